@@ -1,0 +1,205 @@
+"""
+The one tree of exceptions.
+
+::
+
+    PowerEmailError
+     ├─ UsageError            (also a ValueError) you asked for something that cannot be said to the service
+     ├─ ApiError              the service answered an error
+     │   ├─ ValidationError       a parameter is missing or wrong
+     │   ├─ AuthenticationError   owner id and token do not match
+     │   ├─ GeneralError          the service failed inside
+     │   └─ RateLimitError        the service answered 429
+     ├─ ProtocolError         an answer came, and it is neither a success nor an error that we know
+     ├─ TransportError        no answer came
+     │   └─ NotSentError          ... to a send, and the request provably never arrived whole
+     └─ DeliveryUnknownError  a send that may or may not have been accepted: look before sending again
+
+Each text says first what happened to the mail, then why, then what to do.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from poweremail.response import Response
+
+__all__ = [
+    "ApiError",
+    "AuthenticationError",
+    "DeliveryUnknownError",
+    "GeneralError",
+    "MailState",
+    "NotSentError",
+    "PowerEmailError",
+    "ProtocolError",
+    "RateLimitError",
+    "TransportError",
+    "UsageError",
+    "ValidationError",
+]
+
+MailState = Literal["not_sent", "rejected", "unknown"]
+
+_STATE_TEXT: dict[MailState | None, str] = {
+    "not_sent": "not sent: ",
+    "rejected": "rejected by the service: ",
+    "unknown": "unknown whether it was sent: ",
+    None: "",
+}
+
+
+class PowerEmailError(Exception):
+    """
+    The base of every error of this library.
+
+    *reason* says why; *advice*, where given, what to do about it. ``mail_state`` is what happened to the mail: ``"not_sent"``,
+    ``"rejected"``, ``"unknown"``, or None where the call concerned no mail. ``raw`` is the service's answer, where one came.
+    ``temporary`` is True where the same call may well succeed later.
+    """
+
+    default_advice: ClassVar[str] = ""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        mail_state: MailState | None = None,
+        advice: str | None = None,
+        raw: Response | None = None,
+        temporary: bool = False,
+    ) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.mail_state: MailState | None = mail_state
+        self.advice = self.default_advice if advice is None else advice
+        self.raw = raw
+        self.temporary = temporary
+
+    def __str__(self) -> str:
+        text = f"{_STATE_TEXT[self.mail_state]}{self.reason}"
+        return f"{text} ({self.advice})" if self.advice else text
+
+
+class UsageError(PowerEmailError, ValueError):
+    """
+    The call cannot be made as asked; nothing left this machine.
+
+    *field* names the offending field or argument, where there is one. Also a ``ValueError``.
+    """
+
+    def __init__(
+        self, reason: str, *, field: str = "", mail_state: MailState | None = "not_sent", advice: str | None = None
+    ) -> None:
+        super().__init__(f"{field}: {reason}" if field else reason, mail_state=mail_state, advice=advice)
+        self.field = field
+
+
+class ApiError(PowerEmailError):
+    """
+    The service answered an error.
+
+    ``name`` is the service's word for the kind of error (None where it gave none) and ``code`` its code, both as they came;
+    ``message`` is its text. ``retry_after`` is how many seconds the answer asked to wait, None where it did not ask.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        name: str | None = None,
+        code: str | int | None = None,
+        retry_after: float | None = None,
+        mail_state: MailState | None = None,
+        advice: str | None = None,
+        raw: Response | None = None,
+        temporary: bool = False,
+    ) -> None:
+        reason = f"{name}: {message}" if name else message
+        super().__init__(reason, mail_state=mail_state, advice=advice, raw=raw, temporary=temporary)
+        self.message = message
+        self.name = name
+        self.code = code
+        self.retry_after = retry_after
+
+
+class ValidationError(ApiError):
+    """A parameter of the call is missing or wrong, says the service."""
+
+    default_advice = "correct the parameter that the text names; the same call will fail again"
+
+
+class AuthenticationError(ApiError):
+    """Owner id and token do not match, says the service."""
+
+    default_advice = "check owner_id, token and app_domain"
+
+
+class GeneralError(ApiError):
+    """The service failed inside. After a send this comes as the ``cause`` of a `DeliveryUnknownError`."""
+
+
+class RateLimitError(ApiError):
+    """The service answered 429: too many requests for this SMTP user. The mail was not taken."""
+
+    default_advice = "send more slowly, or wait and send it again"
+
+
+class ProtocolError(PowerEmailError):
+    """An answer came that is neither a success nor an error that we know. ``raw`` has it as it came."""
+
+
+class TransportError(PowerEmailError):
+    """
+    No answer came: refused, timed out, cut off.
+
+    *body_left* is False where it is certain that the last byte of the request's body never left this machine, so that the
+    service cannot have acted on it; True where it may have.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        body_left: bool = True,
+        mail_state: MailState | None = None,
+        advice: str | None = None,
+    ) -> None:
+        super().__init__(reason, mail_state=mail_state, advice=advice, temporary=True)
+        self.body_left = body_left
+
+
+class NotSentError(TransportError):
+    """The mail provably never reached the service whole, in any attempt."""
+
+    default_advice = "it is safe to send it again"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, body_left=False, mail_state="not_sent")
+
+
+class DeliveryUnknownError(PowerEmailError):
+    """
+    The whole mail left this machine and no trustworthy answer came back: it may or may not have been accepted.
+
+    ``unique_id`` is the message's ``X-Unique-Id`` (None where the call cannot carry one), ``recipients`` are its addresses,
+    ``cause`` is what went wrong. To find out, ask `get_message_info` for the unique id, a while later: the service's index may lag.
+    """
+
+    default_advice = "it may have been accepted: look its unique_id up with get_message_info before sending it again"
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        unique_id: str | None = None,
+        recipients: tuple[str, ...] = (),
+        cause: PowerEmailError | None = None,
+    ) -> None:
+        super().__init__(reason, mail_state="unknown", raw=cause.raw if cause is not None else None)
+        self.unique_id = unique_id
+        self.recipients = recipients
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} [unique_id={self.unique_id}, recipients={', '.join(self.recipients)}]"

@@ -1,0 +1,39 @@
+"""A mapping that cannot change after it was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+__all__ = ["FrozenMapping"]
+
+V = TypeVar("V")
+
+
+class FrozenMapping(Mapping[str, V]):
+    """
+    An immutable, picklable mapping from str, in insertion order.
+
+    A frozen value that held a plain dict could be changed after its headers were checked for CR and LF;
+    ``types.MappingProxyType`` cannot be pickled.
+    """
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: Mapping[str, V] | None = None) -> None:
+        self._data: dict[str, V] = dict(data or ())
+
+    def __getitem__(self, key: str) -> V:
+        return self._data[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._data)
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._data))
+
+    def __repr__(self) -> str:
+        return repr(self._data)

@@ -1,0 +1,41 @@
+"""What came of a call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from poweremail.response import Response
+from poweremail.types.frozen import FrozenMapping
+
+__all__ = ["CallResult", "SendResult"]
+
+
+@attrs.frozen(kw_only=True)
+class SendResult:
+    """
+    The service accepted the mail.
+
+    *unique_id* is the message's ``X-Unique-Id``, the key of `get_message_info` (None for ``send_template_http_get``, which cannot
+    carry one); *recipients* are its addresses. *status* (``success`` or ``queued``) and *message* are the service's words.
+    *attempts* counts the requests that it took. *extra* has the members of the answer that this library does not know.
+    """
+
+    unique_id: str | None
+    recipients: tuple[str, ...]
+    status: str
+    message: str
+    attempts: int = 1
+    extra: Mapping[str, Any] = attrs.field(factory=FrozenMapping, hash=False)
+    raw: Response
+
+
+@attrs.frozen(kw_only=True)
+class CallResult:
+    """The answer to ``client.call(...)``: *data* is the whole answer of the service, *message* its text where it has one."""
+
+    data: Mapping[str, Any] = attrs.field(hash=False)
+    message: str
+    raw: Response

@@ -1,0 +1,39 @@
+"""A string that does not print."""
+
+from __future__ import annotations
+
+__all__ = ["MASK", "Secret"]
+
+MASK = "***"
+
+
+class Secret:
+    """
+    Hold a credential so that no repr, log line or traceback with locals shows it.
+
+    `reveal` returns it. Call it inside the expression that needs it, never into a local variable: locals end up in tracebacks.
+    """
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """Return the credential itself."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return f"Secret({MASK!r})"
+
+    def __str__(self) -> str:
+        return MASK
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash((Secret, self._value))

@@ -1,0 +1,195 @@
+"""
+Answers to types, or to errors.
+
+The body decides; the status code decides only where the body says nothing, because the service answers most failures with 200.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from poweremail.errors import (
+    ApiError,
+    AuthenticationError,
+    GeneralError,
+    MailState,
+    PowerEmailError,
+    ProtocolError,
+    RateLimitError,
+    ValidationError,
+)
+from poweremail.response import Response
+from poweremail.types.message_info import MessageInfo, MessageInfoPage
+from poweremail.types.result import CallResult, SendResult
+from poweremail.wire import lenient
+from poweremail.wire.convert import converter, extra_members
+from poweremail.wire.operations import Operation
+
+__all__ = ["call_result", "message_info_page", "read_envelope", "send_result"]
+
+# The page says "success" in every example and "queued" in the table of the GET call: both mean success.
+_SUCCESS = frozenset(("success", "queued"))
+
+# Names of error kinds, letters only and in lower case: the spelling varies between deployments.
+_KINDS: dict[str, type[ApiError]] = {
+    "validationerror": ValidationError,
+    "generalerror": GeneralError,
+    "sendingerror": GeneralError,
+    "authenticationerror": AuthenticationError,
+    "invalidkey": AuthenticationError,
+}
+_NOT_A_LETTER = re.compile(r"[^a-z]")
+
+_SEND_MEMBERS = frozenset(("status", "message"))
+_PAGE_MEMBERS = frozenset(("status", "message", "message_data"))
+_SHOWN = 200
+"""Characters of an answer that an error text quotes."""
+
+
+def read_envelope(response: Response, operation: Operation, now: float) -> dict[str, Any]:
+    """
+    Return the members of a successful answer.
+
+    Raises the `ApiError` that the answer states, or `ProtocolError` where it states neither. *now* is the time in epoch seconds,
+    for a Retry-After that is given as a date.
+    """
+    try:
+        answer = lenient.loads(response.body)
+    except (ValueError, RecursionError):
+        raise _unreadable(response, operation, now) from None
+    if isinstance(answer, list) and answer and all(_status(item) == "error" for item in answer):
+        answer = answer[0]
+    status = _status(answer)
+    if status == "error":
+        raise _api_error(answer, response, operation, now)
+    if status in _SUCCESS and HTTPStatus(200) <= response.status < HTTPStatus(300):
+        return dict(answer)
+    raise _unreadable(response, operation, now)
+
+
+def send_result(answer: Mapping[str, Any], response: Response, unique_id: str | None, recipients: tuple[str, ...]) -> SendResult:
+    """The answer to a send."""
+    return SendResult(
+        unique_id=unique_id,
+        recipients=recipients,
+        status=str(answer["status"]),
+        message=_message(answer),
+        extra=extra_members(answer, _SEND_MEMBERS),
+        raw=response,
+    )
+
+
+def message_info_page(answer: Mapping[str, Any], response: Response, unique_id: str, skip_page: int) -> MessageInfoPage:
+    """The answer to getMessageInfo. Raises `ProtocolError` where it has no list of records."""
+    records = _records(answer, response)
+    if any(isinstance(record.get("clickData"), int) for record in records):
+        # The member was given twice, and a dict keeps only the second.
+        records = _records(lenient.loads_with_repeats(response.body), response)
+    return MessageInfoPage(
+        unique_id=unique_id,
+        skip_page=skip_page,
+        records=tuple(converter.structure(record, MessageInfo) for record in records),
+        extra=extra_members(answer, _PAGE_MEMBERS),
+        raw=response,
+    )
+
+
+def call_result(answer: Mapping[str, Any], response: Response) -> CallResult:
+    """The answer to a call that this library does not model."""
+    return CallResult(data=answer, message=_message(answer), raw=response)
+
+
+def _records(answer: Mapping[str, Any], response: Response) -> list[dict[str, Any]]:
+    records = answer.get("message_data")
+    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+        raise ProtocolError("the answer has no list of records in message_data", raw=response)
+    return records
+
+
+def _status(answer: object) -> str | None:
+    status = answer.get("status") if isinstance(answer, dict) else None
+    return status.strip().lower() if isinstance(status, str) else None
+
+
+def _message(answer: Mapping[str, Any]) -> str:
+    message = answer.get("message", "")
+    return "; ".join(map(str, message)) if isinstance(message, list) else str(message)
+
+
+def _name(answer: Mapping[str, Any]) -> str | None:
+    """The kind of error: the page's tables call the member ``type``, its examples ``name``; ``type`` is also seen as an object."""
+    for name in (answer.get("name"), answer.get("type")):
+        value = name.get("name") if isinstance(name, dict) else name
+        if isinstance(value, str) and value.strip():
+            return value.strip()
+    return None
+
+
+def _api_error(answer: Mapping[str, Any], response: Response, operation: Operation, now: float) -> ApiError:
+    name, code = _name(answer), answer.get("code")
+    message = _message(answer).strip() or "the service gave no reason"
+    kind = _KINDS.get(_NOT_A_LETTER.sub("", (name or "").lower()), ApiError)
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        kind = RateLimitError
+    elif kind is ApiError and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        kind = GeneralError
+    return _typed(kind, message, name, code if isinstance(code, str | int) else None, response, operation, now)
+
+
+def _unreadable(response: Response, operation: Operation, now: float) -> PowerEmailError:
+    """What to make of an answer whose body says nothing: the status code decides."""
+    reason = f"the answer is no JSON of this API: HTTP {response.status}, {_quote(response)}"
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return _typed(RateLimitError, f"too many requests: {reason}", None, None, response, operation, now)
+    if response.status == HTTPStatus.UNAUTHORIZED:
+        return _typed(AuthenticationError, reason, None, None, response, operation, now)
+    # 408 says that the request took too long, not that it was refused.
+    if HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR and response.status != HTTPStatus.REQUEST_TIMEOUT:
+        return _typed(ApiError, reason, None, None, response, operation, now)
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return _typed(GeneralError, reason, None, None, response, operation, now)
+    return ProtocolError(reason, raw=response, temporary=True)
+
+
+def _typed(
+    kind: type[ApiError], message: str, name: str | None, code: str | int | None, response: Response, operation: Operation, now: float
+) -> ApiError:
+    state: MailState | None = None
+    if operation.sends:
+        state = "not_sent" if kind is RateLimitError else "rejected"
+    return kind(
+        message,
+        name=name,
+        code=code,
+        retry_after=_retry_after(response, now),
+        mail_state=state,
+        raw=response,
+        temporary=kind in (GeneralError, RateLimitError),
+    )
+
+
+def _quote(response: Response) -> str:
+    text = response.text.strip()
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...") if text else "an empty body"
+
+
+def _retry_after(response: Response, now: float) -> float | None:
+    """Retry-After in seconds (RFC 9110, 10.2.3): a number of them or a date."""
+    value = response.header("Retry-After")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            date = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
+    return max(seconds, 0.0) if math.isfinite(seconds) else None

@@ -1,0 +1,140 @@
+"""Types to requests. Everything that can be wrong with a call is found here or in the types, before anything is sent."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from poweremail.errors import MailState, UsageError
+from poweremail.types.attachment import Attachment, FileContent, Image
+from poweremail.types.message import Message, TemplateMessage
+from poweremail.types.secret import Secret
+from poweremail.types.text import header_text
+from poweremail.wire.body import Body
+from poweremail.wire.convert import converter
+from poweremail.wire.http import Endpoint, Request
+from poweremail.wire.operations import (
+    GET_MESSAGE_INFO,
+    SEND_MAIL,
+    SEND_TEMPLATE,
+    SEND_TEMPLATE_HTTP_GET,
+    Operation,
+    operation_at,
+)
+
+__all__ = ["call", "get_message_info", "send_mail", "send_template", "send_template_http_get"]
+
+# What the HTTP engines take at most; many servers take 8 KiB and answer 414 to more.
+_LONGEST_QUERY = 60_000
+_PATH = re.compile(r"[A-Za-z0-9_\-]+(?:/[A-Za-z0-9_\-]+)*\Z")
+
+
+def send_mail(endpoint: Endpoint, smtp_user_name: str, message: Message) -> Request:
+    """*message* as a ``messages/sendMail`` request."""
+    return _send(endpoint, SEND_MAIL, smtp_user_name, message)
+
+
+def send_template(endpoint: Endpoint, smtp_user_name: str, message: TemplateMessage) -> Request:
+    """*message* as a ``messages/sendTemplate`` request."""
+    return _send(endpoint, SEND_TEMPLATE, smtp_user_name, message)
+
+
+def send_template_http_get(endpoint: Endpoint, smtp_user_name: str, message: TemplateMessage) -> Request:
+    """*message* as a ``messages/sendTemplateHTTPGet`` request. Raises `UsageError` for what a GET cannot carry."""
+    _check_fits_in_get(message)
+    fields = {
+        "smtp_user_name": smtp_user_name,
+        "template_id": message.template_id,
+        "subject": message.subject,
+        "from_email": message.from_email.email,
+        "to": message.to[0].email,
+        **{f"dynamic_value[{name}]": value for name, value in message.dynamic_value.items()},
+    }
+    credentials = endpoint.credentials
+    query = Secret(urlencode({"owner_id": credentials.owner_id, "token": credentials.token.reveal(), **fields}))
+    if len(query.reveal()) > _LONGEST_QUERY:
+        raise UsageError("the values are too long for a URL", field="dynamic_value", advice="use send_template")
+    return Request(SEND_TEMPLATE_HTTP_GET, endpoint, query=query)
+
+
+def get_message_info(endpoint: Endpoint, unique_id: str, skip_page: int) -> Request:
+    """A ``messages/getMessageInfo`` request for page number *skip_page* (from 0)."""
+    if not header_text("unique_id", unique_id).strip():
+        raise UsageError("must not be empty", field="unique_id", mail_state=None)
+    if isinstance(skip_page, bool) or not isinstance(skip_page, int) or skip_page < 0:
+        raise UsageError(f"must be a page number from 0 on, not {skip_page!r}", field="skip_page", mail_state=None)
+    return _post(endpoint, GET_MESSAGE_INFO, {"x_unique_id": unique_id, "skip_page": skip_page})
+
+
+def call(endpoint: Endpoint, path: str, members: Mapping[str, Any]) -> Request:
+    """A POST of *members* and the credentials to *path*, relative to the base URL."""
+    operation = operation_at(path.strip("/"))
+    state: MailState | None = "not_sent" if operation.sends else None
+    if not _PATH.match(operation.path):
+        raise UsageError(f"{path!r} is not a path such as settings/listSmtp", field="path", mail_state=state)
+    if taken := {"owner_id", "token"} & members.keys():
+        raise UsageError(f"{' and '.join(sorted(taken))}: the client adds its own", field="body", mail_state=state)
+    try:
+        return _post(endpoint, operation, members)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"cannot be written as JSON: {error}", field="body", mail_state=state) from error
+
+
+def _send(endpoint: Endpoint, operation: Operation, smtp_user_name: str, message: Message | TemplateMessage) -> Request:
+    fields = {"smtp_user_name": smtp_user_name, "message": converter.unstructure(message)}
+    if not message.attachments and not message.images:
+        return _post(endpoint, operation, fields)
+    return _post(endpoint, operation, fields, _files(message.attachments, message.images))
+
+
+def _post(endpoint: Endpoint, operation: Operation, members: Mapping[str, Any], files: Iterable[bytes | FileContent] = ()) -> Request:
+    text = _json(members)
+    if files:
+        # Open the two closing braces of the body and of its message again, and let the files in.
+        tail: Iterable[bytes | FileContent] = (text[1:-2], *files, b"}}")
+    else:
+        tail = (text[1:],)
+    comma = (b",",) if members else ()
+    return Request(operation, endpoint, body=Body((endpoint.credentials.json_prefix.reveal().encode(), *comma, *tail)))
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _files(attachments: tuple[Attachment, ...], images: tuple[Image, ...]) -> Iterator[bytes | FileContent]:
+    for member, files in ((b"attachments", attachments), (b"images", images)):
+        if not files:
+            continue
+        yield b',"%s":[' % member
+        for index, file in enumerate(files):
+            yield b"%s%s" % (b"," if index else b"", _json(converter.unstructure(file))[:-1])
+            yield b',"content":"'
+            # A base64 alphabet needs no escapes in JSON, so the content can be streamed between two quotes.
+            yield file.content if isinstance(file.content, FileContent) else base64.b64encode(file.content)
+            yield b'"}'
+        yield b"]"
+
+
+def _check_fits_in_get(message: TemplateMessage) -> None:
+    for field, given in (
+        ("cc", message.cc),
+        ("bcc", message.bcc),
+        ("reply_to", message.reply_to),
+        ("headers", message.headers),
+        ("attachments", message.attachments),
+        ("images", message.images),
+        ("tracking", message.tracking),
+        ("unique_id", message.unique_id),
+    ):
+        if given:
+            raise UsageError("cannot be carried by a GET", field=field, advice="use send_template")
+    if len(message.to) != 1:
+        raise UsageError(f"a GET carries one recipient, not {len(message.to)}", field="to", advice="use send_template")
+    for field, recipient in (("to", message.to[0]), ("from_email", message.from_email)):
+        if recipient.name is not None:
+            raise UsageError(f"a GET carries the address only, not the name {recipient.name!r}", field=field, advice="use send_template")

@@ -1,0 +1,68 @@
+"""A request, before any engine has seen it. Its answer is a `poweremail.response.Response`."""
+
+from __future__ import annotations
+
+import attrs
+
+from poweremail._version import __version__
+from poweremail.types.secret import Secret
+from poweremail.types.timeouts import Timeouts
+from poweremail.wire.body import Body
+from poweremail.wire.operations import Operation
+from poweremail.wire.redact import Credentials
+
+__all__ = ["Endpoint", "Request"]
+
+_USER_AGENT = ("User-Agent", f"poweremail/{__version__}")
+_ACCEPT = ("Accept", "application/json")
+_CONTENT_TYPE = ("Content-Type", "application/json")
+
+
+@attrs.frozen
+class Endpoint:
+    """
+    Where requests go, as whom, and how patiently.
+
+    *base_url* ends in a slash; *max_response_bytes* is the largest answer that is read.
+    """
+
+    base_url: str
+    credentials: Credentials
+    timeouts: Timeouts
+    max_response_bytes: int
+
+
+@attrs.frozen
+class Request:
+    """
+    One request.
+
+    The URL of a GET carries the token, so ``url`` is the part before the query; `full_url` has all of it. An adapter that sends it
+    must not follow redirects, and must keep the full URL out of logs and out of its local variables.
+    """
+
+    operation: Operation
+    endpoint: Endpoint
+    query: Secret | None = None
+    body: Body | None = None
+
+    @property
+    def method(self) -> str:
+        """``GET`` or ``POST``."""
+        return self.operation.method
+
+    @property
+    def url(self) -> str:
+        """The URL without its query."""
+        return self.endpoint.base_url + self.operation.path
+
+    def full_url(self) -> str:
+        """The URL with its query, and so with the token in it."""
+        return self.url if self.query is None else f"{self.url}?{self.query.reveal()}"
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The headers to send; of a body also its type and, known before it is read, its length."""
+        if self.body is None:
+            return (_USER_AGENT, _ACCEPT)
+        return (_USER_AGENT, _ACCEPT, _CONTENT_TYPE, ("Content-Length", str(self.body.length)))
