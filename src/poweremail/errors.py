@@ -202,4 +202,5 @@ class DeliveryUnknownError(PowerEmailError):
         self.cause = cause
 
     def __str__(self) -> str:
-        return f"{super().__str__()} [unique_id={self.unique_id}, recipients={', '.join(self.recipients)}]"
+        which = f"unique_id={self.unique_id}" if self.unique_id is not None else "no unique_id"
+        return f"{super().__str__()} [{which}; to {', '.join(self.recipients) or 'unknown recipients'}]"

@@ -32,9 +32,15 @@ _MAX_ADDRESS_BYTES = 254
 _MAX_LABEL_CHARACTERS = 63
 
 
-def _unusable(address: str) -> str | None:
+def _unusable(address: str) -> str | None:  # noqa: PLR0911  one return a reason
     """Say why *address* cannot be used, or None where it can."""
-    if _PLAIN.match(address) and ".." not in address and not address.startswith(".") and ".@" not in address and "-." not in address:
+    if (
+        _PLAIN.match(address)
+        and ".." not in address
+        and not address.startswith(".")
+        and ".@" not in address
+        and "-." not in address
+    ):
         local_length = address.index("@")
         labels_fit = all(len(label) <= _MAX_LABEL_CHARACTERS for label in address[local_length + 1 :].split("."))
         if labels_fit and ".-" not in address[local_length:]:

@@ -52,7 +52,9 @@ def _content(value: object) -> bytes | FileContent:
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
     raise UsageError(
-        f"must be bytes, not {type(value).__name__}", field="content", advice="from_path takes a path, from_base64 takes base64 text"
+        f"must be bytes, not {type(value).__name__}",
+        field="content",
+        advice="from_path takes a path, from_base64 takes base64 text",
     )
 
 

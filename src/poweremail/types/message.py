@@ -211,7 +211,9 @@ class Message(Envelope):
         for cid in _CID.findall(html):
             # In a URL the Content-ID may be percent-encoded (RFC 2392).
             if cid not in known and unquote(cid) not in known:
-                raise UsageError(f"refers to cid:{cid}, and no image has that cid", field="html", advice=f"images have {sorted(known)}")
+                raise UsageError(
+                    f"refers to cid:{cid}, and no image has that cid", field="html", advice=f"images have {sorted(known)}"
+                )
 
 
 def _dynamic_text(field: str, value: object) -> str:

@@ -26,7 +26,7 @@ def body_text(field: str, value: object) -> str:
 
 
 def header_text(field: str, value: object) -> str:
-    """Return *value* if it can stand in a header, else raise `UsageError` for *field*: CR and LF would begin a header of their own."""
+    """Return *value* if it can stand in a header, else raise `UsageError` for *field*: CR or LF would begin another header."""
     text = body_text(field, value)
     if found := _CONTROL.search(text):
         raise UsageError(f"has a control character (CR, LF or another) at position {found.start()}", field=field)

@@ -38,5 +38,7 @@ class Timeouts:
                 continue
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
                 raise UsageError(
-                    f"must be a positive number of seconds or None, not {seconds!r}", field=f"timeouts.{field.name}", mail_state=None
+                    f"must be a positive number of seconds or None, not {seconds!r}",
+                    field=f"timeouts.{field.name}",
+                    mail_state=None,
                 )

@@ -17,7 +17,7 @@ from cattrs import Converter
 from poweremail.types.address import Recipient
 from poweremail.types.attachment import Attachment, Image
 from poweremail.types.frozen import FrozenMapping
-from poweremail.types.message import UNIQUE_ID_HEADER, Envelope, Message, TemplateMessage
+from poweremail.types.message import Envelope, Message, TemplateMessage
 from poweremail.types.message_info import Engagement, MessageInfo
 
 __all__ = ["converter", "extra_members"]
@@ -46,8 +46,6 @@ def _headers(envelope: Envelope) -> dict[str, str]:
         headers["Reply-To"] = ", ".join(map(str, envelope.reply_to))
     if envelope.tracking is not None:
         headers.update(envelope.tracking.headers())
-    if envelope.unique_id is not None:
-        headers[UNIQUE_ID_HEADER] = envelope.unique_id
     return headers
 
 

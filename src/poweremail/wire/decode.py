@@ -73,13 +73,16 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     raise _unreadable(response, operation, now)
 
 
-def send_result(answer: Mapping[str, Any], response: Response, unique_id: str | None, recipients: tuple[str, ...]) -> SendResult:
+def send_result(
+    answer: Mapping[str, Any], response: Response, unique_id: str | None, recipients: tuple[str, ...], attempts: int
+) -> SendResult:
     """The answer to a send."""
     return SendResult(
         unique_id=unique_id,
         recipients=recipients,
         status=str(answer["status"]),
         message=_message(answer),
+        attempts=attempts,
         extra=extra_members(answer, _SEND_MEMBERS),
         raw=response,
     )
@@ -150,7 +153,10 @@ def _unreadable(response: Response, operation: Operation, now: float) -> PowerEm
     if response.status == HTTPStatus.UNAUTHORIZED:
         return _typed(AuthenticationError, reason, None, None, response, operation, now)
     # 408 says that the request took too long, not that it was refused.
-    if HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR and response.status != HTTPStatus.REQUEST_TIMEOUT:
+    if (
+        HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR
+        and response.status != HTTPStatus.REQUEST_TIMEOUT
+    ):
         return _typed(ApiError, reason, None, None, response, operation, now)
     if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return _typed(GeneralError, reason, None, None, response, operation, now)
@@ -158,7 +164,13 @@ def _unreadable(response: Response, operation: Operation, now: float) -> PowerEm
 
 
 def _typed(
-    kind: type[ApiError], message: str, name: str | None, code: str | int | None, response: Response, operation: Operation, now: float
+    kind: type[ApiError],
+    message: str,
+    name: str | None,
+    code: str | int | None,
+    response: Response,
+    operation: Operation,
+    now: float,
 ) -> ApiError:
     state: MailState | None = None
     if operation.sends:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from poweremail.errors import MailState, UsageError
 from poweremail.types.attachment import Attachment, FileContent, Image
-from poweremail.types.message import Message, TemplateMessage
+from poweremail.types.message import UNIQUE_ID_HEADER, Message, TemplateMessage
 from poweremail.types.secret import Secret
 from poweremail.types.text import header_text
 from poweremail.wire.body import Body
@@ -33,19 +33,19 @@ _LONGEST_QUERY = 60_000
 _PATH = re.compile(r"[A-Za-z0-9_\-]+(?:/[A-Za-z0-9_\-]+)*\Z")
 
 
-def send_mail(endpoint: Endpoint, smtp_user_name: str, message: Message) -> Request:
-    """*message* as a ``messages/sendMail`` request."""
-    return _send(endpoint, SEND_MAIL, smtp_user_name, message)
+def send_mail(endpoint: Endpoint, smtp_user_name: str, message: Message, unique_id: str | None) -> Request:
+    """*message* as a ``messages/sendMail`` request that carries *unique_id*."""
+    return _send(endpoint, SEND_MAIL, smtp_user_name, message, unique_id)
 
 
-def send_template(endpoint: Endpoint, smtp_user_name: str, message: TemplateMessage) -> Request:
-    """*message* as a ``messages/sendTemplate`` request."""
-    return _send(endpoint, SEND_TEMPLATE, smtp_user_name, message)
+def send_template(endpoint: Endpoint, smtp_user_name: str, message: TemplateMessage, unique_id: str | None) -> Request:
+    """*message* as a ``messages/sendTemplate`` request that carries *unique_id*."""
+    return _send(endpoint, SEND_TEMPLATE, smtp_user_name, message, unique_id)
 
 
-def send_template_http_get(endpoint: Endpoint, smtp_user_name: str, message: TemplateMessage) -> Request:
+def send_template_http_get(endpoint: Endpoint, smtp_user_name: str, message: TemplateMessage, unique_id: str | None) -> Request:
     """*message* as a ``messages/sendTemplateHTTPGet`` request. Raises `UsageError` for what a GET cannot carry."""
-    _check_fits_in_get(message)
+    _check_fits_in_get(message, unique_id)
     fields = {
         "smtp_user_name": smtp_user_name,
         "template_id": message.template_id,
@@ -84,14 +84,21 @@ def call(endpoint: Endpoint, path: str, members: Mapping[str, Any]) -> Request:
         raise UsageError(f"cannot be written as JSON: {error}", field="body", mail_state=state) from error
 
 
-def _send(endpoint: Endpoint, operation: Operation, smtp_user_name: str, message: Message | TemplateMessage) -> Request:
-    fields = {"smtp_user_name": smtp_user_name, "message": converter.unstructure(message)}
+def _send(
+    endpoint: Endpoint, operation: Operation, smtp_user_name: str, message: Message | TemplateMessage, unique_id: str | None
+) -> Request:
+    members = converter.unstructure(message)
+    if unique_id is not None:
+        members.setdefault("headers", {})[UNIQUE_ID_HEADER] = unique_id
+    fields = {"smtp_user_name": smtp_user_name, "message": members}
     if not message.attachments and not message.images:
         return _post(endpoint, operation, fields)
     return _post(endpoint, operation, fields, _files(message.attachments, message.images))
 
 
-def _post(endpoint: Endpoint, operation: Operation, members: Mapping[str, Any], files: Iterable[bytes | FileContent] = ()) -> Request:
+def _post(
+    endpoint: Endpoint, operation: Operation, members: Mapping[str, Any], files: Iterable[bytes | FileContent] = ()
+) -> Request:
     text = _json(members)
     if files:
         # Open the two closing braces of the body and of its message again, and let the files in.
@@ -120,7 +127,7 @@ def _files(attachments: tuple[Attachment, ...], images: tuple[Image, ...]) -> It
         yield b"]"
 
 
-def _check_fits_in_get(message: TemplateMessage) -> None:
+def _check_fits_in_get(message: TemplateMessage, unique_id: str | None) -> None:
     for field, given in (
         ("cc", message.cc),
         ("bcc", message.bcc),
@@ -129,7 +136,7 @@ def _check_fits_in_get(message: TemplateMessage) -> None:
         ("attachments", message.attachments),
         ("images", message.images),
         ("tracking", message.tracking),
-        ("unique_id", message.unique_id),
+        ("unique_id", message.unique_id or unique_id),
     ):
         if given:
             raise UsageError("cannot be carried by a GET", field=field, advice="use send_template")
@@ -137,4 +144,6 @@ def _check_fits_in_get(message: TemplateMessage) -> None:
         raise UsageError(f"a GET carries one recipient, not {len(message.to)}", field="to", advice="use send_template")
     for field, recipient in (("to", message.to[0]), ("from_email", message.from_email)):
         if recipient.name is not None:
-            raise UsageError(f"a GET carries the address only, not the name {recipient.name!r}", field=field, advice="use send_template")
+            raise UsageError(
+                f"a GET carries the address only, not the name {recipient.name!r}", field=field, advice="use send_template"
+            )

@@ -21,8 +21,8 @@ class Credentials:
     """
     Who is calling: *owner_id* and *token*, members of every request (there is no Authorization header).
 
-    ``json_prefix`` is how a JSON body begins that carries them. The ``redact`` methods replace the token by ``***`` in every form in
-    which it travels: plain, URL-encoded and JSON-escaped.
+    ``json_prefix`` is how a JSON body begins that carries them. The ``redact`` methods replace the token by ``***`` in every form
+    in which it travels: plain, URL-encoded and JSON-escaped.
     """
 
     owner_id: str

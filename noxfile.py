@@ -1,0 +1,110 @@
+"""
+What has to hold before a change goes in: ``nox`` runs all of it, ``nox -s NAME`` one session, ``nox -l`` lists them.
+
+An interpreter that is not installed is skipped, but not where CI is set: there it is an error.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.error_on_missing_interpreters = "CI" in os.environ
+
+ROOT = Path(__file__).parent
+PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+
+NEEDED_BY_TESTS = ("tests", "tools", "docs", "benchmarks", "README.md", "CHANGELOG.md", "pyproject.toml", "noxfile.py")
+"""What the tests read; the package itself must come from the wheel."""
+
+
+def group(*names: str) -> tuple[str, ...]:
+    """Return the requirements of the dependency groups."""
+    return nox.project.dependency_groups(PROJECT, *names)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Lint and check the format."""
+    session.install(*group("lint"))
+    session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
+
+
+@nox.session
+def sync(session: nox.Session) -> None:
+    """Check that the sync trees are what is generated from the async ones."""
+    session.install(*group("lint"))
+    session.run("python", "tools/generate_sync.py", "--check")
+
+
+@nox.session(default=False)
+def generate(session: nox.Session) -> None:
+    """Generate the sync trees."""
+    session.install(*group("lint"))
+    session.run("python", "tools/generate_sync.py")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types with mypy and pyright."""
+    session.install("-e", ".[all]", *group("types", "test"))
+    session.run("mypy")
+    session.run("pyright")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Run the tests against the checkout, and measure what they cover. Arguments after ``--`` go to pytest."""
+    session.install("-e", ".[all]", *group("test"))
+    # With arguments it is a part of the suite that runs, which need not cover everything.
+    arguments = session.posargs or ("-n", "auto", "--cov", "--cov-report=term")
+    # Each Python has a file of its own, so that two sessions can run side by side.
+    session.run("pytest", *arguments, env={"COVERAGE_FILE": f".coverage.{session.python}"})
+
+
+@nox.session(default=False)
+def build(session: nox.Session) -> None:
+    """Build the sdist, and from it the wheel, into ``dist``."""
+    shutil.rmtree(ROOT / "dist", ignore_errors=True)
+    session.install("build")
+    session.run("python", "-m", "build", "--outdir", "dist")
+
+
+@nox.session(requires=["build"])
+def wheel(session: nox.Session) -> None:
+    """Run the tests against the wheel, out of reach of the checkout's sources."""
+    (built,) = (ROOT / "dist").glob("*.whl")
+    # First with the core's dependencies alone: no extra may be needed to import and to name the client.
+    session.install(str(built))
+    session.run("python", "-I", "-c", "import poweremail; poweremail.AsyncPowerEmail, poweremail.PowerEmail")
+
+    session.install(f"poweremail[all] @ {built.as_uri()}", *group("test"))
+    with tempfile.TemporaryDirectory() as folder:
+        for name in NEEDED_BY_TESTS:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
+            elif (ROOT / name).exists():
+                shutil.copy2(ROOT / name, folder)
+        with session.chdir(folder):
+            session.run(
+                "python",
+                "-c",
+                "import poweremail, sysconfig; assert poweremail.__file__.startswith(sysconfig.get_path('purelib')), poweremail.__file__",
+            )
+            session.run("pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session(default=False)
+def demo(session: nox.Session) -> None:
+    """Run the demo of the checkout. Arguments after ``--`` go to it."""
+    session.install(".[all]")
+    session.run("poweremail", "demo", *session.posargs)

@@ -1,0 +1,111 @@
+"""
+PowerEmail's transactional e-mail API, for asyncio, trio and threads.
+
+The public names are loaded when they are first asked for, so that ``import poweremail`` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from poweremail._version import __version__
+
+if TYPE_CHECKING:
+    from poweremail._async.client import AsyncPowerEmail
+    from poweremail._sync.client import PowerEmail
+    from poweremail.errors import (
+        ApiError,
+        AuthenticationError,
+        DeliveryUnknownError,
+        GeneralError,
+        NotSentError,
+        PowerEmailError,
+        ProtocolError,
+        RateLimitError,
+        TransportError,
+        UsageError,
+        ValidationError,
+    )
+    from poweremail.policy.retry import RetryEvent, RetryPolicy
+    from poweremail.response import Response
+    from poweremail.types.address import Recipient
+    from poweremail.types.attachment import Attachment, Image
+    from poweremail.types.message import Message, TemplateMessage, Tracking
+    from poweremail.types.message_info import Engagement, MessageInfo, MessageInfoPage
+    from poweremail.types.outcome import SendOutcome
+    from poweremail.types.result import CallResult, SendResult
+    from poweremail.types.timeouts import Timeouts
+
+_HOMES = {
+    "_async.client": ("AsyncPowerEmail",),
+    "_sync.client": ("PowerEmail",),
+    "errors": (
+        "ApiError",
+        "AuthenticationError",
+        "DeliveryUnknownError",
+        "GeneralError",
+        "NotSentError",
+        "PowerEmailError",
+        "ProtocolError",
+        "RateLimitError",
+        "TransportError",
+        "UsageError",
+        "ValidationError",
+    ),
+    "policy.retry": ("RetryEvent", "RetryPolicy"),
+    "response": ("Response",),
+    "types.address": ("Recipient",),
+    "types.attachment": ("Attachment", "Image"),
+    "types.message": ("Message", "TemplateMessage", "Tracking"),
+    "types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
+    "types.outcome": ("SendOutcome",),
+    "types.result": ("CallResult", "SendResult"),
+    "types.timeouts": ("Timeouts",),
+}
+_HOME = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "ApiError",
+    "AsyncPowerEmail",
+    "Attachment",
+    "AuthenticationError",
+    "CallResult",
+    "DeliveryUnknownError",
+    "Engagement",
+    "GeneralError",
+    "Image",
+    "Message",
+    "MessageInfo",
+    "MessageInfoPage",
+    "NotSentError",
+    "PowerEmail",
+    "PowerEmailError",
+    "ProtocolError",
+    "RateLimitError",
+    "Recipient",
+    "Response",
+    "RetryEvent",
+    "RetryPolicy",
+    "SendOutcome",
+    "SendResult",
+    "TemplateMessage",
+    "Timeouts",
+    "Tracking",
+    "TransportError",
+    "UsageError",
+    "ValidationError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""The client, awaited. Its twin on threads is generated from it."""

@@ -1,0 +1,59 @@
+"""Sending many mails, a few at a time."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Self
+
+from poweremail._runtime._async import BoundedMap
+from poweremail.errors import PowerEmailError, UsageError
+from poweremail.types.message import Message, TemplateMessage
+from poweremail.types.outcome import SendOutcome
+from poweremail.types.result import SendResult
+
+__all__ = ["AsyncSendMany", "Sendable"]
+
+Sendable = Message | TemplateMessage
+
+
+class AsyncSendMany:
+    """
+    Send each message of a source and hand out a `SendOutcome` for each, as it comes.
+
+    To be used as a context manager and iterated over. At most *concurrency* mails are under way at once; the source is pulled no
+    faster than outcomes are taken. One bad message never stops the rest: its outcome has the error. Leaving early stops pulling and
+    lets what is under way finish. An error of the source itself is raised after the outcomes of what it gave.
+    """
+
+    def __init__(
+        self,
+        send: Callable[[Sendable], Awaitable[SendResult]],
+        messages: AsyncIterable[Sendable] | Iterable[Sendable],
+        concurrency: int,
+    ) -> None:
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+            raise UsageError(f"must be 1 or more, not {concurrency!r}", field="concurrency")
+        if not isinstance(messages, AsyncIterable | Iterable):
+            raise UsageError(f"must be an iterable of messages, not {type(messages).__name__}", field="messages")
+        self._send = send
+        self._map = BoundedMap(self._outcome, messages, concurrency)
+
+    async def __aenter__(self) -> Self:
+        await self._map.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._map.__aexit__(kind, error, trace)
+
+    def __aiter__(self) -> AsyncSendMany:
+        return self
+
+    async def __anext__(self) -> SendOutcome:
+        return await anext(self._map)
+
+    async def _outcome(self, index: int, message: Sendable) -> SendOutcome:
+        try:
+            return SendOutcome(index, message, result=await self._send(message))
+        except PowerEmailError as error:
+            return SendOutcome(index, message, error=error)

@@ -1,0 +1,131 @@
+"""The client."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from poweremail._async.exchange import AsyncExchange
+from poweremail._async.messages import AsyncMessages
+from poweremail._async.transports import AsyncTransport, TransportName, open_transport
+from poweremail.policy.outcome import NO_MAIL
+from poweremail.policy.retry import RetryPolicy
+from poweremail.policy.settings import DEFAULT, Default, Settings, from_env
+from poweremail.types.result import CallResult
+from poweremail.types.timeouts import Timeouts
+from poweremail.wire import decode, encode
+
+__all__ = ["AsyncPowerEmail"]
+
+_TIMEOUTS = Timeouts()
+_RETRY = RetryPolicy()
+
+
+class AsyncPowerEmail:
+    """
+    A client of PowerEmail's transactional e-mail API.
+
+    *owner_id*, *token*
+        Who is calling. The token does not show in any repr, log or error.
+    *app_domain*
+        Where the service is: requests go to ``https://api.{app_domain}/v1.0/``.
+    *smtp_user_name*
+        The SMTP user that sends; each send can name another.
+    *base_url*
+        In place of *app_domain*, for another scheme, port or host, such as ``http://127.0.0.1:8025`` for a local sandbox. Without a
+        path it gets ``/v1.0/``. Plain http to anything but this machine warns: the token is in every request.
+    *transport*
+        ``"httpx"`` (default), ``"httpx2"``, or a transport object. The client closes it with itself.
+    *timeouts*, *retry*
+        See `Timeouts` and `RetryPolicy`.
+    *brand*
+        The name under which the service runs; others of its kind differ in this string only.
+    *max_response_bytes*
+        The largest answer that is read, in bytes: 16 MiB.
+
+    Use it as a context manager, or call `aclose`. Raises `UsageError` for an option that cannot be meant.
+    """
+
+    def __init__(
+        self,
+        owner_id: str,
+        token: str,
+        app_domain: str | None = None,
+        *,
+        smtp_user_name: str | None = None,
+        base_url: str | None = None,
+        transport: AsyncTransport | TransportName = "httpx",
+        timeouts: Timeouts = _TIMEOUTS,
+        retry: RetryPolicy = _RETRY,
+        brand: str = "PowerEmail",
+        max_response_bytes: int = 16 * 1024 * 1024,
+    ) -> None:
+        settings = Settings.checked(
+            owner_id,
+            token,
+            app_domain,
+            smtp_user_name=smtp_user_name,
+            base_url=base_url,
+            timeouts=timeouts,
+            retry=retry,
+            brand=brand,
+            max_response_bytes=max_response_bytes,
+        )
+        self._join(settings, open_transport(transport))
+
+    def _join(self, settings: Settings, transport: AsyncTransport, *, owns_transport: bool = True) -> None:
+        self._settings = settings
+        self._transport = transport
+        self._owns_transport = owns_transport
+        self._exchange = AsyncExchange(transport, settings.retry)
+        self.messages = AsyncMessages(settings, self._exchange)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> AsyncPowerEmail:
+        """
+        Make a client from the environment: ``POWEREMAIL_OWNER_ID``, ``POWEREMAIL_TOKEN``, ``POWEREMAIL_APP_DOMAIN``,
+        ``POWEREMAIL_SMTP_USER_NAME``, ``POWEREMAIL_BASE_URL``.
+
+        *options* are those of the class, and go before the environment. Raises `UsageError` naming each variable that is missing.
+        """
+        return cls(**from_env(os.environ if environ is None else environ, options))
+
+    def with_options(
+        self,
+        *,
+        smtp_user_name: str | Literal[Default.DEFAULT] | None = DEFAULT,
+        timeouts: Timeouts | Literal[Default.DEFAULT] = DEFAULT,
+        retry: RetryPolicy | Literal[Default.DEFAULT] = DEFAULT,
+    ) -> AsyncPowerEmail:
+        """Return a client with other options over the same transport, which stays with this client: closing the new one leaves it."""
+        client = object.__new__(type(self))
+        settings = self._settings.changed(smtp_user_name=smtp_user_name, timeouts=timeouts, retry=retry)
+        client._join(settings, self._transport, owns_transport=False)
+        return client
+
+    async def call(self, path: str, body: Mapping[str, Any] | None = None) -> CallResult:
+        """
+        Make a call that this library does not model: POST *body* and the credentials to *path*, such as ``settings/listSmtp``.
+
+        It is repeated only where the service cannot have acted on it. Raises what the modelled calls raise.
+        """
+        answer = await self._exchange.run(encode.call(self._settings.endpoint, path, body or {}), NO_MAIL)
+        return decode.call_result(answer.members, answer.response)
+
+    async def aclose(self) -> None:
+        """Close the client and its connections; closing again does nothing."""
+        self._exchange.close()
+        if self._owns_transport:
+            await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        endpoint = self._settings.endpoint
+        return f"<{type(self).__name__} owner_id={endpoint.credentials.owner_id!r} base_url={endpoint.base_url!r}>"

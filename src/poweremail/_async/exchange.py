@@ -1,0 +1,111 @@
+"""
+One request and its answer: send, decode, settle what it means, and repeat it where that is safe.
+
+The retry machinery is entered after the first failure only, so that a success does not pay for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import attrs
+from tenacity import AsyncRetrying, RetryCallState
+
+from poweremail._async.transports import AsyncTransport
+from poweremail._runtime._async import sleep
+from poweremail.errors import PowerEmailError, UsageError
+from poweremail.policy.outcome import Mail, may_repeat, settle
+from poweremail.policy.retry import RetryEvent, RetryPolicy
+from poweremail.response import Response
+from poweremail.wire.decode import read_envelope
+from poweremail.wire.http import Request
+
+__all__ = ["Answer", "AsyncExchange"]
+
+_log = logging.getLogger("poweremail")
+
+
+@attrs.frozen
+class Answer:
+    """A success: the *members* of the answer, the *response* that they came in, and the number of *attempts* that it took."""
+
+    members: dict[str, Any]
+    response: Response
+    attempts: int
+
+
+class AsyncExchange:
+    """Exchanges requests for answers over *transport*, repeating as *retry* says."""
+
+    def __init__(self, transport: AsyncTransport, retry: RetryPolicy) -> None:
+        self._transport = transport
+        self._retry = retry
+        self._closed = False
+
+    def close(self) -> None:
+        """Refuse every further request."""
+        self._closed = True
+
+    async def run(self, request: Request, mail: Mail) -> Answer:
+        """Return the answer to *request*, which concerns *mail*. Raises what the last attempt ended in."""
+        if self._closed:
+            raise UsageError("the client is closed", mail_state="not_sent" if request.operation.sends else None)
+        started = time.monotonic()
+        try:
+            return await self._attempt(request, mail, 1)
+        except PowerEmailError as error:
+            if self._retry.attempts == 1 or not may_repeat(error, request.operation):
+                raise
+            first = error
+        return await self._repeat(request, mail, first, started)
+
+    async def _repeat(self, request: Request, mail: Mail, first: PowerEmailError, started: float) -> Answer:
+        policy = self._retry
+        retrying = AsyncRetrying(
+            sleep=sleep,
+            retry=lambda state: isinstance(error := _error(state), PowerEmailError) and may_repeat(error, request.operation),
+            wait=lambda state: policy.wait(state.attempt_number, _error(state)),
+            stop=lambda state: policy.gives_up(state.attempt_number, time.monotonic() - started, state.upcoming_sleep),
+            before_sleep=lambda state: self._announce(request, mail, state),
+            reraise=True,
+        )
+        async for attempt in retrying:
+            with attempt:
+                number = attempt.retry_state.attempt_number
+                # tenacity's first attempt is the one that has failed already.
+                if number == 1:
+                    raise first
+                return await self._attempt(request, mail, number)
+        raise AssertionError("tenacity ends in a return or an error")  # pragma: no cover
+
+    async def _attempt(self, request: Request, mail: Mail, number: int) -> Answer:
+        try:
+            response = request.endpoint.credentials.redact_response(await self._transport.handle(request))
+            return Answer(read_envelope(response, request.operation, time.time()), response, number)
+        except PowerEmailError as error:
+            settled = settle(error, request.operation, mail)
+            if settled is error:
+                raise
+            raise settled from error
+
+    def _announce(self, request: Request, mail: Mail, state: RetryCallState) -> None:
+        error = _error(state)
+        if error is None:
+            return
+        event = RetryEvent(
+            operation=request.operation.path,
+            unique_id=mail.unique_id,
+            attempt=state.attempt_number,
+            error=error,
+            wait=state.upcoming_sleep,
+        )
+        _log.info("%s: attempt %d failed (%s); the next in %.2f s", event.operation, event.attempt, event.error, event.wait)
+        if self._retry.on_retry is not None:
+            self._retry.on_retry(event)
+
+
+def _error(state: RetryCallState) -> PowerEmailError | None:
+    error = state.outcome.exception() if state.outcome is not None else None
+    return error if isinstance(error, PowerEmailError) else None

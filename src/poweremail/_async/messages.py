@@ -1,0 +1,115 @@
+"""The calls about messages: ``client.messages``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterable, Callable, Iterable
+from typing import TypeVar
+
+from poweremail._async.batch import AsyncSendMany, Sendable
+from poweremail._async.exchange import AsyncExchange
+from poweremail._async.pages import AsyncMessageInfos
+from poweremail.errors import UsageError
+from poweremail.policy.outcome import NO_MAIL, Mail
+from poweremail.policy.settings import Settings
+from poweremail.types.message import Envelope, Message, TemplateMessage
+from poweremail.types.message_info import MessageInfoPage
+from poweremail.types.result import SendResult
+from poweremail.wire import decode, encode
+from poweremail.wire.http import Endpoint, Request
+
+__all__ = ["AsyncMessages"]
+
+M = TypeVar("M", Message, TemplateMessage)
+
+
+class AsyncMessages:
+    """
+    Send mails, and ask what became of them.
+
+    Every send returns a `SendResult` where the service accepted the mail. It raises `UsageError` before anything is sent,
+    `ApiError` where the service rejected it, `NotSentError` or `RateLimitError` where it was not sent, `DeliveryUnknownError` where
+    nobody can know. *smtp_user_name* overrides that of the client for one call.
+    """
+
+    def __init__(self, settings: Settings, exchange: AsyncExchange) -> None:
+        self._settings = settings
+        self._exchange = exchange
+
+    async def send_mail(self, message: Message, *, smtp_user_name: str | None = None) -> SendResult:
+        """Send *message* (``messages/sendMail``)."""
+        return await self._send(encode.send_mail, _checked(message, Message), _unique_id(message), smtp_user_name)
+
+    async def send_template(self, message: TemplateMessage, *, smtp_user_name: str | None = None) -> SendResult:
+        """Send a mail made from a template (``messages/sendTemplate``)."""
+        return await self._send(encode.send_template, _checked(message, TemplateMessage), _unique_id(message), smtp_user_name)
+
+    async def send_template_http_get(self, message: TemplateMessage, *, smtp_user_name: str | None = None) -> SendResult:
+        """
+        Send a mail made from a template by a GET request (``messages/sendTemplateHTTPGet``).
+
+        A GET carries a subject, a sender's address, one recipient's address and the dynamic values; anything more raises
+        `UsageError`. It cannot carry a unique id, so what becomes of the mail cannot be asked: prefer `send_template`.
+        """
+        return await self._send(encode.send_template_http_get, _checked(message, TemplateMessage), None, smtp_user_name)
+
+    async def get_message_info(self, unique_id: str, skip_page: int = 0) -> MessageInfoPage:
+        """
+        Return one page of what became of the mails with *unique_id*: 100 records, one for each recipient of each mail.
+
+        *skip_page* counts pages from 0. An unknown id answers an empty page; a new mail may take a while to appear.
+        """
+        request = encode.get_message_info(self._settings.endpoint, unique_id, skip_page)
+        answer = await self._exchange.run(request, NO_MAIL)
+        return decode.message_info_page(answer.members, answer.response, unique_id, skip_page)
+
+    def iter_message_info(self, unique_id: str, *, skip_page: int = 0) -> AsyncMessageInfos:
+        """Iterate over every `MessageInfo` of *unique_id*, from page *skip_page* on, fetching pages as they are needed."""
+
+        async def fetch(page: int) -> MessageInfoPage:
+            return await self.get_message_info(unique_id, page)
+
+        return AsyncMessageInfos(fetch, skip_page)
+
+    def send_many(
+        self,
+        messages: AsyncIterable[Sendable] | Iterable[Sendable],
+        *,
+        concurrency: int = 8,
+        smtp_user_name: str | None = None,
+    ) -> AsyncSendMany:
+        """
+        Send each of *messages*, at most *concurrency* at once, and hand out the outcomes as they come.
+
+        A `Message` goes out by `send_mail`, a `TemplateMessage` by `send_template`. See `AsyncSendMany`.
+        """
+
+        async def send(message: Sendable) -> SendResult:
+            if isinstance(message, TemplateMessage):
+                return await self.send_template(message, smtp_user_name=smtp_user_name)
+            return await self.send_mail(message, smtp_user_name=smtp_user_name)
+
+        return AsyncSendMany(send, messages, concurrency)
+
+    async def _send(
+        self,
+        encode: Callable[[Endpoint, str, M, str | None], Request],
+        message: M,
+        unique_id: str | None,
+        smtp_user_name: str | None,
+    ) -> SendResult:
+        request = encode(self._settings.endpoint, self._settings.smtp_user(smtp_user_name), message, unique_id)
+        mail = Mail(unique_id, message.recipients)
+        answer = await self._exchange.run(request, mail)
+        return decode.send_result(answer.members, answer.response, unique_id, mail.recipients, answer.attempts)
+
+
+def _checked(message: M, kind: type[M]) -> M:
+    if not isinstance(message, kind):
+        raise UsageError(f"must be a {kind.__name__}, not {type(message).__name__}", field="message")
+    return message
+
+
+def _unique_id(message: Envelope) -> str:
+    """The message's own, or one that is drawn once, before the first attempt: whatever happens, the mail can be asked for by it."""
+    return message.unique_id or uuid.uuid4().hex

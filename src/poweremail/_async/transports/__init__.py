@@ -1,0 +1,29 @@
+"""The transports: each carries a request to the service, or to its sandbox, and brings back the answer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from poweremail._async.transports.base import AsyncTransport
+from poweremail._async.transports.httpx import AsyncHttpxTransport
+from poweremail._async.transports.sandbox import AsyncSandboxTransport
+from poweremail.errors import UsageError
+
+__all__ = ["AsyncHttpxTransport", "AsyncSandboxTransport", "AsyncTransport", "TransportName", "open_transport"]
+
+TransportName = Literal["httpx", "httpx2"]
+
+
+def open_transport(transport: AsyncTransport | TransportName) -> AsyncTransport:
+    """Return the transport that is meant by name; an object is used as it is. Raises `UsageError` where it is neither."""
+    if transport in ("httpx", "httpx2"):
+        return AsyncHttpxTransport(engine=transport)
+    if not isinstance(transport, str) and hasattr(transport, "handle") and hasattr(transport, "aclose"):
+        return transport
+    what = repr(transport) if isinstance(transport, str) else f"{type(transport).__module__}.{type(transport).__qualname__}"
+    raise UsageError(
+        f"must be 'httpx', 'httpx2' or a transport, not {what}",
+        field="transport",
+        mail_state=None,
+        advice="wrap a client of your own: AsyncHttpxTransport(client)",
+    )

@@ -1,0 +1,160 @@
+"""
+The adapter to httpx, the default engine, and to httpx2, which has the same interface.
+
+It carries bytes and says which side of "the last body byte left" it failed on. That is proven by what the engine has asked for or
+has reported that it does, never by the name of its exception.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from poweremail._async.transports.base import AsyncOutgoing, too_large
+from poweremail._runtime._async import AtEnd, ThreadLock, world
+from poweremail._runtime._logs import redacting
+from poweremail.errors import TransportError, UsageError
+from poweremail.response import Response
+from poweremail.types.timeouts import Timeouts
+from poweremail.wire.http import Request
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["AsyncHttpxTransport"]
+
+# Enough for a batch; httpx spends time on every connection of its pool, whatever it does.
+_MAX_CONNECTIONS = 20
+
+
+class AsyncHttpxTransport:
+    """
+    Send through httpx or httpx2.
+
+    *client* is an ``AsyncClient`` of your own, configured as you like: proxies, TLS context, HTTP/2, limits. It stays yours:
+    closing the transport does not close it. Without one the transport makes its own and closes it; *engine* names the package that it is
+    taken from. Its own honours the proxy variables of the environment, verifies TLS and opens at most 20 connections.
+
+    Raises `UsageError` where *client* is no ``AsyncClient`` of either package, or the *engine* is not installed.
+    """
+
+    def __init__(self, client: object | None = None, *, engine: Literal["httpx", "httpx2"] = "httpx") -> None:
+        self._engine = _load(engine) if client is None else _engine_of(client)
+        self._given = cast("httpx.AsyncClient | None", client)
+        self._own: httpx.AsyncClient | None = None
+        self._world: object = None
+        self._at_end: AtEnd | None = None
+        self._lock = ThreadLock()
+        self._closed = False
+        redacting.install()
+
+    async def handle(self, request: Request) -> Response:
+        """Send *request* and return the answer, read whole."""
+        client = self._given or await self._client()
+        if self._closed or client.is_closed:
+            raise UsageError("the HTTP client has been closed", field="transport")
+        outgoing = AsyncOutgoing(request.body)
+        # A request without a body shows by what the engine reports whether its head has left.
+        head = AsyncHead() if request.body is None else None
+        try:
+            with redacting(request.endpoint.credentials):
+                async with client.stream(
+                    request.method,
+                    request.full_url(),
+                    headers=request.headers,
+                    content=None if head else outgoing,
+                    timeout=self._timeout(request.endpoint.timeouts),
+                    follow_redirects=False,
+                    extensions={"trace": head.trace} if head else None,
+                ) as answer:
+                    return Response(
+                        answer.status_code,
+                        tuple(answer.headers.multi_items()),
+                        await _read(answer, request),
+                        request_left=head.left if head else outgoing.left,
+                    )
+        except (self._engine.RequestError, self._engine.InvalidURL) as error:
+            left = outgoing.left if head is None else head.left and not isinstance(error, self._engine.PoolTimeout)
+            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            failure = TransportError(request.endpoint.credentials.redact_text(reason), body_left=left)
+            # An engine's error that echoes the token is not kept as the cause.
+            failure.__cause__ = error if failure.reason == reason else None
+        # Outside the except block, so that the engine's error is no context either.
+        raise failure
+
+    async def aclose(self) -> None:
+        """Close the client that this transport made; no request goes out afterwards."""
+        self._closed = True
+        if self._at_end is not None:
+            at_end, self._at_end = self._at_end, None
+            await at_end.disarm()
+
+    async def _client(self) -> httpx.AsyncClient:
+        here = world()
+        with self._lock:
+            client = self._own
+            if client is not None and self._world == here:
+                return client
+            # The connections of another world cannot be used here; that world has closed them, or its process still has them.
+            client = self._own = cast(
+                "httpx.AsyncClient",
+                self._engine.AsyncClient(
+                    limits=self._engine.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS)
+                ),
+            )
+            self._world = here
+            at_end = self._at_end = AtEnd(client.aclose)
+        await at_end.arm()
+        return client
+
+    def _timeout(self, timeouts: Timeouts) -> httpx.Timeout:
+        return cast(
+            "httpx.Timeout",
+            self._engine.Timeout(connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=timeouts.pool),
+        )
+
+
+class AsyncHead:
+    """Follows the engine's trace of a request without a body, to know whether its head may have left."""
+
+    def __init__(self) -> None:
+        # An engine that reports nothing proves nothing.
+        self.left = True
+        self._sending = False
+
+    async def trace(self, event: str, _: dict[str, Any]) -> None:
+        """Take note of *event*, such as ``connection.connect_tcp.started``."""
+        self._sending = self._sending or event.endswith(".send_request_headers.started")
+        self.left = self._sending
+
+
+async def _read(answer: httpx.Response, request: Request) -> bytes:
+    limit = request.endpoint.max_response_bytes
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in answer.aiter_bytes():
+        size += len(chunk)
+        if size > limit:
+            raise too_large(request)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _load(engine: str) -> ModuleType:
+    if engine not in ("httpx", "httpx2"):
+        raise UsageError(f"must be 'httpx' or 'httpx2', not {engine!r}", field="engine", mail_state=None)
+    try:
+        return importlib.import_module(engine)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{engine} is not installed", field="engine", mail_state=None, advice=f"pip install 'poweremail[{engine}]'"
+        ) from error
+
+
+def _engine_of(client: object) -> ModuleType:
+    for base in type(client).__mro__:
+        package = base.__module__.partition(".")[0]
+        if package in ("httpx", "httpx2") and base.__name__ == "AsyncClient":
+            return importlib.import_module(package)
+    raise UsageError(f"must be an AsyncClient of httpx or httpx2, not {type(client).__qualname__}", field="client", mail_state=None)

@@ -1,0 +1,65 @@
+"""The adapter to a sandbox in this process: no socket, and faults that look as they do on one."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from poweremail._async.transports.base import AsyncOutgoing, too_large
+from poweremail._runtime._async import sleep
+from poweremail.errors import TransportError
+from poweremail.response import Response
+from poweremail.sandbox.call import Call, Reply
+from poweremail.wire.http import Request
+
+__all__ = ["AsyncSandboxTransport"]
+
+
+class _Service(Protocol):
+    def handle(self, call: Call) -> Reply: ...
+
+
+class AsyncSandboxTransport:
+    """Hand requests to the *service* of a `poweremail.sandbox.Sandbox`."""
+
+    def __init__(self, service: _Service) -> None:
+        self._service = service
+
+    async def handle(self, request: Request) -> Response:
+        """Let the service answer *request*; wait, break off and time out as its reply says."""
+        outgoing = AsyncOutgoing(request.body)
+        body = b"".join([piece async for piece in outgoing])
+        reply = self._service.handle(_call(request, body))
+        patience = request.endpoint.timeouts.read
+        limit = math.inf if patience is None else patience
+        # As on a socket, the read timeout counts from one byte to the next.
+        if max(reply.latency, reply.drip) > limit:
+            await sleep(limit)
+            raise TransportError(f"no answer within {limit} s")
+        await sleep(reply.latency)
+        if reply.response is None or reply.broken is not None:
+            raise TransportError(_BROKEN[reply.broken], body_left=reply.broken not in ("refused", "reset_before"))
+        await sleep(reply.drip * len(reply.response.body))
+        if len(reply.response.body) > request.endpoint.max_response_bytes:
+            raise too_large(request)
+        return reply.response
+
+    async def aclose(self) -> None:
+        """Do nothing: the sandbox belongs to whoever made it."""
+
+
+_BROKEN = {
+    "refused": "connection refused",
+    "reset_before": "connection reset before the body was read",
+    "reset_after": "connection reset before an answer came",
+    "stalled": "connection closed without an answer",
+    "truncated": "connection closed in the middle of the answer",
+    None: "no answer",
+}
+
+
+def _call(request: Request, body: bytes) -> Call:
+    """What arrives at the service; a function of its own, so that the query with the token is in no frame that can fail."""
+    parts = urlsplit(request.full_url())
+    return Call(request.method, parts.path, parts.query, body)

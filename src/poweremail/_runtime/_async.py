@@ -1,0 +1,178 @@
+"""The async twin, on anyio: asyncio and trio."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from pathlib import Path
+from types import TracebackType
+from typing import Generic, TypeVar, cast
+
+import anyio
+import anyio.abc
+import anyio.lowlevel
+import anyio.to_thread
+
+from poweremail._runtime._files import read_piece
+
+__all__ = ["AtEnd", "BoundedMap", "ThreadLock", "file_piece", "sleep", "world"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+async def sleep(seconds: float) -> None:
+    """Wait *seconds*."""
+    await anyio.sleep(seconds)
+
+
+async def file_piece(path: Path, offset: int, size: int) -> bytes:
+    """Read a piece of a file without holding up the other tasks."""
+    return await anyio.to_thread.run_sync(read_piece, path, offset, size)
+
+
+def world() -> object:
+    """Return what the connections of this moment belong to: they must not outlive it, nor be used in another."""
+    return (os.getpid(), anyio.lowlevel.current_token())
+
+
+class ThreadLock:
+    """Guards state that is atomic between two awaits, but not between two threads: here there is nothing to guard."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        return None
+
+
+class AtEnd:
+    """
+    Have *close* awaited before the world ends, should nobody have done so: `asyncio.run` and `trio.run` close the async generators
+    that are still open, and this keeps one open for them.
+    """
+
+    def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
+        self._close = close
+        self._waiting: AsyncGenerator[None, None] | None = None
+
+    async def arm(self) -> None:
+        """Begin to wait for the end."""
+        self._waiting = self._wait()
+        await anext(self._waiting)
+
+    async def disarm(self) -> None:
+        """Close now."""
+        if self._waiting is not None:
+            await self._waiting.aclose()
+
+    async def _wait(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            await self._close()
+
+
+class BoundedMap(Generic[T, R]):
+    """
+    Call *function* with index and item of each item of *source*, at most *limit* at once; iterate over the results as they come.
+
+    The source is pulled by one task, and no faster than results are taken: nothing piles up. Leaving early stops pulling and waits
+    for the calls that have begun. An error of the source is raised after the results of what it gave; an error of *function* is
+    raised in place of its result.
+    """
+
+    def __init__(self, function: Callable[[int, T], Awaitable[R]], source: AsyncIterable[T] | Iterable[T], limit: int) -> None:
+        self._function = function
+        self._source = source
+        self._limit = limit
+        self._source_error: Exception | None = None
+
+    async def __aenter__(self) -> BoundedMap[T, R]:
+        # The streams are made outside the task group and cloned before a task starts, so that none is closed too early.
+        send_items, items = anyio.create_memory_object_stream[tuple[int, T]](0)
+        results, self._results = anyio.create_memory_object_stream[tuple[R | None, Exception | None]](0)
+        self._feeding = anyio.CancelScope()
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        with items, results:
+            self._tasks.start_soon(self._feed, send_items)
+            for _ in range(self._limit):
+                self._tasks.start_soon(self._work, items.clone(), results.clone())
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._feeding.cancel()
+        self._results.close()
+        if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
+            await self._tasks.__aexit__(kind, error, trace)
+        else:
+            # The task group would wrap the error of the body in a group of its own; it is raised plainly by leaving.
+            await self._tasks.__aexit__(None, None, None)
+
+    def __aiter__(self) -> BoundedMap[T, R]:
+        return self
+
+    async def __anext__(self) -> R:
+        try:
+            result, error = await self._results.receive()
+        except (anyio.EndOfStream, anyio.ClosedResourceError):
+            result, error = None, self._source_error or StopAsyncIteration()
+            self._source_error = None
+        if error is not None:
+            raise error
+        return cast("R", result)
+
+    async def _feed(self, items: anyio.abc.ObjectSendStream[tuple[int, T]]) -> None:
+        async with items:
+            with self._feeding:
+                source = _iterate(self._source)
+                index = 0
+                try:
+                    while True:
+                        try:
+                            item = await anext(source)
+                        except StopAsyncIteration:
+                            return
+                        except Exception as error:  # noqa: BLE001  raised to the caller at the end, by __anext__
+                            self._source_error = error
+                            return
+                        await items.send((index, item))
+                        index += 1
+                finally:
+                    if isinstance(source, AsyncGenerator):
+                        await source.aclose()
+
+    async def _work(
+        self,
+        items: anyio.abc.ObjectReceiveStream[tuple[int, T]],
+        results: anyio.abc.ObjectSendStream[tuple[R | None, Exception | None]],
+    ) -> None:
+        async with items, results:
+            async for index, item in items:
+                try:
+                    outcome: tuple[R | None, Exception | None] = (await self._function(index, item), None)
+                except Exception as error:  # noqa: BLE001  raised to the caller in place of the result, by __anext__
+                    outcome = (None, error)
+                try:
+                    await results.send(outcome)
+                except anyio.BrokenResourceError:
+                    # The caller has left; what was in flight has finished.
+                    return
+
+
+class _FromIterable(Generic[T]):
+    def __init__(self, source: Iterable[T]) -> None:
+        self._source = iter(source)
+
+    def __aiter__(self) -> _FromIterable[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        for item in self._source:
+            return item
+        raise StopAsyncIteration
+
+
+def _iterate(source: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
+    return aiter(source) if isinstance(source, AsyncIterable) else _FromIterable(source)

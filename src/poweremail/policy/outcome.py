@@ -1,0 +1,69 @@
+"""
+The outcome of a send.
+
+========  ==========================================================  ============================  =================
+state     meaning                                                     raised                        repeated
+========  ==========================================================  ============================  =================
+accepted  the service said success or queued                          nothing                       no
+rejected  the service answered an error: it did not take the mail     ApiError and its subclasses   never
+not sent  it provably never arrived whole, or was answered with 429   NotSentError, RateLimitError  as the policy says
+unknown   it left whole, and no trustworthy answer came               DeliveryUnknownError          never
+========  ==========================================================  ============================  =================
+
+The API has no idempotency key, so repeating a send whose outcome is unknown can deliver it twice.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from poweremail.errors import (
+    DeliveryUnknownError,
+    GeneralError,
+    NotSentError,
+    PowerEmailError,
+    ProtocolError,
+    RateLimitError,
+    TransportError,
+)
+from poweremail.wire.operations import Operation
+
+__all__ = ["NO_MAIL", "Mail", "may_repeat", "settle"]
+
+
+@attrs.frozen
+class Mail:
+    """What an error says about the mail that it concerns."""
+
+    unique_id: str | None
+    recipients: tuple[str, ...]
+
+
+NO_MAIL = Mail(None, ())
+
+
+def settle(error: PowerEmailError, operation: Operation, mail: Mail) -> PowerEmailError:
+    """Return what a failed attempt means for the *mail*: the *error* itself, or the error that says so."""
+    if not operation.sends or not isinstance(error, TransportError | ProtocolError | GeneralError):
+        return error
+    if _never_arrived(error):
+        return NotSentError(error.reason)
+    return DeliveryUnknownError(error.reason, unique_id=mail.unique_id, recipients=mail.recipients, cause=error)
+
+
+def may_repeat(error: PowerEmailError, operation: Operation) -> bool:
+    """
+    Say whether an attempt that ended in *error* may be made again.
+
+    A call that changes nothing may be repeated on anything temporary; any other only where the service cannot have acted on it.
+    """
+    if operation.repeatable:
+        return error.temporary
+    return isinstance(error, RateLimitError) or _never_arrived(error)
+
+
+def _never_arrived(error: PowerEmailError) -> bool:
+    if isinstance(error, TransportError):
+        return not error.body_left
+    # An answer that was given before the request had left whole: the service cannot have the whole mail.
+    return error.temporary and error.raw is not None and not error.raw.request_left

@@ -1,0 +1,237 @@
+"""What the sandbox remembers: an SQLite database, in memory or in a file."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from poweremail.errors import UsageError
+from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient, MailContent
+from poweremail.sandbox.template import Template
+from poweremail.types.message_info import PAGE_SIZE
+
+__all__ = ["Store"]
+
+_VERSION = 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LARGEST_OFFSET = 2**62
+
+# Wide columns stand last: SQLite reads a row from its front, and stops where it has what it needs.
+_SCHEMA = """
+CREATE TABLE mails (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    received INTEGER NOT NULL,
+    operation TEXT NOT NULL,
+    smtp_user_name TEXT NOT NULL,
+    unique_id TEXT,
+    subject TEXT NOT NULL,
+    from_email TEXT NOT NULL,
+    from_name TEXT,
+    template_id TEXT,
+    mail_size INTEGER NOT NULL,
+    attachment_size INTEGER NOT NULL,
+    headers TEXT NOT NULL,
+    dynamic_value TEXT NOT NULL,
+    html TEXT,
+    text TEXT,
+    raw TEXT NOT NULL
+);
+CREATE TABLE recipients (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    mail INTEGER NOT NULL,
+    unique_id TEXT,
+    visible_from INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    email TEXT NOT NULL,
+    name TEXT
+);
+CREATE INDEX recipients_of_mail ON recipients (mail);
+CREATE INDEX recipients_of_unique_id ON recipients (unique_id, number);
+CREATE TABLE files (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    mail INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    content BLOB NOT NULL
+);
+CREATE INDEX files_of_mail ON files (mail);
+CREATE TABLE templates (template_id TEXT PRIMARY KEY, subject TEXT, html TEXT, text TEXT);
+CREATE TABLE smtp_users (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL, added INTEGER NOT NULL);
+"""
+
+
+class Store:
+    """
+    Mails, templates and SMTP users.
+
+    *path* is the file, made where it is missing; None keeps all in memory. Raises `UsageError` for a file that is not a sandbox's.
+    Safe to use from several threads. Times are whole milliseconds since the epoch. Credentials never get here.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        try:
+            self._connection = sqlite3.connect(":memory:" if path is None else path, check_same_thread=False)
+            # Whoever forgets to close the store shall not be told so by a ResourceWarning, out of place and out of time.
+            self.close = weakref.finalize(self, self._connection.close)
+            self._lock = threading.Lock()
+            self._prepare()
+        except sqlite3.Error as error:
+            raise UsageError(f"cannot use {str(path)!r}: {error}", field="path", mail_state=None) from None
+
+    def _prepare(self) -> None:
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        # A power cut may cost the last mails of a sandbox; waiting for the disk at each would cost more.
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if (version, tables) == (0, 0):
+            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+        elif version != _VERSION:
+            self.close()
+            raise sqlite3.DatabaseError("it is not a file of this version of the sandbox")
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, self._connection:
+            yield self._connection
+
+    def add_mail(self, mail: MailContent, *, received: int, visible_from: int) -> int:
+        """Keep *mail* and return its number. getMessageInfo shows it from *visible_from* on."""
+        with self._transaction() as connection:
+            number = connection.execute(
+                "INSERT INTO mails (received, operation, smtp_user_name, unique_id, subject, from_email, from_name, template_id,"
+                " mail_size, attachment_size, headers, dynamic_value, html, text, raw)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    received,
+                    mail.operation,
+                    mail.smtp_user_name,
+                    mail.unique_id,
+                    mail.subject,
+                    mail.from_email,
+                    mail.from_name,
+                    mail.template_id,
+                    mail.mail_size,
+                    mail.attachment_size,
+                    json.dumps(dict(mail.headers)),
+                    json.dumps(dict(mail.dynamic_value)),
+                    mail.html,
+                    mail.text,
+                    json.dumps(dict(mail.raw)),
+                ),
+            ).lastrowid
+            assert number is not None
+            connection.executemany(
+                "INSERT INTO recipients (mail, unique_id, visible_from, type, email, name) VALUES (?, ?, ?, ?, ?, ?)",
+                [(number, mail.unique_id, visible_from, who.type, who.email, who.name) for who in mail.recipients],
+            )
+            connection.executemany(
+                "INSERT INTO files (mail, kind, name, type, content) VALUES (?, ?, ?, ?, ?)",
+                [
+                    (number, kind, file.name, file.type, file.content)
+                    for kind, files in (("attachment", mail.attachments), ("image", mail.images))
+                    for file in files
+                ],
+            )
+            connection.execute("INSERT OR IGNORE INTO smtp_users VALUES (?, 1, 0)", (mail.smtp_user_name,))
+        return number
+
+    def mails(self, *, after: int = 0, limit: int | None = None) -> list[CaughtMail]:
+        """The mails with a number above *after*, oldest first, *limit* of them at most."""
+        query = "SELECT * FROM mails WHERE number > ? ORDER BY number LIMIT ?"
+        with self._lock:
+            rows = self._connection.execute(query, (after, -1 if limit is None else limit)).fetchall()
+            return [self._mail(row) for row in rows]
+
+    def _mail(self, row: sqlite3.Row) -> CaughtMail:
+        number = row["number"]
+        recipients = self._connection.execute("SELECT type, email, name FROM recipients WHERE mail = ? ORDER BY number", (number,))
+        files = self._connection.execute(
+            "SELECT kind, name, type, content FROM files WHERE mail = ? ORDER BY number", (number,)
+        ).fetchall()
+        return CaughtMail(
+            number=number,
+            received=_EPOCH + timedelta(milliseconds=row["received"]),
+            operation=row["operation"],
+            smtp_user_name=row["smtp_user_name"],
+            unique_id=row["unique_id"],
+            subject=row["subject"],
+            from_email=row["from_email"],
+            from_name=row["from_name"],
+            recipients=tuple(CaughtRecipient(*recipient) for recipient in recipients),
+            html=row["html"],
+            text=row["text"],
+            headers=json.loads(row["headers"]),
+            attachments=tuple(CaughtFile(*file[1:]) for file in files if file["kind"] == "attachment"),
+            images=tuple(CaughtFile(*file[1:]) for file in files if file["kind"] == "image"),
+            template_id=row["template_id"],
+            dynamic_value=json.loads(row["dynamic_value"]),
+            raw=json.loads(row["raw"]),
+        )
+
+    def records(self, unique_id: str, page: int, *, now: int) -> list[dict[str, Any]]:
+        """Page *page* of what getMessageInfo says at the time *now* of the mails with *unique_id*, recipient by recipient."""
+        offset = min(page * PAGE_SIZE, _LARGEST_OFFSET)
+        with self._lock:
+            rows = self._connection.execute(
+                "SELECT subject, from_email, email, mail_size, attachment_size, received FROM recipients"
+                " JOIN mails ON mails.number = recipients.mail"
+                " WHERE recipients.unique_id = ? AND visible_from <= ? ORDER BY recipients.number LIMIT ? OFFSET ?",
+                (unique_id, now, PAGE_SIZE, offset),
+            ).fetchall()
+        return [dict(row) for row in rows]
+
+    def count(self) -> int:
+        """How many mails there are."""
+        with self._lock:
+            (count,) = self._connection.execute("SELECT count(*) FROM mails").fetchone()
+        return int(count)
+
+    def clear_mails(self) -> int:
+        """Forget the mails, and return how many there were."""
+        with self._transaction() as connection:
+            return self._forget(connection)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._transaction() as connection:
+            self._forget(connection)
+            connection.execute("DELETE FROM templates")
+            connection.execute("DELETE FROM smtp_users")
+
+    def _forget(self, connection: sqlite3.Connection) -> int:
+        connection.execute("DELETE FROM recipients")
+        connection.execute("DELETE FROM files")
+        return connection.execute("DELETE FROM mails").rowcount
+
+    def put_template(self, template: Template) -> None:
+        """Keep *template*, in place of one of the same id."""
+        with self._transaction() as connection:
+            values = (template.template_id, template.subject, template.html, template.text)
+            connection.execute("INSERT OR REPLACE INTO templates VALUES (?, ?, ?, ?)", values)
+
+    def template(self, template_id: str) -> Template | None:
+        """The template of that id, or None."""
+        with self._lock:
+            row = self._connection.execute("SELECT * FROM templates WHERE template_id = ?", (template_id,)).fetchone()
+        return None if row is None else Template(*row)
+
+    def put_smtp_user(self, name: str, *, enabled: bool) -> None:
+        """Keep an SMTP user. From the first one on, only those that are kept may send."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO smtp_users VALUES (?, ?, 1)", (name, enabled))
+
+    def smtp_users(self) -> dict[str, bool | None]:
+        """The SMTP users: whether each is enabled, None for one that was never added but has sent."""
+        with self._lock:
+            rows = self._connection.execute("SELECT name, enabled, added FROM smtp_users ORDER BY name").fetchall()
+        return {row["name"]: bool(row["enabled"]) if row["added"] else None for row in rows}

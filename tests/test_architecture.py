@@ -1,0 +1,326 @@
+"""
+The house has one way down: this file reads every import of the library and fails on one that runs up.
+
+To add a module, give it a room in `ROOMS`; to use another library, give it a place in `LIBRARIES`.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+
+def both(name: str) -> tuple[str, str]:
+    """The module of this name in the async world and its generated twin."""
+    return f"poweremail._async.{name}", f"poweremail._sync.{name}"
+
+
+ITSELF_ONLY = ("poweremail._async", "poweremail._sync", "poweremail")
+"""Packages of which only the ``__init__`` has the room given below, while each module in them needs one of its own."""
+
+ROOMS = (
+    ("poweremail.response", "poweremail._version", "poweremail._async", "poweremail._sync"),
+    ("poweremail.errors",),
+    ("poweremail.types",),
+    ("poweremail.wire",),
+    ("poweremail.policy",),
+    ("poweremail._runtime",),
+    both("transports"),
+    both("exchange"),
+    (*both("pages"), *both("batch")),
+    both("messages"),
+    both("client"),
+    ("poweremail.sandbox",),
+    ("poweremail.cli",),
+    ("poweremail", "poweremail.transports"),  # the public names; nothing inside uses them
+)
+"""From the ground up. A package stands for all that is in it; a module imports from below and from its own package."""
+
+SANDBOX_CORE = tuple(f"poweremail.sandbox.{name}" for name in ("service", "store", "mail", "faults"))
+"""The API as a function of a request, without I/O: it may use what says what a request is, and no more."""
+
+SANDBOX_CORE_MAY_IMPORT = (*SANDBOX_CORE, "poweremail.response", "poweremail.errors", "poweremail.types", "poweremail.wire")
+
+EXCEPTIONS = {
+    (importer, "poweremail.sandbox.service"): "the in-process transport is the way from the client into the sandbox"
+    for importer in both("transports.sandbox")
+}
+"""Arrows that may run up, from module to module, and why. One that is no longer needed is an error."""
+
+ANY = ("poweremail",)
+ASYNC_WORLDS = ("poweremail._runtime._async", "poweremail.sandbox.app", "poweremail.sandbox.server", "poweremail.cli")
+
+LIBRARIES = {
+    "anyio": ASYNC_WORLDS,
+    "asyncio": ASYNC_WORLDS,
+    "attrs": ANY,
+    "cattrs": ("poweremail.wire",),
+    "httpx": both("transports.httpx"),
+    "httpx2": both("transports.httpx"),
+    "rich": ("poweremail.cli",),
+    "starlette": ("poweremail.sandbox",),
+    "tenacity": ("poweremail.policy", *both("exchange")),
+    "trio": ASYNC_WORLDS,
+    "typer": ("poweremail.cli",),
+    "uvicorn": ("poweremail.sandbox", "poweremail.cli"),
+}
+"""Who may import what; of the standard library, only what is named here is kept to its place."""
+
+NOT_AT_IMPORT = {
+    "anyio",
+    "asyncio",
+    "cattrs",
+    "httpcore",
+    "httpx",
+    "httpx2",
+    "rich",
+    "starlette",
+    "tenacity",
+    "trio",
+    "typer",
+    "uvicorn",
+}
+"""What ``import poweremail`` must not load: it is paid for on first use."""
+
+
+@cache
+def package_root() -> Path:
+    """The folder of the package under test: the checkout's, or the installed wheel's."""
+    spec = importlib.util.find_spec("poweremail")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+@cache
+def modules() -> dict[str, ast.Module]:
+    """Every module of the library, parsed."""
+    root = package_root()
+    return {module_name(path.relative_to(root)): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(root.rglob("*.py"))}
+
+
+def module_name(path: Path) -> str:
+    return ".".join(("poweremail", *path.with_suffix("").parts)).removesuffix(".__init__")
+
+
+def is_package(name: str) -> bool:
+    return Path(package_root(), *name.split(".")[1:], "__init__.py").exists()
+
+
+def imports(importer: str) -> Iterator[str]:
+    """
+    What *importer* imports, wherever in the file: in functions and for the type checker, too.
+
+    Each is the full name of a module: ``from poweremail.wire import http`` imports ``poweremail.wire.http``.
+    """
+    for node in ast.walk(modules()[importer]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = importer.split(".") if is_package(importer) else importer.split(".")[:-1]
+                base = ".".join((*parents[: len(parents) - node.level + 1], *filter(None, [base])))
+            for alias in node.names:
+                yield name if (name := f"{base}.{alias.name}") in modules() else base
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module":
+            yield from (argument.value for argument in node.args[:1] if isinstance(argument, ast.Constant))
+
+
+def arrows() -> Iterator[tuple[str, str]]:
+    """Every pair of importer and imported module of the library."""
+    for importer in modules():
+        yield from ((importer, imported) for imported in imports(importer) if within(imported, ANY))
+
+
+def within(module: str, places: tuple[str, ...]) -> bool:
+    return any(module == place or module.startswith(f"{place}.") for place in places)
+
+
+def room(module: str) -> tuple[int, str] | None:
+    """The height of the room that *module* is in, and the name that gave it the room; the longest wins."""
+    found = [
+        (len(name), height, name)
+        for height, names in enumerate(ROOMS)
+        for name in names
+        if module == name or (name not in ITSELF_ONLY and within(module, (name,)))
+    ]
+    return max(found)[1:] if found else None
+
+
+def runs_up(importer: str, imported: str) -> bool:
+    """Whether *importer* has no business with *imported*, leaving `EXCEPTIONS` aside."""
+    if within(importer, SANDBOX_CORE):
+        return not within(imported, SANDBOX_CORE_MAY_IMPORT)
+    (own_height, own_name), (height, name) = room(importer) or (-1, ""), room(imported) or (len(ROOMS), "")
+    return height >= own_height and name != own_name
+
+
+def test_every_module_has_a_room() -> None:
+    assert [module for module in modules() if room(module) is None] == []
+
+
+def test_imports_run_down() -> None:
+    assert [f"{a} imports {b}" for a, b in arrows() if runs_up(a, b) and (a, b) not in EXCEPTIONS] == []
+
+
+def test_every_exception_is_needed() -> None:
+    needed = {arrow for arrow in arrows() if runs_up(*arrow)}
+    assert [arrow for arrow in EXCEPTIONS if arrow[1] in modules() and arrow not in needed] == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "imported", "expected"),
+    [
+        ("poweremail.wire.decode", "poweremail.types.result", False),
+        ("poweremail.wire.decode", "poweremail.wire.http", False),
+        ("poweremail.wire.decode", "poweremail.policy.retry", True),
+        ("poweremail.wire.decode", "poweremail", True),
+        ("poweremail._version", "poweremail.response", True),
+        ("poweremail._async.batch", "poweremail._async.pages", True),
+        ("poweremail._async.batch", "poweremail._async.batch", False),
+        ("poweremail._async.exchange", "poweremail._async.client", True),
+        ("poweremail._async.client", "poweremail._async.unheard_of", True),
+        ("poweremail._sync.client", "poweremail._sync.transports.httpx", False),
+        ("poweremail.sandbox", "poweremail._async.client", False),
+        ("poweremail.sandbox.service", "poweremail.wire.http", False),
+        ("poweremail.sandbox.service", "poweremail.sandbox.store", False),
+        ("poweremail.sandbox.service", "poweremail.sandbox.app", True),
+        ("poweremail.sandbox.service", "poweremail._async.client", True),
+        ("poweremail._async.transports.sandbox", "poweremail.sandbox.service", True),
+        ("poweremail.transports", "poweremail", True),
+    ],
+)
+def test_what_runs_up(importer: str, imported: str, expected: bool) -> None:
+    assert runs_up(importer, imported) is expected
+
+
+def test_the_worlds_do_not_mix() -> None:
+    worlds = {"_async": "_sync", "_sync": "_async"}
+    mixed = [(a, b) for a, b in arrows() for world, other in worlds.items() if world in a.split(".") and other in b.split(".")]
+    assert mixed == []
+
+
+def test_libraries_are_imported_in_their_places_only() -> None:
+    astray = [
+        f"{importer} imports {imported}"
+        for importer in modules()
+        for imported in imports(importer)
+        if (library := imported.partition(".")[0]) in LIBRARIES or library not in {*sys.stdlib_module_names, "poweremail"}
+        if not within(importer, LIBRARIES.get(library, ()))
+    ]
+    assert astray == []
+
+
+def test_types_need_attrs_and_the_standard_library_only() -> None:
+    allowed = {*sys.stdlib_module_names, "attrs"}
+    below = ("poweremail.types", "poweremail.errors", "poweremail.response")
+    of_types = {name for module in modules() if within(module, ("poweremail.types",)) for name in imports(module)}
+    assert [name for name in of_types if name.partition(".")[0] not in allowed and not within(name, below)] == []
+
+
+def in_sync(name: str) -> str:
+    return re.sub(r"^__a(?=(enter|exit|iter|next)__$)|^a(?=close$)", lambda found: found[0].removesuffix("a"), name)
+
+
+def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
+    """The names of the parameters, each with the kind that it has for callers, and whether it may be left out."""
+    given = function.args
+    optional = len(given.posonlyargs) + len(given.args) - len(given.defaults)
+    positional = [("/", argument) for argument in given.posonlyargs] + [("", argument) for argument in given.args]
+    found = [f"{kind}{argument.arg}{'=' * (index >= optional)}" for index, (kind, argument) in enumerate(positional)]
+    found += [
+        f"*, {argument.arg}{'=' * (default is not None)}"
+        for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
+    ]
+    return found + [f"{stars}{argument.arg}" for stars, argument in (("*", given.vararg), ("**", given.kwarg)) if argument]
+
+
+def surface(body: list[ast.stmt], prefix: str = "") -> dict[str, list[str]]:
+    """The public classes and functions of a module or class, by their name in the sync world, with their parameters."""
+    found: dict[str, list[str]] = {}
+    for node in body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            # A class without an __init__ is called like one whose __init__ takes nothing.
+            found |= {f"{prefix}{node.name}.__init__": ["self"]} | surface(node.body, f"{prefix}{node.name}.")
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not re.match(r"_(?!_)", node.name):
+            found[prefix + in_sync(node.name)] = parameters(node)
+    return found
+
+
+def public_names(module: ast.Module) -> list[str]:
+    return next(
+        ast.literal_eval(node.value)
+        for node in module.body
+        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["__all__"]
+    )
+
+
+def test_the_twins_of_the_runtime_have_one_surface() -> None:
+    a, b = modules()["poweremail._runtime._async"], modules()["poweremail._runtime._sync"]
+    assert public_names(a) == public_names(b)
+    assert surface(a.body) == surface(b.body)
+    assert {name.partition(".")[0] for name in surface(a.body)} == set(public_names(a))
+
+
+@pytest.mark.parametrize(
+    ("asynchronous", "synchronous", "same"),
+    [
+        ("async def f(a, *, b=1): ...", "def f(a, *, b=2): ...", True),
+        ("async def f(a): ...", "def f(b): ...", False),
+        ("async def f(a): ...", "def f(a=1): ...", False),
+        ("async def f(a): ...", "def f(*, a): ...", False),
+        ("async def f(*a): ...", "def f(**a): ...", False),
+        ("def f(): ...", "def f(): ...\ndef g(): ...", False),
+        ("def f(): ...\ndef _g(): ...", "def f(): ...", True),
+        ("class A:\n async def __aenter__(self): ...", "class A:\n def __enter__(self): ...", True),
+        ("class A:\n async def aclose(self): ...", "class A:\n def close(self): ...", True),
+        ("class A:\n x = 1", "class A:\n def __init__(self): ...", True),
+        ("class A:\n x = 1", "class A:\n def __init__(self, x): ...", False),
+    ],
+)
+def test_what_one_surface_means(asynchronous: str, synchronous: str, same: bool) -> None:
+    assert (surface(ast.parse(asynchronous).body) == surface(ast.parse(synchronous).body)) is same
+
+
+def run_python(code: str, *arguments: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports"])
+def test_the_public_modules_load_no_library(face: str) -> None:
+    if face not in modules():
+        pytest.skip(f"there is no {face}")
+    code = f"import sys; before = set(sys.modules); import {face}; print(*sys.modules.keys() - before)"
+    assert {name.partition(".")[0] for name in run_python(code).split()} & NOT_AT_IMPORT == set()
+
+
+IMPORT_EACH_ALONE = """
+import importlib, json, sys, traceback
+
+failed = []
+for name in json.loads(sys.argv[1]):
+    for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == "poweremail"]:
+        del sys.modules[loaded]
+    try:
+        importlib.import_module(name)
+    except Exception:
+        failed.append(f"{name}: {traceback.format_exc()}")
+print(*failed, sep="\\n", end="")
+"""
+
+
+def test_every_module_can_be_imported_first() -> None:
+    names = [name for name in modules() if not name.endswith("__main__")]
+    assert run_python(IMPORT_EACH_ALONE, json.dumps(names)) == ""
