@@ -1,1 +1,1 @@
-"""The client, awaited. Its twin on threads is generated from it."""
+"""The client: transports, the exchange of a request for an answer, pages, batches, namespaces."""

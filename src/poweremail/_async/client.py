@@ -99,7 +99,7 @@ class AsyncPowerEmail:
         timeouts: Timeouts | Literal[Default.DEFAULT] = DEFAULT,
         retry: RetryPolicy | Literal[Default.DEFAULT] = DEFAULT,
     ) -> AsyncPowerEmail:
-        """Return a client with other options over the same transport, which stays with this client: closing the new one leaves it."""
+        """Return a client with other options over the same transport, which stays with this client when the new one is closed."""
         client = object.__new__(type(self))
         settings = self._settings.changed(smtp_user_name=smtp_user_name, timeouts=timeouts, retry=retry)
         client._join(settings, self._transport, owns_transport=False)

@@ -16,7 +16,6 @@ from poweremail._runtime._async import AtEnd, ThreadLock, world
 from poweremail._runtime._logs import redacting
 from poweremail.errors import TransportError, UsageError
 from poweremail.response import Response
-from poweremail.types.timeouts import Timeouts
 from poweremail.wire.http import Request
 
 if TYPE_CHECKING:
@@ -33,14 +32,16 @@ class AsyncHttpxTransport:
     Send through httpx or httpx2.
 
     *client* is an ``AsyncClient`` of your own, configured as you like: proxies, TLS context, HTTP/2, limits. It stays yours:
-    closing the transport does not close it. Without one the transport makes its own and closes it; *engine* names the package that it is
-    taken from. Its own honours the proxy variables of the environment, verifies TLS and opens at most 20 connections.
+    closing the transport does not close it. Without one the transport makes its own and closes it; *engine* names the package that
+    it is taken from. Its own honours the proxy variables of the environment, verifies TLS and opens at most 20 connections.
 
     Raises `UsageError` where *client* is no ``AsyncClient`` of either package, or the *engine* is not installed.
     """
 
     def __init__(self, client: object | None = None, *, engine: Literal["httpx", "httpx2"] = "httpx") -> None:
         self._engine = _load(engine) if client is None else _engine_of(client)
+        # The engine insists on streams of its own class.
+        self._stream_type: type[AsyncOutgoing] = type("Stream", (AsyncOutgoing, self._engine.AsyncByteStream), {})
         self._given = cast("httpx.AsyncClient | None", client)
         self._own: httpx.AsyncClient | None = None
         self._world: object = None
@@ -54,28 +55,19 @@ class AsyncHttpxTransport:
         client = self._given or await self._client()
         if self._closed or client.is_closed:
             raise UsageError("the HTTP client has been closed", field="transport")
-        outgoing = AsyncOutgoing(request.body)
-        # A request without a body shows by what the engine reports whether its head has left.
-        head = AsyncHead() if request.body is None else None
+        outgoing = self._stream_type(request.body)
+        head = AsyncHead()
         try:
             with redacting(request.endpoint.credentials):
-                async with client.stream(
-                    request.method,
-                    request.full_url(),
-                    headers=request.headers,
-                    content=None if head else outgoing,
-                    timeout=self._timeout(request.endpoint.timeouts),
-                    follow_redirects=False,
-                    extensions={"trace": head.trace} if head else None,
-                ) as answer:
-                    return Response(
-                        answer.status_code,
-                        tuple(answer.headers.multi_items()),
-                        await _read(answer, request),
-                        request_left=head.left if head else outgoing.left,
-                    )
+                answer = await client.send(self._build(client, request, outgoing, head), stream=True, follow_redirects=False)
+                try:
+                    body = await self._read(answer, request)
+                finally:
+                    await answer.aclose()
+            return Response(answer.status_code, tuple(answer.headers.multi_items()), body, request_left=outgoing.left)
         except (self._engine.RequestError, self._engine.InvalidURL) as error:
-            left = outgoing.left if head is None else head.left and not isinstance(error, self._engine.PoolTimeout)
+            # A request without a body shows by what the engine reports whether its head has left.
+            left = outgoing.left if request.body else head.left and not isinstance(error, self._engine.PoolTimeout)
             reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             failure = TransportError(request.endpoint.credentials.redact_text(reason), body_left=left)
             # An engine's error that echoes the token is not kept as the cause.
@@ -108,11 +100,40 @@ class AsyncHttpxTransport:
         await at_end.arm()
         return client
 
-    def _timeout(self, timeouts: Timeouts) -> httpx.Timeout:
-        return cast(
-            "httpx.Timeout",
-            self._engine.Timeout(connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=timeouts.pool),
+    def _build(self, client: httpx.AsyncClient, request: Request, outgoing: AsyncOutgoing, head: AsyncHead) -> httpx.Request:
+        """Make the engine's request; its repr shows the whole URL, so it is in no variable of a frame that can fail."""
+        timeouts = request.endpoint.timeouts
+        built = client.build_request(
+            request.method,
+            request.full_url(),
+            headers=request.headers,
+            timeout=self._engine.Timeout(connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=timeouts.pool),
+            extensions=None if request.body else {"trace": head.trace},
         )
+        if request.body:
+            # Given as content it would be wrapped in a generator, which a broken connection leaves open.
+            built.stream = cast("httpx.AsyncByteStream", outgoing)
+        return built
+
+
+    async def _read(self, answer: httpx.Response, request: Request) -> bytes:
+        limit = request.endpoint.max_response_bytes
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            async for chunk in answer.aiter_bytes():
+                size += len(chunk)
+                if size <= limit:
+                    chunks.append(chunk)
+                else:
+                    # Leaving the loop would leave the engine's generators open; reading on from what is closed ends them all.
+                    await answer.aclose()
+        except self._engine.RequestError:
+            if size <= limit:
+                raise
+        if size > limit:
+            raise too_large(request)
+        return b"".join(chunks)
 
 
 class AsyncHead:
@@ -127,18 +148,6 @@ class AsyncHead:
         """Take note of *event*, such as ``connection.connect_tcp.started``."""
         self._sending = self._sending or event.endswith(".send_request_headers.started")
         self.left = self._sending
-
-
-async def _read(answer: httpx.Response, request: Request) -> bytes:
-    limit = request.endpoint.max_response_bytes
-    chunks: list[bytes] = []
-    size = 0
-    async for chunk in answer.aiter_bytes():
-        size += len(chunk)
-        if size > limit:
-            raise too_large(request)
-        chunks.append(chunk)
-    return b"".join(chunks)
 
 
 def _load(engine: str) -> ModuleType:
