@@ -25,6 +25,12 @@ PYTHONS = nox.project.python_versions(PROJECT)
 NEEDED_BY_TESTS = ("tests", "tools", "docs", "benchmarks", "README.md", "CHANGELOG.md", "pyproject.toml", "noxfile.py")
 """What the tests read; the package itself must come from the wheel."""
 
+IS_INSTALLED = """
+import poweremail, sysconfig
+assert poweremail.__file__.startswith(sysconfig.get_path("purelib")), poweremail.__file__
+print(poweremail.__file__)
+"""
+
 
 def group(*names: str) -> tuple[str, ...]:
     """Return the requirements of the dependency groups."""
@@ -75,8 +81,8 @@ def tests(session: nox.Session) -> None:
 def build(session: nox.Session) -> None:
     """Build the sdist, and from it the wheel, into ``dist``."""
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
-    session.install("build")
-    session.run("python", "-m", "build", "--outdir", "dist")
+    session.install("build", *PROJECT["build-system"]["requires"])
+    session.run("python", "-m", "build", "--no-isolation", "--outdir", "dist")
 
 
 @nox.session(requires=["build"])
@@ -95,11 +101,7 @@ def wheel(session: nox.Session) -> None:
             elif (ROOT / name).exists():
                 shutil.copy2(ROOT / name, folder)
         with session.chdir(folder):
-            session.run(
-                "python",
-                "-c",
-                "import poweremail, sysconfig; assert poweremail.__file__.startswith(sysconfig.get_path('purelib')), poweremail.__file__",
-            )
+            session.run("python", "-c", IS_INSTALLED)
             session.run("pytest", "-n", "auto", *session.posargs)
 
 

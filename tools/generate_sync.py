@@ -33,7 +33,10 @@ RULES = {
     "_async": "_sync",
     "aclose": "close",
     "aiter_bytes": "iter_bytes",
+    "asynccontextmanager": "contextmanager",
+    "enter_async_context": "enter_context",
     "anext": "next",
+    "AsyncByteStream": "SyncByteStream",  # what httpx calls its two interfaces; its ByteStream is something else
     "StopAsyncIteration": "StopIteration",
 }
 """Whole words, or whole phrases, and what replaces them. They go before `PATTERNS`, the longest first."""
@@ -62,8 +65,10 @@ LEFTOVERS = re.compile(
 )
 """What has no place in the sync world, not even in a comment."""
 
-FIXED = "F401,F811,I001,PYI016,RUF022,RUF100,UP034"
-"""What the renaming leaves behind: names that are now unused, twice there or in the wrong order, and needless marks."""
+FIXED = "C416,F401,F811,I001,PYI016,RUF022,RUF100,UP034"
+"""What the renaming leaves behind: names that are now unused, twice there or in the wrong order, needless marks and copies."""
+
+_CONSIDERED_SAFE = "lint.extend-safe-fixes=['C416']"  # [x async for x in y] is list(y) in the sync world
 
 
 class GenerationError(Exception):
@@ -153,7 +158,9 @@ def _header(source: Path) -> str:
 
 def _tidy(root: Path, path: Path, text: str) -> str:
     """Sort the imports, remove what the renaming made superfluous, and format, by the project's own settings."""
-    text = _ruff(root, ["check", "--fix-only", "--quiet", "--no-cache", f"--fixable={FIXED}"], path, text)
+    text = _ruff(
+        root, ["check", "--fix-only", "--quiet", "--no-cache", f"--fixable={FIXED}", "--config", _CONSIDERED_SAFE], path, text
+    )
     return _ruff(root, ["format", "--quiet", "--no-cache"], path, text)
 
 

@@ -75,6 +75,7 @@ def checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Checkout:
         pytest.param("async def f(): ...", "def f(): ...", id="def"),
         pytest.param("def f(): await g(1)", "def f():\n    g(1)", id="await"),
         pytest.param("x = [await g(y) async for y in z]", "x = [g(y) for y in z]", id="comprehension"),
+        pytest.param("x = [y async for y in z]", "x = list(z)", id="copy"),
         pytest.param("async def f():\n    async with a as b:\n        g(b)", "def f():\n    with a as b:\n        g(b)", id="with"),
         pytest.param("async def f():\n    async for a in b:\n        g(a)", "def f():\n    for a in b:\n        g(a)", id="for"),
         pytest.param("class A:\n    def __aenter__(self): ...", "class A:\n    def __enter__(self): ...", id="aenter"),

@@ -7,17 +7,9 @@ from typing import Any
 
 from poweremail.response import Response
 
-__all__ = ["JSON", "Refusal", "answer", "failure", "invalid"]
+__all__ = ["JSON", "Refusal", "answer"]
 
 JSON = ("Content-Type", "application/json")
-
-
-class Refusal(Exception):  # noqa: N818 - it is how the service says no, not an error of the sandbox
-    """The request is refused: *response* says why."""
-
-    def __init__(self, response: Response) -> None:
-        super().__init__(response.text)
-        self.response = response
 
 
 def answer(**members: Any) -> Response:
@@ -26,11 +18,17 @@ def answer(**members: Any) -> Response:
     return Response(200, (JSON, ("Content-Length", str(len(body)))), body)
 
 
-def failure(name: str, message: str) -> Response:
-    """An error of the kind *name*, as the vendor's page shows one."""
-    return answer(status="error", code="-1", name=name, message=message)
+class Refusal(Exception):  # noqa: N818 - it is how the service says no, not an error of the sandbox
+    """The request is refused: *message* says why, *name* is the kind of error, None where the service gives none."""
 
+    def __init__(self, message: str, name: str | None = "ValidationError") -> None:
+        super().__init__(message)
+        self.message = message
+        self.name = name
 
-def invalid(message: str) -> Refusal:
-    """A ValidationError, to be raised."""
-    return Refusal(failure("ValidationError", message))
+    @property
+    def response(self) -> Response:
+        """The answer that says so, in the form of the vendor's page."""
+        if self.name is None:
+            return answer(status="error", message=self.message)
+        return answer(status="error", code="-1", name=self.name, message=self.message)

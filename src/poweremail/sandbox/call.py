@@ -39,13 +39,13 @@ class Reply:
     """
     What the caller gets to see.
 
-    *latency* seconds pass first. Then comes *response*, with *drip* seconds between the bytes of its body; or the connection breaks:
+    *latency* seconds pass first. Then *response* comes, *drip* seconds between the bytes of its body; or the connection breaks:
 
     - *broken* is ``refused``, ``reset_before`` or ``reset_after``: *response* is None, the connection is reset.
     - *broken* is ``stalled``: *response* is None. *latency* is how long the connection stays open without a byte, ``math.inf`` for
       ever; then it is closed.
-    - *broken* is ``truncated``: the body of *response* is the part that arrives before the connection is closed. Its Content-Length is
-      that of the whole.
+    - *broken* is ``truncated``: the body of *response* is the part that arrives before the connection is closed. Its
+      Content-Length is that of the whole.
     """
 
     response: Response | None

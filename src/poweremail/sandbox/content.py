@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from poweremail.sandbox import mime, parts
-from poweremail.sandbox.answers import invalid
+from poweremail.sandbox.answers import Refusal
 from poweremail.sandbox.mail import CaughtRecipient, MailContent
 from poweremail.sandbox.template import Template
 
@@ -20,7 +20,7 @@ def read_send_mail(smtp_user_name: str, members: Mapping[str, Any]) -> MailConte
     message = _message(members)
     html, text = parts.text(message.get("html")), parts.text(message.get("text"))
     if not (html or text):
-        raise invalid("You must specify html or text value")
+        raise Refusal("You must specify html or text value")
     return MailContent(
         operation="sendMail",
         smtp_user_name=smtp_user_name,
@@ -32,7 +32,7 @@ def read_send_mail(smtp_user_name: str, members: Mapping[str, Any]) -> MailConte
 
 
 def read_send_template(smtp_user_name: str, members: Mapping[str, Any], find: FindTemplate) -> MailContent:
-    """The mail of a ``sendTemplate``; *find* knows the templates. A template with a subject of its own lends it where there is none."""
+    """The mail of a ``sendTemplate``; *find* knows the templates. A mail without a subject has that of its template."""
     message = _message(members)
     filled = _filled(message, find)
     return MailContent(
@@ -52,7 +52,7 @@ def read_send_template_http_get(smtp_user_name: str, members: Mapping[str, Any],
     filled = _filled(members, find)
     subject, sender = _subject(parts.text(members.get("subject"))), _sender(members)
     if not parts.text(members.get("to")):
-        raise invalid("You must specify at least one recipient")
+        raise Refusal("You must specify at least one recipient")
     return MailContent(
         operation="sendTemplateHTTPGet",
         smtp_user_name=smtp_user_name,
@@ -71,14 +71,14 @@ def read_raw(smtp_user_name: str, members: Mapping[str, Any]) -> MailContent:
     """The mail of a ``sendRaw``: what it says is read from its ``raw_message``."""
     raw = parts.text(members.get("raw_message"))
     if raw is None:
-        raise invalid("You must specify a message value")
+        raise Refusal("You must specify a message value")
     read = mime.parse(raw)
     subject = _subject(parts.text(read.subject))
     from_name, from_email = read.from_
     if not from_email:
-        raise invalid("You must specify from-email")
+        raise Refusal("You must specify from-email")
     if not read.recipients:
-        raise invalid("You must specify at least one recipient")
+        raise Refusal("You must specify at least one recipient")
     return MailContent(
         operation="sendRaw",
         smtp_user_name=smtp_user_name,
@@ -99,17 +99,17 @@ def read_raw(smtp_user_name: str, members: Mapping[str, Any]) -> MailContent:
 def _message(members: Mapping[str, Any]) -> Mapping[str, Any]:
     message = members.get("message")
     if not message or not isinstance(message, dict):
-        raise invalid("You must specify a message value")
+        raise Refusal("You must specify a message value")
     return message
 
 
 def _filled(message: Mapping[str, Any], find: FindTemplate) -> Template:
     template_id = parts.text(message.get("template_id"))
     if template_id is None:
-        raise invalid("You must specify Template Id!!")
+        raise Refusal("You must specify Template Id!!")
     template = find(template_id)
     if template is None:
-        raise invalid("Invalid Template Id")
+        raise Refusal("Invalid Template Id")
     return template.fill(parts.strings("dynamic_value", message.get("dynamic_value")))
 
 
@@ -132,12 +132,12 @@ def _envelope(message: Mapping[str, Any], subject: str | None) -> dict[str, Any]
 
 def _subject(subject: str | None) -> str:
     if not subject:
-        raise invalid("You must specify subject")
+        raise Refusal("You must specify subject")
     return subject
 
 
 def _sender(message: Mapping[str, Any]) -> tuple[str, str | None]:
     if not parts.text(message.get("from_email")):
-        raise invalid("You must specify from-email")
+        raise Refusal("You must specify from-email")
     sender = parts.address("from-email", message["from_email"], message.get("from_name"))
     return sender.email, sender.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -22,15 +22,18 @@ __all__ = ["Effect", "Fault"]
 _HTML = ("Content-Type", "text/html; charset=utf-8")
 
 
+def _frozen(options: Mapping[str, Any]) -> FrozenMapping[Any]:
+    return FrozenMapping(options)
+
+
 @attrs.frozen(kw_only=True)
 class Effect:
     """
     How a fault shows: what differs from a call without one.
 
     *carried_out* is False where the service does not act on the request. *broken*, *latency* and *drip* are those of a `Reply`.
-    *visible_after* is how many seconds pass until getMessageInfo shows the mail. *status*, *headers* and *body* replace those of the
-    answer, None leaves them; *cut* keeps the first half of the body only, though Content-Length says so unless the
-    connection breaks.
+    *visible_after* is how many seconds pass until getMessageInfo shows the mail. *status*, *headers* and *body* replace those of
+    the answer where they are given. *cut* leaves the first half of the body.
     """
 
     carried_out: bool = True
@@ -73,12 +76,12 @@ class Fault:
     """
     One thing that goes wrong: *kind* and *options* say which, *effect* how it shows.
 
-    Made by the functions below, or by `from_dict`; `to_dict` writes it down. Times are in seconds. A wrong option raises `UsageError`.
-    Faults that only slow things down (`latency`, `slow_drip`, `late_visibility`) go together with any other.
+    Made by the functions below, or by `from_dict`; `to_dict` writes it down. Times are in seconds. A wrong option raises
+    `UsageError`. Faults that only slow things down (`latency`, `slow_drip`, `late_visibility`) go together with any other.
     """
 
     kind: str
-    options: Mapping[str, Any] = attrs.field(converter=FrozenMapping)
+    options: Mapping[str, Any] = attrs.field(converter=_frozen)
     effect: Effect = attrs.field(repr=False)
 
     @classmethod
@@ -147,7 +150,7 @@ class Fault:
 
     @classmethod
     def status(cls, code: int, *, accepted: bool = False) -> Fault:
-        """The HTTP status *code* (400 to 599) comes with a page of HTML; *accepted* says whether the service took the mail before."""
+        """The HTTP status *code* (400 to 599) comes with a page of HTML; *accepted* says whether the service got the call."""
         body = f"<!DOCTYPE html><html><body><h1>{_status('code', code, 400)}</h1></body></html>".encode()
         effect = Effect(carried_out=_flag("accepted", accepted), status=code, headers=(_HTML,), body=body)
         return cls("status", {"code": code, "accepted": accepted}, effect)
@@ -169,6 +172,11 @@ class Fault:
         The options are the shapes in which such answers are seen: *message* a string or several; *code* a string, a number or
         (None) absent; the *name* in the member ``name``, in ``type``, or in an object in ``type``; the whole in an *array*.
         """
+        texts = message if isinstance(message, list) else [message]
+        if not all(isinstance(text, str) for text in (name, *texts)):
+            raise _wrong("name and message", "strings", (name, message))
+        if code is not None and (isinstance(code, bool) or not isinstance(code, str | int)):
+            raise _wrong("code", "a string, a number or None", code)
         if name_in not in ("name", "type", "type_object"):
             raise _wrong("name_in", "name, type or type_object", name_in)
         envelope: dict[str, Any] = {"status": "error", "message": message}
@@ -176,17 +184,14 @@ class Fault:
             envelope["code"] = code
         envelope["name" if name_in == "name" else "type"] = {"name": name} if name_in == "type_object" else name
         options = {"name": name, "message": message, "code": code, "name_in": name_in, "array": array, "http_status": http_status}
-        try:
-            body = json.dumps([envelope] if _flag("array", array) else envelope).encode()
-        except (TypeError, ValueError):
-            raise _wrong("message", "a string or several", message) from None
+        body = json.dumps([envelope] if _flag("array", array) else envelope).encode()
         return cls(
             "error", options, Effect(carried_out=False, status=_status("http_status", http_status, 200), headers=(JSON,), body=body)
         )
 
     @classmethod
     def rate_limited(cls, *, retry_after: float | str | None = None) -> Fault:
-        """Too many requests: 429, the mail is not taken. *retry_after* is sent as Retry-After: seconds, or an HTTP date as a string."""
+        """Too many requests: 429, the mail is not taken. *retry_after*, seconds or an HTTP date, is sent as Retry-After."""
         headers = (JSON,) if retry_after is None else (JSON, ("Retry-After", _retry_after(retry_after)))
         body = json.dumps({"status": "error", "code": "-1", "message": "Too many requests"}).encode()
         effect = Effect(carried_out=False, status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers, body=body)
@@ -198,19 +203,17 @@ class Fault:
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Fault:
-        """Make the fault that `to_dict` wrote. Options that are left out have their defaults. Raises `UsageError` for anything else."""
+        """Make the fault that `to_dict` wrote; options may be left out as in Python. Raises `UsageError` where it is none."""
         options = dict(members)
         kind = options.pop("kind", None)
         if not isinstance(kind, str) or kind not in _KINDS:
             raise _wrong("kind", f"one of {', '.join(_KINDS)}", kind)
-        make = getattr(cls, kind)
+        make: Callable[..., Fault] = getattr(cls, kind)
         try:
-            inspect.signature(make).bind_partial(**options)
-            fault = make(**options)
+            inspect.signature(make).bind(**options)
         except TypeError as error:
             raise UsageError(str(error), field=kind, mail_state=None) from None
-        assert isinstance(fault, cls)
-        return fault
+        return make(**options)
 
 
 _KINDS = (

@@ -21,6 +21,9 @@ CALLS = (*SENDS, "getMessageInfo")
 """The calls that the sandbox answers."""
 
 
+_OPTIONS = {"call", "recipient", "nth", "times", "chance"}
+
+
 def _one_of_calls(_: FaultRule, __: object, value: str | None) -> None:
     if value is not None and value not in CALLS:
         raise _wrong("call", f"one of {', '.join(CALLS)}", value)
@@ -138,8 +141,8 @@ class Faults:
         *call*
             Only to calls of this name: ``sendMail``, ``sendTemplate``, ``sendTemplateHTTPGet``, ``sendRaw`` or ``getMessageInfo``.
         *recipient*
-            Only to sound mails that go to this address (whatever its case), alone or among others. The recipients stand in the body:
-            a fault that breaks the connection before the body strikes here once the body is read.
+            Only to sound mails that go to this address (whatever its case), alone or among others. The recipients stand in the
+            body, so here a fault that breaks the connection before the body strikes once that is read.
         *nth*
             Not before the n-th request that is left by then, counted from 1; and only to that one, unless *times* says more.
         *times*
@@ -161,10 +164,9 @@ class Faults:
         fault = members.get("fault")
         if not isinstance(fault, Mapping):
             raise _wrong("fault", "an object with a kind", fault)
-        try:
-            return self.add(Fault.from_dict(fault), **options)
-        except TypeError as error:
-            raise UsageError(str(error), field="fault", mail_state=None) from None
+        if unknown := options.keys() - _OPTIONS:
+            raise UsageError(f"a rule has no {', '.join(sorted(unknown))}", field="fault", mail_state=None)
+        return self.add(Fault.from_dict(fault), **options)
 
     def clear(self) -> None:
         """Let nothing go wrong any more, and let chance begin anew from the seed."""

@@ -94,8 +94,8 @@ class CaughtMail(MailContent):
     """
     A mail that the sandbox accepted.
 
-    *number* counts the mails of a sandbox from 1; *received* is when it was accepted, an aware datetime in UTC. The other fields are
-    those of `MailContent`.
+    *number* counts the mails of a sandbox from 1; *received* is when it was accepted, an aware datetime in UTC. The other fields
+    are those of `MailContent`.
     """
 
     number: int

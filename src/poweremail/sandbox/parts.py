@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from poweremail.errors import UsageError
-from poweremail.sandbox.answers import invalid
+from poweremail.sandbox.answers import Refusal
 from poweremail.sandbox.mail import CaughtFile, CaughtRecipient, RecipientType
 from poweremail.types.address import Recipient
 
@@ -30,36 +30,36 @@ def address(field: str, email: Any, name: Any = None) -> Recipient:
     try:
         return Recipient(email, name)
     except UsageError as error:
-        raise invalid(f"Invalid {field}: {error.reason}") from None
+        raise Refusal(f"Invalid {field}: {error.reason}") from None
 
 
 def recipients(value: Any) -> tuple[CaughtRecipient, ...]:
     """Read the member ``to`` of a message. Raises `Refusal` where it names nobody, or nobody who could get mail."""
     if not value:
-        raise invalid("You must specify at least one recipient")
+        raise Refusal("You must specify at least one recipient")
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise invalid("Invalid to: it must be a list of objects")
+        raise Refusal("Invalid to: it must be a list of objects")
     return tuple(_recipient(item) for item in value)
 
 
 def _recipient(item: Mapping[str, Any]) -> CaughtRecipient:
     if not text(item.get("email")):
-        raise invalid("You must specify at least one recipient")
+        raise Refusal("You must specify at least one recipient")
     mailbox = address("to", item["email"], item.get("name"))
     type = item.get("type")
     known = _TYPES.get(type.lower() if isinstance(type, str) else type) if isinstance(type, str | None) else None
     if known is None:
-        raise invalid("Invalid to: type must be to, cc or bcc")
+        raise Refusal("Invalid to: type must be to, cc or bcc")
     return CaughtRecipient(known, mailbox.email, mailbox.name)
 
 
 def strings(field: str, value: Any) -> dict[str, str]:
-    """Read an object of strings, such as ``headers``. Numbers are written out, null is empty. Raises `Refusal` for anything else."""
+    """Read an object of strings, such as ``headers``. Numbers are written out, null is empty; anything else raises `Refusal`."""
     if not value and value in (None, {}, []):
         # An empty array is how PHP writes an empty object.
         return {}
     if not isinstance(value, dict):
-        raise invalid(f"Invalid {field}: it must be an object")
+        raise Refusal(f"Invalid {field}: it must be an object")
     return {name: _string(field, item) for name, item in value.items()}
 
 
@@ -67,7 +67,7 @@ def _string(field: str, value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise invalid(f"Invalid {field}: its values must be strings")
+        raise Refusal(f"Invalid {field}: its values must be strings")
     return str(value)
 
 
@@ -81,18 +81,18 @@ def files(field: str, value: Any, *, type_prefix: str = "") -> tuple[CaughtFile,
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise invalid(f"Invalid {field}: it must be a list of objects")
+        raise Refusal(f"Invalid {field}: it must be a list of objects")
     return tuple(_file(field, item, type_prefix) for item in value)
 
 
 def _file(field: str, item: Mapping[str, Any], type_prefix: str) -> CaughtFile:
     name, type, content = text(item.get("name")), text(item.get("type")), item.get("content")
     if name is None:
-        raise invalid(f"Invalid {field}: each needs a name")
+        raise Refusal(f"Invalid {field}: each needs a name")
     if type is None or not type.lower().startswith(type_prefix):
-        raise invalid(f"Invalid {field}: each needs a type{f' that begins with {type_prefix}' if type_prefix else ''}")
+        raise Refusal(f"Invalid {field}: each needs a type{f' that begins with {type_prefix}' if type_prefix else ''}")
     if not isinstance(content, str):
-        raise invalid(f"Invalid {field}: each needs a content")
+        raise Refusal(f"Invalid {field}: each needs a content")
     return CaughtFile(name, type, _decode(field, content))
 
 
@@ -104,7 +104,7 @@ def _decode(field: str, content: str) -> bytes:
     # Line breaks are usual, and the vendor's own example ends in the middle of a group: what is there of it counts.
     content = _WHITE_SPACE.sub("", content)
     if not _BASE64.match(content):
-        raise invalid(f"Invalid {field}: the content is not base64")
+        raise Refusal(f"Invalid {field}: the content is not base64")
     content = content.rstrip("=")
     whole = content[: len(content) - (len(content) % 4 == 1)]
     return base64.b64decode(whole + "=" * (-len(whole) % 4))

@@ -7,11 +7,12 @@ Whatever cannot be read is refused in words of the sandbox's own: what the servi
 from __future__ import annotations
 
 import json
+import math
 import re
 from typing import Any
 from urllib.parse import parse_qsl
 
-from poweremail.sandbox.answers import invalid
+from poweremail.sandbox.answers import Refusal
 
 __all__ = ["read_json", "read_query"]
 
@@ -26,19 +27,19 @@ def read_json(body: bytes) -> dict[str, Any]:
     try:
         members = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
     except (ValueError, RecursionError):
-        raise invalid("The body is not valid JSON") from None
+        raise Refusal("The body is not valid JSON") from None
     if not isinstance(members, dict):
-        raise invalid("The body is not a JSON object")
+        raise Refusal("The body is not a JSON object")
     _check(members)
     return members
 
 
 def read_query(query: str) -> dict[str, Any]:
-    """Read the query of a GET; its ``dynamic_value[NAME]`` fields become one object. Raises `Refusal` where it has too many fields."""
+    """Read the query of a GET; its ``dynamic_value[NAME]`` fields become one object. Raises `Refusal` where there are too many."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
-        raise invalid("The query has too many fields") from None
+        raise Refusal("The query has too many fields") from None
     members: dict[str, Any] = {}
     dynamic_value: dict[str, str] = {}
     for name, value in pairs:
@@ -58,13 +59,15 @@ def _no_constant(name: str) -> None:
 
 
 def _check(value: Any) -> None:
-    """Refuse what no store and no mail could carry: endless nesting and lone surrogates. Level by level, so that depth is no danger."""
+    """Refuse what could not be kept: deep nesting, infinite numbers, lone surrogates. Goes level by level: depth is no danger."""
     level = [value]
     for _ in range(_DEEPEST):
         below: list[Any] = []
         for item in level:
             if isinstance(item, str):
                 _check_text(item)
+            elif isinstance(item, float):
+                _check_number(item)
             elif isinstance(item, dict):
                 below.extend(item)
                 below.extend(item.values())
@@ -73,7 +76,13 @@ def _check(value: Any) -> None:
         if not below:
             return
         level = below
-    raise invalid("The body is nested too deeply")
+    raise Refusal("The body is nested too deeply")
+
+
+def _check_number(number: float) -> None:
+    # 1e999 is sound JSON; Python reads it as infinity.
+    if not math.isfinite(number):
+        raise Refusal("The body has a number that is too large")
 
 
 def _check_text(text: str) -> None:
@@ -82,4 +91,4 @@ def _check_text(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise invalid("The body has text that is not valid Unicode") from None
+        raise Refusal("The body has text that is not valid Unicode") from None

@@ -65,6 +65,7 @@ CREATE TABLE files (
 CREATE INDEX files_of_mail ON files (mail);
 CREATE TABLE templates (template_id TEXT PRIMARY KEY, subject TEXT, html TEXT, text TEXT);
 CREATE TABLE smtp_users (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL, added INTEGER NOT NULL);
+CREATE INDEX smtp_users_added ON smtp_users (name) WHERE added;
 """
 
 
@@ -77,11 +78,11 @@ class Store:
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self._lock = threading.Lock()
         try:
             self._connection = sqlite3.connect(":memory:" if path is None else path, check_same_thread=False)
-            # Whoever forgets to close the store shall not be told so by a ResourceWarning, out of place and out of time.
+            # Whoever forgets to close the store is not to be told so by a ResourceWarning, out of place and out of time.
             self.close = weakref.finalize(self, self._connection.close)
-            self._lock = threading.Lock()
             self._prepare()
         except sqlite3.Error as error:
             raise UsageError(f"cannot use {str(path)!r}: {error}", field="path", mail_state=None) from None
@@ -96,7 +97,6 @@ class Store:
         if (version, tables) == (0, 0):
             self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
         elif version != _VERSION:
-            self.close()
             raise sqlite3.DatabaseError("it is not a file of this version of the sandbox")
 
     @contextmanager
@@ -107,10 +107,10 @@ class Store:
     def add_mail(self, mail: MailContent, *, received: int, visible_from: int) -> int:
         """Keep *mail* and return its number. getMessageInfo shows it from *visible_from* on."""
         with self._transaction() as connection:
-            number = connection.execute(
+            (number,) = connection.execute(
                 "INSERT INTO mails (received, operation, smtp_user_name, unique_id, subject, from_email, from_name, template_id,"
                 " mail_size, attachment_size, headers, dynamic_value, html, text, raw)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
                 (
                     received,
                     mail.operation,
@@ -128,8 +128,7 @@ class Store:
                     mail.text,
                     json.dumps(dict(mail.raw)),
                 ),
-            ).lastrowid
-            assert number is not None
+            ).fetchone()
             connection.executemany(
                 "INSERT INTO recipients (mail, unique_id, visible_from, type, email, name) VALUES (?, ?, ?, ?, ?, ?)",
                 [(number, mail.unique_id, visible_from, who.type, who.email, who.name) for who in mail.recipients],
@@ -143,7 +142,7 @@ class Store:
                 ],
             )
             connection.execute("INSERT OR IGNORE INTO smtp_users VALUES (?, 1, 0)", (mail.smtp_user_name,))
-        return number
+        return int(number)
 
     def mails(self, *, after: int = 0, limit: int | None = None) -> list[CaughtMail]:
         """The mails with a number above *after*, oldest first, *limit* of them at most."""
@@ -230,8 +229,17 @@ class Store:
         with self._transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO smtp_users VALUES (?, ?, 1)", (name, enabled))
 
-    def smtp_users(self) -> dict[str, bool | None]:
-        """The SMTP users: whether each is enabled, None for one that was never added but has sent."""
+    def may_send(self, name: str) -> bool | None:
+        """Whether the SMTP user *name* may send; None where it was not added, though others were."""
         with self._lock:
-            rows = self._connection.execute("SELECT name, enabled, added FROM smtp_users ORDER BY name").fetchall()
-        return {row["name"]: bool(row["enabled"]) if row["added"] else None for row in rows}
+            row = self._connection.execute("SELECT enabled FROM smtp_users WHERE name = ? AND added", (name,)).fetchone()
+            if row is not None:
+                return bool(row["enabled"])
+            others = self._connection.execute("SELECT 1 FROM smtp_users WHERE added LIMIT 1").fetchone()
+        return None if others else True
+
+    def smtp_users(self) -> dict[str, bool]:
+        """Every SMTP user that was added or has sent, and whether it is enabled."""
+        with self._lock:
+            rows = self._connection.execute("SELECT name, enabled FROM smtp_users ORDER BY name").fetchall()
+        return {row["name"]: bool(row["enabled"]) for row in rows}

@@ -114,7 +114,8 @@ def _json(value: Mapping[str, Any]) -> bytes:
 
 
 def _files(attachments: tuple[Attachment, ...], images: tuple[Image, ...]) -> Iterator[bytes | FileContent]:
-    for member, files in ((b"attachments", attachments), (b"images", images)):
+    members: tuple[tuple[bytes, tuple[Attachment | Image, ...]], ...] = ((b"attachments", attachments), (b"images", images))
+    for member, files in members:
         if not files:
             continue
         yield b',"%s":[' % member

@@ -30,7 +30,7 @@ class SandboxTransport:
     def handle(self, request: Request) -> Response:
         """Let the service answer *request*; wait, break off and time out as its reply says."""
         outgoing = Outgoing(request.body)
-        body = b"".join([piece for piece in outgoing])
+        body = b"".join(list(outgoing))
         reply = self._service.handle(_call(request, body))
         patience = request.endpoint.timeouts.read
         limit = math.inf if patience is None else patience

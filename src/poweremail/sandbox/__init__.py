@@ -1,0 +1,148 @@
+"""
+The service on this machine: what is sent to it is caught, and can be looked at.
+
+::
+
+    from poweremail.sandbox import Sandbox
+
+    with Sandbox() as sandbox, sandbox.client() as client:
+        client.messages.send_mail(message)
+        assert sandbox.outbox[0].subject == "Invoice 42"
+
+In-process it needs no socket; `Sandbox.server` opens one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from poweremail.sandbox.call import Call, Reply
+from poweremail.sandbox.fault import Fault
+from poweremail.sandbox.faults import FaultRule, Faults
+from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient
+from poweremail.sandbox.service import Service
+from poweremail.sandbox.store import Store
+from poweremail.sandbox.template import Template
+
+if TYPE_CHECKING:
+    from poweremail import AsyncPowerEmail, PowerEmail
+    from poweremail.sandbox.server import SandboxServer
+
+__all__ = [
+    "Call",
+    "CaughtFile",
+    "CaughtMail",
+    "CaughtRecipient",
+    "Fault",
+    "FaultRule",
+    "Faults",
+    "Reply",
+    "Sandbox",
+    "Service",
+]
+
+_OWNER_ID = "sandbox"
+_TOKEN = "sandbox-token"  # noqa: S105 - any token will do
+_SMTP_USER_NAME = "smtp12345"
+
+
+class Sandbox:
+    """
+    A PowerEmail of one's own.
+
+    *path*
+        The file that keeps what was caught; without it, all is in memory and gone with the sandbox.
+    *owner_id*, *token*
+        The credentials to accept; any that are not empty where left out.
+    *seed*
+        Makes faults that strike by chance the same in every run.
+    *clock*
+        Returns the time in seconds since the epoch; `time.time` unless given.
+
+    Use it as a context manager, or `close` it, or leave it to the garbage collector. Safe to use from several threads.
+    Raises `UsageError` where *path* is not a file of a sandbox.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        owner_id: str | None = None,
+        token: str | None = None,
+        seed: int | str | None = None,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._owner_id = owner_id or _OWNER_ID
+        self._token = token or _TOKEN
+        self.service = Service(Store(path), faults=Faults(seed), owner_id=owner_id, token=token, clock=clock or time.time)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file, or forget what is in memory. A second time does nothing."""
+        self.service.store.close()
+
+    @property
+    def outbox(self) -> list[CaughtMail]:
+        """The caught mails, oldest first."""
+        return self.service.store.mails()
+
+    @property
+    def faults(self) -> Faults:
+        """What goes wrong: see `Faults.add`."""
+        return self.service.faults
+
+    def add_template(
+        self, template_id: str, *, subject: str | None = None, html: str | None = None, text: str | None = None
+    ) -> None:
+        """
+        Add or replace a template.
+
+        ``{{NAME}}`` in its parts is replaced by the mail's dynamic value of that name, as it is (without escaping), or by nothing.
+        """
+        self.service.store.put_template(Template(template_id, subject, html, text))
+
+    def add_smtp_user(self, name: str, *, enabled: bool = True) -> None:
+        """Add an SMTP user. Until the first is added, any may send; then only those that were added and are *enabled*."""
+        self.service.store.put_smtp_user(name, enabled=enabled)
+
+    def clear(self) -> None:
+        """Forget everything: mails, templates, SMTP users and faults."""
+        self.service.clear()
+
+    def client(self, **options: Any) -> PowerEmail:
+        """Make a client of this sandbox, without a socket between. *options* are those of `PowerEmail`."""
+        from poweremail import PowerEmail  # noqa: PLC0415 - the clients stand above; who brings another needs none
+        from poweremail.transports import SandboxTransport  # noqa: PLC0415
+
+        return PowerEmail(**self._options(options) | {"transport": SandboxTransport(self.service)} | options)
+
+    def async_client(self, **options: Any) -> AsyncPowerEmail:
+        """Make a client of this sandbox, without a socket between. *options* are those of `AsyncPowerEmail`."""
+        from poweremail import AsyncPowerEmail  # noqa: PLC0415
+        from poweremail.transports import AsyncSandboxTransport  # noqa: PLC0415
+
+        return AsyncPowerEmail(**self._options(options) | {"transport": AsyncSandboxTransport(self.service)} | options)
+
+    def _options(self, options: dict[str, Any]) -> dict[str, Any]:
+        defaults = {"owner_id": self._owner_id, "token": self._token, "smtp_user_name": _SMTP_USER_NAME}
+        return defaults if "base_url" in options else defaults | {"app_domain": "sandbox.invalid"}
+
+    def server(self, host: str = "127.0.0.1", port: int = 0) -> SandboxServer:
+        """
+        Make an HTTP server of this sandbox, to be used as a context manager.
+
+        It needs the extra ``poweremail[sandbox]``. *port* 0 takes a free one; see `SandboxServer` for its address. A *host* other
+        than loopback lets others read the mail that was caught.
+        """
+        from poweremail.sandbox.server import SandboxServer  # noqa: PLC0415 - starlette and uvicorn only for those who serve
+
+        return SandboxServer(self.service, host=host, port=port)

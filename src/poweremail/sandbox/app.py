@@ -1,0 +1,104 @@
+"""The service as an ASGI application: the API as the vendor serves it, and a control API below ``/_sandbox``."""
+
+from __future__ import annotations
+
+import anyio
+from starlette.routing import Mount, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from poweremail.response import Response
+from poweremail.sandbox import control
+from poweremail.sandbox.answers import Refusal
+from poweremail.sandbox.call import Call, Reply
+from poweremail.sandbox.protocol import Wire
+from poweremail.sandbox.service import Service
+
+__all__ = ["MAX_BODY", "create_app"]
+
+MAX_BODY = 64 * 1024 * 1024
+"""The largest body that is read, in bytes: twice what mail servers commonly take."""
+
+
+def create_app(service: Service, *, max_body: int = MAX_BODY) -> ASGIApp:
+    """
+    Make the application of *service*. A body of more than *max_body* bytes is answered with an error of the API.
+
+    Faults that break a connection need the server of `poweremail.sandbox.server` below it.
+    """
+    return Router([Mount("/_sandbox", routes=control.routes(service))], default=_api(service, max_body))
+
+
+def _api(service: Service, max_body: int) -> ASGIApp:
+    async def api(scope: Scope, receive: Receive, send: Send) -> None:
+        turn = service.arrive(scope["path"])
+        body = b""
+        if not turn.effect.before_body:
+            try:
+                body = await _read(receive, max_body)
+            except _Disconnected:
+                return
+            except _TooLarge:
+                await _send(Reply(Refusal(f"The body is larger than {max_body} bytes").response), scope, receive, send)
+                return
+        call = Call(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), body)
+        await _send(service.handle(call, turn), scope, receive, send)
+
+    return api
+
+
+class _Disconnected(Exception):  # noqa: N818 - an event, not an error
+    pass
+
+
+class _TooLarge(Exception):  # noqa: N818
+    pass
+
+
+async def _read(receive: Receive, max_body: int) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _Disconnected
+        body += message.get("body", b"")
+        if len(body) > max_body:
+            raise _TooLarge
+        if not message.get("more_body", False):
+            return bytes(body)
+
+
+async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
+    if reply.latency and await _gone(receive, reply.latency):
+        return
+    if reply.response is not None:
+        await _respond(reply.response, reply, receive, send)
+    if reply.broken is not None:
+        wire: Wire = scope["state"]["wire"]
+        if reply.response is None and reply.broken != "stalled":
+            wire.reset()
+        else:
+            wire.close()
+        # The server takes a request without an answer for a mistake unless the connection is known to be gone.
+        await _gone(receive, None)
+
+
+async def _respond(response: Response, reply: Reply, receive: Receive, send: Send) -> None:
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if reply.drip:
+        for index in range(len(response.body)):
+            await send({"type": "http.response.body", "body": response.body[index : index + 1], "more_body": True})
+            if await _gone(receive, reply.drip):
+                return
+        await send({"type": "http.response.body", "body": b"", "more_body": reply.broken is not None})
+    else:
+        await send({"type": "http.response.body", "body": response.body, "more_body": reply.broken is not None})
+
+
+async def _gone(receive: Receive, seconds: float | None) -> bool:
+    """Wait so many seconds, or for ever; return at once, and True, where the client goes away."""
+    with anyio.move_on_after(seconds):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return True
+    return False

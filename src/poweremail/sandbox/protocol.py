@@ -1,0 +1,53 @@
+"""
+HTTP/1.1 on a connection that can be broken on purpose.
+
+An ASGI application can answer, and nothing else. Here it finds a `Wire` in ``scope["state"]["wire"]`` and can end the connection
+in the ways in which networks do.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+__all__ = ["BreakableProtocol", "Wire"]
+
+# struct linger: switched on, zero seconds. Windows has shorts in it.
+_LINGER_NOT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+
+
+class Wire:
+    """The connection below a request."""
+
+    def __init__(self, protocol: H11Protocol) -> None:
+        self._protocol = protocol
+
+    def reset(self) -> None:
+        """End the connection with a TCP reset; what was not read or not sent yet is lost."""
+        self._protocol.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        self._protocol.transport.abort()
+
+    def close(self) -> None:
+        """Send what was written, then end the connection."""
+        self._protocol.transport.close()
+
+
+class BreakableProtocol(H11Protocol):
+    """uvicorn's own protocol, with a `Wire` for the application and without an access log."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: Any = None,
+    ) -> None:
+        super().__init__(config, server_state, {**app_state, "wire": Wire(self)}, _loop)
+        # The URL of a GET carries the token.
+        self.access_log = False

@@ -1,0 +1,139 @@
+"""The sandbox on a socket: uvicorn, on a thread of its own or in the foreground."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+
+from poweremail.sandbox.app import MAX_BODY, create_app
+from poweremail.sandbox.protocol import BreakableProtocol
+from poweremail.sandbox.service import Service
+
+__all__ = ["SandboxServer", "serve"]
+
+_LONGEST_HEAD = 256 * 1024
+"""Bytes of request line and headers: the values of a sendTemplateHTTPGet stand in its URL."""
+
+
+class SandboxServer:
+    """
+    An HTTP server of *service*, to be used as a context manager.
+
+    It listens on *host* and *port*, 0 for a free one; *max_body* is the largest request body that it reads, in bytes.
+    ``url`` is where it listens; the API is below ``base_url``, a control API below ``/_sandbox``. Inside the ``with`` block it
+    answers. Raises OSError where the port is taken. When it stops, requests that are still being answered are cut off.
+    """
+
+    def __init__(self, service: Service, *, host: str = "127.0.0.1", port: int = 0, max_body: int = MAX_BODY) -> None:
+        self._service = service
+        self._address = (host, port)
+        self._max_body = max_body
+        self._server: _Server | None = None
+        self._thread: threading.Thread | None = None
+        self.url = ""
+
+    @property
+    def base_url(self) -> str:
+        """What a client takes as its base URL."""
+        return f"{self.url}/v1.0/"
+
+    def __enter__(self) -> Self:
+        listener = _listen(*self._address)
+        self.url = _url(listener)
+        ready = threading.Event()
+        server = self._server = _Server(self._service, self._max_body, ready.set)
+
+        def run() -> None:
+            try:
+                server.run([listener])
+            finally:
+                ready.set()
+
+        self._thread = threading.Thread(target=run, name="poweremail-sandbox", daemon=True)
+        self._thread.start()
+        ready.wait()
+        if not server.started:
+            raise RuntimeError("the server did not start; its thread has said why")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+
+
+def serve(
+    service: Service,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8025,
+    max_body: int = MAX_BODY,
+    on_ready: Callable[[str], object] = lambda _url: None,
+) -> None:
+    """
+    Serve *service* in the foreground until SIGINT (which then raises KeyboardInterrupt) or SIGTERM.
+
+    *on_ready* is called with the URL once the server answers. Raises OSError where the port is taken.
+    """
+    listener = _listen(host, port)
+    _Server(service, max_body, lambda: on_ready(_url(listener))).run([listener])
+
+
+class _Server(uvicorn.Server):
+    """
+    uvicorn, told to be quiet, to say when it answers, and not to wait for those who hang on.
+
+    *on_ready* is called on its event loop.
+    """
+
+    def __init__(self, service: Service, max_body: int, on_ready: Callable[[], object]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                create_app(service, max_body=max_body),
+                http=BreakableProtocol,
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                log_config=None,
+                # Below this level uvicorn logs whole requests, and URLs with the token in them.
+                log_level="warning",
+                proxy_headers=False,
+                server_header=False,
+                date_header=False,
+                h11_max_incomplete_event_size=_LONGEST_HEAD,
+            )
+        )
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for connection in list(self.server_state.connections):
+            # A stalled answer would be waited for for ever.
+            connection.transport.abort()
+        await super().shutdown(sockets)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Open the socket here and hand it over: a port that was only looked up could be taken by the time it is used."""
+    try:
+        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004
+    except ValueError:
+        family = socket.AF_INET
+    listener = socket.create_server((host, port), family=family)
+    # Inherited by its connections; without it, head and body of an answer come 40 ms apart. asyncio sees to its own sockets only.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,0 +1,204 @@
+"""
+The API as a function from a `Call` to a `Reply`, over a `Store`. It does no I/O but the store's, and waits for nothing.
+
+What is accepted follows what the vendor publishes. Where that says nothing, the sandbox refuses only what no mail could carry.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import attrs
+
+from poweremail.response import Response
+from poweremail.sandbox import content
+from poweremail.sandbox.answers import Refusal, answer
+from poweremail.sandbox.call import Broken, Call, Reply
+from poweremail.sandbox.fault import Effect
+from poweremail.sandbox.faults import Faults, Turn
+from poweremail.sandbox.mail import MailContent
+from poweremail.sandbox.parts import text
+from poweremail.sandbox.reading import read_json, read_query
+from poweremail.sandbox.store import Store
+
+__all__ = ["Broken", "Call", "Reply", "Service"]
+
+_PREFIX = "/v1.0"
+# The path of each call, and the name under which the sandbox knows it. Some deployments spell sendRaw the second way.
+_CALLS = {
+    "/messages/sendMail": "sendMail",
+    "/messages/sendTemplate": "sendTemplate",
+    "/messages/sendTemplateHTTPGet": "sendTemplateHTTPGet",
+    "/messages/sendRaw": "sendRaw",
+    "/messages/senRaw": "sendRaw",
+    "/messages/getMessageInfo": "getMessageInfo",
+}
+_LONGEST_PAGE_NUMBER = 18
+"""Digits of a ``skip_page``: more than any store has pages, and no more than SQLite can count."""
+
+
+@attrs.frozen
+class _Lookup:
+    unique_id: str
+    page: int
+
+
+class Service:
+    """
+    The service.
+
+    *store* is what it remembers, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which;
+    *clock* returns the time in seconds since the epoch. Safe to use from several threads.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        faults: Faults,
+        owner_id: str | None = None,
+        token: str | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.store = store
+        self.faults = faults
+        self._owner_id = owner_id
+        self._token = token
+        self._clock = clock
+
+    def arrive(self, path: str) -> Turn:
+        """
+        Begin a request whose body is still to be read.
+
+        Where ``turn.effect.before_body`` says so, the connection breaks at once, as `handle` tells without looking at the body.
+        """
+        return self.faults.at_head(_call_name(path))
+
+    def handle(self, call: Call, turn: Turn | None = None) -> Reply:
+        """
+        Answer *call*; *turn* is what `arrive` returned, where it was asked.
+
+        Whatever the bytes, the answer is one of the service's envelopes, unless a fault makes it another.
+        """
+        turn = turn or self.arrive(call.path)
+        if turn.effect.before_body:
+            return _reply(turn.effect, None)
+        wanted: MailContent | _Lookup | Response
+        try:
+            wanted = self._read(call, turn.call)
+        except Refusal as refusal:
+            wanted = refusal.response
+        if isinstance(wanted, MailContent):
+            turn = self.faults.at_body(turn, [recipient.email for recipient in wanted.recipients])
+        effect = turn.effect
+        return _reply(effect, self._carry_out(wanted, effect.visible_after) if effect.carried_out else None)
+
+    def clear(self) -> None:
+        """Forget everything: mails, templates, SMTP users and faults."""
+        self.store.clear()
+        self.faults.clear()
+
+    def _read(self, call: Call, name: str | None) -> MailContent | _Lookup:
+        """Read and check a request without acting on it. Raises `Refusal`."""
+        if name is None:
+            raise Refusal("Page not found", name=None)
+        method = "GET" if name == "sendTemplateHTTPGet" else "POST"
+        if call.method.upper() != method:
+            raise Refusal(f"This call is made with {method}")
+        members = read_query(call.query) if method == "GET" else read_json(call.body)
+        self._authenticate(members.pop("owner_id", None), members.pop("token", None))
+        if name == "getMessageInfo":
+            return _lookup(members)
+        smtp_user_name = self._smtp_user_name(members)
+        match name:
+            case "sendMail":
+                return content.read_send_mail(smtp_user_name, members)
+            case "sendTemplate":
+                return content.read_send_template(smtp_user_name, members, self.store.template)
+            case "sendTemplateHTTPGet":
+                return content.read_send_template_http_get(smtp_user_name, members, self.store.template)
+            case _:
+                return content.read_raw(smtp_user_name, members)
+
+    def _authenticate(self, owner_id: Any, token: Any) -> None:
+        if not _is(owner_id, self._owner_id) or not _is(token, self._token):
+            raise Refusal("Token MissMatch", name="AuthenticationError")
+
+    def _smtp_user_name(self, members: Mapping[str, Any]) -> str:
+        name = text(members.get("smtp_user_name"))
+        if name is None:
+            raise Refusal("smtp user required !!")
+        may_send = self.store.may_send(name)
+        if not may_send:
+            raise Refusal("Invalid smtp user" if may_send is None else "The smtp user is disabled")
+        return name
+
+    def _carry_out(self, wanted: MailContent | _Lookup | Response, visible_after: float) -> Response:
+        now = int(self._clock() * 1000)
+        match wanted:
+            case MailContent():
+                self.store.add_mail(wanted, received=now, visible_from=now + int(visible_after * 1000))
+                return _queued(wanted.operation)
+            case _Lookup():
+                records = self.store.records(wanted.unique_id, wanted.page, now=now)
+                return answer(status="success", message_data=[_record(record) for record in records])
+            case _:
+                return wanted
+
+
+def _call_name(path: str) -> str | None:
+    return _CALLS.get(path.removeprefix(_PREFIX))
+
+
+def _is(given: Any, wanted: str | None) -> bool:
+    """Whether a credential will do: any that is not empty, or the *wanted* one. An owner id may come as a number."""
+    if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
+        return False
+    return wanted is None or hmac.compare_digest(str(given).encode(), wanted.encode())
+
+
+def _lookup(members: Mapping[str, Any]) -> _Lookup:
+    unique_id = text(members.get("x_unique_id"))
+    if unique_id is None:
+        raise Refusal("You must specify x_unique_id")
+    page = members.get("skip_page")
+    digits = "0" if page is None or page == "" else str(page)
+    if isinstance(page, bool) or not (digits.isascii() and digits.isdecimal()):
+        raise Refusal("Invalid skip_page: it must be a page number from 0 on")
+    return _Lookup(unique_id, int(digits[:_LONGEST_PAGE_NUMBER]))
+
+
+def _queued(operation: str) -> Response:
+    match operation:
+        case "sendMail" | "sendRaw":
+            return answer(status="success", message="message have been Queued ...")
+        case "sendTemplateHTTPGet":
+            # The page's table says queued, its example says success: clients have to know both.
+            return answer(status="queued", message="250 Message Queued...")
+        case _:
+            return answer(status="success", message="250 Message Queued...")
+
+
+def _record(record: Mapping[str, Any]) -> dict[str, Any]:
+    nothing: dict[str, list[Any]] = {"ip": [], "ua": [], "time": []}
+    return {
+        "subject": record["subject"],
+        "sender": record["from_email"],
+        "email": record["email"],
+        "sendFrom": "127.0.0.1",
+        "mailSize": record["mail_size"],
+        "attchSize": record["attachment_size"],
+        "status": "delivered",
+        "time": record["received"],
+        "open": 0,
+        "openData": nothing,
+        "click": 0,
+        "clickData": nothing,
+    }
+
+
+def _reply(effect: Effect, genuine: Response | None) -> Reply:
+    return Reply(effect.response(genuine), latency=effect.latency, drip=effect.drip, broken=effect.broken)

@@ -1,0 +1,43 @@
+"""One sandbox, and every way to reach it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+import httpx2
+
+from poweremail import AsyncPowerEmail, RetryPolicy, Timeouts
+from poweremail.sandbox import Sandbox
+from poweremail.transports import AsyncHttpxTransport
+
+WAYS = ("in-process", "httpx", "httpx2", "a client of httpx", "a client of httpx2")
+ENGINES = WAYS[1:]
+
+OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=0.5), "retry": RetryPolicy(first_wait=0.001)}
+TOKEN = "canary+token/with 9 odd=characters"  # noqa: S105  it is looked for wherever it must not be
+
+
+@asynccontextmanager
+async def client_of(way: str, base_url: str, **options) -> AsyncIterator[AsyncPowerEmail]:
+    """A client that reaches *base_url* by *way*."""
+    async with AsyncExitStack() as stack:
+        transport = way
+        if way.startswith("a client of"):
+            engine = httpx2 if way.endswith("httpx2") else httpx
+            transport = AsyncHttpxTransport(await stack.enter_async_context(engine.AsyncClient()))
+        client = AsyncPowerEmail("owner", TOKEN, base_url=base_url, transport=transport, **(OPTIONS | options))
+        yield await stack.enter_async_context(client)
+
+
+@asynccontextmanager
+async def reached(way: str, sandbox: Sandbox, **options) -> AsyncIterator[AsyncPowerEmail]:
+    """A client that reaches *sandbox* by *way*."""
+    if way == "in-process":
+        async with sandbox.async_client(**(OPTIONS | options)) as client:
+            yield client
+    else:
+        with sandbox.server() as server:
+            async with client_of(way, server.url, **options) as client:
+                yield client
