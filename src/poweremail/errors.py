@@ -164,18 +164,23 @@ class TransportError(PowerEmailError):
         body_left: bool = True,
         mail_state: MailState | None = None,
         advice: str | None = None,
+        raw: Response | None = None,
     ) -> None:
-        super().__init__(reason, mail_state=mail_state, advice=advice, temporary=True)
+        super().__init__(reason, mail_state=mail_state, advice=advice, raw=raw, temporary=True)
         self.body_left = body_left
 
 
 class NotSentError(TransportError):
-    """The mail provably never reached the service whole, in any attempt."""
+    """
+    The mail provably never reached the service whole, in any attempt.
+
+    ``raw`` is the answer that came before the mail had left, where one did.
+    """
 
     default_advice = "it is safe to send it again"
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, body_left=False, mail_state="not_sent")
+    def __init__(self, reason: str, *, raw: Response | None = None) -> None:
+        super().__init__(reason, body_left=False, mail_state="not_sent", raw=raw)
 
 
 class DeliveryUnknownError(PowerEmailError):

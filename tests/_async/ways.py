@@ -9,8 +9,8 @@ import httpx
 import httpx2
 
 from poweremail import AsyncPowerEmail, RetryPolicy, Timeouts
-from poweremail.sandbox import Sandbox
 from poweremail.transports import AsyncHttpxTransport
+from support.served import ServedSandbox
 
 WAYS = ("in-process", "httpx", "httpx2", "a client of httpx", "a client of httpx2")
 ENGINES = WAYS[1:]
@@ -32,12 +32,11 @@ async def client_of(way: str, base_url: str, **options) -> AsyncIterator[AsyncPo
 
 
 @asynccontextmanager
-async def reached(way: str, sandbox: Sandbox, **options) -> AsyncIterator[AsyncPowerEmail]:
+async def reached(way: str, sandbox: ServedSandbox, **options) -> AsyncIterator[AsyncPowerEmail]:
     """A client that reaches *sandbox* by *way*."""
     if way == "in-process":
         async with sandbox.async_client(**(OPTIONS | options)) as client:
             yield client
     else:
-        with sandbox.server() as server:
-            async with client_of(way, server.url, **options) as client:
-                yield client
+        async with client_of(way, sandbox.url, **options) as client:
+            yield client

@@ -20,7 +20,7 @@ from poweremail import (
     UsageError,
     ValidationError,
 )
-from poweremail.sandbox import Fault, Sandbox
+from poweremail.sandbox import Fault
 from support.messages import PNG, full, large, message, template
 
 ONCE = RetryPolicy(1)
@@ -32,10 +32,9 @@ def way(request) -> str:
 
 
 @pytest.fixture
-def sandbox():
-    with Sandbox() as sandbox:
-        sandbox.add_template("t1", html="<p>Dear {{NAME}}</p>", text="Dear {{NAME}}")
-        yield sandbox
+def sandbox(served):
+    served.add_template("t1", html="<p>Dear {{NAME}}</p>", text="Dear {{NAME}}")
+    return served
 
 
 def test_a_mail_arrives_as_it_was_meant(way, sandbox):

@@ -10,8 +10,8 @@ import httpx
 import httpx2
 
 from poweremail import PowerEmail, RetryPolicy, Timeouts
-from poweremail.sandbox import Sandbox
 from poweremail.transports import HttpxTransport
+from support.served import ServedSandbox
 
 WAYS = ("in-process", "httpx", "httpx2", "a client of httpx", "a client of httpx2")
 ENGINES = WAYS[1:]
@@ -33,12 +33,11 @@ def client_of(way: str, base_url: str, **options) -> Iterator[PowerEmail]:
 
 
 @contextmanager
-def reached(way: str, sandbox: Sandbox, **options) -> Iterator[PowerEmail]:
+def reached(way: str, sandbox: ServedSandbox, **options) -> Iterator[PowerEmail]:
     """A client that reaches *sandbox* by *way*."""
     if way == "in-process":
         with sandbox.client(**(OPTIONS | options)) as client:
             yield client
     else:
-        with sandbox.server() as server:
-            with client_of(way, server.url, **options) as client:
-                yield client
+        with client_of(way, sandbox.url, **options) as client:
+            yield client

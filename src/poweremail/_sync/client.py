@@ -13,8 +13,9 @@ from poweremail._sync.messages import Messages
 from poweremail._sync.transports import Transport, TransportName, open_transport
 from poweremail.policy.outcome import NO_MAIL
 from poweremail.policy.retry import RetryPolicy
-from poweremail.policy.settings import DEFAULT, Default, Settings, from_env
+from poweremail.policy.settings import DEFAULT, Default, Settings, complete, from_env
 from poweremail.types.result import CallResult
+from poweremail.types.secret import Secret
 from poweremail.types.timeouts import Timeouts
 from poweremail.wire import decode, encode
 
@@ -52,7 +53,7 @@ class PowerEmail:
     def __init__(
         self,
         owner_id: str,
-        token: str,
+        token: str | Secret,
         app_domain: str | None = None,
         *,
         smtp_user_name: str | None = None,
@@ -63,6 +64,8 @@ class PowerEmail:
         brand: str = "PowerEmail",
         max_response_bytes: int = 16 * 1024 * 1024,
     ) -> None:
+        # The plain token must not be in a frame that may fail.
+        token = Secret.of(token)
         settings = Settings.checked(
             owner_id,
             token,
@@ -91,7 +94,10 @@ class PowerEmail:
 
         *options* are those of the class, and go before the environment. Raises `UsageError` naming each variable that is missing.
         """
-        return cls(**from_env(os.environ if environ is None else environ, options))
+        given = from_env(os.environ if environ is None else environ, options)
+        # The plain token must not be in a frame that may fail.
+        del environ, options
+        return cls(**complete(given))
 
     def with_options(
         self,
@@ -128,5 +134,7 @@ class PowerEmail:
         self.close()
 
     def __repr__(self) -> str:
+        if not hasattr(self, "_settings"):  # a traceback may show a client that could not be made
+            return f"<{type(self).__name__}>"
         endpoint = self._settings.endpoint
         return f"<{type(self).__name__} owner_id={endpoint.credentials.owner_id!r} base_url={endpoint.base_url!r}>"

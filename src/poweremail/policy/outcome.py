@@ -47,7 +47,7 @@ def settle(error: PowerEmailError, operation: Operation, mail: Mail) -> PowerEma
     if not operation.sends or not isinstance(error, TransportError | ProtocolError | GeneralError):
         return error
     if _never_arrived(error):
-        return NotSentError(error.reason)
+        return NotSentError(error.reason, raw=error.raw)
     return DeliveryUnknownError(error.reason, unique_id=mail.unique_id, recipients=mail.recipients, cause=error)
 
 

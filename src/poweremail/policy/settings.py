@@ -20,7 +20,7 @@ from poweremail.types.timeouts import Timeouts
 from poweremail.wire.http import Endpoint
 from poweremail.wire.redact import Credentials
 
-__all__ = ["DEFAULT", "Default", "Settings", "from_env"]
+__all__ = ["DEFAULT", "Default", "Settings", "complete", "from_env"]
 
 
 class Default(Enum):
@@ -51,10 +51,18 @@ def _usage(reason: str, field: str, advice: str | None = None) -> UsageError:
 def _required(field: str, value: object) -> str:
     if not isinstance(value, str) or not value.strip():
         raise _usage("must be a string that is not empty", field)
+    return header_text(field, value, mail_state=None)
+
+
+def _required_secret(field: str, secret: Secret) -> Secret:
+    """As `_required`, raising in a frame that does not have the value."""
     try:
-        return header_text(field, value)
+        _required(field, secret.reveal())
     except UsageError as error:
-        raise UsageError(error.reason, mail_state=None) from None
+        reason = error.reason.removeprefix(f"{field}: ")
+    else:
+        return secret
+    raise _usage(reason, field)
 
 
 @attrs.frozen(kw_only=True)
@@ -74,7 +82,7 @@ class Settings:
     def checked(
         cls,
         owner_id: str,
-        token: str,
+        token: Secret,
         app_domain: str | None,
         *,
         smtp_user_name: str | None,
@@ -85,9 +93,9 @@ class Settings:
         max_response_bytes: int = _LARGEST_ANSWER,
     ) -> Settings:
         """Check the options of a client."""
-        if max_response_bytes < 1:
+        if isinstance(max_response_bytes, bool) or not isinstance(max_response_bytes, int) or max_response_bytes < 1:
             raise _usage(f"must be a number of bytes, not {max_response_bytes!r}", "max_response_bytes")
-        credentials = Credentials(_required("owner_id", owner_id), Secret(_required("token", token)))
+        credentials = Credentials(_required("owner_id", owner_id), _required_secret("token", token))
         return cls(
             endpoint=Endpoint(
                 _base_url(app_domain, base_url), credentials, _instance("timeouts", timeouts, Timeouts), max_response_bytes
@@ -120,7 +128,9 @@ class Settings:
     def smtp_user(self, given: str | None) -> str:
         """Return the SMTP user of one send: *given*, or the client's."""
         if given is not None:
-            return header_text("smtp_user_name", given)
+            if not header_text("smtp_user_name", given).strip():
+                raise UsageError("must not be empty", field="smtp_user_name")
+            return given
         if self.smtp_user_name is None:
             raise UsageError("give one to the client or to the call", field="smtp_user_name")
         return self.smtp_user_name
@@ -145,8 +155,9 @@ def _base_url(app_domain: str | None, base_url: str | None) -> str:
 
 
 def _checked_url(base_url: str) -> str:
+    base_url = _required("base_url", base_url).strip()
     try:
-        parts = urlsplit(_required("base_url", base_url).strip())
+        parts = urlsplit(base_url)
         port = parts.port
     except ValueError as error:
         raise _usage(f"{base_url!r} is not a URL: {error}", "base_url") from None
@@ -188,8 +199,19 @@ _VARIABLES = {
 
 
 def from_env(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are *given*, and for the others what *environ* says. Raises `UsageError` naming what is missing."""
-    options = {option: environ[variable] for option, variable in _VARIABLES.items() if environ.get(variable)} | dict(given)
+    """Return the options that are *given*, and for the others what *environ* says; the token as a `Secret`."""
+    options: dict[str, Any] = {option: environ[variable] for option, variable in _VARIABLES.items() if environ.get(variable)}
+    if given.get("app_domain") is not None:
+        # Where the caller says where the service is, the environment does not.
+        options.pop("base_url", None)
+    options |= given
+    if "token" in options:
+        options["token"] = Secret.of(options["token"])
+    return options
+
+
+def complete(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the *options* of `from_env`. Raises `UsageError` naming each variable that would have to be set."""
     missing = [_VARIABLES[option] for option in ("owner_id", "token") if option not in options]
     if "app_domain" not in options and "base_url" not in options:
         missing.append("POWEREMAIL_APP_DOMAIN (or POWEREMAIL_BASE_URL)")

@@ -123,18 +123,25 @@ class Sandbox:
         from poweremail import PowerEmail  # noqa: PLC0415 - the clients stand above; who brings another needs none
         from poweremail.transports import SandboxTransport  # noqa: PLC0415
 
-        return PowerEmail(**self._options(options) | {"transport": SandboxTransport(self.service)} | options)
+        return PowerEmail(**self._options(SandboxTransport(self.service), options))
 
     def async_client(self, **options: Any) -> AsyncPowerEmail:
         """Make a client of this sandbox, without a socket between. *options* are those of `AsyncPowerEmail`."""
         from poweremail import AsyncPowerEmail  # noqa: PLC0415
         from poweremail.transports import AsyncSandboxTransport  # noqa: PLC0415
 
-        return AsyncPowerEmail(**self._options(options) | {"transport": AsyncSandboxTransport(self.service)} | options)
+        return AsyncPowerEmail(**self._options(AsyncSandboxTransport(self.service), options))
 
-    def _options(self, options: dict[str, Any]) -> dict[str, Any]:
-        defaults = {"owner_id": self._owner_id, "token": self._token, "smtp_user_name": _SMTP_USER_NAME}
-        return defaults if "base_url" in options else defaults | {"app_domain": "sandbox.invalid"}
+    def _options(self, transport: object, options: dict[str, Any]) -> dict[str, Any]:
+        defaults = {
+            "owner_id": self._owner_id,
+            "token": self._token,
+            "smtp_user_name": _SMTP_USER_NAME,
+            "transport": transport,
+        }
+        if "base_url" not in options:
+            defaults["app_domain"] = "sandbox.invalid"
+        return defaults | options
 
     def server(self, host: str = "127.0.0.1", port: int = 0) -> SandboxServer:
         """

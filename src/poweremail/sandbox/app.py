@@ -73,7 +73,9 @@ async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> Non
     if reply.response is not None:
         await _respond(reply.response, reply, receive, send)
     if reply.broken is not None:
-        wire: Wire = scope["state"]["wire"]
+        wire: Wire | None = scope.get("state", {}).get("wire")
+        if wire is None:
+            raise RuntimeError("the server below cannot break a connection: use poweremail.sandbox.server")
         if reply.response is None and reply.broken != "stalled":
             wire.reset()
         else:

@@ -53,12 +53,12 @@ class MailContent:
     unique_id: str | None = None
     html: str | None = attrs.field(default=None, repr=False)
     text: str | None = attrs.field(default=None, repr=False)
-    headers: Mapping[str, str] = attrs.field(factory=FrozenMapping, repr=False, hash=False)
+    headers: Mapping[str, str] = attrs.field(factory=FrozenMapping[str], repr=False, hash=False)
     attachments: tuple[CaughtFile, ...] = ()
     images: tuple[CaughtFile, ...] = ()
     template_id: str | None = None
-    dynamic_value: Mapping[str, str] = attrs.field(factory=FrozenMapping, repr=False, hash=False)
-    raw: Mapping[str, Any] = attrs.field(factory=FrozenMapping, repr=False, hash=False)
+    dynamic_value: Mapping[str, str] = attrs.field(factory=FrozenMapping[str], repr=False, hash=False)
+    raw: Mapping[str, Any] = attrs.field(factory=FrozenMapping[Any], repr=False, hash=False)
 
     @property
     def to(self) -> list[str]:

@@ -48,7 +48,7 @@ def parse(raw: str) -> RawMail:
         if cid and type.startswith("image/"):
             images.append(CaughtFile(cid, type, content))
         elif name or part.get_content_disposition() == "attachment":
-            attachments.append(CaughtFile(_clean(name or "unnamed"), type, content))
+            attachments.append(CaughtFile(_decoded(name or "unnamed"), type, content))
         elif type == "text/html" and html is None:
             html = _text(part, content)
         elif type == "text/plain" and text is None:

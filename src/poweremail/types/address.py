@@ -19,11 +19,13 @@ from poweremail.types.text import header_text
 __all__ = ["AddressLike", "AddressesLike", "Recipient", "recipient", "recipients"]
 
 # atext of RFC 5322 with the non-ASCII of RFC 6531; dots only between atoms; or a quoted string.
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]+"
+_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u00a0-\U0010ffff]+"
 _LOCAL = re.compile(rf"(?:{_ATOM}(?:\.{_ATOM})*|\"(?:[^\"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*\")\Z")
-_LABEL = r"[A-Za-z0-9_\u0080-\U0010ffff](?:[A-Za-z0-9_\-\u0080-\U0010ffff]*[A-Za-z0-9_\u0080-\U0010ffff])?"
+_LABEL = r"[A-Za-z0-9_\u00a0-\U0010ffff](?:[A-Za-z0-9_\-\u00a0-\U0010ffff]*[A-Za-z0-9_\u00a0-\U0010ffff])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Za-z:.\-]+\])\Z")
 _SPACE = re.compile(r"\s")
+# The <address> at the end of a mailbox; a quoted local part may have a "<" of its own.
+_ANGLE = re.compile(r'<((?:"(?:[^"\\]|\\.)*"@)?[^<>"]*)>\Z')
 # The common address, recognised in one match; everything else takes the exact way below.
 _PLAIN = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,180}[A-Za-z0-9])?\Z")
 
@@ -98,10 +100,10 @@ class Recipient:
         text = header_text("email", text).strip()
         if not text.endswith(">"):
             return cls(text)
-        name, bracket, email = text[:-1].rpartition("<")
-        if not bracket:
-            raise UsageError(f"{text!r} has a > without a <", field="email")
-        return cls(email, _unquote(name.strip()))
+        found = _ANGLE.search(text)
+        if not found:
+            raise UsageError(f"{text!r} does not end in an address between < and >", field="email")
+        return cls(found[1], _unquote(text[: found.start()].strip()))
 
 
 def _needs_quotes(name: str) -> bool:

@@ -7,7 +7,8 @@ import binascii
 import mimetypes
 import os
 import re
-from pathlib import Path
+import stat
+from pathlib import Path, PurePath
 
 import attrs
 
@@ -35,12 +36,15 @@ class FileContent:
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> FileContent:
         """Look at the file at *path*. Raises `UsageError` where it is missing, unreadable or no regular file."""
-        file = Path(path)
         try:
-            with file.open("rb") as stream:
-                return cls(file, os.fstat(stream.fileno()).st_size)
-        except (OSError, ValueError) as error:
+            file = Path(path)
+            # Looked at before it is opened: opening a pipe waits for its other end.
+            if stat.S_ISREG(file.stat().st_mode):
+                with file.open("rb") as stream:
+                    return cls(file, os.fstat(stream.fileno()).st_size)
+        except (OSError, TypeError, ValueError) as error:
             raise UsageError(f"cannot read {str(path)!r}: {error}", field="path") from None
+        raise UsageError(f"{str(path)!r} is not a regular file", field="path")
 
     def __len__(self) -> int:
         return self.size
@@ -59,6 +63,8 @@ def _content(value: object) -> bytes | FileContent:
 
 
 def _decode(content: str | bytes) -> bytes:
+    if not isinstance(content, str | bytes):
+        raise UsageError(f"must be base64 as str or bytes, not {type(content).__name__}", field="content")
     try:
         raw = content.encode("ascii") if isinstance(content, str) else content
         # Base64 made for MIME is wrapped in lines; anything else that is not of the alphabet is an error.
@@ -68,7 +74,8 @@ def _decode(content: str | bytes) -> bytes:
 
 
 def _guess_type(name: str, prefix: str = "") -> str:
-    guessed, encoding = mimetypes.guess_type(name)
+    # The suffixes alone: guess_type takes a whole name for a URL, and some names for a wrong one.
+    guessed, encoding = mimetypes.guess_type("".join(("file", *PurePath(name).suffixes[-2:])))
     # "report.tar.gz" is guessed as a tar that is encoded; what travels is the gzip.
     return guessed if guessed and encoding is None and guessed.startswith(prefix) else _UNKNOWN_TYPE
 

@@ -33,7 +33,8 @@ class FrozenMapping(Mapping[str, V]):
         return len(self._data)
 
     def __hash__(self) -> int:
-        return hash(tuple(self._data))
+        # Equal whatever the order, as dicts are; values may be unhashable.
+        return hash(frozenset(self._data))
 
     def __repr__(self) -> str:
         return repr(self._data)

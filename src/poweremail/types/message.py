@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from html import unescape
 from typing import Literal, TypeVar
 from urllib.parse import unquote
 
@@ -22,7 +23,7 @@ T = TypeVar("T")
 # Header names of RFC 5322: printable US-ASCII without the colon.
 _HEADER_NAME = re.compile(r"[!-9;-~]+\Z")
 # A Content-ID where HTML or CSS refers to one: src="cid:x", src=cid:x, url(cid:x). Prose that mentions "cid:" is not meant.
-_CID = re.compile(r"""[=(]\s*["']?\s*cid:([^"'()\s<>]+)""", re.IGNORECASE)
+_CID = re.compile(r"""(?:=|\burl\()\s*(["'])?\s*cid:((?(1)(?:(?!\1)[^<>])+|[^"'()\s<>]+))""", re.IGNORECASE)
 
 UNIQUE_ID_HEADER = "X-Unique-Id"
 
@@ -205,15 +206,20 @@ class Message(Envelope):
             self._check_cids(body_text("html", self.html))
 
     def _check_cids(self, html: str) -> None:
-        if "cid:" not in html and "CID:" not in html:
+        if "cid:" not in html.lower():
             return
         known = {image.cid for image in self.images}
-        for cid in _CID.findall(html):
-            # In a URL the Content-ID may be percent-encoded (RFC 2392).
-            if cid not in known and unquote(cid) not in known:
+        for _, cid in _CID.findall(html):
+            if known.isdisjoint(_spelt(cid)):
                 raise UsageError(
                     f"refers to cid:{cid}, and no image has that cid", field="html", advice=f"images have {sorted(known)}"
                 )
+
+
+def _spelt(cid: str) -> set[str]:
+    """What *cid* may stand for: it may have the escapes of HTML and of URLs (RFC 2392), and a srcset goes on after a space."""
+    plain = unescape(cid).strip()
+    return {form for text in (cid, plain, plain.partition(" ")[0]) for form in (text, unquote(text))}
 
 
 def _dynamic_text(field: str, value: object) -> str:

@@ -19,6 +19,11 @@ class Secret:
     def __init__(self, value: str) -> None:
         self._value = value
 
+    @classmethod
+    def of(cls, value: str | Secret) -> Secret:
+        """Return *value* as a secret, which it may be already."""
+        return value if isinstance(value, Secret) else cls(value)
+
     def reveal(self) -> str:
         """Return the credential itself."""
         return self._value

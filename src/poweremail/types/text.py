@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from poweremail.errors import UsageError
+from poweremail.errors import MailState, UsageError
 from poweremail.types.frozen import FrozenMapping
 
 __all__ = ["body_text", "header_text", "string_mapping"]
@@ -15,28 +15,28 @@ _CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
-def body_text(field: str, value: object) -> str:
+def body_text(field: str, value: object, *, mail_state: MailState | None = "not_sent") -> str:
     """Return *value* if it is a string that UTF-8 can carry, else raise `UsageError` for *field*."""
     if not isinstance(value, str):
-        raise UsageError(f"must be a str, not {type(value).__name__}", field=field)
+        raise UsageError(f"must be a str, not {type(value).__name__}", field=field, mail_state=mail_state)
     # isascii is one look at a flag; only other strings need the search.
     if not value.isascii() and (found := _SURROGATE.search(value)):
-        raise UsageError(f"has a lone surrogate at position {found.start()}, which no encoding can carry", field=field)
+        reason = f"has a lone surrogate at position {found.start()}, which no encoding can carry"
+        raise UsageError(reason, field=field, mail_state=mail_state)
     return value
 
 
-def header_text(field: str, value: object) -> str:
+def header_text(field: str, value: object, *, mail_state: MailState | None = "not_sent") -> str:
     """Return *value* if it can stand in a header, else raise `UsageError` for *field*: CR or LF would begin another header."""
-    text = body_text(field, value)
+    text = body_text(field, value, mail_state=mail_state)
     if found := _CONTROL.search(text):
-        raise UsageError(f"has a control character (CR, LF or another) at position {found.start()}", field=field)
+        reason = f"has a control character (CR, LF or another) at position {found.start()}"
+        raise UsageError(reason, field=field, mail_state=mail_state)
     return text
 
 
 def string_mapping(field: str, value: object, check: Callable[[str, object], str]) -> FrozenMapping[str]:
     """Return *value* as an immutable mapping of str to str, each value put through *check*."""
-    if isinstance(value, FrozenMapping):
-        return value
     if not isinstance(value, Mapping):
         raise UsageError(f"must be a mapping, not {type(value).__name__}", field=field)
     return FrozenMapping({header_text(field, name): check(f"{field}[{name!r}]", text) for name, text in value.items()})

@@ -7,6 +7,7 @@ What cannot be read becomes None; it stays readable in ``.raw``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
@@ -25,6 +26,8 @@ __all__ = ["converter", "extra_members"]
 converter = Converter()
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Python refuses to read an int of thousands of digits; no number of the API has more than these.
+_DIGITS = re.compile(r"\s*\d{1,18}\s*\Z")
 _NOTHING: FrozenMapping[Any] = FrozenMapping()
 
 
@@ -98,7 +101,7 @@ def _text(value: object) -> str | None:
 
 
 def _integer(value: object) -> int | None:
-    if isinstance(value, str) and value.strip().isdecimal():
+    if isinstance(value, str) and _DIGITS.match(value):
         return int(value)
     if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
         return int(value)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -44,6 +45,8 @@ _KINDS: dict[str, type[ApiError]] = {
     "authenticationerror": AuthenticationError,
     "invalidkey": AuthenticationError,
 }
+# What an error of a send says about the mail; the others say that it was rejected.
+_STATES: dict[type[ApiError], MailState] = {RateLimitError: "not_sent", GeneralError: "unknown"}
 _NOT_A_LETTER = re.compile(r"[^a-z]")
 
 _SEND_MEMBERS = frozenset(("status", "message"))
@@ -92,8 +95,9 @@ def message_info_page(answer: Mapping[str, Any], response: Response, unique_id: 
     """The answer to getMessageInfo. Raises `ProtocolError` where it has no list of records."""
     records = _records(answer, response)
     if any(isinstance(record.get("clickData"), int) for record in records):
-        # The member was given twice, and a dict keeps only the second.
-        records = _records(lenient.loads_with_repeats(response.body), response)
+        # The member was given twice, and a dict keeps only the second. What cannot be read again stays as it was read.
+        with suppress(ValueError, RecursionError):
+            records = _records(lenient.loads_with_repeats(response.body), response)
     return MessageInfoPage(
         unique_id=unique_id,
         skip_page=skip_page,
@@ -121,7 +125,9 @@ def _status(answer: object) -> str | None:
 
 
 def _message(answer: Mapping[str, Any]) -> str:
-    message = answer.get("message", "")
+    message = answer.get("message")
+    if message is None:
+        return ""
     return "; ".join(map(str, message)) if isinstance(message, list) else str(message)
 
 
@@ -174,7 +180,7 @@ def _typed(
 ) -> ApiError:
     state: MailState | None = None
     if operation.sends:
-        state = "not_sent" if kind is RateLimitError else "rejected"
+        state = _STATES.get(kind, "rejected")
     return kind(
         message,
         name=name,
@@ -201,7 +207,7 @@ def _retry_after(response: Response, now: float) -> float | None:
     except ValueError:
         try:
             date = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         seconds = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp() - now
     return max(seconds, 0.0) if math.isfinite(seconds) else None

@@ -63,7 +63,7 @@ def send_template_http_get(endpoint: Endpoint, smtp_user_name: str, message: Tem
 
 def get_message_info(endpoint: Endpoint, unique_id: str, skip_page: int) -> Request:
     """A ``messages/getMessageInfo`` request for page number *skip_page* (from 0)."""
-    if not header_text("unique_id", unique_id).strip():
+    if not header_text("unique_id", unique_id, mail_state=None).strip():
         raise UsageError("must not be empty", field="unique_id", mail_state=None)
     if isinstance(skip_page, bool) or not isinstance(skip_page, int) or skip_page < 0:
         raise UsageError(f"must be a page number from 0 on, not {skip_page!r}", field="skip_page", mail_state=None)
@@ -72,14 +72,16 @@ def get_message_info(endpoint: Endpoint, unique_id: str, skip_page: int) -> Requ
 
 def call(endpoint: Endpoint, path: str, members: Mapping[str, Any]) -> Request:
     """A POST of *members* and the credentials to *path*, relative to the base URL."""
-    operation = operation_at(path.strip("/"))
+    operation = operation_at(path.strip("/") if isinstance(path, str) else "")
     state: MailState | None = "not_sent" if operation.sends else None
     if not _PATH.match(operation.path):
         raise UsageError(f"{path!r} is not a path such as settings/listSmtp", field="path", mail_state=state)
+    if not isinstance(members, Mapping):
+        raise UsageError(f"must be a mapping, not {type(members).__name__}", field="body", mail_state=state)
     if taken := {"owner_id", "token"} & members.keys():
         raise UsageError(f"{' and '.join(sorted(taken))}: the client adds its own", field="body", mail_state=state)
     try:
-        return _post(endpoint, operation, members)
+        return _post(endpoint, operation, dict(members))
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot be written as JSON: {error}", field="body", mail_state=state) from error
 

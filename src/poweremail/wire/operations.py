@@ -39,9 +39,10 @@ _KNOWN = {
         SEND_MAIL,
         SEND_TEMPLATE,
         GET_MESSAGE_INFO,
-        # Sent through ``client.call`` only; one deployment spells the second way.
+        # Sent through ``client.call`` only, which POSTs; one deployment spells the second way.
         Operation("messages/sendRaw", sends=True),
         Operation("messages/senRaw", sends=True),
+        Operation("messages/sendTemplateHTTPGet", sends=True),
     )
 }
 

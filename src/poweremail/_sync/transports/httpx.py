@@ -18,6 +18,7 @@ from poweremail._sync.transports.base import Outgoing, too_large
 from poweremail.errors import TransportError, UsageError
 from poweremail.response import Response
 from poweremail.wire.http import Request
+from poweremail.wire.redact import Credentials
 
 if TYPE_CHECKING:
     import httpx
@@ -69,10 +70,7 @@ class HttpxTransport:
         except (self._engine.RequestError, self._engine.InvalidURL) as error:
             # A request without a body shows by what the engine reports whether its head has left.
             left = outgoing.left if request.body else head.left and not isinstance(error, self._engine.PoolTimeout)
-            reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            failure = TransportError(request.endpoint.credentials.redact_text(reason), body_left=left)
-            # An engine's error that echoes the token is not kept as the cause.
-            failure.__cause__ = error if failure.reason == reason else None
+            failure = _failure(error, request.endpoint.credentials, body_left=left)
         # Outside the except block, so that the engine's error is no context either.
         raise failure
 
@@ -148,6 +146,14 @@ class Head:
         """Take note of *event*, such as ``connection.connect_tcp.started``."""
         self._sending = self._sending or event.endswith(".send_request_headers.started")
         self.left = self._sending
+
+
+def _failure(error: Exception, credentials: Credentials, *, body_left: bool) -> TransportError:
+    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    failure = TransportError(credentials.redact_text(reason), body_left=body_left)
+    # An engine's error that echoes the token is not kept as the cause.
+    failure.__cause__ = error if failure.reason == reason else None
+    return failure
 
 
 def _load(engine: str) -> ModuleType:

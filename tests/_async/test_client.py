@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from _async.ways import OPTIONS, TOKEN, client_of
+
+from poweremail import (
+    ApiError,
+    AsyncPowerEmail,
+    AuthenticationError,
+    DeliveryUnknownError,
+    RetryPolicy,
+    Timeouts,
+    UsageError,
+    ValidationError,
+)
+from poweremail.sandbox import Fault, Sandbox
+from support.fault_server import FaultServer, answer
+from support.messages import full, message, template
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+async def test_the_smtp_user_is_that_of_the_call_or_of_the_client(sandbox):
+    async with sandbox.async_client(smtp_user_name="smtp1") as client:
+        await client.messages.send_mail(message())
+        await client.messages.send_mail(message(), smtp_user_name="smtp2")
+        await client.with_options(smtp_user_name="smtp3").messages.send_mail(message())
+        with pytest.raises(UsageError, match="not sent: smtp_user_name: give one"):
+            await client.with_options(smtp_user_name=None).messages.send_mail(message())
+    assert [mail.smtp_user_name for mail in sandbox.outbox] == ["smtp1", "smtp2", "smtp3"]
+
+
+async def test_each_send_draws_its_own_unique_id(sandbox):
+    mail = message()
+    async with sandbox.async_client() as client:
+        results = [await client.messages.send_mail(mail) for _ in range(3)]
+    drawn = [result.unique_id for result in results]
+    assert len(set(drawn)) == 3
+    assert [mail.unique_id for mail in sandbox.outbox] == drawn
+
+
+async def test_the_unique_id_is_the_same_in_every_attempt(sandbox):
+    sandbox.faults.add(Fault.refuse(), times=2)
+    seen = []
+    policy = RetryPolicy(first_wait=0, on_retry=seen.append)
+    async with sandbox.async_client(retry=policy) as client:
+        result = await client.messages.send_mail(message())
+    assert [event.unique_id for event in seen] == [result.unique_id] * 2
+    assert [event.attempt for event in seen] == [1, 2]
+    assert [mail.unique_id for mail in sandbox.outbox] == [result.unique_id]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"cc": "x@example.com"},
+        {"reply_to": "x@example.com"},
+        {"headers": {"X-A": "b"}},
+        {"unique_id": "u1"},
+        {"to": ["a@example.com", "b@example.com"]},
+        {"to": "Ada <a@example.com>"},
+        {"from_email": "Ada <a@example.com>"},
+    ],
+)
+async def test_what_a_get_cannot_carry_is_not_sent(sandbox, field):
+    async with sandbox.async_client() as client:
+        with pytest.raises(UsageError, match=rf"not sent: {next(iter(field))}: .*use send_template"):
+            await client.messages.send_template_http_get(template(**field))
+    assert sandbox.outbox == []
+
+
+@pytest.mark.parametrize("call", ["send_mail", "send_template", "send_template_http_get"])
+async def test_a_message_of_the_wrong_kind_is_not_sent(sandbox, call):
+    wrong = template() if call == "send_mail" else message()
+    async with sandbox.async_client() as client:
+        for given in (wrong, {"subject": "Hi"}, None):
+            with pytest.raises(UsageError, match="not sent: message: must be a"):
+                await getattr(client.messages, call)(given)
+
+
+async def test_wrong_credentials_are_rejected():
+    with Sandbox(owner_id="owner", token="right") as sandbox:
+        async with sandbox.async_client(owner_id="owner", token="wrong") as client:
+            with pytest.raises(AuthenticationError, match="Token MissMatch.*check owner_id, token and app_domain") as caught:
+                await client.messages.send_mail(message())
+            assert (caught.value.name, caught.value.code, caught.value.mail_state) == ("AuthenticationError", "-1", "rejected")
+        assert sandbox.outbox == []
+
+
+async def test_an_unknown_template_is_rejected(sandbox):
+    async with sandbox.async_client() as client:
+        with pytest.raises(ValidationError, match="rejected by the service"):
+            await client.messages.send_template(template(template_id="nobody's"))
+
+
+async def test_any_call_can_be_made(sandbox):
+    async with sandbox.async_client() as client:
+        await client.messages.send_mail(full())
+        result = await client.call("messages/getMessageInfo", {"x_unique_id": "invoice-42"})
+        assert [record["email"] for record in result.data["message_data"]][0] == "ada@example.com"
+        assert (result.data["status"], result.raw.status) == ("success", 200)
+        with pytest.raises(ApiError, match="^Page not found$") as caught:
+            await client.call("settings/nothing", {})
+        assert caught.value.mail_state is None
+
+
+async def test_a_send_by_call_is_known_to_be_one(sandbox):
+    sandbox.faults.add(Fault.reset_after_acceptance())
+    async with sandbox.async_client() as client:
+        with pytest.raises(DeliveryUnknownError):
+            await client.call("messages/sendMail", {"smtp_user_name": "smtp1", "message": {}})
+
+
+async def test_an_unknown_call_is_repeated_only_where_it_never_arrived(sandbox):
+    rule = sandbox.faults.add(Fault.refuse())
+    async with sandbox.async_client(retry=RetryPolicy(first_wait=0)) as client:
+        with pytest.raises(Exception, match="^connection refused$"):
+            await client.call("settings/addSmtp", {"total_limit": 1})
+        assert rule.hit == 4
+        sandbox.faults.clear()
+        rule = sandbox.faults.add(Fault.reset_after_acceptance())
+        with pytest.raises(Exception, match="^connection reset"):
+            await client.call("settings/addSmtp", {"total_limit": 1})
+        assert rule.hit == 1
+
+
+@pytest.mark.parametrize("path", ["", "https://evil.example", "../x", "a?b=c", "a b"])
+async def test_a_call_goes_to_a_path_of_the_service(sandbox, path):
+    async with sandbox.async_client() as client:
+        with pytest.raises(UsageError, match="^path: "):
+            await client.call(path, {})
+
+
+@pytest.mark.parametrize("body", [{"token": "x"}, {"owner_id": "x"}, {"a": object()}, {"a": float("nan")}, {"a": "\ud800"}])
+async def test_a_call_carries_json_and_the_clients_credentials(sandbox, body):
+    async with sandbox.async_client() as client:
+        with pytest.raises(UsageError, match="^body: "):
+            await client.call("settings/listSmtp", body)
+
+
+async def test_requests_go_to_the_base_url_with_the_right_head():
+    with FaultServer() as server:
+        async with client_of("httpx", server.url) as client:
+            await client.messages.send_mail(message(text="naïve 📧"))
+        async with client_of("httpx", f"{server.url}/elsewhere/v2") as client:
+            await client.messages.send_template_http_get(template())
+    post, get = server.seen
+    assert (post.method, post.path) == ("POST", "/v1.0/messages/sendMail")
+    assert post.headers["content-type"] == "application/json"
+    assert post.headers["content-length"] == str(len(post.body))
+    assert "transfer-encoding" not in post.headers
+    assert post.json["message"]["text"] == "naïve 📧"
+    assert (post.json["owner_id"], post.json["token"]) == ("owner", TOKEN)
+    assert (get.method, get.path, get.body) == ("GET", "/elsewhere/v2/messages/sendTemplateHTTPGet", b"")
+    assert get.query == {
+        "owner_id": "owner",
+        "token": TOKEN,
+        "smtp_user_name": "smtp12345",
+        "template_id": "t1",
+        "subject": "Hi",
+        "from_email": "me@example.com",
+        "to": "ada@example.com",
+        "dynamic_value[NAME]": "Ada & Co",
+    }
+
+
+async def test_unknown_members_of_an_answer_are_kept():
+    with FaultServer(answer({"status": "success", "message": "ok", "queue_id": 7})) as server:
+        async with client_of("httpx", server.url) as client:
+            result = await client.messages.send_mail(message())
+    assert dict(result.extra) == {"queue_id": 7}
+
+
+async def test_a_redirect_is_not_followed():
+    with FaultServer() as other, FaultServer(answer("", status=307, headers=[("Location", f"{other.url}/v1.0/")])) as server:
+        async with client_of("httpx", server.url) as client:
+            with pytest.raises(DeliveryUnknownError, match="HTTP 307"):
+                await client.messages.send_mail(message())
+    assert (server.posts, other.posts) == (1, 0)
+
+
+async def test_the_environment_makes_a_client():
+    environ = {
+        "POWEREMAIL_OWNER_ID": "owner",
+        "POWEREMAIL_TOKEN": TOKEN,
+        "POWEREMAIL_APP_DOMAIN": "tes.example.com",
+        "POWEREMAIL_SMTP_USER_NAME": "smtp9",
+    }
+    async with AsyncPowerEmail.from_env(environ) as client:
+        assert repr(client) == f"<{AsyncPowerEmail.__name__} owner_id='owner' base_url='https://api.tes.example.com/v1.0/'>"
+    with FaultServer() as server:
+        async with AsyncPowerEmail.from_env(environ | {"POWEREMAIL_BASE_URL": server.url}, owner_id="other") as client:
+            await client.messages.send_mail(message())
+    assert (server.seen[0].json["owner_id"], server.seen[0].json["smtp_user_name"]) == ("other", "smtp9")
+    with pytest.raises(UsageError, match="POWEREMAIL_OWNER_ID, POWEREMAIL_TOKEN, POWEREMAIL_APP_DOMAIN"):
+        AsyncPowerEmail.from_env({})
+
+
+async def test_the_environment_of_the_process_is_the_default(monkeypatch):
+    monkeypatch.setenv("POWEREMAIL_OWNER_ID", "owner")
+    monkeypatch.setenv("POWEREMAIL_TOKEN", TOKEN)
+    monkeypatch.setenv("POWEREMAIL_BASE_URL", "http://127.0.0.1:1")
+    async with AsyncPowerEmail.from_env() as client:
+        assert "http://127.0.0.1:1/v1.0/" in repr(client)
+
+
+def test_plain_http_to_another_machine_warns():
+    with pytest.warns(UserWarning, match="plain http"):
+        AsyncPowerEmail("owner", TOKEN, base_url="http://api.tes.example.com")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for loopback in ("localhost", "127.0.0.1:8025", "[::1]:8025"):
+            AsyncPowerEmail("owner", TOKEN, base_url=f"http://{loopback}")
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"token": ""}, "token"),
+        ({"token": "a\r\nb"}, "token"),
+        ({"owner_id": None}, "owner_id"),
+        ({"app_domain": None}, "app_domain"),
+        ({"app_domain": "https://tes.example.com"}, "app_domain"),
+        ({"base_url": "ftp://tes.example.com"}, "base_url"),
+        ({"base_url": "https://user:secret@tes.example.com"}, "base_url"),
+        ({"smtp_user_name": ""}, "smtp_user_name"),
+        ({"timeouts": 30}, "timeouts"),
+        ({"retry": 3}, "retry"),
+        ({"transport": "carrier pigeon"}, "transport"),
+        ({"transport": object()}, "transport"),
+        ({"max_response_bytes": 0}, "max_response_bytes"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_refused(options, field):
+    given = {"owner_id": "owner", "token": TOKEN, "app_domain": "tes.example.com"} | options
+    with pytest.raises(UsageError, match=rf"^{field}: ") as caught:
+        AsyncPowerEmail(**given)
+    assert caught.value.mail_state is None
+
+
+async def test_options_can_be_changed_over_the_same_connections():
+    with FaultServer() as server:
+        async with client_of("httpx", server.url) as client:
+            patient = client.with_options(timeouts=Timeouts(read=60), retry=RetryPolicy(1))
+            await client.messages.send_mail(message())
+            await patient.messages.send_mail(message())
+    assert (server.posts, server.connections) == (2, 1)
+    assert OPTIONS["timeouts"].read == 0.5

@@ -1,0 +1,91 @@
+"""The walk over getMessageInfo, against a server that is not the sandbox."""
+
+from __future__ import annotations
+
+import pytest
+from _async.ways import client_of
+
+from poweremail import MessageInfo, ProtocolError
+from support.fault_server import FaultServer, answer_with
+
+
+def record(number: int) -> dict:
+    return {"email": f"user{number}@example.com", "subject": "Hi", "status": "delivered", "time": 1458034022169 + number}
+
+
+def pages(count: int):
+    def answer(request) -> dict:
+        first = request.json["skip_page"] * 100
+        return {"status": "success", "message_data": [record(number) for number in range(first, min(first + 100, count))]}
+
+    return answer_with(answer)
+
+
+@pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 199, 200, 250, 1_000])
+async def test_every_record_comes_once_and_in_order(count):
+    with FaultServer(pages(count)) as server:
+        async with client_of("httpx", server.url) as client:
+            records = [info async for info in client.messages.iter_message_info("u1")]
+    assert all(isinstance(info, MessageInfo) for info in records)
+    assert [info.email for info in records] == [f"user{number}@example.com" for number in range(count)]
+    assert [request.json["skip_page"] for request in server.seen] == list(range(count // 100 + 1))
+    assert {request.json["x_unique_id"] for request in server.seen} == {"u1"}
+
+
+async def test_the_walk_can_begin_later():
+    with FaultServer(pages(250)) as server:
+        async with client_of("httpx", server.url) as client:
+            records = [info async for info in client.messages.iter_message_info("u1", skip_page=2)]
+    assert [info.email for info in records] == [f"user{number}@example.com" for number in range(200, 250)]
+
+
+async def test_pages_are_fetched_when_they_are_needed():
+    with FaultServer(pages(1_000)) as server:
+        async with client_of("httpx", server.url) as client:
+            walk = client.messages.iter_message_info("u1")
+            assert server.posts == 0
+            async for _ in walk:
+                break
+            assert server.posts == 1
+            # It goes on where it was left.
+            assert (await anext(walk)).email == "user1@example.com"
+    assert server.posts == 1
+
+
+@pytest.mark.parametrize("period", [1, 2, 3])
+async def test_a_server_that_repeats_its_pages_is_found_out(period):
+    def answer(request) -> dict:
+        first = request.json["skip_page"] % period * 100
+        return {"status": "success", "message_data": [record(number) for number in range(first, first + 100)]}
+
+    records = []
+    with FaultServer(answer_with(answer)) as server:
+        async with client_of("httpx", server.url) as client:
+            walk = client.messages.iter_message_info("u1")
+            with pytest.raises(ProtocolError, match=f"page {period} with the records of page 0 again"):
+                async for info in walk:
+                    records.append(info)
+            assert [info async for info in walk] == []
+    assert len(records) == period * 100
+    assert server.posts == period + 1
+
+
+async def test_a_page_that_fails_can_be_asked_for_again():
+    failing = [True]
+
+    def answer(request) -> dict:
+        if request.json["skip_page"] == 1 and failing:
+            failing.clear()
+            return {"status": "error", "name": "ValidationError", "message": "not now"}
+        return {"status": "success", "message_data": [record(number) for number in range(100 if request.json["skip_page"] == 0 else 3)]}
+
+    with FaultServer(answer_with(answer)) as server:
+        async with client_of("httpx", server.url) as client:
+            walk = client.messages.iter_message_info("u1")
+            records = []
+            with pytest.raises(Exception, match="not now"):
+                async for info in walk:
+                    records.append(info)
+            async for info in walk:
+                records.append(info)
+    assert len(records) == 103

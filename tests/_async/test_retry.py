@@ -1,0 +1,209 @@
+"""When a call is repeated, and how long that takes."""
+
+from __future__ import annotations
+
+import logging
+import time
+from email.utils import formatdate
+
+import pytest
+from _async.ways import ENGINES, client_of
+
+from poweremail import (
+    AsyncPowerEmail,
+    DeliveryUnknownError,
+    NotSentError,
+    RateLimitError,
+    RetryPolicy,
+    Timeouts,
+    TransportError,
+    UsageError,
+)
+from support.fault_server import (
+    FaultServer,
+    answer,
+    close_after_body,
+    reset_after_body,
+    reset_before_body,
+    stall,
+    truncate,
+)
+from support.messages import large, message, template
+
+NOTHING = 1  # the port of a service that nobody runs
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request) -> str:
+    return request.param
+
+
+BROKEN = {
+    "reset": reset_after_body,
+    "closed": close_after_body,
+    "stalled": stall,
+    "truncated": truncate,
+    "half of the JSON": answer('{"status": "success", "mess'),
+    "HTML": answer("<html>It works!</html>", headers=[("Content-Type", "text/html")]),
+    "nothing": answer(""),
+    "another API": answer({"ok": True}),
+    "success that is none": answer({"status": "success"}, status=500),
+    "502": answer("<html>Bad Gateway</html>", status=502),
+    "503": answer({"status": "error", "name": "GeneralError", "message": "oops"}, status=503),
+    "408": answer("", status=408),
+    "redirect": answer("", status=302, headers=[("Location", "/v1.0/messages/sendMail")]),
+}
+
+
+@pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN)
+async def test_a_mail_that_left_whole_is_posted_once(engine, behaviour):
+    with FaultServer(behaviour) as server:
+        async with client_of(engine, server.url, timeouts=Timeouts(read=0.2)) as client:
+            with pytest.raises(DeliveryUnknownError):
+                await client.messages.send_mail(message())
+            with pytest.raises(DeliveryUnknownError) as caught:
+                await client.messages.send_template_http_get(template())
+    assert server.posts == 2
+    assert caught.value.unique_id is None
+
+
+@pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN)
+async def test_a_read_is_repeated(engine, behaviour):
+    good = answer({"status": "success", "message_data": []})
+    with FaultServer(behaviour, behaviour, good) as server:
+        async with client_of(engine, server.url, timeouts=Timeouts(read=0.2)) as client:
+            assert len(await client.messages.get_message_info("u1")) == 0
+    assert server.posts == 3
+
+
+async def test_a_service_that_is_not_there_is_tried_again(engine):
+    events = []
+    async with client_of(engine, f"http://127.0.0.1:{NOTHING}", retry=RetryPolicy(3, first_wait=0, on_retry=events.append)) as client:
+        with pytest.raises(NotSentError, match="not sent: Connect"):
+            await client.messages.send_mail(message())
+        with pytest.raises(NotSentError, match="not sent: Connect"):
+            await client.messages.send_template_http_get(template())
+    assert [event.attempt for event in events] == [1, 2] * 2
+
+
+async def test_a_large_mail_that_is_cut_off_is_sent_again(engine):
+    with FaultServer(reset_before_body, answer()) as server:
+        async with client_of(engine, server.url, timeouts=Timeouts()) as client:
+            result = await client.messages.send_mail(large())
+    assert (result.attempts, server.posts) == (2, 1)
+
+
+@pytest.mark.parametrize("date", [False, True])
+async def test_retry_after_is_waited_for(date):
+    value = formatdate(time.time() + 2, usegmt=True) if date else "1"
+    with FaultServer(answer("", status=429, headers=[("Retry-After", value)]), answer()) as server:
+        async with client_of("httpx", server.url) as client:
+            began = time.monotonic()
+            result = await client.messages.send_mail(message())
+            # A date has whole seconds: 2 seconds from now are written as 1 to 2 seconds.
+            assert 0.95 <= time.monotonic() - began < 5
+    assert (result.attempts, server.posts) == (2, 2)
+
+
+async def test_a_long_retry_after_is_told_at_once(engine):
+    with FaultServer(answer("", status=429, headers=[("Retry-After", "3600")])) as server:
+        async with client_of(engine, server.url, retry=RetryPolicy(max_total=10)) as client:
+            with pytest.raises(RateLimitError, match="not sent: ") as caught:
+                await client.messages.send_mail(message())
+    assert (caught.value.retry_after, server.posts) == (3600, 1)
+
+
+async def test_the_total_time_is_capped():
+    with FaultServer(answer("", status=429)) as server:
+        async with client_of("httpx", server.url, retry=RetryPolicy(1_000, first_wait=0.05, max_wait=0.05, max_total=0.3)) as client:
+            began = time.monotonic()
+            with pytest.raises(RateLimitError):
+                await client.messages.send_mail(message())
+            assert time.monotonic() - began < 2
+    assert 3 <= server.posts <= 13
+
+
+async def test_retries_can_be_turned_off(engine):
+    with FaultServer(answer("", status=429)) as server:
+        async with client_of(engine, server.url, retry=RetryPolicy(1)) as client:
+            with pytest.raises(RateLimitError):
+                await client.messages.send_mail(message())
+    assert server.posts == 1
+
+
+async def test_the_last_attempt_decides():
+    with FaultServer(answer("", status=429), reset_after_body) as server:
+        async with client_of("httpx", server.url) as client:
+            with pytest.raises(DeliveryUnknownError):
+                await client.messages.send_mail(message())
+    assert server.posts == 2
+
+
+async def test_retries_are_announced(caplog):
+    events = []
+    policy = RetryPolicy(first_wait=0.001, on_retry=events.append)
+    with caplog.at_level(logging.INFO, "poweremail"), FaultServer(answer("", status=429), answer()) as server:
+        async with client_of("httpx", server.url, retry=policy) as client:
+            await client.messages.send_mail(message(unique_id="u1"))
+    [event] = events
+    assert (event.operation, event.unique_id, event.attempt) == ("messages/sendMail", "u1", 1)
+    assert isinstance(event.error, RateLimitError)
+    assert 0 < event.wait <= 0.001
+    [record] = [record for record in caplog.records if record.name == "poweremail"]
+    assert record.getMessage().startswith("messages/sendMail: attempt 1 failed (not sent: ")
+
+
+async def test_an_error_of_the_hook_ends_the_call():
+    def stop(event):
+        raise KeyError(event.attempt)
+
+    with FaultServer(answer("", status=429)) as server:
+        async with client_of("httpx", server.url, retry=RetryPolicy(on_retry=stop)) as client:
+            with pytest.raises(KeyError):
+                await client.messages.send_mail(message())
+    assert server.posts == 1
+
+
+class Scripted:
+    """A transport of the user's own, that fails in the given ways and then hands over to *inner*."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+        self.requests = 0
+
+    async def handle(self, request):
+        self.requests += 1
+        raise self.failures.pop(0) if len(self.failures) > 1 else self.failures[0]
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+@pytest.mark.parametrize(("left", "attempts"), [(False, 4), (True, 1)])
+async def test_the_transport_says_whether_the_body_left(left, attempts):
+    transport = Scripted(TransportError("cut", body_left=left))
+    async with AsyncPowerEmail(
+        "owner", "token", "example.com", smtp_user_name="s", transport=transport, retry=RetryPolicy(first_wait=0)
+    ) as client:
+        with pytest.raises(DeliveryUnknownError if left else NotSentError, match="cut"):
+            await client.messages.send_mail(message())
+        with pytest.raises(TransportError, match="^cut$"):
+            await client.messages.get_message_info("u1")
+    assert transport.requests == attempts + 4
+    assert transport.closed
+
+
+async def test_an_error_that_is_not_ours_passes_through():
+    transport = Scripted(TransportError("cut", body_left=False), LookupError("a bug"))
+    async with AsyncPowerEmail(
+        "owner", "token", "example.com", smtp_user_name="s", transport=transport, retry=RetryPolicy(first_wait=0)
+    ) as client:
+        with pytest.raises(LookupError, match="a bug"):
+            await client.messages.send_mail(message())
+    assert transport.requests == 2
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "5"])
+def test_timeouts_are_seconds(seconds):
+    with pytest.raises(UsageError, match=r"^timeouts\.read: must be a positive number of seconds"):
+        Timeouts(read=seconds)

@@ -1,0 +1,164 @@
+"""The token shows nowhere but in the request."""
+
+from __future__ import annotations
+
+import json
+import logging
+import pickle
+import traceback
+from pathlib import Path
+from urllib.parse import quote, quote_plus
+
+import pytest
+from _async.ways import ENGINES, TOKEN, client_of
+
+import poweremail
+from poweremail import AsyncPowerEmail, PowerEmailError
+from poweremail.sandbox import Sandbox
+from support.fault_server import (
+    FaultServer,
+    answer,
+    reset_after_body,
+    reset_before_body,
+    stall,
+    truncate,
+)
+from support.messages import large, message, template
+
+# Words that are in no form of the token's neighbours, and in every form of the token.
+CANARY = "canary"
+PACKAGE = str(Path(poweremail.__file__).parent)
+
+
+def echo(connection) -> bool:
+    """Answer with the token wherever it can stand."""
+    connection.read_body()
+    forms = [TOKEN, quote(TOKEN), quote(TOKEN, safe=""), quote_plus(TOKEN), json.dumps(TOKEN)]
+    body = {"status": "error", "name": f"Bad {TOKEN}", "message": forms, "extra": {"token": TOKEN}}
+    connection.send(200, json.dumps(body).encode(), [("X-Echo", form) for form in forms])
+    return True
+
+
+def malformed(connection) -> bool:
+    """Answer what is no HTTP, with the token in it."""
+    connection.read_body()
+    connection.socket.sendall(f"HTTP/1.1 200 OK\r\n{TOKEN} \x00: bad header\r\n\r\n".encode("latin-1"))
+    return False
+
+
+def to_self(connection) -> bool:
+    """Redirect to the URL that was asked for."""
+    connection.read_body()
+    connection.send(301, b"", [("Location", f"https://example.invalid{connection.target}"), ("X-Token", TOKEN)])
+    return True
+
+
+BEHAVIOURS = {
+    "success": answer(),
+    "success that echoes": answer({"status": "success", "message": f"for {TOKEN}", "token": TOKEN}),
+    "echo": echo,
+    "malformed": malformed,
+    "redirect": to_self,
+    "HTML": answer(f"<html>{TOKEN}</html>"),
+    "limit": answer("", status=429),
+    "reset before": reset_before_body,
+    "reset": reset_after_body,
+    "stalled": stall,
+    "truncated": truncate,
+}
+
+
+def texts_of(error: BaseException | None):
+    """Everything that a person or a program may print of an error: its chain, and the local variables of our frames."""
+    while error is not None:
+        yield str(error)
+        yield repr(error)
+        yield repr(vars(error).get("raw"))
+        if isinstance(error, PowerEmailError):
+            yield repr(vars(error))
+            yield repr(getattr(error.raw, "body", None))
+            yield repr(getattr(error.raw, "headers", None))
+        for frame, line in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_filename.startswith(PACKAGE):
+                yield f"line {line}: {frame.f_locals!r}"
+        error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("behaviour", BEHAVIOURS.values(), ids=BEHAVIOURS)
+async def test_the_token_is_in_no_text_and_no_log(engine, behaviour, caplog):
+    caplog.set_level(logging.DEBUG)
+    calls = 0
+    with FaultServer(behaviour) as server:
+        async with client_of(engine, server.url, timeouts=poweremail.Timeouts(read=0.1)) as client:
+            sends = (
+                (client.messages.send_mail, message()),
+                (client.messages.send_template_http_get, template()),
+                (client.messages.get_message_info, "u1"),
+                (client.call, "settings/listSmtp"),
+            )
+            for call, argument in sends:
+                calls += 1
+                try:
+                    result = await call(argument)
+                except PowerEmailError as error:
+                    texts = list(texts_of(error))
+                    # What is not shown is not there either.
+                    assert CANARY.encode() not in pickle.dumps((str(error), error.raw))
+                else:
+                    texts = [repr(result), str(result), repr(result.raw.body), repr(result.extra if hasattr(result, "extra") else 0)]
+                for text in texts:
+                    assert CANARY not in text
+            assert CANARY not in f"{client!r}{client.__dict__!r}{client.messages.__dict__!r}"
+    assert calls == 4
+    for record in caplog.records:
+        assert CANARY not in f"{record.getMessage()} {record.args!r} {record.msg!r}"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_what_is_logged_of_a_get_is_still_useful(engine, caplog):
+    caplog.set_level(logging.INFO)
+    with FaultServer(answer()) as server:
+        async with client_of(engine, server.url) as client:
+            await client.messages.send_template_http_get(template())
+    [line] = [record.getMessage() for record in caplog.records if record.name == ("httpx2" if "httpx2" in engine else "httpx")]
+    assert "token=***" in line
+    assert "template_id=t1" in line
+
+
+async def test_the_frames_of_a_cut_off_body_do_not_show_it():
+    with FaultServer(reset_before_body) as server:
+        async with client_of("httpx", server.url, retry=poweremail.RetryPolicy(1), timeouts=poweremail.Timeouts()) as client:
+            with pytest.raises(poweremail.NotSentError) as caught:
+                await client.messages.send_mail(large())
+    assert not [text for text in texts_of(caught.value) if CANARY in text]
+
+
+async def test_the_sandbox_keeps_no_token(tmp_path):
+    path = tmp_path / "sandbox.db"
+    with Sandbox(path) as sandbox:
+        sandbox.add_template("t1", text="Hello")
+        async with sandbox.async_client(token=TOKEN) as client:
+            await client.messages.send_mail(message())
+            await client.messages.send_template_http_get(template())
+        assert len(sandbox.outbox) == 2
+        assert CANARY not in repr([sandbox.outbox, sandbox.service, vars(sandbox)])
+    for file in tmp_path.iterdir():
+        assert CANARY.encode() not in file.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: AsyncPowerEmail("owner", f"{TOKEN}\r\n", "example.com"),
+        lambda: AsyncPowerEmail("owner", TOKEN, "https://example.com"),
+        lambda: AsyncPowerEmail("owner", TOKEN, "example.com", transport="pigeon"),
+        lambda: AsyncPowerEmail.from_env({"POWEREMAIL_TOKEN": TOKEN}),
+        lambda: AsyncPowerEmail.from_env({}, token=TOKEN),
+        lambda: AsyncPowerEmail.from_env({"POWEREMAIL_TOKEN": TOKEN, "POWEREMAIL_OWNER_ID": "x", "POWEREMAIL_BASE_URL": "x"}),
+    ],
+)
+def test_a_wrong_option_does_not_show_the_token(make):
+    with pytest.raises(poweremail.UsageError) as caught:
+        make()
+    assert not [text for text in texts_of(caught.value) if CANARY in text]

@@ -1,0 +1,219 @@
+"""How long things live: clients beyond a run of a loop, connections no longer than needed, threads and processes beside each other."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import multiprocessing
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio
+import pytest
+import trio
+
+from poweremail import AsyncPowerEmail, DeliveryUnknownError, PowerEmail, RetryPolicy, Timeouts
+from support.fault_server import FaultServer, answer, stall
+from support.messages import message
+
+OPTIONS = {"smtp_user_name": "smtp1", "retry": RetryPolicy(1)}
+ENGINES = ("httpx", "httpx2")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("run", [asyncio.run, trio.run, anyio.run], ids=["asyncio", "trio", "anyio"])
+def test_a_client_outlives_its_loop(engine, run):
+    with FaultServer(answer()) as server:
+        client = AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS)
+
+        async def send():
+            for _ in range(2):
+                await client.messages.send_mail(message())
+
+        for _ in range(3):
+            run(send() if run is asyncio.run else send)
+        gc.collect()
+    assert (server.posts, server.connections) == (6, 3)
+
+
+def test_nothing_is_left_behind():
+    """In a process of its own, where every warning at every garbage collection counts."""
+    script = """
+        import asyncio, sys, warnings
+        sys.path.insert(0, "tests")
+        from poweremail import AsyncPowerEmail, PowerEmail
+        from support.fault_server import FaultServer, answer
+        from support.messages import message
+
+        with FaultServer(answer()) as server:
+            client = AsyncPowerEmail("owner", "token", base_url=server.url, smtp_user_name="smtp1")
+
+            async def main():
+                await client.messages.send_mail(message())
+
+            asyncio.run(main())
+            asyncio.run(main())
+            with PowerEmail("owner", "token", base_url=server.url, smtp_user_name="smtp1") as sync:
+                sync.messages.send_mail(message())
+        print("posts", server.posts)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "posts 3\n", "")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_connections_are_kept_and_bounded(engine):
+    with FaultServer(answer()) as server:
+        async with AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS) as client:
+            async with client.messages.send_many([message() for _ in range(200)], concurrency=50) as outcomes:
+                assert {outcome.state async for outcome in outcomes} == {"accepted"}
+            assert server.connections <= 20
+    assert server.posts == 200
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_threads_share_a_client(engine):
+    with FaultServer(answer()) as server, PowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS) as client:
+        with ThreadPoolExecutor(8) as threads:
+            results = list(threads.map(lambda _: client.messages.send_mail(message()), range(100)))
+        assert len({result.unique_id for result in results}) == 100
+        assert server.connections <= 8
+    assert server.posts == 100
+
+
+async def test_the_sync_client_works_inside_a_running_loop():
+    with FaultServer(answer()) as server, PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client:
+        client.messages.send_mail(message())
+        with client.messages.send_many([message() for _ in range(10)]) as outcomes:
+            assert {outcome.state for outcome in outcomes} == {"accepted"}
+    assert server.posts == 11
+
+
+def test_the_source_is_pulled_in_the_callers_thread():
+    threads = set()
+
+    def source():
+        for _ in range(20):
+            threads.add(threading.current_thread())
+            yield message()
+
+    with FaultServer(answer()) as server, PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client:
+        with client.messages.send_many(source()) as outcomes:
+            assert len(list(outcomes)) == 20
+    assert threads == {threading.current_thread()}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # the server has threads; the child does not use them
+def test_a_client_can_be_used_after_a_fork():
+    with FaultServer(answer()) as server, PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client:
+        client.messages.send_mail(message())
+        child = multiprocessing.get_context("fork").Process(target=client.messages.send_mail, args=(message(),))
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        client.messages.send_mail(message())
+    # The child opened a connection of its own; the parent went on with the one it had.
+    assert (server.posts, server.connections) == (3, 2)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_cancelled_send_leaves_a_sound_client(engine):
+    with FaultServer(stall, answer()) as server:
+        async with AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS) as client:
+            with anyio.move_on_after(0.1) as scope:
+                await client.messages.send_mail(message())
+            assert scope.cancelled_caught
+            for _ in range(25):
+                await client.messages.send_mail(message())
+    assert server.posts == 26
+
+
+async def test_a_cancelled_batch_is_cancelled():
+    with FaultServer(stall) as server:
+        async with AsyncPowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client:
+            with anyio.move_on_after(0.2) as scope:
+                async with client.messages.send_many([message() for _ in range(10)], concurrency=2) as outcomes:
+                    async for _ in outcomes:
+                        pass
+            assert scope.cancelled_caught
+    assert server.posts == 2
+
+
+def test_a_task_that_is_cancelled_by_asyncio_itself():
+    async def main():
+        with FaultServer(stall) as server:
+            async with AsyncPowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client:
+
+                async def batch():
+                    async with client.messages.send_many([message() for _ in range(10)], concurrency=2) as outcomes:
+                        async for _ in outcomes:
+                            pass
+
+                task = asyncio.create_task(batch())
+                while server.posts < 2:
+                    await asyncio.sleep(0.01)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+        return server.posts
+
+    assert asyncio.run(main()) == 2
+
+
+async def test_early_exit_waits_no_longer_than_the_timeout():
+    with FaultServer(answer(), stall) as server:
+        options = OPTIONS | {"timeouts": Timeouts(read=0.3)}
+        async with AsyncPowerEmail("owner", "token", base_url=server.url, **options) as client:
+            with anyio.fail_after(5):
+                async with client.messages.send_many([message() for _ in range(10)], concurrency=2) as outcomes:
+                    async for outcome in outcomes:
+                        assert outcome.state == "accepted"
+                        break
+    assert server.posts <= 4
+
+
+def test_a_stalled_send_can_be_interrupted():
+    """Ctrl-C ends a send of the sync client, and nothing is repeated."""
+    script = """
+        import os, signal, sys, threading
+        sys.path.insert(0, "tests")
+        from poweremail import PowerEmail
+        from support.fault_server import FaultServer, stall
+        from support.messages import message
+
+        def interrupt(connection):
+            connection.read_body()
+            os.kill(os.getpid(), signal.SIGINT)
+            connection.server.stopped.wait()
+            return False
+
+        with FaultServer(interrupt) as server:
+            with PowerEmail("owner", "token", base_url=server.url, smtp_user_name="smtp1") as client:
+                try:
+                    client.messages.send_mail(message())
+                except KeyboardInterrupt:
+                    print("interrupted", server.posts)
+    """
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted 1\n", "")
+
+
+async def test_a_transport_of_its_own_times_out_in_the_pool():
+    """A mail that waits for a free connection has not been sent."""
+    with FaultServer(stall) as server:
+        options = OPTIONS | {"timeouts": Timeouts(read=2, pool=0.2)}
+        async with AsyncPowerEmail("owner", "token", base_url=server.url, **options) as client:
+            async with client.messages.send_many([message() for _ in range(21)], concurrency=21) as outcomes:
+                states = [outcome.state async for outcome in outcomes]
+    assert states.count("not_sent") == 1
+    assert states.count("unknown") == 20
+    assert isinstance(DeliveryUnknownError("x"), Exception)

@@ -1,0 +1,59 @@
+"""The sandbox and its clients, without a socket."""
+
+import subprocess
+import sys
+
+import pytest
+
+import poweremail
+from poweremail.sandbox import Fault, Sandbox
+
+MESSAGE = poweremail.Message(subject="Hi", from_email="me@example.com", to="Ada <ada@example.com>", text="Hello")
+
+
+def test_the_sync_client(sandbox):
+    with sandbox.client() as client:
+        result = client.messages.send_mail(MESSAGE)
+        page = client.messages.get_message_info(result.unique_id)
+    assert [record.email for record in page] == ["ada@example.com"]
+    assert sandbox.outbox[0].unique_id == result.unique_id
+    assert sandbox.outbox[0].recipients[0].name == "Ada"
+
+
+async def test_the_async_client(sandbox):
+    async with sandbox.async_client(smtp_user_name="mine") as client:
+        await client.messages.send_mail(MESSAGE)
+    assert [mail.smtp_user_name for mail in sandbox.outbox] == ["mine"]
+
+
+async def test_clients_know_the_credentials():
+    with Sandbox(owner_id="me", token="my-token") as sandbox:
+        async with sandbox.async_client() as client:
+            await client.messages.send_mail(MESSAGE)
+        with sandbox.client(token="other-token") as client, pytest.raises(poweremail.AuthenticationError):
+            client.messages.send_mail(MESSAGE)
+    assert "my-token" not in repr(sandbox)
+
+
+def test_options_win(sandbox):
+    with (
+        Sandbox() as other,
+        sandbox.client(app_domain="example.com") as client,
+        other.client(base_url="http://localhost:1") as second,
+    ):
+        client.messages.send_mail(MESSAGE)
+        second.messages.send_mail(MESSAGE)
+        assert (len(sandbox.outbox), len(other.outbox)) == (1, 1)
+
+
+def test_an_unknown_outcome(sandbox):
+    sandbox.faults.add(Fault.reset_after_acceptance())
+    with sandbox.client() as client, pytest.raises(poweremail.DeliveryUnknownError) as caught:
+        client.messages.send_mail(MESSAGE)
+    assert sandbox.outbox[0].unique_id == caught.value.unique_id
+
+
+def test_without_a_server_nothing_of_one_is_loaded():
+    code = "import sys, poweremail.sandbox as s; s.Sandbox(); print({'starlette', 'uvicorn', 'httpx', 'anyio'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

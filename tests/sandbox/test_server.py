@@ -1,0 +1,297 @@
+"""The sandbox on a socket, and faults as they are on one."""
+
+import contextlib
+import json
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+
+import poweremail
+from poweremail.sandbox import Fault, Sandbox
+from poweremail.sandbox.app import create_app
+from poweremail.sandbox.server import SandboxServer
+
+SUCCESS = b'{"status": "success", "message": "message have been Queued ..."}'
+
+
+@pytest.fixture(scope="module")
+def shared():
+    with Sandbox() as sandbox, sandbox.server() as server:
+        yield sandbox, server
+
+
+@pytest.fixture
+def served(shared):
+    sandbox, server = shared
+    sandbox.clear()
+    return sandbox, server
+
+
+@pytest.fixture
+def client():
+    with httpx.Client(trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def body(api):
+    return json.dumps({"owner_id": "o", "token": "secret-token", "smtp_user_name": "s", "message": api.message()}).encode()
+
+
+def connect(server) -> socket.socket:
+    host, port = server.url.removeprefix("http://").rsplit(":", 1)
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def head(length: int, path: str = "messages/sendMail") -> bytes:
+    return f"POST /v1.0/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode()
+
+
+def read_all(connection: socket.socket) -> bytes:
+    received = b""
+    while piece := connection.recv(65536):
+        received += piece
+    return received
+
+
+def test_a_call(served, client, body):
+    sandbox, server = served
+    answer = client.post(server.base_url + "messages/sendMail", content=body)
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, SUCCESS, "application/json")
+    assert sandbox.outbox[0].subject == "example subject"
+    found = client.post(server.base_url + "messages/getMessageInfo", json={"owner_id": "o", "token": "t", "x_unique_id": "Id"})
+    assert len(found.json()["message_data"]) == 1
+
+
+def test_the_librarys_own_client(served):
+    sandbox, server = served
+    message = poweremail.Message(subject="Hi", from_email="me@example.com", to="ada@example.com", text="Hello")
+    with poweremail.PowerEmail("o", "t", base_url=server.base_url, smtp_user_name="s") as client:
+        result = client.messages.send_mail(message)
+        assert [record.email for record in client.messages.get_message_info(result.unique_id)] == ["ada@example.com"]
+        sandbox.faults.add(Fault.truncated(), call="sendMail")
+        with pytest.raises(poweremail.DeliveryUnknownError):
+            client.messages.send_mail(message)
+    assert len(sandbox.outbox) == 2
+
+
+def test_a_get_with_a_long_query(served, client):
+    sandbox, server = served
+    sandbox.add_template("t1", text="{{A}}")
+    query = {
+        "owner_id": "o",
+        "token": "t",
+        "smtp_user_name": "s",
+        "template_id": "t1",
+        "subject": "s",
+        "from_email": "a@example.com",
+    }
+    query |= {"to": "b@example.com", "dynamic_value[A]": "ä" * 10_000}
+    assert client.get(server.base_url + "messages/sendTemplateHTTPGet", params=query).json()["status"] == "queued"
+    assert sandbox.outbox[0].text == "ä" * 10_000
+
+
+@pytest.mark.parametrize("path", ["/", "/v1.0/nothing", "/_other", "/docs"])
+def test_pages_that_are_not_there(served, client, path):
+    assert client.get(served[1].url + path).json() == {"status": "error", "message": "Page not found"}
+
+
+@pytest.mark.parametrize("fault", [Fault.refuse(), Fault.reset_before_acceptance()])
+def test_reset_before_the_body_is_read(served, fault):
+    sandbox, server = served
+    sandbox.faults.add(fault)
+    with connect(server) as connection:
+        connection.sendall(head(1000))
+        # Not a byte of the body has left: only a server that does not wait for it can answer.
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+    assert sandbox.outbox == []
+
+
+@pytest.mark.parametrize("rule", [{}, {"recipient": "ada@example.com"}])
+def test_reset_after_acceptance(served, body, rule):
+    sandbox, server = served
+    sandbox.faults.add(Fault.reset_after_acceptance(), **rule)
+    with connect(server) as connection:
+        connection.sendall(head(len(body)) + body)
+        with pytest.raises(ConnectionResetError):
+            connection.recv(1)
+    assert len(sandbox.outbox) == 1
+
+
+def test_a_stall_that_ends(served, body):
+    sandbox, server = served
+    sandbox.faults.add(Fault.stall(0.01))
+    with connect(server) as connection:
+        connection.sendall(head(len(body)) + body)
+        assert connection.recv(1) == b""
+    assert len(sandbox.outbox) == 1
+
+
+def test_a_stall_without_end(served, client, body):
+    sandbox, server = served
+    sandbox.faults.add(Fault.stall(), times=1)
+    with pytest.raises(httpx.ReadTimeout):
+        client.post(server.base_url + "messages/sendMail", content=body, timeout=0.05)
+    assert len(sandbox.outbox) == 1
+    assert client.post(server.base_url + "messages/sendMail", content=body).content == SUCCESS
+
+
+def test_truncated(served, client, body):
+    sandbox, server = served
+    sandbox.faults.add(Fault.truncated())
+    with connect(server) as connection:
+        connection.sendall(head(len(body)) + body)
+        received_head, _, received = read_all(connection).partition(b"\r\n\r\n")
+    assert f"content-length: {len(SUCCESS)}".encode() in received_head.lower()
+    assert received == SUCCESS[: len(SUCCESS) // 2]
+    sandbox.faults.clear()
+    sandbox.faults.add(Fault.truncated(close=False))
+    assert client.post(server.base_url + "messages/sendMail", content=body).content == received
+    assert len(sandbox.outbox) == 2
+
+
+def test_slow_drip(served, client, body):
+    sandbox, server = served
+    sandbox.faults.add(Fault.slow_drip(0.001))
+    with client.stream("POST", server.base_url + "messages/sendMail", content=body) as answer:
+        pieces = list(answer.iter_raw())
+    assert b"".join(pieces) == SUCCESS
+    assert len(pieces) > 1
+
+
+def test_a_client_that_goes_away_while_it_drips(served, body):
+    sandbox, server = served
+    sandbox.faults.add(Fault.slow_drip(60))
+    with connect(server) as connection:
+        connection.sendall(head(len(body)) + body)
+        assert connection.recv(1) == b"H"
+
+
+def test_a_client_that_goes_away_in_its_body(served, client, body):
+    sandbox, server = served
+    with connect(server) as connection:
+        connection.sendall(head(len(body)) + body[:-1])
+    # The next call is answered after the server has seen the end of the one before.
+    assert client.post(server.base_url + "messages/sendMail", content=body).content == SUCCESS
+    assert len(sandbox.outbox) == 1
+
+
+def test_latency(served, client, body):
+    sandbox, server = served
+    sandbox.faults.add(Fault.latency(0.05))
+    began = time.monotonic()
+    assert client.post(server.base_url + "messages/sendMail", content=body).content == SUCCESS
+    assert time.monotonic() - began >= 0.05
+
+
+def test_answers_of_other_kinds(served, client, body):
+    sandbox, server = served
+    for fault, status, type in (
+        (Fault.html(), 200, "text/html; charset=utf-8"),
+        (Fault.wrong_content_type(), 200, "text/html; charset=utf-8"),
+        (Fault.status(503), 503, "text/html; charset=utf-8"),
+        (Fault.rate_limited(retry_after=3), 429, "application/json"),
+    ):
+        sandbox.faults.clear()
+        sandbox.faults.add(fault)
+        answer = client.post(server.base_url + "messages/sendMail", content=body)
+        assert (answer.status_code, answer.headers.get_list("content-type")) == (status, [type])
+
+
+def test_a_body_that_is_too_large(client, body):
+    with Sandbox() as sandbox, SandboxServer(sandbox.service, max_body=1000) as server:
+        answer = client.post(server.base_url + "messages/sendMail", content=b" " * 1_000_000)
+        assert answer.json()["message"] == "The body is larger than 1000 bytes"
+        assert client.post(server.base_url + "messages/sendMail", content=body).content == SUCCESS
+
+
+def test_nothing_is_logged(served, client, body, caplog, capfd):
+    caplog.set_level(1)
+    caplog.set_level(logging.WARNING, "httpx")
+    caplog.set_level(logging.WARNING, "httpcore")
+    _, server = served
+    client.get(server.base_url + "messages/sendTemplateHTTPGet?owner_id=o&token=secret-token")
+    client.post(server.base_url + "messages/sendMail", content=body)
+    assert "secret-token" not in caplog.text
+    assert capfd.readouterr() == ("", "")
+
+
+def test_stopping_does_not_wait_for_those_who_hang_on(body):
+    with Sandbox() as sandbox:
+        sandbox.faults.add(Fault.stall(), call="sendMail")
+        with sandbox.server() as server:
+            stalled, idle = connect(server), connect(server)
+            stalled.sendall(head(len(body)) + body)
+            idle.sendall(head(2, "nothing") + b"{}")
+            assert b"Page not found" in idle.recv(65536)
+        with stalled, idle:
+            for connection in (stalled, idle):
+                with contextlib.suppress(ConnectionResetError):
+                    assert connection.recv(1) == b""
+    assert not server._thread.is_alive()
+
+
+def test_a_port_that_is_taken(served):
+    sandbox, server = served
+    port = int(server.url.rsplit(":", 1)[1])
+    with pytest.raises(OSError, match="in use"), sandbox.server(port=port):
+        pass
+
+
+def test_a_server_that_was_not_started_can_be_left(served):
+    served[0].server().__exit__(None, None, None)
+
+
+def test_a_server_that_cannot_start(sandbox, monkeypatch):
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: sockets[0].close())
+    with pytest.raises(RuntimeError, match="did not start"), sandbox.server():
+        pass
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6")
+def test_ipv6_and_names(sandbox, client):
+    for host in ("::1", "localhost"):
+        try:
+            server = sandbox.server(host)
+            server.__enter__()
+        except OSError:
+            pytest.skip(f"cannot listen on {host}")
+        with server:
+            pass
+        assert server.url.startswith("http://[::1]:" if host == "::1" else "http://127.0.0.1:")
+
+
+async def test_faults_that_break_need_the_server(sandbox):
+    sandbox.faults.add(Fault.refuse())
+    transport = httpx.ASGITransport(create_app(sandbox.service))
+    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+        with pytest.raises(RuntimeError, match="cannot break"):
+            await client.post("/v1.0/messages/sendMail")
+        assert (await client.get("/_sandbox/health")).status_code == 200
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 7), (signal.SIGTERM, -signal.SIGTERM)])
+def test_serve_until_told_to_stop(number, code):
+    program = (
+        "from poweremail.sandbox import Sandbox\n"
+        "from poweremail.sandbox.server import serve\n"
+        "try:\n"
+        "    serve(Sandbox().service, port=0, on_ready=lambda url: print(url, flush=True))\n"
+        "except KeyboardInterrupt:\n"
+        "    raise SystemExit(7)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        url = process.stdout.readline().strip()
+        assert httpx.get(f"{url}/_sandbox/health", trust_env=False).json()["status"] == "ok"
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=10)
+    assert (process.returncode, errors) == (code, "")

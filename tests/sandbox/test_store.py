@@ -1,0 +1,114 @@
+"""What is kept, and for how long."""
+
+import gc
+import sqlite3
+import threading
+import warnings
+
+import pytest
+
+from poweremail.errors import UsageError
+from poweremail.sandbox import Sandbox
+
+
+def test_a_file_keeps_everything(tmp_path, api):
+    path = tmp_path / "caught.db"
+    with Sandbox(path) as sandbox:
+        sandbox.add_template("t1", text="x")
+        sandbox.add_smtp_user("smtp12345")
+        api.sandbox = sandbox
+        api.send(images=[{"name": "a", "type": "image/gif", "content": "YQ=="}])
+        caught = sandbox.outbox
+    with Sandbox(str(path)) as sandbox:
+        assert sandbox.outbox == caught
+        assert sandbox.service.store.template("t1").text == "x"
+        assert sandbox.service.store.smtp_users() == {"smtp12345": True}
+
+
+def test_a_file_is_written_ahead(tmp_path):
+    with Sandbox(tmp_path / "caught.db"):
+        assert (tmp_path / "caught.db-wal").exists()
+
+
+def test_what_is_no_file_of_a_sandbox(tmp_path):
+    text = tmp_path / "text"
+    text.write_text("This is not a database. " * 100)
+    other = tmp_path / "other.db"
+    connection = sqlite3.connect(other)
+    connection.execute("CREATE TABLE things (x)")
+    connection.close()
+    for path in (text, other, tmp_path):
+        with pytest.raises(UsageError, match=r"path: cannot use"):
+            Sandbox(path)
+
+
+def test_clear_forgets_everything_and_numbers_go_on(api, sandbox):
+    sandbox.add_template("t1", text="x")
+    api.send()
+    sandbox.add_smtp_user("smtp9")
+    sandbox.clear()
+    assert (sandbox.outbox, sandbox.faults.rules, sandbox.service.store.smtp_users()) == ([], (), {})
+    assert sandbox.service.store.template("t1") is None
+    assert api.info("Id") == []
+    api.send()
+    assert [mail.number for mail in sandbox.outbox] == [2]
+
+
+def test_pages_of_mails(api, sandbox):
+    for _ in range(5):
+        api.send()
+    store = sandbox.service.store
+    assert [mail.number for mail in store.mails(after=1, limit=2)] == [2, 3]
+    assert [mail.number for mail in store.mails(after=3)] == [4, 5]
+    assert store.count() == 5
+
+
+def test_lookups_and_pages_use_an_index(sandbox):
+    connection = sandbox.service.store._connection
+    plans = []
+    connection.set_trace_callback(plans.append)
+    sandbox.service.store.records("x", 3, now=0)
+    sandbox.service.store.mails(after=5, limit=1)
+    connection.set_trace_callback(None)
+    for query in plans:
+        steps = [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+        assert not any(step.startswith("SCAN") or "TEMP B-TREE" in step for step in steps), steps
+
+
+def test_many_threads(api, sandbox):
+    def send():
+        for _ in range(20):
+            api.send()
+
+    threads = [threading.Thread(target=send) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [mail.number for mail in sandbox.outbox] == list(range(1, 161))
+    assert len(api.info("Id")) == 100
+    assert len(api.info("Id", skip_page=1)) == 60
+
+
+def test_a_forgotten_sandbox_leaves_no_warning(tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Sandbox(tmp_path / "caught.db")
+        Sandbox()
+        gc.collect()
+
+
+def test_close_twice():
+    sandbox = Sandbox()
+    sandbox.close()
+    sandbox.close()
+    with pytest.raises(sqlite3.ProgrammingError):
+        _ = sandbox.outbox
+
+
+def test_a_failing_store_keeps_nothing_of_a_mail(api, sandbox, monkeypatch):
+    connection = sandbox.service.store._connection
+    connection.execute("CREATE TRIGGER no BEFORE INSERT ON recipients BEGIN SELECT RAISE(ABORT, 'no'); END")
+    with pytest.raises(sqlite3.IntegrityError):
+        api.send()
+    assert sandbox.outbox == []

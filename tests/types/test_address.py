@@ -1,0 +1,296 @@
+"""Every way to write an address, and every address that cannot be used."""
+
+from __future__ import annotations
+
+import re
+from unittest.mock import patch
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from poweremail import Message, Recipient, UsageError
+from poweremail.types import address as address_module
+from poweremail.types.address import recipient, recipients
+
+ADA = Recipient("ada@example.com", "Ada")
+BARE = Recipient("ada@example.com")
+BOB = Recipient("bob@example.com")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("ada@example.com", BARE),
+        ("  ada@example.com ", BARE),
+        ("<ada@example.com>", BARE),
+        ("Ada <ada@example.com>", ADA),
+        ("Ada<ada@example.com>", ADA),
+        ("Ada < ada@example.com >", ADA),
+        ('"Ada" <ada@example.com>', ADA),
+        ('"" <ada@example.com>', BARE),
+        ('"Lovelace, Ada" <ada@example.com>', Recipient("ada@example.com", "Lovelace, Ada")),
+        ("Lovelace, Ada <ada@example.com>", Recipient("ada@example.com", "Lovelace, Ada")),
+        (r'"Ada \"Countess\" L\\" <ada@example.com>', Recipient("ada@example.com", 'Ada "Countess" L\\')),
+        ('"a < b" <ada@example.com>', Recipient("ada@example.com", "a < b")),
+        ('Ada <"a<b"@example.com>', Recipient('"a<b"@example.com', "Ada")),
+        ('"Ada<" <"a <> \\" b"@example.com>', Recipient('"a <> \\" b"@example.com', "Ada<")),
+        (("Ada", "ada@example.com"), ADA),
+        (("ada@example.com", "Ada"), ADA),
+        ((None, "ada@example.com"), BARE),
+        (("ada@example.com", None), BARE),
+        (("", "ada@example.com"), BARE),
+        (("ada@work", "ada@example.com"), Recipient("ada@example.com", "ada@work")),
+        (("Müller", "用户@例え.jp"), Recipient("用户@例え.jp", "Müller")),
+        (ADA, ADA),
+    ],
+)
+def test_one_address(given, expected):
+    assert recipient("to", given) == expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("Ada <ada@example.com>", (ADA,)),
+        (ADA, (ADA,)),
+        (("Ada", "ada@example.com"), (ADA,)),
+        (("ada@example.com", "Ada"), (ADA,)),
+        ((None, "ada@example.com"), (BARE,)),
+        (("ada@example.com", "bob@example.com"), (BARE, BOB)),
+        (("Ada <ada@example.com>", "bob@example.com"), (ADA, BOB)),
+        (("ada@example.com",), (BARE,)),
+        ((ADA, BOB), (ADA, BOB)),
+        ((ADA, "bob@example.com"), (ADA, BOB)),
+        ([("Ada", "ada@example.com"), "bob@example.com", BARE], (ADA, BOB, BARE)),
+        ((("Ada", "ada@example.com"), ("bob@example.com", None)), (ADA, BOB)),
+        ([], ()),
+        ((), ()),
+        ({"ada@example.com": 1}.keys(), (BARE,)),
+        (frozenset({"ada@example.com"}), (BARE,)),
+    ],
+)
+def test_one_address_or_many(given, expected):
+    assert recipients("to", given) == expected
+
+
+@pytest.mark.parametrize("field", ["to", "cc", "bcc"])
+def test_each_field_of_recipients_takes_a_generator(field):
+    message = Message(
+        subject="s", from_email="me@example.com", text="t", **{field: (f"{n}@example.com" for n in range(3))}
+    )
+    assert [each.email for each in getattr(message, field)] == ["0@example.com", "1@example.com", "2@example.com"]
+    assert message.recipients == ("0@example.com", "1@example.com", "2@example.com")
+
+
+def test_recipients_are_to_then_cc_then_bcc():
+    message = Message(
+        subject="s", from_email="me@example.com", text="t", bcc="b@example.com", cc=["c@example.com"], to="t@example.com"
+    )
+    assert message.recipients == ("t@example.com", "c@example.com", "b@example.com")
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "why"),
+    [
+        (None, "to", "must be an address or several, not NoneType"),
+        (5, "to", "must be an address or several, not int"),
+        (b"ada@example.com", "to", "must be an address or several, not bytes"),
+        ({"ada@example.com": "Ada"}, "to", "must be an address or several, not dict"),
+        ([5], "to[0]", "cannot read 5 as an address: give a str, a (name, address) pair or a Recipient"),
+        (["ada@example.com", ""], "to[1]", "'' has no @"),
+        (["ada@example.com", ("Ada", "b", "c@example.com")], "to[1]", "cannot read ('Ada', 'b', 'c@example.com') as an address"),
+        ([{"email": "ada@example.com"}], "to[0]", "cannot read {'email': 'ada@example.com'} as an address"),
+        (("Ada", "Bob"), "to[0]", "'Ada' has no @"),
+        ([("Ada", None)], "to[0]", "must be a str, not NoneType"),
+        ([(5, "ada@example.com")], "to[0]", "must be a str, not int"),
+        ("Ada ada@example.com>", "to", "'Ada ada@example.com>' does not end in an address between < and >"),
+        ("ada@example.com, bob@example.com", "to", "'ada@example.com, bob@example.com' has a space"),
+        ("Ada\r\nBcc: eve@example.com <ada@example.com>", "to", "has a control character (CR, LF or another) at position 3"),
+        ([("Ada\nBcc: eve@example.com", "ada@example.com")], "to[0]", "has a control character (CR, LF or another) at position 3"),
+        ([("Ada\0", "ada@example.com")], "to[0]", "has a control character (CR, LF or another) at position 3"),
+        ("ada@example.com\r\nBcc: eve@example.com", "to", "has a control character (CR, LF or another) at position 15"),
+        ("\ud800@example.com", "to", "has a lone surrogate at position 0, which no encoding can carry"),
+        ([("\udfff", "ada@example.com")], "to[0]", "has a lone surrogate at position 0, which no encoding can carry"),
+    ],
+)
+def test_what_is_no_address_names_its_field(given, field, why):
+    with pytest.raises(UsageError) as caught:
+        recipients("to", given)
+    assert caught.value.field == field
+    assert caught.value.reason.startswith(f"{field}: {why}")
+
+
+def test_several_addresses_in_one_string_are_pointed_out():
+    with pytest.raises(UsageError, match="give several addresses as a list"):
+        recipients("to", "ada@example.com,bob@example.com")
+
+
+@pytest.mark.parametrize("field", ["from_email", "to", "cc", "bcc", "reply_to"])
+def test_the_message_names_the_field_of_an_unusable_address(field):
+    fields = {"subject": "s", "from_email": "me@example.com", "to": "ada@example.com", "text": "t", field: "nobody"}
+    with pytest.raises(UsageError) as caught:
+        Message(**fields)
+    assert (caught.value.field, caught.value.mail_state) == (field, "not_sent")
+    assert str(caught.value) == f"not sent: {field}: 'nobody' has no @"
+
+
+@pytest.mark.parametrize(
+    "email",
+    [
+        "a@b",
+        "a@localhost",
+        "ada.lovelace+tag@mail.example.co.uk",
+        "!#$%&'*+/=?^_`{|}~-@example.com",
+        '"ada lovelace"@example.com',
+        '"a@b"@example.com',
+        '"a\\"b"@example.com',
+        '""@example.com',
+        "ada@[192.0.2.1]",
+        "ada@[IPv6:2001:db8::1]",
+        "ada@_dmarc.example.com",
+        "ada@1.2.3",
+        "ada@xn--bcher-kva.example",
+        "ada@bücher.example",
+        "jörg@example.com",
+        "用户@例え.jp",
+        "δοκιμή@παράδειγμα.δοκιμή",
+        "अजय@डाटा.भारत",
+        "😀@example.com",
+        f"{'a' * 64}@example.com",
+        f"{'ü' * 32}@example.com",
+        f"ada@{'a' * 63}.com",
+        f"ada@{'.'.join(['a' * 62] * 3)}.{'b' * 61}",
+    ],
+)
+def test_usable_addresses_pass_as_they_are(email):
+    assert Recipient(email).email == email
+    assert Recipient.parse(f"Ada <{email}>") == Recipient(email, "Ada")
+
+
+@pytest.mark.parametrize(
+    ("email", "why"),
+    [
+        ("", "has no @"),
+        ("   ", "has no @"),
+        ("ada", "has no @"),
+        ("ada＠example.com", "has no @"),
+        ("@", "has nothing after the @"),
+        ("@example.com", "has nothing before the @"),
+        ("ada@", "has nothing after the @"),
+        ("ada lovelace@example.com", "has a space"),
+        ("ada@exam ple.com", "has a space"),
+        ("ada\tlovelace@example.com", "has a space"),
+        ("ada\u00a0@example.com", "has a space"),
+        ("ada@example.com\u2028x", "has a space"),
+        ("ada@@example.com", "is not written right before the @"),
+        ("a@b@example.com", "is not written right before the @"),
+        (".ada@example.com", "is not written right before the @"),
+        ("ada.@example.com", "is not written right before the @"),
+        ("ada..lovelace@example.com", "is not written right before the @"),
+        ('ada"@example.com', "is not written right before the @"),
+        ('"ada@example.com', "is not written right before the @"),
+        ('"ada"x@example.com', "is not written right before the @"),
+        ('"ada\\"@example.com', "is not written right before the @"),
+        ("ada,bob@example.com", "is not written right before the @"),
+        ("ada(comment)@example.com", "is not written right before the @"),
+        ("<ada@example.com", "is not written right before the @"),
+        ("ada;bob@example.com", "is not written right before the @"),
+        ("mailto:ada@example.com", "is not written right before the @"),
+        ("ada\\@example.com", "is not written right before the @"),
+        ("ada\u0085b@example.com", "has a space"),
+        ("ada\u0080@example.com", "is not written right before the @"),
+        ("ada@.example.com", "is not written right after the @"),
+        ("ada@example.com.", "is not written right after the @"),
+        ("ada@example..com", "is not written right after the @"),
+        ("ada@-example.com", "is not written right after the @"),
+        ("ada@example-.com", "is not written right after the @"),
+        ("ada@example.-com", "is not written right after the @"),
+        ("ada@example.com-", "is not written right after the @"),
+        ("ada@exam!ple.com", "is not written right after the @"),
+        ("ada@example.com>", "is not written right after the @"),
+        ("ada@example.com,", "is not written right after the @"),
+        ("ada@[192.0.2.1", "is not written right after the @"),
+        ("ada@192.0.2.1]", "is not written right after the @"),
+        ("ada@[]", "is not written right after the @"),
+        ("ada@exam\u0081ple.com", "is not written right after the @"),
+        (f"ada@{'a' * 64}.com", "is not written right after the @"),
+        (f"ada@x.{'ü' * 64}", "is not written right after the @"),
+        (f"{'a' * 65}@example.com", "has more than 64 bytes before the @"),
+        (f"{'ü' * 33}@example.com", "has more than 64 bytes before the @"),
+        (f"ada@{'.'.join(['a' * 62] * 3)}.{'b' * 62}", "is longer than 254 bytes"),
+    ],
+)
+def test_unusable_addresses_say_why(email, why):
+    with pytest.raises(UsageError) as caught:
+        Recipient(email)
+    assert (caught.value.field, caught.value.mail_state) == ("email", "not_sent")
+    assert caught.value.reason == f"email: {email.strip()!r} {why}"
+
+
+@pytest.mark.parametrize("control", [chr(code) for code in (*range(9), *range(10, 32), 127)])
+@pytest.mark.parametrize("field", ["email", "name"])
+def test_no_control_character_in_either_part(field, control):
+    parts = {"email": "ada@example.com", "name": "Ada"}
+    parts[field] = parts[field][:2] + control + parts[field][2:]
+    with pytest.raises(UsageError, match="has a control character .* at position 2") as caught:
+        Recipient(**parts)
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("name", [None, "", "  ", "\u00a0"])
+def test_an_empty_name_is_no_name(name):
+    assert Recipient("ada@example.com", name).name is None
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (None, "ada@example.com"),
+        ("Ada Lovelace", "Ada Lovelace <ada@example.com>"),
+        ("José Ñ 例え", "José Ñ 例え <ada@example.com>"),
+        ("Lovelace, Ada", '"Lovelace, Ada" <ada@example.com>'),
+        ("A. Lovelace", '"A. Lovelace" <ada@example.com>'),
+        ('Ada "C" \\', '"Ada \\"C\\" \\\\" <ada@example.com>'),
+    ],
+)
+def test_str_quotes_what_needs_quotes(name, text):
+    assert str(Recipient("ada@example.com", name)) == text
+
+
+ATOMS = st.from_regex(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~\-üñ例]{1,8}(\.[a-z0-9üñ例]{1,8}){0,2}", fullmatch=True)
+QUOTED = st.from_regex(r'"([ -!#-\[\]-~ü例]|\\[ -~]){0,8}"', fullmatch=True)
+DOMAINS = st.from_regex(r"[a-z0-9ü例]{1,8}(\.[a-z0-9ü例]{1,8}){0,2}|\[[0-9.:]{1,12}\]", fullmatch=True)
+EMAILS = st.builds("{}@{}".format, ATOMS | QUOTED, DOMAINS)
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=[chr(code) for code in (*range(9), *range(10, 32), 127)]))
+AWKWARD = st.text('<>"\\@, .ab\u00a0', max_size=12)
+
+
+@settings(max_examples=400, deadline=None)
+@given(email=EMAILS, name=st.none() | NAMES | AWKWARD)
+@example(email='"a<b"@x', name='"foo<')
+@example(email='"@b"@x', name="foo<")
+def test_what_str_writes_parse_reads(email, name):
+    written = Recipient(email, name)
+    assert Recipient.parse(str(written)) == written
+    assert recipients("to", str(written)) == (written,)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text() | AWKWARD | EMAILS)
+def test_a_text_is_an_address_or_a_usage_error(text):
+    for read in (Recipient, Recipient.parse):
+        try:
+            accepted = read(text)
+        except UsageError as error:
+            assert error.field in ("email", "name")
+        else:
+            assert not re.search(r"[\r\n\0]", str(accepted))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.from_regex(r"[a-z.\-+_%]{1,6}@[a-z.\-]{1,10}", fullmatch=True) | st.from_regex(r"a{60,66}@b{60,66}\.c", fullmatch=True))
+def test_the_short_way_decides_as_the_exact_way(address):
+    verdict = address_module._unusable(address)
+    with patch.object(address_module, "_PLAIN", re.compile(r"(?!)")):
+        assert address_module._unusable(address) == verdict
