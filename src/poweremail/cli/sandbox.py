@@ -1,0 +1,57 @@
+"""``poweremail sandbox``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import typer
+
+from poweremail.errors import UsageError
+from poweremail.sandbox import Sandbox
+from poweremail.sandbox.server import serve
+
+__all__ = ["run"]
+
+_USAGE = 2
+"""The exit status for options that cannot be meant, and for a port that is taken."""
+
+
+def run(
+    *,
+    host: str,
+    port: int,
+    file: Path | None,
+    owner_id: str | None,
+    token: str | None,
+    faults: list[str],
+    seed: str | None,
+) -> None:
+    """Serve until Ctrl-C or SIGTERM."""
+    try:
+        with Sandbox(file, owner_id=owner_id, token=token, seed=seed) as sandbox:
+            for fault in faults:
+                sandbox.faults.add_dict(_object(fault))
+            serve(sandbox.service, host=host, port=port, on_ready=_announce)
+    except KeyboardInterrupt:
+        typer.echo()
+    except (UsageError, OSError) as error:
+        typer.echo(f"poweremail sandbox: {error}", err=True)
+        raise typer.Exit(_USAGE) from None
+
+
+def _object(text: str) -> dict[str, object]:
+    try:
+        members = json.loads(text)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is not JSON: {error}", field="--fault", mail_state=None) from None
+    if not isinstance(members, dict):
+        raise UsageError(f"{text!r} is not a JSON object", field="--fault", mail_state=None)
+    return members
+
+
+def _announce(url: str) -> None:
+    typer.echo(f"The sandbox answers at {url} (Ctrl-C ends it).")
+    typer.echo(f"  API       {url}/v1.0/")
+    typer.echo(f"  caught    {url}/_sandbox/messages")
+    typer.echo(f'  client    AsyncPowerEmail("owner_id", "token", base_url="{url}", smtp_user_name="smtp12345")')

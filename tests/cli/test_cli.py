@@ -1,0 +1,169 @@
+"""The command, run as its users run it: in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import httpx
+import pytest
+from typer.testing import CliRunner
+
+from poweremail import AuthenticationError, PowerEmail, ProtocolError, RetryPolicy, __version__
+from poweremail.cli import demo, main
+from poweremail.cli.app import app
+from poweremail.sandbox import Fault, Sandbox
+from support.messages import message
+
+# A terminal of a known width, without colours.
+ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("POWEREMAIL_", "FORCE_COLOR"))} | {
+    "COLUMNS": "80",
+    "NO_COLOR": "1",
+}
+
+
+def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", "-m", "poweremail", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=ENVIRON, **options)
+
+
+@contextmanager
+def sandbox(*arguments: str, environ: dict[str, str] | None = None):
+    command = [sys.executable, "-W", "error", "-m", "poweremail", "sandbox", "--port", "0", *arguments]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRON | {"PYTHONUNBUFFERED": "1"} | (environ or {})
+    )
+    with process:
+        try:
+            first = process.stdout.readline()
+            yield process, re.search(r"http://\S+", first)[0]
+        finally:
+            process.terminate()
+
+
+def test_the_demo_tells_what_happened_and_all_of_it_is_true():
+    done = run("demo")
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert sum(line.startswith("ok ") for line in lines) == 8
+    assert "250 accepted, 250 caught" in done.stdout
+    assert "pages of 100, 100, 50; 250 recipients, all delivered" in done.stdout
+    assert "ValidationError: Invalid Template Id; not repeated" in done.stdout
+    assert "DeliveryUnknownError; posted once, not repeated" in done.stdout
+    assert lines[-1].startswith("All of it is true. 8 steps in ")
+    assert max(map(len, lines)) <= 100
+
+
+@pytest.mark.parametrize("play", ["_mail", "_templates", "_batch", "_pages", "_rejected", "_unknown"])
+def test_the_demo_fails_where_one_thing_is_not_true(monkeypatch, play):
+    """Each claim is checked: with a service that loses what it caught, or rejects nothing, the demo must notice."""
+    original = getattr(demo, play)
+
+    async def spoiled(stage):
+        if play in ("_rejected", "_unknown"):
+            stage.sandbox.add_template("no such template", text="There is one after all")
+            monkeypatch.setattr(Fault, "reset_after_acceptance", lambda: Fault.latency(0))
+            return await original(stage)
+        if play == "_pages":
+            await stage.client.messages.send_mail(message(unique_id="news"))
+            return await original(stage)
+        monkeypatch.setattr(type(stage), "last_caught", lambda _: first)
+        first = stage.sandbox.outbox[0] if stage.sandbox.outbox else None
+        if first is None:
+            await stage.client.messages.send_mail(message(text="another mail"))
+            first = stage.sandbox.outbox[0]
+        if play == "_batch":
+            await stage.client.messages.send_mail(message(unique_id="news"))
+        return await original(stage)
+
+    monkeypatch.setattr(demo, "_PLAYS", tuple(spoiled if each is original else each for each in demo._PLAYS))
+    result = CliRunner().invoke(app, ["demo"])
+    assert result.exit_code == 1
+    assert "FAILED" in result.stdout
+    assert "went wrong" in result.stdout
+
+
+def test_the_sandbox_catches_what_is_sent_to_it(tmp_path):
+    file = tmp_path / "caught.db"
+    with (
+        sandbox("--file", str(file)) as (process, url),
+        PowerEmail("anybody", "anything", base_url=url, smtp_user_name="smtp12345") as client,
+    ):
+        client.messages.send_mail(message(subject="Caught"))
+        listed = httpx.get(f"{url}/_sandbox/messages").json()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
+    assert "Caught" in json.dumps(listed)
+    with Sandbox(file) as kept:
+        assert [mail.subject for mail in kept.outbox] == ["Caught"]
+
+
+def test_the_sandbox_can_insist_on_credentials():
+    with sandbox("--owner-id", "me", environ={"POWEREMAIL_SANDBOX_TOKEN": "right"}) as (process, url):
+        with PowerEmail("me", "wrong", base_url=url, smtp_user_name="smtp12345") as client, pytest.raises(AuthenticationError):
+            client.messages.send_mail(message())
+        with PowerEmail("me", "right", base_url=url, smtp_user_name="smtp12345") as client:
+            client.messages.send_mail(message())
+        process.terminate()
+        printed = process.stdout.read() + process.stderr.read()
+    assert "right" not in printed
+
+
+def test_the_sandbox_can_be_told_what_goes_wrong():
+    fault = json.dumps({"fault": {"kind": "html"}, "call": "getMessageInfo", "nth": 2})
+    with (
+        sandbox("--fault", fault) as (_, url),
+        PowerEmail("me", "token", base_url=url, smtp_user_name="smtp12345", retry=RetryPolicy(1)) as client,
+    ):
+        client.messages.get_message_info("u1")
+        with pytest.raises(ProtocolError):
+            client.messages.get_message_info("u1")
+        client.messages.get_message_info("u1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--fault", "x"], "--fault: 'x' is not JSON"),
+        (["--fault", "[]"], "--fault: '[]' is not a JSON object"),
+        (["--fault", '{"fault": {"kind": "gremlins"}}'], "gremlins"),
+        (["--file", "/nowhere/at/all"], "/nowhere/at/all"),
+        (["--port", "70000"], "--port"),
+    ],
+)
+def test_options_that_cannot_be_meant_are_told(arguments, text):
+    done = run("sandbox", *arguments)
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_told():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run("sandbox", "--port", str(taken.getsockname()[1]))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Address already in use" in done.stderr
+
+
+def test_the_command_says_what_it_is():
+    assert run("--version").stdout == f"{__version__}\n"
+    for arguments in (["--help"], ["sandbox", "-h"], ["demo", "--help"]):
+        done = run(*arguments)
+        assert done.returncode == 0
+        assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "demo" in run("--help").stdout
+
+
+def test_without_its_extra_the_command_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "poweremail.cli.app", None)
+    monkeypatch.delitem(sys.modules, "poweremail.cli.app")
+    monkeypatch.setitem(sys.modules, "typer", None)
+    with pytest.raises(SystemExit, match=r"typer is not installed; pip install 'poweremail\[cli,sandbox\]'"):
+        main()

@@ -1,0 +1,277 @@
+"""Attachments and images: where the content comes from, what it is called, and what its type is."""
+
+from __future__ import annotations
+
+import base64
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poweremail import Attachment, Image, UsageError
+from poweremail.types.attachment import FileContent
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
+
+
+@pytest.mark.parametrize(
+    ("name", "type"),
+    [
+        ("report.pdf", "application/pdf"),
+        ("REPORT.PDF", "application/pdf"),
+        ("notes.txt", "text/plain"),
+        ("page.html", "text/html"),
+        ("photo.jpg", "image/jpeg"),
+        ("report.v1.2.pdf", "application/pdf"),
+        ("Rechnung März.pdf", "application/pdf"),
+        ("a/b.pdf", "application/pdf"),
+        ("report.tar.gz", "application/octet-stream"),
+        ("notes.txt.gz", "application/octet-stream"),
+        ("README", "application/octet-stream"),
+        (".pdf", "application/octet-stream"),
+        ("x.unheard-of", "application/octet-stream"),
+        # Names that would be read as URLs.
+        ("http://[x.pdf", "application/pdf"),
+        ("//[.pdf", "application/pdf"),
+        ("data:no type/at all,.pdf", "application/pdf"),
+        ("Q3: what? #1.pdf", "application/pdf"),
+    ],
+)
+def test_the_type_is_guessed_from_the_name(name, type):
+    assert Attachment(name, b"").type == type
+
+
+@pytest.mark.parametrize("type", ["text/csv", "text/plain; charset=utf-8", "application/vnd.ms-excel", "image/svg+xml"])
+def test_a_given_type_stands(type):
+    assert Attachment("x.pdf", b"", type).type == type
+    assert Attachment.from_bytes(b"", "x.pdf", type=type).type == type
+    assert Attachment.from_base64("", "x.pdf", type=type).type == type
+
+
+@pytest.mark.parametrize("content", [b"abc", bytearray(b"abc"), memoryview(b"abc")])
+def test_content_is_kept_as_bytes(content):
+    attachment = Attachment("x", content)
+    assert attachment.content == b"abc"
+    assert type(attachment.content) is bytes
+    assert Attachment.from_bytes(content, "x") == attachment
+    assert Image("x.png", content).content == b"abc"
+
+
+def test_content_cannot_change_after_it_was_given():
+    content = bytearray(b"abc")
+    attachment = Attachment("x", content)
+    content[0] = 0
+    assert attachment.content == b"abc"
+
+
+@pytest.mark.parametrize("content", ["abc", None, 5, [1]])
+@pytest.mark.parametrize("kind", [Attachment, Image])
+def test_content_that_is_no_bytes(kind, content):
+    with pytest.raises(UsageError, match="from_path takes a path, from_base64 takes base64 text") as caught:
+        kind("x.png", content)
+    assert caught.value.field == "content"
+    assert caught.value.reason == f"content: must be bytes, not {type(content).__name__}"
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("ZXhhbXBsZSBmaWxl", b"example file"),
+        (b"ZXhhbXBsZSBmaWxl", b"example file"),
+        ("ZXhhbXBs\r\nZSBm\n aWxl\n", b"example file"),
+        ("YQ==", b"a"),
+        ("", b""),
+    ],
+)
+def test_base64(text, content):
+    assert Attachment.from_base64(text, "x").content == content
+    assert Image.from_base64(text, "x.png").content == content
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["YQ", "YQ=", "Y", "====", "YQ==YQ==", "Y*Q=", "abc-_abc", "data:image/png;base64,YQ==", "YQ=ü", b"\xff", "\ud800"],
+)
+@pytest.mark.parametrize("kind", [Attachment, Image])
+def test_what_is_no_base64(kind, text):
+    with pytest.raises(UsageError, match="^not sent: content: is not base64: ") as caught:
+        kind.from_base64(text, "x.png")
+    assert caught.value.field == "content"
+
+
+@pytest.mark.parametrize("kind", [Attachment, Image])
+def test_base64_of_another_type(kind):
+    with pytest.raises(UsageError) as caught:
+        kind.from_base64(None, "x.png")
+    assert caught.value.reason == "content: must be base64 as str or bytes, not NoneType"
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary())
+def test_base64_of_anything_is_read_back(content):
+    assert Attachment.from_base64(base64.encodebytes(content), "x").content == content
+
+
+@pytest.mark.parametrize("convert", [str, lambda path: path])
+def test_from_path_looks_and_does_not_read(tmp_path, convert):
+    path = tmp_path / "report.pdf"
+    path.write_bytes(b"x" * 1000)
+    attachment = Attachment.from_path(convert(path))
+    assert attachment == Attachment("report.pdf", FileContent(path, 1000), "application/pdf")
+    assert len(attachment.content) == 1000
+
+
+def test_from_path_with_another_name_and_type(tmp_path):
+    path = tmp_path / "tmp123"
+    path.write_bytes(b"")
+    assert Attachment.from_path(path, name="a.csv", type="text/x") == Attachment("a.csv", FileContent(path, 0), "text/x")
+    assert Attachment.from_path(path, name="a.txt").type == "text/plain"
+
+
+def test_image_from_path(tmp_path):
+    path = tmp_path / "logo.png"
+    path.write_bytes(b"anything")
+    assert Image.from_path(path) == Image("logo.png", FileContent(path, 8), "image/png")
+    assert Image.from_path(path, cid="logo") == Image("logo", FileContent(path, 8), "image/png")
+    assert Image.from_path(path, cid="logo", type="image/x").type == "image/x"
+
+
+@pytest.mark.parametrize("kind", [Attachment, Image])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("missing.png", "No such file or directory"),
+        ("directory", "is not a regular file"),
+        ("pipe", "is not a regular file"),
+        ("nul\0byte", "embedded null byte"),
+        ("lone\udc00surrogate", "cannot read|surrogates not allowed"),
+    ],
+)
+def test_from_path_of_what_is_no_file(tmp_path, kind, name, why):
+    (tmp_path / "directory").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match=why) as caught:
+        kind.from_path(tmp_path / name)
+    assert (caught.value.field, caught.value.mail_state) == ("path", "not_sent")
+
+
+@pytest.mark.parametrize("path", [None, 5, b"x"])
+def test_from_path_of_what_is_no_path(path):
+    with pytest.raises(UsageError) as caught:
+        Attachment.from_path(path)
+    assert caught.value.field == "path"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_from_path_of_an_unreadable_file(tmp_path):
+    path = tmp_path / "secret.txt"
+    path.write_bytes(b"x")
+    path.chmod(0)
+    with pytest.raises(UsageError, match="Permission denied"):
+        Attachment.from_path(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "cid", "type"),
+    [
+        (PNG, "logo", "image/png"),
+        (b"\xff\xd8\xff\xe0", "logo", "image/jpeg"),
+        (b"GIF89a", "logo", "image/gif"),
+        (b"GIF87a", "logo", "image/gif"),
+        (b"BM\0\0", "logo", "image/bmp"),
+        (b"RIFF\0\0\0\0WEBP", "logo", "image/webp"),
+        (PNG, "logo.jpg", "image/png"),
+        (b"<svg/>", "logo.svg", "image/svg+xml"),
+        (b"?", "logo.gif", "image/gif"),
+    ],
+)
+def test_the_type_of_an_image_is_guessed_from_its_content_then_from_its_cid(content, cid, type):
+    assert Image(cid, content).type == type
+    assert Image.from_bytes(content, cid).type == type
+    assert Image.from_base64(base64.b64encode(content), cid).type == type
+
+
+@pytest.mark.parametrize("type", ["image/png", "IMAGE/PNG", "image/png; x=y"])
+def test_a_type_of_an_image(type):
+    assert Image("x", b"", type).type == type
+
+
+@pytest.mark.parametrize(
+    ("image", "type"),
+    [
+        (lambda: Image("x", b"", "text/plain"), "text/plain"),
+        (lambda: Image("x", PNG, "application/pdf"), "application/pdf"),
+        (lambda: Image("x", b"?"), "application/octet-stream"),
+        (lambda: Image("x.pdf", b"?"), "application/octet-stream"),
+        (lambda: Image("x", b"RIFF\0\0\0\0WAVE"), "application/octet-stream"),
+    ],
+)
+def test_what_is_no_image(image, type):
+    with pytest.raises(UsageError) as caught:
+        image()
+    assert caught.value.field == "image.type"
+    assert str(caught.value) == f"not sent: image.type: {type!r} does not begin with image/"
+
+
+BAD_TEXT = [
+    ("a\rb", "has a control character (CR, LF or another) at position 1"),
+    ("a\nb", "has a control character (CR, LF or another) at position 1"),
+    ("ab\0", "has a control character (CR, LF or another) at position 2"),
+    ("\x7f", "has a control character (CR, LF or another) at position 0"),
+    ("a\ud800", "has a lone surrogate at position 1, which no encoding can carry"),
+]
+
+
+@pytest.mark.parametrize(("text", "why"), [*BAD_TEXT, ("", "must not be empty"), ("  ", "must not be empty"), (5, "must be a str, not int")])
+def test_names_that_cannot_stand_in_a_header(text, why):
+    with pytest.raises(UsageError) as caught:
+        Attachment(text, b"")
+    assert (caught.value.field, caught.value.reason) == ("attachment.name", f"attachment.name: {why}")
+    with pytest.raises(UsageError) as caught:
+        Image(text, PNG)
+    assert (caught.value.field, caught.value.reason) == ("image.cid", f"image.cid: {why}")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        *BAD_TEXT,
+        *((text, f"{text!r} is not a MIME type such as text/plain") for text in ("pdf", "text/", "/plain", "a b/c", "a/b c", "a/b/c", "ü/x")),
+    ],
+)
+def test_types_that_are_none(text, why):
+    with pytest.raises(UsageError) as caught:
+        Attachment("x", b"", text)
+    assert (caught.value.field, caught.value.reason) == ("attachment.type", f"attachment.type: {why}")
+    with pytest.raises(UsageError) as caught:
+        Image("x", PNG, text)
+    assert (caught.value.field, caught.value.reason) == ("image.type", f"image.type: {why}")
+
+
+def test_the_repr_shows_no_content(tmp_path):
+    (tmp_path / "x.txt").write_bytes(b"content")
+    assert repr(Attachment("x.txt", b"content")) == "Attachment(name='x.txt', content=<7 bytes>, type='text/plain')"
+    assert repr(Image("x.png", b"content")) == "Image(cid='x.png', content=<7 bytes>, type='image/png')"
+    assert repr(Attachment.from_path(tmp_path / "x.txt")) == "Attachment(name='x.txt', content=<7 bytes>, type='text/plain')"
+
+
+@settings(max_examples=200, deadline=None)
+@given(name=st.text(), type=st.text() | st.none())
+def test_a_text_is_a_name_or_a_usage_error(name, type):
+    for make in (Attachment.from_bytes, Image.from_bytes):
+        try:
+            made = make(PNG, name, type=type)
+        except UsageError as error:
+            assert error.field.partition(".")[2] in ("name", "cid", "type")
+        else:
+            assert not {"\r", "\n", "\0"} & set(name + made.type)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text())
+def test_a_text_is_base64_or_a_usage_error(text):
+    try:
+        Attachment.from_base64(text, "x")
+    except UsageError as error:
+        assert error.field == "content"
