@@ -1,12 +1,11 @@
 """
 What has to hold before a change goes in: ``nox`` runs all of it, ``nox -s NAME`` one session, ``nox -l`` lists them.
 
-An interpreter that is not installed is skipped, but not where CI is set: there it is an error.
+An interpreter that is not installed is skipped; .ci/run makes sure that none that is installed is.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,7 +15,7 @@ import nox
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
-nox.options.error_on_missing_interpreters = "CI" in os.environ
+nox.options.error_on_missing_interpreters = False
 
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")

@@ -40,8 +40,9 @@ ROOMS = (
     both("messages"),
     both("client"),
     ("poweremail.sandbox",),
+    ("poweremail", "poweremail.transports"),  # the public names; of what is inside, only the command uses them
     ("poweremail.cli",),
-    ("poweremail", "poweremail.transports"),  # the public names; nothing inside uses them
+    ("poweremail.__main__",),
 )
 """From the ground up. A package stands for all that is in it; a module imports from below and from its own package."""
 
@@ -71,7 +72,7 @@ LIBRARIES = {
     "httpx2": both("transports.httpx"),
     "rich": ("poweremail.cli",),
     "starlette": SANDBOX_SERVER,
-    "tenacity": ("poweremail.policy", *both("exchange")),
+    "tenacity": both("exchange"),
     "trio": ASYNC_WORLDS,
     "typer": ("poweremail.cli",),
     "uvicorn": SANDBOX_SERVER,

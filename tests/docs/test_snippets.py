@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
 
-# Lines of shell that are not run here. Each of the first two is what brought us here: continuous integration runs them.
+# Lines of shell that are not run here: the README's two commands are run by continuous integration, the last takes minutes.
 ELSEWHERE = ("poweremail demo", ".venv/bin/nox", "nox -s bench")
 
 
@@ -59,10 +59,11 @@ def place(tmp_path, monkeypatch, served):
 def test_python_runs(snippet, place, capsys):
     code = "\n" * snippet.line + snippet.text
     exec(compile(code, snippet.page, "exec"), {"__name__": "__main__"})
-    printed = capsys.readouterr().out
-    assert "not sent" not in printed or snippet.page == "docs/guide.md"
-    if "from_env" in snippet.text and "call(" not in snippet.text:
+    if "from_env()" in snippet.text and "client.call(" not in snippet.text:
         assert place.outbox
+    if snippet.page == "README.md":
+        # No example of the README ends in one of the errors that it handles.
+        assert not [word for word in ("nothing was sent", "not sent", "said no", "may have been") if word in capsys.readouterr().out]
 
 
 @of("json")
@@ -75,8 +76,8 @@ def test_shell_runs(snippet, tmp_path):
     for line in snippet.text.splitlines():
         words = shlex.split(line)
         if any(elsewhere in line for elsewhere in ELSEWHERE):
-            assert line in (ROOT / ".ci" / "run").read_text() or snippet.page != "docs"
-        elif words[0] == "export":
+            continue
+        if words[0] == "export":
             assert all(word.startswith("POWEREMAIL_") for word in words[1:])
         elif words[:2] == ["poweremail", "sandbox"]:
             serves_until_it_is_told_to_stop(words, tmp_path)

@@ -16,7 +16,8 @@ from typing import Any
 __all__ = ["loads", "loads_with_repeats"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?=[\s,\]}])")
+# A number ends its line or stands before punctuation: "250 Message Queued" without quotes is a text.
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?=[ \t]*(?:[\r\n,\]}\"]|\Z))")
 _BARE_WORDS = re.compile(r'[^\s,:\[\]{}"<>][^,:\[\]{}"<>\r\n]*')
 _WORDS = {"true": True, "false": False, "null": None}
 

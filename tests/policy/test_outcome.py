@@ -1,0 +1,121 @@
+"""The outcome table, row by row: what each failure means for the mail, and whether it may be made again."""
+
+from __future__ import annotations
+
+import pytest
+
+from poweremail import (
+    ApiError,
+    AuthenticationError,
+    DeliveryUnknownError,
+    GeneralError,
+    NotSentError,
+    PowerEmailError,
+    ProtocolError,
+    RateLimitError,
+    Response,
+    TransportError,
+    UsageError,
+    ValidationError,
+)
+from poweremail.policy.outcome import NO_MAIL, Mail, may_repeat, settle
+from poweremail.wire.operations import GET_MESSAGE_INFO, SEND_MAIL, SEND_TEMPLATE, SEND_TEMPLATE_HTTP_GET, operation_at
+
+MAIL = Mail("id-1", ("ada@example.com", "bob@example.com"))
+WHOLE = Response(502, (), b"x")
+EARLY = Response(502, (), b"x", request_left=False)
+SENDS = [SEND_MAIL, SEND_TEMPLATE, SEND_TEMPLATE_HTTP_GET, operation_at("messages/sendRaw"), operation_at("messages/senRaw")]
+CHANGES = [operation_at("settings/addSmtp"), operation_at("settings/listSmtp")]
+READS = [GET_MESSAGE_INFO]
+
+
+def path(operation) -> str:
+    return operation.path
+
+
+# Each failed attempt: what a send makes of it (None: the error itself), whether a send may be repeated, a change, and a read.
+TABLE = {
+    "refused": (TransportError("refused", body_left=False), NotSentError, True, True, True),
+    "reset after the body": (TransportError("reset"), DeliveryUnknownError, False, False, True),
+    "html with 200": (ProtocolError("no JSON", raw=WHOLE, temporary=True), DeliveryUnknownError, False, False, True),
+    "html with 200 before the body had left": (ProtocolError("no JSON", raw=EARLY, temporary=True), NotSentError, True, True, True),
+    "no records": (ProtocolError("no list"), DeliveryUnknownError, False, False, False),
+    "too large, before the body had left": (ProtocolError("too large", raw=EARLY), DeliveryUnknownError, False, False, False),
+    "5xx": (GeneralError("x", raw=WHOLE, temporary=True), DeliveryUnknownError, False, False, True),
+    "5xx before the body had left": (GeneralError("x", raw=EARLY, temporary=True), NotSentError, True, True, True),
+    "429": (RateLimitError("x", raw=WHOLE, temporary=True), None, True, True, True),
+    "429 before the body had left": (RateLimitError("x", raw=EARLY, temporary=True), None, True, True, True),
+    "a wrong parameter": (ValidationError("x", raw=WHOLE), None, False, False, False),
+    "a wrong parameter, before the body had left": (ValidationError("x", raw=EARLY), None, False, False, False),
+    "a wrong token": (AuthenticationError("x", raw=WHOLE), None, False, False, False),
+    "an unknown error": (ApiError("x", raw=WHOLE), None, False, False, False),
+    "a wrong call": (UsageError("x"), None, False, False, False),
+}
+ROWS = pytest.mark.parametrize(("error", "means", "send", "change", "read"), TABLE.values(), ids=TABLE)
+
+
+@ROWS
+@pytest.mark.parametrize("operation", SENDS, ids=path)
+def test_what_a_failure_means_for_a_mail(operation, error, means, send, change, read):
+    settled = settle(error, operation, MAIL)
+    if means is None:
+        assert settled is error
+    else:
+        assert type(settled) is means
+        assert settled.reason == error.reason
+        assert settled.raw is error.raw
+    if isinstance(settled, DeliveryUnknownError):
+        assert (settled.unique_id, settled.recipients, settled.cause) == ("id-1", MAIL.recipients, error)
+        assert settled.mail_state == "unknown"
+    if isinstance(settled, NotSentError):
+        assert (settled.mail_state, settled.body_left, settled.temporary) == ("not_sent", False, True)
+
+
+@ROWS
+@pytest.mark.parametrize("operation", CHANGES + READS, ids=path)
+def test_a_failure_of_another_call_is_what_it_is(operation, error, means, send, change, read):
+    assert settle(error, operation, NO_MAIL) is error
+
+
+@ROWS
+@pytest.mark.parametrize("operation", SENDS, ids=path)
+def test_a_send_is_repeated_only_where_it_certainly_did_not_arrive(operation, error, means, send, change, read):
+    assert may_repeat(error, operation) is send
+    assert may_repeat(settle(error, operation, MAIL), operation) is send
+
+
+@ROWS
+@pytest.mark.parametrize("operation", CHANGES, ids=path)
+def test_a_change_is_repeated_only_where_it_certainly_did_not_arrive(operation, error, means, send, change, read):
+    assert may_repeat(error, operation) is change
+
+
+@ROWS
+@pytest.mark.parametrize("operation", READS, ids=path)
+def test_a_read_is_repeated_on_anything_temporary(operation, error, means, send, change, read):
+    assert may_repeat(error, operation) is read
+
+
+@pytest.mark.parametrize("operation", [*SENDS, *CHANGES], ids=path)
+def test_what_is_unknown_is_never_repeated(operation):
+    assert may_repeat(DeliveryUnknownError("x", cause=TransportError("reset")), operation) is False
+
+
+def test_an_unforeseen_error_of_ours_is_not_repeated():
+    error = PowerEmailError("x")
+    assert settle(error, SEND_MAIL, MAIL) is error
+    assert not may_repeat(error, SEND_MAIL)
+    assert not may_repeat(error, GET_MESSAGE_INFO)
+
+
+def test_the_operations():
+    assert [(each.path, each.method, each.sends, each.repeatable) for each in (*SENDS, *READS, *CHANGES)] == [
+        ("messages/sendMail", "POST", True, False),
+        ("messages/sendTemplate", "POST", True, False),
+        ("messages/sendTemplateHTTPGet", "GET", True, False),
+        ("messages/sendRaw", "POST", True, False),
+        ("messages/senRaw", "POST", True, False),
+        ("messages/getMessageInfo", "POST", False, True),
+        ("settings/addSmtp", "POST", False, False),
+        ("settings/listSmtp", "POST", False, False),
+    ]
