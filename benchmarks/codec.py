@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import anyio
-
 from benchmarks import samples
-from benchmarks.contest import Clock, Contest, Cost, Peer, repeated
-from poweremail._async.transports.base import AsyncOutgoing
-from poweremail._sync.transports.base import Outgoing
-from poweremail.types.message import Message
+from benchmarks.contest import Contest, repeated
+
 from poweremail.wire.decode import message_info_page, read_envelope
 from poweremail.wire.operations import GET_MESSAGE_INFO
 
@@ -31,10 +25,10 @@ def contests(folder: Path, scale: int) -> Iterator[Contest]:
     yield Contest("decode/page", repeated(decode, 100 * scale), repeated(lambda: json.loads(answer.body), 300 * scale))
 
     mail = samples.small_mail()
-    members = json.loads(samples.small_body(mail))
+    members = json.loads(samples.content(mail))
     yield Contest(
         "encode/mail",
-        repeated(lambda: samples_body(mail), 3_000 * scale),
+        repeated(lambda: samples.content(mail), 3_000 * scale),
         repeated(lambda: json.dumps(members).encode(), 10_000 * scale),
     )
 
@@ -45,3 +39,33 @@ def contests(folder: Path, scale: int) -> Iterator[Contest]:
 
     yield Contest("import", _process("import poweremail"), _process("import attrs"))
     yield Contest("import/client", _process("from poweremail import PowerEmail, Message"), _process("import httpx"))
+
+
+def _outgoing(message: Message, calls: int) -> Peer:
+    return repeated(lambda: sum(map(len, Outgoing(samples.body(message)))), calls)
+
+
+def _async_outgoing(message: Message, calls: int) -> Peer:
+    async def encode() -> int:
+        return sum([len(piece) async for piece in AsyncOutgoing(samples.body(message))])
+
+    async def run() -> Cost:
+        await encode()
+        with Clock() as clock:
+            for _ in range(calls):
+                await encode()
+        return clock.cost(calls)
+
+    return lambda: anyio.run(run)
+
+
+def _process(code: str, calls: int = 5) -> Peer:
+    """Whole processes; each says at its end how much CPU it has taken."""
+    command = [sys.executable, "-c", f"{code}; import time; print(time.process_time())"]
+
+    def peer() -> Cost:
+        with Clock() as clock:
+            outputs = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(calls)]
+        return Cost(calls, sum(map(float, outputs)), clock.wall)
+
+    return peer

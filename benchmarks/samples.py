@@ -6,19 +6,20 @@ import json
 from pathlib import Path
 
 from poweremail import Attachment, Message, Response
-from poweremail.policy.retry import RetryPolicy
-from poweremail.policy.settings import Settings
 from poweremail.types.secret import Secret
 from poweremail.types.timeouts import Timeouts
 from poweremail.wire import encode
-from poweremail.wire.http import Request
+from poweremail.wire.body import Body
+from poweremail.wire.http import Endpoint
+from poweremail.wire.redact import Credentials
 
 OWNER_ID, TOKEN, SMTP_USER, UNIQUE_ID = "1234567890", "benchmark0123456789abcdef", "bench", "0123456789abcdef0123456789abcdef"
+ENDPOINT = Endpoint("https://api.tes.example.com/v1.0/", Credentials(OWNER_ID, Secret(TOKEN)), Timeouts(), 1 << 24)
 MAIL_BYTES = 1536
 FILE_BYTES = 10_000_000
 
 
-def mail(length: int = 1, attachments: tuple[Attachment, ...] = ()) -> Message:
+def mail(length: int, attachments: tuple[Attachment, ...] = ()) -> Message:
     """A mail with a text of *length*."""
     return Message(
         subject="Your order has been shipped",
@@ -32,32 +33,21 @@ def mail(length: int = 1, attachments: tuple[Attachment, ...] = ()) -> Message:
     )
 
 
-def request(message: Message) -> Request:
-    """What is sent for *message*."""
-    settings = Settings.checked(
-        OWNER_ID,
-        Secret(TOKEN),
-        "tes.example.com",
-        smtp_user_name=SMTP_USER,
-        brand="PowerEmail",
-        base_url=None,
-        timeouts=Timeouts(),
-        retry=RetryPolicy(),
-    )
-    return encode.send_mail(settings.endpoint, SMTP_USER, message, UNIQUE_ID)
+def body(message: Message) -> Body:
+    """The body of the request that sends *message*."""
+    made = encode.send_mail(ENDPOINT, SMTP_USER, message, UNIQUE_ID).body
+    assert made is not None
+    return made
+
+
+def content(message: Message) -> bytes:
+    """The bytes of the request that sends *message*, which has no files."""
+    return b"".join(piece for piece in body(message).pieces() if isinstance(piece, bytes))
 
 
 def small_mail() -> Message:
-    """The mail whose request has a body of `MAIL_BYTES`."""
-    rest = len(small_body(mail())) - 1
-    return mail(MAIL_BYTES - rest)
-
-
-def small_body(message: Message) -> bytes:
-    """The body of the request of a mail without files."""
-    body = request(message).body
-    assert body is not None
-    return b"".join(piece for piece in body.pieces() if isinstance(piece, bytes))
+    """The mail whose request has `MAIL_BYTES`."""
+    return mail(MAIL_BYTES - len(content(mail(1))) + 1)
 
 
 def mail_with_file(folder: Path) -> Message:
@@ -82,7 +72,9 @@ def page() -> Response:
             "time": time + number,
             "open": number % 2,
             "click": 0,
-            "openData": {"time": [time + number], "ip": ["192.0.2.7"], "ua": ["Mozilla/5.0 (X11; Linux x86_64)"]} if number % 2 else {},
+            "openData": {"time": [time + number], "ip": ["192.0.2.7"], "ua": ["Mozilla/5.0 (X11; Linux x86_64)"]}
+            if number % 2
+            else {},
             "clickData": {},
         }
         for number in range(100)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import warnings
 
 import pytest
-from _async.ways import OPTIONS, TOKEN, client_of
 
+from _async.ways import OPTIONS, TOKEN, client_of
 from poweremail import (
     ApiError,
     AsyncPowerEmail,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from _async.ways import ENGINES, WAYS, reached
 
+from _async.ways import ENGINES, WAYS, reached
 from poweremail import (
     ApiError,
     Attachment,
@@ -58,7 +58,9 @@ async def test_a_mail_arrives_as_it_was_meant(way, sandbox):
         "X-STes-TrackClick": "html",
         "X-Unique-Id": "invoice-42",
     }
-    assert [(file.name, file.type, file.content) for file in mail.attachments] == [("invoice.txt", "text/plain", b"42 \xe2\x82\xac")]
+    assert [(file.name, file.type, file.content) for file in mail.attachments] == [
+        ("invoice.txt", "text/plain", b"42 \xe2\x82\xac")
+    ]
     assert [(file.name, file.type, file.content) for file in mail.images] == [("logo", "image/png", PNG)]
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from _async.ways import client_of
 
+from _async.ways import client_of
 from poweremail import MessageInfo, ProtocolError
 from support.fault_server import FaultServer, answer_with
 
@@ -77,7 +77,10 @@ async def test_a_page_that_fails_can_be_asked_for_again():
         if request.json["skip_page"] == 1 and failing:
             failing.clear()
             return {"status": "error", "name": "ValidationError", "message": "not now"}
-        return {"status": "success", "message_data": [record(number) for number in range(100 if request.json["skip_page"] == 0 else 3)]}
+        return {
+            "status": "success",
+            "message_data": [record(number) for number in range(100 if request.json["skip_page"] == 0 else 3)],
+        }
 
     with FaultServer(answer_with(answer)) as server:
         async with client_of("httpx", server.url) as client:

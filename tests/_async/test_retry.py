@@ -7,8 +7,8 @@ import time
 from email.utils import formatdate
 
 import pytest
-from _async.ways import ENGINES, client_of
 
+from _async.ways import ENGINES, client_of
 from poweremail import (
     AsyncPowerEmail,
     DeliveryUnknownError,
@@ -78,7 +78,9 @@ async def test_a_read_is_repeated(engine, behaviour):
 
 async def test_a_service_that_is_not_there_is_tried_again(engine):
     events = []
-    async with client_of(engine, f"http://127.0.0.1:{NOTHING}", retry=RetryPolicy(3, first_wait=0, on_retry=events.append)) as client:
+    async with client_of(
+        engine, f"http://127.0.0.1:{NOTHING}", retry=RetryPolicy(3, first_wait=0, on_retry=events.append)
+    ) as client:
         with pytest.raises(NotSentError, match="not sent: Connect"):
             await client.messages.send_mail(message())
         with pytest.raises(NotSentError, match="not sent: Connect"):
@@ -115,7 +117,9 @@ async def test_a_long_retry_after_is_told_at_once(engine):
 
 async def test_the_total_time_is_capped():
     with FaultServer(answer("", status=429)) as server:
-        async with client_of("httpx", server.url, retry=RetryPolicy(1_000, first_wait=0.05, max_wait=0.05, max_total=0.3)) as client:
+        async with client_of(
+            "httpx", server.url, retry=RetryPolicy(1_000, first_wait=0.05, max_wait=0.05, max_total=0.3)
+        ) as client:
             began = time.monotonic()
             with pytest.raises(RateLimitError):
                 await client.messages.send_mail(message())

@@ -10,9 +10,9 @@ from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
-from _async.ways import ENGINES, TOKEN, client_of
 
 import poweremail
+from _async.ways import ENGINES, TOKEN, client_of
 from poweremail import AsyncPowerEmail, PowerEmailError
 from poweremail.sandbox import Sandbox
 from support.fault_server import (
@@ -106,7 +106,12 @@ async def test_the_token_is_in_no_text_and_no_log(engine, behaviour, caplog):
                     # What is not shown is not there either.
                     assert CANARY.encode() not in pickle.dumps((str(error), error.raw))
                 else:
-                    texts = [repr(result), str(result), repr(result.raw.body), repr(result.extra if hasattr(result, "extra") else 0)]
+                    texts = [
+                        repr(result),
+                        str(result),
+                        repr(result.raw.body),
+                        repr(result.extra if hasattr(result, "extra") else 0),
+                    ]
                 for text in texts:
                     assert CANARY not in text
             assert CANARY not in f"{client!r}{client.__dict__!r}{client.messages.__dict__!r}"

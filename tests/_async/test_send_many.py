@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from _async.ways import client_of
 
+from _async.ways import client_of
 from poweremail import DeliveryUnknownError, RetryPolicy, UsageError, ValidationError
 from poweremail.sandbox import Fault, Sandbox
 from support.fault_server import FaultServer, answer

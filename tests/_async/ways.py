@@ -16,7 +16,7 @@ WAYS = ("in-process", "httpx", "httpx2", "a client of httpx", "a client of httpx
 ENGINES = WAYS[1:]
 
 OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=0.5), "retry": RetryPolicy(first_wait=0.001)}
-TOKEN = "canary+token/with 9 odd=characters"  # noqa: S105  it is looked for wherever it must not be
+TOKEN = "canary+token/with 9 odd=characters"
 
 
 @asynccontextmanager

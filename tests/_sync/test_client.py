@@ -8,9 +8,9 @@ import pytest
 from _sync.ways import OPTIONS, TOKEN, client_of
 from poweremail import (
     ApiError,
+    PowerEmail,
     AuthenticationError,
     DeliveryUnknownError,
-    PowerEmail,
     RetryPolicy,
     Timeouts,
     UsageError,

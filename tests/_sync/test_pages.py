@@ -26,7 +26,7 @@ def pages(count: int):
 def test_every_record_comes_once_and_in_order(count):
     with FaultServer(pages(count)) as server:
         with client_of("httpx", server.url) as client:
-            records = list(client.messages.iter_message_info("u1"))
+            records = [info for info in client.messages.iter_message_info("u1")]
     assert all(isinstance(info, MessageInfo) for info in records)
     assert [info.email for info in records] == [f"user{number}@example.com" for number in range(count)]
     assert [request.json["skip_page"] for request in server.seen] == list(range(count // 100 + 1))
@@ -36,7 +36,7 @@ def test_every_record_comes_once_and_in_order(count):
 def test_the_walk_can_begin_later():
     with FaultServer(pages(250)) as server:
         with client_of("httpx", server.url) as client:
-            records = list(client.messages.iter_message_info("u1", skip_page=2))
+            records = [info for info in client.messages.iter_message_info("u1", skip_page=2)]
     assert [info.email for info in records] == [f"user{number}@example.com" for number in range(200, 250)]
 
 
@@ -66,7 +66,7 @@ def test_a_server_that_repeats_its_pages_is_found_out(period):
             with pytest.raises(ProtocolError, match=f"page {period} with the records of page 0 again"):
                 for info in walk:
                     records.append(info)
-            assert list(walk) == []
+            assert [info for info in walk] == []
     assert len(records) == period * 100
     assert server.posts == period + 1
 

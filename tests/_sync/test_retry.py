@@ -11,9 +11,9 @@ import pytest
 
 from _sync.ways import ENGINES, client_of
 from poweremail import (
+    PowerEmail,
     DeliveryUnknownError,
     NotSentError,
-    PowerEmail,
     RateLimitError,
     RetryPolicy,
     Timeouts,

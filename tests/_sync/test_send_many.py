@@ -48,8 +48,8 @@ def test_every_message_has_its_outcome(sandbox, count, concurrency):
         sandbox.client() as client,
         client.messages.send_many(messages, concurrency=concurrency) as outcomes,
     ):
-        got = list(outcomes)
-        assert list(outcomes) == []
+        got = [outcome for outcome in outcomes]
+        assert [outcome for outcome in outcomes] == []
     assert sorted(outcome.index for outcome in got) == list(range(count))
     assert all(outcome.state == "accepted" and outcome.message is messages[outcome.index] for outcome in got)
     assert all(outcome.result.recipients == messages[outcome.index].recipients for outcome in got)

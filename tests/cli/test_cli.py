@@ -37,7 +37,11 @@ def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
 def sandbox(*arguments: str, environ: dict[str, str] | None = None):
     command = [sys.executable, "-W", "error", "-m", "poweremail", "sandbox", "--port", "0", *arguments]
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRON | {"PYTHONUNBUFFERED": "1"} | (environ or {})
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRON | {"PYTHONUNBUFFERED": "1"} | (environ or {}),
     )
     with process:
         try:

@@ -63,7 +63,9 @@ def test_python_runs(snippet, place, capsys):
         assert place.outbox
     if snippet.page == "README.md":
         # No example of the README ends in one of the errors that it handles.
-        assert not [word for word in ("nothing was sent", "not sent", "said no", "may have been") if word in capsys.readouterr().out]
+        assert not [
+            word for word in ("nothing was sent", "not sent", "said no", "may have been") if word in capsys.readouterr().out
+        ]
 
 
 @of("json")

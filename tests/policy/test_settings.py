@@ -50,7 +50,9 @@ def test_what_was_given_is_kept():
     assert "canary" not in repr(made)
 
 
-@pytest.mark.parametrize("domain", ["tes.example.com", "a", "x_y.example.com", "a-b.c", "EXAMPLE.com", f"{'a' * 63}.com", "xn--bcher-kva.example"])
+@pytest.mark.parametrize(
+    "domain", ["tes.example.com", "a", "x_y.example.com", "a-b.c", "EXAMPLE.com", f"{'a' * 63}.com", "xn--bcher-kva.example"]
+)
 def test_the_app_domain(domain):
     assert url(app_domain=domain) == f"https://api.{domain}/v1.0/"
 
@@ -157,9 +159,7 @@ def test_plain_http_to_another_machine_warns_the_caller(client, given, host):
     with pytest.warns(UserWarning) as caught:
         client("owner", "token", base_url=given)
     (warning,) = caught
-    assert str(warning.message) == (
-        f"base_url is plain http: everyone between here and {host} can read the token of every request"
-    )
+    assert str(warning.message) == (f"base_url is plain http: everyone between here and {host} can read the token of every request")
     assert warning.filename == __file__
 
 

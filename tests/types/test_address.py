@@ -76,9 +76,7 @@ def test_one_address_or_many(given, expected):
 
 @pytest.mark.parametrize("field", ["to", "cc", "bcc"])
 def test_each_field_of_recipients_takes_a_generator(field):
-    message = Message(
-        subject="s", from_email="me@example.com", text="t", **{field: (f"{n}@example.com" for n in range(3))}
-    )
+    message = Message(subject="s", from_email="me@example.com", text="t", **{field: (f"{n}@example.com" for n in range(3))})
     assert [each.email for each in getattr(message, field)] == ["0@example.com", "1@example.com", "2@example.com"]
     assert message.recipients == ("0@example.com", "1@example.com", "2@example.com")
 
@@ -262,7 +260,9 @@ ATOMS = st.from_regex(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~\-üñ例]{1,8}(\.[a-z0-9ü�
 QUOTED = st.from_regex(r'"([ -!#-\[\]-~ü例]|\\[ -~]){0,8}"', fullmatch=True)
 DOMAINS = st.from_regex(r"[a-z0-9ü例]{1,8}(\.[a-z0-9ü例]{1,8}){0,2}|\[[0-9.:]{1,12}\]", fullmatch=True)
 EMAILS = st.builds("{}@{}".format, ATOMS | QUOTED, DOMAINS)
-NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters=[chr(code) for code in (*range(9), *range(10, 32), 127)]))
+NAMES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters=[chr(code) for code in (*range(9), *range(10, 32), 127)])
+)
 AWKWARD = st.text('<>"\\@, .ab\u00a0', max_size=12)
 
 

@@ -223,7 +223,9 @@ BAD_TEXT = [
 ]
 
 
-@pytest.mark.parametrize(("text", "why"), [*BAD_TEXT, ("", "must not be empty"), ("  ", "must not be empty"), (5, "must be a str, not int")])
+@pytest.mark.parametrize(
+    ("text", "why"), [*BAD_TEXT, ("", "must not be empty"), ("  ", "must not be empty"), (5, "must be a str, not int")]
+)
 def test_names_that_cannot_stand_in_a_header(text, why):
     with pytest.raises(UsageError) as caught:
         Attachment(text, b"")
@@ -237,7 +239,10 @@ def test_names_that_cannot_stand_in_a_header(text, why):
     ("text", "why"),
     [
         *BAD_TEXT,
-        *((text, f"{text!r} is not a MIME type such as text/plain") for text in ("pdf", "text/", "/plain", "a b/c", "a/b c", "a/b/c", "ü/x")),
+        *(
+            (text, f"{text!r} is not a MIME type such as text/plain")
+            for text in ("pdf", "text/", "/plain", "a b/c", "a/b c", "a/b/c", "ü/x")
+        ),
     ],
 )
 def test_types_that_are_none(text, why):

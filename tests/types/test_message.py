@@ -267,7 +267,12 @@ def test_files_may_be_one_or_many(field, item):
         ("attachments", [Image("a", PNG)], "attachments[0]", "must be an Attachment, not Image"),
         ("images", "a.png", "images", "must be Image objects, not str"),
         ("images", [Attachment("a", b"")], "images[0]", "must be an Image, not Attachment"),
-        ("images", [Image("a", PNG), Image("b", PNG), Image("a", PNG)], "images", "two images have the same cid among ['a', 'b', 'a']"),
+        (
+            "images",
+            [Image("a", PNG), Image("b", PNG), Image("a", PNG)],
+            "images",
+            "two images have the same cid among ['a', 'b', 'a']",
+        ),
         ("tracking", {"opens": True}, "tracking", "must be a Tracking, not dict"),
         ("tracking", True, "tracking", "must be a Tracking, not bool"),
     ],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
-from email.utils import format_datetime
 from datetime import UTC, datetime, timedelta, timezone
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import example, given, settings
@@ -27,7 +27,13 @@ from poweremail.wire.decode import call_result, read_envelope, send_result
 from poweremail.wire.operations import GET_MESSAGE_INFO, SEND_MAIL, SEND_TEMPLATE_HTTP_GET, Operation
 
 SETTINGS = Operation("settings/listSmtp")
-STATES = {ApiError: "rejected", ValidationError: "rejected", AuthenticationError: "rejected", GeneralError: "unknown", RateLimitError: "not_sent"}
+STATES = {
+    ApiError: "rejected",
+    ValidationError: "rejected",
+    AuthenticationError: "rejected",
+    GeneralError: "unknown",
+    RateLimitError: "not_sent",
+}
 
 
 def answer(body: object, status: int = 200, **headers: str) -> Response:
@@ -112,7 +118,11 @@ ENVELOPES = [
         "smtp user required !!",
     ),
     (
-        {"status": "Error", "type": {"name": "ValidationError"}, "message": ["You must specify subject", "You must specify from-email"]},
+        {
+            "status": "Error",
+            "type": {"name": "ValidationError"},
+            "message": ["You must specify subject", "You must specify from-email"],
+        },
         ValidationError,
         "ValidationError",
         None,
@@ -122,8 +132,20 @@ ENVELOPES = [
     ({"status": "error", "name": " Validation Error ", "message": " m "}, ValidationError, "Validation Error", None, "m"),
     ({"status": "error", "name": "Invalid_Key", "message": "m"}, AuthenticationError, "Invalid_Key", None, "m"),
     ({"status": "error", "name": "GeneralError", "message": "m"}, GeneralError, "GeneralError", None, "m"),
-    ({"status": "error", "name": "SendingError", "message": "try after sometime"}, GeneralError, "SendingError", None, "try after sometime"),
-    ({"status": "error", "name": "Invalid Request", "message": "Page Not Found"}, ApiError, "Invalid Request", None, "Page Not Found"),
+    (
+        {"status": "error", "name": "SendingError", "message": "try after sometime"},
+        GeneralError,
+        "SendingError",
+        None,
+        "try after sometime",
+    ),
+    (
+        {"status": "error", "name": "Invalid Request", "message": "Page Not Found"},
+        ApiError,
+        "Invalid Request",
+        None,
+        "Page Not Found",
+    ),
     ({"status": "error", "message": "Page not found"}, ApiError, None, None, "Page not found"),
     ({"status": "error", "name": "NewError", "code": 7, "message": "m"}, ApiError, "NewError", 7, "m"),
     ({"status": "error"}, ApiError, None, None, "the service gave no reason"),
@@ -134,9 +156,21 @@ ENVELOPES = [
     ({"status": "error", "message": {"subject": "missing"}}, ApiError, None, None, "{'subject': 'missing'}"),
     ({"status": "error", "name": "", "type": "ValidationError", "message": "m"}, ValidationError, "ValidationError", None, "m"),
     ({"status": "error", "name": 5, "type": {"name": 5}, "message": "m"}, ApiError, None, None, "m"),
-    ({"status": "error", "name": "ValidationError", "type": "GeneralError", "message": "m"}, ValidationError, "ValidationError", None, "m"),
+    (
+        {"status": "error", "name": "ValidationError", "type": "GeneralError", "message": "m"},
+        ValidationError,
+        "ValidationError",
+        None,
+        "m",
+    ),
     ([{"status": "error", "name": "ValidationError", "message": "m"}], ValidationError, "ValidationError", None, "m"),
-    ([{"status": "error", "name": "ValidationError", "message": "m"}, {"status": "error"}], ValidationError, "ValidationError", None, "m"),
+    (
+        [{"status": "error", "name": "ValidationError", "message": "m"}, {"status": "error"}],
+        ValidationError,
+        "ValidationError",
+        None,
+        "m",
+    ),
 ]
 
 
@@ -273,9 +307,18 @@ def test_a_success_with_another_status_code_is_none(status, kind):
 # "A shape that is none of these is never a success."
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.sampled_from(["success", "queued", "error"]) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["status", "Status", "message", "name", "type", "code"]) | st.text(max_size=5), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.sampled_from(["success", "queued", "error"])
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["status", "Status", "message", "name", "type", "code"]) | st.text(max_size=5), inner, max_size=4
+        )
+    ),
     max_leaves=12,
 )
 CODES = st.sampled_from([100, 199, 200, 201, 204, 299, 300, 302, 400, 401, 404, 408, 429, 500, 502, 599])
@@ -315,7 +358,9 @@ def test_random_bytes_are_an_error_of_ours(body, status):
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_a_truncated_answer_is_never_a_success(data):
-    body = json.dumps({"status": "success", "message": data.draw(st.text()), "extra": data.draw(JSON)}, ensure_ascii=data.draw(st.booleans()))
+    body = json.dumps(
+        {"status": "success", "message": data.draw(st.text()), "extra": data.draw(JSON)}, ensure_ascii=data.draw(st.booleans())
+    )
     whole = body.encode("utf-8", "surrogatepass")
     cut = whole[: data.draw(st.integers(0, len(whole) - 1))]
     assert type(error_of(answer(cut))) is ProtocolError

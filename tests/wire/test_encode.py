@@ -158,8 +158,7 @@ def test_send_template():
         "owner_id": "owner",
         "token": TOKEN,
         "smtp_user_name": "smtp12345",
-        "message": LEAST
-        | {"template_id": "t1", "dynamic_value": {"NAME": "Ada", "Age": "36"}, "headers": {"X-Unique-Id": "id-1"}},
+        "message": LEAST | {"template_id": "t1", "dynamic_value": {"NAME": "Ada", "Age": "36"}, "headers": {"X-Unique-Id": "id-1"}},
     }
 
 
@@ -173,7 +172,9 @@ def test_send_template_with_files():
 
 def test_post_requests():
     request = encode.send_mail(ENDPOINT, "smtp12345", mail(), None)
-    assert (request.method, request.url, request.full_url()) == ("POST",) + ("https://api.tes.example.com/v1.0/messages/sendMail",) * 2
+    assert (request.method, request.url, request.full_url()) == ("POST",) + (
+        "https://api.tes.example.com/v1.0/messages/sendMail",
+    ) * 2
     assert request.query is None
     assert dict(request.headers) == {
         "User-Agent": f"poweremail/{__version__}",
@@ -241,7 +242,8 @@ def test_a_file_is_cut_at_multiples_of_three_and_only_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("size", "pieces"), [(1, [1]), (PIECE, [PIECE]), (PIECE + 1, [PIECE, 1]), (2 * PIECE, [PIECE, PIECE]), (2 * PIECE + 1, [PIECE, PIECE, 1])]
+    ("size", "pieces"),
+    [(1, [1]), (PIECE, [PIECE]), (PIECE + 1, [PIECE, 1]), (2 * PIECE, [PIECE, PIECE]), (2 * PIECE + 1, [PIECE, PIECE, 1])],
 )
 def test_text_is_cut_into_pieces(size, pieces):
     body = Body((b"x" * size,))
@@ -257,7 +259,9 @@ def test_an_empty_file_has_no_piece():
 
 def test_the_http_get_byte_by_byte():
     endpoint = Endpoint("https://api.tes.example.com/v1.0/", Credentials("owner id", Secret("to/k&n=ü")), Timeouts(), 1)
-    message = template(subject="Grüße & Küsse", to="ada+x@example.com", dynamic_value={"NAME": "x y", "Email": "info@example.com", "N": 5})
+    message = template(
+        subject="Grüße & Küsse", to="ada+x@example.com", dynamic_value={"NAME": "x y", "Email": "info@example.com", "N": 5}
+    )
     request = encode.send_template_http_get(endpoint, "smtp123456", message, None)
     assert request.operation == SEND_TEMPLATE_HTTP_GET
     assert request.method == "GET"
@@ -272,7 +276,11 @@ def test_the_http_get_byte_by_byte():
 
 
 @settings(max_examples=100, deadline=None)
-@given(values=st.dictionaries(st.text(st.characters(exclude_categories=["Cs", "Cc"])), st.text(st.characters(exclude_categories=["Cs"])), max_size=4))
+@given(
+    values=st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs", "Cc"])), st.text(st.characters(exclude_categories=["Cs"])), max_size=4
+    )
+)
 def test_the_http_get_carries_any_value(values):
     request = encode.send_template_http_get(ENDPOINT, "smtp12345", template(dynamic_value=values), None)
     received = parse_qsl(request.full_url().partition("?")[2], keep_blank_values=True, strict_parsing=True)
@@ -391,7 +399,24 @@ def test_a_call_by_path_is_known_for_what_it_does(path, operation):
     assert request.method == "POST"
 
 
-BAD_PATHS = ["", "/", "a b", "a//b", "../a", "a/../b", "a?b=c", "a#b", "a.b", "https://example.com/a", "a\n", "a\r\nb", "ä", "a%2fb", None, 5]
+BAD_PATHS = [
+    "",
+    "/",
+    "a b",
+    "a//b",
+    "../a",
+    "a/../b",
+    "a?b=c",
+    "a#b",
+    "a.b",
+    "https://example.com/a",
+    "a\n",
+    "a\r\nb",
+    "ä",
+    "a%2fb",
+    None,
+    5,
+]
 
 
 @pytest.mark.parametrize("path", BAD_PATHS)
@@ -442,7 +467,15 @@ def test_a_call_with_what_is_no_body(path, state, body, why):
     ids=lambda request: request.operation.path,
 )
 def test_no_repr_shows_the_token(request_):
-    shown = [request_, request_.endpoint, request_.endpoint.credentials, request_.query, request_.body, request_.url, request_.headers]
+    shown = [
+        request_,
+        request_.endpoint,
+        request_.endpoint.credentials,
+        request_.query,
+        request_.body,
+        request_.url,
+        request_.headers,
+    ]
     for text in (*map(repr, shown), *map(str, shown)):
         assert "canary" not in text
     body = "None" if request_.body is None else f"<Body of {request_.body.length} bytes>"

@@ -15,7 +15,11 @@ NAMES = st.text(max_size=6).filter(lambda name: name != "clickData")
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=15)
 OBJECTS = st.dictionaries(NAMES, VALUES, max_size=4)
 LAYOUTS = st.fixed_dictionaries(
-    {"ensure_ascii": st.booleans(), "indent": st.none() | st.sampled_from([0, 2, "\t"]), "separators": st.sampled_from([(",", ":"), (" , ", " : ")])}
+    {
+        "ensure_ascii": st.booleans(),
+        "indent": st.none() | st.sampled_from([0, 2, "\t"]),
+        "separators": st.sampled_from([(",", ":"), (" , ", " : ")]),
+    }
 )
 
 

@@ -141,7 +141,9 @@ def test_the_example_response_of_the_page():
     page = page_of(EXAMPLE_RESPONSE)
     clicks = (Engagement(utc(8, 888000), "0.0.0.0", FIREFOX), Engagement(utc(9, 999000), "0.0.0.0", FIREFOX))
     expected = {"opens": OPENS, "clicks": clicks}
-    assert page.records == (MessageInfo(**{name: getattr(RECORD, name) for name in MessageInfo.__slots__ if name in NAMES} | expected),)
+    assert page.records == (
+        MessageInfo(**{name: getattr(RECORD, name) for name in MessageInfo.__slots__ if name in NAMES} | expected),
+    )
     assert (page.unique_id, page.skip_page, page.extra, page.next_skip_page) == ("id-1", 0, {}, None)
 
 
@@ -274,7 +276,13 @@ def test_an_empty_record():
 
 def test_texts_that_are_none():
     record = record_of(subject=5, sender=None, email=["a"], sendFrom=True, status="brand_new")
-    assert (record.subject, record.sender, record.email, record.send_from, record.status) == ("5", None, "['a']", "True", "brand_new")
+    assert (record.subject, record.sender, record.email, record.send_from, record.status) == (
+        "5",
+        None,
+        "['a']",
+        "True",
+        "brand_new",
+    )
 
 
 def test_unknown_members_are_kept():

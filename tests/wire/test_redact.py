@@ -46,9 +46,7 @@ def test_no_form_of_the_token_stays(token, form):
     credentials = Credentials("owner", Secret(token))
     assert credentials.redact_text(f"<{echo}> and <{echo}>") == "<***> and <***>"
     response = Response(500, (("Location", f"/?token={echo}"), ("X-Other", "kept")), f"a {echo} b\n".encode())
-    assert credentials.redact_response(response) == Response(
-        500, (("Location", "/?token=***"), ("X-Other", "kept")), b"a *** b\n"
-    )
+    assert credentials.redact_response(response) == Response(500, (("Location", "/?token=***"), ("X-Other", "kept")), b"a *** b\n")
 
 
 @settings(max_examples=300, deadline=None)

@@ -69,7 +69,7 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     if isinstance(answer, list) and answer and all(_status(item) == "error" for item in answer):
         answer = answer[0]
     status = _status(answer)
-    if status == "error":
+    if status == "error" and isinstance(answer, dict):
         raise _api_error(answer, response, operation, now)
     if status in _SUCCESS and HTTPStatus(200) <= response.status < HTTPStatus(300):
         return dict(answer)

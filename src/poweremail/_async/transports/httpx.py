@@ -113,7 +113,6 @@ class AsyncHttpxTransport:
             built.stream = cast("httpx.AsyncByteStream", outgoing)
         return built
 
-
     async def _read(self, answer: httpx.Response, request: Request) -> bytes:
         limit = request.endpoint.max_response_bytes
         chunks: list[bytes] = []

@@ -17,7 +17,7 @@ TransportName = Literal["httpx", "httpx2"]
 
 def open_transport(transport: Transport | TransportName) -> Transport:
     """Return the transport that is meant by name; an object is used as it is. Raises `UsageError` where it is neither."""
-    if transport in ("httpx", "httpx2"):
+    if transport == "httpx" or transport == "httpx2":  # noqa: PLR1714  type checkers narrow by this form
         return HttpxTransport(engine=transport)
     if not isinstance(transport, str) and hasattr(transport, "handle") and hasattr(transport, "close"):
         return transport

@@ -1,0 +1,34 @@
+"""What the server can do when no client holds it up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from benchmarks import samples
+from benchmarks.server import ANSWER
+
+CONNECTIONS = 10
+IN_ONE_WRITE = 20
+
+
+def capacity(port: int, requests: int = 40_000) -> float:
+    """Requests per second that the server at *port* answers over connections that write ahead and never look at an answer."""
+    content = samples.content(samples.small_mail())
+    head = f"POST /v1.0/messages/sendMail HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(content)}\r\n\r\n"
+    batch = (head.encode() + content) * IN_ONE_WRITE
+
+    async def connection() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+        for _ in range(requests // CONNECTIONS // IN_ONE_WRITE):
+            writer.write(batch)
+            await reader.readexactly(len(ANSWER) * IN_ONE_WRITE)
+        writer.close()
+        await writer.wait_closed()
+
+    async def run() -> float:
+        started = time.perf_counter()
+        await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
+        return requests / (time.perf_counter() - started)
+
+    return asyncio.run(run())
