@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import anyio
 from benchmarks import samples
-from benchmarks.contest import Contest, repeated
+from benchmarks.contest import Clock, Contest, Cost, Peer, repeated
 
+from poweremail._async.transports.base import AsyncOutgoing
+from poweremail._sync.transports.base import Outgoing
+from poweremail.types.message import Message
 from poweremail.wire.decode import message_info_page, read_envelope
 from poweremail.wire.operations import GET_MESSAGE_INFO
 

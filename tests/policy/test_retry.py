@@ -38,7 +38,7 @@ def test_the_default_waits(attempt, full):
 @given(asked=st.floats(0, 1e6), first=SECONDS, most=SECONDS, attempt=st.integers(1, 100))
 def test_what_the_service_asks_for_is_waited_for_where_it_is_longer(asked, first, most, attempt):
     policy = RetryPolicy(first_wait=first, max_wait=most)
-    full = min(first * 2.0 ** (attempt - 1), most)
+    full = min(first * 2.0 ** min(attempt - 1, 64), most)
     for error in (RateLimitError("x", retry_after=asked), GeneralError("x", retry_after=asked)):
         wait = policy.wait(attempt, error)
         assert max(asked, full / 2) <= wait <= max(asked, full)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import AsyncPowerEmail, PowerEmail, RetryPolicy, Timeouts, UsageError
-from poweremail.policy.settings import DEFAULT, Settings, from_env
+from poweremail.policy.settings import DEFAULT, Settings, complete, from_env
 from poweremail.types.secret import Secret
 
 OPTIONS = {
@@ -25,7 +25,8 @@ OPTIONS = {
 
 
 def checked(**options) -> Settings:
-    return Settings.checked(**(OPTIONS | options))
+    given = OPTIONS | options
+    return Settings.checked(**given | {"token": Secret.of(given["token"])})
 
 
 def refused(**options) -> UsageError:
@@ -280,6 +281,11 @@ ALL = {
             {"app_domain": "own.example"},
             {"owner_id": "owner", "token": "token", "app_domain": "own.example", "smtp_user_name": "smtp1"},
         ),
+        (
+            [],
+            {"app_domain": "own.example", "base_url": "https://own.example"},
+            ALL | {"app_domain": "own.example", "base_url": "https://own.example"},
+        ),
         ([], {"app_domain": None}, ALL | {"app_domain": None}),
     ],
 )
@@ -287,7 +293,9 @@ ALL = {
 def test_options_from_the_environment(left_out, given, expected, empty):
     gone = {f"POWEREMAIL_{name}" for name in left_out}
     environ = {name: value for name, value in ENVIRON.items() if name not in gone} | (dict.fromkeys(gone, "") if empty else {})
-    assert from_env(environ, given) == expected
+    options = complete(from_env(environ, given))
+    assert options == expected | {"token": Secret(expected["token"])}
+    assert repr(options["token"]) == "Secret('***')"
 
 
 @pytest.mark.parametrize(
@@ -302,7 +310,7 @@ def test_options_from_the_environment(left_out, given, expected, empty):
 def test_what_is_missing_from_the_environment(names, missing):
     environ = {f"POWEREMAIL_{name}": "x" for name in names}
     with pytest.raises(UsageError) as caught:
-        from_env(environ, {})
+        complete(from_env(environ, {}))
     assert str(caught.value) == f"environment: missing from the environment: {missing}"
     assert (caught.value.field, caught.value.mail_state) == ("environment", None)
 
