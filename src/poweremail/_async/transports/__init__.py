@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from poweremail._async.transports.base import AsyncTransport
 from poweremail._async.transports.httpx import AsyncHttpxTransport
@@ -17,7 +17,7 @@ TransportName = Literal["httpx", "httpx2"]
 def open_transport(transport: AsyncTransport | TransportName) -> AsyncTransport:
     """Return the transport that is meant by name; an object is used as it is. Raises `UsageError` where it is neither."""
     if isinstance(transport, str) and transport in get_args(TransportName):
-        return AsyncHttpxTransport(engine=cast("TransportName", transport))
+        return AsyncHttpxTransport(engine=transport)
     if not isinstance(transport, str) and hasattr(transport, "handle") and hasattr(transport, "aclose"):
         return transport
     what = repr(transport) if isinstance(transport, str) else f"{type(transport).__module__}.{type(transport).__qualname__}"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, cast, get_args
+from typing import Literal, get_args
 
 from poweremail._sync.transports.base import Transport
 from poweremail._sync.transports.httpx import HttpxTransport
@@ -18,7 +18,7 @@ TransportName = Literal["httpx", "httpx2"]
 def open_transport(transport: Transport | TransportName) -> Transport:
     """Return the transport that is meant by name; an object is used as it is. Raises `UsageError` where it is neither."""
     if isinstance(transport, str) and transport in get_args(TransportName):
-        return HttpxTransport(engine=cast("TransportName", transport))
+        return HttpxTransport(engine=transport)
     if not isinstance(transport, str) and hasattr(transport, "handle") and hasattr(transport, "close"):
         return transport
     what = repr(transport) if isinstance(transport, str) else f"{type(transport).__module__}.{type(transport).__qualname__}"
