@@ -37,6 +37,7 @@ ROOMS = (
     both("transports"),
     both("exchange"),
     (*both("pages"), *both("batch")),
+    both("reconcile"),
     both("messages"),
     both("client"),
     ("poweremail.sandbox",),

@@ -19,6 +19,13 @@ def test_the_defaults():
     assert RetryPolicy(1) == RetryPolicy(attempts=1)
 
 
+@pytest.mark.parametrize("field", ["first_wait", "max_wait", "max_total", "on_retry"])
+def test_all_but_the_attempts_are_given_by_name(field):
+    assert getattr(RetryPolicy(1, **{field: 7}), field) == 7
+    with pytest.raises(TypeError):
+        RetryPolicy(1, 7)
+
+
 @settings(max_examples=300, deadline=None)
 @given(first=SECONDS, most=SECONDS, attempt=st.integers(1, 10_000))
 def test_the_wait_doubles_up_to_the_most_and_at_most_half_is_taken_off(first, most, attempt):

@@ -266,7 +266,7 @@ NAMES = st.text(
 AWKWARD = st.text('<>"\\@, .ab\u00a0', max_size=12)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(email=EMAILS, name=st.none() | NAMES | AWKWARD)
 @example(email='"a<b"@x', name='"foo<')
 @example(email='"@b"@x', name="foo<")
@@ -276,7 +276,7 @@ def test_what_str_writes_parse_reads(email, name):
     assert recipients("to", str(written)) == (written,)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text() | AWKWARD | EMAILS)
 def test_a_text_is_an_address_or_a_usage_error(text):
     for read in (Recipient, Recipient.parse):
@@ -288,7 +288,7 @@ def test_a_text_is_an_address_or_a_usage_error(text):
             assert not re.search(r"[\r\n\0]", str(accepted))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.from_regex(r"[a-z.\-+_%]{1,6}@[a-z.\-]{1,10}", fullmatch=True) | st.from_regex(r"a{60,66}@b{60,66}\.c", fullmatch=True))
 def test_the_short_way_decides_as_the_exact_way(address):
     verdict = address_module._unusable(address)

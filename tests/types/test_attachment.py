@@ -180,7 +180,7 @@ def test_from_path_of_an_unreadable_file(tmp_path):
         (b"GIF89a", "logo", "image/gif"),
         (b"GIF87a", "logo", "image/gif"),
         (b"BM\0\0", "logo", "image/bmp"),
-        (b"RIFF\0\0\0\0WEBP", "logo", "image/webp"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "logo", "image/webp"),
         (PNG, "logo.jpg", "image/png"),
         (b"<svg/>", "logo.svg", "image/svg+xml"),
         (b"?", "logo.gif", "image/gif"),
@@ -192,9 +192,19 @@ def test_the_type_of_an_image_is_guessed_from_its_content_then_from_its_cid(cont
     assert Image.from_base64(base64.b64encode(content), cid).type == type
 
 
+def test_a_file_is_not_read_to_guess_its_type(tmp_path):
+    (tmp_path / "picture").write_bytes(PNG)
+    content = FileContent.of(tmp_path / "picture")
+    assert Image("logo.gif", content).type == "image/gif"
+    with pytest.raises(UsageError, match="image.type: 'application/octet-stream' does not begin with image/"):
+        Image("logo", content)
+
+
 @pytest.mark.parametrize("type", ["image/png", "IMAGE/PNG", "image/png; x=y"])
 def test_a_type_of_an_image(type):
     assert Image("x", b"", type).type == type
+    assert Image.from_bytes(b"", "x", type=type).type == type
+    assert Image.from_base64("", "x", type=type).type == type
 
 
 @pytest.mark.parametrize(

@@ -441,7 +441,7 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(FIELDS)
 def test_any_text_makes_a_message_or_a_usage_error(fields):
     try:

@@ -324,7 +324,7 @@ JSON = st.recursive(
 CODES = st.sampled_from([100, 199, 200, 201, 204, 299, 300, 302, 400, 401, 404, 408, 429, 500, 502, 599])
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(value=JSON, status=CODES)
 @example(value={"status": "success"}, status=200)
 @example(value={"status": "success"}, status=300)
@@ -345,7 +345,7 @@ def test_only_an_object_that_says_so_with_2xx_is_a_success(value, status):
         assert members == value
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 @given(
     body=st.binary() | st.text().map(str.encode) | st.text('{}[]",: \nstatuerorab0-.<\\', max_size=40).map(str.encode),
     status=CODES,

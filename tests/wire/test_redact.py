@@ -78,6 +78,12 @@ def test_an_answer_without_the_token_is_the_same_object():
     assert Credentials("owner", Secret("token")).redact_response(response) is response
 
 
+@pytest.mark.parametrize(("header", "body"), [("token", b"body"), ("b", b"token")])
+def test_an_answer_with_the_token_in_one_place(header, body):
+    redacted = Credentials("owner", Secret("token")).redact_response(Response(200, (("A", header),), body))
+    assert redacted == Response(200, (("A", header.replace("token", "***")),), body.replace(b"token", b"***"))
+
+
 @pytest.mark.parametrize("token", ["a", "ab", "abc", "***"])
 def test_a_token_that_is_no_secret_garbles_nothing(token):
     credentials = Credentials("owner", Secret(token))

@@ -13,6 +13,7 @@ from poweremail._async.transports import AsyncTransport, TransportName, open_tra
 from poweremail.policy.outcome import NO_MAIL
 from poweremail.policy.retry import RetryPolicy
 from poweremail.policy.settings import DEFAULT, Default, Settings, complete, from_env
+from poweremail.policy.unknown import OnUnknown, UnknownPolicy
 from poweremail.types.result import CallResult
 from poweremail.types.secret import Secret
 from poweremail.types.timeouts import Timeouts
@@ -41,6 +42,11 @@ class AsyncPowerEmail:
         ``"httpx"`` (default), ``"httpx2"``, or a transport object. The client closes it with itself.
     *timeouts*, *retry*
         See `Timeouts` and `RetryPolicy`.
+    *on_unknown*, *visibility*, *resend_after*
+        What to do where a mail may or may not have been accepted. ``"raise"`` (default) raises `DeliveryUnknownError`.
+        ``"reconcile"`` first looks it up by its unique id for up to *visibility* seconds (30; the service's index may lag); with
+        *resend_after* it looks for so many seconds, and where not one of the recipients has shown up by then, sends it again under
+        the same id. ``"resend"`` sends it again at once, as *retry* says, and can deliver it twice.
     *brand*
         The name under which the service runs; others of its kind differ in this string only.
     *max_response_bytes*
@@ -60,6 +66,9 @@ class AsyncPowerEmail:
         transport: AsyncTransport | TransportName = "httpx",
         timeouts: Timeouts = _TIMEOUTS,
         retry: RetryPolicy = _RETRY,
+        on_unknown: OnUnknown = "raise",
+        visibility: float = 30.0,
+        resend_after: float | None = None,
         brand: str = "PowerEmail",
         max_response_bytes: int = 16 * 1024 * 1024,
     ) -> None:
@@ -73,6 +82,7 @@ class AsyncPowerEmail:
             base_url=base_url,
             timeouts=timeouts,
             retry=retry,
+            unknown=UnknownPolicy(on_unknown, visibility, resend_after),
             brand=brand,
             max_response_bytes=max_response_bytes,
         )
@@ -82,7 +92,7 @@ class AsyncPowerEmail:
         self._settings = settings
         self._transport = transport
         self._owns_transport = owns_transport
-        self._exchange = AsyncExchange(transport, settings.retry)
+        self._exchange = AsyncExchange(transport, settings.retry, resend=settings.unknown.on_unknown == "resend")
         self.messages = AsyncMessages(settings, self._exchange)
 
     @classmethod
@@ -104,10 +114,20 @@ class AsyncPowerEmail:
         smtp_user_name: str | Literal[Default.DEFAULT] | None = DEFAULT,
         timeouts: Timeouts | Literal[Default.DEFAULT] = DEFAULT,
         retry: RetryPolicy | Literal[Default.DEFAULT] = DEFAULT,
+        on_unknown: OnUnknown | Literal[Default.DEFAULT] = DEFAULT,
+        visibility: float | Literal[Default.DEFAULT] = DEFAULT,
+        resend_after: float | Literal[Default.DEFAULT] | None = DEFAULT,
     ) -> AsyncPowerEmail:
         """Return a client with other options over the same transport, which stays with this client when the new one is closed."""
         client = object.__new__(type(self))
-        settings = self._settings.changed(smtp_user_name=smtp_user_name, timeouts=timeouts, retry=retry)
+        settings = self._settings.changed(
+            smtp_user_name=smtp_user_name,
+            timeouts=timeouts,
+            retry=retry,
+            on_unknown=on_unknown,
+            visibility=visibility,
+            resend_after=resend_after,
+        )
         client._join(settings, self._transport, owns_transport=False)
         return client
 

@@ -37,11 +37,16 @@ class Answer:
 
 
 class AsyncExchange:
-    """Exchanges requests for answers over *transport*, repeating as *retry* says."""
+    """
+    Exchanges requests for answers over *transport*, repeating as *retry* says.
 
-    def __init__(self, transport: AsyncTransport, retry: RetryPolicy) -> None:
+    With *resend* a send is repeated even where it may have been accepted.
+    """
+
+    def __init__(self, transport: AsyncTransport, retry: RetryPolicy, *, resend: bool = False) -> None:
         self._transport = transport
         self._retry = retry
+        self._resend = resend
         self._closed = False
 
     def close(self) -> None:
@@ -56,7 +61,7 @@ class AsyncExchange:
         try:
             return await self._attempt(request, mail, 1)
         except PowerEmailError as error:
-            if self._retry.attempts == 1 or not may_repeat(error, request.operation):
+            if self._retry.attempts == 1 or not may_repeat(error, request.operation, resend=self._resend):
                 raise
             first = error
         return await self._repeat(request, mail, first, started)
@@ -65,7 +70,7 @@ class AsyncExchange:
         policy = self._retry
         retrying = AsyncRetrying(
             sleep=sleep,
-            retry=lambda state: isinstance(error := _error(state), PowerEmailError) and may_repeat(error, request.operation),
+            retry=lambda state: (error := _error(state)) is not None and may_repeat(error, request.operation, resend=self._resend),
             wait=lambda state: policy.wait(state.attempt_number, _error(state)),
             stop=lambda state: policy.gives_up(state.attempt_number, time.monotonic() - started, state.upcoming_sleep),
             before_sleep=lambda state: self._announce(request, mail, state),

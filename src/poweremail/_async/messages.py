@@ -9,9 +9,11 @@ from typing import TypeVar
 from poweremail._async.batch import AsyncSendMany, Sendable
 from poweremail._async.exchange import AsyncExchange
 from poweremail._async.pages import AsyncMessageInfos
-from poweremail.errors import UsageError
+from poweremail._async.reconcile import NotSeenError, look_up
+from poweremail.errors import DeliveryUnknownError, UsageError
 from poweremail.policy.outcome import NO_MAIL, Mail
 from poweremail.policy.settings import Settings
+from poweremail.policy.unknown import UnknownPolicy
 from poweremail.types.message import Envelope, Message, TemplateMessage
 from poweremail.types.message_info import MessageInfoPage
 from poweremail.types.result import SendResult
@@ -63,6 +65,21 @@ class AsyncMessages:
         answer = await self._exchange.run(request, NO_MAIL)
         return decode.message_info_page(answer.members, answer.response, unique_id, skip_page)
 
+    async def reconcile(
+        self, unknown: DeliveryUnknownError | str, *, recipients: Iterable[str] = (), visibility: float | None = None
+    ) -> SendResult:
+        """
+        Find out what became of a mail whose outcome was unknown: now, later, or in another process.
+
+        *unknown* is the error, or the mail's unique id; then *recipients* are the addresses to look for, where the id is shared by
+        several mails. It is looked for until each recipient is shown, for up to *visibility* seconds (that of the client unless
+        given). Raises `DeliveryUnknownError` where it is not seen by then.
+        """
+        if isinstance(unknown, str):
+            unknown = DeliveryUnknownError("asked for by its unique id", unique_id=unknown, recipients=tuple(recipients))
+        policy = UnknownPolicy("reconcile", self._settings.unknown.visibility if visibility is None else visibility)
+        return await look_up(self.iter_message_info, unknown, policy)
+
     def iter_message_info(self, unique_id: str, *, skip_page: int = 0) -> AsyncMessageInfos:
         """Iterate over every `MessageInfo` of *unique_id*, from page *skip_page* on, fetching pages as they are needed."""
 
@@ -100,8 +117,22 @@ class AsyncMessages:
     ) -> SendResult:
         request = encode(self._settings.endpoint, self._settings.smtp_user(smtp_user_name), message, unique_id)
         mail = Mail(unique_id, message.recipients)
-        answer = await self._exchange.run(request, mail)
-        return decode.send_result(answer.members, answer.response, unique_id, mail.recipients, answer.attempts)
+        unknown = self._settings.unknown
+        sends = 0
+        while True:
+            sends += 1
+            try:
+                answer = await self._exchange.run(request, mail)
+            except DeliveryUnknownError as error:
+                if unknown.on_unknown != "reconcile" or unique_id is None:
+                    raise
+                try:
+                    return await look_up(self.iter_message_info, error, unknown)
+                except NotSeenError:
+                    if unknown.resend_after is None or sends >= self._settings.retry.attempts:
+                        raise
+            else:
+                return decode.send_result(answer.members, answer.response, unique_id, mail.recipients, answer.attempts)
 
 
 def _checked(message: M, kind: type[M]) -> M:

@@ -16,6 +16,7 @@ class AsyncMessageInfos:
 
     It ends on a page that is not full. Raises `ProtocolError` where the service answers a full page with the records of an earlier
     one, which would go on for ever. A class and not a generator: it may be left at any point, and nothing stays open.
+    ``page`` is the page that the last record came from, None before the first.
     """
 
     def __init__(self, fetch: Callable[[int], Awaitable[MessageInfoPage]], first_page: int) -> None:
@@ -23,6 +24,7 @@ class AsyncMessageInfos:
         self._next_page: int | None = first_page
         self._records: Iterator[MessageInfo] = iter(())
         self._seen: dict[int, int] = {}
+        self.page: MessageInfoPage | None = None
 
     def __aiter__(self) -> AsyncMessageInfos:
         return self
@@ -35,6 +37,7 @@ class AsyncMessageInfos:
                 raise StopAsyncIteration
             page = await self._fetch(self._next_page)
             self._check_new(page)
+            self.page = page
             self._next_page = page.next_skip_page
             self._records = iter(page.records)
 

@@ -14,6 +14,7 @@ from poweremail._sync.transports import Transport, TransportName, open_transport
 from poweremail.policy.outcome import NO_MAIL
 from poweremail.policy.retry import RetryPolicy
 from poweremail.policy.settings import DEFAULT, Default, Settings, complete, from_env
+from poweremail.policy.unknown import OnUnknown, UnknownPolicy
 from poweremail.types.result import CallResult
 from poweremail.types.secret import Secret
 from poweremail.types.timeouts import Timeouts
@@ -42,6 +43,11 @@ class PowerEmail:
         ``"httpx"`` (default), ``"httpx2"``, or a transport object. The client closes it with itself.
     *timeouts*, *retry*
         See `Timeouts` and `RetryPolicy`.
+    *on_unknown*, *visibility*, *resend_after*
+        What to do where a mail may or may not have been accepted. ``"raise"`` (default) raises `DeliveryUnknownError`.
+        ``"reconcile"`` first looks it up by its unique id for up to *visibility* seconds (30; the service's index may lag); with
+        *resend_after* it looks for so many seconds, and where not one of the recipients has shown up by then, sends it again under
+        the same id. ``"resend"`` sends it again at once, as *retry* says, and can deliver it twice.
     *brand*
         The name under which the service runs; others of its kind differ in this string only.
     *max_response_bytes*
@@ -61,6 +67,9 @@ class PowerEmail:
         transport: Transport | TransportName = "httpx",
         timeouts: Timeouts = _TIMEOUTS,
         retry: RetryPolicy = _RETRY,
+        on_unknown: OnUnknown = "raise",
+        visibility: float = 30.0,
+        resend_after: float | None = None,
         brand: str = "PowerEmail",
         max_response_bytes: int = 16 * 1024 * 1024,
     ) -> None:
@@ -74,6 +83,7 @@ class PowerEmail:
             base_url=base_url,
             timeouts=timeouts,
             retry=retry,
+            unknown=UnknownPolicy(on_unknown, visibility, resend_after),
             brand=brand,
             max_response_bytes=max_response_bytes,
         )
@@ -83,7 +93,7 @@ class PowerEmail:
         self._settings = settings
         self._transport = transport
         self._owns_transport = owns_transport
-        self._exchange = Exchange(transport, settings.retry)
+        self._exchange = Exchange(transport, settings.retry, resend=settings.unknown.on_unknown == "resend")
         self.messages = Messages(settings, self._exchange)
 
     @classmethod
@@ -105,10 +115,20 @@ class PowerEmail:
         smtp_user_name: str | Literal[Default.DEFAULT] | None = DEFAULT,
         timeouts: Timeouts | Literal[Default.DEFAULT] = DEFAULT,
         retry: RetryPolicy | Literal[Default.DEFAULT] = DEFAULT,
+        on_unknown: OnUnknown | Literal[Default.DEFAULT] = DEFAULT,
+        visibility: float | Literal[Default.DEFAULT] = DEFAULT,
+        resend_after: float | Literal[Default.DEFAULT] | None = DEFAULT,
     ) -> PowerEmail:
         """Return a client with other options over the same transport, which stays with this client when the new one is closed."""
         client = object.__new__(type(self))
-        settings = self._settings.changed(smtp_user_name=smtp_user_name, timeouts=timeouts, retry=retry)
+        settings = self._settings.changed(
+            smtp_user_name=smtp_user_name,
+            timeouts=timeouts,
+            retry=retry,
+            on_unknown=on_unknown,
+            visibility=visibility,
+            resend_after=resend_after,
+        )
         client._join(settings, self._transport, owns_transport=False)
         return client
 

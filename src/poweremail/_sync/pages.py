@@ -17,6 +17,7 @@ class MessageInfos:
 
     It ends on a page that is not full. Raises `ProtocolError` where the service answers a full page with the records of an earlier
     one, which would go on for ever. A class and not a generator: it may be left at any point, and nothing stays open.
+    ``page`` is the page that the last record came from, None before the first.
     """
 
     def __init__(self, fetch: Callable[[int], MessageInfoPage], first_page: int) -> None:
@@ -24,6 +25,7 @@ class MessageInfos:
         self._next_page: int | None = first_page
         self._records: Iterator[MessageInfo] = iter(())
         self._seen: dict[int, int] = {}
+        self.page: MessageInfoPage | None = None
 
     def __iter__(self) -> MessageInfos:
         return self
@@ -36,6 +38,7 @@ class MessageInfos:
                 raise StopIteration
             page = self._fetch(self._next_page)
             self._check_new(page)
+            self.page = page
             self._next_page = page.next_skip_page
             self._records = iter(page.records)
 

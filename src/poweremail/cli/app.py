@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from poweremail._version import __version__
+from poweremail.types.secret import Secret
 
 __all__ = ["app"]
 
@@ -42,7 +43,13 @@ def sandbox(
     file: Annotated[Path | None, typer.Option(help="Keep the caught mail in this file; otherwise it is gone at the end.")] = None,
     owner_id: Annotated[str | None, typer.Option(help="Accept this owner id only.", envvar="POWEREMAIL_SANDBOX_OWNER_ID")] = None,
     token: Annotated[
-        str | None, typer.Option(help="Accept this token only; better given by the variable.", envvar="POWEREMAIL_SANDBOX_TOKEN")
+        Secret | None,
+        typer.Option(
+            help="Accept this token only; better given by the variable.",
+            envvar="POWEREMAIL_SANDBOX_TOKEN",
+            parser=Secret,
+            metavar="TEXT",
+        ),
     ] = None,
     fault: Annotated[
         list[str] | None,
@@ -51,11 +58,27 @@ def sandbox(
         ),
     ] = None,
     seed: Annotated[str | None, typer.Option(help="Makes the faults that strike by chance the same in every run.")] = None,
+    limits: Annotated[
+        bool, typer.Option("--limits", help="Let each SMTP user make 60 requests a minute, 3,600 an hour and 50,000 a day at most.")
+    ] = False,  # noqa: FBT002
+    per_minute: Annotated[
+        int | None, typer.Option(help="Let each SMTP user make so many requests a minute at most.", min=1)
+    ] = None,
 ) -> None:
     """Serve the API on this machine and catch what is sent to it."""
     from poweremail.cli.sandbox import run  # noqa: PLC0415  starlette and uvicorn only for those who serve
 
-    run(host=host, port=port, file=file, owner_id=owner_id, token=token, faults=fault or [], seed=seed)
+    run(
+        host=host,
+        port=port,
+        file=file,
+        owner_id=owner_id,
+        token=token,
+        faults=fault or [],
+        seed=seed,
+        limits=limits,
+        per_minute=per_minute,
+    )
 
 
 @app.command()

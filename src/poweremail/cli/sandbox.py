@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import attrs
 import typer
 
 from poweremail.errors import UsageError
-from poweremail.sandbox import Sandbox
+from poweremail.sandbox import Sandbox, SmtpLimits
+from poweremail.sandbox.limits import UNLIMITED
 from poweremail.sandbox.server import serve
+from poweremail.types.secret import Secret
 
 __all__ = ["run"]
 
@@ -23,13 +26,15 @@ def run(
     port: int,
     file: Path | None,
     owner_id: str | None,
-    token: str | None,
+    token: Secret | None,
     faults: list[str],
     seed: str | None,
+    limits: bool,
+    per_minute: int | None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     try:
-        with Sandbox(file, owner_id=owner_id, token=token, seed=seed) as sandbox:
+        with Sandbox(file, owner_id=owner_id, token=token, seed=seed, limits=_limits(limits, per_minute)) as sandbox:
             for fault in faults:
                 sandbox.faults.add_dict(_object(fault))
             serve(sandbox.service, host=host, port=port, on_ready=_announce)
@@ -38,6 +43,11 @@ def run(
     except (UsageError, OSError) as error:
         typer.echo(f"poweremail sandbox: {error}", err=True)
         raise typer.Exit(_USAGE) from None
+
+
+def _limits(wanted: bool, per_minute: int | None) -> SmtpLimits:  # noqa: FBT001
+    limits = SmtpLimits() if wanted else UNLIMITED
+    return limits if per_minute is None else attrs.evolve(limits, per_minute=per_minute)
 
 
 def _object(text: str) -> dict[str, object]:

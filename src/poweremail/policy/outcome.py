@@ -7,10 +7,10 @@ state     meaning                                                     raised    
 accepted  the service said success or queued                          nothing                       no
 rejected  the service answered an error: it did not take the mail     ApiError and its subclasses   never
 not sent  it provably never arrived whole, or was answered with 429   NotSentError, RateLimitError  as the policy says
-unknown   it left whole, and no trustworthy answer came               DeliveryUnknownError          never
+unknown   it left whole, and no trustworthy answer came               DeliveryUnknownError          only if told to
 ========  ==========================================================  ============================  =================
 
-The API has no idempotency key, so repeating a send whose outcome is unknown can deliver it twice.
+The API has no idempotency key, so repeating a send whose outcome is unknown can deliver it twice: see `poweremail.policy.unknown`.
 """
 
 from __future__ import annotations
@@ -51,14 +51,17 @@ def settle(error: PowerEmailError, operation: Operation, mail: Mail) -> PowerEma
     return DeliveryUnknownError(error.reason, unique_id=mail.unique_id, recipients=mail.recipients, cause=error)
 
 
-def may_repeat(error: PowerEmailError, operation: Operation) -> bool:
+def may_repeat(error: PowerEmailError, operation: Operation, *, resend: bool = False) -> bool:
     """
     Say whether an attempt that ended in *error* may be made again.
 
-    A call that changes nothing may be repeated on anything temporary; any other only where the service cannot have acted on it.
+    A call that changes nothing may be repeated on anything temporary; any other only where the service cannot have acted on it, or
+    where the user would rather have two mails than none (*resend*).
     """
     if operation.repeatable:
         return error.temporary
+    if resend and isinstance(error, DeliveryUnknownError):
+        return True
     return isinstance(error, RateLimitError) or _never_arrived(error)
 
 

@@ -14,6 +14,7 @@ import attrs
 
 from poweremail.errors import UsageError
 from poweremail.policy.retry import RetryPolicy
+from poweremail.policy.unknown import OnUnknown, UnknownPolicy
 from poweremail.types.secret import Secret
 from poweremail.types.text import header_text
 from poweremail.types.timeouts import Timeouts
@@ -77,6 +78,7 @@ class Settings:
     smtp_user_name: str | None
     brand: str
     retry: RetryPolicy
+    unknown: UnknownPolicy
 
     @classmethod
     def checked(
@@ -90,6 +92,7 @@ class Settings:
         base_url: str | None,
         timeouts: Timeouts,
         retry: RetryPolicy,
+        unknown: UnknownPolicy,
         max_response_bytes: int = _LARGEST_ANSWER,
     ) -> Settings:
         """Check the options of a client."""
@@ -103,6 +106,7 @@ class Settings:
             smtp_user_name=None if smtp_user_name is None else _required("smtp_user_name", smtp_user_name),
             brand=_required("brand", brand),
             retry=_instance("retry", retry, RetryPolicy),
+            unknown=unknown,
         )
 
     def changed(
@@ -111,6 +115,9 @@ class Settings:
         smtp_user_name: str | Literal[Default.DEFAULT] | None = DEFAULT,
         timeouts: Timeouts | Literal[Default.DEFAULT] = DEFAULT,
         retry: RetryPolicy | Literal[Default.DEFAULT] = DEFAULT,
+        on_unknown: OnUnknown | Literal[Default.DEFAULT] = DEFAULT,
+        visibility: float | Literal[Default.DEFAULT] = DEFAULT,
+        resend_after: float | Literal[Default.DEFAULT] | None = DEFAULT,
     ) -> Settings:
         """Return these settings with the given ones in place of the old."""
         settings = self
@@ -123,7 +130,9 @@ class Settings:
             )
         if retry is not DEFAULT:
             settings = attrs.evolve(settings, retry=_instance("retry", retry, RetryPolicy))
-        return settings
+        unknown: dict[str, Any] = {"on_unknown": on_unknown, "visibility": visibility, "resend_after": resend_after}
+        changes = {name: value for name, value in unknown.items() if value is not DEFAULT}
+        return attrs.evolve(settings, unknown=attrs.evolve(settings.unknown, **changes)) if changes else settings
 
     def smtp_user(self, given: str | None) -> str:
         """Return the SMTP user of one send: *given*, or the client's."""

@@ -21,12 +21,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from poweremail.sandbox.call import Call, Reply
+from poweremail.sandbox.clock import Clock
 from poweremail.sandbox.fault import Fault
 from poweremail.sandbox.faults import FaultRule, Faults
+from poweremail.sandbox.limits import UNLIMITED, SmtpLimits, SmtpUsage, SmtpUser
 from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient
 from poweremail.sandbox.service import Service
 from poweremail.sandbox.store import Store
 from poweremail.sandbox.template import Template
+from poweremail.types.secret import Secret
 
 if TYPE_CHECKING:
     from poweremail import AsyncPowerEmail, PowerEmail
@@ -37,16 +40,20 @@ __all__ = [
     "CaughtFile",
     "CaughtMail",
     "CaughtRecipient",
+    "Clock",
     "Fault",
     "FaultRule",
     "Faults",
     "Reply",
     "Sandbox",
     "Service",
+    "SmtpLimits",
+    "SmtpUsage",
+    "SmtpUser",
 ]
 
 _OWNER_ID = "sandbox"
-_TOKEN = "sandbox-token"  # noqa: S105 - any token will do
+_TOKEN = Secret("sandbox-token")  # any token will do
 _SMTP_USER_NAME = "smtp12345"
 
 
@@ -61,7 +68,10 @@ class Sandbox:
     *seed*
         Makes faults that strike by chance the same in every run.
     *clock*
-        Returns the time in seconds since the epoch; `time.time` unless given.
+        Returns the time in seconds since the epoch; `time.time` unless given. `Sandbox.clock` goes by it.
+    *limits*
+        How much each SMTP user may send that has no limits of its own: nothing limits it unless given. ``SmtpLimits()`` has the numbers
+        of the service.
 
     Use it as a context manager, or `close` it, or leave it to the garbage collector. Safe to use from several threads.
     Raises `UsageError` where *path* is not a file of a sandbox.
@@ -72,13 +82,20 @@ class Sandbox:
         path: str | os.PathLike[str] | None = None,
         *,
         owner_id: str | None = None,
-        token: str | None = None,
+        token: str | Secret | None = None,
         seed: int | str | None = None,
         clock: Callable[[], float] | None = None,
+        limits: SmtpLimits = UNLIMITED,
     ) -> None:
+        # The plain token must not be in a frame that may fail.
+        token = Secret.of(token) if token else None
+        owner_id = owner_id or None
+        store = Store(path)
         self._owner_id = owner_id or _OWNER_ID
         self._token = token or _TOKEN
-        self.service = Service(Store(path), faults=Faults(seed), owner_id=owner_id, token=token, clock=clock or time.time)
+        self.service = Service(
+            store, clock=Clock(clock or time.time, store), faults=Faults(seed), owner_id=owner_id, token=token, limits=limits
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -96,6 +113,16 @@ class Sandbox:
         return self.service.store.mails()
 
     @property
+    def clock(self) -> Clock:
+        """The time in the sandbox: ``clock.advance(61)`` lets a minute and a second pass."""
+        return self.service.clock
+
+    @property
+    def smtp_users(self) -> list[SmtpUser]:
+        """The SMTP users by name, and what they have used: those that were added; where none was, those that have sent."""
+        return self.service.smtp_users()
+
+    @property
     def faults(self) -> Faults:
         """What goes wrong: see `Faults.add`."""
         return self.service.faults
@@ -110,12 +137,30 @@ class Sandbox:
         """
         self.service.store.put_template(Template(template_id, subject, html, text))
 
-    def add_smtp_user(self, name: str, *, enabled: bool = True) -> None:
-        """Add an SMTP user. Until the first is added, any may send; then only those that were added and are *enabled*."""
-        self.service.store.put_smtp_user(name, enabled=enabled)
+    def add_smtp_user(
+        self,
+        name: str,
+        *,
+        enabled: bool = True,
+        per_minute: int | None = None,
+        per_hour: int | None = None,
+        per_day: int | None = None,
+        hourly_limit: int | None = None,
+        total_limit: int | None = None,
+    ) -> None:
+        """
+        Add or replace an SMTP user. Until the first is added, any may send; then only those that were added and are *enabled*.
+
+        The limits are those of `SmtpLimits`; None is that of the sandbox, if it has one. What a user has used stays used when it is
+        replaced. Raises `UsageError` for a limit that cannot be meant.
+        """
+        limits = SmtpLimits(
+            per_minute=per_minute, per_hour=per_hour, per_day=per_day, hourly_limit=hourly_limit, total_limit=total_limit
+        )
+        self.service.store.put_smtp_user(name, enabled=enabled, limits=limits)
 
     def clear(self) -> None:
-        """Forget everything: mails, templates, SMTP users and faults."""
+        """Forget everything: mails, templates, SMTP users and what they have used, faults, and how far the clock was advanced."""
         self.service.clear()
 
     def client(self, **options: Any) -> PowerEmail:
@@ -139,6 +184,9 @@ class Sandbox:
             "smtp_user_name": _SMTP_USER_NAME,
             "transport": transport,
         }
+        if "token" in options:
+            # This dict is a local variable of the frames above, too.
+            options["token"] = Secret.of(options["token"])
         if "base_url" not in options:
             defaults["app_domain"] = "sandbox.invalid"
         return defaults | options

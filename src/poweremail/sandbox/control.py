@@ -12,6 +12,7 @@ from starlette.routing import Route
 from poweremail._version import __version__
 from poweremail.errors import UsageError
 from poweremail.sandbox.answers import Refusal
+from poweremail.sandbox.limits import LIMITS, SmtpLimits, SmtpUser
 from poweremail.sandbox.mail import CaughtMail
 from poweremail.sandbox.reading import read_json
 from poweremail.sandbox.service import Service
@@ -35,9 +36,13 @@ def routes(service: Service) -> list[Route]:
     - ``GET messages/{number}``: one mail, and the request that brought it.
     - ``DELETE messages``: forget the mails.
     - ``GET faults``, ``DELETE faults``: the rules; forget them.
+    - ``DELETE faults/{number}``: forget one rule.
     - ``POST faults``: add a rule, such as ``{"fault": {"kind": "status", "code": 503}, "call": "sendMail", "times": 2}``.
     - ``POST templates``: add a template, such as ``{"template_id": "t1", "html": "Dear {{NAME}}"}``.
-    - ``POST smtp_users``: add an SMTP user, such as ``{"name": "smtp1", "enabled": true}``.
+    - ``POST smtp_users``: add an SMTP user, such as ``{"name": "smtp1", "enabled": true, "per_minute": 60}``.
+    - ``GET smtp_users``: the SMTP users, their limits, and how much of each is used.
+    - ``GET clock``: the time.
+    - ``POST clock``: let time pass, such as ``{"advance": 61}``, in seconds.
     - ``POST reset``: forget everything.
 
     What cannot be done is answered with 400 or 404, and ``{"error": "why"}``.
@@ -51,8 +56,12 @@ def routes(service: Service) -> list[Route]:
         ("GET", "/faults", control.faults),
         ("POST", "/faults", control.add_fault),
         ("DELETE", "/faults", control.forget_faults),
+        ("DELETE", "/faults/{number:int}", control.forget_fault),
         ("POST", "/templates", control.add_template),
+        ("GET", "/smtp_users", control.smtp_users),
         ("POST", "/smtp_users", control.add_smtp_user),
+        ("GET", "/clock", control.clock),
+        ("POST", "/clock", control.advance),
         ("POST", "/reset", control.reset),
     )
     return [Route(path, _answered(handler), methods=[method]) for method, path, handler in table]
@@ -91,6 +100,10 @@ class _Control:
         self._service.faults.clear()
         return {}
 
+    async def forget_fault(self, request: Request) -> dict[str, Any]:
+        self._service.faults.remove(_number("number", str(request.path_params["number"])))
+        return {}
+
     async def add_template(self, request: Request) -> dict[str, Any]:
         members = await _members(request)
         texts = (_text(members, name, needed=name == "template_id") for name in ("template_id", "subject", "html", "text"))
@@ -103,8 +116,21 @@ class _Control:
         enabled = members.get("enabled", True)
         if not isinstance(enabled, bool):
             raise UsageError("must be true or false", field="enabled", mail_state=None)
-        self._service.store.put_smtp_user(_text(members, "name", needed=True) or "", enabled=enabled)
+        limits = SmtpLimits(**{limit: members.get(limit) for limit in LIMITS})
+        self._service.store.put_smtp_user(_text(members, "name", needed=True) or "", enabled=enabled, limits=limits)
         return {}
+
+    async def smtp_users(self, _: Request) -> dict[str, Any]:
+        return {"smtp_users": [_smtp_user(user) for user in self._service.smtp_users()]}
+
+    async def clock(self, _: Request) -> dict[str, Any]:
+        clock = self._service.clock
+        return {"now": clock.now(), "advanced": clock.advanced}
+
+    async def advance(self, request: Request) -> dict[str, Any]:
+        # What is no number is told by the clock itself.
+        self._service.clock.advance((await _members(request)).get("advance"))  # type: ignore[arg-type]
+        return await self.clock(request)
 
     async def reset(self, _: Request) -> dict[str, Any]:
         self._service.clear()
@@ -143,6 +169,10 @@ def _text(members: dict[str, Any], field: str, *, needed: bool = False) -> str |
     if not isinstance(value, str) and (needed or value is not None):
         raise UsageError("must be a string", field=field, mail_state=None)
     return value
+
+
+def _smtp_user(user: SmtpUser) -> dict[str, Any]:
+    return {"name": user.name, "enabled": user.enabled, "limits": user.limits.to_dict(), "used": user.used.to_dict()}
 
 
 def _summary(mail: CaughtMail) -> dict[str, Any]:

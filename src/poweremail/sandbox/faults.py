@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import threading
 from collections.abc import Iterable, Mapping
@@ -17,11 +18,12 @@ __all__ = ["CALLS", "SENDS", "FaultRule", "Faults", "Turn"]
 SENDS = ("sendMail", "sendTemplate", "sendTemplateHTTPGet", "sendRaw")
 """The calls that hand over a mail."""
 
-CALLS = (*SENDS, "getMessageInfo")
+CALLS = (*SENDS, "getMessageInfo", "listSmtp")
 """The calls that the sandbox answers."""
 
 
-_OPTIONS = {"call", "recipient", "nth", "times", "chance"}
+_OPTIONS = ("call", "recipient", "nth", "times", "chance")
+_COUNTS = ("number", "seen", "hit")
 
 
 def _one_of_calls(_: FaultRule, __: object, value: str | None) -> None:
@@ -53,7 +55,8 @@ class FaultRule:
     """
     A fault and the requests that it hits: see `Faults.add` for the fields.
 
-    *seen* counts the requests that the rule was asked about, *hit* those that it hit.
+    *number* is its name among the rules of its sandbox: the first is 1, and none is given twice. *seen* counts the requests that the
+    rule was asked about, *hit* those that it hit.
     """
 
     fault: Fault = attrs.field(on_setattr=attrs.setters.frozen)
@@ -62,6 +65,7 @@ class FaultRule:
     nth: int | None = attrs.field(default=None, validator=_count)
     times: int | None = attrs.field(default=None, validator=_count)
     chance: float = attrs.field(default=1.0, validator=_probability)
+    number: int = attrs.field(default=0, init=False, eq=False)
     seen: int = attrs.field(default=0, init=False)
     hit: int = attrs.field(default=0, init=False)
 
@@ -87,8 +91,8 @@ class FaultRule:
         return True
 
     def to_dict(self) -> dict[str, Any]:
-        """The rule as JSON values, with its counts."""
-        members = {name: getattr(self, name) for name in ("call", "recipient", "nth", "times", "chance", "seen", "hit")}
+        """The rule as JSON values, with its number and its counts."""
+        members = {name: getattr(self, name) for name in (*_OPTIONS, *_COUNTS)}
         return {"fault": self.fault.to_dict(), **members}
 
 
@@ -123,6 +127,7 @@ class Faults:
         self._seed = seed
         self._chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
         self._rules: list[FaultRule] = []
+        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
 
     def add(
@@ -139,7 +144,8 @@ class Faults:
         Let *fault* happen; without options, to every request from now on.
 
         *call*
-            Only to calls of this name: ``sendMail``, ``sendTemplate``, ``sendTemplateHTTPGet``, ``sendRaw`` or ``getMessageInfo``.
+            Only to calls of this name: ``sendMail``, ``sendTemplate``, ``sendTemplateHTTPGet``, ``sendRaw``, ``getMessageInfo`` or
+            ``listSmtp``.
         *recipient*
             Only to sound mails that go to this address (whatever its case), alone or among others. The recipients stand in the
             body, so here a fault that breaks the connection before the body strikes once that is read.
@@ -155,18 +161,27 @@ class Faults:
         """
         rule = FaultRule(fault=fault, call=call, recipient=recipient, nth=nth, times=times, chance=chance)
         with self._lock:
+            rule.number = next(self._numbers)
             self._rules.append(rule)
         return rule
 
     def add_dict(self, members: Mapping[str, Any]) -> FaultRule:
-        """Add the rule that `FaultRule.to_dict` wrote; its counts begin anew. Raises `UsageError` where it is none."""
-        options = {name: value for name, value in members.items() if name not in ("fault", "seen", "hit")}
+        """Add the rule that `FaultRule.to_dict` wrote; it gets a new number, its counts begin anew. Raises `UsageError` where it is none."""
+        options = {name: value for name, value in members.items() if name not in ("fault", *_COUNTS)}
         fault = members.get("fault")
         if not isinstance(fault, Mapping):
             raise _wrong("fault", "an object with a kind", fault)
-        if unknown := options.keys() - _OPTIONS:
+        if unknown := options.keys() - set(_OPTIONS):
             raise UsageError(f"a rule has no {', '.join(sorted(unknown))}", field="fault", mail_state=None)
         return self.add(Fault.from_dict(fault), **options)
+
+    def remove(self, rule: FaultRule | int) -> None:
+        """Forget one *rule*, or the one of this number. Raises LookupError where it is not there, or not any more."""
+        with self._lock:
+            left = [each for each in self._rules if each is not rule and each.number != rule]
+            if len(left) == len(self._rules):
+                raise LookupError(f"there is no rule number {rule.number if isinstance(rule, FaultRule) else rule}")
+            self._rules = left
 
     def clear(self) -> None:
         """Let nothing go wrong any more, and let chance begin anew from the seed."""
@@ -191,8 +206,8 @@ class Faults:
     def _hits(self, call: str | None, recipients: set[str] | None) -> tuple[tuple[int, Fault], ...]:
         with self._lock:
             return tuple(
-                (number, rule.fault)
-                for number, rule in enumerate(self._rules)
+                (rule.number, rule.fault)
+                for rule in self._rules
                 if (rule.recipient is None) == (recipients is None)
                 and rule.concerns(call)
                 and (rule.recipient is None or rule.recipient.lower() in (recipients or ()))

@@ -15,6 +15,10 @@ __all__ = ["CaughtFile", "CaughtMail", "CaughtRecipient", "MailContent", "Recipi
 RecipientType = Literal["to", "cc", "bcc"]
 
 
+def _frozen(members: Mapping[str, Any]) -> FrozenMapping[Any]:
+    return FrozenMapping(members)
+
+
 @attrs.frozen
 class CaughtRecipient:
     """One recipient: whether the mail is *to*, *cc* or *bcc* them, their address, and their name where one was given."""
@@ -53,25 +57,25 @@ class MailContent:
     unique_id: str | None = None
     html: str | None = attrs.field(default=None, repr=False)
     text: str | None = attrs.field(default=None, repr=False)
-    headers: Mapping[str, str] = attrs.field(factory=FrozenMapping[str], repr=False, hash=False)
+    headers: Mapping[str, str] = attrs.field(factory=FrozenMapping[str], converter=_frozen, repr=False, hash=False)
     attachments: tuple[CaughtFile, ...] = ()
     images: tuple[CaughtFile, ...] = ()
     template_id: str | None = None
-    dynamic_value: Mapping[str, str] = attrs.field(factory=FrozenMapping[str], repr=False, hash=False)
-    raw: Mapping[str, Any] = attrs.field(factory=FrozenMapping[Any], repr=False, hash=False)
+    dynamic_value: Mapping[str, str] = attrs.field(factory=FrozenMapping[str], converter=_frozen, repr=False, hash=False)
+    raw: Mapping[str, Any] = attrs.field(factory=FrozenMapping[Any], converter=_frozen, repr=False, hash=False)
 
     @property
-    def to(self) -> list[str]:
+    def to(self) -> tuple[str, ...]:
         """The addresses that the mail is to."""
         return self._addresses("to")
 
     @property
-    def cc(self) -> list[str]:
+    def cc(self) -> tuple[str, ...]:
         """The addresses that get a copy."""
         return self._addresses("cc")
 
     @property
-    def bcc(self) -> list[str]:
+    def bcc(self) -> tuple[str, ...]:
         """The addresses that get a copy unseen by the others."""
         return self._addresses("bcc")
 
@@ -85,8 +89,8 @@ class MailContent:
         """The bytes of the parts and the files; what the service counts beside them (headers, encoding) is not known."""
         return sum(len(part.encode()) for part in (self.html, self.text) if part) + self.attachment_size
 
-    def _addresses(self, type: RecipientType) -> list[str]:
-        return [recipient.email for recipient in self.recipients if recipient.type == type]
+    def _addresses(self, type: RecipientType) -> tuple[str, ...]:
+        return tuple(recipient.email for recipient in self.recipients if recipient.type == type)
 
 
 @attrs.frozen(kw_only=True)

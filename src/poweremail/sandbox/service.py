@@ -7,8 +7,8 @@ What is accepted follows what the vendor publishes. Where that says nothing, the
 from __future__ import annotations
 
 import hmac
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import attrs
@@ -17,12 +17,15 @@ from poweremail.response import Response
 from poweremail.sandbox import content
 from poweremail.sandbox.answers import Refusal, answer
 from poweremail.sandbox.call import Broken, Call, Reply
+from poweremail.sandbox.clock import Clock
 from poweremail.sandbox.fault import Effect
 from poweremail.sandbox.faults import Faults, Turn
+from poweremail.sandbox.limits import REQUEST_LIMITS, UNLIMITED, LimitReached, SmtpLimits, SmtpUser
 from poweremail.sandbox.mail import MailContent
 from poweremail.sandbox.parts import text
 from poweremail.sandbox.reading import read_json, read_query
 from poweremail.sandbox.store import Store
+from poweremail.types.secret import Secret
 
 __all__ = ["Broken", "Call", "Reply", "Service"]
 
@@ -35,7 +38,11 @@ _CALLS = {
     "/messages/sendRaw": "sendRaw",
     "/messages/senRaw": "sendRaw",
     "/messages/getMessageInfo": "getMessageInfo",
+    "/settings/listSmtp": "listSmtp",
 }
+_LONGEST_WAIT = 10**15
+"""Milliseconds until a mail becomes visible: more than anybody waits, and no more than SQLite can count."""
+
 _LONGEST_PAGE_NUMBER = 18
 """Digits of a ``skip_page``: more than any store has pages, and no more than SQLite can count."""
 
@@ -46,28 +53,38 @@ class _Lookup:
     page: int
 
 
+@attrs.frozen
+class _ListSmtp:
+    pass
+
+
+_Wanted = MailContent | _Lookup | _ListSmtp
+
+
 class Service:
     """
     The service.
 
-    *store* is what it remembers, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which;
-    *clock* returns the time in seconds since the epoch. Safe to use from several threads.
+    *store* is what it remembers, *clock* its time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and
+    *token* say which; *limits* are those of SMTP users that have none of their own. Safe to use from several threads.
     """
 
     def __init__(
         self,
         store: Store,
         *,
+        clock: Clock,
         faults: Faults,
         owner_id: str | None = None,
-        token: str | None = None,
-        clock: Callable[[], float] = time.time,
+        token: Secret | None = None,
+        limits: SmtpLimits = UNLIMITED,
     ) -> None:
         self.store = store
+        self.clock = clock
         self.faults = faults
-        self._owner_id = owner_id
+        self._owner_id = None if owner_id is None else Secret(owner_id)
         self._token = token
-        self._clock = clock
+        self._limits = limits
 
     def arrive(self, path: str) -> Turn:
         """
@@ -86,7 +103,7 @@ class Service:
         turn = turn or self.arrive(call.path)
         if turn.effect.before_body:
             return _reply(turn.effect, None)
-        wanted: MailContent | _Lookup | Response
+        wanted: _Wanted | Response
         try:
             wanted = self._read(call, turn.call)
         except Refusal as refusal:
@@ -97,11 +114,20 @@ class Service:
         return _reply(effect, self._carry_out(wanted, effect.visible_after) if effect.carried_out else None)
 
     def clear(self) -> None:
-        """Forget everything: mails, templates, SMTP users and faults."""
+        """Forget everything: mails, templates, SMTP users and what they have used, faults, and how far the clock was advanced."""
         self.store.clear()
         self.faults.clear()
+        self.clock.reset()
 
-    def _read(self, call: Call, name: str | None) -> MailContent | _Lookup:
+    def smtp_users(self) -> list[SmtpUser]:
+        """The SMTP users by name: those that were added; where none was, those that have sent."""
+        now = self.clock.milliseconds()
+        return [
+            SmtpUser(name=name, enabled=enabled, limits=self._limits.override(own), used=self.store.usage(name, now))
+            for name, enabled, own in self.store.smtp_users()
+        ]
+
+    def _read(self, call: Call, name: str | None) -> _Wanted:
         """Read and check a request without acting on it. Raises `Refusal`."""
         if name is None:
             raise Refusal("Page not found", name=None)
@@ -109,7 +135,9 @@ class Service:
         if call.method.upper() != method:
             raise Refusal(f"This call is made with {method}")
         members = read_query(call.query) if method == "GET" else read_json(call.body)
-        self._authenticate(members.pop("owner_id", None), members.pop("token", None))
+        self._authenticate(members)
+        if name == "listSmtp":
+            return _ListSmtp()
         if name == "getMessageInfo":
             return _lookup(members)
         smtp_user_name = self._smtp_user_name(members)
@@ -123,8 +151,10 @@ class Service:
             case _:
                 return content.read_raw(smtp_user_name, members)
 
-    def _authenticate(self, owner_id: Any, token: Any) -> None:
-        if not _is(owner_id, self._owner_id) or not _is(token, self._token):
+    def _authenticate(self, members: dict[str, Any]) -> None:
+        """Take the credentials out of *members*; in no frame that raises is there a name for them."""
+        right = (_is(members.pop("owner_id", None), self._owner_id), _is(members.pop("token", None), self._token))
+        if not all(right):
             raise Refusal("Token MissMatch", name="AuthenticationError")
 
     def _smtp_user_name(self, members: Mapping[str, Any]) -> str:
@@ -136,28 +166,42 @@ class Service:
             raise Refusal("Invalid smtp user" if may_send is None else "The smtp user is disabled")
         return name
 
-    def _carry_out(self, wanted: MailContent | _Lookup | Response, visible_after: float) -> Response:
-        now = int(self._clock() * 1000)
+    def _carry_out(self, wanted: _Wanted | Response, visible_after: float) -> Response:
+        now = self.clock.milliseconds()
         match wanted:
             case MailContent():
-                self.store.add_mail(wanted, received=now, visible_from=now + int(visible_after * 1000))
+                visible_from = now + int(min(visible_after * 1000, _LONGEST_WAIT))
+                try:
+                    self.store.add_mail(wanted, received=now, visible_from=visible_from, limits=self._limits)
+                except LimitReached as reached:
+                    return self._too_much(reached)
                 return _queued(wanted.operation)
+            case _ListSmtp():
+                return answer(status="success", smtp_list=[_smtp(user) for user in self.smtp_users()])
             case _Lookup():
                 records = self.store.records(wanted.unique_id, wanted.page, now=now)
                 return answer(status="success", message_data=[_record(record) for record in records])
             case _:
                 return wanted
 
+    def _too_much(self, reached: LimitReached) -> Response:
+        """What comes to a send that is over a limit. The words are the sandbox's own: those of the service are not published."""
+        if reached.limit not in REQUEST_LIMITS:
+            return Refusal(f"The {reached.limit} of the smtp user is reached: {reached.number} mails").response
+        span = reached.limit.removeprefix("per_")
+        response = answer(status="error", code="-1", message=f"Too many requests: more than {reached.number} a {span}")
+        return response if self._limits.answer == "error" else attrs.evolve(response, status=HTTPStatus.TOO_MANY_REQUESTS)
+
 
 def _call_name(path: str) -> str | None:
     return _CALLS.get(path.removeprefix(_PREFIX))
 
 
-def _is(given: Any, wanted: str | None) -> bool:
+def _is(given: Any, wanted: Secret | None) -> bool:
     """Whether a credential will do: any that is not empty, or the *wanted* one. An owner id may come as a number."""
     if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
         return False
-    return wanted is None or hmac.compare_digest(str(given).encode(), wanted.encode())
+    return wanted is None or hmac.compare_digest(str(given).encode(), wanted.reveal().encode())
 
 
 def _lookup(members: Mapping[str, Any]) -> _Lookup:
@@ -197,6 +241,16 @@ def _record(record: Mapping[str, Any]) -> dict[str, Any]:
         "openData": nothing,
         "click": 0,
         "clickData": nothing,
+    }
+
+
+def _smtp(user: SmtpUser) -> dict[str, Any]:
+    return {
+        "smtp_user_name": user.name,
+        "status": "Enable" if user.enabled else "Disable",
+        # The service has no SMTP user without these limits, so 0 is free to mean that there is none.
+        "total_limit": user.limits.total_limit or 0,
+        "hourly_limit": user.limits.hourly_limit or 0,
     }
 
 

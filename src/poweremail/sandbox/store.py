@@ -10,68 +10,29 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from poweremail.errors import UsageError
+from poweremail.sandbox import schema
+from poweremail.sandbox.limits import LIMITS, UNLIMITED, SmtpLimits, SmtpUsage, Tally, check, usage
 from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient, MailContent
 from poweremail.sandbox.template import Template
 from poweremail.types.message_info import PAGE_SIZE
 
 __all__ = ["Store"]
 
-_VERSION = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST_OFFSET = 2**62
+_LAST = 2**62
+"""A time after all that can be."""
 
-# Wide columns stand last: SQLite reads a row from its front, and stops where it has what it needs.
-_SCHEMA = """
-CREATE TABLE mails (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    received INTEGER NOT NULL,
-    operation TEXT NOT NULL,
-    smtp_user_name TEXT NOT NULL,
-    unique_id TEXT,
-    subject TEXT NOT NULL,
-    from_email TEXT NOT NULL,
-    from_name TEXT,
-    template_id TEXT,
-    mail_size INTEGER NOT NULL,
-    attachment_size INTEGER NOT NULL,
-    headers TEXT NOT NULL,
-    dynamic_value TEXT NOT NULL,
-    html TEXT,
-    text TEXT,
-    raw TEXT NOT NULL
-);
-CREATE TABLE recipients (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    mail INTEGER NOT NULL,
-    unique_id TEXT,
-    visible_from INTEGER NOT NULL,
-    type TEXT NOT NULL,
-    email TEXT NOT NULL,
-    name TEXT
-);
-CREATE INDEX recipients_of_mail ON recipients (mail);
-CREATE INDEX recipients_of_unique_id ON recipients (unique_id, number);
-CREATE TABLE files (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    mail INTEGER NOT NULL,
-    kind TEXT NOT NULL,
-    name TEXT NOT NULL,
-    type TEXT NOT NULL,
-    content BLOB NOT NULL
-);
-CREATE INDEX files_of_mail ON files (mail);
-CREATE TABLE templates (template_id TEXT PRIMARY KEY, subject TEXT, html TEXT, text TEXT);
-CREATE TABLE smtp_users (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL, added INTEGER NOT NULL);
-CREATE INDEX smtp_users_added ON smtp_users (name) WHERE added;
-"""
+_NOTHING = Tally(-_LAST, 0, 0)
 
 
 class Store:
     """
-    Mails, templates and SMTP users.
+    Mails, templates, SMTP users and what they have used of their limits, and how far the clock was advanced.
 
     *path* is the file, made where it is missing; None keeps all in memory. Raises `UsageError` for a file that is not a sandbox's.
     Safe to use from several threads. Times are whole milliseconds since the epoch. Credentials never get here.
@@ -88,25 +49,27 @@ class Store:
             raise UsageError(f"cannot use {str(path)!r}: {error}", field="path", mail_state=None) from None
 
     def _prepare(self) -> None:
+        schema.prepare(self._connection)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
         # A power cut may cost the last mails of a sandbox; waiting for the disk at each would cost more.
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        (tables,) = self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        if (version, tables) == (0, 0):
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-        elif version != _VERSION:
-            raise sqlite3.DatabaseError("it is not a file of this version of the sandbox")
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         with self._lock, self._connection:
+            # From the first look on: another process may have the same file open.
+            self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
 
-    def add_mail(self, mail: MailContent, *, received: int, visible_from: int) -> int:
-        """Keep *mail* and return its number. getMessageInfo shows it from *visible_from* on."""
+    def add_mail(self, mail: MailContent, *, received: int, visible_from: int, limits: SmtpLimits = UNLIMITED) -> int:
+        """
+        Keep *mail* and return its number. getMessageInfo shows it from *visible_from* on.
+
+        *limits* are those of SMTP users that have none of their own. Raises `LimitReached` where the mail is too much.
+        """
         with self._transaction() as connection:
+            self._count(connection, mail, received, limits)
             (number,) = connection.execute(
                 "INSERT INTO mails (received, operation, smtp_user_name, unique_id, subject, from_email, from_name, template_id,"
                 " mail_size, attachment_size, headers, dynamic_value, html, text, raw)"
@@ -141,8 +104,28 @@ class Store:
                     for file in files
                 ],
             )
-            connection.execute("INSERT OR IGNORE INTO smtp_users VALUES (?, 1, 0)", (mail.smtp_user_name,))
+            connection.execute("INSERT OR IGNORE INTO smtp_users (name, enabled, added) VALUES (?, 1, 0)", (mail.smtp_user_name,))
         return int(number)
+
+    def _count(self, connection: sqlite3.Connection, mail: MailContent, now: int, limits: SmtpLimits) -> None:
+        name, mails = mail.smtp_user_name, len(mail.recipients)
+        row = connection.execute("SELECT * FROM smtp_users WHERE name = ?", (name,)).fetchone()
+        if row is not None:
+            limits = limits.override(_own_limits(row))
+        latest = self._tally(name, _LAST)
+        # Tallies never go back in time, even where the clock does: until it has caught up, it stands still for them.
+        now = max(now, latest.at)
+        if limits.limited:
+            check(limits, usage(now, partial(self._tally, name)), mails)
+        tally = latest.and_one_more(now, mails)
+        connection.execute("INSERT INTO tallies VALUES (?, ?, ?, ?)", (name, tally.at, tally.requests, tally.mails))
+
+    def _tally(self, name: str, at: int) -> Tally:
+        row = self._connection.execute(
+            "SELECT at, requests, mails FROM tallies WHERE smtp_user_name = ? AND at <= ? ORDER BY at DESC, requests DESC LIMIT 1",
+            (name, at),
+        ).fetchone()
+        return _NOTHING if row is None else Tally(*row)
 
     def mails(self, *, after: int = 0, limit: int | None = None) -> list[CaughtMail]:
         """The mails with a number above *after*, oldest first, *limit* of them at most."""
@@ -196,16 +179,17 @@ class Store:
         return int(count)
 
     def clear_mails(self) -> int:
-        """Forget the mails, and return how many there were."""
+        """Forget the mails, and return how many there were. They were sent all the same: what is used of a limit stays used."""
         with self._transaction() as connection:
             return self._forget(connection)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything but how far the clock was advanced."""
         with self._transaction() as connection:
             self._forget(connection)
             connection.execute("DELETE FROM templates")
             connection.execute("DELETE FROM smtp_users")
+            connection.execute("DELETE FROM tallies")
 
     def _forget(self, connection: sqlite3.Connection) -> int:
         connection.execute("DELETE FROM recipients")
@@ -224,10 +208,19 @@ class Store:
             row = self._connection.execute("SELECT * FROM templates WHERE template_id = ?", (template_id,)).fetchone()
         return None if row is None else Template(*row)
 
-    def put_smtp_user(self, name: str, *, enabled: bool) -> None:
-        """Keep an SMTP user. From the first one on, only those that are kept may send."""
+    def put_smtp_user(self, name: str, *, enabled: bool, limits: SmtpLimits = UNLIMITED) -> None:
+        """
+        Keep an SMTP user, in place of one of the same name. From the first one on, only those that are kept may send.
+
+        *limits* are its own, None where it has those of all. What it has used stays used.
+        """
+        values = (name, enabled, *limits.to_dict().values())
         with self._transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO smtp_users VALUES (?, ?, 1)", (name, enabled))
+            connection.execute(
+                "INSERT OR REPLACE INTO smtp_users"
+                " (name, enabled, added, per_minute, per_hour, per_day, hourly_limit, total_limit) VALUES (?, ?, 1, ?, ?, ?, ?, ?)",
+                values,
+            )
 
     def may_send(self, name: str) -> bool | None:
         """Whether the SMTP user *name* may send; None where it was not added, though others were."""
@@ -238,8 +231,33 @@ class Store:
             others = self._connection.execute("SELECT 1 FROM smtp_users WHERE added LIMIT 1").fetchone()
         return None if others else True
 
-    def smtp_users(self) -> dict[str, bool]:
-        """Every SMTP user that was added or has sent, and whether it is enabled."""
+    def smtp_users(self) -> list[tuple[str, bool, SmtpLimits]]:
+        """
+        Every SMTP user by name, whether it is enabled, and its own limits.
+
+        They are those that were added; where none was, those that have sent.
+        """
+        query = "SELECT * FROM smtp_users WHERE added OR NOT EXISTS (SELECT 1 FROM smtp_users WHERE added) ORDER BY name"
         with self._lock:
-            rows = self._connection.execute("SELECT name, enabled FROM smtp_users ORDER BY name").fetchall()
-        return {row["name"]: bool(row["enabled"]) for row in rows}
+            rows = self._connection.execute(query).fetchall()
+        return [(row["name"], bool(row["enabled"]), _own_limits(row)) for row in rows]
+
+    def usage(self, name: str, now: int) -> SmtpUsage:
+        """What the SMTP user *name* has used of its limits at the time *now*."""
+        with self._lock:
+            return usage(max(now, self._tally(name, _LAST).at), partial(self._tally, name))
+
+    def advanced(self) -> int:
+        """How many milliseconds the clock was advanced."""
+        with self._lock:
+            (advanced,) = self._connection.execute("SELECT advanced FROM clock").fetchone()
+        return int(advanced)
+
+    def put_advanced(self, milliseconds: int) -> None:
+        """Keep how many milliseconds the clock was advanced."""
+        with self._transaction() as connection:
+            connection.execute("UPDATE clock SET advanced = ?", (milliseconds,))
+
+
+def _own_limits(row: sqlite3.Row) -> SmtpLimits:
+    return SmtpLimits(**{name: row[name] for name in LIMITS})

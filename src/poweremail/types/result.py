@@ -20,7 +20,8 @@ class SendResult:
 
     *unique_id* is the message's ``X-Unique-Id``, the key of `get_message_info` (None for ``send_template_http_get``, which cannot
     carry one); *recipients* are its addresses. *status* (``success`` or ``queued``) and *message* are the service's words.
-    *attempts* counts the requests that it took. *extra* has the members of the answer that this library does not know.
+    *attempts* counts the requests that it took. *reconciled* is True where the answer to the send was lost and getMessageInfo
+    showed the mail: then *raw* is that page. *extra* has the members of the answer that this library does not know.
     """
 
     unique_id: str | None
@@ -28,6 +29,7 @@ class SendResult:
     status: str
     message: str
     attempts: int = 1
+    reconciled: bool = False
     extra: Mapping[str, Any] = attrs.field(factory=FrozenMapping, hash=False)
     raw: Response
 

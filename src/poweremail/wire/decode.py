@@ -32,7 +32,7 @@ from poweremail.wire import lenient
 from poweremail.wire.convert import converter, extra_members
 from poweremail.wire.operations import Operation
 
-__all__ = ["call_result", "message_info_page", "read_envelope", "send_result"]
+__all__ = ["call_result", "message_info_page", "read_envelope", "reconciled_result", "send_result"]
 
 # The page says "success" in every example and "queued" in the table of the GET call: both mean success.
 _SUCCESS = frozenset(("success", "queued"))
@@ -89,6 +89,12 @@ def send_result(
         extra=extra_members(answer, _SEND_MEMBERS),
         raw=response,
     )
+
+
+def reconciled_result(unique_id: str, recipients: tuple[str, ...], response: Response) -> SendResult:
+    """The result of a send whose own answer was lost; *response* is the page of getMessageInfo that shows the mail."""
+    message = "accepted: getMessageInfo shows it"
+    return SendResult(unique_id=unique_id, recipients=recipients, status="success", message=message, reconciled=True, raw=response)
 
 
 def message_info_page(answer: Mapping[str, Any], response: Response, unique_id: str, skip_page: int) -> MessageInfoPage:

@@ -1,0 +1,99 @@
+"""Looking up a mail whose outcome is unknown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import attrs
+
+from poweremail._async.pages import AsyncMessageInfos
+from poweremail._runtime._async import sleep
+from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
+from poweremail.policy.unknown import UnknownPolicy, folded
+from poweremail.response import Response
+from poweremail.types.result import SendResult
+from poweremail.wire.decode import reconciled_result
+
+__all__ = ["NotSeenError", "look_up"]
+
+
+class NotSeenError(DeliveryUnknownError):
+    """Still unknown, and not one of the recipients was shown in all the time: the mail may be sent again, if the user allows it."""
+
+
+async def look_up(walk: Callable[[str], AsyncMessageInfos], unknown: DeliveryUnknownError, policy: UnknownPolicy) -> SendResult:
+    """
+    Look for the mail of *unknown* until each of its recipients is shown, or the patience of *policy* is over: the index may lag.
+
+    *walk* begins a walk over the records of a unique id. Mails may share it, so one record alone proves nothing. Raises
+    `NotSeenError`, or `DeliveryUnknownError` where some of the recipients were shown, or where looking failed.
+    """
+    if unknown.unique_id is None:
+        raise UsageError("a mail without one cannot be looked up", field="unique_id", mail_state="unknown") from unknown
+    began = time.monotonic()
+    look_ups = 0
+    while True:
+        sighting = await _look(walk(unknown.unique_id), folded(unknown.recipients))
+        look_ups += 1
+        if sighting.accepted is not None:
+            return reconciled_result(unknown.unique_id, unknown.recipients or tuple(sighting.seen), sighting.accepted)
+        remaining = policy.patience - (time.monotonic() - began)
+        if remaining <= 0 or not sighting.may_change:
+            break
+        await sleep(policy.pause(look_ups, remaining))
+    kind = NotSeenError if sighting.nothing else DeliveryUnknownError
+    raise kind(
+        f"{unknown.reason}; {sighting.told(policy.patience)}",
+        unique_id=unknown.unique_id,
+        recipients=unknown.recipients,
+        cause=unknown.cause,
+    ) from unknown
+
+
+@attrs.frozen
+class _Sighting:
+    """
+    One look: the recipients *seen*, those *missing*, and what it ended in where it did not end well.
+
+    *accepted* is the page that showed the last of the recipients (or, where they are not known, anything), else None.
+    """
+
+    seen: frozenset[str]
+    missing: frozenset[str]
+    accepted: Response | None
+    error: PowerEmailError | None
+
+    @property
+    def may_change(self) -> bool:
+        """Whether another look may show more."""
+        return self.error is None or self.error.temporary
+
+    @property
+    def nothing(self) -> bool:
+        """Whether the look went well and showed nothing of the mail."""
+        return not self.seen and self.error is None
+
+    def told(self, seconds: float) -> str:
+        """What to say of a mail that was not found in *seconds*."""
+        if self.error is not None:
+            return f"and it could not be looked up: {self.error}"
+        if self.seen:
+            return f"within {seconds:g} s getMessageInfo showed it for some of its recipients, not for {', '.join(sorted(self.missing))}"
+        return f"getMessageInfo did not show it within {seconds:g} s"
+
+
+async def _look(records: AsyncMessageInfos, wanted: frozenset[str]) -> _Sighting:
+    seen: frozenset[str] = frozenset()
+    accepted: Response | None = None
+    error: PowerEmailError | None = None
+    try:
+        async for record in records:
+            shown = folded((record.email or "",))
+            seen |= shown & wanted if wanted else shown
+            if seen and seen >= wanted and records.page is not None:
+                accepted = records.page.raw
+                break
+    except PowerEmailError as failure:
+        error = failure
+    return _Sighting(seen, wanted - seen, accepted, error)

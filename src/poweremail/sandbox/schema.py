@@ -1,0 +1,95 @@
+"""The tables of the sandbox's database, version by version."""
+
+from __future__ import annotations
+
+import sqlite3
+
+__all__ = ["prepare"]
+
+# What makes each version from the one before; a step that was published never changes.
+# Wide columns stand last: SQLite reads a row from its front, and stops where it has what it needs.
+_STEPS = (
+    """
+CREATE TABLE mails (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    received INTEGER NOT NULL,
+    operation TEXT NOT NULL,
+    smtp_user_name TEXT NOT NULL,
+    unique_id TEXT,
+    subject TEXT NOT NULL,
+    from_email TEXT NOT NULL,
+    from_name TEXT,
+    template_id TEXT,
+    mail_size INTEGER NOT NULL,
+    attachment_size INTEGER NOT NULL,
+    headers TEXT NOT NULL,
+    dynamic_value TEXT NOT NULL,
+    html TEXT,
+    text TEXT,
+    raw TEXT NOT NULL
+);
+CREATE TABLE recipients (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    mail INTEGER NOT NULL,
+    unique_id TEXT,
+    visible_from INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    email TEXT NOT NULL,
+    name TEXT
+);
+CREATE INDEX recipients_of_mail ON recipients (mail);
+CREATE INDEX recipients_of_unique_id ON recipients (unique_id, number);
+CREATE TABLE files (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    mail INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    content BLOB NOT NULL
+);
+CREATE INDEX files_of_mail ON files (mail);
+CREATE TABLE templates (template_id TEXT PRIMARY KEY, subject TEXT, html TEXT, text TEXT);
+CREATE TABLE smtp_users (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL, added INTEGER NOT NULL);
+CREATE INDEX smtp_users_added ON smtp_users (name) WHERE added;
+""",
+    # A tally says how many requests and mails of an SMTP user had been taken by then: what a window holds is the difference of two.
+    """
+ALTER TABLE smtp_users ADD COLUMN per_minute INTEGER;
+ALTER TABLE smtp_users ADD COLUMN per_hour INTEGER;
+ALTER TABLE smtp_users ADD COLUMN per_day INTEGER;
+ALTER TABLE smtp_users ADD COLUMN hourly_limit INTEGER;
+ALTER TABLE smtp_users ADD COLUMN total_limit INTEGER;
+CREATE TABLE tallies (
+    smtp_user_name TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    mails INTEGER NOT NULL,
+    PRIMARY KEY (smtp_user_name, at, requests)
+) WITHOUT ROWID;
+INSERT INTO tallies (smtp_user_name, at, requests, mails)
+    SELECT smtp_user_name, received, row_number() OVER taken, sum(sent) OVER taken FROM (
+        SELECT number, smtp_user_name, received, (SELECT count(*) FROM recipients WHERE mail = mails.number) AS sent FROM mails
+    ) WINDOW taken AS (PARTITION BY smtp_user_name ORDER BY received, number);
+CREATE TABLE clock (advanced INTEGER NOT NULL);
+INSERT INTO clock VALUES (0);
+""",
+)
+_VERSION = len(_STEPS)
+
+
+def prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables, or bring those of an older version up to this one. Raises `sqlite3.DatabaseError` where it cannot be done."""
+    with connection:
+        # Of two that open a file at the same time, one finds it done.
+        connection.execute("BEGIN IMMEDIATE")
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        if version > _VERSION:
+            raise sqlite3.DatabaseError("a newer version of the sandbox has written it")
+        if (version == 0) != (tables == 0):
+            raise sqlite3.DatabaseError("it is not a file of the sandbox")
+        for step in _STEPS[version:]:
+            for statement in step.split(";"):
+                connection.execute(statement)
+        if version != _VERSION:
+            connection.execute(f"PRAGMA user_version = {_VERSION}")

@@ -1,0 +1,181 @@
+"""Finding out what became of a mail whose outcome was unknown."""
+
+from __future__ import annotations
+
+import pickle
+import time
+
+import pytest
+from _async.ways import WAYS, reached
+
+from poweremail import DeliveryUnknownError, RetryPolicy, UsageError
+from poweremail.sandbox import Fault, Sandbox
+from support.messages import message, template
+
+LOST = Fault.reset_after_acceptance()
+NEVER = Fault.html(accepted=False)
+FAST = {"on_unknown": "reconcile", "visibility": 0.3, "retry": RetryPolicy(first_wait=0.001)}
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox() as sandbox:
+        sandbox.add_template("t1", text="Dear {{NAME}}")
+        yield sandbox
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_a_mail_whose_answer_is_lost_is_found(way, served):
+    served.faults.add(LOST, call="sendMail")
+    async with reached(way, served, **FAST) as client:
+        result = await client.messages.send_mail(message(to=["ada@example.com", "Grace@Example.com"]))
+    assert result.reconciled
+    assert result.recipients == ("ada@example.com", "Grace@Example.com")
+    assert [mail.unique_id for mail in served.outbox] == [result.unique_id]
+    assert result.raw.status == 200
+
+
+async def test_a_mail_that_was_answered_is_not_looked_up(sandbox):
+    rule = sandbox.faults.add(Fault.latency(0), call="getMessageInfo")
+    async with sandbox.async_client(**FAST) as client:
+        assert not (await client.messages.send_mail(message())).reconciled
+    assert rule.seen == 0
+
+
+async def test_it_is_looked_for_until_it_shows(sandbox):
+    sandbox.faults.add(LOST, call="sendMail")
+    sandbox.faults.add(Fault.late_visibility(0.6), call="sendMail")
+    async with sandbox.async_client(**FAST | {"visibility": 5}) as client:
+        began = time.monotonic()
+        assert (await client.messages.send_mail(message())).reconciled
+        assert 0.5 < time.monotonic() - began < 4
+    assert len(sandbox.outbox) == 1
+
+
+@pytest.mark.parametrize("fault", [NEVER, Fault.late_visibility(3600)])
+async def test_what_does_not_show_stays_unknown(sandbox, fault):
+    sandbox.faults.add(fault, call="sendMail")
+    sandbox.faults.add(LOST, call="sendMail")
+    async with sandbox.async_client(**FAST) as client:
+        with pytest.raises(DeliveryUnknownError, match=r"did not show it within 0\.3 s") as caught:
+            await client.messages.send_mail(message(unique_id="u1"))
+    assert (caught.value.unique_id, caught.value.mail_state) == ("u1", "unknown")
+    assert caught.value.cause is not None
+    assert len(sandbox.outbox) <= 1
+
+
+async def test_another_mail_under_the_same_id_proves_nothing(sandbox):
+    async with sandbox.async_client(**FAST) as client:
+        await client.messages.send_mail(message(unique_id="news", to="ada@example.com"))
+        sandbox.faults.add(NEVER, call="sendMail", times=1)
+        with pytest.raises(DeliveryUnknownError, match="did not show it"):
+            await client.messages.send_mail(message(unique_id="news", to="grace@example.com"))
+        sandbox.faults.add(NEVER, call="sendMail", times=1)
+        with pytest.raises(DeliveryUnknownError, match=r"for some of its recipients, not for grace@example\.com"):
+            await client.messages.send_mail(message(unique_id="news", to="grace@example.com", cc="ada@example.com"))
+    assert len(sandbox.outbox) == 1
+
+
+async def test_what_never_showed_is_sent_again_where_that_is_allowed(sandbox):
+    sandbox.faults.add(NEVER, call="sendMail", times=2)
+    async with sandbox.async_client(**FAST | {"visibility": 0.1, "resend_after": 0.2}) as client:
+        began = time.monotonic()
+        result = await client.messages.send_mail(message())
+        assert time.monotonic() - began >= 0.4
+    assert not result.reconciled
+    assert [mail.unique_id for mail in sandbox.outbox] == [result.unique_id]
+
+
+async def test_what_was_seen_in_part_is_never_sent_again(sandbox):
+    async with sandbox.async_client(**FAST | {"visibility": 0.1, "resend_after": 0.1}) as client:
+        await client.messages.send_mail(message(unique_id="news"))
+        rule = sandbox.faults.add(NEVER, call="sendMail")
+        with pytest.raises(DeliveryUnknownError, match="for some of its recipients"):
+            await client.messages.send_mail(message(unique_id="news", cc="grace@example.com"))
+    assert rule.hit == 1
+
+
+async def test_it_is_not_sent_again_for_ever(sandbox):
+    rule = sandbox.faults.add(NEVER, call="sendMail")
+    async with sandbox.async_client(**FAST | {"visibility": 0, "resend_after": 0.01, "retry": RetryPolicy(3)}) as client:
+        with pytest.raises(DeliveryUnknownError):
+            await client.messages.send_mail(message())
+    assert rule.hit == 3
+
+
+@pytest.mark.parametrize("fault", [Fault.error("AuthenticationError", "Token MissMatch"), Fault.status(503)])
+async def test_where_looking_fails_nothing_is_claimed_and_nothing_sent(sandbox, fault):
+    sandbox.faults.add(NEVER, call="sendMail")
+    sandbox.faults.add(fault, call="getMessageInfo")
+    async with sandbox.async_client(**FAST | {"visibility": 0.1, "resend_after": 0.1}) as client:
+        with pytest.raises(DeliveryUnknownError, match="could not be looked up"):
+            await client.messages.send_mail(message())
+    assert sandbox.outbox == []
+
+
+async def test_a_look_that_fails_is_made_again(sandbox):
+    sandbox.faults.add(LOST, call="sendMail")
+    sandbox.faults.add(Fault.html(), call="getMessageInfo", times=6)
+    async with sandbox.async_client(**FAST | {"visibility": 5}) as client:
+        assert (await client.messages.send_mail(message())).reconciled
+
+
+async def test_a_get_cannot_be_looked_up(sandbox):
+    sandbox.faults.add(LOST)
+    async with sandbox.async_client(**FAST) as client:
+        with pytest.raises(DeliveryUnknownError, match="no unique_id") as caught:
+            await client.messages.send_template_http_get(template())
+        with pytest.raises(UsageError, match="unique_id: a mail without one cannot be looked up"):
+            await client.messages.reconcile(caught.value)
+
+
+async def test_it_can_be_found_out_later_and_elsewhere(sandbox):
+    sandbox.faults.add(LOST, call="sendMail", times=1)
+    async with sandbox.async_client() as client:
+        with pytest.raises(DeliveryUnknownError) as caught:
+            await client.messages.send_mail(message())
+    error = pickle.loads(pickle.dumps(caught.value))
+    async with sandbox.async_client() as other:
+        result = await other.messages.reconcile(error)
+        assert (result.reconciled, result.unique_id, result.recipients) == (True, error.unique_id, ("ada@example.com",))
+        assert (await other.messages.reconcile(error.unique_id)).recipients == ("ada@example.com",)
+        assert (await other.messages.reconcile(error.unique_id, recipients=["ADA@example.com"])).reconciled
+        with pytest.raises(DeliveryUnknownError, match=r"did not show it within 0\.05 s"):
+            await other.messages.reconcile(error.unique_id, recipients=["grace@example.com"], visibility=0.05)
+        with pytest.raises(DeliveryUnknownError, match=r"asked for by its unique id; getMessageInfo did not show it"):
+            await other.messages.reconcile("never used", visibility=0)
+
+
+async def test_whoever_prefers_two_mails_to_none_gets_them(sandbox):
+    sandbox.faults.add(LOST, call="sendMail", times=1)
+    async with sandbox.async_client(on_unknown="resend", retry=RetryPolicy(first_wait=0)) as client:
+        result = await client.messages.send_mail(message())
+    assert result.attempts == 2
+    assert [mail.unique_id for mail in sandbox.outbox] == [result.unique_id] * 2
+
+
+async def test_the_choice_can_be_made_for_some_calls(sandbox):
+    sandbox.faults.add(LOST, call="sendMail")
+    async with sandbox.async_client(visibility=7) as client:
+        with pytest.raises(DeliveryUnknownError):
+            await client.messages.send_mail(message())
+        assert (await client.with_options(on_unknown="reconcile").messages.send_mail(message())).reconciled
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"on_unknown": "shrug"}, "on_unknown: must be one of raise, reconcile, resend"),
+        ({"visibility": -1}, "visibility: must be a number of seconds"),
+        ({"visibility": True}, "visibility: must be a number of seconds"),
+        ({"resend_after": 60}, "resend_after: goes with on_unknown='reconcile'"),
+        ({"on_unknown": "reconcile", "resend_after": float("inf")}, "resend_after: must be a number of seconds"),
+        ({"on_unknown": "reconcile", "resend_after": 10}, "resend_after: must not be less than visibility"),
+    ],
+)
+async def test_choices_that_cannot_be_meant(sandbox, options, text):
+    with pytest.raises(UsageError, match=f"^{text}"):
+        sandbox.async_client(**options)
+    async with sandbox.async_client() as client:
+        with pytest.raises(UsageError, match=f"^{text}"):
+            client.with_options(**options)

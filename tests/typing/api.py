@@ -1,0 +1,458 @@
+"""
+The public types, used as users do. Never executed: type checkers read it, and an error here is a change that breaks users.
+
+`assert_type` says what a checker makes of a value; a call without one says that the arguments are accepted.
+"""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal, assert_type
+
+import httpx
+
+import poweremail
+from poweremail import (
+    ApiError,
+    AsyncPowerEmail,
+    Attachment,
+    AuthenticationError,
+    CallResult,
+    DeliveryUnknownError,
+    Engagement,
+    GeneralError,
+    Image,
+    Message,
+    MessageInfo,
+    MessageInfoPage,
+    NotSentError,
+    PowerEmail,
+    PowerEmailError,
+    ProtocolError,
+    RateLimitError,
+    Recipient,
+    Response,
+    RetryEvent,
+    RetryPolicy,
+    SendOutcome,
+    SendResult,
+    TemplateMessage,
+    Timeouts,
+    Tracking,
+    TransportError,
+    UsageError,
+    ValidationError,
+)
+from poweremail.sandbox import CaughtMail, Sandbox
+from poweremail.transports import (
+    AsyncHttpxTransport,
+    AsyncOutgoing,
+    AsyncSandboxTransport,
+    AsyncTransport,
+    HttpxTransport,
+    Outgoing,
+    Request,
+    SandboxTransport,
+    Transport,
+)
+
+version: str = poweremail.__version__
+
+
+# Messages take what is convenient, and have what was made of it.
+
+Recipient("ada@example.com")
+Recipient("ada@example.com", "Ada")
+Recipient(email="ada@example.com", name=None)
+ada: Recipient = Recipient.parse("Ada <ada@example.com>")
+assert_type(ada.email, str)
+assert_type(ada.name, str | None)
+
+report = Attachment("report.pdf", b"...")
+Attachment("report.pdf", bytearray(b"..."), "application/pdf")
+Attachment.from_path("report.pdf")
+Attachment.from_path(Path("report.pdf"), name="Report.pdf", type="application/pdf")
+Attachment.from_bytes(b"...", "report.pdf", type=None)
+Attachment.from_base64("YQ==", "a.txt")
+Attachment.from_base64(b"YQ==", "a.txt", type="text/plain")
+assert_type(report, Attachment)
+assert_type(report.name, str)
+assert_type(report.type, str)
+
+logo = Image("logo", b"...")
+Image.from_path("logo.png", cid="logo", type="image/png")
+Image.from_path(Path("logo.png"))
+Image.from_bytes(b"...", "logo")
+Image.from_base64("YQ==", "logo", type="image/png")
+assert_type(logo.cid, str)
+assert_type(logo.type, str)
+
+Tracking()
+tracking = Tracking(opens=True, clicks="html", domain="t.example.com")
+assert_type(tracking.opens, bool | None)
+assert_type(tracking.clicks, Literal["html", "text", "both", "no"] | None)
+assert_type(tracking.domain, str | None)
+
+
+def addresses() -> Iterator[str]:
+    yield "ada@example.com"
+
+
+message = Message(
+    subject="Invoice 42",
+    from_email="billing@example.com",
+    to=["Ada <ada@example.com>", ("Bob", "bob@example.com"), (None, "carol@example.com"), ada],
+    cc="dave@example.com",
+    bcc=ada,
+    reply_to=None,
+    html='<p>Thanks! <img src="cid:logo"></p>',
+    text="Thanks!",
+    attachments=[report],
+    images=(logo,),
+    headers={"X-Campaign": "q4"},
+    tracking=tracking,
+    unique_id="invoice-42",
+)
+Message(subject="s", from_email=("Billing", "billing@example.com"), to=("Ada", "ada@example.com"), text="t")
+Message(subject="s", from_email=ada, to=(ada, ada), cc=[], bcc=(), reply_to=[ada, "help@example.com"], html="<p>")
+Message(subject="s", from_email=(None, "me@example.com"), to=addresses(), text="t", html=None, unique_id=None)
+Message(subject="s", from_email="me@example.com", to={"ada@example.com", "bob@example.com"}, text="t", tracking=None)
+assert_type(message.subject, str)
+assert_type(message.from_email, Recipient)
+assert_type(message.to, tuple[Recipient, ...])
+assert_type(message.cc, tuple[Recipient, ...])
+assert_type(message.bcc, tuple[Recipient, ...])
+assert_type(message.reply_to, tuple[Recipient, ...])
+assert_type(message.attachments, tuple[Attachment, ...])
+assert_type(message.images, tuple[Image, ...])
+assert_type(message.tracking, Tracking | None)
+assert_type(message.html, str | None)
+assert_type(message.text, str | None)
+assert_type(message.unique_id, str | None)
+assert_type(message.recipients, tuple[str, ...])
+headers: Mapping[str, str] = message.headers
+header: str = message.headers["X-Campaign"]
+
+template = TemplateMessage(
+    template_id="t1",
+    dynamic_value={"NAME": "Ada", "AGE": 36, "SCORE": 1.5},
+    subject="Welcome",
+    from_email="me@example.com",
+    to="ada@example.com",
+)
+TemplateMessage(template_id="t1", dynamic_value={"NAME": "Ada"}, subject="s", from_email=ada, to=[ada], images=[logo])
+assert_type(template.template_id, str)
+values: Mapping[str, str] = template.dynamic_value
+
+# Options.
+
+timeouts = Timeouts(connect=5, read=30.0, write=None, pool=None)
+assert_type(timeouts.read, float | None)
+
+
+def announce(event: RetryEvent) -> None:
+    assert_type(event.operation, str)
+    assert_type(event.unique_id, str | None)
+    assert_type(event.attempt, int)
+    assert_type(event.error, PowerEmailError)
+    assert_type(event.wait, float)
+
+
+retry = RetryPolicy(3, first_wait=0.1, max_wait=1, max_total=None, on_retry=announce)
+RetryPolicy(attempts=1)
+RetryPolicy(on_retry=lambda event: event.error.reason)
+assert_type(retry.attempts, int)
+assert_type(retry.max_total, float | None)
+
+
+# The async client.
+
+
+async def async_clients(environ: Mapping[str, str]) -> None:
+    AsyncPowerEmail("owner", "token", "tes.example.com")
+    AsyncPowerEmail(owner_id="owner", token="token", base_url="http://127.0.0.1:8025", app_domain=None)
+    AsyncPowerEmail("owner", "token", "tes.example.com", transport="httpx2", max_response_bytes=1 << 20, brand="Other")
+    assert_type(AsyncPowerEmail.from_env(), AsyncPowerEmail)
+    assert_type(AsyncPowerEmail.from_env(environ, retry=retry, timeouts=timeouts), AsyncPowerEmail)
+    async with AsyncPowerEmail(
+        "owner", "token", "tes.example.com", smtp_user_name="smtp1", timeouts=timeouts, retry=retry
+    ) as client:
+        assert_type(client, AsyncPowerEmail)
+        patient = client.with_options(timeouts=Timeouts(read=120), retry=RetryPolicy(10), smtp_user_name=None)
+        assert_type(patient, AsyncPowerEmail)
+        assert_type(client.with_options(), AsyncPowerEmail)
+        await patient.aclose()
+
+
+async def async_messages(client: AsyncPowerEmail) -> None:
+    assert_type(await client.messages.send_mail(message), SendResult)
+    assert_type(await client.messages.send_mail(message, smtp_user_name="smtp2"), SendResult)
+    assert_type(await client.messages.send_template(template, smtp_user_name=None), SendResult)
+    assert_type(await client.messages.send_template_http_get(template), SendResult)
+    assert_type(await client.messages.get_message_info("id-1"), MessageInfoPage)
+    assert_type(await client.messages.get_message_info("id-1", skip_page=1), MessageInfoPage)
+    async for info in client.messages.iter_message_info("id-1", skip_page=0):
+        assert_type(info, MessageInfo)
+    assert_type(await anext(client.messages.iter_message_info("id-1")), MessageInfo)
+    assert_type(await client.call("settings/listSmtp"), CallResult)
+    assert_type(await client.call("settings/addSmtp", {"total_limit": 5, "hourly_limit": 1}), CallResult)
+
+
+async def async_source() -> AsyncIterator[Message]:
+    yield message
+
+
+async def mixed_source() -> AsyncIterator[Message | TemplateMessage]:
+    yield template
+
+
+async def async_batch(client: AsyncPowerEmail) -> None:
+    async with client.messages.send_many([message, template], concurrency=8, smtp_user_name="smtp1") as outcomes:
+        async for outcome in outcomes:
+            assert_type(outcome, SendOutcome)
+    async with client.messages.send_many(message for _ in range(3)) as outcomes:
+        assert_type(await anext(outcomes), SendOutcome)
+    async with client.messages.send_many(async_source()) as outcomes:
+        pass
+    async with client.messages.send_many(mixed_source()) as outcomes:
+        pass
+    messages: list[Message] = [message]
+    async with client.messages.send_many(messages) as outcomes:
+        pass
+
+
+# The sync client.
+
+
+def sync_clients(environ: Mapping[str, str]) -> None:
+    PowerEmail("owner", "token", "tes.example.com")
+    PowerEmail(owner_id="owner", token="token", base_url="http://127.0.0.1:8025", app_domain=None)
+    PowerEmail("owner", "token", "tes.example.com", transport="httpx2", max_response_bytes=1 << 20, brand="Other")
+    assert_type(PowerEmail.from_env(), PowerEmail)
+    assert_type(PowerEmail.from_env(environ, retry=retry, timeouts=timeouts), PowerEmail)
+    with PowerEmail("owner", "token", "tes.example.com", smtp_user_name="smtp1", timeouts=timeouts, retry=retry) as client:
+        assert_type(client, PowerEmail)
+        patient = client.with_options(timeouts=Timeouts(read=120), retry=RetryPolicy(10), smtp_user_name=None)
+        assert_type(patient, PowerEmail)
+        assert_type(client.with_options(), PowerEmail)
+        patient.close()
+
+
+def sync_messages(client: PowerEmail) -> None:
+    assert_type(client.messages.send_mail(message), SendResult)
+    assert_type(client.messages.send_mail(message, smtp_user_name="smtp2"), SendResult)
+    assert_type(client.messages.send_template(template, smtp_user_name=None), SendResult)
+    assert_type(client.messages.send_template_http_get(template), SendResult)
+    assert_type(client.messages.get_message_info("id-1"), MessageInfoPage)
+    assert_type(client.messages.get_message_info("id-1", skip_page=1), MessageInfoPage)
+    for info in client.messages.iter_message_info("id-1", skip_page=0):
+        assert_type(info, MessageInfo)
+    assert_type(next(client.messages.iter_message_info("id-1")), MessageInfo)
+    assert_type(list(client.messages.iter_message_info("id-1")), list[MessageInfo])
+    assert_type(client.call("settings/listSmtp"), CallResult)
+    assert_type(client.call("settings/addSmtp", {"total_limit": 5, "hourly_limit": 1}), CallResult)
+
+
+def sync_batch(client: PowerEmail) -> None:
+    with client.messages.send_many([message, template], concurrency=8, smtp_user_name="smtp1") as outcomes:
+        for outcome in outcomes:
+            assert_type(outcome, SendOutcome)
+    with client.messages.send_many(message for _ in range(3)) as outcomes:
+        assert_type(next(outcomes), SendOutcome)
+    messages: list[Message] = [message]
+    with client.messages.send_many(messages) as outcomes:
+        pass
+
+
+# Results.
+
+
+def results(result: SendResult, page: MessageInfoPage, call: CallResult, outcome: SendOutcome) -> None:
+    assert_type(result.unique_id, str | None)
+    assert_type(result.recipients, tuple[str, ...])
+    assert_type(result.status, str)
+    assert_type(result.message, str)
+    assert_type(result.attempts, int)
+    assert_type(result.extra, Mapping[str, Any])
+    assert_type(result.raw, Response)
+
+    assert_type(page.unique_id, str)
+    assert_type(page.skip_page, int)
+    assert_type(page.next_skip_page, int | None)
+    assert_type(page.records, tuple[MessageInfo, ...])
+    assert_type(page.extra, Mapping[str, Any])
+    assert_type(page.raw, Response)
+    assert_type(len(page), int)
+    for info in page:
+        assert_type(info.email, str | None)
+        assert_type(info.subject, str | None)
+        assert_type(info.sender, str | None)
+        assert_type(info.send_from, str | None)
+        assert_type(info.status, str | None)
+        assert_type(info.time, dt.datetime | None)
+        assert_type(info.mail_size, int | None)
+        assert_type(info.attachment_size, int | None)
+        assert_type(info.open_count, int)
+        assert_type(info.click_count, int)
+        assert_type(info.opens, tuple[Engagement, ...])
+        assert_type(info.extra, Mapping[str, Any])
+        for click in info.clicks:
+            assert_type(click.time, dt.datetime | None)
+            assert_type(click.ip, str | None)
+            assert_type(click.user_agent, str | None)
+
+    assert_type(call.data, Mapping[str, Any])
+    assert_type(call.message, str)
+    assert_type(call.raw, Response)
+
+    assert_type(outcome.index, int)
+    assert_type(outcome.message, object)
+    assert_type(outcome.result, SendResult | None)
+    assert_type(outcome.error, PowerEmailError | None)
+    assert_type(outcome.state, Literal["accepted", "rejected", "not_sent", "unknown"])
+
+    assert_type(result.raw.status, int)
+    assert_type(result.raw.headers, tuple[tuple[str, str], ...])
+    assert_type(result.raw.header("Date"), str | None)
+    assert_type(result.raw.body, bytes)
+    assert_type(result.raw.text, str)
+
+
+# Errors.
+
+
+def errors(client: PowerEmail) -> None:
+    try:
+        client.messages.send_mail(message)
+    except UsageError as error:
+        assert_type(error.field, str)
+        value_error: ValueError = error
+        raise value_error from None
+    except RateLimitError as error:
+        assert_type(error.retry_after, float | None)
+    except (ValidationError, AuthenticationError, GeneralError) as error:
+        api_error: ApiError = error
+        assert_type(api_error.name, str | None)
+    except ApiError as error:
+        assert_type(error.message, str)
+        assert_type(error.name, str | None)
+        assert_type(error.code, str | int | None)
+        assert_type(error.retry_after, float | None)
+    except NotSentError as error:
+        transport_error: TransportError = error
+        assert_type(transport_error.body_left, bool)
+    except TransportError as error:
+        assert_type(error.body_left, bool)
+    except DeliveryUnknownError as error:
+        assert_type(error.unique_id, str | None)
+        assert_type(error.recipients, tuple[str, ...])
+        assert_type(error.cause, PowerEmailError | None)
+    except ProtocolError as error:
+        assert_type(error.raw, Response | None)
+    except PowerEmailError as error:
+        assert_type(error.reason, str)
+        assert_type(error.advice, str)
+        assert_type(error.mail_state, Literal["not_sent", "rejected", "unknown"] | None)
+        assert_type(error.raw, Response | None)
+        assert_type(error.temporary, bool)
+        exception: Exception = error
+        raise exception from None
+
+
+# Transports: those that are there, and one of your own.
+
+
+async def async_transports(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
+    transports: list[AsyncTransport] = [
+        AsyncHttpxTransport(),
+        AsyncHttpxTransport(engine="httpx2"),
+        AsyncHttpxTransport(client),
+        AsyncSandboxTransport(sandbox.service),
+        CountingAsyncTransport(),
+    ]
+    for transport in transports:
+        AsyncPowerEmail("owner", "token", "tes.example.com", transport=transport)
+
+
+class CountingAsyncTransport:
+    """Satisfies `AsyncTransport` without inheriting from it."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    async def handle(self, request: Request) -> Response:
+        assert_type(request.method, str)
+        assert_type(request.url, str)
+        assert_type(request.full_url(), str)
+        assert_type(request.headers, tuple[tuple[str, str], ...])
+        assert_type(request.endpoint.timeouts, Timeouts)
+        assert_type(request.endpoint.max_response_bytes, int)
+        outgoing = AsyncOutgoing(request.body)
+        async for piece in outgoing:
+            assert_type(piece, bytes)
+            self.sent += len(piece)
+        assert_type(outgoing.left, bool)
+        if not self.sent:
+            raise TransportError("nothing to send", body_left=outgoing.left)
+        return Response(200, (("Content-Type", "application/json"),), b'{"status":"success"}', request_left=True)
+
+    async def aclose(self) -> None:
+        pass
+
+
+def sync_transports(client: httpx.Client, sandbox: Sandbox) -> None:
+    transports: list[Transport] = [
+        HttpxTransport(),
+        HttpxTransport(engine="httpx2"),
+        HttpxTransport(client),
+        SandboxTransport(sandbox.service),
+        CountingTransport(),
+    ]
+    for transport in transports:
+        PowerEmail("owner", "token", "tes.example.com", transport=transport)
+
+
+class CountingTransport:
+    """Satisfies `Transport` without inheriting from it."""
+
+    def __init__(self) -> None:
+        self.sent = 0
+
+    def handle(self, request: Request) -> Response:
+        outgoing = Outgoing(request.body)
+        for piece in outgoing:
+            assert_type(piece, bytes)
+            self.sent += len(piece)
+        if not self.sent:
+            raise TransportError("nothing to send", body_left=outgoing.left)
+        return Response(200)
+
+    def close(self) -> None:
+        pass
+
+
+# The sandbox.
+
+
+def sandboxed() -> None:
+    with Sandbox() as sandbox, sandbox.client() as client:
+        assert_type(sandbox, Sandbox)
+        assert_type(client, PowerEmail)
+        assert_type(sandbox.async_client(retry=retry), AsyncPowerEmail)
+        assert_type(sandbox.outbox, list[CaughtMail])
+
+
+# What is no longer, or never was, accepted: an unused `ignore` is an error of both checkers.
+
+Message(subject="s", from_email="me@example.com", to=5, text="t")  # type: ignore[arg-type]
+Message(subject="s", from_email=5, to="ada@example.com", text="t")  # type: ignore[arg-type]
+Message(subject="s", from_email="me@example.com", to="ada@example.com", text=b"t")  # type: ignore[arg-type]
+Message(subject="s", from_email="me@example.com", to="ada@example.com", attachments=["a.pdf"])  # type: ignore[list-item]
+Tracking(clicks="always")  # type: ignore[arg-type]
+AsyncPowerEmail("owner", "token", "tes.example.com", transport="aiohttp")  # type: ignore[arg-type]
+PowerEmail("owner", "token", "tes.example.com", transport=CountingAsyncTransport())  # type: ignore[arg-type]
+message.subject = "another"  # type: ignore[misc]
