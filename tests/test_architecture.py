@@ -53,8 +53,9 @@ SANDBOX_SERVER = tuple(f"poweremail.sandbox.{name}" for name in ("app", "control
 SANDBOX_CORE_MAY_IMPORT = ("poweremail.sandbox", "poweremail.response", "poweremail.errors", "poweremail.types", "poweremail.wire")
 
 EXCEPTIONS = {
-    (importer, "poweremail.sandbox.call"): "the in-process transport carries requests into the sandbox, whose values these are"
+    (importer, f"poweremail.sandbox.{values}"): "the in-process transport carries requests into the sandbox, whose values these are"
     for importer in both("transports.sandbox")
+    for values in ("call", "faults")
 } | {
     ("poweremail.sandbox", face): "Sandbox.client() makes a client as users do, and loads it when it is asked for one"
     for face in ("poweremail", "poweremail.transports")

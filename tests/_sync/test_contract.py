@@ -219,6 +219,17 @@ def test_a_mail_that_never_leaves_whole_is_not_sent(way, sandbox, fault):
     assert sandbox.outbox == []
 
 
+def test_a_small_mail_may_have_left_before_a_reset(way, sandbox):
+    rule = sandbox.faults.add(Fault.reset_before_acceptance())
+    with reached(way, sandbox) as client:
+        with pytest.raises(DeliveryUnknownError):
+            client.messages.send_mail(message())
+        with pytest.raises(DeliveryUnknownError):
+            client.messages.send_template_http_get(template())
+    assert rule.hit == 2
+    assert sandbox.outbox == []
+
+
 def test_reads_are_repeated_on_anything_temporary(way, sandbox):
     faults = (
         Fault.refuse(),

@@ -11,13 +11,16 @@ from poweremail._runtime._async import sleep
 from poweremail.errors import TransportError
 from poweremail.response import Response
 from poweremail.sandbox.call import Call, Reply
+from poweremail.sandbox.faults import Turn
 from poweremail.wire.http import Request
 
 __all__ = ["AsyncSandboxTransport"]
 
 
 class _Service(Protocol):
-    def handle(self, call: Call) -> Reply: ...
+    def arrive(self, path: str) -> Turn: ...
+
+    def handle(self, call: Call, turn: Turn | None = None) -> Reply: ...
 
 
 class AsyncSandboxTransport:
@@ -29,8 +32,9 @@ class AsyncSandboxTransport:
     async def handle(self, request: Request) -> Response:
         """Let the service answer *request*; wait, break off and time out as its reply says."""
         outgoing = AsyncOutgoing(request.body)
-        body = b"".join([piece async for piece in outgoing])
-        reply = self._service.handle(_call(request, body))
+        turn = self._service.arrive(urlsplit(request.url).path)
+        body = b"" if turn.effect.before_body else b"".join([piece async for piece in outgoing])
+        reply = self._service.handle(_call(request, body), turn)
         patience = request.endpoint.timeouts.read
         limit = math.inf if patience is None else patience
         # As on a socket, the read timeout counts from one byte to the next.
@@ -39,7 +43,10 @@ class AsyncSandboxTransport:
             raise TransportError(f"no answer within {limit} s")
         await sleep(reply.latency)
         if reply.response is None or reply.broken is not None:
-            raise TransportError(_BROKEN[reply.broken], body_left=reply.broken not in ("refused", "reset_before"))
+            if reply.broken == "reset_before":
+                # By the time the reset comes, the first piece is under way; of a small mail that is all of it.
+                await anext(outgoing.__aiter__(), None)
+            raise TransportError(_BROKEN[reply.broken], body_left=reply.broken != "refused" and outgoing.left)
         await sleep(reply.drip * len(reply.response.body))
         if len(reply.response.body) > request.endpoint.max_response_bytes:
             raise too_large(request)

@@ -12,13 +12,16 @@ from poweremail._sync.transports.base import Outgoing, too_large
 from poweremail.errors import TransportError
 from poweremail.response import Response
 from poweremail.sandbox.call import Call, Reply
+from poweremail.sandbox.faults import Turn
 from poweremail.wire.http import Request
 
 __all__ = ["SandboxTransport"]
 
 
 class _Service(Protocol):
-    def handle(self, call: Call) -> Reply: ...
+    def arrive(self, path: str) -> Turn: ...
+
+    def handle(self, call: Call, turn: Turn | None = None) -> Reply: ...
 
 
 class SandboxTransport:
@@ -30,8 +33,9 @@ class SandboxTransport:
     def handle(self, request: Request) -> Response:
         """Let the service answer *request*; wait, break off and time out as its reply says."""
         outgoing = Outgoing(request.body)
-        body = b"".join(list(outgoing))
-        reply = self._service.handle(_call(request, body))
+        turn = self._service.arrive(urlsplit(request.url).path)
+        body = b"" if turn.effect.before_body else b"".join(list(outgoing))
+        reply = self._service.handle(_call(request, body), turn)
         patience = request.endpoint.timeouts.read
         limit = math.inf if patience is None else patience
         # As on a socket, the read timeout counts from one byte to the next.
@@ -40,7 +44,10 @@ class SandboxTransport:
             raise TransportError(f"no answer within {limit} s")
         sleep(reply.latency)
         if reply.response is None or reply.broken is not None:
-            raise TransportError(_BROKEN[reply.broken], body_left=reply.broken not in ("refused", "reset_before"))
+            if reply.broken == "reset_before":
+                # By the time the reset comes, the first piece is under way; of a small mail that is all of it.
+                next(outgoing.__iter__(), None)
+            raise TransportError(_BROKEN[reply.broken], body_left=reply.broken != "refused" and outgoing.left)
         sleep(reply.drip * len(reply.response.body))
         if len(reply.response.body) > request.endpoint.max_response_bytes:
             raise too_large(request)
