@@ -109,3 +109,10 @@ def demo(session: nox.Session) -> None:
     """Run the demo of the checkout. Arguments after ``--`` go to it."""
     session.install(".[all]")
     session.run("poweremail", "demo", *session.posargs)
+
+
+@nox.session(default=False)
+def bench(session: nox.Session) -> None:
+    """Measure the library against what it is made of. Arguments after ``--`` go to it: ``--quick``, ``--json FILE``, parts."""
+    session.install(".[httpx2,trio]")
+    session.run("python", "-m", "benchmarks", *session.posargs)

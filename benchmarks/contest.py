@@ -60,7 +60,8 @@ class Contest(NamedTuple):
 
     def run(self, rounds: int) -> Result:
         """Let the peers take turns, the one that begins changing from round to round."""
-        ours, theirs = [], []
+        ours: list[Cost] = []
+        theirs: list[Cost] = []
         for number in range(rounds):
             for peer, costs in _alternating(number, (self.ours, ours), (self.theirs, theirs)):
                 costs.append(peer())

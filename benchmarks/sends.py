@@ -11,39 +11,41 @@ import anyio
 from benchmarks import samples
 from benchmarks.contest import Clock, Contest, Cost, Peer
 
-from poweremail import AsyncPowerEmail, PowerEmail
+from poweremail import AsyncPowerEmail, Message, PowerEmail
 
 Send = Callable[[], Awaitable[object]]
 
 CONNECTIONS = 20
 """How many connections the library's own client opens at most; the bare one gets as many."""
 
-MANY = 2_000
 AT_ONCE = 8
+"""Mails that are under way at once, where several are."""
 
 
 def contests(port: int, scale: int) -> Iterator[Contest]:
     """The parts, against the server at *port*; *scale* is 1 for a quick run."""
+    calls = 200 * scale
     for engine in ("httpx", "httpx2"):
         for world in ("asyncio", "trio"):
             for at_once in (1, 10, 100):
-                calls = 400 * scale
                 yield Contest(
                     f"send/{world}/{engine}/{at_once}",
                     _async_peer(world, _ours(engine, port), calls, at_once),
                     _async_peer(world, _bare(engine, port), calls, at_once),
                 )
-        for threads in (1, 8):
-            calls = 400 * scale
+        for threads in (1, AT_ONCE):
             yield Contest(
                 f"send/threads/{engine}/{threads}",
                 _sync_peer(_sync_ours(engine, port), calls, threads),
                 _sync_peer(_sync_bare(engine, port), calls, threads),
             )
+    mails = [samples.small_mail()] * (400 * scale)
     for at_once in (1, AT_ONCE):
         for world in ("asyncio", "trio"):
-            yield Contest(f"send_many/{world}/{at_once}", _async_many(world, port, at_once), _async_loop(world, port, at_once))
-        yield Contest(f"send_many/threads/{at_once}", _sync_many(port, at_once), _sync_loop(port, at_once))
+            yield Contest(
+                f"send_many/{world}/{at_once}", _async_many(world, port, mails, at_once), _async_loop(world, port, mails, at_once)
+            )
+        yield Contest(f"send_many/threads/{at_once}", _sync_many(port, mails, at_once), _sync_loop(port, mails, at_once))
 
 
 def _options(port: int) -> dict[str, Any]:
@@ -131,9 +133,7 @@ def _sync_peer(how: tuple[Callable[[], Any], Callable[[Any], Callable[[], object
     return run
 
 
-def _async_many(world: str, port: int, at_once: int) -> Peer:
-    mails = [samples.small_mail()] * MANY
-
+def _async_many(world: str, port: int, mails: list[Message], at_once: int) -> Peer:
     async def run() -> Cost:
         async with _client(port) as client:
             await client.messages.send_mail(mails[0])
@@ -145,9 +145,7 @@ def _async_many(world: str, port: int, at_once: int) -> Peer:
     return lambda: anyio.run(run, backend=world)
 
 
-def _async_loop(world: str, port: int, at_once: int) -> Peer:
-    mails = [samples.small_mail()] * MANY
-
+def _async_loop(world: str, port: int, mails: list[Message], at_once: int) -> Peer:
     async def run() -> Cost:
         async with _client(port) as client:
             await client.messages.send_mail(mails[0])
@@ -165,9 +163,7 @@ def _async_loop(world: str, port: int, at_once: int) -> Peer:
     return lambda: anyio.run(run, backend=world)
 
 
-def _sync_many(port: int, at_once: int) -> Peer:
-    mails = [samples.small_mail()] * MANY
-
+def _sync_many(port: int, mails: list[Message], at_once: int) -> Peer:
     def run() -> Cost:
         with _sync_client(port) as client:
             client.messages.send_mail(mails[0])
@@ -178,9 +174,7 @@ def _sync_many(port: int, at_once: int) -> Peer:
     return run
 
 
-def _sync_loop(port: int, at_once: int) -> Peer:
-    mails = [samples.small_mail()] * MANY
-
+def _sync_loop(port: int, mails: list[Message], at_once: int) -> Peer:
     def run() -> Cost:
         with _sync_client(port) as client:
             client.messages.send_mail(mails[0])

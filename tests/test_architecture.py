@@ -35,6 +35,7 @@ ROOMS = (
     ("poweremail.policy",),
     ("poweremail._runtime",),
     both("transports"),
+    both("limiter"),
     both("exchange"),
     (*both("pages"), *both("batch")),
     both("reconcile"),

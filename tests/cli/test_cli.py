@@ -15,7 +15,7 @@ import httpx
 import pytest
 from typer.testing import CliRunner
 
-from poweremail import AuthenticationError, PowerEmail, ProtocolError, RetryPolicy, __version__
+from poweremail import AuthenticationError, PowerEmail, ProtocolError, RateLimitError, RetryPolicy, __version__
 from poweremail.cli import demo, main
 from poweremail.cli.app import app
 from poweremail.sandbox import Fault, Sandbox
@@ -133,6 +133,31 @@ def test_the_sandbox_can_be_told_what_goes_wrong():
 
 
 @pytest.mark.parametrize(
+    ("options", "limits"),
+    [
+        ([], (None, None, None)),
+        (["--limits"], (60, 3_600, 50_000)),
+        (["--per-minute", "2"], (2, None, None)),
+        (["--limits", "--per-minute", "2"], (2, 3_600, 50_000)),
+    ],
+)
+def test_the_sandbox_can_hold_its_users_to_limits(options, limits):
+    with (
+        sandbox(*options) as (_, url),
+        PowerEmail("me", "token", base_url=url, smtp_user_name="smtp12345", retry=RetryPolicy(1)) as client,
+    ):
+        for _ in range(2):
+            client.messages.send_mail(message())
+        if limits[0] == 2:
+            with pytest.raises(RateLimitError):
+                client.messages.send_mail(message())
+            httpx.post(f"{url}/_sandbox/clock", json={"advance": 60}).raise_for_status()
+            client.messages.send_mail(message())
+        (user,) = httpx.get(f"{url}/_sandbox/smtp_users").json()["smtp_users"]
+    assert tuple(user["limits"].values())[:3] == limits
+
+
+@pytest.mark.parametrize(
     ("arguments", "text"),
     [
         (["--fault", "x"], "--fault: 'x' is not JSON"),
@@ -140,6 +165,7 @@ def test_the_sandbox_can_be_told_what_goes_wrong():
         (["--fault", '{"fault": {"kind": "gremlins"}}'], "gremlins"),
         (["--file", "/nowhere/at/all"], "/nowhere/at/all"),
         (["--port", "70000"], "--port"),
+        (["--per-minute", "0"], "--per-minute"),
     ],
 )
 def test_options_that_cannot_be_meant_are_told(arguments, text):

@@ -96,9 +96,18 @@ def test_a_read_is_repeated_on_anything_temporary(operation, error, means, send,
     assert may_repeat(error, operation) is read
 
 
-@pytest.mark.parametrize("operation", [*SENDS, *CHANGES], ids=path)
-def test_what_is_unknown_is_never_repeated(operation):
-    assert may_repeat(DeliveryUnknownError("x", cause=TransportError("reset")), operation) is False
+@pytest.mark.parametrize("operation", SENDS, ids=path)
+def test_what_is_unknown_is_repeated_only_where_the_user_allows_it(operation):
+    unknown = DeliveryUnknownError("x", cause=TransportError("reset"))
+    assert may_repeat(unknown, operation) is False
+    assert may_repeat(unknown, operation, resend=True) is True
+
+
+@ROWS
+@pytest.mark.parametrize("operation", SENDS, ids=path)
+def test_resending_concerns_only_what_is_unknown(operation, error, means, send, change, read):
+    assert may_repeat(settle(error, operation, MAIL), operation, resend=True) is (send or means is DeliveryUnknownError)
+    assert may_repeat(error, operation, resend=True) is send
 
 
 def test_an_unforeseen_error_of_ours_is_not_repeated():

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from poweremail import AsyncPowerEmail, PowerEmail, RetryPolicy, Timeouts, UsageError
 from poweremail.policy.settings import DEFAULT, Settings, complete, from_env
+from poweremail.policy.unknown import UnknownPolicy
 from poweremail.types.secret import Secret
 
 OPTIONS = {
@@ -21,6 +22,7 @@ OPTIONS = {
     "base_url": None,
     "timeouts": Timeouts(),
     "retry": RetryPolicy(),
+    "unknown": UnknownPolicy(),
 }
 
 
@@ -204,6 +206,8 @@ def test_changed_settings():
     assert (after.smtp_user_name, after.endpoint.timeouts, after.retry) == ("smtp2", Timeouts(read=1), RetryPolicy(1))
     assert after.endpoint.credentials is before.endpoint.credentials
     assert before.changed(smtp_user_name=None).smtp_user_name is None
+    assert before.changed(on_unknown="reconcile", visibility=5).unknown == UnknownPolicy("reconcile", 5)
+    assert before.changed(on_unknown="reconcile", resend_after=60).changed(resend_after=None).unknown == UnknownPolicy("reconcile")
     assert before.smtp_user_name == "smtp1"
 
 
@@ -213,6 +217,8 @@ def test_changed_settings():
         ({"smtp_user_name": ""}, "smtp_user_name: must be a string that is not empty"),
         ({"timeouts": None}, "timeouts: must be a Timeouts, not NoneType"),
         ({"retry": 3}, "retry: must be a RetryPolicy, not int"),
+        ({"on_unknown": "ignore"}, "on_unknown: must be one of raise, reconcile, resend, not 'ignore'"),
+        ({"resend_after": 60}, "resend_after: goes with on_unknown='reconcile'"),
     ],
 )
 def test_changes_that_are_refused(change, text):

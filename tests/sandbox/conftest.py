@@ -5,6 +5,8 @@ import pytest
 
 from poweremail.sandbox import Call, Reply, Sandbox
 
+_GROUPS = {"listSmtp": "settings"}
+
 
 class Clock:
     """A clock that stands still until told."""
@@ -24,7 +26,7 @@ class Api:
 
     def reply(self, name: str, **members: Any) -> Reply:
         body = json.dumps({"owner_id": "o", "token": "secret-token", **members}).encode()
-        return self.sandbox.service.handle(Call("POST", f"/v1.0/messages/{name}", body=body))
+        return self.sandbox.service.handle(Call("POST", f"/v1.0/{_GROUPS.get(name, 'messages')}/{name}", body=body))
 
     def __call__(self, name: str, **members: Any) -> dict[str, Any]:
         response = self.reply(name, **members).response

@@ -52,9 +52,14 @@ async def test_pages_that_are_none(control, query):
 
 async def test_faults(control, api, sandbox):
     added = (await control.post("faults", json=FAULT)).json()
-    assert added == {**FAULT, "recipient": None, "nth": None, "chance": 1.0, "seen": 0, "hit": 0}
+    assert added == {**FAULT, "recipient": None, "nth": None, "chance": 1.0, "number": 1, "seen": 0, "hit": 0}
     api.reply("sendMail")
     assert (await control.get("faults")).json() == {"faults": [{**added, "seen": 1, "hit": 1}]}
+    second = (await control.post("faults", json=FAULT)).json()
+    assert (await control.delete("faults/1")).json() == {}
+    assert (await control.get("faults")).json() == {"faults": [second]}
+    gone = await control.delete("faults/1")
+    assert (gone.status_code, gone.json()) == (404, {"error": "there is no rule number 1"})
     await control.delete("faults")
     assert sandbox.faults.rules == ()
 
@@ -78,15 +83,48 @@ async def test_templates_and_users(control, sandbox):
     assert sandbox.service.store.template("t1").html == "x"
     assert (await control.post("smtp_users", json={"name": "a"})).status_code == 200
     assert (await control.post("smtp_users", json={"name": "b", "enabled": False})).status_code == 200
-    assert sandbox.service.store.smtp_users() == {"a": True, "b": False}
+    assert [(user.name, user.enabled) for user in sandbox.smtp_users] == [("a", True), ("b", False)]
     for path, members in (
         ("templates", {"html": "x"}),
         ("templates", {"template_id": "t", "html": 5}),
         ("smtp_users", {"name": None}),
         ("smtp_users", {"name": "c", "enabled": 1}),
+        ("smtp_users", {"name": "c", "per_minute": 0}),
+        ("smtp_users", {"name": "c", "total_limit": "5"}),
+        ("smtp_users", {"name": "c", "per_day": 10**30}),
     ):
         assert (await control.post(path, json=members)).status_code == 400
     assert sandbox.service.store.template("t") is None
+
+
+async def test_limits_and_what_is_used_of_them(control, api, clock):
+    assert (await control.get("smtp_users")).json() == {"smtp_users": []}
+    none = {"per_minute": None, "per_hour": None, "per_day": None, "hourly_limit": None, "total_limit": None}
+    await control.post("smtp_users", json={"name": "smtp12345", "per_minute": 2, "total_limit": 5})
+    await control.post("smtp_users", json={"name": "other"})
+    api.send(to=[{"email": f"{name}@example.com"} for name in "ab"])
+    assert (await control.post("clock", json={"advance": 60})).json() == {"now": pytest.approx(clock.now + 60), "advanced": 60}
+    api.send()
+    assert (await control.get("smtp_users")).json()["smtp_users"] == [
+        {"name": "other", "enabled": True, "limits": none, "used": dict.fromkeys(none, 0)},
+        {
+            "name": "smtp12345",
+            "enabled": True,
+            "limits": {**none, "per_minute": 2, "total_limit": 5},
+            "used": {"per_minute": 1, "per_hour": 2, "per_day": 2, "hourly_limit": 3, "total_limit": 3},
+        },
+    ]
+
+
+async def test_the_clock(control, sandbox, clock):
+    assert (await control.get("clock")).json() == {"now": clock.now, "advanced": 0}
+    await control.post("clock", json={"advance": 0.5})
+    await control.post("clock", json={"advance": 1})
+    assert (await control.get("clock")).json() == {"now": pytest.approx(clock.now + 1.5), "advanced": 1.5}
+    for members in ({}, {"advance": "1"}, {"advance": -1}, {"advance": True}, {"advance": 10**20}, {"advance": 10**400}):
+        answer = await control.post("clock", json=members)
+        assert (answer.status_code, answer.json()["error"].partition(":")[0]) == (400, "advance")
+    assert sandbox.clock.advanced == 1.5
 
 
 async def test_reset(control, api, sandbox):

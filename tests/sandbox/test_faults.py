@@ -198,7 +198,7 @@ def test_a_refused_mail_is_refused_under_a_fault_by_recipient(api, sandbox):
 
 def test_an_unknown_path_can_fail_too(sandbox):
     sandbox.faults.add(Fault.status(500))
-    assert sandbox.service.handle(Call("POST", "/v1.0/settings/listSmtp")).response.status == 500
+    assert sandbox.service.handle(Call("POST", "/v1.0/settings/nothing")).response.status == 500
 
 
 def test_chance_is_the_same_with_the_same_seed():
@@ -219,6 +219,40 @@ def test_clear_begins_chance_anew():
     assert faults.rules == ()
     faults.add(Fault.refuse(), chance=0.5)
     assert fired(faults, 40) == first
+
+
+def test_one_rule_can_be_removed(api, sandbox):
+    rules = [sandbox.faults.add(Fault.latency(1)) for _ in range(3)]
+    assert [rule.number for rule in rules] == [1, 2, 3]
+    sandbox.faults.remove(rules[1])
+    assert [rule.number for rule in sandbox.faults.rules] == [1, 3]
+    sandbox.faults.remove(1)
+    assert sandbox.faults.rules == (rules[2],)
+    assert (api.reply("getMessageInfo").latency, rules[0].seen, rules[2].seen) == (1, 0, 1)
+    for gone in (rules[1], 1):
+        with pytest.raises(LookupError, match=r"there is no rule number [12]"):
+            sandbox.faults.remove(gone)
+    sandbox.faults.clear()
+    with pytest.raises(LookupError):
+        sandbox.faults.remove(3)
+    assert sandbox.faults.add(Fault.refuse()).number == 4
+
+
+def test_a_rule_that_goes_while_a_request_is_under_way_still_strikes_in_its_turn(api, sandbox):
+    before = sandbox.faults.add(Fault.latency(1))
+    sandbox.faults.add(Fault.status(500))
+    sandbox.faults.add(Fault.status(502), recipient="ada@example.com")
+    turn = sandbox.service.arrive("/v1.0/messages/sendMail")
+    sandbox.faults.remove(before)
+    body = {"owner_id": "o", "token": "t", "smtp_user_name": "s", "message": api.message()}
+    reply = sandbox.service.handle(Call("POST", "/v1.0/messages/sendMail", body=json.dumps(body).encode()), turn)
+    assert (reply.response.status, reply.latency) == (500, 1)
+
+
+def test_a_mail_that_shows_after_the_end_of_time(api, sandbox):
+    sandbox.faults.add(Fault.late_visibility(1e308))
+    assert api.send()["status"] == "success"
+    assert api.info("Id") == []
 
 
 @pytest.mark.parametrize("fault", EVERY_KIND, ids=lambda fault: fault.kind)

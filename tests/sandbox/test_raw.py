@@ -53,7 +53,7 @@ def test_a_multipart_message(api, sandbox):
     assert (mail.operation, mail.subject, mail.unique_id) == ("sendRaw", "hé there", "raw-1")
     assert (mail.from_email, mail.from_name) == ("me@example.com", "Me")
     assert mail.recipients[1] == CaughtRecipient("to", "ann@example.com", "Ann")
-    assert (mail.to, mail.cc, mail.bcc) == (["a@example.com", "ann@example.com"], ["c@example.com"], ["d@example.com"])
+    assert (mail.to, mail.cc, mail.bcc) == (("a@example.com", "ann@example.com"), ("c@example.com",), ("d@example.com",))
     assert (mail.text, mail.html) == ("hé", "<b>hé</b>")
     assert mail.images == (CaughtFile("logo", "image/png", b"a"),)
     assert mail.attachments == (

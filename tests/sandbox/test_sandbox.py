@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import poweremail
 from poweremail.sandbox import Fault, Sandbox
+from poweremail.types.secret import Secret
 
+PACKAGE = str(Path(poweremail.__file__).parent)
 MESSAGE = poweremail.Message(subject="Hi", from_email="me@example.com", to="Ada <ada@example.com>", text="Hello")
 
 
@@ -33,6 +36,34 @@ async def test_clients_know_the_credentials():
         with sandbox.client(token="other-token") as client, pytest.raises(poweremail.AuthenticationError):
             client.messages.send_mail(MESSAGE)
     assert "my-token" not in repr(sandbox)
+
+
+def test_the_token_is_a_secret():
+    with Sandbox(owner_id="me", token="my-token") as sandbox, Sandbox(token=Secret("my-token")) as other:
+        shown = [repr(vars(each)) for each in (sandbox, sandbox.service, other, other.service)]
+    assert "my-token" not in "".join(shown)
+    assert sum(text.count("Secret('***')") for text in shown) == 5
+
+
+@pytest.mark.parametrize(
+    "fail",
+    [
+        lambda: Sandbox("/nowhere/at/all", token="my-token"),
+        lambda: Sandbox(token="my-token").client(timeouts=5),
+        lambda: Sandbox().async_client(token="my-token", timeouts=5),
+    ],
+)
+def test_the_token_is_in_no_frame_that_fails(fail):
+    with pytest.raises(poweremail.UsageError) as caught:
+        fail()
+    frames = [entry.frame for entry in caught.traceback if str(entry.path).startswith(PACKAGE)]
+    assert frames
+    assert "my-token" not in "".join(repr(dict(frame.f_locals)) for frame in frames)
+
+
+def test_empty_credentials_are_none():
+    with Sandbox(owner_id="", token="") as sandbox, sandbox.client() as client:
+        client.messages.send_mail(MESSAGE)
 
 
 def test_options_win(sandbox):

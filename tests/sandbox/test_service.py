@@ -51,7 +51,7 @@ def test_recipients_by_type(api, sandbox):
         ]
     )
     (mail,) = sandbox.outbox
-    assert (mail.to, mail.cc, mail.bcc) == (["a@example.com", "d@example.com"], ["b@example.com"], ["c@example.com"])
+    assert (mail.to, mail.cc, mail.bcc) == (("a@example.com", "d@example.com"), ("b@example.com",), ("c@example.com",))
 
 
 @pytest.mark.parametrize("headers", [..., None, {}, [], {"X-Unique-Id": ""}, {"X-Other": 7, "X-Empty": None}])
@@ -114,7 +114,7 @@ def test_send_template_http_get(api, sandbox):
     }
     (mail,) = sandbox.outbox
     assert (mail.operation, mail.subject, mail.html) == ("sendTemplateHTTPGet", "hello", "x y z info@example.com")
-    assert (mail.from_email, mail.to, mail.unique_id) == ("from@example.com", ["ada@example.com"], None)
+    assert (mail.from_email, mail.to, mail.unique_id) == ("from@example.com", ("ada@example.com",), None)
     assert mail.dynamic_value == {"NAME": "x y z", "Email": "info@example.com"}
     assert "token" not in mail.raw
 
@@ -175,8 +175,22 @@ def test_an_unknown_path_has_no_page(sandbox, path, method):
 
 def test_smtp_users_are_noted(api, sandbox):
     api.send()
-    assert sandbox.service.store.smtp_users() == {"smtp12345": True}
+    assert [(user.name, user.enabled) for user in sandbox.smtp_users] == [("smtp12345", True)]
     assert api.send() == SUCCESS
+
+
+def test_list_smtp(api, sandbox):
+    assert api("listSmtp") == {"status": "success", "smtp_list": []}
+    api.send()
+    sent = {"smtp_user_name": "smtp12345", "status": "Enable", "total_limit": 0, "hourly_limit": 0}
+    assert api("listSmtp") == {"status": "success", "smtp_list": [sent]}
+    sandbox.add_smtp_user("b", enabled=False, hourly_limit=10, total_limit=1000)
+    sandbox.add_smtp_user("a", per_minute=5)
+    assert api("listSmtp")["smtp_list"] == [
+        {"smtp_user_name": "a", "status": "Enable", "total_limit": 0, "hourly_limit": 0},
+        {"smtp_user_name": "b", "status": "Disable", "total_limit": 1000, "hourly_limit": 10},
+    ]
+    assert api("listSmtp", token="")["name"] == "AuthenticationError"
 
 
 def test_once_smtp_users_are_added_only_they_may_send(api, sandbox):

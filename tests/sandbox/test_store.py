@@ -1,14 +1,18 @@
 """What is kept, and for how long."""
 
+import contextlib
 import gc
 import sqlite3
 import threading
 import warnings
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from poweremail.errors import UsageError
-from poweremail.sandbox import Sandbox
+from poweremail.sandbox import Sandbox, SmtpUsage
+from poweremail.sandbox.limits import UNLIMITED
 
 
 def test_a_file_keeps_everything(tmp_path, api):
@@ -22,7 +26,7 @@ def test_a_file_keeps_everything(tmp_path, api):
     with Sandbox(str(path)) as sandbox:
         assert sandbox.outbox == caught
         assert sandbox.service.store.template("t1").text == "x"
-        assert sandbox.service.store.smtp_users() == {"smtp12345": True}
+        assert [user.name for user in sandbox.smtp_users] == ["smtp12345"]
 
 
 def test_a_file_is_written_ahead(tmp_path):
@@ -42,12 +46,58 @@ def test_what_is_no_file_of_a_sandbox(tmp_path):
             Sandbox(path)
 
 
+def old_file(path, script, *more):
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(script)
+        for statement in more:
+            connection.execute(statement)
+        connection.commit()
+    return path
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path, api):
+    script = (Path(__file__).parent / "version_1.sql").read_text()
+    path = old_file(tmp_path / "old.db", script, "PRAGMA user_version = 1")
+    sent = datetime(2016, 3, 15, 9, 27, 2, tzinfo=UTC).timestamp()
+    for _ in range(2):
+        with Sandbox(path, clock=lambda: sent + 70) as sandbox:
+            assert [(mail.subject, mail.to) for mail in sandbox.outbox] == [
+                ("mail 1", ("ada@example.com",)),
+                ("mail 2", ("ada@example.com", "bob@example.com")),
+            ]
+            user, other = sandbox.smtp_users
+            assert (user.name, user.enabled, user.limits) == ("a", True, UNLIMITED)
+            # The first mail was sent 70 seconds ago, the second, with two recipients, 40.
+            assert user.used == SmtpUsage(per_minute=1, per_hour=2, per_day=2, hourly_limit=3, total_limit=3)
+            assert (other.name, other.enabled, other.used) == ("b", False, SmtpUsage())
+    with Sandbox(path, clock=lambda: sent + 70) as sandbox:
+        sandbox.add_smtp_user("smtp12345", total_limit=1)
+        api.sandbox = sandbox
+        assert [api.send()["status"], api.send()["status"]] == ["success", "error"]
+
+
+@pytest.mark.parametrize(
+    ("statements", "reason"),
+    [
+        (["CREATE TABLE things (x)", "PRAGMA user_version = 1"], "no such table: smtp_users"),
+        (["CREATE TABLE things (x)", "PRAGMA user_version = 99"], "a newer version of the sandbox has written it"),
+        (["PRAGMA user_version = 1"], "it is not a file of the sandbox"),
+    ],
+)
+def test_a_file_that_cannot_be_brought_up_to_date_stays_as_it_is(tmp_path, statements, reason):
+    path = old_file(tmp_path / "old.db", "", *statements)
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=reason):
+        Sandbox(path)
+    assert path.read_bytes() == before
+
+
 def test_clear_forgets_everything_and_numbers_go_on(api, sandbox):
     sandbox.add_template("t1", text="x")
     api.send()
     sandbox.add_smtp_user("smtp9")
     sandbox.clear()
-    assert (sandbox.outbox, sandbox.faults.rules, sandbox.service.store.smtp_users()) == ([], (), {})
+    assert (sandbox.outbox, sandbox.faults.rules, sandbox.smtp_users) == ([], (), [])
     assert sandbox.service.store.template("t1") is None
     assert api.info("Id") == []
     api.send()
@@ -69,6 +119,7 @@ def test_lookups_and_pages_use_an_index(sandbox):
     connection.set_trace_callback(plans.append)
     sandbox.service.store.records("x", 3, now=0)
     sandbox.service.store.mails(after=5, limit=1)
+    sandbox.service.store.usage("smtp12345", 10**12)
     connection.set_trace_callback(None)
     for query in plans:
         steps = [row["detail"] for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]

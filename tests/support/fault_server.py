@@ -66,16 +66,40 @@ class Connection:
         return True
 
     def read_body(self) -> Seen:
-        length = int(self.headers.get("content-length", "0"))
-        while len(self._buffer) < length:
-            data = self.socket.recv(1 << 20)
-            if not data:
-                raise ConnectionResetError("the body ended early")
-            self._buffer += data
-        body, self._buffer = self._buffer[:length], self._buffer[length:]
+        if self.headers.get("transfer-encoding") == "chunked":
+            chunks: list[bytes] = []
+            while size := int(self._read_line(), 16):
+                chunks.append(self._read(size))
+                self._read_line()
+            self._read_line()
+            body = b"".join(chunks)
+        else:
+            body = self._read(int(self.headers.get("content-length", "0")))
         seen = Seen(self.method, self.target, self.headers, body)
         self.server.seen.append(seen)
         return seen
+
+    def _read(self, size: int) -> bytes:
+        parts = [self._buffer]
+        missing = size - len(self._buffer)
+        while missing > 0:
+            parts.append(self._receive())
+            missing -= len(parts[-1])
+        whole = b"".join(parts)
+        self._buffer = whole[size:]
+        return whole[:size]
+
+    def _read_line(self) -> bytes:
+        while b"\r\n" not in self._buffer:
+            self._buffer += self._receive()
+        line, _, self._buffer = self._buffer.partition(b"\r\n")
+        return line
+
+    def _receive(self) -> bytes:
+        data = self.socket.recv(1 << 20)
+        if not data:
+            raise ConnectionResetError("the body ended early")
+        return data
 
     def reset(self) -> bool:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

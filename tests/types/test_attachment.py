@@ -119,7 +119,7 @@ def test_from_path_looks_and_does_not_read(tmp_path, convert):
     path.write_bytes(b"x" * 1000)
     attachment = Attachment.from_path(convert(path))
     assert attachment == Attachment("report.pdf", FileContent(path, 1000), "application/pdf")
-    assert len(attachment.content) == 1000
+    assert attachment.content.size == 1000
 
 
 def test_from_path_with_another_name_and_type(tmp_path):

@@ -175,7 +175,9 @@ assert_type(retry.max_total, float | None)
 async def async_clients(environ: Mapping[str, str]) -> None:
     AsyncPowerEmail("owner", "token", "tes.example.com")
     AsyncPowerEmail(owner_id="owner", token="token", base_url="http://127.0.0.1:8025", app_domain=None)
-    AsyncPowerEmail("owner", "token", "tes.example.com", transport="httpx2", max_response_bytes=1 << 20, brand="Other")
+    AsyncPowerEmail(
+        "owner", "token", "tes.example.com", transport="httpx2", max_response_bytes=1 << 20, brand="Other", on_unknown="resend"
+    )
     assert_type(AsyncPowerEmail.from_env(), AsyncPowerEmail)
     assert_type(AsyncPowerEmail.from_env(environ, retry=retry, timeouts=timeouts), AsyncPowerEmail)
     async with AsyncPowerEmail(
@@ -184,11 +186,14 @@ async def async_clients(environ: Mapping[str, str]) -> None:
         assert_type(client, AsyncPowerEmail)
         patient = client.with_options(timeouts=Timeouts(read=120), retry=RetryPolicy(10), smtp_user_name=None)
         assert_type(patient, AsyncPowerEmail)
+        assert_type(client.with_options(on_unknown="reconcile", visibility=5, resend_after=None), AsyncPowerEmail)
         assert_type(client.with_options(), AsyncPowerEmail)
         await patient.aclose()
 
 
-async def async_messages(client: AsyncPowerEmail) -> None:
+async def async_messages(client: AsyncPowerEmail, unknown: DeliveryUnknownError) -> None:
+    assert_type(await client.messages.reconcile(unknown), SendResult)
+    assert_type(await client.messages.reconcile("id-1", recipients=["ada@example.com"], visibility=60), SendResult)
     assert_type(await client.messages.send_mail(message), SendResult)
     assert_type(await client.messages.send_mail(message, smtp_user_name="smtp2"), SendResult)
     assert_type(await client.messages.send_template(template, smtp_user_name=None), SendResult)
@@ -231,18 +236,23 @@ async def async_batch(client: AsyncPowerEmail) -> None:
 def sync_clients(environ: Mapping[str, str]) -> None:
     PowerEmail("owner", "token", "tes.example.com")
     PowerEmail(owner_id="owner", token="token", base_url="http://127.0.0.1:8025", app_domain=None)
-    PowerEmail("owner", "token", "tes.example.com", transport="httpx2", max_response_bytes=1 << 20, brand="Other")
+    PowerEmail(
+        "owner", "token", "tes.example.com", transport="httpx2", max_response_bytes=1 << 20, brand="Other", on_unknown="resend"
+    )
     assert_type(PowerEmail.from_env(), PowerEmail)
     assert_type(PowerEmail.from_env(environ, retry=retry, timeouts=timeouts), PowerEmail)
     with PowerEmail("owner", "token", "tes.example.com", smtp_user_name="smtp1", timeouts=timeouts, retry=retry) as client:
         assert_type(client, PowerEmail)
         patient = client.with_options(timeouts=Timeouts(read=120), retry=RetryPolicy(10), smtp_user_name=None)
         assert_type(patient, PowerEmail)
+        assert_type(client.with_options(on_unknown="reconcile", visibility=5, resend_after=None), PowerEmail)
         assert_type(client.with_options(), PowerEmail)
         patient.close()
 
 
-def sync_messages(client: PowerEmail) -> None:
+def sync_messages(client: PowerEmail, unknown: DeliveryUnknownError) -> None:
+    assert_type(client.messages.reconcile(unknown), SendResult)
+    assert_type(client.messages.reconcile("id-1", recipients=["ada@example.com"], visibility=60), SendResult)
     assert_type(client.messages.send_mail(message), SendResult)
     assert_type(client.messages.send_mail(message, smtp_user_name="smtp2"), SendResult)
     assert_type(client.messages.send_template(template, smtp_user_name=None), SendResult)
@@ -277,6 +287,7 @@ def results(result: SendResult, page: MessageInfoPage, call: CallResult, outcome
     assert_type(result.status, str)
     assert_type(result.message, str)
     assert_type(result.attempts, int)
+    assert_type(result.reconciled, bool)
     assert_type(result.extra, Mapping[str, Any])
     assert_type(result.raw, Response)
 

@@ -23,7 +23,7 @@ from poweremail import (
     SendResult,
     ValidationError,
 )
-from poweremail.wire.decode import call_result, read_envelope, send_result
+from poweremail.wire.decode import call_result, read_envelope, reconciled_result, send_result
 from poweremail.wire.operations import GET_MESSAGE_INFO, SEND_MAIL, SEND_TEMPLATE_HTTP_GET, Operation
 
 SETTINGS = Operation("settings/listSmtp")
@@ -82,6 +82,19 @@ def test_what_is_not_known_of_a_success_is_kept():
     response = answer({"status": "success", "message": "m", "queue": {"id": 5}, "code": 0})
     result = send_result(read_envelope(response, SEND_MAIL, 0.0), response, None, (), 1)
     assert result.extra == {"queue": {"id": 5}, "code": 0}
+
+
+def test_a_result_that_was_looked_up():
+    response = answer({"status": "success", "message_data": []})
+    assert reconciled_result("id-1", ("ada@example.com",), response) == SendResult(
+        unique_id="id-1",
+        recipients=("ada@example.com",),
+        status="success",
+        message="accepted: getMessageInfo shows it",
+        attempts=1,
+        reconciled=True,
+        raw=response,
+    )
 
 
 def test_the_answer_to_a_call():

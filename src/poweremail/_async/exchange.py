@@ -61,7 +61,7 @@ class AsyncExchange:
         try:
             return await self._attempt(request, mail, 1)
         except PowerEmailError as error:
-            if self._retry.attempts == 1 or not may_repeat(error, request.operation, resend=self._resend):
+            if self._retry.attempts == 1 or not self._may_repeat(request, error):
                 raise
             first = error
         return await self._repeat(request, mail, first, started)
@@ -70,7 +70,7 @@ class AsyncExchange:
         policy = self._retry
         retrying = AsyncRetrying(
             sleep=sleep,
-            retry=lambda state: (error := _error(state)) is not None and may_repeat(error, request.operation, resend=self._resend),
+            retry=lambda state: self._may_repeat(request, _error(state)),
             wait=lambda state: policy.wait(state.attempt_number, _error(state)),
             stop=lambda state: policy.gives_up(state.attempt_number, time.monotonic() - started, state.upcoming_sleep),
             before_sleep=lambda state: self._announce(request, mail, state),
@@ -84,6 +84,10 @@ class AsyncExchange:
                     raise first
                 return await self._attempt(request, mail, number)
         raise AssertionError("tenacity ends in a return or an error")  # pragma: no cover
+
+    def _may_repeat(self, request: Request, error: PowerEmailError | None) -> bool:
+        spent = request.body is not None and request.body.spent
+        return error is not None and not spent and may_repeat(error, request.operation, resend=self._resend)
 
     async def _attempt(self, request: Request, mail: Mail, number: int) -> Answer:
         try:

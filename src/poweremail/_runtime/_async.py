@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
-from pathlib import Path
 from types import TracebackType
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar, TypeVarTuple, cast
+from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
 import anyio.to_thread
 
-from poweremail._runtime._files import read_piece
-
-__all__ = ["AtEnd", "BoundedMap", "ThreadLock", "file_piece", "sleep", "world"]
+__all__ = ["AtEnd", "BoundedMap", "FairLock", "ThreadLock", "each", "in_thread", "sleep", "world"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+Arguments = TypeVarTuple("Arguments")
 
 
 async def sleep(seconds: float) -> None:
@@ -26,9 +25,9 @@ async def sleep(seconds: float) -> None:
     await anyio.sleep(seconds)
 
 
-async def file_piece(path: Path, offset: int, size: int) -> bytes:
-    """Read a piece of a file without holding up the other tasks."""
-    return await anyio.to_thread.run_sync(read_piece, path, offset, size)
+async def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R:
+    """Call *function*, which may block, without holding up the other tasks. A cancellation waits until it has returned."""
+    return await anyio.to_thread.run_sync(function, *args)
 
 
 def world() -> object:
@@ -44,6 +43,40 @@ class ThreadLock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         return None
+
+
+class FairLock:
+    """
+    A lock that is passed on in the order in which it was asked for; who is cancelled leaves the line.
+
+    Each run of an event loop has a line of its own, so that one object serves several.
+    """
+
+    async def __aenter__(self) -> None:
+        await self._lock().acquire()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._lock().release()
+
+    @property
+    def queued(self) -> int:
+        """How many have the lock or wait for it."""
+        statistics = self._lock().statistics()
+        return statistics.locked + statistics.tasks_waiting
+
+    def _lock(self) -> anyio.Lock:
+        locks = _locks.get(None)
+        if locks is None:
+            locks = WeakKeyDictionary()
+            _locks.set(locks)
+        lock = locks.get(self)
+        if lock is None:
+            # A lock that is free is taken without letting another task run first, which costs more than the lock.
+            lock = locks[self] = anyio.Lock(fast_acquire=True)
+        return lock
+
+
+_locks: anyio.lowlevel.RunVar[WeakKeyDictionary[FairLock, anyio.Lock]] = anyio.lowlevel.RunVar("poweremail_locks")
 
 
 class AtEnd:
@@ -126,7 +159,7 @@ class BoundedMap(Generic[T, R]):
     async def _feed(self, items: anyio.abc.ObjectSendStream[tuple[int, T]]) -> None:
         async with items:
             with self._feeding:
-                source = _iterate(self._source)
+                source = each(self._source)
                 index = 0
                 try:
                     while True:
@@ -174,5 +207,6 @@ class _FromIterable(Generic[T]):
         raise StopAsyncIteration
 
 
-def _iterate(source: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
+def each(source: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
+    """Iterate over *source*, whichever kind it is."""
     return aiter(source) if isinstance(source, AsyncIterable) else _FromIterable(source)

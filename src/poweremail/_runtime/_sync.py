@@ -5,19 +5,21 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections import deque
+from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
+from contextlib import suppress
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, TypeVarTuple
 
-from poweremail._runtime._files import read_piece
+from poweremail.errors import UsageError
 
-__all__ = ["AtEnd", "BoundedMap", "ThreadLock", "file_piece", "sleep", "world"]
+__all__ = ["AtEnd", "BoundedMap", "FairLock", "ThreadLock", "each", "in_thread", "sleep", "world"]
 
 T = TypeVar("T")
 R = TypeVar("R")
+Arguments = TypeVarTuple("Arguments")
 
 
 def sleep(seconds: float) -> None:
@@ -25,9 +27,16 @@ def sleep(seconds: float) -> None:
     time.sleep(seconds)
 
 
-def file_piece(path: Path, offset: int, size: int) -> bytes:
-    """Read a piece of a file."""
-    return read_piece(path, offset, size)
+def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R:
+    """Call *function*, which may block: here nobody else is held up by it."""
+    return function(*args)
+
+
+def each(source: AsyncIterable[T] | Iterable[T]) -> Iterator[T]:
+    """Iterate over *source*. Raises `UsageError` where it is for the other world."""
+    if not isinstance(source, Iterable):
+        raise UsageError(f"cannot iterate over {type(source).__name__}: an async iterable is for the async client")
+    return iter(source)
 
 
 def world() -> object:
@@ -46,6 +55,64 @@ class ThreadLock:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._lock.release()
+
+
+class FairLock:
+    """
+    A lock that is passed on in the order in which it was asked for; who is interrupted leaves the line.
+
+    Each process has a line of its own, so that a fork leaves none behind that nobody will pass on.
+    """
+
+    def __init__(self) -> None:
+        self._lines: dict[object, _Line] = {}
+
+    def __enter__(self) -> None:
+        self._line().join()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        line = self._line()
+        line.leave(line.gates[0])
+
+    @property
+    def queued(self) -> int:
+        """How many have the lock or wait for it."""
+        return len(self._line().gates)
+
+    def _line(self) -> _Line:
+        here = world()
+        return self._lines.get(here) or self._lines.setdefault(here, _Line())
+
+
+class _Line:
+    """Who has a lock, and after it who waits for it: each before a gate of its own, which is opened by the one before."""
+
+    def __init__(self) -> None:
+        self.gates: deque[threading.Lock] = deque()
+        self._lock = threading.Lock()
+
+    def join(self) -> None:
+        """Wait for the lock."""
+        gate = threading.Lock()
+        try:
+            with self._lock:
+                if self.gates:
+                    gate.acquire()
+                self.gates.append(gate)
+            gate.acquire()
+        except BaseException:
+            # Ctrl-C, perhaps after the gate was opened: then the next one's is opened in its place.
+            self.leave(gate)
+            raise
+
+    def leave(self, gate: threading.Lock) -> None:
+        """Leave the line, be it with the lock or without."""
+        with self._lock:
+            had_lock = gate in self.gates and self.gates[0] is gate
+            with suppress(ValueError):
+                self.gates.remove(gate)
+            if had_lock and self.gates:
+                self.gates[0].release()
 
 
 class AtEnd:

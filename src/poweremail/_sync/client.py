@@ -50,6 +50,9 @@ class PowerEmail:
         the same id. ``"resend"`` sends it again at once, as *retry* says, and can deliver it twice.
     *brand*
         The name under which the service runs; others of its kind differ in this string only.
+    *max_request_bytes*
+        The largest request that is sent, in bytes on the wire, where base64 makes 4 of 3; no limit by default, because the service
+        publishes none. A larger mail raises `UsageError` before its last byte leaves.
     *max_response_bytes*
         The largest answer that is read, in bytes: 16 MiB.
 
@@ -72,6 +75,7 @@ class PowerEmail:
         resend_after: float | None = None,
         brand: str = "PowerEmail",
         max_response_bytes: int = 16 * 1024 * 1024,
+        max_request_bytes: int | None = None,
     ) -> None:
         # The plain token must not be in a frame that may fail.
         token = Secret.of(token)
@@ -86,6 +90,7 @@ class PowerEmail:
             unknown=UnknownPolicy(on_unknown, visibility, resend_after),
             brand=brand,
             max_response_bytes=max_response_bytes,
+            max_request_bytes=max_request_bytes,
         )
         self._join(settings, open_transport(transport))
 

@@ -130,7 +130,8 @@ class Messages:
                 try:
                     return look_up(self.iter_message_info, error, unknown)
                 except NotSeenError:
-                    if unknown.resend_after is None or sends >= self._settings.retry.attempts:
+                    spent = request.body is not None and request.body.spent
+                    if unknown.resend_after is None or spent or sends >= self._settings.retry.attempts:
                         raise
             else:
                 return decode.send_result(answer.members, answer.response, unique_id, mail.recipients, answer.attempts)

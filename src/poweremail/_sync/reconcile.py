@@ -80,7 +80,8 @@ class _Sighting:
         if self.error is not None:
             return f"and it could not be looked up: {self.error}"
         if self.seen:
-            return f"within {seconds:g} s getMessageInfo showed it for some of its recipients, not for {', '.join(sorted(self.missing))}"
+            rest = ", ".join(sorted(self.missing))
+            return f"within {seconds:g} s getMessageInfo showed it for some of its recipients, not for {rest}"
         return f"getMessageInfo did not show it within {seconds:g} s"
 
 

@@ -58,9 +58,9 @@ def sandbox(
         ),
     ] = None,
     seed: Annotated[str | None, typer.Option(help="Makes the faults that strike by chance the same in every run.")] = None,
-    limits: Annotated[
+    limits: Annotated[  # noqa: FBT002
         bool, typer.Option("--limits", help="Let each SMTP user make 60 requests a minute, 3,600 an hour and 50,000 a day at most.")
-    ] = False,  # noqa: FBT002
+    ] = False,
     per_minute: Annotated[
         int | None, typer.Option(help="Let each SMTP user make so many requests a minute at most.", min=1)
     ] = None,

@@ -94,14 +94,21 @@ class Settings:
         retry: RetryPolicy,
         unknown: UnknownPolicy,
         max_response_bytes: int = _LARGEST_ANSWER,
+        max_request_bytes: int | None = None,
     ) -> Settings:
         """Check the options of a client."""
-        if isinstance(max_response_bytes, bool) or not isinstance(max_response_bytes, int) or max_response_bytes < 1:
-            raise _usage(f"must be a number of bytes, not {max_response_bytes!r}", "max_response_bytes")
+        for field, size in (("max_response_bytes", max_response_bytes), ("max_request_bytes", max_request_bytes)):
+            optional = field == "max_request_bytes" and size is None
+            if not optional and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+                raise _usage(f"must be a number of bytes, not {size!r}", field)
         credentials = Credentials(_required("owner_id", owner_id), _required_secret("token", token))
         return cls(
             endpoint=Endpoint(
-                _base_url(app_domain, base_url), credentials, _instance("timeouts", timeouts, Timeouts), max_response_bytes
+                _base_url(app_domain, base_url),
+                credentials,
+                _instance("timeouts", timeouts, Timeouts),
+                max_response_bytes,
+                max_request_bytes,
             ),
             smtp_user_name=None if smtp_user_name is None else _required("smtp_user_name", smtp_user_name),
             brand=_required("brand", brand),

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from poweremail.errors import UsageError
 from poweremail.sandbox.call import Call, Reply
 from poweremail.sandbox.clock import Clock
 from poweremail.sandbox.fault import Fault
@@ -70,11 +71,12 @@ class Sandbox:
     *clock*
         Returns the time in seconds since the epoch; `time.time` unless given. `Sandbox.clock` goes by it.
     *limits*
-        How much each SMTP user may send that has no limits of its own: nothing limits it unless given. ``SmtpLimits()`` has the numbers
-        of the service.
+        How much an SMTP user may send that has no limits of its own; without it, as much as it likes. ``SmtpLimits()`` has the
+        numbers of the service.
 
     Use it as a context manager, or `close` it, or leave it to the garbage collector. Safe to use from several threads.
-    Raises `UsageError` where *path* is not a file of a sandbox.
+    Raises `UsageError` where *path* is not a file of a sandbox. A file of an older version is brought up to date; that version
+    cannot open it any more.
     """
 
     def __init__(
@@ -85,16 +87,23 @@ class Sandbox:
         token: str | Secret | None = None,
         seed: int | str | None = None,
         clock: Callable[[], float] | None = None,
-        limits: SmtpLimits = UNLIMITED,
+        limits: SmtpLimits | None = None,
     ) -> None:
         # The plain token must not be in a frame that may fail.
         token = Secret.of(token) if token else None
+        if not isinstance(limits, SmtpLimits | None):
+            raise UsageError(f"must be SmtpLimits, not {limits!r}", field="limits", mail_state=None)
         owner_id = owner_id or None
         store = Store(path)
         self._owner_id = owner_id or _OWNER_ID
         self._token = token or _TOKEN
         self.service = Service(
-            store, clock=Clock(clock or time.time, store), faults=Faults(seed), owner_id=owner_id, token=token, limits=limits
+            store,
+            clock=Clock(clock or time.time, store),
+            faults=Faults(seed),
+            owner_id=owner_id,
+            token=token,
+            limits=limits or UNLIMITED,
         )
 
     def __enter__(self) -> Self:

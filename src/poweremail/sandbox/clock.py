@@ -18,8 +18,8 @@ class Clock:
     """
     The clock of a sandbox: that of the machine, or the one it was given, and what it was advanced beyond that.
 
-    By it limits are counted, mails are received, and late mails become visible. How far it was advanced is kept with the mails, so that
-    time goes on where a file is opened again. Safe to use from several threads.
+    By it limits are counted, mails are received, and late mails become visible. How far it was advanced is kept with the mails, so
+    that time does not go back where a file is opened again. Safe to use from several threads.
     """
 
     def __init__(self, base: Callable[[], float], store: Store) -> None:

@@ -116,8 +116,9 @@ class _Control:
         enabled = members.get("enabled", True)
         if not isinstance(enabled, bool):
             raise UsageError("must be true or false", field="enabled", mail_state=None)
-        limits = SmtpLimits(**{limit: members.get(limit) for limit in LIMITS})
-        self._service.store.put_smtp_user(_text(members, "name", needed=True) or "", enabled=enabled, limits=limits)
+        limits: dict[str, Any] = {limit: members.get(limit) for limit in LIMITS}
+        name = _text(members, "name", needed=True) or ""
+        self._service.store.put_smtp_user(name, enabled=enabled, limits=SmtpLimits(**limits))
         return {}
 
     async def smtp_users(self, _: Request) -> dict[str, Any]:

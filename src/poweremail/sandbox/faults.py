@@ -55,8 +55,8 @@ class FaultRule:
     """
     A fault and the requests that it hits: see `Faults.add` for the fields.
 
-    *number* is its name among the rules of its sandbox: the first is 1, and none is given twice. *seen* counts the requests that the
-    rule was asked about, *hit* those that it hit.
+    *number* tells it from the other rules of its sandbox: the first is 1, and none is given twice. *seen* counts the requests that
+    the rule was asked about, *hit* those that it hit.
     """
 
     fault: Fault = attrs.field(on_setattr=attrs.setters.frozen)
@@ -166,7 +166,11 @@ class Faults:
         return rule
 
     def add_dict(self, members: Mapping[str, Any]) -> FaultRule:
-        """Add the rule that `FaultRule.to_dict` wrote; it gets a new number, its counts begin anew. Raises `UsageError` where it is none."""
+        """
+        Add the rule that `FaultRule.to_dict` wrote, under a new number; its counts begin anew.
+
+        Raises `UsageError` where it is none.
+        """
         options = {name: value for name, value in members.items() if name not in ("fault", *_COUNTS)}
         fault = members.get("fault")
         if not isinstance(fault, Mapping):

@@ -2,9 +2,9 @@
 How much an SMTP user may send.
 
 The service limits requests by the minute, the hour and the day, all at once, and mails by the hour and in total; one mail is one
-recipient. Whether its windows slide or begin anew on the hour is published nowhere. Here they slide: within any 60 seconds no more than
-*per_minute* requests are taken, and the next one is as soon as it may be. Only what is taken counts: a request that is refused, by a
-limit or for another reason, uses up nothing.
+recipient. Whether its windows slide or begin anew on the hour is published nowhere. Here they slide: within any 60 seconds no more
+than *per_minute* requests are taken, and the next one as soon as it may be. Only what is taken counts: a request that is refused,
+by a limit or for another reason, uses up nothing.
 """
 
 from __future__ import annotations
@@ -133,7 +133,11 @@ class Tally:
 
 
 def usage(now: int, tally_at: Callable[[int], Tally]) -> SmtpUsage:
-    """What is used at the time *now*; *tally_at* returns the tally of a time. A window ends just before what is as old as it is long."""
+    """
+    What is used at the time *now*; *tally_at* returns the tally of a time.
+
+    What is exactly as old as a window is long is no longer in it.
+    """
     latest, minute, hour, day = (tally_at(now - length) for length in (0, _MINUTE, _HOUR, _DAY))
     return SmtpUsage(
         per_minute=latest.requests - minute.requests,

@@ -78,7 +78,7 @@ _VERSION = len(_STEPS)
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Make the tables, or bring those of an older version up to this one. Raises `sqlite3.DatabaseError` where it cannot be done."""
+    """Make the tables, or bring those of an older version up to date. Raises `sqlite3.Error` where that cannot be done."""
     with connection:
         # Of two that open a file at the same time, one finds it done.
         connection.execute("BEGIN IMMEDIATE")

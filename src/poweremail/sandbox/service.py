@@ -187,7 +187,7 @@ class Service:
     def _too_much(self, reached: LimitReached) -> Response:
         """What comes to a send that is over a limit. The words are the sandbox's own: those of the service are not published."""
         if reached.limit not in REQUEST_LIMITS:
-            return Refusal(f"The {reached.limit} of the smtp user is reached: {reached.number} mails").response
+            return Refusal(f"The {reached.limit} of the smtp user is reached ({reached.number})").response
         span = reached.limit.removeprefix("per_")
         response = answer(status="error", code="-1", message=f"Too many requests: more than {reached.number} a {span}")
         return response if self._limits.answer == "error" else attrs.evolve(response, status=HTTPStatus.TOO_MANY_REQUESTS)

@@ -7,51 +7,25 @@ import binascii
 import mimetypes
 import os
 import re
-import stat
-from pathlib import Path, PurePath
+from collections.abc import AsyncIterable, Iterable
+from pathlib import PurePath
+from typing import BinaryIO
 
 import attrs
 
 from poweremail.errors import UsageError
+from poweremail.types.content import Content, FileContent, OpenFileContent, StreamContent
 from poweremail.types.text import header_text
 
-__all__ = ["Attachment", "FileContent", "Image"]
+__all__ = ["Attachment", "Image"]
 
 _MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+(?:\s*;.*)?\Z")
 _WHITE_SPACE = re.compile(rb"\s+")
 _UNKNOWN_TYPE = "application/octet-stream"
 
 
-@attrs.frozen
-class FileContent:
-    """
-    A file that is read only while the mail is being sent.
-
-    *size* in bytes was taken when the attachment was made; a file that has changed size by the time of the send is not sent.
-    """
-
-    path: Path
-    size: int
-
-    @classmethod
-    def of(cls, path: str | os.PathLike[str]) -> FileContent:
-        """Look at the file at *path*. Raises `UsageError` where it is missing, unreadable or no regular file."""
-        try:
-            file = Path(path)
-            # Looked at before it is opened: opening a pipe waits for its other end.
-            if stat.S_ISREG(file.stat().st_mode):
-                with file.open("rb") as stream:
-                    return cls(file, os.fstat(stream.fileno()).st_size)
-        except (OSError, TypeError, ValueError) as error:
-            raise UsageError(f"cannot read {str(path)!r}: {error}", field="path") from None
-        raise UsageError(f"{str(path)!r} is not a regular file", field="path")
-
-    def __len__(self) -> int:
-        return self.size
-
-
-def _content(value: object) -> bytes | FileContent:
-    if isinstance(value, bytes | FileContent):
+def _content(value: object) -> Content:
+    if isinstance(value, Content):
         return value
     if isinstance(value, bytearray | memoryview):
         return bytes(value)
@@ -60,6 +34,11 @@ def _content(value: object) -> bytes | FileContent:
         field="content",
         advice="from_path takes a path, from_base64 takes base64 text",
     )
+
+
+def _shown(content: Content) -> str:
+    size = len(content) if isinstance(content, bytes) else content.size
+    return "<a stream>" if size is None else f"<{size} bytes>"
 
 
 def _decode(content: str | bytes) -> bytes:
@@ -105,7 +84,7 @@ class Attachment:
     """
 
     name: str
-    content: bytes | FileContent = attrs.field(converter=_content, repr=lambda content: f"<{len(content)} bytes>")
+    content: Content = attrs.field(converter=_content, repr=_shown)
     type: str = ""
 
     def __attrs_post_init__(self) -> None:
@@ -128,6 +107,27 @@ class Attachment:
         """Attach base64 *content* (line breaks allowed) as a file called *name*. Raises `UsageError` where it is not base64."""
         return cls(name, _decode(content), type or "")
 
+    @classmethod
+    def from_file(cls, file: BinaryIO, name: str, *, type: str | None = None) -> Attachment:
+        """
+        Attach an open binary *file*, from its position on, as a file called *name*. It must stay open until the mail is sent.
+
+        Raises `UsageError` where it cannot be sought in: see `from_stream`.
+        """
+        return cls(name, OpenFileContent(file), type or "")
+
+    @classmethod
+    def from_stream(
+        cls, stream: AsyncIterable[bytes] | Iterable[bytes], name: str, *, size: int | None = None, type: str | None = None
+    ) -> Attachment:
+        """
+        Attach what *stream* yields as a file called *name*; async streams are for the async client.
+
+        It can be read only once, so a send that breaks off after reading has begun is not repeated. *size* in bytes, where it is
+        known, goes into the request's Content-Length and is held to; without it the request is sent in chunks.
+        """
+        return cls(name, StreamContent(stream, size), type or "")
+
 
 @attrs.frozen
 class Image:
@@ -139,7 +139,7 @@ class Image:
     """
 
     cid: str
-    content: bytes | FileContent = attrs.field(converter=_content, repr=lambda content: f"<{len(content)} bytes>")
+    content: Content = attrs.field(converter=_content, repr=_shown)
     type: str = ""
 
     def __attrs_post_init__(self) -> None:
@@ -166,13 +166,34 @@ class Image:
         """Show base64 *content* (line breaks allowed) as ``cid:CID``. Raises `UsageError` where it is not base64."""
         return cls(cid, _decode(content), type or "")
 
+    @classmethod
+    def from_file(cls, file: BinaryIO, cid: str, *, type: str | None = None) -> Image:
+        """
+        Show an open binary *file*, from its position on, as ``cid:CID``. It must stay open until the mail is sent.
+
+        Raises `UsageError` where it cannot be sought in: see `from_stream`.
+        """
+        return cls(cid, OpenFileContent(file), type or "")
+
+    @classmethod
+    def from_stream(
+        cls, stream: AsyncIterable[bytes] | Iterable[bytes], cid: str, *, size: int | None = None, type: str | None = None
+    ) -> Image:
+        """
+        Show what *stream* yields as ``cid:CID``; async streams are for the async client.
+
+        It can be read only once, so a send that breaks off after reading has begun is not repeated. *size* in bytes, where it is
+        known, goes into the request's Content-Length and is held to; without it the request is sent in chunks.
+        """
+        return cls(cid, StreamContent(stream, size), type or "")
+
 
 # The signatures of the formats that mail programs show (WHATWG MIME Sniffing, "matching an image type pattern").
 _SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"BM", "image/bmp"))
 
 
-def _sniff(content: bytes | FileContent) -> str | None:
-    if isinstance(content, FileContent):
+def _sniff(content: Content) -> str | None:
+    if not isinstance(content, bytes):
         return None
     if content.startswith(b"RIFF") and content[8:12] == b"WEBP":
         return "image/webp"

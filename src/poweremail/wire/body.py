@@ -1,8 +1,8 @@
 """
 The body of a request, as pieces of known length.
 
-A file is named, not read: whoever sends the body reads it piece by piece, so that a mail costs the memory of one piece, and its
-Content-Length is known before the first.
+What is not in memory is named here, not read: whoever sends the body reads it piece by piece, so that a mail costs the memory of
+one piece, and its Content-Length is known before the first, unless a stream does not say how long it is.
 """
 
 from __future__ import annotations
@@ -13,67 +13,99 @@ from itertools import groupby
 
 import attrs
 
-from poweremail.types.attachment import FileContent
+from poweremail.types.content import Content, FileContent, OpenFileContent, StreamContent
 
-__all__ = ["Body", "FilePiece"]
+__all__ = ["RAW_PIECE", "Base64", "Body", "FilePiece", "Piece"]
 
-_RAW_PIECE = 3 * 64 * 1024
+RAW_PIECE = 3 * 64 * 1024
 """Bytes of content that become one piece: a multiple of 3, so that no piece but the last needs padding."""
 
-_PIECE = _RAW_PIECE // 3 * 4
+_PIECE = RAW_PIECE // 3 * 4
 """The largest piece of a body: 256 KiB."""
+
+
+@attrs.frozen
+class Base64:
+    """*content*, to go out as base64. Its ``length`` is that of the base64, None where a stream does not say."""
+
+    content: Content = attrs.field(repr=False)
+
+    @property
+    def length(self) -> int | None:
+        """Bytes that go out."""
+        size = len(self.content) if isinstance(self.content, bytes) else self.content.size
+        return None if size is None else (size + 2) // 3 * 4
 
 
 @attrs.frozen
 class FilePiece:
     """*size* bytes of *content* from *offset* on, to be read and sent as base64."""
 
-    content: FileContent
+    content: FileContent | OpenFileContent
     offset: int
     size: int
 
-    def encode(self, raw: bytes) -> bytes:
-        """What goes out for the bytes that were read."""
-        return base64.b64encode(raw)
 
-
-Part = bytes | FileContent
+Piece = bytes | FilePiece | StreamContent
 
 
 class Body:
     """
     Text and content in turn: bytes go out as they are, content goes out as base64.
 
-    *parts* may hold the credentials, so the repr shows the *length* in bytes only.
+    *parts* may hold the credentials, so the repr shows the *length* in bytes only; it is None where it is not known. More than
+    *limit* bytes must not go out.
     """
 
-    __slots__ = ("_parts", "length")
+    __slots__ = ("_parts", "length", "limit")
 
-    def __init__(self, parts: Iterable[Part]) -> None:
+    def __init__(self, parts: Iterable[bytes | Base64], *, limit: int | None = None) -> None:
+        self.limit = limit
         # Neighbouring bytes are joined: a small mail is one piece, which costs one write.
-        self._parts: tuple[Part, ...] = tuple(
+        self._parts: tuple[bytes | Base64, ...] = tuple(
             part
-            for is_bytes, group in groupby(parts, key=lambda part: isinstance(part, bytes))
+            for is_bytes, group in groupby(map(_inline, parts), key=lambda part: isinstance(part, bytes))
             for part in ([b"".join(group)] if is_bytes else group)  # type: ignore[arg-type]
         )
-        self.length = sum(len(part) if isinstance(part, bytes) else _base64_length(part.size) for part in self._parts)
+        lengths = [len(part) if isinstance(part, bytes) else part.length for part in self._parts]
+        self.length: int | None = None if None in lengths else sum(filter(None, lengths))
 
     def __repr__(self) -> str:
-        return f"<Body of {self.length} bytes>"
+        return f"<Body of {'unknown length' if self.length is None else f'{self.length} bytes'}>"
 
-    def pieces(self) -> Iterator[bytes | FilePiece]:
-        """Yield the body in pieces of at most 256 KiB; to be started again for each attempt."""
+    @property
+    def spent(self) -> bool:
+        """Whether a stream in it has been read, so that it cannot go out again."""
+        contents = (part.content for part in self._parts if isinstance(part, Base64))
+        return any(isinstance(content, StreamContent) and content.begun for content in contents)
+
+    def pieces(self) -> Iterator[Piece]:
+        """
+        Yield the body in pieces of at most 256 KiB, of which files and streams are still to be read.
+
+        To be started again for each attempt. The last piece is never a stream.
+        """
         for part in self._parts:
             if isinstance(part, bytes):
-                if len(part) <= _PIECE:
-                    yield part
-                else:
-                    for start in range(0, len(part), _PIECE):
-                        yield part[start : start + _PIECE]
+                yield from _slices(part, _PIECE)
+            elif isinstance(part.content, StreamContent):
+                yield part.content
+            elif isinstance(part.content, bytes):
+                yield from map(base64.b64encode, _slices(part.content, RAW_PIECE))
             else:
-                for offset in range(0, part.size, _RAW_PIECE):
-                    yield FilePiece(part, offset, min(_RAW_PIECE, part.size - offset))
+                size = part.content.size
+                yield from (FilePiece(part.content, at, min(RAW_PIECE, size - at)) for at in range(0, size, RAW_PIECE))
 
 
-def _base64_length(size: int) -> int:
-    return (size + 2) // 3 * 4
+def _inline(part: bytes | Base64) -> bytes | Base64:
+    """Small content in memory becomes text at once."""
+    if isinstance(part, Base64) and isinstance(part.content, bytes) and len(part.content) <= RAW_PIECE:
+        return base64.b64encode(part.content)
+    return part
+
+
+def _slices(data: bytes, size: int) -> Iterator[bytes]:
+    if len(data) <= size:
+        yield data
+    else:
+        yield from (data[at : at + size] for at in range(0, len(data), size))

@@ -101,9 +101,11 @@ def _text(value: object) -> str | None:
 
 
 def _integer(value: object) -> int | None:
+    if type(value) is int:  # nearly always, and no bool
+        return value
     if isinstance(value, str) and _DIGITS.match(value):
         return int(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
+    if isinstance(value, float) and value == value // 1:
         return int(value)
     return None
 
@@ -113,13 +115,11 @@ def _time(value: object) -> datetime | None:
     number = _integer(value)
     if number is None or not 0 < number < 10**17:
         return None
-    if number >= 10**14:
-        return _EPOCH + timedelta(microseconds=number)
-    return _EPOCH + (timedelta(milliseconds=number) if number >= 10**11 else timedelta(seconds=number))
+    return _EPOCH + timedelta(0, 0, number if number >= 10**14 else number * (1_000 if number >= 10**11 else 1_000_000))
 
 
 def _engagements(value: object) -> tuple[Engagement, ...]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict) or not value:
         return ()
     columns = [column if isinstance(column := value.get(name), list) else [] for name in ("time", "ip", "ua")]
     return tuple(Engagement(_time(time), _text(ip), _text(agent)) for time, ip, agent in zip_longest(*columns))
@@ -147,7 +147,7 @@ def _message_info(record: Mapping[str, Any], _: type[MessageInfo]) -> MessageInf
     get = record.get
     opens, clicks = _engagements(get("openData")), _engagements(get("clickData"))
     # An int where clickData is expected is the count, says the page's example.
-    click = get("click") if "click" in record or isinstance(get("clickData"), Mapping) else get("clickData")
+    click = get("click") if "click" in record or isinstance(get("clickData"), dict) else get("clickData")
     return MessageInfo(
         email=_text(get("email")),
         subject=_text(get("subject")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,11 +9,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from poweremail.errors import MailState, UsageError
-from poweremail.types.attachment import Attachment, FileContent, Image
+from poweremail.types.attachment import Attachment, Image
 from poweremail.types.message import UNIQUE_ID_HEADER, Message, TemplateMessage
 from poweremail.types.secret import Secret
 from poweremail.types.text import header_text
-from poweremail.wire.body import Body
+from poweremail.wire.body import Base64, Body
 from poweremail.wire.convert import converter
 from poweremail.wire.http import Endpoint, Request
 from poweremail.wire.operations import (
@@ -30,6 +29,7 @@ __all__ = ["call", "get_message_info", "send_mail", "send_template", "send_templ
 
 # What the HTTP engines take at most; many servers take 8 KiB and answer 414 to more.
 _LONGEST_QUERY = 60_000
+_WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 _PATH = re.compile(r"[A-Za-z0-9_\-]+(?:/[A-Za-z0-9_\-]+)*\Z")
 
 
@@ -98,24 +98,26 @@ def _send(
     return _post(endpoint, operation, fields, _files(message.attachments, message.images))
 
 
-def _post(
-    endpoint: Endpoint, operation: Operation, members: Mapping[str, Any], files: Iterable[bytes | FileContent] = ()
-) -> Request:
+def _post(endpoint: Endpoint, operation: Operation, members: Mapping[str, Any], files: Iterable[bytes | Base64] = ()) -> Request:
     text = _json(members)
     if files:
         # Open the two closing braces of the body and of its message again, and let the files in.
-        tail: Iterable[bytes | FileContent] = (text[1:-2], *files, b"}}")
+        tail: Iterable[bytes | Base64] = (text[1:-2], *files, b"}}")
     else:
         tail = (text[1:],)
     comma = (b",",) if members else ()
-    return Request(operation, endpoint, body=Body((endpoint.credentials.json_prefix.reveal().encode(), *comma, *tail)))
+    limit = endpoint.max_request_bytes
+    body = Body((endpoint.credentials.json_prefix.reveal().encode(), *comma, *tail), limit=limit)
+    if limit is not None and body.length is not None and body.length > limit:
+        raise UsageError(f"is {body.length} bytes on the wire, more than the {limit} of max_request_bytes", field="message")
+    return Request(operation, endpoint, body=body)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return _WRITER.encode(value).encode()
 
 
-def _files(attachments: tuple[Attachment, ...], images: tuple[Image, ...]) -> Iterator[bytes | FileContent]:
+def _files(attachments: tuple[Attachment, ...], images: tuple[Image, ...]) -> Iterator[bytes | Base64]:
     members: tuple[tuple[bytes, tuple[Attachment | Image, ...]], ...] = ((b"attachments", attachments), (b"images", images))
     for member, files in members:
         if not files:
@@ -125,7 +127,7 @@ def _files(attachments: tuple[Attachment, ...], images: tuple[Image, ...]) -> It
             yield b"%s%s" % (b"," if index else b"", _json(converter.unstructure(file))[:-1])
             yield b',"content":"'
             # A base64 alphabet needs no escapes in JSON, so the content can be streamed between two quotes.
-            yield file.content if isinstance(file.content, FileContent) else base64.b64encode(file.content)
+            yield Base64(file.content)
             yield b'"}'
         yield b"]"
 

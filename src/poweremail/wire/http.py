@@ -15,6 +15,7 @@ __all__ = ["Endpoint", "Request"]
 
 _USER_AGENT = ("User-Agent", f"poweremail/{__version__}")
 _ACCEPT = ("Accept", "application/json")
+_CHUNKED = ("Transfer-Encoding", "chunked")
 _CONTENT_TYPE = ("Content-Type", "application/json")
 
 
@@ -23,13 +24,15 @@ class Endpoint:
     """
     Where requests go, as whom, and how patiently.
 
-    *base_url* ends in a slash; *max_response_bytes* is the largest answer that is read.
+    *base_url* ends in a slash; *max_response_bytes* is the largest answer that is read, *max_request_bytes* the largest body that
+    is sent, where there is a limit.
     """
 
     base_url: str
     credentials: Credentials
     timeouts: Timeouts
     max_response_bytes: int
+    max_request_bytes: int | None = None
 
 
 @attrs.frozen
@@ -62,7 +65,9 @@ class Request:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """The headers to send; of a body also its type and, known before it is read, its length."""
+        """The headers to send; of a body also its type and, where it is known before it is read, its length."""
         if self.body is None:
             return (_USER_AGENT, _ACCEPT)
+        if self.body.length is None:
+            return (_USER_AGENT, _ACCEPT, _CONTENT_TYPE, _CHUNKED)
         return (_USER_AGENT, _ACCEPT, _CONTENT_TYPE, ("Content-Length", str(self.body.length)))

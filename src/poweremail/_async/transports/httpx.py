@@ -8,6 +8,8 @@ has reported that it does, never by the name of its exception.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -43,6 +45,8 @@ class AsyncHttpxTransport:
         self._engine = _load(engine) if client is None else _engine_of(client)
         # The engine insists on streams of its own class.
         self._stream_type: type[AsyncOutgoing] = type("Stream", (AsyncOutgoing, self._engine.AsyncByteStream), {})
+        # Parsing one costs more than all else that is done here for a request. The calls have a handful, without a query.
+        self._url: Callable[[str], httpx.URL] = lru_cache(maxsize=32)(self._engine.URL)
         self._given = cast("httpx.AsyncClient | None", client)
         self._own: httpx.AsyncClient | None = None
         self._world: object = None
@@ -101,12 +105,17 @@ class AsyncHttpxTransport:
     def _build(self, client: httpx.AsyncClient, request: Request, outgoing: AsyncOutgoing, head: AsyncHead) -> httpx.Request:
         """Make the engine's request; its repr shows the whole URL, so it is in no variable of a frame that can fail."""
         timeouts = request.endpoint.timeouts
+        extensions: dict[str, Any] = {
+            "timeout": {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write, "pool": timeouts.pool}
+        }
+        if not request.body:
+            extensions["trace"] = head.trace
         built = client.build_request(
             request.method,
-            request.full_url(),
+            # A query has the token, so it is not kept.
+            self._url(request.url) if request.query is None else request.full_url(),
             headers=request.headers,
-            timeout=self._engine.Timeout(connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=timeouts.pool),
-            extensions=None if request.body else {"trace": head.trace},
+            extensions=extensions,
         )
         if request.body:
             # Given as content it would be wrapped in a generator, which a broken connection leaves open.

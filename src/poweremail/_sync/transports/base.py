@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import base64
+import math
 from collections.abc import Iterator
 from typing import Protocol
 
-from poweremail._runtime._sync import file_piece
+from poweremail._runtime._sync import each, in_thread
 from poweremail.errors import ProtocolError, UsageError
 from poweremail.response import Response
-from poweremail.wire.body import Body, FilePiece
+from poweremail.types.content import StreamContent
+from poweremail.wire.body import RAW_PIECE, Body, FilePiece, Piece
 from poweremail.wire.http import Request
 
 __all__ = ["Outgoing", "Transport", "too_large"]
@@ -39,7 +42,7 @@ class Outgoing:
     A body on its way out, as an iterable of bytes; iterating again begins anew.
 
     ``left`` is False as long as the last byte has not been handed to the engine, in any iteration: then it certainly has not left.
-    Raises `UsageError` where a file cannot be read, or is no longer as long as announced.
+    Raises `UsageError` where a file or stream cannot be read, or is not as long as announced.
     """
 
     def __init__(self, body: Body | None) -> None:
@@ -56,32 +59,82 @@ class Pieces:
 
     def __init__(self, outgoing: Outgoing, body: Body | None) -> None:
         self._outgoing = outgoing
-        self._pieces: Iterator[bytes | FilePiece] = iter(()) if body is None else body.pieces()
-        self._remaining = 0 if body is None else body.length
+        self._pieces: Iterator[Piece] = iter(()) if body is None else body.pieces()
+        self._next = next(self._pieces, None)
+        self._stream: StreamPieces | None = None
+        self._room = math.inf if body is None or body.limit is None else body.limit
 
     def __iter__(self) -> Pieces:
         return self
 
     def __next__(self) -> bytes:
-        piece = next(self._pieces, None)
-        if piece is None:
-            raise StopIteration
-        encoded = piece if isinstance(piece, bytes) else _read(piece)
-        self._remaining -= len(encoded)
-        if not self._remaining:
-            self._outgoing.left = True
-        return encoded
+        piece = self._take()
+        self._room -= len(piece)
+        if self._room < 0:
+            raise UsageError("the message is larger than max_request_bytes allows", field="message")
+        # Noted before it is handed over: from then on it may have left.
+        self._outgoing.left = self._outgoing.left or (self._next is None and self._stream is None)
+        return piece
+
+    def _take(self) -> bytes:
+        if self._stream is not None:
+            encoded = self._stream.take()
+            if encoded:
+                return encoded
+            self._stream = None
+        piece, self._next = self._next, next(self._pieces, None)
+        match piece:
+            case None:
+                raise StopIteration
+            case bytes():
+                return piece
+            case FilePiece():
+                return _read(piece)
+            case StreamContent():
+                self._stream = StreamPieces(piece)
+                return self._take()
+
+
+class StreamPieces:
+    """What a stream yields, as base64, in pieces of at most 256 KiB; an empty one is its end."""
+
+    def __init__(self, content: StreamContent) -> None:
+        self._size = content.size
+        self._source = each(content.begin())
+        self._raw = bytearray()
+        self._taken = 0
+        self._ended = False
+
+    def take(self) -> bytes:
+        """Return the next piece."""
+        while not self._ended and len(self._raw) < RAW_PIECE:
+            self._pull()
+        raw = bytes(self._raw[:RAW_PIECE])
+        del self._raw[:RAW_PIECE]
+        return base64.b64encode(raw)
+
+    def _pull(self) -> None:
+        chunk = next(self._source, None)
+        if chunk is None:
+            self._ended = True
+        elif isinstance(chunk, bytes | bytearray | memoryview):
+            self._raw += chunk
+            self._taken += len(chunk)
+        else:
+            raise UsageError(f"the stream yielded {type(chunk).__name__}, not bytes", field="content")
+        if self._size is not None and (self._taken > self._size or (self._ended and self._taken < self._size)):
+            raise UsageError(f"the stream is not as long as the {self._size} bytes that were announced", field="content")
 
 
 def _read(piece: FilePiece) -> bytes:
-    path = piece.content.path
+    content = piece.content
     try:
-        raw = file_piece(path, piece.offset, piece.size)
-    except OSError as error:
-        raise UsageError(f"cannot read {str(path)!r}: {error}", field="content") from error
+        raw = in_thread(content.read, piece.offset, piece.size)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {content.label}: {error}", field="content") from error
     if len(raw) != piece.size:
-        raise UsageError(f"{str(path)!r} has become shorter than the {piece.content.size} bytes it had", field="content")
-    return piece.encode(raw)
+        raise UsageError(f"{content.label} has become shorter than the {content.size} bytes it had", field="content")
+    return base64.b64encode(raw)
 
 
 def too_large(request: Request) -> ProtocolError:

@@ -9,6 +9,8 @@ has reported that it does, never by the name of its exception.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -44,6 +46,8 @@ class HttpxTransport:
         self._engine = _load(engine) if client is None else _engine_of(client)
         # The engine insists on streams of its own class.
         self._stream_type: type[Outgoing] = type("Stream", (Outgoing, self._engine.SyncByteStream), {})
+        # Parsing one costs more than all else that is done here for a request. The calls have a handful, without a query.
+        self._url: Callable[[str], httpx.URL] = lru_cache(maxsize=32)(self._engine.URL)
         self._given = cast("httpx.Client | None", client)
         self._own: httpx.Client | None = None
         self._world: object = None
@@ -102,12 +106,17 @@ class HttpxTransport:
     def _build(self, client: httpx.Client, request: Request, outgoing: Outgoing, head: Head) -> httpx.Request:
         """Make the engine's request; its repr shows the whole URL, so it is in no variable of a frame that can fail."""
         timeouts = request.endpoint.timeouts
+        extensions: dict[str, Any] = {
+            "timeout": {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write, "pool": timeouts.pool}
+        }
+        if not request.body:
+            extensions["trace"] = head.trace
         built = client.build_request(
             request.method,
-            request.full_url(),
+            # A query has the token, so it is not kept.
+            self._url(request.url) if request.query is None else request.full_url(),
             headers=request.headers,
-            timeout=self._engine.Timeout(connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=timeouts.pool),
-            extensions=None if request.body else {"trace": head.trace},
+            extensions=extensions,
         )
         if request.body:
             # Given as content it would be wrapped in a generator, which a broken connection leaves open.

@@ -1,0 +1,204 @@
+"""Attachments that are read while they are sent."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+import tempfile
+
+import pytest
+from _async.ways import WAYS, client_of, reached
+
+from poweremail import Attachment, DeliveryUnknownError, Image, NotSentError, UsageError
+from poweremail.sandbox import Fault
+from support.fault_server import FaultServer, answer, reset_after_body, reset_before_body
+from support.messages import message
+
+CONTENT = os.urandom(1_000_003)
+
+
+class Stream:
+    """Yields *chunks*, and counts how often it was begun."""
+
+    def __init__(self, *chunks: object) -> None:
+        self.chunks = iter(chunks)
+        self.begun = 0
+
+    def __aiter__(self):
+        self.begun += 1
+        return self
+
+    async def __anext__(self):
+        for chunk in self.chunks:
+            return chunk
+        raise StopAsyncIteration
+
+
+def chunked(content: bytes, size: int = 77_777) -> list[bytes]:
+    return [content[at : at + size] for at in range(0, len(content), size)]
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_each_source_arrives_whole(way, served, tmp_path):
+    path = tmp_path / "content.bin"
+    path.write_bytes(CONTENT)
+    with path.open("rb") as file:
+        attachments = [
+            Attachment.from_path(path),
+            Attachment.from_bytes(CONTENT, "bytes.bin"),
+            Attachment.from_file(file, "file.bin"),
+            Attachment.from_file(io.BytesIO(CONTENT), "io.bin"),
+            Attachment.from_stream(Stream(*chunked(CONTENT)), "stream.bin", size=len(CONTENT)),
+            Attachment.from_stream(chunked(CONTENT, 5), "iterable.bin"),
+        ]
+        images = [Image.from_stream(Stream(b"\x89PNG"), "logo", type="image/png"), Image.from_file(io.BytesIO(b"GIF8"), "dot.gif")]
+        async with reached(way, served) as client:
+            await client.messages.send_mail(message(attachments=attachments, images=images))
+    [mail] = served.outbox
+    assert [file.name for file in mail.attachments] == [
+        "content.bin",
+        "bytes.bin",
+        "file.bin",
+        "io.bin",
+        "stream.bin",
+        "iterable.bin",
+    ]
+    assert all(file.content == CONTENT for file in mail.attachments)
+    assert [(file.type, file.content) for file in mail.images] == [("image/png", b"\x89PNG"), ("image/gif", b"GIF8")]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_the_length_is_announced_where_it_is_known(known):
+    stream = Attachment.from_stream(Stream(CONTENT), "stream.bin", size=len(CONTENT) if known else None)
+    with FaultServer(answer()) as server:
+        async with client_of("httpx", server.url) as client:
+            await client.messages.send_mail(message(attachments=[stream]))
+    [request] = server.seen
+    assert request.headers.get("content-length") == (str(len(request.body)) if known else None)
+    assert request.headers.get("transfer-encoding") == (None if known else "chunked")
+    assert request.json["message"]["attachments"][0]["name"] == "stream.bin"
+
+
+async def test_a_retry_sends_the_body_again(tmp_path):
+    path = tmp_path / "content.bin"
+    path.write_bytes(CONTENT * 8)
+    file = io.BytesIO(b"header" + CONTENT)
+    file.seek(6)
+    mail = message(attachments=[Attachment.from_path(path), Attachment.from_file(file, "file.bin")])
+    with FaultServer(reset_before_body, reset_before_body, answer()) as server:
+        async with client_of("httpx", server.url) as client:
+            assert (await client.messages.send_mail(mail)).attempts == 3
+            await client.messages.send_mail(mail)
+    first, second = ([file["content"] for file in request.json["message"]["attachments"]] for request in server.seen)
+    assert first == second
+
+
+async def test_a_stream_that_has_been_read_is_not_sent_again():
+    stream = Stream(*chunked(CONTENT * 8))
+    mail = message(attachments=[Attachment.from_stream(stream, "stream.bin")])
+    with FaultServer(reset_before_body, answer()) as server:
+        async with client_of("httpx", server.url) as client:
+            with pytest.raises(NotSentError):
+                await client.messages.send_mail(mail)
+            with pytest.raises(UsageError, match="not sent: content: the stream has been read already"):
+                await client.messages.send_mail(mail)
+    assert (server.posts, stream.begun) == (0, 1)
+
+
+async def test_a_stream_that_has_not_been_read_is_sent_again(served):
+    served.faults.add(Fault.refuse(), times=2)
+    mail = message(attachments=[Attachment.from_stream(Stream(CONTENT), "stream.bin")])
+    async with reached("in-process", served) as client:
+        assert (await client.messages.send_mail(mail)).attempts == 3
+
+
+async def test_a_stream_is_not_sent_again_after_a_look_up():
+    with FaultServer(reset_after_body, answer({"status": "success", "message_data": []})) as server:
+        async with client_of("httpx", server.url, on_unknown="reconcile", visibility=0, resend_after=0.01) as client:
+            with pytest.raises(DeliveryUnknownError):
+                await client.messages.send_mail(message(attachments=[Attachment.from_stream(Stream(CONTENT), "stream.bin")]))
+    assert [request.path.rpartition("/")[2] for request in server.seen] == ["sendMail", "getMessageInfo", "getMessageInfo"]
+
+
+@pytest.mark.parametrize(
+    ("chunks", "size", "text"),
+    [
+        ([b"123"], 4, "not as long as the 4 bytes"),
+        ([b"123", b"45"], 4, "not as long as the 4 bytes"),
+        ([b"123", "45"], None, "yielded str, not bytes"),
+        ([5], 4, "yielded int, not bytes"),
+    ],
+)
+async def test_a_stream_that_is_not_what_was_announced_is_not_sent(chunks, size, text):
+    with FaultServer(answer()) as server:
+        async with client_of("httpx", server.url) as client:
+            with pytest.raises(UsageError, match=f"not sent: content: .*{text}"):
+                await client.messages.send_mail(message(attachments=[Attachment.from_stream(Stream(*chunks), "x.bin", size=size)]))
+            await client.messages.send_mail(message())
+    assert server.posts == 1
+
+
+async def test_an_error_of_the_stream_is_raised_as_it_is():
+    async def failing():
+        yield b"1"
+        raise LookupError("the source broke")
+
+    with FaultServer(answer()) as server:
+        async with client_of("httpx", server.url) as client:
+            with pytest.raises(LookupError, match="the source broke"):
+                await client.messages.send_mail(message(attachments=[Attachment.from_stream(failing(), "x.bin")]))
+            await client.messages.send_mail(message())
+    assert server.posts == 1
+
+
+async def test_a_file_that_was_closed_is_not_sent(tmp_path):
+    with tempfile.TemporaryFile() as file:
+        file.write(CONTENT)
+        file.seek(0)
+        mail = message(attachments=[Attachment.from_file(file, "x.bin")])
+    with FaultServer(answer()) as server:
+        async with client_of("httpx", server.url) as client:
+            with pytest.raises(UsageError, match="not sent: content: cannot read"):
+                await client.messages.send_mail(mail)
+    assert server.posts == 0
+
+
+@pytest.mark.parametrize("kind", ["bytes", "path", "stream"])
+async def test_a_limit_of_the_service_is_kept(tmp_path, kind):
+    path = tmp_path / "x.bin"
+    path.write_bytes(CONTENT)
+    attachment = {
+        "bytes": lambda: Attachment.from_bytes(CONTENT, "x.bin"),
+        "path": lambda: Attachment.from_path(path),
+        "stream": lambda: Attachment.from_stream(Stream(*chunked(CONTENT)), "x.bin"),
+    }[kind]
+    with FaultServer(answer()) as server:
+        async with client_of("httpx", server.url, max_request_bytes=1_000_000) as client:
+            with pytest.raises(UsageError, match="not sent: message: .*max_request_bytes"):
+                await client.messages.send_mail(message(attachments=[attachment()]))
+            await client.messages.send_mail(message())
+        async with client_of("httpx", server.url, max_request_bytes=2_000_000) as client:
+            await client.messages.send_mail(message(attachments=[attachment()]))
+    assert server.posts == 2
+
+
+@pytest.mark.parametrize("kind", ["path", "file", "stream", "bytes"])
+async def test_a_large_attachment_costs_little_memory(kind, tmp_path):
+    """20 MB: at most 8 MB more at the peak, in a process of its own; where they are given as bytes, these have been counted before."""
+    path = tmp_path / "large.bin"
+    path.write_bytes(os.urandom(20_000_000))
+    with FaultServer(answer()) as server:
+        done = subprocess.run(
+            [sys.executable, "-m", "_async.memory", kind, str(path), server.url],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(["tests", *sys.path])},
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+        assert len(server.seen[-1].body) > 26_666_666
+    extra = int(done.stdout)
+    assert extra <= 8_000_000, f"{extra:,} bytes"
