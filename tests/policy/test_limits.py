@@ -125,7 +125,7 @@ def first_moment(windows, went, now) -> float:
     return min(moment for moment in moments if moment >= now and may_go(windows, went, moment))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(windows=WINDOWS, gaps=GAPS)
 def test_never_too_many_and_never_too_late(windows, gaps):
     log, went, now = SlidingLog(windows), [], 0.0
@@ -142,8 +142,8 @@ def test_never_too_many_and_never_too_late(windows, gaps):
             assert sum(begin <= time < begin + window.seconds for time in went) <= window.limit
 
 
-@settings(max_examples=300, deadline=None)
-@given(windows=WINDOWS, gaps=GAPS, later=st.integers(0, 40), ahead=st.integers(0, 30))
+@settings(max_examples=150, deadline=None)
+@given(windows=WINDOWS, gaps=GAPS, later=st.integers(0, 40), ahead=st.integers(0, 20))
 def test_the_wait_behind_others(windows, gaps, later, ahead):
     log, went, now = SlidingLog(windows), [], 0.0
     for gap in gaps:
@@ -163,7 +163,7 @@ def test_the_wait_behind_others(windows, gaps, later, ahead):
     assert now + log.wait(now, ahead) == moment
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(windows=WINDOWS, times=st.lists(st.floats(0, 1e9), max_size=60).map(sorted), asked=st.floats(0, 1e9))
 def test_bookings_that_were_not_allowed_are_counted(windows, times, asked):
     """As in a file that a process with higher limits has filled."""

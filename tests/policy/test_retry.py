@@ -19,7 +19,7 @@ def test_the_defaults():
     assert RetryPolicy(1) == RetryPolicy(attempts=1)
 
 
-@pytest.mark.parametrize("field", ["first_wait", "max_wait", "max_total", "on_retry"])
+@pytest.mark.parametrize("field", ["first_wait", "max_wait", "max_total"])
 def test_all_but_the_attempts_are_given_by_name(field):
     assert getattr(RetryPolicy(1, **{field: 7}), field) == 7
     with pytest.raises(TypeError):
@@ -96,3 +96,8 @@ def test_seconds_out_of_range(field, seconds):
         RetryPolicy(**{field: seconds})
     assert str(caught.value) == f"retry.{field}: must be a number of seconds, not {seconds!r}"
     assert (caught.value.field, caught.value.mail_state) == (f"retry.{field}", None)
+
+
+def test_a_hook_can_be_called():
+    with pytest.raises(UsageError, match=r"^retry\.on_retry: must be callable, not 7$"):
+        RetryPolicy(on_retry=7)

@@ -40,7 +40,8 @@ BOB = Recipient("bob@example.com")
         ((None, "ada@example.com"), BARE),
         (("ada@example.com", None), BARE),
         (("", "ada@example.com"), BARE),
-        (("ada@work", "ada@example.com"), Recipient("ada@example.com", "ada@work")),
+        (("ada@ work", "ada@example.com"), Recipient("ada@example.com", "ada@ work")),
+        (("ada@example.com", "ada@example.com"), Recipient("ada@example.com", "ada@example.com")),
         (("Müller", "用户@例え.jp"), Recipient("用户@例え.jp", "Müller")),
         (ADA, ADA),
     ],
@@ -294,3 +295,10 @@ def test_the_short_way_decides_as_the_exact_way(address):
     verdict = address_module._unusable(address)
     with patch.object(address_module, "_PLAIN", re.compile(r"(?!)")):
         assert address_module._unusable(address) == verdict
+
+
+def test_two_addresses_are_no_pair():
+    """Taken for a name and an address, one of the two would get nothing."""
+    with pytest.raises(UsageError, match="cannot tell which of .* is the name .*give two addresses") as caught:
+        Message(subject="Hi", from_email="me@example.com", to=[("ada@example.com", "grace@example.com")], text="Hello")
+    assert caught.value.field == "to[0]"

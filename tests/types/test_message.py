@@ -475,3 +475,20 @@ def test_no_accepted_message_breaks_a_header(field, before, control, after):
     }.get(field, {field: bad})
     with pytest.raises(UsageError, match="has a control character"):
         message(**value)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("To", "to"),
+        ("cc", "cc"),
+        ("BCC", "bcc"),
+        ("Subject", "subject"),
+        ("From", "from_email"),
+        ("Sender", "from_email"),
+        ("Content-Type", "html and text"),
+        ("MIME-Version", "html and text"),
+    ],
+)
+def test_headers_that_have_a_field_of_their_own(name, field):
+    refused(message, "headers", f"{name!r} is said by {field} already", headers={name: "x@example.com"})

@@ -282,7 +282,7 @@ def sync_batch(client: PowerEmail) -> None:
 
 
 def results(result: SendResult, page: MessageInfoPage, call: CallResult, outcome: SendOutcome) -> None:
-    assert_type(result.unique_id, str | None)
+    assert_type(result.unique_id, str)
     assert_type(result.recipients, tuple[str, ...])
     assert_type(result.status, str)
     assert_type(result.message, str)

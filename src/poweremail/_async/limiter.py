@@ -40,14 +40,17 @@ class AsyncLimiter:
         if budget is None:
             return
         line = self._line(smtp_user_name)
-        told = self._on_wait is None
-        # The first in line is told below, when it has asked the budget.
-        if not told and (ahead := line.queued):
-            told = self._tell(smtp_user_name, budget.estimate(smtp_user_name, ahead), ahead)
+        on_wait = self._on_wait
+        # The first in line is told below, when it has asked the budget; the others now, as far as this process knows.
+        if on_wait is not None and (ahead := line.queued) and (seconds := budget.estimate(smtp_user_name, ahead)):
+            on_wait(LimitWait(smtp_user_name=smtp_user_name, seconds=seconds, ahead=ahead))
+            on_wait = None
         async with line:
             # Again only where another process was faster, or a clock was set.
             while seconds := await self._ask(budget, budget.take, smtp_user_name):
-                told = told or self._tell(smtp_user_name, seconds, 0)
+                if on_wait is not None:
+                    on_wait(LimitWait(smtp_user_name=smtp_user_name, seconds=seconds, ahead=0))
+                    on_wait = None
                 await sleep(seconds)
 
     async def expected_wait(self, smtp_user_name: str) -> float:
@@ -64,13 +67,6 @@ class AsyncLimiter:
 
     def _line(self, smtp_user_name: str) -> FairLock:
         return self._lines.get(smtp_user_name) or self._lines.setdefault(smtp_user_name, FairLock())
-
-    def _tell(self, smtp_user_name: str, seconds: float, ahead: int) -> bool:
-        """Call ``on_wait`` if there is a wait; say whether it was called."""
-        if self._on_wait is None or not seconds:
-            return False
-        self._on_wait(LimitWait(smtp_user_name=smtp_user_name, seconds=seconds, ahead=ahead))
-        return True
 
     @staticmethod
     async def _ask(budget: Budget, question: Callable[[*Arguments], float], *args: *Arguments) -> float:

@@ -134,7 +134,7 @@ class Messages:
                     if unknown.resend_after is None or spent or sends >= self._settings.retry.attempts:
                         raise
             else:
-                return decode.send_result(answer.members, answer.response, unique_id, mail.recipients, answer.attempts)
+                return decode.send_result(answer.members, answer.response, unique_id or "", mail.recipients, answer.attempts)
 
 
 def _checked(message: M, kind: type[M]) -> M:

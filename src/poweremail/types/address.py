@@ -135,6 +135,9 @@ def recipient(field: str, value: object) -> Recipient:
             # The standard library's order is name, address; some write it the other way round, and only one has the @.
             if isinstance(name, str) and "@" in name and not (isinstance(email, str) and "@" in email):
                 name, email = email, name
+            if isinstance(name, str) and name != email and not _unusable(name):
+                advice = "give two addresses as a list of two str"
+                raise UsageError(f"cannot tell which of {value!r} is the name", field="email", advice=advice)
             return Recipient(email, name)
     except UsageError as error:
         raise UsageError(error.reason.partition(": ")[2], field=field, advice=error.advice) from None

@@ -35,7 +35,8 @@ class FileContent:
     def of(cls, path: str | os.PathLike[str]) -> FileContent:
         """Look at the file at *path*. Raises `UsageError` where it is missing, unreadable or no regular file."""
         try:
-            file = Path(path)
+            # Absolute, so that it is the same file when it is read.
+            file = Path(path).absolute()
             # Looked at before it is opened: opening a pipe waits for its other end.
             if stat.S_ISREG(file.stat().st_mode):
                 with file.open("rb") as stream:

@@ -27,6 +27,13 @@ _CID = re.compile(r"""(?:=|\burl\()\s*(["'])?\s*cid:((?(1)(?:(?!\1)[^<>])+|[^"'(
 
 UNIQUE_ID_HEADER = "X-Unique-Id"
 
+# Headers that are said elsewhere: one that was given here as well could add a recipient, or contradict the mail.
+_FIELDS = {
+    **{name: name for name in ("subject", "to", "cc", "bcc")},
+    **dict.fromkeys(("from", "sender"), "from_email"),
+    **dict.fromkeys(("content-type", "content-transfer-encoding", "mime-version"), "html and text"),
+}
+
 
 @attrs.frozen(kw_only=True)
 class Tracking:
@@ -47,8 +54,8 @@ class Tracking:
             raise UsageError(f"must be True, False or None, not {self.opens!r}", field="tracking.opens")
         if self.clicks not in (None, "html", "text", "both", "no"):
             raise UsageError(f"must be 'html', 'text', 'both', 'no' or None, not {self.clicks!r}", field="tracking.clicks")
-        if self.domain is not None:
-            header_text("tracking.domain", self.domain)
+        if self.domain is not None and not header_text("tracking.domain", self.domain).strip():
+            raise UsageError("must not be empty", field="tracking.domain")
 
     def headers(self) -> dict[str, str]:
         """The headers that say it to the service."""
@@ -156,7 +163,7 @@ class Envelope:
             raise UsageError("must not be empty", field="unique_id")
 
     def _check_headers(self) -> None:
-        spoken_for = {name.lower(): "tracking" for name in self.tracking.headers()} if self.tracking else {}
+        spoken_for = _FIELDS | ({name.lower(): "tracking" for name in self.tracking.headers()} if self.tracking else {})
         if self.reply_to:
             spoken_for["reply-to"] = "reply_to"
         seen: set[str] = set()

@@ -18,13 +18,13 @@ class SendResult:
     """
     The service accepted the mail.
 
-    *unique_id* is the message's ``X-Unique-Id``, the key of `get_message_info` (None for ``send_template_http_get``, which cannot
-    carry one); *recipients* are its addresses. *status* (``success`` or ``queued``) and *message* are the service's words.
+    *unique_id* is the message's ``X-Unique-Id``, the key of `get_message_info` (empty for ``send_template_http_get``, which
+    cannot carry one); *recipients* are its addresses. *status* (``success`` or ``queued``) and *message* are the service's words.
     *attempts* counts the requests that it took. *reconciled* is True where the answer to the send was lost and getMessageInfo
     showed the mail: then *raw* is that page. *extra* has the members of the answer that this library does not know.
     """
 
-    unique_id: str | None
+    unique_id: str
     recipients: tuple[str, ...]
     status: str
     message: str

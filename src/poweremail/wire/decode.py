@@ -71,13 +71,15 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     status = _status(answer)
     if status == "error" and isinstance(answer, dict):
         raise _api_error(answer, response, operation, now)
-    if status in _SUCCESS and HTTPStatus(200) <= response.status < HTTPStatus(300):
-        return dict(answer)
+    if status in _SUCCESS:
+        if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+            return dict(answer)
+        raise ProtocolError(f"the answer says {status}, and its status is HTTP {response.status}", raw=response, temporary=True)
     raise _unreadable(response, operation, now)
 
 
 def send_result(
-    answer: Mapping[str, Any], response: Response, unique_id: str | None, recipients: tuple[str, ...], attempts: int
+    answer: Mapping[str, Any], response: Response, unique_id: str, recipients: tuple[str, ...], attempts: int
 ) -> SendResult:
     """The answer to a send."""
     return SendResult(

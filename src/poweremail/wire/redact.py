@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from urllib.parse import quote, quote_plus
 
 import attrs
@@ -14,6 +15,7 @@ __all__ = ["Credentials"]
 
 # A shorter token is no secret, and replacing it would garble every answer.
 _SHORTEST_SECRET = 4
+_ESCAPE = re.compile(r"(?<=%)[0-9A-Fa-f]{2}|(?<=\\u)[0-9A-Fa-f]{4}")
 
 
 @attrs.frozen(eq=False)
@@ -60,5 +62,6 @@ def _forms(token: Secret) -> set[str]:
         return set()
     forms = {encode(token.reveal()) for encode in (str, quote, quote_plus, lambda text: quote(text, safe=""))}
     forms |= {json.dumps(token.reveal(), ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
-    # PHP escapes the solidus in JSON.
-    return forms | {form.replace("/", "\\/") for form in forms}
+    # PHP escapes the solidus in JSON; others write the digits of an escape in the other case.
+    forms |= {form.replace("/", "\\/") for form in forms}
+    return forms | {_ESCAPE.sub(lambda found: found[0].swapcase(), form) for form in forms}
