@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import ssl
 import struct
 import threading
 from collections.abc import Callable, Iterable
@@ -189,7 +190,8 @@ def early(status: int) -> Behaviour:
 class FaultServer:
     """Serve *script* on a free loopback port."""
 
-    def __init__(self, *script: Behaviour) -> None:
+    def __init__(self, *script: Behaviour, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.script = list(script) or [answer()]
         self.seen: list[Seen] = []
         self.connections = 0
@@ -206,7 +208,7 @@ class FaultServer:
     def __enter__(self) -> FaultServer:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
         self._start(self._accept)
         return self
 
@@ -240,10 +242,11 @@ class FaultServer:
             return self.script.pop(0) if len(self.script) > 1 else self.script[0]
 
     def _serve(self, sock: socket.socket) -> None:
+        connection: Connection | None = None
         with self._lock:
             self._open.add(sock)
         try:
-            connection = Connection(self, sock)
+            connection = Connection(self, self._tls.wrap_socket(sock, server_side=True) if self._tls else sock)
             while not self.stopped.is_set() and connection.read_head() and self._next()(connection):
                 pass
         except OSError:
@@ -252,3 +255,5 @@ class FaultServer:
             with self._lock:
                 self._open.discard(sock)
                 sock.close()
+                if connection is not None:
+                    connection.socket.close()

@@ -158,11 +158,20 @@ class Head:
 
 
 def _failure(error: Exception, credentials: Credentials, *, body_left: bool) -> TransportError:
-    reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    reason = type(error).__name__
+    if text := _text(error):
+        reason = f"{reason}: {text}"
     failure = TransportError(credentials.redact_text(reason), body_left=body_left)
     # An engine's error that echoes the token is not kept as the cause.
     failure.__cause__ = error if failure.reason == reason else None
     return failure
+
+
+def _text(error: BaseException | None) -> str:
+    """The first text in the chain of causes: that of the engine's error itself is often empty."""
+    while error is not None and not str(error):
+        error = error.__cause__ or error.__context__
+    return str(error or "")
 
 
 def _load(engine: str) -> ModuleType:

@@ -1,0 +1,62 @@
+"""The token goes only to whom the certificate names."""
+
+from __future__ import annotations
+
+import ssl
+
+import httpx
+import httpx2
+import pytest
+import trustme
+from _async.ways import OPTIONS, TOKEN
+
+from poweremail import AsyncPowerEmail, NotSentError, Timeouts
+from poweremail.transports import AsyncHttpxTransport
+from support.fault_server import FaultServer, answer
+from support.messages import message, template
+
+AUTHORITY = trustme.CA()
+
+
+def server_context(*names: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert(*names).configure_cert(context)
+    return context
+
+
+@pytest.mark.parametrize("engine", ["httpx", "httpx2"])
+async def test_a_certificate_that_nobody_vouches_for_gets_nothing(engine):
+    with FaultServer(answer(), tls=server_context("127.0.0.1")) as server:
+        async with AsyncPowerEmail("owner", TOKEN, base_url=server.url, transport=engine, **OPTIONS) as client:
+            with pytest.raises(NotSentError, match="(?i)certificate"):
+                await client.messages.send_mail(message())
+            with pytest.raises(NotSentError, match="(?i)certificate"):
+                await client.messages.send_template_http_get(template())
+    assert (server.posts, server.connections) == (0, 8)
+
+
+@pytest.mark.parametrize("engine", [httpx, httpx2], ids=["httpx", "httpx2"])
+@pytest.mark.parametrize(("name", "error"), [("127.0.0.1", None), ("api.example.com", "(?i)certificate")])
+async def test_an_authority_of_ones_own_is_a_matter_of_the_engine(engine, name, error):
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    with FaultServer(answer(), tls=server_context(name)) as server:
+        async with (
+            engine.AsyncClient(verify=context) as own,
+            AsyncPowerEmail("owner", TOKEN, base_url=server.url, transport=AsyncHttpxTransport(own), **OPTIONS) as client,
+        ):
+            if error is None:
+                assert (await client.messages.send_mail(message())).status == "success"
+            else:
+                with pytest.raises(NotSentError, match=error):
+                    await client.messages.send_mail(message())
+
+
+async def test_a_server_that_speaks_no_tls_gets_nothing():
+    with FaultServer(answer()) as server:
+        base_url = server.url.replace("http", "https")
+        options = OPTIONS | {"timeouts": Timeouts(connect=0.1)}
+        async with AsyncPowerEmail("owner", TOKEN, base_url=base_url, **options) as client:
+            with pytest.raises(NotSentError):
+                await client.messages.send_mail(message())
+    assert server.posts == 0
