@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         UsageError,
         ValidationError,
     )
+    from poweremail.policy.limits import LimitWait, RateLimits
     from poweremail.policy.retry import RetryEvent, RetryPolicy
     from poweremail.response import Response
     from poweremail.types.address import Recipient
@@ -53,6 +54,7 @@ _HOMES = {
         "UsageError",
         "ValidationError",
     ),
+    "policy.limits": ("LimitWait", "RateLimits"),
     "policy.retry": ("RetryEvent", "RetryPolicy"),
     "response": ("Response",),
     "types.address": ("Recipient",),
@@ -75,6 +77,7 @@ __all__ = [
     "Engagement",
     "GeneralError",
     "Image",
+    "LimitWait",
     "Message",
     "MessageInfo",
     "MessageInfoPage",
@@ -83,6 +86,7 @@ __all__ = [
     "PowerEmailError",
     "ProtocolError",
     "RateLimitError",
+    "RateLimits",
     "Recipient",
     "Response",
     "RetryEvent",

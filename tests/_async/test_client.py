@@ -10,6 +10,7 @@ from poweremail import (
     AsyncPowerEmail,
     AuthenticationError,
     DeliveryUnknownError,
+    RateLimits,
     RetryPolicy,
     Timeouts,
     UsageError,
@@ -252,3 +253,51 @@ async def test_options_can_be_changed_over_the_same_connections():
             await patient.messages.send_mail(message())
     assert (server.posts, server.connections) == (2, 1)
     assert OPTIONS["timeouts"].read == 0.5
+
+
+class TooLong(Exception):
+    pass
+
+
+def never_wait(wait) -> None:
+    raise TooLong(f"{wait.smtp_user_name}: {wait.seconds:.0f} s")
+
+
+async def test_sends_wait_for_their_turn(sandbox):
+    sandbox.faults.add(Fault.rate_limited(), times=1)
+    limits = RateLimits(per_minute=3, on_wait=never_wait)
+    async with sandbox.async_client(limits=limits, smtp_user_name="smtp1", retry=RetryPolicy(first_wait=0)) as client:
+        await client.messages.send_mail(message())  # in two attempts, of which each counts
+        await client.messages.get_message_info("u1")  # reads do not
+        assert await client.expected_wait() == 0
+        await client.call("messages/sendMail", {"smtp_user_name": "smtp1", "message": RAW})
+        assert 59 < await client.expected_wait() <= 60
+        for limited in (client, client.with_options(timeouts=Timeouts())):
+            with pytest.raises(TooLong, match="smtp1: 60 s"):
+                await limited.messages.send_mail(message())
+        await client.messages.send_mail(message(), smtp_user_name="smtp2")
+        assert await client.expected_wait(smtp_user_name="smtp2") == 0
+    assert len(sandbox.outbox) == 3
+
+
+RAW = {"subject": "Hi", "from_email": "me@example.com", "to": [{"email": "ada@example.com"}], "text": "Hello"}
+
+
+async def test_without_limits_nobody_waits(sandbox):
+    async with sandbox.async_client() as client:
+        assert await client.expected_wait() == 0
+        with pytest.raises(UsageError, match="^limits: must be a RateLimits"):
+            sandbox.async_client(limits=60)
+
+
+async def test_limits_can_be_read_from_the_account(sandbox):
+    sandbox.add_smtp_user("smtp1", hourly_limit=2)
+    async with sandbox.async_client(smtp_user_name="smtp1") as client:
+        answer = await client.call("settings/listSmtp")
+        limits = RateLimits.from_smtp_user(answer.data["smtp_list"][0], on_wait=never_wait)
+    async with sandbox.async_client(smtp_user_name="smtp1", limits=limits) as client:
+        await client.messages.send_mail(message())
+        await client.messages.send_mail(message())
+        with pytest.raises(TooLong):
+            await client.messages.send_mail(message())
+    assert len(sandbox.outbox) == 2

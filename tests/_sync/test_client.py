@@ -11,6 +11,7 @@ from poweremail import (
     PowerEmail,
     AuthenticationError,
     DeliveryUnknownError,
+    RateLimits,
     RetryPolicy,
     Timeouts,
     UsageError,
@@ -253,3 +254,51 @@ def test_options_can_be_changed_over_the_same_connections():
             patient.messages.send_mail(message())
     assert (server.posts, server.connections) == (2, 1)
     assert OPTIONS["timeouts"].read == 0.5
+
+
+class TooLong(Exception):
+    pass
+
+
+def never_wait(wait) -> None:
+    raise TooLong(f"{wait.smtp_user_name}: {wait.seconds:.0f} s")
+
+
+def test_sends_wait_for_their_turn(sandbox):
+    sandbox.faults.add(Fault.rate_limited(), times=1)
+    limits = RateLimits(per_minute=3, on_wait=never_wait)
+    with sandbox.client(limits=limits, smtp_user_name="smtp1", retry=RetryPolicy(first_wait=0)) as client:
+        client.messages.send_mail(message())  # in two attempts, of which each counts
+        client.messages.get_message_info("u1")  # reads do not
+        assert client.expected_wait() == 0
+        client.call("messages/sendMail", {"smtp_user_name": "smtp1", "message": RAW})
+        assert 59 < client.expected_wait() <= 60
+        for limited in (client, client.with_options(timeouts=Timeouts())):
+            with pytest.raises(TooLong, match="smtp1: 60 s"):
+                limited.messages.send_mail(message())
+        client.messages.send_mail(message(), smtp_user_name="smtp2")
+        assert client.expected_wait(smtp_user_name="smtp2") == 0
+    assert len(sandbox.outbox) == 3
+
+
+RAW = {"subject": "Hi", "from_email": "me@example.com", "to": [{"email": "ada@example.com"}], "text": "Hello"}
+
+
+def test_without_limits_nobody_waits(sandbox):
+    with sandbox.client() as client:
+        assert client.expected_wait() == 0
+        with pytest.raises(UsageError, match="^limits: must be a RateLimits"):
+            sandbox.client(limits=60)
+
+
+def test_limits_can_be_read_from_the_account(sandbox):
+    sandbox.add_smtp_user("smtp1", hourly_limit=2)
+    with sandbox.client(smtp_user_name="smtp1") as client:
+        answer = client.call("settings/listSmtp")
+        limits = RateLimits.from_smtp_user(answer.data["smtp_list"][0], on_wait=never_wait)
+    with sandbox.client(smtp_user_name="smtp1", limits=limits) as client:
+        client.messages.send_mail(message())
+        client.messages.send_mail(message())
+        with pytest.raises(TooLong):
+            client.messages.send_mail(message())
+    assert len(sandbox.outbox) == 2

@@ -13,7 +13,7 @@ from poweremail._runtime._sync import BoundedMap
 from poweremail.policy.limits import LimitWait, RateLimits, Window
 from support.booked import exceeds, record
 
-FAST = (Window(3, 0.04), Window(8, 0.2))
+FAST = (Window(3, 0.02), Window(8, 0.1))
 
 
 @pytest.fixture(params=["memory", "file"])
@@ -54,7 +54,7 @@ def test_one_after_the_other(place, booked):
     assert len(booked) == 20
     assert not exceeds(booked, FAST)
     # Eight in each of the longer windows: the twentieth goes in the third.
-    assert 0.4 <= booked[-1] - booked[0] < 5
+    assert 0.2 <= booked[-1] - booked[0] < 5
 
 
 def test_many_at_once(place, booked):

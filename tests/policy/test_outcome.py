@@ -21,7 +21,7 @@ from poweremail import (
 from poweremail.policy.outcome import NO_MAIL, Mail, may_repeat, settle
 from poweremail.wire.operations import GET_MESSAGE_INFO, SEND_MAIL, SEND_TEMPLATE, SEND_TEMPLATE_HTTP_GET, operation_at
 
-MAIL = Mail("id-1", ("ada@example.com", "bob@example.com"))
+MAIL = Mail("id-1", ("ada@example.com", "bob@example.com"), "smtp1")
 WHOLE = Response(502, (), b"x")
 EARLY = Response(502, (), b"x", request_left=False)
 SENDS = [SEND_MAIL, SEND_TEMPLATE, SEND_TEMPLATE_HTTP_GET, operation_at("messages/sendRaw"), operation_at("messages/senRaw")]

@@ -31,7 +31,7 @@ from poweremail._sync.limiter import Limiter
 from poweremail.policy.limits import RateLimits, Window
 from support.booked import exceeds, record
 
-FAST = (Window(3, 0.04), Window(8, 0.2))
+FAST = (Window(3, 0.02), Window(8, 0.1))
 SLOW = (Window(1, 30.0),)
 
 
@@ -441,7 +441,7 @@ from poweremail.policy.limits import RateLimits, Window
 from support.booked import record
 
 booked = record(pytest.MonkeyPatch())
-limiter = Limiter(RateLimits(path=sys.argv[1]), windows=[Window(3, 0.04), Window(8, 0.2)])
+limiter = Limiter(RateLimits(path=sys.argv[1]), windows=[Window(3, 0.02), Window(8, 0.1)])
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(int(sys.argv[2])):

@@ -26,6 +26,7 @@ from poweremail import (
     Engagement,
     GeneralError,
     Image,
+    LimitWait,
     Message,
     MessageInfo,
     MessageInfoPage,
@@ -34,6 +35,7 @@ from poweremail import (
     PowerEmailError,
     ProtocolError,
     RateLimitError,
+    RateLimits,
     Recipient,
     Response,
     RetryEvent,
@@ -167,6 +169,19 @@ RetryPolicy(attempts=1)
 RetryPolicy(on_retry=lambda event: event.error.reason)
 assert_type(retry.attempts, int)
 assert_type(retry.max_total, float | None)
+
+
+def hurry(wait: LimitWait) -> None:
+    assert_type(wait.smtp_user_name, str)
+    assert_type(wait.seconds, float)
+    assert_type(wait.ahead, int)
+
+
+limits = RateLimits(60, None, 50_000, path="budget.db", on_wait=hurry)
+RateLimits(per_minute=10, path=Path("budget.db"))
+RateLimits(on_wait=lambda wait: wait.seconds)
+assert_type(limits.per_minute, int | None)
+assert_type(RateLimits.from_smtp_user({"smtp_user_name": "smtp1", "hourly_limit": "500"}, per_minute=None), RateLimits)
 
 
 # The async client.

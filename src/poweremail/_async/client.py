@@ -8,9 +8,12 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from poweremail._async.exchange import AsyncExchange
+from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.messages import AsyncMessages
 from poweremail._async.transports import AsyncTransport, TransportName, open_transport
-from poweremail.policy.outcome import NO_MAIL
+from poweremail.errors import UsageError
+from poweremail.policy.limits import RateLimits
+from poweremail.policy.outcome import NO_MAIL, Mail
 from poweremail.policy.retry import RetryPolicy
 from poweremail.policy.settings import DEFAULT, Default, Settings, complete, from_env
 from poweremail.policy.unknown import OnUnknown, UnknownPolicy
@@ -42,6 +45,8 @@ class AsyncPowerEmail:
         ``"httpx"`` (default), ``"httpx2"``, or a transport object. The client closes it with itself.
     *timeouts*, *retry*
         See `Timeouts` and `RetryPolicy`.
+    *limits*
+        `RateLimits` that sends wait for; none by default.
     *on_unknown*, *visibility*, *resend_after*
         What to do where a mail may or may not have been accepted. ``"raise"`` (default) raises `DeliveryUnknownError`.
         ``"reconcile"`` first looks it up by its unique id for up to *visibility* seconds (30; the service's index may lag); with
@@ -69,6 +74,7 @@ class AsyncPowerEmail:
         transport: AsyncTransport | TransportName = "httpx",
         timeouts: Timeouts = _TIMEOUTS,
         retry: RetryPolicy = _RETRY,
+        limits: RateLimits | None = None,
         on_unknown: OnUnknown = "raise",
         visibility: float = 30.0,
         resend_after: float | None = None,
@@ -91,13 +97,18 @@ class AsyncPowerEmail:
             max_response_bytes=max_response_bytes,
             max_request_bytes=max_request_bytes,
         )
-        self._join(settings, open_transport(transport))
+        if not isinstance(limits, RateLimits | None):
+            raise UsageError(f"must be a RateLimits, not {type(limits).__name__}", field="limits", mail_state=None)
+        self._join(settings, open_transport(transport), None if limits is None else AsyncLimiter(limits))
 
-    def _join(self, settings: Settings, transport: AsyncTransport, *, owns_transport: bool = True) -> None:
+    def _join(
+        self, settings: Settings, transport: AsyncTransport, limiter: AsyncLimiter | None, *, owns_transport: bool = True
+    ) -> None:
         self._settings = settings
         self._transport = transport
+        self._limiter = limiter
         self._owns_transport = owns_transport
-        self._exchange = AsyncExchange(transport, settings.retry, resend=settings.unknown.on_unknown == "resend")
+        self._exchange = AsyncExchange(transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend")
         self.messages = AsyncMessages(settings, self._exchange)
 
     @classmethod
@@ -123,7 +134,11 @@ class AsyncPowerEmail:
         visibility: float | Literal[Default.DEFAULT] = DEFAULT,
         resend_after: float | Literal[Default.DEFAULT] | None = DEFAULT,
     ) -> AsyncPowerEmail:
-        """Return a client with other options over the same transport, which stays with this client when the new one is closed."""
+        """
+        Return a client with other options over the same transport and under the same limits.
+
+        The transport stays with this client when the new one is closed.
+        """
         client = object.__new__(type(self))
         settings = self._settings.changed(
             smtp_user_name=smtp_user_name,
@@ -133,7 +148,7 @@ class AsyncPowerEmail:
             visibility=visibility,
             resend_after=resend_after,
         )
-        client._join(settings, self._transport, owns_transport=False)
+        client._join(settings, self._transport, self._limiter, owns_transport=False)
         return client
 
     async def call(self, path: str, body: Mapping[str, Any] | None = None) -> CallResult:
@@ -142,8 +157,16 @@ class AsyncPowerEmail:
 
         It is repeated only where the service cannot have acted on it. Raises what the modelled calls raise.
         """
-        answer = await self._exchange.run(encode.call(self._settings.endpoint, path, body or {}), NO_MAIL)
+        request = encode.call(self._settings.endpoint, path, body or {})
+        name = body.get("smtp_user_name") if request.operation.sends and body else None
+        mail = Mail(None, (), name) if isinstance(name, str) else NO_MAIL
+        answer = await self._exchange.run(request, mail)
         return decode.call_result(answer.members, answer.response)
+
+    async def expected_wait(self, *, smtp_user_name: str | None = None) -> float:
+        """Return in how many seconds a mail that was sent now could go, as far as *limits* are concerned; 0.0 says at once."""
+        name = self._settings.smtp_user(smtp_user_name)
+        return 0.0 if self._limiter is None else await self._limiter.expected_wait(name)
 
     async def aclose(self) -> None:
         """Close the client and its connections; closing again does nothing."""

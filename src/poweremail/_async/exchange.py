@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 from tenacity import AsyncRetrying, RetryCallState
 
+from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.transports import AsyncTransport
 from poweremail._runtime._async import sleep
 from poweremail.errors import PowerEmailError, UsageError
@@ -40,12 +41,15 @@ class AsyncExchange:
     """
     Exchanges requests for answers over *transport*, repeating as *retry* says.
 
-    With *resend* a send is repeated even where it may have been accepted.
+    Each attempt of a send waits for its turn at *limiter*. With *resend* a send is repeated even where it may have been accepted.
     """
 
-    def __init__(self, transport: AsyncTransport, retry: RetryPolicy, *, resend: bool = False) -> None:
+    def __init__(
+        self, transport: AsyncTransport, retry: RetryPolicy, limiter: AsyncLimiter | None = None, *, resend: bool = False
+    ) -> None:
         self._transport = transport
         self._retry = retry
+        self._limiter = limiter
         self._resend = resend
         self._closed = False
 
@@ -91,6 +95,8 @@ class AsyncExchange:
 
     async def _attempt(self, request: Request, mail: Mail, number: int) -> Answer:
         try:
+            if self._limiter is not None and mail.smtp_user_name is not None:
+                await self._limiter.turn(mail.smtp_user_name)
             response = request.endpoint.credentials.redact_response(await self._transport.handle(request))
             return Answer(read_envelope(response, request.operation, time.time()), response, number)
         except PowerEmailError as error:

@@ -19,7 +19,8 @@ class AsyncLimiter:
     Makes requests wait until *limits* allow them, each SMTP user for itself.
 
     Who waits stands in a line: the first one sleeps until its time has come, in one go, and the others wait for the first. Who is
-    cancelled leaves the line and takes nothing from the budget. *windows* replace those of the limits, where a minute is too long.
+    cancelled leaves the line and takes nothing from the budget; with a file, what was being booked at that very moment may stay
+    booked. *windows* replace those of the limits, where a minute is too long.
     """
 
     def __init__(self, limits: RateLimits, *, windows: Sequence[Window] | None = None) -> None:

@@ -115,8 +115,9 @@ class AsyncMessages:
         unique_id: str | None,
         smtp_user_name: str | None,
     ) -> SendResult:
-        request = encode(self._settings.endpoint, self._settings.smtp_user(smtp_user_name), message, unique_id)
-        mail = Mail(unique_id, message.recipients)
+        smtp_user_name = self._settings.smtp_user(smtp_user_name)
+        request = encode(self._settings.endpoint, smtp_user_name, message, unique_id)
+        mail = Mail(unique_id, message.recipients, smtp_user_name)
         unknown = self._settings.unknown
         sends = 0
         while True:

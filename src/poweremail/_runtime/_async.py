@@ -26,7 +26,11 @@ async def sleep(seconds: float) -> None:
 
 
 async def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R:
-    """Call *function*, which may block, without holding up the other tasks. A cancellation waits until it has returned."""
+    """
+    Call *function*, which may block, without holding up the other tasks.
+
+    A cancel scope that is cancelled waits until it has returned. A task that asyncio itself cancels does not: the function runs on.
+    """
     return await anyio.to_thread.run_sync(function, *args)
 
 

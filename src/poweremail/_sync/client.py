@@ -9,9 +9,12 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from poweremail._sync.exchange import Exchange
+from poweremail._sync.limiter import Limiter
 from poweremail._sync.messages import Messages
 from poweremail._sync.transports import Transport, TransportName, open_transport
-from poweremail.policy.outcome import NO_MAIL
+from poweremail.errors import UsageError
+from poweremail.policy.limits import RateLimits
+from poweremail.policy.outcome import NO_MAIL, Mail
 from poweremail.policy.retry import RetryPolicy
 from poweremail.policy.settings import DEFAULT, Default, Settings, complete, from_env
 from poweremail.policy.unknown import OnUnknown, UnknownPolicy
@@ -43,6 +46,8 @@ class PowerEmail:
         ``"httpx"`` (default), ``"httpx2"``, or a transport object. The client closes it with itself.
     *timeouts*, *retry*
         See `Timeouts` and `RetryPolicy`.
+    *limits*
+        `RateLimits` that sends wait for; none by default.
     *on_unknown*, *visibility*, *resend_after*
         What to do where a mail may or may not have been accepted. ``"raise"`` (default) raises `DeliveryUnknownError`.
         ``"reconcile"`` first looks it up by its unique id for up to *visibility* seconds (30; the service's index may lag); with
@@ -70,6 +75,7 @@ class PowerEmail:
         transport: Transport | TransportName = "httpx",
         timeouts: Timeouts = _TIMEOUTS,
         retry: RetryPolicy = _RETRY,
+        limits: RateLimits | None = None,
         on_unknown: OnUnknown = "raise",
         visibility: float = 30.0,
         resend_after: float | None = None,
@@ -92,13 +98,16 @@ class PowerEmail:
             max_response_bytes=max_response_bytes,
             max_request_bytes=max_request_bytes,
         )
-        self._join(settings, open_transport(transport))
+        if not isinstance(limits, RateLimits | None):
+            raise UsageError(f"must be a RateLimits, not {type(limits).__name__}", field="limits", mail_state=None)
+        self._join(settings, open_transport(transport), None if limits is None else Limiter(limits))
 
-    def _join(self, settings: Settings, transport: Transport, *, owns_transport: bool = True) -> None:
+    def _join(self, settings: Settings, transport: Transport, limiter: Limiter | None, *, owns_transport: bool = True) -> None:
         self._settings = settings
         self._transport = transport
+        self._limiter = limiter
         self._owns_transport = owns_transport
-        self._exchange = Exchange(transport, settings.retry, resend=settings.unknown.on_unknown == "resend")
+        self._exchange = Exchange(transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend")
         self.messages = Messages(settings, self._exchange)
 
     @classmethod
@@ -124,7 +133,11 @@ class PowerEmail:
         visibility: float | Literal[Default.DEFAULT] = DEFAULT,
         resend_after: float | Literal[Default.DEFAULT] | None = DEFAULT,
     ) -> PowerEmail:
-        """Return a client with other options over the same transport, which stays with this client when the new one is closed."""
+        """
+        Return a client with other options over the same transport and under the same limits.
+
+        The transport stays with this client when the new one is closed.
+        """
         client = object.__new__(type(self))
         settings = self._settings.changed(
             smtp_user_name=smtp_user_name,
@@ -134,7 +147,7 @@ class PowerEmail:
             visibility=visibility,
             resend_after=resend_after,
         )
-        client._join(settings, self._transport, owns_transport=False)
+        client._join(settings, self._transport, self._limiter, owns_transport=False)
         return client
 
     def call(self, path: str, body: Mapping[str, Any] | None = None) -> CallResult:
@@ -143,8 +156,16 @@ class PowerEmail:
 
         It is repeated only where the service cannot have acted on it. Raises what the modelled calls raise.
         """
-        answer = self._exchange.run(encode.call(self._settings.endpoint, path, body or {}), NO_MAIL)
+        request = encode.call(self._settings.endpoint, path, body or {})
+        name = body.get("smtp_user_name") if request.operation.sends and body else None
+        mail = Mail(None, (), name) if isinstance(name, str) else NO_MAIL
+        answer = self._exchange.run(request, mail)
         return decode.call_result(answer.members, answer.response)
+
+    def expected_wait(self, *, smtp_user_name: str | None = None) -> float:
+        """Return in how many seconds a mail that was sent now could go, as far as *limits* are concerned; 0.0 says at once."""
+        name = self._settings.smtp_user(smtp_user_name)
+        return 0.0 if self._limiter is None else self._limiter.expected_wait(name)
 
     def close(self) -> None:
         """Close the client and its connections; closing again does nothing."""

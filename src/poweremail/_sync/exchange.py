@@ -15,6 +15,7 @@ import attrs
 from tenacity import RetryCallState, Retrying
 
 from poweremail._runtime._sync import sleep
+from poweremail._sync.limiter import Limiter
 from poweremail._sync.transports import Transport
 from poweremail.errors import PowerEmailError, UsageError
 from poweremail.policy.outcome import Mail, may_repeat, settle
@@ -41,12 +42,13 @@ class Exchange:
     """
     Exchanges requests for answers over *transport*, repeating as *retry* says.
 
-    With *resend* a send is repeated even where it may have been accepted.
+    Each attempt of a send waits for its turn at *limiter*. With *resend* a send is repeated even where it may have been accepted.
     """
 
-    def __init__(self, transport: Transport, retry: RetryPolicy, *, resend: bool = False) -> None:
+    def __init__(self, transport: Transport, retry: RetryPolicy, limiter: Limiter | None = None, *, resend: bool = False) -> None:
         self._transport = transport
         self._retry = retry
+        self._limiter = limiter
         self._resend = resend
         self._closed = False
 
@@ -92,6 +94,8 @@ class Exchange:
 
     def _attempt(self, request: Request, mail: Mail, number: int) -> Answer:
         try:
+            if self._limiter is not None and mail.smtp_user_name is not None:
+                self._limiter.turn(mail.smtp_user_name)
             response = request.endpoint.credentials.redact_response(self._transport.handle(request))
             return Answer(read_envelope(response, request.operation, time.time()), response, number)
         except PowerEmailError as error:

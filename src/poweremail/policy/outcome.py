@@ -33,13 +33,14 @@ __all__ = ["NO_MAIL", "Mail", "may_repeat", "settle"]
 
 @attrs.frozen
 class Mail:
-    """What an error says about the mail that it concerns."""
+    """What an error says about the mail that it concerns, and the SMTP user that sends it."""
 
     unique_id: str | None
     recipients: tuple[str, ...]
+    smtp_user_name: str | None
 
 
-NO_MAIL = Mail(None, ())
+NO_MAIL = Mail(None, (), None)
 
 
 def settle(error: PowerEmailError, operation: Operation, mail: Mail) -> PowerEmailError:

@@ -131,17 +131,20 @@ def recipient(field: str, value: object) -> Recipient:
         if isinstance(value, str):
             return Recipient.parse(value)
         if isinstance(value, tuple) and len(value) == 2:  # noqa: PLR2004
-            name, email = value
-            # The standard library's order is name, address; some write it the other way round, and only one has the @.
-            if isinstance(name, str) and "@" in name and not (isinstance(email, str) and "@" in email):
-                name, email = email, name
-            if isinstance(name, str) and name != email and not _unusable(name):
-                advice = "give two addresses as a list of two str"
-                raise UsageError(f"cannot tell which of {value!r} is the name", field="email", advice=advice)
-            return Recipient(email, name)
+            return _of_pair(*value)
     except UsageError as error:
         raise UsageError(error.reason.partition(": ")[2], field=field, advice=error.advice) from None
     raise UsageError(f"cannot read {value!r} as an address: give a str, a (name, address) pair or a Recipient", field=field)
+
+
+def _of_pair(name: object, email: object) -> Recipient:
+    # The standard library's order is name, address; some write it the other way round, and only one has the @.
+    if isinstance(name, str) and "@" in name and not (isinstance(email, str) and "@" in email):
+        name, email = email, name
+    if isinstance(name, str) and name != email and not _unusable(name):
+        advice = "give two addresses as a list of two str"
+        raise UsageError(f"cannot tell which of {(name, email)!r} is the name", field="email", advice=advice)
+    return Recipient(email, name)  # type: ignore[arg-type]  its converters check both
 
 
 def recipients(field: str, value: object) -> tuple[Recipient, ...]:
