@@ -144,7 +144,7 @@ def _of_pair(name: object, email: object) -> Recipient:
     if isinstance(name, str) and name != email and not _unusable(name):
         advice = "give two addresses as a list of two str"
         raise UsageError(f"cannot tell which of {(name, email)!r} is the name", field="email", advice=advice)
-    return Recipient(email, name)  # type: ignore[arg-type]  its converters check both
+    return Recipient(_email(email), _name(name))
 
 
 def recipients(field: str, value: object) -> tuple[Recipient, ...]:
