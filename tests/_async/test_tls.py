@@ -8,8 +8,8 @@ import httpx
 import httpx2
 import pytest
 import trustme
-from _async.ways import OPTIONS, TOKEN
 
+from _async.ways import OPTIONS, TOKEN
 from poweremail import AsyncPowerEmail, NotSentError, Timeouts
 from poweremail.transports import AsyncHttpxTransport
 from support.fault_server import FaultServer, answer

@@ -10,8 +10,8 @@ import sys
 import tempfile
 
 import pytest
-from _sync.ways import WAYS, client_of, reached
 
+from _sync.ways import WAYS, client_of, reached
 from poweremail import Attachment, DeliveryUnknownError, Image, NotSentError, UsageError
 from poweremail.sandbox import Fault
 from support.fault_server import FaultServer, answer, reset_after_body, reset_before_body

@@ -7,8 +7,8 @@ import pickle
 import time
 
 import pytest
-from _sync.ways import WAYS, reached
 
+from _sync.ways import WAYS, reached
 from poweremail import DeliveryUnknownError, RetryPolicy, UsageError
 from poweremail.sandbox import Fault, Sandbox
 from support.messages import message, template
@@ -180,3 +180,16 @@ def test_choices_that_cannot_be_meant(sandbox, options, text):
     with sandbox.client() as client:
         with pytest.raises(UsageError, match=f"^{text}"):
             client.with_options(**options)
+
+
+@pytest.mark.parametrize("options", [{"on_unknown": "resend"}, FAST | {"visibility": 0, "resend_after": 0.01}])
+@pytest.mark.parametrize("fault", [Fault.refuse(), Fault.error("ValidationError", "no"), Fault.rate_limited()])
+def test_what_may_have_been_accepted_once_stays_so(sandbox, options, fault):
+    """A mail that was taken, and whose second sending fails for sure, is not one that was not sent."""
+    sandbox.faults.add(Fault.late_visibility(3600), call="sendMail")
+    sandbox.faults.add(LOST, call="sendMail", times=1)
+    sandbox.faults.add(fault, call="sendMail")
+    with sandbox.client(**options | {"retry": RetryPolicy(2, first_wait=0)}) as client:
+        with pytest.raises(DeliveryUnknownError):
+            client.messages.send_mail(message())
+    assert len(sandbox.outbox) == 1

@@ -9,8 +9,8 @@ import httpx
 import httpx2
 import pytest
 import trustme
-from _sync.ways import OPTIONS, TOKEN
 
+from _sync.ways import OPTIONS, TOKEN
 from poweremail import PowerEmail, NotSentError, Timeouts
 from poweremail.transports import HttpxTransport
 from support.fault_server import FaultServer, answer

@@ -16,7 +16,7 @@ from tenacity import AsyncRetrying, RetryCallState
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.transports import AsyncTransport
 from poweremail._runtime._async import sleep
-from poweremail.errors import PowerEmailError, UsageError
+from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
 from poweremail.policy.outcome import Mail, may_repeat, settle
 from poweremail.policy.retry import RetryEvent, RetryPolicy
 from poweremail.response import Response
@@ -59,8 +59,8 @@ class AsyncExchange:
 
     async def run(self, request: Request, mail: Mail) -> Answer:
         """Return the answer to *request*, which concerns *mail*. Raises what the last attempt ended in."""
-        if self._closed:
-            raise UsageError("the client is closed", mail_state="not_sent" if request.operation.sends else None)
+        await self._turn(request, mail)
+        # What a send waits for its turn is not counted against the time for its retries.
         started = time.monotonic()
         try:
             return await self._attempt(request, mail, 1)
@@ -72,6 +72,7 @@ class AsyncExchange:
 
     async def _repeat(self, request: Request, mail: Mail, first: PowerEmailError, started: float) -> Answer:
         policy = self._retry
+        unknown = first if isinstance(first, DeliveryUnknownError) else None
         retrying = AsyncRetrying(
             sleep=sleep,
             retry=lambda state: self._may_repeat(request, _error(state)),
@@ -80,14 +81,36 @@ class AsyncExchange:
             before_sleep=lambda state: self._announce(request, mail, state),
             reraise=True,
         )
-        async for attempt in retrying:
-            with attempt:
-                number = attempt.retry_state.attempt_number
-                # tenacity's first attempt is the one that has failed already.
-                if number == 1:
-                    raise first
-                return await self._attempt(request, mail, number)
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    number = attempt.retry_state.attempt_number
+                    # tenacity's first attempt is the one that has failed already.
+                    if number == 1:
+                        raise first
+                    await self._turn(request, mail)
+                    try:
+                        return await self._attempt(request, mail, number)
+                    except DeliveryUnknownError as error:
+                        unknown = error
+                        raise
+        except PowerEmailError as error:
+            # Once a mail may have been accepted, no later failure makes that untrue.
+            if unknown is None or unknown is error:
+                raise
+            raise unknown from error
         raise AssertionError("tenacity ends in a return or an error")  # pragma: no cover
+
+    async def _turn(self, request: Request, mail: Mail) -> None:
+        """Wait until the request may go. Raises `UsageError` where the client is closed, be it meanwhile."""
+        self._check_open(request)
+        if self._limiter is not None and mail.smtp_user_name is not None:
+            await self._limiter.turn(mail.smtp_user_name)
+            self._check_open(request)
+
+    def _check_open(self, request: Request) -> None:
+        if self._closed:
+            raise UsageError("the client is closed", mail_state="not_sent" if request.operation.sends else None)
 
     def _may_repeat(self, request: Request, error: PowerEmailError | None) -> bool:
         spent = request.body is not None and request.body.spent
@@ -95,8 +118,6 @@ class AsyncExchange:
 
     async def _attempt(self, request: Request, mail: Mail, number: int) -> Answer:
         try:
-            if self._limiter is not None and mail.smtp_user_name is not None:
-                await self._limiter.turn(mail.smtp_user_name)
             response = request.endpoint.credentials.redact_response(await self._transport.handle(request))
             return Answer(read_envelope(response, request.operation, time.time()), response, number)
         except PowerEmailError as error:

@@ -10,7 +10,7 @@ from poweremail._async.batch import AsyncSendMany, Sendable
 from poweremail._async.exchange import AsyncExchange
 from poweremail._async.pages import AsyncMessageInfos
 from poweremail._async.reconcile import NotSeenError, look_up
-from poweremail.errors import DeliveryUnknownError, UsageError
+from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
 from poweremail.policy.outcome import NO_MAIL, Mail
 from poweremail.policy.settings import Settings
 from poweremail.policy.unknown import UnknownPolicy
@@ -120,11 +120,13 @@ class AsyncMessages:
         mail = Mail(unique_id, message.recipients, smtp_user_name)
         unknown = self._settings.unknown
         sends = 0
+        earlier: DeliveryUnknownError | None = None
         while True:
             sends += 1
             try:
                 answer = await self._exchange.run(request, mail)
             except DeliveryUnknownError as error:
+                earlier = error
                 if unknown.on_unknown != "reconcile" or unique_id is None:
                     raise
                 try:
@@ -133,6 +135,11 @@ class AsyncMessages:
                     spent = request.body is not None and request.body.spent
                     if unknown.resend_after is None or spent or sends >= self._settings.retry.attempts:
                         raise
+            except PowerEmailError as error:
+                # It may have been accepted before it was sent again, whatever became of that.
+                if earlier is None:
+                    raise
+                raise earlier from error
             else:
                 return decode.send_result(answer.members, answer.response, unique_id or "", mail.recipients, answer.attempts)
 

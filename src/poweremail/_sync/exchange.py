@@ -17,7 +17,7 @@ from tenacity import RetryCallState, Retrying
 from poweremail._runtime._sync import sleep
 from poweremail._sync.limiter import Limiter
 from poweremail._sync.transports import Transport
-from poweremail.errors import PowerEmailError, UsageError
+from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
 from poweremail.policy.outcome import Mail, may_repeat, settle
 from poweremail.policy.retry import RetryEvent, RetryPolicy
 from poweremail.response import Response
@@ -58,8 +58,8 @@ class Exchange:
 
     def run(self, request: Request, mail: Mail) -> Answer:
         """Return the answer to *request*, which concerns *mail*. Raises what the last attempt ended in."""
-        if self._closed:
-            raise UsageError("the client is closed", mail_state="not_sent" if request.operation.sends else None)
+        self._turn(request, mail)
+        # What a send waits for its turn is not counted against the time for its retries.
         started = time.monotonic()
         try:
             return self._attempt(request, mail, 1)
@@ -71,6 +71,7 @@ class Exchange:
 
     def _repeat(self, request: Request, mail: Mail, first: PowerEmailError, started: float) -> Answer:
         policy = self._retry
+        unknown = first if isinstance(first, DeliveryUnknownError) else None
         retrying = Retrying(
             sleep=sleep,
             retry=lambda state: self._may_repeat(request, _error(state)),
@@ -79,14 +80,36 @@ class Exchange:
             before_sleep=lambda state: self._announce(request, mail, state),
             reraise=True,
         )
-        for attempt in retrying:
-            with attempt:
-                number = attempt.retry_state.attempt_number
-                # tenacity's first attempt is the one that has failed already.
-                if number == 1:
-                    raise first
-                return self._attempt(request, mail, number)
+        try:
+            for attempt in retrying:
+                with attempt:
+                    number = attempt.retry_state.attempt_number
+                    # tenacity's first attempt is the one that has failed already.
+                    if number == 1:
+                        raise first
+                    self._turn(request, mail)
+                    try:
+                        return self._attempt(request, mail, number)
+                    except DeliveryUnknownError as error:
+                        unknown = error
+                        raise
+        except PowerEmailError as error:
+            # Once a mail may have been accepted, no later failure makes that untrue.
+            if unknown is None or unknown is error:
+                raise
+            raise unknown from error
         raise AssertionError("tenacity ends in a return or an error")  # pragma: no cover
+
+    def _turn(self, request: Request, mail: Mail) -> None:
+        """Wait until the request may go. Raises `UsageError` where the client is closed, be it meanwhile."""
+        self._check_open(request)
+        if self._limiter is not None and mail.smtp_user_name is not None:
+            self._limiter.turn(mail.smtp_user_name)
+            self._check_open(request)
+
+    def _check_open(self, request: Request) -> None:
+        if self._closed:
+            raise UsageError("the client is closed", mail_state="not_sent" if request.operation.sends else None)
 
     def _may_repeat(self, request: Request, error: PowerEmailError | None) -> bool:
         spent = request.body is not None and request.body.spent
@@ -94,8 +117,6 @@ class Exchange:
 
     def _attempt(self, request: Request, mail: Mail, number: int) -> Answer:
         try:
-            if self._limiter is not None and mail.smtp_user_name is not None:
-                self._limiter.turn(mail.smtp_user_name)
             response = request.endpoint.credentials.redact_response(self._transport.handle(request))
             return Answer(read_envelope(response, request.operation, time.time()), response, number)
         except PowerEmailError as error:

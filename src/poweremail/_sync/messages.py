@@ -11,7 +11,7 @@ from poweremail._sync.batch import Sendable, SendMany
 from poweremail._sync.exchange import Exchange
 from poweremail._sync.pages import MessageInfos
 from poweremail._sync.reconcile import NotSeenError, look_up
-from poweremail.errors import DeliveryUnknownError, UsageError
+from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
 from poweremail.policy.outcome import NO_MAIL, Mail
 from poweremail.policy.settings import Settings
 from poweremail.policy.unknown import UnknownPolicy
@@ -121,11 +121,13 @@ class Messages:
         mail = Mail(unique_id, message.recipients, smtp_user_name)
         unknown = self._settings.unknown
         sends = 0
+        earlier: DeliveryUnknownError | None = None
         while True:
             sends += 1
             try:
                 answer = self._exchange.run(request, mail)
             except DeliveryUnknownError as error:
+                earlier = error
                 if unknown.on_unknown != "reconcile" or unique_id is None:
                     raise
                 try:
@@ -134,6 +136,11 @@ class Messages:
                     spent = request.body is not None and request.body.spent
                     if unknown.resend_after is None or spent or sends >= self._settings.retry.attempts:
                         raise
+            except PowerEmailError as error:
+                # It may have been accepted before it was sent again, whatever became of that.
+                if earlier is None:
+                    raise
+                raise earlier from error
             else:
                 return decode.send_result(answer.members, answer.response, unique_id or "", mail.recipients, answer.attempts)
 

@@ -1,0 +1,105 @@
+"""
+Outcomes and reality agree: whatever goes wrong, what is said of a mail is what became of it.
+
+A `Script` of faults and sends is drawn, played against a sandbox, in this process or over HTTP, and compared with what the sandbox
+has in its store: see `support.agreement_judge`.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections import Counter
+
+import httpx
+import httpx2
+import pytest
+
+from poweremail import AsyncPowerEmail, PowerEmailError, RetryPolicy, Timeouts
+from support.agreement_ground import Ground
+from support.agreement_scripts import READ, TOKEN, VISIBILITY, Mail, Rule
+
+ENGINES = {"httpx": httpx, "httpx2": httpx2}
+# Made once: it takes as long as a script.
+TLS = ssl.create_default_context()
+
+
+@pytest.fixture(scope="module")
+def here():
+    with Ground(served=False) as ground:
+        yield ground
+
+
+@pytest.fixture(scope="module")
+def there():
+    with Ground(served=True) as ground:
+        yield ground
+
+
+@pytest.fixture
+def figures(request):
+    """What was tried, for the report."""
+    figures = Counter()
+    yield figures
+    request.node.user_properties.append(("figures", dict(figures)))
+
+
+class AsyncNoting:
+    """The transport *inner*; what passes through it is noted in *log*."""
+
+    def __init__(self, inner, log) -> None:
+        self._inner = inner
+        self._log = log
+
+    async def handle(self, request):
+        request, attempt = self._log.begin(request)
+        try:
+            attempt.got = await self._inner.handle(request)
+        except PowerEmailError as error:
+            attempt.got = error
+            raise
+        finally:
+            attempt.ended = time.monotonic()
+        return attempt.got
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def send(client, mail):
+    """Send *mail* as its script says; return its outcome."""
+    try:
+        if mail.send.by == "call":
+            return await client.call("messages/sendMail", mail.members)
+        return await getattr(client.messages, mail.send.by)(mail.message)
+    except PowerEmailError as error:
+        return error
+
+
+async def play(script, transport, sandbox):
+    """Go through the steps of *script*; return the outcome of each mail by its number."""
+    options = {"on_unknown": script.on_unknown, "visibility": VISIBILITY, "resend_after": script.resend_after}
+    retry = RetryPolicy(script.attempts, first_wait=0, max_wait=0, max_total=10)
+    results = {}
+    async with AsyncPowerEmail(
+        "owner",
+        TOKEN,
+        base_url="http://127.0.0.1:8025",
+        smtp_user_name="smtp1",
+        transport=transport,
+        timeouts=Timeouts(read=READ),
+        retry=retry,
+        **options,
+    ) as client:
+        for step in script.plan:
+            match step:
+                case Rule():
+                    sandbox.faults.add(step.fault, **step.options)
+                case Mail():
+                    results[step.number] = await send(client, step)
+                case concurrency, mails:
+                    messages = [mail.message for mail in mails]
+                    async with client.messages.send_many(messages, concurrency=concurrency) as outcomes:
+                        async for outcome in outcomes:
+                            results[mails[outcome.index].number] = outcome.result or outcome.error
+    return results
