@@ -14,10 +14,15 @@ from collections import Counter
 import httpx
 import httpx2
 import pytest
+from hypothesis import given
 
 from poweremail import AsyncPowerEmail, PowerEmailError, RetryPolicy, Timeouts
+from poweremail._runtime._async import in_thread
+from poweremail.transports import AsyncHttpxTransport, AsyncSandboxTransport
+from support.agreement_figures import effort
 from support.agreement_ground import Ground
-from support.agreement_scripts import READ, TOKEN, VISIBILITY, Mail, Rule
+from support.agreement_judge import disagreements
+from support.agreement_scripts import READ, TOKEN, VISIBILITY, Mail, Rule, scripts
 
 ENGINES = {"httpx": httpx, "httpx2": httpx2}
 # Made once: it takes as long as a script.
@@ -76,7 +81,7 @@ async def send(client, mail):
         return error
 
 
-async def play(script, transport, sandbox):
+async def play(script, transport, ground):
     """Go through the steps of *script*; return the outcome of each mail by its number."""
     options = {"on_unknown": script.on_unknown, "visibility": VISIBILITY, "resend_after": script.resend_after}
     retry = RetryPolicy(script.attempts, first_wait=0, max_wait=0, max_total=10)
@@ -84,7 +89,7 @@ async def play(script, transport, sandbox):
     async with AsyncPowerEmail(
         "owner",
         TOKEN,
-        base_url="http://127.0.0.1:8025",
+        base_url=ground.url,
         smtp_user_name="smtp1",
         transport=transport,
         timeouts=Timeouts(read=READ),
@@ -94,7 +99,7 @@ async def play(script, transport, sandbox):
         for step in script.plan:
             match step:
                 case Rule():
-                    sandbox.faults.add(step.fault, **step.options)
+                    ground.sandbox.faults.add(step.fault, **step.options)
                 case Mail():
                     results[step.number] = await send(client, step)
                 case concurrency, mails:
@@ -103,3 +108,28 @@ async def play(script, transport, sandbox):
                         async for outcome in outcomes:
                             results[mails[outcome.index].number] = outcome.result or outcome.error
     return results
+
+
+async def prove(script, transport, ground, figures):
+    """Play *script* and compare what is said with what is so."""
+    log = ground.clear(script)
+    try:
+        results = await play(script, AsyncNoting(transport, log), ground)
+    finally:
+        await in_thread(ground.settle)
+    found = list(disagreements(script, results, ground, log, figures))
+    assert not found, "\n".join(["", *found])
+
+
+@effort(80)
+@given(script=scripts())
+async def test_in_process(script, here, figures):
+    await prove(script, AsyncSandboxTransport(here.sandbox.service), here, figures)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@effort(15)
+@given(script=scripts())
+async def test_over_http(engine, script, there, figures):
+    async with ENGINES[engine].AsyncClient(verify=TLS) as client:
+        await prove(script, AsyncHttpxTransport(client), there, figures)

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import sys
 import warnings
 
+import httpx
 import pytest
 
 from _async.ways import OPTIONS, TOKEN, client_of
@@ -10,6 +12,7 @@ from poweremail import (
     AsyncPowerEmail,
     AuthenticationError,
     DeliveryUnknownError,
+    NotSentError,
     RateLimits,
     RetryPolicy,
     Timeouts,
@@ -17,6 +20,7 @@ from poweremail import (
     ValidationError,
 )
 from poweremail.sandbox import Fault, Sandbox
+from poweremail.transports import AsyncHttpxTransport
 from support.fault_server import FaultServer, answer
 from support.messages import full, message, template
 
@@ -301,3 +305,42 @@ async def test_limits_can_be_read_from_the_account(sandbox):
         with pytest.raises(TooLong):
             await client.messages.send_mail(message())
     assert len(sandbox.outbox) == 2
+
+
+class NotAClient:
+    pass
+
+
+OtherClient = httpx.Client  # async only
+# sync only: OtherClient = NotAClient
+ENGINE_CLIENT = httpx.AsyncClient.__name__
+
+
+@pytest.mark.parametrize("client", [NotAClient(), object(), "httpx", OtherClient()])
+def test_a_transport_takes_a_client_of_its_world(client):
+    with pytest.raises(UsageError, match=f"^client: must be an? {ENGINE_CLIENT} of httpx or httpx2"):
+        AsyncHttpxTransport(client)
+
+
+def test_an_engine_that_is_missing_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "httpx2", None)
+    with pytest.raises(UsageError, match=r"^engine: httpx2 is not installed \(pip install 'poweremail\[httpx2\]'\)"):
+        AsyncPowerEmail("owner", TOKEN, "example.com", transport="httpx2")
+    with pytest.raises(UsageError, match="^engine: must be 'httpx' or 'httpx2', not 'urllib'"):
+        AsyncHttpxTransport(engine="urllib")
+
+
+async def test_a_client_of_ones_own_that_was_closed_is_told():
+    own = httpx.AsyncClient()
+    await own.aclose()
+    async with AsyncPowerEmail("owner", TOKEN, "example.com", smtp_user_name="smtp1", transport=AsyncHttpxTransport(own)) as client:
+        with pytest.raises(UsageError, match="not sent: transport: the HTTP client has been closed"):
+            await client.messages.send_mail(message())
+
+
+async def test_a_url_that_the_engine_refuses_is_not_sent():
+    """Hosts are checked here; what an engine finds wrong in spite of that has not been sent."""
+    with FaultServer(answer()) as server:
+        async with client_of("httpx", f"{server.url}/" + "x" * 65_500) as client:
+            with pytest.raises(NotSentError, match="InvalidURL: URL too long"):
+                await client.messages.send_mail(message())

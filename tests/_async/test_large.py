@@ -13,7 +13,7 @@ import pytest
 from _async.ways import WAYS, client_of, reached
 from poweremail import Attachment, DeliveryUnknownError, Image, NotSentError, UsageError
 from poweremail.sandbox import Fault
-from support.fault_server import FaultServer, answer, reset_after_body, reset_before_body
+from support.fault_server import FaultServer, answer, reset_after_body, reset_before_body, reset_in_body
 from support.messages import message
 
 CONTENT = os.urandom(1_000_003)
@@ -98,7 +98,7 @@ async def test_a_retry_sends_the_body_again(tmp_path):
 async def test_a_stream_that_has_been_read_is_not_sent_again():
     stream = Stream(*chunked(CONTENT * 8))
     mail = message(attachments=[Attachment.from_stream(stream, "stream.bin")])
-    with FaultServer(reset_before_body, answer()) as server:
+    with FaultServer(reset_in_body, answer()) as server:
         async with client_of("httpx", server.url) as client:
             with pytest.raises(NotSentError):
                 await client.messages.send_mail(mail)
@@ -119,7 +119,8 @@ async def test_a_stream_is_not_sent_again_after_a_look_up():
         async with client_of("httpx", server.url, on_unknown="reconcile", visibility=0, resend_after=0.01) as client:
             with pytest.raises(DeliveryUnknownError):
                 await client.messages.send_mail(message(attachments=[Attachment.from_stream(Stream(CONTENT), "stream.bin")]))
-    assert [request.path.rpartition("/")[2] for request in server.seen] == ["sendMail", "getMessageInfo", "getMessageInfo"]
+    first, *others = [request.path.rpartition("/")[2] for request in server.seen]
+    assert (first, set(others)) == ("sendMail", {"getMessageInfo"})
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,15 @@ from collections import Counter
 import httpx
 import httpx2
 import pytest
+from hypothesis import given
 
 from poweremail import PowerEmail, PowerEmailError, RetryPolicy, Timeouts
+from poweremail._runtime._sync import in_thread
+from poweremail.transports import HttpxTransport, SandboxTransport
+from support.agreement_figures import effort
 from support.agreement_ground import Ground
-from support.agreement_scripts import READ, TOKEN, VISIBILITY, Mail, Rule
+from support.agreement_judge import disagreements
+from support.agreement_scripts import READ, TOKEN, VISIBILITY, Mail, Rule, scripts
 
 ENGINES = {"httpx": httpx, "httpx2": httpx2}
 # Made once: it takes as long as a script.
@@ -77,7 +82,7 @@ def send(client, mail):
         return error
 
 
-def play(script, transport, sandbox):
+def play(script, transport, ground):
     """Go through the steps of *script*; return the outcome of each mail by its number."""
     options = {"on_unknown": script.on_unknown, "visibility": VISIBILITY, "resend_after": script.resend_after}
     retry = RetryPolicy(script.attempts, first_wait=0, max_wait=0, max_total=10)
@@ -85,7 +90,7 @@ def play(script, transport, sandbox):
     with PowerEmail(
         "owner",
         TOKEN,
-        base_url="http://127.0.0.1:8025",
+        base_url=ground.url,
         smtp_user_name="smtp1",
         transport=transport,
         timeouts=Timeouts(read=READ),
@@ -95,7 +100,7 @@ def play(script, transport, sandbox):
         for step in script.plan:
             match step:
                 case Rule():
-                    sandbox.faults.add(step.fault, **step.options)
+                    ground.sandbox.faults.add(step.fault, **step.options)
                 case Mail():
                     results[step.number] = send(client, step)
                 case concurrency, mails:
@@ -104,3 +109,28 @@ def play(script, transport, sandbox):
                         for outcome in outcomes:
                             results[mails[outcome.index].number] = outcome.result or outcome.error
     return results
+
+
+def prove(script, transport, ground, figures):
+    """Play *script* and compare what is said with what is so."""
+    log = ground.clear(script)
+    try:
+        results = play(script, Noting(transport, log), ground)
+    finally:
+        in_thread(ground.settle)
+    found = list(disagreements(script, results, ground, log, figures))
+    assert not found, "\n".join(["", *found])
+
+
+@effort(80)
+@given(script=scripts())
+def test_in_process(script, here, figures):
+    prove(script, SandboxTransport(here.sandbox.service), here, figures)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@effort(15)
+@given(script=scripts())
+def test_over_http(engine, script, there, figures):
+    with ENGINES[engine].Client(verify=TLS) as client:
+        prove(script, HttpxTransport(client), there, figures)

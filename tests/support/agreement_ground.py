@@ -12,8 +12,6 @@ import json
 import re
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qs, urlsplit
@@ -106,8 +104,7 @@ class Ground:
     def __init__(self, *, served: bool) -> None:
         self.sandbox = Sandbox()
         self.served = served
-        self.url = ""
-        self.log = Log()
+        self.url = "http://127.0.0.1"
         self._lock = threading.Lock()
         self._service = self.sandbox.service
         self._handle_really, self._service.handle = self._service.handle, self._handle
@@ -123,19 +120,15 @@ class Ground:
             self._server.__exit__(kind, error, trace)
         self.sandbox.close()
 
-    @contextmanager
-    def cleared(self, script: Script) -> Iterator[Log]:
-        """Forget everything, and make ready for *script*. What arrives afterwards goes to the log of another."""
+    def clear(self, script: Script) -> Log:
+        """Forget everything, make ready for *script*, and return the log that it is going to fill."""
         self.sandbox.clear()
         self.sandbox.add_template("t1", text="Dear {{NAME}}")
         if script.per_minute is not None:
             self.sandbox.add_smtp_user("smtp1", per_minute=script.per_minute)
-        self.log = Log()
-        self._service.faults = _NotingFaults(script.seed, self.log)
-        try:
-            yield self.log
-        finally:
-            self.settle()
+        log = Log()
+        self._service.faults = _NotingFaults(script.seed, log)
+        return log
 
     def settle(self) -> None:
         """

@@ -177,7 +177,8 @@ class _Case:
                     yield "reported as unknown, and every answer came through sound"
                 if {"accepted"} in meanings:
                     yield "reported as unknown, and the sound answer of an attempt says accepted"
-                if self._seen():
+                # Where several mails share the id, another one's look may have come later.
+                if self._seen() and self.mail.send.unique_id is None:
                     yield "reported as unknown, and getMessageInfo showed it"
             case state:
                 if state not in last:
@@ -298,6 +299,9 @@ def _meaning(handling: Handling, *, in_process_small: bool | None) -> set[str]:
                 return {"not_sent"}
             failed = name in _UNKNOWN_NAMES or (name not in _KNOWN_NAMES and options["http_status"] >= 500)
             return {"unknown" if failed else "rejected"}
+        case "truncated" if handling.reply.broken is None and handling.reply.response.status == 429:
+            # A limit of the sandbox: half of the answer is lost, its status is not.
+            return {"not_sent"}
         case "refuse" | "reset_before_acceptance" if in_process_small is None:
             return {"not_sent", "unknown"}
         case "refuse":

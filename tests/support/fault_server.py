@@ -144,6 +144,12 @@ def reset_before_body(connection: Connection) -> bool:
     return connection.reset()
 
 
+def reset_in_body(connection: Connection) -> bool:
+    """Read the beginning of the body and reset the connection."""
+    connection._read(1_000)
+    return connection.reset()
+
+
 def reset_after_body(connection: Connection) -> bool:
     """Take the request, reset the connection."""
     connection.read_body()

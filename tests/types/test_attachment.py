@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import os
 
 import pytest
@@ -290,3 +291,40 @@ def test_a_text_is_base64_or_a_usage_error(text):
         Attachment.from_base64(text, "x")
     except UsageError as error:
         assert error.field == "content"
+
+
+class Unseekable(io.BytesIO):
+    def seek(self, *_):
+        raise OSError("it is a pipe")
+
+
+@pytest.mark.parametrize("kind", [Attachment, Image])
+@pytest.mark.parametrize(
+    ("file", "why"),
+    [(Unseekable(b"x"), "it is a pipe"), (io.StringIO("x"), "binary mode"), (b"x", "no attribute"), (None, "no attribute")],
+)
+def test_what_is_no_open_binary_file(kind, file, why):
+    with pytest.raises(UsageError, match=rf"not sent: file: .*{why}") as caught:
+        kind.from_file(file, "x.png")
+    assert caught.value.field == "file"
+
+
+def test_an_open_file_is_read_from_its_position_on_and_left_there():
+    file = io.BytesIO(b"header" + b"content")
+    file.seek(6)
+    attachment = Attachment.from_file(file, "x.bin")
+    assert file.tell() == 6
+    assert (attachment.content.size, attachment.content.read(3, 4), attachment.content.label) == (7, b"tent", "'the file'")
+    assert repr(attachment) == "Attachment(name='x.bin', content=<7 bytes>, type='application/octet-stream')"
+
+
+@pytest.mark.parametrize("kind", [Attachment, Image])
+def test_streams_that_cannot_be_meant(kind):
+    for stream in (b"x", "x", 5, None):
+        with pytest.raises(UsageError, match="not sent: stream: must be an iterable of bytes"):
+            kind.from_stream(stream, "x.png")
+    for size in (-1, True, "5", 1.5):
+        with pytest.raises(UsageError, match="not sent: size: must be a number of bytes or None"):
+            kind.from_stream([b"x"], "x.png", size=size)
+    assert "<a stream>" in repr(kind.from_stream([b"x"], "x.png"))
+    assert "<1 bytes>" in repr(kind.from_stream([b"x"], "x.png", size=1))
