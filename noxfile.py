@@ -105,6 +105,20 @@ def wheel(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def proof(session: nox.Session) -> None:
+    """
+    Try whether outcomes and reality agree, with other scripts than the tests, and print the figures.
+
+    ``-- 5000`` draws so many for each way to the service and each world, 1,000 without; what follows goes to pytest.
+    """
+    session.install("-e", ".[all]", *group("test"))
+    scripts, *arguments = session.posargs or ("1000",)
+    tests = (f"tests/{world}/test_agreement.py" for world in ("_async", "_sync"))
+    env = {"POWEREMAIL_PROOF": scripts, "PYTHONPATH": "tests"}
+    session.run("pytest", "-n", "2", "-p", "support.agreement_figures", *tests, *arguments, env=env)
+
+
+@nox.session(default=False)
 def demo(session: nox.Session) -> None:
     """Run the demo of the checkout. Arguments after ``--`` go to it."""
     session.install(".[all]")

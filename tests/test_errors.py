@@ -115,13 +115,13 @@ def test_the_tree(kind, parents):
         (NotSentError("why"), "not sent: why (it is safe to send it again)"),
         (
             DeliveryUnknownError("timed out", unique_id="id-1", recipients=("a@x", "b@x")),
-            "unknown whether it was sent: timed out (it may have been accepted: look its unique_id up with get_message_info before "
+            "unknown whether it was sent: timed out (it may have been accepted: find out with messages.reconcile before "
             "sending it again) [unique_id=id-1; to a@x, b@x]",
         ),
         (
             DeliveryUnknownError("timed out"),
-            "unknown whether it was sent: timed out (it may have been accepted: look its unique_id up with get_message_info before "
-            "sending it again) [no unique_id; to unknown recipients]",
+            "unknown whether it was sent: timed out (it may have been accepted, and has no unique_id to look it up by) "
+            "[no unique_id; to unknown recipients]",
         ),
     ],
 )

@@ -32,7 +32,7 @@ TREES = {"src/poweremail/_async": "src/poweremail/_sync", "tests/_async": "tests
 RULES = {
     "_async": "_sync",
     "aclose": "close",
-    "aiter_bytes": "iter_bytes",
+    "aiter_raw": "iter_raw",
     "asynccontextmanager": "contextmanager",
     "enter_async_context": "enter_context",
     "anext": "next",

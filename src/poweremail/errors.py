@@ -188,10 +188,11 @@ class DeliveryUnknownError(PowerEmailError):
     The whole mail left this machine and no trustworthy answer came back: it may or may not have been accepted.
 
     ``unique_id`` is the message's ``X-Unique-Id`` (None where the call cannot carry one), ``recipients`` are its addresses,
-    ``cause`` is what went wrong. To find out, ask `get_message_info` for the unique id, a while later: the service's index may lag.
+    ``cause`` is what went wrong. ``seen`` tells of a look-up by the unique id: True where getMessageInfo showed the mail for some
+    of its recipients only, False where it showed nothing of it, None where it was not asked or did not answer.
     """
 
-    default_advice = "it may have been accepted: look its unique_id up with get_message_info before sending it again"
+    default_advice = "it may have been accepted, and has no unique_id to look it up by"
 
     def __init__(
         self,
@@ -200,8 +201,11 @@ class DeliveryUnknownError(PowerEmailError):
         unique_id: str | None = None,
         recipients: tuple[str, ...] = (),
         cause: PowerEmailError | None = None,
+        seen: bool | None = None,
     ) -> None:
-        super().__init__(reason, mail_state="unknown", raw=cause.raw if cause is not None else None)
+        advice = "it may have been accepted: find out with messages.reconcile before sending it again" if unique_id else None
+        super().__init__(reason, mail_state="unknown", raw=cause.raw if cause is not None else None, advice=advice)
+        self.seen = seen
         self.unique_id = unique_id
         self.recipients = recipients
         self.cause = cause

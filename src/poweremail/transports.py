@@ -2,17 +2,42 @@
 The transports by their public names, and what it takes to write one.
 
 `AsyncHttpxTransport` and `HttpxTransport` take a client of httpx or httpx2 that you configured; `AsyncSandboxTransport` and
-`SandboxTransport` reach a sandbox of this process without a socket; `AsyncTransport` and `Transport` are the protocols.
+`SandboxTransport` reach a sandbox of this process without a socket; `AsyncTransport` and `Transport` are the protocols. Each is
+loaded when it is first asked for.
 """
 
-from poweremail._async.transports import AsyncHttpxTransport, AsyncSandboxTransport, AsyncTransport
-from poweremail._async.transports.base import AsyncOutgoing
-from poweremail._sync.transports import HttpxTransport, SandboxTransport, Transport
-from poweremail._sync.transports.base import Outgoing
-from poweremail.response import Response
-from poweremail.wire.http import Request
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from poweremail._async.transports import AsyncHttpxTransport, AsyncTransport
+    from poweremail._async.transports.base import AsyncOutgoing
+    from poweremail._async.transports.sandbox import AsyncSandboxTransport
+    from poweremail._sync.transports import HttpxTransport, Transport
+    from poweremail._sync.transports.base import Outgoing
+    from poweremail._sync.transports.sandbox import SandboxTransport
+    from poweremail.response import Response
+    from poweremail.wire.answer import AnswerBody
+    from poweremail.wire.http import Request
+
+_HOME = {
+    "AnswerBody": "poweremail.wire.answer",
+    "AsyncHttpxTransport": "poweremail._async.transports.httpx",
+    "AsyncOutgoing": "poweremail._async.transports.base",
+    "AsyncSandboxTransport": "poweremail._async.transports.sandbox",
+    "AsyncTransport": "poweremail._async.transports.base",
+    "HttpxTransport": "poweremail._sync.transports.httpx",
+    "Outgoing": "poweremail._sync.transports.base",
+    "Request": "poweremail.wire.http",
+    "Response": "poweremail.response",
+    "SandboxTransport": "poweremail._sync.transports.sandbox",
+    "Transport": "poweremail._sync.transports.base",
+}
 
 __all__ = [
+    "AnswerBody",
     "AsyncHttpxTransport",
     "AsyncOutgoing",
     "AsyncSandboxTransport",
@@ -24,3 +49,15 @@ __all__ = [
     "SandboxTransport",
     "Transport",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

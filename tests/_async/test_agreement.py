@@ -9,24 +9,48 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections import Counter
+from contextlib import asynccontextmanager
 
 import httpx
 import httpx2
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 
 from poweremail import AsyncPowerEmail, PowerEmailError, RetryPolicy, Timeouts
 from poweremail._runtime._async import in_thread
+from poweremail.sandbox import Fault
 from poweremail.transports import AsyncHttpxTransport, AsyncSandboxTransport
-from support.agreement_figures import effort
+from support.agreement_figures import Figures, effort
 from support.agreement_ground import Ground
 from support.agreement_judge import disagreements
-from support.agreement_scripts import READ, TOKEN, VISIBILITY, Mail, Rule, scripts
+from support.agreement_scripts import READ, TOKEN, VISIBILITY, Mail, Rule, Script, Send, scripts
 
 ENGINES = {"httpx": httpx, "httpx2": httpx2}
 # Made once: it takes as long as a script.
 TLS = ssl.create_default_context()
+
+
+LOST = Rule(Fault.reset_after_acceptance(), call="sendMail", times=1)
+# The mail shows while the answer to the first look, which does not show it, is under way for longer than ``resend_after``.
+STALE = Script(
+    (
+        LOST,
+        Rule(Fault.late_visibility(0.01), call="sendMail"),
+        Rule(Fault.latency(READ - 0.005), call="getMessageInfo", nth=1),
+        Send(),
+    ),
+    attempts=2,
+    on_unknown="reconcile",
+    resend_after=VISIBILITY,
+)
+# What may have been accepted once stays so, whatever becomes of the next attempt.
+LIMITED = Script((LOST, Rule(Fault.rate_limited(), call="sendMail"), Send()), attempts=2, on_unknown="resend")
+LIMITED_LATER = Script(
+    (LOST, Rule(Fault.late_visibility(60)), Rule(Fault.rate_limited(), call="sendMail"), Send()),
+    attempts=2,
+    on_unknown="reconcile",
+    resend_after=VISIBILITY,
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +68,7 @@ def there():
 @pytest.fixture
 def figures(request):
     """What was tried, for the report."""
-    figures = Counter()
+    figures = Figures()
     yield figures
     request.node.user_properties.append(("figures", dict(figures)))
 
@@ -110,26 +134,39 @@ async def play(script, transport, ground):
     return results
 
 
-async def prove(script, transport, ground, figures):
+@asynccontextmanager
+async def transport_to(ground, engine):
+    """A transport to the sandbox of *ground*, and at the end no connection to it."""
+    if engine is None:
+        yield AsyncSandboxTransport(ground.sandbox.service)
+    else:
+        async with ENGINES[engine].AsyncClient(verify=TLS) as client:
+            yield AsyncHttpxTransport(client)
+
+
+async def prove(script, ground, figures, engine=None):
     """Play *script* and compare what is said with what is so."""
     log = ground.clear(script)
     try:
-        results = await play(script, AsyncNoting(transport, log), ground)
+        async with transport_to(ground, engine) as transport:
+            results = await play(script, AsyncNoting(transport, log), ground)
     finally:
         await in_thread(ground.settle)
     found = list(disagreements(script, results, ground, log, figures))
     assert not found, "\n".join(["", *found])
 
 
-@effort(80)
+@effort(60)
 @given(script=scripts())
+@example(script=STALE)
+@example(script=LIMITED)
+@example(script=LIMITED_LATER)
 async def test_in_process(script, here, figures):
-    await prove(script, AsyncSandboxTransport(here.sandbox.service), here, figures)
+    await prove(script, here, figures)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@effort(15)
+@effort(20)
 @given(script=scripts())
 async def test_over_http(engine, script, there, figures):
-    async with ENGINES[engine].AsyncClient(verify=TLS) as client:
-        await prove(script, AsyncHttpxTransport(client), there, figures)
+    await prove(script, there, figures, engine)

@@ -141,14 +141,14 @@ async def test_a_stream_that_is_not_what_was_announced_is_not_sent(chunks, size,
     assert server.posts == 1
 
 
-async def test_an_error_of_the_stream_is_raised_as_it_is():
+async def test_an_error_of_the_stream_is_told():
     async def failing():
         yield b"1"
         raise LookupError("the source broke")
 
     with FaultServer(answer()) as server:
         async with client_of("httpx", server.url) as client:
-            with pytest.raises(LookupError, match="the source broke"):
+            with pytest.raises(UsageError, match="not sent: content: the stream failed: LookupError: the source broke"):
                 await client.messages.send_mail(message(attachments=[Attachment.from_stream(failing(), "x.bin")]))
             await client.messages.send_mail(message())
     assert server.posts == 1

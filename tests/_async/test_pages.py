@@ -70,6 +70,33 @@ async def test_a_server_that_repeats_its_pages_is_found_out(period):
     assert server.posts == period + 1
 
 
+async def test_a_repeated_page_is_known_by_its_mails():
+    """Its records in another order, and with opens that have been counted meanwhile, are still the same."""
+    answers = []
+
+    def answer(request) -> dict:
+        records = [record(number) | {"open": len(answers)} for number in range(100)]
+        answers.append(request)
+        return {"status": "success", "message_data": records[len(answers) :] + records[: len(answers)]}
+
+    with FaultServer(answer_with(answer)) as server:
+        async with client_of("httpx", server.url) as client:
+            with pytest.raises(ProtocolError, match="page 1 with the records of page 0 again"):
+                async for _ in client.messages.iter_message_info("u1"):
+                    pass
+    assert server.posts == 2
+
+
+async def test_records_that_differ_in_an_unknown_member_are_different():
+    def answer(request) -> dict:
+        first = request.json["skip_page"] * 100
+        return {"status": "success", "message_data": [{"_id": number} for number in range(first, min(first + 100, 250))]}
+
+    with FaultServer(answer_with(answer)) as server:
+        async with client_of("httpx", server.url) as client:
+            assert len([info async for info in client.messages.iter_message_info("u1")]) == 250
+
+
 async def test_a_page_that_fails_can_be_asked_for_again():
     failing = [True]
 

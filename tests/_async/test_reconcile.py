@@ -8,7 +8,7 @@ import time
 import pytest
 
 from _async.ways import WAYS, reached
-from poweremail import DeliveryUnknownError, RetryPolicy, UsageError
+from poweremail import DeliveryUnknownError, NotSentError, RetryPolicy, UsageError
 from poweremail.sandbox import Fault, Sandbox
 from support.messages import message, template
 
@@ -146,12 +146,33 @@ async def test_it_can_be_found_out_later_and_elsewhere(sandbox):
             await other.messages.reconcile("never used", visibility=0)
 
 
+async def test_what_is_to_be_looked_up_is_checked(sandbox):
+    async with sandbox.async_client() as client:
+        await client.messages.send_mail(message(unique_id="u1"))
+        for recipients in ("ada@example.com", "Ada <ada@example.com>", [("Ada", "ada@example.com")], ()):
+            assert (await client.messages.reconcile("u1", recipients=recipients)).reconciled
+        for unknown in ("", " ", None, NotSentError("x")):
+            with pytest.raises(UsageError, match="^unknown: must be a DeliveryUnknownError or a unique id"):
+                await client.messages.reconcile(unknown)
+        with pytest.raises(UsageError, match="recipients"):
+            await client.messages.reconcile("u1", recipients="nobody")
+
+
 async def test_whoever_prefers_two_mails_to_none_gets_them(sandbox):
     sandbox.faults.add(LOST, call="sendMail", times=1)
     async with sandbox.async_client(on_unknown="resend", retry=RetryPolicy(first_wait=0)) as client:
         result = await client.messages.send_mail(message())
     assert result.attempts == 2
     assert [mail.unique_id for mail in sandbox.outbox] == [result.unique_id] * 2
+
+
+async def test_a_choice_takes_what_belongs_to_the_other_with_it(sandbox):
+    async with sandbox.async_client(on_unknown="reconcile", visibility=1, resend_after=2) as client:
+        for choice in ("raise", "resend"):
+            client.with_options(on_unknown=choice)
+            with pytest.raises(UsageError, match="resend_after: goes with"):
+                client.with_options(on_unknown=choice, resend_after=5)
+        assert client.with_options(visibility=0.5)
 
 
 async def test_the_choice_can_be_made_for_some_calls(sandbox):

@@ -8,7 +8,7 @@ from email.utils import formatdate
 
 import pytest
 
-from _async.ways import ENGINES, client_of
+from _async.ways import ENGINES, TOKEN, client_of
 from poweremail import (
     AsyncPowerEmail,
     DeliveryUnknownError,
@@ -197,14 +197,18 @@ async def test_the_transport_says_whether_the_body_left(left, attempts):
     assert transport.closed
 
 
-async def test_an_error_that_is_not_ours_passes_through():
-    transport = Scripted(TransportError("cut", body_left=False), LookupError("a bug"))
+async def test_whatever_a_transport_raises_the_user_is_told_about_the_mail():
+    bug = LookupError(f"a bug with {TOKEN}")
+    transport = Scripted(TransportError("cut", body_left=False), bug)
     async with AsyncPowerEmail(
-        "owner", "token", "example.com", smtp_user_name="s", transport=transport, retry=RetryPolicy(first_wait=0)
+        "owner", TOKEN, "example.com", smtp_user_name="s", transport=transport, retry=RetryPolicy(first_wait=0)
     ) as client:
+        with pytest.raises(DeliveryUnknownError, match=r"unknown whether it was sent: LookupError: a bug with \*\*\* ") as caught:
+            await client.messages.send_mail(message(unique_id="u1"))
+        assert (caught.value.unique_id, caught.value.__cause__) == ("u1", bug)
         with pytest.raises(LookupError, match="a bug"):
-            await client.messages.send_mail(message())
-    assert transport.requests == 2
+            await client.messages.get_message_info("u1")
+    assert transport.requests == 3
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "5"])

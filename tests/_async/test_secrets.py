@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import pickle
@@ -33,9 +34,25 @@ PACKAGE = str(Path(poweremail.__file__).parent)
 def echo(connection) -> bool:
     """Answer with the token wherever it can stand."""
     connection.read_body()
-    forms = [TOKEN, quote(TOKEN), quote(TOKEN, safe=""), quote_plus(TOKEN), json.dumps(TOKEN)]
+    escaped = "".join(f"\\u{ord(character):04X}" for character in TOKEN)
+    forms = [TOKEN, quote(TOKEN), quote(TOKEN, safe=""), quote_plus(TOKEN), json.dumps(TOKEN), html.escape(TOKEN), escaped]
     body = {"status": "error", "name": f"Bad {TOKEN}", "message": forms, "extra": {"token": TOKEN}}
     connection.send(200, json.dumps(body).encode(), [("X-Echo", form) for form in forms])
+    return True
+
+
+def spelt(connection) -> bool:
+    """Answer with the token in escapes of JSON, which are none any more once it is read."""
+    connection.read_body()
+    message = TOKEN.replace("+", "\\u002b").replace("=", "\\u003D").replace("a", "\\u0061")
+    connection.send(200, f'{{"status": "error", "name": "Bad", "message": "for {message}"}}'.encode())
+    return True
+
+
+def in_utf_16(connection) -> bool:
+    """Answer with the token in another encoding that JSON allows."""
+    connection.read_body()
+    connection.send(200, json.dumps({"status": "error", "message": TOKEN}).encode("utf-16"))
     return True
 
 
@@ -57,6 +74,9 @@ BEHAVIOURS = {
     "success": answer(),
     "success that echoes": answer({"status": "success", "message": f"for {TOKEN}", "token": TOKEN}),
     "echo": echo,
+    "escapes": spelt,
+    "UTF-16": in_utf_16,
+    "HTML escapes": answer("<html>" + "".join(f"&#{ord(character)};" for character in TOKEN) + html.escape(TOKEN)),
     "malformed": malformed,
     "redirect": to_self,
     "HTML": answer(f"<html>{TOKEN}</html>"),

@@ -98,15 +98,19 @@ def test_a_file_is_read_while_it_is_sent(way, sandbox, tmp_path):
     assert mail.attachments[0].content == path.read_bytes()
 
 
-@pytest.mark.parametrize("change", ["shorter", "gone"])
+@pytest.mark.parametrize("change", ["shorter", "gone", "longer", "replaced"])
 def test_a_file_that_has_changed_is_not_sent(way, sandbox, tmp_path, change):
     path = tmp_path / "report.bin"
     path.write_bytes(bytes(1_000_000))
     mail = message(attachments=[Attachment.from_path(path)])
     if change == "gone":
         path.unlink()
+    elif change == "replaced":
+        other = tmp_path / "other.bin"
+        other.write_bytes(bytes(1_000_000))
+        other.replace(path)
     else:
-        path.write_bytes(bytes(999_000))
+        path.write_bytes(bytes(999_000 if change == "shorter" else 1_001_000))
     with reached(way, sandbox) as client:
         with pytest.raises(UsageError, match=r"not sent: content: .*report\.bin") as caught:
             client.messages.send_mail(mail)

@@ -142,14 +142,14 @@ def test_a_stream_that_is_not_what_was_announced_is_not_sent(chunks, size, text)
     assert server.posts == 1
 
 
-def test_an_error_of_the_stream_is_raised_as_it_is():
+def test_an_error_of_the_stream_is_told():
     def failing():
         yield b"1"
         raise LookupError("the source broke")
 
     with FaultServer(answer()) as server:
         with client_of("httpx", server.url) as client:
-            with pytest.raises(LookupError, match="the source broke"):
+            with pytest.raises(UsageError, match="not sent: content: the stream failed: LookupError: the source broke"):
                 client.messages.send_mail(message(attachments=[Attachment.from_stream(failing(), "x.bin")]))
             client.messages.send_mail(message())
     assert server.posts == 1

@@ -159,13 +159,44 @@ class Broken:
         pass
 
 
-def test_an_error_that_is_not_ours_is_raised_plainly(sandbox):
+def test_an_error_that_is_not_ours_is_an_outcome(sandbox):
     with sandbox.client(transport=Broken()) as client, client.messages.send_many(many(3), concurrency=2) as outcomes:
+        got = [outcome for outcome in outcomes]
+    assert [outcome.state for outcome in got] == ["unknown"] * 3
+    assert all(isinstance(outcome.error.__cause__, LookupError) for outcome in got)
+
+
+def test_an_error_of_a_hook_is_raised_plainly(sandbox):
+    def stop(event):
+        raise LookupError("a bug in a hook")
+
+    sandbox.faults.add(Fault.rate_limited())
+    retry = RetryPolicy(on_retry=stop)
+    with sandbox.client(retry=retry) as client, client.messages.send_many(many(3), concurrency=2) as outcomes:
         for _ in range(3):
-            with pytest.raises(LookupError, match="a bug in a transport"):
+            with pytest.raises(LookupError, match="a bug in a hook"):
                 next(outcomes)
         with pytest.raises(StopIteration):
             next(outcomes)
+
+
+def test_a_batch_has_a_block(sandbox):
+    """Without it nothing would be sent, and nobody would be told."""
+    with sandbox.client() as client:
+        outcomes = client.messages.send_many(many(3))
+        with pytest.raises(UsageError, match="not sent: send_many: the batch is new .*iterate inside its block"):
+            [outcome for outcome in outcomes]
+        with outcomes:
+            assert len([outcome for outcome in outcomes]) == 3
+        with pytest.raises(UsageError, match="not sent: send_many: the batch is closed"):
+            next(outcomes)
+        with pytest.raises(UsageError, match="the batch is closed .*only once"):
+            with outcomes:
+                pass
+        for what in ("abc", b"abc", {"a": 1}):
+            with pytest.raises(UsageError, match="messages: must be an iterable of messages"):
+                client.messages.send_many(what)
+    assert len(sandbox.outbox) == 3
 
 
 @pytest.mark.parametrize("concurrency", [0, -1, True, 1.5])

@@ -99,5 +99,11 @@ def test_seconds_out_of_range(field, seconds):
 
 
 def test_a_hook_can_be_called():
-    with pytest.raises(UsageError, match=r"^retry\.on_retry: must be callable, not 7$"):
+    with pytest.raises(UsageError, match=r"^retry\.on_retry: must be a plain function, not 7$"):
         RetryPolicy(on_retry=7)
+
+    async def hook(event):
+        pass
+
+    with pytest.raises(UsageError, match=r"^retry\.on_retry: must be a plain function"):
+        RetryPolicy(on_retry=hook)

@@ -11,7 +11,7 @@ from collections import Counter
 
 from hypothesis import HealthCheck, Phase, settings
 
-__all__ = ["PROOF", "effort", "pytest_terminal_summary"]
+__all__ = ["Figures", "effort", "pytest_terminal_summary"]
 
 PROOF = int(os.environ.get("POWEREMAIL_PROOF", "0"))
 
@@ -33,6 +33,14 @@ _COLUMNS = (
 )
 
 
+class Figures(Counter[str]):
+    """How often what was seen."""
+
+    def __repr__(self) -> str:
+        # What a failing test prints is the script.
+        return "Figures()"
+
+
 def effort(scripts: int) -> settings:
     """Try so many *scripts*, or as many as the environment says."""
     return settings(
@@ -49,19 +57,15 @@ def effort(scripts: int) -> settings:
 
 def pytest_terminal_summary(terminalreporter) -> None:
     """Print the figures that the tests have left in their reports."""
-    rows = {
-        report.nodeid.partition("::")[0].split("/")[-2] + "::" + report.nodeid.partition("::")[2]: dict(report.user_properties)[
-            "figures"
-        ]
-        for reports in terminalreporter.stats.values()
-        for report in reports
-        if getattr(report, "when", None) == "teardown" and "figures" in dict(report.user_properties)
-    }
+    rows: dict[str, Figures] = {}
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        left = dict(getattr(report, "user_properties", ()))
+        if "figures" in left and report.when == "teardown":
+            file, _, test = report.nodeid.partition("::")
+            rows[f"{file.split('/')[-2]} {test}"] = Figures(left["figures"])
     if not rows:
         return
-    total: Counter[str] = Counter()
     terminalreporter.section("outcomes and reality")
-    for name, figures in [*sorted(rows.items()), ("all", total)]:
-        terminalreporter.line(f"{name}: {', '.join(f'{column} {figures.get(column, 0):,}' for column in _COLUMNS)}")
-        if figures is not total:
-            total.update(figures)
+    rows = dict(sorted(rows.items())) | {"all": sum(rows.values(), Figures())}
+    for name, figures in rows.items():
+        terminalreporter.line(f"{name}: {', '.join(f'{column} {figures[column]:,}' for column in _COLUMNS)}")

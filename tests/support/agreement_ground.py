@@ -54,9 +54,14 @@ class Attempt:
 
 @attrs.frozen
 class Handling:
-    """What the sandbox did with one request: the faults that hit it, the *reply*, how many mails it *stored*, and when."""
+    """
+    What the sandbox did with one request: the faults that hit it, the *reply*, how many mails it *stored*, and when.
+
+    *read* is False where the connection broke before the body was read.
+    """
 
     turn: Turn
+    read: bool
     reply: Reply
     stored: int
     at: float
@@ -120,6 +125,9 @@ class Ground:
             self._server.__exit__(kind, error, trace)
         self.sandbox.close()
 
+    def __repr__(self) -> str:
+        return f"Ground(served={self.served})"
+
     def clear(self, script: Script) -> Log:
         """Forget everything, make ready for *script*, and return the log that it is going to fill."""
         self.sandbox.clear()
@@ -162,7 +170,7 @@ class Ground:
             faults.turn = turn
             before = store.count()
             reply = self._handle_really(call, turn)
-            handling = Handling(faults.turn, reply, store.count() - before, time.monotonic())
+            handling = Handling(faults.turn, not turn.effect.before_body, reply, store.count() - before, time.monotonic())
             number = int(parse_qs(call.query)["attempt"][0])
             faults.log.handlings.setdefault(number, []).append(handling)
         return reply

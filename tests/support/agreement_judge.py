@@ -165,26 +165,26 @@ class _Case:
             yield "nothing was sent"
             return
         *_, last = meanings
-        match self.state:
-            case "accepted" if self._reconciled():
-                if not self._seen():
-                    yield "reported as reconciled, and getMessageInfo did not show it"
-            case "accepted":
-                if "accepted" not in last:
-                    yield f"reported as accepted on what means {_either(last)}"
-            case "unknown":
-                if not any("unknown" in meaning for meaning in meanings):
-                    yield "reported as unknown, and every answer came through sound"
-                if {"accepted"} in meanings:
-                    yield "reported as unknown, and the sound answer of an attempt says accepted"
-                # Where several mails share the id, another one's look may have come later.
-                if self._seen() and self.mail.send.unique_id is None:
-                    yield "reported as unknown, and getMessageInfo showed it"
-            case state:
-                if state not in last:
-                    yield f"reported as {state} on what means {_either(last)}"
-                if {"unknown"} in meanings:
-                    yield f"reported as {state}, and of an attempt nobody can know"
+        if self.state == "unknown":
+            yield from self._unknown(meanings)
+        elif isinstance(self.result, SendResult) and self.result.reconciled:
+            if not self._seen():
+                yield "reported as reconciled, and getMessageInfo did not show it"
+        else:
+            if self.state not in last:
+                yield f"reported as {self.state} on what means {_either(last)}"
+            if self.state != "accepted" and {"unknown"} in meanings:
+                yield f"reported as {self.state}, and of an attempt nobody can know"
+
+    def _unknown(self, meanings: list[set[str]]) -> Iterator[str]:
+        """That it is unknown is justified."""
+        if not any("unknown" in meaning for meaning in meanings):
+            yield "reported as unknown, and every answer came through sound"
+        if {"accepted"} in meanings:
+            yield "reported as unknown, and the sound answer of an attempt says accepted"
+        # Where several mails share the id, another one's look may have come later.
+        if self._seen() and self.mail.send.unique_id is None:
+            yield "reported as unknown, and getMessageInfo showed it"
 
     def _repeated(self) -> Iterator[str]:
         """It was sent as often as it may be."""
@@ -221,9 +221,8 @@ class _Case:
             return in_time | {"unknown"}
         if self.served and attempt.ended - attempt.started >= READ and "unknown" not in meaning:
             # This machine was slow.
-            if isinstance(attempt.got, PowerEmailError):
-                if figures is not None:
-                    figures["late by chance"] += 1
+            if isinstance(attempt.got, PowerEmailError) and figures is not None:
+                figures["late by chance"] += 1
             return meaning | {"unknown"}
         return meaning
 
@@ -234,9 +233,6 @@ class _Case:
 
     def _looks(self) -> list[Attempt]:
         return [attempt for attempt in self.log.attempts if attempt.unique_id and attempt.unique_id in self._ids()]
-
-    def _reconciled(self) -> bool:
-        return isinstance(self.result, SendResult) and self.result.reconciled
 
     def _wanted(self) -> set[str]:
         return {recipient.lower() for recipient in self.mail.recipients}
@@ -283,40 +279,43 @@ class _Case:
 def _meaning(handling: Handling, *, in_process_small: bool | None) -> set[str]:
     """What the fault that decides means for the mail, as the documentation tells it; delays are not looked at."""
     fault = next((fault for _, fault in sorted(handling.turn.hits, key=lambda hit: hit[0]) if fault.effect.decides), None)
-    options = fault.options if fault is not None else {}
-    match fault.kind if fault is not None else None:
+    kind, options = (None, {}) if fault is None else (fault.kind, fault.options)
+    if kind in ("refuse", "reset_before_acceptance") and in_process_small is None:
+        return {"not_sent", "unknown"}
+    match kind:
+        case None | "wrong_content_type" | "truncated" if not handling.stored and handling.reply.broken is None:
+            # The sandbox itself refused it. Where half of the answer is lost, its status is not.
+            limited = handling.reply.response.status == 429
+            meaning = "not_sent" if limited else "unknown" if kind == "truncated" else "rejected"
         case None | "wrong_content_type":
-            if handling.stored:
-                return {"accepted"}
-            return {"not_sent"} if handling.reply.response.status == 429 else {"rejected"}
+            meaning = "accepted"
         case "rate_limited":
-            return {"not_sent"}
+            meaning = "not_sent"
         case "status":
-            return {_of_status(options["code"])}
+            meaning = _of_status(options["code"])
         case "error":
-            name = re.sub("[^a-z]", "", options["name"].lower())
-            if options["http_status"] == 429:
-                return {"not_sent"}
-            failed = name in _UNKNOWN_NAMES or (name not in _KNOWN_NAMES and options["http_status"] >= 500)
-            return {"unknown" if failed else "rejected"}
-        case "truncated" if handling.reply.broken is None and handling.reply.response.status == 429:
-            # A limit of the sandbox: half of the answer is lost, its status is not.
-            return {"not_sent"}
-        case "refuse" | "reset_before_acceptance" if in_process_small is None:
-            return {"not_sent", "unknown"}
+            meaning = _of_error(options["name"], options["http_status"])
         case "refuse":
-            # What needs no body has left as soon as the connection is there.
-            return {"not_sent"}
+            meaning = "not_sent"
         case "reset_before_acceptance":
-            return {"unknown"} if in_process_small else {"not_sent"}
+            # By then the first piece is under way, and all of them where it took the body to find the recipient of the rule.
+            meaning = "unknown" if in_process_small or handling.read else "not_sent"
         case _:
-            return {"unknown"}
+            meaning = "unknown"
+    return {meaning}
 
 
 def _of_status(code: int) -> str:
     if code == 429:
         return "not_sent"
     return "unknown" if code == 408 or code >= 500 else "rejected"
+
+
+def _of_error(name: str, status: int) -> str:
+    if status == 429:
+        return "not_sent"
+    letters = re.sub("[^a-z]", "", name.lower())
+    return "unknown" if letters in _UNKNOWN_NAMES or (letters not in _KNOWN_NAMES and status >= 500) else "rejected"
 
 
 def _either(meaning: set[str]) -> str:

@@ -235,22 +235,31 @@ def _sends(calls: tuple[str, ...]) -> st.SearchStrategy[Send]:
     return st.one_of(*(st.builds(Send, by=st.just(name), **by[name]) for name in calls))
 
 
+_RULES = _rules()
+_ONE = _sends(("send_mail", "send_template", "send_template_http_get", "call"))
+_SOME = st.lists(_sends(("send_mail", "send_template")), min_size=2, max_size=4).map(tuple)
+_MANY = st.builds(Many, _SOME, concurrency=st.sampled_from([1, 2, 4]))
+_FIRST = st.lists(_RULES, min_size=1, max_size=3) | st.just([])
+_THEN = _ONE | _MANY
+_AFTERWARDS = st.lists(st.one_of(_ONE, _RULES, _MANY), max_size=3)
+_UNKNOWN = st.sampled_from(
+    [
+        {},
+        {"on_unknown": "reconcile"},
+        {"on_unknown": "reconcile", "resend_after": VISIBILITY},
+        {"on_unknown": "reconcile", "resend_after": 2 * VISIBILITY},
+        {"on_unknown": "resend"},
+    ]
+)
+
+
 @st.composite
 def scripts(draw: st.DrawFn) -> Script:
     """Any script: some rules, then sends and more rules."""
-    rules = _rules()
-    one = _sends(("send_mail", "send_template", "send_template_http_get", "call"))
-    some = st.lists(_sends(("send_mail", "send_template")), min_size=2, max_size=4).map(tuple)
-    many = st.builds(Many, some, concurrency=st.sampled_from([1, 2, 4]))
-    steps = draw(st.lists(rules, max_size=3))
-    steps.append(draw(one | many))
-    steps += draw(st.lists(st.one_of(one, rules, many), max_size=3))
-    on_unknown = draw(st.sampled_from(["raise", "reconcile", "reconcile", "resend"]))
     return Script(
-        tuple(steps),
+        (*draw(_FIRST), draw(_THEN), *draw(_AFTERWARDS)),
         attempts=draw(st.integers(1, 4)),
-        on_unknown=on_unknown,
-        resend_after=draw(st.sampled_from([None, VISIBILITY, 2 * VISIBILITY])) if on_unknown == "reconcile" else None,
         per_minute=draw(st.sampled_from([None, None, None, 1, 3])),
         seed=draw(st.integers(0, 3)),
+        **draw(_UNKNOWN),
     )

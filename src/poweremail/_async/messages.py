@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TypeVar
@@ -9,11 +10,13 @@ from typing import TypeVar
 from poweremail._async.batch import AsyncSendMany, Sendable
 from poweremail._async.exchange import AsyncExchange
 from poweremail._async.pages import AsyncMessageInfos
-from poweremail._async.reconcile import NotSeenError, look_up
+from poweremail._async.reconcile import look_up
 from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
 from poweremail.policy.outcome import NO_MAIL, Mail
 from poweremail.policy.settings import Settings
 from poweremail.policy.unknown import UnknownPolicy
+from poweremail.types.address import AddressesLike
+from poweremail.types.address import recipients as read_recipients
 from poweremail.types.message import Envelope, Message, TemplateMessage
 from poweremail.types.message_info import MessageInfoPage
 from poweremail.types.result import SendResult
@@ -21,6 +24,8 @@ from poweremail.wire import decode, encode
 from poweremail.wire.http import Endpoint, Request
 
 __all__ = ["AsyncMessages"]
+
+_log = logging.getLogger("poweremail")
 
 M = TypeVar("M", Message, TemplateMessage)
 
@@ -66,7 +71,7 @@ class AsyncMessages:
         return decode.message_info_page(answer.members, answer.response, unique_id, skip_page)
 
     async def reconcile(
-        self, unknown: DeliveryUnknownError | str, *, recipients: Iterable[str] = (), visibility: float | None = None
+        self, unknown: DeliveryUnknownError | str, *, recipients: AddressesLike = (), visibility: float | None = None
     ) -> SendResult:
         """
         Find out what became of a mail whose outcome was unknown: now, later, or in another process.
@@ -75,8 +80,11 @@ class AsyncMessages:
         several mails. It is looked for until each recipient is shown, for up to *visibility* seconds (that of the client unless
         given). Raises `DeliveryUnknownError` where it is not seen by then.
         """
-        if isinstance(unknown, str):
-            unknown = DeliveryUnknownError("asked for by its unique id", unique_id=unknown, recipients=tuple(recipients))
+        if isinstance(unknown, str) and unknown.strip():
+            addresses = tuple(recipient.email for recipient in read_recipients("recipients", recipients))
+            unknown = DeliveryUnknownError("asked for by its unique id", unique_id=unknown, recipients=addresses)
+        if not isinstance(unknown, DeliveryUnknownError):
+            raise UsageError("must be a DeliveryUnknownError or a unique id that is not empty", field="unknown", mail_state=None)
         policy = UnknownPolicy("reconcile", self._settings.unknown.visibility if visibility is None else visibility)
         return await look_up(self.iter_message_info, unknown, policy)
 
@@ -131,15 +139,24 @@ class AsyncMessages:
                     raise
                 try:
                     return await look_up(self.iter_message_info, error, unknown)
-                except NotSeenError:
+                except DeliveryUnknownError as looked_up:
                     spent = request.body is not None and request.body.spent
-                    if unknown.resend_after is None or spent or sends >= self._settings.retry.attempts:
+                    if (
+                        looked_up.seen is not False
+                        or unknown.resend_after is None
+                        or spent
+                        or sends >= self._settings.retry.attempts
+                    ):
                         raise
             except PowerEmailError as error:
                 # It may have been accepted before it was sent again, whatever became of that.
                 if earlier is None:
                     raise
                 raise earlier from error
+            except BaseException:
+                # Cancelled, or Ctrl-C: whoever cleans up after it can still find the mail.
+                _log.warning("interrupted: the mail with the unique id %s may or may not have been accepted", unique_id)
+                raise
             else:
                 return decode.send_result(answer.members, answer.response, unique_id or "", mail.recipients, answer.attempts)
 

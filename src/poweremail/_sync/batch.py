@@ -22,9 +22,10 @@ class SendMany:
     """
     Send each message of a source and hand out a `SendOutcome` for each, as it comes.
 
-    To be used as a context manager and iterated over. At most *concurrency* mails are under way at once; the source is pulled no
-    faster than outcomes are taken. One bad message never stops the rest: its outcome has the error. Leaving early stops pulling and
-    lets what is under way finish. An error of the source itself is raised after the outcomes of what it gave.
+    To be used as a context manager and iterated over, by one task or thread. At most *concurrency* mails are under way at once;
+    the source is pulled no faster than outcomes are taken. One bad message never stops the rest: its outcome has the error.
+    Leaving early stops pulling and lets what is under way finish; its outcomes are not handed out any more. An error of the source
+    itself is raised after the outcomes of what it gave.
     """
 
     def __init__(
@@ -35,23 +36,33 @@ class SendMany:
     ) -> None:
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
             raise UsageError(f"must be 1 or more, not {concurrency!r}", field="concurrency")
-        if not isinstance(messages, Iterable):
+        if isinstance(messages, str | bytes | dict) or not isinstance(messages, Iterable):
             raise UsageError(f"must be an iterable of messages, not {type(messages).__name__}", field="messages")
         self._send = send
         self._map = BoundedMap(self._outcome, messages, concurrency)
+        self._state = "new"
 
     def __enter__(self) -> Self:
+        self._expect("new", "it can be entered only once")
+        self._state = "open"
         self._map.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._state = "closed"
         self._map.__exit__(kind, error, trace)
 
     def __iter__(self) -> SendMany:
         return self
 
     def __next__(self) -> SendOutcome:
+        self._expect("open", "iterate inside its block: `with client.messages.send_many(...) as outcomes:`")
         return next(self._map)
+
+    def _expect(self, state: str, advice: str) -> None:
+        # Without its block nothing is sent, and to say nothing about it would be a silent loss.
+        if self._state != state:
+            raise UsageError(f"the batch is {self._state}", field="send_many", advice=advice)
 
     def _outcome(self, index: int, message: Sendable) -> SendOutcome:
         try:

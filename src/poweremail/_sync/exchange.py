@@ -17,7 +17,7 @@ from tenacity import RetryCallState, Retrying
 from poweremail._runtime._sync import sleep
 from poweremail._sync.limiter import Limiter
 from poweremail._sync.transports import Transport
-from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
+from poweremail.errors import DeliveryUnknownError, PowerEmailError, TransportError, UsageError
 from poweremail.policy.outcome import Mail, may_repeat, settle
 from poweremail.policy.retry import RetryEvent, RetryPolicy
 from poweremail.response import Response
@@ -124,6 +124,11 @@ class Exchange:
             if settled is error:
                 raise
             raise settled from error
+        except Exception as error:  # whatever a transport or a hook in it raises, the user is told what it means for the mail
+            if not request.operation.sends:
+                raise
+            reason = request.endpoint.credentials.redact_text(f"{type(error).__name__}: {error}")
+            raise settle(TransportError(reason), request.operation, mail) from error
 
     def _announce(self, request: Request, mail: Mail, state: RetryCallState) -> None:
         error = _error(state)

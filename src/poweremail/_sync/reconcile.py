@@ -16,11 +16,7 @@ from poweremail.response import Response
 from poweremail.types.result import SendResult
 from poweremail.wire.decode import reconciled_result
 
-__all__ = ["NotSeenError", "look_up"]
-
-
-class NotSeenError(DeliveryUnknownError):
-    """Still unknown, and not one of the recipients was shown in all the time: the mail may be sent again, if the user allows it."""
+__all__ = ["look_up"]
 
 
 def look_up(walk: Callable[[str], MessageInfos], unknown: DeliveryUnknownError, policy: UnknownPolicy) -> SendResult:
@@ -28,27 +24,29 @@ def look_up(walk: Callable[[str], MessageInfos], unknown: DeliveryUnknownError, 
     Look for the mail of *unknown* until each of its recipients is shown, or the patience of *policy* is over: the index may lag.
 
     *walk* begins a walk over the records of a unique id. Mails may share it, so one record alone proves nothing. Raises
-    `NotSeenError`, or `DeliveryUnknownError` where some of the recipients were shown, or where looking failed.
+    `DeliveryUnknownError`, whose ``seen`` says what was shown.
     """
     if unknown.unique_id is None:
         raise UsageError("a mail without one cannot be looked up", field="unique_id", mail_state="unknown") from unknown
     began = time.monotonic()
     look_ups = 0
     while True:
+        asked_after = time.monotonic() - began
         sighting = _look(walk(unknown.unique_id), folded(unknown.recipients))
         look_ups += 1
         if sighting.accepted is not None:
             return reconciled_result(unknown.unique_id, unknown.recipients or tuple(sighting.seen), sighting.accepted)
-        remaining = policy.patience - (time.monotonic() - began)
-        if remaining <= 0 or not sighting.may_change:
+        # An answer that is long in coming may be as old as its question: what was asked too early does not end it.
+        if asked_after >= policy.patience or not sighting.may_change:
             break
-        sleep(policy.pause(look_ups, remaining))
-    kind = NotSeenError if sighting.nothing else DeliveryUnknownError
-    raise kind(
+        remaining = policy.patience - (time.monotonic() - began)
+        sleep(policy.pause(look_ups, max(remaining, 0.0)))
+    raise DeliveryUnknownError(
         f"{unknown.reason}; {sighting.told(policy.patience)}",
         unique_id=unknown.unique_id,
         recipients=unknown.recipients,
         cause=unknown.cause,
+        seen=None if sighting.error is not None else bool(sighting.seen),
     ) from unknown
 
 
@@ -69,11 +67,6 @@ class _Sighting:
     def may_change(self) -> bool:
         """Whether another look may show more."""
         return self.error is None or self.error.temporary
-
-    @property
-    def nothing(self) -> bool:
-        """Whether the look went well and showed nothing of the mail."""
-        return not self.seen and self.error is None
 
     def told(self, seconds: float) -> str:
         """What to say of a mail that was not found in *seconds*."""

@@ -35,6 +35,7 @@ def run(
     """Serve until Ctrl-C or SIGTERM."""
     try:
         with Sandbox(file, owner_id=owner_id, token=token, seed=seed, limits=_limits(limits, per_minute)) as sandbox:
+            sandbox.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
             for fault in faults:
                 sandbox.faults.add_dict(_object(fault))
             serve(sandbox.service, host=host, port=port, on_ready=_announce)
@@ -64,4 +65,5 @@ def _announce(url: str) -> None:
     typer.echo(f"The sandbox answers at {url} (Ctrl-C ends it).")
     typer.echo(f"  API       {url}/v1.0/")
     typer.echo(f"  caught    {url}/_sandbox/messages")
+    typer.echo("  template  welcome, with the field NAME")
     typer.echo(f'  client    AsyncPowerEmail("owner_id", "token", base_url="{url}", smtp_user_name="smtp12345")')

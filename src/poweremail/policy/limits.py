@@ -7,6 +7,7 @@ import os
 import re
 from array import array
 from collections.abc import Callable, Mapping, Sequence
+from inspect import iscoroutinefunction
 from typing import Any
 
 import attrs
@@ -79,8 +80,8 @@ class RateLimits:
                 raise _usage(f"must be a number of requests, 1 or more, or None, not {limit!r}", field)
         if self.path is not None and not _is_path(self.path):
             raise _usage(f"must be the path of a file, not {self.path!r}", "path")
-        if self.on_wait is not None and not callable(self.on_wait):
-            raise _usage(f"must be callable, not {type(self.on_wait).__name__}", "on_wait")
+        if self.on_wait is not None and (not callable(self.on_wait) or iscoroutinefunction(self.on_wait)):
+            raise _usage(f"must be a plain function, not {type(self.on_wait).__name__}", "on_wait")
 
     @classmethod
     def from_smtp_user(cls, entry: Mapping[str, Any], **overrides: Any) -> RateLimits:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
+from inspect import iscoroutinefunction
 
 import attrs
 
@@ -65,8 +66,8 @@ class RetryPolicy:
             if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
                 raise UsageError(f"must be a number of seconds, not {seconds!r}", field=f"retry.{field}", mail_state=None)
 
-        if self.on_retry is not None and not callable(self.on_retry):
-            raise UsageError(f"must be callable, not {self.on_retry!r}", field="retry.on_retry", mail_state=None)
+        if self.on_retry is not None and (not callable(self.on_retry) or iscoroutinefunction(self.on_retry)):
+            raise UsageError(f"must be a plain function, not {self.on_retry!r}", field="retry.on_retry", mail_state=None)
 
     def wait(self, attempt: int, error: PowerEmailError | None) -> float:
         """Return how many seconds to wait after attempt number *attempt* (from 1) ended in *error*."""

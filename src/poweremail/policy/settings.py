@@ -139,6 +139,9 @@ class Settings:
             settings = attrs.evolve(settings, retry=_instance("retry", retry, RetryPolicy))
         unknown: dict[str, Any] = {"on_unknown": on_unknown, "visibility": visibility, "resend_after": resend_after}
         changes = {name: value for name, value in unknown.items() if value is not DEFAULT}
+        if changes.get("on_unknown", "reconcile") != "reconcile":
+            # It goes with reconciling only.
+            changes.setdefault("resend_after", None)
         return attrs.evolve(settings, unknown=attrs.evolve(settings.unknown, **changes)) if changes else settings
 
     def smtp_user(self, given: str | None) -> str:

@@ -25,11 +25,13 @@ class FileContent:
     """
     A file on disk, opened for each piece that is read.
 
-    *size* in bytes was taken when the attachment was made; a file that is shorter by the time of the send is not sent.
+    *size* in bytes and *stamp* were taken when the attachment was made; a file that has changed by the time of the send is not
+    sent.
     """
 
     path: Path
     size: int
+    stamp: tuple[int, ...] | None = attrs.field(default=None, repr=False, eq=False)
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> FileContent:
@@ -40,7 +42,8 @@ class FileContent:
             # Looked at before it is opened: opening a pipe waits for its other end.
             if stat.S_ISREG(file.stat().st_mode):
                 with file.open("rb") as stream:
-                    return cls(file, os.fstat(stream.fileno()).st_size)
+                    status = os.fstat(stream.fileno())
+                    return cls(file, status.st_size, _stamp(status))
         except (OSError, TypeError, ValueError) as error:
             raise UsageError(f"cannot read {str(path)!r}: {error}", field="path") from None
         raise UsageError(f"{str(path)!r} is not a regular file", field="path")
@@ -51,10 +54,17 @@ class FileContent:
         return repr(str(self.path))
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return *size* bytes from *offset* on, or fewer where the file ends. Raises OSError. It blocks."""
+        """Return *size* bytes from *offset* on. Raises OSError, also where the file has changed. It blocks."""
         with self.path.open("rb") as file:
+            if self.stamp not in (None, _stamp(os.fstat(file.fileno()))):
+                raise OSError("it has changed since it was attached")
             file.seek(offset)
             return file.read(size)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    """What changes with the content of a file, or with the file behind a path."""
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
 
 
 class OpenFileContent:

@@ -23,7 +23,7 @@ T = TypeVar("T")
 # Header names of RFC 5322: printable US-ASCII without the colon.
 _HEADER_NAME = re.compile(r"[!-9;-~]+\Z")
 # A Content-ID where HTML or CSS refers to one: src="cid:x", src=cid:x, url(cid:x). Prose that mentions "cid:" is not meant.
-_CID = re.compile(r"""(?:=|\burl\()\s*(["'])?\s*cid:((?(1)(?:(?!\1)[^<>])+|[^"'()\s<>]+))""", re.IGNORECASE)
+_CID = re.compile(r"""(?:=|\burl\()\s*+(?:(["'])\s*+)?cid:((?(1)(?:(?!\1)[^<>])+|[^"'()\s<>]+))""", re.IGNORECASE)
 
 UNIQUE_ID_HEADER = "X-Unique-Id"
 
@@ -104,11 +104,11 @@ def _items(field: str, kind: type[T], value: object) -> tuple[T, ...]:
     return items
 
 
-def _attachments(value: Iterable[Attachment]) -> tuple[Attachment, ...]:
+def _attachments(value: Attachment | Iterable[Attachment]) -> tuple[Attachment, ...]:
     return _items("attachments", Attachment, value)
 
 
-def _images(value: Iterable[Image]) -> tuple[Image, ...]:
+def _images(value: Image | Iterable[Image]) -> tuple[Image, ...]:
     return _items("images", Image, value)
 
 

@@ -47,6 +47,7 @@ _KINDS: dict[str, type[ApiError]] = {
 }
 # What an error of a send says about the mail; the others say that it was rejected.
 _STATES: dict[type[ApiError], MailState] = {RateLimitError: "not_sent", GeneralError: "unknown"}
+_SECONDS = re.compile(r"\s*-?\d{1,9}(?:\.\d{1,9})?\s*\Z")
 _NOT_A_LETTER = re.compile(r"[^a-z]")
 
 _SEND_MEMBERS = frozenset(("status", "message"))
@@ -71,6 +72,8 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     status = _status(answer)
     if status == "error" and isinstance(answer, dict):
         raise _api_error(answer, response, operation, now)
+    if not response.request_left:
+        raise ProtocolError("an answer came before the request had left whole", raw=response, temporary=True)
     if status in _SUCCESS:
         if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             return dict(answer)
@@ -210,9 +213,9 @@ def _retry_after(response: Response, now: float) -> float | None:
     value = response.header("Retry-After")
     if value is None:
         return None
-    try:
+    if _SECONDS.match(value):
         seconds = float(value)
-    except ValueError:
+    else:
         try:
             date = parsedate_to_datetime(value)
         except (ValueError, OverflowError):

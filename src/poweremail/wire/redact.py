@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
-from urllib.parse import quote, quote_plus
 
 import attrs
 
@@ -15,7 +15,9 @@ __all__ = ["Credentials"]
 
 # A shorter token is no secret, and replacing it would garble every answer.
 _SHORTEST_SECRET = 4
-_ESCAPE = re.compile(r"(?<=%)[0-9A-Fa-f]{2}|(?<=\\u)[0-9A-Fa-f]{4}")
+# Without one of these, a text has no other spelling of a character than the plain one.
+_MARKS = (b"\\", b"%", b"&", b"+")
+_JSON_ESCAPES = {"/": rb"\\/", '"': rb"\\\"", "\\": rb"\\\\", "'": rb"\\'"}
 
 
 @attrs.frozen(eq=False)
@@ -23,45 +25,64 @@ class Credentials:
     """
     Who is calling: *owner_id* and *token*, members of every request (there is no Authorization header).
 
-    ``json_prefix`` is how a JSON body begins that carries them. The ``redact`` methods replace the token by ``***`` in every form
-    in which it travels: plain, URL-encoded and JSON-escaped.
+    ``json_prefix`` is how a JSON body begins that carries them. The ``redact`` methods replace the token by ``***``, each of its
+    characters spelt in any way in which it may come back: plain, as an escape of JSON, of a URL or of HTML.
     """
 
     owner_id: str
     token: Secret
     json_prefix: Secret = attrs.field(init=False)
-    _forms: tuple[Secret, ...] = attrs.field(init=False, repr=False)
+    _plain: bytes = attrs.field(init=False, repr=False)
+    _pattern: re.Pattern[bytes] | None = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        object.__setattr__(
-            self,
-            "json_prefix",
-            Secret(f'{{"owner_id":{json.dumps(self.owner_id)},"token":{json.dumps(self.token.reveal())}'),
-        )
-        object.__setattr__(self, "_forms", tuple(Secret(form) for form in sorted(_forms(self.token), key=len, reverse=True)))
+        known = len(self.token.reveal()) >= _SHORTEST_SECRET
+        prefix = f'{{"owner_id":{json.dumps(self.owner_id)},"token":{json.dumps(self.token.reveal())}'
+        object.__setattr__(self, "json_prefix", Secret(prefix))
+        object.__setattr__(self, "_plain", self.token.reveal().encode())
+        object.__setattr__(self, "_pattern", re.compile(b"".join(map(_spellings, self.token.reveal()))) if known else None)
 
     def redact_text(self, text: str) -> str:
         """Return *text* without the token."""
-        for form in self._forms:
-            text = text.replace(form.reveal(), MASK)
-        return text
+        return self._redact(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def redact_response(self, response: Response) -> Response:
         """Return *response* without the token; the same object where it has none."""
-        body = response.body
-        for form in self._forms:
-            body = body.replace(form.reveal().encode(), MASK.encode())
-        headers = tuple((name, self.redact_text(value)) for name, value in response.headers)
+        body = self._redact(_as_utf8(response.body))
+        headers = response.headers
+        if self._may_be_in("\n".join([value for _, value in headers]).encode("utf-8", "surrogatepass")):
+            headers = tuple((name, self.redact_text(value)) for name, value in headers)
         if body == response.body and headers == response.headers:
             return response
         return attrs.evolve(response, body=body, headers=headers)
 
+    def _redact(self, text: bytes) -> bytes:
+        if self._pattern is None or not self._may_be_in(text):
+            return text
+        return self._pattern.sub(MASK.encode(), text)
 
-def _forms(token: Secret) -> set[str]:
-    if len(token.reveal()) < _SHORTEST_SECRET:
-        return set()
-    forms = {encode(token.reveal()) for encode in (str, quote, quote_plus, lambda text: quote(text, safe=""))}
-    forms |= {json.dumps(token.reveal(), ensure_ascii=ascii)[1:-1] for ascii in (True, False)}
-    # PHP escapes the solidus in JSON; others write the digits of an escape in the other case.
-    forms |= {form.replace("/", "\\/") for form in forms}
-    return forms | {_ESCAPE.sub(lambda found: found[0].swapcase(), form) for form in forms}
+    def _may_be_in(self, text: bytes) -> bool:
+        return self._plain in text or any(mark in text for mark in _MARKS)
+
+
+def _as_utf8(body: bytes) -> bytes:
+    """*body*, which JSON allows in other encodings, so that one search is enough; all but UTF-8 have zero bytes in it."""
+    return body.decode(json.detect_encoding(body), "replace").encode() if b"\0" in body else body
+
+
+def _spellings(character: str) -> bytes:
+    """A pattern for each way in which *character* may be spelt."""
+    utf16 = character.encode("utf-16-be").hex()
+    units = [utf16[at : at + 4].encode() for at in range(0, len(utf16), 4)]
+    # The plain one last: it may be how another begins.
+    spellings = [
+        *(re.escape(escaped.encode()) for escaped in [html.escape(character)] if escaped != character),
+        b"(?i:%s)" % b"".join(rb"\\u" + unit for unit in units),
+        b"(?i:%s)" % b"".join(b"%%%02x" % byte for byte in character.encode()),
+        b"(?i:&#(?:0*%d|x0*%x);)" % (ord(character), ord(character)),
+    ]
+    if character in _JSON_ESCAPES:
+        spellings.append(_JSON_ESCAPES[character])
+    if character == " ":
+        spellings.append(rb"\+")
+    return b"(?:%s)" % b"|".join((*spellings, re.escape(character.encode())))

@@ -1,4 +1,4 @@
-"""The transports: each carries a request to the service, or to its sandbox, and brings back the answer."""
+"""The transports: each carries a request to the service and brings back the answer. That to the sandbox is loaded on demand."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from typing import Literal, get_args
 
 from poweremail._async.transports.base import AsyncTransport
 from poweremail._async.transports.httpx import AsyncHttpxTransport
-from poweremail._async.transports.sandbox import AsyncSandboxTransport
 from poweremail.errors import UsageError
 
-__all__ = ["AsyncHttpxTransport", "AsyncSandboxTransport", "AsyncTransport", "TransportName", "open_transport"]
+__all__ = ["AsyncHttpxTransport", "AsyncTransport", "TransportName", "open_transport"]
 
 TransportName = Literal["httpx", "httpx2"]
 

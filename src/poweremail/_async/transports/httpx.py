@@ -13,13 +13,13 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from poweremail._async.transports.base import AsyncOutgoing, too_large
+from poweremail._async.transports.base import AsyncOutgoing
 from poweremail._runtime._async import AtEnd, ThreadLock, world
 from poweremail._runtime._logs import redacting
 from poweremail.errors import TransportError, UsageError
 from poweremail.response import Response
+from poweremail.wire.answer import ACCEPT_ENCODING, AnswerBody
 from poweremail.wire.http import Request
-from poweremail.wire.redact import Credentials
 
 if TYPE_CHECKING:
     import httpx
@@ -28,6 +28,7 @@ __all__ = ["AsyncHttpxTransport"]
 
 # Enough for a batch; httpx spends time on every connection of its pool, whatever it does.
 _MAX_CONNECTIONS = 20
+_TO_A_PROXY = b"CONNECT"
 
 
 class AsyncHttpxTransport:
@@ -45,21 +46,19 @@ class AsyncHttpxTransport:
         self._engine = _load(engine) if client is None else _engine_of(client)
         # The engine insists on streams of its own class.
         self._stream_type: type[AsyncOutgoing] = type("Stream", (AsyncOutgoing, self._engine.AsyncByteStream), {})
-        # Parsing one costs more than all else that is done here for a request. The calls have a handful, without a query.
+        # Parsing it is a third of what building a request costs. A handful are in use; one with a query is not kept.
         self._url: Callable[[str], httpx.URL] = lru_cache(maxsize=32)(self._engine.URL)
         self._given = cast("httpx.AsyncClient | None", client)
-        self._own: httpx.AsyncClient | None = None
-        self._world: object = None
-        self._at_end: AtEnd | None = None
+        self._own: dict[object, tuple[httpx.AsyncClient, AtEnd]] = {}
         self._lock = ThreadLock()
         self._closed = False
         redacting.install()
 
     async def handle(self, request: Request) -> Response:
         """Send *request* and return the answer, read whole."""
+        self._check_open(self._closed)
         client = self._given or await self._client()
-        if self._closed or client.is_closed:
-            raise UsageError("the HTTP client has been closed", field="transport")
+        self._check_open(client.is_closed)
         outgoing = self._stream_type(request.body)
         head = AsyncHead()
         try:
@@ -70,35 +69,41 @@ class AsyncHttpxTransport:
                 finally:
                     await answer.aclose()
             return Response(answer.status_code, tuple(answer.headers.multi_items()), body, request_left=outgoing.left)
-        except (self._engine.RequestError, self._engine.InvalidURL) as error:
+        except (self._engine.HTTPError, self._engine.InvalidURL, self._engine.StreamError) as error:
             # A request without a body shows by what the engine reports whether its head has left.
             left = outgoing.left if request.body else head.left and not isinstance(error, self._engine.PoolTimeout)
-            failure = _failure(error, request.endpoint.credentials, body_left=left)
+            failure = _failure(error, request, body_left=left)
         # Outside the except block, so that the engine's error is no context either.
         raise failure
 
     async def aclose(self) -> None:
         """Close the client that this transport made; no request goes out afterwards."""
         self._closed = True
-        if self._at_end is not None:
-            at_end, self._at_end = self._at_end, None
-            await at_end.disarm()
+        if own := self._own.get(world()):
+            await own[1].disarm()
+
+    @staticmethod
+    def _check_open(closed: bool) -> None:  # noqa: FBT001
+        if closed:
+            raise UsageError("the HTTP client has been closed", field="transport")
 
     async def _client(self) -> httpx.AsyncClient:
+        # Connections belong to the world that they were made in, and are closed when it ends.
         here = world()
+        if own := self._own.get(here):
+            return own[0]
         with self._lock:
-            client = self._own
-            if client is not None and self._world == here:
-                return client
-            # The connections of another world cannot be used here; that world has closed them, or its process still has them.
-            client = self._own = cast(
-                "httpx.AsyncClient",
-                self._engine.AsyncClient(
-                    limits=self._engine.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS)
-                ),
-            )
-            self._world = here
-            at_end = self._at_end = AtEnd(client.aclose)
+            if own := self._own.get(here):
+                return own[0]
+            limits = self._engine.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS)
+            client = cast("httpx.AsyncClient", self._engine.AsyncClient(limits=limits))
+
+            async def close() -> None:
+                self._own.pop(here, None)
+                await client.aclose()
+
+            at_end = AtEnd(close)
+            self._own[here] = client, at_end
         await at_end.arm()
         return client
 
@@ -114,32 +119,33 @@ class AsyncHttpxTransport:
             request.method,
             # A query has the token, so it is not kept.
             self._url(request.url) if request.query is None else request.full_url(),
-            headers=request.headers,
+            headers=(*request.headers, ACCEPT_ENCODING),
             extensions=extensions,
         )
-        if request.body:
-            # Given as content it would be wrapped in a generator, which a broken connection leaves open.
-            built.stream = cast("httpx.AsyncByteStream", outgoing)
-        return built
+        if not request.body:
+            return built
+        # Given as content, the body would be wrapped in a generator, which a broken connection leaves open.
+        return cast(
+            "httpx.Request",
+            self._engine.Request(built.method, built.url, headers=built.headers, stream=outgoing, extensions=built.extensions),
+        )
 
     async def _read(self, answer: httpx.Response, request: Request) -> bytes:
-        limit = request.endpoint.max_response_bytes
-        chunks: list[bytes] = []
-        size = 0
+        body = AnswerBody(answer.headers.get("Content-Encoding"), request.endpoint.max_response_bytes)
+        if answer.is_stream_consumed:
+            # A hook of the user's client has read it, and inflated it.
+            body = AnswerBody(None, request.endpoint.max_response_bytes)
+            body.feed(answer.content)
+            return body.finish()
         try:
-            async for chunk in answer.aiter_bytes():
-                size += len(chunk)
-                if size <= limit:
-                    chunks.append(chunk)
-                else:
+            async for chunk in answer.aiter_raw():
+                if not body.feed(chunk):
                     # Leaving the loop would leave the engine's generators open; reading on from what is closed ends them all.
                     await answer.aclose()
-        except self._engine.RequestError:
-            if size <= limit:
+        except (self._engine.HTTPError, self._engine.StreamError):
+            if body.failure is None:
                 raise
-        if size > limit:
-            raise too_large(request)
-        return b"".join(chunks)
+        return body.finish()
 
 
 class AsyncHead:
@@ -150,19 +156,20 @@ class AsyncHead:
         self.left = True
         self._sending = False
 
-    async def trace(self, event: str, _: dict[str, Any]) -> None:
+    async def trace(self, event: str, info: dict[str, Any]) -> None:
         """Take note of *event*, such as ``connection.connect_tcp.started``."""
-        self._sending = self._sending or event.endswith(".send_request_headers.started")
+        if event.endswith(".send_request_headers.started") and getattr(info.get("request"), "method", b"") != _TO_A_PROXY:
+            self._sending = True
         self.left = self._sending
 
 
-def _failure(error: Exception, credentials: Credentials, *, body_left: bool) -> TransportError:
+def _failure(error: Exception, request: Request, *, body_left: bool) -> TransportError:
     reason = type(error).__name__
     if text := _text(error):
         reason = f"{reason}: {text}"
-    failure = TransportError(credentials.redact_text(reason), body_left=body_left)
-    # An engine's error that echoes the token is not kept as the cause.
-    failure.__cause__ = error if failure.reason == reason else None
+    failure = TransportError(request.endpoint.credentials.redact_text(reason), body_left=body_left)
+    # An engine's error has the URL, and so the token of a GET; one that echoes the token is not kept either.
+    failure.__cause__ = error if request.query is None and failure.reason == reason else None
     return failure
 
 

@@ -6,12 +6,15 @@ import math
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from poweremail._async.transports.base import AsyncOutgoing, too_large
+import attrs
+
+from poweremail._async.transports.base import AsyncOutgoing
 from poweremail._runtime._async import sleep
 from poweremail.errors import TransportError
 from poweremail.response import Response
 from poweremail.sandbox.call import Call, Reply
 from poweremail.sandbox.faults import Turn
+from poweremail.wire.answer import AnswerBody
 from poweremail.wire.http import Request
 
 __all__ = ["AsyncSandboxTransport"]
@@ -48,9 +51,9 @@ class AsyncSandboxTransport:
                 await anext(outgoing.__aiter__(), None)
             raise TransportError(_BROKEN[reply.broken], body_left=reply.broken != "refused" and outgoing.left)
         await sleep(reply.drip * len(reply.response.body))
-        if len(reply.response.body) > request.endpoint.max_response_bytes:
-            raise too_large(request)
-        return reply.response
+        answer = AnswerBody(None, request.endpoint.max_response_bytes)
+        answer.feed(reply.response.body)
+        return attrs.evolve(reply.response, body=answer.finish())
 
     async def aclose(self) -> None:
         """Do nothing: the sandbox belongs to whoever made it."""

@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from poweremail._runtime._sync import each, in_thread
-from poweremail.errors import ProtocolError, UsageError
+from poweremail.errors import UsageError
 from poweremail.response import Response
 from poweremail.types.content import StreamContent
 from poweremail.wire.body import RAW_PIECE, Body, FilePiece, Piece
 from poweremail.wire.http import Request
 
-__all__ = ["Outgoing", "Transport", "too_large"]
+__all__ = ["Outgoing", "Transport"]
 
 
 class Transport(Protocol):
@@ -114,7 +114,10 @@ class StreamPieces:
         return base64.b64encode(raw)
 
     def _pull(self) -> None:
-        chunk = next(self._source, None)
+        try:
+            chunk = next(self._source, None)
+        except Exception as error:  # whatever the user's stream raises, the mail was not sent
+            raise UsageError(f"the stream failed: {type(error).__name__}: {error}", field="content") from error
         if chunk is None:
             self._ended = True
         elif isinstance(chunk, bytes | bytearray | memoryview):
@@ -135,8 +138,3 @@ def _read(piece: FilePiece) -> bytes:
     if len(raw) != piece.size:
         raise UsageError(f"{content.label} has become shorter than the {content.size} bytes it had", field="content")
     return base64.b64encode(raw)
-
-
-def too_large(request: Request) -> ProtocolError:
-    """The error for an answer that is larger than the limit."""
-    return ProtocolError(f"the answer is larger than {request.endpoint.max_response_bytes} bytes, and was not read to its end")

@@ -7,12 +7,15 @@ import math
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import attrs
+
 from poweremail._runtime._sync import sleep
-from poweremail._sync.transports.base import Outgoing, too_large
+from poweremail._sync.transports.base import Outgoing
 from poweremail.errors import TransportError
 from poweremail.response import Response
 from poweremail.sandbox.call import Call, Reply
 from poweremail.sandbox.faults import Turn
+from poweremail.wire.answer import AnswerBody
 from poweremail.wire.http import Request
 
 __all__ = ["SandboxTransport"]
@@ -49,9 +52,9 @@ class SandboxTransport:
                 next(outgoing.__iter__(), None)
             raise TransportError(_BROKEN[reply.broken], body_left=reply.broken != "refused" and outgoing.left)
         sleep(reply.drip * len(reply.response.body))
-        if len(reply.response.body) > request.endpoint.max_response_bytes:
-            raise too_large(request)
-        return reply.response
+        answer = AnswerBody(None, request.endpoint.max_response_bytes)
+        answer.feed(reply.response.body)
+        return attrs.evolve(reply.response, body=answer.finish())
 
     def close(self) -> None:
         """Do nothing: the sandbox belongs to whoever made it."""
