@@ -17,7 +17,7 @@ __all__ = ["Credentials"]
 _SHORTEST_SECRET = 4
 # Without one of these, a text has no other spelling of a character than the plain one.
 _MARKS = (b"\\", b"%", b"&", b"+")
-_JSON_ESCAPES = {"/": rb"\\/", '"': rb"\\\"", "\\": rb"\\\\", "'": rb"\\'"}
+_JSON_ESCAPES = dict(zip("/\"\\'\b\f\n\r\t", "/\"\\'bfnrt", strict=True))
 
 
 @attrs.frozen(eq=False)
@@ -82,7 +82,7 @@ def _spellings(character: str) -> bytes:
         b"(?i:&#(?:0*%d|x0*%x);)" % (ord(character), ord(character)),
     ]
     if character in _JSON_ESCAPES:
-        spellings.append(_JSON_ESCAPES[character])
+        spellings.append(re.escape(f"\\{_JSON_ESCAPES[character]}".encode()))
     if character == " ":
         spellings.append(rb"\+")
     return b"(?:%s)" % b"|".join((*spellings, re.escape(character.encode())))
