@@ -33,6 +33,7 @@ RULES = {
     "_async": "_sync",
     "aclose": "close",
     "aiter_raw": "iter_raw",
+    "aread": "read",
     "asynccontextmanager": "contextmanager",
     "enter_async_context": "enter_context",
     "anext": "next",

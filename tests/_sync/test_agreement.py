@@ -52,6 +52,17 @@ LIMITED_LATER = Script(
     on_unknown="reconcile",
     resend_after=VISIBILITY,
 )
+# Of the second mail, which is lost, a recipient is shown that it has in common with the first.
+IN_COMMON = Script(
+    (
+        Send(others=("ada@example.com",), unique_id="news"),
+        Rule(Fault.html(accepted=False), call="sendMail"),
+        Send(others=("ada@example.com",), unique_id="news"),
+    ),
+    attempts=2,
+    on_unknown="reconcile",
+    resend_after=VISIBILITY,
+)
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +173,7 @@ def prove(script, ground, figures, engine=None):
 @example(script=STALE)
 @example(script=LIMITED)
 @example(script=LIMITED_LATER)
+@example(script=IN_COMMON)
 def test_in_process(script, here, figures):
     prove(script, here, figures)
 

@@ -70,7 +70,7 @@ def test_hooks_and_headers_of_the_client_stay_in_force(engine):
         events.append(request.method)
 
     def on_response(response):
-        response.aread()
+        response.read()
         events.append(response.status_code)
 
     hooks = {"request": [on_request], "response": [on_response]}

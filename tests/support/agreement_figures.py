@@ -69,3 +69,5 @@ def pytest_terminal_summary(terminalreporter) -> None:
     rows = dict(sorted(rows.items())) | {"all": sum(rows.values(), Figures())}
     for name, figures in rows.items():
         terminalreporter.line(f"{name}: {', '.join(f'{column} {figures[column]:,}' for column in _COLUMNS)}")
+    struck = sorted((kind, count) for kind, count in rows["all"].items() if kind not in _COLUMNS)
+    terminalreporter.line(f"faults that struck: {', '.join(f'{kind} {count:,}' for kind, count in struck)}")

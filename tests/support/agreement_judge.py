@@ -45,6 +45,7 @@ def disagreements(script: Script, results: Mapping[int, Result], ground: Ground,
     figures["scripts"] += 1
     figures["mails"] += len(script.mails)
     figures["requests"] += len(log.attempts)
+    figures.update(fault.kind for some in log.handlings.values() for one in some for _, fault in one.turn.hits)
     yield from _requests(log)
     if left := {mail.subject for mail in outbox} - {mail.subject for mail in script.mails}:
         yield f"mails that nobody sent: {left}"
