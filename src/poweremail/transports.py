@@ -8,8 +8,9 @@ loaded when it is first asked for.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from poweremail._lazy import lazily
 
 if TYPE_CHECKING:
     from poweremail._async.transports import AsyncHttpxTransport, AsyncTransport
@@ -50,14 +51,4 @@ __all__ = [
     "Transport",
 ]
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = lazily(__name__, _HOME)
