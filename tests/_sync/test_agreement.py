@@ -24,7 +24,7 @@ from poweremail.transports import HttpxTransport, SandboxTransport
 from support.agreement_figures import Figures, effort
 from support.agreement_ground import Ground
 from support.agreement_judge import disagreements
-from support.agreement_scripts import READ, TOKEN, VISIBILITY, Mail, Rule, Script, Send, scripts
+from support.agreement_scripts import ERRORS, READ, TOKEN, VISIBILITY, Mail, Rule, Script, Send, scripts
 
 ENGINES = {"httpx": httpx, "httpx2": httpx2}
 # Made once: it takes as long as a script.
@@ -62,6 +62,10 @@ IN_COMMON = Script(
     attempts=2,
     on_unknown="reconcile",
     resend_after=VISIBILITY,
+)
+# Each error once.
+EVERY_ERROR = Script(
+    (*(Rule(Fault.error(name, f"no, {TOKEN}"), nth=number) for number, name in enumerate(ERRORS, 1)), *[Send()] * len(ERRORS))
 )
 
 
@@ -174,6 +178,7 @@ def prove(script, ground, figures, engine=None):
 @example(script=LIMITED)
 @example(script=LIMITED_LATER)
 @example(script=IN_COMMON)
+@example(script=EVERY_ERROR)
 def test_in_process(script, here, figures):
     prove(script, here, figures)
 
