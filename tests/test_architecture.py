@@ -40,6 +40,7 @@ ROOMS = (
     both("exchange"),
     (*both("pages"), *both("batch")),
     both("reconcile"),
+    both("delivery"),
     both("messages"),
     both("client"),
     ("poweremail.sandbox",),

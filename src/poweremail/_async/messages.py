@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TypeVar
 
 from poweremail._async.batch import AsyncSendMany, Sendable
+from poweremail._async.delivery import AsyncDelivery
 from poweremail._async.exchange import AsyncExchange
 from poweremail._async.pages import AsyncMessageInfos
 from poweremail._async.reconcile import look_up
-from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
+from poweremail.errors import DeliveryUnknownError, UsageError
 from poweremail.policy.outcome import NO_MAIL, Mail
 from poweremail.policy.settings import Settings
 from poweremail.policy.unknown import UnknownPolicy
@@ -24,8 +24,6 @@ from poweremail.wire import decode, encode
 from poweremail.wire.http import Endpoint, Request
 
 __all__ = ["AsyncMessages"]
-
-_log = logging.getLogger("poweremail")
 
 M = TypeVar("M", Message, TemplateMessage)
 
@@ -42,6 +40,7 @@ class AsyncMessages:
     def __init__(self, settings: Settings, exchange: AsyncExchange) -> None:
         self._settings = settings
         self._exchange = exchange
+        self._delivery = AsyncDelivery(settings, exchange, self.iter_message_info)
 
     async def send_mail(self, message: Message, *, smtp_user_name: str | None = None) -> SendResult:
         """Send *message* (``messages/sendMail``)."""
@@ -125,40 +124,7 @@ class AsyncMessages:
     ) -> SendResult:
         smtp_user_name = self._settings.smtp_user(smtp_user_name)
         request = encode(self._settings.endpoint, smtp_user_name, message, unique_id)
-        mail = Mail(unique_id, message.recipients, smtp_user_name)
-        unknown = self._settings.unknown
-        sends = 0
-        earlier: DeliveryUnknownError | None = None
-        while True:
-            sends += 1
-            try:
-                answer = await self._exchange.run(request, mail)
-            except DeliveryUnknownError as error:
-                earlier = error
-                if unknown.on_unknown != "reconcile" or unique_id is None:
-                    raise
-                try:
-                    return await look_up(self.iter_message_info, error, unknown)
-                except DeliveryUnknownError as looked_up:
-                    spent = request.body is not None and request.body.spent
-                    if (
-                        looked_up.seen is not False
-                        or unknown.resend_after is None
-                        or spent
-                        or sends >= self._settings.retry.attempts
-                    ):
-                        raise
-            except PowerEmailError as error:
-                # It may have been accepted before it was sent again, whatever became of that.
-                if earlier is None:
-                    raise
-                raise earlier from error
-            except BaseException:
-                # Cancelled, or Ctrl-C: whoever cleans up after it can still find the mail.
-                _log.warning("interrupted: the mail with the unique id %s may or may not have been accepted", unique_id)
-                raise
-            else:
-                return decode.send_result(answer.members, answer.response, unique_id or "", mail.recipients, answer.attempts)
+        return await self._delivery.deliver(request, Mail(unique_id, message.recipients, smtp_user_name))
 
 
 def _checked(message: M, kind: type[M]) -> M:

@@ -1,0 +1,72 @@
+"""
+One mail, from its request to its outcome.
+
+The exchange has repeated what was safe to repeat. What is still unknown then is looked up, and sent again, as the user wants it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from poweremail._async.exchange import AsyncExchange
+from poweremail._async.pages import AsyncMessageInfos
+from poweremail._async.reconcile import look_up
+from poweremail.errors import DeliveryUnknownError, PowerEmailError
+from poweremail.policy.outcome import Mail
+from poweremail.policy.settings import Settings
+from poweremail.types.result import SendResult
+from poweremail.wire import decode
+from poweremail.wire.http import Request
+
+__all__ = ["AsyncDelivery"]
+
+_log = logging.getLogger("poweremail")
+
+
+class AsyncDelivery:
+    """Delivers mails over *exchange*; *walk* begins a walk over the records of a unique id."""
+
+    def __init__(self, settings: Settings, exchange: AsyncExchange, walk: Callable[[str], AsyncMessageInfos]) -> None:
+        self._attempts = settings.retry.attempts
+        self._unknown = settings.unknown
+        self._exchange = exchange
+        self._walk = walk
+
+    async def deliver(self, request: Request, mail: Mail) -> SendResult:
+        """Return the result of the accepted *mail*. Raises what became of it otherwise."""
+        try:
+            return await self._deliver(request, mail)
+        except Exception:
+            raise
+        except BaseException:
+            # Cancelled, or Ctrl-C: whoever cleans up after it can still find the mail.
+            _log.warning("interrupted: the mail with the unique id %s may or may not have been accepted", mail.unique_id)
+            raise
+
+    async def _deliver(self, request: Request, mail: Mail) -> SendResult:
+        earlier: DeliveryUnknownError | None = None
+        for sends_left in reversed(range(self._attempts)):
+            try:
+                answer = await self._exchange.run(request, mail)
+            except DeliveryUnknownError as error:
+                earlier = error
+            except PowerEmailError as error:
+                if earlier is None:
+                    raise
+                # It may have been accepted before it was sent again, whatever became of that.
+                raise earlier from error
+            else:
+                return decode.send_result(answer.members, answer.response, mail.unique_id or "", mail.recipients, answer.attempts)
+            if self._unknown.on_unknown != "reconcile" or mail.unique_id is None:
+                raise earlier
+            try:
+                return await look_up(self._walk, earlier, self._unknown)
+            except DeliveryUnknownError as error:
+                if not sends_left or not self._may_send_again(request, error):
+                    raise
+        raise AssertionError("the last round ends in a result or an error")  # pragma: no cover
+
+    def _may_send_again(self, request: Request, looked_up: DeliveryUnknownError) -> bool:
+        spent = request.body is not None and request.body.spent
+        return self._unknown.resend_after is not None and looked_up.seen is False and not spent
