@@ -26,7 +26,8 @@ import trio
 from poweremail import UsageError
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._runtime import _async, _sync
-from poweremail._runtime._budgets import Budget, FileBudget
+from poweremail._runtime._budget import Budget
+from poweremail._runtime._file_budget import FileBudget
 from poweremail._sync.limiter import Limiter
 from poweremail.policy.limits import RateLimits, Window
 from support.booked import exceeds, record
@@ -389,7 +390,7 @@ def test_ctrl_c_ends_a_wait(tmp_path):
     """While it sleeps, while it waits for the one that sleeps, and in the middle of a transaction, which must not stay open."""
     script = """
         import os, signal, sqlite3, sys, threading, time
-        from poweremail._runtime._budgets import FileBudget
+        from poweremail._runtime._file_budget import FileBudget
         from poweremail._sync.limiter import Limiter
         from poweremail.policy.limits import RateLimits, SlidingLog, Window
 

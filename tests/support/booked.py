@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poweremail._runtime._budgets import Budget
+from poweremail._runtime._budget import Budget
 
 
 def record(monkeypatch) -> list[float]:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TypeVarTuple
 
-from poweremail._runtime._budgets import Budget, FileBudget
+from poweremail._runtime._budget import Budget
 from poweremail._runtime._sync import FairLock, in_thread, sleep
 from poweremail.policy.limits import LimitWait, RateLimits, Window
 
@@ -30,7 +31,7 @@ class Limiter:
         self._lines: dict[str, FairLock] = {}
         self._budget: Budget | None = None
         if windows:
-            self._budget = Budget(windows) if limits.path is None else FileBudget(limits.path, windows)
+            self._budget = Budget(windows) if limits.path is None else _in_file(limits.path, windows)
 
     def turn(self, smtp_user_name: str) -> None:
         """
@@ -73,3 +74,9 @@ class Limiter:
     @staticmethod
     def _ask(budget: Budget, question: Callable[[*Arguments], float], *args: *Arguments) -> float:
         return in_thread(question, *args) if budget.blocks else question(*args)
+
+
+def _in_file(path: str | os.PathLike[str], windows: Sequence[Window]) -> Budget:
+    from poweremail._runtime._file_budget import FileBudget  # noqa: PLC0415  SQLite only for those who share a budget
+
+    return FileBudget(path, windows)
