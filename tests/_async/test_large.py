@@ -154,6 +154,38 @@ async def test_an_error_of_the_stream_is_told():
     assert server.posts == 1
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", ["of this world", "of both"])
+async def test_a_generator_is_closed_where_the_connection_breaks(way, served, kind):
+    begun, closed = [], []
+
+    async def source():
+        begun.append(True)
+        try:
+            for _ in range(400):
+                yield bytes(100_000)
+        finally:
+            closed.append(True)
+
+    def plain():
+        begun.append(True)
+        try:
+            for _ in range(400):
+                yield bytes(100_000)
+        finally:
+            closed.append(True)
+
+    served.faults.add(Fault.reset_before_acceptance())
+    stream = source() if kind == "of this world" else plain()
+    async with reached(way, served) as client:
+        with pytest.raises(NotSentError):
+            await client.messages.send_mail(message(attachments=[Attachment.from_stream(stream, "x.bin")]))
+        # At once, and not only when the garbage collector finds it.
+        assert closed == begun
+    del stream
+    assert served.outbox == []
+
+
 async def test_a_file_that_was_closed_is_not_sent(tmp_path):
     with tempfile.TemporaryFile() as file:
         file.write(CONTENT)

@@ -155,6 +155,38 @@ def test_an_error_of_the_stream_is_told():
     assert server.posts == 1
 
 
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", ["of this world", "of both"])
+def test_a_generator_is_closed_where_the_connection_breaks(way, served, kind):
+    begun, closed = [], []
+
+    def source():
+        begun.append(True)
+        try:
+            for _ in range(400):
+                yield bytes(100_000)
+        finally:
+            closed.append(True)
+
+    def plain():
+        begun.append(True)
+        try:
+            for _ in range(400):
+                yield bytes(100_000)
+        finally:
+            closed.append(True)
+
+    served.faults.add(Fault.reset_before_acceptance())
+    stream = source() if kind == "of this world" else plain()
+    with reached(way, served) as client:
+        with pytest.raises(NotSentError):
+            client.messages.send_mail(message(attachments=[Attachment.from_stream(stream, "x.bin")]))
+        # At once, and not only when the garbage collector finds it.
+        assert closed == begun
+    del stream
+    assert served.outbox == []
+
+
 def test_a_file_that_was_closed_is_not_sent(tmp_path):
     with tempfile.TemporaryFile() as file:
         file.write(CONTENT)

@@ -164,13 +164,22 @@ def test_from_path_of_what_is_no_path(path):
     assert caught.value.field == "path"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_from_path_of_an_unreadable_file(tmp_path):
+@pytest.fixture
+def unreadable(tmp_path):
+    """A file that may not be read; root may read everything, so for a moment it is somebody else."""
     path = tmp_path / "secret.txt"
     path.write_bytes(b"x")
     path.chmod(0)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield path
+    os.seteuid(before)
+
+
+def test_from_path_of_an_unreadable_file(unreadable):
     with pytest.raises(UsageError, match="Permission denied"):
-        Attachment.from_path(path)
+        Attachment.from_path(unreadable)
 
 
 @pytest.mark.parametrize(

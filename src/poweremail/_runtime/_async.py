@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
 from types import TracebackType
 from typing import Generic, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
@@ -13,7 +13,7 @@ import anyio.abc
 import anyio.lowlevel
 import anyio.to_thread
 
-__all__ = ["AtEnd", "BoundedMap", "FairLock", "ThreadLock", "each", "in_thread", "sleep", "world"]
+__all__ = ["AtEnd", "BoundedMap", "FairLock", "ThreadLock", "each", "finish", "in_thread", "sleep", "world"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -177,8 +177,7 @@ class BoundedMap(Generic[T, R]):
                         await items.send((index, item))
                         index += 1
                 finally:
-                    if isinstance(source, AsyncGenerator):
-                        await source.aclose()
+                    await finish(source)
 
     async def _work(
         self,
@@ -200,15 +199,24 @@ class BoundedMap(Generic[T, R]):
 
 class _FromIterable(Generic[T]):
     def __init__(self, source: Iterable[T]) -> None:
-        self._source = iter(source)
+        self.source = iter(source)
 
     def __aiter__(self) -> _FromIterable[T]:
         return self
 
     async def __anext__(self) -> T:
-        for item in self._source:
+        for item in self.source:
             return item
         raise StopAsyncIteration
+
+
+async def finish(source: AsyncIterator[T]) -> None:
+    """Close what `each` returned, where a generator is behind it: one that is left early would stay open."""
+    behind = source.source if isinstance(source, _FromIterable) else source
+    if isinstance(behind, AsyncGenerator):
+        await behind.aclose()
+    elif isinstance(behind, Generator):
+        behind.close()
 
 
 def each(source: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar, TypeVarTuple
 
 from poweremail.errors import UsageError
 
-__all__ = ["AtEnd", "BoundedMap", "FairLock", "ThreadLock", "each", "in_thread", "sleep", "world"]
+__all__ = ["AtEnd", "BoundedMap", "FairLock", "ThreadLock", "each", "finish", "in_thread", "sleep", "world"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,6 +30,12 @@ def sleep(seconds: float) -> None:
 def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R:
     """Call *function*, which may block: here nobody else is held up by it."""
     return function(*args)
+
+
+def finish(source: Iterator[T]) -> None:
+    """Close what `each` returned, where it is a generator: one that is left early would stay open."""
+    if isinstance(source, Generator):
+        source.close()
 
 
 def each(source: AsyncIterable[T] | Iterable[T]) -> Iterator[T]:
@@ -157,8 +163,8 @@ class BoundedMap(Generic[T, R]):
         source, self._source = self._source, None
         self._in_flight = 0
         self._threads.shutdown(wait=True)
-        if isinstance(source, Generator):
-            source.close()
+        if source is not None:
+            finish(source)
 
     def __iter__(self) -> BoundedMap[T, R]:
         return self

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Protocol
 
-from poweremail._runtime._async import each, in_thread
+from poweremail._runtime._async import each, finish, in_thread
 from poweremail.errors import UsageError
 from poweremail.response import Response
 from poweremail.types.content import StreamContent
@@ -41,16 +41,24 @@ class AsyncOutgoing:
     A body on its way out, as an iterable of bytes; iterating again begins anew.
 
     ``left`` is False as long as the last byte has not been handed to the engine, in any iteration: then it certainly has not left.
-    Raises `UsageError` where a file or stream cannot be read, or is not as long as announced.
+    Whoever sends it calls `aclose` afterwards, in case it was left in the middle of a stream. Raises `UsageError` where a file or
+    stream cannot be read, or is not as long as announced.
     """
 
     def __init__(self, body: Body | None) -> None:
         self._body = body
         # Of a request without a body nothing is held back, so nothing can be proven.
         self.left = body is None
+        self._pieces: AsyncPieces | None = None
 
     def __aiter__(self) -> AsyncPieces:
-        return AsyncPieces(self, self._body)
+        self._pieces = AsyncPieces(self, self._body)
+        return self._pieces
+
+    async def aclose(self) -> None:
+        """Close the stream that was being read, if any."""
+        if self._pieces is not None:
+            await self._pieces.aclose()
 
 
 class AsyncPieces:
@@ -74,6 +82,11 @@ class AsyncPieces:
         # Noted before it is handed over: from then on it may have left.
         self._outgoing.left = self._outgoing.left or (self._next is None and self._stream is None)
         return piece
+
+    async def aclose(self) -> None:
+        """Close the stream that was being read, if any."""
+        if self._stream is not None:
+            await self._stream.aclose()
 
     async def _take(self) -> bytes:
         if self._stream is not None:
@@ -111,6 +124,10 @@ class AsyncStreamPieces:
         raw = bytes(self._raw[:RAW_PIECE])
         del self._raw[:RAW_PIECE]
         return base64.b64encode(raw)
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await finish(self._source)
 
     async def _pull(self) -> None:
         try:

@@ -36,7 +36,10 @@ class AsyncSandboxTransport:
         """Let the service answer *request*; wait, break off and time out as its reply says."""
         outgoing = AsyncOutgoing(request.body)
         turn = self._service.arrive(urlsplit(request.url).path)
-        body = b"" if turn.effect.before_body else b"".join([piece async for piece in outgoing])
+        try:
+            body = b"" if turn.effect.before_body else b"".join([piece async for piece in outgoing])
+        finally:
+            await outgoing.aclose()
         reply = self._service.handle(_call(request, body), turn)
         patience = request.endpoint.timeouts.read
         limit = math.inf if patience is None else patience
@@ -49,6 +52,7 @@ class AsyncSandboxTransport:
             if reply.broken == "reset_before":
                 # By the time the reset comes, the first piece is under way; of a small mail that is all of it.
                 await anext(outgoing.__aiter__(), None)
+                await outgoing.aclose()
             raise TransportError(_BROKEN[reply.broken], body_left=reply.broken != "refused" and outgoing.left)
         await sleep(reply.drip * len(reply.response.body))
         answer = AnswerBody(None, request.endpoint.max_response_bytes)

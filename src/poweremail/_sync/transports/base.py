@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Protocol
 
-from poweremail._runtime._sync import each, in_thread
+from poweremail._runtime._sync import each, finish, in_thread
 from poweremail.errors import UsageError
 from poweremail.response import Response
 from poweremail.types.content import StreamContent
@@ -42,16 +42,24 @@ class Outgoing:
     A body on its way out, as an iterable of bytes; iterating again begins anew.
 
     ``left`` is False as long as the last byte has not been handed to the engine, in any iteration: then it certainly has not left.
-    Raises `UsageError` where a file or stream cannot be read, or is not as long as announced.
+    Whoever sends it calls `close` afterwards, in case it was left in the middle of a stream. Raises `UsageError` where a file or
+    stream cannot be read, or is not as long as announced.
     """
 
     def __init__(self, body: Body | None) -> None:
         self._body = body
         # Of a request without a body nothing is held back, so nothing can be proven.
         self.left = body is None
+        self._pieces: Pieces | None = None
 
     def __iter__(self) -> Pieces:
-        return Pieces(self, self._body)
+        self._pieces = Pieces(self, self._body)
+        return self._pieces
+
+    def close(self) -> None:
+        """Close the stream that was being read, if any."""
+        if self._pieces is not None:
+            self._pieces.close()
 
 
 class Pieces:
@@ -75,6 +83,11 @@ class Pieces:
         # Noted before it is handed over: from then on it may have left.
         self._outgoing.left = self._outgoing.left or (self._next is None and self._stream is None)
         return piece
+
+    def close(self) -> None:
+        """Close the stream that was being read, if any."""
+        if self._stream is not None:
+            self._stream.close()
 
     def _take(self) -> bytes:
         if self._stream is not None:
@@ -112,6 +125,10 @@ class StreamPieces:
         raw = bytes(self._raw[:RAW_PIECE])
         del self._raw[:RAW_PIECE]
         return base64.b64encode(raw)
+
+    def close(self) -> None:
+        """Close the stream."""
+        finish(self._source)
 
     def _pull(self) -> None:
         try:

@@ -74,6 +74,8 @@ class HttpxTransport:
             # A request without a body shows by what the engine reports whether its head has left.
             left = outgoing.left if request.body else head.left and not isinstance(error, self._engine.PoolTimeout)
             failure = _failure(error, request, body_left=left)
+        finally:
+            outgoing.close()
         # Outside the except block, so that the engine's error is no context either.
         raise failure
 

@@ -37,7 +37,10 @@ class SandboxTransport:
         """Let the service answer *request*; wait, break off and time out as its reply says."""
         outgoing = Outgoing(request.body)
         turn = self._service.arrive(urlsplit(request.url).path)
-        body = b"" if turn.effect.before_body else b"".join(list(outgoing))
+        try:
+            body = b"" if turn.effect.before_body else b"".join(list(outgoing))
+        finally:
+            outgoing.close()
         reply = self._service.handle(_call(request, body), turn)
         patience = request.endpoint.timeouts.read
         limit = math.inf if patience is None else patience
@@ -50,6 +53,7 @@ class SandboxTransport:
             if reply.broken == "reset_before":
                 # By the time the reset comes, the first piece is under way; of a small mail that is all of it.
                 next(outgoing.__iter__(), None)
+                outgoing.close()
             raise TransportError(_BROKEN[reply.broken], body_left=reply.broken != "refused" and outgoing.left)
         sleep(reply.drip * len(reply.response.body))
         answer = AnswerBody(None, request.endpoint.max_response_bytes)
