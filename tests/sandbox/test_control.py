@@ -11,7 +11,7 @@ FAULT = {"fault": {"kind": "status", "code": 503, "accepted": False}, "call": "s
 @pytest.fixture
 async def control(sandbox):
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://x/_sandbox/"
+        transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://localhost/_sandbox/"
     ) as client:
         yield client
 

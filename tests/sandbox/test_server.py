@@ -280,7 +280,7 @@ def test_ipv6_and_names(sandbox, client):
 async def test_faults_that_break_need_the_server(sandbox):
     sandbox.faults.add(Fault.refuse())
     transport = httpx.ASGITransport(create_app(sandbox.service))
-    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         with pytest.raises(RuntimeError, match="cannot break"):
             await client.post("/v1.0/messages/sendMail")
         assert (await client.get("/_sandbox/health")).status_code == 200

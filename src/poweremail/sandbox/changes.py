@@ -19,7 +19,7 @@ _KEPT = 1_000
 
 @attrs.frozen
 class Change:
-    """Change number *position* of a sandbox: what happened (*kind*), and to which mail; *number* is None where it is all of them."""
+    """Change number *position*: what happened (*kind*), and to which mail; *number* is None where it is all of them."""
 
     position: int
     kind: ChangeKind

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import attrs
@@ -53,32 +52,26 @@ class MailFilter:
     def query(self, columns: str, *, oldest_first: bool = False) -> tuple[str, list[Any]]:
         """Return the query for *columns* of ``mails m``, and its parameters but the last, the limit."""
         order = "ASC" if oldest_first else "DESC"
-        conditions, values = ["s.mail > ?", "s.mail < ?"], [self.after, _LAST if self.before is None else self.before]
-        source = "searchable s"
-        if self.status is not None:
-            # Few mails have most of the states, so their index leads; and it is in order, so that a page is all that is read.
-            source = f"(SELECT DISTINCT mail FROM recipients WHERE status = ? ORDER BY mail {order}) r CROSS JOIN searchable s ON s.mail = r.mail"
-            conditions = ["r.mail > ?", "r.mail < ?"]
-        if self.unique_id is not None:
-            conditions.append("s.mail IN (SELECT mail FROM recipients WHERE unique_id = ?)")
-            values.append(self.unique_id)
+        # Few mails have most of the states, so their index leads; and it is in order, so that a page is all that is read.
+        by_status = self.status is not None
+        source = "recipients r CROSS JOIN searchable s ON s.mail = r.mail" if by_status else "searchable s"
+        number, once = ("r.mail", "GROUP BY r.mail ") if by_status else ("s.mail", "")
+        conditions: list[str] = []
+        values: list[Any] = []
         # What is cheap to ask comes first, and spares most mails the exact question.
-        words = [*re.split(r"\s+", self.search.strip())[:_MOST_WORDS], self.to, self.from_email, self.subject]
-        for word in filter(None, words):
-            conditions.append("instr(s.words, ?) > 0")
-            values.append(word.casefold())
-        for value, condition in (
-            (self.subject, "instr(casefold(m.subject), casefold(?)) > 0"),
-            (self.from_email, "casefold(m.from_email) = casefold(?)"),
-            (self.to, "EXISTS (SELECT 1 FROM recipients WHERE mail = s.mail AND casefold(email) = casefold(?))"),
+        words = filter(None, [*self.search.split()[:_MOST_WORDS], self.to, self.from_email, self.subject])
+        for condition, value in (
+            (f"{number} > ?", self.after),
+            (f"{number} < ?", _LAST if self.before is None else self.before),
+            ("r.status = ?", self.status),
+            ("s.mail IN (SELECT mail FROM recipients WHERE unique_id = ?)", self.unique_id),
+            *(("instr(s.words, ?) > 0", word.casefold()) for word in words),
+            ("instr(casefold(m.subject), casefold(?)) > 0", self.subject),
+            ("casefold(m.from_email) = casefold(?)", self.from_email),
+            ("EXISTS (SELECT 1 FROM recipients WHERE mail = s.mail AND casefold(email) = casefold(?))", self.to),
         ):
             if value is not None:
                 conditions.append(condition)
                 values.append(value)
-        if self.status is not None:
-            values.insert(0, self.status)
-        where = " AND ".join(conditions)
-        query = (
-            f"SELECT {columns} FROM {source} CROSS JOIN mails m ON m.number = s.mail WHERE {where} ORDER BY s.mail {order} LIMIT ?"  # noqa: S608 - values go by ?
-        )
-        return query, values
+        found = f"SELECT {columns} FROM {source} CROSS JOIN mails m ON m.number = s.mail"  # noqa: S608 - values go by ?
+        return f"{found} WHERE {' AND '.join(conditions)} {once}ORDER BY {number} {order} LIMIT ?", values

@@ -17,7 +17,10 @@ __all__ = ["FIRST_RECIPIENTS", "Mailbox"]
 FIRST_RECIPIENTS = 3
 """So many recipients of each mail are on a page of mails."""
 
-_NARROW = "m.number, m.received, m.operation, m.smtp_user_name, m.unique_id, m.subject, m.from_email, m.from_name, m.template_id, m.mail_size"
+_NARROW = (
+    "m.number, m.received, m.operation, m.smtp_user_name, m.unique_id,"
+    " m.subject, m.from_email, m.from_name, m.template_id, m.mail_size"
+)
 _WHOLE = f"{_NARROW}, m.attachment_size, m.headers, m.dynamic_value, m.html, m.text"
 
 
@@ -129,7 +132,7 @@ def _in_short(connection: sqlite3.Connection, number: int) -> dict[str, Any]:
     )
     counted = connection.execute("SELECT status, count(*) FROM recipients WHERE mail = ? GROUP BY status", (number,)).fetchall()
     (files,) = connection.execute("SELECT count(*) FROM files WHERE mail = ? AND kind = 'attachment'", (number,)).fetchone()
-    statuses = {status: count for status, count in counted}
+    statuses: dict[str, int] = dict(counted)
     return {
         "recipients": [dict(row) for row in first],
         "recipient_count": sum(statuses.values()),

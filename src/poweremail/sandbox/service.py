@@ -67,8 +67,9 @@ class Service:
     """
     The service.
 
-    *store* is what it remembers (``mailbox`` is how one looks at the mails in it), *clock* its time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and
-    *token* say which; *limits* are those of SMTP users that have none of their own. Safe to use from several threads.
+    *store* is what it remembers (``mailbox`` is how one looks at the mails in it), *clock* its time, *faults* what goes wrong. Any
+    owner id and token will do unless *owner_id* and *token* say which; *limits* are those of SMTP users that have none of their
+    own. Safe to use from several threads.
     """
 
     def __init__(
