@@ -6,6 +6,8 @@ All of it comes from this package, and nothing from elsewhere. The page holds no
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -18,6 +20,7 @@ from poweremail._version import __version__
 from poweremail.sandbox.control.headers import DATA_HEADERS, PAGE_HEADERS
 from poweremail.sandbox.control.openapi import openapi
 from poweremail.sandbox.control.operations import Operation
+from poweremail.sandbox.control.schemas import SCHEMAS
 
 __all__ = ["Page", "ui_routes"]
 
@@ -26,13 +29,16 @@ _HTML = {**PAGE_HEADERS, "Content-Type": "text/html; charset=utf-8"}
 
 
 def _templates() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("poweremail.sandbox.ui", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    # Jinja's own filter writes quotes as \u0022, for attributes; here it is text, and escaped as such.
+    environment.filters["tojson_plain"] = partial(json.dumps, indent=2)
+    return environment
 
 
 class Page:
@@ -50,7 +56,11 @@ class Page:
 def ui_routes(operations: list[Operation]) -> list[Route]:
     """Return the routes of the page's files, and of the two descriptions of the *operations*."""
     described = openapi(operations)
-    document = _templates().get_template("api.html").render(paths=described["paths"], version=__version__)
+    document = (
+        _templates()
+        .get_template("api.html")
+        .render(paths=described["paths"], schemas=SCHEMAS, groups=("Messages", "The service"), version=__version__)
+    )
     return [
         Route("/static/{name}", _Files()),
         Route("/docs", _Fixed(Response(document, headers=_HTML))),
