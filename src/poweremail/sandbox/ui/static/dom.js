@@ -90,6 +90,12 @@ export const WORDS = {
   spam: "Spam",
 };
 
-export const chip = (status, text) => h("span", { class: `chip ${status}` }, text || WORDS[status] || status);
+/** A mark for a state; *number* of recipients in it, where there are several. */
+export function chip(status, number) {
+  const word = WORDS[status] || status;
+  return h("span", { class: `chip ${status}` }, number ? `${count(number)} ${word.toLowerCase()}` : word);
+}
+
+export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
 export const person = (who) => (who.name ? `${who.name} <${who.email}>` : who.email);

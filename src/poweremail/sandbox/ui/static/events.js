@@ -1,7 +1,7 @@
 // What became of a message at each recipient, and buttons that make it so.
 
 import { post } from "./api.js";
-import { attempt, button, chip, count, fullTime, h, WORDS } from "./dom.js";
+import { attempt, button, chip, count, fullTime, h, plural } from "./dom.js";
 
 const KINDS = [
   ["open", "Open"],
@@ -31,7 +31,7 @@ export function eventsTab(mail) {
             "div",
             { class: "who" },
             h("span", { class: "email" }, h("small", {}, who.type), " ", who.email),
-            h("span", { class: "marks" }, chip(who.status), h("small", {}, `${count(who.open)} opens, ${count(who.click)} clicks`)),
+            h("span", { class: "marks" }, chip(who.status), h("small", {}, `${plural(who.open, "open")}, ${plural(who.click, "click")}`)),
           ),
           h(
             "div",
@@ -51,7 +51,7 @@ export function eventsTab(mail) {
             h(
               "li",
               {},
-              chip(event.kind, WORDS[event.kind]),
+              chip(event.kind),
               h("span", {}, event.email, event.url && h("small", {}, event.url)),
               h("time", { datetime: event.at }, fullTime(event.at)),
             ),

@@ -1,7 +1,7 @@
 // The list of messages: a page at a time, newest first, and what comes in while one looks.
 
 import { get, query } from "./api.js";
-import { $, announce, attempt, chip, count, h, hidden, icon, person, shortTime } from "./dom.js";
+import { $, announce, attempt, chip, count, h, hidden, icon, person, plural, shortTime } from "./dom.js";
 
 const PAGE = 50;
 const MANY = 20; // after so many changes at once it is less work to load the page again
@@ -157,7 +157,7 @@ export class List {
 
   summarize() {
     const shown = this.mails.length;
-    const all = `${count(this.total)} ${this.total === 1 ? "message" : "messages"}`;
+    const all = plural(this.total, "message");
     $("count").textContent = this.filtered ? `${count(shown)}${$("older").hidden ? "" : "+"} found in ${all}` : all;
     $("delete-all").disabled = this.total === 0;
     $("new").hidden = !this.unseen;
@@ -200,7 +200,7 @@ function rowOf(mail, fresh) {
         { class: "marks" },
         mail.attachment_count > 0 && h("span", { class: "clip" }, icon("clip"), hidden(`${mail.attachment_count} attached `)),
         mail.template_id && h("span", { class: "tag" }, hidden("template "), mail.template_id),
-        statuses.map(([status, number]) => chip(status, several ? `${count(number)} ${status.replace("_", " ")}` : undefined)),
+        statuses.map(([status, number]) => chip(status, several && number)),
       ),
     ),
   );

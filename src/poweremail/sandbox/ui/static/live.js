@@ -7,7 +7,7 @@ const TOGETHER = 120; // milliseconds in which changes are gathered
 const KINDS = ["caught", "changed", "deleted", "cleared", "refetch"];
 
 export class Live {
-  /** *onChange* gets what happened in one go; *onAgain* is called where some of it may have been missed. */
+  /** *onChange* gets what happened in one go; *onAgain* is called where all is *cleared*, or some of it may have been missed. */
   constructor(onChange, onAgain) {
     this.onChange = onChange;
     this.onAgain = onAgain;
@@ -53,7 +53,7 @@ export class Live {
   note(kind, number) {
     if (kind === "cleared" || kind === "refetch") {
       this.reset();
-      this.onAgain();
+      this.onAgain(kind === "cleared");
       return;
     }
     if (kind === "caught") this.news.caught = true;

@@ -20,9 +20,9 @@ let serviceTimer = null;
 const list = new List((number, enter) => {
   location.replace(number === null ? "#" : `#${number}`);
   clearTimeout(settling);
-  if (enter) {
+  if (enter || number === null) {
     attempt(() => view.show(number));
-    if (!wide.matches) goTo("message");
+    if (!wide.matches) goTo(number === null ? "messages" : "message");
     return;
   }
   settling = setTimeout(() => attempt(() => view.show(number)), 60);
@@ -74,7 +74,11 @@ const live = new Live(
       if (view.mail && news.changed.includes(view.mail.number)) await view.refresh();
       settle();
     }),
-  () => attempt(() => reload()),
+  (cleared) =>
+    attempt(() => {
+      if (cleared) list.select(null);
+      return reload();
+    }),
 );
 
 function filter() {

@@ -109,7 +109,7 @@ export class MessageView {
       h(
         "p",
         { class: "facts" },
-        [...states].map(([status, number]) => chip(status, mail.recipients.length > 1 ? `${number} ${status.replace("_", " ")}` : undefined)),
+        [...states].map(([status, number]) => chip(status, mail.recipients.length > 1 && number)),
         h("time", { datetime: mail.received }, fullTime(mail.received)),
         h("span", {}, `${mail.operation} by ${mail.smtp_user_name}`),
         h("span", {}, size(mail.mail_size)),
@@ -134,7 +134,7 @@ export class MessageView {
           keydown: (event) => this.arrow(event, name),
         },
         label,
-        many ? h("span", { class: "many" }, count(many)) : null,
+        many ? [" ", h("span", { class: "many" }, count(many))] : null,
       );
     });
     return h("div", { id: "tabs", class: "tabs", role: "tablist", "aria-label": "Parts of the message" }, tabs);

@@ -23,7 +23,7 @@ const none = (text) => h("p", { class: "faint" }, text);
 export class ServiceView {
   /** Ask for everything; what cannot be had leaves the rest alone. */
   async load() {
-    await Promise.all([this.users(), this.templates(), this.webhooks(), this.faults(), this.clock()].map((part) => attempt(() => part)));
+    await Promise.all([this.users(), this.templates(), this.faults(), this.clock()].map((part) => attempt(() => part)));
   }
 
   async users() {
