@@ -52,11 +52,11 @@ def sandbox():
 @pytest.fixture
 def open_page(browser, sandbox):
     """Open the page, and say at the end what it should not have done: an error in a script, a request to elsewhere."""
-    contexts, wrong = [], []
+    contexts, wrong, complaints = [], [], []
 
     def note_request(request):
         # What its headers forbid the browser reports as well, as failed for that reason.
-        if not request.url.startswith((sandbox.url, "data:")) and request.failure != "csp":
+        if not request.url.startswith((sandbox.url, "data:")) and request.failure not in ("csp", "origin"):
             wrong.append(f"request {request.url} {request.failure}")
 
     def open_page(width=1280, height=800, path="/", **options):
@@ -67,7 +67,7 @@ def open_page(browser, sandbox):
         context.on("requestfailed", note_request)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"error {error}"))
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" and not ours(message) else None)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" and not ours(message) else None)
         page.goto(sandbox.url + path)
         page.wait_for_selector("#live[data-state=on]")
         return page
@@ -76,11 +76,11 @@ def open_page(browser, sandbox):
         # That the frame of a mail was kept from something is no mistake of the page.
         return "/html" in (message.location or {}).get("url", "")
 
-    open_page.wrong = wrong
+    open_page.wrong, open_page.complaints = wrong, complaints
     yield open_page
     for context in contexts:
         context.close()
-    assert wrong == []
+    assert (wrong, complaints) == ([], [])
 
 
 @pytest.fixture

@@ -381,7 +381,7 @@ def test_what_went_wrong_is_said(open_page, send, sandbox):
     page.route("**/_sandbox/messages/1", lambda route: route.fulfill(status=500, body="no"))
     page.keyboard.press("Delete")
     page.locator(".toast", has_text="the sandbox answered 500").wait_for()
-    open_page.wrong.clear()
+    open_page.complaints.clear()
 
 
 def test_the_api_page(open_page, browser, sandbox, screenshot):

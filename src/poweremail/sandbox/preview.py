@@ -19,7 +19,10 @@ _LONGEST_LINK = 4_000
 
 # Where an address can stand: in an attribute, in url() of a style, in the list of a srcset. Bounded, so that no text makes it slow.
 _CID = re.compile(r"([=(,]\s{0,8}[\"']?\s{0,8})cid:([^\s\"'<>()]{1,1000})", re.IGNORECASE)
-_LINK_ELEMENT = re.compile(r"<(?=link[\s/>])", re.IGNORECASE)
+# The names of elements for which a browser connects even where it is told not to load them: found out with chromium.
+_FRAMES = re.compile(r"<(?=(?:iframe|frame|fencedframe|portal|object|embed|applet)[\s/>])", re.IGNORECASE)
+_LINKS = re.compile(r"<(?=link[\s/>])", re.IGNORECASE)
+_TARGET = re.compile(r"(?<=[\s\"'/])tar(?=get\s*=)", re.IGNORECASE)
 _DOCTYPE = re.compile(r"\s*<!doctype[^>]*>", re.IGNORECASE)
 _HREF = re.compile(rf"href\s{{0,8}}=\s{{0,8}}[\"']?\s{{0,8}}(https?://[^\s\"'<>]{{1,{_LONGEST_LINK}}})", re.IGNORECASE)
 
@@ -28,8 +31,8 @@ def preview(text: str, images: Sequence[str], *, image_base: str, remote: bool) 
     """
     Return the HTML *text* for the frame.
 
-    *images* are the Content-IDs of the mail's images, in order; one is found at *image_base* and its index. Unless *remote*, no
-    ``<link>`` is left: a browser connects for some of them whatever it is told not to load.
+    *images* are the Content-IDs of the mail's images, in order; one is found at *image_base* and its index. No frame is left, and
+    unless *remote* no ``<link>``: for these a browser connects, if only to be quick, before it asks whether it may.
     """
     indexes = {cid: index for index, cid in reversed(list(enumerate(images)))}
 
@@ -39,10 +42,13 @@ def preview(text: str, images: Sequence[str], *, image_base: str, remote: bool) 
         return found[0] if index is None else f"{found[1]}{image_base}{index}"
 
     text = _CID.sub(address, text)
+    text = _FRAMES.sub("<x-", text)
     if not remote:
-        text = _LINK_ELEMENT.sub("<x-", text)
-    # A link that is followed would replace the mail: it is to open a window, which the frame may not. Before the doctype it would
-    # change how the mail looks.
+        text = _LINKS.sub("<x-", text)
+    # A link that is followed would replace the mail: each is to open a window, which the frame may not. A joiner of no width makes
+    # another attribute of the link's own target, and leaves text that speaks of one as it looks. What stands before the doctype
+    # would change how the mail looks.
+    text = _TARGET.sub("tar\u200d", text)
     doctype = _DOCTYPE.match(text)
     start = doctype.end() if doctype else 0
     return f'{text[:start]}<base target="_blank">{text[start:]}'
