@@ -106,7 +106,7 @@ def test_a_get_with_a_long_query(served, client):
     assert sandbox.outbox[0].text == "ä" * 10_000
 
 
-@pytest.mark.parametrize("path", ["/", "/v1.0/nothing", "/_other", "/docs"])
+@pytest.mark.parametrize("path", ["/v1.0", "/v1.0/nothing", "/_other", "/docs"])
 def test_pages_that_are_not_there(served, client, path):
     assert client.get(served[1].url + path).json() == {"status": "error", "message": "Page not found"}
 
@@ -219,6 +219,11 @@ def test_a_body_that_is_too_large(client, body):
         answer = client.post(server.base_url + "messages/sendMail", content=b" " * 1_000_000)
         assert answer.json()["message"] == "The body is larger than 1000 bytes"
         assert client.post(server.base_url + "messages/sendMail", content=body).content == SUCCESS
+
+
+def test_a_body_of_the_control_api_that_is_too_large(served, client):
+    answer = client.post(f"{served[1].url}/_sandbox/templates", content=b" " * (8 * 1024 * 1024 + 1))
+    assert (answer.status_code, answer.json()) == (413, {"error": "the body is larger than 8388608 bytes"})
 
 
 def test_nothing_is_logged(served, client, body, caplog, capfd):

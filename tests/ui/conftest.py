@@ -67,7 +67,9 @@ def open_page(browser, sandbox):
         context.on("requestfailed", note_request)
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"error {error}"))
-        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" and not ours(message) else None)
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type == "error" and not ours(message) else None
+        )
         page.goto(sandbox.url + path)
         page.wait_for_selector("#live[data-state=on]")
         return page

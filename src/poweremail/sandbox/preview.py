@@ -48,7 +48,7 @@ def preview(text: str, images: Sequence[str], *, image_base: str, remote: bool) 
     # A link that is followed would replace the mail: each is to open a window, which the frame may not. A joiner of no width makes
     # another attribute of the link's own target, and leaves text that speaks of one as it looks. What stands before the doctype
     # would change how the mail looks.
-    text = _TARGET.sub("tar\u200d", text)
+    text = _TARGET.sub("\\g<0>\u200d", text)
     doctype = _DOCTYPE.match(text)
     start = doctype.end() if doctype else 0
     return f'{text[:start]}<base target="_blank">{text[start:]}'

@@ -53,17 +53,22 @@ def source(mail: CaughtMail) -> bytes:
 
 
 def _body(mail: CaughtMail) -> Message:
-    parts: list[Message] = [
-        MIMEText(text, kind, _READABLE) for kind, text in (("plain", mail.text), ("html", mail.html)) if text is not None
-    ]
+    parts = [_text(text, kind) for kind, text in (("plain", mail.text), ("html", mail.html)) if text is not None]
     if mail.images and parts:
         # The images belong to the HTML, which stands last: RFC 2387.
         parts[-1] = _multipart("related", [parts[-1], *(_file(image, inline=True) for image in mail.images)])
-    body = _multipart("alternative", parts) if len(parts) > 1 else parts[0] if parts else MIMEText("", "plain", "utf-8")
+    body = _multipart("alternative", parts) if len(parts) > 1 else parts[0] if parts else _text("", "plain")
     if not mail.attachments:
         return body
     del body["MIME-Version"]
     return _multipart("mixed", [body, *(_file(attachment) for attachment in mail.attachments)])
+
+
+def _text(text: str, kind: str) -> Message:
+    part = MIMEText("", kind, "us-ascii")
+    del part["Content-Transfer-Encoding"]
+    part.set_payload(text, _READABLE)
+    return part
 
 
 def _multipart(kind: str, parts: list[Message]) -> Message:

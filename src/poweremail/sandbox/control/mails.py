@@ -128,7 +128,8 @@ class Mails:
     async def wait(self, asked: Asked) -> Any:
         """Return the newest mail that matches, at once or as soon as there is one."""
         members = asked.members(*FILTERS, "after", "timeout")
-        wanted = MailFilter(**{name: _text(members, name) for name in FILTERS if _text(members, name)}, after=_after(members))
+        given: dict[str, Any] = {name: text for name in FILTERS if (text := _text(members, name))}
+        wanted = MailFilter(**given, after=_after(members))
         until = self._clock() + _timeout(members)
         with self._one_more_waiting():
             seen = -1
