@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 
+import anyio
 from starlette.routing import Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -13,11 +15,15 @@ from poweremail.sandbox.call import Call, Reply
 from poweremail.sandbox.connection import BodyTooLargeError, ClientGoneError, gone, read_body
 from poweremail.sandbox.control import control_router, operations
 from poweremail.sandbox.guard import Guard
+from poweremail.sandbox.handshake import answers_handshake
 from poweremail.sandbox.protocol import Wire
 from poweremail.sandbox.service import Service
 from poweremail.sandbox.ui import Page, ui_routes
 
 __all__ = ["MAX_BODY", "create_app"]
+
+_ASKING = ("addWebhook", "editWebhook")
+"""The calls for which the service asks a URL."""
 
 MAX_BODY = 64 * 1024 * 1024
 """The largest body that is read, in bytes: twice what mail servers commonly take."""
@@ -47,6 +53,9 @@ def _page_or(api: ASGIApp) -> ASGIApp:
 
 
 def _api(service: Service, max_body: int) -> ASGIApp:
+    # Where the service has its own way to ask a URL, that is the one.
+    verify = service.verify_webhook or answers_handshake
+
     async def api(scope: Scope, receive: Receive, send: Send) -> None:
         turn = service.arrive(scope["path"])
         body = b""
@@ -59,7 +68,12 @@ def _api(service: Service, max_body: int) -> ASGIApp:
                 await _send(Reply(Refusal(f"The body is larger than {max_body} bytes").response), scope, receive, send)
                 return
         call = Call(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), body)
-        await _send(service.handle(call, turn), scope, receive, send)
+        if turn.call in _ASKING:
+            # It waits for an answer from elsewhere, which may be this very server.
+            reply = await anyio.to_thread.run_sync(partial(service.handle, call, turn, verify_webhook=verify))
+        else:
+            reply = service.handle(call, turn)
+        await _send(reply, scope, receive, send)
 
     return api
 

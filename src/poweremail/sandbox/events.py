@@ -96,14 +96,16 @@ def of_recipients(connection: sqlite3.Connection, recipients: Iterable[int]) -> 
 
     ``time`` is in milliseconds, as a string of digits: clients have to read that, too.
     """
-    found = {number: {kind: {"ip": [], "ua": [], "time": []} for kind in ("open", "click")} for number in recipients}
+    found: dict[int, dict[str, dict[str, list[str]]]] = {
+        number: {kind: {"ip": [], "ua": [], "time": []} for kind in ("open", "click")} for number in recipients
+    }
     if not found:
         return {}
     marks = ", ".join("?" * len(found))
     query = f"SELECT recipient, kind, ip, user_agent, at FROM events WHERE recipient IN ({marks}) ORDER BY number"  # noqa: S608 - marks only
     for number, kind, ip, user_agent, at in connection.execute(query, tuple(found)):
         if kind in found[number]:
-            data: dict[str, list[str]] = found[number][kind]
+            data = found[number][kind]
             data["ip"].append(ip)
             data["ua"].append(user_agent)
             data["time"].append(str(at))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sqlite3
 import threading
 import weakref
@@ -30,6 +31,11 @@ _LAST = 2**62
 
 _NOTHING = Tally(-_LAST, 0, 0)
 
+# In the column ``added``: 0 is an SMTP user that has sent and that nobody added. The words are those of the index on it.
+_DRAWN = 2
+_ADDED = "added AND added = 1"
+_KNOWN = f"(added OR NOT EXISTS (SELECT 1 FROM smtp_users WHERE {_ADDED}))"  # noqa: S608
+
 
 def at(milliseconds: int) -> datetime:
     """Return the time that the store keeps as *milliseconds*, in UTC."""
@@ -38,7 +44,8 @@ def at(milliseconds: int) -> datetime:
 
 class Store:
     """
-    Mails, templates, SMTP users and what they have used of their limits, and how far the clock was advanced.
+    Mails, templates, SMTP users and what they have used of their limits, and how far the clock was advanced. Its database also
+    holds what `AccountStore` knows.
 
     *path* is the file, made where it is missing; None keeps all in memory. Raises `UsageError` for a file that is not a sandbox's.
     Safe to use from several threads. Times are whole milliseconds since the epoch. Credentials never get here.
@@ -70,11 +77,16 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write all of it, or where something is raised nothing."""
+        """The database, for changes that are made all or not at all; nobody else changes it meanwhile."""
         with self._lock, self._connection:
             # From the first look on: another process may have the same file open.
             self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
+
+    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        """What *query* finds."""
+        with self.reading() as connection:
+            return connection.execute(query, values).fetchall()
 
     def add_mail(self, mail: MailContent, *, received: int, visible_from: int, limits: SmtpLimits = UNLIMITED) -> int:
         """
@@ -209,6 +221,8 @@ class Store:
             connection.execute("DELETE FROM templates")
             connection.execute("DELETE FROM smtp_users")
             connection.execute("DELETE FROM tallies")
+            connection.execute("DELETE FROM domains")
+            connection.execute("DELETE FROM webhooks")
         self.changes.note("cleared")
 
     def _forget(self, connection: sqlite3.Connection) -> int:
@@ -248,22 +262,48 @@ class Store:
                 values,
             )
 
+    def draw_smtp_user(self, limits: SmtpLimits) -> str:
+        """Keep an SMTP user with *limits* of its own under a name that is drawn; who else may send stays as it is."""
+        with self.transaction() as connection:
+            while True:
+                name = f"smtp{secrets.randbelow(90_000_000) + 10_000_000}"
+                added = connection.execute(
+                    "INSERT OR IGNORE INTO smtp_users (name, enabled, added, hourly_limit, total_limit) VALUES (?, 1, ?, ?, ?)",
+                    (name, _DRAWN, limits.hourly_limit, limits.total_limit),
+                )
+                if added.rowcount:
+                    return name
+
+    def edit_smtp_user(self, name: str, *, enabled: bool | None, limits: SmtpLimits) -> bool:
+        """Change an SMTP user: None, also in *limits*, leaves things as they are. False where there is none of that name."""
+        values = (enabled, limits.hourly_limit, limits.total_limit, name)
+        with self.transaction() as connection:
+            changed = connection.execute(
+                "UPDATE smtp_users SET enabled = coalesce(?, enabled), hourly_limit = coalesce(?, hourly_limit),"  # noqa: S608
+                f" total_limit = coalesce(?, total_limit) WHERE name = ? AND {_KNOWN}",
+                values,
+            )
+            return changed.rowcount == 1
+
     def may_send(self, name: str) -> bool | None:
         """Whether the SMTP user *name* may send; None where it was not added, though others were."""
         with self._lock:
-            row = self._connection.execute("SELECT enabled FROM smtp_users WHERE name = ? AND added", (name,)).fetchone()
+            row = self._connection.execute(
+                f"SELECT enabled FROM smtp_users WHERE name = ? AND {_KNOWN}",  # noqa: S608
+                (name,),
+            ).fetchone()
             if row is not None:
                 return bool(row["enabled"])
-            others = self._connection.execute("SELECT 1 FROM smtp_users WHERE added LIMIT 1").fetchone()
+            others = self._connection.execute(f"SELECT 1 FROM smtp_users WHERE {_ADDED} LIMIT 1").fetchone()  # noqa: S608
         return None if others else True
 
     def smtp_users(self) -> list[tuple[str, bool, SmtpLimits]]:
         """
         Every SMTP user by name, whether it is enabled, and its own limits.
 
-        They are those that were added; where none was, those that have sent.
+        They are those that were added and those that the service has drawn; where none was added, also those that have sent.
         """
-        query = "SELECT * FROM smtp_users WHERE added OR NOT EXISTS (SELECT 1 FROM smtp_users WHERE added) ORDER BY name"
+        query = f"SELECT * FROM smtp_users WHERE {_KNOWN} ORDER BY name"  # noqa: S608
         with self._lock:
             rows = self._connection.execute(query).fetchall()
         return [(row["name"], bool(row["enabled"]), _own_limits(row)) for row in rows]

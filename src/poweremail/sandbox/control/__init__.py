@@ -38,6 +38,7 @@ _ONE = "/messages/{number}"
 _FAULT = {"fault": {"kind": "status", "code": 503}, "call": "sendMail", "times": 2}
 _WAIT = {"to": "ada@example.com", "subject": "Confirm", "timeout": 30}
 _EVENT = {"kind": "click", "recipient": "ada@example.com", "url": "https://example.com/"}
+_DOMAIN = {"domain": "example.com", "valid": True}
 _USER = {"name": "news", "enabled": True, "per_minute": 60, "per_hour": 3600, "per_day": 50000, "total_limit": 100000}
 
 
@@ -121,6 +122,25 @@ def operations(service: Service) -> list[Operation]:
             body={"template_id": "welcome", "html": "Dear {{NAME}}"},
             errors=wrong,
         ),
+        call("GET", "/sending_domains", state.sending_domains, "Sending domains", answer="SendingDomains"),
+        call(
+            "POST",
+            "/sending_domains",
+            state.add_sending_domain,
+            "Add a sending domain, or say whether it is right",
+            body=_DOMAIN,
+            errors=wrong,
+        ),
+        call("GET", "/tracking_domains", state.tracking_domains, "Tracking domains", answer="TrackingDomains"),
+        call(
+            "POST",
+            "/tracking_domains",
+            state.add_tracking_domain,
+            "Add a tracking domain, or say whether it is right",
+            body=_DOMAIN,
+            errors=wrong,
+        ),
+        call("GET", "/webhooks", state.webhooks, "Webhooks, without their keys", answer="Webhooks"),
         call("GET", "/faults", state.faults, "Faults that are switched on", answer="Faults"),
         call("POST", "/faults", state.add_fault, "Switch a fault on", body=_FAULT, answer="Fault", errors=wrong),
         call("DELETE", "/faults", state.forget_faults, "Switch all faults off"),

@@ -85,6 +85,23 @@ SCHEMAS: dict[str, Schema] = {
         )
     ),
     "Templates": _object(templates=_list(_object(template_id=_TEXT, subject=_MAYBE, html=_MAYBE, text=_MAYBE))),
+    "Domain": _object(domain=_TEXT, created=_TIME, valid=_FLAG),
+    "SendingDomains": _object(sending_domains=_list(_ref("Domain"))),
+    "TrackingDomains": _object(tracking_domains=_list(_ref("Domain"))),
+    "Webhooks": _object(
+        webhooks=_list(
+            _object(
+                webhook_id=_TEXT,
+                url=_TEXT,
+                events=_list(_TEXT),
+                store_log=_FLAG,
+                description=_TEXT,
+                created=_TIME,
+                last_success={**_MAYBE, "format": "date-time"},
+                total_event=_NUMBER,
+            )
+        )
+    ),
     "Fault": _object(
         fault={"type": "object"},
         call=_MAYBE,

@@ -6,10 +6,12 @@ from typing import Any
 
 from poweremail._version import __version__
 from poweremail.errors import UsageError
+from poweremail.sandbox.account_store import Domain, DomainKind, RegisteredWebhook
 from poweremail.sandbox.control.operations import Asked
 from poweremail.sandbox.limits import LIMITS, SmtpLimits, SmtpUser
 from poweremail.sandbox.service import Service
 from poweremail.sandbox.template import Template
+from poweremail.wire import arguments
 
 __all__ = ["State"]
 
@@ -62,13 +64,37 @@ class State:
     async def add_smtp_user(self, asked: Asked) -> dict[str, Any]:
         """Add or replace an SMTP user."""
         members = asked.members("name", "enabled", *LIMITS)
-        enabled = members.get("enabled", True)
-        if not isinstance(enabled, bool):
-            raise UsageError("must be true or false", field="enabled", mail_state=None)
+        enabled = _switch(members, "enabled")
         limits: dict[str, Any] = {limit: members.get(limit) for limit in LIMITS}
         name = _text(members, "name", needed=True) or ""
         self._service.store.put_smtp_user(name, enabled=enabled, limits=SmtpLimits(**limits))
         return {}
+
+    async def sending_domains(self, _: Asked) -> dict[str, Any]:
+        """Return the sending domains."""
+        return {"sending_domains": [_domain(domain) for domain in self._service.registry.domains("sending")]}
+
+    async def tracking_domains(self, _: Asked) -> dict[str, Any]:
+        """Return the tracking domains."""
+        return {"tracking_domains": [_domain(domain) for domain in self._service.registry.domains("tracking")]}
+
+    async def add_sending_domain(self, asked: Asked) -> dict[str, Any]:
+        """Add a sending domain, or say whether it is right."""
+        return self._put_domain("sending", asked)
+
+    async def add_tracking_domain(self, asked: Asked) -> dict[str, Any]:
+        """Add a tracking domain, or say whether it is right."""
+        return self._put_domain("tracking", asked)
+
+    def _put_domain(self, kind: DomainKind, asked: Asked) -> dict[str, Any]:
+        members = asked.members("domain", "valid")
+        domain, valid = arguments.domain("domain", members.get("domain")).lower(), _switch(members, "valid")
+        self._service.registry.put_domain(kind, domain, now=self._service.clock.milliseconds(), valid=valid)
+        return {}
+
+    async def webhooks(self, _: Asked) -> dict[str, Any]:
+        """Return the webhooks."""
+        return {"webhooks": [_webhook(webhook) for webhook in self._service.registry.webhooks()]}
 
     async def clock(self, _: Asked) -> dict[str, Any]:
         """Return the time."""
@@ -92,6 +118,32 @@ def _text(members: dict[str, Any], field: str, *, needed: bool = False) -> str |
     if not isinstance(value, str) and (needed or value is not None):
         raise UsageError("must be a string", field=field, mail_state=None)
     return value
+
+
+def _switch(members: dict[str, Any], field: str) -> bool:
+    """A member that is true unless it says otherwise."""
+    value = members.get(field, True)
+    if not isinstance(value, bool):
+        raise UsageError("must be true or false", field=field, mail_state=None)
+    return value
+
+
+def _domain(domain: Domain) -> dict[str, Any]:
+    return {"domain": domain.domain, "created": domain.created.isoformat(), "valid": domain.valid}
+
+
+def _webhook(webhook: RegisteredWebhook) -> dict[str, Any]:
+    """All but the key: whoever sees the page would be able to sign."""
+    return {
+        "webhook_id": webhook.webhook_id,
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "store_log": webhook.store_log,
+        "description": webhook.description,
+        "created": webhook.created.isoformat(),
+        "last_success": None if webhook.last_success is None else webhook.last_success.isoformat(),
+        "total_event": webhook.total_event,
+    }
 
 
 def _smtp_user(user: SmtpUser) -> dict[str, Any]:

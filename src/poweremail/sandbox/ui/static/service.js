@@ -1,7 +1,7 @@
 // Beside the messages: what the service knows and does.
 
 import { get, post, remove } from "./api.js";
-import { $, attempt, button, count, h, icon } from "./dom.js";
+import { $, attempt, button, count, fullTime, h, icon, plural } from "./dom.js";
 
 const LIMITS = { per_minute: "a minute", per_hour: "an hour", per_day: "a day", hourly_limit: "mails an hour", total_limit: "mails in all" };
 
@@ -23,7 +23,7 @@ const none = (text) => h("p", { class: "faint" }, text);
 export class ServiceView {
   /** Ask for everything; what cannot be had leaves the rest alone. */
   async load() {
-    await Promise.all([this.users(), this.templates(), this.faults(), this.clock()].map((part) => attempt(() => part)));
+    await Promise.all([this.users(), this.templates(), this.webhooks(), this.faults(), this.clock()].map((part) => attempt(() => part)));
   }
 
   async users() {
@@ -133,11 +133,15 @@ function userCard(user) {
 }
 
 function webhookCard(hook) {
+  const delivered = hook.total_event
+    ? `${plural(hook.total_event, "event")}, the last ${hook.last_success ? fullTime(hook.last_success) : "failed"}`
+    : "Nothing posted yet";
   return h(
     "li",
     {},
-    h("span", {}, h("b", { class: "url" }, hook.url), h("small", {}, hook.event || "every event"), hook.description && h("small", {}, hook.description)),
-    (hook.deliveries || []).slice(0, 5).map((each) => h("small", { class: each.ok ? "" : "failed" }, `${each.at} ${each.event}: ${each.status}`)),
+    h("b", { class: "url" }, hook.url),
+    h("small", {}, hook.events.map((kind) => kind.replace("_", " ")).join(", ")),
+    hook.description && h("small", {}, hook.description),
+    h("small", {}, delivered),
   );
 }
-
