@@ -251,6 +251,15 @@ def test_the_service_beside_the_list(open_page, sandbox):
     page.get_by_role("progressbar", name="news: 29 of 40 mails in all").wait_for()
     assert page.locator("#templates").inner_text().split() == ["login-code", "text", "welcome", "subject,", "html,", "text"]
     assert "rate limited" in page.locator("#faults").inner_text()
+    hook = page.locator("#webhooks").inner_text()
+    assert hook.splitlines() == [
+        "https://app.example.com/hooks/mail",
+        "open, click, hard bounce",
+        "Production",
+        "Nothing posted yet",
+    ]
+    (webhook,) = sandbox.webhooks
+    assert webhook.key.reveal() not in page.content()
     page.get_by_role("button", name="Switch off rate_limited").click()
     page.get_by_text("All is well.").wait_for()
     page.get_by_role("combobox", name="Fault").select_option(label="Reset after it is taken")
@@ -360,8 +369,8 @@ def test_thousands_of_messages(open_page, sandbox):
         sandbox.service.store.add_mail(mail, received=1_700_000_000_000 + number, visible_from=0)
     page = open_page()
     page.wait_for_function("() => document.querySelectorAll('.row').length === 50")
-    page.locator("#older").click()
-    page.wait_for_function("() => document.querySelectorAll('.row').length === 100")
+    page.locator("#older").dblclick()
+    page.wait_for_function("() => document.querySelectorAll('.row').length >= 100")
     assert (subjects(page)[0], subjects(page)[-1]) == ("mail 2999", "mail 2900")
     page.locator("#search").fill("reader7@")
     expect_subjects(page, "mail 7")

@@ -54,6 +54,17 @@ export class List {
   }
 
   async older() {
+    // A second click while the first is on its way would bring the same page twice.
+    if (this.fetching || !this.mails.length) return;
+    this.fetching = true;
+    try {
+      await this.append();
+    } finally {
+      this.fetching = false;
+    }
+  }
+
+  async append() {
     const turn = this.turn;
     const before = this.mails.at(-1).number;
     const page = await get(`/messages${query({ ...this.filter, before, limit: PAGE })}`);
