@@ -45,7 +45,7 @@ ROOMS = (
     both("client"),
     ("poweremail.sandbox",),
     ("poweremail", "poweremail.transports"),  # the public names; of what is inside, only the command uses them
-    ("poweremail.cli",),
+    ("poweremail.cli", "poweremail.pytest_plugin"),
     ("poweremail.__main__",),
 )
 """From the ground up. A package stands for all that is in it; a module imports from below and from its own package."""
@@ -75,6 +75,7 @@ LIBRARIES = {
     "cattrs": ("poweremail.wire",),
     "httpx": both("transports.httpx"),
     "httpx2": both("transports.httpx"),
+    "pytest": ("poweremail.pytest_plugin",),
     "rich": ("poweremail.cli",),
     "starlette": SANDBOX_SERVER,
     "tenacity": both("exchange"),

@@ -49,7 +49,7 @@ from poweremail import (
     UsageError,
     ValidationError,
 )
-from poweremail.sandbox import CaughtMail, Sandbox
+from poweremail.sandbox import CaughtMail, Outbox, Sandbox
 from poweremail.transports import (
     AsyncHttpxTransport,
     AsyncOutgoing,
@@ -469,7 +469,7 @@ def sandboxed() -> None:
         assert_type(sandbox, Sandbox)
         assert_type(client, PowerEmail)
         assert_type(sandbox.async_client(retry=retry), AsyncPowerEmail)
-        assert_type(sandbox.outbox, list[CaughtMail])
+        assert_type(sandbox.outbox, Outbox)
 
 
 # What is no longer, or never was, accepted: an unused `ignore` is an error of both checkers.

@@ -27,6 +27,7 @@ from poweremail.sandbox.fault import Fault
 from poweremail.sandbox.faults import FaultRule, Faults
 from poweremail.sandbox.limits import UNLIMITED, SmtpLimits, SmtpUsage, SmtpUser
 from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient
+from poweremail.sandbox.outbox import Outbox
 from poweremail.sandbox.service import Service
 from poweremail.sandbox.store import Store
 from poweremail.sandbox.template import Template
@@ -45,6 +46,7 @@ __all__ = [
     "Fault",
     "FaultRule",
     "Faults",
+    "Outbox",
     "Reply",
     "Sandbox",
     "Service",
@@ -117,9 +119,9 @@ class Sandbox:
         self.service.store.close()
 
     @property
-    def outbox(self) -> list[CaughtMail]:
+    def outbox(self) -> Outbox:
         """The caught mails, oldest first."""
-        return self.service.store.mails()
+        return Outbox(self.service.store.mails)
 
     @property
     def clock(self) -> Clock:
