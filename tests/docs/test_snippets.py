@@ -57,6 +57,9 @@ def place(tmp_path, monkeypatch, served):
 
 @of("python")
 def test_python_runs(snippet, place, capsys):
+    if "\ndef test_" in snippet.text or "async def test_" in snippet.text:
+        pytest_passes(snippet.text)
+        return
     code = "\n" * snippet.line + snippet.text
     exec(compile(code, snippet.page, "exec"), {"__name__": "__main__"})
     if "from_env()" in snippet.text and "client.call(" not in snippet.text:
@@ -66,6 +69,15 @@ def test_python_runs(snippet, place, capsys):
         assert not [
             word for word in ("nothing was sent", "not sent", "said no", "may have been") if word in capsys.readouterr().out
         ]
+
+
+def pytest_passes(tests: str) -> None:
+    """The *tests* pass in a project of their own."""
+    Path("test_snippet.py").write_text(tests)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "POWEREMAIL_"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers", "-W", "error"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 @of("json")
@@ -106,4 +118,4 @@ def test_links_lead_somewhere():
             for child in token.children or ():
                 target = str(child.attrs.get("href", ""))
                 if child.type == "link_open" and "://" not in target:
-                    assert (page.parent / target).exists(), f"{page.name}: {target}"
+                    assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"

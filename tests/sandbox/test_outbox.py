@@ -65,7 +65,8 @@ def test_it_grows_and_what_was_found_does_not(sandbox) -> None:
     assert (len(outbox), len(found)) == (3, 1)
     assert outbox[-1].subject == "Again"
     assert outbox[1:] == list(outbox)[1:]
-    assert outbox == list(outbox) == tuple(outbox)
+    assert outbox == list(outbox)
+    assert outbox == tuple(outbox)
     assert outbox == sandbox.outbox != 3
     sandbox.clear()
     assert not outbox

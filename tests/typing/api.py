@@ -470,6 +470,7 @@ def sandboxed() -> None:
         assert_type(client, PowerEmail)
         assert_type(sandbox.async_client(retry=retry), AsyncPowerEmail)
         assert_type(sandbox.outbox, Outbox)
+        assert_type(sandbox.outbox.one(to="ada@example.com"), CaughtMail)
 
 
 # What is no longer, or never was, accepted: an unused `ignore` is an error of both checkers.
