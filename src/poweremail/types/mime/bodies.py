@@ -29,6 +29,14 @@ _HIDDEN_PARTS = {
 }
 
 
+# Apple Mail puts an empty document behind each file; one that is longer than this has something to show.
+_LONGEST_EMPTY = 2000
+
+
+def _shows_something(html: str) -> bool:
+    return len(html) > _LONGEST_EMPTY or bool(_SEEN.search(html) or unescape(_UNSEEN.sub("", html)).strip())
+
+
 @attrs.frozen
 class File:
     """A part that is no body. *related* says that it stands beside an HTML which may show it."""
@@ -90,7 +98,7 @@ class _Reader:
             self._losses.append(f"characters of the {part.type} body that cannot be decoded: {error}")
             text = part.text(errors="replace")
         if part.type == "text/html":
-            return [Body(html=text)] if _SEEN.search(text) or unescape(_UNSEEN.sub("", text)).strip() else []
+            return [Body(html=text)] if _shows_something(text) else []
         return [Body(text=text)] if text.strip() else []
 
     def _read_multipart(self, part: Part, place: str, depth: int) -> list[Body]:

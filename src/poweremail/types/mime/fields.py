@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from email.headerregistry import Address, Group
-from email.policy import default
+from email.errors import InvalidHeaderDefect
+from email.headerregistry import AddressHeader
 from typing import Any
 
 from poweremail.errors import UsageError
 from poweremail.types.address import Recipient
 from poweremail.types.message import HEADER_NAME, UNIQUE_ID_HEADER, Tracking
-from poweremail.types.mime.part import PARSER_FAILURES, HeaderLine, reason
+from poweremail.types.mime.mailboxes import Mailbox, read_mailboxes
+from poweremail.types.mime.part import HeaderLine, shown
 from poweremail.types.text import header_text
 
 __all__ = ["NOT_CARRIED", "read_fields"]
@@ -80,57 +81,54 @@ def _from_email(authors: list[Recipient], senders: list[Recipient], losses: list
 
 
 def _mailboxes(line: HeaderLine, losses: list[str]) -> list[Recipient]:
-    found: list[Recipient] = []
     try:
-        groups = _groups(line)
-    except PARSER_FAILURES as error:
-        losses.append(f"{line.name} {line.text!r}: cannot be read as addresses ({reason(error)})")
-        return found
-    for group in groups:
-        if group.display_name is not None and group.addresses:
-            losses.append(f"{line.name}: the name of the group {group.display_name!r}; its members are addressed one by one")
-        for address in group.addresses:
-            try:
-                found.append(Recipient(address.addr_spec, address.display_name or None))
-            except (*PARSER_FAILURES, UsageError) as error:
-                why = error.reason if isinstance(error, UsageError) else str(error)
-                losses.append(f"{line.name} {line.text!r}: an address that cannot be used ({why})")
+        mailboxes = list(_addresses(line))
+    except ValueError as error:
+        losses.append(f"{line.name} {shown(line.text)}: {error}")
+        return []
+    losses += [
+        f"{line.name}: the name of the group {shown(group)}, whose members are addressed one by one"
+        for group in dict.fromkeys(mailbox.group for mailbox in mailboxes if mailbox.group is not None)
+    ]
+    found: list[Recipient] = []
+    for mailbox in mailboxes:
+        try:
+            found.append(Recipient(mailbox.address, mailbox.name or None))
+        except UsageError as error:
+            losses.append(f"{line.name} {shown(mailbox.address)}: {error.reason}")
     return found
 
 
-def _groups(line: HeaderLine) -> Iterable[Group]:
-    if line.decoded and hasattr(line.value, "groups"):
-        groups: Iterable[Group] = line.value.groups
-        return groups
-    if not line.text:
-        return ()
+def _addresses(line: HeaderLine) -> Iterable[Mailbox]:
     if line.garbled:
         raise UnicodeError("its bytes are not ASCII or UTF-8")
-    # Commas that separate nothing are obsolete, and harmless.
-    return [
-        Group(group.display_name, [address for address in group.addresses if address != Address()])
-        for group in default.header_factory("to", line.text.strip(" ,")).groups
-    ]
+    if not isinstance(line.value, AddressHeader):
+        return read_mailboxes(line.text)
+    if any(isinstance(defect, InvalidHeaderDefect) for defect in line.value.defects):
+        # What was wrong was passed over or guessed at; the text as it was given is kept only here.
+        return read_mailboxes(str(getattr(line.value, "_parse_tree", line.value)))
+    groups = line.value.groups
+    return [Mailbox(address.display_name, address.addr_spec, group.display_name) for group in groups for address in group.addresses]
 
 
 def _add_text(texts: dict[str, tuple[str, str]], line: HeaderLine, losses: list[str]) -> None:
     try:
         text = line.decode()
     except UnicodeError as error:
-        losses.append(f"{line.name} {line.text!r}: cannot be decoded ({error})")
+        losses.append(f"{line.name} {shown(line.text)}: cannot be decoded ({error})")
         text = line.decode(errors="replace")
     lower = line.name.lower()
     if lower in texts:
         if texts[lower][1] != text:
-            losses.append(f"{line.name} {text!r}: the service takes a header once")
+            losses.append(f"{line.name} {shown(text)}: the service takes a header once")
         return
     if not HEADER_NAME.match(line.name):
-        losses.append(f"{line.name!r}: is not a header name")
+        losses.append(f"{shown(line.name)}: is not a header name")
         return
     try:
         texts[lower] = (line.name, header_text("", text))
     except UsageError as error:
-        losses.append(f"{line.name} {text!r}: {error.reason}")
+        losses.append(f"{line.name} {shown(text)}: {error.reason}")
         if lower == "subject":
             texts[lower] = (line.name, "".join(character if character.isprintable() else " " for character in text))
 

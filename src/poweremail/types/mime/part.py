@@ -12,13 +12,15 @@ from email.header import Header
 from email.headerregistry import BaseHeader
 from email.message import Message as StdMessage
 from email.policy import EmailPolicy, compat32
+from email.utils import decode_rfc2231
+from urllib.parse import unquote
 
 import attrs
 
 from poweremail.types.mime.charset import decode_text
 from poweremail.types.mime.words import decode_words, parameter
 
-__all__ = ["PARSER_FAILURES", "HeaderLine", "Part", "header_lines", "reason"]
+__all__ = ["LINE_END", "PARSER_FAILURES", "HeaderLine", "Part", "header_lines", "reason", "shown"]
 
 PARSER_FAILURES = (
     AssertionError,
@@ -40,8 +42,18 @@ def reason(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def shown(text: str) -> str:
+    """*text* in quotes, as much of it as an error needs."""
+    return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}...")
+
+
+_LONGEST_SHOWN = 100
+# Longer parameters than any program writes: reading them takes the square of their length.
+_LONGEST_DESCRIPTION = 8192
 # A fold is a line end before white space; what stands for it is one space.
 _FOLD = re.compile(r"(?:\r\n|\r|\n)[ \t]")
+# CR CR LF is a line end that was converted twice.
+LINE_END = re.compile(r"\r+\n")
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9!#$&+\-.^_`{|}~]+\Z")
 
 
@@ -105,9 +117,10 @@ class Part:
         self._plain = StdMessage(policy=compat32)
         for line in header_lines(source):
             if line.name.lower().startswith("content-") and line.name not in self._plain:
-                self._plain[line.name] = line.text
+                self._plain[line.name] = line.text[:_LONGEST_DESCRIPTION]
         self._plain.set_default_type(default_type or source.get_default_type())
-        payload = source.get_payload()
+        # What get_payload would return has been decoded, with U+FFFD for what its charset does not have.
+        payload: object = getattr(source, "_payload", None)
         self.children = [child for child in payload if isinstance(child, StdMessage)] if isinstance(payload, list) else []
         """The parts of a multipart, or the one message of a ``message/rfc822``."""
         self.payload = payload
@@ -191,8 +204,8 @@ class Part:
         payload = self.payload
         if isinstance(payload, str) and not payload.isascii() and not _has_surrogates(payload):
             # Text that was put into the message without being encoded.
-            return payload.replace("\r\n", "\n")
-        return decode_text(self._decoded(), self.parameter("charset") or None, errors=errors).replace("\r\n", "\n")
+            return LINE_END.sub("\n", payload)
+        return LINE_END.sub("\n", decode_text(self._decoded(), self.parameter("charset") or None, errors=errors))
 
     def _decoded(self) -> bytes:
         payload = self.payload
@@ -213,10 +226,7 @@ class Part:
         """What follows the headers, as the message has it."""
         policy = self._source.policy.clone(linesep="\r\n")
         # As it came: folding anew would change a message that somebody attached, and could break its signature.
-        if isinstance(policy, EmailPolicy):
-            policy = policy.clone(refold_source="none")
-        else:
-            policy = policy.clone(max_line_length=None)
+        policy = policy.clone(refold_source="none") if isinstance(policy, EmailPolicy) else policy.clone(max_line_length=None)
         _, _, content = self._source.as_bytes(policy=policy).partition(b"\r\n\r\n")
         return content
 
@@ -229,10 +239,15 @@ class Part:
             found = self._plain.get_params([], header)[1:]
         except PARSER_FAILURES:
             return []
-        return [(name.lower(), _value(value)) for name, value in found if _PARAMETER_NAME.match(name)]
+        read = ((name.lower().removesuffix("*"), _value(name, value)) for name, value in found)
+        return [(name, value) for name, value in read if _PARAMETER_NAME.match(name)]
 
 
-def _value(value: str | tuple[str | None, str | None, str]) -> str:
+def _value(name: str, value: str | tuple[str | None, str | None, str]) -> str:
+    if name.endswith("*") and isinstance(value, str):
+        # The standard library knows RFC 2231 only in names without a hyphen.
+        charset, language, text = decode_rfc2231(value)
+        value = charset, language, unquote(text, encoding="latin-1")
     if isinstance(value, tuple):
         charset, _, text = value
         # The percent signs are decoded already, one byte a character.

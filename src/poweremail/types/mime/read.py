@@ -11,7 +11,7 @@ from poweremail.types.attachment import Attachment, Image
 from poweremail.types.message import Message, cid_references, spellings
 from poweremail.types.mime.bodies import File, read_bodies
 from poweremail.types.mime.fields import read_fields
-from poweremail.types.mime.part import PARSER_FAILURES, Part, header_lines, reason
+from poweremail.types.mime.part import PARSER_FAILURES, Part, header_lines, reason, shown
 
 __all__ = ["read"]
 
@@ -66,15 +66,15 @@ def _files(files: list[File], html: str, losses: list[str]) -> dict[str, Any]:
     images: dict[str, Image] = {}
     for file in files:
         part = file.part
-        shown = bool(part.cid) and part.cid in referred
-        type = _image_type(part) if shown else part.type
-        is_image = type.startswith("image/") and (shown or (file.related and part.cid and part.disposition != "attachment"))
-        if shown and not is_image:
+        used = bool(part.cid) and part.cid in referred
+        type = _image_type(part) if used else part.type
+        is_image = type.startswith("image/") and (used or (file.related and part.cid and part.disposition != "attachment"))
+        if used and not is_image:
             losses.append(
-                f"that the HTML uses the {part.type} part {part.cid!r}: only images can be used; it is carried as attachment"
+                f"that the HTML uses the {part.type} part {shown(part.cid)}: only images can be used; it is carried as attachment"
             )
         elif part.location and file.related and part.location in html:
-            losses.append(f"that the HTML uses the part {part.location!r} by its Content-Location: it is carried as an attachment")
+            losses.append(f"that the HTML uses the part at {shown(part.location)}: it is carried as an attachment")
         content = _content(part, losses)
         if not is_image:
             attachments.append(_attachment(part, content, attachments, losses))
@@ -84,7 +84,7 @@ def _files(files: list[File], html: str, losses: list[str]) -> dict[str, Any]:
             except UsageError as error:
                 losses.append(f"an image: {error.reason}")
         elif images[part.cid].content != content:
-            losses.append(f"that a second image has the Content-ID {part.cid!r}: it is carried as an attachment")
+            losses.append(f"that a second image has the Content-ID {shown(part.cid)}: it is carried as an attachment")
             attachments.append(_attachment(part, content, attachments, losses))
     return {"attachments": attachments, "images": list(images.values())}
 
@@ -102,7 +102,7 @@ def _attachment(part: Part, content: bytes, others: list[Attachment], losses: li
     try:
         return Attachment(name, content, part.type_with_parameters)
     except UsageError as error:
-        losses.append(f"the name or type of the attachment {name!r}: {error.reason}")
+        losses.append(f"the name or type of the attachment {shown(name)}: {error.reason}")
         printable = "".join(character if character.isprintable() else "_" for character in name)
         return Attachment(printable, content, part.type if "/" in part.type else "")
 
@@ -125,7 +125,7 @@ def _without_dangling(html: str | None, images: list[Image], losses: list[str]) 
     position = 0
     for found in cid_references(html):
         if known.isdisjoint(spellings(found[2])):
-            losses.append(f"that the HTML refers to cid:{found[2]}: the message has no such image")
+            losses.append(f"that the HTML refers to cid:{shown(found[2])}: the message has no such image")
             pieces += (html[position : found.start(2) - len("cid:")], _NOTHING)
             position = found.end(2)
     return "".join((*pieces, html[position:]))

@@ -18,7 +18,7 @@ from poweremail.types.address import Recipient
 from poweremail.types.attachment import Attachment, Image
 from poweremail.types.content import read_whole
 from poweremail.types.message import UNIQUE_ID_HEADER, Message
-from poweremail.types.mime.part import Part
+from poweremail.types.mime.part import LINE_END, Part
 from poweremail.types.mime.words import encode_words, fold, has_words, parameter
 
 __all__ = ["write"]
@@ -130,7 +130,7 @@ def _multipart(policy: _Policy, subtype: str, parts: list[EmailMessage]) -> Emai
 
 
 def _text_part(policy: _Policy, text: str, subtype: str) -> EmailMessage:
-    text = text.replace("\r\n", "\n")
+    text = LINE_END.sub("\n", text)
     data = text.encode()
     if "\r" in text:
         # A CR of its own is no line end, and only base64 keeps it.
