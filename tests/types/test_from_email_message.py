@@ -283,6 +283,40 @@ def test_the_old_classes():
     assert read.headers == {"X-Number": "ü " * 60}
 
 
+def test_what_django_makes():
+    from django.conf import settings as django_settings
+    from django.core.mail import EmailMultiAlternatives
+
+    if not django_settings.configured:
+        django_settings.configure(DEFAULT_CHARSET="utf-8", EMAIL_USE_LOCALTIME=False)
+    inner = EmailMultiAlternatives("in", "inner", "x@example.com", ["y@example.com"])
+    made = EmailMultiAlternatives(
+        "Grüße " * 20,
+        "Text é\n" + "x" * 1200,
+        '"Jörg, Müller" <j@example.com>',
+        ["Ada <ada@example.com>", '"D, é" <d@example.com>'],
+        cc=["c@example.com"],
+        reply_to=["r@example.com"],
+        headers={"X-A": "ü"},
+    )
+    made.attach_alternative('<p>é <img src="cid:logo">', "text/html")
+    made.attach("é.txt", "naïve", "text/plain")
+    made.attach("inner.eml", inner.message(), "message/rfc822")
+    image = MIMEImage(PNG)
+    image["Content-ID"] = "<logo>"
+    made.attach(image)
+    read = Message.from_email_message(made.message())
+    assert (read.subject, read.text, read.html) == ("Grüße " * 20, made.body, '<p>é <img src="cid:logo">')
+    assert read.from_email == Recipient("j@example.com", "Jörg, Müller")
+    assert read.to == (Recipient("ada@example.com", "Ada"), Recipient("d@example.com", "D, é"))
+    assert (read.cc, read.reply_to) == ((Recipient("c@example.com"),), (Recipient("r@example.com"),))
+    assert (read.headers, read.images) == ({"X-A": "ü"}, (Image("logo", PNG),))
+    text, message = read.attachments
+    assert (text.name, text.content.decode()) == ("é.txt", "naïve")
+    assert (message.name, message.type) == ("inner.eml", "message/rfc822")
+    assert message.content.endswith(b"\r\n\r\ninner")
+
+
 def test_text_that_was_put_into_a_message_as_it_is():
     message = OldMessage()
     for name, value in (("From", "a@example.com"), ("To", "b@example.com"), ("Subject", "s ü"), ("Content-Type", "text/plain")):

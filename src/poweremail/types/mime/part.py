@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from email.errors import MessageError
+from email.generator import BytesGenerator
 from email.header import Header
 from email.headerregistry import BaseHeader
 from email.message import Message as StdMessage
 from email.policy import EmailPolicy, compat32
 from email.utils import decode_rfc2231
+from io import BytesIO
 from urllib.parse import unquote
 
 import attrs
@@ -227,7 +229,10 @@ class Part:
         policy = self._source.policy.clone(linesep="\r\n")
         # As it came: folding anew would change a message that somebody attached, and could break its signature.
         policy = policy.clone(refold_source="none") if isinstance(policy, EmailPolicy) else policy.clone(max_line_length=None)
-        _, _, content = self._source.as_bytes(policy=policy).partition(b"\r\n\r\n")
+        # Not by as_bytes, which Django's messages have with other parameters.
+        whole = BytesIO()
+        BytesGenerator(whole, mangle_from_=False, policy=policy).flatten(self._source)
+        _, _, content = whole.getvalue().partition(b"\r\n\r\n")
         return content
 
     def _header(self, name: str) -> str:
