@@ -441,6 +441,14 @@ def test_charsets(charset, data, text):
     assert Message.from_email_message(raw(head.encode() + data)).text == text
 
 
+def test_base64_that_is_cut_off():
+    coded = "Content-Transfer-Encoding: BASE64 (as ever)\n\naGVsbG8h"
+    assert Message.from_email_message(raw(f"{HEAD}{coded}")).text == "hello!"
+    assert lost(raw(f"{HEAD}{coded}h"), "the end of the text/plain body").text == "hello!"
+    file = f"Content-Type: application/x-a; name=a\n{coded}h"
+    assert lost(raw(HEAD + parts("mixed", TEXT, file)), "'a'").attachments == (Attachment("a", b"hello!", "application/x-a"),)
+
+
 JUNK = [b"=?utf-8?q?", b"?=", b'"', b"<", b">", b";", b"*0*=", b"''", b"\r\n", b"\r\n ", b"\n\n", b"(", b")", b":", b"@", b"\0"]
 JUNK += [
     b"\xff",

@@ -6,8 +6,9 @@ The readers of ``email.headerregistry`` are not used for this: hostile headers m
 
 from __future__ import annotations
 
+import base64
 import re
-from email.errors import MessageError
+from email.errors import InvalidBase64LengthDefect, MessageError
 from email.generator import BytesGenerator
 from email.header import Header
 from email.headerregistry import BaseHeader
@@ -120,6 +121,9 @@ class Part:
         for line in header_lines(source):
             if line.name.lower().startswith("content-") and line.name not in self._plain:
                 self._plain[line.name] = line.text[:_LONGEST_DESCRIPTION]
+        if encoding := self._plain.get("content-transfer-encoding"):
+            # The one word of it; comments may follow.
+            self._plain.replace_header("content-transfer-encoding", re.split(r"[\s;(]", str(encoding), maxsplit=1)[0])
         self._plain.set_default_type(default_type or source.get_default_type())
         # What get_payload would return has been decoded, with U+FFFD for what its charset does not have.
         payload: object = getattr(source, "_payload", None)
@@ -197,6 +201,11 @@ class Part:
             return self._source_of_content()
         return self._decoded()
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether the content, once it was read, turned out to end in the middle of a byte."""
+        return any(isinstance(defect, InvalidBase64LengthDefect) for defect in self._plain.defects)
+
     def text(self, *, errors: str = "strict") -> str:
         """
         Return the content as text, each line ending in LF.
@@ -222,6 +231,10 @@ class Part:
             content = self._plain.get_payload(decode=True)
         except PARSER_FAILURES:
             content = payload.encode("utf-8", "replace")
+        if self.cut_off:
+            # The standard library gives up; all but the last characters can be read.
+            characters = re.sub(r"[^A-Za-z0-9+/]", "", payload)
+            return base64.b64decode(characters[: len(characters) // 4 * 4])
         return content if isinstance(content, bytes) else b""
 
     def _source_of_content(self) -> bytes:
