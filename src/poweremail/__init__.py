@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from poweremail.response import Response
     from poweremail.types.address import Recipient
     from poweremail.types.attachment import Attachment, Image
-    from poweremail.types.message import Message, TemplateMessage, Tracking
+    from poweremail.types.message import Converted, Message, TemplateMessage, Tracking
     from poweremail.types.message_info import Engagement, MessageInfo, MessageInfoPage
     from poweremail.types.outcome import SendOutcome
     from poweremail.types.result import CallResult, SendResult
@@ -59,7 +59,7 @@ _HOMES = {
     "response": ("Response",),
     "types.address": ("Recipient",),
     "types.attachment": ("Attachment", "Image"),
-    "types.message": ("Message", "TemplateMessage", "Tracking"),
+    "types.message": ("Converted", "Message", "TemplateMessage", "Tracking"),
     "types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
     "types.outcome": ("SendOutcome",),
     "types.result": ("CallResult", "SendResult"),
@@ -73,6 +73,7 @@ __all__ = [
     "Attachment",
     "AuthenticationError",
     "CallResult",
+    "Converted",
     "DeliveryUnknownError",
     "Engagement",
     "GeneralError",
