@@ -61,4 +61,5 @@ class PowerEmail(Messages):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<PowerEmail.PowerEmail over {self._client!r}>"
+        # A traceback may show a client that could not be made.
+        return f"<PowerEmail.{repr(self._client)[1:]}" if hasattr(self, "_client") else "<PowerEmail.PowerEmail>"
