@@ -1,8 +1,8 @@
 """
 Our docstrings as Markdown, for the reference: an extension of griffe that ``tools/mkdocs.yml`` names.
 
-A docstring says what a parameter is on lines that are indented below its name in italics, and writes public names in single backticks.
-Here the first become lists of definitions, the second links.
+A docstring says what a parameter is on lines that are indented below its name in italics, and writes public names in single
+backticks. Here the first become lists of definitions, the second links.
 """
 
 from __future__ import annotations

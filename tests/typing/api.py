@@ -15,7 +15,7 @@ from typing import Any, Literal, assert_type
 
 import httpx
 
-import PowerEmail as vendors
+import PowerEmail as vendors  # noqa: N813  the other PowerEmail is the client
 import poweremail
 from poweremail import (
     ApiError,
