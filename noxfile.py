@@ -80,7 +80,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation into ``site``, where no link may lead nowhere. ``-- serve`` shows it while it is written."""
-    session.install("-e", ".[all]", *group("docs"))
+    session.install("-e", ".[all]", *group("docs", "lint"))  # ruff formats the signatures
     command = session.posargs or ("build", "--strict")
     session.run("mkdocs", *command, "-f", "tools/mkdocs.yml", env={"NO_MKDOCS_2_WARNING": "1"})
 

@@ -345,6 +345,7 @@ def test_what_the_page_forbids_of_a_template_is_not_sent(server, client, field, 
         ("to", {name: value for name, value in GET.items() if name != "to"}),
         ("headers", GET | {"headers": {"X-Unique-Id": "1"}}),
         ("dynamic_value", GET | {"dynamic_value": "xyz"}),
+        ("owner_id, token", GET | {"token": TOKEN, "owner_id": "owner_id"}),
         ("message", "hello"),
     ],
 )

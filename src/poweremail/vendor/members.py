@@ -63,6 +63,8 @@ def read_get(message: object) -> TemplateMessage:
     if not isinstance(dynamic_value, dict):
         raise UsageError(f"must be a dict, not {type(dynamic_value).__name__}", field="dynamic_value")
     dynamic_value = dynamic_value | {found[1]: fields.pop(name) for name in message if (found := _DYNAMIC_VALUE.match(str(name)))}
+    if spoken_for := sorted(fields.keys() & {"owner_id", "token", "smtp_user_name"}):
+        raise UsageError("the client adds its own", field=", ".join(spoken_for))
     if others := fields.keys() - set(_GET_FIELDS):
         raise UsageError("cannot be carried by a GET", field=", ".join(map(str, others)), advice="use sendTemplate")
     template_id, subject, from_email, to = (_required(name, fields.get(name)) for name in _GET_FIELDS)
