@@ -45,6 +45,7 @@ ROOMS = (
     both("client"),
     ("poweremail.sandbox",),
     ("poweremail", "poweremail.transports"),  # the public names; of what is inside, only the command uses them
+    ("poweremail.vendor",),
     ("poweremail.cli", "poweremail.pytest_plugin"),
     ("poweremail.__main__",),
 )
@@ -55,14 +56,26 @@ SANDBOX_SERVER = tuple(f"poweremail.sandbox.{name}" for name in ("app", "control
 
 SANDBOX_CORE_MAY_IMPORT = ("poweremail.sandbox", "poweremail.response", "poweremail.errors", "poweremail.types", "poweremail.wire")
 
-EXCEPTIONS = {
-    (importer, f"poweremail.sandbox.{values}"): "the in-process transport carries requests into the sandbox, whose values these are"
-    for importer in both("transports.sandbox")
-    for values in ("call", "faults")
-} | {
-    ("poweremail.sandbox", face): "Sandbox.client() makes a client as users do, and loads it when it is asked for one"
-    for face in ("poweremail", "poweremail.transports")
-}
+EXCEPTIONS = (
+    {
+        (
+            importer,
+            f"poweremail.sandbox.{values}",
+        ): "the in-process transport carries requests into the sandbox, whose values these are"
+        for importer in both("transports.sandbox")
+        for values in ("call", "faults")
+    }
+    | {
+        ("poweremail.sandbox", face): "Sandbox.client() makes a client as users do, and loads it when it is asked for one"
+        for face in ("poweremail", "poweremail.transports")
+    }
+    | {
+        (
+            "poweremail",
+            "poweremail.vendor",
+        ): "it stands in for the module PowerEmail where an importer that ignores case finds the package"
+    }
+)
 """Arrows that may run up, from module to module, and why. One that is no longer needed is an error."""
 
 ANY = ("poweremail",)
@@ -315,7 +328,7 @@ def run_python(code: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports"])
+@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "PowerEmail"])
 def test_the_public_modules_load_no_library(face: str) -> None:
     code = f"import sys; before = set(sys.modules); import {face}; print(*sys.modules.keys() - before)"
     assert {name.partition(".")[0] for name in run_python(code).split()}.isdisjoint(NOT_AT_IMPORT)

@@ -6,6 +6,8 @@ The public names are loaded when they are first asked for, so that ``import powe
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from poweremail._lazy import lazily
@@ -104,3 +106,7 @@ __all__ = [
 ]
 
 __getattr__, __dir__ = lazily(__name__, _HOME)
+
+if __name__ == "PowerEmail":
+    # With PYTHONCASEOK, where the file system ignores case, this package is found before the module PowerEmail.py beside it.
+    sys.modules[__name__] = import_module("poweremail.vendor")

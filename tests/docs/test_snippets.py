@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -118,4 +119,20 @@ def test_links_lead_somewhere():
             for child in token.children or ():
                 target = str(child.attrs.get("href", ""))
                 if child.type == "link_open" and "://" not in target:
-                    assert (page.parent / target.partition("#")[0]).exists(), f"{page.name}: {target}"
+                    file, _, place = target.partition("#")
+                    to = page.parent / file if file else page
+                    assert to.exists(), f"{page.name}: {target}"
+                    assert not place or place in places(to), f"{page.name}: {target}"
+
+
+def places(page: Path) -> set[str]:
+    """The names that the headings of *page* have as targets of links."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_page_has_a_place_in_the_site():
+    """What mkdocs makes of the pages is checked by ``nox -s docs``."""
+    navigation = (ROOT / "tools" / "mkdocs.yml").read_text()
+    told = re.findall(r"^ *- (?:[^:\n]+: )?([\w/-]+\.md)$", navigation, re.MULTILINE)
+    assert sorted(told) == sorted(str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md"))

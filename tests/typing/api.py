@@ -17,6 +17,7 @@ from typing import Any, Literal, assert_type
 
 import httpx
 
+import PowerEmail as vendors  # noqa: N813  the other PowerEmail is the client
 import poweremail
 from poweremail import (
     ApiError,
@@ -488,6 +489,25 @@ def sandboxed() -> None:
         assert_type(sandbox.async_client(retry=retry), AsyncPowerEmail)
         assert_type(sandbox.outbox, Outbox)
         assert_type(sandbox.outbox.one(to="ada@example.com"), CaughtMail)
+
+
+# The vendor's spelling.
+
+
+def spelt_by_the_vendor() -> None:
+    client = vendors.PowerEmail("owner_id", "token", "tes.example.com", retry=retry)
+    mail = {"subject": "s", "from_email": "me@example.com", "to": [{"email": "ada@example.com"}], "text": "t"}
+    try:
+        assert_type(client.sendMail("smtp1", mail), dict[str, Any])
+        assert_type(client.messages.getMessageInfo("id", 0), dict[str, Any])
+        assert_type(client.settings.addSmtpUser(total_limit=500, hourly_limit=200), dict[str, Any])
+        assert_type(client.account.viewUserDetail(), dict[str, Any])
+    except vendors.ParameterError as error:
+        assert_type(error.field, str)
+    except vendors.SendingFailedError as error:
+        assert_type(error.unique_id, str | None)
+    except vendors.Error as error:
+        assert_type(error.raw, Response | None)
 
 
 # What is no longer, or never was, accepted: an unused `ignore` is an error of both checkers.
