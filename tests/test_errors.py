@@ -20,6 +20,9 @@ from poweremail import (
     TransportError,
     UsageError,
     ValidationError,
+    WebhookError,
+    WebhookPayloadError,
+    WebhookSignatureError,
     errors,
 )
 
@@ -42,6 +45,9 @@ ERRORS = [
     NotSentError("why", raw=RAW),
     DeliveryUnknownError("why", unique_id="id-1", recipients=("a@x", "b@x"), cause=ProtocolError("why", raw=RAW)),
     DeliveryUnknownError("why"),
+    WebhookError("why"),
+    WebhookSignatureError("why"),
+    WebhookPayloadError("why"),
 ]
 
 

@@ -26,12 +26,16 @@ if TYPE_CHECKING:
         TransportError,
         UsageError,
         ValidationError,
+        WebhookError,
+        WebhookPayloadError,
+        WebhookSignatureError,
     )
     from poweremail.policy.limits import LimitWait, RateLimits
     from poweremail.policy.retry import RetryEvent, RetryPolicy
     from poweremail.response import Response
     from poweremail.types.address import Recipient
     from poweremail.types.attachment import Attachment, Image
+    from poweremail.types.event import EventBatch, WebhookEvent
     from poweremail.types.message import Message, TemplateMessage, Tracking
     from poweremail.types.message_info import Engagement, MessageInfo, MessageInfoPage
     from poweremail.types.outcome import SendOutcome
@@ -53,12 +57,16 @@ _HOMES = {
         "TransportError",
         "UsageError",
         "ValidationError",
+        "WebhookError",
+        "WebhookPayloadError",
+        "WebhookSignatureError",
     ),
     "policy.limits": ("LimitWait", "RateLimits"),
     "policy.retry": ("RetryEvent", "RetryPolicy"),
     "response": ("Response",),
     "types.address": ("Recipient",),
     "types.attachment": ("Attachment", "Image"),
+    "types.event": ("EventBatch", "WebhookEvent"),
     "types.message": ("Message", "TemplateMessage", "Tracking"),
     "types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
     "types.outcome": ("SendOutcome",),
@@ -75,6 +83,7 @@ __all__ = [
     "CallResult",
     "DeliveryUnknownError",
     "Engagement",
+    "EventBatch",
     "GeneralError",
     "Image",
     "LimitWait",
@@ -99,6 +108,10 @@ __all__ = [
     "TransportError",
     "UsageError",
     "ValidationError",
+    "WebhookError",
+    "WebhookEvent",
+    "WebhookPayloadError",
+    "WebhookSignatureError",
     "__version__",
 ]
 

@@ -13,7 +13,10 @@ The one tree of exceptions.
      ├─ ProtocolError         an answer came, and it is neither a success nor an error that we know
      ├─ TransportError        no answer came
      │   └─ NotSentError          ... to a send, and the request provably never arrived whole
-     └─ DeliveryUnknownError  a send that may or may not have been accepted: look before sending again
+     ├─ DeliveryUnknownError  a send that may or may not have been accepted: look before sending again
+     └─ WebhookError          what came to a webhook cannot be taken
+         ├─ WebhookSignatureError  ... because its signature is missing or wrong
+         └─ WebhookPayloadError    ... because its body is no batch of events
 
 Each text says first what happened to the mail, then why, then what to do.
 """
@@ -37,6 +40,9 @@ __all__ = [
     "TransportError",
     "UsageError",
     "ValidationError",
+    "WebhookError",
+    "WebhookPayloadError",
+    "WebhookSignatureError",
 ]
 
 MailState = Literal["not_sent", "rejected", "unknown"]
@@ -213,3 +219,17 @@ class DeliveryUnknownError(PowerEmailError):
     def __str__(self) -> str:
         which = f"unique_id={self.unique_id}" if self.unique_id is not None else "no unique_id"
         return f"{super().__str__()} [{which}; to {', '.join(self.recipients) or 'unknown recipients'}]"
+
+
+class WebhookError(PowerEmailError):
+    """What was posted to a webhook cannot be taken. Answer it with anything but 200, and the service sends it again."""
+
+
+class WebhookSignatureError(WebhookError):
+    """The signature is missing, or none of the keys makes it: the events may come from anybody."""
+
+    default_advice = "check url, scheme and keys; `poweremail webhook diagnose` tells which of them fits a captured request"
+
+
+class WebhookPayloadError(WebhookError):
+    """The body is too large, or is no batch of events in any form that is known."""
