@@ -73,14 +73,14 @@ LIBRARIES = {
     "asyncio": ASYNC_WORLDS,
     "attrs": ANY,
     "cattrs": ("poweremail.wire",),
-    "httpx": both("transports.httpx"),
+    "httpx": (*both("transports.httpx"), "poweremail.cli"),
     "httpx2": both("transports.httpx"),
     "rich": ("poweremail.cli",),
     "starlette": SANDBOX_SERVER,
     "tenacity": both("exchange"),
     "trio": ASYNC_WORLDS,
     "typer": ("poweremail.cli",),
-    "uvicorn": SANDBOX_SERVER,
+    "uvicorn": (*SANDBOX_SERVER, "poweremail.cli"),
 }
 """Who may import what; of the standard library, only what is named here is kept to its place."""
 

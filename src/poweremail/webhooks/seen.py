@@ -4,8 +4,8 @@ Which events have been handled already.
 The service sends a batch again until it is answered 200, and signs no time: an event that comes twice is known by its id alone.
 It counts as seen once its handler has come to its end, not before: a crash in between would lose it. So a store is asked twice:
 
-- `claim` before the handler. ``"new"`` means: handle it; ``"seen"``: it was handled; ``"busy"``: another thread or process is at it,
-  so it is neither handled nor certain to be, and the POST is answered such that it comes again.
+- `claim` before the handler. ``"new"`` means: handle it; ``"seen"``: it was handled; ``"busy"``: another thread or process is at
+  it, so it is neither handled nor certain to be, and the POST is answered such that it comes again.
 - `confirm` after it, or `release` where it failed.
 
 What is promised is *at least once*: an event whose handler was cut off by a crash, or came to its end while the store could not be
@@ -39,12 +39,15 @@ class SeenStore(Protocol):
 
     def claim(self, event_id: str, /) -> Claim:
         """Take the event with this id, if nobody has it."""
+        ...
 
     def confirm(self, event_id: str, /) -> None:
         """Remember a claimed event as handled."""
+        ...
 
     def release(self, event_id: str, /) -> None:
         """Give a claimed event back: it has not been handled."""
+        ...
 
 
 class MemorySeenStore:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, cast
 
 __all__ = ["Headers", "header_pairs", "header_values"]
 
@@ -12,8 +13,7 @@ Headers = Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str, str]] 
 
 def header_pairs(headers: Headers) -> Iterator[tuple[str, str]]:
     """Return each name and value as text; bytes become the characters of the same numbers."""
-    pairs: Iterable[tuple[str | bytes, str | bytes]] = headers.items() if isinstance(headers, Mapping) else headers
-    for name, value in pairs:
+    for name, value in cast("Any", headers).items() if isinstance(headers, Mapping) else headers:
         yield _text(name), _text(value)
 
 
