@@ -50,6 +50,8 @@ def verify_and_parse(
     cannot be read, and `UsageError` for settings that cannot be meant. Nothing else, whatever the bytes.
     """
     reader = Reader.checked(url=url, keys=keys, scheme=scheme, brand=brand, max_body=max_body, max_events=max_events)
+    # Locals end up in error reports, and what is posted by anybody ends in errors.
+    del keys
     return reader.read(headers, body)
 
 

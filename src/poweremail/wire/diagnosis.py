@@ -99,36 +99,28 @@ def _bodies(body: bytes) -> list[tuple[bytes, tuple[str, ...]]]:
 
 def _urls(url: str) -> list[tuple[str, tuple[str, ...]]]:
     """*url* and what proxies and people make of it, each with the changes in words, the fewest first."""
-    variants: dict[str, tuple[str, ...]] = {}
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
         return [(url, ())]
     other = "http" if parts.scheme == "https" else "https"
-    netlocs = [(parts.netloc, ()), (parts.netloc.lower(), ("the host is in lower case",))]
-    netlocs.append(
-        (parts.netloc.removesuffix(f":{port}"), ("without the port",)) if port else (f"{parts.netloc}:443", ("with the port 443",))
-    )
-    slash = (
-        (parts.path[:-1], ("without the slash at the end",))
-        if parts.path.endswith("/")
-        else (f"{parts.path}/", ("with a slash at the end",))
-    )
+    without_port = parts.netloc.removesuffix(f":{port}")
+    netlocs = {
+        parts.netloc.lower(): "its host in lower case",
+        without_port if port else f"{parts.netloc}:443": "no port" if port else "the port 443",
+        parts.netloc: "",
+    }
+    slash = {f"{parts.path}/": "a slash at its end"}
+    if parts.path.endswith("/"):
+        slash = {parts.path[:-1]: "no slash at its end"}
+    variants: dict[str, tuple[str, ...]] = {url: ()}
     for (scheme, a), (netloc, b), (path, c), (query, d) in product(
-        [(parts.scheme, ()), (other, (f"with {other}",))],
-        netlocs,
-        [(parts.path, ()), slash],
-        [(parts.query, ()), ("", ("without the query",))],
+        {parts.scheme: "", other: f"{other}, not {parts.scheme}"}.items(),
+        netlocs.items(),
+        {parts.path: "", **slash}.items(),
+        {parts.query: "", **({"": "no query"} if parts.query else {})}.items(),
     ):
-        variant, changes = urlunsplit((scheme, netloc, path, query, "")), (*a, *b, *c, *d)
-        if variant not in variants or len(changes) < len(variants[variant]):
-            variants[variant] = changes
-    variants[url] = ()
-    return sorted(
-        (
-            (variant, tuple(f"the URL is {change}" if not change.startswith("the") else change for change in changes))
-            for variant, changes in variants.items()
-        ),
-        key=lambda variant: len(variant[1]),
-    )
+        changes = tuple(f"the signed URL has {change}" for change in (a, b, c, d) if change)
+        variants.setdefault(urlunsplit((scheme, netloc, path, query, "")), changes)
+    return sorted(variants.items(), key=lambda variant: len(variant[1]))
