@@ -152,7 +152,7 @@ def _keys(given: Secret | None, file: Path | None, *, needed: bool = True) -> tu
     elif given:
         keys = tuple(Secret(key) for key in given.reveal().split(",") if key.strip())
     elif needed and sys.stdin.isatty():
-        keys = (typer.prompt("The webhook's key", hide_input=True, value_proc=Secret),)
+        keys = (typer.prompt("The webhook's key", hide_input=True, value_proc=Secret, err=True),)
     else:
         keys = ()
     if needed and not keys:

@@ -112,6 +112,8 @@ class _Listener:
     def __init__(self, receiver: WebhookReceiver, forward: str | None, save: Path | None) -> None:
         self._receiver = receiver
         self._forward = forward
+        # One for all, because it reads the authorities' certificates; without idle connections there is nothing to close at the end.
+        self._client = httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_keepalive_connections=0)) if forward else None
         self._save = save
         self._saved = 0
 
@@ -126,8 +128,8 @@ class _Listener:
         if self._save is not None:
             self._keep(self._save, scope, body)
         answer = await self._receiver.arespond(scope["method"], scope["headers"], body)
-        if self._forward is not None and answer.status == HTTPStatus.OK and scope["method"] == "POST" and body.strip():
-            answer = await _sent_on(self._forward, scope["headers"], body)
+        if self._client and self._forward and answer.status == HTTPStatus.OK and scope["method"] == "POST" and body.strip():
+            answer = await _sent_on(self._client, self._forward, scope["headers"], body)
         await send_answer(scope, send, answer)
 
     def _keep(self, directory: Path, scope: Scope, body: bytes) -> None:
@@ -142,13 +144,12 @@ class _Listener:
         typer.echo(f"kept {path}", err=True)
 
 
-async def _sent_on(url: str, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> WebhookAnswer:
+async def _sent_on(client: httpx.AsyncClient, url: str, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> WebhookAnswer:
     """Post *body* to *url* byte for byte, and return its answer as one for the service."""
     kept = [(name, value) for name, value in headers if name.lower() not in _OF_THIS_HOP]
     try:
-        async with httpx.AsyncClient(timeout=30) as client:
-            # A request made here has no headers that the client would add.
-            response = await client.send(httpx.Request("POST", url, headers=kept, content=body))
+        # A request made here has no headers that the client would add.
+        response = await client.send(httpx.Request("POST", url, headers=kept, content=body))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         typer.echo(f"not sent on: {type(error).__name__}: {error}", err=True)
         return WebhookAnswer(HTTPStatus.BAD_GATEWAY, (("Content-Length", "0"),), b"")
