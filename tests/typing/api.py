@@ -521,7 +521,7 @@ async def webhooks(request_headers: Mapping[str, str], store: SeenStore) -> None
     for event in batch:
         assert_type(event, WebhookEvent)
     verify_and_parse([(b"a", b"b")], b"", url="https://x/", keys="key", scheme=SCHEMES["body-hex"])
-    verify_and_parse({}, b"", url="https://x/", keys="key", scheme="sha1")  # type: ignore[arg-type]  # pyright: ignore
+    verify_and_parse({}, b"", url="https://x/", keys="key", scheme="sha1")  # type: ignore[arg-type]
     receiver = WebhookReceiver(handle, url="https://x/", keys=lambda: ["key"], scheme="body-hex", store=store)
     WebhookReceiver(handle_async, url="https://x/", keys=(), scheme="body-hex", store=MemorySeenStore(max_ids=5, ttl=1.5))
     WebhookReceiver(handle_async, url="https://x/", keys=(), scheme="body-hex", store=SqliteSeenStore(Path("x"), lease=5))

@@ -112,7 +112,7 @@ class _Listener:
     def __init__(self, receiver: WebhookReceiver, forward: str | None, save: Path | None) -> None:
         self._receiver = receiver
         self._forward = forward
-        # One for all, because it reads the authorities' certificates; without idle connections there is nothing to close at the end.
+        # One for all, because it reads the authorities' certificates; without idle connections nothing is to close at the end.
         self._client = httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_keepalive_connections=0)) if forward else None
         self._save = save
         self._saved = 0
