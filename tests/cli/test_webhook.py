@@ -61,7 +61,9 @@ class Listening:
     def stop(self, signal_: int = signal.SIGINT) -> list[str]:
         """What it printed, once it has come to its end as it should."""
         self.process.send_signal(signal_)
-        printed, said = self.process.communicate(timeout=60)
+        # Not by communicate(), which would lose what was read together with the first line.
+        printed, said = self.process.stdout.read(), self.process.stderr.read()
+        self.process.wait(60)
         self.said += said
         assert self.process.returncode == (0 if signal_ == signal.SIGINT else -signal_), self.said
         assert "Traceback" not in self.said
