@@ -43,7 +43,7 @@ ROOMS = (
     both("delivery"),
     (*both("messages"), *both("settings"), *both("account")),
     both("client"),
-    ("poweremail.sandbox",),
+    ("poweremail.sandbox", "poweremail.webhooks"),
     ("poweremail", "poweremail.transports"),  # the public names; of what is inside, only the command uses them
     ("poweremail.vendor",),
     ("poweremail.cli", "poweremail.pytest_plugin"),
@@ -82,11 +82,11 @@ ANY = ("poweremail",)
 ASYNC_WORLDS = ("poweremail._runtime._async", *SANDBOX_SERVER, "poweremail.cli")
 
 LIBRARIES = {
-    "anyio": ASYNC_WORLDS,
+    "anyio": (*ASYNC_WORLDS, "poweremail.webhooks.receiver"),
     "asyncio": ASYNC_WORLDS,
     "attrs": ANY,
     "cattrs": ("poweremail.wire",),
-    "httpx": both("transports.httpx"),
+    "httpx": (*both("transports.httpx"), "poweremail.cli"),
     "httpx2": both("transports.httpx"),
     "pytest": ("poweremail.pytest_plugin",),
     "rich": ("poweremail.cli",),
@@ -94,7 +94,7 @@ LIBRARIES = {
     "tenacity": both("exchange"),
     "trio": ASYNC_WORLDS,
     "typer": ("poweremail.cli",),
-    "uvicorn": SANDBOX_SERVER,
+    "uvicorn": (*SANDBOX_SERVER, "poweremail.cli"),
 }
 """Who may import what; of the standard library, only what is named here is kept to its place."""
 
@@ -328,7 +328,7 @@ def run_python(code: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "PowerEmail"])
+@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.webhooks", "PowerEmail"])
 def test_the_public_modules_load_no_library(face: str) -> None:
     code = f"import sys; before = set(sys.modules); import {face}; print(*sys.modules.keys() - before)"
     assert {name.partition(".")[0] for name in run_python(code).split()}.isdisjoint(NOT_AT_IMPORT)
@@ -354,7 +354,7 @@ def test_every_module_can_be_imported_first() -> None:
     assert run_python(IMPORT_EACH_ALONE, json.dumps(names)) == ""
 
 
-@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports"])
+@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.webhooks"])
 def test_the_public_names_are_there_and_no_others(face: str) -> None:
     module = importlib.import_module(face)
     assert set(module.__all__) <= set(dir(module))

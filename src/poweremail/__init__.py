@@ -29,14 +29,18 @@ if TYPE_CHECKING:
         TransportError,
         UsageError,
         ValidationError,
+        WebhookError,
+        WebhookPayloadError,
+        WebhookSignatureError,
     )
     from poweremail.policy.limits import LimitWait, RateLimits
     from poweremail.policy.retry import RetryEvent, RetryPolicy
     from poweremail.response import Response
-    from poweremail.types.account import AccountDetail, Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook, WebhookEvent
+    from poweremail.types.account import AccountDetail, Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook
     from poweremail.types.address import Recipient
     from poweremail.types.attachment import Attachment, Image
     from poweremail.types.deployment import Deployment
+    from poweremail.types.event import EventBatch, EventName, WebhookEvent
     from poweremail.types.message import Converted, Message, TemplateMessage, Tracking
     from poweremail.types.message_info import Engagement, MessageInfo, MessageInfoPage
     from poweremail.types.outcome import SendOutcome
@@ -60,14 +64,18 @@ _HOMES = {
         "TransportError",
         "UsageError",
         "ValidationError",
+        "WebhookError",
+        "WebhookPayloadError",
+        "WebhookSignatureError",
     ),
     "policy.limits": ("LimitWait", "RateLimits"),
     "policy.retry": ("RetryEvent", "RetryPolicy"),
     "response": ("Response",),
-    "types.account": ("AccountDetail", "Listing", "SendingDomain", "SmtpUser", "TrackingDomain", "Webhook", "WebhookEvent"),
+    "types.account": ("AccountDetail", "Listing", "SendingDomain", "SmtpUser", "TrackingDomain", "Webhook"),
     "types.address": ("Recipient",),
     "types.attachment": ("Attachment", "Image"),
     "types.deployment": ("Deployment",),
+    "types.event": ("EventBatch", "EventName", "WebhookEvent"),
     "types.message": ("Converted", "Message", "TemplateMessage", "Tracking"),
     "types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
     "types.outcome": ("SendOutcome",),
@@ -89,6 +97,8 @@ __all__ = [
     "DeliveryUnknownError",
     "Deployment",
     "Engagement",
+    "EventBatch",
+    "EventName",
     "GeneralError",
     "Image",
     "LimitWait",
@@ -119,7 +129,10 @@ __all__ = [
     "UsageError",
     "ValidationError",
     "Webhook",
+    "WebhookError",
     "WebhookEvent",
+    "WebhookPayloadError",
+    "WebhookSignatureError",
     "__version__",
 ]
 

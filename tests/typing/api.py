@@ -61,6 +61,10 @@ from poweremail import (
     UsageError,
     ValidationError,
     Webhook,
+    WebhookError,
+    WebhookEvent,
+    WebhookPayloadError,
+    WebhookSignatureError,
 )
 from poweremail.sandbox import CaughtMail, Domain, Outbox, RegisteredWebhook, Sandbox
 from poweremail.transports import (
@@ -73,6 +77,22 @@ from poweremail.transports import (
     Request,
     SandboxTransport,
     Transport,
+)
+from poweremail.webhooks import (
+    SCHEMES,
+    EventBatch,
+    MemorySeenStore,
+    SeenStore,
+    SignatureMatch,
+    SqliteSeenStore,
+    WebhookAnswer,
+    WebhookASGI,
+    WebhookReceiver,
+    WebhookWSGI,
+    diagnose,
+    handshake_answer,
+    sign,
+    verify_and_parse,
 )
 
 version: str = poweremail.__version__
@@ -621,3 +641,37 @@ Tracking(clicks="always")  # type: ignore[arg-type]
 AsyncPowerEmail("owner", "token", "tes.example.com", transport="aiohttp")  # type: ignore[arg-type]
 PowerEmail("owner", "token", "tes.example.com", transport=CountingAsyncTransport())  # type: ignore[arg-type]
 message.subject = "another"  # type: ignore[misc]
+
+
+async def webhooks(request_headers: Mapping[str, str], store: SeenStore) -> None:
+    def handle(event: WebhookEvent) -> None:
+        assert_type(event.id, str | None)
+        assert_type(event.event, str)
+        assert_type(event.time, dt.datetime | None)
+        assert_type(event.recipient, str | None)
+        assert_type(event.msg, Mapping[str, Any])
+
+    async def handle_async(event: WebhookEvent) -> None: ...
+
+    batch = verify_and_parse(request_headers, b"", url="https://x/", keys=["old", Secret("new")], scheme="form-base64")
+    assert_type(batch, EventBatch)
+    assert_type(batch.events, tuple[WebhookEvent, ...])
+    for event in batch:
+        assert_type(event, WebhookEvent)
+    verify_and_parse([(b"a", b"b")], b"", url="https://x/", keys="key", scheme=SCHEMES["body-hex"])
+    verify_and_parse({}, b"", url="https://x/", keys="key", scheme="sha1")  # type: ignore[arg-type]
+    receiver = WebhookReceiver(handle, url="https://x/", keys=lambda: ["key"], scheme="body-hex", store=store)
+    WebhookReceiver(handle_async, url="https://x/", keys=(), scheme="body-hex", store=MemorySeenStore(max_ids=5, ttl=1.5))
+    WebhookReceiver(handle_async, url="https://x/", keys=(), scheme="body-hex", store=SqliteSeenStore(Path("x"), lease=5))
+    answer = receiver.respond("POST", request_headers, b"")
+    assert_type(answer, WebhookAnswer)
+    assert_type(answer.status, int)
+    assert_type(answer.headers, tuple[tuple[str, str], ...])
+    assert_type(await receiver.arespond("POST", request_headers, b""), WebhookAnswer)
+    WebhookASGI(receiver)
+    WebhookWSGI(receiver)
+    assert_type(sign("body-hex", "key", url="https://x/", body=b""), str)
+    assert_type(diagnose(request_headers, b"", url="https://x/", keys="key").matches, tuple[SignatureMatch, ...])
+    assert_type(handshake_answer(), str)
+    for error in (WebhookError("why"), WebhookPayloadError("why"), WebhookSignatureError("why")):
+        assert_type(error.reason, str)

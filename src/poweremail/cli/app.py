@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from poweremail._version import __version__
+from poweremail.cli.webhook import app as webhook
 from poweremail.types.secret import Secret
 
 __all__ = ["app"]
@@ -19,6 +20,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+app.add_typer(webhook, name="webhook")
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer hands it over so

@@ -33,7 +33,7 @@ from poweremail.sandbox.outbox import Outbox
 from poweremail.sandbox.service import Service
 from poweremail.sandbox.store import Store
 from poweremail.sandbox.template import Template
-from poweremail.types.account import WEBHOOK_EVENTS, WebhookEvent
+from poweremail.types.event import EVENT_NAMES, EventName
 from poweremail.types.secret import Secret
 from poweremail.wire import arguments
 
@@ -198,7 +198,7 @@ class Sandbox:
         self,
         url: str,
         *,
-        events: Iterable[WebhookEvent] | WebhookEvent = WEBHOOK_EVENTS,
+        events: Iterable[EventName] | EventName = EVENT_NAMES,
         store_log: bool = False,
         description: str = "",
     ) -> RegisteredWebhook:
