@@ -49,21 +49,23 @@ class Settings:
         """Return them as options of a client."""
         return {name: setting.value for name, setting in self.found.items()}
 
-    def complete(self) -> Settings:
-        """Return these settings. Raises `UsageError` where one is missing that every call needs, saying how to give it."""
-        missing = [name for name in ("owner_id", "token") if name not in self.found]
+    def complete(self, *, sends: bool) -> Settings:
+        """Return these settings. Raises `UsageError` where one is missing, saying how to give it; a mail needs an SMTP user."""
+        needed = {"owner_id": "--owner-id", "token": "--token-file (or --ask-token)"}
         if _WHERE.isdisjoint(self.found):
-            missing.append("app_domain")
-        if not missing:
+            needed["app_domain"] = "--app-domain (or --base-url)"
+        if sends:
+            needed["smtp_user_name"] = "--smtp-user"
+        flags = {name: flag for name, flag in needed.items() if name not in self.found}
+        if not (missing := list(flags)):
             return self
-        flags = {"owner_id": "--owner-id", "token": "--token-file or --ask-token", "app_domain": "--app-domain (or --base-url)"}
         advice = "\n".join(
             (
-                "give them in one of these ways",
-                f"    flags        {', '.join(flags[name] for name in missing)}",
+                "give it in one of these ways" if len(missing) == 1 else "give them in one of these ways",
+                f"    flags        {', '.join(flags.values())}",
                 f"    environment  {', '.join(f'POWEREMAIL_{name.upper()}' for name in missing)}",
                 f"    file         {', '.join(missing)} in {self.path}",
-                "  To try it without an account, let `poweremail sandbox` stand in for the service.",
+                "  To try it without an account, let `poweremail sandbox` stand in for the service: see poweremail sandbox --help.",
             )
         )
         raise _usage(f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing", advice=advice)
@@ -106,12 +108,12 @@ def resolve(given: Mapping[str, Any], environ: Mapping[str, str], *, warn: Calla
 
 
 def _flags(given: Mapping[str, Any]) -> Iterator[tuple[str, Setting]]:
-    tokens = [name for name in ("token", "token_file", "ask_token") if given.get(name)]
+    tokens = [name for name in ("token", "token_file", "ask_token") if given.get(name) is not None]
     if len(tokens) > 1:
         raise _usage(f"{_listed([_flag(name) for name in tokens])} exclude each other")
     for name in NAMES:
         flag = _FLAGS.get(name, name)
-        if value := given.get(flag):
+        if (value := given.get(flag)) is not None:
             yield name, Setting(value, f"flag, {_flag(flag)}")
     if path := given.get("token_file"):
         yield "token", Setting(_token_from(path), f"flag, --token-file {path}")

@@ -82,7 +82,7 @@ def send(
     if dry_run:
         _show(session, message)
         return
-    with session.client(**policy) as client:
+    with session.client(sends=True, **policy) as client:
         session.mail = message
         _accepted(session, client.messages.send_mail(message))
 
@@ -138,7 +138,7 @@ def template(
     if dry_run:
         _show(session, message)
         return
-    with session.client(**policy) as client:
+    with session.client(sends=True, **policy) as client:
         session.mail = message
         messages = client.messages
         _accepted(session, messages.send_template_http_get(message) if http_get else messages.send_template(message))

@@ -59,7 +59,7 @@ _CONTEXT = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD,
 
 def connected(
     *, changes: bool = False, hidden: bool = False
-) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[Concatenate[typer.Context, P], None]]:
+) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[..., None]]:
     """
     Give a command the shared options, and a `Session` made of them as its first argument.
 
@@ -67,11 +67,14 @@ def connected(
     with sub commands runs when none of them was named. *hidden* leaves the shared options out of ``--help``.
     """
 
-    def decorate(command: Callable[Concatenate[Session, P], None]) -> Callable[Concatenate[typer.Context, P], None]:
+    def decorate(command: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
         @functools.wraps(command)
         def run(context: typer.Context, *args: P.args, **values: P.kwargs) -> None:
             given = context.meta.setdefault(_KEY, {})
-            given.update({name: value for name in _SHARED if (value := values.pop(name))})
+            for name in _SHARED:
+                value = values.pop(name)
+                if value is not None and value is not False:
+                    given[name] = value
             if context.invoked_subcommand is None:
                 Session(given, changes=changes).run(command, *args, **values)
 

@@ -12,6 +12,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import typer
@@ -36,8 +37,8 @@ def plain(value: object) -> str:
             text = value
         case list() | tuple():
             text = ", ".join(map(plain, value))
-        case _ if hasattr(value, "isoformat"):
-            text = value.isoformat(sep=" ", timespec="seconds")
+        case datetime():
+            text = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
         case _:
             text = str(value)
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
@@ -117,6 +118,6 @@ def _draw(rows: list[Mapping[str, Any]], columns: tuple[str, ...]) -> int:
 
 def _jsonable(value: object) -> object:
     """What JSON has no form of: times as ISO 8601, mappings as objects, everything else as it is written."""
-    if hasattr(value, "isoformat"):
+    if isinstance(value, datetime):
         return value.isoformat()
     return dict(value) if isinstance(value, Mapping) else str(value)

@@ -59,13 +59,13 @@ class Session:
         return resolve(self._given, os.environ, warn=self.out.warn)
 
     @contextmanager
-    def client(self, **options: Any) -> Iterator[poweremail.PowerEmail]:
+    def client(self, *, sends: bool = False, **options: Any) -> Iterator[poweremail.PowerEmail]:
         """
-        Open a client with these settings; *options* are further ones of `PowerEmail`.
+        Open a client with these settings, *options* being further ones of `PowerEmail`. *sends* says that it is to send mail.
 
-        Raises `UsageError` where credentials are missing, saying in which ways they can be given.
+        Raises `UsageError` where a setting is missing, saying in which ways it can be given.
         """
-        settings = self.settings.complete()
+        settings = self.settings.complete(sends=sends)
         if (timeout := self._given.get("timeout")) is not None:
             options["timeouts"] = poweremail.Timeouts(read=timeout)
         with warnings.catch_warnings(record=True) as caught:
