@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from contextlib import suppress
 
 import pytest
 
@@ -160,14 +161,18 @@ def test_ctrl_c_tells_what_is_known_about_the_mail(command):
 
 
 def test_ctrl_c_before_there_is_a_mail(command):
-    (command.config.parent / "body").mkdir()
     pipe = command.config.parent / "pipe"
     os.mkfifo(pipe)
     with command.start(*HELLO[:-2], "--text-file", pipe) as process:
-        # Opening the other end returns once the command reads from this one.
-        with pipe.open("wb"):
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate(timeout=30)
+        # The other end can be opened once the command reads from this one.
+        while True:
+            assert process.poll() is None
+            with suppress(OSError):
+                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        os.close(writer)
     assert (process.returncode, err) == (130, b"poweremail: interrupted\n")
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from poweremail._version import __version__
-from poweremail.cli import call, info, local, mail, show_config
+from poweremail.cli import account, call, doctor, domains, info, local, mail, show_config, smtp_users, webhooks
 from poweremail.cli.options import connected
 from poweremail.cli.session import Session
 
@@ -49,7 +49,15 @@ app.command(rich_help_panel=_MAIL, epilog=mail.SEND_EXAMPLES)(mail.send)
 app.command(rich_help_panel=_MAIL, epilog=mail.TEMPLATE_EXAMPLES)(mail.template)
 app.command(rich_help_panel=_MAIL)(info.info)
 app.command(rich_help_panel=_MAIL)(info.reconcile)
+app.command(rich_help_panel=_ACCOUNT)(doctor.doctor)
+app.command(rich_help_panel=_ACCOUNT)(account.account)
 app.command(rich_help_panel=_ACCOUNT, epilog=call.EXAMPLES)(call.call)
 app.command(rich_help_panel=_LOCAL)(show_config.config)
 app.command(rich_help_panel=_LOCAL)(local.sandbox)
 app.command(rich_help_panel=_LOCAL)(local.demo)
+
+# A command with sub commands is an app of its own, and a line here.
+app.add_typer(smtp_users.app, name="smtp-users", rich_help_panel=_ACCOUNT)
+app.add_typer(domains.sending, name="sending-domains", rich_help_panel=_ACCOUNT)
+app.add_typer(domains.tracking, name="tracking-domains", rich_help_panel=_ACCOUNT)
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_ACCOUNT)

@@ -22,7 +22,7 @@ poweremail call settings/editSmtp smtp_user_name=smtp12345 hourly_limit:=500
 """
 
 
-@connected(changes=True)
+@connected()
 def call(
     session: Session,
     path: Annotated[str, typer.Argument(help="The call, such as settings/listSmtp.", metavar="PATH")],
@@ -30,15 +30,13 @@ def call(
         list[str] | None,
         typer.Argument(help="NAME=TEXT for a string, NAME:=JSON for anything else.", metavar="[MEMBER=VALUE]..."),
     ] = None,
+    *,
+    show_secrets: Annotated[bool, typer.Option("--show-secrets", help="Print passwords and keys, in place of ***.")] = False,
 ) -> None:
-    """
-    Make any call of the API and print the answer as JSON.
-
-    A mail that is sent so has only the unique id that you give it. The answer may hold passwords and keys.
-    """
+    """Make any call of the API and print the answer as JSON."""
     with session.client() as client:
         result = client.call(path, dict(map(_member, members or ())))
-    session.out.json(result.data, indent=None if session.out.as_json else 2)
+    session.out.json(result.data, indent=None if session.out.as_json else 2, show_secrets=show_secrets)
 
 
 def _member(text: str) -> tuple[str, Any]:

@@ -14,10 +14,10 @@ from poweremail.cli import exits
 from poweremail.cli.output import Output
 from poweremail.errors import (
     ApiError,
+    ChangeUnknownError,
     DeliveryUnknownError,
     GeneralError,
     PowerEmailError,
-    ProtocolError,
     RateLimitError,
     TransportError,
     UsageError,
@@ -40,14 +40,14 @@ class _Ending:
 _USAGE: Final = _Ending(exits.USAGE, "not_sent", "not sent", "nothing was done")
 _REJECTED: Final = _Ending(exits.REJECTED, "rejected", "rejected by the service", "refused by the service")
 _NOT_SENT: Final = _Ending(exits.NOT_SENT, "not_sent", "not sent", "the service was not asked")
-_UNKNOWN: Final = _Ending(exits.UNKNOWN, "unknown", "unknown whether it was sent", "unknown whether it was carried out")
+_UNKNOWN: Final = _Ending(exits.UNKNOWN, "unknown", "unknown whether it was sent", "unknown whether it took effect")
 _FAILED: Final = _Ending(exits.FAILED, "failed", "failed", "no answer that can be used")
 _BY_STATE: Final = {"rejected": _REJECTED, "not_sent": _NOT_SENT, "unknown": _UNKNOWN}
 
 
-def tell(out: Output, error: PowerEmailError, *, changes: bool) -> int:
-    """Tell of *error* and return the exit status for it. *changes*: a call that may have changed something had no answer."""
-    ending = _ending(error, changes=changes)
+def tell(out: Output, error: PowerEmailError) -> int:
+    """Tell of *error* and return the exit status for it."""
+    ending = _ending(error)
     heading = ending.mail if error.mail_state is not None else ending.call
     advice = error.advice
     lines: list[tuple[str, str]] = []
@@ -84,16 +84,16 @@ def _print(out: Output, heading: str, lines: list[tuple[str, str]]) -> None:
     out.error("\n".join([f"poweremail: {heading}", *(f"  {name:9}  {text}" for name, text in lines if text)]))
 
 
-def _ending(error: PowerEmailError, *, changes: bool) -> _Ending:
+def _ending(error: PowerEmailError) -> _Ending:
     if isinstance(error, UsageError):
         return _USAGE
     if error.mail_state is not None:
         return _BY_STATE[error.mail_state]
     if isinstance(error, RateLimitError) or (isinstance(error, TransportError) and not error.body_left):
         return _NOT_SENT
-    if isinstance(error, TransportError | ProtocolError | GeneralError):
-        return _UNKNOWN if changes else _FAILED
-    return _REJECTED if isinstance(error, ApiError) else _FAILED
+    if isinstance(error, ChangeUnknownError):
+        return _UNKNOWN
+    return _REJECTED if isinstance(error, ApiError) and not isinstance(error, GeneralError) else _FAILED
 
 
 def _described(error: PowerEmailError) -> dict[str, Any]:
@@ -103,7 +103,9 @@ def _described(error: PowerEmailError) -> dict[str, Any]:
     if isinstance(error, ApiError):
         described |= {"name": error.name, "code": error.code, "message": error.message, "retry_after": error.retry_after}
     if isinstance(error, DeliveryUnknownError):
-        described |= {"seen": error.seen, "cause": None if error.cause is None else _described(error.cause)}
+        described["seen"] = error.seen
+    if isinstance(error, DeliveryUnknownError | ChangeUnknownError):
+        described["cause"] = None if error.cause is None else _described(error.cause)
     return described
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-import poweremail
 from poweremail.cli.options import connected
 from poweremail.cli.session import Session
 
@@ -24,8 +23,8 @@ def info(
 ) -> None:
     """Tell what became of a mail, recipient by recipient."""
     with session.client() as client:
-        records = map(_row, client.messages.iter_message_info(unique_id, skip_page=skip_page))
-        if not session.out.table(records, ("email", "status", "time", "opens", "clicks", "subject")):
+        records = client.messages.iter_message_info(unique_id, skip_page=skip_page)
+        if not session.out.table(records, ("email", "status", "time", "open_count", "click_count", "subject")):
             session.out.say("The service shows no mail with this unique id; a new one may take a while to appear.")
 
 
@@ -47,25 +46,3 @@ def reconcile(
     else:
         session.out.say("accepted: the service shows the mail")
         session.out.data(result.unique_id)
-
-
-def _row(info: poweremail.MessageInfo) -> dict[str, Any]:
-    return {
-        "email": info.email,
-        "status": info.status,
-        "time": info.time,
-        "opens": info.open_count,
-        "clicks": info.click_count,
-        "subject": info.subject,
-        "sender": info.sender,
-        "send_from": info.send_from,
-        "mail_size": info.mail_size,
-        "attachment_size": info.attachment_size,
-        "open_events": [_event(event) for event in info.opens],
-        "click_events": [_event(event) for event in info.clicks],
-        "extra": info.extra,
-    }
-
-
-def _event(event: poweremail.Engagement) -> dict[str, Any]:
-    return {"time": event.time, "ip": event.ip, "user_agent": event.user_agent}

@@ -30,7 +30,7 @@ poweremail template welcome --from me@example.com --to ada@example.com -s Welcom
 """
 
 
-@connected(changes=True)
+@connected()
 def send(
     session: Session,
     *,
@@ -87,7 +87,7 @@ def send(
         _accepted(session, client.messages.send_mail(message))
 
 
-@connected(changes=True)
+@connected()
 def template(
     session: Session,
     template_id: Annotated[str, typer.Argument(help="The template.", metavar="TEMPLATE_ID")],

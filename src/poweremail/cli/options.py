@@ -57,14 +57,11 @@ _SHARED = inspect.signature(_shared, eval_str=True).parameters
 _CONTEXT = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
 
 
-def connected(
-    *, changes: bool = False, hidden: bool = False
-) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[..., None]]:
+def connected(*, hidden: bool = False) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[..., None]]:
     """
     Give a command the shared options, and a `Session` made of them as its first argument.
 
-    *changes* says that the command changes something at the service, so that a lost answer leaves open whether it did. A command
-    with sub commands runs when none of them was named. *hidden* leaves the shared options out of ``--help``.
+    A command with sub commands runs when none of them was named. *hidden* leaves the shared options out of ``--help``.
     """
 
     def decorate(command: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
@@ -76,7 +73,7 @@ def connected(
                 if value is not None and value is not False:
                     given[name] = value
             if context.invoked_subcommand is None:
-                Session(given, changes=changes).run(command, *args, **values)
+                Session(given).run(command, *args, **values)
 
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
         shared = (_hidden(parameter) if hidden else parameter for parameter in _SHARED.values())

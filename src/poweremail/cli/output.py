@@ -17,6 +17,8 @@ from typing import Any
 
 import typer
 
+from poweremail.types.secret import Secret
+
 __all__ = ["Output", "plain"]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -69,13 +71,21 @@ class Output:
         """Tell people something that they must know."""
         typer.echo("\n".join(map(plain, text.split("\n"))), err=True)
 
-    def json(self, value: object, *, indent: int | None = None) -> None:
-        """Print *value* as JSON, on one line unless *indent* is given."""
+    def json(self, value: object, *, indent: int | None = None, show_secrets: bool = False) -> None:
+        """Print *value* as JSON, on one line unless *indent* is given. A secret is printed as ``***``, unless it is to be shown."""
         readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-        typer.echo(json.dumps(value, ensure_ascii=not readable, default=_jsonable, indent=indent))
+        typer.echo(json.dumps(value, ensure_ascii=not readable, default=_plainly if show_secrets else _jsonable, indent=indent))
 
-    def record(self, members: Mapping[str, Any]) -> None:
-        """Print one thing: a line for each of its *members*."""
+    def done(self, message: str) -> None:
+        """Tell that a change was made; *message* is what the service said."""
+        if self.as_json:
+            self.json({"state": "done", "message": message})
+        else:
+            self.say(f"done: {message}")
+
+    def record(self, thing: object) -> None:
+        """Print one *thing*, a mapping or a value of the library: a line for each of its members."""
+        members = _members(thing)
         if self.as_json:
             self.json(members)
         elif sys.stdout.isatty():
@@ -86,8 +96,9 @@ class Output:
             for name, value in members.items():
                 self.data(f"{name}\t{plain(value)}")
 
-    def table(self, rows: Iterable[Mapping[str, Any]], columns: tuple[str, ...]) -> int:
-        """Print the *columns* of *rows*, with ``--json`` all that they have, and return how many there were."""
+    def table(self, things: Iterable[object], columns: tuple[str, ...]) -> int:
+        """Print the *columns* of *things*, with ``--json`` all that they have, and return how many there were."""
+        rows = map(_members, things)
         if not self.as_json and sys.stdout.isatty():
             return _draw(list(rows), columns)
         count = 0
@@ -116,8 +127,22 @@ def _draw(rows: list[Mapping[str, Any]], columns: tuple[str, ...]) -> int:
     return len(rows)
 
 
+def _members(thing: object) -> Mapping[str, Any]:
+    """What *thing* has, by name; the answer in which it came is no part of it."""
+    if isinstance(thing, Mapping):
+        return dict(thing)
+    # What attrs keeps about a class, read without loading attrs.
+    names = [attribute.name for attribute in getattr(thing, "__attrs_attrs__", ())]
+    return {name: getattr(thing, name) for name in names if name != "raw"}
+
+
 def _jsonable(value: object) -> object:
-    """What JSON has no form of: times as ISO 8601, mappings as objects, everything else as it is written."""
+    """What JSON has no form of: times as ISO 8601, mappings and values of the library as objects, secrets as ``***``."""
     if isinstance(value, datetime):
         return value.isoformat()
-    return dict(value) if isinstance(value, Mapping) else str(value)
+    return _members(value) if isinstance(value, Mapping) or hasattr(value, "__attrs_attrs__") else str(value)
+
+
+def _plainly(value: object) -> object:
+    """As `_jsonable`, secrets as they are."""
+    return value.reveal() if isinstance(value, Secret) else _jsonable(value)

@@ -25,13 +25,12 @@ class Session:
     """
     What a command works with.
 
-    *given* are the shared options as they were given, *changes* is True where a lost answer leaves open whether something was
-    changed. ``out`` prints. ``mail`` is the mail that is being sent, so that an interruption can tell of it.
+    *given* are the shared options as they were given. ``out`` prints. ``mail`` is the mail that is being sent, so that an interruption
+    can tell of it.
     """
 
-    def __init__(self, given: Mapping[str, Any], *, changes: bool) -> None:
+    def __init__(self, given: Mapping[str, Any]) -> None:
         self._given = given
-        self._changes = changes
         self.out = Output(as_json=bool(given.get("json")), quiet=bool(given.get("quiet")))
         self.mail: poweremail.Message | poweremail.TemplateMessage | None = None
 
@@ -49,7 +48,7 @@ class Session:
             failures.tell_interruption(self.out, self.mail)
             raise typer.Exit(exits.INTERRUPTED) from None
         except poweremail.PowerEmailError as error:
-            raise typer.Exit(failures.tell(self.out, error, changes=self._changes)) from None
+            raise typer.Exit(failures.tell(self.out, error)) from None
 
     @property
     def settings(self) -> Settings:
