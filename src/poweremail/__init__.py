@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from poweremail.types.address import Recipient
     from poweremail.types.attachment import Attachment, Image
     from poweremail.types.deployment import Deployment
-    from poweremail.types.message import Message, TemplateMessage, Tracking
+    from poweremail.types.message import Converted, Message, TemplateMessage, Tracking
     from poweremail.types.message_info import Engagement, MessageInfo, MessageInfoPage
     from poweremail.types.outcome import SendOutcome
     from poweremail.types.result import CallResult, SendResult
@@ -66,7 +66,7 @@ _HOMES = {
     "types.address": ("Recipient",),
     "types.attachment": ("Attachment", "Image"),
     "types.deployment": ("Deployment",),
-    "types.message": ("Message", "TemplateMessage", "Tracking"),
+    "types.message": ("Converted", "Message", "TemplateMessage", "Tracking"),
     "types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
     "types.outcome": ("SendOutcome",),
     "types.result": ("CallResult", "SendResult"),
@@ -83,6 +83,7 @@ __all__ = [
     "AuthenticationError",
     "CallResult",
     "ChangeUnknownError",
+    "Converted",
     "DeliveryUnknownError",
     "Deployment",
     "Engagement",
