@@ -34,6 +34,8 @@ class Done(NamedTuple):
 class Command:
     """The command against a sandbox: in this process for breadth, in one of its own for what only that shows."""
 
+    argv = (sys.executable, "-W", "error", "-m", "poweremail")
+
     def __init__(self, sandbox, config) -> None:
         self.sandbox = sandbox
         self.config = config
@@ -53,14 +55,17 @@ class Command:
         assert TOKEN not in result.stdout + result.stderr
         return Done(result.exit_code, result.stdout, result.stderr)
 
-    def start(self, *arguments: object, **options) -> subprocess.Popen:
-        command = [sys.executable, "-W", "error", "-m", "poweremail", *map(str, arguments)]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=PLAIN | self.environ, **options
-        )
+    @property
+    def whole_environ(self) -> dict[str, str]:
+        return PLAIN | self.environ
 
-    def process(self, *arguments: object, stdin: bytes | None = None) -> Done:
-        with self.start(*arguments, stdin=subprocess.PIPE) as process:
+    def start(self, *arguments: object, **options) -> subprocess.Popen:
+        command = [*self.argv, *map(str, arguments)]
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.whole_environ} | options
+        return subprocess.Popen(command, **options)
+
+    def process(self, *arguments: object, stdin: bytes | None = None, **options) -> Done:
+        with self.start(*arguments, stdin=subprocess.PIPE, **options) as process:
             out, err = process.communicate(stdin, timeout=60)
         assert TOKEN.encode() not in out + err
         return Done(process.returncode, out.decode(), err.decode())

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-import os
 import signal
-from contextlib import suppress
+import subprocess
+import sys
+import termios
+from email.message import EmailMessage
 
 import pytest
 
@@ -23,7 +26,16 @@ def test_everything_that_a_mail_can_say_arrives(command, tmp_path):
     (tmp_path / "body.html").write_text('<img src="cid:logo"> Grüße', encoding="utf-8")
     done = command.process(
         *HELLO,
-        *("--cc", "cc@example.com", "--cc", "more@example.com", "--bcc", "bcc@example.com", "--reply-to", "Help <help@example.com>"),
+        *(
+            "--cc",
+            "cc@example.com",
+            "--cc",
+            "more@example.com",
+            "--bcc",
+            "bcc@example.com",
+            "--reply-to",
+            "Help <help@example.com>",
+        ),
         *("--header", "X-Campaign: q4", "-H", "X-Colon: a:b", "--unique-id", "u1", "--html-file", tmp_path / "body.html"),
         *("--attach", tmp_path / "all bytes.bin", "-a", tmp_path / "logo.png", "--image", f"logo={tmp_path / 'logo.png'}"),
         *("--track-opens", "--track-clicks", "html", "--tracking-domain", "t.example.com"),
@@ -143,6 +155,44 @@ def test_what_is_unknown_can_be_looked_up_at_once_or_later(command):
     assert len(command.sandbox.outbox) == 2
 
 
+def eml(**extra) -> bytes:
+    mail = EmailMessage()
+    mail["Subject"], mail["From"], mail["To"] = "Grüße", "Me <me@example.com>", "Ada <ada@example.com>"
+    for name, value in extra.items():
+        mail[name.replace("_", "-")] = value
+    mail.set_content("Hello")
+    mail.add_alternative("<p>Hello</p>", subtype="html")
+    mail.add_attachment(bytes(range(256)), maintype="application", subtype="octet-stream", filename="all.bin")
+    return bytes(mail)
+
+
+def test_a_whole_message_comes_from_standard_input_or_a_file(command, tmp_path):
+    done = command.process("send", "--eml", "-", "--unique-id", "u1", stdin=eml(X_Campaign="q4"))
+    assert (done.status, done.out) == (0, "u1\n")
+    (mail,) = command.sandbox.outbox
+    assert (mail.subject, mail.to, mail.text.strip(), mail.html.strip()) == ("Grüße", ("ada@example.com",), "Hello", "<p>Hello</p>")
+    assert [(file.name, file.content) for file in mail.attachments] == [("all.bin", bytes(range(256)))]
+    assert dict(mail.headers)["X-Campaign"] == "q4"
+    (tmp_path / "mail.eml").write_bytes(eml(X_Unique_Id="u2"))
+    assert command("send", "--eml", tmp_path / "mail.eml", "--track-opens").out == "u2\n"
+    assert dict(command.sandbox.outbox[1].headers)["X-STes-TrackOpen"] == "yes"
+
+
+def test_a_whole_message_says_all_itself(command):
+    done = command("send", "--eml", "-", "--subject", "Other", "--to", "b@example.com", stdin=eml())
+    assert (done.status, command.sandbox.outbox) == (2, [])
+    assert "--eml says subject, to itself" in done.err
+
+
+def test_what_the_service_cannot_take_of_a_message_is_told_or_left_out(command):
+    raw = eml().replace(b"To: Ada", b"Received: from a\nReceived: from b\nX-Twice: 1\nX-Twice: 2\nTo: Ada")
+    done = command("send", "--eml", "-", stdin=raw)
+    assert (done.status, command.sandbox.outbox) == (2, [])
+    done = command("send", "--eml", "-", "--lossy", stdin=raw)
+    assert (done.status, len(command.sandbox.outbox)) == (0, 1)
+    assert "warning: left out: " in done.err
+
+
 def test_ctrl_c_tells_what_is_known_about_the_mail(command):
     command.sandbox.faults.add(Fault.stall(), call="sendMail")
     with command.start(*HELLO, "--json") as process:
@@ -161,19 +211,20 @@ def test_ctrl_c_tells_what_is_known_about_the_mail(command):
 
 
 def test_ctrl_c_before_there_is_a_mail(command):
-    pipe = command.config.parent / "pipe"
-    os.mkfifo(pipe)
-    with command.start(*HELLO[:-2], "--text-file", pipe) as process:
-        # The other end can be opened once the command reads from this one.
-        while True:
+    with command.start(*HELLO[:-1], "@-", stdin=subprocess.PIPE) as process:
+        process.stdin.write(b"Hel")
+        process.stdin.flush()
+        while waiting_in(process.stdin):
             assert process.poll() is None
-            with suppress(OSError):
-                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
-                break
+        # It has read the beginning, and waits for more.
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=30)
-        os.close(writer)
     assert (process.returncode, err) == (130, b"poweremail: interrupted\n")
+
+
+def waiting_in(pipe) -> int:
+    """How many bytes nobody has read yet."""
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 @pytest.mark.parametrize(

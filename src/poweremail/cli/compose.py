@@ -63,19 +63,26 @@ def message(fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking
     return mail if mail.unique_id else attrs.evolve(mail, unique_id=draw_unique_id())
 
 
-def from_eml(path: Path, fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking | None, *, lossy: bool) -> Message:
-    """Return the message in the file at *path*, which says all of the *fields* itself."""
+def from_eml(
+    path: Path, fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking | None, *, lossy: bool
+) -> tuple[Message, tuple[str, ...]]:
+    """
+    Return the message in the file at *path*, which says all of the *fields* itself, and what was left out of it.
+
+    Raises `UsageError` for what the service cannot take, unless it is *lossy*.
+    """
     if fields:
         raise UsageError(f"--eml says {', '.join(sorted(fields))} itself", advice="leave the options away, or --eml")
     import email.message  # noqa: PLC0415  only a whole message needs the parser
     import email.policy  # noqa: PLC0415
 
     parsed = email.message_from_bytes(_bytes(path, "--eml"), _class=email.message.EmailMessage, policy=email.policy.default)
-    mail = Message.from_email_message(parsed, lossy=lossy)
+    converted = Message.from_email_message(parsed, lossy=lossy)
+    mail, dropped = (converted, ()) if isinstance(converted, Message) else converted
     changes: dict[str, Any] = {"unique_id": unique_id or mail.unique_id or draw_unique_id()}
     if tracking is not None:
         changes["tracking"] = tracking
-    return attrs.evolve(mail, **changes)
+    return attrs.evolve(mail, **changes), dropped
 
 
 def values(pairs: Iterable[str], path: Path | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ because whoever says ``--profile staging`` must not send with the token of produ
 
 from __future__ import annotations
 
+import os
 import stat
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -31,10 +32,15 @@ _FLAGS = {"smtp_user_name": "smtp_user"}
 
 
 class Setting(NamedTuple):
-    """A *value* and the *source* that had it, in words."""
+    """
+    A *value*, and the *source* that had it, in words.
 
-    value: str | Secret
+    *secret_in* is the file that holds it where it is the token; its value is None until that file was read.
+    """
+
+    value: str | Secret | None
     source: str
+    secret_in: Path | None = None
 
 
 @attrs.frozen
@@ -62,10 +68,10 @@ class Settings:
         advice = "\n".join(
             (
                 "give it in one of these ways" if len(missing) == 1 else "give them in one of these ways",
-                f"    flags        {', '.join(flags.values())}",
-                f"    environment  {', '.join(f'POWEREMAIL_{name.upper()}' for name in missing)}",
-                f"    file         {', '.join(missing)} in {self.path}",
-                "  To try it without an account, let `poweremail sandbox` stand in for the service: see poweremail sandbox --help.",
+                f"  flags        {', '.join(flags.values())}",
+                f"  environment  {', '.join(f'POWEREMAIL_{name.upper()}' for name in missing)}",
+                f"  file         {', '.join(missing)} in {self.path}",
+                "to try it without an account, let `poweremail sandbox` stand in for the service",
             )
         )
         raise _usage(f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing", advice=advice)
@@ -84,7 +90,7 @@ def config_path(given: Path | None, environ: Mapping[str, str]) -> Path:
 
 def resolve(given: Mapping[str, Any], environ: Mapping[str, str], *, warn: Callable[[str], None]) -> Settings:
     """
-    Return the settings that hold: *given* are the flags. *warn* is called for a file with a token that others can read.
+    Return the settings that hold: *given* are the flags. *warn* is called where others can read the file with the token.
 
     Raises `UsageError` for a file that cannot be read, for one that says what is no setting, and for a profile that is not in it.
     """
@@ -103,7 +109,11 @@ def resolve(given: Mapping[str, Any], environ: Mapping[str, str], *, warn: Calla
     for layer in map(dict, layers):
         answered = set() if _WHERE.isdisjoint(found) else _WHERE
         found = {name: setting for name, setting in layer.items() if name not in answered} | found
-    _warn_of_readers(found, path, warn)
+    token = found.get("token")
+    if token is not None and token.secret_in is not None:
+        # Only the file that counts is read.
+        found["token"] = token if token.value is not None else token._replace(value=_token_from(token.secret_in))
+        _warn_of_readers(token.secret_in, warn)
     return Settings(found, path, path.exists())
 
 
@@ -116,7 +126,7 @@ def _flags(given: Mapping[str, Any]) -> Iterator[tuple[str, Setting]]:
         if (value := given.get(flag)) is not None:
             yield name, Setting(value, f"flag, {_flag(flag)}")
     if path := given.get("token_file"):
-        yield "token", Setting(_token_from(path), f"flag, --token-file {path}")
+        yield "token", Setting(None, f"flag, --token-file {path}", path)
     if given.get("ask_token"):
         yield "token", Setting(_asked_token(), "flag, --ask-token")
 
@@ -145,10 +155,10 @@ def _file_settings(path: Path, content: Mapping[str, Any], source: str) -> Itera
         raise _usage(f"{source}: token and token_file exclude each other")
     for name, value in content.items():
         if name == "token":
-            yield name, Setting(Secret(value), source)
+            yield name, Setting(Secret(value), source, path)
         elif name == "token_file":
             # Beside the settings file, unless it says where.
-            yield "token", Setting(_token_from(path.parent / Path(value).expanduser()), f"{source}, token_file {value}")
+            yield "token", Setting(None, f"{source}, token_file {value}", path.parent / Path(value).expanduser())
         else:
             yield name, Setting(value, source)
 
@@ -196,12 +206,9 @@ def _asked_token() -> Secret:
     return token
 
 
-def _warn_of_readers(found: Mapping[str, Setting], path: Path, warn: Callable[[str], None]) -> None:
-    token = found.get("token")
-    if token is None or not token.source.startswith(str(path)) or "token_file" in token.source:
-        return
+def _warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:
     mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & 0o077:
+    if os.name == "posix" and mode & 0o077:
         warn(f"{path} holds a token and others can read it (mode {mode:03o}); chmod 600 {path}")
 
 

@@ -28,8 +28,8 @@ def doctor(session: Session) -> None:
             out.json(check)
             continue
         out.data(f"{'ok' if check.ok else 'FAILED':6}  {check.name}: {check.detail}")
-        if check.advice:
-            out.data(f"        {check.advice}")
+        for line in check.advice.splitlines():
+            out.data(f"        {line}")
     out.say("all is well" if not failed else f"{failed} to look at")
     if failed:
         raise typer.Exit(exits.FAILED)

@@ -6,6 +6,7 @@ First what happened to the mail, then why, then what to do.
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any, Final
 
 import attrs
@@ -81,7 +82,8 @@ def tell_interruption(out: Output, mail: Envelope | None) -> None:
 
 
 def _print(out: Output, heading: str, lines: list[tuple[str, str]]) -> None:
-    out.error("\n".join([f"poweremail: {heading}", *(f"  {name:9}  {text}" for name, text in lines if text)]))
+    told = [f"  {name:9}  {textwrap.indent(text, ' ' * 13).strip()}" for name, text in lines if text]
+    out.error("\n".join([f"poweremail: {heading}", *told]))
 
 
 def _ending(error: PowerEmailError) -> _Ending:

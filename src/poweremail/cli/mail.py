@@ -77,7 +77,9 @@ def send(
     if eml is None:
         message = compose.message(envelope | body, unique_id, tracking)
     else:
-        message = compose.from_eml(eml, envelope | body, unique_id, tracking, lossy=lossy)
+        message, dropped = compose.from_eml(eml, envelope | body, unique_id, tracking, lossy=lossy)
+        for what in dropped:
+            session.out.warn(f"left out: {what}")
     policy = {"on_unknown": on_unknown, "visibility": visibility, "resend_after": resend_after}
     if dry_run:
         _show(session, message)

@@ -88,7 +88,10 @@ class Output:
         members = _members(thing)
         if self.as_json:
             self.json(members)
-        elif sys.stdout.isatty():
+            return
+        if not members.get("extra", True):
+            members = {name: value for name, value in members.items() if name != "extra"}
+        if sys.stdout.isatty():
             width = max(map(len, members), default=0)
             for name, value in members.items():
                 self.data(f"{name.replace('_', ' '):{width}}  {plain(value)}")

@@ -25,8 +25,8 @@ class Session:
     """
     What a command works with.
 
-    *given* are the shared options as they were given. ``out`` prints. ``mail`` is the mail that is being sent, so that an interruption
-    can tell of it.
+    *given* are the shared options as they were given. ``out`` prints. ``mail`` is the mail that is being sent, so that an
+    interruption can tell of it.
     """
 
     def __init__(self, given: Mapping[str, Any]) -> None:
