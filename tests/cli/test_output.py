@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
@@ -16,6 +18,7 @@ from poweremail.cli.output import plain
 from poweremail.types.secret import Secret
 from support.messages import message
 
+ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 LONG = "a" * 60 + "@" + "b" * 60 + ".example.com"
 
 
@@ -47,8 +50,7 @@ def test_a_table_is_drawn_on_a_terminal_and_plain_elsewhere(command):
     assert piped.endswith("\t0\t0\tA subject of some length that does not fit into a narrow column\n")
     drawn = on_a_terminal(command, "info", "u1")
     assert "\N{BOX DRAWINGS LIGHT HORIZONTAL}" in drawn
-    assert "open count" in drawn or "open" in drawn
-    assert max(map(len, drawn.splitlines())) <= 80
+    assert max(len(ESCAPES.sub("", line)) for line in drawn.splitlines()) <= 80
     coloured = on_a_terminal(command, "account", "--help", NO_COLOR="")
     assert "\x1b[" in coloured
 
@@ -127,11 +129,9 @@ def test_the_exit_statuses_are_documented_in_the_help(command):
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_is_written_for_the_shells(command, shell):
     environ = command.whole_environ | {"_POWEREMAIL_COMPLETE": f"source_{shell}"}
-    command_line = [str(sys.executable).replace("python", "poweremail"), "x"]
-    script = subprocess.run(
-        [os.path.join(os.path.dirname(sys.executable), "poweremail")], env=environ, capture_output=True, text=True, check=False
-    )
-    assert command_line
+    # Where the shell calls it, the command goes by its own name.
+    program = Path(sys.executable).with_name("poweremail")
+    script = subprocess.run([program], env=environ, capture_output=True, text=True, check=False)
     assert script.returncode == 0
     assert "_POWEREMAIL_COMPLETE" in script.stdout
 
