@@ -141,6 +141,66 @@ def test_the_token_is_in_no_text_and_no_log(engine, behaviour, caplog):
         assert CANARY not in f"{record.getMessage()} {record.args!r} {record.msg!r}"
 
 
+SECRET = "canary/pass word+1"
+WITH_SECRETS = {
+    "success": answer(
+        {
+            "status": "success",
+            "message": f"drawn: {SECRET}",
+            "smtp_user_name": "s",
+            "smtp_password": SECRET,
+            "webhook_id": "w",
+            "key": SECRET,
+            "more": {"password": SECRET},
+            "smtp_list": [{"smtp_user_name": "s", "password": SECRET, "api_key": SECRET}],
+            "webhook_list": [{"webhook_id": "w", "key": SECRET}],
+            "webhook_data": {"webhook_id": "w", "key": SECRET, "event": {"key": SECRET}},
+        }
+    ),
+    "sloppy": answer(
+        f'{{status: "success", "smtp_password": "{SECRET}", key: "{SECRET}", "smtp_list": [{{password: "{SECRET}"}},],}}'
+    ),
+    "cut off": answer(f'{{"status": "success", "smtp_list": [], "webhook_list": [], "key": "{SECRET[:9]}'),
+    "error": answer({"status": "error", "name": "GeneralError", "message": f"for {SECRET}", "key": SECRET}),
+    "refused": answer({"status": "error", "name": f"Bad {SECRET}", "message": [SECRET], "smtp_password": SECRET}),
+    "failed": answer({"status": "success", "smtp_password": SECRET, "key": SECRET}, status=503),
+}
+
+
+@pytest.mark.parametrize("behaviour", WITH_SECRETS.values(), ids=WITH_SECRETS)
+def test_passwords_and_keys_are_in_no_text_and_no_log(behaviour, caplog):
+    caplog.set_level(logging.DEBUG)
+    revealed = []
+    with FaultServer(behaviour) as server:
+        with client_of("httpx", server.url) as client:
+            calls = (
+                (client.settings.add_smtp, {"total_limit": 1, "hourly_limit": 1}),
+                (client.settings.reset_smtp_password, {"smtp_user_name": "s"}),
+                (client.settings.list_smtp, {}),
+                (client.settings.list_webhook, {}),
+                (client.settings.key_reset_webhook, {"webhook_id": "w"}),
+                (client.settings.get_webhook_info, {"webhook_id": "w"}),
+                (client.settings.delete_webhook, {"webhook_id": "w"}),
+                (client.call, {"path": "settings/anything"}),
+            )
+            for call, arguments in calls:
+                try:
+                    result = call(**arguments)
+                except PowerEmailError as error:
+                    texts = list(texts_of(error))
+                    assert CANARY.encode() not in pickle.dumps((str(error), error.raw))
+                else:
+                    texts = [f"{result!r}{result}{result.raw.body!r}"]
+                    revealed += [
+                        found.reveal() for found in (getattr(result, "password", None), getattr(result, "key", None)) if found
+                    ]
+                assert not [text for text in texts if CANARY in text]
+    if behaviour is WITH_SECRETS["success"]:
+        assert revealed == [SECRET] * 4
+    for record in caplog.records:
+        assert CANARY not in f"{record.getMessage()} {record.args!r} {record.msg!r}"
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_what_is_logged_of_a_get_is_still_useful(engine, caplog):
     caplog.set_level(logging.INFO)

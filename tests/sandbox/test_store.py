@@ -76,6 +76,26 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path, api):
         assert [api.send()["status"], api.send()["status"]] == ["success", "error"]
 
 
+def test_a_file_of_the_second_version_is_brought_up_to_date(tmp_path, api):
+    script = (Path(__file__).parent / "version_2.sql").read_text()
+    path = old_file(tmp_path / "old.db", script, "PRAGMA user_version = 2")
+    for number in (1, 2):
+        with Sandbox(path) as sandbox:
+            assert [(user.name, user.enabled, user.limits.hourly_limit) for user in sandbox.smtp_users] == [
+                ("a", True, 5),
+                ("b", False, None),
+            ]
+            assert sandbox.smtp_users[0].used.total_limit == 2
+            assert sandbox.service.store.template("t1").text == "Dear {{NAME}}"
+            assert sandbox.clock.advanced == 61
+            sandbox.add_webhook("https://receiver.example", events="open")
+            sandbox.add_sending_domain("a.example")
+            assert (len(sandbox.webhooks), len(sandbox.sending_domains)) == (number, 1)
+            api.sandbox = sandbox
+            assert api("editSmtp", smtp_user_name="b", status="Enable")["status"] == "success"
+            api("editSmtp", smtp_user_name="b", status="Disable")
+
+
 @pytest.mark.parametrize(
     ("statements", "reason"),
     [

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import AsyncIterator, Iterator, Mapping
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Literal, assert_type
 
@@ -17,16 +18,20 @@ import httpx
 
 import poweremail
 from poweremail import (
+    AccountDetail,
     ApiError,
     AsyncPowerEmail,
     Attachment,
     AuthenticationError,
     CallResult,
+    ChangeUnknownError,
     DeliveryUnknownError,
+    Deployment,
     Engagement,
     GeneralError,
     Image,
     LimitWait,
+    Listing,
     Message,
     MessageInfo,
     MessageInfoPage,
@@ -40,17 +45,21 @@ from poweremail import (
     Response,
     RetryEvent,
     RetryPolicy,
+    Secret,
+    SendingDomain,
     SendOutcome,
     SendResult,
     SmtpUser,
     TemplateMessage,
     Timeouts,
     Tracking,
+    TrackingDomain,
     TransportError,
     UsageError,
     ValidationError,
+    Webhook,
 )
-from poweremail.sandbox import CaughtMail, Sandbox
+from poweremail.sandbox import CaughtMail, Domain, RegisteredWebhook, Sandbox
 from poweremail.transports import (
     AsyncHttpxTransport,
     AsyncOutgoing,
@@ -225,6 +234,43 @@ async def async_messages(client: AsyncPowerEmail, unknown: DeliveryUnknownError)
     assert_type(await client.call("settings/addSmtp", {"total_limit": 5, "hourly_limit": 1}), CallResult)
 
 
+async def async_settings(client: AsyncPowerEmail) -> None:
+    user = await client.settings.add_smtp(total_limit=10, hourly_limit=5)
+    assert_type(user, SmtpUser)
+    assert_type(user.enabled, bool | None)
+    assert_type(user.password, Secret | None)
+    assert_type(user.raw, Response)
+    assert_type(await client.settings.edit_smtp(user.smtp_user_name, hourly_limit=None, enabled=False), CallResult)
+    assert_type(await client.settings.reset_smtp_password("smtp1"), SmtpUser)
+    assert_type(await client.settings.list_smtp(), Listing[SmtpUser])
+    assert_type(await client.settings.add_sending_domain("example.com"), CallResult)
+    assert_type(await client.settings.delete_sending_domain("example.com"), CallResult)
+    assert_type(await client.settings.check_sending_domain("example.com"), SendingDomain)
+    assert_type(await client.settings.verify_sending_domain("example.com", "postmaster"), CallResult)
+    assert_type(await client.settings.list_sending_domain(), Listing[SendingDomain])
+    assert_type(await client.settings.add_tracking_domain("example.com"), CallResult)
+    assert_type(await client.settings.delete_tracking_domain("example.com"), CallResult)
+    assert_type(await client.settings.check_tracking_domain("example.com"), TrackingDomain)
+    for domain in await client.settings.list_tracking_domain():
+        assert_type(domain.create_date, dt.datetime | None)
+    assert_type(await client.settings.add_webhook("https://example.com/events"), CallResult)
+    await client.settings.add_webhook("https://example.com/events", events=["open", "click"], description="ours", store_log=True)
+    assert_type(await client.settings.edit_webhook("id", "https://example.com/events", events="spam"), CallResult)
+    assert_type(await client.settings.delete_webhook("id"), CallResult)
+    assert_type(await client.settings.key_reset_webhook("id"), Webhook)
+    webhooks = await client.settings.list_webhook()
+    assert_type(webhooks[0], Webhook)
+    assert_type(webhooks[0].events, tuple[str, ...])
+    assert_type(webhooks[0].key, Secret | None)
+    assert_type(await client.settings.get_webhook_info("id"), Webhook)
+    detail = await client.account.view_user_detail()
+    assert_type(detail, AccountDetail)
+    assert_type(detail.reputation, float | None)
+    assert_type(await client.messages.send_raw("From: ..."), SendResult)
+    assert_type(await client.messages.send_raw(b"From: ...", smtp_user_name="smtp2"), SendResult)
+    assert_type(await client.messages.send_raw(EmailMessage()), SendResult)
+
+
 async def async_source() -> AsyncIterator[Message]:
     yield message
 
@@ -257,6 +303,8 @@ def sync_clients(environ: Mapping[str, str]) -> None:
     PowerEmail(
         "owner", "token", "tes.example.com", transport="httpx2", max_response_bytes=1 << 20, brand="Other", on_unknown="resend"
     )
+    deployment = Deployment(send_raw="messages/senRaw", user_detail="accounts/userDetails")
+    PowerEmail("owner", "token", "tes.example.com", deployment=deployment)
     assert_type(PowerEmail.from_env(), PowerEmail)
     assert_type(PowerEmail.from_env(environ, retry=retry, timeouts=timeouts), PowerEmail)
     with PowerEmail("owner", "token", "tes.example.com", smtp_user_name="smtp1", timeouts=timeouts, retry=retry) as client:
@@ -283,6 +331,43 @@ def sync_messages(client: PowerEmail, unknown: DeliveryUnknownError) -> None:
     assert_type(list(client.messages.iter_message_info("id-1")), list[MessageInfo])
     assert_type(client.call("settings/listSmtp"), CallResult)
     assert_type(client.call("settings/addSmtp", {"total_limit": 5, "hourly_limit": 1}), CallResult)
+
+
+def sync_settings(client: PowerEmail) -> None:
+    user = client.settings.add_smtp(total_limit=10, hourly_limit=5)
+    assert_type(user, SmtpUser)
+    assert_type(user.enabled, bool | None)
+    assert_type(user.password, Secret | None)
+    assert_type(user.raw, Response)
+    assert_type(client.settings.edit_smtp(user.smtp_user_name, hourly_limit=None, enabled=False), CallResult)
+    assert_type(client.settings.reset_smtp_password("smtp1"), SmtpUser)
+    assert_type(client.settings.list_smtp(), Listing[SmtpUser])
+    assert_type(client.settings.add_sending_domain("example.com"), CallResult)
+    assert_type(client.settings.delete_sending_domain("example.com"), CallResult)
+    assert_type(client.settings.check_sending_domain("example.com"), SendingDomain)
+    assert_type(client.settings.verify_sending_domain("example.com", "postmaster"), CallResult)
+    assert_type(client.settings.list_sending_domain(), Listing[SendingDomain])
+    assert_type(client.settings.add_tracking_domain("example.com"), CallResult)
+    assert_type(client.settings.delete_tracking_domain("example.com"), CallResult)
+    assert_type(client.settings.check_tracking_domain("example.com"), TrackingDomain)
+    for domain in client.settings.list_tracking_domain():
+        assert_type(domain.create_date, dt.datetime | None)
+    assert_type(client.settings.add_webhook("https://example.com/events"), CallResult)
+    client.settings.add_webhook("https://example.com/events", events=["open", "click"], description="ours", store_log=True)
+    assert_type(client.settings.edit_webhook("id", "https://example.com/events", events="spam"), CallResult)
+    assert_type(client.settings.delete_webhook("id"), CallResult)
+    assert_type(client.settings.key_reset_webhook("id"), Webhook)
+    webhooks = client.settings.list_webhook()
+    assert_type(webhooks[0], Webhook)
+    assert_type(webhooks[0].events, tuple[str, ...])
+    assert_type(webhooks[0].key, Secret | None)
+    assert_type(client.settings.get_webhook_info("id"), Webhook)
+    detail = client.account.view_user_detail()
+    assert_type(detail, AccountDetail)
+    assert_type(detail.reputation, float | None)
+    assert_type(client.messages.send_raw("From: ..."), SendResult)
+    assert_type(client.messages.send_raw(b"From: ...", smtp_user_name="smtp2"), SendResult)
+    assert_type(client.messages.send_raw(EmailMessage()), SendResult)
 
 
 def sync_batch(client: PowerEmail) -> None:
@@ -392,6 +477,13 @@ def errors(client: PowerEmail) -> None:
         raise exception from None
 
 
+def errors_of_changes(client: PowerEmail) -> None:
+    try:
+        client.settings.delete_webhook("id")
+    except ChangeUnknownError as error:
+        assert_type(error.cause, PowerEmailError | None)
+
+
 # Transports: those that are there, and one of your own.
 
 
@@ -473,6 +565,13 @@ def sandboxed() -> None:
         assert_type(client, PowerEmail)
         assert_type(sandbox.async_client(retry=retry), AsyncPowerEmail)
         assert_type(sandbox.outbox, list[CaughtMail])
+        sandbox.add_sending_domain("example.com", valid=True)
+        sandbox.add_tracking_domain("t.example.com", valid=False)
+        assert_type(sandbox.add_webhook("https://example.com/events", events=["open"]), RegisteredWebhook)
+        assert_type(sandbox.sending_domains, list[Domain])
+        assert_type(sandbox.tracking_domains, list[Domain])
+        assert_type(sandbox.webhooks, list[RegisteredWebhook])
+    Sandbox(verify_webhook=lambda url: url.startswith("https://"))
 
 
 # What is no longer, or never was, accepted: an unused `ignore` is an error of both checkers.

@@ -11,12 +11,14 @@ from starlette.routing import Route
 
 from poweremail._version import __version__
 from poweremail.errors import UsageError
+from poweremail.sandbox.account_store import Domain, DomainKind, RegisteredWebhook
 from poweremail.sandbox.answers import Refusal
 from poweremail.sandbox.limits import LIMITS, SmtpLimits, SmtpUser
 from poweremail.sandbox.mail import CaughtMail
 from poweremail.sandbox.reading import read_json
 from poweremail.sandbox.service import Service
 from poweremail.sandbox.template import Template
+from poweremail.wire import arguments
 
 __all__ = ["routes"]
 
@@ -41,6 +43,10 @@ def routes(service: Service) -> list[Route]:
     - ``POST templates``: add a template, such as ``{"template_id": "t1", "html": "Dear {{NAME}}"}``.
     - ``POST smtp_users``: add an SMTP user, such as ``{"name": "smtp1", "enabled": true, "per_minute": 60}``.
     - ``GET smtp_users``: the SMTP users, their limits, and how much of each is used.
+    - ``GET sending_domains``, ``GET tracking_domains``: the domains.
+    - ``POST sending_domains``, ``POST tracking_domains``: add one, or say whether it is right, such as
+      ``{"domain": "example.com", "valid": true}``.
+    - ``GET webhooks``: the webhooks, without their keys.
     - ``GET clock``: the time.
     - ``POST clock``: let time pass, such as ``{"advance": 61}``, in seconds.
     - ``POST reset``: forget everything.
@@ -60,6 +66,11 @@ def routes(service: Service) -> list[Route]:
         ("POST", "/templates", control.add_template),
         ("GET", "/smtp_users", control.smtp_users),
         ("POST", "/smtp_users", control.add_smtp_user),
+        ("GET", "/sending_domains", control.sending_domains),
+        ("POST", "/sending_domains", control.add_sending_domain),
+        ("GET", "/tracking_domains", control.tracking_domains),
+        ("POST", "/tracking_domains", control.add_tracking_domain),
+        ("GET", "/webhooks", control.webhooks),
         ("GET", "/clock", control.clock),
         ("POST", "/clock", control.advance),
         ("POST", "/reset", control.reset),
@@ -113,9 +124,7 @@ class _Control:
 
     async def add_smtp_user(self, request: Request) -> dict[str, Any]:
         members = await _members(request)
-        enabled = members.get("enabled", True)
-        if not isinstance(enabled, bool):
-            raise UsageError("must be true or false", field="enabled", mail_state=None)
+        enabled = _switch(members, "enabled")
         limits: dict[str, Any] = {limit: members.get(limit) for limit in LIMITS}
         name = _text(members, "name", needed=True) or ""
         self._service.store.put_smtp_user(name, enabled=enabled, limits=SmtpLimits(**limits))
@@ -123,6 +132,27 @@ class _Control:
 
     async def smtp_users(self, _: Request) -> dict[str, Any]:
         return {"smtp_users": [_smtp_user(user) for user in self._service.smtp_users()]}
+
+    async def sending_domains(self, _: Request) -> dict[str, Any]:
+        return {"sending_domains": [_domain(domain) for domain in self._service.registry.domains("sending")]}
+
+    async def tracking_domains(self, _: Request) -> dict[str, Any]:
+        return {"tracking_domains": [_domain(domain) for domain in self._service.registry.domains("tracking")]}
+
+    async def add_sending_domain(self, request: Request) -> dict[str, Any]:
+        return await self._put_domain("sending", request)
+
+    async def add_tracking_domain(self, request: Request) -> dict[str, Any]:
+        return await self._put_domain("tracking", request)
+
+    async def _put_domain(self, kind: DomainKind, request: Request) -> dict[str, Any]:
+        members = await _members(request)
+        domain, valid = arguments.domain("domain", members.get("domain")).lower(), _switch(members, "valid")
+        self._service.registry.put_domain(kind, domain, now=self._service.clock.milliseconds(), valid=valid)
+        return {}
+
+    async def webhooks(self, _: Request) -> dict[str, Any]:
+        return {"webhooks": [_webhook(webhook) for webhook in self._service.registry.webhooks()]}
 
     async def clock(self, _: Request) -> dict[str, Any]:
         clock = self._service.clock
@@ -170,6 +200,32 @@ def _text(members: dict[str, Any], field: str, *, needed: bool = False) -> str |
     if not isinstance(value, str) and (needed or value is not None):
         raise UsageError("must be a string", field=field, mail_state=None)
     return value
+
+
+def _switch(members: dict[str, Any], field: str) -> bool:
+    """A member that is true unless it says otherwise."""
+    value = members.get(field, True)
+    if not isinstance(value, bool):
+        raise UsageError("must be true or false", field=field, mail_state=None)
+    return value
+
+
+def _domain(domain: Domain) -> dict[str, Any]:
+    return {"domain": domain.domain, "created": domain.created.isoformat(), "valid": domain.valid}
+
+
+def _webhook(webhook: RegisteredWebhook) -> dict[str, Any]:
+    """All but the key: whoever sees the page would be able to sign."""
+    return {
+        "webhook_id": webhook.webhook_id,
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "store_log": webhook.store_log,
+        "description": webhook.description,
+        "created": webhook.created.isoformat(),
+        "last_success": None if webhook.last_success is None else webhook.last_success.isoformat(),
+        "total_event": webhook.total_event,
+    }
 
 
 def _smtp_user(user: SmtpUser) -> dict[str, Any]:

@@ -16,15 +16,15 @@ _SECONDS = 3.0
 _LONGEST = 64 * 1024
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """The URL itself has to answer: what is posted to it later is not sent on either."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
-# Receivers are tried on this machine or near it: a proxy has no business in between.
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirect())
+# No proxy, because receivers are tried on this machine or near it; no redirects, because what is posted later is not sent on.
+_OPENER = urllib.request.OpenerDirector()
+for _handler in (
+    urllib.request.HTTPHandler(),
+    urllib.request.HTTPSHandler(),
+    urllib.request.HTTPErrorProcessor(),
+    urllib.request.HTTPDefaultErrorHandler(),
+):
+    _OPENER.add_handler(_handler)
 
 
 def answers_handshake(url: str) -> bool:
@@ -37,6 +37,9 @@ def _answer(url: str, method: str) -> str:
     try:
         with _OPENER.open(request, timeout=_SECONDS) as answer:
             return str(answer.read(_LONGEST).decode("utf-8", "replace"))
+    except urllib.error.HTTPError as refusal:
+        refusal.close()
+        return ""
     except (OSError, ValueError, http.client.HTTPException):
-        # Refused, timed out, a status that is an error, no HTTP at all.
+        # Refused, timed out, no HTTP at all.
         return ""

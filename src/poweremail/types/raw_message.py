@@ -30,6 +30,8 @@ _ODD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _END_OF_HEAD = re.compile(r"\r?\n\r?\n|\r?\n\Z|\A\r?\n")
 _HEADER_LINE = re.compile(r"[!-9;-~]+[ \t]*:|[ \t]")
 _UNFOLDED = re.compile(r"(?:\r\n?|\n)(?![ \t])")
+# Recipients that are not told, as in "undisclosed-recipients:;".
+_EMPTY_GROUP = re.compile(r":\s*;")
 _RECIPIENTS = ("to", "cc", "bcc")
 
 
@@ -113,9 +115,11 @@ def _headers(text: str) -> list[tuple[str, str]]:
 
 def _addresses(name: str, values: list[str]) -> tuple[str, ...]:
     found = []
-    for _, address in getaddresses(values):
-        if not address:
+    for value, address in ((header, email) for header in values if header for _, email in getaddresses([header])):
+        if not address and _EMPTY_GROUP.search(value):
             continue
+        if not address:
+            raise UsageError(f"its {name} header cannot be read: {value!r}", field=_FIELD)
         try:
             found.append(Recipient(address).email)
         except UsageError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import get_args
 from urllib.parse import urlsplit
 
 from poweremail.errors import UsageError
@@ -88,13 +87,13 @@ def events(field: str, value: Iterable[WebhookEvent] | WebhookEvent) -> str:
         value = (value,)
     if not isinstance(value, Iterable):
         raise _wrong(field, f"must be events, not {type(value).__name__}")
-    names = list(dict.fromkeys(value))
+    names = list(value)
     if not names:
         raise _wrong(field, "must not be empty; leave it out for the service's choice")
     for name in names:
-        if name not in get_args(WebhookEvent):
+        if name not in WEBHOOK_EVENTS:
             raise _wrong(field, f"{name!r} is not one of {', '.join(WEBHOOK_EVENTS)}")
-    return ",".join(names)
+    return ",".join(dict.fromkeys(names))
 
 
 def _wrong(field: str, reason: str) -> UsageError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -63,20 +63,32 @@ def hide_secrets(response: Response) -> Response:
 
 
 def with_secrets(response: Response) -> dict[str, Any] | None:
-    """The members of *response*, in which nothing is hidden; its secrets as `Secret`. None where they cannot be read."""
+    """
+    The members of *response*, in which nothing is hidden: the secrets as `Secret`, ``***`` where other texts repeat them.
+
+    None where the members cannot be read.
+    """
     try:
         members = lenient.loads(response.body)
     except (ValueError, RecursionError):
         return None
-    return {name: _sealed(name, value) for name, value in members.items()} if isinstance(members, dict) else None
+    if not isinstance(members, dict):
+        return None
+    echoes = [secret for secret in sorted(set(_secrets(members)), key=len, reverse=True) if len(secret) >= _SHORTEST_ECHO]
+    return {name: _sealed(name, value, echoes) for name, value in members.items()}
 
 
-def _sealed(name: str, value: Any) -> Any:
+def _sealed(name: str, value: Any, echoes: Sequence[str]) -> Any:
     if isinstance(value, dict):
-        return {inner: _sealed(inner, item) for inner, item in value.items()}
+        return {inner: _sealed(inner, item, echoes) for inner, item in value.items()}
     if isinstance(value, list):
-        return [_sealed(name, item) for item in value]
-    return Secret(str(value)) if _is_secret(name, value) else value
+        return [_sealed(name, item, echoes) for item in value]
+    if _is_secret(name, value):
+        return Secret(str(value))
+    if isinstance(value, str):
+        for secret in echoes:
+            value = value.replace(secret, MASK)
+    return value
 
 
 def _is_secret(name: str, value: object) -> bool:
