@@ -192,7 +192,7 @@ Content-Transfer-Encoding: 7bit
 
 From: x@example.net
 To: s@example.org
-Subject:  two spaces,   kept
+Subject: two spaces,   kept
 Content-Type: multipart/alternative; boundary=inner
 
 --inner

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Iterator, Mapping
 from email.message import EmailMessage
+from email.message import Message as StdMessage
 from pathlib import Path
 from typing import Any, Literal, assert_type
 
@@ -25,6 +26,7 @@ from poweremail import (
     AuthenticationError,
     CallResult,
     ChangeUnknownError,
+    Converted,
     DeliveryUnknownError,
     Deployment,
     Engagement,
@@ -554,6 +556,20 @@ class CountingTransport:
 
     def close(self) -> None:
         pass
+
+
+# The standard library's messages.
+
+
+def email_messages(source: EmailMessage, old: StdMessage, lossy: bool) -> None:
+    assert_type(Message.from_email_message(source), Message)
+    assert_type(Message.from_email_message(old, lossy=False), Message)
+    converted = Message.from_email_message(source, lossy=True)
+    assert_type(converted, Converted)
+    assert_type(converted.message, Message)
+    assert_type(converted.dropped, tuple[str, ...])
+    assert_type(Message.from_email_message(source, lossy=lossy), Message | Converted)
+    assert_type(message.as_email_message(), EmailMessage)
 
 
 # The sandbox.

@@ -97,6 +97,8 @@ class _Reader:
         except (*PARSER_FAILURES, UnicodeError) as error:
             self._losses.append(f"characters of the {part.type} body that cannot be decoded: {error}")
             text = part.text(errors="replace")
+        if part.cut_off:
+            self._losses.append(f"the end of the {part.type} body, whose base64 is cut off")
         if part.type == "text/html":
             return [Body(html=text)] if _shows_something(text) else []
         return [Body(text=text)] if text.strip() else []

@@ -53,7 +53,7 @@ def _codec(charset: str | None) -> str:
     try:
         codec = codecs.lookup(label)
         # Some codecs turn bytes into bytes; asking for text tells.
-        b"".decode(label)
+        bytes(4).decode(label, "replace")
     except (LookupError, ValueError):
         return "ascii"
     return "ascii" if codec.name in _NOT_OF_MAIL else codec.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from email.errors import InvalidHeaderDefect
-from email.headerregistry import AddressHeader
+from email.headerregistry import AddressHeader, BaseHeader
 from typing import Any
 
 from poweremail.errors import UsageError
@@ -102,7 +102,7 @@ def _mailboxes(line: HeaderLine, losses: list[str]) -> list[Recipient]:
 def _addresses(line: HeaderLine) -> Iterable[Mailbox]:
     if line.garbled:
         raise UnicodeError("its bytes are not ASCII or UTF-8")
-    if not isinstance(line.value, AddressHeader):
+    if not (isinstance(line.value, AddressHeader) and isinstance(line.value, BaseHeader)):
         return read_mailboxes(line.text)
     if any(isinstance(defect, InvalidHeaderDefect) for defect in line.value.defects):
         # What was wrong was passed over or guessed at; the text as it was given is kept only here.

@@ -6,13 +6,16 @@ The readers of ``email.headerregistry`` are not used for this: hostile headers m
 
 from __future__ import annotations
 
+import base64
 import re
-from email.errors import MessageError
+from email.errors import InvalidBase64LengthDefect, MessageError
+from email.generator import BytesGenerator
 from email.header import Header
 from email.headerregistry import BaseHeader
 from email.message import Message as StdMessage
 from email.policy import EmailPolicy, compat32
 from email.utils import decode_rfc2231
+from io import BytesIO
 from urllib.parse import unquote
 
 import attrs
@@ -118,6 +121,9 @@ class Part:
         for line in header_lines(source):
             if line.name.lower().startswith("content-") and line.name not in self._plain:
                 self._plain[line.name] = line.text[:_LONGEST_DESCRIPTION]
+        if encoding := self._plain.get("content-transfer-encoding"):
+            # The one word of it; comments may follow.
+            self._plain.replace_header("content-transfer-encoding", re.split(r"[\s;(]", str(encoding), maxsplit=1)[0])
         self._plain.set_default_type(default_type or source.get_default_type())
         # What get_payload would return has been decoded, with U+FFFD for what its charset does not have.
         payload: object = getattr(source, "_payload", None)
@@ -195,6 +201,11 @@ class Part:
             return self._source_of_content()
         return self._decoded()
 
+    @property
+    def cut_off(self) -> bool:
+        """Whether the content, once it was read, turned out to end in the middle of a byte."""
+        return any(isinstance(defect, InvalidBase64LengthDefect) for defect in self._plain.defects)
+
     def text(self, *, errors: str = "strict") -> str:
         """
         Return the content as text, each line ending in LF.
@@ -220,6 +231,10 @@ class Part:
             content = self._plain.get_payload(decode=True)
         except PARSER_FAILURES:
             content = payload.encode("utf-8", "replace")
+        if self.cut_off:
+            # The standard library gives up; all but the last characters can be read.
+            characters = re.sub(r"[^A-Za-z0-9+/]", "", payload)
+            return base64.b64decode(characters[: len(characters) // 4 * 4])
         return content if isinstance(content, bytes) else b""
 
     def _source_of_content(self) -> bytes:
@@ -227,7 +242,10 @@ class Part:
         policy = self._source.policy.clone(linesep="\r\n")
         # As it came: folding anew would change a message that somebody attached, and could break its signature.
         policy = policy.clone(refold_source="none") if isinstance(policy, EmailPolicy) else policy.clone(max_line_length=None)
-        _, _, content = self._source.as_bytes(policy=policy).partition(b"\r\n\r\n")
+        # Not by as_bytes, which Django's messages have with other parameters.
+        whole = BytesIO()
+        BytesGenerator(whole, mangle_from_=False, policy=policy).flatten(self._source)
+        _, _, content = whole.getvalue().partition(b"\r\n\r\n")
         return content
 
     def _header(self, name: str) -> str:

@@ -91,10 +91,13 @@ def _files(files: list[File], html: str, losses: list[str]) -> dict[str, Any]:
 
 def _content(part: Part, losses: list[str]) -> bytes:
     try:
-        return part.content()
+        content = part.content()
     except PARSER_FAILURES as error:
         losses.append(f"the content of a {part.type} part: {reason(error)}")
         return b""
+    if part.cut_off:
+        losses.append(f"the end of the {part.type} part {shown(part.name)}, whose base64 is cut off")
+    return content
 
 
 def _attachment(part: Part, content: bytes, others: list[Attachment], losses: list[str]) -> Attachment:

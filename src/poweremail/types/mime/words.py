@@ -20,6 +20,7 @@ __all__ = ["decode_words", "encode_words", "fold", "has_words", "parameter"]
 
 # An encoded word, with the language of RFC 2231; broken programs leave spaces in it.
 _WORD = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?\r\n]*)\?=")
+_BASE64 = re.compile(r"[A-Za-z0-9+/= ]*\Z")
 # What a "Q" word may show as itself, also in a display name (RFC 2047, 5 (3)).
 _PLAIN_IN_Q = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&+\-.^_`{|}~]+\Z")
@@ -61,6 +62,8 @@ def decode_words(text: str, *, errors: str = "strict") -> str:
 def _bytes_of(encoding: str, text: str) -> bytes | None:
     try:
         if encoding in "bB":
+            if not _BASE64.match(text):
+                return None
             # Padding is often missing; more than enough does no harm.
             return binascii.a2b_base64(text.encode("ascii") + b"==")
         return quopri.decodestring(text.encode("ascii"), header=True)
