@@ -49,8 +49,11 @@ def place(tmp_path, monkeypatch, served):
     """A directory with the files that the examples name, and the environment that the README sets."""
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
     (tmp_path / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "body.txt").write_text("Thank you!")
+    (tmp_path / "mail.eml").write_text("From: me@example.com\nTo: ada@example.com\nSubject: Hi\n\nHello\n")
     monkeypatch.chdir(tmp_path)
     served.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
+    served.add_smtp_user("smtp12345")
     options = {"OWNER_ID": "me", "TOKEN": "any", "SMTP_USER_NAME": "smtp12345", "BASE_URL": served.url}
     for name, value in options.items():
         monkeypatch.setenv(f"POWEREMAIL_{name}", value)
@@ -88,7 +91,7 @@ def test_json_is_json(snippet):
 
 
 @of("sh")
-def test_shell_runs(snippet, tmp_path):
+def test_shell_runs(snippet, place, tmp_path):
     for line in snippet.text.splitlines():
         words = shlex.split(line)
         if any(elsewhere in line for elsewhere in ELSEWHERE):
@@ -97,8 +100,16 @@ def test_shell_runs(snippet, tmp_path):
             assert all(word.startswith("POWEREMAIL_") for word in words[1:])
         elif words[:2] == ["poweremail", "sandbox"]:
             serves_until_it_is_told_to_stop(words, tmp_path)
+        elif "poweremail" in words:
+            ends_well(line)
         else:
             pytest.fail(f"no test knows how to run {line!r}")
+
+
+def ends_well(line: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(line, shell=True, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def serves_until_it_is_told_to_stop(words: list[str], tmp_path: Path) -> None:

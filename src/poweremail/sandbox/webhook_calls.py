@@ -11,10 +11,11 @@ from poweremail.sandbox.account_store import RegisteredWebhook
 from poweremail.sandbox.answers import Refusal
 from poweremail.types.event import EVENT_NAMES
 from poweremail.wire import arguments, readers
+from poweremail.wire.webhook import handshake_answer
 
 __all__ = ["HANDSHAKE", "add", "delete", "edit", "info", "listing", "read_events", "reset_key"]
 
-HANDSHAKE = "God bless you, PowerEmail"
+HANDSHAKE = handshake_answer()
 """What a URL must answer to be registered."""
 
 

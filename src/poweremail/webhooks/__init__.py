@@ -15,25 +15,25 @@ if TYPE_CHECKING:
     from poweremail.errors import WebhookError, WebhookPayloadError, WebhookSignatureError
     from poweremail.types.event import EVENT_NAMES, EventBatch, EventName, WebhookEvent
     from poweremail.webhooks.asgi import WebhookASGI
-    from poweremail.webhooks.reading import Keys, handshake_answer, verify_and_parse
+    from poweremail.webhooks.reading import Keys, verify_and_parse
     from poweremail.webhooks.receiver import WebhookAnswer, WebhookReceiver
     from poweremail.webhooks.seen import Claim, MemorySeenStore, SeenStore
     from poweremail.webhooks.seen_file import SqliteSeenStore
     from poweremail.webhooks.wsgi import WebhookWSGI
     from poweremail.wire.diagnosis import Diagnosis, SignatureMatch, diagnose
-    from poweremail.wire.webhook import SCHEMES, SchemeName, SignatureScheme, sign
+    from poweremail.wire.webhook import SCHEMES, SchemeName, SignatureScheme, handshake_answer, sign
 
 _HOMES = {
     "errors": ("WebhookError", "WebhookPayloadError", "WebhookSignatureError"),
     "types.event": ("EVENT_NAMES", "EventBatch", "EventName", "WebhookEvent"),
     "webhooks.asgi": ("WebhookASGI",),
-    "webhooks.reading": ("Keys", "handshake_answer", "verify_and_parse"),
+    "webhooks.reading": ("Keys", "verify_and_parse"),
     "webhooks.receiver": ("WebhookAnswer", "WebhookReceiver"),
     "webhooks.seen": ("Claim", "MemorySeenStore", "SeenStore"),
     "webhooks.seen_file": ("SqliteSeenStore",),
     "webhooks.wsgi": ("WebhookWSGI",),
     "wire.diagnosis": ("Diagnosis", "SignatureMatch", "diagnose"),
-    "wire.webhook": ("SCHEMES", "SchemeName", "SignatureScheme", "sign"),
+    "wire.webhook": ("SCHEMES", "SchemeName", "SignatureScheme", "handshake_answer", "sign"),
 }
 _HOME = {name: f"poweremail.{module}" for module, names in _HOMES.items() for name in names}
 

@@ -13,18 +13,13 @@ from poweremail.wire.events import MAX_EVENTS, parse_events
 from poweremail.wire.headers import Headers, header_values
 from poweremail.wire.webhook import BRAND, SchemeName, SignatureScheme, keys_of, scheme_of, signature_header, verify
 
-__all__ = ["MAX_BODY", "Keys", "Reader", "handshake_answer", "verify_and_parse"]
+__all__ = ["MAX_BODY", "Keys", "Reader", "verify_and_parse"]
 
 MAX_BODY = 10 * 1024 * 1024
 """Bytes of a body that are read. A batch of a thousand events takes about one megabyte."""
 
 Keys = str | Secret | Iterable[str | Secret] | Callable[[], str | Secret | Iterable[str | Secret]]
 """One key, several during a rotation, or a function that returns them whenever a POST comes, so that no restart is needed."""
-
-
-def handshake_answer(brand: str = BRAND) -> str:
-    """Return what the URL of a webhook must answer for the service to register it."""
-    return f"God bless you, {brand}"
 
 
 def verify_and_parse(

@@ -15,11 +15,11 @@ from typing import Literal, NamedTuple, cast
 
 from poweremail.errors import UsageError, WebhookError, WebhookPayloadError, WebhookSignatureError
 from poweremail.types.event import EventBatch, WebhookEvent
-from poweremail.webhooks.reading import MAX_BODY, Keys, Reader, handshake_answer
+from poweremail.webhooks.reading import MAX_BODY, Keys, Reader
 from poweremail.webhooks.seen import Claim, MemorySeenStore, SeenStore
 from poweremail.wire.events import MAX_EVENTS, parse_events
 from poweremail.wire.headers import Headers, header_values
-from poweremail.wire.webhook import BRAND, SchemeName, SignatureScheme
+from poweremail.wire.webhook import BRAND, SchemeName, SignatureScheme, handshake_answer
 
 __all__ = ["WebhookAnswer", "WebhookReceiver"]
 

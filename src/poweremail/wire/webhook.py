@@ -33,6 +33,7 @@ __all__ = [
     "SignatureScheme",
     "Signed",
     "form_fields",
+    "handshake_answer",
     "keys_of",
     "scheme_of",
     "sign",
@@ -183,6 +184,11 @@ def keys_of(keys: str | Secret | Iterable[str | Secret]) -> tuple[Secret, ...]:
         if not secret.reveal().strip():
             raise UsageError("a key must not be empty: anybody could sign with it", field="keys", mail_state=None)
     return secrets
+
+
+def handshake_answer(brand: str = BRAND) -> str:
+    """Return what the URL of a webhook must answer for the service to register it."""
+    return f"God bless you, {brand}"
 
 
 def signature_header(brand: str = BRAND) -> str:
