@@ -25,9 +25,10 @@ NEEDED_BY_TESTS = ("tests", "tools", "docs", "benchmarks", "README.md", "CHANGEL
 """What the tests read; the package itself must come from the wheel."""
 
 IS_INSTALLED = """
-import poweremail, sysconfig
-assert poweremail.__file__.startswith(sysconfig.get_path("purelib")), poweremail.__file__
-print(poweremail.__file__)
+import PowerEmail, poweremail, sysconfig
+for module in (PowerEmail, poweremail):
+    assert module.__file__.startswith(sysconfig.get_path("purelib")), module.__file__
+    print(module.__file__)
 """
 
 
@@ -79,6 +80,14 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *arguments, env={"COVERAGE_FILE": f".coverage.{session.python}"})
 
 
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation into ``site``, where no link may lead nowhere. ``-- serve`` shows it while it is written."""
+    session.install("-e", ".[all]", *group("docs", "lint"))  # ruff formats the signatures
+    command = session.posargs or ("build", "--strict")
+    session.run("mkdocs", *command, "-f", "tools/mkdocs.yml", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
 @nox.session(default=False)
 def build(session: nox.Session) -> None:
     """Build the sdist, and from it the wheel, into ``dist``."""
@@ -94,6 +103,7 @@ def wheel(session: nox.Session) -> None:
     # First with the core's dependencies alone: no extra may be needed to import and to name the client.
     session.install(str(built))
     session.run("python", "-I", "-c", "import poweremail; poweremail.AsyncPowerEmail, poweremail.PowerEmail")
+    session.run("python", "-I", "-c", "import PowerEmail; PowerEmail.PowerEmail('owner_id', 'token', 'tes.example.com')")
 
     session.install(f"poweremail[all] @ {built.as_uri()}", *group("test"))
     with tempfile.TemporaryDirectory() as folder:

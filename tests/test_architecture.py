@@ -43,9 +43,10 @@ ROOMS = (
     both("delivery"),
     (*both("messages"), *both("settings"), *both("account")),
     both("client"),
-    ("poweremail.sandbox",),
+    ("poweremail.sandbox", "poweremail.webhooks"),
     ("poweremail", "poweremail.transports"),  # the public names; of what is inside, only the command uses them
-    ("poweremail.cli",),
+    ("poweremail.vendor",),
+    ("poweremail.cli", "poweremail.pytest_plugin"),
     ("poweremail.__main__",),
 )
 """From the ground up. A package stands for all that is in it; a module imports from below and from its own package."""
@@ -57,33 +58,47 @@ SANDBOX_SERVER = tuple(
 
 SANDBOX_CORE_MAY_IMPORT = ("poweremail.sandbox", "poweremail.response", "poweremail.errors", "poweremail.types", "poweremail.wire")
 
-EXCEPTIONS = {
-    (importer, f"poweremail.sandbox.{values}"): "the in-process transport carries requests into the sandbox, whose values these are"
-    for importer in both("transports.sandbox")
-    for values in ("call", "faults")
-} | {
-    ("poweremail.sandbox", face): "Sandbox.client() makes a client as users do, and loads it when it is asked for one"
-    for face in ("poweremail", "poweremail.transports")
-}
+EXCEPTIONS = (
+    {
+        (
+            importer,
+            f"poweremail.sandbox.{values}",
+        ): "the in-process transport carries requests into the sandbox, whose values these are"
+        for importer in both("transports.sandbox")
+        for values in ("call", "faults")
+    }
+    | {
+        ("poweremail.sandbox", face): "Sandbox.client() makes a client as users do, and loads it when it is asked for one"
+        for face in ("poweremail", "poweremail.transports")
+    }
+    | {
+        (
+            "poweremail",
+            "poweremail.vendor",
+        ): "it stands in for the module PowerEmail where an importer that ignores case finds the package"
+    }
+)
 """Arrows that may run up, from module to module, and why. One that is no longer needed is an error."""
 
 ANY = ("poweremail",)
 ASYNC_WORLDS = ("poweremail._runtime._async", *SANDBOX_SERVER, "poweremail.cli")
 
 LIBRARIES = {
-    "anyio": ASYNC_WORLDS,
+    "anyio": (*ASYNC_WORLDS, "poweremail.webhooks.receiver"),
     "asyncio": ASYNC_WORLDS,
     "attrs": ANY,
     "cattrs": ("poweremail.wire",),
-    "httpx": both("transports.httpx"),
+    "httpx": (*both("transports.httpx"), "poweremail.cli"),
     "httpx2": both("transports.httpx"),
     "jinja2": ("poweremail.sandbox.ui",),
+    "platformdirs": ("poweremail.cli",),
+    "pytest": ("poweremail.pytest_plugin",),
     "rich": ("poweremail.cli",),
     "starlette": SANDBOX_SERVER,
     "tenacity": both("exchange"),
     "trio": ASYNC_WORLDS,
     "typer": ("poweremail.cli",),
-    "uvicorn": SANDBOX_SERVER,
+    "uvicorn": (*SANDBOX_SERVER, "poweremail.cli"),
 }
 """Who may import what; of the standard library, only what is named here is kept to its place."""
 
@@ -95,6 +110,7 @@ NOT_AT_IMPORT = {
     "httpx",
     "httpx2",
     "jinja2",
+    "platformdirs",
     "rich",
     "starlette",
     "tenacity",
@@ -318,7 +334,7 @@ def run_python(code: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports"])
+@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.webhooks", "PowerEmail"])
 def test_the_public_modules_load_no_library(face: str) -> None:
     code = f"import sys; before = set(sys.modules); import {face}; print(*sys.modules.keys() - before)"
     assert {name.partition(".")[0] for name in run_python(code).split()}.isdisjoint(NOT_AT_IMPORT)
@@ -344,7 +360,7 @@ def test_every_module_can_be_imported_first() -> None:
     assert run_python(IMPORT_EACH_ALONE, json.dumps(names)) == ""
 
 
-@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports"])
+@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.webhooks"])
 def test_the_public_names_are_there_and_no_others(face: str) -> None:
     module = importlib.import_module(face)
     assert set(module.__all__) <= set(dir(module))

@@ -21,6 +21,9 @@ from poweremail import (
     TransportError,
     UsageError,
     ValidationError,
+    WebhookError,
+    WebhookPayloadError,
+    WebhookSignatureError,
     errors,
 )
 
@@ -45,6 +48,9 @@ ERRORS = [
     DeliveryUnknownError("why"),
     ChangeUnknownError("why", cause=ProtocolError("why", raw=RAW, temporary=True)),
     ChangeUnknownError("why"),
+    WebhookError("why"),
+    WebhookSignatureError("why"),
+    WebhookPayloadError("why"),
 ]
 
 

@@ -6,6 +6,8 @@ The public names are loaded when they are first asked for, so that ``import powe
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from poweremail._lazy import lazily
@@ -27,15 +29,19 @@ if TYPE_CHECKING:
         TransportError,
         UsageError,
         ValidationError,
+        WebhookError,
+        WebhookPayloadError,
+        WebhookSignatureError,
     )
     from poweremail.policy.limits import LimitWait, RateLimits
     from poweremail.policy.retry import RetryEvent, RetryPolicy
     from poweremail.response import Response
-    from poweremail.types.account import AccountDetail, Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook, WebhookEvent
+    from poweremail.types.account import AccountDetail, Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook
     from poweremail.types.address import Recipient
     from poweremail.types.attachment import Attachment, Image
     from poweremail.types.deployment import Deployment
-    from poweremail.types.message import Message, TemplateMessage, Tracking
+    from poweremail.types.event import EventBatch, EventName, WebhookEvent
+    from poweremail.types.message import Converted, Message, TemplateMessage, Tracking
     from poweremail.types.message_info import Engagement, MessageInfo, MessageInfoPage
     from poweremail.types.outcome import SendOutcome
     from poweremail.types.result import CallResult, SendResult
@@ -58,15 +64,19 @@ _HOMES = {
         "TransportError",
         "UsageError",
         "ValidationError",
+        "WebhookError",
+        "WebhookPayloadError",
+        "WebhookSignatureError",
     ),
     "policy.limits": ("LimitWait", "RateLimits"),
     "policy.retry": ("RetryEvent", "RetryPolicy"),
     "response": ("Response",),
-    "types.account": ("AccountDetail", "Listing", "SendingDomain", "SmtpUser", "TrackingDomain", "Webhook", "WebhookEvent"),
+    "types.account": ("AccountDetail", "Listing", "SendingDomain", "SmtpUser", "TrackingDomain", "Webhook"),
     "types.address": ("Recipient",),
     "types.attachment": ("Attachment", "Image"),
     "types.deployment": ("Deployment",),
-    "types.message": ("Message", "TemplateMessage", "Tracking"),
+    "types.event": ("EventBatch", "EventName", "WebhookEvent"),
+    "types.message": ("Converted", "Message", "TemplateMessage", "Tracking"),
     "types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
     "types.outcome": ("SendOutcome",),
     "types.result": ("CallResult", "SendResult"),
@@ -83,9 +93,12 @@ __all__ = [
     "AuthenticationError",
     "CallResult",
     "ChangeUnknownError",
+    "Converted",
     "DeliveryUnknownError",
     "Deployment",
     "Engagement",
+    "EventBatch",
+    "EventName",
     "GeneralError",
     "Image",
     "LimitWait",
@@ -116,8 +129,15 @@ __all__ = [
     "UsageError",
     "ValidationError",
     "Webhook",
+    "WebhookError",
     "WebhookEvent",
+    "WebhookPayloadError",
+    "WebhookSignatureError",
     "__version__",
 ]
 
 __getattr__, __dir__ = lazily(__name__, _HOME)
+
+if __name__ == "PowerEmail":
+    # With PYTHONCASEOK, where the file system ignores case, this package is found before the module PowerEmail.py beside it.
+    sys.modules[__name__] = import_module("poweremail.vendor")

@@ -14,7 +14,10 @@ The one tree of exceptions.
      ├─ TransportError        no answer came
      │   └─ NotSentError          ... to a send, and the request provably never arrived whole
      ├─ DeliveryUnknownError  a send that may or may not have been accepted: look before sending again
-     └─ ChangeUnknownError    another call that may or may not have taken effect: look before making it again
+     ├─ ChangeUnknownError    another call that may or may not have taken effect: look before making it again
+     └─ WebhookError          what came to a webhook cannot be taken
+         ├─ WebhookSignatureError  ... because its signature is missing or wrong
+         └─ WebhookPayloadError    ... because its body is no batch of events
 
 Each text says first what happened to the mail, then why, then what to do.
 """
@@ -39,6 +42,9 @@ __all__ = [
     "TransportError",
     "UsageError",
     "ValidationError",
+    "WebhookError",
+    "WebhookPayloadError",
+    "WebhookSignatureError",
 ]
 
 MailState = Literal["not_sent", "rejected", "unknown"]
@@ -232,3 +238,17 @@ class ChangeUnknownError(PowerEmailError):
 
     def __str__(self) -> str:
         return f"unknown whether it took effect: {super().__str__()}"
+
+
+class WebhookError(PowerEmailError):
+    """What was posted to a webhook cannot be taken. Answer it with anything but 200, and the service sends it again."""
+
+
+class WebhookSignatureError(WebhookError):
+    """The signature is missing, or none of the keys makes it: the events may come from anybody."""
+
+    default_advice = "check url, scheme and keys; `poweremail webhook diagnose` tells which of them fits a captured request"
+
+
+class WebhookPayloadError(WebhookError):
+    """The body is too large, or is no batch of events in any form that is known."""

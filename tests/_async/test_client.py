@@ -122,6 +122,21 @@ async def test_a_send_by_call_is_known_to_be_one(sandbox):
             await client.call("messages/sendMail", {"smtp_user_name": "smtp1", "message": {}})
 
 
+async def test_a_send_by_call_goes_by_the_options_of_the_client(sandbox):
+    sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail")
+    body = {"smtp_user_name": "smtp1", "message": RAW | {"headers": {"x-unique-id": "mine"}}}
+    async with sandbox.async_client() as client:
+        with pytest.raises(DeliveryUnknownError) as caught:
+            await client.call("messages/sendMail", body)
+        assert (caught.value.unique_id, caught.value.recipients) == ("mine", ("ada@example.com",))
+        reconciling = client.with_options(on_unknown="reconcile")
+        answer = await reconciling.call("messages/sendMail", body)
+        assert answer.data == {"status": "success", "message": "accepted: getMessageInfo shows it"}
+        sandbox.faults.clear()
+        assert (await client.call("messages/sendMail", body)).data["status"] == "success"
+    assert len(sandbox.outbox) == 3
+
+
 async def test_an_unknown_call_is_repeated_only_where_it_never_arrived(sandbox):
     rule = sandbox.faults.add(Fault.refuse())
     async with sandbox.async_client(retry=RetryPolicy(first_wait=0)) as client:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -17,7 +18,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
 
 # Lines of shell that are not run here: the README's two commands are run by continuous integration, the last takes minutes.
-ELSEWHERE = ("poweremail demo", ".venv/bin/nox", "nox -s bench")
+# Those of `poweremail webhook` wait for each other; tests/cli/test_webhook.py reads them.
+ELSEWHERE = ("poweremail demo", ".venv/bin/nox", "nox -s bench", "poweremail webhook")
 
 
 class Snippet(NamedTuple):
@@ -47,8 +49,11 @@ def place(tmp_path, monkeypatch, served):
     """A directory with the files that the examples name, and the environment that the README sets."""
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
     (tmp_path / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "body.txt").write_text("Thank you!")
+    (tmp_path / "mail.eml").write_text("From: me@example.com\nTo: ada@example.com\nSubject: Hi\n\nHello\n")
     monkeypatch.chdir(tmp_path)
     served.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
+    served.add_smtp_user("smtp12345")
     options = {"OWNER_ID": "me", "TOKEN": "any", "SMTP_USER_NAME": "smtp12345", "BASE_URL": served.url}
     for name, value in options.items():
         monkeypatch.setenv(f"POWEREMAIL_{name}", value)
@@ -57,6 +62,9 @@ def place(tmp_path, monkeypatch, served):
 
 @of("python")
 def test_python_runs(snippet, place, capsys):
+    if "\ndef test_" in snippet.text or "async def test_" in snippet.text:
+        pytest_passes(snippet.text)
+        return
     code = "\n" * snippet.line + snippet.text
     exec(compile(code, snippet.page, "exec"), {"__name__": "__main__"})
     if "from_env()" in snippet.text and "client.call(" not in snippet.text:
@@ -68,13 +76,22 @@ def test_python_runs(snippet, place, capsys):
         ]
 
 
+def pytest_passes(tests: str) -> None:
+    """The *tests* pass in a project of their own."""
+    Path("test_snippet.py").write_text(tests)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "POWEREMAIL_"))}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers", "-W", "error"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 @of("json")
 def test_json_is_json(snippet):
     json.loads(snippet.text)
 
 
 @of("sh")
-def test_shell_runs(snippet, tmp_path):
+def test_shell_runs(snippet, place, tmp_path):
     for line in snippet.text.splitlines():
         words = shlex.split(line)
         if any(elsewhere in line for elsewhere in ELSEWHERE):
@@ -83,8 +100,16 @@ def test_shell_runs(snippet, tmp_path):
             assert all(word.startswith("POWEREMAIL_") for word in words[1:])
         elif words[:2] == ["poweremail", "sandbox"]:
             serves_until_it_is_told_to_stop(words, tmp_path)
+        elif "poweremail" in words:
+            ends_well(line)
         else:
             pytest.fail(f"no test knows how to run {line!r}")
+
+
+def ends_well(line: str) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(line, shell=True, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def serves_until_it_is_told_to_stop(words: list[str], tmp_path: Path) -> None:
@@ -106,4 +131,20 @@ def test_links_lead_somewhere():
             for child in token.children or ():
                 target = str(child.attrs.get("href", ""))
                 if child.type == "link_open" and "://" not in target:
-                    assert (page.parent / target).exists(), f"{page.name}: {target}"
+                    file, _, place = target.partition("#")
+                    to = page.parent / file if file else page
+                    assert to.exists(), f"{page.name}: {target}"
+                    assert not place or place in places(to), f"{page.name}: {target}"
+
+
+def places(page: Path) -> set[str]:
+    """The names that the headings of *page* have as targets of links."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\s-]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+
+
+def test_every_page_has_a_place_in_the_site():
+    """What mkdocs makes of the pages is checked by ``nox -s docs``."""
+    navigation = (ROOT / "tools" / "mkdocs.yml").read_text()
+    told = re.findall(r"^ *- (?:[^:\n]+: )?([\w/-]+\.md)$", navigation, re.MULTILINE)
+    assert sorted(told) == sorted(str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md"))

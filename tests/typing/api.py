@@ -11,11 +11,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import AsyncIterator, Iterator, Mapping
 from email.message import EmailMessage
+from email.message import Message as StdMessage
 from pathlib import Path
 from typing import Any, Literal, assert_type
 
 import httpx
 
+import PowerEmail as vendors  # noqa: N813  the other PowerEmail is the client
 import poweremail
 from poweremail import (
     AccountDetail,
@@ -25,6 +27,7 @@ from poweremail import (
     AuthenticationError,
     CallResult,
     ChangeUnknownError,
+    Converted,
     DeliveryUnknownError,
     Deployment,
     Engagement,
@@ -58,8 +61,12 @@ from poweremail import (
     UsageError,
     ValidationError,
     Webhook,
+    WebhookError,
+    WebhookEvent,
+    WebhookPayloadError,
+    WebhookSignatureError,
 )
-from poweremail.sandbox import CaughtMail, Domain, RegisteredWebhook, Sandbox
+from poweremail.sandbox import CaughtMail, Domain, Outbox, RegisteredWebhook, Sandbox
 from poweremail.transports import (
     AsyncHttpxTransport,
     AsyncOutgoing,
@@ -70,6 +77,22 @@ from poweremail.transports import (
     Request,
     SandboxTransport,
     Transport,
+)
+from poweremail.webhooks import (
+    SCHEMES,
+    EventBatch,
+    MemorySeenStore,
+    SeenStore,
+    SignatureMatch,
+    SqliteSeenStore,
+    WebhookAnswer,
+    WebhookASGI,
+    WebhookReceiver,
+    WebhookWSGI,
+    diagnose,
+    handshake_answer,
+    sign,
+    verify_and_parse,
 )
 
 version: str = poweremail.__version__
@@ -556,6 +579,20 @@ class CountingTransport:
         pass
 
 
+# The standard library's messages.
+
+
+def email_messages(source: EmailMessage, old: StdMessage, lossy: bool) -> None:
+    assert_type(Message.from_email_message(source), Message)
+    assert_type(Message.from_email_message(old, lossy=False), Message)
+    converted = Message.from_email_message(source, lossy=True)
+    assert_type(converted, Converted)
+    assert_type(converted.message, Message)
+    assert_type(converted.dropped, tuple[str, ...])
+    assert_type(Message.from_email_message(source, lossy=lossy), Message | Converted)
+    assert_type(message.as_email_message(), EmailMessage)
+
+
 # The sandbox.
 
 
@@ -564,7 +601,8 @@ def sandboxed() -> None:
         assert_type(sandbox, Sandbox)
         assert_type(client, PowerEmail)
         assert_type(sandbox.async_client(retry=retry), AsyncPowerEmail)
-        assert_type(sandbox.outbox, list[CaughtMail])
+        assert_type(sandbox.outbox, Outbox)
+        assert_type(sandbox.outbox.one(to="ada@example.com"), CaughtMail)
         sandbox.add_sending_domain("example.com", valid=True)
         sandbox.add_tracking_domain("t.example.com", valid=False)
         assert_type(sandbox.add_webhook("https://example.com/events", events=["open"]), RegisteredWebhook)
@@ -572,6 +610,25 @@ def sandboxed() -> None:
         assert_type(sandbox.tracking_domains, list[Domain])
         assert_type(sandbox.webhooks, list[RegisteredWebhook])
     Sandbox(verify_webhook=lambda url: url.startswith("https://"))
+
+
+# The vendor's spelling.
+
+
+def spelt_by_the_vendor() -> None:
+    client = vendors.PowerEmail("owner_id", "token", "tes.example.com", retry=retry)
+    mail = {"subject": "s", "from_email": "me@example.com", "to": [{"email": "ada@example.com"}], "text": "t"}
+    try:
+        assert_type(client.sendMail("smtp1", mail), dict[str, Any])
+        assert_type(client.messages.getMessageInfo("id", 0), dict[str, Any])
+        assert_type(client.settings.addSmtpUser(total_limit=500, hourly_limit=200), dict[str, Any])
+        assert_type(client.account.viewUserDetail(), dict[str, Any])
+    except vendors.ParameterError as error:
+        assert_type(error.field, str)
+    except vendors.SendingFailedError as error:
+        assert_type(error.unique_id, str | None)
+    except vendors.Error as error:
+        assert_type(error.raw, Response | None)
 
 
 # What is no longer, or never was, accepted: an unused `ignore` is an error of both checkers.
@@ -584,3 +641,37 @@ Tracking(clicks="always")  # type: ignore[arg-type]
 AsyncPowerEmail("owner", "token", "tes.example.com", transport="aiohttp")  # type: ignore[arg-type]
 PowerEmail("owner", "token", "tes.example.com", transport=CountingAsyncTransport())  # type: ignore[arg-type]
 message.subject = "another"  # type: ignore[misc]
+
+
+async def webhooks(request_headers: Mapping[str, str], store: SeenStore) -> None:
+    def handle(event: WebhookEvent) -> None:
+        assert_type(event.id, str | None)
+        assert_type(event.event, str)
+        assert_type(event.time, dt.datetime | None)
+        assert_type(event.recipient, str | None)
+        assert_type(event.msg, Mapping[str, Any])
+
+    async def handle_async(event: WebhookEvent) -> None: ...
+
+    batch = verify_and_parse(request_headers, b"", url="https://x/", keys=["old", Secret("new")], scheme="form-base64")
+    assert_type(batch, EventBatch)
+    assert_type(batch.events, tuple[WebhookEvent, ...])
+    for event in batch:
+        assert_type(event, WebhookEvent)
+    verify_and_parse([(b"a", b"b")], b"", url="https://x/", keys="key", scheme=SCHEMES["body-hex"])
+    verify_and_parse({}, b"", url="https://x/", keys="key", scheme="sha1")  # type: ignore[arg-type]
+    receiver = WebhookReceiver(handle, url="https://x/", keys=lambda: ["key"], scheme="body-hex", store=store)
+    WebhookReceiver(handle_async, url="https://x/", keys=(), scheme="body-hex", store=MemorySeenStore(max_ids=5, ttl=1.5))
+    WebhookReceiver(handle_async, url="https://x/", keys=(), scheme="body-hex", store=SqliteSeenStore(Path("x"), lease=5))
+    answer = receiver.respond("POST", request_headers, b"")
+    assert_type(answer, WebhookAnswer)
+    assert_type(answer.status, int)
+    assert_type(answer.headers, tuple[tuple[str, str], ...])
+    assert_type(await receiver.arespond("POST", request_headers, b""), WebhookAnswer)
+    WebhookASGI(receiver)
+    WebhookWSGI(receiver)
+    assert_type(sign("body-hex", "key", url="https://x/", body=b""), str)
+    assert_type(diagnose(request_headers, b"", url="https://x/", keys="key").matches, tuple[SignatureMatch, ...])
+    assert_type(handshake_answer(), str)
+    for error in (WebhookError("why"), WebhookPayloadError("why"), WebhookSignatureError("why")):
+        assert_type(error.reason, str)

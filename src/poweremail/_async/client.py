@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from poweremail._async.account import AsyncAccountCalls
+from poweremail._async.delivery import AsyncDelivery
 from poweremail._async.exchange import AsyncExchange
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.messages import AsyncMessages
@@ -118,6 +119,7 @@ class AsyncPowerEmail:
         self._owns_transport = owns_transport
         self._exchange = AsyncExchange(transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend")
         self.messages = AsyncMessages(settings, self._exchange)
+        self._delivery = AsyncDelivery(settings, self._exchange, self.messages.iter_message_info)
         self.settings = AsyncSettingsCalls(settings.endpoint, self._exchange)
         self.account = AsyncAccountCalls(settings.endpoint, self._exchange)
 
@@ -166,12 +168,14 @@ class AsyncPowerEmail:
         Make a call that this library does not model: POST *body* and the credentials to *path*, such as ``suppression/list``.
 
         It is repeated only where the service cannot have acted on it, unless it is known to read. Raises what the modelled calls
-        raise. Passwords and keys in the answer are `Secret` in ``data``.
+        raise. Passwords and keys in the answer are `Secret` in ``data``. A send goes by the same options as the modelled ones, but
+        no unique id is drawn for it: the mail has the one in its headers, or none.
         """
-        request = encode.call(self._settings.endpoint, path, body or {})
-        name = body.get("smtp_user_name") if request.operation.sends and body else None
-        mail = Mail(None, (), name) if isinstance(name, str) else NO_MAIL
-        answer = await self._exchange.run(request, mail)
+        body = body or {}
+        request = encode.call(self._settings.endpoint, path, body)
+        if request.operation.sends:
+            return decode.call_result_of_send(await self._delivery.deliver(request, Mail.of(body)))
+        answer = await self._exchange.run(request, NO_MAIL)
         return decode.call_result(answer.members, answer.response)
 
     async def expected_wait(self, *, smtp_user_name: str | None = None) -> float:

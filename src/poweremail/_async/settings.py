@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 from poweremail._async.exchange import AsyncExchange
 from poweremail.policy.outcome import NO_MAIL
 from poweremail.response import Response
-from poweremail.types.account import Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook, WebhookEvent
+from poweremail.types.account import Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook
+from poweremail.types.event import EventName
 from poweremail.types.result import CallResult
 from poweremail.wire import decode_settings as decode
 from poweremail.wire import encode_settings as encode
@@ -104,7 +105,7 @@ class AsyncSettingsCalls:
         self,
         url: str,
         *,
-        events: Iterable[WebhookEvent] | WebhookEvent | None = None,
+        events: Iterable[EventName] | EventName | None = None,
         description: str | None = None,
         store_log: bool | None = None,
     ) -> CallResult:
@@ -122,7 +123,7 @@ class AsyncSettingsCalls:
         webhook_id: str,
         url: str,
         *,
-        events: Iterable[WebhookEvent] | WebhookEvent | None = None,
+        events: Iterable[EventName] | EventName | None = None,
         description: str | None = None,
         store_log: bool | None = None,
     ) -> CallResult:

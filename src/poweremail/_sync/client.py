@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from poweremail._sync.account import AccountCalls
+from poweremail._sync.delivery import Delivery
 from poweremail._sync.exchange import Exchange
 from poweremail._sync.limiter import Limiter
 from poweremail._sync.messages import Messages
@@ -117,6 +118,7 @@ class PowerEmail:
         self._owns_transport = owns_transport
         self._exchange = Exchange(transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend")
         self.messages = Messages(settings, self._exchange)
+        self._delivery = Delivery(settings, self._exchange, self.messages.iter_message_info)
         self.settings = SettingsCalls(settings.endpoint, self._exchange)
         self.account = AccountCalls(settings.endpoint, self._exchange)
 
@@ -165,12 +167,14 @@ class PowerEmail:
         Make a call that this library does not model: POST *body* and the credentials to *path*, such as ``suppression/list``.
 
         It is repeated only where the service cannot have acted on it, unless it is known to read. Raises what the modelled calls
-        raise. Passwords and keys in the answer are `Secret` in ``data``.
+        raise. Passwords and keys in the answer are `Secret` in ``data``. A send goes by the same options as the modelled ones, but
+        no unique id is drawn for it: the mail has the one in its headers, or none.
         """
-        request = encode.call(self._settings.endpoint, path, body or {})
-        name = body.get("smtp_user_name") if request.operation.sends and body else None
-        mail = Mail(None, (), name) if isinstance(name, str) else NO_MAIL
-        answer = self._exchange.run(request, mail)
+        body = body or {}
+        request = encode.call(self._settings.endpoint, path, body)
+        if request.operation.sends:
+            return decode.call_result_of_send(self._delivery.deliver(request, Mail.of(body)))
+        answer = self._exchange.run(request, NO_MAIL)
         return decode.call_result(answer.members, answer.response)
 
     def expected_wait(self, *, smtp_user_name: str | None = None) -> float:

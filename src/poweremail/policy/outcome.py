@@ -17,6 +17,9 @@ The API has no idempotency key, so repeating a send whose outcome is unknown can
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import attrs
 
 from poweremail.errors import (
@@ -29,6 +32,7 @@ from poweremail.errors import (
     RateLimitError,
     TransportError,
 )
+from poweremail.types.message import UNIQUE_ID_HEADER
 from poweremail.wire.operations import Operation
 
 __all__ = ["NO_MAIL", "Mail", "may_repeat", "settle"]
@@ -41,6 +45,20 @@ class Mail:
     unique_id: str | None
     recipients: tuple[str, ...]
     smtp_user_name: str | None
+
+    @classmethod
+    def of(cls, body: Mapping[str, Any]) -> Mail:
+        """What can be read from the *body* of a send that was written by hand; what cannot be read is left out."""
+        message = _members(body.get("message"))
+        ids = [value for name, value in _members(message.get("headers")).items() if name.lower() == UNIQUE_ID_HEADER.lower()]
+        to = message.get("to")
+        emails = [_members(recipient).get("email") for recipient in to] if isinstance(to, list | tuple) else []
+        smtp_user_name = body.get("smtp_user_name")
+        return cls(
+            unique_id=next((value for value in ids if isinstance(value, str) and value.strip()), None),
+            recipients=tuple(email for email in emails if isinstance(email, str)),
+            smtp_user_name=smtp_user_name if isinstance(smtp_user_name, str) else None,
+        )
 
 
 NO_MAIL = Mail(None, (), None)
@@ -76,3 +94,7 @@ def _never_arrived(error: PowerEmailError) -> bool:
         return not error.body_left
     # An answer that was given before the request had left whole: the service cannot have the whole mail.
     return error.temporary and error.raw is not None and not error.raw.request_left
+
+
+def _members(value: object) -> dict[str, Any]:
+    return {name: member for name, member in value.items() if isinstance(name, str)} if isinstance(value, Mapping) else {}

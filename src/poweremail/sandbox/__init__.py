@@ -29,10 +29,11 @@ from poweremail.sandbox.fault import Fault
 from poweremail.sandbox.faults import FaultRule, Faults
 from poweremail.sandbox.limits import UNLIMITED, SmtpLimits, SmtpUsage, SmtpUser
 from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient
+from poweremail.sandbox.outbox import Outbox
 from poweremail.sandbox.service import Service
 from poweremail.sandbox.store import Store
 from poweremail.sandbox.template import Template
-from poweremail.types.account import WEBHOOK_EVENTS, WebhookEvent
+from poweremail.types.event import EVENT_NAMES, EventName
 from poweremail.types.secret import Secret
 from poweremail.wire import arguments
 
@@ -50,6 +51,7 @@ __all__ = [
     "Fault",
     "FaultRule",
     "Faults",
+    "Outbox",
     "RegisteredWebhook",
     "Reply",
     "Sandbox",
@@ -128,9 +130,9 @@ class Sandbox:
         self.service.store.close()
 
     @property
-    def outbox(self) -> list[CaughtMail]:
+    def outbox(self) -> Outbox:
         """The caught mails, oldest first."""
-        return self.service.store.mails()
+        return Outbox(self.service.store.mails)
 
     @property
     def clock(self) -> Clock:
@@ -196,7 +198,7 @@ class Sandbox:
         self,
         url: str,
         *,
-        events: Iterable[WebhookEvent] | WebhookEvent = WEBHOOK_EVENTS,
+        events: Iterable[EventName] | EventName = EVENT_NAMES,
         store_log: bool = False,
         description: str = "",
     ) -> RegisteredWebhook:

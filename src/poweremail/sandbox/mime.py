@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import email
 from collections.abc import Iterator
-from email.errors import HeaderParseError
-from email.header import decode_header, make_header
 from email.message import Message
 from email.utils import getaddresses
 
 import attrs
 
 from poweremail.sandbox.mail import CaughtFile, CaughtRecipient, RecipientType
+from poweremail.types.mime.charset import decode_text
+from poweremail.types.mime.words import decode_words
 
 __all__ = ["RawMail", "parse"]
 
@@ -83,11 +83,7 @@ def _clean(text: str) -> str:
 
 
 def _decoded(value: object) -> str:
-    clean = " ".join(_clean(str(value)).split())
-    try:
-        return _clean(str(make_header(decode_header(clean)))) if "=?" in clean else clean
-    except (HeaderParseError, LookupError, ValueError):
-        return clean
+    return decode_words(" ".join(_clean(str(value)).split()), errors="replace")
 
 
 def _content(part: Message) -> bytes:
@@ -96,7 +92,4 @@ def _content(part: Message) -> bytes:
 
 
 def _text(part: Message, content: bytes) -> str:
-    try:
-        return content.decode(part.get_content_charset("utf-8"), "replace")
-    except (LookupError, ValueError):
-        return content.decode("utf-8", "replace")
+    return decode_text(content, part.get_content_charset("utf-8"), errors="replace")

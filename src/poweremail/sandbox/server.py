@@ -15,7 +15,7 @@ from poweremail.sandbox.app import MAX_BODY, create_app
 from poweremail.sandbox.protocol import BreakableProtocol
 from poweremail.sandbox.service import Service
 
-__all__ = ["SandboxServer", "serve"]
+__all__ = ["SandboxServer", "listener_url", "open_listener", "serve"]
 
 _LONGEST_HEAD = 256 * 1024
 """Bytes of request line and headers: the values of a sendTemplateHTTPGet stand in its URL."""
@@ -54,8 +54,8 @@ class SandboxServer:
         return f"{self.url}/v1.0/"
 
     def __enter__(self) -> Self:
-        listener = _listen(*self._address)
-        self.url = _url(listener)
+        listener = open_listener(*self._address)
+        self.url = listener_url(listener)
         ready = threading.Event()
         server = self._server = _Server(self._service, self._max_body, self._hosts, ready.set)
 
@@ -93,8 +93,8 @@ def serve(
     *host*, *port*, *max_body* and *allowed_hosts* are those of `SandboxServer`. *on_ready* is called with the URL once the server
     answers. Raises OSError where the port is taken.
     """
-    listener = _listen(host, port)
-    _Server(service, max_body, (host, *allowed_hosts), lambda: on_ready(_url(listener))).run([listener])
+    listener = open_listener(host, port)
+    _Server(service, max_body, (host, *allowed_hosts), lambda: on_ready(listener_url(listener))).run([listener])
 
 
 class _Server(uvicorn.Server):
@@ -134,7 +134,7 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
     """Open the socket here and hand it over: a port that was only looked up could be taken by the time it is used."""
     try:
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004
@@ -146,7 +146,8 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _url(listener: socket.socket) -> str:
+def listener_url(listener: socket.socket) -> str:
+    """Return the URL at which it is reached, without a slash at its end."""
     host, port = listener.getsockname()[:2]
     # Who listens everywhere is found here, too.
     if host in ("0.0.0.0", "::"):  # noqa: S104

@@ -9,12 +9,13 @@ from poweremail.errors import UsageError
 from poweremail.sandbox.account import Account, epoch_seconds, read_switch, read_text
 from poweremail.sandbox.account_store import RegisteredWebhook
 from poweremail.sandbox.answers import Refusal
-from poweremail.types.account import WEBHOOK_EVENTS
+from poweremail.types.event import EVENT_NAMES
 from poweremail.wire import arguments, readers
+from poweremail.wire.webhook import handshake_answer
 
 __all__ = ["HANDSHAKE", "add", "delete", "edit", "info", "listing", "read_events", "reset_key"]
 
-HANDSHAKE = "God bless you, PowerEmail"
+HANDSHAKE = handshake_answer()
 """What a URL must answer to be registered."""
 
 
@@ -24,7 +25,7 @@ def add(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
     _shake_hands(account, url)
     account.registry.add_webhook(
         url,
-        options.get("events", WEBHOOK_EVENTS),
+        options.get("events", EVENT_NAMES),
         now=account.now,
         store_log=options.get("store_log", False),
         description=options.get("description", ""),
@@ -74,12 +75,12 @@ def read_events(given: Any) -> tuple[str, ...] | None:
     """Read events, with commas between them or as a list; None where none is given. Raises `Refusal` for one that is not known."""
     names = readers.words(given)
     if names is None and given is not None:
-        raise Refusal(f"Invalid event: it must be some of {','.join(WEBHOOK_EVENTS)}")
+        raise Refusal(f"Invalid event: it must be some of {','.join(EVENT_NAMES)}")
     if not names:
         return None
     for name in names:
-        if name not in WEBHOOK_EVENTS:
-            raise Refusal(f"Invalid event {name}: it must be one of {','.join(WEBHOOK_EVENTS)}")
+        if name not in EVENT_NAMES:
+            raise Refusal(f"Invalid event {name}: it must be one of {','.join(EVENT_NAMES)}")
     return tuple(dict.fromkeys(names))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 
@@ -18,22 +18,15 @@ from poweremail.types.frozen import FrozenMapping
 from poweremail.types.secret import Secret
 
 __all__ = [
-    "WEBHOOK_EVENTS",
     "AccountDetail",
     "Listing",
     "SendingDomain",
     "SmtpUser",
     "TrackingDomain",
     "Webhook",
-    "WebhookEvent",
 ]
 
 T = TypeVar("T")
-
-WebhookEvent = Literal["send", "open", "click", "soft_bounce", "hard_bounce", "spam"]
-"""What a webhook can be told of."""
-
-WEBHOOK_EVENTS: tuple[WebhookEvent, ...] = ("send", "open", "click", "soft_bounce", "hard_bounce", "spam")
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +106,7 @@ class Webhook:
     """
     A URL that is told of events.
 
-    *events* are words such as ``open``: those of `WebhookEvent`, and any that the service has added since. *key* signs what is
+    *events* are words such as ``open``: those of `EventName`, and any that the service has added since. *key* signs what is
     posted. *store_log*: the service keeps what it posted. *last_success* is when the URL last took something, *total_event* how
     many events there were. Times are aware datetimes in UTC.
     """

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from poweremail.errors import UsageError
-from poweremail.types.account import WEBHOOK_EVENTS, WebhookEvent
 from poweremail.types.address import Recipient
+from poweremail.types.event import EVENT_NAMES, EventName
 from poweremail.types.text import body_text, header_text
 
 __all__ = ["description", "domain", "enabled", "events", "identifier", "limit", "mailbox", "url"]
@@ -81,7 +81,7 @@ def url(field: str, value: object) -> str:
     return address
 
 
-def events(field: str, value: Iterable[WebhookEvent] | WebhookEvent) -> str:
+def events(field: str, value: Iterable[EventName] | EventName) -> str:
     """One event or several, each once, in the service's form. What it does not publish is refused: a typo would go unnoticed."""
     if isinstance(value, str):
         value = (value,)
@@ -91,8 +91,8 @@ def events(field: str, value: Iterable[WebhookEvent] | WebhookEvent) -> str:
     if not names:
         raise _wrong(field, "must not be empty; leave it out for the service's choice")
     for name in names:
-        if name not in WEBHOOK_EVENTS:
-            raise _wrong(field, f"{name!r} is not one of {', '.join(WEBHOOK_EVENTS)}")
+        if name not in EVENT_NAMES:
+            raise _wrong(field, f"{name!r} is not one of {', '.join(EVENT_NAMES)}")
     return ",".join(dict.fromkeys(names))
 
 

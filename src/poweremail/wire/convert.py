@@ -7,7 +7,9 @@ What cannot be read becomes None; it stays readable in ``.raw``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from datetime import datetime
 from itertools import zip_longest
 from typing import Any
 
@@ -15,6 +17,7 @@ from cattrs import Converter
 
 from poweremail.types.address import Recipient
 from poweremail.types.attachment import Attachment, Image
+from poweremail.types.event import WebhookEvent
 from poweremail.types.frozen import FrozenMapping
 from poweremail.types.message import Envelope, Message, TemplateMessage
 from poweremail.types.message_info import Engagement, MessageInfo
@@ -26,6 +29,7 @@ __all__ = ["converter", "extra_members"]
 
 converter = Converter()
 
+_DECIMAL = re.compile(r"\s*\d{1,18}\.\d{1,9}\s*\Z")
 _NOTHING: FrozenMapping[Any] = FrozenMapping()
 
 
@@ -138,4 +142,37 @@ def _message_info(record: Mapping[str, Any], _: type[MessageInfo]) -> MessageInf
         opens=opens,
         clicks=clicks,
         extra=extra_members(record, _RECORD_MEMBERS),
+    )
+
+
+_EVENT_MEMBERS = frozenset(("_id", "user_id", "smtp_name", "x_unique_id", "ts", "event", "msg"))
+
+
+def _event_time(value: object) -> datetime | None:
+    """As `_time`; webhooks may also give seconds with a fraction."""
+    if isinstance(value, str) and _DECIMAL.match(value):
+        value = float(value)
+    if isinstance(value, float) and 0 < value < 10**14:
+        value = round(value * 1_000_000) if value < 10**11 else round(value)
+    return _time(value)
+
+
+def _event_id(value: object) -> str | None:
+    # The database behind the service prints its ids as {"$oid": "..."} where nobody has made text of them.
+    return _text(value.get("$oid") if isinstance(value, dict) else value) or None
+
+
+@converter.register_structure_hook
+def _webhook_event(event: Mapping[str, Any], _: type[WebhookEvent]) -> WebhookEvent:
+    get, msg = event.get, event.get("msg")
+    return WebhookEvent(
+        id=_event_id(get("_id")),
+        event=get("event", ""),
+        time=_event_time(get("ts")),
+        unique_id=_text(get("x_unique_id")),
+        smtp_user_name=_text(get("smtp_name")),
+        user_id=_event_id(get("user_id")),
+        msg=FrozenMapping(msg) if isinstance(msg, dict) else _NOTHING,
+        extra=extra_members(event, _EVENT_MEMBERS),
+        raw=FrozenMapping(event),
     )

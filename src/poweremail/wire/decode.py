@@ -33,7 +33,15 @@ from poweremail.wire.convert import converter, extra_members
 from poweremail.wire.operations import Operation
 from poweremail.wire.secrets import hide_secrets, with_secrets
 
-__all__ = ["call_result", "message_info_page", "opened", "read_envelope", "reconciled_result", "send_result"]
+__all__ = [
+    "call_result",
+    "call_result_of_send",
+    "message_info_page",
+    "opened",
+    "read_envelope",
+    "reconciled_result",
+    "send_result",
+]
 
 # The page says "success" in every example and "queued" in the table of the GET call: both mean success.
 _SUCCESS = frozenset(("success", "queued"))
@@ -135,6 +143,13 @@ def message_info_page(answer: Mapping[str, Any], response: Response, unique_id: 
 def call_result(answer: Mapping[str, Any], response: Response) -> CallResult:
     """The answer to a call that this library does not model."""
     return CallResult(data=answer, message=_message(answer), raw=response)
+
+
+def call_result_of_send(result: SendResult) -> CallResult:
+    """The answer to a send that this library did not word. Where its own answer was lost, one that says what was found out."""
+    if result.reconciled:
+        return CallResult(data={"status": result.status, "message": result.message}, message=result.message, raw=result.raw)
+    return call_result(lenient.loads(result.raw.body), result.raw)
 
 
 def _records(answer: Mapping[str, Any], response: Response) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import attrs
 
 from poweremail.errors import UsageError
-from poweremail.types.account import WebhookEvent
+from poweremail.types.event import EventName
 from poweremail.wire import arguments, operations
 from poweremail.wire.encode import post
 from poweremail.wire.http import Endpoint, Request
@@ -26,7 +26,7 @@ __all__ = [
     "verify_sending_domain",
 ]
 
-Events = Iterable[WebhookEvent] | WebhookEvent | None
+Events = Iterable[EventName] | EventName | None
 
 
 def listing(endpoint: Endpoint, operation: Operation) -> Request:

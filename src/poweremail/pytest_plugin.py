@@ -1,0 +1,135 @@
+"""
+Fixtures for tests of applications that send mail; pytest finds them by itself where the library is installed.
+
+``poweremail_sandbox``
+    A `Sandbox` of the test's own, in this process and without a socket.
+``poweremail_client``, ``async_poweremail_client``
+    A client of it for each world: the one for scripts and threads, and the one for asyncio and trio.
+``poweremail_outbox``
+    Asks what was caught: ``poweremail_outbox.one(to="ada@example.com")``.
+``poweremail_server``
+    The sandbox over HTTP, for applications in other processes: one server for the whole run, empty at the start of each test.
+``poweremail_environ``
+    Sets ``POWEREMAIL_BASE_URL`` and the credentials to that server's, for what calls ``from_env``; it returns them, too.
+
+``@pytest.mark.poweremail_fault(Fault.html(), call="sendMail", nth=1)`` lets something go wrong in the test's sandbox, in-process
+and over HTTP: the arguments are those of `Faults.add`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+if TYPE_CHECKING:
+    from poweremail import AsyncPowerEmail, PowerEmail
+    from poweremail.sandbox import Outbox, Sandbox
+
+_FAULT = "poweremail_fault"
+
+
+@attrs.frozen
+class ServedSandbox:
+    """A *sandbox* that listens on a socket: *base_url* is what a client takes."""
+
+    sandbox: Sandbox
+    base_url: str
+
+    @property
+    def outbox(self) -> Outbox:
+        """What was caught."""
+        return self.sandbox.outbox
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The variables with which ``from_env`` makes a client of it."""
+        return {
+            "POWEREMAIL_OWNER_ID": "sandbox",
+            "POWEREMAIL_TOKEN": "sandbox-token",
+            "POWEREMAIL_SMTP_USER_NAME": "smtp12345",
+            "POWEREMAIL_BASE_URL": self.base_url,
+        }
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell pytest the marker."""
+    config.addinivalue_line(
+        "markers", f"{_FAULT}(fault, **options): let something go wrong in the sandbox of this test; the options of Faults.add."
+    )
+
+
+def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
+    """Say what was caught where an assertion about an outbox fails, in place of a dump of the mails."""
+    outbox = next((side for side in (left, right) if type(side).__name__ == "Outbox"), None)
+    if outbox is None:
+        return None
+    from poweremail.sandbox import Outbox  # noqa: PLC0415  there is one, so it is loaded
+
+    return [f"{_short(left)} {op} {_short(right)}", *outbox.lines()] if isinstance(outbox, Outbox) else None
+
+
+@pytest.fixture
+def poweremail_sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
+    """Yield a sandbox of the test's own, in this process."""
+    from poweremail.sandbox import Sandbox  # noqa: PLC0415  loaded by the tests that use it
+
+    with Sandbox(seed=request.node.nodeid) as sandbox:
+        _add_faults(sandbox, request)
+        yield sandbox
+
+
+@pytest.fixture
+def poweremail_client(poweremail_sandbox: Sandbox) -> Iterator[PowerEmail]:
+    """Yield a sync client of the test's sandbox."""
+    with poweremail_sandbox.client() as client:
+        yield client
+
+
+@pytest.fixture
+def async_poweremail_client(poweremail_sandbox: Sandbox) -> AsyncPowerEmail:
+    """Return an async client of the test's sandbox; it holds nothing that would have to be closed."""
+    return poweremail_sandbox.async_client()
+
+
+@pytest.fixture
+def poweremail_outbox(poweremail_sandbox: Sandbox) -> Outbox:
+    """Return what the test's sandbox catches."""
+    return poweremail_sandbox.outbox
+
+
+@pytest.fixture(scope="session")
+def _poweremail_served() -> Iterator[tuple[Sandbox, str]]:
+    """Yield one sandbox over HTTP for the whole run, and where it listens."""
+    from poweremail.sandbox import Sandbox  # noqa: PLC0415
+
+    with Sandbox() as sandbox, sandbox.server() as server:
+        yield sandbox, server.base_url
+
+
+@pytest.fixture
+def poweremail_server(_poweremail_served: tuple[Sandbox, str], request: pytest.FixtureRequest) -> ServedSandbox:
+    """Return the sandbox over HTTP, emptied, and where it listens."""
+    sandbox, base_url = _poweremail_served
+    sandbox.clear()
+    _add_faults(sandbox, request)
+    return ServedSandbox(sandbox, base_url)
+
+
+@pytest.fixture
+def poweremail_environ(poweremail_server: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Set the variables with which ``from_env`` makes a client of the sandbox over HTTP, and return them."""
+    for name, value in poweremail_server.environ.items():
+        monkeypatch.setenv(name, value)
+    return poweremail_server.environ
+
+
+def _short(side: object) -> str:
+    return "outbox" if type(side).__name__ == "Outbox" else repr(side)
+
+
+def _add_faults(sandbox: Sandbox, request: pytest.FixtureRequest) -> None:
+    for marker in reversed(list(request.node.iter_markers(_FAULT))):
+        sandbox.faults.add(*marker.args, **marker.kwargs)

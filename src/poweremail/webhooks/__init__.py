@@ -1,0 +1,68 @@
+"""
+Events of the service, received: verified, read, and handled once.
+
+`WebhookReceiver` does all of it; `WebhookASGI` and `WebhookWSGI` put it on a server, alone or below a path of an application.
+`verify_and_parse` is the first half for those who want the rest in their own hands. Each name is loaded when it is first asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poweremail._lazy import lazily
+
+if TYPE_CHECKING:
+    from poweremail.errors import WebhookError, WebhookPayloadError, WebhookSignatureError
+    from poweremail.types.event import EVENT_NAMES, EventBatch, EventName, WebhookEvent
+    from poweremail.webhooks.asgi import WebhookASGI
+    from poweremail.webhooks.reading import Keys, verify_and_parse
+    from poweremail.webhooks.receiver import WebhookAnswer, WebhookReceiver
+    from poweremail.webhooks.seen import Claim, MemorySeenStore, SeenStore
+    from poweremail.webhooks.seen_file import SqliteSeenStore
+    from poweremail.webhooks.wsgi import WebhookWSGI
+    from poweremail.wire.diagnosis import Diagnosis, SignatureMatch, diagnose
+    from poweremail.wire.webhook import SCHEMES, SchemeName, SignatureScheme, handshake_answer, sign
+
+_HOMES = {
+    "errors": ("WebhookError", "WebhookPayloadError", "WebhookSignatureError"),
+    "types.event": ("EVENT_NAMES", "EventBatch", "EventName", "WebhookEvent"),
+    "webhooks.asgi": ("WebhookASGI",),
+    "webhooks.reading": ("Keys", "verify_and_parse"),
+    "webhooks.receiver": ("WebhookAnswer", "WebhookReceiver"),
+    "webhooks.seen": ("Claim", "MemorySeenStore", "SeenStore"),
+    "webhooks.seen_file": ("SqliteSeenStore",),
+    "webhooks.wsgi": ("WebhookWSGI",),
+    "wire.diagnosis": ("Diagnosis", "SignatureMatch", "diagnose"),
+    "wire.webhook": ("SCHEMES", "SchemeName", "SignatureScheme", "handshake_answer", "sign"),
+}
+_HOME = {name: f"poweremail.{module}" for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "EVENT_NAMES",
+    "SCHEMES",
+    "Claim",
+    "Diagnosis",
+    "EventBatch",
+    "EventName",
+    "Keys",
+    "MemorySeenStore",
+    "SchemeName",
+    "SeenStore",
+    "SignatureMatch",
+    "SignatureScheme",
+    "SqliteSeenStore",
+    "WebhookASGI",
+    "WebhookAnswer",
+    "WebhookError",
+    "WebhookEvent",
+    "WebhookPayloadError",
+    "WebhookReceiver",
+    "WebhookSignatureError",
+    "WebhookWSGI",
+    "diagnose",
+    "handshake_answer",
+    "sign",
+    "verify_and_parse",
+]
+
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -1,0 +1,181 @@
+"""The commands about settings and the account, and ``poweremail doctor``."""
+
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from poweremail.sandbox import Fault
+
+
+def members(done) -> dict[str, str]:
+    return dict(line.split("\t") for line in done.out.splitlines())
+
+
+def test_smtp_users_are_added_changed_and_listed(command):
+    added = members(command("smtp-users", "add", "--hourly-limit", "5", "--total-limit", "100"))
+    name, password = added["smtp_user_name"], added["smtp_password"]
+    assert command("smtp-users").out == f"{name}\tyes\t5\t100\n"
+    done = command("smtp-users", "edit", name, "--hourly-limit", "6", "--disable")
+    assert (done.status, done.out) == (0, "")
+    listed = command("smtp-users", "list", "--json")
+    assert (listed.objects[0]["hourly_limit"], listed.objects[0]["enabled"]) == (6, False)
+    assert password not in listed.out + listed.err
+    anew = members(command("smtp-users", "reset-password", name))
+    assert anew["smtp_user_name"] == name
+    assert anew["smtp_password"] not in ("", password)
+
+
+def test_domains_are_added_checked_and_deleted(command):
+    for kind in ("sending-domains", "tracking-domains"):
+        assert command(kind, "add", "news.example.com").status == 0
+        assert command(kind).out.startswith("news.example.com\tno\t")
+        (told,) = command(kind, "--json", "check", "news.example.com").objects
+        assert (told["domain"], command(kind, "check", "news.example.com").status) == ("news.example.com", 1)
+        assert command(kind, "delete", "news.example.com", "--json").objects[0]["state"] == "done"
+        assert command(kind).out == ""
+    command.sandbox.add_sending_domain("example.com")
+    command.sandbox.add_tracking_domain("t.example.com")
+    assert command("sending-domains", "check", "example.com").status == 0
+    assert command("tracking-domains", "check", "t.example.com").status == 0
+    assert command("sending-domains", "verify", "example.com", "postmaster").status == 0
+
+
+def test_webhooks_are_kept_and_their_keys_are_shown_only_when_drawn(command):
+    with Receiver(b"God bless you, PowerEmail") as url:
+        assert command("webhooks", "add", url, "--event", "open", "--event", "click", "--description", "news").status == 0
+        identity, *rest = command("webhooks").out.rstrip("\n").split("\t")
+        assert rest == [url, "open, click", "news"]
+        key = members(command("webhooks", "reset-key", identity))["key"]
+        assert command("webhooks", "edit", identity, "--event", "spam", "--no-store-log").status == 0
+        shown = command("webhooks", "info", identity, "--json")
+        (webhook,) = shown.objects
+        assert (webhook["url"], webhook["events"], webhook["store_log"], webhook["key"]) == (url, ["spam"], False, "***")
+        assert key
+        assert key not in shown.out + command("webhooks", "--json").out + command("call", "settings/listWebhook").out
+        assert key in command("call", "settings/listWebhook", "--show-secrets").out
+    assert command("webhooks", "delete", identity).status == 0
+    assert command("webhooks").out == ""
+
+
+def test_the_account_is_shown(command):
+    assert members(command("account"))["name"] == "Sandbox"
+    assert command("account", "--json").objects[0]["allowed_speed"] == 3600
+
+
+def test_a_call_takes_strings_and_json(command):
+    command.sandbox.add_smtp_user("news", hourly_limit=5)
+    assert command("call", "settings/editSmtp", "smtp_user_name=news", "hourly_limit:=7").status == 0
+    assert command("call", "settings/listSmtp", "--json").objects[0]["smtp_list"][0]["hourly_limit"] == 7
+    for member in ("novalue", "=x", "a:={"):
+        assert command("call", "settings/editSmtp", member).status == 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "state"),
+    [
+        (Fault.error("ValidationError", "no"), 3, "rejected"),
+        (Fault.reset_after_acceptance(), 5, "unknown"),
+        (Fault.error("GeneralError", "try later"), 5, "unknown"),
+    ],
+)
+def test_a_change_ends_as_it_did(command, fault, status, state):
+    command.sandbox.faults.add(fault)
+    done = command("smtp-users", "add", "--hourly-limit", "5", "--total-limit", "100", "--json")
+    assert (done.status, done.objects[0]["state"]) == (status, state)
+
+
+def test_a_look_that_has_no_answer_failed(command):
+    command.sandbox.faults.add(Fault.html())
+    done = command("info", "u1", "--json")
+    assert (done.status, done.objects[0]["state"]) == (1, "failed")
+    done = command("account", "--base-url", "http://127.0.0.1:9")
+    assert done.status == 4
+
+
+def test_the_doctor_finds_all_well(command):
+    command.sandbox.add_smtp_user("smtp12345", hourly_limit=5)
+    command.sandbox.add_sending_domain("example.com")
+    command.sandbox.add_tracking_domain("t.example.com")
+    with Receiver(b"God bless you, PowerEmail") as url:
+        command("webhooks", "add", url)
+        done = command("doctor")
+        assert (done.status, done.err) == (0, "all is well\n")
+        assert {line[:8] for line in done.out.splitlines()} == {"ok      "}
+        assert f"{url} answers the handshake" in done.out
+        assert "smtp12345 may send 5 mails an hour" in done.out
+
+
+def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(command):
+    command.sandbox.add_smtp_user("smtp12345", enabled=False)
+    command.sandbox.add_sending_domain("example.com", valid=False)
+    command.sandbox.add_tracking_domain("t.example.com", valid=False)
+    with Receiver(b"God bless you, PowerEmail") as url:
+        command("webhooks", "add", url)
+        with Receiver(b"nothing of the kind") as other:
+            command.sandbox.add_webhook(other)
+            checks = [check for check in command("doctor", "--json").objects if not check["ok"]]
+    found = {check["name"]: check for check in checks}
+    assert found["SMTP user"]["advice"] == "poweremail smtp-users edit smtp12345 --enable"
+    assert found["sending domain"]["detail"] == "example.com: DKIM and SPF not found right"
+    assert found["tracking domain"]["detail"] == "t.example.com: CNAME not found right"
+    assert found["webhook"]["detail"] == f"{other} answers, but not the handshake"
+    gone = [check for check in command("doctor", "--json").objects if "does not answer" in check["detail"]]
+    assert {check["detail"].partition(" ")[0] for check in gone} == {url, other}
+    assert command("doctor", "--smtp-user", "nobody").out.count("there is no nobody") == 1
+
+
+def test_each_check_is_made_whatever_became_of_the_others(command):
+    command.sandbox.faults.add(Fault.error("AuthenticationError", "Token MissMatch"), call="viewUserDetail")
+    done = command("doctor")
+    assert done.status == 1
+    assert "FAILED  account: AuthenticationError: Token MissMatch\n        check owner_id, token and app_domain\n" in done.out
+    assert "webhooks: none" in done.out
+
+
+def test_the_doctor_tells_of_the_network_and_of_missing_settings(command):
+    done = command("doctor", "--base-url", "http://127.0.0.1:9")
+    assert done.status == 1
+    assert done.out.count("no answer: ") == 5
+    del command.environ["POWEREMAIL_TOKEN"]
+    done = command("doctor")
+    assert done.status == 1
+    assert done.out.startswith("FAILED  settings: token is missing\n        give it in one of these ways\n")
+
+
+class Receiver:
+    """Something that answers *text* to whoever asks."""
+
+    def __init__(self, text: bytes) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            do_POST = do_GET  # noqa: N815
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever)
+
+    def __enter__(self) -> str:
+        self._thread.start()
+        return f"http://127.0.0.1:{self._server.server_port}/"
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def test_json_of_a_list_is_an_object_a_line(command):
+    command.sandbox.add_smtp_user("a")
+    command.sandbox.add_smtp_user("b")
+    assert [json.loads(line)["smtp_user_name"] for line in command("smtp-users", "--json").out.splitlines()] == ["a", "b"]

@@ -1,0 +1,173 @@
+"""The plugin as a project uses it: pytest runs on tests of its own, in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def project(tmp_path: Path):
+    """Write down *tests* as a project's and run them; options go to pytest."""
+
+    def run(tests: str, *options: str) -> subprocess.CompletedProcess[str]:
+        (tmp_path / "test_app.py").write_text(textwrap.dedent(tests))
+        # A project of its own: not this one's settings, and not the workers of this run.
+        environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "POWEREMAIL_", "COV_"))}
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+            "-p",
+            "no:asyncio",
+            "-p",
+            "no:trio",
+            "-q",
+            *options,
+        ]
+        return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+
+    return run
+
+
+MESSAGE = """
+from poweremail import Message
+
+def message(**changes):
+    return Message(**{"subject": "Hello", "from_email": "a@example.com", "to": "ada@example.com", "text": "Hi"} | changes)
+"""
+
+
+def passed(done: subprocess.CompletedProcess[str]) -> str:
+    return (
+        re.findall(r"^(\d+ passed.*?|\d+ failed.*?) in ", done.stdout, re.MULTILINE)[0]
+        if done.returncode in (0, 1)
+        else done.stdout
+    )
+
+
+def test_each_world_has_a_client_and_one_outbox(project) -> None:
+    done = project(
+        MESSAGE
+        + """
+import pytest
+
+def test_sync(poweremail_client, poweremail_outbox):
+    assert poweremail_outbox == []
+    poweremail_client.messages.send_mail(message())
+    assert poweremail_outbox.one(to="ada@example.com").text == "Hi"
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+async def test_async(async_poweremail_client, poweremail_outbox, anyio_backend):
+    assert not poweremail_outbox
+    await async_poweremail_client.messages.send_mail(message())
+    assert [mail.subject for mail in poweremail_outbox] == ["Hello"]
+
+def test_both_share_the_sandbox_of_the_test(poweremail_client, poweremail_sandbox, poweremail_outbox):
+    poweremail_sandbox.add_template("t1", text="Hi {{NAME}}")
+    assert len(poweremail_outbox) == 0
+""",
+        "--strict-markers",
+        "-W",
+        "error",
+    )
+    assert passed(done) == "4 passed", done.stdout
+
+
+def test_the_marker_lets_something_go_wrong(project) -> None:
+    done = project(
+        MESSAGE
+        + """
+import pytest
+from poweremail import DeliveryUnknownError, PowerEmail, ValidationError
+from poweremail.sandbox import Fault
+
+@pytest.mark.poweremail_fault(Fault.reset_after_acceptance(), nth=2)
+def test_in_process(poweremail_client, poweremail_outbox):
+    poweremail_client.messages.send_mail(message())
+    with pytest.raises(DeliveryUnknownError):
+        poweremail_client.messages.send_mail(message(subject="Again"))
+    assert len(poweremail_outbox) == 2
+
+@pytest.mark.poweremail_fault(Fault.html())
+def test_over_http(poweremail_server):
+    with PowerEmail.from_env(poweremail_server.environ) as client, pytest.raises(DeliveryUnknownError):
+        client.messages.send_mail(message())
+
+def test_it_goes_right_again(poweremail_client, poweremail_server):
+    assert poweremail_server.outbox == []
+    with PowerEmail.from_env(poweremail_server.environ) as client:
+        client.messages.send_mail(message())
+    assert len(poweremail_server.outbox) == 1
+""",
+        "--strict-markers",
+    )
+    assert passed(done) == "3 passed", done.stdout
+
+
+def test_an_app_in_another_process_sends_to_the_server(project) -> None:
+    done = project(
+        """
+import subprocess, sys
+
+APP = '''
+from poweremail import Message, PowerEmail
+with PowerEmail.from_env() as client:
+    client.messages.send_mail(Message(subject="From an app", from_email="a@example.com", to="b@example.com", text="Hi"))
+'''
+
+def test_app(poweremail_environ, poweremail_server):
+    subprocess.run([sys.executable, "-c", APP], check=True)
+    assert poweremail_server.outbox.one(subject="From an app").to == ("b@example.com",)
+"""
+    )
+    assert passed(done) == "1 passed", done.stdout
+
+
+def test_a_failing_assertion_says_what_was_caught(project) -> None:
+    done = project(
+        MESSAGE
+        + """
+def test_one(poweremail_client, poweremail_outbox):
+    poweremail_client.messages.send_mail(message())
+    poweremail_outbox.one(to="grace@example.com")
+
+def test_length(poweremail_client, poweremail_outbox):
+    poweremail_client.messages.send_mail(message(cc="eve@example.com"))
+    assert len(poweremail_outbox) == 2
+
+def test_equal(poweremail_client, poweremail_outbox):
+    poweremail_client.messages.send_mail(message())
+    assert poweremail_outbox == []
+"""
+    )
+    assert passed(done) == "3 failed"
+    line = "#1 'Hello' from a@example.com to ada@example.com"
+    assert "AssertionError: expected one mail with to='grace@example.com', but 0 are so" in done.stdout
+    assert "where 1 = len(<Outbox of 1 mail: " + line + ", cc eve@example.com>)" in done.stdout
+    assert "assert outbox == []" in done.stdout
+    assert len(re.findall(rf"^E +{line}$", done.stdout, re.MULTILINE)) == 2
+
+
+def test_it_loads_nothing_for_those_who_do_not_use_it(project) -> None:
+    done = project(
+        """
+import sys
+
+def test_nothing():
+    heavy = {"cattrs", "httpx", "tenacity", "starlette", "uvicorn", "poweremail.sandbox"}
+    assert not heavy & sys.modules.keys()
+"""
+    )
+    assert passed(done) == "1 passed", done.stdout

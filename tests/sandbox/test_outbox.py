@@ -1,0 +1,99 @@
+"""What a test asks of the outbox."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from poweremail import Message, TemplateMessage
+from poweremail.sandbox import Outbox, Sandbox
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox() as sandbox, sandbox.client() as client:
+        sandbox.add_template("welcome", text="Hello {{NAME}}")
+        client.messages.send_mail(
+            Message(
+                subject="Invoice 42",
+                from_email="billing@example.com",
+                to="Ada@example.com",
+                bcc="box@example.com",
+                html="<p>Thanks</p>",
+            )
+        )
+        client.messages.send_template(
+            TemplateMessage(
+                template_id="welcome",
+                subject="Welcome",
+                from_email="a@example.com",
+                to="bob@example.com",
+                dynamic_value={"NAME": "Bob"},
+                unique_id="id-1",
+            )
+        )
+        yield sandbox
+
+
+@pytest.mark.parametrize(
+    ("criteria", "numbers"),
+    [
+        ({}, [1, 2]),
+        ({"to": "ada@EXAMPLE.com"}, [1]),
+        ({"to": "box@example.com"}, [1]),
+        ({"to": "Ada"}, []),
+        ({"from_email": "A@example.com"}, [2]),
+        ({"subject": "Invoice 42"}, [1]),
+        ({"subject": "Invoice"}, []),
+        ({"subject": re.compile(r"\d+$")}, [1]),
+        ({"containing": "Thanks"}, [1]),
+        ({"containing": "Hello Bob"}, [2]),
+        ({"unique_id": "id-1"}, [2]),
+        ({"template_id": "welcome"}, [2]),
+        ({"template_id": "welcome", "to": "ada@example.com"}, []),
+    ],
+)
+def test_find(sandbox, criteria, numbers) -> None:
+    assert [mail.number for mail in sandbox.outbox.find(**criteria)] == numbers
+
+
+def test_it_grows_and_what_was_found_does_not(sandbox) -> None:
+    outbox, found = sandbox.outbox, sandbox.outbox.find(to="ada@example.com")
+    with sandbox.client() as client:
+        client.messages.send_mail(Message(subject="Again", from_email="a@example.com", to="ada@example.com", text="Hi"))
+    assert (len(outbox), len(found)) == (3, 1)
+    assert outbox[-1].subject == "Again"
+    assert outbox[1:] == list(outbox)[1:]
+    assert outbox == list(outbox)
+    assert outbox == tuple(outbox)
+    assert outbox == sandbox.outbox != 3
+    sandbox.clear()
+    assert not outbox
+
+
+def test_one(sandbox) -> None:
+    assert sandbox.outbox.one(template_id="welcome").subject == "Welcome"
+    with pytest.raises(AssertionError) as caught:
+        sandbox.outbox.one(to="eve@example.com", subject=re.compile("^In"))
+    assert str(caught.value).splitlines() == [
+        "expected one mail with to='eve@example.com', subject=/^In/, but 0 are so",
+        "caught 2 mails:",
+        "  #1 'Invoice 42' from billing@example.com to Ada@example.com, bcc box@example.com",
+        "  #2 'Welcome' (template welcome) from a@example.com to bob@example.com",
+    ]
+    with pytest.raises(AssertionError, match=r"^expected one mail, but 2 are so\ncaught 2 mails:\n"):
+        sandbox.outbox.one()
+    sandbox.clear()
+    with pytest.raises(AssertionError, match=r"^expected one mail, but 0 are so\nnothing was caught$"):
+        sandbox.outbox.one()
+
+
+def test_of_many_the_last_are_told(sandbox) -> None:
+    mail = sandbox.outbox[0]
+    many = Outbox(lambda: [mail] * 30)
+    assert many.lines()[0] == "caught 30 mails, of which the last 20 are:"
+    assert len(many.lines()) == 21
+    assert repr(many).count("#1") == 20
+    assert repr(many).endswith("; ...>")
+    assert repr(Outbox(list)) == "<Outbox of 0 mails>"

@@ -1,0 +1,38 @@
+"""
+Our docstrings as Markdown, for the reference: an extension of griffe that ``tools/mkdocs.yml`` names.
+
+A docstring says what a parameter is on lines that are indented below its name in italics, and writes public names in single
+backticks. Here the first become lists of definitions, the second links.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import griffe
+
+import poweremail
+import poweremail.transports
+
+TERM = re.compile(r"^(\*\w[^\n]*)\n    (?=\S)", re.MULTILINE)
+NAME = re.compile(r"(?<!`)`(\w+)`(?!`)")
+HOMES = {name: f"{module.__name__}.{name}" for module in (poweremail.transports, poweremail) for name in module.__all__}
+# Names that have no place in the reference of their own.
+HOMES = {name: home for name, home in HOMES.items() if not name.startswith("__")}
+
+
+class Docstrings(griffe.Extension):
+    """Turns each docstring that is collected."""
+
+    def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
+        """Write the docstring of *obj* anew."""
+        if obj.docstring:
+            obj.docstring.value = NAME.sub(link, TERM.sub(r"\n\1\n:   ", obj.docstring.value))
+
+
+def link(name: re.Match[str]) -> str:
+    """The Markdown of a *name* in backticks."""
+    if name[1] == "PowerEmail":
+        return f"[`PowerEmail`][{HOMES['AsyncPowerEmail']}]"
+    return f"[`{name[1]}`][{HOMES[name[1]]}]" if name[1] in HOMES else name[0]
