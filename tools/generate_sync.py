@@ -35,6 +35,7 @@ RULES = {
     "aiter_raw": "iter_raw",
     "aread": "read",
     "asynccontextmanager": "contextmanager",
+    "handle_async_request": "handle_request",
     "enter_async_context": "enter_context",
     "anext": "next",
     "AsyncByteStream": "SyncByteStream",  # what httpx calls its two interfaces; its ByteStream is something else

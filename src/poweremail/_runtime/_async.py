@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Generic, TypeVar, TypeVarTuple, cast
+from typing import Generic, Self, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -13,7 +17,23 @@ import anyio.abc
 import anyio.lowlevel
 import anyio.to_thread
 
-__all__ = ["AtEnd", "BoundedMap", "FairLock", "ThreadLock", "each", "finish", "in_thread", "sleep", "world"]
+from poweremail.errors import UsageError
+
+__all__ = [
+    "AtEnd",
+    "BoundedMap",
+    "Deadline",
+    "FairLock",
+    "Slots",
+    "ThreadLock",
+    "check_world",
+    "each",
+    "finish",
+    "in_thread",
+    "shielded",
+    "sleep",
+    "world",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,9 +54,23 @@ async def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R
     return await anyio.to_thread.run_sync(function, *args)
 
 
+def shielded() -> AbstractContextManager[object]:
+    """Return a block that is not cancelled: for what must be closed although the world comes to its end."""
+    return anyio.CancelScope(shield=True)
+
+
 def world() -> object:
     """Return what the connections of this moment belong to: they must not outlive it, nor be used in another."""
     return (os.getpid(), anyio.lowlevel.current_token())
+
+
+def check_world(engine: str) -> None:
+    """Raise `UsageError` where *engine*, which runs on asyncio alone, cannot run: on trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        advice = "on trio, take transport='httpx' or 'httpx2'"
+        raise UsageError(f"{engine} runs on asyncio only", field="transport", advice=advice) from None
 
 
 class ThreadLock:
@@ -81,6 +115,84 @@ class FairLock:
 
 
 _locks: anyio.lowlevel.RunVar[WeakKeyDictionary[FairLock, anyio.Lock]] = anyio.lowlevel.RunVar("poweremail_locks")
+
+
+class Slots(Generic[T]):
+    """
+    At most *limit* things in use at once; who comes too late waits in line. What was given back last is taken first.
+
+    A thing is whatever the users keep for each other, such as a connection. All of it belongs to one run of an event loop.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+        self._kept: list[T] = []
+        self._line: deque[_Turn[T]] = deque()
+
+    async def take(self, seconds: float | None) -> T | None:
+        """
+        Return a thing that was given back, or None where a new one may be made; `give` it back afterwards in either case.
+
+        Raises TimeoutError where none was free within *seconds*.
+        """
+        if self._free:
+            self._free -= 1
+            return self._kept.pop() if self._kept else None
+        turn = _Turn[T]()
+        self._line.append(turn)
+        try:
+            with anyio.fail_after(seconds):
+                await turn.come.wait()
+        except BaseException:
+            if turn.come.is_set():
+                # It came at the moment in which the wait ended.
+                self.give(turn.thing)
+            else:
+                self._line.remove(turn)
+            raise
+        return turn.thing
+
+    def give(self, thing: T | None) -> None:
+        """Let the next one have *thing*, or make one where it is None."""
+        if self._line:
+            turn = self._line.popleft()
+            turn.thing = thing
+            turn.come.set()
+            return
+        self._free += 1
+        if thing is not None:
+            self._kept.append(thing)
+
+
+class _Turn(Generic[T]):
+    """A place in the line of `Slots`."""
+
+    def __init__(self) -> None:
+        self.come = anyio.Event()
+        self.thing: T | None = None
+
+
+class Deadline:
+    """
+    A block that ends with a TimeoutError when its time is over; `move` sets the time anew. *expire* is for the other world.
+
+    At first it has no end.
+    """
+
+    def __init__(self, expire: Callable[[], Awaitable[None]]) -> None:  # noqa: ARG002  the twin needs it
+        self._scope = anyio.CancelScope()
+
+    def move(self, seconds: float | None) -> None:
+        """From this moment on, leave *seconds*; None leaves all the time in the world."""
+        self._scope.deadline = math.inf if seconds is None else anyio.current_time() + seconds
+
+    async def __aenter__(self) -> Self:
+        self._scope.__enter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._scope.__exit__(kind, error, trace) and self._scope.cancelled_caught:
+            raise TimeoutError
 
 
 class AtEnd:
