@@ -69,28 +69,34 @@ ANY = ("poweremail",)
 ASYNC_WORLDS = ("poweremail._runtime._async", *SANDBOX_SERVER, "poweremail.cli")
 
 LIBRARIES = {
+    "aiohttp": ("poweremail._async.transports.aiohttp",),
     "anyio": ASYNC_WORLDS,
     "asyncio": ASYNC_WORLDS,
     "attrs": ANY,
     "cattrs": ("poweremail.wire",),
+    "httpcore": both("transports.httpcore"),
     "httpx": both("transports.httpx"),
     "httpx2": both("transports.httpx"),
+    "pyreqwest": both("transports.pyreqwest"),
     "rich": ("poweremail.cli",),
     "starlette": SANDBOX_SERVER,
     "tenacity": both("exchange"),
     "trio": ASYNC_WORLDS,
     "typer": ("poweremail.cli",),
     "uvicorn": SANDBOX_SERVER,
+    "yarl": ("poweremail._async.transports.aiohttp",),  # the URLs of aiohttp
 }
 """Who may import what; of the standard library, only what is named here is kept to its place."""
 
 NOT_AT_IMPORT = {
+    "aiohttp",
     "anyio",
     "asyncio",
     "cattrs",
     "httpcore",
     "httpx",
     "httpx2",
+    "pyreqwest",
     "rich",
     "starlette",
     "tenacity",

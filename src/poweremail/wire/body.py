@@ -79,6 +79,14 @@ class Body:
         contents = (part.content for part in self._parts if isinstance(part, Base64))
         return any(isinstance(content, StreamContent) and content.begun for content in contents)
 
+    @property
+    def whole(self) -> bytes | None:
+        """All of it, where it is one piece in memory; None otherwise."""
+        if len(self._parts) != 1:
+            return None
+        [part] = self._parts
+        return part if isinstance(part, bytes) and len(part) <= _PIECE else None
+
     def pieces(self) -> Iterator[Piece]:
         """
         Yield the body in pieces of at most 256 KiB, of which files and streams are still to be read.
