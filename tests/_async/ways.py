@@ -34,8 +34,8 @@ OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=0.5), "retry
 TOKEN = "canary+token/with 9 odd=characters"
 
 
-def check_world(way: str) -> None:  # async only
-    """Skip what cannot be done on trio."""  # async only
+def check_world(way: str) -> None:
+    """Skip where *way* cannot be gone in this world."""
     if sniffio.current_async_library() == "trio" and ("aiohttp" in way or "pyreqwest" in way):  # async only
         pytest.skip("this engine runs on asyncio only")  # async only
 

@@ -208,6 +208,16 @@ async def test_a_cancelled_send_leaves_a_sound_client(engine, caplog):
     assert "the mail with the unique id u1 may or may not have been accepted" in caplog.text
 
 
+async def test_a_send_may_have_a_time_limit(engine):
+    with FaultServer(stall) as server:
+        async with AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS) as client:
+            with anyio.move_on_after(0.1) as scope:
+                await client.messages.send_mail(message())
+            assert scope.cancelled_caught
+            with pytest.raises(TimeoutError), anyio.fail_after(0.1):
+                await client.messages.send_mail(message())
+
+
 async def test_a_cancelled_batch_is_cancelled():
     with FaultServer(stall) as server:
         async with AsyncPowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client:

@@ -26,6 +26,7 @@ __all__ = [
     "FairLock",
     "Slots",
     "ThreadLock",
+    "cancellable",
     "check_world",
     "each",
     "finish",
@@ -193,6 +194,22 @@ class Deadline:
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._scope.__exit__(kind, error, trace) and self._scope.cancelled_caught:
             raise TimeoutError
+
+
+class cancellable:  # noqa: N801  reads as an adjective: async with cancellable(): ...
+    """
+    A block around an engine that raises a cancellation of its own making: a cancel scope would not know it for its own.
+
+    What was cancelled by asyncio itself goes on as it came.
+    """
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
+            # Raises the scope's own, where there is one.
+            await anyio.lowlevel.checkpoint_if_cancelled()
 
 
 class AtEnd:

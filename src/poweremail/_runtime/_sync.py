@@ -23,6 +23,7 @@ __all__ = [
     "FairLock",
     "Slots",
     "ThreadLock",
+    "cancellable",
     "check_world",
     "each",
     "finish",
@@ -253,6 +254,16 @@ class Deadline:
             self._expired = not self._over
         if self._expired:
             self._expire()
+
+
+class cancellable:  # noqa: N801  reads as an adjective
+    """A block: threads are not cancelled."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        return None
 
 
 class AtEnd:

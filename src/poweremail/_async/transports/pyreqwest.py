@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from poweremail._async.transports.base import MAX_CONNECTIONS, AsyncOutgoing, checked_limit, failure, load_engine
 from poweremail._async.transports.worlds import AsyncWorlds
-from poweremail._runtime._async import Deadline, check_world, shielded
+from poweremail._runtime._async import Deadline, cancellable, check_world, shielded
 from poweremail._runtime._logs import redacting
 from poweremail.errors import TransportError, UsageError
 from poweremail.response import Response
@@ -75,7 +75,7 @@ class AsyncPyreqwestTransport:
                 return await self._stream(request)
             client = self._client(clients, request.endpoint.timeouts)
             try:
-                async with self._begin(client, request).build_streamed() as answer:
+                async with cancellable(), self._begin(client, request).build_streamed() as answer:
                     return await self._read(answer, request, request_left=True)
             except self._errors as error:
                 failed = _failure(error, request, body_left=_may_have_left(error))
@@ -93,7 +93,7 @@ class AsyncPyreqwestTransport:
         try:
             async with Deadline(client.close) as deadline:
                 pieces = AsyncWatched(outgoing, deadline, timeouts)
-                async with self._begin(client, request).body_stream(pieces).build_streamed() as answer:
+                async with cancellable(), self._begin(client, request).body_stream(pieces).build_streamed() as answer:
                     return await self._read(answer, request, request_left=outgoing.left, deadline=deadline)
         except self._errors as error:
             failed = _failure(error, request, body_left=outgoing.left)

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from poweremail._runtime._logs import redacting
-from poweremail._runtime._sync import Deadline, check_world, shielded
+from poweremail._runtime._sync import Deadline, cancellable, check_world, shielded
 from poweremail._sync.transports.base import MAX_CONNECTIONS, Outgoing, checked_limit, failure, load_engine
 from poweremail._sync.transports.worlds import Worlds
 from poweremail.errors import TransportError, UsageError
@@ -74,7 +74,7 @@ class PyreqwestTransport:
                 return self._stream(request)
             client = self._client(clients, request.endpoint.timeouts)
             try:
-                with self._begin(client, request).build_streamed() as answer:
+                with cancellable(), self._begin(client, request).build_streamed() as answer:
                     return self._read(answer, request, request_left=True)
             except self._errors as error:
                 failed = _failure(error, request, body_left=_may_have_left(error))
@@ -92,7 +92,7 @@ class PyreqwestTransport:
         try:
             with Deadline(client.close) as deadline:
                 pieces = Watched(outgoing, deadline, timeouts)
-                with self._begin(client, request).body_stream(pieces).build_streamed() as answer:
+                with cancellable(), self._begin(client, request).body_stream(pieces).build_streamed() as answer:
                     return self._read(answer, request, request_left=outgoing.left, deadline=deadline)
         except self._errors as error:
             failed = _failure(error, request, body_left=outgoing.left)
