@@ -21,7 +21,7 @@ from poweremail.types.frozen import FrozenMapping
 from poweremail.types.message import Envelope, Message, TemplateMessage
 from poweremail.types.message_info import Engagement, MessageInfo
 
-__all__ = ["converter", "extra_members"]
+__all__ = ["converter", "engagements", "extra_members"]
 
 converter = Converter()
 
@@ -118,7 +118,8 @@ def _time(value: object) -> datetime | None:
     return _EPOCH + timedelta(0, 0, number if number >= 10**14 else number * (1_000 if number >= 10**11 else 1_000_000))
 
 
-def _engagements(value: object) -> tuple[Engagement, ...]:
+def engagements(value: object) -> tuple[Engagement, ...]:
+    """The opens or clicks of a record, from three parallel lists, of which any may be shorter than the others or missing."""
     if not isinstance(value, dict) or not value:
         return ()
     columns = [column if isinstance(column := value.get(name), list) else [] for name in ("time", "ip", "ua")]
@@ -145,7 +146,7 @@ def extra_members(members: Mapping[str, Any], known: frozenset[str]) -> FrozenMa
 @converter.register_structure_hook
 def _message_info(record: Mapping[str, Any], _: type[MessageInfo]) -> MessageInfo:
     get = record.get
-    opens, clicks = _engagements(get("openData")), _engagements(get("clickData"))
+    opens, clicks = engagements(get("openData")), engagements(get("clickData"))
     # An int where clickData is expected is the count, says the page's example.
     click = get("click") if "click" in record or isinstance(get("clickData"), dict) else get("clickData")
     return MessageInfo(

@@ -26,11 +26,12 @@ from poweremail.errors import (
     ValidationError,
 )
 from poweremail.response import Response
-from poweremail.types.message_info import MessageInfo, MessageInfoPage
+from poweremail.types.message_info import MessageInfoPage
 from poweremail.types.result import CallResult, SendResult
 from poweremail.wire import lenient
-from poweremail.wire.convert import converter, extra_members
+from poweremail.wire.convert import extra_members
 from poweremail.wire.operations import Operation
+from poweremail.wire.records import message_infos
 
 __all__ = ["call_result", "message_info_page", "read_envelope", "reconciled_result", "send_result"]
 
@@ -112,7 +113,7 @@ def message_info_page(answer: Mapping[str, Any], response: Response, unique_id: 
     return MessageInfoPage(
         unique_id=unique_id,
         skip_page=skip_page,
-        records=tuple(converter.structure(record, MessageInfo) for record in records),
+        records=message_infos(records),
         extra=extra_members(answer, _PAGE_MEMBERS),
         raw=response,
     )
