@@ -479,6 +479,7 @@ Message(subject="s", from_email=5, to="ada@example.com", text="t")  # type: igno
 Message(subject="s", from_email="me@example.com", to="ada@example.com", text=b"t")  # type: ignore[arg-type]
 Message(subject="s", from_email="me@example.com", to="ada@example.com", attachments=["a.pdf"])  # type: ignore[list-item]
 Tracking(clicks="always")  # type: ignore[arg-type]
-AsyncPowerEmail("owner", "token", "tes.example.com", transport="aiohttp")  # type: ignore[arg-type]
+AsyncPowerEmail("owner", "token", "tes.example.com", transport="urllib")  # type: ignore[arg-type]
+PowerEmail("owner", "token", "tes.example.com", transport="aiohttp")  # type: ignore[arg-type]
 PowerEmail("owner", "token", "tes.example.com", transport=CountingAsyncTransport())  # type: ignore[arg-type]
 message.subject = "another"  # type: ignore[misc]

@@ -13,7 +13,6 @@ from typing import Generic, Self, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
 
 import anyio
-import anyio.abc
 import anyio.lowlevel
 import anyio.to_thread
 
@@ -33,6 +32,7 @@ __all__ = [
     "in_thread",
     "shielded",
     "sleep",
+    "together",
     "world",
 ]
 
@@ -243,87 +243,136 @@ class BoundedMap(Generic[T, R]):
     """
     Call *function* with index and item of each item of *source*, at most *limit* at once; iterate over the results as they come.
 
-    The source is pulled by one task, and no faster than results are taken: nothing piles up. Leaving early stops pulling and waits
-    for the calls that have begun. An error of the source is raised after the results of what it gave; an error of *function* is
-    raised in place of its result.
+    The source is pulled by whoever is free to make a call, and no faster than results are taken: one result may wait beside the
+    calls, so nothing piles up. Leaving early stops pulling and waits for the calls that have begun. An error of the source is
+    raised after the results of what it gave; an error of *function* is raised in place of its result.
     """
 
     def __init__(self, function: Callable[[int, T], Awaitable[R]], source: AsyncIterable[T] | Iterable[T], limit: int) -> None:
         self._function = function
-        self._source = source
+        self._given = source
         self._limit = limit
+        self._index = 0
+        self._untaken = 0
+        self._ended = False
+        self._results: deque[tuple[R | None, Exception | None]] = deque()
         self._source_error: Exception | None = None
 
     async def __aenter__(self) -> BoundedMap[T, R]:
-        # The streams are made outside the task group and cloned before a task starts, so that none is closed too early.
-        send_items, items = anyio.create_memory_object_stream[tuple[int, T]](0)
-        results, self._results = anyio.create_memory_object_stream[tuple[R | None, Exception | None]](0)
-        self._feeding = anyio.CancelScope()
+        self._source = each(self._given)
+        self._pulling: anyio.CancelScope | None = None
+        self._turn = anyio.Lock(fast_acquire=True)
+        self._idle: deque[anyio.Event] = deque()
+        self._wanted: anyio.Event | None = None
+        self._workers = self._limit
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
-        with items, results:
-            self._tasks.start_soon(self._feed, send_items)
-            for _ in range(self._limit):
-                self._tasks.start_soon(self._work, items.clone(), results.clone())
+        for _ in range(self._limit):
+            self._tasks.start_soon(self._work)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._feeding.cancel()
-        self._results.close()
-        if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
-            await self._tasks.__aexit__(kind, error, trace)
-        else:
-            # The task group would wrap the error of the body in a group of its own; it is raised plainly by leaving.
-            await self._tasks.__aexit__(None, None, None)
+        self._end()
+        if self._pulling is not None:
+            self._pulling.cancel()
+        try:
+            if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
+                await self._tasks.__aexit__(kind, error, trace)
+            else:
+                # The task group would wrap the error of the body in a group of its own; it is raised plainly by leaving.
+                await self._tasks.__aexit__(None, None, None)
+        finally:
+            await finish(self._source)
 
     def __aiter__(self) -> BoundedMap[T, R]:
         return self
 
     async def __anext__(self) -> R:
-        try:
-            result, error = await self._results.receive()
-        except (anyio.EndOfStream, anyio.ClosedResourceError):
-            result, error = None, self._source_error or StopAsyncIteration()
-            self._source_error = None
+        while not self._results:
+            if not self._workers:
+                end, self._source_error = self._source_error or StopAsyncIteration(), None
+                raise end
+            self._wanted = anyio.Event()
+            await self._wanted.wait()
+        result, error = self._results.popleft()
+        self._untaken -= 1
+        if self._idle:
+            self._idle.popleft().set()
         if error is not None:
             raise error
         return cast("R", result)
 
-    async def _feed(self, items: anyio.abc.ObjectSendStream[tuple[int, T]]) -> None:
-        async with items:
-            with self._feeding:
-                source = each(self._source)
-                index = 0
-                try:
-                    while True:
-                        try:
-                            item = await anext(source)
-                        except StopAsyncIteration:
-                            return
-                        except Exception as error:  # noqa: BLE001  raised to the caller at the end, by __anext__
-                            self._source_error = error
-                            return
-                        await items.send((index, item))
-                        index += 1
-                finally:
-                    await finish(source)
+    async def _work(self) -> None:
+        try:
+            while not self._ended:
+                if self._untaken > self._limit:
+                    turn = anyio.Event()
+                    self._idle.append(turn)
+                    await turn.wait()
+                    continue
+                self._untaken += 1
+                if not await self._call_next():
+                    self._untaken -= 1
+        finally:
+            self._workers -= 1
+            self._tell()
 
-    async def _work(
-        self,
-        items: anyio.abc.ObjectReceiveStream[tuple[int, T]],
-        results: anyio.abc.ObjectSendStream[tuple[R | None, Exception | None]],
-    ) -> None:
-        async with items, results:
-            async for index, item in items:
-                try:
-                    outcome: tuple[R | None, Exception | None] = (await self._function(index, item), None)
-                except Exception as error:  # noqa: BLE001  raised to the caller in place of the result, by __anext__
-                    outcome = (None, error)
-                try:
-                    await results.send(outcome)
-                except anyio.BrokenResourceError:
-                    # The caller has left; what was in flight has finished.
-                    return
+    async def _call_next(self) -> bool:
+        """Pull an item and call the function with it; False says that there was none."""
+        try:
+            # Another one's pull may be the last: it is asked again when the turn has come.
+            async with self._turn:
+                if self._ended:
+                    return False
+                item = await self._pull()
+                index, self._index = self._index, self._index + 1
+        except StopAsyncIteration:
+            self._end()
+            return False
+        except Exception as error:  # noqa: BLE001  raised to the caller at the end, by __anext__
+            self._source_error = error
+            self._end()
+            return False
+        try:
+            self._results.append((await self._function(index, item), None))
+        except Exception as error:  # noqa: BLE001  raised to the caller in place of the result, by __anext__
+            self._results.append((None, error))
+        self._tell()
+        return True
+
+    async def _pull(self) -> T:
+        if isinstance(self._source, _FromIterable):
+            # It takes no time that could be cut short.
+            return await anext(self._source)
+        with anyio.CancelScope() as self._pulling:
+            return await anext(self._source)
+        raise StopAsyncIteration
+
+    def _end(self) -> None:
+        self._ended = True
+        for turn in self._idle:
+            turn.set()
+
+    def _tell(self) -> None:
+        if self._wanted is not None:
+            self._wanted.set()
+
+
+async def together(function: Callable[[T], Awaitable[R]], items: Iterable[T]) -> list[R | Exception]:
+    """Call *function* with each of *items*, all at once, and return in their order what it returned or raised."""
+    given = list(items)
+    done: list[R | Exception | None] = [None] * len(given)
+
+    async def call(at: int, item: T) -> None:
+        try:
+            done[at] = await function(item)
+        except Exception as error:  # noqa: BLE001  the caller's, in its place
+            done[at] = error
+
+    async with anyio.create_task_group() as tasks:
+        for at, item in enumerate(given):
+            tasks.start_soon(call, at, item)
+    return cast("list[R | Exception]", done)
 
 
 class _FromIterable(Generic[T]):

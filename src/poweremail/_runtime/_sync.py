@@ -12,7 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Generic, Self, TypeVar, TypeVarTuple
+from typing import Generic, Self, TypeVar, TypeVarTuple, cast
 
 from poweremail.errors import UsageError
 
@@ -30,6 +30,7 @@ __all__ = [
     "in_thread",
     "shielded",
     "sleep",
+    "together",
     "world",
 ]
 
@@ -338,3 +339,26 @@ class BoundedMap(Generic[T, R]):
         self._threads.submit(self._function, self._index, item).add_done_callback(self._done.put)
         self._index += 1
         self._in_flight += 1
+
+
+def together(function: Callable[[T], R], items: Iterable[T]) -> list[R | Exception]:
+    """Call *function* with each of *items*, all at once, and return in their order what it returned or raised."""
+    given = list(items)
+    done: list[R | Exception | None] = [None] * len(given)
+    over: SimpleQueue[None] = SimpleQueue()
+
+    def call(at: int, item: T) -> None:
+        try:
+            done[at] = function(item)
+        except Exception as error:  # noqa: BLE001  the caller's, in its place
+            done[at] = error
+        finally:
+            over.put(None)
+
+    with ThreadPoolExecutor(max(len(given), 1), thread_name_prefix="poweremail") as threads:
+        for at, item in enumerate(given):
+            threads.submit(call, at, item)
+        for _ in given:
+            # The queue's lock, unlike a future's, can be interrupted by Ctrl-C.
+            over.get()
+    return cast("list[R | Exception]", done)

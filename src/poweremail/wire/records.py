@@ -98,7 +98,7 @@ def _message_info(row: tuple[Any, ...]) -> MessageInfo:
 
 def _events(data: dict[str, Any]) -> tuple[Engagement, ...]:
     """The events of one member: nearly always one, and complete."""
-    times, ips, agents = data.get("time"), data.get("ip"), data.get("ua")
+    times, ips, agents = data.get("time", ()), data.get("ip", ()), data.get("ua", ())
     if type(times) is type(ips) is type(agents) is list and len(times) == len(ips) == len(agents) == 1:
         [time], [ip], [agent] = times, ips, agents
         if type(time) is int and type(ip) is type(agent) is str and _EARLIEST <= time <= _LATEST:

@@ -3,12 +3,12 @@
 The adapter to aiohttp, for asyncio.
 
 The engine writes the body when it has a connection, and `AsyncOutgoing` notes when the last piece is handed over. A request without
-a body has no such moment: there the engine's trace tells whether a connection was had.
+a body has no such moment: there `AsyncTrail` stands next to the engine's connector and sees in whose hands each attempt failed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
@@ -37,9 +37,8 @@ class AsyncAiohttpTransport:
 
     *session* is a ``ClientSession`` of your own, with its connector, proxies, middlewares and cookies. It stays yours: closing the
     transport does not close it, and it belongs to the event loop that it was made in. Redirects are not followed, the timeouts are
-    those of `Timeouts`, and a GET is not repeated, as aiohttp does where its connection breaks. Through a session of yours, a GET
-    that fails may always have been sent. Without one the transport makes its own, with at most *max_connections* connections; it
-    honours the proxy variables of the environment and verifies TLS.
+    those of `Timeouts`, and a GET is not repeated, as aiohttp itself does where its connection breaks. Without one the transport
+    makes its own, with at most *max_connections* connections; it honours the proxy variables of the environment and verifies TLS.
 
     Raises `UsageError` where *session* is no ``ClientSession``, or aiohttp is not installed; a request raises it on trio.
     """
@@ -51,7 +50,7 @@ class AsyncAiohttpTransport:
             raise UsageError(f"must be a ClientSession of aiohttp, not {what}", field="session", mail_state=None)
         self._given = cast("aiohttp.ClientSession | None", session)
         self._limit = checked_limit(max_connections)
-        self._own: AsyncWorlds[_Sessions] = AsyncWorlds(self._make, _close)
+        self._own: AsyncWorlds[_Own] = AsyncWorlds(self._make, _close)
         # A handful of each are in use.
         self._url: Callable[[str], yarl.URL] = cache(_url)
         self._proxy = cache(_proxy)
@@ -64,9 +63,8 @@ class AsyncAiohttpTransport:
             self._own.check_open()
             check_world("aiohttp")
             check_open(self._given.closed)
-            # Its middlewares stay in force; ours comes last, so that no engine's retry is below it.
-            middlewares = (*getattr(self._given, "_middlewares", ()), _once)
-            return await self._handle(request, self._given, AsyncTrail(), {"middlewares": middlewares})
+            # Its middlewares stay in force; that of the trail comes last, with nothing between it and the connector.
+            return await self._handle(request, self._given, getattr(self._given, "_middlewares", ()))
         own = await self._own.here()
         patience = request.endpoint.timeouts.pool
         try:
@@ -74,11 +72,7 @@ class AsyncAiohttpTransport:
         except TimeoutError:
             raise pool_timeout(patience) from None
         try:
-            proxy = self._proxy(request.endpoint.base_url)
-            if request.body is not None:
-                return await self._handle(request, own.plain, AsyncTrail(), {"proxy": proxy})
-            trail = AsyncTrail(left=False)
-            return await self._handle(request, own.traced, trail, {"proxy": proxy, "trace_request_ctx": trail})
+            return await self._handle(request, own.session, proxy=self._proxy(request.endpoint.base_url))
         finally:
             own.slots.give(None)
 
@@ -86,15 +80,20 @@ class AsyncAiohttpTransport:
         """Close the session that this transport made; no request goes out afterwards."""
         await self._own.aclose()
 
-    def _make(self) -> _Sessions:
+    def _make(self) -> _Own:
         check_world("aiohttp")
-        return _Sessions(self._limit)
+        return _Own(self._limit)
 
     async def _handle(
-        self, request: Request, session: aiohttp.ClientSession, trail: AsyncTrail, options: dict[str, Any]
+        self, request: Request, session: aiohttp.ClientSession, middlewares: Sequence[Any] = (), proxy: str | None = None
     ) -> Response:
         outgoing = AsyncOutgoing(request.body)
         payload = None if request.body is None else payload_type()(outgoing, request)
+        trail = AsyncTrail()
+        options: dict[str, Any] = {"proxy": proxy}
+        if payload is None:
+            # A body is not repeated by the engine, and knows itself how far it has come.
+            options["middlewares"] = (*middlewares, trail.follow)
         try:
             with redacting(request.endpoint.credentials):
                 held = _Held(await self._send(session, request, payload, options))
@@ -148,54 +147,54 @@ class _Held:
         self.answer = answer
 
 
-class _Sessions:
-    """The sessions of one world, over one pool of connections: one without traces, which cost, and one with, for a GET."""
+class _Own:
+    """The session of one world, and who may use it."""
 
     def __init__(self, limit: int) -> None:
         import aiohttp  # noqa: PLC0415  loaded by whoever makes a transport
 
         self.slots: Slots[None] = Slots(limit)
-        trace: aiohttp.TraceConfig[Any] = aiohttp.TraceConfig(lambda trace_request_ctx: trace_request_ctx)
-        trace.on_connection_create_end.append(_connected)
-        trace.on_connection_reuseconn.append(_connected)
-        # The slots keep to the limit; idle connections are closed as soon as those of httpx are.
-        self.connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=5.0)
-        # Cookies of the service mean nothing here.
-        options: dict[str, Any] = {
-            "connector": self.connector,
-            "connector_owner": False,
-            "cookie_jar": aiohttp.DummyCookieJar(),
-        }
-        self.plain = aiohttp.ClientSession(**options)
-        self.traced = aiohttp.ClientSession(middlewares=(_once,), trace_configs=[trace], **options)
+        # The slots keep to the limit; idle connections are not used for longer than those of httpx. Cookies mean nothing here.
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=5.0)
+        self.session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
 
 
-async def _close(sessions: _Sessions) -> None:
-    await sessions.plain.close()
-    await sessions.traced.close()
-    await sessions.connector.close()
+async def _close(own: _Own) -> None:
+    await own.session.close()
 
 
 class AsyncTrail:
-    """How far a request without a body has come: ``left`` says whether its head may have left."""
+    """
+    How far a request without a body has come: ``left`` says whether its head may have left.
 
-    def __init__(self, *, left: bool = True) -> None:
-        self.left = left
+    `follow` is a middleware of the engine, the innermost, so that it sees every attempt, also those that are repeated above it. The
+    engine itself repeats a GET whose connection broke, which would be a second mail; an error of another kind keeps it from that.
+    """
 
+    def __init__(self) -> None:
+        import aiohttp  # noqa: PLC0415  loaded by whoever makes a transport
 
-async def _connected(session: object, trail: AsyncTrail, params: object) -> None:  # noqa: ARG001
-    trail.left = True
+        self.left = False
+        # What the connector raises: in the one attempt that was made here, the request was not handed over.
+        self._unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+        self._errors = (aiohttp.ClientError, OSError)
+
+    async def follow(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
+        """Let *handler* send *request*, once."""
+        try:
+            answer: aiohttp.ClientResponse = await handler(request)
+        except self._errors as error:
+            self.left = self.left or not isinstance(error, self._unconnected)
+            raise _BrokenError from error
+        except BaseException:
+            self.left = True
+            raise
+        self.left = True
+        return answer
 
 
 class _BrokenError(Exception):
     """An error of the engine, as its ``__cause__``, in a form that the engine does not take for a reason to try again."""
-
-
-async def _once(request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
-    try:
-        return cast("aiohttp.ClientResponse", await handler(request))
-    except (OSError, load_engine("aiohttp", "aiohttp").ClientError) as error:
-        raise _BrokenError from error
 
 
 @cache

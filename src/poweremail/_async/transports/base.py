@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib
+import importlib.util
 import math
 from collections.abc import Iterator
 from types import ModuleType
@@ -20,6 +21,7 @@ __all__ = [
     "MAX_CONNECTIONS",
     "AsyncOutgoing",
     "AsyncTransport",
+    "check_installed",
     "checked_limit",
     "failure",
     "load_engine",
@@ -169,14 +171,18 @@ async def _read(piece: FilePiece) -> bytes:
     return base64.b64encode(raw)
 
 
-def load_engine(name: str, extra: str) -> ModuleType:
-    """Return the module *name* of an engine. Raises `UsageError` where the *extra* that brings it is not installed."""
-    try:
-        return importlib.import_module(name)
-    except ModuleNotFoundError as error:
+def check_installed(engine: str) -> None:
+    """Raise `UsageError` where the *engine*, which is called like its extra, is not installed. It is not imported."""
+    if importlib.util.find_spec(engine) is None:
         raise UsageError(
-            f"{extra} is not installed", field="transport", mail_state=None, advice=f"pip install 'poweremail[{extra}]'"
-        ) from error
+            f"{engine} is not installed", field="engine", mail_state=None, advice=f"pip install 'poweremail[{engine}]'"
+        )
+
+
+def load_engine(name: str, engine: str) -> ModuleType:
+    """Return the module *name* of *engine*. Raises `UsageError` where that is not installed."""
+    check_installed(engine)
+    return importlib.import_module(name)
 
 
 def checked_limit(max_connections: object) -> int:

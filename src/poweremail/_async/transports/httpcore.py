@@ -166,7 +166,7 @@ _making = threading.Lock()
 
 async def tls_context(engine: str) -> ssl.SSLContext:
     """Return the engine's own TLS context, which verifies. It takes up to 100 ms to make, so it is made once, and in a thread."""
-    return _contexts.get(engine) or await in_thread(_make_context, engine)
+    return _contexts[engine] if engine in _contexts else await in_thread(_make_context, engine)
 
 
 def _make_context(engine: str) -> ssl.SSLContext:

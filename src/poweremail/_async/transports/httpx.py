@@ -12,11 +12,11 @@ from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.request import getproxies
 
 from poweremail._async.transports.base import (
     MAX_CONNECTIONS,
     AsyncOutgoing,
+    check_installed,
     checked_limit,
     failure,
     load_engine,
@@ -62,7 +62,7 @@ class AsyncHttpxTransport:
         self._given = AsyncClientLayer(client) if client is not None else None
         self._name: str = engine
         if client is None:
-            load_engine(engine, engine)
+            check_installed(engine)
         self._own: AsyncWorlds[AsyncConnections | AsyncClientLayer] = AsyncWorlds(self._make, _close)
         redacting.install()
 
@@ -81,6 +81,8 @@ class AsyncHttpxTransport:
         await self._own.aclose()
 
     def _make(self) -> AsyncConnections | AsyncClientLayer:
+        from urllib.request import getproxies  # noqa: PLC0415  half of what is imported here, for one question
+
         if not getproxies():
             return AsyncConnections(self._name, self._limit)
         # Which proxy is for which host is known to the engine's client.

@@ -13,13 +13,13 @@ from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.request import getproxies
 
 from poweremail._runtime._logs import redacting
 from poweremail._runtime._sync import Slots
 from poweremail._sync.transports.base import (
     MAX_CONNECTIONS,
     Outgoing,
+    check_installed,
     checked_limit,
     failure,
     load_engine,
@@ -63,7 +63,7 @@ class HttpxTransport:
         self._given = ClientLayer(client) if client is not None else None
         self._name: str = engine
         if client is None:
-            load_engine(engine, engine)
+            check_installed(engine)
         self._own: Worlds[Connections | ClientLayer] = Worlds(self._make, _close)
         redacting.install()
 
@@ -82,6 +82,8 @@ class HttpxTransport:
         self._own.close()
 
     def _make(self) -> Connections | ClientLayer:
+        from urllib.request import getproxies  # noqa: PLC0415  half of what is imported here, for one question
+
         if not getproxies():
             return Connections(self._name, self._limit)
         # Which proxy is for which host is known to the engine's client.
