@@ -50,7 +50,7 @@ class MessageInfoFields:
 
 
 @attrs.frozen(kw_only=True)
-class MessageInfo(MessageInfoFields):
+class MessageInfo(MessageInfoFields):  # pyright: ignore[reportGeneralTypeIssues]  it freezes what it inherits
     """
     One message as it went to one recipient.
 
