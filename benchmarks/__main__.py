@@ -20,7 +20,7 @@ from benchmarks.capacity import capacity
 from benchmarks.contest import HEADING, Result, quiet_collector
 from benchmarks.server import served
 
-QUICK_ROUNDS, ROUNDS = 5, 5
+ROUNDS = 5
 QUICK_SCALE, SCALE = 1, 5
 QUICK_MANY, MANY = 5_000, 100_000
 QUICK_PARTS = (
@@ -37,9 +37,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the library against what it is made of.")
     parser.add_argument("parts", nargs="*", metavar="PART", help="run the parts whose names begin so; all unless given")
     parser.add_argument("--quick", action="store_true", help="fewer calls and parts")
+    parser.add_argument("--scale", type=int, default=SCALE, help=f"how many times the calls of a quick run are made, {SCALE}")
     parser.add_argument("--json", type=Path, default=Path("build/benchmarks.json"), help="where the figures go")
     options = parser.parse_args()
-    rounds, scale = (QUICK_ROUNDS, QUICK_SCALE) if options.quick else (ROUNDS, SCALE)
+    scale = QUICK_SCALE if options.quick else options.scale
     wanted = tuple(options.parts or (QUICK_PARTS if options.quick else ("",)))
 
     results: list[Result] = []
@@ -54,7 +55,7 @@ def main() -> None:
             *walks.contests(ports, scale),
         ):
             if contest.part.startswith(wanted):
-                results.append(contest.run(rounds))
+                results.append(contest.run(ROUNDS))
                 print(results[-1].row(), flush=True)
         if "memory".startswith(wanted):
             memory["encode"] = codec.memory(folder)

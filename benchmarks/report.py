@@ -1,6 +1,4 @@
-"""
-The tables of docs/performance.md, from the figures of a run: ``python -m benchmarks.report [FIGURES]`` writes them into the page.
-"""
+"""The tables of docs/performance.md: ``python -m benchmarks.report [FIGURES]`` writes them into the page."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import asyncio
 import importlib
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 import anyio
 from benchmarks import samples
@@ -117,7 +117,7 @@ def _own_cost(scale: int) -> Iterator[Contest]:
 class _Null:
     """A client that does nothing."""
 
-    async def __aenter__(self) -> _Null:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

@@ -66,7 +66,7 @@ EXCEPTIONS = {
 """Arrows that may run up, from module to module, and why. One that is no longer needed is an error."""
 
 ANY = ("poweremail",)
-ASYNC_WORLDS = ("poweremail._runtime._async", *SANDBOX_SERVER, "poweremail.cli")
+ASYNC_WORLDS = ("poweremail._runtime._async", "poweremail._runtime._async_many", *SANDBOX_SERVER, "poweremail.cli")
 
 LIBRARIES = {
     "aiohttp": ("poweremail._async.transports.aiohttp",),
@@ -289,8 +289,9 @@ def public_names(module: ast.Module) -> list[str]:
     )
 
 
-def test_the_twins_of_the_runtime_have_one_surface() -> None:
-    a, b = modules()["poweremail._runtime._async"], modules()["poweremail._runtime._sync"]
+@pytest.mark.parametrize("twins", ["", "_many"])
+def test_the_twins_of_the_runtime_have_one_surface(twins: str) -> None:
+    a, b = modules()[f"poweremail._runtime._async{twins}"], modules()[f"poweremail._runtime._sync{twins}"]
     assert public_names(a) == public_names(b)
     assert surface(a.body) == surface(b.body)
     assert {name.partition(".")[0] for name in surface(a.body)} == set(public_names(a))

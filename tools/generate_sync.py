@@ -33,6 +33,7 @@ TREES = {"src/poweremail/_async": "src/poweremail/_sync", "tests/_async": "tests
 
 RULES = {
     "_async": "_sync",
+    "_async_many": "_sync_many",
     "aclose": "close",
     "aiter": "iter",
     "aiter_raw": "iter_raw",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 
-from poweremail._runtime._async import together
+from poweremail._runtime._async_many import together
 from poweremail.errors import ProtocolError, UsageError
 from poweremail.types.message_info import MessageInfo, MessageInfoPage
 

@@ -8,17 +8,14 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext, suppress
-from queue import SimpleQueue
 from types import TracebackType
-from typing import Generic, Self, TypeVar, TypeVarTuple, cast
+from typing import Generic, Self, TypeVar, TypeVarTuple
 
 from poweremail.errors import UsageError
 
 __all__ = [
     "AtEnd",
-    "BoundedMap",
     "Deadline",
     "FairLock",
     "Slots",
@@ -30,7 +27,7 @@ __all__ = [
     "in_thread",
     "shielded",
     "sleep",
-    "together",
+    "waits",
     "world",
 ]
 
@@ -281,84 +278,6 @@ class AtEnd:
         self._close()
 
 
-class BoundedMap(Generic[T, R]):
-    """
-    Call *function* with index and item of each item of *source*, at most *limit* at once; iterate over the results as they come.
-
-    The calls run on threads; the source is pulled in the caller's thread, and no faster than results are taken: nothing piles up.
-    Leaving early stops pulling and waits for the calls that have begun. An error of the source is raised after the results of what
-    it gave; an error of *function* is raised in place of its result.
-    """
-
-    def __init__(self, function: Callable[[int, T], R], source: Iterable[T], limit: int) -> None:
-        self._function = function
-        self._source: Iterator[T] | None = None
-        self._given = source
-        self._limit = limit
-        self._index = 0
-        self._in_flight = 0
-        self._done: SimpleQueue[Future[R]] = SimpleQueue()
-        self._source_error: Exception | None = None
-
-    def __enter__(self) -> BoundedMap[T, R]:
-        self._source = iter(self._given)
-        self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="poweremail")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        source, self._source = self._source, None
-        self._in_flight = 0
-        self._threads.shutdown(wait=True)
-        if source is not None:
-            finish(source)
-
-    def __iter__(self) -> BoundedMap[T, R]:
-        return self
-
-    def __next__(self) -> R:
-        while self._source is not None and self._in_flight < self._limit:
-            self._pull(self._source)
-        if self._in_flight:
-            # The queue's lock, unlike a future's, can be interrupted by Ctrl-C.
-            future = self._done.get()
-            self._in_flight -= 1
-            return future.result()
-        error, self._source_error = self._source_error or StopIteration(), None
-        raise error
-
-    def _pull(self, source: Iterator[T]) -> None:
-        try:
-            item = next(source)
-        except StopIteration:
-            self._source = None
-            return
-        except Exception as error:  # noqa: BLE001  raised to the caller at the end, by __next__
-            self._source = None
-            self._source_error = error
-            return
-        self._threads.submit(self._function, self._index, item).add_done_callback(self._done.put)
-        self._index += 1
-        self._in_flight += 1
-
-
-def together(function: Callable[[T], R], items: Iterable[T]) -> list[R | Exception]:
-    """Call *function* with each of *items*, all at once, and return in their order what it returned or raised."""
-    given = list(items)
-    done: list[R | Exception | None] = [None] * len(given)
-    over: SimpleQueue[None] = SimpleQueue()
-
-    def call(at: int, item: T) -> None:
-        try:
-            done[at] = function(item)
-        except Exception as error:  # noqa: BLE001  the caller's, in its place
-            done[at] = error
-        finally:
-            over.put(None)
-
-    with ThreadPoolExecutor(max(len(given), 1), thread_name_prefix="poweremail") as threads:
-        for at, item in enumerate(given):
-            threads.submit(call, at, item)
-        for _ in given:
-            # The queue's lock, unlike a future's, can be interrupted by Ctrl-C.
-            over.get()
-    return cast("list[R | Exception]", done)
+def waits(source: Iterator[T]) -> bool:  # noqa: ARG001  the twin needs it
+    """Say that the next item of what `each` returned is waited for by this thread alone."""
+    return False

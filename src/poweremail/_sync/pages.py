@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from poweremail._runtime._sync import together
+from poweremail._runtime._sync_many import together
 from poweremail.errors import ProtocolError, UsageError
 from poweremail.types.message_info import MessageInfo, MessageInfoPage
 

@@ -54,7 +54,7 @@ class AsyncAiohttpTransport:
         # A handful of each are in use.
         self._url: Callable[[str], yarl.URL] = cache(_url)
         self._proxy = cache(_proxy)
-        self._timeout: Callable[[Timeouts], aiohttp.ClientTimeout] = cache(_timeout)
+        self._timeout: Callable[[Timeouts, bool], aiohttp.ClientTimeout] = cache(_timeout)
         redacting.install()
 
     async def handle(self, request: Request) -> Response:
@@ -123,7 +123,7 @@ class AsyncAiohttpTransport:
             self._url(request.url) if request.query is None else _url(request.full_url()),
             headers=[header for header in (*request.headers, ACCEPT_ENCODING) if header[0] != "Transfer-Encoding"],
             data=payload,
-            timeout=self._timeout(request.endpoint.timeouts),
+            timeout=self._timeout(request.endpoint.timeouts, session is self._given),
             allow_redirects=False,
             auto_decompress=False,
             raise_for_status=False,
@@ -252,12 +252,13 @@ def _url(url: str) -> yarl.URL:
     return yarl.URL(url, encoded=True)
 
 
-def _timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
+def _timeout(timeouts: Timeouts, waits_in_pool: bool) -> aiohttp.ClientTimeout:  # noqa: FBT001
     import aiohttp  # noqa: PLC0415
 
     connect, pool = timeouts.connect, timeouts.pool
-    together = None if connect is None or pool is None else connect + pool
-    return aiohttp.ClientTimeout(total=None, connect=together, sock_connect=connect, sock_read=timeouts.read)
+    # The engine's own line is for a connection, made or free. Nobody waits in it where the slots keep to the limit.
+    in_line = None if not waits_in_pool or connect is None or pool is None else connect + pool
+    return aiohttp.ClientTimeout(total=None, connect=in_line, sock_connect=connect, sock_read=timeouts.read)
 
 
 def _proxy(base_url: str) -> str | None:

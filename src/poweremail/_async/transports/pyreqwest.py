@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncPyreqwestTransport"]
 
 _EXTRA = "pyreqwest"
+_DIGITS = 19
+"""Of a length that is meant."""
 _CONNECTING = "client error (Connect)"
 """What hyper-util, which makes the connections of this engine, says of a request that it had no connection for yet."""
 _WAITED = "deadline has elapsed"
@@ -140,11 +142,17 @@ class AsyncPyreqwestTransport:
         return builder.body_bytes(whole) if whole else builder
 
     async def _read(self, answer: Answer, request: Request, *, request_left: bool, deadline: Deadline | None = None) -> Response:
-        body = AnswerBody(answer.get_header("Content-Encoding"), request.endpoint.max_response_bytes)
-        reader = answer.body_reader
-        while (chunk := await reader.read_chunk()) is not None and body.feed(bytes(chunk)):
-            if deadline is not None:
-                deadline.move(request.endpoint.timeouts.read)
+        limit = request.endpoint.max_response_bytes
+        body = AnswerBody(answer.get_header("Content-Encoding"), limit)
+        announced = answer.get_header("Content-Length") or ""
+        if deadline is None and announced.isdecimal() and len(announced) < _DIGITS and int(announced) <= limit:
+            # Nearly always: one step into the engine and back, where each chunk would take one.
+            body.feed(bytes(await answer.bytes()))
+        else:
+            reader = answer.body_reader
+            while (chunk := await reader.read_chunk()) is not None and body.feed(bytes(chunk)):
+                if deadline is not None:
+                    deadline.move(request.endpoint.timeouts.read)
         return Response(answer.status, tuple(answer.headers.items()), body.finish(), request_left=request_left)
 
 
