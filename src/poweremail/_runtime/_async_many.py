@@ -136,18 +136,33 @@ class BoundedMap(Generic[T, R]):
             self._wanted.set()
 
 
-async def together(function: Callable[[T], Awaitable[R]], items: Iterable[T]) -> list[R | Exception]:
-    """Call *function* with each of *items*, all at once, and return in their order what it returned or raised."""
-    given = list(items)
-    done: list[R | Exception | None] = [None] * len(given)
+async def together(
+    function: Callable[[T], Awaitable[R]], items: Iterable[T], limit: int, is_last: Callable[[R], bool]
+) -> list[R | Exception]:
+    """
+    Call *function* with each of *items*, at most *limit* at once, and return in their order what it returned or raised.
 
-    async def call(at: int, item: T) -> None:
-        try:
-            done[at] = await function(item)
-        except Exception as error:  # noqa: BLE001  the caller's, in its place
-            done[at] = error
+    When a call has raised, or *is_last* says so of its result, no further one is begun.
+    """
+    done: list[R | Exception | None] = []
+    rest = iter(items)
+    ended = False
+
+    async def work() -> None:
+        nonlocal ended
+        for item in rest:
+            at = len(done)
+            done.append(None)
+            try:
+                result = done[at] = await function(item)
+                ended = ended or is_last(result)
+            except Exception as error:  # noqa: BLE001  the caller's, in its place
+                done[at] = error
+                ended = True
+            if ended:
+                return
 
     async with anyio.create_task_group() as tasks:
-        for at, item in enumerate(given):
-            tasks.start_soon(call, at, item)
+        for _ in range(limit):
+            tasks.start_soon(work)
     return cast("list[R | Exception]", done)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from queue import SimpleQueue
@@ -76,24 +77,44 @@ class BoundedMap(Generic[T, R]):
         self._in_flight += 1
 
 
-def together(function: Callable[[T], R], items: Iterable[T]) -> list[R | Exception]:
-    """Call *function* with each of *items*, all at once, and return in their order what it returned or raised."""
-    given = list(items)
-    done: list[R | Exception | None] = [None] * len(given)
+def together(function: Callable[[T], R], items: Iterable[T], limit: int, is_last: Callable[[R], bool]) -> list[R | Exception]:
+    """
+    Call *function* with each of *items*, at most *limit* at once, and return in their order what it returned or raised.
+
+    When a call has raised, or *is_last* says so of its result, no further one is begun.
+    """
+    done: list[R | Exception | None] = []
+    rest = enumerate(items)
+    ended = threading.Event()
+    lock = threading.Lock()
     over: SimpleQueue[None] = SimpleQueue()
 
-    def call(at: int, item: T) -> None:
+    def work() -> None:
         try:
-            done[at] = function(item)
-        except Exception as error:  # noqa: BLE001  the caller's, in its place
-            done[at] = error
+            while not ended.is_set():
+                with lock:
+                    taken = next(rest, None)
+                    if taken is None:
+                        return
+                    done.append(None)
+                at, item = taken
+                try:
+                    result = done[at] = function(item)
+                    if is_last(result):
+                        ended.set()
+                except Exception as error:  # noqa: BLE001  the caller's, in its place
+                    done[at] = error
+                    ended.set()
         finally:
             over.put(None)
 
-    with ThreadPoolExecutor(max(len(given), 1), thread_name_prefix="poweremail") as threads:
-        for at, item in enumerate(given):
-            threads.submit(call, at, item)
-        for _ in given:
-            # The queue's lock, unlike a future's, can be interrupted by Ctrl-C.
-            over.get()
+    with ThreadPoolExecutor(limit, thread_name_prefix="poweremail") as threads:
+        for _ in range(limit):
+            threads.submit(work)
+        try:
+            for _ in range(limit):
+                # The queue's lock, unlike a future's, can be interrupted by Ctrl-C.
+                over.get()
+        finally:
+            ended.set()
     return cast("list[R | Exception]", done)

@@ -49,8 +49,8 @@ class MessageInfoFields:
     extra: Mapping[str, Any] = attrs.field(factory=FrozenMapping, hash=False)
 
 
-@attrs.frozen(kw_only=True)
-class MessageInfo(MessageInfoFields):  # pyright: ignore[reportGeneralTypeIssues]  it freezes what it inherits
+@attrs.frozen(kw_only=True)  # pyright: ignore[reportGeneralTypeIssues]  it freezes what it inherits
+class MessageInfo(MessageInfoFields):
     """
     One message as it went to one recipient.
 

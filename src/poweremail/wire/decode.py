@@ -37,6 +37,7 @@ __all__ = ["call_result", "message_info_page", "read_envelope", "reconciled_resu
 
 # The page says "success" in every example and "queued" in the table of the GET call: both mean success.
 _SUCCESS = frozenset(("success", "queued"))
+_GOOD = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 
 # Names of error kinds, letters only and in lower case: the spelling varies between deployments.
 _KINDS: dict[str, type[ApiError]] = {
@@ -76,7 +77,7 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     if not response.request_left:
         raise ProtocolError("an answer came before the request had left whole", raw=response, temporary=True)
     if status in _SUCCESS:
-        if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        if response.status in _GOOD:
             return dict(answer)
         raise ProtocolError(f"the answer says {status}, and its status is HTTP {response.status}", raw=response, temporary=True)
     raise _unreadable(response, operation, now)
