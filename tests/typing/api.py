@@ -51,12 +51,15 @@ from poweremail import (
 )
 from poweremail.sandbox import CaughtMail, Sandbox
 from poweremail.transports import (
+    AsyncAiohttpTransport,
     AsyncHttpxTransport,
     AsyncOutgoing,
+    AsyncPyreqwestTransport,
     AsyncSandboxTransport,
     AsyncTransport,
     HttpxTransport,
     Outgoing,
+    PyreqwestTransport,
     Request,
     SandboxTransport,
     Transport,
@@ -215,7 +218,7 @@ async def async_messages(client: AsyncPowerEmail, unknown: DeliveryUnknownError)
     assert_type(await client.messages.send_template_http_get(template), SendResult)
     assert_type(await client.messages.get_message_info("id-1"), MessageInfoPage)
     assert_type(await client.messages.get_message_info("id-1", skip_page=1), MessageInfoPage)
-    async for info in client.messages.iter_message_info("id-1", skip_page=0):
+    async for info in client.messages.iter_message_info("id-1", skip_page=0, look_ahead=8):
         assert_type(info, MessageInfo)
     assert_type(await anext(client.messages.iter_message_info("id-1")), MessageInfo)
     assert_type(await client.call("settings/listSmtp"), CallResult)
@@ -274,7 +277,7 @@ def sync_messages(client: PowerEmail, unknown: DeliveryUnknownError) -> None:
     assert_type(client.messages.send_template_http_get(template), SendResult)
     assert_type(client.messages.get_message_info("id-1"), MessageInfoPage)
     assert_type(client.messages.get_message_info("id-1", skip_page=1), MessageInfoPage)
-    for info in client.messages.iter_message_info("id-1", skip_page=0):
+    for info in client.messages.iter_message_info("id-1", skip_page=0, look_ahead=8):
         assert_type(info, MessageInfo)
     assert_type(next(client.messages.iter_message_info("id-1")), MessageInfo)
     assert_type(list(client.messages.iter_message_info("id-1")), list[MessageInfo])
@@ -395,7 +398,9 @@ def errors(client: PowerEmail) -> None:
 async def async_transports(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
     transports: list[AsyncTransport] = [
         AsyncHttpxTransport(),
-        AsyncHttpxTransport(engine="httpx2"),
+        AsyncHttpxTransport(engine="httpx2", max_connections=50),
+        AsyncAiohttpTransport(max_connections=50),
+        AsyncPyreqwestTransport(configure=lambda builder: builder.tcp_nodelay(enabled=True), max_connections=50),
         AsyncHttpxTransport(client),
         AsyncSandboxTransport(sandbox.service),
         CountingAsyncTransport(),
@@ -433,7 +438,8 @@ class CountingAsyncTransport:
 def sync_transports(client: httpx.Client, sandbox: Sandbox) -> None:
     transports: list[Transport] = [
         HttpxTransport(),
-        HttpxTransport(engine="httpx2"),
+        HttpxTransport(engine="httpx2", max_connections=50),
+        PyreqwestTransport(configure=lambda builder: builder.tcp_nodelay(enabled=True), max_connections=50),
         HttpxTransport(client),
         SandboxTransport(sandbox.service),
         CountingTransport(),
