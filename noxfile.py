@@ -24,6 +24,9 @@ PYTHONS = nox.project.python_versions(PROJECT)
 NEEDED_BY_TESTS = ("tests", "tools", "docs", "benchmarks", "README.md", "CHANGELOG.md", "pyproject.toml", "noxfile.py")
 """What the tests read; the package itself must come from the wheel."""
 
+BENCHMARK_PEERS = ("requests", "resend", "uvloop; sys_platform != 'win32'")
+"""What the vendor's own library sends with, a popular library for mail, and a faster loop."""
+
 IS_INSTALLED = """
 import PowerEmail, poweremail, sysconfig
 for module in (PowerEmail, poweremail):
@@ -141,5 +144,5 @@ def demo(session: nox.Session) -> None:
 @nox.session(default=False)
 def bench(session: nox.Session) -> None:
     """Measure the library against what it is made of. Arguments after ``--`` go to it: ``--quick``, ``--json FILE``, parts."""
-    session.install(".[httpx2,trio]")
+    session.install(".[fast,httpx2,aiohttp,pyreqwest,trio]", *BENCHMARK_PEERS)
     session.run("python", "-m", "benchmarks", *session.posargs)

@@ -7,7 +7,9 @@ import json
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -17,8 +19,11 @@ from benchmarks.contest import Clock, Contest, Cost, Peer, repeated
 from poweremail._async.transports.base import AsyncOutgoing
 from poweremail._sync.transports.base import Outgoing
 from poweremail.types.message import Message
+from poweremail.wire import fast_json
 from poweremail.wire.decode import message_info_page, read_envelope
 from poweremail.wire.operations import GET_MESSAGE_INFO
+
+SIZES = {"100KB": 100_000, "10MB": samples.FILE_BYTES}
 
 
 def contests(folder: Path, scale: int) -> Iterator[Contest]:
@@ -28,23 +33,62 @@ def contests(folder: Path, scale: int) -> Iterator[Contest]:
     def decode() -> object:
         return message_info_page(read_envelope(answer, GET_MESSAGE_INFO, time.time()), answer, samples.UNIQUE_ID, 0)
 
-    yield Contest("decode/page", repeated(decode, 100 * scale), repeated(lambda: json.loads(answer.body), 300 * scale))
-
     mail = samples.small_mail()
     members = json.loads(samples.content(mail))
-    yield Contest(
-        "encode/mail",
-        repeated(lambda: samples.content(mail), 3_000 * scale),
-        repeated(lambda: json.dumps(members).encode(), 10_000 * scale),
-    )
+    for name, way in (("orjson", _as_installed), ("json", _standard_library)):
+        yield Contest(
+            f"decode/page/{name}", way(repeated(decode, 100 * scale)), repeated(lambda: json.loads(answer.body), 300 * scale)
+        )
+        yield Contest(
+            f"encode/mail/{name}",
+            way(repeated(lambda: samples.content(mail), 3_000 * scale)),
+            repeated(lambda: json.dumps(members).encode(), 10_000 * scale),
+        )
 
-    with_file = samples.mail_with_file(folder)
-    content = (folder / "attachment.bin").read_bytes()
-    for world, ours in (("threads", _outgoing(with_file, 4 * scale)), ("asyncio", _async_outgoing(with_file, 4 * scale))):
-        yield Contest(f"encode/file/{world}", ours, repeated(lambda: base64.b64encode(content), 8 * scale))
+    for name, size in SIZES.items():
+        calls = 4 * scale * (samples.FILE_BYTES // size)
+        with_file = samples.mail_with_file(folder, size)
+        content = (folder / f"attachment-{size}.bin").read_bytes()
+        for world, ours in (("threads", _outgoing(with_file, calls)), ("asyncio", _async_outgoing(with_file, calls))):
+            yield Contest(f"encode/{name}/{world}", ours, repeated(lambda content=content: base64.b64encode(content), 2 * calls))
 
-    yield Contest("import", _process("import poweremail"), _process("import attrs"))
+    attrs = "import attrs"
+    yield Contest("import/attrs", _process(f"{attrs}; import poweremail"), _process(attrs))
     yield Contest("import/client", _process("from poweremail import PowerEmail, Message"), _process("import httpx"))
+
+
+def memory(folder: Path) -> dict[str, float]:
+    """Extra bytes at the peak while a mail with 10 MB from a path goes out, over the size of the file."""
+    with_file = samples.mail_with_file(folder)
+    tracemalloc.start()
+    for piece in Outgoing(samples.body(with_file)):
+        del piece
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return {"file_bytes": samples.FILE_BYTES, "peak_bytes": peak}
+
+
+def _as_installed(peer: Peer) -> Peer:
+    return peer
+
+
+def _standard_library(peer: Peer) -> Peer:
+    """As it is without the extra ``fast``."""
+
+    def measure() -> Cost:
+        with _without_orjson():
+            return peer()
+
+    return measure
+
+
+@contextmanager
+def _without_orjson() -> Iterator[None]:
+    found, fast_json.orjson = fast_json.orjson, None
+    try:
+        yield
+    finally:
+        fast_json.orjson = found
 
 
 def _outgoing(message: Message, calls: int) -> Peer:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from benchmarks.server import page_body
 
 from poweremail import Attachment, Message, Response
 from poweremail.types.secret import Secret
@@ -50,33 +51,13 @@ def small_mail() -> Message:
     return mail(MAIL_BYTES - len(content(mail(1))) + 1)
 
 
-def mail_with_file(folder: Path) -> Message:
-    """A mail with `FILE_BYTES` that are read from a file."""
-    path = folder / "attachment.bin"
-    path.write_bytes(bytes(range(250)) * (FILE_BYTES // 250))
+def mail_with_file(folder: Path, size: int = FILE_BYTES) -> Message:
+    """A mail with *size* bytes that are read from a file."""
+    path = folder / f"attachment-{size}.bin"
+    path.write_bytes(bytes(range(250)) * (size // 250))
     return mail(500, (Attachment.from_path(path),))
 
 
 def page() -> Response:
     """An answer to getMessageInfo with 100 records, as the service's page shows them."""
-    time = 1_700_000_000_000
-    records = [
-        {
-            "subject": "Your order has been shipped",
-            "sender": "orders@example.com",
-            "email": f"customer{number}@example.org",
-            "sendFrom": "192.0.2.1",
-            "mailSize": 4711 + number,
-            "attchSize": 0,
-            "status": "open" if number % 2 else "delivered",
-            "time": time + number,
-            "open": number % 2,
-            "click": 0,
-            "openData": {"time": [time + number], "ip": ["192.0.2.7"], "ua": ["Mozilla/5.0 (X11; Linux x86_64)"]}
-            if number % 2
-            else {},
-            "clickData": {},
-        }
-        for number in range(100)
-    ]
-    return Response(200, (), json.dumps({"status": "success", "message": "ok", "message_data": records}).encode())
+    return Response(200, (), page_body())

@@ -1,44 +1,133 @@
-"""Sending, against the engine's own client and against a loop written by hand."""
+"""Sending: against the bare engine, against what the vendor's own library does, and against ourselves."""
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, Self
 
 import anyio
 from benchmarks import samples
 from benchmarks.contest import Clock, Contest, Cost, Peer
+from benchmarks.engines import ASYNC_ENGINES, ENGINES, bare, sync_bare, sync_popular, sync_vendor
 
-from poweremail import AsyncPowerEmail, Message, PowerEmail
+from poweremail import AsyncPowerEmail, Message, PowerEmail, RateLimits, Response, RetryPolicy
 
 Send = Callable[[], Awaitable[object]]
-
-CONNECTIONS = 20
-"""How many connections the library's own client opens at most; the bare one gets as many."""
+Way = tuple[Callable[[], Any], Callable[[Any], Callable[[], Any]]]
+"""What makes a client, and what makes of a client the function that sends."""
 
 AT_ONCE = 8
 """Mails that are under way at once, where several are."""
+MANY = 100
+CROWD = 500
 
 
 def contests(port: int, scale: int) -> Iterator[Contest]:
     """The parts, against the server at *port*; *scale* is 1 for a quick run."""
     calls = 200 * scale
+    for engine in ASYNC_ENGINES:
+        for at_once in (1, 10, MANY, CROWD):
+            # With so many callers the bare pool takes tens of milliseconds a call.
+            count = max(at_once, 200) if engine == "httpx" and at_once == CROWD else max(calls, at_once)
+            yield Contest(
+                f"send/asyncio/{engine}/{at_once}",
+                _async_peer("asyncio", _ours(engine, port), max(calls, at_once), at_once),
+                _async_peer("asyncio", bare(engine, port), count, at_once),
+            )
     for engine in ("httpx", "httpx2"):
-        for world in ("asyncio", "trio"):
-            for at_once in (1, 10, 100):
-                yield Contest(
-                    f"send/{world}/{engine}/{at_once}",
-                    _async_peer(world, _ours(engine, port), calls, at_once),
-                    _async_peer(world, _bare(engine, port), calls, at_once),
-                )
+        for at_once in (1, 10, MANY):
+            yield Contest(
+                f"send/trio/{engine}/{at_once}",
+                _async_peer("trio", _ours(engine, port), calls, at_once),
+                _async_peer("trio", bare(engine, port), calls, at_once),
+            )
+    for engine in ENGINES:
         for threads in (1, AT_ONCE):
             yield Contest(
                 f"send/threads/{engine}/{threads}",
                 _sync_peer(_sync_ours(engine, port), calls, threads),
-                _sync_peer(_sync_bare(engine, port), calls, threads),
+                _sync_peer(sync_bare(engine, port), calls, threads),
             )
+    yield from _vendor(port, calls)
+    yield Contest(
+        f"growth/asyncio/httpx/{CROWD}",
+        _async_peer("asyncio", _ours("httpx", port), max(calls, CROWD), CROWD),
+        _async_peer("asyncio", _ours("httpx", port), max(calls, CROWD), 10),
+    )
+    yield from _own_cost(scale)
+    yield from _many(port, scale)
+
+
+def _vendor(port: int, calls: int) -> Iterator[Contest]:
+    """Against requests with one session, which is what the vendor's library uses, and against a popular library for mail."""
+    for engine in ENGINES:
+        for threads in (1, AT_ONCE):
+            yield Contest(
+                f"vendor/threads/{engine}/{threads}",
+                _sync_peer(_sync_ours(engine, port), calls, threads),
+                _sync_peer(sync_vendor(port), calls, threads),
+            )
+    for world, engine in (*(("asyncio", engine) for engine in ASYNC_ENGINES), ("uvloop", "aiohttp"), ("uvloop", "pyreqwest")):
+        yield Contest(
+            f"vendor/{world}/{engine}/{MANY}",
+            _async_peer(world, _ours(engine, port), calls, MANY),
+            _sync_peer(sync_vendor(port), calls, MANY),
+        )
+    yield Contest(
+        "popular/threads/httpx/1", _sync_peer(_sync_ours("httpx", port), calls, 1), _sync_peer(sync_popular(port), calls, 1)
+    )
+
+
+class _Nowhere:
+    """A transport that has the answer already: what is left is the library."""
+
+    answer = Response(
+        200, (("Content-Type", "application/json"),), b'{"status":"success","message":"message have been Queued ..."}'
+    )
+
+    async def handle(self, _: object) -> Response:
+        return self.answer
+
+    async def aclose(self) -> None:
+        pass
+
+
+def _own_cost(scale: int) -> Iterator[Contest]:
+    """What the library itself costs, and what limits and retries cost a send that succeeds."""
+    calls = 3_000 * scale
+
+    def ours(**options: Any) -> Peer:
+        mail = samples.small_mail()
+
+        def make() -> AsyncPowerEmail:
+            return AsyncPowerEmail(samples.OWNER_ID, samples.TOKEN, transport=_Nowhere(), **_options(1), **options)
+
+        return _async_peer("asyncio", (make, lambda client: lambda: client.messages.send_mail(mail)), calls, 1)
+
+    plain = ours(retry=RetryPolicy(1))
+    yield Contest("own/send", plain, _async_peer("asyncio", (_Null, lambda client: client.send), calls, 1))
+    yield Contest("own/retry", ours(), plain)
+    limits = RateLimits(per_minute=10_000_000, per_hour=None, per_day=None)
+    yield Contest("own/limits", ours(limits=limits, retry=RetryPolicy(1)), plain)
+
+
+class _Null:
+    """A client that does nothing."""
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        pass
+
+    async def send(self) -> None:
+        """Do nothing."""
+
+
+def _many(port: int, scale: int) -> Iterator[Contest]:
     mails = [samples.small_mail()] * (400 * scale)
     for at_once in (1, AT_ONCE):
         for world in ("asyncio", "trio"):
@@ -52,48 +141,38 @@ def _options(port: int) -> dict[str, Any]:
     return {"smtp_user_name": samples.SMTP_USER, "base_url": f"http://127.0.0.1:{port}"}
 
 
-def _client(port: int, engine: Any = "httpx") -> AsyncPowerEmail:
+def async_client(port: int, engine: Any = "httpx") -> AsyncPowerEmail:
+    """Our async client over *engine*."""
     return AsyncPowerEmail(samples.OWNER_ID, samples.TOKEN, transport=engine, **_options(port))
 
 
-def _sync_client(port: int, engine: Any = "httpx") -> PowerEmail:
+def sync_client(port: int, engine: Any = "httpx") -> PowerEmail:
+    """Our sync client over *engine*."""
     return PowerEmail(samples.OWNER_ID, samples.TOKEN, transport=engine, **_options(port))
 
 
-def _post(engine: str, port: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a bare client is made with, and what it is called with."""
-    limits = importlib.import_module(engine).Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS)
-    url = f"http://127.0.0.1:{port}/v1.0/messages/sendMail"
-    content = samples.content(samples.small_mail())
-    return {"limits": limits}, {"url": url, "content": content, "headers": {"Content-Type": "application/json"}}
-
-
-def _ours(engine: str, port: int) -> tuple[Callable[[], Any], Callable[[Any], Send]]:
+def _ours(engine: str, port: int) -> Way:
     mail = samples.small_mail()
-    return lambda: _client(port, engine), lambda client: lambda: client.messages.send_mail(mail)
+    return lambda: async_client(port, engine), lambda client: lambda: client.messages.send_mail(mail)
 
 
-def _bare(engine: str, port: int) -> tuple[Callable[[], Any], Callable[[Any], Send]]:
-    made, called = _post(engine, port)
-    client_of = importlib.import_module(engine).AsyncClient
-    return lambda: client_of(**made), lambda client: lambda: client.post(**called)
-
-
-def _sync_ours(engine: str, port: int) -> tuple[Callable[[], Any], Callable[[Any], Callable[[], object]]]:
+def _sync_ours(engine: str, port: int) -> Way:
     mail = samples.small_mail()
-    return lambda: _sync_client(port, engine), lambda client: lambda: client.messages.send_mail(mail)
+    return lambda: sync_client(port, engine), lambda client: lambda: client.messages.send_mail(mail)
 
 
-def _sync_bare(engine: str, port: int) -> tuple[Callable[[], Any], Callable[[Any], Callable[[], object]]]:
-    made, called = _post(engine, port)
-    client_of = importlib.import_module(engine).Client
-    return lambda: client_of(**made), lambda client: lambda: client.post(**called)
+def run(world: str, function: Callable[[], Awaitable[Cost]]) -> Cost:
+    """Run *function* in *world*: asyncio, trio, or asyncio on the loop of uvloop."""
+    if world != "uvloop":
+        return anyio.run(function, backend=world)
+    with asyncio.Runner(loop_factory=importlib.import_module("uvloop").new_event_loop) as runner:
+        return runner.run(function())  # type: ignore[arg-type]
 
 
-def _async_peer(world: str, how: tuple[Callable[[], Any], Callable[[Any], Send]], calls: int, at_once: int) -> Peer:
-    make, sender = how
+def _async_peer(world: str, way: Way, calls: int, at_once: int) -> Peer:
+    make, sender = way
 
-    async def run() -> Cost:
+    async def measure() -> Cost:
         async with make() as client:
             send = sender(client)
 
@@ -106,18 +185,18 @@ def _async_peer(world: str, how: tuple[Callable[[], Any], Callable[[Any], Send]]
                     for _ in range(at_once):
                         tasks.start_soon(work, count // at_once)
 
-            await all_of(2 * at_once)
+            await all_of(at_once if at_once == CROWD else 2 * at_once)
             with Clock() as clock:
                 await all_of(calls)
-        return clock.cost(calls)
+        return clock.cost(calls // at_once * at_once)
 
-    return lambda: anyio.run(run, backend=world)
+    return lambda: run(world, measure)
 
 
-def _sync_peer(how: tuple[Callable[[], Any], Callable[[Any], Callable[[], object]]], calls: int, threads: int) -> Peer:
-    make, sender = how
+def _sync_peer(way: Way, calls: int, threads: int) -> Peer:
+    make, sender = way
 
-    def run() -> Cost:
+    def measure() -> Cost:
         with make() as client, ThreadPoolExecutor(threads) as pool:
             send = sender(client)
 
@@ -128,26 +207,26 @@ def _sync_peer(how: tuple[Callable[[], Any], Callable[[Any], Callable[[], object
             list(pool.map(work, [2] * threads))
             with Clock() as clock:
                 list(pool.map(work, [calls // threads] * threads))
-        return clock.cost(calls)
+        return clock.cost(calls // threads * threads)
 
-    return run
+    return measure
 
 
 def _async_many(world: str, port: int, mails: list[Message], at_once: int) -> Peer:
-    async def run() -> Cost:
-        async with _client(port) as client:
+    async def measure() -> Cost:
+        async with async_client(port) as client:
             await client.messages.send_mail(mails[0])
             with Clock() as clock:
                 async with client.messages.send_many(mails, concurrency=at_once) as outcomes:
                     sent = [outcome.result async for outcome in outcomes]
         return clock.cost(len(sent))
 
-    return lambda: anyio.run(run, backend=world)
+    return lambda: run(world, measure)
 
 
 def _async_loop(world: str, port: int, mails: list[Message], at_once: int) -> Peer:
-    async def run() -> Cost:
-        async with _client(port) as client:
+    async def measure() -> Cost:
+        async with async_client(port) as client:
             await client.messages.send_mail(mails[0])
             rest, sent = iter(mails), []
 
@@ -160,23 +239,23 @@ def _async_loop(world: str, port: int, mails: list[Message], at_once: int) -> Pe
                         tasks.start_soon(work)
         return clock.cost(len(sent))
 
-    return lambda: anyio.run(run, backend=world)
+    return lambda: run(world, measure)
 
 
 def _sync_many(port: int, mails: list[Message], at_once: int) -> Peer:
-    def run() -> Cost:
-        with _sync_client(port) as client:
+    def measure() -> Cost:
+        with sync_client(port) as client:
             client.messages.send_mail(mails[0])
             with Clock() as clock, client.messages.send_many(mails, concurrency=at_once) as outcomes:
                 sent = [outcome.result for outcome in outcomes]
         return clock.cost(len(sent))
 
-    return run
+    return measure
 
 
 def _sync_loop(port: int, mails: list[Message], at_once: int) -> Peer:
-    def run() -> Cost:
-        with _sync_client(port) as client:
+    def measure() -> Cost:
+        with sync_client(port) as client:
             client.messages.send_mail(mails[0])
             rest, sent = iter(mails), []
 
@@ -187,4 +266,4 @@ def _sync_loop(port: int, mails: list[Message], at_once: int) -> Peer:
                 list(pool.map(work, range(at_once)))
         return clock.cost(len(sent))
 
-    return run
+    return measure

@@ -1,26 +1,72 @@
 """
-A server on loopback that answers every request with the same success, fast enough that it is never what is measured.
+A server on loopback, fast enough that it is never what is measured.
 
-``python server.py`` prints its port and serves until its standard input ends.
+It answers every send with the same success, and getMessageInfo with a full page, as long as there are pages. ``python server.py``
+prints two ports, of which the second answers 20 ms later, and serves until its standard input ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 BODY = b'{"status":"success","message":"message have been Queued ..."}'
-ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(BODY), BODY)
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+ANSWER = HEAD % len(BODY) + BODY
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length:"
+INFO = b"/v1.0/messages/getMessageInfo"
+SKIP_PAGE = b'"skip_page":'
+LAST_PAGE = 999
+LATENCY = 0.02
+PAGE_MARK = b"00000000"
+
+
+def page_body(count: int = 100) -> bytes:
+    """An answer to getMessageInfo with *count* records; `PAGE_MARK` stands where the page's number goes."""
+    time = 1_700_000_000_000
+    mark = PAGE_MARK.decode()
+    opened = {"time": [time], "ip": ["192.0.2.7"], "ua": ["Mozilla/5.0 (X11; Linux x86_64)"]}
+    records = [
+        {
+            "subject": "Your order has been shipped",
+            "sender": "orders@example.com",
+            "email": f"customer{number}.{mark}@example.org",
+            "sendFrom": "192.0.2.1",
+            "mailSize": 4711 + number,
+            "attchSize": 0,
+            "status": "open" if number % 2 else "delivered",
+            "time": time + number,
+            "open": number % 2,
+            "click": 0,
+            "openData": opened if number % 2 else {},
+            "clickData": {},
+        }
+        for number in range(count)
+    ]
+    return json.dumps({"status": "success", "message": "ok", "message_data": records}).encode()
+
+
+FULL_PAGE, SHORT_PAGE = page_body(), page_body(1)
+
+
+class Ports(NamedTuple):
+    """Where the server is: at once, and 20 ms later."""
+
+    fast: int
+    slow: int
 
 
 class Protocol(asyncio.Protocol):
     """Reads just enough of HTTP to know where each request ends."""
+
+    latency = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -31,37 +77,54 @@ class Protocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Answer every request that is whole."""
         self._buffer += data
-        answers = 0
+        answers: list[bytes] = []
         while (end := self._buffer.find(HEAD_END)) >= 0:
-            head = self._buffer[:end].lower()
-            at = head.find(LENGTH)
-            length = int(head[at + len(LENGTH) :].partition(b"\r\n")[0]) if at >= 0 else 0
+            head = self._buffer[:end]
+            lower = head.lower()
+            at = lower.find(LENGTH)
+            length = int(lower[at + len(LENGTH) :].partition(b"\r\n")[0]) if at >= 0 else 0
             size = end + len(HEAD_END) + length
             if len(self._buffer) < size:
                 break
+            answers.append(page(self._buffer[end:size]) if INFO in head else ANSWER)
             self._buffer = self._buffer[size:]
-            answers += 1
-        if answers:
-            self._transport.write(ANSWER * answers)
+        if answers and self.latency:
+            asyncio.get_running_loop().call_later(self.latency, self._transport.write, b"".join(answers))
+        elif answers:
+            self._transport.write(b"".join(answers))
+
+
+class SlowProtocol(Protocol):
+    """Answers as far away servers do."""
+
+    latency = LATENCY
+
+
+def page(body: bytes) -> bytes:
+    """The answer to a getMessageInfo request."""
+    number = int(body[body.find(SKIP_PAGE) + len(SKIP_PAGE) :].partition(b"}")[0])
+    content = (FULL_PAGE if number < LAST_PAGE else SHORT_PAGE).replace(PAGE_MARK, b"%08d" % number)
+    return HEAD % len(content) + content
 
 
 async def serve() -> None:
     """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(Protocol, "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    servers = [await loop.create_server(protocol, "127.0.0.1", 0) for protocol in (Protocol, SlowProtocol)]
+    print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
-    server.close()
+    for server in servers:
+        server.close()
 
 
 @contextlib.contextmanager
-def served() -> Iterator[int]:
-    """Run the server in a process of its own; its port."""
+def served() -> Iterator[Ports]:
+    """Run the server in a process of its own."""
     command = [sys.executable, str(Path(__file__))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield int(process.stdout.readline())
+            yield Ports(*map(int, process.stdout.readline().split()))
         finally:
             process.communicate()
 

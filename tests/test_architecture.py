@@ -36,7 +36,7 @@ ROOMS = (
     ("poweremail.policy",),
     ("poweremail._runtime",),
     both("transports"),
-    both("limiter"),
+    (*both("limiter"), *both("repeat")),
     both("exchange"),
     (*both("pages"), *both("batch")),
     both("reconcile"),
@@ -81,28 +81,34 @@ EXCEPTIONS = (
 """Arrows that may run up, from module to module, and why. One that is no longer needed is an error."""
 
 ANY = ("poweremail",)
-ASYNC_WORLDS = ("poweremail._runtime._async", *SANDBOX_SERVER, "poweremail.cli")
+ASYNC_WORLDS = ("poweremail._runtime._async", "poweremail._runtime._async_many", *SANDBOX_SERVER, "poweremail.cli")
 
 LIBRARIES = {
+    "aiohttp": ("poweremail._async.transports.aiohttp",),
     "anyio": (*ASYNC_WORLDS, "poweremail.webhooks.receiver"),
     "asyncio": ASYNC_WORLDS,
     "attrs": ANY,
     "cattrs": ("poweremail.wire",),
+    "httpcore": both("transports.httpcore"),
     "httpx": (*both("transports.httpx"), "poweremail.cli"),
     "httpx2": both("transports.httpx"),
     "jinja2": ("poweremail.sandbox.ui",),
+    "orjson": ("poweremail.wire.fast_json",),
     "platformdirs": ("poweremail.cli",),
+    "pyreqwest": both("transports.pyreqwest"),
     "pytest": ("poweremail.pytest_plugin",),
     "rich": ("poweremail.cli",),
     "starlette": SANDBOX_SERVER,
-    "tenacity": both("exchange"),
+    "tenacity": both("repeat"),
     "trio": ASYNC_WORLDS,
     "typer": ("poweremail.cli",),
     "uvicorn": (*SANDBOX_SERVER, "poweremail.cli"),
+    "yarl": ("poweremail._async.transports.aiohttp",),  # the URLs of aiohttp
 }
 """Who may import what; of the standard library, only what is named here is kept to its place."""
 
 NOT_AT_IMPORT = {
+    "aiohttp",
     "anyio",
     "asyncio",
     "cattrs",
@@ -110,7 +116,9 @@ NOT_AT_IMPORT = {
     "httpx",
     "httpx2",
     "jinja2",
+    "orjson",
     "platformdirs",
+    "pyreqwest",
     "rich",
     "starlette",
     "tenacity",
@@ -301,8 +309,9 @@ def public_names(module: ast.Module) -> list[str]:
     )
 
 
-def test_the_twins_of_the_runtime_have_one_surface() -> None:
-    a, b = modules()["poweremail._runtime._async"], modules()["poweremail._runtime._sync"]
+@pytest.mark.parametrize("twins", ["", "_many"])
+def test_the_twins_of_the_runtime_have_one_surface(twins: str) -> None:
+    a, b = modules()[f"poweremail._runtime._async{twins}"], modules()[f"poweremail._runtime._sync{twins}"]
     assert public_names(a) == public_names(b)
     assert surface(a.body) == surface(b.body)
     assert {name.partition(".")[0] for name in surface(a.body)} == set(public_names(a))

@@ -9,6 +9,8 @@ its need. Two marks in a source say what no word can:
 
 - a line that ends with ``# async only`` is left out;
 - a line ``# sync only: code`` becomes ``code`` at the same indentation.
+
+A file whose first line begins with ``# async only`` has no twin.
 """
 
 from __future__ import annotations
@@ -31,10 +33,13 @@ TREES = {"src/poweremail/_async": "src/poweremail/_sync", "tests/_async": "tests
 
 RULES = {
     "_async": "_sync",
+    "_async_many": "_sync_many",
     "aclose": "close",
+    "aiter": "iter",
     "aiter_raw": "iter_raw",
     "aread": "read",
     "asynccontextmanager": "contextmanager",
+    "handle_async_request": "handle_request",
     "enter_async_context": "enter_context",
     "anext": "next",
     "AsyncByteStream": "SyncByteStream",  # what httpx calls its two interfaces; its ByteStream is something else
@@ -133,7 +138,10 @@ def generate(root: Path, rules: Mapping[str, str] = RULES) -> dict[Path, bytes]:
     for source_tree, target_tree in TREES.items():
         for path in sorted((root / source_tree).rglob("*.py")):
             source = path.relative_to(root)
-            draft = f"{_header(source)}\n{rewriter.rewrite(path.read_text(encoding='utf-8'))}"
+            text = path.read_text(encoding="utf-8")
+            if text.startswith("# async only"):
+                continue
+            draft = f"{_header(source)}\n{rewriter.rewrite(text)}"
             try:
                 ast.parse(draft)
             except SyntaxError as error:

@@ -6,7 +6,7 @@ import warnings
 import httpx
 import pytest
 
-from _async.ways import OPTIONS, TOKEN, client_of
+from _async.ways import ENGINES, OPTIONS, TOKEN, client_of
 from poweremail import (
     ApiError,
     AsyncPowerEmail,
@@ -337,10 +337,16 @@ def test_a_transport_takes_a_client_of_its_world(client):
         AsyncHttpxTransport(client)
 
 
-def test_an_engine_that_is_missing_is_told(monkeypatch):
-    monkeypatch.setitem(sys.modules, "httpx2", None)
-    with pytest.raises(UsageError, match=r"^engine: httpx2 is not installed \(pip install 'poweremail\[httpx2\]'\)"):
-        AsyncPowerEmail("owner", TOKEN, "example.com", transport="httpx2")
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("a ")])
+def test_an_engine_that_is_missing_is_told(monkeypatch, engine):
+    monkeypatch.setitem(sys.modules, engine, None)
+    with pytest.raises(UsageError, match=rf"^engine: {engine} is not installed \(pip install 'poweremail\[{engine}\]'\)"):
+        AsyncPowerEmail("owner", TOKEN, "example.com", transport=engine)
+
+
+def test_an_engine_is_named():
+    with pytest.raises(UsageError, match=r"^transport: must be 'httpx', 'httpx2', .*'pyreqwest' or a transport, not 'urllib'"):
+        AsyncPowerEmail("owner", TOKEN, "example.com", transport="urllib")
     with pytest.raises(UsageError, match="^engine: must be 'httpx' or 'httpx2', not 'urllib'"):
         AsyncHttpxTransport(engine="urllib")
 
@@ -356,6 +362,6 @@ async def test_a_client_of_ones_own_that_was_closed_is_told():
 async def test_a_url_that_the_engine_refuses_is_not_sent():
     """Hosts are checked here; what an engine finds wrong in spite of that has not been sent."""
     with FaultServer(answer()) as server:
-        async with client_of("httpx", f"{server.url}/" + "x" * 65_500) as client:
+        async with client_of("a client of httpx", f"{server.url}/" + "x" * 65_500) as client:
             with pytest.raises(NotSentError, match="InvalidURL: URL too long"):
                 await client.messages.send_mail(message())

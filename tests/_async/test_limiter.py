@@ -8,7 +8,7 @@ import pytest
 
 from poweremail import UsageError
 from poweremail._async.limiter import AsyncLimiter
-from poweremail._runtime._async import BoundedMap
+from poweremail._runtime._async_many import BoundedMap
 from poweremail.policy.limits import LimitWait, RateLimits, Window
 from support.booked import exceeds, record
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from _async.ways import client_of
-from poweremail import MessageInfo, ProtocolError
+from poweremail import MessageInfo, ProtocolError, Timeouts, UsageError, ValidationError
 from support.fault_server import FaultServer, answer_with
 
 
@@ -119,3 +121,75 @@ async def test_a_page_that_fails_can_be_asked_for_again():
             async for info in walk:
                 records.append(info)
     assert len(records) == 103
+
+
+@pytest.mark.parametrize("look_ahead", [1, 2, 8])
+@pytest.mark.parametrize("count", [0, 1, 100, 101, 850, 900, 2_000])
+async def test_looking_ahead_changes_nothing_but_the_time(count, look_ahead):
+    with FaultServer(pages(count)) as server:
+        async with client_of("httpx", server.url) as client:
+            records = [info.email async for info in client.messages.iter_message_info("u1", look_ahead=look_ahead)]
+    assert records == [f"user{number}@example.com" for number in range(count)]
+    asked = sorted(request.json["skip_page"] for request in server.seen)
+    assert asked == list(range(len(asked)))
+    assert count // 100 + 1 <= len(asked) <= count // 100 + look_ahead
+
+
+async def test_pages_are_fetched_side_by_side():
+    together = threading.Barrier(4, timeout=5)
+
+    def answer(request) -> dict:
+        number = request.json["skip_page"]
+        if 1 <= number <= 4:
+            together.wait()
+        return {"status": "success", "message_data": [record(number * 100 + at) for at in range(100 if number < 4 else 1)]}
+
+    with FaultServer(answer_with(answer)) as server:
+        async with client_of("httpx", server.url, timeouts=Timeouts()) as client:
+            walk = client.messages.iter_message_info("u1", look_ahead=4)
+            assert len([info async for info in walk]) == 401
+    assert server.posts == 5
+
+
+async def test_an_error_ahead_comes_in_its_turn_and_the_walk_goes_on():
+    failing = [True]
+
+    def answer(request) -> dict:
+        number = request.json["skip_page"]
+        if number == 3 and failing:
+            failing.clear()
+            return {"status": "error", "name": "ValidationError", "message": "not now"}
+        return {"status": "success", "message_data": [record(number * 100 + at) for at in range(100 if number < 6 else 7)]}
+
+    records = []
+    with FaultServer(answer_with(answer)) as server:
+        async with client_of("httpx", server.url) as client:
+            walk = client.messages.iter_message_info("u1", look_ahead=4)
+            with pytest.raises(ValidationError, match="not now"):
+                async for info in walk:
+                    records.append(info.email)
+            assert len(records) == 300
+            async for info in walk:
+                records.append(info.email)
+    assert records == [f"user{number}@example.com" for number in range(607)]
+
+
+async def test_a_walk_that_is_left_early_leaves_nothing_behind():
+    before = threading.active_count()
+    with FaultServer(pages(5_000)) as server:
+        async with client_of("httpx", server.url) as client:
+            async for info in client.messages.iter_message_info("u1", look_ahead=8):
+                if info.email == "user150@example.com":
+                    break
+            posted = server.posts
+            assert posted == 9
+            assert len(await client.messages.get_message_info("u1", 50)) == 0
+        assert server.posts == posted + 1
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("look_ahead", [-1, True, 1.5])
+async def test_looking_ahead_is_a_number_of_pages(look_ahead):
+    async with client_of("httpx", "http://127.0.0.1:1") as client:
+        with pytest.raises(UsageError, match="^look_ahead: must be a number of pages"):
+            client.messages.iter_message_info("u1", look_ahead=look_ahead)

@@ -5,18 +5,39 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import aiohttp  # async only
 import httpx
 import httpx2
+import pytest  # async only
+import sniffio  # async only
 
 from poweremail import AsyncPowerEmail, RetryPolicy, Timeouts
-from poweremail.transports import AsyncHttpxTransport
+from poweremail.transports import (
+    AsyncAiohttpTransport,  # async only
+    AsyncHttpxTransport,
+)
 from support.served import ServedSandbox
 
-WAYS = ("in-process", "httpx", "httpx2", "a client of httpx", "a client of httpx2")
+WAYS = (
+    "in-process",
+    "httpx",
+    "httpx2",
+    "a client of httpx",
+    "a client of httpx2",
+    "pyreqwest",
+    "aiohttp",  # async only
+    "a session of aiohttp",  # async only
+)
 ENGINES = WAYS[1:]
 
 OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=0.5), "retry": RetryPolicy(first_wait=0.001)}
 TOKEN = "canary+token/with 9 odd=characters"
+
+
+def check_world(way: str) -> None:
+    """Skip where *way* cannot be gone in this world."""
+    if sniffio.current_async_library() == "trio" and ("aiohttp" in way or "pyreqwest" in way):  # async only
+        pytest.skip("this engine runs on asyncio only")  # async only
 
 
 @asynccontextmanager
@@ -24,6 +45,9 @@ async def client_of(way: str, base_url: str, **options) -> AsyncIterator[AsyncPo
     """A client that reaches *base_url* by *way*."""
     async with AsyncExitStack() as stack:
         transport = way
+        check_world(way)  # async only
+        if way == "a session of aiohttp":  # async only
+            transport = AsyncAiohttpTransport(await stack.enter_async_context(aiohttp.ClientSession()))  # async only
         if way.startswith("a client of"):
             engine = httpx2 if way.endswith("httpx2") else httpx
             transport = AsyncHttpxTransport(await stack.enter_async_context(engine.AsyncClient()))

@@ -9,7 +9,7 @@ import pytest
 
 from poweremail import UsageError
 from poweremail._sync.limiter import Limiter
-from poweremail._runtime._sync import BoundedMap
+from poweremail._runtime._sync_many import BoundedMap
 from poweremail.policy.limits import LimitWait, RateLimits, Window
 from support.booked import exceeds, record
 

@@ -80,9 +80,9 @@ def test_a_read_is_repeated(engine, behaviour):
 def test_a_service_that_is_not_there_is_tried_again(engine):
     events = []
     with client_of(engine, f"http://127.0.0.1:{NOTHING}", retry=RetryPolicy(3, first_wait=0, on_retry=events.append)) as client:
-        with pytest.raises(NotSentError, match="not sent: Connect"):
+        with pytest.raises(NotSentError, match="(?i)not sent: .*connect"):
             client.messages.send_mail(message())
-        with pytest.raises(NotSentError, match="not sent: Connect"):
+        with pytest.raises(NotSentError, match="(?i)not sent: .*connect"):
             client.messages.send_template_http_get(template())
     assert [event.attempt for event in events] == [1, 2] * 2
 

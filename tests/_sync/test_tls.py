@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import trustme
 
-from _sync.ways import OPTIONS, TOKEN
+from _sync.ways import ENGINES, OPTIONS, TOKEN, check_world
 from poweremail import PowerEmail, NotSentError, Timeouts
 from poweremail.transports import HttpxTransport
 from support.fault_server import FaultServer, answer
@@ -25,7 +25,7 @@ def server_context(*names: str) -> ssl.SSLContext:
     return context
 
 
-@pytest.mark.parametrize("engine", ["httpx", "httpx2"])
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("a ")])
 def test_a_certificate_that_nobody_vouches_for_gets_nothing(engine):
     with FaultServer(answer(), tls=server_context("127.0.0.1")) as server:
         with PowerEmail("owner", TOKEN, base_url=server.url, transport=engine, **OPTIONS) as client:

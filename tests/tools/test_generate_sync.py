@@ -112,6 +112,12 @@ def test_rewriting(checkout: Checkout, source: str, expected: str) -> None:
     assert checkout.generated(source) == expected
 
 
+def test_a_file_of_the_async_world_alone_has_no_twin(checkout: Checkout) -> None:
+    checkout.write(SOURCES / "other.py", "# async only: there is no other side\nasync def f(): ...\n")
+    checkout.generated("x = 1")
+    assert not (checkout.root / GENERATED).with_name("other.py").exists()
+
+
 def test_imports_are_merged_sorted_and_pruned(checkout: Checkout) -> None:
     source = """
         from __future__ import annotations

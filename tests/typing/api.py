@@ -68,12 +68,15 @@ from poweremail import (
 )
 from poweremail.sandbox import CaughtMail, Domain, Outbox, RegisteredWebhook, Sandbox
 from poweremail.transports import (
+    AsyncAiohttpTransport,
     AsyncHttpxTransport,
     AsyncOutgoing,
+    AsyncPyreqwestTransport,
     AsyncSandboxTransport,
     AsyncTransport,
     HttpxTransport,
     Outgoing,
+    PyreqwestTransport,
     Request,
     SandboxTransport,
     Transport,
@@ -250,7 +253,7 @@ async def async_messages(client: AsyncPowerEmail, unknown: DeliveryUnknownError)
     assert_type(await client.messages.send_template_http_get(template), SendResult)
     assert_type(await client.messages.get_message_info("id-1"), MessageInfoPage)
     assert_type(await client.messages.get_message_info("id-1", skip_page=1), MessageInfoPage)
-    async for info in client.messages.iter_message_info("id-1", skip_page=0):
+    async for info in client.messages.iter_message_info("id-1", skip_page=0, look_ahead=8):
         assert_type(info, MessageInfo)
     assert_type(await anext(client.messages.iter_message_info("id-1")), MessageInfo)
     assert_type(await client.call("settings/listSmtp"), CallResult)
@@ -348,7 +351,7 @@ def sync_messages(client: PowerEmail, unknown: DeliveryUnknownError) -> None:
     assert_type(client.messages.send_template_http_get(template), SendResult)
     assert_type(client.messages.get_message_info("id-1"), MessageInfoPage)
     assert_type(client.messages.get_message_info("id-1", skip_page=1), MessageInfoPage)
-    for info in client.messages.iter_message_info("id-1", skip_page=0):
+    for info in client.messages.iter_message_info("id-1", skip_page=0, look_ahead=8):
         assert_type(info, MessageInfo)
     assert_type(next(client.messages.iter_message_info("id-1")), MessageInfo)
     assert_type(list(client.messages.iter_message_info("id-1")), list[MessageInfo])
@@ -513,7 +516,9 @@ def errors_of_changes(client: PowerEmail) -> None:
 async def async_transports(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
     transports: list[AsyncTransport] = [
         AsyncHttpxTransport(),
-        AsyncHttpxTransport(engine="httpx2"),
+        AsyncHttpxTransport(engine="httpx2", max_connections=50),
+        AsyncAiohttpTransport(max_connections=50),
+        AsyncPyreqwestTransport(configure=lambda builder: builder.tcp_nodelay(enabled=True), max_connections=50),
         AsyncHttpxTransport(client),
         AsyncSandboxTransport(sandbox.service),
         CountingAsyncTransport(),
@@ -551,7 +556,8 @@ class CountingAsyncTransport:
 def sync_transports(client: httpx.Client, sandbox: Sandbox) -> None:
     transports: list[Transport] = [
         HttpxTransport(),
-        HttpxTransport(engine="httpx2"),
+        HttpxTransport(engine="httpx2", max_connections=50),
+        PyreqwestTransport(configure=lambda builder: builder.tcp_nodelay(enabled=True), max_connections=50),
         HttpxTransport(client),
         SandboxTransport(sandbox.service),
         CountingTransport(),
@@ -638,7 +644,8 @@ Message(subject="s", from_email=5, to="ada@example.com", text="t")  # type: igno
 Message(subject="s", from_email="me@example.com", to="ada@example.com", text=b"t")  # type: ignore[arg-type]
 Message(subject="s", from_email="me@example.com", to="ada@example.com", attachments=["a.pdf"])  # type: ignore[list-item]
 Tracking(clicks="always")  # type: ignore[arg-type]
-AsyncPowerEmail("owner", "token", "tes.example.com", transport="aiohttp")  # type: ignore[arg-type]
+AsyncPowerEmail("owner", "token", "tes.example.com", transport="urllib")  # type: ignore[arg-type]
+PowerEmail("owner", "token", "tes.example.com", transport="aiohttp")  # type: ignore[arg-type]
 PowerEmail("owner", "token", "tes.example.com", transport=CountingAsyncTransport())  # type: ignore[arg-type]
 message.subject = "another"  # type: ignore[misc]
 

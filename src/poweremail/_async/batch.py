@@ -6,7 +6,7 @@ from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from poweremail._runtime._async import BoundedMap
+from poweremail._runtime._async_many import BoundedMap
 from poweremail.errors import PowerEmailError, UsageError
 from poweremail.types.message import Message, TemplateMessage
 from poweremail.types.outcome import SendOutcome

@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 
-from poweremail.errors import ProtocolError
+from poweremail._runtime._async_many import together
+from poweremail.errors import ProtocolError, UsageError
 from poweremail.types.message_info import MessageInfo, MessageInfoPage
 
 __all__ = ["AsyncMessageInfos"]
+
+
+_BURSTS = 4
+"""Times *look_ahead* that are fetched before the next record is handed out: fewer waits for the slowest of them."""
 
 
 class AsyncMessageInfos:
     """
     Every record of a unique id, page by page; a page is fetched when its first record is asked for.
 
+    With *look_ahead*, so many pages are fetched at once when the next one is needed: none before the first has shown that there are
+    more, *look_ahead* then, and four times as many from then on. They are held until their turn has come, and nothing is under way
+    between two records: the walk may be left at any point, and nothing stays open. Beyond the last page that costs up to
+    *look_ahead* - 1 requests more than a walk without.
+
     It ends on a page that is not full. Raises `ProtocolError` where the service answers a full page with the records of an earlier
-    one, which would go on for ever. A class and not a generator: it may be left at any point, and nothing stays open.
-    ``page`` is the page that the last record came from, None before the first.
+    one, which would go on for ever. What a page's request ends in is raised when the page's turn has come; going on asks for it
+    again. ``page`` is the page that the last record came from, None before the first.
     """
 
-    def __init__(self, fetch: Callable[[int], Awaitable[MessageInfoPage]], first_page: int) -> None:
+    def __init__(self, fetch: Callable[[int], Awaitable[MessageInfoPage]], first_page: int, look_ahead: int = 0) -> None:
+        if isinstance(look_ahead, bool) or not isinstance(look_ahead, int) or look_ahead < 0:
+            raise UsageError(f"must be a number of pages, not {look_ahead!r}", field="look_ahead", mail_state=None)
         self._fetch = fetch
+        self._look_ahead = look_ahead
         self._next_page: int | None = first_page
+        self._bursts = 1
+        self._ahead: deque[MessageInfoPage | Exception] = deque()
         self._records: Iterator[MessageInfo] = iter(())
         self._seen: dict[int, int] = {}
         self.page: MessageInfoPage | None = None
@@ -35,11 +51,25 @@ class AsyncMessageInfos:
                 return record
             if self._next_page is None:
                 raise StopAsyncIteration
-            page = await self._fetch(self._next_page)
+            page = await self._take(self._next_page)
             self._check_new(page)
             self.page = page
             self._next_page = page.next_skip_page
             self._records = iter(page.records)
+
+    async def _take(self, number: int) -> MessageInfoPage:
+        if self._look_ahead and not self._ahead and self.page is not None:
+            numbers = range(number, number + self._look_ahead * self._bursts)
+            fetched = await together(self._fetch, numbers, self._look_ahead, _is_last)
+            self._ahead.extend(fetched)
+            self._bursts = _BURSTS
+        if not self._ahead:
+            return await self._fetch(number)
+        page = self._ahead.popleft()
+        if isinstance(page, Exception):
+            self._ahead.clear()
+            raise page
+        return page
 
     def _check_new(self, page: MessageInfoPage) -> None:
         if page.next_skip_page is None:
@@ -53,3 +83,7 @@ class AsyncMessageInfos:
                 f"getMessageInfo answered page {page.skip_page} with the records of page {self._seen[digest]} again", raw=page.raw
             )
         self._seen[digest] = page.skip_page
+
+
+def _is_last(page: MessageInfoPage) -> bool:
+    return page.next_skip_page is None

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
 import os
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Generic, TypeVar, TypeVarTuple, cast
+from typing import Generic, Self, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
 import anyio
-import anyio.abc
 import anyio.lowlevel
 import anyio.to_thread
 
-__all__ = ["AtEnd", "BoundedMap", "FairLock", "ThreadLock", "each", "finish", "in_thread", "sleep", "world"]
+from poweremail.errors import UsageError
+
+__all__ = [
+    "AtEnd",
+    "Deadline",
+    "FairLock",
+    "Slots",
+    "ThreadLock",
+    "cancellable",
+    "check_world",
+    "each",
+    "finish",
+    "in_thread",
+    "shielded",
+    "sleep",
+    "waits",
+    "world",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -34,9 +54,27 @@ async def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R
     return await anyio.to_thread.run_sync(function, *args)
 
 
+def shielded() -> AbstractContextManager[object]:
+    """Return a block that is not cancelled: for what must be closed although the world comes to its end."""
+    return anyio.CancelScope(shield=True)
+
+
 def world() -> object:
     """Return what the connections of this moment belong to: they must not outlive it, nor be used in another."""
-    return (os.getpid(), anyio.lowlevel.current_token())
+    try:
+        # The quick way, where it leads somewhere.
+        return (os.getpid(), asyncio.get_running_loop())
+    except RuntimeError:
+        return (os.getpid(), anyio.lowlevel.current_token())
+
+
+def check_world(engine: str) -> None:
+    """Raise `UsageError` where *engine*, which runs on asyncio alone, cannot run: on trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        advice = "on trio, take transport='httpx' or 'httpx2'"
+        raise UsageError(f"{engine} runs on asyncio only", field="transport", advice=advice) from None
 
 
 class ThreadLock:
@@ -83,6 +121,100 @@ class FairLock:
 _locks: anyio.lowlevel.RunVar[WeakKeyDictionary[FairLock, anyio.Lock]] = anyio.lowlevel.RunVar("poweremail_locks")
 
 
+class Slots(Generic[T]):
+    """
+    At most *limit* things in use at once; who comes too late waits in line. What was given back last is taken first.
+
+    A thing is whatever the users keep for each other, such as a connection. All of it belongs to one run of an event loop.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+        self._kept: list[T] = []
+        self._line: deque[_Turn[T]] = deque()
+
+    async def take(self, seconds: float | None) -> T | None:
+        """
+        Return a thing that was given back, or None where a new one may be made; `give` it back afterwards in either case.
+
+        Raises TimeoutError where none was free within *seconds*.
+        """
+        if self._free:
+            self._free -= 1
+            return self._kept.pop() if self._kept else None
+        turn = _Turn[T]()
+        self._line.append(turn)
+        try:
+            with anyio.fail_after(seconds):
+                await turn.come.wait()
+        except BaseException:
+            if turn.come.is_set():
+                # It came at the moment in which the wait ended.
+                self.give(turn.thing)
+            else:
+                self._line.remove(turn)
+            raise
+        return turn.thing
+
+    def give(self, thing: T | None) -> None:
+        """Let the next one have *thing*, or make one where it is None."""
+        if self._line:
+            turn = self._line.popleft()
+            turn.thing = thing
+            turn.come.set()
+            return
+        self._free += 1
+        if thing is not None:
+            self._kept.append(thing)
+
+
+class _Turn(Generic[T]):
+    """A place in the line of `Slots`."""
+
+    def __init__(self) -> None:
+        self.come = anyio.Event()
+        self.thing: T | None = None
+
+
+class Deadline:
+    """
+    A block that ends with a TimeoutError when its time is over; `move` sets the time anew. *expire* is for the other world.
+
+    At first it has no end.
+    """
+
+    def __init__(self, expire: Callable[[], Awaitable[None]]) -> None:  # noqa: ARG002  the twin needs it
+        self._scope = anyio.CancelScope()
+
+    def move(self, seconds: float | None) -> None:
+        """From this moment on, leave *seconds*; None leaves all the time in the world."""
+        self._scope.deadline = math.inf if seconds is None else anyio.current_time() + seconds
+
+    async def __aenter__(self) -> Self:
+        self._scope.__enter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._scope.__exit__(kind, error, trace) and self._scope.cancelled_caught:
+            raise TimeoutError
+
+
+class cancellable:  # noqa: N801  reads as an adjective: async with cancellable(): ...
+    """
+    A block around an engine that raises a cancellation of its own making: a cancel scope would not know it for its own.
+
+    What was cancelled by asyncio itself goes on as it came.
+    """
+
+    async def __aenter__(self) -> None:
+        return None
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
+            # Raises the scope's own, where there is one.
+            await anyio.lowlevel.checkpoint_if_cancelled()
+
+
 class AtEnd:
     """
     Have *close* awaited before the world ends, should nobody have done so: `asyncio.run` and `trio.run` close the async generators
@@ -110,93 +242,6 @@ class AtEnd:
             await self._close()
 
 
-class BoundedMap(Generic[T, R]):
-    """
-    Call *function* with index and item of each item of *source*, at most *limit* at once; iterate over the results as they come.
-
-    The source is pulled by one task, and no faster than results are taken: nothing piles up. Leaving early stops pulling and waits
-    for the calls that have begun. An error of the source is raised after the results of what it gave; an error of *function* is
-    raised in place of its result.
-    """
-
-    def __init__(self, function: Callable[[int, T], Awaitable[R]], source: AsyncIterable[T] | Iterable[T], limit: int) -> None:
-        self._function = function
-        self._source = source
-        self._limit = limit
-        self._source_error: Exception | None = None
-
-    async def __aenter__(self) -> BoundedMap[T, R]:
-        # The streams are made outside the task group and cloned before a task starts, so that none is closed too early.
-        send_items, items = anyio.create_memory_object_stream[tuple[int, T]](0)
-        results, self._results = anyio.create_memory_object_stream[tuple[R | None, Exception | None]](0)
-        self._feeding = anyio.CancelScope()
-        self._tasks = anyio.create_task_group()
-        await self._tasks.__aenter__()
-        with items, results:
-            self._tasks.start_soon(self._feed, send_items)
-            for _ in range(self._limit):
-                self._tasks.start_soon(self._work, items.clone(), results.clone())
-        return self
-
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._feeding.cancel()
-        self._results.close()
-        if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
-            await self._tasks.__aexit__(kind, error, trace)
-        else:
-            # The task group would wrap the error of the body in a group of its own; it is raised plainly by leaving.
-            await self._tasks.__aexit__(None, None, None)
-
-    def __aiter__(self) -> BoundedMap[T, R]:
-        return self
-
-    async def __anext__(self) -> R:
-        try:
-            result, error = await self._results.receive()
-        except (anyio.EndOfStream, anyio.ClosedResourceError):
-            result, error = None, self._source_error or StopAsyncIteration()
-            self._source_error = None
-        if error is not None:
-            raise error
-        return cast("R", result)
-
-    async def _feed(self, items: anyio.abc.ObjectSendStream[tuple[int, T]]) -> None:
-        async with items:
-            with self._feeding:
-                source = each(self._source)
-                index = 0
-                try:
-                    while True:
-                        try:
-                            item = await anext(source)
-                        except StopAsyncIteration:
-                            return
-                        except Exception as error:  # noqa: BLE001  raised to the caller at the end, by __anext__
-                            self._source_error = error
-                            return
-                        await items.send((index, item))
-                        index += 1
-                finally:
-                    await finish(source)
-
-    async def _work(
-        self,
-        items: anyio.abc.ObjectReceiveStream[tuple[int, T]],
-        results: anyio.abc.ObjectSendStream[tuple[R | None, Exception | None]],
-    ) -> None:
-        async with items, results:
-            async for index, item in items:
-                try:
-                    outcome: tuple[R | None, Exception | None] = (await self._function(index, item), None)
-                except Exception as error:  # noqa: BLE001  raised to the caller in place of the result, by __anext__
-                    outcome = (None, error)
-                try:
-                    await results.send(outcome)
-                except anyio.BrokenResourceError:
-                    # The caller has left; what was in flight has finished.
-                    return
-
-
 class _FromIterable(Generic[T]):
     def __init__(self, source: Iterable[T]) -> None:
         self.source = iter(source)
@@ -208,6 +253,11 @@ class _FromIterable(Generic[T]):
         for item in self.source:
             return item
         raise StopAsyncIteration
+
+
+def waits(source: AsyncIterator[T]) -> bool:
+    """Say whether the next item of what `each` returned may be waited for, while other tasks run."""
+    return not isinstance(source, _FromIterable)
 
 
 async def finish(source: AsyncIterator[T]) -> None:

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from queue import SimpleQueue
+from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
-from typing import Generic, TypeVar, TypeVarTuple
+from typing import Generic, Self, TypeVar, TypeVarTuple
 
 from poweremail.errors import UsageError
 
-__all__ = ["AtEnd", "BoundedMap", "FairLock", "ThreadLock", "each", "finish", "in_thread", "sleep", "world"]
+__all__ = [
+    "AtEnd",
+    "Deadline",
+    "FairLock",
+    "Slots",
+    "ThreadLock",
+    "cancellable",
+    "check_world",
+    "each",
+    "finish",
+    "in_thread",
+    "shielded",
+    "sleep",
+    "waits",
+    "world",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -45,9 +59,18 @@ def each(source: AsyncIterable[T] | Iterable[T]) -> Iterator[T]:
     return iter(source)
 
 
+def shielded() -> AbstractContextManager[object]:
+    """Return a block: threads are not cancelled."""
+    return nullcontext()
+
+
 def world() -> object:
     """Return what the connections of this moment belong to: they must not be used in another process."""
     return (os.getpid(), None)
+
+
+def check_world(engine: str) -> None:
+    """Do nothing: threads are a world in which every engine that is used here can run."""
 
 
 class ThreadLock:
@@ -121,6 +144,126 @@ class _Line:
                 self.gates[0].release()
 
 
+class Slots(Generic[T]):
+    """
+    At most *limit* things in use at once; who comes too late waits in line. What was given back last is taken first.
+
+    A thing is whatever the users keep for each other, such as a connection.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._free = limit
+        self._kept: list[T] = []
+        self._line: deque[_Turn[T]] = deque()
+        self._lock = threading.Lock()
+
+    def take(self, seconds: float | None) -> T | None:
+        """
+        Return a thing that was given back, or None where a new one may be made; `give` it back afterwards in either case.
+
+        Raises TimeoutError where none was free within *seconds*.
+        """
+        with self._lock:
+            if self._free:
+                self._free -= 1
+                return self._kept.pop() if self._kept else None
+            turn = _Turn[T]()
+            self._line.append(turn)
+        come = False
+        try:
+            come = turn.gate.acquire(timeout=-1 if seconds is None else min(seconds, threading.TIMEOUT_MAX))
+        finally:
+            if not come:
+                self._leave(turn)
+        if not come:
+            raise TimeoutError
+        return turn.thing
+
+    def give(self, thing: T | None) -> None:
+        """Let the next one have *thing*, or make one where it is None."""
+        with self._lock:
+            if self._line:
+                turn = self._line.popleft()
+                turn.thing = thing
+                turn.gate.release()
+                return
+            self._free += 1
+            if thing is not None:
+                self._kept.append(thing)
+
+    def _leave(self, turn: _Turn[T]) -> None:
+        with self._lock:
+            waits = turn in self._line
+            if waits:
+                self._line.remove(turn)
+        if not waits:
+            # It came at the moment in which the wait ended.
+            self.give(turn.thing)
+
+
+class _Turn(Generic[T]):
+    """A place in the line of `Slots`: a gate that opens when the turn has come."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Lock()
+        self.gate.acquire()
+        self.thing: T | None = None
+
+
+class Deadline:
+    """
+    A block that ends with a TimeoutError when its time is over; `move` sets the time anew.
+
+    A thread cannot be cancelled: *expire* is called in another one, and is to make the block fail, in whichever way. At first the
+    block has no end.
+    """
+
+    def __init__(self, expire: Callable[[], None]) -> None:
+        self._expire = expire
+        self._end = math.inf
+        self._over = False
+        self._expired = False
+        self._changed = threading.Condition()
+
+    def move(self, seconds: float | None) -> None:
+        """From this moment on, leave *seconds*; None leaves all the time in the world."""
+        with self._changed:
+            self._end = math.inf if seconds is None else time.monotonic() + seconds
+            self._changed.notify()
+
+    def __enter__(self) -> Self:
+        self._watcher = threading.Thread(target=self._watch, name="poweremail-deadline", daemon=True)
+        self._watcher.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        with self._changed:
+            self._over = True
+            self._changed.notify()
+        self._watcher.join()
+        # What was finished at that very moment is finished.
+        if self._expired and kind is not None and issubclass(kind, Exception):
+            raise TimeoutError from error
+
+    def _watch(self) -> None:
+        with self._changed:
+            while not self._over and (left := self._end - time.monotonic()) > 0:
+                self._changed.wait(min(left, threading.TIMEOUT_MAX))
+            self._expired = not self._over
+        if self._expired:
+            self._expire()
+
+
+class cancellable:  # noqa: N801  reads as an adjective
+    """A block: threads are not cancelled."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        return None
+
+
 class AtEnd:
     """Call *close* in `disarm`: threads have no end that would have to be waited for."""
 
@@ -135,61 +278,6 @@ class AtEnd:
         self._close()
 
 
-class BoundedMap(Generic[T, R]):
-    """
-    Call *function* with index and item of each item of *source*, at most *limit* at once; iterate over the results as they come.
-
-    The calls run on threads; the source is pulled in the caller's thread, and no faster than results are taken: nothing piles up.
-    Leaving early stops pulling and waits for the calls that have begun. An error of the source is raised after the results of what
-    it gave; an error of *function* is raised in place of its result.
-    """
-
-    def __init__(self, function: Callable[[int, T], R], source: Iterable[T], limit: int) -> None:
-        self._function = function
-        self._source: Iterator[T] | None = None
-        self._given = source
-        self._limit = limit
-        self._index = 0
-        self._in_flight = 0
-        self._done: SimpleQueue[Future[R]] = SimpleQueue()
-        self._source_error: Exception | None = None
-
-    def __enter__(self) -> BoundedMap[T, R]:
-        self._source = iter(self._given)
-        self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="poweremail")
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        source, self._source = self._source, None
-        self._in_flight = 0
-        self._threads.shutdown(wait=True)
-        if source is not None:
-            finish(source)
-
-    def __iter__(self) -> BoundedMap[T, R]:
-        return self
-
-    def __next__(self) -> R:
-        while self._source is not None and self._in_flight < self._limit:
-            self._pull(self._source)
-        if self._in_flight:
-            # The queue's lock, unlike a future's, can be interrupted by Ctrl-C.
-            future = self._done.get()
-            self._in_flight -= 1
-            return future.result()
-        error, self._source_error = self._source_error or StopIteration(), None
-        raise error
-
-    def _pull(self, source: Iterator[T]) -> None:
-        try:
-            item = next(source)
-        except StopIteration:
-            self._source = None
-            return
-        except Exception as error:  # noqa: BLE001  raised to the caller at the end, by __next__
-            self._source = None
-            self._source_error = error
-            return
-        self._threads.submit(self._function, self._index, item).add_done_callback(self._done.put)
-        self._index += 1
-        self._in_flight += 1
+def waits(source: Iterator[T]) -> bool:  # noqa: ARG001  the twin needs it
+    """Say that the next item of what `each` returned is waited for by this thread alone."""
+    return False

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
-from poweremail._runtime._sync import BoundedMap
+from poweremail._runtime._sync_many import BoundedMap
 from poweremail.errors import PowerEmailError, UsageError
 from poweremail.types.message import Message, TemplateMessage
 from poweremail.types.outcome import SendOutcome

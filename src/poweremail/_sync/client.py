@@ -48,7 +48,8 @@ class PowerEmail:
         In place of *app_domain*, for another scheme, port or host, such as ``http://127.0.0.1:8025`` for a local sandbox. Without a
         path it gets ``/v1.0/``. Plain http to anything but this machine warns: the token is in every request.
     *transport*
-        ``"httpx"`` (default), ``"httpx2"``, or a transport object. The client closes it with itself.
+        ``"httpx"`` (default), another engine by its name (``"httpx2"``, ``"pyreqwest"`` and so on, each an extra of that name), or
+        a transport object of `poweremail.transports` or your own. The client closes it with itself.
     *timeouts*, *retry*
         See `Timeouts` and `RetryPolicy`.
     *limits*

@@ -12,12 +12,10 @@ import time
 from typing import Any
 
 import attrs
-from tenacity import RetryCallState, Retrying
 
-from poweremail._runtime._sync import sleep
 from poweremail._sync.limiter import Limiter
 from poweremail._sync.transports import Transport
-from poweremail.errors import ChangeUnknownError, DeliveryUnknownError, PowerEmailError, TransportError, UsageError
+from poweremail.errors import PowerEmailError, TransportError, UsageError
 from poweremail.policy.outcome import Mail, may_repeat, settle
 from poweremail.policy.retry import RetryEvent, RetryPolicy
 from poweremail.response import Response
@@ -70,35 +68,19 @@ class Exchange:
         return self._repeat(request, mail, first, started)
 
     def _repeat(self, request: Request, mail: Mail, first: PowerEmailError, started: float) -> Answer:
-        policy = self._retry
-        unknown = first if isinstance(first, DeliveryUnknownError | ChangeUnknownError) else None
-        retrying = Retrying(
-            sleep=sleep,
-            retry=lambda state: self._may_repeat(request, _error(state)),
-            wait=lambda state: policy.wait(state.attempt_number, _error(state)),
-            stop=lambda state: policy.gives_up(state.attempt_number, time.monotonic() - started, state.upcoming_sleep),
-            before_sleep=lambda state: self._announce(request, mail, state),
-            reraise=True,
-        )
-        try:
-            for attempt in retrying:
-                with attempt:
-                    number = attempt.retry_state.attempt_number
-                    # tenacity's first attempt is the one that has failed already.
-                    if number == 1:
-                        raise first
-                    self._turn(request, mail)
-                    try:
-                        return self._attempt(request, mail, number)
-                    except (DeliveryUnknownError, ChangeUnknownError) as error:
-                        unknown = error
-                        raise
-        except PowerEmailError as error:
-            # Once a mail may have been accepted, or a change made, no later failure makes that untrue.
-            if unknown is None or unknown is error:
-                raise
-            raise unknown from error
-        raise AssertionError("tenacity ends in a return or an error")  # pragma: no cover
+        from poweremail._sync.repeat import repeat  # noqa: PLC0415  the machinery is loaded by whoever fails first
+
+        def attempt(number: int) -> Answer:
+            self._turn(request, mail)
+            return self._attempt(request, mail, number)
+
+        def announce(event: RetryEvent) -> None:
+            _log.info("%s: attempt %d failed (%s); the next in %.2f s", event.operation, event.attempt, event.error, event.wait)
+            if self._retry.on_retry is not None:
+                self._retry.on_retry(event)
+
+        story = RetryEvent(operation=request.operation.path, unique_id=mail.unique_id, attempt=1, error=first, wait=0.0)
+        return repeat(attempt, story, self._retry, lambda error: self._may_repeat(request, error), announce, started)
 
     def _turn(self, request: Request, mail: Mail) -> None:
         """Wait until the request may go. Raises `UsageError` where the client is closed, be it meanwhile."""
@@ -111,9 +93,9 @@ class Exchange:
         if self._closed:
             raise UsageError("the client is closed", mail_state="not_sent" if request.operation.sends else None)
 
-    def _may_repeat(self, request: Request, error: PowerEmailError | None) -> bool:
+    def _may_repeat(self, request: Request, error: PowerEmailError) -> bool:
         spent = request.body is not None and request.body.spent
-        return error is not None and not spent and may_repeat(error, request.operation, resend=self._resend)
+        return not spent and may_repeat(error, request.operation, resend=self._resend)
 
     def _attempt(self, request: Request, mail: Mail, number: int) -> Answer:
         try:
@@ -129,23 +111,3 @@ class Exchange:
                 raise
             reason = request.endpoint.credentials.redact_text(f"{type(error).__name__}: {error}")
             raise settle(TransportError(reason), request.operation, mail) from error
-
-    def _announce(self, request: Request, mail: Mail, state: RetryCallState) -> None:
-        error = _error(state)
-        if error is None:
-            return
-        event = RetryEvent(
-            operation=request.operation.path,
-            unique_id=mail.unique_id,
-            attempt=state.attempt_number,
-            error=error,
-            wait=state.upcoming_sleep,
-        )
-        _log.info("%s: attempt %d failed (%s); the next in %.2f s", event.operation, event.attempt, event.error, event.wait)
-        if self._retry.on_retry is not None:
-            self._retry.on_retry(event)
-
-
-def _error(state: RetryCallState) -> PowerEmailError | None:
-    error = state.outcome.exception() if state.outcome is not None else None
-    return error if isinstance(error, PowerEmailError) else None

@@ -99,13 +99,18 @@ class Messages:
         policy = UnknownPolicy("reconcile", self._settings.unknown.visibility if visibility is None else visibility)
         return look_up(self.iter_message_info, unknown, policy)
 
-    def iter_message_info(self, unique_id: str, *, skip_page: int = 0) -> MessageInfos:
-        """Iterate over every `MessageInfo` of *unique_id*, from page *skip_page* on, fetching pages as they are needed."""
+    def iter_message_info(self, unique_id: str, *, skip_page: int = 0, look_ahead: int = 0) -> MessageInfos:
+        """
+        Iterate over every `MessageInfo` of *unique_id*, from page *skip_page* on, fetching pages as they are needed.
+
+        *look_ahead* pages are fetched at once where there are many, which saves the time of waiting for one after the other, and
+        costs up to *look_ahead* - 1 requests beyond the last page. See `MessageInfos`.
+        """
 
         def fetch(page: int) -> MessageInfoPage:
             return self.get_message_info(unique_id, page)
 
-        return MessageInfos(fetch, skip_page)
+        return MessageInfos(fetch, skip_page, look_ahead)
 
     def send_many(
         self,

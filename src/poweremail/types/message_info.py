@@ -11,7 +11,7 @@ import attrs
 from poweremail.response import Response
 from poweremail.types.frozen import FrozenMapping
 
-__all__ = ["PAGE_SIZE", "Engagement", "MessageInfo", "MessageInfoPage"]
+__all__ = ["PAGE_SIZE", "Engagement", "MessageInfo", "MessageInfoFields", "MessageInfoPage"]
 
 PAGE_SIZE = 100
 """Records a page of getMessageInfo; fixed by the service."""
@@ -26,16 +26,12 @@ class Engagement:
     user_agent: str | None
 
 
-@attrs.frozen(kw_only=True)
-class MessageInfo:
+@attrs.define(kw_only=True, eq=False, repr=False)
+class MessageInfoFields:
     """
-    One message as it went to one recipient.
+    The fields of a `MessageInfo`, not frozen yet.
 
-    *email* is the recipient, *sender* the sender, *send_from* the IP address that sent it. *mail_size* and *attachment_size* are
-    bytes, *time* is an aware datetime in UTC. *status* is ``delivered``, ``send``, ``open``, ``click``, ``soft_bounce``,
-    ``hard_bounce``, ``spam`` or a word that the service has added since: it stays a string. *open_count* and *click_count* are
-    the service's counts; *opens* and *clicks* the single events that it kept. What the service left out is None, 0 or empty.
-    *extra* has the members of the record that this library does not know.
+    Making a frozen object costs several times as much as making a plain one, and pages are full of them: see `wire/records.py`.
     """
 
     email: str | None
@@ -51,6 +47,19 @@ class MessageInfo:
     opens: tuple[Engagement, ...] = ()
     clicks: tuple[Engagement, ...] = ()
     extra: Mapping[str, Any] = attrs.field(factory=FrozenMapping, hash=False)
+
+
+@attrs.frozen(kw_only=True)  # pyright: ignore[reportGeneralTypeIssues]  it freezes what it inherits
+class MessageInfo(MessageInfoFields):
+    """
+    One message as it went to one recipient.
+
+    *email* is the recipient, *sender* the sender, *send_from* the IP address that sent it. *mail_size* and *attachment_size* are
+    bytes, *time* is an aware datetime in UTC. *status* is ``delivered``, ``send``, ``open``, ``click``, ``soft_bounce``,
+    ``hard_bounce``, ``spam`` or a word that the service has added since: it stays a string. *open_count* and *click_count* are
+    the service's counts; *opens* and *clicks* the single events that it kept. What the service left out is None, 0 or empty.
+    *extra* has the members of the record that this library does not know.
+    """
 
 
 @attrs.frozen(kw_only=True)

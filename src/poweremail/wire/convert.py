@@ -25,7 +25,7 @@ from poweremail.wire.readers import integer as _integer
 from poweremail.wire.readers import text as _text
 from poweremail.wire.readers import time as _time
 
-__all__ = ["converter", "extra_members"]
+__all__ = ["converter", "engagements", "extra_members"]
 
 converter = Converter()
 
@@ -98,7 +98,8 @@ def _recipient(recipient: Recipient) -> dict[str, str | None]:
     return {"email": recipient.email, "name": recipient.name}
 
 
-def _engagements(value: object) -> tuple[Engagement, ...]:
+def engagements(value: object) -> tuple[Engagement, ...]:
+    """The opens or clicks of a record, from three parallel lists, of which any may be shorter than the others or missing."""
     if not isinstance(value, dict) or not value:
         return ()
     columns = [column if isinstance(column := value.get(name), list) else [] for name in ("time", "ip", "ua")]
@@ -125,7 +126,7 @@ def extra_members(members: Mapping[str, Any], known: frozenset[str]) -> FrozenMa
 @converter.register_structure_hook
 def _message_info(record: Mapping[str, Any], _: type[MessageInfo]) -> MessageInfo:
     get = record.get
-    opens, clicks = _engagements(get("openData")), _engagements(get("clickData"))
+    opens, clicks = engagements(get("openData")), engagements(get("clickData"))
     # An int where clickData is expected is the count, says the page's example.
     click = get("click") if "click" in record or isinstance(get("clickData"), dict) else get("clickData")
     return MessageInfo(

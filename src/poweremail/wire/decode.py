@@ -26,11 +26,12 @@ from poweremail.errors import (
     ValidationError,
 )
 from poweremail.response import Response
-from poweremail.types.message_info import MessageInfo, MessageInfoPage
+from poweremail.types.message_info import MessageInfoPage
 from poweremail.types.result import CallResult, SendResult
 from poweremail.wire import lenient
-from poweremail.wire.convert import converter, extra_members
+from poweremail.wire.convert import extra_members
 from poweremail.wire.operations import Operation
+from poweremail.wire.records import message_infos
 from poweremail.wire.secrets import hide_secrets, with_secrets
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
 
 # The page says "success" in every example and "queued" in the table of the GET call: both mean success.
 _SUCCESS = frozenset(("success", "queued"))
+_GOOD = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 
 # Names of error kinds, letters only and in lower case: the spelling varies between deployments.
 _KINDS: dict[str, type[ApiError]] = {
@@ -84,7 +86,7 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     if not response.request_left:
         raise ProtocolError("an answer came before the request had left whole", raw=response, temporary=True)
     if status in _SUCCESS:
-        if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
+        if response.status in _GOOD:
             return dict(answer)
         raise ProtocolError(f"the answer says {status}, and its status is HTTP {response.status}", raw=response, temporary=True)
     raise _unreadable(response, operation, now)
@@ -134,7 +136,7 @@ def message_info_page(answer: Mapping[str, Any], response: Response, unique_id: 
     return MessageInfoPage(
         unique_id=unique_id,
         skip_page=skip_page,
-        records=tuple(converter.structure(record, MessageInfo) for record in records),
+        records=message_infos(records),
         extra=extra_members(answer, _PAGE_MEMBERS),
         raw=response,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -18,6 +17,7 @@ from poweremail.types.secret import Secret
 from poweremail.types.text import header_text
 from poweremail.wire.body import Base64, Body
 from poweremail.wire.convert import converter
+from poweremail.wire.fast_json import dumps
 from poweremail.wire.http import Endpoint, Request
 from poweremail.wire.operations import (
     GET_MESSAGE_INFO,
@@ -33,7 +33,6 @@ __all__ = ["call", "get_message_info", "post", "send_mail", "send_raw", "send_te
 
 # What the HTTP engines take at most; many servers take 8 KiB and answer 414 to more.
 _LONGEST_QUERY = 60_000
-_WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def send_mail(endpoint: Endpoint, smtp_user_name: str, message: Message, unique_id: str | None) -> Request:
@@ -91,7 +90,8 @@ def call(endpoint: Endpoint, path: str, members: Mapping[str, Any]) -> Request:
     if taken := {"owner_id", "token"} & members.keys():
         raise UsageError(f"{' and '.join(sorted(taken))}: the client adds its own", field="body", mail_state=state)
     try:
-        return post(endpoint, operation, dict(members))
+        # Here anything may be in it.
+        return post(endpoint, operation, dict(members), checked=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot be written as JSON: {error}", field="body", mail_state=state) from error
 
@@ -108,9 +108,20 @@ def _send(
     return post(endpoint, operation, fields, _files(message.attachments, message.images))
 
 
-def post(endpoint: Endpoint, operation: Operation, members: Mapping[str, Any], files: Iterable[bytes | Base64] = ()) -> Request:
-    """A POST of *members* and the credentials; *files* are members of the message, which is then the last of the members."""
-    text = _json(members)
+def post(
+    endpoint: Endpoint,
+    operation: Operation,
+    members: Mapping[str, Any],
+    files: Iterable[bytes | Base64] = (),
+    *,
+    checked: bool = True,
+) -> Request:
+    """
+    A POST of *members* and the credentials; *files* are members of the message, which is then the last of the members.
+
+    *checked* is that of `dumps`.
+    """
+    text = dumps(members, checked=checked)
     if files:
         # Open the two closing braces of the body and of its message again, and let the files in.
         tail: Iterable[bytes | Base64] = (text[1:-2], *files, b"}}")
@@ -124,10 +135,6 @@ def post(endpoint: Endpoint, operation: Operation, members: Mapping[str, Any], f
     return Request(operation, endpoint, body=body)
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
-    return _WRITER.encode(value).encode()
-
-
 def _files(attachments: tuple[Attachment, ...], images: tuple[Image, ...]) -> Iterator[bytes | Base64]:
     members: tuple[tuple[bytes, tuple[Attachment | Image, ...]], ...] = ((b"attachments", attachments), (b"images", images))
     for member, files in members:
@@ -135,7 +142,7 @@ def _files(attachments: tuple[Attachment, ...], images: tuple[Image, ...]) -> It
             continue
         yield b',"%s":[' % member
         for index, file in enumerate(files):
-            yield b"%s%s" % (b"," if index else b"", _json(converter.unstructure(file))[:-1])
+            yield b"%s%s" % (b"," if index else b"", dumps(converter.unstructure(file), checked=True)[:-1])
             yield b',"content":"'
             # A base64 alphabet needs no escapes in JSON, so the content can be streamed between two quotes.
             yield Base64(file.content)

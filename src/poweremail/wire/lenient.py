@@ -13,6 +13,8 @@ import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
+from poweremail.wire import fast_json
+
 __all__ = ["loads", "loads_with_repeats"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -29,7 +31,7 @@ def loads(body: bytes) -> Any:
     Raises ValueError where it is no whole JSON value even so, RecursionError where it is nested too deeply.
     """
     try:
-        return json.loads(body)
+        return fast_json.loads(body)
     except ValueError:
         return _Reader(body.decode("utf-8-sig", "replace")).read()
 

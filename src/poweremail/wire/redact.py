@@ -15,8 +15,6 @@ __all__ = ["Credentials", "spelt"]
 
 # A shorter token is no secret, and replacing it would garble every answer.
 _SHORTEST_SECRET = 4
-# Without one of these, a text has no other spelling of a character than the plain one.
-_MARKS = (b"\\", b"%", b"&", b"+")
 _JSON_ESCAPES = dict(zip("/\"\\'\b\f\n\r\t", "/\"\\'bfnrt", strict=True))
 
 
@@ -62,7 +60,9 @@ class Credentials:
         return self._pattern.sub(MASK.encode(), text)
 
     def _may_be_in(self, text: bytes) -> bool:
-        return self._plain in text or any(mark in text for mark in _MARKS)
+        """Whether *text* has the token, or a mark without which no character is spelt in another than the plain way."""
+        # Spelt out: of all that is done for each answer, a loop over four marks took the most.
+        return self._plain in text or b"\\" in text or b"%" in text or b"&" in text or b"+" in text
 
 
 def _as_utf8(body: bytes) -> bytes:

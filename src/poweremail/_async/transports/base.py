@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import base64
+import importlib
+import importlib.util
 import math
 from collections.abc import Iterator
+from types import ModuleType
 from typing import Protocol
 
 from poweremail._runtime._async import each, finish, in_thread
-from poweremail.errors import UsageError
+from poweremail.errors import TransportError, UsageError
 from poweremail.response import Response
 from poweremail.types.content import StreamContent
 from poweremail.wire.body import RAW_PIECE, Body, FilePiece, Piece
 from poweremail.wire.http import Request
 
-__all__ = ["AsyncOutgoing", "AsyncTransport"]
+__all__ = [
+    "MAX_CONNECTIONS",
+    "AsyncOutgoing",
+    "AsyncTransport",
+    "check_installed",
+    "checked_limit",
+    "failure",
+    "load_engine",
+    "pool_timeout",
+]
+
+MAX_CONNECTIONS = 20
+"""How many connections a transport opens at most, unless told otherwise: enough for a batch, and polite to the service."""
 
 
 class AsyncTransport(Protocol):
@@ -154,3 +169,52 @@ async def _read(piece: FilePiece) -> bytes:
     if len(raw) != piece.size:
         raise UsageError(f"{content.label} has become shorter than the {content.size} bytes it had", field="content")
     return base64.b64encode(raw)
+
+
+def check_installed(engine: str) -> None:
+    """Raise `UsageError` where the *engine*, which is called like its extra, is not installed. It is not imported."""
+    if importlib.util.find_spec(engine) is None:
+        raise UsageError(
+            f"{engine} is not installed", field="engine", mail_state=None, advice=f"pip install 'poweremail[{engine}]'"
+        )
+
+
+def load_engine(name: str, engine: str) -> ModuleType:
+    """Return the module *name* of *engine*. Raises `UsageError` where that is not installed."""
+    check_installed(engine)
+    return importlib.import_module(name)
+
+
+def checked_limit(max_connections: object) -> int:
+    """Return *max_connections*. Raises `UsageError` where it is no number of connections."""
+    if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
+        raise UsageError(f"must be 1 or more, not {max_connections!r}", field="max_connections", mail_state=None)
+    return max_connections
+
+
+def pool_timeout(seconds: float | None) -> TransportError:
+    """What a request ends in that has waited *seconds* for a connection: it has not left."""
+    return TransportError(f"PoolTimeout: no connection became free within {seconds} s", body_left=False)
+
+
+def failure(error: BaseException, request: Request, *, body_left: bool, reason: str | None = None) -> TransportError:
+    """
+    What the *error* of an engine is for the library; *reason* is its text, where it is not the one that the error prints.
+
+    To be raised outside the except block: then the engine's error is no context of it either.
+    """
+    if reason is None:
+        reason = type(error).__name__
+        if text := _text(error):
+            reason = f"{reason}: {text}"
+    made = TransportError(request.endpoint.credentials.redact_text(reason), body_left=body_left)
+    # An engine's error has the URL, and so the token of a GET; one that echoes the token is not kept either.
+    made.__cause__ = error if request.query is None and made.reason == reason else None
+    return made
+
+
+def _text(error: BaseException | None) -> str:
+    """The first text in the chain of causes: that of the engine's error itself is often empty."""
+    while error is not None and not str(error):
+        error = error.__cause__ or error.__context__
+    return str(error or "")

@@ -13,10 +13,20 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from poweremail._async.transports.base import AsyncOutgoing
-from poweremail._runtime._async import AtEnd, ThreadLock, world
+from poweremail._async.transports.base import (
+    MAX_CONNECTIONS,
+    AsyncOutgoing,
+    check_installed,
+    checked_limit,
+    failure,
+    load_engine,
+    pool_timeout,
+)
+from poweremail._async.transports.httpcore import AsyncConnections, AsyncHead
+from poweremail._async.transports.worlds import AsyncWorlds, check_open
+from poweremail._runtime._async import Slots
 from poweremail._runtime._logs import redacting
-from poweremail.errors import TransportError, UsageError
+from poweremail.errors import UsageError
 from poweremail.response import Response
 from poweremail.wire.answer import ACCEPT_ENCODING, AnswerBody
 from poweremail.wire.http import Request
@@ -26,90 +36,119 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncHttpxTransport"]
 
-# Enough for a batch; httpx spends time on every connection of its pool, whatever it does.
-_MAX_CONNECTIONS = 20
-_TO_A_PROXY = b"CONNECT"
-
 
 class AsyncHttpxTransport:
     """
     Send through httpx or httpx2.
 
     *client* is an ``AsyncClient`` of your own, configured as you like: proxies, TLS context, HTTP/2, limits. It stays yours:
-    closing the transport does not close it. Without one the transport makes its own and closes it; *engine* names the package that
-    it is taken from. Its own honours the proxy variables of the environment, verifies TLS and opens at most 20 connections.
+    closing the transport does not close it. Without one the transport makes its own connections and closes them; *engine* names the
+    package that they are taken from, *max_connections* how many there are at most. Then TLS is verified, and the proxy variables of
+    the environment are honoured.
 
     Raises `UsageError` where *client* is no ``AsyncClient`` of either package, or the *engine* is not installed.
     """
 
-    def __init__(self, client: object | None = None, *, engine: Literal["httpx", "httpx2"] = "httpx") -> None:
-        self._engine = _load(engine) if client is None else _engine_of(client)
-        # The engine insists on streams of its own class.
-        self._stream_type: type[AsyncOutgoing] = type("Stream", (AsyncOutgoing, self._engine.AsyncByteStream), {})
-        # Parsing it is a third of what building a request costs. A handful are in use; one with a query is not kept.
-        self._url: Callable[[str], httpx.URL] = lru_cache(maxsize=32)(self._engine.URL)
-        self._given = cast("httpx.AsyncClient | None", client)
-        self._own: dict[object, tuple[httpx.AsyncClient, AtEnd]] = {}
-        self._lock = ThreadLock()
-        self._closed = False
+    def __init__(
+        self,
+        client: object | None = None,
+        *,
+        engine: Literal["httpx", "httpx2"] = "httpx",
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
+        if client is None and engine not in ("httpx", "httpx2"):
+            raise UsageError(f"must be 'httpx' or 'httpx2', not {engine!r}", field="engine", mail_state=None)
+        self._limit = checked_limit(max_connections)
+        self._given = AsyncClientLayer(client) if client is not None else None
+        self._name: str = engine
+        if client is None:
+            check_installed(engine)
+        self._own: AsyncWorlds[AsyncConnections | AsyncClientLayer] = AsyncWorlds(self._make, _close)
         redacting.install()
 
     async def handle(self, request: Request) -> Response:
         """Send *request* and return the answer, read whole."""
-        self._check_open(self._closed)
-        client = self._given or await self._client()
-        self._check_open(client.is_closed)
+        if self._given is not None:
+            self._own.check_open()
+            engine: AsyncConnections | AsyncClientLayer = self._given
+        else:
+            engine = await self._own.here()
+        with redacting(request.endpoint.credentials):
+            return await engine.handle(request)
+
+    async def aclose(self) -> None:
+        """Close what this transport made; no request goes out afterwards."""
+        await self._own.aclose()
+
+    def _make(self) -> AsyncConnections | AsyncClientLayer:
+        from urllib.request import getproxies  # noqa: PLC0415  half of what is imported here, for one question
+
+        if not getproxies():
+            return AsyncConnections(self._name, self._limit)
+        # Which proxy is for which host is known to the engine's client.
+        engine = load_engine(self._name, self._name)
+        limits = engine.Limits(max_connections=self._limit, max_keepalive_connections=self._limit)
+        return AsyncClientLayer(engine.AsyncClient(limits=limits), at_once=self._limit)
+
+
+async def _close(engine: AsyncConnections | AsyncClientLayer) -> None:
+    await engine.aclose()
+
+
+class AsyncClientLayer:
+    """
+    An ``AsyncClient`` of httpx or httpx2, all of it: its proxies, hooks and authentication see every request.
+
+    No more than *at_once* requests are handed to it at once, where that is given: its pool spends time on each that waits in it.
+    """
+
+    def __init__(self, client: object, *, at_once: int | None = None) -> None:
+        self._engine = _engine_of(client)
+        self._client = cast("httpx.AsyncClient", client)
+        # The engine insists on streams of its own class.
+        self._stream_type: type[AsyncOutgoing] = type("Stream", (AsyncOutgoing, self._engine.AsyncByteStream), {})
+        # Parsing it is a third of what building a request costs. A handful are in use; one with a query is not kept.
+        self._url: Callable[[str], httpx.URL] = lru_cache(maxsize=32)(self._engine.URL)
+        self._slots: Slots[None] | None = None if at_once is None else Slots(at_once)
+
+    async def handle(self, request: Request) -> Response:
+        """Send *request* and return the answer, read whole."""
+        check_open(self._client.is_closed)
+        if self._slots is None:
+            return await self._handle(request)
+        patience = request.endpoint.timeouts.pool
+        try:
+            await self._slots.take(patience)
+        except TimeoutError:
+            raise pool_timeout(patience) from None
+        try:
+            return await self._handle(request)
+        finally:
+            self._slots.give(None)
+
+    async def aclose(self) -> None:
+        """Close the client."""
+        await self._client.aclose()
+
+    async def _handle(self, request: Request) -> Response:
         outgoing = self._stream_type(request.body)
         head = AsyncHead()
         try:
-            with redacting(request.endpoint.credentials):
-                answer = await client.send(self._build(client, request, outgoing, head), stream=True, follow_redirects=False)
-                try:
-                    body = await self._read(answer, request)
-                finally:
-                    await answer.aclose()
+            answer = await self._client.send(self._build(request, outgoing, head), stream=True, follow_redirects=False)
+            try:
+                body = await self._read(answer, request)
+            finally:
+                await answer.aclose()
             return Response(answer.status_code, tuple(answer.headers.multi_items()), body, request_left=outgoing.left)
         except (self._engine.HTTPError, self._engine.InvalidURL, self._engine.StreamError) as error:
             # A request without a body shows by what the engine reports whether its head has left.
             left = outgoing.left if request.body else head.left and not isinstance(error, self._engine.PoolTimeout)
-            failure = _failure(error, request, body_left=left)
+            failed = failure(error, request, body_left=left)
         finally:
             await outgoing.aclose()
-        # Outside the except block, so that the engine's error is no context either.
-        raise failure
+        raise failed
 
-    async def aclose(self) -> None:
-        """Close the client that this transport made; no request goes out afterwards."""
-        self._closed = True
-        if own := self._own.get(world()):
-            await own[1].disarm()
-
-    @staticmethod
-    def _check_open(closed: bool) -> None:  # noqa: FBT001
-        if closed:
-            raise UsageError("the HTTP client has been closed", field="transport")
-
-    async def _client(self) -> httpx.AsyncClient:
-        # Connections belong to the world that they were made in, and are closed when it ends.
-        here = world()
-        if own := self._own.get(here):
-            return own[0]
-        with self._lock:
-            if own := self._own.get(here):
-                return own[0]
-            limits = self._engine.Limits(max_connections=_MAX_CONNECTIONS, max_keepalive_connections=_MAX_CONNECTIONS)
-            client = cast("httpx.AsyncClient", self._engine.AsyncClient(limits=limits))
-
-            async def close() -> None:
-                self._own.pop(here, None)
-                await client.aclose()
-
-            at_end = AtEnd(close)
-            self._own[here] = client, at_end
-        await at_end.arm()
-        return client
-
-    def _build(self, client: httpx.AsyncClient, request: Request, outgoing: AsyncOutgoing, head: AsyncHead) -> httpx.Request:
+    def _build(self, request: Request, outgoing: AsyncOutgoing, head: AsyncHead) -> httpx.Request:
         """Make the engine's request; its repr shows the whole URL, so it is in no variable of a frame that can fail."""
         timeouts = request.endpoint.timeouts
         extensions: dict[str, Any] = {
@@ -117,7 +156,7 @@ class AsyncHttpxTransport:
         }
         if not request.body:
             extensions["trace"] = head.trace
-        built = client.build_request(
+        built = self._client.build_request(
             request.method,
             # A query has the token, so it is not kept.
             self._url(request.url) if request.query is None else request.full_url(),
@@ -148,49 +187,6 @@ class AsyncHttpxTransport:
             if body.failure is None:
                 raise
         return body.finish()
-
-
-class AsyncHead:
-    """Follows the engine's trace of a request without a body, to know whether its head may have left."""
-
-    def __init__(self) -> None:
-        # An engine that reports nothing proves nothing.
-        self.left = True
-        self._sending = False
-
-    async def trace(self, event: str, info: dict[str, Any]) -> None:
-        """Take note of *event*, such as ``connection.connect_tcp.started``."""
-        if event.endswith(".send_request_headers.started") and getattr(info.get("request"), "method", b"") != _TO_A_PROXY:
-            self._sending = True
-        self.left = self._sending
-
-
-def _failure(error: Exception, request: Request, *, body_left: bool) -> TransportError:
-    reason = type(error).__name__
-    if text := _text(error):
-        reason = f"{reason}: {text}"
-    failure = TransportError(request.endpoint.credentials.redact_text(reason), body_left=body_left)
-    # An engine's error has the URL, and so the token of a GET; one that echoes the token is not kept either.
-    failure.__cause__ = error if request.query is None and failure.reason == reason else None
-    return failure
-
-
-def _text(error: BaseException | None) -> str:
-    """The first text in the chain of causes: that of the engine's error itself is often empty."""
-    while error is not None and not str(error):
-        error = error.__cause__ or error.__context__
-    return str(error or "")
-
-
-def _load(engine: str) -> ModuleType:
-    if engine not in ("httpx", "httpx2"):
-        raise UsageError(f"must be 'httpx' or 'httpx2', not {engine!r}", field="engine", mail_state=None)
-    try:
-        return importlib.import_module(engine)
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"{engine} is not installed", field="engine", mail_state=None, advice=f"pip install 'poweremail[{engine}]'"
-        ) from error
 
 
 def _engine_of(client: object) -> ModuleType:

@@ -1,0 +1,94 @@
+"""The peers: engines used barely and well, requests as the vendor's library uses it, and a popular library for mail."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks import samples
+
+ENGINES = ("httpx", "httpx2", "pyreqwest")
+ASYNC_ENGINES = (*ENGINES, "aiohttp")
+
+Way = tuple[Callable[[], Any], Callable[[Any], Callable[[], Any]]]
+
+JSON = {"Content-Type": "application/json"}
+
+
+def url(port: int) -> str:
+    """Where a mail is sent to."""
+    return f"http://127.0.0.1:{port}/v1.0/messages/sendMail"
+
+
+def bare(engine: str, port: int) -> Way:
+    """POST the same bytes by the engine's own async client, made as its manual says, and read the answer."""
+    content = samples.content(samples.small_mail())
+    if engine == "aiohttp":
+        aiohttp = importlib.import_module("aiohttp")
+
+        def with_session(session: Any) -> Callable[[], Any]:
+            async def post() -> bytes:
+                async with session.post(url(port), data=content, headers=JSON) as answer:
+                    return await answer.read()  # type: ignore[no-any-return]
+
+            return post
+
+        return lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)), with_session
+    if engine == "pyreqwest":
+        builder = importlib.import_module("pyreqwest.client").ClientBuilder
+
+        def with_client(client: Any) -> Callable[[], Any]:
+            async def post() -> bytes:
+                answer = await client.post(url(port)).headers(JSON).body_bytes(content).build().send()
+                return bytes(await answer.bytes())
+
+            return post
+
+        return lambda: builder().build(), with_client
+    client_of = importlib.import_module(engine).AsyncClient
+    # No timeout: with hundreds of callers its pool would run into one.
+    return lambda: client_of(timeout=None), lambda client: lambda: client.post(url(port), content=content, headers=JSON)
+
+
+def sync_bare(engine: str, port: int) -> Way:
+    """POST the same bytes by the engine's own sync client."""
+    content = samples.content(samples.small_mail())
+    if engine == "pyreqwest":
+        builder = importlib.import_module("pyreqwest.client").SyncClientBuilder
+        return (
+            lambda: builder().build(),
+            lambda client: lambda: bytes(client.post(url(port)).headers(JSON).body_bytes(content).build().send().bytes()),
+        )
+    client_of = importlib.import_module(engine).Client
+    return lambda: client_of(timeout=None), lambda client: lambda: client.post(url(port), content=content, headers=JSON)
+
+
+def sync_vendor(port: int) -> Way:
+    """What the vendor's own library does: one session of requests, which writes and reads the JSON."""
+    requests = importlib.import_module("requests")
+    members = importlib.import_module("json").loads(samples.content(samples.small_mail()))
+
+    def session() -> Any:
+        made = requests.Session()
+        # As many connections as threads, or it would throw them away and warn.
+        made.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=100))
+        return made
+
+    return session, lambda made: lambda: made.post(url(port), json=members).json()
+
+
+@contextmanager
+def _resend(port: int) -> Any:
+    resend = importlib.import_module("resend")
+    resend.api_key = samples.TOKEN
+    resend.api_url = f"http://127.0.0.1:{port}"
+    yield resend
+
+
+def sync_popular(port: int) -> Way:
+    """Resend's library, as its manual shows it, with a mail of the same size."""
+    mail = samples.small_mail()
+    members = {"from": "orders@example.com", "to": list(mail.recipients), "subject": mail.subject, "text": mail.text}
+    return lambda: _resend(port), lambda resend: lambda: resend.Emails.send(members)

@@ -1,0 +1,168 @@
+"""Many calls at once, in the async twin: on anyio, asyncio and trio."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from types import TracebackType
+from typing import Generic, TypeVar, cast
+
+import anyio
+
+from poweremail._runtime._async import each, finish, waits
+
+__all__ = ["BoundedMap", "together"]
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class BoundedMap(Generic[T, R]):
+    """
+    Call *function* with index and item of each item of *source*, at most *limit* at once; iterate over the results as they come.
+
+    The source is pulled by whoever is free to make a call, and no faster than results are taken: one result may wait beside the
+    calls, so nothing piles up. Leaving early stops pulling and waits for the calls that have begun. An error of the source is
+    raised after the results of what it gave; an error of *function* is raised in place of its result.
+    """
+
+    def __init__(self, function: Callable[[int, T], Awaitable[R]], source: AsyncIterable[T] | Iterable[T], limit: int) -> None:
+        self._function = function
+        self._given = source
+        self._limit = limit
+        self._index = 0
+        self._untaken = 0
+        self._ended = False
+        self._results: deque[tuple[R | None, Exception | None]] = deque()
+        self._source_error: Exception | None = None
+
+    async def __aenter__(self) -> BoundedMap[T, R]:
+        self._source = each(self._given)
+        self._pulling: anyio.CancelScope | None = None
+        self._turn = anyio.Lock(fast_acquire=True)
+        self._idle: deque[anyio.Event] = deque()
+        self._wanted: anyio.Event | None = None
+        self._workers = self._limit
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        for _ in range(self._limit):
+            self._tasks.start_soon(self._work)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._end()
+        if self._pulling is not None:
+            self._pulling.cancel()
+        try:
+            if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
+                await self._tasks.__aexit__(kind, error, trace)
+            else:
+                # The task group would wrap the error of the body in a group of its own; it is raised plainly by leaving.
+                await self._tasks.__aexit__(None, None, None)
+        finally:
+            await finish(self._source)
+
+    def __aiter__(self) -> BoundedMap[T, R]:
+        return self
+
+    async def __anext__(self) -> R:
+        while not self._results:
+            if not self._workers:
+                end, self._source_error = self._source_error or StopAsyncIteration(), None
+                raise end
+            self._wanted = anyio.Event()
+            await self._wanted.wait()
+        result, error = self._results.popleft()
+        self._untaken -= 1
+        if self._idle:
+            self._idle.popleft().set()
+        if error is not None:
+            raise error
+        return cast("R", result)
+
+    async def _work(self) -> None:
+        try:
+            while not self._ended:
+                if self._untaken > self._limit:
+                    turn = anyio.Event()
+                    self._idle.append(turn)
+                    await turn.wait()
+                    continue
+                self._untaken += 1
+                if not await self._call_next():
+                    self._untaken -= 1
+        finally:
+            self._workers -= 1
+            self._tell()
+
+    async def _call_next(self) -> bool:
+        """Pull an item and call the function with it; False says that there was none."""
+        try:
+            # Another one's pull may be the last: it is asked again when the turn has come.
+            async with self._turn:
+                if self._ended:
+                    return False
+                item = await self._pull()
+                index, self._index = self._index, self._index + 1
+        except StopAsyncIteration:
+            self._end()
+            return False
+        except Exception as error:  # noqa: BLE001  raised to the caller at the end, by __anext__
+            self._source_error = error
+            self._end()
+            return False
+        try:
+            self._results.append((await self._function(index, item), None))
+        except Exception as error:  # noqa: BLE001  raised to the caller in place of the result, by __anext__
+            self._results.append((None, error))
+        self._tell()
+        return True
+
+    async def _pull(self) -> T:
+        if not waits(self._source):
+            # It takes no time that could be cut short.
+            return await anext(self._source)
+        with anyio.CancelScope() as self._pulling:
+            return await anext(self._source)
+        raise StopAsyncIteration
+
+    def _end(self) -> None:
+        self._ended = True
+        for turn in self._idle:
+            turn.set()
+
+    def _tell(self) -> None:
+        if self._wanted is not None:
+            self._wanted.set()
+
+
+async def together(
+    function: Callable[[T], Awaitable[R]], items: Iterable[T], limit: int, is_last: Callable[[R], bool]
+) -> list[R | Exception]:
+    """
+    Call *function* with each of *items*, at most *limit* at once, and return in their order what it returned or raised.
+
+    When a call has raised, or *is_last* says so of its result, no further one is begun.
+    """
+    done: list[R | Exception | None] = []
+    rest = iter(items)
+    ended = False
+
+    async def work() -> None:
+        nonlocal ended
+        for item in rest:
+            at = len(done)
+            done.append(None)
+            try:
+                result = done[at] = await function(item)
+                ended = ended or is_last(result)
+            except Exception as error:  # noqa: BLE001  the caller's, in its place
+                done[at] = error
+                ended = True
+            if ended:
+                return
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(limit):
+            tasks.start_soon(work)
+    return cast("list[R | Exception]", done)

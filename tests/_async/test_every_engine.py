@@ -1,0 +1,198 @@
+"""What all engines do alike, although each of them would do it in a way of its own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+
+import aiohttp  # async only
+import pytest
+
+from _async.ways import ENGINES, OPTIONS, TOKEN, check_world, client_of
+from poweremail import AsyncPowerEmail, DeliveryUnknownError, NotSentError, ProtocolError, RetryPolicy, Timeouts, UsageError
+from poweremail.transports import (
+    AsyncAiohttpTransport,  # async only
+    AsyncPyreqwestTransport,
+)
+from support.fault_server import SUCCESS, FaultServer, answer, close_after_body, reset_after_body, stall
+from support.messages import large, message, template
+
+OWN = [engine for engine in ENGINES if not engine.startswith("a ")]
+
+
+ENCODED = {
+    "gzip": (gzip.compress(json.dumps(SUCCESS).encode()), "gzip", None),
+    "none": (json.dumps(SUCCESS).encode(), "identity", None),
+    "not gzip": (b"this is no gzip", "gzip", "cannot be inflated"),
+    "half of it": (gzip.compress(json.dumps(SUCCESS).encode())[:30], "gzip", "ends before its compressed content does"),
+    "not asked for": (b"whatever", "br", "encoded as 'br'"),
+    "a bomb": (gzip.compress(bytes(100_000_000)), "gzip", "larger than 16777216 bytes"),
+}
+
+
+@pytest.mark.parametrize(("body", "encoding", "error"), ENCODED.values(), ids=ENCODED)
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_compressed_answers(engine, body, encoding, error):
+    with FaultServer(answer(body, headers=[("Content-Encoding", encoding)]), answer()) as server:
+        async with client_of(engine, server.url) as client:
+            if error is None:
+                assert (await client.messages.send_mail(message())).status == "success"
+            else:
+                with pytest.raises(DeliveryUnknownError, match=error) as caught:
+                    await client.messages.send_mail(message())
+                assert isinstance(caught.value.cause, ProtocolError)
+            await client.messages.send_mail(message())
+    assert server.posts == 2
+
+
+def success_before_the_body(connection) -> bool:
+    """Answer as if the mail had been accepted, before it can have been read."""
+    connection.send(200, json.dumps(SUCCESS).encode(), [("Connection", "close")])
+    return connection.reset()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_success_before_the_mail_has_left_is_none(engine):
+    with FaultServer(success_before_the_body, answer()) as server:
+        async with client_of(engine, server.url) as client:
+            assert (await client.messages.send_mail(large())).attempts == 2
+    assert server.posts == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("broken", [close_after_body, reset_after_body])
+@pytest.mark.parametrize("call", ["send_mail", "send_template_http_get"])
+async def test_what_was_taken_is_not_sent_again(engine, broken, call):
+    """Engines repeat a GET, and forget what they have sent, when a connection that was kept breaks."""
+    with FaultServer(answer(), broken, answer()) as server:
+        async with client_of(engine, server.url) as client:
+            await client.messages.send_mail(message())
+            with pytest.raises(DeliveryUnknownError):
+                await getattr(client.messages, call)(message() if call == "send_mail" else template())
+    assert server.posts == 2
+
+
+@pytest.mark.parametrize("engine", OWN)
+async def test_what_found_no_server_was_not_sent(engine):
+    async with client_of(engine, "http://127.0.0.1:1", retry=RetryPolicy(1)) as client:
+        for call, mail in (
+            (client.messages.send_mail, message()),
+            (client.messages.send_template_http_get, template()),
+            (client.messages.send_mail, large()),
+        ):
+            with pytest.raises(NotSentError, match="(?i)connect"):
+                await call(mail)
+
+
+@pytest.mark.parametrize("engine", OWN)
+async def test_the_proxy_of_the_environment_is_asked(engine, monkeypatch):
+    with FaultServer(answer()) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        async with client_of(engine, "http://127.0.0.1:1") as client:
+            await client.messages.send_mail(message())
+            await client.messages.send_template_http_get(template())
+    assert [request.target.partition("?")[0] for request in proxy.seen] == [
+        "http://127.0.0.1:1/v1.0/messages/sendMail",
+        "http://127.0.0.1:1/v1.0/messages/sendTemplateHTTPGet",
+    ]
+
+
+def slowly(connection) -> bool:
+    """Take a large body in its time."""
+    for _ in range(8):
+        connection._read(400_000)
+        time.sleep(0.2)
+    connection.headers["content-length"] = str(int(connection.headers["content-length"]) - 8 * 400_000)
+    return answer()(connection)
+
+
+@pytest.mark.parametrize("engine", OWN)
+async def test_the_read_timeout_does_not_count_while_a_large_mail_goes_out(engine):
+    with FaultServer(slowly) as server:
+        async with client_of(engine, server.url, timeouts=Timeouts(read=1), retry=RetryPolicy(1)) as client:
+            await client.messages.send_mail(large())
+    assert server.posts == 1
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_the_read_timeout_counts_when_a_large_mail_has_gone_out(engine):
+    with FaultServer(stall) as server:
+        async with client_of(engine, server.url, timeouts=Timeouts(read=0.3)) as client:
+            with pytest.raises(DeliveryUnknownError):
+                await client.messages.send_mail(large())
+    assert server.posts == 1
+
+
+def never(connection) -> bool:
+    """Read nothing."""
+    connection.server.stopped.wait()
+    return False
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_the_write_timeout_counts_while_a_large_mail_goes_out(engine):
+    with FaultServer(never) as server:
+        async with client_of(engine, server.url, timeouts=Timeouts(read=20, write=0.3), retry=RetryPolicy(1)) as client:
+            with pytest.raises(NotSentError):
+                await client.messages.send_mail(large())
+    assert server.posts == 0
+
+
+@pytest.mark.parametrize("engine", OWN)
+async def test_more_callers_than_connections_wait_in_line(engine):
+    with FaultServer(answer()) as server:
+        async with client_of(engine, server.url) as client:
+            async with client.messages.send_many([message() for _ in range(100)], concurrency=50) as outcomes:
+                assert {outcome.state async for outcome in outcomes} == {"accepted"}
+    # pyreqwest counts requests: it may open a connection while another is on its way back.
+    assert (server.posts, server.connections <= (40 if engine == "pyreqwest" else 20)) == (100, True)
+
+
+async def test_the_clients_of_pyreqwest_can_be_configured():
+    check_world("pyreqwest")  # async only
+    built = []
+
+    def configure(builder):
+        built.append(builder)
+        return builder.default_headers({"X-Trace": "t1"}).follow_redirects(enable=True)
+
+    def redirect(connection) -> bool:
+        connection.read_body()
+        connection.send(307, b"", [("Location", "/v1.0/messages/elsewhere")])
+        return True
+
+    transport = AsyncPyreqwestTransport(configure=configure, max_connections=2)
+    with FaultServer(redirect, answer()) as server:
+        async with AsyncPowerEmail("owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS) as client:
+            with pytest.raises(DeliveryUnknownError):
+                await client.messages.send_mail(message())
+            await client.messages.send_mail(message())
+    assert len(built) == 1
+    assert [request.headers["x-trace"] for request in server.seen] == ["t1", "t1"]
+    with pytest.raises(UsageError, match="max_connections: must be 1 or more, not 0"):
+        AsyncPyreqwestTransport(max_connections=0)
+
+
+async def test_a_session_of_aiohttp_keeps_what_it_was_given():  # async only
+    check_world("aiohttp")  # async only
+    seen = []  # async only
+
+    # async only
+    async def middleware(request, handler):  # async only
+        seen.append(request.method)  # async only
+        return await handler(request)  # async only
+
+    # async only
+    with FaultServer(answer()) as server:  # async only
+        async with aiohttp.ClientSession(middlewares=(middleware,), headers={"X-Trace": "t1"}) as session:  # async only
+            transport = AsyncAiohttpTransport(session)  # async only
+            async with AsyncPowerEmail("owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS) as client:  # async only
+                await client.messages.send_mail(message())  # async only
+                await client.messages.send_template_http_get(template())  # async only
+            assert not session.closed  # async only
+    assert seen == ["POST", "GET"]  # async only
+    assert [request.headers["x-trace"] for request in server.seen] == ["t1", "t1"]  # async only
+    with pytest.raises(UsageError, match="session: must be a ClientSession of aiohttp, not str"):  # async only
+        AsyncAiohttpTransport("session")  # async only

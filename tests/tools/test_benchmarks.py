@@ -1,0 +1,28 @@
+"""The page about performance says what was measured."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks import report  # noqa: E402
+from benchmarks.goals import GOALS, judged  # noqa: E402
+
+
+def test_the_page_has_the_figures_of_the_file():
+    page, figures = report.PAGE.read_text(), json.loads(report.FIGURES.read_text())
+    assert report.filled(page, figures) == page
+    assert page.count(report.END) == len(report.TABLES)
+
+
+def test_every_goal_was_measured_and_every_miss_is_explained():
+    figures = json.loads(report.FIGURES.read_text())
+    found = judged(figures)
+    assert [goal for goal, _ in found] == list(GOALS)
+    assert all(part["rounds"] >= 5 for part in figures["parts"])
+    if any(not goal.reached(value) for goal, value in found):
+        assert "## What was missed" in report.PAGE.read_text()
