@@ -99,6 +99,10 @@ def test_the_sandbox_catches_what_is_sent_to_it(tmp_path):
         sandbox("--file", str(file)) as (process, url),
         PowerEmail("anybody", "anything", base_url=url, smtp_user_name="smtp12345") as client,
     ):
+        examined = CliRunner().invoke(
+            app, ["doctor", "--base-url", url, "--owner-id", "anybody", "--token", "any", "--smtp-user", "smtp12345"]
+        )
+        assert (examined.exit_code, examined.stderr) == (0, "all is well\n")
         client.messages.send_mail(message(subject="Caught"))
         listed = httpx.get(f"{url}/_sandbox/messages").json()
         process.send_signal(signal.SIGINT)

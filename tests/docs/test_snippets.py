@@ -53,7 +53,7 @@ def place(tmp_path, monkeypatch, served):
     (tmp_path / "mail.eml").write_text("From: me@example.com\nTo: ada@example.com\nSubject: Hi\n\nHello\n")
     monkeypatch.chdir(tmp_path)
     served.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
-    served.add_smtp_user("smtp12345")
+    served.service.store.note_smtp_user("smtp12345")
     options = {"OWNER_ID": "me", "TOKEN": "any", "SMTP_USER_NAME": "smtp12345", "BASE_URL": served.url}
     for name, value in options.items():
         monkeypatch.setenv(f"POWEREMAIL_{name}", value)

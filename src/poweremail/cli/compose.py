@@ -58,7 +58,7 @@ def message(fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking
     if fields.keys().isdisjoint(("text", "html")):
         missing.append("--text or --html")
     if missing:
-        raise UsageError(f"{', '.join(missing)}: missing", advice="or give a whole message by --eml")
+        raise UsageError(f"{', '.join(missing)}: missing", advice="give them, or a whole message by --eml")
     mail = Message(**fields, unique_id=unique_id, tracking=tracking)
     return mail if mail.unique_id else attrs.evolve(mail, unique_id=draw_unique_id())
 

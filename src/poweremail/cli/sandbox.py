@@ -17,6 +17,8 @@ from poweremail.types.secret import Secret
 
 __all__ = ["run"]
 
+_SMTP_USER_NAME = "smtp12345"
+
 
 def run(
     *,
@@ -34,6 +36,8 @@ def run(
     try:
         with Sandbox(file, owner_id=owner_id, token=token, seed=seed, limits=_limits(limits, per_minute)) as sandbox:
             sandbox.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
+            # An account has one before anything is sent, and whoever looks at the list first should find the one that is announced.
+            sandbox.service.store.note_smtp_user(_SMTP_USER_NAME)
             for fault in faults:
                 sandbox.faults.add_dict(_object(fault))
             serve(sandbox.service, host=host, port=port, on_ready=_announce)
@@ -64,4 +68,4 @@ def _announce(url: str) -> None:
     typer.echo(f"  API       {url}/v1.0/")
     typer.echo(f"  caught    {url}/_sandbox/messages")
     typer.echo("  template  welcome, with the field NAME")
-    typer.echo(f'  client    AsyncPowerEmail("owner_id", "token", base_url="{url}", smtp_user_name="smtp12345")')
+    typer.echo(f'  client    AsyncPowerEmail("owner_id", "token", base_url="{url}", smtp_user_name="{_SMTP_USER_NAME}")')
