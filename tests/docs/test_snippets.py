@@ -15,6 +15,8 @@ import pytest
 from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
+import poweremail
+from poweremail import errors, webhooks
 from poweremail.cli.app import app
 
 ROOT = Path(__file__).parents[2]
@@ -157,3 +159,12 @@ def test_every_page_has_a_place_in_the_site():
     navigation = (ROOT / "tools" / "mkdocs.yml").read_text()
     told = re.findall(r"^ *- (?:[^:\n]+: )?([\w/-]+\.md)$", navigation, re.MULTILINE)
     assert sorted(told) == sorted(str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md"))
+
+
+def test_every_public_name_has_a_place_in_the_reference():
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
+    told = re.findall(r"^::: poweremail\.(\w+)$", pages, re.MULTILINE)
+    # Told by a page for all of their module, or in words.
+    others = {*errors.__all__, *webhooks.__all__, "PowerEmail", "__version__"}
+    assert {"errors", "webhooks"} <= set(told)
+    assert set(poweremail.__all__) - set(told) - others == set()
