@@ -125,7 +125,30 @@ def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(command):
     assert found["webhook"]["detail"] == f"{other} answers, but not the handshake"
     gone = [check for check in command("doctor", "--json").objects if "does not answer" in check["detail"]]
     assert {check["detail"].partition(" ")[0] for check in gone} == {url, other}
+    assert all(check["detail"].endswith("Connection refused") for check in gone)
     assert command("doctor", "--smtp-user", "nobody").out.count("there is no nobody") == 1
+
+
+def test_the_doctor_finds_nothing_wrong_with_what_the_service_does_not_tell(command):
+    """Of DNS records some deployments tell in a check only."""
+    told = {
+        "status": "success",
+        "sending_domain_list": [{"domain": "example.com", "spf": {"valid": "Yes"}}],
+        "tracking_domain_list": [{"domain": "t.example.com"}],
+        "webhook_list": [{"webhook_id": 2}],
+    }
+    with Receiver(json.dumps(told).encode()) as url:
+        checks = {check["name"]: check for check in command("doctor", "--json", "--base-url", url).objects}
+    assert checks["sending domain"] == {
+        "name": "sending domain",
+        "ok": True,
+        "detail": "example.com: the list does not tell of DKIM",
+        "advice": "poweremail sending-domains check example.com",
+    }
+    assert checks["tracking domain"]["ok"]
+    assert checks["tracking domain"]["advice"] == "poweremail tracking-domains check t.example.com"
+    assert checks["webhook"]["detail"] == "2 has no URL of http or https, but ''"
+    assert checks["webhook"]["advice"] == "poweremail webhooks edit 2 --url URL"
 
 
 def test_each_check_is_made_whatever_became_of_the_others(command):

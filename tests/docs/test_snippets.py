@@ -13,6 +13,11 @@ from typing import NamedTuple
 
 import pytest
 from markdown_it import MarkdownIt
+from typer.testing import CliRunner
+
+import poweremail
+from poweremail import errors, webhooks
+from poweremail.cli.app import app
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
@@ -20,6 +25,9 @@ PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglo
 # Lines of shell that are not run here: the README's two commands are run by continuous integration, the last takes minutes.
 # Those of `poweremail webhook` wait for each other; tests/cli/test_webhook.py reads them.
 ELSEWHERE = ("poweremail demo", ".venv/bin/nox", "nox -s bench", "poweremail webhook")
+
+# What only a shell understands; a command without it runs in this process, which takes a tenth of the time.
+SHELL = frozenset(("|", "<", ">", ">>", "&&", "||", ";", "&"))
 
 
 class Snippet(NamedTuple):
@@ -53,7 +61,7 @@ def place(tmp_path, monkeypatch, served):
     (tmp_path / "mail.eml").write_text("From: me@example.com\nTo: ada@example.com\nSubject: Hi\n\nHello\n")
     monkeypatch.chdir(tmp_path)
     served.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
-    served.add_smtp_user("smtp12345")
+    served.service.store.note_smtp_user("smtp12345")
     options = {"OWNER_ID": "me", "TOKEN": "any", "SMTP_USER_NAME": "smtp12345", "BASE_URL": served.url}
     for name, value in options.items():
         monkeypatch.setenv(f"POWEREMAIL_{name}", value)
@@ -100,6 +108,9 @@ def test_shell_runs(snippet, place, tmp_path):
             assert all(word.startswith("POWEREMAIL_") for word in words[1:])
         elif words[:2] == ["poweremail", "sandbox"]:
             serves_until_it_is_told_to_stop(words, tmp_path)
+        elif words[0] == "poweremail" and SHELL.isdisjoint(words):
+            done = CliRunner().invoke(app, words[1:])
+            assert done.exit_code == 0, done.output
         elif "poweremail" in words:
             ends_well(line)
         else:
@@ -148,3 +159,12 @@ def test_every_page_has_a_place_in_the_site():
     navigation = (ROOT / "tools" / "mkdocs.yml").read_text()
     told = re.findall(r"^ *- (?:[^:\n]+: )?([\w/-]+\.md)$", navigation, re.MULTILINE)
     assert sorted(told) == sorted(str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md"))
+
+
+def test_every_public_name_has_a_place_in_the_reference():
+    pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
+    told = re.findall(r"^::: poweremail\.(\w+)$", pages, re.MULTILINE)
+    # Told by a page for all of their module, or in words.
+    others = {*errors.__all__, *webhooks.__all__, "PowerEmail", "__version__"}
+    assert {"errors", "webhooks"} <= set(told)
+    assert set(poweremail.__all__) - set(told) - others == set()

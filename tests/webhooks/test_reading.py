@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from poweremail import PowerEmailError, UsageError, WebhookError, WebhookPayloadError, WebhookSignatureError
 from poweremail.types.secret import Secret
-from poweremail.webhooks import SCHEMES, handshake_answer, verify_and_parse
+from poweremail.webhooks import SCHEMES, WebhookReceiver, diagnose, handshake_answer, sign, verify_and_parse
 from support.webhooks import FORM, HEADER, KEY, SIGNERS, URL, event, form, signed
 
 BODY = form(event(1), event(2))
@@ -128,15 +128,39 @@ def test_the_fields_that_were_signed_are_the_fields_that_are_read():
         assert [each.id for each in batch] == ["e1"]
 
 
+def assert_without_the_key(error):
+    lines = traceback.TracebackException.from_exception(error, capture_locals=True).format()
+    frames = [line for line in lines if "/poweremail/" in line]
+    assert frames
+    assert KEY not in "".join(frames)
+    assert KEY not in repr(error)
+
+
 def test_the_key_is_in_no_error():
     for body, headers in ((BODY, {HEADER: "x"}), (b"tes_events=[", signed(b"tes_events=["))):
         with pytest.raises(WebhookError) as caught:
             read(headers, body)
-        lines = traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
-        frames = [line for line in lines if "/poweremail/" in line]
-        assert frames
-        assert KEY not in "".join(frames)
-        assert KEY not in repr(caught.value)
+        assert_without_the_key(caught.value)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: read({}, b"", url="nowhere"),
+        lambda: read({}, b"", scheme="any"),
+        lambda: read({}, b"", keys=[KEY, ""]),
+        lambda: read({HEADER: "x"}, b"", keys=lambda: [KEY, 5]),
+        lambda: read({}, b"", keys=f"{KEY}\ud800"),
+        lambda: WebhookReceiver(print, url="nowhere", keys=KEY, scheme="form-base64"),
+        lambda: WebhookReceiver(None, url=URL, keys=[KEY], scheme="form-base64"),
+        lambda: sign("form-hex", KEY, url=URL, body=b"{}", content_type="application/json"),
+        lambda: diagnose({}, b"", url=URL, keys=[KEY, ""]),
+    ],
+)
+def test_the_key_is_in_no_error_of_settings_that_cannot_be_meant(use):
+    with pytest.raises(UsageError) as caught:
+        use()
+    assert_without_the_key(caught.value)
 
 
 @given(

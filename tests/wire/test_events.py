@@ -26,6 +26,7 @@ TEXT = json.dumps(EVENTS)
         (form(*EVENTS), FORM),
         (form(*EVENTS), f"{FORM}; charset=UTF-8"),
         (form(*EVENTS), ""),
+        (form(*EVENTS), JSON),
         (form(*EVENTS, name="POWEREMAILTES_EVENTS"), FORM),
         (form(*EVENTS, name="othertes_events") + b"&more=1", FORM),
         (form_body(EVENTS), FORM),

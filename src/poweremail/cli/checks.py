@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlsplit
 
 import attrs
@@ -83,8 +83,7 @@ def _sending_domains(client: PowerEmail, _: str) -> Iterator[Check]:
     if not domains:
         yield Check("sending domains", True, "none, so that no domain of yours signs", "poweremail sending-domains add DOMAIN")
     for domain in domains:
-        wrong = [record for record, valid in (("DKIM", domain.dkim_valid), ("SPF", domain.spf_valid)) if not valid]
-        yield _of_domain("sending domain", domain.domain, "DKIM and SPF are right", wrong, "sending-domains")
+        yield _of_domain("sending domain", domain.domain, {"DKIM": domain.dkim_valid, "SPF": domain.spf_valid}, "sending-domains")
 
 
 def _tracking_domains(client: PowerEmail, _: str) -> Iterator[Check]:
@@ -92,20 +91,16 @@ def _tracking_domains(client: PowerEmail, _: str) -> Iterator[Check]:
     if not domains:
         yield Check("tracking domains", True, "none, so that tracked links lead through the service's own")
     for domain in domains:
-        wrong = [] if domain.cname_valid else ["CNAME"]
-        yield _of_domain("tracking domain", domain.domain, "CNAME is right", wrong, "tracking-domains")
+        yield _of_domain("tracking domain", domain.domain, {"CNAME": domain.cname_valid}, "tracking-domains")
 
 
-def _of_domain(name: str, domain: str, well: str, wrong: list[str], group: str) -> Check:
-    if not wrong:
-        return Check(name, True, f"{domain}: {well}")
-    records = " and ".join(wrong)
-    return Check(
-        name,
-        False,
-        f"{domain}: {records} not found right",
-        f"set the {records} record in its DNS, then: poweremail {group} check {domain}",
-    )
+def _of_domain(name: str, domain: str, records: Mapping[str, bool | None], group: str) -> Check:
+    check = f"poweremail {group} check {domain}"
+    if wrong := " and ".join(record for record, valid in records.items() if valid is False):
+        return Check(name, False, f"{domain}: {wrong} not found right", f"set the {wrong} record in its DNS, then: {check}")
+    if untold := " and ".join(record for record, valid in records.items() if valid is None):
+        return Check(name, True, f"{domain}: the list does not tell of {untold}", check)
+    return Check(name, True, f"{domain}: {' and '.join(records)} found right")
 
 
 def _webhooks(client: PowerEmail, _: str) -> Iterator[Check]:
@@ -120,7 +115,12 @@ def _handshake(webhook: Webhook) -> Check:
     url = webhook.url or ""
     advice = f"it must answer with the text {handshake_answer()!r}"
     if urlsplit(url).scheme not in ("http", "https"):
-        return Check("webhook", False, f"{url or webhook.webhook_id} is not a URL of http or https", "poweremail webhooks edit")
+        return Check(
+            "webhook",
+            False,
+            f"{webhook.webhook_id} has no URL of http or https, but {url!r}",
+            f"poweremail webhooks edit {webhook.webhook_id} --url URL",
+        )
     try:
         with urllib.request.urlopen(url, timeout=_SECONDS) as answer:  # noqa: S310  the scheme was looked at
             text = answer.read(_LONGEST_HANDSHAKE).decode("utf-8", "replace")
@@ -129,7 +129,10 @@ def _handshake(webhook: Webhook) -> Check:
             return Check("webhook", False, f"{url} answers with status {error.code}", advice)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return Check(
-            "webhook", False, f"{url} does not answer this machine: {error}", "see that its server runs and can be reached"
+            "webhook",
+            False,
+            f"{url} does not answer this machine: {getattr(error, 'reason', error)}",
+            "see that its server runs and can be reached",
         )
     if handshake_answer() not in text:
         return Check("webhook", False, f"{url} answers, but not the handshake", advice)

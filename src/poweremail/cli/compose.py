@@ -58,7 +58,7 @@ def message(fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking
     if fields.keys().isdisjoint(("text", "html")):
         missing.append("--text or --html")
     if missing:
-        raise UsageError(f"{', '.join(missing)}: missing", advice="or give a whole message by --eml")
+        raise UsageError(f"{', '.join(missing)}: missing", advice="give them, or a whole message by --eml")
     mail = Message(**fields, unique_id=unique_id, tracking=tracking)
     return mail if mail.unique_id else attrs.evolve(mail, unique_id=draw_unique_id())
 
@@ -108,11 +108,11 @@ def _size(file: Attachment | Image) -> int | None:
 def _content(name: str, given: str | None, path: Path | None) -> str | None:
     if given is not None and path is not None:
         raise UsageError(f"--{name} and --{name}-file exclude each other")
-    if path is None and given is not None and given.startswith("@"):
-        if given.startswith("@@"):
-            return given[1:]
-        path = Path(given[1:])
-    return given if path is None else _text(path, f"--{name}")
+    if path is not None:
+        return _text(path, f"--{name}-file")
+    if given is None or not given.startswith("@"):
+        return given
+    return given[1:] if given.startswith("@@") else _text(Path(given[1:]), f"--{name}")
 
 
 def _pairs(flag: str, texts: Iterable[str], separator: str) -> list[tuple[str, str]]:

@@ -141,14 +141,15 @@ def _profile(path: Path, profiles: Mapping[str, Any], name: str | None) -> Itera
         return iter(())
     if not isinstance(profiles, Mapping) or not isinstance(profiles.get(name), Mapping):
         known = ", ".join(sorted(profiles)) if isinstance(profiles, Mapping) else ""
-        raise _usage(f"{path} has no profile {name!r}", advice=f"it has {known}" if known else "it has none")
+        there = f"it has {known}" if known else "it has none; one begins with [profile.NAME]"
+        raise _usage(f"{path} has no profile {name!r}", advice=there)
     return _file_settings(path, profiles[name], f"{path} [profile.{name}]")
 
 
 def _file_settings(path: Path, content: Mapping[str, Any], source: str) -> Iterator[tuple[str, Setting]]:
     for name, value in content.items():
         if name not in _IN_FILE:
-            raise _usage(f"{source}: {name!r} is not a setting", advice=f"there are {', '.join(_IN_FILE)}")
+            raise _usage(f"{source}: {name!r} is not a setting", advice=f"there are {', '.join(_IN_FILE)}, and [profile.NAME]")
         if not isinstance(value, str) or not value:
             raise _usage(f"{source}: {name} must be a string that is not empty")
     if {"token", "token_file"} <= content.keys():

@@ -22,6 +22,7 @@ _WARNING = (
     "Warning: this is not a loopback address. Whoever reaches it can read and delete the caught mail. The page answers under"
     " localhost, the address itself and the names that are given with --allow-host."
 )
+_SMTP_USER_NAME = "smtp12345"
 
 
 def run(
@@ -41,6 +42,8 @@ def run(
     try:
         with Sandbox(file, owner_id=owner_id, token=token, seed=seed, limits=_limits(limits, per_minute)) as sandbox:
             sandbox.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
+            # An account has one before anything is sent, and whoever looks at the list first should find the one that is announced.
+            sandbox.service.store.note_smtp_user(_SMTP_USER_NAME)
             for fault in faults:
                 sandbox.faults.add_dict(_object(fault))
             if not is_loopback(host):
@@ -74,4 +77,4 @@ def _announce(url: str) -> None:
     typer.echo(f"  page      {url}/")
     typer.echo(f"  control   {url}/_sandbox/docs")
     typer.echo("  template  welcome, with the field NAME")
-    typer.echo(f'  client    AsyncPowerEmail("owner_id", "token", base_url="{url}", smtp_user_name="smtp12345")')
+    typer.echo(f'  client    AsyncPowerEmail("owner_id", "token", base_url="{url}", smtp_user_name="{_SMTP_USER_NAME}")')

@@ -130,7 +130,7 @@ class Store:
                     for file in files
                 ],
             )
-            connection.execute("INSERT OR IGNORE INTO smtp_users (name, enabled, added) VALUES (?, 1, 0)", (mail.smtp_user_name,))
+            self._note_smtp_user(connection, mail.smtp_user_name)
             connection.execute("INSERT INTO searchable (mail, words) VALUES (?, ?)", (number, _words(mail)))
         self.changes.note("caught", number)
         return int(number)
@@ -261,6 +261,14 @@ class Store:
                 " (name, enabled, added, per_minute, per_hour, per_day, hourly_limit, total_limit) VALUES (?, ?, 1, ?, ?, ?, ?, ?)",
                 values,
             )
+
+    def note_smtp_user(self, name: str) -> None:
+        """List an SMTP user as if it had sent; who may send stays as it is."""
+        with self.transaction() as connection:
+            self._note_smtp_user(connection, name)
+
+    def _note_smtp_user(self, connection: sqlite3.Connection, name: str) -> None:
+        connection.execute("INSERT OR IGNORE INTO smtp_users (name, enabled, added) VALUES (?, 1, 0)", (name,))
 
     def draw_smtp_user(self, limits: SmtpLimits) -> str:
         """Keep an SMTP user with *limits* of its own under a name that is drawn; who else may send stays as it is."""

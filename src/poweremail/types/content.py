@@ -45,7 +45,7 @@ class FileContent:
                     status = os.fstat(stream.fileno())
                     return cls(file, status.st_size, _stamp(status))
         except (OSError, TypeError, ValueError) as error:
-            raise UsageError(f"cannot read {str(path)!r}: {error}", field="path") from None
+            raise UsageError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', error)}", field="path") from None
         raise UsageError(f"{str(path)!r} is not a regular file", field="path")
 
     @property

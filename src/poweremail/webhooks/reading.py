@@ -11,9 +11,9 @@ from poweremail.types.event import EventBatch
 from poweremail.types.secret import Secret
 from poweremail.wire.events import MAX_EVENTS, parse_events
 from poweremail.wire.headers import Headers, header_values
-from poweremail.wire.webhook import BRAND, SchemeName, SignatureScheme, keys_of, scheme_of, signature_header, verify
+from poweremail.wire.webhook import BRAND, SchemeName, SignatureScheme, keys_of, scheme_of, sealed, signature_header, verify
 
-__all__ = ["MAX_BODY", "Keys", "Reader", "verify_and_parse"]
+__all__ = ["MAX_BODY", "Keys", "Reader", "sealed_keys", "verify_and_parse"]
 
 MAX_BODY = 10 * 1024 * 1024
 """Bytes of a body that are read. A batch of a thousand events takes about one megabyte."""
@@ -44,9 +44,9 @@ def verify_and_parse(
     Raises `WebhookSignatureError` where the signature is missing or wrong, `WebhookPayloadError` where the body is too large or
     cannot be read, and `UsageError` for settings that cannot be meant. Nothing else, whatever the bytes.
     """
-    reader = Reader.checked(url=url, keys=keys, scheme=scheme, brand=brand, max_body=max_body, max_events=max_events)
     # Locals end up in error reports, and what is posted by anybody ends in errors.
-    del keys
+    keys = sealed_keys(keys)
+    reader = Reader.checked(url=url, keys=keys, scheme=scheme, brand=brand, max_body=max_body, max_events=max_events)
     return reader.read(headers, body)
 
 
@@ -103,6 +103,11 @@ class Reader:
                 len(keys), f"none of {len(keys)} keys makes it"
             )
             raise WebhookSignatureError(f"the signature is not right: {tried} by {self.scheme.name}")
+
+
+def sealed_keys(keys: Keys) -> Keys:
+    """Return *keys* unchecked, none of them plain."""
+    return keys if callable(keys) else sealed(keys)
 
 
 def _source(keys: Keys) -> Callable[[], tuple[Secret, ...]]:

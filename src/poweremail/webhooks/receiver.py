@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple, cast
 
 from poweremail.errors import UsageError, WebhookError, WebhookPayloadError, WebhookSignatureError
 from poweremail.types.event import EventBatch, WebhookEvent
-from poweremail.webhooks.reading import MAX_BODY, Keys, Reader
+from poweremail.webhooks.reading import MAX_BODY, Keys, Reader, sealed_keys
 from poweremail.webhooks.seen import Claim, MemorySeenStore, SeenStore
 from poweremail.wire.events import MAX_EVENTS, parse_events
 from poweremail.wire.headers import Headers, header_values
@@ -66,6 +66,8 @@ class WebhookReceiver:
         max_body: int = MAX_BODY,
         max_events: int = MAX_EVENTS,
     ) -> None:
+        # No plain key may be in a frame that fails.
+        keys = sealed_keys(keys)
         if not callable(handler):
             raise UsageError(f"must be a function, not {type(handler).__name__}", field="handler", mail_state=None)
         self._reader = Reader.checked(url=url, keys=keys, scheme=scheme, brand=brand, max_body=max_body, max_events=max_events)

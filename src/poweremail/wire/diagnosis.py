@@ -15,7 +15,7 @@ import attrs
 
 from poweremail.types.secret import Secret
 from poweremail.wire.headers import Headers, header_pairs, header_values
-from poweremail.wire.webhook import BRAND, SCHEMES, keys_of, signature_header, verify
+from poweremail.wire.webhook import BRAND, SCHEMES, keys_of, sealed, signature_header, verify
 
 __all__ = ["Diagnosis", "SignatureMatch", "diagnose"]
 
@@ -60,6 +60,8 @@ def diagnose(
 
     Of each scheme the closest match is told. Raises `UsageError` for an empty key.
     """
+    # No plain key may be in a frame that fails.
+    keys = sealed(keys)
     secrets = keys_of(keys)
     content_type = next(iter(header_values(headers, "Content-Type")), "")
     signatures = tuple(_signatures(headers, brand))

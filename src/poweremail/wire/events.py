@@ -67,7 +67,9 @@ def json_body(events: Iterable[Mapping[str, Any]], brand: str = BRAND) -> bytes:
 def _members(body: bytes, content_type: str, fields_only: bool) -> list[Any]:  # noqa: FBT001
     if fields_only:
         return _of_form(body, content_type)
-    if body.lstrip()[:1] in (b"[", b"{", b"\xef") or _is_json(content_type):
+    # The form that is seen may bear the type that is documented.
+    called_json = _is_json(content_type) and f"{_FIELD}=".encode() not in body.lower()
+    if called_json or body.lstrip()[:1] in (b"[", b"{", b"\xef"):
         return _of_value(_loads(body))
     return _of_form(body, content_type if content_type.lower().lstrip().startswith("multipart/") else FORM_TYPE)
 

@@ -23,7 +23,6 @@ import attrs
 
 from poweremail.errors import UsageError
 from poweremail.types.secret import Secret
-from poweremail.types.text import body_text
 
 __all__ = [
     "BRAND",
@@ -36,6 +35,7 @@ __all__ = [
     "handshake_answer",
     "keys_of",
     "scheme_of",
+    "sealed",
     "sign",
     "signature_header",
     "verify",
@@ -175,15 +175,30 @@ def keys_of(keys: str | Secret | Iterable[str | Secret]) -> tuple[Secret, ...]:
 
     Raises `UsageError` for an empty key, with which anybody could sign, and for what is no text.
     """
-    several = (keys,) if isinstance(keys, str | Secret) else tuple(keys)
-    secrets = tuple(
-        Secret.of(key) if isinstance(key, str | Secret) else Secret(body_text("keys", key, mail_state=None)) for key in several
-    )
-    for secret in secrets:
-        body_text("keys", secret.reveal(), mail_state=None)
+    # No plain key may be in a frame that fails.
+    keys = sealed(keys)
+    for secret in keys:
+        if not isinstance(secret, Secret):
+            raise UsageError(f"must be a str, not {type(secret).__name__}", field="keys", mail_state=None)
+        if not _is_utf8(secret):
+            raise UsageError("has a lone surrogate, which no encoding can carry", field="keys", mail_state=None)
         if not secret.reveal().strip():
             raise UsageError("a key must not be empty: anybody could sign with it", field="keys", mail_state=None)
-    return secrets
+    return keys
+
+
+def sealed(keys: str | Secret | Iterable[str | Secret]) -> tuple[Secret, ...]:
+    """Return *keys* as secrets, without a look at them; what is neither text nor secret stays as it is."""
+    several = (keys,) if isinstance(keys, str | Secret) else keys
+    return tuple(Secret(key) if isinstance(key, str) else key for key in several)
+
+
+def _is_utf8(secret: Secret) -> bool:
+    try:
+        secret.reveal().encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def handshake_answer(brand: str = BRAND) -> str:
@@ -203,6 +218,8 @@ def sign(scheme: str | SignatureScheme, key: str | Secret, *, url: str, body: by
     *url* is the webhook's URL exactly as registered. Raises `UsageError` for an unknown scheme, an empty key, and where the scheme
     signs the fields of a form and *body* is none.
     """
+    # No plain key may be in a frame that fails.
+    key = Secret.of(key)
     (secret,) = keys_of(key)
     chosen = scheme_of(scheme)
     try:
@@ -226,6 +243,8 @@ def verify(
     The work is the same whichever key fits, and the comparison takes the same time wherever it fails. The letters of hex may be of
     either case. Raises `UsageError` for an unknown scheme and for an empty key, never for what is in the request.
     """
+    # No plain key may be in a frame that fails.
+    keys = sealed(keys)
     chosen, signed = scheme_of(scheme), Signed(url, body, content_type)
     given = (signature if isinstance(signature, bytes) else signature.encode("utf-8", "surrogatepass")).strip()
     if chosen.spell is bytes.hex:
