@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Generic, TypeVar, TypeVarTuple, cast
 from weakref import WeakKeyDictionary
@@ -13,7 +14,20 @@ import anyio.abc
 import anyio.lowlevel
 import anyio.to_thread
 
-__all__ = ["AtEnd", "BoundedMap", "FairLock", "ThreadLock", "each", "finish", "in_thread", "sleep", "world"]
+__all__ = [
+    "AtEnd",
+    "BoundedMap",
+    "FairLock",
+    "Jobs",
+    "Repeated",
+    "ThreadLock",
+    "each",
+    "finish",
+    "in_thread",
+    "sleep",
+    "uninterrupted",
+    "world",
+]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -195,6 +209,88 @@ class BoundedMap(Generic[T, R]):
                 except anyio.BrokenResourceError:
                     # The caller has left; what was in flight has finished.
                     return
+
+
+class Jobs(Generic[T, R]):
+    """
+    Call *function* with each item that is given to `start`; `ended` hands out what it returned. *limit* is how many there may be.
+
+    It is used by one task. Leaving its block waits for the calls that have begun; a cancelled block cancels them. An error of
+    *function* is raised by `ended`.
+    """
+
+    def __init__(self, function: Callable[[T], Awaitable[R]], limit: int) -> None:
+        self._function = function
+        self._limit = limit
+        self._ended: list[R] = []
+        self._error: Exception | None = None
+        self.under_way = 0
+
+    async def __aenter__(self) -> Jobs[T, R]:
+        self._news = anyio.Event()
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
+            await self._tasks.__aexit__(kind, error, trace)
+        else:
+            # The task group would wrap the error of the body in a group of its own; it is raised plainly by leaving.
+            await self._tasks.__aexit__(None, None, None)
+
+    def start(self, item: T) -> None:
+        """Begin to call *function* with *item*."""
+        self.under_way += 1
+        self._tasks.start_soon(self._call, item)
+
+    async def ended(self, seconds: float) -> list[R]:
+        """Wait up to *seconds* for a call to end, and return what those returned that have ended."""
+        with anyio.move_on_after(seconds):
+            await self._news.wait()
+        if self._error is not None:
+            raise self._error
+        ended, self._ended, self._news = self._ended, [], anyio.Event()
+        self.under_way -= len(ended)
+        return ended
+
+    async def _call(self, item: T) -> None:
+        try:
+            self._ended.append(await self._function(item))
+        except Exception as error:  # noqa: BLE001  raised to the caller, by ended
+            self._error = error
+        self._news.set()
+
+
+class Repeated:
+    """Call *function* every so many *seconds* while its block lasts. What it raises ends the block."""
+
+    def __init__(self, function: Callable[[], Awaitable[None]], seconds: float) -> None:
+        self._function = function
+        self._seconds = seconds
+
+    async def __aenter__(self) -> None:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._repeat)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._tasks.cancel_scope.cancel()
+        if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
+            await self._tasks.__aexit__(kind, error, trace)
+        else:
+            await self._tasks.__aexit__(None, None, None)
+
+    async def _repeat(self) -> None:
+        while True:
+            await anyio.sleep(self._seconds)
+            with anyio.CancelScope(shield=True):
+                await self._function()
+
+
+def uninterrupted() -> AbstractContextManager[object]:
+    """A block that a cancellation does not break off: it takes effect at the end."""
+    return anyio.CancelScope(shield=True)
 
 
 class _FromIterable(Generic[T]):
