@@ -42,8 +42,8 @@ def read_csv(
 
     *email*, *name* and *key* are the columns of the recipient's address, of their name and of the message's key; the name is a
     dynamic value, too. Columns called subject, from_email, to, cc, bcc, reply_to, html, text, template_id or unique_id are fields
-    of the message (several addresses in one with ``;`` between them); every other one is a dynamic value of the template. *fields* are
-    those that are the same for all: ``template_id="news", subject="News", from_email="me@example.com"``.
+    of the message (several addresses in one with ``;`` between them); every other one is a dynamic value of the template. *fields*
+    are those that are the same for all: ``template_id="news", subject="News", from_email="me@example.com"``.
 
     Raises `UsageError` for a file that cannot be read.
     """
@@ -78,8 +78,8 @@ def read_json_lines(
     Read the file at *path*, which has a JSON object in each line.
 
     Members that are called like a field of `Message` or `TemplateMessage` are that field, ``dynamic_value`` among them; an
-    attachment is ``{"path": ...}`` or ``{"name": ..., "content": base64}``. *email*, *name* and *key* are as in `read_csv`, every other member
-    is a dynamic value. *fields* are those that are the same for all; a row's own go first.
+    attachment is ``{"path": ...}`` or ``{"name": ..., "content": base64}``. *email*, *name* and *key* are as in `read_csv`, every
+    other member is a dynamic value. *fields* are those that are the same for all; a row's own go first.
 
     Raises `UsageError` for a file that cannot be read.
     """
@@ -150,13 +150,14 @@ def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | Temp
 
 
 def _attachment(value: Any) -> Attachment:
-    match value:
-        case Attachment():
-            return value
-        case {"path": path, **rest} if not rest.keys() - {"name", "type"}:
-            return Attachment.from_path(path, name=rest.get("name"), type=rest.get("type"))
-        case {"name": name, "content": content, **rest} if not rest.keys() - {"type"}:
-            return Attachment.from_base64(content, name, type=rest.get("type"))
+    if isinstance(value, Attachment):
+        return value
+    if isinstance(value, dict):
+        options = {name: value.get(name) for name in ("name", "type")}
+        if value.keys() <= {"path", "name", "type"} and "path" in value:
+            return Attachment.from_path(value["path"], **options)
+        if value.keys() <= {"content", "name", "type"} and {"content", "name"} <= value.keys():
+            return Attachment.from_base64(value["content"], value["name"], type=options["type"])
     raise UsageError("must have a path, or name and content, and nothing unknown", field="attachments")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, insert, select, update
 
@@ -13,6 +13,7 @@ from poweremail.policy.limits import RateLimits, SlidingLog
 __all__ = ["Budgets"]
 
 _LONGEST_WINDOW = 86_400.0
+_STALE = 0.2
 _LONGEST_REFUSAL = 60.0  # of what the service refuses, the shortest window is a minute
 
 
@@ -31,12 +32,14 @@ class Budgets:
         self._copied: dict[str, int] = {}
         self._latest: dict[str, float] = {}
         self._refused: dict[str, tuple[float, int]] = {}
+        self._read_at = 0.0
 
     def forget(self) -> None:
         """Forget the copies: what was booked in a transaction that failed was not."""
         self._logs.clear()
         self._copied.clear()
         self._latest.clear()
+        self._read_at = 0.0
 
     def enrol(self, connection: Connection, now: float) -> None:
         """Make the rows of the SMTP users, and drop bookings that no window looks back to."""
@@ -45,8 +48,11 @@ class Budgets:
         connection.execute(delete(bookings).where(bookings.c.time < now - _LONGEST_WINDOW))
 
     def read(self, connection: Connection, now: float) -> None:
-        """Bring the copies up to date."""
+        """Bring the copies up to date. What others were refused is looked at now and then only, where nothing is limited."""
         limited = sorted(self._windows)
+        if not limited and now - self._read_at < _STALE:
+            return
+        self._read_at = now
         if limited:
             # In one order, so that no two processes wait for each other.
             statement = select(smtp_users.c.name).where(smtp_users.c.name.in_(limited)).order_by(smtp_users.c.name)
@@ -101,11 +107,12 @@ class Budgets:
             self._write(connection, name, now + seconds, min(refusals + 1, 16))
             self._refused[name] = (now + seconds, refusals + 1)
 
-    def welcome(self, connection: Connection, names: Sequence[str]) -> None:
+    def welcome(self, connection: Connection, names: Iterable[str]) -> None:
         """The service took mails of these."""
-        for name in sorted(set(names)):
+        for name in sorted(names):
             if self._refused.get(name, (0.0, 0))[1]:
                 self._write(connection, name, 0.0, 0)
+                self._refused[name] = (0.0, 0)
 
     @staticmethod
     def _row(connection: Connection, name: str) -> tuple[float, int]:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, Float, Select, create_engine, event, literal_column, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -22,8 +22,8 @@ from poweremail.errors import LedgerError, UsageError
 __all__ = ["Database"]
 
 _CLOCK = {
-    "sqlite": text("SELECT (julianday('now') - 2440587.5) * 86400.0"),
-    "postgresql": text("SELECT extract(epoch FROM clock_timestamp())::float8"),
+    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
+    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS float8)",
 }
 # What the outcomes of mails on their way may need, and SQLite's log until it is first emptied (1,000 pages of 4 KiB).
 _ROOM = 6 * 1024 * 1024
@@ -71,7 +71,12 @@ class Database:
     @staticmethod
     def now(connection: Connection) -> float:
         """The seconds since the epoch by the clock of the database, which is one for all hosts."""
-        return float(connection.execute(_CLOCK[connection.dialect.name]).scalar_one())
+        return float(connection.execute(select(literal_column(_CLOCK[connection.dialect.name], Float))).scalar_one())
+
+    def look(self, batch: int) -> Select[Any]:
+        """The question for the time and for the reason why *batch* is paused."""
+        clock = literal_column(_CLOCK["sqlite" if self.path is not None else "postgresql"], Float)
+        return select(clock, schema.batches.c.pause_reason).where(schema.batches.c.id == batch)
 
     def check_room(self, mails: int) -> None:
         """

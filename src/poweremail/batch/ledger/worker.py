@@ -15,15 +15,16 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select, update
 
 from poweremail.batch.ledger.budget import Budgets
 from poweremail.batch.ledger.clock import awake
 from poweremail.batch.ledger.database import Database
 from poweremail.batch.ledger.ledger import Ledger, open_unknown, pause
-from poweremail.batch.ledger.schema import batches, contents, messages
+from poweremail.batch.ledger.schema import contents, messages
 from poweremail.batch.ledger.states import SETTLED, TRANSITIONS, State
 from poweremail.batch.ledger.values import Finished, Step, Work
+from poweremail.batch.ledger.verdicts import ACCEPTED
 from poweremail.errors import PowerEmailError
 from poweremail.policy.limits import RateLimits
 
@@ -34,10 +35,17 @@ _log = logging.getLogger("poweremail.batch")
 _POLL = 1.0
 """How many seconds may pass until a pause, or what another worker left, is noticed."""
 
+_SWEEP = 0.2
+"""How many seconds pass between two looks for what is unknown and for leases that ran out."""
+
 _LONGEST_ERROR = 500
 _FILES_IN_MEMORY = 32 * 1024 * 1024
 
 _row = messages.c
+
+
+class _LostError(Exception):
+    """A row was given to another worker: the transaction is taken back."""
 
 
 class Worker:
@@ -57,7 +65,9 @@ class Worker:
         self._lease = lease
         self._budgets = Budgets(smtp_users, limits)
         self._held: dict[int, Work] = {}
-        self._renewed = self._expired = 0.0
+        self._renewed = self._swept = 0.0
+        # The time, and whether the batch is paused: asked together, in every step.
+        self._look = self._database.look(batch)
         self._files: OrderedDict[str, bytes] = OrderedDict()
 
     @property
@@ -75,63 +85,80 @@ class Worker:
 
     def step(self, finished: Sequence[Finished], room: int) -> Step:
         """Write down what is *finished*, and take up to *room* rows. Raises `LedgerError`; then nothing of it has happened."""
-        began = awake()
+        valid_until = awake() + self._lease / 2
         if room > 0:
             self._database.check_room(room + len(self._held))
         try:
-            with self._database.transaction() as connection:
-                now = self._database.now(connection)
-                step = self._step(connection, now, finished, room, began + self._lease / 2)
-                _log.debug("uncommitted")
+            try:
+                step = self._transact(finished, (), room, valid_until)
+            except _LostError:
+                # Rare enough to be done once more, with a look at each row first.
+                finished, lost = self._sorted(finished)
+                step = self._transact(finished, lost, room, valid_until)
         except BaseException:
             self._budgets.forget()
             raise
-        self._renewed = now if now - self._renewed > self._lease / 4 else self._renewed
-        self._expired = now if room and now - self._expired > _POLL / 2 else self._expired
-        for each in finished:
+        for each in (*finished, *step.lost):
             self._held.pop(each.work.id, None)
         self._held |= {work.id: work for work in step.work}
         return step
 
-    def _step(self, connection: Connection, now: float, finished: Sequence[Finished], room: int, valid_until: float) -> Step:
-        self._budgets.read(connection, now)
-        recorded, lost = self._record(connection, now, finished) if finished else ((), ())
-        if now - self._renewed > self._lease / 4 and self._held:
-            mine = and_(_row.batch == self._batch, _row.state.in_([State.SENDING, State.UNKNOWN]), _row.lease_owner == self.owner)
-            connection.execute(update(messages).where(mine).values(lease_until=now + self._lease))
-        paused = connection.execute(select(batches.c.pause_reason).where(batches.c.id == self._batch)).scalar()
-        if room <= 0 or paused is not None:
-            return Step(recorded=recorded, lost=lost, paused=paused)
-        if now - self._expired > _POLL / 2:
-            self._expire(connection, now)
-        # What is unknown is looked up before anything else is sent.
-        work = self._take_unknown(connection, now, room, valid_until)
-        work += self._take_planned(connection, now, room - len(work), valid_until)
-        wait = 0.0 if len(work) == room else self._wait(connection, now)
-        return Step(recorded=recorded, lost=lost, work=tuple(work), wait=wait)
+    def _transact(self, finished: Sequence[Finished], lost: Sequence[Finished], room: int, valid_until: float) -> Step:
+        with self._database.transaction() as connection:
+            now, paused = connection.execute(self._look).one()
+            self._budgets.read(connection, now)
+            if finished:
+                self._record(connection, now, finished)
+                paused = next((each.verdict.pause for each in finished if each.verdict.pause is not None), paused)
+            renewing = now - self._renewed > self._lease / 4
+            if renewing and self._held:
+                of_batch = and_(_row.batch == self._batch, _row.state.in_([State.SENDING, State.UNKNOWN]))
+                mine = and_(of_batch, _row.lease_owner == self.owner)
+                connection.execute(update(messages).where(mine).values(lease_until=now + self._lease))
+            work, wait = self._take(connection, now, 0 if paused is not None else room, valid_until)
+            _log.debug("uncommitted")
+        if renewing:
+            self._renewed = now
+        return Step(recorded=tuple(finished), lost=tuple(lost), work=tuple(work), wait=wait, paused=paused)
 
-    def _record(
-        self, connection: Connection, now: float, finished: Sequence[Finished]
-    ) -> tuple[tuple[Finished, ...], tuple[Finished, ...]]:
-        found = select(_row.id, _row.fence).where(_row.id.in_([each.work.id for each in finished])).order_by(_row.id)
-        fences = {row.id: row.fence for row in connection.execute(found.with_for_update())}
-        recorded = tuple(each for each in finished if fences.get(each.work.id) == each.work.fence)
-        lost = tuple(each for each in finished if fences.get(each.work.id) != each.work.fence)
-        for each in recorded:
+    def _take(self, connection: Connection, now: float, room: int, valid_until: float) -> tuple[list[Work], float | None]:
+        if room <= 0:
+            return [], 0.0
+        work: list[Work] = []
+        if now - self._swept > _SWEEP:
+            self._expire(connection, now)
+            # What is unknown is looked up before anything else is sent.
+            work += self._take_unknown(connection, now, room, valid_until)
+            if len(work) < room:
+                self._swept = now
+        work += self._take_planned(connection, now, room - len(work), valid_until)
+        return work, 0.0 if len(work) == room else self._wait(connection, now)
+
+    def _record(self, connection: Connection, now: float, finished: Sequence[Finished]) -> None:
+        """Write *finished* down. Raises `_LostError` where one of them belongs to another worker by now."""
+        for each in finished:
             if each.verdict.state not in TRANSITIONS[each.work.state]:
                 raise AssertionError(f"{each.work.state} cannot become {each.verdict.state}")
-        if recorded:
-            connection.execute(_WRITE, [_written(each, now) for each in recorded])
+        if connection.execute(_WRITE, [_written(each, now) for each in finished]).rowcount != len(finished):
+            raise _LostError
         refused: dict[str, float] = {}
-        for each in recorded:
+        for each in finished:
             if each.verdict.refused is not None:
                 refused[each.work.smtp_user_name] = max(each.verdict.refused, refused.get(each.work.smtp_user_name, 0.0))
             if each.verdict.pause is not None:
                 pause(connection, self._batch, now, each.verdict.pause)
-        self._budgets.refuse(connection, now, refused)
-        taken = (each for each in recorded if each.verdict.state is State.ACCEPTED and each.work.state is State.SENDING)
-        self._budgets.welcome(connection, [each.work.smtp_user_name for each in taken if each.work.smtp_user_name not in refused])
-        return recorded, lost
+        if refused:
+            self._budgets.refuse(connection, now, refused)
+        taken = {each.work.smtp_user_name for each in finished if each.verdict == ACCEPTED}
+        self._budgets.welcome(connection, taken - refused.keys())
+
+    def _sorted(self, finished: Sequence[Finished]) -> tuple[list[Finished], list[Finished]]:
+        """Those of *finished* that are still this worker's, and those that are not."""
+        with self._database.reading() as connection:
+            found = select(_row.id, _row.fence).where(_row.id.in_([each.work.id for each in finished]))
+            fences = {row.id: row.fence for row in connection.execute(found)}
+        mine = [each for each in finished if fences.get(each.work.id) == each.work.fence]
+        return mine, [each for each in finished if each not in mine]
 
     def _expire(self, connection: Connection, now: float) -> None:
         """Whose worker is gone is unknown from now on; a look-up that was not finished is simply free again."""
@@ -149,39 +176,27 @@ class Worker:
             connection.execute(update(messages).where(_row.id.in_(looked_up)).values(**free))
 
     def _take_unknown(self, connection: Connection, now: float, room: int, valid_until: float) -> list[Work]:
-        due = and_(_row.batch == self._batch, _row.state == State.UNKNOWN, _row.due <= now, _row.lease_owner.is_(None))
-        rows = self._next(connection, due, room)
-        self._lock(connection, rows, {"lease_owner": self.owner, "lease_until": now + self._lease, "due": None})
+        rows = self._next(connection, _UNKNOWN, now, room)
+        if rows:
+            lease = {"fence": _row.fence + 1, "lease_owner": self.owner, "lease_until": now + self._lease, "due": None}
+            connection.execute(update(messages).where(_row.id.in_([row.id for row in rows])).values(**lease))
         return self._work(connection, rows, State.UNKNOWN, [row.smtp_user_name or "" for row in rows], now, valid_until)
 
     def _take_planned(self, connection: Connection, now: float, room: int, valid_until: float) -> list[Work]:
         if room <= 0 or self._budgets.wait(now) > 0.0:
             return []
-        rows = self._next(connection, and_(_row.batch == self._batch, _row.state == State.PLANNED, _row.due <= now), room)
+        rows = self._next(connection, _PLANNED, now, room)
         on_the_way = Counter(work.smtp_user_name for work in self._held.values() if work.state is State.SENDING)
         names = self._budgets.assign(connection, now, len(rows), on_the_way)
         rows = rows[: len(names)]
-        taken = {"state": State.SENDING, "taken": now, "due": None, "lease_owner": self.owner, "lease_until": now + self._lease}
-        for name in sorted(set(names)):
-            of_name = [row for row, its in zip(rows, names, strict=True) if its == name]
-            self._lock(connection, of_name, taken | {"smtp_user_name": name})
+        if rows:
+            lease = {"owner": self.owner, "until": now + self._lease, "at": now}
+            taken = [lease | {"row": row.id, "name": name} for row, name in zip(rows, names, strict=True)]
+            connection.execute(_TAKE, taken)
         return self._work(connection, rows, State.SENDING, names, now, valid_until)
 
-    @staticmethod
-    def _next(connection: Connection, wanted: Any, room: int) -> Sequence[Any]:
-        columns = (
-            *(_row.id, _row.fence, _row.key, _row.unique_id, _row.payload, _row.files, _row.attempts, _row.looks),
-            *(_row.smtp_user_name, _row.source, _row.line, _row.unknown_since),
-        )
-        found = select(*columns).where(wanted).order_by(_row.due, _row.id).limit(room)
-        # What another worker is just taking is passed over, not waited for.
-        return connection.execute(found.with_for_update(skip_locked=True)).all()
-
-    @staticmethod
-    def _lock(connection: Connection, rows: Sequence[Any], values: Mapping[str, Any]) -> None:
-        if rows:
-            numbers = _row.id.in_([row.id for row in rows])
-            connection.execute(update(messages).where(numbers).values(fence=_row.fence + 1, **values))
+    def _next(self, connection: Connection, wanted: Select[Any], now: float, room: int) -> Sequence[Any]:
+        return connection.execute(wanted, {"of": self._batch, "now": now, "room": room}).all()
 
     def _work(
         self, connection: Connection, rows: Sequence[Any], state: State, names: Iterable[str], now: float, valid_until: float
@@ -234,9 +249,38 @@ class Worker:
         return max(0.01, min(waits))
 
 
-_WRITE = (
+def _due(state: State, *conditions: ColumnElement[bool]) -> Select[Any]:
+    """The question for the next rows in *state*. What another worker is just taking is passed over, not waited for."""
+    columns = (
+        *(_row.id, _row.fence, _row.key, _row.unique_id, _row.payload, _row.files, _row.attempts, _row.looks),
+        *(_row.smtp_user_name, _row.source, _row.line, _row.unknown_since),
+    )
+    wanted = and_(_row.batch == bindparam("of"), _row.state == state.value, _row.due <= bindparam("now"), *conditions)
+    found = select(*columns).where(wanted).order_by(_row.due, _row.id).limit(bindparam("room"))
+    return found.with_for_update(skip_locked=True)
+
+
+# Statements that every step needs are made once: making them costs more than carrying them out.
+_PLANNED = _due(State.PLANNED)
+_UNKNOWN = _due(State.UNKNOWN, _row.lease_owner.is_(None))
+
+_TAKE = (
     update(messages)
     .where(_row.id == bindparam("row"))
+    .values(
+        state=State.SENDING.value,
+        taken=bindparam("at"),
+        due=None,
+        fence=_row.fence + 1,
+        lease_owner=bindparam("owner"),
+        lease_until=bindparam("until"),
+        smtp_user_name=bindparam("name"),
+    )
+)
+
+_WRITE = (
+    update(messages)
+    .where(_row.id == bindparam("row"), _row.fence == bindparam("held"))
     .values(
         state=bindparam("to_state"),
         due=bindparam("to_due"),
@@ -259,7 +303,8 @@ def _written(each: Finished, now: float) -> dict[str, Any]:
     settled = verdict.state in SETTLED or (verdict.state is State.UNKNOWN and verdict.delay is None)
     return {
         "row": work.id,
-        "to_state": verdict.state,
+        "held": work.fence,
+        "to_state": verdict.state.value,
         "to_due": None if verdict.delay is None else now + verdict.delay,
         "attempted": int(verdict.attempted),
         "to_looks": work.looks + 1 if verdict.looked else 0,
