@@ -41,7 +41,7 @@ ROOMS = (
     (*both("pages"), *both("batch")),
     both("reconcile"),
     both("delivery"),
-    both("messages"),
+    (*both("messages"), *both("settings"), *both("account")),
     both("client"),
     ("poweremail.sandbox",),
     ("poweremail", "poweremail.transports"),  # the public names; of what is inside, only the command uses them

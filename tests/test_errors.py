@@ -10,6 +10,7 @@ import pytest
 from poweremail import (
     ApiError,
     AuthenticationError,
+    ChangeUnknownError,
     DeliveryUnknownError,
     GeneralError,
     NotSentError,
@@ -42,6 +43,8 @@ ERRORS = [
     NotSentError("why", raw=RAW),
     DeliveryUnknownError("why", unique_id="id-1", recipients=("a@x", "b@x"), cause=ProtocolError("why", raw=RAW)),
     DeliveryUnknownError("why"),
+    ChangeUnknownError("why", cause=ProtocolError("why", raw=RAW, temporary=True)),
+    ChangeUnknownError("why"),
 ]
 
 
@@ -83,6 +86,7 @@ def test_every_class_is_tried_above():
         (TransportError, (PowerEmailError,)),
         (NotSentError, (TransportError,)),
         (DeliveryUnknownError, (PowerEmailError,)),
+        (ChangeUnknownError, (PowerEmailError,)),
     ],
 )
 def test_the_tree(kind, parents):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from poweremail.errors import (
         ApiError,
         AuthenticationError,
+        ChangeUnknownError,
         DeliveryUnknownError,
         GeneralError,
         NotSentError,
@@ -30,12 +31,15 @@ if TYPE_CHECKING:
     from poweremail.policy.limits import LimitWait, RateLimits
     from poweremail.policy.retry import RetryEvent, RetryPolicy
     from poweremail.response import Response
+    from poweremail.types.account import AccountDetail, Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook, WebhookEvent
     from poweremail.types.address import Recipient
     from poweremail.types.attachment import Attachment, Image
-    from poweremail.types.message import Message, TemplateMessage, Tracking
+    from poweremail.types.deployment import Deployment
+    from poweremail.types.message import Converted, Message, TemplateMessage, Tracking
     from poweremail.types.message_info import Engagement, MessageInfo, MessageInfoPage
     from poweremail.types.outcome import SendOutcome
     from poweremail.types.result import CallResult, SendResult
+    from poweremail.types.secret import Secret
     from poweremail.types.timeouts import Timeouts
 
 _HOMES = {
@@ -44,6 +48,7 @@ _HOMES = {
     "errors": (
         "ApiError",
         "AuthenticationError",
+        "ChangeUnknownError",
         "DeliveryUnknownError",
         "GeneralError",
         "NotSentError",
@@ -57,27 +62,35 @@ _HOMES = {
     "policy.limits": ("LimitWait", "RateLimits"),
     "policy.retry": ("RetryEvent", "RetryPolicy"),
     "response": ("Response",),
+    "types.account": ("AccountDetail", "Listing", "SendingDomain", "SmtpUser", "TrackingDomain", "Webhook", "WebhookEvent"),
     "types.address": ("Recipient",),
     "types.attachment": ("Attachment", "Image"),
-    "types.message": ("Message", "TemplateMessage", "Tracking"),
+    "types.deployment": ("Deployment",),
+    "types.message": ("Converted", "Message", "TemplateMessage", "Tracking"),
     "types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
     "types.outcome": ("SendOutcome",),
     "types.result": ("CallResult", "SendResult"),
+    "types.secret": ("Secret",),
     "types.timeouts": ("Timeouts",),
 }
 _HOME = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AccountDetail",
     "ApiError",
     "AsyncPowerEmail",
     "Attachment",
     "AuthenticationError",
     "CallResult",
+    "ChangeUnknownError",
+    "Converted",
     "DeliveryUnknownError",
+    "Deployment",
     "Engagement",
     "GeneralError",
     "Image",
     "LimitWait",
+    "Listing",
     "Message",
     "MessageInfo",
     "MessageInfoPage",
@@ -91,14 +104,20 @@ __all__ = [
     "Response",
     "RetryEvent",
     "RetryPolicy",
+    "Secret",
     "SendOutcome",
     "SendResult",
+    "SendingDomain",
+    "SmtpUser",
     "TemplateMessage",
     "Timeouts",
     "Tracking",
+    "TrackingDomain",
     "TransportError",
     "UsageError",
     "ValidationError",
+    "Webhook",
+    "WebhookEvent",
     "__version__",
 ]
 

@@ -14,7 +14,8 @@ The one tree of exceptions.
      ├─ TransportError        no answer came
      │   └─ NotSentError          ... to a send, and the request provably never arrived whole
      ├─ LedgerError           the ledger of a batch cannot be read or written
-     └─ DeliveryUnknownError  a send that may or may not have been accepted: look before sending again
+     ├─ DeliveryUnknownError  a send that may or may not have been accepted: look before sending again
+     └─ ChangeUnknownError    another call that may or may not have taken effect: look before making it again
 
 Each text says first what happened to the mail, then why, then what to do.
 """
@@ -28,6 +29,7 @@ from poweremail.response import Response
 __all__ = [
     "ApiError",
     "AuthenticationError",
+    "ChangeUnknownError",
     "DeliveryUnknownError",
     "GeneralError",
     "LedgerError",
@@ -223,3 +225,20 @@ class DeliveryUnknownError(PowerEmailError):
     def __str__(self) -> str:
         which = f"unique_id={self.unique_id}" if self.unique_id is not None else "no unique_id"
         return f"{super().__str__()} [{which}; to {', '.join(self.recipients) or 'unknown recipients'}]"
+
+
+class ChangeUnknownError(PowerEmailError):
+    """
+    A call that changes something at the service left this machine whole, and no trustworthy answer came back.
+
+    It may or may not have taken effect. ``cause`` is what went wrong.
+    """
+
+    default_advice = "it may have: look at what is there before making the call again"
+
+    def __init__(self, reason: str, *, cause: PowerEmailError | None = None) -> None:
+        super().__init__(reason, raw=cause.raw if cause is not None else None, temporary=cause is not None and cause.temporary)
+        self.cause = cause
+
+    def __str__(self) -> str:
+        return f"unknown whether it took effect: {super().__str__()}"

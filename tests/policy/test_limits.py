@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail import UsageError
+from poweremail import Response, SmtpUser, UsageError
 from poweremail.policy.limits import LimitWait, RateLimits, SlidingLog, Window
 
 # Halves and quarters, so that sums are exact and requests fall on the very edge of a window.
@@ -67,45 +67,20 @@ def test_the_hook_must_be_callable():
     assert RateLimits(on_wait=print).on_wait is print
 
 
-@pytest.mark.parametrize(
-    ("hourly", "per_hour"),
-    [
-        (500, 500),
-        ("500", 500),
-        (" 500 ", 500),
-        (500.0, 500),
-        (1, 1),
-        (100_000, 100_000),
-        (0, 3_600),
-        ("0", 3_600),
-        (0.5, 3_600),
-        (-5, 3_600),
-        ("-5", 3_600),
-        ("", 3_600),
-        ("unlimited", 3_600),
-        ("1,000", 3_600),
-        ("٥٠٠", 3_600),
-        ("9" * 5_000, 3_600),
-        (None, 3_600),
-        (True, 3_600),
-        (math.inf, 3_600),
-        (math.nan, 3_600),
-        ([500], 3_600),
-    ],
-)
+@pytest.mark.parametrize(("hourly", "per_hour"), [(500, 500), (1, 1), (100_000, 100_000), (0, 3_600), (-5, 3_600), (None, 3_600)])
 def test_limits_of_an_smtp_user(hourly, per_hour):
-    entry = {"smtp_user_name": "smtp1", "status": "Enable", "total_limit": 7, "hourly_limit": hourly}
-    assert RateLimits.from_smtp_user(entry) == RateLimits(per_hour=per_hour)
+    user = SmtpUser(smtp_user_name="smtp1", enabled=True, total_limit=7, hourly_limit=hourly, raw=Response(200))
+    assert RateLimits.from_smtp_user(user) == RateLimits(per_hour=per_hour)
 
 
 def test_limits_of_an_smtp_user_and_ones_own():
-    assert RateLimits.from_smtp_user({}) == RateLimits()
-    assert RateLimits.from_smtp_user({"hourly_limit": 500}, per_minute=10, per_day=None) == RateLimits(10, 500, None)
-    assert RateLimits.from_smtp_user({"hourly_limit": 500}, per_hour=None).per_hour is None
-    with pytest.raises(UsageError, match=r"^limits.entry: must be a member of smtp_list, not list$"):
-        RateLimits.from_smtp_user([])
+    user = SmtpUser(smtp_user_name="smtp1", hourly_limit=500, raw=Response(200))
+    assert RateLimits.from_smtp_user(user, per_minute=10, per_day=None) == RateLimits(10, 500, None)
+    assert RateLimits.from_smtp_user(user, per_hour=None).per_hour is None
+    with pytest.raises(UsageError, match=r"^limits.smtp_user: must be an SmtpUser, not dict$"):
+        RateLimits.from_smtp_user({"hourly_limit": 500})
     with pytest.raises(UsageError, match=r"^limits.per_minute: "):
-        RateLimits.from_smtp_user({}, per_minute=0)
+        RateLimits.from_smtp_user(user, per_minute=0)
 
 
 def test_a_wait_says_what_it_is():

@@ -7,6 +7,7 @@ import pytest
 from poweremail import (
     ApiError,
     AuthenticationError,
+    ChangeUnknownError,
     DeliveryUnknownError,
     GeneralError,
     NotSentError,
@@ -25,8 +26,9 @@ MAIL = Mail("id-1", ("ada@example.com", "bob@example.com"), "smtp1")
 WHOLE = Response(502, (), b"x")
 EARLY = Response(502, (), b"x", request_left=False)
 SENDS = [SEND_MAIL, SEND_TEMPLATE, SEND_TEMPLATE_HTTP_GET, operation_at("messages/sendRaw"), operation_at("messages/senRaw")]
-CHANGES = [operation_at("settings/addSmtp"), operation_at("settings/listSmtp")]
-READS = [GET_MESSAGE_INFO]
+CHANGES = [operation_at("settings/addSmtp"), operation_at("settings/deleteWebhook"), operation_at("never/heardOf")]
+EDITS = [operation_at("settings/editSmtp"), operation_at("settings/editWebhook")]
+READS = [GET_MESSAGE_INFO, operation_at("settings/listSmtp"), operation_at("accounts/userDetails")]
 
 
 def path(operation) -> str:
@@ -72,9 +74,22 @@ def test_what_a_failure_means_for_a_mail(operation, error, means, send, change, 
 
 
 @ROWS
-@pytest.mark.parametrize("operation", CHANGES + READS, ids=path)
-def test_a_failure_of_another_call_is_what_it_is(operation, error, means, send, change, read):
+@pytest.mark.parametrize("operation", READS, ids=path)
+def test_a_failure_of_a_read_is_what_it_is(operation, error, means, send, change, read):
     assert settle(error, operation, NO_MAIL) is error
+
+
+@ROWS
+@pytest.mark.parametrize("operation", CHANGES + EDITS, ids=path)
+def test_what_a_failure_means_for_a_change(operation, error, means, send, change, read):
+    settled = settle(error, operation, NO_MAIL)
+    if means is not DeliveryUnknownError:
+        assert settled is error
+    else:
+        assert type(settled) is ChangeUnknownError
+        assert (settled.cause, settled.reason, settled.raw, settled.mail_state) == (error, error.reason, error.raw, None)
+        assert str(settled).startswith(f"unknown whether it took effect: {error.reason} (")
+        assert "mail" not in str(settled)
 
 
 @ROWS
@@ -88,6 +103,13 @@ def test_a_send_is_repeated_only_where_it_certainly_did_not_arrive(operation, er
 @pytest.mark.parametrize("operation", CHANGES, ids=path)
 def test_a_change_is_repeated_only_where_it_certainly_did_not_arrive(operation, error, means, send, change, read):
     assert may_repeat(error, operation) is change
+    assert may_repeat(settle(error, operation, NO_MAIL), operation) is change
+
+
+@ROWS
+@pytest.mark.parametrize("operation", EDITS, ids=path)
+def test_an_edit_is_repeated_as_a_read_is(operation, error, means, send, change, read):
+    assert may_repeat(settle(error, operation, NO_MAIL), operation) is read
 
 
 @ROWS
@@ -118,13 +140,18 @@ def test_an_unforeseen_error_of_ours_is_not_repeated():
 
 
 def test_the_operations():
-    assert [(each.path, each.method, each.sends, each.repeatable) for each in (*SENDS, *READS, *CHANGES)] == [
+    assert [(each.path, each.method, each.sends, each.repeatable) for each in (*SENDS, *READS, *CHANGES, *EDITS)] == [
         ("messages/sendMail", "POST", True, False),
         ("messages/sendTemplate", "POST", True, False),
         ("messages/sendTemplateHTTPGet", "GET", True, False),
         ("messages/sendRaw", "POST", True, False),
         ("messages/senRaw", "POST", True, False),
         ("messages/getMessageInfo", "POST", False, True),
+        ("settings/listSmtp", "POST", False, True),
+        ("accounts/userDetails", "POST", False, True),
         ("settings/addSmtp", "POST", False, False),
-        ("settings/listSmtp", "POST", False, False),
+        ("settings/deleteWebhook", "POST", False, False),
+        ("never/heardOf", "POST", False, False),
+        ("settings/editSmtp", "POST", False, True),
+        ("settings/editWebhook", "POST", False, True),
     ]

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 
 from poweremail.sandbox import Call, Reply, Sandbox
+from poweremail.sandbox.settings_calls import PATHS
 
-_GROUPS = {"listSmtp": "settings"}
+_PATHS = {name: path for path, name in PATHS.items()}
 
 
 class Clock:
@@ -26,7 +27,7 @@ class Api:
 
     def reply(self, name: str, **members: Any) -> Reply:
         body = json.dumps({"owner_id": "o", "token": "secret-token", **members}).encode()
-        return self.sandbox.service.handle(Call("POST", f"/v1.0/{_GROUPS.get(name, 'messages')}/{name}", body=body))
+        return self.sandbox.service.handle(Call("POST", f"/v1.0{_PATHS.get(name, f'/messages/{name}')}", body=body))
 
     def __call__(self, name: str, **members: Any) -> dict[str, Any]:
         response = self.reply(name, **members).response

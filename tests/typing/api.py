@@ -42,6 +42,7 @@ from poweremail import (
     RetryPolicy,
     SendOutcome,
     SendResult,
+    SmtpUser,
     TemplateMessage,
     Timeouts,
     Tracking,
@@ -181,7 +182,9 @@ limits = RateLimits(60, None, 50_000, path="budget.db", on_wait=hurry)
 RateLimits(per_minute=10, path=Path("budget.db"))
 RateLimits(on_wait=lambda wait: wait.seconds)
 assert_type(limits.per_minute, int | None)
-assert_type(RateLimits.from_smtp_user({"smtp_user_name": "smtp1", "hourly_limit": "500"}, per_minute=None), RateLimits)
+assert_type(
+    RateLimits.from_smtp_user(SmtpUser(smtp_user_name="smtp1", hourly_limit=500, raw=Response(200)), per_minute=None), RateLimits
+)
 
 
 # The async client.

@@ -19,7 +19,15 @@ from poweremail.wire import encode
 from poweremail.wire.body import Body, FilePiece
 from poweremail.wire.convert import converter
 from poweremail.wire.http import Endpoint, Request
-from poweremail.wire.operations import GET_MESSAGE_INFO, SEND_MAIL, SEND_TEMPLATE, SEND_TEMPLATE_HTTP_GET, Operation
+from poweremail.wire.operations import (
+    ADD_SMTP,
+    GET_MESSAGE_INFO,
+    LIST_SMTP,
+    SEND_MAIL,
+    SEND_TEMPLATE,
+    SEND_TEMPLATE_HTTP_GET,
+    Operation,
+)
 from poweremail.wire.redact import Credentials
 
 TOKEN = 'canary/to"ken\\ü&='
@@ -360,7 +368,7 @@ def test_get_message_info_concerns_no_mail(unique_id, skip_page, text):
     assert (caught.value.field, caught.value.mail_state) == (text.partition(":")[0], None)
 
 
-@pytest.mark.parametrize("path", ["settings/listSmtp", "/settings/listSmtp", "settings/listSmtp/", "listSmtp", "a-b/c_d/e1"])
+@pytest.mark.parametrize("path", ["settings/other", "/settings/other", "settings/other/", "other", "a-b/c_d/e1"])
 def test_call(path):
     request = encode.call(ENDPOINT, path, {"domain": "example.com", "n": [1, None, {"ü": True}]})
     assert request.operation == Operation(path.strip("/"))
@@ -386,6 +394,8 @@ def test_call_takes_any_mapping():
         ("/MESSAGES/SENDMAIL/", SEND_MAIL),
         ("messages/sendTemplate", SEND_TEMPLATE),
         ("messages/getMessageInfo", GET_MESSAGE_INFO),
+        ("settings/listSmtp", LIST_SMTP),
+        ("settings/ADDSMTP", ADD_SMTP),
         ("messages/sendRaw", Operation("messages/sendRaw", sends=True)),
         ("messages/senRaw", Operation("messages/senRaw", sends=True)),
         ("messages/sendTemplateHTTPGet", Operation("messages/sendTemplateHTTPGet", sends=True)),

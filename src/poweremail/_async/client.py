@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from poweremail._async.account import AsyncAccountCalls
 from poweremail._async.exchange import AsyncExchange
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.messages import AsyncMessages
+from poweremail._async.settings import AsyncSettingsCalls
 from poweremail._async.transports import AsyncTransport, TransportName, open_transport
 from poweremail.errors import UsageError
 from poweremail.policy.limits import RateLimits
@@ -17,6 +19,7 @@ from poweremail.policy.outcome import NO_MAIL, Mail
 from poweremail.policy.retry import RetryPolicy
 from poweremail.policy.settings import DEFAULT, Default, Settings, complete, from_env
 from poweremail.policy.unknown import OnUnknown, UnknownPolicy
+from poweremail.types.deployment import Deployment
 from poweremail.types.result import CallResult
 from poweremail.types.secret import Secret
 from poweremail.types.timeouts import Timeouts
@@ -26,6 +29,7 @@ __all__ = ["AsyncPowerEmail"]
 
 _TIMEOUTS = Timeouts()
 _RETRY = RetryPolicy()
+_DEPLOYMENT = Deployment()
 
 
 class AsyncPowerEmail:
@@ -54,6 +58,8 @@ class AsyncPowerEmail:
         the same id. ``"resend"`` sends it again at once, as *retry* says, and can deliver it twice.
     *brand*
         The name under which the service runs; others of its kind differ in this string only.
+    *deployment*
+        The paths of the calls that are not the same everywhere: see `Deployment`.
     *max_request_bytes*
         The largest request that is sent, in bytes on the wire, where base64 makes 4 of 3; no limit by default, because the service
         publishes none. A larger mail raises `UsageError` before its last byte leaves.
@@ -79,6 +85,7 @@ class AsyncPowerEmail:
         visibility: float = 30.0,
         resend_after: float | None = None,
         brand: str = "PowerEmail",
+        deployment: Deployment = _DEPLOYMENT,
         max_response_bytes: int = 16 * 1024 * 1024,
         max_request_bytes: int | None = None,
     ) -> None:
@@ -94,6 +101,7 @@ class AsyncPowerEmail:
             retry=retry,
             unknown=UnknownPolicy(on_unknown, visibility, resend_after),
             brand=brand,
+            deployment=deployment,
             max_response_bytes=max_response_bytes,
             max_request_bytes=max_request_bytes,
         )
@@ -110,6 +118,8 @@ class AsyncPowerEmail:
         self._owns_transport = owns_transport
         self._exchange = AsyncExchange(transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend")
         self.messages = AsyncMessages(settings, self._exchange)
+        self.settings = AsyncSettingsCalls(settings.endpoint, self._exchange)
+        self.account = AsyncAccountCalls(settings.endpoint, self._exchange)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> AsyncPowerEmail:
@@ -158,9 +168,10 @@ class AsyncPowerEmail:
 
     async def call(self, path: str, body: Mapping[str, Any] | None = None) -> CallResult:
         """
-        Make a call that this library does not model: POST *body* and the credentials to *path*, such as ``settings/listSmtp``.
+        Make a call that this library does not model: POST *body* and the credentials to *path*, such as ``suppression/list``.
 
-        It is repeated only where the service cannot have acted on it. Raises what the modelled calls raise.
+        It is repeated only where the service cannot have acted on it, unless it is known to read. Raises what the modelled calls
+        raise. Passwords and keys in the answer are `Secret` in ``data``.
         """
         request = encode.call(self._settings.endpoint, path, body or {})
         name = body.get("smtp_user_name") if request.operation.sends and body else None

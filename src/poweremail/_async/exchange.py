@@ -16,11 +16,11 @@ from tenacity import AsyncRetrying, RetryCallState
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.transports import AsyncTransport
 from poweremail._runtime._async import sleep
-from poweremail.errors import DeliveryUnknownError, PowerEmailError, TransportError, UsageError
+from poweremail.errors import ChangeUnknownError, DeliveryUnknownError, PowerEmailError, TransportError, UsageError
 from poweremail.policy.outcome import Mail, may_repeat, settle
 from poweremail.policy.retry import RetryEvent, RetryPolicy
 from poweremail.response import Response
-from poweremail.wire.decode import read_envelope
+from poweremail.wire.decode import opened
 from poweremail.wire.http import Request
 
 __all__ = ["Answer", "AsyncExchange"]
@@ -72,7 +72,7 @@ class AsyncExchange:
 
     async def _repeat(self, request: Request, mail: Mail, first: PowerEmailError, started: float) -> Answer:
         policy = self._retry
-        unknown = first if isinstance(first, DeliveryUnknownError) else None
+        unknown = first if isinstance(first, DeliveryUnknownError | ChangeUnknownError) else None
         retrying = AsyncRetrying(
             sleep=sleep,
             retry=lambda state: self._may_repeat(request, _error(state)),
@@ -91,11 +91,11 @@ class AsyncExchange:
                     await self._turn(request, mail)
                     try:
                         return await self._attempt(request, mail, number)
-                    except DeliveryUnknownError as error:
+                    except (DeliveryUnknownError, ChangeUnknownError) as error:
                         unknown = error
                         raise
         except PowerEmailError as error:
-            # Once a mail may have been accepted, no later failure makes that untrue.
+            # Once a mail may have been accepted, or a change made, no later failure makes that untrue.
             if unknown is None or unknown is error:
                 raise
             raise unknown from error
@@ -119,14 +119,14 @@ class AsyncExchange:
     async def _attempt(self, request: Request, mail: Mail, number: int) -> Answer:
         try:
             response = request.endpoint.credentials.redact_response(await self._transport.handle(request))
-            return Answer(read_envelope(response, request.operation, time.time()), response, number)
+            return Answer(*opened(response, request.operation, time.time()), number)
         except PowerEmailError as error:
             settled = settle(error, request.operation, mail)
             if settled is error:
                 raise
             raise settled from error
-        except Exception as error:  # whatever a transport or a hook in it raises, the user is told what it means for the mail
-            if not request.operation.sends:
+        except Exception as error:  # whatever a transport or a hook in it raises, the user is told what it means
+            if request.operation.reads:
                 raise
             reason = request.endpoint.credentials.redact_text(f"{type(error).__name__}: {error}")
             raise settle(TransportError(reason), request.operation, mail) from error

@@ -8,9 +8,11 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from poweremail._sync.account import AccountCalls
 from poweremail._sync.exchange import Exchange
 from poweremail._sync.limiter import Limiter
 from poweremail._sync.messages import Messages
+from poweremail._sync.settings import SettingsCalls
 from poweremail._sync.transports import Transport, TransportName, open_transport
 from poweremail.errors import UsageError
 from poweremail.policy.limits import RateLimits
@@ -18,6 +20,7 @@ from poweremail.policy.outcome import NO_MAIL, Mail
 from poweremail.policy.retry import RetryPolicy
 from poweremail.policy.settings import DEFAULT, Default, Settings, complete, from_env
 from poweremail.policy.unknown import OnUnknown, UnknownPolicy
+from poweremail.types.deployment import Deployment
 from poweremail.types.result import CallResult
 from poweremail.types.secret import Secret
 from poweremail.types.timeouts import Timeouts
@@ -27,6 +30,7 @@ __all__ = ["PowerEmail"]
 
 _TIMEOUTS = Timeouts()
 _RETRY = RetryPolicy()
+_DEPLOYMENT = Deployment()
 
 
 class PowerEmail:
@@ -55,6 +59,8 @@ class PowerEmail:
         the same id. ``"resend"`` sends it again at once, as *retry* says, and can deliver it twice.
     *brand*
         The name under which the service runs; others of its kind differ in this string only.
+    *deployment*
+        The paths of the calls that are not the same everywhere: see `Deployment`.
     *max_request_bytes*
         The largest request that is sent, in bytes on the wire, where base64 makes 4 of 3; no limit by default, because the service
         publishes none. A larger mail raises `UsageError` before its last byte leaves.
@@ -80,6 +86,7 @@ class PowerEmail:
         visibility: float = 30.0,
         resend_after: float | None = None,
         brand: str = "PowerEmail",
+        deployment: Deployment = _DEPLOYMENT,
         max_response_bytes: int = 16 * 1024 * 1024,
         max_request_bytes: int | None = None,
     ) -> None:
@@ -95,6 +102,7 @@ class PowerEmail:
             retry=retry,
             unknown=UnknownPolicy(on_unknown, visibility, resend_after),
             brand=brand,
+            deployment=deployment,
             max_response_bytes=max_response_bytes,
             max_request_bytes=max_request_bytes,
         )
@@ -109,6 +117,8 @@ class PowerEmail:
         self._owns_transport = owns_transport
         self._exchange = Exchange(transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend")
         self.messages = Messages(settings, self._exchange)
+        self.settings = SettingsCalls(settings.endpoint, self._exchange)
+        self.account = AccountCalls(settings.endpoint, self._exchange)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> PowerEmail:
@@ -157,9 +167,10 @@ class PowerEmail:
 
     def call(self, path: str, body: Mapping[str, Any] | None = None) -> CallResult:
         """
-        Make a call that this library does not model: POST *body* and the credentials to *path*, such as ``settings/listSmtp``.
+        Make a call that this library does not model: POST *body* and the credentials to *path*, such as ``suppression/list``.
 
-        It is repeated only where the service cannot have acted on it. Raises what the modelled calls raise.
+        It is repeated only where the service cannot have acted on it, unless it is known to read. Raises what the modelled calls
+        raise. Passwords and keys in the answer are `Secret` in ``data``.
         """
         request = encode.call(self._settings.endpoint, path, body or {})
         name = body.get("smtp_user_name") if request.operation.sends and body else None

@@ -20,13 +20,14 @@ from poweremail.types.address import AddressesLike
 from poweremail.types.address import recipients as read_recipients
 from poweremail.types.message import Envelope, Message, TemplateMessage
 from poweremail.types.message_info import MessageInfoPage
+from poweremail.types.raw_message import RawMessage, RawMessageLike
 from poweremail.types.result import SendResult
 from poweremail.wire import decode, encode
 from poweremail.wire.http import Endpoint, Request
 
 __all__ = ["Messages"]
 
-M = TypeVar("M", Message, TemplateMessage)
+M = TypeVar("M", Message, TemplateMessage, RawMessage)
 
 
 class Messages:
@@ -59,6 +60,16 @@ class Messages:
         `UsageError`. It cannot carry a unique id, so what becomes of the mail cannot be asked: prefer `send_template`.
         """
         return self._send(encode.send_template_http_get, _checked(message, TemplateMessage), None, smtp_user_name)
+
+    def send_raw(self, raw_message: RawMessageLike, *, smtp_user_name: str | None = None) -> SendResult:
+        """
+        Send a whole RFC 5322 message (``messages/sendRaw``): text, UTF-8 bytes, or the standard library's ``EmailMessage``.
+
+        It goes out as it is, to the addresses of its To, Cc and Bcc headers. Where it has no ``X-Unique-Id``, one is drawn and
+        added as its first header, so that it can be asked for.
+        """
+        message = RawMessage.of(raw_message)
+        return self._send(encode.send_raw, message, message.unique_id or uuid.uuid4().hex, smtp_user_name)
 
     def get_message_info(self, unique_id: str, skip_page: int = 0) -> MessageInfoPage:
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 __all__ = ["main"]
@@ -13,4 +14,6 @@ def main() -> None:
         from poweremail.cli.app import app  # noqa: PLC0415  the library must be importable without typer and rich
     except ModuleNotFoundError as error:
         sys.exit(f"poweremail: {error.name} is not installed; pip install 'poweremail[cli,sandbox]'")
+    # The command tells by itself what the library logs.
+    logging.getLogger("poweremail").addHandler(logging.NullHandler())
     app()

@@ -1,19 +1,27 @@
-"""The commands and their options; what they do stands in a module of their name."""
+"""The commands by their names, and nothing else; what each does stands in a module of its own."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from poweremail._version import __version__
-from poweremail.types.secret import Secret
+from poweremail.cli import account, call, doctor, domains, info, local, mail, show_config, smtp_users, webhooks
+from poweremail.cli.options import connected
+from poweremail.cli.session import Session
 
 __all__ = ["app"]
 
+_MAIL = "Mail"
+_ACCOUNT = "Account"
+_LOCAL = "On this machine"
+
 app = typer.Typer(
     help="PowerEmail's transactional e-mail API, and a sandbox of it on this machine.",
+    epilog="Each command tells its options with --help; those for the connection and the output may stand before it, too.\n\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 rejected by the service, 4 not sent, 5 unknown "
+    "whether it was sent, 130 interrupted.",
     no_args_is_help=True,
     # A traceback that lists local variables has no place where tokens are.
     pretty_exceptions_enable=False,
@@ -28,62 +36,28 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer hands it over s
 
 
 @app.callback()
+@connected(hidden=True)
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,  # noqa: FBT002
+    session: Session,
+    *,
+    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     pass
 
 
-@app.command()
-def sandbox(
-    host: Annotated[
-        str, typer.Option(help="The address to listen on. Anything but loopback lets others read the caught mail.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)] = 8025,
-    file: Annotated[Path | None, typer.Option(help="Keep the caught mail in this file; otherwise it is gone at the end.")] = None,
-    owner_id: Annotated[str | None, typer.Option(help="Accept this owner id only.", envvar="POWEREMAIL_SANDBOX_OWNER_ID")] = None,
-    token: Annotated[
-        Secret | None,
-        typer.Option(
-            help="Accept this token only; better given by the variable.",
-            envvar="POWEREMAIL_SANDBOX_TOKEN",
-            parser=Secret,
-            metavar="TEXT",
-        ),
-    ] = None,
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            help='Let something go wrong, such as \'{"fault": {"kind": "html"}, "call": "sendMail", "nth": 3}\'. Can be repeated.'
-        ),
-    ] = None,
-    seed: Annotated[str | None, typer.Option(help="Makes the faults that strike by chance the same in every run.")] = None,
-    limits: Annotated[  # noqa: FBT002
-        bool, typer.Option("--limits", help="Let each SMTP user make 60 requests a minute, 3,600 an hour and 50,000 a day at most.")
-    ] = False,
-    per_minute: Annotated[
-        int | None, typer.Option(help="Let each SMTP user make so many requests a minute at most.", min=1)
-    ] = None,
-) -> None:
-    """Serve the API on this machine and catch what is sent to it."""
-    from poweremail.cli.sandbox import run  # noqa: PLC0415  starlette and uvicorn only for those who serve
+app.command(rich_help_panel=_MAIL, epilog=mail.SEND_EXAMPLES)(mail.send)
+app.command(rich_help_panel=_MAIL, epilog=mail.TEMPLATE_EXAMPLES)(mail.template)
+app.command(rich_help_panel=_MAIL)(info.info)
+app.command(rich_help_panel=_MAIL)(info.reconcile)
+app.command(rich_help_panel=_ACCOUNT)(doctor.doctor)
+app.command(rich_help_panel=_ACCOUNT)(account.account)
+app.command(rich_help_panel=_ACCOUNT, epilog=call.EXAMPLES)(call.call)
+app.command(rich_help_panel=_LOCAL)(show_config.config)
+app.command(rich_help_panel=_LOCAL)(local.sandbox)
+app.command(rich_help_panel=_LOCAL)(local.demo)
 
-    run(
-        host=host,
-        port=port,
-        file=file,
-        owner_id=owner_id,
-        token=token,
-        faults=fault or [],
-        seed=seed,
-        limits=limits,
-        per_minute=per_minute,
-    )
-
-
-@app.command()
-def demo() -> None:
-    """Send mails to a sandbox on this machine, look what became of them, and print what happened."""
-    from poweremail.cli.demo import run  # noqa: PLC0415
-
-    raise typer.Exit(0 if run() else 1)
+# A command with sub commands is an app of its own, and a line here.
+app.add_typer(smtp_users.app, name="smtp-users", rich_help_panel=_ACCOUNT)
+app.add_typer(domains.sending, name="sending-domains", rich_help_panel=_ACCOUNT)
+app.add_typer(domains.tracking, name="tracking-domains", rich_help_panel=_ACCOUNT)
+app.add_typer(webhooks.app, name="webhooks", rich_help_panel=_ACCOUNT)

@@ -8,6 +8,7 @@ from pathlib import Path
 import attrs
 import typer
 
+from poweremail.cli import exits
 from poweremail.errors import UsageError
 from poweremail.sandbox import Sandbox, SmtpLimits
 from poweremail.sandbox.limits import UNLIMITED
@@ -15,9 +16,6 @@ from poweremail.sandbox.server import serve
 from poweremail.types.secret import Secret
 
 __all__ = ["run"]
-
-_USAGE = 2
-"""The exit status for options that cannot be meant, and for a port that is taken."""
 
 
 def run(
@@ -43,7 +41,7 @@ def run(
         typer.echo()
     except (UsageError, OSError) as error:
         typer.echo(f"poweremail sandbox: {error}", err=True)
-        raise typer.Exit(_USAGE) from None
+        raise typer.Exit(exits.USAGE) from None
 
 
 def _limits(wanted: bool, per_minute: int | None) -> SmtpLimits:  # noqa: FBT001

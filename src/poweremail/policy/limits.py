@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from inspect import iscoroutinefunction
 from typing import Any
 
 import attrs
 
 from poweremail.errors import UsageError
+from poweremail.types.account import SmtpUser
 
 __all__ = ["LimitWait", "RateLimits", "SlidingLog", "Window"]
 
 _LENGTHS = {"per_minute": 60.0, "per_hour": 3_600.0, "per_day": 86_400.0}
-# More digits than any limit has; int() would refuse some thousands of them.
-_DIGITS = re.compile(r"\s*[0-9]{1,15}\s*\Z")
 
 
 @attrs.frozen
@@ -84,21 +82,21 @@ class RateLimits:
             raise _usage(f"must be a plain function, not {type(self.on_wait).__name__}", "on_wait")
 
     @classmethod
-    def from_smtp_user(cls, entry: Mapping[str, Any], **overrides: Any) -> RateLimits:
+    def from_smtp_user(cls, smtp_user: SmtpUser, **overrides: Any) -> RateLimits:
         """
-        Make limits from what ``settings/listSmtp`` says of one SMTP user: *per_hour* is its ``hourly_limit``.
+        Make limits from what ``settings.list_smtp`` says of one SMTP user: *per_hour* is its ``hourly_limit``.
 
-        An ``hourly_limit`` that is missing, 0 or no number leaves the default. *overrides* are options of this class, and go first.
+        An ``hourly_limit`` that is None or 0 leaves the default. *overrides* are options of this class, and go first.
 
-        What the entry does not tell: the limits a minute and a day, which keep their defaults, and how much of any limit is used up
-        already. ``hourly_limit`` counts mails, and one request is as many mails as it has recipients: with several in each, give a
-        lower *per_hour*. ``total_limit`` is left aside, because over which time it counts is not said. Raises `UsageError` for an
-        *entry* that is no mapping.
+        What is not told: the limits a minute and a day, which keep their defaults, and how much of any limit is used up already.
+        ``hourly_limit`` counts mails, and one request is as many mails as it has recipients: with several in each, give a lower
+        *per_hour*. ``total_limit`` is left aside, because over which time it counts is not said. Raises `UsageError` for what is no
+        `SmtpUser`.
         """
-        if not isinstance(entry, Mapping):
-            raise _usage(f"must be a member of smtp_list, not {type(entry).__name__}", "entry")
-        hourly = _number(entry.get("hourly_limit"))
-        options: dict[str, Any] = {"per_hour": hourly} if hourly else {}
+        if not isinstance(smtp_user, SmtpUser):
+            raise _usage(f"must be an SmtpUser, not {type(smtp_user).__name__}", "smtp_user")
+        hourly = smtp_user.hourly_limit
+        options: dict[str, Any] = {"per_hour": hourly} if hourly is not None and hourly > 0 else {}
         return cls(**options | overrides)
 
     @property
@@ -157,13 +155,6 @@ class SlidingLog:
         if ahead >= 0:
             return self._after_those_that_went[ahead]
         return self._went[(self._count + ahead) % self._size] if self._count + ahead >= 0 else -math.inf
-
-
-def _number(value: object) -> int:
-    """A limit as the service may write it; 0 where it is none."""
-    if isinstance(value, str) and _DIGITS.match(value):
-        return int(value)
-    return int(value) if isinstance(value, int | float) and 1 <= value < math.inf and value is not True else 0
 
 
 def _is_path(path: object) -> bool:

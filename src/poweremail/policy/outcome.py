@@ -10,6 +10,8 @@ not sent  it provably never arrived whole, or was answered with 429   NotSentErr
 unknown   it left whole, and no trustworthy answer came               DeliveryUnknownError          only if told to
 ========  ==========================================================  ============================  =================
 
+A call that changes something else ends in `ChangeUnknownError` where a send would be unknown.
+
 The API has no idempotency key, so repeating a send whose outcome is unknown can deliver it twice: see `poweremail.policy.unknown`.
 """
 
@@ -18,6 +20,7 @@ from __future__ import annotations
 import attrs
 
 from poweremail.errors import (
+    ChangeUnknownError,
     DeliveryUnknownError,
     GeneralError,
     NotSentError,
@@ -44,11 +47,13 @@ NO_MAIL = Mail(None, (), None)
 
 
 def settle(error: PowerEmailError, operation: Operation, mail: Mail) -> PowerEmailError:
-    """Return what a failed attempt means for the *mail*: the *error* itself, or the error that says so."""
-    if not operation.sends or not isinstance(error, TransportError | ProtocolError | GeneralError):
+    """Return what a failed attempt means for the *mail*, or for what was to be changed: the *error* itself, or one that says so."""
+    if operation.reads or not isinstance(error, TransportError | ProtocolError | GeneralError):
         return error
     if _never_arrived(error):
-        return NotSentError(error.reason, raw=error.raw)
+        return NotSentError(error.reason, raw=error.raw) if operation.sends else error
+    if not operation.sends:
+        return ChangeUnknownError(error.reason, cause=error)
     return DeliveryUnknownError(error.reason, unique_id=mail.unique_id, recipients=mail.recipients, cause=error)
 
 
@@ -56,8 +61,8 @@ def may_repeat(error: PowerEmailError, operation: Operation, *, resend: bool = F
     """
     Say whether an attempt that ended in *error* may be made again.
 
-    A call that changes nothing may be repeated on anything temporary; any other only where the service cannot have acted on it, or
-    where the user would rather have two mails than none (*resend*).
+    A call that reads, or is the same made twice, may be repeated on anything temporary; any other only where the service cannot
+    have acted on it, or where the user would rather have two mails than none (*resend*).
     """
     if operation.repeatable:
         return error.temporary

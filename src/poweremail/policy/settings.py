@@ -15,6 +15,7 @@ import attrs
 from poweremail.errors import UsageError
 from poweremail.policy.retry import RetryPolicy
 from poweremail.policy.unknown import OnUnknown, UnknownPolicy
+from poweremail.types.deployment import Deployment
 from poweremail.types.secret import Secret
 from poweremail.types.text import header_text
 from poweremail.types.timeouts import Timeouts
@@ -43,6 +44,7 @@ _HOST = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?)*\Z"
 )
 _LARGEST_ANSWER = 16 * 1024 * 1024
+_DEPLOYMENT = Deployment()
 
 
 def _usage(reason: str, field: str, advice: str | None = None) -> UsageError:
@@ -95,6 +97,7 @@ class Settings:
         unknown: UnknownPolicy,
         max_response_bytes: int = _LARGEST_ANSWER,
         max_request_bytes: int | None = None,
+        deployment: Deployment = _DEPLOYMENT,
     ) -> Settings:
         """Check the options of a client."""
         for field, size in (("max_response_bytes", max_response_bytes), ("max_request_bytes", max_request_bytes)):
@@ -109,6 +112,7 @@ class Settings:
                 _instance("timeouts", timeouts, Timeouts),
                 max_response_bytes,
                 max_request_bytes,
+                _instance("deployment", deployment, Deployment),
             ),
             smtp_user_name=None if smtp_user_name is None else _required("smtp_user_name", smtp_user_name),
             brand=_required("brand", brand),

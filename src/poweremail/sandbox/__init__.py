@@ -16,11 +16,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from poweremail.errors import UsageError
+from poweremail.sandbox.account import VerifyWebhook
+from poweremail.sandbox.account_store import Domain, DomainKind, RegisteredWebhook
 from poweremail.sandbox.call import Call, Reply
 from poweremail.sandbox.clock import Clock
 from poweremail.sandbox.fault import Fault
@@ -30,7 +32,9 @@ from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient
 from poweremail.sandbox.service import Service
 from poweremail.sandbox.store import Store
 from poweremail.sandbox.template import Template
+from poweremail.types.account import WEBHOOK_EVENTS, WebhookEvent
 from poweremail.types.secret import Secret
+from poweremail.wire import arguments
 
 if TYPE_CHECKING:
     from poweremail import AsyncPowerEmail, PowerEmail
@@ -42,9 +46,11 @@ __all__ = [
     "CaughtMail",
     "CaughtRecipient",
     "Clock",
+    "Domain",
     "Fault",
     "FaultRule",
     "Faults",
+    "RegisteredWebhook",
     "Reply",
     "Sandbox",
     "Service",
@@ -73,6 +79,9 @@ class Sandbox:
     *limits*
         How much an SMTP user may send that has no limits of its own; without it, as much as it likes. ``SmtpLimits()`` has the
         numbers of the service.
+    *verify_webhook*
+        Called with a URL that is to become a webhook; returns whether it answers the service's handshake. Without it, each is
+        believed; but the server of the sandbox really asks.
 
     Use it as a context manager, or `close` it, or leave it to the garbage collector. Safe to use from several threads.
     Raises `UsageError` where *path* is not a file of a sandbox. A file of an older version is brought up to date; that version
@@ -88,6 +97,7 @@ class Sandbox:
         seed: int | str | None = None,
         clock: Callable[[], float] | None = None,
         limits: SmtpLimits | None = None,
+        verify_webhook: VerifyWebhook | None = None,
     ) -> None:
         # The plain token must not be in a frame that may fail.
         token = Secret.of(token) if token else None
@@ -104,6 +114,7 @@ class Sandbox:
             owner_id=owner_id,
             token=token,
             limits=limits or UNLIMITED,
+            verify_webhook=verify_webhook,
         )
 
     def __enter__(self) -> Self:
@@ -128,7 +139,7 @@ class Sandbox:
 
     @property
     def smtp_users(self) -> list[SmtpUser]:
-        """The SMTP users by name, and what they have used: those that were added; where none was, those that have sent."""
+        """The SMTP users by name, and what they have used: those that were added; where none was, also those that have sent."""
         return self.service.smtp_users()
 
     @property
@@ -158,7 +169,8 @@ class Sandbox:
         total_limit: int | None = None,
     ) -> None:
         """
-        Add or replace an SMTP user. Until the first is added, any may send; then only those that were added and are *enabled*.
+        Add or replace an SMTP user. Until the first is added, any may send; then only those that were added, be it by the API, and
+        are *enabled*. What the API adds leaves it as it is who else may send.
 
         The limits are those of `SmtpLimits`; None is that of the sandbox, if it has one. What a user has used stays used when it is
         replaced. Raises `UsageError` for a limit that cannot be meant.
@@ -168,8 +180,51 @@ class Sandbox:
         )
         self.service.store.put_smtp_user(name, enabled=enabled, limits=limits)
 
+    def add_sending_domain(self, domain: str, *, valid: bool = True) -> None:
+        """Add a domain to send from, or say of one that is there whether every check of it comes out well."""
+        self._put_domain("sending", domain, valid=valid)
+
+    def add_tracking_domain(self, domain: str, *, valid: bool = True) -> None:
+        """Add a domain that tracked links lead through, or say of one that is there whether its check comes out well."""
+        self._put_domain("tracking", domain, valid=valid)
+
+    def _put_domain(self, kind: DomainKind, domain: str, *, valid: bool) -> None:
+        domain = arguments.domain("domain", domain).lower()
+        self.service.registry.put_domain(kind, domain, now=self.clock.milliseconds(), valid=valid)
+
+    def add_webhook(
+        self,
+        url: str,
+        *,
+        events: Iterable[WebhookEvent] | WebhookEvent = WEBHOOK_EVENTS,
+        store_log: bool = False,
+        description: str = "",
+    ) -> RegisteredWebhook:
+        """Add a webhook, without asking its URL; its id and its key are drawn. Raises `UsageError` for what cannot be meant."""
+        url, names = arguments.url("url", url), tuple(arguments.events("events", events).split(","))
+        now = self.clock.milliseconds()
+        return self.service.registry.add_webhook(url, names, now=now, store_log=store_log, description=description)
+
+    @property
+    def sending_domains(self) -> list[Domain]:
+        """The domains to send from, oldest first."""
+        return self.service.registry.domains("sending")
+
+    @property
+    def tracking_domains(self) -> list[Domain]:
+        """The domains that tracked links lead through, oldest first."""
+        return self.service.registry.domains("tracking")
+
+    @property
+    def webhooks(self) -> list[RegisteredWebhook]:
+        """The webhooks, oldest first."""
+        return self.service.registry.webhooks()
+
     def clear(self) -> None:
-        """Forget everything: mails, templates, SMTP users and what they have used, faults, and how far the clock was advanced."""
+        """
+        Forget everything: mails, templates, SMTP users and what they have used, domains, webhooks, faults, and how far the clock
+        was advanced.
+        """
         self.service.clear()
 
     def client(self, **options: Any) -> PowerEmail:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
 from starlette.routing import Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -10,10 +12,14 @@ from poweremail.response import Response
 from poweremail.sandbox import control
 from poweremail.sandbox.answers import Refusal
 from poweremail.sandbox.call import Call, Reply
+from poweremail.sandbox.handshake import answers_handshake
 from poweremail.sandbox.protocol import Wire
 from poweremail.sandbox.service import Service
 
 __all__ = ["MAX_BODY", "create_app"]
+
+_ASKING = ("addWebhook", "editWebhook")
+"""The calls for which the service asks a URL."""
 
 MAX_BODY = 64 * 1024 * 1024
 """The largest body that is read, in bytes: twice what mail servers commonly take."""
@@ -29,6 +35,9 @@ def create_app(service: Service, *, max_body: int = MAX_BODY) -> ASGIApp:
 
 
 def _api(service: Service, max_body: int) -> ASGIApp:
+    # Where the service has its own way to ask a URL, that is the one.
+    verify = service.verify_webhook or answers_handshake
+
     async def api(scope: Scope, receive: Receive, send: Send) -> None:
         turn = service.arrive(scope["path"])
         body = b""
@@ -41,7 +50,12 @@ def _api(service: Service, max_body: int) -> ASGIApp:
                 await _send(Reply(Refusal(f"The body is larger than {max_body} bytes").response), scope, receive, send)
                 return
         call = Call(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), body)
-        await _send(service.handle(call, turn), scope, receive, send)
+        if turn.call in _ASKING:
+            # It waits for an answer from elsewhere, which may be this very server.
+            reply = await anyio.to_thread.run_sync(partial(service.handle, call, turn, verify_webhook=verify))
+        else:
+            reply = service.handle(call, turn)
+        await _send(reply, scope, receive, send)
 
     return api
 

@@ -12,13 +12,14 @@ import attrs
 
 from poweremail.errors import UsageError
 from poweremail.sandbox.fault import Effect, Fault
+from poweremail.sandbox.settings_calls import PATHS
 
 __all__ = ["CALLS", "SENDS", "FaultRule", "Faults", "Turn"]
 
 SENDS = ("sendMail", "sendTemplate", "sendTemplateHTTPGet", "sendRaw")
 """The calls that hand over a mail."""
 
-CALLS = (*SENDS, "getMessageInfo", "listSmtp")
+CALLS = (*SENDS, "getMessageInfo", *PATHS.values())
 """The calls that the sandbox answers."""
 
 
@@ -144,8 +145,8 @@ class Faults:
         Let *fault* happen; without options, to every request from now on.
 
         *call*
-            Only to calls of this name: ``sendMail``, ``sendTemplate``, ``sendTemplateHTTPGet``, ``sendRaw``, ``getMessageInfo`` or
-            ``listSmtp``.
+            Only to calls of this name: ``sendMail``, ``sendTemplate``, ``sendTemplateHTTPGet``, ``sendRaw``, ``getMessageInfo``, or
+            one about settings or the account, such as ``listSmtp``.
         *recipient*
             Only to sound mails that go to this address (whatever its case), alone or among others. The recipients stand in the
             body, so here a fault that breaks the connection before the body strikes once that is read.

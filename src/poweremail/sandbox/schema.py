@@ -73,6 +73,27 @@ INSERT INTO tallies (smtp_user_name, at, requests, mails)
 CREATE TABLE clock (advanced INTEGER NOT NULL);
 INSERT INTO clock VALUES (0);
 """,
+    """
+CREATE TABLE domains (
+    kind TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    valid INTEGER NOT NULL,
+    PRIMARY KEY (kind, domain)
+) WITHOUT ROWID;
+CREATE TABLE webhooks (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    webhook_id TEXT NOT NULL UNIQUE,
+    url TEXT NOT NULL,
+    events TEXT NOT NULL,
+    key TEXT NOT NULL,
+    store_log INTEGER NOT NULL,
+    description TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    last_success INTEGER,
+    total_event INTEGER NOT NULL
+);
+""",
 )
 _VERSION = len(_STEPS)
 

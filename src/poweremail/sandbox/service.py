@@ -14,7 +14,9 @@ from typing import Any
 import attrs
 
 from poweremail.response import Response
-from poweremail.sandbox import content
+from poweremail.sandbox import content, settings_calls
+from poweremail.sandbox.account import Account, VerifyWebhook
+from poweremail.sandbox.account_store import AccountStore
 from poweremail.sandbox.answers import Refusal, answer
 from poweremail.sandbox.call import Broken, Call, Reply
 from poweremail.sandbox.clock import Clock
@@ -38,8 +40,9 @@ _CALLS = {
     "/messages/sendRaw": "sendRaw",
     "/messages/senRaw": "sendRaw",
     "/messages/getMessageInfo": "getMessageInfo",
-    "/settings/listSmtp": "listSmtp",
+    **settings_calls.PATHS,
 }
+_SETTINGS = frozenset(settings_calls.PATHS.values())
 _LONGEST_WAIT = 10**15
 """Milliseconds until a mail becomes visible: more than anybody waits, and no more than SQLite can count."""
 
@@ -54,11 +57,14 @@ class _Lookup:
 
 
 @attrs.frozen
-class _ListSmtp:
-    pass
+class _Setting:
+    """A call about settings or the account: its name and its members."""
+
+    call: str
+    members: Mapping[str, Any]
 
 
-_Wanted = MailContent | _Lookup | _ListSmtp
+_Wanted = MailContent | _Lookup | _Setting
 
 
 class Service:
@@ -66,7 +72,8 @@ class Service:
     The service.
 
     *store* is what it remembers, *clock* its time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and
-    *token* say which; *limits* are those of SMTP users that have none of their own. Safe to use from several threads.
+    *token* say which; *limits* are those of SMTP users that have none of their own. *verify_webhook* asks a URL that is to become a
+    webhook whether it is one; without it, each is believed. Safe to use from several threads.
     """
 
     def __init__(
@@ -78,8 +85,11 @@ class Service:
         owner_id: str | None = None,
         token: Secret | None = None,
         limits: SmtpLimits = UNLIMITED,
+        verify_webhook: VerifyWebhook | None = None,
     ) -> None:
         self.store = store
+        self.registry = AccountStore(store)
+        self.verify_webhook = verify_webhook
         self.clock = clock
         self.faults = faults
         self._owner_id = None if owner_id is None else Secret(owner_id)
@@ -94,9 +104,9 @@ class Service:
         """
         return self.faults.at_head(_call_name(path))
 
-    def handle(self, call: Call, turn: Turn | None = None) -> Reply:
+    def handle(self, call: Call, turn: Turn | None = None, *, verify_webhook: VerifyWebhook | None = None) -> Reply:
         """
-        Answer *call*; *turn* is what `arrive` returned, where it was asked.
+        Answer *call*; *turn* is what `arrive` returned, where it was asked. *verify_webhook* goes before the service's own.
 
         Whatever the bytes, the answer is one of the service's envelopes, unless a fault makes it another.
         """
@@ -111,16 +121,19 @@ class Service:
         if isinstance(wanted, MailContent):
             turn = self.faults.at_body(turn, [recipient.email for recipient in wanted.recipients])
         effect = turn.effect
-        return _reply(effect, self._carry_out(wanted, effect.visible_after) if effect.carried_out else None)
+        return _reply(effect, self._carry_out(wanted, effect.visible_after, verify_webhook) if effect.carried_out else None)
 
     def clear(self) -> None:
-        """Forget everything: mails, templates, SMTP users and what they have used, faults, and how far the clock was advanced."""
+        """
+        Forget everything: mails, templates, SMTP users and what they have used, domains, webhooks, faults, and how far the clock
+        was advanced.
+        """
         self.store.clear()
         self.faults.clear()
         self.clock.reset()
 
     def smtp_users(self) -> list[SmtpUser]:
-        """The SMTP users by name: those that were added; where none was, those that have sent."""
+        """The SMTP users by name: those that were added; where none was, also those that have sent."""
         now = self.clock.milliseconds()
         return [
             SmtpUser(name=name, enabled=enabled, limits=self._limits.override(own), used=self.store.usage(name, now))
@@ -136,8 +149,8 @@ class Service:
             raise Refusal(f"This call is made with {method}")
         members = read_query(call.query) if method == "GET" else read_json(call.body)
         self._authenticate(members)
-        if name == "listSmtp":
-            return _ListSmtp()
+        if name in _SETTINGS:
+            return _Setting(name, members)
         if name == "getMessageInfo":
             return _lookup(members)
         smtp_user_name = self._smtp_user_name(members)
@@ -166,7 +179,7 @@ class Service:
             raise Refusal("Invalid smtp user" if may_send is None else "The smtp user is disabled")
         return name
 
-    def _carry_out(self, wanted: _Wanted | Response, visible_after: float) -> Response:
+    def _carry_out(self, wanted: _Wanted | Response, visible_after: float, verify_webhook: VerifyWebhook | None) -> Response:
         now = self.clock.milliseconds()
         match wanted:
             case MailContent():
@@ -176,8 +189,12 @@ class Service:
                 except LimitReached as reached:
                     return self._too_much(reached)
                 return _queued(wanted.operation)
-            case _ListSmtp():
-                return answer(status="success", smtp_list=[_smtp(user) for user in self.smtp_users()])
+            case _Setting():
+                account = Account(self.store, self.registry, now, self._limits, verify_webhook or self.verify_webhook)
+                try:
+                    return settings_calls.answer_call(wanted.call, account, wanted.members)
+                except Refusal as refusal:
+                    return refusal.response
             case _Lookup():
                 records = self.store.records(wanted.unique_id, wanted.page, now=now)
                 return answer(status="success", message_data=[_record(record) for record in records])
@@ -241,16 +258,6 @@ def _record(record: Mapping[str, Any]) -> dict[str, Any]:
         "openData": nothing,
         "click": 0,
         "clickData": nothing,
-    }
-
-
-def _smtp(user: SmtpUser) -> dict[str, Any]:
-    return {
-        "smtp_user_name": user.name,
-        "status": "Enable" if user.enabled else "Disable",
-        # The service has no SMTP user without these limits, so 0 is free to mean that there is none.
-        "total_limit": user.limits.total_limit or 0,
-        "hourly_limit": user.limits.hourly_limit or 0,
     }
 
 

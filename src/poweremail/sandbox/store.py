@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import sqlite3
 import threading
 import weakref
@@ -29,10 +30,16 @@ _LAST = 2**62
 
 _NOTHING = Tally(-_LAST, 0, 0)
 
+# In the column ``added``: 0 is an SMTP user that has sent and that nobody added. The words are those of the index on it.
+_DRAWN = 2
+_ADDED = "added AND added = 1"
+_KNOWN = f"(added OR NOT EXISTS (SELECT 1 FROM smtp_users WHERE {_ADDED}))"  # noqa: S608
+
 
 class Store:
     """
-    Mails, templates, SMTP users and what they have used of their limits, and how far the clock was advanced.
+    Mails, templates, SMTP users and what they have used of their limits, and how far the clock was advanced. Its database also
+    holds what `AccountStore` knows.
 
     *path* is the file, made where it is missing; None keeps all in memory. Raises `UsageError` for a file that is not a sandbox's.
     Safe to use from several threads. Times are whole milliseconds since the epoch. Credentials never get here.
@@ -56,11 +63,17 @@ class Store:
         self._connection.execute("PRAGMA synchronous = NORMAL")
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The database, for changes that are made all or not at all; nobody else changes it meanwhile."""
         with self._lock, self._connection:
             # From the first look on: another process may have the same file open.
             self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
+
+    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+        """What *query* finds."""
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
 
     def add_mail(self, mail: MailContent, *, received: int, visible_from: int, limits: SmtpLimits = UNLIMITED) -> int:
         """
@@ -68,7 +81,7 @@ class Store:
 
         *limits* are those of SMTP users that have none of their own. Raises `LimitReached` where the mail is too much.
         """
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             self._count(connection, mail, received, limits)
             (number,) = connection.execute(
                 "INSERT INTO mails (received, operation, smtp_user_name, unique_id, subject, from_email, from_name, template_id,"
@@ -180,16 +193,18 @@ class Store:
 
     def clear_mails(self) -> int:
         """Forget the mails, and return how many there were. They were sent all the same: what is used of a limit stays used."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             return self._forget(connection)
 
     def clear(self) -> None:
         """Forget everything but how far the clock was advanced."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             self._forget(connection)
             connection.execute("DELETE FROM templates")
             connection.execute("DELETE FROM smtp_users")
             connection.execute("DELETE FROM tallies")
+            connection.execute("DELETE FROM domains")
+            connection.execute("DELETE FROM webhooks")
 
     def _forget(self, connection: sqlite3.Connection) -> int:
         connection.execute("DELETE FROM recipients")
@@ -198,7 +213,7 @@ class Store:
 
     def put_template(self, template: Template) -> None:
         """Keep *template*, in place of one of the same id."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             values = (template.template_id, template.subject, template.html, template.text)
             connection.execute("INSERT OR REPLACE INTO templates VALUES (?, ?, ?, ?)", values)
 
@@ -215,29 +230,55 @@ class Store:
         *limits* are its own, None where it has those of all. What it has used stays used.
         """
         values = (name, enabled, *limits.to_dict().values())
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO smtp_users"
                 " (name, enabled, added, per_minute, per_hour, per_day, hourly_limit, total_limit) VALUES (?, ?, 1, ?, ?, ?, ?, ?)",
                 values,
             )
 
+    def draw_smtp_user(self, limits: SmtpLimits) -> str:
+        """Keep an SMTP user with *limits* of its own under a name that is drawn; who else may send stays as it is."""
+        with self.transaction() as connection:
+            while True:
+                name = f"smtp{secrets.randbelow(90_000_000) + 10_000_000}"
+                added = connection.execute(
+                    "INSERT OR IGNORE INTO smtp_users (name, enabled, added, hourly_limit, total_limit) VALUES (?, 1, ?, ?, ?)",
+                    (name, _DRAWN, limits.hourly_limit, limits.total_limit),
+                )
+                if added.rowcount:
+                    return name
+
+    def edit_smtp_user(self, name: str, *, enabled: bool | None, limits: SmtpLimits) -> bool:
+        """Change an SMTP user: None, also in *limits*, leaves things as they are. False where there is none of that name."""
+        values = (enabled, limits.hourly_limit, limits.total_limit, name)
+        with self.transaction() as connection:
+            changed = connection.execute(
+                "UPDATE smtp_users SET enabled = coalesce(?, enabled), hourly_limit = coalesce(?, hourly_limit),"  # noqa: S608
+                f" total_limit = coalesce(?, total_limit) WHERE name = ? AND {_KNOWN}",
+                values,
+            )
+            return changed.rowcount == 1
+
     def may_send(self, name: str) -> bool | None:
         """Whether the SMTP user *name* may send; None where it was not added, though others were."""
         with self._lock:
-            row = self._connection.execute("SELECT enabled FROM smtp_users WHERE name = ? AND added", (name,)).fetchone()
+            row = self._connection.execute(
+                f"SELECT enabled FROM smtp_users WHERE name = ? AND {_KNOWN}",  # noqa: S608
+                (name,),
+            ).fetchone()
             if row is not None:
                 return bool(row["enabled"])
-            others = self._connection.execute("SELECT 1 FROM smtp_users WHERE added LIMIT 1").fetchone()
+            others = self._connection.execute(f"SELECT 1 FROM smtp_users WHERE {_ADDED} LIMIT 1").fetchone()  # noqa: S608
         return None if others else True
 
     def smtp_users(self) -> list[tuple[str, bool, SmtpLimits]]:
         """
         Every SMTP user by name, whether it is enabled, and its own limits.
 
-        They are those that were added; where none was, those that have sent.
+        They are those that were added and those that the service has drawn; where none was added, also those that have sent.
         """
-        query = "SELECT * FROM smtp_users WHERE added OR NOT EXISTS (SELECT 1 FROM smtp_users WHERE added) ORDER BY name"
+        query = f"SELECT * FROM smtp_users WHERE {_KNOWN} ORDER BY name"  # noqa: S608
         with self._lock:
             rows = self._connection.execute(query).fetchall()
         return [(row["name"], bool(row["enabled"]), _own_limits(row)) for row in rows]
@@ -255,7 +296,7 @@ class Store:
 
     def put_advanced(self, milliseconds: int) -> None:
         """Keep how many milliseconds the clock was advanced."""
-        with self._transaction() as connection:
+        with self.transaction() as connection:
             connection.execute("UPDATE clock SET advanced = ?", (milliseconds,))
 
 

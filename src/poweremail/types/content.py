@@ -17,7 +17,7 @@ import attrs
 
 from poweremail.errors import UsageError
 
-__all__ = ["Content", "FileContent", "OpenFileContent", "StreamContent"]
+__all__ = ["Content", "FileContent", "OpenFileContent", "StreamContent", "read_whole"]
 
 
 @attrs.frozen
@@ -128,3 +128,22 @@ class StreamContent:
 
 
 Content = bytes | FileContent | OpenFileContent | StreamContent
+
+
+def read_whole(content: Content, field: str) -> bytes:
+    """
+    Return all of *content*'s bytes; it may be read again. It blocks.
+
+    Raises `UsageError`, naming *field*, where it can be read only once, is gone, or is shorter than it was.
+    """
+    if isinstance(content, bytes):
+        return content
+    if isinstance(content, StreamContent):
+        raise UsageError("is a stream, which can be read only once", field=field, advice="read it, and give the bytes instead")
+    try:
+        data = content.read(0, content.size)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {content.label}: {error}", field=field) from None
+    if len(data) < content.size:
+        raise UsageError(f"{content.label} has become shorter since it was attached", field=field)
+    return data

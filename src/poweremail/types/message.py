@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from html import unescape
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, overload
 from urllib.parse import unquote
 
 import attrs
@@ -16,12 +16,16 @@ from poweremail.types.attachment import Attachment, Image
 from poweremail.types.frozen import FrozenMapping
 from poweremail.types.text import body_text, header_text, string_mapping
 
-__all__ = ["Envelope", "Message", "TemplateMessage", "Tracking"]
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+    from email.message import Message as StdMessage
+
+__all__ = ["Converted", "Envelope", "Message", "TemplateMessage", "Tracking"]
 
 T = TypeVar("T")
 
 # Header names of RFC 5322: printable US-ASCII without the colon.
-_HEADER_NAME = re.compile(r"[!-9;-~]+\Z")
+HEADER_NAME = re.compile(r"[!-9;-~]+\Z")
 # A Content-ID where HTML or CSS refers to one: src="cid:x", src=cid:x, url(cid:x). Prose that mentions "cid:" is not meant.
 _CID = re.compile(r"""(?:=|\burl\()\s*+(?:(["'])\s*+)?cid:((?(1)(?:(?!\1)[^<>])+|[^"'()\s<>]+))""", re.IGNORECASE)
 
@@ -168,7 +172,7 @@ class Envelope:
             spoken_for["reply-to"] = "reply_to"
         seen: set[str] = set()
         for name, value in self.headers.items():
-            if not _HEADER_NAME.match(name):
+            if not HEADER_NAME.match(name):
                 raise UsageError(f"{name!r} is not a header name", field="headers")
             lower = name.lower()
             if lower in seen:
@@ -216,14 +220,75 @@ class Message(Envelope):
         if "cid:" not in html.lower():
             return
         known = {image.cid for image in self.images}
-        for _, cid in _CID.findall(html):
-            if known.isdisjoint(_spelt(cid)):
+        for found in cid_references(html):
+            if known.isdisjoint(spellings(found[2])):
                 raise UsageError(
-                    f"refers to cid:{cid}, and no image has that cid", field="html", advice=f"images have {sorted(known)}"
+                    f"refers to cid:{found[2]}, and no image has that cid", field="html", advice=f"images have {sorted(known)}"
                 )
 
+    @overload
+    @classmethod
+    def from_email_message(cls, email_message: EmailMessage | StdMessage, *, lossy: Literal[False] = False) -> Message: ...
 
-def _spelt(cid: str) -> set[str]:
+    @overload
+    @classmethod
+    def from_email_message(cls, email_message: EmailMessage | StdMessage, *, lossy: Literal[True]) -> Converted: ...
+
+    @overload
+    @classmethod
+    def from_email_message(cls, email_message: EmailMessage | StdMessage, *, lossy: bool) -> Message | Converted: ...
+
+    @classmethod
+    def from_email_message(cls, email_message: EmailMessage | StdMessage, *, lossy: bool = False) -> Message | Converted:
+        """
+        Read a message of the standard library: an ``EmailMessage``, or one of the older ``email.mime`` classes.
+
+        What the service cannot be told raises `UsageError`, which names all of it. With *lossy* it is left out, and the answer is
+        a `Converted`: the message, and a list of what was dropped. What no message can do without (a sender, a recipient, a
+        subject, a body) raises in either case.
+
+        >>> from email.message import EmailMessage
+        >>> mail = EmailMessage()
+        >>> mail["Subject"], mail["From"], mail["To"] = "Hi", "me@example.com", "Ada <ada@example.com>"
+        >>> mail.set_content("Hello")
+        >>> Message.from_email_message(mail).to
+        (Recipient(email='ada@example.com', name='Ada'),)
+        """
+        from poweremail.types.mime.read import read  # noqa: PLC0415  the email package only for those who use it
+
+        message, dropped = read(email_message, lossy=lossy)
+        return Converted(message, dropped) if lossy else message
+
+    def as_email_message(self) -> EmailMessage:
+        """
+        Return this mail as a message of the standard library, for ``smtplib`` or a file; its policy is that of SMTP.
+
+        Files are read now. ``Date`` and ``Message-ID`` are new where `headers` has none. Bcc is a header, which
+        ``smtplib.SMTP.send_message`` removes; whoever passes the bytes on removes it first. Raises `UsageError` where an
+        attachment is a stream that can be read only once, or its file cannot be read any more.
+        """
+        from poweremail.types.mime.write import write  # noqa: PLC0415
+
+        return write(self)
+
+
+class Converted(NamedTuple):
+    """
+    What ``Message.from_email_message(..., lossy=True)`` answers.
+
+    *dropped* has a line of text for each thing that *message* could not keep; it is empty where nothing was lost.
+    """
+
+    message: Message
+    dropped: tuple[str, ...]
+
+
+def cid_references(html: str) -> Iterator[re.Match[str]]:
+    """Find where *html* refers to a Content-ID; group 2 of each match is the id, as it is spelt there (see `spellings`)."""
+    return _CID.finditer(html)
+
+
+def spellings(cid: str) -> set[str]:
     """What *cid* may stand for: it may have the escapes of HTML and of URLs (RFC 2392), and a srcset goes on after a space."""
     plain = unescape(cid).strip()
     return {form for text in (cid, plain, plain.partition(" ")[0]) for form in (text, unquote(text))}

@@ -7,9 +7,7 @@ What cannot be read becomes None; it stays readable in ``.raw``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
@@ -20,14 +18,14 @@ from poweremail.types.attachment import Attachment, Image
 from poweremail.types.frozen import FrozenMapping
 from poweremail.types.message import Envelope, Message, TemplateMessage
 from poweremail.types.message_info import Engagement, MessageInfo
+from poweremail.wire.readers import integer as _integer
+from poweremail.wire.readers import text as _text
+from poweremail.wire.readers import time as _time
 
 __all__ = ["converter", "extra_members"]
 
 converter = Converter()
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Python refuses to read an int of thousands of digits; no number of the API has more than these.
-_DIGITS = re.compile(r"\s*\d{1,18}\s*\Z")
 _NOTHING: FrozenMapping[Any] = FrozenMapping()
 
 
@@ -94,28 +92,6 @@ def _image(image: Image) -> dict[str, str]:
 @converter.register_unstructure_hook
 def _recipient(recipient: Recipient) -> dict[str, str | None]:
     return {"email": recipient.email, "name": recipient.name}
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None if value is None else str(value)
-
-
-def _integer(value: object) -> int | None:
-    if type(value) is int:  # nearly always, and no bool
-        return value
-    if isinstance(value, str) and _DIGITS.match(value):
-        return int(value)
-    if isinstance(value, float) and value == value // 1:
-        return int(value)
-    return None
-
-
-def _time(value: object) -> datetime | None:
-    """Epoch milliseconds as the API documents them; seconds and microseconds are told by their magnitude."""
-    number = _integer(value)
-    if number is None or not 0 < number < 10**17:
-        return None
-    return _EPOCH + timedelta(0, 0, number if number >= 10**14 else number * (1_000 if number >= 10**11 else 1_000_000))
 
 
 def _engagements(value: object) -> tuple[Engagement, ...]:

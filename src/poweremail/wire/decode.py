@@ -31,8 +31,9 @@ from poweremail.types.result import CallResult, SendResult
 from poweremail.wire import lenient
 from poweremail.wire.convert import converter, extra_members
 from poweremail.wire.operations import Operation
+from poweremail.wire.secrets import hide_secrets, with_secrets
 
-__all__ = ["call_result", "message_info_page", "read_envelope", "reconciled_result", "send_result"]
+__all__ = ["call_result", "message_info_page", "opened", "read_envelope", "reconciled_result", "send_result"]
 
 # The page says "success" in every example and "queued" in the table of the GET call: both mean success.
 _SUCCESS = frozenset(("success", "queued"))
@@ -79,6 +80,19 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
             return dict(answer)
         raise ProtocolError(f"the answer says {status}, and its status is HTTP {response.status}", raw=response, temporary=True)
     raise _unreadable(response, operation, now)
+
+
+def opened(response: Response, operation: Operation, now: float) -> tuple[dict[str, Any], Response]:
+    """
+    Return the members of a successful answer, their passwords and keys as `Secret`, and the answer without these.
+
+    Raises what `read_envelope` raises, without them, too.
+    """
+    if not operation.answers_secrets:
+        return read_envelope(response, operation, now), response
+    hidden = hide_secrets(response)
+    members = read_envelope(hidden, operation, now)
+    return (members if hidden is response else with_secrets(response) or members), hidden
 
 
 def send_result(

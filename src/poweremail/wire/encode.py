@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import urlencode
 
+import attrs
+
 from poweremail.errors import MailState, UsageError
 from poweremail.types.attachment import Attachment, Image
+from poweremail.types.deployment import is_call_path
 from poweremail.types.message import UNIQUE_ID_HEADER, Message, TemplateMessage
+from poweremail.types.raw_message import RawMessage
 from poweremail.types.secret import Secret
 from poweremail.types.text import header_text
 from poweremail.wire.body import Base64, Body
@@ -19,18 +22,18 @@ from poweremail.wire.http import Endpoint, Request
 from poweremail.wire.operations import (
     GET_MESSAGE_INFO,
     SEND_MAIL,
+    SEND_RAW,
     SEND_TEMPLATE,
     SEND_TEMPLATE_HTTP_GET,
     Operation,
     operation_at,
 )
 
-__all__ = ["call", "get_message_info", "send_mail", "send_template", "send_template_http_get"]
+__all__ = ["call", "get_message_info", "post", "send_mail", "send_raw", "send_template", "send_template_http_get"]
 
 # What the HTTP engines take at most; many servers take 8 KiB and answer 414 to more.
 _LONGEST_QUERY = 60_000
 _WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-_PATH = re.compile(r"[A-Za-z0-9_\-]+(?:/[A-Za-z0-9_\-]+)*\Z")
 
 
 def send_mail(endpoint: Endpoint, smtp_user_name: str, message: Message, unique_id: str | None) -> Request:
@@ -61,27 +64,34 @@ def send_template_http_get(endpoint: Endpoint, smtp_user_name: str, message: Tem
     return Request(SEND_TEMPLATE_HTTP_GET, endpoint, query=query)
 
 
+def send_raw(endpoint: Endpoint, smtp_user_name: str, message: RawMessage, unique_id: str | None) -> Request:
+    """*message* as a ``messages/sendRaw`` request, with *unique_id* as its first header where it has none of its own."""
+    operation = attrs.evolve(SEND_RAW, path=endpoint.deployment.send_raw)
+    text = message.text if message.unique_id is not None or unique_id is None else message.with_unique_id(unique_id)
+    return post(endpoint, operation, {"smtp_user_name": smtp_user_name, "raw_message": text})
+
+
 def get_message_info(endpoint: Endpoint, unique_id: str, skip_page: int) -> Request:
     """A ``messages/getMessageInfo`` request for page number *skip_page* (from 0)."""
     if not header_text("unique_id", unique_id, mail_state=None).strip():
         raise UsageError("must not be empty", field="unique_id", mail_state=None)
     if isinstance(skip_page, bool) or not isinstance(skip_page, int) or skip_page < 0:
         raise UsageError(f"must be a page number from 0 on, not {skip_page!r}", field="skip_page", mail_state=None)
-    return _post(endpoint, GET_MESSAGE_INFO, {"x_unique_id": unique_id, "skip_page": skip_page})
+    return post(endpoint, GET_MESSAGE_INFO, {"x_unique_id": unique_id, "skip_page": skip_page})
 
 
 def call(endpoint: Endpoint, path: str, members: Mapping[str, Any]) -> Request:
     """A POST of *members* and the credentials to *path*, relative to the base URL."""
     operation = operation_at(path.strip("/") if isinstance(path, str) else "")
     state: MailState | None = "not_sent" if operation.sends else None
-    if not _PATH.match(operation.path):
+    if not is_call_path(operation.path):
         raise UsageError(f"{path!r} is not a path such as settings/listSmtp", field="path", mail_state=state)
     if not isinstance(members, Mapping):
         raise UsageError(f"must be a mapping, not {type(members).__name__}", field="body", mail_state=state)
     if taken := {"owner_id", "token"} & members.keys():
         raise UsageError(f"{' and '.join(sorted(taken))}: the client adds its own", field="body", mail_state=state)
     try:
-        return _post(endpoint, operation, dict(members))
+        return post(endpoint, operation, dict(members))
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(f"cannot be written as JSON: {error}", field="body", mail_state=state) from error
 
@@ -94,11 +104,12 @@ def _send(
         members.setdefault("headers", {})[UNIQUE_ID_HEADER] = unique_id
     fields = {"smtp_user_name": smtp_user_name, "message": members}
     if not message.attachments and not message.images:
-        return _post(endpoint, operation, fields)
-    return _post(endpoint, operation, fields, _files(message.attachments, message.images))
+        return post(endpoint, operation, fields)
+    return post(endpoint, operation, fields, _files(message.attachments, message.images))
 
 
-def _post(endpoint: Endpoint, operation: Operation, members: Mapping[str, Any], files: Iterable[bytes | Base64] = ()) -> Request:
+def post(endpoint: Endpoint, operation: Operation, members: Mapping[str, Any], files: Iterable[bytes | Base64] = ()) -> Request:
+    """A POST of *members* and the credentials; *files* are members of the message, which is then the last of the members."""
     text = _json(members)
     if files:
         # Open the two closing braces of the body and of its message again, and let the files in.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import attrs
 
 from poweremail._version import __version__
+from poweremail.types.deployment import Deployment
 from poweremail.types.secret import Secret
 from poweremail.types.timeouts import Timeouts
 from poweremail.wire.body import Body
@@ -17,6 +18,7 @@ _USER_AGENT = ("User-Agent", f"poweremail/{__version__}")
 _ACCEPT = ("Accept", "application/json")
 _CHUNKED = ("Transfer-Encoding", "chunked")
 _CONTENT_TYPE = ("Content-Type", "application/json")
+_DEPLOYMENT = Deployment()
 
 
 @attrs.frozen
@@ -25,7 +27,7 @@ class Endpoint:
     Where requests go, as whom, and how patiently.
 
     *base_url* ends in a slash; *max_response_bytes* is the largest answer that is read, *max_request_bytes* the largest body that
-    is sent, where there is a limit.
+    is sent, where there is a limit. *deployment* tells the paths that are not the same everywhere.
     """
 
     base_url: str
@@ -33,6 +35,7 @@ class Endpoint:
     timeouts: Timeouts
     max_response_bytes: int
     max_request_bytes: int | None = None
+    deployment: Deployment = _DEPLOYMENT
 
 
 @attrs.frozen

@@ -1,7 +1,8 @@
 """
 The table of calls.
 
-Facts of the four message calls: the vendor's page "Messages Calls". Every call is a POST with a JSON body, except one.
+Facts of the four message calls: the vendor's page "Messages Calls". The others are publicly known of the same product under other
+names. Every call is a POST with a JSON body, except one.
 """
 
 from __future__ import annotations
@@ -10,7 +11,35 @@ from typing import Literal
 
 import attrs
 
-__all__ = ["GET_MESSAGE_INFO", "SEND_MAIL", "SEND_TEMPLATE", "SEND_TEMPLATE_HTTP_GET", "Operation", "operation_at"]
+__all__ = [
+    "ADD_SENDING_DOMAIN",
+    "ADD_SMTP",
+    "ADD_TRACKING_DOMAIN",
+    "ADD_WEBHOOK",
+    "CHECK_SENDING_DOMAIN",
+    "CHECK_TRACKING_DOMAIN",
+    "DELETE_SENDING_DOMAIN",
+    "DELETE_TRACKING_DOMAIN",
+    "DELETE_WEBHOOK",
+    "EDIT_SMTP",
+    "EDIT_WEBHOOK",
+    "GET_MESSAGE_INFO",
+    "GET_WEBHOOK_INFO",
+    "KEY_RESET_WEBHOOK",
+    "LIST_SENDING_DOMAIN",
+    "LIST_SMTP",
+    "LIST_TRACKING_DOMAIN",
+    "LIST_WEBHOOK",
+    "RESET_SMTP_PASSWORD",
+    "SEND_MAIL",
+    "SEND_RAW",
+    "SEND_TEMPLATE",
+    "SEND_TEMPLATE_HTTP_GET",
+    "VERIFY_SENDING_DOMAIN",
+    "VIEW_USER_DETAIL",
+    "Operation",
+    "operation_at",
+]
 
 
 @attrs.frozen
@@ -19,30 +48,88 @@ class Operation:
     One call of the API.
 
     *sends*: it hands over a mail, so its outcome is the mail's and a repetition can be a second mail.
-    *repeatable*: repeating it changes nothing at the service.
+    *reads*: it changes nothing at the service.
+    *repeatable*: made twice, it leaves the service as made once, and answers the same. So does every call that reads.
     """
 
     path: str
     method: Literal["GET", "POST"] = "POST"
     sends: bool = False
-    repeatable: bool = False
+    reads: bool = False
+    repeatable: bool = attrs.field(default=attrs.Factory(lambda self: self.reads, takes_self=True))
+
+    @property
+    def answers_secrets(self) -> bool:
+        """Whether its answer may have a password or a key in it: those of the calls about messages have none."""
+        return not self.path.lower().startswith("messages/")
 
 
 SEND_MAIL = Operation("messages/sendMail", sends=True)
 SEND_TEMPLATE = Operation("messages/sendTemplate", sends=True)
 SEND_TEMPLATE_HTTP_GET = Operation("messages/sendTemplateHTTPGet", method="GET", sends=True)
-GET_MESSAGE_INFO = Operation("messages/getMessageInfo", repeatable=True)
+SEND_RAW = Operation("messages/sendRaw", sends=True)
+GET_MESSAGE_INFO = Operation("messages/getMessageInfo", reads=True)
+
+# Which changes may be made twice. An edit says what is to be, so that the second finds it done. Whatever adds or draws something
+# new does it again. A second delete is answered as one of something that never was, which would make an error of a success; and
+# a verification sends a mail.
+ADD_SMTP = Operation("settings/addSmtp")
+EDIT_SMTP = Operation("settings/editSmtp", repeatable=True)
+RESET_SMTP_PASSWORD = Operation("settings/resetSmtpPassword")
+LIST_SMTP = Operation("settings/listSmtp", reads=True)
+
+ADD_SENDING_DOMAIN = Operation("settings/addSendingDomain")
+DELETE_SENDING_DOMAIN = Operation("settings/deleteSendingDomain")
+CHECK_SENDING_DOMAIN = Operation("settings/checkSendingDomain", reads=True)
+VERIFY_SENDING_DOMAIN = Operation("settings/verifySendingDomain")
+LIST_SENDING_DOMAIN = Operation("settings/listSendingDomain", reads=True)
+
+ADD_TRACKING_DOMAIN = Operation("settings/addTrackingDomain")
+DELETE_TRACKING_DOMAIN = Operation("settings/deleteTrackingDomain")
+CHECK_TRACKING_DOMAIN = Operation("settings/checkTrackingDomain", reads=True)
+LIST_TRACKING_DOMAIN = Operation("settings/listTrackingDomain", reads=True)
+
+ADD_WEBHOOK = Operation("settings/addWebhook")
+EDIT_WEBHOOK = Operation("settings/editWebhook", repeatable=True)
+DELETE_WEBHOOK = Operation("settings/deleteWebhook")
+KEY_RESET_WEBHOOK = Operation("settings/keyResetWebhook")
+LIST_WEBHOOK = Operation("settings/listWebhook", reads=True)
+GET_WEBHOOK_INFO = Operation("settings/getWebhookInfo", reads=True)
+
+VIEW_USER_DETAIL = Operation("account/viewUserDetail", reads=True)
 
 _KNOWN = {
     operation.path.lower(): operation
     for operation in (
         SEND_MAIL,
         SEND_TEMPLATE,
+        SEND_RAW,
         GET_MESSAGE_INFO,
-        # Sent through ``client.call`` only, which POSTs; one deployment spells the second way.
-        Operation("messages/sendRaw", sends=True),
-        Operation("messages/senRaw", sends=True),
-        Operation("messages/sendTemplateHTTPGet", sends=True),
+        ADD_SMTP,
+        EDIT_SMTP,
+        RESET_SMTP_PASSWORD,
+        LIST_SMTP,
+        ADD_SENDING_DOMAIN,
+        DELETE_SENDING_DOMAIN,
+        CHECK_SENDING_DOMAIN,
+        VERIFY_SENDING_DOMAIN,
+        LIST_SENDING_DOMAIN,
+        ADD_TRACKING_DOMAIN,
+        DELETE_TRACKING_DOMAIN,
+        CHECK_TRACKING_DOMAIN,
+        LIST_TRACKING_DOMAIN,
+        ADD_WEBHOOK,
+        EDIT_WEBHOOK,
+        DELETE_WEBHOOK,
+        KEY_RESET_WEBHOOK,
+        LIST_WEBHOOK,
+        GET_WEBHOOK_INFO,
+        VIEW_USER_DETAIL,
+        # The other spellings that deployments have of two calls.
+        attrs.evolve(SEND_RAW, path="messages/senRaw"),
+        attrs.evolve(VIEW_USER_DETAIL, path="accounts/userDetails"),
+        # Sent through ``client.call``, which POSTs.
+        attrs.evolve(SEND_TEMPLATE_HTTP_GET, method="POST"),
     )
 }
 

@@ -11,7 +11,7 @@ import attrs
 from poweremail.response import Response
 from poweremail.types.secret import MASK, Secret
 
-__all__ = ["Credentials"]
+__all__ = ["Credentials", "spelt"]
 
 # A shorter token is no secret, and replacing it would garble every answer.
 _SHORTEST_SECRET = 4
@@ -40,7 +40,7 @@ class Credentials:
         prefix = f'{{"owner_id":{json.dumps(self.owner_id)},"token":{json.dumps(self.token.reveal())}'
         object.__setattr__(self, "json_prefix", Secret(prefix))
         object.__setattr__(self, "_plain", self.token.reveal().encode())
-        object.__setattr__(self, "_pattern", re.compile(b"".join(map(_spellings, self.token.reveal()))) if known else None)
+        object.__setattr__(self, "_pattern", spelt(self.token.reveal()) if known else None)
 
     def redact_text(self, text: str) -> str:
         """Return *text* without the token."""
@@ -68,6 +68,11 @@ class Credentials:
 def _as_utf8(body: bytes) -> bytes:
     """*body*, which JSON allows in other encodings, so that one search is enough; all but UTF-8 have zero bytes in it."""
     return body.decode(json.detect_encoding(body), "replace").encode() if b"\0" in body else body
+
+
+def spelt(secret: str) -> re.Pattern[bytes]:
+    """A pattern that finds *secret*, each of its characters in any spelling."""
+    return re.compile(b"".join(map(_spellings, secret)))
 
 
 def _spellings(character: str) -> bytes:

@@ -1,0 +1,145 @@
+"""Mails from the options of a command."""
+
+from __future__ import annotations
+
+import json
+import sys
+import uuid
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import attrs
+
+from poweremail.errors import UsageError
+from poweremail.types.attachment import Attachment, Image
+from poweremail.types.message import UNIQUE_ID_HEADER, Message, TemplateMessage, Tracking
+from poweremail.wire.convert import converter
+
+__all__ = ["body", "draw_unique_id", "envelope", "from_eml", "message", "tracking", "values", "wire_form"]
+
+_STDIN = Path("-")
+
+
+def draw_unique_id() -> str:
+    """Return a unique id. It is drawn before anything is sent, so that an interrupted mail can be told by it."""
+    return uuid.uuid4().hex
+
+
+def envelope(
+    *, headers: Iterable[str] | None, attach: Iterable[Path] | None, images: Iterable[str] | None, **fields: object
+) -> dict[str, Any]:
+    """Return the fields of a message that were given."""
+    members = fields | {
+        "headers": dict(_pairs("--header", headers or (), ":")),
+        "attachments": [Attachment.from_path(path) for path in attach or ()],
+        "images": [Image.from_path(path, cid=cid) for cid, path in _pairs("--image", images or (), "=")],
+    }
+    return {name: value for name, value in members.items() if value}
+
+
+def tracking(opens: bool | None, clicks: Literal["html", "text", "both", "no"] | None, domain: str | None) -> Tracking | None:  # noqa: FBT001
+    """Return what was said of tracking, None where nothing was."""
+    return None if opens is None and clicks is None and domain is None else Tracking(opens=opens, clicks=clicks, domain=domain)
+
+
+def body(*, text: str | None, text_file: Path | None, html: str | None, html_file: Path | None) -> dict[str, Any]:
+    """Return text and HTML, from wherever they come."""
+    both = {"text": _content("text", text, text_file), "html": _content("html", html, html_file)}
+    return {name: content for name, content in both.items() if content is not None}
+
+
+def message(fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking | None) -> Message:
+    """Return a mail with these *fields*. Raises `UsageError` naming the options that are missing, all at once."""
+    needed = {"from_email": "--from", "subject": "--subject"}
+    missing = [flag for name, flag in needed.items() if name not in fields]
+    if fields.keys().isdisjoint(("to", "cc", "bcc")):
+        missing.append("--to")
+    if fields.keys().isdisjoint(("text", "html")):
+        missing.append("--text or --html")
+    if missing:
+        raise UsageError(f"{', '.join(missing)}: missing", advice="or give a whole message by --eml")
+    mail = Message(**fields, unique_id=unique_id, tracking=tracking)
+    return mail if mail.unique_id else attrs.evolve(mail, unique_id=draw_unique_id())
+
+
+def from_eml(path: Path, fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking | None, *, lossy: bool) -> Message:
+    """Return the message in the file at *path*, which says all of the *fields* itself."""
+    if fields:
+        raise UsageError(f"--eml says {', '.join(sorted(fields))} itself", advice="leave the options away, or --eml")
+    import email.message  # noqa: PLC0415  only a whole message needs the parser
+    import email.policy  # noqa: PLC0415
+
+    parsed = email.message_from_bytes(_bytes(path, "--eml"), _class=email.message.EmailMessage, policy=email.policy.default)
+    mail = Message.from_email_message(parsed, lossy=lossy)
+    changes: dict[str, Any] = {"unique_id": unique_id or mail.unique_id or draw_unique_id()}
+    if tracking is not None:
+        changes["tracking"] = tracking
+    return attrs.evolve(mail, **changes)
+
+
+def values(pairs: Iterable[str], path: Path | None) -> dict[str, Any]:
+    """Return the dynamic values: those of the JSON object at *path*, and over them the *pairs*."""
+    return (_object(path) if path is not None else {}) | dict(_pairs("--value", pairs, "="))
+
+
+def wire_form(message: Message | TemplateMessage) -> dict[str, Any]:
+    """Return *message* as the service would get it, files by their name, type and size in bytes (None where it is not known)."""
+    members: dict[str, Any] = converter.unstructure(message)
+    if message.unique_id is not None:
+        members["headers"] = {**members.get("headers", {}), UNIQUE_ID_HEADER: message.unique_id}
+    for name, files in (("attachments", message.attachments), ("images", message.images)):
+        if files:
+            members[name] = [{**converter.unstructure(file), "size": _size(file)} for file in files]
+    return members
+
+
+def _size(file: Attachment | Image) -> int | None:
+    return len(file.content) if isinstance(file.content, bytes) else file.content.size
+
+
+def _content(name: str, given: str | None, path: Path | None) -> str | None:
+    if given is not None and path is not None:
+        raise UsageError(f"--{name} and --{name}-file exclude each other")
+    if path is None and given is not None and given.startswith("@"):
+        if given.startswith("@@"):
+            return given[1:]
+        path = Path(given[1:])
+    return given if path is None else _text(path, f"--{name}")
+
+
+def _pairs(flag: str, texts: Iterable[str], separator: str) -> list[tuple[str, str]]:
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, found, value = text.partition(separator)
+        name = name.strip()
+        if not found or not name:
+            raise UsageError(f"{flag} takes NAME{separator}VALUE, not {text!r}")
+        if name in pairs:
+            raise UsageError(f"{flag}: {name!r} is given twice")
+        pairs[name] = value.strip() if separator == ":" else value
+    return list(pairs.items())
+
+
+def _object(path: Path) -> dict[str, Any]:
+    try:
+        members = json.loads(_text(path, "--values-file"))
+    except ValueError as error:
+        raise UsageError(f"--values-file {path} is not JSON: {error}") from None
+    if not isinstance(members, dict):
+        raise UsageError(f"--values-file {path} is not a JSON object")
+    return members
+
+
+def _text(path: Path, flag: str) -> str:
+    try:
+        return _bytes(path, flag).decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{flag}: {path} is not UTF-8 at byte {error.start}") from None
+
+
+def _bytes(path: Path, flag: str) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if path == _STDIN else path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{flag}: {path} cannot be read: {error.strerror}") from None

@@ -1,0 +1,35 @@
+"""``poweremail doctor``: the options; what it looks at stands in `checks`."""
+
+from __future__ import annotations
+
+import typer
+
+from poweremail.cli import exits
+from poweremail.cli.options import connected
+from poweremail.cli.session import Session
+
+__all__ = ["doctor"]
+
+
+@connected()
+def doctor(session: Session) -> None:
+    """
+    Check that mail can be sent: settings, credentials, SMTP user, domains, webhooks.
+
+    Status 0 if all is well, 1 if not; each line says what to do. It sends no mail and changes nothing.
+    """
+    from poweremail.cli.checks import run  # noqa: PLC0415  it loads the errors, and an HTTP client for the webhooks
+
+    out = session.out
+    failed = 0
+    for check in run(session):
+        failed += not check.ok
+        if out.as_json:
+            out.json(check)
+            continue
+        out.data(f"{'ok' if check.ok else 'FAILED':6}  {check.name}: {check.detail}")
+        if check.advice:
+            out.data(f"        {check.advice}")
+    out.say("all is well" if not failed else f"{failed} to look at")
+    if failed:
+        raise typer.Exit(exits.FAILED)

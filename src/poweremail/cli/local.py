@@ -1,0 +1,66 @@
+"""``poweremail sandbox`` and ``poweremail demo``: their options; what they do stands in modules that load the server only then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from poweremail.cli import exits
+from poweremail.types.secret import Secret
+
+__all__ = ["demo", "sandbox"]
+
+
+def sandbox(
+    host: Annotated[
+        str, typer.Option(help="The address to listen on. Anything but loopback lets others read the caught mail.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)] = 8025,
+    file: Annotated[Path | None, typer.Option(help="Keep the caught mail in this file; otherwise it is gone at the end.")] = None,
+    owner_id: Annotated[str | None, typer.Option(help="Accept this owner id only.", envvar="POWEREMAIL_SANDBOX_OWNER_ID")] = None,
+    token: Annotated[
+        Secret | None,
+        typer.Option(
+            help="Accept this token only; better given by the variable.",
+            envvar="POWEREMAIL_SANDBOX_TOKEN",
+            parser=Secret,
+            metavar="TEXT",
+        ),
+    ] = None,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Let something go wrong, such as \'{"fault": {"kind": "html"}, "call": "sendMail", "nth": 3}\'. Can be repeated.'
+        ),
+    ] = None,
+    seed: Annotated[str | None, typer.Option(help="Makes the faults that strike by chance the same in every run.")] = None,
+    limits: Annotated[  # noqa: FBT002
+        bool, typer.Option("--limits", help="Let each SMTP user make 60 requests a minute, 3,600 an hour and 50,000 a day at most.")
+    ] = False,
+    per_minute: Annotated[
+        int | None, typer.Option(help="Let each SMTP user make so many requests a minute at most.", min=1)
+    ] = None,
+) -> None:
+    """Serve the API on this machine and catch what is sent to it."""
+    from poweremail.cli.sandbox import run  # noqa: PLC0415  starlette and uvicorn only for those who serve
+
+    run(
+        host=host,
+        port=port,
+        file=file,
+        owner_id=owner_id,
+        token=token,
+        faults=fault or [],
+        seed=seed,
+        limits=limits,
+        per_minute=per_minute,
+    )
+
+
+def demo() -> None:
+    """Send mails to a sandbox on this machine, look what became of them, and print what happened."""
+    from poweremail.cli.demo import run  # noqa: PLC0415
+
+    raise typer.Exit(exits.OK if run() else exits.FAILED)

@@ -1,0 +1,213 @@
+"""``poweremail send`` and ``poweremail template``: what arrives, and how the command ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from contextlib import suppress
+
+import pytest
+
+from poweremail.sandbox import Fault
+from support.messages import PNG
+
+HELLO = ("send", "--from", "me@example.com", "--to", "Ada <ada@example.com>", "--subject", "Hi", "--text", "Hello")
+WELCOME = ("template", "welcome", "--from", "me@example.com", "--to", "ada@example.com", "-s", "Welcome")
+
+
+def test_everything_that_a_mail_can_say_arrives(command, tmp_path):
+    content = bytes(range(256)) * 700
+    (tmp_path / "all bytes.bin").write_bytes(content)
+    (tmp_path / "logo.png").write_bytes(PNG)
+    (tmp_path / "body.html").write_text('<img src="cid:logo"> Grüße', encoding="utf-8")
+    done = command.process(
+        *HELLO,
+        *("--cc", "cc@example.com", "--cc", "more@example.com", "--bcc", "bcc@example.com", "--reply-to", "Help <help@example.com>"),
+        *("--header", "X-Campaign: q4", "-H", "X-Colon: a:b", "--unique-id", "u1", "--html-file", tmp_path / "body.html"),
+        *("--attach", tmp_path / "all bytes.bin", "-a", tmp_path / "logo.png", "--image", f"logo={tmp_path / 'logo.png'}"),
+        *("--track-opens", "--track-clicks", "html", "--tracking-domain", "t.example.com"),
+    )
+    assert (done.status, done.out) == (0, "u1\n")
+    assert done.err.startswith("accepted for ada@example.com, cc@example.com, more@example.com, bcc@example.com: ")
+    (mail,) = command.sandbox.outbox
+    assert (mail.subject, mail.text, mail.html) == ("Hi", "Hello", '<img src="cid:logo"> Grüße')
+    assert (mail.to, mail.cc, mail.bcc) == (("ada@example.com",), ("cc@example.com", "more@example.com"), ("bcc@example.com",))
+    assert [(file.name, file.content) for file in mail.attachments] == [("all bytes.bin", content), ("logo.png", PNG)]
+    assert [(file.name, file.content, file.type) for file in mail.images] == [("logo", PNG, "image/png")]
+    headers = dict(mail.headers)
+    assert (headers["X-Campaign"], headers["X-Colon"]) == ("q4", "a:b")
+    assert headers["Reply-To"] == "Help <help@example.com>"
+    assert (headers["X-STes-TrackOpen"], headers["X-STes-TrackClick"]) == ("yes", "html")
+    assert headers["X-STes-TrackingDomain"] == "t.example.com"
+    assert (mail.unique_id, mail.smtp_user_name) == ("u1", "smtp12345")
+
+
+def test_the_unique_id_is_drawn_and_printed(command):
+    done = command(*HELLO, "--quiet", "--smtp-user", "other")
+    (mail,) = command.sandbox.outbox
+    assert (done.status, done.out, done.err) == (0, f"{mail.unique_id}\n", "")
+    assert mail.smtp_user_name == "other"
+
+
+def test_json_tells_of_the_accepted_mail(command):
+    (sent,) = command(*HELLO, "--json").objects
+    assert (sent["state"], sent["recipients"], sent["attempts"]) == ("accepted", ["ada@example.com"], 1)
+    assert sent["unique_id"] == command.sandbox.outbox[0].unique_id
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("@body.txt", "from a file"), ("@-", "from stdin"), ("@@ada says", "@ada says"), ("a@b", "a@b")]
+)
+def test_content_comes_from_where_it_is(command, tmp_path, monkeypatch, text, expected):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "body.txt").write_text("from a file")
+    assert command(*HELLO[:-1], text, stdin=b"from stdin").status == 0
+    assert command.sandbox.outbox[0].text == expected
+
+
+def test_a_template_is_filled(command, tmp_path):
+    values = tmp_path / "values.json"
+    values.write_text(json.dumps({"NAME": "Grace", "N": 42}))
+    done = command(*WELCOME, "--values-file", values)
+    assert (done.status, command.sandbox.outbox[-1].text) == (0, "Welcome, Grace!")
+    assert done.out == f"{command.sandbox.outbox[-1].unique_id}\n"
+    assert command(*WELCOME, "--values-file", values, "--value", "NAME=Ada=Lovelace").status == 0
+    assert command.sandbox.outbox[-1].text == "Welcome, Ada=Lovelace!"
+
+
+def test_a_template_goes_by_get(command):
+    done = command(*WELCOME, "--http-get", "--value", "NAME=Ada")
+    assert (done.status, done.out, command.sandbox.outbox[0].text) == (0, "", "Welcome, Ada!")
+    (sent,) = command(*WELCOME, "--http-get", "--json").objects
+    assert sent["unique_id"] is None
+    done = command(*WELCOME, "--http-get", "--cc", "cc@example.com")
+    assert done.status == 2
+    assert "cannot be carried by a GET" in done.err
+
+
+def test_a_dry_run_sends_nothing_and_needs_no_credentials(command, tmp_path):
+    (tmp_path / "notes.txt").write_text("12345")
+    command.environ = {"POWEREMAIL_CONFIG": "", "XDG_CONFIG_HOME": str(tmp_path)}
+    done = command(*HELLO, "--attach", tmp_path / "notes.txt", "--dry-run", "--unique-id", "u1", "--json")
+    (shown,) = done.objects
+    assert shown["message"]["attachments"] == [{"type": "text/plain", "name": "notes.txt", "size": 5}]
+    assert shown["message"]["headers"] == {"X-Unique-Id": "u1"}
+    assert shown["smtp_user_name"] is None
+    assert "not sent" in done.err
+    done = command(*WELCOME, "--value", "NAME=Ada", "--smtp-user", "news", "-n")
+    shown = json.loads(done.out)
+    assert (shown["smtp_user_name"], shown["message"]["dynamic_value"]) == ("news", {"NAME": "Ada"})
+    assert command.sandbox.outbox == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "state"),
+    [
+        (Fault.error("ValidationError", "You must specify subject"), 3, "rejected"),
+        (Fault.rate_limited(), 4, "not_sent"),
+        (Fault.reset_after_acceptance(), 5, "unknown"),
+        (Fault.html(), 5, "unknown"),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_the_exit_status_says_what_happened_to_the_mail(command, fault, status, state):
+    command.sandbox.faults.add(fault, call="sendMail")
+    done = command(*HELLO, "--json", "--unique-id", "u1")
+    (told,) = done.objects
+    assert (done.status, told["state"]) == (status, state)
+    assert told["error"]["reason"] in done.err
+    assert done.err.startswith("poweremail: ")
+    if state == "unknown":
+        assert (told["unique_id"], told["recipients"]) == ("u1", ["ada@example.com"])
+        assert "poweremail reconcile u1" in done.err
+
+
+def test_a_service_that_is_not_there_is_told(command):
+    done = command.process(*HELLO, "--base-url", "http://127.0.0.1:9")
+    assert (done.status, done.out) == (4, "")
+    assert done.err.startswith("poweremail: not sent: ")
+    assert "it is safe to send it again" in done.err
+
+
+def test_what_is_unknown_can_be_looked_up_at_once_or_later(command):
+    command.sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", times=2)
+    (sent,) = command(*HELLO, "--json", "--on-unknown", "reconcile", "--visibility", "5").objects
+    assert (sent["state"], sent["reconciled"]) == ("accepted", True)
+    assert command(*HELLO, "--unique-id", "later").status == 5
+    done = command("reconcile", "later", "--to", "ada@example.com")
+    assert (done.status, done.out) == (0, "later\n")
+    (found,) = command("reconcile", "later", "--json").objects
+    assert (found["state"], found["reconciled"]) == ("accepted", True)
+    assert command("reconcile", "nothing", "--visibility", "0").status == 5
+    assert len(command.sandbox.outbox) == 2
+
+
+def test_ctrl_c_tells_what_is_known_about_the_mail(command):
+    command.sandbox.faults.add(Fault.stall(), call="sendMail")
+    with command.start(*HELLO, "--json") as process:
+        while not command.sandbox.outbox:
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    unique_id = command.sandbox.outbox[0].unique_id
+    assert process.returncode == 130
+    told = json.loads(out)
+    assert (told["state"], told["unique_id"], told["recipients"]) == ("unknown", unique_id, ["ada@example.com"])
+    lines = err.decode().splitlines()
+    assert lines[0] == "poweremail: unknown whether it was sent: interrupted before an answer came"
+    assert lines[1] == f"  unique id  {unique_id}"
+    assert "Traceback" not in err.decode()
+
+
+def test_ctrl_c_before_there_is_a_mail(command):
+    pipe = command.config.parent / "pipe"
+    os.mkfifo(pipe)
+    with command.start(*HELLO[:-2], "--text-file", pipe) as process:
+        # The other end can be opened once the command reads from this one.
+        while True:
+            assert process.poll() is None
+            with suppress(OSError):
+                writer = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+                break
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+        os.close(writer)
+    assert (process.returncode, err) == (130, b"poweremail: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("send", "--from", "me@example.com"), "--subject, --to, --text or --html: missing"),
+        ((*HELLO, "--to", "nobody"), "'nobody' has no @"),
+        ((*HELLO, "--text-file", "x"), "--text and --text-file exclude each other"),
+        ((*HELLO[:-1], "@/nowhere"), "/nowhere cannot be read: No such file"),
+        ((*HELLO, "--header", "no colon"), "--header takes NAME:VALUE, not 'no colon'"),
+        ((*HELLO, "--header", "X-A: 1", "--header", "X-A: 2"), "--header: 'X-A' is given twice"),
+        ((*HELLO, "--image", "=x.png"), "--image takes NAME=VALUE"),
+        ((*HELLO, "--attach", "/nowhere"), "/nowhere"),
+        ((*HELLO, "--track-clicks", "none"), "--track-clicks"),
+        ((*HELLO, "--on-unknown", "hope"), "--on-unknown"),
+        ((*HELLO, "--resend-after", "5"), "goes with on_unknown='reconcile'"),
+        ((*HELLO, "--timeout", "0"), "timeout"),
+        ((*WELCOME, "--value", "NAME"), "--value takes NAME=VALUE"),
+        ((*WELCOME, "--values-file", "/nowhere"), "/nowhere cannot be read"),
+        (("info", ""), "unique_id: must not be empty"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_and_nothing_is_sent(command, arguments, told):
+    done = command(*arguments)
+    assert (done.status, done.out) == (2, "")
+    assert told in done.err
+    assert "Traceback" not in done.err
+    assert command.sandbox.outbox == []
+
+
+@pytest.mark.parametrize(
+    ("content", "told"), [(b"[]", "is not a JSON object"), (b"{", "is not JSON"), (b"\xff", "is not UTF-8 at byte 0")]
+)
+def test_values_that_are_none_are_told(command, content, told):
+    done = command(*WELCOME, "--values-file", "-", stdin=content)
+    assert done.status == 2
+    assert told in done.err
