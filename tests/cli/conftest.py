@@ -55,9 +55,7 @@ class Command:
 
     def start(self, *arguments: object, **options) -> subprocess.Popen:
         command = [sys.executable, "-W", "error", "-m", "poweremail", *map(str, arguments)]
-        return subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=PLAIN | self.environ, **options
-        )
+        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=PLAIN | self.environ, **options)
 
     def process(self, *arguments: object, stdin: bytes | None = None) -> Done:
         with self.start(*arguments, stdin=subprocess.PIPE) as process:

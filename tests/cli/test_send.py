@@ -23,7 +23,16 @@ def test_everything_that_a_mail_can_say_arrives(command, tmp_path):
     (tmp_path / "body.html").write_text('<img src="cid:logo"> Grüße', encoding="utf-8")
     done = command.process(
         *HELLO,
-        *("--cc", "cc@example.com", "--cc", "more@example.com", "--bcc", "bcc@example.com", "--reply-to", "Help <help@example.com>"),
+        *(
+            "--cc",
+            "cc@example.com",
+            "--cc",
+            "more@example.com",
+            "--bcc",
+            "bcc@example.com",
+            "--reply-to",
+            "Help <help@example.com>",
+        ),
         *("--header", "X-Campaign: q4", "-H", "X-Colon: a:b", "--unique-id", "u1", "--html-file", tmp_path / "body.html"),
         *("--attach", tmp_path / "all bytes.bin", "-a", tmp_path / "logo.png", "--image", f"logo={tmp_path / 'logo.png'}"),
         *("--track-opens", "--track-clicks", "html", "--tracking-domain", "t.example.com"),

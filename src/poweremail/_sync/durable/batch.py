@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._sync.client import PowerEmail
 from poweremail._sync.durable.run import BatchRun, RunOptions
+from poweremail.batch.ledger.payload import unpack
 from poweremail.batch.ledger.rehearsal import Rehearsal
 from poweremail.batch.ledger.states import State
 from poweremail.batch.ledger.values import Added, BadEntry, BatchItem, BatchStatus, Entry, Record
@@ -137,6 +138,10 @@ class Batch:
             raise _usage("a batch without one cannot be run", "client")
         return BatchRun(client, self._ledger, self.name, self._options, self._rehearse)
 
+    def dry_run(self) -> DryRun:
+        """Make every planned message ready to be sent, and send none: iterate over where it stands, and what is wrong with it."""
+        return DryRun(self._ledger, self._number, self._rehearse)
+
     def pause(self, reason: str = "paused by hand") -> None:
         """Let whoever runs the batch finish what is under way and end; nothing more is sent until `resume`."""
         in_thread(self._ledger.pause, self._number(), reason)
@@ -161,7 +166,7 @@ class Batch:
 
     def report(self, states: Iterable[str] | None = None) -> BatchReport:
         """Every message of the batch as a `Record`, in the order in which they were added; only those in *states*, if given."""
-        wanted = None if states is None else frozenset(State(state) for state in states)
+        wanted = None if states is None else frozenset(_state(state) for state in states)
         return BatchReport(self._ledger, self._number, wanted)
 
     def close(self) -> None:
@@ -206,9 +211,9 @@ class Batch:
 class BatchReport:
     """The messages of a batch, page by page; a page is read when its first message is asked for."""
 
-    def __init__(self, ledger: Ledger, number: Any, states: frozenset[State] | None) -> None:
+    def __init__(self, ledger: Ledger, find: Callable[[], int], states: frozenset[State] | None) -> None:
         self._ledger = ledger
-        self._find = number
+        self._find = find
         self._number: int | None = None
         self._states = states
         self._above = 0
@@ -229,12 +234,57 @@ class BatchReport:
         return record
 
 
+class DryRun:
+    """
+    The planned messages of a batch, each as it would go out, one by one: a pair of where it comes from and of the `UsageError` that
+    it would end in, or None.
+    """
+
+    def __init__(self, ledger: Ledger, find: Callable[[], int], rehearse: Callable[[int], Rehearsal | None]) -> None:
+        self._ledger = ledger
+        self._find = find
+        self._rehearse = rehearse
+        self._number: int | None = None
+        self._rehearsal: Rehearsal | None = None
+        self._above = 0
+        self._page: list[tuple[int, Any]] = []
+
+    def __iter__(self) -> DryRun:
+        return self
+
+    def __next__(self) -> tuple[str, UsageError | None]:
+        if not self._page:
+            if self._number is None:
+                self._number = self._find()
+                self._rehearsal = self._rehearse(self._number)
+            self._page = in_thread(self._ledger.planned, self._number, self._above)
+            self._page.reverse()
+            if not self._page:
+                raise StopIteration
+        self._above, row = self._page.pop()
+        where = row.key if row.line is None else f"{row.source}, line {row.line}"
+        try:
+            message = unpack(row.payload, row.contents, row.unique_id)
+            if self._rehearsal is not None:
+                self._rehearsal.apply(message)
+        except UsageError as error:
+            return where, error
+        return where, None
+
+
 def _open(place: str | os.PathLike[str]) -> Ledger:
     try:
         from poweremail.batch.ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
     except ModuleNotFoundError as error:
         raise _usage(f"{error.name} is not installed; pip install 'poweremail[batch]'", "ledger") from None
     return Ledger(place)
+
+
+def _state(name: str) -> State:
+    try:
+        return State(name)
+    except ValueError:
+        raise _usage(f"must be one of {', '.join(State)}, not {name!r}", "states") from None
 
 
 def _check_whole(field: str, value: object) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from poweremail.batch.ledger.adding import Adding
 from poweremail.batch.ledger.database import Database
 from poweremail.batch.ledger.payload import recipients
-from poweremail.batch.ledger.schema import batches, insert_new, messages
+from poweremail.batch.ledger.schema import batches, contents, insert_new, messages
 from poweremail.batch.ledger.states import RETRIED, State
 from poweremail.batch.ledger.values import BatchStatus, Record
 from poweremail.errors import UsageError
@@ -20,6 +20,17 @@ from poweremail.errors import UsageError
 __all__ = ["Ledger"]
 
 _PAGE = 500
+
+
+class Planned(NamedTuple):
+    """A message that is to be sent, as the ledger has it; *contents* has those of its files, and perhaps others."""
+
+    key: str
+    source: str | None
+    line: int | None
+    unique_id: str
+    payload: str
+    contents: Mapping[str, bytes]
 
 
 class Ledger:
@@ -143,11 +154,15 @@ class Ledger:
         with self.database.reading() as connection:
             return [(row.id, _record(row)) for row in connection.execute(wanted.order_by(messages.c.id).limit(_PAGE))]
 
-    def payloads(self, batch: int, above: int) -> list[tuple[int, Any]]:
-        """The next planned rows after the one with the number *above*: number, and the row with key, line, payload and files."""
+    def planned(self, batch: int, above: int) -> list[tuple[int, Planned]]:
+        """The next planned messages after the one with the number *above*, each with its number."""
         wanted = select(messages).where(messages.c.batch == batch, messages.c.id > above, messages.c.state == State.PLANNED)
         with self.database.reading() as connection:
-            return [(row.id, row) for row in connection.execute(wanted.order_by(messages.c.id).limit(_PAGE))]
+            rows = connection.execute(wanted.order_by(messages.c.id).limit(_PAGE)).all()
+            digests = {digest for row in rows if row.files for digest in json.loads(row.files)}
+            found = select(contents.c.digest, contents.c.content).where(contents.c.digest.in_(digests))
+            files = {row.digest: row.content for row in connection.execute(found)} if digests else {}
+        return [(row.id, Planned(row.key, row.source, row.line, row.unique_id, row.payload, files)) for row in rows]
 
 
 def pause(connection: Connection, batch: int, now: float, reason: str) -> None:
