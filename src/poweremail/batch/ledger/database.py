@@ -158,6 +158,9 @@ def _prepare_postgresql(connection: Any, _: object) -> None:
     with connection.cursor() as cursor:
         # As with SQLite: a commit has to be on the disk when it returns, whatever the server's default.
         cursor.execute("SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'")
+        # The next rows of a batch are those at the front of an index. A plan that is made before the numbers of rows are known may
+        # sort all of them, in every step.
+        cursor.execute("SET plan_cache_mode = force_custom_plan; SET enable_sort = off; SET enable_bitmapscan = off")
     connection.commit()
 
 
