@@ -88,7 +88,7 @@ class Crash:
 
     def _kill_it(self, sandbox: ServedSandbox) -> None:
         # Each run gets its share of the mails, so that the kills are spread over the batch.
-        share = max(2, self.mails // (self.kills + 1))
+        share = max(2, 4 * self.mails // (self.kills + 1))
         while self.figures["kills"] < self.kills:
             before = self.figures["kills"]
             running = [self._start(share) for _ in range(self.processes)]

@@ -26,7 +26,11 @@ def programs() -> Path | None:
 
 @contextmanager
 def server() -> Iterator[str]:
-    """Run a server on a free port of this machine, and give its URL. It refuses to be root, so then it is another user."""
+    """
+    Run a server on a free port of this machine, and give its URL. It refuses to be root, so then it is another user.
+
+    It does not wait for the disk: what is killed here are its clients, never the machine.
+    """
     where = programs()
     if where is None:
         pytest.skip("PostgreSQL is not installed")
@@ -43,7 +47,7 @@ def server() -> Iterator[str]:
             port = free.getsockname()[1]
         data = folder / "data"
         run([*become, where / "initdb", "-D", data, "-A", "trust", "-U", USER], folder)
-        settings = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+        settings = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
         run([*become, where / "pg_ctl", "-D", data, "-o", settings, "-l", folder / "log", "-w", "start"], folder)
         try:
             yield f"postgresql://{USER}@127.0.0.1:{port}/{USER}"
