@@ -256,7 +256,9 @@ class Jobs(Generic[T, R]):
 
     async def _call(self, item: T) -> None:
         try:
-            self._ended.append(await self._function(item))
+            result = await self._function(item)
+            # The list is looked up after the wait: meanwhile it may have been handed out.
+            self._ended.append(result)
         except Exception as error:  # noqa: BLE001  raised to the caller, by ended
             self._error = error
         self._news.set()
