@@ -25,7 +25,7 @@ def both(name: str) -> tuple[str, str]:
     return f"poweremail._async.{name}", f"poweremail._sync.{name}"
 
 
-ITSELF_ONLY = ("poweremail._async", "poweremail._sync", "poweremail")
+ITSELF_ONLY = ("poweremail._async", "poweremail._sync", "poweremail.batch", "poweremail")
 """Packages of which only the ``__init__`` has the room given below, while each module in them needs one of its own."""
 
 ROOMS = (
@@ -35,6 +35,8 @@ ROOMS = (
     ("poweremail.wire",),
     ("poweremail.policy",),
     ("poweremail._runtime",),
+    ("poweremail.batch.ledger",),
+    tuple(f"poweremail.batch.{name}" for name in ("eta", "report", "sources")),
     both("transports"),
     both("limiter"),
     both("exchange"),
@@ -43,8 +45,9 @@ ROOMS = (
     both("delivery"),
     (*both("messages"), *both("settings"), *both("account")),
     both("client"),
+    both("durable"),
     ("poweremail.sandbox",),
-    ("poweremail", "poweremail.transports"),  # the public names; of what is inside, only the command uses them
+    ("poweremail", "poweremail.transports", "poweremail.batch"),  # the public names; of what is inside, only the command uses them
     ("poweremail.cli",),
     ("poweremail.__main__",),
 )
@@ -75,7 +78,9 @@ LIBRARIES = {
     "cattrs": ("poweremail.wire",),
     "httpx": both("transports.httpx"),
     "httpx2": both("transports.httpx"),
+    "platformdirs": ("poweremail.cli",),
     "rich": ("poweremail.cli",),
+    "sqlalchemy": ("poweremail.batch.ledger",),
     "starlette": SANDBOX_SERVER,
     "tenacity": both("exchange"),
     "trio": ASYNC_WORLDS,
@@ -92,6 +97,7 @@ NOT_AT_IMPORT = {
     "httpx",
     "httpx2",
     "rich",
+    "sqlalchemy",
     "starlette",
     "tenacity",
     "trio",
@@ -314,7 +320,7 @@ def run_python(code: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports"])
+@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.batch"])
 def test_the_public_modules_load_no_library(face: str) -> None:
     code = f"import sys; before = set(sys.modules); import {face}; print(*sys.modules.keys() - before)"
     assert {name.partition(".")[0] for name in run_python(code).split()}.isdisjoint(NOT_AT_IMPORT)
@@ -340,7 +346,7 @@ def test_every_module_can_be_imported_first() -> None:
     assert run_python(IMPORT_EACH_ALONE, json.dumps(names)) == ""
 
 
-@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports"])
+@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.batch"])
 def test_the_public_names_are_there_and_no_others(face: str) -> None:
     module = importlib.import_module(face)
     assert set(module.__all__) <= set(dir(module))

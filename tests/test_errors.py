@@ -23,6 +23,7 @@ from poweremail import (
     ValidationError,
     errors,
 )
+from poweremail.batch import LedgerError
 
 RAW = Response(429, (("Retry-After", "5"),), b"slow down")
 API = {"name": "N", "code": "-1", "retry_after": 5.0, "mail_state": "rejected", "raw": RAW}
@@ -45,6 +46,7 @@ ERRORS = [
     DeliveryUnknownError("why"),
     ChangeUnknownError("why", cause=ProtocolError("why", raw=RAW, temporary=True)),
     ChangeUnknownError("why"),
+    LedgerError("why", advice="do"),
 ]
 
 

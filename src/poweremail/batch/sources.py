@@ -139,7 +139,8 @@ def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | Temp
     if "attachments" in members:
         members["attachments"] = [_attachment(each) for each in members["attachments"]]
     if "template_id" in members:
-        return TemplateMessage(**members | {"dynamic_value": {**rest, **members.get("dynamic_value", {})}})
+        members["dynamic_value"] = {**rest, **members.get("dynamic_value", {})}
+        return TemplateMessage(**members)
     if unused := set(rest) - {"name"}:
         raise UsageError(
             f"{', '.join(sorted(unused))}: only a template has dynamic values",

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Float, Select, create_engine, event, literal_column, select
+from sqlalchemy import Connection, Engine, Executable, Float, create_engine, event, literal_column, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
@@ -73,7 +73,7 @@ class Database:
         """The seconds since the epoch by the clock of the database, which is one for all hosts."""
         return float(connection.execute(select(literal_column(_CLOCK[connection.dialect.name], Float))).scalar_one())
 
-    def look(self, batch: int) -> Select[Any]:
+    def look(self, batch: int) -> Executable:
         """The question for the time and for the reason why *batch* is paused."""
         clock = literal_column(_CLOCK["sqlite" if self.path is not None else "postgresql"], Float)
         return select(clock, schema.batches.c.pause_reason).where(schema.batches.c.id == batch)

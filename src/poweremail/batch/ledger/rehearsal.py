@@ -56,5 +56,6 @@ class Rehearsal:
             return message
         if self.redirect_to is None:
             raise UsageError(f"{strangers[0]} is not on the allow-list of the rehearsal", field="allow")
-        others = f" and {len(meant) - 1} more" if len(meant) > 1 else ""
-        return attrs.evolve(message, to=Recipient(self.redirect_to, f"for {meant[0]}{others}"), cc=(), bcc=())
+        first, *others = meant
+        name = f"for {first} and {len(others)} more" if others else f"for {first}"
+        return attrs.evolve(message, to=Recipient(self.redirect_to, name), cc=(), bcc=())

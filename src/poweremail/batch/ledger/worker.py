@@ -15,7 +15,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, select, update
+from sqlalchemy import ColumnElement, Connection, Executable, and_, bindparam, func, select, update
 
 from poweremail.batch.ledger.budget import Budgets
 from poweremail.batch.ledger.clock import awake
@@ -105,7 +105,8 @@ class Worker:
 
     def _transact(self, finished: Sequence[Finished], lost: Sequence[Finished], room: int, valid_until: float) -> Step:
         with self._database.transaction() as connection:
-            now, paused = connection.execute(self._look).one()
+            row = connection.execute(self._look).one()
+            now, paused = row[0], row[1]
             self._budgets.read(connection, now)
             if finished:
                 self._record(connection, now, finished)
@@ -195,7 +196,7 @@ class Worker:
             connection.execute(_TAKE, taken)
         return self._work(connection, rows, State.SENDING, names, now, valid_until)
 
-    def _next(self, connection: Connection, wanted: Select[Any], now: float, room: int) -> Sequence[Any]:
+    def _next(self, connection: Connection, wanted: Executable, now: float, room: int) -> Sequence[Any]:
         return connection.execute(wanted, {"of": self._batch, "now": now, "room": room}).all()
 
     def _work(
@@ -249,7 +250,7 @@ class Worker:
         return max(0.01, min(waits))
 
 
-def _due(state: State, *conditions: ColumnElement[bool]) -> Select[Any]:
+def _due(state: State, *conditions: ColumnElement[bool]) -> Executable:
     """The question for the next rows in *state*. What another worker is just taking is passed over, not waited for."""
     columns = (
         *(_row.id, _row.fence, _row.key, _row.unique_id, _row.payload, _row.files, _row.attempts, _row.looks),
