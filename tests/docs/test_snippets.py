@@ -46,6 +46,7 @@ def of(language: str):
 def place(tmp_path, monkeypatch, served):
     """A directory with the files that the examples name, and the environment that the README sets."""
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    (tmp_path / "readers.csv").write_text("email,name,NAME\nada@example.com,Ada,Ada\ngrace@example.com,Grace,Grace\n")
     (tmp_path / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     monkeypatch.chdir(tmp_path)
     served.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
@@ -74,13 +75,15 @@ def test_json_is_json(snippet):
 
 
 @of("sh")
-def test_shell_runs(snippet, tmp_path):
+def test_shell_runs(snippet, tmp_path, place):
     for line in snippet.text.splitlines():
         words = shlex.split(line)
         if any(elsewhere in line for elsewhere in ELSEWHERE):
             continue
         if words[0] == "export":
             assert all(word.startswith("POWEREMAIL_") for word in words[1:])
+        elif words[:2] == ["poweremail", "batch"]:
+            subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, check=True, capture_output=True)
         elif words[:2] == ["poweremail", "sandbox"]:
             serves_until_it_is_told_to_stop(words, tmp_path)
         else:

@@ -277,11 +277,9 @@ class Repeated:
         self._tasks.start_soon(self._repeat)
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # Whatever the block ended in goes on its way; the tasks have nothing to do with it.
         self._tasks.cancel_scope.cancel()
-        if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
-            await self._tasks.__aexit__(kind, error, trace)
-        else:
-            await self._tasks.__aexit__(None, None, None)
+        await self._tasks.__aexit__(None, None, None)
 
     async def _repeat(self) -> None:
         while True:

@@ -131,7 +131,7 @@ def _running(*, resumes: bool) -> Callable[..., None]:
         ] = None,
         lease: Annotated[
             float, typer.Option(metavar="SECONDS", help="When the mails of a process that is gone are looked up.", min=1)
-        ] = 60.0,
+        ] = 30.0,
         errors_in_a_row: Annotated[int, typer.Option(help="Pause after so many.", min=1)] = 20,
         redirect_to: RedirectTo = None,
         allow: Allow = None,

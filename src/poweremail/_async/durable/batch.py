@@ -54,7 +54,7 @@ class AsyncBatch:
         For how many seconds a mail whose outcome is unknown is looked for: 30. It is never sent again, unless *resend_after* says
         after how many seconds a mail that getMessageInfo does not show was certainly never taken.
     *lease*
-        After how many seconds without a sign of life the mails in a worker's hands are given to another: 60.
+        After how many seconds without a sign of life the mails in a worker's hands are given to another: 30.
     *errors_in_a_row*
         So many failures with no success between them pause the batch: 20.
     *redirect_to*, *allow*
@@ -76,7 +76,7 @@ class AsyncBatch:
         retry: RetryPolicy = _RETRY,
         visibility: float | None = None,
         resend_after: float | None = None,
-        lease: float = 60.0,
+        lease: float = 30.0,
         errors_in_a_row: int = 20,
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -95,6 +96,7 @@ class AsyncBatchRun:
         self._writing = FairLock()
         self._jobs: Jobs[Work, Finished] = Jobs(self._attend, options.concurrency)
         self._beating = Repeated(self._beat, options.lease / 4)
+        self._under_way = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._expect("new", "it can be entered only once; call run() again")
@@ -103,16 +105,15 @@ class AsyncBatchRun:
         self._worker = _worker(self._ledger, number, self._options)
         await in_thread(self._worker.begin)
         self._state = "open"
-        await self._jobs.__aenter__()
-        await self._beating.__aenter__()
+        await self._under_way.enter_async_context(self._jobs)
+        await self._under_way.enter_async_context(self._beating)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._state = "closed"
         self._stopping = True
-        await self._beating.__aexit__(kind, error, trace)
         try:
-            await self._jobs.__aexit__(kind, error, trace)
+            await self._under_way.__aexit__(kind, error, trace)
         finally:
             with uninterrupted():
                 await self._leave(raising=kind is None)

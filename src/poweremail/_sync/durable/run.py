@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -96,6 +97,7 @@ class BatchRun:
         self._writing = FairLock()
         self._jobs: Jobs[Work, Finished] = Jobs(self._attend, options.concurrency)
         self._beating = Repeated(self._beat, options.lease / 4)
+        self._under_way = ExitStack()
 
     def __enter__(self) -> Self:
         self._expect("new", "it can be entered only once; call run() again")
@@ -104,16 +106,15 @@ class BatchRun:
         self._worker = _worker(self._ledger, number, self._options)
         in_thread(self._worker.begin)
         self._state = "open"
-        self._jobs.__enter__()
-        self._beating.__enter__()
+        self._under_way.enter_context(self._jobs)
+        self._under_way.enter_context(self._beating)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._state = "closed"
         self._stopping = True
-        self._beating.__exit__(kind, error, trace)
         try:
-            self._jobs.__exit__(kind, error, trace)
+            self._under_way.__exit__(kind, error, trace)
         finally:
             with uninterrupted():
                 self._leave(raising=kind is None)
