@@ -356,6 +356,25 @@ class TestFiles:
         assert states(ledger, batch) == {"k0": "planned", "k1": "planned"}
         ledger.close()
 
+    def test_room_is_put_aside_for_outcomes(self, path):
+        ledger = Ledger(path)
+        ledger.database.reserve(16)
+        reserve = path.with_name("ledger.db-reserve")
+        assert reserve.stat().st_size == (1024 + 16 * 32) * 1024
+        ledger.database.spend_reserve()
+        ledger.database.spend_reserve()
+        assert not reserve.exists()
+
+    def test_a_failure_on_a_full_disk_says_so(self, path, monkeypatch):
+        ledger = Ledger(path)
+        ledger.create("news")
+        with ledger.database.transaction() as connection:
+            connection.execute(text("DROP TABLE poweremail_batches"))
+        monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 5}))
+        with pytest.raises(LedgerError, match=r"the disk is full, 5 bytes are free \(no such table"):
+            ledger.names()
+        ledger.close()
+
     def test_a_database_that_cannot_grow(self, path):
         ledger = Ledger(path)
         batch = fill(ledger, 2)

@@ -43,7 +43,7 @@ _POLL = 1.0
 """How many seconds pass at most until a pause by somebody else is noticed."""
 
 _RESCUES = 3
-"""How often it is tried, a second apart, to write down what was under way when the ledger failed."""
+"""How often it is tried, at growing intervals, to write down what was under way when the ledger failed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -104,6 +104,7 @@ class AsyncBatchRun:
         self._rehearsal = await self._rehearse(number)
         self._worker = _worker(self._ledger, number, self._options)
         await in_thread(self._worker.begin)
+        await in_thread(self._ledger.database.reserve, self._options.concurrency)
         self._state = "open"
         await self._under_way.enter_async_context(self._jobs)
         await self._under_way.enter_async_context(self._beating)
@@ -181,8 +182,9 @@ class AsyncBatchRun:
 
     async def _rescue(self) -> None:
         """Write down what ended after the ledger failed: better late than looked up."""
-        for _ in range(_RESCUES):
-            await sleep(1.0)
+        await in_thread(self._ledger.database.spend_reserve)
+        for attempt in range(_RESCUES):
+            await sleep(float(attempt))
             try:
                 await self._step(0)
             except LedgerError as error:

@@ -44,7 +44,7 @@ _POLL = 1.0
 """How many seconds pass at most until a pause by somebody else is noticed."""
 
 _RESCUES = 3
-"""How often it is tried, a second apart, to write down what was under way when the ledger failed."""
+"""How often it is tried, at growing intervals, to write down what was under way when the ledger failed."""
 
 
 @attrs.frozen(kw_only=True)
@@ -105,6 +105,7 @@ class BatchRun:
         self._rehearsal = self._rehearse(number)
         self._worker = _worker(self._ledger, number, self._options)
         in_thread(self._worker.begin)
+        in_thread(self._ledger.database.reserve, self._options.concurrency)
         self._state = "open"
         self._under_way.enter_context(self._jobs)
         self._under_way.enter_context(self._beating)
@@ -182,8 +183,9 @@ class BatchRun:
 
     def _rescue(self) -> None:
         """Write down what ended after the ledger failed: better late than looked up."""
-        for _ in range(_RESCUES):
-            sleep(1.0)
+        in_thread(self._ledger.database.spend_reserve)
+        for attempt in range(_RESCUES):
+            sleep(float(attempt))
             try:
                 self._step(0)
             except LedgerError as error:

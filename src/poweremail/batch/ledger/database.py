@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ _CLOCK = {
 }
 # What the outcomes of mails on their way may need, and SQLite's log until it is first emptied (1,000 pages of 4 KiB).
 _ROOM = 6 * 1024 * 1024
+_RESERVED = 1024 * 1024
 _DRIVER = re.compile(r"postgres(?:ql)?(?=://)")
 
 
@@ -46,6 +47,7 @@ class Database:
         self._engine: Engine | None = None
         self._process = os.getpid()
         self.path = Path(self._url.database or "") if self._url.drivername == "sqlite" else None
+        self._reserve = Path(f"{self.path}-reserve")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._url.render_as_string(hide_password=True)}>"
@@ -57,7 +59,7 @@ class Database:
             with self._open().begin() as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise _failure(error) from None
+            raise self._failure(error) from None
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -66,7 +68,7 @@ class Database:
             with self._open().connect().execution_options(poweremail_reads=True) as connection:
                 yield connection
         except SQLAlchemyError as error:
-            raise _failure(error) from None
+            raise self._failure(error) from None
 
     @staticmethod
     def now(connection: Connection) -> float:
@@ -84,18 +86,31 @@ class Database:
 
         It looks at the disk of an SQLite file; a server has an eye on its own.
         """
-        if self.path is None:
-            return
-        try:
-            free = shutil.disk_usage(self.path.parent).free
-        except OSError as error:
-            raise LedgerError(f"the disk of the ledger cannot be seen: {error.strerror}") from None
+        free = self._free()
         needed = _ROOM + 32 * 1024 * mails
-        if free < needed:
+        if free is not None and free < needed:
             raise LedgerError(
                 f"the disk of the ledger is full: {free} bytes are free, and {needed} are wanted before a mail is sent",
                 advice="make room and run the batch again: it goes on from where it is",
             )
+
+    def reserve(self, mails: int) -> None:
+        """
+        Put aside, in a file beside an SQLite ledger, what the outcomes of so many *mails* need: the disk may fill meanwhile.
+
+        The file stays, for the next who sends; where there is no room for it, `check_room` says so.
+        """
+        if self.path is None:
+            return
+        with suppress(OSError), self._reserve.open("wb") as file:
+            # Written, not only made so long: a hole would take no room.
+            file.write(bytes(_RESERVED + 32 * 1024 * mails))
+
+    def spend_reserve(self) -> None:
+        """Give back what was put aside, so that what is on its way can be written down."""
+        if self.path is not None:
+            with suppress(OSError):
+                self._reserve.unlink()
 
     def close(self) -> None:
         """Close the connections. The next transaction opens others."""
@@ -103,6 +118,24 @@ class Database:
             if self._engine is not None:
                 self._engine.dispose()
                 self._engine = None
+
+    def _free(self) -> int | None:
+        """How many bytes the disk of the file has left; None where that is not for us to know."""
+        try:
+            return None if self.path is None else shutil.disk_usage(self.path.parent).free
+        except OSError:
+            return None
+
+    def _failure(self, error: SQLAlchemyError) -> LedgerError:
+        """The *error* in the database's own words: those of SQLAlchemy add the statement, whose values are people's addresses."""
+        words = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        free = self._free()
+        if free is not None and free < _ROOM:
+            # SQLite calls it many names, "disk I/O error" among them.
+            words = f"the disk is full, {free} bytes are free ({words})"
+        return LedgerError(
+            f"the ledger cannot be used: {words}", advice="the batch goes on from where it is once that is put right"
+        )
 
     def _open(self) -> Engine:
         with self._lock:
@@ -184,9 +217,3 @@ def _url(place: str | os.PathLike[str]) -> URL:
 
 def _usage(reason: str) -> UsageError:
     return UsageError(reason, field="ledger", mail_state=None)
-
-
-def _failure(error: SQLAlchemyError) -> LedgerError:
-    """The *error* in the database's own words: those of SQLAlchemy add the statement, whose values are people's addresses."""
-    words = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-    return LedgerError(f"the ledger cannot be used: {words}", advice="the batch goes on from where it is once that is put right")
