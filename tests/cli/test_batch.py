@@ -5,9 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import pty
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
+from contextlib import suppress
 
 import pytest
 
@@ -189,3 +194,21 @@ def test_how_long_it_takes():
     for second in range(0, 200, 10):
         pace.note(float(second), 2 * second)
     assert (pace.per_second, pace.seconds_for(10)) == (2.0, 5.0)
+
+
+def test_on_a_terminal_one_line_changes(batch, command):
+    command.sandbox.faults.add(Fault.latency(0.2), call="sendTemplate")
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, **command.environ, "TERM": "xterm", "COLUMNS": "200"}
+    arguments = [sys.executable, "-m", "poweremail", "batch", "run", "news", "--concurrency", "1", "--per-minute", "1000"]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=theirs, env=environ)
+    os.close(theirs)
+    shown = b""
+    # Once nobody has the other end, reading fails.
+    with suppress(OSError):
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    assert process.wait(timeout=60) == 7
+    assert b"news: 20 of 20 (100%)" in shown
+    assert b" a minute; 0:00:" in shown
