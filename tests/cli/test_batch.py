@@ -131,6 +131,8 @@ def test_json_lines_without_a_template(batch, command, tmp_path):
 
 
 def test_several_smtp_users_and_limits(batch, command):
+    for name in ("a", "b", "smtp12345"):
+        command.sandbox.add_smtp_user(name)
     assert batch("run", "news", "--smtp-users", "a, b", "--per-minute", "10", "--lease", "5").status == 7
     assert Counter(mail.smtp_user_name for mail in command.sandbox.outbox) == {"a": 10, "b": 10}
     assert batch("run", "news", "--limits").status == 7

@@ -50,6 +50,8 @@ def place(tmp_path, monkeypatch, served):
     (tmp_path / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     monkeypatch.chdir(tmp_path)
     served.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
+    for name in ("smtp12345", "smtp1", "smtp2"):
+        served.add_smtp_user(name)
     options = {"OWNER_ID": "me", "TOKEN": "any", "SMTP_USER_NAME": "smtp12345", "BASE_URL": served.url}
     for name, value in options.items():
         monkeypatch.setenv(f"POWEREMAIL_{name}", value)

@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -153,6 +154,8 @@ class Database:
                     engine.dispose()
                     raise
                 self._engine = engine
+                # Whoever forgets to close it is not to be told so by a ResourceWarning, out of place and out of time.
+                weakref.finalize(self, engine.dispose).atexit = False
             return self._engine
 
     def _connect(self) -> Engine:
