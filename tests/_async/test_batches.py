@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 
 import pytest
@@ -297,6 +298,30 @@ async def test_a_ledger_that_fails_stops_before_a_send(sandbox, place, monkeypat
         assert status.counts["accepted"] == len(sandbox.outbox) < 30
         await run(batch)
         assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(30)}
+
+
+async def test_a_ledger_that_stays_locked_leaves_what_was_under_way_to_be_looked_up(sandbox, place):
+    ledger = Ledger(place, patience=0.05)
+    async with sandbox.async_client() as client, AsyncBatch(client, ledger, "news", concurrency=2, **FAST) as batch:
+        await batch.add(many(10))
+        other = sqlite3.connect(place, isolation_level=None, check_same_thread=False)
+        running = batch.run()
+        with pytest.raises(LedgerError, match="locked"):
+            async with running:
+                first = await anext(running)
+                other.execute("BEGIN IMMEDIATE")
+                async for _ in running:
+                    pass
+        other.execute("ROLLBACK")
+        other.close()
+        counts = (await batch.status()).counts
+        sent = len(sandbox.outbox)
+        assert first.state == "accepted"
+        assert (counts["accepted"] + counts["sending"], counts["planned"]) == (sent, 10 - sent)
+        let_leases_end(ledger, running._worker.owner)
+        assert set((await run(batch)).values()) == {"accepted"}
+        assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(10)}
+    ledger.close()
 
 
 async def test_a_row_that_another_took_is_not_told(sandbox, place):

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 
 import pytest
@@ -298,6 +299,30 @@ def test_a_ledger_that_fails_stops_before_a_send(sandbox, place, monkeypatch):
         assert status.counts["accepted"] == len(sandbox.outbox) < 30
         run(batch)
         assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(30)}
+
+
+def test_a_ledger_that_stays_locked_leaves_what_was_under_way_to_be_looked_up(sandbox, place):
+    ledger = Ledger(place, patience=0.05)
+    with sandbox.client() as client, Batch(client, ledger, "news", concurrency=2, **FAST) as batch:
+        batch.add(many(10))
+        other = sqlite3.connect(place, isolation_level=None, check_same_thread=False)
+        running = batch.run()
+        with pytest.raises(LedgerError, match="locked"):
+            with running:
+                first = next(running)
+                other.execute("BEGIN IMMEDIATE")
+                for _ in running:
+                    pass
+        other.execute("ROLLBACK")
+        other.close()
+        counts = batch.status().counts
+        sent = len(sandbox.outbox)
+        assert first.state == "accepted"
+        assert (counts["accepted"] + counts["sending"], counts["planned"]) == (sent, 10 - sent)
+        let_leases_end(ledger, running._worker.owner)
+        assert set(run(batch).values()) == {"accepted"}
+        assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(10)}
+    ledger.close()
 
 
 def test_a_row_that_another_took_is_not_told(sandbox, place):
