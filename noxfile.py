@@ -135,6 +135,20 @@ def proof(session: nox.Session) -> None:
 
 
 @nox.session(default=False)
+def crash(session: nox.Session) -> None:
+    """
+    Kill a batch again and again, and compare what the sandbox got with what is reported; print the figures.
+
+    On SQLite, and on PostgreSQL where its programs are installed. Arguments after ``--`` go to it: ``--kills 50 --mails 1000``.
+    """
+    session.install("-e", ".[all]", *group("test"))
+    env = {"PYTHONPATH": "tests"}
+    session.run("python", "-m", "support.crash", *session.posargs, env=env)
+    if shutil.which("initdb") or list(Path("/usr/lib/postgresql").glob("*/bin/initdb")):
+        session.run("python", "-m", "support.crash", "--postgresql", *session.posargs, env=env)
+
+
+@nox.session(default=False)
 def demo(session: nox.Session) -> None:
     """Run the demo of the checkout. Arguments after ``--`` go to it."""
     session.install(".[all]")

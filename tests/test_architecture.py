@@ -25,7 +25,7 @@ def both(name: str) -> tuple[str, str]:
     return f"poweremail._async.{name}", f"poweremail._sync.{name}"
 
 
-ITSELF_ONLY = ("poweremail._async", "poweremail._sync", "poweremail")
+ITSELF_ONLY = ("poweremail._async", "poweremail._sync", "poweremail.batch", "poweremail")
 """Packages of which only the ``__init__`` has the room given below, while each module in them needs one of its own."""
 
 ROOMS = (
@@ -35,6 +35,8 @@ ROOMS = (
     ("poweremail.wire",),
     ("poweremail.policy",),
     ("poweremail._runtime",),
+    ("poweremail.batch.ledger",),
+    tuple(f"poweremail.batch.{name}" for name in ("eta", "report", "sources")),
     both("transports"),
     (*both("limiter"), *both("repeat")),
     both("exchange"),
@@ -43,8 +45,10 @@ ROOMS = (
     both("delivery"),
     (*both("messages"), *both("settings"), *both("account")),
     both("client"),
+    both("durable"),
     ("poweremail.sandbox", "poweremail.webhooks"),
-    ("poweremail", "poweremail.transports"),  # the public names; of what is inside, only the command uses them
+    # The public names; of what is inside, only the command uses them.
+    ("poweremail", "poweremail.transports", "poweremail.batch"),
     ("poweremail.vendor",),
     ("poweremail.cli", "poweremail.pytest_plugin"),
     ("poweremail.__main__",),
@@ -98,6 +102,7 @@ LIBRARIES = {
     "pyreqwest": both("transports.pyreqwest"),
     "pytest": ("poweremail.pytest_plugin",),
     "rich": ("poweremail.cli",),
+    "sqlalchemy": ("poweremail.batch.ledger",),
     "starlette": SANDBOX_SERVER,
     "tenacity": both("repeat"),
     "trio": ASYNC_WORLDS,
@@ -120,6 +125,7 @@ NOT_AT_IMPORT = {
     "platformdirs",
     "pyreqwest",
     "rich",
+    "sqlalchemy",
     "starlette",
     "tenacity",
     "trio",
@@ -343,7 +349,7 @@ def run_python(code: str, *arguments: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.webhooks", "PowerEmail"])
+@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.batch", "poweremail.webhooks", "PowerEmail"])
 def test_the_public_modules_load_no_library(face: str) -> None:
     code = f"import sys; before = set(sys.modules); import {face}; print(*sys.modules.keys() - before)"
     assert {name.partition(".")[0] for name in run_python(code).split()}.isdisjoint(NOT_AT_IMPORT)
@@ -369,7 +375,7 @@ def test_every_module_can_be_imported_first() -> None:
     assert run_python(IMPORT_EACH_ALONE, json.dumps(names)) == ""
 
 
-@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.webhooks"])
+@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.batch", "poweremail.webhooks"])
 def test_the_public_names_are_there_and_no_others(face: str) -> None:
     module = importlib.import_module(face)
     assert set(module.__all__) <= set(dir(module))

@@ -26,6 +26,7 @@ from poweremail import (
     WebhookSignatureError,
     errors,
 )
+from poweremail.batch import LedgerError
 
 RAW = Response(429, (("Retry-After", "5"),), b"slow down")
 API = {"name": "N", "code": "-1", "retry_after": 5.0, "mail_state": "rejected", "raw": RAW}
@@ -51,6 +52,7 @@ ERRORS = [
     WebhookError("why"),
     WebhookSignatureError("why"),
     WebhookPayloadError("why"),
+    LedgerError("why", advice="do"),
 ]
 
 

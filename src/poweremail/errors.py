@@ -13,6 +13,7 @@ The one tree of exceptions.
      ├─ ProtocolError         an answer came, and it is neither a success nor an error that we know
      ├─ TransportError        no answer came
      │   └─ NotSentError          ... to a send, and the request provably never arrived whole
+     ├─ LedgerError           the ledger of a batch cannot be read or written
      ├─ DeliveryUnknownError  a send that may or may not have been accepted: look before sending again
      ├─ ChangeUnknownError    another call that may or may not have taken effect: look before making it again
      └─ WebhookError          what came to a webhook cannot be taken
@@ -34,6 +35,7 @@ __all__ = [
     "ChangeUnknownError",
     "DeliveryUnknownError",
     "GeneralError",
+    "LedgerError",
     "MailState",
     "NotSentError",
     "PowerEmailError",
@@ -189,6 +191,14 @@ class NotSentError(TransportError):
 
     def __init__(self, reason: str, *, raw: Response | None = None) -> None:
         super().__init__(reason, body_left=False, mail_state="not_sent", raw=raw)
+
+
+class LedgerError(PowerEmailError):
+    """
+    The ledger of a batch cannot be read or written: locked, full, broken, out of reach, or of another version.
+
+    Nothing is sent that is not in the ledger first, so the batch can go on from where it is once the ledger can be used again.
+    """
 
 
 class DeliveryUnknownError(PowerEmailError):

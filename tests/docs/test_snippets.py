@@ -56,12 +56,14 @@ def of(language: str):
 def place(tmp_path, monkeypatch, served):
     """A directory with the files that the examples name, and the environment that the README sets."""
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    (tmp_path / "readers.csv").write_text("email,name,NAME\nada@example.com,Ada,Ada\ngrace@example.com,Grace,Grace\n")
     (tmp_path / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (tmp_path / "body.txt").write_text("Thank you!")
     (tmp_path / "mail.eml").write_text("From: me@example.com\nTo: ada@example.com\nSubject: Hi\n\nHello\n")
     monkeypatch.chdir(tmp_path)
     served.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
-    served.service.store.note_smtp_user("smtp12345")
+    for name in ("smtp12345", "smtp1", "smtp2"):
+        served.service.store.note_smtp_user(name)
     options = {"OWNER_ID": "me", "TOKEN": "any", "SMTP_USER_NAME": "smtp12345", "BASE_URL": served.url}
     for name, value in options.items():
         monkeypatch.setenv(f"POWEREMAIL_{name}", value)
@@ -106,6 +108,8 @@ def test_shell_runs(snippet, place, tmp_path):
             continue
         if words[0] == "export":
             assert all(word.startswith("POWEREMAIL_") for word in words[1:])
+        elif words[:2] == ["poweremail", "batch"]:
+            subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, check=True, capture_output=True)
         elif words[:2] == ["poweremail", "sandbox"]:
             serves_until_it_is_told_to_stop(words, tmp_path)
         elif words[0] == "poweremail" and SHELL.isdisjoint(words):

@@ -66,6 +66,18 @@ from poweremail import (
     WebhookPayloadError,
     WebhookSignatureError,
 )
+from poweremail.batch import (
+    Added,
+    AsyncBatch,
+    Batch,
+    BatchOutcome,
+    BatchStatus,
+    Entry,
+    Ledger,
+    Record,
+    read_csv,
+    read_json_lines,
+)
 from poweremail.sandbox import CaughtMail, Domain, Outbox, RegisteredWebhook, Sandbox
 from poweremail.transports import (
     AsyncAiohttpTransport,
@@ -635,6 +647,39 @@ def spelt_by_the_vendor() -> None:
         assert_type(error.unique_id, str | None)
     except vendors.Error as error:
         assert_type(error.raw, Response | None)
+
+
+# Batches.
+
+
+async def durable_async_batch(client: AsyncPowerEmail, messages: AsyncIterator[Message]) -> None:
+    options = {"a": RateLimits(per_minute=30)}
+    async with AsyncBatch(client, "ledger.db", "news", smtp_users=["a"], limits=options, resend_after=60.0) as batch:
+        assert_type(batch, AsyncBatch)
+        assert_type(await batch.add(messages), Added)
+        assert_type(await batch.check(read_csv("r.csv", template_id="t", subject="s")), Added)
+        async with batch.run() as outcomes:
+            assert_type(outcomes.paused, str | None)
+            async for outcome in outcomes:
+                assert_type(outcome, BatchOutcome)
+                assert_type(outcome.result, SendResult | None)
+            outcomes.stop()
+        await batch.pause("because")
+        await batch.resume()
+        assert_type(await batch.retry(unknown=True), int)
+        assert_type((await batch.status()).finished, bool)
+        async for record in batch.report(["unknown"]):
+            assert_type(record, Record)
+
+
+def durable_batch(client: PowerEmail) -> None:
+    ledger = Ledger("postgresql://host/name", patience=5.0)
+    with Batch(client, ledger, "news", redirect_to="me@example.com", allow=["*@example.com"]) as batch:
+        batch.add([message, Entry(message=message, key="k", line=1)])
+        batch.add(read_json_lines("r.jsonl", text="Hi"))
+        with batch.run() as outcomes:
+            assert_type([outcome.state for outcome in outcomes], list[str])
+        assert_type(batch.status(), BatchStatus)
 
 
 # What is no longer, or never was, accepted: an unused `ignore` is an error of both checkers.

@@ -11,7 +11,7 @@ import anyio
 
 from poweremail._runtime._async import each, finish, waits
 
-__all__ = ["BoundedMap", "together"]
+__all__ = ["BoundedMap", "Jobs", "Repeated", "together"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -166,3 +166,80 @@ async def together(
         for _ in range(limit):
             tasks.start_soon(work)
     return cast("list[R | Exception]", done)
+
+
+class Jobs(Generic[T, R]):
+    """
+    Call *function* with each item that is given to `start`; `ended` hands out what it returned. *limit* is how many there may be.
+
+    It is used by one task. Leaving its block waits for the calls that have begun; a cancelled block cancels them. An error of
+    *function* is raised by `ended`.
+    """
+
+    def __init__(self, function: Callable[[T], Awaitable[R]], limit: int) -> None:
+        self._function = function
+        self._limit = limit
+        self._ended: list[R] = []
+        self._error: Exception | None = None
+        self.under_way = 0
+
+    async def __aenter__(self) -> Jobs[T, R]:
+        self._news = anyio.Event()
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
+            await self._tasks.__aexit__(kind, error, trace)
+        else:
+            # The task group would wrap the error of the body in a group of its own; it is raised plainly by leaving.
+            await self._tasks.__aexit__(None, None, None)
+
+    def start(self, item: T) -> None:
+        """Begin to call *function* with *item*."""
+        self.under_way += 1
+        self._tasks.start_soon(self._call, item)
+
+    async def ended(self, seconds: float) -> list[R]:
+        """Wait up to *seconds* for a call to end, and return what those returned that have ended."""
+        with anyio.move_on_after(seconds):
+            await self._news.wait()
+        if self._error is not None:
+            raise self._error
+        ended, self._ended, self._news = self._ended, [], anyio.Event()
+        self.under_way -= len(ended)
+        return ended
+
+    async def _call(self, item: T) -> None:
+        try:
+            result = await self._function(item)
+            # The list is looked up after the wait: meanwhile it may have been handed out.
+            self._ended.append(result)
+        except Exception as error:  # noqa: BLE001  raised to the caller, by ended
+            self._error = error
+        self._news.set()
+
+
+class Repeated:
+    """Call *function* every so many *seconds* while its block lasts. What it raises ends the block."""
+
+    def __init__(self, function: Callable[[], Awaitable[None]], seconds: float) -> None:
+        self._function = function
+        self._seconds = seconds
+
+    async def __aenter__(self) -> None:
+        self._tasks = anyio.create_task_group()
+        await self._tasks.__aenter__()
+        self._tasks.start_soon(self._repeat)
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        # Whatever the block ended in goes on its way; the tasks have nothing to do with it.
+        self._tasks.cancel_scope.cancel()
+        await self._tasks.__aexit__(None, None, None)
+
+    async def _repeat(self) -> None:
+        while True:
+            await anyio.sleep(self._seconds)
+            with anyio.CancelScope(shield=True):
+                await self._function()

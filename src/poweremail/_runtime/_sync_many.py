@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Generic, TypeVar, cast
 
 from poweremail._runtime._sync import finish
 
-__all__ = ["BoundedMap", "together"]
+__all__ = ["BoundedMap", "Jobs", "Repeated", "together"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -118,3 +119,62 @@ def together(function: Callable[[T], R], items: Iterable[T], limit: int, is_last
         finally:
             ended.set()
     return cast("list[R | Exception]", done)
+
+
+class Jobs(Generic[T, R]):
+    """
+    Call *function* with each item that is given to `start`; `ended` hands out what it returned. *limit* is how many there may be.
+
+    The calls run on so many threads. It is used by one thread. Leaving its block waits for the calls that have begun. An error of
+    *function* is raised by `ended`.
+    """
+
+    def __init__(self, function: Callable[[T], R], limit: int) -> None:
+        self._function = function
+        self._limit = limit
+        self._done: SimpleQueue[Future[R]] = SimpleQueue()
+        self.under_way = 0
+
+    def __enter__(self) -> Jobs[T, R]:
+        self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="poweremail")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._threads.shutdown(wait=True)
+
+    def start(self, item: T) -> None:
+        """Begin to call *function* with *item*."""
+        self.under_way += 1
+        self._threads.submit(self._function, item).add_done_callback(self._done.put)
+
+    def ended(self, seconds: float) -> list[R]:
+        """Wait up to *seconds* for a call to end, and return what those returned that have ended."""
+        ended: list[R] = []
+        with suppress(Empty):
+            # The queue's lock, unlike a future's, can be interrupted by Ctrl-C.
+            ended.append(self._done.get(timeout=seconds).result())
+            while True:
+                ended.append(self._done.get_nowait().result())
+        self.under_way -= len(ended)
+        return ended
+
+
+class Repeated:
+    """Call *function* every so many *seconds* while its block lasts, on a thread. What it raises goes to the thread's hook."""
+
+    def __init__(self, function: Callable[[], None], seconds: float) -> None:
+        self._function = function
+        self._seconds = seconds
+        self._over = threading.Event()
+
+    def __enter__(self) -> None:
+        self._thread = threading.Thread(target=self._repeat, name="poweremail-repeated", daemon=True)
+        self._thread.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _repeat(self) -> None:
+        while not self._over.wait(self._seconds):
+            self._function()

@@ -163,6 +163,11 @@ class PowerEmail:
         client._join(settings, self._transport, self._limiter, owns_transport=False)
         return client
 
+    @property
+    def smtp_user_name(self) -> str | None:
+        """The SMTP user that sends where a call names no other."""
+        return self._settings.smtp_user_name
+
     def call(self, path: str, body: Mapping[str, Any] | None = None) -> CallResult:
         """
         Make a call that this library does not model: POST *body* and the credentials to *path*, such as ``suppression/list``.

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from poweremail._version import __version__
-from poweremail.cli import account, call, doctor, domains, info, local, mail, show_config, smtp_users, webhook, webhooks
+from poweremail.cli import account, batch, call, doctor, domains, info, local, mail, show_config, smtp_users, webhook, webhooks
 from poweremail.cli.options import connected
 from poweremail.cli.session import Session
 
@@ -21,7 +21,7 @@ app = typer.Typer(
     help="PowerEmail's transactional e-mail API, and a sandbox of it on this machine.",
     epilog="Each command tells its options with --help; those for the connection and the output may stand before it, too.\n\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 rejected by the service, 4 not sent, 5 unknown "
-    "whether it was sent, 130 interrupted.",
+    "whether it was sent, 6 a batch is unfinished, 7 not every mail of a batch was accepted, 130 interrupted.",
     no_args_is_help=True,
     # A traceback that lists local variables has no place where tokens are.
     pretty_exceptions_enable=False,
@@ -57,6 +57,7 @@ app.command(rich_help_panel=_LOCAL)(local.sandbox)
 app.command(rich_help_panel=_LOCAL)(local.demo)
 
 # A command with sub commands is an app of its own, and a line here.
+app.add_typer(batch.app, name="batch", rich_help_panel=_MAIL)
 app.add_typer(smtp_users.app, name="smtp-users", rich_help_panel=_ACCOUNT)
 app.add_typer(domains.sending, name="sending-domains", rich_help_panel=_ACCOUNT)
 app.add_typer(domains.tracking, name="tracking-domains", rich_help_panel=_ACCOUNT)

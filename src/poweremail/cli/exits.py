@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["FAILED", "INTERRUPTED", "NOT_SENT", "OK", "REJECTED", "UNKNOWN", "USAGE"]
+__all__ = ["FAILED", "INTERRUPTED", "NOT_SENT", "OK", "REJECTED", "SOME_FAILED", "UNFINISHED", "UNKNOWN", "USAGE"]
 
 OK: Final = 0
 """Done; a mail was accepted."""
@@ -28,6 +28,12 @@ NOT_SENT: Final = 4
 
 UNKNOWN: Final = 5
 """The service may have taken the mail and no trustworthy answer came."""
+
+UNFINISHED: Final = 6
+"""A batch was paused or stopped, or its ledger failed: run it again, and it goes on from where it is."""
+
+SOME_FAILED: Final = 7
+"""A batch is finished, and not every mail of it was accepted: its report tells which were not."""
 
 INTERRUPTED: Final = 130
 """Ended by Ctrl-C, as shells say it."""

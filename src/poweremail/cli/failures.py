@@ -18,6 +18,7 @@ from poweremail.errors import (
     ChangeUnknownError,
     DeliveryUnknownError,
     GeneralError,
+    LedgerError,
     PowerEmailError,
     RateLimitError,
     TransportError,
@@ -43,6 +44,7 @@ _REJECTED: Final = _Ending(exits.REJECTED, "rejected", "rejected by the service"
 _NOT_SENT: Final = _Ending(exits.NOT_SENT, "not_sent", "not sent", "the service was not asked")
 _UNKNOWN: Final = _Ending(exits.UNKNOWN, "unknown", "unknown whether it was sent", "unknown whether it took effect")
 _FAILED: Final = _Ending(exits.FAILED, "failed", "failed", "no answer that can be used")
+_UNFINISHED: Final = _Ending(exits.UNFINISHED, "unfinished", "unfinished", "the batch is not finished")
 _BY_STATE: Final = {"rejected": _REJECTED, "not_sent": _NOT_SENT, "unknown": _UNKNOWN}
 
 
@@ -89,6 +91,8 @@ def _print(out: Output, heading: str, lines: list[tuple[str, str]]) -> None:
 def _ending(error: PowerEmailError) -> _Ending:
     if isinstance(error, UsageError):
         return _USAGE
+    if isinstance(error, LedgerError):
+        return _UNFINISHED
     if error.mail_state is not None:
         return _BY_STATE[error.mail_state]
     if isinstance(error, RateLimitError) or (isinstance(error, TransportError) and not error.body_left):

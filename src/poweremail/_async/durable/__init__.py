@@ -1,0 +1,1 @@
+"""Durable batches: the driver of the ledger in `poweremail.batch.ledger`."""

@@ -1,0 +1,297 @@
+"""A batch in a ledger, as users see it."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from poweremail._async.client import AsyncPowerEmail
+from poweremail._async.durable.run import AsyncBatchRun, RunOptions
+from poweremail._runtime._async import each, finish, in_thread
+from poweremail.batch.ledger.payload import unpack
+from poweremail.batch.ledger.rehearsal import Rehearsal
+from poweremail.batch.ledger.states import State
+from poweremail.batch.ledger.values import Added, BadEntry, BatchItem, BatchStatus, Entry, Record
+from poweremail.batch.ledger.verdicts import Verdicts
+from poweremail.errors import UsageError
+from poweremail.policy.limits import RateLimits
+from poweremail.policy.retry import RetryPolicy
+from poweremail.policy.unknown import UnknownPolicy
+
+if TYPE_CHECKING:
+    from poweremail.batch.ledger.adding import Adding
+    from poweremail.batch.ledger.ledger import Ledger
+
+__all__ = ["AsyncBatch", "AsyncBatchReport"]
+
+_GROUP = 500
+_VISIBILITY = 30.0
+# Five attempts span about a minute and a half: what is still not sent then has a cause that somebody has to look at.
+_RETRY = RetryPolicy(attempts=5, first_wait=5.0, max_wait=60.0, max_total=None)
+
+
+class AsyncBatch:
+    """
+    The batch called *name* in *ledger*, sent by *client*.
+
+    *client*
+        Its own retries and limits are not used: those of the batch are. None to fill, look at and pause a batch without sending.
+    *ledger*
+        The path of a file (SQLite), a URL such as ``postgresql://host/name``, or an `open_ledger`. It is made where it is missing.
+    *smtp_users*
+        The names of the SMTP users that send; the client's unless given. The next mail goes to whoever is free first.
+    *concurrency*
+        How many mails are under way at once: 16. A crash leaves so many in doubt at most.
+    *limits*
+        `RateLimits` of each SMTP user, or a mapping from name to them. They are counted in the ledger, for all who work on it.
+        None by default; a 429 is waited for in any case.
+    *retry*
+        How often and how patiently a mail is tried again that was provably not sent.
+    *visibility*, *resend_after*
+        For how many seconds a mail whose outcome is unknown is looked for: 30. It is never sent again, unless *resend_after* says
+        after how many seconds a mail that getMessageInfo does not show was certainly never taken.
+    *lease*
+        After how many seconds without a sign of life the mails in a worker's hands are given to another: 30.
+    *errors_in_a_row*
+        So many failures with no success between them pause the batch: 20.
+    *redirect_to*, *allow*
+        Make the batch a rehearsal: all mails go to one address, or only to those that match a pattern such as ``*@example.com``. A
+        batch that rehearses does so for good.
+
+    Raises `UsageError` for an option that cannot be meant; every method, `LedgerError` where the ledger cannot be used.
+    """
+
+    def __init__(
+        self,
+        client: AsyncPowerEmail | None,
+        ledger: str | os.PathLike[str] | Ledger,
+        name: str,
+        *,
+        smtp_users: Iterable[str] = (),
+        concurrency: int = 16,
+        limits: RateLimits | Mapping[str, RateLimits] | None = None,
+        retry: RetryPolicy = _RETRY,
+        visibility: float | None = None,
+        resend_after: float | None = None,
+        lease: float = 30.0,
+        errors_in_a_row: int = 20,
+        redirect_to: str | None = None,
+        allow: Iterable[str] | None = None,
+    ) -> None:
+        self.name = name
+        self._client = client
+        self._owns_ledger = isinstance(ledger, str | os.PathLike)
+        self._ledger: Ledger = _open(ledger) if isinstance(ledger, str | os.PathLike) else ledger
+        self._rehearsal = Rehearsal.of(redirect_to, allow)
+        if visibility is None:
+            visibility = _VISIBILITY if resend_after is None else min(_VISIBILITY, resend_after)
+        _check_whole("concurrency", concurrency)
+        _check_whole("errors_in_a_row", errors_in_a_row)
+        if isinstance(lease, bool) or not isinstance(lease, int | float) or not 1.0 <= lease < math.inf:
+            raise _usage(f"must be a number of seconds, 1 or more, not {lease!r}", "lease")
+        if not isinstance(retry, RetryPolicy):
+            raise _usage(f"must be a RetryPolicy, not {type(retry).__name__}", "retry")
+        names = (smtp_users,) if isinstance(smtp_users, str) else tuple(dict.fromkeys(smtp_users))
+        self._options = RunOptions(
+            smtp_users=names,
+            concurrency=concurrency,
+            limits=limits,
+            verdicts=Verdicts(retry, UnknownPolicy("reconcile", visibility, resend_after)),
+            lease=lease,
+            errors_in_a_row=errors_in_a_row,
+        )
+
+    async def add(
+        self,
+        messages: AsyncIterable[BatchItem] | Iterable[BatchItem],
+    ) -> Added:
+        """
+        Add *messages*, in any number, and return how many of them were new. The batch is made where it is missing.
+
+        What is there already is not added again, told by its key (see `Entry`): a source that broke off in the middle is simply
+        added once more. Two messages of the same content and without keys are one. A row that is no message is kept as *invalid*,
+        and stops nothing.
+        """
+        number = await in_thread(self._ledger.create, self.name)
+        await self._rehearse(number)
+        return await self._fill(await in_thread(self._ledger.adding, number), messages)
+
+    async def check(
+        self,
+        messages: AsyncIterable[BatchItem] | Iterable[BatchItem],
+    ) -> Added:
+        """Do as `add` does, and add nothing: to see which rows are no messages. What is in the batch already is not looked at."""
+        return await self._fill(await in_thread(self._ledger.adding, None), messages)
+
+    def run(self) -> AsyncBatchRun:
+        """
+        Send what is planned, and look up what is unknown; to be used as a context manager and iterated over.
+
+        Several may run at once, in one process or in many. See `AsyncBatchRun`.
+        """
+        client = self._client
+        if client is None:
+            raise _usage("a batch without one cannot be run", "client")
+        return AsyncBatchRun(client, self._ledger, self.name, self._options, self._rehearse)
+
+    def dry_run(self) -> AsyncDryRun:
+        """Make every planned message ready to be sent, and send none: iterate over where it stands, and what is wrong with it."""
+        return AsyncDryRun(self._ledger, self._number, self._rehearse)
+
+    async def pause(self, reason: str = "paused by hand") -> None:
+        """Let whoever runs the batch finish what is under way and end; nothing more is sent until `resume`."""
+        await in_thread(self._ledger.pause, await self._number(), reason)
+
+    async def resume(self) -> None:
+        """Take the pause back. It does not send; `run` does."""
+        await in_thread(self._ledger.resume, await self._number())
+
+    async def retry(self, *, not_sent: bool = True, rejected: bool = False, unknown: bool = False) -> int:
+        """
+        Plan again what failed, and return how many mails that are: what was *not_sent*, and *rejected* or *unknown* ones if asked.
+
+        Of the unknown ones these are those that were looked up in vain. They may have been taken all the same: then the recipient
+        gets two.
+        """
+        wanted = ((State.NOT_SENT, not_sent), (State.REJECTED, rejected), (State.UNKNOWN, unknown))
+        return await in_thread(self._ledger.retry, await self._number(), frozenset(state for state, asked in wanted if asked))
+
+    async def status(self) -> BatchStatus:
+        """How the batch is doing, whoever runs it."""
+        return await in_thread(self._ledger.status, await self._number())
+
+    def report(self, states: Iterable[str] | None = None) -> AsyncBatchReport:
+        """Every message of the batch as a `Record`, in the order in which they were added; only those in *states*, if given."""
+        wanted = None if states is None else frozenset(_state(state) for state in states)
+        return AsyncBatchReport(self._ledger, self._number, wanted)
+
+    async def aclose(self) -> None:
+        """Close the ledger, where the batch has opened it. The client stays open."""
+        if self._owns_ledger:
+            await in_thread(self._ledger.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"
+
+    async def _number(self) -> int:
+        return await in_thread(self._ledger.find, self.name)
+
+    async def _rehearse(self, number: int) -> Rehearsal | None:
+        wanted = None if self._rehearsal is None else self._rehearsal.members()
+        return Rehearsal.read(await in_thread(self._ledger.rehearse, number, wanted))
+
+    async def _fill(self, adding: Adding, messages: AsyncIterable[Any] | Iterable[Any]) -> Added:
+        if isinstance(messages, str | bytes | dict) or not isinstance(messages, AsyncIterable | Iterable):
+            raise _usage(f"must be an iterable of messages, not {type(messages).__name__}", "messages")
+        group: list[Entry | BadEntry] = []
+        source = each(messages)
+        try:
+            async for item in source:
+                group.append(item if isinstance(item, Entry | BadEntry) else Entry(message=item))
+                if len(group) == _GROUP:
+                    await in_thread(adding.add, group)
+                    group = []
+        finally:
+            await finish(source)
+            # What came before an error of the source is kept: the next time it is known.
+            await in_thread(adding.add, group)
+        return adding.total
+
+
+class AsyncBatchReport:
+    """The messages of a batch, page by page; a page is read when its first message is asked for."""
+
+    def __init__(self, ledger: Ledger, find: Callable[[], Awaitable[int]], states: frozenset[State] | None) -> None:
+        self._ledger = ledger
+        self._find = find
+        self._number: int | None = None
+        self._states = states
+        self._above = 0
+        self._page: list[tuple[int, Record]] = []
+
+    def __aiter__(self) -> AsyncBatchReport:
+        return self
+
+    async def __anext__(self) -> Record:
+        if not self._page:
+            if self._number is None:
+                self._number = await self._find()
+            self._page = await in_thread(self._ledger.page, self._number, self._above, self._states)
+            self._page.reverse()
+            if not self._page:
+                raise StopAsyncIteration
+        self._above, record = self._page.pop()
+        return record
+
+
+class AsyncDryRun:
+    """
+    The planned messages of a batch, each as it would go out, one by one: a pair of where it comes from and of the `UsageError` that
+    it would end in, or None.
+    """
+
+    def __init__(
+        self, ledger: Ledger, find: Callable[[], Awaitable[int]], rehearse: Callable[[int], Awaitable[Rehearsal | None]]
+    ) -> None:
+        self._ledger = ledger
+        self._find = find
+        self._rehearse = rehearse
+        self._number: int | None = None
+        self._rehearsal: Rehearsal | None = None
+        self._above = 0
+        self._page: list[tuple[int, Any]] = []
+
+    def __aiter__(self) -> AsyncDryRun:
+        return self
+
+    async def __anext__(self) -> tuple[str, UsageError | None]:
+        if not self._page:
+            if self._number is None:
+                self._number = await self._find()
+                self._rehearsal = await self._rehearse(self._number)
+            self._page = await in_thread(self._ledger.planned, self._number, self._above)
+            self._page.reverse()
+            if not self._page:
+                raise StopAsyncIteration
+        self._above, row = self._page.pop()
+        where = row.key if row.line is None else f"{row.source}, line {row.line}"
+        try:
+            message = unpack(row.payload, row.contents, row.unique_id)
+            if self._rehearsal is not None:
+                self._rehearsal.apply(message)
+        except UsageError as error:
+            return where, error
+        return where, None
+
+
+def _open(place: str | os.PathLike[str]) -> Ledger:
+    try:
+        from poweremail.batch.ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
+    except ModuleNotFoundError as error:
+        raise _usage(f"{error.name} is not installed; pip install 'poweremail[batch]'", "ledger") from None
+    return Ledger(place)
+
+
+def _state(name: str) -> State:
+    try:
+        return State(name)
+    except ValueError:
+        raise _usage(f"must be one of {', '.join(State)}, not {name!r}", "states") from None
+
+
+def _check_whole(field: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise _usage(f"must be 1 or more, not {value!r}", field)
+
+
+def _usage(reason: str, field: str) -> UsageError:
+    return UsageError(reason, field=field, mail_state=None)

@@ -1,0 +1,297 @@
+"""
+One worker on a batch.
+
+The ledger is written by one step after another, each a transaction; requests run beside them. A step writes what has ended
+meanwhile and takes what there is room for, so the slower the disk, the more rows share a step.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import attrs
+
+from poweremail._async.client import AsyncPowerEmail
+from poweremail._runtime._async import FairLock, in_thread, shielded, sleep
+from poweremail._runtime._async_many import Jobs, Repeated
+from poweremail.batch.ledger.clock import awake
+from poweremail.batch.ledger.payload import unpack
+from poweremail.batch.ledger.rehearsal import Rehearsal
+from poweremail.batch.ledger.states import SETTLED, State
+from poweremail.batch.ledger.values import BatchOutcome, Finished, Verdict, Work
+from poweremail.batch.ledger.verdicts import ACCEPTED, RELEASED, SEEN, Verdicts
+from poweremail.errors import DeliveryUnknownError, LedgerError, PowerEmailError, UsageError
+from poweremail.policy.limits import RateLimits
+from poweremail.policy.retry import RetryPolicy
+from poweremail.types.message import Message, TemplateMessage
+from poweremail.types.result import SendResult
+
+if TYPE_CHECKING:
+    from poweremail.batch.ledger.ledger import Ledger
+    from poweremail.batch.ledger.worker import Worker
+
+__all__ = ["AsyncBatchRun", "RunOptions"]
+
+_log = logging.getLogger("poweremail.batch")
+
+_ONCE = RetryPolicy(attempts=1)
+_POLL = 1.0
+"""How many seconds pass at most until a pause by somebody else is noticed."""
+
+_RESCUES = 3
+"""How often it is tried, at growing intervals, to write down what was under way when the ledger failed."""
+
+
+@attrs.frozen(kw_only=True)
+class RunOptions:
+    """How a batch is run: see `AsyncBatch`."""
+
+    smtp_users: tuple[str, ...]
+    concurrency: int
+    limits: RateLimits | Mapping[str, RateLimits] | None
+    verdicts: Verdicts
+    lease: float
+    errors_in_a_row: int
+
+
+class AsyncBatchRun:
+    """
+    Runs a batch, and hands out a `BatchOutcome` for each message that it settles, once it is on the disk.
+
+    To be used as a context manager and iterated over, by one task or thread. It sends no faster than outcomes are taken. It ends
+    when nothing is left to do, for it or for any other worker; when the batch is paused; and soon after `stop`. Leaving early lets
+    what is under way finish. ``paused`` is then the reason for which the batch is paused, or None.
+    """
+
+    def __init__(
+        self,
+        client: AsyncPowerEmail,
+        ledger: Ledger,
+        name: str,
+        options: RunOptions,
+        rehearse: Callable[[int], Awaitable[Rehearsal | None]],
+    ) -> None:
+        self.paused: str | None = None
+        self._client = client.with_options(retry=_ONCE, on_unknown="raise")
+        users = options.smtp_users or ((client.smtp_user_name,) if client.smtp_user_name is not None else ())
+        if not users:
+            raise UsageError("give one to the client, or some to the batch", field="smtp_users", mail_state=None)
+        self._ledger = ledger
+        self._name = name
+        self._options = attrs.evolve(options, smtp_users=users)
+        self._rehearse = rehearse
+        self._rehearsal: Rehearsal | None = None
+        self._state = "new"
+        self._stopping = False
+        self._over = False
+        self._failure: LedgerError | None = None
+        self._ended: list[Finished] = []
+        self._ready: deque[BatchOutcome] = deque()
+        self._errors = 0
+        self._wait = 0.0
+        self._writing = FairLock()
+        self._jobs: Jobs[Work, Finished] = Jobs(self._attend, options.concurrency)
+        self._beating = Repeated(self._beat, options.lease / 4)
+        self._under_way = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        self._expect("new", "it can be entered only once; call run() again")
+        number = await in_thread(self._ledger.find, self._name)
+        self._rehearsal = await self._rehearse(number)
+        self._worker = _worker(self._ledger, number, self._options)
+        await in_thread(self._worker.begin)
+        await in_thread(self._ledger.database.reserve, self._options.concurrency)
+        self._state = "open"
+        await self._under_way.enter_async_context(self._jobs)
+        await self._under_way.enter_async_context(self._beating)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._state = "closed"
+        self._stopping = True
+        try:
+            await self._under_way.__aexit__(kind, error, trace)
+        finally:
+            with shielded():
+                await self._leave(raising=kind is None)
+
+    def __aiter__(self) -> AsyncBatchRun:
+        return self
+
+    async def __anext__(self) -> BatchOutcome:
+        self._expect("open", "iterate inside its block: `async with batch.run() as outcomes:`")
+        while not self._ready:
+            if self._over:
+                failure, self._failure = self._failure, None
+                raise failure or StopAsyncIteration
+            await self._advance()
+        return self._ready.popleft()
+
+    def stop(self) -> None:
+        """Begin no further mail; the iteration ends when those that are under way have. The batch can be run again."""
+        self._stopping = True
+
+    async def _advance(self) -> None:
+        ended = await self._jobs.ended(self._wait)
+        async with self._writing:
+            self._ended += [self._counted(each) for each in ended]
+            room = 0 if self._stopping else self._options.concurrency - self._jobs.under_way
+            try:
+                await self._step(room)
+            except LedgerError as error:
+                self._stopping = True
+                if self._failure is None:
+                    self._failure = error
+                    _log.warning("the ledger failed, nothing more is sent: %s", error)
+        if self._stopping and not self._jobs.under_way:
+            if self._ended:
+                await self._rescue()
+            self._over = True
+
+    async def _step(self, room: int) -> None:
+        """Write what has ended, and begin what may begin. Raises `LedgerError`."""
+        if not self._ended and self._stopping and not self._jobs.under_way:
+            return
+        _log.debug("step")
+        step = await in_thread(self._worker.step, self._ended, room)
+        _log.debug("committed")
+        self._ended = []
+        for each in step.lost:
+            _log.warning("row %d had been given to another worker; what became of it is found out there", each.work.id)
+        self._ready.extend(each.value for each in step.recorded if each.value is not None)
+        for work in step.work:
+            self._jobs.start(work)
+        if step.paused is not None:
+            self.paused = step.paused
+            self._stopping = True
+        if step.wait is None and not self._jobs.under_way:
+            self._stopping = True
+        self._wait = _POLL if step.wait is None or self._jobs.under_way == self._options.concurrency else min(step.wait, _POLL)
+
+    async def _beat(self) -> None:
+        """Show that this worker is alive, however slow the taker of its outcomes is."""
+        async with self._writing:
+            try:
+                await in_thread(self._worker.step, (), 0)
+            except LedgerError as error:
+                _log.warning("the leases could not be prolonged: %s", error)
+
+    async def _rescue(self) -> None:
+        """Write down what ended after the ledger failed: better late than looked up."""
+        await in_thread(self._ledger.database.spend_reserve)
+        for attempt in range(_RESCUES):
+            await sleep(float(attempt))
+            try:
+                await self._step(0)
+            except LedgerError as error:
+                _log.warning("%d outcomes could not be written yet: %s", len(self._ended), error)
+            else:
+                return
+
+    async def _leave(self, *, raising: bool) -> None:
+        """Write what has ended since the last step; what was broken off may have been sent."""
+        ended = {each.work.id: each for each in (*self._ended, *await self._jobs.ended(0.0))}
+        broken_off = [work for work in self._worker.held if work.id not in ended]
+        verdict = Verdict(state=State.UNKNOWN, error=DeliveryUnknownError("the run was broken off"), delay=0.0)
+        finished = [*ended.values(), *(Finished(work=work, verdict=verdict) for work in broken_off)]
+        if finished:
+            try:
+                await in_thread(self._worker.step, finished, 0)
+            except LedgerError as error:
+                _log.warning("%d outcomes could not be written: they will be looked up", len(finished))
+                if raising and self._failure is None:
+                    self._failure = error
+        failure, self._failure = self._failure, None
+        if raising and failure is not None:
+            raise failure
+
+    def _counted(self, each: Finished) -> Finished:
+        """The same; the last of too many failures in a row pauses the batch."""
+        if each.verdict.state is State.ACCEPTED:
+            self._errors = 0
+        if not each.verdict.bad:
+            return each
+        self._errors += 1
+        if self._errors < self._options.errors_in_a_row or each.verdict.pause is not None:
+            return each
+        self._errors = 0
+        why = f"{self._options.errors_in_a_row} failures in a row, the last: {each.verdict.error}"
+        return attrs.evolve(each, verdict=attrs.evolve(each.verdict, pause=why))
+
+    async def _attend(self, work: Work) -> Finished:
+        try:
+            message = unpack(work.payload, work.contents, work.unique_id)
+            if self._rehearsal is not None:
+                message = self._rehearsal.apply(message)
+        except UsageError as error:
+            return _finished(work, (), Verdict(state=State.NOT_SENT, error=error), None)
+        if work.state is State.UNKNOWN:
+            return await self._look_up(work, message.recipients)
+        return await self._send(work, message)
+
+    async def _send(self, work: Work, message: Message | TemplateMessage) -> Finished:
+        if awake() > work.valid_until:
+            # This process stood still for so long that the row may be another's by now.
+            return _finished(work, message.recipients, RELEASED, None)
+        _log.debug("sending row %d", work.id)
+        verdict, result = ACCEPTED, None
+        try:
+            if isinstance(message, TemplateMessage):
+                result = await self._client.messages.send_template(message, smtp_user_name=work.smtp_user_name)
+            else:
+                result = await self._client.messages.send_mail(message, smtp_user_name=work.smtp_user_name)
+        except PowerEmailError as error:
+            verdict = self._options.verdicts.of_send(work, error)
+        _log.debug("answered row %d", work.id)
+        return _finished(work, message.recipients, verdict, result)
+
+    async def _look_up(self, work: Work, recipients: tuple[str, ...]) -> Finished:
+        _log.debug("looking up row %d", work.id)
+        unknown = DeliveryUnknownError("no trustworthy answer came", unique_id=work.unique_id, recipients=recipients)
+        verdict, result = SEEN, None
+        try:
+            result = await self._client.messages.reconcile(unknown, visibility=0.0)
+        except PowerEmailError as error:
+            verdict = self._options.verdicts.of_look(work, error)
+        _log.debug("looked up row %d", work.id)
+        return _finished(work, recipients, verdict, result)
+
+    def _expect(self, state: str, advice: str) -> None:
+        # Without its block nothing is sent, and to say nothing about it would be a silent loss.
+        if self._state != state:
+            raise UsageError(f"the run is {self._state}", field="run", advice=advice, mail_state=None)
+
+
+def _finished(work: Work, recipients: tuple[str, ...], verdict: Verdict, result: SendResult | None) -> Finished:
+    final = verdict.state in SETTLED or (verdict.state is State.UNKNOWN and verdict.delay is None)
+    outcome = BatchOutcome(
+        key=work.key,
+        unique_id=work.unique_id,
+        recipients=recipients,
+        state=verdict.state.value,
+        attempts=work.attempts + verdict.attempted,
+        smtp_user_name=work.smtp_user_name,
+        source=work.source,
+        line=work.line,
+        result=result,
+        error=verdict.error,
+    )
+    return Finished(work=work, verdict=verdict, value=outcome if final else None)
+
+
+def _worker(ledger: Ledger, number: int, options: RunOptions) -> Worker:
+    from poweremail.batch.ledger.worker import Worker  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
+
+    given = options.limits
+    limits = dict.fromkeys(options.smtp_users, given) if isinstance(given, RateLimits) else dict(given or {})
+    for name, each in limits.items():
+        if not isinstance(each, RateLimits):
+            raise UsageError(f"must be a RateLimits, not {type(each).__name__}", field=f"limits[{name!r}]", mail_state=None)
+        if each.path is not None:
+            raise UsageError("has no use here: the ledger counts", field="limits.path", mail_state=None)
+    return Worker(ledger, number, options.smtp_users, limits, lease=options.lease)

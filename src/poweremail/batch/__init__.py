@@ -1,0 +1,54 @@
+"""
+Batches that survive anything: a named set of messages in a ledger on disk, sent by whoever runs it, each of them once.
+
+The public names are loaded when they are first asked for; a ledger needs the extra ``poweremail[batch]``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poweremail._lazy import lazily
+
+if TYPE_CHECKING:
+    from poweremail._async.durable.batch import AsyncBatch, AsyncBatchReport
+    from poweremail._async.durable.run import AsyncBatchRun
+    from poweremail._sync.durable.batch import Batch, BatchReport
+    from poweremail._sync.durable.run import BatchRun
+    from poweremail.batch.ledger.ledger import Ledger
+    from poweremail.batch.ledger.values import Added, BadEntry, BatchOutcome, BatchStatus, Entry, Record
+    from poweremail.batch.sources import read_csv, read_json_lines
+    from poweremail.errors import LedgerError
+
+_HOMES = {
+    "_async.durable.batch": ("AsyncBatch", "AsyncBatchReport"),
+    "_async.durable.run": ("AsyncBatchRun",),
+    "_sync.durable.batch": ("Batch", "BatchReport"),
+    "_sync.durable.run": ("BatchRun",),
+    "batch.ledger.ledger": ("Ledger",),
+    "batch.ledger.values": ("Added", "BadEntry", "BatchOutcome", "BatchStatus", "Entry", "Record"),
+    "batch.sources": ("read_csv", "read_json_lines"),
+    "errors": ("LedgerError",),
+}
+_HOME = {name: f"poweremail.{module}" for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Added",
+    "AsyncBatch",
+    "AsyncBatchReport",
+    "AsyncBatchRun",
+    "BadEntry",
+    "Batch",
+    "BatchOutcome",
+    "BatchReport",
+    "BatchRun",
+    "BatchStatus",
+    "Entry",
+    "Ledger",
+    "LedgerError",
+    "Record",
+    "read_csv",
+    "read_json_lines",
+]
+
+__getattr__, __dir__ = lazily(__name__, _HOME)

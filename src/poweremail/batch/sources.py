@@ -1,0 +1,181 @@
+"""
+Messages from files: CSV and JSON Lines, a row at a time.
+
+A column or member that is called like a field of a message is that field; of the others, ``email`` and ``name`` are the recipient,
+``key`` is the key, and the rest are the template's dynamic values. A bad row comes out as a `BadEntry`, and the next one is read.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+import attrs
+
+from poweremail.batch.ledger.values import BadEntry, Entry
+from poweremail.errors import UsageError
+from poweremail.types.attachment import Attachment
+from poweremail.types.message import Message, TemplateMessage, Tracking
+
+__all__ = ["read_csv", "read_json_lines"]
+
+_FIELDS = {field.name for kind in (Message, TemplateMessage) for field in attrs.fields(kind)}
+_IN_CSV = _FIELDS & {"subject", "from_email", "to", "cc", "bcc", "reply_to", "html", "text", "template_id", "unique_id"}
+_SEVERAL = ("to", "cc", "bcc", "reply_to")
+
+
+def read_csv(
+    path: str | os.PathLike[str],
+    *,
+    email: str = "email",
+    name: str = "name",
+    key: str = "key",
+    delimiter: str = ",",
+    **fields: Any,
+) -> Iterator[Entry | BadEntry]:
+    """
+    Read the CSV file at *path*: UTF-8, the names of the columns in its first line.
+
+    *email*, *name* and *key* are the columns of the recipient's address, of their name and of the message's key; the name is a
+    dynamic value, too. Columns called subject, from_email, to, cc, bcc, reply_to, html, text, template_id or unique_id are fields
+    of the message (several addresses in one with ``;`` between them); every other one is a dynamic value of the template. *fields*
+    are those that are the same for all: ``template_id="news", subject="News", from_email="me@example.com"``.
+
+    Raises `UsageError` for a file that cannot be read.
+    """
+    source = str(path)
+    reading = _Reading(source, fields, _IN_CSV, email, name, key)
+    with _opened(path) as file:
+        rows = csv.reader(file, delimiter=delimiter)
+        header = _next_row(rows)
+        if isinstance(header, UsageError) or not header:
+            raise _usage(f"{source!r} has no line with the names of its columns")
+        header = [column.strip() for column in header]
+        if len(set(header)) < len(header):
+            raise _usage(f"{source!r} has two columns of one name among {', '.join(header)}")
+        while True:
+            line = rows.line_num + 1
+            row = _next_row(rows)
+            if row is None:
+                return
+            if isinstance(row, UsageError):
+                yield BadEntry(error=row, source=source, line=line)
+            elif len(row) not in (0, len(header)):
+                error = UsageError(f"the row has {len(row)} columns, the header has {len(header)}", field="row")
+                yield BadEntry(error=error, source=source, line=line)
+            elif row:
+                yield reading.entry({column: value for column, value in zip(header, row, strict=True) if value != ""}, line)
+
+
+def read_json_lines(
+    path: str | os.PathLike[str], *, email: str = "email", name: str = "name", key: str = "key", **fields: Any
+) -> Iterator[Entry | BadEntry]:
+    """
+    Read the file at *path*, which has a JSON object in each line.
+
+    Members that are called like a field of `Message` or `TemplateMessage` are that field, ``dynamic_value`` among them; an
+    attachment is ``{"path": ...}`` or ``{"name": ..., "content": base64}``. *email*, *name* and *key* are as in `read_csv`, every
+    other member is a dynamic value. *fields* are those that are the same for all; a row's own go first.
+
+    Raises `UsageError` for a file that cannot be read.
+    """
+    source = str(path)
+    reading = _Reading(source, fields, _FIELDS - {"images"}, email, name, key)
+    with _opened(path) as file:
+        for line, text in enumerate(file, 1):
+            if not text.strip():
+                continue
+            try:
+                members = json.loads(text)
+            except (ValueError, RecursionError) as error:
+                yield BadEntry(error=UsageError(f"the line is not JSON: {error}", field="row"), source=source, line=line)
+                continue
+            if isinstance(members, dict):
+                yield reading.entry(members, line)
+            else:
+                yield BadEntry(error=UsageError("the line is not a JSON object", field="row"), source=source, line=line)
+
+
+@attrs.frozen
+class _Reading:
+    """How the rows of one source become messages."""
+
+    source: str
+    common: Mapping[str, Any]
+    fields: set[str]
+    email: str
+    name: str
+    key: str
+
+    def entry(self, row: Mapping[str, Any], line: int) -> Entry | BadEntry:
+        try:
+            members = {**self.common, **{name: value for name, value in row.items() if name in self.fields and name != self.key}}
+            if self.email in row:
+                who = row.get(self.name)
+                members["to"] = [(who, row[self.email]) if who else row[self.email]]
+            rest = {name: value for name, value in row.items() if name not in (*self.fields, self.email, self.key)}
+            key = row.get(self.key)
+            return Entry(message=_message(members, rest), key=None if key is None else str(key), source=self.source, line=line)
+        except UsageError as error:
+            to = row.get(self.email, row.get("to"))
+            return BadEntry(error=error, recipient=None if to is None else str(to), source=self.source, line=line)
+        except TypeError as error:
+            return BadEntry(error=UsageError(str(error), field="row"), source=self.source, line=line)
+
+
+def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | TemplateMessage:
+    for field in _SEVERAL:
+        if isinstance(members.get(field), str) and ";" in members[field]:
+            members[field] = [each.strip() for each in members[field].split(";") if each.strip()]
+    for field in ("to", "subject", "from_email"):
+        if field not in members:
+            raise UsageError("is missing", field=field)
+    if isinstance(members.get("tracking"), dict):
+        members["tracking"] = Tracking(**members["tracking"])
+    if "attachments" in members:
+        members["attachments"] = [_attachment(each) for each in members["attachments"]]
+    if "template_id" in members:
+        members["dynamic_value"] = {**rest, **members.get("dynamic_value", {})}
+        return TemplateMessage(**members)
+    if unused := set(rest) - {"name"}:
+        raise UsageError(
+            f"{', '.join(sorted(unused))}: only a template has dynamic values",
+            field="row",
+            advice="give template_id, or leave them out",
+        )
+    return Message(**members)
+
+
+def _attachment(value: Any) -> Attachment:
+    if isinstance(value, Attachment):
+        return value
+    if isinstance(value, dict):
+        options = {name: value.get(name) for name in ("name", "type")}
+        if value.keys() <= {"path", "name", "type"} and "path" in value:
+            return Attachment.from_path(value["path"], **options)
+        if value.keys() <= {"content", "name", "type"} and {"content", "name"} <= value.keys():
+            return Attachment.from_base64(value["content"], value["name"], type=options["type"])
+    raise UsageError("must have a path, or name and content, and nothing unknown", field="attachments")
+
+
+def _opened(path: str | os.PathLike[str]) -> TextIO:
+    try:
+        # What is not UTF-8 is found in the row that has it, and spoils no other.
+        return Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="")
+    except (OSError, TypeError, ValueError) as error:
+        raise _usage(f"cannot read {str(path)!r}: {error}") from None
+
+
+def _next_row(rows: Iterator[list[str]]) -> list[str] | UsageError | None:
+    try:
+        return next(rows, None)
+    except csv.Error as error:
+        return UsageError(f"the row is not CSV: {error}", field="row")
+
+
+def _usage(reason: str) -> UsageError:
+    return UsageError(reason, field="path", mail_state=None)

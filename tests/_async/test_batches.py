@@ -1,0 +1,392 @@
+"""Durable batches: what is sent, what is told, and what happens when things go wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+
+import pytest
+
+from poweremail import AsyncPowerEmail, RateLimits, RetryPolicy, UsageError
+from poweremail.batch import AsyncBatch, BadEntry, Entry, Ledger, LedgerError
+from poweremail.batch.ledger.worker import Worker
+from poweremail.response import Response
+from poweremail.sandbox import Fault, Sandbox
+from support.ledgers import finish, let_leases_end
+from support.messages import message, template
+
+FAST = {"retry": RetryPolicy(attempts=3, first_wait=0.01, max_wait=0.02, max_total=None), "visibility": 0.1}
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox() as sandbox:
+        sandbox.add_template("t1", text="Dear {{NAME}}")
+        yield sandbox
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "ledger.db"
+
+
+def many(count: int, first: int = 0) -> list[Entry]:
+    return [Entry(message=message(to=f"user{n}@example.com"), key=f"k{n}") for n in range(first, first + count)]
+
+
+def received(sandbox) -> Counter[str]:
+    return Counter(recipient.email for mail in sandbox.outbox for recipient in mail.recipients)
+
+
+async def run(batch: AsyncBatch) -> dict[str, str]:
+    async with batch.run() as outcomes:
+        return {outcome.key: outcome.state async for outcome in outcomes}
+
+
+async def test_each_mail_is_sent_once_and_told_once(sandbox, place):
+    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", **FAST) as batch:
+        added = await batch.add([*many(30), Entry(message=template(), key="template"), message(to="plain@example.com")])
+        assert added.added == 32
+        outcomes = []
+        async with batch.run() as running:
+            async for outcome in running:
+                # What is told is on the disk.
+                assert (await batch.status()).counts["accepted"] >= len(outcomes) + 1
+                outcomes.append(outcome)
+        assert len({outcome.key for outcome in outcomes}) == 32
+        assert {outcome.state for outcome in outcomes} == {"accepted"}
+        assert outcomes[0].result.unique_id == outcomes[0].unique_id
+        assert set(received(sandbox).values()) == {1}
+        assert (await batch.status()).all_accepted
+        # Again is nothing more, be it added or run.
+        assert (await batch.add(many(30))).known == 30
+        assert await run(batch) == {}
+        assert len(sandbox.outbox) == 32
+        assert "ledger.db" in repr(batch)
+
+
+async def test_any_iterable(sandbox, place):
+    class Source:
+        def __init__(self) -> None:
+            self.items = iter(many(3))
+
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self):
+            for item in self.items:
+                return item
+            raise StopAsyncIteration
+
+    async with AsyncBatch(None, place, "news") as batch:
+        assert (await batch.check(Source())).added == 3
+        assert (await batch.add(Source())).added == 3
+        with pytest.raises(UsageError, match="must be a Message"):
+            await batch.add([message(), "no message"])
+        # What came before the mistake is kept.
+        assert (await batch.status()).total == 4
+        for wrong in ("text", 3):
+            with pytest.raises(UsageError, match="must be an iterable"):
+                await batch.add(wrong)
+
+
+async def test_one_that_is_rejected_stops_nothing(sandbox, place):
+    sandbox.faults.add(Fault.error("ValidationError", "no such address"), recipient="user3@example.com")
+    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", **FAST) as batch:
+        await batch.add([*many(8), BadEntry(error=UsageError("no @"), line=9)])
+        states = await run(batch)
+        assert Counter(states.values()) == {"accepted": 7, "rejected": 1}
+        status = await batch.status()
+        assert (status.finished, status.all_accepted, status.errors) == (True, False, {"ValidationError": 1, "UsageError": 1})
+        records = [record async for record in batch.report(["rejected"])]
+        assert [(record.key, record.error) for record in records] == [("k3", "ValidationError: no such address")]
+        assert len([record async for record in batch.report()]) == 9
+        with pytest.raises(UsageError, match="must be one of"):
+            batch.report(["nonsense"])
+        sandbox.faults.clear()
+        assert await batch.retry(rejected=True) == 1
+        assert await run(batch) == {"k3": "accepted"}
+
+
+async def test_what_was_not_sent_is_tried_again_and_not_for_ever(sandbox, place):
+    sandbox.faults.add(Fault.refuse(), call="sendMail", times=2)
+    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", concurrency=1, **FAST) as batch:
+        await batch.add(many(1))
+        async with batch.run() as outcomes:
+            (outcome,) = [outcome async for outcome in outcomes]
+        assert (outcome.state, outcome.attempts) == ("accepted", 3)
+        sandbox.faults.add(Fault.refuse(), call="sendMail", times=3)
+        await batch.add(many(1, first=1))
+        assert await run(batch) == {"k1": "not_sent"}
+        assert await batch.retry() == 1
+        assert await run(batch) == {"k1": "accepted"}
+
+
+async def test_a_refusal_for_being_too_fast_is_waited_for(sandbox, place):
+    sandbox.faults.add(Fault.rate_limited(retry_after=0.1), call="sendMail", nth=2)
+    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", **FAST) as batch:
+        await batch.add(many(4))
+        assert set((await run(batch)).values()) == {"accepted"}
+        assert {record.attempts async for record in batch.report()} == {1}
+
+
+async def test_the_unknown_is_looked_up_and_never_sent_again_by_itself(sandbox, place):
+    sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", nth=1)
+    sandbox.faults.add(Fault.reset_before_acceptance(), call="sendMail", nth=2)
+    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", concurrency=1, **FAST) as batch:
+        await batch.add(many(3))
+        async with batch.run() as running:
+            outcomes = {outcome.key: outcome async for outcome in running}
+        assert {key: outcome.state for key, outcome in outcomes.items()} == {"k0": "accepted", "k1": "unknown", "k2": "accepted"}
+        assert outcomes["k0"].result.reconciled
+        assert "did not show it" in str(outcomes["k1"].error)
+        assert received(sandbox) == {"user0@example.com": 1, "user2@example.com": 1}
+        assert (await batch.status()).finished
+        # The next run looks once more, and leaves it.
+        assert await run(batch) == {"k1": "unknown"}
+        assert await batch.retry() == 0
+        assert await batch.retry(not_sent=False, unknown=True) == 1
+        assert await run(batch) == {"k1": "accepted"}
+        assert set(received(sandbox).values()) == {1}
+
+
+async def test_the_unknown_is_sent_again_where_the_user_says_after_when(sandbox, place):
+    sandbox.faults.add(Fault.reset_before_acceptance(), call="sendMail", nth=1)
+    async with sandbox.async_client() as client:
+        batch = AsyncBatch(client, place, "news", concurrency=1, resend_after=0.3, retry=FAST["retry"])
+        await batch.add(many(2))
+        assert await run(batch) == {"k0": "accepted", "k1": "accepted"}
+        assert set(received(sandbox).values()) == {1}
+        await batch.aclose()
+
+
+async def test_late_in_the_index_is_not_sent_again(sandbox, place):
+    sandbox.faults.add(Fault.late_visibility(0.4), call="sendMail")
+    sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", times=2)
+    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", resend_after=5.0) as batch:
+        await batch.add(many(3))
+        assert set((await run(batch)).values()) == {"accepted"}
+        assert set(received(sandbox).values()) == {1}
+
+
+@pytest.mark.parametrize("taken", [True, False])
+async def test_what_a_dead_worker_had_is_looked_up_first(sandbox, place, taken):
+    ledger = Ledger(place)
+    async with sandbox.async_client() as client:
+        batch = AsyncBatch(client, ledger, "news", concurrency=2, **FAST)
+        await batch.add(many(4))
+        dead = Worker(ledger, ledger.find("news"), ["smtp12345"], {}, lease=60.0)
+        (work,) = dead.step((), 1).work
+        if taken:
+            await client.messages.send_mail(message(to="user0@example.com", unique_id=work.unique_id))
+        let_leases_end(ledger, dead.owner)
+        assert await run(batch) == {f"k{n}": "unknown" if not n and not taken else "accepted" for n in range(4)}
+        assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(4) if n or taken}
+        # And it cannot write over that.
+        assert dead.step(finish(type("step", (), {"work": (work,)})), 0).recorded == ()
+        await batch.aclose()
+    ledger.close()
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault.error("AuthenticationError", "Token MissMatch"), "refuses the account"),
+        (Fault.error("ValidationError", "The smtp user is disabled"), "refuses the SMTP user smtp12345"),
+    ],
+)
+async def test_what_concerns_all_pauses_the_batch(sandbox, place, fault, reason):
+    sandbox.faults.add(fault, call="sendMail")
+    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", **FAST) as batch:
+        await batch.add(many(50))
+        async with batch.run() as outcomes:
+            assert [outcome async for outcome in outcomes] == []
+            assert reason in outcomes.paused
+        status = await batch.status()
+        assert (status.counts["planned"], reason in status.paused) == (50, True)
+        sandbox.faults.clear()
+        # It stays paused until somebody says otherwise.
+        assert await run(batch) == {}
+        await batch.resume()
+        assert len(await run(batch)) == 50
+
+
+async def test_too_many_failures_in_a_row_pause_the_batch(sandbox, place):
+    sandbox.faults.add(Fault.error("ValidationError", "no"), call="sendMail")
+    async with (
+        sandbox.async_client() as client,
+        AsyncBatch(client, place, "news", concurrency=1, errors_in_a_row=3, **FAST) as batch,
+    ):
+        await batch.add(many(20))
+        async with batch.run() as outcomes:
+            assert len([outcome async for outcome in outcomes]) == 3
+            assert "3 failures in a row" in outcomes.paused
+        assert (await batch.status()).counts["planned"] == 17
+
+
+async def test_pause_stop_and_leaving_early_leave_a_batch_that_goes_on(sandbox, place):
+    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", concurrency=2, **FAST) as batch:
+        await batch.add(many(40))
+        async with batch.run() as outcomes:
+            await anext(outcomes)
+            await batch.pause("for a while")
+            rest = [outcome async for outcome in outcomes]
+            assert (len(rest) < 10, outcomes.paused) == (True, "for a while")
+        await batch.resume()
+        async with batch.run() as outcomes:
+            await anext(outcomes)
+            outcomes.stop()
+            assert len([outcome async for outcome in outcomes]) < 10
+            assert outcomes.paused is None
+        async with batch.run() as outcomes:
+            await anext(outcomes)
+        status = await batch.status()
+        assert status.counts["sending"] == 0
+        assert status.counts["accepted"] == len(sandbox.outbox) < 40
+        await run(batch)
+        assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(40)}
+
+
+async def test_several_smtp_users_each_with_its_limits(sandbox, place):
+    limits = RateLimits(per_minute=5, per_hour=None, per_day=None)
+    async with sandbox.async_client() as client:
+        batch = AsyncBatch(client, place, "news", smtp_users=["a", "b"], limits={"a": limits}, **FAST)
+        await batch.add(many(30))
+        await run(batch)
+        used = Counter(mail.smtp_user_name for mail in sandbox.outbox)
+        assert used["a"] <= 5
+        assert used["a"] + used["b"] == 30
+        await batch.aclose()
+
+
+async def test_a_rehearsal(sandbox, place):
+    async with (
+        sandbox.async_client() as client,
+        AsyncBatch(client, place, "rehearsal", redirect_to="Me <me@example.com>", allow=["*@ok.example"], **FAST) as batch,
+    ):
+        await batch.add([message(to=["ada@example.com", "b@example.com"], bcc="c@example.com"), message(to="Ada@OK.example")])
+        await run(batch)
+        assert received(sandbox) == {"me@example.com": 1, "Ada@OK.example": 1}
+        assert {mail.recipients[0].name for mail in sandbox.outbox} == {"for ada@example.com and 2 more", None}
+        # Whoever runs it without a word about it rehearses, too.
+        await batch.add([message(to="eve@example.com")])
+        async with AsyncBatch(client, place, "rehearsal", **FAST) as again:
+            await run(again)
+        assert received(sandbox)["me@example.com"] == 2
+    async with sandbox.async_client() as client, AsyncBatch(client, place, "few", allow="ada@example.com", **FAST) as batch:
+        await batch.add([message(to="eve@example.com", subject="No"), message(subject="Yes")])
+        found = [(where, error) async for where, error in batch.dry_run()]
+        assert [error is None for _, error in found] == [False, True]
+        assert Counter((await run(batch)).values()) == {"accepted": 1, "not_sent": 1}
+        assert "Yes" in {mail.subject for mail in sandbox.outbox}
+        assert "No" not in {mail.subject for mail in sandbox.outbox}
+
+
+async def test_a_ledger_that_fails_stops_before_a_send(sandbox, place, monkeypatch):
+    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", concurrency=2, **FAST) as batch:
+        await batch.add(many(30))
+        with pytest.raises(LedgerError, match="is full"):
+            async with batch.run() as outcomes:
+                await anext(outcomes)
+                with monkeypatch.context() as patched:
+                    patched.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 0}))
+                    async for _ in outcomes:
+                        pass
+        status = await batch.status()
+        # What was under way is written down all the same.
+        assert status.counts["sending"] == 0
+        assert status.counts["accepted"] == len(sandbox.outbox) < 30
+        await run(batch)
+        assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(30)}
+
+
+async def test_a_ledger_that_stays_locked_leaves_what_was_under_way_to_be_looked_up(sandbox, place):
+    ledger = Ledger(place, patience=0.05)
+    async with sandbox.async_client() as client, AsyncBatch(client, ledger, "news", concurrency=2, **FAST) as batch:
+        await batch.add(many(10))
+        other = sqlite3.connect(place, isolation_level=None, check_same_thread=False)
+        running = batch.run()
+        with pytest.raises(LedgerError, match="locked"):
+            async with running:
+                first = await anext(running)
+                other.execute("BEGIN IMMEDIATE")
+                async for _ in running:
+                    pass
+        other.execute("ROLLBACK")
+        other.close()
+        counts = (await batch.status()).counts
+        sent = len(sandbox.outbox)
+        assert first.state == "accepted"
+        assert (counts["accepted"] + counts["sending"], counts["planned"]) == (sent, 10 - sent)
+        let_leases_end(ledger, running._worker.owner)
+        assert set((await run(batch)).values()) == {"accepted"}
+        assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(10)}
+    ledger.close()
+
+
+async def test_a_row_that_another_took_is_not_told(sandbox, place):
+    class Slow:
+        async def handle(self, request):
+            if request.operation.sends:
+                let_leases_end(ledger, running._worker.owner)
+                assert len(thief.step((), 1).work) == 1
+            return Response(200, (), b'{"status": "success", "message": "", "message_data": []}')
+
+        async def aclose(self):
+            pass
+
+    ledger = Ledger(place)
+    async with AsyncPowerEmail("o", "t", "x.example", smtp_user_name="s", transport=Slow()) as client:
+        batch = AsyncBatch(client, ledger, "news", concurrency=1, **FAST)
+        await batch.add(many(1))
+        thief = Worker(ledger, ledger.find("news"), ["s"], {}, lease=60.0)
+        running = batch.run()
+        async with running:
+            await running._advance()
+            await running._advance()
+        assert thief.held
+        assert not running._ready
+        assert (await batch.status()).counts["unknown"] == 1
+    ledger.close()
+
+
+async def test_misuse(sandbox, place):
+    async with sandbox.async_client() as client:
+        for wrong in (
+            {"concurrency": 0},
+            {"errors_in_a_row": True},
+            {"lease": 0.1},
+            {"retry": 3},
+            {"visibility": -1.0},
+            {"visibility": 5.0, "resend_after": 1.0},
+            {"redirect_to": "nobody"},
+            {"allow": ["everybody"]},
+        ):
+            with pytest.raises(UsageError):
+                AsyncBatch(client, place, "news", **wrong)
+        batch = AsyncBatch(client, place, "news")
+        with pytest.raises(UsageError, match="no batch called"):
+            await batch.status()
+        await batch.add(many(1))
+        running = batch.run()
+        with pytest.raises(UsageError, match="the run is new"):
+            await anext(running)
+        async with running:
+            pass
+        with pytest.raises(UsageError, match="the run is closed"):
+            await running.__aenter__()
+        for limits in ({"smtp12345": 3}, RateLimits(path="x")):
+            with pytest.raises(UsageError, match="limits"):
+                await run(AsyncBatch(client, place, "news", limits=limits))
+        with pytest.raises(UsageError, match="smtp_users"):
+            AsyncBatch(client.with_options(smtp_user_name=None), place, "news").run()
+        with pytest.raises(UsageError, match="client"):
+            AsyncBatch(None, place, "news").run()
+        await batch.aclose()
+
+
+async def test_no_secret_is_in_the_ledger(sandbox, place):
+    async with sandbox.async_client(token="canary-token") as client, AsyncBatch(client, place, "news", **FAST) as batch:
+        await batch.add(many(2))
+        await run(batch)
+    assert not [file for file in place.parent.iterdir() if b"canary" in file.read_bytes()]

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from poweremail.batch import Ledger
+from support.postgresql import server
+
+
+@pytest.fixture(scope="session")
+def _postgresql():
+    with server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql(_postgresql) -> str:
+    """The URL of a schema that nobody has used yet."""
+    name = f"test_{uuid.uuid4().hex}"
+    engine = create_engine(_postgresql.replace("://", "+psycopg://"))
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {name}"))
+    engine.dispose()
+    return f"{_postgresql}?options=-csearch_path%3D{name}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request, tmp_path) -> str:
+    """Where a ledger can be: a file, and a server where there is one."""
+    return str(tmp_path / "ledger.db") if request.param == "sqlite" else request.getfixturevalue("postgresql")
+
+
+@pytest.fixture
+def ledger(place):
+    ledger = Ledger(place)
+    yield ledger
+    ledger.close()

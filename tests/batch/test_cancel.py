@@ -1,0 +1,47 @@
+"""A run that is cancelled: what it broke off may have been sent."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from poweremail import AsyncPowerEmail
+from poweremail.batch import AsyncBatch, Entry
+from support.messages import message
+
+
+class Stuck:
+    """A transport that never answers."""
+
+    async def handle(self, request):
+        await anyio.sleep_forever()
+
+    async def aclose(self) -> None:
+        pass
+
+
+async def test_what_was_broken_off_is_unknown_at_once(tmp_path):
+    async with AsyncPowerEmail("o", "t", "x.example", smtp_user_name="s", transport=Stuck()) as client:
+        async with AsyncBatch(client, tmp_path / "ledger.db", "news", concurrency=3) as batch:
+            await batch.add(Entry(message=message(), key=f"k{n}") for n in range(10))
+            with anyio.move_on_after(1.0) as scope:
+                async with batch.run() as outcomes:
+                    async for _ in outcomes:
+                        pass
+            assert scope.cancelled_caught
+            counts = (await batch.status()).counts
+            assert (counts["sending"], counts["unknown"], counts["planned"]) == (0, 3, 7)
+
+
+async def test_an_error_of_the_one_who_takes_the_outcomes_comes_through_as_it_is(tmp_path):
+    async with AsyncBatch(None, tmp_path / "ledger.db", "news") as batch:
+        await batch.add([message()])
+    from poweremail.sandbox import Sandbox
+
+    with Sandbox() as sandbox:
+        async with sandbox.async_client() as client, AsyncBatch(client, tmp_path / "ledger.db", "news") as batch:
+            with pytest.raises(ZeroDivisionError):
+                async with batch.run() as outcomes:
+                    async for _ in outcomes:
+                        _ = 1 / 0
+            assert (await batch.status()).all_accepted

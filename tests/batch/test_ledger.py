@@ -1,0 +1,419 @@
+"""What a ledger keeps, and what workers do to it: on SQLite, and on PostgreSQL where its programs are installed."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+
+import pytest
+from sqlalchemy import text
+
+from poweremail import Attachment, NotSentError, RateLimitError, RateLimits, UsageError
+from poweremail.batch import BadEntry, Entry, Ledger, LedgerError
+from poweremail.batch.ledger import schema
+from poweremail.batch.ledger.states import State
+from poweremail.batch.ledger.values import Finished
+from poweremail.batch.ledger.verdicts import RELEASED
+from support.ledgers import ACCEPTED, Verdict, entries, fill, finish, let_leases_end, states, worker
+from support.messages import full, message, template
+
+UNKNOWN = Verdict(state=State.UNKNOWN, delay=0.0, attempted=True)
+
+
+def add(ledger: Ledger, batch: int, *items):
+    adding = ledger.adding(batch)
+    adding.add([item if isinstance(item, Entry | BadEntry) else Entry(message=item) for item in items])
+    return adding.total
+
+
+class TestAdding:
+    def test_the_same_again_adds_nothing(self, ledger):
+        batch = ledger.create("news")
+        first, second = (add(ledger, batch, *entries(10)) for _ in range(2))
+        assert (first.added, first.known, second.added, second.known) == (10, 0, 0, 10)
+        assert ledger.create("news") == batch
+        assert ledger.names() == ["news"]
+
+    def test_without_a_key_it_is_the_unique_id_or_the_content_that_counts(self, ledger):
+        batch = ledger.create("news")
+        added = add(ledger, batch, message(), message(), message(text="Other"), message(unique_id="a"), message(unique_id="a"))
+        assert (added.added, added.known) == (3, 2)
+        with pytest.raises(UsageError, match="has it as its key"):
+            Entry(message=message(unique_id="a"), key="b")
+
+    def test_two_batches_have_nothing_to_do_with_each_other(self, ledger):
+        assert add(ledger, fill(ledger, 3), *entries(3)).known == 3
+        assert add(ledger, ledger.create("other"), *entries(3)).added == 3
+
+    def test_invalid_rows_are_kept_with_their_line_until_they_are_corrected(self, ledger):
+        batch = ledger.create("news")
+        bad = BadEntry(error=UsageError("has no @", field="to"), recipient="nobody", source="a.csv", line=7)
+        added = add(ledger, batch, bad)
+        assert (added.invalid, added.errors) == (1, ((7, "to: has no @"),))
+        (record,) = ledger.report(batch)
+        assert (record.state, record.line, record.recipients, record.error) == ("invalid", 7, ("nobody",), "to: has no @")
+        add(ledger, batch, Entry(message=message(), source="a.csv", line=7))
+        assert [record.state for record in ledger.report(batch)] == ["planned"]
+
+    def test_a_file_that_many_mails_have_is_kept_once(self, ledger, tmp_path):
+        batch = ledger.create("news")
+        prices = tmp_path / "prices.pdf"
+        prices.write_bytes(b"42" * 1000)
+        add(ledger, batch, *(message(to=f"u{n}@example.com", attachments=Attachment.from_path(prices)) for n in range(5)))
+        with ledger.database.reading() as connection:
+            assert connection.execute(text("SELECT count(*) FROM poweremail_contents")).scalar() == 1
+        prices.unlink()
+        works = worker(ledger, batch).step((), 5).work
+        assert {tuple(work.contents.values()) for work in works} == {(b"42" * 1000,)}
+
+    def test_what_cannot_be_kept_is_invalid(self, ledger, tmp_path):
+        batch = ledger.create("news")
+        gone = tmp_path / "gone"
+        gone.write_bytes(b"x")
+        attachment = Attachment.from_path(gone)
+        gone.unlink()
+        added = add(
+            ledger, batch, message(attachments=attachment), message(attachments=Attachment.from_stream([b"x"], "s")), message()
+        )
+        assert (added.added, added.invalid) == (1, 2)
+
+    def test_dry(self, ledger):
+        adding = ledger.adding(None)
+        adding.add(entries(3))
+        assert adding.total.added == 3
+        assert ledger.names() == []
+
+
+class TestWork:
+    def test_a_row_goes_its_way(self, ledger):
+        batch = fill(ledger, 5)
+        it = worker(ledger, batch)
+        step = it.step((), 2)
+        assert [work.key for work in step.work] == ["k0", "k1"]
+        assert ledger.status(batch).counts["sending"] == 2
+        step = it.step(finish(step), 10)
+        assert [each.value for each in step.recorded] == ["k0", "k1"]
+        assert [work.key for work in step.work] == ["k2", "k3", "k4"]
+        assert it.step(finish(step), 10).wait is None
+        assert ledger.status(batch).all_accepted
+
+    def test_the_message_comes_out_as_it_went_in(self, ledger):
+        from poweremail.batch.ledger.payload import unpack
+
+        batch = ledger.create("news")
+        given = [full(), template(cc=["c@example.com"], reply_to="r@example.com")]
+        add(ledger, batch, *given)
+        works = worker(ledger, batch).step((), 2).work
+        got = [unpack(work.payload, work.contents, work.unique_id) for work in works]
+        assert got[0] == given[0]
+        assert (got[1].recipients, got[1].dynamic_value) == (given[1].recipients, given[1].dynamic_value)
+        assert got[1].unique_id
+        with pytest.raises(UsageError, match="cannot be read"):
+            unpack("[]", {}, "x")
+
+    def test_nobody_gets_what_another_has(self, ledger):
+        batch = fill(ledger, 10)
+        one, other = worker(ledger, batch), worker(ledger, batch)
+        taken = [work.key for step in (one.step((), 6), other.step((), 6)) for work in step.work]
+        assert sorted(taken) == sorted(f"k{n}" for n in range(10))
+
+    def test_whose_lease_ran_out_cannot_record_over_the_successor(self, ledger):
+        batch = fill(ledger, 1)
+        gone, successor = worker(ledger, batch), worker(ledger, batch)
+        step = gone.step((), 1)
+        let_leases_end(ledger, gone.owner)
+        (work,) = successor.step((), 1).work
+        assert (work.state, work.unique_id) == (State.UNKNOWN, step.work[0].unique_id)
+        late = gone.step(finish(step), 0)
+        assert (late.recorded, [each.work.key for each in late.lost]) == ((), ["k0"])
+        assert states(ledger, batch) == {"k0": "unknown"}
+        (seen,) = finish(successor.step((), 0)) or [Finished(work=work, verdict=ACCEPTED)]
+        successor.step([seen], 0)
+        assert states(ledger, batch) == {"k0": "accepted"}
+
+    def test_of_several_only_the_lost_one_is_lost(self, ledger):
+        batch = fill(ledger, 3)
+        it, other = worker(ledger, batch), worker(ledger, batch)
+        step = it.step((), 3)
+        with ledger.database.transaction() as connection:
+            connection.execute(text("UPDATE poweremail_messages SET lease_until = 0 WHERE key = 'k1'"))
+        assert [work.key for work in other.step((), 5).work] == ["k1"]
+        step = it.step(finish(step), 0)
+        assert ([each.value for each in step.recorded], [each.value for each in step.lost]) == (["k0", "k2"], ["k1"])
+
+    def test_a_lease_that_is_prolonged_does_not_end(self, ledger):
+        batch = fill(ledger, 1)
+        it, other = worker(ledger, batch, lease=0.4), worker(ledger, batch)
+        step = it.step((), 1)
+        for _ in range(8):
+            time.sleep(0.1)
+            it.step((), 0)
+        assert other.step((), 1).work == ()
+        assert it.step(finish(step), 0).recorded
+
+    def test_a_lookup_that_was_not_finished_is_free_again(self, ledger):
+        batch = fill(ledger, 1)
+        gone = worker(ledger, batch)
+        gone.step(finish(gone.step((), 1), UNKNOWN), 0)
+        time.sleep(0.25)
+        assert [work.state for work in gone.step((), 1).work] == [State.UNKNOWN]
+        let_leases_end(ledger, gone.owner)
+        assert [work.state for work in worker(ledger, batch).step((), 1).work] == [State.UNKNOWN]
+
+    def test_what_is_not_due_waits(self, ledger):
+        batch = fill(ledger, 1)
+        it = worker(ledger, batch)
+        error = NotSentError("refused")
+        step = it.step(finish(it.step((), 1), Verdict(state=State.PLANNED, error=error, delay=0.3, attempted=True)), 1)
+        assert step.work == ()
+        assert 0.0 < step.wait <= 0.3
+        (record,) = ledger.report(batch)
+        assert (record.attempts, record.error_kind, record.error) == (1, "NotSentError", "refused")
+        time.sleep(0.35)
+        assert it.step((), 1).work[0].attempts == 1
+
+    def test_what_was_never_begun_has_lost_no_attempt(self, ledger):
+        batch = fill(ledger, 1)
+        it = worker(ledger, batch)
+        it.step(finish(it.step((), 1), RELEASED), 0)
+        assert it.step((), 1).work[0].attempts == 0
+
+    def test_what_a_state_cannot_become_is_never_written(self, ledger):
+        batch = fill(ledger, 1)
+        it = worker(ledger, batch)
+        step = it.step((), 1)
+        with pytest.raises(AssertionError, match="sending cannot become sending"):
+            it.step(finish(step, Verdict(state=State.SENDING)), 0)
+
+    def test_pause_and_resume(self, ledger):
+        batch = fill(ledger, 2)
+        it = worker(ledger, batch)
+        step = it.step((), 1)
+        ledger.pause(batch, "lunch")
+        ledger.pause(batch, "something else")
+        step = it.step(finish(step), 5)
+        assert (step.work, step.paused, len(step.recorded)) == ((), "lunch", 1)
+        assert ledger.status(batch).paused == "lunch"
+        ledger.resume(batch)
+        assert len(it.step((), 5).work) == 1
+
+    def test_retry(self, ledger):
+        batch = fill(ledger, 4)
+        it = worker(ledger, batch)
+        verdicts = [Verdict(state=State.REJECTED), Verdict(state=State.NOT_SENT), Verdict(state=State.UNKNOWN), UNKNOWN]
+        step = it.step((), 4)
+        it.step([Finished(work=work, verdict=verdict) for work, verdict in zip(step.work, verdicts, strict=True)], 0)
+        assert ledger.retry(batch, frozenset({State.NOT_SENT})) == 1
+        # The unknown one that is still being looked for stays.
+        assert ledger.retry(batch, frozenset({State.REJECTED, State.UNKNOWN})) == 2
+        assert states(ledger, batch) == {"k0": "planned", "k1": "planned", "k2": "planned", "k3": "unknown"}
+        with pytest.raises(UsageError, match="can be tried again"):
+            ledger.retry(batch, frozenset({State.ACCEPTED}))
+
+
+class TestBudget:
+    def test_one_budget_for_all_who_send_as_one_user(self, ledger):
+        batch = fill(ledger, 20)
+        limits = RateLimits(per_minute=5, per_hour=None, per_day=None)
+        one, other = (worker(ledger, batch, limits=limits) for _ in range(2))
+        steps = [one.step((), 3), other.step((), 3), one.step((), 3), other.step((), 3)]
+        assert [len(step.work) for step in steps] == [3, 2, 0, 0]
+        # It is asked again soon whether the batch was paused.
+        assert 0 < steps[-1].wait <= 1.0
+
+    def test_who_is_free_first(self, ledger):
+        batch = fill(ledger, 20)
+        it = worker(ledger, batch, "a", "b", limits=RateLimits(per_minute=3, per_hour=None, per_day=None))
+        names = [work.smtp_user_name for work in it.step((), 4).work]
+        assert sorted(names) == ["a", "a", "b", "b"]
+        assert len(it.step((), 10).work) == 2
+
+    def test_a_transaction_that_failed_has_booked_nothing(self, ledger, tmp_path):
+        batch = fill(ledger, 20)
+        it = worker(ledger, batch, limits=RateLimits(per_minute=5, per_hour=None, per_day=None))
+        step = it.step((), 2)
+        with pytest.raises(AssertionError):
+            it.step(finish(step, Verdict(state=State.SENDING)), 2)
+        assert len(it.step((), 10).work) == 3
+
+    def test_who_is_refused_waits_for_all(self, ledger):
+        batch = fill(ledger, 20)
+        one, other = (worker(ledger, batch, "a", "b") for _ in range(2))
+        step = one.step((), 2)
+        refused = Verdict(state=State.PLANNED, error=RateLimitError("429"), delay=0.0, refused=30.0)
+        outcomes = [refused if work.smtp_user_name == "a" else ACCEPTED for work in step.work]
+        step = one.step([Finished(work=work, verdict=each) for work, each in zip(step.work, outcomes, strict=True)], 4)
+        assert {work.smtp_user_name for work in step.work} == {"b"}
+        assert {work.smtp_user_name for work in other.step((), 4).work} == {"b"}
+        # The mail itself has lost nothing.
+        assert {record.attempts for record in ledger.report(batch) if record.state in ("planned", "sending")} == {0}
+
+    def test_a_refusal_is_forgotten_when_a_mail_was_taken(self, ledger):
+        batch = fill(ledger, 4)
+        it = worker(ledger, batch)
+        refused = Verdict(state=State.PLANNED, error=RateLimitError("429"), delay=0.0, refused=0.0)
+        it.step(finish(it.step((), 1), refused), 0)
+        assert 0.0 < it.step((), 1).wait <= 1.0
+        with ledger.database.transaction() as connection:
+            connection.execute(text("UPDATE poweremail_smtp_users SET refused_until = 0"))
+        time.sleep(0.25)
+        it.step(finish(it.step((), 1)), 0)
+        with ledger.database.reading() as connection:
+            assert connection.execute(text("SELECT refusals FROM poweremail_smtp_users")).scalar() == 0
+
+
+class TestRehearsal:
+    def test_it_stays_one(self, ledger):
+        batch = fill(ledger, 2)
+        assert ledger.rehearse(batch, None) is None
+        assert ledger.rehearse(batch, {"redirect_to": "me@example.com", "allow": []})
+        assert ledger.rehearse(batch, None) == {"redirect_to": "me@example.com", "allow": []}
+        with pytest.raises(UsageError, match="rehearses otherwise already"):
+            ledger.rehearse(batch, {"redirect_to": "you@example.com", "allow": []})
+
+    def test_what_has_begun_is_no_rehearsal(self, ledger):
+        batch = fill(ledger, 2)
+        worker(ledger, batch).step((), 1)
+        with pytest.raises(UsageError, match="mails of it have gone out"):
+            ledger.rehearse(batch, {"redirect_to": "me@example.com", "allow": []})
+
+
+class TestSchema:
+    def test_a_newer_one_is_refused(self, ledger, place):
+        ledger.create("news")
+        with ledger.database.transaction() as connection:
+            connection.execute(text("UPDATE poweremail_ledger SET version = 99"))
+        with pytest.raises(LedgerError, match=r"version 99.*upgrade poweremail"):
+            Ledger(place).create("news")
+
+    def test_an_older_one_is_brought_up_to_date_and_keeps_what_it_has(self, ledger, place, monkeypatch):
+        fill(ledger, 3)
+
+        def newest(connection):
+            connection.execute(text("ALTER TABLE poweremail_batches ADD COLUMN colour TEXT"))
+
+        monkeypatch.setattr(schema.prepare, "__defaults__", ((*schema.MIGRATIONS, newest),))
+        newer = Ledger(place)
+        assert newer.status(newer.find("news")).total == 3
+        with newer.database.reading() as connection:
+            assert connection.execute(text("SELECT version FROM poweremail_ledger")).scalar() == 2
+            connection.execute(text("SELECT colour FROM poweremail_batches"))
+        newer.close()
+
+    def test_every_state_is_in_the_table(self):
+        from poweremail.batch.ledger.states import TRANSITIONS
+
+        assert set(TRANSITIONS) == set(State)
+
+    def test_unknown_batches(self, ledger):
+        with pytest.raises(UsageError, match="no batch called 'nope'"):
+            ledger.find("nope")
+        with pytest.raises(UsageError, match="must be a name"):
+            ledger.create(" ")
+
+
+class TestFiles:
+    """What can go wrong with a file."""
+
+    @pytest.fixture
+    def path(self, tmp_path):
+        return tmp_path / "ledger.db"
+
+    def test_something_else(self, path):
+        with sqlite3.connect(path) as other:
+            other.execute("CREATE TABLE t (a)")
+        other.close()
+        with pytest.raises(LedgerError, match="something else"):
+            Ledger(path).create("news")
+        path.write_bytes(b"no database" * 100)
+        with pytest.raises(LedgerError, match="not a database"):
+            Ledger(path).create("news")
+
+    def test_locked(self, path):
+        ledger = Ledger(path, patience=0.1)
+        batch = fill(ledger, 2)
+        it = worker(ledger, batch)
+        with sqlite3.connect(path, isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(LedgerError, match="locked"):
+                it.step((), 1)
+            assert ledger.status(batch).counts["planned"] == 2
+            other.execute("ROLLBACK")
+        other.close()
+        assert len(it.step((), 1).work) == 1
+        ledger.close()
+
+    def test_a_full_disk_stops_before_a_send(self, path, monkeypatch):
+        ledger = Ledger(path)
+        batch = fill(ledger, 2)
+        it = worker(ledger, batch)
+        usage = type("usage", (), {"free": 1000})
+        with monkeypatch.context() as patched:
+            patched.setattr("shutil.disk_usage", lambda _: usage)
+            with pytest.raises(LedgerError, match="is full: 1000 bytes are free"):
+                it.step((), 1)
+        assert states(ledger, batch) == {"k0": "planned", "k1": "planned"}
+        ledger.close()
+
+    def test_room_is_put_aside_for_outcomes(self, path):
+        ledger = Ledger(path)
+        ledger.database.reserve(16)
+        reserve = path.with_name("ledger.db-reserve")
+        assert reserve.stat().st_size == (1024 + 16 * 32) * 1024
+        ledger.database.spend_reserve()
+        ledger.database.spend_reserve()
+        assert not reserve.exists()
+
+    def test_a_failure_on_a_full_disk_says_so(self, path, monkeypatch):
+        ledger = Ledger(path)
+        ledger.create("news")
+        with ledger.database.transaction() as connection:
+            connection.execute(text("DROP TABLE poweremail_batches"))
+        monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 5}))
+        with pytest.raises(LedgerError, match=r"the disk is full, 5 bytes are free \(no such table"):
+            ledger.names()
+        ledger.close()
+
+    def test_a_database_that_cannot_grow(self, path):
+        ledger = Ledger(path)
+        batch = fill(ledger, 2)
+        with ledger.database.reading() as connection:
+            pages = connection.execute(text("PRAGMA page_count")).scalar()
+            connection.execute(text(f"PRAGMA max_page_count = {pages}"))
+        adding = ledger.adding(batch)
+        with pytest.raises(LedgerError, match="full"):
+            adding.add(entries(500, first=2))
+        assert ledger.status(batch).total == 2
+        ledger.close()
+        assert add(ledger, batch, *entries(500, first=2)).added == 500
+        ledger.close()
+
+    def test_a_folder_that_is_not_there(self, tmp_path):
+        with pytest.raises(LedgerError, match="unable to open"):
+            Ledger(tmp_path / "nowhere" / "ledger.db").create("news")
+
+    def test_a_fork_opens_it_anew(self, path):
+        ledger = Ledger(path)
+        batch = fill(ledger, 2)
+        child = os.fork()
+        if not child:  # pragma: no cover  the child
+            os._exit(0 if ledger.status(batch).total == 2 else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        ledger.close()
+
+
+@pytest.mark.parametrize("place", ["mysql://x/y", "sqlite://", "sqlite:///:memory:", "http://x", "", 3, "a://b://c"])
+def test_places_that_cannot_be(place):
+    with pytest.raises(UsageError, match="ledger: "):
+        Ledger(place)
+
+
+def test_no_password_shows(tmp_path):
+    ledger = Ledger("postgresql://ada:canary@127.0.0.1:1/x")
+    assert "canary" not in repr(ledger)
+    with pytest.raises(LedgerError) as caught:
+        ledger.create("news")
+    assert "canary" not in str(caught.value)
+    assert "Connection refused" in str(caught.value) or "connection failed" in str(caught.value)
+    assert Ledger(f"sqlite:///{tmp_path}/x.db").database.path == tmp_path / "x.db"

@@ -1,0 +1,133 @@
+"""CSV and JSON Lines."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from poweremail import Message, TemplateMessage, UsageError
+from poweremail.batch import BadEntry, Entry, read_csv, read_json_lines
+
+COMMON = {"template_id": "t1", "subject": "News", "from_email": "me@example.com"}
+
+
+@pytest.fixture
+def csv_file(tmp_path):
+    def write(content: str | bytes, common=COMMON, **options):
+        path = tmp_path / "r.csv"
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return list(read_csv(path, **common, **options))
+
+    return write
+
+
+@pytest.fixture
+def lines_file(tmp_path):
+    def write(*rows, **options):
+        path = tmp_path / "r.jsonl"
+        path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
+        return list(read_json_lines(path, **options))
+
+    return write
+
+
+def test_columns_become_recipient_and_dynamic_values(csv_file):
+    (entry,) = csv_file("\ufeffemail,name,NAME, CODE ,key\r\nada@example.com,Ada,A,1,k1\r\n")
+    assert isinstance(entry, Entry)
+    assert (entry.key, entry.line, entry.source.endswith("r.csv")) == ("k1", 2, True)
+    assert isinstance(entry.message, TemplateMessage)
+    assert str(entry.message.to[0]) == "Ada <ada@example.com>"
+    assert dict(entry.message.dynamic_value) == {"name": "Ada", "NAME": "A", "CODE": "1"}
+
+
+def test_columns_with_the_names_of_fields(csv_file):
+    (entry,) = csv_file(
+        "address;cc;subject;x\na@example.com;b@example.com;Hello;1\n",
+        {"template_id": "t1", "from_email": "me@example.com"},
+        email="address",
+        delimiter=";",
+        reply_to="r@example.com",
+    )
+    assert (entry.message.subject, entry.message.recipients) == ("Hello", ("a@example.com", "b@example.com"))
+    assert entry.message.reply_to[0].email == "r@example.com"
+    (several,) = csv_file("to,x\na@example.com; b@example.com,1\n")
+    assert several.message.recipients == ("a@example.com", "b@example.com")
+
+
+def test_a_bad_row_fails_alone_with_its_line(csv_file):
+    text = 'email,NAME\nada@example.com,"two\nlines"\nnobody,x\na@example.com\n\n,x\nb@example.com,"y"\n'
+    got = csv_file(text)
+    assert [(type(each).__name__, each.line) for each in got] == [
+        ("Entry", 2),
+        ("BadEntry", 4),
+        ("BadEntry", 5),
+        ("BadEntry", 7),
+        ("Entry", 8),
+    ]
+    assert [each.error.reason for each in got if isinstance(each, BadEntry)] == [
+        "to[0]: 'nobody' has no @",
+        "row: the row has 1 columns, the header has 2",
+        "to: is missing",
+    ]
+    assert got[1].recipient == "nobody"
+
+
+def test_bytes_that_are_no_text_and_rows_that_are_no_csv(csv_file):
+    got = csv_file(b"email,NAME\na@example.com,\xff\nb@example.com,b\n")
+    assert [type(each).__name__ for each in got] == ["BadEntry", "Entry"]
+    got = csv_file("email,NAME\na@example.com," + "x" * 200_000 + "\nb@example.com,b\n")
+    assert [type(each).__name__ for each in got] == ["BadEntry", "Entry"]
+    assert "is not CSV" in got[0].error.reason
+
+
+def test_without_a_template_dynamic_values_would_be_lost(csv_file):
+    plain = {"subject": "News", "from_email": "me@example.com", "text": "Hello {{NAME}}"}
+    (bad,) = csv_file("email,NAME\na@example.com,A\n", plain)
+    assert "NAME: only a template has dynamic values" in bad.error.reason
+    (good,) = csv_file("email,name\na@example.com,A\n", plain)
+    assert isinstance(good.message, Message)
+
+
+@pytest.mark.parametrize("text", ["", "\n", "email,email\n"])
+def test_files_without_columns(csv_file, text):
+    with pytest.raises(UsageError, match="columns"):
+        csv_file(text)
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    for read in (read_csv, read_json_lines):
+        with pytest.raises(UsageError, match="cannot read"):
+            list(read(tmp_path / "nope"))
+
+
+def test_json_lines(lines_file, tmp_path):
+    (tmp_path / "a.txt").write_text("x")
+    got = lines_file(
+        {"email": "a@example.com", "name": "Ada", "CODE": 7, "key": 1},
+        {"to": ["a@example.com", "b@example.com"], "dynamic_value": {"A": "1"}, "tracking": {"opens": True}, "subject": "Own"},
+        "",
+        {"to": "a@example.com", "attachments": [{"path": str(tmp_path / "a.txt")}, {"name": "b", "content": "eA=="}]},
+        {"to": "a@example.com", "headers": {"X-A": "1"}, "unique_id": "u1"},
+        **COMMON,
+    )
+    assert [each.line for each in got] == [1, 2, 4, 5]
+    assert (got[0].key, dict(got[0].message.dynamic_value)) == ("1", {"name": "Ada", "CODE": "7"})
+    assert (got[1].message.subject, len(got[1].message.to), got[1].message.tracking.opens) == ("Own", 2, True)
+    assert [each.name for each in got[2].message.attachments] == ["a.txt", "b"]
+    assert (got[3].message.unique_id, dict(got[3].message.headers)) == ("u1", {"X-A": "1"})
+
+
+def test_json_lines_that_are_none(lines_file):
+    got = lines_file(
+        "{",
+        [1],
+        {"email": "a@example.com", "attachments": [{"url": "x"}]},
+        {"email": "a@example.com", "tracking": {"colour": 1}},
+        {"email": 3},
+        {"email": "a@example.com", "dynamic_value": 3},
+        {"email": "a@example.com", "attachments": 3},
+        **COMMON,
+    )
+    assert [type(each).__name__ for each in got] == ["BadEntry"] * 7
+    assert [each.line for each in got] == list(range(1, 8))

@@ -1,0 +1,216 @@
+"""``poweremail batch``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import suppress
+
+import pytest
+
+from poweremail.batch.eta import Pace, least_seconds
+from poweremail.policy.limits import RateLimits
+from poweremail.sandbox import Fault
+
+READERS = "email,name,NAME,key\n" + "".join(f"user{n}@example.com,User {n},U{n},k{n}\n" for n in range(20))
+
+
+@pytest.fixture
+def batch(command, tmp_path, monkeypatch):
+    """The command with a ledger of its own, and a batch of twenty mails and a bad row in it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "readers.csv").write_text(READERS + "nobody,x,y,bad\n")
+    command.environ["POWEREMAIL_LEDGER"] = str(tmp_path / "ledger.db")
+    command.sandbox.add_template("welcome", text="Welcome, {{NAME}}!")
+    done = create(command)
+    assert done.status == 0, done.err
+    assert "line 22: to[0]: 'nobody' has no @" in done.err
+    assert "20 added, 0 known already, 1 invalid" in done.err
+    return lambda *arguments: command("batch", *arguments)
+
+
+def create(command, *options: object, name: str = "news", source: str = "readers.csv"):
+    common = ("--template", "welcome", "--subject", "News", "--from", "me@example.com")
+    return command("batch", "create", name, source, *common, *options)
+
+
+def received(command) -> Counter[str]:
+    return Counter(recipient.email for mail in command.sandbox.outbox for recipient in mail.recipients)
+
+
+def test_from_a_file_to_a_report(batch, command, tmp_path):
+    assert [each["key"] for each in batch("report", "news", "--state", "planned", "--json").objects][:2] == ["k0", "k1"]
+    done = batch("run", "news", "--json")
+    # One row was bad: not everybody got it.
+    assert done.status == 7
+    assert (done.objects[0]["accepted"], done.objects[0]["invalid"], done.objects[0]["finished"]) == (20, 1, True)
+    assert "poweremail batch report news" in done.err
+    assert received(command) == {f"user{n}@example.com": 1 for n in range(20)}
+    assert {mail.text for mail in command.sandbox.outbox} == {f"Welcome, U{n}!" for n in range(20)}
+    rows = list(csv.DictReader(io.StringIO(batch("report", "news").out)))
+    assert Counter(row["state"] for row in rows) == {"accepted": 20, "invalid": 1}
+    assert (rows[-1]["recipient"], rows[-1]["line"]) == ("nobody", "22")
+    for name, read in (("r.csv", lambda text: list(csv.DictReader(io.StringIO(text)))), ("r.jsonl", str.splitlines)):
+        assert batch("report", "news", "-o", name).status == 0
+        assert len(read((tmp_path / name).read_text())) == 21
+    assert json.loads((tmp_path / "r.jsonl").read_text().splitlines()[0])["recipient"] == "user0@example.com"
+    # Once more is nothing more.
+    assert (create(command).status, batch("run", "news", "-q").status, len(command.sandbox.outbox)) == (0, 7, 20)
+
+
+def test_all_accepted(batch, command, tmp_path):
+    (tmp_path / "readers.csv").write_text(READERS)
+    assert "0 added, 20 known already, 0 invalid" in create(command).err
+    assert batch("run", "news").status == 0
+    assert batch("status", "news", "--json").objects[0]["accepted"] == 20
+
+
+def test_pause_resume_and_list(batch, command):
+    assert batch("pause", "news", "--reason", "lunch").status == 0
+    done = batch("run", "news")
+    assert (done.status, command.sandbox.outbox) == (6, [])
+    assert "news is paused: lunch" in done.err
+    assert batch("list").out.split() == ["news", "20", "0", "20", "lunch"]
+    assert batch("resume", "news", "--concurrency", "4").status == 7
+    assert len(command.sandbox.outbox) == 20
+
+
+def test_what_concerns_all_pauses(batch, command):
+    command.sandbox.faults.add(Fault.error("AuthenticationError", "Token MissMatch"), call="sendTemplate")
+    done = batch("run", "news")
+    assert done.status == 6
+    assert "poweremail batch resume news" in done.err
+    assert "refuses the account" in batch("status", "news").out
+
+
+def test_retry(batch, command):
+    command.sandbox.faults.add(Fault.error("ValidationError", "no"), recipient="user3@example.com")
+    assert batch("run", "news").status == 7
+    command.sandbox.faults.clear()
+    assert "0 are planned again" in batch("retry", "news").err
+    assert batch("retry", "news", "--rejected", "--json").objects == [{"planned": 1}]
+    batch("run", "news")
+    assert len(command.sandbox.outbox) == 20
+
+
+def test_dry_runs_add_and_send_nothing(batch, command, tmp_path):
+    (tmp_path / "more.csv").write_text("email\na@example.com\nx\n")
+    done = create(command, "--dry-run", name="other", source="more.csv")
+    assert (done.status, "1 could be added" in done.err) == (1, True)
+    assert batch("list").out.count("\n") == 1
+    done = batch("run", "news", "--dry-run")
+    assert (done.status, "20 would be sent, of which 0 could not" in done.err) == (0, True)
+    assert batch("run", "news", "--dry-run", "--allow", "user1@*", "--json").objects == [
+        {"checked": 20, "bad": 19, "dry_run": True}
+    ]
+    assert command.sandbox.outbox == []
+
+
+def test_rehearsal(batch, command):
+    assert batch("run", "news", "--redirect-to", "me@example.com").status == 7
+    assert received(command) == {"me@example.com": 20}
+
+
+def test_json_lines_without_a_template(batch, command, tmp_path):
+    (tmp_path / "r.jsonl").write_text('{"email": "a@example.com", "name": "Ada"}\n')
+    (tmp_path / "t.txt").write_text("Hello")
+    (tmp_path / "t.html").write_text("<p>Hello")
+    arguments = ("--subject", "Hi", "--from", "me@example.com", "--text", "t.txt", "--html", "t.html", "--attach", "t.txt")
+    assert batch("create", "plain", "r.jsonl", *arguments, "--json").objects[0]["added"] == 1
+    assert batch("run", "plain").status == 0
+    (mail,) = command.sandbox.outbox
+    assert (mail.text, mail.html, mail.attachments[0].content) == ("Hello", "<p>Hello", b"Hello")
+
+
+def test_several_smtp_users_and_limits(batch, command):
+    for name in ("a", "b", "smtp12345"):
+        command.sandbox.add_smtp_user(name)
+    assert batch("run", "news", "--smtp-users", "a, b", "--per-minute", "10", "--lease", "5").status == 7
+    assert Counter(mail.smtp_user_name for mail in command.sandbox.outbox) == {"a": 10, "b": 10}
+    assert batch("run", "news", "--limits").status == 7
+
+
+def test_misuse(batch, command, tmp_path):
+    for arguments in (
+        ("run", "nope"),
+        ("status", "news", "--ledger", "nowhere.db"),
+        ("create", "x", "nope.csv"),
+        ("create", "x", "readers.csv", "--text", "nope.txt"),
+        ("report", "news", "--state", "nonsense"),
+        ("run", "news", "--redirect-to", "nobody"),
+    ):
+        assert batch(*arguments).status == 2, arguments
+    assert not (tmp_path / "nowhere.db").exists()
+
+
+def test_a_ledger_of_a_newer_version(batch, command, tmp_path):
+    import sqlite3
+
+    with sqlite3.connect(tmp_path / "ledger.db") as connection:
+        connection.execute("UPDATE poweremail_ledger SET version = 99")
+    connection.close()
+    done = batch("status", "news")
+    assert (done.status, "version 99" in done.err) == (6, True)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_lets_what_is_under_way_finish(batch, command, number):
+    command.sandbox.faults.add(Fault.latency(0.3), call="sendTemplate")
+    process = command.start("batch", "run", "news", "--concurrency", "2")
+    wait_for(lambda: command.sandbox.outbox)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 6, err
+    assert b"what is under way is finished first" in err
+    sent = len(command.sandbox.outbox)
+    assert 0 < sent < 20
+    assert dict(line.split(b"\t") for line in out.splitlines())[b"accepted"] == b"%d" % sent
+    command.sandbox.faults.clear()
+    batch("run", "news")
+    assert received(command) == {f"user{n}@example.com": 1 for n in range(20)}
+
+
+def wait_for(true, seconds: float = 60.0) -> None:
+    until = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_how_long_it_takes():
+    limits = RateLimits()
+    # 10,000 mails at 60 a minute are 2 h 46 min until the last of them may go.
+    assert least_seconds(10_000, limits) == 166 * 60
+    assert least_seconds(10_000, limits, 4) == 41 * 60
+    assert (least_seconds(60, limits), least_seconds(61, limits), least_seconds(5, None), least_seconds(0, limits)) == (0, 60, 0, 0)
+    pace = Pace()
+    assert (pace.per_second, pace.seconds_for(5)) == (0.0, None)
+    for second in range(0, 200, 10):
+        pace.note(float(second), 2 * second)
+    assert (pace.per_second, pace.seconds_for(10)) == (2.0, 5.0)
+
+
+def test_on_a_terminal_one_line_changes(batch, command):
+    command.sandbox.faults.add(Fault.latency(0.2), call="sendTemplate")
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, **command.environ, "TERM": "xterm", "COLUMNS": "200"}
+    arguments = [sys.executable, "-m", "poweremail", "batch", "run", "news", "--concurrency", "1", "--per-minute", "1000"]
+    process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=theirs, env=environ)
+    os.close(theirs)
+    shown = b""
+    # Once nobody has the other end, reading fails.
+    with suppress(OSError):
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    assert process.wait(timeout=60) == 7
+    assert b"news: 20 of 20 (100%)" in shown
+    assert b" a minute; 0:00:" in shown

@@ -1,0 +1,47 @@
+"""What the tests of the ledger have in common."""
+
+from __future__ import annotations
+
+from sqlalchemy import update
+
+from poweremail.batch import Entry, Ledger
+from poweremail.batch.ledger.schema import messages
+from poweremail.batch.ledger.states import State
+from poweremail.batch.ledger.values import Finished, Step, Verdict
+from poweremail.batch.ledger.verdicts import ACCEPTED
+from poweremail.batch.ledger.worker import Worker
+from poweremail.policy.limits import RateLimits
+from support.messages import message
+
+__all__ = ["ACCEPTED", "Verdict", "entries", "fill", "finish", "let_leases_end", "states", "worker"]
+
+
+def entries(count: int, first: int = 0) -> list[Entry]:
+    return [Entry(message=message(to=f"user{n}@example.com"), key=f"k{n}") for n in range(first, first + count)]
+
+
+def fill(ledger: Ledger, count: int, name: str = "news") -> int:
+    batch = ledger.create(name)
+    ledger.adding(batch).add(entries(count))
+    return batch
+
+
+def worker(ledger: Ledger, batch: int, *users: str, limits: RateLimits | None = None, lease: float = 60.0) -> Worker:
+    names = users or ("smtp1",)
+    made = Worker(ledger, batch, names, {} if limits is None else dict.fromkeys(names, limits), lease=lease)
+    made.begin()
+    return made
+
+
+def finish(step: Step, verdict: Verdict = ACCEPTED) -> list[Finished]:
+    return [Finished(work=work, verdict=verdict, value=work.key) for work in step.work]
+
+
+def let_leases_end(ledger: Ledger, owner: str) -> None:
+    """As if *owner* had not been heard of for longer than its lease."""
+    with ledger.database.transaction() as connection:
+        connection.execute(update(messages).where(messages.c.lease_owner == owner).values(lease_until=0.0))
+
+
+def states(ledger: Ledger, batch: int) -> dict[str, str]:
+    return {record.key: str(State(record.state)) for record in ledger.report(batch)}
