@@ -29,7 +29,14 @@ ITSELF_ONLY = ("poweremail._async", "poweremail._sync", "poweremail.batch", "pow
 """Packages of which only the ``__init__`` has the room given below, while each module in them needs one of its own."""
 
 ROOMS = (
-    ("poweremail.response", "poweremail._version", "poweremail._lazy", "poweremail._async", "poweremail._sync"),
+    (
+        "poweremail.response",
+        "poweremail._version",
+        "poweremail._lazy",
+        "poweremail._watch",
+        "poweremail._async",
+        "poweremail._sync",
+    ),
     ("poweremail.errors",),
     ("poweremail.types",),
     ("poweremail.wire",),

@@ -14,21 +14,31 @@ Fixtures for tests of applications that send mail; pytest finds them by itself w
 
 ``@pytest.mark.poweremail_fault(Fault.html(), call="sendMail", nth=1)`` lets something go wrong in the test's sandbox, in-process
 and over HTTP: the arguments are those of `Faults.add`.
+
+A request that an engine of the library is about to make to another machine is stopped, and the test fails whatever the application
+makes of that. ``@pytest.mark.poweremail_allow_hosts("api.tes.example.com")`` lets those of one test through, the ini option
+``poweremail_allow_hosts`` those of all; ``poweremail_guard = false`` switches the guard off.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import attrs
 import pytest
+
+from poweremail import _watch
+from poweremail.wire.hosts import is_loopback
 
 if TYPE_CHECKING:
     from poweremail import AsyncPowerEmail, PowerEmail
     from poweremail.sandbox import Outbox, Sandbox
 
 _FAULT = "poweremail_fault"
+_ALLOW_HOSTS = "poweremail_allow_hosts"
+_GUARD = "poweremail_guard"
 
 
 @attrs.frozen
@@ -54,11 +64,63 @@ class ServedSandbox:
         }
 
 
+class Guard:
+    """Stops what would leave this machine for a host that is not *allowed*, and fails the test that tried."""
+
+    def __init__(self, allowed: frozenset[str]) -> None:
+        self._allowed = allowed
+        self._allowed_now = allowed
+        self._stopped: list[str] = []
+
+    def __call__(self, url: str, transport: object) -> None:
+        """Look at a request. Raises what pytest takes for a failure, which is no `Exception` that an application would handle."""
+        host = urlsplit(url).hostname or ""
+        if not _goes_out(transport) or is_loopback(host) or host in self._allowed_now:
+            return
+        text = (
+            f"stopped before it was sent: a request to {host}, which is not this machine. Give the application a client of the"
+            f" sandbox (poweremail_client, poweremail_environ), or allow the host: @pytest.mark.{_ALLOW_HOSTS}({host!r})"
+        )
+        self._stopped.append(text)
+        pytest.fail(text, pytrace=False)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Know what this test allows."""
+        self._allowed_now = self._allowed.union(*(marker.args for marker in item.iter_markers(_ALLOW_HOSTS)))
+        self._stopped.clear()
+        return (yield)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(self) -> Generator[None, object, object]:
+        """Fail a test that did not notice: the request was made on another thread, or its failure was swallowed."""
+        result = yield
+        if self._stopped:
+            pytest.fail(self._stopped[0], pytrace=False)
+        return result
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Tell pytest the options."""
+    parser.addini(_GUARD, "fail a test that sends mail to another machine", type="bool", default=True)
+    parser.addini(_ALLOW_HOSTS, "hosts to which tests may send mail for real", type="linelist", default=[])
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell pytest the marker."""
+    """Tell pytest the markers, and set up the guard."""
+    config.addinivalue_line("markers", f"{_ALLOW_HOSTS}(*hosts): let this test send to these hosts for real.")
+    if config.getini(_GUARD):
+        guard = Guard(frozenset(config.getini(_ALLOW_HOSTS)))
+        config.pluginmanager.register(guard, "poweremail-guard")
+        _watch.watcher = guard
     config.addinivalue_line(
         "markers", f"{_FAULT}(fault, **options): let something go wrong in the sandbox of this test; the options of Faults.add."
     )
+
+
+def pytest_unconfigure() -> None:
+    """Leave the guard behind."""
+    _watch.watcher = None
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
@@ -124,6 +186,12 @@ def poweremail_environ(poweremail_server: ServedSandbox, monkeypatch: pytest.Mon
     for name, value in poweremail_server.environ.items():
         monkeypatch.setenv(name, value)
     return poweremail_server.environ
+
+
+def _goes_out(transport: object) -> bool:
+    """Whether it is one of the library's engines; that of the sandbox stays here, and those of others are theirs to look after."""
+    module = type(transport).__module__
+    return ".transports." in module and module.startswith("poweremail.") and not module.endswith(".sandbox")
 
 
 def _short(side: object) -> str:

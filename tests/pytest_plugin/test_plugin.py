@@ -171,3 +171,86 @@ def test_nothing():
 """
     )
     assert passed(done) == "1 passed", done.stdout
+
+
+REAL = (
+    MESSAGE
+    + """
+import threading
+import pytest
+from poweremail import NotSentError, PowerEmail, RetryPolicy
+
+def send(host="192.0.2.1", **options):  # an address that is kept for documentation
+    with PowerEmail("me", "token", base_url=f"https://{host}", smtp_user_name="smtp12345", retry=RetryPolicy(attempts=1), **options) as client:
+        client.messages.send_mail(message())
+"""
+)
+
+
+def test_a_test_that_sends_to_the_real_service_fails(project) -> None:
+    done = project(
+        REAL
+        + """
+def test_plain():
+    send()
+
+def test_swallowed():
+    try:
+        send()
+    except BaseException:
+        pass
+
+def test_on_another_thread():
+    thread = threading.Thread(target=send)
+    thread.start()
+    thread.join()
+
+@pytest.mark.anyio
+async def test_awaited():
+    from poweremail import AsyncPowerEmail
+    async with AsyncPowerEmail("me", "token", "tes.example.com", smtp_user_name="smtp12345") as client:
+        await client.messages.send_mail(message())
+
+def test_this_machine_may_be_sent_to(poweremail_server):
+    with PowerEmail.from_env(poweremail_server.environ) as client:
+        client.messages.send_mail(message())
+
+def test_a_transport_of_ones_own_is_not_looked_after():
+    class Nowhere:
+        def handle(self, request):
+            from poweremail.transports import Response
+            return Response(200, (), b'{"status": "success"}')
+        def close(self):
+            pass
+    send(transport=Nowhere())
+""",
+        "-p",
+        "no:threadexception",
+    )
+    assert passed(done) == "5 failed, 2 passed"  # what is awaited runs on asyncio and on trio
+    assert done.stdout.count("stopped before it was sent: a request to 192.0.2.1, which is not this machine.") >= 3
+    assert "a request to api.tes.example.com" in done.stdout
+    assert "@pytest.mark.poweremail_allow_hosts(" in done.stdout
+
+
+@pytest.mark.parametrize("how", ["marker", "option", "off"])
+def test_a_host_can_be_allowed(project, how, tmp_path) -> None:
+    # The loopback device answers here for a name that the guard does not know: nothing leaves this machine.
+    settings = {"option": "poweremail_allow_hosts = allowed.test", "off": "poweremail_guard = false"}
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\n{settings.get(how, '')}\n")
+    marker = '@pytest.mark.poweremail_allow_hosts("allowed.test")' if how == "marker" else ""
+    done = project(
+        REAL
+        + f"""
+import socket
+
+{marker}
+def test_allowed(monkeypatch):
+    def nobody(*arguments, **options):
+        raise socket.gaierror("asked for")
+    monkeypatch.setattr(socket, "getaddrinfo", nobody)
+    with pytest.raises(NotSentError, match="asked for"):
+        send("allowed.test")
+"""
+    )
+    assert passed(done) == "1 passed", done.stdout

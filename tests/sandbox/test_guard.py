@@ -4,7 +4,8 @@ import httpx
 import pytest
 
 from poweremail.sandbox.app import create_app
-from poweremail.sandbox.guard import host_of, is_loopback
+from poweremail.sandbox.guard import host_of
+from poweremail.wire.hosts import is_loopback
 
 SEND = "/v1.0/messages/sendMail"
 GET = "/v1.0/messages/sendTemplateHTTPGet"

@@ -12,6 +12,7 @@ from typing import Any
 
 import attrs
 
+from poweremail import _watch
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.transports import AsyncTransport
 from poweremail.errors import PowerEmailError, TransportError, UsageError
@@ -99,6 +100,8 @@ class AsyncExchange:
         return not spent and may_repeat(error, request.operation, resend=self._resend)
 
     async def _attempt(self, request: Request, mail: Mail, number: int) -> Answer:
+        if _watch.watcher is not None:
+            _watch.watcher(request.url, self._transport)
         try:
             response = request.endpoint.credentials.redact_response(await self._transport.handle(request))
             return Answer(*opened(response, request.operation, time.time()), number)

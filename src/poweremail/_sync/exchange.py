@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 
+from poweremail import _watch
 from poweremail._sync.limiter import Limiter
 from poweremail._sync.transports import Transport
 from poweremail.errors import PowerEmailError, TransportError, UsageError
@@ -98,6 +99,8 @@ class Exchange:
         return not spent and may_repeat(error, request.operation, resend=self._resend)
 
     def _attempt(self, request: Request, mail: Mail, number: int) -> Answer:
+        if _watch.watcher is not None:
+            _watch.watcher(request.url, self._transport)
         try:
             response = request.endpoint.credentials.redact_response(self._transport.handle(request))
             return Answer(*opened(response, request.operation, time.time()), number)

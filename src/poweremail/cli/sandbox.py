@@ -11,10 +11,10 @@ import typer
 from poweremail.cli import exits
 from poweremail.errors import UsageError
 from poweremail.sandbox import Sandbox, SmtpLimits
-from poweremail.sandbox.guard import is_loopback
 from poweremail.sandbox.limits import UNLIMITED
 from poweremail.sandbox.server import serve
 from poweremail.types.secret import Secret
+from poweremail.wire.hosts import is_loopback
 
 __all__ = ["run"]
 

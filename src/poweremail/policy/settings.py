@@ -19,6 +19,7 @@ from poweremail.types.deployment import Deployment
 from poweremail.types.secret import Secret
 from poweremail.types.text import header_text
 from poweremail.types.timeouts import Timeouts
+from poweremail.wire.hosts import is_loopback
 from poweremail.wire.http import Endpoint
 from poweremail.wire.redact import Credentials
 
@@ -189,7 +190,7 @@ def _checked_url(base_url: str) -> str:
         raise _usage(f"{base_url!r} is not a URL such as https://api.tes.example.com", "base_url")
     if parts.username is not None or parts.query or parts.fragment:
         raise _usage("must not have a user, a query or a fragment", "base_url")
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         warnings.warn(
             f"base_url is plain http: everyone between here and {host} can read the token of every request",
             UserWarning,
@@ -206,10 +207,6 @@ def _is_ip(host: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or host.endswith(".localhost") or (_is_ip(host) and ipaddress.ip_address(host).is_loopback)
 
 
 _VARIABLES = {

@@ -8,7 +8,6 @@ of the page that asks.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable
 
@@ -16,7 +15,9 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["Guard", "host_of", "is_loopback"]
+from poweremail.wire.hosts import is_loopback
+
+__all__ = ["Guard", "host_of"]
 
 _SAFE = ("GET", "HEAD")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?\Z")
@@ -28,16 +29,6 @@ def host_of(header: str) -> str | None:
     """Return the host of a Host header without its port, in lower case; None where the header is none."""
     found = _HOST.match(header.lower())
     return found[1].strip("[]") if found else None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* is a name or an address of this machine alone."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Guard:

@@ -1,0 +1,14 @@
+"""
+Who is told of each request before it goes out.
+
+Nobody, as a rule. A test run looks where its requests go, so that none of them reaches the real service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+__all__ = ["watcher"]
+
+watcher: Callable[[str, object], object] | None = None
+"""Called with the URL, without its query, and the transport. What it raises ends the call."""
