@@ -7,6 +7,7 @@ An interpreter that is not installed is skipped; .ci/run makes sure that none th
 from __future__ import annotations
 
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -20,6 +21,13 @@ nox.options.error_on_missing_interpreters = False
 ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
+
+# The newest Python that is here tests the wheel, the others the checkout; an only one does both.
+INSTALLED = [version for version in PYTHONS if shutil.which(f"python{version}")]
+NEWEST = INSTALLED[-1] if INSTALLED else f"{sys.version_info.major}.{sys.version_info.minor}"
+OTHERS = [version for version in PYTHONS if version != NEWEST] if len(INSTALLED) > 1 else PYTHONS
+
+nox.options.sessions = ["lint", "sync", "types", "docs", *(f"tests-{version}" for version in OTHERS), "wheel"]
 
 NEEDED_BY_TESTS = ("tests", "tools", "docs", "benchmarks", "README.md", "CHANGELOG.md", "pyproject.toml", "noxfile.py")
 """What the tests read; the package itself must come from the wheel."""
@@ -55,7 +63,7 @@ def sync(session: nox.Session) -> None:
     session.run("python", "tools/generate_sync.py", "--check")
 
 
-@nox.session(default=False)
+@nox.session
 def generate(session: nox.Session) -> None:
     """Generate the sync trees."""
     session.install(*group("lint"))
@@ -72,15 +80,12 @@ def types(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def tests(session: nox.Session) -> None:
-    """Run the tests against the checkout, and measure what they cover. Arguments after ``--`` go to pytest."""
+    """Run the tests against the checkout. Arguments after ``--`` go to pytest."""
     session.install("-e", ".[all]", *group("test"))
+    # What is covered, and what runs in the browser, is the same for every Python.
+    once = ("--cov", "--cov-report=term") if session.python == OTHERS[0] else ("--ignore=tests/ui",)
     # With arguments it is a part of the suite that runs, which need not cover everything.
-    arguments = session.posargs or ("-n", "auto", "--cov", "--cov-report=term")
-    if not session.posargs and session.python != PYTHONS[0]:
-        # What runs in the browser is the same for every Python.
-        arguments = (*arguments, "--ignore=tests/ui")
-    # Each Python has a file of its own, so that two sessions can run side by side.
-    session.run("pytest", *arguments, env={"COVERAGE_FILE": f".coverage.{session.python}"})
+    session.run("pytest", *(session.posargs or ("-n", "auto", *once)))
 
 
 @nox.session
@@ -91,7 +96,7 @@ def docs(session: nox.Session) -> None:
     session.run("mkdocs", *command, "-f", "tools/mkdocs.yml", env={"NO_MKDOCS_2_WARNING": "1"})
 
 
-@nox.session(default=False)
+@nox.session
 def build(session: nox.Session) -> None:
     """Build the sdist, and from it the wheel, into ``dist``."""
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
@@ -99,7 +104,7 @@ def build(session: nox.Session) -> None:
     session.run("python", "-m", "build", "--no-isolation", "--outdir", "dist")
 
 
-@nox.session(requires=["build"])
+@nox.session(python=NEWEST, requires=["build"])
 def wheel(session: nox.Session) -> None:
     """Run the tests against the wheel, out of reach of the checkout's sources."""
     (built,) = (ROOT / "dist").glob("*.whl")
@@ -120,7 +125,7 @@ def wheel(session: nox.Session) -> None:
             session.run("pytest", "-n", "auto", *session.posargs)
 
 
-@nox.session(default=False)
+@nox.session
 def proof(session: nox.Session) -> None:
     """
     Try whether outcomes and reality agree, with other scripts than the tests, and print the figures.
@@ -134,7 +139,7 @@ def proof(session: nox.Session) -> None:
     session.run("pytest", "-n", "2", "-p", "support.agreement_figures", *tests, *arguments, env=env)
 
 
-@nox.session(default=False)
+@nox.session
 def crash(session: nox.Session) -> None:
     """
     Kill a batch again and again, and compare what the sandbox got with what is reported; print the figures.
@@ -148,14 +153,14 @@ def crash(session: nox.Session) -> None:
         session.run("python", "-m", "support.crash", "--postgresql", *session.posargs, env=env)
 
 
-@nox.session(default=False)
+@nox.session
 def demo(session: nox.Session) -> None:
     """Run the demo of the checkout. Arguments after ``--`` go to it."""
     session.install(".[all]")
     session.run("poweremail", "demo", *session.posargs)
 
 
-@nox.session(default=False)
+@nox.session
 def bench(session: nox.Session) -> None:
     """Measure the library against what it is made of. Arguments after ``--`` go to it: ``--quick``, ``--json FILE``, parts."""
     session.install(".[fast,httpx2,aiohttp,pyreqwest,trio]", *BENCHMARK_PEERS)
