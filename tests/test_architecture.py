@@ -51,7 +51,9 @@ ROOMS = (
 )
 """From the ground up. A package stands for all that is in it; a module imports from below and from its own package."""
 
-SANDBOX_SERVER = tuple(f"poweremail.sandbox.{name}" for name in ("app", "control", "protocol", "server", "ui"))
+SANDBOX_SERVER = tuple(
+    f"poweremail.sandbox.{name}" for name in ("app", "connection", "control", "guard", "protocol", "server", "ui")
+)
 """The sandbox as a server. The rest of it, apart from its ``__init__``, is the API as a function of a request."""
 
 SANDBOX_CORE_MAY_IMPORT = ("poweremail.sandbox", "poweremail.response", "poweremail.errors", "poweremail.types", "poweremail.wire")
@@ -88,6 +90,7 @@ LIBRARIES = {
     "cattrs": ("poweremail.wire",),
     "httpx": (*both("transports.httpx"), "poweremail.cli"),
     "httpx2": both("transports.httpx"),
+    "jinja2": ("poweremail.sandbox.ui",),
     "platformdirs": ("poweremail.cli",),
     "pytest": ("poweremail.pytest_plugin",),
     "rich": ("poweremail.cli",),
@@ -106,6 +109,7 @@ NOT_AT_IMPORT = {
     "httpcore",
     "httpx",
     "httpx2",
+    "jinja2",
     "platformdirs",
     "rich",
     "starlette",

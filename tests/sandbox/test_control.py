@@ -1,5 +1,8 @@
 """The control API."""
 
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import httpx
 import pytest
 
@@ -11,7 +14,7 @@ FAULT = {"fault": {"kind": "status", "code": 503, "accepted": False}, "call": "s
 @pytest.fixture
 async def control(sandbox):
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://x/_sandbox/"
+        transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://localhost/_sandbox/"
     ) as client:
         yield client
 
@@ -26,22 +29,210 @@ async def test_messages(control, api, sandbox):
     file = {"name": "a.txt", "type": "text/plain", "content": "YQ=="}
     image = {"name": "logo", "type": "image/png", "content": "YWI="}
     for number in range(3):
-        api.send(subject=f"mail {number}", attachments=[file], images=[image])
-    messages = (await control.get("messages")).json()["messages"]
-    assert [message["subject"] for message in messages] == ["mail 0", "mail 1", "mail 2"]
-    assert (await control.get("messages?after=1&limit=1")).json()["messages"] == [messages[1]]
-    assert messages[0]["attachments"] == [{"name": "a.txt", "type": "text/plain", "size": 1}]
-    assert messages[0]["images"] == [{"name": "logo", "type": "image/png", "size": 2}]
-    assert messages[0]["received"] == "2016-03-15T09:27:02.169000+00:00"
-    assert messages[0]["recipients"] == [{"type": "to", "email": "ada@example.com", "name": "Ada"}]
+        api.send(subject=f"mail {number}", attachments=[file], images=[image], html='<a href="http://x.example/?a=1&amp;b=2">x</a>')
+    page = (await control.get("messages")).json()
+    assert [message["subject"] for message in page["messages"]] == ["mail 2", "mail 1", "mail 0"]
+    assert (page["more"], page["total"]) == (False, 3)
+    middle = (await control.get("messages?before=3&limit=1")).json()
+    assert (middle["messages"], middle["more"]) == ([page["messages"][1]], True)
+    assert [each["number"] for each in (await control.get("messages?after=1")).json()["messages"]] == [2, 3]
+    first = page["messages"][2]
+    assert first["received"] == "2016-03-15T09:27:02.169000+00:00"
+    assert first["recipients"] == [{"type": "to", "email": "ada@example.com", "name": "Ada", "status": "delivered"}]
+    assert (first["recipient_count"], first["statuses"], first["attachment_count"]) == (1, {"delivered": 1}, 1)
+    assert "html" not in first
     whole = (await control.get("messages/2")).json()
-    assert whole.pop("raw")["message"]["attachments"] == [file]
-    assert whole == messages[1]
-    assert (await control.get("messages/4")).status_code == 404
-    assert (await control.get("messages/0")).status_code == 404
-    assert (await control.delete("messages")).json() == {"forgotten": 3}
+    assert whole["attachments"] == [{"name": "a.txt", "type": "text/plain", "size": 1}]
+    assert whole["images"] == [{"name": "logo", "type": "image/png", "size": 2}]
+    assert whole["headers"] == {"Reply-To": "reply@example.com", "X-Unique-Id": "Id"}
+    assert whole["links"] == ["http://x.example/?a=1&b=2"]
+    assert (await control.get("messages/2/raw")).json()["message"]["attachments"] == [file]
+    for number in (0, 4):
+        assert (await control.get(f"messages/{number}")).json() == {"error": f"there is no mail number {number}"}
+    assert (await control.delete("messages/2")).json() == {}
+    assert (await control.delete("messages/2")).status_code == 404
+    assert (await control.get("messages/2/raw")).status_code == 404
+    assert (await control.delete("messages")).json() == {"forgotten": 2}
     assert sandbox.outbox == []
-    assert (await control.get("messages/2")).json() == {"error": "there is no mail number 2"}
+
+
+async def test_the_parts_of_a_message(control, api):
+    api.send(
+        attachments=[{"name": "../ä.html", "type": "text/html", "content": "PGI+"}],
+        images=[{"name": "logo", "type": "image/png", "content": "YWI="}, {"name": "odd", "type": "image/x", "content": "YWI="}],
+        html='<!doctype html><img src="cid:logo"><img src="cid:other"><style>p{background:url(cid:logo)}</style>',
+    )
+    text = await control.get("messages/1/text")
+    assert (text.text, text.headers["content-type"]) == ("Example text content", "text/plain; charset=utf-8")
+    shown = await control.get("messages/1/html")
+    policy = shown.headers["content-security-policy"]
+    assert policy.startswith("sandbox; default-src 'none'; img-src data: http://localhost/_sandbox/images/")
+    assert "https:" not in policy
+    assert 'src="cid:other"' in shown.text
+    assert shown.text.startswith('<!doctype html><base target="_blank">')
+    address = shown.text.partition('<img src="')[2].partition('"')[0]
+    assert f"url({address})" in shown.text
+    image = await control.get(address)
+    assert (image.content, image.headers["content-type"]) == (b"ab", "image/png")
+    assert (await control.get(f"{address[:-1]}1")).status_code == 404
+    assert (await control.get("images/key/1/0")).status_code == 404
+    assert (
+        "style-src 'unsafe-inline' http: https:"
+        in (await control.get("messages/1/html?remote=1")).headers["content-security-policy"]
+    )
+    saved = await control.get("messages/1/attachments/0")
+    assert (saved.content, saved.headers["content-type"]) == (b"<b>", "application/octet-stream")
+    assert saved.headers["content-disposition"] == "attachment; filename*=UTF-8''_%C3%A4.html"
+    assert (await control.get("messages/1/images/0")).content == b"ab"
+    source = await control.get("messages/1/source")
+    assert source.headers["content-type"] == "text/plain; charset=utf-8"
+    assert "attachment" in (await control.get("messages/1/source?download=1")).headers["content-disposition"]
+    for path in ("attachments/1", "attachments/x", "html?remote=yes", "html?other=1"):
+        assert (await control.get(f"messages/1/{path}")).status_code in (400, 404)
+    api.send(html=..., text="x")
+    assert (await control.get("messages/2/html")).json() == {"error": "mail number 2 has no html part"}
+
+
+async def test_search(control, api):
+    api.send(subject="Invoice 42", to=[{"email": "ada@example.com", "name": "Ada Lovelace"}])
+    api.send(subject="GRÜSSE", to=[{"email": "Grace@Example.com"}, {"email": "b@example.com"}], headers={"X-Unique-Id": "u-2"})
+    for query, found in (
+        ("search=invoice lovelace", [1]),
+        ("search=invoice grace", []),
+        ("search=grüsse", [2]),
+        ("search=U-2", [2]),
+        ("search=example.com", [2, 1]),
+        ("search=%25", []),
+        ("to=grace@example.com", [2]),
+        ("to=grace", []),
+        ("from_email=FROM@example.com", [2, 1]),
+        ("subject=voice", [1]),
+        ("subject=lovelace", []),
+        ("unique_id=u-2", [2]),
+        ("unique_id=u-", []),
+        ("status=delivered", [2, 1]),
+        ("status=delivered&search=invoice", [1]),
+        ("status=spam", []),
+    ):
+        page = (await control.get(f"messages?{query}")).json()
+        assert [message["number"] for message in page["messages"]] == found, query
+    assert (await control.get("messages?status=none")).status_code == 400
+    assert (await control.get("messages?serach=x")).json()["error"].startswith("serach: is not known here; known are: search, ")
+
+
+async def test_events(control, api, clock):
+    api.send(to=[{"email": "ada@example.com"}, {"email": "grace@example.com"}])
+    answer = await control.post("messages/1/events", json={"kind": "open", "recipient": "ADA@example.com", "user_agent": "Mozilla"})
+    (event,) = answer.json()["events"]
+    assert (event["kind"], event["email"], event["user_agent"], event["ip"]) == ("open", "ada@example.com", "Mozilla", "127.0.0.1")
+    clock.now += 5
+    assert len((await control.post("messages/1/events", json={"kind": "click", "url": "http://x"})).json()["events"]) == 2
+    await control.post("messages/1/events", json={"kind": "open", "recipient": "ada@example.com"})
+    await control.post("messages/1/events", json={"kind": "hard_bounce", "recipient": "grace@example.com"})
+    ada, grace = api.info("Id")
+    assert (ada["status"], ada["open"], ada["click"], grace["status"], grace["open"], grace["click"]) == (
+        "click",
+        2,
+        1,
+        "hard_bounce",
+        0,
+        1,
+    )
+    assert ada["openData"] == {"ip": ["127.0.0.1"] * 2, "ua": ["Mozilla", ""], "time": ["1458034022169", "1458034027169"]}
+    message = (await control.get("messages/1")).json()
+    assert [(who["status"], who["open"], who["click"]) for who in message["recipients"]] == [("click", 2, 1), ("hard_bounce", 0, 1)]
+    assert [(each["kind"], each["url"]) for each in message["events"]][-2:] == [("click", "http://x"), ("open", None)]
+    assert [each["number"] for each in (await control.get("messages?status=hard_bounce")).json()["messages"]] == [1]
+    for path, members, status in (
+        ("1", {}, 400),
+        ("1", {"kind": "delivered"}, 400),
+        ("1", {"kind": ["open"]}, 400),
+        ("1", {"kind": "open", "ip": 5}, 400),
+        ("1", {"kind": "open", "other": 5}, 400),
+        ("1", {"kind": "open", "recipient": "nobody@example.com"}, 404),
+        ("9", {"kind": "open"}, 404),
+    ):
+        assert (await control.post(f"messages/{path}/events", json=members)).status_code == status
+
+
+async def test_wait_for_what_is_there(control, api):
+    api.send(subject="Confirm one")
+    api.send(subject="Confirm two")
+    api.send(subject="Other")
+    found = (await control.post("messages/wait", json={"subject": "confirm", "to": "ada@example.com", "timeout": 0})).json()
+    assert found["subject"] == "Confirm two"
+    for members, status in (
+        ({"subject": "nothing", "timeout": 0.06}, 404),
+        ({"after": 3, "timeout": 0}, 404),
+        ({"timeout": -1}, 400),
+        ({"timeout": True}, 400),
+        ({"after": "1"}, 400),
+        ({"subject": 5}, 400),
+        ({"body": "x"}, 400),
+    ):
+        assert (await control.post("messages/wait", json=members)).status_code == status
+
+
+async def test_wait_for_what_comes(control, api):
+    async with anyio.create_task_group() as group:
+        answers = []
+
+        async def wait():
+            answers.append(await control.post("messages/wait", json={"unique_id": "later", "timeout": 10}))
+
+        group.start_soon(wait)
+        await anyio.lowlevel.checkpoint()
+        # From another thread, as a program under test would.
+        await anyio.to_thread.run_sync(lambda: api.send(headers={"X-Unique-Id": "other"}))
+        await anyio.to_thread.run_sync(lambda: api.send(headers={"X-Unique-Id": "later"}))
+    assert answers[0].json()["number"] == 2
+
+
+async def test_too_many_wait(control, api):
+    async with anyio.create_task_group() as group:
+        for _ in range(64):
+            group.start_soon(lambda: control.post("messages/wait", json={"unique_id": "x", "timeout": 10}))
+        await anyio.wait_all_tasks_blocked()
+        refused = await control.post("messages/wait", json={"unique_id": "x", "timeout": 10})
+        assert (refused.status_code, refused.json()) == (400, {"error": "64 requests wait already"})
+        api.send(headers={"X-Unique-Id": "x"})
+
+
+async def test_every_answer_is_as_it_is_described(control, api, sandbox):
+    """The document is what clients in other languages are made from."""
+    sandbox.add_template("t1", html="x")
+    sandbox.add_smtp_user("smtp12345", per_minute=5)
+    api.send(attachments=[{"name": "a", "type": "b/c", "content": ""}])
+    await control.post("messages/1/events", json={"kind": "open"})
+    await control.post("faults", json=FAULT)
+    document = (await control.get("openapi.json")).json()
+    schemas = document["components"]["schemas"]
+    checked = 0
+    for path, methods in document["paths"].items():
+        schema = (
+            methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {}).get("application/json", {}).get("schema")
+        )
+        if schema:
+            check(schema, (await control.get(path[1:].replace("{number}", "1"))).json(), schemas)
+            checked += 1
+    assert checked == 11
+    shown = (await control.get("docs")).text
+    assert all(f"/_sandbox{path}" in shown for path in document["paths"])
+
+
+def check(schema, value, schemas):
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    of = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None), "object": dict, "array": list}
+    assert any(isinstance(value, of[type]) for type in types), (schema, value)
+    if "properties" in schema:
+        assert list(value) == list(schema["properties"]) or set(value) == set(schema["properties"]), (schema, value)
+        for name, each in schema["properties"].items():
+            check(each, value[name], schemas)
+    if "items" in schema:
+        for each in value:
+            check(schema["items"], each, schemas)
 
 
 @pytest.mark.parametrize("query", ["after=x", "limit=-1", "after=", "limit=1e3", "after=9999999999999999"])
@@ -80,6 +271,8 @@ async def test_faults_that_are_none(control, body, error):
 
 async def test_templates_and_users(control, sandbox):
     assert (await control.post("templates", json={"template_id": "t1", "html": "x"})).status_code == 200
+    listed = (await control.get("templates")).json()
+    assert listed == {"templates": [{"template_id": "t1", "subject": None, "html": "x", "text": None}]}
     assert sandbox.service.store.template("t1").html == "x"
     assert (await control.post("smtp_users", json={"name": "a"})).status_code == 200
     assert (await control.post("smtp_users", json={"name": "b", "enabled": False})).status_code == 200
@@ -136,4 +329,9 @@ async def test_reset(control, api, sandbox):
 
 async def test_what_is_not_there(control):
     assert (await control.get("nothing")).status_code == 404
-    assert (await control.post("health")).status_code == 405
+    wrong = await control.post("health")
+    assert (wrong.status_code, wrong.headers["allow"], wrong.json()) == (405, "GET", {"error": "this path takes GET"})
+    assert (await control.get("nothing")).json() == {"error": "there is no such path"}
+    assert (await control.get("static/nothing.js")).status_code == 404
+    assert (await control.head("health")).status_code == 200
+    assert (await control.post("stream")).status_code == 405

@@ -106,7 +106,7 @@ def test_a_get_with_a_long_query(served, client):
     assert sandbox.outbox[0].text == "ä" * 10_000
 
 
-@pytest.mark.parametrize("path", ["/", "/v1.0/nothing", "/_other", "/docs"])
+@pytest.mark.parametrize("path", ["/v1.0", "/v1.0/nothing", "/_other", "/docs"])
 def test_pages_that_are_not_there(served, client, path):
     assert client.get(served[1].url + path).json() == {"status": "error", "message": "Page not found"}
 
@@ -221,6 +221,11 @@ def test_a_body_that_is_too_large(client, body):
         assert client.post(server.base_url + "messages/sendMail", content=body).content == SUCCESS
 
 
+def test_a_body_of_the_control_api_that_is_too_large(served, client):
+    answer = client.post(f"{served[1].url}/_sandbox/templates", content=b" " * (8 * 1024 * 1024 + 1))
+    assert (answer.status_code, answer.json()) == (413, {"error": "the body is larger than 8388608 bytes"})
+
+
 def test_nothing_is_logged(served, client, body, caplog, capfd):
     caplog.set_level(1)
     caplog.set_level(logging.WARNING, "httpx")
@@ -280,7 +285,7 @@ def test_ipv6_and_names(sandbox, client):
 async def test_faults_that_break_need_the_server(sandbox):
     sandbox.faults.add(Fault.refuse())
     transport = httpx.ASGITransport(create_app(sandbox.service))
-    async with httpx.AsyncClient(transport=transport, base_url="http://sandbox") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         with pytest.raises(RuntimeError, match="cannot break"):
             await client.post("/v1.0/messages/sendMail")
         assert (await client.get("/_sandbox/health")).status_code == 200

@@ -208,7 +208,7 @@ async def test_a_verifier_of_ones_own_goes_before_that_of_the_server():
 async def test_the_control_api_shows_no_key(sandbox):
     webhook = sandbox.add_webhook(URL, description="ours")
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://x/_sandbox/"
+        transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://localhost/_sandbox/"
     ) as control:
         shown = await control.get("webhooks")
         assert (await control.post("sending_domains", json={"domain": "A.example"})).json() == {}

@@ -12,6 +12,7 @@ import pytest
 
 from poweremail.errors import UsageError
 from poweremail.sandbox import Sandbox, SmtpUsage
+from poweremail.sandbox.filter import MailFilter
 from poweremail.sandbox.limits import UNLIMITED
 
 
@@ -70,6 +71,9 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path, api):
             # The first mail was sent 70 seconds ago, the second, with two recipients, 40.
             assert user.used == SmtpUsage(per_minute=1, per_hour=2, per_day=2, hourly_limit=3, total_limit=3)
             assert (other.name, other.enabled, other.used) == ("b", False, SmtpUsage())
+            mailbox = sandbox.service.mailbox
+            assert [mail["number"] for mail in mailbox.page(MailFilter(search="MAIL bob@example"), 9)] == [2]
+            assert [mail["number"] for mail in mailbox.page(MailFilter(status="delivered"), 9)] == [2, 1]
     with Sandbox(path, clock=lambda: sent + 70) as sandbox:
         sandbox.add_smtp_user("smtp12345", total_limit=1)
         api.sandbox = sandbox

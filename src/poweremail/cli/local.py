@@ -17,6 +17,10 @@ def sandbox(
     host: Annotated[
         str, typer.Option(help="The address to listen on. Anything but loopback lets others read the caught mail.")
     ] = "127.0.0.1",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="Another name under which browsers may open the page, beside localhost and --host. Can be repeated."),
+    ] = None,
     port: Annotated[int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)] = 8025,
     file: Annotated[Path | None, typer.Option(help="Keep the caught mail in this file; otherwise it is gone at the end.")] = None,
     owner_id: Annotated[str | None, typer.Option(help="Accept this owner id only.", envvar="POWEREMAIL_SANDBOX_OWNER_ID")] = None,
@@ -48,6 +52,7 @@ def sandbox(
 
     run(
         host=host,
+        allowed_hosts=allow_host or [],
         port=port,
         file=file,
         owner_id=owner_id,

@@ -11,16 +11,23 @@ import typer
 from poweremail.cli import exits
 from poweremail.errors import UsageError
 from poweremail.sandbox import Sandbox, SmtpLimits
+from poweremail.sandbox.guard import is_loopback
 from poweremail.sandbox.limits import UNLIMITED
 from poweremail.sandbox.server import serve
 from poweremail.types.secret import Secret
 
 __all__ = ["run"]
 
+_WARNING = (
+    "Warning: this is not a loopback address. Whoever reaches it can read and delete the caught mail. The page answers under"
+    " localhost, the address itself and the names that are given with --allow-host."
+)
+
 
 def run(
     *,
     host: str,
+    allowed_hosts: list[str],
     port: int,
     file: Path | None,
     owner_id: str | None,
@@ -36,7 +43,9 @@ def run(
             sandbox.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
             for fault in faults:
                 sandbox.faults.add_dict(_object(fault))
-            serve(sandbox.service, host=host, port=port, on_ready=_announce)
+            if not is_loopback(host):
+                typer.echo(_WARNING, err=True)
+            serve(sandbox.service, host=host, port=port, allowed_hosts=allowed_hosts, on_ready=_announce)
     except KeyboardInterrupt:
         typer.echo()
     except (UsageError, OSError) as error:
@@ -62,6 +71,7 @@ def _object(text: str) -> dict[str, object]:
 def _announce(url: str) -> None:
     typer.echo(f"The sandbox answers at {url} (Ctrl-C ends it).")
     typer.echo(f"  API       {url}/v1.0/")
-    typer.echo(f"  caught    {url}/_sandbox/messages")
+    typer.echo(f"  page      {url}/")
+    typer.echo(f"  control   {url}/_sandbox/docs")
     typer.echo("  template  welcome, with the field NAME")
     typer.echo(f'  client    AsyncPowerEmail("owner_id", "token", base_url="{url}", smtp_user_name="smtp12345")')

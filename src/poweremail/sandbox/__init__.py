@@ -257,13 +257,13 @@ class Sandbox:
             defaults["app_domain"] = "sandbox.invalid"
         return defaults | options
 
-    def server(self, host: str = "127.0.0.1", port: int = 0) -> SandboxServer:
+    def server(self, host: str = "127.0.0.1", port: int = 0, *, allowed_hosts: Iterable[str] = ()) -> SandboxServer:
         """
         Make an HTTP server of this sandbox, to be used as a context manager.
 
         It needs the extra ``poweremail[sandbox]``. *port* 0 takes a free one; see `SandboxServer` for its address. A *host* other
-        than loopback lets others read the mail that was caught.
+        than loopback lets others read the mail that was caught; *allowed_hosts* are the names under which they then find the page.
         """
         from poweremail.sandbox.server import SandboxServer  # noqa: PLC0415 - starlette and uvicorn only for those who serve
 
-        return SandboxServer(self.service, host=host, port=port)
+        return SandboxServer(self.service, host=host, port=port, allowed_hosts=allowed_hosts)

@@ -1,7 +1,8 @@
-"""The service as an ASGI application: the API as the vendor serves it, and a control API below ``/_sandbox``."""
+"""The service as an ASGI application: the API as the vendor serves it, a control API below ``/_sandbox``, and a page at ``/``."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 
 import anyio
@@ -9,12 +10,15 @@ from starlette.routing import Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from poweremail.response import Response
-from poweremail.sandbox import control
 from poweremail.sandbox.answers import Refusal
 from poweremail.sandbox.call import Call, Reply
+from poweremail.sandbox.connection import BodyTooLargeError, ClientGoneError, gone, read_body
+from poweremail.sandbox.control import control_router, operations
+from poweremail.sandbox.guard import Guard
 from poweremail.sandbox.handshake import answers_handshake
 from poweremail.sandbox.protocol import Wire
 from poweremail.sandbox.service import Service
+from poweremail.sandbox.ui import Page, ui_routes
 
 __all__ = ["MAX_BODY", "create_app"]
 
@@ -25,13 +29,27 @@ MAX_BODY = 64 * 1024 * 1024
 """The largest body that is read, in bytes: twice what mail servers commonly take."""
 
 
-def create_app(service: Service, *, max_body: int = MAX_BODY) -> ASGIApp:
+def create_app(service: Service, *, max_body: int = MAX_BODY, allowed_hosts: Iterable[str] = ()) -> ASGIApp:
     """
     Make the application of *service*. A body of more than *max_body* bytes is answered with an error of the API.
 
-    Faults that break a connection need the server of `poweremail.sandbox.server` below it.
+    The page and the control API answer under loopback names and under *allowed_hosts*: see `Guard`. Faults that break a connection
+    need the server of `poweremail.sandbox.server` below it.
     """
-    return Router([Mount("/_sandbox", routes=control.routes(service))], default=_api(service, max_body))
+    calls = operations(service)
+    control = control_router(service, calls, ui_routes(calls))
+    default = _page_or(_api(service, max_body))
+    return Guard(Router([Mount("/_sandbox", control)], default=default, redirect_slashes=False), allowed_hosts=allowed_hosts)
+
+
+def _page_or(api: ASGIApp) -> ASGIApp:
+    page = Page()
+
+    async def page_or_api(scope: Scope, receive: Receive, send: Send) -> None:
+        is_page = scope["path"] == "/" and scope["method"] in ("GET", "HEAD")
+        await (page if is_page else api)(scope, receive, send)
+
+    return page_or_api
 
 
 def _api(service: Service, max_body: int) -> ASGIApp:
@@ -43,10 +61,10 @@ def _api(service: Service, max_body: int) -> ASGIApp:
         body = b""
         if not turn.effect.before_body:
             try:
-                body = await _read(receive, max_body)
-            except _Disconnected:
+                body = await read_body(receive, max_body)
+            except ClientGoneError:
                 return
-            except _TooLarge:
+            except BodyTooLargeError:
                 await _send(Reply(Refusal(f"The body is larger than {max_body} bytes").response), scope, receive, send)
                 return
         call = Call(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), body)
@@ -60,29 +78,8 @@ def _api(service: Service, max_body: int) -> ASGIApp:
     return api
 
 
-class _Disconnected(Exception):  # noqa: N818 - an event, not an error
-    pass
-
-
-class _TooLarge(Exception):  # noqa: N818
-    pass
-
-
-async def _read(receive: Receive, max_body: int) -> bytes:
-    body = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Disconnected
-        body += message.get("body", b"")
-        if len(body) > max_body:
-            raise _TooLarge
-        if not message.get("more_body", False):
-            return bytes(body)
-
-
 async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
-    if reply.latency and await _gone(receive, reply.latency):
+    if reply.latency and await gone(receive, reply.latency):
         return
     if reply.response is not None:
         await _respond(reply.response, reply, receive, send)
@@ -95,7 +92,7 @@ async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> Non
         else:
             wire.close()
         # The server takes a request without an answer for a mistake unless the connection is known to be gone.
-        await _gone(receive, None)
+        await gone(receive, None)
 
 
 async def _respond(response: Response, reply: Reply, receive: Receive, send: Send) -> None:
@@ -104,17 +101,8 @@ async def _respond(response: Response, reply: Reply, receive: Receive, send: Sen
     if reply.drip:
         for index in range(len(response.body)):
             await send({"type": "http.response.body", "body": response.body[index : index + 1], "more_body": True})
-            if await _gone(receive, reply.drip):
+            if await gone(receive, reply.drip):
                 return
         await send({"type": "http.response.body", "body": b"", "more_body": reply.broken is not None})
     else:
         await send({"type": "http.response.body", "body": response.body, "more_body": reply.broken is not None})
-
-
-async def _gone(receive: Receive, seconds: float | None) -> bool:
-    """Wait so many seconds, or for ever; return at once, and True, where the client goes away."""
-    with anyio.move_on_after(seconds):
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        return True
-    return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
@@ -25,15 +25,25 @@ class SandboxServer:
     """
     An HTTP server of *service*, to be used as a context manager.
 
-    It listens on *host* and *port*, 0 for a free one; *max_body* is the largest request body that it reads, in bytes.
+    It listens on *host* and *port*, 0 for a free one; *max_body* is the largest request body that it reads, in bytes. Its page and
+    control API answer under *host*, loopback names and *allowed_hosts* only: no name that somebody else points at this machine.
     ``url`` is where it listens; the API is below ``base_url``, a control API below ``/_sandbox``. Inside the ``with`` block it
     answers. Raises OSError where the port is taken. When it stops, requests that are still being answered are cut off.
     """
 
-    def __init__(self, service: Service, *, host: str = "127.0.0.1", port: int = 0, max_body: int = MAX_BODY) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        max_body: int = MAX_BODY,
+        allowed_hosts: Iterable[str] = (),
+    ) -> None:
         self._service = service
         self._address = (host, port)
         self._max_body = max_body
+        self._hosts = (host, *allowed_hosts)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
         self.url = ""
@@ -47,7 +57,7 @@ class SandboxServer:
         listener = open_listener(*self._address)
         self.url = listener_url(listener)
         ready = threading.Event()
-        server = self._server = _Server(self._service, self._max_body, ready.set)
+        server = self._server = _Server(self._service, self._max_body, self._hosts, ready.set)
 
         def run() -> None:
             try:
@@ -74,15 +84,17 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8025,
     max_body: int = MAX_BODY,
+    allowed_hosts: Iterable[str] = (),
     on_ready: Callable[[str], object] = lambda _url: None,
 ) -> None:
     """
     Serve *service* in the foreground until SIGINT (which then raises KeyboardInterrupt) or SIGTERM.
 
-    *on_ready* is called with the URL once the server answers. Raises OSError where the port is taken.
+    *host*, *port*, *max_body* and *allowed_hosts* are those of `SandboxServer`. *on_ready* is called with the URL once the server
+    answers. Raises OSError where the port is taken.
     """
     listener = open_listener(host, port)
-    _Server(service, max_body, lambda: on_ready(listener_url(listener))).run([listener])
+    _Server(service, max_body, (host, *allowed_hosts), lambda: on_ready(listener_url(listener))).run([listener])
 
 
 class _Server(uvicorn.Server):
@@ -92,10 +104,10 @@ class _Server(uvicorn.Server):
     *on_ready* is called on its event loop.
     """
 
-    def __init__(self, service: Service, max_body: int, on_ready: Callable[[], object]) -> None:
+    def __init__(self, service: Service, max_body: int, hosts: Iterable[str], on_ready: Callable[[], object]) -> None:
         super().__init__(
             uvicorn.Config(
-                create_app(service, max_body=max_body),
+                create_app(service, max_body=max_body, allowed_hosts=hosts),
                 http=BreakableProtocol,
                 ws="none",
                 loop="asyncio",
@@ -137,4 +149,7 @@ def open_listener(host: str, port: int) -> socket.socket:
 def listener_url(listener: socket.socket) -> str:
     """Return the URL at which it is reached, without a slash at its end."""
     host, port = listener.getsockname()[:2]
+    # Who listens everywhere is found here, too.
+    if host in ("0.0.0.0", "::"):  # noqa: S104
+        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

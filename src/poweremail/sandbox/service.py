@@ -20,10 +20,12 @@ from poweremail.sandbox.account_store import AccountStore
 from poweremail.sandbox.answers import Refusal, answer
 from poweremail.sandbox.call import Broken, Call, Reply
 from poweremail.sandbox.clock import Clock
+from poweremail.sandbox.events import MailEvent
 from poweremail.sandbox.fault import Effect
 from poweremail.sandbox.faults import Faults, Turn
 from poweremail.sandbox.limits import REQUEST_LIMITS, UNLIMITED, LimitReached, SmtpLimits, SmtpUser
 from poweremail.sandbox.mail import MailContent
+from poweremail.sandbox.mailbox import Mailbox
 from poweremail.sandbox.parts import text
 from poweremail.sandbox.reading import read_json, read_query
 from poweremail.sandbox.store import Store
@@ -71,9 +73,10 @@ class Service:
     """
     The service.
 
-    *store* is what it remembers, *clock* its time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and
-    *token* say which; *limits* are those of SMTP users that have none of their own. *verify_webhook* asks a URL that is to become a
-    webhook whether it is one; without it, each is believed. Safe to use from several threads.
+    *store* is what it remembers (``mailbox`` is how one looks at its mails, ``registry`` at its domains and webhooks), *clock* its
+    time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which; *limits* are those of
+    SMTP users that have none of their own. *verify_webhook* asks a URL that is to become a webhook whether it is one; without it,
+    each is believed. Safe to use from several threads.
     """
 
     def __init__(
@@ -88,6 +91,7 @@ class Service:
         verify_webhook: VerifyWebhook | None = None,
     ) -> None:
         self.store = store
+        self.mailbox = Mailbox(store)
         self.registry = AccountStore(store)
         self.verify_webhook = verify_webhook
         self.clock = clock
@@ -122,6 +126,25 @@ class Service:
             turn = self.faults.at_body(turn, [recipient.email for recipient in wanted.recipients])
         effect = turn.effect
         return _reply(effect, self._carry_out(wanted, effect.visible_after, verify_webhook) if effect.carried_out else None)
+
+    def record_event(
+        self,
+        number: int,
+        kind: str,
+        *,
+        recipient: str | None = None,
+        ip: str = "127.0.0.1",
+        user_agent: str = "",
+        url: str | None = None,
+    ) -> list[MailEvent]:
+        """
+        Let something happen to mail *number*, as it is at the time of the sandbox's clock; getMessageInfo tells of it.
+
+        *kind* is one of `EVENT_KINDS`, *recipient* the address it happens at, None all of the mail's; *url* is what was clicked.
+        Raises `UsageError` for another kind, LookupError where there is no such mail or recipient.
+        """
+        now = self.clock.milliseconds()
+        return self.mailbox.record_event(number, kind, recipient=recipient, at=now, ip=ip, user_agent=user_agent, url=url)
 
     def clear(self) -> None:
         """
@@ -244,7 +267,6 @@ def _queued(operation: str) -> Response:
 
 
 def _record(record: Mapping[str, Any]) -> dict[str, Any]:
-    nothing: dict[str, list[Any]] = {"ip": [], "ua": [], "time": []}
     return {
         "subject": record["subject"],
         "sender": record["from_email"],
@@ -252,12 +274,12 @@ def _record(record: Mapping[str, Any]) -> dict[str, Any]:
         "sendFrom": "127.0.0.1",
         "mailSize": record["mail_size"],
         "attchSize": record["attachment_size"],
-        "status": "delivered",
+        "status": record["status"],
         "time": record["received"],
-        "open": 0,
-        "openData": nothing,
-        "click": 0,
-        "clickData": nothing,
+        "open": record["open"],
+        "openData": record["openData"],
+        "click": record["click"],
+        "clickData": record["clickData"],
     }
 
 

@@ -15,13 +15,14 @@ from functools import partial
 from typing import Any
 
 from poweremail.errors import UsageError
-from poweremail.sandbox import schema
+from poweremail.sandbox import events, schema
+from poweremail.sandbox.changes import Changes
 from poweremail.sandbox.limits import LIMITS, UNLIMITED, SmtpLimits, SmtpUsage, Tally, check, usage
 from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient, MailContent
 from poweremail.sandbox.template import Template
 from poweremail.types.message_info import PAGE_SIZE
 
-__all__ = ["Store"]
+__all__ = ["Store", "at"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _LARGEST_OFFSET = 2**62
@@ -36,6 +37,11 @@ _ADDED = "added AND added = 1"
 _KNOWN = f"(added OR NOT EXISTS (SELECT 1 FROM smtp_users WHERE {_ADDED}))"  # noqa: S608
 
 
+def at(milliseconds: int) -> datetime:
+    """Return the time that the store keeps as *milliseconds*, in UTC."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
 class Store:
     """
     Mails, templates, SMTP users and what they have used of their limits, and how far the clock was advanced. Its database also
@@ -47,6 +53,7 @@ class Store:
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self._lock = threading.Lock()
+        self.changes = Changes()
         try:
             self._connection = sqlite3.connect(":memory:" if path is None else path, check_same_thread=False)
             # Whoever forgets to close the store is not to be told so by a ResourceWarning, out of place and out of time.
@@ -63,6 +70,12 @@ class Store:
         self._connection.execute("PRAGMA synchronous = NORMAL")
 
     @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Read, undisturbed by other threads."""
+        with self._lock:
+            yield self._connection
+
+    @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """The database, for changes that are made all or not at all; nobody else changes it meanwhile."""
         with self._lock, self._connection:
@@ -72,8 +85,8 @@ class Store:
 
     def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
         """What *query* finds."""
-        with self._lock:
-            return self._connection.execute(query, values).fetchall()
+        with self.reading() as connection:
+            return connection.execute(query, values).fetchall()
 
     def add_mail(self, mail: MailContent, *, received: int, visible_from: int, limits: SmtpLimits = UNLIMITED) -> int:
         """
@@ -118,6 +131,8 @@ class Store:
                 ],
             )
             connection.execute("INSERT OR IGNORE INTO smtp_users (name, enabled, added) VALUES (?, 1, 0)", (mail.smtp_user_name,))
+            connection.execute("INSERT INTO searchable (mail, words) VALUES (?, ?)", (number, _words(mail)))
+        self.changes.note("caught", number)
         return int(number)
 
     def _count(self, connection: sqlite3.Connection, mail: MailContent, now: int, limits: SmtpLimits) -> None:
@@ -155,7 +170,7 @@ class Store:
         ).fetchall()
         return CaughtMail(
             number=number,
-            received=_EPOCH + timedelta(milliseconds=row["received"]),
+            received=at(row["received"]),
             operation=row["operation"],
             smtp_user_name=row["smtp_user_name"],
             unique_id=row["unique_id"],
@@ -178,23 +193,26 @@ class Store:
         offset = min(page * PAGE_SIZE, _LARGEST_OFFSET)
         with self._lock:
             rows = self._connection.execute(
-                "SELECT subject, from_email, email, mail_size, attachment_size, received FROM recipients"
+                "SELECT recipients.number, status, subject, from_email, email, mail_size, attachment_size, received FROM recipients"
                 " JOIN mails ON mails.number = recipients.mail"
                 " WHERE recipients.unique_id = ? AND visible_from <= ? ORDER BY recipients.number LIMIT ? OFFSET ?",
                 (unique_id, now, PAGE_SIZE, offset),
             ).fetchall()
-        return [dict(row) for row in rows]
+            done = events.of_recipients(self._connection, [row["number"] for row in rows])
+        return [{**dict(row), **done[row["number"]]} for row in rows]
 
     def count(self) -> int:
         """How many mails there are."""
         with self._lock:
-            (count,) = self._connection.execute("SELECT count(*) FROM mails").fetchone()
+            (count,) = self._connection.execute("SELECT count(*) FROM searchable").fetchone()
         return int(count)
 
     def clear_mails(self) -> int:
         """Forget the mails, and return how many there were. They were sent all the same: what is used of a limit stays used."""
         with self.transaction() as connection:
-            return self._forget(connection)
+            forgotten = self._forget(connection)
+        self.changes.note("cleared")
+        return forgotten
 
     def clear(self) -> None:
         """Forget everything but how far the clock was advanced."""
@@ -205,10 +223,11 @@ class Store:
             connection.execute("DELETE FROM tallies")
             connection.execute("DELETE FROM domains")
             connection.execute("DELETE FROM webhooks")
+        self.changes.note("cleared")
 
     def _forget(self, connection: sqlite3.Connection) -> int:
-        connection.execute("DELETE FROM recipients")
-        connection.execute("DELETE FROM files")
+        for table in ("recipients", "files", "searchable", "events"):
+            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - of the list above
         return connection.execute("DELETE FROM mails").rowcount
 
     def put_template(self, template: Template) -> None:
@@ -216,6 +235,12 @@ class Store:
         with self.transaction() as connection:
             values = (template.template_id, template.subject, template.html, template.text)
             connection.execute("INSERT OR REPLACE INTO templates VALUES (?, ?, ?, ?)", values)
+
+    def templates(self) -> list[Template]:
+        """All templates, by id."""
+        with self._lock:
+            rows = self._connection.execute("SELECT * FROM templates ORDER BY template_id").fetchall()
+        return [Template(*row) for row in rows]
 
     def template(self, template_id: str) -> Template | None:
         """The template of that id, or None."""
@@ -298,6 +323,13 @@ class Store:
         """Keep how many milliseconds the clock was advanced."""
         with self.transaction() as connection:
             connection.execute("UPDATE clock SET advanced = ?", (milliseconds,))
+
+
+def _words(mail: MailContent) -> str:
+    """What a search looks through."""
+    addresses = [word for who in mail.recipients for word in (who.email, who.name)]
+    words = (mail.subject, mail.from_email, mail.from_name, mail.unique_id, mail.template_id, *addresses)
+    return "\n".join(word for word in words if word).casefold()
 
 
 def _own_limits(row: sqlite3.Row) -> SmtpLimits:

@@ -1,0 +1,35 @@
+// The control API of the sandbox. Nothing else is ever asked.
+
+const ROOT = "/_sandbox";
+
+async function call(method, path, body) {
+  const options = { method, cache: "no-store", headers: { Accept: "application/json" } };
+  if (body !== undefined) {
+    options.body = JSON.stringify(body);
+    options.headers["Content-Type"] = "application/json";
+  }
+  const response = await fetch(ROOT + path, options);
+  if (!response.ok) {
+    const { error } = await response.json().catch(() => ({}));
+    throw Object.assign(new Error(error || `the sandbox answered ${response.status}`), { status: response.status });
+  }
+  return response;
+}
+
+const json = async (...args) => (await call(...args)).json();
+
+export const get = (path) => json("GET", path);
+export const post = (path, body) => json("POST", path, body);
+export const remove = (path) => json("DELETE", path);
+export const address = (path) => ROOT + path;
+
+/** The first *most* characters of a text, and whether that is all of it. */
+export async function text(path, most) {
+  const whole = await (await call("GET", path)).text();
+  return { text: whole.slice(0, most), whole: whole.length <= most };
+}
+
+export function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+}

@@ -1,0 +1,101 @@
+// Elements are made from text, never from HTML: what stands in a mail cannot become a part of the page.
+
+export const $ = (id) => document.getElementById(id);
+
+/** An element; *props* are attributes, functions among them are listeners; null and false among *children* are left out. */
+export function h(tag, props, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props || {})) {
+    if (typeof value === "function") node.addEventListener(name, value);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value !== null && value !== undefined) node.setAttribute(name, value);
+  }
+  node.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  return node;
+}
+
+export function icon(name) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const use = document.createElementNS("http://www.w3.org/2000/svg", "use");
+  svg.setAttribute("aria-hidden", "true");
+  use.setAttribute("href", `#i-${name}`);
+  svg.append(use);
+  return svg;
+}
+
+export const hidden = (text) => h("span", { class: "hidden" }, text);
+
+export function button(label, onClick, props) {
+  return h("button", { type: "button", class: "plain", click: onClick, ...props }, label);
+}
+
+/** Say it to those who do not see the page. */
+export function announce(text) {
+  $("announce").textContent = text;
+}
+
+/** Show for a moment that something went wrong, or was done. */
+export function toast(text) {
+  announce(text);
+  document.querySelector(".toast")?.remove();
+  const note = h("p", { class: "toast", "aria-hidden": "true" }, text);
+  document.body.append(note);
+  setTimeout(() => note.remove(), 4000);
+}
+
+/** Do what may fail, and say so where it does. */
+export async function attempt(work) {
+  try {
+    return await work();
+  } catch (error) {
+    toast(error.message);
+    return undefined;
+  }
+}
+
+export async function copy(text) {
+  await attempt(() => navigator.clipboard.writeText(text).then(() => toast("Copied")));
+}
+
+const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });
+
+export function shortTime(iso) {
+  const date = new Date(iso);
+  return date.toDateString() === new Date().toDateString() ? TIME.format(date) : DAY.format(date);
+}
+
+export const fullTime = (iso) => FULL.format(new Date(iso));
+
+export function size(bytes) {
+  if (bytes < 1000) return `${bytes} B`;
+  const units = ["kB", "MB", "GB"];
+  let value = bytes / 1000;
+  while (value >= 999.5 && units.length > 1) {
+    value /= 1000;
+    units.shift();
+  }
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[0]}`;
+}
+
+export const count = (number) => number.toLocaleString();
+
+export const WORDS = {
+  delivered: "Delivered",
+  open: "Opened",
+  click: "Clicked",
+  soft_bounce: "Soft bounce",
+  hard_bounce: "Hard bounce",
+  spam: "Spam",
+};
+
+/** A mark for a state; *number* of recipients in it, where there are several. */
+export function chip(status, number) {
+  const word = WORDS[status] || status;
+  return h("span", { class: `chip ${status}` }, number ? `${count(number)} ${word.toLowerCase()}` : word);
+}
+
+export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+
+export const person = (who) => (who.name ? `${who.name} <${who.email}>` : who.email);

@@ -1,0 +1,218 @@
+// The list of messages: a page at a time, newest first, and what comes in while one looks.
+
+import { get, query } from "./api.js";
+import { $, announce, attempt, chip, count, h, hidden, icon, person, plural, shortTime } from "./dom.js";
+
+const PAGE = 50;
+const MANY = 20; // after so many changes at once it is less work to load the page again
+
+const list = $("list");
+const scroll = $("scroll");
+
+export class List {
+  constructor(onSelect) {
+    this.onSelect = onSelect;
+    this.mails = [];
+    this.filter = { search: "", status: "" };
+    this.selected = null;
+    this.total = 0;
+    this.unseen = 0;
+    this.turn = 0; // an answer that comes after a newer question is dropped
+    list.addEventListener("click", (event) => {
+      const row = event.target.closest("[role=option]");
+      if (row) this.select(Number(row.dataset.number), { enter: true });
+    });
+    $("older").addEventListener("click", () => attempt(() => this.older()));
+    $("new").addEventListener("click", () => {
+      scroll.scrollTo({ top: 0 });
+      this.unseen = 0;
+      this.summarize();
+    });
+    scroll.addEventListener("scroll", () => {
+      if (scroll.scrollTop < 8 && this.unseen) {
+        this.unseen = 0;
+        this.summarize();
+      }
+    });
+  }
+
+  get filtered() {
+    return Boolean(this.filter.search || this.filter.status);
+  }
+
+  /** Load the newest page. */
+  async load(filter = this.filter) {
+    const turn = ++this.turn;
+    this.filter = filter;
+    const page = await get(`/messages${query({ ...filter, limit: PAGE })}`);
+    if (turn !== this.turn) return;
+    this.mails = page.messages;
+    this.unseen = 0;
+    this.settle(page.total, page.more);
+    list.replaceChildren(...this.mails.map(rowOf));
+    this.mark();
+  }
+
+  async older() {
+    // A second click while the first is on its way would bring the same page twice.
+    if (this.fetching || !this.mails.length) return;
+    this.fetching = true;
+    try {
+      await this.append();
+    } finally {
+      this.fetching = false;
+    }
+  }
+
+  async append() {
+    const turn = this.turn;
+    const before = this.mails.at(-1).number;
+    const page = await get(`/messages${query({ ...this.filter, before, limit: PAGE })}`);
+    if (turn !== this.turn) return;
+    this.mails.push(...page.messages);
+    list.append(...page.messages.map(rowOf));
+    this.settle(page.total, page.more);
+    this.mark();
+  }
+
+  /** Take in what happened: *caught* says that something is new, *changed* and *deleted* are numbers. */
+  async update({ caught, changed, deleted }) {
+    const known = changed.filter((number) => this.mails.some((mail) => mail.number === number));
+    if (known.length > MANY || (changed.length && this.filter.status) || (caught && !this.mails.length)) {
+      await this.load();
+      return;
+    }
+    if (deleted.length) this.drop(deleted);
+    for (const number of known) await this.refresh(number);
+    if (caught) await this.newer();
+  }
+
+  async newer() {
+    const turn = this.turn;
+    const after = this.mails[0]?.number ?? 0;
+    const page = await get(`/messages${query({ ...this.filter, after, limit: PAGE })}`);
+    if (turn !== this.turn) return;
+    if (page.more || !this.mails.length) {
+      await this.load();
+      return;
+    }
+    const fresh = page.messages.reverse();
+    this.mails.unshift(...fresh);
+    // Whoever has scrolled down keeps what they look at.
+    const away = scroll.scrollTop >= 8;
+    const height = scroll.scrollHeight;
+    const top = scroll.scrollTop;
+    list.prepend(...fresh.map((mail) => rowOf(mail, true)));
+    if (away) {
+      scroll.scrollTop = top + scroll.scrollHeight - height;
+      this.unseen += fresh.length;
+    }
+    this.settle(page.total, !$("older").hidden);
+    if (fresh.length === 1) announce(`New message: ${fresh[0].subject}`);
+    else if (fresh.length) announce(`${fresh.length} new messages`);
+    this.mark();
+  }
+
+  async refresh(number) {
+    const page = await get(`/messages${query({ before: number + 1, limit: 1 })}`);
+    const mail = page.messages[0];
+    const index = this.mails.findIndex((each) => each.number === number);
+    if (index < 0 || mail?.number !== number) return;
+    this.mails[index] = mail;
+    this.row(number)?.replaceWith(rowOf(mail));
+    this.mark();
+  }
+
+  drop(numbers) {
+    const gone = new Set(numbers);
+    const index = this.mails.findIndex((mail) => mail.number === this.selected);
+    this.mails = this.mails.filter((mail) => !gone.has(mail.number));
+    for (const number of gone) this.row(number)?.remove();
+    this.settle(Math.max(this.total - gone.size, this.mails.length), !$("older").hidden);
+    if (gone.has(this.selected)) this.select((this.mails[index] || this.mails.at(-1))?.number ?? null);
+    if (!this.mails.length && !$("older").hidden) attempt(() => this.load());
+  }
+
+  row(number) {
+    return $(`mail-${number}`);
+  }
+
+  /** Go *step* rows on, or to the first where none is selected. */
+  move(step) {
+    const index = this.mails.findIndex((mail) => mail.number === this.selected);
+    const next = this.mails[index < 0 ? 0 : Math.min(Math.max(index + step, 0), this.mails.length - 1)];
+    if (next) this.select(next.number);
+    if (index + step >= this.mails.length && !$("older").hidden) attempt(() => this.older());
+  }
+
+  select(number, { enter = false } = {}) {
+    this.selected = number;
+    this.mark();
+    this.row(number)?.scrollIntoView({ block: "nearest" });
+    this.onSelect(number, enter);
+  }
+
+  mark() {
+    for (const row of list.querySelectorAll("[aria-selected=true]")) row.setAttribute("aria-selected", "false");
+    const row = this.row(this.selected);
+    row?.setAttribute("aria-selected", "true");
+    if (row) list.setAttribute("aria-activedescendant", row.id);
+    else list.removeAttribute("aria-activedescendant");
+  }
+
+  settle(total, more) {
+    this.total = total;
+    $("older").hidden = !more;
+    this.summarize();
+  }
+
+  summarize() {
+    const shown = this.mails.length;
+    const all = plural(this.total, "message");
+    $("count").textContent = this.filtered ? `${count(shown)}${$("older").hidden ? "" : "+"} found in ${all}` : all;
+    $("delete-all").disabled = this.total === 0;
+    $("new").hidden = !this.unseen;
+    $("new").textContent = `${count(this.unseen)} new`;
+    const empty = $("no-messages");
+    empty.hidden = shown > 0;
+    list.hidden = shown === 0;
+    if (!shown) {
+      empty.replaceChildren(
+        this.total && this.filtered
+          ? h("p", { class: "nothing" }, "Nothing matches.")
+          : h("p", { class: "nothing" }, "No messages yet. They appear here as they come."),
+      );
+    }
+  }
+}
+
+function rowOf(mail, fresh) {
+  const more = mail.recipient_count - mail.recipients.length;
+  const to = mail.recipients.map((who) => who.name || who.email).join(", ") + (more > 0 ? ` and ${count(more)} more` : "");
+  const statuses = Object.entries(mail.statuses).filter(([status]) => status !== "delivered");
+  const several = mail.recipient_count > 1;
+  return h(
+    "li",
+    {
+      id: `mail-${mail.number}`,
+      role: "option",
+      class: fresh === true ? "row fresh" : "row",
+      "data-number": String(mail.number),
+      "aria-selected": "false",
+      title: mail.recipients.map(person).join(", "),
+    },
+    h("span", { class: "line" }, h("span", { class: "subject" }, mail.subject), h("time", { datetime: mail.received }, shortTime(mail.received))),
+    h(
+      "span",
+      { class: "line" },
+      h("span", { class: "to" }, hidden("to "), to),
+      h(
+        "span",
+        { class: "marks" },
+        mail.attachment_count > 0 && h("span", { class: "clip" }, icon("clip"), hidden(`${mail.attachment_count} attached `)),
+        mail.template_id && h("span", { class: "tag" }, hidden("template "), mail.template_id),
+        statuses.map(([status, number]) => chip(status, several && number)),
+      ),
+    ),
+  );
+}

@@ -1,0 +1,147 @@
+// Beside the messages: what the service knows and does.
+
+import { get, post, remove } from "./api.js";
+import { $, attempt, button, count, fullTime, h, icon, plural } from "./dom.js";
+
+const LIMITS = { per_minute: "a minute", per_hour: "an hour", per_day: "a day", hourly_limit: "mails an hour", total_limit: "mails in all" };
+
+const FAULTS = [
+  ["Answer 503, not taken", { kind: "status", code: 503, accepted: false }],
+  ["Answer 503, yet taken", { kind: "status", code: 503, accepted: true }],
+  ["429, too many requests", { kind: "rate_limited" }],
+  ["Reset before it is taken", { kind: "reset_before_acceptance" }],
+  ["Reset after it is taken", { kind: "reset_after_acceptance" }],
+  ["Silence after it is taken", { kind: "stall", seconds: 30 }],
+  ["Two seconds late", { kind: "latency", seconds: 2 }],
+  ["A page of HTML with 200", { kind: "html" }],
+  ["JSON cut off", { kind: "truncated" }],
+  ["Shows a minute later", { kind: "late_visibility", seconds: 60 }],
+];
+
+const none = (text) => h("p", { class: "faint" }, text);
+
+export class ServiceView {
+  /** Ask for everything; what cannot be had leaves the rest alone. */
+  async load() {
+    await Promise.all([this.users(), this.templates(), this.webhooks(), this.faults(), this.clock()].map((part) => attempt(() => part)));
+  }
+
+  async users() {
+    const { smtp_users: users } = await get("/smtp_users");
+    $("users").replaceChildren(
+      ...(users.length ? users.map(userCard) : [none("Any may send. They show here once they have.")]),
+    );
+  }
+
+  async templates() {
+    const { templates } = await get("/templates");
+    $("templates").replaceChildren(
+      templates.length
+        ? h("ul", { class: "cards" }, templates.map((each) => h("li", {}, h("code", {}, each.template_id), h("small", {}, parts(each)))))
+        : none("None yet."),
+    );
+  }
+
+  async webhooks() {
+    const { webhooks } = await get("/webhooks");
+    $("webhooks").replaceChildren(
+      webhooks.length ? h("ul", { class: "cards" }, webhooks.map(webhookCard)) : none("None yet."),
+    );
+  }
+
+  async faults() {
+    const { faults } = await get("/faults");
+    const choice = h("select", { id: "fault", "aria-label": "Fault" }, FAULTS.map(([label], index) => h("option", { value: String(index) }, label)));
+    const times = h("input", { id: "times", type: "number", min: "1", max: "999", placeholder: "always", "aria-label": "How often; empty is always" });
+    const form = h(
+      "form",
+      {
+        class: "switchon",
+        submit: (event) => {
+          event.preventDefault();
+          const rule = { fault: FAULTS[choice.value][1] };
+          if (times.value) rule.times = Number(times.value);
+          attempt(() => post("/faults", rule).then(() => this.faults()));
+        },
+      },
+      choice,
+      times,
+      h("button", { class: "plain", type: "submit" }, "Switch on"),
+    );
+    $("faults").replaceChildren(faults.length ? h("ul", { class: "cards" }, faults.map((rule) => this.faultCard(rule))) : none("All is well."), form);
+  }
+
+  faultCard(rule) {
+    const { kind, ...options } = rule.fault;
+    const said = Object.entries({ ...options, call: rule.call, recipient: rule.recipient, nth: rule.nth, chance: rule.chance === 1 ? null : rule.chance })
+      .filter(([, value]) => value !== null && value !== undefined)
+      .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`);
+    const off = () => attempt(() => remove(`/faults/${rule.number}`).then(() => this.faults()));
+    return h(
+      "li",
+      { class: "fault" },
+      h("span", {}, h("b", {}, kind.replaceAll("_", " ")), h("small", {}, [...said, `struck ${count(rule.hit)}${rule.times ? ` of ${count(rule.times)}` : ""} times`].join(", "))),
+      h("button", { type: "button", class: "tool", "aria-label": `Switch off ${kind}`, title: "Switch off", click: off }, icon("off")),
+    );
+  }
+
+  async clock() {
+    const { now, advanced } = await get("/clock");
+    const advance = (seconds) => () => attempt(() => post("/clock", { advance: seconds }).then(() => Promise.all([this.clock(), this.users()])));
+    $("clock").replaceChildren(
+      h("p", {}, h("time", {}, new Date(now * 1000).toLocaleString()), advanced ? h("small", {}, ` ${span(advanced)} ahead`) : null),
+      h("div", { class: "buttons" }, button("+1 minute", advance(60)), button("+1 hour", advance(3600)), button("+1 day", advance(86400))),
+    );
+  }
+}
+
+function span(seconds) {
+  const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
+  const said = [];
+  let left = Math.round(seconds);
+  for (const [length, unit] of units) {
+    if (left >= length) said.push(`${Math.floor(left / length)} ${unit}`);
+    left %= length;
+  }
+  return said.slice(0, 2).join(" ");
+}
+
+function parts(template) {
+  const there = ["subject", "html", "text"].filter((name) => template[name] !== null);
+  return there.join(", ") || "empty";
+}
+
+function userCard(user) {
+  const used = Object.entries(LIMITS).filter(([name]) => user.limits[name] !== null);
+  const bars = used.map(([name, words]) => {
+    const [now, most] = [user.used[name], user.limits[name]];
+    const label = `${count(now)} of ${count(most)} ${words}`;
+    return h(
+      "div",
+      { class: now >= most ? "bar full" : "bar" },
+      h("span", {}, label),
+      h("progress", { value: String(Math.min(now, most)), max: String(most), "aria-label": `${user.name}: ${label}` }),
+    );
+  });
+  const total = `${count(user.used.per_minute)} requests this minute, ${count(user.used.per_day)} today`;
+  return h(
+    "div",
+    { class: "user" },
+    h("p", {}, h("b", {}, user.name), user.enabled ? null : h("span", { class: "chip hard_bounce" }, "Disabled")),
+    bars.length ? bars : h("small", {}, `${total}; no limits`),
+  );
+}
+
+function webhookCard(hook) {
+  const delivered = hook.total_event
+    ? `${plural(hook.total_event, "event")}, the last ${hook.last_success ? fullTime(hook.last_success) : "failed"}`
+    : "Nothing posted yet";
+  return h(
+    "li",
+    {},
+    h("b", { class: "url" }, hook.url),
+    h("small", {}, hook.events.map((kind) => kind.replace("_", " ")).join(", ")),
+    hook.description && h("small", {}, hook.description),
+    h("small", {}, delivered),
+  );
+}

@@ -1,0 +1,118 @@
+"""Who may use the sandbox from a browser."""
+
+import httpx
+import pytest
+
+from poweremail.sandbox.app import create_app
+from poweremail.sandbox.guard import host_of, is_loopback
+
+SEND = "/v1.0/messages/sendMail"
+GET = "/v1.0/messages/sendTemplateHTTPGet"
+
+
+@pytest.fixture
+async def client(sandbox):
+    app = create_app(sandbox.service, allowed_hosts=["mail.test", "0.0.0.0", "::"])
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8025") as client:
+        yield client
+
+
+@pytest.mark.parametrize("path", ["/", "/_sandbox/messages", "/_sandbox/static/main.js", "/_sandbox/docs", "/_sandbox"])
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("localhost", True),
+        ("LOCALHOST:8025", True),
+        ("sandbox.localhost", True),
+        ("127.0.0.1:8025", True),
+        ("127.1.2.3", True),
+        ("[::1]:8025", True),
+        ("mail.test:1", True),
+        ("mail.test.evil.example", False),
+        ("evil.example", False),
+        ("localhost.evil.example", False),
+        ("127.0.0.1.evil.example", False),
+        ("10.0.0.1", False),
+        ("0.0.0.0:8025", False),
+        ("[::]:8025", False),
+        ("", False),
+        ("localhost:8025@evil.example", False),
+        ("a b", False),
+    ],
+)
+async def test_hosts(client, path, host, allowed):
+    answer = await client.get(path, headers={"Host": host})
+    assert (answer.status_code != 403) is allowed
+    if not allowed:
+        assert answer.json()["error"].startswith("This host is not one of the sandbox's.")
+
+
+@pytest.mark.parametrize(
+    ("headers", "allowed"),
+    [
+        ({}, True),
+        ({"Origin": "http://localhost:8025", "Sec-Fetch-Site": "same-origin"}, True),
+        ({"Origin": "https://localhost:8025"}, True),
+        ({"Origin": "http://localhost:9000"}, False),
+        ({"Origin": "http://evil.example"}, False),
+        ({"Origin": "null"}, False),
+        ({"Sec-Fetch-Site": "cross-site"}, False),
+        ({"Sec-Fetch-Site": "same-site"}, False),
+        ({"Sec-Fetch-Site": "none"}, True),
+    ],
+)
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/_sandbox/reset"), ("DELETE", "/_sandbox/messages"), ("POST", SEND), ("GET", GET)]
+)
+async def test_origins(client, method, path, headers, allowed):
+    answer = await client.request(method, path, headers=headers)
+    assert (answer.status_code != 403) is allowed
+
+
+async def test_programs_reach_the_api_under_any_name(client):
+    assert (await client.post(SEND, headers={"Host": "sandbox:8025"})).json()["status"] == "error"
+    # But no page does whose name was made to point here.
+    evil = {"Host": "evil.example", "Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}
+    assert (await client.post(SEND, headers=evil)).status_code == 403
+    assert (await client.get(GET, headers={"Host": "evil.example", "Sec-Fetch-Site": "same-origin"})).status_code == 403
+
+
+async def test_reading_from_a_link_elsewhere(client):
+    """Somebody follows a link to the page; what it shows they alone can read."""
+    answer = await client.get("/", headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 200
+    assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/", "/_sandbox/docs", "/_sandbox/static/main.js", "/_sandbox/messages", "/_sandbox/nothing"])
+async def test_every_answer_ties_the_browser_down(client, path):
+    headers = (await client.get(path)).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["cross-origin-resource-policy"] == "same-origin"
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert "unsafe" not in headers["content-security-policy"]
+
+
+async def test_the_page_needs_nothing_from_elsewhere(client):
+    page = (await client.get("/")).text
+    assert "http://localhost:8025" in page
+    assert "//" not in page.replace("http://localhost:8025", "")
+    for name in ("main.js", "base.css", "panes.css", "message.css", "theme.js", "icon.svg"):
+        assert f"/_sandbox/static/{name}" in page
+        assert (await client.get(f"/_sandbox/static/{name}")).status_code == 200
+
+
+async def test_a_post_to_the_page_is_one_to_the_api(client):
+    assert (await client.post("/")).json() == {"status": "error", "message": "Page not found"}
+
+
+@pytest.mark.parametrize(("header", "host"), [("a:1", "a"), ("[::1]", "::1"), ("[::1]:5", "::1"), ("a:x", None), ("a/b", None)])
+def test_the_host_of_a_header(header, host):
+    assert host_of(header) == host
+
+
+@pytest.mark.parametrize(("host", "expected"), [("::1", True), ("::ffff:10.0.0.1", False), ("localhost.", False), ("x", False)])
+def test_loopback(host, expected):
+    assert is_loopback(host) is expected

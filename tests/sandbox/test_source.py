@@ -1,0 +1,146 @@
+"""A caught mail as it would be sent, read again by Python's own parser."""
+
+import email
+import email.policy
+import email.utils
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from poweremail.sandbox import mime
+from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient
+from poweremail.sandbox.preview import find_links, preview
+from poweremail.sandbox.source import source
+from poweremail.sandbox.store import at
+
+
+def mail(**changes):
+    options = {"operation": "sendMail", "smtp_user_name": "s", "subject": "Grüße", "from_email": "a@example.com", "text": "Hällo"}
+    options |= {"recipients": (CaughtRecipient("to", "b@example.com", "Bö"),), "number": 7, "received": at(1_458_034_022_169)}
+    return CaughtMail(**{**options, **changes})
+
+
+def parsed(mail):
+    written = source(mail)
+    assert b"\n" not in written.replace(b"\r\n", b"")
+    return email.message_from_bytes(written, policy=email.policy.default)
+
+
+def test_a_whole_mail():
+    message = parsed(
+        mail(
+            html='<img src="cid:logo">',
+            from_name='A "quoted" name',
+            recipients=(
+                CaughtRecipient("to", "b@example.com", "Bö"),
+                CaughtRecipient("to", "c@example.com"),
+                CaughtRecipient("cc", "d@example.com"),
+                CaughtRecipient("bcc", "secret@example.com"),
+            ),
+            headers={
+                "X-Campaign": "ü",
+                "Bcc": "secret@example.com",
+                "bad name": "x",
+                "Content-Type": "text/evil",
+                "X-Two": "a\r\nInjected: b",
+            },
+            attachments=(
+                CaughtFile("ä.pdf", "application/pdf", b"%PDF"),
+                CaughtFile("x", "no type", b"x"),
+                CaughtFile("m", "message/rfc822", b"y"),
+            ),
+            images=(CaughtFile("logo", "image/png", b"png"),),
+        )
+    )
+    assert (message["Subject"], message["X-Campaign"], message["X-Two"]) == ("Grüße", "ü", "a Injected: b")
+    assert message["From"].addresses[0].display_name == 'A "quoted" name'
+    assert [str(each) for each in message["To"].addresses] == ["Bö <b@example.com>", "c@example.com"]
+    assert message["Cc"] == "d@example.com"
+    assert message["Date"].datetime == at(1_458_034_022_000)
+    assert message["Bcc"] is message["Injected"] is message["bad name"] is None
+    assert "secret" not in str(message)
+    assert [part.get_content_type() for part in message.walk()] == [
+        "multipart/mixed",
+        "multipart/alternative",
+        "text/plain",
+        "multipart/related",
+        "text/html",
+        "image/png",
+        "application/pdf",
+        "application/octet-stream",
+        "application/octet-stream",
+    ]
+    assert message.get_body(("plain",)).get_content() == "Hällo"
+    assert [part.get_filename() for part in message.iter_attachments()] == ["ä.pdf", "x", "m"]
+    assert next(message.iter_attachments()).get_content() == b"%PDF"
+
+
+def test_a_mail_with_one_part():
+    assert parsed(mail()).get_content().rstrip() == "Hällo"
+    assert parsed(mail(text=None)).get_content().rstrip() == ""
+
+
+def test_a_raw_mail_is_as_it_came():
+    assert source(mail(operation="sendRaw", raw={"raw_message": "Subject: x\n\nü"})) == "Subject: x\n\nü".encode()
+
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
+
+
+@settings(max_examples=30, deadline=None)
+@given(subject=TEXT, name=TEXT, text=TEXT, value=TEXT, file=TEXT)
+def test_whatever_it_says_it_can_be_read_again(subject, name, text, value, file):
+    written = source(
+        mail(
+            subject=subject,
+            from_name=name,
+            text=text,
+            headers={"X-Any": value, value: "x"},
+            attachments=(CaughtFile(file, value, b"content"),),
+        )
+    )
+    read = mime.parse(written.decode())
+    assert [each.email for each in read.recipients] == ["b@example.com"]
+    assert [each.content for each in read.attachments] == [b"content"]
+    assert email.utils.parseaddr(email.message_from_bytes(written)["From"])[1] == "a@example.com"
+
+
+@pytest.mark.parametrize(
+    ("html", "shown"),
+    [
+        ('<img src="cid:a">', '<img src="/i/0">'),
+        ("<img src=cid:a>", "<img src=/i/0>"),
+        ("<img src='CID:b c'>", "<img src='CID:b c'>"),
+        ("<img src='cid:b%20c'>", "<img src='/i/1'>"),
+        ("<img srcset='cid:a 1x, cid:a 2x'>", "<img srcset='/i/0 1x, /i/0 2x'>"),
+        ("<p style='background:url(cid:a)'>", "<p style='background:url(/i/0)'>"),
+        ("<img src='cid:d&amp;e'>", "<img src='/i/2'>"),
+        ("<p>see cid:a", "<p>see cid:a"),
+        ("<iframe src=x></iframe>", "<x-iframe src=x></iframe>"),
+        ("<LINK rel=x>", "<x-LINK rel=x>"),
+        ("<links>", "<links>"),
+        ("<a/target=_self>", "<a/tar\u200dget=_self>"),
+        ("<p>TARGET = 5", "<p>TARGET = 5"),
+    ],
+)
+def test_what_is_changed_for_the_frame(html, shown):
+    assert preview(html, ["a", "b c", "d&e", "a"], image_base="/i/", remote=False) == f'<base target="_blank">{shown}'
+
+
+def test_with_remote_content_links_stay():
+    assert preview("<link rel=stylesheet>", [], image_base="", remote=True).endswith("<link rel=stylesheet>")
+
+
+def test_links():
+    text = "<a href=http://a>x</a><A HREF = 'https://b/?c&amp;d'><a href=\"javascript:x\"><a href=http://a>"
+    assert find_links(text) == ["http://a", "https://b/?c&d"]
+    assert find_links(None) == []
+    assert len(find_links("".join(f"<a href=http://{n}>" for n in range(500)))) == 100
+
+
+@pytest.mark.parametrize("piece", ["<", "<a ", "=", "= ", "cid:", "src=cid:", "href=", "target ", " target", "<!doctype "])
+def test_no_text_makes_it_slow(piece):
+    text = piece * (1_000_000 // len(piece))
+    preview(text, ["a"], image_base="/i/", remote=False)
+    find_links(text)

@@ -1,0 +1,91 @@
+"""
+The page in a real browser.
+
+The browser is Debian's chromium. Where there is none the tests are skipped; in continuous integration they fail, so that nobody
+takes a page that was not looked at for one that works. Screenshots are left in ``artifacts``, or where POWEREMAIL_ARTIFACTS says.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from support.served import ServedSandbox
+
+ARTIFACTS = Path(os.environ.get("POWEREMAIL_ARTIFACTS") or Path(__file__).parents[2] / "artifacts")
+ARGUMENTS = [
+    "--no-sandbox",  # tests run as root in containers
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+
+
+# Not of the whole session: as long as playwright runs, its event loop counts as running on this thread, and others cannot.
+@pytest.fixture(scope="module")
+def browser():
+    program = shutil.which("chromium")
+    if program is None:
+        message = "Debian's chromium is not installed"
+        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def sandbox():
+    """A sandbox of its own for each test: its first mail has number 1."""
+    with ServedSandbox() as sandbox, sandbox.server() as server:
+        sandbox.url = server.url
+        yield sandbox
+
+
+@pytest.fixture
+def open_page(browser, sandbox):
+    """Open the page, and say at the end what it should not have done: an error in a script, a request to elsewhere."""
+    contexts, wrong, complaints = [], [], []
+
+    def note_request(request):
+        # What its headers forbid the browser reports as well, as failed for that reason.
+        if not request.url.startswith((sandbox.url, "data:")) and request.failure not in ("csp", "origin"):
+            wrong.append(f"request {request.url} {request.failure}")
+
+    def open_page(width=1280, height=800, path="/", **options):
+        context = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB", timezone_id="UTC", **options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        context.on("requestfinished", note_request)
+        context.on("requestfailed", note_request)
+        page = context.new_page()
+        page.on("pageerror", lambda error: wrong.append(f"error {error}"))
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type == "error" and not ours(message) else None
+        )
+        page.goto(sandbox.url + path)
+        page.wait_for_selector("#live[data-state=on]")
+        return page
+
+    def ours(message):
+        # That the frame of a mail was kept from something is no mistake of the page.
+        return "/html" in (message.location or {}).get("url", "")
+
+    open_page.wrong, open_page.complaints = wrong, complaints
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert (wrong, complaints) == ([], [])
+
+
+@pytest.fixture
+def screenshot():
+    ARTIFACTS.mkdir(parents=True, exist_ok=True)
+    return lambda page, name: page.screenshot(path=ARTIFACTS / f"{name}.png", animations="disabled")

@@ -1,0 +1,401 @@
+"""The page as those who use it do: with a mouse, a keyboard, on a phone."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import httpx
+import pytest
+
+from poweremail import Message
+from poweremail.sandbox.mail import CaughtRecipient, MailContent
+
+from .scene import play
+
+
+@pytest.fixture
+def send(sandbox):
+    with sandbox.client() as client:
+
+        def send(subject="Hello", to="ada@example.com", html="<p>Hello</p>", text="Hello", **more):
+            client.messages.send_mail(Message(subject=subject, from_email="me@example.com", to=to, html=html, text=text, **more))
+
+        yield send
+
+
+def subjects(page):
+    return page.locator(".row .subject").all_text_contents()
+
+
+def expect_subjects(page, *wanted):
+    page.wait_for_function(
+        "wanted => JSON.stringify([...document.querySelectorAll('.row .subject')].map(each => each.textContent)) === wanted",
+        arg=json.dumps(list(wanted), separators=(",", ":"), ensure_ascii=False),
+    )
+
+
+def title(page, text):
+    page.locator("#head h2", has_text=text).wait_for()
+
+
+def test_a_new_user_is_told_how_to_begin(open_page, sandbox, send, screenshot):
+    page = open_page()
+    assert page.get_by_text("Waiting for the first mail").is_visible()
+    screenshot(page, "empty")
+    code = page.locator("#sample-python").inner_text()
+    assert sandbox.url in code
+    exec(code, {})
+    expect_subjects(page, "Hello")
+    page.locator(".row").click()
+    title(page, "Hello")
+    assert page.frame_locator("iframe").get_by_text("It works").is_visible()
+
+
+def test_mails_show_as_they_come(open_page, sandbox, send):
+    page = open_page()
+    send("first")
+    expect_subjects(page, "first")
+    send("second")
+    expect_subjects(page, "second", "first")
+    assert page.locator("#announce").inner_text() == "New message: second"
+    for number in range(30):
+        send(f"many {number}")
+    expect_subjects(page, *(f"many {number}" for number in reversed(range(30))), "second", "first")
+    assert page.locator("#count").inner_text() == "32 messages"
+    sandbox.service.record_event(32, "open")
+    page.locator("#mail-32 .chip.open").wait_for()
+    httpx.delete(f"{sandbox.url}/_sandbox/messages/31").raise_for_status()
+    page.locator("#mail-31").wait_for(state="detached")
+    sandbox.clear()
+    expect_subjects(page)
+    page.get_by_text("Waiting for the first mail").wait_for()
+
+
+def test_who_has_scrolled_down_keeps_the_place(open_page, send):
+    for number in range(40):
+        send(f"mail {number}")
+    page = open_page()
+    page.locator("#mail-20").scroll_into_view_if_needed()
+    before = page.locator("#mail-20").bounding_box()
+    send("new")
+    page.locator("#new").wait_for()
+    assert page.locator("#mail-20").bounding_box() == before
+    page.locator("#new").click()
+    page.locator("#new").wait_for(state="hidden")
+    assert page.locator("#mail-41").is_visible()
+
+
+def test_after_a_break_the_list_is_whole(open_page, send, sandbox):
+    page = open_page()
+    send("before")
+    expect_subjects(page, "before")
+    page.evaluate(
+        "Object.defineProperty(document, 'hidden', {value: true, configurable: true}); document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    send("meanwhile")
+    page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+    expect_subjects(page, "meanwhile", "before")
+
+
+def test_search_and_status(open_page, send, sandbox):
+    send("Invoice 42", to="Ada Lovelace <ada@example.com>")
+    send("News", to="grace@example.com", unique_id="news-1")
+    send("Grüße", to="alan@example.com")
+    sandbox.service.record_event(2, "hard_bounce")
+    page = open_page()
+    page.keyboard.press("/")
+    for words, found in (
+        ("lovelace", "Invoice 42"),
+        ("NEWS-1", "News"),
+        ("grüsse", None),
+        ("GRÜSS", None),
+        ("grüß", "Grüße"),
+        ("example.com inv", "Invoice 42"),
+    ):
+        page.locator("#search").fill(words)
+        expected = [found] if found else ["Grüße"]
+        expect_subjects(page, *expected)
+    page.locator("#search").fill("nobody")
+    expect_subjects(page)
+    assert page.get_by_text("Nothing matches.").is_visible()
+    page.locator("#search").fill("")
+    page.locator("#status").select_option("hard_bounce")
+    expect_subjects(page, "News")
+    assert page.locator("#count").inner_text() == "1 found in 3 messages"
+    sandbox.service.record_event(1, "hard_bounce")
+    expect_subjects(page, "News", "Invoice 42")
+
+
+def test_one_message_in_all_its_tabs(open_page, sandbox, screenshot):
+    play(sandbox)
+    page = open_page()
+    title(page, "Invoice 42")
+    head = page.locator("#head").inner_text()
+    for text in (
+        "The Shop <billing@example.com>",
+        "Ada Lovelace <ada@example.com>",
+        "Accounts <accounts@example.com>",
+        "invoice-42",
+        "sendMail by billing",
+    ):
+        assert text in head
+    frame = page.frame_locator("iframe")
+    frame.get_by_text("Thank you, Ada!").wait_for()
+    assert frame.locator("img").first.evaluate("image => image.naturalWidth") > 0
+    assert page.get_by_text("Remote content is blocked.").is_visible()
+    page.wait_for_function("() => document.querySelectorAll('#users .user').length === 2")
+    screenshot(page, "desktop-light")
+
+    def tab(name):
+        page.get_by_role("tab", name=name).click()
+        return page.locator("#tab")
+
+    assert "Invoice 42 is attached." in tab("Text").inner_text()
+    assert tab("Links").get_by_role("link").all_inner_texts() == ["https://shop.example.com/invoices/42"]
+    with page.expect_download() as download:
+        tab("Files").get_by_role("link", name="Download invoice-42.pdf").click()
+    assert download.value.suggested_filename == "invoice-42.pdf"
+    assert download.value.path().read_bytes().startswith(b"%PDF")
+    assert "orders" in tab("Headers").inner_text()
+    tab("JSON").get_by_text('"smtp_user_name": "billing"').wait_for()
+    assert "sandbox-token" not in page.content()
+    tab("Source").get_by_text("Content-Type: multipart/mixed").wait_for()
+    page.locator(".row", has_text="Welcome aboard").click()
+    title(page, "Welcome aboard")
+    table = tab("Template").inner_text()
+    assert re.findall(r"\S+", table) == ["Template", "Id", "welcome", "Values", "NAME", "Barbara", "CODE", "4711"]
+
+
+def test_events_by_their_buttons(open_page, sandbox, send, screenshot):
+    send(
+        "Hello", to=["ada@example.com", "grace@example.com"], html='<a href="https://example.com/?a=1&amp;b=2">x</a>', unique_id="u"
+    )
+    page = open_page()
+    title(page, "Hello")
+    page.get_by_role("tab", name="Events").click()
+    grace = page.get_by_role("group", name="grace@example.com")
+    grace.get_by_role("button", name="Open").click()
+    page.locator(".recipients li", has_text="grace").get_by_text("1 open, 0 clicks").wait_for()
+    # The button that was pressed still has the focus, though all around it was drawn anew.
+    assert page.evaluate("document.activeElement.textContent") == "Open"
+    page.get_by_role("group", name="ada@example.com").get_by_role("button", name="Hard bounce").click()
+    page.locator("#mail-1 .chip.hard_bounce").wait_for()
+    page.get_by_role("tab", name="Links").click()
+    page.get_by_role("button", name="Record a click on https://example.com/?a=1&b=2").click()
+    page.get_by_role("tab", name="Events 4").wait_for()
+    with sandbox.client() as client:
+        ada, grace = client.messages.get_message_info("u")
+    assert (ada.status, ada.open_count, ada.click_count) == ("hard_bounce", 0, 1)
+    assert (grace.status, grace.open_count, grace.click_count) == ("click", 1, 1)
+    page.get_by_role("tab", name="Events").click()
+    screenshot(page, "events")
+
+
+def test_by_keyboard_alone(open_page, send, sandbox):
+    for subject in ("one", "two", "three"):
+        send(subject)
+    page = open_page()
+    title(page, "three")
+    press = page.keyboard.press
+    press("j")
+    title(page, "two")
+    assert page.locator("#list").get_attribute("aria-activedescendant") == "mail-2"
+    press("k")
+    title(page, "three")
+    page.locator("#list").focus()
+    press("ArrowDown")
+    press("ArrowDown")
+    press("ArrowDown")
+    title(page, "one")
+    press("Enter")
+    assert page.evaluate("document.activeElement.id") == "message"
+    press("2")
+    assert page.get_by_role("tab", selected=True).inner_text().startswith("Text")
+    page.get_by_role("tab", selected=True).focus()
+    press("ArrowRight")
+    assert page.get_by_role("tab", selected=True).inner_text().startswith("Events")
+    press("End")
+    assert page.get_by_role("tab", selected=True).inner_text() == "Source"
+    press("Escape")
+    assert page.evaluate("document.activeElement.id") == "list"
+    press("?")
+    assert page.get_by_role("dialog", name="Keyboard").is_visible()
+    press("Escape")
+    press("Delete")
+    expect_subjects(page, "three", "two")
+    title(page, "two")
+    press("/")
+    page.keyboard.type("thr")
+    expect_subjects(page, "three")
+    press("ArrowDown")
+    title(page, "three")
+    assert [mail.subject for mail in sandbox.outbox] == ["two", "three"]
+
+
+def test_delete_all_asks_first(open_page, send, sandbox):
+    send()
+    page = open_page()
+    page.get_by_role("button", name="Delete all").click()
+    page.get_by_role("button", name="Keep them").click()
+    assert len(sandbox.outbox) == 1
+    page.get_by_role("button", name="Delete all").click()
+    page.get_by_role("dialog").get_by_role("button", name="Delete all").click()
+    expect_subjects(page)
+    assert sandbox.outbox == []
+
+
+def test_the_service_beside_the_list(open_page, sandbox):
+    play(sandbox)
+    page = open_page()
+    page.get_by_role("progressbar", name="news: 29 of 40 mails in all").wait_for()
+    assert page.locator("#templates").inner_text().split() == ["login-code", "text", "welcome", "subject,", "html,", "text"]
+    assert "rate limited" in page.locator("#faults").inner_text()
+    hook = page.locator("#webhooks").inner_text()
+    assert hook.splitlines() == [
+        "https://app.example.com/hooks/mail",
+        "open, click, hard bounce",
+        "Production",
+        "Nothing posted yet",
+    ]
+    (webhook,) = sandbox.webhooks
+    assert webhook.key.reveal() not in page.content()
+    page.get_by_role("button", name="Switch off rate_limited").click()
+    page.get_by_text("All is well.").wait_for()
+    page.get_by_role("combobox", name="Fault").select_option(label="Reset after it is taken")
+    page.get_by_label("How often").fill("3")
+    page.get_by_role("button", name="Switch on").click()
+    page.locator("#faults", has_text="reset after acceptance").wait_for()
+    (rule,) = sandbox.faults.rules
+    assert (rule.fault.kind, rule.times) == ("reset_after_acceptance", 3)
+    page.get_by_role("button", name="+1 hour").click()
+    page.get_by_text("1 h ahead").wait_for()
+    assert sandbox.clock.advanced == 3600
+
+
+def test_on_a_phone(open_page, sandbox, screenshot):
+    play(sandbox)
+    page = open_page(375, 740)
+    assert not page.locator("#message").is_visible()
+    screenshot(page, "phone-list")
+    page.locator("#mail-8").click()
+    title(page, "Invoice 42")
+    assert not page.locator("#list").is_visible()
+    page.frame_locator("iframe").get_by_text("Thank you, Ada!").wait_for()
+    screenshot(page, "phone-message")
+    page.get_by_role("button", name="Back to the list").click()
+    assert page.locator("#list").is_visible()
+    page.get_by_role("button", name="Service").click()
+    assert page.locator("#users").is_visible()
+    screenshot(page, "phone-service")
+    # Nothing sticks out to the side.
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark(open_page, sandbox, screenshot, scheme):
+    play(sandbox)
+    page = open_page(color_scheme=scheme)
+    title(page, "Invoice 42")
+    page.frame_locator("iframe").get_by_text("Thank you, Ada!").wait_for()
+    ground = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(ground)
+    assert (before == "rgb(18, 19, 20)") is (scheme == "dark")
+    screenshot(page, f"desktop-{scheme}")
+    page.keyboard.press("t")
+    other = page.evaluate(ground)
+    assert other != before
+    page.reload()
+    page.wait_for_selector("#live[data-state=on]")
+    assert page.evaluate(ground) == other
+
+
+NAMELESS = """
+() => [...document.querySelectorAll('a, button, input, select, iframe, progress, [role=listbox], [role=tabpanel], dialog')]
+  .filter((each) => !(each.getAttribute('aria-label') || each.title || each.innerText || each.textContent.trim()
+    || each.getAttribute('aria-labelledby') || (each.labels && each.labels.length)))
+  .map((each) => each.outerHTML)
+"""
+CONTRAST = """
+() => {
+  const parse = (color) => color.match(/[\\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+  };
+  const ground = (node) => {
+    for (; node; node = node.parentElement) {
+      const color = parse(getComputedStyle(node).backgroundColor);
+      if (color.length === 3 || color[3] > 0) return color;
+    }
+    return [255, 255, 255];
+  };
+  const poor = [];
+  for (const node of document.querySelectorAll('body *')) {
+    const own = [...node.childNodes].some((each) => each.nodeType === 3 && each.data.trim());
+    if (!own || !node.checkVisibility() || node.disabled || node.closest('.hidden, .skip, noscript')) continue;
+    const [a, b] = [light(parse(getComputedStyle(node).color)), light(ground(node))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(`${node.className} ${node.textContent.slice(0, 30)} ${((a + 0.05) / (b + 0.05)).toFixed(2)}`);
+  }
+  return poor;
+}
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everybody_can_read_it(open_page, sandbox, scheme):
+    play(sandbox)
+    page = open_page(color_scheme=scheme)
+    title(page, "Invoice 42")
+    page.locator("#faults .fault").wait_for()
+    for key in "1345678":
+        page.keyboard.press(key)
+        assert page.evaluate(NAMELESS) == []
+        assert page.evaluate(CONTRAST) == []
+    assert page.get_by_role("listbox", name="Caught messages").get_by_role("option").count() == 8
+    assert page.get_by_role("tablist").get_by_role("tab").count() == 8
+
+
+def test_thousands_of_messages(open_page, sandbox):
+    for number in range(3000):
+        mail = MailContent(
+            operation="sendMail",
+            smtp_user_name="s",
+            subject=f"mail {number}",
+            from_email="me@example.com",
+            recipients=(CaughtRecipient("to", f"reader{number}@example.com"),),
+            text="x",
+        )
+        sandbox.service.store.add_mail(mail, received=1_700_000_000_000 + number, visible_from=0)
+    page = open_page()
+    page.wait_for_function("() => document.querySelectorAll('.row').length === 50")
+    page.locator("#older").dblclick()
+    page.wait_for_function("() => document.querySelectorAll('.row').length >= 100")
+    assert (subjects(page)[0], subjects(page)[-1]) == ("mail 2999", "mail 2900")
+    page.locator("#search").fill("reader7@")
+    expect_subjects(page, "mail 7")
+
+
+def test_a_link_to_one_message(open_page, send):
+    send("one")
+    send("two")
+    page = open_page(path="/#1")
+    title(page, "one")
+
+
+def test_what_went_wrong_is_said(open_page, send, sandbox):
+    send()
+    page = open_page()
+    title(page, "Hello")
+    page.route("**/_sandbox/messages/1", lambda route: route.fulfill(status=500, body="no"))
+    page.keyboard.press("Delete")
+    page.locator(".toast", has_text="the sandbox answered 500").wait_for()
+    open_page.complaints.clear()
+
+
+def test_the_api_page(open_page, browser, sandbox, screenshot):
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{sandbox.url}/_sandbox/docs")
+        assert page.get_by_role("heading", name="POST /_sandbox/messages/wait").is_visible()
+        screenshot(page, "api")
