@@ -88,7 +88,7 @@ LIBRARIES = {
     "asyncio": ASYNC_WORLDS,
     "attrs": ANY,
     "cattrs": ("poweremail.wire",),
-    "httpx": (*both("transports.httpx"), "poweremail.cli"),
+    "httpx": (*both("transports.httpx"), "poweremail.sandbox.posting", "poweremail.cli"),
     "httpx2": both("transports.httpx"),
     "jinja2": ("poweremail.sandbox.ui",),
     "platformdirs": ("poweremail.cli",),

@@ -12,7 +12,7 @@ from poweremail.sandbox.control.schemas import SCHEMAS
 
 __all__ = ["openapi"]
 
-_REASONS = {400: "The request cannot be meant", 404: "There is no such thing"}
+_REASONS = {400: "The request cannot be meant", 404: "There is no such thing", 502: "The other side did not take it"}
 
 
 def openapi(operations: Iterable[Operation]) -> dict[str, Any]:
