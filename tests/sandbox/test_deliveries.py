@@ -9,13 +9,13 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import httpx
 import pytest
-from support.receiver import Receiver
-from support.webhooks import SIGNERS
 
 from poweremail import Message, PowerEmail
 from poweremail.errors import UsageError
 from poweremail.sandbox import RETRY_AFTER, Answered, Sandbox
 from poweremail.webhooks import SCHEMES, WebhookReceiver, WebhookWSGI
+from support.receiver import Receiver
+from support.webhooks import SIGNERS
 
 HEADER = "X-PowerEmailTES-SIGNATURE"
 URL = "https://example.com/hook?a=1"
