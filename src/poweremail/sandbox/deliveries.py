@@ -163,14 +163,8 @@ class Deliveries:
                 (delivery.number, now, answered.status, answered.answer),
             )
             row = connection.execute("SELECT state, tried FROM deliveries WHERE number = ?", (delivery.number,)).fetchone()
-            if row is not None and row["state"] == "waiting":
-                wait = RETRY_AFTER[row["tried"]] if not ok and row["tried"] < len(RETRY_AFTER) else None
-                state = "delivered" if ok else "failed" if wait is None else "waiting"
-                due = None if wait is None else now + wait * 1000
-            elif row is not None:
-                # A replay can mend what has failed, and break nothing that has arrived.
-                state, due = "delivered" if ok else row["state"], None
             if row is not None:
+                state, due = _next(row, now, ok=ok)
                 update = "UPDATE deliveries SET state = ?, next_attempt = ?, tried = tried + 1 WHERE number = ?"
                 connection.execute(update, (state, due, delivery.number))
             if ok:
@@ -203,6 +197,18 @@ def _event(about: Mapping[str, Any], happened: Happened) -> dict[str, Any]:
         "event": happened.kind,
         "msg": {"email": happened.email, "sender": about["from_email"], "subject": about["subject"], **happened.details},
     }
+
+
+def _next(row: sqlite3.Row, now: int, *, ok: bool) -> tuple[DeliveryState, int | None]:
+    """The state after one more attempt, and when the next one is due."""
+    if ok:
+        return "delivered", None
+    if row["state"] != "waiting":
+        # A replay can mend what has failed, and break nothing that has arrived.
+        return row["state"], None
+    if row["tried"] >= len(RETRY_AFTER):
+        return "failed", None
+    return "waiting", now + RETRY_AFTER[row["tried"]] * 1000
 
 
 def _delivery(connection: sqlite3.Connection, row: sqlite3.Row) -> Delivery:
