@@ -136,6 +136,7 @@ class Mails:
         with self._one_more_waiting():
             seen = -1
             while True:
+                self._service.happenings.settle()
                 last = self._service.store.changes.last
                 if last != seen:
                     seen = last
