@@ -73,6 +73,9 @@ def tests(session: nox.Session) -> None:
     session.install("-e", ".[all]", *group("test"))
     # With arguments it is a part of the suite that runs, which need not cover everything.
     arguments = session.posargs or ("-n", "auto", "--cov", "--cov-report=term")
+    if not session.posargs and session.python != PYTHONS[0]:
+        # What runs in the browser is the same for every Python.
+        arguments = (*arguments, "--ignore=tests/ui")
     # Each Python has a file of its own, so that two sessions can run side by side.
     session.run("pytest", *arguments, env={"COVERAGE_FILE": f".coverage.{session.python}"})
 

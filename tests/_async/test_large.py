@@ -11,12 +11,14 @@ import tempfile
 import pytest
 
 from _async.ways import WAYS, client_of, reached
-from poweremail import Attachment, DeliveryUnknownError, Image, NotSentError, UsageError
+from poweremail import Attachment, DeliveryUnknownError, Image, NotSentError, Timeouts, UsageError
 from poweremail.sandbox import Fault
 from support.fault_server import FaultServer, answer, reset_after_body, reset_before_body, reset_in_body
 from support.messages import message
 
 CONTENT = os.urandom(1_000_003)
+# The sandbox stores all of it before it answers, on a machine that may be busy.
+PATIENT = Timeouts(read=30)
 
 
 class Stream:
@@ -54,7 +56,7 @@ async def test_each_source_arrives_whole(way, served, tmp_path):
             Attachment.from_stream(chunked(CONTENT, 5), "iterable.bin"),
         ]
         images = [Image.from_stream(Stream(b"\x89PNG"), "logo", type="image/png"), Image.from_file(io.BytesIO(b"GIF8"), "dot.gif")]
-        async with reached(way, served) as client:
+        async with reached(way, served, timeouts=PATIENT) as client:
             await client.messages.send_mail(message(attachments=attachments, images=images))
     [mail] = served.outbox
     assert [file.name for file in mail.attachments] == [

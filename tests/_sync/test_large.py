@@ -12,12 +12,14 @@ import tempfile
 import pytest
 
 from _sync.ways import WAYS, client_of, reached
-from poweremail import Attachment, DeliveryUnknownError, Image, NotSentError, UsageError
+from poweremail import Attachment, DeliveryUnknownError, Image, NotSentError, Timeouts, UsageError
 from poweremail.sandbox import Fault
 from support.fault_server import FaultServer, answer, reset_after_body, reset_before_body, reset_in_body
 from support.messages import message
 
 CONTENT = os.urandom(1_000_003)
+# The sandbox stores all of it before it answers, on a machine that may be busy.
+PATIENT = Timeouts(read=30)
 
 
 class Stream:
@@ -55,7 +57,7 @@ def test_each_source_arrives_whole(way, served, tmp_path):
             Attachment.from_stream(chunked(CONTENT, 5), "iterable.bin"),
         ]
         images = [Image.from_stream(Stream(b"\x89PNG"), "logo", type="image/png"), Image.from_file(io.BytesIO(b"GIF8"), "dot.gif")]
-        with reached(way, served) as client:
+        with reached(way, served, timeouts=PATIENT) as client:
             client.messages.send_mail(message(attachments=attachments, images=images))
     [mail] = served.outbox
     assert [file.name for file in mail.attachments] == [

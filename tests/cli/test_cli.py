@@ -112,6 +112,14 @@ def test_the_sandbox_catches_what_is_sent_to_it(tmp_path):
         assert [mail.subject for mail in kept.outbox] == ["Caught"]
 
 
+def test_the_page_answers_under_the_names_it_is_told():
+    with sandbox("--allow-host", "mail.test") as (process, url):
+        told = {host: httpx.get(url, headers={"Host": host}).status_code for host in ("mail.test:1", "localhost", "evil.example")}
+        process.terminate()
+        assert process.stderr.read() == ""
+    assert told == {"mail.test:1": 200, "localhost": 200, "evil.example": 403}
+
+
 def test_the_sandbox_can_insist_on_credentials():
     with sandbox("--owner-id", "me", environ={"POWEREMAIL_SANDBOX_TOKEN": "right"}) as (process, url):
         with PowerEmail("me", "wrong", base_url=url, smtp_user_name="smtp12345") as client, pytest.raises(AuthenticationError):

@@ -194,7 +194,7 @@ async def test_too_many_wait(control, api):
             group.start_soon(lambda: control.post("messages/wait", json={"unique_id": "x", "timeout": 10}))
         await anyio.wait_all_tasks_blocked()
         refused = await control.post("messages/wait", json={"unique_id": "x", "timeout": 10})
-        assert (refused.status_code, refused.json()) == (400, {"error": "64 requests wait already"})
+        assert (refused.status_code, refused.json()) == (503, {"error": "64 requests wait already"})
         api.send(headers={"X-Unique-Id": "x"})
 
 

@@ -79,9 +79,15 @@ async def test_programs_reach_the_api_under_any_name(client):
 
 async def test_reading_from_a_link_elsewhere(client):
     """Somebody follows a link to the page; what it shows they alone can read."""
-    answer = await client.get("/", headers={"Sec-Fetch-Site": "cross-site"})
+    answer = await client.get("/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"})
     assert answer.status_code == 200
     assert "access-control-allow-origin" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/_sandbox/messages", "/_sandbox/stream", "/_sandbox/static/main.js"])
+async def test_what_another_page_may_not_even_ask(client, path):
+    answer = await client.get(path, headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"})
+    assert (answer.status_code, answer.json()) == (403, {"error": "A page of another site may not use the sandbox."})
 
 
 @pytest.mark.parametrize("path", ["/", "/_sandbox/docs", "/_sandbox/static/main.js", "/_sandbox/messages", "/_sandbox/nothing"])

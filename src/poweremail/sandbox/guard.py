@@ -21,6 +21,8 @@ __all__ = ["Guard", "host_of", "is_loopback"]
 _SAFE = ("GET", "HEAD")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?\Z")
 
+_FOREIGN = "A page of another site may not use the sandbox."
+
 
 def host_of(header: str) -> str | None:
     """Return the host of a Host header without its port, in lower case; None where the header is none."""
@@ -42,8 +44,8 @@ class Guard:
     """
     Lets through to *app* what may be let through.
 
-    - The page and the control API answer under loopback names and under *allowed_hosts* only, and change nothing for the page of
-      another origin.
+    - The page and the control API answer under loopback names and under *allowed_hosts* only, and tell and change nothing for the
+      page of another origin; links from there lead here all the same.
     - The API below ``/v1.0`` is for programs, which reach it under any name; from a browser it is as the control API, GETs too,
       because one of them sends mail.
     """
@@ -68,10 +70,11 @@ class Guard:
         name = host_of(host)
         if name is None or not (is_loopback(name) or name in self._allowed):
             return "This host is not one of the sandbox's. Use localhost, or start the sandbox with --allow-host."
+        foreign = site not in (None, "same-origin", "none")
         if is_page and method in _SAFE:
-            return None
+            # A link from elsewhere may lead here. The frame of a mail has no origin, and loads the images of the mail.
+            expected = headers.get("sec-fetch-mode") == "navigate" or path.startswith("/_sandbox/images/")
+            return _FOREIGN if foreign and not expected else None
         if origin is not None and origin.lower() not in (f"http://{host.lower()}", f"https://{host.lower()}"):
             return "A page of another origin may not use the sandbox."
-        if site not in (None, "same-origin", "none"):
-            return "A page of another site may not use the sandbox."
-        return None
+        return _FOREIGN if foreign else None

@@ -69,7 +69,7 @@ def operations(service: Service) -> list[Operation]:
             "The newest mail that matches, as soon as there is one; after timeout seconds, 404",
             body=_WAIT,
             answer="Message",
-            errors=(400, 404),
+            errors=(400, 404, 503),
         ),
         call("GET", _ONE, mails.find, "One mail, with its parts, links, recipients and events", answer="Message", errors=gone),
         call("DELETE", _ONE, mails.delete, "Forget one mail", errors=gone),

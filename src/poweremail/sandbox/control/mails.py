@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from poweremail.errors import UsageError
 from poweremail.sandbox.control.headers import DATA_HEADERS, attachment, inline_image_headers, preview_headers
-from poweremail.sandbox.control.operations import Asked
+from poweremail.sandbox.control.operations import Asked, error
 from poweremail.sandbox.filter import MailFilter
 from poweremail.sandbox.guard import host_of
 from poweremail.sandbox.mailbox import event_members
@@ -132,6 +132,8 @@ class Mails:
         members = asked.members(*FILTERS, "after", "timeout")
         given: dict[str, Any] = {name: text for name in FILTERS if (text := _text(members, name))}
         wanted = MailFilter(**given, after=_after(members))
+        if self._waiting >= _MOST_WAITING:
+            return error(503, f"{_MOST_WAITING} requests wait already")
         until = self._clock() + _timeout(members)
         with self._one_more_waiting():
             seen = -1
@@ -151,8 +153,6 @@ class Mails:
 
     @contextmanager
     def _one_more_waiting(self) -> Iterator[None]:
-        if self._waiting >= _MOST_WAITING:
-            raise UsageError(f"{_MOST_WAITING} requests wait already", mail_state=None)
         self._waiting += 1
         try:
             yield
