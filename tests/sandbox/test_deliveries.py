@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from wsgiref.simple_server import WSGIRequestHandler, make_server
@@ -216,6 +217,41 @@ def test_old_deliveries_are_forgotten_once_nothing_is_to_be_done(sandbox, api, h
     numbers = [delivery.number for delivery in sandbox.deliveries]
     # The eighth is still to be brought.
     assert numbers == [8, *range(201, 302)]
+
+
+def test_what_is_forgotten_while_it_is_under_way(sandbox, api, hook):
+    class Clearing(Recording):
+        def post(self, url, headers, body):
+            sandbox.clear()
+            return super().post(url, headers, body)
+
+    api.send()
+    [posted] = sandbox.deliver(Clearing())
+    assert [attempt.status for attempt in posted.attempts] == [200]
+    assert sandbox.deliveries == []
+    assert sandbox.service.store.rows("SELECT 1 FROM attempts") == []
+
+
+def test_the_beginning_of_an_endless_answer_is_kept(sandbox, api):
+    with Receiver({"POST": (200, "x" * 100_000)}) as receiver:
+        sandbox.add_webhook(receiver.url)
+        api.send()
+        [delivery] = sandbox.deliver()
+    assert delivery.attempts[0].answer == "x" * 1024
+
+
+def test_the_worker_waits_where_the_database_cannot_be_used(tmp_path, caplog, clock):
+    with Sandbox(tmp_path / "sandbox.db", clock=clock) as sandbox, sandbox.client() as client:
+        sandbox.add_webhook("http://localhost:9/hook")
+        client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
+        other = sqlite3.connect(tmp_path / "sandbox.db", isolation_level=None)
+        sandbox.service.store.rows("PRAGMA busy_timeout = 1")
+        other.execute("BEGIN IMMEDIATE")
+        with sandbox.server():
+            until(lambda: "database cannot be used" in caplog.text)
+            other.execute("ROLLBACK")
+            other.close()
+            until(lambda: sandbox.deliveries[0].attempts)
 
 
 def test_an_unknown_scheme():

@@ -16,6 +16,7 @@ import pytest
 
 from poweremail.errors import UsageError
 from poweremail.sandbox import Released, ReleaseError, Sandbox, SmtpServer
+from poweremail.sandbox.release import release
 from support.smtp import SmtpReceiver
 
 PASSWORD = "canary-of-the-mail-server"
@@ -94,6 +95,17 @@ def test_no_server_no_mail(sandbox, api):
         sandbox.release(1)
     with SmtpReceiver() as smtp, pytest.raises(LookupError, match="no mail number 1"):
         sandbox.release(1, server=server_of(smtp))
+
+
+def test_addresses_beyond_ascii_and_senders_that_are_none(sandbox, api):
+    api.send()
+    [mail] = sandbox.outbox
+    with SmtpReceiver() as smtp:
+        server = server_of(smtp, allow="example.com")
+        assert release(mail, server, "grün@example.com").recipients == ("grün@example.com",)
+        with pytest.raises(UsageError, match="cannot be said to a mail server"):
+            release(attrs.evolve(mail, from_email="me@example.com> SIZE=1"), server)
+    assert "mail FROM:<from@example.com> BODY=8BITMIME SMTPUTF8" in smtp.said
 
 
 @pytest.mark.parametrize(

@@ -156,29 +156,26 @@ class Deliveries:
 
     def note(self, delivery: Delivery, answered: Answered, *, now: int) -> Delivery:
         """Keep what came of an attempt, decide what is next, and return the delivery as it is after that."""
-        ok = answered.status == _OK
+        attempt = Attempt(at=at(now), status=answered.status, answer=answered.answer)
         with self._store.transaction() as connection:
+            row = connection.execute("SELECT state, tried FROM deliveries WHERE number = ?", (delivery.number,)).fetchone()
+            if row is None:
+                # Forgotten while it was under way.
+                return attrs.evolve(delivery, attempts=(*delivery.attempts, attempt), next_attempt=None)
             connection.execute(
                 "INSERT INTO attempts (delivery, at, status, answer) VALUES (?, ?, ?, ?)",
-                (delivery.number, now, answered.status, answered.answer),
+                (delivery.number, now, attempt.status, attempt.answer),
             )
-            row = connection.execute("SELECT state, tried FROM deliveries WHERE number = ?", (delivery.number,)).fetchone()
-            if row is not None:
-                state, due = _next(row, now, ok=ok)
-                update = "UPDATE deliveries SET state = ?, next_attempt = ?, tried = tried + 1 WHERE number = ?"
-                connection.execute(update, (state, due, delivery.number))
-            if ok:
-                first = row is not None and row["state"] != "delivered"
+            state, due = _next(row, now, ok=attempt.ok)
+            update = "UPDATE deliveries SET state = ?, next_attempt = ?, tried = tried + 1 WHERE number = ?"
+            connection.execute(update, (state, due, delivery.number))
+            if attempt.ok:
+                told = len(delivery.events) if row["state"] != "delivered" else 0
                 connection.execute(
                     "UPDATE webhooks SET last_success = ?, total_event = total_event + ? WHERE webhook_id = ?",
-                    (now, len(delivery.events) if first else 0, delivery.webhook_id),
+                    (now, told, delivery.webhook_id),
                 )
-        attempt = Attempt(at=at(now), status=answered.status, answer=answered.answer)
-        try:
-            return self.find(delivery.number)
-        except LookupError:
-            # Forgotten while it was under way.
-            return attrs.evolve(delivery, attempts=(*delivery.attempts, attempt), next_attempt=None)
+        return self.find(delivery.number)
 
     def _find(self, which: str, *values: object) -> list[Delivery]:
         with self._store.reading() as connection:
