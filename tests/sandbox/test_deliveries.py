@@ -8,6 +8,7 @@ import threading
 import time
 from wsgiref.simple_server import WSGIRequestHandler, make_server
 
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -88,6 +89,26 @@ def test_a_receiver_in_this_process_gets_what_happened(clock, scheme):
     assert len({event.id for event in got}) == 4
     assert dict(got[2].msg)["url"] == "https://example.com/x"
     assert dict(got[3].msg)["reason"].startswith("550")
+
+
+async def test_a_receiver_that_is_awaited(sandbox, api, hook):
+    got = []
+
+    async def handle(event):
+        await anyio.lowlevel.checkpoint()
+        got.append(event.event)
+        if got == ["send"]:
+            raise ConnectionError("the database is down")
+
+    receiver = receiver_of(hook, handle)
+    api.send()
+    [refused] = await sandbox.adeliver(to=receiver)
+    assert (refused.state, refused.attempts[0].ok) == ("waiting", False)
+    assert await sandbox.adeliver(to=receiver) == []
+    sandbox.clock.advance(RETRY_AFTER[0])
+    sandbox.record(1, "open")
+    assert [delivery.state for delivery in await sandbox.adeliver(to=receiver)] == ["delivered", "delivered"]
+    assert got == ["send", "send", "open"]
 
 
 def test_only_who_wants_to_know_is_told(sandbox, api):
@@ -217,6 +238,17 @@ def test_old_deliveries_are_forgotten_once_nothing_is_to_be_done(sandbox, api, h
     numbers = [delivery.number for delivery in sandbox.deliveries]
     # The eighth is still to be brought.
     assert numbers == [8, *range(201, 302)]
+
+
+def test_a_receiver_does_not_deliver_while_it_is_delivered_to(sandbox, api, hook):
+    class Nested(Recording):
+        def post(self, url, headers, body):
+            sandbox.deliver(self)
+
+    api.send()
+    with pytest.raises(UsageError, match="by a receiver that it is delivering to"):
+        sandbox.deliver(Nested())
+    assert [delivery.state for delivery in sandbox.deliver(Recording())] == ["delivered"]
 
 
 def test_what_is_forgotten_while_it_is_under_way(sandbox, api, hook):

@@ -626,7 +626,7 @@ def sandboxed() -> None:
     Sandbox(verify_webhook=lambda url: url.startswith("https://"))
 
 
-def told_by_the_sandbox(receiver: WebhookReceiver, poster: Poster) -> None:
+async def told_by_the_sandbox(receiver: WebhookReceiver, poster: Poster) -> None:
     server = SmtpServer(host="smtp.example.com", allow="example.com", user="me", password="p")
     with Sandbox(script=["open 30% within 5s", EventRule("spam", 0.1)], webhook_scheme="body-hex", smtp_server=server) as sandbox:
         assert_type(sandbox.script, EventScript)
@@ -636,6 +636,7 @@ def told_by_the_sandbox(receiver: WebhookReceiver, poster: Poster) -> None:
         assert_type(sandbox.deliver(), list[Delivery])
         assert_type(sandbox.deliver(to=receiver), list[Delivery])
         assert_type(sandbox.deliver(poster), list[Delivery])
+        assert_type(await sandbox.adeliver(to=receiver), list[Delivery])
         assert_type(sandbox.replay(sandbox.deliveries[0], to=receiver), Delivery)
         assert_type(sandbox.replay(1).attempts, tuple[Attempt, ...])
         assert_type(sandbox.release(1, to="ada@example.com"), Released)

@@ -33,7 +33,7 @@ from poweremail.sandbox.faults import FaultRule, Faults
 from poweremail.sandbox.limits import UNLIMITED, SmtpLimits, SmtpUsage, SmtpUser
 from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient
 from poweremail.sandbox.outbox import Outbox
-from poweremail.sandbox.posting import Answered, Poster, RespondingReceiver
+from poweremail.sandbox.posting import Answered, AwaitedReceiver, Poster, RespondingReceiver
 from poweremail.sandbox.release import Released, ReleaseError, SmtpServer
 from poweremail.sandbox.service import DEFAULT_SCHEME, Service
 from poweremail.sandbox.store import Store
@@ -293,6 +293,10 @@ class Sandbox:
         is raised.
         """
         return self.service.courier.deliver(to)
+
+    async def adeliver(self, to: AwaitedReceiver) -> list[Delivery]:
+        """As `deliver`, to a receiver whose handler is ``async``: on asyncio and on trio."""
+        return await self.service.courier.adeliver(to)
 
     def replay(self, delivery: Delivery | int, to: RespondingReceiver | Poster | None = None) -> Delivery:
         """

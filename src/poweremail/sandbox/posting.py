@@ -12,7 +12,16 @@ import attrs
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Answered", "HttpPoster", "Poster", "ReceiverPoster", "RespondingReceiver", "poster_to"]
+__all__ = [
+    "Answered",
+    "AwaitedReceiver",
+    "HttpPoster",
+    "Poster",
+    "ReceiverPoster",
+    "RespondingReceiver",
+    "answered_by",
+    "poster_to",
+]
 
 _SECONDS = 5.0
 """A receiver that takes longer than this has not taken the events; most services that post webhooks wait 5 to 30 seconds."""
@@ -45,6 +54,14 @@ class RespondingReceiver(Protocol):
         ...  # pragma: no cover
 
 
+class AwaitedReceiver(Protocol):
+    """A receiver in this process that is awaited, such as `poweremail.webhooks.WebhookReceiver` with an ``async`` handler."""
+
+    async def arespond(self, method: str, headers: Mapping[str, str], body: bytes) -> Any:
+        """Answer with status, headers and body."""
+        ...  # pragma: no cover
+
+
 class ReceiverPoster:
     """Hands what is posted to *receiver*, whatever its URL, without a socket."""
 
@@ -53,8 +70,7 @@ class ReceiverPoster:
 
     def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> Answered:  # noqa: ARG002 - it is one receiver
         """Let the receiver answer."""
-        status, _, answer = self._receiver.respond("POST", dict(headers), body)
-        return Answered(int(status), _beginning(answer))
+        return answered_by(self._receiver.respond("POST", dict(headers), body))
 
 
 class HttpPoster:
@@ -106,6 +122,12 @@ def poster_to(to: RespondingReceiver | Poster | None, default: Poster) -> Poster
     if to is None:
         return default
     return to if hasattr(to, "post") else ReceiverPoster(to)  # type: ignore[return-value]
+
+
+def answered_by(answer: tuple[int, Any, bytes]) -> Answered:
+    """Return what came of an attempt that a receiver in this process answered with status, headers and body."""
+    status, _, body = answer
+    return Answered(int(status), _beginning(body))
 
 
 def _beginning(answer: bytes) -> str:
