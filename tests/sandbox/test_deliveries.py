@@ -20,7 +20,7 @@ from support.receiver import Receiver
 from support.webhooks import SIGNERS
 
 HEADER = "X-PowerEmailTES-SIGNATURE"
-URL = "https://example.com/hook?a=1"
+URL = "http://localhost:9/hook?a=1"
 
 
 class Recording:
