@@ -101,7 +101,7 @@ LIBRARIES = {
     "attrs": ANY,
     "cattrs": ("poweremail.wire",),
     "httpcore": both("transports.httpcore"),
-    "httpx": (*both("transports.httpx"), "poweremail.cli"),
+    "httpx": (*both("transports.httpx"), "poweremail.sandbox.posting", "poweremail.cli"),
     "httpx2": both("transports.httpx"),
     "jinja2": ("poweremail.sandbox.ui",),
     "orjson": ("poweremail.wire.fast_json",),

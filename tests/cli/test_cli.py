@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
 import httpx
@@ -20,6 +21,8 @@ from poweremail.cli import demo, main
 from poweremail.cli.app import app
 from poweremail.sandbox import Fault, Sandbox
 from support.messages import message
+from support.receiver import HANDSHAKE, Receiver
+from support.smtp import SmtpReceiver
 
 # A terminal of a known width, without colours.
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("POWEREMAIL_", "FORCE_COLOR"))} | {
@@ -177,6 +180,35 @@ def test_the_sandbox_can_hold_its_users_to_limits(options, limits):
     assert tuple(user["limits"].values())[:3] == limits
 
 
+def test_the_sandbox_lets_things_happen_tells_a_webhook_and_releases():
+    password = "canary-of-the-mail-server"
+    environ = {"POWEREMAIL_SANDBOX_SMTP_USER": "me", "POWEREMAIL_SANDBOX_SMTP_PASSWORD": password}
+    with SmtpReceiver() as smtp, Receiver({"GET": (200, HANDSHAKE), "POST": (200, "")}) as receiver:
+        release = ("--release-host", "127.0.0.1", "--release-port", str(smtp.port), "--release-allow", "example.com")
+        events = ("--event", "open 100%", "--event", "click 0%", "--seed", "1", "--webhook-scheme", "body-hex")
+        with (
+            sandbox(*release, "--release-tls", "none", *events, environ=environ) as (process, url),
+            PowerEmail("me", "any", base_url=url, smtp_user_name="smtp12345") as client,
+        ):
+            client.settings.add_webhook(receiver.url)
+            unique_id = client.messages.send_mail(message()).unique_id
+            assert [info.status for info in client.messages.iter_message_info(unique_id)] == ["open"]
+            deadline = time.monotonic() + 10
+            while "waiting" in (page := httpx.get(f"{url}/_sandbox/deliveries").text):
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            assert [each["events"] for each in json.loads(page)["deliveries"]] == [["open"], ["send"]]
+            one = httpx.get(f"{url}/_sandbox/deliveries/1").json()
+            assert len(one["headers"]["X-PowerEmailTES-SIGNATURE"]) == 40
+            assert httpx.post(f"{url}/_sandbox/messages/1/release").status_code == 200
+            about = httpx.get(f"{url}/_sandbox/release").text
+            process.terminate()
+            said = process.stdout.read() + process.stderr.read()
+        assert "AUTH" in " ".join(smtp.said)
+        assert password not in said + about
+    assert len(smtp.mails) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -186,6 +218,11 @@ def test_the_sandbox_can_hold_its_users_to_limits(options, limits):
         (["--file", "/nowhere/at/all"], "/nowhere/at/all"),
         (["--port", "70000"], "--port"),
         (["--per-minute", "0"], "--per-minute"),
+        (["--event", "open"], "EVENT SHARE% [within TIME]"),
+        (["--webhook-scheme", "plain"], "'plain' is none of form-base64"),
+        (["--release-host", "localhost"], "--release-allow"),
+        (["--release-allow", "example.com"], "--release-host"),
+        (["--release-host", "localhost", "--release-allow", "example.com", "--release-tls", "ssl"], "starttls, tls, none"),
     ],
 )
 def test_options_that_cannot_be_meant_are_told(arguments, text):

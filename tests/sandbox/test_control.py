@@ -202,6 +202,8 @@ async def test_every_answer_is_as_it_is_described(control, api, sandbox):
     """The document is what clients in other languages are made from."""
     sandbox.add_template("t1", html="x")
     sandbox.add_smtp_user("smtp12345", per_minute=5)
+    sandbox.add_webhook("https://example.com/events")
+    sandbox.script.add("open 30%")
     api.send(attachments=[{"name": "a", "type": "b/c", "content": ""}])
     await control.post("messages/1/events", json={"kind": "open"})
     await control.post("faults", json=FAULT)
@@ -215,7 +217,7 @@ async def test_every_answer_is_as_it_is_described(control, api, sandbox):
         if schema:
             check(schema, (await control.get(path[1:].replace("{number}", "1"))).json(), schemas)
             checked += 1
-    assert checked == 11
+    assert checked == 15
     shown = (await control.get("docs")).text
     assert all(f"/_sandbox{path}" in shown for path in document["paths"])
 

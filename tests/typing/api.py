@@ -78,7 +78,21 @@ from poweremail.batch import (
     read_csv,
     read_json_lines,
 )
-from poweremail.sandbox import CaughtMail, Domain, Outbox, RegisteredWebhook, Sandbox
+from poweremail.sandbox import (
+    Attempt,
+    CaughtMail,
+    Delivery,
+    Domain,
+    EventRule,
+    EventScript,
+    MailEvent,
+    Outbox,
+    Poster,
+    RegisteredWebhook,
+    Released,
+    Sandbox,
+    SmtpServer,
+)
 from poweremail.transports import (
     AsyncAiohttpTransport,
     AsyncHttpxTransport,
@@ -628,6 +642,23 @@ def sandboxed() -> None:
         assert_type(sandbox.tracking_domains, list[Domain])
         assert_type(sandbox.webhooks, list[RegisteredWebhook])
     Sandbox(verify_webhook=lambda url: url.startswith("https://"))
+
+
+async def told_by_the_sandbox(receiver: WebhookReceiver, poster: Poster) -> None:
+    server = SmtpServer(host="smtp.example.com", allow="example.com", user="me", password="p")
+    with Sandbox(script=["open 30% within 5s", EventRule("spam", 0.1)], webhook_scheme="body-hex", smtp_server=server) as sandbox:
+        assert_type(sandbox.script, EventScript)
+        assert_type(sandbox.script.add("click 1%").number, int)
+        assert_type(sandbox.record(1, "open", recipient="ada@example.com"), list[MailEvent])
+        assert_type(sandbox.record(sandbox.outbox[0], "click", url="https://example.com/"), list[MailEvent])
+        assert_type(sandbox.deliver(), list[Delivery])
+        assert_type(sandbox.deliver(to=receiver), list[Delivery])
+        assert_type(sandbox.deliver(poster), list[Delivery])
+        assert_type(await sandbox.adeliver(to=receiver), list[Delivery])
+        assert_type(sandbox.replay(sandbox.deliveries[0], to=receiver), Delivery)
+        assert_type(sandbox.replay(1).attempts, tuple[Attempt, ...])
+        assert_type(sandbox.release(1, to="ada@example.com"), Released)
+        assert_type(sandbox.release(sandbox.outbox[0], to=["ada@example.com"], server=server).recipients, tuple[str, ...])
 
 
 # The vendor's spelling.

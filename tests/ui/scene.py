@@ -30,7 +30,7 @@ def play(sandbox: Sandbox) -> None:
         text="Welcome, {{NAME}}!",
     )
     sandbox.add_template("login-code", text="Your code is {{CODE}}")
-    sandbox.add_webhook("https://app.example.com/hooks/mail", events=["open", "click", "hard_bounce"], description="Production")
+    sandbox.add_webhook("http://localhost:9/hooks/mail", events=["open", "click", "hard_bounce"], description="Production")
     sandbox.add_smtp_user("billing", per_minute=60, per_hour=3600, per_day=50_000)
     sandbox.add_smtp_user("news", per_minute=6, total_limit=40)
     with sandbox.client(smtp_user_name="news") as client:

@@ -9,7 +9,10 @@ import httpx
 import pytest
 
 from poweremail import Message
+from poweremail.sandbox import SmtpServer
 from poweremail.sandbox.mail import CaughtRecipient, MailContent
+from support.receiver import HANDSHAKE, Receiver
+from support.smtp import SmtpReceiver
 
 from .scene import play
 
@@ -252,11 +255,11 @@ def test_the_service_beside_the_list(open_page, sandbox):
     assert page.locator("#templates").inner_text().split() == ["login-code", "text", "welcome", "subject,", "html,", "text"]
     assert "rate limited" in page.locator("#faults").inner_text()
     hook = page.locator("#webhooks").inner_text()
-    assert hook.splitlines() == [
-        "https://app.example.com/hooks/mail",
+    assert hook.splitlines()[:4] == [
+        "http://localhost:9/hooks/mail",
         "open, click, hard bounce",
         "Production",
-        "Nothing posted yet",
+        "Nothing taken yet",
     ]
     (webhook,) = sandbox.webhooks
     assert webhook.key.reveal() not in page.content()
@@ -399,3 +402,66 @@ def test_the_api_page(open_page, browser, sandbox, screenshot):
         page.goto(f"{sandbox.url}/_sandbox/docs")
         assert page.get_by_role("heading", name="POST /_sandbox/messages/wait").is_visible()
         screenshot(page, "api")
+
+
+def test_what_happens_is_posted_and_posted_again(open_page, sandbox, send, screenshot):
+    with Receiver({"GET": (200, HANDSHAKE), "POST": (200, "<b>thanks</b>")}) as receiver:
+        webhook = sandbox.add_webhook(receiver.url, events=["open", "click"])
+        send()
+        page = open_page()
+        page.locator(".row").click()
+        page.get_by_role("tab", name="Events").click()
+        page.get_by_role("group", name="Make it happen at ada@example.com").get_by_role("button", name="Open").click()
+        posted = page.get_by_role("list", name=f"Posted to {receiver.url}")
+        posted.get_by_text("#1: 200, delivered").wait_for()
+        page.get_by_text("1 event taken").wait_for()
+        posted.get_by_role("button", name="Post open of message 1 again").click()
+        posted.get_by_text("#1: 200, delivered, 2 attempts").wait_for()
+        assert receiver.seen == ["POST", "POST"]
+        assert [attempt.answer for attempt in sandbox.deliveries[0].attempts] == ["<b>thanks</b>"] * 2
+        screenshot(page, "deliveries")
+    posted.get_by_role("button", name="Post open").click()
+    page.locator(".toast", has_text="ConnectError").wait_for()
+    assert webhook.key.reveal() not in page.content()
+
+
+def test_the_script_is_written_on_the_page(open_page, sandbox, send):
+    page = open_page()
+    page.get_by_text("Nothing happens by itself.").wait_for()
+    rule = page.get_by_label("Rule: event, share, within what time")
+    rule.fill("hard_bounce 100%")
+    page.get_by_role("button", name="Add").click()
+    page.get_by_role("button", name="Remove hard_bounce 100%").wait_for()
+    send()
+    page.locator("#mail-1 .chip.hard_bounce").wait_for()
+    page.get_by_role("button", name="Remove hard_bounce 100%").click()
+    page.get_by_text("Nothing happens by itself.").wait_for()
+    assert sandbox.script.rules == ()
+
+
+def test_a_message_is_released_where_there_is_a_server_for_it(open_page, sandbox, send):
+    send()
+    page = open_page()
+    title(page, "Hello")
+    assert not page.get_by_role("button", name="Release").is_visible()
+    with SmtpReceiver() as smtp:
+        password = "canary-of-the-mail-server"
+        sandbox.service.smtp_server = SmtpServer(
+            host="127.0.0.1", port=smtp.port, allow="example.com", security="none", user="me", password=password
+        )
+        page = open_page()
+        title(page, "Hello")
+        page.get_by_role("button", name="Release").click()
+        dialog = page.get_by_role("dialog")
+        assert f"127.0.0.1:{smtp.port}" in dialog.inner_text()
+        assert "example.com" in dialog.inner_text()
+        dialog.get_by_role("button", name="Keep it here").click()
+        page.get_by_role("button", name="Release").click()
+        dialog.get_by_role("button", name="Hand it on").click()
+        page.locator(".toast", has_text="Handed on to ada@example.com").wait_for()
+        page.get_by_role("button", name="Release").click()
+        dialog.get_by_label("To").fill("me@example.com")
+        dialog.get_by_role("button", name="Hand it on").click()
+        page.locator(".toast", has_text="Handed on to me@example.com").wait_for()
+        assert password not in page.content()
+    assert len(smtp.mails) == 2

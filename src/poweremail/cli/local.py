@@ -9,6 +9,7 @@ import typer
 
 from poweremail.cli import exits
 from poweremail.types.secret import Secret
+from poweremail.wire.webhook import SCHEMES
 
 __all__ = ["demo", "sandbox"]
 
@@ -39,7 +40,32 @@ def sandbox(
             help='Let something go wrong, such as \'{"fault": {"kind": "html"}, "call": "sendMail", "nth": 3}\'. Can be repeated.'
         ),
     ] = None,
-    seed: Annotated[str | None, typer.Option(help="Makes the faults that strike by chance the same in every run.")] = None,
+    event: Annotated[
+        list[str] | None,
+        typer.Option(help="Let things happen to mails by themselves, such as 'open 30% within 5s'. Can be repeated."),
+    ] = None,
+    seed: Annotated[
+        str | None, typer.Option(help="Makes what happens by chance, faults and --event, the same in every run.")
+    ] = None,
+    webhook_scheme: Annotated[
+        str,
+        typer.Option(help=f"How what is posted to webhooks is signed: {', '.join(SCHEMES)}.", metavar="NAME"),
+    ] = next(iter(SCHEMES)),
+    release_host: Annotated[
+        str | None,
+        typer.Option(
+            help="The mail server that caught mail may be handed on to; POWEREMAIL_SANDBOX_SMTP_USER and _PASSWORD log in there.",
+            metavar="HOST",
+        ),
+    ] = None,
+    release_port: Annotated[int, typer.Option(help="Its port.", min=1, max=65535)] = 587,
+    release_allow: Annotated[
+        list[str] | None,
+        typer.Option(help="An address or a domain that may get released mail; without any, none is. Can be repeated."),
+    ] = None,
+    release_tls: Annotated[
+        str, typer.Option(help="How the connection is secured: starttls, tls or none.", metavar="HOW")
+    ] = "starttls",
     limits: Annotated[  # noqa: FBT002
         bool, typer.Option("--limits", help="Let each SMTP user make 60 requests a minute, 3,600 an hour and 50,000 a day at most.")
     ] = False,
@@ -48,7 +74,7 @@ def sandbox(
     ] = None,
 ) -> None:
     """Serve the API on this machine and catch what is sent to it."""
-    from poweremail.cli.sandbox import run  # noqa: PLC0415  starlette and uvicorn only for those who serve
+    from poweremail.cli.sandbox import Release, run  # noqa: PLC0415  starlette and uvicorn only for those who serve
 
     run(
         host=host,
@@ -58,6 +84,9 @@ def sandbox(
         owner_id=owner_id,
         token=token,
         faults=fault or [],
+        script=event or [],
+        webhook_scheme=webhook_scheme,
+        release=Release(release_host, release_port, release_allow or [], release_tls),
         seed=seed,
         limits=limits,
         per_minute=per_minute,

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import attrs
 import typer
 
 from poweremail.cli import exits
 from poweremail.errors import UsageError
-from poweremail.sandbox import Sandbox, SmtpLimits
+from poweremail.sandbox import Sandbox, SmtpLimits, SmtpServer
 from poweremail.sandbox.limits import UNLIMITED
 from poweremail.sandbox.server import serve
 from poweremail.types.secret import Secret
 from poweremail.wire.hosts import is_loopback
+from poweremail.wire.webhook import scheme_of
 
 __all__ = ["run"]
 
@@ -23,6 +26,33 @@ _WARNING = (
     " localhost, the address itself and the names that are given with --allow-host."
 )
 _SMTP_USER_NAME = "smtp12345"
+
+
+class Release(NamedTuple):
+    """What is said of the mail server that caught mail may be handed on to."""
+
+    host: str | None
+    port: int
+    allow: list[str]
+    security: str
+
+    def server(self) -> SmtpServer | None:
+        """Return the server, or None where none is named. Raises `UsageError`."""
+        if self.host is None:
+            if self.allow:
+                raise UsageError("goes with --release-host", field="--release-allow", mail_state=None)
+            return None
+        if not self.allow:
+            raise UsageError("needs --release-allow: who may get released mail", field="--release-host", mail_state=None)
+        security: Any = self.security  # checked there
+        return SmtpServer(
+            host=self.host,
+            port=self.port,
+            allow=self.allow,
+            security=security,
+            user=os.environ.get("POWEREMAIL_SANDBOX_SMTP_USER") or None,
+            password=Secret(os.environ.get("POWEREMAIL_SANDBOX_SMTP_PASSWORD", "")),
+        )
 
 
 def run(
@@ -34,13 +64,25 @@ def run(
     owner_id: str | None,
     token: Secret | None,
     faults: list[str],
+    script: list[str],
+    webhook_scheme: str,
+    release: Release,
     seed: str | None,
     limits: bool,
     per_minute: int | None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     try:
-        with Sandbox(file, owner_id=owner_id, token=token, seed=seed, limits=_limits(limits, per_minute)) as sandbox:
+        with Sandbox(
+            file,
+            owner_id=owner_id,
+            token=token,
+            seed=seed,
+            limits=_limits(limits, per_minute),
+            script=script,
+            webhook_scheme=scheme_of(webhook_scheme),
+            smtp_server=release.server(),
+        ) as sandbox:
             sandbox.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
             # An account has one before anything is sent, and whoever looks at the list first should find the one that is announced.
             sandbox.service.store.note_smtp_user(_SMTP_USER_NAME)

@@ -25,38 +25,55 @@ from poweremail.sandbox.account import VerifyWebhook
 from poweremail.sandbox.account_store import Domain, DomainKind, RegisteredWebhook
 from poweremail.sandbox.call import Call, Reply
 from poweremail.sandbox.clock import Clock
+from poweremail.sandbox.deliveries import RETRY_AFTER, Attempt, Delivery
+from poweremail.sandbox.event_rules import EventRule, EventScript
+from poweremail.sandbox.events import MailEvent
 from poweremail.sandbox.fault import Fault
 from poweremail.sandbox.faults import FaultRule, Faults
 from poweremail.sandbox.limits import UNLIMITED, SmtpLimits, SmtpUsage, SmtpUser
 from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient
 from poweremail.sandbox.outbox import Outbox
-from poweremail.sandbox.service import Service
+from poweremail.sandbox.posting import Answered, AwaitedReceiver, Poster, RespondingReceiver
+from poweremail.sandbox.release import Released, ReleaseError, SmtpServer
+from poweremail.sandbox.service import DEFAULT_SCHEME, Service
 from poweremail.sandbox.store import Store
 from poweremail.sandbox.template import Template
 from poweremail.types.event import EVENT_NAMES, EventName
 from poweremail.types.secret import Secret
 from poweremail.wire import arguments
+from poweremail.wire.webhook import SchemeName, SignatureScheme, scheme_of
 
 if TYPE_CHECKING:
     from poweremail import AsyncPowerEmail, PowerEmail
     from poweremail.sandbox.server import SandboxServer
 
 __all__ = [
+    "RETRY_AFTER",
+    "Answered",
+    "Attempt",
     "Call",
     "CaughtFile",
     "CaughtMail",
     "CaughtRecipient",
     "Clock",
+    "Delivery",
     "Domain",
+    "EventRule",
+    "EventScript",
     "Fault",
     "FaultRule",
     "Faults",
+    "MailEvent",
     "Outbox",
+    "Poster",
     "RegisteredWebhook",
+    "ReleaseError",
+    "Released",
     "Reply",
     "Sandbox",
     "Service",
     "SmtpLimits",
+    "SmtpServer",
     "SmtpUsage",
     "SmtpUser",
 ]
@@ -75,7 +92,7 @@ class Sandbox:
     *owner_id*, *token*
         The credentials to accept; any that are not empty where left out.
     *seed*
-        Makes faults that strike by chance the same in every run.
+        Makes faults that strike by chance, and what the script does, the same in every run.
     *clock*
         Returns the time in seconds since the epoch; `time.time` unless given. `Sandbox.clock` goes by it.
     *limits*
@@ -84,6 +101,12 @@ class Sandbox:
     *verify_webhook*
         Called with a URL that is to become a webhook; returns whether it answers the service's handshake. Without it, each is
         believed; but the server of the sandbox really asks.
+    *script*
+        What becomes of mails by itself, such as ``["hard_bounce 2%", "open 30% within 5s"]``: see `EventScript`.
+    *webhook_scheme*
+        How what is posted to webhooks is signed: one of `poweremail.webhooks.SCHEMES`.
+    *smtp_server*
+        Where caught mails may be handed on to, and for whom: see `release`. None, and nothing is.
 
     Use it as a context manager, or `close` it, or leave it to the garbage collector. Safe to use from several threads.
     Raises `UsageError` where *path* is not a file of a sandbox. A file of an older version is brought up to date; that version
@@ -100,12 +123,17 @@ class Sandbox:
         clock: Callable[[], float] | None = None,
         limits: SmtpLimits | None = None,
         verify_webhook: VerifyWebhook | None = None,
+        script: Iterable[EventRule | str] = (),
+        webhook_scheme: SchemeName | SignatureScheme = DEFAULT_SCHEME,
+        smtp_server: SmtpServer | None = None,
     ) -> None:
         # The plain token must not be in a frame that may fail.
         token = Secret.of(token) if token else None
         if not isinstance(limits, SmtpLimits | None):
             raise UsageError(f"must be SmtpLimits, not {limits!r}", field="limits", mail_state=None)
         owner_id = owner_id or None
+        told = EventScript(script, seed=seed)
+        scheme = scheme_of(webhook_scheme)
         store = Store(path)
         self._owner_id = owner_id or _OWNER_ID
         self._token = token or _TOKEN
@@ -117,6 +145,9 @@ class Sandbox:
             token=token,
             limits=limits or UNLIMITED,
             verify_webhook=verify_webhook,
+            script=told,
+            webhook_scheme=scheme,
+            smtp_server=smtp_server,
         )
 
     def __enter__(self) -> Self:
@@ -127,6 +158,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Close the file, or forget what is in memory. A second time does nothing."""
+        self.service.courier.close()
         self.service.store.close()
 
     @property
@@ -222,10 +254,74 @@ class Sandbox:
         """The webhooks, oldest first."""
         return self.service.registry.webhooks()
 
+    @property
+    def script(self) -> EventScript:
+        """What becomes of mails by itself: ``script.add("open 30% within 5s")``."""
+        return self.service.script
+
+    def record(
+        self,
+        mail: CaughtMail | int,
+        kind: str,
+        *,
+        recipient: str | None = None,
+        ip: str = "127.0.0.1",
+        user_agent: str = "",
+        url: str | None = None,
+    ) -> list[MailEvent]:
+        """
+        Let *mail* (or the mail of that number) be opened, clicked, bounced or complained about at this moment.
+
+        *kind* is ``open``, ``click``, ``soft_bounce``, ``hard_bounce`` or ``spam``; *recipient* the address it happens at, None all
+        of the mail's. getMessageInfo shows it; the webhooks are told by `deliver`, or by the server. Raises `UsageError` for
+        another kind, LookupError where there is no such mail or recipient.
+        """
+        return self.service.record_event(_number(mail), kind, recipient=recipient, ip=ip, user_agent=user_agent, url=url)
+
+    @property
+    def deliveries(self) -> list[Delivery]:
+        """What was and is to be posted to webhooks, oldest first, with what came of it."""
+        self.service.happenings.settle()
+        return self.service.deliveries.all()
+
+    def deliver(self, to: RespondingReceiver | Poster | None = None) -> list[Delivery]:
+        """
+        Post what is due to the webhooks, and return what was posted, as it is after that. A server of the sandbox does so itself.
+
+        *to* is a `poweremail.webhooks.WebhookReceiver` (or a `Poster`) that gets all of it without a socket, whatever the URLs.
+        What failed is due again after the seconds of `RETRY_AFTER`, by the sandbox's clock; what a receiver in this process raises
+        is raised.
+        """
+        return self.service.courier.deliver(to)
+
+    async def adeliver(self, to: AwaitedReceiver) -> list[Delivery]:
+        """As `deliver`, to a receiver whose handler is ``async``: on asyncio and on trio."""
+        return await self.service.courier.adeliver(to)
+
+    def replay(self, delivery: Delivery | int, to: RespondingReceiver | Poster | None = None) -> Delivery:
+        """
+        Post a delivery (or that of this number) once more, byte for byte with the same signature; *to* is that of `deliver`.
+
+        Returns it with what came of that. Raises LookupError where there is none.
+        """
+        return self.service.courier.replay(delivery if isinstance(delivery, int) else delivery.number, to)
+
+    def release(
+        self, mail: CaughtMail | int, *, to: Iterable[str] | str | None = None, server: SmtpServer | None = None
+    ) -> Released:
+        """
+        Hand a caught *mail* (or the one of that number) on to a real mail *server*, by default the one of the sandbox.
+
+        It goes to those of its recipients that the server's allow-list has, or to the addresses given as *to*, which must all be on
+        it. Raises `UsageError` where there is no server or nobody may get it, `ReleaseError` where the server does not take it, and
+        LookupError where there is no such mail.
+        """
+        return self.service.release(_number(mail), to=to, server=server)
+
     def clear(self) -> None:
         """
-        Forget everything: mails, templates, SMTP users and what they have used, domains, webhooks, faults, and how far the clock
-        was advanced.
+        Forget everything: mails, templates, SMTP users and what they have used, domains, webhooks and what was posted to them,
+        faults, the script, and how far the clock was advanced.
         """
         self.service.clear()
 
@@ -267,3 +363,7 @@ class Sandbox:
         from poweremail.sandbox.server import SandboxServer  # noqa: PLC0415 - starlette and uvicorn only for those who serve
 
         return SandboxServer(self.service, host=host, port=port, allowed_hosts=allowed_hosts)
+
+
+def _number(mail: CaughtMail | int) -> int:
+    return mail if isinstance(mail, int) else mail.number

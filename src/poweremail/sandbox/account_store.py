@@ -115,8 +115,12 @@ class AccountStore:
             return changed.rowcount == 1
 
     def delete_webhook(self, webhook_id: str) -> bool:
-        """Forget a webhook; False where there is none."""
+        """Forget a webhook; False where there is none. What it was still to be told is given up."""
         with self._store.transaction() as connection:
+            connection.execute(
+                "UPDATE deliveries SET state = 'failed', next_attempt = NULL WHERE webhook_id = ? AND state = 'waiting'",
+                (webhook_id,),
+            )
             return connection.execute("DELETE FROM webhooks WHERE webhook_id = ?", (webhook_id,)).rowcount == 1
 
     def reset_webhook_key(self, webhook_id: str) -> RegisteredWebhook | None:

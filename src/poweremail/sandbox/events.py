@@ -10,7 +10,7 @@ import attrs
 
 from poweremail.errors import UsageError
 
-__all__ = ["EVENT_KINDS", "STATUSES", "MailEvent", "check_kind", "of_mail", "of_recipients", "record"]
+__all__ = ["EVENT_KINDS", "STATUSES", "MailEvent", "check_kind", "keep", "of_mail", "of_recipients", "record"]
 
 EVENT_KINDS = ("open", "click", "soft_bounce", "hard_bounce", "spam")
 """What can happen to a mail after it was sent."""
@@ -66,18 +66,23 @@ def record(
 
     Raises LookupError where there is no such mail or recipient.
     """
-    query = "SELECT number, email, status FROM recipients WHERE mail = ? AND (? IS NULL OR casefold(email) = casefold(?))"
+    query = "SELECT number FROM recipients WHERE mail = ? AND (? IS NULL OR casefold(email) = casefold(?))"
     found = connection.execute(f"{query} ORDER BY number", (mail, recipient, recipient or "")).fetchall()
     if not found:
         raise LookupError(f"there is no mail number {mail}" if recipient is None else f"mail number {mail} has no such recipient")
-    events = []
-    for number, email, status in found:
-        insert = "INSERT INTO events (mail, recipient, kind, at, ip, user_agent, url) VALUES (?, ?, ?, ?, ?, ?, ?)"
-        key = connection.execute(insert, (mail, number, kind, at, ip, user_agent, url)).lastrowid or 0
-        if STATUSES.index(kind) > STATUSES.index(status):
-            connection.execute("UPDATE recipients SET status = ? WHERE number = ?", (kind, number))
-        events.append(MailEvent(number=key, mail=mail, email=email, kind=kind, at=at, ip=ip, user_agent=user_agent, url=url))
-    return events
+    return [keep(connection, mail, number, kind, at=at, ip=ip, user_agent=user_agent, url=url) for (number,) in found]
+
+
+def keep(
+    connection: sqlite3.Connection, mail: int, number: int, kind: str, *, at: int, ip: str, user_agent: str, url: str | None
+) -> MailEvent:
+    """Keep an event of *mail* at its recipient of that *number*, who must be there, and return it."""
+    email, status = connection.execute("SELECT email, status FROM recipients WHERE number = ?", (number,)).fetchone()
+    insert = "INSERT INTO events (mail, recipient, kind, at, ip, user_agent, url) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    key = connection.execute(insert, (mail, number, kind, at, ip, user_agent, url)).lastrowid or 0
+    if STATUSES.index(kind) > STATUSES.index(status):
+        connection.execute("UPDATE recipients SET status = ? WHERE number = ?", (kind, number))
+    return MailEvent(number=key, mail=mail, email=email, kind=kind, at=at, ip=ip, user_agent=user_agent, url=url)
 
 
 def of_mail(connection: sqlite3.Connection, mail: int) -> list[MailEvent]:

@@ -89,22 +89,12 @@ class Mailbox:
             raise LookupError(f"mail number {number} has no {kind} number {index}")
         return CaughtFile(*row)
 
-    def record_event(
-        self, number: int, kind: str, *, recipient: str | None, at: int, ip: str, user_agent: str, url: str | None
-    ) -> list[MailEvent]:
-        """Keep an event of a mail: see `Service.record_event`, which says when."""
-        kind = events.check_kind(kind)
-        with self._store.transaction() as connection:
-            kept = events.record(connection, number, kind, recipient=recipient, at=at, ip=ip, user_agent=user_agent, url=url)
-        self._store.changes.note("changed", number)
-        return kept
-
     def delete(self, number: int) -> None:
         """Forget one mail. What it has used of a limit stays used."""
         with self._store.transaction() as connection:
             if not connection.execute("DELETE FROM mails WHERE number = ?", (number,)).rowcount:
                 raise LookupError(f"there is no mail number {number}")
-            for table in ("recipients", "files", "searchable", "events"):
+            for table in ("recipients", "files", "searchable", "events", "planned_events"):
                 connection.execute(f"DELETE FROM {table} WHERE mail = ?", (number,))  # noqa: S608 - of the list above
         self._store.changes.note("deleted", number)
 

@@ -116,6 +116,40 @@ CREATE TABLE events (
 CREATE INDEX events_of_mail ON events (mail);
 CREATE INDEX events_of_recipient ON events (recipient);
 """,
+    """
+CREATE TABLE planned_events (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    mail INTEGER NOT NULL,
+    recipient INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    at INTEGER NOT NULL
+);
+CREATE INDEX planned_events_due ON planned_events (at, number);
+CREATE INDEX planned_events_of_mail ON planned_events (mail);
+CREATE TABLE deliveries (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    webhook_id TEXT NOT NULL,
+    mail INTEGER NOT NULL,
+    events TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    next_attempt INTEGER,
+    tried INTEGER NOT NULL,
+    url TEXT NOT NULL,
+    headers TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX deliveries_due ON deliveries (number) WHERE next_attempt IS NOT NULL;
+CREATE INDEX deliveries_of_webhook ON deliveries (webhook_id, number);
+CREATE TABLE attempts (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    delivery INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    status INTEGER,
+    answer TEXT NOT NULL
+);
+CREATE INDEX attempts_of_delivery ON attempts (delivery);
+""",
 )
 _VERSION = len(_STEPS)
 

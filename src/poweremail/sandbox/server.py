@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self
 
+import anyio.to_thread
 import uvicorn
 
 from poweremail.sandbox.app import MAX_BODY, create_app
 from poweremail.sandbox.protocol import BreakableProtocol
 from poweremail.sandbox.service import Service
+from poweremail.sandbox.worker import Worker
 
 __all__ = ["SandboxServer", "listener_url", "open_listener", "serve"]
 
@@ -122,9 +124,11 @@ class _Server(uvicorn.Server):
             )
         )
         self._on_ready = on_ready
+        self._worker = Worker(service.courier)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        self._worker.start()
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -132,6 +136,8 @@ class _Server(uvicorn.Server):
             # A stalled answer would be waited for for ever.
             connection.transport.abort()
         await super().shutdown(sockets)
+        # It may be waiting for a receiver, and has to end before the database is closed.
+        await anyio.to_thread.run_sync(self._worker.stop)
 
 
 def open_listener(host: str, port: int) -> socket.socket:

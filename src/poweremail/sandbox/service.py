@@ -7,12 +7,13 @@ What is accepted follows what the vendor publishes. Where that says nothing, the
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 import attrs
 
+from poweremail.errors import UsageError
 from poweremail.response import Response
 from poweremail.sandbox import content, settings_calls
 from poweremail.sandbox.account import Account, VerifyWebhook
@@ -20,18 +21,27 @@ from poweremail.sandbox.account_store import AccountStore
 from poweremail.sandbox.answers import Refusal, answer
 from poweremail.sandbox.call import Broken, Call, Reply
 from poweremail.sandbox.clock import Clock
+from poweremail.sandbox.courier import Courier
+from poweremail.sandbox.deliveries import Deliveries
+from poweremail.sandbox.event_rules import EventScript
 from poweremail.sandbox.events import MailEvent
 from poweremail.sandbox.fault import Effect
 from poweremail.sandbox.faults import Faults, Turn
+from poweremail.sandbox.happenings import Happenings
 from poweremail.sandbox.limits import REQUEST_LIMITS, UNLIMITED, LimitReached, SmtpLimits, SmtpUser
 from poweremail.sandbox.mail import MailContent
 from poweremail.sandbox.mailbox import Mailbox
 from poweremail.sandbox.parts import text
 from poweremail.sandbox.reading import read_json, read_query
+from poweremail.sandbox.release import Released, SmtpServer, release
 from poweremail.sandbox.store import Store
 from poweremail.types.secret import Secret
+from poweremail.wire.webhook import SchemeName, SignatureScheme, scheme_of
 
-__all__ = ["Broken", "Call", "Reply", "Service"]
+__all__ = ["DEFAULT_SCHEME", "Broken", "Call", "Reply", "Service"]
+
+DEFAULT_SCHEME: SchemeName = "form-base64"
+"""The likeliest of the ways in which the service may sign: which it is, is published nowhere."""
 
 _PREFIX = "/v1.0"
 # The path of each call, and the name under which the sandbox knows it. Some deployments spell sendRaw the second way.
@@ -76,7 +86,9 @@ class Service:
     *store* is what it remembers (``mailbox`` is how one looks at its mails, ``registry`` at its domains and webhooks), *clock* its
     time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which; *limits* are those of
     SMTP users that have none of their own. *verify_webhook* asks a URL that is to become a webhook whether it is one; without it,
-    each is believed. Safe to use from several threads.
+    each is believed. *script* says what becomes of mails by themselves (``happenings`` lets it), *webhook_scheme* how the posts to
+    webhooks are signed (``deliveries`` has them, ``courier`` makes them), *smtp_server* where caught mails may be released to. Safe
+    to use from several threads.
     """
 
     def __init__(
@@ -89,6 +101,9 @@ class Service:
         token: Secret | None = None,
         limits: SmtpLimits = UNLIMITED,
         verify_webhook: VerifyWebhook | None = None,
+        script: EventScript | None = None,
+        webhook_scheme: str | SignatureScheme = DEFAULT_SCHEME,
+        smtp_server: SmtpServer | None = None,
     ) -> None:
         self.store = store
         self.mailbox = Mailbox(store)
@@ -96,6 +111,11 @@ class Service:
         self.verify_webhook = verify_webhook
         self.clock = clock
         self.faults = faults
+        self.script = EventScript() if script is None else script
+        self.deliveries = Deliveries(store, scheme_of(webhook_scheme))
+        self.happenings = Happenings(store, clock, self.script, self.deliveries)
+        self.courier = Courier(self.deliveries, self.happenings, clock)
+        self.smtp_server = smtp_server
         self._owner_id = None if owner_id is None else Secret(owner_id)
         self._token = token
         self._limits = limits
@@ -138,21 +158,29 @@ class Service:
         url: str | None = None,
     ) -> list[MailEvent]:
         """
-        Let something happen to mail *number*, as it is at the time of the sandbox's clock; getMessageInfo tells of it.
+        Let something happen to mail *number*, as it is at the time of the sandbox's clock; getMessageInfo tells of it, and the
+        webhooks that want to know are told at the next delivery.
 
         *kind* is one of `EVENT_KINDS`, *recipient* the address it happens at, None all of the mail's; *url* is what was clicked.
         Raises `UsageError` for another kind, LookupError where there is no such mail or recipient.
         """
-        now = self.clock.milliseconds()
-        return self.mailbox.record_event(number, kind, recipient=recipient, at=now, ip=ip, user_agent=user_agent, url=url)
+        return self.happenings.record(number, kind, recipient=recipient, ip=ip, user_agent=user_agent, url=url)
+
+    def release(self, number: int, *, to: Iterable[str] | str | None = None, server: SmtpServer | None = None) -> Released:
+        """Hand mail number *number* on to *server*, by default that of the sandbox: see `poweremail.sandbox.release`."""
+        server = server or self.smtp_server
+        if server is None:
+            raise UsageError("there is no SMTP server to release mail to", field="server")
+        return release(self.mailbox.mail(number), server, to)
 
     def clear(self) -> None:
         """
-        Forget everything: mails, templates, SMTP users and what they have used, domains, webhooks, faults, and how far the clock
-        was advanced.
+        Forget everything: mails, templates, SMTP users and what they have used, domains, webhooks and what was posted to them,
+        faults, the script, and how far the clock was advanced.
         """
         self.store.clear()
         self.faults.clear()
+        self.script.clear()
         self.clock.reset()
 
     def smtp_users(self) -> list[SmtpUser]:
@@ -208,7 +236,9 @@ class Service:
             case MailContent():
                 visible_from = now + int(min(visible_after * 1000, _LONGEST_WAIT))
                 try:
-                    self.store.add_mail(wanted, received=now, visible_from=visible_from, limits=self._limits)
+                    self.store.add_mail(
+                        wanted, received=now, visible_from=visible_from, limits=self._limits, then=self.happenings.sent
+                    )
                 except LimitReached as reached:
                     return self._too_much(reached)
                 return _queued(wanted.operation)
@@ -219,6 +249,7 @@ class Service:
                 except Refusal as refusal:
                     return refusal.response
             case _Lookup():
+                self.happenings.settle()
                 records = self.store.records(wanted.unique_id, wanted.page, now=now)
                 return answer(status="success", message_data=[_record(record) for record in records])
             case _:

@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -88,11 +88,20 @@ class Store:
         with self.reading() as connection:
             return connection.execute(query, values).fetchall()
 
-    def add_mail(self, mail: MailContent, *, received: int, visible_from: int, limits: SmtpLimits = UNLIMITED) -> int:
+    def add_mail(
+        self,
+        mail: MailContent,
+        *,
+        received: int,
+        visible_from: int,
+        limits: SmtpLimits = UNLIMITED,
+        then: Callable[[sqlite3.Connection, int, MailContent, int], None] | None = None,
+    ) -> int:
         """
         Keep *mail* and return its number. getMessageInfo shows it from *visible_from* on.
 
-        *limits* are those of SMTP users that have none of their own. Raises `LimitReached` where the mail is too much.
+        *then* is called in the same transaction, with the mail's number, the mail and *received*. *limits* are those of SMTP users
+        that have none of their own. Raises `LimitReached` where the mail is too much.
         """
         with self.transaction() as connection:
             self._count(connection, mail, received, limits)
@@ -132,6 +141,8 @@ class Store:
             )
             self._note_smtp_user(connection, mail.smtp_user_name)
             connection.execute("INSERT INTO searchable (mail, words) VALUES (?, ?)", (number, _words(mail)))
+            if then is not None:
+                then(connection, int(number), mail, received)
         self.changes.note("caught", number)
         return int(number)
 
@@ -223,10 +234,12 @@ class Store:
             connection.execute("DELETE FROM tallies")
             connection.execute("DELETE FROM domains")
             connection.execute("DELETE FROM webhooks")
+            connection.execute("DELETE FROM deliveries")
+            connection.execute("DELETE FROM attempts")
         self.changes.note("cleared")
 
     def _forget(self, connection: sqlite3.Connection) -> int:
-        for table in ("recipients", "files", "searchable", "events"):
+        for table in ("recipients", "files", "searchable", "events", "planned_events"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - of the list above
         return connection.execute("DELETE FROM mails").rowcount
 

@@ -12,6 +12,7 @@ from itertools import groupby
 from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
+from poweremail.sandbox.control.happenings import DELIVERIES_A_PAGE, Happenings
 from poweremail.sandbox.control.mails import FILTERS, MAILS_A_PAGE, Mails
 from poweremail.sandbox.control.operations import MAX_BODY, Operation, Parameter, Resource, error
 from poweremail.sandbox.control.state import State
@@ -34,6 +35,12 @@ _PAGE = (
     Parameter("after", "only mails with a higher number, and then oldest first: to follow what comes", "integer"),
     Parameter("limit", f"how many at most, {MAILS_A_PAGE} unless given, 1000 at most", "integer"),
 )
+_DELIVERIES = (
+    Parameter("webhook_id", "those of one webhook"),
+    Parameter("state", "waiting, delivered or failed"),
+    Parameter("before", "only those with a lower number: the next page begins before the last of this one", "integer"),
+    Parameter("limit", f"how many at most, {DELIVERIES_A_PAGE} unless given, 1000 at most", "integer"),
+)
 _ONE = "/messages/{number}"
 _FAULT = {"fault": {"kind": "status", "code": 503}, "call": "sendMail", "times": 2}
 _WAIT = {"to": "ada@example.com", "subject": "Confirm", "timeout": 30}
@@ -44,7 +51,7 @@ _USER = {"name": "news", "enabled": True, "per_minute": 60, "per_hour": 3600, "p
 
 def operations(service: Service) -> list[Operation]:
     """Return the calls on *service*, those of one path side by side."""
-    mails, state = Mails(service), State(service)
+    mails, state, happenings = Mails(service), State(service), Happenings(service)
 
     def call(method: str, path: str, handler: object, summary: str, **more: object) -> Operation:
         group = "Messages" if path.startswith("/messages") else "The service"
@@ -110,6 +117,53 @@ def operations(service: Service) -> list[Operation]:
             body=_EVENT,
             answer="Events",
             errors=(400, 404),
+        ),
+        call("GET", "/release", happenings.smtp_server, "Where mails can be released to, and for whom", answer="SmtpServer"),
+        call(
+            "POST",
+            f"{_ONE}/release",
+            happenings.release,
+            "Hand it on to the SMTP server: to those of its recipients on the allow-list, or to the allowed addresses given",
+            body={"to": ["ada@example.com"]},
+            answer="Released",
+            errors=(400, 404, 502),
+        ),
+        call("GET", "/event_rules", happenings.rules, "The script: what becomes of mails by itself", answer="EventRules"),
+        call(
+            "POST",
+            "/event_rules",
+            happenings.add_rule,
+            "Add a rule to the script, for mails from then on: EVENT SHARE% [within TIME]",
+            body={"rule": "open 30% within 5s"},
+            answer="EventRule",
+            errors=wrong,
+        ),
+        call("DELETE", "/event_rules", happenings.forget_rules, "Remove all rules of the script"),
+        call("DELETE", "/event_rules/{number}", happenings.forget_rule, "Remove a rule of the script", errors=gone),
+        call(
+            "GET",
+            "/deliveries",
+            happenings.deliveries,
+            "What was and is to be posted to webhooks, newest first",
+            parameters=_DELIVERIES,
+            answer="Deliveries",
+            errors=wrong,
+        ),
+        call(
+            "GET",
+            "/deliveries/{number}",
+            happenings.delivery,
+            "One delivery: what exactly is posted, and what was answered at each attempt",
+            answer="WholeDelivery",
+            errors=gone,
+        ),
+        call(
+            "POST",
+            "/deliveries/{number}/replay",
+            happenings.replay,
+            "Post it once more, byte for byte, and say what was answered",
+            answer="WholeDelivery",
+            errors=gone,
         ),
         call("GET", "/smtp_users", state.smtp_users, "SMTP users, their limits, and how much of each is used", answer="SmtpUsers"),
         call("POST", "/smtp_users", state.add_smtp_user, "Add or replace an SMTP user", body=_USER, errors=wrong),

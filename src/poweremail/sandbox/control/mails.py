@@ -49,6 +49,7 @@ class Mails:
 
     async def page(self, asked: Asked) -> dict[str, Any]:
         """Return a page of mails."""
+        self._service.happenings.settle()
         limit = asked.number("limit", MAILS_A_PAGE, most=_MOST_MAILS_A_PAGE)
         after, before = asked.text("after"), asked.text("before")
         wanted = MailFilter(
@@ -65,6 +66,7 @@ class Mails:
         return self._find(asked.number("number", 0))
 
     def _find(self, number: int) -> dict[str, Any]:
+        self._service.happenings.settle()
         mail = self._mailbox.find(number)
         return {**mail, "links": find_links(mail["html"])}
 
@@ -136,6 +138,7 @@ class Mails:
         with self._one_more_waiting():
             seen = -1
             while True:
+                self._service.happenings.settle()
                 last = self._service.store.changes.last
                 if last != seen:
                     seen = last

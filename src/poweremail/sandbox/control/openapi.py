@@ -12,7 +12,12 @@ from poweremail.sandbox.control.schemas import SCHEMAS
 
 __all__ = ["openapi"]
 
-_REASONS = {400: "The request cannot be meant", 404: "There is no such thing", 503: "Too many ask at the same time"}
+_REASONS = {
+    400: "The request cannot be meant",
+    404: "There is no such thing",
+    502: "The other side did not take it",
+    503: "Too many ask at the same time",
+}
 
 
 def openapi(operations: Iterable[Operation]) -> dict[str, Any]:

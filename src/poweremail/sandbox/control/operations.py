@@ -16,6 +16,7 @@ from poweremail.sandbox.answers import Refusal
 from poweremail.sandbox.connection import BodyTooLargeError, ClientGoneError, gone, read_body
 from poweremail.sandbox.control.headers import DATA_HEADERS
 from poweremail.sandbox.reading import read_json
+from poweremail.sandbox.release import ReleaseError
 
 __all__ = ["MAX_BODY", "Asked", "Operation", "Parameter", "Resource", "error"]
 
@@ -102,7 +103,7 @@ class Resource:
     """
     The operations of one path as an application.
 
-    What cannot be done is answered with 400, 404, 405 or 413, and ``{"error": "why"}``.
+    What cannot be done is answered with 400, 404, 405, 413 or 502, and ``{"error": "why"}``.
     """
 
     def __init__(self, operations: Iterable[Operation], *, max_body: int) -> None:
@@ -142,6 +143,8 @@ async def _answer(operation: Operation, asked: Asked) -> Response:
         return error(400, refusal.message)
     except LookupError as missing:
         return error(404, str(missing))
+    except ReleaseError as failed:
+        return error(502, str(failed))
     return answer if isinstance(answer, Response) else JSONResponse(answer, headers=DATA_HEADERS)
 
 

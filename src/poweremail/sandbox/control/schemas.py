@@ -44,6 +44,17 @@ _FIRST: dict[str, Schema] = {
     "mail_size": _NUMBER,
 }
 _RECIPIENT: dict[str, Schema] = {"type": _TEXT, "email": _TEXT, "name": _MAYBE, "status": _TEXT}
+_DELIVERY: dict[str, Schema] = {
+    "number": _NUMBER,
+    "webhook_id": _TEXT,
+    "url": _TEXT,
+    "message": _NUMBER,
+    "events": _list(_TEXT),
+    "created": _TIME,
+    "state": _TEXT,
+    "next_attempt": {**_MAYBE, "format": "date-time"},
+    "attempts": _list(_ref("Attempt")),
+}
 
 SCHEMAS: dict[str, Schema] = {
     "Nothing": _object(),
@@ -114,6 +125,14 @@ SCHEMAS: dict[str, Schema] = {
         hit=_NUMBER,
     ),
     "Faults": _object(faults=_list(_ref("Fault"))),
+    "EventRule": _object(number=_NUMBER, rule=_TEXT, event=_TEXT, share=_SECONDS, within=_SECONDS),
+    "EventRules": _object(event_rules=_list(_ref("EventRule"))),
+    "Attempt": _object(at=_TIME, status=_MAYBE_NUMBER, answer=_TEXT),
+    "Delivery": _object(**_DELIVERY),
+    "Deliveries": _object(deliveries=_list(_ref("Delivery")), more=_FLAG),
+    "WholeDelivery": _object(**_DELIVERY, headers=_STRINGS, body=_TEXT),
+    "SmtpServer": _object(server=_MAYBE, allow=_list(_TEXT)),
+    "Released": _object(recipients=_list(_TEXT), refused=_STRINGS),
     "Clock": _object(now=_SECONDS, advanced=_SECONDS),
     "Health": _object(status=_TEXT, version=_TEXT, messages=_NUMBER),
 }

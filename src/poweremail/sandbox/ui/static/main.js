@@ -6,6 +6,7 @@ import { bindKeys } from "./keys.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { MessageView } from "./message.js";
+import { loadServer } from "./release.js";
 import { ServiceView } from "./service.js";
 
 const SETTLE = 150; // milliseconds after the last key until a search begins, or a message on the way is loaded
@@ -138,6 +139,7 @@ bindKeys({
 });
 
 attempt(async () => {
+  await loadServer();
   await list.load();
   settle();
   const linked = Number(location.hash.slice(1));

@@ -3,6 +3,7 @@
 import { get, remove } from "./api.js";
 import { $, attempt, button, chip, copy, count, fullTime, h, icon, person, size } from "./dom.js";
 import { eventsTab } from "./events.js";
+import { releaseButton } from "./release.js";
 import { filesTab, headersTab, htmlTab, linksTab, rawTab, sourceTab, templateTab, textTab } from "./tabs.js";
 
 const pane = $("message");
@@ -92,6 +93,7 @@ export class MessageView {
         { class: "title" },
         h("button", { type: "button", class: "tool back", "aria-label": "Back to the list", click: this.onBack }, icon("back")),
         h("h2", {}, mail.subject),
+        releaseButton(mail),
         h(
           "button",
           { type: "button", class: "tool", id: "delete-one", "aria-label": "Delete this message", title: "Delete (Del)", click: () => this.delete() },

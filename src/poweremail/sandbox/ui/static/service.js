@@ -1,7 +1,8 @@
 // Beside the messages: what the service knows and does.
 
 import { get, post, remove } from "./api.js";
-import { $, attempt, button, count, fullTime, h, icon, plural } from "./dom.js";
+import { $, attempt, button, count, h, icon } from "./dom.js";
+import { drawScript, drawWebhooks } from "./webhooks.js";
 
 const LIMITS = { per_minute: "a minute", per_hour: "an hour", per_day: "a day", hourly_limit: "mails an hour", total_limit: "mails in all" };
 
@@ -23,7 +24,7 @@ const none = (text) => h("p", { class: "faint" }, text);
 export class ServiceView {
   /** Ask for everything; what cannot be had leaves the rest alone. */
   async load() {
-    await Promise.all([this.users(), this.templates(), this.webhooks(), this.faults(), this.clock()].map((part) => attempt(() => part)));
+    await Promise.all([this.users(), this.templates(), drawWebhooks(), drawScript(), this.faults(), this.clock()].map((part) => attempt(() => part)));
   }
 
   async users() {
@@ -39,13 +40,6 @@ export class ServiceView {
       templates.length
         ? h("ul", { class: "cards" }, templates.map((each) => h("li", {}, h("code", {}, each.template_id), h("small", {}, parts(each)))))
         : none("None yet."),
-    );
-  }
-
-  async webhooks() {
-    const { webhooks } = await get("/webhooks");
-    $("webhooks").replaceChildren(
-      webhooks.length ? h("ul", { class: "cards" }, webhooks.map(webhookCard)) : none("None yet."),
     );
   }
 
@@ -129,19 +123,5 @@ function userCard(user) {
     { class: "user" },
     h("p", {}, h("b", {}, user.name), user.enabled ? null : h("span", { class: "chip hard_bounce" }, "Disabled")),
     bars.length ? bars : h("small", {}, `${total}; no limits`),
-  );
-}
-
-function webhookCard(hook) {
-  const delivered = hook.total_event
-    ? `${plural(hook.total_event, "event")}, the last ${hook.last_success ? fullTime(hook.last_success) : "failed"}`
-    : "Nothing posted yet";
-  return h(
-    "li",
-    {},
-    h("b", { class: "url" }, hook.url),
-    h("small", {}, hook.events.map((kind) => kind.replace("_", " ")).join(", ")),
-    hook.description && h("small", {}, hook.description),
-    h("small", {}, delivered),
   );
 }
