@@ -152,3 +152,11 @@ def test_a_file_without_addresses_is_told_at_once(csv_file):
     for wrong in ("", ";;"):
         with pytest.raises(UsageError, match="delimiter: must be one character"):
             csv_file("email\na@example.com\n", delimiter=wrong)
+
+
+def test_an_empty_cell_is_an_empty_value_of_the_template_and_no_field(csv_file):
+    (entry,) = csv_file("email,name,NICK,subject,cc,\na@example.com,,,,,\n")
+    assert dict(entry.message.dynamic_value) == {"name": "", "NICK": ""}
+    assert (entry.message.subject, entry.message.recipients) == ("News", ("a@example.com",))
+    (plain,) = csv_file("email,NICK\na@example.com,\n", {"text": "x", "subject": "s", "from_email": "me@example.com"})
+    assert isinstance(plain.message, Message)

@@ -142,7 +142,7 @@ def test_misuse(batch, command, tmp_path):
     for arguments in (
         ("run", "nope"),
         ("status", "news", "--ledger", "nowhere.db"),
-        ("create", "x", "nope.csv"),
+        ("create", "missing", "readers.csv", "nope.csv"),
         ("create", "x", "readers.csv", "--text", "nope.txt"),
         ("report", "news", "--state", "nonsense"),
         ("report", "news", "--output", "no/such/folder.csv"),
@@ -151,6 +151,7 @@ def test_misuse(batch, command, tmp_path):
     ):
         assert batch(*arguments).status == 2, arguments
     assert not (tmp_path / "nowhere.db").exists()
+    assert "missing" not in batch("list").out
 
 
 def test_a_ledger_of_a_newer_version(batch, command, tmp_path):

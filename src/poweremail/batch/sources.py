@@ -66,6 +66,8 @@ def read_csv(
                 f"{source!r} has no column {email!r}, only {', '.join(map(repr, header[:_TOLD]))}",
                 advice="name the column of the addresses; where the columns run together, name the delimiter, too",
             )
+        # An empty cell is an empty value, so that the field of the template does not stay in the mail; elsewhere it is none.
+        dynamic = set(header) - {*_FIELDS, email, key, ""}
         while True:
             line = rows.line_num + 1
             row = _next_row(rows)
@@ -77,7 +79,7 @@ def read_csv(
                 error = UsageError(f"the row has {len(row)} columns, the header has {len(header)}", field="row")
                 yield BadEntry(error=error, source=source, line=line)
             elif row:
-                yield reading.entry({column: value for column, value in zip(header, row, strict=True) if value != ""}, line)
+                yield reading.entry({c: value for c, value in zip(header, row, strict=True) if value != "" or c in dynamic}, line)
 
 
 def read_json_lines(
@@ -150,7 +152,7 @@ def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | Temp
     if "template_id" in members:
         members["dynamic_value"] = {**rest, **members.get("dynamic_value", {})}
         return TemplateMessage(**members)
-    if unused := set(rest) - {"name"}:
+    if unused := {name for name, value in rest.items() if value != ""} - {"name"}:
         raise UsageError(
             f"{', '.join(sorted(unused))}: only a template has dynamic values",
             field="row",

@@ -84,7 +84,7 @@ def create(
     A row is a mail: its columns are the recipient and the template's dynamic values. What is in the batch already is not added
     again, so the same command may be given once more after it broke off.
     """
-    from poweremail import Attachment  # noqa: PLC0415
+    from poweremail import Attachment, UsageError  # noqa: PLC0415
     from poweremail.batch import Batch, read_csv, read_json_lines  # noqa: PLC0415
 
     given = {"template_id": template, "subject": subject, "from_email": sender, "reply_to": reply_to}
@@ -93,6 +93,9 @@ def create(
     if attach:
         fields["attachments"] = [Attachment.from_bytes(_content(file, binary=True), file.name) for file in attach]
     columns = {"email": email_column, "name": name_column, "key": key_column}
+    for source in sources:
+        if not source.exists():  # before the batch is made
+            raise UsageError(f"there is no file {str(source)!r}", mail_state=None)
     delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
 
     def rows() -> Iterator[Any]:
