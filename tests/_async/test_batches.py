@@ -282,6 +282,38 @@ async def test_a_rehearsal(sandbox, place):
         assert "No" not in {mail.subject for mail in sandbox.outbox}
 
 
+async def test_a_dry_run_makes_no_rehearsal(sandbox, place):
+    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", **FAST) as batch:
+        await batch.add(many(1))
+        async with AsyncBatch(None, place, "news", redirect_to="me@example.com") as trial:
+            assert [error async for _, error in trial.dry_run()] == [None]
+        assert (await batch.status()).rehearsal is None
+        await run(batch)
+        assert received(sandbox) == {"user0@example.com": 1}
+
+
+@pytest.mark.parametrize("readable", [True, False])
+async def test_what_a_dead_worker_had_of_a_mail_that_must_not_be_sent(sandbox, place, readable):
+    ledger = Ledger(place)
+    async with sandbox.async_client() as client:
+        batch = AsyncBatch(client, ledger, "few", allow=["*@ok.example"] if readable else None, **FAST)
+        await batch.add(many(1))
+        async with batch.run():  # the batch is a rehearsal from now on
+            pass
+        dead = Worker(ledger, ledger.find("few"), ["smtp12345"], {}, lease=60.0)
+        await batch.retry()
+        (work,) = dead.step((), 1).work
+        let_leases_end(ledger, dead.owner)
+        if not readable:
+            with sqlite3.connect(place) as connection:
+                connection.execute("UPDATE poweremail_messages SET payload = '{}'")
+            connection.close()
+        # Nobody may send it, so the dead one did not. One that cannot be read may have been sent by whoever could.
+        assert await run(batch) == {work.key: "not_sent" if readable else "unknown"}
+        assert received(sandbox) == {}
+    ledger.close()
+
+
 async def test_a_ledger_that_fails_stops_before_a_send(sandbox, place, monkeypatch):
     async with sandbox.async_client() as client, AsyncBatch(client, place, "news", concurrency=2, **FAST) as batch:
         await batch.add(many(30))
@@ -344,7 +376,7 @@ async def test_a_row_that_another_took_is_not_told(sandbox, place):
         async with running:
             await running._advance()
             await running._advance()
-        assert thief.held
+        assert thief.retire()
         assert not running._ready
         assert (await batch.status()).counts["unknown"] == 1
     ledger.close()

@@ -283,6 +283,38 @@ def test_a_rehearsal(sandbox, place):
         assert "No" not in {mail.subject for mail in sandbox.outbox}
 
 
+def test_a_dry_run_makes_no_rehearsal(sandbox, place):
+    with sandbox.client() as client, Batch(client, place, "news", **FAST) as batch:
+        batch.add(many(1))
+        with Batch(None, place, "news", redirect_to="me@example.com") as trial:
+            assert [error for _, error in trial.dry_run()] == [None]
+        assert batch.status().rehearsal is None
+        run(batch)
+        assert received(sandbox) == {"user0@example.com": 1}
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_what_a_dead_worker_had_of_a_mail_that_must_not_be_sent(sandbox, place, readable):
+    ledger = Ledger(place)
+    with sandbox.client() as client:
+        batch = Batch(client, ledger, "few", allow=["*@ok.example"] if readable else None, **FAST)
+        batch.add(many(1))
+        with batch.run():  # the batch is a rehearsal from now on
+            pass
+        dead = Worker(ledger, ledger.find("few"), ["smtp12345"], {}, lease=60.0)
+        batch.retry()
+        (work,) = dead.step((), 1).work
+        let_leases_end(ledger, dead.owner)
+        if not readable:
+            with sqlite3.connect(place) as connection:
+                connection.execute("UPDATE poweremail_messages SET payload = '{}'")
+            connection.close()
+        # Nobody may send it, so the dead one did not. One that cannot be read may have been sent by whoever could.
+        assert run(batch) == {work.key: "not_sent" if readable else "unknown"}
+        assert received(sandbox) == {}
+    ledger.close()
+
+
 def test_a_ledger_that_fails_stops_before_a_send(sandbox, place, monkeypatch):
     with sandbox.client() as client, Batch(client, place, "news", concurrency=2, **FAST) as batch:
         batch.add(many(30))
@@ -345,7 +377,7 @@ def test_a_row_that_another_took_is_not_told(sandbox, place):
         with running:
             running._advance()
             running._advance()
-        assert thief.held
+        assert thief.retire()
         assert not running._ready
         assert batch.status().counts["unknown"] == 1
     ledger.close()

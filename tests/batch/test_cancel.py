@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+import time
+
 import anyio
 import pytest
 
 from poweremail import AsyncPowerEmail
 from poweremail.batch import AsyncBatch, Entry
+from poweremail.batch.ledger.worker import Worker
 from support.messages import message
 
 
@@ -31,6 +36,44 @@ async def test_what_was_broken_off_is_unknown_at_once(tmp_path):
             assert scope.cancelled_caught
             counts = (await batch.status()).counts
             assert (counts["sending"], counts["unknown"], counts["planned"]) == (0, 3, 7)
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("where", ["step", "_step", "after"])
+async def test_what_was_taken_and_not_begun_stays_planned(tmp_path, monkeypatch, where):
+    """Cancelled by asyncio itself, as by Ctrl-C: the step runs on in its thread, whether it has not begun, is under way or over."""
+    loop = asyncio.get_running_loop()
+    name = "step" if where == "after" else where
+    real = getattr(Worker, name)
+    over = threading.Event()
+
+    def slow(worker, finished, room):
+        if not room:
+            return real(worker, finished, room)
+        if where != "after":
+            loop.call_soon_threadsafe(task.cancel)
+            time.sleep(0.3)  # so long it takes
+        done = real(worker, finished, room)
+        if where == "after":
+            loop.call_soon_threadsafe(task.cancel)
+        over.set()
+        return done
+
+    async def run():
+        async with batch.run() as outcomes:
+            async for _ in outcomes:
+                pass
+
+    async with AsyncPowerEmail("o", "t", "x.example", smtp_user_name="s", transport=Stuck()) as client:
+        async with AsyncBatch(client, tmp_path / "ledger.db", "news", concurrency=3) as batch:
+            await batch.add(Entry(message=message(), key=f"k{n}") for n in range(10))
+            monkeypatch.setattr(Worker, name, slow)
+            task = asyncio.create_task(run())
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await asyncio.to_thread(over.wait, 10.0)
+            counts = (await batch.status()).counts
+            assert (counts["sending"], counts["unknown"], counts["planned"]) == (0, 0, 10)
 
 
 async def test_an_error_of_the_one_who_takes_the_outcomes_comes_through_as_it_is(tmp_path):

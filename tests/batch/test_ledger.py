@@ -56,6 +56,20 @@ class TestAdding:
         add(ledger, batch, Entry(message=message(), source="a.csv", line=7))
         assert [record.state for record in ledger.report(batch)] == ["planned"]
 
+    def test_one_with_a_key_is_added_once_its_file_is_there_again(self, ledger, tmp_path):
+        path = tmp_path / "a.txt"
+        path.write_text("A")
+        entry = Entry(message=message(attachments=[Attachment.from_path(path)]), key="k")
+        path.unlink()
+        batch = ledger.create("news")
+        ledger.adding(batch).add([entry])
+        adding = ledger.adding(batch)
+        adding.add([entry])
+        assert (adding.total.invalid, states(ledger, batch)) == (1, {"k": "invalid"})
+        path.write_text("A")
+        adding.add([Entry(message=message(attachments=[Attachment.from_path(path)]), key="k")])
+        assert (adding.total.added, states(ledger, batch)) == (1, {"k": "planned"})
+
     def test_a_file_that_many_mails_have_is_kept_once(self, ledger, tmp_path):
         batch = ledger.create("news")
         prices = tmp_path / "prices.pdf"
@@ -271,6 +285,14 @@ class TestRehearsal:
         assert ledger.rehearse(batch, None) == {"redirect_to": "me@example.com", "allow": []}
         with pytest.raises(UsageError, match="rehearses otherwise already"):
             ledger.rehearse(batch, {"redirect_to": "you@example.com", "allow": []})
+
+    def test_what_was_refused_and_is_planned_again_has_begun(self, ledger):
+        batch = fill(ledger, 1)
+        it = worker(ledger, batch)
+        it.step(finish(it.step((), 1), RELEASED), 0)
+        assert states(ledger, batch) == {"k0": "planned"}
+        with pytest.raises(UsageError, match="have gone out"):
+            ledger.rehearse(batch, {"redirect_to": "me@example.com", "allow": []})
 
     def test_what_has_begun_is_no_rehearsal(self, ledger):
         batch = fill(ledger, 2)

@@ -131,3 +131,32 @@ def test_json_lines_that_are_none(lines_file):
     )
     assert [type(each).__name__ for each in got] == ["BadEntry"] * 7
     assert [each.line for each in got] == list(range(1, 8))
+
+
+def test_an_open_quotation_mark_swallows_no_rows_in_silence(csv_file):
+    (bad,) = csv_file('email,NAME\na@example.com,"Bob\nb@example.com,Carl\nc@example.com,Dora\n')
+    assert (bad.line, bad.error.reason) == (2, "row: the lines up to 4 are not CSV: unexpected end of data")
+    bad, good = csv_file('email,NAME\na@example.com,"Bob\nb@example.com,"Carl"\nc@example.com,Dora\n')
+    assert (bad.line, "the lines up to 3" in bad.error.reason) == (2, True)
+    assert good.message.recipients == ("c@example.com",)
+    bad, good = csv_file('email,NAME\na@example.com,"B"ob\nb@example.com,"C ""the"" D"\n')
+    assert (bad.line, bad.error.reason.startswith("row: the row is not CSV")) == (2, True)
+    assert good.message.dynamic_value["NAME"] == 'C "the" D'
+
+
+def test_a_file_without_addresses_is_told_at_once(csv_file):
+    with pytest.raises(UsageError, match="has no column 'email', only 'email;NAME'"):
+        csv_file("email;NAME\na@example.com;A\n")
+    (entry,) = csv_file("NAME\nA\n", to="a@example.com")
+    assert entry.message.recipients == ("a@example.com",)
+    for wrong in ("", ";;"):
+        with pytest.raises(UsageError, match="delimiter: must be one character"):
+            csv_file("email\na@example.com\n", delimiter=wrong)
+
+
+def test_an_empty_cell_is_an_empty_value_of_the_template_and_no_field(csv_file):
+    (entry,) = csv_file("email,name,NICK,subject,cc,\na@example.com,,,,,\n")
+    assert dict(entry.message.dynamic_value) == {"name": "", "NICK": ""}
+    assert (entry.message.subject, entry.message.recipients) == ("News", ("a@example.com",))
+    (plain,) = csv_file("email,NICK\na@example.com,\n", {"text": "x", "subject": "s", "from_email": "me@example.com"})
+    assert isinstance(plain.message, Message)

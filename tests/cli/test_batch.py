@@ -142,13 +142,16 @@ def test_misuse(batch, command, tmp_path):
     for arguments in (
         ("run", "nope"),
         ("status", "news", "--ledger", "nowhere.db"),
-        ("create", "x", "nope.csv"),
+        ("create", "missing", "readers.csv", "nope.csv"),
         ("create", "x", "readers.csv", "--text", "nope.txt"),
         ("report", "news", "--state", "nonsense"),
+        ("report", "news", "--output", "no/such/folder.csv"),
+        ("create", "x", "readers.csv", "--delimiter", "::"),
         ("run", "news", "--redirect-to", "nobody"),
     ):
         assert batch(*arguments).status == 2, arguments
     assert not (tmp_path / "nowhere.db").exists()
+    assert "missing" not in batch("list").out
 
 
 def test_a_ledger_of_a_newer_version(batch, command, tmp_path):
@@ -161,7 +164,7 @@ def test_a_ledger_of_a_newer_version(batch, command, tmp_path):
     assert (done.status, "version 99" in done.err) == (6, True)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_lets_what_is_under_way_finish(batch, command, number):
     command.sandbox.faults.add(Fault.latency(0.3), call="sendTemplate")
     process = command.start("batch", "run", "news", "--concurrency", "2")

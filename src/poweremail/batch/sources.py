@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import attrs
 
@@ -21,11 +21,15 @@ from poweremail.errors import UsageError
 from poweremail.types.attachment import Attachment
 from poweremail.types.message import Message, TemplateMessage, Tracking
 
+if TYPE_CHECKING:
+    import _csv
+
 __all__ = ["read_csv", "read_json_lines"]
 
 _FIELDS = {field.name for kind in (Message, TemplateMessage) for field in attrs.fields(kind)}
 _IN_CSV = _FIELDS & {"subject", "from_email", "to", "cc", "bcc", "reply_to", "html", "text", "template_id", "unique_id"}
 _SEVERAL = ("to", "cc", "bcc", "reply_to")
+_TOLD = 20
 
 
 def read_csv(
@@ -45,18 +49,25 @@ def read_csv(
     of the message (several addresses in one with ``;`` between them); every other one is a dynamic value of the template. *fields*
     are those that are the same for all: ``template_id="news", subject="News", from_email="me@example.com"``.
 
-    Raises `UsageError` for a file that cannot be read.
+    Raises `UsageError` for a file that cannot be read, or has no column with addresses.
     """
     source = str(path)
     reading = _Reading(source, fields, _IN_CSV, email, name, key)
     with _opened(path) as file:
-        rows = csv.reader(file, delimiter=delimiter)
+        rows = _rows(file, delimiter)
         header = _next_row(rows)
         if isinstance(header, UsageError) or not header:
             raise _usage(f"{source!r} has no line with the names of its columns")
         header = [column.strip() for column in header]
         if len(set(header)) < len(header):
             raise _usage(f"{source!r} has two columns of one name among {', '.join(header)}")
+        if not {email, "to"} & {*header, *fields}:
+            raise _usage(
+                f"{source!r} has no column {email!r}, only {', '.join(map(repr, header[:_TOLD]))}",
+                advice="name the column of the addresses; where the columns run together, name the delimiter, too",
+            )
+        # An empty cell is an empty value, so that the field of the template does not stay in the mail; elsewhere it is none.
+        dynamic = set(header) - {*_FIELDS, email, key, ""}
         while True:
             line = rows.line_num + 1
             row = _next_row(rows)
@@ -68,7 +79,7 @@ def read_csv(
                 error = UsageError(f"the row has {len(row)} columns, the header has {len(header)}", field="row")
                 yield BadEntry(error=error, source=source, line=line)
             elif row:
-                yield reading.entry({column: value for column, value in zip(header, row, strict=True) if value != ""}, line)
+                yield reading.entry({c: value for c, value in zip(header, row, strict=True) if value != "" or c in dynamic}, line)
 
 
 def read_json_lines(
@@ -141,7 +152,7 @@ def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | Temp
     if "template_id" in members:
         members["dynamic_value"] = {**rest, **members.get("dynamic_value", {})}
         return TemplateMessage(**members)
-    if unused := set(rest) - {"name"}:
+    if unused := {name for name, value in rest.items() if value != ""} - {"name"}:
         raise UsageError(
             f"{', '.join(sorted(unused))}: only a template has dynamic values",
             field="row",
@@ -170,12 +181,23 @@ def _opened(path: str | os.PathLike[str]) -> TextIO:
         raise _usage(f"cannot read {str(path)!r}: {error}") from None
 
 
-def _next_row(rows: Iterator[list[str]]) -> list[str] | UsageError | None:
+def _rows(file: TextIO, delimiter: str) -> _csv.Reader:
+    try:
+        # Strict: a quotation mark that nobody closes is an error, not a value with the rest of the file in it.
+        return csv.reader(file, delimiter=delimiter, strict=True)
+    except (TypeError, ValueError):
+        raise UsageError(f"must be one character, not {delimiter!r}", field="delimiter", mail_state=None) from None
+
+
+def _next_row(rows: _csv.Reader) -> list[str] | UsageError | None:
+    first = rows.line_num + 1
     try:
         return next(rows, None)
     except csv.Error as error:
-        return UsageError(f"the row is not CSV: {error}", field="row")
+        # Whoever reads one line of it is not to think that one mail is missing.
+        lines = "the row is" if rows.line_num <= first else f"the lines up to {rows.line_num} are"
+        return UsageError(f"{lines} not CSV: {error}", field="row")
 
 
-def _usage(reason: str) -> UsageError:
-    return UsageError(reason, field="path", mail_state=None)
+def _usage(reason: str, advice: str | None = None) -> UsageError:
+    return UsageError(reason, field="path", mail_state=None, advice=advice)

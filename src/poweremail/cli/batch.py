@@ -72,7 +72,7 @@ def create(
     email_column: Annotated[str, typer.Option(metavar="COLUMN", help="Where the recipient's address is.")] = "email",
     name_column: Annotated[str, typer.Option(metavar="COLUMN", help="Where the recipient's name is.")] = "name",
     key_column: Annotated[str, typer.Option(metavar="COLUMN", help="What tells one mail from another.")] = "key",
-    delimiter: Annotated[str, typer.Option(metavar="CHARACTER", help="What is between the columns of CSV.")] = ",",
+    delimiter: Annotated[str, typer.Option(metavar="CHARACTER", help="What is between the columns of CSV; tab is one.")] = ",",
     redirect_to: RedirectTo = None,
     allow: Allow = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="See what is wrong with the files, and add nothing.")] = False,
@@ -84,7 +84,7 @@ def create(
     A row is a mail: its columns are the recipient and the template's dynamic values. What is in the batch already is not added
     again, so the same command may be given once more after it broke off.
     """
-    from poweremail import Attachment  # noqa: PLC0415
+    from poweremail import Attachment, UsageError  # noqa: PLC0415
     from poweremail.batch import Batch, read_csv, read_json_lines  # noqa: PLC0415
 
     given = {"template_id": template, "subject": subject, "from_email": sender, "reply_to": reply_to}
@@ -93,6 +93,10 @@ def create(
     if attach:
         fields["attachments"] = [Attachment.from_bytes(_content(file, binary=True), file.name) for file in attach]
     columns = {"email": email_column, "name": name_column, "key": key_column}
+    for source in sources:
+        if not source.exists():  # before the batch is made
+            raise UsageError(f"there is no file {str(source)!r}", mail_state=None)
+    delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
 
     def rows() -> Iterator[Any]:
         for source in sources:
@@ -216,6 +220,7 @@ def report(
     ledger: LedgerAt = _LEDGER,
 ) -> None:
     """Tell what became of every recipient: CSV, or JSON with an object in each line."""
+    from poweremail import UsageError  # noqa: PLC0415
     from poweremail.batch.report import csv_line, rows  # noqa: PLC0415
 
     named_json = output is not None and output.suffix.lower() in (".json", ".jsonl", ".ndjson")
@@ -232,10 +237,13 @@ def report(
             for line in lines:
                 session.out.data(line)
             return
-        with output.open("w", encoding="utf-8", newline="") as file:
-            if not as_json:
-                file.write(f"{csv_line()}\n")
-            file.writelines(f"{line}\n" for line in lines)
+        try:
+            with output.open("w", encoding="utf-8", newline="") as file:
+                if not as_json:
+                    file.write(f"{csv_line()}\n")
+                file.writelines(f"{line}\n" for line in lines)
+        except OSError as error:
+            raise UsageError(f"cannot write {str(output)!r}: {error.strerror}", mail_state=None) from None
 
 
 @app.command()

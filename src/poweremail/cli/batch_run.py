@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["check", "run", "summary"]
 
 _TOLD = 20
+_STOPPING = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
 
 
 def run(session: Session, ledger: str, name: str, options: Mapping[str, Any], *, resumes: bool) -> None:
@@ -88,7 +89,7 @@ def _client(session: Session, options: Mapping[str, Any]) -> Iterator[PowerEmail
 
 @contextmanager
 def _stopped_by_signals(running: BatchRun) -> Iterator[None]:
-    """Stop *running* on Ctrl-C and SIGTERM; the second one ends the process where it is."""
+    """Stop *running* on Ctrl-C, SIGTERM and when the terminal is closed; the second one ends the process where it is."""
     received: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
@@ -97,9 +98,11 @@ def _stopped_by_signals(running: BatchRun) -> Iterator[None]:
             os._exit(exits.UNFINISHED)
         received.append(number)
         running.stop()
-        os.write(2, b"stopping: what is under way is finished first; once more breaks it off\n")
+        with suppress(OSError):  # the terminal may be gone, and who reads the pipe, too
+            os.write(2, b"stopping: what is under way is finished first; once more breaks it off\n")
 
-    signals = [signal.SIGINT, signal.SIGTERM]
+    # What is ignored stays so: `nohup` means it.
+    signals = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
     before = [signal.signal(number, stop) for number in signals]
     try:
         yield

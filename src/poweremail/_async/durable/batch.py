@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -138,8 +139,12 @@ class AsyncBatch:
         return AsyncBatchRun(client, self._ledger, self.name, self._options, self._rehearse)
 
     def dry_run(self) -> AsyncDryRun:
-        """Make every planned message ready to be sent, and send none: iterate over where it stands, and what is wrong with it."""
-        return AsyncDryRun(self._ledger, self._number, self._rehearse)
+        """
+        Make every planned message ready to be sent, and send none: iterate over where it stands, and what is wrong with it.
+
+        A rehearsal that is asked for is tried, and the batch does not become one.
+        """
+        return AsyncDryRun(self._ledger, self._number, self._try_rehearsal)
 
     async def pause(self, reason: str = "paused by hand") -> None:
         """Let whoever runs the batch finish what is under way and end; nothing more is sent until `resume`."""
@@ -185,9 +190,12 @@ class AsyncBatch:
     async def _number(self) -> int:
         return await in_thread(self._ledger.find, self.name)
 
-    async def _rehearse(self, number: int) -> Rehearsal | None:
+    async def _rehearse(self, number: int, *, keep: bool = True) -> Rehearsal | None:
         wanted = None if self._rehearsal is None else self._rehearsal.members()
-        return Rehearsal.read(await in_thread(self._ledger.rehearse, number, wanted))
+        return Rehearsal.read(await in_thread(partial(self._ledger.rehearse, keep=keep), number, wanted))
+
+    async def _try_rehearsal(self, number: int) -> Rehearsal | None:
+        return await self._rehearse(number, keep=False)
 
     async def _fill(self, adding: Adding, messages: AsyncIterable[Any] | Iterable[Any]) -> Added:
         if isinstance(messages, str | bytes | dict) or not isinstance(messages, AsyncIterable | Iterable):

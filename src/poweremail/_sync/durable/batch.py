@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -139,8 +140,12 @@ class Batch:
         return BatchRun(client, self._ledger, self.name, self._options, self._rehearse)
 
     def dry_run(self) -> DryRun:
-        """Make every planned message ready to be sent, and send none: iterate over where it stands, and what is wrong with it."""
-        return DryRun(self._ledger, self._number, self._rehearse)
+        """
+        Make every planned message ready to be sent, and send none: iterate over where it stands, and what is wrong with it.
+
+        A rehearsal that is asked for is tried, and the batch does not become one.
+        """
+        return DryRun(self._ledger, self._number, self._try_rehearsal)
 
     def pause(self, reason: str = "paused by hand") -> None:
         """Let whoever runs the batch finish what is under way and end; nothing more is sent until `resume`."""
@@ -186,9 +191,12 @@ class Batch:
     def _number(self) -> int:
         return in_thread(self._ledger.find, self.name)
 
-    def _rehearse(self, number: int) -> Rehearsal | None:
+    def _rehearse(self, number: int, *, keep: bool = True) -> Rehearsal | None:
         wanted = None if self._rehearsal is None else self._rehearsal.members()
-        return Rehearsal.read(in_thread(self._ledger.rehearse, number, wanted))
+        return Rehearsal.read(in_thread(partial(self._ledger.rehearse, keep=keep), number, wanted))
+
+    def _try_rehearsal(self, number: int) -> Rehearsal | None:
+        return self._rehearse(number, keep=False)
 
     def _fill(self, adding: Adding, messages: Iterable[Any]) -> Added:
         if isinstance(messages, str | bytes | dict) or not isinstance(messages, Iterable):

@@ -93,6 +93,7 @@ class BatchRun:
         self._failure: LedgerError | None = None
         self._ended: list[Finished] = []
         self._ready: deque[BatchOutcome] = deque()
+        self._begun: set[int] = set()  # the rows whose request may be on its way
         self._errors = 0
         self._wait = 0.0
         self._writing = FairLock()
@@ -138,9 +139,9 @@ class BatchRun:
         self._stopping = True
 
     def _advance(self) -> None:
-        ended = self._jobs.ended(self._wait)
+        # Kept before anything is waited for: whoever cancels the wait must not lose them.
+        self._ended += [self._counted(each) for each in self._jobs.ended(self._wait)]
         with self._writing:
-            self._ended += [self._counted(each) for each in ended]
             room = 0 if self._stopping else self._options.concurrency - self._jobs.under_way
             try:
                 self._step(room)
@@ -161,6 +162,7 @@ class BatchRun:
         _log.debug("step")
         step = in_thread(self._worker.step, self._ended, room)
         _log.debug("committed")
+        self._begun.difference_update([each.work.id for each in self._ended])
         self._ended = []
         for each in step.lost:
             _log.warning("row %d had been given to another worker; what became of it is found out there", each.work.id)
@@ -196,10 +198,14 @@ class BatchRun:
 
     def _leave(self, *, raising: bool) -> None:
         """Write what has ended since the last step; what was broken off may have been sent."""
-        ended = {each.work.id: each for each in (*self._ended, *self._jobs.ended(0.0))}
-        broken_off = [work for work in self._worker.held if work.id not in ended]
-        verdict = Verdict(state=State.UNKNOWN, error=DeliveryUnknownError("the run was broken off"), delay=0.0)
-        finished = [*ended.values(), *(Finished(work=work, verdict=verdict) for work in broken_off)]
+        ended = [*self._ended, *self._jobs.ended(0.0)]
+        known = {(each.work.id, each.work.fence) for each in ended}
+        broken_off = [work for work in in_thread(self._worker.retire) if (work.id, work.fence) not in known]
+        unknown = Verdict(state=State.UNKNOWN, error=DeliveryUnknownError("the run was broken off"), delay=0.0)
+        # What was taken, and not begun when the run was cancelled, is known not to have been sent.
+        doubted = {work.id for work in broken_off if work.state is State.UNKNOWN} | self._begun
+        verdicts = {work.id: unknown if work.id in doubted else RELEASED for work in broken_off}
+        finished = [*ended, *(Finished(work=work, verdict=verdicts[work.id]) for work in broken_off)]
         if finished:
             try:
                 in_thread(self._worker.step, finished, 0)
@@ -225,12 +231,14 @@ class BatchRun:
         return attrs.evolve(each, verdict=attrs.evolve(each.verdict, pause=why))
 
     def _attend(self, work: Work) -> Finished:
+        message = None
         try:
             message = unpack(work.payload, work.contents, work.unique_id)
             if self._rehearsal is not None:
                 message = self._rehearsal.apply(message)
         except UsageError as error:
-            return _finished(work, (), Verdict(state=State.NOT_SENT, error=error), None)
+            recipients = () if message is None else message.recipients
+            return _finished(work, recipients, self._options.verdicts.of_unfit(work, error, read=message is not None), None)
         if work.state is State.UNKNOWN:
             return self._look_up(work, message.recipients)
         return self._send(work, message)
@@ -239,6 +247,7 @@ class BatchRun:
         if awake() > work.valid_until:
             # This process stood still for so long that the row may be another's by now.
             return _finished(work, message.recipients, RELEASED, None)
+        self._begun.add(work.id)
         _log.debug("sending row %d", work.id)
         verdict, result = ACCEPTED, None
         try:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from sqlalchemy import delete, select
+from sqlalchemy import and_, delete, select
 
 from poweremail.batch.ledger.database import Database
 from poweremail.batch.ledger.payload import pack
@@ -79,6 +79,9 @@ class Adding:
                     connection.execute(insert_new(connection, contents), new)
             added = 0
             if rows:
+                # A message with a key of its own that could not be kept the last time; it comes from no source, or from another.
+                corrected = and_(messages.c.batch == self._batch, messages.c.key.in_([row["key"] for row in rows]))
+                connection.execute(delete(messages).where(corrected, messages.c.state == State.INVALID))
                 statement = insert_new(connection, messages).execution_options(preserve_rowcount=True)
                 added = connection.execute(statement, [row | common for row in rows]).rowcount
             if bad:

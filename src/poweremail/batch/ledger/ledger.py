@@ -76,25 +76,26 @@ class Ledger:
         """Begin to fill a batch."""
         return Adding(self.database, batch)
 
-    def rehearse(self, batch: int, rehearsal: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    def rehearse(self, batch: int, rehearsal: Mapping[str, Any] | None, *, keep: bool = True) -> Mapping[str, Any] | None:
         """
         Make *batch* a rehearsal, and return what it rehearses with; None asks whether it is one.
 
-        It is part of the batch, so that whoever runs it next rehearses, too. Raises `UsageError` where mails have gone out, or
-        it rehearses otherwise.
+        It is part of the batch, so that whoever runs it next rehearses, too; without *keep* it is only seen whether it could be.
+        Raises `UsageError` where mails have gone out, or it rehearses otherwise.
         """
         with self.database.transaction() as connection:
             found = connection.execute(select(batches.c.rehearsal).where(batches.c.id == batch)).scalar()
             given = None if rehearsal is None else json.dumps(rehearsal, sort_keys=True)
             if given is None or given == found:
                 return None if found is None else dict(json.loads(found))
-            touched = select(messages.c.id).where(
-                messages.c.batch == batch, messages.c.state.not_in([State.PLANNED, State.INVALID])
-            )
+            # Planned ones, too, may have been on their way before: a 429, or `retry`.
+            begun = or_(messages.c.state.not_in([State.PLANNED, State.INVALID]), messages.c.taken.is_not(None))
+            touched = select(messages.c.id).where(messages.c.batch == batch, begun)
             if found is not None or connection.execute(touched.limit(1)).first() is not None:
                 why = "it rehearses otherwise already" if found is not None else "mails of it have gone out"
                 raise _usage(f"the batch cannot become this rehearsal: {why}", "redirect_to", "make another batch")
-            connection.execute(update(batches).where(batches.c.id == batch).values(rehearsal=given))
+            if keep:
+                connection.execute(update(batches).where(batches.c.id == batch).values(rehearsal=given))
             return rehearsal
 
     def pause(self, batch: int, reason: str) -> None:

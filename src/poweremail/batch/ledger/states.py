@@ -39,7 +39,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     # Back to planned: the request provably never arrived, was answered with 429, or was never begun.
     # To unknown: no trustworthy answer came, or the lease ran out.
     State.SENDING: frozenset({State.ACCEPTED, State.REJECTED, State.NOT_SENT, State.UNKNOWN, State.PLANNED}),
-    # To planned: by `retry`, or because the user said after how many seconds a mail that is not visible was never taken.
+    # To planned: by `retry`; because the user said after how many seconds a mail that is not visible was never taken; or because
+    # its rehearsal lets nobody send it.
     State.UNKNOWN: frozenset({State.ACCEPTED, State.UNKNOWN, State.PLANNED}),
     State.REJECTED: frozenset({State.PLANNED}),
     State.NOT_SENT: frozenset({State.PLANNED}),

@@ -69,6 +69,18 @@ class Verdicts:
                 delay = self.unknown.pause(1, self.unknown.patience)
                 return Verdict(state=State.UNKNOWN, error=error, attempted=True, delay=delay, bad=True)
 
+    @staticmethod
+    def of_unfit(work: Work, error: UsageError, *, read: bool) -> Verdict:
+        """
+        What becomes of a row that is not to be sent as it is: it could not be *read*, or its rehearsal does not let it out.
+
+        What was taken by a worker that died was not sent by it either, where the rehearsal forbids it. Of a row that cannot be read
+        that is not known: another version may have read and sent it.
+        """
+        if work.state is State.SENDING:
+            return Verdict(state=State.NOT_SENT, error=error)
+        return RELEASED if read else Verdict(state=State.UNKNOWN, error=error, looked=True)
+
     def of_look(self, work: Work, error: PowerEmailError) -> Verdict:
         """What becomes of a row that was looked up and not found."""
         # The question was asked after the row was taken, so at least so many seconds after it became unknown.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,7 +54,7 @@ class Worker:
     One worker on the batch with the number *batch*, sending as *smtp_users* within *limits*.
 
     Whoever does not prolong its leases for *lease* seconds of the ledger's clock has lost them: its rows become unknown, and what
-    it has to say about them later is not written any more. Use it from one thread at a time.
+    it has to say about them later is not written any more.
     """
 
     def __init__(
@@ -65,15 +66,18 @@ class Worker:
         self._lease = lease
         self._budgets = Budgets(smtp_users, limits)
         self._held: dict[int, Work] = {}
+        self._stepping = threading.Lock()
+        self._retired = False
         self._renewed = self._swept = 0.0
         # The time, and whether the batch is paused: asked together, in every step.
         self._look = self._database.look(batch)
         self._files: OrderedDict[str, bytes] = OrderedDict()
 
-    @property
-    def held(self) -> tuple[Work, ...]:
-        """The rows in hand."""
-        return tuple(self._held.values())
+    def retire(self) -> tuple[Work, ...]:
+        """Take no more rows, a step that has not begun yet included, and return those in hand."""
+        with self._stepping:
+            self._retired = True
+            return tuple(self._held.values())
 
     def begin(self) -> None:
         """Announce the SMTP users, and have every unknown mail looked up once more, before others are sent."""
@@ -85,6 +89,11 @@ class Worker:
 
     def step(self, finished: Sequence[Finished], room: int) -> Step:
         """Write down what is *finished*, and take up to *room* rows. Raises `LedgerError`; then nothing of it has happened."""
+        # A step whose caller was cancelled runs on in its thread, beside the one that puts things in order.
+        with self._stepping:
+            return self._step(finished, 0 if self._retired else room)
+
+    def _step(self, finished: Sequence[Finished], room: int) -> Step:
         valid_until = awake() + self._lease / 2
         if room > 0:
             self._database.check_room(room + len(self._held))
