@@ -20,6 +20,7 @@ ENDPOINT = Endpoint("https://api.example.com/v1.0/", Credentials("owner", Secret
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4))
+LONG = (b"18446744073709551616", b"-9223372036854775809", b"9" * 31)
 BODIES = [
     b"",
     b"{",
@@ -45,6 +46,8 @@ BODIES = [
     b"[" * 2_000 + b"]" * 2_000,
     b"[" * 200_000,
     b"1 2",
+    # Numbers that are too long for orjson, wherever they begin and whatever stands around them.
+    *(b" " * before + b"[" + number + b"," + b" " * after + b"1]" for before in range(4) for after in (0, 1) for number in LONG),
 ]
 
 

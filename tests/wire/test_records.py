@@ -60,6 +60,12 @@ def test_columns_and_records_are_read_alike(records):
     assert repr(message_infos(records)) == repr(one_by_one(records))
 
 
+@pytest.mark.parametrize("space", ["", " ", "\n", "\x1f", "\u2003"])
+def test_numbers_with_space_about_them(space):
+    [info] = message_infos([RECORD | {"mailSize": f"{space}12{space}", "time": f"1458034022169{space}"}])
+    assert (info.mail_size, info.time) == (12, message_infos([RECORD])[0].time)
+
+
 @given(time=st.integers(10**11, 4 * 10**12))
 def test_a_time_is_exact(time):
     [fast], [careful] = message_infos([RECORD | {"time": time}]), one_by_one([RECORD | {"time": time}])
@@ -73,4 +79,7 @@ def test_what_is_read_is_like_what_is_made():
     assert attrs.evolve(fast, status="click").status == "click"
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         fast.status = "click"
+    [opened] = fast.opens
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        opened.ip = "192.0.2.8"
     assert message_infos([]) == ()

@@ -2,7 +2,8 @@
 Keeping the token out of the engines' logs.
 
 httpx logs the whole URL at INFO, and the URL of the GET call carries the token; httpcore and hpack log headers at DEBUG, in which a
-server may echo it. Their loggers get a filter that replaces the token of the request under way; other records pass untouched.
+server may echo it; aiohttp logs names of cookies. Their loggers get a filter that replaces the token of the request under way;
+other records pass untouched.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ __all__ = ["redacting"]
 _LOGGERS = (
     *("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks"),
     *("httpx2", "httpcore2.connection", "httpcore2.http11", "httpcore2.http2", "httpcore2.proxy", "httpcore2.socks"),
-    *("hpack.hpack", "hpack.table"),
+    *("hpack.hpack", "hpack.table", "aiohttp.client", "aiohttp.internal"),
 )
 
 _under_way: ContextVar[Credentials | None] = ContextVar("poweremail_credentials", default=None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from typing import TypeVar
 
 __all__ = ["FrozenMapping"]
@@ -31,6 +31,19 @@ class FrozenMapping(Mapping[str, V]):
 
     def __len__(self) -> int:
         return len(self._data)
+
+    # Those of the dict, which cannot change it either, are several times as quick as those of a Mapping.
+    def keys(self) -> KeysView[str]:
+        """Its names."""
+        return self._data.keys()
+
+    def items(self) -> ItemsView[str, V]:
+        """Its names, each with its value."""
+        return self._data.items()
+
+    def values(self) -> ValuesView[V]:
+        """Its values."""
+        return self._data.values()
 
     def __hash__(self) -> int:
         # Equal whatever the order, as dicts are; values may be unhashable.

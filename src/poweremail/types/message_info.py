@@ -11,28 +11,33 @@ import attrs
 from poweremail.response import Response
 from poweremail.types.frozen import FrozenMapping
 
-__all__ = ["PAGE_SIZE", "Engagement", "MessageInfo", "MessageInfoFields", "MessageInfoPage"]
+__all__ = ["PAGE_SIZE", "Engagement", "EngagementFields", "MessageInfo", "MessageInfoFields", "MessageInfoPage"]
 
 PAGE_SIZE = 100
 """Records a page of getMessageInfo; fixed by the service."""
 
 
-@attrs.frozen
-class Engagement:
-    """One open or one click: when (UTC), from which IP address, with which user agent. None where the service did not say."""
+@attrs.define(eq=False, repr=False)
+class EngagementFields:
+    """
+    The fields of an `Engagement`, not frozen yet.
+
+    Making a frozen object costs several times as much as making a plain one, and pages are full of them: see `wire/records.py`.
+    """
 
     time: datetime | None
     ip: str | None
     user_agent: str | None
 
 
+@attrs.frozen  # pyright: ignore[reportGeneralTypeIssues]  it freezes what it inherits
+class Engagement(EngagementFields):
+    """One open or one click: when (UTC), from which IP address, with which user agent. None where the service did not say."""
+
+
 @attrs.define(kw_only=True, eq=False, repr=False)
 class MessageInfoFields:
-    """
-    The fields of a `MessageInfo`, not frozen yet.
-
-    Making a frozen object costs several times as much as making a plain one, and pages are full of them: see `wire/records.py`.
-    """
+    """The fields of a `MessageInfo`, not frozen yet, as those of an engagement."""
 
     email: str | None
     subject: str | None

@@ -46,7 +46,7 @@ def _recipients(envelope: Envelope) -> list[dict[str, str]]:
 
 
 def _headers(envelope: Envelope) -> dict[str, str]:
-    headers = dict(envelope.headers)
+    headers = dict(envelope.headers.items())
     if envelope.reply_to:
         headers["Reply-To"] = ", ".join(map(str, envelope.reply_to))
     if envelope.tracking is not None:
@@ -152,7 +152,7 @@ _EVENT_MEMBERS = frozenset(("_id", "user_id", "smtp_name", "x_unique_id", "ts", 
 def _event_time(value: object) -> datetime | None:
     """As `_time`; webhooks may also give seconds with a fraction."""
     if isinstance(value, str) and _DECIMAL.match(value):
-        value = float(value)
+        value = float(value.strip())
     if isinstance(value, float) and 0 < value < 10**14:
         value = round(value * 1_000_000) if value < 10**11 else round(value)
     return _time(value)

@@ -31,7 +31,7 @@ from poweremail.types.result import CallResult, SendResult
 from poweremail.wire import lenient
 from poweremail.wire.convert import extra_members
 from poweremail.wire.operations import Operation
-from poweremail.wire.records import message_infos
+from poweremail.wire.records import message_infos, ordinary_infos
 from poweremail.wire.secrets import hide_secrets, with_secrets
 
 __all__ = [
@@ -129,14 +129,17 @@ def reconciled_result(unique_id: str, recipients: tuple[str, ...], response: Res
 def message_info_page(answer: Mapping[str, Any], response: Response, unique_id: str, skip_page: int) -> MessageInfoPage:
     """The answer to getMessageInfo. Raises `ProtocolError` where it has no list of records."""
     records = _records(answer, response)
-    if any(isinstance(record.get("clickData"), int) for record in records):
-        # The member was given twice, and a dict keeps only the second. What cannot be read again stays as it was read.
-        with suppress(ValueError, RecursionError):
-            records = _records(lenient.loads_with_repeats(response.body), response)
+    infos = ordinary_infos(records)
+    if infos is None:
+        if any(isinstance(record.get("clickData"), int) for record in records):
+            # The member was given twice, and a dict keeps only the second. What cannot be read again stays as it was read.
+            with suppress(ValueError, RecursionError):
+                records = _records(lenient.loads_with_repeats(response.body), response)
+        infos = message_infos(records)
     return MessageInfoPage(
         unique_id=unique_id,
         skip_page=skip_page,
-        records=message_infos(records),
+        records=infos,
         extra=extra_members(answer, _PAGE_MEMBERS),
         raw=response,
     )
@@ -156,7 +159,7 @@ def call_result_of_send(result: SendResult) -> CallResult:
 
 def _records(answer: Mapping[str, Any], response: Response) -> list[dict[str, Any]]:
     records = answer.get("message_data")
-    if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
+    if not isinstance(records, list) or not {dict}.issuperset(map(type, records)):
         raise ProtocolError("the answer has no list of records in message_data", raw=response)
     return records
 
@@ -245,7 +248,7 @@ def _retry_after(response: Response, now: float) -> float | None:
     if value is None:
         return None
     if _SECONDS.match(value):
-        seconds = float(value)
+        seconds = float(value.strip())
     else:
         try:
             date = parsedate_to_datetime(value)

@@ -24,6 +24,9 @@ _WRITER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 _TO_DIGITS = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(128)) + b" " * 128
 _LONG_NUMBER = b"0" * 19
 """An integer of fewer digits fits into 64 bits."""
+_STRIDE = 3
+_LONG_IN_STRIDES = b"0" * (len(_LONG_NUMBER) // _STRIDE)
+"""What is left of it at least where every third byte is looked at, which is quicker; a time in milliseconds leaves less."""
 
 
 def dumps(value: Any, *, checked: bool = False) -> bytes:
@@ -43,9 +46,13 @@ def dumps(value: Any, *, checked: bool = False) -> bytes:
 
 def loads(body: bytes) -> Any:
     """Read *body*. Raises ValueError where it is no JSON, RecursionError where it is nested too deeply."""
-    if orjson is not None and _LONG_NUMBER not in body.translate(_TO_DIGITS):
+    if orjson is not None and not _may_have_long_number(body):
         try:
             return orjson.loads(body)
         except ValueError:
             pass
     return json.loads(body)
+
+
+def _may_have_long_number(body: bytes) -> bool:
+    return _LONG_IN_STRIDES in body[::_STRIDE].translate(_TO_DIGITS) and _LONG_NUMBER in body.translate(_TO_DIGITS)

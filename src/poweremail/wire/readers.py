@@ -30,7 +30,7 @@ def integer(value: object) -> int | None:
     if type(value) is int:  # nearly always, and no bool
         return value
     if isinstance(value, str) and _DIGITS.match(value):
-        return int(value)
+        return int(value.strip())
     if isinstance(value, float) and value == value // 1:
         return int(value)
     return None

@@ -89,11 +89,11 @@ class AsyncAiohttpTransport:
     ) -> Response:
         outgoing = AsyncOutgoing(request.body)
         payload = None if request.body is None else payload_type()(outgoing, request)
-        trail = AsyncTrail()
-        options: dict[str, Any] = {"proxy": proxy}
-        if payload is None:
-            # A body is not repeated by the engine, and knows itself how far it has come.
-            options["middlewares"] = (*middlewares, trail.follow)
+        # A body is not repeated by the engine, and knows itself how far it has come.
+        trail = AsyncTrail() if payload is None else None
+        options: dict[str, Any] = (
+            {"proxy": proxy} if trail is None else {"proxy": proxy, "middlewares": (*middlewares, trail.follow)}
+        )
         try:
             with redacting(request.endpoint.credentials):
                 held = _Held(await self._send(session, request, payload, options))
@@ -108,7 +108,7 @@ class AsyncAiohttpTransport:
         except (self._aiohttp.ClientError, _BrokenError, OSError) as error:
             if payload is not None and payload.error is not None:
                 raise payload.error from None
-            left = outgoing.left if request.body else trail.left
+            left = outgoing.left if trail is None else trail.left
             failed = failure((isinstance(error, _BrokenError) and error.__cause__) or error, request, body_left=left)
         finally:
             await outgoing.aclose()
@@ -210,7 +210,7 @@ def payload_type() -> Any:
             self._outgoing = outgoing
             self._patience = request.endpoint.timeouts.write
             self._size = request.body.length if request.body else 0
-            self._whole = request.body is not None and request.body.whole is not None
+            self._whole = request.body and request.body.whole
             self.written = False
             self.error: PowerEmailError | None = None
 
@@ -218,12 +218,14 @@ def payload_type() -> Any:
             raise TypeError("a body of the library is read once, by the engine")
 
         async def write(self, writer: Any) -> None:
+            if self._whole:
+                # Nearly always. It fits into the buffers, so there is nothing to wait for.
+                self._outgoing.left = True
+                await writer.write(self._whole)
+                self.written = True
+                return
             try:
                 async for piece in self._outgoing:
-                    if self._whole:
-                        # It fits into the buffers, so there is nothing to wait for.
-                        await writer.write(piece)
-                        continue
                     async with Deadline(_nothing) as deadline:
                         deadline.move(self._patience)
                         await writer.write(piece)

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from poweremail._async.transports.base import MAX_CONNECTIONS, AsyncOutgoing, checked_limit, failure, load_engine
 from poweremail._async.transports.worlds import AsyncWorlds
 from poweremail._runtime._async import Deadline, cancellable, check_world, shielded
-from poweremail._runtime._logs import redacting
 from poweremail.errors import TransportError, UsageError
 from poweremail.response import Response
 from poweremail.types.timeouts import Timeouts
@@ -67,20 +66,18 @@ class AsyncPyreqwestTransport:
         self._configure = configure
         self._limit = checked_limit(max_connections)
         self._own: AsyncWorlds[dict[Timeouts, Client]] = AsyncWorlds(self._make, _close)
-        redacting.install()
 
     async def handle(self, request: Request) -> Response:
         """Send *request* and return the answer, read whole."""
         clients = await self._own.here()
-        with redacting(request.endpoint.credentials):
-            if request.body is not None and request.body.whole is None:
-                return await self._stream(request)
-            client = self._client(clients, request.endpoint.timeouts)
-            try:
-                async with cancellable(), self._begin(client, request).build_streamed() as answer:
-                    return await self._read(answer, request, request_left=True)
-            except self._errors as error:
-                failed = _failure(error, request, body_left=_may_have_left(error))
+        if request.body is not None and request.body.whole is None:
+            return await self._stream(request)
+        client = self._client(clients, request.endpoint.timeouts)
+        try:
+            async with cancellable(), self._begin(client, request).build_streamed() as answer:
+                return await self._read(answer, request, request_left=True)
+        except self._errors as error:
+            failed = _failure(error, request, body_left=_may_have_left(error))
         raise failed
 
     async def aclose(self) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from poweremail._runtime._logs import redacting
 from poweremail._runtime._sync import Deadline, cancellable, check_world, shielded
 from poweremail._sync.transports.base import MAX_CONNECTIONS, Outgoing, checked_limit, failure, load_engine
 from poweremail._sync.transports.worlds import Worlds
@@ -66,20 +65,18 @@ class PyreqwestTransport:
         self._configure = configure
         self._limit = checked_limit(max_connections)
         self._own: Worlds[dict[Timeouts, Client]] = Worlds(self._make, _close)
-        redacting.install()
 
     def handle(self, request: Request) -> Response:
         """Send *request* and return the answer, read whole."""
         clients = self._own.here()
-        with redacting(request.endpoint.credentials):
-            if request.body is not None and request.body.whole is None:
-                return self._stream(request)
-            client = self._client(clients, request.endpoint.timeouts)
-            try:
-                with cancellable(), self._begin(client, request).build_streamed() as answer:
-                    return self._read(answer, request, request_left=True)
-            except self._errors as error:
-                failed = _failure(error, request, body_left=_may_have_left(error))
+        if request.body is not None and request.body.whole is None:
+            return self._stream(request)
+        client = self._client(clients, request.endpoint.timeouts)
+        try:
+            with cancellable(), self._begin(client, request).build_streamed() as answer:
+                return self._read(answer, request, request_left=True)
+        except self._errors as error:
+            failed = _failure(error, request, body_left=_may_have_left(error))
         raise failed
 
     def close(self) -> None:
