@@ -291,8 +291,20 @@ def test_on_a_phone(open_page, sandbox, screenshot):
     page.get_by_role("button", name="Service").click()
     assert page.locator("#users").is_visible()
     screenshot(page, "phone-service")
-    # Nothing sticks out to the side.
+    # Nothing sticks out to the side, and what is below can be scrolled to.
     assert page.evaluate("document.documentElement.scrollWidth") == 375
+    assert page.locator("#service").evaluate("pane => pane.scrollWidth - pane.clientWidth") == 0
+    page.locator("#clock").scroll_into_view_if_needed()
+    assert page.locator("#clock").bounding_box()["x"] < 30
+
+
+def test_the_service_on_a_tablet_scrolls_down_and_not_to_the_side(open_page, sandbox, screenshot):
+    play(sandbox)
+    page = open_page(1000, 400)
+    page.get_by_role("button", name="Service").click()
+    page.locator("#faults").get_by_text("rate limited").wait_for()
+    screenshot(page, "tablet-service")
+    assert page.locator("#service").evaluate("pane => pane.scrollWidth - pane.clientWidth") == 0
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
