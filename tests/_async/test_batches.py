@@ -282,6 +282,19 @@ async def test_a_rehearsal(sandbox, place):
         assert "No" not in {mail.subject for mail in sandbox.outbox}
 
 
+async def test_a_run_that_has_taken_nothing_yet_keeps_to_a_rehearsal_that_begins(sandbox, place):
+    async with (
+        sandbox.async_client() as client,
+        AsyncBatch(client, place, "news", **FAST) as batch,
+        AsyncBatch(client, place, "news", redirect_to="me@example.com", **FAST) as other,
+    ):
+        await batch.add(many(3))
+        async with batch.run() as outcomes:
+            await other.add([])
+            assert len([outcome async for outcome in outcomes]) == 3
+        assert received(sandbox) == {"me@example.com": 3}
+
+
 async def test_a_dry_run_makes_no_rehearsal(sandbox, place):
     async with sandbox.async_client() as client, AsyncBatch(client, place, "news", **FAST) as batch:
         await batch.add(many(1))

@@ -283,6 +283,19 @@ def test_a_rehearsal(sandbox, place):
         assert "No" not in {mail.subject for mail in sandbox.outbox}
 
 
+def test_a_run_that_has_taken_nothing_yet_keeps_to_a_rehearsal_that_begins(sandbox, place):
+    with (
+        sandbox.client() as client,
+        Batch(client, place, "news", **FAST) as batch,
+        Batch(client, place, "news", redirect_to="me@example.com", **FAST) as other,
+    ):
+        batch.add(many(3))
+        with batch.run() as outcomes:
+            other.add([])
+            assert len([outcome for outcome in outcomes]) == 3
+        assert received(sandbox) == {"me@example.com": 3}
+
+
 def test_a_dry_run_makes_no_rehearsal(sandbox, place):
     with sandbox.client() as client, Batch(client, place, "news", **FAST) as batch:
         batch.add(many(1))

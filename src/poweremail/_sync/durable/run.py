@@ -104,7 +104,7 @@ class BatchRun:
     def __enter__(self) -> Self:
         self._expect("new", "it can be entered only once; call run() again")
         number = in_thread(self._ledger.find, self._name)
-        self._rehearsal = self._rehearse(number)
+        self._rehearse(number)
         self._worker = _worker(self._ledger, number, self._options)
         in_thread(self._worker.begin)
         in_thread(self._ledger.database.reserve, self._options.concurrency)
@@ -167,6 +167,8 @@ class BatchRun:
         for each in step.lost:
             _log.warning("row %d had been given to another worker; what became of it is found out there", each.work.id)
         self._ready.extend(each.value for each in step.recorded if each.value is not None)
+        # Until the first row is taken, another process may make a rehearsal of the batch.
+        self._rehearsal = Rehearsal.parse(step.rehearsal)
         for work in step.work:
             self._jobs.start(work)
         if step.paused is not None:

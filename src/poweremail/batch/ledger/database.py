@@ -77,9 +77,9 @@ class Database:
         return float(connection.execute(select(literal_column(_CLOCK[connection.dialect.name], Float))).scalar_one())
 
     def look(self, batch: int) -> Executable:
-        """The question for the time and for the reason why *batch* is paused."""
+        """The question for the time, for the reason why *batch* is paused, and for what it rehearses with."""
         clock = literal_column(_CLOCK["sqlite" if self.path is not None else "postgresql"], Float)
-        return select(clock, schema.batches.c.pause_reason).where(schema.batches.c.id == batch)
+        return select(clock, schema.batches.c.pause_reason, schema.batches.c.rehearsal).where(schema.batches.c.id == batch)
 
     def check_room(self, mails: int) -> None:
         """

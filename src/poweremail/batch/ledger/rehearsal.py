@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -43,6 +44,11 @@ class Rehearsal:
     def read(cls, members: Mapping[str, Any] | None) -> Rehearsal | None:
         """The rehearsal as a ledger has it."""
         return None if members is None else cls(members["redirect_to"], tuple(members["allow"]))
+
+    @classmethod
+    def parse(cls, text: str | None) -> Rehearsal | None:
+        """The rehearsal as a step of a worker tells it."""
+        return None if text is None else cls.read(json.loads(text))
 
     def members(self) -> dict[str, Any]:
         """The rehearsal as a ledger keeps it."""

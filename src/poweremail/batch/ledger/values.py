@@ -162,7 +162,8 @@ class Step:
     What a step of a worker brought: of what it wrote, *recorded* is on the disk and *lost* belonged to another by then.
 
     *work* is what it is to do next. *wait* says in how many seconds there may be more; None where nothing is left to do, now or
-    later. *paused* is the reason for which the batch is paused.
+    later. *paused* is the reason for which the batch is paused, *rehearsal* what it rehearsed with when *work* was taken, as the
+    ledger has it.
     """
 
     recorded: tuple[Finished, ...] = ()
@@ -170,6 +171,7 @@ class Step:
     work: tuple[Work, ...] = ()
     wait: float | None = 0.0
     paused: str | None = None
+    rehearsal: str | None = None
 
 
 @attrs.frozen(kw_only=True)

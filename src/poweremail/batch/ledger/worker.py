@@ -69,7 +69,7 @@ class Worker:
         self._stepping = threading.Lock()
         self._retired = False
         self._renewed = self._swept = 0.0
-        # The time, and whether the batch is paused: asked together, in every step.
+        # The time, whether the batch is paused, and whether it is a rehearsal by now: asked together, in every step.
         self._look = self._database.look(batch)
         self._files: OrderedDict[str, bytes] = OrderedDict()
 
@@ -114,8 +114,7 @@ class Worker:
 
     def _transact(self, finished: Sequence[Finished], lost: Sequence[Finished], room: int, valid_until: float) -> Step:
         with self._database.transaction() as connection:
-            row = connection.execute(self._look).one()
-            now, paused = row[0], row[1]
+            now, paused, rehearsal = connection.execute(self._look).one()
             self._budgets.read(connection, now)
             if finished:
                 self._record(connection, now, finished)
@@ -129,7 +128,7 @@ class Worker:
             _log.debug("uncommitted")
         if renewing:
             self._renewed = now
-        return Step(recorded=tuple(finished), lost=tuple(lost), work=tuple(work), wait=wait, paused=paused)
+        return Step(recorded=tuple(finished), lost=tuple(lost), work=tuple(work), wait=wait, paused=paused, rehearsal=rehearsal)
 
     def _take(self, connection: Connection, now: float, room: int, valid_until: float) -> tuple[list[Work], float | None]:
         if room <= 0:
