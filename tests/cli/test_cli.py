@@ -214,12 +214,13 @@ def test_the_sandbox_lets_things_happen_tells_a_webhook_and_releases():
     [
         (["--fault", "x"], "--fault: 'x' is not JSON"),
         (["--fault", "[]"], "--fault: '[]' is not a JSON object"),
-        (["--fault", '{"fault": {"kind": "gremlins"}}'], "gremlins"),
+        (["--fault", '{"fault": {"kind": "gremlins"}}'], "--fault: kind: must be one of"),
         (["--file", "/nowhere/at/all"], "/nowhere/at/all"),
         (["--port", "70000"], "--port"),
         (["--per-minute", "0"], "--per-minute"),
         (["--event", "open"], "EVENT SHARE% [within TIME]"),
-        (["--webhook-scheme", "plain"], "'plain' is none of form-base64"),
+        (["--event", "open 300%"], "--event: share: must be a number from 0 to 1"),
+        (["--webhook-scheme", "plain"], "--webhook-scheme: scheme: 'plain' is none of form-base64"),
         (["--release-host", "localhost"], "--release-allow"),
         (["--release-allow", "example.com"], "--release-host"),
         (["--release-host", "localhost", "--release-allow", "example.com", "--release-tls", "ssl"], "starttls, tls, none"),
@@ -235,7 +236,13 @@ def test_a_port_that_is_taken_is_told():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run_here("sandbox", "--port", str(taken.getsockname()[1]))
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "Address already in use" in done.stderr
+    assert "Address already in use; --port 0 takes a free one" in done.stderr
+
+
+def test_an_address_that_is_not_of_this_machine_is_told():
+    done = run_here("sandbox", "--host", "203.0.113.5", "--port", "0")
+    assert done.exit_code == 2
+    assert "cannot listen on 203.0.113.5 port 0: Cannot assign requested address" in done.stderr
 
 
 def test_the_command_says_what_it_is():

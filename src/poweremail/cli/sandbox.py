@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import attrs
 import typer
 
 from poweremail.cli import exits
 from poweremail.errors import UsageError
-from poweremail.sandbox import Sandbox, SmtpLimits, SmtpServer
+from poweremail.sandbox import EventRule, Sandbox, SmtpLimits, SmtpServer
 from poweremail.sandbox.limits import UNLIMITED
 from poweremail.sandbox.server import serve
 from poweremail.types.secret import Secret
@@ -73,29 +76,56 @@ def run(
 ) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     try:
+        with _option("--event"):
+            rules = [EventRule.parse(text) for text in script]
+        with _option("--webhook-scheme"):
+            scheme = scheme_of(webhook_scheme)
+        with _option("--release"):
+            smtp_server = release.server()
         with Sandbox(
             file,
             owner_id=owner_id,
             token=token,
             seed=seed,
             limits=_limits(limits, per_minute),
-            script=script,
-            webhook_scheme=scheme_of(webhook_scheme),
-            smtp_server=release.server(),
+            script=rules,
+            webhook_scheme=scheme,
+            smtp_server=smtp_server,
         ) as sandbox:
             sandbox.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
             # An account has one before anything is sent, and whoever looks at the list first should find the one that is announced.
             sandbox.service.store.note_smtp_user(_SMTP_USER_NAME)
             for fault in faults:
-                sandbox.faults.add_dict(_object(fault))
+                with _option("--fault"):
+                    sandbox.faults.add_dict(_object(fault))
             if not is_loopback(host):
                 typer.echo(_WARNING, err=True)
             serve(sandbox.service, host=host, port=port, allowed_hosts=allowed_hosts, on_ready=_announce)
     except KeyboardInterrupt:
         typer.echo()
-    except (UsageError, OSError) as error:
-        typer.echo(f"poweremail sandbox: {error}", err=True)
-        raise typer.Exit(exits.USAGE) from None
+    except UsageError as error:
+        _end(str(error))
+    except OSError as error:
+        taken = "; --port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
+        # What Python adds to the system's words says the address again, as a tuple.
+        why = (error.strerror or str(error)).partition(" (while attempting")[0]
+        _end(f"cannot listen on {host} port {port}: {why}{taken}")
+
+
+def _end(reason: str) -> NoReturn:
+    typer.echo(f"poweremail sandbox: {reason}", err=True)
+    raise typer.Exit(exits.USAGE) from None
+
+
+@contextmanager
+def _option(name: str) -> Iterator[None]:
+    """Name the option by which somebody gave what is refused: they never saw the parameter that it became."""
+    try:
+        yield
+    except UsageError as error:
+        if error.field.startswith(name):
+            raise
+        raise UsageError(str(error), field=name, mail_state=None) from None
 
 
 def _limits(wanted: bool, per_minute: int | None) -> SmtpLimits:  # noqa: FBT001

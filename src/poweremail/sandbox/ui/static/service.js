@@ -1,7 +1,7 @@
 // Beside the messages: what the service knows and does.
 
 import { get, post, remove } from "./api.js";
-import { $, attempt, button, count, h, icon } from "./dom.js";
+import { $, attempt, button, count, fullTime, h, icon, plural } from "./dom.js";
 import { drawScript, drawWebhooks } from "./webhooks.js";
 
 const LIMITS = { per_minute: "a minute", per_hour: "an hour", per_day: "a day", hourly_limit: "mails an hour", total_limit: "mails in all" };
@@ -83,7 +83,7 @@ export class ServiceView {
     const { now, advanced } = await get("/clock");
     const advance = (seconds) => () => attempt(() => post("/clock", { advance: seconds }).then(() => Promise.all([this.clock(), this.users()])));
     $("clock").replaceChildren(
-      h("p", {}, h("time", {}, new Date(now * 1000).toLocaleString()), advanced ? h("small", {}, ` ${span(advanced)} ahead`) : null),
+      h("p", {}, h("time", {}, fullTime(now * 1000)), advanced ? h("small", {}, ` ${span(advanced)} ahead`) : null),
       h("div", { class: "buttons" }, button("+1 minute", advance(60)), button("+1 hour", advance(3600)), button("+1 day", advance(86400))),
     );
   }
@@ -117,7 +117,7 @@ function userCard(user) {
       h("progress", { value: String(Math.min(now, most)), max: String(most), "aria-label": `${user.name}: ${label}` }),
     );
   });
-  const total = `${count(user.used.per_minute)} requests this minute, ${count(user.used.per_day)} today`;
+  const total = `${plural(user.used.per_minute, "request")} this minute, ${count(user.used.per_day)} today`;
   return h(
     "div",
     { class: "user" },
