@@ -6,6 +6,7 @@ An interpreter that is not installed is skipped; .ci/run makes sure that none th
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import tempfile
@@ -28,6 +29,9 @@ NEWEST = INSTALLED[-1] if INSTALLED else f"{sys.version_info.major}.{sys.version
 OTHERS = [version for version in PYTHONS if version != NEWEST] if len(INSTALLED) > 1 else PYTHONS
 
 nox.options.sessions = ["lint", "sync", "types", "docs", *(f"tests-{version}" for version in OTHERS), "wheel"]
+
+WORKERS = str(2 * (os.cpu_count() or 1))
+"""More than there are processors: much of the suite waits for processes, disks and timeouts."""
 
 NEEDED_BY_TESTS = ("tests", "tools", "docs", "benchmarks", "README.md", "CHANGELOG.md", "pyproject.toml", "noxfile.py")
 """What the tests read; the package itself must come from the wheel."""
@@ -85,7 +89,7 @@ def tests(session: nox.Session) -> None:
     # What is covered, and what runs in the browser, is the same for every Python.
     once = ("--cov", "--cov-report=term") if session.python == OTHERS[0] else ("--ignore=tests/ui",)
     # With arguments it is a part of the suite that runs, which need not cover everything.
-    session.run("pytest", *(session.posargs or ("-n", "auto", *once)))
+    session.run("pytest", *(session.posargs or ("-n", WORKERS, *once)))
 
 
 @nox.session
@@ -122,7 +126,7 @@ def wheel(session: nox.Session) -> None:
                 shutil.copy2(ROOT / name, folder)
         with session.chdir(folder):
             session.run("python", "-c", IS_INSTALLED)
-            session.run("pytest", "-n", "auto", *session.posargs)
+            session.run("pytest", "-n", WORKERS, *session.posargs)
 
 
 @nox.session
