@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import time
 
 import aiohttp  # async only
@@ -100,7 +101,8 @@ async def test_the_proxy_of_the_environment_is_asked(engine, monkeypatch):
 
 
 def slowly(connection) -> bool:
-    """Take a large body in its time."""
+    """Take a large body in its time, and let no more of it wait on this side: its last byte leaves when most of it is read."""
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     for _ in range(8):
         connection._read(400_000)
         time.sleep(0.2)

@@ -394,3 +394,14 @@ def test_the_calls_of_the_control_api(sandbox, hook, api):
         assert control.delete("event_rules/1").status_code == 200
         assert control.delete("event_rules/1").status_code == 404
         assert control.delete("event_rules").status_code == 200
+
+
+def test_a_sandbox_that_is_closed_before_its_server_is_no_trouble(caplog):
+    sandbox = Sandbox()
+    before = set(threading.enumerate())
+    with sandbox.server():
+        [worker] = [thread for thread in set(threading.enumerate()) - before if thread.name == "poweremail-sandbox-webhooks"]
+        sandbox.close()
+        worker.join(10)
+        assert not worker.is_alive()
+    assert not caplog.records

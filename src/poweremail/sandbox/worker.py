@@ -38,6 +38,9 @@ class Worker:
         while not self._stop.wait(_LOOK_EVERY):
             try:
                 self._courier.deliver(stop=self._stop)
+            except sqlite3.ProgrammingError:
+                # The sandbox was closed before its server: nothing is due any more.
+                return
             except sqlite3.Error as error:
                 # Another process may hold the file for long, or the disk may be full: what is due stays due.
                 _logger.warning("sandbox: webhooks wait, because the database cannot be used: %s", error)
