@@ -37,10 +37,10 @@ def test_only_those_who_are_allowed_get_it(sandbox, api):
     api.send(to=TO, text="Grüße\n.\n", headers={"Bcc": "hidden@example.com", "X-Unique-Id": "Id"})
     with SmtpReceiver() as smtp:
         assert sandbox.release(sandbox.outbox[0], server=server_of(smtp)) == Released(("Ada@Example.com", "zoe@example.com"), {})
-    assert [line for line in smtp.said if line.startswith(("mail", "rcpt"))] == [
-        "mail FROM:<from@example.com> BODY=8BITMIME",
-        "rcpt TO:<Ada@Example.com>",
-        "rcpt TO:<zoe@example.com>",
+    assert [line for line in smtp.said if line.startswith(("MAIL", "RCPT"))] == [
+        "MAIL FROM:<from@example.com> BODY=8BITMIME",
+        "RCPT TO:<Ada@Example.com>",
+        "RCPT TO:<zoe@example.com>",
     ]
     [data] = smtp.mails
     mail = message_from_bytes(data)
@@ -105,7 +105,7 @@ def test_addresses_beyond_ascii_and_senders_that_are_none(sandbox, api):
         assert release(mail, server, "grün@example.com").recipients == ("grün@example.com",)
         with pytest.raises(UsageError, match="cannot be said to a mail server"):
             release(attrs.evolve(mail, from_email="me@example.com> SIZE=1"), server)
-    assert "mail FROM:<from@example.com> BODY=8BITMIME SMTPUTF8" in smtp.said
+    assert "MAIL FROM:<from@example.com> BODY=8BITMIME SMTPUTF8" in smtp.said
 
 
 @pytest.mark.parametrize(

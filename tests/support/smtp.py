@@ -65,9 +65,12 @@ class SmtpReceiver:
         if greet:
             self._reply(stream, b"220 hello")
         while line := stream.readline().decode():
-            self.said.append(line.rstrip("\r\n"))
-            verb = line.split()[0].upper()
-            answer = self.answers.get(f"{verb} {line.split()[-1]}", self.answers.get(verb, self._usual(verb)))
+            # Commands may be said in capitals or not, and the library does it differently from one Python to the next.
+            command, colon, argument = line.rstrip("\r\n").partition(":")
+            said = f"{command.upper()}:{argument}" if command.upper() in ("MAIL FROM", "RCPT TO") else f"{command}{colon}{argument}"
+            self.said.append(said)
+            verb = said.split()[0].upper()
+            answer = self.answers.get(f"{verb} {said.split()[-1]}", self.answers.get(verb, self._usual(verb)))
             if answer is None:
                 return None
             self._reply(stream, answer)
