@@ -69,8 +69,8 @@ class SmtpReceiver:
             command, colon, argument = line.rstrip("\r\n").partition(":")
             said = f"{command.upper()}:{argument}" if command.upper() in ("MAIL FROM", "RCPT TO") else f"{command}{colon}{argument}"
             self.said.append(said)
-            verb = said.split()[0].upper()
-            answer = self.answers.get(f"{verb} {said.split()[-1]}", self.answers.get(verb, self._usual(verb)))
+            verb = said.split(maxsplit=1)[0].upper()
+            answer = self.answers.get(f"{verb} {said.rsplit(maxsplit=1)[-1]}", self.answers.get(verb, self._usual(verb)))
             if answer is None:
                 return None
             self._reply(stream, answer)
