@@ -52,8 +52,9 @@ class Stream:
     async def _tell(self, last_id: str, receive: Receive, send: Send) -> None:
         headers = {**DATA_HEADERS, "Content-Type": "text/event-stream"}
         encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": 200, "headers": encoded})
+        # Before the listener can know that it listens: what it then makes happen is news.
         position = self._position(last_id)
+        await send({"type": "http.response.start", "status": 200, "headers": encoded})
         # The empty event gives an id to who has none yet.
         text = f"retry: 1000\nid: {self._id(position)}\ndata:\n\n" if not last_id else "retry: 1000\n\n"
         said = time.monotonic()
