@@ -122,6 +122,8 @@ def test_whatever_it_says_it_can_be_read_again(subject, name, text, value, file)
         ("<links>", "<links>"),
         ("<a/target=_self>", "<a/tar\u200dget=_self>"),
         ("<p>TARGET = 5", "<p>TARGET = 5"),
+        ("<a href=x><set>", "<a href=x><set>"),
+        ("<svg><A/href=x><set><animate a=b>", '<svg><A target="_blank"/href=x><x-set><x-animate a=b>'),
     ],
 )
 def test_what_is_changed_for_the_frame(html, shown):
@@ -139,7 +141,9 @@ def test_links():
     assert len(find_links("".join(f"<a href=http://{n}>" for n in range(500)))) == 100
 
 
-@pytest.mark.parametrize("piece", ["<", "<a ", "=", "= ", "cid:", "src=cid:", "href=", "target ", " target", "<!doctype "])
+@pytest.mark.parametrize(
+    "piece", ["<", "<a ", "=", "= ", "cid:", "src=cid:", "href=", "target ", " target", "<svg><a ", "<!doctype "]
+)
 def test_no_text_makes_it_slow(piece):
     text = piece * (1_000_000 // len(piece))
     preview(text, ["a"], image_base="/i/", remote=False)

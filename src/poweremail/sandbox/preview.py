@@ -23,6 +23,10 @@ _CID = re.compile(r"([=(,]\s{0,8}[\"']?\s{0,8})cid:([^\s\"'<>()]{1,1000})", re.I
 _FRAMES = re.compile(r"<(?=(?:iframe|frame|fencedframe|portal|object|embed|applet)[\s/>])", re.IGNORECASE)
 _LINKS = re.compile(r"<(?=link[\s/>])", re.IGNORECASE)
 _TARGET = re.compile(r"(?<=[\s\"'/])tar(?=get\s*=)", re.IGNORECASE)
+# A link in an SVG goes by its own target, and not by that of the page; an animation could give it another one.
+_SVG = re.compile(r"<svg[\s/>]", re.IGNORECASE)
+_SVG_LINKS = re.compile(r"<a(?=[\s/>])", re.IGNORECASE)
+_ANIMATIONS = re.compile(r"<(?=(?:set|animate)[\s/>])", re.IGNORECASE)
 _DOCTYPE = re.compile(r"\s*<!doctype[^>]*>", re.IGNORECASE)
 _HREF = re.compile(rf"href\s{{0,8}}=\s{{0,8}}[\"']?\s{{0,8}}(https?://[^\s\"'<>]{{1,{_LONGEST_LINK}}})", re.IGNORECASE)
 
@@ -49,6 +53,10 @@ def preview(text: str, images: Sequence[str], *, image_base: str, remote: bool) 
     # another attribute of the link's own target, and leaves text that speaks of one as it looks. What stands before the doctype
     # would change how the mail looks.
     text = _TARGET.sub("\\g<0>\u200d", text)
+    if _SVG.search(text):
+        # Of an attribute that is there twice, a browser takes the first.
+        text = _SVG_LINKS.sub('\\g<0> target="_blank"', text)
+        text = _ANIMATIONS.sub("<x-", text)
     doctype = _DOCTYPE.match(text)
     start = doctype.end() if doctype else 0
     return f'{text[:start]}<base target="_blank">{text[start:]}'
