@@ -102,6 +102,13 @@ async def test_every_answer_ties_the_browser_down(client, path):
     assert "unsafe" not in headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(("path", "host"), [("/v1.0/nothing", "localhost"), ("/favicon.ico", "localhost"), ("/", "evil.example")])
+async def test_answers_of_the_api_and_refusals_do_nothing_in_a_browser(client, path, host):
+    headers = (await client.get(path, headers={"Host": host})).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers.get_list("content-security-policy") == ["default-src 'none'; sandbox; frame-ancestors 'none'"]
+
+
 async def test_the_page_needs_nothing_from_elsewhere(client):
     page = (await client.get("/")).text
     assert "http://localhost:8025" in page

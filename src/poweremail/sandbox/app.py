@@ -7,13 +7,14 @@ from functools import partial
 
 import anyio
 from starlette.routing import Mount, Router
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from poweremail.response import Response
 from poweremail.sandbox.answers import Refusal
 from poweremail.sandbox.call import Call, Reply
 from poweremail.sandbox.connection import BodyTooLargeError, ClientGoneError, gone, read_body
 from poweremail.sandbox.control import control_router, operations
+from poweremail.sandbox.control.headers import DATA_HEADERS
 from poweremail.sandbox.guard import Guard
 from poweremail.sandbox.handshake import answers_handshake
 from poweremail.sandbox.protocol import Wire
@@ -39,7 +40,26 @@ def create_app(service: Service, *, max_body: int = MAX_BODY, allowed_hosts: Ite
     calls = operations(service)
     control = control_router(service, calls, ui_routes(calls))
     default = _page_or(_api(service, max_body))
-    return Guard(Router([Mount("/_sandbox", control)], default=default, redirect_slashes=False), allowed_hosts=allowed_hosts)
+    router = Router([Mount("/_sandbox", control)], default=default, redirect_slashes=False)
+    return _sealed(Guard(router, allowed_hosts=allowed_hosts))
+
+
+_CSP = b"content-security-policy"
+_SEAL = [(name.lower().encode(), DATA_HEADERS[name].encode()) for name in ("Content-Security-Policy", "X-Content-Type-Options")]
+
+
+def _sealed(app: ASGIApp) -> ASGIApp:
+    """Let everything that does not say so itself, answers of the API and refusals, be able to do nothing in a browser."""
+
+    async def sealed(scope: Scope, receive: Receive, send: Send) -> None:
+        async def seal(message: Message) -> None:
+            if message["type"] == "http.response.start" and all(name.lower() != _CSP for name, _ in message["headers"]):
+                message["headers"] = [*message["headers"], *_SEAL]
+            await send(message)
+
+        await app(scope, receive, seal)
+
+    return sealed
 
 
 def _page_or(api: ASGIApp) -> ASGIApp:
