@@ -307,6 +307,48 @@ def test_the_service_on_a_tablet_scrolls_down_and_not_to_the_side(open_page, san
     assert page.locator("#service").evaluate("pane => pane.scrollWidth - pane.clientWidth") == 0
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (640, 400)])
+def test_however_long_the_head_the_mail_has_room(open_page, send, screenshot, width, height):
+    to = [f"{'n' * 150} {number} <reader{number}@{'long.' * 9}example.com>" for number in range(30)]
+    send("W" * 4000, to=to, cc=to, unique_id="u" * 300)
+    page = open_page(width, height)
+    page.locator(".row").click()
+    title(page, "WWW")
+    page.frame_locator("iframe").get_by_text("Hello").wait_for()
+    screenshot(page, f"long-{width}")
+    pane, frame = page.locator("#message").bounding_box(), page.locator("iframe").bounding_box()
+    assert frame["height"] > pane["height"] / 4
+    for button in (page.locator("#delete-one"), page.locator("#tab-html"), *([page.locator(".back")] if width < 800 else [])):
+        assert pane["y"] <= button.bounding_box()["y"] < pane["y"] + pane["height"]
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_a_row_has_room_for_what_became_of_the_mail(open_page, send, sandbox):
+    send(to=[f"reader{number}@example.com" for number in range(6)])
+    for number, kind in enumerate(("open", "click", "soft_bounce", "hard_bounce", "spam")):
+        sandbox.record(sandbox.outbox[0], kind, recipient=f"reader{number}@example.com")
+    page = open_page()
+    marks = page.locator(".row .marks")
+    marks.locator(".more").wait_for()
+    assert marks.inner_text().split("\n") == ["1 spam", "1 hard bounce", "1 clicked, 1 opened, 1 soft bounce", "+3"]
+    assert marks.evaluate("marks => [marks, ...marks.children].map(each => each.scrollWidth - each.clientWidth)") == [0, 0, 0, 0]
+
+
+def test_a_name_cannot_turn_an_address_around(open_page, send):
+    send(to="\u202eevil <ada@example.com>")
+    page = open_page()
+    title(page, "Hello")
+    assert page.locator("#head dd").nth(1).inner_text() == "\u2068evil\u2069 <ada@example.com>"
+
+
+def test_a_new_user_on_a_phone_is_told_how_to_begin(open_page, send):
+    page = open_page(390, 844)
+    page.get_by_text("Waiting for the first mail").wait_for()
+    send()
+    page.locator(".row").wait_for()
+    assert not page.get_by_text("Waiting for the first mail").is_visible()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_light_and_dark(open_page, sandbox, screenshot, scheme):
     play(sandbox)

@@ -98,4 +98,9 @@ export function chip(status, number) {
 
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
-export const person = (who) => (who.name ? `${who.name} <${who.email}>` : who.email);
+const TURNS = /[\u202a-\u202e\u2066-\u2069]/g;
+
+/** A text that may be written in any direction, without a say in the direction of what follows: a name must not turn an address around. */
+export const isolated = (text) => (/^[\x20-\x7e]*$/.test(text) ? text : `\u2068${text.replace(TURNS, "")}\u2069`);
+
+export const person = (who) => (who.name ? `${isolated(who.name)} <${isolated(who.email)}>` : isolated(who.email));

@@ -1,9 +1,10 @@
 // The list of messages: a page at a time, newest first, and what comes in while one looks.
 
 import { get, query } from "./api.js";
-import { $, announce, attempt, chip, count, h, hidden, icon, person, plural, shortTime } from "./dom.js";
+import { $, WORDS, announce, attempt, chip, count, h, hidden, icon, isolated, person, plural, shortTime } from "./dom.js";
 
 const PAGE = 50;
+const CHIPS = 2; // that have room in a row
 const MANY = 20; // after so many changes at once it is less work to load the page again
 
 const list = $("list");
@@ -188,8 +189,10 @@ export class List {
 
 function rowOf(mail, fresh) {
   const more = mail.recipient_count - mail.recipients.length;
-  const to = mail.recipients.map((who) => who.name || who.email).join(", ") + (more > 0 ? ` and ${count(more)} more` : "");
-  const statuses = Object.entries(mail.statuses).filter(([status]) => status !== "delivered");
+  const to = mail.recipients.map((who) => isolated(who.name || who.email)).join(", ") + (more > 0 ? ` and ${count(more)} more` : "");
+  // They come in the order of their weight: what most needs to be seen is last.
+  const statuses = Object.entries(mail.statuses).filter(([status]) => status !== "delivered").reverse();
+  const others = statuses.slice(CHIPS).map(([status, number]) => `${count(number)} ${WORDS[status].toLowerCase()}`);
   const several = mail.recipient_count > 1;
   return h(
     "li",
@@ -211,7 +214,8 @@ function rowOf(mail, fresh) {
         { class: "marks" },
         mail.attachment_count > 0 && h("span", { class: "clip" }, icon("clip"), hidden(`${mail.attachment_count} attached `)),
         mail.template_id && h("span", { class: "tag" }, hidden("template "), mail.template_id),
-        statuses.map(([status, number]) => chip(status, several && number)),
+        statuses.slice(0, CHIPS).map(([status, number]) => chip(status, several && number)),
+        others.length > 0 && h("span", { class: "chip more", title: others.join(", ") }, hidden(others.join(", ")), h("span", { "aria-hidden": "true" }, `+${others.length}`)),
       ),
     ),
   );

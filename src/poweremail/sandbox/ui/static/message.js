@@ -6,6 +6,7 @@ import { eventsTab } from "./events.js";
 import { releaseButton } from "./release.js";
 import { filesTab, headersTab, htmlTab, linksTab, rawTab, sourceTab, templateTab, textTab } from "./tabs.js";
 
+const FIRST = 3; // people of each kind in the head; all of them stand among the events
 const pane = $("message");
 
 const TABS = [
@@ -80,8 +81,8 @@ export class MessageView {
     const line = (name, value) => value && h("div", {}, h("dt", {}, name), h("dd", {}, value));
     const to = (type) => {
       const people = mail.recipients.filter((who) => who.type === type).map(person);
-      const more = people.length - 6;
-      return people.slice(0, 6).join(", ") + (more > 0 ? ` and ${count(more)} more` : "");
+      const more = people.length - FIRST;
+      return people.slice(0, FIRST).join(", ") + (more > 0 ? ` and ${count(more)} more` : "");
     };
     const states = new Map();
     for (const who of mail.recipients) states.set(who.status, (states.get(who.status) || 0) + 1);
@@ -92,7 +93,7 @@ export class MessageView {
         "div",
         { class: "title" },
         h("button", { type: "button", class: "tool back", "aria-label": "Back to the list", click: this.onBack }, icon("back")),
-        h("h2", {}, mail.subject),
+        h("h2", { title: mail.subject }, mail.subject),
         releaseButton(mail),
         h(
           "button",

@@ -1,7 +1,7 @@
 // What the tabs of a message show, each a function from the message to an element.
 
 import { address, post, text } from "./api.js";
-import { attempt, button, copy, h, icon, size, toast } from "./dom.js";
+import { attempt, button, copy, h, icon, person, size, toast } from "./dom.js";
 
 const MOST = 300_000; // characters of a source that are shown; more would make the page slow
 
@@ -119,7 +119,7 @@ export function headersTab(mail) {
     "div",
     {},
     table("Headers", [
-      ["From", mail.from_name ? `${mail.from_name} <${mail.from_email}>` : mail.from_email],
+      ["From", person({ name: mail.from_name, email: mail.from_email })],
       ["Subject", mail.subject],
       ...Object.entries(mail.headers).filter(([name]) => !["from", "subject"].includes(name.toLowerCase())),
     ]),
