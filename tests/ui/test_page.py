@@ -280,6 +280,10 @@ def test_on_a_phone(open_page, sandbox, screenshot):
     play(sandbox)
     page = open_page(375, 740)
     assert not page.locator("#message").is_visible()
+    # What has no room on the screen is said all the same.
+    assert page.get_by_role("heading", name="PowerEmail sandbox", level=1).is_visible()
+    assert page.get_by_role("main").get_by_role("listbox").is_visible()
+    assert page.locator("#live").inner_text() == "Live"
     screenshot(page, "phone-list")
     page.locator("#mail-8").click()
     title(page, "Invoice 42")
