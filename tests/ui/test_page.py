@@ -236,6 +236,27 @@ def test_by_keyboard_alone(open_page, send, sandbox):
     assert [mail.subject for mail in sandbox.outbox] == ["two", "three"]
 
 
+def test_mails_that_come_faster_than_they_are_shown_are_shown_once(open_page, send):
+    send("0")
+    page = open_page()
+    title(page, "0")
+    page.evaluate("""() => {
+      const real = window.fetch;
+      window.fetch = async (...args) => {
+        const answer = await real(...args);
+        await new Promise((done) => setTimeout(done, 400));
+        return answer;
+      };
+    }""")
+    for number in range(1, 6):
+        send(str(number))
+        page.wait_for_timeout(200)  # the next is news while this one is asked for
+    page.wait_for_function("() => document.querySelectorAll('.row').length >= 6")
+    page.wait_for_timeout(1000)
+    expect_subjects(page, *"543210")
+    page.locator("#count", has_text="6 messages").wait_for()
+
+
 def test_delete_all_asks_first(open_page, send, sandbox):
     send()
     page = open_page()

@@ -7,7 +7,7 @@ const TOGETHER = 120; // milliseconds in which changes are gathered
 const KINDS = ["caught", "changed", "deleted", "cleared", "refetch"];
 
 export class Live {
-  /** *onChange* gets what happened in one go; *onAgain* is called where all is *cleared*, or some of it may have been missed. */
+  /** *onChange* gets what happened in one go, and may take its time; *onAgain* is called where all is *cleared*, or some of it may have been missed. */
   constructor(onChange, onAgain) {
     this.onChange = onChange;
     this.onAgain = onAgain;
@@ -18,6 +18,7 @@ export class Live {
   }
 
   reset() {
+    this.pending = false;
     this.news = { caught: false, changed: new Set(), deleted: new Set() };
   }
 
@@ -58,11 +59,15 @@ export class Live {
     }
     if (kind === "caught") this.news.caught = true;
     else this.news[kind].add(number);
-    this.timer ??= setTimeout(() => {
-      const { caught, changed, deleted } = this.news;
-      this.timer = null;
-      this.reset();
-      this.onChange({ caught, changed: [...changed].filter((each) => !deleted.has(each)), deleted: [...deleted] });
-    }, TOGETHER);
+    this.pending = true;
+    this.timer ??= setTimeout(() => this.tell(), TOGETHER);
+  }
+
+  /** One change after the other: two at once would both take in what is new. What comes meanwhile is gathered. */
+  async tell() {
+    const { caught, changed, deleted } = this.news;
+    this.reset();
+    await this.onChange({ caught, changed: [...changed].filter((each) => !deleted.has(each)), deleted: [...deleted] });
+    this.timer = this.pending ? setTimeout(() => this.tell(), TOGETHER) : null;
   }
 }
