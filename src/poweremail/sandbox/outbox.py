@@ -86,6 +86,7 @@ class Outbox(Sequence[CaughtMail]):
 
         Raises AssertionError where it is none or several; its text says what was caught.
         """
+        __tracebackhide__ = True  # pytest then shows the line of the test that asked
         asked = {
             "to": to,
             "from_email": from_email,
