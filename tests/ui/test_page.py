@@ -472,6 +472,9 @@ def test_what_went_wrong_is_said(open_page, send, sandbox):
     page.route("**/_sandbox/messages/1", lambda route: route.fulfill(status=500, body="no"))
     page.keyboard.press("Delete")
     page.locator(".toast", has_text="the sandbox answered 500").wait_for()
+    page.route("**/_sandbox/messages/1", lambda route: route.abort())
+    page.keyboard.press("Delete")
+    page.locator(".toast", has_text="The sandbox does not answer.").wait_for()
     open_page.complaints.clear()
 
 

@@ -8,7 +8,9 @@ async function call(method, path, body) {
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";
   }
-  const response = await fetch(ROOT + path, options);
+  const response = await fetch(ROOT + path, options).catch(() => {
+    throw new Error("The sandbox does not answer.");
+  });
   if (!response.ok) {
     const { error } = await response.json().catch(() => ({}));
     throw Object.assign(new Error(error || `the sandbox answered ${response.status}`), { status: response.status });
