@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Generic, Self, TypeVar, TypeVarTuple
+from typing import Any, Generic, Self, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -215,7 +215,7 @@ class _LoopTurn(_Turn[T]):
             self._over.set_result(None)
 
 
-def _turn() -> _Turn[T]:
+def _turn() -> _Turn[Any]:
     try:
         return _LoopTurn(asyncio.get_running_loop())
     except RuntimeError:
