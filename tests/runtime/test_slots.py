@@ -48,6 +48,26 @@ async def test_the_line_is_kept_and_who_leaves_it_takes_nothing_along():
     assert await slots.take(0) == 7
 
 
+async def test_a_turn_that_comes_as_its_time_ends_is_not_lost():
+    slots, got = _async.Slots[int](1), []
+    await slots.take(None)
+
+    async def wait() -> None:
+        try:
+            got.append(await slots.take(0.01))
+        except TimeoutError:
+            got.append(await slots.take(0))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(wait)
+        await anyio.wait_all_tasks_blocked()
+        time.sleep(0.02)  # noqa: ASYNC251  the loop is to find the time over and the turn come at once
+        slots.give(3)
+    assert got == [3]
+    slots.give(3)
+    assert await slots.take(0) == 3
+
+
 def test_threads_stand_in_line():
     slots, got = _sync.Slots[int](1), []
     slots.take(None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from poweremail._async.exchange import AsyncExchange
+from poweremail._async.exchange import Answer, AsyncExchange
 from poweremail._async.pages import AsyncMessageInfos
 from poweremail._async.reconcile import look_up
 from poweremail.errors import DeliveryUnknownError, PowerEmailError
@@ -36,7 +36,13 @@ class AsyncDelivery:
     async def deliver(self, request: Request, mail: Mail) -> SendResult:
         """Return the result of the accepted *mail*. Raises what became of it otherwise."""
         try:
-            return await self._deliver(request, mail)
+            try:
+                answer = await self._exchange.run(request, mail)
+            except DeliveryUnknownError as error:
+                unknown = error
+            else:
+                return _result(answer, mail)
+            return await self._find_out(request, mail, unknown)
         except Exception:
             raise
         except BaseException:
@@ -44,29 +50,29 @@ class AsyncDelivery:
             _log.warning("interrupted: the mail with the unique id %s may or may not have been accepted", mail.unique_id)
             raise
 
-    async def _deliver(self, request: Request, mail: Mail) -> SendResult:
-        earlier: DeliveryUnknownError | None = None
+    async def _find_out(self, request: Request, mail: Mail, unknown: DeliveryUnknownError) -> SendResult:
+        """Look the mail up, and send it again as long as that may be done; *unknown* is what sending it has come to so far."""
+        if self._unknown.on_unknown != "reconcile" or mail.unique_id is None:
+            raise unknown
         for sends_left in reversed(range(self._attempts)):
             try:
-                answer = await self._exchange.run(request, mail)
-            except DeliveryUnknownError as error:
-                earlier = error
-            except PowerEmailError as error:
-                if earlier is None:
-                    raise
-                # It may have been accepted before it was sent again, whatever became of that.
-                raise earlier from error
-            else:
-                return decode.send_result(answer.members, answer.response, mail.unique_id or "", mail.recipients, answer.attempts)
-            if self._unknown.on_unknown != "reconcile" or mail.unique_id is None:
-                raise earlier
-            try:
-                return await look_up(self._walk, earlier, self._unknown)
+                return await look_up(self._walk, unknown, self._unknown)
             except DeliveryUnknownError as error:
                 if not sends_left or not self._may_send_again(request, error):
                     raise
+            try:
+                return _result(await self._exchange.run(request, mail), mail)
+            except DeliveryUnknownError as error:
+                unknown = error
+            except PowerEmailError as error:
+                # It may have been accepted before it was sent again, whatever became of that.
+                raise unknown from error
         raise AssertionError("the last round ends in a result or an error")  # pragma: no cover
 
     def _may_send_again(self, request: Request, looked_up: DeliveryUnknownError) -> bool:
         spent = request.body is not None and request.body.spent
         return self._unknown.resend_after is not None and looked_up.seen is False and not spent
+
+
+def _result(answer: Answer, mail: Mail) -> SendResult:
+    return decode.send_result(answer.members, answer.response, mail.unique_id or "", mail.recipients, answer.attempts)

@@ -27,7 +27,8 @@ __all__ = ["Answer", "AsyncExchange"]
 _log = logging.getLogger("poweremail")
 
 
-@attrs.frozen
+# Not frozen: making one would take twice as long, and whoever asked is the only one who has it.
+@attrs.define
 class Answer:
     """A success: the *members* of the answer, the *response* that they came in, and the number of *attempts* that it took."""
 
@@ -58,7 +59,8 @@ class AsyncExchange:
 
     async def run(self, request: Request, mail: Mail) -> Answer:
         """Return the answer to *request*, which concerns *mail*. Raises what the last attempt ended in."""
-        await self._turn(request, mail)
+        if self._closed or self._limiter is not None:
+            await self._turn(request, mail)
         # What a send waits for its turn is not counted against the time for its retries.
         started = time.monotonic()
         try:
@@ -104,7 +106,8 @@ class AsyncExchange:
             _watch.watcher(request.url, self._transport)
         try:
             response = request.endpoint.credentials.redact_response(await self._transport.handle(request))
-            return Answer(*opened(response, request.operation, time.time()), number)
+            members, response = opened(response, request.operation, time.time())
+            return Answer(members, response, number)
         except PowerEmailError as error:
             settled = settle(error, request.operation, mail)
             if settled is error:

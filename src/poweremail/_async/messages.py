@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import uuid
+import os
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TypeVar
 
@@ -68,7 +68,7 @@ class AsyncMessages:
         added as its first header, so that it can be asked for.
         """
         message = RawMessage.of(raw_message)
-        return await self._send(encode.send_raw, message, message.unique_id or uuid.uuid4().hex, smtp_user_name)
+        return await self._send(encode.send_raw, message, message.unique_id or _drawn_id(), smtp_user_name)
 
     async def get_message_info(self, unique_id: str, skip_page: int = 0) -> MessageInfoPage:
         """
@@ -151,4 +151,9 @@ def _checked(message: M, kind: type[M]) -> M:
 
 def _unique_id(message: Envelope) -> str:
     """The message's own, or one that is drawn once, before the first attempt: whatever happens, the mail can be asked for by it."""
-    return message.unique_id or uuid.uuid4().hex
+    return message.unique_id or _drawn_id()
+
+
+def _drawn_id() -> str:
+    """128 random bits, as a UUID would have them, for half of what one costs."""
+    return os.urandom(16).hex()

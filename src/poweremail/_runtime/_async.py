@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Generic, Self, TypeVar, TypeVarTuple
+from typing import Any, Generic, Self, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
 import anyio
@@ -62,8 +62,8 @@ def shielded() -> AbstractContextManager[object]:
 def world() -> object:
     """Return what the connections of this moment belong to: they must not outlive it, nor be used in another."""
     try:
-        # The quick way, where it leads somewhere.
-        return (os.getpid(), asyncio.get_running_loop())
+        # The quick way, where it leads somewhere. A process that was forked has no running loop until it makes one.
+        return asyncio.get_running_loop()
     except RuntimeError:
         return (os.getpid(), anyio.lowlevel.current_token())
 
@@ -142,13 +142,12 @@ class Slots(Generic[T]):
         if self._free:
             self._free -= 1
             return self._kept.pop() if self._kept else None
-        turn = _Turn[T]()
+        turn: _Turn[T] = _turn()
         self._line.append(turn)
         try:
-            with anyio.fail_after(seconds):
-                await turn.come.wait()
+            await turn.wait(seconds)
         except BaseException:
-            if turn.come.is_set():
+            if turn.come:
                 # It came at the moment in which the wait ended.
                 self.give(turn.thing)
             else:
@@ -159,9 +158,7 @@ class Slots(Generic[T]):
     def give(self, thing: T | None) -> None:
         """Let the next one have *thing*, or make one where it is None."""
         if self._line:
-            turn = self._line.popleft()
-            turn.thing = thing
-            turn.come.set()
+            self._line.popleft().let(thing)
             return
         self._free += 1
         if thing is not None:
@@ -169,11 +166,60 @@ class Slots(Generic[T]):
 
 
 class _Turn(Generic[T]):
-    """A place in the line of `Slots`."""
+    """A place in the line of `Slots`: has it *come*, and with which *thing*?"""
+
+    come = False
+    thing: T | None = None
 
     def __init__(self) -> None:
-        self.come = anyio.Event()
-        self.thing: T | None = None
+        self._event = anyio.Event()
+
+    async def wait(self, seconds: float | None) -> None:
+        """Wait until it comes. Raises TimeoutError after *seconds*."""
+        with anyio.fail_after(seconds):
+            await self._event.wait()
+
+    def let(self, thing: T | None) -> None:
+        """It has come, with *thing*."""
+        self.come, self.thing = True, thing
+        self._event.set()
+
+
+class _LoopTurn(_Turn[T]):
+    """
+    The same on asyncio, of a future and a timer.
+
+    Where there are more callers than connections every send waits; a cancel scope and an event would cost several times as much.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._over = loop.create_future()
+
+    async def wait(self, seconds: float | None) -> None:
+        timer = None if seconds is None else self._loop.call_later(seconds, self._end)
+        try:
+            await self._over
+        finally:
+            if timer is not None:
+                timer.cancel()
+        if not self.come:
+            raise TimeoutError
+
+    def let(self, thing: T | None) -> None:
+        self.come, self.thing = True, thing
+        self._end()
+
+    def _end(self) -> None:
+        if not self._over.done():
+            self._over.set_result(None)
+
+
+def _turn() -> _Turn[Any]:
+    try:
+        return _LoopTurn(asyncio.get_running_loop())
+    except RuntimeError:
+        return _Turn()
 
 
 class Deadline:

@@ -66,7 +66,7 @@ def shielded() -> AbstractContextManager[object]:
 
 def world() -> object:
     """Return what the connections of this moment belong to: they must not be used in another process."""
-    return (os.getpid(), None)
+    return os.getpid()
 
 
 def check_world(engine: str) -> None:

@@ -192,7 +192,7 @@ class Envelope:
     @property
     def recipients(self) -> tuple[str, ...]:
         """The address of every recipient: to, cc, then bcc."""
-        return tuple(recipient.email for recipient in (*self.to, *self.cc, *self.bcc))
+        return tuple([recipient.email for recipient in (*self.to, *self.cc, *self.bcc)])
 
 
 @attrs.frozen(kw_only=True)

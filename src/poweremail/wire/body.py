@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from typing import cast
 
 import attrs
 
@@ -54,29 +53,33 @@ class Body:
     """
     Text and content in turn: bytes go out as they are, content goes out as base64.
 
-    *parts* may hold the credentials, so the repr shows the *length* in bytes only; it is None where it is not known. More than
-    *limit* bytes must not go out.
+    *parts* may hold the credentials, so the repr shows the *length* in bytes only; it is None where it is not known. *whole* is all
+    of it, where it is one piece in memory; None otherwise. More than *limit* bytes must not go out.
     """
 
-    __slots__ = ("_parts", "length", "limit")
+    __slots__ = ("_parts", "length", "limit", "whole")
 
     def __init__(self, parts: Iterable[bytes | Base64], *, limit: int | None = None) -> None:
         self.limit = limit
         parts = tuple(parts)
         if {bytes}.issuperset(map(type, parts)):
             # Nearly always.
-            whole = b"".join(cast("tuple[bytes, ...]", parts))
-            self._parts: tuple[bytes | Base64, ...] = (whole,)
-            self.length: int | None = len(whole)
-            return
-        # Neighbouring bytes are joined: a small mail is one piece, which costs one write.
-        self._parts = tuple(
-            part
-            for is_bytes, group in groupby(map(_inline, parts), key=lambda part: isinstance(part, bytes))
-            for part in ([b"".join(group)] if is_bytes else group)  # type: ignore[arg-type]
-        )
-        lengths = [len(part) if isinstance(part, bytes) else part.length for part in self._parts]
-        self.length = None if None in lengths else sum(filter(None, lengths))
+            self._parts: tuple[bytes | Base64, ...] = (b"".join(parts),)  # type: ignore[arg-type]
+        else:
+            # Neighbouring bytes are joined: a small mail is one piece, which costs one write.
+            self._parts = tuple(
+                part
+                for is_bytes, group in groupby(map(_inline, parts), key=lambda part: isinstance(part, bytes))
+                for part in ([b"".join(group)] if is_bytes else group)  # type: ignore[arg-type]
+            )
+        first = self._parts[0] if len(self._parts) == 1 else None
+        self.whole: bytes | None = first if isinstance(first, bytes) and len(first) <= _PIECE else None
+        self.length: int | None
+        if self.whole is not None:
+            self.length = len(self.whole)
+        else:
+            lengths = [len(part) if isinstance(part, bytes) else part.length for part in self._parts]
+            self.length = None if None in lengths else sum(filter(None, lengths))
 
     def __repr__(self) -> str:
         return f"<Body of {'unknown length' if self.length is None else f'{self.length} bytes'}>"
@@ -86,14 +89,6 @@ class Body:
         """Whether a stream in it has been read, so that it cannot go out again."""
         contents = (part.content for part in self._parts if isinstance(part, Base64))
         return any(isinstance(content, StreamContent) and content.begun for content in contents)
-
-    @property
-    def whole(self) -> bytes | None:
-        """All of it, where it is one piece in memory; None otherwise."""
-        if len(self._parts) != 1:
-            return None
-        [part] = self._parts
-        return part if isinstance(part, bytes) and len(part) <= _PIECE else None
 
     def pieces(self) -> Iterator[Piece]:
         """

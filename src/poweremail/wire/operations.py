@@ -50,6 +50,7 @@ class Operation:
     *sends*: it hands over a mail, so its outcome is the mail's and a repetition can be a second mail.
     *reads*: it changes nothing at the service.
     *repeatable*: made twice, it leaves the service as made once, and answers the same. So does every call that reads.
+    *answers_secrets*: its answer may have a password or a key in it. Those of the calls about messages have none.
     """
 
     path: str
@@ -57,11 +58,9 @@ class Operation:
     sends: bool = False
     reads: bool = False
     repeatable: bool = attrs.field(default=attrs.Factory(lambda self: self.reads, takes_self=True))
-
-    @property
-    def answers_secrets(self) -> bool:
-        """Whether its answer may have a password or a key in it: those of the calls about messages have none."""
-        return not self.path.lower().startswith("messages/")
+    answers_secrets: bool = attrs.field(
+        init=False, default=attrs.Factory(lambda self: not self.path.lower().startswith("messages/"), takes_self=True)
+    )
 
 
 SEND_MAIL = Operation("messages/sendMail", sends=True)

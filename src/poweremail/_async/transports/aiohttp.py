@@ -206,7 +206,7 @@ def payload_type() -> Any:
         """Writes *outgoing* piece by piece; ``written`` says that it is done, ``error`` why a file or stream could not be read."""
 
         def __init__(self, outgoing: AsyncOutgoing, request: Request) -> None:
-            super().__init__(None, content_type=None, headers=_PAYLOAD_HEADERS)
+            super().__init__(None, content_type="application/json")
             self._outgoing = outgoing
             self._patience = request.endpoint.timeouts.write
             self._size = request.body.length if request.body else 0
@@ -238,9 +238,6 @@ def payload_type() -> Any:
             await self.write(writer)
 
     return AsyncBody
-
-
-_PAYLOAD_HEADERS = {"Content-Type": "application/json"}
 
 
 async def _nothing() -> None:

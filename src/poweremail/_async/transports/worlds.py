@@ -35,10 +35,11 @@ class AsyncWorlds(Generic[E]):
 
     async def here(self) -> E:
         """Return that of this world. Raises `UsageError` after `aclose`."""
-        self.check_open()
         here = world()
-        if made := self._made.get(here):
+        made = self._made.get(here)
+        if made and not self._closed:
             return made[0]
+        self.check_open()
         with self._lock:
             if made := self._made.get(here):
                 return made[0]

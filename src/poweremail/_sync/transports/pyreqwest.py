@@ -138,17 +138,18 @@ class PyreqwestTransport:
 
     def _read(self, answer: Answer, request: Request, *, request_left: bool, deadline: Deadline | None = None) -> Response:
         limit = request.endpoint.max_response_bytes
-        body = AnswerBody(answer.get_header("Content-Encoding"), limit)
-        announced = answer.get_header("Content-Length") or ""
-        if deadline is None and announced.isdecimal() and len(announced) < _DIGITS and int(announced) <= limit:
+        encoding, announced = answer.get_header("Content-Encoding"), answer.get_header("Content-Length") or ""
+        if not (deadline or encoding) and announced.isdecimal() and len(announced) < _DIGITS and int(announced) <= limit:
             # Nearly always: one step into the engine and back, where each chunk would take one.
-            body.feed(bytes(answer.bytes()))
+            content = bytes(answer.bytes())
         else:
+            body = AnswerBody(encoding, limit)
             reader = answer.body_reader
             while (chunk := reader.read_chunk()) is not None and body.feed(bytes(chunk)):
                 if deadline is not None:
                     deadline.move(request.endpoint.timeouts.read)
-        return Response(answer.status, tuple(answer.headers.items()), body.finish(), request_left=request_left)
+            content = body.finish()
+        return Response(answer.status, tuple(answer.headers.items()), content, request_left=request_left)
 
 
 class Watched:
