@@ -90,8 +90,13 @@ def _mailboxes(line: HeaderLine, losses: list[str]) -> list[Recipient]:
         f"{line.name}: the name of the group {shown(group)}, whose members are addressed one by one"
         for group in dict.fromkeys(mailbox.group for mailbox in mailboxes if mailbox.group is not None)
     ]
+    if line.garbled:
+        losses.append(f"{line.name} {shown(line.text)}: its bytes are not ASCII or UTF-8")
     found: list[Recipient] = []
     for mailbox in mailboxes:
+        if line.garbled and "\ufffd" in mailbox.address:
+            # Named above. A name may be shown with a character too few; a mail must not go to an address that is a guess.
+            continue
         try:
             found.append(Recipient(mailbox.address, mailbox.name or None))
         except UsageError as error:
@@ -100,9 +105,7 @@ def _mailboxes(line: HeaderLine, losses: list[str]) -> list[Recipient]:
 
 
 def _addresses(line: HeaderLine) -> Iterable[Mailbox]:
-    if line.garbled:
-        raise UnicodeError("its bytes are not ASCII or UTF-8")
-    if not (isinstance(line.value, AddressHeader) and isinstance(line.value, BaseHeader)):
+    if line.garbled or not (isinstance(line.value, AddressHeader) and isinstance(line.value, BaseHeader)):
         return read_mailboxes(line.text)
     if any(isinstance(defect, InvalidHeaderDefect) for defect in line.value.defects):
         # What was wrong was passed over or guessed at; the text as it was given is kept only here.
