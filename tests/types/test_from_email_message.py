@@ -202,6 +202,8 @@ def test_addresses_that_cannot_be_read(using, to, why):
 def test_a_name_that_cannot_be_decoded_costs_no_recipient(using):
     head = b"From: J\xf6rg <j@example.com>\nTo: Zo\xeb <zoe@example.com>, a\xeb@example.com, bob@example.com\nSubject: s\n\nHi"
     message = lost(raw(head, using), "From", "To")
+    words = raw(HEAD.replace("ada@", "=?utf-8?q?A=FF?= <ada@example.com>, b@").encode() + b"\nHi", using)
+    assert lost(words, "not utf-8").to == (Recipient("ada@example.com", "A\ufffd"), Recipient("b@example.com"))
     assert message.from_email == Recipient("j@example.com", "J\ufffdrg")
     assert [recipient.email for recipient in message.to] == ["zoe@example.com", "bob@example.com"]
 

@@ -81,8 +81,12 @@ def _from_email(authors: list[Recipient], senders: list[Recipient], losses: list
 
 
 def _mailboxes(line: HeaderLine, losses: list[str]) -> list[Recipient]:
+    garbled: UnicodeError | None = None
     try:
-        mailboxes = list(_addresses(line))
+        try:
+            mailboxes = list(_addresses(line))
+        except UnicodeError as error:
+            garbled, mailboxes = error, read_mailboxes(line.text, errors="replace")
     except ValueError as error:
         losses.append(f"{line.name} {shown(line.text)}: {error}")
         return []
@@ -90,11 +94,11 @@ def _mailboxes(line: HeaderLine, losses: list[str]) -> list[Recipient]:
         f"{line.name}: the name of the group {shown(group)}, whose members are addressed one by one"
         for group in dict.fromkeys(mailbox.group for mailbox in mailboxes if mailbox.group is not None)
     ]
-    if line.garbled:
-        losses.append(f"{line.name} {shown(line.text)}: its bytes are not ASCII or UTF-8")
+    if garbled is not None:
+        losses.append(f"{line.name} {shown(line.text)}: {garbled}")
     found: list[Recipient] = []
     for mailbox in mailboxes:
-        if line.garbled and "\ufffd" in mailbox.address:
+        if garbled is not None and "\ufffd" in mailbox.address:
             # Named above. A name may be shown with a character too few; a mail must not go to an address that is a guess.
             continue
         try:
@@ -105,7 +109,9 @@ def _mailboxes(line: HeaderLine, losses: list[str]) -> list[Recipient]:
 
 
 def _addresses(line: HeaderLine) -> Iterable[Mailbox]:
-    if line.garbled or not (isinstance(line.value, AddressHeader) and isinstance(line.value, BaseHeader)):
+    if line.garbled:
+        raise UnicodeError("its bytes are not ASCII or UTF-8")
+    if not (isinstance(line.value, AddressHeader) and isinstance(line.value, BaseHeader)):
         return read_mailboxes(line.text)
     if any(isinstance(defect, InvalidHeaderDefect) for defect in line.value.defects):
         # What was wrong was passed over or guessed at; the text as it was given is kept only here.
