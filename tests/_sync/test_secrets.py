@@ -220,6 +220,21 @@ def test_the_frames_of_a_cut_off_body_do_not_show_it():
     assert not [text for text in texts_of(caught.value) if CANARY in text]
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_frames_of_a_cut_off_answer_do_not_show_it(engine):
+    def cut_off(connection) -> bool:
+        connection.read_body()
+        body = f'{{"status": "success", "smtp_list": [{{"smtp_user_name": "s", "password": "{CANARY}"}}]'.encode()
+        connection.socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + body)
+        return False
+
+    with FaultServer(cut_off) as server:
+        with client_of(engine, server.url, retry=poweremail.RetryPolicy(1)) as client:
+            with pytest.raises(poweremail.TransportError) as caught:
+                client.settings.list_smtp()
+    assert not [text for text in texts_of(caught.value) if CANARY in text]
+
+
 def test_the_sandbox_keeps_no_token(tmp_path):
     path = tmp_path / "sandbox.db"
     with Sandbox(path) as sandbox:

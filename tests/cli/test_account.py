@@ -57,6 +57,9 @@ def test_webhooks_are_kept_and_their_keys_are_shown_only_when_drawn(command):
         assert key
         assert key not in shown.out + command("webhooks", "--json").out + command("call", "settings/listWebhook").out
         assert key in command("call", "settings/listWebhook", "--show-secrets").out
+        assert command("webhooks", "edit", identity, "--event", "send,open, click", "--event", "spam").status == 0
+        (webhook,) = command("webhooks", "--json").objects
+        assert webhook["events"] == ["send", "open", "click", "spam"]
     assert command("webhooks", "delete", identity).status == 0
     assert command("webhooks").out == ""
 

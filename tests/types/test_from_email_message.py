@@ -198,6 +198,16 @@ def test_addresses_that_cannot_be_read(using, to, why):
     assert lost(message, why).cc == (Recipient("ok@example.com"),)
 
 
+@pytest.mark.parametrize("using", POLICIES)
+def test_a_name_that_cannot_be_decoded_costs_no_recipient(using):
+    head = b"From: J\xf6rg <j@example.com>\nTo: Zo\xeb <zoe@example.com>, a\xeb@example.com, bob@example.com\nSubject: s\n\nHi"
+    message = lost(raw(head, using), "From", "To")
+    words = raw(HEAD.replace("ada@", "=?utf-8?q?A=FF?= <ada@example.com>, b@").encode() + b"\nHi", using)
+    assert lost(words, "not utf-8").to == (Recipient("ada@example.com", "A\ufffd"), Recipient("b@example.com"))
+    assert message.from_email == Recipient("j@example.com", "J\ufffdrg")
+    assert [recipient.email for recipient in message.to] == ["zoe@example.com", "bob@example.com"]
+
+
 def test_addresses_that_were_set_on_an_email_message():
     message = mail()
     del message["To"]
@@ -442,6 +452,43 @@ def test_a_report_is_carried_as_its_parts():
 def test_charsets(charset, data, text):
     head = f"{HEAD}Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: 8bit\n\n"
     assert Message.from_email_message(raw(head.encode() + data)).text == text
+
+
+@pytest.mark.parametrize("type", ["text/plain (as ever); charset=iso-8859-1 (Latin 1)", "text/plain charset=iso-8859-1"])
+@pytest.mark.parametrize("using", POLICIES)
+def test_a_comment_or_no_semicolon_after_the_type(type, using):
+    head = f"{HEAD}Content-Type: {type}\nContent-Transfer-Encoding: 8bit\n\n"
+    assert Message.from_email_message(raw(head.encode() + b"caf\xe9", using), lossy=True).message.text[:3] == "caf"
+    file = f"Content-Type: {type}; name=a\nContent-Disposition: attachment (as ever)\n\nx"
+    read = Message.from_email_message(raw(HEAD + parts("mixed", HTML, file), using))
+    assert [(attachment.name, attachment.type.partition(";")[0]) for attachment in read.attachments] == [("a", "text/plain")]
+    assert read.text is None
+
+
+def test_a_comment_after_the_charset():
+    head = f"{HEAD}Content-Type: text/plain; charset=iso-8859-1 (Latin 1)\n\n"
+    assert Message.from_email_message(raw(head.encode() + b"caf\xe9")).text == "café"
+
+
+@pytest.mark.parametrize("using", POLICIES)
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        (b'filename="caf\xe9.txt"', "caf\ufffd.txt"),
+        (b"filename*=utf-8''caf%E9.txt", "caf\ufffd.txt"),
+        (b'filename="=?utf-8?q?caf=E9?="', "caf\ufffd"),
+    ],
+)
+def test_a_file_name_that_cannot_be_decoded(name, read, using):
+    part = b"Content-Type: application/x-a\nContent-Disposition: attachment; " + name + b"\n\nx"
+    body = parts("mixed", TEXT, "PART").encode().replace(b"PART", part)
+    (file,) = lost(raw(HEAD.encode() + body, using), "file name").attachments
+    assert file.name == read
+
+
+def test_a_file_name_may_have_the_character_that_stands_for_what_cannot_be_decoded():
+    body = parts("mixed", TEXT, "Content-Disposition: attachment; filename*=utf-8''%EF%BF%BD\n\nx")
+    assert [file.name for file in Message.from_email_message(raw(HEAD + body)).attachments] == ["\ufffd"]
 
 
 def test_base64_that_is_cut_off():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 
 import pytest
@@ -205,7 +206,19 @@ def test_webhooks(event):
 
 
 @pytest.mark.parametrize(
-    ("told", "percent"), [("50%", 50.0), ("50", 50.0), (" 49.5 % ", 49.5), (50, 50.0), (0.5, 0.5), ("good", None), (True, None)]
+    ("told", "percent"),
+    [
+        ("50%", 50.0),
+        ("50", 50.0),
+        (" 49.5 % ", 49.5),
+        (50, 50.0),
+        (0.5, 0.5),
+        ("good", None),
+        (True, None),
+        (10**400, None),
+        (math.nan, None),
+        (math.inf, None),
+    ],
 )
 def test_reputation(told, percent):
     detail = decode.account_detail({"reputation": told, "allowed_speed": "1000", "mobile": 49123}, RAW)

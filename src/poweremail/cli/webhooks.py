@@ -16,7 +16,9 @@ Id = Annotated[str, typer.Argument(help="The webhook's id, as the list has it.",
 Events = Annotated[
     list[str] | None,
     typer.Option(
-        "--event", metavar="EVENT", help="send, open, click, soft_bounce, hard_bounce or spam; all unless given; can be repeated."
+        "--event",
+        metavar="EVENT",
+        help="send, open, click, soft_bounce, hard_bounce or spam; all unless given; can be repeated, or have commas between.",
     ),
 ]
 Description = Annotated[str | None, typer.Option(metavar="TEXT", help="What it is for.")]
@@ -94,4 +96,6 @@ def reset_key(session: Session, webhook_id: Id) -> None:
 
 
 def _options(events: list[str] | None, description: str | None, store_log: bool | None) -> dict[str, Any]:  # noqa: FBT001
-    return {"events": events, "description": description, "store_log": store_log}
+    # The API writes them with commas between, and so do those who read its pages.
+    names = None if events is None else [name.strip() for given in events for name in given.split(",")]
+    return {"events": names, "description": description, "store_log": store_log}

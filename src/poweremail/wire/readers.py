@@ -6,7 +6,6 @@ The service shows numbers as strings of digits, times in three units, and yes an
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import UTC, datetime, timedelta
 
@@ -58,7 +57,8 @@ def percent(value: object) -> float | None:
         return float(found[1])
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) and abs(value) < 10**9 else None
+    # Neither NaN nor infinity is less; an int too large to become a float must not be made one.
+    return float(value) if abs(value) < 10**9 else None
 
 
 def words(value: object) -> tuple[str, ...] | None:

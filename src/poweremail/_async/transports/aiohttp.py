@@ -137,6 +137,8 @@ class AsyncAiohttpTransport:
             if not body.feed(chunk):
                 held.answer.close()
                 break
+            # It may hold a password, and the next one may fail.
+            del chunk
         return Response(held.answer.status, tuple(held.answer.headers.items()), body.finish(), request_left=outgoing.left)
 
 

@@ -131,6 +131,8 @@ class AsyncConnections:
                 if not body.feed(chunk):
                     # Leaving the loop would leave the engine's generators open; reading on from what is closed ends them all.
                     await answer.aclose()
+                # It may hold a password, and the next one may fail.
+                del chunk
         except self._errors:
             if body.failure is None:
                 raise

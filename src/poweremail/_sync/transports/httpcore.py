@@ -132,6 +132,8 @@ class Connections:
                 if not body.feed(chunk):
                     # Leaving the loop would leave the engine's generators open; reading on from what is closed ends them all.
                     answer.close()
+                # It may hold a password, and the next one may fail.
+                del chunk
         except self._errors:
             if body.failure is None:
                 raise

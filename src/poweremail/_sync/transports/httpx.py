@@ -184,6 +184,8 @@ class ClientLayer:
                 if not body.feed(chunk):
                     # Leaving the loop would leave the engine's generators open; reading on from what is closed ends them all.
                     answer.close()
+                # It may hold a password, and the next one may fail.
+                del chunk
         except (self._engine.HTTPError, self._engine.StreamError):
             if body.failure is None:
                 raise

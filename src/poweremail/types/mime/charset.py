@@ -48,7 +48,8 @@ def decode_text(data: bytes, charset: str | None, *, errors: str = "strict") -> 
 
 
 def _codec(charset: str | None) -> str:
-    label = (charset or "us-ascii").strip("\"' \t").lower()
+    # A comment may follow (RFC 5322, 3.2.2).
+    label = (charset or "us-ascii").partition("(")[0].strip("\"' \t").lower()
     label = _ALSO_KNOWN_AS.get(label, label)
     try:
         codec = codecs.lookup(label)

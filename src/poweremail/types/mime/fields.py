@@ -81,8 +81,12 @@ def _from_email(authors: list[Recipient], senders: list[Recipient], losses: list
 
 
 def _mailboxes(line: HeaderLine, losses: list[str]) -> list[Recipient]:
+    garbled: UnicodeError | None = None
     try:
-        mailboxes = list(_addresses(line))
+        try:
+            mailboxes = list(_addresses(line))
+        except UnicodeError as error:
+            garbled, mailboxes = error, read_mailboxes(line.text, errors="replace")
     except ValueError as error:
         losses.append(f"{line.name} {shown(line.text)}: {error}")
         return []
@@ -90,8 +94,13 @@ def _mailboxes(line: HeaderLine, losses: list[str]) -> list[Recipient]:
         f"{line.name}: the name of the group {shown(group)}, whose members are addressed one by one"
         for group in dict.fromkeys(mailbox.group for mailbox in mailboxes if mailbox.group is not None)
     ]
+    if garbled is not None:
+        losses.append(f"{line.name} {shown(line.text)}: {garbled}")
     found: list[Recipient] = []
     for mailbox in mailboxes:
+        if garbled is not None and "\ufffd" in mailbox.address:
+            # Named above. A name may be shown with a character too few; a mail must not go to an address that is a guess.
+            continue
         try:
             found.append(Recipient(mailbox.address, mailbox.name or None))
         except UsageError as error:

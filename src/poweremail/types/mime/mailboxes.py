@@ -38,20 +38,25 @@ class Mailbox:
     group: str | None = None
 
 
-def read_mailboxes(text: str) -> list[Mailbox]:
-    """Return the mailboxes that *text* lists, encoded words decoded. Raises ValueError where it cannot be taken apart."""
+def read_mailboxes(text: str, *, errors: str = "strict") -> list[Mailbox]:
+    """
+    Return the mailboxes that *text* lists, encoded words decoded.
+
+    Raises ValueError where it cannot be taken apart, and UnicodeError where the bytes of a name are not of its charset, unless
+    *errors* is ``"replace"``.
+    """
     found: list[Mailbox] = []
-    item, group = _Item(), None
+    item, group = _Item(errors), None
     for kind, word in _words(text):
         if kind != "special":
             item.add(kind, word)
         elif word == ":":
             if group is not None or item.angle is not None:
                 raise ValueError("has a colon where none can be")
-            group, item = item.phrase(), _Item()
+            group, item = item.phrase(), _Item(errors)
         else:
             found += item.mailboxes(group)
-            item, group = _Item(), None if word == ";" else group
+            item, group = _Item(errors), None if word == ";" else group
     return [*found, *item.mailboxes(group)]
 
 
@@ -81,8 +86,9 @@ def _end_of_comment(text: str, start: int) -> int:
 class _Item:
     """What stands between two commas."""
 
-    def __init__(self) -> None:
+    def __init__(self, errors: str) -> None:
         self.angle: str | None = None
+        self._errors = errors
         self._words: list[tuple[str, str]] = []
 
     def add(self, kind: str, word: str) -> None:
@@ -100,11 +106,11 @@ class _Item:
         for kind, word in self._words:
             if kind == "quoted":
                 # Encoded words have no business in quotes, and are seen there everywhere.
-                pieces += (decode_words(run), decode_words(re.sub(r"\\(.)", r"\1", word[1:-1], flags=re.DOTALL)))
+                pieces += (self._decoded(run), self._decoded(re.sub(r"\\(.)", r"\1", word[1:-1], flags=re.DOTALL)))
                 run = ""
             else:
                 run += {"space": " ", "comment": f"({word})"}.get(kind, word)
-        return "".join((*pieces, decode_words(run))).strip()
+        return "".join((*pieces, self._decoded(run))).strip()
 
     def mailboxes(self, group: str | None) -> list[Mailbox]:
         """The one mailbox, or none where there is nothing between the commas."""
@@ -113,7 +119,7 @@ class _Item:
             name, address = self.phrase(), _ROUTE.sub("", self.angle, count=1) if self.angle.startswith("@") else self.angle
         else:
             # Before there were display names, the name stood in a comment.
-            name = decode_words(" ".join(comments)).strip()
+            name = self._decoded(" ".join(comments)).strip()
             address = "".join(" " if kind == "space" else word for kind, word in self._words if kind != "comment").strip()
             address = address if '"' in address else _AROUND_DOTS.sub(r"\1", address)
             if not address:
@@ -121,3 +127,6 @@ class _Item:
         if has_words(address):
             raise ValueError(f"has an encoded word in the address {address!r}")
         return [Mailbox(name, address, group)]
+
+    def _decoded(self, text: str) -> str:
+        return decode_words(text, errors=self._errors)

@@ -118,12 +118,13 @@ class Part:
     def __init__(self, source: StdMessage, *, default_type: str | None = None) -> None:
         self._source = source
         self._plain = StdMessage(policy=compat32)
+        self._garbled = False
         for line in header_lines(source):
             if line.name.lower().startswith("content-") and line.name not in self._plain:
                 self._plain[line.name] = line.text[:_LONGEST_DESCRIPTION]
+                self._garbled |= line.garbled
         if encoding := self._plain.get("content-transfer-encoding"):
-            # The one word of it; comments may follow.
-            self._plain.replace_header("content-transfer-encoding", re.split(r"[\s;(]", str(encoding), maxsplit=1)[0])
+            self._plain.replace_header("content-transfer-encoding", _first_word(str(encoding)))
         self._plain.set_default_type(default_type or source.get_default_type())
         # What get_payload would return has been decoded, with U+FFFD for what its charset does not have.
         payload: object = getattr(source, "_payload", None)
@@ -143,7 +144,7 @@ class Part:
     @property
     def type(self) -> str:
         """The MIME type in lower case, without parameters."""
-        type = self._plain.get_content_type()
+        type = _first_word(self._plain.get_content_type()) or "text/plain"
         return type if type.isascii() and type.isprintable() else "application/octet-stream"
 
     @property
@@ -169,16 +170,23 @@ class Part:
     @property
     def disposition(self) -> str:
         """``attachment``, ``inline``, or the empty string."""
-        return (self._plain.get_content_disposition() or "").strip()
+        return _first_word(self._plain.get_content_disposition() or "")
 
     @property
     def name(self) -> str:
-        """The file name, or the empty string."""
-        for header, wanted in (("content-disposition", "filename"), ("content-type", "name")):
-            for name, value in self._parameters(header):
-                if name == wanted and value.strip():
-                    return value.strip()
-        return ""
+        """The file name, or the empty string. What its charset does not have is U+FFFD: see `name_is_garbled`."""
+        return self._file_name(errors="replace")
+
+    @property
+    def name_is_garbled(self) -> bool:
+        """Whether the file name has bytes that are not of its charset."""
+        if "\ufffd" not in self.name:
+            return False
+        try:
+            self._file_name(errors="strict")
+        except UnicodeError:
+            return True
+        return self._garbled
 
     def parameter(self, name: str) -> str:
         """The parameter *name* of the Content-Type, or the empty string."""
@@ -251,17 +259,29 @@ class Part:
     def _header(self, name: str) -> str:
         return decode_words(str(self._plain.get(name, "")), errors="replace").strip()
 
-    def _parameters(self, header: str) -> list[tuple[str, str]]:
+    def _file_name(self, *, errors: str) -> str:
+        for header, wanted in (("content-disposition", "filename"), ("content-type", "name")):
+            for name, value in self._parameters(header, errors=errors):
+                if name == wanted and value.strip():
+                    return value.strip()
+        return ""
+
+    def _parameters(self, header: str, *, errors: str = "replace") -> list[tuple[str, str]]:
         """The parameters of *header*, names in lower case; the values have been through RFC 2231 and RFC 2047."""
         try:
             found = self._plain.get_params([], header)[1:]
         except PARSER_FAILURES:
             return []
-        read = ((name.lower().removesuffix("*"), _value(name, value)) for name, value in found)
+        read = ((name.lower().removesuffix("*"), _value(name, value, errors)) for name, value in found)
         return [(name, value) for name, value in read if _PARAMETER_NAME.match(name)]
 
 
-def _value(name: str, value: str | tuple[str | None, str | None, str]) -> str:
+def _first_word(text: str) -> str:
+    """The one word that says what something is; comments (RFC 5322, 3.2.2) may follow, or a parameter without its semicolon."""
+    return re.split(r"[\s;(]", text.strip(), maxsplit=1)[0]
+
+
+def _value(name: str, value: str | tuple[str | None, str | None, str], errors: str) -> str:
     if name.endswith("*") and isinstance(value, str):
         # The standard library knows RFC 2231 only in names without a hyphen.
         charset, language, text = decode_rfc2231(value)
@@ -270,9 +290,9 @@ def _value(name: str, value: str | tuple[str | None, str | None, str]) -> str:
         charset, _, text = value
         # The percent signs are decoded already, one byte a character.
         data = text.encode("latin-1", "replace")
-        return decode_text(data, charset, errors="replace")
+        return decode_text(data, charset, errors=errors)
     # Not as RFC 2231 wants it, and seen everywhere: encoded words in quotes.
-    return decode_words(value, errors="replace")
+    return decode_words(value, errors=errors)
 
 
 def _has_surrogates(text: str) -> bool:

@@ -102,6 +102,8 @@ def _content(part: Part, losses: list[str]) -> bytes:
 
 def _attachment(part: Part, content: bytes, others: list[Attachment], losses: list[str]) -> Attachment:
     name = part.name or _made_up_name(part.type, len(others) + 1)
+    if part.name_is_garbled:
+        losses.append(f"characters of the file name {shown(name)} that cannot be decoded")
     try:
         return Attachment(name, content, part.type_with_parameters)
     except UsageError as error:
