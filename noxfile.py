@@ -18,6 +18,10 @@ import nox
 # What is started in the background may inherit a Ctrl-C that is ignored, and so would the processes that the tests interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Bytecode is kept, whatever the machine says: the tests start hundreds of processes, each of which would compile what it imports.
+os.environ["PYTHONDONTWRITEBYTECODE"] = ""
+os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).with_name(".nox") / "pycache")
+
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
