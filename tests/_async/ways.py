@@ -31,7 +31,7 @@ WAYS = (
 )
 ENGINES = WAYS[1:]
 
-OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=0.5), "retry": RetryPolicy(first_wait=0.001)}
+OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=20), "retry": RetryPolicy(first_wait=0.001)}
 TOKEN = "canary+token/with 9 odd=characters"
 # Made once: it takes longer than most tests.
 TLS = ssl.create_default_context()
