@@ -170,7 +170,7 @@ async def test_a_rejected_mail_is_not_repeated(way, sandbox, fault, error):
 async def test_an_unknown_outcome_is_not_repeated(way, sandbox, fault, taken):
     rule = sandbox.faults.add(fault)
     # A short one where no answer comes; where one does, a busy machine may take its time.
-    timeouts = Timeouts(read=0.4 if fault in SLOW else 30)
+    timeouts = Timeouts(read=0.7 if fault in SLOW else 30)
     async with reached(way, sandbox, timeouts=timeouts) as client:
         with pytest.raises(DeliveryUnknownError, match="unknown whether it was sent") as caught:
             await client.messages.send_mail(message(unique_id="u1"))

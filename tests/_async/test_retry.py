@@ -57,7 +57,7 @@ BROKEN = {
 
 def timeouts(behaviour) -> Timeouts:
     """A short one where no answer comes; where one does, a busy machine may take its time."""
-    return Timeouts(read=0.4 if behaviour is stall else 30)
+    return Timeouts(read=0.7 if behaviour is stall else 30)
 
 
 @pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN)
