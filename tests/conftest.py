@@ -1,8 +1,16 @@
 from __future__ import annotations
 
+import gc
+
 import pytest
 
 from support.served import ServedSandbox
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported and collected stays until the end: no garbage collection need look through it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

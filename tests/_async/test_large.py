@@ -219,6 +219,7 @@ async def test_a_limit_of_the_service_is_kept(tmp_path, kind):
     assert server.posts == 2
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
 @pytest.mark.parametrize("kind", ["path", "file", "stream", "bytes"])
 async def test_a_large_attachment_costs_little_memory(kind, tmp_path):
     """20 MB: at most 8 MB more at the peak, in a process of its own; where they are given as bytes, these have been counted before."""

@@ -136,7 +136,7 @@ async def test_looking_ahead_changes_nothing_but_the_time(count, look_ahead):
 
 
 async def test_pages_are_fetched_side_by_side():
-    together = threading.Barrier(4, timeout=5)
+    together = threading.Barrier(4, timeout=60)
 
     def answer(request) -> dict:
         number = request.json["skip_page"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -30,8 +31,10 @@ WAYS = (
 )
 ENGINES = WAYS[1:]
 
-OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=0.5), "retry": RetryPolicy(first_wait=0.001)}
+OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=20), "retry": RetryPolicy(first_wait=0.001)}
 TOKEN = "canary+token/with 9 odd=characters"
+# Made once: it takes longer than most tests.
+TLS = ssl.create_default_context()
 
 
 def check_world(way: str) -> None:
@@ -50,7 +53,7 @@ async def client_of(way: str, base_url: str, **options) -> AsyncIterator[AsyncPo
             transport = AsyncAiohttpTransport(await stack.enter_async_context(aiohttp.ClientSession()))  # async only
         if way.startswith("a client of"):
             engine = httpx2 if way.endswith("httpx2") else httpx
-            transport = AsyncHttpxTransport(await stack.enter_async_context(engine.AsyncClient()))
+            transport = AsyncHttpxTransport(await stack.enter_async_context(engine.AsyncClient(verify=TLS)))
         client = AsyncPowerEmail("owner", TOKEN, base_url=base_url, transport=transport, **(OPTIONS | options))
         yield await stack.enter_async_context(client)
 

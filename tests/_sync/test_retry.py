@@ -56,10 +56,15 @@ BROKEN = {
 }
 
 
+def timeouts(behaviour) -> Timeouts:
+    """A short one where no answer comes; where one does, a busy machine may take its time."""
+    return Timeouts(read=0.7 if behaviour is stall else 30)
+
+
 @pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN)
 def test_a_mail_that_left_whole_is_posted_once(engine, behaviour):
     with FaultServer(behaviour) as server:
-        with client_of(engine, server.url, timeouts=Timeouts(read=0.2)) as client:
+        with client_of(engine, server.url, timeouts=timeouts(behaviour)) as client:
             with pytest.raises(DeliveryUnknownError):
                 client.messages.send_mail(message())
             with pytest.raises(DeliveryUnknownError) as caught:
@@ -72,7 +77,7 @@ def test_a_mail_that_left_whole_is_posted_once(engine, behaviour):
 def test_a_read_is_repeated(engine, behaviour):
     good = answer({"status": "success", "message_data": []})
     with FaultServer(behaviour, behaviour, good) as server:
-        with client_of(engine, server.url, timeouts=Timeouts(read=0.2)) as client:
+        with client_of(engine, server.url, timeouts=timeouts(behaviour)) as client:
             assert len(client.messages.get_message_info("u1")) == 0
     assert server.posts == 3
 
@@ -96,13 +101,13 @@ def test_a_large_mail_that_is_cut_off_is_sent_again(engine):
 
 @pytest.mark.parametrize("date", [False, True])
 def test_retry_after_is_waited_for(date):
+    began = time.monotonic()
     value = formatdate(time.time() + 2, usegmt=True) if date else "1"
     with FaultServer(answer("", status=429, headers=[("Retry-After", value)]), answer()) as server:
         with client_of("httpx", server.url) as client:
-            began = time.monotonic()
             result = client.messages.send_mail(message())
             # A date has whole seconds: 2 seconds from now are written as 1 to 2 seconds.
-            assert 0.95 <= time.monotonic() - began < 5
+            assert 0.95 <= time.monotonic() - began < 10
     assert (result.attempts, server.posts) == (2, 2)
 
 
@@ -116,12 +121,12 @@ def test_a_long_retry_after_is_told_at_once(engine):
 
 def test_the_total_time_is_capped():
     with FaultServer(answer("", status=429)) as server:
-        with client_of("httpx", server.url, retry=RetryPolicy(1_000, first_wait=0.05, max_wait=0.05, max_total=0.3)) as client:
+        with client_of("httpx", server.url, retry=RetryPolicy(1_000, first_wait=0.05, max_wait=0.05, max_total=0.5)) as client:
             began = time.monotonic()
             with pytest.raises(RateLimitError):
                 client.messages.send_mail(message())
-            assert time.monotonic() - began < 2
-    assert 3 <= server.posts <= 13
+            assert time.monotonic() - began < 10
+    assert 2 <= server.posts <= 21
 
 
 def test_retries_can_be_turned_off(engine):

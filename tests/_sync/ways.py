@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
@@ -25,8 +26,10 @@ WAYS = (
 )
 ENGINES = WAYS[1:]
 
-OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=0.5), "retry": RetryPolicy(first_wait=0.001)}
+OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=20), "retry": RetryPolicy(first_wait=0.001)}
 TOKEN = "canary+token/with 9 odd=characters"
+# Made once: it takes longer than most tests.
+TLS = ssl.create_default_context()
 
 
 def check_world(way: str) -> None:
@@ -40,7 +43,7 @@ def client_of(way: str, base_url: str, **options) -> Iterator[PowerEmail]:
         transport = way
         if way.startswith("a client of"):
             engine = httpx2 if way.endswith("httpx2") else httpx
-            transport = HttpxTransport(stack.enter_context(engine.Client()))
+            transport = HttpxTransport(stack.enter_context(engine.Client(verify=TLS)))
         client = PowerEmail("owner", TOKEN, base_url=base_url, transport=transport, **(OPTIONS | options))
         yield stack.enter_context(client)
 

@@ -16,9 +16,16 @@ from support.messages import message
 
 
 class Stuck:
-    """A transport that never answers."""
+    """A transport that never answers; it says when three requests wait for it."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self.three = anyio.Event()
 
     async def handle(self, request):
+        self._waiting += 1
+        if self._waiting == 3:
+            self.three.set()
         await anyio.sleep_forever()
 
     async def aclose(self) -> None:
@@ -26,14 +33,20 @@ class Stuck:
 
 
 async def test_what_was_broken_off_is_unknown_at_once(tmp_path):
-    async with AsyncPowerEmail("o", "t", "x.example", smtp_user_name="s", transport=Stuck()) as client:
+    stuck = Stuck()
+
+    async def run():
+        async with batch.run() as outcomes:
+            async for _ in outcomes:
+                pass
+
+    async with AsyncPowerEmail("o", "t", "x.example", smtp_user_name="s", transport=stuck) as client:
         async with AsyncBatch(client, tmp_path / "ledger.db", "news", concurrency=3) as batch:
             await batch.add(Entry(message=message(), key=f"k{n}") for n in range(10))
-            with anyio.move_on_after(1.0) as scope:
-                async with batch.run() as outcomes:
-                    async for _ in outcomes:
-                        pass
-            assert scope.cancelled_caught
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(run)
+                await stuck.three.wait()
+                tasks.cancel_scope.cancel()
             counts = (await batch.status()).counts
             assert (counts["sending"], counts["unknown"], counts["planned"]) == (0, 3, 7)
 

@@ -7,9 +7,9 @@ import sys
 from typing import NamedTuple
 
 import pytest
-from typer.testing import CliRunner
 
 from poweremail.cli.app import app
+from support.command import Runner
 
 TOKEN = "token-of-the-tests"
 # A terminal of a known width, without colours.
@@ -49,7 +49,7 @@ class Command:
         }
 
     def __call__(self, *arguments: object, stdin: bytes | None = None) -> Done:
-        result = CliRunner().invoke(app, [str(argument) for argument in arguments], input=stdin, env=self.environ)
+        result = Runner().invoke(app, [str(argument) for argument in arguments], input=stdin, env=self.environ)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert TOKEN not in result.stdout + result.stderr

@@ -14,13 +14,14 @@ from contextlib import contextmanager
 
 import httpx
 import pytest
-from typer.testing import CliRunner
 
 from poweremail import AuthenticationError, PowerEmail, ProtocolError, RateLimitError, RetryPolicy, __version__
 from poweremail.cli import demo, main
 from poweremail.cli.app import app
 from poweremail.sandbox import Fault, Sandbox
+from support.command import Runner
 from support.messages import message
+from support.plain_http import PLAIN_HTTP
 from support.receiver import HANDSHAKE, Receiver
 from support.smtp import SmtpReceiver
 
@@ -38,7 +39,7 @@ def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
 
 def run_here(*arguments: str):
     """In this process, for what another one would not show any better."""
-    done = CliRunner().invoke(app, arguments, env={"COLUMNS": "80", "NO_COLOR": "1"})
+    done = Runner().invoke(app, arguments, env={"COLUMNS": "80", "NO_COLOR": "1"})
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     return done
 
@@ -110,12 +111,12 @@ def test_the_sandbox_catches_what_is_sent_to_it(tmp_path):
         sandbox("--file", str(file)) as (process, url),
         PowerEmail("anybody", "anything", base_url=url, smtp_user_name="smtp12345") as client,
     ):
-        examined = CliRunner().invoke(
+        examined = Runner().invoke(
             app, ["doctor", "--base-url", url, "--owner-id", "anybody", "--token", "any", "--smtp-user", "smtp12345"]
         )
         assert (examined.exit_code, examined.stderr) == (0, "all is well\n")
         client.messages.send_mail(message(subject="Caught"))
-        listed = httpx.get(f"{url}/_sandbox/messages").json()
+        listed = httpx.get(f"{url}/_sandbox/messages", **PLAIN_HTTP).json()
         process.send_signal(signal.SIGINT)
         assert process.wait(30) == 0
         assert process.stderr.read() == ""
@@ -126,7 +127,10 @@ def test_the_sandbox_catches_what_is_sent_to_it(tmp_path):
 
 def test_the_page_answers_under_the_names_it_is_told():
     with sandbox("--allow-host", "mail.test") as (process, url):
-        told = {host: httpx.get(url, headers={"Host": host}).status_code for host in ("mail.test:1", "localhost", "evil.example")}
+        told = {
+            host: httpx.get(url, headers={"Host": host}, **PLAIN_HTTP).status_code
+            for host in ("mail.test:1", "localhost", "evil.example")
+        }
         process.terminate()
         assert process.stderr.read() == ""
     assert told == {"mail.test:1": 200, "localhost": 200, "evil.example": 403}
@@ -174,9 +178,9 @@ def test_the_sandbox_can_hold_its_users_to_limits(options, limits):
         if limits[0] == 2:
             with pytest.raises(RateLimitError):
                 client.messages.send_mail(message())
-            httpx.post(f"{url}/_sandbox/clock", json={"advance": 60}).raise_for_status()
+            httpx.post(f"{url}/_sandbox/clock", json={"advance": 60}, **PLAIN_HTTP).raise_for_status()
             client.messages.send_mail(message())
-        (user,) = httpx.get(f"{url}/_sandbox/smtp_users").json()["smtp_users"]
+        (user,) = httpx.get(f"{url}/_sandbox/smtp_users", **PLAIN_HTTP).json()["smtp_users"]
     assert tuple(user["limits"].values())[:3] == limits
 
 
@@ -193,15 +197,15 @@ def test_the_sandbox_lets_things_happen_tells_a_webhook_and_releases():
             client.settings.add_webhook(receiver.url)
             unique_id = client.messages.send_mail(message()).unique_id
             assert [info.status for info in client.messages.iter_message_info(unique_id)] == ["open"]
-            deadline = time.monotonic() + 10
-            while "waiting" in (page := httpx.get(f"{url}/_sandbox/deliveries").text):
+            deadline = time.monotonic() + 60
+            while "waiting" in (page := httpx.get(f"{url}/_sandbox/deliveries", **PLAIN_HTTP).text):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             assert [each["events"] for each in json.loads(page)["deliveries"]] == [["open"], ["send"]]
-            one = httpx.get(f"{url}/_sandbox/deliveries/1").json()
+            one = httpx.get(f"{url}/_sandbox/deliveries/1", **PLAIN_HTTP).json()
             assert len(one["headers"]["X-PowerEmailTES-SIGNATURE"]) == 40
-            assert httpx.post(f"{url}/_sandbox/messages/1/release").status_code == 200
-            about = httpx.get(f"{url}/_sandbox/release").text
+            assert httpx.post(f"{url}/_sandbox/messages/1/release", **PLAIN_HTTP).status_code == 200
+            about = httpx.get(f"{url}/_sandbox/release", **PLAIN_HTTP).text
             process.terminate()
             said = process.stdout.read() + process.stderr.read()
         assert "AUTH" in " ".join(smtp.said)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import pty
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -183,7 +185,11 @@ def test_the_token_is_in_no_list_of_processes(command, tmp_path):
     with command.start("account", "--token-file", tmp_path / "secret") as process:
         while not rule.hit:
             assert process.poll() is None
-        lines = [file.read_bytes() for file in Path("/proc").glob("[0-9]*/cmdline") if file.exists()]
+            time.sleep(0.01)
+        lines = []
+        for file in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(FileNotFoundError, ProcessLookupError):  # it may end at any moment
+                lines.append(file.read_bytes())
         process.kill()
         out, err = process.communicate()
     assert any(b"--token-file" in line for line in lines)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 from email.message import EmailMessage
 
 import pytest
@@ -198,8 +199,9 @@ def test_ctrl_c_tells_what_is_known_about_the_mail(command):
     with command.start(*HELLO, "--json") as process:
         while not command.sandbox.outbox:
             assert process.poll() is None
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     unique_id = command.sandbox.outbox[0].unique_id
     assert process.returncode == 130
     told = json.loads(out)
@@ -216,9 +218,10 @@ def test_ctrl_c_before_there_is_a_mail(command):
         process.stdin.flush()
         while waiting_in(process.stdin):
             assert process.poll() is None
+            time.sleep(0.01)
         # It has read the beginning, and waits for more.
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, b"poweremail: interrupted\n")
 
 

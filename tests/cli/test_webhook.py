@@ -22,11 +22,12 @@ import typer.main
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
-from typer.testing import CliRunner
 
 from poweremail import UsageError
 from poweremail.cli.app import app
 from poweremail.cli.webhook_diagnose import read_request
+from support.command import Runner
+from support.plain_http import PLAIN_HTTP
 from support.webhooks import FORM, HEADER, HELLO, KEY, URL, event, form, signed
 
 ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("POWEREMAIL_", "FORCE_COLOR"))} | {
@@ -43,7 +44,7 @@ def command(*arguments: str) -> list[str]:
 
 def run(*arguments: str, key: str | None = KEY, stdin: bytes | None = None):
     environ = {"POWEREMAIL_WEBHOOK_KEY": key, "COLUMNS": "80", "NO_COLOR": "1"}
-    done = CliRunner().invoke(app, ["webhook", *arguments], env=environ, input=stdin)
+    done = Runner().invoke(app, ["webhook", *arguments], env=environ, input=stdin)
     assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
     assert KEY not in done.output
     return done
@@ -56,7 +57,7 @@ class Listening:
         self.said = ""
 
     def post(self, body: bytes = BODY, **changes) -> httpx.Response:
-        return httpx.post(self.url, content=body, headers=signed(body, **{"url": self.url} | changes), timeout=60)
+        return httpx.post(self.url, content=body, headers=signed(body, **{"url": self.url} | changes), **PLAIN_HTTP)
 
     def stop(self, signal_: int = signal.SIGINT) -> list[str]:
         """What it printed, once it has come to its end as it should."""
@@ -118,11 +119,11 @@ def recorder():
 def test_listen_prints_what_is_rightly_signed():
     with listening() as ours:
         cmdline = Path(f"/proc/{ours.process.pid}/cmdline").read_text()
-        assert httpx.get(ours.url).content == HELLO
+        assert httpx.get(ours.url, **PLAIN_HTTP).content == HELLO
         assert (ours.post().status_code, ours.post().content) == (200, HELLO)
         assert ours.post(key="wrong").status_code == 403
-        assert httpx.put(ours.url).status_code == 405
-        assert httpx.post(ours.url, content=b"x" * (10 * 1024 * 1024 + 1)).status_code == 413
+        assert httpx.put(ours.url, **PLAIN_HTTP).status_code == 405
+        assert httpx.post(ours.url, content=b"x" * (10 * 1024 * 1024 + 1), **PLAIN_HTTP).status_code == 413
         lines = ours.stop()
     # Twice: whoever listens wants to see that it came again.
     assert [line.split()[2:] for line in lines] == [
@@ -151,13 +152,13 @@ def test_listen_prints_json_that_cannot_paint_the_terminal():
 
 def test_listen_ends_when_it_is_told_to():
     with listening() as ours:
-        httpx.get(ours.url)
+        httpx.get(ours.url, **PLAIN_HTTP)
         ours.stop(signal.SIGTERM)
 
 
 def test_listen_without_a_key_lets_the_url_be_registered():
     with listening(key="") as ours:
-        assert httpx.get(ours.url).content == HELLO
+        assert httpx.get(ours.url, **PLAIN_HTTP).content == HELLO
         assert ours.post().status_code == 403
         assert ours.stop() == []
     assert "There is no key" in ours.said
@@ -170,7 +171,7 @@ def test_listen_sends_on_what_came(recorder):
             answer = ours.post()
             assert (answer.status_code, answer.content, answer.headers["Content-Type"]) == (status, b"mine", "text/x-mine")
         assert ours.post(key="wrong").status_code == 403
-        assert httpx.get(ours.url).content == HELLO
+        assert httpx.get(ours.url, **PLAIN_HTTP).content == HELLO
         assert len(ours.stop()) == 4
     assert f"answered 503 by {recorder.url}" in ours.said
     (path, headers, body), _ = recorder.requests

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import pytest
 from markdown_it import MarkdownIt
-from typer.testing import CliRunner
 
 import poweremail
 from poweremail import errors, webhooks
 from poweremail.cli.app import app
+from support.command import Runner
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
@@ -113,7 +113,7 @@ def test_shell_runs(snippet, place, tmp_path):
         elif words[:2] == ["poweremail", "sandbox"]:
             serves_until_it_is_told_to_stop(words, tmp_path)
         elif words[0] == "poweremail" and SHELL.isdisjoint(words):
-            done = CliRunner().invoke(app, words[1:])
+            done = Runner().invoke(app, words[1:])
             assert done.exit_code == 0, done.output
         elif "poweremail" in words:
             ends_well(line)

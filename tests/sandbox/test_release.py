@@ -17,6 +17,7 @@ import pytest
 from poweremail.errors import UsageError
 from poweremail.sandbox import Released, ReleaseError, Sandbox, SmtpServer
 from poweremail.sandbox.release import release
+from support.plain_http import PLAIN_HTTP
 from support.smtp import SmtpReceiver
 
 PASSWORD = "canary-of-the-mail-server"
@@ -240,7 +241,7 @@ def test_by_the_control_api(clock):
                     "message": {"subject": "s", "text": "t", "from_email": "a@example.com", "to": [{"email": "ada@example.com"}]},
                 },
             )
-            with httpx.Client(base_url=f"{server.url}/_sandbox/") as control:
+            with httpx.Client(base_url=f"{server.url}/_sandbox/", **PLAIN_HTTP) as control:
                 about = control.get("release")
                 assert about.json() == {"server": f"127.0.0.1:{smtp.port}", "allow": ["example.com"]}
                 assert control.post("messages/1/release").json() == {"recipients": ["ada@example.com"], "refused": {}}
@@ -258,5 +259,5 @@ def test_by_the_control_api(clock):
 def test_a_sandbox_without_a_server_releases_nothing(sandbox, api):
     api.send()
     with sandbox.server() as server:
-        assert httpx.get(f"{server.url}/_sandbox/release").json() == {"server": None, "allow": []}
-        assert httpx.post(f"{server.url}/_sandbox/messages/1/release").status_code == 400
+        assert httpx.get(f"{server.url}/_sandbox/release", **PLAIN_HTTP).json() == {"server": None, "allow": []}
+        assert httpx.post(f"{server.url}/_sandbox/messages/1/release", **PLAIN_HTTP).status_code == 400

@@ -17,6 +17,7 @@ import poweremail
 from poweremail.sandbox import Fault, Sandbox
 from poweremail.sandbox.app import create_app
 from poweremail.sandbox.server import SandboxServer
+from support.plain_http import PLAIN_HTTP
 
 SUCCESS = b'{"status": "success", "message": "message have been Queued ..."}'
 
@@ -36,7 +37,7 @@ def served(shared):
 
 @pytest.fixture
 def client():
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(**PLAIN_HTTP) as client:
         yield client
 
 
@@ -47,7 +48,7 @@ def body(api):
 
 def connect(server) -> socket.socket:
     host, port = server.url.removeprefix("http://").rsplit(":", 1)
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), timeout=60)
 
 
 def head(length: int, path: str = "messages/sendMail") -> bytes:
@@ -304,7 +305,7 @@ def test_serve_until_told_to_stop(number, code):
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().strip()
-        assert httpx.get(f"{url}/_sandbox/health", trust_env=False).json()["status"] == "ok"
+        assert httpx.get(f"{url}/_sandbox/health", **PLAIN_HTTP).json()["status"] == "ok"
         process.send_signal(number)
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (code, "")

@@ -8,6 +8,7 @@ import pytest
 
 from poweremail.sandbox.changes import Changes
 from poweremail.sandbox.control.stream import MOST_STREAMS
+from support.plain_http import PLAIN_HTTP
 
 
 @pytest.fixture
@@ -18,7 +19,7 @@ def server(sandbox):
 
 def listen(server, last_id=None):
     headers = {} if last_id is None else {"Last-Event-ID": last_id}
-    return httpx.stream("GET", f"{server.url}/_sandbox/stream", headers=headers, timeout=10, trust_env=False)
+    return httpx.stream("GET", f"{server.url}/_sandbox/stream", headers=headers, **PLAIN_HTTP)
 
 
 def events(lines, count):

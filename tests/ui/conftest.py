@@ -61,7 +61,7 @@ def open_page(browser, sandbox):
 
     def open_page(width=1280, height=800, path="/", **options):
         context = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB", timezone_id="UTC", **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(60_000)  # in milliseconds, on a machine that may be busy
         contexts.append(context)
         context.on("requestfinished", note_request)
         context.on("requestfailed", note_request)

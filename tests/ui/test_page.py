@@ -11,6 +11,7 @@ import pytest
 from poweremail import Message
 from poweremail.sandbox import SmtpServer
 from poweremail.sandbox.mail import CaughtRecipient, MailContent
+from support.plain_http import PLAIN_HTTP
 from support.receiver import HANDSHAKE, Receiver
 from support.smtp import SmtpReceiver
 
@@ -68,7 +69,7 @@ def test_mails_show_as_they_come(open_page, sandbox, send):
     assert page.locator("#count").inner_text() == "32 messages"
     sandbox.service.record_event(32, "open")
     page.locator("#mail-32 .chip.open").wait_for()
-    httpx.delete(f"{sandbox.url}/_sandbox/messages/31").raise_for_status()
+    httpx.delete(f"{sandbox.url}/_sandbox/messages/31", **PLAIN_HTTP).raise_for_status()
     page.locator("#mail-31").wait_for(state="detached")
     sandbox.clear()
     expect_subjects(page)

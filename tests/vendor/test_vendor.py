@@ -22,7 +22,7 @@ from poweremail.sandbox import Fault
 from support.fault_server import FaultServer, answer, answer_with, close_after_body, reset_after_body, truncate
 
 TOKEN = "canary+token/with 9 odd=characters"
-FAST = {"retry": poweremail.RetryPolicy(first_wait=0.001), "timeouts": poweremail.Timeouts(read=0.5)}
+FAST = {"retry": poweremail.RetryPolicy(first_wait=0.001), "timeouts": poweremail.Timeouts(read=20)}
 SUCCESS = {"status": "success", "message": "message have been Queued ..."}
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from poweremail import UsageError
 from poweremail.webhooks import WebhookASGI, WebhookReceiver, WebhookWSGI
+from support.plain_http import PLAIN_HTTP
 from support.webhooks import HELLO, KEY, URL, event, form, signed
 
 BODY = form(event(1), event(2))
@@ -85,7 +86,7 @@ def server(request, taken):
 
 
 def test_over_http(server, taken):
-    with httpx.Client() as client:
+    with httpx.Client(**PLAIN_HTTP) as client:
         assert client.get(server).content == HELLO
         assert client.head(server).content == b""
         assert client.post(server).content == HELLO
@@ -96,14 +97,14 @@ def test_over_http(server, taken):
         assert client.post(server, content=b"a=b", headers=signed(b"a=b")).status_code == 400
         assert client.put(server, content=b"a").status_code == 405
         assert client.put(server, content=b"a").headers["Allow"] == "GET, HEAD, POST"
-    assert httpx.post(server, content=b"x" * 5_001).status_code == 413
+    assert httpx.post(server, content=b"x" * 5_001, **PLAIN_HTTP).status_code == 413
     assert taken == ["e1", "e2"]
 
 
 def test_a_body_in_pieces(taken):
     with on_uvicorn(WebhookASGI(receiver(asynchronous(taken), max_body=5_000))) as url:
-        assert httpx.post(url, content=iter([BODY[:10], BODY[10:]]), headers=signed(BODY)).status_code == 200
-        assert httpx.post(url, content=iter([b"x" * 3_000] * 2)).status_code == 413
+        assert httpx.post(url, content=iter([BODY[:10], BODY[10:]]), headers=signed(BODY), **PLAIN_HTTP).status_code == 200
+        assert httpx.post(url, content=iter([b"x" * 3_000] * 2), **PLAIN_HTTP).status_code == 413
     assert taken == ["e1", "e2"]
 
 
@@ -113,7 +114,7 @@ def test_a_client_that_goes_away(serve, taken):
     with serve(kind(receiver(lambda event: taken.append(event.id)))) as url:
         with socket.create_connection(("127.0.0.1", httpx.URL(url).port)) as connection:
             connection.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf")
-        assert httpx.post(url, content=BODY, headers=signed(BODY)).status_code == 200
+        assert httpx.post(url, content=BODY, headers=signed(BODY), **PLAIN_HTTP).status_code == 200
     assert taken == ["e1", "e2"]
 
 
