@@ -315,6 +315,11 @@ def test_trigger_tells_what_did_not_get_there():
             "cannot sign this",
         ),
         (["trigger", "open", "--to-url", "http://127.0.0.1:1/"], "--scheme"),
+        (
+            ["trigger", "hard-bounced", "--to-url", "http://127.0.0.1:1/", "--scheme", "body-hex"],
+            "EVENT: 'hard-bounced' is none of send, open, click, soft_bounce, hard_bounce, spam; did you mean hard_bounce?",
+        ),
+        (["trigger", "\x1b[2J", "--to-url", "http://127.0.0.1:1/", "--scheme", "body-hex"], "hard_bounce, spam\n"),
         (["listen", "--scheme", "body-hex", "--url", "nowhere"], "not the URL of a webhook"),
         (["listen", "--scheme", "body-hex", "--forward", "nowhere"], "--forward"),
         (["listen", "--scheme", "body-hex", "--save", "/dev/null/x"], "/dev/null"),

@@ -21,8 +21,9 @@ __all__ = ["app"]
 
 app = typer.Typer(
     help="Batches that survive anything: each mail of them is in a ledger on disk, and is sent once.",
-    epilog="Exit status of run and resume: 0 all accepted, 6 unfinished (paused, stopped, or the ledger failed: run it again), "
-    "7 finished, and some were not accepted.",
+    epilog="Exit status of create: 0 all rows are mails, 7 some are not (the others are in the batch); of run and resume: 0 all "
+    "accepted, 6 unfinished (paused, stopped, or the ledger failed: run it again), 7 finished, and some were not accepted; of a "
+    "--dry-run of either: 1 some could not be sent.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -108,8 +109,8 @@ def create(
     with Batch(None, ledger, name, redirect_to=redirect_to, allow=allow) as batch:
         added = batch.check(rows()) if dry_run else batch.add(rows())
     _tell_added(session, added, dry_run=dry_run)
-    if dry_run and added.invalid:
-        raise typer.Exit(exits.FAILED)
+    if added.invalid:
+        raise typer.Exit(exits.FAILED if dry_run else exits.SOME_FAILED)
 
 
 def _running(*, resumes: bool) -> Callable[..., None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import uuid
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from poweremail.errors import UsageError
 from poweremail.types.attachment import Attachment, Image
 from poweremail.types.message import UNIQUE_ID_HEADER, Message, TemplateMessage, Tracking
 from poweremail.wire.convert import converter
+from poweremail.wire.json_text import read_json
 
 __all__ = ["body", "draw_unique_id", "envelope", "from_eml", "message", "tracking", "values", "wire_form"]
 
@@ -130,7 +130,7 @@ def _pairs(flag: str, texts: Iterable[str], separator: str) -> list[tuple[str, s
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        members = json.loads(_text(path, "--values-file"))
+        members = read_json(_text(path, "--values-file"))
     except ValueError as error:
         raise UsageError(f"--values-file {path} is not JSON: {error}") from None
     if not isinstance(members, dict):

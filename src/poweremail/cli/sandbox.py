@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from poweremail.sandbox.limits import UNLIMITED
 from poweremail.sandbox.server import serve
 from poweremail.types.secret import Secret
 from poweremail.wire.hosts import is_loopback
+from poweremail.wire.json_text import read_json
 from poweremail.wire.webhook import scheme_of
 
 __all__ = ["run"]
@@ -135,7 +135,7 @@ def _limits(wanted: bool, per_minute: int | None) -> SmtpLimits:  # noqa: FBT001
 
 def _object(text: str) -> dict[str, object]:
     try:
-        members = json.loads(text)
+        members = read_json(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is not JSON: {error}", field="--fault", mail_state=None) from None
     if not isinstance(members, dict):
