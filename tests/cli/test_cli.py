@@ -104,7 +104,8 @@ def test_the_demo_fails_where_one_thing_is_not_true(monkeypatch, play):
     assert "went wrong" in result.stdout
 
 
-def test_the_sandbox_catches_what_is_sent_to_it(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_sandbox_catches_what_is_sent_to_it(tmp_path, number):
     file = tmp_path / "caught.db"
     with (
         sandbox("--file", str(file)) as (process, url),
@@ -116,10 +117,12 @@ def test_the_sandbox_catches_what_is_sent_to_it(tmp_path):
         assert (examined.exit_code, examined.stderr) == (0, "all is well\n")
         client.messages.send_mail(message(subject="Caught"))
         listed = httpx.get(f"{url}/_sandbox/messages").json()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(30) == 0
         assert process.stderr.read() == ""
     assert "Caught" in json.dumps(listed)
+    # What it still had in its log is in the file: it was closed.
+    assert list(tmp_path.iterdir()) == [file]
     with Sandbox(file) as kept:
         assert [mail.subject for mail in kept.outbox] == ["Caught"]
 
@@ -209,6 +212,9 @@ def test_the_sandbox_lets_things_happen_tells_a_webhook_and_releases():
     assert len(smtp.mails) == 1
 
 
+RELEASE = ("--release-host", "localhost", "--release-allow", "example.com")
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
@@ -223,13 +229,22 @@ def test_the_sandbox_lets_things_happen_tells_a_webhook_and_releases():
         (["--webhook-scheme", "plain"], "--webhook-scheme: scheme: 'plain' is none of form-base64"),
         (["--release-host", "localhost"], "--release-allow"),
         (["--release-allow", "example.com"], "--release-host"),
-        (["--release-host", "localhost", "--release-allow", "example.com", "--release-tls", "ssl"], "starttls, tls, none"),
+        ([*RELEASE, "--release-tls", "ssl"], "--release-tls: must be one of starttls, tls, none"),
+        ([*RELEASE, "--release-allow", "a b"], "--release-allow: 'a b' is neither an address nor a domain"),
+        ([*RELEASE, "--release-host", "bad!host"], "--release-host: must be the name or address of a host, not 'bad!host'"),
+        ([*RELEASE, "--release-port", "0"], "--release-port"),
     ],
 )
 def test_options_that_cannot_be_meant_are_told(arguments, text):
     done = run_here("sandbox", *arguments)
     assert done.exit_code == 2
     assert text in done.stderr
+
+
+def test_a_user_of_the_mail_server_without_a_password_is_told(monkeypatch):
+    monkeypatch.setenv("POWEREMAIL_SANDBOX_SMTP_USER", "me")
+    done = run_here("sandbox", *RELEASE)
+    assert (done.exit_code, "POWEREMAIL_SANDBOX_SMTP_USER: a user needs a password" in done.stderr) == (2, True)
 
 
 def test_a_port_that_is_taken_is_told():

@@ -29,6 +29,14 @@ _WARNING = (
     " localhost, the address itself and the names that are given with --allow-host."
 )
 _SMTP_USER_NAME = "smtp12345"
+_RELEASE_OPTIONS = {
+    "host": "--release-host",
+    "port": "--release-port",
+    "allow": "--release-allow",
+    "security": "--release-tls",
+    "user": "POWEREMAIL_SANDBOX_SMTP_USER",
+}
+"""By which a user of the command says what `SmtpServer` calls so."""
 
 
 class Release(NamedTuple):
@@ -48,14 +56,18 @@ class Release(NamedTuple):
         if not self.allow:
             raise UsageError("needs --release-allow: who may get released mail", field="--release-host", mail_state=None)
         security: Any = self.security  # checked there
-        return SmtpServer(
-            host=self.host,
-            port=self.port,
-            allow=self.allow,
-            security=security,
-            user=os.environ.get("POWEREMAIL_SANDBOX_SMTP_USER") or None,
-            password=Secret(os.environ.get("POWEREMAIL_SANDBOX_SMTP_PASSWORD", "")),
-        )
+        try:
+            return SmtpServer(
+                host=self.host,
+                port=self.port,
+                allow=self.allow,
+                security=security,
+                user=os.environ.get("POWEREMAIL_SANDBOX_SMTP_USER") or None,
+                password=Secret(os.environ.get("POWEREMAIL_SANDBOX_SMTP_PASSWORD", "")),
+            )
+        except UsageError as error:
+            reason = error.reason.removeprefix(f"{error.field}: ")
+            raise UsageError(reason, field=_RELEASE_OPTIONS[error.field], mail_state=None) from None
 
 
 def run(
@@ -80,8 +92,7 @@ def run(
             rules = [EventRule.parse(text) for text in script]
         with _option("--webhook-scheme"):
             scheme = scheme_of(webhook_scheme)
-        with _option("--release"):
-            smtp_server = release.server()
+        smtp_server = release.server()
         with Sandbox(
             file,
             owner_id=owner_id,

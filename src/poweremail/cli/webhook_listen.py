@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -17,7 +16,7 @@ import uvicorn
 from poweremail.cli.exits import OK
 from poweremail.cli.webhook_events import json_line, table_line
 from poweremail.errors import UsageError, WebhookPayloadError
-from poweremail.sandbox.server import listener_url, open_listener
+from poweremail.sandbox.listener import listener_url, open_listener, quiet_config, run_until_stopped
 from poweremail.types.secret import Secret
 from poweremail.webhooks.asgi import Receive, Scope, Send, read_body, send_answer
 from poweremail.webhooks.receiver import WebhookAnswer, WebhookReceiver
@@ -62,7 +61,7 @@ def run(
         )
         _announce(own, url or own, scheme, keys, forward)
         try:
-            _serve(_Listener(receiver, forward, save), listener)
+            run_until_stopped(uvicorn.Server(quiet_config(_Listener(receiver, forward, save))), listener)
         except KeyboardInterrupt:
             typer.echo(err=True)
     return OK
@@ -76,21 +75,6 @@ def _announce(own: str, url: str, scheme: SignatureScheme, keys: Sequence[Secret
         typer.echo(f"  sent on to     {forward}", err=True)
     if not keys:
         typer.echo("  There is no key: the URL can be registered, and every event is refused.", err=True)
-
-
-def _serve(application: _Listener, listener: socket.socket) -> None:
-    config = uvicorn.Config(
-        application,
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        log_config=None,
-        # Below this level uvicorn logs each request; the events are what is to be seen.
-        log_level="warning",
-        proxy_headers=False,
-        server_header=False,
-    )
-    uvicorn.Server(config).run([listener])
 
 
 class _Forgetful:
