@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 from email.message import EmailMessage
 
 import pytest
@@ -191,6 +192,16 @@ def test_what_the_service_cannot_take_of_a_message_is_told_or_left_out(command):
     done = command("send", "--eml", "-", "--lossy", stdin=raw)
     assert (done.status, len(command.sandbox.outbox)) == (0, 1)
     assert "warning: left out: " in done.err
+
+
+def test_a_hostile_whole_message_is_read_at_once(command):
+    raw = eml().replace(b"Content-Type: multipart/mixed;", b"Content-Type: multipart/mixed" + b';"' * 70_000 + b'";', 1)
+    assert len(raw) > 140_000
+    began = time.monotonic()
+    done = command("send", "--eml", "-", "--dry-run", stdin=raw)
+    # The standard library's newer policies think about such a header for half a minute.
+    assert time.monotonic() - began < 5
+    assert (done.status, "Traceback" in done.err) == (2, False)
 
 
 def test_ctrl_c_tells_what_is_known_about_the_mail(command):

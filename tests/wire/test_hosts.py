@@ -9,7 +9,16 @@ from poweremail.wire.hosts import is_host
 
 @pytest.mark.parametrize(
     "text",
-    ["localhost", "smtp.example.com", "smtp.example.com.", "mail_hog", "xn--bcher-kva.example", "bücher.example", "127.0.0.1", "::1"],
+    [
+        "localhost",
+        "smtp.example.com",
+        "smtp.example.com.",
+        "mail_hog",
+        "xn--bcher-kva.example",
+        "bücher.example",
+        "127.0.0.1",
+        "::1",
+    ],
 )
 def test_hosts(text):
     assert is_host(text)

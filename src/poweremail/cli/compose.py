@@ -73,11 +73,11 @@ def from_eml(
     """
     if fields:
         raise UsageError(f"--eml says {', '.join(sorted(fields))} itself", advice="leave the options away, or --eml")
-    import email.message  # noqa: PLC0415  only a whole message needs the parser
-    import email.policy  # noqa: PLC0415
+    from email.policy import default  # noqa: PLC0415  only a whole message needs the parser
 
-    parsed = email.message_from_bytes(_bytes(path, "--eml"), _class=email.message.EmailMessage, policy=email.policy.default)
-    converted = Message.from_email_message(parsed, lossy=lossy)
+    from poweremail.types.mime.parse import parse  # noqa: PLC0415
+
+    converted = Message.from_email_message(parse(_bytes(path, "--eml"), default), lossy=lossy)
     mail, dropped = (converted, ()) if isinstance(converted, Message) else converted
     changes: dict[str, Any] = {"unique_id": unique_id or mail.unique_id or draw_unique_id()}
     if tracking is not None:
