@@ -99,8 +99,23 @@ def test_files_without_columns(csv_file, text):
 
 def test_files_that_cannot_be_read(tmp_path):
     for read in (read_csv, read_json_lines):
-        with pytest.raises(UsageError, match="cannot read"):
-            list(read(tmp_path / "nope"))
+        for path in (tmp_path / "nope", tmp_path, 10_000, "a\0b"):
+            with pytest.raises(UsageError, match="cannot read"):
+                list(read(path))
+
+
+def test_files_of_one_name_in_two_directories_are_two_sources(tmp_path, monkeypatch):
+    sources = []
+    for directory in (tmp_path / "a", tmp_path / "b"):
+        directory.mkdir()
+        monkeypatch.chdir(directory)
+        for name, read in (("r.csv", read_csv), ("r.jsonl", read_json_lines)):
+            (directory / name).write_text('email,name\n"x\n')
+            sources.append({entry.source for entry in read(name, **COMMON)})
+            assert sources[-1] == {str(directory / name)}
+    with pytest.raises(UsageError, match="^path: 'e.csv' has no line"):
+        (directory / "e.csv").write_text("")
+        list(read_csv("e.csv"))
 
 
 def test_json_lines(lines_file, tmp_path):

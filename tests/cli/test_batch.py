@@ -111,6 +111,19 @@ def test_a_source_without_a_mail_in_it_is_no_success(batch, command, tmp_path):
     )
 
 
+def test_a_file_clears_what_was_wrong_with_it_and_nothing_else(batch, command, tmp_path, monkeypatch):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "readers.csv").write_text("email\nx@example.com\n")
+    monkeypatch.chdir(tmp_path / "b")
+    create(command)
+    assert batch("status", "news", "--json").objects[0]["invalid"] == 1
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "readers.csv").write_text("email\ny@example.com\n")
+    monkeypatch.chdir(tmp_path / "b")
+    create(command, source="../readers.csv")
+    assert batch("status", "news", "--json").objects[0].get("invalid", 0) == 0
+
+
 def test_dry_runs_add_and_send_nothing(batch, command, tmp_path):
     (tmp_path / "more.csv").write_text("email\na@example.com\nx\n")
     done = create(command, "--dry-run", name="other", source="more.csv")

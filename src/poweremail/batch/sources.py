@@ -53,8 +53,8 @@ def read_csv(
     Raises `UsageError` for a file that cannot be read, or has no column with addresses.
     """
     source = str(path)
-    reading = _Reading(source, fields, _IN_CSV, email, name, key)
     with _opened(path) as file:
+        reading = _Reading(_known_as(path), fields, _IN_CSV, email, name, key)
         rows = _rows(file, delimiter)
         header = _next_row(rows)
         if isinstance(header, UsageError) or not header:
@@ -75,10 +75,10 @@ def read_csv(
             if row is None:
                 return
             if isinstance(row, UsageError):
-                yield BadEntry(error=row, source=source, line=line)
+                yield BadEntry(error=row, source=reading.source, line=line)
             elif len(row) not in (0, len(header)):
                 error = UsageError(f"the row has {len(row)} columns, the header has {len(header)}", field="row")
-                yield BadEntry(error=error, source=source, line=line)
+                yield BadEntry(error=error, source=reading.source, line=line)
             elif row:
                 yield reading.entry({c: value for c, value in zip(header, row, strict=True) if value != "" or c in dynamic}, line)
 
@@ -95,9 +95,9 @@ def read_json_lines(
 
     Raises `UsageError` for a file that cannot be read.
     """
-    source = str(path)
-    reading = _Reading(source, fields, _FIELDS - {"images"}, email, name, key)
     with _opened(path) as file:
+        source = _known_as(path)
+        reading = _Reading(source, fields, _FIELDS - {"images"}, email, name, key)
         for line, text in enumerate(file, 1):
             if not text.strip():
                 continue
@@ -193,6 +193,11 @@ def _attachment(value: Any) -> Attachment:
         if value.keys() <= {"content", "name", "type"} and {"content", "name"} <= value.keys():
             return Attachment.from_base64(value["content"], value["name"], type=options["type"])
     raise UsageError("must have a path, or name and content, and nothing unknown", field="attachments")
+
+
+def _known_as(path: str | os.PathLike[str]) -> str:
+    """The absolute name of the file: a relative one is that of another file where it is read from another directory."""
+    return str(Path(path).resolve())
 
 
 def _opened(path: str | os.PathLike[str]) -> TextIO:
