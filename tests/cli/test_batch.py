@@ -171,8 +171,21 @@ def test_misuse(batch, command, tmp_path):
         ("report", "news", "--output", "no/such/folder.csv"),
         ("create", "x", "readers.csv", "--delimiter", "::"),
         ("run", "news", "--redirect-to", "nobody"),
+        ("create", "x", "readers.csv", "--email-column", "mail"),
+        ("create", "x", "."),
+        ("create", "x", "readers.csv", "--from", "me"),
+        ("create", "x", "readers.csv", "--reply-to", "a@example.com; me"),
+        ("create", "x", "readers.csv", "--attach", "."),
+        ("report", "nope", "--output", "report.csv"),
     ):
-        assert batch(*arguments).status == 2, arguments
+        done = batch(*arguments)
+        assert (done.status, done.out) == (2, ""), arguments
+        assert "Errno" not in done.err
+    assert "--redirect-to: 'nobody' has no @" in batch("run", "news", "--redirect-to", "nobody").err
+    assert "--from: 'me' has no @" in batch("create", "x", "readers.csv", "--from", "me").err
+    # Nothing of it has left a batch or a file behind.
+    assert len(batch("list").out.splitlines()) == 1
+    assert not (tmp_path / "report.csv").exists()
     assert not (tmp_path / "nowhere.db").exists()
     assert "missing" not in batch("list").out
 

@@ -17,6 +17,7 @@ import attrs
 
 from poweremail.batch.ledger.values import BadEntry, Entry
 from poweremail.errors import UsageError
+from poweremail.types.address import recipient, recipients
 from poweremail.types.attachment import Attachment
 from poweremail.types.message import Message, TemplateMessage, Tracking
 from poweremail.wire.json_text import read_json
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 __all__ = ["read_csv", "read_json_lines"]
 
-_MEMBERS = {kind: {field.name for field in attrs.fields(kind)} for kind in (Message, TemplateMessage, Tracking)}
+_MEMBERS: dict[type, set[str]] = {
+    kind: {field.name for field in attrs.fields(kind)} for kind in (Message, TemplateMessage, Tracking)
+}
 _FIELDS = _MEMBERS[Message] | _MEMBERS[TemplateMessage]
 _IN_CSV = _FIELDS & {"subject", "from_email", "to", "cc", "bcc", "reply_to", "html", "text", "template_id", "unique_id"}
 _SEVERAL = ("to", "cc", "bcc", "reply_to")
@@ -124,8 +127,13 @@ class _Reading:
     key: str
 
     def __attrs_post_init__(self) -> None:
+        """What is the same for all rows would be wrong in each of them."""
         if unknown := self.common.keys() - _FIELDS:
             raise UsageError(f"no mail has {' or '.join(sorted(unknown))}", field="fields", mail_state=None)
+        if "from_email" in self.common:
+            recipient("from_email", self.common["from_email"])
+        if self.common.get("reply_to"):
+            recipients("reply_to", _separated(self.common["reply_to"]))
 
     def entry(self, row: Mapping[str, Any], line: int) -> Entry | BadEntry:
         try:
@@ -143,8 +151,8 @@ class _Reading:
 
 def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | TemplateMessage:
     for field in _SEVERAL:
-        if isinstance(members.get(field), str) and ";" in members[field]:
-            members[field] = [each.strip() for each in members[field].split(";") if each.strip()]
+        if field in members:
+            members[field] = _separated(members[field])
     for field in ("to", "subject", "from_email"):
         if field not in members:
             raise UsageError("is missing", field=field)
@@ -168,6 +176,12 @@ def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | Temp
             advice="give template_id, or leave them out",
         )
     return Message(**members)
+
+
+def _separated(addresses: Any) -> Any:
+    if isinstance(addresses, str) and ";" in addresses:
+        return [each.strip() for each in addresses.split(";") if each.strip()]
+    return addresses
 
 
 def _check_members(field: str, members: Mapping[str, Any], kind: type, what: str, advice: str | None = None) -> None:
@@ -205,7 +219,7 @@ def _opened(path: str | os.PathLike[str]) -> TextIO:
         # What is not UTF-8 is found in the row that has it, and spoils no other.
         return Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except (OSError, TypeError, ValueError) as error:
-        raise _usage(f"cannot read {str(path)!r}: {error}") from None
+        raise _usage(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _rows(file: TextIO, delimiter: str) -> _csv.Reader:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import attrs
 import typer
 
 from poweremail.cli import exits
+from poweremail.cli.listening import cannot_listen
 from poweremail.errors import UsageError
 from poweremail.sandbox import EventRule, Sandbox, SmtpLimits, SmtpServer
 from poweremail.sandbox.limits import UNLIMITED
@@ -90,19 +90,21 @@ def run(
     try:
         with _option("--event"):
             rules = [EventRule.parse(text) for text in script]
-        with _option("--webhook-scheme"):
+        with _option("--webhook-scheme", "scheme"):
             scheme = scheme_of(webhook_scheme)
         smtp_server = release.server()
-        with Sandbox(
-            file,
-            owner_id=owner_id,
-            token=token,
-            seed=seed,
-            limits=_limits(limits, per_minute),
-            script=rules,
-            webhook_scheme=scheme,
-            smtp_server=smtp_server,
-        ) as sandbox:
+        with _option("--file", "path"):
+            opened = Sandbox(
+                file,
+                owner_id=owner_id,
+                token=token,
+                seed=seed,
+                limits=_limits(limits, per_minute),
+                script=rules,
+                webhook_scheme=scheme,
+                smtp_server=smtp_server,
+            )
+        with opened as sandbox:
             sandbox.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
             # An account has one before anything is sent, and whoever looks at the list first should find the one that is announced.
             sandbox.service.store.note_smtp_user(_SMTP_USER_NAME)
@@ -117,10 +119,7 @@ def run(
     except UsageError as error:
         _end(str(error))
     except OSError as error:
-        taken = "; --port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
-        # What Python adds to the system's words says the address again, as a tuple.
-        why = (error.strerror or str(error)).partition(" (while attempting")[0]
-        _end(f"cannot listen on {host} port {port}: {why}{taken}")
+        _end(str(cannot_listen(error, host, port)))
 
 
 def _end(reason: str) -> NoReturn:
@@ -129,14 +128,14 @@ def _end(reason: str) -> NoReturn:
 
 
 @contextmanager
-def _option(name: str) -> Iterator[None]:
-    """Name the option by which somebody gave what is refused: they never saw the parameter that it became."""
+def _option(name: str, parameter: str = "") -> Iterator[None]:
+    """Name the option by which somebody gave what is refused: they never saw the *parameter* that it became."""
     try:
         yield
     except UsageError as error:
         if error.field.startswith(name):
             raise
-        raise UsageError(str(error), field=name, mail_state=None) from None
+        raise UsageError(str(error).removeprefix(f"{parameter}: "), field=name, mail_state=None) from None
 
 
 def _limits(wanted: bool, per_minute: int | None) -> SmtpLimits:  # noqa: FBT001

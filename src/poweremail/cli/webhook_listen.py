@@ -14,13 +14,15 @@ import typer
 import uvicorn
 
 from poweremail.cli.exits import OK
+from poweremail.cli.listening import cannot_listen
 from poweremail.cli.webhook_events import json_line, table_line
-from poweremail.errors import UsageError, WebhookPayloadError
+from poweremail.errors import WebhookPayloadError
 from poweremail.sandbox.listener import listener_url, open_listener, quiet_config, run_until_stopped
 from poweremail.types.secret import Secret
 from poweremail.webhooks.asgi import Receive, Scope, Send, read_body, send_answer
 from poweremail.webhooks.receiver import WebhookAnswer, WebhookReceiver
 from poweremail.webhooks.seen import Claim
+from poweremail.wire import arguments
 from poweremail.wire.webhook import SignatureScheme
 
 __all__ = ["run"]
@@ -43,13 +45,17 @@ def run(
     brand: str,
     as_json: bool,
 ) -> int:
-    """Serve until Ctrl-C or SIGTERM, which is how it is meant to end. Raises OSError where the port is taken."""
+    """Serve until Ctrl-C or SIGTERM, which is how it is meant to end. Raises `UsageError` where it cannot listen."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
-    if forward is not None and not forward.startswith(("http://", "https://")):
-        raise UsageError(f"{forward!r} is not a URL", field="--forward", mail_state=None)
-    with open_listener(host, port) as listener:
+    if forward is not None:
+        arguments.url("--forward", forward)
+    try:
+        opened = open_listener(host, port)
+    except OSError as error:
+        raise cannot_listen(error, host, port) from None
+    with opened as listener:
         own = f"{listener_url(listener)}/"
         receiver = WebhookReceiver(
             lambda event: typer.echo(json_line(event) if as_json else table_line(event)),
