@@ -105,7 +105,7 @@ def create(
     for source in sources:  # before the batch is made
         if not source.exists():
             raise UsageError(f"there is no file {str(source)!r}", mail_state=None)
-        if source.is_file():  # what a pipe has can be read only once
+        if source.is_file() or source.is_dir():  # what a pipe has can be read only once
             next(rows(source), None)
     every_row = chain.from_iterable(map(rows, sources))
     with Batch(None, ledger, name, redirect_to=redirect_to, allow=allow) as batch:
