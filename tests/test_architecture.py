@@ -63,7 +63,7 @@ ROOMS = (
 """From the ground up. A package stands for all that is in it; a module imports from below and from its own package."""
 
 SANDBOX_SERVER = tuple(
-    f"poweremail.sandbox.{name}" for name in ("app", "connection", "control", "guard", "protocol", "server", "ui")
+    f"poweremail.sandbox.{name}" for name in ("app", "connection", "control", "guard", "listener", "protocol", "server", "ui")
 )
 """The sandbox as a server. The rest of it, apart from its ``__init__``, is the API as a function of a request."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from poweremail import Message, TemplateMessage, UsageError
 from poweremail.batch import BadEntry, Entry, read_csv, read_json_lines
@@ -97,8 +99,23 @@ def test_files_without_columns(csv_file, text):
 
 def test_files_that_cannot_be_read(tmp_path):
     for read in (read_csv, read_json_lines):
-        with pytest.raises(UsageError, match="cannot read"):
-            list(read(tmp_path / "nope"))
+        for path in (tmp_path / "nope", tmp_path, 10_000, "a\0b"):
+            with pytest.raises(UsageError, match="cannot read"):
+                list(read(path))
+
+
+def test_files_of_one_name_in_two_directories_are_two_sources(tmp_path, monkeypatch):
+    sources = []
+    for directory in (tmp_path / "a", tmp_path / "b"):
+        directory.mkdir()
+        monkeypatch.chdir(directory)
+        for name, read in (("r.csv", read_csv), ("r.jsonl", read_json_lines)):
+            (directory / name).write_text('email,name\n"x\n')
+            sources.append({entry.source for entry in read(name, **COMMON)})
+            assert sources[-1] == {str(directory / name)}
+    with pytest.raises(UsageError, match="^path: 'e.csv' has no line"):
+        (directory / "e.csv").write_text("")
+        list(read_csv("e.csv"))
 
 
 def test_json_lines(lines_file, tmp_path):
@@ -129,8 +146,60 @@ def test_json_lines_that_are_none(lines_file):
         {"email": "a@example.com", "attachments": 3},
         **COMMON,
     )
-    assert [type(each).__name__ for each in got] == ["BadEntry"] * 7
-    assert [each.line for each in got] == list(range(1, 8))
+    assert [(each.line, each.error.reason) for each in got] == [
+        (1, "row: the line is not JSON: it ends too early"),
+        (2, "row: the line is not a JSON object"),
+        (3, "attachments: must have a path, or name and content, and nothing unknown"),
+        (4, "tracking: it has no colour"),
+        (5, "to[0]: cannot read 3 as an address: give a str, a (name, address) pair or a Recipient"),
+        (6, "dynamic_value: must be an object, not int"),
+        (7, "attachments: must be a list, not int"),
+    ]
+
+
+def test_a_row_of_one_kind_of_mail_with_members_of_the_other(lines_file):
+    (bad,) = lines_file({"email": "a@example.com", "html": "<p>", "text": "x"}, **COMMON)
+    assert bad.error.reason == "row: a mail with a template has no html and no text"
+    (bad,) = lines_file({"email": "a@example.com", "text": "x", "dynamic_value": {}}, subject="s", from_email="me@example.com")
+    assert bad.error.reason == "row: a mail without a template has no dynamic_value"
+    with pytest.raises(UsageError, match="no mail has colour"):
+        lines_file({"email": "a@example.com"}, colour="red", **COMMON)
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+names = st.sampled_from(
+    [
+        "email",
+        "to",
+        "cc",
+        "name",
+        "key",
+        "headers",
+        "attachments",
+        "tracking",
+        "dynamic_value",
+        "html",
+        "subject",
+        "template_id",
+        "A",
+    ]
+)
+
+
+@given(row=st.dictionaries(names, values, max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_any_object_is_a_mail_or_told_why_not(row, tmp_path_factory):
+    path = tmp_path_factory.mktemp("rows") / "r.jsonl"
+    path.write_text(json.dumps({"email": "a@example.com"} | row))
+    for common in (COMMON, {"subject": "News", "from_email": "me@example.com", "text": "Hello"}):
+        (entry,) = read_json_lines(path, **common)
+        if isinstance(entry, BadEntry):
+            assert "__init__" not in entry.error.reason
+            assert "object is not" not in entry.error.reason
 
 
 def test_an_open_quotation_mark_swallows_no_rows_in_silence(csv_file):

@@ -31,7 +31,7 @@ def batch(command, tmp_path, monkeypatch):
     command.environ["POWEREMAIL_LEDGER"] = str(tmp_path / "ledger.db")
     command.sandbox.add_template("welcome", text="Welcome, {{NAME}}!")
     done = create(command)
-    assert done.status == 0, done.err
+    assert done.status == 7, done.err
     assert "line 22: to[0]: 'nobody' has no @" in done.err
     assert "20 added, 0 known already, 1 invalid" in done.err
     return lambda *arguments: command("batch", *arguments)
@@ -63,12 +63,13 @@ def test_from_a_file_to_a_report(batch, command, tmp_path):
         assert len(read((tmp_path / name).read_text())) == 21
     assert json.loads((tmp_path / "r.jsonl").read_text().splitlines()[0])["recipient"] == "user0@example.com"
     # Once more is nothing more.
-    assert (create(command).status, batch("run", "news", "-q").status, len(command.sandbox.outbox)) == (0, 7, 20)
+    assert (create(command).status, batch("run", "news", "-q").status, len(command.sandbox.outbox)) == (7, 7, 20)
 
 
 def test_all_accepted(batch, command, tmp_path):
     (tmp_path / "readers.csv").write_text(READERS)
-    assert "0 added, 20 known already, 0 invalid" in create(command).err
+    done = create(command)
+    assert (done.status, "0 added, 20 known already, 0 invalid" in done.err) == (0, True)
     assert batch("run", "news").status == 0
     assert batch("status", "news", "--json").objects[0]["accepted"] == 20
 
@@ -99,6 +100,28 @@ def test_retry(batch, command):
     assert batch("retry", "news", "--rejected", "--json").objects == [{"planned": 1}]
     batch("run", "news")
     assert len(command.sandbox.outbox) == 20
+
+
+def test_a_source_without_a_mail_in_it_is_no_success(batch, command, tmp_path):
+    (tmp_path / "r.jsonl").write_text("hello\n[1]\n")
+    done = create(command, "--json", name="other", source="r.jsonl")
+    assert (done.status, done.objects) == (7, [{"added": 0, "known": 0, "invalid": 2, "dry_run": False}])
+    assert done.err == (
+        "line 1: row: the line is not JSON: it goes wrong at character 1, 'hello'\nline 2: row: the line is not a JSON object\n"
+    )
+
+
+def test_a_file_clears_what_was_wrong_with_it_and_nothing_else(batch, command, tmp_path, monkeypatch):
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "readers.csv").write_text("email\nx@example.com\n")
+    monkeypatch.chdir(tmp_path / "b")
+    create(command)
+    assert batch("status", "news", "--json").objects[0]["invalid"] == 1
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "readers.csv").write_text("email\ny@example.com\n")
+    monkeypatch.chdir(tmp_path / "b")
+    create(command, source="../readers.csv")
+    assert batch("status", "news", "--json").objects[0].get("invalid", 0) == 0
 
 
 def test_dry_runs_add_and_send_nothing(batch, command, tmp_path):
@@ -148,8 +171,21 @@ def test_misuse(batch, command, tmp_path):
         ("report", "news", "--output", "no/such/folder.csv"),
         ("create", "x", "readers.csv", "--delimiter", "::"),
         ("run", "news", "--redirect-to", "nobody"),
+        ("create", "x", "readers.csv", "--email-column", "mail"),
+        ("create", "x", "."),
+        ("create", "x", "readers.csv", "--from", "me"),
+        ("create", "x", "readers.csv", "--reply-to", "a@example.com; me"),
+        ("create", "x", "readers.csv", "--attach", "."),
+        ("report", "nope", "--output", "report.csv"),
     ):
-        assert batch(*arguments).status == 2, arguments
+        done = batch(*arguments)
+        assert (done.status, done.out) == (2, ""), arguments
+        assert "Errno" not in done.err
+    assert "--redirect-to: 'nobody' has no @" in batch("run", "news", "--redirect-to", "nobody").err
+    assert "--from: 'me' has no @" in batch("create", "x", "readers.csv", "--from", "me").err
+    # Nothing of it has left a batch or a file behind.
+    assert len(batch("list").out.splitlines()) == 1
+    assert not (tmp_path / "report.csv").exists()
     assert not (tmp_path / "nowhere.db").exists()
     assert "missing" not in batch("list").out
 

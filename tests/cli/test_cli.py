@@ -105,7 +105,8 @@ def test_the_demo_fails_where_one_thing_is_not_true(monkeypatch, play):
     assert "went wrong" in result.stdout
 
 
-def test_the_sandbox_catches_what_is_sent_to_it(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_sandbox_catches_what_is_sent_to_it(tmp_path, number):
     file = tmp_path / "caught.db"
     with (
         sandbox("--file", str(file)) as (process, url),
@@ -117,10 +118,12 @@ def test_the_sandbox_catches_what_is_sent_to_it(tmp_path):
         assert (examined.exit_code, examined.stderr) == (0, "all is well\n")
         client.messages.send_mail(message(subject="Caught"))
         listed = httpx.get(f"{url}/_sandbox/messages", **PLAIN_HTTP).json()
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(30) == 0
         assert process.stderr.read() == ""
     assert "Caught" in json.dumps(listed)
+    # What it still had in its log is in the file: it was closed.
+    assert list(tmp_path.iterdir()) == [file]
     with Sandbox(file) as kept:
         assert [mail.subject for mail in kept.outbox] == ["Caught"]
 
@@ -213,27 +216,39 @@ def test_the_sandbox_lets_things_happen_tells_a_webhook_and_releases():
     assert len(smtp.mails) == 1
 
 
+RELEASE = ("--release-host", "localhost", "--release-allow", "example.com")
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
         (["--fault", "x"], "--fault: 'x' is not JSON"),
         (["--fault", "[]"], "--fault: '[]' is not a JSON object"),
         (["--fault", '{"fault": {"kind": "gremlins"}}'], "--fault: kind: must be one of"),
-        (["--file", "/nowhere/at/all"], "/nowhere/at/all"),
+        (["--file", "/nowhere/at/all"], "--file: cannot use '/nowhere/at/all'"),
         (["--port", "70000"], "--port"),
         (["--per-minute", "0"], "--per-minute"),
         (["--event", "open"], "EVENT SHARE% [within TIME]"),
         (["--event", "open 300%"], "--event: share: must be a number from 0 to 1"),
-        (["--webhook-scheme", "plain"], "--webhook-scheme: scheme: 'plain' is none of form-base64"),
+        (["--webhook-scheme", "plain"], "--webhook-scheme: 'plain' is none of form-base64"),
         (["--release-host", "localhost"], "--release-allow"),
         (["--release-allow", "example.com"], "--release-host"),
-        (["--release-host", "localhost", "--release-allow", "example.com", "--release-tls", "ssl"], "starttls, tls, none"),
+        ([*RELEASE, "--release-tls", "ssl"], "--release-tls: must be one of starttls, tls, none"),
+        ([*RELEASE, "--release-allow", "a b"], "--release-allow: 'a b' is neither an address nor a domain"),
+        ([*RELEASE, "--release-host", "bad!host"], "--release-host: must be the name or address of a host, not 'bad!host'"),
+        ([*RELEASE, "--release-port", "0"], "--release-port"),
     ],
 )
 def test_options_that_cannot_be_meant_are_told(arguments, text):
     done = run_here("sandbox", *arguments)
     assert done.exit_code == 2
     assert text in done.stderr
+
+
+def test_a_user_of_the_mail_server_without_a_password_is_told(monkeypatch):
+    monkeypatch.setenv("POWEREMAIL_SANDBOX_SMTP_USER", "me")
+    done = run_here("sandbox", *RELEASE)
+    assert (done.exit_code, "POWEREMAIL_SANDBOX_SMTP_USER: a user needs a password" in done.stderr) == (2, True)
 
 
 def test_a_port_that_is_taken_is_told():

@@ -194,6 +194,48 @@ def test_what_the_service_cannot_take_of_a_message_is_told_or_left_out(command):
     assert "warning: left out: " in done.err
 
 
+def test_a_hostile_whole_message_is_read_at_once(command):
+    raw = eml().replace(b"Content-Type: multipart/mixed;", b"Content-Type: multipart/mixed" + b';"' * 70_000 + b'";', 1)
+    assert len(raw) > 140_000
+    began = time.monotonic()
+    done = command("send", "--eml", "-", "--dry-run", stdin=raw)
+    # The standard library's newer policies think about such a header for half a minute.
+    assert time.monotonic() - began < 5
+    assert (done.status, "Traceback" in done.err) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--to", "ada"), "not sent: --to: 'ada' has no @"),
+        (("--from", "me"), "not sent: --from: 'me' has no @"),
+        (("--attach", "nope"), "not sent: --attach: cannot read 'nope': No such file or directory"),
+        (("--image", "logo"), "not sent: --image takes CID=FILE, not 'logo'"),
+        (("--image", "logo=nope.png"), "not sent: --image: cannot read 'nope.png': No such file or directory"),
+        (("--header", "Subject: x"), "not sent: --header: 'Subject' is said by subject already"),
+        (("--text", ""), "not sent: --text or --html: missing"),
+        (("--tracking-domain", " "), "not sent: tracking.domain: must not be empty"),
+        (("--visibility", "-1"), "nothing was done: --visibility: must be a number of seconds, not -1.0"),
+        (("--resend-after", "9"), "nothing was done: --resend-after: goes with on_unknown='reconcile'"),
+        (("--timeout", "0"), "nothing was done: --timeout: must be a positive number of seconds or None, not 0.0"),
+    ],
+)
+def test_what_is_wrong_is_told_by_the_name_of_the_option(command, options, told):
+    for further in [(), ("--dry-run",)] if options[0] != "--timeout" else [()]:
+        done = command(*HELLO, *options, *further)
+        assert (done.status, done.err.splitlines()[0]) == (2, f"poweremail: {told}")
+    assert command.sandbox.outbox == []
+
+
+def test_what_is_wrong_with_a_whole_message_is_told_in_options_too(command):
+    raw = eml().replace(b"To: Ada", b"Sender: c@example.com\nTo: Ada")
+    done = command("send", "--eml", "-", stdin=raw)
+    assert done.err == (
+        "poweremail: not sent: --eml: the service cannot be told all of it: Sender c@example.com: the service has no sender beside "
+        "From\n  what now   --lossy leaves it out, and tells what it left out\n"
+    )
+
+
 def test_ctrl_c_tells_what_is_known_about_the_mail(command):
     command.sandbox.faults.add(Fault.stall(), call="sendMail")
     with command.start(*HELLO, "--json") as process:
@@ -240,7 +282,7 @@ def waiting_in(pipe) -> int:
         ((*HELLO[:-2], "--text-file", "/nowhere"), "--text-file: /nowhere cannot be read: No such file"),
         ((*HELLO, "--header", "no colon"), "--header takes NAME:VALUE, not 'no colon'"),
         ((*HELLO, "--header", "X-A: 1", "--header", "X-A: 2"), "--header: 'X-A' is given twice"),
-        ((*HELLO, "--image", "=x.png"), "--image takes NAME=VALUE"),
+        ((*HELLO, "--image", "=x.png"), "--image takes CID=FILE"),
         ((*HELLO, "--attach", "/nowhere"), "/nowhere"),
         ((*HELLO, "--track-clicks", "none"), "--track-clicks"),
         ((*HELLO, "--on-unknown", "hope"), "--on-unknown"),
@@ -248,7 +290,7 @@ def waiting_in(pipe) -> int:
         ((*HELLO, "--timeout", "0"), "timeout"),
         ((*WELCOME, "--value", "NAME"), "--value takes NAME=VALUE"),
         ((*WELCOME, "--values-file", "/nowhere"), "/nowhere cannot be read"),
-        (("info", ""), "unique_id: must not be empty"),
+        (("info", ""), "UNIQUE_ID: must not be empty"),
     ],
 )
 def test_what_cannot_be_meant_is_told_and_nothing_is_sent(command, arguments, told):

@@ -228,6 +228,70 @@ def test_what_is_to_be_told_is_kept_in_the_file(tmp_path, clock, api):
     assert (delivered.state, delivered.body) == ("delivered", waiting.body)
 
 
+def test_two_sandboxes_on_one_file_post_each_delivery_once(tmp_path, clock):
+    path = tmp_path / "sandbox.db"
+    with Sandbox(path, clock=clock) as sandbox, Sandbox(path, clock=clock) as other, sandbox.client() as client:
+        sandbox.add_webhook(URL)
+        client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
+
+        class Meanwhile(Recording):
+            def post(self, url, headers, body):
+                # The other one looks while this one posts.
+                assert other.deliver(Recording()) == []
+                return super().post(url, headers, body)
+
+        assert [each.state for each in sandbox.deliver(Meanwhile(500))] == ["waiting"]
+        clock.now += 1
+        assert [len(each.attempts) for each in other.deliver(Recording())] == [2]
+        assert sandbox.deliver(Recording()) == []
+
+
+def test_what_another_process_has_posted_between_look_and_claim_is_left(tmp_path, clock, monkeypatch):
+    path = tmp_path / "sandbox.db"
+    with Sandbox(path, clock=clock) as sandbox, Sandbox(path, clock=clock) as other, sandbox.client() as client:
+        sandbox.add_webhook(URL)
+        client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
+        looked = []
+
+        def machine_time():
+            # Asked when it looks, and once more when it claims.
+            looked.append(True)
+            if len(looked) == 2:
+                other.deliver(Recording())
+            return round(time.time() * 1000)
+
+        monkeypatch.setattr("poweremail.sandbox.deliveries._machine_time", machine_time)
+        assert sandbox.deliver(Recording()) == []
+        assert [len(each.attempts) for each in sandbox.deliveries] == [1]
+
+
+def test_what_a_dead_process_had_taken_is_posted_in_the_end(sandbox, api, hook, monkeypatch):
+    api.send()
+    now = sandbox.clock.milliseconds()
+    assert sandbox.service.deliveries.take(now).number == 1
+    assert sandbox.deliver(Recording()) == []
+    monkeypatch.setattr("poweremail.sandbox.deliveries._machine_time", lambda: round(time.time() * 1000) + 60_000)
+    assert [each.state for each in sandbox.deliver(Recording())] == ["delivered"]
+
+
+def test_two_servers_on_one_file(tmp_path):
+    path = tmp_path / "sandbox.db"
+    with (
+        Receiver({"POST": (200, "")}) as receiver,
+        Sandbox(path) as sandbox,
+        Sandbox(path) as other,
+        sandbox.server(),
+        other.server(),
+        sandbox.client() as client,
+    ):
+        sandbox.add_webhook(receiver.url)
+        for _ in range(20):
+            client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
+        until(lambda: all(delivery.state == "delivered" for delivery in sandbox.deliveries))
+        assert [len(delivery.attempts) for delivery in sandbox.deliveries] == [1] * 20
+    assert receiver.seen == ["POST"] * 20
+
+
 def test_old_deliveries_are_forgotten_once_nothing_is_to_be_done(sandbox, api, hook, monkeypatch):
     monkeypatch.setattr("poweremail.sandbox.deliveries._KEPT", 100)
     for number in range(301):

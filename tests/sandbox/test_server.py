@@ -293,7 +293,7 @@ async def test_faults_that_break_need_the_server(sandbox):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals")
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 7), (signal.SIGTERM, -signal.SIGTERM)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 7), (signal.SIGTERM, 8)])
 def test_serve_until_told_to_stop(number, code):
     program = (
         "from poweremail.sandbox import Sandbox\n"
@@ -302,6 +302,7 @@ def test_serve_until_told_to_stop(number, code):
         "    serve(Sandbox().service, port=0, on_ready=lambda url: print(url, flush=True))\n"
         "except KeyboardInterrupt:\n"
         "    raise SystemExit(7)\n"
+        "raise SystemExit(8)\n"
     )
     with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().strip()

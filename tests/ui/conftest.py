@@ -9,11 +9,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 
+from support.receiver import HANDSHAKE, Receiver
 from support.served import ServedSandbox
+
+from .scene import play
 
 ARTIFACTS = Path(os.environ.get("POWEREMAIL_ARTIFACTS") or Path(__file__).parents[2] / "artifacts")
 ARGUMENTS = [
@@ -47,6 +52,19 @@ def sandbox():
     with ServedSandbox() as sandbox, sandbox.server() as server:
         sandbox.url = server.url
         yield sandbox
+
+
+@pytest.fixture
+def scene(sandbox):
+    """An afternoon in the sandbox, and the URL of the receiver that was told of it."""
+    with Receiver({"POST": (200, HANDSHAKE)}) as receiver:
+        url = urljoin(receiver.url, "/hooks/mail")
+        play(sandbox, url)
+        deadline = time.monotonic() + 10
+        while any(delivery.state != "delivered" for delivery in sandbox.deliveries):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        yield url
 
 
 @pytest.fixture

@@ -22,7 +22,8 @@ INVOICE = """<!doctype html><html><body style="margin:0;background:#f4f1ec;font-
 <img src="https://tracker.example.com/pixel.gif" width="1" height="1" alt=""></div></div></body></html>"""
 
 
-def play(sandbox: Sandbox) -> None:
+def play(sandbox: Sandbox, webhook: str) -> None:
+    """Let it happen; *webhook* is a URL of a receiver."""
     sandbox.add_template(
         "welcome",
         subject="Welcome",
@@ -30,7 +31,7 @@ def play(sandbox: Sandbox) -> None:
         text="Welcome, {{NAME}}!",
     )
     sandbox.add_template("login-code", text="Your code is {{CODE}}")
-    sandbox.add_webhook("http://localhost:9/hooks/mail", events=["open", "click", "hard_bounce"], description="Production")
+    sandbox.add_webhook(webhook, events=["open", "click", "hard_bounce"], description="Production")
     sandbox.add_smtp_user("billing", per_minute=60, per_hour=3600, per_day=50_000)
     sandbox.add_smtp_user("news", per_minute=6, total_limit=40)
     with sandbox.client(smtp_user_name="news") as client:

@@ -8,7 +8,6 @@ A column or member that is called like a field of a message is that field; of th
 from __future__ import annotations
 
 import csv
-import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -18,15 +17,20 @@ import attrs
 
 from poweremail.batch.ledger.values import BadEntry, Entry
 from poweremail.errors import UsageError
+from poweremail.types.address import recipient, recipients
 from poweremail.types.attachment import Attachment
 from poweremail.types.message import Message, TemplateMessage, Tracking
+from poweremail.wire.json_text import read_json
 
 if TYPE_CHECKING:
     import _csv
 
 __all__ = ["read_csv", "read_json_lines"]
 
-_FIELDS = {field.name for kind in (Message, TemplateMessage) for field in attrs.fields(kind)}
+_MEMBERS: dict[type, set[str]] = {
+    kind: {field.name for field in attrs.fields(kind)} for kind in (Message, TemplateMessage, Tracking)
+}
+_FIELDS = _MEMBERS[Message] | _MEMBERS[TemplateMessage]
 _IN_CSV = _FIELDS & {"subject", "from_email", "to", "cc", "bcc", "reply_to", "html", "text", "template_id", "unique_id"}
 _SEVERAL = ("to", "cc", "bcc", "reply_to")
 _TOLD = 20
@@ -52,8 +56,8 @@ def read_csv(
     Raises `UsageError` for a file that cannot be read, or has no column with addresses.
     """
     source = str(path)
-    reading = _Reading(source, fields, _IN_CSV, email, name, key)
     with _opened(path) as file:
+        reading = _Reading(_known_as(path), fields, _IN_CSV, email, name, key)
         rows = _rows(file, delimiter)
         header = _next_row(rows)
         if isinstance(header, UsageError) or not header:
@@ -74,10 +78,10 @@ def read_csv(
             if row is None:
                 return
             if isinstance(row, UsageError):
-                yield BadEntry(error=row, source=source, line=line)
+                yield BadEntry(error=row, source=reading.source, line=line)
             elif len(row) not in (0, len(header)):
                 error = UsageError(f"the row has {len(row)} columns, the header has {len(header)}", field="row")
-                yield BadEntry(error=error, source=source, line=line)
+                yield BadEntry(error=error, source=reading.source, line=line)
             elif row:
                 yield reading.entry({c: value for c, value in zip(header, row, strict=True) if value != "" or c in dynamic}, line)
 
@@ -94,15 +98,15 @@ def read_json_lines(
 
     Raises `UsageError` for a file that cannot be read.
     """
-    source = str(path)
-    reading = _Reading(source, fields, _FIELDS - {"images"}, email, name, key)
     with _opened(path) as file:
+        source = _known_as(path)
+        reading = _Reading(source, fields, _FIELDS - {"images"}, email, name, key)
         for line, text in enumerate(file, 1):
             if not text.strip():
                 continue
             try:
-                members = json.loads(text)
-            except (ValueError, RecursionError) as error:
+                members = read_json(text)
+            except ValueError as error:
                 yield BadEntry(error=UsageError(f"the line is not JSON: {error}", field="row"), source=source, line=line)
                 continue
             if isinstance(members, dict):
@@ -122,6 +126,15 @@ class _Reading:
     name: str
     key: str
 
+    def __attrs_post_init__(self) -> None:
+        """What is the same for all rows would be wrong in each of them."""
+        if unknown := self.common.keys() - _FIELDS:
+            raise UsageError(f"no mail has {' or '.join(sorted(unknown))}", field="fields", mail_state=None)
+        if "from_email" in self.common:
+            recipient("from_email", self.common["from_email"])
+        if self.common.get("reply_to"):
+            recipients("reply_to", _separated(self.common["reply_to"]))
+
     def entry(self, row: Mapping[str, Any], line: int) -> Entry | BadEntry:
         try:
             members = {**self.common, **{name: value for name, value in row.items() if name in self.fields and name != self.key}}
@@ -134,24 +147,28 @@ class _Reading:
         except UsageError as error:
             to = row.get(self.email, row.get("to"))
             return BadEntry(error=error, recipient=None if to is None else str(to), source=self.source, line=line)
-        except TypeError as error:
-            return BadEntry(error=UsageError(str(error), field="row"), source=self.source, line=line)
 
 
 def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | TemplateMessage:
     for field in _SEVERAL:
-        if isinstance(members.get(field), str) and ";" in members[field]:
-            members[field] = [each.strip() for each in members[field].split(";") if each.strip()]
+        if field in members:
+            members[field] = _separated(members[field])
     for field in ("to", "subject", "from_email"):
         if field not in members:
             raise UsageError("is missing", field=field)
     if isinstance(members.get("tracking"), dict):
+        _check_members("tracking", members["tracking"], Tracking, "it")
         members["tracking"] = Tracking(**members["tracking"])
     if "attachments" in members:
-        members["attachments"] = [_attachment(each) for each in members["attachments"]]
+        members["attachments"] = _attachments(members["attachments"])
     if "template_id" in members:
-        members["dynamic_value"] = {**rest, **members.get("dynamic_value", {})}
+        _check_members("row", members, TemplateMessage, "a mail with a template", "leave template_id out, or what stands beside it")
+        dynamic = members.get("dynamic_value", {})
+        if not isinstance(dynamic, Mapping):
+            raise UsageError(f"must be an object, not {type(dynamic).__name__}", field="dynamic_value")
+        members["dynamic_value"] = {**rest, **dynamic}
         return TemplateMessage(**members)
+    _check_members("row", members, Message, "a mail without a template", "give template_id, or leave them out")
     if unused := {name for name, value in rest.items() if value != ""} - {"name"}:
         raise UsageError(
             f"{', '.join(sorted(unused))}: only a template has dynamic values",
@@ -161,16 +178,40 @@ def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | Temp
     return Message(**members)
 
 
+def _separated(addresses: Any) -> Any:
+    if isinstance(addresses, str) and ";" in addresses:
+        return [each.strip() for each in addresses.split(";") if each.strip()]
+    return addresses
+
+
+def _check_members(field: str, members: Mapping[str, Any], kind: type, what: str, advice: str | None = None) -> None:
+    if unknown := members.keys() - _MEMBERS[kind]:
+        raise UsageError(f"{what} has no {' and no '.join(sorted(unknown))}", field=field, advice=advice)
+
+
+def _attachments(values: Any) -> list[Attachment]:
+    if isinstance(values, Attachment):
+        return [values]
+    if not isinstance(values, list | tuple):
+        raise UsageError(f"must be a list, not {type(values).__name__}", field="attachments")
+    return [_attachment(value) for value in values]
+
+
 def _attachment(value: Any) -> Attachment:
     if isinstance(value, Attachment):
         return value
     if isinstance(value, dict):
         options = {name: value.get(name) for name in ("name", "type")}
-        if value.keys() <= {"path", "name", "type"} and "path" in value:
+        if value.keys() <= {"path", "name", "type"} and isinstance(value.get("path"), str | os.PathLike):
             return Attachment.from_path(value["path"], **options)
         if value.keys() <= {"content", "name", "type"} and {"content", "name"} <= value.keys():
             return Attachment.from_base64(value["content"], value["name"], type=options["type"])
     raise UsageError("must have a path, or name and content, and nothing unknown", field="attachments")
+
+
+def _known_as(path: str | os.PathLike[str]) -> str:
+    """The absolute name of the file: a relative one is that of another file where it is read from another directory."""
+    return str(Path(path).resolve())
 
 
 def _opened(path: str | os.PathLike[str]) -> TextIO:
@@ -178,7 +219,7 @@ def _opened(path: str | os.PathLike[str]) -> TextIO:
         # What is not UTF-8 is found in the row that has it, and spoils no other.
         return Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except (OSError, TypeError, ValueError) as error:
-        raise _usage(f"cannot read {str(path)!r}: {error}") from None
+        raise _usage(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _rows(file: TextIO, delimiter: str) -> _csv.Reader:

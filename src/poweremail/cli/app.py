@@ -21,7 +21,7 @@ app = typer.Typer(
     help="PowerEmail's transactional e-mail API, and a sandbox of it on this machine.",
     epilog="Each command tells its options with --help; those for the connection and the output may stand before it, too.\n\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 rejected by the service, 4 not sent, 5 unknown "
-    "whether it was sent, 6 a batch is unfinished, 7 not every mail of a batch was accepted, 130 interrupted.",
+    "whether it was sent, 6 a batch is unfinished, 7 not every mail of a batch was accepted or could be added, 130 interrupted.",
     no_args_is_help=True,
     # A traceback that lists local variables has no place where tokens are.
     pretty_exceptions_enable=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from enum import StrEnum
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,8 +22,9 @@ __all__ = ["app"]
 
 app = typer.Typer(
     help="Batches that survive anything: each mail of them is in a ledger on disk, and is sent once.",
-    epilog="Exit status of run and resume: 0 all accepted, 6 unfinished (paused, stopped, or the ledger failed: run it again), "
-    "7 finished, and some were not accepted.",
+    epilog="Exit status of create: 0 all rows are mails, 7 some are not (the others are in the batch); of run and resume: 0 all "
+    "accepted, 6 unfinished (paused, stopped, or the ledger failed: run it again), 7 finished, and some were not accepted; of a "
+    "--dry-run of either: 1 some could not be sent.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -64,7 +66,7 @@ def create(
     *,
     template: Annotated[str | None, typer.Option(metavar="ID", help="The template.")] = None,
     subject: Annotated[str | None, typer.Option(help="The subject.")] = None,
-    sender: Annotated[str | None, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")] = None,
+    from_email: Annotated[str | None, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")] = None,
     reply_to: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Who is answered.")] = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="The HTML of mails without a template.")] = None,
     text: Annotated[Path | None, typer.Option(metavar="FILE", help="The text of mails without a template.")] = None,
@@ -87,29 +89,30 @@ def create(
     from poweremail import Attachment, UsageError  # noqa: PLC0415
     from poweremail.batch import Batch, read_csv, read_json_lines  # noqa: PLC0415
 
-    given = {"template_id": template, "subject": subject, "from_email": sender, "reply_to": reply_to}
+    given = {"template_id": template, "subject": subject, "from_email": from_email, "reply_to": reply_to}
     fields: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
     fields |= {field: _content(file) for field, file in (("html", html), ("text", text)) if file is not None}
     if attach:
         fields["attachments"] = [Attachment.from_bytes(_content(file, binary=True), file.name) for file in attach]
     columns = {"email": email_column, "name": name_column, "key": key_column}
-    for source in sources:
-        if not source.exists():  # before the batch is made
-            raise UsageError(f"there is no file {str(source)!r}", mail_state=None)
     delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
 
-    def rows() -> Iterator[Any]:
-        for source in sources:
-            if source.suffix.lower() in (".jsonl", ".ndjson"):
-                yield from read_json_lines(source, **columns, **fields)
-            else:
-                yield from read_csv(source, delimiter=delimiter, **columns, **fields)
+    def rows(source: Path) -> Iterator[Any]:
+        if source.suffix.lower() in (".jsonl", ".ndjson"):
+            return read_json_lines(source, **columns, **fields)
+        return read_csv(source, delimiter=delimiter, **columns, **fields)
 
+    for source in sources:  # before the batch is made
+        if not source.exists():
+            raise UsageError(f"there is no file {str(source)!r}", mail_state=None)
+        if source.is_file() or source.is_dir():  # what a pipe has can be read only once
+            next(rows(source), None)
+    every_row = chain.from_iterable(map(rows, sources))
     with Batch(None, ledger, name, redirect_to=redirect_to, allow=allow) as batch:
-        added = batch.check(rows()) if dry_run else batch.add(rows())
+        added = batch.check(every_row) if dry_run else batch.add(every_row)
     _tell_added(session, added, dry_run=dry_run)
-    if dry_run and added.invalid:
-        raise typer.Exit(exits.FAILED)
+    if added.invalid:
+        raise typer.Exit(exits.FAILED if dry_run else exits.SOME_FAILED)
 
 
 def _running(*, resumes: bool) -> Callable[..., None]:
@@ -226,11 +229,13 @@ def report(
     named_json = output is not None and output.suffix.lower() in (".json", ".jsonl", ".ndjson")
     as_json = format is Format.JSON if format is not None else session.out.as_json or named_json
     with _opened(ledger, name) as batch:
-        lines = (
+        lines: Iterator[str] = (
             json.dumps(row, ensure_ascii=False) if as_json else csv_line(row)
             for record in batch.report(state)
             for row in rows(record)
         )
+        # Whether there is such a batch turns out with the first: nothing is written where there is none.
+        lines = chain(list(islice(lines, 1)), lines)
         if output is None:
             if not as_json:
                 session.out.data(csv_line())
@@ -303,7 +308,8 @@ def _content(file: Path, *, binary: bool = False) -> Any:
     try:
         return file.read_bytes() if binary else file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read {str(file)!r}: {error}", mail_state=None) from None
+        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise UsageError(f"cannot read {str(file)!r}: {why}", mail_state=None) from None
 
 
 def _tell_added(session: Session, added: Added, *, dry_run: bool) -> None:

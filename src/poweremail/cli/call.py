@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
@@ -10,6 +9,7 @@ import typer
 import poweremail
 from poweremail.cli.options import connected
 from poweremail.cli.session import Session
+from poweremail.wire.json_text import read_json
 
 __all__ = ["EXAMPLES", "call"]
 
@@ -46,6 +46,6 @@ def _member(text: str) -> tuple[str, Any]:
     if not name.endswith(":"):
         return name, value
     try:
-        return name[:-1], json.loads(value)
+        return name[:-1], read_json(value)
     except ValueError as error:
         raise poweremail.UsageError(f"{name[:-1]}: {value!r} is not JSON: {error}", mail_state=None) from None

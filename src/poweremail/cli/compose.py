@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import attrs
 
@@ -15,8 +15,11 @@ from poweremail.errors import UsageError
 from poweremail.types.attachment import Attachment, Image
 from poweremail.types.message import UNIQUE_ID_HEADER, Message, TemplateMessage, Tracking
 from poweremail.wire.convert import converter
+from poweremail.wire.json_text import read_json
 
 __all__ = ["body", "draw_unique_id", "envelope", "from_eml", "message", "tracking", "values", "wire_form"]
+
+T = TypeVar("T")
 
 _STDIN = Path("-")
 
@@ -32,8 +35,12 @@ def envelope(
     """Return the fields of a message that were given."""
     members = fields | {
         "headers": dict(_pairs("--header", headers or (), ":")),
-        "attachments": [Attachment.from_path(path) for path in attach or ()],
-        "images": [Image.from_path(path, cid=cid) for cid, path in _pairs("--image", images or (), "=")],
+        "attachments": _files("--attach", Attachment.from_path, attach or ()),
+        "images": [
+            image
+            for cid, path in _pairs("--image", images or (), "=", "CID=FILE")
+            for image in _files("--image", partial(Image.from_path, cid=cid), [path])
+        ],
     }
     return {name: value for name, value in members.items() if value}
 
@@ -55,7 +62,7 @@ def message(fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking
     missing = [flag for name, flag in needed.items() if name not in fields]
     if fields.keys().isdisjoint(("to", "cc", "bcc")):
         missing.append("--to")
-    if fields.keys().isdisjoint(("text", "html")):
+    if not (fields.get("text") or fields.get("html")):
         missing.append("--text or --html")
     if missing:
         raise UsageError(f"{', '.join(missing)}: missing", advice="give them, or a whole message by --eml")
@@ -73,11 +80,16 @@ def from_eml(
     """
     if fields:
         raise UsageError(f"--eml says {', '.join(sorted(fields))} itself", advice="leave the options away, or --eml")
-    import email.message  # noqa: PLC0415  only a whole message needs the parser
-    import email.policy  # noqa: PLC0415
+    from email.policy import default  # noqa: PLC0415  only a whole message needs the parser
 
-    parsed = email.message_from_bytes(_bytes(path, "--eml"), _class=email.message.EmailMessage, policy=email.policy.default)
-    converted = Message.from_email_message(parsed, lossy=lossy)
+    from poweremail.types.mime.parse import parse  # noqa: PLC0415
+
+    try:
+        converted = Message.from_email_message(parse(_bytes(path, "--eml"), default), lossy=lossy)
+    except UsageError as error:
+        # What it advises is for those who write Python.
+        advice = "--lossy leaves it out, and tells what it left out" if error.advice else None
+        raise UsageError(error.reason.removeprefix(f"{error.field}: "), field="--eml", advice=advice) from None
     mail, dropped = (converted, ()) if isinstance(converted, Message) else converted
     changes: dict[str, Any] = {"unique_id": unique_id or mail.unique_id or draw_unique_id()}
     if tracking is not None:
@@ -115,13 +127,20 @@ def _content(name: str, given: str | None, path: Path | None) -> str | None:
     return given[1:] if given.startswith("@@") else _text(Path(given[1:]), f"--{name}")
 
 
-def _pairs(flag: str, texts: Iterable[str], separator: str) -> list[tuple[str, str]]:
+def _files(flag: str, read: Callable[[Any], T], paths: Iterable[Path | str]) -> list[T]:
+    try:
+        return [read(path) for path in paths]
+    except UsageError as error:
+        raise UsageError(error.reason.removeprefix(f"{error.field}: "), field=flag, advice=error.advice) from None
+
+
+def _pairs(flag: str, texts: Iterable[str], separator: str, form: str | None = None) -> list[tuple[str, str]]:
     pairs: dict[str, str] = {}
     for text in texts:
         name, found, value = text.partition(separator)
         name = name.strip()
         if not found or not name:
-            raise UsageError(f"{flag} takes NAME{separator}VALUE, not {text!r}")
+            raise UsageError(f"{flag} takes {form or f'NAME{separator}VALUE'}, not {text!r}")
         if name in pairs:
             raise UsageError(f"{flag}: {name!r} is given twice")
         pairs[name] = value.strip() if separator == ":" else value
@@ -130,7 +149,7 @@ def _pairs(flag: str, texts: Iterable[str], separator: str) -> list[tuple[str, s
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        members = json.loads(_text(path, "--values-file"))
+        members = read_json(_text(path, "--values-file"))
     except ValueError as error:
         raise UsageError(f"--values-file {path} is not JSON: {error}") from None
     if not isinstance(members, dict):

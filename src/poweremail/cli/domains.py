@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,37 +14,56 @@ from poweremail.cli.session import Session
 __all__ = ["sending", "tracking"]
 
 
+def _domains(kind: str, what: str, records: tuple[str, ...], columns: tuple[str, ...]) -> typer.Typer:
+    """
+    The commands about domains of one *kind*, by which the API calls them.
+
+    *what* is said of such a domain, *records* are what a check of it finds right or wrong, *columns* those of the list.
+    """
+
+    def call(session: Session, name: str, *arguments: str) -> Any:
+        with session.client() as client:
+            return getattr(client.settings, f"{name}_{kind}_domain")(*arguments)
+
+    def listing(session: Session) -> None:
+        session.out.table(call(session, "list"), columns)
+
+    listing.__doc__ = f"List the domains that {what}."
+    app = group(connected()(listing))
+
+    @app.command(help=f"Add a domain that {what}.")
+    @connected()
+    def add(session: Session, domain: Domain) -> None:
+        session.out.done(call(session, "add", domain).message)
+
+    @app.command(help="Let the service look at a domain's DNS records: status 0 if they are right, 1 if not.")
+    @connected()
+    def check(session: Session, domain: Domain) -> None:
+        found = call(session, "check", domain)
+        session.out.record(found)
+        if not all(getattr(found, record) for record in records):
+            raise typer.Exit(exits.FAILED)
+
+    @app.command(help=f"Remove a domain that {what}.")
+    @connected()
+    def delete(session: Session, domain: Domain) -> None:
+        session.out.done(call(session, "delete", domain).message)
+
+    return app
+
+
+sending = _domains(
+    "sending",
+    "mail is sent from",
+    ("dkim_valid", "spf_valid"),
+    ("domain", "dkim_valid", "spf_valid", "verified", "create_date"),
+)
+tracking = _domains("tracking", "tracked links lead through", ("cname_valid",), ("domain", "cname_valid", "create_date"))
+
+
+@sending.command()
 @connected()
-def _list_sending(session: Session) -> None:
-    """List the domains that mail is sent from."""
-    with session.client() as client:
-        session.out.table(client.settings.list_sending_domain(), ("domain", "dkim_valid", "spf_valid", "verified", "create_date"))
-
-
-sending = group(_list_sending)
-
-
-@sending.command("add")
-@connected()
-def _add_sending(session: Session, domain: Domain) -> None:
-    """Add a domain to send from."""
-    with session.client() as client:
-        session.out.done(client.settings.add_sending_domain(domain).message)
-
-
-@sending.command("check")
-@connected()
-def _check_sending(session: Session, domain: Domain) -> None:
-    """Let the service look at a domain's DNS records: status 0 if they are right, 1 if not."""
-    with session.client() as client:
-        found = client.settings.check_sending_domain(domain)
-    session.out.record(found)
-    _end(ok=bool(found.dkim_valid and found.spf_valid))
-
-
-@sending.command("verify")
-@connected()
-def _verify_sending(
+def verify(
     session: Session,
     domain: Domain,
     mailbox: Annotated[
@@ -54,52 +73,3 @@ def _verify_sending(
     """Let the service send instructions to a mailbox of the domain, to prove that it is yours."""
     with session.client() as client:
         session.out.done(client.settings.verify_sending_domain(domain, mailbox).message)
-
-
-@sending.command("delete")
-@connected()
-def _delete_sending(session: Session, domain: Domain) -> None:
-    """Remove a domain to send from."""
-    with session.client() as client:
-        session.out.done(client.settings.delete_sending_domain(domain).message)
-
-
-@connected()
-def _list_tracking(session: Session) -> None:
-    """List the domains that tracked links lead through."""
-    with session.client() as client:
-        session.out.table(client.settings.list_tracking_domain(), ("domain", "cname_valid", "create_date"))
-
-
-tracking = group(_list_tracking)
-
-
-@tracking.command("add")
-@connected()
-def _add_tracking(session: Session, domain: Domain) -> None:
-    """Add a domain that tracked links lead through."""
-    with session.client() as client:
-        session.out.done(client.settings.add_tracking_domain(domain).message)
-
-
-@tracking.command("check")
-@connected()
-def _check_tracking(session: Session, domain: Domain) -> None:
-    """Let the service look at a domain's DNS record: status 0 if it is right, 1 if not."""
-    with session.client() as client:
-        found = client.settings.check_tracking_domain(domain)
-    session.out.record(found)
-    _end(ok=bool(found.cname_valid))
-
-
-@tracking.command("delete")
-@connected()
-def _delete_tracking(session: Session, domain: Domain) -> None:
-    """Remove a domain that tracked links lead through."""
-    with session.client() as client:
-        session.out.done(client.settings.delete_tracking_domain(domain).message)
-
-
-def _end(*, ok: bool) -> None:
-    if not ok:
-        raise typer.Exit(exits.FAILED)

@@ -33,7 +33,9 @@ UNFINISHED: Final = 6
 """A batch was paused or stopped, or its ledger failed: run it again, and it goes on from where it is."""
 
 SOME_FAILED: Final = 7
-"""A batch is finished, and not every mail of it was accepted: its report tells which were not."""
+"""
+A batch is finished, and not every mail of it was accepted; or it was filled, and not every row is a mail. Its report tells which.
+"""
 
 INTERRUPTED: Final = 130
 """Ended by Ctrl-C, as shells say it."""

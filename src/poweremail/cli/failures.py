@@ -6,7 +6,9 @@ First what happened to the mail, then why, then what to do.
 
 from __future__ import annotations
 
+import re
 import textwrap
+from collections.abc import Mapping
 from typing import Any, Final
 
 import attrs
@@ -48,8 +50,26 @@ _UNFINISHED: Final = _Ending(exits.UNFINISHED, "unfinished", "unfinished", "the 
 _BY_STATE: Final = {"rejected": _REJECTED, "not_sent": _NOT_SENT, "unknown": _UNKNOWN}
 
 
-def tell(out: Output, error: PowerEmailError) -> int:
-    """Tell of *error* and return the exit status for it."""
+_SPELT: Final = {
+    "headers": "header",
+    "attachments": "attach",
+    "images": "image",
+    "dynamic_value": "value",
+    "timeouts": "timeout",
+    "states": "state",
+    "events": "event",
+}
+"""The parameters of commands that are not called like the field of the library that they become."""
+_FIELD: Final = re.compile(r"[a-z_]+")
+
+
+def tell(out: Output, error: PowerEmailError, names: Mapping[str, str]) -> int:
+    """
+    Tell of *error* and return the exit status for it.
+
+    *names* has, by the names of a command's parameters, the options that were given: who gave one reads of it, and not of the field
+    of the library that it became.
+    """
     ending = _ending(error)
     heading = ending.mail if error.mail_state is not None else ending.call
     advice = error.advice
@@ -58,7 +78,7 @@ def tell(out: Output, error: PowerEmailError) -> int:
         lines = [("unique id", error.unique_id or "none"), ("to", ", ".join(error.recipients))]
         if error.unique_id is not None:
             advice = f"see whether it was accepted before you send it again: poweremail reconcile {error.unique_id}"
-    _print(out, f"{heading}: {error.reason}", [*lines, ("what now", advice)])
+    _print(out, f"{heading}: {_reason(error, names)}", [*lines, ("what now", advice)])
     if out.as_json:
         out.json({"state": ending.state, "error": _described(error), **_mail_of(error)})
     return ending.status
@@ -81,6 +101,15 @@ def tell_interruption(out: Output, mail: Envelope | None) -> None:
         state = "unknown"
     if out.as_json:
         out.json({"state": state, "error": {"type": "KeyboardInterrupt", "reason": "interrupted"}, **about})
+
+
+def _reason(error: PowerEmailError, names: Mapping[str, str]) -> str:
+    field = error.field if isinstance(error, UsageError) else ""
+    if found := _FIELD.match(field):
+        option = names.get(_SPELT.get(found[0], found[0]))
+        if option is not None:
+            return f"{option}{error.reason.removeprefix(field)}"
+    return error.reason
 
 
 def _print(out: Output, heading: str, lines: list[tuple[str, str]]) -> None:

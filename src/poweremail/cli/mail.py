@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -80,9 +81,9 @@ def send(
         message, dropped = compose.from_eml(eml, envelope | body, unique_id, tracking, lossy=lossy)
         for what in dropped:
             session.out.warn(f"left out: {what}")
-    policy = {"on_unknown": on_unknown, "visibility": visibility, "resend_after": resend_after}
+    policy: dict[str, Any] = {"on_unknown": on_unknown, "visibility": visibility, "resend_after": resend_after}
     if dry_run:
-        _show(session, message)
+        _show(session, message, policy)
         return
     with session.client(sends=True, **policy) as client:
         session.mail = message
@@ -138,7 +139,7 @@ def template(
     )
     policy: dict[str, Any] = {"on_unknown": on_unknown, "visibility": visibility, "resend_after": resend_after}
     if dry_run:
-        _show(session, message)
+        _show(session, message, policy)
         return
     with session.client(sends=True, **policy) as client:
         session.mail = message
@@ -169,9 +170,12 @@ def _accepted(session: Session, result: poweremail.SendResult) -> None:
         out.data(result.unique_id)
 
 
-def _show(session: Session, message: poweremail.Message | poweremail.TemplateMessage) -> None:
-    """Print what would be sent, as the service would get it; of files, their names and sizes."""
+def _show(session: Session, message: poweremail.Message | poweremail.TemplateMessage, policy: Mapping[str, Any]) -> None:
+    """Print what would be sent, as the service would get it; of files, their names and sizes. Checks the *policy*, too."""
     from poweremail.cli import compose  # noqa: PLC0415
+    from poweremail.policy.unknown import UnknownPolicy  # noqa: PLC0415
+
+    UnknownPolicy(**policy)
 
     setting = session.settings.found.get("smtp_user_name")
     members = {"smtp_user_name": None if setting is None else setting.value, "message": compose.wire_form(message)}

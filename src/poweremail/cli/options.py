@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, get_args
@@ -73,7 +73,7 @@ def connected(*, hidden: bool = False) -> Callable[[Callable[Concatenate[Session
                 if value is not None and value is not False:
                     given[name] = value
             if context.invoked_subcommand is None:
-                Session(given).run(command, *args, **values)
+                Session(given, _names(context, given)).run(command, *args, **values)
 
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
         shared = (_hidden(parameter) if hidden else parameter for parameter in _SHARED.values())
@@ -85,6 +85,18 @@ def connected(*, hidden: bool = False) -> Callable[[Callable[Concatenate[Session
         return run
 
     return decorate
+
+
+def _names(context: typer.Context, given: Mapping[str, object]) -> dict[str, str]:
+    """What was given on the command line, by the names of the parameters: how its user has spelt it."""
+    names: dict[str, str] = {}
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name in given or (source is not None and source.name == "COMMANDLINE"):
+            is_option = parameter.param_type_name == "option"
+            names[name] = parameter.opts[0] if is_option else str(getattr(parameter, "metavar", None) or name.upper())
+    return names
 
 
 def _hidden(parameter: inspect.Parameter) -> inspect.Parameter:

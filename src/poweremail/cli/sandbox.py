@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,12 +12,14 @@ import attrs
 import typer
 
 from poweremail.cli import exits
+from poweremail.cli.listening import cannot_listen
 from poweremail.errors import UsageError
 from poweremail.sandbox import EventRule, Sandbox, SmtpLimits, SmtpServer
 from poweremail.sandbox.limits import UNLIMITED
 from poweremail.sandbox.server import serve
 from poweremail.types.secret import Secret
 from poweremail.wire.hosts import is_loopback
+from poweremail.wire.json_text import read_json
 from poweremail.wire.webhook import scheme_of
 
 __all__ = ["run"]
@@ -29,6 +29,14 @@ _WARNING = (
     " localhost, the address itself and the names that are given with --allow-host."
 )
 _SMTP_USER_NAME = "smtp12345"
+_RELEASE_OPTIONS = {
+    "host": "--release-host",
+    "port": "--release-port",
+    "allow": "--release-allow",
+    "security": "--release-tls",
+    "user": "POWEREMAIL_SANDBOX_SMTP_USER",
+}
+"""By which a user of the command says what `SmtpServer` calls so."""
 
 
 class Release(NamedTuple):
@@ -48,14 +56,18 @@ class Release(NamedTuple):
         if not self.allow:
             raise UsageError("needs --release-allow: who may get released mail", field="--release-host", mail_state=None)
         security: Any = self.security  # checked there
-        return SmtpServer(
-            host=self.host,
-            port=self.port,
-            allow=self.allow,
-            security=security,
-            user=os.environ.get("POWEREMAIL_SANDBOX_SMTP_USER") or None,
-            password=Secret(os.environ.get("POWEREMAIL_SANDBOX_SMTP_PASSWORD", "")),
-        )
+        try:
+            return SmtpServer(
+                host=self.host,
+                port=self.port,
+                allow=self.allow,
+                security=security,
+                user=os.environ.get("POWEREMAIL_SANDBOX_SMTP_USER") or None,
+                password=Secret(os.environ.get("POWEREMAIL_SANDBOX_SMTP_PASSWORD", "")),
+            )
+        except UsageError as error:
+            reason = error.reason.removeprefix(f"{error.field}: ")
+            raise UsageError(reason, field=_RELEASE_OPTIONS[error.field], mail_state=None) from None
 
 
 def run(
@@ -78,20 +90,21 @@ def run(
     try:
         with _option("--event"):
             rules = [EventRule.parse(text) for text in script]
-        with _option("--webhook-scheme"):
+        with _option("--webhook-scheme", "scheme"):
             scheme = scheme_of(webhook_scheme)
-        with _option("--release"):
-            smtp_server = release.server()
-        with Sandbox(
-            file,
-            owner_id=owner_id,
-            token=token,
-            seed=seed,
-            limits=_limits(limits, per_minute),
-            script=rules,
-            webhook_scheme=scheme,
-            smtp_server=smtp_server,
-        ) as sandbox:
+        smtp_server = release.server()
+        with _option("--file", "path"):
+            opened = Sandbox(
+                file,
+                owner_id=owner_id,
+                token=token,
+                seed=seed,
+                limits=_limits(limits, per_minute),
+                script=rules,
+                webhook_scheme=scheme,
+                smtp_server=smtp_server,
+            )
+        with opened as sandbox:
             sandbox.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
             # An account has one before anything is sent, and whoever looks at the list first should find the one that is announced.
             sandbox.service.store.note_smtp_user(_SMTP_USER_NAME)
@@ -106,10 +119,7 @@ def run(
     except UsageError as error:
         _end(str(error))
     except OSError as error:
-        taken = "; --port 0 takes a free one" if error.errno == errno.EADDRINUSE else ""
-        # What Python adds to the system's words says the address again, as a tuple.
-        why = (error.strerror or str(error)).partition(" (while attempting")[0]
-        _end(f"cannot listen on {host} port {port}: {why}{taken}")
+        _end(str(cannot_listen(error, host, port)))
 
 
 def _end(reason: str) -> NoReturn:
@@ -118,14 +128,14 @@ def _end(reason: str) -> NoReturn:
 
 
 @contextmanager
-def _option(name: str) -> Iterator[None]:
-    """Name the option by which somebody gave what is refused: they never saw the parameter that it became."""
+def _option(name: str, parameter: str = "") -> Iterator[None]:
+    """Name the option by which somebody gave what is refused: they never saw the *parameter* that it became."""
     try:
         yield
     except UsageError as error:
         if error.field.startswith(name):
             raise
-        raise UsageError(str(error), field=name, mail_state=None) from None
+        raise UsageError(str(error).removeprefix(f"{parameter}: "), field=name, mail_state=None) from None
 
 
 def _limits(wanted: bool, per_minute: int | None) -> SmtpLimits:  # noqa: FBT001
@@ -135,7 +145,7 @@ def _limits(wanted: bool, per_minute: int | None) -> SmtpLimits:  # noqa: FBT001
 
 def _object(text: str) -> dict[str, object]:
     try:
-        members = json.loads(text)
+        members = read_json(text)
     except ValueError as error:
         raise UsageError(f"{text!r} is not JSON: {error}", field="--fault", mail_state=None) from None
     if not isinstance(members, dict):

@@ -25,12 +25,13 @@ class Session:
     """
     What a command works with.
 
-    *given* are the shared options as they were given. ``out`` prints. ``mail`` is the mail that is being sent, so that an
-    interruption can tell of it.
+    *given* are the shared options as they were given, *names* how all that was given is spelt. ``out`` prints. ``mail`` is the mail
+    that is being sent, so that an interruption can tell of it.
     """
 
-    def __init__(self, given: Mapping[str, Any]) -> None:
+    def __init__(self, given: Mapping[str, Any], names: Mapping[str, str]) -> None:
         self._given = given
+        self._names = names
         self.out = Output(as_json=bool(given.get("json")), quiet=bool(given.get("quiet")))
         self.mail: poweremail.Message | poweremail.TemplateMessage | None = None
 
@@ -48,7 +49,7 @@ class Session:
             failures.tell_interruption(self.out, self.mail)
             raise typer.Exit(exits.INTERRUPTED) from None
         except poweremail.PowerEmailError as error:
-            raise typer.Exit(failures.tell(self.out, error)) from None
+            raise typer.Exit(failures.tell(self.out, error, self._names)) from None
 
     @property
     def settings(self) -> Settings:

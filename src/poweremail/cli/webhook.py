@@ -81,7 +81,7 @@ def listen(
 
 @app.command()
 def trigger(
-    event: Annotated[str, typer.Argument(help=f"The kind of event: {', '.join(EVENT_NAMES)}, or another word.")],
+    event: Annotated[str, typer.Argument(help=f"The kind of event: {', '.join(EVENT_NAMES)}.", metavar="EVENT")],
     to_url: Annotated[str, typer.Option(help="Where to post it.", metavar="URL")],
     scheme: Scheme,
     url: Url = None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -15,13 +14,15 @@ import typer
 import uvicorn
 
 from poweremail.cli.exits import OK
+from poweremail.cli.listening import cannot_listen
 from poweremail.cli.webhook_events import json_line, table_line
-from poweremail.errors import UsageError, WebhookPayloadError
-from poweremail.sandbox.server import listener_url, open_listener
+from poweremail.errors import WebhookPayloadError
+from poweremail.sandbox.listener import listener_url, open_listener, quiet_config, run_until_stopped
 from poweremail.types.secret import Secret
 from poweremail.webhooks.asgi import Receive, Scope, Send, read_body, send_answer
 from poweremail.webhooks.receiver import WebhookAnswer, WebhookReceiver
 from poweremail.webhooks.seen import Claim
+from poweremail.wire import arguments
 from poweremail.wire.webhook import SignatureScheme
 
 __all__ = ["run"]
@@ -44,13 +45,17 @@ def run(
     brand: str,
     as_json: bool,
 ) -> int:
-    """Serve until Ctrl-C or SIGTERM, which is how it is meant to end. Raises OSError where the port is taken."""
+    """Serve until Ctrl-C or SIGTERM, which is how it is meant to end. Raises `UsageError` where it cannot listen."""
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     if save is not None:
         save.mkdir(parents=True, exist_ok=True)
-    if forward is not None and not forward.startswith(("http://", "https://")):
-        raise UsageError(f"{forward!r} is not a URL", field="--forward", mail_state=None)
-    with open_listener(host, port) as listener:
+    if forward is not None:
+        arguments.url("--forward", forward)
+    try:
+        opened = open_listener(host, port)
+    except OSError as error:
+        raise cannot_listen(error, host, port) from None
+    with opened as listener:
         own = f"{listener_url(listener)}/"
         receiver = WebhookReceiver(
             lambda event: typer.echo(json_line(event) if as_json else table_line(event)),
@@ -62,7 +67,7 @@ def run(
         )
         _announce(own, url or own, scheme, keys, forward)
         try:
-            _serve(_Listener(receiver, forward, save), listener)
+            run_until_stopped(uvicorn.Server(quiet_config(_Listener(receiver, forward, save))), listener)
         except KeyboardInterrupt:
             typer.echo(err=True)
     return OK
@@ -76,21 +81,6 @@ def _announce(own: str, url: str, scheme: SignatureScheme, keys: Sequence[Secret
         typer.echo(f"  sent on to     {forward}", err=True)
     if not keys:
         typer.echo("  There is no key: the URL can be registered, and every event is refused.", err=True)
-
-
-def _serve(application: _Listener, listener: socket.socket) -> None:
-    config = uvicorn.Config(
-        application,
-        ws="none",
-        loop="asyncio",
-        lifespan="off",
-        log_config=None,
-        # Below this level uvicorn logs each request; the events are what is to be seen.
-        log_level="warning",
-        proxy_headers=False,
-        server_header=False,
-    )
-    uvicorn.Server(config).run([listener])
 
 
 class _Forgetful:

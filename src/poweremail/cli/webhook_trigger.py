@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import time
 
@@ -11,6 +12,7 @@ import typer
 from poweremail.cli.exits import NOT_SENT, OK, REJECTED, UNKNOWN
 from poweremail.cli.webhook_events import made_events, printable
 from poweremail.errors import UsageError
+from poweremail.types.event import EVENT_NAMES
 from poweremail.types.secret import Secret
 from poweremail.wire.events import JSON_TYPE, form_body, json_body
 from poweremail.wire.webhook import FORM_TYPE, SignatureScheme, sign, signature_header
@@ -37,6 +39,8 @@ def run(
     as_json: bool,
 ) -> int:
     """Post *count* events of the kind *event* to *to_url*, print what was answered, and return the exit status."""
+    if event not in EVENT_NAMES:
+        raise UsageError(_unknown(event), field="EVENT", mail_state=None)
     if body_format not in _FORMATS:
         raise UsageError(f"{body_format!r} is none of {', '.join(_FORMATS)}", field="--body-format", mail_state=None)
     content_type, body_of = _FORMATS[body_format]
@@ -64,3 +68,9 @@ def run(
         typer.echo(f"{count} {event} event{'s' * (count > 1)}, signed by {scheme.name} for {url}", err=True)
         typer.echo(said)
     return status
+
+
+def _unknown(event: str) -> str:
+    close = difflib.get_close_matches(event.lower().replace("-", "_"), EVENT_NAMES, 1)
+    meant = f"; did you mean {close[0]}?" if close else ""
+    return f"{event!r} is none of {', '.join(EVENT_NAMES)}{meant}"

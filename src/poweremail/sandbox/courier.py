@@ -48,11 +48,14 @@ class Courier:
         silent: set[str] = set()
         last, now = 0, self._clock.milliseconds()
         while not (stop and stop.is_set()):
-            delivery = self._deliveries.due(now, after=last, without=silent)
+            delivery = self._deliveries.take(now, after=last, without=silent)
             if delivery is None:
                 break
             last = delivery.number
-            after = self._post(delivery, poster)
+            try:
+                after = self._post(delivery, poster)
+            finally:
+                self._deliveries.let_go(delivery)
             posted.append(after)
             if after.attempts[-1].status is None:
                 silent.add(delivery.webhook_id)
@@ -63,10 +66,13 @@ class Courier:
         self._happenings.settle()
         posted: list[Delivery] = []
         last, now = 0, self._clock.milliseconds()
-        while (delivery := self._deliveries.due(now, after=last)) is not None:
+        while (delivery := self._deliveries.take(now, after=last)) is not None:
             last = delivery.number
-            answered = answered_by(await to.arespond("POST", dict(delivery.headers), delivery.body))
-            posted.append(self._deliveries.note(delivery, answered, now=self._clock.milliseconds()))
+            try:
+                answered = answered_by(await to.arespond("POST", dict(delivery.headers), delivery.body))
+                posted.append(self._deliveries.note(delivery, answered, now=self._clock.milliseconds()))
+            finally:
+                self._deliveries.let_go(delivery)
         return posted
 
     def replay(self, number: int, to: RespondingReceiver | Poster | None = None) -> Delivery:

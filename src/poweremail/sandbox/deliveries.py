@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -33,6 +34,9 @@ _MOST_EVENTS = 100
 
 _KEPT = 10_000
 """So many deliveries are remembered; older ones are forgotten once nothing is to be done about them."""
+
+_LONGEST_POST = 60
+"""Seconds, by the clock of the machine, after which whoever took a delivery and did not let it go must have died."""
 
 _OK = 200
 
@@ -127,14 +131,40 @@ class Deliveries:
             connection.execute(f"DELETE FROM attempts WHERE delivery IN (SELECT number {old})", (number - _KEPT,))  # noqa: S608
             connection.execute(f"DELETE {old}", (number - _KEPT,))
 
-    def due(self, now: int, *, after: int = 0, without: Iterable[str] = ()) -> Delivery | None:
-        """Return the first delivery that is due, of a higher number than *after* and to none of the webhooks *without*; or None."""
+    def take(self, now: int, *, after: int = 0, without: Iterable[str] = ()) -> Delivery | None:
+        """
+        Return the first delivery that is due, of a higher number than *after* and to none of the webhooks *without*; or None.
+
+        Nobody else takes it, in this process or in another one that has the file open, until `let_go` is called, or until whoever
+        took it must be dead.
+        """
         left_out = tuple(without)
         marks = ", ".join("?" * len(left_out))
-        found = self._find(
-            f"next_attempt <= ? AND number > ? AND webhook_id NOT IN ({marks}) ORDER BY number LIMIT 1", now, after, *left_out
+        # Looked at first without a transaction, which would write to the file whenever somebody looks.
+        which = (
+            f"next_attempt <= ? AND number > ? AND webhook_id NOT IN ({marks})"  # noqa: S608 - values go by ?
+            " AND number NOT IN (SELECT delivery FROM claims WHERE until > ?) ORDER BY number LIMIT 1"
         )
-        return found[0] if found else None
+        while found := self._find(which, now, after, *left_out, _machine_time()):
+            if self._claim(found[0].number, now):
+                return found[0]
+            after = found[0].number
+        return None
+
+    def _claim(self, number: int, now: int) -> bool:
+        this_moment = _machine_time()
+        with self._store.transaction() as connection:
+            claimed = connection.execute(
+                "INSERT INTO claims (delivery, until) SELECT number, ? FROM deliveries WHERE number = ? AND next_attempt <= ?"
+                " ON CONFLICT (delivery) DO UPDATE SET until = excluded.until WHERE until <= ?",
+                (this_moment + _LONGEST_POST * 1000, number, now, this_moment),
+            )
+            return claimed.rowcount == 1
+
+    def let_go(self, delivery: Delivery) -> None:
+        """Let others have what was taken. Where nothing was noted of it, it is still due."""
+        with self._store.transaction() as connection:
+            connection.execute("DELETE FROM claims WHERE delivery = ?", (delivery.number,))
 
     def find(self, number: int) -> Delivery:
         """Return the delivery of that number. Raises LookupError where there is none."""
@@ -181,6 +211,11 @@ class Deliveries:
         with self._store.reading() as connection:
             rows = connection.execute(f"SELECT * FROM deliveries WHERE {which}", values).fetchall()  # noqa: S608 - values go by ?
             return [_delivery(connection, row) for row in rows]
+
+
+def _machine_time() -> int:
+    """Milliseconds since the epoch, by the clock that nobody moves forward."""
+    return round(time.time() * 1000)
 
 
 def _event(about: Mapping[str, Any], happened: Happened) -> dict[str, Any]:

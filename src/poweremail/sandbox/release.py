@@ -22,6 +22,7 @@ from poweremail.errors import PowerEmailError, UsageError
 from poweremail.sandbox.mail import CaughtMail
 from poweremail.sandbox.source import source
 from poweremail.types.secret import Secret
+from poweremail.wire.hosts import is_host
 from poweremail.wire.redact import spelt
 
 __all__ = ["ReleaseError", "Released", "SmtpSecurity", "SmtpServer", "release"]
@@ -82,8 +83,8 @@ class SmtpServer:
     password: Secret | None = attrs.field(default=None, converter=_password)
 
     def __attrs_post_init__(self) -> None:
-        if not self.host or any(character.isspace() for character in self.host):
-            raise UsageError(f"must be the name of a host, not {self.host!r}", field="host", mail_state=None)
+        if not isinstance(self.host, str) or not is_host(self.host):
+            raise UsageError(f"must be the name or address of a host, not {self.host!r}", field="host", mail_state=None)
         if not 1 <= self.port <= 65535:  # noqa: PLR2004
             raise UsageError(f"must be from 1 to 65535, not {self.port!r}", field="port", mail_state=None)
         if bool(self.user) != bool(self.password):

@@ -150,6 +150,10 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_of_delivery ON attempts (delivery);
 """,
+    # Who posts a delivery says so first: another process may have the same file open.
+    """
+CREATE TABLE claims (delivery INTEGER PRIMARY KEY, until INTEGER NOT NULL);
+""",
 )
 _VERSION = len(_STEPS)
 

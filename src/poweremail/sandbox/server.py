@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -13,11 +12,12 @@ import anyio.to_thread
 import uvicorn
 
 from poweremail.sandbox.app import MAX_BODY, create_app
+from poweremail.sandbox.listener import listener_url, open_listener, quiet_config, run_until_stopped
 from poweremail.sandbox.protocol import BreakableProtocol
 from poweremail.sandbox.service import Service
 from poweremail.sandbox.worker import Worker
 
-__all__ = ["SandboxServer", "listener_url", "open_listener", "serve"]
+__all__ = ["SandboxServer", "serve"]
 
 _LONGEST_HEAD = 256 * 1024
 """Bytes of request line and headers: the values of a sendTemplateHTTPGet stand in its URL."""
@@ -90,35 +90,28 @@ def serve(
     on_ready: Callable[[str], object] = lambda _url: None,
 ) -> None:
     """
-    Serve *service* in the foreground until SIGINT (which then raises KeyboardInterrupt) or SIGTERM.
+    Serve *service* in the foreground until SIGTERM, or SIGINT, which then raises KeyboardInterrupt.
 
     *host*, *port*, *max_body* and *allowed_hosts* are those of `SandboxServer`. *on_ready* is called with the URL once the server
     answers. Raises OSError where the port is taken.
     """
     listener = open_listener(host, port)
-    _Server(service, max_body, (host, *allowed_hosts), lambda: on_ready(listener_url(listener))).run([listener])
+    server = _Server(service, max_body, (host, *allowed_hosts), lambda: on_ready(listener_url(listener)))
+    run_until_stopped(server, listener)
 
 
 class _Server(uvicorn.Server):
     """
-    uvicorn, told to be quiet, to say when it answers, and not to wait for those who hang on.
+    uvicorn, told to say when it answers, and not to wait for those who hang on.
 
     *on_ready* is called on its event loop.
     """
 
     def __init__(self, service: Service, max_body: int, hosts: Iterable[str], on_ready: Callable[[], object]) -> None:
         super().__init__(
-            uvicorn.Config(
+            quiet_config(
                 create_app(service, max_body=max_body, allowed_hosts=hosts),
                 http=BreakableProtocol,
-                ws="none",
-                loop="asyncio",
-                lifespan="off",
-                log_config=None,
-                # Below this level uvicorn logs whole requests, and URLs with the token in them.
-                log_level="warning",
-                proxy_headers=False,
-                server_header=False,
                 date_header=False,
                 h11_max_incomplete_event_size=_LONGEST_HEAD,
             )
@@ -138,24 +131,3 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
         # It may be waiting for a receiver, and has to end before the database is closed.
         await anyio.to_thread.run_sync(self._worker.stop)
-
-
-def open_listener(host: str, port: int) -> socket.socket:
-    """Open the socket here and hand it over: a port that was only looked up could be taken by the time it is used."""
-    try:
-        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004
-    except ValueError:
-        family = socket.AF_INET
-    listener = socket.create_server((host, port), family=family)
-    # Inherited by its connections; without it, head and body of an answer come 40 ms apart. asyncio sees to its own sockets only.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listener
-
-
-def listener_url(listener: socket.socket) -> str:
-    """Return the URL at which it is reached, without a slash at its end."""
-    host, port = listener.getsockname()[:2]
-    # Who listens everywhere is found here, too.
-    if host in ("0.0.0.0", "::"):  # noqa: S104
-        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -236,6 +236,7 @@ class Store:
             connection.execute("DELETE FROM webhooks")
             connection.execute("DELETE FROM deliveries")
             connection.execute("DELETE FROM attempts")
+            connection.execute("DELETE FROM claims")
         self.changes.note("cleared")
 
     def _forget(self, connection: sqlite3.Connection) -> int:

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
-__all__ = ["is_loopback"]
+__all__ = ["is_host", "is_loopback"]
+
+# RFC 1123, 2.1, with the letters of other languages and the underscore, which names of containers have.
+_LABEL = r"(?!-)[\w-]{1,63}(?<!-)"
+_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?\Z")
+
+
+def is_host(text: str) -> bool:
+    """Whether *text* can be the name of a host, or is an IP address."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return bool(_NAME.match(text))
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 
 from poweremail.errors import UsageError
-from poweremail.types.address import Recipient
+from poweremail.types.address import Recipient, recipient
 from poweremail.types.message import Message, TemplateMessage
 
 __all__ = ["Rehearsal"]
@@ -32,7 +32,7 @@ class Rehearsal:
         """Check what a user gave; None where it is the real thing. Raises `UsageError` for what is no address and no pattern."""
         if redirect_to is None and allow is None:
             return None
-        address = None if redirect_to is None else Recipient.parse(redirect_to).email
+        address = None if redirect_to is None else recipient("redirect_to", redirect_to).email
         patterns = (allow,) if isinstance(allow, str) else tuple(allow or ())
         for pattern in patterns:
             if not isinstance(pattern, str) or "@" not in pattern:

@@ -33,7 +33,8 @@ class Entry:
     A message for a batch, and what is known of where it comes from.
 
     *key* tells it from the others of the batch: what has a key that is there already is not added again. Without one it is the
-    message's own ``unique_id``, and where it has none, its content. *source* and *line* say where it was read.
+    message's own ``unique_id``, and where it has none, its content. *source* and *line* say where it was read; what
+    is added from a source takes the place of what was invalid in it before.
     """
 
     message: Message | TemplateMessage

@@ -6,7 +6,6 @@ import base64
 import quopri
 import re
 from collections.abc import Iterable
-from email import message_from_bytes
 from email.message import EmailMessage
 from email.message import Message as StdMessage
 from email.policy import EmailPolicy
@@ -18,6 +17,7 @@ from poweremail.types.address import Recipient
 from poweremail.types.attachment import Attachment, Image
 from poweremail.types.content import read_whole
 from poweremail.types.message import UNIQUE_ID_HEADER, Message
+from poweremail.types.mime.parse import parse
 from poweremail.types.mime.part import LINE_END, Part
 from poweremail.types.mime.words import encode_words, fold, has_words, parameter
 
@@ -175,7 +175,7 @@ def _attachment(policy: _Policy, file: Attachment) -> EmailMessage:
         return part
     # A message must not be encoded (RFC 2046, 5.2.1); the parser knows what is in which kind of them.
     head = f"Content-Type: {fold('Content-Type', words)}\r\nContent-Disposition: {disposition}\r\n\r\n"
-    return message_from_bytes(head.encode() + content, policy=policy)
+    return parse(head.encode() + content, policy)
 
 
 def _base64(content: bytes) -> str:

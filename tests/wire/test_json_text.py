@@ -1,0 +1,34 @@
+"""JSON that people write, and what is said of it where it is none."""
+
+from __future__ import annotations
+
+import pytest
+
+from poweremail.wire.json_text import read_json
+
+
+def test_what_is_json():
+    assert read_json('{"a": [1, "x", null]}') == {"a": [1, "x", None]}
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "it is empty"),
+        (" \n", "it is empty"),
+        ('{"a":', "it ends too early"),
+        ('{"a": "x\n', "it ends too early"),
+        ("hello", "it goes wrong at character 1, 'hello'"),
+        ("{'a': 1}", "it goes wrong at character 2, \"'a': 1}\""),
+        ('{"a" 1}\n', "it goes wrong at character 6, '1}'"),
+        ('{\n  "a": 1\n  "b": 2\n}', "it goes wrong at line 3, character 3, '\"b\": 2'"),
+        ('{"a": 1} and so on and so forth', "it goes wrong at character 10, 'and so on and so for'..."),
+        ("\x1b[2J", "it goes wrong at character 1, '\\x1b[2J'"),
+        ("[" * 100_000, "it is nested too deeply"),
+        ("9" * 5_000, "it has a number with too many digits"),
+    ],
+)
+def test_what_is_none(text, why):
+    with pytest.raises(ValueError) as caught:
+        read_json(text)
+    assert str(caught.value) == why
