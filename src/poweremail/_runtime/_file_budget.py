@@ -17,7 +17,8 @@ _KIND = Kind(
     name="rate limits",
     field="limits.path",
     application_id=0x506F454C,  # "PoEL" in ASCII
-    # The numbers of one SMTP user have no gaps. The clock is that of the bookings: the wall's, and *ahead* of it by so many seconds.
+    # The numbers of one SMTP user have no gaps. The clock is that of the bookings: the wall's, and *ahead* of it by so many
+    # seconds.
     schema="""
         CREATE TABLE bookings (
             smtp_user_name TEXT,
