@@ -164,7 +164,7 @@ class Sandbox:
     @property
     def outbox(self) -> Outbox:
         """The caught mails, oldest first."""
-        return Outbox(self.service.store.mails)
+        return Outbox(self.service.mails.mails)
 
     @property
     def clock(self) -> Clock:
