@@ -47,11 +47,11 @@ class Service:
     The service.
 
     *store* is what it remembers (``mails`` are its mails, ``mailbox`` how one looks at them, ``registry`` its domains and
-    webhooks), *clock* its time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which; *limits*
-    are those of SMTP users that have none of their own. *verify_webhook* asks a URL that is to become a webhook whether it is one;
-    without it, each is believed. *script* says what becomes of mails by themselves (``happenings`` lets it), *webhook_scheme* how
-    the posts to webhooks are signed (``deliveries`` has them, ``courier`` makes them), *smtp_server* where caught mails may be
-    released to. Safe to use from several threads.
+    webhooks), *clock* its time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which;
+    *limits* are those of SMTP users that have none of their own. *verify_webhook* asks a URL that is to become a webhook whether it
+    is one; without it, each is believed. *script* says what becomes of mails by themselves (``happenings`` lets it),
+    *webhook_scheme* how the posts to webhooks are signed (``deliveries`` has them, ``courier`` makes them), *smtp_server* where
+    caught mails may be released to. Safe to use from several threads.
     """
 
     def __init__(
