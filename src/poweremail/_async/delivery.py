@@ -12,6 +12,7 @@ from collections.abc import Callable
 from poweremail._async.exchange import AsyncExchange
 from poweremail._async.pages import AsyncMessageInfos
 from poweremail._async.reconcile import look_up
+from poweremail._watch import Stopped
 from poweremail.errors import DeliveryUnknownError, PowerEmailError
 from poweremail.policy.outcome import Mail
 from poweremail.policy.settings import Settings
@@ -37,7 +38,7 @@ class AsyncDelivery:
         """Return the result of the accepted *mail*. Raises what became of it otherwise."""
         try:
             return await self._deliver(request, mail)
-        except Exception:
+        except (Exception, Stopped):
             raise
         except BaseException:
             # Cancelled, or Ctrl-C: whoever cleans up after it can still find the mail.
