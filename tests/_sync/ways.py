@@ -29,10 +29,6 @@ OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=0.5), "retry
 TOKEN = "canary+token/with 9 odd=characters"
 
 
-def check_world(way: str) -> None:
-    """Skip where *way* cannot be gone in this world."""
-
-
 @contextmanager
 def client_of(way: str, base_url: str, **options) -> Iterator[PowerEmail]:
     """A client that reaches *base_url* by *way*."""
