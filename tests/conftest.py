@@ -6,6 +6,20 @@ import pytest
 
 from support.served import ServedSandbox
 
+ON_ASYNCIO_ONLY = {"aiohttp", "a session of aiohttp", "pyreqwest"}
+"""Engines, and ways to use them. That they say so on trio is shown in ``tests/runtime/test_lifetime.py``."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Make no tests of an engine on trio that cannot run there."""
+    items[:] = [item for item in items if _can_run(getattr(item, "callspec", None))]
+
+
+def _can_run(callspec) -> bool:
+    if callspec is None or callspec.params.get("anyio_backend") != "trio":
+        return True
+    return ON_ASYNCIO_ONLY.isdisjoint(str(callspec.params.get(name)) for name in ("way", "engine"))
+
 
 def pytest_collection_finish() -> None:
     """What has been imported and collected stays until the end: no garbage collection need look through it again."""

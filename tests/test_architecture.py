@@ -65,7 +65,10 @@ ROOMS = (
 SANDBOX_SERVER = tuple(
     f"poweremail.sandbox.{name}" for name in ("app", "connection", "control", "guard", "listener", "protocol", "server", "ui")
 )
-"""The sandbox as a server. The rest of it, apart from its ``__init__``, is the API as a function of a request."""
+"""The sandbox as a server."""
+
+SANDBOX_FACES = (*SANDBOX_SERVER, *(f"poweremail.sandbox.{name}" for name in ("sandbox", "clients")))
+"""The sandbox as users have it. The rest of it, apart from its ``__init__``, is the API as a function of a request."""
 
 SANDBOX_CORE_MAY_IMPORT = ("poweremail.sandbox", "poweremail.response", "poweremail.errors", "poweremail.types", "poweremail.wire")
 
@@ -79,14 +82,15 @@ EXCEPTIONS = (
         for values in ("call", "faults")
     }
     | {
-        ("poweremail.sandbox", face): "Sandbox.client() makes a client as users do, and loads it when it is asked for one"
+        ("poweremail.sandbox.clients", face): "Sandbox.client() makes a client as users do, and loads it when it is asked for one"
         for face in ("poweremail", "poweremail.transports")
     }
     | {
+        ("poweremail.sandbox.sandbox", "poweremail"): "and says so in its signature",
         (
             "poweremail",
             "poweremail.vendor",
-        ): "it stands in for the module PowerEmail where an importer that ignores case finds the package"
+        ): "it stands in for the module PowerEmail where an importer that ignores case finds the package",
     }
 )
 """Arrows that may run up, from module to module, and why. One that is no longer needed is an error."""
@@ -208,13 +212,13 @@ def room(module: str) -> tuple[int, str] | None:
 
 
 def in_sandbox_core(module: str) -> bool:
-    return module.startswith("poweremail.sandbox.") and not within(module, SANDBOX_SERVER)
+    return module.startswith("poweremail.sandbox.") and not within(module, SANDBOX_FACES)
 
 
 def runs_up(importer: str, imported: str) -> bool:
     """Whether *importer* has no business with *imported*, leaving `EXCEPTIONS` aside."""
     if in_sandbox_core(importer):
-        return imported == "poweremail.sandbox" or within(imported, SANDBOX_SERVER) or not within(imported, SANDBOX_CORE_MAY_IMPORT)
+        return imported == "poweremail.sandbox" or within(imported, SANDBOX_FACES) or not within(imported, SANDBOX_CORE_MAY_IMPORT)
     (own_height, own_name), (height, name) = room(importer) or (-1, ""), room(imported) or (len(ROOMS), "")
     return height >= own_height and name != own_name
 

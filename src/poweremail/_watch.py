@@ -8,7 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["watcher"]
+__all__ = ["Stopped", "watcher"]
+
+
+class Stopped(BaseException):
+    """For a watcher to raise: the request does not go out. It is no `Exception`, so that no application takes it for a failure."""
+
 
 watcher: Callable[[str, object], object] | None = None
 """Called with the URL, without its query, and the transport. What it raises ends the call."""

@@ -64,6 +64,12 @@ class ServedSandbox:
         }
 
 
+class _Stopped(pytest.fail.Exception, _watch.Stopped):  # type: ignore[name-defined,misc]  # as mypy sees it, no class
+    """What pytest takes for a failure of the test, and the library for a request that has not gone out."""
+
+    __module__ = "builtins"  # as that of pytest's own: the name alone stands in its report
+
+
 class Guard:
     """Stops what would leave this machine for a host that is not *allowed*, and fails the test that tried."""
 
@@ -82,7 +88,7 @@ class Guard:
             f" sandbox (poweremail_client, poweremail_environ), or allow the host: @pytest.mark.{_ALLOW_HOSTS}({host!r})"
         )
         self._stopped.append(text)
-        pytest.fail(text, pytrace=False)
+        raise _Stopped(text, pytrace=False)  # type: ignore[call-arg]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:

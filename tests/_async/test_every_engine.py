@@ -10,7 +10,7 @@ import time
 import aiohttp  # async only
 import pytest
 
-from _async.ways import ENGINES, OPTIONS, TOKEN, check_world, client_of
+from _async.ways import ENGINES, OPTIONS, TOKEN, client_of
 from poweremail import AsyncPowerEmail, DeliveryUnknownError, NotSentError, ProtocolError, RetryPolicy, Timeouts, UsageError
 from poweremail.transports import (
     AsyncAiohttpTransport,  # async only
@@ -154,8 +154,8 @@ async def test_more_callers_than_connections_wait_in_line(engine):
     assert (server.posts, server.connections <= (40 if engine == "pyreqwest" else 20)) == (100, True)
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
 async def test_the_clients_of_pyreqwest_can_be_configured():
-    check_world("pyreqwest")  # async only
     built = []
 
     def configure(builder):
@@ -179,8 +179,8 @@ async def test_the_clients_of_pyreqwest_can_be_configured():
         AsyncPyreqwestTransport(max_connections=0)
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
 async def test_a_session_of_aiohttp_keeps_what_it_was_given():  # async only
-    check_world("aiohttp")  # async only
     seen = []  # async only
 
     # async only

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 import trustme
 
-from _async.ways import ENGINES, OPTIONS, TOKEN, check_world
+from _async.ways import ENGINES, OPTIONS, TOKEN
 from poweremail import AsyncPowerEmail, NotSentError, Timeouts
 from poweremail.transports import AsyncHttpxTransport
 from support.fault_server import FaultServer, answer
@@ -26,7 +26,6 @@ def server_context(*names: str) -> ssl.SSLContext:
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("a ")])
 async def test_a_certificate_that_nobody_vouches_for_gets_nothing(engine):
-    check_world(engine)  # async only
     with FaultServer(answer(), tls=server_context("127.0.0.1")) as server:
         async with AsyncPowerEmail("owner", TOKEN, base_url=server.url, transport=engine, **OPTIONS) as client:
             with pytest.raises(NotSentError, match="(?i)certificate"):

@@ -9,8 +9,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import aiohttp  # async only
 import httpx
 import httpx2
-import pytest  # async only
-import sniffio  # async only
 
 from poweremail import AsyncPowerEmail, RetryPolicy, Timeouts
 from poweremail.transports import (
@@ -37,18 +35,11 @@ TOKEN = "canary+token/with 9 odd=characters"
 TLS = ssl.create_default_context()
 
 
-def check_world(way: str) -> None:
-    """Skip where *way* cannot be gone in this world."""
-    if sniffio.current_async_library() == "trio" and ("aiohttp" in way or "pyreqwest" in way):  # async only
-        pytest.skip("this engine runs on asyncio only")  # async only
-
-
 @asynccontextmanager
 async def client_of(way: str, base_url: str, **options) -> AsyncIterator[AsyncPowerEmail]:
     """A client that reaches *base_url* by *way*."""
     async with AsyncExitStack() as stack:
         transport = way
-        check_world(way)  # async only
         if way == "a session of aiohttp":  # async only
             transport = AsyncAiohttpTransport(await stack.enter_async_context(aiohttp.ClientSession()))  # async only
         if way.startswith("a client of"):

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from _sync.ways import ENGINES, OPTIONS, TOKEN, check_world, client_of
+from _sync.ways import ENGINES, OPTIONS, TOKEN, client_of
 from poweremail import PowerEmail, DeliveryUnknownError, NotSentError, ProtocolError, RetryPolicy, Timeouts, UsageError
 from poweremail.transports import (
     PyreqwestTransport,

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 import trustme
 
-from _sync.ways import ENGINES, OPTIONS, TOKEN, check_world
+from _sync.ways import ENGINES, OPTIONS, TOKEN
 from poweremail import PowerEmail, NotSentError, Timeouts
 from poweremail.transports import HttpxTransport
 from support.fault_server import FaultServer, answer

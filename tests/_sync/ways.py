@@ -32,10 +32,6 @@ TOKEN = "canary+token/with 9 odd=characters"
 TLS = ssl.create_default_context()
 
 
-def check_world(way: str) -> None:
-    """Skip where *way* cannot be gone in this world."""
-
-
 @contextmanager
 def client_of(way: str, base_url: str, **options) -> Iterator[PowerEmail]:
     """A client that reaches *base_url* by *way*."""

@@ -27,11 +27,11 @@ ON_TRIO = ENGINES[:2]
 ON_THREADS = ("httpx", "httpx2", "pyreqwest")
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("run", [asyncio.run, trio.run, anyio.run], ids=["asyncio", "trio", "anyio"])
-def test_a_client_outlives_its_loop(engine, run):
-    if run is trio.run and engine not in ON_TRIO:
-        pytest.skip("this engine runs on asyncio only")
+@pytest.mark.parametrize(
+    ("run", "engine"),
+    [(run, engine) for run in (asyncio.run, anyio.run) for engine in ENGINES] + [(trio.run, engine) for engine in ON_TRIO],
+)
+def test_a_client_outlives_its_loop(run, engine):
     with FaultServer(answer()) as server:
         client = AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS)
 
@@ -90,9 +90,7 @@ def test_nothing_is_left_behind():
 
 
 @pytest.fixture(params=ENGINES)
-def engine(request, anyio_backend_name):
-    if anyio_backend_name == "trio" and request.param not in ON_TRIO:
-        pytest.skip("this engine runs on asyncio only")
+def engine(request):
     return request.param
 
 

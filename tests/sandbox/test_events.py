@@ -103,8 +103,8 @@ def test_what_is_forgotten_has_no_future(sandbox, api):
     sandbox.script.add("open 100% within 10s")
     api.send()
     api.send()
-    sandbox.service.mailbox.delete(1)
-    sandbox.service.store.clear_mails()
+    sandbox.service.mails.delete(1)
+    sandbox.service.mails.clear()
     sandbox.clock.advance(10)
     sandbox.service.happenings.settle()
     assert sandbox.service.store.rows("SELECT 1 FROM events") == []

@@ -13,6 +13,7 @@ from poweremail.errors import UsageError
 from poweremail.sandbox import CaughtRecipient, Fault, Sandbox, SmtpLimits, SmtpUsage
 from poweremail.sandbox.limits import UNLIMITED, LimitReached
 from poweremail.sandbox.mail import MailContent
+from poweremail.sandbox.mail_store import MailStore
 from poweremail.sandbox.store import Store
 
 from .conftest import Api
@@ -181,7 +182,7 @@ def test_what_is_used_stays_used(api, sandbox):
     taken(api, 2)
     sandbox.add_smtp_user("smtp12345", per_minute=3)
     assert taken(api, 1) == 1
-    sandbox.service.store.clear_mails()
+    sandbox.service.mails.clear()
     assert taken(api, 1) == 0
     sandbox.add_smtp_user("smtp12345", per_minute=4)
     assert taken(api, 2) == 1
@@ -328,7 +329,7 @@ def test_never_more_than_the_limit_in_any_window_and_everything_as_soon_as_it_ma
             recipients=(CaughtRecipient("to", "b@example.com"),) * mails,
         )
         try:
-            store.add_mail(mail, received=now, visible_from=now, limits=limits)
+            MailStore(store).add(mail, received=now, visible_from=now, limits=limits)
         except LimitReached:
             assert not fits(limits, history, now, mails)
         else:
@@ -354,7 +355,7 @@ def test_what_is_used_is_what_was_taken(requests):
             from_email="a@example.com",
             recipients=(CaughtRecipient("to", "b@example.com"),) * mails,
         )
-        store.add_mail(mail, received=now, visible_from=now, limits=UNLIMITED)
+        MailStore(store).add(mail, received=now, visible_from=now, limits=UNLIMITED)
         history.append((now, mails))
         used = store.usage("s", now)
         for limit, length in WINDOWS.items():

@@ -40,7 +40,8 @@ async def test_clients_know_the_credentials():
 
 def test_the_token_is_a_secret():
     with Sandbox(owner_id="me", token="my-token") as sandbox, Sandbox(token=Secret("my-token")) as other:
-        shown = [repr(vars(each)) for each in (sandbox, sandbox.service, other, other.service)]
+        keepers = [keeper for each in (sandbox, other) for keeper in (each, each._clients, each.service, each.service._requests)]
+        shown = [repr(vars(keeper)) for keeper in keepers]
     assert "my-token" not in "".join(shown)
     assert sum(text.count("Secret('***')") for text in shown) == 5
 

@@ -131,18 +131,18 @@ def test_clear_forgets_everything_and_numbers_go_on(api, sandbox):
 def test_pages_of_mails(api, sandbox):
     for _ in range(5):
         api.send()
-    store = sandbox.service.store
-    assert [mail.number for mail in store.mails(after=1, limit=2)] == [2, 3]
-    assert [mail.number for mail in store.mails(after=3)] == [4, 5]
-    assert store.count() == 5
+    mails = sandbox.service.mails
+    assert [mail.number for mail in mails.mails(after=1, limit=2)] == [2, 3]
+    assert [mail.number for mail in mails.mails(after=3)] == [4, 5]
+    assert mails.count() == 5
 
 
 def test_lookups_and_pages_use_an_index(sandbox):
     connection = sandbox.service.store._connection
     plans = []
     connection.set_trace_callback(plans.append)
-    sandbox.service.store.records("x", 3, now=0)
-    sandbox.service.store.mails(after=5, limit=1)
+    sandbox.service.mails.records("x", 3, now=0)
+    sandbox.service.mails.mails(after=5, limit=1)
     sandbox.service.store.usage("smtp12345", 10**12)
     connection.set_trace_callback(None)
     for query in plans:

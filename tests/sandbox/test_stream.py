@@ -47,7 +47,7 @@ def test_what_happens_is_told_in_order(server, api, sandbox):
         assert events(lines, 1)[0] == [("caught", 1)]
         sandbox.service.record_event(1, "open")
         api.send()
-        sandbox.service.mailbox.delete(2)
+        sandbox.service.mails.delete(2)
         sandbox.clear()
         assert events(lines, 4)[0] == [("changed", 1), ("caught", 2), ("deleted", 2), ("cleared", None)]
 

@@ -166,11 +166,11 @@ class Ground:
 
     def _handle(self, call: Call, turn: Turn) -> Reply:
         with self._lock:
-            faults, store = self._service.faults, self._service.store
+            faults, mails = self._service.faults, self._service.mails
             faults.turn = turn
-            before = store.count()
+            before = mails.count()
             reply = self._handle_really(call, turn)
-            handling = Handling(faults.turn, not turn.effect.before_body, reply, store.count() - before, time.monotonic())
+            handling = Handling(faults.turn, not turn.effect.before_body, reply, mails.count() - before, time.monotonic())
             number = int(parse_qs(call.query)["attempt"][0])
             faults.log.handlings.setdefault(number, []).append(handling)
         return reply

@@ -80,7 +80,7 @@ def watched(open_page, browser):
 def put(sandbox, html, **changes):
     options = {"operation": "sendMail", "smtp_user_name": "s", "subject": "Hostile", "from_email": "me@example.com"}
     options |= {"recipients": (CaughtRecipient("to", "ada@example.com"),), "html": html, **changes}
-    return sandbox.service.store.add_mail(MailContent(**options), received=1_700_000_000_000, visible_from=0)
+    return sandbox.service.mails.add(MailContent(**options), received=1_700_000_000_000, visible_from=0)
 
 
 def show(page, number):

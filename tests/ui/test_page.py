@@ -438,7 +438,7 @@ def test_thousands_of_messages(open_page, sandbox):
             recipients=(CaughtRecipient("to", f"reader{number}@example.com"),),
             text="x",
         )
-        sandbox.service.store.add_mail(mail, received=1_700_000_000_000 + number, visible_from=0)
+        sandbox.service.mails.add(mail, received=1_700_000_000_000 + number, visible_from=0)
     page = open_page()
     page.wait_for_function("() => document.querySelectorAll('.row').length === 50")
     page.locator("#older").dblclick()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from poweremail._async.exchange import Answer, AsyncExchange
 from poweremail._async.pages import AsyncMessageInfos
 from poweremail._async.reconcile import look_up
+from poweremail._watch import Stopped
 from poweremail.errors import DeliveryUnknownError, PowerEmailError
 from poweremail.policy.outcome import Mail
 from poweremail.policy.settings import Settings
@@ -43,7 +44,7 @@ class AsyncDelivery:
             else:
                 return _result(answer, mail)
             return await self._find_out(request, mail, unknown)
-        except Exception:
+        except (Exception, Stopped):
             raise
         except BaseException:
             # Cancelled, or Ctrl-C: whoever cleans up after it can still find the mail.

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from poweremail._sync.exchange import Answer, Exchange
 from poweremail._sync.pages import MessageInfos
 from poweremail._sync.reconcile import look_up
+from poweremail._watch import Stopped
 from poweremail.errors import DeliveryUnknownError, PowerEmailError
 from poweremail.policy.outcome import Mail
 from poweremail.policy.settings import Settings
@@ -44,7 +45,7 @@ class Delivery:
             else:
                 return _result(answer, mail)
             return self._find_out(request, mail, unknown)
-        except Exception:
+        except (Exception, Stopped):
             raise
         except BaseException:
             # Cancelled, or Ctrl-C: whoever cleans up after it can still find the mail.

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from poweremail._lazy import lazily
 
 if TYPE_CHECKING:
-    from poweremail._async.durable.batch import AsyncBatch, AsyncBatchReport
+    from poweremail._async.durable.batch import AsyncBatch
+    from poweremail._async.durable.report import AsyncBatchReport
     from poweremail._async.durable.run import AsyncBatchRun
-    from poweremail._sync.durable.batch import Batch, BatchReport
+    from poweremail._sync.durable.batch import Batch
+    from poweremail._sync.durable.report import BatchReport
     from poweremail._sync.durable.run import BatchRun
     from poweremail.batch.ledger.ledger import Ledger
     from poweremail.batch.ledger.values import Added, BadEntry, BatchOutcome, BatchStatus, Entry, Record
@@ -21,9 +23,11 @@ if TYPE_CHECKING:
     from poweremail.errors import LedgerError
 
 _HOMES = {
-    "_async.durable.batch": ("AsyncBatch", "AsyncBatchReport"),
+    "_async.durable.batch": ("AsyncBatch",),
+    "_async.durable.report": ("AsyncBatchReport",),
     "_async.durable.run": ("AsyncBatchRun",),
-    "_sync.durable.batch": ("Batch", "BatchReport"),
+    "_sync.durable.batch": ("Batch",),
+    "_sync.durable.report": ("BatchReport",),
     "_sync.durable.run": ("BatchRun",),
     "batch.ledger.ledger": ("Ledger",),
     "batch.ledger.values": ("Added", "BadEntry", "BatchOutcome", "BatchStatus", "Entry", "Record"),

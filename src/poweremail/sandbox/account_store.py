@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any, Literal
 
 import attrs
 
-from poweremail.sandbox.store import Store
+from poweremail.sandbox.store import Store, at
 from poweremail.types.secret import Secret
 
 __all__ = ["AccountStore", "Domain", "DomainKind", "RegisteredWebhook"]
 
 DomainKind = Literal["sending", "tracking"]
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @attrs.frozen
@@ -85,10 +83,7 @@ class AccountStore:
     def domains(self, kind: DomainKind) -> list[Domain]:
         """The domains of a kind, oldest first."""
         query = "SELECT * FROM domains WHERE kind = ? ORDER BY created, domain"
-        return [
-            Domain(row["kind"], row["domain"], _datetime(row["created"]), bool(row["valid"]))
-            for row in self._store.rows(query, kind)
-        ]
+        return [Domain(row["kind"], row["domain"], at(row["created"]), bool(row["valid"])) for row in self._store.rows(query, kind)]
 
     def add_webhook(self, url: str, events: tuple[str, ...], *, now: int, store_log: bool, description: str) -> RegisteredWebhook:
         """Add a webhook; its id and its key are drawn."""
@@ -148,11 +143,7 @@ def _webhook(row: sqlite3.Row) -> RegisteredWebhook:
         key=Secret(row["key"]),
         store_log=bool(row["store_log"]),
         description=row["description"],
-        created=_datetime(row["created"]),
-        last_success=None if row["last_success"] is None else _datetime(row["last_success"]),
+        created=at(row["created"]),
+        last_success=None if row["last_success"] is None else at(row["last_success"]),
         total_event=row["total_event"],
     )
-
-
-def _datetime(milliseconds: int) -> datetime:
-    return _EPOCH + timedelta(milliseconds=milliseconds)

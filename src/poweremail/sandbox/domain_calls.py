@@ -11,34 +11,34 @@ from poweremail.sandbox.account_store import Domain, DomainKind
 from poweremail.sandbox.answers import Refusal
 from poweremail.wire import arguments
 
-__all__ = [
-    "add_sending",
-    "add_tracking",
-    "check_sending",
-    "check_tracking",
-    "delete_sending",
-    "delete_tracking",
-    "list_sending",
-    "list_tracking",
-    "verify_sending",
-]
+__all__ = ["add", "check", "delete", "listing", "verify_sending"]
+
+# What a check looks at, what it answers in the end, and what a list tells of each domain.
+_RECORDS: dict[DomainKind, tuple[str, ...]] = {"sending": ("dkim", "spf"), "tracking": ("cname",)}
+_VERDICT: dict[DomainKind, str] = {"sending": "valid_signing", "tracking": "valid_tracking"}
+_LISTED: dict[DomainKind, tuple[str, ...]] = {"sending": ("dkim", "spf", "verify_domain"), "tracking": ("cname",)}
 
 
-def add_sending(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Add a sending domain; nothing about it is right until the sandbox is told so."""
-    return _add("sending", account, members)
+def add(kind: DomainKind, account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
+    """Add a domain; nothing about it is right until the sandbox is told so."""
+    domain = read_domain(members)
+    if not account.registry.add_domain(kind, domain, now=account.now):
+        raise Refusal(f"The {kind} domain is already there")
+    return {"message": f"{kind} domain added"}
 
 
-def delete_sending(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Forget a sending domain."""
-    return _delete("sending", account, members)
+def delete(kind: DomainKind, account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
+    """Forget a domain."""
+    domain = _find(kind, account, members)
+    account.registry.delete_domain(kind, domain.domain)
+    return {"message": f"{kind} domain deleted"}
 
 
-def check_sending(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell of its DNS records."""
-    domain = _find("sending", account, members)
+def check(kind: DomainKind, account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
+    """Tell of a domain's DNS records."""
+    domain = _find(kind, account, members)
     valid = _valid(domain)
-    return {"domain": domain.domain, "dkim": valid, "spf": valid, "valid_signing": valid["valid"]}
+    return {"domain": domain.domain, **dict.fromkeys(_RECORDS[kind], valid), _VERDICT[kind]: valid["valid"]}
 
 
 def verify_sending(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,59 +51,18 @@ def verify_sending(account: Account, members: Mapping[str, Any]) -> dict[str, An
     return {"message": f"instructions were sent to {mailbox}@{domain.domain}"}
 
 
-def list_sending(account: Account, _: Mapping[str, Any]) -> dict[str, Any]:
-    """List the sending domains."""
+def listing(kind: DomainKind, account: Account, _: Mapping[str, Any]) -> dict[str, Any]:
+    """List the domains."""
     return {
-        "sending_domain_list": [
+        f"{kind}_domain_list": [
             {
                 "domain": domain.domain,
                 "create_date": epoch_seconds(domain.created),
-                "dkim": _valid(domain),
-                "spf": _valid(domain),
-                "verify_domain": _valid(domain),
+                **dict.fromkeys(_LISTED[kind], _valid(domain)),
             }
-            for domain in account.registry.domains("sending")
+            for domain in account.registry.domains(kind)
         ]
     }
-
-
-def add_tracking(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Add a tracking domain; its record is not right until the sandbox is told so."""
-    return _add("tracking", account, members)
-
-
-def delete_tracking(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Forget a tracking domain."""
-    return _delete("tracking", account, members)
-
-
-def check_tracking(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Tell of its DNS record."""
-    domain = _find("tracking", account, members)
-    return {"domain": domain.domain, "valid_tracking": _valid(domain)["valid"], "cname": _valid(domain)}
-
-
-def list_tracking(account: Account, _: Mapping[str, Any]) -> dict[str, Any]:
-    """List the tracking domains."""
-    return {
-        "tracking_domain_list": [
-            {"domain": domain.domain, "create_date": epoch_seconds(domain.created), "cname": _valid(domain)}
-            for domain in account.registry.domains("tracking")
-        ]
-    }
-
-
-def _add(kind: DomainKind, account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
-    domain = read_domain(members)
-    if not account.registry.add_domain(kind, domain, now=account.now):
-        raise Refusal(f"The {kind} domain is already there")
-    return {"message": f"{kind} domain added"}
-
-
-def _delete(kind: DomainKind, account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
-    domain = _find(kind, account, members)
-    account.registry.delete_domain(kind, domain.domain)
-    return {"message": f"{kind} domain deleted"}
 
 
 def _find(kind: DomainKind, account: Account, members: Mapping[str, Any]) -> Domain:

@@ -9,7 +9,7 @@ from typing import Any
 from poweremail.sandbox import events
 from poweremail.sandbox.events import MailEvent
 from poweremail.sandbox.filter import MailFilter
-from poweremail.sandbox.mail import CaughtFile, CaughtMail
+from poweremail.sandbox.mail import CaughtFile
 from poweremail.sandbox.store import Store, at
 
 __all__ = ["FIRST_RECIPIENTS", "Mailbox"]
@@ -65,13 +65,6 @@ class Mailbox:
                 "events": [event_members(event) for event in events.of_mail(connection, number)],
             }
 
-    def mail(self, number: int) -> CaughtMail:
-        """Return the mail itself, with the content of its files."""
-        found = self._store.mails(after=number - 1, limit=1)
-        if not found or found[0].number != number:
-            raise LookupError(f"there is no mail number {number}")
-        return found[0]
-
     def raw(self, number: int) -> str:
         """Return the JSON of the request that brought a mail, without the credentials, which are never kept."""
         with self._store.reading() as connection:
@@ -88,15 +81,6 @@ class Mailbox:
         if row is None:
             raise LookupError(f"mail number {number} has no {kind} number {index}")
         return CaughtFile(*row)
-
-    def delete(self, number: int) -> None:
-        """Forget one mail. What it has used of a limit stays used."""
-        with self._store.transaction() as connection:
-            if not connection.execute("DELETE FROM mails WHERE number = ?", (number,)).rowcount:
-                raise LookupError(f"there is no mail number {number}")
-            for table in ("recipients", "files", "searchable", "events", "planned_events"):
-                connection.execute(f"DELETE FROM {table} WHERE mail = ?", (number,))  # noqa: S608 - of the list above
-        self._store.changes.note("deleted", number)
 
 
 def event_members(event: MailEvent) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import overload
+from typing import Any, overload
 
 from poweremail.sandbox.mail import CaughtMail
 
@@ -87,7 +87,7 @@ class Outbox(Sequence[CaughtMail]):
         Raises AssertionError where it is none or several; its text says what was caught.
         """
         __tracebackhide__ = True  # pytest then shows the line of the test that asked
-        asked = {
+        asked: dict[str, Any] = {
             "to": to,
             "from_email": from_email,
             "subject": subject,
@@ -96,9 +96,7 @@ class Outbox(Sequence[CaughtMail]):
             "template_id": template_id,
         }
         caught = tuple(self)
-        found = Outbox(lambda: caught).find(
-            to=to, from_email=from_email, subject=subject, containing=containing, unique_id=unique_id, template_id=template_id
-        )
+        found = Outbox(lambda: caught).find(**asked)
         if len(found) == 1:
             return found[0]
         criteria = ", ".join(f"{name}={_shown(value)}" for name, value in asked.items() if value is not None)

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 
-__all__ = ["prepare"]
+__all__ = ["PARTS_OF_MAILS", "TABLES", "prepare"]
+
+PARTS_OF_MAILS = ("recipients", "files", "searchable", "events", "planned_events")
+"""The tables of what is forgotten with a mail: its number is in their column ``mail``."""
+
+TABLES = (
+    *("mails", *PARTS_OF_MAILS),
+    *("templates", "smtp_users", "tallies", "domains", "webhooks", "deliveries", "attempts", "claims"),
+)
+"""All tables but that of the clock."""
 
 # What makes each version from the one before; a step that was published never changes.
 # Wide columns stand last: SQLite reads a row from its front, and stops where it has what it needs.

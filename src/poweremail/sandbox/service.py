@@ -1,12 +1,7 @@
-"""
-The API as a function from a `Call` to a `Reply`, over a `Store`. It does no I/O but the store's, and waits for nothing.
-
-What is accepted follows what the vendor publishes. Where that says nothing, the sandbox refuses only what no mail could carry.
-"""
+"""The API as a function from a `Call` to a `Reply`, over a `Store`. It does no I/O but the store's, and waits for nothing."""
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -15,7 +10,7 @@ import attrs
 
 from poweremail.errors import UsageError
 from poweremail.response import Response
-from poweremail.sandbox import content, settings_calls
+from poweremail.sandbox import settings_calls
 from poweremail.sandbox.account import Account, VerifyWebhook
 from poweremail.sandbox.account_store import AccountStore
 from poweremail.sandbox.answers import Refusal, answer
@@ -30,10 +25,10 @@ from poweremail.sandbox.faults import Faults, Turn
 from poweremail.sandbox.happenings import Happenings
 from poweremail.sandbox.limits import REQUEST_LIMITS, UNLIMITED, LimitReached, SmtpLimits, SmtpUser
 from poweremail.sandbox.mail import MailContent
+from poweremail.sandbox.mail_store import MailStore
 from poweremail.sandbox.mailbox import Mailbox
-from poweremail.sandbox.parts import text
-from poweremail.sandbox.reading import read_json, read_query
 from poweremail.sandbox.release import Released, SmtpServer, release
+from poweremail.sandbox.requests import Lookup, Requests, Setting, Wanted, call_name
 from poweremail.sandbox.store import Store
 from poweremail.types.secret import Secret
 from poweremail.wire.webhook import SchemeName, SignatureScheme, scheme_of
@@ -43,52 +38,20 @@ __all__ = ["DEFAULT_SCHEME", "Broken", "Call", "Reply", "Service"]
 DEFAULT_SCHEME: SchemeName = "form-base64"
 """The likeliest of the ways in which the service may sign: which it is, is published nowhere."""
 
-_PREFIX = "/v1.0"
-# The path of each call, and the name under which the sandbox knows it. Some deployments spell sendRaw the second way.
-_CALLS = {
-    "/messages/sendMail": "sendMail",
-    "/messages/sendTemplate": "sendTemplate",
-    "/messages/sendTemplateHTTPGet": "sendTemplateHTTPGet",
-    "/messages/sendRaw": "sendRaw",
-    "/messages/senRaw": "sendRaw",
-    "/messages/getMessageInfo": "getMessageInfo",
-    **settings_calls.PATHS,
-}
-_SETTINGS = frozenset(settings_calls.PATHS.values())
 _LONGEST_WAIT = 10**15
 """Milliseconds until a mail becomes visible: more than anybody waits, and no more than SQLite can count."""
-
-_LONGEST_PAGE_NUMBER = 18
-"""Digits of a ``skip_page``: more than any store has pages, and no more than SQLite can count."""
-
-
-@attrs.frozen
-class _Lookup:
-    unique_id: str
-    page: int
-
-
-@attrs.frozen
-class _Setting:
-    """A call about settings or the account: its name and its members."""
-
-    call: str
-    members: Mapping[str, Any]
-
-
-_Wanted = MailContent | _Lookup | _Setting
 
 
 class Service:
     """
     The service.
 
-    *store* is what it remembers (``mailbox`` is how one looks at its mails, ``registry`` at its domains and webhooks), *clock* its
-    time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which; *limits* are those of
-    SMTP users that have none of their own. *verify_webhook* asks a URL that is to become a webhook whether it is one; without it,
-    each is believed. *script* says what becomes of mails by themselves (``happenings`` lets it), *webhook_scheme* how the posts to
-    webhooks are signed (``deliveries`` has them, ``courier`` makes them), *smtp_server* where caught mails may be released to. Safe
-    to use from several threads.
+    *store* is what it remembers (``mails`` are its mails, ``mailbox`` how one looks at them, ``registry`` its domains and
+    webhooks), *clock* its time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which;
+    *limits* are those of SMTP users that have none of their own. *verify_webhook* asks a URL that is to become a webhook whether it
+    is one; without it, each is believed. *script* says what becomes of mails by themselves (``happenings`` lets it),
+    *webhook_scheme* how the posts to webhooks are signed (``deliveries`` has them, ``courier`` makes them), *smtp_server* where
+    caught mails may be released to. Safe to use from several threads.
     """
 
     def __init__(
@@ -106,6 +69,7 @@ class Service:
         smtp_server: SmtpServer | None = None,
     ) -> None:
         self.store = store
+        self.mails = MailStore(store)
         self.mailbox = Mailbox(store)
         self.registry = AccountStore(store)
         self.verify_webhook = verify_webhook
@@ -116,8 +80,7 @@ class Service:
         self.happenings = Happenings(store, clock, self.script, self.deliveries)
         self.courier = Courier(self.deliveries, self.happenings, clock)
         self.smtp_server = smtp_server
-        self._owner_id = None if owner_id is None else Secret(owner_id)
-        self._token = token
+        self._requests = Requests(store, owner_id, token)
         self._limits = limits
 
     def arrive(self, path: str) -> Turn:
@@ -126,7 +89,7 @@ class Service:
 
         Where ``turn.effect.before_body`` says so, the connection breaks at once, as `handle` tells without looking at the body.
         """
-        return self.faults.at_head(_call_name(path))
+        return self.faults.at_head(call_name(path))
 
     def handle(self, call: Call, turn: Turn | None = None, *, verify_webhook: VerifyWebhook | None = None) -> Reply:
         """
@@ -137,9 +100,9 @@ class Service:
         turn = turn or self.arrive(call.path)
         if turn.effect.before_body:
             return _reply(turn.effect, None)
-        wanted: _Wanted | Response
+        wanted: Wanted | Response
         try:
-            wanted = self._read(call, turn.call)
+            wanted = self._requests.read(call, turn.call)
         except Refusal as refusal:
             wanted = refusal.response
         if isinstance(wanted, MailContent):
@@ -171,7 +134,7 @@ class Service:
         server = server or self.smtp_server
         if server is None:
             raise UsageError("there is no SMTP server to release mail to", field="server")
-        return release(self.mailbox.mail(number), server, to)
+        return release(self.mails.mail(number), server, to)
 
     def clear(self) -> None:
         """
@@ -191,66 +154,25 @@ class Service:
             for name, enabled, own in self.store.smtp_users()
         ]
 
-    def _read(self, call: Call, name: str | None) -> _Wanted:
-        """Read and check a request without acting on it. Raises `Refusal`."""
-        if name is None:
-            raise Refusal("Page not found", name=None)
-        method = "GET" if name == "sendTemplateHTTPGet" else "POST"
-        if call.method.upper() != method:
-            raise Refusal(f"This call is made with {method}")
-        members = read_query(call.query) if method == "GET" else read_json(call.body)
-        self._authenticate(members)
-        if name in _SETTINGS:
-            return _Setting(name, members)
-        if name == "getMessageInfo":
-            return _lookup(members)
-        smtp_user_name = self._smtp_user_name(members)
-        match name:
-            case "sendMail":
-                return content.read_send_mail(smtp_user_name, members)
-            case "sendTemplate":
-                return content.read_send_template(smtp_user_name, members, self.store.template)
-            case "sendTemplateHTTPGet":
-                return content.read_send_template_http_get(smtp_user_name, members, self.store.template)
-            case _:
-                return content.read_raw(smtp_user_name, members)
-
-    def _authenticate(self, members: dict[str, Any]) -> None:
-        """Take the credentials out of *members*; in no frame that raises is there a name for them."""
-        right = (_is(members.pop("owner_id", None), self._owner_id), _is(members.pop("token", None), self._token))
-        if not all(right):
-            raise Refusal("Token MissMatch", name="AuthenticationError")
-
-    def _smtp_user_name(self, members: Mapping[str, Any]) -> str:
-        name = text(members.get("smtp_user_name"))
-        if name is None:
-            raise Refusal("smtp user required !!")
-        may_send = self.store.may_send(name)
-        if not may_send:
-            raise Refusal("Invalid smtp user" if may_send is None else "The smtp user is disabled")
-        return name
-
-    def _carry_out(self, wanted: _Wanted | Response, visible_after: float, verify_webhook: VerifyWebhook | None) -> Response:
+    def _carry_out(self, wanted: Wanted | Response, visible_after: float, verify_webhook: VerifyWebhook | None) -> Response:
         now = self.clock.milliseconds()
         match wanted:
             case MailContent():
                 visible_from = now + int(min(visible_after * 1000, _LONGEST_WAIT))
                 try:
-                    self.store.add_mail(
-                        wanted, received=now, visible_from=visible_from, limits=self._limits, then=self.happenings.sent
-                    )
+                    self.mails.add(wanted, received=now, visible_from=visible_from, limits=self._limits, then=self.happenings.sent)
                 except LimitReached as reached:
                     return self._too_much(reached)
                 return _queued(wanted.operation)
-            case _Setting():
+            case Setting():
                 account = Account(self.store, self.registry, now, self._limits, verify_webhook or self.verify_webhook)
                 try:
                     return settings_calls.answer_call(wanted.call, account, wanted.members)
                 except Refusal as refusal:
                     return refusal.response
-            case _Lookup():
+            case Lookup():
                 self.happenings.settle()
-                records = self.store.records(wanted.unique_id, wanted.page, now=now)
+                records = self.mails.records(wanted.unique_id, wanted.page, now=now)
                 return answer(status="success", message_data=[_record(record) for record in records])
             case _:
                 return wanted
@@ -262,28 +184,6 @@ class Service:
         span = reached.limit.removeprefix("per_")
         response = answer(status="error", code="-1", message=f"Too many requests: more than {reached.number} a {span}")
         return response if self._limits.answer == "error" else attrs.evolve(response, status=HTTPStatus.TOO_MANY_REQUESTS)
-
-
-def _call_name(path: str) -> str | None:
-    return _CALLS.get(path.removeprefix(_PREFIX))
-
-
-def _is(given: Any, wanted: Secret | None) -> bool:
-    """Whether a credential will do: any that is not empty, or the *wanted* one. An owner id may come as a number."""
-    if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
-        return False
-    return wanted is None or hmac.compare_digest(str(given).encode(), wanted.reveal().encode())
-
-
-def _lookup(members: Mapping[str, Any]) -> _Lookup:
-    unique_id = text(members.get("x_unique_id"))
-    if unique_id is None:
-        raise Refusal("You must specify x_unique_id")
-    page = members.get("skip_page")
-    digits = "0" if page is None or page == "" else str(page)
-    if isinstance(page, bool) or not (digits.isascii() and digits.isdecimal()):
-        raise Refusal("Invalid skip_page: it must be a page number from 0 on")
-    return _Lookup(unique_id, int(digits[:_LONGEST_PAGE_NUMBER]))
 
 
 def _queued(operation: str) -> Response:

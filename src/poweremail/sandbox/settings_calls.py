@@ -7,6 +7,7 @@ The words of most refusals are the sandbox's own: what the service says there is
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from poweremail.response import Response
@@ -43,15 +44,15 @@ _CALLS: dict[str, Callable[[Account, Mapping[str, Any]], dict[str, Any]]] = {
     "/settings/editSmtp": smtp_calls.edit,
     "/settings/resetSmtpPassword": smtp_calls.reset_password,
     "/settings/listSmtp": smtp_calls.listing,
-    "/settings/addSendingDomain": domain_calls.add_sending,
-    "/settings/deleteSendingDomain": domain_calls.delete_sending,
-    "/settings/checkSendingDomain": domain_calls.check_sending,
+    "/settings/addSendingDomain": partial(domain_calls.add, "sending"),
+    "/settings/deleteSendingDomain": partial(domain_calls.delete, "sending"),
+    "/settings/checkSendingDomain": partial(domain_calls.check, "sending"),
     "/settings/verifySendingDomain": domain_calls.verify_sending,
-    "/settings/listSendingDomain": domain_calls.list_sending,
-    "/settings/addTrackingDomain": domain_calls.add_tracking,
-    "/settings/deleteTrackingDomain": domain_calls.delete_tracking,
-    "/settings/checkTrackingDomain": domain_calls.check_tracking,
-    "/settings/listTrackingDomain": domain_calls.list_tracking,
+    "/settings/listSendingDomain": partial(domain_calls.listing, "sending"),
+    "/settings/addTrackingDomain": partial(domain_calls.add, "tracking"),
+    "/settings/deleteTrackingDomain": partial(domain_calls.delete, "tracking"),
+    "/settings/checkTrackingDomain": partial(domain_calls.check, "tracking"),
+    "/settings/listTrackingDomain": partial(domain_calls.listing, "tracking"),
     "/settings/addWebhook": webhook_calls.add,
     "/settings/editWebhook": webhook_calls.edit,
     "/settings/deleteWebhook": webhook_calls.delete,

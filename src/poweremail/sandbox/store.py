@@ -1,31 +1,26 @@
-"""What the sandbox remembers: an SQLite database, in memory or in a file."""
+"""What the sandbox remembers beside mails and the account's settings; and the database of it all, in memory or in a file."""
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import sqlite3
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 from poweremail.errors import UsageError
-from poweremail.sandbox import events, schema
+from poweremail.sandbox import schema
 from poweremail.sandbox.changes import Changes
 from poweremail.sandbox.limits import LIMITS, UNLIMITED, SmtpLimits, SmtpUsage, Tally, check, usage
-from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient, MailContent
 from poweremail.sandbox.template import Template
-from poweremail.types.message_info import PAGE_SIZE
 
 __all__ = ["Store", "at"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LARGEST_OFFSET = 2**62
 _LAST = 2**62
 """A time after all that can be."""
 
@@ -44,8 +39,8 @@ def at(milliseconds: int) -> datetime:
 
 class Store:
     """
-    Mails, templates, SMTP users and what they have used of their limits, and how far the clock was advanced. Its database also
-    holds what `AccountStore` knows.
+    Templates, SMTP users and what they have used of their limits, and how far the clock was advanced. Its database also holds what
+    `MailStore` and `AccountStore` know.
 
     *path* is the file, made where it is missing; None keeps all in memory. Raises `UsageError` for a file that is not a sandbox's.
     Safe to use from several threads. Times are whole milliseconds since the epoch. Credentials never get here.
@@ -88,66 +83,12 @@ class Store:
         with self.reading() as connection:
             return connection.execute(query, values).fetchall()
 
-    def add_mail(
-        self,
-        mail: MailContent,
-        *,
-        received: int,
-        visible_from: int,
-        limits: SmtpLimits = UNLIMITED,
-        then: Callable[[sqlite3.Connection, int, MailContent, int], None] | None = None,
-    ) -> int:
+    def book(self, connection: sqlite3.Connection, name: str, mails: int, *, now: int, limits: SmtpLimits) -> None:
         """
-        Keep *mail* and return its number. getMessageInfo shows it from *visible_from* on.
+        Count a request with so many *mails* in the transaction that keeps them, and list the SMTP user *name* as one that has sent.
 
-        *then* is called in the same transaction, with the mail's number, the mail and *received*. *limits* are those of SMTP users
-        that have none of their own. Raises `LimitReached` where the mail is too much.
+        *limits* are those of SMTP users that have none of their own. Raises `LimitReached` where it is too much.
         """
-        with self.transaction() as connection:
-            self._count(connection, mail, received, limits)
-            (number,) = connection.execute(
-                "INSERT INTO mails (received, operation, smtp_user_name, unique_id, subject, from_email, from_name, template_id,"
-                " mail_size, attachment_size, headers, dynamic_value, html, text, raw)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
-                (
-                    received,
-                    mail.operation,
-                    mail.smtp_user_name,
-                    mail.unique_id,
-                    mail.subject,
-                    mail.from_email,
-                    mail.from_name,
-                    mail.template_id,
-                    mail.mail_size,
-                    mail.attachment_size,
-                    json.dumps(dict(mail.headers)),
-                    json.dumps(dict(mail.dynamic_value)),
-                    mail.html,
-                    mail.text,
-                    json.dumps(dict(mail.raw)),
-                ),
-            ).fetchone()
-            connection.executemany(
-                "INSERT INTO recipients (mail, unique_id, visible_from, type, email, name) VALUES (?, ?, ?, ?, ?, ?)",
-                [(number, mail.unique_id, visible_from, who.type, who.email, who.name) for who in mail.recipients],
-            )
-            connection.executemany(
-                "INSERT INTO files (mail, kind, name, type, content) VALUES (?, ?, ?, ?, ?)",
-                [
-                    (number, kind, file.name, file.type, file.content)
-                    for kind, files in (("attachment", mail.attachments), ("image", mail.images))
-                    for file in files
-                ],
-            )
-            self._note_smtp_user(connection, mail.smtp_user_name)
-            connection.execute("INSERT INTO searchable (mail, words) VALUES (?, ?)", (number, _words(mail)))
-            if then is not None:
-                then(connection, int(number), mail, received)
-        self.changes.note("caught", number)
-        return int(number)
-
-    def _count(self, connection: sqlite3.Connection, mail: MailContent, now: int, limits: SmtpLimits) -> None:
-        name, mails = mail.smtp_user_name, len(mail.recipients)
         row = connection.execute("SELECT * FROM smtp_users WHERE name = ?", (name,)).fetchone()
         if row is not None:
             limits = limits.override(_own_limits(row))
@@ -158,6 +99,7 @@ class Store:
             check(limits, usage(now, partial(self._tally, name)), mails)
         tally = latest.and_one_more(now, mails)
         connection.execute("INSERT INTO tallies VALUES (?, ?, ?, ?)", (name, tally.at, tally.requests, tally.mails))
+        self._note_smtp_user(connection, name)
 
     def _tally(self, name: str, at: int) -> Tally:
         row = self._connection.execute(
@@ -166,83 +108,12 @@ class Store:
         ).fetchone()
         return _NOTHING if row is None else Tally(*row)
 
-    def mails(self, *, after: int = 0, limit: int | None = None) -> list[CaughtMail]:
-        """The mails with a number above *after*, oldest first, *limit* of them at most."""
-        query = "SELECT * FROM mails WHERE number > ? ORDER BY number LIMIT ?"
-        with self._lock:
-            rows = self._connection.execute(query, (after, -1 if limit is None else limit)).fetchall()
-            return [self._mail(row) for row in rows]
-
-    def _mail(self, row: sqlite3.Row) -> CaughtMail:
-        number = row["number"]
-        recipients = self._connection.execute("SELECT type, email, name FROM recipients WHERE mail = ? ORDER BY number", (number,))
-        files = self._connection.execute(
-            "SELECT kind, name, type, content FROM files WHERE mail = ? ORDER BY number", (number,)
-        ).fetchall()
-        return CaughtMail(
-            number=number,
-            received=at(row["received"]),
-            operation=row["operation"],
-            smtp_user_name=row["smtp_user_name"],
-            unique_id=row["unique_id"],
-            subject=row["subject"],
-            from_email=row["from_email"],
-            from_name=row["from_name"],
-            recipients=tuple(CaughtRecipient(*recipient) for recipient in recipients),
-            html=row["html"],
-            text=row["text"],
-            headers=json.loads(row["headers"]),
-            attachments=tuple(CaughtFile(*file[1:]) for file in files if file["kind"] == "attachment"),
-            images=tuple(CaughtFile(*file[1:]) for file in files if file["kind"] == "image"),
-            template_id=row["template_id"],
-            dynamic_value=json.loads(row["dynamic_value"]),
-            raw=json.loads(row["raw"]),
-        )
-
-    def records(self, unique_id: str, page: int, *, now: int) -> list[dict[str, Any]]:
-        """Page *page* of what getMessageInfo says at the time *now* of the mails with *unique_id*, recipient by recipient."""
-        offset = min(page * PAGE_SIZE, _LARGEST_OFFSET)
-        with self._lock:
-            rows = self._connection.execute(
-                "SELECT recipients.number, status, subject, from_email, email, mail_size, attachment_size, received FROM recipients"
-                " JOIN mails ON mails.number = recipients.mail"
-                " WHERE recipients.unique_id = ? AND visible_from <= ? ORDER BY recipients.number LIMIT ? OFFSET ?",
-                (unique_id, now, PAGE_SIZE, offset),
-            ).fetchall()
-            done = events.of_recipients(self._connection, [row["number"] for row in rows])
-        return [{**dict(row), **done[row["number"]]} for row in rows]
-
-    def count(self) -> int:
-        """How many mails there are."""
-        with self._lock:
-            (count,) = self._connection.execute("SELECT count(*) FROM searchable").fetchone()
-        return int(count)
-
-    def clear_mails(self) -> int:
-        """Forget the mails, and return how many there were. They were sent all the same: what is used of a limit stays used."""
-        with self.transaction() as connection:
-            forgotten = self._forget(connection)
-        self.changes.note("cleared")
-        return forgotten
-
     def clear(self) -> None:
         """Forget everything but how far the clock was advanced."""
         with self.transaction() as connection:
-            self._forget(connection)
-            connection.execute("DELETE FROM templates")
-            connection.execute("DELETE FROM smtp_users")
-            connection.execute("DELETE FROM tallies")
-            connection.execute("DELETE FROM domains")
-            connection.execute("DELETE FROM webhooks")
-            connection.execute("DELETE FROM deliveries")
-            connection.execute("DELETE FROM attempts")
-            connection.execute("DELETE FROM claims")
+            for table in schema.TABLES:
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
         self.changes.note("cleared")
-
-    def _forget(self, connection: sqlite3.Connection) -> int:
-        for table in ("recipients", "files", "searchable", "events", "planned_events"):
-            connection.execute(f"DELETE FROM {table}")  # noqa: S608 - of the list above
-        return connection.execute("DELETE FROM mails").rowcount
 
     def put_template(self, template: Template) -> None:
         """Keep *template*, in place of one of the same id."""
@@ -252,15 +123,11 @@ class Store:
 
     def templates(self) -> list[Template]:
         """All templates, by id."""
-        with self._lock:
-            rows = self._connection.execute("SELECT * FROM templates ORDER BY template_id").fetchall()
-        return [Template(*row) for row in rows]
+        return [Template(*row) for row in self.rows("SELECT * FROM templates ORDER BY template_id")]
 
     def template(self, template_id: str) -> Template | None:
         """The template of that id, or None."""
-        with self._lock:
-            row = self._connection.execute("SELECT * FROM templates WHERE template_id = ?", (template_id,)).fetchone()
-        return None if row is None else Template(*row)
+        return next((Template(*row) for row in self.rows("SELECT * FROM templates WHERE template_id = ?", template_id)), None)
 
     def put_smtp_user(self, name: str, *, enabled: bool, limits: SmtpLimits = UNLIMITED) -> None:
         """
@@ -326,9 +193,7 @@ class Store:
         They are those that were added and those that the service has drawn; where none was added, also those that have sent.
         """
         query = f"SELECT * FROM smtp_users WHERE {_KNOWN} ORDER BY name"  # noqa: S608
-        with self._lock:
-            rows = self._connection.execute(query).fetchall()
-        return [(row["name"], bool(row["enabled"]), _own_limits(row)) for row in rows]
+        return [(row["name"], bool(row["enabled"]), _own_limits(row)) for row in self.rows(query)]
 
     def usage(self, name: str, now: int) -> SmtpUsage:
         """What the SMTP user *name* has used of its limits at the time *now*."""
@@ -337,21 +202,13 @@ class Store:
 
     def advanced(self) -> int:
         """How many milliseconds the clock was advanced."""
-        with self._lock:
-            (advanced,) = self._connection.execute("SELECT advanced FROM clock").fetchone()
+        [(advanced,)] = self.rows("SELECT advanced FROM clock")
         return int(advanced)
 
     def put_advanced(self, milliseconds: int) -> None:
         """Keep how many milliseconds the clock was advanced."""
         with self.transaction() as connection:
             connection.execute("UPDATE clock SET advanced = ?", (milliseconds,))
-
-
-def _words(mail: MailContent) -> str:
-    """What a search looks through."""
-    addresses = [word for who in mail.recipients for word in (who.email, who.name)]
-    words = (mail.subject, mail.from_email, mail.from_name, mail.unique_id, mail.template_id, *addresses)
-    return "\n".join(word for word in words if word).casefold()
 
 
 def _own_limits(row: sqlite3.Row) -> SmtpLimits:

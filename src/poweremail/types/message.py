@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from html import unescape
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, overload
-from urllib.parse import unquote
 
 import attrs
 
 from poweremail.errors import UsageError
 from poweremail.types.address import AddressesLike, AddressLike, Recipient, recipient, recipients
 from poweremail.types.attachment import Attachment, Image
+from poweremail.types.content_id import cid_references, spellings
 from poweremail.types.frozen import FrozenMapping
 from poweremail.types.text import body_text, header_text, string_mapping
 
@@ -26,8 +25,6 @@ T = TypeVar("T")
 
 # Header names of RFC 5322: printable US-ASCII without the colon.
 HEADER_NAME = re.compile(r"[!-9;-~]+\Z")
-# A Content-ID where HTML or CSS refers to one: src="cid:x", src=cid:x, url(cid:x). Prose that mentions "cid:" is not meant.
-_CID = re.compile(r"""(?:=|\burl\()\s*+(?:(["'])\s*+)?cid:((?(1)(?:(?!\1)[^<>])+|[^"'()\s<>]+))""", re.IGNORECASE)
 
 UNIQUE_ID_HEADER = "X-Unique-Id"
 
@@ -281,17 +278,6 @@ class Converted(NamedTuple):
 
     message: Message
     dropped: tuple[str, ...]
-
-
-def cid_references(html: str) -> Iterator[re.Match[str]]:
-    """Find where *html* refers to a Content-ID; group 2 of each match is the id, as it is spelt there (see `spellings`)."""
-    return _CID.finditer(html)
-
-
-def spellings(cid: str) -> set[str]:
-    """What *cid* may stand for: it may have the escapes of HTML and of URLs (RFC 2392), and a srcset goes on after a space."""
-    plain = unescape(cid).strip()
-    return {form for text in (cid, plain, plain.partition(" ")[0]) for form in (text, unquote(text))}
 
 
 def _dynamic_text(field: str, value: object) -> str:

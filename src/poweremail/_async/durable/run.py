@@ -17,19 +17,15 @@ from typing import TYPE_CHECKING, Self
 import attrs
 
 from poweremail._async.client import AsyncPowerEmail
+from poweremail._async.durable.send import AsyncSender
 from poweremail._runtime._async import FairLock, in_thread, shielded, sleep
 from poweremail._runtime._async_many import Jobs, Repeated
-from poweremail.batch.ledger.clock import awake
-from poweremail.batch.ledger.payload import unpack
 from poweremail.batch.ledger.rehearsal import Rehearsal
-from poweremail.batch.ledger.states import SETTLED, State
+from poweremail.batch.ledger.states import State
 from poweremail.batch.ledger.values import BatchOutcome, Finished, Verdict, Work
-from poweremail.batch.ledger.verdicts import ACCEPTED, RELEASED, SEEN, Verdicts
-from poweremail.errors import DeliveryUnknownError, LedgerError, PowerEmailError, UsageError
+from poweremail.batch.ledger.verdicts import RELEASED, Verdicts
+from poweremail.errors import DeliveryUnknownError, LedgerError, UsageError
 from poweremail.policy.limits import RateLimits
-from poweremail.policy.retry import RetryPolicy
-from poweremail.types.message import Message, TemplateMessage
-from poweremail.types.result import SendResult
 
 if TYPE_CHECKING:
     from poweremail.batch.ledger.ledger import Ledger
@@ -39,7 +35,6 @@ __all__ = ["AsyncBatchRun", "RunOptions"]
 
 _log = logging.getLogger("poweremail.batch")
 
-_ONCE = RetryPolicy(attempts=1)
 _POLL = 1.0
 """How many seconds pass at most until a pause by somebody else is noticed."""
 
@@ -77,7 +72,7 @@ class AsyncBatchRun:
         rehearse: Callable[[int], Awaitable[Rehearsal | None]],
     ) -> None:
         self.paused: str | None = None
-        self._client = client.with_options(retry=_ONCE, on_unknown="raise")
+        self._sender = AsyncSender(client, options.verdicts)
         users = options.smtp_users or ((client.smtp_user_name,) if client.smtp_user_name is not None else ())
         if not users:
             raise UsageError("give one to the client, or some to the batch", field="smtp_users", mail_state=None)
@@ -85,18 +80,16 @@ class AsyncBatchRun:
         self._name = name
         self._options = attrs.evolve(options, smtp_users=users)
         self._rehearse = rehearse
-        self._rehearsal: Rehearsal | None = None
         self._state = "new"
         self._stopping = False
         self._over = False
         self._failure: LedgerError | None = None
         self._ended: list[Finished] = []
         self._ready: deque[BatchOutcome] = deque()
-        self._begun: set[int] = set()  # the rows whose request may be on its way
         self._errors = 0
         self._wait = 0.0
         self._writing = FairLock()
-        self._jobs: Jobs[Work, Finished] = Jobs(self._attend, options.concurrency)
+        self._jobs: Jobs[Work, Finished] = Jobs(self._sender.attend, options.concurrency)
         self._beating = Repeated(self._beat, options.lease / 4)
         self._under_way = AsyncExitStack()
 
@@ -161,13 +154,13 @@ class AsyncBatchRun:
         _log.debug("step")
         step = await in_thread(self._worker.step, self._ended, room)
         _log.debug("committed")
-        self._begun.difference_update([each.work.id for each in self._ended])
+        self._sender.begun.difference_update([each.work.id for each in self._ended])
         self._ended = []
         for each in step.lost:
             _log.warning("row %d had been given to another worker; what became of it is found out there", each.work.id)
         self._ready.extend(each.value for each in step.recorded if each.value is not None)
         # Until the first row is taken, another process may make a rehearsal of the batch.
-        self._rehearsal = Rehearsal.parse(step.rehearsal)
+        self._sender.rehearsal = Rehearsal.parse(step.rehearsal)
         for work in step.work:
             self._jobs.start(work)
         if step.paused is not None:
@@ -204,7 +197,7 @@ class AsyncBatchRun:
         broken_off = [work for work in await in_thread(self._worker.retire) if (work.id, work.fence) not in known]
         unknown = Verdict(state=State.UNKNOWN, error=DeliveryUnknownError("the run was broken off"), delay=0.0)
         # What was taken, and not begun when the run was cancelled, is known not to have been sent.
-        doubted = {work.id for work in broken_off if work.state is State.UNKNOWN} | self._begun
+        doubted = {work.id for work in broken_off if work.state is State.UNKNOWN} | self._sender.begun
         verdicts = {work.id: unknown if work.id in doubted else RELEASED for work in broken_off}
         finished = [*ended, *(Finished(work=work, verdict=verdicts[work.id]) for work in broken_off)]
         if finished:
@@ -231,68 +224,10 @@ class AsyncBatchRun:
         why = f"{self._options.errors_in_a_row} failures in a row, the last: {each.verdict.error}"
         return attrs.evolve(each, verdict=attrs.evolve(each.verdict, pause=why))
 
-    async def _attend(self, work: Work) -> Finished:
-        message = None
-        try:
-            message = unpack(work.payload, work.contents, work.unique_id)
-            if self._rehearsal is not None:
-                message = self._rehearsal.apply(message)
-        except UsageError as error:
-            recipients = () if message is None else message.recipients
-            return _finished(work, recipients, self._options.verdicts.of_unfit(work, error, read=message is not None), None)
-        if work.state is State.UNKNOWN:
-            return await self._look_up(work, message.recipients)
-        return await self._send(work, message)
-
-    async def _send(self, work: Work, message: Message | TemplateMessage) -> Finished:
-        if awake() > work.valid_until:
-            # This process stood still for so long that the row may be another's by now.
-            return _finished(work, message.recipients, RELEASED, None)
-        self._begun.add(work.id)
-        _log.debug("sending row %d", work.id)
-        verdict, result = ACCEPTED, None
-        try:
-            if isinstance(message, TemplateMessage):
-                result = await self._client.messages.send_template(message, smtp_user_name=work.smtp_user_name)
-            else:
-                result = await self._client.messages.send_mail(message, smtp_user_name=work.smtp_user_name)
-        except PowerEmailError as error:
-            verdict = self._options.verdicts.of_send(work, error)
-        _log.debug("answered row %d", work.id)
-        return _finished(work, message.recipients, verdict, result)
-
-    async def _look_up(self, work: Work, recipients: tuple[str, ...]) -> Finished:
-        _log.debug("looking up row %d", work.id)
-        unknown = DeliveryUnknownError("no trustworthy answer came", unique_id=work.unique_id, recipients=recipients)
-        verdict, result = SEEN, None
-        try:
-            result = await self._client.messages.reconcile(unknown, visibility=0.0)
-        except PowerEmailError as error:
-            verdict = self._options.verdicts.of_look(work, error)
-        _log.debug("looked up row %d", work.id)
-        return _finished(work, recipients, verdict, result)
-
     def _expect(self, state: str, advice: str) -> None:
         # Without its block nothing is sent, and to say nothing about it would be a silent loss.
         if self._state != state:
             raise UsageError(f"the run is {self._state}", field="run", advice=advice, mail_state=None)
-
-
-def _finished(work: Work, recipients: tuple[str, ...], verdict: Verdict, result: SendResult | None) -> Finished:
-    final = verdict.state in SETTLED or (verdict.state is State.UNKNOWN and verdict.delay is None)
-    outcome = BatchOutcome(
-        key=work.key,
-        unique_id=work.unique_id,
-        recipients=recipients,
-        state=verdict.state.value,
-        attempts=work.attempts + verdict.attempted,
-        smtp_user_name=work.smtp_user_name,
-        source=work.source,
-        line=work.line,
-        result=result,
-        error=verdict.error,
-    )
-    return Finished(work=work, verdict=verdict, value=outcome if final else None)
 
 
 def _worker(ledger: Ledger, number: int, options: RunOptions) -> Worker:

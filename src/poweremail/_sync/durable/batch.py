@@ -5,18 +5,18 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._sync.client import PowerEmail
+from poweremail._sync.durable.report import BatchReport, DryRun
 from poweremail._sync.durable.run import BatchRun, RunOptions
-from poweremail.batch.ledger.payload import unpack
 from poweremail.batch.ledger.rehearsal import Rehearsal
 from poweremail.batch.ledger.states import State
-from poweremail.batch.ledger.values import Added, BadEntry, BatchItem, BatchStatus, Entry, Record
+from poweremail.batch.ledger.values import Added, BadEntry, BatchItem, BatchStatus, Entry
 from poweremail.batch.ledger.verdicts import Verdicts
 from poweremail.errors import UsageError
 from poweremail.policy.limits import RateLimits
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from poweremail.batch.ledger.adding import Adding
     from poweremail.batch.ledger.ledger import Ledger
 
-__all__ = ["Batch", "BatchReport"]
+__all__ = ["Batch"]
 
 _GROUP = 500
 _VISIBILITY = 30.0
@@ -214,70 +214,6 @@ class Batch:
             # What came before an error of the source is kept: the next time it is known.
             in_thread(adding.add, group)
         return adding.total
-
-
-class BatchReport:
-    """The messages of a batch, page by page; a page is read when its first message is asked for."""
-
-    def __init__(self, ledger: Ledger, find: Callable[[], int], states: frozenset[State] | None) -> None:
-        self._ledger = ledger
-        self._find = find
-        self._number: int | None = None
-        self._states = states
-        self._above = 0
-        self._page: list[tuple[int, Record]] = []
-
-    def __iter__(self) -> BatchReport:
-        return self
-
-    def __next__(self) -> Record:
-        if not self._page:
-            if self._number is None:
-                self._number = self._find()
-            self._page = in_thread(self._ledger.page, self._number, self._above, self._states)
-            self._page.reverse()
-            if not self._page:
-                raise StopIteration
-        self._above, record = self._page.pop()
-        return record
-
-
-class DryRun:
-    """
-    The planned messages of a batch, each as it would go out, one by one: a pair of where it comes from and of the `UsageError` that
-    it would end in, or None.
-    """
-
-    def __init__(self, ledger: Ledger, find: Callable[[], int], rehearse: Callable[[int], Rehearsal | None]) -> None:
-        self._ledger = ledger
-        self._find = find
-        self._rehearse = rehearse
-        self._number: int | None = None
-        self._rehearsal: Rehearsal | None = None
-        self._above = 0
-        self._page: list[tuple[int, Any]] = []
-
-    def __iter__(self) -> DryRun:
-        return self
-
-    def __next__(self) -> tuple[str, UsageError | None]:
-        if not self._page:
-            if self._number is None:
-                self._number = self._find()
-                self._rehearsal = self._rehearse(self._number)
-            self._page = in_thread(self._ledger.planned, self._number, self._above)
-            self._page.reverse()
-            if not self._page:
-                raise StopIteration
-        self._above, row = self._page.pop()
-        where = row.key if row.line is None else f"{row.source}, line {row.line}"
-        try:
-            message = unpack(row.payload, row.contents, row.unique_id)
-            if self._rehearsal is not None:
-                self._rehearsal.apply(message)
-        except UsageError as error:
-            return where, error
-        return where, None
 
 
 def _open(place: str | os.PathLike[str]) -> Ledger:

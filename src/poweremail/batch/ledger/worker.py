@@ -16,17 +16,17 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Executable, and_, bindparam, func, select, update
+from sqlalchemy import Connection, Executable, and_, func, select, update
 
 from poweremail.batch.ledger.budget import Budgets
 from poweremail.batch.ledger.clock import awake
 from poweremail.batch.ledger.database import Database
 from poweremail.batch.ledger.ledger import Ledger, open_unknown, pause
 from poweremail.batch.ledger.schema import contents, messages
-from poweremail.batch.ledger.states import SETTLED, TRANSITIONS, State
+from poweremail.batch.ledger.statements import PLANNED, TAKE, UNKNOWN, WRITE, written
+from poweremail.batch.ledger.states import TRANSITIONS, State
 from poweremail.batch.ledger.values import Finished, Step, Work
 from poweremail.batch.ledger.verdicts import ACCEPTED
-from poweremail.errors import PowerEmailError
 from poweremail.policy.limits import RateLimits
 
 __all__ = ["Worker"]
@@ -39,7 +39,6 @@ _POLL = 1.0
 _SWEEP = 0.2
 """How many seconds pass between two looks for what is unknown and for leases that ran out."""
 
-_LONGEST_ERROR = 500
 _FILES_IN_MEMORY = 32 * 1024 * 1024
 
 _row = messages.c
@@ -148,7 +147,7 @@ class Worker:
         for each in finished:
             if each.verdict.state not in TRANSITIONS[each.work.state]:
                 raise AssertionError(f"{each.work.state} cannot become {each.verdict.state}")
-        if connection.execute(_WRITE, [_written(each, now) for each in finished]).rowcount != len(finished):
+        if connection.execute(WRITE, [written(each, now) for each in finished]).rowcount != len(finished):
             raise _LostError
         refused: dict[str, float] = {}
         for each in finished:
@@ -185,7 +184,7 @@ class Worker:
             connection.execute(update(messages).where(_row.id.in_(looked_up)).values(**free))
 
     def _take_unknown(self, connection: Connection, now: float, room: int, valid_until: float) -> list[Work]:
-        rows = self._next(connection, _UNKNOWN, now, room)
+        rows = self._next(connection, UNKNOWN, now, room)
         if rows:
             lease = {"fence": _row.fence + 1, "lease_owner": self.owner, "lease_until": now + self._lease, "due": None}
             connection.execute(update(messages).where(_row.id.in_([row.id for row in rows])).values(**lease))
@@ -194,14 +193,14 @@ class Worker:
     def _take_planned(self, connection: Connection, now: float, room: int, valid_until: float) -> list[Work]:
         if room <= 0 or self._budgets.wait(now) > 0.0:
             return []
-        rows = self._next(connection, _PLANNED, now, room)
+        rows = self._next(connection, PLANNED, now, room)
         on_the_way = Counter(work.smtp_user_name for work in self._held.values() if work.state is State.SENDING)
         names = self._budgets.assign(connection, now, len(rows), on_the_way)
         rows = rows[: len(names)]
         if rows:
             lease = {"owner": self.owner, "until": now + self._lease, "at": now}
             taken = [lease | {"row": row.id, "name": name} for row, name in zip(rows, names, strict=True)]
-            connection.execute(_TAKE, taken)
+            connection.execute(TAKE, taken)
         return self._work(connection, rows, State.SENDING, names, now, valid_until)
 
     def _next(self, connection: Connection, wanted: Executable, now: float, room: int) -> Sequence[Any]:
@@ -256,75 +255,3 @@ class Worker:
             if due is not None:
                 waits.append(max(due - now, self._budgets.wait(now) if state is State.PLANNED else 0.0))
         return max(0.01, min(waits))
-
-
-def _due(state: State, *conditions: ColumnElement[bool]) -> Executable:
-    """The question for the next rows in *state*. What another worker is just taking is passed over, not waited for."""
-    columns = (
-        *(_row.id, _row.fence, _row.key, _row.unique_id, _row.payload, _row.files, _row.attempts, _row.looks),
-        *(_row.smtp_user_name, _row.source, _row.line, _row.unknown_since),
-    )
-    wanted = and_(_row.batch == bindparam("of"), _row.state == state.value, _row.due <= bindparam("now"), *conditions)
-    found = select(*columns).where(wanted).order_by(_row.due, _row.id).limit(bindparam("room"))
-    return found.with_for_update(skip_locked=True)
-
-
-# Statements that every step needs are made once: making them costs more than carrying them out.
-_PLANNED = _due(State.PLANNED)
-_UNKNOWN = _due(State.UNKNOWN, _row.lease_owner.is_(None))
-
-_TAKE = (
-    update(messages)
-    .where(_row.id == bindparam("row"))
-    .values(
-        state=State.SENDING.value,
-        taken=bindparam("at"),
-        due=None,
-        fence=_row.fence + 1,
-        lease_owner=bindparam("owner"),
-        lease_until=bindparam("until"),
-        smtp_user_name=bindparam("name"),
-    )
-)
-
-_WRITE = (
-    update(messages)
-    .where(_row.id == bindparam("row"), _row.fence == bindparam("held"))
-    .values(
-        state=bindparam("to_state"),
-        due=bindparam("to_due"),
-        attempts=_row.attempts + bindparam("attempted"),
-        looks=bindparam("to_looks"),
-        fence=_row.fence + 1,
-        lease_owner=None,
-        lease_until=None,
-        error_kind=bindparam("kind"),
-        error=bindparam("words"),
-        unknown_since=bindparam("since"),
-        settled=bindparam("at"),
-    )
-)
-
-
-def _written(each: Finished, now: float) -> dict[str, Any]:
-    verdict, work = each.verdict, each.work
-    became_unknown = work.unknown_since if work.state is State.UNKNOWN else now
-    settled = verdict.state in SETTLED or (verdict.state is State.UNKNOWN and verdict.delay is None)
-    return {
-        "row": work.id,
-        "held": work.fence,
-        "to_state": verdict.state.value,
-        "to_due": None if verdict.delay is None else now + verdict.delay,
-        "attempted": int(verdict.attempted),
-        "to_looks": work.looks + 1 if verdict.looked else 0,
-        "kind": None if verdict.error is None else type(verdict.error).__name__,
-        "words": None if verdict.error is None else words_of(verdict.error),
-        "since": became_unknown if verdict.state is State.UNKNOWN else None,
-        "at": now if settled else None,
-    }
-
-
-def words_of(error: PowerEmailError) -> str:
-    """The text of *error*, as long as a ledger or an outcome needs it."""
-    text = error.reason
-    return text if len(text) <= _LONGEST_ERROR else f"{text[: _LONGEST_ERROR - 1]}…"

@@ -59,7 +59,7 @@ class Mails:
             before=None if before is None else asked.number("before", 0),
         )
         found = self._mailbox.page(wanted, limit + 1, oldest_first=after is not None)
-        return {"messages": found[:limit], "more": len(found) > limit, "total": self._service.store.count()}
+        return {"messages": found[:limit], "more": len(found) > limit, "total": self._service.mails.count()}
 
     async def find(self, asked: Asked) -> dict[str, Any]:
         """Return one mail."""
@@ -77,7 +77,7 @@ class Mails:
     async def source(self, asked: Asked) -> Response:
         """Return the mail as it would be sent."""
         number = asked.number("number", 0)
-        body = source(self._mailbox.mail(number))
+        body = source(self._service.mails.mail(number))
         if asked.flag("download"):
             return Response(body, headers={**attachment(f"message-{number}.eml"), "Content-Type": "application/octet-stream"})
         return _plain(body, _TEXT)
@@ -161,12 +161,12 @@ class Mails:
 
     async def delete(self, asked: Asked) -> dict[str, Any]:
         """Forget one mail."""
-        self._mailbox.delete(asked.number("number", 0))
+        self._service.mails.delete(asked.number("number", 0))
         return {}
 
     async def delete_all(self, _: Asked) -> dict[str, Any]:
         """Forget the mails."""
-        return {"forgotten": self._service.store.clear_mails()}
+        return {"forgotten": self._service.mails.clear()}
 
     async def record_event(self, asked: Asked) -> dict[str, Any]:
         """Let something happen to a mail."""

@@ -24,7 +24,7 @@ class State:
 
     async def health(self, _: Asked) -> dict[str, Any]:
         """Return what one asks to see that it runs."""
-        return {"status": "ok", "version": __version__, "messages": self._service.store.count()}
+        return {"status": "ok", "version": __version__, "messages": self._service.mails.count()}
 
     async def faults(self, _: Asked) -> dict[str, Any]:
         """Return the rules."""

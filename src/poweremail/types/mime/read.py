@@ -8,7 +8,8 @@ from typing import Any
 
 from poweremail.errors import UsageError
 from poweremail.types.attachment import Attachment, Image
-from poweremail.types.message import Message, cid_references, spellings
+from poweremail.types.content_id import cid_references, spellings
+from poweremail.types.message import Message
 from poweremail.types.mime.bodies import File, read_bodies
 from poweremail.types.mime.fields import read_fields
 from poweremail.types.mime.part import PARSER_FAILURES, Part, header_lines, reason, shown
