@@ -177,6 +177,7 @@ def test_an_error_ahead_comes_in_its_turn_and_the_walk_goes_on():
 
 @pytest.mark.parametrize(("last", "pages_fetched"), [(50, 1), (150, 9), (899, 9), (900, 25)])
 def test_a_walk_that_is_left_early_leaves_nothing_behind(last, pages_fetched):
+    before = set(threading.enumerate())
     with FaultServer(pages(5_000)) as server:
         with client_of("httpx", server.url) as client:
             for info in client.messages.iter_message_info("u1", look_ahead=8):
@@ -186,8 +187,8 @@ def test_a_walk_that_is_left_early_leaves_nothing_behind(last, pages_fetched):
             assert posted == pages_fetched
             assert len(client.messages.get_message_info("u1", 50)) == 0
         assert server.posts == posted + 1
-    # Others may keep threads of their own for a while.
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("poweremail")]
+    # What an engine runs on may keep threads of its own for a while.
+    assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("poweremail")]
 
 
 @pytest.mark.parametrize("look_ahead", [-1, True, 1.5])
