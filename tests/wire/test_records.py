@@ -1,4 +1,4 @@
-"""A page is read by its columns as it is read record by record."""
+"""A record is read by the quick way as it is read by the patient one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def one_by_one(records):
 
 @settings(max_examples=300)
 @given(records=st.lists(RECORDS, max_size=3) | st.lists(st.fixed_dictionaries(ORDINARY), max_size=3))
-def test_columns_and_records_are_read_alike(records):
+def test_both_ways_read_alike(records):
     assert repr(message_infos(records)) == repr(one_by_one(records))
 
 
@@ -83,3 +83,10 @@ def test_what_is_read_is_like_what_is_made():
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         opened.ip = "192.0.2.8"
     assert message_infos([]) == ()
+
+
+def test_one_odd_record_changes_nothing_for_the_others():
+    odd = RECORD | {"campaign": 7}
+    infos = message_infos([RECORD, odd, RECORD])
+    assert infos == one_by_one([RECORD, odd, RECORD])
+    assert [info.extra for info in infos] == [{}, {"campaign": 7}, {}]

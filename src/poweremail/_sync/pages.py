@@ -13,18 +13,18 @@ from poweremail.types.message_info import MessageInfo, MessageInfoPage
 __all__ = ["MessageInfos"]
 
 
-_BURSTS = 4
-"""Times *look_ahead* that are fetched before the next record is handed out: fewer waits for the slowest of them."""
+_LONGEST = 8
+"""Times *look_ahead* that a burst has at most: the next one waits for the slowest of it, so fewer and longer ones are quicker."""
 
 
 class MessageInfos:
     """
     Every record of a unique id, page by page; a page is fetched when its first record is asked for.
 
-    With *look_ahead*, so many pages are fetched at once when the next one is needed: none before the first has shown that there are
-    more, *look_ahead* then, and four times as many from then on. They are held until their turn has come, and nothing is under way
-    between two records: the walk may be left at any point, and nothing stays open. Beyond the last page that costs up to
-    *look_ahead* - 1 requests more than a walk without.
+    With *look_ahead*, pages are fetched in bursts, so many at once: none before the first page has shown that there are more,
+    *look_ahead* pages then, and each time twice as many, up to eight times *look_ahead*. They are held until their turn has come,
+    and nothing is under way between two records: the walk may be left at any point, and nothing stays open. Beyond the last page
+    that costs up to *look_ahead* - 1 requests more than a walk without.
 
     It ends on a page that is not full. Raises `ProtocolError` where the service answers a full page with the records of an earlier
     one, which would go on for ever. What a page's request ends in is raised when the page's turn has come; going on asks for it
@@ -37,7 +37,7 @@ class MessageInfos:
         self._fetch = fetch
         self._look_ahead = look_ahead
         self._next_page: int | None = first_page
-        self._bursts = 1
+        self._burst = look_ahead
         self._ahead: deque[MessageInfoPage | Exception] = deque()
         self._records: Iterator[MessageInfo] = iter(())
         self._seen: dict[int, int] = {}
@@ -60,10 +60,11 @@ class MessageInfos:
 
     def _take(self, number: int) -> MessageInfoPage:
         if self._look_ahead and not self._ahead and self.page is not None:
-            numbers = range(number, number + self._look_ahead * self._bursts)
+            numbers = range(number, number + self._burst)
             fetched = together(self._fetch, numbers, self._look_ahead, _is_last)
             self._ahead.extend(fetched)
-            self._bursts = _BURSTS
+            # No more is fetched in vain by who leaves early than has been read before, or nearly so.
+            self._burst = min(self._burst * 2, self._look_ahead * _LONGEST)
         if not self._ahead:
             return self._fetch(number)
         page = self._ahead.popleft()

@@ -17,7 +17,7 @@ PAGE_SIZE = 100
 """Records a page of getMessageInfo; fixed by the service."""
 
 
-@attrs.define(eq=False, repr=False)
+@attrs.define(init=False, eq=False, repr=False)
 class EngagementFields:
     """
     The fields of an `Engagement`, not frozen yet.
@@ -35,7 +35,7 @@ class Engagement(EngagementFields):
     """One open or one click: when (UTC), from which IP address, with which user agent. None where the service did not say."""
 
 
-@attrs.define(kw_only=True, eq=False, repr=False)
+@attrs.define(init=False, kw_only=True, eq=False, repr=False)
 class MessageInfoFields:
     """The fields of a `MessageInfo`, not frozen yet, as those of an engagement."""
 
