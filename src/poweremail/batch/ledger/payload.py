@@ -49,7 +49,8 @@ class Group:
             return
         message = entry.message
         self._bytes += sum(len(getattr(message, name, None) or "") for name in _BODIES)
-        for file in (*message.attachments, *message.images):
+        files: tuple[Attachment | Image, ...] = (*message.attachments, *message.images)
+        for file in files:
             # One that many mails have is read and kept once.
             if file.content not in self._contents:
                 self._contents.add(file.content)
