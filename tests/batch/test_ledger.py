@@ -12,13 +12,19 @@ from sqlalchemy import text
 from poweremail import Attachment, NotSentError, RateLimitError, RateLimits, UsageError
 from poweremail.batch import BadEntry, Entry, Ledger, LedgerError
 from poweremail.batch.ledger import schema
+from poweremail.batch.ledger.payload import Group
 from poweremail.batch.ledger.states import State
 from poweremail.batch.ledger.values import Finished
 from poweremail.batch.ledger.verdicts import RELEASED
+from poweremail.batch.ledger.worker import Worker
 from support.ledgers import ACCEPTED, Verdict, entries, fill, finish, let_leases_end, states, worker
 from support.messages import full, message, template
 
 UNKNOWN = Verdict(state=State.UNKNOWN, delay=0.0, attempted=True)
+
+
+def _refused(seconds: float) -> Verdict:
+    return Verdict(state=State.PLANNED, error=RateLimitError("429"), delay=0.0, refused=seconds)
 
 
 def add(ledger: Ledger, batch: int, *items):
@@ -55,6 +61,47 @@ class TestAdding:
         assert (record.state, record.line, record.recipients, record.error) == ("invalid", 7, ("nobody",), "to: has no @")
         add(ledger, batch, Entry(message=message(), source="a.csv", line=7))
         assert [record.state for record in ledger.report(batch)] == ["planned"]
+
+    @pytest.mark.parametrize("odd", ["\0", "\ud800"])
+    def test_a_text_that_no_database_can_keep_spoils_nothing(self, ledger, odd):
+        batch = ledger.create("news")
+        bad = BadEntry(error=UsageError(f"has {odd}"), recipient=f"a{odd}", source=f"{odd}.csv", line=2)
+        added = add(ledger, batch, bad, Entry(message=message(), source=f"{odd}.csv", line=3))
+        assert (added.added, added.invalid) == (1, 1)
+        told = odd.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+        records = {record.state: record for record in ledger.report(batch)}
+        assert (records["invalid"].recipients, records["invalid"].error) == ((f"a{told}",), f"has {told}")
+        # It is known again by the name of its source, as that was kept.
+        assert add(ledger, batch, bad).invalid == 1
+        assert ledger.status(batch).counts["invalid"] == 1
+        with pytest.raises(UsageError, match="key: has a"):
+            Entry(message=message(), key=f"k{odd}")
+        with pytest.raises(UsageError, match="there is no batch"):
+            ledger.find(f"news{odd}")
+
+    def test_large_messages_are_added_a_few_at_a_time(self):
+        group, file = Group(), Attachment("large.bin", bytes(6_000_000))
+        for _ in range(400):
+            group.append(Entry(message=message(attachments=[file])))
+        assert not group.full  # it is one file
+        for number in range(3):
+            group.append(Entry(message=message(html="x" * 5_000_000, attachments=[Attachment("a", b"%d" % number)])))
+        assert group.full
+        small = Group()
+        for number in range(500):
+            assert not small.full
+            small.append(Entry(message=message(), key=str(number)))
+        assert small.full
+
+    def test_large_messages_are_looked_through_a_few_at_a_time(self, ledger):
+        batch = ledger.create("news")
+        for number in range(4):
+            add(ledger, batch, message(attachments=[Attachment("large.bin", bytes([number]) * 6_000_000)]))
+        above, pages = 0, []
+        while page := ledger.planned(batch, above):
+            above = page[-1][0]
+            pages.append(len(page))
+        assert pages == [3, 1]
 
     def test_one_with_a_key_is_added_once_its_file_is_there_again(self, ledger, tmp_path):
         path = tmp_path / "a.txt"
@@ -195,6 +242,47 @@ class TestWork:
         it.step(finish(it.step((), 1), RELEASED), 0)
         assert it.step((), 1).work[0].attempts == 0
 
+    @pytest.mark.parametrize("odd", ["\0", "\ud800"])
+    def test_what_the_service_says_is_kept_whatever_it_is(self, ledger, odd):
+        batch = fill(ledger, 1)
+        it = worker(ledger, batch)
+        error = NotSentError(f"bad {odd}")
+        it.step(finish(it.step((), 1), Verdict(state=State.REJECTED, error=error, pause=f"why: {odd}")), 0)
+        (record,) = ledger.report(batch)
+        assert record.error.startswith("bad \\")
+        assert ledger.status(batch).paused.startswith("why: \\")
+
+    def test_rows_that_are_lost_one_after_the_other(self, ledger):
+        class Unlucky(Worker):
+            def _sorted(self, finished):
+                found = super()._sorted(finished)
+                # Another takes the rest, just after it was seen.
+                let_leases_end(ledger, self.owner)
+                thief.step((), 5)
+                return found
+
+        batch = fill(ledger, 3)
+        unlucky, thief = Unlucky(ledger, batch, ["smtp1"], {}, lease=60.0), worker(ledger, batch)
+        step = unlucky.step((), 3)
+        with ledger.database.transaction() as connection:
+            connection.execute(text("UPDATE poweremail_messages SET fence = fence + 1, lease_owner = NULL WHERE key = 'k0'"))
+        done = unlucky.step(finish(step), 0)
+        assert (len(done.recorded), len(done.lost)) == (0, 3)
+
+    def test_a_clock_that_is_set_back_ends_no_lease(self, ledger):
+        batch = fill(ledger, 1)
+        it = worker(ledger, batch)
+        it.step((), 1)
+        # As if the clock had been an hour ahead.
+        it._renewed += 3600.0
+        it._swept += 3600.0
+        with ledger.database.transaction() as connection:
+            connection.execute(text("UPDATE poweremail_messages SET lease_until = lease_until - 30"))
+        it.step((), 0)
+        with ledger.database.reading() as connection:
+            until = connection.execute(text("SELECT lease_until FROM poweremail_messages")).scalar()
+            assert until > ledger.database.now(connection) + 55
+
     def test_what_a_state_cannot_become_is_never_written(self, ledger):
         batch = fill(ledger, 1)
         it = worker(ledger, batch)
@@ -257,19 +345,29 @@ class TestBudget:
         batch = fill(ledger, 20)
         one, other = (worker(ledger, batch, "a", "b") for _ in range(2))
         step = one.step((), 2)
-        refused = Verdict(state=State.PLANNED, error=RateLimitError("429"), delay=0.0, refused=30.0)
-        outcomes = [refused if work.smtp_user_name == "a" else ACCEPTED for work in step.work]
+        outcomes = [_refused(30.0) if work.smtp_user_name == "a" else ACCEPTED for work in step.work]
         step = one.step([Finished(work=work, verdict=each) for work, each in zip(step.work, outcomes, strict=True)], 4)
         assert {work.smtp_user_name for work in step.work} == {"b"}
         assert {work.smtp_user_name for work in other.step((), 4).work} == {"b"}
         # The mail itself has lost nothing.
         assert {record.attempts for record in ledger.report(batch) if record.state in ("planned", "sending")} == {0}
 
+    def test_the_longest_wait_that_was_asked_for_counts(self, ledger):
+        batch = fill(ledger, 4)
+        it = worker(ledger, batch)
+        first, second, third = it.step((), 3).work
+        for work, verdict in ((first, _refused(0.0)), (second, _refused(30.0)), (third, ACCEPTED)):
+            # The last one was on its way when the others were refused: it ends no wait.
+            assert it.step([Finished(work=work, verdict=verdict)], 1).work == ()
+        with ledger.database.reading() as connection:
+            found = connection.execute(text("SELECT refused_until, refusals FROM poweremail_smtp_users")).one()
+            assert 25.0 < found.refused_until - ledger.database.now(connection) <= 30.0
+            assert found.refusals == 1
+
     def test_a_refusal_is_forgotten_when_a_mail_was_taken(self, ledger):
         batch = fill(ledger, 4)
         it = worker(ledger, batch)
-        refused = Verdict(state=State.PLANNED, error=RateLimitError("429"), delay=0.0, refused=0.0)
-        it.step(finish(it.step((), 1), refused), 0)
+        it.step(finish(it.step((), 1), _refused(0.0)), 0)
         assert 0.0 < it.step((), 1).wait <= 1.0
         with ledger.database.transaction() as connection:
             connection.execute(text("UPDATE poweremail_smtp_users SET refused_until = 0"))
@@ -441,3 +539,14 @@ def test_no_password_shows(tmp_path):
     assert "canary" not in str(caught.value)
     assert "Connection refused" in str(caught.value) or "connection failed" in str(caught.value)
     assert Ledger(f"sqlite:///{tmp_path}/x.db").database.path == tmp_path / "x.db"
+
+
+def test_the_defaults_of_a_server_do_not_matter(postgresql):
+    ledger = Ledger(f"{postgresql}%20-cdefault_transaction_isolation%3Dserializable")
+    with ledger.database.transaction() as connection:
+        assert connection.execute(text("SHOW transaction_isolation")).scalar() == "read committed"
+    with ledger.database.reading() as connection:
+        assert connection.execute(text("SHOW transaction_isolation")).scalar() == "repeatable read"
+    with ledger.database.transaction() as connection:
+        assert connection.execute(text("SHOW transaction_isolation")).scalar() == "read committed"
+    ledger.close()

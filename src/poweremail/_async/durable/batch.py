@@ -13,6 +13,7 @@ from poweremail._async.client import AsyncPowerEmail
 from poweremail._async.durable.report import AsyncBatchReport, AsyncDryRun
 from poweremail._async.durable.run import AsyncBatchRun, RunOptions
 from poweremail._runtime._async import each, finish, in_thread
+from poweremail.batch.ledger.payload import Group
 from poweremail.batch.ledger.rehearsal import Rehearsal
 from poweremail.batch.ledger.states import State
 from poweremail.batch.ledger.values import Added, BadEntry, BatchItem, BatchStatus, Entry
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncBatch"]
 
-_GROUP = 500
 _VISIBILITY = 30.0
 # Five attempts span about a minute and a half: what is still not sent then has a cause that somebody has to look at.
 _RETRY = RetryPolicy(attempts=5, first_wait=5.0, max_wait=60.0, max_total=None)
@@ -39,7 +39,8 @@ class AsyncBatch:
     The batch called *name* in *ledger*, sent by *client*.
 
     *client*
-        Its own retries and limits are not used: those of the batch are. None to fill, look at and pause a batch without sending.
+        Its own retries are not used, and limits are better given to the batch: a mail that waits for those of the client is
+        *sending* meanwhile. None to fill, look at and pause a batch without sending.
     *ledger*
         The path of a file (SQLite), a URL such as ``postgresql://host/name``, or an `open_ledger`. It is made where it is missing.
     *smtp_users*
@@ -200,18 +201,18 @@ class AsyncBatch:
     async def _fill(self, adding: Adding, messages: AsyncIterable[Any] | Iterable[Any]) -> Added:
         if isinstance(messages, str | bytes | dict) or not isinstance(messages, AsyncIterable | Iterable):
             raise _usage(f"must be an iterable of messages, not {type(messages).__name__}", "messages")
-        group: list[Entry | BadEntry] = []
+        group = Group()
         source = each(messages)
         try:
             async for item in source:
                 group.append(item if isinstance(item, Entry | BadEntry) else Entry(message=item))
-                if len(group) == _GROUP:
-                    await in_thread(adding.add, group)
-                    group = []
+                if group.full:
+                    await in_thread(adding.add, group.entries)
+                    group = Group()
         finally:
             await finish(source)
             # What came before an error of the source is kept: the next time it is known.
-            await in_thread(adding.add, group)
+            await in_thread(adding.add, group.entries)
         return adding.total
 
 

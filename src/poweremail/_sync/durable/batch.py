@@ -14,6 +14,7 @@ from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._sync.client import PowerEmail
 from poweremail._sync.durable.report import BatchReport, DryRun
 from poweremail._sync.durable.run import BatchRun, RunOptions
+from poweremail.batch.ledger.payload import Group
 from poweremail.batch.ledger.rehearsal import Rehearsal
 from poweremail.batch.ledger.states import State
 from poweremail.batch.ledger.values import Added, BadEntry, BatchItem, BatchStatus, Entry
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Batch"]
 
-_GROUP = 500
 _VISIBILITY = 30.0
 # Five attempts span about a minute and a half: what is still not sent then has a cause that somebody has to look at.
 _RETRY = RetryPolicy(attempts=5, first_wait=5.0, max_wait=60.0, max_total=None)
@@ -40,7 +40,8 @@ class Batch:
     The batch called *name* in *ledger*, sent by *client*.
 
     *client*
-        Its own retries and limits are not used: those of the batch are. None to fill, look at and pause a batch without sending.
+        Its own retries are not used, and limits are better given to the batch: a mail that waits for those of the client is
+        *sending* meanwhile. None to fill, look at and pause a batch without sending.
     *ledger*
         The path of a file (SQLite), a URL such as ``postgresql://host/name``, or an `open_ledger`. It is made where it is missing.
     *smtp_users*
@@ -201,18 +202,18 @@ class Batch:
     def _fill(self, adding: Adding, messages: Iterable[Any]) -> Added:
         if isinstance(messages, str | bytes | dict) or not isinstance(messages, Iterable):
             raise _usage(f"must be an iterable of messages, not {type(messages).__name__}", "messages")
-        group: list[Entry | BadEntry] = []
+        group = Group()
         source = each(messages)
         try:
             for item in source:
                 group.append(item if isinstance(item, Entry | BadEntry) else Entry(message=item))
-                if len(group) == _GROUP:
-                    in_thread(adding.add, group)
-                    group = []
+                if group.full:
+                    in_thread(adding.add, group.entries)
+                    group = Group()
         finally:
             finish(source)
             # What came before an error of the source is kept: the next time it is known.
-            in_thread(adding.add, group)
+            in_thread(adding.add, group.entries)
         return adding.total
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import and_, delete, select
 
 from poweremail.batch.ledger.database import Database
 from poweremail.batch.ledger.payload import pack
-from poweremail.batch.ledger.schema import contents, insert_new, messages
+from poweremail.batch.ledger.schema import contents, insert_new, messages, storable
 from poweremail.batch.ledger.states import State
 from poweremail.batch.ledger.values import Added, BadEntry, Entry
 from poweremail.errors import UsageError
@@ -117,5 +117,5 @@ def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) 
         "error": error.reason,
         "source": entry.source,
         "line": entry.line,
-        "payload": json.dumps({"to": [[recipient]]} if recipient else {}, ensure_ascii=False),
+        "payload": json.dumps({"to": [[storable(recipient)]]} if recipient else {}, ensure_ascii=False),
     }

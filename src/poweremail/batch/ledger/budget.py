@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from poweremail.batch.ledger.clock import passed
 from poweremail.batch.ledger.schema import bookings, insert_new, smtp_users
 from poweremail.policy.limits import RateLimits, SlidingLog
 
@@ -50,7 +51,7 @@ class Budgets:
     def read(self, connection: Connection, now: float) -> None:
         """Bring the copies up to date. What others were refused is looked at now and then only, where nothing is limited."""
         limited = sorted(self._windows)
-        if not limited and now - self._read_at < _STALE:
+        if not limited and not passed(self._read_at, now, _STALE):
             return
         self._read_at = now
         if limited:
@@ -102,15 +103,21 @@ class Budgets:
         for name in sorted(refused):
             until, refusals = self._row(connection, name)
             if until > now:
-                continue  # one burst is one refusal, however many mails it had
+                # One burst is one refusal, however many mails it had; but one of them may have been asked to wait for longer.
+                longer = max(until, now + refused[name])
+                if longer > until:
+                    self._write(connection, name, longer, refusals)
+                self._refused[name] = (longer, refusals)
+                continue
             seconds = max(refused[name], min(2.0**refusals, _LONGEST_REFUSAL))
             self._write(connection, name, now + seconds, min(refusals + 1, 16))
             self._refused[name] = (now + seconds, refusals + 1)
 
-    def welcome(self, connection: Connection, names: Iterable[str]) -> None:
-        """The service took mails of these."""
+    def welcome(self, connection: Connection, now: float, names: Iterable[str]) -> None:
+        """The service took mails of these. Those that were on their way when another was refused do not end its wait."""
         for name in sorted(names):
-            if self._refused.get(name, (0.0, 0))[1]:
+            until, refusals = self._refused.get(name, (0.0, 0))
+            if refusals and until <= now:
                 self._write(connection, name, 0.0, 0)
                 self._refused[name] = (0.0, 0)
 

@@ -49,6 +49,8 @@ class Database:
         self._process = os.getpid()
         self.path = Path(self._url.database or "") if self._url.drivername == "sqlite" else None
         self._reserve = Path(f"{self.path}-reserve")
+        # What is counted by several questions is counted at one moment.
+        self._reads = {"poweremail_reads": True} if self.path is not None else {"isolation_level": "REPEATABLE READ"}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._url.render_as_string(hide_password=True)}>"
@@ -66,7 +68,7 @@ class Database:
     def reading(self) -> Iterator[Connection]:
         """Begin to read, without keeping others from writing."""
         try:
-            with self._open().connect().execution_options(poweremail_reads=True) as connection:
+            with self._open().connect().execution_options(**self._reads) as connection:
                 yield connection
         except SQLAlchemyError as error:
             raise self._failure(error) from None
@@ -161,7 +163,8 @@ class Database:
     def _connect(self) -> Engine:
         if self.path is None:
             try:
-                engine = create_engine(self._url, hide_parameters=True)
+                # Whatever the server's default: rows that others have written meanwhile are passed over, and are no error.
+                engine = create_engine(self._url, hide_parameters=True, isolation_level="READ COMMITTED")
             except ModuleNotFoundError as error:
                 raise _usage(f"{error.name} is not installed; pip install 'poweremail[postgresql]'") from None
             event.listen(engine, "connect", _prepare_postgresql)

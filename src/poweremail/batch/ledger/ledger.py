@@ -20,6 +20,7 @@ from poweremail.errors import UsageError
 __all__ = ["Ledger"]
 
 _PAGE = 500
+_PAGE_BYTES = 16 * 1024 * 1024
 
 
 class Planned(NamedTuple):
@@ -160,10 +161,16 @@ class Ledger:
         wanted = select(messages).where(messages.c.batch == batch, messages.c.id > above, messages.c.state == State.PLANNED)
         with self.database.reading() as connection:
             rows = connection.execute(wanted.order_by(messages.c.id).limit(_PAGE)).all()
-            digests = {digest for row in rows if row.files for digest in json.loads(row.files)}
-            found = select(contents.c.digest, contents.c.content).where(contents.c.digest.in_(digests))
-            files = {row.digest: row.content for row in connection.execute(found)} if digests else {}
-        return [(row.id, Planned(row.key, row.source, row.line, row.unique_id, row.payload, files)) for row in rows]
+            files: dict[str, bytes] = {}
+            page: list[tuple[int, Planned]] = []
+            for row in rows:
+                if row.files and (missing := set(json.loads(row.files)) - files.keys()):
+                    if sum(map(len, files.values())) > _PAGE_BYTES:
+                        break
+                    found = select(contents.c.digest, contents.c.content).where(contents.c.digest.in_(missing))
+                    files |= {each.digest: each.content for each in connection.execute(found)}
+                page.append((row.id, Planned(row.key, row.source, row.line, row.unique_id, row.payload, files)))
+        return page
 
 
 def pause(connection: Connection, batch: int, now: float, reason: str) -> None:

@@ -13,20 +13,53 @@ from typing import Any, TypeVar
 
 import attrs
 
+from poweremail.batch.ledger.values import BadEntry, Entry
 from poweremail.errors import UsageError
 from poweremail.types.address import Recipient
 from poweremail.types.attachment import Attachment, Image
 from poweremail.types.content import Content, StreamContent
 from poweremail.types.message import Envelope, Message, TemplateMessage, Tracking
 
-__all__ = ["Packed", "pack", "recipients", "unpack"]
+__all__ = ["Group", "Packed", "pack", "recipients", "unpack"]
 
 _ADDRESSES = ("to", "cc", "bcc", "reply_to")
-_TEXTS = ("html", "text", "template_id")
+_BODIES = ("html", "text")
+_TEXTS = (*_BODIES, "template_id")
 _MAPPINGS = ("headers", "dynamic_value")
 _FILES: tuple[tuple[str, type[Attachment | Image], str], ...] = (("attachments", Attachment, "name"), ("images", Image, "cid"))
 
+_GROUP = 500
+_GROUP_BYTES = 16 * 1024 * 1024
+
 F = TypeVar("F", Attachment, Image)
+
+
+class Group:
+    """Messages that are added together: as many as share a transaction well, and fewer where they are large, for the memory."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry | BadEntry] = []
+        self._contents: set[Content] = set()
+        self._bytes = 0
+
+    def append(self, entry: Entry | BadEntry) -> None:
+        """Take it in."""
+        self.entries.append(entry)
+        if isinstance(entry, BadEntry):
+            return
+        message = entry.message
+        self._bytes += sum(len(getattr(message, name, None) or "") for name in _BODIES)
+        files: tuple[Attachment | Image, ...] = (*message.attachments, *message.images)
+        for file in files:
+            # One that many mails have is read and kept once.
+            if file.content not in self._contents:
+                self._contents.add(file.content)
+                self._bytes += len(file.content) if isinstance(file.content, bytes) else file.content.size or 0
+
+    @property
+    def full(self) -> bool:
+        """Whether it is to be added before it takes in more."""
+        return len(self.entries) >= _GROUP or self._bytes >= _GROUP_BYTES
 
 
 @attrs.frozen

@@ -7,6 +7,7 @@ A version is the number of migrations that made it. To change the schema, add a 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    TypeDecorator,
     UniqueConstraint,
     insert,
     inspect,
@@ -31,9 +33,30 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from poweremail.errors import LedgerError
 
-__all__ = ["MIGRATIONS", "batches", "bookings", "contents", "insert_new", "messages", "prepare", "smtp_users"]
+__all__ = ["MIGRATIONS", "batches", "bookings", "contents", "insert_new", "messages", "prepare", "smtp_users", "storable"]
 
 _metadata = MetaData()
+
+
+def storable(text: str) -> str:
+    """
+    Return *text* as every database can keep it: a lone surrogate has no UTF-8, and PostgreSQL takes no NUL. Both become escapes.
+
+    They come from file names, from cells and from what the service answers; a text that cannot be kept would stop the batch.
+    """
+    return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
+
+
+class _Words(TypeDecorator[str]):
+    """A text that somebody else wrote."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002  SQLAlchemy's
+        return None if value is None else storable(value)
+
+
 # SQLite counts the rows of a table by an INTEGER only.
 _Number = BigInteger().with_variant(Integer, "sqlite")
 
@@ -43,10 +66,10 @@ batches = Table(
     "poweremail_batches",
     _metadata,
     Column("id", _Number, primary_key=True),
-    Column("name", Text, nullable=False, unique=True),
+    Column("name", _Words, nullable=False, unique=True),
     Column("added", Float, nullable=False),
     Column("paused", Float),  # since when
-    Column("pause_reason", Text),
+    Column("pause_reason", _Words),
     Column("rehearsal", Text),  # JSON; None for the real thing
 )
 
@@ -55,7 +78,7 @@ messages = Table(
     _metadata,
     Column("id", _Number, primary_key=True),
     Column("batch", _Number, ForeignKey("poweremail_batches.id"), nullable=False),
-    Column("key", Text, nullable=False),
+    Column("key", _Words, nullable=False),
     Column("unique_id", Text),
     Column("state", Text, nullable=False),
     Column("due", Float),  # when it is to be sent or looked up; None for never
@@ -67,8 +90,8 @@ messages = Table(
     Column("lease_until", Float),
     Column("smtp_user_name", Text),
     Column("error_kind", Text),
-    Column("error", Text),
-    Column("source", Text),
+    Column("error", _Words),
+    Column("source", _Words),
     Column("line", Integer),
     Column("added", Float, nullable=False),
     Column("taken", Float),  # when it last began to be sent

@@ -11,6 +11,7 @@ from poweremail.batch.ledger.states import State
 from poweremail.errors import PowerEmailError, UsageError
 from poweremail.types.message import Message, TemplateMessage
 from poweremail.types.result import SendResult
+from poweremail.types.text import body_text
 
 __all__ = [
     "Added",
@@ -47,6 +48,8 @@ class Entry:
             raise UsageError(f"must be a Message or a TemplateMessage, not {type(self.message).__name__}", field="message")
         if self.key is not None and (not isinstance(self.key, str) or not self.key.strip()):
             raise UsageError(f"must be a string that is not empty, not {self.key!r}", field="key")
+        if self.key is not None and "\0" in body_text("key", self.key):
+            raise UsageError("has a NUL character, which not every ledger can keep", field="key")
         if self.key is not None and self.message.unique_id not in (None, self.key):
             raise UsageError(
                 "a message that has a unique_id of its own has it as its key", field="key", advice="give one of the two"

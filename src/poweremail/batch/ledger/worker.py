@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import Connection, Executable, and_, func, select, update
 
 from poweremail.batch.ledger.budget import Budgets
-from poweremail.batch.ledger.clock import awake
+from poweremail.batch.ledger.clock import awake, passed
 from poweremail.batch.ledger.database import Database
 from poweremail.batch.ledger.ledger import Ledger, open_unknown, pause
 from poweremail.batch.ledger.schema import contents, messages
@@ -97,12 +97,7 @@ class Worker:
         if room > 0:
             self._database.check_room(room + len(self._held))
         try:
-            try:
-                step = self._transact(finished, (), room, valid_until)
-            except _LostError:
-                # Rare enough to be done once more, with a look at each row first.
-                finished, lost = self._sorted(finished)
-                step = self._transact(finished, lost, room, valid_until)
+            step = self._transact_own(finished, room, valid_until)
         except BaseException:
             self._budgets.forget()
             raise
@@ -111,6 +106,19 @@ class Worker:
         self._held |= {work.id: work for work in step.work}
         return step
 
+    def _transact_own(self, finished: Sequence[Finished], room: int, valid_until: float) -> Step:
+        """Write down those of *finished* that are still this worker's, and tell which are not."""
+        lost: list[Finished] = []
+        while True:
+            try:
+                return self._transact(finished, lost, room, valid_until)
+            except _LostError:
+                # Rare enough to be done once more, with a look at each row first; meanwhile another row may be lost.
+                finished, more = self._sorted(finished)
+                if not more:
+                    raise
+                lost += more
+
     def _transact(self, finished: Sequence[Finished], lost: Sequence[Finished], room: int, valid_until: float) -> Step:
         with self._database.transaction() as connection:
             now, paused, rehearsal = connection.execute(self._look).one()
@@ -118,7 +126,7 @@ class Worker:
             if finished:
                 self._record(connection, now, finished)
                 paused = next((each.verdict.pause for each in finished if each.verdict.pause is not None), paused)
-            renewing = now - self._renewed > self._lease / 4
+            renewing = passed(self._renewed, now, self._lease / 4)
             if renewing and self._held:
                 of_batch = and_(_row.batch == self._batch, _row.state.in_([State.SENDING, State.UNKNOWN]))
                 mine = and_(of_batch, _row.lease_owner == self.owner)
@@ -133,7 +141,7 @@ class Worker:
         if room <= 0:
             return [], 0.0
         work: list[Work] = []
-        if now - self._swept > _SWEEP:
+        if passed(self._swept, now, _SWEEP):
             self._expire(connection, now)
             # What is unknown is looked up before anything else is sent.
             work += self._take_unknown(connection, now, room, valid_until)
@@ -158,7 +166,7 @@ class Worker:
         if refused:
             self._budgets.refuse(connection, now, refused)
         taken = {each.work.smtp_user_name for each in finished if each.verdict == ACCEPTED}
-        self._budgets.welcome(connection, taken - refused.keys())
+        self._budgets.welcome(connection, now, taken - refused.keys())
 
     def _sorted(self, finished: Sequence[Finished]) -> tuple[list[Finished], list[Finished]]:
         """Those of *finished* that are still this worker's, and those that are not."""
