@@ -9,6 +9,7 @@ from typing import Self
 from poweremail._runtime._async_many import BoundedMap
 from poweremail.errors import PowerEmailError, UsageError
 from poweremail.types.message import Message, TemplateMessage
+from poweremail.types.number import is_whole
 from poweremail.types.outcome import SendOutcome
 from poweremail.types.result import SendResult
 
@@ -33,7 +34,7 @@ class AsyncSendMany:
         messages: AsyncIterable[Sendable] | Iterable[Sendable],
         concurrency: int,
     ) -> None:
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+        if not is_whole(concurrency, 1):
             raise UsageError(f"must be 1 or more, not {concurrency!r}", field="concurrency")
         if isinstance(messages, str | bytes | dict) or not isinstance(messages, AsyncIterable | Iterable):
             raise UsageError(f"must be an iterable of messages, not {type(messages).__name__}", field="messages")

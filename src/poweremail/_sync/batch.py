@@ -10,6 +10,7 @@ from typing import Self
 from poweremail._runtime._sync_many import BoundedMap
 from poweremail.errors import PowerEmailError, UsageError
 from poweremail.types.message import Message, TemplateMessage
+from poweremail.types.number import is_whole
 from poweremail.types.outcome import SendOutcome
 from poweremail.types.result import SendResult
 
@@ -34,7 +35,7 @@ class SendMany:
         messages: Iterable[Sendable],
         concurrency: int,
     ) -> None:
-        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
+        if not is_whole(concurrency, 1):
             raise UsageError(f"must be 1 or more, not {concurrency!r}", field="concurrency")
         if isinstance(messages, str | bytes | dict) or not isinstance(messages, Iterable):
             raise UsageError(f"must be an iterable of messages, not {type(messages).__name__}", field="messages")

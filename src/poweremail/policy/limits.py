@@ -13,6 +13,7 @@ import attrs
 
 from poweremail.errors import UsageError
 from poweremail.types.account import SmtpUser
+from poweremail.types.number import is_whole
 
 __all__ = ["LimitWait", "RateLimits", "SlidingLog", "Window"]
 
@@ -74,7 +75,7 @@ class RateLimits:
     def __attrs_post_init__(self) -> None:
         for field in _LENGTHS:
             limit = getattr(self, field)
-            if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
+            if limit is not None and not is_whole(limit, 1):
                 raise _usage(f"must be a number of requests, 1 or more, or None, not {limit!r}", field)
         if self.path is not None and not _is_path(self.path):
             raise _usage(f"must be the path of a file, not {self.path!r}", "path")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable
 from inspect import iscoroutinefunction
@@ -10,6 +9,7 @@ from inspect import iscoroutinefunction
 import attrs
 
 from poweremail.errors import ApiError, PowerEmailError, UsageError
+from poweremail.types.number import is_number, is_whole
 
 __all__ = ["RetryEvent", "RetryPolicy"]
 
@@ -57,13 +57,13 @@ class RetryPolicy:
     on_retry: Callable[[RetryEvent], object] | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if isinstance(self.attempts, bool) or not isinstance(self.attempts, int) or self.attempts < 1:
+        if not is_whole(self.attempts, 1):
             raise UsageError(f"must be 1 or more, not {self.attempts!r}", field="retry.attempts", mail_state=None)
         for field in ("first_wait", "max_wait", "max_total"):
             seconds = getattr(self, field)
             if seconds is None and field == "max_total":
                 continue
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
+            if not is_number(seconds):
                 raise UsageError(f"must be a number of seconds, not {seconds!r}", field=f"retry.{field}", mail_state=None)
 
         if self.on_retry is not None and (not callable(self.on_retry) or iscoroutinefunction(self.on_retry)):

@@ -16,6 +16,7 @@ from poweremail.errors import UsageError
 from poweremail.policy.retry import RetryPolicy
 from poweremail.policy.unknown import OnUnknown, UnknownPolicy
 from poweremail.types.deployment import Deployment
+from poweremail.types.number import is_whole
 from poweremail.types.secret import Secret
 from poweremail.types.text import header_text
 from poweremail.types.timeouts import Timeouts
@@ -103,7 +104,7 @@ class Settings:
         """Check the options of a client."""
         for field, size in (("max_response_bytes", max_response_bytes), ("max_request_bytes", max_request_bytes)):
             optional = field == "max_request_bytes" and size is None
-            if not optional and (isinstance(size, bool) or not isinstance(size, int) or size < 1):
+            if not optional and not is_whole(size, 1):
                 raise _usage(f"must be a number of bytes, not {size!r}", field)
         credentials = Credentials(_required("owner_id", owner_id), _required_secret("token", token))
         return cls(

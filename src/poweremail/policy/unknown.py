@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Literal, get_args
 
 import attrs
 
 from poweremail.errors import UsageError
+from poweremail.types.number import is_number
 
 __all__ = ["OnUnknown", "UnknownPolicy", "folded"]
 
@@ -56,7 +56,7 @@ def folded(recipients: Iterable[str]) -> frozenset[str]:
 
 
 def _check_seconds(field: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+    if not is_number(value):
         raise _usage(f"must be a number of seconds, not {value!r}", field)
 
 

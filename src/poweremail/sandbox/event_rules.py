@@ -13,6 +13,7 @@ import attrs
 
 from poweremail.errors import UsageError
 from poweremail.sandbox.events import EVENT_KINDS, check_kind
+from poweremail.types.number import is_number
 
 __all__ = ["EventRule", "EventScript", "PlacedRule", "Planned"]
 
@@ -33,12 +34,12 @@ def _event(_: object, __: object, value: str) -> None:
 
 
 def _share(_: object, __: object, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if not is_number(value, 0, 1):
         raise UsageError(f"must be a number from 0 to 1, not {value!r}", field="share", mail_state=None)
 
 
 def _within(_: object, __: object, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LONGEST:
+    if not is_number(value, 0, _LONGEST):
         raise UsageError(f"must be seconds from 0 to {_LONGEST:.0f}, not {value!r}", field="within", mail_state=None)
 
 

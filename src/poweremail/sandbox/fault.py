@@ -16,6 +16,7 @@ from poweremail.response import Response
 from poweremail.sandbox.answers import JSON
 from poweremail.sandbox.call import Broken
 from poweremail.types.frozen import FrozenMapping
+from poweremail.types.number import is_number, is_whole
 
 __all__ = ["Effect", "Fault"]
 
@@ -238,7 +239,7 @@ def _wrong(field: str, wanted: str, value: object) -> UsageError:
 
 
 def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+    if not is_number(value):
         raise _wrong("seconds", "a number of seconds", value)
     return float(value)
 
@@ -250,7 +251,7 @@ def _flag(field: str, value: object) -> bool:
 
 
 def _status(field: str, value: object, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 600:  # noqa: PLR2004 - the last class of RFC 9110
+    if not (is_whole(value, least) and value < 600):  # noqa: PLR2004 - the last class of RFC 9110
         raise _wrong(field, f"an HTTP status from {least} to 599", value)
     return value
 

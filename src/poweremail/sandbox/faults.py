@@ -13,6 +13,7 @@ import attrs
 from poweremail.errors import UsageError
 from poweremail.sandbox.fault import Effect, Fault
 from poweremail.sandbox.settings_calls import PATHS
+from poweremail.types.number import is_number, is_whole
 
 __all__ = ["CALLS", "SENDS", "FaultRule", "Faults", "Turn"]
 
@@ -38,12 +39,12 @@ def _address(_: FaultRule, __: object, value: str | None) -> None:
 
 
 def _count(_: FaultRule, attribute: attrs.Attribute[Any], value: int | None) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
+    if value is not None and not is_whole(value, 1):
         raise _wrong(attribute.name, "a number from 1 on", value)
 
 
 def _probability(_: FaultRule, __: object, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+    if not is_number(value, 0, 1):
         raise _wrong("chance", "a probability from 0 to 1", value)
 
 

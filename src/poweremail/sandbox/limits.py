@@ -15,6 +15,7 @@ from typing import Any, Literal
 import attrs
 
 from poweremail.errors import UsageError
+from poweremail.types.number import is_whole
 
 __all__ = [
     "LIMITS",
@@ -43,7 +44,7 @@ LIMITS = (*REQUEST_LIMITS, "hourly_limit", "total_limit")
 
 
 def _limit(_: SmtpLimits, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST):
+    if value is not None and not (is_whole(value, 1) and value <= _MOST):
         raise UsageError(f"must be a number from 1 on, or None, not {value!r}", field=attribute.name, mail_state=None)
 
 

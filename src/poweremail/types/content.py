@@ -16,6 +16,7 @@ from typing import BinaryIO
 import attrs
 
 from poweremail.errors import UsageError
+from poweremail.types.number import is_whole
 
 __all__ = ["Content", "FileContent", "OpenFileContent", "StreamContent", "read_whole"]
 
@@ -113,7 +114,7 @@ class StreamContent:
     def __init__(self, stream: AsyncIterable[bytes] | Iterable[bytes], size: int | None) -> None:
         if isinstance(stream, bytes | bytearray | memoryview | str) or not isinstance(stream, AsyncIterable | Iterable):
             raise UsageError(f"must be an iterable of bytes, not {type(stream).__name__}", field="stream")
-        if size is not None and (isinstance(size, bool) or not isinstance(size, int) or size < 0):
+        if size is not None and not is_whole(size):
             raise UsageError(f"must be a number of bytes or None, not {size!r}", field="size")
         self._stream = stream
         self.size = size

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import attrs
 
 from poweremail.errors import UsageError
+from poweremail.types.number import is_number
 
 __all__ = ["Timeouts"]
 
@@ -36,7 +35,7 @@ class Timeouts:
             seconds = getattr(self, field.name)
             if seconds is None:
                 continue
-            if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
+            if not is_number(seconds) or seconds == 0:
                 raise UsageError(
                     f"must be a positive number of seconds or None, not {seconds!r}",
                     field=f"timeouts.{field.name}",

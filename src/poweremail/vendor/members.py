@@ -12,6 +12,7 @@ from typing import Any
 
 from poweremail.errors import UsageError
 from poweremail.types.message import TemplateMessage
+from poweremail.types.number import is_whole
 from poweremail.types.text import body_text, header_text
 
 __all__ = ["check_look_up", "check_mail", "check_raw", "check_template", "read_get", "settings"]
@@ -50,7 +51,7 @@ def check_look_up(x_unique_id: object, skip_page: object) -> None:
     """Raise `UsageError` where ``messages/getMessageInfo`` cannot be asked for page *skip_page* (from 0) of *x_unique_id*."""
     if not header_text("x_unique_id", x_unique_id, mail_state=None).strip():
         raise UsageError("must not be empty", field="x_unique_id", mail_state=None)
-    if isinstance(skip_page, bool) or not isinstance(skip_page, int) or skip_page < 0:
+    if not is_whole(skip_page):
         raise UsageError(f"must be a page number from 0 on, not {skip_page!r}", field="skip_page", mail_state=None)
 
 
@@ -86,7 +87,7 @@ def settings(given: Mapping[str, object], needed: tuple[str, ...]) -> dict[str, 
             raise UsageError("is needed", field=name, mail_state=None)
     for name in ("total_limit", "hourly_limit"):
         limit = found.get(name, 1)
-        if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        if not is_whole(limit, 1):
             raise UsageError(f"must be a whole number above 0, not {limit!r}", field=name, mail_state=None)
     for name in ("status", "store_log"):
         if found.get(name, "Enable") not in ("Enable", "Disable"):

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from poweremail.errors import UsageError
 from poweremail.types.address import Recipient
 from poweremail.types.event import EVENT_NAMES, EventName
+from poweremail.types.number import is_whole
 from poweremail.types.text import body_text, header_text
 
 __all__ = ["description", "domain", "enabled", "events", "identifier", "limit", "mailbox", "url"]
@@ -15,7 +16,7 @@ __all__ = ["description", "domain", "enabled", "events", "identifier", "limit", 
 
 def limit(field: str, value: object) -> int:
     """A number of mails, 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not is_whole(value, 1):
         raise _wrong(field, f"must be a number of mails, 1 or more, not {value!r}")
     return value
 

@@ -12,6 +12,7 @@ from poweremail.errors import MailState, UsageError
 from poweremail.types.attachment import Attachment, Image
 from poweremail.types.deployment import is_call_path
 from poweremail.types.message import UNIQUE_ID_HEADER, Message, TemplateMessage
+from poweremail.types.number import is_whole
 from poweremail.types.raw_message import RawMessage
 from poweremail.types.secret import Secret
 from poweremail.types.text import header_text
@@ -74,7 +75,7 @@ def get_message_info(endpoint: Endpoint, unique_id: str, skip_page: int) -> Requ
     """A ``messages/getMessageInfo`` request for page number *skip_page* (from 0)."""
     if not header_text("unique_id", unique_id, mail_state=None).strip():
         raise UsageError("must not be empty", field="unique_id", mail_state=None)
-    if isinstance(skip_page, bool) or not isinstance(skip_page, int) or skip_page < 0:
+    if not is_whole(skip_page):
         raise UsageError(f"must be a page number from 0 on, not {skip_page!r}", field="skip_page", mail_state=None)
     return post(endpoint, GET_MESSAGE_INFO, {"x_unique_id": unique_id, "skip_page": skip_page})
 

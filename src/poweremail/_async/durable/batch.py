@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import AsyncIterable, Iterable, Mapping
 from functools import partial
@@ -22,6 +21,7 @@ from poweremail.errors import UsageError
 from poweremail.policy.limits import RateLimits
 from poweremail.policy.retry import RetryPolicy
 from poweremail.policy.unknown import UnknownPolicy
+from poweremail.types.number import is_number, is_whole
 
 if TYPE_CHECKING:
     from poweremail.batch.ledger.adding import Adding
@@ -92,7 +92,7 @@ class AsyncBatch:
             visibility = _VISIBILITY if resend_after is None else min(_VISIBILITY, resend_after)
         _check_whole("concurrency", concurrency)
         _check_whole("errors_in_a_row", errors_in_a_row)
-        if isinstance(lease, bool) or not isinstance(lease, int | float) or not 1.0 <= lease < math.inf:
+        if not is_number(lease, 1.0):
             raise _usage(f"must be a number of seconds, 1 or more, not {lease!r}", "lease")
         if not isinstance(retry, RetryPolicy):
             raise _usage(f"must be a RetryPolicy, not {type(retry).__name__}", "retry")
@@ -232,7 +232,7 @@ def _state(name: str) -> State:
 
 
 def _check_whole(field: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not is_whole(value, 1):
         raise _usage(f"must be 1 or more, not {value!r}", field)
 
 

@@ -19,6 +19,7 @@ from poweremail.sandbox.mailbox import event_members
 from poweremail.sandbox.preview import find_links, preview
 from poweremail.sandbox.service import Service
 from poweremail.sandbox.source import source
+from poweremail.types.number import is_number, is_whole
 
 __all__ = ["FILTERS", "MAILS_A_PAGE", "Mails"]
 
@@ -194,13 +195,13 @@ def _text(members: dict[str, Any], field: str) -> str | None:
 
 def _after(members: dict[str, Any]) -> int:
     after = members.get("after", 0)
-    if isinstance(after, bool) or not isinstance(after, int) or not 0 <= after <= 10**15:
+    if not (is_whole(after) and after <= 10**15):
         raise UsageError("must be a number from 0 on", field="after", mail_state=None)
     return after
 
 
 def _timeout(members: dict[str, Any]) -> float:
     timeout = members.get("timeout", 30)
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 <= timeout <= _LONGEST_WAIT:
+    if not is_number(timeout, 0, _LONGEST_WAIT):
         raise UsageError(f"must be a number of seconds from 0 to {_LONGEST_WAIT:.0f}", field="timeout", mail_state=None)
     return timeout
