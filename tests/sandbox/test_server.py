@@ -11,6 +11,7 @@ import sys
 import time
 
 import httpx
+import jinja2
 import pytest
 
 import poweremail
@@ -26,6 +27,16 @@ SUCCESS = b'{"status": "success", "message": "message have been Queued ..."}'
 def shared():
     with Sandbox() as sandbox, sandbox.server() as server:
         yield sandbox, server
+
+
+def test_the_templates_are_compiled_once_a_process(monkeypatch):
+    compiled = []
+    with Sandbox() as sandbox:
+        create_app(sandbox.service)
+        compile_ = jinja2.Environment.compile
+        monkeypatch.setattr(jinja2.Environment, "compile", lambda *given: compiled.append(given) or compile_(*given))
+        create_app(sandbox.service)
+    assert compiled == []
 
 
 @pytest.fixture

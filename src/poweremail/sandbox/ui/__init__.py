@@ -7,7 +7,7 @@ All of it comes from this package, and nothing from elsewhere. The page holds no
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -28,7 +28,9 @@ _TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-
 _HTML = {**PAGE_HEADERS, "Content-Type": "text/html; charset=utf-8"}
 
 
+@cache
 def _templates() -> Environment:
+    """Make the environment once a process: it keeps the templates it has compiled, and each takes milliseconds."""
     environment = Environment(
         loader=PackageLoader("poweremail.sandbox.ui", "templates"),
         autoescape=True,
