@@ -20,7 +20,7 @@ from poweremail.sandbox.server import serve
 from poweremail.types.secret import Secret
 from poweremail.wire.hosts import is_loopback
 from poweremail.wire.json_text import read_json
-from poweremail.wire.webhook import scheme_of
+from poweremail.wire.webhook import brand_of, scheme_of
 
 __all__ = ["run"]
 
@@ -81,6 +81,7 @@ def run(
     faults: list[str],
     script: list[str],
     webhook_scheme: str,
+    brand: str,
     release: Release,
     seed: str | None,
     limits: bool,
@@ -92,6 +93,8 @@ def run(
             rules = [EventRule.parse(text) for text in script]
         with _option("--webhook-scheme", "scheme"):
             scheme = scheme_of(webhook_scheme)
+        with _option("--brand", "brand"):
+            brand = brand_of(brand)
         smtp_server = release.server()
         with _option("--file", "path"):
             opened = Sandbox(
@@ -102,6 +105,7 @@ def run(
                 limits=_limits(limits, per_minute),
                 script=rules,
                 webhook_scheme=scheme,
+                brand=brand,
                 smtp_server=smtp_server,
             )
         with opened as sandbox:

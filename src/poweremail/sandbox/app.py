@@ -74,7 +74,7 @@ def _page_or(api: ASGIApp) -> ASGIApp:
 
 def _api(service: Service, max_body: int) -> ASGIApp:
     # Where the service has its own way to ask a URL, that is the one.
-    verify = service.verify_webhook or answers_handshake
+    verify = service.verify_webhook or partial(answers_handshake, brand=service.brand)
 
     async def api(scope: Scope, receive: Receive, send: Send) -> None:
         turn = service.arrive(scope["path"])
