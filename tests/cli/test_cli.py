@@ -140,6 +140,22 @@ def test_the_sandbox_bears_the_name_of_another_brand():
         assert "X-AcmeTES-SIGNATURE" in delivery["headers"]
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "any owner id and token"),
+        (("--token", "canary"), "only the token that it was started with, any owner id"),
+        (("--token", "canary", "--owner-id", "me"), "only the owner id and token that it was started with"),
+    ],
+)
+def test_the_sandbox_says_which_credentials_it_accepts(options, told):
+    with sandbox(*options) as (process, _):
+        process.terminate()
+        said = process.stdout.read()
+    assert f"  accepts   {told}\n" in said
+    assert "canary" not in said
+
+
 def test_the_page_answers_under_the_names_it_is_told():
     with sandbox("--allow-host", "mail.test") as (process, url):
         told = {
@@ -241,7 +257,7 @@ RELEASE = ("--release-host", "localhost", "--release-allow", "example.com")
         (["--port", "70000"], "--port"),
         (["--per-minute", "0"], "--per-minute"),
         (["--event", "open"], "EVENT SHARE% [within TIME]"),
-        (["--event", "open 300%"], "--event: share: must be a number from 0 to 1"),
+        (["--event", "open 300%"], "--event: share: must be from 0 to 100 %, not 300 %"),
         (["--webhook-scheme", "plain"], "--webhook-scheme: 'plain' is none of form-base64"),
         (["--brand", ""], "--brand: must be letters"),
         (["--brand", "Power Email"], "--brand: must be letters"),

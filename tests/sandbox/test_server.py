@@ -39,6 +39,23 @@ def test_the_templates_are_compiled_once_a_process(monkeypatch):
     assert compiled == []
 
 
+@pytest.mark.parametrize(
+    ("own", "told", "sample"),
+    [
+        ({}, "Any owner id and token will do", '"me", "any-token"'),
+        ({"token": "canary"}, "It takes the token that it was started with", '"me", "your-token"'),
+        ({"owner_id": "canary"}, "It takes the owner id that it was started with", '"your-owner-id", "any-token"'),
+        ({"owner_id": "canary", "token": "canary"}, "It takes the owner id and the token", '"your-owner-id", "your-token"'),
+    ],
+)
+def test_the_page_says_which_credentials_will_do(client, own, told, sample):
+    with Sandbox(**own) as sandbox, sandbox.server() as server:
+        page = client.get(server.url).text
+    assert told in page
+    assert sample in page
+    assert "canary" not in page
+
+
 @pytest.fixture
 def served(shared):
     sandbox, server = shared

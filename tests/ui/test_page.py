@@ -193,6 +193,29 @@ def test_events_by_their_buttons(open_page, sandbox, send, screenshot):
     screenshot(page, "events")
 
 
+def test_a_mail_that_has_the_focus_shows_it(open_page, send, screenshot):
+    send()
+    page = open_page()
+    title(page, "Hello")
+    outline = "document.querySelector('.stage iframe').matches(':focus') && getComputedStyle(document.querySelector('.stage iframe')).outlineStyle"
+    page.locator("#message").focus()
+    assert not page.evaluate(outline)
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.tagName") == "IFRAME":
+            break
+    assert page.evaluate(outline) == "solid"
+    screenshot(page, "focus")
+
+
+def test_what_is_too_much_for_a_rule_is_said_in_its_words(open_page):
+    page = open_page()
+    page.get_by_label("Rule: event, share, within what time").fill("open 500%")
+    page.get_by_role("button", name="Add").click()
+    page.locator(".toast", has_text="share: must be from 0 to 100 %, not 500 %").wait_for()
+    open_page.complaints.clear()
+
+
 def test_by_keyboard_alone(open_page, send, sandbox):
     for subject in ("one", "two", "three"):
         send(subject)

@@ -47,7 +47,8 @@ class Service:
     The service.
 
     *store* is what it remembers (``mails`` are its mails, ``mailbox`` how one looks at them, ``registry`` its domains and
-    webhooks), *clock* its time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which;
+    webhooks), *clock* its time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which
+    (``own_owner_id`` and ``own_token`` are whether they do);
     *limits* are those of SMTP users that have none of their own. *verify_webhook* asks a URL that is to become a webhook whether it
     is one; without it, each is believed. *script* says what becomes of mails by themselves (``happenings`` lets it),
     *webhook_scheme* how the posts to webhooks are signed (``deliveries`` has them, ``courier`` makes them), *brand* what they and
@@ -82,6 +83,7 @@ class Service:
         self.happenings = Happenings(store, clock, self.script, self.deliveries)
         self.courier = Courier(self.deliveries, self.happenings, clock)
         self.smtp_server = smtp_server
+        self.own_owner_id, self.own_token = owner_id is not None, token is not None
         self._requests = Requests(store, owner_id, token)
         self._limits = limits
 
