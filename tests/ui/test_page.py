@@ -197,15 +197,23 @@ def test_a_mail_that_has_the_focus_shows_it(open_page, send, screenshot):
     send()
     page = open_page()
     title(page, "Hello")
-    outline = "document.querySelector('.stage iframe').matches(':focus') && getComputedStyle(document.querySelector('.stage iframe')).outlineStyle"
+    active, outlined = (
+        "document.activeElement.tagName === 'IFRAME'",
+        "getComputedStyle(document.querySelector('iframe')).outlineStyle",
+    )
+    page.frame_locator("iframe").locator("body").wait_for()
     page.locator("#message").focus()
-    assert not page.evaluate(outline)
+    assert page.evaluate(outlined) == "none"
     for _ in range(20):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.tagName") == "IFRAME":
+        if page.evaluate(active):
             break
-    assert page.evaluate(outline) == "solid"
+    page.wait_for_function(f"() => {active} && {outlined} === 'solid'")
     screenshot(page, "focus")
+    page.locator("#search").focus()
+    page.wait_for_function(f"() => {outlined} === 'none'")
+    page.frame_locator("iframe").locator("body").click()
+    page.wait_for_function(f"() => {outlined} === 'solid'")
 
 
 def test_what_is_too_much_for_a_rule_is_said_in_its_words(open_page):
