@@ -197,23 +197,15 @@ def test_a_mail_that_has_the_focus_shows_it(open_page, send, screenshot):
     send()
     page = open_page()
     title(page, "Hello")
-    active, outlined = (
-        "document.activeElement.tagName === 'IFRAME'",
-        "getComputedStyle(document.querySelector('iframe')).outlineStyle",
-    )
-    page.frame_locator("iframe").locator("body").wait_for()
-    page.locator("#message").focus()
-    assert page.evaluate(outlined) == "none"
-    for _ in range(20):
-        page.keyboard.press("Tab")
-        if page.evaluate(active):
-            break
-    page.wait_for_function(f"() => {active} && {outlined} === 'solid'")
-    screenshot(page, "focus")
-    page.locator("#search").focus()
-    page.wait_for_function(f"() => {outlined} === 'none'")
+    outline = "getComputedStyle(document.querySelector('iframe')).outlineStyle"
+    assert page.evaluate(outline) == "none"
     page.frame_locator("iframe").locator("body").click()
-    page.wait_for_function(f"() => {outlined} === 'solid'")
+    page.locator("iframe.focused").wait_for()
+    assert page.evaluate(outline) == "solid"
+    screenshot(page, "focus")
+    page.locator("#search").click()
+    page.locator("iframe:not(.focused)").wait_for()
+    assert page.evaluate(outline) == "none"
 
 
 def test_what_is_too_much_for_a_rule_is_said_in_its_words(open_page):

@@ -161,7 +161,8 @@ def _object(text: str) -> dict[str, object]:
 
 
 def _accepted(sandbox: Sandbox) -> str:
-    own, any_ = [], []
+    own: list[str] = []
+    any_: list[str] = []
     for name, only_own in (("owner id", sandbox.service.own_owner_id), ("token", sandbox.service.own_token)):
         (own if only_own else any_).append(name)
     told = [f"only the {' and '.join(own)} that it was started with"] if own else []
