@@ -165,11 +165,41 @@ def test_each_check_is_made_whatever_became_of_the_others(command):
 def test_the_doctor_tells_of_the_network_and_of_missing_settings(command):
     done = command("doctor", "--base-url", "http://127.0.0.1:9")
     assert done.status == 1
-    assert done.out.count("no answer: ") == 5
+    assert done.out.count("no answer: ") == 1
+    assert "FAILED  account: no answer: " in done.out
+    assert done.out.splitlines()[-4:] == [
+        f"--      {name}: not checked" for name in ("SMTP user", "sending domains", "tracking domains", "webhooks")
+    ]
+    assert done.err == "1 to look at\n"
+    checks = command("doctor", "--base-url", "http://127.0.0.1:9", "--json").objects
+    assert [check["ok"] for check in checks] == [True, False, None, None, None, None]
     del command.environ["POWEREMAIL_TOKEN"]
     done = command("doctor")
     assert done.status == 1
     assert done.out.startswith("FAILED  settings: token is missing\n        give it in one of these ways\n")
+
+
+def test_a_call_that_got_no_answer_keeps_no_other_check_from_being_made(command):
+    command.sandbox.faults.add(Fault.reset_after_acceptance(), call="viewUserDetail")
+    done = command("doctor")
+    assert done.out.count("no answer: ") == 1
+    assert "not checked" not in done.out
+    assert "webhooks: none" in done.out
+
+
+def test_the_doctor_asks_for_the_handshake_of_the_brand(command):
+    with Receiver(b"God bless you, Acme") as url:
+        command.sandbox.add_webhook(url)
+        assert f"ok      webhook: {url} answers the handshake" in command("doctor", "--brand", "Acme").out
+        command.environ["POWEREMAIL_WEBHOOK_BRAND"] = "Acme"
+        assert f"{url} answers the handshake" in command("doctor").out
+        done = command("doctor", "--brand", "PowerEmail")
+        assert f"{url} answers, but not the handshake" in done.out
+        assert "it must answer with the text 'God bless you, PowerEmail'" in done.out
+    done = command("doctor", "--brand", "", "--json")
+    assert done.status == 2
+    assert "--brand: must be" in done.err
+    assert done.objects[0]["error"]["field"] == "brand"
 
 
 class Receiver:

@@ -128,6 +128,34 @@ def test_the_sandbox_catches_what_is_sent_to_it(tmp_path, number):
         assert [mail.subject for mail in kept.outbox] == ["Caught"]
 
 
+def test_the_sandbox_bears_the_name_of_another_brand():
+    with (
+        Receiver({"GET": (200, "God bless you, Acme"), "POST": (200, "")}) as receiver,
+        sandbox("--brand", "Acme") as (_, url),
+        PowerEmail("me", "any", base_url=url, smtp_user_name="smtp12345") as client,
+    ):
+        client.settings.add_webhook(receiver.url)
+        client.messages.send_mail(message())
+        delivery = httpx.get(f"{url}/_sandbox/deliveries/1", **PLAIN_HTTP).json()
+        assert "X-AcmeTES-SIGNATURE" in delivery["headers"]
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "any owner id and token"),
+        (("--token", "canary"), "only the token that it was started with, any owner id"),
+        (("--token", "canary", "--owner-id", "me"), "only the owner id and token that it was started with"),
+    ],
+)
+def test_the_sandbox_says_which_credentials_it_accepts(options, told):
+    with sandbox(*options) as (process, _):
+        process.terminate()
+        said = process.stdout.read()
+    assert f"  accepts   {told}\n" in said
+    assert "canary" not in said
+
+
 def test_the_page_answers_under_the_names_it_is_told():
     with sandbox("--allow-host", "mail.test") as (process, url):
         told = {
@@ -229,8 +257,10 @@ RELEASE = ("--release-host", "localhost", "--release-allow", "example.com")
         (["--port", "70000"], "--port"),
         (["--per-minute", "0"], "--per-minute"),
         (["--event", "open"], "EVENT SHARE% [within TIME]"),
-        (["--event", "open 300%"], "--event: share: must be a number from 0 to 1"),
+        (["--event", "open 300%"], "--event: share: must be from 0 to 100 %, not 300 %"),
         (["--webhook-scheme", "plain"], "--webhook-scheme: 'plain' is none of form-base64"),
+        (["--brand", ""], "--brand: must be letters"),
+        (["--brand", "Power Email"], "--brand: must be letters"),
         (["--release-host", "localhost"], "--release-allow"),
         (["--release-allow", "example.com"], "--release-host"),
         ([*RELEASE, "--release-tls", "ssl"], "--release-tls: must be one of starttls, tls, none"),

@@ -172,6 +172,26 @@ def test_the_token_is_asked_for_on_the_terminal_without_an_echo(command):
     assert b"typed-by-hand" not in shown
 
 
+def test_an_interruption_at_the_prompt_is_told_on_a_line_of_its_own(command):
+    command.environ.pop("POWEREMAIL_TOKEN")
+    process, terminal = pty.fork()
+    if process == 0:  # pragma: no cover - another process
+        os.execvpe(command.argv[0], [*command.argv, "account", "--ask-token"], command.whole_environ)
+    shown = b""
+    while b"Token: " not in shown:
+        shown += os.read(terminal, 1000)
+    os.write(terminal, b"\x03")
+    while True:
+        try:
+            shown += os.read(terminal, 1000)
+        except OSError:
+            break
+    _, status = os.waitpid(process, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == 130
+    assert shown.splitlines()[-2:] == [b"Token: ", b"poweremail: interrupted"]
+
+
 def test_without_a_terminal_the_token_cannot_be_asked_for(command):
     done = command.process("account", "--ask-token", stdin=b"from stdin\n", start_new_session=True)
     assert done.status == 2

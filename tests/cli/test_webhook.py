@@ -327,6 +327,9 @@ def test_trigger_tells_what_did_not_get_there():
         (["listen", "--scheme", "body-hex", "--host", "bad!host"], "cannot listen on bad!host port 8026: "),
         (["listen", "--scheme", "body-hex", "--save", "/dev/null/x"], "/dev/null"),
         (["diagnose", "--file", "-", "--url", URL, "--key-file", "/nowhere"], "No such file"),
+        (["diagnose", "--file", "-", "--url", URL, "--brand", ""], "--brand: must be letters"),
+        (["trigger", "open", "--to-url", "http://127.0.0.1:1/", "--scheme", "form-hex", "--brand", ""], "--brand: must be letters"),
+        (["listen", "--scheme", "body-hex", "--brand", ""], "--brand: must be letters"),
     ],
 )
 def test_options_that_cannot_be_meant_are_told(arguments, text):
@@ -334,6 +337,27 @@ def test_options_that_cannot_be_meant_are_told(arguments, text):
     assert done.exit_code == 2
     assert text in done.output
     assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "field", "reason"),
+    [
+        (["diagnose", "--file", "-", "--url", URL], "--file", "has no headers"),
+        (["diagnose", "--file", "/nowhere", "--url", URL], "--file", "'/nowhere' cannot be read: No such file"),
+        (["diagnose", "--file", "-", "--url", URL, "--key-file", "/nowhere"], "--key-file", "No such file"),
+        (["listen", "--scheme", "body-hex", "--brand", ""], "brand", "must be letters"),
+        (["listen", "--scheme", "plain"], "scheme", "'plain' is none of form-base64"),
+        (["listen", "--scheme", "body-hex", "--save", "/dev/null/x"], "", "/dev/null"),
+        (["trigger", "hard-bounced", "--to-url", "http://127.0.0.1:1/", "--scheme", "body-hex"], "EVENT", "did you mean"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_as_json(arguments, field, reason):
+    done = run(*arguments, "--json", stdin=b"")
+    assert done.exit_code == 2
+    told = json.loads(done.stdout)
+    assert (told["state"], told["error"]["type"], told["error"]["field"]) == ("not_sent", "UsageError", field)
+    assert reason in told["error"]["reason"]
+    assert reason in done.stderr
 
 
 def test_keys_come_from_a_file(tmp_path):

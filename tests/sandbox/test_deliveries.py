@@ -92,6 +92,27 @@ def test_a_receiver_in_this_process_gets_what_happened(clock, scheme):
     assert dict(got[3].msg)["reason"].startswith("550")
 
 
+def test_what_is_posted_bears_the_name_of_the_brand(clock):
+    got = []
+    with Sandbox(clock=clock, brand="Acme") as sandbox, sandbox.client() as client:
+        hook = sandbox.add_webhook(URL)
+        client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
+        ours = WebhookReceiver(got.append, url=hook.url, keys=hook.key, scheme="form-base64", brand="Acme")
+        [sent] = sandbox.deliver(to=ours)
+        assert sent.state == "delivered"
+        assert "X-AcmeTES-SIGNATURE" in dict(sent.headers)
+        assert sent.body.startswith(b"Acmetes_events=")
+        assert sandbox.replay(sent, to=receiver_of(hook, got.append)).attempts[-1].status == 403
+    assert [event.event for event in got] == ["send"]
+
+
+@pytest.mark.parametrize("brand", ["", "Power Email", "é", "a\nb", None])
+def test_a_brand_that_no_header_can_have_is_refused(brand):
+    for make in (lambda: Sandbox(brand=brand), lambda: WebhookReceiver(print, url=URL, keys=[], scheme="body-hex", brand=brand)):
+        with pytest.raises(UsageError, match="brand: must be"):
+            make()
+
+
 async def test_a_receiver_that_is_awaited(sandbox, api, hook):
     got = []
 

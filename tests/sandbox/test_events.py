@@ -146,6 +146,20 @@ def test_what_is_no_rule(text):
 
 
 @pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("open 500%", "share: must be from 0 to 100 %, not 500 %"),
+        ("open 100.5 % within 1s", "share: must be from 0 to 100 %, not 100.5 %"),
+        ("open 5% within 400d", "within: must be 366 d at most, not 400 d"),
+    ],
+)
+def test_what_is_too_much_is_told_in_the_words_of_the_rule(text, told):
+    with pytest.raises(UsageError) as caught:
+        EventRule.parse(text)
+    assert caught.value.reason == told
+
+
+@pytest.mark.parametrize(
     "changes", [{"share": "1"}, {"share": True}, {"share": float("nan")}, {"within": -1}, {"within": float("inf")}]
 )
 def test_what_no_rule_can_have(changes):

@@ -1,6 +1,11 @@
 """sendRaw: what is read from a whole RFC 5322 message."""
 
+import time
+
+import pytest
+
 from poweremail.sandbox import CaughtFile, CaughtRecipient
+from poweremail.sandbox.mime import parse
 
 MULTIPART = """\
 Subject: =?utf-8?q?h=C3=A9?= there
@@ -64,6 +69,16 @@ def test_a_multipart_message(api, sandbox):
     assert mail.headers["X-Unique-ID"] == "raw-1"
     assert mail.raw["raw_message"] == MULTIPART
     assert len(api.info("raw-1")) == 4
+
+
+@pytest.mark.parametrize("header", ["Content-Type: text/plain; ", "Content-Disposition: attachment; "])
+@pytest.mark.parametrize("bomb", [";" * 200_000, "a=b; " * 40_000, 'a="b; ' * 40_000])
+def test_long_parameters_are_read_in_no_time(header, bomb):
+    raw = f"From: a@example.com\nTo: b@example.com\nSubject: x\n{header}{bomb}\n\nhi\n"
+    began = time.process_time()
+    read = parse(raw)
+    assert time.process_time() - began < 0.5
+    assert read.text == "hi\n" or read.attachments[0].content == b"hi\n"
 
 
 def test_a_simple_message_with_a_folded_header_and_unknown_charsets(api, sandbox):

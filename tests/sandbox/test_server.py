@@ -11,6 +11,7 @@ import sys
 import time
 
 import httpx
+import jinja2
 import pytest
 
 import poweremail
@@ -26,6 +27,33 @@ SUCCESS = b'{"status": "success", "message": "message have been Queued ..."}'
 def shared():
     with Sandbox() as sandbox, sandbox.server() as server:
         yield sandbox, server
+
+
+def test_the_templates_are_compiled_once_a_process(monkeypatch):
+    compiled = []
+    with Sandbox() as sandbox:
+        create_app(sandbox.service)
+        compile_ = jinja2.Environment.compile
+        monkeypatch.setattr(jinja2.Environment, "compile", lambda *given: compiled.append(given) or compile_(*given))
+        create_app(sandbox.service)
+    assert compiled == []
+
+
+@pytest.mark.parametrize(
+    ("own", "told", "sample"),
+    [
+        ({}, "Any owner id and token will do", '"me", "any-token"'),
+        ({"token": "canary"}, "It takes the token that it was started with", '"me", "your-token"'),
+        ({"owner_id": "canary"}, "It takes the owner id that it was started with", '"your-owner-id", "any-token"'),
+        ({"owner_id": "canary", "token": "canary"}, "It takes the owner id and the token", '"your-owner-id", "your-token"'),
+    ],
+)
+def test_the_page_says_which_credentials_will_do(client, own, told, sample):
+    with Sandbox(**own) as sandbox, sandbox.server() as server:
+        page = client.get(server.url).text
+    assert told in page
+    assert sample in page
+    assert "canary" not in page
 
 
 @pytest.fixture

@@ -190,6 +190,16 @@ def test_the_handshake(answers, right, seen):
         assert receiver.seen == seen
 
 
+async def test_the_server_asks_for_the_handshake_of_its_brand():
+    with Sandbox(brand="Acme") as sandbox, Receiver({"GET": (200, "God bless you, Acme")}) as ours, Receiver() as other:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://x") as client:
+            answers = []
+            for receiver in (ours, other):
+                members = {"owner_id": "o", "token": "t", "url": receiver.url}
+                answers.append((await client.post("/v1.0/settings/addWebhook", json=members)).json()["message"])
+    assert answers == ["webhook added", "Invalid url: it must answer God bless you, Acme"]
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://a.invalid/", "http://127.0.0.1:9/\x7f b", "http://"])
 def test_nobody_there(url):
     assert not answers_handshake(url)

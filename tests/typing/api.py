@@ -641,7 +641,7 @@ def sandboxed() -> None:
         assert_type(sandbox.sending_domains, list[Domain])
         assert_type(sandbox.tracking_domains, list[Domain])
         assert_type(sandbox.webhooks, list[RegisteredWebhook])
-    Sandbox(verify_webhook=lambda url: url.startswith("https://"))
+    Sandbox(verify_webhook=lambda url: url.startswith("https://"), brand="Acme")
 
 
 async def told_by_the_sandbox(receiver: WebhookReceiver, poster: Poster) -> None:

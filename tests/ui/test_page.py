@@ -193,6 +193,29 @@ def test_events_by_their_buttons(open_page, sandbox, send, screenshot):
     screenshot(page, "events")
 
 
+def test_a_mail_that_has_the_focus_shows_it(open_page, send, screenshot):
+    send()
+    page = open_page()
+    title(page, "Hello")
+    outline = "getComputedStyle(document.querySelector('iframe')).outlineStyle"
+    assert page.evaluate(outline) == "none"
+    page.frame_locator("iframe").locator("body").click()
+    page.locator("iframe.focused").wait_for()
+    assert page.evaluate(outline) == "solid"
+    screenshot(page, "focus")
+    page.locator("#search").click()
+    page.locator("iframe:not(.focused)").wait_for()
+    assert page.evaluate(outline) == "none"
+
+
+def test_what_is_too_much_for_a_rule_is_said_in_its_words(open_page):
+    page = open_page()
+    page.get_by_label("Rule: event, share, within what time").fill("open 500%")
+    page.get_by_role("button", name="Add").click()
+    page.locator(".toast", has_text="share: must be from 0 to 100 %, not 500 %").wait_for()
+    open_page.complaints.clear()
+
+
 def test_by_keyboard_alone(open_page, send, sandbox):
     for subject in ("one", "two", "three"):
         send(subject)

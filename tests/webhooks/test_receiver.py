@@ -115,11 +115,12 @@ async def test_bad_members_are_left_out_and_told(way, caplog):
         ("POST", b"[]", {HEADER: "by a key that nobody knows yet"}),
     ],
 )
-async def test_the_service_finds_its_words(way, method, body, headers):
+async def test_the_handshake_needs_no_signature_and_hands_nothing_over(way, method, body, headers):
     ours = way(keys=[])
     answer = await ours.post(body, headers, method)
     assert (answer.status, answer.body) == (200, HELLO)
     assert dict(answer.headers)["Content-Type"] == "text/plain; charset=utf-8"
+    assert ours.handled.taken == []
 
 
 @pytest.mark.parametrize(
@@ -130,6 +131,8 @@ async def test_the_service_finds_its_words(way, method, body, headers):
         ("POST", form(event()), {}, 403),
         ("POST", b"a=b", {"Content-Type": FORM}, 403),
         ("POST", b"[5]", {}, 403),
+        ("POST", b"{}", {}, 403),
+        ("POST", b"null", {}, 403),
         ("POST", form(event()), signed(form(event()), key="wrong"), 403),
         ("POST", b"[]" + b" " * 2_000, {}, 403),
         ("POST", b"a=b", signed(b"a=b"), 400),

@@ -12,59 +12,82 @@ import attrs
 
 from poweremail import PowerEmail, PowerEmailError, TransportError, UsageError, Webhook
 from poweremail.cli.session import Session
-from poweremail.wire.webhook import handshake_answer
+from poweremail.wire.webhook import brand_of, handshake_answer
 
 __all__ = ["Check", "run"]
 
 _SECONDS = 10.0
+_NO_ANSWER = "check the network, app_domain or base_url, and a proxy if there is one"
 _LONGEST_HANDSHAKE = 4096
 
 
 @attrs.frozen
 class Check:
-    """One look: *name* says at what, *ok* whether all is well, *detail* what was found, *advice* what to do."""
+    """
+    One look: *name* says at what, *ok* whether all is well, *detail* what was found, *advice* what to do.
+
+    *ok* is None where it was not made.
+    """
 
     name: str
-    ok: bool
+    ok: bool | None
     detail: str
     advice: str = ""
 
 
-def run(session: Session) -> Iterator[Check]:
-    """Make every check, as its result is asked for."""
+def run(session: Session, brand: str) -> Iterator[Check]:
+    """
+    Make every check, as its result is asked for; *brand* is what webhooks must answer with.
+
+    Once the service cannot be reached, what is left to ask it is told as not checked. Raises `UsageError` for such a *brand* as
+    cannot be meant.
+    """
+    brand = brand_of(brand)
     try:
         with session.client(sends=True) as client:
             settings = session.settings.found
             where = settings.get("base_url") or settings["app_domain"]
             yield Check("settings", True, f"owner {settings['owner_id'].value} at {where.value} ({where.source})")
+            asked = _Asked(client, str(settings["smtp_user_name"].value), brand)
+            reached = True
             for name, look in _LOOKS:
-                yield from _made(name, look, client, str(settings["smtp_user_name"].value))
+                if not reached:
+                    yield Check(name, None, "not checked")
+                    continue
+                try:
+                    yield from look(asked)
+                except TransportError as error:
+                    # Where not even the request got there, no other would.
+                    reached = error.body_left
+                    yield Check(name, False, f"no answer: {error.reason}", _NO_ANSWER)
+                except PowerEmailError as error:
+                    yield Check(name, False, error.reason, error.advice)
     except UsageError as error:
         yield Check("settings", False, error.reason, error.advice)
 
 
-def _made(
-    name: str, look: Callable[[PowerEmail, str], Iterator[Check]], client: PowerEmail, smtp_user_name: str
-) -> Iterator[Check]:
-    try:
-        yield from look(client, smtp_user_name)
-    except TransportError as error:
-        yield Check(
-            name, False, f"no answer: {error.reason}", "check the network, app_domain or base_url, and a proxy if there is one"
-        )
-    except PowerEmailError as error:
-        yield Check(name, False, error.reason, error.advice)
+@attrs.frozen
+class _Asked:
+    """Whom and what the checks are about."""
+
+    client: PowerEmail
+    smtp_user_name: str
+    brand: str
 
 
-def _account(client: PowerEmail, _: str) -> Iterator[Check]:
-    detail = client.account.view_user_detail()
+_Look = Callable[[_Asked], Iterator[Check]]
+
+
+def _account(asked: _Asked) -> Iterator[Check]:
+    detail = asked.client.account.view_user_detail()
     speed = "" if detail.allowed_speed is None else f", {detail.allowed_speed} mails an hour"
     reputation = "" if detail.reputation is None else f", reputation {detail.reputation:g} %"
     yield Check("account", True, f"owner id and token are right{speed}{reputation}")
 
 
-def _smtp_user(client: PowerEmail, name: str) -> Iterator[Check]:
-    users = {user.smtp_user_name: user for user in client.settings.list_smtp()}
+def _smtp_user(asked: _Asked) -> Iterator[Check]:
+    name = asked.smtp_user_name
+    users = {user.smtp_user_name: user for user in asked.client.settings.list_smtp()}
     user = users.get(name)
     if user is None:
         there = ", ".join(users) or "none"
@@ -78,16 +101,16 @@ def _smtp_user(client: PowerEmail, name: str) -> Iterator[Check]:
         yield Check("SMTP user", True, f"{name} may send {', '.join(limits) or 'without a limit of its own'}")
 
 
-def _sending_domains(client: PowerEmail, _: str) -> Iterator[Check]:
-    domains = client.settings.list_sending_domain()
+def _sending_domains(asked: _Asked) -> Iterator[Check]:
+    domains = asked.client.settings.list_sending_domain()
     if not domains:
         yield Check("sending domains", True, "none, so that no domain of yours signs", "poweremail sending-domains add DOMAIN")
     for domain in domains:
         yield _of_domain("sending domain", domain.domain, {"DKIM": domain.dkim_valid, "SPF": domain.spf_valid}, "sending-domains")
 
 
-def _tracking_domains(client: PowerEmail, _: str) -> Iterator[Check]:
-    domains = client.settings.list_tracking_domain()
+def _tracking_domains(asked: _Asked) -> Iterator[Check]:
+    domains = asked.client.settings.list_tracking_domain()
     if not domains:
         yield Check("tracking domains", True, "none, so that tracked links lead through the service's own")
     for domain in domains:
@@ -103,17 +126,17 @@ def _of_domain(name: str, domain: str, records: Mapping[str, bool | None], group
     return Check(name, True, f"{domain}: {' and '.join(records)} found right")
 
 
-def _webhooks(client: PowerEmail, _: str) -> Iterator[Check]:
-    webhooks = client.settings.list_webhook()
+def _webhooks(asked: _Asked) -> Iterator[Check]:
+    webhooks = asked.client.settings.list_webhook()
     if not webhooks:
         yield Check("webhooks", True, "none")
     for webhook in webhooks:
-        yield _handshake(webhook)
+        yield _handshake(webhook, handshake_answer(asked.brand))
 
 
-def _handshake(webhook: Webhook) -> Check:
+def _handshake(webhook: Webhook, expected: str) -> Check:
     url = webhook.url or ""
-    advice = f"it must answer with the text {handshake_answer()!r}"
+    advice = f"it must answer with the text {expected!r}"
     if urlsplit(url).scheme not in ("http", "https"):
         return Check(
             "webhook",
@@ -134,12 +157,12 @@ def _handshake(webhook: Webhook) -> Check:
             f"{url} does not answer this machine: {getattr(error, 'reason', error)}",
             "see that its server runs and can be reached",
         )
-    if handshake_answer() not in text:
+    if expected not in text:
         return Check("webhook", False, f"{url} answers, but not the handshake", advice)
     return Check("webhook", True, f"{url} answers the handshake")
 
 
-_LOOKS: tuple[tuple[str, Callable[[PowerEmail, str], Iterator[Check]]], ...] = (
+_LOOKS: tuple[tuple[str, _Look], ...] = (
     ("account", _account),
     ("SMTP user", _smtp_user),
     ("sending domains", _sending_domains),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -200,6 +201,11 @@ def _asked_token() -> Secret:
             # Without a terminal it would read the token, visibly, from where the mail may come.
             warnings.simplefilter("error", getpass.GetPassWarning)
             token = Secret(getpass.getpass("Token: "))
+    except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            # What is told of it begins on a line of its own.
+            sys.stderr.write("\n")
+        raise
     except (getpass.GetPassWarning, EOFError):
         raise _usage("there is no terminal to ask for the token on") from None
     if not token:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import typer
 
 from poweremail.cli import exits
+from poweremail.cli.brand import Brand
 from poweremail.cli.options import connected
 from poweremail.cli.session import Session
+from poweremail.wire.webhook import BRAND
 
 __all__ = ["doctor"]
 
+_MARKS = {True: "ok", False: "FAILED", None: "--"}
+
 
 @connected()
-def doctor(session: Session) -> None:
+def doctor(session: Session, brand: Brand = BRAND) -> None:
     """
     Check that mail can be sent: settings, credentials, SMTP user, domains, webhooks.
 
@@ -22,12 +26,12 @@ def doctor(session: Session) -> None:
 
     out = session.out
     failed = 0
-    for check in run(session):
-        failed += not check.ok
+    for check in run(session, brand):
+        failed += check.ok is False
         if out.as_json:
             out.json(check)
             continue
-        out.data(f"{'ok' if check.ok else 'FAILED':6}  {check.name}: {check.detail}")
+        out.data(f"{_MARKS[check.ok]:6}  {check.name}: {check.detail}")
         for line in check.advice.splitlines():
             out.data(f"        {line}")
     out.say("all is well" if not failed else f"{failed} to look at")

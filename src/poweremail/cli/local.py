@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from poweremail.cli import exits
+from poweremail.cli.brand import Brand
 from poweremail.types.secret import Secret
-from poweremail.wire.webhook import SCHEMES
+from poweremail.wire.webhook import BRAND, SCHEMES
 
 __all__ = ["demo", "sandbox"]
 
@@ -51,6 +52,7 @@ def sandbox(
         str,
         typer.Option(help=f"How what is posted to webhooks is signed: {', '.join(SCHEMES)}.", metavar="NAME"),
     ] = next(iter(SCHEMES)),
+    brand: Brand = BRAND,
     release_host: Annotated[
         str | None,
         typer.Option(
@@ -86,6 +88,7 @@ def sandbox(
         faults=fault or [],
         script=event or [],
         webhook_scheme=webhook_scheme,
+        brand=brand,
         release=Release(release_host, release_port, release_allow or [], release_tls),
         seed=seed,
         limits=limits,

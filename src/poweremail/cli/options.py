@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection
 from copy import copy
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec, get_args
@@ -19,7 +19,7 @@ import typer
 from poweremail.cli.session import Session
 from poweremail.types.secret import Secret
 
-__all__ = ["connected"]
+__all__ = ["connected", "names_given"]
 
 P = ParamSpec("P")
 
@@ -73,7 +73,7 @@ def connected(*, hidden: bool = False) -> Callable[[Callable[Concatenate[Session
                 if value is not None and value is not False:
                     given[name] = value
             if context.invoked_subcommand is None:
-                Session(given, _names(context, given)).run(command, *args, **values)
+                Session(given, names_given(context, given)).run(command, *args, **values)
 
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
         shared = (_hidden(parameter) if hidden else parameter for parameter in _SHARED.values())
@@ -87,8 +87,12 @@ def connected(*, hidden: bool = False) -> Callable[[Callable[Concatenate[Session
     return decorate
 
 
-def _names(context: typer.Context, given: Mapping[str, object]) -> dict[str, str]:
-    """What was given on the command line, by the names of the parameters: how its user has spelt it."""
+def names_given(context: typer.Context, given: Collection[str] = ()) -> dict[str, str]:
+    """
+    Return what was given on the command line, by the names of the parameters: how its user has spelt it.
+
+    *given* are the names of those that stood before the sub command.
+    """
     names: dict[str, str] = {}
     for parameter in context.command.params:
         name = parameter.name or ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -20,7 +21,7 @@ from poweremail.sandbox.server import serve
 from poweremail.types.secret import Secret
 from poweremail.wire.hosts import is_loopback
 from poweremail.wire.json_text import read_json
-from poweremail.wire.webhook import scheme_of
+from poweremail.wire.webhook import brand_of, scheme_of
 
 __all__ = ["run"]
 
@@ -81,6 +82,7 @@ def run(
     faults: list[str],
     script: list[str],
     webhook_scheme: str,
+    brand: str,
     release: Release,
     seed: str | None,
     limits: bool,
@@ -92,6 +94,8 @@ def run(
             rules = [EventRule.parse(text) for text in script]
         with _option("--webhook-scheme", "scheme"):
             scheme = scheme_of(webhook_scheme)
+        with _option("--brand", "brand"):
+            brand = brand_of(brand)
         smtp_server = release.server()
         with _option("--file", "path"):
             opened = Sandbox(
@@ -102,6 +106,7 @@ def run(
                 limits=_limits(limits, per_minute),
                 script=rules,
                 webhook_scheme=scheme,
+                brand=brand,
                 smtp_server=smtp_server,
             )
         with opened as sandbox:
@@ -113,7 +118,9 @@ def run(
                     sandbox.faults.add_dict(_object(fault))
             if not is_loopback(host):
                 typer.echo(_WARNING, err=True)
-            serve(sandbox.service, host=host, port=port, allowed_hosts=allowed_hosts, on_ready=_announce)
+            serve(
+                sandbox.service, host=host, port=port, allowed_hosts=allowed_hosts, on_ready=partial(_announce, _accepted(sandbox))
+            )
     except KeyboardInterrupt:
         typer.echo()
     except UsageError as error:
@@ -153,10 +160,20 @@ def _object(text: str) -> dict[str, object]:
     return members
 
 
-def _announce(url: str) -> None:
+def _accepted(sandbox: Sandbox) -> str:
+    own: list[str] = []
+    any_: list[str] = []
+    for name, only_own in (("owner id", sandbox.service.own_owner_id), ("token", sandbox.service.own_token)):
+        (own if only_own else any_).append(name)
+    told = [f"only the {' and '.join(own)} that it was started with"] if own else []
+    return ", ".join([*told, *([f"any {' and '.join(any_)}"] if any_ else [])])
+
+
+def _announce(accepted: str, url: str) -> None:
     typer.echo(f"The sandbox answers at {url} (Ctrl-C ends it).")
     typer.echo(f"  API       {url}/v1.0/")
     typer.echo(f"  page      {url}/")
     typer.echo(f"  control   {url}/_sandbox/docs")
+    typer.echo(f"  accepts   {accepted}")
     typer.echo("  template  welcome, with the field NAME")
     typer.echo(f'  client    AsyncPowerEmail("owner_id", "token", base_url="{url}", smtp_user_name="{_SMTP_USER_NAME}")')

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from poweremail.cli.exits import USAGE
+from poweremail.cli import failures
+from poweremail.cli.brand import Brand
+from poweremail.cli.options import names_given
+from poweremail.cli.output import Output
 from poweremail.errors import UsageError
 from poweremail.types.event import EVENT_NAMES
 from poweremail.types.secret import Secret
-from poweremail.wire.webhook import BRAND, SCHEMES, SignatureScheme, keys_of, scheme_of
+from poweremail.wire.webhook import BRAND, SCHEMES, keys_of, scheme_of
 
 __all__ = ["app"]
 
@@ -21,13 +26,6 @@ app = typer.Typer(
 )
 
 _KEYS = "POWEREMAIL_WEBHOOK_KEY"
-
-
-def _scheme(name: str) -> SignatureScheme:
-    try:
-        return scheme_of(name)
-    except UsageError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 Url = Annotated[
@@ -39,11 +37,8 @@ KeyFile = Annotated[
     typer.Option(help=f"A file with a key on each line. Otherwise {_KEYS} has them, with commas between."),
 ]
 Scheme = Annotated[
-    SignatureScheme,
-    typer.Option(help=f"What is signed: {', '.join(SCHEMES)}.", envvar="POWEREMAIL_WEBHOOK_SCHEME", parser=_scheme, metavar="NAME"),
-]
-Brand = Annotated[
-    str, typer.Option(help="The brand in the names of header and form field.", envvar="POWEREMAIL_WEBHOOK_BRAND", metavar="NAME")
+    str,
+    typer.Option(help=f"What is signed: {', '.join(SCHEMES)}.", envvar="POWEREMAIL_WEBHOOK_SCHEME", metavar="NAME"),
 ]
 KeyVariable = Annotated[Secret | None, typer.Option(envvar=_KEYS, parser=Secret, hidden=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an object on each line.")]
@@ -51,6 +46,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an object on e
 
 @app.command()
 def listen(
+    context: typer.Context,
     scheme: Scheme,
     url: Url = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
@@ -75,12 +71,24 @@ def listen(
     """
     from poweremail.cli.webhook_listen import run  # noqa: PLC0415  uvicorn and httpx only for those who serve
 
-    keys = _keys(key, key_file, needed=False)
-    _told(run, scheme=scheme, url=url, host=host, port=port, forward=forward, save=save, keys=keys, brand=brand, as_json=as_json)
+    with _told(context, as_json=as_json):
+        status = run(
+            scheme=scheme_of(scheme),
+            url=url,
+            host=host,
+            port=port,
+            forward=forward,
+            save=save,
+            keys=_keys(key, key_file, needed=False),
+            brand=brand,
+            as_json=as_json,
+        )
+    raise typer.Exit(status)
 
 
 @app.command()
 def trigger(
+    context: typer.Context,
     event: Annotated[str, typer.Argument(help=f"The kind of event: {', '.join(EVENT_NAMES)}.", metavar="EVENT")],
     to_url: Annotated[str, typer.Option(help="Where to post it.", metavar="URL")],
     scheme: Scheme,
@@ -102,26 +110,28 @@ def trigger(
     """
     from poweremail.cli.webhook_trigger import run  # noqa: PLC0415
 
-    _told(
-        run,
-        event,
-        to_url=to_url,
-        url=url or to_url,
-        scheme=scheme,
-        key=_keys(key, key_file)[0],
-        unique_id=unique_id,
-        recipient=recipient,
-        count=count,
-        body_format=body_format,
-        brand=brand,
-        as_json=as_json,
-    )
+    with _told(context, as_json=as_json):
+        status = run(
+            event,
+            to_url=to_url,
+            url=url or to_url,
+            scheme=scheme_of(scheme),
+            key=_keys(key, key_file)[0],
+            unique_id=unique_id,
+            recipient=recipient,
+            count=count,
+            body_format=body_format,
+            brand=brand,
+            as_json=as_json,
+        )
+    raise typer.Exit(status)
 
 
 @app.command()
 def diagnose(
+    context: typer.Context,
     file: Annotated[
-        typer.FileBinaryRead, typer.Option(help="A request as it came: headers, an empty line, body; - for standard input.")
+        Path, typer.Option(help="A request as it came: headers, an empty line, body; - for standard input.", metavar="FILE")
     ],
     url: Annotated[str, typer.Option(help="The URL exactly as it was registered.", envvar="POWEREMAIL_WEBHOOK_URL")],
     key_file: KeyFile = None,
@@ -137,7 +147,16 @@ def diagnose(
     """
     from poweremail.cli.webhook_diagnose import run  # noqa: PLC0415
 
-    _told(run, file.read(), url=url, keys=_keys(key, key_file), brand=brand, as_json=as_json)
+    with _told(context, as_json=as_json):
+        status = run(_captured(file), url=url, keys=_keys(key, key_file), brand=brand, as_json=as_json)
+    raise typer.Exit(status)
+
+
+def _captured(file: Path) -> bytes:
+    try:
+        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{str(file)!r} cannot be read: {error.strerror}", field="--file", mail_state=None) from None
 
 
 def _keys(given: Secret | None, file: Path | None, *, needed: bool = True) -> tuple[Secret, ...]:
@@ -146,9 +165,9 @@ def _keys(given: Secret | None, file: Path | None, *, needed: bool = True) -> tu
         try:
             keys = tuple(Secret(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
         except (OSError, ValueError) as error:
-            raise typer.BadParameter(_reason(error), param_hint="--key-file") from None
+            raise UsageError(_reason(error), field="--key-file", mail_state=None) from None
         if not keys:
-            raise typer.BadParameter("has no key", param_hint="--key-file")
+            raise UsageError("has no key", field="--key-file", mail_state=None)
     elif given:
         keys = tuple(Secret(key) for key in given.reveal().split(",") if key.strip())
     elif needed and sys.stdin.isatty():
@@ -156,7 +175,7 @@ def _keys(given: Secret | None, file: Path | None, *, needed: bool = True) -> tu
     else:
         keys = ()
     if needed and not keys:
-        raise typer.BadParameter(f"set {_KEYS}, or name a file", param_hint="--key-file")
+        raise UsageError(f"there is no key: set {_KEYS}, or name a file", field="--key-file", mail_state=None)
     return keys_of(keys)
 
 
@@ -165,11 +184,11 @@ def _reason(error: Exception) -> str:
     return "is not UTF-8" if isinstance(error, UnicodeError) else str(error)
 
 
-def _told(run: Any, *arguments: Any, **options: Any) -> None:
-    """Do what the command is for, and exit as it says; what cannot be meant is told in one line."""
+@contextmanager
+def _told(context: typer.Context, *, as_json: bool) -> Iterator[None]:
+    """Tell of what cannot be meant, as the other commands do, and exit with the status for it."""
     try:
-        status = run(*arguments, **options)
+        yield
     except (UsageError, OSError) as error:
-        typer.echo(f"poweremail webhook: {error}", err=True)
-        raise typer.Exit(USAGE) from None
-    raise typer.Exit(status)
+        wrong = error if isinstance(error, UsageError) else UsageError(str(error), mail_state=None)
+        raise typer.Exit(failures.tell(Output(as_json=as_json, quiet=False), wrong, names_given(context))) from None

@@ -15,7 +15,7 @@ from poweremail.errors import UsageError
 from poweremail.types.event import EVENT_NAMES
 from poweremail.types.secret import Secret
 from poweremail.wire.events import JSON_TYPE, form_body, json_body
-from poweremail.wire.webhook import FORM_TYPE, SignatureScheme, sign, signature_header
+from poweremail.wire.webhook import FORM_TYPE, SignatureScheme, brand_of, sign, signature_header
 
 __all__ = ["run"]
 
@@ -45,7 +45,7 @@ def run(
         raise UsageError(f"{body_format!r} is none of {', '.join(_FORMATS)}", field="--body-format", mail_state=None)
     content_type, body_of = _FORMATS[body_format]
     events = list(made_events(event, count, recipient=recipient, unique_id=unique_id, now=time.time()))
-    body = body_of(events, brand)
+    body = body_of(events, brand_of(brand))
     headers = {
         "Content-Type": content_type,
         signature_header(brand): sign(scheme, key, url=url, body=body, content_type=content_type),

@@ -19,7 +19,7 @@ from poweremail.wire import arguments, readers
 __all__ = ["Account", "VerifyWebhook", "epoch_seconds", "read_domain", "read_switch", "read_text"]
 
 VerifyWebhook = Callable[[str], bool]
-"""Asks a URL whether it is a receiver of webhooks: whether it answers `poweremail.sandbox.webhook_calls.HANDSHAKE`."""
+"""Asks a URL whether it is a receiver of webhooks: whether it answers `poweremail.wire.webhook.handshake_answer`."""
 
 
 @attrs.frozen
@@ -27,7 +27,7 @@ class Account:
     """
     The account at one moment: *now* is milliseconds since the epoch, *limits* are those of SMTP users that have none of their own.
 
-    Without *verify_webhook* every URL is taken for a receiver.
+    Without *verify_webhook* every URL is taken for a receiver; others have to answer with the *brand*.
     """
 
     store: Store
@@ -35,6 +35,7 @@ class Account:
     now: int
     limits: SmtpLimits
     verify_webhook: VerifyWebhook | None
+    brand: str
 
 
 def read_text(members: Mapping[str, Any], field: str) -> str:

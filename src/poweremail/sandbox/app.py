@@ -39,7 +39,7 @@ def create_app(service: Service, *, max_body: int = MAX_BODY, allowed_hosts: Ite
     """
     calls = operations(service)
     control = control_router(service, calls, ui_routes(calls))
-    default = _page_or(_api(service, max_body))
+    default = _page_or(Page(own_owner_id=service.own_owner_id, own_token=service.own_token), _api(service, max_body))
     router = Router([Mount("/_sandbox", control)], default=default, redirect_slashes=False)
     return _sealed(Guard(router, allowed_hosts=allowed_hosts))
 
@@ -62,9 +62,7 @@ def _sealed(app: ASGIApp) -> ASGIApp:
     return sealed
 
 
-def _page_or(api: ASGIApp) -> ASGIApp:
-    page = Page()
-
+def _page_or(page: Page, api: ASGIApp) -> ASGIApp:
     async def page_or_api(scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["path"] == "/" and scope["method"] in ("GET", "HEAD")
         await (page if is_page else api)(scope, receive, send)
@@ -74,7 +72,7 @@ def _page_or(api: ASGIApp) -> ASGIApp:
 
 def _api(service: Service, max_body: int) -> ASGIApp:
     # Where the service has its own way to ask a URL, that is the one.
-    verify = service.verify_webhook or answers_handshake
+    verify = service.verify_webhook or partial(answers_handshake, brand=service.brand)
 
     async def api(scope: Scope, receive: Receive, send: Send) -> None:
         turn = service.arrive(scope["path"])

@@ -16,7 +16,7 @@ from poweremail.sandbox.posting import Answered
 from poweremail.sandbox.store import Store, at
 from poweremail.types.secret import Secret
 from poweremail.wire.events import form_body
-from poweremail.wire.webhook import FORM_TYPE, SignatureScheme, sign, signature_header
+from poweremail.wire.webhook import BRAND, FORM_TYPE, SignatureScheme, sign, signature_header
 
 __all__ = ["RETRY_AFTER", "Attempt", "Deliveries", "Delivery", "DeliveryState", "Happened"]
 
@@ -88,11 +88,16 @@ class Happened:
 
 
 class Deliveries:
-    """The deliveries in *store*, signed by *scheme*. Safe to use from several threads. Times are milliseconds since the epoch."""
+    """
+    The deliveries in *store*, signed by *scheme* under the name of *brand*.
 
-    def __init__(self, store: Store, scheme: SignatureScheme) -> None:
+    Safe to use from several threads. Times are milliseconds since the epoch.
+    """
+
+    def __init__(self, store: Store, scheme: SignatureScheme, brand: str = BRAND) -> None:
         self._store = store
         self._scheme = scheme
+        self._brand = brand
 
     def enqueue(
         self, connection: sqlite3.Connection, mail: int, about: Mapping[str, Any], happened: Iterable[Happened], *, now: int
@@ -117,9 +122,9 @@ class Deliveries:
     def _enqueue(
         self, connection: sqlite3.Connection, hook: sqlite3.Row, mail: int, events: list[tuple[str, dict[str, Any]]], now: int
     ) -> None:
-        body = form_body(event for _, event in events)
+        body = form_body((event for _, event in events), self._brand)
         signature = sign(self._scheme, Secret(hook["key"]), url=hook["url"], body=body, content_type=FORM_TYPE)
-        headers = [["Content-Type", FORM_TYPE], ["User-Agent", "poweremail-sandbox"], [signature_header(), signature]]
+        headers = [["Content-Type", FORM_TYPE], ["User-Agent", "poweremail-sandbox"], [signature_header(self._brand), signature]]
         kinds = ",".join(kind for kind, _ in events)
         number = connection.execute(
             "INSERT INTO deliveries (webhook_id, mail, events, created, state, next_attempt, tried, url, headers, body)"

@@ -66,8 +66,17 @@ class EventRule:
         found = _PATTERN.fullmatch(text.strip()) if isinstance(text, str) else None
         if found is None:
             raise UsageError(f"{text!r} is not of the form {_GRAMMAR}", field="event rule", mail_state=None)
-        number, unit = found["number"], found["unit"]
-        return cls(found["event"], float(found["percent"]) / 100, float(number) * _UNITS[unit] if number else 0.0)
+        share, within = float(found["percent"]) / 100, 0.0
+        if share > 1:
+            raise UsageError(f"must be from 0 to 100 %, not {found['percent']} %", field="share", mail_state=None)
+        if found["number"]:
+            within = float(found["number"]) * _UNITS[found["unit"]]
+            if within > _LONGEST:
+                longest = f"{_LONGEST / _UNITS['d']:.0f} d"
+                raise UsageError(
+                    f"must be {longest} at most, not {found['number']} {found['unit']}", field="within", mail_state=None
+                )
+        return cls(found["event"], share, within)
 
     def __str__(self) -> str:
         text = f"{self.event} {_decimal(self.share * 100)}%"

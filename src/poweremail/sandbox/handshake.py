@@ -6,7 +6,7 @@ import http.client
 import urllib.error
 import urllib.request
 
-from poweremail.sandbox.webhook_calls import HANDSHAKE
+from poweremail.wire.webhook import BRAND, handshake_answer
 
 __all__ = ["answers_handshake"]
 
@@ -27,9 +27,10 @@ for _handler in (
     _OPENER.add_handler(_handler)
 
 
-def answers_handshake(url: str) -> bool:
-    """Whether *url* (http or https) answers the handshake to a GET or, failing that, to an empty POST."""
-    return any(HANDSHAKE in _answer(url, method) for method in ("GET", "POST"))
+def answers_handshake(url: str, brand: str = BRAND) -> bool:
+    """Whether *url* (http or https) answers the handshake of *brand* to a GET or, failing that, to an empty POST."""
+    expected = handshake_answer(brand)
+    return any(expected in _answer(url, method) for method in ("GET", "POST"))
 
 
 def _answer(url: str, method: str) -> str:

@@ -11,6 +11,7 @@ import attrs
 
 from poweremail.sandbox.mail import CaughtFile, CaughtRecipient, RecipientType
 from poweremail.types.mime.charset import decode_text
+from poweremail.types.mime.part import Part
 from poweremail.types.mime.words import decode_words
 
 __all__ = ["RawMail", "parse"]
@@ -42,13 +43,11 @@ def parse(raw: str) -> RawMail:
     attachments: list[CaughtFile] = []
     images: list[CaughtFile] = []
     for part in _leaves(message):
-        type = _clean(part.get_content_type())
-        content = _content(part)
-        name, cid = part.get_filename(), _decoded(part.get("Content-ID", "")).strip("<> ")
-        if cid and type.startswith("image/"):
-            images.append(CaughtFile(cid, type, content))
-        elif name or part.get_content_disposition() == "attachment":
-            attachments.append(CaughtFile(_decoded(name or "unnamed"), type, content))
+        type, content, name = part.type, part.content(), part.name
+        if part.cid and type.startswith("image/"):
+            images.append(CaughtFile(part.cid, type, content))
+        elif name or part.disposition == "attachment":
+            attachments.append(CaughtFile(" ".join(name.split()) or "unnamed", type, content))
         elif type == "text/html" and html is None:
             html = _text(part, content)
         elif type == "text/plain" and text is None:
@@ -73,8 +72,8 @@ def parse(raw: str) -> RawMail:
     )
 
 
-def _leaves(message: Message) -> Iterator[Message]:
-    return (part for part in message.walk() if not part.is_multipart())
+def _leaves(message: Message) -> Iterator[Part]:
+    return (Part(part) for part in message.walk() if not part.is_multipart())
 
 
 def _clean(text: str) -> str:
@@ -86,10 +85,5 @@ def _decoded(value: object) -> str:
     return decode_words(" ".join(_clean(str(value)).split()), errors="replace")
 
 
-def _content(part: Message) -> bytes:
-    payload = part.get_payload(decode=True)
-    return payload if isinstance(payload, bytes) else b""
-
-
-def _text(part: Message, content: bytes) -> str:
-    return decode_text(content, part.get_content_charset("utf-8"), errors="replace")
+def _text(part: Part, content: bytes) -> str:
+    return decode_text(content, part.parameter("charset") or "utf-8", errors="replace")

@@ -28,7 +28,7 @@ from poweremail.sandbox.template import Template
 from poweremail.types.event import EVENT_NAMES, EventName
 from poweremail.types.secret import Secret
 from poweremail.wire import arguments
-from poweremail.wire.webhook import SchemeName, SignatureScheme, scheme_of
+from poweremail.wire.webhook import BRAND, SchemeName, SignatureScheme, brand_of, scheme_of
 
 if TYPE_CHECKING:
     from poweremail import AsyncPowerEmail, PowerEmail
@@ -59,6 +59,9 @@ class Sandbox:
         What becomes of mails by itself, such as ``["hard_bounce 2%", "open 30% within 5s"]``: see `EventScript`.
     *webhook_scheme*
         How what is posted to webhooks is signed: one of `poweremail.webhooks.SCHEMES`.
+    *brand*
+        The name of the service, in the header and the form field of what is posted to webhooks, and in the answer that a URL must
+        give to become one.
     *smtp_server*
         Where caught mails may be handed on to, and for whom: see `release`. None, and nothing is.
 
@@ -79,6 +82,7 @@ class Sandbox:
         verify_webhook: VerifyWebhook | None = None,
         script: Iterable[EventRule | str] = (),
         webhook_scheme: SchemeName | SignatureScheme = DEFAULT_SCHEME,
+        brand: str = BRAND,
         smtp_server: SmtpServer | None = None,
     ) -> None:
         # The plain token must not be in a frame that may fail.
@@ -87,7 +91,7 @@ class Sandbox:
             raise UsageError(f"must be SmtpLimits, not {limits!r}", field="limits", mail_state=None)
         owner_id = owner_id or None
         told = EventScript(script, seed=seed)
-        scheme = scheme_of(webhook_scheme)
+        scheme, brand = scheme_of(webhook_scheme), brand_of(brand)
         store = Store(path)
         self.service = Service(
             store,
@@ -99,6 +103,7 @@ class Sandbox:
             verify_webhook=verify_webhook,
             script=told,
             webhook_scheme=scheme,
+            brand=brand,
             smtp_server=smtp_server,
         )
         self._clients = Clients(self.service, owner_id, token)

@@ -31,7 +31,7 @@ from poweremail.sandbox.release import Released, SmtpServer, release
 from poweremail.sandbox.requests import Lookup, Requests, Setting, Wanted, call_name
 from poweremail.sandbox.store import Store
 from poweremail.types.secret import Secret
-from poweremail.wire.webhook import SchemeName, SignatureScheme, scheme_of
+from poweremail.wire.webhook import BRAND, SchemeName, SignatureScheme, brand_of, scheme_of
 
 __all__ = ["DEFAULT_SCHEME", "Broken", "Call", "Reply", "Service"]
 
@@ -47,11 +47,12 @@ class Service:
     The service.
 
     *store* is what it remembers (``mails`` are its mails, ``mailbox`` how one looks at them, ``registry`` its domains and
-    webhooks), *clock* its time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which;
+    webhooks), *clock* its time, *faults* what goes wrong. Any owner id and token will do unless *owner_id* and *token* say which
+    (``own_owner_id`` and ``own_token`` are whether they do);
     *limits* are those of SMTP users that have none of their own. *verify_webhook* asks a URL that is to become a webhook whether it
     is one; without it, each is believed. *script* says what becomes of mails by themselves (``happenings`` lets it),
-    *webhook_scheme* how the posts to webhooks are signed (``deliveries`` has them, ``courier`` makes them), *smtp_server* where
-    caught mails may be released to. Safe to use from several threads.
+    *webhook_scheme* how the posts to webhooks are signed (``deliveries`` has them, ``courier`` makes them), *brand* what they and
+    the handshake are named after, *smtp_server* where caught mails may be released to. Safe to use from several threads.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Service:
         verify_webhook: VerifyWebhook | None = None,
         script: EventScript | None = None,
         webhook_scheme: str | SignatureScheme = DEFAULT_SCHEME,
+        brand: str = BRAND,
         smtp_server: SmtpServer | None = None,
     ) -> None:
         self.store = store
@@ -73,13 +75,15 @@ class Service:
         self.mailbox = Mailbox(store)
         self.registry = AccountStore(store)
         self.verify_webhook = verify_webhook
+        self.brand = brand = brand_of(brand)
         self.clock = clock
         self.faults = faults
         self.script = EventScript() if script is None else script
-        self.deliveries = Deliveries(store, scheme_of(webhook_scheme))
+        self.deliveries = Deliveries(store, scheme_of(webhook_scheme), brand)
         self.happenings = Happenings(store, clock, self.script, self.deliveries)
         self.courier = Courier(self.deliveries, self.happenings, clock)
         self.smtp_server = smtp_server
+        self.own_owner_id, self.own_token = owner_id is not None, token is not None
         self._requests = Requests(store, owner_id, token)
         self._limits = limits
 
@@ -165,7 +169,7 @@ class Service:
                     return self._too_much(reached)
                 return _queued(wanted.operation)
             case Setting():
-                account = Account(self.store, self.registry, now, self._limits, verify_webhook or self.verify_webhook)
+                account = Account(self.store, self.registry, now, self._limits, verify_webhook or self.verify_webhook, self.brand)
                 try:
                     return settings_calls.answer_call(wanted.call, account, wanted.members)
                 except Refusal as refusal:

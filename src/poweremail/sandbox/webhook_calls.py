@@ -13,10 +13,7 @@ from poweremail.types.event import EVENT_NAMES
 from poweremail.wire import arguments, readers
 from poweremail.wire.webhook import handshake_answer
 
-__all__ = ["HANDSHAKE", "add", "delete", "edit", "info", "listing", "read_events", "reset_key"]
-
-HANDSHAKE = handshake_answer()
-"""What a URL must answer to be registered."""
+__all__ = ["add", "delete", "edit", "info", "listing", "read_events", "reset_key"]
 
 
 def add(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,4 +123,4 @@ def _options(members: Mapping[str, Any]) -> dict[str, Any]:
 
 def _shake_hands(account: Account, url: str) -> None:
     if account.verify_webhook is not None and not account.verify_webhook(url):
-        raise Refusal(f"Invalid url: it must answer {HANDSHAKE}")
+        raise Refusal(f"Invalid url: it must answer {handshake_answer(account.brand)}")

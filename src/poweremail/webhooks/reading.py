@@ -11,7 +11,17 @@ from poweremail.types.event import EventBatch
 from poweremail.types.secret import Secret
 from poweremail.wire.events import MAX_EVENTS, parse_events
 from poweremail.wire.headers import Headers, header_values
-from poweremail.wire.webhook import BRAND, SchemeName, SignatureScheme, keys_of, scheme_of, sealed, signature_header, verify
+from poweremail.wire.webhook import (
+    BRAND,
+    SchemeName,
+    SignatureScheme,
+    brand_of,
+    keys_of,
+    scheme_of,
+    sealed,
+    signature_header,
+    verify,
+)
 
 __all__ = ["MAX_BODY", "Keys", "Reader", "sealed_keys", "verify_and_parse"]
 
@@ -77,7 +87,7 @@ class Reader:
             url=url,
             keys=_source(keys),
             scheme=scheme_of(scheme),
-            brand=brand,
+            brand=brand_of(brand),
             max_body=max_body,
             max_events=max_events,
         )

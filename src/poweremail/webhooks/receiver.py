@@ -51,6 +51,9 @@ class WebhookReceiver:
     accepted. *store* knows the events that were handled, by their id; without one, those of this process (`MemorySeenStore`). An
     event that has no id is handled each time it comes.
 
+    The handshake goes without a signature, because it comes before there is a key: a GET or HEAD, a POST without a body, and one
+    with an empty list of events. Every other POST has to be signed.
+
     Raises `UsageError` for settings that cannot be meant.
     """
 
@@ -127,8 +130,8 @@ class WebhookReceiver:
         try:
             return self._read(headers, body)
         except WebhookSignatureError as error:
-            # What the service posts when it registers a URL is published nowhere; a batch without events is answered as one without
-            # a body, because it can do no harm.
+            # How the service asks when it registers a URL is published nowhere. Its closest relative posts an empty list of events,
+            # signed by a key that nobody has; without the handshake the URL is refused, and nothing is handed over by it.
             return self._thanks() if _brings_nothing(headers, body) else self.refuse(HTTPStatus.FORBIDDEN, str(error))
         except WebhookPayloadError as error:
             return self.refuse(HTTPStatus.BAD_REQUEST, str(error))

@@ -15,7 +15,7 @@ import attrs
 
 from poweremail.types.secret import Secret
 from poweremail.wire.headers import Headers, header_pairs, header_values
-from poweremail.wire.webhook import BRAND, SCHEMES, keys_of, sealed, signature_header, verify
+from poweremail.wire.webhook import BRAND, SCHEMES, brand_of, keys_of, sealed, signature_header, verify
 
 __all__ = ["Diagnosis", "SignatureMatch", "diagnose"]
 
@@ -58,11 +58,11 @@ def diagnose(
     """
     Try every scheme with every key on a captured request; *url* is the webhook's as registered.
 
-    Of each scheme the closest match is told. Raises `UsageError` for an empty key.
+    Of each scheme the closest match is told. Raises `UsageError` for an empty key or *brand*.
     """
     # No plain key may be in a frame that fails.
     keys = sealed(keys)
-    secrets = keys_of(keys)
+    secrets, brand = keys_of(keys), brand_of(brand)
     content_type = next(iter(header_values(headers, "Content-Type")), "")
     signatures = tuple(_signatures(headers, brand))
     found: dict[str, SignatureMatch] = {}

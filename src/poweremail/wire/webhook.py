@@ -31,6 +31,7 @@ __all__ = [
     "SchemeName",
     "SignatureScheme",
     "Signed",
+    "brand_of",
     "form_fields",
     "handshake_answer",
     "keys_of",
@@ -50,6 +51,7 @@ MAX_FIELDS = 1_000
 
 SchemeName = Literal["form-base64", "form-hex", "body-base64", "body-hex", "url-body-base64", "url-body-hex"]
 
+_BRAND = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
 _FIELD_NAME = re.compile(rb'(?i)content-disposition:[^\r\n]*?[;\s]name="([^"\r\n]*)"')
 
@@ -199,6 +201,15 @@ def _is_utf8(secret: Secret) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def brand_of(brand: str) -> str:
+    """Return *brand* if it can be part of a header's name (RFC 9110, 5.6.2), and so is not empty. Raises `UsageError`."""
+    if not isinstance(brand, str) or not _BRAND.fullmatch(brand):
+        raise UsageError(
+            f"must be letters, digits and signs that a header's name may have, not {brand!r}", field="brand", mail_state=None
+        )
+    return brand
 
 
 def handshake_answer(brand: str = BRAND) -> str:

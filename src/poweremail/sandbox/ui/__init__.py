@@ -7,7 +7,7 @@ All of it comes from this package, and nothing from elsewhere. The page holds no
 from __future__ import annotations
 
 import json
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -28,7 +28,9 @@ _TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-
 _HTML = {**PAGE_HEADERS, "Content-Type": "text/html; charset=utf-8"}
 
 
+@cache
 def _templates() -> Environment:
+    """Make the environment once a process: it keeps the templates it has compiled, and each takes milliseconds."""
     environment = Environment(
         loader=PackageLoader("poweremail.sandbox.ui", "templates"),
         autoescape=True,
@@ -42,15 +44,20 @@ def _templates() -> Environment:
 
 
 class Page:
-    """The page itself as an application, for requests that have passed the guard."""
+    """
+    The page itself as an application, for requests that have passed the guard.
 
-    def __init__(self) -> None:
+    *own_owner_id* and *own_token* are whether the service takes only its own; the page tells of it, and not which they are.
+    """
+
+    def __init__(self, *, own_owner_id: bool, own_token: bool) -> None:
+        self._own = {"own_owner_id": own_owner_id, "own_token": own_token}
         self._template = _templates().get_template("page.html")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the page."""
         url = f"{scope['scheme']}://{Headers(scope=scope)['host']}"
-        await Response(self._template.render(url=url, version=__version__), headers=_HTML)(scope, receive, send)
+        await Response(self._template.render(url=url, version=__version__, **self._own), headers=_HTML)(scope, receive, send)
 
 
 def ui_routes(operations: list[Operation]) -> list[Route]:

@@ -9,6 +9,13 @@ const REMOTE = /(?:src|srcset|poster|background|data)\s*=\s*["']?\s*(?:https?:)?
 
 let phone = false;
 
+// What is inside a frame is no part of this page: a frame that has the focus matches no :focus here, and has to be found.
+function markFrame() {
+  for (const frame of document.querySelectorAll(".stage iframe")) frame.classList.toggle("focused", frame === document.activeElement);
+}
+addEventListener("blur", markFrame);
+addEventListener("focus", markFrame, true);
+
 export function htmlTab(mail) {
   // No script, no form, no origin; what it may load is said by the headers it comes with.
   const frame = h("iframe", {
