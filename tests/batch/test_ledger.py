@@ -525,6 +525,23 @@ class TestFiles:
         ledger.close()
 
 
+def test_a_locked_ledger_can_be_looked_at(tmp_path):
+    place = tmp_path / "ledger.db"
+    first = Ledger(place)
+    batch = fill(first, 3)
+    first.close()
+    writer = sqlite3.connect(place, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    try:
+        other = Ledger(place, patience=0.0)
+        assert (other.find("news"), other.status(batch).total, len(list(other.report(batch)))) == (batch, 3, 3)
+        with pytest.raises(LedgerError, match="locked"):
+            other.pause(batch, "why")
+        other.close()
+    finally:
+        writer.close()
+
+
 @pytest.mark.parametrize("place", ["mysql://x/y", "sqlite://", "sqlite:///:memory:", "http://x", "", 3, "a://b://c"])
 def test_places_that_cannot_be(place):
     with pytest.raises(UsageError, match="ledger: "):
