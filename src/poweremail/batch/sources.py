@@ -64,10 +64,10 @@ def read_csv(
         reading = _Reading(_known_as(path), fields, _IN_CSV, email, name, key)
         rows = _rows(file, delimiter)
         header = _next_row(rows)
-        if isinstance(header, UsageError) or not header:
+        if isinstance(header, UsageError):
+            raise _usage(f"{source!r}, line 1: {header.reason}", advice=header.advice)
+        if not header:
             raise _usage(f"{source!r} has no line with the names of its columns")
-        if (not_utf_8 := _not_utf_8("".join(header))) is not None:
-            raise _usage(f"{source!r}, line 1: {not_utf_8.reason}", advice=not_utf_8.advice)
         header = [column.strip() for column in header]
         if len(set(header)) < len(header):
             raise _usage(f"{source!r} has two columns of one name among {', '.join(header)}")
@@ -85,8 +85,6 @@ def read_csv(
                 return
             if isinstance(row, UsageError):
                 yield BadEntry(error=row, source=reading.source, line=line)
-            elif (not_utf_8 := _not_utf_8("".join(row))) is not None:
-                yield BadEntry(error=not_utf_8, source=reading.source, line=line)
             elif len(row) not in (0, len(header)):
                 error = UsageError(f"the row has {len(row)} columns, the header has {len(header)}", field="row")
                 yield BadEntry(error=error, source=reading.source, line=line)
@@ -244,7 +242,7 @@ def _rows(file: TextIO, delimiter: str) -> _csv.Reader:
 def _next_row(rows: _csv.Reader) -> list[str] | UsageError | None:
     first = rows.line_num + 1
     try:
-        return next(rows, None)
+        row = next(rows, None)
     except csv.Error as error:
         if "field limit" in str(error):
             # The limit is one for the whole process, and so not ours to raise.
@@ -256,6 +254,7 @@ def _next_row(rows: _csv.Reader) -> list[str] | UsageError | None:
         # Whoever reads one line of it is not to think that one mail is missing.
         lines = "the row is" if rows.line_num <= first else f"the lines up to {rows.line_num} are"
         return UsageError(f"{lines} not CSV: {error}", field="row")
+    return _not_utf_8("".join(row or ())) or row
 
 
 def _not_utf_8(text: str) -> UsageError | None:
