@@ -150,7 +150,7 @@ class Database:
             if self._engine is None:
                 engine = self._connect()
                 try:
-                    # Who only wants to look needs no lock, and can do without the right to write.
+                    # Who only wants to look does not wait for those who write.
                     with engine.connect().execution_options(**self._reads) as connection:
                         current = schema.is_current(connection)
                     if not current:
