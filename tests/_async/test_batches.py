@@ -259,6 +259,22 @@ async def test_several_smtp_users_each_with_its_limits(sandbox, place):
         await batch.aclose()
 
 
+async def test_how_long_it_takes_counts_what_went_in_other_batches(sandbox, place):
+    limits = RateLimits(per_minute=5, per_hour=None, per_day=None)
+    async with sandbox.async_client() as client:
+        first = AsyncBatch(client, place, "first", limits=limits, **FAST)
+        await first.add(many(4))
+        assert (await first.least_seconds(5), await AsyncBatch(client, place, "first", **FAST).least_seconds(999)) == (0.0, 0.0)
+        await run(first)
+        second = AsyncBatch(client, place, "second", limits=limits, **FAST)
+        assert await second.least_seconds(1) == 0.0
+        assert 30.0 < await second.least_seconds(2) <= 61.0
+        await first.aclose()
+        await second.aclose()
+    with pytest.raises(UsageError, match="client"):
+        await AsyncBatch(None, place, "second", limits=limits).least_seconds(1)
+
+
 async def test_a_rehearsal(sandbox, place):
     async with (
         sandbox.async_client() as client,

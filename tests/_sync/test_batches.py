@@ -260,6 +260,22 @@ def test_several_smtp_users_each_with_its_limits(sandbox, place):
         batch.close()
 
 
+def test_how_long_it_takes_counts_what_went_in_other_batches(sandbox, place):
+    limits = RateLimits(per_minute=5, per_hour=None, per_day=None)
+    with sandbox.client() as client:
+        first = Batch(client, place, "first", limits=limits, **FAST)
+        first.add(many(4))
+        assert (first.least_seconds(5), Batch(client, place, "first", **FAST).least_seconds(999)) == (0.0, 0.0)
+        run(first)
+        second = Batch(client, place, "second", limits=limits, **FAST)
+        assert second.least_seconds(1) == 0.0
+        assert 30.0 < second.least_seconds(2) <= 61.0
+        first.close()
+        second.close()
+    with pytest.raises(UsageError, match="client"):
+        Batch(None, place, "second", limits=limits).least_seconds(1)
+
+
 def test_a_rehearsal(sandbox, place):
     with (
         sandbox.client() as client,

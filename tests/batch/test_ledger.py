@@ -7,16 +7,19 @@ import sqlite3
 import time
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from poweremail import Attachment, NotSentError, RateLimitError, RateLimits, UsageError
 from poweremail.batch import BadEntry, Entry, Ledger, LedgerError
+from poweremail.batch.eta import least_seconds
 from poweremail.batch.ledger import schema
+from poweremail.batch.ledger.budget import MARGIN
 from poweremail.batch.ledger.payload import Group
 from poweremail.batch.ledger.states import State
 from poweremail.batch.ledger.values import Finished
 from poweremail.batch.ledger.verdicts import RELEASED
 from poweremail.batch.ledger.worker import Worker
+from poweremail.policy.limits import Window
 from support.ledgers import ACCEPTED, Verdict, entries, fill, finish, let_leases_end, states, worker
 from support.messages import full, message, template
 
@@ -326,6 +329,28 @@ class TestBudget:
         # It is asked again soon whether the batch was paused.
         assert 0 < steps[-1].wait <= 1.0
 
+    def test_what_is_booked_counts_with_the_margin(self, ledger):
+        batch = fill(ledger, 20)
+        limits = RateLimits(per_minute=5, per_hour=None, per_day=None)
+        assert len(worker(ledger, batch, "a", limits=limits).step((), 4).work) == 4
+        used, fresh = ledger.budgets(["a", "b"], {"a": limits, "b": limits})
+        assert used.windows == fresh.windows == (Window(5, 60.0 + MARGIN),)
+        assert (len(used.ages), len(fresh.ages)) == (4, 0)
+        assert all(0.0 <= age < 30.0 for age in used.ages)
+        assert least_seconds(1, [used]) == 0.0
+        assert 30.0 < least_seconds(2, [used]) <= 60.0 + MARGIN
+
+    def test_the_turn_of_a_minute_has_a_margin(self, ledger):
+        batch = fill(ledger, 20)
+        it = worker(ledger, batch, limits=RateLimits(per_minute=5, per_hour=None, per_day=None))
+        assert len(it.step((), 9).work) == 5
+        for seconds, taken in ((60.0, 0), (60.0 + MARGIN, 5)):
+            with ledger.database.transaction() as connection:
+                now = ledger.database.now(connection)
+                connection.execute(update(schema.bookings).values(time=now - seconds))
+            other = worker(ledger, batch, limits=RateLimits(per_minute=5, per_hour=None, per_day=None))
+            assert len(other.step((), 9).work) == taken
+
     def test_who_is_free_first(self, ledger):
         batch = fill(ledger, 20)
         it = worker(ledger, batch, "a", "b", limits=RateLimits(per_minute=3, per_hour=None, per_day=None))
@@ -415,7 +440,8 @@ class TestSchema:
         def newest(connection):
             connection.execute(text("ALTER TABLE poweremail_batches ADD COLUMN colour TEXT"))
 
-        monkeypatch.setattr(schema.prepare, "__defaults__", ((*schema.MIGRATIONS, newest),))
+        for function in (schema.prepare, schema.is_current):
+            monkeypatch.setattr(function, "__defaults__", ((*schema.MIGRATIONS, newest),))
         newer = Ledger(place)
         assert newer.status(newer.find("news")).total == 3
         with newer.database.reading() as connection:
@@ -523,6 +549,23 @@ class TestFiles:
             os._exit(0 if ledger.status(batch).total == 2 else 1)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         ledger.close()
+
+
+def test_a_locked_ledger_can_be_looked_at(tmp_path):
+    place = tmp_path / "ledger.db"
+    first = Ledger(place)
+    batch = fill(first, 3)
+    first.close()
+    writer = sqlite3.connect(place, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    try:
+        other = Ledger(place, patience=0.0)
+        assert (other.find("news"), other.status(batch).total, len(list(other.report(batch)))) == (batch, 3, 3)
+        with pytest.raises(LedgerError, match="locked"):
+            other.pause(batch, "why")
+        other.close()
+    finally:
+        writer.close()
 
 
 @pytest.mark.parametrize("place", ["mysql://x/y", "sqlite://", "sqlite:///:memory:", "http://x", "", 3, "a://b://c"])

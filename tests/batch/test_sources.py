@@ -78,9 +78,35 @@ def test_a_bad_row_fails_alone_with_its_line(csv_file):
 def test_bytes_that_are_no_text_and_rows_that_are_no_csv(csv_file):
     got = csv_file(b"email,NAME\na@example.com,\xff\nb@example.com,b\n")
     assert [type(each).__name__ for each in got] == ["BadEntry", "Entry"]
-    got = csv_file("email,NAME\na@example.com," + "x" * 200_000 + "\nb@example.com,b\n")
+    assert (got[0].line, got[0].error.reason) == (2, "row: is not UTF-8: the byte 0xFF is no text")
+    got = csv_file('email,NAME\na@example.com,"x"y\nb@example.com,b\n')
     assert [type(each).__name__ for each in got] == ["BadEntry", "Entry"]
     assert "is not CSV" in got[0].error.reason
+
+
+def test_a_file_in_latin_1_is_told_that_it_is_not_utf_8(csv_file, tmp_path):
+    (bad,) = csv_file("email,NAME\na@example.com,René\n".encode("latin-1"))
+    assert (bad.line, bad.error.reason) == (2, "row: is not UTF-8: the byte 0xE9 is no text")
+    with pytest.raises(UsageError, match="line 1: .*is not UTF-8: the byte 0xE9") as caught:
+        csv_file("email,PRÉNOM,prénom\na@example.com,x,y\n".encode("latin-1").replace(b"\xc9", b"E"))
+    assert "UTF-8" in caught.value.advice
+    path = tmp_path / "r.jsonl"
+    path.write_bytes(b'{"email": "a@example.com"}\n{"email": "a@example.com", "NAME": "Ren\xe9"}\n')
+    first, second = read_json_lines(path, **COMMON)
+    assert isinstance(first, Entry)
+    assert (second.line, second.error.reason) == (2, "row: is not UTF-8: the byte 0xE9 is no text")
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_nothing_is_read_after_a_cell_that_is_too_large(tmp_path, quote):
+    path = tmp_path / "r.csv"
+    inner = "\nc@example.com,swallowed\n" if quote else ""
+    path.write_text(f"email,NAME\na@example.com,A\nb@example.com,{quote}{'x' * 200_000}{inner}{quote}\nd@example.com,D\n")
+    rows = read_csv(path, **COMMON)
+    assert isinstance(next(rows), Entry)
+    with pytest.raises(UsageError, match="in line 3 has a cell of more than 131,072 characters.*nothing that follows"):
+        next(rows)
+    assert list(rows) == []
 
 
 def test_without_a_template_dynamic_values_would_be_lost(csv_file):

@@ -15,9 +15,12 @@ from collections import Counter
 from contextlib import suppress
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from poweremail.batch.eta import Pace, least_seconds
-from poweremail.policy.limits import RateLimits
+from poweremail.batch.ledger.budget import Spent
+from poweremail.policy.limits import RateLimits, SlidingLog, Window
 from poweremail.sandbox import Fault
 
 READERS = "email,name,NAME,key\n" + "".join(f"user{n}@example.com,User {n},U{n},k{n}\n" for n in range(20))
@@ -225,11 +228,45 @@ def wait_for(true, seconds: float = 60.0) -> None:
 
 
 def test_how_long_it_takes():
-    limits = RateLimits()
+    windows = RateLimits().windows
+    fresh, unlimited = Spent(windows, ()), Spent((), ())
+
+    def least(mails, *budgets):
+        return pytest.approx(least_seconds(mails, budgets), abs=0.1)
+
     # 10,000 mails at 60 a minute are 2 h 46 min until the last of them may go.
-    assert least_seconds(10_000, limits) == 166 * 60
-    assert least_seconds(10_000, limits, 4) == 41 * 60
-    assert (least_seconds(60, limits), least_seconds(61, limits), least_seconds(5, None), least_seconds(0, limits)) == (0, 60, 0, 0)
+    assert least(10_000, fresh) == 166 * 60
+    assert least(10_000, fresh, fresh, fresh, fresh) == 41 * 60
+    assert (least(60, fresh), least(61, fresh), least(5, unlimited), least(5, fresh, unlimited), least(0, fresh)) == (
+        0,
+        60,
+        0,
+        0,
+        0,
+    )
+    # What has gone counts: 60 within the last 15 seconds, 20 of them 15 seconds ago.
+    used = Spent(windows, (5.0,) * 40 + (15.0,) * 20)
+    assert (least(5, used), least(20, used), least(21, used), least(60, used), least(61, used)) == (45, 45, 55, 55, 105)
+    assert (least(60, used, fresh), least(65, used, fresh)) == (0, 45)
+    day = Spent((Window(10, 86_400.0),), (3_600.0,) * 10)
+    assert (least(10, day), least(11, day)) == (82_800, 82_800 + 86_400)
+
+
+@given(
+    st.lists(st.floats(0, 30), max_size=12),
+    st.builds(Window, st.integers(1, 6), st.sampled_from([2.0, 10.0])),
+    st.integers(1, 30),
+)
+@settings(max_examples=60, deadline=None)
+def test_how_long_it_takes_is_what_a_log_says(ages, window, mails):
+    ages = sorted(ages)
+    log = SlidingLog([window])
+    for age in reversed(ages):
+        log.book(100.0 - age)
+    assert least_seconds(mails, [Spent((window,), tuple(ages))]) == pytest.approx(log.wait(100.0, mails - 1), abs=0.05)
+
+
+def test_pace():
     pace = Pace()
     assert (pace.per_second, pace.seconds_for(5)) == (0.0, None)
     for second in range(0, 200, 10):

@@ -699,6 +699,7 @@ async def durable_async_batch(client: AsyncPowerEmail, messages: AsyncIterator[M
         await batch.resume()
         assert_type(await batch.retry(unknown=True), int)
         assert_type((await batch.status()).finished, bool)
+        assert_type(await batch.least_seconds(100), float)
         async for record in batch.report(["unknown"]):
             assert_type(record, Record)
 

@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
-import math
+from bisect import bisect_left
 from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from poweremail.policy.limits import RateLimits
+if TYPE_CHECKING:
+    from poweremail.batch.ledger.budget import Spent
+    from poweremail.policy.limits import Window
 
 __all__ = ["Pace", "least_seconds"]
 
 _LOOKED_BACK = 60.0
+_EXACT = 0.01
 
 
-def least_seconds(mails: int, limits: RateLimits | None, smtp_users: int = 1) -> float:
-    """In how many seconds so many *mails* can have begun at the earliest, where each of the *smtp_users* has a fresh budget."""
-    if limits is None or mails <= 0:
+def least_seconds(mails: int, budgets: Sequence[Spent]) -> float:
+    """
+    In how many seconds so many *mails* can have begun at the earliest, where SMTP users have used so much of their *budgets*.
+
+    Each window is looked at alone: where several hold it may take longer, never shorter.
+    """
+    if mails <= 0 or not all(each.windows for each in budgets):
         return 0.0
-    each = math.ceil(mails / max(smtp_users, 1))
-    return max(((each - 1) // window.limit * window.seconds for window in limits.windows), default=0.0)
+
+    def enough(seconds: float) -> bool:
+        return sum(min(_room(window, each.ages, seconds) for window in each.windows) for each in budgets) >= mails
+
+    if not budgets or enough(0.0):
+        return 0.0
+    least, most = 0.0, 1.0
+    while not enough(most):
+        least, most = most, 2 * most
+    while most - least > _EXACT:
+        middle = (least + most) / 2
+        least, most = (least, middle) if enough(middle) else (middle, most)
+    return most
+
+
+def _room(window: Window, ages: Sequence[float], seconds: float) -> int:
+    """How many requests can have gone in so many *seconds*, after those that went at *ages*, the latest first."""
+    whole, rest = divmod(seconds, window.seconds)
+    used = bisect_left(ages, window.seconds - rest, hi=min(window.limit, len(ages)))
+    return (int(whole) + 1) * window.limit - used
 
 
 class Pace:

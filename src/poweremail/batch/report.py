@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +19,14 @@ COLUMNS = (
 )
 """The members of a row, in order."""
 
+_FORMULA = re.compile(r"[\t\r\n]|[=+\-@](?![\w.+=@-]*\Z)", re.ASCII)
+"""
+How a cell begins that a spreadsheet would take for a formula (OWASP, CSV injection).
+
+What consists of nothing but letters, digits and ``. _ + = @ -`` is left as it is: it calls and links nothing, and it may be an
+address or a key, which another character would make another one.
+"""
+
 
 def rows(record: Record) -> Iterator[dict[str, Any]]:
     """A row for each recipient of a message; one without a recipient where it has none. Times are ISO 8601, in UTC."""
@@ -28,10 +37,19 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
 
 
 def csv_line(row: dict[str, Any] | None = None) -> str:
-    """A *row* as a line of CSV, without its end; the names of the columns where none is given."""
+    """
+    A *row* as a line of CSV, without its end; the names of the columns where none is given.
+
+    What a spreadsheet would calculate has a ``'`` before it.
+    """
     text = io.StringIO()
-    csv.writer(text, lineterminator="").writerow(COLUMNS if row is None else [row[name] for name in COLUMNS])
-    return text.getvalue()
+    # Quotation marks go round those ends of lines only that the writer makes itself.
+    csv.writer(text, lineterminator="\r\n").writerow(COLUMNS if row is None else [_harmless(row[name]) for name in COLUMNS])
+    return text.getvalue().removesuffix("\r\n")
+
+
+def _harmless(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and _FORMULA.match(cell) else cell
 
 
 def _time(seconds: float | None) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -34,6 +35,8 @@ _FIELDS = _MEMBERS[Message] | _MEMBERS[TemplateMessage]
 _IN_CSV = _FIELDS & {"subject", "from_email", "to", "cc", "bcc", "reply_to", "html", "text", "template_id", "unique_id"}
 _SEVERAL = ("to", "cc", "bcc", "reply_to")
 _TOLD = 20
+_NOT_UTF_8 = re.compile("[\udc80-\udcff]")
+"""A byte that is no text, as `_opened` lets it through."""
 
 
 def read_csv(
@@ -53,14 +56,17 @@ def read_csv(
     of the message (several addresses in one with ``;`` between them); every other one is a dynamic value of the template. *fields*
     are those that are the same for all: ``template_id="news", subject="News", from_email="me@example.com"``.
 
-    Raises `UsageError` for a file that cannot be read, or has no column with addresses.
+    Raises `UsageError` for a file that cannot be read, or has no column with addresses; and at a cell that is larger than Python's
+    csv module takes (`csv.field_size_limit`, 131,072 characters), because where it ends, and so the next row begins, is not known.
     """
     source = str(path)
     with _opened(path) as file:
         reading = _Reading(_known_as(path), fields, _IN_CSV, email, name, key)
         rows = _rows(file, delimiter)
         header = _next_row(rows)
-        if isinstance(header, UsageError) or not header:
+        if isinstance(header, UsageError):
+            raise _usage(f"{source!r}, line 1: {header.reason}", advice=header.advice)
+        if not header:
             raise _usage(f"{source!r} has no line with the names of its columns")
         header = [column.strip() for column in header]
         if len(set(header)) < len(header):
@@ -103,6 +109,9 @@ def read_json_lines(
         reading = _Reading(source, fields, _FIELDS - {"images"}, email, name, key)
         for line, text in enumerate(file, 1):
             if not text.strip():
+                continue
+            if (not_utf_8 := _not_utf_8(text)) is not None:
+                yield BadEntry(error=not_utf_8, source=source, line=line)
                 continue
             try:
                 members = read_json(text)
@@ -233,11 +242,27 @@ def _rows(file: TextIO, delimiter: str) -> _csv.Reader:
 def _next_row(rows: _csv.Reader) -> list[str] | UsageError | None:
     first = rows.line_num + 1
     try:
-        return next(rows, None)
+        row = next(rows, None)
     except csv.Error as error:
+        if "field limit" in str(error):
+            # The limit is one for the whole process, and so not ours to raise.
+            raise _usage(
+                f"the row that begins in line {first} has a cell of more than {csv.field_size_limit():,} characters: "
+                "it is not read, and nothing that follows it",
+                advice="give such values as JSON Lines, or raise csv.field_size_limit",
+            ) from None
         # Whoever reads one line of it is not to think that one mail is missing.
         lines = "the row is" if rows.line_num <= first else f"the lines up to {rows.line_num} are"
         return UsageError(f"{lines} not CSV: {error}", field="row")
+    return _not_utf_8("".join(row or ())) or row
+
+
+def _not_utf_8(text: str) -> UsageError | None:
+    """What is wrong with *text* that has bytes which are not UTF-8; None where it has none."""
+    if text.isascii() or (found := _NOT_UTF_8.search(text)) is None:
+        return None
+    byte = ord(found[0]) - 0xDC00
+    return UsageError(f"is not UTF-8: the byte 0x{byte:02X} is no text", field="row", advice="save the file as UTF-8")
 
 
 def _usage(reason: str, advice: str | None = None) -> UsageError:

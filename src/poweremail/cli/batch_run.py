@@ -33,9 +33,8 @@ def run(session: Session, ledger: str, name: str, options: Mapping[str, Any], *,
         elif (paused := batch.status().paused) is not None:
             session.out.error(f"poweremail: {name} is paused: {paused}\n  what now   poweremail batch resume {name}")
             raise typer.Exit(exits.UNFINISHED)
-        users = len(options["smtp_users"]) or 1
         running = batch.run()
-        with Progress(session.out, batch.status, options["limits"], users), _stopped_by_signals(running), running:
+        with Progress(session.out, batch.status, batch.least_seconds), _stopped_by_signals(running), running:
             for _ in running:
                 pass
         status = batch.status()

@@ -11,7 +11,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from poweremail.batch.eta import Pace, least_seconds
+from poweremail.batch.eta import Pace
 from poweremail.cli.output import Output
 from poweremail.errors import LedgerError
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from rich.live import Live
 
     from poweremail.batch import BatchStatus
-    from poweremail.policy.limits import RateLimits
 
 __all__ = ["Progress", "told"]
 
@@ -30,13 +29,12 @@ _SHARE = 20
 
 
 class Progress:
-    """Tells every few seconds what *status* says, on standard error; *limits* and *smtp_users* say how fast it can go at all."""
+    """Tells every few seconds what *status* says, on standard error; *least*, how many seconds so many mails take."""
 
-    def __init__(self, out: Output, status: Callable[[], BatchStatus], limits: RateLimits | None, smtp_users: int) -> None:
+    def __init__(self, out: Output, status: Callable[[], BatchStatus], least: Callable[[int], float]) -> None:
         self._out = out
         self._status = status
-        self._limits = limits
-        self._smtp_users = smtp_users
+        self._least = least
         self._pace = Pace()
         self._over = threading.Event()
         self._live: Live | None = None
@@ -72,7 +70,8 @@ class Progress:
         done = status.total - status.left
         self._pace.note(time.monotonic(), done)
         seconds = self._pace.seconds_for(status.left)
-        least = least_seconds(status.left, self._limits, self._smtp_users)
+        # What has been taken is booked already.
+        least = self._least(status.counts["planned"])
         left = None if seconds is None and not least else max(seconds or 0.0, least)
         line = told(status, self._pace.per_second, left)
         if self._live is None:

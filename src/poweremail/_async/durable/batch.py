@@ -12,6 +12,7 @@ from poweremail._async.client import AsyncPowerEmail
 from poweremail._async.durable.report import AsyncBatchReport, AsyncDryRun
 from poweremail._async.durable.run import AsyncBatchRun, RunOptions
 from poweremail._runtime._async import each, finish, in_thread
+from poweremail.batch.eta import least_seconds
 from poweremail.batch.ledger.payload import Group
 from poweremail.batch.ledger.rehearsal import Rehearsal
 from poweremail.batch.ledger.states import State
@@ -134,10 +135,7 @@ class AsyncBatch:
 
         Several may run at once, in one process or in many. See `AsyncBatchRun`.
         """
-        client = self._client
-        if client is None:
-            raise _usage("a batch without one cannot be run", "client")
-        return AsyncBatchRun(client, self._ledger, self.name, self._options, self._rehearse)
+        return AsyncBatchRun(self._sending(), self._ledger, self.name, self._options, self._rehearse)
 
     def dry_run(self) -> AsyncDryRun:
         """
@@ -169,6 +167,15 @@ class AsyncBatch:
         """How the batch is doing, whoever runs it."""
         return await in_thread(self._ledger.status, await self._number())
 
+    async def least_seconds(self, mails: int) -> float:
+        """
+        In how many seconds so many *mails* can have begun at the earliest, within the limits; 0.0 without any.
+
+        What the SMTP users have sent lately counts, whoever sent it for this ledger. Raises `UsageError` where no client is given.
+        """
+        options = self._options.sent_by(self._sending())
+        return least_seconds(mails, await in_thread(self._ledger.budgets, options.smtp_users, options.limits_by_user()))
+
     def report(self, states: Iterable[str] | None = None) -> AsyncBatchReport:
         """Every message of the batch as a `Record`, in the order in which they were added; only those in *states*, if given."""
         wanted = None if states is None else frozenset(_state(state) for state in states)
@@ -187,6 +194,11 @@ class AsyncBatch:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"
+
+    def _sending(self) -> AsyncPowerEmail:
+        if self._client is None:
+            raise _usage("a batch without one cannot be run", "client")
+        return self._client
 
     async def _number(self) -> int:
         return await in_thread(self._ledger.find, self.name)

@@ -13,6 +13,7 @@ from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._sync.client import PowerEmail
 from poweremail._sync.durable.report import BatchReport, DryRun
 from poweremail._sync.durable.run import BatchRun, RunOptions
+from poweremail.batch.eta import least_seconds
 from poweremail.batch.ledger.payload import Group
 from poweremail.batch.ledger.rehearsal import Rehearsal
 from poweremail.batch.ledger.states import State
@@ -135,10 +136,7 @@ class Batch:
 
         Several may run at once, in one process or in many. See `BatchRun`.
         """
-        client = self._client
-        if client is None:
-            raise _usage("a batch without one cannot be run", "client")
-        return BatchRun(client, self._ledger, self.name, self._options, self._rehearse)
+        return BatchRun(self._sending(), self._ledger, self.name, self._options, self._rehearse)
 
     def dry_run(self) -> DryRun:
         """
@@ -170,6 +168,15 @@ class Batch:
         """How the batch is doing, whoever runs it."""
         return in_thread(self._ledger.status, self._number())
 
+    def least_seconds(self, mails: int) -> float:
+        """
+        In how many seconds so many *mails* can have begun at the earliest, within the limits; 0.0 without any.
+
+        What the SMTP users have sent lately counts, whoever sent it for this ledger. Raises `UsageError` where no client is given.
+        """
+        options = self._options.sent_by(self._sending())
+        return least_seconds(mails, in_thread(self._ledger.budgets, options.smtp_users, options.limits_by_user()))
+
     def report(self, states: Iterable[str] | None = None) -> BatchReport:
         """Every message of the batch as a `Record`, in the order in which they were added; only those in *states*, if given."""
         wanted = None if states is None else frozenset(_state(state) for state in states)
@@ -188,6 +195,11 @@ class Batch:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"
+
+    def _sending(self) -> PowerEmail:
+        if self._client is None:
+            raise _usage("a batch without one cannot be run", "client")
+        return self._client
 
     def _number(self) -> int:
         return in_thread(self._ledger.find, self.name)

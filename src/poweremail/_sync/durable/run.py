@@ -54,6 +54,24 @@ class RunOptions:
     lease: float
     errors_in_a_row: int
 
+    def sent_by(self, client: PowerEmail) -> RunOptions:
+        """The same, with the SMTP user of *client* where none is named. Raises `UsageError` where it has none either."""
+        users = self.smtp_users or ((client.smtp_user_name,) if client.smtp_user_name is not None else ())
+        if not users:
+            raise UsageError("give one to the client, or some to the batch", field="smtp_users", mail_state=None)
+        return attrs.evolve(self, smtp_users=users)
+
+    def limits_by_user(self) -> dict[str, RateLimits]:
+        """The limits of each SMTP user that has some. Raises `UsageError` for what cannot be meant."""
+        given = self.limits
+        limits = dict.fromkeys(self.smtp_users, given) if isinstance(given, RateLimits) else dict(given or {})
+        for name, each in limits.items():
+            if not isinstance(each, RateLimits):
+                raise UsageError(f"must be a RateLimits, not {type(each).__name__}", field=f"limits[{name!r}]", mail_state=None)
+            if each.path is not None:
+                raise UsageError("has no use here: the ledger counts", field="limits.path", mail_state=None)
+        return limits
+
 
 class BatchRun:
     """
@@ -74,12 +92,9 @@ class BatchRun:
     ) -> None:
         self.paused: str | None = None
         self._sender = Sender(client, options.verdicts)
-        users = options.smtp_users or ((client.smtp_user_name,) if client.smtp_user_name is not None else ())
-        if not users:
-            raise UsageError("give one to the client, or some to the batch", field="smtp_users", mail_state=None)
         self._ledger = ledger
         self._name = name
-        self._options = attrs.evolve(options, smtp_users=users)
+        self._options = options.sent_by(client)
         self._rehearse = rehearse
         self._state = "new"
         self._stopping = False
@@ -234,11 +249,4 @@ class BatchRun:
 def _worker(ledger: Ledger, number: int, options: RunOptions) -> Worker:
     from poweremail.batch.ledger.worker import Worker  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
 
-    given = options.limits
-    limits = dict.fromkeys(options.smtp_users, given) if isinstance(given, RateLimits) else dict(given or {})
-    for name, each in limits.items():
-        if not isinstance(each, RateLimits):
-            raise UsageError(f"must be a RateLimits, not {type(each).__name__}", field=f"limits[{name!r}]", mail_state=None)
-        if each.path is not None:
-            raise UsageError("has no use here: the ledger counts", field="limits.path", mail_state=None)
-    return Worker(ledger, number, options.smtp_users, limits, lease=options.lease)
+    return Worker(ledger, number, options.smtp_users, options.limits_by_user(), lease=options.lease)

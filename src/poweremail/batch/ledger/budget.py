@@ -5,17 +5,49 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import attrs
 from sqlalchemy import Connection, delete, insert, select, update
 
 from poweremail.batch.ledger.clock import passed
 from poweremail.batch.ledger.schema import bookings, insert_new, smtp_users
-from poweremail.policy.limits import RateLimits, SlidingLog
+from poweremail.policy.limits import RateLimits, SlidingLog, Window
 
-__all__ = ["Budgets"]
+__all__ = ["MARGIN", "Budgets", "Spent", "spent"]
 
-_LONGEST_WINDOW = 86_400.0
+MARGIN = 0.5
+"""
+By how many seconds the ledger's windows are longer than the service's.
+
+A request is booked when its row is taken, and the service counts it when it arrives: after the commit, and the first one of a
+process after its connection was made, too. One that took longer than those of the next window would otherwise meet them within one.
+"""
+
+_LONGEST_WINDOW = 86_400.0 + MARGIN
 _STALE = 0.2
 _LONGEST_REFUSAL = 60.0  # of what the service refuses, the shortest window is a minute
+
+
+@attrs.frozen
+class Spent:
+    """What an SMTP user has used of its *windows*: how many seconds ago each request was booked, the latest first."""
+
+    windows: tuple[Window, ...]
+    ages: tuple[float, ...]
+
+
+def spent(connection: Connection, now: float, name: str, limits: RateLimits | None) -> Spent:
+    """What *name* has used of its *limits*, whoever booked it."""
+    windows = _windows(limits)
+    if not windows:
+        return Spent((), ())
+    since = bookings.c.time > now - max(window.seconds for window in windows)
+    found = select(bookings.c.time, bookings.c.count).where(bookings.c.smtp_user_name == name, since)
+    ages = [max(0.0, now - time) for time, count in connection.execute(found) for _ in range(count)]
+    return Spent(windows, tuple(sorted(ages)))
+
+
+def _windows(limits: RateLimits | None) -> tuple[Window, ...]:
+    return () if limits is None else tuple(Window(each.limit, each.seconds + MARGIN) for each in limits.windows)
 
 
 class Budgets:
@@ -28,7 +60,7 @@ class Budgets:
 
     def __init__(self, names: Sequence[str], limits: Mapping[str, RateLimits]) -> None:
         self.names = tuple(names)
-        self._windows = {name: limits[name].windows for name in names if name in limits and limits[name].windows}
+        self._windows = {name: windows for name in names if (windows := _windows(limits.get(name)))}
         self._logs: dict[str, SlidingLog] = {}
         self._copied: dict[str, int] = {}
         self._latest: dict[str, float] = {}

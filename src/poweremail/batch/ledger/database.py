@@ -150,8 +150,12 @@ class Database:
             if self._engine is None:
                 engine = self._connect()
                 try:
-                    with engine.begin() as connection:
-                        schema.prepare(connection)
+                    # Who only wants to look does not wait for those who write.
+                    with engine.connect().execution_options(**self._reads) as connection:
+                        current = schema.is_current(connection)
+                    if not current:
+                        with engine.begin() as connection:
+                            schema.prepare(connection)
                 except BaseException:
                     engine.dispose()
                     raise

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select, update
 
 from poweremail.batch.ledger.adding import Adding
+from poweremail.batch.ledger.budget import Spent, spent
 from poweremail.batch.ledger.database import Database
 from poweremail.batch.ledger.payload import recipients
 from poweremail.batch.ledger.schema import batches, contents, insert_new, messages
 from poweremail.batch.ledger.states import RETRIED, State
 from poweremail.batch.ledger.values import BatchStatus, Record
 from poweremail.errors import UsageError
+from poweremail.policy.limits import RateLimits
 
 __all__ = ["Ledger"]
 
@@ -140,6 +142,12 @@ class Ledger:
             rehearsal=None if row.rehearsal is None else json.loads(row.rehearsal),
             added=row.added,
         )
+
+    def budgets(self, smtp_users: Sequence[str], limits: Mapping[str, RateLimits]) -> list[Spent]:
+        """What each of *smtp_users* has used of its *limits*, in all batches."""
+        with self.database.reading() as connection:
+            now = self.database.now(connection)
+            return [spent(connection, now, name, limits.get(name)) for name in smtp_users]
 
     def report(self, batch: int, states: frozenset[State] | None = None) -> Iterator[Record]:
         """Every message of *batch*, in the order in which they were added; in pages, so that a million of them cost no memory."""

@@ -162,6 +162,11 @@ def prepare(connection: Connection, migrations: Sequence[Callable[[Connection], 
     connection.execute(update(_version).values(version=len(migrations)))
 
 
+def is_current(connection: Connection, migrations: Sequence[Callable[[Connection], None]] = MIGRATIONS) -> bool:
+    """Whether the tables are there and those of this version: `prepare` has nothing to do. It only reads."""
+    return _found(connection) == len(migrations)
+
+
 def _found(connection: Connection) -> int:
     tables = inspect(connection).get_table_names()
     if _version.name in tables:
