@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import gc
-
 import pytest
 
 from support.served import ServedSandbox
@@ -19,12 +17,6 @@ def _can_run(callspec) -> bool:
     if callspec is None or callspec.params.get("anyio_backend") != "trio":
         return True
     return ON_ASYNCIO_ONLY.isdisjoint(str(callspec.params.get(name)) for name in ("way", "engine"))
-
-
-def pytest_collection_finish() -> None:
-    """What has been imported and collected stays until the end: no garbage collection need look through it again."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ import threading
 import time
 
 import anyio
+import anyio.lowlevel
+import anyio.to_thread
 import pytest
 
 from poweremail import AsyncPowerEmail
@@ -101,3 +103,36 @@ async def test_an_error_of_the_one_who_takes_the_outcomes_comes_through_as_it_is
                     async for _ in outcomes:
                         _ = 1 / 0
             assert (await batch.status()).all_accepted
+
+
+async def test_a_run_that_is_cancelled_while_it_renews_its_lease_comes_to_its_end(tmp_path, monkeypatch):
+    """It waits for the renewal then, and is cancelled anew in this wait."""
+    stuck = Stuck()
+    real = Worker.step
+    renewing, renewed = threading.Event(), threading.Event()
+
+    def slow(worker, finished, room):
+        if not finished and not room:
+            renewing.set()
+            renewed.wait(20.0)
+        return real(worker, finished, room)
+
+    async def run():
+        async with batch.run() as outcomes:
+            async for _ in outcomes:
+                pass
+
+    async with AsyncPowerEmail("o", "t", "x.example", smtp_user_name="s", transport=stuck) as client:
+        async with AsyncBatch(client, tmp_path / "ledger.db", "news", concurrency=3, lease=1.0) as batch:
+            await batch.add(Entry(message=message(), key=f"k{n}") for n in range(10))
+            monkeypatch.setattr(Worker, "step", slow)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(run)
+                await stuck.three.wait()
+                assert await anyio.to_thread.run_sync(renewing.wait, 20.0)
+                tasks.cancel_scope.cancel()
+                with anyio.CancelScope(shield=True):
+                    for _ in range(10):
+                        await anyio.lowlevel.checkpoint()
+                    renewed.set()
+            assert (await batch.status()).counts["sending"] == 0

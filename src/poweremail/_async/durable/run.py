@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -106,7 +105,6 @@ class AsyncBatchRun:
         self._writing = FairLock()
         self._jobs: Jobs[Work, Finished] = Jobs(self._sender.attend, options.concurrency)
         self._beating = Repeated(self._beat, options.lease / 4)
-        self._under_way = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         self._expect("new", "it can be entered only once; call run() again")
@@ -116,15 +114,20 @@ class AsyncBatchRun:
         await in_thread(self._worker.begin)
         await in_thread(self._ledger.database.reserve, self._options.concurrency)
         self._state = "open"
-        await self._under_way.enter_async_context(self._jobs)
-        await self._under_way.enter_async_context(self._beating)
+        await self._jobs.__aenter__()
+        await self._beating.__aenter__()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._state = "closed"
         self._stopping = True
+        # By hand: where both raise the same cancellation, an exit stack makes it a context of itself, and who follows that chain
+        # never comes to its end.
         try:
-            await self._under_way.__aexit__(kind, error, trace)
+            try:
+                await self._beating.__aexit__(kind, error, trace)
+            finally:
+                await self._jobs.__aexit__(kind, error, trace)
         finally:
             with shielded():
                 await self._leave(raising=kind is None)

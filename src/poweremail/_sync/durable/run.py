@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -107,7 +106,6 @@ class BatchRun:
         self._writing = FairLock()
         self._jobs: Jobs[Work, Finished] = Jobs(self._sender.attend, options.concurrency)
         self._beating = Repeated(self._beat, options.lease / 4)
-        self._under_way = ExitStack()
 
     def __enter__(self) -> Self:
         self._expect("new", "it can be entered only once; call run() again")
@@ -117,15 +115,20 @@ class BatchRun:
         in_thread(self._worker.begin)
         in_thread(self._ledger.database.reserve, self._options.concurrency)
         self._state = "open"
-        self._under_way.enter_context(self._jobs)
-        self._under_way.enter_context(self._beating)
+        self._jobs.__enter__()
+        self._beating.__enter__()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._state = "closed"
         self._stopping = True
+        # By hand: where both raise the same cancellation, an exit stack makes it a context of itself, and who follows that chain
+        # never comes to its end.
         try:
-            self._under_way.__exit__(kind, error, trace)
+            try:
+                self._beating.__exit__(kind, error, trace)
+            finally:
+                self._jobs.__exit__(kind, error, trace)
         finally:
             with shielded():
                 self._leave(raising=kind is None)
