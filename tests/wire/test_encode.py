@@ -486,7 +486,7 @@ def test_no_repr_shows_the_token(request_):
     ]
     for text in (*map(repr, shown), *map(str, shown)):
         assert "canary" not in text
-    assert "credentials=Credentials(owner_id='owner', token=Secret('***'), json_prefix=Secret('***'))" in repr(request_)
+    assert "credentials=Credentials(owner_id='owner', token=Secret('***'))" in repr(request_)
     assert f"query={request_.query!r}, body={request_.body!r}" in repr(request_)
     assert repr(request_.query) == ("None" if request_.query is None else "Secret('***')")
     assert repr(request_.body) == ("None" if request_.body is None else f"<Body of {request_.body.length} bytes>")

@@ -38,7 +38,8 @@ from poweremail.wire.operations import Operation
 __all__ = ["NO_MAIL", "Mail", "may_repeat", "settle"]
 
 
-@attrs.frozen
+# Not frozen: making one would take three times as long. Nobody changes it.
+@attrs.define
 class Mail:
     """What an error says about the mail that it concerns, and the SMTP user that sends it."""
 

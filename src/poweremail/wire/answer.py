@@ -11,8 +11,8 @@ __all__ = ["ACCEPT_ENCODING", "AnswerBody"]
 ACCEPT_ENCODING = ("Accept-Encoding", "gzip")
 """What is asked for, so that a few bytes cannot become gigabytes in an engine before anybody looks at the limit."""
 
-_PLAIN = ("", "identity")
-_ZIPPED = ("gzip", "x-gzip", "deflate")
+_PLAIN = frozenset(("", "identity"))
+_ZIPPED = frozenset(("gzip", "x-gzip", "deflate"))
 _GZIP_OR_ZLIB = zlib.MAX_WBITS + 32
 
 
@@ -20,13 +20,15 @@ class AnswerBody:
     """Takes the raw chunks of a body that is encoded as *encoding* (its Content-Encoding), up to *limit* bytes when inflated."""
 
     def __init__(self, encoding: str | None, limit: int) -> None:
-        encoding = (encoding or "").strip().lower()
-        self._zipped = zlib.decompressobj(_GZIP_OR_ZLIB) if encoding in _ZIPPED else None
+        self._zipped: zlib._Decompress | None = None
         self._limit = limit
         self._chunks: list[bytes] = []
         self._size = 0
         self.failure: ProtocolError | None = None
-        if encoding not in (*_PLAIN, *_ZIPPED):
+        encoding = (encoding or "").strip().lower()
+        if encoding in _ZIPPED:
+            self._zipped = zlib.decompressobj(_GZIP_OR_ZLIB)
+        elif encoding not in _PLAIN:
             self._fail(f"the answer is encoded as {encoding!r}, which was not asked for")
 
     def feed(self, chunk: bytes) -> bool:

@@ -51,7 +51,7 @@ Piece = bytes | FilePiece | StreamContent
 
 class Body:
     """
-    Text and content in turn: bytes go out as they are, content goes out as base64.
+    Text, or text and content in turn: bytes go out as they are, content goes out as base64.
 
     *parts* may hold the credentials, so the repr shows the *length* in bytes only; it is None where it is not known. *whole* is all
     of it, where it is one piece in memory; None otherwise. More than *limit* bytes must not go out.
@@ -59,19 +59,10 @@ class Body:
 
     __slots__ = ("_parts", "length", "limit", "whole")
 
-    def __init__(self, parts: Iterable[bytes | Base64], *, limit: int | None = None) -> None:
+    def __init__(self, parts: bytes | Iterable[bytes | Base64], *, limit: int | None = None) -> None:
         self.limit = limit
-        parts = tuple(parts)
-        if {bytes}.issuperset(map(type, parts)):
-            # Nearly always.
-            self._parts: tuple[bytes | Base64, ...] = (b"".join(parts),)  # type: ignore[arg-type]
-        else:
-            # Neighbouring bytes are joined: a small mail is one piece, which costs one write.
-            self._parts = tuple(
-                part
-                for is_bytes, group in groupby(map(_inline, parts), key=lambda part: isinstance(part, bytes))
-                for part in ([b"".join(group)] if is_bytes else group)  # type: ignore[arg-type]
-            )
+        # Neighbouring bytes are joined: a small mail is one piece, which costs one write.
+        self._parts = (parts,) if isinstance(parts, bytes) else tuple(_joined(parts))
         first = self._parts[0] if len(self._parts) == 1 else None
         self.whole: bytes | None = first if isinstance(first, bytes) and len(first) <= _PIECE else None
         self.length: int | None
@@ -106,6 +97,14 @@ class Body:
             else:
                 size = part.content.size
                 yield from (FilePiece(part.content, at, min(RAW_PIECE, size - at)) for at in range(0, size, RAW_PIECE))
+
+
+def _joined(parts: Iterable[bytes | Base64]) -> Iterator[bytes | Base64]:
+    for is_bytes, group in groupby(map(_inline, parts), key=lambda part: isinstance(part, bytes)):
+        if is_bytes:
+            yield b"".join(group)  # type: ignore[arg-type]
+        else:
+            yield from group
 
 
 def _inline(part: bytes | Base64) -> bytes | Base64:

@@ -85,9 +85,9 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
         raise _api_error(answer, response, operation, now)
     if not response.request_left:
         raise ProtocolError("an answer came before the request had left whole", raw=response, temporary=True)
-    if status in _SUCCESS:
+    if status in _SUCCESS and isinstance(answer, dict):
         if response.status in _GOOD:
-            return dict(answer)
+            return answer
         raise ProtocolError(f"the answer says {status}, and its status is HTTP {response.status}", raw=response, temporary=True)
     raise _unreadable(response, operation, now)
 

@@ -123,14 +123,13 @@ def post(
     *checked* is that of `dumps`.
     """
     text = dumps(members, checked=checked)
+    credentials, limit = endpoint.credentials, endpoint.max_request_bytes
+    # The token is in no variable of a frame that can fail.
     if files:
         # Open the two closing braces of the body and of its message again, and let the files in.
-        tail: Iterable[bytes | Base64] = (text[1:-2], *files, b"}}")
+        body = Body((b"%b,%b" % (credentials.json_prefix, text[1:-2]), *files, b"}}"), limit=limit)
     else:
-        tail = (text[1:],)
-    comma = (b",",) if members else ()
-    limit = endpoint.max_request_bytes
-    body = Body((endpoint.credentials.json_prefix.reveal().encode(), *comma, *tail), limit=limit)
+        body = Body(b"%b%b%b" % (credentials.json_prefix, b"," if members else b"", text[1:]), limit=limit)
     if limit is not None and body.length is not None and body.length > limit:
         raise UsageError(f"is {body.length} bytes on the wire, more than the {limit} of max_request_bytes", field="message")
     return Request(operation, endpoint, body=body)

@@ -14,10 +14,9 @@ from poweremail.wire.redact import Credentials
 
 __all__ = ["Endpoint", "Request"]
 
-_USER_AGENT = ("User-Agent", f"poweremail/{__version__}")
-_ACCEPT = ("Accept", "application/json")
+_HEADERS = (("User-Agent", f"poweremail/{__version__}"), ("Accept", "application/json"))
+_HEADERS_OF_BODY = (*_HEADERS, ("Content-Type", "application/json"))
 _CHUNKED = ("Transfer-Encoding", "chunked")
-_CONTENT_TYPE = ("Content-Type", "application/json")
 _DEPLOYMENT = Deployment()
 
 
@@ -38,7 +37,8 @@ class Endpoint:
     deployment: Deployment = _DEPLOYMENT
 
 
-@attrs.frozen
+# Not frozen: making one would take three times as long. Nobody changes it.
+@attrs.define
 class Request:
     """
     One request.
@@ -70,7 +70,11 @@ class Request:
     def headers(self) -> tuple[tuple[str, str], ...]:
         """The headers to send; of a body also its type and, where it is known before it is read, its length."""
         if self.body is None:
-            return (_USER_AGENT, _ACCEPT)
-        if self.body.length is None:
-            return (_USER_AGENT, _ACCEPT, _CONTENT_TYPE, _CHUNKED)
-        return (_USER_AGENT, _ACCEPT, _CONTENT_TYPE, ("Content-Length", str(self.body.length)))
+            return _HEADERS
+        length = self.body.length
+        return (*_HEADERS_OF_BODY, _CHUNKED if length is None else ("Content-Length", str(length)))
+
+    @property
+    def constant_headers(self) -> tuple[tuple[str, str], ...]:
+        """The same without the length, for an engine that says itself where a body ends."""
+        return _HEADERS if self.body is None else _HEADERS_OF_BODY

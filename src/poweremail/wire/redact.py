@@ -30,14 +30,14 @@ class Credentials:
 
     owner_id: str
     token: Secret
-    json_prefix: Secret = attrs.field(init=False)
+    json_prefix: bytes = attrs.field(init=False, repr=False)
     _plain: bytes = attrs.field(init=False, repr=False)
     _pattern: re.Pattern[bytes] | None = attrs.field(init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         known = len(self.token.reveal()) >= _SHORTEST_SECRET
         prefix = f'{{"owner_id":{json.dumps(self.owner_id)},"token":{json.dumps(self.token.reveal())}'
-        object.__setattr__(self, "json_prefix", Secret(prefix))
+        object.__setattr__(self, "json_prefix", prefix.encode())
         object.__setattr__(self, "_plain", self.token.reveal().encode())
         object.__setattr__(self, "_pattern", spelt(self.token.reveal()) if known else None)
 
@@ -47,9 +47,12 @@ class Credentials:
 
     def redact_response(self, response: Response) -> Response:
         """Return *response* without the token; the same object where it has none."""
-        text = _as_utf8(response.body)
+        text = response.body
+        if 0 in text:
+            # JSON may be in other encodings. All but UTF-8, in which one search is enough, have zero bytes in it.
+            text = text.decode(json.detect_encoding(text), "replace").encode()
         values = "\n".join([value for _, value in response.headers]).encode("utf-8", "surrogatepass")
-        if not self._may_be_in(text) and not self._may_be_in(values):
+        if not self._may_be_in(b"%b\n%b" % (text, values)):
             # Nearly always.
             return response
         body = self._redact(text)
@@ -68,11 +71,6 @@ class Credentials:
         # Spelt out and by their numbers, as this is done for each answer: Python looks for bytes in bytes only after it has failed
         # to take them for a number, and the message of that failure takes longer to write than the text to search.
         return text.find(self._plain) >= 0 or _BACKSLASH in text or _PERCENT in text or _AMPERSAND in text or _PLUS in text
-
-
-def _as_utf8(body: bytes) -> bytes:
-    """*body*, which JSON allows in other encodings, so that one search is enough; all but UTF-8 have zero bytes in it."""
-    return body.decode(json.detect_encoding(body), "replace").encode() if 0 in body else body
 
 
 def spelt(secret: str) -> re.Pattern[bytes]:

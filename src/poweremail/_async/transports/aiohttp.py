@@ -121,7 +121,7 @@ class AsyncAiohttpTransport:
         return await session.request(
             request.method,
             self._url(request.url) if request.query is None else _url(request.full_url()),
-            headers=[header for header in (*request.headers, ACCEPT_ENCODING) if header[0] != "Transfer-Encoding"],
+            headers=(*request.constant_headers, ACCEPT_ENCODING),
             data=payload,
             timeout=self._timeout(request.endpoint.timeouts, session is self._given),
             allow_redirects=False,

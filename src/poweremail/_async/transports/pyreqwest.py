@@ -24,10 +24,10 @@ from poweremail.wire.http import Request
 
 if TYPE_CHECKING:
     from pyreqwest.client import Client, ClientBuilder  # async only
-    from pyreqwest.request import RequestBuilder  # async only
+    from pyreqwest.request import RequestBuilder, StreamRequest  # async only
     from pyreqwest.response import Response as Answer  # async only
     # sync only: from pyreqwest.client import SyncClient as Client, SyncClientBuilder as ClientBuilder
-    # sync only: from pyreqwest.request import SyncRequestBuilder as RequestBuilder
+    # sync only: from pyreqwest.request import SyncRequestBuilder as RequestBuilder, SyncStreamRequest as StreamRequest
     # sync only: from pyreqwest.response import SyncResponse as Answer
 
 __all__ = ["AsyncPyreqwestTransport"]
@@ -62,19 +62,25 @@ class AsyncPyreqwestTransport:
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         self._library = load_engine("pyreqwest.client", _EXTRA)
+        requests = load_engine("pyreqwest.request", _EXTRA)
+        self._body = requests.RequestBody.from_bytes
+        self._with_body = requests.StreamRequest.from_request_and_body  # async only
+        # sync only: self._with_body = requests.SyncStreamRequest.from_request_and_body
         self._errors: type[Exception] = load_engine("pyreqwest.exceptions", _EXTRA).PyreqwestError
         self._configure = configure
         self._limit = checked_limit(max_connections)
-        self._own: AsyncWorlds[dict[Timeouts, Client]] = AsyncWorlds(self._make, _close)
+        self._own: AsyncWorlds[dict[Timeouts, _Engine]] = AsyncWorlds(self._make, _close)
 
     async def handle(self, request: Request) -> Response:
         """Send *request* and return the answer, read whole."""
-        clients = await self._own.here()
+        engines = await self._own.here()
         if request.body is not None and request.body.whole is None:
             return await self._stream(request)
-        client = self._client(clients, request.endpoint.timeouts)
+        timeouts = request.endpoint.timeouts
+        # The engine has its timeouts from its client; a handful of them are in use.
+        engine = engines.get(timeouts) or engines.setdefault(timeouts, _Engine(self._build(timeouts)))
         try:
-            async with cancellable(), self._begin(client, request).build_streamed() as answer:
+            async with cancellable(), self._made(engine, request) as answer:
                 return await self._read(answer, request, request_left=True)
         except self._errors as error:
             failed = _failure(error, request, body_left=_may_have_left(error))
@@ -104,13 +110,9 @@ class AsyncPyreqwestTransport:
                 await client.close()
         raise failed
 
-    def _make(self) -> dict[Timeouts, Client]:
+    def _make(self) -> dict[Timeouts, _Engine]:
         check_world("pyreqwest")
         return {}
-
-    def _client(self, clients: dict[Timeouts, Client], timeouts: Timeouts) -> Client:
-        # The engine has its timeouts from its client; a handful of them are in use.
-        return clients.get(timeouts) or clients.setdefault(timeouts, self._build(timeouts))
 
     def _build(self, timeouts: Timeouts) -> Client:
         builder: ClientBuilder = self._library.ClientBuilder()  # async only
@@ -133,10 +135,16 @@ class AsyncPyreqwestTransport:
 
     @staticmethod
     def _begin(client: Client, request: Request) -> RequestBuilder:
-        """Begin the engine's request; URL and body have the token, so they are in no variable of a frame that can fail."""
-        builder = client.request(request.method, request.full_url()).headers((*request.headers, ACCEPT_ENCODING))
-        whole = request.body and request.body.whole
-        return builder.body_bytes(whole) if whole else builder
+        """Begin the engine's request; its URL may have the token, so it is in no variable of a frame that can fail."""
+        return client.request(request.method, request.full_url()).headers((*request.headers, ACCEPT_ENCODING))
+
+    def _made(self, engine: _Engine, request: Request) -> StreamRequest:
+        """Make the engine's request, without a body or with one in one piece."""
+        if request.body is None:
+            return self._begin(engine.client, request).build_streamed()
+        # Two requests with a body differ in nothing else, but for the URL.
+        stencil = engine.stencils.get(request.url) or engine.stencil(request)
+        return self._with_body(stencil, self._body(request.body.whole))  # type: ignore[no-any-return]
 
     async def _read(self, answer: Answer, request: Request, *, request_left: bool, deadline: Deadline | None = None) -> Response:
         limit = request.endpoint.max_response_bytes
@@ -175,9 +183,22 @@ class AsyncWatched:
             self._deadline.move(self._timeouts.read if self._outgoing.left else self._timeouts.write)
 
 
-async def _close(clients: dict[Timeouts, Client]) -> None:
-    while clients:
-        await clients.popitem()[1].close()
+class _Engine:
+    """A *client* of the engine, and a request for each URL that it has sent a body to, to be copied with another body."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.stencils: dict[str, StreamRequest] = {}
+
+    def stencil(self, request: Request) -> StreamRequest:
+        """Make the one for *request*."""
+        builder = self.client.request(request.method, request.url).headers((*request.constant_headers, ACCEPT_ENCODING))
+        return self.stencils.setdefault(request.url, builder.build_streamed())
+
+
+async def _close(engines: dict[Timeouts, _Engine]) -> None:
+    while engines:
+        await engines.popitem()[1].client.close()
 
 
 def _causes(error: Any) -> list[str]:
