@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
+from operator import attrgetter
 
 from poweremail._runtime._async_many import together
 from poweremail.errors import ProtocolError, UsageError
@@ -12,6 +13,7 @@ from poweremail.types.message_info import MessageInfo, MessageInfoPage
 __all__ = ["AsyncMessageInfos"]
 
 
+_identity = attrgetter("email", "time", "subject")
 _LONGEST = 8
 """Times *look_ahead* that a burst has at most: the next one waits for the slowest of it, so fewer and longer ones are quicker."""
 
@@ -77,7 +79,8 @@ class AsyncMessageInfos:
             return
         # A digest a page, not the page: a walk over a million records stays small. Counts may grow and the order may change between
         # two answers, so neither is part of it.
-        digest = hash(frozenset((record.email, record.time, record.subject, repr(record.extra)) for record in page.records))
+        further = [repr(record.extra) for record in page.records if record.extra]
+        digest = hash((frozenset(map(_identity, page.records)), frozenset(further)))
         if digest in self._seen:
             self._next_page = None
             raise ProtocolError(

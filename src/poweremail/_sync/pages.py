@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 from poweremail._runtime._sync_many import together
 from poweremail.errors import ProtocolError, UsageError
@@ -13,6 +14,7 @@ from poweremail.types.message_info import MessageInfo, MessageInfoPage
 __all__ = ["MessageInfos"]
 
 
+_identity = attrgetter("email", "time", "subject")
 _LONGEST = 8
 """Times *look_ahead* that a burst has at most: the next one waits for the slowest of it, so fewer and longer ones are quicker."""
 
@@ -78,7 +80,8 @@ class MessageInfos:
             return
         # A digest a page, not the page: a walk over a million records stays small. Counts may grow and the order may change between
         # two answers, so neither is part of it.
-        digest = hash(frozenset((record.email, record.time, record.subject, repr(record.extra)) for record in page.records))
+        further = [repr(record.extra) for record in page.records if record.extra]
+        digest = hash((frozenset(map(_identity, page.records)), frozenset(further)))
         if digest in self._seen:
             self._next_page = None
             raise ProtocolError(

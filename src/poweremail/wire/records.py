@@ -21,6 +21,7 @@ __all__ = ["message_infos", "ordinary_infos"]
 _TEXTS = ("email", "subject", "sender", "sendFrom", "status")
 _NUMBERS = ("time", "mailSize", "attchSize", "open", "click")
 _MEMBERS = (*_TEXTS, *_NUMBERS, "openData", "clickData")
+_COUNT = len(_MEMBERS)
 _values = itemgetter(*_MEMBERS)
 _event_values = itemgetter("time", "ip", "ua")
 _TEXT = frozenset((str, type(None)))
@@ -56,7 +57,7 @@ def _ordinary(record: Mapping[str, Any]) -> MessageInfo | None:
         return None
     email, subject, sender, send_from, status, time, mail_size, attachment_size, opened, clicked, opens, clicks = row
     if not (
-        len(record) == len(_MEMBERS)
+        len(record) == _COUNT
         # Written out, because a loop over them would take several times as long.
         and type(time) is type(mail_size) is type(attachment_size) is type(opened) is type(clicked) is int
         and _EARLIEST <= time <= _LATEST
