@@ -19,6 +19,8 @@ Send = Callable[[], Awaitable[object]]
 Way = tuple[Callable[[], Any], Callable[[Any], Callable[[], Any]]]
 """What makes a client, and what makes of a client the function that sends."""
 
+CALLS = {"httpx": 200, "httpx2": 400, "aiohttp": 1_000, "pyreqwest": 1_000}
+"""Sends in a round of a quick run, by the engine: a round of the quick ones would be over before it was under way."""
 AT_ONCE = 8
 """Mails that are under way at once, where several are."""
 MANY = 100
@@ -27,17 +29,18 @@ CROWD = 500
 
 def contests(port: int, scale: int) -> Iterator[Contest]:
     """The parts, against the server at *port*; *scale* is 1 for a quick run."""
-    calls = 200 * scale
     for engine in ASYNC_ENGINES:
         for at_once in (1, 10, MANY, CROWD):
+            calls = max(CALLS[engine] * scale, at_once)
             # With so many callers the bare pool takes tens of milliseconds a call.
-            count = max(at_once, 200) if engine == "httpx" and at_once == CROWD else max(calls, at_once)
+            count = CROWD if engine == "httpx" and at_once == CROWD else calls
             yield Contest(
                 f"send/asyncio/{engine}/{at_once}",
-                _async_peer("asyncio", _ours(engine, port), max(calls, at_once), at_once),
+                _async_peer("asyncio", _ours(engine, port), calls, at_once),
                 _async_peer("asyncio", bare(engine, port), count, at_once),
             )
     for engine in ("httpx", "httpx2"):
+        calls = CALLS[engine] * scale
         for at_once in (1, 10, MANY):
             yield Contest(
                 f"send/trio/{engine}/{at_once}",
@@ -45,13 +48,15 @@ def contests(port: int, scale: int) -> Iterator[Contest]:
                 _async_peer("trio", bare(engine, port), calls, at_once),
             )
     for engine in ENGINES:
+        calls = CALLS[engine] * scale
         for threads in (1, AT_ONCE):
             yield Contest(
                 f"send/threads/{engine}/{threads}",
                 _sync_peer(_sync_ours(engine, port), calls, threads),
                 _sync_peer(sync_bare(engine, port), calls, threads),
             )
-    yield from _vendor(port, calls)
+    yield from _vendor(port, scale)
+    calls = CALLS["httpx"] * scale
     yield Contest(
         f"growth/asyncio/httpx/{CROWD}",
         _async_peer("asyncio", _ours("httpx", port), max(calls, CROWD), CROWD),
@@ -61,23 +66,24 @@ def contests(port: int, scale: int) -> Iterator[Contest]:
     yield from _many(port, scale)
 
 
-def _vendor(port: int, calls: int) -> Iterator[Contest]:
+def _vendor(port: int, scale: int) -> Iterator[Contest]:
     """Against requests with one session, which is what the vendor's library uses, and against a popular library for mail."""
+    theirs = CALLS["httpx"] * scale
     for engine in ENGINES:
         for threads in (1, AT_ONCE):
             yield Contest(
                 f"vendor/threads/{engine}/{threads}",
-                _sync_peer(_sync_ours(engine, port), calls, threads),
-                _sync_peer(sync_vendor(port), calls, threads),
+                _sync_peer(_sync_ours(engine, port), CALLS[engine] * scale, threads),
+                _sync_peer(sync_vendor(port), theirs, threads),
             )
     for world, engine in (*(("asyncio", engine) for engine in ASYNC_ENGINES), ("uvloop", "aiohttp"), ("uvloop", "pyreqwest")):
         yield Contest(
             f"vendor/{world}/{engine}/{MANY}",
-            _async_peer(world, _ours(engine, port), calls, MANY),
-            _sync_peer(sync_vendor(port), calls, MANY),
+            _async_peer(world, _ours(engine, port), CALLS[engine] * scale, MANY),
+            _sync_peer(sync_vendor(port), theirs, MANY),
         )
     yield Contest(
-        "popular/threads/httpx/1", _sync_peer(_sync_ours("httpx", port), calls, 1), _sync_peer(sync_popular(port), calls, 1)
+        "popular/threads/httpx/1", _sync_peer(_sync_ours("httpx", port), theirs, 1), _sync_peer(sync_popular(port), theirs, 1)
     )
 
 
@@ -128,7 +134,7 @@ class _Null:
 
 
 def _many(port: int, scale: int) -> Iterator[Contest]:
-    mails = [samples.small_mail()] * (400 * scale)
+    mails = [samples.small_mail()] * (1_000 * scale)
     for at_once in (1, AT_ONCE):
         for world in ("asyncio", "trio"):
             yield Contest(
