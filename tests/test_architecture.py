@@ -96,7 +96,13 @@ EXCEPTIONS = (
 """Arrows that may run up, from module to module, and why. One that is no longer needed is an error."""
 
 ANY = ("poweremail",)
-ASYNC_WORLDS = ("poweremail._runtime._async", "poweremail._runtime._async_many", *SANDBOX_SERVER, "poweremail.cli")
+ASYNC_WORLDS = (
+    "poweremail._runtime._async",
+    "poweremail._runtime._async_many",
+    "poweremail._runtime._async_slots",
+    *SANDBOX_SERVER,
+    "poweremail.cli",
+)
 
 LIBRARIES = {
     "aiohttp": ("poweremail._async.transports.aiohttp",),

@@ -34,6 +34,7 @@ TREES = {"src/poweremail/_async": "src/poweremail/_sync", "tests/_async": "tests
 RULES = {
     "_async": "_sync",
     "_async_many": "_sync_many",
+    "_async_slots": "_sync_slots",
     "aclose": "close",
     "aiter": "iter",
     "aiter_raw": "iter_raw",

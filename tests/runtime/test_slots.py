@@ -8,11 +8,11 @@ import time
 import anyio
 import pytest
 
-from poweremail._runtime import _async, _sync
+from poweremail._runtime import _async, _async_slots, _sync, _sync_slots
 
 
 async def test_what_was_given_back_last_is_taken_first():
-    slots = _async.Slots[str](2)
+    slots = _async_slots.Slots[str](2)
     assert [await slots.take(None), await slots.take(None)] == [None, None]
     slots.give("a")
     slots.give("b")
@@ -24,7 +24,7 @@ async def test_what_was_given_back_last_is_taken_first():
 
 
 async def test_the_line_is_kept_and_who_leaves_it_takes_nothing_along():
-    slots, got = _async.Slots[int](1), []
+    slots, got = _async_slots.Slots[int](1), []
     await slots.take(None)
     scopes = []
 
@@ -49,7 +49,7 @@ async def test_the_line_is_kept_and_who_leaves_it_takes_nothing_along():
 
 
 async def test_a_turn_that_comes_as_its_time_ends_is_not_lost():
-    slots, got = _async.Slots[int](1), []
+    slots, got = _async_slots.Slots[int](1), []
     await slots.take(None)
 
     async def wait() -> None:
@@ -69,7 +69,7 @@ async def test_a_turn_that_comes_as_its_time_ends_is_not_lost():
 
 
 def test_threads_stand_in_line():
-    slots, got = _sync.Slots[int](1), []
+    slots, got = _sync_slots.Slots[int](1), []
     slots.take(None)
     threads = []
     for number in range(5):

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar, cast
 import anyio
 
 from poweremail._runtime._async import each, finish, waits
+from poweremail._runtime._async_slots import Turn, turn
 
 __all__ = ["BoundedMap", "Jobs", "Repeated", "together"]
 
@@ -39,9 +40,9 @@ class BoundedMap(Generic[T, R]):
     async def __aenter__(self) -> BoundedMap[T, R]:
         self._source = each(self._given)
         self._pulling: anyio.CancelScope | None = None
-        self._turn = anyio.Lock(fast_acquire=True)
-        self._idle: deque[anyio.Event] = deque()
-        self._wanted: anyio.Event | None = None
+        self._pull_lock = anyio.Lock(fast_acquire=True)
+        self._idle: deque[Turn[None]] = deque()
+        self._wanted: Turn[None] | None = None
         self._workers = self._limit
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -70,12 +71,12 @@ class BoundedMap(Generic[T, R]):
             if not self._workers:
                 end, self._source_error = self._source_error or StopAsyncIteration(), None
                 raise end
-            self._wanted = anyio.Event()
+            self._wanted = turn()
             await self._wanted.wait()
         result, error = self._results.popleft()
         self._untaken -= 1
         if self._idle:
-            self._idle.popleft().set()
+            self._idle.popleft().let()
         if error is not None:
             raise error
         return cast("R", result)
@@ -84,9 +85,9 @@ class BoundedMap(Generic[T, R]):
         try:
             while not self._ended:
                 if self._untaken > self._limit:
-                    turn = anyio.Event()
-                    self._idle.append(turn)
-                    await turn.wait()
+                    mine = turn()
+                    self._idle.append(mine)
+                    await mine.wait()
                     continue
                 self._untaken += 1
                 if not await self._call_next():
@@ -98,12 +99,8 @@ class BoundedMap(Generic[T, R]):
     async def _call_next(self) -> bool:
         """Pull an item and call the function with it; False says that there was none."""
         try:
-            # Another one's pull may be the last: it is asked again when the turn has come.
-            async with self._turn:
-                if self._ended:
-                    return False
-                item = await self._pull()
-                index, self._index = self._index, self._index + 1
+            item = await self._pull()
+            index, self._index = self._index, self._index + 1
         except StopAsyncIteration:
             self._end()
             return False
@@ -120,20 +117,23 @@ class BoundedMap(Generic[T, R]):
 
     async def _pull(self) -> T:
         if not waits(self._source):
-            # It takes no time that could be cut short.
+            # No other task runs meanwhile.
             return await anext(self._source)
-        with anyio.CancelScope() as self._pulling:
-            return await anext(self._source)
+        async with self._pull_lock:
+            # Another one's pull may have been the last.
+            if not self._ended:
+                with anyio.CancelScope() as self._pulling:
+                    return await anext(self._source)
         raise StopAsyncIteration
 
     def _end(self) -> None:
         self._ended = True
-        for turn in self._idle:
-            turn.set()
+        for idle in self._idle:
+            idle.let()
 
     def _tell(self) -> None:
         if self._wanted is not None:
-            self._wanted.set()
+            self._wanted.let()
 
 
 async def together(

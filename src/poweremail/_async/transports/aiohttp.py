@@ -16,7 +16,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from poweremail._async.transports.base import MAX_CONNECTIONS, AsyncOutgoing, checked_limit, failure, load_engine, pool_timeout
 from poweremail._async.transports.worlds import AsyncWorlds, check_open
-from poweremail._runtime._async import Deadline, Slots, check_world
+from poweremail._runtime._async import Deadline, check_world
+from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._logs import redacting
 from poweremail.errors import PowerEmailError, UsageError
 from poweremail.response import Response

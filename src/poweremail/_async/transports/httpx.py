@@ -24,7 +24,7 @@ from poweremail._async.transports.base import (
 )
 from poweremail._async.transports.httpcore import AsyncConnections, AsyncHead
 from poweremail._async.transports.worlds import AsyncWorlds, check_open
-from poweremail._runtime._async import Slots
+from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._logs import redacting
 from poweremail.errors import UsageError
 from poweremail.response import Response

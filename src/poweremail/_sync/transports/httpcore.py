@@ -15,7 +15,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
-from poweremail._runtime._sync import Slots, in_thread
+from poweremail._runtime._sync import in_thread
+from poweremail._runtime._sync_slots import Slots
 from poweremail._sync.transports.base import Outgoing, failure, load_engine, pool_timeout
 from poweremail.response import Response
 from poweremail.wire.answer import ACCEPT_ENCODING, AnswerBody

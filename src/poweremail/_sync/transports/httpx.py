@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from poweremail._runtime._logs import redacting
-from poweremail._runtime._sync import Slots
+from poweremail._runtime._sync_slots import Slots
 from poweremail._sync.transports.base import (
     MAX_CONNECTIONS,
     Outgoing,
