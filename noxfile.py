@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from pathlib import Path
 
 import nox
-
-# What is started in the background may inherit a Ctrl-C that is ignored, and so would the processes that the tests interrupt.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Bytecode is kept, whatever the machine says: the tests start hundreds of processes, each of which would compile what it imports.
 os.environ["PYTHONDONTWRITEBYTECODE"] = ""
@@ -159,7 +155,8 @@ def proof(session: nox.Session) -> None:
     scripts, *arguments = session.posargs or ("1000",)
     tests = (f"tests/{world}/test_agreement.py" for world in ("_async", "_sync"))
     env = {"POWEREMAIL_PROOF": scripts, "PYTHONPATH": "tests"}
-    session.run("pytest", "-n", "2", "-p", "support.agreement_figures", *tests, *arguments, env=env)
+    unhurried = ("-o", "faulthandler_timeout=0")
+    session.run("pytest", "-n", "2", "-p", "support.agreement_figures", *unhurried, *tests, *arguments, env=env)
 
 
 @nox.session

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from support.served import ServedSandbox
+
+# What is started in the background may inherit a Ctrl-C that is ignored, and so would the processes that the tests interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ON_ASYNCIO_ONLY = {"aiohttp", "a session of aiohttp", "pyreqwest"}
 """Engines, and ways to use them. That they say so on trio is shown in ``tests/runtime/test_lifetime.py``."""

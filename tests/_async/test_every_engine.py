@@ -180,6 +180,27 @@ async def test_the_clients_of_pyreqwest_can_be_configured():
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
+async def test_what_a_middleware_of_pyreqwest_does_to_a_mail_is_done_to_that_mail_alone():
+    seen = []
+
+    async def middleware(request, following):
+        seen.append((request.method, dict(request.headers.items())))
+        request.headers.append("X-Number", str(len(seen)))
+        return await following.run(request)
+
+    transport = AsyncPyreqwestTransport(configure=lambda builder: builder.with_middleware(middleware))
+    with FaultServer(answer()) as server:
+        async with AsyncPowerEmail("owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS) as client:
+            await client.messages.send_mail(message(subject="first"))
+            await client.messages.send_mail(message(subject="second"))
+            await client.messages.send_template_http_get(template())
+    assert [method for method, _ in seen] == ["POST", "POST", "GET"]
+    assert seen[0] == seen[1]
+    assert [request.headers["x-number"] for request in server.seen] == ["1", "2", "3"]
+    assert [json.loads(request.body)["message"]["subject"] for request in server.seen[:2]] == ["first", "second"]
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
 async def test_a_session_of_aiohttp_keeps_what_it_was_given():  # async only
     seen = []  # async only
 

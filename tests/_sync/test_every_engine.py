@@ -175,3 +175,23 @@ def test_the_clients_of_pyreqwest_can_be_configured():
     assert [request.headers["x-trace"] for request in server.seen] == ["t1", "t1"]
     with pytest.raises(UsageError, match="max_connections: must be 1 or more, not 0"):
         PyreqwestTransport(max_connections=0)
+
+
+def test_what_a_middleware_of_pyreqwest_does_to_a_mail_is_done_to_that_mail_alone():
+    seen = []
+
+    def middleware(request, following):
+        seen.append((request.method, dict(request.headers.items())))
+        request.headers.append("X-Number", str(len(seen)))
+        return following.run(request)
+
+    transport = PyreqwestTransport(configure=lambda builder: builder.with_middleware(middleware))
+    with FaultServer(answer()) as server:
+        with PowerEmail("owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS) as client:
+            client.messages.send_mail(message(subject="first"))
+            client.messages.send_mail(message(subject="second"))
+            client.messages.send_template_http_get(template())
+    assert [method for method, _ in seen] == ["POST", "POST", "GET"]
+    assert seen[0] == seen[1]
+    assert [request.headers["x-number"] for request in server.seen] == ["1", "2", "3"]
+    assert [json.loads(request.body)["message"]["subject"] for request in server.seen[:2]] == ["first", "second"]
