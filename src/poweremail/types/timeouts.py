@@ -10,7 +10,7 @@ from poweremail.types.number import is_number
 __all__ = ["Timeouts"]
 
 
-@attrs.frozen
+@attrs.frozen(cache_hash=True)
 class Timeouts:
     """
     Limits of the four steps of a request, in seconds; None waits for ever.

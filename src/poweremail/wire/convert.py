@@ -118,7 +118,7 @@ _RECORD_MEMBERS = frozenset(
 
 def extra_members(members: Mapping[str, Any], known: frozenset[str]) -> FrozenMapping[Any]:
     """The members of an answer that are not *known*."""
-    if members.keys() <= known:
+    if known.issuperset(members):
         return _NOTHING
     return FrozenMapping({name: value for name, value in members.items() if name not in known})
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
+from operator import itemgetter
 
 import attrs
 
@@ -16,6 +17,7 @@ __all__ = ["Credentials", "spelt"]
 # A shorter token is no secret, and replacing it would garble every answer.
 _SHORTEST_SECRET = 4
 _BACKSLASH, _PERCENT, _AMPERSAND, _PLUS = b"\\%&+"
+_value = itemgetter(1)
 _JSON_ESCAPES = dict(zip("/\"\\'\b\f\n\r\t", "/\"\\'bfnrt", strict=True))
 
 
@@ -51,7 +53,7 @@ class Credentials:
         if 0 in text:
             # JSON may be in other encodings. All but UTF-8, in which one search is enough, have zero bytes in it.
             text = text.decode(json.detect_encoding(text), "replace").encode()
-        values = "\n".join([value for _, value in response.headers]).encode("utf-8", "surrogatepass")
+        values = "\n".join(map(_value, response.headers)).encode("utf-8", "surrogatepass")
         if not self._may_be_in(b"%b\n%b" % (text, values)):
             # Nearly always.
             return response
