@@ -90,7 +90,7 @@ def test_the_source_is_pulled_no_faster_than_outcomes_are_taken(sandbox):
         taken = 0
         for _ in outcomes:
             taken += 1
-            # Of what was pulled and not taken: one with each sender, one waiting to be handed over.
+            # Of what was pulled and not taken: one with each sender, half as many waiting to be handed over.
             assert source.pulled <= taken + 4 + 2
             if taken == 100:
                 break

@@ -22,15 +22,17 @@ class BoundedMap(Generic[T, R]):
     """
     Call *function* with index and item of each item of *source*, at most *limit* at once; iterate over the results as they come.
 
-    The source is pulled by whoever is free to make a call, and no faster than results are taken: one result may wait beside the
-    calls, so nothing piles up. Leaving early stops pulling and waits for the calls that have begun. An error of the source is
-    raised after the results of what it gave; an error of *function* is raised in place of its result.
+    The source is pulled by whoever is free to make a call, and no faster than results are taken: half as many results as calls may
+    wait beside the calls, so nothing piles up, and calls that end together need not wait until they have been taken. Leaving early
+    stops pulling and waits for the calls that have begun. An error of the source is raised after the results of what it gave; an
+    error of *function* is raised in place of its result.
     """
 
     def __init__(self, function: Callable[[int, T], Awaitable[R]], source: AsyncIterable[T] | Iterable[T], limit: int) -> None:
         self._function = function
         self._given = source
         self._limit = limit
+        self._most_untaken = limit + max(limit // 2, 1)
         self._index = 0
         self._untaken = 0
         self._ended = False
@@ -84,7 +86,7 @@ class BoundedMap(Generic[T, R]):
     async def _work(self) -> None:
         try:
             while not self._ended:
-                if self._untaken > self._limit:
+                if self._untaken >= self._most_untaken:
                     mine = turn()
                     self._idle.append(mine)
                     await mine.wait()
