@@ -8,7 +8,8 @@ from support.served import ServedSandbox
 
 # What is started in the background may inherit signals that are ignored, and so would the processes that the tests send them to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ON_ASYNCIO_ONLY = {"aiohttp", "a session of aiohttp", "pyreqwest"}
 """Engines, and ways to use them. That they say so on trio is shown in ``tests/runtime/test_lifetime.py``."""

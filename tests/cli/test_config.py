@@ -151,7 +151,8 @@ def test_the_token_comes_from_a_file(command, tmp_path):
     assert command("account", "--token", "any").status == 0
 
 
-def test_the_token_is_asked_for_on_the_terminal_without_an_echo(command):
+def asked_on_a_terminal(command, typed: bytes) -> tuple[int, bytes]:
+    """Type *typed* where the token is asked for; return the exit status, and what the terminal shows."""
     command.environ.pop("POWEREMAIL_TOKEN")
     process, terminal = pty.fork()
     if process == 0:  # pragma: no cover - another process
@@ -159,7 +160,7 @@ def test_the_token_is_asked_for_on_the_terminal_without_an_echo(command):
     shown = b""
     while b"Token: " not in shown:
         shown += os.read(terminal, 1000)
-    os.write(terminal, b"typed-by-hand\n")
+    os.write(terminal, typed)
     while True:
         try:
             shown += os.read(terminal, 1000)
@@ -167,28 +168,19 @@ def test_the_token_is_asked_for_on_the_terminal_without_an_echo(command):
             break
     _, status = os.waitpid(process, 0)
     os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 0
+    return os.waitstatus_to_exitcode(status), shown
+
+
+def test_the_token_is_asked_for_on_the_terminal_without_an_echo(command):
+    status, shown = asked_on_a_terminal(command, b"typed-by-hand\n")
+    assert status == 0
     assert b"Sandbox" in shown
     assert b"typed-by-hand" not in shown
 
 
 def test_an_interruption_at_the_prompt_is_told_on_a_line_of_its_own(command):
-    command.environ.pop("POWEREMAIL_TOKEN")
-    process, terminal = pty.fork()
-    if process == 0:  # pragma: no cover - another process
-        os.execvpe(command.argv[0], [*command.argv, "account", "--ask-token"], command.whole_environ)
-    shown = b""
-    while b"Token: " not in shown:
-        shown += os.read(terminal, 1000)
-    os.write(terminal, b"\x03")
-    while True:
-        try:
-            shown += os.read(terminal, 1000)
-        except OSError:
-            break
-    _, status = os.waitpid(process, 0)
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(status) == 130
+    status, shown = asked_on_a_terminal(command, b"\x03")
+    assert status == 130
     assert shown.splitlines()[-2:] == [b"Token: ", b"poweremail: interrupted"]
 
 

@@ -22,10 +22,10 @@ class BoundedMap(Generic[T, R]):
     """
     Call *function* with index and item of each item of *source*, at most *limit* at once; iterate over the results as they come.
 
-    The source is pulled by whoever is free to make a call, and no faster than results are taken: half as many results as calls may
-    wait beside the calls, so nothing piles up, and calls that end together need not wait until they have been taken. Leaving early
-    stops pulling and waits for the calls that have begun. An error of the source is raised after the results of what it gave; an
-    error of *function* is raised in place of its result.
+    The source is pulled by whoever is free to make a call, and no faster than results are taken: half as many results as calls, one
+    at least, may wait beside the calls. So nothing piles up, and calls that end together need not wait until they have been taken.
+    Leaving early stops pulling and waits for the calls that have begun. An error of the source is raised after the results of what
+    it gave; an error of *function* is raised in place of its result.
     """
 
     def __init__(self, function: Callable[[int, T], Awaitable[R]], source: AsyncIterable[T] | Iterable[T], limit: int) -> None:
