@@ -1,5 +1,6 @@
 """
-What has to hold before a change goes in: ``nox`` runs all of it, ``nox -s NAME`` one session, ``nox -l`` lists them.
+What has to hold before a change goes in: ``nox`` runs all of it, ``nox -s NAME`` one session, ``nox
+-l`` lists them.
 
 An interpreter that is not installed is skipped; .ci/run makes sure that none that is installed is.
 """
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import nox
 
-# Bytecode is kept, whatever the machine says: the tests start hundreds of processes, each of which would compile what it imports.
+# Bytecode is kept, whatever the machine says: the tests start hundreds of processes, each of which
+# would compile what it imports.
 os.environ["PYTHONDONTWRITEBYTECODE"] = ""
 os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).with_name(".nox") / "pycache")
 
@@ -33,15 +35,34 @@ NEWEST = INSTALLED[-1] if INSTALLED else f"{sys.version_info.major}.{sys.version
 OTHERS = [version for version in PYTHONS if version != NEWEST] if len(INSTALLED) > 1 else PYTHONS
 FIRST = INSTALLED[0] if INSTALLED else OTHERS[0]
 
-nox.options.sessions = ["lint", "sync", "types", "docs", *(f"tests-{version}" for version in OTHERS), "wheel"]
+nox.options.sessions = [
+    "lint",
+    "sync",
+    "types",
+    "docs",
+    *(f"tests-{version}" for version in OTHERS),
+    "wheel",
+]
 
 WORKERS = str(2 * (os.cpu_count() or 1))
 """More than there are processors: much of the suite waits for processes, disks and timeouts."""
 
 ON_THE_FIRST = ("tests/batch/test_crash.py", "tests/batch/test_processes.py")
-"""What killed processes leave in a database, and who of several gets a row, is a matter of SQLite, PostgreSQL and the system."""
+"""
+What killed processes leave in a database, and who of several gets a row, is a matter of SQLite,
+PostgreSQL and the system.
+"""
 
-NEEDED_BY_TESTS = ("tests", "tools", "docs", "benchmarks", "README.md", "CHANGELOG.md", "pyproject.toml", "noxfile.py")
+NEEDED_BY_TESTS = (
+    "tests",
+    "tools",
+    "docs",
+    "benchmarks",
+    "README.md",
+    "CHANGELOG.md",
+    "pyproject.toml",
+    "noxfile.py",
+)
 """What the tests read; the package itself must come from the wheel."""
 
 BENCHMARK_PEERS = ("requests", "resend", "uvloop; sys_platform != 'win32'")
@@ -100,14 +121,21 @@ def tests(session: nox.Session) -> None:
     """Run the tests against the checkout. Arguments after ``--`` go to pytest."""
     session.install("-e", ".[all]", *group("test"))
     # What is covered, and what runs in the browser, is the same for every Python.
-    once = ("--cov", "--cov-report=term") if session.python == FIRST else ignoring("tests/ui", *ON_THE_FIRST)
+    once = (
+        ("--cov", "--cov-report=term")
+        if session.python == FIRST
+        else ignoring("tests/ui", *ON_THE_FIRST)
+    )
     # With arguments it is a part of the suite that runs, which need not cover everything.
     session.run("pytest", *(session.posargs or ("-n", WORKERS, *once)))
 
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation into ``site``, where no link may lead nowhere. ``-- serve`` shows it while it is written."""
+    """
+    Build the documentation into ``site``, where no link may lead nowhere. ``-- serve`` shows it
+    while it is written.
+    """
     session.install("-e", ".[all]", *group("docs", "lint"))  # ruff formats the signatures
     command = session.posargs or ("build", "--strict")
     session.run("mkdocs", *command, "-f", "tools/mkdocs.yml", env={"NO_MKDOCS_2_WARNING": "1"})
@@ -125,16 +153,26 @@ def build(session: nox.Session) -> None:
 def wheel(session: nox.Session) -> None:
     """Run the tests against the wheel, out of reach of the checkout's sources."""
     (built,) = (ROOT / "dist").glob("*.whl")
-    # First with the core's dependencies alone: no extra may be needed to import and to name the client.
+    # First with the core's dependencies alone: no extra may be needed to import and to name the
+    # client.
     session.install(str(built))
-    session.run("python", "-I", "-c", "import poweremail; poweremail.AsyncPowerEmail, poweremail.PowerEmail")
-    session.run("python", "-I", "-c", "import PowerEmail; PowerEmail.PowerEmail('owner_id', 'token', 'tes.example.com')")
+    session.run(
+        "python", "-I", "-c", "import poweremail; poweremail.AsyncPowerEmail, poweremail.PowerEmail"
+    )
+    session.run(
+        "python",
+        "-I",
+        "-c",
+        "import PowerEmail; PowerEmail.PowerEmail('owner_id', 'token', 'tes.example.com')",
+    )
 
     session.install(f"poweremail[all] @ {built.as_uri()}", *group("test"))
     with tempfile.TemporaryDirectory() as folder:
         for name in NEEDED_BY_TESTS:
             if (ROOT / name).is_dir():
-                shutil.copytree(ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__"))
+                shutil.copytree(
+                    ROOT / name, Path(folder, name), ignore=shutil.ignore_patterns("__pycache__")
+                )
             elif (ROOT / name).exists():
                 shutil.copy2(ROOT / name, folder)
         with session.chdir(folder):
@@ -147,24 +185,38 @@ def wheel(session: nox.Session) -> None:
 @nox.session
 def proof(session: nox.Session) -> None:
     """
-    Try whether outcomes and reality agree, with other scripts than the tests, and print the figures.
+    Try whether outcomes and reality agree, with other scripts than the tests, and print the
+    figures.
 
-    ``-- 5000`` draws so many for each way to the service and each world, 1,000 without; what follows goes to pytest.
+    ``-- 5000`` draws so many for each way to the service and each world, 1,000 without; what
+    follows goes to pytest.
     """
     session.install("-e", ".[all]", *group("test"))
     scripts, *arguments = session.posargs or ("1000",)
     tests = (f"tests/{world}/test_agreement.py" for world in ("_async", "_sync"))
     env = {"POWEREMAIL_PROOF": scripts, "PYTHONPATH": "tests"}
     unhurried = ("-o", "faulthandler_timeout=0")
-    session.run("pytest", "-n", "2", "-p", "support.agreement_figures", *unhurried, *tests, *arguments, env=env)
+    session.run(
+        "pytest",
+        "-n",
+        "2",
+        "-p",
+        "support.agreement_figures",
+        *unhurried,
+        *tests,
+        *arguments,
+        env=env,
+    )
 
 
 @nox.session
 def crash(session: nox.Session) -> None:
     """
-    Kill a batch again and again, and compare what the sandbox got with what is reported; print the figures.
+    Kill a batch again and again, and compare what the sandbox got with what is reported; print the
+    figures.
 
-    On SQLite, and on PostgreSQL where its programs are installed. Arguments after ``--`` go to it: ``--kills 50 --mails 1000``.
+    On SQLite, and on PostgreSQL where its programs are installed. Arguments after ``--`` go to it:
+    ``--kills 50 --mails 1000``.
     """
     session.install("-e", ".[all]", *group("test"))
     env = {"PYTHONPATH": "tests"}
@@ -182,6 +234,9 @@ def demo(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure the library against what it is made of. Arguments after ``--`` go to it: ``--quick``, ``--json FILE``, parts."""
+    """
+    Measure the library against what it is made of. Arguments after ``--`` go to it: ``--quick``,
+    ``--json FILE``, parts.
+    """
     session.install(".[fast,httpx2,aiohttp,pyreqwest,trio]", *BENCHMARK_PEERS)
     session.run("python", "-m", "benchmarks", *session.posargs)

@@ -1,5 +1,6 @@
 """
-Run the benchmarks: ``python -m benchmarks [--quick] [--json FILE] [PART ...]`` from the root of the checkout.
+Run the benchmarks: ``python -m benchmarks [--quick] [--json FILE] [PART ...]`` from the root of the
+checkout.
 
 The figures are explained in README.md beside this file.
 """
@@ -24,21 +25,64 @@ ROUNDS = 5
 QUICK_SCALE, SCALE = 1, 5
 QUICK_MANY, MANY = 5_000, 100_000
 QUICK_PARTS = (
-    *("own", "growth", "decode", "encode", "import", "send/asyncio/httpx/100", "send/asyncio/aiohttp/100"),
-    *("send/asyncio/pyreqwest/100", "send/threads/httpx/8", "vendor/threads/httpx/1", "vendor/asyncio", "vendor/uvloop/pyreqwest"),
+    *(
+        "own",
+        "growth",
+        "decode",
+        "encode",
+        "import",
+        "send/asyncio/httpx/100",
+        "send/asyncio/aiohttp/100",
+    ),
+    *(
+        "send/asyncio/pyreqwest/100",
+        "send/threads/httpx/8",
+        "vendor/threads/httpx/1",
+        "vendor/asyncio",
+        "vendor/uvloop/pyreqwest",
+    ),
     *("walk/far/asyncio", "send_many/asyncio/8", "memory"),
 )
-"""What a quick run takes, unless parts are named: enough for every goal that a change is likely to miss."""
-LIBRARIES = ("poweremail", "httpx", "httpx2", "aiohttp", "pyreqwest", "requests", "resend", "uvloop", "orjson", "anyio", "attrs")
+"""
+What a quick run takes, unless parts are named: enough for every goal that a change is likely to
+miss.
+"""
+LIBRARIES = (
+    "poweremail",
+    "httpx",
+    "httpx2",
+    "aiohttp",
+    "pyreqwest",
+    "requests",
+    "resend",
+    "uvloop",
+    "orjson",
+    "anyio",
+    "attrs",
+)
 
 
 def main() -> None:
     """Run the parts that are asked for, print the table and write the JSON file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure the library against what it is made of.")
-    parser.add_argument("parts", nargs="*", metavar="PART", help="run the parts whose names begin so; all unless given")
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure the library against what it is made of."
+    )
+    parser.add_argument(
+        "parts",
+        nargs="*",
+        metavar="PART",
+        help="run the parts whose names begin so; all unless given",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer calls and parts")
-    parser.add_argument("--scale", type=int, default=SCALE, help=f"how many times the calls of a quick run are made, {SCALE}")
-    parser.add_argument("--json", type=Path, default=Path("build/benchmarks.json"), help="where the figures go")
+    parser.add_argument(
+        "--scale",
+        type=int,
+        default=SCALE,
+        help=f"how many times the calls of a quick run are made, {SCALE}",
+    )
+    parser.add_argument(
+        "--json", type=Path, default=Path("build/benchmarks.json"), help="where the figures go"
+    )
     options = parser.parse_args()
     scale = QUICK_SCALE if options.quick else options.scale
     wanted = tuple(options.parts or (QUICK_PARTS if options.quick else ("",)))
@@ -60,8 +104,14 @@ def main() -> None:
         if "memory".startswith(wanted):
             memory["encode"] = codec.memory(folder)
             memory["send_many"] = walks.memory(ports.fast, QUICK_MANY if options.quick else MANY)
-    fastest = max((result.fastest for result in results if result.part.startswith(("send", "vendor"))), default=0.0)
-    print(f"\nfastest client: {fastest:,.0f} requests/s, {fastest / most:.0%} of what the server can do")
+    fastest = max(
+        (result.fastest for result in results if result.part.startswith(("send", "vendor"))),
+        default=0.0,
+    )
+    print(
+        f"\nfastest client: {fastest:,.0f} requests/s, {fastest / most:.0%} of what the server can "
+        "do"
+    )
 
     figures = {
         "python": platform.python_version(),

@@ -13,9 +13,15 @@ IN_ONE_WRITE = 20
 
 
 def capacity(port: int, requests: int = 40_000) -> float:
-    """Requests per second that the server at *port* answers over connections that write ahead and never look at an answer."""
+    """
+    Requests per second that the server at *port* answers over connections that write ahead and
+    never look at an answer.
+    """
     content = samples.content(samples.small_mail())
-    head = f"POST /v1.0/messages/sendMail HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = (
+        "POST /v1.0/messages/sendMail HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: "
+        f"{len(content)}\r\n\r\n"
+    )
     batch = (head.encode() + content) * IN_ONE_WRITE
 
     async def connection() -> None:

@@ -31,13 +31,17 @@ def contests(folder: Path, scale: int) -> Iterator[Contest]:
     answer = samples.page()
 
     def decode() -> object:
-        return message_info_page(read_envelope(answer, GET_MESSAGE_INFO, time.time()), answer, samples.UNIQUE_ID, 0)
+        return message_info_page(
+            read_envelope(answer, GET_MESSAGE_INFO, time.time()), answer, samples.UNIQUE_ID, 0
+        )
 
     mail = samples.small_mail()
     members = json.loads(samples.content(mail))
     for name, way in (("orjson", _as_installed), ("json", _standard_library)):
         yield Contest(
-            f"decode/page/{name}", way(repeated(decode, 100 * scale)), repeated(lambda: json.loads(answer.body), 300 * scale)
+            f"decode/page/{name}",
+            way(repeated(decode, 100 * scale)),
+            repeated(lambda: json.loads(answer.body), 300 * scale),
         )
         yield Contest(
             f"encode/mail/{name}",
@@ -49,16 +53,29 @@ def contests(folder: Path, scale: int) -> Iterator[Contest]:
         calls = 4 * scale * (samples.FILE_BYTES // size)
         with_file = samples.mail_with_file(folder, size)
         content = (folder / f"attachment-{size}.bin").read_bytes()
-        for world, ours in (("threads", _outgoing(with_file, calls)), ("asyncio", _async_outgoing(with_file, calls))):
-            yield Contest(f"encode/{name}/{world}", ours, repeated(lambda content=content: base64.b64encode(content), 2 * calls))
+        for world, ours in (
+            ("threads", _outgoing(with_file, calls)),
+            ("asyncio", _async_outgoing(with_file, calls)),
+        ):
+            yield Contest(
+                f"encode/{name}/{world}",
+                ours,
+                repeated(lambda content=content: base64.b64encode(content), 2 * calls),
+            )
 
     attrs = "import attrs"
     yield Contest("import/attrs", _process(f"{attrs}; import poweremail"), _process(attrs))
-    yield Contest("import/client", _process("from poweremail import PowerEmail, Message"), _process("import httpx"))
+    yield Contest(
+        "import/client",
+        _process("from poweremail import PowerEmail, Message"),
+        _process("import httpx"),
+    )
 
 
 def memory(folder: Path) -> dict[str, float]:
-    """Extra bytes at the peak while a mail with 10 MB from a path goes out, over the size of the file."""
+    """
+    Extra bytes at the peak while a mail with 10 MB from a path goes out, over the size of the file.
+    """
     with_file = samples.mail_with_file(folder)
     tracemalloc.start()
     for piece in Outgoing(samples.body(with_file)):
@@ -115,7 +132,10 @@ def _process(code: str, calls: int = 5) -> Peer:
 
     def peer() -> Cost:
         with Clock() as clock:
-            outputs = [subprocess.run(command, capture_output=True, check=True).stdout for _ in range(calls)]
+            outputs = [
+                subprocess.run(command, capture_output=True, check=True).stdout
+                for _ in range(calls)
+            ]
         return Cost(calls, sum(map(float, outputs)), clock.wall)
 
     return peer

@@ -98,12 +98,22 @@ class Result(NamedTuple):
     @property
     def cpu(self) -> Ratio:
         """CPU time per call, ours over theirs."""
-        return Ratio.of([(a.cpu / a.calls) / (b.cpu / b.calls) for a, b in zip(self.ours, self.theirs, strict=True)])
+        return Ratio.of(
+            [
+                (a.cpu / a.calls) / (b.cpu / b.calls)
+                for a, b in zip(self.ours, self.theirs, strict=True)
+            ]
+        )
 
     @property
     def throughput(self) -> Ratio:
         """Calls per second, ours over theirs."""
-        return Ratio.of([(a.calls / a.wall) / (b.calls / b.wall) for a, b in zip(self.ours, self.theirs, strict=True)])
+        return Ratio.of(
+            [
+                (a.calls / a.wall) / (b.calls / b.wall)
+                for a, b in zip(self.ours, self.theirs, strict=True)
+            ]
+        )
 
     @property
     def fastest(self) -> float:
@@ -113,7 +123,10 @@ class Result(NamedTuple):
     def row(self) -> str:
         """One line of the table."""
         ours, theirs = (_micros(costs) for costs in (self.ours, self.theirs))
-        return f"{self.part:24}  {self.cpu!s:20}  {self.throughput!s:20}  {ours:10,.1f}  {theirs:10,.1f}"
+        return (
+            f"{self.part:24}  {self.cpu!s:20}  {self.throughput!s:20}  {ours:10,.1f}  "
+            f"{theirs:10,.1f}"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """All figures."""

@@ -1,4 +1,7 @@
-"""The peers: engines used barely and well, requests as the vendor's library uses it, and a popular library for mail."""
+"""
+The peers: engines used barely and well, requests as the vendor's library uses it, and a popular
+library for mail.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,10 @@ def url(port: int) -> str:
 
 
 def bare(engine: str, port: int) -> Way:
-    """POST the same bytes by the engine's own async client, made as its manual says, and read the answer."""
+    """
+    POST the same bytes by the engine's own async client, made as its manual says, and read the
+    answer.
+    """
     content = samples.content(samples.small_mail())
     if engine == "aiohttp":
         aiohttp = importlib.import_module("aiohttp")
@@ -41,7 +47,9 @@ def bare(engine: str, port: int) -> Way:
 
         def with_client(client: Any) -> Callable[[], Any]:
             async def post() -> bytes:
-                answer = await client.post(url(port)).headers(JSON).body_bytes(content).build().send()
+                answer = (
+                    await client.post(url(port)).headers(JSON).body_bytes(content).build().send()
+                )
                 return bytes(await answer.bytes())
 
             return post
@@ -49,7 +57,9 @@ def bare(engine: str, port: int) -> Way:
         return lambda: builder().build(), with_client
     client_of = importlib.import_module(engine).AsyncClient
     # No timeout: with hundreds of callers its pool would run into one.
-    return lambda: client_of(timeout=None), lambda client: lambda: client.post(url(port), content=content, headers=JSON)
+    return lambda: client_of(
+        timeout=None
+    ), lambda client: lambda: client.post(url(port), content=content, headers=JSON)
 
 
 def sync_bare(engine: str, port: int) -> Way:
@@ -59,14 +69,22 @@ def sync_bare(engine: str, port: int) -> Way:
         builder = importlib.import_module("pyreqwest.client").SyncClientBuilder
         return (
             lambda: builder().build(),
-            lambda client: lambda: bytes(client.post(url(port)).headers(JSON).body_bytes(content).build().send().bytes()),
+            lambda client: (
+                lambda: bytes(
+                    client.post(url(port)).headers(JSON).body_bytes(content).build().send().bytes()
+                )
+            ),
         )
     client_of = importlib.import_module(engine).Client
-    return lambda: client_of(timeout=None), lambda client: lambda: client.post(url(port), content=content, headers=JSON)
+    return lambda: client_of(
+        timeout=None
+    ), lambda client: lambda: client.post(url(port), content=content, headers=JSON)
 
 
 def sync_vendor(port: int) -> Way:
-    """What the vendor's own library does: one session of requests, which writes and reads the JSON."""
+    """
+    What the vendor's own library does: one session of requests, which writes and reads the JSON.
+    """
     requests = importlib.import_module("requests")
     members = importlib.import_module("json").loads(samples.content(samples.small_mail()))
 
@@ -90,5 +108,10 @@ def _resend(port: int) -> Any:
 def sync_popular(port: int) -> Way:
     """Resend's library, as its manual shows it, with a mail of the same size."""
     mail = samples.small_mail()
-    members = {"from": "orders@example.com", "to": list(mail.recipients), "subject": mail.subject, "text": mail.text}
+    members = {
+        "from": "orders@example.com",
+        "to": list(mail.recipients),
+        "subject": mail.subject,
+        "text": mail.text,
+    }
     return lambda: _resend(port), lambda resend: lambda: resend.Emails.send(members)

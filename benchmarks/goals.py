@@ -36,7 +36,9 @@ def _cpu(name: str) -> Callable[[Figures], float]:
 
 
 def _difference(name: str, unit: float = 1.0) -> Callable[[Figures], float]:
-    """Microseconds of CPU per call that ours takes more than theirs, as the difference of the medians."""
+    """
+    Microseconds of CPU per call that ours takes more than theirs, as the difference of the medians.
+    """
 
     def found(figures: Figures) -> float:
         micros = _part(figures, name)["cpu_us_per_call"]
@@ -59,34 +61,162 @@ def _growth(figures: Figures) -> float:
 
 
 GOALS = (
-    Goal("the library itself, a send of 1.5 KB, µs of CPU", 30, False, "µs", _difference("own/send")),
-    Goal("above bare httpx, one at a time, µs", 30, False, "µs", _difference("send/asyncio/httpx/1")),
-    Goal("above bare httpx2, one at a time, µs", 30, False, "µs", _difference("send/asyncio/httpx2/1")),
-    Goal("above bare aiohttp, one at a time, µs", 30, False, "µs", _difference("send/asyncio/aiohttp/1")),
-    Goal("above bare aiohttp, 100 at a time, µs", 30, False, "µs", _difference("send/asyncio/aiohttp/100")),
-    Goal("above bare pyreqwest, one at a time, µs", 30, False, "µs", _difference("send/asyncio/pyreqwest/1")),
-    Goal("above bare pyreqwest, 100 at a time, µs", 30, False, "µs", _difference("send/asyncio/pyreqwest/100")),
-    Goal("above bare pyreqwest, threads, µs", 30, False, "µs", _difference("send/threads/pyreqwest/1")),
-    Goal("sends per CPU second against bare httpx, 100 at a time", 3, True, "×", _per_cpu("send/asyncio/httpx/100")),
-    Goal("sends per CPU second against bare httpx, 500 at a time", 3, True, "×", _per_cpu("send/asyncio/httpx/500")),
-    Goal("CPU per send at 500 callers over that at 10", 1.25, False, "×", _cpu("growth/asyncio/httpx/500")),
-    Goal("httpx against the vendor's library, 8 threads", 1.0, True, "×", _per_cpu("vendor/threads/httpx/8")),
-    Goal("httpx2 against the vendor's library, 8 threads", 1.1, True, "×", _per_cpu("vendor/threads/httpx2/8")),
-    Goal("httpx against the vendor's library, 100 at a time", 1.0, True, "×", _per_cpu("vendor/asyncio/httpx/100")),
-    Goal("httpx2 against the vendor's library, 100 at a time", 1.1, True, "×", _per_cpu("vendor/asyncio/httpx2/100")),
-    Goal("aiohttp against the vendor's library, 100 at a time", 4.5, True, "×", _per_cpu("vendor/asyncio/aiohttp/100")),
-    Goal("pyreqwest against the vendor's library, 100 at a time", 10, True, "×", _per_cpu("vendor/asyncio/pyreqwest/100")),
+    Goal(
+        "the library itself, a send of 1.5 KB, µs of CPU", 30, False, "µs", _difference("own/send")
+    ),
+    Goal(
+        "above bare httpx, one at a time, µs", 30, False, "µs", _difference("send/asyncio/httpx/1")
+    ),
+    Goal(
+        "above bare httpx2, one at a time, µs",
+        30,
+        False,
+        "µs",
+        _difference("send/asyncio/httpx2/1"),
+    ),
+    Goal(
+        "above bare aiohttp, one at a time, µs",
+        30,
+        False,
+        "µs",
+        _difference("send/asyncio/aiohttp/1"),
+    ),
+    Goal(
+        "above bare aiohttp, 100 at a time, µs",
+        30,
+        False,
+        "µs",
+        _difference("send/asyncio/aiohttp/100"),
+    ),
+    Goal(
+        "above bare pyreqwest, one at a time, µs",
+        30,
+        False,
+        "µs",
+        _difference("send/asyncio/pyreqwest/1"),
+    ),
+    Goal(
+        "above bare pyreqwest, 100 at a time, µs",
+        30,
+        False,
+        "µs",
+        _difference("send/asyncio/pyreqwest/100"),
+    ),
+    Goal(
+        "above bare pyreqwest, threads, µs",
+        30,
+        False,
+        "µs",
+        _difference("send/threads/pyreqwest/1"),
+    ),
+    Goal(
+        "sends per CPU second against bare httpx, 100 at a time",
+        3,
+        True,
+        "×",
+        _per_cpu("send/asyncio/httpx/100"),
+    ),
+    Goal(
+        "sends per CPU second against bare httpx, 500 at a time",
+        3,
+        True,
+        "×",
+        _per_cpu("send/asyncio/httpx/500"),
+    ),
+    Goal(
+        "CPU per send at 500 callers over that at 10",
+        1.25,
+        False,
+        "×",
+        _cpu("growth/asyncio/httpx/500"),
+    ),
+    Goal(
+        "httpx against the vendor's library, 8 threads",
+        1.0,
+        True,
+        "×",
+        _per_cpu("vendor/threads/httpx/8"),
+    ),
+    Goal(
+        "httpx2 against the vendor's library, 8 threads",
+        1.1,
+        True,
+        "×",
+        _per_cpu("vendor/threads/httpx2/8"),
+    ),
+    Goal(
+        "httpx against the vendor's library, 100 at a time",
+        1.0,
+        True,
+        "×",
+        _per_cpu("vendor/asyncio/httpx/100"),
+    ),
+    Goal(
+        "httpx2 against the vendor's library, 100 at a time",
+        1.1,
+        True,
+        "×",
+        _per_cpu("vendor/asyncio/httpx2/100"),
+    ),
+    Goal(
+        "aiohttp against the vendor's library, 100 at a time",
+        4.5,
+        True,
+        "×",
+        _per_cpu("vendor/asyncio/aiohttp/100"),
+    ),
+    Goal(
+        "pyreqwest against the vendor's library, 100 at a time",
+        10,
+        True,
+        "×",
+        _per_cpu("vendor/asyncio/pyreqwest/100"),
+    ),
     Goal("the same with uvloop", 15, True, "×", _per_cpu("vendor/uvloop/pyreqwest/100")),
-    Goal("httpx against the vendor's library, one thread", 1.1, True, "×", _per_cpu("vendor/threads/httpx/1")),
-    Goal("pyreqwest against the vendor's library, one thread", 6, True, "×", _per_cpu("vendor/threads/pyreqwest/1")),
-    Goal("decode of a page over json.loads, with orjson", 1.5, False, "×", _cpu("decode/page/orjson")),
+    Goal(
+        "httpx against the vendor's library, one thread",
+        1.1,
+        True,
+        "×",
+        _per_cpu("vendor/threads/httpx/1"),
+    ),
+    Goal(
+        "pyreqwest against the vendor's library, one thread",
+        6,
+        True,
+        "×",
+        _per_cpu("vendor/threads/pyreqwest/1"),
+    ),
+    Goal(
+        "decode of a page over json.loads, with orjson", 1.5, False, "×", _cpu("decode/page/orjson")
+    ),
     Goal("decode of a page over json.loads, without", 2.5, False, "×", _cpu("decode/page/json")),
     Goal("encode of 10 MB over base64 alone", 1.5, False, "×", _cpu("encode/10MB/threads")),
     Goal("extra memory of 10 MB from a path, MB", 8, False, "MB", _peak),
-    Goal("import of poweremail over attrs, ms", 10, False, "ms", _difference("import/attrs", 1_000)),
-    Goal("a far walk that looks 8 pages ahead, speed over a plain one", 6, True, "×", _throughput("walk/far/asyncio")),
-    Goal("send_many over a hand-written loop, throughput", 0.85, True, "×", _throughput("send_many/asyncio/8")),
-    Goal("memory of a process at the end of a batch over that after a tenth of it", 1.05, False, "×", _growth),
+    Goal(
+        "import of poweremail over attrs, ms", 10, False, "ms", _difference("import/attrs", 1_000)
+    ),
+    Goal(
+        "a far walk that looks 8 pages ahead, speed over a plain one",
+        6,
+        True,
+        "×",
+        _throughput("walk/far/asyncio"),
+    ),
+    Goal(
+        "send_many over a hand-written loop, throughput",
+        0.85,
+        True,
+        "×",
+        _throughput("send_many/asyncio/8"),
+    ),
+    Goal(
+        "memory of a process at the end of a batch over that after a tenth of it",
+        1.05,
+        False,
+        "×",
+        _growth,
+    ),
 )
 
 

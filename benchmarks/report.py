@@ -1,4 +1,7 @@
-"""The tables of docs/performance.md: ``python -m benchmarks.report [FIGURES]`` writes them into the page."""
+"""
+The tables of docs/performance.md: ``python -m benchmarks.report [FIGURES]`` writes them into the
+page.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,16 @@ BEGIN, END = "<!-- figures: {name} -->", "<!-- end of figures -->"
 
 def ground(figures: dict[str, Any]) -> str:
     """Where and with what the figures were taken."""
-    libraries = ", ".join(f"{name} {version}" for name, version in figures["libraries"].items() if name != "poweremail")
+    libraries = ", ".join(
+        f"{name} {version}"
+        for name, version in figures["libraries"].items()
+        if name != "poweremail"
+    )
     return (
-        f"Python {figures['python']} on {figures['machine']}; {libraries}. The server alone answers "
-        f"{figures['server_requests_per_second']:,.0f} requests a second; the fastest client made {figures['fastest_client']:,.0f}."
+        f"Python {figures['python']} on {figures['machine']}; {libraries}. The server alone "
+        "answers "
+        f"{figures['server_requests_per_second']:,.0f} requests a second; the fastest client made "
+        f"{figures['fastest_client']:,.0f}."
     )
 
 
@@ -29,17 +38,25 @@ def goals(figures: dict[str, Any]) -> str:
     for goal, value in judged(figures):
         sign = "≥" if goal.at_least else "≤"
         lines.append(
-            f"| {goal.what} | {sign} {goal.limit:g} {goal.unit} | {value:,.2f} | {'' if goal.reached(value) else '**missed**'} |"
+            f"| {goal.what} | {sign} {goal.limit:g} {goal.unit} | {value:,.2f} | "
+            f"{'' if goal.reached(value) else '**missed**'} |"
         )
     return "\n".join(lines)
 
 
 def parts(figures: dict[str, Any]) -> str:
-    """All parts: CPU per call and throughput as ratios, with the ends of their rounds, and µs of CPU per call."""
-    lines = ["| part | CPU, ours/theirs | throughput, ours/theirs | ours µs | theirs µs |", "| --- | --- | --- | ---: | ---: |"]
+    """
+    All parts: CPU per call and throughput as ratios, with the ends of their rounds, and µs of CPU
+    per call.
+    """
+    lines = [
+        "| part | CPU, ours/theirs | throughput, ours/theirs | ours µs | theirs µs |",
+        "| --- | --- | --- | ---: | ---: |",
+    ]
     for part in figures["parts"]:
         ratios = [
-            f"{part[what]['middle']:.2f} ({part[what]['low']:.2f} to {part[what]['high']:.2f})" for what in ("cpu", "throughput")
+            f"{part[what]['middle']:.2f} ({part[what]['low']:.2f} to {part[what]['high']:.2f})"
+            for what in ("cpu", "throughput")
         ]
         micros = [f"{part['cpu_us_per_call'][who]:,.0f}" for who in ("ours", "theirs")]
         lines.append(f"| `{part['part']}` | {' | '.join((*ratios, *micros))} |")
@@ -62,7 +79,9 @@ def filled(page: str, figures: dict[str, Any]) -> str:
 
 def main() -> None:
     """Write the tables into the page."""
-    figures = json.loads(Path(sys.argv[1] if len(sys.argv) > 1 else FIGURES).read_text(encoding="utf-8"))
+    figures = json.loads(
+        Path(sys.argv[1] if len(sys.argv) > 1 else FIGURES).read_text(encoding="utf-8")
+    )
     PAGE.write_text(filled(PAGE.read_text(encoding="utf-8"), figures), encoding="utf-8")
 
 

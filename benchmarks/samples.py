@@ -14,8 +14,15 @@ from poweremail.wire.body import Body
 from poweremail.wire.http import Endpoint
 from poweremail.wire.redact import Credentials
 
-OWNER_ID, TOKEN, SMTP_USER, UNIQUE_ID = "1234567890", "benchmark0123456789abcdef", "bench", "0123456789abcdef0123456789abcdef"
-ENDPOINT = Endpoint("https://api.tes.example.com/v1.0/", Credentials(OWNER_ID, Secret(TOKEN)), Timeouts(), 1 << 24)
+OWNER_ID, TOKEN, SMTP_USER, UNIQUE_ID = (
+    "1234567890",
+    "benchmark0123456789abcdef",
+    "bench",
+    "0123456789abcdef0123456789abcdef",
+)
+ENDPOINT = Endpoint(
+    "https://api.tes.example.com/v1.0/", Credentials(OWNER_ID, Secret(TOKEN)), Timeouts(), 1 << 24
+)
 MAIL_BYTES = 1536
 FILE_BYTES = 10_000_000
 

@@ -1,4 +1,6 @@
-"""Sending: against the bare engine, against what the vendor's own library does, and against ourselves."""
+"""
+Sending: against the bare engine, against what the vendor's own library does, and against ourselves.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,10 @@ Way = tuple[Callable[[], Any], Callable[[Any], Callable[[], Any]]]
 """What makes a client, and what makes of a client the function that sends."""
 
 CALLS = {"httpx": 200, "httpx2": 400, "aiohttp": 1_000, "pyreqwest": 1_000}
-"""Sends in a round of a quick run, by the engine: a round of the quick ones would be over before it was under way."""
+"""
+Sends in a round of a quick run, by the engine: a round of the quick ones would be over before it
+was under way.
+"""
 AT_ONCE = 8
 """Mails that are under way at once, where several are."""
 MANY = 100
@@ -67,7 +72,10 @@ def contests(port: int, scale: int) -> Iterator[Contest]:
 
 
 def _vendor(port: int, scale: int) -> Iterator[Contest]:
-    """Against requests with one session, which is what the vendor's library uses, and against a popular library for mail."""
+    """
+    Against requests with one session, which is what the vendor's library uses, and against a
+    popular library for mail.
+    """
     theirs = CALLS["httpx"] * scale
     for engine in ENGINES:
         for threads in (1, AT_ONCE):
@@ -76,14 +84,20 @@ def _vendor(port: int, scale: int) -> Iterator[Contest]:
                 _sync_peer(_sync_ours(engine, port), CALLS[engine] * scale, threads),
                 _sync_peer(sync_vendor(port), theirs, threads),
             )
-    for world, engine in (*(("asyncio", engine) for engine in ASYNC_ENGINES), ("uvloop", "aiohttp"), ("uvloop", "pyreqwest")):
+    for world, engine in (
+        *(("asyncio", engine) for engine in ASYNC_ENGINES),
+        ("uvloop", "aiohttp"),
+        ("uvloop", "pyreqwest"),
+    ):
         yield Contest(
             f"vendor/{world}/{engine}/{MANY}",
             _async_peer(world, _ours(engine, port), CALLS[engine] * scale, MANY),
             _sync_peer(sync_vendor(port), theirs, MANY),
         )
     yield Contest(
-        "popular/threads/httpx/1", _sync_peer(_sync_ours("httpx", port), theirs, 1), _sync_peer(sync_popular(port), theirs, 1)
+        "popular/threads/httpx/1",
+        _sync_peer(_sync_ours("httpx", port), theirs, 1),
+        _sync_peer(sync_popular(port), theirs, 1),
     )
 
 
@@ -91,7 +105,9 @@ class _Nowhere:
     """A transport that has the answer already: what is left is the library."""
 
     answer = Response(
-        200, (("Content-Type", "application/json"),), b'{"status":"success","message":"message have been Queued ..."}'
+        200,
+        (("Content-Type", "application/json"),),
+        b'{"status":"success","message":"message have been Queued ..."}',
     )
 
     async def handle(self, _: object) -> Response:
@@ -109,12 +125,18 @@ def _own_cost(scale: int) -> Iterator[Contest]:
         mail = samples.small_mail()
 
         def make() -> AsyncPowerEmail:
-            return AsyncPowerEmail(samples.OWNER_ID, samples.TOKEN, transport=_Nowhere(), **_options(1), **options)
+            return AsyncPowerEmail(
+                samples.OWNER_ID, samples.TOKEN, transport=_Nowhere(), **_options(1), **options
+            )
 
-        return _async_peer("asyncio", (make, lambda client: lambda: client.messages.send_mail(mail)), calls, 1)
+        return _async_peer(
+            "asyncio", (make, lambda client: lambda: client.messages.send_mail(mail)), calls, 1
+        )
 
     plain = ours(retry=RetryPolicy(1))
-    yield Contest("own/send", plain, _async_peer("asyncio", (_Null, lambda client: client.send), calls, 1))
+    yield Contest(
+        "own/send", plain, _async_peer("asyncio", (_Null, lambda client: client.send), calls, 1)
+    )
     yield Contest("own/retry", ours(), plain)
     limits = RateLimits(per_minute=10_000_000, per_hour=None, per_day=None)
     yield Contest("own/limits", ours(limits=limits, retry=RetryPolicy(1)), plain)
@@ -138,9 +160,15 @@ def _many(port: int, scale: int) -> Iterator[Contest]:
     for at_once in (1, AT_ONCE):
         for world in ("asyncio", "trio"):
             yield Contest(
-                f"send_many/{world}/{at_once}", _async_many(world, port, mails, at_once), _async_loop(world, port, mails, at_once)
+                f"send_many/{world}/{at_once}",
+                _async_many(world, port, mails, at_once),
+                _async_loop(world, port, mails, at_once),
             )
-        yield Contest(f"send_many/threads/{at_once}", _sync_many(port, mails, at_once), _sync_loop(port, mails, at_once))
+        yield Contest(
+            f"send_many/threads/{at_once}",
+            _sync_many(port, mails, at_once),
+            _sync_loop(port, mails, at_once),
+        )
 
 
 def _options(port: int) -> dict[str, Any]:
@@ -159,7 +187,9 @@ def sync_client(port: int, engine: Any = "httpx") -> PowerEmail:
 
 def _ours(engine: str, port: int) -> Way:
     mail = samples.small_mail()
-    return lambda: async_client(port, engine), lambda client: lambda: client.messages.send_mail(mail)
+    return lambda: async_client(
+        port, engine
+    ), lambda client: lambda: client.messages.send_mail(mail)
 
 
 def _sync_ours(engine: str, port: int) -> Way:
@@ -252,7 +282,10 @@ def _sync_many(port: int, mails: list[Message], at_once: int) -> Peer:
     def measure() -> Cost:
         with sync_client(port) as client:
             client.messages.send_mail(mails[0])
-            with Clock() as clock, client.messages.send_many(mails, concurrency=at_once) as outcomes:
+            with (
+                Clock() as clock,
+                client.messages.send_many(mails, concurrency=at_once) as outcomes,
+            ):
                 sent = [outcome.result for outcome in outcomes]
         return clock.cost(len(sent))
 

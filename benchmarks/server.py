@@ -1,8 +1,9 @@
 """
 A server on loopback, fast enough that it is never what is measured.
 
-It answers every send with the same success, and getMessageInfo with a full page, as long as there are pages. ``python server.py``
-prints two ports, of which the second answers 20 ms later, and serves until its standard input ends.
+It answers every send with the same success, and getMessageInfo with a full page, as long as there
+are pages. ``python server.py`` prints two ports, of which the second answers 20 ms later, and
+serves until its standard input ends.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ PAGE_MARK = b"00000000"
 
 
 def page_body(count: int = 100) -> bytes:
-    """An answer to getMessageInfo with *count* records; `PAGE_MARK` stands where the page's number goes."""
+    """
+    An answer to getMessageInfo with *count* records; `PAGE_MARK` stands where the page's number
+    goes.
+    """
     time = 1_700_000_000_000
     mark = PAGE_MARK.decode()
     opened = {"time": [time], "ip": ["192.0.2.7"], "ua": ["Mozilla/5.0 (X11; Linux x86_64)"]}
@@ -89,7 +93,9 @@ class Protocol(asyncio.Protocol):
             answers.append(page(self._buffer[end:size]) if INFO in head else ANSWER)
             self._buffer = self._buffer[size:]
         if answers and self.latency:
-            asyncio.get_running_loop().call_later(self.latency, self._transport.write, b"".join(answers))
+            asyncio.get_running_loop().call_later(
+                self.latency, self._transport.write, b"".join(answers)
+            )
         elif answers:
             self._transport.write(b"".join(answers))
 
@@ -110,7 +116,9 @@ def page(body: bytes) -> bytes:
 async def serve() -> None:
     """Serve until standard input ends."""
     loop = asyncio.get_running_loop()
-    servers = [await loop.create_server(protocol, "127.0.0.1", 0) for protocol in (Protocol, SlowProtocol)]
+    servers = [
+        await loop.create_server(protocol, "127.0.0.1", 0) for protocol in (Protocol, SlowProtocol)
+    ]
     print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
     for server in servers:
@@ -121,7 +129,9 @@ async def serve() -> None:
 def served() -> Iterator[Ports]:
     """Run the server in a process of its own."""
     command = [sys.executable, str(Path(__file__))]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         try:
             yield Ports(*map(int, process.stdout.readline().split()))

@@ -20,15 +20,23 @@ def contests(ports: Ports, scale: int) -> Iterator[Contest]:
     pages = 100 if scale == 1 else LAST_PAGE
     for name, port in (("far", ports.slow), ("near", ports.fast)):
         for world in ("asyncio", "trio"):
-            yield Contest(f"walk/{name}/{world}", _walk(world, port, pages, LOOK_AHEAD), _walk(world, port, pages, 0))
-        yield Contest(f"walk/{name}/threads", _sync_walk(port, pages, LOOK_AHEAD), _sync_walk(port, pages, 0))
+            yield Contest(
+                f"walk/{name}/{world}",
+                _walk(world, port, pages, LOOK_AHEAD),
+                _walk(world, port, pages, 0),
+            )
+        yield Contest(
+            f"walk/{name}/threads", _sync_walk(port, pages, LOOK_AHEAD), _sync_walk(port, pages, 0)
+        )
 
 
 def _walk(world: str, port: int, pages: int, look_ahead: int) -> Peer:
     async def measure() -> Cost:
         async with async_client(port) as client:
             with Clock() as clock:
-                walk = client.messages.iter_message_info("u1", skip_page=LAST_PAGE - pages, look_ahead=look_ahead)
+                walk = client.messages.iter_message_info(
+                    "u1", skip_page=LAST_PAGE - pages, look_ahead=look_ahead
+                )
                 count = 0
                 async for _ in walk:
                     count += 1
@@ -42,7 +50,9 @@ def _sync_walk(port: int, pages: int, look_ahead: int) -> Peer:
     def measure() -> Cost:
         with sync_client(port) as client, Clock() as clock:
             count = 0
-            for _ in client.messages.iter_message_info("u1", skip_page=LAST_PAGE - pages, look_ahead=look_ahead):
+            for _ in client.messages.iter_message_info(
+                "u1", skip_page=LAST_PAGE - pages, look_ahead=look_ahead
+            ):
                 count += 1
         assert count == pages * 100 + 1
         return clock.cost(pages)
@@ -52,7 +62,8 @@ def _sync_walk(port: int, pages: int, look_ahead: int) -> Peer:
 
 def memory(port: int, messages: int) -> dict[str, Any]:
     """
-    Send *messages*, made as they are asked for, and tell how much memory the process had after a tenth of them and at the end.
+    Send *messages*, made as they are asked for, and tell how much memory the process had after a
+    tenth of them and at the end.
 
     Through the fastest engine, because the memory is a matter of the batch and not of the engine.
     """

@@ -6,13 +6,17 @@ import pytest
 
 from support.served import ServedSandbox
 
-# What is started in the background may inherit signals that are ignored, and so would the processes that the tests send them to.
+# What is started in the background may inherit signals that are ignored, and so would the processes
+# that the tests send them to.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 ON_ASYNCIO_ONLY = {"aiohttp", "a session of aiohttp", "pyreqwest"}
-"""Engines, and ways to use them. That they say so on trio is shown in ``tests/runtime/test_lifetime.py``."""
+"""
+Engines, and ways to use them. That they say so on trio is shown in
+``tests/runtime/test_lifetime.py``.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,5 +1,6 @@
 """
-The house has one way down: this file reads every import of the library and fails on one that runs up.
+The house has one way down: this file reads every import of the library and fails on one that runs
+up.
 
 To add a module, give it a room in `ROOMS`; to use another library, give it a place in `LIBRARIES`.
 """
@@ -26,7 +27,10 @@ def both(name: str) -> tuple[str, str]:
 
 
 ITSELF_ONLY = ("poweremail._async", "poweremail._sync", "poweremail.batch", "poweremail")
-"""Packages of which only the ``__init__`` has the room given below, while each module in them needs one of its own."""
+"""
+Packages of which only the ``__init__`` has the room given below, while each module in them needs
+one of its own.
+"""
 
 ROOMS = (
     (
@@ -60,17 +64,33 @@ ROOMS = (
     ("poweremail.cli", "poweremail.pytest_plugin"),
     ("poweremail.__main__",),
 )
-"""From the ground up. A package stands for all that is in it; a module imports from below and from its own package."""
+"""
+From the ground up. A package stands for all that is in it; a module imports from below and from its
+own package.
+"""
 
 SANDBOX_SERVER = tuple(
-    f"poweremail.sandbox.{name}" for name in ("app", "connection", "control", "guard", "listener", "protocol", "server", "ui")
+    f"poweremail.sandbox.{name}"
+    for name in ("app", "connection", "control", "guard", "listener", "protocol", "server", "ui")
 )
 """The sandbox as a server."""
 
-SANDBOX_FACES = (*SANDBOX_SERVER, *(f"poweremail.sandbox.{name}" for name in ("sandbox", "clients")))
-"""The sandbox as users have it. The rest of it, apart from its ``__init__``, is the API as a function of a request."""
+SANDBOX_FACES = (
+    *SANDBOX_SERVER,
+    *(f"poweremail.sandbox.{name}" for name in ("sandbox", "clients")),
+)
+"""
+The sandbox as users have it. The rest of it, apart from its ``__init__``, is the API as a function
+of a request.
+"""
 
-SANDBOX_CORE_MAY_IMPORT = ("poweremail.sandbox", "poweremail.response", "poweremail.errors", "poweremail.types", "poweremail.wire")
+SANDBOX_CORE_MAY_IMPORT = (
+    "poweremail.sandbox",
+    "poweremail.response",
+    "poweremail.errors",
+    "poweremail.types",
+    "poweremail.wire",
+)
 
 EXCEPTIONS = (
     {
@@ -82,7 +102,10 @@ EXCEPTIONS = (
         for values in ("call", "faults")
     }
     | {
-        ("poweremail.sandbox.clients", face): "Sandbox.client() makes a client as users do, and loads it when it is asked for one"
+        (
+            "poweremail.sandbox.clients",
+            face,
+        ): "Sandbox.client() makes a client as users do, and loads it when it is asked for one"
         for face in ("poweremail", "poweremail.transports")
     }
     | {
@@ -90,10 +113,13 @@ EXCEPTIONS = (
         (
             "poweremail",
             "poweremail.vendor",
-        ): "it stands in for the module PowerEmail where an importer that ignores case finds the package",
+        ): "it stands in for the module PowerEmail where an importer that ignores case finds the "
+        "package",
     }
 )
-"""Arrows that may run up, from module to module, and why. One that is no longer needed is an error."""
+"""
+Arrows that may run up, from module to module, and why. One that is no longer needed is an error.
+"""
 
 ANY = ("poweremail",)
 ASYNC_WORLDS = (
@@ -165,7 +191,10 @@ def package_root() -> Path:
 def modules() -> dict[str, ast.Module]:
     """Every module of the library, parsed."""
     root = package_root()
-    return {module_name(path.relative_to(root)): ast.parse(path.read_text(encoding="utf-8")) for path in sorted(root.rglob("*.py"))}
+    return {
+        module_name(path.relative_to(root)): ast.parse(path.read_text(encoding="utf-8"))
+        for path in sorted(root.rglob("*.py"))
+    }
 
 
 def module_name(path: Path) -> str:
@@ -180,7 +209,8 @@ def imports(importer: str) -> Iterator[str]:
     """
     What *importer* imports, wherever in the file: in functions and for the type checker, too.
 
-    Each is the full name of a module: ``from poweremail.wire import http`` imports ``poweremail.wire.http``.
+    Each is the full name of a module: ``from poweremail.wire import http`` imports
+    ``poweremail.wire.http``.
     """
     for node in ast.walk(modules()[importer]):
         if isinstance(node, ast.Import):
@@ -192,8 +222,13 @@ def imports(importer: str) -> Iterator[str]:
                 base = ".".join((*parents[: len(parents) - node.level + 1], *filter(None, [base])))
             for alias in node.names:
                 yield name if (name := f"{base}.{alias.name}") in modules() else base
-        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module":
-            yield from (argument.value for argument in node.args[:1] if isinstance(argument, ast.Constant))
+        elif (
+            isinstance(node, ast.Call)
+            and getattr(node.func, "attr", getattr(node.func, "id", "")) == "import_module"
+        ):
+            yield from (
+                argument.value for argument in node.args[:1] if isinstance(argument, ast.Constant)
+            )
 
 
 def arrows() -> Iterator[tuple[str, str]]:
@@ -207,7 +242,10 @@ def within(module: str, places: tuple[str, ...]) -> bool:
 
 
 def room(module: str) -> tuple[int, str] | None:
-    """The height of the room that *module* is in, and the name that gave it the room; the longest wins."""
+    """
+    The height of the room that *module* is in, and the name that gave it the room; the longest
+    wins.
+    """
     found = [
         (len(name), height, name)
         for height, names in enumerate(ROOMS)
@@ -224,8 +262,15 @@ def in_sandbox_core(module: str) -> bool:
 def runs_up(importer: str, imported: str) -> bool:
     """Whether *importer* has no business with *imported*, leaving `EXCEPTIONS` aside."""
     if in_sandbox_core(importer):
-        return imported == "poweremail.sandbox" or within(imported, SANDBOX_FACES) or not within(imported, SANDBOX_CORE_MAY_IMPORT)
-    (own_height, own_name), (height, name) = room(importer) or (-1, ""), room(imported) or (len(ROOMS), "")
+        return (
+            imported == "poweremail.sandbox"
+            or within(imported, SANDBOX_FACES)
+            or not within(imported, SANDBOX_CORE_MAY_IMPORT)
+        )
+    (own_height, own_name), (height, name) = (
+        room(importer) or (-1, ""),
+        room(imported) or (len(ROOMS), ""),
+    )
     return height >= own_height and name != own_name
 
 
@@ -234,7 +279,9 @@ def test_every_module_has_a_room() -> None:
 
 
 def test_imports_run_down() -> None:
-    assert [f"{a} imports {b}" for a, b in arrows() if runs_up(a, b) and (a, b) not in EXCEPTIONS] == []
+    assert [
+        f"{a} imports {b}" for a, b in arrows() if runs_up(a, b) and (a, b) not in EXCEPTIONS
+    ] == []
 
 
 def test_every_exception_is_needed() -> None:
@@ -273,7 +320,12 @@ def test_what_runs_up(importer: str, imported: str, expected: bool) -> None:
 
 def test_the_worlds_do_not_mix() -> None:
     worlds = {"_async": "_sync", "_sync": "_async"}
-    mixed = [(a, b) for a, b in arrows() for world, other in worlds.items() if world in a.split(".") and other in b.split(".")]
+    mixed = [
+        (a, b)
+        for a, b in arrows()
+        for world, other in worlds.items()
+        if world in a.split(".") and other in b.split(".")
+    ]
     assert mixed == []
 
 
@@ -282,7 +334,8 @@ def test_libraries_are_imported_in_their_places_only() -> None:
         f"{importer} imports {imported}"
         for importer in modules()
         for imported in imports(importer)
-        if (library := imported.partition(".")[0]) in LIBRARIES or library not in {*sys.stdlib_module_names, "poweremail"}
+        if (library := imported.partition(".")[0]) in LIBRARIES
+        or library not in {*sys.stdlib_module_names, "poweremail"}
         if not within(importer, LIBRARIES.get(library, ()))
     ]
     assert astray == []
@@ -291,35 +344,67 @@ def test_libraries_are_imported_in_their_places_only() -> None:
 def test_types_need_attrs_and_the_standard_library_only() -> None:
     allowed = {*sys.stdlib_module_names, "attrs"}
     below = ("poweremail.types", "poweremail.errors", "poweremail.response")
-    of_types = {name for module in modules() if within(module, ("poweremail.types",)) for name in imports(module)}
-    assert [name for name in of_types if name.partition(".")[0] not in allowed and not within(name, below)] == []
+    of_types = {
+        name
+        for module in modules()
+        if within(module, ("poweremail.types",))
+        for name in imports(module)
+    }
+    assert [
+        name
+        for name in of_types
+        if name.partition(".")[0] not in allowed and not within(name, below)
+    ] == []
 
 
 def in_sync(name: str) -> str:
-    return re.sub(r"^__a(?=(enter|exit|iter|next)__$)|^a(?=close$)", lambda found: found[0].removesuffix("a"), name)
+    return re.sub(
+        r"^__a(?=(enter|exit|iter|next)__$)|^a(?=close$)",
+        lambda found: found[0].removesuffix("a"),
+        name,
+    )
 
 
 def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
-    """The names of the parameters, each with the kind that it has for callers, and whether it may be left out."""
+    """
+    The names of the parameters, each with the kind that it has for callers, and whether it may be
+    left out.
+    """
     given = function.args
     optional = len(given.posonlyargs) + len(given.args) - len(given.defaults)
-    positional = [("/", argument) for argument in given.posonlyargs] + [("", argument) for argument in given.args]
-    found = [f"{kind}{argument.arg}{'=' * (index >= optional)}" for index, (kind, argument) in enumerate(positional)]
+    positional = [("/", argument) for argument in given.posonlyargs] + [
+        ("", argument) for argument in given.args
+    ]
+    found = [
+        f"{kind}{argument.arg}{'=' * (index >= optional)}"
+        for index, (kind, argument) in enumerate(positional)
+    ]
     found += [
         f"*, {argument.arg}{'=' * (default is not None)}"
         for argument, default in zip(given.kwonlyargs, given.kw_defaults, strict=True)
     ]
-    return found + [f"{stars}{argument.arg}" for stars, argument in (("*", given.vararg), ("**", given.kwarg)) if argument]
+    return found + [
+        f"{stars}{argument.arg}"
+        for stars, argument in (("*", given.vararg), ("**", given.kwarg))
+        if argument
+    ]
 
 
 def surface(body: list[ast.stmt], prefix: str = "") -> dict[str, list[str]]:
-    """The public classes and functions of a module or class, by their name in the sync world, with their parameters."""
+    """
+    The public classes and functions of a module or class, by their name in the sync world, with
+    their parameters.
+    """
     found: dict[str, list[str]] = {}
     for node in body:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             # A class without an __init__ is called like one whose __init__ takes nothing.
-            found |= {f"{prefix}{node.name}.__init__": ["self"]} | surface(node.body, f"{prefix}{node.name}.")
-        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not re.match(r"_(?!_)", node.name):
+            found |= {f"{prefix}{node.name}.__init__": ["self"]} | surface(
+                node.body, f"{prefix}{node.name}."
+            )
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not re.match(
+            r"_(?!_)", node.name
+        ):
             found[prefix + in_sync(node.name)] = parameters(node)
     return found
 
@@ -328,13 +413,17 @@ def public_names(module: ast.Module) -> list[str]:
     return next(
         ast.literal_eval(node.value)
         for node in module.body
-        if isinstance(node, ast.Assign) and [getattr(target, "id", "") for target in node.targets] == ["__all__"]
+        if isinstance(node, ast.Assign)
+        and [getattr(target, "id", "") for target in node.targets] == ["__all__"]
     )
 
 
 @pytest.mark.parametrize("twins", ["", "_many"])
 def test_the_twins_of_the_runtime_have_one_surface(twins: str) -> None:
-    a, b = modules()[f"poweremail._runtime._async{twins}"], modules()[f"poweremail._runtime._sync{twins}"]
+    a, b = (
+        modules()[f"poweremail._runtime._async{twins}"],
+        modules()[f"poweremail._runtime._sync{twins}"],
+    )
     assert public_names(a) == public_names(b)
     assert surface(a.body) == surface(b.body)
     assert {name.partition(".")[0] for name in surface(a.body)} == set(public_names(a))
@@ -361,14 +450,27 @@ def test_what_one_surface_means(asynchronous: str, synchronous: str, same: bool)
 
 
 def run_python(code: str, *arguments: str) -> str:
-    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.batch", "poweremail.webhooks", "PowerEmail"])
+@pytest.mark.parametrize(
+    "face",
+    [
+        "poweremail",
+        "poweremail.transports",
+        "poweremail.batch",
+        "poweremail.webhooks",
+        "PowerEmail",
+    ],
+)
 def test_the_public_modules_load_no_library(face: str) -> None:
-    code = f"import sys; before = set(sys.modules); import {face}; print(*sys.modules.keys() - before)"
+    code = (
+        f"import sys; before = set(sys.modules); import {face}; print(*sys.modules.keys() - before)"
+    )
     assert {name.partition(".")[0] for name in run_python(code).split()}.isdisjoint(NOT_AT_IMPORT)
 
 
@@ -392,7 +494,9 @@ def test_every_module_can_be_imported_first() -> None:
     assert run_python(IMPORT_EACH_ALONE, json.dumps(names)) == ""
 
 
-@pytest.mark.parametrize("face", ["poweremail", "poweremail.transports", "poweremail.batch", "poweremail.webhooks"])
+@pytest.mark.parametrize(
+    "face", ["poweremail", "poweremail.transports", "poweremail.batch", "poweremail.webhooks"]
+)
 def test_the_public_names_are_there_and_no_others(face: str) -> None:
     module = importlib.import_module(face)
     assert set(module.__all__) <= set(dir(module))

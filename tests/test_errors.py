@@ -45,7 +45,9 @@ ERRORS = [
     TransportError("why", raw=RAW),
     NotSentError("why"),
     NotSentError("why", raw=RAW),
-    DeliveryUnknownError("why", unique_id="id-1", recipients=("a@x", "b@x"), cause=ProtocolError("why", raw=RAW)),
+    DeliveryUnknownError(
+        "why", unique_id="id-1", recipients=("a@x", "b@x"), cause=ProtocolError("why", raw=RAW)
+    ),
     DeliveryUnknownError("why"),
     ChangeUnknownError("why", cause=ProtocolError("why", raw=RAW, temporary=True)),
     ChangeUnknownError("why"),
@@ -107,32 +109,44 @@ def test_the_tree(kind, parents):
         (PowerEmailError("why"), "why"),
         (PowerEmailError("why", advice="do this"), "why (do this)"),
         (PowerEmailError("why", mail_state="not_sent"), "not sent: why"),
-        (PowerEmailError("why", mail_state="rejected", advice="do this"), "rejected by the service: why (do this)"),
+        (
+            PowerEmailError("why", mail_state="rejected", advice="do this"),
+            "rejected by the service: why (do this)",
+        ),
         (PowerEmailError("why", mail_state="unknown"), "unknown whether it was sent: why"),
         (UsageError("why"), "not sent: why"),
         (UsageError("why", field="to"), "not sent: to: why"),
-        (UsageError("why", field="retry.attempts", mail_state=None, advice="do this"), "retry.attempts: why (do this)"),
+        (
+            UsageError("why", field="retry.attempts", mail_state=None, advice="do this"),
+            "retry.attempts: why (do this)",
+        ),
         (ApiError("m"), "m"),
         (ApiError("m", name="N", mail_state="rejected"), "rejected by the service: N: m"),
         (
             ValidationError("m", name="ValidationError", mail_state="rejected"),
-            "rejected by the service: ValidationError: m (correct the parameter that the text names; the same call will fail again)",
+            "rejected by the service: ValidationError: m (correct the parameter that the text "
+            "names; the same call will fail again)",
         ),
         (ValidationError("m", advice=""), "m"),
         (AuthenticationError("m"), "m (check owner_id, token and app_domain)"),
         (GeneralError("m"), "m"),
-        (RateLimitError("m", mail_state="not_sent"), "not sent: m (send more slowly, or wait and send it again)"),
+        (
+            RateLimitError("m", mail_state="not_sent"),
+            "not sent: m (send more slowly, or wait and send it again)",
+        ),
         (ProtocolError("why"), "why"),
         (TransportError("why"), "why"),
         (NotSentError("why"), "not sent: why (it is safe to send it again)"),
         (
             DeliveryUnknownError("timed out", unique_id="id-1", recipients=("a@x", "b@x")),
-            "unknown whether it was sent: timed out (it may have been accepted: find out with messages.reconcile before "
+            "unknown whether it was sent: timed out (it may have been accepted: find out with "
+            "messages.reconcile before "
             "sending it again) [unique_id=id-1; to a@x, b@x]",
         ),
         (
             DeliveryUnknownError("timed out"),
-            "unknown whether it was sent: timed out (it may have been accepted, and has no unique_id to look it up by) "
+            "unknown whether it was sent: timed out (it may have been accepted, and has no "
+            "unique_id to look it up by) "
             "[no unique_id; to unknown recipients]",
         ),
     ],
@@ -171,7 +185,12 @@ def test_a_usage_error_is_a_value_error():
 
 def test_an_api_error_keeps_the_words_of_the_service():
     error = ApiError("Token MissMatch", name="AuthenticationError", code="-1", retry_after=5.0)
-    assert (error.message, error.name, error.code, error.retry_after) == ("Token MissMatch", "AuthenticationError", "-1", 5.0)
+    assert (error.message, error.name, error.code, error.retry_after) == (
+        "Token MissMatch",
+        "AuthenticationError",
+        "-1",
+        5.0,
+    )
     least = ApiError("m")
     assert (least.name, least.code, least.retry_after) == (None, None, None)
 

@@ -1,8 +1,10 @@
 """
-Our docstrings as Markdown, for the reference: an extension of griffe that ``tools/mkdocs.yml`` names.
+Our docstrings as Markdown, for the reference: an extension of griffe that ``tools/mkdocs.yml``
+names.
 
-A docstring says what a parameter is on lines that are indented below its name in italics, and writes public names in single
-backticks. Here the first become lists of definitions, the second links.
+A docstring says what a parameter is on lines that are indented below its name in italics, and
+writes public names in single backticks. Here the first become lists of definitions, the second
+links.
 """
 
 from __future__ import annotations
@@ -17,7 +19,11 @@ import poweremail.transports
 
 TERM = re.compile(r"^(\*\w[^\n]*)\n    (?=\S)", re.MULTILINE)
 NAME = re.compile(r"(?<!`)`(\w+)`(?!`)")
-HOMES = {name: f"{module.__name__}.{name}" for module in (poweremail.transports, poweremail) for name in module.__all__}
+HOMES = {
+    name: f"{module.__name__}.{name}"
+    for module in (poweremail.transports, poweremail)
+    for name in module.__all__
+}
 # Names that have no place in the reference of their own.
 HOMES = {name: home for name, home in HOMES.items() if not name.startswith("__")}
 

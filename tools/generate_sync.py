@@ -1,11 +1,13 @@
 """
 Generate every ``_sync`` tree from its hand-written ``_async`` twin.
 
-``python tools/generate_sync.py`` writes the trees; ``--check`` writes nothing and names every file that differs by a byte.
+``python tools/generate_sync.py`` writes the trees; ``--check`` writes nothing and names every file
+that differs by a byte.
 
-The text is rewritten word by word, code, strings and comments alike, so that the result does not depend on the Python that runs
-this file. `RULES` holds the words that no pattern covers, and a rule that changes nothing is an error: the table never outlives
-its need. Two marks in a source say what no word can:
+The text is rewritten word by word, code, strings and comments alike, so that the result does not
+depend on the Python that runs this file. `RULES` holds the words that no pattern covers, and a rule
+that changes nothing is an error: the table never outlives its need. Two marks in a source say what
+no word can:
 
 - a line that ends with ``# async only`` is left out;
 - a line ``# sync only: code`` becomes ``code`` at the same indentation.
@@ -43,10 +45,13 @@ RULES = {
     "handle_async_request": "handle_request",
     "enter_async_context": "enter_context",
     "anext": "next",
-    "AsyncByteStream": "SyncByteStream",  # what httpx calls its two interfaces; its ByteStream is something else
+    # what httpx calls its two interfaces; its ByteStream is something else
+    "AsyncByteStream": "SyncByteStream",
     "StopAsyncIteration": "StopIteration",
 }
-"""Whole words, or whole phrases, and what replaces them. They go before `PATTERNS`, the longest first."""
+"""
+Whole words, or whole phrases, and what replaces them. They go before `PATTERNS`, the longest first.
+"""
 
 _ARGUMENTS = r"\([^()]*\)"
 for _ in range(3):  # parentheses in parentheses, as deep as a line of code goes
@@ -67,15 +72,21 @@ PATTERNS = (
 """What is always so, whether or not a source needs it today; applied in this order."""
 
 LEFTOVERS = re.compile(
-    r"\w*async\w*|\bawait\w*|\banyio\w*|\btrio\b|\baclose\b|__a(?:enter|exit|iter|next)__|\bcoroutine\w*|\bevent[ -]loops?\b",
+    r"\w*async\w*|\bawait\w*|\banyio\w*|\btrio\b|\baclose\b|__a(?:enter|exit|iter|next)__"
+    r"|\bcoroutine\w*|\bevent[ -]loops?\b",
     re.IGNORECASE,
 )
 """What has no place in the sync world, not even in a comment."""
 
 FIXED = "C416,F401,F811,I001,PYI016,RUF022,RUF100,UP034"
-"""What the renaming leaves behind: names that are now unused, twice there or in the wrong order, needless marks and copies."""
+"""
+What the renaming leaves behind: names that are now unused, twice there or in the wrong order,
+needless marks and copies.
+"""
 
-_CONSIDERED_SAFE = "lint.extend-safe-fixes=['C416']"  # [x async for x in y] is list(y) in the sync world
+_CONSIDERED_SAFE = (
+    "lint.extend-safe-fixes=['C416']"  # [x async for x in y] is list(y) in the sync world
+)
 
 
 class GenerationError(Exception):
@@ -87,7 +98,10 @@ class GenerationError(Exception):
 
 
 class Rewriter:
-    """Turns async source into sync source by *rules*, and counts in `fired` how often each of them was of use."""
+    """
+    Turns async source into sync source by *rules*, and counts in `fired` how often each of them was
+    of use.
+    """
 
     def __init__(self, rules: Mapping[str, str]) -> None:
         self.fired: Counter[str] = Counter()
@@ -131,7 +145,8 @@ def generate(root: Path, rules: Mapping[str, str] = RULES) -> dict[Path, bytes]:
     """
     Return what each generated file below *root* must hold, by its path as seen from *root*.
 
-    Raises `GenerationError` where a source leads to no valid code or leaves async words behind, and where a rule is not needed.
+    Raises `GenerationError` where a source leads to no valid code or leaves async words behind, and
+    where a rule is not needed.
     """
     rewriter = Rewriter(rules)
     drafts: dict[Path, str] = {}
@@ -147,29 +162,52 @@ def generate(root: Path, rules: Mapping[str, str] = RULES) -> dict[Path, bytes]:
                 ast.parse(draft)
             except SyntaxError as error:
                 # The lines are counted in the draft: a dropped line shifts those of the source.
-                problems.append(f"{source}: no valid code after rewriting: {error.msg}: {(error.text or '').strip()}")
+                problems.append(
+                    f"{source}: no valid code after rewriting: {error.msg}: "
+                    f"{(error.text or '').strip()}"
+                )
             drafts[Path(target_tree, path.relative_to(root / source_tree))] = draft
     if not drafts:
         raise GenerationError([f"nothing to generate from: no Python file in {' or '.join(TREES)}"])
-    problems += [f"the rule {word!r} never fired: remove it from RULES" for word in rewriter.unused()]
+    problems += [
+        f"the rule {word!r} never fired: remove it from RULES" for word in rewriter.unused()
+    ]
     if problems:
         raise GenerationError(problems)
-    with ThreadPoolExecutor() as pool:  # ruff is started twice for each file, which is what this program spends its time on
+    with (
+        ThreadPoolExecutor() as pool
+    ):  # ruff is started twice for each file, which is what this program spends its time on
         texts = pool.map(lambda item: _tidy(root, *item), drafts.items())
         generated = dict(zip(drafts, texts, strict=True))
-    if problems := [problem for path, text in generated.items() for problem in _leftovers(path, text)]:
+    if problems := [
+        problem for path, text in generated.items() for problem in _leftovers(path, text)
+    ]:
         raise GenerationError(problems)
     return {path: text.encode() for path, text in generated.items()}
 
 
 def _header(source: Path) -> str:
-    return f"# Generated by tools/generate_sync.py from {source.as_posix()}; do not edit."
+    return f"# Generated from {source.as_posix()}; do not edit."
 
 
 def _tidy(root: Path, path: Path, text: str) -> str:
-    """Sort the imports, remove what the renaming made superfluous, and format, by the project's own settings."""
+    """
+    Sort the imports, remove what the renaming made superfluous, and format, by the project's own
+    settings.
+    """
     text = _ruff(
-        root, ["check", "--fix-only", "--quiet", "--no-cache", f"--fixable={FIXED}", "--config", _CONSIDERED_SAFE], path, text
+        root,
+        [
+            "check",
+            "--fix-only",
+            "--quiet",
+            "--no-cache",
+            f"--fixable={FIXED}",
+            "--config",
+            _CONSIDERED_SAFE,
+        ],
+        path,
+        text,
     )
     return _ruff(root, ["format", "--quiet", "--no-cache"], path, text)
 
@@ -179,10 +217,21 @@ def _ruff(root: Path, command: Sequence[str], path: Path, text: str) -> str:
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
     if ruff is None:
         raise GenerationError(["ruff is not installed: pip install --group lint"])
-    arguments = [ruff, *command, f"--config={REPOSITORY / 'pyproject.toml'}", "--stdin-filename", path.as_posix(), "-"]
-    done = subprocess.run(arguments, cwd=root, input=text.encode(), capture_output=True, check=False)
+    arguments = [
+        ruff,
+        *command,
+        f"--config={REPOSITORY / 'pyproject.toml'}",
+        "--stdin-filename",
+        path.as_posix(),
+        "-",
+    ]
+    done = subprocess.run(
+        arguments, cwd=root, input=text.encode(), capture_output=True, check=False
+    )
     if done.returncode:
-        raise GenerationError([f"{path.as_posix()}: ruff {command[0]} failed: {done.stderr.decode().strip()}"])
+        raise GenerationError(
+            [f"{path.as_posix()}: ruff {command[0]} failed: {done.stderr.decode().strip()}"]
+        )
     return done.stdout.decode()
 
 
@@ -195,21 +244,46 @@ def _leftovers(path: Path, text: str) -> Iterator[str]:
 
 def _files_on_disk(root: Path) -> dict[Path, bytes]:
     """Everything in the generated trees, apart from what Python and the linters cache there."""
-    files = (file for tree in TREES.values() for file in sorted((root / tree).rglob("*")) if file.is_file())
-    return {file.relative_to(root): file.read_bytes() for file in files if "__pycache__" not in file.parts}
+    files = (
+        file
+        for tree in TREES.values()
+        for file in sorted((root / tree).rglob("*"))
+        if file.is_file()
+    )
+    return {
+        file.relative_to(root): file.read_bytes()
+        for file in files
+        if "__pycache__" not in file.parts
+    }
 
 
 def differences(generated: Mapping[Path, bytes], on_disk: Mapping[Path, bytes]) -> dict[Path, str]:
-    """Say of each file whether it is "missing", "stale" or "extra"; those that are right are left out."""
-    found = {path: "stale" if path in on_disk else "missing" for path in generated if on_disk.get(path) != generated[path]}
+    """
+    Say of each file whether it is "missing", "stale" or "extra"; those that are right are left out.
+    """
+    found = {
+        path: "stale" if path in on_disk else "missing"
+        for path in generated
+        if on_disk.get(path) != generated[path]
+    }
     return found | {path: "extra" for path in on_disk if path not in generated}
 
 
 def main(arguments: Sequence[str] | None = None, rules: Mapping[str, str] = RULES) -> int:
     """Write or check the trees; return the exit code."""
     parser = argparse.ArgumentParser(description="Generate every _sync tree from its _async twin.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail where a file is not what would be generated")
-    parser.add_argument("--root", type=Path, default=REPOSITORY, metavar="DIR", help="the checkout to work in (default: this one)")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="write nothing; fail where a file is not what would be generated",
+    )
+    parser.add_argument(
+        "--root",
+        type=Path,
+        default=REPOSITORY,
+        metavar="DIR",
+        help="the checkout to work in (default: this one)",
+    )
     options = parser.parse_args(arguments)
     root: Path = options.root.resolve()
 
@@ -231,7 +305,10 @@ def main(arguments: Sequence[str] | None = None, rules: Mapping[str, str] = RULE
     if options.check and differing:
         print("run tools/generate_sync.py and commit what it writes", file=sys.stderr)
         return 1
-    print(f"{len(generated)} generated files, {len(differing)} {'differ' if options.check else 'written or removed'}")
+    print(
+        f"{len(generated)} generated files, {len(differing)} "
+        f"{'differ' if options.check else 'written or removed'}"
+    )
     return 0
 
 

@@ -1,7 +1,8 @@
 """
 PowerEmail's transactional e-mail API, for asyncio, trio and threads.
 
-The public names are loaded when they are first asked for, so that ``import poweremail`` costs next to nothing.
+The public names are loaded when they are first asked for, so that ``import poweremail`` costs next
+to nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +37,14 @@ if TYPE_CHECKING:
     from poweremail.policy.limits import LimitWait, RateLimits
     from poweremail.policy.retry import RetryEvent, RetryPolicy
     from poweremail.response import Response
-    from poweremail.types.account import AccountDetail, Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook
+    from poweremail.types.account import (
+        AccountDetail,
+        Listing,
+        SendingDomain,
+        SmtpUser,
+        TrackingDomain,
+        Webhook,
+    )
     from poweremail.types.address import Recipient
     from poweremail.types.attachment import Attachment, Image
     from poweremail.types.deployment import Deployment
@@ -71,7 +79,14 @@ _HOMES = {
     "policy.limits": ("LimitWait", "RateLimits"),
     "policy.retry": ("RetryEvent", "RetryPolicy"),
     "response": ("Response",),
-    "types.account": ("AccountDetail", "Listing", "SendingDomain", "SmtpUser", "TrackingDomain", "Webhook"),
+    "types.account": (
+        "AccountDetail",
+        "Listing",
+        "SendingDomain",
+        "SmtpUser",
+        "TrackingDomain",
+        "Webhook",
+    ),
     "types.address": ("Recipient",),
     "types.attachment": ("Attachment", "Image"),
     "types.deployment": ("Deployment",),
@@ -139,5 +154,6 @@ __all__ = [
 __getattr__, __dir__ = lazily(__name__, _HOME)
 
 if __name__ == "PowerEmail":
-    # With PYTHONCASEOK, where the file system ignores case, this package is found before the module PowerEmail.py beside it.
+    # With PYTHONCASEOK, where the file system ignores case, this package is found before the module
+    # PowerEmail.py beside it.
     sys.modules[__name__] = import_module("poweremail.vendor")

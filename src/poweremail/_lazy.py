@@ -9,8 +9,13 @@ from importlib import import_module
 __all__ = ["lazily"]
 
 
-def lazily(module: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return ``__getattr__`` and ``__dir__`` for *module*, whose names are at home in the modules that *homes* tells."""
+def lazily(
+    module: str, homes: Mapping[str, str]
+) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """
+    Return ``__getattr__`` and ``__dir__`` for *module*, whose names are at home in the modules that
+    *homes* tells.
+    """
 
     def load(name: str) -> object:
         if name not in homes:

@@ -4,7 +4,7 @@ The one tree of exceptions.
 ::
 
     PowerEmailError
-     ├─ UsageError            (also a ValueError) you asked for something that cannot be said to the service
+     ├─ UsageError            (also a ValueError) the call cannot be made as asked
      ├─ ApiError              the service answered an error
      │   ├─ ValidationError       a parameter is missing or wrong
      │   ├─ AuthenticationError   owner id and token do not match
@@ -14,8 +14,8 @@ The one tree of exceptions.
      ├─ TransportError        no answer came
      │   └─ NotSentError          ... to a send, and the request provably never arrived whole
      ├─ LedgerError           the ledger of a batch cannot be read or written
-     ├─ DeliveryUnknownError  a send that may or may not have been accepted: look before sending again
-     ├─ ChangeUnknownError    another call that may or may not have taken effect: look before making it again
+     ├─ DeliveryUnknownError  it is not known whether a mail was accepted
+     ├─ ChangeUnknownError    it is not known whether a change took effect
      └─ WebhookError          what came to a webhook cannot be taken
          ├─ WebhookSignatureError  ... because its signature is missing or wrong
          └─ WebhookPayloadError    ... because its body is no batch of events
@@ -63,9 +63,10 @@ class PowerEmailError(Exception):
     """
     The base of every error of this library.
 
-    *reason* says why; *advice*, where given, what to do about it. ``mail_state`` is what happened to the mail: ``"not_sent"``,
-    ``"rejected"``, ``"unknown"``, or None where the call concerned no mail. ``raw`` is the service's answer, where one came.
-    ``temporary`` is True where the same call may well succeed later.
+    *reason* says why; *advice*, where given, what to do about it. ``mail_state`` is what happened
+    to the mail: ``"not_sent"``, ``"rejected"``, ``"unknown"``, or None where the call concerned no
+    mail. ``raw`` is the service's answer, where one came. ``temporary`` is True where the same call
+    may well succeed later.
     """
 
     default_advice: ClassVar[str] = ""
@@ -99,9 +100,16 @@ class UsageError(PowerEmailError, ValueError):
     """
 
     def __init__(
-        self, reason: str, *, field: str = "", mail_state: MailState | None = "not_sent", advice: str | None = None
+        self,
+        reason: str,
+        *,
+        field: str = "",
+        mail_state: MailState | None = "not_sent",
+        advice: str | None = None,
     ) -> None:
-        super().__init__(f"{field}: {reason}" if field else reason, mail_state=mail_state, advice=advice)
+        super().__init__(
+            f"{field}: {reason}" if field else reason, mail_state=mail_state, advice=advice
+        )
         self.field = field
 
 
@@ -109,8 +117,9 @@ class ApiError(PowerEmailError):
     """
     The service answered an error.
 
-    ``name`` is the service's word for the kind of error (None where it gave none) and ``code`` its code, both as they came;
-    ``message`` is its text. ``retry_after`` is how many seconds the answer asked to wait, None where it did not ask.
+    ``name`` is the service's word for the kind of error (None where it gave none) and ``code`` its
+    code, both as they came; ``message`` is its text. ``retry_after`` is how many seconds the answer
+    asked to wait, None where it did not ask.
     """
 
     def __init__(
@@ -146,7 +155,9 @@ class AuthenticationError(ApiError):
 
 
 class GeneralError(ApiError):
-    """The service failed inside. After a send this comes as the ``cause`` of a `DeliveryUnknownError`."""
+    """
+    The service failed inside. After a send this comes as the ``cause`` of a `DeliveryUnknownError`.
+    """
 
 
 class RateLimitError(ApiError):
@@ -156,15 +167,17 @@ class RateLimitError(ApiError):
 
 
 class ProtocolError(PowerEmailError):
-    """An answer came that is neither a success nor an error that we know. ``raw`` has it as it came."""
+    """
+    An answer came that is neither a success nor an error that we know. ``raw`` has it as it came.
+    """
 
 
 class TransportError(PowerEmailError):
     """
     No answer came: refused, timed out, cut off.
 
-    *body_left* is False where it is certain that the last byte of the request's body never left this machine, so that the
-    service cannot have acted on it; True where it may have.
+    *body_left* is False where it is certain that the last byte of the request's body never left
+    this machine, so that the service cannot have acted on it; True where it may have.
     """
 
     def __init__(
@@ -195,19 +208,23 @@ class NotSentError(TransportError):
 
 class LedgerError(PowerEmailError):
     """
-    The ledger of a batch cannot be read or written: locked, full, broken, out of reach, or of another version.
+    The ledger of a batch cannot be read or written: locked, full, broken, out of reach, or of
+    another version.
 
-    Nothing is sent that is not in the ledger first, so the batch can go on from where it is once the ledger can be used again.
+    Nothing is sent that is not in the ledger first, so the batch can go on from where it is once
+    the ledger can be used again.
     """
 
 
 class DeliveryUnknownError(PowerEmailError):
     """
-    The whole mail left this machine and no trustworthy answer came back: it may or may not have been accepted.
+    The whole mail left this machine and no trustworthy answer came back: it may or may not have
+    been accepted.
 
-    ``unique_id`` is the message's ``X-Unique-Id`` (None where the call cannot carry one), ``recipients`` are its addresses,
-    ``cause`` is what went wrong. ``seen`` tells of a look-up by the unique id: True where getMessageInfo showed the mail for some
-    of its recipients only, False where it showed nothing of it, None where it was not asked or did not answer.
+    ``unique_id`` is the message's ``X-Unique-Id`` (None where the call cannot carry one),
+    ``recipients`` are its addresses, ``cause`` is what went wrong. ``seen`` tells of a look-up by
+    the unique id: True where getMessageInfo showed the mail for some of its recipients only, False
+    where it showed nothing of it, None where it was not asked or did not answer.
     """
 
     default_advice = "it may have been accepted, and has no unique_id to look it up by"
@@ -221,8 +238,17 @@ class DeliveryUnknownError(PowerEmailError):
         cause: PowerEmailError | None = None,
         seen: bool | None = None,
     ) -> None:
-        advice = "it may have been accepted: find out with messages.reconcile before sending it again" if unique_id else None
-        super().__init__(reason, mail_state="unknown", raw=cause.raw if cause is not None else None, advice=advice)
+        advice = (
+            "it may have been accepted: find out with messages.reconcile before sending it again"
+            if unique_id
+            else None
+        )
+        super().__init__(
+            reason,
+            mail_state="unknown",
+            raw=cause.raw if cause is not None else None,
+            advice=advice,
+        )
         self.seen = seen
         self.unique_id = unique_id
         self.recipients = recipients
@@ -230,12 +256,16 @@ class DeliveryUnknownError(PowerEmailError):
 
     def __str__(self) -> str:
         which = f"unique_id={self.unique_id}" if self.unique_id is not None else "no unique_id"
-        return f"{super().__str__()} [{which}; to {', '.join(self.recipients) or 'unknown recipients'}]"
+        return (
+            f"{super().__str__()} [{which}; to "
+            f"{', '.join(self.recipients) or 'unknown recipients'}]"
+        )
 
 
 class ChangeUnknownError(PowerEmailError):
     """
-    A call that changes something at the service left this machine whole, and no trustworthy answer came back.
+    A call that changes something at the service left this machine whole, and no trustworthy answer
+    came back.
 
     It may or may not have taken effect. ``cause`` is what went wrong.
     """
@@ -243,7 +273,11 @@ class ChangeUnknownError(PowerEmailError):
     default_advice = "it may have: look at what is there before making the call again"
 
     def __init__(self, reason: str, *, cause: PowerEmailError | None = None) -> None:
-        super().__init__(reason, raw=cause.raw if cause is not None else None, temporary=cause is not None and cause.temporary)
+        super().__init__(
+            reason,
+            raw=cause.raw if cause is not None else None,
+            temporary=cause is not None and cause.temporary,
+        )
         self.cause = cause
 
     def __str__(self) -> str:
@@ -251,13 +285,19 @@ class ChangeUnknownError(PowerEmailError):
 
 
 class WebhookError(PowerEmailError):
-    """What was posted to a webhook cannot be taken. Answer it with anything but 200, and the service sends it again."""
+    """
+    What was posted to a webhook cannot be taken. Answer it with anything but 200, and the service
+    sends it again.
+    """
 
 
 class WebhookSignatureError(WebhookError):
     """The signature is missing, or none of the keys makes it: the events may come from anybody."""
 
-    default_advice = "check url, scheme and keys; `poweremail webhook diagnose` tells which of them fits a captured request"
+    default_advice = (
+        "check url, scheme and keys; `poweremail webhook diagnose` tells which of "
+        "them fits a captured request"
+    )
 
 
 class WebhookPayloadError(WebhookError):

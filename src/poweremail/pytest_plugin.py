@@ -1,23 +1,29 @@
 """
-Fixtures for tests of applications that send mail; pytest finds them by itself where the library is installed.
+Fixtures for tests of applications that send mail; pytest finds them by itself where the library is
+installed.
 
 ``poweremail_sandbox``
     A `Sandbox` of the test's own, in this process and without a socket.
 ``poweremail_client``, ``async_poweremail_client``
-    A client of it for each world: the one for scripts and threads, and the one for asyncio and trio.
+    A client of it for each world: the one for scripts and threads, and the one for asyncio and
+    trio.
 ``poweremail_outbox``
     Asks what was caught: ``poweremail_outbox.one(to="ada@example.com")``.
 ``poweremail_server``
-    The sandbox over HTTP, for applications in other processes: one server for the whole run, empty at the start of each test.
+    The sandbox over HTTP, for applications in other processes: one server for the whole run, empty
+    at the start of each test.
 ``poweremail_environ``
-    Sets ``POWEREMAIL_BASE_URL`` and the credentials to that server's, for what calls ``from_env``; it returns them, too.
+    Sets ``POWEREMAIL_BASE_URL`` and the credentials to that server's, for what calls ``from_env``;
+    it returns them, too.
 
-``@pytest.mark.poweremail_fault(Fault.html(), call="sendMail", nth=1)`` lets something go wrong in the test's sandbox, in-process
-and over HTTP: the arguments are those of `Faults.add`.
+``@pytest.mark.poweremail_fault(Fault.html(), call="sendMail", nth=1)`` lets something go wrong in
+the test's sandbox, in-process and over HTTP: the arguments are those of `Faults.add`.
 
-A request that an engine of the library is about to make to another machine is stopped, and the test fails whatever the application
-makes of that. ``@pytest.mark.poweremail_allow_hosts("api.tes.example.com")`` lets those of one test through, the ini option
-``poweremail_allow_hosts`` those of all; ``poweremail_guard = false`` switches the guard off.
+A request that an engine of the library is about to make to another machine is stopped, and the test
+fails whatever the application makes of that.
+``@pytest.mark.poweremail_allow_hosts("api.tes.example.com")`` lets those of one test through, the
+ini option ``poweremail_allow_hosts`` those of all; ``poweremail_guard = false`` switches the guard
+off.
 """
 
 from __future__ import annotations
@@ -65,13 +71,19 @@ class ServedSandbox:
 
 
 class _Stopped(pytest.fail.Exception, _watch.Stopped):  # type: ignore[name-defined,misc]  # as mypy sees it, no class
-    """What pytest takes for a failure of the test, and the library for a request that has not gone out."""
+    """
+    What pytest takes for a failure of the test, and the library for a request that has not gone
+    out.
+    """
 
     __module__ = "builtins"  # as that of pytest's own: the name alone stands in its report
 
 
 class Guard:
-    """Stops what would leave this machine for a host that is not *allowed*, and fails the test that tried."""
+    """
+    Stops what would leave this machine for a host that is not *allowed*, and fails the test that
+    tried.
+    """
 
     def __init__(self, allowed: frozenset[str]) -> None:
         self._allowed = allowed
@@ -79,13 +91,18 @@ class Guard:
         self._stopped: list[str] = []
 
     def __call__(self, url: str, transport: object) -> None:
-        """Look at a request. Raises what pytest takes for a failure, which is no `Exception` that an application would handle."""
+        """
+        Look at a request. Raises what pytest takes for a failure, which is no `Exception` that an
+        application would handle.
+        """
         host = urlsplit(url).hostname or ""
         if not _goes_out(transport) or is_loopback(host) or host in self._allowed_now:
             return
         text = (
-            f"stopped before it was sent: a request to {host}, which is not this machine. Give the application a client of the"
-            f" sandbox (poweremail_client, poweremail_environ), or allow the host: @pytest.mark.{_ALLOW_HOSTS}({host!r})"
+            f"stopped before it was sent: a request to {host}, which is not this machine. Give the "
+            "application a client of the"
+            " sandbox (poweremail_client, poweremail_environ), or allow the host: "
+            f"@pytest.mark.{_ALLOW_HOSTS}({host!r})"
         )
         self._stopped.append(text)
         raise _Stopped(text, pytrace=False)  # type: ignore[call-arg]
@@ -93,13 +110,18 @@ class Guard:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
         """Know what this test allows."""
-        self._allowed_now = self._allowed.union(*(marker.args for marker in item.iter_markers(_ALLOW_HOSTS)))
+        self._allowed_now = self._allowed.union(
+            *(marker.args for marker in item.iter_markers(_ALLOW_HOSTS))
+        )
         self._stopped.clear()
         return (yield)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, object, object]:
-        """Fail a test that did not notice: the request was made on another thread, or its failure was swallowed."""
+        """
+        Fail a test that did not notice: the request was made on another thread, or its failure was
+        swallowed.
+        """
         result = yield
         if self._stopped:
             pytest.fail(self._stopped[0], pytrace=False)
@@ -108,19 +130,27 @@ class Guard:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Tell pytest the options."""
-    parser.addini(_GUARD, "fail a test that sends mail to another machine", type="bool", default=True)
-    parser.addini(_ALLOW_HOSTS, "hosts to which tests may send mail for real", type="linelist", default=[])
+    parser.addini(
+        _GUARD, "fail a test that sends mail to another machine", type="bool", default=True
+    )
+    parser.addini(
+        _ALLOW_HOSTS, "hosts to which tests may send mail for real", type="linelist", default=[]
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Tell pytest the markers, and set up the guard."""
-    config.addinivalue_line("markers", f"{_ALLOW_HOSTS}(*hosts): let this test send to these hosts for real.")
+    config.addinivalue_line(
+        "markers", f"{_ALLOW_HOSTS}(*hosts): let this test send to these hosts for real."
+    )
     if config.getini(_GUARD):
         guard = Guard(frozenset(config.getini(_ALLOW_HOSTS)))
         config.pluginmanager.register(guard, "poweremail-guard")
         _watch.watcher = guard
     config.addinivalue_line(
-        "markers", f"{_FAULT}(fault, **options): let something go wrong in the sandbox of this test; the options of Faults.add."
+        "markers",
+        f"{_FAULT}(fault, **options): let something go wrong in the sandbox of this test; the "
+        "options of Faults.add.",
     )
 
 
@@ -130,13 +160,19 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """Say what was caught where an assertion about an outbox fails, in place of a dump of the mails."""
+    """
+    Say what was caught where an assertion about an outbox fails, in place of a dump of the mails.
+    """
     outbox = next((side for side in (left, right) if type(side).__name__ == "Outbox"), None)
     if outbox is None:
         return None
     from poweremail.sandbox import Outbox  # noqa: PLC0415  there is one, so it is loaded
 
-    return [f"{_short(left)} {op} {_short(right)}", *outbox.lines()] if isinstance(outbox, Outbox) else None
+    return (
+        [f"{_short(left)} {op} {_short(right)}", *outbox.lines()]
+        if isinstance(outbox, Outbox)
+        else None
+    )
 
 
 @pytest.fixture
@@ -158,7 +194,9 @@ def poweremail_client(poweremail_sandbox: Sandbox) -> Iterator[PowerEmail]:
 
 @pytest.fixture
 def async_poweremail_client(poweremail_sandbox: Sandbox) -> AsyncPowerEmail:
-    """Return an async client of the test's sandbox; it holds nothing that would have to be closed."""
+    """
+    Return an async client of the test's sandbox; it holds nothing that would have to be closed.
+    """
     return poweremail_sandbox.async_client()
 
 
@@ -178,7 +216,9 @@ def _poweremail_served() -> Iterator[tuple[Sandbox, str]]:
 
 
 @pytest.fixture
-def poweremail_server(_poweremail_served: tuple[Sandbox, str], request: pytest.FixtureRequest) -> ServedSandbox:
+def poweremail_server(
+    _poweremail_served: tuple[Sandbox, str], request: pytest.FixtureRequest
+) -> ServedSandbox:
     """Return the sandbox over HTTP, emptied, and where it listens."""
     sandbox, base_url = _poweremail_served
     sandbox.clear()
@@ -187,17 +227,29 @@ def poweremail_server(_poweremail_served: tuple[Sandbox, str], request: pytest.F
 
 
 @pytest.fixture
-def poweremail_environ(poweremail_server: ServedSandbox, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Set the variables with which ``from_env`` makes a client of the sandbox over HTTP, and return them."""
+def poweremail_environ(
+    poweremail_server: ServedSandbox, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, str]:
+    """
+    Set the variables with which ``from_env`` makes a client of the sandbox over HTTP, and return
+    them.
+    """
     for name, value in poweremail_server.environ.items():
         monkeypatch.setenv(name, value)
     return poweremail_server.environ
 
 
 def _goes_out(transport: object) -> bool:
-    """Whether it is one of the library's engines; that of the sandbox stays here, and those of others are theirs to look after."""
+    """
+    Whether it is one of the library's engines; that of the sandbox stays here, and those of others
+    are theirs to look after.
+    """
     module = type(transport).__module__
-    return ".transports." in module and module.startswith("poweremail.") and not module.endswith(".sandbox")
+    return (
+        ".transports." in module
+        and module.startswith("poweremail.")
+        and not module.endswith(".sandbox")
+    )
 
 
 def _short(side: object) -> str:

@@ -1,7 +1,8 @@
 """
 The answer as it came: status, headers, body.
 
-Every result and every error keeps it as ``.raw``. It stands below everything else because errors carry it.
+Every result and every error keeps it as ``.raw``. It stands below everything else because errors
+carry it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ class Response:
     """
     One HTTP answer, read whole.
 
-    *status* is the HTTP status code, *headers* are name and value as they came (in order, repeated names kept), *body* is the
-    content after transfer and content decoding, in bytes. *request_left* is False where the last byte of the request's body had
-    not left when the answer came: the service then cannot have the whole mail, whatever it answered.
+    *status* is the HTTP status code, *headers* are name and value as they came (in order, repeated
+    names kept), *body* is the content after transfer and content decoding, in bytes. *request_left*
+    is False where the last byte of the request's body had not left when the answer came: the
+    service then cannot have the whole mail, whatever it answered.
 
-    By the time a user sees it as ``.raw``, the credentials of its request have been replaced by ``***`` wherever it echoed them.
+    By the time a user sees it as ``.raw``, the credentials of its request have been replaced by
+    ``***`` wherever it echoed them.
     """
 
     status: int

@@ -1,10 +1,11 @@
 """
 The transports by their public names, and what it takes to write one.
 
-`AsyncHttpxTransport` and `HttpxTransport` take a client of httpx or httpx2 that you configured, `AsyncAiohttpTransport` a session
-of aiohttp; `AsyncPyreqwestTransport` and `PyreqwestTransport` let you configure what they make. `AsyncSandboxTransport` and
-`SandboxTransport` reach a sandbox of this process without a socket; `AsyncTransport` and `Transport` are the protocols. Each is
-loaded when it is first asked for.
+`AsyncHttpxTransport` and `HttpxTransport` take a client of httpx or httpx2 that you configured,
+`AsyncAiohttpTransport` a session of aiohttp; `AsyncPyreqwestTransport` and `PyreqwestTransport` let
+you configure what they make. `AsyncSandboxTransport` and `SandboxTransport` reach a sandbox of this
+process without a socket; `AsyncTransport` and `Transport` are the protocols. Each is loaded when it
+is first asked for.
 """
 
 from __future__ import annotations

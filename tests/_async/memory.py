@@ -1,5 +1,6 @@
 """
-Send one large mail, and print how many bytes the peak of the memory grew by: ``python -m _async.memory KIND FILE URL``.
+Send one large mail, and print how many bytes the peak of the memory grew by: ``python -m
+_async.memory KIND FILE URL``.
 
 Run by the tests in a process of its own, with the server in another.
 """
@@ -23,10 +24,14 @@ def chunks(path: Path):
 
 async def main(kind: str, path: Path, url: str) -> None:
     def mail(**fields) -> Message:
-        return Message(subject="Hi", from_email="me@example.com", to="ada@example.com", text="Hello", **fields)
+        return Message(
+            subject="Hi", from_email="me@example.com", to="ada@example.com", text="Hello", **fields
+        )
 
     async with AsyncPowerEmail("owner", "token", base_url=url, smtp_user_name="smtp1") as client:
-        await client.messages.send_mail(mail(attachments=[Attachment.from_bytes(bytes(1_000_000), "warm.bin")]))
+        await client.messages.send_mail(
+            mail(attachments=[Attachment.from_bytes(bytes(1_000_000), "warm.bin")])
+        )
         with path.open("rb") as file:
             attachment = {
                 "path": lambda: Attachment.from_path(path),
@@ -36,7 +41,10 @@ async def main(kind: str, path: Path, url: str) -> None:
             }[kind]()
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             await client.messages.send_mail(mail(attachments=[attachment]))
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * (1 if sys.platform == "darwin" else 1024))
+    print(
+        (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        * (1 if sys.platform == "darwin" else 1024)
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """
 Outcomes and reality agree: whatever goes wrong, what is said of a mail is what became of it.
 
-A `Script` of faults and sends is drawn, played against a sandbox, in this process or over HTTP, and compared with what the sandbox
-has in its store: see `support.agreement_judge`.
+A `Script` of faults and sends is drawn, played against a sandbox, in this process or over HTTP, and
+compared with what the sandbox has in its store: see `support.agreement_judge`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ from poweremail.transports import AsyncHttpxTransport, AsyncSandboxTransport
 from support.agreement_figures import Figures, effort
 from support.agreement_ground import Ground
 from support.agreement_judge import disagreements
-from support.agreement_scripts import ERRORS, READ, TOKEN, VISIBILITY, Mail, Rule, Script, Send, scripts
+from support.agreement_scripts import (
+    ERRORS,
+    READ,
+    TOKEN,
+    VISIBILITY,
+    Mail,
+    Rule,
+    Script,
+    Send,
+    scripts,
+)
 
 ENGINES = {"httpx": httpx, "httpx2": httpx2}
 # Made once: it takes as long as a script.
@@ -31,7 +41,8 @@ TLS = ssl.create_default_context()
 
 
 LOST = Rule(Fault.reset_after_acceptance(), call="sendMail", times=1)
-# The mail shows while the answer to the first look, which does not show it, is under way for longer than ``resend_after``.
+# The mail shows while the answer to the first look, which does not show it, is under way for longer
+# than ``resend_after``.
 STALE = Script(
     (
         LOST,
@@ -44,7 +55,9 @@ STALE = Script(
     resend_after=VISIBILITY,
 )
 # What may have been accepted once stays so, whatever becomes of the next attempt.
-LIMITED = Script((LOST, Rule(Fault.rate_limited(), call="sendMail"), Send()), attempts=2, on_unknown="resend")
+LIMITED = Script(
+    (LOST, Rule(Fault.rate_limited(), call="sendMail"), Send()), attempts=2, on_unknown="resend"
+)
 LIMITED_LATER = Script(
     (LOST, Rule(Fault.late_visibility(60)), Rule(Fault.rate_limited(), call="sendMail"), Send()),
     attempts=2,
@@ -64,7 +77,13 @@ IN_COMMON = Script(
 )
 # Each error once.
 EVERY_ERROR = Script(
-    (*(Rule(Fault.error(name, f"no, {TOKEN}"), nth=number) for number, name in enumerate(ERRORS, 1)), *[Send()] * len(ERRORS))
+    (
+        *(
+            Rule(Fault.error(name, f"no, {TOKEN}"), nth=number)
+            for number, name in enumerate(ERRORS, 1)
+        ),
+        *[Send()] * len(ERRORS),
+    )
 )
 
 
@@ -122,7 +141,11 @@ async def send(client, mail):
 
 async def play(script, transport, ground):
     """Go through the steps of *script*; return the outcome of each mail by its number."""
-    options = {"on_unknown": script.on_unknown, "visibility": VISIBILITY, "resend_after": script.resend_after}
+    options = {
+        "on_unknown": script.on_unknown,
+        "visibility": VISIBILITY,
+        "resend_after": script.resend_after,
+    }
     retry = RetryPolicy(script.attempts, first_wait=0, max_wait=0, max_total=10)
     results = {}
     async with AsyncPowerEmail(
@@ -143,7 +166,9 @@ async def play(script, transport, ground):
                     results[step.number] = await send(client, step)
                 case concurrency, mails:
                     messages = [mail.message for mail in mails]
-                    async with client.messages.send_many(messages, concurrency=concurrency) as outcomes:
+                    async with client.messages.send_many(
+                        messages, concurrency=concurrency
+                    ) as outcomes:
                         async for outcome in outcomes:
                             results[mails[outcome.index].number] = outcome.result or outcome.error
     return results

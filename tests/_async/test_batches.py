@@ -15,7 +15,10 @@ from poweremail.sandbox import Fault, Sandbox
 from support.ledgers import finish, let_leases_end
 from support.messages import message, template
 
-FAST = {"retry": RetryPolicy(attempts=3, first_wait=0.01, max_wait=0.02, max_total=None), "visibility": 0.1}
+FAST = {
+    "retry": RetryPolicy(attempts=3, first_wait=0.01, max_wait=0.02, max_total=None),
+    "visibility": 0.1,
+}
 
 
 @pytest.fixture
@@ -31,7 +34,10 @@ def place(tmp_path):
 
 
 def many(count: int, first: int = 0) -> list[Entry]:
-    return [Entry(message=message(to=f"user{n}@example.com"), key=f"k{n}") for n in range(first, first + count)]
+    return [
+        Entry(message=message(to=f"user{n}@example.com"), key=f"k{n}")
+        for n in range(first, first + count)
+    ]
 
 
 def received(sandbox) -> Counter[str]:
@@ -45,7 +51,9 @@ async def run(batch: AsyncBatch) -> dict[str, str]:
 
 async def test_each_mail_is_sent_once_and_told_once(sandbox, place):
     async with sandbox.async_client() as client, AsyncBatch(client, place, "news", **FAST) as batch:
-        added = await batch.add([*many(30), Entry(message=template(), key="template"), message(to="plain@example.com")])
+        added = await batch.add(
+            [*many(30), Entry(message=template(), key="template"), message(to="plain@example.com")]
+        )
         assert added.added == 32
         outcomes = []
         async with batch.run() as running:
@@ -91,15 +99,23 @@ async def test_any_iterable(sandbox, place):
 
 
 async def test_one_that_is_rejected_stops_nothing(sandbox, place):
-    sandbox.faults.add(Fault.error("ValidationError", "no such address"), recipient="user3@example.com")
+    sandbox.faults.add(
+        Fault.error("ValidationError", "no such address"), recipient="user3@example.com"
+    )
     async with sandbox.async_client() as client, AsyncBatch(client, place, "news", **FAST) as batch:
         await batch.add([*many(8), BadEntry(error=UsageError("no @"), line=9)])
         states = await run(batch)
         assert Counter(states.values()) == {"accepted": 7, "rejected": 1}
         status = await batch.status()
-        assert (status.finished, status.all_accepted, status.errors) == (True, False, {"ValidationError": 1, "UsageError": 1})
+        assert (status.finished, status.all_accepted, status.errors) == (
+            True,
+            False,
+            {"ValidationError": 1, "UsageError": 1},
+        )
         records = [record async for record in batch.report(["rejected"])]
-        assert [(record.key, record.error) for record in records] == [("k3", "ValidationError: no such address")]
+        assert [(record.key, record.error) for record in records] == [
+            ("k3", "ValidationError: no such address")
+        ]
         assert len([record async for record in batch.report()]) == 9
         with pytest.raises(UsageError, match="must be one of"):
             batch.report(["nonsense"])
@@ -110,7 +126,10 @@ async def test_one_that_is_rejected_stops_nothing(sandbox, place):
 
 async def test_what_was_not_sent_is_tried_again_and_not_for_ever(sandbox, place):
     sandbox.faults.add(Fault.refuse(), call="sendMail", times=2)
-    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", concurrency=1, **FAST) as batch:
+    async with (
+        sandbox.async_client() as client,
+        AsyncBatch(client, place, "news", concurrency=1, **FAST) as batch,
+    ):
         await batch.add(many(1))
         async with batch.run() as outcomes:
             (outcome,) = [outcome async for outcome in outcomes]
@@ -133,11 +152,18 @@ async def test_a_refusal_for_being_too_fast_is_waited_for(sandbox, place):
 async def test_the_unknown_is_looked_up_and_never_sent_again_by_itself(sandbox, place):
     sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", nth=1)
     sandbox.faults.add(Fault.reset_before_acceptance(), call="sendMail", nth=2)
-    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", concurrency=1, **FAST) as batch:
+    async with (
+        sandbox.async_client() as client,
+        AsyncBatch(client, place, "news", concurrency=1, **FAST) as batch,
+    ):
         await batch.add(many(3))
         async with batch.run() as running:
             outcomes = {outcome.key: outcome async for outcome in running}
-        assert {key: outcome.state for key, outcome in outcomes.items()} == {"k0": "accepted", "k1": "unknown", "k2": "accepted"}
+        assert {key: outcome.state for key, outcome in outcomes.items()} == {
+            "k0": "accepted",
+            "k1": "unknown",
+            "k2": "accepted",
+        }
         assert outcomes["k0"].result.reconciled
         assert "did not show it" in str(outcomes["k1"].error)
         assert received(sandbox) == {"user0@example.com": 1, "user2@example.com": 1}
@@ -153,7 +179,9 @@ async def test_the_unknown_is_looked_up_and_never_sent_again_by_itself(sandbox, 
 async def test_the_unknown_is_sent_again_where_the_user_says_after_when(sandbox, place):
     sandbox.faults.add(Fault.reset_before_acceptance(), call="sendMail", nth=1)
     async with sandbox.async_client() as client:
-        batch = AsyncBatch(client, place, "news", concurrency=1, resend_after=0.3, retry=FAST["retry"])
+        batch = AsyncBatch(
+            client, place, "news", concurrency=1, resend_after=0.3, retry=FAST["retry"]
+        )
         await batch.add(many(2))
         assert await run(batch) == {"k0": "accepted", "k1": "accepted"}
         assert set(received(sandbox).values()) == {1}
@@ -163,7 +191,10 @@ async def test_the_unknown_is_sent_again_where_the_user_says_after_when(sandbox,
 async def test_late_in_the_index_is_not_sent_again(sandbox, place):
     sandbox.faults.add(Fault.late_visibility(0.4), call="sendMail")
     sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", times=2)
-    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", resend_after=5.0) as batch:
+    async with (
+        sandbox.async_client() as client,
+        AsyncBatch(client, place, "news", resend_after=5.0) as batch,
+    ):
         await batch.add(many(3))
         assert set((await run(batch)).values()) == {"accepted"}
         assert set(received(sandbox).values()) == {1}
@@ -178,9 +209,13 @@ async def test_what_a_dead_worker_had_is_looked_up_first(sandbox, place, taken):
         dead = Worker(ledger, ledger.find("news"), ["smtp12345"], {}, lease=60.0)
         (work,) = dead.step((), 1).work
         if taken:
-            await client.messages.send_mail(message(to="user0@example.com", unique_id=work.unique_id))
+            await client.messages.send_mail(
+                message(to="user0@example.com", unique_id=work.unique_id)
+            )
         let_leases_end(ledger, dead.owner)
-        assert await run(batch) == {f"k{n}": "unknown" if not n and not taken else "accepted" for n in range(4)}
+        assert await run(batch) == {
+            f"k{n}": "unknown" if not n and not taken else "accepted" for n in range(4)
+        }
         assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(4) if n or taken}
         # And it cannot write over that.
         assert dead.step(finish(type("step", (), {"work": (work,)})), 0).recorded == ()
@@ -192,7 +227,10 @@ async def test_what_a_dead_worker_had_is_looked_up_first(sandbox, place, taken):
     ("fault", "reason"),
     [
         (Fault.error("AuthenticationError", "Token MissMatch"), "refuses the account"),
-        (Fault.error("ValidationError", "The smtp user is disabled"), "refuses the SMTP user smtp12345"),
+        (
+            Fault.error("ValidationError", "The smtp user is disabled"),
+            "refuses the SMTP user smtp12345",
+        ),
     ],
 )
 async def test_what_concerns_all_pauses_the_batch(sandbox, place, fault, reason):
@@ -225,7 +263,10 @@ async def test_too_many_failures_in_a_row_pause_the_batch(sandbox, place):
 
 
 async def test_pause_stop_and_leaving_early_leave_a_batch_that_goes_on(sandbox, place):
-    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", concurrency=2, **FAST) as batch:
+    async with (
+        sandbox.async_client() as client,
+        AsyncBatch(client, place, "news", concurrency=2, **FAST) as batch,
+    ):
         await batch.add(many(40))
         async with batch.run() as outcomes:
             await anext(outcomes)
@@ -250,7 +291,9 @@ async def test_pause_stop_and_leaving_early_leave_a_batch_that_goes_on(sandbox, 
 async def test_several_smtp_users_each_with_its_limits(sandbox, place):
     limits = RateLimits(per_minute=5, per_hour=None, per_day=None)
     async with sandbox.async_client() as client:
-        batch = AsyncBatch(client, place, "news", smtp_users=["a", "b"], limits={"a": limits}, **FAST)
+        batch = AsyncBatch(
+            client, place, "news", smtp_users=["a", "b"], limits={"a": limits}, **FAST
+        )
         await batch.add(many(30))
         await run(batch)
         used = Counter(mail.smtp_user_name for mail in sandbox.outbox)
@@ -264,7 +307,10 @@ async def test_how_long_it_takes_counts_what_went_in_other_batches(sandbox, plac
     async with sandbox.async_client() as client:
         first = AsyncBatch(client, place, "first", limits=limits, **FAST)
         await first.add(many(4))
-        assert (await first.least_seconds(5), await AsyncBatch(client, place, "first", **FAST).least_seconds(999)) == (0.0, 0.0)
+        assert (
+            await first.least_seconds(5),
+            await AsyncBatch(client, place, "first", **FAST).least_seconds(999),
+        ) == (0.0, 0.0)
         await run(first)
         second = AsyncBatch(client, place, "second", limits=limits, **FAST)
         assert await second.least_seconds(1) == 0.0
@@ -278,18 +324,36 @@ async def test_how_long_it_takes_counts_what_went_in_other_batches(sandbox, plac
 async def test_a_rehearsal(sandbox, place):
     async with (
         sandbox.async_client() as client,
-        AsyncBatch(client, place, "rehearsal", redirect_to="Me <me@example.com>", allow=["*@ok.example"], **FAST) as batch,
+        AsyncBatch(
+            client,
+            place,
+            "rehearsal",
+            redirect_to="Me <me@example.com>",
+            allow=["*@ok.example"],
+            **FAST,
+        ) as batch,
     ):
-        await batch.add([message(to=["ada@example.com", "b@example.com"], bcc="c@example.com"), message(to="Ada@OK.example")])
+        await batch.add(
+            [
+                message(to=["ada@example.com", "b@example.com"], bcc="c@example.com"),
+                message(to="Ada@OK.example"),
+            ]
+        )
         await run(batch)
         assert received(sandbox) == {"me@example.com": 1, "Ada@OK.example": 1}
-        assert {mail.recipients[0].name for mail in sandbox.outbox} == {"for ada@example.com and 2 more", None}
+        assert {mail.recipients[0].name for mail in sandbox.outbox} == {
+            "for ada@example.com and 2 more",
+            None,
+        }
         # Whoever runs it without a word about it rehearses, too.
         await batch.add([message(to="eve@example.com")])
         async with AsyncBatch(client, place, "rehearsal", **FAST) as again:
             await run(again)
         assert received(sandbox)["me@example.com"] == 2
-    async with sandbox.async_client() as client, AsyncBatch(client, place, "few", allow="ada@example.com", **FAST) as batch:
+    async with (
+        sandbox.async_client() as client,
+        AsyncBatch(client, place, "few", allow="ada@example.com", **FAST) as batch,
+    ):
         await batch.add([message(to="eve@example.com", subject="No"), message(subject="Yes")])
         found = [(where, error) async for where, error in batch.dry_run()]
         assert [error is None for _, error in found] == [False, True]
@@ -325,7 +389,9 @@ async def test_a_dry_run_makes_no_rehearsal(sandbox, place):
 async def test_what_a_dead_worker_had_of_a_mail_that_must_not_be_sent(sandbox, place, readable):
     ledger = Ledger(place)
     async with sandbox.async_client() as client:
-        batch = AsyncBatch(client, ledger, "few", allow=["*@ok.example"] if readable else None, **FAST)
+        batch = AsyncBatch(
+            client, ledger, "few", allow=["*@ok.example"] if readable else None, **FAST
+        )
         await batch.add(many(1))
         async with batch.run():  # the batch is a rehearsal from now on
             pass
@@ -337,14 +403,18 @@ async def test_what_a_dead_worker_had_of_a_mail_that_must_not_be_sent(sandbox, p
             with sqlite3.connect(place) as connection:
                 connection.execute("UPDATE poweremail_messages SET payload = '{}'")
             connection.close()
-        # Nobody may send it, so the dead one did not. One that cannot be read may have been sent by whoever could.
+        # Nobody may send it, so the dead one did not. One that cannot be read may have been sent by
+        # whoever could.
         assert await run(batch) == {work.key: "not_sent" if readable else "unknown"}
         assert received(sandbox) == {}
     ledger.close()
 
 
 async def test_a_ledger_that_fails_stops_before_a_send(sandbox, place, monkeypatch):
-    async with sandbox.async_client() as client, AsyncBatch(client, place, "news", concurrency=2, **FAST) as batch:
+    async with (
+        sandbox.async_client() as client,
+        AsyncBatch(client, place, "news", concurrency=2, **FAST) as batch,
+    ):
         await batch.add(many(30))
         with pytest.raises(LedgerError, match="is full"):
             async with batch.run() as outcomes:
@@ -363,7 +433,10 @@ async def test_a_ledger_that_fails_stops_before_a_send(sandbox, place, monkeypat
 
 async def test_a_ledger_that_stays_locked_leaves_what_was_under_way_to_be_looked_up(sandbox, place):
     ledger = Ledger(place, patience=0.05)
-    async with sandbox.async_client() as client, AsyncBatch(client, ledger, "news", concurrency=2, **FAST) as batch:
+    async with (
+        sandbox.async_client() as client,
+        AsyncBatch(client, ledger, "news", concurrency=2, **FAST) as batch,
+    ):
         await batch.add(many(10))
         other = sqlite3.connect(place, isolation_level=None, check_same_thread=False)
         running = batch.run()
@@ -397,7 +470,9 @@ async def test_a_row_that_another_took_is_not_told(sandbox, place):
             pass
 
     ledger = Ledger(place)
-    async with AsyncPowerEmail("o", "t", "x.example", smtp_user_name="s", transport=Slow()) as client:
+    async with AsyncPowerEmail(
+        "o", "t", "x.example", smtp_user_name="s", transport=Slow()
+    ) as client:
         batch = AsyncBatch(client, ledger, "news", concurrency=1, **FAST)
         await batch.add(many(1))
         thief = Worker(ledger, ledger.find("news"), ["s"], {}, lease=60.0)
@@ -447,7 +522,10 @@ async def test_misuse(sandbox, place):
 
 
 async def test_no_secret_is_in_the_ledger(sandbox, place):
-    async with sandbox.async_client(token="canary-token") as client, AsyncBatch(client, place, "news", **FAST) as batch:
+    async with (
+        sandbox.async_client(token="canary-token") as client,
+        AsyncBatch(client, place, "news", **FAST) as batch,
+    ):
         await batch.add(many(2))
         await run(batch)
     assert not [file for file in place.parent.iterdir() if b"canary" in file.read_bytes()]

@@ -75,7 +75,9 @@ async def test_the_unique_id_is_the_same_in_every_attempt(sandbox):
 )
 async def test_what_a_get_cannot_carry_is_not_sent(sandbox, field):
     async with sandbox.async_client() as client:
-        with pytest.raises(UsageError, match=rf"not sent: {next(iter(field))}: .*use send_template"):
+        with pytest.raises(
+            UsageError, match=rf"not sent: {next(iter(field))}: .*use send_template"
+        ):
             await client.messages.send_template_http_get(template(**field))
     assert sandbox.outbox == []
 
@@ -92,9 +94,15 @@ async def test_a_message_of_the_wrong_kind_is_not_sent(sandbox, call):
 async def test_wrong_credentials_are_rejected():
     with Sandbox(owner_id="owner", token="right") as sandbox:
         async with sandbox.async_client(owner_id="owner", token="wrong") as client:
-            with pytest.raises(AuthenticationError, match="Token MissMatch.*check owner_id, token and app_domain") as caught:
+            with pytest.raises(
+                AuthenticationError, match="Token MissMatch.*check owner_id, token and app_domain"
+            ) as caught:
                 await client.messages.send_mail(message())
-            assert (caught.value.name, caught.value.code, caught.value.mail_state) == ("AuthenticationError", "-1", "rejected")
+            assert (caught.value.name, caught.value.code, caught.value.mail_state) == (
+                "AuthenticationError",
+                "-1",
+                "rejected",
+            )
         assert sandbox.outbox == []
 
 
@@ -157,7 +165,10 @@ async def test_a_call_goes_to_a_path_of_the_service(sandbox, path):
             await client.call(path, {})
 
 
-@pytest.mark.parametrize("body", [{"token": "x"}, {"owner_id": "x"}, {"a": object()}, {"a": float("nan")}, {"a": "\ud800"}])
+@pytest.mark.parametrize(
+    "body",
+    [{"token": "x"}, {"owner_id": "x"}, {"a": object()}, {"a": float("nan")}, {"a": "\ud800"}],
+)
 async def test_a_call_carries_json_and_the_clients_credentials(sandbox, body):
     async with sandbox.async_client() as client:
         with pytest.raises(UsageError, match="^body: "):
@@ -177,7 +188,11 @@ async def test_requests_go_to_the_base_url_with_the_right_head():
     assert "transfer-encoding" not in post.headers
     assert post.json["message"]["text"] == "naïve 📧"
     assert (post.json["owner_id"], post.json["token"]) == ("owner", TOKEN)
-    assert (get.method, get.path, get.body) == ("GET", "/elsewhere/v2/messages/sendTemplateHTTPGet", b"")
+    assert (get.method, get.path, get.body) == (
+        "GET",
+        "/elsewhere/v2/messages/sendTemplateHTTPGet",
+        b"",
+    )
     assert get.query == {
         "owner_id": "owner",
         "token": TOKEN,
@@ -198,7 +213,10 @@ async def test_unknown_members_of_an_answer_are_kept():
 
 
 async def test_a_redirect_is_not_followed():
-    with FaultServer() as other, FaultServer(answer("", status=307, headers=[("Location", f"{other.url}/v1.0/")])) as server:
+    with (
+        FaultServer() as other,
+        FaultServer(answer("", status=307, headers=[("Location", f"{other.url}/v1.0/")])) as server,
+    ):
         async with client_of("httpx", server.url) as client:
             with pytest.raises(DeliveryUnknownError, match="HTTP 307"):
                 await client.messages.send_mail(message())
@@ -213,12 +231,22 @@ async def test_the_environment_makes_a_client():
         "POWEREMAIL_SMTP_USER_NAME": "smtp9",
     }
     async with AsyncPowerEmail.from_env(environ) as client:
-        assert repr(client) == f"<{AsyncPowerEmail.__name__} owner_id='owner' base_url='https://api.tes.example.com/v1.0/'>"
+        assert (
+            repr(client)
+            == f"<{AsyncPowerEmail.__name__} owner_id='owner' base_url='https://api.tes.example.com/v1.0/'>"
+        )
     with FaultServer() as server:
-        async with AsyncPowerEmail.from_env(environ | {"POWEREMAIL_BASE_URL": server.url}, owner_id="other") as client:
+        async with AsyncPowerEmail.from_env(
+            environ | {"POWEREMAIL_BASE_URL": server.url}, owner_id="other"
+        ) as client:
             await client.messages.send_mail(message())
-    assert (server.seen[0].json["owner_id"], server.seen[0].json["smtp_user_name"]) == ("other", "smtp9")
-    with pytest.raises(UsageError, match="POWEREMAIL_OWNER_ID, POWEREMAIL_TOKEN, POWEREMAIL_APP_DOMAIN"):
+    assert (server.seen[0].json["owner_id"], server.seen[0].json["smtp_user_name"]) == (
+        "other",
+        "smtp9",
+    )
+    with pytest.raises(
+        UsageError, match="POWEREMAIL_OWNER_ID, POWEREMAIL_TOKEN, POWEREMAIL_APP_DOMAIN"
+    ):
         AsyncPowerEmail.from_env({})
 
 
@@ -285,7 +313,9 @@ def never_wait(wait) -> None:
 async def test_sends_wait_for_their_turn(sandbox):
     sandbox.faults.add(Fault.rate_limited(), times=1)
     limits = RateLimits(per_minute=3, on_wait=never_wait)
-    async with sandbox.async_client(limits=limits, smtp_user_name="smtp1", retry=RetryPolicy(first_wait=0)) as client:
+    async with sandbox.async_client(
+        limits=limits, smtp_user_name="smtp1", retry=RetryPolicy(first_wait=0)
+    ) as client:
         await client.messages.send_mail(message())  # in two attempts, of which each counts
         await client.messages.get_message_info("u1")  # reads do not
         assert await client.expected_wait() == 0
@@ -299,7 +329,12 @@ async def test_sends_wait_for_their_turn(sandbox):
     assert len(sandbox.outbox) == 3
 
 
-RAW = {"subject": "Hi", "from_email": "me@example.com", "to": [{"email": "ada@example.com"}], "text": "Hello"}
+RAW = {
+    "subject": "Hi",
+    "from_email": "me@example.com",
+    "to": [{"email": "ada@example.com"}],
+    "text": "Hello",
+}
 
 
 async def test_without_limits_nobody_waits(sandbox):
@@ -333,19 +368,27 @@ ENGINE_CLIENT = httpx.AsyncClient.__name__
 
 @pytest.mark.parametrize("client", [NotAClient(), object(), "httpx", OtherClient()])
 def test_a_transport_takes_a_client_of_its_world(client):
-    with pytest.raises(UsageError, match=f"^client: must be an? {ENGINE_CLIENT} of httpx or httpx2"):
+    with pytest.raises(
+        UsageError, match=f"^client: must be an? {ENGINE_CLIENT} of httpx or httpx2"
+    ):
         AsyncHttpxTransport(client)
 
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("a ")])
 def test_an_engine_that_is_missing_is_told(monkeypatch, engine):
     monkeypatch.setitem(sys.modules, engine, None)
-    with pytest.raises(UsageError, match=rf"^engine: {engine} is not installed \(pip install 'poweremail\[{engine}\]'\)"):
+    with pytest.raises(
+        UsageError,
+        match=rf"^engine: {engine} is not installed \(pip install 'poweremail\[{engine}\]'\)",
+    ):
         AsyncPowerEmail("owner", TOKEN, "example.com", transport=engine)
 
 
 def test_an_engine_is_named():
-    with pytest.raises(UsageError, match=r"^transport: must be 'httpx', 'httpx2', .*'pyreqwest' or a transport, not 'urllib'"):
+    with pytest.raises(
+        UsageError,
+        match=r"^transport: must be 'httpx', 'httpx2', .*'pyreqwest' or a transport, not 'urllib'",
+    ):
         AsyncPowerEmail("owner", TOKEN, "example.com", transport="urllib")
     with pytest.raises(UsageError, match="^engine: must be 'httpx' or 'httpx2', not 'urllib'"):
         AsyncHttpxTransport(engine="urllib")
@@ -354,8 +397,12 @@ def test_an_engine_is_named():
 async def test_a_client_of_ones_own_that_was_closed_is_told():
     own = httpx.AsyncClient()
     await own.aclose()
-    async with AsyncPowerEmail("owner", TOKEN, "example.com", smtp_user_name="smtp1", transport=AsyncHttpxTransport(own)) as client:
-        with pytest.raises(UsageError, match="not sent: transport: the HTTP client has been closed"):
+    async with AsyncPowerEmail(
+        "owner", TOKEN, "example.com", smtp_user_name="smtp1", transport=AsyncHttpxTransport(own)
+    ) as client:
+        with pytest.raises(
+            UsageError, match="not sent: transport: the HTTP client has been closed"
+        ):
             await client.messages.send_mail(message())
 
 

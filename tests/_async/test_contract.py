@@ -1,4 +1,7 @@
-"""What every transport does, in the same way: the sandbox in this process, and the same sandbox over HTTP."""
+"""
+What every transport does, in the same way: the sandbox in this process, and the same sandbox over
+HTTP.
+"""
 
 from __future__ import annotations
 
@@ -40,11 +43,24 @@ async def test_a_mail_arrives_as_it_was_meant(way, sandbox):
     async with reached(way, sandbox) as client:
         result = await client.messages.send_mail(full())
     assert (result.unique_id, result.status, result.attempts) == ("invoice-42", "success", 1)
-    assert result.recipients == ("ada@example.com", "grace@example.com", "charles@example.com", "archive@example.com")
+    assert result.recipients == (
+        "ada@example.com",
+        "grace@example.com",
+        "charles@example.com",
+        "archive@example.com",
+    )
     assert result.raw.status == 200
     [mail] = sandbox.outbox
-    assert (mail.operation, mail.smtp_user_name, mail.unique_id) == ("sendMail", "smtp12345", "invoice-42")
-    assert (mail.subject, mail.from_email, mail.from_name) == ("Hi", "billing@example.com", "Billing")
+    assert (mail.operation, mail.smtp_user_name, mail.unique_id) == (
+        "sendMail",
+        "smtp12345",
+        "invoice-42",
+    )
+    assert (mail.subject, mail.from_email, mail.from_name) == (
+        "Hi",
+        "billing@example.com",
+        "Billing",
+    )
     assert (list(mail.to), list(mail.cc), list(mail.bcc)) == (
         ["ada@example.com", "grace@example.com"],
         ["charles@example.com"],
@@ -61,7 +77,9 @@ async def test_a_mail_arrives_as_it_was_meant(way, sandbox):
     assert [(file.name, file.type, file.content) for file in mail.attachments] == [
         ("invoice.txt", "text/plain", b"42 \xe2\x82\xac")
     ]
-    assert [(file.name, file.type, file.content) for file in mail.images] == [("logo", "image/png", PNG)]
+    assert [(file.name, file.type, file.content) for file in mail.images] == [
+        ("logo", "image/png", PNG)
+    ]
 
 
 async def test_templates_arrive_by_post_and_by_get(way, sandbox):
@@ -73,12 +91,16 @@ async def test_templates_arrive_by_post_and_by_get(way, sandbox):
     assert by_get.unique_id == ""
     assert [mail.operation for mail in sandbox.outbox] == ["sendTemplate", "sendTemplateHTTPGet"]
     assert {mail.text for mail in sandbox.outbox} == {"Dear Ada & Co"}
-    assert {tuple(mail.dynamic_value.items()) for mail in sandbox.outbox} == {(("NAME", "Ada & Co"),)}
+    assert {tuple(mail.dynamic_value.items()) for mail in sandbox.outbox} == {
+        (("NAME", "Ada & Co"),)
+    }
 
 
 async def test_what_became_of_a_mail_is_told_page_by_page(way, sandbox):
     async with reached(way, sandbox) as client:
-        await client.messages.send_mail(message(unique_id="many", to=[f"user{number}@example.com" for number in range(250)]))
+        await client.messages.send_mail(
+            message(unique_id="many", to=[f"user{number}@example.com" for number in range(250)])
+        )
         pages = [await client.messages.get_message_info("many", page) for page in range(3)]
         everyone = [info.email async for info in client.messages.iter_message_info("many")]
         nobody = await client.messages.get_message_info("another")
@@ -93,7 +115,9 @@ async def test_a_file_is_read_while_it_is_sent(way, sandbox, tmp_path):
     async with reached(way, sandbox) as client:
         await client.messages.send_mail(message(attachments=[Attachment.from_path(path)]))
     [mail] = sandbox.outbox
-    assert [(file.name, file.type) for file in mail.attachments] == [("report.pdf", "application/pdf")]
+    assert [(file.name, file.type) for file in mail.attachments] == [
+        ("report.pdf", "application/pdf")
+    ]
     assert mail.attachments[0].content == path.read_bytes()
 
 
@@ -120,10 +144,14 @@ async def test_a_file_that_has_changed_is_not_sent(way, sandbox, tmp_path, chang
     assert len(sandbox.outbox) == 1
 
 
-# What is seen of each fault: the outcome of one attempt, whether the mail was taken, and the error's cause.
+# What is seen of each fault: the outcome of one attempt, whether the mail was taken, and the
+# error's cause.
 REJECTED = [
     (Fault.error("ValidationError", "You must specify subject"), ValidationError),
-    (Fault.error("AuthenticationError", "Token MissMatch", code=-1, name_in="type"), AuthenticationError),
+    (
+        Fault.error("AuthenticationError", "Token MissMatch", code=-1, name_in="type"),
+        AuthenticationError,
+    ),
     (Fault.error("Invalid_Key", "no", code=None, name_in="type_object"), AuthenticationError),
     (Fault.error("NeverHeardOf", ["a", "b"], array=True), ApiError),
     (Fault.error("ValidationError", "bad", http_status=500), ValidationError),
@@ -174,14 +202,20 @@ async def test_an_unknown_outcome_is_not_repeated(way, sandbox, fault, taken):
     async with reached(way, sandbox, timeouts=timeouts) as client:
         with pytest.raises(DeliveryUnknownError, match="unknown whether it was sent") as caught:
             await client.messages.send_mail(message(unique_id="u1"))
-    assert (caught.value.mail_state, caught.value.unique_id, caught.value.recipients) == ("unknown", "u1", ("ada@example.com",))
+    assert (caught.value.mail_state, caught.value.unique_id, caught.value.recipients) == (
+        "unknown",
+        "u1",
+        ("ada@example.com",),
+    )
     assert isinstance(caught.value.cause, PowerEmailError)
     assert caught.value.__cause__ is caught.value.cause
     assert rule.hit == 1
     assert len(sandbox.outbox) == taken
 
 
-@pytest.mark.parametrize("fault", [Fault.wrong_content_type(), Fault.slow_drip(0.001), Fault.latency(0.05)], ids=_name)
+@pytest.mark.parametrize(
+    "fault", [Fault.wrong_content_type(), Fault.slow_drip(0.001), Fault.latency(0.05)], ids=_name
+)
 async def test_what_only_looks_bad_is_a_success(way, sandbox, fault):
     sandbox.faults.add(fault)
     async with reached(way, sandbox) as client:
@@ -248,7 +282,9 @@ async def test_reads_are_repeated_on_anything_temporary(way, sandbox):
     )
     for number, fault in enumerate(faults, start=1):
         sandbox.faults.add(fault, call="getMessageInfo", nth=number)
-    async with reached(way, sandbox, retry=RetryPolicy(len(faults) + 1, first_wait=0.001)) as client:
+    async with reached(
+        way, sandbox, retry=RetryPolicy(len(faults) + 1, first_wait=0.001)
+    ) as client:
         assert len(await client.messages.get_message_info("u1")) == 0
         sandbox.faults.add(Fault.error("ValidationError", "bad"))
         with pytest.raises(ValidationError) as caught:
@@ -259,7 +295,9 @@ async def test_reads_are_repeated_on_anything_temporary(way, sandbox):
 
 async def test_an_answer_that_is_too_large_is_refused(way, sandbox):
     async with reached(way, sandbox, max_response_bytes=1_000) as client:
-        await client.messages.send_mail(message(unique_id="many", to=[f"user{number}@example.com" for number in range(100)]))
+        await client.messages.send_mail(
+            message(unique_id="many", to=[f"user{number}@example.com" for number in range(100)])
+        )
         with pytest.raises(ProtocolError, match="larger than 1000 bytes"):
             await client.messages.get_message_info("many")
         assert len(await client.messages.get_message_info("none")) == 0

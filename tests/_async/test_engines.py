@@ -1,4 +1,6 @@
-"""What users configure in the engine stays in force, and nothing of it can make two mails of one."""
+"""
+What users configure in the engine stays in force, and nothing of it can make two mails of one.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def engine(request):
 
 
 def client_over(own, base_url: str = "https://api.example.com", **options) -> AsyncPowerEmail:
-    return AsyncPowerEmail("owner", TOKEN, base_url=base_url, transport=AsyncHttpxTransport(own), **(OPTIONS | options))
+    return AsyncPowerEmail(
+        "owner", TOKEN, base_url=base_url, transport=AsyncHttpxTransport(own), **(OPTIONS | options)
+    )
 
 
 @pytest.mark.parametrize("answered", [200, 500, "lost"])
@@ -35,7 +39,10 @@ async def test_a_mock_transport_gets_the_whole_request_once(engine, answered):
             raise engine.ConnectError("after it was taken")
         return engine.Response(answered, json=SUCCESS)
 
-    async with engine.AsyncClient(transport=engine.MockTransport(handler)) as own, client_over(own) as client:
+    async with (
+        engine.AsyncClient(transport=engine.MockTransport(handler)) as own,
+        client_over(own) as client,
+    ):
         if answered == 200:
             assert (await client.messages.send_mail(message())).status == "success"
         else:
@@ -56,7 +63,10 @@ async def test_authentication_that_signs_the_body_sees_it(engine):
             yield request
 
     with FaultServer(answer()) as server:
-        async with engine.AsyncClient(auth=Signature()) as own, client_over(own, server.url) as client:
+        async with (
+            engine.AsyncClient(auth=Signature()) as own,
+            client_over(own, server.url) as client,
+        ):
             await client.messages.send_mail(message())
     assert [server.seen[0].body] == signed
     assert server.seen[0].headers["x-signature"] == str(len(signed[0]))
@@ -73,8 +83,13 @@ async def test_hooks_and_headers_of_the_client_stay_in_force(engine):
         events.append(response.status_code)
 
     hooks = {"request": [on_request], "response": [on_response]}
-    with FaultServer(answer(gzip.compress(json.dumps(SUCCESS).encode()), headers=[("Content-Encoding", "gzip")])) as server:
-        async with engine.AsyncClient(event_hooks=hooks, headers={"X-Trace": "t1"}) as own, client_over(own, server.url) as client:
+    with FaultServer(
+        answer(gzip.compress(json.dumps(SUCCESS).encode()), headers=[("Content-Encoding", "gzip")])
+    ) as server:
+        async with (
+            engine.AsyncClient(event_hooks=hooks, headers={"X-Trace": "t1"}) as own,
+            client_over(own, server.url) as client,
+        ):
             await client.messages.send_mail(message())
     assert events == ["POST", 200]
     assert server.seen[0].headers["x-trace"] == "t1"
@@ -86,7 +101,10 @@ async def test_a_hook_that_raises_says_nothing_about_the_mail(engine):
         response.raise_for_status()
 
     with FaultServer(answer("", status=500)) as server:
-        async with engine.AsyncClient(event_hooks={"response": [on_response]}) as own, client_over(own, server.url) as client:
+        async with (
+            engine.AsyncClient(event_hooks={"response": [on_response]}) as own,
+            client_over(own, server.url) as client,
+        ):
             with pytest.raises(DeliveryUnknownError, match="HTTPStatusError"):
                 await client.messages.send_mail(message())
     assert server.posts == 1

@@ -11,12 +11,27 @@ import aiohttp  # async only
 import pytest
 
 from _async.ways import ENGINES, OPTIONS, TOKEN, client_of
-from poweremail import AsyncPowerEmail, DeliveryUnknownError, NotSentError, ProtocolError, RetryPolicy, Timeouts, UsageError
+from poweremail import (
+    AsyncPowerEmail,
+    DeliveryUnknownError,
+    NotSentError,
+    ProtocolError,
+    RetryPolicy,
+    Timeouts,
+    UsageError,
+)
 from poweremail.transports import (
     AsyncAiohttpTransport,  # async only
     AsyncPyreqwestTransport,
 )
-from support.fault_server import SUCCESS, FaultServer, answer, close_after_body, reset_after_body, stall
+from support.fault_server import (
+    SUCCESS,
+    FaultServer,
+    answer,
+    close_after_body,
+    reset_after_body,
+    stall,
+)
 from support.messages import large, message, template
 
 OWN = [engine for engine in ENGINES if not engine.startswith("a ")]
@@ -26,7 +41,11 @@ ENCODED = {
     "gzip": (gzip.compress(json.dumps(SUCCESS).encode()), "gzip", None),
     "none": (json.dumps(SUCCESS).encode(), "identity", None),
     "not gzip": (b"this is no gzip", "gzip", "cannot be inflated"),
-    "half of it": (gzip.compress(json.dumps(SUCCESS).encode())[:30], "gzip", "ends before its compressed content does"),
+    "half of it": (
+        gzip.compress(json.dumps(SUCCESS).encode())[:30],
+        "gzip",
+        "ends before its compressed content does",
+    ),
     "not asked for": (b"whatever", "br", "encoded as 'br'"),
     "a bomb": (gzip.compress(bytes(100_000_000)), "gzip", "larger than 16777216 bytes"),
 }
@@ -65,12 +84,16 @@ async def test_a_success_before_the_mail_has_left_is_none(engine):
 @pytest.mark.parametrize("broken", [close_after_body, reset_after_body])
 @pytest.mark.parametrize("call", ["send_mail", "send_template_http_get"])
 async def test_what_was_taken_is_not_sent_again(engine, broken, call):
-    """Engines repeat a GET, and forget what they have sent, when a connection that was kept breaks."""
+    """
+    Engines repeat a GET, and forget what they have sent, when a connection that was kept breaks.
+    """
     with FaultServer(answer(), broken, answer()) as server:
         async with client_of(engine, server.url) as client:
             await client.messages.send_mail(message())
             with pytest.raises(DeliveryUnknownError):
-                await getattr(client.messages, call)(message() if call == "send_mail" else template())
+                await getattr(client.messages, call)(
+                    message() if call == "send_mail" else template()
+                )
     assert server.posts == 2
 
 
@@ -101,21 +124,28 @@ async def test_the_proxy_of_the_environment_is_asked(engine, monkeypatch):
 
 
 def slowly(connection) -> bool:
-    """Take a large body in its time, and let no more of it wait on this side: its last byte leaves when most of it is read."""
+    """
+    Take a large body in its time, and let no more of it wait on this side: its last byte leaves
+    when most of it is read.
+    """
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     for _ in range(8):
         connection._read(400_000)
         time.sleep(0.4)
     # The rest at once, so that a busy machine is not taken for a server that does not answer.
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
-    connection.headers["content-length"] = str(int(connection.headers["content-length"]) - 8 * 400_000)
+    connection.headers["content-length"] = str(
+        int(connection.headers["content-length"]) - 8 * 400_000
+    )
     return answer()(connection)
 
 
 @pytest.mark.parametrize("engine", OWN)
 async def test_the_read_timeout_does_not_count_while_a_large_mail_goes_out(engine):
     with FaultServer(slowly) as server:
-        async with client_of(engine, server.url, timeouts=Timeouts(read=2.5), retry=RetryPolicy(1)) as client:
+        async with client_of(
+            engine, server.url, timeouts=Timeouts(read=2.5), retry=RetryPolicy(1)
+        ) as client:
             await client.messages.send_mail(large())
     assert server.posts == 1
 
@@ -138,7 +168,9 @@ def never(connection) -> bool:
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_the_write_timeout_counts_while_a_large_mail_goes_out(engine):
     with FaultServer(never) as server:
-        async with client_of(engine, server.url, timeouts=Timeouts(read=20, write=0.3), retry=RetryPolicy(1)) as client:
+        async with client_of(
+            engine, server.url, timeouts=Timeouts(read=20, write=0.3), retry=RetryPolicy(1)
+        ) as client:
             with pytest.raises(NotSentError):
                 await client.messages.send_mail(large())
     assert server.posts == 0
@@ -148,10 +180,15 @@ async def test_the_write_timeout_counts_while_a_large_mail_goes_out(engine):
 async def test_more_callers_than_connections_wait_in_line(engine):
     with FaultServer(answer()) as server:
         async with client_of(engine, server.url) as client:
-            async with client.messages.send_many([message() for _ in range(100)], concurrency=50) as outcomes:
+            async with client.messages.send_many(
+                [message() for _ in range(100)], concurrency=50
+            ) as outcomes:
                 assert {outcome.state async for outcome in outcomes} == {"accepted"}
     # pyreqwest counts requests: it may open a connection while another is on its way back.
-    assert (server.posts, server.connections <= (40 if engine == "pyreqwest" else 20)) == (100, True)
+    assert (server.posts, server.connections <= (40 if engine == "pyreqwest" else 20)) == (
+        100,
+        True,
+    )
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
@@ -169,7 +206,9 @@ async def test_the_clients_of_pyreqwest_can_be_configured():
 
     transport = AsyncPyreqwestTransport(configure=configure, max_connections=2)
     with FaultServer(redirect, answer()) as server:
-        async with AsyncPowerEmail("owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS) as client:
+        async with AsyncPowerEmail(
+            "owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS
+        ) as client:
             with pytest.raises(DeliveryUnknownError):
                 await client.messages.send_mail(message())
             await client.messages.send_mail(message())
@@ -188,16 +227,23 @@ async def test_what_a_middleware_of_pyreqwest_does_to_a_mail_is_done_to_that_mai
         request.headers.append("X-Number", str(len(seen)))
         return await following.run(request)
 
-    transport = AsyncPyreqwestTransport(configure=lambda builder: builder.with_middleware(middleware))
+    transport = AsyncPyreqwestTransport(
+        configure=lambda builder: builder.with_middleware(middleware)
+    )
     with FaultServer(answer()) as server:
-        async with AsyncPowerEmail("owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS) as client:
+        async with AsyncPowerEmail(
+            "owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS
+        ) as client:
             await client.messages.send_mail(message(subject="first"))
             await client.messages.send_mail(message(subject="second"))
             await client.messages.send_template_http_get(template())
     assert [method for method, _ in seen] == ["POST", "POST", "GET"]
     assert seen[0] == seen[1]
     assert [request.headers["x-number"] for request in server.seen] == ["1", "2", "3"]
-    assert [json.loads(request.body)["message"]["subject"] for request in server.seen[:2]] == ["first", "second"]
+    assert [json.loads(request.body)["message"]["subject"] for request in server.seen[:2]] == [
+        "first",
+        "second",
+    ]
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
@@ -211,13 +257,16 @@ async def test_a_session_of_aiohttp_keeps_what_it_was_given():  # async only
 
     # async only
     with FaultServer(answer()) as server:  # async only
-        async with aiohttp.ClientSession(middlewares=(middleware,), headers={"X-Trace": "t1"}) as session:  # async only
+        given = {"middlewares": (middleware,), "headers": {"X-Trace": "t1"}}  # async only
+        async with aiohttp.ClientSession(**given) as session:  # async only
             transport = AsyncAiohttpTransport(session)  # async only
-            async with AsyncPowerEmail("owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS) as client:  # async only
+            options = {"base_url": server.url, "transport": transport, **OPTIONS}  # async only
+            async with AsyncPowerEmail("owner", TOKEN, **options) as client:  # async only
                 await client.messages.send_mail(message())  # async only
                 await client.messages.send_template_http_get(template())  # async only
             assert not session.closed  # async only
     assert seen == ["POST", "GET"]  # async only
     assert [request.headers["x-trace"] for request in server.seen] == ["t1", "t1"]  # async only
-    with pytest.raises(UsageError, match="session: must be a ClientSession of aiohttp, not str"):  # async only
+    refusal = "session: must be a ClientSession of aiohttp, not str"  # async only
+    with pytest.raises(UsageError, match=refusal):  # async only
         AsyncAiohttpTransport("session")  # async only

@@ -13,7 +13,13 @@ import pytest
 from _async.ways import WAYS, client_of, reached
 from poweremail import Attachment, DeliveryUnknownError, Image, NotSentError, Timeouts, UsageError
 from poweremail.sandbox import Fault
-from support.fault_server import FaultServer, answer, reset_after_body, reset_before_body, reset_in_body
+from support.fault_server import (
+    FaultServer,
+    answer,
+    reset_after_body,
+    reset_before_body,
+    reset_in_body,
+)
 from support.messages import message
 
 CONTENT = os.urandom(1_000_003)
@@ -55,7 +61,10 @@ async def test_each_source_arrives_whole(way, served, tmp_path):
             Attachment.from_stream(Stream(*chunked(CONTENT)), "stream.bin", size=len(CONTENT)),
             Attachment.from_stream(chunked(CONTENT, 5), "iterable.bin"),
         ]
-        images = [Image.from_stream(Stream(b"\x89PNG"), "logo", type="image/png"), Image.from_file(io.BytesIO(b"GIF8"), "dot.gif")]
+        images = [
+            Image.from_stream(Stream(b"\x89PNG"), "logo", type="image/png"),
+            Image.from_file(io.BytesIO(b"GIF8"), "dot.gif"),
+        ]
         async with reached(way, served, timeouts=PATIENT) as client:
             await client.messages.send_mail(message(attachments=attachments, images=images))
     [mail] = served.outbox
@@ -68,12 +77,17 @@ async def test_each_source_arrives_whole(way, served, tmp_path):
         "iterable.bin",
     ]
     assert all(file.content == CONTENT for file in mail.attachments)
-    assert [(file.type, file.content) for file in mail.images] == [("image/png", b"\x89PNG"), ("image/gif", b"GIF8")]
+    assert [(file.type, file.content) for file in mail.images] == [
+        ("image/png", b"\x89PNG"),
+        ("image/gif", b"GIF8"),
+    ]
 
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_the_length_is_announced_where_it_is_known(known):
-    stream = Attachment.from_stream(Stream(CONTENT), "stream.bin", size=len(CONTENT) if known else None)
+    stream = Attachment.from_stream(
+        Stream(CONTENT), "stream.bin", size=len(CONTENT) if known else None
+    )
     with FaultServer(answer()) as server:
         async with client_of("httpx", server.url) as client:
             await client.messages.send_mail(message(attachments=[stream]))
@@ -93,7 +107,10 @@ async def test_a_retry_sends_the_body_again(tmp_path):
         async with client_of("httpx", server.url) as client:
             assert (await client.messages.send_mail(mail)).attempts == 3
             await client.messages.send_mail(mail)
-    first, second = ([file["content"] for file in request.json["message"]["attachments"]] for request in server.seen)
+    first, second = (
+        [file["content"] for file in request.json["message"]["attachments"]]
+        for request in server.seen
+    )
     assert first == second
 
 
@@ -104,7 +121,9 @@ async def test_a_stream_that_has_been_read_is_not_sent_again():
         async with client_of("httpx", server.url) as client:
             with pytest.raises(NotSentError):
                 await client.messages.send_mail(mail)
-            with pytest.raises(UsageError, match="not sent: content: the stream has been read already"):
+            with pytest.raises(
+                UsageError, match="not sent: content: the stream has been read already"
+            ):
                 await client.messages.send_mail(mail)
     assert (server.posts, stream.begun) == (0, 1)
 
@@ -118,9 +137,13 @@ async def test_a_stream_that_has_not_been_read_is_sent_again(served):
 
 async def test_a_stream_is_not_sent_again_after_a_look_up():
     with FaultServer(reset_after_body, answer({"status": "success", "message_data": []})) as server:
-        async with client_of("httpx", server.url, on_unknown="reconcile", visibility=0, resend_after=0.01) as client:
+        async with client_of(
+            "httpx", server.url, on_unknown="reconcile", visibility=0, resend_after=0.01
+        ) as client:
             with pytest.raises(DeliveryUnknownError):
-                await client.messages.send_mail(message(attachments=[Attachment.from_stream(Stream(CONTENT), "stream.bin")]))
+                await client.messages.send_mail(
+                    message(attachments=[Attachment.from_stream(Stream(CONTENT), "stream.bin")])
+                )
     first, *others = [request.path.rpartition("/")[2] for request in server.seen]
     assert (first, set(others)) == ("sendMail", {"getMessageInfo"})
 
@@ -138,7 +161,11 @@ async def test_a_stream_that_is_not_what_was_announced_is_not_sent(chunks, size,
     with FaultServer(answer()) as server:
         async with client_of("httpx", server.url) as client:
             with pytest.raises(UsageError, match=f"not sent: content: .*{text}"):
-                await client.messages.send_mail(message(attachments=[Attachment.from_stream(Stream(*chunks), "x.bin", size=size)]))
+                await client.messages.send_mail(
+                    message(
+                        attachments=[Attachment.from_stream(Stream(*chunks), "x.bin", size=size)]
+                    )
+                )
             await client.messages.send_mail(message())
     assert server.posts == 1
 
@@ -150,8 +177,13 @@ async def test_an_error_of_the_stream_is_told():
 
     with FaultServer(answer()) as server:
         async with client_of("httpx", server.url) as client:
-            with pytest.raises(UsageError, match="not sent: content: the stream failed: LookupError: the source broke"):
-                await client.messages.send_mail(message(attachments=[Attachment.from_stream(failing(), "x.bin")]))
+            with pytest.raises(
+                UsageError,
+                match="not sent: content: the stream failed: LookupError: the source broke",
+            ):
+                await client.messages.send_mail(
+                    message(attachments=[Attachment.from_stream(failing(), "x.bin")])
+                )
             await client.messages.send_mail(message())
     assert server.posts == 1
 
@@ -181,7 +213,9 @@ async def test_a_generator_is_closed_where_the_connection_breaks(way, served, ki
     stream = source() if kind == "of this world" else plain()
     async with reached(way, served) as client:
         with pytest.raises(NotSentError):
-            await client.messages.send_mail(message(attachments=[Attachment.from_stream(stream, "x.bin")]))
+            await client.messages.send_mail(
+                message(attachments=[Attachment.from_stream(stream, "x.bin")])
+            )
         # At once, and not only when the garbage collector finds it.
         assert closed == begun
     del stream
@@ -222,7 +256,10 @@ async def test_a_limit_of_the_service_is_kept(tmp_path, kind):
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
 @pytest.mark.parametrize("kind", ["path", "file", "stream", "bytes"])
 async def test_a_large_attachment_costs_little_memory(kind, tmp_path):
-    """20 MB: at most 8 MB more at the peak, in a process of its own; where they are given as bytes, these have been counted before."""
+    """
+    20 MB: at most 8 MB more at the peak, in a process of its own; where they are given as bytes,
+    these have been counted before.
+    """
     path = tmp_path / "large.bin"
     path.write_bytes(os.urandom(20_000_000))
     with FaultServer(answer()) as server:

@@ -23,7 +23,10 @@ def place(request, tmp_path):
 
 @pytest.fixture
 def booked(monkeypatch):
-    """The moments that were booked, as they stand in the budgets: how late a task or thread wakes up after that is another thing."""
+    """
+    The moments that were booked, as they stand in the budgets: how late a task or thread wakes up
+    after that is another thing.
+    """
     return record(monkeypatch)
 
 
@@ -142,7 +145,9 @@ async def test_a_slot_that_another_took(tmp_path, booked):
     assert not exceeds(booked, FAST)
 
 
-@pytest.mark.parametrize("trouble", ["a folder", "not a database", "another database", "a missing folder"])
+@pytest.mark.parametrize(
+    "trouble", ["a folder", "not a database", "another database", "a missing folder"]
+)
 async def test_a_file_that_cannot_be_used(tmp_path, trouble):
     path = tmp_path / "budget.db"
     if trouble == "a folder":
@@ -157,7 +162,11 @@ async def test_a_file_that_cannot_be_used(tmp_path, trouble):
         path = tmp_path / "missing" / "budget.db"
     limiter = AsyncLimiter(RateLimits(path=path), windows=FAST)
     for _ in range(2):
-        with pytest.raises(UsageError, match=r"^not sent: limits.path: cannot use '.*budget.db': .* \(name a file on a local disk"):
+        with pytest.raises(
+            UsageError,
+            match=r"^not sent: limits.path: cannot use '.*budget.db': .* \(name a file on a local "
+            r"disk",
+        ):
             await limiter.turn("smtp1")
     with pytest.raises(UsageError, match=r"^limits.path: ") as caught:
         await limiter.expected_wait("smtp1")

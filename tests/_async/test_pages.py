@@ -12,13 +12,21 @@ from support.fault_server import FaultServer, answer_with
 
 
 def record(number: int) -> dict:
-    return {"email": f"user{number}@example.com", "subject": "Hi", "status": "delivered", "time": 1458034022169 + number}
+    return {
+        "email": f"user{number}@example.com",
+        "subject": "Hi",
+        "status": "delivered",
+        "time": 1458034022169 + number,
+    }
 
 
 def pages(count: int):
     def answer(request) -> dict:
         first = request.json["skip_page"] * 100
-        return {"status": "success", "message_data": [record(number) for number in range(first, min(first + 100, count))]}
+        return {
+            "status": "success",
+            "message_data": [record(number) for number in range(first, min(first + 100, count))],
+        }
 
     return answer_with(answer)
 
@@ -29,7 +37,9 @@ async def test_every_record_comes_once_and_in_order(count):
         async with client_of("httpx", server.url) as client:
             records = [info async for info in client.messages.iter_message_info("u1")]
     assert all(isinstance(info, MessageInfo) for info in records)
-    assert [info.email for info in records] == [f"user{number}@example.com" for number in range(count)]
+    assert [info.email for info in records] == [
+        f"user{number}@example.com" for number in range(count)
+    ]
     assert [request.json["skip_page"] for request in server.seen] == list(range(count // 100 + 1))
     assert {request.json["x_unique_id"] for request in server.seen} == {"u1"}
 
@@ -38,7 +48,9 @@ async def test_the_walk_can_begin_later():
     with FaultServer(pages(250)) as server:
         async with client_of("httpx", server.url) as client:
             records = [info async for info in client.messages.iter_message_info("u1", skip_page=2)]
-    assert [info.email for info in records] == [f"user{number}@example.com" for number in range(200, 250)]
+    assert [info.email for info in records] == [
+        f"user{number}@example.com" for number in range(200, 250)
+    ]
 
 
 async def test_pages_are_fetched_when_they_are_needed():
@@ -58,13 +70,18 @@ async def test_pages_are_fetched_when_they_are_needed():
 async def test_a_server_that_repeats_its_pages_is_found_out(period):
     def answer(request) -> dict:
         first = request.json["skip_page"] % period * 100
-        return {"status": "success", "message_data": [record(number) for number in range(first, first + 100)]}
+        return {
+            "status": "success",
+            "message_data": [record(number) for number in range(first, first + 100)],
+        }
 
     records = []
     with FaultServer(answer_with(answer)) as server:
         async with client_of("httpx", server.url) as client:
             walk = client.messages.iter_message_info("u1")
-            with pytest.raises(ProtocolError, match=f"page {period} with the records of page 0 again"):
+            with pytest.raises(
+                ProtocolError, match=f"page {period} with the records of page 0 again"
+            ):
                 async for info in walk:
                     records.append(info)
             assert [info async for info in walk] == []
@@ -73,13 +90,19 @@ async def test_a_server_that_repeats_its_pages_is_found_out(period):
 
 
 async def test_a_repeated_page_is_known_by_its_mails():
-    """Its records in another order, and with opens that have been counted meanwhile, are still the same."""
+    """
+    Its records in another order, and with opens that have been counted meanwhile, are still the
+    same.
+    """
     answers = []
 
     def answer(request) -> dict:
         records = [record(number) | {"open": len(answers)} for number in range(100)]
         answers.append(request)
-        return {"status": "success", "message_data": records[len(answers) :] + records[: len(answers)]}
+        return {
+            "status": "success",
+            "message_data": records[len(answers) :] + records[: len(answers)],
+        }
 
     with FaultServer(answer_with(answer)) as server:
         async with client_of("httpx", server.url) as client:
@@ -92,7 +115,10 @@ async def test_a_repeated_page_is_known_by_its_mails():
 async def test_records_that_differ_in_an_unknown_member_are_different():
     def answer(request) -> dict:
         first = request.json["skip_page"] * 100
-        return {"status": "success", "message_data": [{"_id": number} for number in range(first, min(first + 100, 250))]}
+        return {
+            "status": "success",
+            "message_data": [{"_id": number} for number in range(first, min(first + 100, 250))],
+        }
 
     with FaultServer(answer_with(answer)) as server:
         async with client_of("httpx", server.url) as client:
@@ -108,7 +134,9 @@ async def test_a_page_that_fails_can_be_asked_for_again():
             return {"status": "error", "name": "ValidationError", "message": "not now"}
         return {
             "status": "success",
-            "message_data": [record(number) for number in range(100 if request.json["skip_page"] == 0 else 3)],
+            "message_data": [
+                record(number) for number in range(100 if request.json["skip_page"] == 0 else 3)
+            ],
         }
 
     with FaultServer(answer_with(answer)) as server:
@@ -128,7 +156,10 @@ async def test_a_page_that_fails_can_be_asked_for_again():
 async def test_looking_ahead_changes_nothing_but_the_time(count, look_ahead):
     with FaultServer(pages(count)) as server:
         async with client_of("httpx", server.url) as client:
-            records = [info.email async for info in client.messages.iter_message_info("u1", look_ahead=look_ahead)]
+            records = [
+                info.email
+                async for info in client.messages.iter_message_info("u1", look_ahead=look_ahead)
+            ]
     assert records == [f"user{number}@example.com" for number in range(count)]
     asked = sorted(request.json["skip_page"] for request in server.seen)
     assert asked == list(range(len(asked)))
@@ -142,7 +173,10 @@ async def test_pages_are_fetched_side_by_side():
         number = request.json["skip_page"]
         if 1 <= number <= 4:
             together.wait()
-        return {"status": "success", "message_data": [record(number * 100 + at) for at in range(100 if number < 4 else 1)]}
+        return {
+            "status": "success",
+            "message_data": [record(number * 100 + at) for at in range(100 if number < 4 else 1)],
+        }
 
     with FaultServer(answer_with(answer)) as server:
         async with client_of("httpx", server.url, timeouts=Timeouts()) as client:
@@ -159,7 +193,10 @@ async def test_an_error_ahead_comes_in_its_turn_and_the_walk_goes_on():
         if number == 3 and failing:
             failing.clear()
             return {"status": "error", "name": "ValidationError", "message": "not now"}
-        return {"status": "success", "message_data": [record(number * 100 + at) for at in range(100 if number < 6 else 7)]}
+        return {
+            "status": "success",
+            "message_data": [record(number * 100 + at) for at in range(100 if number < 6 else 7)],
+        }
 
     records = []
     with FaultServer(answer_with(answer)) as server:
@@ -187,7 +224,11 @@ async def test_a_walk_that_is_left_early_leaves_nothing_behind(last, pages_fetch
             assert len(await client.messages.get_message_info("u1", 50)) == 0
         assert server.posts == posted + 1
     # What an engine runs on may keep threads of its own for a while.
-    assert not [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("poweremail")]
+    assert not [
+        thread
+        for thread in set(threading.enumerate()) - before
+        if thread.name.startswith("poweremail")
+    ]
 
 
 @pytest.mark.parametrize("look_ahead", [-1, True, 1.5])

@@ -28,7 +28,9 @@ def sandbox():
 async def test_a_mail_whose_answer_is_lost_is_found(way, served):
     served.faults.add(LOST, call="sendMail")
     async with reached(way, served, **FAST) as client:
-        result = await client.messages.send_mail(message(to=["ada@example.com", "Grace@Example.com"]))
+        result = await client.messages.send_mail(
+            message(to=["ada@example.com", "Grace@Example.com"])
+        )
     assert result.reconciled
     assert result.recipients == ("ada@example.com", "Grace@Example.com")
     assert [mail.unique_id for mail in served.outbox] == [result.unique_id]
@@ -71,8 +73,12 @@ async def test_another_mail_under_the_same_id_proves_nothing(sandbox):
         with pytest.raises(DeliveryUnknownError, match="did not show it"):
             await client.messages.send_mail(message(unique_id="news", to="grace@example.com"))
         sandbox.faults.add(NEVER, call="sendMail", times=1)
-        with pytest.raises(DeliveryUnknownError, match=r"for some of its recipients, not for grace@example\.com"):
-            await client.messages.send_mail(message(unique_id="news", to="grace@example.com", cc="ada@example.com"))
+        with pytest.raises(
+            DeliveryUnknownError, match=r"for some of its recipients, not for grace@example\.com"
+        ):
+            await client.messages.send_mail(
+                message(unique_id="news", to="grace@example.com", cc="ada@example.com")
+            )
     assert len(sandbox.outbox) == 1
 
 
@@ -97,13 +103,17 @@ async def test_what_was_seen_in_part_is_never_sent_again(sandbox):
 
 async def test_it_is_not_sent_again_for_ever(sandbox):
     rule = sandbox.faults.add(NEVER, call="sendMail")
-    async with sandbox.async_client(**FAST | {"visibility": 0, "resend_after": 0.01, "retry": RetryPolicy(3)}) as client:
+    async with sandbox.async_client(
+        **FAST | {"visibility": 0, "resend_after": 0.01, "retry": RetryPolicy(3)}
+    ) as client:
         with pytest.raises(DeliveryUnknownError):
             await client.messages.send_mail(message())
     assert rule.hit == 3
 
 
-@pytest.mark.parametrize("fault", [Fault.error("AuthenticationError", "Token MissMatch"), Fault.status(503)])
+@pytest.mark.parametrize(
+    "fault", [Fault.error("AuthenticationError", "Token MissMatch"), Fault.status(503)]
+)
 async def test_where_looking_fails_nothing_is_claimed_and_nothing_sent(sandbox, fault):
     sandbox.faults.add(NEVER, call="sendMail")
     sandbox.faults.add(fault, call="getMessageInfo")
@@ -137,22 +147,40 @@ async def test_it_can_be_found_out_later_and_elsewhere(sandbox):
     error = pickle.loads(pickle.dumps(caught.value))
     async with sandbox.async_client() as other:
         result = await other.messages.reconcile(error)
-        assert (result.reconciled, result.unique_id, result.recipients) == (True, error.unique_id, ("ada@example.com",))
+        assert (result.reconciled, result.unique_id, result.recipients) == (
+            True,
+            error.unique_id,
+            ("ada@example.com",),
+        )
         assert (await other.messages.reconcile(error.unique_id)).recipients == ("ada@example.com",)
-        assert (await other.messages.reconcile(error.unique_id, recipients=["ADA@example.com"])).reconciled
+        assert (
+            await other.messages.reconcile(error.unique_id, recipients=["ADA@example.com"])
+        ).reconciled
         with pytest.raises(DeliveryUnknownError, match=r"did not show it within 0\.05 s"):
-            await other.messages.reconcile(error.unique_id, recipients=["grace@example.com"], visibility=0.05)
-        with pytest.raises(DeliveryUnknownError, match=r"asked for by its unique id; getMessageInfo did not show it"):
+            await other.messages.reconcile(
+                error.unique_id, recipients=["grace@example.com"], visibility=0.05
+            )
+        with pytest.raises(
+            DeliveryUnknownError,
+            match=r"asked for by its unique id; getMessageInfo did not show it",
+        ):
             await other.messages.reconcile("never used", visibility=0)
 
 
 async def test_what_is_to_be_looked_up_is_checked(sandbox):
     async with sandbox.async_client() as client:
         await client.messages.send_mail(message(unique_id="u1"))
-        for recipients in ("ada@example.com", "Ada <ada@example.com>", [("Ada", "ada@example.com")], ()):
+        for recipients in (
+            "ada@example.com",
+            "Ada <ada@example.com>",
+            [("Ada", "ada@example.com")],
+            (),
+        ):
             assert (await client.messages.reconcile("u1", recipients=recipients)).reconciled
         for unknown in ("", " ", None, NotSentError("x")):
-            with pytest.raises(UsageError, match="^unknown: must be a DeliveryUnknownError or a unique id"):
+            with pytest.raises(
+                UsageError, match="^unknown: must be a DeliveryUnknownError or a unique id"
+            ):
                 await client.messages.reconcile(unknown)
         with pytest.raises(UsageError, match="recipients"):
             await client.messages.reconcile("u1", recipients="nobody")
@@ -180,7 +208,9 @@ async def test_the_choice_can_be_made_for_some_calls(sandbox):
     async with sandbox.async_client(visibility=7) as client:
         with pytest.raises(DeliveryUnknownError):
             await client.messages.send_mail(message())
-        assert (await client.with_options(on_unknown="reconcile").messages.send_mail(message())).reconciled
+        assert (
+            await client.with_options(on_unknown="reconcile").messages.send_mail(message())
+        ).reconciled
 
 
 @pytest.mark.parametrize(
@@ -190,8 +220,14 @@ async def test_the_choice_can_be_made_for_some_calls(sandbox):
         ({"visibility": -1}, "visibility: must be a number of seconds"),
         ({"visibility": True}, "visibility: must be a number of seconds"),
         ({"resend_after": 60}, "resend_after: goes with on_unknown='reconcile'"),
-        ({"on_unknown": "reconcile", "resend_after": float("inf")}, "resend_after: must be a number of seconds"),
-        ({"on_unknown": "reconcile", "resend_after": 10}, "resend_after: must not be less than visibility"),
+        (
+            {"on_unknown": "reconcile", "resend_after": float("inf")},
+            "resend_after: must be a number of seconds",
+        ),
+        (
+            {"on_unknown": "reconcile", "resend_after": 10},
+            "resend_after: must not be less than visibility",
+        ),
     ],
 )
 async def test_choices_that_cannot_be_meant(sandbox, options, text):
@@ -202,10 +238,16 @@ async def test_choices_that_cannot_be_meant(sandbox, options, text):
             client.with_options(**options)
 
 
-@pytest.mark.parametrize("options", [{"on_unknown": "resend"}, FAST | {"visibility": 0, "resend_after": 0.01}])
-@pytest.mark.parametrize("fault", [Fault.refuse(), Fault.error("ValidationError", "no"), Fault.rate_limited()])
+@pytest.mark.parametrize(
+    "options", [{"on_unknown": "resend"}, FAST | {"visibility": 0, "resend_after": 0.01}]
+)
+@pytest.mark.parametrize(
+    "fault", [Fault.refuse(), Fault.error("ValidationError", "no"), Fault.rate_limited()]
+)
 async def test_what_may_have_been_accepted_once_stays_so(sandbox, options, fault):
-    """A mail that was taken, and whose second sending fails for sure, is not one that was not sent."""
+    """
+    A mail that was taken, and whose second sending fails for sure, is not one that was not sent.
+    """
     sandbox.faults.add(Fault.late_visibility(3600), call="sendMail")
     sandbox.faults.add(LOST, call="sendMail", times=1)
     sandbox.faults.add(fault, call="sendMail")

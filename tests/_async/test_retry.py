@@ -84,7 +84,9 @@ async def test_a_read_is_repeated(engine, behaviour):
 async def test_a_service_that_is_not_there_is_tried_again(engine):
     events = []
     async with client_of(
-        engine, f"http://127.0.0.1:{NOTHING}", retry=RetryPolicy(3, first_wait=0, on_retry=events.append)
+        engine,
+        f"http://127.0.0.1:{NOTHING}",
+        retry=RetryPolicy(3, first_wait=0, on_retry=events.append),
     ) as client:
         with pytest.raises(NotSentError, match="(?i)not sent: .*connect"):
             await client.messages.send_mail(message())
@@ -123,7 +125,9 @@ async def test_a_long_retry_after_is_told_at_once(engine):
 async def test_the_total_time_is_capped():
     with FaultServer(answer("", status=429)) as server:
         async with client_of(
-            "httpx", server.url, retry=RetryPolicy(1_000, first_wait=0.05, max_wait=0.05, max_total=0.5)
+            "httpx",
+            server.url,
+            retry=RetryPolicy(1_000, first_wait=0.05, max_wait=0.05, max_total=0.5),
         ) as client:
             began = time.monotonic()
             with pytest.raises(RateLimitError):
@@ -151,7 +155,10 @@ async def test_the_last_attempt_decides():
 async def test_retries_are_announced(caplog):
     events = []
     policy = RetryPolicy(first_wait=0.001, on_retry=events.append)
-    with caplog.at_level(logging.INFO, "poweremail"), FaultServer(answer("", status=429), answer()) as server:
+    with (
+        caplog.at_level(logging.INFO, "poweremail"),
+        FaultServer(answer("", status=429), answer()) as server,
+    ):
         async with client_of("httpx", server.url, retry=policy) as client:
             await client.messages.send_mail(message(unique_id="u1"))
     [event] = events
@@ -174,7 +181,9 @@ async def test_an_error_of_the_hook_ends_the_call():
 
 
 class Scripted:
-    """A transport of the user's own, that fails in the given ways and then hands over to *inner*."""
+    """
+    A transport of the user's own, that fails in the given ways and then hands over to *inner*.
+    """
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
@@ -192,7 +201,12 @@ class Scripted:
 async def test_the_transport_says_whether_the_body_left(left, attempts):
     transport = Scripted(TransportError("cut", body_left=left))
     async with AsyncPowerEmail(
-        "owner", "token", "example.com", smtp_user_name="s", transport=transport, retry=RetryPolicy(first_wait=0)
+        "owner",
+        "token",
+        "example.com",
+        smtp_user_name="s",
+        transport=transport,
+        retry=RetryPolicy(first_wait=0),
     ) as client:
         with pytest.raises(DeliveryUnknownError if left else NotSentError, match="cut"):
             await client.messages.send_mail(message())
@@ -206,9 +220,17 @@ async def test_whatever_a_transport_raises_the_user_is_told_about_the_mail():
     bug = LookupError(f"a bug with {TOKEN}")
     transport = Scripted(TransportError("cut", body_left=False), bug)
     async with AsyncPowerEmail(
-        "owner", TOKEN, "example.com", smtp_user_name="s", transport=transport, retry=RetryPolicy(first_wait=0)
+        "owner",
+        TOKEN,
+        "example.com",
+        smtp_user_name="s",
+        transport=transport,
+        retry=RetryPolicy(first_wait=0),
     ) as client:
-        with pytest.raises(DeliveryUnknownError, match=r"unknown whether it was sent: LookupError: a bug with \*\*\* ") as caught:
+        with pytest.raises(
+            DeliveryUnknownError,
+            match=r"unknown whether it was sent: LookupError: a bug with \*\*\* ",
+        ) as caught:
             await client.messages.send_mail(message(unique_id="u1"))
         assert (caught.value.unique_id, caught.value.__cause__) == ("u1", bug)
         with pytest.raises(LookupError, match="a bug"):

@@ -35,7 +35,15 @@ def echo(connection) -> bool:
     """Answer with the token wherever it can stand."""
     connection.read_body()
     escaped = "".join(f"\\u{ord(character):04X}" for character in TOKEN)
-    forms = [TOKEN, quote(TOKEN), quote(TOKEN, safe=""), quote_plus(TOKEN), json.dumps(TOKEN), html.escape(TOKEN), escaped]
+    forms = [
+        TOKEN,
+        quote(TOKEN),
+        quote(TOKEN, safe=""),
+        quote_plus(TOKEN),
+        json.dumps(TOKEN),
+        html.escape(TOKEN),
+        escaped,
+    ]
     body = {"status": "error", "name": f"Bad {TOKEN}", "message": forms, "extra": {"token": TOKEN}}
     connection.send(200, json.dumps(body).encode(), [("X-Echo", form) for form in forms])
     return True
@@ -45,7 +53,9 @@ def spelt(connection) -> bool:
     """Answer with the token in escapes of JSON, which are none any more once it is read."""
     connection.read_body()
     message = TOKEN.replace("+", "\\u002b").replace("=", "\\u003D").replace("a", "\\u0061")
-    connection.send(200, f'{{"status": "error", "name": "Bad", "message": "for {message}"}}'.encode())
+    connection.send(
+        200, f'{{"status": "error", "name": "Bad", "message": "for {message}"}}'.encode()
+    )
     return True
 
 
@@ -59,14 +69,18 @@ def in_utf_16(connection) -> bool:
 def malformed(connection) -> bool:
     """Answer what is no HTTP, with the token in it."""
     connection.read_body()
-    connection.socket.sendall(f"HTTP/1.1 200 OK\r\n{TOKEN} \x00: bad header\r\n\r\n".encode("latin-1"))
+    connection.socket.sendall(
+        f"HTTP/1.1 200 OK\r\n{TOKEN} \x00: bad header\r\n\r\n".encode("latin-1")
+    )
     return False
 
 
 def to_self(connection) -> bool:
     """Redirect to the URL that was asked for."""
     connection.read_body()
-    connection.send(301, b"", [("Location", f"https://example.invalid{connection.target}"), ("X-Token", TOKEN)])
+    connection.send(
+        301, b"", [("Location", f"https://example.invalid{connection.target}"), ("X-Token", TOKEN)]
+    )
     return True
 
 
@@ -76,7 +90,9 @@ BEHAVIOURS = {
     "echo": echo,
     "escapes": spelt,
     "UTF-16": in_utf_16,
-    "HTML escapes": answer("<html>" + "".join(f"&#{ord(character)};" for character in TOKEN) + html.escape(TOKEN)),
+    "HTML escapes": answer(
+        "<html>" + "".join(f"&#{ord(character)};" for character in TOKEN) + html.escape(TOKEN)
+    ),
     "malformed": malformed,
     "redirect": to_self,
     "HTML": answer(f"<html>{TOKEN}</html>"),
@@ -89,7 +105,10 @@ BEHAVIOURS = {
 
 
 def texts_of(error: BaseException | None):
-    """Everything that a person or a program may print of an error: its chain, and the local variables of our frames."""
+    """
+    Everything that a person or a program may print of an error: its chain, and the local variables
+    of our frames.
+    """
     while error is not None:
         yield str(error)
         yield repr(error)
@@ -159,9 +178,15 @@ WITH_SECRETS = {
     "sloppy": answer(
         f'{{status: "success", "smtp_password": "{SECRET}", key: "{SECRET}", "smtp_list": [{{password: "{SECRET}"}},],}}'
     ),
-    "cut off": answer(f'{{"status": "success", "smtp_list": [], "webhook_list": [], "key": "{SECRET[:9]}'),
-    "error": answer({"status": "error", "name": "GeneralError", "message": f"for {SECRET}", "key": SECRET}),
-    "refused": answer({"status": "error", "name": f"Bad {SECRET}", "message": [SECRET], "smtp_password": SECRET}),
+    "cut off": answer(
+        f'{{"status": "success", "smtp_list": [], "webhook_list": [], "key": "{SECRET[:9]}'
+    ),
+    "error": answer(
+        {"status": "error", "name": "GeneralError", "message": f"for {SECRET}", "key": SECRET}
+    ),
+    "refused": answer(
+        {"status": "error", "name": f"Bad {SECRET}", "message": [SECRET], "smtp_password": SECRET}
+    ),
     "failed": answer({"status": "success", "smtp_password": SECRET, "key": SECRET}, status=503),
 }
 
@@ -191,7 +216,12 @@ async def test_passwords_and_keys_are_in_no_text_and_no_log(behaviour, caplog):
                 else:
                     texts = [f"{result!r}{result}{result.raw.body!r}"]
                     revealed += [
-                        found.reveal() for found in (getattr(result, "password", None), getattr(result, "key", None)) if found
+                        found.reveal()
+                        for found in (
+                            getattr(result, "password", None),
+                            getattr(result, "key", None),
+                        )
+                        if found
                     ]
                 assert not [text for text in texts if CANARY in text]
     if behaviour is WITH_SECRETS["success"]:
@@ -206,14 +236,20 @@ async def test_what_is_logged_of_a_get_is_still_useful(engine, caplog):
     with FaultServer(answer()) as server:
         async with client_of(engine, server.url) as client:
             await client.messages.send_template_http_get(template())
-    [line] = [record.getMessage() for record in caplog.records if record.name == ("httpx2" if "httpx2" in engine else "httpx")]
+    [line] = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name == ("httpx2" if "httpx2" in engine else "httpx")
+    ]
     assert "token=***" in line
     assert "template_id=t1" in line
 
 
 async def test_the_frames_of_a_cut_off_body_do_not_show_it():
     with FaultServer(reset_before_body) as server:
-        async with client_of("httpx", server.url, retry=poweremail.RetryPolicy(1), timeouts=poweremail.Timeouts()) as client:
+        async with client_of(
+            "httpx", server.url, retry=poweremail.RetryPolicy(1), timeouts=poweremail.Timeouts()
+        ) as client:
             with pytest.raises(poweremail.NotSentError) as caught:
                 await client.messages.send_mail(large())
     assert not [text for text in texts_of(caught.value) if CANARY in text]
@@ -255,7 +291,9 @@ async def test_the_sandbox_keeps_no_token(tmp_path):
         lambda: AsyncPowerEmail("owner", TOKEN, "example.com", transport="pigeon"),
         lambda: AsyncPowerEmail.from_env({"POWEREMAIL_TOKEN": TOKEN}),
         lambda: AsyncPowerEmail.from_env({}, token=TOKEN),
-        lambda: AsyncPowerEmail.from_env({"POWEREMAIL_TOKEN": TOKEN, "POWEREMAIL_OWNER_ID": "x", "POWEREMAIL_BASE_URL": "x"}),
+        lambda: AsyncPowerEmail.from_env(
+            {"POWEREMAIL_TOKEN": TOKEN, "POWEREMAIL_OWNER_ID": "x", "POWEREMAIL_BASE_URL": "x"}
+        ),
     ],
 )
 def test_a_wrong_option_does_not_show_the_token(make):

@@ -50,14 +50,22 @@ async def test_every_message_has_its_outcome(sandbox, count, concurrency):
         got = [outcome async for outcome in outcomes]
         assert [outcome async for outcome in outcomes] == []
     assert sorted(outcome.index for outcome in got) == list(range(count))
-    assert all(outcome.state == "accepted" and outcome.message is messages[outcome.index] for outcome in got)
+    assert all(
+        outcome.state == "accepted" and outcome.message is messages[outcome.index]
+        for outcome in got
+    )
     assert all(outcome.result.recipients == messages[outcome.index].recipients for outcome in got)
-    assert sorted(mail.to[0] for mail in sandbox.outbox) == sorted(f"user{number}@example.com" for number in range(count))
+    assert sorted(mail.to[0] for mail in sandbox.outbox) == sorted(
+        f"user{number}@example.com" for number in range(count)
+    )
 
 
 @pytest.mark.parametrize("kind", [list, iter, tuple, Source])
 async def test_any_source_will_do(sandbox, kind):
-    async with sandbox.async_client() as client, client.messages.send_many(kind([message(), template()])) as outcomes:
+    async with (
+        sandbox.async_client() as client,
+        client.messages.send_many(kind([message(), template()])) as outcomes,
+    ):
         assert {outcome.state async for outcome in outcomes} == {"accepted"}
     assert sorted(mail.operation for mail in sandbox.outbox) == ["sendMail", "sendTemplate"]
 
@@ -73,7 +81,16 @@ async def test_one_bad_message_never_stops_the_rest(sandbox):
     ):
         got = {outcome.index: outcome async for outcome in outcomes}
     states = [got[index].state for index in range(len(messages))]
-    assert states == ["accepted", "rejected", "unknown", "not_sent", "accepted", "not_sent", "not_sent", "rejected"]
+    assert states == [
+        "accepted",
+        "rejected",
+        "unknown",
+        "not_sent",
+        "accepted",
+        "not_sent",
+        "not_sent",
+        "rejected",
+    ]
     assert isinstance(got[1].error, ValidationError)
     assert isinstance(got[2].error, DeliveryUnknownError)
     assert isinstance(got[5].error, UsageError)
@@ -89,7 +106,8 @@ async def test_the_source_is_pulled_no_faster_than_outcomes_are_taken(sandbox):
         taken = 0
         async for _ in outcomes:
             taken += 1
-            # Of what was pulled and not taken: one with each sender, half as many waiting to be handed over.
+            # Of what was pulled and not taken: one with each sender, half as many waiting to be
+            # handed over.
             assert source.pulled <= taken + 4 + 2
             if taken == 100:
                 break
@@ -144,7 +162,10 @@ async def test_a_generator_is_closed_when_it_is_left_early(sandbox):
         finally:
             closed.append(True)
 
-    async with sandbox.async_client() as client, client.messages.send_many(source(), concurrency=2) as outcomes:
+    async with (
+        sandbox.async_client() as client,
+        client.messages.send_many(source(), concurrency=2) as outcomes,
+    ):
         async for _ in outcomes:
             break
     assert closed == [True]
@@ -159,7 +180,10 @@ class Broken:
 
 
 async def test_an_error_that_is_not_ours_is_an_outcome(sandbox):
-    async with sandbox.async_client(transport=Broken()) as client, client.messages.send_many(many(3), concurrency=2) as outcomes:
+    async with (
+        sandbox.async_client(transport=Broken()) as client,
+        client.messages.send_many(many(3), concurrency=2) as outcomes,
+    ):
         got = [outcome async for outcome in outcomes]
     assert [outcome.state for outcome in got] == ["unknown"] * 3
     assert all(isinstance(outcome.error.__cause__, LookupError) for outcome in got)
@@ -171,7 +195,10 @@ async def test_an_error_of_a_hook_is_raised_plainly(sandbox):
 
     sandbox.faults.add(Fault.rate_limited())
     retry = RetryPolicy(on_retry=stop)
-    async with sandbox.async_client(retry=retry) as client, client.messages.send_many(many(3), concurrency=2) as outcomes:
+    async with (
+        sandbox.async_client(retry=retry) as client,
+        client.messages.send_many(many(3), concurrency=2) as outcomes,
+    ):
         for _ in range(3):
             with pytest.raises(LookupError, match="a bug in a hook"):
                 await anext(outcomes)
@@ -183,7 +210,9 @@ async def test_a_batch_has_a_block(sandbox):
     """Without it nothing would be sent, and nobody would be told."""
     async with sandbox.async_client() as client:
         outcomes = client.messages.send_many(many(3))
-        with pytest.raises(UsageError, match="not sent: send_many: the batch is new .*iterate inside its block"):
+        with pytest.raises(
+            UsageError, match="not sent: send_many: the batch is new .*iterate inside its block"
+        ):
             [outcome async for outcome in outcomes]
         async with outcomes:
             assert len([outcome async for outcome in outcomes]) == 3

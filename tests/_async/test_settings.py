@@ -1,4 +1,6 @@
-"""``client.settings``, ``client.account`` and ``send_raw``: every call, by every way to the sandbox."""
+"""
+``client.settings``, ``client.account`` and ``send_raw``: every call, by every way to the sandbox.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ from support.fault_server import FaultServer, answer
 from support.messages import message
 from support.receiver import Receiver
 
-RAW = "From: Me <me@example.com>\r\nTo: ada@example.com\r\nCc: c@example.com\r\nSubject: Hi\r\n\r\nHello\r\n"
+RAW = (
+    "From: Me <me@example.com>\r\nTo: ada@example.com\r\nCc: c@example.com\r\nSubject: "
+    "Hi\r\n\r\nHello\r\n"
+)
 
 
 @pytest.fixture(params=WAYS)
@@ -42,11 +47,21 @@ async def test_smtp_users(way, sandbox):
         assert isinstance(added.password, Secret)
         assert added.raw.status == 200
         reset = await client.settings.reset_smtp_password(added.smtp_user_name)
-        assert (reset.smtp_user_name, reset.password != added.password) == (added.smtp_user_name, True)
+        assert (reset.smtp_user_name, reset.password != added.password) == (
+            added.smtp_user_name,
+            True,
+        )
         [user] = await client.settings.list_smtp()
-        assert (user.smtp_user_name, user.enabled, user.total_limit, user.hourly_limit) == (added.smtp_user_name, True, 10, 2)
+        assert (user.smtp_user_name, user.enabled, user.total_limit, user.hourly_limit) == (
+            added.smtp_user_name,
+            True,
+            10,
+            2,
+        )
         await client.messages.send_mail(message(), smtp_user_name=added.smtp_user_name)
-        edited = await client.settings.edit_smtp(added.smtp_user_name, hourly_limit=1, enabled=False)
+        edited = await client.settings.edit_smtp(
+            added.smtp_user_name, hourly_limit=1, enabled=False
+        )
         assert edited.message == "smtp user updated"
         [user] = await client.settings.list_smtp()
         assert (user.enabled, user.total_limit, user.hourly_limit) == (False, 10, 1)
@@ -79,7 +94,12 @@ async def test_sending_domains(way, sandbox):
         sandbox.add_sending_domain("example.com", valid=True)
         assert (await client.settings.check_sending_domain("example.com")).valid_signing is True
         [listed] = await client.settings.list_sending_domain()
-        assert (listed.domain, listed.dkim_valid, listed.spf_valid, listed.verified) == ("example.com", True, True, True)
+        assert (listed.domain, listed.dkim_valid, listed.spf_valid, listed.verified) == (
+            "example.com",
+            True,
+            True,
+            True,
+        )
         assert listed.create_date == sandbox.sending_domains[0].created.replace(microsecond=0)
         await client.settings.delete_sending_domain("example.com")
         assert len(await client.settings.list_sending_domain()) == 0
@@ -91,10 +111,18 @@ async def test_tracking_domains(way, sandbox):
     async with reached(way, sandbox) as client:
         await client.settings.add_tracking_domain("t.example.com")
         checked = await client.settings.check_tracking_domain("t.example.com")
-        assert (checked.domain, checked.cname_valid, checked.valid_tracking) == ("t.example.com", False, False)
+        assert (checked.domain, checked.cname_valid, checked.valid_tracking) == (
+            "t.example.com",
+            False,
+            False,
+        )
         sandbox.add_tracking_domain("t.example.com")
         [listed] = await client.settings.list_tracking_domain()
-        assert (listed.domain, listed.cname_valid, listed.valid_tracking) == ("t.example.com", True, None)
+        assert (listed.domain, listed.cname_valid, listed.valid_tracking) == (
+            "t.example.com",
+            True,
+            None,
+        )
         await client.settings.delete_tracking_domain("t.example.com")
         assert list(await client.settings.list_tracking_domain()) == []
 
@@ -102,7 +130,9 @@ async def test_tracking_domains(way, sandbox):
 async def test_webhooks(way, sandbox):
     with Receiver() as receiver:
         async with reached(way, sandbox) as client:
-            await client.settings.add_webhook(receiver.url, events=["open", "click"], description="ours", store_log=True)
+            await client.settings.add_webhook(
+                receiver.url, events=["open", "click"], description="ours", store_log=True
+            )
             [webhook] = await client.settings.list_webhook()
             assert (webhook.url, webhook.events, webhook.description, webhook.store_log) == (
                 receiver.url,
@@ -114,13 +144,24 @@ async def test_webhooks(way, sandbox):
             reset = await client.settings.key_reset_webhook(webhook.webhook_id)
             assert (reset.webhook_id, reset.key) == (webhook.webhook_id, sandbox.webhooks[0].key)
             assert reset.key != webhook.key
-            await client.settings.edit_webhook(webhook.webhook_id, receiver.url, events="spam", store_log=False)
+            await client.settings.edit_webhook(
+                webhook.webhook_id, receiver.url, events="spam", store_log=False
+            )
             info = await client.settings.get_webhook_info(webhook.webhook_id)
-            assert (info.events, info.store_log, info.description, info.total_event) == (("spam",), False, "ours", 0)
+            assert (info.events, info.store_log, info.description, info.total_event) == (
+                ("spam",),
+                False,
+                "ours",
+                0,
+            )
             assert (info.key, info.last_success) == (reset.key, None)
             await client.settings.delete_webhook(webhook.webhook_id)
             assert len(await client.settings.list_webhook()) == 0
-            for call in (client.settings.delete_webhook, client.settings.get_webhook_info, client.settings.key_reset_webhook):
+            for call in (
+                client.settings.delete_webhook,
+                client.settings.get_webhook_info,
+                client.settings.key_reset_webhook,
+            ):
                 with pytest.raises(ValidationError, match="^ValidationError: Invalid Webhook Id"):
                     await call(webhook.webhook_id)
     assert len(receiver.seen) == (0 if way == "in-process" else 2)
@@ -150,7 +191,9 @@ async def test_a_raw_message(way, sandbox, path):
         assert result.recipients == ("ada@example.com", "c@example.com")
         infos = [info.email async for info in client.messages.iter_message_info(result.unique_id)]
         assert infos == ["ada@example.com", "c@example.com"]
-        named = await client.messages.send_raw(f"x-unique-id: mine\r\n{RAW}".encode(), smtp_user_name="another")
+        named = await client.messages.send_raw(
+            f"x-unique-id: mine\r\n{RAW}".encode(), smtp_user_name="another"
+        )
     assert named.unique_id == "mine"
     first, second = sandbox.outbox
     assert first.raw["raw_message"] == f"X-Unique-Id: {result.unique_id}\r\n{RAW}"
@@ -160,9 +203,16 @@ async def test_a_raw_message(way, sandbox, path):
 
 async def test_a_message_of_the_standard_library(sandbox):
     mail = EmailMessage()
-    mail["From"], mail["To"], mail["Bcc"], mail["Subject"] = "Jürgen <me@example.com>", "ada@example.com", "b@example.com", "Grüße"
+    mail["From"], mail["To"], mail["Bcc"], mail["Subject"] = (
+        "Jürgen <me@example.com>",
+        "ada@example.com",
+        "b@example.com",
+        "Grüße",
+    )
     mail.set_content("hé")
-    mail.add_attachment(b"\x00\xff", maintype="application", subtype="octet-stream", filename="a.bin")
+    mail.add_attachment(
+        b"\x00\xff", maintype="application", subtype="octet-stream", filename="a.bin"
+    )
     async with sandbox.async_client() as client:
         result = await client.messages.send_raw(mail)
     assert result.recipients == ("ada@example.com", "b@example.com")
@@ -192,7 +242,9 @@ async def test_a_raw_message_has_the_outcomes_of_every_mail(sandbox):
 async def test_a_change_that_may_have_been_made_is_told_and_not_repeated(way, sandbox):
     rule = sandbox.faults.add(Fault.stall(0.01), call="addSendingDomain")
     async with reached(way, sandbox) as client:
-        with pytest.raises(ChangeUnknownError, match=r"^unknown whether it took effect: .* \(it may have: look") as caught:
+        with pytest.raises(
+            ChangeUnknownError, match=r"^unknown whether it took effect: .* \(it may have: look"
+        ) as caught:
             await client.settings.add_sending_domain("example.com")
     assert (caught.value.mail_state, isinstance(caught.value.cause, TransportError)) == (None, True)
     assert rule.hit == 1
@@ -228,7 +280,11 @@ async def test_what_cannot_be_meant_is_not_sent(sandbox):
             (client.settings.add_smtp, {"total_limit": 0, "hourly_limit": 1}, "total_limit"),
             (client.settings.edit_smtp, {"smtp_user_name": "a"}, ""),
             (client.settings.add_sending_domain, {"domain": "https://example.com"}, "domain"),
-            (client.settings.add_webhook, {"url": "https://x.example", "events": ["opened"]}, "events"),
+            (
+                client.settings.add_webhook,
+                {"url": "https://x.example", "events": ["opened"]},
+                "events",
+            ),
         ):
             with pytest.raises(UsageError) as caught:
                 await call(**arguments)
@@ -239,7 +295,9 @@ async def test_what_cannot_be_meant_is_not_sent(sandbox):
 
 async def test_an_answer_by_call_has_its_secrets_sealed():
     password = "canary-password"
-    with FaultServer(answer({"status": "success", "smtp_user_name": "s", "smtp_password": password})) as server:
+    with FaultServer(
+        answer({"status": "success", "smtp_user_name": "s", "smtp_password": password})
+    ) as server:
         async with client_of("httpx", server.url) as client:
             result = await client.call("settings/addSmtp", {"total_limit": 1, "hourly_limit": 1})
     assert result.data["smtp_password"] == Secret(password)
@@ -247,5 +305,8 @@ async def test_an_answer_by_call_has_its_secrets_sealed():
 
 
 def test_a_deployment_has_paths():
-    with pytest.raises(UsageError, match=r"^deployment\.send_raw: 'https://x' is not a path such as messages/sendRaw"):
+    with pytest.raises(
+        UsageError,
+        match=r"^deployment\.send_raw: 'https://x' is not a path such as messages/sendRaw",
+    ):
         Deployment(send_raw="https://x")

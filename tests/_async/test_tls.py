@@ -27,7 +27,9 @@ def server_context(*names: str) -> ssl.SSLContext:
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("a ")])
 async def test_a_certificate_that_nobody_vouches_for_gets_nothing(engine):
     with FaultServer(answer(), tls=server_context("127.0.0.1")) as server:
-        async with AsyncPowerEmail("owner", TOKEN, base_url=server.url, transport=engine, **OPTIONS) as client:
+        async with AsyncPowerEmail(
+            "owner", TOKEN, base_url=server.url, transport=engine, **OPTIONS
+        ) as client:
             with pytest.raises(NotSentError, match="(?i)certificate"):
                 await client.messages.send_mail(message())
             with pytest.raises(NotSentError, match="(?i)certificate"):
@@ -36,14 +38,18 @@ async def test_a_certificate_that_nobody_vouches_for_gets_nothing(engine):
 
 
 @pytest.mark.parametrize("engine", [httpx, httpx2], ids=["httpx", "httpx2"])
-@pytest.mark.parametrize(("name", "error"), [("127.0.0.1", None), ("api.example.com", "(?i)certificate")])
+@pytest.mark.parametrize(
+    ("name", "error"), [("127.0.0.1", None), ("api.example.com", "(?i)certificate")]
+)
 async def test_an_authority_of_ones_own_is_a_matter_of_the_engine(engine, name, error):
     context = ssl.create_default_context()
     AUTHORITY.configure_trust(context)
     with FaultServer(answer(), tls=server_context(name)) as server:
         async with (
             engine.AsyncClient(verify=context) as own,
-            AsyncPowerEmail("owner", TOKEN, base_url=server.url, transport=AsyncHttpxTransport(own), **OPTIONS) as client,
+            AsyncPowerEmail(
+                "owner", TOKEN, base_url=server.url, transport=AsyncHttpxTransport(own), **OPTIONS
+            ) as client,
         ):
             if error is None:
                 assert (await client.messages.send_mail(message())).status == "success"

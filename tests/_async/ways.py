@@ -29,7 +29,11 @@ WAYS = (
 )
 ENGINES = WAYS[1:]
 
-OPTIONS = {"smtp_user_name": "smtp12345", "timeouts": Timeouts(read=20), "retry": RetryPolicy(first_wait=0.001)}
+OPTIONS = {
+    "smtp_user_name": "smtp12345",
+    "timeouts": Timeouts(read=20),
+    "retry": RetryPolicy(first_wait=0.001),
+}
 TOKEN = "canary+token/with 9 odd=characters"
 # Made once: it takes longer than most tests.
 TLS = ssl.create_default_context()
@@ -41,11 +45,16 @@ async def client_of(way: str, base_url: str, **options) -> AsyncIterator[AsyncPo
     async with AsyncExitStack() as stack:
         transport = way
         if way == "a session of aiohttp":  # async only
-            transport = AsyncAiohttpTransport(await stack.enter_async_context(aiohttp.ClientSession()))  # async only
+            session = await stack.enter_async_context(aiohttp.ClientSession())  # async only
+            transport = AsyncAiohttpTransport(session)  # async only
         if way.startswith("a client of"):
             engine = httpx2 if way.endswith("httpx2") else httpx
-            transport = AsyncHttpxTransport(await stack.enter_async_context(engine.AsyncClient(verify=TLS)))
-        client = AsyncPowerEmail("owner", TOKEN, base_url=base_url, transport=transport, **(OPTIONS | options))
+            transport = AsyncHttpxTransport(
+                await stack.enter_async_context(engine.AsyncClient(verify=TLS))
+            )
+        client = AsyncPowerEmail(
+            "owner", TOKEN, base_url=base_url, transport=transport, **(OPTIONS | options)
+        )
         yield await stack.enter_async_context(client)
 
 

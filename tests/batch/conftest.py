@@ -29,7 +29,11 @@ def postgresql(_postgresql) -> str:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request, tmp_path) -> str:
     """Where a ledger can be: a file, and a server where there is one."""
-    return str(tmp_path / "ledger.db") if request.param == "sqlite" else request.getfixturevalue("postgresql")
+    return (
+        str(tmp_path / "ledger.db")
+        if request.param == "sqlite"
+        else request.getfixturevalue("postgresql")
+    )
 
 
 @pytest.fixture

@@ -42,7 +42,9 @@ async def test_what_was_broken_off_is_unknown_at_once(tmp_path):
             async for _ in outcomes:
                 pass
 
-    async with AsyncPowerEmail("o", "t", "x.example", smtp_user_name="s", transport=stuck) as client:
+    async with AsyncPowerEmail(
+        "o", "t", "x.example", smtp_user_name="s", transport=stuck
+    ) as client:
         async with AsyncBatch(client, tmp_path / "ledger.db", "news", concurrency=3) as batch:
             await batch.add(Entry(message=message(), key=f"k{n}") for n in range(10))
             async with anyio.create_task_group() as tasks:
@@ -56,7 +58,10 @@ async def test_what_was_broken_off_is_unknown_at_once(tmp_path):
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("where", ["step", "_step", "after"])
 async def test_what_was_taken_and_not_begun_stays_planned(tmp_path, monkeypatch, where):
-    """Cancelled by asyncio itself, as by Ctrl-C: the step runs on in its thread, whether it has not begun, is under way or over."""
+    """
+    Cancelled by asyncio itself, as by Ctrl-C: the step runs on in its thread, whether it has not
+    begun, is under way or over.
+    """
     loop = asyncio.get_running_loop()
     name = "step" if where == "after" else where
     real = getattr(Worker, name)
@@ -79,7 +84,9 @@ async def test_what_was_taken_and_not_begun_stays_planned(tmp_path, monkeypatch,
             async for _ in outcomes:
                 pass
 
-    async with AsyncPowerEmail("o", "t", "x.example", smtp_user_name="s", transport=Stuck()) as client:
+    async with AsyncPowerEmail(
+        "o", "t", "x.example", smtp_user_name="s", transport=Stuck()
+    ) as client:
         async with AsyncBatch(client, tmp_path / "ledger.db", "news", concurrency=3) as batch:
             await batch.add(Entry(message=message(), key=f"k{n}") for n in range(10))
             monkeypatch.setattr(Worker, name, slow)
@@ -97,7 +104,10 @@ async def test_an_error_of_the_one_who_takes_the_outcomes_comes_through_as_it_is
     from poweremail.sandbox import Sandbox
 
     with Sandbox() as sandbox:
-        async with sandbox.async_client() as client, AsyncBatch(client, tmp_path / "ledger.db", "news") as batch:
+        async with (
+            sandbox.async_client() as client,
+            AsyncBatch(client, tmp_path / "ledger.db", "news") as batch,
+        ):
             with pytest.raises(ZeroDivisionError):
                 async with batch.run() as outcomes:
                     async for _ in outcomes:
@@ -105,7 +115,9 @@ async def test_an_error_of_the_one_who_takes_the_outcomes_comes_through_as_it_is
             assert (await batch.status()).all_accepted
 
 
-async def test_a_run_that_is_cancelled_while_it_renews_its_lease_comes_to_its_end(tmp_path, monkeypatch):
+async def test_a_run_that_is_cancelled_while_it_renews_its_lease_comes_to_its_end(
+    tmp_path, monkeypatch
+):
     """It waits for the renewal then, and is cancelled anew in this wait."""
     stuck = Stuck()
     real = Worker.step
@@ -122,8 +134,12 @@ async def test_a_run_that_is_cancelled_while_it_renews_its_lease_comes_to_its_en
             async for _ in outcomes:
                 pass
 
-    async with AsyncPowerEmail("o", "t", "x.example", smtp_user_name="s", transport=stuck) as client:
-        async with AsyncBatch(client, tmp_path / "ledger.db", "news", concurrency=3, lease=1.0) as batch:
+    async with AsyncPowerEmail(
+        "o", "t", "x.example", smtp_user_name="s", transport=stuck
+    ) as client:
+        async with AsyncBatch(
+            client, tmp_path / "ledger.db", "news", concurrency=3, lease=1.0
+        ) as batch:
             await batch.add(Entry(message=message(), key=f"k{n}") for n in range(10))
             monkeypatch.setattr(Worker, "step", slow)
             async with anyio.create_task_group() as tasks:

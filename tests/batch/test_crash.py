@@ -1,4 +1,6 @@
-"""The short form of ``nox -s crash``: the real command, killed at durable steps and at random moments."""
+"""
+The short form of ``nox -s crash``: the real command, killed at durable steps and at random moments.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,8 @@ from support.crash import Crash
 def test_nothing_is_doubled_and_nothing_is_missing(tmp_path):
     crash = Crash(tmp_path, str(tmp_path / "ledger.db"), mails=40, kills=3, seed=9)
     assert crash.run() == []
-    # How many strike before the batch is done depends on the machine; that none did would be no test.
+    # How many strike before the batch is done depends on the machine; that none did would be no
+    # test.
     assert crash.figures["kills"] >= 1
 
 

@@ -1,4 +1,7 @@
-"""What a ledger keeps, and what workers do to it: on SQLite, and on PostgreSQL where its programs are installed."""
+"""
+What a ledger keeps, and what workers do to it: on SQLite, and on PostgreSQL where its programs are
+installed.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,9 @@ def _refused(seconds: float) -> Verdict:
 
 def add(ledger: Ledger, batch: int, *items):
     adding = ledger.adding(batch)
-    adding.add([item if isinstance(item, Entry | BadEntry) else Entry(message=item) for item in items])
+    adding.add(
+        [item if isinstance(item, Entry | BadEntry) else Entry(message=item) for item in items]
+    )
     return adding.total
 
 
@@ -46,7 +51,15 @@ class TestAdding:
 
     def test_without_a_key_it_is_the_unique_id_or_the_content_that_counts(self, ledger):
         batch = ledger.create("news")
-        added = add(ledger, batch, message(), message(), message(text="Other"), message(unique_id="a"), message(unique_id="a"))
+        added = add(
+            ledger,
+            batch,
+            message(),
+            message(),
+            message(text="Other"),
+            message(unique_id="a"),
+            message(unique_id="a"),
+        )
         assert (added.added, added.known) == (3, 2)
         with pytest.raises(UsageError, match="has it as its key"):
             Entry(message=message(unique_id="a"), key="b")
@@ -57,23 +70,35 @@ class TestAdding:
 
     def test_invalid_rows_are_kept_with_their_line_until_they_are_corrected(self, ledger):
         batch = ledger.create("news")
-        bad = BadEntry(error=UsageError("has no @", field="to"), recipient="nobody", source="a.csv", line=7)
+        bad = BadEntry(
+            error=UsageError("has no @", field="to"), recipient="nobody", source="a.csv", line=7
+        )
         added = add(ledger, batch, bad)
         assert (added.invalid, added.errors) == (1, ((7, "to: has no @"),))
         (record,) = ledger.report(batch)
-        assert (record.state, record.line, record.recipients, record.error) == ("invalid", 7, ("nobody",), "to: has no @")
+        assert (record.state, record.line, record.recipients, record.error) == (
+            "invalid",
+            7,
+            ("nobody",),
+            "to: has no @",
+        )
         add(ledger, batch, Entry(message=message(), source="a.csv", line=7))
         assert [record.state for record in ledger.report(batch)] == ["planned"]
 
     @pytest.mark.parametrize("odd", ["\0", "\ud800"])
     def test_a_text_that_no_database_can_keep_spoils_nothing(self, ledger, odd):
         batch = ledger.create("news")
-        bad = BadEntry(error=UsageError(f"has {odd}"), recipient=f"a{odd}", source=f"{odd}.csv", line=2)
+        bad = BadEntry(
+            error=UsageError(f"has {odd}"), recipient=f"a{odd}", source=f"{odd}.csv", line=2
+        )
         added = add(ledger, batch, bad, Entry(message=message(), source=f"{odd}.csv", line=3))
         assert (added.added, added.invalid) == (1, 1)
         told = odd.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
         records = {record.state: record for record in ledger.report(batch)}
-        assert (records["invalid"].recipients, records["invalid"].error) == ((f"a{told}",), f"has {told}")
+        assert (records["invalid"].recipients, records["invalid"].error) == (
+            (f"a{told}",),
+            f"has {told}",
+        )
         # It is known again by the name of its source, as that was kept.
         assert add(ledger, batch, bad).invalid == 1
         assert ledger.status(batch).counts["invalid"] == 1
@@ -88,7 +113,13 @@ class TestAdding:
             group.append(Entry(message=message(attachments=[file])))
         assert not group.full  # it is one file
         for number in range(3):
-            group.append(Entry(message=message(html="x" * 5_000_000, attachments=[Attachment("a", b"%d" % number)])))
+            group.append(
+                Entry(
+                    message=message(
+                        html="x" * 5_000_000, attachments=[Attachment("a", b"%d" % number)]
+                    )
+                )
+            )
         assert group.full
         small = Group()
         for number in range(500):
@@ -99,7 +130,11 @@ class TestAdding:
     def test_large_messages_are_looked_through_a_few_at_a_time(self, ledger):
         batch = ledger.create("news")
         for number in range(4):
-            add(ledger, batch, message(attachments=[Attachment("large.bin", bytes([number]) * 6_000_000)]))
+            add(
+                ledger,
+                batch,
+                message(attachments=[Attachment("large.bin", bytes([number]) * 6_000_000)]),
+            )
         above, pages = 0, []
         while page := ledger.planned(batch, above):
             above = page[-1][0]
@@ -124,9 +159,18 @@ class TestAdding:
         batch = ledger.create("news")
         prices = tmp_path / "prices.pdf"
         prices.write_bytes(b"42" * 1000)
-        add(ledger, batch, *(message(to=f"u{n}@example.com", attachments=Attachment.from_path(prices)) for n in range(5)))
+        add(
+            ledger,
+            batch,
+            *(
+                message(to=f"u{n}@example.com", attachments=Attachment.from_path(prices))
+                for n in range(5)
+            ),
+        )
         with ledger.database.reading() as connection:
-            assert connection.execute(text("SELECT count(*) FROM poweremail_contents")).scalar() == 1
+            assert (
+                connection.execute(text("SELECT count(*) FROM poweremail_contents")).scalar() == 1
+            )
         prices.unlink()
         works = worker(ledger, batch).step((), 5).work
         assert {tuple(work.contents.values()) for work in works} == {(b"42" * 1000,)}
@@ -138,7 +182,11 @@ class TestAdding:
         attachment = Attachment.from_path(gone)
         gone.unlink()
         added = add(
-            ledger, batch, message(attachments=attachment), message(attachments=Attachment.from_stream([b"x"], "s")), message()
+            ledger,
+            batch,
+            message(attachments=attachment),
+            message(attachments=Attachment.from_stream([b"x"], "s")),
+            message(),
         )
         assert (added.added, added.invalid) == (1, 2)
 
@@ -171,7 +219,10 @@ class TestWork:
         works = worker(ledger, batch).step((), 2).work
         got = [unpack(work.payload, work.contents, work.unique_id) for work in works]
         assert got[0] == given[0]
-        assert (got[1].recipients, got[1].dynamic_value) == (given[1].recipients, given[1].dynamic_value)
+        assert (got[1].recipients, got[1].dynamic_value) == (
+            given[1].recipients,
+            given[1].dynamic_value,
+        )
         assert got[1].unique_id
         with pytest.raises(UsageError, match="cannot be read"):
             unpack("[]", {}, "x")
@@ -201,14 +252,20 @@ class TestWork:
         it, other = worker(ledger, batch), worker(ledger, batch)
         step = it.step((), 3)
         with ledger.database.transaction() as connection:
-            connection.execute(text("UPDATE poweremail_messages SET lease_until = 0 WHERE key = 'k1'"))
+            connection.execute(
+                text("UPDATE poweremail_messages SET lease_until = 0 WHERE key = 'k1'")
+            )
         assert [work.key for work in other.step((), 5).work] == ["k1"]
         step = it.step(finish(step), 0)
-        assert ([each.value for each in step.recorded], [each.value for each in step.lost]) == (["k0", "k2"], ["k1"])
+        assert ([each.value for each in step.recorded], [each.value for each in step.lost]) == (
+            ["k0", "k2"],
+            ["k1"],
+        )
 
     def test_a_lease_that_is_prolonged_does_not_end(self, ledger):
         batch = fill(ledger, 1)
-        # However busy the machine is, it comes back before the lease is over; the first of them is over at the end.
+        # However busy the machine is, it comes back before the lease is over; the first of them is
+        # over at the end.
         it, other = worker(ledger, batch, lease=2.0), worker(ledger, batch)
         step = it.step((), 1)
         began = time.monotonic()
@@ -231,7 +288,12 @@ class TestWork:
         batch = fill(ledger, 1)
         it = worker(ledger, batch)
         error = NotSentError("refused")
-        step = it.step(finish(it.step((), 1), Verdict(state=State.PLANNED, error=error, delay=0.3, attempted=True)), 1)
+        step = it.step(
+            finish(
+                it.step((), 1), Verdict(state=State.PLANNED, error=error, delay=0.3, attempted=True)
+            ),
+            1,
+        )
         assert step.work == ()
         assert 0.0 < step.wait <= 0.3
         (record,) = ledger.report(batch)
@@ -250,7 +312,10 @@ class TestWork:
         batch = fill(ledger, 1)
         it = worker(ledger, batch)
         error = NotSentError(f"bad {odd}")
-        it.step(finish(it.step((), 1), Verdict(state=State.REJECTED, error=error, pause=f"why: {odd}")), 0)
+        it.step(
+            finish(it.step((), 1), Verdict(state=State.REJECTED, error=error, pause=f"why: {odd}")),
+            0,
+        )
         (record,) = ledger.report(batch)
         assert record.error.startswith("bad \\")
         assert ledger.status(batch).paused.startswith("why: \\")
@@ -268,7 +333,12 @@ class TestWork:
         unlucky, thief = Unlucky(ledger, batch, ["smtp1"], {}, lease=60.0), worker(ledger, batch)
         step = unlucky.step((), 3)
         with ledger.database.transaction() as connection:
-            connection.execute(text("UPDATE poweremail_messages SET fence = fence + 1, lease_owner = NULL WHERE key = 'k0'"))
+            connection.execute(
+                text(
+                    "UPDATE poweremail_messages SET fence = fence + 1, lease_owner = NULL WHERE "
+                    "key = 'k0'"
+                )
+            )
         done = unlucky.step(finish(step), 0)
         assert (len(done.recorded), len(done.lost)) == (0, 3)
 
@@ -280,7 +350,9 @@ class TestWork:
         it._renewed += 3600.0
         it._swept += 3600.0
         with ledger.database.transaction() as connection:
-            connection.execute(text("UPDATE poweremail_messages SET lease_until = lease_until - 30"))
+            connection.execute(
+                text("UPDATE poweremail_messages SET lease_until = lease_until - 30")
+            )
         it.step((), 0)
         with ledger.database.reading() as connection:
             until = connection.execute(text("SELECT lease_until FROM poweremail_messages")).scalar()
@@ -308,13 +380,29 @@ class TestWork:
     def test_retry(self, ledger):
         batch = fill(ledger, 4)
         it = worker(ledger, batch)
-        verdicts = [Verdict(state=State.REJECTED), Verdict(state=State.NOT_SENT), Verdict(state=State.UNKNOWN), UNKNOWN]
+        verdicts = [
+            Verdict(state=State.REJECTED),
+            Verdict(state=State.NOT_SENT),
+            Verdict(state=State.UNKNOWN),
+            UNKNOWN,
+        ]
         step = it.step((), 4)
-        it.step([Finished(work=work, verdict=verdict) for work, verdict in zip(step.work, verdicts, strict=True)], 0)
+        it.step(
+            [
+                Finished(work=work, verdict=verdict)
+                for work, verdict in zip(step.work, verdicts, strict=True)
+            ],
+            0,
+        )
         assert ledger.retry(batch, frozenset({State.NOT_SENT})) == 1
         # The unknown one that is still being looked for stays.
         assert ledger.retry(batch, frozenset({State.REJECTED, State.UNKNOWN})) == 2
-        assert states(ledger, batch) == {"k0": "planned", "k1": "planned", "k2": "planned", "k3": "unknown"}
+        assert states(ledger, batch) == {
+            "k0": "planned",
+            "k1": "planned",
+            "k2": "planned",
+            "k3": "unknown",
+        }
         with pytest.raises(UsageError, match="can be tried again"):
             ledger.retry(batch, frozenset({State.ACCEPTED}))
 
@@ -348,12 +436,16 @@ class TestBudget:
             with ledger.database.transaction() as connection:
                 now = ledger.database.now(connection)
                 connection.execute(update(schema.bookings).values(time=now - seconds))
-            other = worker(ledger, batch, limits=RateLimits(per_minute=5, per_hour=None, per_day=None))
+            other = worker(
+                ledger, batch, limits=RateLimits(per_minute=5, per_hour=None, per_day=None)
+            )
             assert len(other.step((), 9).work) == taken
 
     def test_who_is_free_first(self, ledger):
         batch = fill(ledger, 20)
-        it = worker(ledger, batch, "a", "b", limits=RateLimits(per_minute=3, per_hour=None, per_day=None))
+        it = worker(
+            ledger, batch, "a", "b", limits=RateLimits(per_minute=3, per_hour=None, per_day=None)
+        )
         names = [work.smtp_user_name for work in it.step((), 4).work]
         assert sorted(names) == ["a", "a", "b", "b"]
         assert len(it.step((), 10).work) == 2
@@ -370,12 +462,24 @@ class TestBudget:
         batch = fill(ledger, 20)
         one, other = (worker(ledger, batch, "a", "b") for _ in range(2))
         step = one.step((), 2)
-        outcomes = [_refused(30.0) if work.smtp_user_name == "a" else ACCEPTED for work in step.work]
-        step = one.step([Finished(work=work, verdict=each) for work, each in zip(step.work, outcomes, strict=True)], 4)
+        outcomes = [
+            _refused(30.0) if work.smtp_user_name == "a" else ACCEPTED for work in step.work
+        ]
+        step = one.step(
+            [
+                Finished(work=work, verdict=each)
+                for work, each in zip(step.work, outcomes, strict=True)
+            ],
+            4,
+        )
         assert {work.smtp_user_name for work in step.work} == {"b"}
         assert {work.smtp_user_name for work in other.step((), 4).work} == {"b"}
         # The mail itself has lost nothing.
-        assert {record.attempts for record in ledger.report(batch) if record.state in ("planned", "sending")} == {0}
+        assert {
+            record.attempts
+            for record in ledger.report(batch)
+            if record.state in ("planned", "sending")
+        } == {0}
 
     def test_the_longest_wait_that_was_asked_for_counts(self, ledger):
         batch = fill(ledger, 4)
@@ -385,7 +489,9 @@ class TestBudget:
             # The last one was on its way when the others were refused: it ends no wait.
             assert it.step([Finished(work=work, verdict=verdict)], 1).work == ()
         with ledger.database.reading() as connection:
-            found = connection.execute(text("SELECT refused_until, refusals FROM poweremail_smtp_users")).one()
+            found = connection.execute(
+                text("SELECT refused_until, refusals FROM poweremail_smtp_users")
+            ).one()
             assert 25.0 < found.refused_until - ledger.database.now(connection) <= 30.0
             assert found.refusals == 1
 
@@ -399,7 +505,9 @@ class TestBudget:
         time.sleep(0.25)
         it.step(finish(it.step((), 1)), 0)
         with ledger.database.reading() as connection:
-            assert connection.execute(text("SELECT refusals FROM poweremail_smtp_users")).scalar() == 0
+            assert (
+                connection.execute(text("SELECT refusals FROM poweremail_smtp_users")).scalar() == 0
+            )
 
 
 class TestRehearsal:
@@ -434,7 +542,9 @@ class TestSchema:
         with pytest.raises(LedgerError, match=r"version 99.*upgrade poweremail"):
             Ledger(place).create("news")
 
-    def test_an_older_one_is_brought_up_to_date_and_keeps_what_it_has(self, ledger, place, monkeypatch):
+    def test_an_older_one_is_brought_up_to_date_and_keeps_what_it_has(
+        self, ledger, place, monkeypatch
+    ):
         fill(ledger, 3)
 
         def newest(connection):
@@ -519,7 +629,9 @@ class TestFiles:
         with ledger.database.transaction() as connection:
             connection.execute(text("DROP TABLE poweremail_batches"))
         monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 5}))
-        with pytest.raises(LedgerError, match=r"the disk is full, 5 bytes are free \(no such table"):
+        with pytest.raises(
+            LedgerError, match=r"the disk is full, 5 bytes are free \(no such table"
+        ):
             ledger.names()
         ledger.close()
 
@@ -560,7 +672,11 @@ def test_a_locked_ledger_can_be_looked_at(tmp_path):
     writer.execute("BEGIN IMMEDIATE")
     try:
         other = Ledger(place, patience=0.0)
-        assert (other.find("news"), other.status(batch).total, len(list(other.report(batch)))) == (batch, 3, 3)
+        assert (other.find("news"), other.status(batch).total, len(list(other.report(batch)))) == (
+            batch,
+            3,
+            3,
+        )
         with pytest.raises(LedgerError, match="locked"):
             other.pause(batch, "why")
         other.close()
@@ -568,7 +684,9 @@ def test_a_locked_ledger_can_be_looked_at(tmp_path):
         writer.close()
 
 
-@pytest.mark.parametrize("place", ["mysql://x/y", "sqlite://", "sqlite:///:memory:", "http://x", "", 3, "a://b://c"])
+@pytest.mark.parametrize(
+    "place", ["mysql://x/y", "sqlite://", "sqlite:///:memory:", "http://x", "", 3, "a://b://c"]
+)
 def test_places_that_cannot_be(place):
     with pytest.raises(UsageError, match="ledger: "):
         Ledger(place)

@@ -1,4 +1,7 @@
-"""Two and four processes on one ledger: each row is claimed by one of them, and all of them have one budget."""
+"""
+Two and four processes on one ledger: each row is claimed by one of them, and all of them have one
+budget.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,10 @@ ledger.close()
 
 def claim(place: str, processes: int, per_minute: int = 0) -> list[list[str]]:
     command = [sys.executable, "-W", "error", "-c", CLAIM, place, str(per_minute)]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(processes)]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(processes)
+    ]
     done = [process.communicate() for process in running]
     assert [process.returncode for process in running] == [0] * processes, done
     return [out.split() for out, _ in done]

@@ -28,7 +28,9 @@ def csv_file(tmp_path):
 def lines_file(tmp_path):
     def write(*rows, **options):
         path = tmp_path / "r.jsonl"
-        path.write_text("".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows))
+        path.write_text(
+            "".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows)
+        )
         return list(read_json_lines(path, **options))
 
     return write
@@ -51,7 +53,10 @@ def test_columns_with_the_names_of_fields(csv_file):
         delimiter=";",
         reply_to="r@example.com",
     )
-    assert (entry.message.subject, entry.message.recipients) == ("Hello", ("a@example.com", "b@example.com"))
+    assert (entry.message.subject, entry.message.recipients) == (
+        "Hello",
+        ("a@example.com", "b@example.com"),
+    )
     assert entry.message.reply_to[0].email == "r@example.com"
     (several,) = csv_file("to,x\na@example.com; b@example.com,1\n")
     assert several.message.recipients == ("a@example.com", "b@example.com")
@@ -88,7 +93,9 @@ def test_a_file_in_latin_1_is_told_that_it_is_not_utf_8(csv_file, tmp_path):
     (bad,) = csv_file("email,NAME\na@example.com,René\n".encode("latin-1"))
     assert (bad.line, bad.error.reason) == (2, "row: is not UTF-8: the byte 0xE9 is no text")
     with pytest.raises(UsageError, match="line 1: .*is not UTF-8: the byte 0xE9") as caught:
-        csv_file("email,PRÉNOM,prénom\na@example.com,x,y\n".encode("latin-1").replace(b"\xc9", b"E"))
+        csv_file(
+            "email,PRÉNOM,prénom\na@example.com,x,y\n".encode("latin-1").replace(b"\xc9", b"E")
+        )
     assert "UTF-8" in caught.value.advice
     path = tmp_path / "r.jsonl"
     path.write_bytes(b'{"email": "a@example.com"}\n{"email": "a@example.com", "NAME": "Ren\xe9"}\n')
@@ -101,10 +108,15 @@ def test_a_file_in_latin_1_is_told_that_it_is_not_utf_8(csv_file, tmp_path):
 def test_nothing_is_read_after_a_cell_that_is_too_large(tmp_path, quote):
     path = tmp_path / "r.csv"
     inner = "\nc@example.com,swallowed\n" if quote else ""
-    path.write_text(f"email,NAME\na@example.com,A\nb@example.com,{quote}{'x' * 200_000}{inner}{quote}\nd@example.com,D\n")
+    path.write_text(
+        f"email,NAME\na@example.com,A\nb@example.com,{quote}{'x' * 200_000}{inner}{quote}\nd@example.com,D\n"
+    )
     rows = read_csv(path, **COMMON)
     assert isinstance(next(rows), Entry)
-    with pytest.raises(UsageError, match="in line 3 has a cell of more than 131,072 characters.*nothing that follows"):
+    with pytest.raises(
+        UsageError,
+        match="in line 3 has a cell of more than 131,072 characters.*nothing that follows",
+    ):
         next(rows)
     assert list(rows) == []
 
@@ -148,15 +160,27 @@ def test_json_lines(lines_file, tmp_path):
     (tmp_path / "a.txt").write_text("x")
     got = lines_file(
         {"email": "a@example.com", "name": "Ada", "CODE": 7, "key": 1},
-        {"to": ["a@example.com", "b@example.com"], "dynamic_value": {"A": "1"}, "tracking": {"opens": True}, "subject": "Own"},
+        {
+            "to": ["a@example.com", "b@example.com"],
+            "dynamic_value": {"A": "1"},
+            "tracking": {"opens": True},
+            "subject": "Own",
+        },
         "",
-        {"to": "a@example.com", "attachments": [{"path": str(tmp_path / "a.txt")}, {"name": "b", "content": "eA=="}]},
+        {
+            "to": "a@example.com",
+            "attachments": [{"path": str(tmp_path / "a.txt")}, {"name": "b", "content": "eA=="}],
+        },
         {"to": "a@example.com", "headers": {"X-A": "1"}, "unique_id": "u1"},
         **COMMON,
     )
     assert [each.line for each in got] == [1, 2, 4, 5]
     assert (got[0].key, dict(got[0].message.dynamic_value)) == ("1", {"name": "Ada", "CODE": "7"})
-    assert (got[1].message.subject, len(got[1].message.to), got[1].message.tracking.opens) == ("Own", 2, True)
+    assert (got[1].message.subject, len(got[1].message.to), got[1].message.tracking.opens) == (
+        "Own",
+        2,
+        True,
+    )
     assert [each.name for each in got[2].message.attachments] == ["a.txt", "b"]
     assert (got[3].message.unique_id, dict(got[3].message.headers)) == ("u1", {"X-A": "1"})
 
@@ -177,7 +201,10 @@ def test_json_lines_that_are_none(lines_file):
         (2, "row: the line is not a JSON object"),
         (3, "attachments: must have a path, or name and content, and nothing unknown"),
         (4, "tracking: it has no colour"),
-        (5, "to[0]: cannot read 3 as an address: give a str, a (name, address) pair or a Recipient"),
+        (
+            5,
+            "to[0]: cannot read 3 as an address: give a str, a (name, address) pair or a Recipient",
+        ),
         (6, "dynamic_value: must be an object, not int"),
         (7, "attachments: must be a list, not int"),
     ]
@@ -186,7 +213,11 @@ def test_json_lines_that_are_none(lines_file):
 def test_a_row_of_one_kind_of_mail_with_members_of_the_other(lines_file):
     (bad,) = lines_file({"email": "a@example.com", "html": "<p>", "text": "x"}, **COMMON)
     assert bad.error.reason == "row: a mail with a template has no html and no text"
-    (bad,) = lines_file({"email": "a@example.com", "text": "x", "dynamic_value": {}}, subject="s", from_email="me@example.com")
+    (bad,) = lines_file(
+        {"email": "a@example.com", "text": "x", "dynamic_value": {}},
+        subject="s",
+        from_email="me@example.com",
+    )
     assert bad.error.reason == "row: a mail without a template has no dynamic_value"
     with pytest.raises(UsageError, match="no mail has colour"):
         lines_file({"email": "a@example.com"}, colour="red", **COMMON)
@@ -194,7 +225,9 @@ def test_a_row_of_one_kind_of_mail_with_members_of_the_other(lines_file):
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 names = st.sampled_from(
@@ -230,8 +263,13 @@ def test_any_object_is_a_mail_or_told_why_not(row, tmp_path_factory):
 
 def test_an_open_quotation_mark_swallows_no_rows_in_silence(csv_file):
     (bad,) = csv_file('email,NAME\na@example.com,"Bob\nb@example.com,Carl\nc@example.com,Dora\n')
-    assert (bad.line, bad.error.reason) == (2, "row: the lines up to 4 are not CSV: unexpected end of data")
-    bad, good = csv_file('email,NAME\na@example.com,"Bob\nb@example.com,"Carl"\nc@example.com,Dora\n')
+    assert (bad.line, bad.error.reason) == (
+        2,
+        "row: the lines up to 4 are not CSV: unexpected end of data",
+    )
+    bad, good = csv_file(
+        'email,NAME\na@example.com,"Bob\nb@example.com,"Carl"\nc@example.com,Dora\n'
+    )
     assert (bad.line, "the lines up to 3" in bad.error.reason) == (2, True)
     assert good.message.recipients == ("c@example.com",)
     bad, good = csv_file('email,NAME\na@example.com,"B"ob\nb@example.com,"C ""the"" D"\n')
@@ -253,5 +291,8 @@ def test_an_empty_cell_is_an_empty_value_of_the_template_and_no_field(csv_file):
     (entry,) = csv_file("email,name,NICK,subject,cc,\na@example.com,,,,,\n")
     assert dict(entry.message.dynamic_value) == {"name": "", "NICK": ""}
     assert (entry.message.subject, entry.message.recipients) == ("News", ("a@example.com",))
-    (plain,) = csv_file("email,NICK\na@example.com,\n", {"text": "x", "subject": "s", "from_email": "me@example.com"})
+    (plain,) = csv_file(
+        "email,NICK\na@example.com,\n",
+        {"text": "x", "subject": "s", "from_email": "me@example.com"},
+    )
     assert isinstance(plain.message, Message)

@@ -1,4 +1,7 @@
-"""The ledger alone against a model of it: whatever workers do and whenever they die, no row is lost, held twice or written by two."""
+"""
+The ledger alone against a model of it: whatever workers do and whenever they die, no row is lost,
+held twice or written by two.
+"""
 
 from __future__ import annotations
 
@@ -78,7 +81,11 @@ class Batches(RuleBasedStateMachine):
             self.held[it][work.id] = work
         if not self.paused and len(step.work) < room:
             free = {key for key, state in self.model.items() if state == "planned"}
-            free |= {key for key, state in self.model.items() if state == "unknown"} - busy - self.looked_up
+            free |= (
+                {key for key, state in self.model.items() if state == "unknown"}
+                - busy
+                - self.looked_up
+            )
             assert free - {work.key for work in step.work} == set()
 
     @rule(it=workers, data=st.data())
@@ -112,7 +119,10 @@ class Batches(RuleBasedStateMachine):
 
     @rule(it=workers)
     def come_back_too_late(self, it):
-        late = [Finished(work=work, verdict=ACCEPTED if work.state is State.SENDING else SEEN) for work in self.lost[it].values()]
+        late = [
+            Finished(work=work, verdict=ACCEPTED if work.state is State.SENDING else SEEN)
+            for work in self.lost[it].values()
+        ]
         self.lost[it] = {}
         if late:
             step = it.step(late, 0)
@@ -130,7 +140,11 @@ class Batches(RuleBasedStateMachine):
 
     @rule(which=st.sets(st.sampled_from([State.NOT_SENT, State.REJECTED, State.UNKNOWN])))
     def retry(self, which):
-        expected = {key for key, state in self.model.items() if state in which and (state != "unknown" or key in self.looked_up)}
+        expected = {
+            key
+            for key, state in self.model.items()
+            if state in which and (state != "unknown" or key in self.looked_up)
+        }
         assert self.ledger.retry(self.batch, frozenset(which)) == len(expected)
         self.model |= dict.fromkeys(expected, "planned")
         self.looked_up -= expected
@@ -152,5 +166,9 @@ class Batches(RuleBasedStateMachine):
 
 TestBatches = Batches.TestCase
 TestBatches.settings = settings(
-    max_examples=12, stateful_step_count=20, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
+    max_examples=12,
+    stateful_step_count=20,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
 )

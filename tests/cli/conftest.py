@@ -13,7 +13,11 @@ from support.command import Runner
 
 TOKEN = "token-of-the-tests"
 # A terminal of a known width, without colours.
-PLAIN = {name: value for name, value in os.environ.items() if not name.startswith(("POWEREMAIL_", "FORCE_COLOR"))} | {
+PLAIN = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("POWEREMAIL_", "FORCE_COLOR"))
+} | {
     "COLUMNS": "80",
     "NO_COLOR": "1",
 }
@@ -32,7 +36,10 @@ class Done(NamedTuple):
 
 
 class Command:
-    """The command against a sandbox: in this process for breadth, in one of its own for what only that shows."""
+    """
+    The command against a sandbox: in this process for breadth, in one of its own for what only that
+    shows.
+    """
 
     argv = (sys.executable, "-W", "error", "-m", "poweremail")
 
@@ -49,7 +56,9 @@ class Command:
         }
 
     def __call__(self, *arguments: object, stdin: bytes | None = None) -> Done:
-        result = Runner().invoke(app, [str(argument) for argument in arguments], input=stdin, env=self.environ)
+        result = Runner().invoke(
+            app, [str(argument) for argument in arguments], input=stdin, env=self.environ
+        )
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert TOKEN not in result.stdout + result.stderr
@@ -61,7 +70,11 @@ class Command:
 
     def start(self, *arguments: object, **options) -> subprocess.Popen:
         command = [*self.argv, *map(str, arguments)]
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": self.whole_environ} | options
+        options = {
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.PIPE,
+            "env": self.whole_environ,
+        } | options
         return subprocess.Popen(command, **options)
 
     def process(self, *arguments: object, stdin: bytes | None = None, **options) -> Done:

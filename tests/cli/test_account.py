@@ -34,7 +34,10 @@ def test_domains_are_added_checked_and_deleted(command):
         assert command(kind, "add", "news.example.com").status == 0
         assert command(kind).out.startswith("news.example.com\tno\t")
         (told,) = command(kind, "--json", "check", "news.example.com").objects
-        assert (told["domain"], command(kind, "check", "news.example.com").status) == ("news.example.com", 1)
+        assert (told["domain"], command(kind, "check", "news.example.com").status) == (
+            "news.example.com",
+            1,
+        )
         assert command(kind, "delete", "news.example.com", "--json").objects[0]["state"] == "done"
         assert command(kind).out == ""
     command.sandbox.add_sending_domain("example.com")
@@ -46,18 +49,48 @@ def test_domains_are_added_checked_and_deleted(command):
 
 def test_webhooks_are_kept_and_their_keys_are_shown_only_when_drawn(command):
     with Receiver(b"God bless you, PowerEmail") as url:
-        assert command("webhooks", "add", url, "--event", "open", "--event", "click", "--description", "news").status == 0
+        assert (
+            command(
+                "webhooks",
+                "add",
+                url,
+                "--event",
+                "open",
+                "--event",
+                "click",
+                "--description",
+                "news",
+            ).status
+            == 0
+        )
         identity, *rest = command("webhooks").out.rstrip("\n").split("\t")
         assert rest == [url, "open, click", "news"]
         key = members(command("webhooks", "reset-key", identity))["key"]
-        assert command("webhooks", "edit", identity, "--event", "spam", "--no-store-log").status == 0
+        assert (
+            command("webhooks", "edit", identity, "--event", "spam", "--no-store-log").status == 0
+        )
         shown = command("webhooks", "info", identity, "--json")
         (webhook,) = shown.objects
-        assert (webhook["url"], webhook["events"], webhook["store_log"], webhook["key"]) == (url, ["spam"], False, "***")
+        assert (webhook["url"], webhook["events"], webhook["store_log"], webhook["key"]) == (
+            url,
+            ["spam"],
+            False,
+            "***",
+        )
         assert key
-        assert key not in shown.out + command("webhooks", "--json").out + command("call", "settings/listWebhook").out
+        assert (
+            key
+            not in shown.out
+            + command("webhooks", "--json").out
+            + command("call", "settings/listWebhook").out
+        )
         assert key in command("call", "settings/listWebhook", "--show-secrets").out
-        assert command("webhooks", "edit", identity, "--event", "send,open, click", "--event", "spam").status == 0
+        assert (
+            command(
+                "webhooks", "edit", identity, "--event", "send,open, click", "--event", "spam"
+            ).status
+            == 0
+        )
         (webhook,) = command("webhooks", "--json").objects
         assert webhook["events"] == ["send", "open", "click", "spam"]
     assert command("webhooks", "delete", identity).status == 0
@@ -71,8 +104,13 @@ def test_the_account_is_shown(command):
 
 def test_a_call_takes_strings_and_json(command):
     command.sandbox.add_smtp_user("news", hourly_limit=5)
-    assert command("call", "settings/editSmtp", "smtp_user_name=news", "hourly_limit:=7").status == 0
-    assert command("call", "settings/listSmtp", "--json").objects[0]["smtp_list"][0]["hourly_limit"] == 7
+    assert (
+        command("call", "settings/editSmtp", "smtp_user_name=news", "hourly_limit:=7").status == 0
+    )
+    assert (
+        command("call", "settings/listSmtp", "--json").objects[0]["smtp_list"][0]["hourly_limit"]
+        == 7
+    )
     for member in ("novalue", "=x", "a:={"):
         assert command("call", "settings/editSmtp", member).status == 2
 
@@ -126,7 +164,11 @@ def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(command):
     assert found["sending domain"]["detail"] == "example.com: DKIM and SPF not found right"
     assert found["tracking domain"]["detail"] == "t.example.com: CNAME not found right"
     assert found["webhook"]["detail"] == f"{other} answers, but not the handshake"
-    gone = [check for check in command("doctor", "--json").objects if "does not answer" in check["detail"]]
+    gone = [
+        check
+        for check in command("doctor", "--json").objects
+        if "does not answer" in check["detail"]
+    ]
     assert {check["detail"].partition(" ")[0] for check in gone} == {url, other}
     assert all(check["detail"].endswith("Connection refused") for check in gone)
     assert command("doctor", "--smtp-user", "nobody").out.count("there is no nobody") == 1
@@ -141,7 +183,9 @@ def test_the_doctor_finds_nothing_wrong_with_what_the_service_does_not_tell(comm
         "webhook_list": [{"webhook_id": 2}],
     }
     with Receiver(json.dumps(told).encode()) as url:
-        checks = {check["name"]: check for check in command("doctor", "--json", "--base-url", url).objects}
+        checks = {
+            check["name"]: check for check in command("doctor", "--json", "--base-url", url).objects
+        }
     assert checks["sending domain"] == {
         "name": "sending domain",
         "ok": True,
@@ -155,10 +199,15 @@ def test_the_doctor_finds_nothing_wrong_with_what_the_service_does_not_tell(comm
 
 
 def test_each_check_is_made_whatever_became_of_the_others(command):
-    command.sandbox.faults.add(Fault.error("AuthenticationError", "Token MissMatch"), call="viewUserDetail")
+    command.sandbox.faults.add(
+        Fault.error("AuthenticationError", "Token MissMatch"), call="viewUserDetail"
+    )
     done = command("doctor")
     assert done.status == 1
-    assert "FAILED  account: AuthenticationError: Token MissMatch\n        check owner_id, token and app_domain\n" in done.out
+    assert (
+        "FAILED  account: AuthenticationError: Token MissMatch\n        check owner_id, token and "
+        "app_domain\n" in done.out
+    )
     assert "webhooks: none" in done.out
 
 
@@ -168,7 +217,8 @@ def test_the_doctor_tells_of_the_network_and_of_missing_settings(command):
     assert done.out.count("no answer: ") == 1
     assert "FAILED  account: no answer: " in done.out
     assert done.out.splitlines()[-4:] == [
-        f"--      {name}: not checked" for name in ("SMTP user", "sending domains", "tracking domains", "webhooks")
+        f"--      {name}: not checked"
+        for name in ("SMTP user", "sending domains", "tracking domains", "webhooks")
     ]
     assert done.err == "1 to look at\n"
     checks = command("doctor", "--base-url", "http://127.0.0.1:9", "--json").objects
@@ -176,7 +226,9 @@ def test_the_doctor_tells_of_the_network_and_of_missing_settings(command):
     del command.environ["POWEREMAIL_TOKEN"]
     done = command("doctor")
     assert done.status == 1
-    assert done.out.startswith("FAILED  settings: token is missing\n        give it in one of these ways\n")
+    assert done.out.startswith(
+        "FAILED  settings: token is missing\n        give it in one of these ways\n"
+    )
 
 
 def test_a_call_that_got_no_answer_keeps_no_other_check_from_being_made(command):
@@ -190,7 +242,10 @@ def test_a_call_that_got_no_answer_keeps_no_other_check_from_being_made(command)
 def test_the_doctor_asks_for_the_handshake_of_the_brand(command):
     with Receiver(b"God bless you, Acme") as url:
         command.sandbox.add_webhook(url)
-        assert f"ok      webhook: {url} answers the handshake" in command("doctor", "--brand", "Acme").out
+        assert (
+            f"ok      webhook: {url} answers the handshake"
+            in command("doctor", "--brand", "Acme").out
+        )
         command.environ["POWEREMAIL_WEBHOOK_BRAND"] = "Acme"
         assert f"{url} answers the handshake" in command("doctor").out
         done = command("doctor", "--brand", "PowerEmail")
@@ -234,4 +289,7 @@ class Receiver:
 def test_json_of_a_list_is_an_object_a_line(command):
     command.sandbox.add_smtp_user("a")
     command.sandbox.add_smtp_user("b")
-    assert [json.loads(line)["smtp_user_name"] for line in command("smtp-users", "--json").out.splitlines()] == ["a", "b"]
+    assert [
+        json.loads(line)["smtp_user_name"]
+        for line in command("smtp-users", "--json").out.splitlines()
+    ] == ["a", "b"]

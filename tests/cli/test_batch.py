@@ -23,7 +23,9 @@ from poweremail.batch.ledger.budget import Spent
 from poweremail.policy.limits import RateLimits, SlidingLog, Window
 from poweremail.sandbox import Fault
 
-READERS = "email,name,NAME,key\n" + "".join(f"user{n}@example.com,User {n},U{n},k{n}\n" for n in range(20))
+READERS = "email,name,NAME,key\n" + "".join(
+    f"user{n}@example.com,User {n},U{n},k{n}\n" for n in range(20)
+)
 
 
 @pytest.fixture
@@ -46,27 +48,45 @@ def create(command, *options: object, name: str = "news", source: str = "readers
 
 
 def received(command) -> Counter[str]:
-    return Counter(recipient.email for mail in command.sandbox.outbox for recipient in mail.recipients)
+    return Counter(
+        recipient.email for mail in command.sandbox.outbox for recipient in mail.recipients
+    )
 
 
 def test_from_a_file_to_a_report(batch, command, tmp_path):
-    assert [each["key"] for each in batch("report", "news", "--state", "planned", "--json").objects][:2] == ["k0", "k1"]
+    assert [
+        each["key"] for each in batch("report", "news", "--state", "planned", "--json").objects
+    ][:2] == ["k0", "k1"]
     done = batch("run", "news", "--json")
     # One row was bad: not everybody got it.
     assert done.status == 7
-    assert (done.objects[0]["accepted"], done.objects[0]["invalid"], done.objects[0]["finished"]) == (20, 1, True)
+    assert (
+        done.objects[0]["accepted"],
+        done.objects[0]["invalid"],
+        done.objects[0]["finished"],
+    ) == (20, 1, True)
     assert "poweremail batch report news" in done.err
     assert received(command) == {f"user{n}@example.com": 1 for n in range(20)}
     assert {mail.text for mail in command.sandbox.outbox} == {f"Welcome, U{n}!" for n in range(20)}
     rows = list(csv.DictReader(io.StringIO(batch("report", "news").out)))
     assert Counter(row["state"] for row in rows) == {"accepted": 20, "invalid": 1}
     assert (rows[-1]["recipient"], rows[-1]["line"]) == ("nobody", "22")
-    for name, read in (("r.csv", lambda text: list(csv.DictReader(io.StringIO(text)))), ("r.jsonl", str.splitlines)):
+    for name, read in (
+        ("r.csv", lambda text: list(csv.DictReader(io.StringIO(text)))),
+        ("r.jsonl", str.splitlines),
+    ):
         assert batch("report", "news", "-o", name).status == 0
         assert len(read((tmp_path / name).read_text())) == 21
-    assert json.loads((tmp_path / "r.jsonl").read_text().splitlines()[0])["recipient"] == "user0@example.com"
+    assert (
+        json.loads((tmp_path / "r.jsonl").read_text().splitlines()[0])["recipient"]
+        == "user0@example.com"
+    )
     # Once more is nothing more.
-    assert (create(command).status, batch("run", "news", "-q").status, len(command.sandbox.outbox)) == (7, 7, 20)
+    assert (
+        create(command).status,
+        batch("run", "news", "-q").status,
+        len(command.sandbox.outbox),
+    ) == (7, 7, 20)
 
 
 def test_all_accepted(batch, command, tmp_path):
@@ -88,7 +108,9 @@ def test_pause_resume_and_list(batch, command):
 
 
 def test_what_concerns_all_pauses(batch, command):
-    command.sandbox.faults.add(Fault.error("AuthenticationError", "Token MissMatch"), call="sendTemplate")
+    command.sandbox.faults.add(
+        Fault.error("AuthenticationError", "Token MissMatch"), call="sendTemplate"
+    )
     done = batch("run", "news")
     assert done.status == 6
     assert "poweremail batch resume news" in done.err
@@ -108,13 +130,19 @@ def test_retry(batch, command):
 def test_a_source_without_a_mail_in_it_is_no_success(batch, command, tmp_path):
     (tmp_path / "r.jsonl").write_text("hello\n[1]\n")
     done = create(command, "--json", name="other", source="r.jsonl")
-    assert (done.status, done.objects) == (7, [{"added": 0, "known": 0, "invalid": 2, "dry_run": False}])
+    assert (done.status, done.objects) == (
+        7,
+        [{"added": 0, "known": 0, "invalid": 2, "dry_run": False}],
+    )
     assert done.err == (
-        "line 1: row: the line is not JSON: it goes wrong at character 1, 'hello'\nline 2: row: the line is not a JSON object\n"
+        "line 1: row: the line is not JSON: it goes wrong at character 1, 'hello'\nline 2: row: "
+        "the line is not a JSON object\n"
     )
 
 
-def test_a_file_clears_what_was_wrong_with_it_and_nothing_else(batch, command, tmp_path, monkeypatch):
+def test_a_file_clears_what_was_wrong_with_it_and_nothing_else(
+    batch, command, tmp_path, monkeypatch
+):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "readers.csv").write_text("email\nx@example.com\n")
     monkeypatch.chdir(tmp_path / "b")
@@ -149,7 +177,18 @@ def test_json_lines_without_a_template(batch, command, tmp_path):
     (tmp_path / "r.jsonl").write_text('{"email": "a@example.com", "name": "Ada"}\n')
     (tmp_path / "t.txt").write_text("Hello")
     (tmp_path / "t.html").write_text("<p>Hello")
-    arguments = ("--subject", "Hi", "--from", "me@example.com", "--text", "t.txt", "--html", "t.html", "--attach", "t.txt")
+    arguments = (
+        "--subject",
+        "Hi",
+        "--from",
+        "me@example.com",
+        "--text",
+        "t.txt",
+        "--html",
+        "t.html",
+        "--attach",
+        "t.txt",
+    )
     assert batch("create", "plain", "r.jsonl", *arguments, "--json").objects[0]["added"] == 1
     assert batch("run", "plain").status == 0
     (mail,) = command.sandbox.outbox
@@ -159,7 +198,10 @@ def test_json_lines_without_a_template(batch, command, tmp_path):
 def test_several_smtp_users_and_limits(batch, command):
     for name in ("a", "b", "smtp12345"):
         command.sandbox.add_smtp_user(name)
-    assert batch("run", "news", "--smtp-users", "a, b", "--per-minute", "10", "--lease", "5").status == 7
+    assert (
+        batch("run", "news", "--smtp-users", "a, b", "--per-minute", "10", "--lease", "5").status
+        == 7
+    )
     assert Counter(mail.smtp_user_name for mail in command.sandbox.outbox) == {"a": 10, "b": 10}
     assert batch("run", "news", "--limits").status == 7
 
@@ -237,7 +279,13 @@ def test_how_long_it_takes():
     # 10,000 mails at 60 a minute are 2 h 46 min until the last of them may go.
     assert least(10_000, fresh) == 166 * 60
     assert least(10_000, fresh, fresh, fresh, fresh) == 41 * 60
-    assert (least(60, fresh), least(61, fresh), least(5, unlimited), least(5, fresh, unlimited), least(0, fresh)) == (
+    assert (
+        least(60, fresh),
+        least(61, fresh),
+        least(5, unlimited),
+        least(5, fresh, unlimited),
+        least(0, fresh),
+    ) == (
         0,
         60,
         0,
@@ -246,7 +294,13 @@ def test_how_long_it_takes():
     )
     # What has gone counts: 60 within the last 15 seconds, 20 of them 15 seconds ago.
     used = Spent(windows, (5.0,) * 40 + (15.0,) * 20)
-    assert (least(5, used), least(20, used), least(21, used), least(60, used), least(61, used)) == (45, 45, 55, 55, 105)
+    assert (least(5, used), least(20, used), least(21, used), least(60, used), least(61, used)) == (
+        45,
+        45,
+        55,
+        55,
+        105,
+    )
     assert (least(60, used, fresh), least(65, used, fresh)) == (0, 45)
     day = Spent((Window(10, 86_400.0),), (3_600.0,) * 10)
     assert (least(10, day), least(11, day)) == (82_800, 82_800 + 86_400)
@@ -263,7 +317,9 @@ def test_how_long_it_takes_is_what_a_log_says(ages, window, mails):
     log = SlidingLog([window])
     for age in reversed(ages):
         log.book(100.0 - age)
-    assert least_seconds(mails, [Spent((window,), tuple(ages))]) == pytest.approx(log.wait(100.0, mails - 1), abs=0.05)
+    assert least_seconds(mails, [Spent((window,), tuple(ages))]) == pytest.approx(
+        log.wait(100.0, mails - 1), abs=0.05
+    )
 
 
 def test_pace():
@@ -278,7 +334,18 @@ def test_on_a_terminal_one_line_changes(batch, command):
     command.sandbox.faults.add(Fault.latency(0.2), call="sendTemplate")
     ours, theirs = pty.openpty()
     environ = {**os.environ, **command.environ, "TERM": "xterm", "COLUMNS": "200"}
-    arguments = [sys.executable, "-m", "poweremail", "batch", "run", "news", "--concurrency", "1", "--per-minute", "1000"]
+    arguments = [
+        sys.executable,
+        "-m",
+        "poweremail",
+        "batch",
+        "run",
+        "news",
+        "--concurrency",
+        "1",
+        "--per-minute",
+        "1000",
+    ]
     process = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=theirs, env=environ)
     os.close(theirs)
     shown = b""

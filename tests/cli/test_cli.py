@@ -15,7 +15,14 @@ from contextlib import contextmanager
 import httpx
 import pytest
 
-from poweremail import AuthenticationError, PowerEmail, ProtocolError, RateLimitError, RetryPolicy, __version__
+from poweremail import (
+    AuthenticationError,
+    PowerEmail,
+    ProtocolError,
+    RateLimitError,
+    RetryPolicy,
+    __version__,
+)
 from poweremail.cli import demo, main
 from poweremail.cli.app import app
 from poweremail.sandbox import Fault, Sandbox
@@ -26,7 +33,11 @@ from support.receiver import HANDSHAKE, Receiver
 from support.smtp import SmtpReceiver
 
 # A terminal of a known width, without colours.
-ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("POWEREMAIL_", "FORCE_COLOR"))} | {
+ENVIRON = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("POWEREMAIL_", "FORCE_COLOR"))
+} | {
     "COLUMNS": "80",
     "NO_COLOR": "1",
 }
@@ -34,7 +45,9 @@ ENVIRON = {name: value for name, value in os.environ.items() if not name.startsw
 
 def run(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-W", "error", "-m", "poweremail", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=ENVIRON, **options)
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120, env=ENVIRON, **options
+    )
 
 
 def run_here(*arguments: str):
@@ -46,7 +59,17 @@ def run_here(*arguments: str):
 
 @contextmanager
 def sandbox(*arguments: str, environ: dict[str, str] | None = None):
-    command = [sys.executable, "-W", "error", "-m", "poweremail", "sandbox", "--port", "0", *arguments]
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-m",
+        "poweremail",
+        "sandbox",
+        "--port",
+        "0",
+        *arguments,
+    ]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
@@ -75,9 +98,14 @@ def test_the_demo_tells_what_happened_and_all_of_it_is_true():
     assert max(map(len, lines)) <= 100
 
 
-@pytest.mark.parametrize("play", ["_mail", "_templates", "_batch", "_pages", "_rejected", "_unknown"])
+@pytest.mark.parametrize(
+    "play", ["_mail", "_templates", "_batch", "_pages", "_rejected", "_unknown"]
+)
 def test_the_demo_fails_where_one_thing_is_not_true(monkeypatch, play):
-    """Each claim is checked: with a service that loses what it caught, or rejects nothing, the demo must notice."""
+    """
+    Each claim is checked: with a service that loses what it caught, or rejects nothing, the demo
+    must notice.
+    """
     original = getattr(demo, play)
 
     async def spoiled(stage):
@@ -113,7 +141,18 @@ def test_the_sandbox_catches_what_is_sent_to_it(tmp_path, number):
         PowerEmail("anybody", "anything", base_url=url, smtp_user_name="smtp12345") as client,
     ):
         examined = Runner().invoke(
-            app, ["doctor", "--base-url", url, "--owner-id", "anybody", "--token", "any", "--smtp-user", "smtp12345"]
+            app,
+            [
+                "doctor",
+                "--base-url",
+                url,
+                "--owner-id",
+                "anybody",
+                "--token",
+                "any",
+                "--smtp-user",
+                "smtp12345",
+            ],
         )
         assert (examined.exit_code, examined.stderr) == (0, "all is well\n")
         client.messages.send_mail(message(subject="Caught"))
@@ -145,7 +184,10 @@ def test_the_sandbox_bears_the_name_of_another_brand():
     [
         ((), "any owner id and token"),
         (("--token", "canary"), "only the token that it was started with, any owner id"),
-        (("--token", "canary", "--owner-id", "me"), "only the owner id and token that it was started with"),
+        (
+            ("--token", "canary", "--owner-id", "me"),
+            "only the owner id and token that it was started with",
+        ),
     ],
 )
 def test_the_sandbox_says_which_credentials_it_accepts(options, told):
@@ -168,8 +210,14 @@ def test_the_page_answers_under_the_names_it_is_told():
 
 
 def test_the_sandbox_can_insist_on_credentials():
-    with sandbox("--owner-id", "me", environ={"POWEREMAIL_SANDBOX_TOKEN": "right"}) as (process, url):
-        with PowerEmail("me", "wrong", base_url=url, smtp_user_name="smtp12345") as client, pytest.raises(AuthenticationError):
+    with sandbox("--owner-id", "me", environ={"POWEREMAIL_SANDBOX_TOKEN": "right"}) as (
+        process,
+        url,
+    ):
+        with (
+            PowerEmail("me", "wrong", base_url=url, smtp_user_name="smtp12345") as client,
+            pytest.raises(AuthenticationError),
+        ):
             client.messages.send_mail(message())
         with PowerEmail("me", "right", base_url=url, smtp_user_name="smtp12345") as client:
             client.messages.send_mail(message())
@@ -182,7 +230,9 @@ def test_the_sandbox_can_be_told_what_goes_wrong():
     fault = json.dumps({"fault": {"kind": "html"}, "call": "getMessageInfo", "nth": 2})
     with (
         sandbox("--fault", fault) as (_, url),
-        PowerEmail("me", "token", base_url=url, smtp_user_name="smtp12345", retry=RetryPolicy(1)) as client,
+        PowerEmail(
+            "me", "token", base_url=url, smtp_user_name="smtp12345", retry=RetryPolicy(1)
+        ) as client,
     ):
         client.messages.get_message_info("u1")
         with pytest.raises(ProtocolError):
@@ -202,14 +252,18 @@ def test_the_sandbox_can_be_told_what_goes_wrong():
 def test_the_sandbox_can_hold_its_users_to_limits(options, limits):
     with (
         sandbox(*options) as (_, url),
-        PowerEmail("me", "token", base_url=url, smtp_user_name="smtp12345", retry=RetryPolicy(1)) as client,
+        PowerEmail(
+            "me", "token", base_url=url, smtp_user_name="smtp12345", retry=RetryPolicy(1)
+        ) as client,
     ):
         for _ in range(2):
             client.messages.send_mail(message())
         if limits[0] == 2:
             with pytest.raises(RateLimitError):
                 client.messages.send_mail(message())
-            httpx.post(f"{url}/_sandbox/clock", json={"advance": 60}, **PLAIN_HTTP).raise_for_status()
+            httpx.post(
+                f"{url}/_sandbox/clock", json={"advance": 60}, **PLAIN_HTTP
+            ).raise_for_status()
             client.messages.send_mail(message())
         (user,) = httpx.get(f"{url}/_sandbox/smtp_users", **PLAIN_HTTP).json()["smtp_users"]
     assert tuple(user["limits"].values())[:3] == limits
@@ -219,20 +273,41 @@ def test_the_sandbox_lets_things_happen_tells_a_webhook_and_releases():
     password = "canary-of-the-mail-server"
     environ = {"POWEREMAIL_SANDBOX_SMTP_USER": "me", "POWEREMAIL_SANDBOX_SMTP_PASSWORD": password}
     with SmtpReceiver() as smtp, Receiver({"GET": (200, HANDSHAKE), "POST": (200, "")}) as receiver:
-        release = ("--release-host", "127.0.0.1", "--release-port", str(smtp.port), "--release-allow", "example.com")
-        events = ("--event", "open 100%", "--event", "click 0%", "--seed", "1", "--webhook-scheme", "body-hex")
+        release = (
+            "--release-host",
+            "127.0.0.1",
+            "--release-port",
+            str(smtp.port),
+            "--release-allow",
+            "example.com",
+        )
+        events = (
+            "--event",
+            "open 100%",
+            "--event",
+            "click 0%",
+            "--seed",
+            "1",
+            "--webhook-scheme",
+            "body-hex",
+        )
         with (
             sandbox(*release, "--release-tls", "none", *events, environ=environ) as (process, url),
             PowerEmail("me", "any", base_url=url, smtp_user_name="smtp12345") as client,
         ):
             client.settings.add_webhook(receiver.url)
             unique_id = client.messages.send_mail(message()).unique_id
-            assert [info.status for info in client.messages.iter_message_info(unique_id)] == ["open"]
+            assert [info.status for info in client.messages.iter_message_info(unique_id)] == [
+                "open"
+            ]
             deadline = time.monotonic() + 60
             while "waiting" in (page := httpx.get(f"{url}/_sandbox/deliveries", **PLAIN_HTTP).text):
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
-            assert [each["events"] for each in json.loads(page)["deliveries"]] == [["open"], ["send"]]
+            assert [each["events"] for each in json.loads(page)["deliveries"]] == [
+                ["open"],
+                ["send"],
+            ]
             one = httpx.get(f"{url}/_sandbox/deliveries/1", **PLAIN_HTTP).json()
             assert len(one["headers"]["X-PowerEmailTES-SIGNATURE"]) == 40
             assert httpx.post(f"{url}/_sandbox/messages/1/release", **PLAIN_HTTP).status_code == 200
@@ -264,8 +339,14 @@ RELEASE = ("--release-host", "localhost", "--release-allow", "example.com")
         (["--release-host", "localhost"], "--release-allow"),
         (["--release-allow", "example.com"], "--release-host"),
         ([*RELEASE, "--release-tls", "ssl"], "--release-tls: must be one of starttls, tls, none"),
-        ([*RELEASE, "--release-allow", "a b"], "--release-allow: 'a b' is neither an address nor a domain"),
-        ([*RELEASE, "--release-host", "bad!host"], "--release-host: must be the name or address of a host, not 'bad!host'"),
+        (
+            [*RELEASE, "--release-allow", "a b"],
+            "--release-allow: 'a b' is neither an address nor a domain",
+        ),
+        (
+            [*RELEASE, "--release-host", "bad!host"],
+            "--release-host: must be the name or address of a host, not 'bad!host'",
+        ),
         ([*RELEASE, "--release-port", "0"], "--release-port"),
     ],
 )
@@ -278,7 +359,10 @@ def test_options_that_cannot_be_meant_are_told(arguments, text):
 def test_a_user_of_the_mail_server_without_a_password_is_told(monkeypatch):
     monkeypatch.setenv("POWEREMAIL_SANDBOX_SMTP_USER", "me")
     done = run_here("sandbox", *RELEASE)
-    assert (done.exit_code, "POWEREMAIL_SANDBOX_SMTP_USER: a user needs a password" in done.stderr) == (2, True)
+    assert (
+        done.exit_code,
+        "POWEREMAIL_SANDBOX_SMTP_USER: a user needs a password" in done.stderr,
+    ) == (2, True)
 
 
 def test_a_port_that_is_taken_is_told():
@@ -307,5 +391,7 @@ def test_without_its_extra_the_command_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "poweremail.cli.app", None)
     monkeypatch.delitem(sys.modules, "poweremail.cli.app")
     monkeypatch.setitem(sys.modules, "typer", None)
-    with pytest.raises(SystemExit, match=r"typer is not installed; pip install 'poweremail\[cli,sandbox\]'"):
+    with pytest.raises(
+        SystemExit, match=r"typer is not installed; pip install 'poweremail\[cli,sandbox\]'"
+    ):
         main()

@@ -31,7 +31,9 @@ def config(command):
     """The command with a settings file and an empty environment."""
     command.config.write_text(FILE)
     command.config.chmod(0o600)
-    command.environ = {name: value for name, value in command.environ.items() if not name.startswith("POWEREMAIL_")}
+    command.environ = {
+        name: value for name, value in command.environ.items() if not name.startswith("POWEREMAIL_")
+    }
     return command
 
 
@@ -44,7 +46,10 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(config):
     assert effective(config) == {
         "owner_id": "file", "token": "***", "base_url": "http://127.0.0.1:9", "smtp_user_name": "file-user",
     }  # fmt: skip
-    config.environ |= {"POWEREMAIL_OWNER_ID": "environment", "POWEREMAIL_SMTP_USER_NAME": "environment-user"}
+    config.environ |= {
+        "POWEREMAIL_OWNER_ID": "environment",
+        "POWEREMAIL_SMTP_USER_NAME": "environment-user",
+    }
     shown = effective(config, "--smtp-user", "flag-user")
     assert (shown["owner_id"], shown["smtp_user_name"]) == ("environment", "flag-user")
 
@@ -59,7 +64,11 @@ def test_where_the_service_is_comes_from_one_source(config):
 def test_a_profile_that_is_asked_for_goes_before_the_environment(config):
     config.environ["POWEREMAIL_OWNER_ID"] = "environment"
     shown = effective(config, "--profile", "staging")
-    assert (shown["owner_id"], shown["app_domain"], shown["token"]) == ("staging", "staging.example.com", "***")
+    assert (shown["owner_id"], shown["app_domain"], shown["token"]) == (
+        "staging",
+        "staging.example.com",
+        "***",
+    )
     assert "base_url" not in shown
     config.environ["POWEREMAIL_PROFILE"] = "staging"
     shown = effective(config)
@@ -77,20 +86,29 @@ def test_config_tells_the_file_and_the_source_of_each_setting(config):
 
 
 def test_options_stand_before_or_after_the_command(command):
-    for arguments in (("--smtp-user", "early", "config", "--json"), ("--json", "config", "--smtp-user", "early")):
+    for arguments in (
+        ("--smtp-user", "early", "config", "--json"),
+        ("--json", "config", "--smtp-user", "early"),
+    ):
         (told,) = command(*arguments).objects
-        assert {row["setting"]: row["value"] for row in told["settings"]}["smtp_user_name"] == "early"
+        assert {row["setting"]: row["value"] for row in told["settings"]}[
+            "smtp_user_name"
+        ] == "early"
     (told,) = command("--smtp-user", "early", "config", "--smtp-user", "late", "--json").objects
     assert {row["setting"]: row["value"] for row in told["settings"]}["smtp_user_name"] == "late"
     command.sandbox.add_smtp_user("news")
-    assert [user["smtp_user_name"] for user in command("smtp-users", "--json", "list").objects] == ["news"]
+    assert [user["smtp_user_name"] for user in command("smtp-users", "--json", "list").objects] == [
+        "news"
+    ]
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o600])
 def test_a_file_that_others_can_read_is_told(config, mode):
     config.config.chmod(mode)
     err = config("account", "--timeout", "1").err
-    assert (f"warning: {config.config} holds a token and others can read it (mode {mode:o})" in err) == (mode != 0o600)
+    assert (
+        f"warning: {config.config} holds a token and others can read it (mode {mode:o})" in err
+    ) == (mode != 0o600)
     assert config("account", "--quiet").err.count("warning") == 0
 
 
@@ -123,7 +141,9 @@ def test_a_file_or_a_profile_that_is_not_there_is_told(config):
 
 def test_what_is_missing_is_told_with_the_ways_to_give_it(command):
     command.environ = {"XDG_CONFIG_HOME": command.environ["XDG_CONFIG_HOME"]}
-    done = command("send", "--from", "a@example.com", "--to", "b@example.com", "-s", "Hi", "--text", "Hello")
+    done = command(
+        "send", "--from", "a@example.com", "--to", "b@example.com", "-s", "Hi", "--text", "Hello"
+    )
     assert (done.status, done.out) == (2, "")
     assert "owner_id, token, app_domain and smtp_user_name are missing" in done.err
     assert "--token-file (or --ask-token)" in done.err
@@ -136,7 +156,10 @@ def test_the_token_comes_from_a_file(command, tmp_path):
     (tmp_path / "secret").write_text("  token-in-a-file\n")
     command.environ.pop("POWEREMAIL_TOKEN")
     (tmp_path / "secret").chmod(0o604)
-    assert "others can read it (mode 604)" in command("account", "--token-file", tmp_path / "secret").err
+    assert (
+        "others can read it (mode 604)"
+        in command("account", "--token-file", tmp_path / "secret").err
+    )
     (tmp_path / "secret").chmod(0o600)
     done = command("account", "--token-file", tmp_path / "secret")
     assert (done.status, done.err) == (0, "")
@@ -152,11 +175,15 @@ def test_the_token_comes_from_a_file(command, tmp_path):
 
 
 def asked_on_a_terminal(command, typed: bytes) -> tuple[int, bytes]:
-    """Type *typed* where the token is asked for; return the exit status, and what the terminal shows."""
+    """
+    Type *typed* where the token is asked for; return the exit status, and what the terminal shows.
+    """
     command.environ.pop("POWEREMAIL_TOKEN")
     process, terminal = pty.fork()
     if process == 0:  # pragma: no cover - another process
-        os.execvpe(command.argv[0], [*command.argv, "account", "--ask-token"], command.whole_environ)
+        os.execvpe(
+            command.argv[0], [*command.argv, "account", "--ask-token"], command.whole_environ
+        )
     shown = b""
     while b"Token: " not in shown:
         shown += os.read(terminal, 1000)

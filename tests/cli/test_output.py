@@ -26,7 +26,11 @@ def on_a_terminal(command, *arguments, **environ) -> str:
     """What the command prints on a terminal of 80 columns."""
     process, terminal = pty.fork()
     if process == 0:  # pragma: no cover - another process
-        os.execvpe(command.argv[0], [*command.argv, *arguments], {**command.whole_environ, "TERM": "xterm", **environ})
+        os.execvpe(
+            command.argv[0],
+            [*command.argv, *arguments],
+            {**command.whole_environ, "TERM": "xterm", **environ},
+        )
     shown = b""
     while True:
         try:
@@ -44,10 +48,14 @@ def send(command, **fields) -> None:
 
 
 def test_a_table_is_drawn_on_a_terminal_and_plain_elsewhere(command):
-    send(command, to=LONG, subject="A subject of some length that does not fit into a narrow column")
+    send(
+        command, to=LONG, subject="A subject of some length that does not fit into a narrow column"
+    )
     piped = command.process("info", "u1").out
     assert piped.startswith(f"{LONG}\tdelivered\t")
-    assert piped.endswith("\t0\t0\tA subject of some length that does not fit into a narrow column\n")
+    assert piped.endswith(
+        "\t0\t0\tA subject of some length that does not fit into a narrow column\n"
+    )
     drawn = on_a_terminal(command, "info", "u1")
     assert "\N{BOX DRAWINGS LIGHT HORIZONTAL}" in drawn
     assert max(len(ESCAPES.sub("", line)) for line in drawn.splitlines()) <= 80
@@ -67,7 +75,13 @@ def test_a_record_is_aligned_on_a_terminal(command):
 def test_what_strangers_wrote_cannot_steer_the_terminal():
     assert plain("a\x1b[2Jb\tc\x9b") == "a\\x1b[2Jb\\x09c\\x9b"
     assert plain(Secret("word")) == "***"
-    assert [plain(value) for value in (None, True, False, 0, ("a", None))] == ["", "yes", "no", "0", "a, "]
+    assert [plain(value) for value in (None, True, False, 0, ("a", None))] == [
+        "",
+        "yes",
+        "no",
+        "0",
+        "a, ",
+    ]
 
 
 def test_every_page_is_told_as_it_comes(command):
@@ -86,7 +100,9 @@ def test_every_page_is_told_as_it_comes(command):
 
 def test_a_reader_that_goes_away_is_no_error(command):
     with command.sandbox.client() as client:
-        client.messages.send_mail(message(unique_id="news", to=[f"reader{number}@example.com" for number in range(100)]))
+        client.messages.send_mail(
+            message(unique_id="news", to=[f"reader{number}@example.com" for number in range(100)])
+        )
     # The reading end is closed before the command has written anything.
     reading, writing = os.pipe()
     os.close(reading)

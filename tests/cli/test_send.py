@@ -16,8 +16,27 @@ import pytest
 from poweremail.sandbox import Fault
 from support.messages import PNG
 
-HELLO = ("send", "--from", "me@example.com", "--to", "Ada <ada@example.com>", "--subject", "Hi", "--text", "Hello")
-WELCOME = ("template", "welcome", "--from", "me@example.com", "--to", "ada@example.com", "-s", "Welcome")
+HELLO = (
+    "send",
+    "--from",
+    "me@example.com",
+    "--to",
+    "Ada <ada@example.com>",
+    "--subject",
+    "Hi",
+    "--text",
+    "Hello",
+)
+WELCOME = (
+    "template",
+    "welcome",
+    "--from",
+    "me@example.com",
+    "--to",
+    "ada@example.com",
+    "-s",
+    "Welcome",
+)
 
 
 def test_everything_that_a_mail_can_say_arrives(command, tmp_path):
@@ -37,17 +56,44 @@ def test_everything_that_a_mail_can_say_arrives(command, tmp_path):
             "--reply-to",
             "Help <help@example.com>",
         ),
-        *("--header", "X-Campaign: q4", "-H", "X-Colon: a:b", "--unique-id", "u1", "--html-file", tmp_path / "body.html"),
-        *("--attach", tmp_path / "all bytes.bin", "-a", tmp_path / "logo.png", "--image", f"logo={tmp_path / 'logo.png'}"),
+        *(
+            "--header",
+            "X-Campaign: q4",
+            "-H",
+            "X-Colon: a:b",
+            "--unique-id",
+            "u1",
+            "--html-file",
+            tmp_path / "body.html",
+        ),
+        *(
+            "--attach",
+            tmp_path / "all bytes.bin",
+            "-a",
+            tmp_path / "logo.png",
+            "--image",
+            f"logo={tmp_path / 'logo.png'}",
+        ),
         *("--track-opens", "--track-clicks", "html", "--tracking-domain", "t.example.com"),
     )
     assert (done.status, done.out) == (0, "u1\n")
-    assert done.err.startswith("accepted for ada@example.com, cc@example.com, more@example.com, bcc@example.com: ")
+    assert done.err.startswith(
+        "accepted for ada@example.com, cc@example.com, more@example.com, bcc@example.com: "
+    )
     (mail,) = command.sandbox.outbox
     assert (mail.subject, mail.text, mail.html) == ("Hi", "Hello", '<img src="cid:logo"> Grüße')
-    assert (mail.to, mail.cc, mail.bcc) == (("ada@example.com",), ("cc@example.com", "more@example.com"), ("bcc@example.com",))
-    assert [(file.name, file.content) for file in mail.attachments] == [("all bytes.bin", content), ("logo.png", PNG)]
-    assert [(file.name, file.content, file.type) for file in mail.images] == [("logo", PNG, "image/png")]
+    assert (mail.to, mail.cc, mail.bcc) == (
+        ("ada@example.com",),
+        ("cc@example.com", "more@example.com"),
+        ("bcc@example.com",),
+    )
+    assert [(file.name, file.content) for file in mail.attachments] == [
+        ("all bytes.bin", content),
+        ("logo.png", PNG),
+    ]
+    assert [(file.name, file.content, file.type) for file in mail.images] == [
+        ("logo", PNG, "image/png")
+    ]
     headers = dict(mail.headers)
     assert (headers["X-Campaign"], headers["X-Colon"]) == ("q4", "a:b")
     assert headers["Reply-To"] == "Help <help@example.com>"
@@ -65,12 +111,22 @@ def test_the_unique_id_is_drawn_and_printed(command):
 
 def test_json_tells_of_the_accepted_mail(command):
     (sent,) = command(*HELLO, "--json").objects
-    assert (sent["state"], sent["recipients"], sent["attempts"]) == ("accepted", ["ada@example.com"], 1)
+    assert (sent["state"], sent["recipients"], sent["attempts"]) == (
+        "accepted",
+        ["ada@example.com"],
+        1,
+    )
     assert sent["unique_id"] == command.sandbox.outbox[0].unique_id
 
 
 @pytest.mark.parametrize(
-    ("text", "expected"), [("@body.txt", "from a file"), ("@-", "from stdin"), ("@@ada says", "@ada says"), ("a@b", "a@b")]
+    ("text", "expected"),
+    [
+        ("@body.txt", "from a file"),
+        ("@-", "from stdin"),
+        ("@@ada says", "@ada says"),
+        ("a@b", "a@b"),
+    ],
 )
 def test_content_comes_from_where_it_is(command, tmp_path, monkeypatch, text, expected):
     monkeypatch.chdir(tmp_path)
@@ -102,9 +158,13 @@ def test_a_template_goes_by_get(command):
 def test_a_dry_run_sends_nothing_and_needs_no_credentials(command, tmp_path):
     (tmp_path / "notes.txt").write_text("12345")
     command.environ = {"POWEREMAIL_CONFIG": "", "XDG_CONFIG_HOME": str(tmp_path)}
-    done = command(*HELLO, "--attach", tmp_path / "notes.txt", "--dry-run", "--unique-id", "u1", "--json")
+    done = command(
+        *HELLO, "--attach", tmp_path / "notes.txt", "--dry-run", "--unique-id", "u1", "--json"
+    )
     (shown,) = done.objects
-    assert shown["message"]["attachments"] == [{"type": "text/plain", "name": "notes.txt", "size": 5}]
+    assert shown["message"]["attachments"] == [
+        {"type": "text/plain", "name": "notes.txt", "size": 5}
+    ]
     assert shown["message"]["headers"] == {"X-Unique-Id": "u1"}
     assert shown["smtp_user_name"] is None
     assert "not sent" in done.err
@@ -158,12 +218,18 @@ def test_what_is_unknown_can_be_looked_up_at_once_or_later(command):
 
 def eml(**extra) -> bytes:
     mail = EmailMessage()
-    mail["Subject"], mail["From"], mail["To"] = "Grüße", "Me <me@example.com>", "Ada <ada@example.com>"
+    mail["Subject"], mail["From"], mail["To"] = (
+        "Grüße",
+        "Me <me@example.com>",
+        "Ada <ada@example.com>",
+    )
     for name, value in extra.items():
         mail[name.replace("_", "-")] = value
     mail.set_content("Hello")
     mail.add_alternative("<p>Hello</p>", subtype="html")
-    mail.add_attachment(bytes(range(256)), maintype="application", subtype="octet-stream", filename="all.bin")
+    mail.add_attachment(
+        bytes(range(256)), maintype="application", subtype="octet-stream", filename="all.bin"
+    )
     return bytes(mail)
 
 
@@ -171,8 +237,15 @@ def test_a_whole_message_comes_from_standard_input_or_a_file(command, tmp_path):
     done = command.process("send", "--eml", "-", "--unique-id", "u1", stdin=eml(X_Campaign="q4"))
     assert (done.status, done.out) == (0, "u1\n")
     (mail,) = command.sandbox.outbox
-    assert (mail.subject, mail.to, mail.text.strip(), mail.html.strip()) == ("Grüße", ("ada@example.com",), "Hello", "<p>Hello</p>")
-    assert [(file.name, file.content) for file in mail.attachments] == [("all.bin", bytes(range(256)))]
+    assert (mail.subject, mail.to, mail.text.strip(), mail.html.strip()) == (
+        "Grüße",
+        ("ada@example.com",),
+        "Hello",
+        "<p>Hello</p>",
+    )
+    assert [(file.name, file.content) for file in mail.attachments] == [
+        ("all.bin", bytes(range(256)))
+    ]
     assert dict(mail.headers)["X-Campaign"] == "q4"
     (tmp_path / "mail.eml").write_bytes(eml(X_Unique_Id="u2"))
     assert command("send", "--eml", tmp_path / "mail.eml", "--track-opens").out == "u2\n"
@@ -186,7 +259,9 @@ def test_a_whole_message_says_all_itself(command):
 
 
 def test_what_the_service_cannot_take_of_a_message_is_told_or_left_out(command):
-    raw = eml().replace(b"To: Ada", b"Received: from a\nReceived: from b\nX-Twice: 1\nX-Twice: 2\nTo: Ada")
+    raw = eml().replace(
+        b"To: Ada", b"Received: from a\nReceived: from b\nX-Twice: 1\nX-Twice: 2\nTo: Ada"
+    )
     done = command("send", "--eml", "-", stdin=raw)
     assert (done.status, command.sandbox.outbox) == (2, [])
     done = command("send", "--eml", "-", "--lossy", stdin=raw)
@@ -195,7 +270,11 @@ def test_what_the_service_cannot_take_of_a_message_is_told_or_left_out(command):
 
 
 def test_a_hostile_whole_message_is_read_at_once(command):
-    raw = eml().replace(b"Content-Type: multipart/mixed;", b"Content-Type: multipart/mixed" + b';"' * 70_000 + b'";', 1)
+    raw = eml().replace(
+        b"Content-Type: multipart/mixed;",
+        b"Content-Type: multipart/mixed" + b';"' * 70_000 + b'";',
+        1,
+    )
     assert len(raw) > 140_000
     began = time.monotonic()
     done = command("send", "--eml", "-", "--dry-run", stdin=raw)
@@ -211,13 +290,25 @@ def test_a_hostile_whole_message_is_read_at_once(command):
         (("--from", "me"), "not sent: --from: 'me' has no @"),
         (("--attach", "nope"), "not sent: --attach: cannot read 'nope': No such file or directory"),
         (("--image", "logo"), "not sent: --image takes CID=FILE, not 'logo'"),
-        (("--image", "logo=nope.png"), "not sent: --image: cannot read 'nope.png': No such file or directory"),
+        (
+            ("--image", "logo=nope.png"),
+            "not sent: --image: cannot read 'nope.png': No such file or directory",
+        ),
         (("--header", "Subject: x"), "not sent: --header: 'Subject' is said by subject already"),
         (("--text", ""), "not sent: --text or --html: missing"),
         (("--tracking-domain", " "), "not sent: tracking.domain: must not be empty"),
-        (("--visibility", "-1"), "nothing was done: --visibility: must be a number of seconds, not -1.0"),
-        (("--resend-after", "9"), "nothing was done: --resend-after: goes with on_unknown='reconcile'"),
-        (("--timeout", "0"), "nothing was done: --timeout: must be a positive number of seconds or None, not 0.0"),
+        (
+            ("--visibility", "-1"),
+            "nothing was done: --visibility: must be a number of seconds, not -1.0",
+        ),
+        (
+            ("--resend-after", "9"),
+            "nothing was done: --resend-after: goes with on_unknown='reconcile'",
+        ),
+        (
+            ("--timeout", "0"),
+            "nothing was done: --timeout: must be a positive number of seconds or None, not 0.0",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_by_the_name_of_the_option(command, options, told):
@@ -231,7 +322,8 @@ def test_what_is_wrong_with_a_whole_message_is_told_in_options_too(command):
     raw = eml().replace(b"To: Ada", b"Sender: c@example.com\nTo: Ada")
     done = command("send", "--eml", "-", stdin=raw)
     assert done.err == (
-        "poweremail: not sent: --eml: the service cannot be told all of it: Sender c@example.com: the service has no sender beside "
+        "poweremail: not sent: --eml: the service cannot be told all of it: Sender c@example.com: "
+        "the service has no sender beside "
         "From\n  what now   --lossy leaves it out, and tells what it left out\n"
     )
 
@@ -247,7 +339,11 @@ def test_ctrl_c_tells_what_is_known_about_the_mail(command):
     unique_id = command.sandbox.outbox[0].unique_id
     assert process.returncode == 130
     told = json.loads(out)
-    assert (told["state"], told["unique_id"], told["recipients"]) == ("unknown", unique_id, ["ada@example.com"])
+    assert (told["state"], told["unique_id"], told["recipients"]) == (
+        "unknown",
+        unique_id,
+        ["ada@example.com"],
+    )
     lines = err.decode().splitlines()
     assert lines[0] == "poweremail: unknown whether it was sent: interrupted before an answer came"
     assert lines[1] == f"  unique id  {unique_id}"
@@ -279,7 +375,10 @@ def waiting_in(pipe) -> int:
         ((*HELLO, "--to", "nobody"), "'nobody' has no @"),
         ((*HELLO, "--text-file", "x"), "--text and --text-file exclude each other"),
         ((*HELLO[:-1], "@/nowhere"), "--text: /nowhere cannot be read: No such file"),
-        ((*HELLO[:-2], "--text-file", "/nowhere"), "--text-file: /nowhere cannot be read: No such file"),
+        (
+            (*HELLO[:-2], "--text-file", "/nowhere"),
+            "--text-file: /nowhere cannot be read: No such file",
+        ),
         ((*HELLO, "--header", "no colon"), "--header takes NAME:VALUE, not 'no colon'"),
         ((*HELLO, "--header", "X-A: 1", "--header", "X-A: 2"), "--header: 'X-A' is given twice"),
         ((*HELLO, "--image", "=x.png"), "--image takes CID=FILE"),
@@ -302,7 +401,8 @@ def test_what_cannot_be_meant_is_told_and_nothing_is_sent(command, arguments, to
 
 
 @pytest.mark.parametrize(
-    ("content", "told"), [(b"[]", "is not a JSON object"), (b"{", "is not JSON"), (b"\xff", "is not UTF-8 at byte 0")]
+    ("content", "told"),
+    [(b"[]", "is not a JSON object"), (b"{", "is not JSON"), (b"\xff", "is not UTF-8 at byte 0")],
 )
 def test_values_that_are_none_are_told(command, content, told):
     done = command(*WELCOME, "--values-file", "-", stdin=content)

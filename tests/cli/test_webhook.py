@@ -30,7 +30,11 @@ from support.command import Runner
 from support.plain_http import PLAIN_HTTP
 from support.webhooks import FORM, HEADER, HELLO, KEY, URL, event, form, signed
 
-ENVIRON = {name: value for name, value in os.environ.items() if not name.startswith(("POWEREMAIL_", "FORCE_COLOR"))} | {
+ENVIRON = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("POWEREMAIL_", "FORCE_COLOR"))
+} | {
     "COLUMNS": "80",
     "NO_COLOR": "1",
     "PYTHONUNBUFFERED": "1",
@@ -57,7 +61,12 @@ class Listening:
         self.said = ""
 
     def post(self, body: bytes = BODY, **changes) -> httpx.Response:
-        return httpx.post(self.url, content=body, headers=signed(body, **{"url": self.url} | changes), **PLAIN_HTTP)
+        return httpx.post(
+            self.url,
+            content=body,
+            headers=signed(body, **{"url": self.url} | changes),
+            **PLAIN_HTTP,
+        )
 
     def stop(self, signal_: int = signal.SIGINT) -> list[str]:
         """What it printed, once it has come to its end as it should."""
@@ -76,7 +85,9 @@ class Listening:
 def listening(*arguments: str, key: str = f"old,{KEY}"):
     environ = ENVIRON | {"POWEREMAIL_WEBHOOK_KEY": key, "POWEREMAIL_WEBHOOK_SCHEME": "form-base64"}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command("listen", "--port", "0", *arguments), env=environ, **pipes) as process:
+    with subprocess.Popen(
+        command("listen", "--port", "0", *arguments), env=environ, **pipes
+    ) as process:
         try:
             first = process.stderr.readline()
             ours = Listening(process, re.search(r"http://\S+", first)[0])
@@ -123,7 +134,10 @@ def test_listen_prints_what_is_rightly_signed():
         assert (ours.post().status_code, ours.post().content) == (200, HELLO)
         assert ours.post(key="wrong").status_code == 403
         assert httpx.put(ours.url, **PLAIN_HTTP).status_code == 405
-        assert httpx.post(ours.url, content=b"x" * (10 * 1024 * 1024 + 1), **PLAIN_HTTP).status_code == 413
+        assert (
+            httpx.post(ours.url, content=b"x" * (10 * 1024 * 1024 + 1), **PLAIN_HTTP).status_code
+            == 413
+        )
         lines = ours.stop()
     # Twice: whoever listens wants to see that it came again.
     assert [line.split()[2:] for line in lines] == [
@@ -141,7 +155,12 @@ def test_listen_prints_json_that_cannot_paint_the_terminal():
         assert ours.post(body, url=URL).status_code == 200
         (line,) = ours.stop()
     told = json.loads(line, parse_constant=lambda name: pytest.fail(name))
-    assert (told["event"], told["id"], told["recipient"], told["extra"]) == ("open", "e1", "\x1b[2J\ud800", {"colour": "red"})
+    assert (told["event"], told["id"], told["recipient"], told["extra"]) == (
+        "open",
+        "e1",
+        "\x1b[2J\ud800",
+        {"colour": "red"},
+    )
     assert line.isascii()
     assert line.isprintable()
     with listening() as ours:
@@ -169,7 +188,11 @@ def test_listen_sends_on_what_came(recorder):
         for status in (200, 503):
             recorder.status = status
             answer = ours.post()
-            assert (answer.status_code, answer.content, answer.headers["Content-Type"]) == (status, b"mine", "text/x-mine")
+            assert (answer.status_code, answer.content, answer.headers["Content-Type"]) == (
+                status,
+                b"mine",
+                "text/x-mine",
+            )
         assert ours.post(key="wrong").status_code == 403
         assert httpx.get(ours.url, **PLAIN_HTTP).content == HELLO
         assert len(ours.stop()) == 4
@@ -179,7 +202,15 @@ def test_listen_sends_on_what_came(recorder):
     sent = {name.lower(): value for name, value in headers}
     assert sent[HEADER.lower()] == signed(BODY, url=ours.url)[HEADER]
     assert (sent["content-type"], sent["host"]) == (FORM, recorder.url.split("/")[2])
-    assert sorted(sent) == ["accept", "accept-encoding", "content-length", "content-type", "host", "user-agent", HEADER.lower()]
+    assert sorted(sent) == [
+        "accept",
+        "accept-encoding",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+        HEADER.lower(),
+    ]
 
 
 def test_listen_says_what_it_could_not_send_on():
@@ -198,7 +229,10 @@ def test_what_listen_keeps_is_what_diagnose_reads(tmp_path):
     assert right.stat().st_mode & 0o077 == 0
     assert right.read_bytes().endswith(b"\r\n\r\n" + BODY)
     done = run("diagnose", "--file", str(right), "--url", URL)
-    assert (done.exit_code, done.stdout) == (0, f"form-base64 fits: --scheme form-base64 --url {URL} (key 1)\n")
+    assert (done.exit_code, done.stdout) == (
+        0,
+        f"form-base64 fits: --scheme form-base64 --url {URL} (key 1)\n",
+    )
     done = run("diagnose", "--file", str(nearly), "--url", URL)
     assert done.exit_code == 1
     assert "form-base64 would fit, but the signed URL has a slash at its end" in done.stdout
@@ -210,7 +244,14 @@ def test_what_listen_keeps_is_what_diagnose_reads(tmp_path):
 
 def captured(body: bytes = BODY, ending: bytes = b"\r\n", **headers: str) -> bytes:
     pairs = {**signed(body), **{name.replace("_", "-"): value for name, value in headers.items()}}
-    return ending.join([b"POST /hooks/mail HTTP/1.1", *(f"{name}: {value}".encode() for name, value in pairs.items()), b"", body])
+    return ending.join(
+        [
+            b"POST /hooks/mail HTTP/1.1",
+            *(f"{name}: {value}".encode() for name, value in pairs.items()),
+            b"",
+            body,
+        ]
+    )
 
 
 @pytest.mark.parametrize(
@@ -249,7 +290,8 @@ def test_diagnose_says_what_is_missing(request_, status, text):
 
 @given(
     request_=st.one_of(
-        st.binary(max_size=200), st.binary(max_size=100).map(lambda tail: captured(Transfer_Encoding="chunked") + tail)
+        st.binary(max_size=200),
+        st.binary(max_size=100).map(lambda tail: captured(Transfer_Encoding="chunked") + tail),
     )
 )
 @settings(max_examples=100, deadline=None)
@@ -260,18 +302,34 @@ def test_diagnose_reads_any_bytes(request_):
         assert isinstance(body, bytes)
 
 
-@pytest.mark.parametrize(("scheme", "body_format"), [("form-base64", "form"), ("body-hex", "json"), ("url-body-base64", "form")])
+@pytest.mark.parametrize(
+    ("scheme", "body_format"),
+    [("form-base64", "form"), ("body-hex", "json"), ("url-body-base64", "form")],
+)
 def test_trigger_posts_what_a_receiver_takes(scheme, body_format):
     with listening("--scheme", scheme, "--json") as ours:
-        options = ("--scheme", scheme, "--body-format", body_format, "--count", "3", "--unique-id", "order-42")
+        options = (
+            "--scheme",
+            scheme,
+            "--body-format",
+            body_format,
+            "--count",
+            "3",
+            "--unique-id",
+            "order-42",
+        )
         done = run("trigger", "hard_bounce", "--to-url", ours.url, *options)
         assert (done.exit_code, done.stdout) == (0, "200 OK  God bless you, PowerEmail\n")
         assert done.stderr == f"3 hard_bounce events, signed by {scheme} for {ours.url}\n"
-        done = run("trigger", "open", "--to-url", ours.url, *options, "--json", key=f"{KEY},another")
+        done = run(
+            "trigger", "open", "--to-url", ours.url, *options, "--json", key=f"{KEY},another"
+        )
         events = [json.loads(line) for line in ours.stop()]
     assert (json.loads(done.stdout)["status"], done.exit_code) == (200, 0)
     assert [each["event"] for each in events] == ["hard_bounce"] * 3 + ["open"] * 3
-    assert {(each["unique_id"], each["recipient"]) for each in events} == {("order-42", "ada@example.com")}
+    assert {(each["unique_id"], each["recipient"]) for each in events} == {
+        ("order-42", "ada@example.com")
+    }
     assert len({each["id"] for each in events}) == 6
     assert [each["id"] for each in events[3:]] == json.loads(done.stdout)["events"]
 
@@ -306,29 +364,75 @@ def test_trigger_tells_what_did_not_get_there():
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["trigger", "open", "--to-url", "http://127.0.0.1:1/", "--scheme", "any"], "none of form-base64"),
         (
-            ["trigger", "open", "--to-url", "http://127.0.0.1:1/", "--scheme", "body-hex", "--body-format", "xml"],
+            ["trigger", "open", "--to-url", "http://127.0.0.1:1/", "--scheme", "any"],
+            "none of form-base64",
+        ),
+        (
+            [
+                "trigger",
+                "open",
+                "--to-url",
+                "http://127.0.0.1:1/",
+                "--scheme",
+                "body-hex",
+                "--body-format",
+                "xml",
+            ],
             "none of form, json",
         ),
         (
-            ["trigger", "open", "--to-url", "http://127.0.0.1:1/", "--scheme", "form-hex", "--body-format", "json"],
+            [
+                "trigger",
+                "open",
+                "--to-url",
+                "http://127.0.0.1:1/",
+                "--scheme",
+                "form-hex",
+                "--body-format",
+                "json",
+            ],
             "cannot sign this",
         ),
         (["trigger", "open", "--to-url", "http://127.0.0.1:1/"], "--scheme"),
         (
             ["trigger", "hard-bounced", "--to-url", "http://127.0.0.1:1/", "--scheme", "body-hex"],
-            "EVENT: 'hard-bounced' is none of send, open, click, soft_bounce, hard_bounce, spam; did you mean hard_bounce?",
+            "EVENT: 'hard-bounced' is none of send, open, click, soft_bounce, hard_bounce, spam; "
+            "did you mean hard_bounce?",
         ),
-        (["trigger", "\x1b[2J", "--to-url", "http://127.0.0.1:1/", "--scheme", "body-hex"], "hard_bounce, spam\n"),
+        (
+            ["trigger", "\x1b[2J", "--to-url", "http://127.0.0.1:1/", "--scheme", "body-hex"],
+            "hard_bounce, spam\n",
+        ),
         (["listen", "--scheme", "body-hex", "--url", "nowhere"], "not the URL of a webhook"),
-        (["listen", "--scheme", "body-hex", "--forward", "nowhere"], "--forward: 'nowhere' is not a URL"),
-        (["listen", "--scheme", "body-hex", "--forward", "http://"], "--forward: 'http://' is not a URL"),
-        (["listen", "--scheme", "body-hex", "--host", "bad!host"], "cannot listen on bad!host port 8026: "),
+        (
+            ["listen", "--scheme", "body-hex", "--forward", "nowhere"],
+            "--forward: 'nowhere' is not a URL",
+        ),
+        (
+            ["listen", "--scheme", "body-hex", "--forward", "http://"],
+            "--forward: 'http://' is not a URL",
+        ),
+        (
+            ["listen", "--scheme", "body-hex", "--host", "bad!host"],
+            "cannot listen on bad!host port 8026: ",
+        ),
         (["listen", "--scheme", "body-hex", "--save", "/dev/null/x"], "/dev/null"),
         (["diagnose", "--file", "-", "--url", URL, "--key-file", "/nowhere"], "No such file"),
         (["diagnose", "--file", "-", "--url", URL, "--brand", ""], "--brand: must be letters"),
-        (["trigger", "open", "--to-url", "http://127.0.0.1:1/", "--scheme", "form-hex", "--brand", ""], "--brand: must be letters"),
+        (
+            [
+                "trigger",
+                "open",
+                "--to-url",
+                "http://127.0.0.1:1/",
+                "--scheme",
+                "form-hex",
+                "--brand",
+                "",
+            ],
+            "--brand: must be letters",
+        ),
         (["listen", "--scheme", "body-hex", "--brand", ""], "--brand: must be letters"),
     ],
 )
@@ -343,19 +447,35 @@ def test_options_that_cannot_be_meant_are_told(arguments, text):
     ("arguments", "field", "reason"),
     [
         (["diagnose", "--file", "-", "--url", URL], "--file", "has no headers"),
-        (["diagnose", "--file", "/nowhere", "--url", URL], "--file", "'/nowhere' cannot be read: No such file"),
-        (["diagnose", "--file", "-", "--url", URL, "--key-file", "/nowhere"], "--key-file", "No such file"),
+        (
+            ["diagnose", "--file", "/nowhere", "--url", URL],
+            "--file",
+            "'/nowhere' cannot be read: No such file",
+        ),
+        (
+            ["diagnose", "--file", "-", "--url", URL, "--key-file", "/nowhere"],
+            "--key-file",
+            "No such file",
+        ),
         (["listen", "--scheme", "body-hex", "--brand", ""], "brand", "must be letters"),
         (["listen", "--scheme", "plain"], "scheme", "'plain' is none of form-base64"),
         (["listen", "--scheme", "body-hex", "--save", "/dev/null/x"], "", "/dev/null"),
-        (["trigger", "hard-bounced", "--to-url", "http://127.0.0.1:1/", "--scheme", "body-hex"], "EVENT", "did you mean"),
+        (
+            ["trigger", "hard-bounced", "--to-url", "http://127.0.0.1:1/", "--scheme", "body-hex"],
+            "EVENT",
+            "did you mean",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_told_as_json(arguments, field, reason):
     done = run(*arguments, "--json", stdin=b"")
     assert done.exit_code == 2
     told = json.loads(done.stdout)
-    assert (told["state"], told["error"]["type"], told["error"]["field"]) == ("not_sent", "UsageError", field)
+    assert (told["state"], told["error"]["type"], told["error"]["field"]) == (
+        "not_sent",
+        "UsageError",
+        field,
+    )
     assert reason in told["error"]["reason"]
     assert reason in done.stderr
 
@@ -363,11 +483,23 @@ def test_what_cannot_be_meant_is_told_as_json(arguments, field, reason):
 def test_keys_come_from_a_file(tmp_path):
     file = tmp_path / "keys"
     file.write_text(f"old\n\n{KEY}\n")
-    done = run("diagnose", "--file", "-", "--url", URL, "--key-file", str(file), stdin=captured(), key=None)
+    done = run(
+        "diagnose", "--file", "-", "--url", URL, "--key-file", str(file), stdin=captured(), key=None
+    )
     assert (done.exit_code, "(key 2)" in done.stdout) == (0, True)
     for content, text in ((b"\n", "has no key"), (b"canary\xff", "is not UTF-8")):
         file.write_bytes(content)
-        done = run("diagnose", "--file", "-", "--url", URL, "--key-file", str(file), stdin=captured(), key=None)
+        done = run(
+            "diagnose",
+            "--file",
+            "-",
+            "--url",
+            URL,
+            "--key-file",
+            str(file),
+            stdin=captured(),
+            key=None,
+        )
         assert done.exit_code == 2
         assert text in done.output
         assert "canary" not in done.output

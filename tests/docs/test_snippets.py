@@ -20,13 +20,22 @@ from poweremail.cli.app import app
 from support.command import Runner
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")])
+PAGES = sorted(
+    [
+        ROOT / "README.md",
+        ROOT / "CHANGELOG.md",
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / "benchmarks").glob("*.md"),
+    ]
+)
 
-# Lines of shell that are not run here: the README's two commands are run by continuous integration, the last takes minutes.
-# Those of `poweremail webhook` wait for each other; tests/cli/test_webhook.py reads them.
+# Lines of shell that are not run here: the README's two commands are run by continuous integration,
+# the last takes minutes. Those of `poweremail webhook` wait for each other;
+# tests/cli/test_webhook.py reads them.
 ELSEWHERE = ("poweremail demo", ".venv/bin/nox", "nox -s bench", "poweremail webhook")
 
-# What only a shell understands; a command without it runs in this process, which takes a tenth of the time.
+# What only a shell understands; a command without it runs in this process, which takes a tenth of
+# the time.
 SHELL = frozenset(("|", "<", ">", ">>", "&&", "||", ";", "&"))
 
 
@@ -48,23 +57,36 @@ def snippets() -> list[Snippet]:
 
 def of(language: str):
     return pytest.mark.parametrize(
-        "snippet", [snippet for snippet in snippets() if snippet.language == language], ids=lambda s: f"{s.page}:{s.line}"
+        "snippet",
+        [snippet for snippet in snippets() if snippet.language == language],
+        ids=lambda s: f"{s.page}:{s.line}",
     )
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch, served):
-    """A directory with the files that the examples name, and the environment that the README sets."""
+    """
+    A directory with the files that the examples name, and the environment that the README sets.
+    """
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
-    (tmp_path / "readers.csv").write_text("email,name,NAME\nada@example.com,Ada,Ada\ngrace@example.com,Grace,Grace\n")
+    (tmp_path / "readers.csv").write_text(
+        "email,name,NAME\nada@example.com,Ada,Ada\ngrace@example.com,Grace,Grace\n"
+    )
     (tmp_path / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (tmp_path / "body.txt").write_text("Thank you!")
-    (tmp_path / "mail.eml").write_text("From: me@example.com\nTo: ada@example.com\nSubject: Hi\n\nHello\n")
+    (tmp_path / "mail.eml").write_text(
+        "From: me@example.com\nTo: ada@example.com\nSubject: Hi\n\nHello\n"
+    )
     monkeypatch.chdir(tmp_path)
     served.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
     for name in ("smtp12345", "smtp1", "smtp2"):
         served.service.store.note_smtp_user(name)
-    options = {"OWNER_ID": "me", "TOKEN": "any", "SMTP_USER_NAME": "smtp12345", "BASE_URL": served.url}
+    options = {
+        "OWNER_ID": "me",
+        "TOKEN": "any",
+        "SMTP_USER_NAME": "smtp12345",
+        "BASE_URL": served.url,
+    }
     for name, value in options.items():
         monkeypatch.setenv(f"POWEREMAIL_{name}", value)
     return served
@@ -82,15 +104,31 @@ def test_python_runs(snippet, place, capsys):
     if snippet.page == "README.md":
         # No example of the README ends in one of the errors that it handles.
         assert not [
-            word for word in ("nothing was sent", "not sent", "said no", "may have been") if word in capsys.readouterr().out
+            word
+            for word in ("nothing was sent", "not sent", "said no", "may have been")
+            if word in capsys.readouterr().out
         ]
 
 
 def pytest_passes(tests: str) -> None:
     """The *tests* pass in a project of their own."""
     Path("test_snippet.py").write_text(tests)
-    environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "POWEREMAIL_"))}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--strict-markers", "-W", "error"]
+    environ = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PYTEST_", "POWEREMAIL_"))
+    }
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--strict-markers",
+        "-W",
+        "error",
+    ]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
 
@@ -109,7 +147,9 @@ def test_shell_runs(snippet, place, tmp_path):
         if words[0] == "export":
             assert all(word.startswith("POWEREMAIL_") for word in words[1:])
         elif words[:2] == ["poweremail", "batch"]:
-            subprocess.run([sys.executable, "-m", *words], cwd=tmp_path, check=True, capture_output=True)
+            subprocess.run(
+                [sys.executable, "-m", *words], cwd=tmp_path, check=True, capture_output=True
+            )
         elif words[:2] == ["poweremail", "sandbox"]:
             serves_until_it_is_told_to_stop(words, tmp_path)
         elif words[0] == "poweremail" and SHELL.isdisjoint(words):
@@ -123,14 +163,23 @@ def test_shell_runs(snippet, place, tmp_path):
 
 def ends_well(line: str) -> None:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    done = subprocess.run(line, shell=True, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        line,
+        shell=True,
+        env=os.environ | {"PATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
 
 
 def serves_until_it_is_told_to_stop(words: list[str], tmp_path: Path) -> None:
     command = [sys.executable, "-m", *words, "--port", "0"]
     environ = os.environ | {"PYTHONUNBUFFERED": "1"}
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environ) as process:
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environ
+    ) as process:
         assert process.stdout.readline().startswith("The sandbox answers at http://127.0.0.1:")
         process.terminate()
 
@@ -155,14 +204,18 @@ def test_links_lead_somewhere():
 def places(page: Path) -> set[str]:
     """The names that the headings of *page* have as targets of links."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w\s-]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
+    return {
+        re.sub(r"[^\w\s-]", "", heading).strip().lower().replace(" ", "-") for heading in headings
+    }
 
 
 def test_every_page_has_a_place_in_the_site():
     """What mkdocs makes of the pages is checked by ``nox -s docs``."""
     navigation = (ROOT / "tools" / "mkdocs.yml").read_text()
     told = re.findall(r"^ *- (?:[^:\n]+: )?([\w/-]+\.md)$", navigation, re.MULTILINE)
-    assert sorted(told) == sorted(str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md"))
+    assert sorted(told) == sorted(
+        str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")
+    )
 
 
 def test_every_public_name_has_a_place_in_the_reference():

@@ -14,7 +14,11 @@ from poweremail import Response, SmtpUser, UsageError
 from poweremail.policy.limits import LimitWait, RateLimits, SlidingLog, Window
 
 # Halves and quarters, so that sums are exact and requests fall on the very edge of a window.
-WINDOWS = st.lists(st.builds(Window, st.integers(1, 6), st.integers(1, 40).map(lambda n: n / 4)), min_size=1, max_size=3)
+WINDOWS = st.lists(
+    st.builds(Window, st.integers(1, 6), st.integers(1, 40).map(lambda n: n / 4)),
+    min_size=1,
+    max_size=3,
+)
 GAPS = st.lists(st.integers(0, 12).map(lambda n: n / 4), max_size=40)
 
 
@@ -40,7 +44,10 @@ def test_the_windows(limits, windows):
 def test_limits_out_of_range(field, value):
     with pytest.raises(UsageError) as caught:
         RateLimits(**{field: value})
-    assert str(caught.value) == f"limits.{field}: must be a number of requests, 1 or more, or None, not {value!r}"
+    assert (
+        str(caught.value)
+        == f"limits.{field}: must be a number of requests, 1 or more, or None, not {value!r}"
+    )
     assert (caught.value.field, caught.value.mail_state) == (f"limits.{field}", None)
 
 
@@ -51,7 +58,9 @@ class BytesPath:
 
 @pytest.mark.parametrize("path", ["", "a\0b", 5, b"budget.db", BytesPath()])
 def test_what_is_no_path(path):
-    with pytest.raises(UsageError, match=r"^limits.path: must be the path of a file, not ") as caught:
+    with pytest.raises(
+        UsageError, match=r"^limits.path: must be the path of a file, not "
+    ) as caught:
         RateLimits(path=path)
     assert caught.value.mail_state is None
 
@@ -67,9 +76,14 @@ def test_the_hook_must_be_callable():
     assert RateLimits(on_wait=print).on_wait is print
 
 
-@pytest.mark.parametrize(("hourly", "per_hour"), [(500, 500), (1, 1), (100_000, 100_000), (0, 3_600), (-5, 3_600), (None, 3_600)])
+@pytest.mark.parametrize(
+    ("hourly", "per_hour"),
+    [(500, 500), (1, 1), (100_000, 100_000), (0, 3_600), (-5, 3_600), (None, 3_600)],
+)
 def test_limits_of_an_smtp_user(hourly, per_hour):
-    user = SmtpUser(smtp_user_name="smtp1", enabled=True, total_limit=7, hourly_limit=hourly, raw=Response(200))
+    user = SmtpUser(
+        smtp_user_name="smtp1", enabled=True, total_limit=7, hourly_limit=hourly, raw=Response(200)
+    )
     assert RateLimits.from_smtp_user(user) == RateLimits(per_hour=per_hour)
 
 
@@ -85,13 +99,16 @@ def test_limits_of_an_smtp_user_and_ones_own():
 
 def test_a_wait_says_what_it_is():
     assert (
-        repr(LimitWait(smtp_user_name="smtp1", seconds=1.5, ahead=2)) == "LimitWait(smtp_user_name='smtp1', seconds=1.5, ahead=2)"
+        repr(LimitWait(smtp_user_name="smtp1", seconds=1.5, ahead=2))
+        == "LimitWait(smtp_user_name='smtp1', seconds=1.5, ahead=2)"
     )
 
 
 def may_go(windows, went, now) -> bool:
     """The definition: one more at *now* makes no window that ends now hold more than its limit."""
-    return all(sum(time > now - window.seconds for time in went) < window.limit for window in windows)
+    return all(
+        sum(time > now - window.seconds for time in went) < window.limit for window in windows
+    )
 
 
 def first_moment(windows, went, now) -> float:
@@ -139,7 +156,11 @@ def test_the_wait_behind_others(windows, gaps, later, ahead):
 
 
 @settings(max_examples=100, deadline=None)
-@given(windows=WINDOWS, times=st.lists(st.floats(0, 1e9), max_size=60).map(sorted), asked=st.floats(0, 1e9))
+@given(
+    windows=WINDOWS,
+    times=st.lists(st.floats(0, 1e9), max_size=60).map(sorted),
+    asked=st.floats(0, 1e9),
+)
 def test_bookings_that_were_not_allowed_are_counted(windows, times, asked):
     """As in a file that a process with higher limits has filled."""
     log = SlidingLog(windows)
@@ -149,7 +170,9 @@ def test_bookings_that_were_not_allowed_are_counted(windows, times, asked):
     due = now + log.wait(now)
     for window in windows:
         if len(times) >= window.limit:
-            assert due >= times[-window.limit] + window.seconds or math.isclose(due, times[-window.limit] + window.seconds)
+            assert due >= times[-window.limit] + window.seconds or math.isclose(
+                due, times[-window.limit] + window.seconds
+            )
 
 
 @pytest.mark.parametrize("clock", [0.0, 1e6, 1.8e9])
@@ -164,7 +187,8 @@ def test_rounding_never_lets_one_too_many_go(clock):
         now += 0.003
     for window in windows:
         assert all(
-            b >= a + window.seconds or math.isclose(b, a + window.seconds) for a, b in zip(went, went[window.limit :], strict=False)
+            b >= a + window.seconds or math.isclose(b, a + window.seconds)
+            for a, b in zip(went, went[window.limit :], strict=False)
         )
 
 
@@ -220,5 +244,7 @@ def test_booking_and_asking_cost_the_same_however_much_is_in_it():
 def test_a_line_that_gets_longer_is_planned_once():
     log = Counting(RateLimits(1, None, None).windows)
     log.book(0.0)
-    assert [log.wait(0.0, ahead) for ahead in range(5_000)] == [60.0 * (ahead + 1) for ahead in range(5_000)]
+    assert [log.wait(0.0, ahead) for ahead in range(5_000)] == [
+        60.0 * (ahead + 1) for ahead in range(5_000)
+    ]
     assert log.looks == 5_000

@@ -1,4 +1,7 @@
-"""The outcome table, row by row: what each failure means for the mail, and whether it may be made again."""
+"""
+The outcome table, row by row: what each failure means for the mail, and whether it may be made
+again.
+"""
 
 from __future__ import annotations
 
@@ -20,13 +23,29 @@ from poweremail import (
     ValidationError,
 )
 from poweremail.policy.outcome import NO_MAIL, Mail, may_repeat, settle
-from poweremail.wire.operations import GET_MESSAGE_INFO, SEND_MAIL, SEND_TEMPLATE, SEND_TEMPLATE_HTTP_GET, operation_at
+from poweremail.wire.operations import (
+    GET_MESSAGE_INFO,
+    SEND_MAIL,
+    SEND_TEMPLATE,
+    SEND_TEMPLATE_HTTP_GET,
+    operation_at,
+)
 
 MAIL = Mail("id-1", ("ada@example.com", "bob@example.com"), "smtp1")
 WHOLE = Response(502, (), b"x")
 EARLY = Response(502, (), b"x", request_left=False)
-SENDS = [SEND_MAIL, SEND_TEMPLATE, SEND_TEMPLATE_HTTP_GET, operation_at("messages/sendRaw"), operation_at("messages/senRaw")]
-CHANGES = [operation_at("settings/addSmtp"), operation_at("settings/deleteWebhook"), operation_at("never/heardOf")]
+SENDS = [
+    SEND_MAIL,
+    SEND_TEMPLATE,
+    SEND_TEMPLATE_HTTP_GET,
+    operation_at("messages/sendRaw"),
+    operation_at("messages/senRaw"),
+]
+CHANGES = [
+    operation_at("settings/addSmtp"),
+    operation_at("settings/deleteWebhook"),
+    operation_at("never/heardOf"),
+]
 EDITS = [operation_at("settings/editSmtp"), operation_at("settings/editWebhook")]
 READS = [GET_MESSAGE_INFO, operation_at("settings/listSmtp"), operation_at("accounts/userDetails")]
 
@@ -35,25 +54,64 @@ def path(operation) -> str:
     return operation.path
 
 
-# Each failed attempt: what a send makes of it (None: the error itself), whether a send may be repeated, a change, and a read.
+# Each failed attempt: what a send makes of it (None: the error itself), whether a send may be
+# repeated, a change, and a read.
 TABLE = {
     "refused": (TransportError("refused", body_left=False), NotSentError, True, True, True),
     "reset after the body": (TransportError("reset"), DeliveryUnknownError, False, False, True),
-    "html with 200": (ProtocolError("no JSON", raw=WHOLE, temporary=True), DeliveryUnknownError, False, False, True),
-    "html with 200 before the body had left": (ProtocolError("no JSON", raw=EARLY, temporary=True), NotSentError, True, True, True),
+    "html with 200": (
+        ProtocolError("no JSON", raw=WHOLE, temporary=True),
+        DeliveryUnknownError,
+        False,
+        False,
+        True,
+    ),
+    "html with 200 before the body had left": (
+        ProtocolError("no JSON", raw=EARLY, temporary=True),
+        NotSentError,
+        True,
+        True,
+        True,
+    ),
     "no records": (ProtocolError("no list"), DeliveryUnknownError, False, False, False),
-    "too large, before the body had left": (ProtocolError("too large", raw=EARLY), DeliveryUnknownError, False, False, False),
+    "too large, before the body had left": (
+        ProtocolError("too large", raw=EARLY),
+        DeliveryUnknownError,
+        False,
+        False,
+        False,
+    ),
     "5xx": (GeneralError("x", raw=WHOLE, temporary=True), DeliveryUnknownError, False, False, True),
-    "5xx before the body had left": (GeneralError("x", raw=EARLY, temporary=True), NotSentError, True, True, True),
+    "5xx before the body had left": (
+        GeneralError("x", raw=EARLY, temporary=True),
+        NotSentError,
+        True,
+        True,
+        True,
+    ),
     "429": (RateLimitError("x", raw=WHOLE, temporary=True), None, True, True, True),
-    "429 before the body had left": (RateLimitError("x", raw=EARLY, temporary=True), None, True, True, True),
+    "429 before the body had left": (
+        RateLimitError("x", raw=EARLY, temporary=True),
+        None,
+        True,
+        True,
+        True,
+    ),
     "a wrong parameter": (ValidationError("x", raw=WHOLE), None, False, False, False),
-    "a wrong parameter, before the body had left": (ValidationError("x", raw=EARLY), None, False, False, False),
+    "a wrong parameter, before the body had left": (
+        ValidationError("x", raw=EARLY),
+        None,
+        False,
+        False,
+        False,
+    ),
     "a wrong token": (AuthenticationError("x", raw=WHOLE), None, False, False, False),
     "an unknown error": (ApiError("x", raw=WHOLE), None, False, False, False),
     "a wrong call": (UsageError("x"), None, False, False, False),
 }
-ROWS = pytest.mark.parametrize(("error", "means", "send", "change", "read"), TABLE.values(), ids=TABLE)
+ROWS = pytest.mark.parametrize(
+    ("error", "means", "send", "change", "read"), TABLE.values(), ids=TABLE
+)
 
 
 @ROWS
@@ -67,10 +125,18 @@ def test_what_a_failure_means_for_a_mail(operation, error, means, send, change, 
         assert settled.reason == error.reason
         assert settled.raw is error.raw
     if isinstance(settled, DeliveryUnknownError):
-        assert (settled.unique_id, settled.recipients, settled.cause) == ("id-1", MAIL.recipients, error)
+        assert (settled.unique_id, settled.recipients, settled.cause) == (
+            "id-1",
+            MAIL.recipients,
+            error,
+        )
         assert settled.mail_state == "unknown"
     if isinstance(settled, NotSentError):
-        assert (settled.mail_state, settled.body_left, settled.temporary) == ("not_sent", False, True)
+        assert (settled.mail_state, settled.body_left, settled.temporary) == (
+            "not_sent",
+            False,
+            True,
+        )
 
 
 @ROWS
@@ -87,21 +153,30 @@ def test_what_a_failure_means_for_a_change(operation, error, means, send, change
         assert settled is error
     else:
         assert type(settled) is ChangeUnknownError
-        assert (settled.cause, settled.reason, settled.raw, settled.mail_state) == (error, error.reason, error.raw, None)
+        assert (settled.cause, settled.reason, settled.raw, settled.mail_state) == (
+            error,
+            error.reason,
+            error.raw,
+            None,
+        )
         assert str(settled).startswith(f"unknown whether it took effect: {error.reason} (")
         assert "mail" not in str(settled)
 
 
 @ROWS
 @pytest.mark.parametrize("operation", SENDS, ids=path)
-def test_a_send_is_repeated_only_where_it_certainly_did_not_arrive(operation, error, means, send, change, read):
+def test_a_send_is_repeated_only_where_it_certainly_did_not_arrive(
+    operation, error, means, send, change, read
+):
     assert may_repeat(error, operation) is send
     assert may_repeat(settle(error, operation, MAIL), operation) is send
 
 
 @ROWS
 @pytest.mark.parametrize("operation", CHANGES, ids=path)
-def test_a_change_is_repeated_only_where_it_certainly_did_not_arrive(operation, error, means, send, change, read):
+def test_a_change_is_repeated_only_where_it_certainly_did_not_arrive(
+    operation, error, means, send, change, read
+):
     assert may_repeat(error, operation) is change
     assert may_repeat(settle(error, operation, NO_MAIL), operation) is change
 
@@ -128,7 +203,9 @@ def test_what_is_unknown_is_repeated_only_where_the_user_allows_it(operation):
 @ROWS
 @pytest.mark.parametrize("operation", SENDS, ids=path)
 def test_resending_concerns_only_what_is_unknown(operation, error, means, send, change, read):
-    assert may_repeat(settle(error, operation, MAIL), operation, resend=True) is (send or means is DeliveryUnknownError)
+    assert may_repeat(settle(error, operation, MAIL), operation, resend=True) is (
+        send or means is DeliveryUnknownError
+    )
     assert may_repeat(error, operation, resend=True) is send
 
 
@@ -140,7 +217,10 @@ def test_an_unforeseen_error_of_ours_is_not_repeated():
 
 
 def test_the_operations():
-    assert [(each.path, each.method, each.sends, each.repeatable) for each in (*SENDS, *READS, *CHANGES, *EDITS)] == [
+    assert [
+        (each.path, each.method, each.sends, each.repeatable)
+        for each in (*SENDS, *READS, *CHANGES, *EDITS)
+    ] == [
         ("messages/sendMail", "POST", True, False),
         ("messages/sendTemplate", "POST", True, False),
         ("messages/sendTemplateHTTPGet", "GET", True, False),

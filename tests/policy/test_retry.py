@@ -34,7 +34,9 @@ def test_the_wait_doubles_up_to_the_most_and_at_most_half_is_taken_off(first, mo
     assert full / 2 <= wait <= full
 
 
-@pytest.mark.parametrize(("attempt", "full"), [(1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 8.0), (1000, 8.0)])
+@pytest.mark.parametrize(
+    ("attempt", "full"), [(1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 8.0), (1000, 8.0)]
+)
 def test_the_default_waits(attempt, full):
     waits = [RetryPolicy().wait(attempt, None) for _ in range(200)]
     assert full / 2 <= min(waits) < full * 0.6
@@ -52,7 +54,10 @@ def test_what_the_service_asks_for_is_waited_for_where_it_is_longer(asked, first
 
 
 def test_retry_after_beats_the_longest_wait():
-    assert RetryPolicy(first_wait=0, max_wait=0).wait(1, RateLimitError("x", retry_after=120.0)) == 120.0
+    assert (
+        RetryPolicy(first_wait=0, max_wait=0).wait(1, RateLimitError("x", retry_after=120.0))
+        == 120.0
+    )
     assert RetryPolicy(first_wait=0).wait(1, RateLimitError("x", retry_after=None)) == 0.0
     assert RetryPolicy(first_wait=0).wait(3, ApiError("x")) == 0.0
 

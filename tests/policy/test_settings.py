@@ -45,7 +45,13 @@ def url(**options) -> str:
 
 
 def test_what_was_given_is_kept():
-    made = checked(smtp_user_name="smtp1", timeouts=Timeouts(read=1), retry=RetryPolicy(1), brand="Other", max_response_bytes=5)
+    made = checked(
+        smtp_user_name="smtp1",
+        timeouts=Timeouts(read=1),
+        retry=RetryPolicy(1),
+        brand="Other",
+        max_response_bytes=5,
+    )
     assert made.endpoint.credentials.owner_id == "owner"
     assert made.endpoint.credentials.token == Secret("canary-token")
     assert (made.endpoint.timeouts, made.endpoint.max_response_bytes) == (Timeouts(read=1), 5)
@@ -54,7 +60,16 @@ def test_what_was_given_is_kept():
 
 
 @pytest.mark.parametrize(
-    "domain", ["tes.example.com", "a", "x_y.example.com", "a-b.c", "EXAMPLE.com", f"{'a' * 63}.com", "xn--bcher-kva.example"]
+    "domain",
+    [
+        "tes.example.com",
+        "a",
+        "x_y.example.com",
+        "a-b.c",
+        "EXAMPLE.com",
+        f"{'a' * 63}.com",
+        "xn--bcher-kva.example",
+    ],
 )
 def test_the_app_domain(domain):
     assert url(app_domain=domain) == f"https://api.{domain}/v1.0/"
@@ -124,14 +139,29 @@ def test_the_base_url(app_domain, given, expected):
         ("", "must be a string that is not empty"),
         (" ", "must be a string that is not empty"),
         (5, "must be a string that is not empty"),
-        ("https://api.example.com\r\nHost: x", "has a control character (CR, LF or another) at position 23"),
+        (
+            "https://api.example.com\r\nHost: x",
+            "has a control character (CR, LF or another) at position 23",
+        ),
         ("api.example.com", "'api.example.com' is not a URL such as https://api.tes.example.com"),
-        ("//api.example.com", "'//api.example.com' is not a URL such as https://api.tes.example.com"),
-        ("ftp://api.example.com", "'ftp://api.example.com' is not a URL such as https://api.tes.example.com"),
+        (
+            "//api.example.com",
+            "'//api.example.com' is not a URL such as https://api.tes.example.com",
+        ),
+        (
+            "ftp://api.example.com",
+            "'ftp://api.example.com' is not a URL such as https://api.tes.example.com",
+        ),
         ("https://", "'https://' is not a URL such as https://api.tes.example.com"),
         ("https:///v1.0", "'https:///v1.0' is not a URL such as https://api.tes.example.com"),
-        ("https://exam ple.com", "'https://exam ple.com' is not a URL such as https://api.tes.example.com"),
-        ("https://bücher.example", "'https://bücher.example' is not a URL such as https://api.tes.example.com"),
+        (
+            "https://exam ple.com",
+            "'https://exam ple.com' is not a URL such as https://api.tes.example.com",
+        ),
+        (
+            "https://bücher.example",
+            "'https://bücher.example' is not a URL such as https://api.tes.example.com",
+        ),
         ("https://api.example.com:0x50", "'https://api.example.com:0x50' is not a URL: "),
         ("https://api.example.com:99999", "'https://api.example.com:99999' is not a URL: "),
         ("https://[::1", "'https://[::1' is not a URL: "),
@@ -162,7 +192,10 @@ def test_plain_http_to_another_machine_warns_the_caller(client, given, host):
     with pytest.warns(UserWarning) as caught:
         client("owner", "token", base_url=given)
     (warning,) = caught
-    assert str(warning.message) == (f"base_url is plain http: everyone between here and {host} can read the token of every request")
+    assert str(warning.message) == (
+        f"base_url is plain http: everyone between here and {host} can read the token of every "
+        "request"
+    )
     assert warning.filename == __file__
 
 
@@ -190,24 +223,37 @@ def test_texts_that_cannot_be_left_out(field):
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "1", None, True])
 def test_the_largest_answer(value):
-    assert str(refused(max_response_bytes=value)) == f"max_response_bytes: must be a number of bytes, not {value!r}"
+    assert (
+        str(refused(max_response_bytes=value))
+        == f"max_response_bytes: must be a number of bytes, not {value!r}"
+    )
 
 
 @pytest.mark.parametrize(("field", "kind"), [("timeouts", "Timeouts"), ("retry", "RetryPolicy")])
 @pytest.mark.parametrize("value", [None, 5, (1, 2)])
 def test_options_of_another_type(field, kind, value):
-    assert str(refused(**{field: value})) == f"{field}: must be a {kind}, not {type(value).__name__}"
+    assert (
+        str(refused(**{field: value})) == f"{field}: must be a {kind}, not {type(value).__name__}"
+    )
 
 
 def test_changed_settings():
     before = checked(smtp_user_name="smtp1")
     assert before.changed() == before
     after = before.changed(smtp_user_name="smtp2", timeouts=Timeouts(read=1), retry=RetryPolicy(1))
-    assert (after.smtp_user_name, after.endpoint.timeouts, after.retry) == ("smtp2", Timeouts(read=1), RetryPolicy(1))
+    assert (after.smtp_user_name, after.endpoint.timeouts, after.retry) == (
+        "smtp2",
+        Timeouts(read=1),
+        RetryPolicy(1),
+    )
     assert after.endpoint.credentials is before.endpoint.credentials
     assert before.changed(smtp_user_name=None).smtp_user_name is None
-    assert before.changed(on_unknown="reconcile", visibility=5).unknown == UnknownPolicy("reconcile", 5)
-    assert before.changed(on_unknown="reconcile", resend_after=60).changed(resend_after=None).unknown == UnknownPolicy("reconcile")
+    assert before.changed(on_unknown="reconcile", visibility=5).unknown == UnknownPolicy(
+        "reconcile", 5
+    )
+    assert before.changed(on_unknown="reconcile", resend_after=60).changed(
+        resend_after=None
+    ).unknown == UnknownPolicy("reconcile")
     assert before.smtp_user_name == "smtp1"
 
 
@@ -217,7 +263,10 @@ def test_changed_settings():
         ({"smtp_user_name": ""}, "smtp_user_name: must be a string that is not empty"),
         ({"timeouts": None}, "timeouts: must be a Timeouts, not NoneType"),
         ({"retry": 3}, "retry: must be a RetryPolicy, not int"),
-        ({"on_unknown": "ignore"}, "on_unknown: must be one of raise, reconcile, resend, not 'ignore'"),
+        (
+            {"on_unknown": "ignore"},
+            "on_unknown: must be one of raise, reconcile, resend, not 'ignore'",
+        ),
         ({"resend_after": 60}, "resend_after: goes with on_unknown='reconcile'"),
     ],
 )
@@ -275,9 +324,21 @@ ALL = {
     ("left_out", "given", "expected"),
     [
         ([], {}, ALL),
-        (["BASE_URL", "SMTP_USER_NAME"], {}, {"owner_id": "owner", "token": "token", "app_domain": "tes.example.com"}),
-        (["APP_DOMAIN", "SMTP_USER_NAME"], {}, {"owner_id": "owner", "token": "token", "base_url": "https://api.example.com"}),
-        ([], {"token": "own", "retry": RetryPolicy(1)}, ALL | {"token": "own", "retry": RetryPolicy(1)}),
+        (
+            ["BASE_URL", "SMTP_USER_NAME"],
+            {},
+            {"owner_id": "owner", "token": "token", "app_domain": "tes.example.com"},
+        ),
+        (
+            ["APP_DOMAIN", "SMTP_USER_NAME"],
+            {},
+            {"owner_id": "owner", "token": "token", "base_url": "https://api.example.com"},
+        ),
+        (
+            [],
+            {"token": "own", "retry": RetryPolicy(1)},
+            ALL | {"token": "own", "retry": RetryPolicy(1)},
+        ),
         (["TOKEN"], {"token": "own"}, ALL | {"token": "own"}),
         ([], {"smtp_user_name": None}, ALL | {"smtp_user_name": None}),
         ([], {"base_url": "https://own.example"}, ALL | {"base_url": "https://own.example"}),
@@ -285,7 +346,12 @@ ALL = {
         (
             [],
             {"app_domain": "own.example"},
-            {"owner_id": "owner", "token": "token", "app_domain": "own.example", "smtp_user_name": "smtp1"},
+            {
+                "owner_id": "owner",
+                "token": "token",
+                "app_domain": "own.example",
+                "smtp_user_name": "smtp1",
+            },
         ),
         (
             [],
@@ -298,7 +364,9 @@ ALL = {
 @pytest.mark.parametrize("empty", [False, True])
 def test_options_from_the_environment(left_out, given, expected, empty):
     gone = {f"POWEREMAIL_{name}" for name in left_out}
-    environ = {name: value for name, value in ENVIRON.items() if name not in gone} | (dict.fromkeys(gone, "") if empty else {})
+    environ = {name: value for name, value in ENVIRON.items() if name not in gone} | (
+        dict.fromkeys(gone, "") if empty else {}
+    )
     options = complete(from_env(environ, given))
     assert options == expected | {"token": Secret(expected["token"])}
     assert repr(options["token"]) == "Secret('***')"
@@ -307,7 +375,10 @@ def test_options_from_the_environment(left_out, given, expected, empty):
 @pytest.mark.parametrize(
     ("names", "missing"),
     [
-        ([], "POWEREMAIL_OWNER_ID, POWEREMAIL_TOKEN, POWEREMAIL_APP_DOMAIN (or POWEREMAIL_BASE_URL)"),
+        (
+            [],
+            "POWEREMAIL_OWNER_ID, POWEREMAIL_TOKEN, POWEREMAIL_APP_DOMAIN (or POWEREMAIL_BASE_URL)",
+        ),
         (["OWNER_ID", "TOKEN"], "POWEREMAIL_APP_DOMAIN (or POWEREMAIL_BASE_URL)"),
         (["OWNER_ID", "BASE_URL"], "POWEREMAIL_TOKEN"),
         (["TOKEN", "APP_DOMAIN"], "POWEREMAIL_OWNER_ID"),
@@ -325,7 +396,10 @@ def test_what_is_missing_from_the_environment(names, missing):
 def test_a_client_from_the_environment(client, monkeypatch):
     for name, value in ENVIRON.items():
         monkeypatch.setenv(name, value)
-    assert repr(client.from_env()) == f"<{client.__name__} owner_id='owner' base_url='https://api.example.com/v1.0/'>"
+    assert (
+        repr(client.from_env())
+        == f"<{client.__name__} owner_id='owner' base_url='https://api.example.com/v1.0/'>"
+    )
     assert "https://api.own.example/v1.0/" in repr(client.from_env(app_domain="own.example"))
     assert "owner_id='other'" in repr(client.from_env({**ENVIRON, "POWEREMAIL_OWNER_ID": "other"}))
 

@@ -33,7 +33,10 @@ def test_how_long_a_mail_is_looked_for(options, patience):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"on_unknown": "ignore"}, "on_unknown: must be one of raise, reconcile, resend, not 'ignore'"),
+        (
+            {"on_unknown": "ignore"},
+            "on_unknown: must be one of raise, reconcile, resend, not 'ignore'",
+        ),
         ({"on_unknown": None}, "on_unknown: must be one of raise, reconcile, resend, not None"),
         ({"on_unknown": True}, "on_unknown: must be one of raise, reconcile, resend, not True"),
         *(
@@ -41,11 +44,17 @@ def test_how_long_a_mail_is_looked_for(options, patience):
             for bad in (-1, math.inf, math.nan, "5", True, None)
         ),
         *(
-            ({"on_unknown": "reconcile", "resend_after": bad}, f"resend_after: must be a number of seconds, not {bad!r}")
+            (
+                {"on_unknown": "reconcile", "resend_after": bad},
+                f"resend_after: must be a number of seconds, not {bad!r}",
+            )
             for bad in (-1, math.inf, math.nan, "5", True)
         ),
         ({"resend_after": 60}, "resend_after: goes with on_unknown='reconcile'"),
-        ({"on_unknown": "resend", "resend_after": 60}, "resend_after: goes with on_unknown='reconcile'"),
+        (
+            {"on_unknown": "resend", "resend_after": 60},
+            "resend_after: goes with on_unknown='reconcile'",
+        ),
         (
             {"on_unknown": "reconcile", "resend_after": 29.9},
             "resend_after: must not be less than visibility, 30.0 s: the mail may yet appear",

@@ -19,7 +19,11 @@ def project(tmp_path: Path):
     def run(tests: str, *options: str) -> subprocess.CompletedProcess[str]:
         (tmp_path / "test_app.py").write_text(textwrap.dedent(tests))
         # A project of its own: not this one's settings, and not the workers of this run.
-        environ = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "POWEREMAIL_", "COV_"))}
+        environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PYTEST_", "POWEREMAIL_", "COV_"))
+        }
         command = [
             sys.executable,
             "-m",
@@ -35,7 +39,9 @@ def project(tmp_path: Path):
             "-q",
             *options,
         ]
-        return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
+        )
 
     return run
 
@@ -154,8 +160,12 @@ def test_equal(poweremail_client, poweremail_outbox):
     )
     assert passed(done) == "3 failed"
     line = "#1 'Hello' from a@example.com to ada@example.com"
-    assert "AssertionError: expected one mail with to='grace@example.com', but 0 are so" in done.stdout
-    assert "sandbox/outbox.py" not in done.stdout  # the line of the test is what counts, not the insides of the outbox
+    assert (
+        "AssertionError: expected one mail with to='grace@example.com', but 0 are so" in done.stdout
+    )
+    assert (
+        "sandbox/outbox.py" not in done.stdout
+    )  # the line of the test is what counts, not the insides of the outbox
     assert "where 1 = len(<Outbox of 1 mail: " + line + ", cc eve@example.com>)" in done.stdout
     assert "assert outbox == []" in done.stdout
     assert len(re.findall(rf"^E +{line}$", done.stdout, re.MULTILINE)) == 2
@@ -229,7 +239,12 @@ def test_a_transport_of_ones_own_is_not_looked_after():
         "no:threadexception",
     )
     assert passed(done) == "5 failed, 2 passed"  # what is awaited runs on asyncio and on trio
-    assert done.stdout.count("stopped before it was sent: a request to 192.0.2.1, which is not this machine.") >= 3
+    assert (
+        done.stdout.count(
+            "stopped before it was sent: a request to 192.0.2.1, which is not this machine."
+        )
+        >= 3
+    )
     assert "a request to api.tes.example.com" in done.stdout
     assert "@pytest.mark.poweremail_allow_hosts(" in done.stdout
     assert "may or may not have been accepted" not in done.stdout
@@ -237,8 +252,12 @@ def test_a_transport_of_ones_own_is_not_looked_after():
 
 @pytest.mark.parametrize("how", ["marker", "option", "off"])
 def test_a_host_can_be_allowed(project, how, tmp_path) -> None:
-    # The loopback device answers here for a name that the guard does not know: nothing leaves this machine.
-    settings = {"option": "poweremail_allow_hosts = allowed.test", "off": "poweremail_guard = false"}
+    # The loopback device answers here for a name that the guard does not know: nothing leaves this
+    # machine.
+    settings = {
+        "option": "poweremail_allow_hosts = allowed.test",
+        "off": "poweremail_guard = false",
+    }
     (tmp_path / "pytest.ini").write_text(f"[pytest]\n{settings.get(how, '')}\n")
     marker = '@pytest.mark.poweremail_allow_hosts("allowed.test")' if how == "marker" else ""
     done = project(

@@ -1,4 +1,7 @@
-"""How long things live: clients beyond a run of a loop, connections no longer than needed, threads and processes beside each other."""
+"""
+How long things live: clients beyond a run of a loop, connections no longer than needed, threads and
+processes beside each other.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,14 @@ import anyio
 import pytest
 import trio
 
-from poweremail import AsyncPowerEmail, DeliveryUnknownError, PowerEmail, RetryPolicy, Timeouts, UsageError
+from poweremail import (
+    AsyncPowerEmail,
+    DeliveryUnknownError,
+    PowerEmail,
+    RetryPolicy,
+    Timeouts,
+    UsageError,
+)
 from support.fault_server import FaultServer, answer, stall
 from support.messages import message
 
@@ -29,7 +39,8 @@ ON_THREADS = ("httpx", "httpx2", "pyreqwest")
 
 @pytest.mark.parametrize(
     ("run", "engine"),
-    [(run, engine) for run in (asyncio.run, anyio.run) for engine in ENGINES] + [(trio.run, engine) for engine in ON_TRIO],
+    [(run, engine) for run in (asyncio.run, anyio.run) for engine in ENGINES]
+    + [(trio.run, engine) for engine in ON_TRIO],
 )
 def test_a_client_outlives_its_loop(run, engine):
     with FaultServer(answer()) as server:
@@ -50,7 +61,9 @@ def test_two_loops_at_once_do_not_disturb_each_other():
         client = AsyncPowerEmail("owner", "token", base_url=server.url, **OPTIONS)
 
         async def send() -> None:
-            async with client.messages.send_many([message() for _ in range(50)], concurrency=4) as outcomes:
+            async with client.messages.send_many(
+                [message() for _ in range(50)], concurrency=4
+            ) as outcomes:
                 assert {outcome.state async for outcome in outcomes} == {"accepted"}
 
         with ThreadPoolExecutor(3) as threads:
@@ -84,7 +97,11 @@ def test_nothing_is_left_behind():
         print("posts", server.posts)
     """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "posts 3\n", "")
 
@@ -96,8 +113,12 @@ def engine(request):
 
 async def test_connections_are_kept_and_bounded(engine):
     with FaultServer(answer()) as server:
-        async with AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS) as client:
-            async with client.messages.send_many([message() for _ in range(200)], concurrency=50) as outcomes:
+        async with AsyncPowerEmail(
+            "owner", "token", base_url=server.url, transport=engine, **OPTIONS
+        ) as client:
+            async with client.messages.send_many(
+                [message() for _ in range(200)], concurrency=50
+            ) as outcomes:
                 assert {outcome.state async for outcome in outcomes} == {"accepted"}
             # pyreqwest counts requests: it may open a connection while another is on its way back.
             assert server.connections <= (40 if engine == "pyreqwest" else 20)
@@ -106,7 +127,10 @@ async def test_connections_are_kept_and_bounded(engine):
 
 @pytest.mark.parametrize("engine", ON_THREADS)
 def test_threads_share_a_client(engine):
-    with FaultServer(answer()) as server, PowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS) as client:
+    with (
+        FaultServer(answer()) as server,
+        PowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS) as client,
+    ):
         with ThreadPoolExecutor(8) as threads:
             results = list(threads.map(lambda _: client.messages.send_mail(message()), range(100)))
         assert len({result.unique_id for result in results}) == 100
@@ -115,7 +139,10 @@ def test_threads_share_a_client(engine):
 
 
 async def test_the_sync_client_works_inside_a_running_loop():
-    with FaultServer(answer()) as server, PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client:
+    with (
+        FaultServer(answer()) as server,
+        PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client,
+    ):
         client.messages.send_mail(message())
         with client.messages.send_many([message() for _ in range(10)]) as outcomes:
             assert {outcome.state for outcome in outcomes} == {"accepted"}
@@ -130,7 +157,10 @@ def test_the_source_is_pulled_in_the_callers_thread():
             threads.add(threading.current_thread())
             yield message()
 
-    with FaultServer(answer()) as server, PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client:
+    with (
+        FaultServer(answer()) as server,
+        PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client,
+    ):
         with client.messages.send_many(source()) as outcomes:
             assert len(list(outcomes)) == 20
     assert threads == {threading.current_thread()}
@@ -139,10 +169,15 @@ def test_the_source_is_pulled_in_the_callers_thread():
 @pytest.mark.parametrize("engine", ["aiohttp", "pyreqwest"])
 def test_an_engine_that_cannot_run_on_trio_says_so(engine):
     async def send() -> None:
-        async with AsyncPowerEmail("owner", "token", base_url="http://127.0.0.1:1", transport=engine, **OPTIONS) as client:
+        async with AsyncPowerEmail(
+            "owner", "token", base_url="http://127.0.0.1:1", transport=engine, **OPTIONS
+        ) as client:
             await client.messages.send_mail(message())
 
-    with pytest.raises(UsageError, match=f"not sent: transport: {engine} runs on asyncio only .*take transport='httpx'"):
+    with pytest.raises(
+        UsageError,
+        match=f"not sent: transport: {engine} runs on asyncio only .*take transport='httpx'",
+    ):
         trio.run(send)
 
 
@@ -174,17 +209,30 @@ def test_pyreqwest_says_that_it_does_not_survive_a_fork():
             client.close()
         print("posts", server.posts)
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert done.returncode == 0, done.stderr
     assert re.fullmatch(r"not sent: transport: .*fork.*\nposts 3\n", done.stdout)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # the server has threads; the child does not use them
+@pytest.mark.filterwarnings(
+    "ignore:.*fork.*:DeprecationWarning"
+)  # the server has threads; the child does not use them
 def test_a_client_can_be_used_after_a_fork():
-    with FaultServer(answer()) as server, PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client:
+    with (
+        FaultServer(answer()) as server,
+        PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client,
+    ):
         client.messages.send_mail(message())
-        child = multiprocessing.get_context("fork").Process(target=client.messages.send_mail, args=(message(),))
+        child = multiprocessing.get_context("fork").Process(
+            target=client.messages.send_mail, args=(message(),)
+        )
         child.start()
         child.join()
         assert child.exitcode == 0
@@ -195,7 +243,9 @@ def test_a_client_can_be_used_after_a_fork():
 
 async def test_a_cancelled_send_leaves_a_sound_client(engine, caplog):
     with FaultServer(stall, answer()) as server:
-        async with AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS) as client:
+        async with AsyncPowerEmail(
+            "owner", "token", base_url=server.url, transport=engine, **OPTIONS
+        ) as client:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(client.messages.send_mail, message(unique_id="u1"))
                 while not server.posts:
@@ -209,7 +259,9 @@ async def test_a_cancelled_send_leaves_a_sound_client(engine, caplog):
 
 async def test_a_send_may_have_a_time_limit(engine):
     with FaultServer(stall) as server:
-        async with AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS) as client:
+        async with AsyncPowerEmail(
+            "owner", "token", base_url=server.url, transport=engine, **OPTIONS
+        ) as client:
             with anyio.move_on_after(0.1) as scope:
                 await client.messages.send_mail(message())
             assert scope.cancelled_caught
@@ -222,7 +274,9 @@ async def test_a_cancelled_batch_is_cancelled():
         async with AsyncPowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client:
 
             async def batch() -> None:
-                async with client.messages.send_many([message() for _ in range(10)], concurrency=2) as outcomes:
+                async with client.messages.send_many(
+                    [message() for _ in range(10)], concurrency=2
+                ) as outcomes:
                     async for _ in outcomes:
                         pass
 
@@ -240,7 +294,9 @@ def test_a_task_that_is_cancelled_by_asyncio_itself():
             async with AsyncPowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client:
 
                 async def batch():
-                    async with client.messages.send_many([message() for _ in range(10)], concurrency=2) as outcomes:
+                    async with client.messages.send_many(
+                        [message() for _ in range(10)], concurrency=2
+                    ) as outcomes:
                         async for _ in outcomes:
                             pass
 
@@ -260,7 +316,9 @@ async def test_early_exit_waits_no_longer_than_the_timeout():
         options = OPTIONS | {"timeouts": Timeouts(read=1)}
         async with AsyncPowerEmail("owner", "token", base_url=server.url, **options) as client:
             with anyio.fail_after(30):
-                async with client.messages.send_many([message() for _ in range(10)], concurrency=2) as outcomes:
+                async with client.messages.send_many(
+                    [message() for _ in range(10)], concurrency=2
+                ) as outcomes:
                     async for outcome in outcomes:
                         assert outcome.state == "accepted"
                         break
@@ -290,10 +348,17 @@ def test_a_stalled_send_can_be_interrupted():
                     print("interrupted", server.posts)
     """
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "interrupted 1\n")
-    assert re.fullmatch(r"interrupted: the mail with the unique id \w+ may or may not have been accepted\n", done.stderr)
+    assert re.fullmatch(
+        r"interrupted: the mail with the unique id \w+ may or may not have been accepted\n",
+        done.stderr,
+    )
 
 
 async def test_a_transport_of_its_own_times_out_in_the_pool(engine):
@@ -301,7 +366,9 @@ async def test_a_transport_of_its_own_times_out_in_the_pool(engine):
     with FaultServer(stall) as server:
         options = OPTIONS | {"timeouts": Timeouts(read=2, pool=0.2), "transport": engine}
         async with AsyncPowerEmail("owner", "token", base_url=server.url, **options) as client:
-            async with client.messages.send_many([message() for _ in range(21)], concurrency=21) as outcomes:
+            async with client.messages.send_many(
+                [message() for _ in range(21)], concurrency=21
+            ) as outcomes:
                 states = [outcome.state async for outcome in outcomes]
     assert states.count("not_sent") == 1
     assert states.count("unknown") == 20

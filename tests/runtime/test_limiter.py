@@ -1,4 +1,7 @@
-"""What only one of the worlds has: cancellation, loops that come and go, threads, processes; and clocks that are set."""
+"""
+What only one of the worlds has: cancellation, loops that come and go, threads, processes; and
+clocks that are set.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,9 @@ async def test_tasks_go_in_the_order_in_which_they_came(place, tmp_path):
     assert came == list(range(12))
 
 
-@pytest.mark.parametrize("cancelled", [0, 1, 2, 3, 4], ids=["the head", "second", "middle", "fourth", "the last"])
+@pytest.mark.parametrize(
+    "cancelled", [0, 1, 2, 3, 4], ids=["the head", "second", "middle", "fourth", "the last"]
+)
 async def test_who_is_cancelled_takes_nothing_from_the_others(cancelled, booked):
     limiter, came = AsyncLimiter(RateLimits(), windows=[Window(1, 0.2)]), []
     scopes = [anyio.CancelScope() for _ in range(5)]
@@ -238,7 +243,9 @@ def test_loops_at_the_same_time_share_the_budget(booked):
                 tasks.start_soon(limiter.turn, "smtp1")
 
     with ThreadPoolExecutor(4) as threads:
-        for done in [threads.submit(anyio.run, send, backend=backend) for backend in ("asyncio", "trio") * 2]:
+        for done in [
+            threads.submit(anyio.run, send, backend=backend) for backend in ("asyncio", "trio") * 2
+        ]:
             done.result()
     assert len(booked) == 32
     assert not exceeds(booked, FAST)
@@ -279,7 +286,9 @@ def wait_until(condition):
 
 @pytest.mark.parametrize("place", ["memory", "file"])
 def test_threads_never_exceed(place, tmp_path, booked):
-    limiter = Limiter(RateLimits(path=tmp_path / "budget.db" if place == "file" else None), windows=FAST)
+    limiter = Limiter(
+        RateLimits(path=tmp_path / "budget.db" if place == "file" else None), windows=FAST
+    )
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(lambda _: limiter.turn("smtp1"), range(32)))
     assert len(booked) == 32
@@ -323,7 +332,10 @@ class Interrupted(BaseException):
     pass
 
 
-@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals arrive in the main thread")
+@pytest.mark.skipif(
+    threading.current_thread() is not threading.main_thread(),
+    reason="signals arrive in the main thread",
+)
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
 @pytest.mark.parametrize("behind", [0, 1, 3])
 def test_who_is_interrupted_leaves_the_line(behind):
@@ -387,7 +399,10 @@ def test_who_is_interrupted_after_its_gate_was_opened_opens_the_next():
 
 
 def test_ctrl_c_ends_a_wait(tmp_path):
-    """While it sleeps, while it waits for the one that sleeps, and in the middle of a transaction, which must not stay open."""
+    """
+    While it sleeps, while it waits for the one that sleeps, and in the middle of a transaction,
+    which must not stay open.
+    """
     script = """
         import os, signal, sqlite3, sys, threading, time
         from poweremail._runtime._file_budget import FileBudget
@@ -428,7 +443,11 @@ def test_ctrl_c_ends_a_wait(tmp_path):
         check=False,
         timeout=60,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "interrupted 0\ninterrupted 1\n0.0 True\n", "")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        "interrupted 0\ninterrupted 1\n0.0 True\n",
+        "",
+    )
 
 
 # Processes.
@@ -479,10 +498,15 @@ def test_processes_never_exceed(count, tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")  # a thread holds the lock; the child does not wait for it
+@pytest.mark.filterwarnings(
+    "ignore:.*fork.*:DeprecationWarning"
+)  # a thread holds the lock; the child does not wait for it
 @pytest.mark.parametrize("place", ["memory", "file"])
 def test_a_limiter_can_be_used_after_a_fork(place, tmp_path):
-    limiter = Limiter(RateLimits(path=tmp_path / "budget.db" if place == "file" else None), windows=[Window(4, 30.0)])
+    limiter = Limiter(
+        RateLimits(path=tmp_path / "budget.db" if place == "file" else None),
+        windows=[Window(4, 30.0)],
+    )
     limiter.turn("smtp1")
     held = threading.Event()
 
@@ -495,7 +519,10 @@ def test_a_limiter_can_be_used_after_a_fork(place, tmp_path):
     with ThreadPoolExecutor(1) as threads:
         threads.submit(hold)
         held.wait(5)
-        children = [multiprocessing.get_context("fork").Process(target=limiter.turn, args=("smtp1",)) for _ in range(2)]
+        children = [
+            multiprocessing.get_context("fork").Process(target=limiter.turn, args=("smtp1",))
+            for _ in range(2)
+        ]
         for child in children:
             child.start()
         for child in children:
@@ -511,12 +538,16 @@ def test_a_limiter_can_be_used_after_a_fork(place, tmp_path):
 
 
 def file_budget(tmp_path, clock, *windows, **options):
-    return FileBudget(tmp_path / "budget.db", windows or (Window(3, 10.0), Window(5, 60.0)), clock, **options)
+    return FileBudget(
+        tmp_path / "budget.db", windows or (Window(3, 10.0), Window(5, 60.0)), clock, **options
+    )
 
 
 def rows(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "budget.db")) as connection:
-        return connection.execute("SELECT smtp_user_name, number, time FROM bookings ORDER BY 1, 2").fetchall()
+        return connection.execute(
+            "SELECT smtp_user_name, number, time FROM bookings ORDER BY 1, 2"
+        ).fetchall()
 
 
 def test_the_file_outlives_the_budget(tmp_path):
@@ -538,7 +569,9 @@ def test_the_file_and_the_memory_answer_the_same(tmp_path):
         expected = memory.take("smtp1")
         assert files[step % 3].take("smtp1") == expected
         assert files[(step + 1) % 3].look("smtp1", step % 9) == memory.look("smtp1", step % 9)
-        assert files[(step + 1) % 3].estimate("smtp1", step % 9) == memory.estimate("smtp1", step % 9)
+        assert files[(step + 1) % 3].estimate("smtp1", step % 9) == memory.estimate(
+            "smtp1", step % 9
+        )
 
 
 def test_the_file_stays_small(tmp_path):
@@ -610,7 +643,11 @@ def test_a_file_that_may_only_be_read(tmp_path, monkeypatch):
     """As root, the file's mode would not keep anybody from writing."""
     file_budget(tmp_path, time.time).take("smtp1")
     connect = sqlite3.connect
-    monkeypatch.setattr(sqlite3, "connect", lambda path, **options: connect(f"file:{path}?mode=ro", uri=True, **options))
+    monkeypatch.setattr(
+        sqlite3,
+        "connect",
+        lambda path, **options: connect(f"file:{path}?mode=ro", uri=True, **options),
+    )
     with pytest.raises(UsageError, match=r"^not sent: limits.path: .*readonly database"):
         file_budget(tmp_path, time.time).take("smtp1")
     assert len(rows(tmp_path)) == 1
@@ -625,7 +662,9 @@ def test_another_process_may_be_turning_the_log_on(tmp_path):
 
     connect = sqlite3.connect
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sqlite3, "connect", lambda path, **options: connect(path, factory=Busy, **options))
+        patch.setattr(
+            sqlite3, "connect", lambda path, **options: connect(path, factory=Busy, **options)
+        )
         assert file_budget(tmp_path, time.time).take("smtp1") == 0.0
     assert file_budget(tmp_path, time.time).take("smtp1") == 0.0
     assert len(rows(tmp_path)) == 2

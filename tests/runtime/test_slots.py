@@ -73,7 +73,9 @@ def test_threads_stand_in_line():
     slots.take(None)
     threads = []
     for number in range(5):
-        threads.append(threading.Thread(target=lambda number=number: got.append((number, slots.take(5)))))
+        threads.append(
+            threading.Thread(target=lambda number=number: got.append((number, slots.take(5))))
+        )
         threads[-1].start()
         while len(slots._line) <= number:
             time.sleep(0.001)

@@ -20,14 +20,18 @@ class Clock:
 
 
 class Api:
-    """The API of a sandbox, called by name with members; what comes back is the JSON of its answer."""
+    """
+    The API of a sandbox, called by name with members; what comes back is the JSON of its answer.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
 
     def reply(self, name: str, **members: Any) -> Reply:
         body = json.dumps({"owner_id": "o", "token": "secret-token", **members}).encode()
-        return self.sandbox.service.handle(Call("POST", f"/v1.0{_PATHS.get(name, f'/messages/{name}')}", body=body))
+        return self.sandbox.service.handle(
+            Call("POST", f"/v1.0{_PATHS.get(name, f'/messages/{name}')}", body=body)
+        )
 
     def __call__(self, name: str, **members: Any) -> dict[str, Any]:
         response = self.reply(name, **members).response
@@ -38,7 +42,9 @@ class Api:
         return json.loads(response.body)
 
     def get(self, query: str) -> dict[str, Any]:
-        response = self.sandbox.service.handle(Call("GET", "/v1.0/messages/sendTemplateHTTPGet", query)).response
+        response = self.sandbox.service.handle(
+            Call("GET", "/v1.0/messages/sendTemplateHTTPGet", query)
+        ).response
         assert response is not None
         return json.loads(response.body)
 

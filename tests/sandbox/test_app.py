@@ -11,12 +11,20 @@ from poweremail.sandbox.app import create_app
 
 @pytest.fixture
 def request_of(api, sandbox):
-    body = json.dumps({"owner_id": "o", "token": "t", "smtp_user_name": "s", "message": api.message()}).encode()
+    body = json.dumps(
+        {"owner_id": "o", "token": "t", "smtp_user_name": "s", "message": api.message()}
+    ).encode()
 
     async def request(*pieces: bytes, wire=None, stays=False) -> list[dict]:
-        """Send the *pieces* of a body (all of it by default), then go away unless one *stays*; return what the application sent."""
+        """
+        Send the *pieces* of a body (all of it by default), then go away unless one *stays*; return
+        what the application sent.
+        """
         pieces = pieces or (body,)
-        incoming = [{"type": "http.request", "body": piece, "more_body": piece is not pieces[-1]} for piece in pieces]
+        incoming = [
+            {"type": "http.request", "body": piece, "more_body": piece is not pieces[-1]}
+            for piece in pieces
+        ]
         sent = []
 
         async def receive():
@@ -27,7 +35,13 @@ def request_of(api, sandbox):
         async def send(message):
             sent.append(message)
 
-        scope = {"type": "http", "method": "POST", "path": "/v1.0/messages/sendMail", "query_string": b"", "state": {"wire": wire}}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": "/v1.0/messages/sendMail",
+            "query_string": b"",
+            "state": {"wire": wire},
+        }
         await create_app(sandbox.service)({**scope, "headers": [], "root_path": ""}, receive, send)
         return sent
 

@@ -27,7 +27,11 @@ def test_mails_are_received_by_it(api, sandbox, clock):
     api.send()
     first, second, third = (mail.received for mail in sandbox.outbox)
     assert (second - first, third - second) == (timedelta(milliseconds=1), timedelta(hours=1))
-    assert [record["time"] for record in api.info("Id")] == [1458034022169, 1458034022170, 1458037622170]
+    assert [record["time"] for record in api.info("Id")] == [
+        1458034022169,
+        1458034022170,
+        1458037622170,
+    ]
 
 
 def test_late_mails_become_visible_by_it(api, sandbox):
@@ -52,7 +56,9 @@ def test_a_file_keeps_how_far_it_was_advanced(tmp_path):
         assert sandbox.clock.now() == 1000
 
 
-@pytest.mark.parametrize("seconds", [-1, math.nan, math.inf, "1", None, True, 253_402_300_800, 251_944_266_778, 10**400])
+@pytest.mark.parametrize(
+    "seconds", [-1, math.nan, math.inf, "1", None, True, 253_402_300_800, 251_944_266_778, 10**400]
+)
 def test_what_no_clock_can_do(api, sandbox, seconds):
     with pytest.raises(UsageError, match="advance: must "):
         sandbox.clock.advance(seconds)
@@ -68,7 +74,10 @@ def test_the_end_of_time(api, sandbox, clock):
 
 
 def test_many_threads_advance_it(sandbox):
-    threads = [threading.Thread(target=lambda: [sandbox.clock.advance(0.001) for _ in range(50)]) for _ in range(8)]
+    threads = [
+        threading.Thread(target=lambda: [sandbox.clock.advance(0.001) for _ in range(50)])
+        for _ in range(8)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -8,13 +8,18 @@ import pytest
 
 from poweremail.sandbox.app import create_app
 
-FAULT = {"fault": {"kind": "status", "code": 503, "accepted": False}, "call": "sendMail", "times": 2}
+FAULT = {
+    "fault": {"kind": "status", "code": 503, "accepted": False},
+    "call": "sendMail",
+    "times": 2,
+}
 
 
 @pytest.fixture
 async def control(sandbox):
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://localhost/_sandbox/"
+        transport=httpx.ASGITransport(create_app(sandbox.service)),
+        base_url="http://localhost/_sandbox/",
     ) as client:
         yield client
 
@@ -29,17 +34,30 @@ async def test_messages(control, api, sandbox):
     file = {"name": "a.txt", "type": "text/plain", "content": "YQ=="}
     image = {"name": "logo", "type": "image/png", "content": "YWI="}
     for number in range(3):
-        api.send(subject=f"mail {number}", attachments=[file], images=[image], html='<a href="http://x.example/?a=1&amp;b=2">x</a>')
+        api.send(
+            subject=f"mail {number}",
+            attachments=[file],
+            images=[image],
+            html='<a href="http://x.example/?a=1&amp;b=2">x</a>',
+        )
     page = (await control.get("messages")).json()
     assert [message["subject"] for message in page["messages"]] == ["mail 2", "mail 1", "mail 0"]
     assert (page["more"], page["total"]) == (False, 3)
     middle = (await control.get("messages?before=3&limit=1")).json()
     assert (middle["messages"], middle["more"]) == ([page["messages"][1]], True)
-    assert [each["number"] for each in (await control.get("messages?after=1")).json()["messages"]] == [2, 3]
+    assert [
+        each["number"] for each in (await control.get("messages?after=1")).json()["messages"]
+    ] == [2, 3]
     first = page["messages"][2]
     assert first["received"] == "2016-03-15T09:27:02.169000+00:00"
-    assert first["recipients"] == [{"type": "to", "email": "ada@example.com", "name": "Ada", "status": "delivered"}]
-    assert (first["recipient_count"], first["statuses"], first["attachment_count"]) == (1, {"delivered": 1}, 1)
+    assert first["recipients"] == [
+        {"type": "to", "email": "ada@example.com", "name": "Ada", "status": "delivered"}
+    ]
+    assert (first["recipient_count"], first["statuses"], first["attachment_count"]) == (
+        1,
+        {"delivered": 1},
+        1,
+    )
     assert "html" not in first
     whole = (await control.get("messages/2")).json()
     assert whole["attachments"] == [{"name": "a.txt", "type": "text/plain", "size": 1}]
@@ -48,7 +66,9 @@ async def test_messages(control, api, sandbox):
     assert whole["links"] == ["http://x.example/?a=1&b=2"]
     assert (await control.get("messages/2/raw")).json()["message"]["attachments"] == [file]
     for number in (0, 4):
-        assert (await control.get(f"messages/{number}")).json() == {"error": f"there is no mail number {number}"}
+        assert (await control.get(f"messages/{number}")).json() == {
+            "error": f"there is no mail number {number}"
+        }
     assert (await control.delete("messages/2")).json() == {}
     assert (await control.delete("messages/2")).status_code == 404
     assert (await control.get("messages/2/raw")).status_code == 404
@@ -59,14 +79,23 @@ async def test_messages(control, api, sandbox):
 async def test_the_parts_of_a_message(control, api):
     api.send(
         attachments=[{"name": "../ä.html", "type": "text/html", "content": "PGI+"}],
-        images=[{"name": "logo", "type": "image/png", "content": "YWI="}, {"name": "odd", "type": "image/x", "content": "YWI="}],
-        html='<!doctype html><img src="cid:logo"><img src="cid:other"><style>p{background:url(cid:logo)}</style>',
+        images=[
+            {"name": "logo", "type": "image/png", "content": "YWI="},
+            {"name": "odd", "type": "image/x", "content": "YWI="},
+        ],
+        html='<!doctype html><img src="cid:logo"><img '
+        'src="cid:other"><style>p{background:url(cid:logo)}</style>',
     )
     text = await control.get("messages/1/text")
-    assert (text.text, text.headers["content-type"]) == ("Example text content", "text/plain; charset=utf-8")
+    assert (text.text, text.headers["content-type"]) == (
+        "Example text content",
+        "text/plain; charset=utf-8",
+    )
     shown = await control.get("messages/1/html")
     policy = shown.headers["content-security-policy"]
-    assert policy.startswith("sandbox; default-src 'none'; img-src data: http://localhost/_sandbox/images/")
+    assert policy.startswith(
+        "sandbox; default-src 'none'; img-src data: http://localhost/_sandbox/images/"
+    )
     assert "https:" not in policy
     assert 'src="cid:other"' in shown.text
     assert shown.text.startswith('<!doctype html><base target="_blank">')
@@ -86,16 +115,25 @@ async def test_the_parts_of_a_message(control, api):
     assert (await control.get("messages/1/images/0")).content == b"ab"
     source = await control.get("messages/1/source")
     assert source.headers["content-type"] == "text/plain; charset=utf-8"
-    assert "attachment" in (await control.get("messages/1/source?download=1")).headers["content-disposition"]
+    assert (
+        "attachment"
+        in (await control.get("messages/1/source?download=1")).headers["content-disposition"]
+    )
     for path in ("attachments/1", "attachments/x", "html?remote=yes", "html?other=1"):
         assert (await control.get(f"messages/1/{path}")).status_code in (400, 404)
     api.send(html=..., text="x")
-    assert (await control.get("messages/2/html")).json() == {"error": "mail number 2 has no html part"}
+    assert (await control.get("messages/2/html")).json() == {
+        "error": "mail number 2 has no html part"
+    }
 
 
 async def test_search(control, api):
     api.send(subject="Invoice 42", to=[{"email": "ada@example.com", "name": "Ada Lovelace"}])
-    api.send(subject="GRÜSSE", to=[{"email": "Grace@Example.com"}, {"email": "b@example.com"}], headers={"X-Unique-Id": "u-2"})
+    api.send(
+        subject="GRÜSSE",
+        to=[{"email": "Grace@Example.com"}, {"email": "b@example.com"}],
+        headers={"X-Unique-Id": "u-2"},
+    )
     for query, found in (
         ("search=invoice lovelace", [1]),
         ("search=invoice grace", []),
@@ -117,20 +155,48 @@ async def test_search(control, api):
         page = (await control.get(f"messages?{query}")).json()
         assert [message["number"] for message in page["messages"]] == found, query
     assert (await control.get("messages?status=none")).status_code == 400
-    assert (await control.get("messages?serach=x")).json()["error"].startswith("serach: is not known here; known are: search, ")
+    assert (
+        (await control.get("messages?serach=x"))
+        .json()["error"]
+        .startswith("serach: is not known here; known are: search, ")
+    )
 
 
 async def test_events(control, api, clock):
     api.send(to=[{"email": "ada@example.com"}, {"email": "grace@example.com"}])
-    answer = await control.post("messages/1/events", json={"kind": "open", "recipient": "ADA@example.com", "user_agent": "Mozilla"})
+    answer = await control.post(
+        "messages/1/events",
+        json={"kind": "open", "recipient": "ADA@example.com", "user_agent": "Mozilla"},
+    )
     (event,) = answer.json()["events"]
-    assert (event["kind"], event["email"], event["user_agent"], event["ip"]) == ("open", "ada@example.com", "Mozilla", "127.0.0.1")
+    assert (event["kind"], event["email"], event["user_agent"], event["ip"]) == (
+        "open",
+        "ada@example.com",
+        "Mozilla",
+        "127.0.0.1",
+    )
     clock.now += 5
-    assert len((await control.post("messages/1/events", json={"kind": "click", "url": "http://x"})).json()["events"]) == 2
+    assert (
+        len(
+            (
+                await control.post("messages/1/events", json={"kind": "click", "url": "http://x"})
+            ).json()["events"]
+        )
+        == 2
+    )
     await control.post("messages/1/events", json={"kind": "open", "recipient": "ada@example.com"})
-    await control.post("messages/1/events", json={"kind": "hard_bounce", "recipient": "grace@example.com"})
+    await control.post(
+        "messages/1/events", json={"kind": "hard_bounce", "recipient": "grace@example.com"}
+    )
     ada, grace = api.info("Id")
-    assert (ada["status"], ada["open"], ada["click"], grace["status"], grace["open"], grace["click"]) == (
+    assert (
+        ada["status"],
+        ada["open"],
+        ada["click"],
+        grace["status"],
+        grace["open"],
+        grace["click"],
+    ) == (
         "click",
         2,
         1,
@@ -138,11 +204,24 @@ async def test_events(control, api, clock):
         0,
         1,
     )
-    assert ada["openData"] == {"ip": ["127.0.0.1"] * 2, "ua": ["Mozilla", ""], "time": ["1458034022169", "1458034027169"]}
+    assert ada["openData"] == {
+        "ip": ["127.0.0.1"] * 2,
+        "ua": ["Mozilla", ""],
+        "time": ["1458034022169", "1458034027169"],
+    }
     message = (await control.get("messages/1")).json()
-    assert [(who["status"], who["open"], who["click"]) for who in message["recipients"]] == [("click", 2, 1), ("hard_bounce", 0, 1)]
-    assert [(each["kind"], each["url"]) for each in message["events"]][-2:] == [("click", "http://x"), ("open", None)]
-    assert [each["number"] for each in (await control.get("messages?status=hard_bounce")).json()["messages"]] == [1]
+    assert [(who["status"], who["open"], who["click"]) for who in message["recipients"]] == [
+        ("click", 2, 1),
+        ("hard_bounce", 0, 1),
+    ]
+    assert [(each["kind"], each["url"]) for each in message["events"]][-2:] == [
+        ("click", "http://x"),
+        ("open", None),
+    ]
+    assert [
+        each["number"]
+        for each in (await control.get("messages?status=hard_bounce")).json()["messages"]
+    ] == [1]
     for path, members, status in (
         ("1", {}, 400),
         ("1", {"kind": "delivered"}, 400),
@@ -159,7 +238,11 @@ async def test_wait_for_what_is_there(control, api):
     api.send(subject="Confirm one")
     api.send(subject="Confirm two")
     api.send(subject="Other")
-    found = (await control.post("messages/wait", json={"subject": "confirm", "to": "ada@example.com", "timeout": 0})).json()
+    found = (
+        await control.post(
+            "messages/wait", json={"subject": "confirm", "to": "ada@example.com", "timeout": 0}
+        )
+    ).json()
     assert found["subject"] == "Confirm two"
     for members, status in (
         ({"subject": "nothing", "timeout": 0.06}, 404),
@@ -178,7 +261,9 @@ async def test_wait_for_what_comes(control, api):
         answers = []
 
         async def wait():
-            answers.append(await control.post("messages/wait", json={"unique_id": "later", "timeout": 10}))
+            answers.append(
+                await control.post("messages/wait", json={"unique_id": "later", "timeout": 10})
+            )
 
         group.start_soon(wait)
         await anyio.lowlevel.checkpoint()
@@ -191,7 +276,9 @@ async def test_wait_for_what_comes(control, api):
 async def test_too_many_wait(control, api):
     async with anyio.create_task_group() as group:
         for _ in range(64):
-            group.start_soon(lambda: control.post("messages/wait", json={"unique_id": "x", "timeout": 10}))
+            group.start_soon(
+                lambda: control.post("messages/wait", json={"unique_id": "x", "timeout": 10})
+            )
         await anyio.wait_all_tasks_blocked()
         refused = await control.post("messages/wait", json={"unique_id": "x", "timeout": 10})
         assert (refused.status_code, refused.json()) == (503, {"error": "64 requests wait already"})
@@ -212,7 +299,12 @@ async def test_every_answer_is_as_it_is_described(control, api, sandbox):
     checked = 0
     for path, methods in document["paths"].items():
         schema = (
-            methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {}).get("application/json", {}).get("schema")
+            methods.get("get", {})
+            .get("responses", {})
+            .get("200", {})
+            .get("content", {})
+            .get("application/json", {})
+            .get("schema")
         )
         if schema:
             check(schema, (await control.get(path[1:].replace("{number}", "1"))).json(), schemas)
@@ -226,10 +318,20 @@ def check(schema, value, schemas):
     if "$ref" in schema:
         schema = schemas[schema["$ref"].rpartition("/")[2]]
     types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
-    of = {"string": str, "integer": int, "number": (int, float), "boolean": bool, "null": type(None), "object": dict, "array": list}
+    of = {
+        "string": str,
+        "integer": int,
+        "number": (int, float),
+        "boolean": bool,
+        "null": type(None),
+        "object": dict,
+        "array": list,
+    }
     assert any(isinstance(value, of[type]) for type in types), (schema, value)
     if "properties" in schema:
-        assert list(value) == list(schema["properties"]) or set(value) == set(schema["properties"]), (schema, value)
+        assert list(value) == list(schema["properties"]) or set(value) == set(
+            schema["properties"]
+        ), (schema, value)
         for name, each in schema["properties"].items():
             check(each, value[name], schemas)
     if "items" in schema:
@@ -237,15 +339,28 @@ def check(schema, value, schemas):
             check(schema["items"], each, schemas)
 
 
-@pytest.mark.parametrize("query", ["after=x", "limit=-1", "after=", "limit=1e3", "after=9999999999999999"])
+@pytest.mark.parametrize(
+    "query", ["after=x", "limit=-1", "after=", "limit=1e3", "after=9999999999999999"]
+)
 async def test_pages_that_are_none(control, query):
     answer = await control.get(f"messages?{query}")
-    assert (answer.status_code, answer.json()["error"].partition(": ")[2]) == (400, "must be a number from 0 on")
+    assert (answer.status_code, answer.json()["error"].partition(": ")[2]) == (
+        400,
+        "must be a number from 0 on",
+    )
 
 
 async def test_faults(control, api, sandbox):
     added = (await control.post("faults", json=FAULT)).json()
-    assert added == {**FAULT, "recipient": None, "nth": None, "chance": 1.0, "number": 1, "seen": 0, "hit": 0}
+    assert added == {
+        **FAULT,
+        "recipient": None,
+        "nth": None,
+        "chance": 1.0,
+        "number": 1,
+        "seen": 0,
+        "hit": 0,
+    }
     api.reply("sendMail")
     assert (await control.get("faults")).json() == {"faults": [{**added, "seen": 1, "hit": 1}]}
     second = (await control.post("faults", json=FAULT)).json()
@@ -263,7 +378,10 @@ async def test_faults(control, api, sandbox):
         (b"{", "The body is not valid JSON"),
         (b"[]", "The body is not a JSON object"),
         (b"{}", "fault: must be an object with a kind, not None"),
-        (b'{"fault": {"kind": "latency", "seconds": "1"}}', "seconds: must be a number of seconds, not '1'"),
+        (
+            b'{"fault": {"kind": "latency", "seconds": "1"}}',
+            "seconds: must be a number of seconds, not '1'",
+        ),
     ],
 )
 async def test_faults_that_are_none(control, body, error):
@@ -272,12 +390,18 @@ async def test_faults_that_are_none(control, body, error):
 
 
 async def test_templates_and_users(control, sandbox):
-    assert (await control.post("templates", json={"template_id": "t1", "html": "x"})).status_code == 200
+    assert (
+        await control.post("templates", json={"template_id": "t1", "html": "x"})
+    ).status_code == 200
     listed = (await control.get("templates")).json()
-    assert listed == {"templates": [{"template_id": "t1", "subject": None, "html": "x", "text": None}]}
+    assert listed == {
+        "templates": [{"template_id": "t1", "subject": None, "html": "x", "text": None}]
+    }
     assert sandbox.service.store.template("t1").html == "x"
     assert (await control.post("smtp_users", json={"name": "a"})).status_code == 200
-    assert (await control.post("smtp_users", json={"name": "b", "enabled": False})).status_code == 200
+    assert (
+        await control.post("smtp_users", json={"name": "b", "enabled": False})
+    ).status_code == 200
     assert [(user.name, user.enabled) for user in sandbox.smtp_users] == [("a", True), ("b", False)]
     for path, members in (
         ("templates", {"html": "x"}),
@@ -294,11 +418,20 @@ async def test_templates_and_users(control, sandbox):
 
 async def test_limits_and_what_is_used_of_them(control, api, clock):
     assert (await control.get("smtp_users")).json() == {"smtp_users": []}
-    none = {"per_minute": None, "per_hour": None, "per_day": None, "hourly_limit": None, "total_limit": None}
+    none = {
+        "per_minute": None,
+        "per_hour": None,
+        "per_day": None,
+        "hourly_limit": None,
+        "total_limit": None,
+    }
     await control.post("smtp_users", json={"name": "smtp12345", "per_minute": 2, "total_limit": 5})
     await control.post("smtp_users", json={"name": "other"})
     api.send(to=[{"email": f"{name}@example.com"} for name in "ab"])
-    assert (await control.post("clock", json={"advance": 60})).json() == {"now": pytest.approx(clock.now + 60), "advanced": 60}
+    assert (await control.post("clock", json={"advance": 60})).json() == {
+        "now": pytest.approx(clock.now + 60),
+        "advanced": 60,
+    }
     api.send()
     assert (await control.get("smtp_users")).json()["smtp_users"] == [
         {"name": "other", "enabled": True, "limits": none, "used": dict.fromkeys(none, 0)},
@@ -306,7 +439,13 @@ async def test_limits_and_what_is_used_of_them(control, api, clock):
             "name": "smtp12345",
             "enabled": True,
             "limits": {**none, "per_minute": 2, "total_limit": 5},
-            "used": {"per_minute": 1, "per_hour": 2, "per_day": 2, "hourly_limit": 3, "total_limit": 3},
+            "used": {
+                "per_minute": 1,
+                "per_hour": 2,
+                "per_day": 2,
+                "hourly_limit": 3,
+                "total_limit": 3,
+            },
         },
     ]
 
@@ -315,8 +454,18 @@ async def test_the_clock(control, sandbox, clock):
     assert (await control.get("clock")).json() == {"now": clock.now, "advanced": 0}
     await control.post("clock", json={"advance": 0.5})
     await control.post("clock", json={"advance": 1})
-    assert (await control.get("clock")).json() == {"now": pytest.approx(clock.now + 1.5), "advanced": 1.5}
-    for members in ({}, {"advance": "1"}, {"advance": -1}, {"advance": True}, {"advance": 10**20}, {"advance": 10**400}):
+    assert (await control.get("clock")).json() == {
+        "now": pytest.approx(clock.now + 1.5),
+        "advanced": 1.5,
+    }
+    for members in (
+        {},
+        {"advance": "1"},
+        {"advance": -1},
+        {"advance": True},
+        {"advance": 10**20},
+        {"advance": 10**400},
+    ):
         answer = await control.post("clock", json=members)
         assert (answer.status_code, answer.json()["error"].partition(":")[0]) == (400, "advance")
     assert sandbox.clock.advanced == 1.5
@@ -332,7 +481,11 @@ async def test_reset(control, api, sandbox):
 async def test_what_is_not_there(control):
     assert (await control.get("nothing")).status_code == 404
     wrong = await control.post("health")
-    assert (wrong.status_code, wrong.headers["allow"], wrong.json()) == (405, "GET", {"error": "this path takes GET"})
+    assert (wrong.status_code, wrong.headers["allow"], wrong.json()) == (
+        405,
+        "GET",
+        {"error": "this path takes GET"},
+    )
     assert (await control.get("nothing")).json() == {"error": "there is no such path"}
     assert (await control.get("static/nothing.js")).status_code == 404
     assert (await control.head("health")).status_code == 200

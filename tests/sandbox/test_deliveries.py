@@ -1,4 +1,6 @@
-"""What is posted to webhooks: signed, again where it failed, and again where somebody asks for it."""
+"""
+What is posted to webhooks: signed, again where it failed, and again where somebody asks for it.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +27,9 @@ URL = "http://localhost:9/hook?a=1"
 
 
 class Recording:
-    """A poster that keeps what it was given, and answers with the *statuses* in turn, and then 200."""
+    """
+    A poster that keeps what it was given, and answers with the *statuses* in turn, and then 200.
+    """
 
     def __init__(self, *statuses: int | None) -> None:
         self.statuses = list(statuses)
@@ -66,12 +70,29 @@ def test_a_receiver_in_this_process_gets_what_happened(clock, scheme):
         hook = sandbox.add_webhook(URL)
         receiver = receiver_of(hook, got.append, scheme)
         result = client.messages.send_mail(
-            Message(subject="Hi", from_email="a@example.com", to=["ada@example.com", "bob@example.com"], text="x")
+            Message(
+                subject="Hi",
+                from_email="a@example.com",
+                to=["ada@example.com", "bob@example.com"],
+                text="x",
+            )
         )
         [sent] = sandbox.deliver(to=receiver)
-        assert (sent.state, sent.events, sent.next_attempt, sent.mail) == ("delivered", ("send", "send"), None, 1)
+        assert (sent.state, sent.events, sent.next_attempt, sent.mail) == (
+            "delivered",
+            ("send", "send"),
+            None,
+            1,
+        )
         assert [(attempt.status, attempt.ok) for attempt in sent.attempts] == [(200, True)]
-        sandbox.record(1, "click", recipient="bob@example.com", ip="192.0.2.1", user_agent="Lynx", url="https://example.com/x")
+        sandbox.record(
+            1,
+            "click",
+            recipient="bob@example.com",
+            ip="192.0.2.1",
+            user_agent="Lynx",
+            url="https://example.com/x",
+        )
         sandbox.record(1, "hard_bounce", recipient="ada@example.com")
         assert len(sandbox.deliver(to=receiver)) == 2
         assert sandbox.deliver(to=receiver) == []
@@ -96,8 +117,12 @@ def test_what_is_posted_bears_the_name_of_the_brand(clock):
     got = []
     with Sandbox(clock=clock, brand="Acme") as sandbox, sandbox.client() as client:
         hook = sandbox.add_webhook(URL)
-        client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
-        ours = WebhookReceiver(got.append, url=hook.url, keys=hook.key, scheme="form-base64", brand="Acme")
+        client.messages.send_mail(
+            Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x")
+        )
+        ours = WebhookReceiver(
+            got.append, url=hook.url, keys=hook.key, scheme="form-base64", brand="Acme"
+        )
         [sent] = sandbox.deliver(to=ours)
         assert sent.state == "delivered"
         assert "X-AcmeTES-SIGNATURE" in dict(sent.headers)
@@ -108,7 +133,10 @@ def test_what_is_posted_bears_the_name_of_the_brand(clock):
 
 @pytest.mark.parametrize("brand", ["", "Power Email", "é", "a\nb", None])
 def test_a_brand_that_no_header_can_have_is_refused(brand):
-    for make in (lambda: Sandbox(brand=brand), lambda: WebhookReceiver(print, url=URL, keys=[], scheme="body-hex", brand=brand)):
+    for make in (
+        lambda: Sandbox(brand=brand),
+        lambda: WebhookReceiver(print, url=URL, keys=[], scheme="body-hex", brand=brand),
+    ):
         with pytest.raises(UsageError, match="brand: must be"):
             make()
 
@@ -129,7 +157,10 @@ async def test_a_receiver_that_is_awaited(sandbox, api, hook):
     assert await sandbox.adeliver(to=receiver) == []
     sandbox.clock.advance(RETRY_AFTER[0])
     sandbox.record(1, "open")
-    assert [delivery.state for delivery in await sandbox.adeliver(to=receiver)] == ["delivered", "delivered"]
+    assert [delivery.state for delivery in await sandbox.adeliver(to=receiver)] == [
+        "delivered",
+        "delivered",
+    ]
     assert got == ["send", "send", "open"]
 
 
@@ -141,7 +172,10 @@ def test_only_who_wants_to_know_is_told(sandbox, api):
     sandbox.record(1, "open")
     poster = Recording()
     sandbox.deliver(poster)
-    assert [post[0] for post in poster.posts] == ["https://example.com/sends", "https://example.com/opens"]
+    assert [post[0] for post in poster.posts] == [
+        "https://example.com/sends",
+        "https://example.com/opens",
+    ]
 
 
 def test_a_mail_to_many_goes_in_several_posts(sandbox, api, hook):
@@ -158,7 +192,10 @@ def test_what_was_refused_is_posted_again_and_then_given_up(sandbox, api, hook):
         assert len(tried.attempts) == number + 1
         assert sandbox.deliver(poster) == []
         if wait is not None:
-            assert (tried.state, (tried.next_attempt - tried.attempts[-1].at).total_seconds()) == ("waiting", wait)
+            assert (tried.state, (tried.next_attempt - tried.attempts[-1].at).total_seconds()) == (
+                "waiting",
+                wait,
+            )
             sandbox.clock.advance(wait - 0.001)
             assert sandbox.deliver(poster) == []
             sandbox.clock.advance(0.001)
@@ -180,7 +217,12 @@ def test_a_replay_is_the_same_byte_for_byte(sandbox, api, hook):
     api("keyResetWebhook", webhook_id=hook.webhook_id)
     again = sandbox.replay(delivery, poster)
     assert sandbox.replay(delivery.number, poster).state == "delivered"
-    assert poster.posts[0] == poster.posts[1] == poster.posts[2] == (delivery.url, delivery.headers, delivery.body)
+    assert (
+        poster.posts[0]
+        == poster.posts[1]
+        == poster.posts[2]
+        == (delivery.url, delivery.headers, delivery.body)
+    )
     assert [attempt.status for attempt in again.attempts] == [200, 200]
     assert sandbox.webhooks[0].total_event == 1
     assert sandbox.deliver(poster) == []
@@ -204,10 +246,13 @@ def test_a_new_key_signs_what_happens_from_then_on(sandbox, api, hook):
     sandbox.record(1, "open")
     forgetful = WebhookReceiver(got.append, url=URL, keys=new, scheme="form-base64")
     first, second = sandbox.deliver(forgetful)
-    # What was signed before is refused by who has thrown the old key away: the service does no better.
+    # What was signed before is refused by who has thrown the old key away: the service does no
+    # better.
     assert (first.attempts[0].status, second.attempts[0].status) == (403, 200)
     sandbox.clock.advance(RETRY_AFTER[0])
-    [again] = sandbox.deliver(WebhookReceiver(got.append, url=URL, keys=[new, hook.key], scheme="form-base64"))
+    [again] = sandbox.deliver(
+        WebhookReceiver(got.append, url=URL, keys=[new, hook.key], scheme="form-base64")
+    )
     assert again.state == "delivered"
     assert [event.event for event in got] == ["open", "send"]
 
@@ -225,7 +270,12 @@ def test_a_webhook_that_is_silent_does_not_hold_up_the_others(sandbox, api):
 
     poster = OneSilent()
     sandbox.deliver(poster)
-    assert [post[0].rpartition("/")[2] for post in poster.posts] == ["silent", "well", "well", "well"]
+    assert [post[0].rpartition("/")[2] for post in poster.posts] == [
+        "silent",
+        "well",
+        "well",
+        "well",
+    ]
 
 
 def test_what_was_to_be_told_to_a_webhook_that_is_gone_is_given_up(sandbox, api, hook):
@@ -241,7 +291,9 @@ def test_what_is_to_be_told_is_kept_in_the_file(tmp_path, clock, api):
     path = tmp_path / "sandbox.db"
     with Sandbox(path, clock=clock) as sandbox, sandbox.client() as client:
         sandbox.add_webhook(URL)
-        client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
+        client.messages.send_mail(
+            Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x")
+        )
         [waiting] = sandbox.deliveries
     with Sandbox(path, clock=clock) as sandbox:
         assert sandbox.deliveries == [waiting]
@@ -251,9 +303,15 @@ def test_what_is_to_be_told_is_kept_in_the_file(tmp_path, clock, api):
 
 def test_two_sandboxes_on_one_file_post_each_delivery_once(tmp_path, clock):
     path = tmp_path / "sandbox.db"
-    with Sandbox(path, clock=clock) as sandbox, Sandbox(path, clock=clock) as other, sandbox.client() as client:
+    with (
+        Sandbox(path, clock=clock) as sandbox,
+        Sandbox(path, clock=clock) as other,
+        sandbox.client() as client,
+    ):
         sandbox.add_webhook(URL)
-        client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
+        client.messages.send_mail(
+            Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x")
+        )
 
         class Meanwhile(Recording):
             def post(self, url, headers, body):
@@ -267,11 +325,19 @@ def test_two_sandboxes_on_one_file_post_each_delivery_once(tmp_path, clock):
         assert sandbox.deliver(Recording()) == []
 
 
-def test_what_another_process_has_posted_between_look_and_claim_is_left(tmp_path, clock, monkeypatch):
+def test_what_another_process_has_posted_between_look_and_claim_is_left(
+    tmp_path, clock, monkeypatch
+):
     path = tmp_path / "sandbox.db"
-    with Sandbox(path, clock=clock) as sandbox, Sandbox(path, clock=clock) as other, sandbox.client() as client:
+    with (
+        Sandbox(path, clock=clock) as sandbox,
+        Sandbox(path, clock=clock) as other,
+        sandbox.client() as client,
+    ):
         sandbox.add_webhook(URL)
-        client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
+        client.messages.send_mail(
+            Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x")
+        )
         looked = []
 
         def machine_time():
@@ -291,7 +357,9 @@ def test_what_a_dead_process_had_taken_is_posted_in_the_end(sandbox, api, hook, 
     now = sandbox.clock.milliseconds()
     assert sandbox.service.deliveries.take(now).number == 1
     assert sandbox.deliver(Recording()) == []
-    monkeypatch.setattr("poweremail.sandbox.deliveries._machine_time", lambda: round(time.time() * 1000) + 60_000)
+    monkeypatch.setattr(
+        "poweremail.sandbox.deliveries._machine_time", lambda: round(time.time() * 1000) + 60_000
+    )
     assert [each.state for each in sandbox.deliver(Recording())] == ["delivered"]
 
 
@@ -307,7 +375,9 @@ def test_two_servers_on_one_file(tmp_path):
     ):
         sandbox.add_webhook(receiver.url)
         for _ in range(20):
-            client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
+            client.messages.send_mail(
+                Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x")
+            )
         until(lambda: all(delivery.state == "delivered" for delivery in sandbox.deliveries))
         assert [len(delivery.attempts) for delivery in sandbox.deliveries] == [1] * 20
     assert receiver.seen == ["POST"] * 20
@@ -361,7 +431,9 @@ def test_the_beginning_of_an_endless_answer_is_kept(sandbox, api):
 def test_the_worker_waits_where_the_database_cannot_be_used(tmp_path, caplog, clock):
     with Sandbox(tmp_path / "sandbox.db", clock=clock) as sandbox, sandbox.client() as client:
         sandbox.add_webhook("http://localhost:9/hook")
-        client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
+        client.messages.send_mail(
+            Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x")
+        )
         other = sqlite3.connect(tmp_path / "sandbox.db", isolation_level=None)
         sandbox.service.store.rows("PRAGMA busy_timeout = 1")
         other.execute("BEGIN IMMEDIATE")
@@ -381,7 +453,9 @@ def test_the_server_posts_by_itself(clock):
     """A real receiver under a real WSGI server; it is down at first, and comes back."""
     got = []
     app = {}
-    with make_server("127.0.0.1", 0, lambda environ, start: app["wsgi"](environ, start), handler_class=Quiet) as wsgi:
+    with make_server(
+        "127.0.0.1", 0, lambda environ, start: app["wsgi"](environ, start), handler_class=Quiet
+    ) as wsgi:
         thread = threading.Thread(target=wsgi.serve_forever, kwargs={"poll_interval": 0.01})
         url = f"http://127.0.0.1:{wsgi.server_port}/hook"
 
@@ -396,23 +470,37 @@ def test_the_server_posts_by_itself(clock):
                 sandbox.server() as server,
                 PowerEmail("me", "any", base_url=server.url, smtp_user_name="smtp12345") as client,
             ):
-                app["wsgi"] = WebhookWSGI(WebhookReceiver(got.append, url=url, keys=[], scheme="form-base64"))
+                app["wsgi"] = WebhookWSGI(
+                    WebhookReceiver(got.append, url=url, keys=[], scheme="form-base64")
+                )
                 # The question on registration is really asked.
                 client.settings.add_webhook(url)
                 [hook] = client.settings.list_webhook()
                 app["wsgi"] = down
-                client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"))
+                client.messages.send_mail(
+                    Message(
+                        subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"
+                    )
+                )
                 base = f"{server.url}/_sandbox"
                 listed = lambda: httpx.get(f"{base}/deliveries", **PLAIN_HTTP).json()["deliveries"]  # noqa: E731
                 until(lambda: listed()[0]["attempts"])
                 [refused] = listed()
                 assert (refused["state"], refused["attempts"][0]["status"]) == ("waiting", 503)
                 assert len(refused["attempts"][0]["answer"]) == 1024
-                app["wsgi"] = WebhookWSGI(WebhookReceiver(got.append, url=url, keys=hook.key, scheme="form-base64"))
+                app["wsgi"] = WebhookWSGI(
+                    WebhookReceiver(got.append, url=url, keys=hook.key, scheme="form-base64")
+                )
                 httpx.post(f"{base}/clock", json={"advance": RETRY_AFTER[0]}, **PLAIN_HTTP)
                 until(lambda: listed()[0]["state"] == "delivered")
-                httpx.post(f"{base}/event_rules", json={"rule": "open 100% within 5s"}, **PLAIN_HTTP)
-                client.messages.send_mail(Message(subject="Hi", from_email="a@example.com", to="bob@example.com", text="x"))
+                httpx.post(
+                    f"{base}/event_rules", json={"rule": "open 100% within 5s"}, **PLAIN_HTTP
+                )
+                client.messages.send_mail(
+                    Message(
+                        subject="Hi", from_email="a@example.com", to="bob@example.com", text="x"
+                    )
+                )
                 httpx.post(f"{base}/clock", json={"advance": 5}, **PLAIN_HTTP)
                 until(lambda: len(got) == 3)
                 assert sorted((event.event, event.recipient) for event in got) == [
@@ -434,7 +522,9 @@ def test_the_server_posts_by_itself(clock):
 
 
 def test_over_http_the_bytes_are_the_same(sandbox, api):
-    with Receiver({"GET": (200, "God bless you, PowerEmail"), "POST": (302, "http://127.0.0.1:1/")}) as receiver:
+    with Receiver(
+        {"GET": (200, "God bless you, PowerEmail"), "POST": (302, "http://127.0.0.1:1/")}
+    ) as receiver:
         sandbox.add_webhook(receiver.url)
         api.send()
         [delivery] = sandbox.deliver()
@@ -452,29 +542,51 @@ def test_a_key_shows_nowhere(sandbox, hook, api, caplog):
     key = hook.key.reveal()
     with sandbox.server() as server:
         base = f"{server.url}/_sandbox"
-        until(lambda: httpx.get(f"{base}/deliveries", **PLAIN_HTTP).json()["deliveries"][0]["attempts"])
+        until(
+            lambda: httpx.get(f"{base}/deliveries", **PLAIN_HTTP).json()["deliveries"][0][
+                "attempts"
+            ]
+        )
         said = [
             httpx.get(f"{base}/{path}", **PLAIN_HTTP).text
             for path in ("deliveries", "deliveries/1", "webhooks", "openapi.json", "messages/1")
         ]
-    assert key not in "".join([*said, caplog.text, repr(sandbox.deliveries), repr(sandbox.webhooks)])
+    assert key not in "".join(
+        [*said, caplog.text, repr(sandbox.deliveries), repr(sandbox.webhooks)]
+    )
 
 
 def test_the_calls_of_the_control_api(sandbox, hook, api):
     api.send()
     sandbox.deliver(Recording())
-    with sandbox.server() as server, httpx.Client(base_url=f"{server.url}/_sandbox/", **PLAIN_HTTP) as control:
+    with (
+        sandbox.server() as server,
+        httpx.Client(base_url=f"{server.url}/_sandbox/", **PLAIN_HTTP) as control,
+    ):
         sandbox.record(1, "open")
         until(lambda: control.get("deliveries?state=waiting").json()["deliveries"])
         page = control.get("deliveries?limit=1").json()
         assert ([each["number"] for each in page["deliveries"]], page["more"]) == ([2], True)
-        assert [each["number"] for each in control.get("deliveries?before=2").json()["deliveries"]] == [1]
-        assert control.get(f"deliveries?webhook_id={hook.webhook_id}&state=delivered").json()["deliveries"][0]["events"] == ["send"]
-        assert control.get("deliveries?webhook_id=other").json() == {"deliveries": [], "more": False}
+        assert [
+            each["number"] for each in control.get("deliveries?before=2").json()["deliveries"]
+        ] == [1]
+        assert control.get(f"deliveries?webhook_id={hook.webhook_id}&state=delivered").json()[
+            "deliveries"
+        ][0]["events"] == ["send"]
+        assert control.get("deliveries?webhook_id=other").json() == {
+            "deliveries": [],
+            "more": False,
+        }
         assert control.get("deliveries?state=lost").status_code == 400
         assert control.get("deliveries/9").status_code == 404
         rule = control.post("event_rules", json={"rule": "open 30% within 5s"}).json()
-        assert rule == {"number": 1, "rule": "open 30% within 5s", "event": "open", "share": 0.3, "within": 5.0}
+        assert rule == {
+            "number": 1,
+            "rule": "open 30% within 5s",
+            "event": "open",
+            "share": 0.3,
+            "within": 5.0,
+        }
         assert control.get("event_rules").json() == {"event_rules": [rule]}
         for wrong in ({"rule": "open"}, {"rule": 3}, {}):
             assert control.post("event_rules", json=wrong).status_code == 400
@@ -487,7 +599,11 @@ def test_a_sandbox_that_is_closed_before_its_server_is_no_trouble(caplog):
     sandbox = Sandbox()
     before = set(threading.enumerate())
     with sandbox.server():
-        [worker] = [thread for thread in set(threading.enumerate()) - before if thread.name == "poweremail-sandbox-webhooks"]
+        [worker] = [
+            thread
+            for thread in set(threading.enumerate()) - before
+            if thread.name == "poweremail-sandbox-webhooks"
+        ]
         sandbox.close()
         worker.join(10)
         assert not worker.is_alive()

@@ -18,14 +18,24 @@ def statuses(api):
 def test_what_is_recorded_shows_in_the_message_info(sandbox, clock):
     with sandbox.client() as client:
         unique_id = client.messages.send_mail(
-            Message(subject="a", from_email="a@example.com", to=["ada@example.com", "bob@example.com"], text="x")
+            Message(
+                subject="a",
+                from_email="a@example.com",
+                to=["ada@example.com", "bob@example.com"],
+                text="x",
+            )
         ).unique_id
         [mail] = sandbox.outbox
         clock.now += 1
-        [opened] = sandbox.record(mail, "open", recipient="ADA@example.com", ip="192.0.2.1", user_agent="Lynx")
+        [opened] = sandbox.record(
+            mail, "open", recipient="ADA@example.com", ip="192.0.2.1", user_agent="Lynx"
+        )
         assert (opened.mail, opened.email, opened.kind) == (1, "ada@example.com", "open")
         sandbox.record(1, "click", recipient="ada@example.com", url="https://example.com/")
-        assert [event.email for event in sandbox.record(mail, "spam")] == ["ada@example.com", "bob@example.com"]
+        assert [event.email for event in sandbox.record(mail, "spam")] == [
+            "ada@example.com",
+            "bob@example.com",
+        ]
         ada, bob = client.messages.iter_message_info(unique_id)
     assert (ada.status, ada.open_count, ada.click_count, bob.status) == ("spam", 1, 1, "spam")
     assert [(each.ip, each.user_agent, each.time.timestamp()) for each in ada.opens] == [
@@ -58,17 +68,28 @@ def test_the_script_strikes_its_share_within_its_time(sandbox, api, clock):
     assert 60 <= after.count("open") <= 120
     # Who is not there opens nothing.
     assert after.count("hard_bounce") == at_once.count("hard_bounce")
-    assert all(record["open"] == 0 for record in api.info("Id") if record["status"] == "hard_bounce")
+    assert all(
+        record["open"] == 0 for record in api.info("Id") if record["status"] == "hard_bounce"
+    )
     times = [int(time) for record in api.info("Id") for time in record["openData"]["time"]]
     assert all(0 <= time - int(clock.now * 1000) <= 5000 for time in times)
 
 
 def test_the_same_seed_makes_the_same_of_the_same_mails(clock):
     def run(seed, people=PEOPLE):
-        with Sandbox(clock=clock, seed=seed, script=["soft_bounce 5%", "open 30% within 1m", "click 10% within 1h"]) as sandbox:
+        with Sandbox(
+            clock=clock,
+            seed=seed,
+            script=["soft_bounce 5%", "open 30% within 1m", "click 10% within 1h"],
+        ) as sandbox:
             with sandbox.client(smtp_user_name="s") as client:
                 client.messages.send_mail(
-                    Message(subject="a", from_email="a@example.com", to=[who["email"] for who in people], text="x")
+                    Message(
+                        subject="a",
+                        from_email="a@example.com",
+                        to=[who["email"] for who in people],
+                        text="x",
+                    )
                 )
             sandbox.clock.advance(3600)
             sandbox.service.happenings.settle()
@@ -78,14 +99,19 @@ def test_the_same_seed_makes_the_same_of_the_same_mails(clock):
     first = run(7)
     assert first == run(7)
     # One recipient does not disturb another.
-    assert run(7, PEOPLE[50:]) == [event for event in first if int(event[0][1:].partition("@")[0]) >= 50]
+    assert run(7, PEOPLE[50:]) == [
+        event for event in first if int(event[0][1:].partition("@")[0]) >= 50
+    ]
     assert first != run(8)
     assert run(None) != run(None)
 
 
 def test_rules_come_and_go(sandbox, api):
     first, second = sandbox.script.add("spam 100%"), sandbox.script.add("click 100% within 90s")
-    assert [str(placed.rule) for placed in sandbox.script.rules] == ["spam 100%", "click 100% within 90s"]
+    assert [str(placed.rule) for placed in sandbox.script.rules] == [
+        "spam 100%",
+        "click 100% within 90s",
+    ]
     sandbox.script.remove(first.number)
     with pytest.raises(LookupError, match="no rule number 1"):
         sandbox.script.remove(first.number)
@@ -160,7 +186,14 @@ def test_what_is_too_much_is_told_in_the_words_of_the_rule(text, told):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"share": "1"}, {"share": True}, {"share": float("nan")}, {"within": -1}, {"within": float("inf")}]
+    "changes",
+    [
+        {"share": "1"},
+        {"share": True},
+        {"share": float("nan")},
+        {"within": -1},
+        {"within": float("inf")},
+    ],
 )
 def test_what_no_rule_can_have(changes):
     with pytest.raises(UsageError):
@@ -168,7 +201,9 @@ def test_what_no_rule_can_have(changes):
 
 
 def test_one_rule_in_words_is_a_script():
-    assert [str(placed.rule) for placed in EventScript(" spam 0.1 %  within 2 m ").rules] == ["spam 0.1% within 120s"]
+    assert [str(placed.rule) for placed in EventScript(" spam 0.1 %  within 2 m ").rules] == [
+        "spam 0.1% within 120s"
+    ]
 
 
 @given(
@@ -179,7 +214,11 @@ def test_one_rule_in_words_is_a_script():
 def test_a_rule_is_read_as_it_is_written(event, share, within):
     rule = EventRule(event, share, within)
     again = EventRule.parse(str(rule))
-    assert (again.event, again.share, again.within) == (event, pytest.approx(share), pytest.approx(within))
+    assert (again.event, again.share, again.within) == (
+        event,
+        pytest.approx(share),
+        pytest.approx(within),
+    )
     assert str(again) == str(rule)
 
 

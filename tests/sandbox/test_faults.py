@@ -56,13 +56,21 @@ def hit(api, fault, **rule):
 @pytest.mark.parametrize("rule", [{}, {"recipient": "ADA@example.com"}])
 def test_no_answer_comes(api, fault, taken, broken, latency, rule):
     reply, was_taken = hit(api, fault, **rule)
-    assert (reply.response, reply.broken, reply.latency, was_taken) == (None, broken, latency, taken)
+    assert (reply.response, reply.broken, reply.latency, was_taken) == (
+        None,
+        broken,
+        latency,
+        taken,
+    )
 
 
 def test_truncated(api):
     closed, taken = hit(api, Fault.truncated())
     assert taken
-    assert (closed.broken, closed.response.header("content-length")) == ("truncated", str(len(SUCCESS)))
+    assert (closed.broken, closed.response.header("content-length")) == (
+        "truncated",
+        str(len(SUCCESS)),
+    )
     assert closed.response.body == SUCCESS[: len(SUCCESS) // 2]
     whole, taken = hit(api, Fault.truncated(close=False))
     assert taken
@@ -83,7 +91,9 @@ def test_a_page_of_html(api, fault, status, taken):
     reply, was_taken = hit(api, fault)
     response = reply.response
     assert (response.status, was_taken, reply.broken) == (status, taken, None)
-    assert [value for name, value in response.headers if name.lower() == "content-type"] == ["text/html; charset=utf-8"]
+    assert [value for name, value in response.headers if name.lower() == "content-type"] == [
+        "text/html; charset=utf-8"
+    ]
     assert response.header("Content-Length") == str(len(response.body))
     assert response.body.startswith(b"<!DOCTYPE html>")
 
@@ -102,7 +112,13 @@ def test_slow_faults_go_together_with_one_that_decides(api, sandbox):
     sandbox.faults.add(Fault.late_visibility(10))
     sandbox.faults.add(Fault.status(500, accepted=True))
     reply, taken = hit(api, Fault.stall(100))
-    assert (reply.response.status, reply.latency, reply.drip, reply.broken, taken) == (500, 1.5, 0.1, None, True)
+    assert (reply.response.status, reply.latency, reply.drip, reply.broken, taken) == (
+        500,
+        1.5,
+        0.1,
+        None,
+        True,
+    )
     assert api.info("Id") == []
 
 
@@ -139,9 +155,15 @@ def test_late_visibility_counts_sends_only(api, sandbox):
         ({}, {"status": "error", "code": "-1", "name": "E", "message": "m"}),
         ({"code": -1}, {"status": "error", "code": -1, "name": "E", "message": "m"}),
         ({"code": None}, {"status": "error", "name": "E", "message": "m"}),
-        ({"message": ["a", "b"]}, {"status": "error", "code": "-1", "name": "E", "message": ["a", "b"]}),
+        (
+            {"message": ["a", "b"]},
+            {"status": "error", "code": "-1", "name": "E", "message": ["a", "b"]},
+        ),
         ({"name_in": "type"}, {"status": "error", "code": "-1", "type": "E", "message": "m"}),
-        ({"name_in": "type_object"}, {"status": "error", "code": "-1", "type": {"name": "E"}, "message": "m"}),
+        (
+            {"name_in": "type_object"},
+            {"status": "error", "code": "-1", "type": {"name": "E"}, "message": "m"},
+        ),
         ({"array": True}, [{"status": "error", "code": "-1", "name": "E", "message": "m"}]),
     ],
 )
@@ -152,10 +174,17 @@ def test_shapes_of_errors(api, options, envelope):
     assert reply.response.header("Content-Type") == "application/json"
 
 
-@pytest.mark.parametrize(("retry_after", "header"), [(None, None), (7, "7"), (1.5, "1.5"), ("Wed, 21 Oct 2026 07:28:00 GMT",) * 2])
+@pytest.mark.parametrize(
+    ("retry_after", "header"),
+    [(None, None), (7, "7"), (1.5, "1.5"), ("Wed, 21 Oct 2026 07:28:00 GMT",) * 2],
+)
 def test_rate_limited(api, retry_after, header):
     reply, taken = hit(api, Fault.rate_limited(retry_after=retry_after))
-    assert (reply.response.status, reply.response.header("Retry-After"), taken) == (429, header, False)
+    assert (reply.response.status, reply.response.header("Retry-After"), taken) == (
+        429,
+        header,
+        False,
+    )
 
 
 def fired(faults: Faults, requests: int, call: str = "sendMail") -> list[int]:
@@ -183,9 +212,14 @@ def test_which_requests_are_hit(rule, numbers):
 
 
 def test_the_nth_mail_to_a_recipient(api, sandbox):
-    rule = sandbox.faults.add(Fault.reset_before_acceptance(), call="sendMail", recipient="bob@example.com", nth=2)
+    rule = sandbox.faults.add(
+        Fault.reset_before_acceptance(), call="sendMail", recipient="bob@example.com", nth=2
+    )
     to_bob = {"to": [{"email": "ada@example.com"}, {"email": "Bob@Example.com", "type": "bcc"}]}
-    sent = [api.reply("sendMail", smtp_user_name="s", message=api.message(**to)).broken for to in (to_bob, {}, to_bob, to_bob)]
+    sent = [
+        api.reply("sendMail", smtp_user_name="s", message=api.message(**to)).broken
+        for to in (to_bob, {}, to_bob, to_bob)
+    ]
     assert sent == [None, None, "reset_before", None]
     assert len(sandbox.outbox) == 3
     assert (rule.seen, rule.hit) == (3, 1)
@@ -245,7 +279,9 @@ def test_a_rule_that_goes_while_a_request_is_under_way_still_strikes_in_its_turn
     turn = sandbox.service.arrive("/v1.0/messages/sendMail")
     sandbox.faults.remove(before)
     body = {"owner_id": "o", "token": "t", "smtp_user_name": "s", "message": api.message()}
-    reply = sandbox.service.handle(Call("POST", "/v1.0/messages/sendMail", body=json.dumps(body).encode()), turn)
+    reply = sandbox.service.handle(
+        Call("POST", "/v1.0/messages/sendMail", body=json.dumps(body).encode()), turn
+    )
     assert (reply.response.status, reply.latency) == (500, 1)
 
 
@@ -264,11 +300,15 @@ def test_faults_can_be_written_down(fault):
 
 def test_rules_can_be_written_down():
     faults = Faults()
-    rule = faults.add(Fault.stall(3), call="sendMail", recipient="a@example.com", nth=2, times=3, chance=0.5)
+    rule = faults.add(
+        Fault.stall(3), call="sendMail", recipient="a@example.com", nth=2, times=3, chance=0.5
+    )
     fired(faults, 3)
     written = json.loads(json.dumps(rule.to_dict()))
     again = faults.add_dict(written)
-    assert again == FaultRule(fault=Fault.stall(3), call="sendMail", recipient="a@example.com", nth=2, times=3, chance=0.5)
+    assert again == FaultRule(
+        fault=Fault.stall(3), call="sendMail", recipient="a@example.com", nth=2, times=3, chance=0.5
+    )
     assert faults.rules == (rule, again)
 
 

@@ -14,11 +14,15 @@ GET = "/v1.0/messages/sendTemplateHTTPGet"
 @pytest.fixture
 async def client(sandbox):
     app = create_app(sandbox.service, allowed_hosts=["mail.test", "0.0.0.0", "::"])
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost:8025") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://localhost:8025"
+    ) as client:
         yield client
 
 
-@pytest.mark.parametrize("path", ["/", "/_sandbox/messages", "/_sandbox/static/main.js", "/_sandbox/docs", "/_sandbox"])
+@pytest.mark.parametrize(
+    "path", ["/", "/_sandbox/messages", "/_sandbox/static/main.js", "/_sandbox/docs", "/_sandbox"]
+)
 @pytest.mark.parametrize(
     ("host", "allowed"),
     [
@@ -63,7 +67,8 @@ async def test_hosts(client, path, host, allowed):
     ],
 )
 @pytest.mark.parametrize(
-    ("method", "path"), [("POST", "/_sandbox/reset"), ("DELETE", "/_sandbox/messages"), ("POST", SEND), ("GET", GET)]
+    ("method", "path"),
+    [("POST", "/_sandbox/reset"), ("DELETE", "/_sandbox/messages"), ("POST", SEND), ("GET", GET)],
 )
 async def test_origins(client, method, path, headers, allowed):
     answer = await client.request(method, path, headers=headers)
@@ -73,25 +78,43 @@ async def test_origins(client, method, path, headers, allowed):
 async def test_programs_reach_the_api_under_any_name(client):
     assert (await client.post(SEND, headers={"Host": "sandbox:8025"})).json()["status"] == "error"
     # But no page does whose name was made to point here.
-    evil = {"Host": "evil.example", "Origin": "http://evil.example", "Sec-Fetch-Site": "same-origin"}
+    evil = {
+        "Host": "evil.example",
+        "Origin": "http://evil.example",
+        "Sec-Fetch-Site": "same-origin",
+    }
     assert (await client.post(SEND, headers=evil)).status_code == 403
-    assert (await client.get(GET, headers={"Host": "evil.example", "Sec-Fetch-Site": "same-origin"})).status_code == 403
+    assert (
+        await client.get(GET, headers={"Host": "evil.example", "Sec-Fetch-Site": "same-origin"})
+    ).status_code == 403
 
 
 async def test_reading_from_a_link_elsewhere(client):
     """Somebody follows a link to the page; what it shows they alone can read."""
-    answer = await client.get("/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"})
+    answer = await client.get(
+        "/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    )
     assert answer.status_code == 200
     assert "access-control-allow-origin" not in answer.headers
 
 
-@pytest.mark.parametrize("path", ["/_sandbox/messages", "/_sandbox/stream", "/_sandbox/static/main.js"])
+@pytest.mark.parametrize(
+    "path", ["/_sandbox/messages", "/_sandbox/stream", "/_sandbox/static/main.js"]
+)
 async def test_what_another_page_may_not_even_ask(client, path):
-    answer = await client.get(path, headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"})
-    assert (answer.status_code, answer.json()) == (403, {"error": "A page of another site may not use the sandbox."})
+    answer = await client.get(
+        path, headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    )
+    assert (answer.status_code, answer.json()) == (
+        403,
+        {"error": "A page of another site may not use the sandbox."},
+    )
 
 
-@pytest.mark.parametrize("path", ["/", "/_sandbox/docs", "/_sandbox/static/main.js", "/_sandbox/messages", "/_sandbox/nothing"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/_sandbox/docs", "/_sandbox/static/main.js", "/_sandbox/messages", "/_sandbox/nothing"],
+)
 async def test_every_answer_ties_the_browser_down(client, path):
     headers = (await client.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"
@@ -102,11 +125,16 @@ async def test_every_answer_ties_the_browser_down(client, path):
     assert "unsafe" not in headers["content-security-policy"]
 
 
-@pytest.mark.parametrize(("path", "host"), [("/v1.0/nothing", "localhost"), ("/favicon.ico", "localhost"), ("/", "evil.example")])
+@pytest.mark.parametrize(
+    ("path", "host"),
+    [("/v1.0/nothing", "localhost"), ("/favicon.ico", "localhost"), ("/", "evil.example")],
+)
 async def test_answers_of_the_api_and_refusals_do_nothing_in_a_browser(client, path, host):
     headers = (await client.get(path, headers={"Host": host})).headers
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers.get_list("content-security-policy") == ["default-src 'none'; sandbox; frame-ancestors 'none'"]
+    assert headers.get_list("content-security-policy") == [
+        "default-src 'none'; sandbox; frame-ancestors 'none'"
+    ]
 
 
 async def test_the_page_needs_nothing_from_elsewhere(client):
@@ -122,11 +150,17 @@ async def test_a_post_to_the_page_is_one_to_the_api(client):
     assert (await client.post("/")).json() == {"status": "error", "message": "Page not found"}
 
 
-@pytest.mark.parametrize(("header", "host"), [("a:1", "a"), ("[::1]", "::1"), ("[::1]:5", "::1"), ("a:x", None), ("a/b", None)])
+@pytest.mark.parametrize(
+    ("header", "host"),
+    [("a:1", "a"), ("[::1]", "::1"), ("[::1]:5", "::1"), ("a:x", None), ("a/b", None)],
+)
 def test_the_host_of_a_header(header, host):
     assert host_of(header) == host
 
 
-@pytest.mark.parametrize(("host", "expected"), [("::1", True), ("::ffff:10.0.0.1", False), ("localhost.", False), ("x", False)])
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [("::1", True), ("::ffff:10.0.0.1", False), ("localhost.", False), ("x", False)],
+)
 def test_loopback(host, expected):
     assert is_loopback(host) is expected

@@ -53,11 +53,18 @@ def test_nothing_is_limited_unless_told(api):
 
 def test_the_numbers_of_the_service():
     assert SmtpLimits() == SmtpLimits(
-        per_minute=60, per_hour=3_600, per_day=50_000, hourly_limit=None, total_limit=None, answer="429"
+        per_minute=60,
+        per_hour=3_600,
+        per_day=50_000,
+        hourly_limit=None,
+        total_limit=None,
+        answer="429",
     )
 
 
-@pytest.mark.parametrize(("limit", "seconds"), [("per_minute", MINUTE), ("per_hour", HOUR), ("per_day", DAY)])
+@pytest.mark.parametrize(
+    ("limit", "seconds"), [("per_minute", MINUTE), ("per_hour", HOUR), ("per_day", DAY)]
+)
 def test_requests(api, sandbox, limit, seconds):
     sandbox.add_smtp_user("smtp12345", **{limit: 2})
     assert taken(api, 1) == 1
@@ -81,7 +88,11 @@ def test_all_windows_at_once(api, sandbox):
 
 
 def test_the_answer_to_a_request_too_many(limited):
-    envelope = {"status": "error", "code": "-1", "message": "Too many requests: more than 1 a minute"}
+    envelope = {
+        "status": "error",
+        "code": "-1",
+        "message": "Too many requests: more than 1 a minute",
+    }
     for answer, status in (("429", 429), ("error", 200)):
         api = limited(SmtpLimits(per_minute=1, answer=answer))
         assert taken(api, 1) == 1
@@ -135,13 +146,17 @@ def test_every_call_that_sends_counts_and_no_other_does(api, sandbox):
     assert api.get(query)["status"] == "error"
     assert len(api.info("Id")) == 2
     assert api("listSmtp")["status"] == "success"
-    assert sandbox.smtp_users[0].used == SmtpUsage(per_minute=4, per_hour=4, per_day=4, hourly_limit=5, total_limit=5)
+    assert sandbox.smtp_users[0].used == SmtpUsage(
+        per_minute=4, per_hour=4, per_day=4, hourly_limit=5, total_limit=5
+    )
 
 
 def test_what_is_refused_counts_for_nothing(api, sandbox):
     sandbox.add_smtp_user("smtp12345", per_minute=1, total_limit=1)
     assert api.send(subject="")["message"] == "You must specify subject"
-    assert api.send(to=recipients(2))["message"] == "The total_limit of the smtp user is reached (1)"
+    assert (
+        api.send(to=recipients(2))["message"] == "The total_limit of the smtp user is reached (1)"
+    )
     sandbox.faults.add(Fault.status(503), times=1)
     assert taken(api, 2) == 1
     used = sandbox.smtp_users[0].used
@@ -161,7 +176,10 @@ def test_a_mail_whose_answer_is_lost_counts(api, sandbox):
 def test_each_smtp_user_has_windows_of_its_own(limited):
     api = limited(SmtpLimits(per_minute=1))
     for name in ("a", "b"):
-        statuses = [api.reply("sendMail", smtp_user_name=name, message=api.message()).response.status for _ in range(2)]
+        statuses = [
+            api.reply("sendMail", smtp_user_name=name, message=api.message()).response.status
+            for _ in range(2)
+        ]
         assert statuses == [200, 429]
 
 
@@ -237,9 +255,18 @@ def test_two_processes_with_one_file_take_no_more_than_there_is(tmp_path, api):
 
 
 def test_a_user_with_a_long_history_is_no_slower(sandbox, api):
-    sandbox.add_smtp_user("smtp12345", per_minute=60, per_hour=3_600, per_day=200_000, hourly_limit=200_000, total_limit=200_000)
+    sandbox.add_smtp_user(
+        "smtp12345",
+        per_minute=60,
+        per_hour=3_600,
+        per_day=200_000,
+        hourly_limit=200_000,
+        total_limit=200_000,
+    )
     now = sandbox.service.clock.milliseconds()
-    rows = [("smtp12345", now - 10**7 + 100 * number, number, number) for number in range(1, 100_001)]
+    rows = [
+        ("smtp12345", now - 10**7 + 100 * number, number, number) for number in range(1, 100_001)
+    ]
     sandbox.service.store._connection.executemany("INSERT INTO tallies VALUES (?, ?, ?, ?)", rows)
     sandbox.service.store._connection.commit()
     sandbox.clock.advance(2 * HOUR)
@@ -252,7 +279,9 @@ def test_a_user_with_a_long_history_is_no_slower(sandbox, api):
     )
 
 
-@pytest.mark.parametrize("limit", ["per_minute", "per_hour", "per_day", "hourly_limit", "total_limit"])
+@pytest.mark.parametrize(
+    "limit", ["per_minute", "per_hour", "per_day", "hourly_limit", "total_limit"]
+)
 @pytest.mark.parametrize("number", [0, -1, True, 1.5, "60", 10**30])
 def test_what_is_no_limit(sandbox, limit, number):
     with pytest.raises(UsageError, match=f"{limit}: must be a number from 1 on, or None"):
@@ -275,7 +304,9 @@ def test_what_is_no_answer():
 
 
 def test_what_a_client_makes_of_it(limited):
-    message = poweremail.Message(subject="Hi", from_email="me@example.com", to="ada@example.com", text="Hello")
+    message = poweremail.Message(
+        subject="Hi", from_email="me@example.com", to="ada@example.com", text="Hello"
+    )
     sandbox = limited(SmtpLimits(per_minute=1, total_limit=2)).sandbox
     with sandbox.client(retry=poweremail.RetryPolicy(1)) as client:
         client.messages.send_mail(message)
@@ -291,10 +322,20 @@ def test_what_a_client_makes_of_it(limited):
 
 # The arithmetic of the windows, against a list of all that was taken.
 
-WINDOWS = {"per_minute": 60_000, "per_hour": 3_600_000, "per_day": 86_400_000, "hourly_limit": 3_600_000, "total_limit": 2**62}
+WINDOWS = {
+    "per_minute": 60_000,
+    "per_hour": 3_600_000,
+    "per_day": 86_400_000,
+    "hourly_limit": 3_600_000,
+    "total_limit": 2**62,
+}
 GAPS = st.one_of(
     st.sampled_from([0, 0, 0, 1]),
-    st.builds(int.__add__, st.sampled_from([60_000, 1_800_000, 3_600_000, 43_200_000, 86_400_000]), st.integers(-1, 1)),
+    st.builds(
+        int.__add__,
+        st.sampled_from([60_000, 1_800_000, 3_600_000, 43_200_000, 86_400_000]),
+        st.integers(-1, 1),
+    ),
     st.integers(0, 100_000_000),
 )
 REQUESTS = st.lists(st.tuples(GAPS, st.integers(1, 3)), max_size=25)
@@ -317,7 +358,9 @@ def fits(limits: SmtpLimits, history: list[tuple[int, int]], now: int, mails: in
 
 @settings(deadline=None)
 @given(LIMITS, REQUESTS)
-def test_never_more_than_the_limit_in_any_window_and_everything_as_soon_as_it_may_be(limits, requests):
+def test_never_more_than_the_limit_in_any_window_and_everything_as_soon_as_it_may_be(
+    limits, requests
+):
     store, history, now = Store(), [], 1_458_034_022_169
     for gap, mails in requests:
         now += gap
@@ -338,7 +381,9 @@ def test_never_more_than_the_limit_in_any_window_and_everything_as_soon_as_it_ma
     for limit, length in WINDOWS.items():
         number = getattr(limits, limit)
         for begin, _ in history:
-            inside = sum(weight(limit, mails) for at, mails in history if begin <= at < begin + length)
+            inside = sum(
+                weight(limit, mails) for at, mails in history if begin <= at < begin + length
+            )
             assert number is None or inside <= number
 
 
@@ -359,5 +404,7 @@ def test_what_is_used_is_what_was_taken(requests):
         history.append((now, mails))
         used = store.usage("s", now)
         for limit, length in WINDOWS.items():
-            assert getattr(used, limit) == sum(weight(limit, each) for at, each in history if at > now - length)
+            assert getattr(used, limit) == sum(
+                weight(limit, each) for at, each in history if at > now - length
+            )
     store.close()

@@ -61,7 +61,9 @@ def test_find(sandbox, criteria, numbers) -> None:
 def test_it_grows_and_what_was_found_does_not(sandbox) -> None:
     outbox, found = sandbox.outbox, sandbox.outbox.find(to="ada@example.com")
     with sandbox.client() as client:
-        client.messages.send_mail(Message(subject="Again", from_email="a@example.com", to="ada@example.com", text="Hi"))
+        client.messages.send_mail(
+            Message(subject="Again", from_email="a@example.com", to="ada@example.com", text="Hi")
+        )
     assert (len(outbox), len(found)) == (3, 1)
     assert outbox[-1].subject == "Again"
     assert outbox[1:] == list(outbox)[1:]
@@ -82,10 +84,14 @@ def test_one(sandbox) -> None:
         "  #1 'Invoice 42' from billing@example.com to Ada@example.com, bcc box@example.com",
         "  #2 'Welcome' (template welcome) from a@example.com to bob@example.com",
     ]
-    with pytest.raises(AssertionError, match=r"^expected one mail, but 2 are so\ncaught 2 mails:\n"):
+    with pytest.raises(
+        AssertionError, match=r"^expected one mail, but 2 are so\ncaught 2 mails:\n"
+    ):
         sandbox.outbox.one()
     sandbox.clear()
-    with pytest.raises(AssertionError, match=r"^expected one mail, but 0 are so\nnothing was caught$"):
+    with pytest.raises(
+        AssertionError, match=r"^expected one mail, but 0 are so\nnothing was caught$"
+    ):
         sandbox.outbox.one()
 
 

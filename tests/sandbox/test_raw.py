@@ -58,7 +58,11 @@ def test_a_multipart_message(api, sandbox):
     assert (mail.operation, mail.subject, mail.unique_id) == ("sendRaw", "hé there", "raw-1")
     assert (mail.from_email, mail.from_name) == ("me@example.com", "Me")
     assert mail.recipients[1] == CaughtRecipient("to", "ann@example.com", "Ann")
-    assert (mail.to, mail.cc, mail.bcc) == (("a@example.com", "ann@example.com"), ("c@example.com",), ("d@example.com",))
+    assert (mail.to, mail.cc, mail.bcc) == (
+        ("a@example.com", "ann@example.com"),
+        ("c@example.com",),
+        ("d@example.com",),
+    )
     assert (mail.text, mail.html) == ("hé", "<b>hé</b>")
     assert mail.images == (CaughtFile("logo", "image/png", b"a"),)
     assert mail.attachments == (
@@ -71,7 +75,9 @@ def test_a_multipart_message(api, sandbox):
     assert len(api.info("raw-1")) == 4
 
 
-@pytest.mark.parametrize("header", ["Content-Type: text/plain; ", "Content-Disposition: attachment; "])
+@pytest.mark.parametrize(
+    "header", ["Content-Type: text/plain; ", "Content-Disposition: attachment; "]
+)
 @pytest.mark.parametrize("bomb", [";" * 200_000, "a=b; " * 40_000, 'a="b; ' * 40_000])
 def test_long_parameters_are_read_in_no_time(header, bomb):
     raw = f"From: a@example.com\nTo: b@example.com\nSubject: x\n{header}{bomb}\n\nhi\n"
@@ -82,7 +88,10 @@ def test_long_parameters_are_read_in_no_time(header, bomb):
 
 
 def test_a_simple_message_with_a_folded_header_and_unknown_charsets(api, sandbox):
-    raw = "Subject: one\r\n two =?nope?q?x?= =?nope?b?!?=\r\nFrom: a@example.com\r\nTo: Ä <b@example.com>\r\n\r\nhé"
+    raw = (
+        "Subject: one\r\n two =?nope?q?x?= =?nope?b?!?=\r\nFrom: a@example.com\r\nTo: Ä "
+        "<b@example.com>\r\n\r\nhé"
+    )
     api("sendRaw", smtp_user_name="s", raw_message=raw)
     (mail,) = sandbox.outbox
     assert (mail.subject, mail.text, mail.html) == ("one two x =?nope?b?!?=", "hé", None)

@@ -31,13 +31,23 @@ TO = [
 
 
 def server_of(smtp, **changes):
-    return SmtpServer(**{"host": "127.0.0.1", "port": smtp.port, "allow": ["example.com"], "security": "none", **changes})
+    return SmtpServer(
+        **{
+            "host": "127.0.0.1",
+            "port": smtp.port,
+            "allow": ["example.com"],
+            "security": "none",
+            **changes,
+        }
+    )
 
 
 def test_only_those_who_are_allowed_get_it(sandbox, api):
     api.send(to=TO, text="Grüße\n.\n", headers={"Bcc": "hidden@example.com", "X-Unique-Id": "Id"})
     with SmtpReceiver() as smtp:
-        assert sandbox.release(sandbox.outbox[0], server=server_of(smtp)) == Released(("Ada@Example.com", "zoe@example.com"), {})
+        assert sandbox.release(sandbox.outbox[0], server=server_of(smtp)) == Released(
+            ("Ada@Example.com", "zoe@example.com"), {}
+        )
     assert [line for line in smtp.said if line.startswith(("MAIL", "RCPT"))] == [
         "MAIL FROM:<from@example.com> BODY=8BITMIME",
         "RCPT TO:<Ada@Example.com>",
@@ -56,17 +66,27 @@ def test_to_an_allowed_address_of_ones_own(sandbox, api):
     api.send()
     with SmtpReceiver() as smtp:
         server = server_of(smtp, allow=["Me@example.net", "@example.com"])
-        assert sandbox.release(1, to="me@Example.net", server=server).recipients == ("me@Example.net",)
-        assert sandbox.release(1, to=["a@example.com", "a@example.com"], server=server).recipients == ("a@example.com",)
+        assert sandbox.release(1, to="me@Example.net", server=server).recipients == (
+            "me@Example.net",
+        )
+        assert sandbox.release(
+            1, to=["a@example.com", "a@example.com"], server=server
+        ).recipients == ("a@example.com",)
     assert len(smtp.mails) == 2
 
 
 def test_a_raw_message_goes_without_its_bcc(sandbox, api):
-    raw = "From: a@example.com\nTo: ada@example.com\nBCC: x@example.com,\n\ty@example.com\nResent-Bcc: z@example.com\nSubject: s\n\nBcc: text\n.\n"
+    raw = (
+        "From: a@example.com\nTo: ada@example.com\nBCC: "
+        "x@example.com,\n\ty@example.com\nResent-Bcc: z@example.com\nSubject: s\n\nBcc: "
+        "text\n.\n"
+    )
     assert api("sendRaw", smtp_user_name="s", raw_message=raw)["status"] == "success"
     with SmtpReceiver() as smtp:
         sandbox.release(1, to="ada@example.com", server=server_of(smtp))
-    assert smtp.mails == [b"From: a@example.com\r\nTo: ada@example.com\r\nSubject: s\r\n\r\nBcc: text\r\n.\r\n"]
+    assert smtp.mails == [
+        b"From: a@example.com\r\nTo: ada@example.com\r\nSubject: s\r\n\r\nBcc: text\r\n.\r\n"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +95,11 @@ def test_a_raw_message_goes_without_its_bcc(sandbox, api):
         (None, [], "allow-list is empty"),
         ("ada@example.com", [], "allow-list is empty"),
         (None, ["example.org", "da@example.com", "com"], "none of the mail's recipients"),
-        (["ada@example.com", "eve@example.net"], ["example.com"], "'eve@example.net' is not on the allow-list"),
+        (
+            ["ada@example.com", "eve@example.net"],
+            ["example.com"],
+            "'eve@example.net' is not on the allow-list",
+        ),
         ("eve@example.net@example.com", ["example.com"], "not on the allow-list"),
         ("a@example.com>\r\nrcpt to:<b@example.com", ["example.com"], "not on the allow-list"),
         ([], ["example.com"], "must not be empty"),
@@ -152,7 +176,9 @@ def test_a_password_shows_nowhere(sandbox, api, caplog):
         with pytest.raises(ReleaseError, match=r"535 wrong: \*\*\* \*\*\*") as caught:
             sandbox.release(1, server=server)
     assert any(PLAIN in line for line in smtp.said)
-    said = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    said = "".join(
+        traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+    )
     assert caught.value.__context__ is None
     for secret in (PASSWORD, PLAIN):
         assert secret not in f"{said}{server!r}{caplog.text}"
@@ -173,9 +199,30 @@ def certificate(tmp_path_factory):
         pytest.skip("openssl is not installed")
     folder = tmp_path_factory.mktemp("certificate")
     key, certificate = folder / "key.pem", folder / "certificate.pem"
-    options = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=127.0.0.1", "-days", "2"]
+    options = [
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:prime256v1",
+        "-nodes",
+        "-subj",
+        "/CN=127.0.0.1",
+        "-days",
+        "2",
+    ]
     subprocess.run(
-        [program, "req", "-x509", *options, "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        [
+            program,
+            "req",
+            "-x509",
+            *options,
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+        ],
         check=True,
         capture_output=True,
     )
@@ -227,31 +274,54 @@ def test_what_is_no_server(changes):
     with pytest.raises(UsageError) as caught:
         SmtpServer(**{"host": "mail.example.com", "allow": "example.com", **changes})
     assert PASSWORD not in str(caught.value)
-    assert attrs.asdict(SmtpServer(host="localhost", allow="@EXAMPLE.com"))["allow"] == ("example.com",)
+    assert attrs.asdict(SmtpServer(host="localhost", allow="@EXAMPLE.com"))["allow"] == (
+        "example.com",
+    )
 
 
 def test_by_the_control_api(clock):
     with SmtpReceiver({"RCPT TO:<no@example.com>": b"550 no such user"}) as smtp:
         smtp_server = server_of(smtp, user="me", password=PASSWORD)
-        with Sandbox(clock=clock, smtp_server=smtp_server) as sandbox, sandbox.server() as server, sandbox.client() as client:
+        with (
+            Sandbox(clock=clock, smtp_server=smtp_server) as sandbox,
+            sandbox.server() as server,
+            sandbox.client() as client,
+        ):
             client.call(
                 "messages/sendMail",
                 {
                     "smtp_user_name": "s",
-                    "message": {"subject": "s", "text": "t", "from_email": "a@example.com", "to": [{"email": "ada@example.com"}]},
+                    "message": {
+                        "subject": "s",
+                        "text": "t",
+                        "from_email": "a@example.com",
+                        "to": [{"email": "ada@example.com"}],
+                    },
                 },
             )
             with httpx.Client(base_url=f"{server.url}/_sandbox/", **PLAIN_HTTP) as control:
                 about = control.get("release")
-                assert about.json() == {"server": f"127.0.0.1:{smtp.port}", "allow": ["example.com"]}
-                assert control.post("messages/1/release").json() == {"recipients": ["ada@example.com"], "refused": {}}
+                assert about.json() == {
+                    "server": f"127.0.0.1:{smtp.port}",
+                    "allow": ["example.com"],
+                }
+                assert control.post("messages/1/release").json() == {
+                    "recipients": ["ada@example.com"],
+                    "refused": {},
+                }
                 answer = control.post("messages/1/release", json={"to": ["b@example.com"]})
                 assert answer.json()["recipients"] == ["b@example.com"]
-                assert control.post("messages/1/release", json={"to": "x@example.org"}).status_code == 400
+                assert (
+                    control.post("messages/1/release", json={"to": "x@example.org"}).status_code
+                    == 400
+                )
                 assert control.post("messages/1/release", json={"to": 3}).status_code == 400
                 assert control.post("messages/2/release").status_code == 404
                 refused = control.post("messages/1/release", json={"to": "no@example.com"})
-                assert (refused.status_code, "550 no such user" in refused.json()["error"]) == (502, True)
+                assert (refused.status_code, "550 no such user" in refused.json()["error"]) == (
+                    502,
+                    True,
+                )
                 assert PASSWORD not in about.text + refused.text + control.get("openapi.json").text
     assert len(smtp.mails) == 2
 
@@ -259,5 +329,10 @@ def test_by_the_control_api(clock):
 def test_a_sandbox_without_a_server_releases_nothing(sandbox, api):
     api.send()
     with sandbox.server() as server:
-        assert httpx.get(f"{server.url}/_sandbox/release", **PLAIN_HTTP).json() == {"server": None, "allow": []}
-        assert httpx.post(f"{server.url}/_sandbox/messages/1/release", **PLAIN_HTTP).status_code == 400
+        assert httpx.get(f"{server.url}/_sandbox/release", **PLAIN_HTTP).json() == {
+            "server": None,
+            "allow": [],
+        }
+        assert (
+            httpx.post(f"{server.url}/_sandbox/messages/1/release", **PLAIN_HTTP).status_code == 400
+        )

@@ -1,4 +1,7 @@
-"""Whatever arrives, an answer in one of the API's envelopes goes back, and what was taken can be read again."""
+"""
+Whatever arrives, an answer in one of the API's envelopes goes back, and what was taken can be read
+again.
+"""
 
 import json
 
@@ -9,13 +12,27 @@ from poweremail.sandbox import Call, Sandbox
 
 PATHS = [
     f"/v1.0/messages/{name}"
-    for name in ("sendMail", "sendTemplate", "sendTemplateHTTPGet", "sendRaw", "getMessageInfo", "no", "senRaw")
+    for name in (
+        "sendMail",
+        "sendTemplate",
+        "sendTemplateHTTPGet",
+        "sendRaw",
+        "getMessageInfo",
+        "no",
+        "senRaw",
+    )
 ]
 ANY_TEXT = st.text(st.characters(), max_size=8)
 TEXT = st.text(max_size=8)
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
-JSON = st.recursive(LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3), max_leaves=8)
-ADDRESS = st.sampled_from(["a@example.com", "ä@exämple.com", '"a b"@example.com', "a", "a@", "", "a\r\n@example.com"])
+JSON = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+ADDRESS = st.sampled_from(
+    ["a@example.com", "ä@exämple.com", '"a b"@example.com', "a", "a@", "", "a\r\n@example.com"]
+)
 
 
 def or_junk(strategy):
@@ -49,13 +66,18 @@ MESSAGE = st.fixed_dictionaries(
         "to": or_junk(
             st.lists(
                 st.fixed_dictionaries(
-                    {"email": or_junk(ADDRESS)}, optional={"type": or_junk(st.just("cc")), "name": or_junk(TEXT)}
+                    {"email": or_junk(ADDRESS)},
+                    optional={"type": or_junk(st.just("cc")), "name": or_junk(TEXT)},
                 ),
                 max_size=3,
             )
         ),
         "headers": or_junk(
-            st.dictionaries(or_junk(st.just("x-unique-id")).filter(lambda key: isinstance(key, str)), JSON, max_size=2)
+            st.dictionaries(
+                or_junk(st.just("x-unique-id")).filter(lambda key: isinstance(key, str)),
+                JSON,
+                max_size=2,
+            )
         ),
         "attachments": FILES,
         "images": FILES,
@@ -132,7 +154,9 @@ def test_any_raw_message(raw):
         Call(
             "POST",
             "/messages/sendRaw",
-            body=json.dumps({"owner_id": "o", "token": "t", "smtp_user_name": "s", "raw_message": raw}).encode(),
+            body=json.dumps(
+                {"owner_id": "o", "token": "t", "smtp_user_name": "s", "raw_message": raw}
+            ).encode(),
         )
     )
 

@@ -11,7 +11,9 @@ from poweremail.sandbox import Fault, Sandbox
 from poweremail.types.secret import Secret
 
 PACKAGE = str(Path(poweremail.__file__).parent)
-MESSAGE = poweremail.Message(subject="Hi", from_email="me@example.com", to="Ada <ada@example.com>", text="Hello")
+MESSAGE = poweremail.Message(
+    subject="Hi", from_email="me@example.com", to="Ada <ada@example.com>", text="Hello"
+)
 
 
 def test_the_sync_client(sandbox):
@@ -33,14 +35,24 @@ async def test_clients_know_the_credentials():
     with Sandbox(owner_id="me", token="my-token") as sandbox:
         async with sandbox.async_client() as client:
             await client.messages.send_mail(MESSAGE)
-        with sandbox.client(token="other-token") as client, pytest.raises(poweremail.AuthenticationError):
+        with (
+            sandbox.client(token="other-token") as client,
+            pytest.raises(poweremail.AuthenticationError),
+        ):
             client.messages.send_mail(MESSAGE)
     assert "my-token" not in repr(sandbox)
 
 
 def test_the_token_is_a_secret():
-    with Sandbox(owner_id="me", token="my-token") as sandbox, Sandbox(token=Secret("my-token")) as other:
-        keepers = [keeper for each in (sandbox, other) for keeper in (each, each._clients, each.service, each.service._requests)]
+    with (
+        Sandbox(owner_id="me", token="my-token") as sandbox,
+        Sandbox(token=Secret("my-token")) as other,
+    ):
+        keepers = [
+            keeper
+            for each in (sandbox, other)
+            for keeper in (each, each._clients, each.service, each.service._requests)
+        ]
         shown = [repr(vars(keeper)) for keeper in keepers]
     assert "my-token" not in "".join(shown)
     assert sum(text.count("Secret('***')") for text in shown) == 5
@@ -86,6 +98,9 @@ def test_an_unknown_outcome(sandbox):
 
 
 def test_without_a_server_nothing_of_one_is_loaded():
-    code = "import sys, poweremail.sandbox as s; s.Sandbox(); print({'starlette', 'uvicorn', 'httpx', 'anyio'} & set(sys.modules))"
+    code = (
+        "import sys, poweremail.sandbox as s; s.Sandbox(); print({'starlette', 'uvicorn', "
+        "'httpx', 'anyio'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

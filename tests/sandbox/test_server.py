@@ -34,7 +34,9 @@ def test_the_templates_are_compiled_once_a_process(monkeypatch):
     with Sandbox() as sandbox:
         create_app(sandbox.service)
         compile_ = jinja2.Environment.compile
-        monkeypatch.setattr(jinja2.Environment, "compile", lambda *given: compiled.append(given) or compile_(*given))
+        monkeypatch.setattr(
+            jinja2.Environment, "compile", lambda *given: compiled.append(given) or compile_(*given)
+        )
         create_app(sandbox.service)
     assert compiled == []
 
@@ -44,8 +46,16 @@ def test_the_templates_are_compiled_once_a_process(monkeypatch):
     [
         ({}, "Any owner id and token will do", '"me", "any-token"'),
         ({"token": "canary"}, "It takes the token that it was started with", '"me", "your-token"'),
-        ({"owner_id": "canary"}, "It takes the owner id that it was started with", '"your-owner-id", "any-token"'),
-        ({"owner_id": "canary", "token": "canary"}, "It takes the owner id and the token", '"your-owner-id", "your-token"'),
+        (
+            {"owner_id": "canary"},
+            "It takes the owner id that it was started with",
+            '"your-owner-id", "any-token"',
+        ),
+        (
+            {"owner_id": "canary", "token": "canary"},
+            "It takes the owner id and the token",
+            '"your-owner-id", "your-token"',
+        ),
     ],
 )
 def test_the_page_says_which_credentials_will_do(client, own, told, sample):
@@ -71,7 +81,9 @@ def client():
 
 @pytest.fixture
 def body(api):
-    return json.dumps({"owner_id": "o", "token": "secret-token", "smtp_user_name": "s", "message": api.message()}).encode()
+    return json.dumps(
+        {"owner_id": "o", "token": "secret-token", "smtp_user_name": "s", "message": api.message()}
+    ).encode()
 
 
 def connect(server) -> socket.socket:
@@ -101,18 +113,29 @@ def read_until(connection: socket.socket, text: bytes) -> None:
 def test_a_call(served, client, body):
     sandbox, server = served
     answer = client.post(server.base_url + "messages/sendMail", content=body)
-    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (200, SUCCESS, "application/json")
+    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (
+        200,
+        SUCCESS,
+        "application/json",
+    )
     assert sandbox.outbox[0].subject == "example subject"
-    found = client.post(server.base_url + "messages/getMessageInfo", json={"owner_id": "o", "token": "t", "x_unique_id": "Id"})
+    found = client.post(
+        server.base_url + "messages/getMessageInfo",
+        json={"owner_id": "o", "token": "t", "x_unique_id": "Id"},
+    )
     assert len(found.json()["message_data"]) == 1
 
 
 def test_the_librarys_own_client(served):
     sandbox, server = served
-    message = poweremail.Message(subject="Hi", from_email="me@example.com", to="ada@example.com", text="Hello")
+    message = poweremail.Message(
+        subject="Hi", from_email="me@example.com", to="ada@example.com", text="Hello"
+    )
     with poweremail.PowerEmail("o", "t", base_url=server.base_url, smtp_user_name="s") as client:
         result = client.messages.send_mail(message)
-        assert [record.email for record in client.messages.get_message_info(result.unique_id)] == ["ada@example.com"]
+        assert [record.email for record in client.messages.get_message_info(result.unique_id)] == [
+            "ada@example.com"
+        ]
         sandbox.faults.add(Fault.truncated(), call="sendMail")
         with pytest.raises(poweremail.DeliveryUnknownError):
             client.messages.send_mail(message)
@@ -131,13 +154,19 @@ def test_a_get_with_a_long_query(served, client):
         "from_email": "a@example.com",
     }
     query |= {"to": "b@example.com", "dynamic_value[A]": "ä" * 10_000}
-    assert client.get(server.base_url + "messages/sendTemplateHTTPGet", params=query).json()["status"] == "queued"
+    assert (
+        client.get(server.base_url + "messages/sendTemplateHTTPGet", params=query).json()["status"]
+        == "queued"
+    )
     assert sandbox.outbox[0].text == "ä" * 10_000
 
 
 @pytest.mark.parametrize("path", ["/v1.0", "/v1.0/nothing", "/_other", "/docs"])
 def test_pages_that_are_not_there(served, client, path):
-    assert client.get(served[1].url + path).json() == {"status": "error", "message": "Page not found"}
+    assert client.get(served[1].url + path).json() == {
+        "status": "error",
+        "message": "Page not found",
+    }
 
 
 @pytest.mark.parametrize("fault", [Fault.refuse(), Fault.reset_before_acceptance()])
@@ -251,8 +280,13 @@ def test_a_body_that_is_too_large(client, body):
 
 
 def test_a_body_of_the_control_api_that_is_too_large(served, client):
-    answer = client.post(f"{served[1].url}/_sandbox/templates", content=b" " * (8 * 1024 * 1024 + 1))
-    assert (answer.status_code, answer.json()) == (413, {"error": "the body is larger than 8388608 bytes"})
+    answer = client.post(
+        f"{served[1].url}/_sandbox/templates", content=b" " * (8 * 1024 * 1024 + 1)
+    )
+    assert (answer.status_code, answer.json()) == (
+        413,
+        {"error": "the body is larger than 8388608 bytes"},
+    )
 
 
 def test_nothing_is_logged(served, client, body, caplog, capfd):
@@ -332,7 +366,9 @@ def test_serve_until_told_to_stop(number, code):
         "    raise SystemExit(7)\n"
         "raise SystemExit(8)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         url = process.stdout.readline().strip()
         assert httpx.get(f"{url}/_sandbox/health", **PLAIN_HTTP).json()["status"] == "ok"
         process.send_signal(number)

@@ -19,8 +19,17 @@ def test_the_vendors_example_of_send_mail(api, sandbox):
     )
     assert answer == SUCCESS
     (mail,) = sandbox.outbox
-    assert (mail.number, mail.operation, mail.smtp_user_name, mail.unique_id) == (1, "sendMail", "smtp12345", "Id")
-    assert (mail.subject, mail.html, mail.text) == ("example subject", "Example HTML content", "Example text content")
+    assert (mail.number, mail.operation, mail.smtp_user_name, mail.unique_id) == (
+        1,
+        "sendMail",
+        "smtp12345",
+        "Id",
+    )
+    assert (mail.subject, mail.html, mail.text) == (
+        "example subject",
+        "Example HTML content",
+        "Example text content",
+    )
     assert (mail.from_email, mail.from_name) == ("from@example.com", None)
     assert mail.recipients == (CaughtRecipient("to", "ada@example.com", "Ada"),)
     assert mail.headers == {"Reply-To": "reply@example.com", "X-Unique-Id": "Id"}
@@ -32,7 +41,14 @@ def test_the_vendors_example_of_send_mail(api, sandbox):
 
 def test_credentials_are_not_kept_and_not_shown(api, sandbox, tmp_path):
     with Sandbox(tmp_path / "caught.db") as kept:
-        body = json.dumps({"owner_id": "owner-1", "token": "secret-token", "smtp_user_name": "s", "message": {"subject": "x"}})
+        body = json.dumps(
+            {
+                "owner_id": "owner-1",
+                "token": "secret-token",
+                "smtp_user_name": "s",
+                "message": {"subject": "x"},
+            }
+        )
         call = Call("POST", "/messages/sendMail", "token=secret-token", body.encode())
         kept.service.handle(call)
     assert "secret-token" not in repr(call)
@@ -51,10 +67,16 @@ def test_recipients_by_type(api, sandbox):
         ]
     )
     (mail,) = sandbox.outbox
-    assert (mail.to, mail.cc, mail.bcc) == (("a@example.com", "d@example.com"), ("b@example.com",), ("c@example.com",))
+    assert (mail.to, mail.cc, mail.bcc) == (
+        ("a@example.com", "d@example.com"),
+        ("b@example.com",),
+        ("c@example.com",),
+    )
 
 
-@pytest.mark.parametrize("headers", [..., None, {}, [], {"X-Unique-Id": ""}, {"X-Other": 7, "X-Empty": None}])
+@pytest.mark.parametrize(
+    "headers", [..., None, {}, [], {"X-Unique-Id": ""}, {"X-Other": 7, "X-Empty": None}]
+)
 def test_without_unique_id_a_mail_is_taken_and_cannot_be_found(api, sandbox, headers):
     assert api.send(headers=headers) == SUCCESS
     assert sandbox.outbox[0].unique_id is None
@@ -79,7 +101,10 @@ def test_base64_with_line_breaks_and_without_padding(api, sandbox):
 
 def test_send_template(api, sandbox):
     sandbox.add_template(
-        "t1", subject="For {{NAME}}", html="<b>{{ NAME }}</b>{{name}}{{Missing}}", text="Dear {{NAME}}, {{N}} {{E}}"
+        "t1",
+        subject="For {{NAME}}",
+        html="<b>{{ NAME }}</b>{{name}}{{Missing}}",
+        text="Dear {{NAME}}, {{N}} {{E}}",
     )
     mail = {
         "template_id": "t1",
@@ -90,12 +115,18 @@ def test_send_template(api, sandbox):
         "dynamic_value": {"NAME": "<Ada> {{N}}", "N": 3, "E": None},
     }
     assert api("sendTemplate", smtp_user_name="smtp1", message=mail) == TEMPLATE_SUCCESS
-    assert api("sendTemplate", smtp_user_name="smtp1", message={**mail, "subject": ""}) == TEMPLATE_SUCCESS
+    assert (
+        api("sendTemplate", smtp_user_name="smtp1", message={**mail, "subject": ""})
+        == TEMPLATE_SUCCESS
+    )
     first, second = sandbox.outbox
     assert (first.subject, second.subject) == ("mine", "For <Ada> {{N}}")
     assert first.html == "<b><Ada> {{N}}</b>"
     assert first.text == "Dear <Ada> {{N}}, 3 "
-    assert (first.template_id, first.dynamic_value) == ("t1", {"NAME": "<Ada> {{N}}", "N": "3", "E": ""})
+    assert (first.template_id, first.dynamic_value) == (
+        "t1",
+        {"NAME": "<Ada> {{N}}", "N": "3", "E": ""},
+    )
     assert first.from_name == "Me"
 
 
@@ -108,13 +139,23 @@ def test_a_template_can_be_replaced(api, sandbox):
 
 def test_send_template_http_get(api, sandbox):
     sandbox.add_template("t1", html="{{NAME}} {{Email}}")
-    assert api.get(f"{GET}&dynamic_value[NAME]=x%20y+z&dynamic_value%5BEmail%5D=info%40example.com") == {
+    assert api.get(
+        f"{GET}&dynamic_value[NAME]=x%20y+z&dynamic_value%5BEmail%5D=info%40example.com"
+    ) == {
         "status": "queued",
         "message": "250 Message Queued...",
     }
     (mail,) = sandbox.outbox
-    assert (mail.operation, mail.subject, mail.html) == ("sendTemplateHTTPGet", "hello", "x y z info@example.com")
-    assert (mail.from_email, mail.to, mail.unique_id) == ("from@example.com", ("ada@example.com",), None)
+    assert (mail.operation, mail.subject, mail.html) == (
+        "sendTemplateHTTPGet",
+        "hello",
+        "x y z info@example.com",
+    )
+    assert (mail.from_email, mail.to, mail.unique_id) == (
+        "from@example.com",
+        ("ada@example.com",),
+        None,
+    )
     assert mail.dynamic_value == {"NAME": "x y z", "Email": "info@example.com"}
     assert "token" not in mail.raw
 
@@ -148,24 +189,45 @@ def test_message_info_has_a_hundred_records_a_page(api):
     for batch in range(2):
         api.send(to=[{"email": f"{batch}-{number}@example.com"} for number in range(60)])
     first = api.info("Id")
-    assert [record["email"] for record in first] == [f"{n // 60}-{n % 60}@example.com" for n in range(100)]
+    assert [record["email"] for record in first] == [
+        f"{n // 60}-{n % 60}@example.com" for n in range(100)
+    ]
     for page in (0, "0", "", None):
         assert api.info("Id", skip_page=page) == first
     for page in (1, "1"):
-        assert [record["email"] for record in api.info("Id", skip_page=page)] == [f"1-{n}@example.com" for n in range(40, 60)]
+        assert [record["email"] for record in api.info("Id", skip_page=page)] == [
+            f"1-{n}@example.com" for n in range(40, 60)
+        ]
     for page in (2, 10**17, 10**30):
         assert api.info("Id", skip_page=page) == []
 
 
 @pytest.mark.parametrize(
-    "path", ["/messages/sendMail", "/v1.0/messages/sendMail", "/v1.0/messages/sendRaw", "/v1.0/messages/senRaw"]
+    "path",
+    [
+        "/messages/sendMail",
+        "/v1.0/messages/sendMail",
+        "/v1.0/messages/sendRaw",
+        "/v1.0/messages/senRaw",
+    ],
 )
 def test_paths_that_are_known(sandbox, path):
     answer = sandbox.service.handle(Call("POST", path, body=b"{}")).response
     assert json.loads(answer.body)["message"] == "Token MissMatch"
 
 
-@pytest.mark.parametrize("path", ["", "/", "/v1.0/", "/v1.0", "/v2.0/messages/sendMail", "/v1.0/messages/sendmail", "messages/x"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "/",
+        "/v1.0/",
+        "/v1.0",
+        "/v2.0/messages/sendMail",
+        "/v1.0/messages/sendmail",
+        "messages/x",
+    ],
+)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
 def test_an_unknown_path_has_no_page(sandbox, path, method):
     answer = sandbox.service.handle(Call(method, path)).response
@@ -219,14 +281,28 @@ def test_once_smtp_users_are_added_only_they_may_send(api, sandbox):
 def test_a_fixed_pair_of_credentials(owner_id, token, accepted):
     with Sandbox(owner_id="o", token="t") as sandbox:
         body = json.dumps({"owner_id": owner_id, "token": token, "x_unique_id": "x"}).encode()
-        answer = json.loads(sandbox.service.handle(Call("POST", "/messages/getMessageInfo", body=body)).response.body)
-    mismatch = {"status": "error", "code": "-1", "name": "AuthenticationError", "message": "Token MissMatch"}
+        answer = json.loads(
+            sandbox.service.handle(
+                Call("POST", "/messages/getMessageInfo", body=body)
+            ).response.body
+        )
+    mismatch = {
+        "status": "error",
+        "code": "-1",
+        "name": "AuthenticationError",
+        "message": "Token MissMatch",
+    }
     assert answer == ({"status": "success", "message_data": []} if accepted else mismatch)
 
 
-@pytest.mark.parametrize("credentials", [{}, {"owner_id": ""}, {"token": ""}, {"token": None}, {"token": True}, {"owner_id": {}}])
+@pytest.mark.parametrize(
+    "credentials",
+    [{}, {"owner_id": ""}, {"token": ""}, {"token": None}, {"token": True}, {"owner_id": {}}],
+)
 def test_any_credentials_do_but_none_do_not(api, credentials):
     assert api.info("x") == []
     assert api("getMessageInfo", x_unique_id="x", owner_id=7)["status"] == "success"
     if credentials:
-        assert api("getMessageInfo", x_unique_id="x", **credentials)["name"] == "AuthenticationError"
+        assert (
+            api("getMessageInfo", x_unique_id="x", **credentials)["name"] == "AuthenticationError"
+        )

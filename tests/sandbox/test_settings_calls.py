@@ -1,4 +1,7 @@
-"""The calls about settings and the account: what is refused, what is kept, and what nobody gets to see."""
+"""
+The calls about settings and the account: what is refused, what is kept, and what nobody gets to
+see.
+"""
 
 import re
 from email import message_from_string
@@ -26,26 +29,62 @@ def added(api, **members):
     [
         ("addSmtp", {"hourly_limit": 1}, "You must specify total_limit"),
         ("addSmtp", {"total_limit": 1, "hourly_limit": ""}, "You must specify hourly_limit"),
-        ("addSmtp", {"total_limit": "many", "hourly_limit": 1}, "Invalid total_limit: it must be a number"),
-        ("addSmtp", {"total_limit": True, "hourly_limit": 1}, "Invalid total_limit: it must be a number"),
-        ("addSmtp", {"total_limit": 0, "hourly_limit": 1}, "Invalid total_limit: must be a number from 1 on, or None, not 0"),
+        (
+            "addSmtp",
+            {"total_limit": "many", "hourly_limit": 1},
+            "Invalid total_limit: it must be a number",
+        ),
+        (
+            "addSmtp",
+            {"total_limit": True, "hourly_limit": 1},
+            "Invalid total_limit: it must be a number",
+        ),
+        (
+            "addSmtp",
+            {"total_limit": 0, "hourly_limit": 1},
+            "Invalid total_limit: must be a number from 1 on, or None, not 0",
+        ),
         ("editSmtp", {}, "smtp user required !!"),
         ("editSmtp", {"smtp_user_name": "nobody"}, "No update field given !!"),
         ("editSmtp", {"smtp_user_name": "nobody", "status": "Enable"}, "Invalid smtp user"),
-        ("editSmtp", {"smtp_user_name": "nobody", "status": "perhaps"}, "Invalid status: it must be Enable or Disable"),
+        (
+            "editSmtp",
+            {"smtp_user_name": "nobody", "status": "perhaps"},
+            "Invalid status: it must be Enable or Disable",
+        ),
         ("resetSmtpPassword", {}, "smtp user required !!"),
         ("resetSmtpPassword", {"smtp_user_name": "nobody"}, "Invalid smtp user"),
         ("addSendingDomain", {}, "You must specify domain"),
-        ("addSendingDomain", {"domain": "a b"}, "Invalid domain: 'a b' is not a domain such as example.com"),
+        (
+            "addSendingDomain",
+            {"domain": "a b"},
+            "Invalid domain: 'a b' is not a domain such as example.com",
+        ),
         ("checkSendingDomain", {"domain": "a.example"}, "Invalid sending domain"),
         ("verifySendingDomain", {"domain": "a.example", "mailbox": "x"}, "Invalid sending domain"),
         ("deleteTrackingDomain", {"domain": "a.example"}, "Invalid tracking domain"),
         ("checkTrackingDomain", {"domain": "a.example"}, "Invalid tracking domain"),
         ("addWebhook", {}, "You must specify url"),
-        ("addWebhook", {"url": "x"}, "Invalid url: 'x' is not a URL such as https://example.com/events"),
-        ("addWebhook", {"url": URL, "event": "open,opened"}, "Invalid event opened: it must be one of send,open,click,"),
-        ("addWebhook", {"url": URL, "event": 5}, "Invalid event: it must be some of send,open,click,"),
-        ("addWebhook", {"url": URL, "store_log": "perhaps"}, "Invalid store_log: it must be Enable or Disable"),
+        (
+            "addWebhook",
+            {"url": "x"},
+            "Invalid url: 'x' is not a URL such as https://example.com/events",
+        ),
+        (
+            "addWebhook",
+            {"url": URL, "event": "open,opened"},
+            "Invalid event opened: it must be one of send,open,click,",
+        ),
+        (
+            "addWebhook",
+            {"url": URL, "event": 5},
+            "Invalid event: it must be some of send,open,click,",
+        ),
+        (
+            "addWebhook",
+            {"url": URL, "store_log": "perhaps"},
+            "Invalid store_log: it must be Enable or Disable",
+        ),
         ("addWebhook", {"url": URL, "description": 5}, "Invalid description: it must be a string"),
         ("editWebhook", {"url": URL}, "Invalid Webhook Id"),
         ("deleteWebhook", {"webhook_id": 5}, "Invalid Webhook Id"),
@@ -86,7 +125,9 @@ def test_who_has_sent_can_be_disabled(api, sandbox):
 def test_limits_may_come_as_digits_and_the_others_stay(api):
     name = added(api, total_limit="7", hourly_limit="3")
     api("editSmtp", smtp_user_name=name, hourly_limit="4")
-    assert api("listSmtp")["smtp_list"] == [{"smtp_user_name": name, "status": "Enable", "total_limit": 7, "hourly_limit": 4}]
+    assert api("listSmtp")["smtp_list"] == [
+        {"smtp_user_name": name, "status": "Enable", "total_limit": 7, "hourly_limit": 4}
+    ]
 
 
 def test_passwords_are_answered_and_nowhere_kept(api, tmp_path):
@@ -105,8 +146,12 @@ def test_domains_are_the_same_in_any_case(api, sandbox):
     api("addSendingDomain", domain="A.Example")
     sandbox.add_sending_domain("a.EXAMPLE", valid=True)
     sandbox.add_tracking_domain("t.example", valid=False)
-    assert [(domain.domain, domain.valid) for domain in sandbox.sending_domains] == [("a.example", True)]
-    assert [(domain.domain, domain.valid) for domain in sandbox.tracking_domains] == [("t.example", False)]
+    assert [(domain.domain, domain.valid) for domain in sandbox.sending_domains] == [
+        ("a.example", True)
+    ]
+    assert [(domain.domain, domain.valid) for domain in sandbox.tracking_domains] == [
+        ("t.example", False)
+    ]
     assert api("checkSendingDomain", domain="A.example") == {
         "status": "success",
         "domain": "a.example",
@@ -131,8 +176,15 @@ def test_webhooks(api, sandbox):
     assert entry["key"] == sandbox.webhooks[0].key.reveal()
     webhook_id = entry["webhook_id"]
     assert api("editWebhook", webhook_id=webhook_id)["message"] == "No update field given !!"
-    assert api("editWebhook", webhook_id=webhook_id, event="open")["message"] == "You must specify url"
-    assert api("editWebhook", webhook_id=webhook_id, url=f"{URL}/2", event=["open", "click", "open"])["status"] == "success"
+    assert (
+        api("editWebhook", webhook_id=webhook_id, event="open")["message"] == "You must specify url"
+    )
+    assert (
+        api("editWebhook", webhook_id=webhook_id, url=f"{URL}/2", event=["open", "click", "open"])[
+            "status"
+        ]
+        == "success"
+    )
     assert api("getWebhookInfo", webhook_id=webhook_id)["webhook_data"] == {
         **entry,
         "url": f"{URL}/2",
@@ -141,7 +193,9 @@ def test_webhooks(api, sandbox):
         "total_event": 0,
     }
     ours = sandbox.add_webhook(URL, events="spam", store_log=True, description="ours")
-    sandbox.service.registry.edit_webhook(ours.webhook_id, last_success=1_458_034_022_000, total_event=3)
+    sandbox.service.registry.edit_webhook(
+        ours.webhook_id, last_success=1_458_034_022_000, total_event=3
+    )
     info = api("getWebhookInfo", webhook_id=ours.webhook_id)["webhook_data"]
     assert (info["event"], info["last_success"], info["total_event"]) == ("spam", 1458034022, 3)
     assert [webhook.url for webhook in sandbox.webhooks] == [f"{URL}/2", URL]
@@ -153,12 +207,17 @@ def test_webhooks(api, sandbox):
 def test_a_key_is_in_no_text(api, sandbox):
     webhook = sandbox.add_webhook(URL)
     key = webhook.key.reveal()
-    assert key not in f"{webhook!r}{sandbox.webhooks!r}{sandbox.service!r}{vars(sandbox)!r}{api.reply('listWebhook')!r}"
+    assert (
+        key
+        not in f"{webhook!r}{sandbox.webhooks!r}{sandbox.service!r}{vars(sandbox)!r}{api.reply('listWebhook')!r}"
+    )
 
 
 def test_a_verifier_of_ones_own(clock, api):
     asked = []
-    with Sandbox(clock=clock, verify_webhook=lambda url: bool(asked.append(url)) or url == URL) as sandbox:
+    with Sandbox(
+        clock=clock, verify_webhook=lambda url: bool(asked.append(url)) or url == URL
+    ) as sandbox:
         api.sandbox = sandbox
         assert api("addWebhook", url=URL)["status"] == "success"
         assert api("addWebhook", url="https://other.example") == {
@@ -168,7 +227,10 @@ def test_a_verifier_of_ones_own(clock, api):
             "message": "Invalid url: it must answer God bless you, PowerEmail",
         }
         webhook_id = sandbox.webhooks[0].webhook_id
-        assert api("editWebhook", webhook_id=webhook_id, url="https://other.example")["status"] == "error"
+        assert (
+            api("editWebhook", webhook_id=webhook_id, url="https://other.example")["status"]
+            == "error"
+        )
         assert sandbox.webhooks[0].url == URL
     assert asked == [URL, "https://other.example", "https://other.example"]
 
@@ -191,38 +253,57 @@ def test_the_handshake(answers, right, seen):
 
 
 async def test_the_server_asks_for_the_handshake_of_its_brand():
-    with Sandbox(brand="Acme") as sandbox, Receiver({"GET": (200, "God bless you, Acme")}) as ours, Receiver() as other:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://x") as client:
+    with (
+        Sandbox(brand="Acme") as sandbox,
+        Receiver({"GET": (200, "God bless you, Acme")}) as ours,
+        Receiver() as other,
+    ):
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://x"
+        ) as client:
             answers = []
             for receiver in (ours, other):
                 members = {"owner_id": "o", "token": "t", "url": receiver.url}
-                answers.append((await client.post("/v1.0/settings/addWebhook", json=members)).json()["message"])
+                answers.append(
+                    (await client.post("/v1.0/settings/addWebhook", json=members)).json()["message"]
+                )
     assert answers == ["webhook added", "Invalid url: it must answer God bless you, Acme"]
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9/", "http://a.invalid/", "http://127.0.0.1:9/\x7f b", "http://"])
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:9/", "http://a.invalid/", "http://127.0.0.1:9/\x7f b", "http://"]
+)
 def test_nobody_there(url):
     assert not answers_handshake(url)
 
 
 async def test_a_verifier_of_ones_own_goes_before_that_of_the_server():
     with Sandbox(verify_webhook=lambda url: url == URL) as sandbox:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://x") as client:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://x"
+        ) as client:
             body = {"owner_id": "o", "token": "t", "url": URL}
-            assert (await client.post("/v1.0/settings/addWebhook", json=body)).json()["status"] == "success"
-            assert (await client.post("/v1.0/settings/addWebhook", json={**body, "url": "http://127.0.0.1:9"})).json()[
+            assert (await client.post("/v1.0/settings/addWebhook", json=body)).json()[
                 "status"
-            ] == "error"
+            ] == "success"
+            assert (
+                await client.post(
+                    "/v1.0/settings/addWebhook", json={**body, "url": "http://127.0.0.1:9"}
+                )
+            ).json()["status"] == "error"
 
 
 async def test_the_control_api_shows_no_key(sandbox):
     webhook = sandbox.add_webhook(URL, description="ours")
     async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://localhost/_sandbox/"
+        transport=httpx.ASGITransport(create_app(sandbox.service)),
+        base_url="http://localhost/_sandbox/",
     ) as control:
         shown = await control.get("webhooks")
         assert (await control.post("sending_domains", json={"domain": "A.example"})).json() == {}
-        assert (await control.post("tracking_domains", json={"domain": "t.example", "valid": False})).json() == {}
+        assert (
+            await control.post("tracking_domains", json={"domain": "t.example", "valid": False})
+        ).json() == {}
         refused = await control.post("tracking_domains", json={"domain": "t.example", "valid": 1})
         unusable = await control.post("sending_domains", json={})
         sending = (await control.get("sending_domains")).json()["sending_domains"]
@@ -264,7 +345,12 @@ def test_clear_forgets_it_all(api, sandbox):
     sandbox.add_tracking_domain("t.example")
     sandbox.add_webhook(URL)
     sandbox.clear()
-    assert (sandbox.smtp_users, sandbox.sending_domains, sandbox.tracking_domains, sandbox.webhooks) == ([], [], [], [])
+    assert (
+        sandbox.smtp_users,
+        sandbox.sending_domains,
+        sandbox.tracking_domains,
+        sandbox.webhooks,
+    ) == ([], [], [], [])
 
 
 def test_a_file_keeps_it_all(tmp_path, api):
@@ -281,6 +367,12 @@ def test_a_file_keeps_it_all(tmp_path, api):
 
 def test_the_unique_id_that_a_client_adds_is_a_header_like_others(sandbox):
     with sandbox.client() as client:
-        result = client.messages.send_raw("From: a@example.com\nTo: b@example.com\nSubject: x\n\nHi")
+        result = client.messages.send_raw(
+            "From: a@example.com\nTo: b@example.com\nSubject: x\n\nHi"
+        )
     [mail] = sandbox.outbox
-    assert message_from_string(mail.raw["raw_message"])["X-Unique-Id"] == result.unique_id == mail.unique_id
+    assert (
+        message_from_string(mail.raw["raw_message"])["X-Unique-Id"]
+        == result.unique_id
+        == mail.unique_id
+    )

@@ -16,8 +16,18 @@ from poweremail.sandbox.store import at
 
 
 def mail(**changes):
-    options = {"operation": "sendMail", "smtp_user_name": "s", "subject": "Grüße", "from_email": "a@example.com", "text": "Hällo"}
-    options |= {"recipients": (CaughtRecipient("to", "b@example.com", "Bö"),), "number": 7, "received": at(1_458_034_022_169)}
+    options = {
+        "operation": "sendMail",
+        "smtp_user_name": "s",
+        "subject": "Grüße",
+        "from_email": "a@example.com",
+        "text": "Hällo",
+    }
+    options |= {
+        "recipients": (CaughtRecipient("to", "b@example.com", "Bö"),),
+        "number": 7,
+        "received": at(1_458_034_022_169),
+    }
     return CaughtMail(**{**options, **changes})
 
 
@@ -53,9 +63,16 @@ def test_a_whole_mail():
             images=(CaughtFile("logo", "image/png", b"png"),),
         )
     )
-    assert (message["Subject"], message["X-Campaign"], message["X-Two"]) == ("Grüße", "ü", "a Injected: b")
+    assert (message["Subject"], message["X-Campaign"], message["X-Two"]) == (
+        "Grüße",
+        "ü",
+        "a Injected: b",
+    )
     assert message["From"].addresses[0].display_name == 'A "quoted" name'
-    assert [str(each) for each in message["To"].addresses] == ["Bö <b@example.com>", "c@example.com"]
+    assert [str(each) for each in message["To"].addresses] == [
+        "Bö <b@example.com>",
+        "c@example.com",
+    ]
     assert message["Cc"] == "d@example.com"
     assert message["Date"].datetime == at(1_458_034_022_000)
     assert message["Bcc"] is message["Injected"] is message["bad name"] is None
@@ -82,7 +99,10 @@ def test_a_mail_with_one_part():
 
 
 def test_a_raw_mail_is_as_it_came():
-    assert source(mail(operation="sendRaw", raw={"raw_message": "Subject: x\n\nü"})) == "Subject: x\n\nü".encode()
+    assert (
+        source(mail(operation="sendRaw", raw={"raw_message": "Subject: x\n\nü"}))
+        == "Subject: x\n\nü".encode()
+    )
 
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
@@ -123,15 +143,23 @@ def test_whatever_it_says_it_can_be_read_again(subject, name, text, value, file)
         ("<a/target=_self>", "<a/tar\u200dget=_self>"),
         ("<p>TARGET = 5", "<p>TARGET = 5"),
         ("<a href=x><set>", "<a href=x><set>"),
-        ("<svg><A/href=x><set><animate a=b>", '<svg><A target="_blank"/href=x><x-set><x-animate a=b>'),
+        (
+            "<svg><A/href=x><set><animate a=b>",
+            '<svg><A target="_blank"/href=x><x-set><x-animate a=b>',
+        ),
     ],
 )
 def test_what_is_changed_for_the_frame(html, shown):
-    assert preview(html, ["a", "b c", "d&e", "a"], image_base="/i/", remote=False) == f'<base target="_blank">{shown}'
+    assert (
+        preview(html, ["a", "b c", "d&e", "a"], image_base="/i/", remote=False)
+        == f'<base target="_blank">{shown}'
+    )
 
 
 def test_with_remote_content_links_stay():
-    assert preview("<link rel=stylesheet>", [], image_base="", remote=True).endswith("<link rel=stylesheet>")
+    assert preview("<link rel=stylesheet>", [], image_base="", remote=True).endswith(
+        "<link rel=stylesheet>"
+    )
 
 
 def test_links():
@@ -142,7 +170,20 @@ def test_links():
 
 
 @pytest.mark.parametrize(
-    "piece", ["<", "<a ", "=", "= ", "cid:", "src=cid:", "href=", "target ", " target", "<svg><a ", "<!doctype "]
+    "piece",
+    [
+        "<",
+        "<a ",
+        "=",
+        "= ",
+        "cid:",
+        "src=cid:",
+        "href=",
+        "target ",
+        " target",
+        "<svg><a ",
+        "<!doctype ",
+    ],
 )
 def test_no_text_makes_it_slow(piece):
     text = piece * (1_000_000 // len(piece))

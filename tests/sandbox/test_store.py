@@ -69,11 +69,18 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path, api):
             user, other = sandbox.smtp_users
             assert (user.name, user.enabled, user.limits) == ("a", True, UNLIMITED)
             # The first mail was sent 70 seconds ago, the second, with two recipients, 40.
-            assert user.used == SmtpUsage(per_minute=1, per_hour=2, per_day=2, hourly_limit=3, total_limit=3)
+            assert user.used == SmtpUsage(
+                per_minute=1, per_hour=2, per_day=2, hourly_limit=3, total_limit=3
+            )
             assert (other.name, other.enabled, other.used) == ("b", False, SmtpUsage())
             mailbox = sandbox.service.mailbox
-            assert [mail["number"] for mail in mailbox.page(MailFilter(search="MAIL bob@example"), 9)] == [2]
-            assert [mail["number"] for mail in mailbox.page(MailFilter(status="delivered"), 9)] == [2, 1]
+            assert [
+                mail["number"] for mail in mailbox.page(MailFilter(search="MAIL bob@example"), 9)
+            ] == [2]
+            assert [mail["number"] for mail in mailbox.page(MailFilter(status="delivered"), 9)] == [
+                2,
+                1,
+            ]
     with Sandbox(path, clock=lambda: sent + 70) as sandbox:
         sandbox.add_smtp_user("smtp12345", total_limit=1)
         api.sandbox = sandbox
@@ -85,7 +92,9 @@ def test_a_file_of_the_second_version_is_brought_up_to_date(tmp_path, api):
     path = old_file(tmp_path / "old.db", script, "PRAGMA user_version = 2")
     for number in (1, 2):
         with Sandbox(path) as sandbox:
-            assert [(user.name, user.enabled, user.limits.hourly_limit) for user in sandbox.smtp_users] == [
+            assert [
+                (user.name, user.enabled, user.limits.hourly_limit) for user in sandbox.smtp_users
+            ] == [
                 ("a", True, 5),
                 ("b", False, None),
             ]
@@ -104,7 +113,10 @@ def test_a_file_of_the_second_version_is_brought_up_to_date(tmp_path, api):
     ("statements", "reason"),
     [
         (["CREATE TABLE things (x)", "PRAGMA user_version = 1"], "no such table: smtp_users"),
-        (["CREATE TABLE things (x)", "PRAGMA user_version = 99"], "a newer version of the sandbox has written it"),
+        (
+            ["CREATE TABLE things (x)", "PRAGMA user_version = 99"],
+            "a newer version of the sandbox has written it",
+        ),
         (["PRAGMA user_version = 1"], "it is not a file of the sandbox"),
     ],
 )
@@ -183,7 +195,9 @@ def test_close_twice():
 
 def test_a_failing_store_keeps_nothing_of_a_mail(api, sandbox, monkeypatch):
     connection = sandbox.service.store._connection
-    connection.execute("CREATE TRIGGER no BEFORE INSERT ON recipients BEGIN SELECT RAISE(ABORT, 'no'); END")
+    connection.execute(
+        "CREATE TRIGGER no BEFORE INSERT ON recipients BEGIN SELECT RAISE(ABORT, 'no'); END"
+    )
     with pytest.raises(sqlite3.IntegrityError):
         api.send()
     assert sandbox.outbox == []

@@ -49,7 +49,12 @@ def test_what_happens_is_told_in_order(server, api, sandbox):
         api.send()
         sandbox.service.mails.delete(2)
         sandbox.clear()
-        assert events(lines, 4)[0] == [("changed", 1), ("caught", 2), ("deleted", 2), ("cleared", None)]
+        assert events(lines, 4)[0] == [
+            ("changed", 1),
+            ("caught", 2),
+            ("deleted", 2),
+            ("cleared", None),
+        ]
 
 
 def test_who_comes_back_is_told_what_was_missed(server, api):
@@ -62,7 +67,9 @@ def test_who_comes_back_is_told_what_was_missed(server, api):
         assert events(answer.iter_lines(), 2)[0] == [("caught", 2), ("caught", 3)]
 
 
-@pytest.mark.parametrize("last_id", ["other-1", "nonsense", "-", "{run}-99", "{run}-x", "{run}-" + "9" * 40])
+@pytest.mark.parametrize(
+    "last_id", ["other-1", "nonsense", "-", "{run}-99", "{run}-x", "{run}-" + "9" * 40]
+)
 def test_who_knows_too_little_is_told_to_look_again(server, sandbox, api, last_id):
     api.send()
     with listen(server, last_id.format(run=sandbox.service.store.changes.run)) as answer:

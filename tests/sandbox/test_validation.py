@@ -33,9 +33,15 @@ FILE = {"name": "a", "type": "image/png", "content": "YQ=="}
         ({"to": {"email": "ada@example.com"}}, NOT_A_LIST),
         ({"to": ["ada@example.com"]}, NOT_A_LIST),
         ({"to": [{"email": "ada"}]}, "Invalid to: email: 'ada' has no @"),
-        ({"to": [{"email": "a@example.com", "type": "reply"}]}, "Invalid to: type must be to, cc or bcc"),
+        (
+            {"to": [{"email": "a@example.com", "type": "reply"}]},
+            "Invalid to: type must be to, cc or bcc",
+        ),
         ({"to": [{"email": "a@example.com", "type": 5}]}, "Invalid to: type must be to, cc or bcc"),
-        ({"to": [{"email": "a@example.com", "type": ["to"]}]}, "Invalid to: type must be to, cc or bcc"),
+        (
+            {"to": [{"email": "a@example.com", "type": ["to"]}]},
+            "Invalid to: type must be to, cc or bcc",
+        ),
         ({"headers": "X: y"}, "Invalid headers: it must be an object"),
         ({"headers": 0}, "Invalid headers: it must be an object"),
         ({"headers": {"X": ["y"]}}, "Invalid headers: its values must be strings"),
@@ -45,25 +51,48 @@ FILE = {"name": "a", "type": "image/png", "content": "YQ=="}
         ({"attachments": [{**FILE, "name": ""}]}, "Invalid attachments: each needs a name"),
         ({"attachments": [{**FILE, "type": None}]}, "Invalid attachments: each needs a type"),
         ({"attachments": [{**FILE, "content": None}]}, "Invalid attachments: each needs a content"),
-        ({"attachments": [{**FILE, "content": "Y!=="}]}, "Invalid attachments: the content is not base64"),
-        ({"attachments": [{**FILE, "content": "Yä=="}]}, "Invalid attachments: the content is not base64"),
-        ({"attachments": [{**FILE, "content": "Y=Q="}]}, "Invalid attachments: the content is not base64"),
-        ({"images": [{**FILE, "type": "text/plain"}]}, "Invalid images: each needs a type that begins with image/"),
+        (
+            {"attachments": [{**FILE, "content": "Y!=="}]},
+            "Invalid attachments: the content is not base64",
+        ),
+        (
+            {"attachments": [{**FILE, "content": "Yä=="}]},
+            "Invalid attachments: the content is not base64",
+        ),
+        (
+            {"attachments": [{**FILE, "content": "Y=Q="}]},
+            "Invalid attachments: the content is not base64",
+        ),
+        (
+            {"images": [{**FILE, "type": "text/plain"}]},
+            "Invalid images: each needs a type that begins with image/",
+        ),
     ],
 )
 def test_send_mail(api, sandbox, changes, text):
-    assert api.send(**changes) == {"status": "error", "code": "-1", "name": "ValidationError", "message": text}
+    assert api.send(**changes) == {
+        "status": "error",
+        "code": "-1",
+        "name": "ValidationError",
+        "message": text,
+    }
     assert sandbox.outbox == []
 
 
 @pytest.mark.parametrize("user", [None, "", " ", 5, ["smtp1"]])
 def test_smtp_user(api, user):
-    assert api("sendMail", smtp_user_name=user, message=api.message())["message"] == "smtp user required !!"
+    assert (
+        api("sendMail", smtp_user_name=user, message=api.message())["message"]
+        == "smtp user required !!"
+    )
 
 
 @pytest.mark.parametrize("value", [None, {}, [], "text", 5])
 def test_message(api, value):
-    assert api("sendMail", smtp_user_name="s", message=value)["message"] == "You must specify a message value"
+    assert (
+        api("sendMail", smtp_user_name="s", message=value)["message"]
+        == "You must specify a message value"
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,7 +108,9 @@ def test_message(api, value):
 )
 def test_send_template(api, sandbox, changes, text):
     sandbox.add_template("t1", text="{{a}}")
-    answer = api("sendTemplate", smtp_user_name="s", message=api.message(**{"template_id": "t1", **changes}))
+    answer = api(
+        "sendTemplate", smtp_user_name="s", message=api.message(**{"template_id": "t1", **changes})
+    )
     assert answer == {"status": "error", "code": "-1", "name": "ValidationError", "message": text}
 
 
@@ -91,14 +122,25 @@ def test_send_template(api, sandbox, changes, text):
         ("smtp_user_name=s&template_id=t2", "Invalid Template Id"),
         ("smtp_user_name=s&template_id=t1", "You must specify subject"),
         ("smtp_user_name=s&template_id=t1&subject=s", "You must specify from-email"),
-        ("smtp_user_name=s&template_id=t1&subject=s&from_email=a%40b.example", "You must specify at least one recipient"),
-        ("smtp_user_name=s&template_id=t1&subject=s&from_email=a%40b.example&to=x", "Invalid to: email: 'x' has no @"),
+        (
+            "smtp_user_name=s&template_id=t1&subject=s&from_email=a%40b.example",
+            "You must specify at least one recipient",
+        ),
+        (
+            "smtp_user_name=s&template_id=t1&subject=s&from_email=a%40b.example&to=x",
+            "Invalid to: email: 'x' has no @",
+        ),
         ("&".join(f"a{n}=1" for n in range(10_001)), "The query has too many fields"),
     ],
 )
 def test_send_template_http_get(api, sandbox, query, text):
     sandbox.add_template("t1", text="x")
-    assert api.get(f"owner_id=o&token=t&{query}") == {"status": "error", "code": "-1", "name": "ValidationError", "message": text}
+    assert api.get(f"owner_id=o&token=t&{query}") == {
+        "status": "error",
+        "code": "-1",
+        "name": "ValidationError",
+        "message": text,
+    }
 
 
 @pytest.mark.parametrize(
@@ -149,17 +191,35 @@ def test_skip_page(api, page):
 )
 def test_bodies(sandbox, body, text):
     answer = sandbox.service.handle(Call("POST", "/messages/sendMail", body=body)).response
-    assert json.loads(answer.body) == {"status": "error", "code": "-1", "name": "ValidationError", "message": text}
+    assert json.loads(answer.body) == {
+        "status": "error",
+        "code": "-1",
+        "name": "ValidationError",
+        "message": text,
+    }
 
 
 def test_a_byte_order_mark_is_no_harm(sandbox):
     body = b'\xef\xbb\xbf{"owner_id": "o", "token": "t", "x_unique_id": "x"}'
-    assert b"success" in sandbox.service.handle(Call("POST", "/messages/getMessageInfo", body=body)).response.body
+    assert (
+        b"success"
+        in sandbox.service.handle(Call("POST", "/messages/getMessageInfo", body=body)).response.body
+    )
 
 
 @pytest.mark.parametrize(
-    ("method", "name", "right"), [("GET", "sendMail", "POST"), ("POST", "sendTemplateHTTPGet", "GET"), ("PUT", "sendRaw", "POST")]
+    ("method", "name", "right"),
+    [
+        ("GET", "sendMail", "POST"),
+        ("POST", "sendTemplateHTTPGet", "GET"),
+        ("PUT", "sendRaw", "POST"),
+    ],
 )
 def test_methods(sandbox, method, name, right):
-    answer = json.loads(sandbox.service.handle(Call(method, f"/messages/{name}", body=b"{}")).response.body)
-    assert (answer["name"], answer["message"]) == ("ValidationError", f"This call is made with {right}")
+    answer = json.loads(
+        sandbox.service.handle(Call(method, f"/messages/{name}", body=b"{}")).response.body
+    )
+    assert (answer["name"], answer["message"]) == (
+        "ValidationError",
+        f"This call is made with {right}",
+    )

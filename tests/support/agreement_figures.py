@@ -1,7 +1,9 @@
 """
-A plugin of pytest, ``-p support.agreement_figures``: prints what the proof that outcomes and reality agree has tried.
+A plugin of pytest, ``-p support.agreement_figures``: prints what the proof that outcomes and
+reality agree has tried.
 
-How many scripts are drawn is told by POWEREMAIL_PROOF: then they are others each time. Without it they are a few, and always the same.
+How many scripts are drawn is told by POWEREMAIL_PROOF: then they are others each time. Without it
+they are a few, and always the same.
 """
 
 from __future__ import annotations
@@ -51,7 +53,11 @@ def effort(scripts: int) -> settings:
         print_blob=True,
         phases=(Phase.explicit, Phase.generate, Phase.shrink),
         # The fixtures are made ready for each script by the test itself.
-        suppress_health_check=(HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.differing_executors),
+        suppress_health_check=(
+            HealthCheck.function_scoped_fixture,
+            HealthCheck.too_slow,
+            HealthCheck.differing_executors,
+        ),
     )
 
 
@@ -68,6 +74,10 @@ def pytest_terminal_summary(terminalreporter) -> None:
     terminalreporter.section("outcomes and reality")
     rows = dict(sorted(rows.items())) | {"all": sum(rows.values(), Figures())}
     for name, figures in rows.items():
-        terminalreporter.line(f"{name}: {', '.join(f'{column} {figures[column]:,}' for column in _COLUMNS)}")
+        terminalreporter.line(
+            f"{name}: {', '.join(f'{column} {figures[column]:,}' for column in _COLUMNS)}"
+        )
     struck = sorted((kind, count) for kind, count in rows["all"].items() if kind not in _COLUMNS)
-    terminalreporter.line(f"faults that struck: {', '.join(f'{kind} {count:,}' for kind, count in struck)}")
+    terminalreporter.line(
+        f"faults that struck: {', '.join(f'{kind} {count:,}' for kind, count in struck)}"
+    )

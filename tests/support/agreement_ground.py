@@ -1,8 +1,9 @@
 """
-The ground on which a script is played: a sandbox that notes what arrives at it and what it does, in-process or with a server.
+The ground on which a script is played: a sandbox that notes what arrives at it and what it does,
+in-process or with a server.
 
-Each attempt of the client carries a number in its query, which the service does not look at, so that what the client saw and what
-the sandbox did can be put side by side.
+Each attempt of the client carries a number in its query, which the service does not look at, so
+that what the client saw and what the sandbox did can be put side by side.
 """
 
 from __future__ import annotations
@@ -37,9 +38,11 @@ _PATIENCE = 20.0
 @attrs.define
 class Attempt:
     """
-    One request as the client saw it: of the mail with this *subject*, or a look for this *unique_id*.
+    One request as the client saw it: of the mail with this *subject*, or a look for this
+    *unique_id*.
 
-    *small* says that it leaves in one piece, *got* what came of it; the times are those of `time.monotonic`.
+    *small* says that it leaves in one piece, *got* what came of it; the times are those of
+    `time.monotonic`.
     """
 
     number: int
@@ -55,7 +58,8 @@ class Attempt:
 @attrs.frozen
 class Handling:
     """
-    What the sandbox did with one request: the faults that hit it, the *reply*, how many mails it *stored*, and when.
+    What the sandbox did with one request: the faults that hit it, the *reply*, how many mails it
+    *stored*, and when.
 
     *read* is False where the connection broke before the body was read.
     """
@@ -89,9 +93,18 @@ class Log:
     def begin(self, request: Request) -> tuple[Request, Attempt]:
         """Note that *request* goes out; return it with its number in it."""
         with self._lock:
-            attempt = Attempt(len(self.attempts), request.operation.path, *_about(request), started=time.monotonic())
+            attempt = Attempt(
+                len(self.attempts),
+                request.operation.path,
+                *_about(request),
+                started=time.monotonic(),
+            )
             self.attempts.append(attempt)
-        query = f"attempt={attempt.number}" if request.query is None else f"{request.query.reveal()}&attempt={attempt.number}"
+        query = (
+            f"attempt={attempt.number}"
+            if request.query is None
+            else f"{request.query.reveal()}&attempt={attempt.number}"
+        )
         return attrs.evolve(request, query=Secret(query)), attempt
 
     def of(self, subject: str) -> list[Attempt]:
@@ -104,7 +117,10 @@ class Log:
 
 
 class Ground:
-    """A sandbox, to be used as a context manager; *served* says that it is reached by HTTP, at ``url``."""
+    """
+    A sandbox, to be used as a context manager; *served* says that it is reached by HTTP, at
+    ``url``.
+    """
 
     def __init__(self, *, served: bool) -> None:
         self.sandbox = Sandbox()
@@ -120,7 +136,12 @@ class Ground:
             self.url = self._server.__enter__().url
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._server is not None:
             self._server.__exit__(kind, error, trace)
         self.sandbox.close()
@@ -129,7 +150,9 @@ class Ground:
         return f"Ground(served={self.served})"
 
     def clear(self, script: Script) -> Log:
-        """Forget everything, make ready for *script*, and return the log that it is going to fill."""
+        """
+        Forget everything, make ready for *script*, and return the log that it is going to fill.
+        """
         self.sandbox.clear()
         self.sandbox.add_template("t1", text="Dear {{NAME}}")
         if script.per_minute is not None:
@@ -142,9 +165,10 @@ class Ground:
         """
         Wait until nothing is under way any more, all clients being closed.
 
-        A mail that a client gave up may still lie in a socket. A listening socket hands its connections over in the order in which
-        they were made, so once a request on a new one is answered, the server knows all before it; one that it has forgotten was
-        read to its end, and what was read of it is a task until it is answered.
+        A mail that a client gave up may still lie in a socket. A listening socket hands its
+        connections over in the order in which they were made, so once a request on a new one is
+        answered, the server knows all before it; one that it has forgotten was read to its end, and
+        what was read of it is a task until it is answered.
         """
         if self._server is None:
             return
@@ -153,7 +177,9 @@ class Ground:
         waits_until = time.monotonic() + _PATIENCE
         while state.connections or state.tasks:
             if time.monotonic() > waits_until:
-                raise AssertionError(f"the server does not come to rest: {state.connections}, {state.tasks}")
+                raise AssertionError(
+                    f"the server does not come to rest: {state.connections}, {state.tasks}"
+                )
             time.sleep(0.0005)
 
     def _fence(self) -> None:
@@ -170,14 +196,22 @@ class Ground:
             faults.turn = turn
             before = mails.count()
             reply = self._handle_really(call, turn)
-            handling = Handling(faults.turn, not turn.effect.before_body, reply, mails.count() - before, time.monotonic())
+            handling = Handling(
+                faults.turn,
+                not turn.effect.before_body,
+                reply,
+                mails.count() - before,
+                time.monotonic(),
+            )
             number = int(parse_qs(call.query)["attempt"][0])
             faults.log.handlings.setdefault(number, []).append(handling)
         return reply
 
 
 class _NotingFaults(Faults):
-    """Counts requests, and keeps the turn of the one that is being handled, with all that hit it."""
+    """
+    Counts requests, and keeps the turn of the one that is being handled, with all that hit it.
+    """
 
     def __init__(self, seed: int, log: Log) -> None:
         super().__init__(seed)

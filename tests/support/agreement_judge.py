@@ -1,8 +1,8 @@
 """
 The judge of the proof that outcomes and reality agree.
 
-What an attempt may mean is told from the fault that hit it, by a table of its own; what became of the mail is told by the sandbox's
-store. Neither asks the library.
+What an attempt may mean is told from the fault that hit it, by a table of its own; what became of
+the mail is told by the sandbox's store. Neither asks the library.
 """
 
 from __future__ import annotations
@@ -25,19 +25,28 @@ __all__ = ["Result", "disagreements"]
 
 Result = SendResult | CallResult | PowerEmailError
 
-_TEXTS = {"not_sent": "not sent: ", "rejected": "rejected by the service: ", "unknown": "unknown whether it was sent: "}
+_TEXTS = {
+    "not_sent": "not sent: ",
+    "rejected": "rejected by the service: ",
+    "unknown": "unknown whether it was sent: ",
+}
 _TOKENS = (TOKEN, quote(TOKEN), quote(TOKEN, safe=""), quote_plus(TOKEN))
 _UNKNOWN_NAMES = ("generalerror", "sendingerror")
 _KNOWN_NAMES = (*_UNKNOWN_NAMES, "validationerror", "authenticationerror", "invalidkey")
 _LOOKS = 6
-"""Looks within the patience of a script: at once, at its end, and a few for clocks that are coarse."""
+"""
+Looks within the patience of a script: at once, at its end, and a few for clocks that are coarse.
+"""
 _GRAIN = 0.002
 """The sandbox's clock counts milliseconds."""
 
 
-def disagreements(script: Script, results: Mapping[int, Result], ground: Ground, log: Log, figures: Counter[str]) -> Iterator[str]:
+def disagreements(
+    script: Script, results: Mapping[int, Result], ground: Ground, log: Log, figures: Counter[str]
+) -> Iterator[str]:
     """
-    Yield whatever *results*, the outcome of each mail by its number, say otherwise than it was; add up the *figures*.
+    Yield whatever *results*, the outcome of each mail by its number, say otherwise than it was; add
+    up the *figures*.
 
     To be asked when nothing is under way any more.
     """
@@ -45,7 +54,9 @@ def disagreements(script: Script, results: Mapping[int, Result], ground: Ground,
     figures["scripts"] += 1
     figures["mails"] += len(script.mails)
     figures["requests"] += len(log.attempts)
-    figures.update(fault.kind for some in log.handlings.values() for one in some for _, fault in one.turn.hits)
+    figures.update(
+        fault.kind for some in log.handlings.values() for one in some for _, fault in one.turn.hits
+    )
     yield from _requests(log)
     if left := {mail.subject for mail in outbox} - {mail.subject for mail in script.mails}:
         yield f"mails that nobody sent: {left}"
@@ -100,14 +111,24 @@ class _Case:
     @property
     def told(self) -> str:
         """All that is known, line by line."""
-        lines = [f"    reported: {self.state}, {self.result!s}", f"    in the store {len(self.copies)} times"]
+        lines = [
+            f"    reported: {self.state}, {self.result!s}",
+            f"    in the store {len(self.copies)} times",
+        ]
         for attempt in self.log.attempts:
-            if attempt.subject == self.mail.subject or (attempt.unique_id and attempt.unique_id in self._ids()):
+            if attempt.subject == self.mail.subject or (
+                attempt.unique_id and attempt.unique_id in self._ids()
+            ):
                 handling = self.log.handling(attempt)
-                hits = [fault.kind for _, fault in handling.turn.hits] if handling else "never handled"
+                hits = (
+                    [fault.kind for _, fault in handling.turn.hits] if handling else "never handled"
+                )
                 stored = f"{handling.stored} stored at {handling.at:.3f}" if handling else ""
                 times = f"{attempt.started:.3f} to {attempt.ended:.3f}"
-                lines.append(f"    request {attempt.number} {attempt.operation}, {times}: {hits} {stored} -> {attempt.got!r}")
+                lines.append(
+                    f"    request {attempt.number} {attempt.operation}, {times}: {hits} {stored} "
+                    f"-> {attempt.got!r}"
+                )
         return "\n".join(lines)
 
     def disagreements(self, figures: Counter[str]) -> Iterator[str]:
@@ -132,7 +153,9 @@ class _Case:
                 yield f"mail_state is {self.state}, the text {str(self.result)!r}"
             if isinstance(self.result, ValueError):
                 yield "an error of usage"
-        if self.mail.send.by != "call" and isinstance(self.result, DeliveryUnknownError | SendResult):
+        if self.mail.send.by != "call" and isinstance(
+            self.result, DeliveryUnknownError | SendResult
+        ):
             if self.result.recipients != self.mail.recipients:
                 yield f"the outcome is about {self.result.recipients}"
             if bool(self.result.unique_id) != self.mail.has_id:
@@ -153,7 +176,10 @@ class _Case:
                 yield f"a copy has the unique id {copy.unique_id!r}"
         if len(copies) < 2:
             return
-        if self.resends or (self.resends_later and all(self._appeared_too_late(attempt) for attempt in self._storing()[:-1])):
+        if self.resends or (
+            self.resends_later
+            and all(self._appeared_too_late(attempt) for attempt in self._storing()[:-1])
+        ):
             figures["duplicates that were asked for"] += len(copies) - 1
         else:
             figures["duplicates"] += len(copies) - 1
@@ -196,9 +222,14 @@ class _Case:
         meanings = [self._meaning(attempt) for attempt in attempts]
         doubtful = sum("not_sent" not in meaning for meaning in meanings)
         if doubtful > self.script.attempts:
-            yield f"{doubtful} requests that may have been accepted, where {self.script.attempts} are allowed"
+            yield (
+                f"{doubtful} requests that may have been accepted, where {self.script.attempts} "
+                "are allowed"
+            )
         for attempt, meaning in zip(attempts[:-1], meanings, strict=False):
-            again = "not_sent" in meaning or ("unknown" in meaning and (self.resends or self._looked_in_vain(attempt)))
+            again = "not_sent" in meaning or (
+                "unknown" in meaning and (self.resends or self._looked_in_vain(attempt))
+            )
             if not again:
                 yield f"sent again after request {attempt.number}, which means {_either(meaning)}"
         looks = len(self._looks())
@@ -210,7 +241,10 @@ class _Case:
             yield f"looked up {looks} times"
 
     def _meaning(self, attempt: Attempt, figures: Counter[str] | None = None) -> set[str]:
-        """What the client may make of *attempt*: more than one thing only where time or the network decided."""
+        """
+        What the client may make of *attempt*: more than one thing only where time or the network
+        decided.
+        """
         handling = self.log.handling(attempt)
         if handling is None:
             return {"not_sent", "unknown"}
@@ -218,7 +252,9 @@ class _Case:
         reply = handling.reply
         if max(reply.latency, reply.drip) > READ and reply.broken != "stalled":
             # A client that was held up may find the answer before it notices that it is late.
-            in_time = meaning if self.served or reply.broken in ("refused", "reset_before") else set()
+            in_time = (
+                meaning if self.served or reply.broken in ("refused", "reset_before") else set()
+            )
             return in_time | {"unknown"}
         if self.served and attempt.ended - attempt.started >= READ and "unknown" not in meaning:
             # This machine was slow.
@@ -233,7 +269,11 @@ class _Case:
         return {told} if told else {copy.unique_id for copy in self.copies}
 
     def _looks(self) -> list[Attempt]:
-        return [attempt for attempt in self.log.attempts if attempt.unique_id and attempt.unique_id in self._ids()]
+        return [
+            attempt
+            for attempt in self.log.attempts
+            if attempt.unique_id and attempt.unique_id in self._ids()
+        ]
 
     def _wanted(self) -> set[str]:
         return {recipient.lower() for recipient in self.mail.recipients}
@@ -241,22 +281,29 @@ class _Case:
     def _seen(self) -> bool:
         """Whether a sound look showed all of the recipients, after an attempt of the mail."""
         first = self.attempts[0].ended
-        return any(look.started >= first and self._wanted() <= self._shown(look) for look in self._looks())
+        return any(
+            look.started >= first and self._wanted() <= self._shown(look) for look in self._looks()
+        )
 
     def _shown(self, look: Attempt) -> frozenset[str]:
         """What the answer to *look* showed the client, where it came through."""
         handling = self.log.handling(look)
-        sound = handling is not None and isinstance(look.got, Response) and not handling.reply.broken
+        sound = (
+            handling is not None and isinstance(look.got, Response) and not handling.reply.broken
+        )
         return handling.shown if sound else frozenset()
 
     def _looked_in_vain(self, attempt: Attempt) -> bool:
         """
-        Whether *attempt* was followed by a look that showed none of the recipients, as late as ``resend_after``, before the next.
+        Whether *attempt* was followed by a look that showed none of the recipients, as late as
+        ``resend_after``, before the next.
         """
         if not self.resends_later:
             return False
         due = attempt.ended + self.script.resend_after - _GRAIN
-        following = next(other.started for other in self.attempts if other.started > attempt.started)
+        following = next(
+            other.started for other in self.attempts if other.started > attempt.started
+        )
         return any(
             look.started >= due
             and look.ended <= following
@@ -268,23 +315,40 @@ class _Case:
     def _storing(self) -> list[Attempt]:
         """The attempts that put the mail into the store."""
         handled = ((attempt, self.log.handling(attempt)) for attempt in self.attempts)
-        return [attempt for attempt, handling in handled if handling is not None and handling.stored]
+        return [
+            attempt for attempt, handling in handled if handling is not None and handling.stored
+        ]
 
     def _appeared_too_late(self, attempt: Attempt) -> bool:
-        """Whether what *attempt* stored became visible later than ``resend_after`` after the client had given it up."""
+        """
+        Whether what *attempt* stored became visible later than ``resend_after`` after the client
+        had given it up.
+        """
         handling = self.log.handling(attempt)
         visible = handling.at + handling.turn.effect.visible_after
         return visible - attempt.ended > self.script.resend_after - _GRAIN
 
 
 def _meaning(handling: Handling, *, in_process_small: bool | None) -> set[str]:
-    """What the fault that decides means for the mail, as the documentation tells it; delays are not looked at."""
-    fault = next((fault for _, fault in sorted(handling.turn.hits, key=lambda hit: hit[0]) if fault.effect.decides), None)
+    """
+    What the fault that decides means for the mail, as the documentation tells it; delays are not
+    looked at.
+    """
+    fault = next(
+        (
+            fault
+            for _, fault in sorted(handling.turn.hits, key=lambda hit: hit[0])
+            if fault.effect.decides
+        ),
+        None,
+    )
     kind, options = (None, {}) if fault is None else (fault.kind, fault.options)
     if kind in ("refuse", "reset_before_acceptance") and in_process_small is None:
         return {"not_sent", "unknown"}
     match kind:
-        case None | "wrong_content_type" | "truncated" if not handling.stored and handling.reply.broken is None:
+        case None | "wrong_content_type" | "truncated" if (
+            not handling.stored and handling.reply.broken is None
+        ):
             # The sandbox itself refused it. Where half of the answer is lost, its status is not.
             limited = handling.reply.response.status == 429
             meaning = "not_sent" if limited else "unknown" if kind == "truncated" else "rejected"
@@ -299,7 +363,8 @@ def _meaning(handling: Handling, *, in_process_small: bool | None) -> set[str]:
         case "refuse":
             meaning = "not_sent"
         case "reset_before_acceptance":
-            # By then the first piece is under way, and all of them where it took the body to find the recipient of the rule.
+            # By then the first piece is under way, and all of them where it took the body to find
+            # the recipient of the rule.
             meaning = "unknown" if in_process_small or handling.read else "not_sent"
         case _:
             meaning = "unknown"
@@ -316,7 +381,11 @@ def _of_error(name: str, status: int) -> str:
     if status == 429:
         return "not_sent"
     letters = re.sub("[^a-z]", "", name.lower())
-    return "unknown" if letters in _UNKNOWN_NAMES or (letters not in _KNOWN_NAMES and status >= 500) else "rejected"
+    return (
+        "unknown"
+        if letters in _UNKNOWN_NAMES or (letters not in _KNOWN_NAMES and status >= 500)
+        else "rejected"
+    )
 
 
 def _either(meaning: set[str]) -> str:

@@ -1,7 +1,9 @@
 """
-What is tried by the proof that outcomes and reality agree: a `Script` of faults and sends, and the strategy that draws one.
+What is tried by the proof that outcomes and reality agree: a `Script` of faults and sends, and the
+strategy that draws one.
 
-The repr of a script is the code that makes it, without what is as by default: what a failing run prints can be pasted into a test.
+The repr of a script is the code that makes it, without what is as by default: what a failing run
+prints can be pasted into a test.
 """
 
 from __future__ import annotations
@@ -17,7 +19,18 @@ from poweremail import Attachment, Message, TemplateMessage
 from poweremail.sandbox import Fault
 from poweremail.sandbox.faults import SENDS
 
-__all__ = ["ERRORS", "READ", "TOKEN", "VISIBILITY", "Mail", "Many", "Rule", "Script", "Send", "scripts"]
+__all__ = [
+    "ERRORS",
+    "READ",
+    "TOKEN",
+    "VISIBILITY",
+    "Mail",
+    "Many",
+    "Rule",
+    "Script",
+    "Send",
+    "scripts",
+]
 
 TOKEN = "canary+token/with 9 odd=characters"
 READ = 0.03
@@ -26,7 +39,15 @@ VISIBILITY = 0.02
 
 OTHERS = ("ada@example.com", "Grace@Example.com")
 SHARED_ID = "news"
-ERRORS = ("ValidationError", "AuthenticationError", "invalid key", "GeneralError", "SendingError", "general_error", "QuotaError")
+ERRORS = (
+    "ValidationError",
+    "AuthenticationError",
+    "invalid key",
+    "GeneralError",
+    "SendingError",
+    "general_error",
+    "QuotaError",
+)
 LARGE = bytes(range(256)) * 1300
 """Enough for two pieces."""
 
@@ -38,7 +59,8 @@ class Code:
         told = [
             f"{field.name}={getattr(self, field.name)!r}"
             for field in attrs.fields(type(self))
-            if field.init and (field.default is attrs.NOTHING or getattr(self, field.name) != field.default)
+            if field.init
+            and (field.default is attrs.NOTHING or getattr(self, field.name) != field.default)
         ]
         return f"{type(self).__name__}({', '.join(told)})"
 
@@ -57,7 +79,11 @@ class Rule(Code):
     @property
     def options(self) -> dict[str, object]:
         """When it strikes."""
-        return {field.name: getattr(self, field.name) for field in attrs.fields(Rule) if field.name != "fault"}
+        return {
+            field.name: getattr(self, field.name)
+            for field in attrs.fields(Rule)
+            if field.name != "fault"
+        }
 
     def __repr__(self) -> str:
         defaults = inspect.signature(getattr(Fault, self.fault.kind)).parameters
@@ -111,17 +137,32 @@ class Mail:
 
     @property
     def message(self) -> Message | TemplateMessage:
-        fields = {"subject": self.subject, "from_email": "me@example.com", "to": self.recipients[0], "cc": self.send.others}
+        fields = {
+            "subject": self.subject,
+            "from_email": "me@example.com",
+            "to": self.recipients[0],
+            "cc": self.send.others,
+        }
         fields |= {"unique_id": self.send.unique_id, "attachments": self._attachments()}
         if self.send.by == "send_mail":
             return Message(text="Hello", **fields)
-        return TemplateMessage(template_id=self.send.template, dynamic_value={"NAME": "Ada & Co"}, **fields)
+        return TemplateMessage(
+            template_id=self.send.template, dynamic_value={"NAME": "Ada & Co"}, **fields
+        )
 
     @property
     def members(self) -> dict[str, object]:
         """The body of a ``call("messages/sendMail", ...)``."""
-        to = [{"email": recipient, "type": "cc" if index else "to"} for index, recipient in enumerate(self.recipients)]
-        message = {"subject": self.subject, "from_email": "me@example.com", "to": to, "text": "Hello"}
+        to = [
+            {"email": recipient, "type": "cc" if index else "to"}
+            for index, recipient in enumerate(self.recipients)
+        ]
+        message = {
+            "subject": self.subject,
+            "from_email": "me@example.com",
+            "to": to,
+            "text": "Hello",
+        }
         return {"smtp_user_name": "smtp1", "message": message}
 
     def _attachments(self) -> list[Attachment]:
@@ -129,14 +170,21 @@ class Mail:
             case "large":
                 return [Attachment.from_bytes(LARGE, "large.bin")]
             case "stream":
-                return [Attachment.from_stream((LARGE[at : at + 65536] for at in range(0, len(LARGE), 65536)), "stream.bin")]
+                return [
+                    Attachment.from_stream(
+                        (LARGE[at : at + 65536] for at in range(0, len(LARGE), 65536)), "stream.bin"
+                    )
+                ]
             case _:
                 return []
 
 
 @attrs.frozen(repr=False, slots=False)
 class Script(Code):
-    """What to do, one step after the other, and the options of the client; *per_minute* is a limit of the sandbox."""
+    """
+    What to do, one step after the other, and the options of the client; *per_minute* is a limit of
+    the sandbox.
+    """
 
     steps: tuple[Rule | Send | Many, ...]
     attempts: int = 1
@@ -147,12 +195,18 @@ class Script(Code):
 
     @cached_property
     def plan(self) -> tuple[Rule | Mail | tuple[int, list[Mail]], ...]:
-        """The steps with their mails numbered; of several at once, the concurrency and the mails."""
+        """
+        The steps with their mails numbered; of several at once, the concurrency and the mails.
+        """
         return tuple(self._plan())
 
     @cached_property
     def mails(self) -> tuple[Mail, ...]:
-        mails = (step[1] if isinstance(step, tuple) else [step] for step in self.plan if not isinstance(step, Rule))
+        mails = (
+            step[1] if isinstance(step, tuple) else [step]
+            for step in self.plan
+            if not isinstance(step, Rule)
+        )
         return tuple(mail for some in mails for mail in some)
 
     def _plan(self) -> Iterator[Rule | Mail | tuple[int, list[Mail]]]:
@@ -165,14 +219,20 @@ class Script(Code):
                     yield Mail(number, step)
                     number += 1
                 case Many():
-                    yield step.concurrency, [Mail(number + index, send) for index, send in enumerate(step.sends)]
+                    yield (
+                        step.concurrency,
+                        [Mail(number + index, send) for index, send in enumerate(step.sends)],
+                    )
                     number += len(step.sends)
 
 
 def _faults() -> st.SearchStrategy[Fault]:
-    # A status of 4xx says that the mail was not taken, and so does 429: a service that takes it all the same lies, and is believed.
+    # A status of 4xx says that the mail was not taken, and so does 429: a service that takes it all
+    # the same lies, and is believed.
     honest = st.sampled_from([400, 401, 403, 404, 413, 429]).map(Fault.status)
-    doubtful = st.builds(Fault.status, st.sampled_from([408, 500, 502, 503, 504]), accepted=st.booleans())
+    doubtful = st.builds(
+        Fault.status, st.sampled_from([408, 500, 502, 503, 504]), accepted=st.booleans()
+    )
     error = st.builds(
         Fault.error,
         st.sampled_from(ERRORS),
@@ -202,13 +262,21 @@ def _faults() -> st.SearchStrategy[Fault]:
     limited = st.builds(Fault.rate_limited, retry_after=retry_after)
     # What breaks in the middle is what the promise is about.
     return st.one_of(
-        st.sampled_from(broken), error, doubtful, limited, st.sampled_from(broken), error, st.sampled_from(slow), honest
+        st.sampled_from(broken),
+        error,
+        doubtful,
+        limited,
+        st.sampled_from(broken),
+        error,
+        st.sampled_from(slow),
+        honest,
     )
 
 
 def _rules() -> st.SearchStrategy[Rule]:
     addresses = st.sampled_from(["m0@example.com", "M0@example.com", "m1@example.com", *OTHERS])
-    # Of several that would decide the first one does: those that strike a few times leave something to the next.
+    # Of several that would decide the first one does: those that strike a few times leave something
+    # to the next.
     when = {
         "nth": st.sampled_from([None, None, None, None, None, 1, 2, 3]),
         "times": st.sampled_from([None, None, 1, 2]),
@@ -233,8 +301,13 @@ def _sends(calls: tuple[str, ...]) -> st.SearchStrategy[Send]:
     whole = {"others": others, "size": st.sampled_from(["small", "small", "large", "stream"])}
     by = {
         "send_mail": {**whole, "unique_id": st.sampled_from([None, None, SHARED_ID])},
-        "send_template": {**whole, "template": st.sampled_from(["t1", "t1", "t1", "none of these"])},
-        "send_template_http_get": {"template": st.sampled_from(["t1", "t1", "t1", "none of these"])},
+        "send_template": {
+            **whole,
+            "template": st.sampled_from(["t1", "t1", "t1", "none of these"]),
+        },
+        "send_template_http_get": {
+            "template": st.sampled_from(["t1", "t1", "t1", "none of these"])
+        },
         "call": {"others": others},
     }
     return st.one_of(*(st.builds(Send, by=st.just(name), **by[name]) for name in calls))

@@ -1,7 +1,9 @@
 """
-Whether a batch survives anything: the real command is killed again and again, and the sandbox tells what it got.
+Whether a batch survives anything: the real command is killed again and again, and the sandbox tells
+what it got.
 
-``python -m support.crash --kills 200 --mails 5000`` prints the figures; ``--ledger`` names a URL, ``--postgresql`` starts a server.
+``python -m support.crash --kills 200 --mails 5000`` prints the figures; ``--ledger`` names a URL,
+``--postgresql`` starts a server.
 """
 
 from __future__ import annotations
@@ -25,17 +27,36 @@ from support.served import ServedSandbox
 
 LEASE = 2.0
 RESEND_AFTER = 3.0
-"""Far longer than the sandbox needs to take a mail, or to let go of one, that a killed process had on its way."""
+"""
+Far longer than the sandbox needs to take a mail, or to let go of one, that a killed process had on
+its way.
+"""
 
 _HERE = Path(__file__).parent
 _REJECTED = 7
-_PLAIN = {name: value for name, value in os.environ.items() if not name.startswith(("POWEREMAIL_", "FORCE_COLOR"))}
+_PLAIN = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("POWEREMAIL_", "FORCE_COLOR"))
+}
 
 
 class Crash:
-    """One batch of *mails* in *ledger*, whose runs are killed until *kills* have struck, and the one that is let live."""
+    """
+    One batch of *mails* in *ledger*, whose runs are killed until *kills* have struck, and the one
+    that is let live.
+    """
 
-    def __init__(self, folder: Path, ledger: str, *, mails: int, kills: int, processes: int = 1, seed: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        ledger: str,
+        *,
+        mails: int,
+        kills: int,
+        processes: int = 1,
+        seed: int = 1,
+    ) -> None:
         self.folder = folder
         self.mails = mails
         self.kills = kills
@@ -53,7 +74,9 @@ class Crash:
                 "POWEREMAIL_BASE_URL": server.url,
                 "POWEREMAIL_SMTP_USER_NAME": "smtp1",
                 "POWEREMAIL_LEDGER": self._ledger,
-                "PYTHONPATH": os.pathsep.join(filter(None, (str(_HERE.parent), os.environ.get("PYTHONPATH")))),
+                "PYTHONPATH": os.pathsep.join(
+                    filter(None, (str(_HERE.parent), os.environ.get("PYTHONPATH")))
+                ),
             }
             sandbox.add_template("welcome", text="Welcome, {{NAME}}!")
             self._make_it_hard(sandbox)
@@ -67,8 +90,16 @@ class Crash:
 
     def _make_it_hard(self, sandbox: ServedSandbox) -> None:
         for number in range(_REJECTED):
-            sandbox.faults.add(Fault.error("ValidationError", "no such address"), recipient=f"user{number * 13}@example.com")
-        for fault in (Fault.reset_before_acceptance(), Fault.reset_after_acceptance(), Fault.html(), Fault.status(502)):
+            sandbox.faults.add(
+                Fault.error("ValidationError", "no such address"),
+                recipient=f"user{number * 13}@example.com",
+            )
+        for fault in (
+            Fault.reset_before_acceptance(),
+            Fault.reset_after_acceptance(),
+            Fault.html(),
+            Fault.status(502),
+        ):
             sandbox.faults.add(fault, call="sendTemplate", chance=0.004)
 
     def _create(self) -> None:
@@ -76,10 +107,27 @@ class Crash:
         with source.open("w", newline="") as file:
             rows = csv.writer(file)
             rows.writerow(["email", "NAME"])
-            rows.writerows([f"user{number}@example.com", f"User {number}"] for number in range(self.mails))
-        arguments = ("batch", "create", "news", source, "--template", "welcome", "--subject", "News", "--from", "me@example.com")
+            rows.writerows(
+                [f"user{number}@example.com", f"User {number}"] for number in range(self.mails)
+            )
+        arguments = (
+            "batch",
+            "create",
+            "news",
+            source,
+            "--template",
+            "welcome",
+            "--subject",
+            "News",
+            "--from",
+            "me@example.com",
+        )
         # Filling it is killed, too: adding the same source again goes on where it broke off.
-        process = subprocess.Popen(self._python("-m", "poweremail", *arguments), env=self._environ, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            self._python("-m", "poweremail", *arguments),
+            env=self._environ,
+            stderr=subprocess.DEVNULL,
+        )
         time.sleep(self._chance.uniform(0.3, 1.0))
         process.kill()
         process.wait()
@@ -94,16 +142,18 @@ class Crash:
             running = [self._start(share) for _ in range(self.processes)]
             for process, how in running:
                 try:
-                    process.wait(timeout=self._chance.uniform(0.8, 2.0) if how == "at random" else 8)
+                    process.wait(
+                        timeout=self._chance.uniform(0.8, 2.0) if how == "at random" else 8
+                    )
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
                 if process.returncode == -signal.SIGKILL:
                     self.figures["kills"] += 1
                     self.figures[f"killed {how}"] += 1
-            self.figures["in the sandbox after half of the kills"] = self.figures["in the sandbox after half of the kills"] or (
-                self.figures["kills"] >= self.kills / 2
-            ) * len(sandbox.outbox)
+            self.figures["in the sandbox after half of the kills"] = self.figures[
+                "in the sandbox after half of the kills"
+            ] or (self.figures["kills"] >= self.kills / 2) * len(sandbox.outbox)
             if self.figures["kills"] == before:
                 self.figures["runs that came to their end"] += 1
                 if self.figures["runs that came to their end"] > self.kills:
@@ -116,29 +166,50 @@ class Crash:
             command = self._python("-m", "poweremail", *options)
         else:
             nth = self._chance.randint(1, share if step.endswith("row") else max(2, share // 4))
-            command = self._python(_HERE / "kill_at.py", step, 1 + nth % 3 if "look" in step else nth, *options)
+            command = self._python(
+                _HERE / "kill_at.py", step, 1 + nth % 3 if "look" in step else nth, *options
+            )
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         name = step if step == "at random" else f"at {step!r}"
         return subprocess.Popen(command, env=self._environ, **quiet), name
 
     def _options(self) -> tuple[object, ...]:
-        # Rows that a killed process held are looked up when its lease is over; then a mail that is not visible was never taken.
-        return ("--lease", LEASE, "--resend-after", RESEND_AFTER, "--concurrency", 8, "--errors-in-a-row", 1000)
+        # Rows that a killed process held are looked up when its lease is over; then a mail that is
+        # not visible was never taken.
+        return (
+            "--lease",
+            LEASE,
+            "--resend-after",
+            RESEND_AFTER,
+            "--concurrency",
+            8,
+            "--errors-in-a-row",
+            1000,
+        )
 
     def _compare(self, sandbox: ServedSandbox) -> list[str]:
         got = Counter(recipient.email for mail in sandbox.outbox for recipient in mail.recipients)
         told = {
-            row["recipient"]: row["state"] for row in csv.DictReader(io.StringIO(self._command("batch", "report", "news").stdout))
+            row["recipient"]: row["state"]
+            for row in csv.DictReader(io.StringIO(self._command("batch", "report", "news").stdout))
         }
-        self.figures |= Counter({f"reported {state}": count for state, count in Counter(told.values()).items()})
+        self.figures |= Counter(
+            {f"reported {state}": count for state, count in Counter(told.values()).items()}
+        )
         self.figures["in the sandbox"] = got.total()
         wanted = {f"user{number}@example.com" for number in range(self.mails)}
         problems = [f"{address} got {count}" for address, count in got.items() if count > 1]
         self.figures["doubled"] = len(problems)
-        missing = [address for address in wanted if address not in got and told.get(address) != "rejected"]
+        missing = [
+            address for address in wanted if address not in got and told.get(address) != "rejected"
+        ]
         self.figures["missing"] = len(missing)
-        problems += [f"{address} got none and is reported {told.get(address)}" for address in missing]
-        disagreeing = [address for address in wanted if (told.get(address) == "accepted") != (address in got)]
+        problems += [
+            f"{address} got none and is reported {told.get(address)}" for address in missing
+        ]
+        disagreeing = [
+            address for address in wanted if (told.get(address) == "accepted") != (address in got)
+        ]
         self.figures["reported otherwise"] = len(disagreeing)
         problems += [f"{address} is reported {told.get(address)}" for address in disagreeing]
         if told.keys() != wanted:
@@ -147,7 +218,9 @@ class Crash:
 
     def _command(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         command = self._python("-m", "poweremail", *arguments)
-        return subprocess.run(command, env=self._environ, capture_output=True, text=True, check=False)
+        return subprocess.run(
+            command, env=self._environ, capture_output=True, text=True, check=False
+        )
 
     @staticmethod
     def _python(*arguments: object) -> list[str]:
@@ -155,7 +228,9 @@ class Crash:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description="Kill a batch again and again, and count what the sandbox got.")
+    parser = argparse.ArgumentParser(
+        description="Kill a batch again and again, and count what the sandbox got."
+    )
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--mails", type=int, default=5000)
     parser.add_argument("--processes", type=int, default=1)
@@ -171,13 +246,18 @@ def main() -> int:
 
             with server() as url:
                 return report(Crash(Path(folder), url, **effort), options)
-        return report(Crash(Path(folder), options.ledger or str(Path(folder, "ledger.db")), **effort), options)
+        return report(
+            Crash(Path(folder), options.ledger or str(Path(folder, "ledger.db")), **effort), options
+        )
 
 
 def report(crash: Crash, options: argparse.Namespace) -> int:
     began = time.monotonic()
     problems = crash.run()
-    print(f"seed {options.seed}, {options.processes} process(es) at once, {time.monotonic() - began:.0f} s")
+    print(
+        f"seed {options.seed}, {options.processes} process(es) at once, "
+        f"{time.monotonic() - began:.0f} s"
+    )
     for name, number in sorted(crash.figures.items()):
         print(f"{number:8,}  {name}")
     print(*problems[:20], sep="\n")

@@ -1,4 +1,7 @@
-"""Messages as mail programs write them, shortened: structure, headers and encodings are theirs, the words are not."""
+"""
+Messages as mail programs write them, shortened: structure, headers and encodings are theirs, the
+words are not.
+"""
 
 from __future__ import annotations
 
@@ -269,18 +272,25 @@ JAPANESE = (
 )
 
 RUSSIAN = (
-    b"From: ivan@example.ru\r\nTo: ada@example.com\r\nSubject: =?koi8-r?B?8NLJ18XU?=\r\nMIME-Version: 1.0\r\n"
-    b"Content-Type: text/html; charset=koi8-r\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" + "<p>Привет</p>".encode("koi8-r")
+    b"From: ivan@example.ru\r\nTo: ada@example.com\r\nSubject: "
+    b"=?koi8-r?B?8NLJ18XU?=\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: text/html; charset=koi8-r\r\nContent-Transfer-Encoding: 8bit\r\n\r\n"
+    + "<p>Привет</p>".encode("koi8-r")
 )
 
 UTF_16 = (
     b"From: a@example.com\r\nTo: b@example.com\r\nSubject: wide\r\nMIME-Version: 1.0\r\n"
     b"Content-Type: text/plain; charset=utf-16\r\nContent-Transfer-Encoding: base64\r\n\r\n"
     # Broken into lines of a wrong length, with line ends of another kind.
-    + b"\n\r\n".join(base64.b64encode("wide ✓\r\nline".encode("utf-16"))[at : at + 7] for at in range(0, 60, 7))
+    + b"\n\r\n".join(
+        base64.b64encode("wide ✓\r\nline".encode("utf-16"))[at : at + 7] for at in range(0, 60, 7)
+    )
 )
 
-SLOPPY = "From: Jörg <joerg@example.com>\nTo: ada@example.com,\n bob@example.com,\nSubject: grüße\n\nno charset: é\n".encode()
+SLOPPY = (
+    "From: Jörg <joerg@example.com>\nTo: ada@example.com,\n bob@example.com,\nSubject: "
+    "grüße\n\nno charset: é\n"
+).encode()
 
 CORPUS = {
     "gmail": GMAIL,

@@ -1,8 +1,9 @@
 """
-A server on loopback that misbehaves as told: raw sockets and threads, so that every world can be tested against the same one.
+A server on loopback that misbehaves as told: raw sockets and threads, so that every world can be
+tested against the same one.
 
-It knows nothing of the library or of its sandbox. Each request takes the next behaviour of ``script``; when that is used up, the
-last one again.
+It knows nothing of the library or of its sandbox. Each request takes the next behaviour of
+``script``; when that is used up, the last one again.
 """
 
 from __future__ import annotations
@@ -35,7 +36,12 @@ class Seen(NamedTuple):
 
     @property
     def query(self) -> dict[str, str]:
-        return {name: values[0] for name, values in parse_qs(urlsplit(self.target).query, keep_blank_values=True).items()}
+        return {
+            name: values[0]
+            for name, values in parse_qs(
+                urlsplit(self.target).query, keep_blank_values=True
+            ).items()
+        }
 
     @property
     def json(self) -> Any:
@@ -63,7 +69,10 @@ class Connection:
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         first, *lines = head.decode("latin-1").split("\r\n")
         self.method, self.target, _ = first.split(" ", 2)
-        self.headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        self.headers = {
+            name.strip().lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in lines)
+        }
         return True
 
     def read_body(self) -> Seen:
@@ -106,8 +115,18 @@ class Connection:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return False
 
-    def send(self, status: int, body: bytes, headers: Iterable[tuple[str, str]] = (), *, length: int | None = None) -> None:
-        lines = [f"HTTP/1.1 {status} Whatever", f"Content-Length: {len(body) if length is None else length}"]
+    def send(
+        self,
+        status: int,
+        body: bytes,
+        headers: Iterable[tuple[str, str]] = (),
+        *,
+        length: int | None = None,
+    ) -> None:
+        lines = [
+            f"HTTP/1.1 {status} Whatever",
+            f"Content-Length: {len(body) if length is None else length}",
+        ]
         lines += [f"{name}: {value}" for name, value in headers]
         self.socket.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
 
@@ -119,7 +138,13 @@ def answer(
     headers: Iterable[tuple[str, str]] = (("Content-Type", "application/json"),),
 ) -> Behaviour:
     """Take the request and answer *body*."""
-    content = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    content = (
+        body
+        if isinstance(body, bytes)
+        else body.encode()
+        if isinstance(body, str)
+        else json.dumps(body).encode()
+    )
 
     def behave(connection: Connection) -> bool:
         connection.read_body()
@@ -133,7 +158,11 @@ def answer_with(make: Callable[[Seen], dict[str, Any]]) -> Behaviour:
     """Take the request and answer what *make* makes of it."""
 
     def behave(connection: Connection) -> bool:
-        connection.send(200, json.dumps(make(connection.read_body())).encode(), (("Content-Type", "application/json"),))
+        connection.send(
+            200,
+            json.dumps(make(connection.read_body())).encode(),
+            (("Content-Type", "application/json"),),
+        )
         return True
 
     return behave
@@ -218,7 +247,12 @@ class FaultServer:
         self._start(self._accept)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.stopped.set()
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -252,7 +286,9 @@ class FaultServer:
         with self._lock:
             self._open.add(sock)
         try:
-            connection = Connection(self, self._tls.wrap_socket(sock, server_side=True) if self._tls else sock)
+            connection = Connection(
+                self, self._tls.wrap_socket(sock, server_side=True) if self._tls else sock
+            )
             while not self.stopped.is_set() and connection.read_head() and self._next()(connection):
                 pass
         except OSError:

@@ -1,7 +1,8 @@
 """
 The command, killed by SIGKILL at a step of a batch: ``python kill_at.py STEP NTH batch run ...``.
 
-A batch tells of its steps at level DEBUG; STEP is how such a line begins, and the NTH one is the last thing that this process does.
+A batch tells of its steps at level DEBUG; STEP is how such a line begins, and the NTH one is the
+last thing that this process does.
 """
 
 from __future__ import annotations
@@ -14,8 +15,19 @@ import threading
 
 from poweremail.cli import main
 
-STEPS = ("step", "uncommitted", "committed", "sending row", "answered row", "looking up row", "looked up row")
-"""Before a transaction; before and after its commit; before and after a request; before and after a look-up."""
+STEPS = (
+    "step",
+    "uncommitted",
+    "committed",
+    "sending row",
+    "answered row",
+    "looking up row",
+    "looked up row",
+)
+"""
+Before a transaction; before and after its commit; before and after a request; before and after a
+look-up.
+"""
 
 
 class KillAt(logging.Handler):

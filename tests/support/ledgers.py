@@ -17,7 +17,10 @@ __all__ = ["ACCEPTED", "Verdict", "entries", "fill", "finish", "let_leases_end",
 
 
 def entries(count: int, first: int = 0) -> list[Entry]:
-    return [Entry(message=message(to=f"user{n}@example.com"), key=f"k{n}") for n in range(first, first + count)]
+    return [
+        Entry(message=message(to=f"user{n}@example.com"), key=f"k{n}")
+        for n in range(first, first + count)
+    ]
 
 
 def fill(ledger: Ledger, count: int, name: str = "news") -> int:
@@ -26,9 +29,13 @@ def fill(ledger: Ledger, count: int, name: str = "news") -> int:
     return batch
 
 
-def worker(ledger: Ledger, batch: int, *users: str, limits: RateLimits | None = None, lease: float = 60.0) -> Worker:
+def worker(
+    ledger: Ledger, batch: int, *users: str, limits: RateLimits | None = None, lease: float = 60.0
+) -> Worker:
     names = users or ("smtp1",)
-    made = Worker(ledger, batch, names, {} if limits is None else dict.fromkeys(names, limits), lease=lease)
+    made = Worker(
+        ledger, batch, names, {} if limits is None else dict.fromkeys(names, limits), lease=lease
+    )
     made.begin()
     return made
 
@@ -40,7 +47,9 @@ def finish(step: Step, verdict: Verdict = ACCEPTED) -> list[Finished]:
 def let_leases_end(ledger: Ledger, owner: str) -> None:
     """As if *owner* had not been heard of for longer than its lease."""
     with ledger.database.transaction() as connection:
-        connection.execute(update(messages).where(messages.c.lease_owner == owner).values(lease_until=0.0))
+        connection.execute(
+            update(messages).where(messages.c.lease_owner == owner).values(lease_until=0.0)
+        )
 
 
 def states(ledger: Ledger, batch: int) -> dict[str, str]:

@@ -8,16 +8,34 @@ PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
 
 
 def message(**fields) -> Message:
-    return Message(**({"subject": "Hi", "from_email": "me@example.com", "to": "ada@example.com", "text": "Hello"} | fields))
+    return Message(
+        **(
+            {
+                "subject": "Hi",
+                "from_email": "me@example.com",
+                "to": "ada@example.com",
+                "text": "Hello",
+            }
+            | fields
+        )
+    )
 
 
 def template(**fields) -> TemplateMessage:
-    members = {"template_id": "t1", "subject": "Hi", "from_email": "me@example.com", "to": "ada@example.com"}
+    members = {
+        "template_id": "t1",
+        "subject": "Hi",
+        "from_email": "me@example.com",
+        "to": "ada@example.com",
+    }
     return TemplateMessage(**(members | {"dynamic_value": {"NAME": "Ada & Co"}} | fields))
 
 
 def large(**fields) -> Message:
-    """More than the buffers of a loopback connection hold, so that a server that does not read it keeps it from leaving."""
+    """
+    More than the buffers of a loopback connection hold, so that a server that does not read it
+    keeps it from leaving.
+    """
     return message(attachments=[Attachment("large.bin", bytes(8_000_000))], **fields)
 
 

@@ -17,7 +17,10 @@ USER = "postgres"
 
 
 def programs() -> Path | None:
-    """The folder with ``initdb`` and ``pg_ctl``, None where there is none. Debian keeps them out of the way."""
+    """
+    The folder with ``initdb`` and ``pg_ctl``, None where there is none. Debian keeps them out of
+    the way.
+    """
     found = shutil.which("initdb")
     if found is not None:
         return Path(found).parent
@@ -27,7 +30,8 @@ def programs() -> Path | None:
 @contextmanager
 def server() -> Iterator[str]:
     """
-    Run a server on a free port of this machine, and give its URL. It refuses to be root, so then it is another user.
+    Run a server on a free port of this machine, and give its URL. It refuses to be root, so then it
+    is another user.
 
     It does not wait for the disk: what is killed here are its clients, never the machine.
     """
@@ -48,7 +52,21 @@ def server() -> Iterator[str]:
         data = folder / "data"
         run([*become, where / "initdb", "-D", data, "-A", "trust", "-U", USER], folder)
         settings = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        run([*become, where / "pg_ctl", "-D", data, "-o", settings, "-l", folder / "log", "-w", "start"], folder)
+        run(
+            [
+                *become,
+                where / "pg_ctl",
+                "-D",
+                data,
+                "-o",
+                settings,
+                "-l",
+                folder / "log",
+                "-w",
+                "start",
+            ],
+            folder,
+        )
         try:
             yield f"postgresql://{USER}@127.0.0.1:{port}/{USER}"
         finally:
@@ -56,5 +74,7 @@ def server() -> Iterator[str]:
 
 
 def run(command: list[object], folder: Path) -> None:
-    done = subprocess.run(list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,10 @@ HANDSHAKE = "God bless you, PowerEmail"
 
 
 class Receiver:
-    """*answers* has the status and the text for each method; other methods get 405. ``seen`` has the methods that came."""
+    """
+    *answers* has the status and the text for each method; other methods get 405. ``seen`` has the
+    methods that came.
+    """
 
     def __init__(self, answers: dict[str, tuple[int, str]] | None = None) -> None:
         answers = {"GET": (200, HANDSHAKE)} if answers is None else answers
@@ -38,11 +41,18 @@ class Receiver:
         self.url = f"http://127.0.0.1:{self._server.server_port}/events?a=1"
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}
+        )
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()

@@ -11,14 +11,19 @@ from typing import BinaryIO, Self
 
 class SmtpReceiver:
     """
-    Answers each verb with *answers* of it (None closes the connection), and what is right otherwise.
+    Answers each verb with *answers* of it (None closes the connection), and what is right
+    otherwise.
 
-    ``said`` has the lines that came, ``mails`` what was handed over, dots undone. With *context* it offers STARTTLS, or begins with
-    TLS where *at_once* is true.
+    ``said`` has the lines that came, ``mails`` what was handed over, dots undone. With *context* it
+    offers STARTTLS, or begins with TLS where *at_once* is true.
     """
 
     def __init__(
-        self, answers: dict[str, bytes | None] | None = None, *, context: ssl.SSLContext | None = None, at_once: bool = False
+        self,
+        answers: dict[str, bytes | None] | None = None,
+        *,
+        context: ssl.SSLContext | None = None,
+        at_once: bool = False,
     ) -> None:
         self.answers = answers or {}
         self.said: list[str] = []
@@ -34,7 +39,12 @@ class SmtpReceiver:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         # Wakes it up where nobody came any more; what it is told then is nothing.
         with socket.create_connection(("127.0.0.1", self.port)):
             self._ending = True
@@ -65,12 +75,19 @@ class SmtpReceiver:
         if greet:
             self._reply(stream, b"220 hello")
         while line := stream.readline().decode():
-            # Commands may be said in capitals or not, and the library does it differently from one Python to the next.
+            # Commands may be said in capitals or not, and the library does it differently from one
+            # Python to the next.
             command, colon, argument = line.rstrip("\r\n").partition(":")
-            said = f"{command.upper()}:{argument}" if command.upper() in ("MAIL FROM", "RCPT TO") else f"{command}{colon}{argument}"
+            said = (
+                f"{command.upper()}:{argument}"
+                if command.upper() in ("MAIL FROM", "RCPT TO")
+                else f"{command}{colon}{argument}"
+            )
             self.said.append(said)
             verb = said.split(maxsplit=1)[0].upper()
-            answer = self.answers.get(f"{verb} {said.rsplit(maxsplit=1)[-1]}", self.answers.get(verb, self._usual(verb)))
+            answer = self.answers.get(
+                f"{verb} {said.rsplit(maxsplit=1)[-1]}", self.answers.get(verb, self._usual(verb))
+            )
             if answer is None:
                 return None
             self._reply(stream, answer)
@@ -97,7 +114,12 @@ class SmtpReceiver:
             if self._context is not None and not self.secured:
                 offers.append(b"250-STARTTLS")
             return b"\r\n".join([*offers, b"250 SMTPUTF8"])
-        return {"DATA": b"354 go on", "AUTH": b"235 in", "STARTTLS": b"220 go", "QUIT": b"221 bye"}.get(verb, b"250 ok")
+        return {
+            "DATA": b"354 go on",
+            "AUTH": b"235 in",
+            "STARTTLS": b"220 go",
+            "QUIT": b"221 bye",
+        }.get(verb, b"250 ok")
 
     @staticmethod
     def _reply(stream: BinaryIO, text: bytes) -> None:

@@ -1,4 +1,6 @@
-"""Webhooks signed by a few lines of their own, so that the library is not asked whether it is right."""
+"""
+Webhooks signed by a few lines of their own, so that the library is not asked whether it is right.
+"""
 
 from __future__ import annotations
 
@@ -41,15 +43,25 @@ def form_data(url: str, body: bytes) -> bytes:
 
 
 SIGNERS = {
-    "form-base64": lambda key, url, body: base64.b64encode(digest(key, form_data(url, body))).decode(),
+    "form-base64": lambda key, url, body: base64.b64encode(
+        digest(key, form_data(url, body))
+    ).decode(),
     "form-hex": lambda key, url, body: digest(key, form_data(url, body)).hex(),
     "body-base64": lambda key, url, body: base64.b64encode(digest(key, body)).decode(),
     "body-hex": lambda key, url, body: digest(key, body).hex(),
-    "url-body-base64": lambda key, url, body: base64.b64encode(digest(key, url.encode() + body)).decode(),
+    "url-body-base64": lambda key, url, body: base64.b64encode(
+        digest(key, url.encode() + body)
+    ).decode(),
     "url-body-hex": lambda key, url, body: digest(key, url.encode() + body).hex(),
 }
 
 
-def signed(body: bytes, scheme: str = "form-base64", key: str = KEY, url: str = URL, content_type: str = FORM) -> dict[str, str]:
+def signed(
+    body: bytes,
+    scheme: str = "form-base64",
+    key: str = KEY,
+    url: str = URL,
+    content_type: str = FORM,
+) -> dict[str, str]:
     """The headers of a POST of *body*."""
     return {"Content-Type": content_type, HEADER: SIGNERS[scheme](key, url, body)}

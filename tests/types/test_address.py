@@ -31,7 +31,10 @@ BOB = Recipient("bob@example.com")
         ('"" <ada@example.com>', BARE),
         ('"Lovelace, Ada" <ada@example.com>', Recipient("ada@example.com", "Lovelace, Ada")),
         ("Lovelace, Ada <ada@example.com>", Recipient("ada@example.com", "Lovelace, Ada")),
-        (r'"Ada \"Countess\" L\\" <ada@example.com>', Recipient("ada@example.com", 'Ada "Countess" L\\')),
+        (
+            r'"Ada \"Countess\" L\\" <ada@example.com>',
+            Recipient("ada@example.com", 'Ada "Countess" L\\'),
+        ),
         ('"a < b" <ada@example.com>', Recipient("ada@example.com", "a < b")),
         ('Ada <"a<b"@example.com>', Recipient('"a<b"@example.com', "Ada")),
         ('"Ada<" <"a <> \\" b"@example.com>', Recipient('"a <> \\" b"@example.com', "Ada<")),
@@ -77,14 +80,28 @@ def test_one_address_or_many(given, expected):
 
 @pytest.mark.parametrize("field", ["to", "cc", "bcc"])
 def test_each_field_of_recipients_takes_a_generator(field):
-    message = Message(subject="s", from_email="me@example.com", text="t", **{field: (f"{n}@example.com" for n in range(3))})
-    assert [each.email for each in getattr(message, field)] == ["0@example.com", "1@example.com", "2@example.com"]
+    message = Message(
+        subject="s",
+        from_email="me@example.com",
+        text="t",
+        **{field: (f"{n}@example.com" for n in range(3))},
+    )
+    assert [each.email for each in getattr(message, field)] == [
+        "0@example.com",
+        "1@example.com",
+        "2@example.com",
+    ]
     assert message.recipients == ("0@example.com", "1@example.com", "2@example.com")
 
 
 def test_recipients_are_to_then_cc_then_bcc():
     message = Message(
-        subject="s", from_email="me@example.com", text="t", bcc="b@example.com", cc=["c@example.com"], to="t@example.com"
+        subject="s",
+        from_email="me@example.com",
+        text="t",
+        bcc="b@example.com",
+        cc=["c@example.com"],
+        to="t@example.com",
     )
     assert message.recipients == ("t@example.com", "c@example.com", "b@example.com")
 
@@ -96,21 +113,65 @@ def test_recipients_are_to_then_cc_then_bcc():
         (5, "to", "must be an address or several, not int"),
         (b"ada@example.com", "to", "must be an address or several, not bytes"),
         ({"ada@example.com": "Ada"}, "to", "must be an address or several, not dict"),
-        ([5], "to[0]", "cannot read 5 as an address: give a str, a (name, address) pair or a Recipient"),
+        (
+            [5],
+            "to[0]",
+            "cannot read 5 as an address: give a str, a (name, address) pair or a Recipient",
+        ),
         (["ada@example.com", ""], "to[1]", "'' has no @"),
-        (["ada@example.com", ("Ada", "b", "c@example.com")], "to[1]", "cannot read ('Ada', 'b', 'c@example.com') as an address"),
-        ([{"email": "ada@example.com"}], "to[0]", "cannot read {'email': 'ada@example.com'} as an address"),
+        (
+            ["ada@example.com", ("Ada", "b", "c@example.com")],
+            "to[1]",
+            "cannot read ('Ada', 'b', 'c@example.com') as an address",
+        ),
+        (
+            [{"email": "ada@example.com"}],
+            "to[0]",
+            "cannot read {'email': 'ada@example.com'} as an address",
+        ),
         (("Ada", "Bob"), "to[0]", "'Ada' has no @"),
         ([("Ada", None)], "to[0]", "must be a str, not NoneType"),
         ([(5, "ada@example.com")], "to[0]", "must be a str, not int"),
-        ("Ada ada@example.com>", "to", "'Ada ada@example.com>' does not end in an address between < and >"),
-        ("ada@example.com, bob@example.com", "to", "'ada@example.com, bob@example.com' has a space"),
-        ("Ada\r\nBcc: eve@example.com <ada@example.com>", "to", "has a control character (CR, LF or another) at position 3"),
-        ([("Ada\nBcc: eve@example.com", "ada@example.com")], "to[0]", "has a control character (CR, LF or another) at position 3"),
-        ([("Ada\0", "ada@example.com")], "to[0]", "has a control character (CR, LF or another) at position 3"),
-        ("ada@example.com\r\nBcc: eve@example.com", "to", "has a control character (CR, LF or another) at position 15"),
-        ("\ud800@example.com", "to", "has a lone surrogate at position 0, which no encoding can carry"),
-        ([("\udfff", "ada@example.com")], "to[0]", "has a lone surrogate at position 0, which no encoding can carry"),
+        (
+            "Ada ada@example.com>",
+            "to",
+            "'Ada ada@example.com>' does not end in an address between < and >",
+        ),
+        (
+            "ada@example.com, bob@example.com",
+            "to",
+            "'ada@example.com, bob@example.com' has a space",
+        ),
+        (
+            "Ada\r\nBcc: eve@example.com <ada@example.com>",
+            "to",
+            "has a control character (CR, LF or another) at position 3",
+        ),
+        (
+            [("Ada\nBcc: eve@example.com", "ada@example.com")],
+            "to[0]",
+            "has a control character (CR, LF or another) at position 3",
+        ),
+        (
+            [("Ada\0", "ada@example.com")],
+            "to[0]",
+            "has a control character (CR, LF or another) at position 3",
+        ),
+        (
+            "ada@example.com\r\nBcc: eve@example.com",
+            "to",
+            "has a control character (CR, LF or another) at position 15",
+        ),
+        (
+            "\ud800@example.com",
+            "to",
+            "has a lone surrogate at position 0, which no encoding can carry",
+        ),
+        (
+            [("\udfff", "ada@example.com")],
+            "to[0]",
+            "has a lone surrogate at position 0, which no encoding can carry",
+        ),
     ],
 )
 def test_what_is_no_address_names_its_field(given, field, why):
@@ -127,7 +188,13 @@ def test_several_addresses_in_one_string_are_pointed_out():
 
 @pytest.mark.parametrize("field", ["from_email", "to", "cc", "bcc", "reply_to"])
 def test_the_message_names_the_field_of_an_unusable_address(field):
-    fields = {"subject": "s", "from_email": "me@example.com", "to": "ada@example.com", "text": "t", field: "nobody"}
+    fields = {
+        "subject": "s",
+        "from_email": "me@example.com",
+        "to": "ada@example.com",
+        "text": "t",
+        field: "nobody",
+    }
     with pytest.raises(UsageError) as caught:
         Message(**fields)
     assert (caught.value.field, caught.value.mail_state) == (field, "not_sent")
@@ -257,12 +324,19 @@ def test_str_quotes_what_needs_quotes(name, text):
     assert str(Recipient("ada@example.com", name)) == text
 
 
-ATOMS = st.from_regex(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~\-üñ例]{1,8}(\.[a-z0-9üñ例]{1,8}){0,2}", fullmatch=True)
+ATOMS = st.from_regex(
+    r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~\-üñ例]{1,8}(\.[a-z0-9üñ例]{1,8}){0,2}", fullmatch=True
+)
 QUOTED = st.from_regex(r'"([ -!#-\[\]-~ü例]|\\[ -~]){0,8}"', fullmatch=True)
-DOMAINS = st.from_regex(r"[a-z0-9ü例]{1,8}(\.[a-z0-9ü例]{1,8}){0,2}|\[[0-9.:]{1,12}\]", fullmatch=True)
+DOMAINS = st.from_regex(
+    r"[a-z0-9ü例]{1,8}(\.[a-z0-9ü例]{1,8}){0,2}|\[[0-9.:]{1,12}\]", fullmatch=True
+)
 EMAILS = st.builds("{}@{}".format, ATOMS | QUOTED, DOMAINS)
 NAMES = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters=[chr(code) for code in (*range(9), *range(10, 32), 127)])
+    st.characters(
+        exclude_categories=["Cs"],
+        exclude_characters=[chr(code) for code in (*range(9), *range(10, 32), 127)],
+    )
 )
 AWKWARD = st.text('<>"\\@, .ab\u00a0', max_size=12)
 
@@ -290,7 +364,10 @@ def test_a_text_is_an_address_or_a_usage_error(text):
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.from_regex(r"[a-z.\-+_%]{1,6}@[a-z.\-]{1,10}", fullmatch=True) | st.from_regex(r"a{60,66}@b{60,66}\.c", fullmatch=True))
+@given(
+    st.from_regex(r"[a-z.\-+_%]{1,6}@[a-z.\-]{1,10}", fullmatch=True)
+    | st.from_regex(r"a{60,66}@b{60,66}\.c", fullmatch=True)
+)
 def test_the_short_way_decides_as_the_exact_way(address):
     verdict = address_module._unusable(address)
     with patch.object(address_module, "_PLAIN", re.compile(r"(?!)")):
@@ -299,6 +376,13 @@ def test_the_short_way_decides_as_the_exact_way(address):
 
 def test_two_addresses_are_no_pair():
     """Taken for a name and an address, one of the two would get nothing."""
-    with pytest.raises(UsageError, match="cannot tell which of .* is the name .*give two addresses") as caught:
-        Message(subject="Hi", from_email="me@example.com", to=[("ada@example.com", "grace@example.com")], text="Hello")
+    with pytest.raises(
+        UsageError, match="cannot tell which of .* is the name .*give two addresses"
+    ) as caught:
+        Message(
+            subject="Hi",
+            from_email="me@example.com",
+            to=[("ada@example.com", "grace@example.com")],
+            text="Hello",
+        )
     assert caught.value.field == "to[0]"

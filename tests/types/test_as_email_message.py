@@ -32,7 +32,13 @@ def there_and_back(ours: Message) -> Message:
     assert all(len(line) <= 998 for line in head.split(b"\r\n"))
     results = [
         Message.from_email_message(read)
-        for read in (theirs, *(message_from_bytes(data, policy=using) for using in (policy.default, policy.compat32)))
+        for read in (
+            theirs,
+            *(
+                message_from_bytes(data, policy=using)
+                for using in (policy.default, policy.compat32)
+            ),
+        )
     ]
     assert results[0] == results[1] == results[2]
     return results[0]
@@ -51,7 +57,9 @@ def test_a_message_of_everything(tmp_path):
         images=[Image("logo@x", PNG)],
         attachments=[
             Attachment.from_path(tmp_path / "Angebot März.pdf"),
-            Attachment.from_file(io.BytesIO(b"a,b"), "b.csv", type="text/csv; charset=utf-8; header=present"),
+            Attachment.from_file(
+                io.BytesIO(b"a,b"), "b.csv", type="text/csv; charset=utf-8; header=present"
+            ),
             Attachment("m.eml", b"Subject: x\r\n\r\n\xff\r\n", "message/rfc822"),
         ],
         headers={"X-Campaign": "q4", "List-Unsubscribe": f"<https://example.com/{'u' * 200}>"},
@@ -71,21 +79,49 @@ def test_a_message_of_everything(tmp_path):
     assert re.fullmatch(r"<\S+@example.com>", theirs["Message-ID"])
     assert theirs.get_body(("plain",)).get_content() == "Hello"
     assert theirs.get_body(("related", "html")).get_content_type() == "multipart/related"
-    assert [part.get_filename() for part in theirs.iter_attachments()] == ["Angebot März.pdf", "b.csv", "m.eml"]
-    assert [part.get_content_type() for part in theirs.iter_attachments()] == ["application/pdf", "text/csv", "message/rfc822"]
+    assert [part.get_filename() for part in theirs.iter_attachments()] == [
+        "Angebot März.pdf",
+        "b.csv",
+        "m.eml",
+    ]
+    assert [part.get_content_type() for part in theirs.iter_attachments()] == [
+        "application/pdf",
+        "text/csv",
+        "message/rfc822",
+    ]
     back = there_and_back(ours)
     contents = [b"%PDF", b"a,b", b"Subject: x\r\n\r\n\xff\r\n"]
-    read = [attrs.evolve(file, content=content) for file, content in zip(ours.attachments, contents, strict=True)]
+    read = [
+        attrs.evolve(file, content=content)
+        for file, content in zip(ours.attachments, contents, strict=True)
+    ]
     assert back == attrs.evolve(ours, attachments=read)
 
 
 def test_date_and_message_id_can_be_given():
-    theirs = message(headers={"date": "Mon, 01 Jan 2024 09:00:00 +0000", "Message-Id": "<1@x>"}).as_email_message()
+    theirs = message(
+        headers={"date": "Mon, 01 Jan 2024 09:00:00 +0000", "Message-Id": "<1@x>"}
+    ).as_email_message()
     assert theirs.get_all("Date") == ["Mon, 01 Jan 2024 09:00:00 +0000"]
     assert theirs.get_all("Message-ID") == ["<1@x>"]
 
 
-@pytest.mark.parametrize("text", ["a\nb", "a\n", " \na ", "é\n", "x" * 2000, "é" * 2000, "a\rb", "\0\x0b\x85\u2028", ".\n.\nFrom x\n", "=?utf-8?q?x?="])  # fmt: skip
+# fmt: skip  # noqa: RUF028
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a\nb",
+        "a\n",
+        " \na ",
+        "é\n",
+        "x" * 2000,
+        "é" * 2000,
+        "a\rb",
+        "\0\x0b\x85\u2028",
+        ".\n.\nFrom x\n",
+        "=?utf-8?q?x?=",
+    ],
+)
 def test_a_text_comes_back_as_it_was(text):
     assert there_and_back(message(text=text)).text == text
     assert there_and_back(message(text=text, html="<b>")).text == text
@@ -175,17 +211,32 @@ def test_smtplib_sends_it():
 
 
 # Every character that may stand in a header, the awkward ones often.
-CHARACTERS = st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from(' ",<>@()\\;:=?_\u0085\u2028é✓\U0001f600\ufeff')
+CHARACTERS = st.characters(exclude_categories=("Cs", "Cc")) | st.sampled_from(
+    ' ",<>@()\\;:=?_\u0085\u2028é✓\U0001f600\ufeff'
+)
 LINE = st.text(CHARACTERS, max_size=120).map(str.strip) | st.just("=?utf-8?q?x?=")
 FILLED = LINE.filter(bool).filter(lambda text: not text.startswith("\ufeff"))
 EMAIL = st.sampled_from(
-    ["a@example.com", '"a b"@example.com', f"{'l' * 64}@{'d' * 60}.example.com", "ü@exämple.de", "a@[192.0.2.1]"]
+    [
+        "a@example.com",
+        '"a b"@example.com',
+        f"{'l' * 64}@{'d' * 60}.example.com",
+        "ü@exämple.de",
+        "a@[192.0.2.1]",
+    ]
 )
 MAILBOX = st.builds(Recipient, EMAIL, st.none() | FILLED)
-TEXT = st.text(st.characters(exclude_categories=("Cs",)) | st.sampled_from("\n\t =."), min_size=1, max_size=300)
-BODY = TEXT.map(lambda text: re.sub(r"\r+\n", "\n", text)).filter(lambda text: text.strip() and not text.startswith("\ufeff"))
+TEXT = st.text(
+    st.characters(exclude_categories=("Cs",)) | st.sampled_from("\n\t =."), min_size=1, max_size=300
+)
+BODY = TEXT.map(lambda text: re.sub(r"\r+\n", "\n", text)).filter(
+    lambda text: text.strip() and not text.startswith("\ufeff")
+)
 FILE = st.builds(
-    Attachment, FILLED, st.binary(max_size=200), st.sampled_from(["", "text/plain; charset=utf-8", "application/pdf", "image/png"])
+    Attachment,
+    FILLED,
+    st.binary(max_size=200),
+    st.sampled_from(["", "text/plain; charset=utf-8", "application/pdf", "image/png"]),
 )
 MESSAGES = st.builds(
     Message,
@@ -196,9 +247,15 @@ MESSAGES = st.builds(
     reply_to=st.lists(MAILBOX, max_size=2),
     text=BODY,
     html=st.none() | BODY.map(lambda text: f"<p>x{text.replace('cid:', '')}"),
-    images=st.lists(st.builds(Image, st.sampled_from(["a", "b@c", "ü d"]), st.just(PNG)), max_size=2, unique_by=lambda i: i.cid),
+    images=st.lists(
+        st.builds(Image, st.sampled_from(["a", "b@c", "ü d"]), st.just(PNG)),
+        max_size=2,
+        unique_by=lambda i: i.cid,
+    ),
     attachments=st.lists(FILE, max_size=2),
-    headers=st.dictionaries(st.sampled_from(["X-A", "List-Id", "References", "X-" + "n" * 80]), FILLED, max_size=3),
+    headers=st.dictionaries(
+        st.sampled_from(["X-A", "List-Id", "References", "X-" + "n" * 80]), FILLED, max_size=3
+    ),
     tracking=st.none() | st.builds(Tracking, opens=st.booleans()),
     unique_id=st.none() | st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True),
 )
@@ -213,8 +270,23 @@ def test_there_and_back(ours):
 @given(MESSAGES)
 @settings(max_examples=20, deadline=None)
 def test_no_header_is_added(ours):
-    expected = {"from", "to", "cc", "reply-to", "subject", "date", "message-id", "x-unique-id", "x-stes-trackopen", "mime-version"}
-    expected |= {"content-type", "content-transfer-encoding", *(name.lower() for name in ours.headers)}
+    expected = {
+        "from",
+        "to",
+        "cc",
+        "reply-to",
+        "subject",
+        "date",
+        "message-id",
+        "x-unique-id",
+        "x-stes-trackopen",
+        "mime-version",
+    }
+    expected |= {
+        "content-type",
+        "content-transfer-encoding",
+        *(name.lower() for name in ours.headers),
+    }
     read = message_from_bytes(ours.as_email_message().as_bytes(), policy=policy.compat32)
     assert {name.lower() for name in read.keys()} <= expected  # noqa: SIM118  it is no dict
     assert len(read.keys()) == len({name.lower() for name in read.keys()})  # noqa: SIM118

@@ -43,7 +43,9 @@ def test_the_type_is_guessed_from_the_name(name, type):
     assert Attachment(name, b"").type == type
 
 
-@pytest.mark.parametrize("type", ["text/csv", "text/plain; charset=utf-8", "application/vnd.ms-excel", "image/svg+xml"])
+@pytest.mark.parametrize(
+    "type", ["text/csv", "text/plain; charset=utf-8", "application/vnd.ms-excel", "image/svg+xml"]
+)
 def test_a_given_type_stands(type):
     assert Attachment("x.pdf", b"", type).type == type
     assert Attachment.from_bytes(b"", "x.pdf", type=type).type == type
@@ -69,7 +71,9 @@ def test_content_cannot_change_after_it_was_given():
 @pytest.mark.parametrize("content", ["abc", None, 5, [1]])
 @pytest.mark.parametrize("kind", [Attachment, Image])
 def test_content_that_is_no_bytes(kind, content):
-    with pytest.raises(UsageError, match="from_path takes a path, from_base64 takes base64 text") as caught:
+    with pytest.raises(
+        UsageError, match="from_path takes a path, from_base64 takes base64 text"
+    ) as caught:
         kind("x.png", content)
     assert caught.value.field == "content"
     assert caught.value.reason == f"content: must be bytes, not {type(content).__name__}"
@@ -92,7 +96,19 @@ def test_base64(text, content):
 
 @pytest.mark.parametrize(
     "text",
-    ["YQ", "YQ=", "Y", "====", "YQ==YQ==", "Y*Q=", "abc-_abc", "data:image/png;base64,YQ==", "YQ=ü", b"\xff", "\ud800"],
+    [
+        "YQ",
+        "YQ=",
+        "Y",
+        "====",
+        "YQ==YQ==",
+        "Y*Q=",
+        "abc-_abc",
+        "data:image/png;base64,YQ==",
+        "YQ=ü",
+        b"\xff",
+        "\ud800",
+    ],
 )
 @pytest.mark.parametrize("kind", [Attachment, Image])
 def test_what_is_no_base64(kind, text):
@@ -126,7 +142,9 @@ def test_from_path_looks_and_does_not_read(tmp_path, convert):
 def test_from_path_with_another_name_and_type(tmp_path):
     path = tmp_path / "tmp123"
     path.write_bytes(b"")
-    assert Attachment.from_path(path, name="a.csv", type="text/x") == Attachment("a.csv", FileContent(path, 0), "text/x")
+    assert Attachment.from_path(path, name="a.csv", type="text/x") == Attachment(
+        "a.csv", FileContent(path, 0), "text/x"
+    )
     assert Attachment.from_path(path, name="a.txt").type == "text/plain"
 
 
@@ -166,7 +184,9 @@ def test_from_path_of_what_is_no_path(path):
 
 @pytest.fixture
 def unreadable(tmp_path):
-    """A file that may not be read; root may read everything, so for a moment it is somebody else."""
+    """
+    A file that may not be read; root may read everything, so for a moment it is somebody else.
+    """
     path = tmp_path / "secret.txt"
     path.write_bytes(b"x")
     path.chmod(0)
@@ -206,7 +226,9 @@ def test_a_file_is_not_read_to_guess_its_type(tmp_path):
     (tmp_path / "picture").write_bytes(PNG)
     content = FileContent.of(tmp_path / "picture")
     assert Image("logo.gif", content).type == "image/gif"
-    with pytest.raises(UsageError, match="image.type: 'application/octet-stream' does not begin with image/"):
+    with pytest.raises(
+        UsageError, match="image.type: 'application/octet-stream' does not begin with image/"
+    ):
         Image("logo", content)
 
 
@@ -244,12 +266,21 @@ BAD_TEXT = [
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [*BAD_TEXT, ("", "must not be empty"), ("  ", "must not be empty"), (5, "must be a str, not int")]
+    ("text", "why"),
+    [
+        *BAD_TEXT,
+        ("", "must not be empty"),
+        ("  ", "must not be empty"),
+        (5, "must be a str, not int"),
+    ],
 )
 def test_names_that_cannot_stand_in_a_header(text, why):
     with pytest.raises(UsageError) as caught:
         Attachment(text, b"")
-    assert (caught.value.field, caught.value.reason) == ("attachment.name", f"attachment.name: {why}")
+    assert (caught.value.field, caught.value.reason) == (
+        "attachment.name",
+        f"attachment.name: {why}",
+    )
     with pytest.raises(UsageError) as caught:
         Image(text, PNG)
     assert (caught.value.field, caught.value.reason) == ("image.cid", f"image.cid: {why}")
@@ -268,7 +299,10 @@ def test_names_that_cannot_stand_in_a_header(text, why):
 def test_types_that_are_none(text, why):
     with pytest.raises(UsageError) as caught:
         Attachment("x", b"", text)
-    assert (caught.value.field, caught.value.reason) == ("attachment.type", f"attachment.type: {why}")
+    assert (caught.value.field, caught.value.reason) == (
+        "attachment.type",
+        f"attachment.type: {why}",
+    )
     with pytest.raises(UsageError) as caught:
         Image("x", PNG, text)
     assert (caught.value.field, caught.value.reason) == ("image.type", f"image.type: {why}")
@@ -276,9 +310,18 @@ def test_types_that_are_none(text, why):
 
 def test_the_repr_shows_no_content(tmp_path):
     (tmp_path / "x.txt").write_bytes(b"content")
-    assert repr(Attachment("x.txt", b"content")) == "Attachment(name='x.txt', content=<7 bytes>, type='text/plain')"
-    assert repr(Image("x.png", b"content")) == "Image(cid='x.png', content=<7 bytes>, type='image/png')"
-    assert repr(Attachment.from_path(tmp_path / "x.txt")) == "Attachment(name='x.txt', content=<7 bytes>, type='text/plain')"
+    assert (
+        repr(Attachment("x.txt", b"content"))
+        == "Attachment(name='x.txt', content=<7 bytes>, type='text/plain')"
+    )
+    assert (
+        repr(Image("x.png", b"content"))
+        == "Image(cid='x.png', content=<7 bytes>, type='image/png')"
+    )
+    assert (
+        repr(Attachment.from_path(tmp_path / "x.txt"))
+        == "Attachment(name='x.txt', content=<7 bytes>, type='text/plain')"
+    )
 
 
 @settings(max_examples=200, deadline=None)
@@ -310,7 +353,12 @@ class Unseekable(io.BytesIO):
 @pytest.mark.parametrize("kind", [Attachment, Image])
 @pytest.mark.parametrize(
     ("file", "why"),
-    [(Unseekable(b"x"), "it is a pipe"), (io.StringIO("x"), "binary mode"), (b"x", "no attribute"), (None, "no attribute")],
+    [
+        (Unseekable(b"x"), "it is a pipe"),
+        (io.StringIO("x"), "binary mode"),
+        (b"x", "no attribute"),
+        (None, "no attribute"),
+    ],
 )
 def test_what_is_no_open_binary_file(kind, file, why):
     with pytest.raises(UsageError, match=rf"not sent: file: .*{why}") as caught:
@@ -323,8 +371,15 @@ def test_an_open_file_is_read_from_its_position_on_and_left_there():
     file.seek(6)
     attachment = Attachment.from_file(file, "x.bin")
     assert file.tell() == 6
-    assert (attachment.content.size, attachment.content.read(3, 4), attachment.content.label) == (7, b"tent", "'the file'")
-    assert repr(attachment) == "Attachment(name='x.bin', content=<7 bytes>, type='application/octet-stream')"
+    assert (attachment.content.size, attachment.content.read(3, 4), attachment.content.label) == (
+        7,
+        b"tent",
+        "'the file'",
+    )
+    assert (
+        repr(attachment)
+        == "Attachment(name='x.bin', content=<7 bytes>, type='application/octet-stream')"
+    )
 
 
 @pytest.mark.parametrize("kind", [Attachment, Image])

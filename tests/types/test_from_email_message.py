@@ -1,4 +1,7 @@
-"""Messages of the standard library become ours: what is carried, what is named as lost, and that nothing else happens."""
+"""
+Messages of the standard library become ours: what is carried, what is named as lost, and that
+nothing else happens.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,9 @@ HEAD = "From: me@example.com\nTo: ada@example.com\nSubject: s\n"
 
 def mail(body: str | None = "Hello\n", **headers: str) -> EmailMessage:
     message = EmailMessage()
-    for name, value in ({"From": "me@example.com", "To": "ada@example.com", "Subject": "Hi"} | headers).items():
+    for name, value in (
+        {"From": "me@example.com", "To": "ada@example.com", "Subject": "Hi"} | headers
+    ).items():
         message[name.replace("_", "-")] = value
     if body is not None:
         message.set_content(body)
@@ -36,7 +41,10 @@ def raw(text: str | bytes, using=policy.default) -> OldMessage:
 
 
 def lost(message: OldMessage, *words: str) -> Message:
-    """The message without what *words*, one of each line, say; which is refused where nothing may be lost."""
+    """
+    The message without what *words*, one of each line, say; which is refused where nothing may be
+    lost.
+    """
     converted = Message.from_email_message(message, lossy=True)
     assert len(converted.dropped) == len(words), converted.dropped
     with pytest.raises(UsageError) as caught:
@@ -90,11 +98,19 @@ def test_mails_as_programs_write_them(using):
     ]
 
     japanese = read("japanese")
-    assert (japanese.from_email.name, japanese.subject, japanese.text) == ("山田", "こんにちは", "こんにちは\n")
+    assert (japanese.from_email.name, japanese.subject, japanese.text) == (
+        "山田",
+        "こんにちは",
+        "こんにちは\n",
+    )
     assert (read("russian").subject, read("russian").html) == ("Привет", "<p>Привет</p>")
     assert read("utf-16").text == "wide ✓\nline"
     sloppy = read("sloppy")
-    assert (sloppy.from_email.name, sloppy.subject, sloppy.text) == ("Jörg", "grüße", "no charset: é\n")
+    assert (sloppy.from_email.name, sloppy.subject, sloppy.text) == (
+        "Jörg",
+        "grüße",
+        "no charset: é\n",
+    )
     assert len(sloppy.to) == 2
 
 
@@ -104,9 +120,16 @@ def test_mails_that_say_more_than_the_service_can(using):
     assert thunderbird.to == (Recipient("ada@example.com"), Recipient("bob@example.com", "Bob"))
     original, patch = thunderbird.attachments
     assert (original.name, original.type) == ("Original.eml", "message/rfc822")
-    assert original.content.startswith(b"From: x@example.net\r\nTo: s@example.org\r\nSubject: two spaces,   kept\r\n")
-    assert original.content.endswith(b"--inner\r\nContent-Type: text/plain\r\n\r\ninner\r\n--inner--\r\n")
-    assert (patch.name, patch.type) == ("Änderung mit einem sehr langen Namen.patch", "text/x-patch; charset=UTF-8")
+    assert original.content.startswith(
+        b"From: x@example.net\r\nTo: s@example.org\r\nSubject: two spaces,   kept\r\n"
+    )
+    assert original.content.endswith(
+        b"--inner\r\nContent-Type: text/plain\r\n\r\ninner\r\n--inner--\r\n"
+    )
+    assert (patch.name, patch.type) == (
+        "Änderung mit einem sehr langen Namen.patch",
+        "text/x-patch; charset=UTF-8",
+    )
     assert patch.content == b"--- a\n+++ b\n"
 
     invite = lost(raw(CORPUS["exchange"], using), "text/calendar alternative")
@@ -136,8 +159,14 @@ def test_headers_that_have_a_meaning():
     assert message.reply_to == (Recipient("help@example.com", "Help"), Recipient("b@example.com"))
     assert message.unique_id == "u-1"
     assert message.tracking == Tracking(opens=True, clicks="html", domain="t.example.com")
-    assert message.headers == {"X-STes-Autotext": "no", "List-Unsubscribe": "<https://example.com/u>"}
-    assert (message.cc, message.bcc) == ((Recipient("c@example.com"),), (Recipient("d@example.com", "Dö"),))
+    assert message.headers == {
+        "X-STes-Autotext": "no",
+        "List-Unsubscribe": "<https://example.com/u>",
+    }
+    assert (message.cc, message.bcc) == (
+        (Recipient("c@example.com"),),
+        (Recipient("d@example.com", "Dö"),),
+    )
 
 
 def test_a_tracking_header_that_says_something_else_stays_a_header():
@@ -165,14 +194,19 @@ def test_a_tracking_header_that_says_something_else_stays_a_header():
         ("<@r.org,@s.org:a@x.org>", [(None, "a@x.org")]),
         ('"a b"@x.org', [(None, '"a b"@x.org')]),
         ("a @ x . org", [(None, "a@x.org")]),
-        ("a@[192.0.2.1], b@[IPv6:2001:db8::1]", [(None, "a@[192.0.2.1]"), (None, "b@[IPv6:2001:db8::1]")]),
+        (
+            "a@[192.0.2.1], b@[IPv6:2001:db8::1]",
+            [(None, "a@[192.0.2.1]"), (None, "b@[IPv6:2001:db8::1]")],
+        ),
         ("undisclosed-recipients:;, a@x.org", [(None, "a@x.org")]),
         ("jörg@exämple.de", [(None, "jörg@exämple.de")]),
     ],
 )
 def test_addresses(using, to, expected):
     message = raw(f"From: me@example.com\nSubject: s\nTo: {to}\n\nHi", using)
-    assert [(recipient.name, recipient.email) for recipient in Message.from_email_message(message).to] == expected
+    assert [
+        (recipient.name, recipient.email) for recipient in Message.from_email_message(message).to
+    ] == expected
 
 
 @pytest.mark.parametrize(
@@ -194,16 +228,26 @@ def test_addresses(using, to, expected):
 @pytest.mark.parametrize("using", POLICIES)
 def test_addresses_that_cannot_be_read(using, to, why):
     to = to if isinstance(to, bytes) else to.encode()
-    message = raw(b"From: me@example.com\nSubject: s\nCc: ok@example.com\nTo: " + to + b"\n\nHi", using)
+    message = raw(
+        b"From: me@example.com\nSubject: s\nCc: ok@example.com\nTo: " + to + b"\n\nHi", using
+    )
     assert lost(message, why).cc == (Recipient("ok@example.com"),)
 
 
 @pytest.mark.parametrize("using", POLICIES)
 def test_a_name_that_cannot_be_decoded_costs_no_recipient(using):
-    head = b"From: J\xf6rg <j@example.com>\nTo: Zo\xeb <zoe@example.com>, a\xeb@example.com, bob@example.com\nSubject: s\n\nHi"
+    head = (
+        b"From: J\xf6rg <j@example.com>\nTo: Zo\xeb <zoe@example.com>, a\xeb@example.com, "
+        b"bob@example.com\nSubject: s\n\nHi"
+    )
     message = lost(raw(head, using), "From", "To")
-    words = raw(HEAD.replace("ada@", "=?utf-8?q?A=FF?= <ada@example.com>, b@").encode() + b"\nHi", using)
-    assert lost(words, "not utf-8").to == (Recipient("ada@example.com", "A\ufffd"), Recipient("b@example.com"))
+    words = raw(
+        HEAD.replace("ada@", "=?utf-8?q?A=FF?= <ada@example.com>, b@").encode() + b"\nHi", using
+    )
+    assert lost(words, "not utf-8").to == (
+        Recipient("ada@example.com", "A\ufffd"),
+        Recipient("b@example.com"),
+    )
     assert message.from_email == Recipient("j@example.com", "J\ufffdrg")
     assert [recipient.email for recipient in message.to] == ["zoe@example.com", "bob@example.com"]
 
@@ -212,17 +256,27 @@ def test_addresses_that_were_set_on_an_email_message():
     message = mail()
     del message["To"]
     message["To"] = "'x@y.org' <x@y.org>; b@y.org"
-    assert [recipient.email for recipient in Message.from_email_message(message).to] == ["x@y.org", "b@y.org"]
+    assert [recipient.email for recipient in Message.from_email_message(message).to] == [
+        "x@y.org",
+        "b@y.org",
+    ]
 
 
 def test_senders():
-    assert Message.from_email_message(mail(Sender="Me <me@example.com>")).from_email == Recipient("me@example.com")
+    assert Message.from_email_message(mail(Sender="Me <me@example.com>")).from_email == Recipient(
+        "me@example.com"
+    )
     assert lost(mail(Sender="boss@example.com"), "Sender boss@example.com").headers == {}
-    assert lost(mail(From="a@x.org, b@x.org", Sender="a@x.org"), "From b@x.org").from_email == Recipient("a@x.org")
+    assert lost(
+        mail(From="a@x.org, b@x.org", Sender="a@x.org"), "From b@x.org"
+    ).from_email == Recipient("a@x.org")
 
 
 def test_headers_that_the_service_cannot_take():
-    text = HEAD + "X-A: 1\nX-A: 2\nX-B: 1\nx-b: 1\nSubject: t\nResent-From: r@example.com\nResent-To: r@example.com\n\nHi"
+    text = (
+        HEAD + "X-A: 1\nX-A: 2\nX-B: 1\nx-b: 1\nSubject: t\nResent-From: r@example.com\nResent-To: "
+        "r@example.com\n\nHi"
+    )
     message = lost(raw(text), "X-A '2'", "Subject 't'", "Resent-From, Resent-To")
     assert message.headers == {"X-A": "1", "X-B": "1"}
     assert message.subject == "s"
@@ -230,16 +284,27 @@ def test_headers_that_the_service_cannot_take():
 
 def test_a_header_with_control_characters_or_an_unknown_charset():
     assert lost(raw(HEAD + "X-A: a\x01b\n\nHi"), "control character").headers == {}
-    assert lost(raw(HEAD.replace("Subject: s", "Subject: =?utf-8?q?a=0D=0AX?=") + "\nHi"), "control").subject == "a  X"
-    assert lost(raw(HEAD + "X-A: =?nope?q?=FF?=\n\nHi"), "cannot be decoded").headers == {"X-A": "\ufffd"}
-    assert Message.from_email_message(raw(HEAD + "X-A: =?nope?b?w7w?= =?x?b?!?=\n\nHi")).headers == {"X-A": "ü =?x?b?!?="}
+    assert (
+        lost(
+            raw(HEAD.replace("Subject: s", "Subject: =?utf-8?q?a=0D=0AX?=") + "\nHi"), "control"
+        ).subject
+        == "a  X"
+    )
+    assert lost(raw(HEAD + "X-A: =?nope?q?=FF?=\n\nHi"), "cannot be decoded").headers == {
+        "X-A": "\ufffd"
+    }
+    assert Message.from_email_message(
+        raw(HEAD + "X-A: =?nope?b?w7w?= =?x?b?!?=\n\nHi")
+    ).headers == {"X-A": "ü =?x?b?!?="}
 
 
 @pytest.mark.parametrize("lossy", [False, True])
 def test_what_no_mail_can_do_without_is_all_named(lossy):
     with pytest.raises(UsageError) as caught:
         Message.from_email_message(EmailMessage(), lossy=lossy)
-    assert [word for word in ("sender", "recipient", "subject", "body") if word in caught.value.reason] == [
+    assert [
+        word for word in ("sender", "recipient", "subject", "body") if word in caught.value.reason
+    ] == [
         "sender",
         "recipient",
         "subject",
@@ -258,15 +323,25 @@ def test_everything_that_the_content_manager_makes():
     message.add_alternative('<img src="cid:logo@x">\n', subtype="html")
     message.get_payload()[1].add_related(PNG, "image", "png", cid="<logo@x>", filename="logo.png")
     message.add_attachment("naïve\n", filename="naïve.txt")
-    message.add_attachment(PDF, maintype="application", subtype="pdf", filename="Rechnung März " * 9 + ".pdf")
+    message.add_attachment(
+        PDF, maintype="application", subtype="pdf", filename="Rechnung März " * 9 + ".pdf"
+    )
     message.add_attachment(mail("inner\n"), filename="inner.eml")
     message.add_attachment(PNG, maintype="image", subtype="png")
-    for source in (message, raw(message.as_bytes()), raw(message.as_bytes(policy=policy.SMTP), policy.compat32)):
+    for source in (
+        message,
+        raw(message.as_bytes()),
+        raw(message.as_bytes(policy=policy.SMTP), policy.compat32),
+    ):
         read = Message.from_email_message(source)
         assert (read.text, read.html) == ("text\n", '<img src="cid:logo@x">\n')
         assert read.images == (Image("logo@x", PNG),)
         text, pdf, inner, unnamed = read.attachments
-        assert (text.name, text.type, text.content.decode().strip()) == ("naïve.txt", "text/plain; charset=utf-8", "naïve")
+        assert (text.name, text.type, text.content.decode().strip()) == (
+            "naïve.txt",
+            "text/plain; charset=utf-8",
+            "naïve",
+        )
         assert (pdf.name, pdf.content) == ("Rechnung März " * 9 + ".pdf", PDF)
         assert (inner.name, inner.type) == ("inner.eml", "message/rfc822")
         assert b"Subject: Hi\r\n" in inner.content
@@ -289,11 +364,17 @@ def test_the_old_classes():
     message.attach(image)
     read = Message.from_email_message(message)
     assert (read.subject, read.from_email) == ("Grüße", Recipient("j@example.com", "Jörg, Müller"))
-    assert (read.text, read.html, read.images) == ("text é", '<img src="cid:a%40b">', (Image("a@b", PNG),))
+    assert (read.text, read.html, read.images) == (
+        "text é",
+        '<img src="cid:a%40b">',
+        (Image("a@b", PNG),),
+    )
     assert read.headers == {"X-Number": "ü " * 60}
 
 
-@pytest.mark.filterwarnings("ignore:MIMEBase attachments are deprecated")  # by Django 6; they are what older ones take
+@pytest.mark.filterwarnings(
+    "ignore:MIMEBase attachments are deprecated"
+)  # by Django 6; they are what older ones take
 def test_what_django_makes():
     from django.conf import settings as django_settings
     from django.core.mail import EmailMultiAlternatives
@@ -317,12 +398,16 @@ def test_what_django_makes():
     image["Content-ID"] = "<logo>"
     made.attach(image)
     read = Message.from_email_message(made.message())
-    # From version 6 on, Django has the standard library write its parts, which ends each of them in a new line.
+    # From version 6 on, Django has the standard library write its parts, which ends each of them in
+    # a new line.
     bodies = (read.text.rstrip("\n"), read.html.rstrip("\n"))
     assert (read.subject, *bodies) == (made.subject, made.body, '<p>é <img src="cid:logo">')
     assert read.from_email == Recipient("j@example.com", "Jörg, Müller")
     assert read.to == (Recipient("ada@example.com", "Ada"), Recipient("d@example.com", "D, é"))
-    assert (read.cc, read.reply_to) == ((Recipient("c@example.com"),), (Recipient("r@example.com"),))
+    assert (read.cc, read.reply_to) == (
+        (Recipient("c@example.com"),),
+        (Recipient("r@example.com"),),
+    )
     assert (read.headers, read.images) == ({"X-A": "ü"}, (Image("logo", PNG),))
     text, message = read.attachments
     assert (text.name, text.content.decode().rstrip("\n")) == ("é.txt", "naïve")
@@ -332,14 +417,26 @@ def test_what_django_makes():
 
 def test_text_that_was_put_into_a_message_as_it_is():
     message = OldMessage()
-    for name, value in (("From", "a@example.com"), ("To", "b@example.com"), ("Subject", "s ü"), ("Content-Type", "text/plain")):
+    for name, value in (
+        ("From", "a@example.com"),
+        ("To", "b@example.com"),
+        ("Subject", "s ü"),
+        ("Content-Type", "text/plain"),
+    ):
         message[name] = value
     message.set_payload("é ✓\r\n")
-    assert (Message.from_email_message(message).text, Message.from_email_message(message).subject) == ("é ✓\n", "s ü")
+    assert (
+        Message.from_email_message(message).text,
+        Message.from_email_message(message).subject,
+    ) == ("é ✓\n", "s ü")
 
 
 def parts(kind: str, *parts: str) -> str:
-    return f"Content-Type: multipart/{kind}; boundary={kind}\n\n" + "".join(f"--{kind}\n{p}\n" for p in parts) + f"--{kind}--\n"
+    return (
+        f"Content-Type: multipart/{kind}; boundary={kind}\n\n"
+        + "".join(f"--{kind}\n{p}\n" for p in parts)
+        + f"--{kind}--\n"
+    )
 
 
 TEXT = "Content-Type: text/plain\n\ntext"
@@ -359,14 +456,18 @@ SHOWN = "Content-Type: text/html\n\n<img src=cid:a>"
         (parts("mixed", HTML, IMAGE), None, "<b>html</b>", [], ["attachment-1.png"]),
         (parts("related", HTML, IMAGE), None, "<b>html</b>", ["a"], []),
         (parts("related", HTML, "Content-Type: image/gif\n\nx"), None, "<b>html</b>", [], ["attachment-1.gif"]),
-        (parts("related", HTML, "Content-Type: application/pdf\nContent-ID: <p>\n\nx"), None, "<b>html</b>", [], ["attachment-1.pdf"]),
+        (parts("related", HTML, "Content-Type: application/pdf\nContent-ID: "
+                                "<p>\n\nx"), None, "<b>html</b>", [], ["attachment-1.pdf"]),
         (parts("mixed", TEXT, "Content-Type: text/plain\n\nfooter\n"), "text\nfooter\n", None, [], []),
-        (parts("mixed", TEXT, "Content-Type: text/plain; name=a.txt\n\nx"), "text", None, [], ["a.txt"]),
-        (parts("mixed", TEXT, "Content-Disposition: attachment; filename=../a.txt\n\nx"), "text", None, [], ["../a.txt"]),
+        (parts("mixed", TEXT, "Content-Type: text/plain; "
+                              "name=a.txt\n\nx"), "text", None, [], ["a.txt"]),
+        (parts("mixed", TEXT, "Content-Disposition: attachment; "
+                              "filename=../a.txt\n\nx"), "text", None, [], ["../a.txt"]),
         (parts("mixed", "Content-Type: text/plain; name=body.txt\n\ntext"), "text", None, [], []),
         (parts("digest", "Content-Type: text/plain\n\ntext", "\nSubject: x\n\nx"), "text", None, [], ["attachment-1.eml"]),
         (parts("alternative", TEXT, "Content-Type: text/html\n\n") + "", "text", None, [], []),
-        (parts("alternative", TEXT, HTML, "Content-Type: text/x-a; name=a\nContent-Disposition: attachment\n\n"), "text", "<b>html</b>", [], ["a"]),
+        (parts("alternative", TEXT, HTML, "Content-Type: text/x-a; name=a\nContent-Disposition: "
+                                          "attachment\n\n"), "text", "<b>html</b>", [], ["a"]),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("using", POLICIES)
@@ -383,7 +484,9 @@ def test_structures(using, body, text, html, images, attachments):
 
 
 def test_the_start_of_a_related():
-    body = parts("related", IMAGE, SHOWN.replace("\n", "\nContent-ID: <r>\n", 1)).replace("related;", 'related; start="<r>";')
+    body = parts("related", IMAGE, SHOWN.replace("\n", "\nContent-ID: <r>\n", 1)).replace(
+        "related;", 'related; start="<r>";'
+    )
     read = Message.from_email_message(raw(HEAD + body))
     assert (read.html, [image.cid for image in read.images]) == ("<img src=cid:a>", ["a"])
 
@@ -399,14 +502,19 @@ def test_the_start_of_a_related():
         (parts("related", SHOWN, IMAGE.replace("image/png", "text/css")), "text/css", None, "<img src=data:,>", None),
         (SHOWN, "no such image", None, "<img src=data:,>", []),
         (parts("related", SHOWN, IMAGE, IMAGE.replace("\nx", "\ny")), "second image", None, "<img src=cid:a>", ["attachment-1.png"]),
-        (parts("related", "Content-Type: text/html\n\n<img src=http://x/y>", "Content-Type: image/png\nContent-Location: http://x/y\n\n"), "http://x/y", None, "<img src=http://x/y>", ["attachment-1.png"]),
-        (parts("report", TEXT, "Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\nAction: failed\n"), "report", "text", None, None),
+        (parts("related", "Content-Type: text/html\n\n<img "
+                          "src=http://x/y>", "Content-Type: image/png\nContent-Location: "
+                                             "http://x/y\n\n"), "http://x/y", None, "<img src=http://x/y>", ["attachment-1.png"]),
+        (parts("report", TEXT, "Content-Type: message/delivery-status\n\nReporting-MTA: dns; "
+                               "x\n\nAction: failed\n"), "report", "text", None, None),
         (parts("mixed", TEXT, parts("encrypted", "Content-Type: application/pgp-encrypted\n\n")), "encrypted", "text", None, []),
-        (parts("mixed", TEXT, "Content-Type: message/external-body; access-type=x\n\n"), "elsewhere", "text", None, []),
+        (parts("mixed", TEXT, "Content-Type: message/external-body; "
+                              "access-type=x\n\n"), "elsewhere", "text", None, []),
         (parts("mixed", TEXT, "Content-Type: message/partial\n\n"), "split", "text", None, []),
         ("Content-Type: text/plain; charset=utf-8\n\na\udcff", "decoded", "a\ufffd", None, []),
         ("Content-Type: multipart/mixed\n\ntext", "without parts", "text", None, []),
-        (parts("mixed", TEXT, "Content-Disposition: attachment; filename*=utf-8''a%0D%0Ab\n\nx"), "control", "text", None, ["a__b"]),
+        (parts("mixed", TEXT, "Content-Disposition: attachment; "
+                              "filename*=utf-8''a%0D%0Ab\n\nx"), "control", "text", None, ["a__b"]),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("using", POLICIES)
@@ -429,10 +537,16 @@ def test_parts_nested_without_end():
 
 
 def test_a_report_is_carried_as_its_parts():
-    status = "Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\nFinal-Recipient: rfc822; a@x.org\nAction: failed\n"
+    status = (
+        "Content-Type: message/delivery-status\n\nReporting-MTA: dns; x\n\nFinal-Recipient: "
+        "rfc822; a@x.org\nAction: failed\n"
+    )
     (file,) = lost(raw(HEAD + parts("report", TEXT, status)), "report").attachments
     assert file.type == "message/delivery-status"
-    assert file.content == b"Reporting-MTA: dns; x\r\n\r\nFinal-Recipient: rfc822; a@x.org\r\nAction: failed\r\n"
+    assert (
+        file.content
+        == b"Reporting-MTA: dns; x\r\n\r\nFinal-Recipient: rfc822; a@x.org\r\nAction: failed\r\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -454,14 +568,23 @@ def test_charsets(charset, data, text):
     assert Message.from_email_message(raw(head.encode() + data)).text == text
 
 
-@pytest.mark.parametrize("type", ["text/plain (as ever); charset=iso-8859-1 (Latin 1)", "text/plain charset=iso-8859-1"])
+@pytest.mark.parametrize(
+    "type", ["text/plain (as ever); charset=iso-8859-1 (Latin 1)", "text/plain charset=iso-8859-1"]
+)
 @pytest.mark.parametrize("using", POLICIES)
 def test_a_comment_or_no_semicolon_after_the_type(type, using):
     head = f"{HEAD}Content-Type: {type}\nContent-Transfer-Encoding: 8bit\n\n"
-    assert Message.from_email_message(raw(head.encode() + b"caf\xe9", using), lossy=True).message.text[:3] == "caf"
+    assert (
+        Message.from_email_message(raw(head.encode() + b"caf\xe9", using), lossy=True).message.text[
+            :3
+        ]
+        == "caf"
+    )
     file = f"Content-Type: {type}; name=a\nContent-Disposition: attachment (as ever)\n\nx"
     read = Message.from_email_message(raw(HEAD + parts("mixed", HTML, file), using))
-    assert [(attachment.name, attachment.type.partition(";")[0]) for attachment in read.attachments] == [("a", "text/plain")]
+    assert [
+        (attachment.name, attachment.type.partition(";")[0]) for attachment in read.attachments
+    ] == [("a", "text/plain")]
     assert read.text is None
 
 
@@ -488,7 +611,9 @@ def test_a_file_name_that_cannot_be_decoded(name, read, using):
 
 def test_a_file_name_may_have_the_character_that_stands_for_what_cannot_be_decoded():
     body = parts("mixed", TEXT, "Content-Disposition: attachment; filename*=utf-8''%EF%BF%BD\n\nx")
-    assert [file.name for file in Message.from_email_message(raw(HEAD + body)).attachments] == ["\ufffd"]
+    assert [file.name for file in Message.from_email_message(raw(HEAD + body)).attachments] == [
+        "\ufffd"
+    ]
 
 
 def test_base64_that_is_cut_off():
@@ -496,10 +621,29 @@ def test_base64_that_is_cut_off():
     assert Message.from_email_message(raw(f"{HEAD}{coded}")).text == "hello!"
     assert lost(raw(f"{HEAD}{coded}h"), "the end of the text/plain body").text == "hello!"
     file = f"Content-Type: application/x-a; name=a\n{coded}h"
-    assert lost(raw(HEAD + parts("mixed", TEXT, file)), "'a'").attachments == (Attachment("a", b"hello!", "application/x-a"),)
+    assert lost(raw(HEAD + parts("mixed", TEXT, file)), "'a'").attachments == (
+        Attachment("a", b"hello!", "application/x-a"),
+    )
 
 
-JUNK = [b"=?utf-8?q?", b"?=", b'"', b"<", b">", b";", b"*0*=", b"''", b"\r\n", b"\r\n ", b"\n\n", b"(", b")", b":", b"@", b"\0"]
+JUNK = [
+    b"=?utf-8?q?",
+    b"?=",
+    b'"',
+    b"<",
+    b">",
+    b";",
+    b"*0*=",
+    b"''",
+    b"\r\n",
+    b"\r\n ",
+    b"\n\n",
+    b"(",
+    b")",
+    b":",
+    b"@",
+    b"\0",
+]
 JUNK += [
     b"\xff",
     b"\\",
@@ -515,14 +659,18 @@ JUNK += [
 ]
 
 
-@given(st.sampled_from(sorted(CORPUS)), st.integers(0, 2**32), st.sampled_from(POLICIES), st.booleans())
+@given(
+    st.sampled_from(sorted(CORPUS)), st.integers(0, 2**32), st.sampled_from(POLICIES), st.booleans()
+)
 @settings(max_examples=100, deadline=None)
 def test_whatever_arrives_is_read_or_refused(name, seed, using, lossy):
     chance = random.Random(seed)
     data = bytearray(CORPUS[name])
     for _ in range(chance.randint(1, 12)):
         at = chance.randrange(len(data) + 1)
-        data[at : at + chance.choice((0, 0, 1, 8, 30))] = chance.choice([*JUNK, bytes([chance.randrange(256)]), b""])
+        data[at : at + chance.choice((0, 0, 1, 8, 30))] = chance.choice(
+            [*JUNK, bytes([chance.randrange(256)]), b""]
+        )
     message = raw(bytes(data), using)
     try:
         Message.from_email_message(message, lossy=lossy)

@@ -71,8 +71,19 @@ def test_a_message_of_everything():
 
 def test_the_least_messages():
     least = message()
-    assert (least.cc, least.bcc, least.reply_to, least.attachments, least.images) == ((), (), (), (), ())
-    assert (least.html, least.tracking, least.unique_id, dict(least.headers)) == (None, None, None, {})
+    assert (least.cc, least.bcc, least.reply_to, least.attachments, least.images) == (
+        (),
+        (),
+        (),
+        (),
+        (),
+    )
+    assert (least.html, least.tracking, least.unique_id, dict(least.headers)) == (
+        None,
+        None,
+        None,
+        {},
+    )
     assert dict(template().dynamic_value) == {}
 
 
@@ -81,13 +92,18 @@ def test_fields_are_given_by_name():
         Message("Hello", "me@example.com", "ada@example.com")
 
 
-@pytest.mark.parametrize("fields", [{"html": "<p>"}, {"text": "x"}, {"html": "<p>", "text": ""}, {"html": "", "text": "x"}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"html": "<p>"}, {"text": "x"}, {"html": "<p>", "text": ""}, {"html": "", "text": "x"}],
+)
 def test_html_or_text_or_both(fields):
     content = attrs.asdict(message(**({"text": None} | fields)))
     assert {name: content[name] for name in fields} == fields
 
 
-@pytest.mark.parametrize("fields", [{}, {"html": ""}, {"text": ""}, {"html": "", "text": ""}, {"html": None}])
+@pytest.mark.parametrize(
+    "fields", [{}, {"html": ""}, {"text": ""}, {"html": "", "text": ""}, {"html": None}]
+)
 def test_neither_html_nor_text(fields):
     refused(Message, "html", "give html, text or both", **ENVELOPE, **fields)
 
@@ -112,11 +128,21 @@ def test_no_reply_to(reply_to):
 @pytest.mark.parametrize("field", ["subject", "unique_id"])
 @pytest.mark.parametrize("control", ["\r", "\n", "\r\n", "\0", "\x1b", "\x7f"])
 def test_a_control_character_in_a_field_of_the_head(make, field, control):
-    refused(make, field, "has a control character (CR, LF or another) at position 1", **{field: f"a{control}Bcc: eve@example.com"})
+    refused(
+        make,
+        field,
+        "has a control character (CR, LF or another) at position 1",
+        **{field: f"a{control}Bcc: eve@example.com"},
+    )
 
 
 def test_a_control_character_in_a_template_id():
-    refused(template, "template_id", "has a control character (CR, LF or another) at position 1", template_id="a\nb")
+    refused(
+        template,
+        "template_id",
+        "has a control character (CR, LF or another) at position 1",
+        template_id="a\nb",
+    )
 
 
 @pytest.mark.parametrize("make", [message, template])
@@ -144,10 +170,21 @@ def test_a_body_that_is_no_str(field):
 
 @pytest.mark.parametrize(
     ("make", "field"),
-    [(message, "subject"), (message, "unique_id"), (message, "html"), (message, "text"), (template, "template_id")],
+    [
+        (message, "subject"),
+        (message, "unique_id"),
+        (message, "html"),
+        (message, "text"),
+        (template, "template_id"),
+    ],
 )
 def test_a_lone_surrogate(make, field):
-    refused(make, field, "has a lone surrogate at position 2, which no encoding can carry", **{field: "ab\ud800"})
+    refused(
+        make,
+        field,
+        "has a lone surrogate at position 2, which no encoding can carry",
+        **{field: "ab\ud800"},
+    )
 
 
 def test_a_surrogate_pair_that_is_one_character_passes():
@@ -166,12 +203,28 @@ def test_a_tab_may_stand_in_a_header():
 @pytest.mark.parametrize(
     ("headers", "field", "why"),
     [
-        ({"X-A": "a\r\nBcc: eve@example.com"}, "headers['X-A']", "has a control character (CR, LF or another) at position 1"),
-        ({"X-A": "a\0"}, "headers['X-A']", "has a control character (CR, LF or another) at position 1"),
-        ({"X-A": "\udc80"}, "headers['X-A']", "has a lone surrogate at position 0, which no encoding can carry"),
+        (
+            {"X-A": "a\r\nBcc: eve@example.com"},
+            "headers['X-A']",
+            "has a control character (CR, LF or another) at position 1",
+        ),
+        (
+            {"X-A": "a\0"},
+            "headers['X-A']",
+            "has a control character (CR, LF or another) at position 1",
+        ),
+        (
+            {"X-A": "\udc80"},
+            "headers['X-A']",
+            "has a lone surrogate at position 0, which no encoding can carry",
+        ),
         ({"X-A": 5}, "headers['X-A']", "must be a str, not int"),
         ({"X-A": None}, "headers['X-A']", "must be a str, not NoneType"),
-        ({"X-A\r\nBcc": "a"}, "headers", "has a control character (CR, LF or another) at position 3"),
+        (
+            {"X-A\r\nBcc": "a"},
+            "headers",
+            "has a control character (CR, LF or another) at position 3",
+        ),
         ({"X-A\0": "a"}, "headers", "has a control character (CR, LF or another) at position 3"),
         ({5: "a"}, "headers", "must be a str, not int"),
         ({"": "a"}, "headers", "'' is not a header name"),
@@ -191,7 +244,12 @@ def test_headers_that_are_refused(make, headers, field, why):
 
 def test_headers_that_another_message_accepted_as_values_are_checked_as_headers():
     values = template(dynamic_value={"NAME": "a\r\nBcc: eve@example.com"}).dynamic_value
-    refused(message, "headers['NAME']", "has a control character (CR, LF or another) at position 1", headers=values)
+    refused(
+        message,
+        "headers['NAME']",
+        "has a control character (CR, LF or another) at position 1",
+        headers=values,
+    )
 
 
 def test_headers_are_a_copy():
@@ -224,7 +282,13 @@ def test_reply_to_is_said_in_one_place(name):
     ],
 )
 def test_tracking_is_said_in_one_place(tracking, name):
-    refused(message, "headers", f"{name!r} is said by tracking already", headers={name: "x"}, tracking=tracking)
+    refused(
+        message,
+        "headers",
+        f"{name!r} is said by tracking already",
+        headers={name: "x"},
+        tracking=tracking,
+    )
     assert message(headers={name: "x"}, tracking=Tracking()).headers == {name: "x"}
 
 
@@ -239,7 +303,13 @@ def test_the_unique_id_may_be_given_as_a_header(name, unique_id):
 
 @pytest.mark.parametrize("name", ["X-Unique-Id", "x-unique-id"])
 def test_a_header_that_differs_from_the_unique_id(name):
-    refused(message, "headers", f"{name!r} differs from unique_id", headers={name: "id-1"}, unique_id="id-2")
+    refused(
+        message,
+        "headers",
+        f"{name!r} differs from unique_id",
+        headers={name: "id-1"},
+        unique_id="id-2",
+    )
 
 
 def test_an_empty_unique_id_header():
@@ -247,10 +317,17 @@ def test_an_empty_unique_id_header():
 
 
 def test_two_unique_id_headers():
-    refused(message, "headers", "'x-unique-id' is given twice", headers={"X-Unique-Id": "1", "x-unique-id": "1"})
+    refused(
+        message,
+        "headers",
+        "'x-unique-id' is given twice",
+        headers={"X-Unique-Id": "1", "x-unique-id": "1"},
+    )
 
 
-@pytest.mark.parametrize(("field", "item"), [("attachments", Attachment("a", b"")), ("images", Image("a", PNG))])
+@pytest.mark.parametrize(
+    ("field", "item"), [("attachments", Attachment("a", b"")), ("images", Image("a", PNG))]
+)
 def test_files_may_be_one_or_many(field, item):
     assert getattr(message(**{field: item}), field) == (item,)
     assert getattr(message(**{field: [item]}), field) == (item,)
@@ -263,7 +340,12 @@ def test_files_may_be_one_or_many(field, item):
         ("attachments", "a.pdf", "attachments", "must be Attachment objects, not str"),
         ("attachments", None, "attachments", "must be Attachment objects, not NoneType"),
         ("attachments", b"a", "attachments", "must be Attachment objects, not bytes"),
-        ("attachments", [Attachment("a", b""), "a.pdf"], "attachments[1]", "must be an Attachment, not str"),
+        (
+            "attachments",
+            [Attachment("a", b""), "a.pdf"],
+            "attachments[1]",
+            "must be an Attachment, not str",
+        ),
         ("attachments", [Image("a", PNG)], "attachments[0]", "must be an Attachment, not Image"),
         ("images", "a.png", "images", "must be Image objects, not str"),
         ("images", [Attachment("a", b"")], "images[0]", "must be an Image, not Attachment"),
@@ -337,17 +419,30 @@ def test_images_that_the_html_shows(html):
 )
 def test_a_cid_may_be_escaped_as_html_and_urls_are(cid, written):
     assert message(html=f'<img src="cid:{written}">', images=[Image(cid, PNG)]).images[0].cid == cid
-    refused(message, "html", f"refers to cid:{written}, and no image has that cid", html=f'<img src="cid:{written}">')
+    refused(
+        message,
+        "html",
+        f"refers to cid:{written}, and no image has that cid",
+        html=f'<img src="cid:{written}">',
+    )
 
 
 def test_the_second_of_two_cids_is_missing():
     html = '<img src="cid:logo"><img src="cid:photo">'
-    error = refused(message, "html", "refers to cid:photo, and no image has that cid", html=html, images=[LOGO])
+    error = refused(
+        message, "html", "refers to cid:photo, and no image has that cid", html=html, images=[LOGO]
+    )
     assert error.advice == "images have ['logo']"
 
 
 def test_cids_are_case_sensitive():
-    refused(message, "html", "refers to cid:Logo, and no image has that cid", html='<img src="cid:Logo">', images=[LOGO])
+    refused(
+        message,
+        "html",
+        "refers to cid:Logo, and no image has that cid",
+        html='<img src="cid:Logo">',
+        images=[LOGO],
+    )
 
 
 @pytest.mark.parametrize(
@@ -390,10 +485,26 @@ def test_tracking_as_headers(tracking, headers):
     ("fields", "field", "why"),
     [
         ({"opens": "yes"}, "tracking.opens", "must be True, False or None, not 'yes'"),
-        ({"clicks": True}, "tracking.clicks", "must be 'html', 'text', 'both', 'no' or None, not True"),
-        ({"clicks": "HTML"}, "tracking.clicks", "must be 'html', 'text', 'both', 'no' or None, not 'HTML'"),
-        ({"clicks": ["html"]}, "tracking.clicks", "must be 'html', 'text', 'both', 'no' or None, not ['html']"),
-        ({"domain": "a\r\nb"}, "tracking.domain", "has a control character (CR, LF or another) at position 1"),
+        (
+            {"clicks": True},
+            "tracking.clicks",
+            "must be 'html', 'text', 'both', 'no' or None, not True",
+        ),
+        (
+            {"clicks": "HTML"},
+            "tracking.clicks",
+            "must be 'html', 'text', 'both', 'no' or None, not 'HTML'",
+        ),
+        (
+            {"clicks": ["html"]},
+            "tracking.clicks",
+            "must be 'html', 'text', 'both', 'no' or None, not ['html']",
+        ),
+        (
+            {"domain": "a\r\nb"},
+            "tracking.domain",
+            "has a control character (CR, LF or another) at position 1",
+        ),
         ({"domain": 5}, "tracking.domain", "must be a str, not int"),
     ],
 )
@@ -403,7 +514,15 @@ def test_tracking_that_cannot_be_meant(fields, field, why):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [("Ada", "Ada"), ("", ""), ("a\r\nb", "a\r\nb"), (5, "5"), (-1, "-1"), (1.5, "1.5"), (10**30, "1" + "0" * 30)],
+    [
+        ("Ada", "Ada"),
+        ("", ""),
+        ("a\r\nb", "a\r\nb"),
+        (5, "5"),
+        (-1, "-1"),
+        (1.5, "1.5"),
+        (10**30, "1" + "0" * 30),
+    ],
 )
 def test_dynamic_values(value, text):
     assert template(dynamic_value={"NAME": value}).dynamic_value == {"NAME": text}
@@ -416,9 +535,17 @@ def test_dynamic_values(value, text):
         ({"A": True}, "dynamic_value['A']", "must be a str, not bool"),
         ({"A": b"x"}, "dynamic_value['A']", "must be a str, not bytes"),
         ({"A": ["x"]}, "dynamic_value['A']", "must be a str, not list"),
-        ({"A": "\ud800"}, "dynamic_value['A']", "has a lone surrogate at position 0, which no encoding can carry"),
+        (
+            {"A": "\ud800"},
+            "dynamic_value['A']",
+            "has a lone surrogate at position 0, which no encoding can carry",
+        ),
         ({5: "x"}, "dynamic_value", "must be a str, not int"),
-        ({"A\n": "x"}, "dynamic_value", "has a control character (CR, LF or another) at position 1"),
+        (
+            {"A\n": "x"},
+            "dynamic_value",
+            "has a control character (CR, LF or another) at position 1",
+        ),
         ([("A", "x")], "dynamic_value", "must be a mapping, not list"),
         (None, "dynamic_value", "must be a mapping, not NoneType"),
     ],
@@ -428,12 +555,18 @@ def test_dynamic_values_that_are_refused(value, field, why):
 
 
 TEXT = st.text(max_size=20)
-ADDRESS = TEXT | st.sampled_from(["ada@example.com", "Ada <ada@example.com>", '"A\\B" <a@b>']) | st.tuples(TEXT, TEXT)
+ADDRESS = (
+    TEXT
+    | st.sampled_from(["ada@example.com", "Ada <ada@example.com>", '"A\\B" <a@b>'])
+    | st.tuples(TEXT, TEXT)
+)
 FIELDS = st.fixed_dictionaries(
     {"subject": TEXT, "from_email": ADDRESS, "to": ADDRESS | st.lists(ADDRESS, max_size=2)},
     optional={
         "reply_to": ADDRESS,
-        "headers": st.dictionaries(TEXT | st.sampled_from(["X-A", "X-Unique-Id"]), TEXT, max_size=2),
+        "headers": st.dictionaries(
+            TEXT | st.sampled_from(["X-A", "X-Unique-Id"]), TEXT, max_size=2
+        ),
         "unique_id": TEXT,
         "html": TEXT,
         "text": TEXT,
@@ -450,16 +583,26 @@ def test_any_text_makes_a_message_or_a_usage_error(fields):
         assert error.field.partition("[")[0] in {*fields, "html", "unique_id"}
     else:
         people = (made.from_email, *made.to, *made.reply_to)
-        head = [made.subject, *map(str, people), made.unique_id or "", *made.headers, *made.headers.values()]
+        head = [
+            made.subject,
+            *map(str, people),
+            made.unique_id or "",
+            *made.headers,
+            *made.headers.values(),
+        ]
         assert not {"\r", "\n", "\0"} & set("".join(head))
 
 
-CLEAN = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=10).filter(str.strip)
+CLEAN = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=10).filter(
+    str.strip
+)
 
 
 @settings(max_examples=200, deadline=None)
 @given(
-    field=st.sampled_from(["subject", "unique_id", "from_email", "to", "reply_to", "header", "header name"]),
+    field=st.sampled_from(
+        ["subject", "unique_id", "from_email", "to", "reply_to", "header", "header name"]
+    ),
     before=CLEAN,
     control=st.sampled_from("\r\n\0"),
     after=CLEAN,
@@ -491,4 +634,6 @@ def test_no_accepted_message_breaks_a_header(field, before, control, after):
     ],
 )
 def test_headers_that_have_a_field_of_their_own(name, field):
-    refused(message, "headers", f"{name!r} is said by {field} already", headers={name: "x@example.com"})
+    refused(
+        message, "headers", f"{name!r} is said by {field} already", headers={name: "x@example.com"}
+    )

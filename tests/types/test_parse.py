@@ -1,4 +1,7 @@
-"""Bytes become the message that the standard library makes of them, hostile ones too, and in a time that can be waited for."""
+"""
+Bytes become the message that the standard library makes of them, hostile ones too, and in a time
+that can be waited for.
+"""
 
 from __future__ import annotations
 
@@ -50,16 +53,25 @@ def said(message):
 
 
 @given(
-    st.lists(st.sampled_from([*NESTED.splitlines(keepends=True), b"\n", b" x\n", b"\xff\n", b"--b\n", b"To: \r\n"]), max_size=20)
+    st.lists(
+        st.sampled_from(
+            [*NESTED.splitlines(keepends=True), b"\n", b" x\n", b"\xff\n", b"--b\n", b"To: \r\n"]
+        ),
+        max_size=20,
+    )
 )
 @settings(max_examples=100, deadline=None)
 def test_it_is_the_message_that_the_policy_makes(lines):
     for data in (NESTED, b"".join(lines)):
-        assert said(parse(data, policy.default)) == said(message_from_bytes(data, policy=policy.default))
+        assert said(parse(data, policy.default)) == said(
+            message_from_bytes(data, policy=policy.default)
+        )
     assert parse(NESTED, policy.default)["Subject"] == "Grüße"
 
 
-@pytest.mark.parametrize("read", [lambda data: parse(data, policy.default), lambda data: as_attached(data)])
+@pytest.mark.parametrize(
+    "read", [lambda data: parse(data, policy.default), lambda data: as_attached(data)]
+)
 def test_a_header_that_is_all_parameters_takes_no_time(read):
     began = time.perf_counter()
     read(BOMB)
@@ -69,5 +81,11 @@ def test_a_header_that_is_all_parameters_takes_no_time(read):
 
 def as_attached(data: bytes):
     attachment = Attachment("bomb.eml", data, "message/rfc822")
-    message = Message(subject="Hi", from_email="me@example.com", to="a@example.com", text="Hello", attachments=[attachment])
+    message = Message(
+        subject="Hi",
+        from_email="me@example.com",
+        to="a@example.com",
+        text="Hello",
+        attachments=[attachment],
+    )
     return message.as_email_message()

@@ -18,15 +18,21 @@ def test_what_is_read():
     text = (
         "X-UNIQUE-ID:\r\n id-1\r\nFrom: =?utf-8?q?J=C3=BC?= <me@example.com>\r\n"
         'To: "Doe, John" <john@example.com>,\r\n\tada@example.com\r\n'
-        "CC: Team: c@example.com, d@example.com;\r\nBcc: e@example.com\r\nBcc: f@example.com\r\nSubject: x\r\n\r\nFrom: body@x\r\n"
+        "CC: Team: c@example.com, d@example.com;\r\nBcc: e@example.com\r\nBcc: "
+        "f@example.com\r\nSubject: x\r\n\r\nFrom: body@x\r\n"
     )
     message = RawMessage.of(text)
-    assert message.recipients == tuple(f"{name}@example.com" for name in ("john", "ada", "c", "d", "e", "f"))
+    assert message.recipients == tuple(
+        f"{name}@example.com" for name in ("john", "ada", "c", "d", "e", "f")
+    )
     assert (message.text, message.unique_id) == (text, "id-1")
     assert "Doe" not in repr(message)
 
 
-@pytest.mark.parametrize(("text", "end"), [(f"{HEAD}\nHi", "\n"), (f"{HEAD}\nHi".replace("\n", "\r\n"), "\r\n"), (HEAD, "\n")])
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [(f"{HEAD}\nHi", "\n"), (f"{HEAD}\nHi".replace("\n", "\r\n"), "\r\n"), (HEAD, "\n")],
+)
 def test_a_unique_id_goes_first(text, end):
     message = RawMessage.of(text)
     assert message.unique_id is None
@@ -37,7 +43,8 @@ def test_a_unique_id_goes_first(text, end):
 def test_bytes_are_utf_8():
     assert RawMessage.of(f"{HEAD}Subject: ü\n\nhé 😀".encode()).text.endswith("hé 😀")
     with pytest.raises(
-        UsageError, match=r"^not sent: raw_message: is not UTF-8 at byte 43, .*base64 or quoted-printable"
+        UsageError,
+        match=r"^not sent: raw_message: is not UTF-8 at byte 43, .*base64 or quoted-printable",
     ) as caught:
         RawMessage.of(f"{HEAD}\n".encode() + b"h\xe9")
     assert caught.value.field == "raw_message"
@@ -62,7 +69,10 @@ def test_bytes_are_utf_8():
         ("From: me@example.com\nTo: ada@\n\nHi", "its To header"),
         ("From: me@example.com\nTo: ada@example.com, b@\n\nHi", "its To header"),
         ("From: me@example.com\nTo: ada@example..com\n\nHi", "its To header: "),
-        (f"{HEAD}X-Unique-Id: \n\nHi", "must have one X-Unique-Id header that is not empty, or none"),
+        (
+            f"{HEAD}X-Unique-Id: \n\nHi",
+            "must have one X-Unique-Id header that is not empty, or none",
+        ),
         (f"{HEAD}X-Unique-Id: a\nx-unique-id: a\n\nHi", "must have one X-Unique-Id header"),
         (f"{HEAD}Subject: a\rBcc: b@example.com\n\nHi", r"control character '\\r' in line 3"),
         (f"{HEAD}Subject: a\x0bb\n\nHi", "control character"),
@@ -90,24 +100,36 @@ def test_messages_of_the_standard_library():
     assert RawMessage.of(old).text == "From: me@example.com\r\nTo: ada@example.com\r\n\r\nHi\r\n"
 
 
-@pytest.mark.parametrize("injected", ["a\nBcc: b@example.com", "a\r\nBcc: b@example.com", "a\rBcc: b@example.com", "a\n\nbody"])
+@pytest.mark.parametrize(
+    "injected",
+    ["a\nBcc: b@example.com", "a\r\nBcc: b@example.com", "a\rBcc: b@example.com", "a\n\nbody"],
+)
 def test_a_header_cannot_begin_another(injected):
     mail = Message()
     mail["From"], mail["To"], mail["Subject"] = "me@example.com", "ada@example.com", injected
-    with pytest.raises(UsageError, match="its header Subject has a line break that would begin another header"):
+    with pytest.raises(
+        UsageError, match="its header Subject has a line break that would begin another header"
+    ):
         RawMessage.of(mail)
 
 
 def test_a_message_that_cannot_be_written():
     mail = Message()
-    mail["From"], mail["To"], mail["Content-Type"] = "me@example.com", "ada@example.com", "multipart/mixed"
+    mail["From"], mail["To"], mail["Content-Type"] = (
+        "me@example.com",
+        "ada@example.com",
+        "multipart/mixed",
+    )
     mail.set_payload(["not a part"])
     with pytest.raises(UsageError, match="cannot be written"):
         RawMessage.of(mail)
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.text(alphabet=st.sampled_from('From:To,ada@x.y<>"; \t\r\n\\()=?ü\0'), max_size=80) | st.binary(max_size=40))
+@given(
+    st.text(alphabet=st.sampled_from('From:To,ada@x.y<>"; \t\r\n\\()=?ü\0'), max_size=80)
+    | st.binary(max_size=40)
+)
 def test_whatever_it_is_it_is_read_or_refused(raw):
     for message in (raw, HEAD + raw if isinstance(raw, str) else HEAD.encode() + raw):
         try:

@@ -1,4 +1,7 @@
-"""What all values have in common: they cannot change, they can be pickled, copied, evolved and hashed, and their repr is short."""
+"""
+What all values have in common: they cannot change, they can be pickled, copied, evolved and hashed,
+and their repr is short.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,9 @@ ENVELOPE = {
     "headers": {"X-Campaign": "q4", "X-Unique-Id": "id-1"},
     "tracking": Tracking(opens=True, clicks="both", domain="t.example.com"),
 }
-RAW = Response(200, (("Content-Type", "application/json"), ("Via", "1"), ("via", "2")), b'{"status":"success"}')
+RAW = Response(
+    200, (("Content-Type", "application/json"), ("Via", "1"), ("via", "2")), b'{"status":"success"}'
+)
 INFO = MessageInfo(
     email="ada@example.com",
     subject="Invoice",
@@ -60,7 +65,9 @@ INFO = MessageInfo(
     opens=(Engagement(None, "192.0.2.1", None),),
     extra=FrozenMapping({"new": 1}),
 )
-RESULT = SendResult(unique_id="id-1", recipients=("ada@example.com",), status="success", message="Queued", raw=RAW)
+RESULT = SendResult(
+    unique_id="id-1", recipients=("ada@example.com",), status="success", message="Queued", raw=RAW
+)
 VALUES = [
     Recipient("ada@example.com", "Ada"),
     Attachment("a.pdf", b"content"),
@@ -74,7 +81,9 @@ VALUES = [
     RAW,
     INFO,
     INFO.opens[0],
-    MessageInfoPage(unique_id="id-1", skip_page=0, records=(INFO,), extra=FrozenMapping({"more": "x"}), raw=RAW),
+    MessageInfoPage(
+        unique_id="id-1", skip_page=0, records=(INFO,), extra=FrozenMapping({"more": "x"}), raw=RAW
+    ),
     RESULT,
     CallResult(data=FrozenMapping({"status": "success"}), message="", raw=RAW),
     SendOutcome(0, "message", result=RESULT),
@@ -135,7 +144,14 @@ def test_evolving_checks_again():
 
 def test_no_container_of_a_value_can_change():
     template = TemplateMessage(**ENVELOPE, template_id="t1", dynamic_value={"NAME": "Ada"})
-    for container in (template.to, template.cc, template.bcc, template.reply_to, template.attachments, template.images):
+    for container in (
+        template.to,
+        template.cc,
+        template.bcc,
+        template.reply_to,
+        template.attachments,
+        template.images,
+    ):
         assert type(container) is tuple
     for mapping in (template.headers, template.dynamic_value, RESULT.extra, INFO.extra):
         with pytest.raises(TypeError):
@@ -188,7 +204,9 @@ def test_a_response_as_text():
     assert Response(204).text == ""
 
 
-@pytest.mark.parametrize(("records", "following"), [(0, None), (1, None), (99, None), (100, 4), (101, 4)])
+@pytest.mark.parametrize(
+    ("records", "following"), [(0, None), (1, None), (99, None), (100, 4), (101, 4)]
+)
 def test_a_page_that_is_full_has_a_next(records, following):
     page = MessageInfoPage(unique_id="id-1", skip_page=3, records=(INFO,) * records, raw=RAW)
     assert page.next_skip_page == following
@@ -213,7 +231,9 @@ def test_the_repr_of_an_outcome_leaves_the_message_out():
 
 
 def test_a_retry_event():
-    event = RetryEvent(operation="messages/sendMail", unique_id=None, attempt=1, error=NotSentError("x"), wait=0.5)
+    event = RetryEvent(
+        operation="messages/sendMail", unique_id=None, attempt=1, error=NotSentError("x"), wait=0.5
+    )
     assert (event.attempt, event.wait) == (1, 0.5)
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         event.wait = 1
@@ -231,7 +251,10 @@ def test_timeouts_that_cannot_be_meant(field, seconds):
     with pytest.raises(UsageError) as caught:
         Timeouts(**{field: seconds})
     assert (caught.value.field, caught.value.mail_state) == (f"timeouts.{field}", None)
-    assert str(caught.value) == f"timeouts.{field}: must be a positive number of seconds or None, not {seconds!r}"
+    assert (
+        str(caught.value)
+        == f"timeouts.{field}: must be a positive number of seconds or None, not {seconds!r}"
+    )
 
 
 def test_the_default_timeouts():

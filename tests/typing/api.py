@@ -1,7 +1,9 @@
 """
-The public types, used as users do. Never executed: type checkers read it, and an error here is a change that breaks users.
+The public types, used as users do. Never executed: type checkers read it, and an error here is a
+change that breaks users.
 
-`assert_type` says what a checker makes of a value; a call without one says that the arguments are accepted.
+`assert_type` says what a checker makes of a value; a call without one says that the arguments are
+accepted.
 """
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true
@@ -181,10 +183,36 @@ message = Message(
     tracking=tracking,
     unique_id="invoice-42",
 )
-Message(subject="s", from_email=("Billing", "billing@example.com"), to=("Ada", "ada@example.com"), text="t")
-Message(subject="s", from_email=ada, to=(ada, ada), cc=[], bcc=(), reply_to=[ada, "help@example.com"], html="<p>")
-Message(subject="s", from_email=(None, "me@example.com"), to=addresses(), text="t", html=None, unique_id=None)
-Message(subject="s", from_email="me@example.com", to={"ada@example.com", "bob@example.com"}, text="t", tracking=None)
+Message(
+    subject="s",
+    from_email=("Billing", "billing@example.com"),
+    to=("Ada", "ada@example.com"),
+    text="t",
+)
+Message(
+    subject="s",
+    from_email=ada,
+    to=(ada, ada),
+    cc=[],
+    bcc=(),
+    reply_to=[ada, "help@example.com"],
+    html="<p>",
+)
+Message(
+    subject="s",
+    from_email=(None, "me@example.com"),
+    to=addresses(),
+    text="t",
+    html=None,
+    unique_id=None,
+)
+Message(
+    subject="s",
+    from_email="me@example.com",
+    to={"ada@example.com", "bob@example.com"},
+    text="t",
+    tracking=None,
+)
 assert_type(message.subject, str)
 assert_type(message.from_email, Recipient)
 assert_type(message.to, tuple[Recipient, ...])
@@ -208,7 +236,14 @@ template = TemplateMessage(
     from_email="me@example.com",
     to="ada@example.com",
 )
-TemplateMessage(template_id="t1", dynamic_value={"NAME": "Ada"}, subject="s", from_email=ada, to=[ada], images=[logo])
+TemplateMessage(
+    template_id="t1",
+    dynamic_value={"NAME": "Ada"},
+    subject="s",
+    from_email=ada,
+    to=[ada],
+    images=[logo],
+)
 assert_type(template.template_id, str)
 values: Mapping[str, str] = template.dynamic_value
 
@@ -244,7 +279,10 @@ RateLimits(per_minute=10, path=Path("budget.db"))
 RateLimits(on_wait=lambda wait: wait.seconds)
 assert_type(limits.per_minute, int | None)
 assert_type(
-    RateLimits.from_smtp_user(SmtpUser(smtp_user_name="smtp1", hourly_limit=500, raw=Response(200)), per_minute=None), RateLimits
+    RateLimits.from_smtp_user(
+        SmtpUser(smtp_user_name="smtp1", hourly_limit=500, raw=Response(200)), per_minute=None
+    ),
+    RateLimits,
 )
 
 
@@ -253,9 +291,17 @@ assert_type(
 
 async def async_clients(environ: Mapping[str, str]) -> None:
     AsyncPowerEmail("owner", "token", "tes.example.com")
-    AsyncPowerEmail(owner_id="owner", token="token", base_url="http://127.0.0.1:8025", app_domain=None)
     AsyncPowerEmail(
-        "owner", "token", "tes.example.com", transport="httpx2", max_response_bytes=1 << 20, brand="Other", on_unknown="resend"
+        owner_id="owner", token="token", base_url="http://127.0.0.1:8025", app_domain=None
+    )
+    AsyncPowerEmail(
+        "owner",
+        "token",
+        "tes.example.com",
+        transport="httpx2",
+        max_response_bytes=1 << 20,
+        brand="Other",
+        on_unknown="resend",
     )
     assert_type(AsyncPowerEmail.from_env(), AsyncPowerEmail)
     assert_type(AsyncPowerEmail.from_env(environ, retry=retry, timeouts=timeouts), AsyncPowerEmail)
@@ -263,16 +309,24 @@ async def async_clients(environ: Mapping[str, str]) -> None:
         "owner", "token", "tes.example.com", smtp_user_name="smtp1", timeouts=timeouts, retry=retry
     ) as client:
         assert_type(client, AsyncPowerEmail)
-        patient = client.with_options(timeouts=Timeouts(read=120), retry=RetryPolicy(10), smtp_user_name=None)
+        patient = client.with_options(
+            timeouts=Timeouts(read=120), retry=RetryPolicy(10), smtp_user_name=None
+        )
         assert_type(patient, AsyncPowerEmail)
-        assert_type(client.with_options(on_unknown="reconcile", visibility=5, resend_after=None), AsyncPowerEmail)
+        assert_type(
+            client.with_options(on_unknown="reconcile", visibility=5, resend_after=None),
+            AsyncPowerEmail,
+        )
         assert_type(client.with_options(), AsyncPowerEmail)
         await patient.aclose()
 
 
 async def async_messages(client: AsyncPowerEmail, unknown: DeliveryUnknownError) -> None:
     assert_type(await client.messages.reconcile(unknown), SendResult)
-    assert_type(await client.messages.reconcile("id-1", recipients=["ada@example.com"], visibility=60), SendResult)
+    assert_type(
+        await client.messages.reconcile("id-1", recipients=["ada@example.com"], visibility=60),
+        SendResult,
+    )
     assert_type(await client.messages.send_mail(message), SendResult)
     assert_type(await client.messages.send_mail(message, smtp_user_name="smtp2"), SendResult)
     assert_type(await client.messages.send_template(template, smtp_user_name=None), SendResult)
@@ -283,7 +337,9 @@ async def async_messages(client: AsyncPowerEmail, unknown: DeliveryUnknownError)
         assert_type(info, MessageInfo)
     assert_type(await anext(client.messages.iter_message_info("id-1")), MessageInfo)
     assert_type(await client.call("settings/listSmtp"), CallResult)
-    assert_type(await client.call("settings/addSmtp", {"total_limit": 5, "hourly_limit": 1}), CallResult)
+    assert_type(
+        await client.call("settings/addSmtp", {"total_limit": 5, "hourly_limit": 1}), CallResult
+    )
 
 
 async def async_settings(client: AsyncPowerEmail) -> None:
@@ -292,13 +348,18 @@ async def async_settings(client: AsyncPowerEmail) -> None:
     assert_type(user.enabled, bool | None)
     assert_type(user.password, Secret | None)
     assert_type(user.raw, Response)
-    assert_type(await client.settings.edit_smtp(user.smtp_user_name, hourly_limit=None, enabled=False), CallResult)
+    assert_type(
+        await client.settings.edit_smtp(user.smtp_user_name, hourly_limit=None, enabled=False),
+        CallResult,
+    )
     assert_type(await client.settings.reset_smtp_password("smtp1"), SmtpUser)
     assert_type(await client.settings.list_smtp(), Listing[SmtpUser])
     assert_type(await client.settings.add_sending_domain("example.com"), CallResult)
     assert_type(await client.settings.delete_sending_domain("example.com"), CallResult)
     assert_type(await client.settings.check_sending_domain("example.com"), SendingDomain)
-    assert_type(await client.settings.verify_sending_domain("example.com", "postmaster"), CallResult)
+    assert_type(
+        await client.settings.verify_sending_domain("example.com", "postmaster"), CallResult
+    )
     assert_type(await client.settings.list_sending_domain(), Listing[SendingDomain])
     assert_type(await client.settings.add_tracking_domain("example.com"), CallResult)
     assert_type(await client.settings.delete_tracking_domain("example.com"), CallResult)
@@ -306,8 +367,13 @@ async def async_settings(client: AsyncPowerEmail) -> None:
     for domain in await client.settings.list_tracking_domain():
         assert_type(domain.create_date, dt.datetime | None)
     assert_type(await client.settings.add_webhook("https://example.com/events"), CallResult)
-    await client.settings.add_webhook("https://example.com/events", events=["open", "click"], description="ours", store_log=True)
-    assert_type(await client.settings.edit_webhook("id", "https://example.com/events", events="spam"), CallResult)
+    await client.settings.add_webhook(
+        "https://example.com/events", events=["open", "click"], description="ours", store_log=True
+    )
+    assert_type(
+        await client.settings.edit_webhook("id", "https://example.com/events", events="spam"),
+        CallResult,
+    )
     assert_type(await client.settings.delete_webhook("id"), CallResult)
     assert_type(await client.settings.key_reset_webhook("id"), Webhook)
     webhooks = await client.settings.list_webhook()
@@ -332,7 +398,9 @@ async def mixed_source() -> AsyncIterator[Message | TemplateMessage]:
 
 
 async def async_batch(client: AsyncPowerEmail) -> None:
-    async with client.messages.send_many([message, template], concurrency=8, smtp_user_name="smtp1") as outcomes:
+    async with client.messages.send_many(
+        [message, template], concurrency=8, smtp_user_name="smtp1"
+    ) as outcomes:
         async for outcome in outcomes:
             assert_type(outcome, SendOutcome)
     async with client.messages.send_many(message for _ in range(3)) as outcomes:
@@ -353,24 +421,38 @@ def sync_clients(environ: Mapping[str, str]) -> None:
     PowerEmail("owner", "token", "tes.example.com")
     PowerEmail(owner_id="owner", token="token", base_url="http://127.0.0.1:8025", app_domain=None)
     PowerEmail(
-        "owner", "token", "tes.example.com", transport="httpx2", max_response_bytes=1 << 20, brand="Other", on_unknown="resend"
+        "owner",
+        "token",
+        "tes.example.com",
+        transport="httpx2",
+        max_response_bytes=1 << 20,
+        brand="Other",
+        on_unknown="resend",
     )
     deployment = Deployment(send_raw="messages/senRaw", user_detail="accounts/userDetails")
     PowerEmail("owner", "token", "tes.example.com", deployment=deployment)
     assert_type(PowerEmail.from_env(), PowerEmail)
     assert_type(PowerEmail.from_env(environ, retry=retry, timeouts=timeouts), PowerEmail)
-    with PowerEmail("owner", "token", "tes.example.com", smtp_user_name="smtp1", timeouts=timeouts, retry=retry) as client:
+    with PowerEmail(
+        "owner", "token", "tes.example.com", smtp_user_name="smtp1", timeouts=timeouts, retry=retry
+    ) as client:
         assert_type(client, PowerEmail)
-        patient = client.with_options(timeouts=Timeouts(read=120), retry=RetryPolicy(10), smtp_user_name=None)
+        patient = client.with_options(
+            timeouts=Timeouts(read=120), retry=RetryPolicy(10), smtp_user_name=None
+        )
         assert_type(patient, PowerEmail)
-        assert_type(client.with_options(on_unknown="reconcile", visibility=5, resend_after=None), PowerEmail)
+        assert_type(
+            client.with_options(on_unknown="reconcile", visibility=5, resend_after=None), PowerEmail
+        )
         assert_type(client.with_options(), PowerEmail)
         patient.close()
 
 
 def sync_messages(client: PowerEmail, unknown: DeliveryUnknownError) -> None:
     assert_type(client.messages.reconcile(unknown), SendResult)
-    assert_type(client.messages.reconcile("id-1", recipients=["ada@example.com"], visibility=60), SendResult)
+    assert_type(
+        client.messages.reconcile("id-1", recipients=["ada@example.com"], visibility=60), SendResult
+    )
     assert_type(client.messages.send_mail(message), SendResult)
     assert_type(client.messages.send_mail(message, smtp_user_name="smtp2"), SendResult)
     assert_type(client.messages.send_template(template, smtp_user_name=None), SendResult)
@@ -391,7 +473,9 @@ def sync_settings(client: PowerEmail) -> None:
     assert_type(user.enabled, bool | None)
     assert_type(user.password, Secret | None)
     assert_type(user.raw, Response)
-    assert_type(client.settings.edit_smtp(user.smtp_user_name, hourly_limit=None, enabled=False), CallResult)
+    assert_type(
+        client.settings.edit_smtp(user.smtp_user_name, hourly_limit=None, enabled=False), CallResult
+    )
     assert_type(client.settings.reset_smtp_password("smtp1"), SmtpUser)
     assert_type(client.settings.list_smtp(), Listing[SmtpUser])
     assert_type(client.settings.add_sending_domain("example.com"), CallResult)
@@ -405,8 +489,12 @@ def sync_settings(client: PowerEmail) -> None:
     for domain in client.settings.list_tracking_domain():
         assert_type(domain.create_date, dt.datetime | None)
     assert_type(client.settings.add_webhook("https://example.com/events"), CallResult)
-    client.settings.add_webhook("https://example.com/events", events=["open", "click"], description="ours", store_log=True)
-    assert_type(client.settings.edit_webhook("id", "https://example.com/events", events="spam"), CallResult)
+    client.settings.add_webhook(
+        "https://example.com/events", events=["open", "click"], description="ours", store_log=True
+    )
+    assert_type(
+        client.settings.edit_webhook("id", "https://example.com/events", events="spam"), CallResult
+    )
     assert_type(client.settings.delete_webhook("id"), CallResult)
     assert_type(client.settings.key_reset_webhook("id"), Webhook)
     webhooks = client.settings.list_webhook()
@@ -423,7 +511,9 @@ def sync_settings(client: PowerEmail) -> None:
 
 
 def sync_batch(client: PowerEmail) -> None:
-    with client.messages.send_many([message, template], concurrency=8, smtp_user_name="smtp1") as outcomes:
+    with client.messages.send_many(
+        [message, template], concurrency=8, smtp_user_name="smtp1"
+    ) as outcomes:
         for outcome in outcomes:
             assert_type(outcome, SendOutcome)
     with client.messages.send_many(message for _ in range(3)) as outcomes:
@@ -436,7 +526,9 @@ def sync_batch(client: PowerEmail) -> None:
 # Results.
 
 
-def results(result: SendResult, page: MessageInfoPage, call: CallResult, outcome: SendOutcome) -> None:
+def results(
+    result: SendResult, page: MessageInfoPage, call: CallResult, outcome: SendOutcome
+) -> None:
     assert_type(result.unique_id, str)
     assert_type(result.recipients, tuple[str, ...])
     assert_type(result.status, str)
@@ -544,7 +636,9 @@ async def async_transports(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
         AsyncHttpxTransport(),
         AsyncHttpxTransport(engine="httpx2", max_connections=50),
         AsyncAiohttpTransport(max_connections=50),
-        AsyncPyreqwestTransport(configure=lambda builder: builder.tcp_nodelay(enabled=True), max_connections=50),
+        AsyncPyreqwestTransport(
+            configure=lambda builder: builder.tcp_nodelay(enabled=True), max_connections=50
+        ),
         AsyncHttpxTransport(client),
         AsyncSandboxTransport(sandbox.service),
         CountingAsyncTransport(),
@@ -573,7 +667,9 @@ class CountingAsyncTransport:
         assert_type(outgoing.left, bool)
         if not self.sent:
             raise TransportError("nothing to send", body_left=outgoing.left)
-        return Response(200, (("Content-Type", "application/json"),), b'{"status":"success"}', request_left=True)
+        return Response(
+            200, (("Content-Type", "application/json"),), b'{"status":"success"}', request_left=True
+        )
 
     async def aclose(self) -> None:
         pass
@@ -583,7 +679,9 @@ def sync_transports(client: httpx.Client, sandbox: Sandbox) -> None:
     transports: list[Transport] = [
         HttpxTransport(),
         HttpxTransport(engine="httpx2", max_connections=50),
-        PyreqwestTransport(configure=lambda builder: builder.tcp_nodelay(enabled=True), max_connections=50),
+        PyreqwestTransport(
+            configure=lambda builder: builder.tcp_nodelay(enabled=True), max_connections=50
+        ),
         HttpxTransport(client),
         SandboxTransport(sandbox.service),
         CountingTransport(),
@@ -637,7 +735,9 @@ def sandboxed() -> None:
         assert_type(sandbox.outbox.one(to="ada@example.com"), CaughtMail)
         sandbox.add_sending_domain("example.com", valid=True)
         sandbox.add_tracking_domain("t.example.com", valid=False)
-        assert_type(sandbox.add_webhook("https://example.com/events", events=["open"]), RegisteredWebhook)
+        assert_type(
+            sandbox.add_webhook("https://example.com/events", events=["open"]), RegisteredWebhook
+        )
         assert_type(sandbox.sending_domains, list[Domain])
         assert_type(sandbox.tracking_domains, list[Domain])
         assert_type(sandbox.webhooks, list[RegisteredWebhook])
@@ -646,11 +746,17 @@ def sandboxed() -> None:
 
 async def told_by_the_sandbox(receiver: WebhookReceiver, poster: Poster) -> None:
     server = SmtpServer(host="smtp.example.com", allow="example.com", user="me", password="p")
-    with Sandbox(script=["open 30% within 5s", EventRule("spam", 0.1)], webhook_scheme="body-hex", smtp_server=server) as sandbox:
+    with Sandbox(
+        script=["open 30% within 5s", EventRule("spam", 0.1)],
+        webhook_scheme="body-hex",
+        smtp_server=server,
+    ) as sandbox:
         assert_type(sandbox.script, EventScript)
         assert_type(sandbox.script.add("click 1%").number, int)
         assert_type(sandbox.record(1, "open", recipient="ada@example.com"), list[MailEvent])
-        assert_type(sandbox.record(sandbox.outbox[0], "click", url="https://example.com/"), list[MailEvent])
+        assert_type(
+            sandbox.record(sandbox.outbox[0], "click", url="https://example.com/"), list[MailEvent]
+        )
         assert_type(sandbox.deliver(), list[Delivery])
         assert_type(sandbox.deliver(to=receiver), list[Delivery])
         assert_type(sandbox.deliver(poster), list[Delivery])
@@ -658,7 +764,10 @@ async def told_by_the_sandbox(receiver: WebhookReceiver, poster: Poster) -> None
         assert_type(sandbox.replay(sandbox.deliveries[0], to=receiver), Delivery)
         assert_type(sandbox.replay(1).attempts, tuple[Attempt, ...])
         assert_type(sandbox.release(1, to="ada@example.com"), Released)
-        assert_type(sandbox.release(sandbox.outbox[0], to=["ada@example.com"], server=server).recipients, tuple[str, ...])
+        assert_type(
+            sandbox.release(sandbox.outbox[0], to=["ada@example.com"], server=server).recipients,
+            tuple[str, ...],
+        )
 
 
 # The vendor's spelling.
@@ -666,7 +775,12 @@ async def told_by_the_sandbox(receiver: WebhookReceiver, poster: Poster) -> None
 
 def spelt_by_the_vendor() -> None:
     client = vendors.PowerEmail("owner_id", "token", "tes.example.com", retry=retry)
-    mail = {"subject": "s", "from_email": "me@example.com", "to": [{"email": "ada@example.com"}], "text": "t"}
+    mail = {
+        "subject": "s",
+        "from_email": "me@example.com",
+        "to": [{"email": "ada@example.com"}],
+        "text": "t",
+    }
     try:
         assert_type(client.sendMail("smtp1", mail), dict[str, Any])
         assert_type(client.messages.getMessageInfo("id", 0), dict[str, Any])
@@ -685,7 +799,9 @@ def spelt_by_the_vendor() -> None:
 
 async def durable_async_batch(client: AsyncPowerEmail, messages: AsyncIterator[Message]) -> None:
     options = {"a": RateLimits(per_minute=30)}
-    async with AsyncBatch(client, "ledger.db", "news", smtp_users=["a"], limits=options, resend_after=60.0) as batch:
+    async with AsyncBatch(
+        client, "ledger.db", "news", smtp_users=["a"], limits=options, resend_after=60.0
+    ) as batch:
         assert_type(batch, AsyncBatch)
         assert_type(await batch.add(messages), Added)
         assert_type(await batch.check(read_csv("r.csv", template_id="t", subject="s")), Added)
@@ -706,7 +822,9 @@ async def durable_async_batch(client: AsyncPowerEmail, messages: AsyncIterator[M
 
 def durable_batch(client: PowerEmail) -> None:
     ledger = Ledger("postgresql://host/name", patience=5.0)
-    with Batch(client, ledger, "news", redirect_to="me@example.com", allow=["*@example.com"]) as batch:
+    with Batch(
+        client, ledger, "news", redirect_to="me@example.com", allow=["*@example.com"]
+    ) as batch:
         batch.add([message, Entry(message=message, key="k", line=1)])
         batch.add(read_json_lines("r.jsonl", text="Hi"))
         with batch.run() as outcomes:
@@ -737,16 +855,32 @@ async def webhooks(request_headers: Mapping[str, str], store: SeenStore) -> None
 
     async def handle_async(event: WebhookEvent) -> None: ...
 
-    batch = verify_and_parse(request_headers, b"", url="https://x/", keys=["old", Secret("new")], scheme="form-base64")
+    batch = verify_and_parse(
+        request_headers, b"", url="https://x/", keys=["old", Secret("new")], scheme="form-base64"
+    )
     assert_type(batch, EventBatch)
     assert_type(batch.events, tuple[WebhookEvent, ...])
     for event in batch:
         assert_type(event, WebhookEvent)
     verify_and_parse([(b"a", b"b")], b"", url="https://x/", keys="key", scheme=SCHEMES["body-hex"])
     verify_and_parse({}, b"", url="https://x/", keys="key", scheme="sha1")  # type: ignore[arg-type]
-    receiver = WebhookReceiver(handle, url="https://x/", keys=lambda: ["key"], scheme="body-hex", store=store)
-    WebhookReceiver(handle_async, url="https://x/", keys=(), scheme="body-hex", store=MemorySeenStore(max_ids=5, ttl=1.5))
-    WebhookReceiver(handle_async, url="https://x/", keys=(), scheme="body-hex", store=SqliteSeenStore(Path("x"), lease=5))
+    receiver = WebhookReceiver(
+        handle, url="https://x/", keys=lambda: ["key"], scheme="body-hex", store=store
+    )
+    WebhookReceiver(
+        handle_async,
+        url="https://x/",
+        keys=(),
+        scheme="body-hex",
+        store=MemorySeenStore(max_ids=5, ttl=1.5),
+    )
+    WebhookReceiver(
+        handle_async,
+        url="https://x/",
+        keys=(),
+        scheme="body-hex",
+        store=SqliteSeenStore(Path("x"), lease=5),
+    )
     answer = receiver.respond("POST", request_headers, b"")
     assert_type(answer, WebhookAnswer)
     assert_type(answer.status, int)
@@ -755,7 +889,10 @@ async def webhooks(request_headers: Mapping[str, str], store: SeenStore) -> None
     WebhookASGI(receiver)
     WebhookWSGI(receiver)
     assert_type(sign("body-hex", "key", url="https://x/", body=b""), str)
-    assert_type(diagnose(request_headers, b"", url="https://x/", keys="key").matches, tuple[SignatureMatch, ...])
+    assert_type(
+        diagnose(request_headers, b"", url="https://x/", keys="key").matches,
+        tuple[SignatureMatch, ...],
+    )
     assert_type(handshake_answer(), str)
     for error in (WebhookError("why"), WebhookPayloadError("why"), WebhookSignatureError("why")):
         assert_type(error.reason, str)

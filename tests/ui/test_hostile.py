@@ -1,7 +1,9 @@
 """
-No mail gets out of its frame: no script runs, nothing is loaded, nothing on this machine is changed.
+No mail gets out of its frame: no script runs, nothing is loaded, nothing on this machine is
+changed.
 
-The remote server is a socket that counts connections: a request that failed, or was never made whole, counts as well.
+The remote server is a socket that counts connections: a request that failed, or was never made
+whole, counts as well.
 """
 
 from __future__ import annotations
@@ -19,12 +21,15 @@ from support.plain_http import PLAIN_HTTP
 from .hostile import LOADS, SCRIPTS, TEXTS
 
 PICTURE = (
-    b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image href="%s/in-svg.png"/><script>alert("out")</script></svg>'
+    b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image '
+    b'href="%s/in-svg.png"/><script>alert("out")</script></svg>'
 )
 
 
 class Remote:
-    """A server that is none of ours. It answers nothing and remembers the first line of each request."""
+    """
+    A server that is none of ours. It answers nothing and remembers the first line of each request.
+    """
 
     def __init__(self) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -43,7 +48,9 @@ class Remote:
             with connection:
                 connection.settimeout(1)
                 try:
-                    self.seen.append(connection.recv(4096).decode(errors="replace").partition("\r\n")[0])
+                    self.seen.append(
+                        connection.recv(4096).decode(errors="replace").partition("\r\n")[0]
+                    )
                 except OSError:
                     self.seen.append("a connection")
             self.came.set()
@@ -68,7 +75,9 @@ def watched(open_page, browser):
     signs: list[str] = []
     page = open_page()
     page.on("dialog", lambda dialog: (signs.append(f"dialog {dialog.message}"), dialog.dismiss()))
-    page.on("console", lambda message: signs.append(message.text) if message.text == "out" else None)
+    page.on(
+        "console", lambda message: signs.append(message.text) if message.text == "out" else None
+    )
     page.context.on("page", lambda other: signs.append(f"window {other.url}"))
     page.on("download", lambda download: signs.append(f"download {download.url}"))
     page.signs = signs
@@ -78,9 +87,16 @@ def watched(open_page, browser):
 
 
 def put(sandbox, html, **changes):
-    options = {"operation": "sendMail", "smtp_user_name": "s", "subject": "Hostile", "from_email": "me@example.com"}
+    options = {
+        "operation": "sendMail",
+        "smtp_user_name": "s",
+        "subject": "Hostile",
+        "from_email": "me@example.com",
+    }
     options |= {"recipients": (CaughtRecipient("to", "ada@example.com"),), "html": html, **changes}
-    return sandbox.service.mails.add(MailContent(**options), received=1_700_000_000_000, visible_from=0)
+    return sandbox.service.mails.add(
+        MailContent(**options), received=1_700_000_000_000, visible_from=0
+    )
 
 
 def show(page, number):
@@ -102,9 +118,13 @@ def test_no_hostile_mail_gets_out(watched, sandbox, remote):
     watched.reload()
     watched.wait_for_selector("#live[data-state=on]")
     for shown in range(50, len(corpus), 50):
-        watched.wait_for_function("shown => document.querySelectorAll('.row').length === shown", arg=shown)
+        watched.wait_for_function(
+            "shown => document.querySelectorAll('.row').length === shown", arg=shown
+        )
         watched.locator("#older").click()
-    watched.wait_for_function("shown => document.querySelectorAll('.row').length === shown", arg=len(corpus))
+    watched.wait_for_function(
+        "shown => document.querySelectorAll('.row').length === shown", arg=len(corpus)
+    )
     title = watched.title()
     for number, html in zip(numbers, corpus, strict=True):
         frame = show(watched, number)
@@ -115,7 +135,8 @@ def test_no_hostile_mail_gets_out(watched, sandbox, remote):
                 watched.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
         assert (watched.signs, remote.seen, watched.title()) == ([], [], title), html
     assert len(sandbox.outbox) == len(corpus)
-    # What is slow to come would have come by now: the remote server answers this only after whatever was before it.
+    # What is slow to come would have come by now: the remote server answers this only after
+    # whatever was before it.
     with pytest.raises(httpx.TransportError):
         httpx.get(f"{remote.url}/last", **PLAIN_HTTP)
     assert remote.seen == ["GET /last HTTP/1.1"]
@@ -125,7 +146,11 @@ def test_no_hostile_mail_gets_out(watched, sandbox, remote):
 def test_the_remote_server_would_see_it(watched, open_page, sandbox, remote):
     """That nothing came means something only if something can."""
     open_page.allowed.append(remote.url)
-    put(sandbox, f"<link rel=stylesheet href='{remote.url}/a.css'><img src='{remote.url}/a.png'><script>alert('out')</script>")
+    put(
+        sandbox,
+        f"<link rel=stylesheet href='{remote.url}/a.css'><img "
+        f"src='{remote.url}/a.png'><script>alert('out')</script>",
+    )
     watched.locator("#mail-1").click()
     watched.get_by_role("button", name="Load it").click()
     assert remote.came.wait(10)
@@ -205,7 +230,10 @@ def test_a_page_of_another_origin_can_do_nothing(browser, sandbox, send_one):
     sandbox.add_template("t", text="x")
     with browser.new_context() as context:
         page = context.new_page()
-        page.route("http://other.example/", lambda route: route.fulfill(body="<p>other", content_type="text/html"))
+        page.route(
+            "http://other.example/",
+            lambda route: route.fulfill(body="<p>other", content_type="text/html"),
+        )
         page.goto("http://other.example/")
         tried = page.evaluate(attempts, sandbox.url)
     assert tried[1] == tried[4] == "refused"
@@ -215,4 +243,6 @@ def test_a_page_of_another_origin_can_do_nothing(browser, sandbox, send_one):
 @pytest.fixture
 def send_one(sandbox):
     with sandbox.client() as client:
-        client.messages.send_mail(Message(subject="Hello", from_email="me@example.com", to="ada@example.com", text="x"))
+        client.messages.send_mail(
+            Message(subject="Hello", from_email="me@example.com", to="ada@example.com", text="x")
+        )

@@ -21,7 +21,16 @@ def send(sandbox):
     with sandbox.client() as client:
 
         def send(subject="Hello", to="ada@example.com", html="<p>Hello</p>", text="Hello", **more):
-            client.messages.send_mail(Message(subject=subject, from_email="me@example.com", to=to, html=html, text=text, **more))
+            client.messages.send_mail(
+                Message(
+                    subject=subject,
+                    from_email="me@example.com",
+                    to=to,
+                    html=html,
+                    text=text,
+                    **more,
+                )
+            )
 
         yield send
 
@@ -32,7 +41,8 @@ def subjects(page):
 
 def expect_subjects(page, *wanted):
     page.wait_for_function(
-        "wanted => JSON.stringify([...document.querySelectorAll('.row .subject')].map(each => each.textContent)) === wanted",
+        "wanted => JSON.stringify([...document.querySelectorAll('.row .subject')].map(each => "
+        "each.textContent)) === wanted",
         arg=json.dumps(list(wanted), separators=(",", ":"), ensure_ascii=False),
     )
 
@@ -93,7 +103,8 @@ def test_after_a_break_the_list_is_whole(open_page, send, sandbox):
     send("before")
     expect_subjects(page, "before")
     page.evaluate(
-        "Object.defineProperty(document, 'hidden', {value: true, configurable: true}); document.dispatchEvent(new Event('visibilitychange'))"
+        "Object.defineProperty(document, 'hidden', {value: true, configurable: true}); "
+        "document.dispatchEvent(new Event('visibilitychange'))"
     )
     send("meanwhile")
     page.evaluate("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
@@ -153,7 +164,9 @@ def test_one_message_in_all_its_tabs(open_page, sandbox, scene, screenshot):
         return page.locator("#tab")
 
     assert "Invoice 42 is attached." in tab("Text").inner_text()
-    assert tab("Links").get_by_role("link").all_inner_texts() == ["https://shop.example.com/invoices/42"]
+    assert tab("Links").get_by_role("link").all_inner_texts() == [
+        "https://shop.example.com/invoices/42"
+    ]
     with page.expect_download() as download:
         tab("Files").get_by_role("link", name="Download invoice-42.pdf").click()
     assert download.value.suggested_filename == "invoice-42.pdf"
@@ -165,12 +178,24 @@ def test_one_message_in_all_its_tabs(open_page, sandbox, scene, screenshot):
     page.locator(".row", has_text="Welcome aboard").click()
     title(page, "Welcome aboard")
     table = tab("Template").inner_text()
-    assert re.findall(r"\S+", table) == ["Template", "Id", "welcome", "Values", "NAME", "Barbara", "CODE", "4711"]
+    assert re.findall(r"\S+", table) == [
+        "Template",
+        "Id",
+        "welcome",
+        "Values",
+        "NAME",
+        "Barbara",
+        "CODE",
+        "4711",
+    ]
 
 
 def test_events_by_their_buttons(open_page, sandbox, send, screenshot):
     send(
-        "Hello", to=["ada@example.com", "grace@example.com"], html='<a href="https://example.com/?a=1&amp;b=2">x</a>', unique_id="u"
+        "Hello",
+        to=["ada@example.com", "grace@example.com"],
+        html='<a href="https://example.com/?a=1&amp;b=2">x</a>',
+        unique_id="u",
     )
     page = open_page()
     title(page, "Hello")
@@ -180,7 +205,9 @@ def test_events_by_their_buttons(open_page, sandbox, send, screenshot):
     page.locator(".recipients li", has_text="grace").get_by_text("1 open, 0 clicks").wait_for()
     # The button that was pressed still has the focus, though all around it was drawn anew.
     assert page.evaluate("document.activeElement.textContent") == "Open"
-    page.get_by_role("group", name="ada@example.com").get_by_role("button", name="Hard bounce").click()
+    page.get_by_role("group", name="ada@example.com").get_by_role(
+        "button", name="Hard bounce"
+    ).click()
     page.locator("#mail-1 .chip.hard_bounce").wait_for()
     page.get_by_role("tab", name="Links").click()
     page.get_by_role("button", name="Record a click on https://example.com/?a=1&b=2").click()
@@ -293,7 +320,14 @@ def test_delete_all_asks_first(open_page, send, sandbox):
 def test_the_service_beside_the_list(open_page, sandbox, scene):
     page = open_page()
     page.get_by_role("progressbar", name="news: 29 of 40 mails in all").wait_for()
-    assert page.locator("#templates").inner_text().split() == ["login-code", "text", "welcome", "subject,", "html,", "text"]
+    assert page.locator("#templates").inner_text().split() == [
+        "login-code",
+        "text",
+        "welcome",
+        "subject,",
+        "html,",
+        "text",
+    ]
     assert "rate limited" in page.locator("#faults").inner_text()
     hook = page.locator("#webhooks").inner_text()
     assert hook.splitlines()[:3] == [scene, "open, click, hard bounce", "Production"]
@@ -339,7 +373,9 @@ def test_on_a_phone(open_page, sandbox, scene, screenshot):
     assert page.locator("#clock").bounding_box()["x"] < 30
 
 
-def test_the_service_on_a_tablet_scrolls_down_and_not_to_the_side(open_page, sandbox, scene, screenshot):
+def test_the_service_on_a_tablet_scrolls_down_and_not_to_the_side(
+    open_page, sandbox, scene, screenshot
+):
     page = open_page(1000, 400)
     page.get_by_role("button", name="Service").click()
     page.locator("#faults").get_by_text("rate limited").wait_for()
@@ -358,7 +394,11 @@ def test_however_long_the_head_the_mail_has_room(open_page, send, screenshot, wi
     screenshot(page, f"long-{width}")
     pane, frame = page.locator("#message").bounding_box(), page.locator("iframe").bounding_box()
     assert frame["height"] > pane["height"] / 4
-    for button in (page.locator("#delete-one"), page.locator("#tab-html"), *([page.locator(".back")] if width < 800 else [])):
+    for button in (
+        page.locator("#delete-one"),
+        page.locator("#tab-html"),
+        *([page.locator(".back")] if width < 800 else []),
+    ):
         assert pane["y"] <= button.bounding_box()["y"] < pane["y"] + pane["height"]
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
@@ -370,8 +410,15 @@ def test_a_row_has_room_for_what_became_of_the_mail(open_page, send, sandbox):
     page = open_page()
     marks = page.locator(".row .marks")
     marks.locator(".more").wait_for()
-    assert marks.inner_text().split("\n") == ["1 spam", "1 hard bounce", "1 clicked, 1 opened, 1 soft bounce", "+3"]
-    assert marks.evaluate("marks => [marks, ...marks.children].map(each => each.scrollWidth - each.clientWidth)") == [0, 0, 0, 0]
+    assert marks.inner_text().split("\n") == [
+        "1 spam",
+        "1 hard bounce",
+        "1 clicked, 1 opened, 1 soft bounce",
+        "+3",
+    ]
+    assert marks.evaluate(
+        "marks => [marks, ...marks.children].map(each => each.scrollWidth - each.clientWidth)"
+    ) == [0, 0, 0, 0]
 
 
 def test_a_name_cannot_turn_an_address_around(open_page, send):
@@ -506,14 +553,18 @@ def test_what_happens_is_posted_and_posted_again(open_page, sandbox, send, scree
         page = open_page()
         page.locator(".row").click()
         page.get_by_role("tab", name="Events").click()
-        page.get_by_role("group", name="Make it happen at ada@example.com").get_by_role("button", name="Open").click()
+        page.get_by_role("group", name="Make it happen at ada@example.com").get_by_role(
+            "button", name="Open"
+        ).click()
         posted = page.get_by_role("list", name=f"Posted to {receiver.url}")
         posted.get_by_text("#1: 200, delivered").wait_for()
         page.get_by_text("1 event taken").wait_for()
         posted.get_by_role("button", name="Post open of message 1 again").click()
         posted.get_by_text("#1: 200, delivered, 2 attempts").wait_for()
         assert receiver.seen == ["POST", "POST"]
-        assert [attempt.answer for attempt in sandbox.deliveries[0].attempts] == ["<b>thanks</b>"] * 2
+        assert [attempt.answer for attempt in sandbox.deliveries[0].attempts] == [
+            "<b>thanks</b>"
+        ] * 2
         screenshot(page, "deliveries")
     posted.get_by_role("button", name="Post open").click()
     page.locator(".toast", has_text="ConnectError").wait_for()
@@ -542,7 +593,12 @@ def test_a_message_is_released_where_there_is_a_server_for_it(open_page, sandbox
     with SmtpReceiver() as smtp:
         password = "canary-of-the-mail-server"
         sandbox.service.smtp_server = SmtpServer(
-            host="127.0.0.1", port=smtp.port, allow="example.com", security="none", user="me", password=password
+            host="127.0.0.1",
+            port=smtp.port,
+            allow="example.com",
+            security="none",
+            user="me",
+            password=password,
         )
         page = open_page()
         title(page, "Hello")

@@ -1,4 +1,7 @@
-"""The vendor's own spelling: the code of its page, what goes out and comes back byte for byte, and what is raised."""
+"""
+The vendor's own spelling: the code of its page, what goes out and comes back byte for byte, and
+what is raised.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,14 @@ import pytest
 import PowerEmail
 import poweremail
 from poweremail.sandbox import Fault
-from support.fault_server import FaultServer, answer, answer_with, close_after_body, reset_after_body, truncate
+from support.fault_server import (
+    FaultServer,
+    answer,
+    answer_with,
+    close_after_body,
+    reset_after_body,
+    truncate,
+)
 
 TOKEN = "canary+token/with 9 odd=characters"
 FAST = {"retry": poweremail.RetryPolicy(first_wait=0.001), "timeouts": poweremail.Timeouts(read=20)}
@@ -27,13 +37,30 @@ SUCCESS = {"status": "success", "message": "message have been Queued ..."}
 
 
 def mail(**others):
-    message = {"html": "Example HTML content", "text": "Example text content", "subject": "example subject"}
-    message |= {"from_email": "me@example.com", "to": [{"email": "ada@example.com", "name": "Recipient Name", "type": "to"}]}
+    message = {
+        "html": "Example HTML content",
+        "text": "Example text content",
+        "subject": "example subject",
+    }
+    message |= {
+        "from_email": "me@example.com",
+        "to": [{"email": "ada@example.com", "name": "Recipient Name", "type": "to"}],
+    }
     return {name: value for name, value in (message | others).items() if value is not ...}
 
 
 def template(**others):
-    return mail(**({"html": ..., "text": ..., "template_id": "template_id", "dynamic_value": {"NAME": "xyz"}} | others))
+    return mail(
+        **(
+            {
+                "html": ...,
+                "text": ...,
+                "template_id": "template_id",
+                "dynamic_value": {"NAME": "xyz"},
+            }
+            | others
+        )
+    )
 
 
 def client_of(url: str, **options) -> PowerEmail.PowerEmail:
@@ -52,8 +79,9 @@ def client(server):
         yield client
 
 
-# The page's code, statement by statement, in Python 3: what it prints as `message:["html"]` is `message["html"]`, and the addresses,
-# which the page hides, are examples. Nothing else is changed but the place of the service.
+# The page's code, statement by statement, in Python 3: what it prints as `message:["html"]` is
+# `message["html"]`, and the addresses, which the page hides, are examples. Nothing else is changed
+# but the place of the service.
 PAGE_SEND_MAIL = """
 try:
     import PowerEmail
@@ -132,12 +160,18 @@ def test_the_page_runs_as_printed(served, capsys):
 def test_the_page_shows_what_went_wrong(served, capsys):
     run(PAGE_SEND_TEMPLATE, served.url)
     shown = capsys.readouterr().out
-    assert shown.startswith("A PowerEmailerror occurred: <class 'poweremail.errors.ValidationError'> - rejected by the service: ")
+    assert shown.startswith(
+        "A PowerEmailerror occurred: <class 'poweremail.errors.ValidationError'> - rejected by the "
+        "service: "
+    )
 
 
 def test_without_a_base_url_the_service_is_asked_by_https():
     client = PowerEmail.PowerEmail("owner_id", TOKEN, "tes.example.com")
-    assert repr(client) == "<PowerEmail.PowerEmail owner_id='owner_id' base_url='https://api.tes.example.com/v1.0/'>"
+    assert (
+        repr(client) == "<PowerEmail.PowerEmail owner_id='owner_id' "
+        "base_url='https://api.tes.example.com/v1.0/'>"
+    )
 
 
 # What goes out.
@@ -153,14 +187,24 @@ def plainly(value) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-@pytest.mark.parametrize("message", [mail(), mail(**ODD), mail(to=({"email": "ada@example.com"},)), {"unknown": "first"} | mail()])
+@pytest.mark.parametrize(
+    "message",
+    [mail(), mail(**ODD), mail(to=({"email": "ada@example.com"},)), {"unknown": "first"} | mail()],
+)
 def test_a_message_goes_out_byte_for_byte(server, client, message):
     before = copy.deepcopy(message)
     for send in (client.sendMail, client.messages.sendMail):
         assert send("smtp12345", message) == SUCCESS
         sent = server.seen[-1]
         assert (sent.method, sent.path) == ("POST", "/v1.0/messages/sendMail")
-        assert sent.body == plainly({"owner_id": "owner_id", "token": TOKEN, "smtp_user_name": "smtp12345", "message": message})
+        assert sent.body == plainly(
+            {
+                "owner_id": "owner_id",
+                "token": TOKEN,
+                "smtp_user_name": "smtp12345",
+                "message": message,
+            }
+        )
         assert list(sent.json) == ["owner_id", "token", "smtp_user_name", "message"]
     assert message == before
     assert list(message) == list(before)
@@ -183,7 +227,12 @@ def test_each_call_about_messages_goes_to_its_path(server, client):
     ]
 
 
-GET = {"template_id": "template_id", "subject": "hello", "from_email": "me@example.com", "to": "ada@example.com"}
+GET = {
+    "template_id": "template_id",
+    "subject": "hello",
+    "from_email": "me@example.com",
+    "to": "ada@example.com",
+}
 
 
 @pytest.mark.parametrize(
@@ -199,12 +248,23 @@ def test_a_template_goes_out_by_get(server, client, values):
     before = copy.deepcopy(message)
     assert client.sendTemplateHTTPGet("smtp123456", message) == SUCCESS
     assert message == before
-    assert (server.seen[0].method, server.seen[0].path) == ("GET", "/v1.0/messages/sendTemplateHTTPGet")
+    assert (server.seen[0].method, server.seen[0].path) == (
+        "GET",
+        "/v1.0/messages/sendTemplateHTTPGet",
+    )
     fields = {"dynamic_value[NAME]": "xyz", "dynamic_value[Email]": "i&d=x@example.com"}
-    assert server.seen[0].query == {"owner_id": "owner_id", "token": TOKEN, "smtp_user_name": "smtp123456"} | GET | fields
+    assert (
+        server.seen[0].query
+        == {"owner_id": "owner_id", "token": TOKEN, "smtp_user_name": "smtp123456"} | GET | fields
+    )
 
 
-WEBHOOK = {"url": "https://example.com/hook", "event": "open,click", "description": "both", "store_log": "Enable"}
+WEBHOOK = {
+    "url": "https://example.com/hook",
+    "event": "open,click",
+    "description": "both",
+    "store_log": "Enable",
+}
 SETTINGS = [
     ("addSmtp", (500, 200), {}, {"total_limit": 500, "hourly_limit": 200}),
     ("addSmtpUser", (), {"total_limit": 500, "hourly_limit": 200}, {"total_limit": 500, "hourly_limit": 200}),
@@ -251,16 +311,25 @@ def test_no_call_about_settings_is_left_out():
 def test_the_account_and_any_other_call(server, client):
     client.account.viewUserDetail()
     client.call("accounts/userDetails", {"a": 1})
-    assert [seen.path for seen in server.seen] == ["/v1.0/account/viewUserDetail", "/v1.0/accounts/userDetails"]
+    assert [seen.path for seen in server.seen] == [
+        "/v1.0/account/viewUserDetail",
+        "/v1.0/accounts/userDetails",
+    ]
 
 
 # What comes back.
 
 
 def test_the_answer_comes_back_as_it_is():
-    answer_text = '{"zeta": [1, 2.50, true, null], "status": "success", "message": 250, "alpha": {"b": "1", "a": "\\u00e9"}}'
+    answer_text = (
+        '{"zeta": [1, 2.50, true, null], "status": "success", "message": 250, "alpha": '
+        '{"b": "1", "a": "\\u00e9"}}'
+    )
     sloppy = '{"status": "success", "message": message have been Queued ..., }'
-    with FaultServer(answer(answer_text), answer(sloppy), answer(answer_text)) as server, client_of(server.url) as client:
+    with (
+        FaultServer(answer(answer_text), answer(sloppy), answer(answer_text)) as server,
+        client_of(server.url) as client,
+    ):
         assert json.dumps(client.sendMail("smtp1", mail())) == json.dumps(json.loads(answer_text))
         assert client.sendMail("smtp1", mail()) == SUCCESS
         assert json.dumps(client.getMessageInfo("x")) == json.dumps(json.loads(answer_text))
@@ -308,7 +377,12 @@ def refused(send, field: str) -> PowerEmail.Error:
         send()
     error = caught.value
     assert isinstance(error, PowerEmail.ParameterError | poweremail.UsageError | ValueError)
-    assert (type(error), error.field, error.mail_state, error.raw) == (PowerEmail.ParameterError, field, "not_sent", None)
+    assert (type(error), error.field, error.mail_state, error.raw) == (
+        PowerEmail.ParameterError,
+        field,
+        "not_sent",
+        None,
+    )
     assert (error.name, error.code, error.retry_after) == ("ValidationError", None, None)
     assert str(error).startswith(f"not sent: {field}: ")
     again = pickle.loads(pickle.dumps(error))
@@ -363,7 +437,10 @@ def test_a_send_needs_an_smtp_user(server, client):
             (client.sendTemplateHTTPGet, GET),
         ):
             if not (name is None and send == client.sendTemplateHTTPGet):
-                refused(lambda send=send, message=message, name=name: send(name, message), "smtp_user_name")
+                refused(
+                    lambda send=send, message=message, name=name: send(name, message),
+                    "smtp_user_name",
+                )
     refused(lambda: client.sendTemplateHTTPGet(None, GET), "smtp_user_name")
     refused(lambda: client.sendRaw("smtp1", ""), "raw_message")
     assert server.seen == []
@@ -382,7 +459,10 @@ def test_a_send_needs_an_smtp_user(server, client):
         ("domain", lambda client: client.settings.addSendingDomain("")),
         ("mailbox", lambda client: client.settings.verifySendingDomain("example.com", None)),
         ("status", lambda client: client.settings.editSmtp("smtp1", status="off")),
-        ("store_log", lambda client: client.settings.addWebhook("https://example.com", store_log=True)),
+        (
+            "store_log",
+            lambda client: client.settings.addWebhook("https://example.com", store_log=True),
+        ),
         ("path", lambda client: client.call("../elsewhere")),
         ("body", lambda client: client.call("settings/x", {"token": "t"})),
     ],
@@ -395,7 +475,13 @@ def test_what_is_asked_wrongly_is_not_asked(server, client, field, ask):
 
 
 def test_options_that_cannot_be_meant():
-    for arguments, options in ((("", TOKEN, "a.example"), {}), (("o", None, "a.example"), {}), (("o", TOKEN), {}), (("o", TOKEN, "a.example"), {"retry": 3})):  # fmt: skip
+    # fmt: skip  # noqa: RUF028
+    for arguments, options in (
+        (("", TOKEN, "a.example"), {}),
+        (("o", None, "a.example"), {}),
+        (("o", TOKEN), {}),
+        (("o", TOKEN, "a.example"), {"retry": 3}),
+    ):
         with pytest.raises(PowerEmail.Error) as caught:
             PowerEmail.PowerEmail(*arguments, **options)
         assert isinstance(caught.value, PowerEmail.ValidationError)
@@ -414,19 +500,37 @@ def envelope(name: str, **others) -> dict:
         (answer(envelope("ValidationError")), (PowerEmail.ValidationError,), "rejected", 1),
         (answer(envelope("AuthenticationError")), (PowerEmail.AuthenticationError,), "rejected", 1),
         (answer(envelope("Invalid_Key")), (PowerEmail.AuthenticationError,), "rejected", 1),
-        (answer(envelope("GeneralError")), (PowerEmail.GeneralError, PowerEmail.DeliveryUnknownError), "unknown", 1),
-        (answer(envelope("SendingError"), status=500), (PowerEmail.SendingFailedError,), "unknown", 1),
+        (
+            answer(envelope("GeneralError")),
+            (PowerEmail.GeneralError, PowerEmail.DeliveryUnknownError),
+            "unknown",
+            1,
+        ),
+        (
+            answer(envelope("SendingError"), status=500),
+            (PowerEmail.SendingFailedError,),
+            "unknown",
+            1,
+        ),
         (answer(envelope("Other")), (poweremail.ApiError,), "rejected", 1),
         (answer(envelope("Other"), status=429), (PowerEmail.RateLimitError,), "not_sent", 4),
         (reset_after_body, (PowerEmail.DeliveryUnknownError,), "unknown", 1),
         (close_after_body, (PowerEmail.DeliveryUnknownError,), "unknown", 1),
         (truncate, (PowerEmail.DeliveryUnknownError,), "unknown", 1),
-        (answer("<html>502</html>", status=502), (PowerEmail.GeneralError, PowerEmail.DeliveryUnknownError), "unknown", 1),
+        (
+            answer("<html>502</html>", status=502),
+            (PowerEmail.GeneralError, PowerEmail.DeliveryUnknownError),
+            "unknown",
+            1,
+        ),
         (answer("<html>ok</html>"), (PowerEmail.DeliveryUnknownError,), "unknown", 1),
     ],
 )
 def test_every_failure_is_an_error(behaviour, kinds, state, requests):
-    message = mail(headers={"x-unique-id": "mine"}, to=[{"email": "ada@example.com"}, {"email": "bob@example.com", "type": "bcc"}])
+    message = mail(
+        headers={"x-unique-id": "mine"},
+        to=[{"email": "ada@example.com"}, {"email": "bob@example.com", "type": "bcc"}],
+    )
     with FaultServer(behaviour) as server, client_of(server.url) as client:
         with pytest.raises(PowerEmail.Error) as caught:
             client.sendMail("smtp1", message)
@@ -435,20 +539,34 @@ def test_every_failure_is_an_error(behaviour, kinds, state, requests):
     assert all(isinstance(error, kind) for kind in kinds)
     assert error.mail_state == state
     if state == "unknown":
-        assert (error.unique_id, error.recipients) == ("mine", ("ada@example.com", "bob@example.com"))
+        assert (error.unique_id, error.recipients) == (
+            "mine",
+            ("ada@example.com", "bob@example.com"),
+        )
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), str(again)) == (type(error), str(error))
-    shown = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    shown = "".join(
+        traceback.TracebackException.from_exception(error, capture_locals=True).format()
+    )
     assert TOKEN not in shown + repr(error) + str(error)
 
 
 def test_an_error_of_the_service_is_told_whole():
-    with FaultServer(answer(envelope("GeneralError", code=-1))) as server, client_of(server.url) as client:
+    with (
+        FaultServer(answer(envelope("GeneralError", code=-1))) as server,
+        client_of(server.url) as client,
+    ):
         with pytest.raises(PowerEmail.GeneralError) as caught:
             client.sendMail("smtp1", mail())
-        assert (caught.value.name, caught.value.message, caught.value.code) == ("GeneralError", "Token MissMatch", -1)
+        assert (caught.value.name, caught.value.message, caught.value.code) == (
+            "GeneralError",
+            "Token MissMatch",
+            -1,
+        )
         assert (caught.value.raw.status, caught.value.unique_id) == (200, None)
-        assert str(caught.value).startswith("unknown whether it was sent: GeneralError: Token MissMatch")
+        assert str(caught.value).startswith(
+            "unknown whether it was sent: GeneralError: Token MissMatch"
+        )
         with pytest.raises(PowerEmail.GeneralError) as caught:
             client.settings.listSmtp()
         assert caught.value.mail_state is None
@@ -458,11 +576,16 @@ def test_what_never_arrived_is_repeated_and_then_not_sent():
     with FaultServer() as server:
         url = server.url
     events = []
-    with client_of(url, retry=poweremail.RetryPolicy(3, first_wait=0, on_retry=events.append)) as client:
+    with client_of(
+        url, retry=poweremail.RetryPolicy(3, first_wait=0, on_retry=events.append)
+    ) as client:
         with pytest.raises(PowerEmail.NotSentError) as caught:
             client.sendMail("smtp1", mail())
     assert (caught.value.mail_state, len(events)) == ("not_sent", 2)
-    with FaultServer(answer("busy", status=429), answer()) as server, client_of(server.url) as client:
+    with (
+        FaultServer(answer("busy", status=429), answer()) as server,
+        client_of(server.url) as client,
+    ):
         assert client.sendMail("smtp1", mail()) == SUCCESS
         assert server.posts == 2
         assert server.seen[0].body == server.seen[1].body
@@ -472,7 +595,10 @@ def test_what_is_unknown_can_be_looked_up(served):
     message = mail(headers={"X-Unique-Id": "mine"})
     served.faults.add(Fault.reset_after_acceptance(), call="sendMail")
     with client_of(served.url, on_unknown="reconcile", visibility=1) as client:
-        assert client.sendMail("smtp1", message) == {"status": "success", "message": "accepted: getMessageInfo shows it"}
+        assert client.sendMail("smtp1", message) == {
+            "status": "success",
+            "message": "accepted: getMessageInfo shows it",
+        }
         with pytest.raises(PowerEmail.DeliveryUnknownError) as caught:
             client.sendMail("smtp1", mail())  # without an id nobody can look
         assert caught.value.unique_id is None
@@ -497,9 +623,15 @@ def test_limits_are_kept_to(served):
 
 def test_threads_share_a_client():
     echo = answer_with(lambda seen: SUCCESS | {"subject": seen.json["message"]["subject"]})
-    with FaultServer(echo) as server, client_of(server.url) as client, ThreadPoolExecutor(8) as pool:
+    with (
+        FaultServer(echo) as server,
+        client_of(server.url) as client,
+        ThreadPoolExecutor(8) as pool,
+    ):
         subjects = [f"subject {number}" for number in range(40)]
-        answers = pool.map(lambda subject: client.sendMail("smtp1", mail(subject=subject)), subjects)
+        answers = pool.map(
+            lambda subject: client.sendMail("smtp1", mail(subject=subject)), subjects
+        )
         assert [answer["subject"] for answer in answers] == subjects
 
 
@@ -529,7 +661,9 @@ def test_the_token_does_not_show(server, client, caplog):
     assert TOKEN not in repr(client) + repr(client.settings) + caplog.text
     with pytest.raises(PowerEmail.Error) as caught:
         PowerEmail.PowerEmail("owner_id", TOKEN, "no domain")
-    shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    shown = "".join(
+        traceback.TracebackException.from_exception(caught.value, capture_locals=True).format()
+    )
     assert "<PowerEmail.PowerEmail>" in shown
     assert TOKEN not in shown
 
@@ -549,16 +683,37 @@ def test_the_names_are_there_and_no_others():
         _ = PowerEmail.nothing
 
 
-@pytest.mark.parametrize("order", ["import PowerEmail, poweremail", "import poweremail, PowerEmail"])
+@pytest.mark.parametrize(
+    "order", ["import PowerEmail, poweremail", "import poweremail, PowerEmail"]
+)
 def test_both_names_import_where_case_is_ignored(tmp_path, order):
-    """A link makes the package answer to both names, as with PYTHONCASEOK where the file system ignores case: it goes before a file."""
+    """
+    A link makes the package answer to both names, as with PYTHONCASEOK where the file system
+    ignores case: it goes before a file.
+    """
     root = Path(poweremail.__file__).parent
     shutil.copytree(root, tmp_path / "poweremail", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(root.parent / "PowerEmail.py", tmp_path)
     (tmp_path / "PowerEmail").symlink_to("poweremail")
-    code = f"{order}; print(PowerEmail.PowerEmail.sendMail.__module__, poweremail.PowerEmail.__module__, PowerEmail.Error.__name__)"
+    code = (
+        f"{order}; print(PowerEmail.PowerEmail.sendMail.__module__, "
+        "poweremail.PowerEmail.__module__, PowerEmail.Error.__name__)"
+    )
     # It is a copy that runs here: its coverage is nobody's.
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
+    environ = {
+        name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")
+    }
     environ |= {"PYTHONPATH": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environ, cwd=tmp_path)
-    assert done.stdout.split() == ["poweremail.vendor.messages", "poweremail._sync.client", "PowerEmailError"]
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environ,
+        cwd=tmp_path,
+    )
+    assert done.stdout.split() == [
+        "poweremail.vendor.messages",
+        "poweremail._sync.client",
+        "PowerEmailError",
+    ]

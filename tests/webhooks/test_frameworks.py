@@ -24,7 +24,11 @@ def key(monkeypatch):
 
 def example(word: str) -> types.ModuleType:
     """The one example with *word* in it, as a module."""
-    (text,) = [token.content for token in MarkdownIt().parse(PAGE.read_text()) if token.info == "python" and word in token.content]
+    (text,) = [
+        token.content
+        for token in MarkdownIt().parse(PAGE.read_text())
+        if token.info == "python" and word in token.content
+    ]
     module = types.ModuleType("example_of_webhooks")
     exec(compile(text, str(PAGE), "exec"), module.__dict__)
     return module
@@ -40,7 +44,9 @@ async def plays(post, get) -> None:
 
 
 async def plays_on_asgi(app, path="/hooks/mail") -> None:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://inside") as client:
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://inside"
+    ) as client:
 
         async def get():
             answer = await client.get(path)
@@ -101,7 +107,9 @@ async def test_below_a_path_of_flask(capsys):
     from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
     app = Flask("mounted")
-    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/hooks/mail": WebhookWSGI(WebhookReceiver(print, **MOUNTED))})
+    app.wsgi_app = DispatcherMiddleware(
+        app.wsgi_app, {"/hooks/mail": WebhookWSGI(WebhookReceiver(print, **MOUNTED))}
+    )
     await plays_on_flask(app)
     assert capsys.readouterr().out.count("order-1") == 1
 

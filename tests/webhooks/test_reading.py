@@ -8,16 +8,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail import PowerEmailError, UsageError, WebhookError, WebhookPayloadError, WebhookSignatureError
+from poweremail import (
+    PowerEmailError,
+    UsageError,
+    WebhookError,
+    WebhookPayloadError,
+    WebhookSignatureError,
+)
 from poweremail.types.secret import Secret
-from poweremail.webhooks import SCHEMES, WebhookReceiver, diagnose, handshake_answer, sign, verify_and_parse
+from poweremail.webhooks import (
+    SCHEMES,
+    WebhookReceiver,
+    diagnose,
+    handshake_answer,
+    sign,
+    verify_and_parse,
+)
 from support.webhooks import FORM, HEADER, KEY, SIGNERS, URL, event, form, signed
 
 BODY = form(event(1), event(2))
 
 
 def read(headers, body=BODY, **changes):
-    return verify_and_parse(headers, body, **{"url": URL, "keys": KEY, "scheme": "form-base64"} | changes)
+    return verify_and_parse(
+        headers, body, **{"url": URL, "keys": KEY, "scheme": "form-base64"} | changes
+    )
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -32,12 +47,25 @@ def test_what_is_rightly_signed_is_read(scheme):
 def test_headers_come_in_many_shapes():
     plain = signed(BODY)
     raw = [(name.lower().encode(), value.encode()) for name, value in plain.items()]
-    for headers in (plain, list(plain.items()), raw, dict(raw), {name.upper(): value for name, value in plain.items()}):
+    for headers in (
+        plain,
+        list(plain.items()),
+        raw,
+        dict(raw),
+        {name.upper(): value for name, value in plain.items()},
+    ):
         assert len(read(headers)) == 2
 
 
 def test_keys_in_many_shapes():
-    for keys in (KEY, Secret(KEY), ["new", KEY], (Secret(KEY), "new"), lambda: KEY, lambda: iter(["new", Secret(KEY)])):
+    for keys in (
+        KEY,
+        Secret(KEY),
+        ["new", KEY],
+        (Secret(KEY), "new"),
+        lambda: KEY,
+        lambda: iter(["new", Secret(KEY)]),
+    ):
         assert len(read(signed(BODY), keys=keys)) == 2
 
 
@@ -116,11 +144,18 @@ def test_settings_that_cannot_be_meant(changes):
 
 
 def test_the_fields_that_were_signed_are_the_fields_that_are_read():
-    """Moved from one place of the body to another, the same signed text must not become other events."""
+    """
+    Moved from one place of the body to another, the same signed text must not become other events.
+    """
     inner = form(event(9, event="spam"))
     body = form(event(1, msg={"subject": inner.decode()}))
     headers = signed(body)
-    for changed in (body.replace(b"=", b"", 1), b"&".join([body[:40], body[40:]]), body.replace(b"%22", b'"'), b"[" + body + b"]"):
+    for changed in (
+        body.replace(b"=", b"", 1),
+        b"&".join([body[:40], body[40:]]),
+        body.replace(b"%22", b'"'),
+        b"[" + body + b"]",
+    ):
         try:
             batch = read(headers, changed)
         except WebhookError:
@@ -166,7 +201,9 @@ def test_the_key_is_in_no_error_of_settings_that_cannot_be_meant(use):
 @given(
     body=st.binary(max_size=200),
     signature=st.none() | st.text(st.characters(codec="latin-1")) | st.binary(),
-    content_type=st.sampled_from([FORM, "application/json", "multipart/form-data; boundary=b", "\xff"]),
+    content_type=st.sampled_from(
+        [FORM, "application/json", "multipart/form-data; boundary=b", "\xff"]
+    ),
     right=st.booleans(),
 )
 @settings(max_examples=200, deadline=None)
@@ -175,7 +212,9 @@ def test_nothing_but_webhook_errors_escapes(body, signature, content_type, right
         given_ = SIGNERS["body-hex"](KEY, URL, body) if right else signature
         headers = [(b"content-type", content_type.encode("latin-1"))]
         if given_ is not None:
-            headers.append((HEADER.encode(), given_ if isinstance(given_, bytes) else given_.encode("latin-1")))
+            headers.append(
+                (HEADER.encode(), given_ if isinstance(given_, bytes) else given_.encode("latin-1"))
+            )
         try:
             read(headers, body, scheme=scheme)
         except WebhookError as error:

@@ -1,4 +1,7 @@
-"""What is answered, and which events are handed over how often: without await, and with it on asyncio and trio."""
+"""
+What is answered, and which events are handed over how often: without await, and with it on asyncio
+and trio.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,9 @@ class Sync:
 
 class SyncOnALoop(Sync):
     async def post(self, body, headers=None, method="POST"):
-        return await self.receiver.arespond(method, signed(body) if headers is None else headers, body)
+        return await self.receiver.arespond(
+            method, signed(body) if headers is None else headers, body
+        )
 
 
 class Async(SyncOnALoop):
@@ -159,7 +164,12 @@ async def test_why_is_in_the_log_and_the_key_is_not(way, caplog):
     ours = way()
     await ours.post(form(event()), signed(form(event()), key="wrong"))
     assert "answered 403: the signature is not right" in caplog.text
-    for text in (caplog.text, repr(ours.receiver), repr(vars(ours.receiver)), repr(ours.receiver._reader)):
+    for text in (
+        caplog.text,
+        repr(ours.receiver),
+        repr(vars(ours.receiver)),
+        repr(ours.receiver._reader),
+    ):
         assert KEY not in text
 
 
@@ -279,7 +289,12 @@ async def test_what_is_returned_to_be_awaited_is_told(caplog):
         def __await__(self):
             yield
 
-    assert WebhookReceiver(lambda event: Later(), **SETTINGS).respond("POST", signed(form(event())), form(event())).status == 503
+    assert (
+        WebhookReceiver(lambda event: Later(), **SETTINGS)
+        .respond("POST", signed(form(event())), form(event()))
+        .status
+        == 503
+    )
 
 
 def test_handlers_that_cannot_be_meant():

@@ -83,7 +83,13 @@ def test_the_memory_is_bounded():
         store.claim(str(number))
         store.confirm(str(number))
     assert len(store) == 3
-    assert [store.claim(str(number)) for number in range(5)] == ["new", "new", "seen", "seen", "seen"]
+    assert [store.claim(str(number)) for number in range(5)] == [
+        "new",
+        "new",
+        "seen",
+        "seen",
+        "seen",
+    ]
 
 
 def test_a_file_is_kept_and_shared(tmp_path, clock):
@@ -159,7 +165,9 @@ def test_files_that_cannot_be_used(tmp_path):
         store.close()
 
 
-@pytest.mark.parametrize("options", [{"ttl": 0}, {"ttl": -1}, {"max_ids": 0}, {"lease": 0}, {"ttl": float("nan")}])
+@pytest.mark.parametrize(
+    "options", [{"ttl": 0}, {"ttl": -1}, {"max_ids": 0}, {"lease": 0}, {"ttl": float("nan")}]
+)
 def test_numbers_that_cannot_be_meant(tmp_path, options):
     make = SqliteSeenStore if "lease" in options else MemorySeenStore
     with pytest.raises(UsageError, match="must be more than 0"):

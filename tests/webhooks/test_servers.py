@@ -63,7 +63,9 @@ class Quiet(wsgiref.simple_server.WSGIRequestHandler):
 
 @contextlib.contextmanager
 def on_wsgiref(application):
-    server = wsgiref.simple_server.make_server("127.0.0.1", 0, validator(application), handler_class=Quiet)
+    server = wsgiref.simple_server.make_server(
+        "127.0.0.1", 0, validator(application), handler_class=Quiet
+    )
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
@@ -77,10 +79,16 @@ def on_wsgiref(application):
 @pytest.fixture(params=["uvicorn", "uvicorn, sync handler", "wsgiref"])
 def server(request, taken):
     if request.param == "wsgiref":
-        with on_wsgiref(WebhookWSGI(receiver(lambda event: taken.append(event.id), max_body=5_000))) as url:
+        with on_wsgiref(
+            WebhookWSGI(receiver(lambda event: taken.append(event.id), max_body=5_000))
+        ) as url:
             yield url
     else:
-        handler = (lambda event: taken.append(event.id)) if "sync" in request.param else asynchronous(taken)
+        handler = (
+            (lambda event: taken.append(event.id))
+            if "sync" in request.param
+            else asynchronous(taken)
+        )
         with on_uvicorn(WebhookASGI(receiver(handler, max_body=5_000))) as url:
             yield url
 
@@ -93,7 +101,9 @@ def test_over_http(server, taken):
         for _ in range(2):
             answer = client.post(server, content=BODY, headers=signed(BODY))
             assert (answer.status_code, answer.content) == (200, HELLO)
-        assert client.post(server, content=BODY, headers=signed(BODY, key="wrong")).status_code == 403
+        assert (
+            client.post(server, content=BODY, headers=signed(BODY, key="wrong")).status_code == 403
+        )
         assert client.post(server, content=b"a=b", headers=signed(b"a=b")).status_code == 400
         assert client.put(server, content=b"a").status_code == 405
         assert client.put(server, content=b"a").headers["Allow"] == "GET, HEAD, POST"
@@ -103,7 +113,12 @@ def test_over_http(server, taken):
 
 def test_a_body_in_pieces(taken):
     with on_uvicorn(WebhookASGI(receiver(asynchronous(taken), max_body=5_000))) as url:
-        assert httpx.post(url, content=iter([BODY[:10], BODY[10:]]), headers=signed(BODY), **PLAIN_HTTP).status_code == 200
+        assert (
+            httpx.post(
+                url, content=iter([BODY[:10], BODY[10:]]), headers=signed(BODY), **PLAIN_HTTP
+            ).status_code
+            == 200
+        )
         assert httpx.post(url, content=iter([b"x" * 3_000] * 2), **PLAIN_HTTP).status_code == 413
     assert taken == ["e1", "e2"]
 
@@ -153,7 +168,9 @@ async def asgi(application, *messages, type="http", method="POST", headers=()):
 @pytest.mark.anyio
 @pytest.mark.parametrize("kind", ["async", "sync"])
 async def test_asgi_on_both_loops(kind, taken):
-    application = WebhookASGI(receiver(asynchronous(taken) if kind == "async" else lambda event: taken.append(event.id)))
+    application = WebhookASGI(
+        receiver(asynchronous(taken) if kind == "async" else lambda event: taken.append(event.id))
+    )
     start, end = await asgi(
         application,
         {"type": "http.request", "body": BODY[:5], "more_body": True},
@@ -170,14 +187,28 @@ async def test_asgi_on_both_loops(kind, taken):
 @pytest.mark.anyio
 async def test_asgi_answers_whatever_comes():
     application = WebhookASGI(receiver(print, max_body=10))
-    assert await asgi(application, {"type": "http.request", "body": b"x", "more_body": True}, {"type": "http.disconnect"}) == []
+    assert (
+        await asgi(
+            application,
+            {"type": "http.request", "body": b"x", "more_body": True},
+            {"type": "http.disconnect"},
+        )
+        == []
+    )
     # Told by its length, it need not be read.
     assert (await asgi(application, headers=[("Content-Length", "11")]))[0]["status"] == 413
     assert (await asgi(application, headers=[("Content-Length", "9" * 5_000)]))[0]["status"] == 413
-    assert (await asgi(application, {"type": "http.request", "body": b"x" * 11}))[0]["status"] == 413
+    assert (await asgi(application, {"type": "http.request", "body": b"x" * 11}))[0][
+        "status"
+    ] == 413
     assert (await asgi(application, {"type": "http.request"}, method="HEAD"))[1]["body"] == b""
-    live = await asgi(application, {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}, type="lifespan")
-    assert [message["type"] for message in live] == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    live = await asgi(
+        application, {"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}, type="lifespan"
+    )
+    assert [message["type"] for message in live] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
     assert (await asgi(application, type="websocket"))[0]["type"] == "websocket.close"
     with pytest.raises(ValueError, match="smoke signals"):
         await asgi(application, type="smoke signals")
@@ -188,10 +219,16 @@ async def test_asgi_answers_whatever_comes():
 
 def wsgi(application, body=b"", **environ):
     told = {}
-    base = {"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(len(body)), "wsgi.input": io.BytesIO(body)} | environ
+    base = {
+        "REQUEST_METHOD": "POST",
+        "CONTENT_LENGTH": str(len(body)),
+        "wsgi.input": io.BytesIO(body),
+    } | environ
     base = {name: value for name, value in base.items() if value is not None}
     setup_testing_defaults(base)
-    text = b"".join(application(base, lambda status, headers: told.update(status=status, headers=dict(headers))))
+    text = b"".join(
+        application(base, lambda status, headers: told.update(status=status, headers=dict(headers)))
+    )
     return int(told["status"][:3]), text
 
 
@@ -212,8 +249,13 @@ def test_wsgi_answers_whatever_comes(taken):
         "HTTP_X_POWEREMAILTES_SIGNATURE": signed(BODY)["X-PowerEmailTES-SIGNATURE"],
     }
     assert wsgi(application, BODY, **headers | {"wsgi.input": Dripping(BODY)}) == (200, HELLO)
-    assert wsgi(application, BODY, **headers, CONTENT_LENGTH=None, **{"wsgi.input_terminated": True}) == (200, HELLO)
-    assert wsgi(application, b"x" * 6_000, CONTENT_LENGTH=None, **{"wsgi.input_terminated": True})[0] == 413
+    assert wsgi(
+        application, BODY, **headers, CONTENT_LENGTH=None, **{"wsgi.input_terminated": True}
+    ) == (200, HELLO)
+    assert (
+        wsgi(application, b"x" * 6_000, CONTENT_LENGTH=None, **{"wsgi.input_terminated": True})[0]
+        == 413
+    )
     # Without a length nobody knows where it ends: it has no body (PEP 3333).
     assert wsgi(application, BODY, CONTENT_LENGTH="") == (200, HELLO)
     assert wsgi(application, BODY, CONTENT_LENGTH=str(len(BODY) + 1))[0] == 400

@@ -1,4 +1,7 @@
-"""What comes back: every envelope that the service is known to answer, and everything that is none of them."""
+"""
+What comes back: every envelope that the service is known to answer, and everything that is none of
+them.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,12 @@ from poweremail import (
     ValidationError,
 )
 from poweremail.wire.decode import call_result, read_envelope, reconciled_result, send_result
-from poweremail.wire.operations import GET_MESSAGE_INFO, SEND_MAIL, SEND_TEMPLATE_HTTP_GET, Operation
+from poweremail.wire.operations import (
+    GET_MESSAGE_INFO,
+    SEND_MAIL,
+    SEND_TEMPLATE_HTTP_GET,
+    Operation,
+)
 
 SETTINGS = Operation("settings/listSmtp")
 STATES = {
@@ -37,11 +45,21 @@ STATES = {
 
 
 def answer(body: object, status: int = 200, **headers: str) -> Response:
-    content = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    return Response(status, tuple((name.replace("_", "-"), value) for name, value in headers.items()), content)
+    content = (
+        body
+        if isinstance(body, bytes)
+        else body.encode()
+        if isinstance(body, str)
+        else json.dumps(body).encode()
+    )
+    return Response(
+        status, tuple((name.replace("_", "-"), value) for name, value in headers.items()), content
+    )
 
 
-def error_of(response: Response, operation: Operation = SEND_MAIL, now: float = 0.0) -> PowerEmailError:
+def error_of(
+    response: Response, operation: Operation = SEND_MAIL, now: float = 0.0
+) -> PowerEmailError:
     with pytest.raises(PowerEmailError) as caught:
         read_envelope(response, operation, now)
     assert caught.value.raw is response
@@ -51,7 +69,11 @@ def error_of(response: Response, operation: Operation = SEND_MAIL, now: float = 
 # Successes.
 
 SUCCESSES = [
-    ('{"status": "success", "message": "message have been Queued ..."}', "success", "message have been Queued ..."),
+    (
+        '{"status": "success", "message": "message have been Queued ..."}',
+        "success",
+        "message have been Queued ...",
+    ),
     ('{"status": "queued", "message": "250 Message Queued..."}', "queued", "250 Message Queued..."),
     ('{"status": "Success"}', "Success", ""),
     ('{"status": " QUEUED "}', " QUEUED ", ""),
@@ -60,8 +82,16 @@ SUCCESSES = [
     ('{"status": "success", "message": 250}', "success", "250"),
     ('\ufeff{"status": "success"}', "success", ""),
     # As the page prints it, with a comma too many.
-    ('{\n"status": "success",\n"message": "message have been Queued ... ",\n}', "success", "message have been Queued ... "),
-    ('{\n"status": "success",\n"message": "250 Message Queued...",\n}', "success", "250 Message Queued..."),
+    (
+        '{\n"status": "success",\n"message": "message have been Queued ... ",\n}',
+        "success",
+        "message have been Queued ... ",
+    ),
+    (
+        '{\n"status": "success",\n"message": "250 Message Queued...",\n}',
+        "success",
+        "250 Message Queued...",
+    ),
     ("{status: success, message: 250 Message Queued...}", "success", "250 Message Queued..."),
 ]
 
@@ -74,7 +104,12 @@ def test_a_success(operation, status, body, word, message):
     members = read_envelope(response, operation, 0.0)
     result = send_result(members, response, "id-1", ("ada@example.com",), 2)
     assert result == SendResult(
-        unique_id="id-1", recipients=("ada@example.com",), status=word, message=message, attempts=2, raw=response
+        unique_id="id-1",
+        recipients=("ada@example.com",),
+        status=word,
+        message=message,
+        attempts=2,
+        raw=response,
     )
 
 
@@ -100,7 +135,9 @@ def test_a_result_that_was_looked_up():
 def test_the_answer_to_a_call():
     response = answer({"status": "success", "message": "ok", "smtp_list": [{"status": "Enable"}]})
     assert call_result(read_envelope(response, SETTINGS, 0.0), response) == CallResult(
-        data={"status": "success", "message": "ok", "smtp_list": [{"status": "Enable"}]}, message="ok", raw=response
+        data={"status": "success", "message": "ok", "smtp_list": [{"status": "Enable"}]},
+        message="ok",
+        raw=response,
     )
 
 
@@ -117,14 +154,24 @@ PAGE_ERROR = """{
 ENVELOPES = [
     (PAGE_ERROR, AuthenticationError, "AuthenticationError", "-1", "Token MissMatch"),
     (
-        {"status": "error", "code": -1, "name": "AuthenticationError", "message": "Token MissMatch"},
+        {
+            "status": "error",
+            "code": -1,
+            "name": "AuthenticationError",
+            "message": "Token MissMatch",
+        },
         AuthenticationError,
         "AuthenticationError",
         -1,
         "Token MissMatch",
     ),
     (
-        {"status": "error", "code": "-1", "type": "ValidationError", "message": "smtp user required !!"},
+        {
+            "status": "error",
+            "code": "-1",
+            "type": "ValidationError",
+            "message": "smtp user required !!",
+        },
         ValidationError,
         "ValidationError",
         "-1",
@@ -141,10 +188,34 @@ ENVELOPES = [
         None,
         "You must specify subject; You must specify from-email",
     ),
-    ({"status": "ERROR", "name": "validation_error", "message": "m"}, ValidationError, "validation_error", None, "m"),
-    ({"status": "error", "name": " Validation Error ", "message": " m "}, ValidationError, "Validation Error", None, "m"),
-    ({"status": "error", "name": "Invalid_Key", "message": "m"}, AuthenticationError, "Invalid_Key", None, "m"),
-    ({"status": "error", "name": "GeneralError", "message": "m"}, GeneralError, "GeneralError", None, "m"),
+    (
+        {"status": "ERROR", "name": "validation_error", "message": "m"},
+        ValidationError,
+        "validation_error",
+        None,
+        "m",
+    ),
+    (
+        {"status": "error", "name": " Validation Error ", "message": " m "},
+        ValidationError,
+        "Validation Error",
+        None,
+        "m",
+    ),
+    (
+        {"status": "error", "name": "Invalid_Key", "message": "m"},
+        AuthenticationError,
+        "Invalid_Key",
+        None,
+        "m",
+    ),
+    (
+        {"status": "error", "name": "GeneralError", "message": "m"},
+        GeneralError,
+        "GeneralError",
+        None,
+        "m",
+    ),
     (
         {"status": "error", "name": "SendingError", "message": "try after sometime"},
         GeneralError,
@@ -160,15 +231,39 @@ ENVELOPES = [
         "Page Not Found",
     ),
     ({"status": "error", "message": "Page not found"}, ApiError, None, None, "Page not found"),
-    ({"status": "error", "name": "NewError", "code": 7, "message": "m"}, ApiError, "NewError", 7, "m"),
+    (
+        {"status": "error", "name": "NewError", "code": 7, "message": "m"},
+        ApiError,
+        "NewError",
+        7,
+        "m",
+    ),
     ({"status": "error"}, ApiError, None, None, "the service gave no reason"),
     ({"status": "error", "message": None}, ApiError, None, None, "the service gave no reason"),
     ({"status": "error", "message": ""}, ApiError, None, None, "the service gave no reason"),
     ({"status": "error", "message": []}, ApiError, None, None, "the service gave no reason"),
     ({"status": "error", "message": 5, "code": 1.5}, ApiError, None, None, "5"),
-    ({"status": "error", "message": {"subject": "missing"}}, ApiError, None, None, "{'subject': 'missing'}"),
-    ({"status": "error", "name": "", "type": "ValidationError", "message": "m"}, ValidationError, "ValidationError", None, "m"),
-    ({"status": "error", "name": 5, "type": {"name": 5}, "message": "m"}, ApiError, None, None, "m"),
+    (
+        {"status": "error", "message": {"subject": "missing"}},
+        ApiError,
+        None,
+        None,
+        "{'subject': 'missing'}",
+    ),
+    (
+        {"status": "error", "name": "", "type": "ValidationError", "message": "m"},
+        ValidationError,
+        "ValidationError",
+        None,
+        "m",
+    ),
+    (
+        {"status": "error", "name": 5, "type": {"name": 5}, "message": "m"},
+        ApiError,
+        None,
+        None,
+        "m",
+    ),
     (
         {"status": "error", "name": "ValidationError", "type": "GeneralError", "message": "m"},
         ValidationError,
@@ -176,7 +271,13 @@ ENVELOPES = [
         None,
         "m",
     ),
-    ([{"status": "error", "name": "ValidationError", "message": "m"}], ValidationError, "ValidationError", None, "m"),
+    (
+        [{"status": "error", "name": "ValidationError", "message": "m"}],
+        ValidationError,
+        "ValidationError",
+        None,
+        "m",
+    ),
     (
         [{"status": "error", "name": "ValidationError", "message": "m"}, {"status": "error"}],
         ValidationError,
@@ -314,7 +415,10 @@ def test_the_text_quotes_the_beginning_of_the_body(body, quoted):
 def test_a_success_with_another_status_code_is_none(status):
     """The one says that the mail was taken, the other that it was not: neither can be trusted."""
     error = error_of(answer({"status": "success"}, status))
-    assert (type(error), error.reason) == (ProtocolError, f"the answer says success, and its status is HTTP {status}")
+    assert (type(error), error.reason) == (
+        ProtocolError,
+        f"the answer says success, and its status is HTTP {status}",
+    )
 
 
 # "A shape that is none of these is never a success."
@@ -329,12 +433,17 @@ JSON = st.recursive(
     lambda inner: (
         st.lists(inner, max_size=3)
         | st.dictionaries(
-            st.sampled_from(["status", "Status", "message", "name", "type", "code"]) | st.text(max_size=5), inner, max_size=4
+            st.sampled_from(["status", "Status", "message", "name", "type", "code"])
+            | st.text(max_size=5),
+            inner,
+            max_size=4,
         )
     ),
     max_leaves=12,
 )
-CODES = st.sampled_from([100, 199, 200, 201, 204, 299, 300, 302, 400, 401, 404, 408, 429, 500, 502, 599])
+CODES = st.sampled_from(
+    [100, 199, 200, 201, 204, 299, 300, 302, 400, 401, 404, 408, 429, 500, 502, 599]
+)
 
 
 @settings(max_examples=300, deadline=None)
@@ -360,7 +469,9 @@ def test_only_an_object_that_says_so_with_2xx_is_a_success(value, status):
 
 @settings(max_examples=300, deadline=None)
 @given(
-    body=st.binary() | st.text().map(str.encode) | st.text('{}[]",: \nstatuerorab0-.<\\', max_size=40).map(str.encode),
+    body=st.binary()
+    | st.text().map(str.encode)
+    | st.text('{}[]",: \nstatuerorab0-.<\\', max_size=40).map(str.encode),
     status=CODES,
 )
 def test_random_bytes_are_an_error_of_ours(body, status):
@@ -372,7 +483,8 @@ def test_random_bytes_are_an_error_of_ours(body, status):
 @given(data=st.data())
 def test_a_truncated_answer_is_never_a_success(data):
     body = json.dumps(
-        {"status": "success", "message": data.draw(st.text()), "extra": data.draw(JSON)}, ensure_ascii=data.draw(st.booleans())
+        {"status": "success", "message": data.draw(st.text()), "extra": data.draw(JSON)},
+        ensure_ascii=data.draw(st.booleans()),
     )
     whole = body.encode("utf-8", "surrogatepass")
     cut = whole[: data.draw(st.integers(0, len(whole) - 1))]
@@ -413,8 +525,16 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     ],
 )
 def test_retry_after(value, seconds):
-    for body, status in (({"status": "error", "message": "slow down"}, 429), (b"", 429), (b"", 503), ({"status": "error"}, 200)):
-        assert error_of(answer(body, status, Retry_After=value), now=NOW.timestamp()).retry_after == seconds
+    for body, status in (
+        ({"status": "error", "message": "slow down"}, 429),
+        (b"", 429),
+        (b"", 503),
+        ({"status": "error"}, 200),
+    ):
+        assert (
+            error_of(answer(body, status, Retry_After=value), now=NOW.timestamp()).retry_after
+            == seconds
+        )
 
 
 def test_retry_after_in_any_case():
@@ -425,11 +545,18 @@ def test_retry_after_in_any_case():
 @given(st.integers(0, 10**6), st.integers(-12, 12))
 def test_retry_after_as_any_date(seconds, zone):
     date = (NOW + timedelta(seconds=seconds)).astimezone(timezone(timedelta(hours=zone)))
-    assert error_of(answer(b"", 429, Retry_After=format_datetime(date)), now=NOW.timestamp()).retry_after == seconds
+    assert (
+        error_of(
+            answer(b"", 429, Retry_After=format_datetime(date)), now=NOW.timestamp()
+        ).retry_after
+        == seconds
+    )
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text() | st.from_regex(r"\w{3}, \d+ (Jan|Feb) \d+ \d+:\d+:\d+ ([+-]\d+|GMT)", fullmatch=True))
+@given(
+    st.text() | st.from_regex(r"\w{3}, \d+ (Jan|Feb) \d+ \d+:\d+:\d+ ([+-]\d+|GMT)", fullmatch=True)
+)
 def test_any_retry_after_is_read_or_ignored(value):
     seconds = error_of(answer(b"", 429, Retry_After=value), now=NOW.timestamp()).retry_after
     assert seconds is None or 0 <= seconds < float("inf")

@@ -29,7 +29,11 @@ def test_the_scheme_is_found(scheme):
         ("https://example.com/a", "https://Example.com/a", ["its host in lower case"]),
         ("https://example.com/a", "https://example.com:8443/a", ["no port"]),
         ("https://example.com:443/a", "https://example.com/a", ["the port 443"]),
-        ("http://example.com/a/", "https://example.com/a?b", ["http, not https", "a slash at its end", "no query"]),
+        (
+            "http://example.com/a/",
+            "https://example.com/a?b",
+            ["http, not https", "a slash at its end", "no query"],
+        ),
     ],
 )
 def test_a_url_that_is_nearly_right(registered, told, differences):
@@ -37,12 +41,17 @@ def test_a_url_that_is_nearly_right(registered, told, differences):
     assert found.exact == ()
     (match,) = found.matches
     assert match.url == registered
-    assert list(match.differences) == [f"the signed URL has {difference}" for difference in differences]
+    assert list(match.differences) == [
+        f"the signed URL has {difference}" for difference in differences
+    ]
 
 
 def test_other_things_that_are_nearly_right():
     found = diagnose(
-        {"X-OtherTES-Signature": signed(BODY)[HEADER], "content-type": FORM}, BODY + b"\r\n", url=URL, keys=[f"{KEY}\n"]
+        {"X-OtherTES-Signature": signed(BODY)[HEADER], "content-type": FORM},
+        BODY + b"\r\n",
+        url=URL,
+        keys=[f"{KEY}\n"],
     )
     (match,) = found.matches
     assert match.differences == (

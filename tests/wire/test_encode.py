@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail import Attachment, Image, Message, Recipient, TemplateMessage, Timeouts, Tracking, UsageError, __version__
+from poweremail import (
+    Attachment,
+    Image,
+    Message,
+    Recipient,
+    TemplateMessage,
+    Timeouts,
+    Tracking,
+    UsageError,
+    __version__,
+)
 from poweremail.types.attachment import FileContent
 from poweremail.types.secret import Secret
 from poweremail.wire import encode
@@ -31,9 +41,15 @@ from poweremail.wire.operations import (
 from poweremail.wire.redact import Credentials
 
 TOKEN = 'canary/to"ken\\ü&='
-ENDPOINT = Endpoint("https://api.tes.example.com/v1.0/", Credentials("owner", Secret(TOKEN)), Timeouts(), 1 << 24)
+ENDPOINT = Endpoint(
+    "https://api.tes.example.com/v1.0/", Credentials("owner", Secret(TOKEN)), Timeouts(), 1 << 24
+)
 ENVELOPE = {"subject": "Hello", "from_email": "me@example.com", "to": "ada@example.com"}
-LEAST = {"subject": "Hello", "from_email": "me@example.com", "to": [{"email": "ada@example.com", "type": "to"}]}
+LEAST = {
+    "subject": "Hello",
+    "from_email": "me@example.com",
+    "to": [{"email": "ada@example.com", "type": "to"}],
+}
 PNG = b"\x89PNG\r\n\x1a\n"
 
 PIECE = 256 * 1024
@@ -44,7 +60,9 @@ def sent(body: Body | None) -> bytes:
     """What an adapter sends of *body*."""
     assert body is not None
     pieces = list(body.pieces())
-    out = b"".join(piece if isinstance(piece, bytes) else base64.b64encode(read(piece)) for piece in pieces)
+    out = b"".join(
+        piece if isinstance(piece, bytes) else base64.b64encode(read(piece)) for piece in pieces
+    )
     assert body.length == len(out)
     return out
 
@@ -76,11 +94,14 @@ def template(**fields) -> TemplateMessage:
 
 
 def test_a_small_mail_byte_by_byte():
-    endpoint = Endpoint("https://api.tes.example.com/v1.0/", Credentials("owner", Secret("token")), Timeouts(), 1)
+    endpoint = Endpoint(
+        "https://api.tes.example.com/v1.0/", Credentials("owner", Secret("token")), Timeouts(), 1
+    )
     request = encode.send_mail(endpoint, "smtp12345", mail(text="für Ada"), "id-1")
     assert list(request.body.pieces()) == [
         '{"owner_id":"owner","token":"token","smtp_user_name":"smtp12345","message":{"subject":"Hello",'
-        '"from_email":"me@example.com","to":[{"email":"ada@example.com","type":"to"}],"text":"für Ada",'
+        '"from_email":"me@example.com","to":[{"email":"ada@example.com","type":"to"}],"text":"für '
+        'Ada",'
         '"headers":{"X-Unique-Id":"id-1"}}}'.encode()
     ]
 
@@ -96,7 +117,10 @@ def test_send_mail_with_everything():
         html='<img src="cid:logo">',
         text="Hi",
         headers={"X-Campaign": "q4"},
-        attachments=[Attachment("myfile.txt", b"example file"), Attachment('"a"\\b', b"", "text/x")],
+        attachments=[
+            Attachment("myfile.txt", b"example file"),
+            Attachment('"a"\\b', b"", "text/x"),
+        ],
         images=[Image("logo", PNG)],
         tracking=Tracking(opens=True, clicks="html", domain="t.example.com"),
     )
@@ -145,7 +169,12 @@ def test_send_mail_with_everything():
 )
 def test_a_mail_has_no_member_for_what_was_not_given(fields, content):
     request = encode.send_mail(ENDPOINT, "smtp12345", mail(**fields), None)
-    assert members(request) == {"owner_id": "owner", "token": TOKEN, "smtp_user_name": "smtp12345", "message": LEAST | content}
+    assert members(request) == {
+        "owner_id": "owner",
+        "token": TOKEN,
+        "smtp_user_name": "smtp12345",
+        "message": LEAST | content,
+    }
 
 
 def test_a_mail_to_nobody_but_blind_copies():
@@ -159,13 +188,20 @@ def test_the_unique_id_is_the_one_of_the_call():
 
 
 def test_send_template():
-    request = encode.send_template(ENDPOINT, "smtp12345", template(dynamic_value={"NAME": "Ada", "Age": 36}), "id-1")
+    request = encode.send_template(
+        ENDPOINT, "smtp12345", template(dynamic_value={"NAME": "Ada", "Age": 36}), "id-1"
+    )
     assert request.operation == SEND_TEMPLATE
     assert members(request) == {
         "owner_id": "owner",
         "token": TOKEN,
         "smtp_user_name": "smtp12345",
-        "message": LEAST | {"template_id": "t1", "dynamic_value": {"NAME": "Ada", "Age": "36"}, "headers": {"X-Unique-Id": "id-1"}},
+        "message": LEAST
+        | {
+            "template_id": "t1",
+            "dynamic_value": {"NAME": "Ada", "Age": "36"},
+            "headers": {"X-Unique-Id": "id-1"},
+        },
     }
 
 
@@ -192,7 +228,10 @@ def test_post_requests():
 
 
 @settings(max_examples=100, deadline=None)
-@given(subject=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip), text=st.text(min_size=1))
+@given(
+    subject=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip),
+    text=st.text(min_size=1),
+)
 def test_any_text_arrives_as_it_was(subject, text):
     try:
         message = mail(subject=subject, text=text)
@@ -203,13 +242,18 @@ def test_any_text_arrives_as_it_was(subject, text):
 
 
 def test_a_recipient_alone():
-    assert converter.unstructure(Recipient("ada@example.com", "Ada")) == {"email": "ada@example.com", "name": "Ada"}
+    assert converter.unstructure(Recipient("ada@example.com", "Ada")) == {
+        "email": "ada@example.com",
+        "name": "Ada",
+    }
 
 
 @settings(max_examples=60, deadline=None)
 @given(
     sizes=st.lists(
-        st.integers(0, 10) | st.integers(-4, 4).map(lambda d: RAW_PIECE + d) | st.integers(-4, 4).map(lambda d: 2 * RAW_PIECE + d),
+        st.integers(0, 10)
+        | st.integers(-4, 4).map(lambda d: RAW_PIECE + d)
+        | st.integers(-4, 4).map(lambda d: 2 * RAW_PIECE + d),
         min_size=1,
         max_size=3,
     ),
@@ -224,7 +268,9 @@ def test_content_of_any_size_arrives_as_it_was(tmp_path_factory, sizes, in_files
             (directory / f"{index}.bin").write_bytes(content)
             attachments.append(Attachment.from_path(directory / f"{index}.bin"))
     else:
-        attachments = [Attachment(f"{index}.bin", content) for index, content in enumerate(contents)]
+        attachments = [
+            Attachment(f"{index}.bin", content) for index, content in enumerate(contents)
+        ]
     request = encode.send_mail(ENDPOINT, "smtp12345", mail(attachments=attachments), "id-1")
     for piece in request.body.pieces():
         assert 0 < (len(piece) if isinstance(piece, bytes) else (piece.size + 2) // 3 * 4) <= PIECE
@@ -244,7 +290,9 @@ def test_content_of_any_size_arrives_as_it_was(tmp_path_factory, sizes, in_files
 )
 def test_a_file_is_named_and_not_read_and_cut_at_multiples_of_three(tmp_path, size, pieces):
     content = FileContent(tmp_path / "not there any more", size)
-    body = encode.send_mail(ENDPOINT, "smtp12345", mail(attachments=Attachment("a", content)), None).body
+    body = encode.send_mail(
+        ENDPOINT, "smtp12345", mail(attachments=Attachment("a", content)), None
+    ).body
     before, *cut, after = body.pieces()
     assert before.endswith(b'"content":"')
     assert cut == [FilePiece(content, *piece) for piece in pieces]
@@ -255,7 +303,13 @@ def test_a_file_is_named_and_not_read_and_cut_at_multiples_of_three(tmp_path, si
 
 @pytest.mark.parametrize(
     ("size", "pieces"),
-    [(1, [1]), (PIECE, [PIECE]), (PIECE + 1, [PIECE, 1]), (2 * PIECE, [PIECE, PIECE]), (2 * PIECE + 1, [PIECE, PIECE, 1])],
+    [
+        (1, [1]),
+        (PIECE, [PIECE]),
+        (PIECE + 1, [PIECE, 1]),
+        (2 * PIECE, [PIECE, PIECE]),
+        (2 * PIECE + 1, [PIECE, PIECE, 1]),
+    ],
 )
 def test_text_is_cut_into_pieces(size, pieces):
     body = Body((b"x" * size,))
@@ -264,9 +318,16 @@ def test_text_is_cut_into_pieces(size, pieces):
 
 
 def test_the_http_get_byte_by_byte():
-    endpoint = Endpoint("https://api.tes.example.com/v1.0/", Credentials("owner id", Secret("to/k&n=ü")), Timeouts(), 1)
+    endpoint = Endpoint(
+        "https://api.tes.example.com/v1.0/",
+        Credentials("owner id", Secret("to/k&n=ü")),
+        Timeouts(),
+        1,
+    )
     message = template(
-        subject="Grüße & Küsse", to="ada+x@example.com", dynamic_value={"NAME": "x y", "Email": "info@example.com", "N": 5}
+        subject="Grüße & Küsse",
+        to="ada+x@example.com",
+        dynamic_value={"NAME": "x y", "Email": "info@example.com", "N": 5},
     )
     request = encode.send_template_http_get(endpoint, "smtp123456", message, None)
     assert request.operation == SEND_TEMPLATE_HTTP_GET
@@ -278,18 +339,27 @@ def test_the_http_get_byte_by_byte():
         "&to=ada%2Bx%40example.com&dynamic_value%5BNAME%5D=x+y&dynamic_value%5BEmail%5D=info%40example.com&dynamic_value%5BN%5D=5"
     )
     assert request.body is None
-    assert dict(request.headers) == {"User-Agent": f"poweremail/{__version__}", "Accept": "application/json"}
+    assert dict(request.headers) == {
+        "User-Agent": f"poweremail/{__version__}",
+        "Accept": "application/json",
+    }
 
 
 @settings(max_examples=100, deadline=None)
 @given(
     values=st.dictionaries(
-        st.text(st.characters(exclude_categories=["Cs", "Cc"])), st.text(st.characters(exclude_categories=["Cs"])), max_size=4
+        st.text(st.characters(exclude_categories=["Cs", "Cc"])),
+        st.text(st.characters(exclude_categories=["Cs"])),
+        max_size=4,
     )
 )
 def test_the_http_get_carries_any_value(values):
-    request = encode.send_template_http_get(ENDPOINT, "smtp12345", template(dynamic_value=values), None)
-    received = parse_qsl(request.full_url().partition("?")[2], keep_blank_values=True, strict_parsing=True)
+    request = encode.send_template_http_get(
+        ENDPOINT, "smtp12345", template(dynamic_value=values), None
+    )
+    received = parse_qsl(
+        request.full_url().partition("?")[2], keep_blank_values=True, strict_parsing=True
+    )
     assert received == [
         ("owner_id", "owner"),
         ("token", TOKEN),
@@ -316,9 +386,21 @@ def test_the_http_get_carries_any_value(values):
         ({"tracking": Tracking()}, "tracking", "cannot be carried by a GET"),
         ({"tracking": Tracking(opens=True)}, "tracking", "cannot be carried by a GET"),
         ({"unique_id": "a"}, "unique_id", "cannot be carried by a GET"),
-        ({"to": ["ada@example.com", "bob@example.com"]}, "to", "a GET carries one recipient, not 2"),
-        ({"to": "Ada <ada@example.com>"}, "to", "a GET carries the address only, not the name 'Ada'"),
-        ({"from_email": "Me <me@example.com>"}, "from_email", "a GET carries the address only, not the name 'Me'"),
+        (
+            {"to": ["ada@example.com", "bob@example.com"]},
+            "to",
+            "a GET carries one recipient, not 2",
+        ),
+        (
+            {"to": "Ada <ada@example.com>"},
+            "to",
+            "a GET carries the address only, not the name 'Ada'",
+        ),
+        (
+            {"from_email": "Me <me@example.com>"},
+            "from_email",
+            "a GET carries the address only, not the name 'Me'",
+        ),
     ],
 )
 def test_what_a_get_cannot_carry(fields, field, why):
@@ -334,17 +416,29 @@ def test_a_get_cannot_carry_a_drawn_unique_id():
 
 
 def test_values_too_long_for_a_url():
-    encode.send_template_http_get(ENDPOINT, "smtp12345", template(dynamic_value={"A": "x" * 59_000}), None)
+    encode.send_template_http_get(
+        ENDPOINT, "smtp12345", template(dynamic_value={"A": "x" * 59_000}), None
+    )
     with pytest.raises(UsageError) as caught:
-        encode.send_template_http_get(ENDPOINT, "smtp12345", template(dynamic_value={"A": "x" * 60_000}), None)
-    assert str(caught.value) == "not sent: dynamic_value: the values are too long for a URL (use send_template)"
+        encode.send_template_http_get(
+            ENDPOINT, "smtp12345", template(dynamic_value={"A": "x" * 60_000}), None
+        )
+    assert (
+        str(caught.value)
+        == "not sent: dynamic_value: the values are too long for a URL (use send_template)"
+    )
 
 
 def test_get_message_info():
     request = encode.get_message_info(ENDPOINT, "id-1", 3)
     assert (request.operation, request.method) == (GET_MESSAGE_INFO, "POST")
     assert request.full_url() == "https://api.tes.example.com/v1.0/messages/getMessageInfo"
-    assert members(request) == {"owner_id": "owner", "token": TOKEN, "x_unique_id": "id-1", "skip_page": 3}
+    assert members(request) == {
+        "owner_id": "owner",
+        "token": TOKEN,
+        "x_unique_id": "id-1",
+        "skip_page": 3,
+    }
 
 
 @pytest.mark.parametrize(
@@ -368,18 +462,28 @@ def test_get_message_info_concerns_no_mail(unique_id, skip_page, text):
     assert (caught.value.field, caught.value.mail_state) == (text.partition(":")[0], None)
 
 
-@pytest.mark.parametrize("path", ["settings/other", "/settings/other", "settings/other/", "other", "a-b/c_d/e1"])
+@pytest.mark.parametrize(
+    "path", ["settings/other", "/settings/other", "settings/other/", "other", "a-b/c_d/e1"]
+)
 def test_call(path):
     request = encode.call(ENDPOINT, path, {"domain": "example.com", "n": [1, None, {"ü": True}]})
     assert request.operation == Operation(path.strip("/"))
     assert (request.operation.sends, request.operation.repeatable) == (False, False)
     assert request.full_url() == f"https://api.tes.example.com/v1.0/{path.strip('/')}"
-    assert members(request) == {"owner_id": "owner", "token": TOKEN, "domain": "example.com", "n": [1, None, {"ü": True}]}
+    assert members(request) == {
+        "owner_id": "owner",
+        "token": TOKEN,
+        "domain": "example.com",
+        "n": [1, None, {"ü": True}],
+    }
 
 
 @pytest.mark.parametrize("body", [{}, MappingProxyType({}), template().dynamic_value])
 def test_call_without_members(body):
-    assert members(encode.call(ENDPOINT, "settings/listSmtp", body)) == {"owner_id": "owner", "token": TOKEN}
+    assert members(encode.call(ENDPOINT, "settings/listSmtp", body)) == {
+        "owner_id": "owner",
+        "token": TOKEN,
+    }
 
 
 def test_call_takes_any_mapping():
@@ -455,7 +559,9 @@ RECURSIVE["itself"] = RECURSIVE
         ("a", "must be a mapping, not str"),
     ],
 )
-@pytest.mark.parametrize(("path", "state"), [("settings/x", None), ("messages/sendRaw", "not_sent")])
+@pytest.mark.parametrize(
+    ("path", "state"), [("settings/x", None), ("messages/sendRaw", "not_sent")]
+)
 def test_a_call_with_what_is_no_body(path, state, body, why):
     with pytest.raises(UsageError) as caught:
         encode.call(ENDPOINT, path, body)
@@ -489,4 +595,6 @@ def test_no_repr_shows_the_token(request_):
     assert "credentials=Credentials(owner_id='owner', token=Secret('***'))" in repr(request_)
     assert f"query={request_.query!r}, body={request_.body!r}" in repr(request_)
     assert repr(request_.query) == ("None" if request_.query is None else "Secret('***')")
-    assert repr(request_.body) == ("None" if request_.body is None else f"<Body of {request_.body.length} bytes>")
+    assert repr(request_.body) == (
+        "None" if request_.body is None else f"<Body of {request_.body.length} bytes>"
+    )

@@ -1,4 +1,7 @@
-"""Bodies of webhooks: every form that is seen, and that nothing but a WebhookPayloadError comes of the others."""
+"""
+Bodies of webhooks: every form that is seen, and that nothing but a WebhookPayloadError comes of the
+others.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,9 @@ TEXT = json.dumps(EVENTS)
         (b"\xef\xbb\xbf" + TEXT.encode(), "text/plain"),
         (TEXT.encode()[:-1] + b",]", JSON),
         (
-            b'--b\r\nContent-Disposition: form-data; name="PowerEmailtes_events"\r\n\r\n' + TEXT.encode() + b"\r\n--b--\r\n",
+            b'--b\r\nContent-Disposition: form-data; name="PowerEmailtes_events"\r\n\r\n'
+            + TEXT.encode()
+            + b"\r\n--b--\r\n",
             "multipart/form-data; boundary=b",
         ),
     ],
@@ -52,10 +57,23 @@ def test_every_form_that_is_seen(body, content_type):
 
 
 def test_an_event_has_what_the_service_told():
-    (one,) = parse_events(json.dumps(event(7, colour="red", msg={"email": "ada@example.com", "ip": "::1"})).encode(), JSON)
-    assert (one.id, one.event, one.unique_id, one.smtp_user_name, one.user_id) == ("e7", "open", "order-7", "smtp12345", "u1")
+    (one,) = parse_events(
+        json.dumps(event(7, colour="red", msg={"email": "ada@example.com", "ip": "::1"})).encode(),
+        JSON,
+    )
+    assert (one.id, one.event, one.unique_id, one.smtp_user_name, one.user_id) == (
+        "e7",
+        "open",
+        "order-7",
+        "smtp12345",
+        "u1",
+    )
     assert one.time == dt.datetime.fromtimestamp(1_700_000_007, dt.UTC)
-    assert (one.recipient, one.msg["ip"], one.extra) == ("ada@example.com", "::1", {"colour": "red"})
+    assert (one.recipient, one.msg["ip"], one.extra) == (
+        "ada@example.com",
+        "::1",
+        {"colour": "red"},
+    )
     assert pickle.loads(pickle.dumps(one)) == one
     assert hash(one) == hash(pickle.loads(pickle.dumps(one)))
 
@@ -79,13 +97,33 @@ def test_times_are_told_by_their_magnitude(ts, microseconds):
     assert one.time == dt.datetime(2023, 11, 14, 22, 13, 20, microseconds, dt.UTC)
 
 
-@pytest.mark.parametrize("ts", [None, "", "soon", -1, 0, 10**30, 1e300, [], {}, "1" * 4000, "1.5e3", float("nan"), float("inf")])
+@pytest.mark.parametrize(
+    "ts",
+    [
+        None,
+        "",
+        "soon",
+        -1,
+        0,
+        10**30,
+        1e300,
+        [],
+        {},
+        "1" * 4000,
+        "1.5e3",
+        float("nan"),
+        float("inf"),
+    ],
+)
 def test_what_is_no_time_is_none(ts):
     (one,) = parse_events(json.dumps([event(ts=ts)]).encode(), JSON)
     assert one.time is None
 
 
-@pytest.mark.parametrize(("_id", "id"), [("a", "a"), (5, "5"), ({"$oid": "5f"}, "5f"), ({}, None), (None, None), ("", None)])
+@pytest.mark.parametrize(
+    ("_id", "id"),
+    [("a", "a"), (5, "5"), ({"$oid": "5f"}, "5f"), ({}, None), (None, None), ("", None)],
+)
 def test_ids_as_they_come(_id, id):
     (one,) = parse_events(json.dumps([event(_id=_id)]).encode(), JSON)
     assert one.id == id
@@ -93,13 +131,24 @@ def test_ids_as_they_come(_id, id):
 
 def test_what_is_left_out_is_none_or_empty():
     (one,) = parse_events(b'[{"event": "deferred"}]', JSON)
-    assert (one.event, one.id, one.time, one.unique_id, one.recipient) == ("deferred", None, None, None, None)
+    assert (one.event, one.id, one.time, one.unique_id, one.recipient) == (
+        "deferred",
+        None,
+        None,
+        None,
+        None,
+    )
     assert (one.msg, one.extra) == ({}, {})
     assert parse_events(b'[{"event": "open", "msg": ["email"]}]', JSON).events[0].msg == {}
 
 
 def test_one_bad_member_does_not_lose_the_good_ones():
-    batch = parse_events(json.dumps([event(1), 5, None, {"no": "event"}, {"event": 3}, [event(2)], event(3)]).encode(), JSON)
+    batch = parse_events(
+        json.dumps(
+            [event(1), 5, None, {"no": "event"}, {"event": 3}, [event(2)], event(3)]
+        ).encode(),
+        JSON,
+    )
     assert [each.id for each in batch] == ["e1", "e3"]
     assert batch.unreadable == (5, None, {"no": "event"}, {"event": 3}, [event(2)])
     assert "no" not in repr(batch.unreadable) or "<5>" in repr(batch)
@@ -134,7 +183,10 @@ def test_what_cannot_be_read_is_told(body, content_type, text):
 
 
 def test_with_fields_only_the_rest_of_the_body_is_not_believed():
-    """A scheme that signs fields does not protect the bytes around them: as JSON they could be rearranged."""
+    """
+    A scheme that signs fields does not protect the bytes around them: as JSON they could be
+    rearranged.
+    """
     for body, content_type in ((TEXT.encode(), JSON), (TEXT.encode(), FORM)):
         with pytest.raises(WebhookPayloadError):
             parse_events(body, content_type, fields_only=True)
@@ -145,11 +197,17 @@ JSONS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda inner: (
         st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(["_id", "event", "ts", "msg", "tes_events", "user_id", "x"]), inner, max_size=4)
+        | st.dictionaries(
+            st.sampled_from(["_id", "event", "ts", "msg", "tes_events", "user_id", "x"]),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=8,
 )
-TYPES = st.sampled_from([FORM, JSON, "", "text/plain", "multipart/form-data; boundary=b", "multipart/form-data"])
+TYPES = st.sampled_from(
+    [FORM, JSON, "", "text/plain", "multipart/form-data; boundary=b", "multipart/form-data"]
+)
 
 
 def reads_or_says_so(body: bytes, content_type: str) -> None:

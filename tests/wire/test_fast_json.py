@@ -16,10 +16,15 @@ from poweremail.wire import encode, fast_json, lenient
 from poweremail.wire.http import Endpoint
 from poweremail.wire.redact import Credentials
 
-ENDPOINT = Endpoint("https://api.example.com/v1.0/", Credentials("owner", Secret("token")), Timeouts(), 1 << 20)
+ENDPOINT = Endpoint(
+    "https://api.example.com/v1.0/", Credentials("owner", Secret("token")), Timeouts(), 1 << 20
+)
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4))
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+)
 LONG = (b"18446744073709551616", b"-9223372036854775809", b"9" * 31)
 BODIES = [
     b"",
@@ -47,7 +52,12 @@ BODIES = [
     b"[" * 200_000,
     b"1 2",
     # Numbers that are too long for orjson, wherever they begin and whatever stands around them.
-    *(b" " * before + b"[" + number + b"," + b" " * after + b"1]" for before in range(4) for after in (0, 1) for number in LONG),
+    *(
+        b" " * before + b"[" + number + b"," + b" " * after + b"1]"
+        for before in range(4)
+        for after in (0, 1)
+        for number in LONG
+    ),
 ]
 
 
@@ -86,13 +96,19 @@ def test_bodies_are_read_alike(with_orjson, body):
 @given(value=VALUES, indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
 @example(value={"number": 2**64, "text": "é\ud800"}, indent=None, ascii_only=True)
 def test_what_is_written_is_read_alike(value, indent, ascii_only):
-    body = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    body = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode(
+        "utf-8", "surrogatepass"
+    )
     fast, plain = both(fast_json.loads, body)
     assert fast == plain
 
 
 @settings(max_examples=200)
-@given(value=st.recursive(st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+@given(
+    value=st.recursive(
+        st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)
+    )
+)
 @example(value="\x7f\x80\u2028\ud800")
 @example(value={"a": [2**64, -(2**63) - 1]})
 @example(value=['\b\f\n\r\t\\"/\x00\x1f'])
@@ -102,7 +118,16 @@ def test_what_is_checked_is_written_alike(value):
 
 
 @pytest.mark.parametrize(
-    "value", [{"a": math.nan}, {"a": math.inf}, {"a": object()}, {"a": {1, 2}}, {1: 2}, {"a": 1e16}, {"a": (1,)}]
+    "value",
+    [
+        {"a": math.nan},
+        {"a": math.inf},
+        {"a": object()},
+        {"a": {1, 2}},
+        {1: 2},
+        {"a": 1e16},
+        {"a": (1,)},
+    ],
 )
 def test_what_is_not_checked_is_written_by_the_standard_library(value):
     fast, plain = both(fast_json.dumps, value)
@@ -118,17 +143,32 @@ class Text(str):
 def test_mails_are_written_alike():
     mails = [
         Message(
-            subject="é\u2028", from_email=("A", "a@example.com"), to="b@example.com", html="<p>\t\x7f</p>", headers={"X-A": "1"}
+            subject="é\u2028",
+            from_email=("A", "a@example.com"),
+            to="b@example.com",
+            html="<p>\t\x7f</p>",
+            headers={"X-A": "1"},
         ),
         Message(
-            subject=Text("Hi"), from_email="a@example.com", to="b@example.com", text=Text("x"), headers={Text("X-A"): Text("1")}
+            subject=Text("Hi"),
+            from_email="a@example.com",
+            to="b@example.com",
+            text=Text("x"),
+            headers={Text("X-A"): Text("1")},
         ),
     ]
     for mail in mails:
         bodies = both(lambda mail=mail: encode.send_mail(ENDPOINT, "smtp1", mail, "u1").body.whole)
         assert len(set(bodies)) == 1
     template = TemplateMessage(
-        template_id="t", subject="s", from_email="a@example.com", to="b@example.com", dynamic_value={"A": 1e16, "B": 2**70}
+        template_id="t",
+        subject="s",
+        from_email="a@example.com",
+        to="b@example.com",
+        dynamic_value={"A": 1e16, "B": 2**70},
     )
-    assert len(set(both(lambda: encode.send_template(ENDPOINT, "smtp1", template, "u1").body.whole))) == 1
+    assert (
+        len(set(both(lambda: encode.send_template(ENDPOINT, "smtp1", template, "u1").body.whole)))
+        == 1
+    )
     assert len(set(both(lambda: encode.get_message_info(ENDPOINT, "u1", 2**70).body.whole))) == 1

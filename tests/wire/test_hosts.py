@@ -26,7 +26,23 @@ def test_hosts(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", ".", "bad!host", "a b", "a..b", "-a", "a-", "a/b", "a:25", "[::1]", "smtp://a", "a\n", "a" * 64, "a." * 126 + "aa"],
+    [
+        "",
+        " ",
+        ".",
+        "bad!host",
+        "a b",
+        "a..b",
+        "-a",
+        "a-",
+        "a/b",
+        "a:25",
+        "[::1]",
+        "smtp://a",
+        "a\n",
+        "a" * 64,
+        "a." * 126 + "aa",
+    ],
 )
 def test_what_is_none(text):
     assert not is_host(text)

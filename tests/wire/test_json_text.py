@@ -22,7 +22,10 @@ def test_what_is_json():
         ("{'a': 1}", "it goes wrong at character 2, \"'a': 1}\""),
         ('{"a" 1}\n', "it goes wrong at character 6, '1}'"),
         ('{\n  "a": 1\n  "b": 2\n}', "it goes wrong at line 3, character 3, '\"b\": 2'"),
-        ('{"a": 1} and so on and so forth', "it goes wrong at character 10, 'and so on and so for'..."),
+        (
+            '{"a": 1} and so on and so forth',
+            "it goes wrong at character 10, 'and so on and so for'...",
+        ),
         ("\x1b[2J", "it goes wrong at character 1, '\\x1b[2J'"),
         ("[" * 100_000, "it is nested too deeply"),
         ("9" * 5_000, "it has a number with too many digits"),

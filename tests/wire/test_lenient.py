@@ -1,4 +1,7 @@
-"""The lenient reader: all that is JSON it reads as JSON, some more it forgives, and whatever is not closed it refuses."""
+"""
+The lenient reader: all that is JSON it reads as JSON, some more it forgives, and whatever is not
+closed it refuses.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,19 @@ from hypothesis import strategies as st
 
 from poweremail.wire.lenient import loads, loads_with_repeats
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=8)
+)
 NAMES = st.text(max_size=6).filter(lambda name: name != "clickData")
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4), max_leaves=15)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES, inner, max_size=4),
+    max_leaves=15,
+)
 OBJECTS = st.dictionaries(NAMES, VALUES, max_size=4)
 LAYOUTS = st.fixed_dictionaries(
     {
@@ -62,8 +75,16 @@ def test_no_strict_prefix_of_an_object_is_a_value(value, layout, data):
 
 @pytest.mark.parametrize("read", [loads, loads_with_repeats])
 def test_no_strict_prefix_of_a_known_answer_is_a_value(read):
-    whole = '{"status": "success", "n": [1, 2.5, {"a": null, "ü": "\\u00fc\\""}], "x": true, "y": bare words, }'.encode()
-    assert read(whole) == {"status": "success", "n": [1, 2.5, {"a": None, "ü": 'ü"'}], "x": True, "y": "bare words"}
+    whole = (
+        '{"status": "success", "n": [1, 2.5, {"a": null, "ü": "\\u00fc\\""}], "x": true, "y": '
+        "bare words, }"
+    ).encode()
+    assert read(whole) == {
+        "status": "success",
+        "n": [1, 2.5, {"a": None, "ü": 'ü"'}],
+        "x": True,
+        "y": "bare words",
+    }
     for cut in range(len(whole)):
         with pytest.raises(ValueError):
             read(whole[:cut])
@@ -150,8 +171,14 @@ def test_nesting_beyond_reason():
     ("text", "value"),
     [
         ('{"clickData": {"ip": []}, "clickData": 1}', {"clickData": {"ip": []}, "click": 1}),
-        ('{"clickData": {"ip": []}, "clickData": 1, "click": 3}', {"clickData": {"ip": []}, "click": 3}),
-        ('{"click": 3, "clickData": {"ip": []}, "clickData": 1}', {"clickData": {"ip": []}, "click": 3}),
+        (
+            '{"clickData": {"ip": []}, "clickData": 1, "click": 3}',
+            {"clickData": {"ip": []}, "click": 3},
+        ),
+        (
+            '{"click": 3, "clickData": {"ip": []}, "clickData": 1}',
+            {"clickData": {"ip": []}, "click": 3},
+        ),
         ('{"clickData": 1, "clickData": {"ip": []}}', {"clickData": {"ip": []}}),
         ('{"clickData": 1, "clickData": 2}', {"clickData": 2}),
         ('{"openData": {"ip": []}, "openData": 1}', {"openData": 1}),

@@ -1,4 +1,7 @@
-"""The answer to getMessageInfo: the examples that the service's page prints, as it prints them, and worse."""
+"""
+The answer to getMessageInfo: the examples that the service's page prints, as it prints them, and
+worse.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,12 @@ from poweremail import Engagement, MessageInfo, MessageInfoPage, ProtocolError, 
 from poweremail.wire.decode import message_info_page, read_envelope
 from poweremail.wire.operations import GET_MESSAGE_INFO
 
-FIREFOX = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
+FIREFOX = (
+    "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
+)
 
-# A comma is missing after the second address of clickData, so is "ua": [, and the count is called clickData again.
+# A comma is missing after the second address of clickData, so is "ua": [, and the count is called
+# clickData again.
 EXAMPLE_CALL = """
 {
 "status": "success",
@@ -110,7 +116,10 @@ def utc(second: int, microsecond: int, minute: int = 51, hour: int = 10) -> date
     return datetime(2016, 3, 15, hour, minute, second, microsecond, tzinfo=UTC)
 
 
-OPENS = (Engagement(utc(7, 963000), "0.0.0.0", FIREFOX), Engagement(utc(7, 978000), "0.0.0.0", FIREFOX))
+OPENS = (
+    Engagement(utc(7, 963000), "0.0.0.0", FIREFOX),
+    Engagement(utc(7, 978000), "0.0.0.0", FIREFOX),
+)
 RECORD = MessageInfo(
     subject="this is subject ..",
     sender="[email protected]",
@@ -127,9 +136,17 @@ RECORD = MessageInfo(
 
 
 def page_of(body: object, skip_page: int = 0) -> MessageInfoPage:
-    content = body if isinstance(body, bytes) else body.encode() if isinstance(body, str) else json.dumps(body).encode()
+    content = (
+        body
+        if isinstance(body, bytes)
+        else body.encode()
+        if isinstance(body, str)
+        else json.dumps(body).encode()
+    )
     response = Response(200, (), content)
-    return message_info_page(read_envelope(response, GET_MESSAGE_INFO, 0.0), response, "id-1", skip_page)
+    return message_info_page(
+        read_envelope(response, GET_MESSAGE_INFO, 0.0), response, "id-1", skip_page
+    )
 
 
 def record_of(**members) -> MessageInfo:
@@ -139,10 +156,22 @@ def record_of(**members) -> MessageInfo:
 
 def test_the_example_response_of_the_page():
     page = page_of(EXAMPLE_RESPONSE)
-    clicks = (Engagement(utc(8, 888000), "0.0.0.0", FIREFOX), Engagement(utc(9, 999000), "0.0.0.0", FIREFOX))
+    clicks = (
+        Engagement(utc(8, 888000), "0.0.0.0", FIREFOX),
+        Engagement(utc(9, 999000), "0.0.0.0", FIREFOX),
+    )
     expected = {"opens": OPENS, "clicks": clicks}
-    assert page.records == (MessageInfo(**{name: getattr(RECORD, name) for name in NAMES if hasattr(RECORD, name)} | expected),)
-    assert (page.unique_id, page.skip_page, page.extra, page.next_skip_page) == ("id-1", 0, {}, None)
+    assert page.records == (
+        MessageInfo(
+            **{name: getattr(RECORD, name) for name in NAMES if hasattr(RECORD, name)} | expected
+        ),
+    )
+    assert (page.unique_id, page.skip_page, page.extra, page.next_skip_page) == (
+        "id-1",
+        0,
+        {},
+        None,
+    )
 
 
 NAMES = {field.name for field in MessageInfo.__attrs_attrs__}
@@ -150,8 +179,14 @@ NAMES = {field.name for field in MessageInfo.__attrs_attrs__}
 
 def test_the_example_call_of_the_page():
     (record,) = page_of(EXAMPLE_CALL)
-    assert (record.subject, record.time, record.opens, record.open_count) == (RECORD.subject, RECORD.time, OPENS, 1)
-    # The count that is called clickData is the count; the user agents stand where the page puts them, among the addresses.
+    assert (record.subject, record.time, record.opens, record.open_count) == (
+        RECORD.subject,
+        RECORD.time,
+        OPENS,
+        1,
+    )
+    # The count that is called clickData is the count; the user agents stand where the page puts
+    # them, among the addresses.
     assert record.click_count == 1
     assert record.clicks == (
         Engagement(utc(8, 888000), "0.0.0.0", None),
@@ -163,7 +198,9 @@ def test_the_example_call_of_the_page():
 
 
 def test_click_data_given_twice_in_otherwise_strict_json():
-    (record,) = page_of('{"status":"success","message_data":[{"clickData":{"ip":["192.0.2.1"]},"clickData":4}]}')
+    (record,) = page_of(
+        '{"status":"success","message_data":[{"clickData":{"ip":["192.0.2.1"]},"clickData":4}]}'
+    )
     assert record.click_count == 4
     assert record.clicks == (Engagement(None, "192.0.2.1", None),)
 
@@ -197,7 +234,10 @@ def test_counts(members, count, events):
     [
         ({"ip": ["a"], "ua": ["u"], "time": [1458039067963]}, [(utc(7, 963000), "a", "u")]),
         ({"ip": ["a", "b"], "ua": ["u"], "time": []}, [(None, "a", "u"), (None, "b", None)]),
-        ({"time": ["1458039067963", 1458039067]}, [(utc(7, 963000), None, None), (utc(7, 0), None, None)]),
+        (
+            {"time": ["1458039067963", 1458039067]},
+            [(utc(7, 963000), None, None), (utc(7, 0), None, None)],
+        ),
         ({"ua": ["u"]}, [(None, None, "u")]),
         ({"ip": [None], "ua": [None], "time": [None]}, [(None, None, None)]),
         ({"ip": [5], "ua": [{"a": 1}], "time": ["soon"]}, [(None, "5", "{'a': 1}")]),
@@ -268,7 +308,14 @@ def test_sizes_that_cannot_be_read(value):
 
 def test_an_empty_record():
     assert record_of() == MessageInfo(
-        email=None, subject=None, sender=None, send_from=None, status=None, time=None, mail_size=None, attachment_size=None
+        email=None,
+        subject=None,
+        sender=None,
+        send_from=None,
+        status=None,
+        time=None,
+        mail_size=None,
+        attachment_size=None,
     )
 
 
@@ -284,13 +331,23 @@ def test_texts_that_are_none():
 
 
 def test_unknown_members_are_kept():
-    page = page_of({"status": "success", "message": "m", "total": 7, "message_data": [{"email": "a", "campaign": {"id": [1]}}]})
+    page = page_of(
+        {
+            "status": "success",
+            "message": "m",
+            "total": 7,
+            "message_data": [{"email": "a", "campaign": {"id": [1]}}],
+        }
+    )
     assert page.extra == {"total": 7}
     assert page.records[0].extra == {"campaign": {"id": [1]}}
 
 
 def test_a_full_page():
-    page = page_of({"status": "success", "message_data": [{"email": f"{n}@example.com"} for n in range(100)]}, skip_page=2)
+    page = page_of(
+        {"status": "success", "message_data": [{"email": f"{n}@example.com"} for n in range(100)]},
+        skip_page=2,
+    )
     assert (len(page), page.next_skip_page) == (100, 3)
     assert [record.email for record in page] == [f"{n}@example.com" for n in range(100)]
 
@@ -322,10 +379,17 @@ def test_no_list_of_records(members):
 
 @pytest.mark.parametrize("depth", [100, 400, 700, 900])
 def test_a_record_that_cannot_be_read_a_second_time_stays_as_it_was_read(depth):
-    body = b'{"status":"success","message_data":[{"clickData":4,"x":' + b"[" * depth + b"]" * depth + b"}]}"
+    body = (
+        b'{"status":"success","message_data":[{"clickData":4,"x":'
+        + b"[" * depth
+        + b"]" * depth
+        + b"}]}"
+    )
     assert page_of(body).records[0].click_count == 4
 
 
 def test_another_encoding_is_read_once():
-    body = '{"status":"success","message_data":[{"clickData":{"ip":["a"]},"clickData":4}]}'.encode("utf-16")
+    body = '{"status":"success","message_data":[{"clickData":{"ip":["a"]},"clickData":4}]}'.encode(
+        "utf-16"
+    )
     assert page_of(body).records[0].click_count == 4

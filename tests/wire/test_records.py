@@ -13,7 +13,11 @@ from poweremail import MessageInfo
 from poweremail.wire.convert import converter
 from poweremail.wire.records import message_infos
 
-TIMES = st.integers(10**11, 4 * 10**12) | st.integers() | st.sampled_from([0, 10**11 - 1, 4 * 10**12 + 1, 10**14, 10**17])
+TIMES = (
+    st.integers(10**11, 4 * 10**12)
+    | st.integers()
+    | st.sampled_from([0, 10**11 - 1, 4 * 10**12 + 1, 10**14, 10**17])
+)
 EVENTS = st.fixed_dictionaries(
     {},
     optional={
@@ -55,26 +59,38 @@ def one_by_one(records):
 
 
 @settings(max_examples=300)
-@given(records=st.lists(RECORDS, max_size=3) | st.lists(st.fixed_dictionaries(ORDINARY), max_size=3))
+@given(
+    records=st.lists(RECORDS, max_size=3) | st.lists(st.fixed_dictionaries(ORDINARY), max_size=3)
+)
 def test_both_ways_read_alike(records):
     assert repr(message_infos(records)) == repr(one_by_one(records))
 
 
 @pytest.mark.parametrize("space", ["", " ", "\n", "\x1f", "\u2003"])
 def test_numbers_with_space_about_them(space):
-    [info] = message_infos([RECORD | {"mailSize": f"{space}12{space}", "time": f"1458034022169{space}"}])
+    [info] = message_infos(
+        [RECORD | {"mailSize": f"{space}12{space}", "time": f"1458034022169{space}"}]
+    )
     assert (info.mail_size, info.time) == (12, message_infos([RECORD])[0].time)
 
 
 @given(time=st.integers(10**11, 4 * 10**12))
 def test_a_time_is_exact(time):
-    [fast], [careful] = message_infos([RECORD | {"time": time}]), one_by_one([RECORD | {"time": time}])
+    [fast], [careful] = (
+        message_infos([RECORD | {"time": time}]),
+        one_by_one([RECORD | {"time": time}]),
+    )
     assert fast.time == careful.time
 
 
 def test_what_is_read_is_like_what_is_made():
     [fast], [careful] = message_infos([RECORD]), one_by_one([RECORD])
-    assert (type(fast), fast, hash(fast), repr(fast)) == (MessageInfo, careful, hash(careful), repr(careful))
+    assert (type(fast), fast, hash(fast), repr(fast)) == (
+        MessageInfo,
+        careful,
+        hash(careful),
+        repr(careful),
+    )
     assert pickle.loads(pickle.dumps(fast)) == fast
     assert attrs.evolve(fast, status="click").status == "click"
     with pytest.raises(attrs.exceptions.FrozenInstanceError):

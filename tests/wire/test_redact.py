@@ -22,7 +22,9 @@ FORMS = {
     "json": lambda token: json.dumps(token)[1:-1],
     "json utf-8": lambda token: json.dumps(token, ensure_ascii=False)[1:-1],
     "json of php": lambda token: json.dumps(token)[1:-1].replace("/", "\\/"),
-    "json utf-8 of php": lambda token: json.dumps(token, ensure_ascii=False)[1:-1].replace("/", "\\/"),
+    "json utf-8 of php": lambda token: json.dumps(token, ensure_ascii=False)[1:-1].replace(
+        "/", "\\/"
+    ),
 }
 
 TOKENS = [
@@ -45,13 +47,19 @@ def test_no_form_of_the_token_stays(token, form):
     echo = FORMS[form](token)
     credentials = Credentials("owner", Secret(token))
     assert credentials.redact_text(f"<{echo}> and <{echo}>") == "<***> and <***>"
-    response = Response(500, (("Location", f"/?token={echo}"), ("X-Other", "kept")), f"a {echo} b\n".encode())
-    assert credentials.redact_response(response) == Response(500, (("Location", "/?token=***"), ("X-Other", "kept")), b"a *** b\n")
+    response = Response(
+        500, (("Location", f"/?token={echo}"), ("X-Other", "kept")), f"a {echo} b\n".encode()
+    )
+    assert credentials.redact_response(response) == Response(
+        500, (("Location", "/?token=***"), ("X-Other", "kept")), b"a *** b\n"
+    )
 
 
 @settings(max_examples=300, deadline=None)
 @given(
-    token=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="*"), min_size=4, max_size=20),
+    token=st.text(
+        st.characters(exclude_categories=["Cs"], exclude_characters="*"), min_size=4, max_size=20
+    ),
     form=st.sampled_from(sorted(FORMS)),
     before=st.text(max_size=5),
     after=st.text(max_size=5),
@@ -68,8 +76,12 @@ def test_any_token_disappears(token, form, before, after):
     assert not [each for each in forms if each in redacted]
     body = text.encode("utf-8", "surrogatepass")
     assume(body.decode("utf-8", "replace") == text)
-    cleaned = credentials.redact_response(Response(200, (("A", text), ("B", "")), body, request_left=False))
-    assert not [each for each in forms if each.encode() in cleaned.body or each in cleaned.headers[0][1]]
+    cleaned = credentials.redact_response(
+        Response(200, (("A", text), ("B", "")), body, request_left=False)
+    )
+    assert not [
+        each for each in forms if each.encode() in cleaned.body or each in cleaned.headers[0][1]
+    ]
     assert (cleaned.status, cleaned.request_left, cleaned.headers[1]) == (200, False, ("B", ""))
 
 
@@ -80,8 +92,12 @@ def test_an_answer_without_the_token_is_the_same_object():
 
 @pytest.mark.parametrize(("header", "body"), [("token", b"body"), ("b", b"token")])
 def test_an_answer_with_the_token_in_one_place(header, body):
-    redacted = Credentials("owner", Secret("token")).redact_response(Response(200, (("A", header),), body))
-    assert redacted == Response(200, (("A", header.replace("token", "***")),), body.replace(b"token", b"***"))
+    redacted = Credentials("owner", Secret("token")).redact_response(
+        Response(200, (("A", header),), body)
+    )
+    assert redacted == Response(
+        200, (("A", header.replace("token", "***")),), body.replace(b"token", b"***")
+    )
 
 
 @pytest.mark.parametrize("token", ["a", "ab", "abc", "***"])

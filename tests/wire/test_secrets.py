@@ -20,19 +20,32 @@ def response(members: object, *headers: tuple[str, str]) -> Response:
     return Response(200, headers, json.dumps(members).encode())
 
 
-@pytest.mark.parametrize("name", ["password", "smtp_password", "SMTP_Password", "key", "webhook_key", "client_secret", "passwd"])
+@pytest.mark.parametrize(
+    "name",
+    ["password", "smtp_password", "SMTP_Password", "key", "webhook_key", "client_secret", "passwd"],
+)
 @pytest.mark.parametrize("ascii_only", [True, False])
 def test_a_member_is_hidden_and_can_be_had(name, ascii_only):
-    body = json.dumps({"status": "success", "list": [{name: CANARY, "keys": 1, "monkey": "seen"}]}, ensure_ascii=ascii_only)
+    body = json.dumps(
+        {"status": "success", "list": [{name: CANARY, "keys": 1, "monkey": "seen"}]},
+        ensure_ascii=ascii_only,
+    )
     given_ = Response(200, (), body.encode())
     members, hidden = opened(given_, ADD_SMTP, 0.0)
-    assert json.loads(hidden.body) == {"status": "success", "list": [{name: "***", "keys": 1, "monkey": "seen"}]}
+    assert json.loads(hidden.body) == {
+        "status": "success",
+        "list": [{name: "***", "keys": 1, "monkey": "seen"}],
+    }
     assert members["list"] == [{name: Secret(CANARY), "keys": 1, "monkey": "seen"}]
 
 
 def test_what_repeats_it_is_hidden_too():
     members, hidden = opened(
-        response({"status": "success", "message": f"it is {CANARY}!", "key": CANARY}, ("X-Key", f"k={CANARY}"), ("X-Other", "x")),
+        response(
+            {"status": "success", "message": f"it is {CANARY}!", "key": CANARY},
+            ("X-Key", f"k={CANARY}"),
+            ("X-Other", "x"),
+        ),
         ADD_SMTP,
         0.0,
     )
@@ -48,13 +61,25 @@ def test_what_repeats_it_is_hidden_too():
         (b'{"key": "a", "message": "a"}', b'{"key": "***", "message": "a"}'),
         (b'{"key" : 12345, "x": [12345]}', b'{"key" : "***", "x": [12345]}'),
         # Cut off.
-        (b'{"status": "success", "smtp_password": "canary-pa', b'{"status": "success", "smtp_password": "***"'),
-        (b'{"status": "success", "smtp_password": "canary\\', b'{"status": "success", "smtp_password": "***"'),
+        (
+            b'{"status": "success", "smtp_password": "canary-pa',
+            b'{"status": "success", "smtp_password": "***"',
+        ),
+        (
+            b'{"status": "success", "smtp_password": "canary\\',
+            b'{"status": "success", "smtp_password": "***"',
+        ),
         # As the lenient reader takes it.
-        (b"{status: success, smtp_password: canary1,}", b'{status: success, smtp_password: "***",}'),
+        (
+            b"{status: success, smtp_password: canary1,}",
+            b'{status: success, smtp_password: "***",}',
+        ),
         (b'{"key": "canary",}', b'{"key": "***",}'),
         # Neither is one.
-        (b'{"key": null, "password": true, "my key": "seen"}', b'{"key": null, "password": true, "my key": "seen"}'),
+        (
+            b'{"key": null, "password": true, "my key": "seen"}',
+            b'{"key": null, "password": true, "my key": "seen"}',
+        ),
         (
             b'{"message": "Invalid key: none, key: ", "status": "error"}',
             b'{"message": "Invalid key: none, key: ", "status": "error"}',
@@ -83,7 +108,18 @@ def test_what_is_no_object_has_no_members(body):
 
 def test_errors_do_not_quote_it():
     with pytest.raises(ValidationError) as caught:
-        opened(response({"status": "error", "name": "ValidationError", "message": CANARY, "password": CANARY}), ADD_SMTP, 0.0)
+        opened(
+            response(
+                {
+                    "status": "error",
+                    "name": "ValidationError",
+                    "message": CANARY,
+                    "password": CANARY,
+                }
+            ),
+            ADD_SMTP,
+            0.0,
+        )
     assert caught.value.message == "***"
     with pytest.raises(ProtocolError) as unreadable:
         opened(Response(200, (), b'{"smtp_password": "canary-pa'), ADD_SMTP, 0.0)
@@ -100,10 +136,19 @@ def test_answers_about_messages_are_left_alone():
 @given(st.text(min_size=8, max_size=20), st.booleans(), st.text(max_size=5))
 def test_whatever_the_secret_is(secret, ascii_only, around):
     secret = f"canary{secret}"
-    members = {"status": "success", "smtp_password": secret, "message": f"{around}{secret}{around}", "status2": around}
+    members = {
+        "status": "success",
+        "smtp_password": secret,
+        "message": f"{around}{secret}{around}",
+        "status2": around,
+    }
     try:
         read, hidden = opened(
-            Response(200, (), json.dumps(members, ensure_ascii=ascii_only).encode("utf-8", "replace")), ADD_SMTP, 0.0
+            Response(
+                200, (), json.dumps(members, ensure_ascii=ascii_only).encode("utf-8", "replace")
+            ),
+            ADD_SMTP,
+            0.0,
         )
     except PowerEmailError:
         raise AssertionError(secret) from None

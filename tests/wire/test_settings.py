@@ -1,4 +1,7 @@
-"""The calls about settings and the account: what goes out, member by member, and what is made of the answers."""
+"""
+The calls about settings and the account: what goes out, member by member, and what is made of the
+answers.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from poweremail.wire import encode_settings as calls
 from poweremail.wire.http import Endpoint
 from poweremail.wire.redact import Credentials
 
-ENDPOINT = Endpoint("https://api.tes.example.com/v1.0/", Credentials("o", Secret("token")), Timeouts(), 1 << 24)
+ENDPOINT = Endpoint(
+    "https://api.tes.example.com/v1.0/", Credentials("o", Secret("token")), Timeouts(), 1 << 24
+)
 RAW = Response(200)
 DAY = datetime(2016, 3, 15, 9, 27, 2, tzinfo=UTC)
 HOOK = {"events": None, "description": None, "store_log": None}
@@ -44,22 +49,38 @@ def sent(request) -> dict:
             "editSmtp",
             {"smtp_user_name": "s", "status": "Disable"},
         ),
-        (calls.about_smtp_user(ENDPOINT, operations.RESET_SMTP_PASSWORD, " s "), "resetSmtpPassword", {"smtp_user_name": "s"}),
+        (
+            calls.about_smtp_user(ENDPOINT, operations.RESET_SMTP_PASSWORD, " s "),
+            "resetSmtpPassword",
+            {"smtp_user_name": "s"},
+        ),
         (calls.listing(ENDPOINT, operations.LIST_SMTP), "listSmtp", {}),
-        (calls.about_domain(ENDPOINT, operations.ADD_SENDING_DOMAIN, "a.example"), "addSendingDomain", {"domain": "a.example"}),
+        (
+            calls.about_domain(ENDPOINT, operations.ADD_SENDING_DOMAIN, "a.example"),
+            "addSendingDomain",
+            {"domain": "a.example"},
+        ),
         (
             calls.about_domain(ENDPOINT, operations.DELETE_SENDING_DOMAIN, "ü.example"),
             "deleteSendingDomain",
             {"domain": "ü.example"},
         ),
-        (calls.about_domain(ENDPOINT, operations.CHECK_SENDING_DOMAIN, "a.example"), "checkSendingDomain", {"domain": "a.example"}),
+        (
+            calls.about_domain(ENDPOINT, operations.CHECK_SENDING_DOMAIN, "a.example"),
+            "checkSendingDomain",
+            {"domain": "a.example"},
+        ),
         (
             calls.verify_sending_domain(ENDPOINT, "a.example", "postmaster"),
             "verifySendingDomain",
             {"domain": "a.example", "mailbox": "postmaster"},
         ),
         (calls.listing(ENDPOINT, operations.LIST_SENDING_DOMAIN), "listSendingDomain", {}),
-        (calls.about_domain(ENDPOINT, operations.ADD_TRACKING_DOMAIN, "a.example"), "addTrackingDomain", {"domain": "a.example"}),
+        (
+            calls.about_domain(ENDPOINT, operations.ADD_TRACKING_DOMAIN, "a.example"),
+            "addTrackingDomain",
+            {"domain": "a.example"},
+        ),
         (
             calls.about_domain(ENDPOINT, operations.DELETE_TRACKING_DOMAIN, "a.example"),
             "deleteTrackingDomain",
@@ -71,21 +92,56 @@ def sent(request) -> dict:
             {"domain": "a.example"},
         ),
         (calls.listing(ENDPOINT, operations.LIST_TRACKING_DOMAIN), "listTrackingDomain", {}),
-        (calls.add_webhook(ENDPOINT, "https://a.example/x?y=1", **HOOK), "addWebhook", {"url": "https://a.example/x?y=1"}),
         (
-            calls.add_webhook(ENDPOINT, "http://a.example", events=["open", "click", "open"], description="", store_log=True),
+            calls.add_webhook(ENDPOINT, "https://a.example/x?y=1", **HOOK),
             "addWebhook",
-            {"url": "http://a.example", "event": "open,click", "description": "", "store_log": "Enable"},
+            {"url": "https://a.example/x?y=1"},
         ),
         (
-            calls.edit_webhook(ENDPOINT, "w", "http://a.example", events="spam", description="ü\n", store_log=False),
-            "editWebhook",
-            {"webhook_id": "w", "url": "http://a.example", "event": "spam", "description": "ü\n", "store_log": "Disable"},
+            calls.add_webhook(
+                ENDPOINT,
+                "http://a.example",
+                events=["open", "click", "open"],
+                description="",
+                store_log=True,
+            ),
+            "addWebhook",
+            {
+                "url": "http://a.example",
+                "event": "open,click",
+                "description": "",
+                "store_log": "Enable",
+            },
         ),
-        (calls.about_webhook(ENDPOINT, operations.DELETE_WEBHOOK, "w"), "deleteWebhook", {"webhook_id": "w"}),
-        (calls.about_webhook(ENDPOINT, operations.KEY_RESET_WEBHOOK, "w"), "keyResetWebhook", {"webhook_id": "w"}),
+        (
+            calls.edit_webhook(
+                ENDPOINT, "w", "http://a.example", events="spam", description="ü\n", store_log=False
+            ),
+            "editWebhook",
+            {
+                "webhook_id": "w",
+                "url": "http://a.example",
+                "event": "spam",
+                "description": "ü\n",
+                "store_log": "Disable",
+            },
+        ),
+        (
+            calls.about_webhook(ENDPOINT, operations.DELETE_WEBHOOK, "w"),
+            "deleteWebhook",
+            {"webhook_id": "w"},
+        ),
+        (
+            calls.about_webhook(ENDPOINT, operations.KEY_RESET_WEBHOOK, "w"),
+            "keyResetWebhook",
+            {"webhook_id": "w"},
+        ),
         (calls.listing(ENDPOINT, operations.LIST_WEBHOOK), "listWebhook", {}),
-        (calls.about_webhook(ENDPOINT, operations.GET_WEBHOOK_INFO, "w"), "getWebhookInfo", {"webhook_id": "w"}),
+        (
+            calls.about_webhook(ENDPOINT, operations.GET_WEBHOOK_INFO, "w"),
+            "getWebhookInfo",
+            {"webhook_id": "w"},
+        ),
     ],
 )
 def test_what_goes_out(request_, path, body):
@@ -96,7 +152,13 @@ def test_what_goes_out(request_, path, body):
 
 def test_the_account_by_the_path_of_the_deployment():
     assert calls.user_detail(ENDPOINT).url.endswith("/v1.0/account/viewUserDetail")
-    other = Endpoint("https://x/", ENDPOINT.credentials, Timeouts(), 1, deployment=Deployment(user_detail="accounts/userDetails"))
+    other = Endpoint(
+        "https://x/",
+        ENDPOINT.credentials,
+        Timeouts(),
+        1,
+        deployment=Deployment(user_detail="accounts/userDetails"),
+    )
     assert calls.user_detail(other).url == "https://x/accounts/userDetails"
     assert calls.user_detail(other).operation.reads
 
@@ -109,11 +171,19 @@ def test_the_account_by_the_path_of_the_deployment():
         (lambda: calls.add_smtp(ENDPOINT, 1, "5"), "hourly_limit"),
         (lambda: calls.edit_smtp(ENDPOINT, "s", **LIMITS), ""),
         (lambda: calls.edit_smtp(ENDPOINT, "", **LIMITS | {"enabled": True}), "smtp_user_name"),
-        (lambda: calls.edit_smtp(ENDPOINT, "s\r\n", **LIMITS | {"enabled": True}), "smtp_user_name"),
+        (
+            lambda: calls.edit_smtp(ENDPOINT, "s\r\n", **LIMITS | {"enabled": True}),
+            "smtp_user_name",
+        ),
         (lambda: calls.edit_smtp(ENDPOINT, "s", **LIMITS | {"enabled": "Enable"}), "enabled"),
         (lambda: calls.edit_smtp(ENDPOINT, "s", **LIMITS | {"total_limit": 0}), "total_limit"),
         *(
-            (lambda domain=domain: calls.about_domain(ENDPOINT, operations.ADD_SENDING_DOMAIN, domain), "domain")
+            (
+                lambda domain=domain: calls.about_domain(
+                    ENDPOINT, operations.ADD_SENDING_DOMAIN, domain
+                ),
+                "domain",
+            )
             for domain in (
                 "",
                 "a b.example",
@@ -127,7 +197,10 @@ def test_the_account_by_the_path_of_the_deployment():
             )
         ),
         *(
-            (lambda mailbox=mailbox: calls.verify_sending_domain(ENDPOINT, "a.example", mailbox), "mailbox")
+            (
+                lambda mailbox=mailbox: calls.verify_sending_domain(ENDPOINT, "a.example", mailbox),
+                "mailbox",
+            )
             for mailbox in ("", "a@b", "a b", None, "a\n", '"a@b"')
         ),
         *(
@@ -145,11 +218,22 @@ def test_the_account_by_the_path_of_the_deployment():
             )
         ),
         *(
-            (lambda events=events: calls.add_webhook(ENDPOINT, "http://a", **HOOK | {"events": events}), "events")
+            (
+                lambda events=events: calls.add_webhook(
+                    ENDPOINT, "http://a", **HOOK | {"events": events}
+                ),
+                "events",
+            )
             for events in ((), "", "opened", ["open", "x"], 5, ["open,click"], [["open"]], [5])
         ),
-        (lambda: calls.add_webhook(ENDPOINT, "http://a", **HOOK | {"store_log": "Yes"}), "store_log"),
-        (lambda: calls.add_webhook(ENDPOINT, "http://a", **HOOK | {"description": 5}), "description"),
+        (
+            lambda: calls.add_webhook(ENDPOINT, "http://a", **HOOK | {"store_log": "Yes"}),
+            "store_log",
+        ),
+        (
+            lambda: calls.add_webhook(ENDPOINT, "http://a", **HOOK | {"description": 5}),
+            "description",
+        ),
         (lambda: calls.edit_webhook(ENDPOINT, " ", "http://a", **HOOK), "webhook_id"),
         (lambda: calls.about_webhook(ENDPOINT, operations.DELETE_WEBHOOK, 5), "webhook_id"),
     ],
@@ -163,8 +247,16 @@ def test_what_is_refused(call, field):
 
 @pytest.mark.parametrize("status", ["Enable", "enabled", "Yes", "TRUE", "1", 1, True, "On"])
 def test_yes(status):
-    user = decode.smtp_user({"smtp_user_name": "s", "status": status, "total_limit": "10", "hourly_limit": 5.0}, RAW)
-    assert (user.smtp_user_name, user.enabled, user.total_limit, user.hourly_limit, user.extra) == ("s", True, 10, 5, {})
+    user = decode.smtp_user(
+        {"smtp_user_name": "s", "status": status, "total_limit": "10", "hourly_limit": 5.0}, RAW
+    )
+    assert (user.smtp_user_name, user.enabled, user.total_limit, user.hourly_limit, user.extra) == (
+        "s",
+        True,
+        10,
+        5,
+        {},
+    )
     assert (user.password, user.raw) == (None, RAW)
 
 
@@ -180,28 +272,65 @@ def test_what_cannot_be_read_is_kept(status):
     assert user.extra == {"status": status, "hourly_limit": "unlimited", "more": [1]}
 
 
-@pytest.mark.parametrize("date", [1458034022, "1458034022", 1458034022000, "1458034022000", 1458034022000000])
+@pytest.mark.parametrize(
+    "date", [1458034022, "1458034022", 1458034022000, "1458034022000", 1458034022000000]
+)
 @pytest.mark.parametrize("valid", [{"valid": "Yes"}, {"valid": True}, "yes", True, {"valid": 1}])
 def test_domains(date, valid):
-    domain = decode.sending_domain({"domain": "a.example", "create_date": date, "dkim": valid, "spf": {"valid": "No"}}, RAW)
-    assert (domain.domain, domain.create_date, domain.dkim_valid, domain.spf_valid) == ("a.example", DAY, True, False)
+    domain = decode.sending_domain(
+        {"domain": "a.example", "create_date": date, "dkim": valid, "spf": {"valid": "No"}}, RAW
+    )
+    assert (domain.domain, domain.create_date, domain.dkim_valid, domain.spf_valid) == (
+        "a.example",
+        DAY,
+        True,
+        False,
+    )
     assert (domain.verified, domain.valid_signing, domain.extra) == (None, None, {})
-    tracking = decode.tracking_domain({"domain": "a.example", "create_date": date, "cname": valid, "valid_tracking": "No"}, RAW)
-    assert (tracking.create_date, tracking.cname_valid, tracking.valid_tracking, tracking.extra) == (DAY, True, False, {})
+    tracking = decode.tracking_domain(
+        {"domain": "a.example", "create_date": date, "cname": valid, "valid_tracking": "No"}, RAW
+    )
+    assert (
+        tracking.create_date,
+        tracking.cname_valid,
+        tracking.valid_tracking,
+        tracking.extra,
+    ) == (DAY, True, False, {})
 
 
 def test_what_a_check_says_beside_is_kept():
-    domain = decode.sending_domain({"dkim": {"valid": "No", "record": "v=DKIM1"}, "create_date": "yesterday"}, RAW)
+    domain = decode.sending_domain(
+        {"dkim": {"valid": "No", "record": "v=DKIM1"}, "create_date": "yesterday"}, RAW
+    )
     assert (domain.dkim_valid, domain.create_date) == (False, None)
-    assert domain.extra == {"dkim": {"valid": "No", "record": "v=DKIM1"}, "create_date": "yesterday"}
+    assert domain.extra == {
+        "dkim": {"valid": "No", "record": "v=DKIM1"},
+        "create_date": "yesterday",
+    }
 
 
 @pytest.mark.parametrize("event", ["open, click,", ["open", "click"]])
 def test_webhooks(event):
-    members = {"webhook_id": 7, "event": event, "key": Secret("k"), "store_log": "Enable", "total_event": "3", "url": None}
+    members = {
+        "webhook_id": 7,
+        "event": event,
+        "key": Secret("k"),
+        "store_log": "Enable",
+        "total_event": "3",
+        "url": None,
+    }
     webhook = decode.webhook({**members, "last_success": 1458034022}, RAW)
-    assert (webhook.webhook_id, webhook.events, webhook.key) == ("7", ("open", "click"), Secret("k"))
-    assert (webhook.store_log, webhook.total_event, webhook.last_success, webhook.url) == (True, 3, DAY, None)
+    assert (webhook.webhook_id, webhook.events, webhook.key) == (
+        "7",
+        ("open", "click"),
+        Secret("k"),
+    )
+    assert (webhook.store_log, webhook.total_event, webhook.last_success, webhook.url) == (
+        True,
+        3,
+        DAY,
+        None,
+    )
     assert webhook.extra == {}
 
 
@@ -221,19 +350,33 @@ def test_webhooks(event):
     ],
 )
 def test_reputation(told, percent):
-    detail = decode.account_detail({"reputation": told, "allowed_speed": "1000", "mobile": 49123}, RAW)
+    detail = decode.account_detail(
+        {"reputation": told, "allowed_speed": "1000", "mobile": 49123}, RAW
+    )
     assert (detail.reputation, detail.allowed_speed, detail.mobile) == (percent, 1000, "49123")
     assert detail.extra == ({} if percent is not None else {"reputation": told})
 
 
 def test_a_list():
-    answer = {"status": "success", "message": "ok", "total": 2, "smtp_list": [{"smtp_user_name": "a"}, {"smtp_user_name": "b"}]}
+    answer = {
+        "status": "success",
+        "message": "ok",
+        "total": 2,
+        "smtp_list": [{"smtp_user_name": "a"}, {"smtp_user_name": "b"}],
+    }
     listing = decode.listing("smtp_list", decode.smtp_user, answer, RAW)
     assert [user.smtp_user_name for user in listing] == ["a", "b"]
-    assert (len(listing), listing[1].smtp_user_name, listing.extra, listing.raw) == (2, "b", {"total": 2}, RAW)
+    assert (len(listing), listing[1].smtp_user_name, listing.extra, listing.raw) == (
+        2,
+        "b",
+        {"total": 2},
+        RAW,
+    )
 
 
-@pytest.mark.parametrize("answer", [{}, {"smtp_list": None}, {"smtp_list": {}}, {"smtp_list": ["a"]}])
+@pytest.mark.parametrize(
+    "answer", [{}, {"smtp_list": None}, {"smtp_list": {}}, {"smtp_list": ["a"]}]
+)
 def test_no_list(answer):
     with pytest.raises(ProtocolError, match="no list of objects in smtp_list"):
         decode.listing("smtp_list", decode.smtp_user, answer, RAW)
@@ -258,7 +401,10 @@ VALUES = st.recursive(
     | st.floats()
     | st.text(max_size=10)
     | st.sampled_from(["Yes", "1", "50%", "1458034022"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["valid", "x"]), inner, max_size=2),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["valid", "x"]), inner, max_size=2)
+    ),
     max_leaves=5,
 )
 NAMES = [
@@ -291,7 +437,13 @@ NAMES = [
     "reputation",
     "more",
 ]
-DECODERS = (decode.smtp_user, decode.sending_domain, decode.tracking_domain, decode.webhook, decode.account_detail)
+DECODERS = (
+    decode.smtp_user,
+    decode.sending_domain,
+    decode.tracking_domain,
+    decode.webhook,
+    decode.account_detail,
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -302,5 +454,12 @@ def test_whatever_comes_is_read_and_nothing_is_lost(members, decoder):
     assert repr(dict(result.extra)) == repr(unread)
     for name, value in members.items():
         # What was not kept was either read or says nothing.
-        known = not isinstance(value, dict | list) or name in ("event", "dkim", "spf", "verify_domain", "valid_signing", "cname")
+        known = not isinstance(value, dict | list) or name in (
+            "event",
+            "dkim",
+            "spf",
+            "verify_domain",
+            "valid_signing",
+            "cname",
+        )
         assert name in result.extra or known or name == "valid_tracking"

@@ -31,14 +31,19 @@ JEFE = "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79"
 )
 def test_the_vector_of_the_rfc(kind, url, body):
     assert sign(f"{kind}-hex", "Jefe", url=url, body=body) == JEFE
-    assert sign(f"{kind}-base64", "Jefe", url=url, body=body) == base64.b64encode(bytes.fromhex(JEFE)).decode()
+    assert (
+        sign(f"{kind}-base64", "Jefe", url=url, body=body)
+        == base64.b64encode(bytes.fromhex(JEFE)).decode()
+    )
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
 @given(
     key=st.text(st.characters(codec="utf-8"), min_size=1).filter(str.strip),
     fields=st.lists(
-        st.tuples(st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"))),
+        st.tuples(
+            st.text(st.characters(codec="utf-8"), min_size=1), st.text(st.characters(codec="utf-8"))
+        ),
         min_size=1,
         max_size=4,
         unique_by=lambda pair: pair[0],
@@ -67,7 +72,13 @@ def test_no_text_in_the_header_raises_or_passes(scheme, signature):
     body=st.binary(max_size=200),
     content_type=st.one_of(
         st.text(max_size=60),
-        st.sampled_from(["multipart/form-data; boundary=x", "multipart/form-data; boundary=é", "multipart/form-data"]),
+        st.sampled_from(
+            [
+                "multipart/form-data; boundary=x",
+                "multipart/form-data; boundary=é",
+                "multipart/form-data",
+            ]
+        ),
     ),
 )
 @settings(max_examples=200, deadline=None)
@@ -78,15 +89,33 @@ def test_no_body_raises(body, content_type):
 
 def test_the_case_of_hex_is_no_matter_and_that_of_base64_is():
     body = form(event())
-    assert verify(sign("form-hex", KEY, url=URL, body=body).upper(), "form-hex", KEY, url=URL, body=body)
-    assert not verify(sign("form-base64", KEY, url=URL, body=body).swapcase(), "form-base64", KEY, url=URL, body=body)
-    assert verify(f" {sign('form-base64', KEY, url=URL, body=body)} ".encode(), "form-base64", KEY, url=URL, body=body)
+    assert verify(
+        sign("form-hex", KEY, url=URL, body=body).upper(), "form-hex", KEY, url=URL, body=body
+    )
+    assert not verify(
+        sign("form-base64", KEY, url=URL, body=body).swapcase(),
+        "form-base64",
+        KEY,
+        url=URL,
+        body=body,
+    )
+    assert verify(
+        f" {sign('form-base64', KEY, url=URL, body=body)} ".encode(),
+        "form-base64",
+        KEY,
+        url=URL,
+        body=body,
+    )
 
 
 def test_what_is_signed_by_one_scheme_is_not_accepted_by_another():
     body = form(event())
     for name in SCHEMES:
-        fits = [other for other in SCHEMES if verify(sign(name, KEY, url=URL, body=body), other, KEY, url=URL, body=body)]
+        fits = [
+            other
+            for other in SCHEMES
+            if verify(sign(name, KEY, url=URL, body=body), other, KEY, url=URL, body=body)
+        ]
         assert fits == [name]
 
 
@@ -111,8 +140,10 @@ def test_bytes_that_are_no_text_are_signed_as_they_are():
 
 def test_a_multipart_form_is_signed_by_its_fields():
     body = (
-        b'--xyz\r\nContent-Disposition: form-data; name="PowerEmailtes_events"\r\n\r\n[1,\r\n 2]\r\n'
-        b'--xyz\r\ncontent-disposition: form-data; filename="no"; name="a"\r\nX: y\r\n\r\n\r\n--xyz\r\nno name\r\n\r\nz\r\n--xyz--\r\n'
+        b'--xyz\r\nContent-Disposition: form-data; name="PowerEmailtes_events"\r\n\r\n[1,\r\n '
+        b"2]\r\n"
+        b'--xyz\r\ncontent-disposition: form-data; filename="no"; name="a"\r\nX: '
+        b"y\r\n\r\n\r\n--xyz\r\nno name\r\n\r\nz\r\n--xyz--\r\n"
     )
     kind = 'Multipart/Form-Data; boundary="xyz"'
     assert form_fields(body, kind) == [(b"PowerEmailtes_events", b"[1,\r\n 2]"), (b"a", b"")]

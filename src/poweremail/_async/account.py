@@ -20,6 +20,10 @@ class AsyncAccountCalls:
         self._exchange = exchange
 
     async def view_user_detail(self) -> AccountDetail:
-        """Return who the account belongs to, and how much it may send (``account/viewUserDetail``)."""
+        """
+        Return who the account belongs to, and how much it may send (``account/viewUserDetail``).
+        """
         answer = await self._exchange.run(encode.user_detail(self._endpoint), NO_MAIL)
-        return decode.one(decode.account_detail, answer.members, answer.response, "user_data", "user_details")
+        return decode.one(
+            decode.account_detail, answer.members, answer.response, "user_data", "user_details"
+        )

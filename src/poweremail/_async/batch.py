@@ -22,9 +22,10 @@ class AsyncSendMany:
     """
     Send each message of a source and hand out a `SendOutcome` for each, as it comes.
 
-    To be used as a context manager and iterated over, by one task or thread. At most *concurrency* mails are under way at once;
-    the source is pulled no faster than outcomes are taken. One bad message never stops the rest: its outcome has the error.
-    Leaving early stops pulling and lets what is under way finish; its outcomes are not handed out any more. An error of the source
+    To be used as a context manager and iterated over, by one task or thread. At most *concurrency*
+    mails are under way at once; the source is pulled no faster than outcomes are taken. One bad
+    message never stops the rest: its outcome has the error. Leaving early stops pulling and lets
+    what is under way finish; its outcomes are not handed out any more. An error of the source
     itself is raised after the outcomes of what it gave.
     """
 
@@ -36,8 +37,12 @@ class AsyncSendMany:
     ) -> None:
         if not is_whole(concurrency, 1):
             raise UsageError(f"must be 1 or more, not {concurrency!r}", field="concurrency")
-        if isinstance(messages, str | bytes | dict) or not isinstance(messages, AsyncIterable | Iterable):
-            raise UsageError(f"must be an iterable of messages, not {type(messages).__name__}", field="messages")
+        if isinstance(messages, str | bytes | dict) or not isinstance(
+            messages, AsyncIterable | Iterable
+        ):
+            raise UsageError(
+                f"must be an iterable of messages, not {type(messages).__name__}", field="messages"
+            )
         self._send = send
         self._map = BoundedMap(self._outcome, messages, concurrency)
         self._state = "new"
@@ -48,7 +53,12 @@ class AsyncSendMany:
         await self._map.__aenter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._state = "closed"
         await self._map.__aexit__(kind, error, trace)
 
@@ -56,7 +66,10 @@ class AsyncSendMany:
         return self
 
     async def __anext__(self) -> SendOutcome:
-        self._expect("open", "iterate inside its block: `async with client.messages.send_many(...) as outcomes:`")
+        self._expect(
+            "open",
+            "iterate inside its block: `async with client.messages.send_many(...) as outcomes:`",
+        )
         return await anext(self._map)
 
     def _expect(self, state: str, advice: str) -> None:

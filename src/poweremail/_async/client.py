@@ -44,31 +44,36 @@ class AsyncPowerEmail:
     *smtp_user_name*
         The SMTP user that sends; each send can name another.
     *base_url*
-        In place of *app_domain*, for another scheme, port or host, such as ``http://127.0.0.1:8025`` for a local sandbox. Without a
-        path it gets ``/v1.0/``. Plain http to anything but this machine warns: the token is in every request.
+        In place of *app_domain*, for another scheme, port or host, such as
+        ``http://127.0.0.1:8025`` for a local sandbox. Without a path it gets ``/v1.0/``. Plain http
+        to anything but this machine warns: the token is in every request.
     *transport*
-        ``"httpx"`` (default), another engine by its name (``"httpx2"``, ``"pyreqwest"`` and so on, each an extra of that name), or
-        a transport object of `poweremail.transports` or your own. The client closes it with itself.
+        ``"httpx"`` (default), another engine by its name (``"httpx2"``, ``"pyreqwest"`` and so on,
+        each an extra of that name), or a transport object of `poweremail.transports` or your own.
+        The client closes it with itself.
     *timeouts*, *retry*
         See `Timeouts` and `RetryPolicy`.
     *limits*
         `RateLimits` that sends wait for; none by default.
     *on_unknown*, *visibility*, *resend_after*
-        What to do where a mail may or may not have been accepted. ``"raise"`` (default) raises `DeliveryUnknownError`.
-        ``"reconcile"`` first looks it up by its unique id for up to *visibility* seconds (30; the service's index may lag); with
-        *resend_after* it looks for so many seconds, and where not one of the recipients has shown up by then, sends it again under
+        What to do where a mail may or may not have been accepted. ``"raise"`` (default) raises
+        `DeliveryUnknownError`. ``"reconcile"`` first looks it up by its unique id for up to
+        *visibility* seconds (30; the service's index may lag); with *resend_after* it looks for so
+        many seconds, and where not one of the recipients has shown up by then, sends it again under
         the same id. ``"resend"`` sends it again at once, as *retry* says, and can deliver it twice.
     *brand*
         The name under which the service runs; others of its kind differ in this string only.
     *deployment*
         The paths of the calls that are not the same everywhere: see `Deployment`.
     *max_request_bytes*
-        The largest request that is sent, in bytes on the wire, where base64 makes 4 of 3; no limit by default, because the service
-        publishes none. A larger mail raises `UsageError` before its last byte leaves.
+        The largest request that is sent, in bytes on the wire, where base64 makes 4 of 3; no limit
+        by default, because the service publishes none. A larger mail raises `UsageError` before its
+        last byte leaves.
     *max_response_bytes*
         The largest answer that is read, in bytes: 16 MiB.
 
-    Use it as a context manager, or call `aclose`. Raises `UsageError` for an option that cannot be meant.
+    Use it as a context manager, or call `aclose`. Raises `UsageError` for an option that cannot be
+    meant.
     """
 
     def __init__(
@@ -108,17 +113,30 @@ class AsyncPowerEmail:
             max_request_bytes=max_request_bytes,
         )
         if not isinstance(limits, RateLimits | None):
-            raise UsageError(f"must be a RateLimits, not {type(limits).__name__}", field="limits", mail_state=None)
-        self._join(settings, open_transport(transport), None if limits is None else AsyncLimiter(limits))
+            raise UsageError(
+                f"must be a RateLimits, not {type(limits).__name__}",
+                field="limits",
+                mail_state=None,
+            )
+        self._join(
+            settings, open_transport(transport), None if limits is None else AsyncLimiter(limits)
+        )
 
     def _join(
-        self, settings: Settings, transport: AsyncTransport, limiter: AsyncLimiter | None, *, owns_transport: bool = True
+        self,
+        settings: Settings,
+        transport: AsyncTransport,
+        limiter: AsyncLimiter | None,
+        *,
+        owns_transport: bool = True,
     ) -> None:
         self._settings = settings
         self._transport = transport
         self._limiter = limiter
         self._owns_transport = owns_transport
-        self._exchange = AsyncExchange(transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend")
+        self._exchange = AsyncExchange(
+            transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend"
+        )
         self.messages = AsyncMessages(settings, self._exchange)
         self._delivery = AsyncDelivery(settings, self._exchange, self.messages.iter_message_info)
         self.settings = AsyncSettingsCalls(settings.endpoint, self._exchange)
@@ -127,10 +145,11 @@ class AsyncPowerEmail:
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> AsyncPowerEmail:
         """
-        Make a client from the environment: ``POWEREMAIL_OWNER_ID``, ``POWEREMAIL_TOKEN``, ``POWEREMAIL_APP_DOMAIN``,
-        ``POWEREMAIL_SMTP_USER_NAME``, ``POWEREMAIL_BASE_URL``.
+        Make a client from the environment: ``POWEREMAIL_OWNER_ID``, ``POWEREMAIL_TOKEN``,
+        ``POWEREMAIL_APP_DOMAIN``, ``POWEREMAIL_SMTP_USER_NAME``, ``POWEREMAIL_BASE_URL``.
 
-        *options* are those of the class, and go before the environment. Raises `UsageError` naming each variable that is missing.
+        *options* are those of the class, and go before the environment. Raises `UsageError` naming
+        each variable that is missing.
         """
         given = from_env(os.environ if environ is None else environ, options)
         # The plain token must not be in a frame that may fail.
@@ -171,11 +190,13 @@ class AsyncPowerEmail:
 
     async def call(self, path: str, body: Mapping[str, Any] | None = None) -> CallResult:
         """
-        Make a call that this library does not model: POST *body* and the credentials to *path*, such as ``suppression/list``.
+        Make a call that this library does not model: POST *body* and the credentials to *path*,
+        such as ``suppression/list``.
 
-        It is repeated only where the service cannot have acted on it, unless it is known to read. Raises what the modelled calls
-        raise. Passwords and keys in the answer are `Secret` in ``data``. A send goes by the same options as the modelled ones, but
-        no unique id is drawn for it: the mail has the one in its headers, or none.
+        It is repeated only where the service cannot have acted on it, unless it is known to read.
+        Raises what the modelled calls raise. Passwords and keys in the answer are `Secret` in
+        ``data``. A send goes by the same options as the modelled ones, but no unique id is drawn
+        for it: the mail has the one in its headers, or none.
         """
         body = body or {}
         request = encode.call(self._settings.endpoint, path, body)
@@ -185,7 +206,10 @@ class AsyncPowerEmail:
         return decode.call_result(answer.members, answer.response)
 
     async def expected_wait(self, *, smtp_user_name: str | None = None) -> float:
-        """Return in how many seconds a mail that was sent now could go, as far as *limits* are concerned; 0.0 says at once."""
+        """
+        Return in how many seconds a mail that was sent now could go, as far as *limits* are
+        concerned; 0.0 says at once.
+        """
         name = self._settings.smtp_user(smtp_user_name)
         return 0.0 if self._limiter is None else await self._limiter.expected_wait(name)
 
@@ -198,11 +222,19 @@ class AsyncPowerEmail:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:
         if not hasattr(self, "_settings"):  # a traceback may show a client that could not be made
             return f"<{type(self).__name__}>"
         endpoint = self._settings.endpoint
-        return f"<{type(self).__name__} owner_id={endpoint.credentials.owner_id!r} base_url={endpoint.base_url!r}>"
+        return (
+            f"<{type(self).__name__} owner_id={endpoint.credentials.owner_id!r} "
+            f"base_url={endpoint.base_url!r}>"
+        )

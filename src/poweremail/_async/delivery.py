@@ -1,7 +1,8 @@
 """
 One mail, from its request to its outcome.
 
-The exchange has repeated what was safe to repeat. What is still unknown then is looked up, and sent again, as the user wants it.
+The exchange has repeated what was safe to repeat. What is still unknown then is looked up, and sent
+again, as the user wants it.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ _log = logging.getLogger("poweremail")
 class AsyncDelivery:
     """Delivers mails over *exchange*; *walk* begins a walk over the records of a unique id."""
 
-    def __init__(self, settings: Settings, exchange: AsyncExchange, walk: Callable[[str], AsyncMessageInfos]) -> None:
+    def __init__(
+        self, settings: Settings, exchange: AsyncExchange, walk: Callable[[str], AsyncMessageInfos]
+    ) -> None:
         self._attempts = settings.retry.attempts
         self._unknown = settings.unknown
         self._exchange = exchange
@@ -48,11 +51,19 @@ class AsyncDelivery:
             raise
         except BaseException:
             # Cancelled, or Ctrl-C: whoever cleans up after it can still find the mail.
-            _log.warning("interrupted: the mail with the unique id %s may or may not have been accepted", mail.unique_id)
+            _log.warning(
+                "interrupted: the mail with the unique id %s may or may not have been accepted",
+                mail.unique_id,
+            )
             raise
 
-    async def _find_out(self, request: Request, mail: Mail, unknown: DeliveryUnknownError) -> SendResult:
-        """Look the mail up, and send it again as long as that may be done; *unknown* is what sending it has come to so far."""
+    async def _find_out(
+        self, request: Request, mail: Mail, unknown: DeliveryUnknownError
+    ) -> SendResult:
+        """
+        Look the mail up, and send it again as long as that may be done; *unknown* is what sending
+        it has come to so far.
+        """
         if self._unknown.on_unknown != "reconcile" or mail.unique_id is None:
             raise unknown
         for sends_left in reversed(range(self._attempts)):
@@ -76,4 +87,6 @@ class AsyncDelivery:
 
 
 def _result(answer: Answer, mail: Mail) -> SendResult:
-    return decode.send_result(answer.members, answer.response, mail.unique_id or "", mail.recipients, answer.attempts)
+    return decode.send_result(
+        answer.members, answer.response, mail.unique_id or "", mail.recipients, answer.attempts
+    )

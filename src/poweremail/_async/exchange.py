@@ -30,7 +30,10 @@ _log = logging.getLogger("poweremail")
 # Not frozen: making one would take twice as long, and whoever asked is the only one who has it.
 @attrs.define
 class Answer:
-    """A success: the *members* of the answer, the *response* that they came in, and the number of *attempts* that it took."""
+    """
+    A success: the *members* of the answer, the *response* that they came in, and the number of
+    *attempts* that it took.
+    """
 
     members: dict[str, Any]
     response: Response
@@ -41,11 +44,17 @@ class AsyncExchange:
     """
     Exchanges requests for answers over *transport*, repeating as *retry* says.
 
-    Each attempt of a send waits for its turn at *limiter*. With *resend* a send is repeated even where it may have been accepted.
+    Each attempt of a send waits for its turn at *limiter*. With *resend* a send is repeated even
+    where it may have been accepted.
     """
 
     def __init__(
-        self, transport: AsyncTransport, retry: RetryPolicy, limiter: AsyncLimiter | None = None, *, resend: bool = False
+        self,
+        transport: AsyncTransport,
+        retry: RetryPolicy,
+        limiter: AsyncLimiter | None = None,
+        *,
+        resend: bool = False,
     ) -> None:
         self._transport = transport
         self._retry = retry
@@ -58,7 +67,10 @@ class AsyncExchange:
         self._closed = True
 
     async def run(self, request: Request, mail: Mail) -> Answer:
-        """Return the answer to *request*, which concerns *mail*. Raises what the last attempt ended in."""
+        """
+        Return the answer to *request*, which concerns *mail*. Raises what the last attempt ended
+        in.
+        """
         if self._closed or self._limiter is not None:
             await self._turn(request, mail)
         # What a send waits for its turn is not counted against the time for its retries.
@@ -71,7 +83,9 @@ class AsyncExchange:
             first = error
         return await self._repeat(request, mail, first, started)
 
-    async def _repeat(self, request: Request, mail: Mail, first: PowerEmailError, started: float) -> Answer:
+    async def _repeat(
+        self, request: Request, mail: Mail, first: PowerEmailError, started: float
+    ) -> Answer:
         from poweremail._async.repeat import repeat  # noqa: PLC0415  the machinery is loaded by whoever fails first
 
         async def attempt(number: int) -> Answer:
@@ -79,15 +93,37 @@ class AsyncExchange:
             return await self._attempt(request, mail, number)
 
         def announce(event: RetryEvent) -> None:
-            _log.info("%s: attempt %d failed (%s); the next in %.2f s", event.operation, event.attempt, event.error, event.wait)
+            _log.info(
+                "%s: attempt %d failed (%s); the next in %.2f s",
+                event.operation,
+                event.attempt,
+                event.error,
+                event.wait,
+            )
             if self._retry.on_retry is not None:
                 self._retry.on_retry(event)
 
-        story = RetryEvent(operation=request.operation.path, unique_id=mail.unique_id, attempt=1, error=first, wait=0.0)
-        return await repeat(attempt, story, self._retry, lambda error: self._may_repeat(request, error), announce, started)
+        story = RetryEvent(
+            operation=request.operation.path,
+            unique_id=mail.unique_id,
+            attempt=1,
+            error=first,
+            wait=0.0,
+        )
+        return await repeat(
+            attempt,
+            story,
+            self._retry,
+            lambda error: self._may_repeat(request, error),
+            announce,
+            started,
+        )
 
     async def _turn(self, request: Request, mail: Mail) -> None:
-        """Wait until the request may go. Raises `UsageError` where the client is closed, be it meanwhile."""
+        """
+        Wait until the request may go. Raises `UsageError` where the client is closed, be it
+        meanwhile.
+        """
         self._check_open(request)
         if self._limiter is not None and mail.smtp_user_name is not None:
             await self._limiter.turn(mail.smtp_user_name)
@@ -95,7 +131,9 @@ class AsyncExchange:
 
     def _check_open(self, request: Request) -> None:
         if self._closed:
-            raise UsageError("the client is closed", mail_state="not_sent" if request.operation.sends else None)
+            raise UsageError(
+                "the client is closed", mail_state="not_sent" if request.operation.sends else None
+            )
 
     def _may_repeat(self, request: Request, error: PowerEmailError) -> bool:
         spent = request.body is not None and request.body.spent
@@ -105,7 +143,9 @@ class AsyncExchange:
         if _watch.watcher is not None:
             _watch.watcher(request.url, self._transport)
         try:
-            response = request.endpoint.credentials.redact_response(await self._transport.handle(request))
+            response = request.endpoint.credentials.redact_response(
+                await self._transport.handle(request)
+            )
             members, response = opened(response, request.operation, time.time())
             return Answer(members, response, number)
         except PowerEmailError as error:
@@ -113,7 +153,9 @@ class AsyncExchange:
             if settled is error:
                 raise
             raise settled from error
-        except Exception as error:  # whatever a transport or a hook in it raises, the user is told what it means
+        except (
+            Exception
+        ) as error:  # whatever a transport or a hook in it raises, the user is told what it means
             if request.operation.reads:
                 raise
             reason = request.endpoint.credentials.redact_text(f"{type(error).__name__}: {error}")

@@ -18,15 +18,20 @@ from poweremail.wire.decode import reconciled_result
 __all__ = ["look_up"]
 
 
-async def look_up(walk: Callable[[str], AsyncMessageInfos], unknown: DeliveryUnknownError, policy: UnknownPolicy) -> SendResult:
+async def look_up(
+    walk: Callable[[str], AsyncMessageInfos], unknown: DeliveryUnknownError, policy: UnknownPolicy
+) -> SendResult:
     """
-    Look for the mail of *unknown* until each of its recipients is shown, or the patience of *policy* is over: the index may lag.
+    Look for the mail of *unknown* until each of its recipients is shown, or the patience of
+    *policy* is over: the index may lag.
 
-    *walk* begins a walk over the records of a unique id. Mails may share it, so one record alone proves nothing. Raises
-    `DeliveryUnknownError`, whose ``seen`` says what was shown.
+    *walk* begins a walk over the records of a unique id. Mails may share it, so one record alone
+    proves nothing. Raises `DeliveryUnknownError`, whose ``seen`` says what was shown.
     """
     if unknown.unique_id is None:
-        raise UsageError("a mail without one cannot be looked up", field="unique_id", mail_state="unknown") from unknown
+        raise UsageError(
+            "a mail without one cannot be looked up", field="unique_id", mail_state="unknown"
+        ) from unknown
     began = time.monotonic()
     look_ups = 0
     while True:
@@ -34,8 +39,11 @@ async def look_up(walk: Callable[[str], AsyncMessageInfos], unknown: DeliveryUnk
         sighting = await _look(walk(unknown.unique_id), folded(unknown.recipients))
         look_ups += 1
         if sighting.accepted is not None:
-            return reconciled_result(unknown.unique_id, unknown.recipients or tuple(sighting.seen), sighting.accepted)
-        # An answer that is long in coming may be as old as its question: what was asked too early does not end it.
+            return reconciled_result(
+                unknown.unique_id, unknown.recipients or tuple(sighting.seen), sighting.accepted
+            )
+        # An answer that is long in coming may be as old as its question: what was asked too early
+        # does not end it.
         if asked_after >= policy.patience or not sighting.may_change:
             break
         remaining = policy.patience - (time.monotonic() - began)
@@ -52,9 +60,11 @@ async def look_up(walk: Callable[[str], AsyncMessageInfos], unknown: DeliveryUnk
 @attrs.frozen
 class _Sighting:
     """
-    One look: the recipients *seen*, those *missing*, and what it ended in where it did not end well.
+    One look: the recipients *seen*, those *missing*, and what it ended in where it did not end
+    well.
 
-    *accepted* is the page that showed the last of the recipients (or, where they are not known, anything), else None.
+    *accepted* is the page that showed the last of the recipients (or, where they are not known,
+    anything), else None.
     """
 
     seen: frozenset[str]
@@ -73,7 +83,11 @@ class _Sighting:
             return f"and it could not be looked up: {self.error}"
         if self.seen:
             rest = ", ".join(sorted(self.missing))
-            return f"within {seconds:g} s getMessageInfo showed it for some of its recipients, not for {rest}"
+            return (
+                f"within {seconds:g} s getMessageInfo showed it for some of its recipients, "
+                "not "
+                f"for {rest}"
+            )
         return f"getMessageInfo did not show it within {seconds:g} s"
 
 

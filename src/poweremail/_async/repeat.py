@@ -27,10 +27,12 @@ async def repeat(
     started: float,
 ) -> T:
     """
-    Return what *attempt* returns, which is called with its number, as often as *policy* and *may_repeat* allow.
+    Return what *attempt* returns, which is called with its number, as often as *policy* and
+    *may_repeat* allow.
 
-    *failed* is the first attempt, which began at *started* on the monotonic clock; *announce* is told of each that failed. Raises
-    what the last attempt ended in, or the last after which a mail may have been accepted, or a change made.
+    *failed* is the first attempt, which began at *started* on the monotonic clock; *announce* is
+    told of each that failed. Raises what the last attempt ended in, or the last after which a mail
+    may have been accepted, or a change made.
     """
     first = failed.error
     unknown = first if isinstance(first, DeliveryUnknownError | ChangeUnknownError) else None
@@ -41,13 +43,19 @@ async def repeat(
 
     def before_sleep(state: RetryCallState) -> None:
         if (error := error_of(state)) is not None:
-            announce(attrs.evolve(failed, attempt=state.attempt_number, error=error, wait=state.upcoming_sleep))
+            announce(
+                attrs.evolve(
+                    failed, attempt=state.attempt_number, error=error, wait=state.upcoming_sleep
+                )
+            )
 
     retrying = AsyncRetrying(
         sleep=sleep,
         retry=lambda state: (error := error_of(state)) is not None and may_repeat(error),
         wait=lambda state: policy.wait(state.attempt_number, error_of(state)),
-        stop=lambda state: policy.gives_up(state.attempt_number, time.monotonic() - started, state.upcoming_sleep),
+        stop=lambda state: policy.gives_up(
+            state.attempt_number, time.monotonic() - started, state.upcoming_sleep
+        ),
         before_sleep=before_sleep,
         reraise=True,
     )

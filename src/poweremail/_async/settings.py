@@ -26,9 +26,10 @@ class AsyncSettingsCalls:
     """
     Look at SMTP users, domains and webhooks, and change them.
 
-    Every call raises `UsageError` before anything is sent, `ApiError` where the service refuses, `TransportError` where it was not
-    reached. What changes something raises `ChangeUnknownError` where it may or may not have taken effect. What only looks, and
-    edits, which leave the same when made twice, are repeated on anything temporary; the others only where they cannot have arrived.
+    Every call raises `UsageError` before anything is sent, `ApiError` where the service refuses,
+    `TransportError` where it was not reached. What changes something raises `ChangeUnknownError`
+    where it may or may not have taken effect. What only looks, and edits, which leave the same when
+    made twice, are repeated on anything temporary; the others only where they cannot have arrived.
     """
 
     def __init__(self, endpoint: Endpoint, exchange: AsyncExchange) -> None:
@@ -36,8 +37,13 @@ class AsyncSettingsCalls:
         self._exchange = exchange
 
     async def add_smtp(self, *, total_limit: int, hourly_limit: int) -> SmtpUser:
-        """Add an SMTP user that may send so many mails in all and an hour; the service draws its name and its password."""
-        return await self._one(encode.add_smtp(self._endpoint, total_limit, hourly_limit), decode.smtp_user)
+        """
+        Add an SMTP user that may send so many mails in all and an hour; the service draws its name
+        and its password.
+        """
+        return await self._one(
+            encode.add_smtp(self._endpoint, total_limit, hourly_limit), decode.smtp_user
+        )
 
     async def edit_smtp(
         self,
@@ -47,16 +53,23 @@ class AsyncSettingsCalls:
         hourly_limit: int | None = None,
         enabled: bool | None = None,
     ) -> CallResult:
-        """Change an SMTP user's limits, in mails, or whether it may send; None leaves it as it is."""
+        """
+        Change an SMTP user's limits, in mails, or whether it may send; None leaves it as it is.
+        """
         request = encode.edit_smtp(
-            self._endpoint, smtp_user_name, total_limit=total_limit, hourly_limit=hourly_limit, enabled=enabled
+            self._endpoint,
+            smtp_user_name,
+            total_limit=total_limit,
+            hourly_limit=hourly_limit,
+            enabled=enabled,
         )
         return await self._told(request)
 
     async def reset_smtp_password(self, smtp_user_name: str) -> SmtpUser:
         """Let the service draw an SMTP user's password anew, and return it."""
         return await self._one(
-            encode.about_smtp_user(self._endpoint, operations.RESET_SMTP_PASSWORD, smtp_user_name), decode.smtp_user
+            encode.about_smtp_user(self._endpoint, operations.RESET_SMTP_PASSWORD, smtp_user_name),
+            decode.smtp_user,
         )
 
     async def list_smtp(self) -> Listing[SmtpUser]:
@@ -65,41 +78,60 @@ class AsyncSettingsCalls:
 
     async def add_sending_domain(self, domain: str) -> CallResult:
         """Add a domain to send from."""
-        return await self._told(encode.about_domain(self._endpoint, operations.ADD_SENDING_DOMAIN, domain))
+        return await self._told(
+            encode.about_domain(self._endpoint, operations.ADD_SENDING_DOMAIN, domain)
+        )
 
     async def delete_sending_domain(self, domain: str) -> CallResult:
         """Remove a domain to send from."""
-        return await self._told(encode.about_domain(self._endpoint, operations.DELETE_SENDING_DOMAIN, domain))
+        return await self._told(
+            encode.about_domain(self._endpoint, operations.DELETE_SENDING_DOMAIN, domain)
+        )
 
     async def check_sending_domain(self, domain: str) -> SendingDomain:
         """Let the service look at a sending domain's DNS records."""
-        return await self._one(encode.about_domain(self._endpoint, operations.CHECK_SENDING_DOMAIN, domain), decode.sending_domain)
+        return await self._one(
+            encode.about_domain(self._endpoint, operations.CHECK_SENDING_DOMAIN, domain),
+            decode.sending_domain,
+        )
 
     async def verify_sending_domain(self, domain: str, mailbox: str) -> CallResult:
-        """Let the service send instructions to *mailbox*, the part before the @, at the domain: who reads it owns the domain."""
+        """
+        Let the service send instructions to *mailbox*, the part before the @, at the domain: who
+        reads it owns the domain.
+        """
         return await self._told(encode.verify_sending_domain(self._endpoint, domain, mailbox))
 
     async def list_sending_domain(self) -> Listing[SendingDomain]:
         """Return every domain to send from."""
-        return await self._list(operations.LIST_SENDING_DOMAIN, "sending_domain_list", decode.sending_domain)
+        return await self._list(
+            operations.LIST_SENDING_DOMAIN, "sending_domain_list", decode.sending_domain
+        )
 
     async def add_tracking_domain(self, domain: str) -> CallResult:
         """Add a domain that tracked links lead through."""
-        return await self._told(encode.about_domain(self._endpoint, operations.ADD_TRACKING_DOMAIN, domain))
+        return await self._told(
+            encode.about_domain(self._endpoint, operations.ADD_TRACKING_DOMAIN, domain)
+        )
 
     async def delete_tracking_domain(self, domain: str) -> CallResult:
         """Remove a domain that tracked links lead through."""
-        return await self._told(encode.about_domain(self._endpoint, operations.DELETE_TRACKING_DOMAIN, domain))
+        return await self._told(
+            encode.about_domain(self._endpoint, operations.DELETE_TRACKING_DOMAIN, domain)
+        )
 
     async def check_tracking_domain(self, domain: str) -> TrackingDomain:
         """Let the service look at a tracking domain's DNS record."""
         return await self._one(
-            encode.about_domain(self._endpoint, operations.CHECK_TRACKING_DOMAIN, domain), decode.tracking_domain
+            encode.about_domain(self._endpoint, operations.CHECK_TRACKING_DOMAIN, domain),
+            decode.tracking_domain,
         )
 
     async def list_tracking_domain(self) -> Listing[TrackingDomain]:
         """Return every domain that tracked links lead through."""
-        return await self._list(operations.LIST_TRACKING_DOMAIN, "tracking_domain_list", decode.tracking_domain)
+        return await self._list(
+            operations.LIST_TRACKING_DOMAIN, "tracking_domain_list", decode.tracking_domain
+        )
 
     async def add_webhook(
         self,
@@ -112,10 +144,12 @@ class AsyncSettingsCalls:
         """
         Let *url* be told of *events*; None leaves a choice to the service.
 
-        The URL must answer the service's handshake, ``God bless you, PowerEmail``, while this call is made. The answer does not
-        tell the webhook's id and key: `list_webhook` does.
+        The URL must answer the service's handshake, ``God bless you, PowerEmail``, while this call
+        is made. The answer does not tell the webhook's id and key: `list_webhook` does.
         """
-        request = encode.add_webhook(self._endpoint, url, events=events, description=description, store_log=store_log)
+        request = encode.add_webhook(
+            self._endpoint, url, events=events, description=description, store_log=store_log
+        )
         return await self._told(request)
 
     async def edit_webhook(
@@ -127,17 +161,31 @@ class AsyncSettingsCalls:
         description: str | None = None,
         store_log: bool | None = None,
     ) -> CallResult:
-        """Change a webhook; the service wants its *url* in any case, and asks it as in `add_webhook`."""
-        request = encode.edit_webhook(self._endpoint, webhook_id, url, events=events, description=description, store_log=store_log)
+        """
+        Change a webhook; the service wants its *url* in any case, and asks it as in `add_webhook`.
+        """
+        request = encode.edit_webhook(
+            self._endpoint,
+            webhook_id,
+            url,
+            events=events,
+            description=description,
+            store_log=store_log,
+        )
         return await self._told(request)
 
     async def delete_webhook(self, webhook_id: str) -> CallResult:
         """Remove a webhook."""
-        return await self._told(encode.about_webhook(self._endpoint, operations.DELETE_WEBHOOK, webhook_id))
+        return await self._told(
+            encode.about_webhook(self._endpoint, operations.DELETE_WEBHOOK, webhook_id)
+        )
 
     async def key_reset_webhook(self, webhook_id: str) -> Webhook:
         """Let the service draw a webhook's key anew, and return it; it signs with it at once."""
-        return await self._one(encode.about_webhook(self._endpoint, operations.KEY_RESET_WEBHOOK, webhook_id), decode.webhook)
+        return await self._one(
+            encode.about_webhook(self._endpoint, operations.KEY_RESET_WEBHOOK, webhook_id),
+            decode.webhook,
+        )
 
     async def list_webhook(self) -> Listing[Webhook]:
         """Return every webhook."""
@@ -152,12 +200,17 @@ class AsyncSettingsCalls:
         answer = await self._exchange.run(request, NO_MAIL)
         return call_result(answer.members, answer.response)
 
-    async def _one(self, request: Request, decoder: Callable[[Mapping[str, Any], Response], T], *names: str) -> T:
+    async def _one(
+        self, request: Request, decoder: Callable[[Mapping[str, Any], Response], T], *names: str
+    ) -> T:
         answer = await self._exchange.run(request, NO_MAIL)
         return decode.one(decoder, answer.members, answer.response, *names)
 
     async def _list(
-        self, operation: operations.Operation, name: str, decoder: Callable[[Mapping[str, Any], Response], T]
+        self,
+        operation: operations.Operation,
+        name: str,
+        decoder: Callable[[Mapping[str, Any], Response], T],
     ) -> Listing[T]:
         answer = await self._exchange.run(encode.listing(self._endpoint, operation), NO_MAIL)
         return decode.listing(name, decoder, answer.members, answer.response)

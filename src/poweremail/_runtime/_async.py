@@ -5,7 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Generator, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Generator,
+    Iterable,
+)
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Generic, Self, TypeVar, TypeVarTuple
@@ -47,20 +55,28 @@ async def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R
     """
     Call *function*, which may block, without holding up the other tasks.
 
-    A cancel scope that is cancelled waits until it has returned. A task that asyncio itself cancels does not: the function runs on.
+    A cancel scope that is cancelled waits until it has returned. A task that asyncio itself cancels
+    does not: the function runs on.
     """
     return await anyio.to_thread.run_sync(function, *args)
 
 
 def shielded() -> AbstractContextManager[object]:
-    """Return a block that is not cancelled: for what must be closed although the world comes to its end."""
+    """
+    Return a block that is not cancelled: for what must be closed although the world comes to its
+    end.
+    """
     return anyio.CancelScope(shield=True)
 
 
 def world() -> object:
-    """Return what the connections of this moment belong to: they must not outlive it, nor be used in another."""
+    """
+    Return what the connections of this moment belong to: they must not outlive it, nor be used in
+    another.
+    """
     try:
-        # The quick way, where it leads somewhere. A process that was forked has no running loop until it makes one.
+        # The quick way, where it leads somewhere. A process that was forked has no running loop
+        # until it makes one.
         return asyncio.get_running_loop()
     except RuntimeError:
         return (os.getpid(), anyio.lowlevel.current_token())
@@ -72,22 +88,33 @@ def check_world(engine: str) -> None:
         asyncio.get_running_loop()
     except RuntimeError:
         advice = "on trio, take transport='httpx' or 'httpx2'"
-        raise UsageError(f"{engine} runs on asyncio only", field="transport", advice=advice) from None
+        raise UsageError(
+            f"{engine} runs on asyncio only", field="transport", advice=advice
+        ) from None
 
 
 class ThreadLock:
-    """Guards state that is atomic between two awaits, but not between two threads: here there is nothing to guard."""
+    """
+    Guards state that is atomic between two awaits, but not between two threads: here there is
+    nothing to guard.
+    """
 
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         return None
 
 
 class FairLock:
     """
-    A lock that is passed on in the order in which it was asked for; who is cancelled leaves the line.
+    A lock that is passed on in the order in which it was asked for; who is cancelled leaves the
+    line.
 
     Each run of an event loop has a line of its own, so that one object serves several.
     """
@@ -95,7 +122,12 @@ class FairLock:
     async def __aenter__(self) -> None:
         await self._lock().acquire()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._lock().release()
 
     @property
@@ -111,17 +143,21 @@ class FairLock:
             _locks.set(locks)
         lock = locks.get(self)
         if lock is None:
-            # A lock that is free is taken without letting another task run first, which costs more than the lock.
+            # A lock that is free is taken without letting another task run first, which costs more
+            # than the lock.
             lock = locks[self] = anyio.Lock(fast_acquire=True)
         return lock
 
 
-_locks: anyio.lowlevel.RunVar[WeakKeyDictionary[FairLock, anyio.Lock]] = anyio.lowlevel.RunVar("poweremail_locks")
+_locks: anyio.lowlevel.RunVar[WeakKeyDictionary[FairLock, anyio.Lock]] = anyio.lowlevel.RunVar(
+    "poweremail_locks"
+)
 
 
 class Deadline:
     """
-    A block that ends with a TimeoutError when its time is over; `move` sets the time anew. *expire* is for the other world.
+    A block that ends with a TimeoutError when its time is over; `move` sets the time anew. *expire*
+    is for the other world.
 
     At first it has no end.
     """
@@ -137,14 +173,20 @@ class Deadline:
         self._scope.__enter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if self._scope.__exit__(kind, error, trace) and self._scope.cancelled_caught:
             raise TimeoutError
 
 
 class cancellable:  # noqa: N801  reads as an adjective: async with cancellable(): ...
     """
-    A block around an engine that raises a cancellation of its own making: a cancel scope would not know it for its own.
+    A block around an engine that raises a cancellation of its own making: a cancel scope would not
+    know it for its own.
 
     What was cancelled by asyncio itself goes on as it came.
     """
@@ -152,7 +194,12 @@ class cancellable:  # noqa: N801  reads as an adjective: async with cancellable(
     async def __aenter__(self) -> None:
         return None
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
             # Raises the scope's own, where there is one.
             await anyio.lowlevel.checkpoint_if_cancelled()
@@ -160,8 +207,8 @@ class cancellable:  # noqa: N801  reads as an adjective: async with cancellable(
 
 class AtEnd:
     """
-    Have *close* awaited before the world ends, should nobody have done so: `asyncio.run` and `trio.run` close the async generators
-    that are still open, and this keeps one open for them.
+    Have *close* awaited before the world ends, should nobody have done so: `asyncio.run` and
+    `trio.run` close the async generators that are still open, and this keeps one open for them.
     """
 
     def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
@@ -199,12 +246,17 @@ class _FromIterable(Generic[T]):
 
 
 def waits(source: AsyncIterator[T]) -> bool:
-    """Say whether the next item of what `each` returned may be waited for, while other tasks run."""
+    """
+    Say whether the next item of what `each` returned may be waited for, while other tasks run.
+    """
     return not isinstance(source, _FromIterable)
 
 
 async def finish(source: AsyncIterator[T]) -> None:
-    """Close what `each` returned, where a generator is behind it: one that is left early would stay open."""
+    """
+    Close what `each` returned, where a generator is behind it: one that is left early would stay
+    open.
+    """
     behind = source.source if isinstance(source, _FromIterable) else source
     if isinstance(behind, AsyncGenerator):
         await behind.aclose()

@@ -20,15 +20,22 @@ R = TypeVar("R")
 
 class BoundedMap(Generic[T, R]):
     """
-    Call *function* with index and item of each item of *source*, at most *limit* at once; iterate over the results as they come.
+    Call *function* with index and item of each item of *source*, at most *limit* at once; iterate
+    over the results as they come.
 
-    The source is pulled by whoever is free to make a call, and no faster than results are taken: half as many results as calls, one
-    at least, may wait beside the calls. So nothing piles up, and calls that end together need not wait until they have been taken.
-    Leaving early stops pulling and waits for the calls that have begun. An error of the source is raised after the results of what
-    it gave; an error of *function* is raised in place of its result.
+    The source is pulled by whoever is free to make a call, and no faster than results are taken:
+    half as many results as calls, one at least, may wait beside the calls. So nothing piles up, and
+    calls that end together need not wait until they have been taken. Leaving early stops pulling
+    and waits for the calls that have begun. An error of the source is raised after the results of
+    what it gave; an error of *function* is raised in place of its result.
     """
 
-    def __init__(self, function: Callable[[int, T], Awaitable[R]], source: AsyncIterable[T] | Iterable[T], limit: int) -> None:
+    def __init__(
+        self,
+        function: Callable[[int, T], Awaitable[R]],
+        source: AsyncIterable[T] | Iterable[T],
+        limit: int,
+    ) -> None:
         self._function = function
         self._given = source
         self._limit = limit
@@ -52,7 +59,12 @@ class BoundedMap(Generic[T, R]):
             self._tasks.start_soon(self._work)
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._end()
         if self._pulling is not None:
             self._pulling.cancel()
@@ -60,7 +72,8 @@ class BoundedMap(Generic[T, R]):
             if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
                 await self._tasks.__aexit__(kind, error, trace)
             else:
-                # The task group would wrap the error of the body in a group of its own; it is raised plainly by leaving.
+                # The task group would wrap the error of the body in a group of its own; it is
+                # raised plainly by leaving.
                 await self._tasks.__aexit__(None, None, None)
         finally:
             await finish(self._source)
@@ -139,10 +152,14 @@ class BoundedMap(Generic[T, R]):
 
 
 async def together(
-    function: Callable[[T], Awaitable[R]], items: Iterable[T], limit: int, is_last: Callable[[R], bool]
+    function: Callable[[T], Awaitable[R]],
+    items: Iterable[T],
+    limit: int,
+    is_last: Callable[[R], bool],
 ) -> list[R | Exception]:
     """
-    Call *function* with each of *items*, at most *limit* at once, and return in their order what it returned or raised.
+    Call *function* with each of *items*, at most *limit* at once, and return in their order what it
+    returned or raised.
 
     When a call has raised, or *is_last* says so of its result, no further one is begun.
     """
@@ -172,10 +189,11 @@ async def together(
 
 class Jobs(Generic[T, R]):
     """
-    Call *function* with each item that is given to `start`; `ended` hands out what it returned. *limit* is how many there may be.
+    Call *function* with each item that is given to `start`; `ended` hands out what it returned.
+    *limit* is how many there may be.
 
-    It is used by one task. Leaving its block waits for the calls that have begun; a cancelled block cancels them. An error of
-    *function* is raised by `ended`.
+    It is used by one task. Leaving its block waits for the calls that have begun; a cancelled block
+    cancels them. An error of *function* is raised by `ended`.
     """
 
     def __init__(self, function: Callable[[T], Awaitable[R]], limit: int) -> None:
@@ -191,11 +209,17 @@ class Jobs(Generic[T, R]):
         await self._tasks.__aenter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
             await self._tasks.__aexit__(kind, error, trace)
         else:
-            # The task group would wrap the error of the body in a group of its own; it is raised plainly by leaving.
+            # The task group would wrap the error of the body in a group of its own; it is raised
+            # plainly by leaving.
             await self._tasks.__aexit__(None, None, None)
 
     def start(self, item: T) -> None:
@@ -204,7 +228,9 @@ class Jobs(Generic[T, R]):
         self._tasks.start_soon(self._call, item)
 
     async def ended(self, seconds: float) -> list[R]:
-        """Wait up to *seconds* for a call to end, and return what those returned that have ended."""
+        """
+        Wait up to *seconds* for a call to end, and return what those returned that have ended.
+        """
         with anyio.move_on_after(seconds):
             await self._news.wait()
         if self._error is not None:
@@ -224,7 +250,9 @@ class Jobs(Generic[T, R]):
 
 
 class Repeated:
-    """Call *function* every so many *seconds* while its block lasts. What it raises ends the block."""
+    """
+    Call *function* every so many *seconds* while its block lasts. What it raises ends the block.
+    """
 
     def __init__(self, function: Callable[[], Awaitable[None]], seconds: float) -> None:
         self._function = function
@@ -235,7 +263,12 @@ class Repeated:
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._repeat)
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         # Whatever the block ended in goes on its way; the tasks have nothing to do with it.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)

@@ -15,9 +15,11 @@ T = TypeVar("T")
 
 class Slots(Generic[T]):
     """
-    At most *limit* things in use at once; who comes too late waits in line. What was given back last is taken first.
+    At most *limit* things in use at once; who comes too late waits in line. What was given back
+    last is taken first.
 
-    A thing is whatever the users keep for each other, such as a connection. All of it belongs to one run of an event loop.
+    A thing is whatever the users keep for each other, such as a connection. All of it belongs to
+    one run of an event loop.
     """
 
     def __init__(self, limit: int) -> None:
@@ -27,7 +29,8 @@ class Slots(Generic[T]):
 
     async def take(self, seconds: float | None) -> T | None:
         """
-        Return a thing that was given back, or None where a new one may be made; `give` it back afterwards in either case.
+        Return a thing that was given back, or None where a new one may be made; `give` it back
+        afterwards in either case.
 
         Raises TimeoutError where none was free within *seconds*.
         """
@@ -88,7 +91,8 @@ class _LoopTurn(Turn[T]):
     """
     The same on asyncio, of a future and a timer.
 
-    Where there are more callers than connections every send waits; a cancel scope and an event would cost several times as much.
+    Where there are more callers than connections every send waits; a cancel scope and an event
+    would cost several times as much.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -20,16 +20,21 @@ class Budget:
     """
     The budget of this object, in memory.
 
-    *clock* answers seconds and does not go back. Safe to use from several threads, and so from several loops.
+    *clock* answers seconds and does not go back. Safe to use from several threads, and so from
+    several loops.
     """
 
     blocks: ClassVar[bool] = False
     """Whether `take` and `look` may have to wait for a disk or for other processes."""
 
-    def __init__(self, windows: Sequence[Window], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, windows: Sequence[Window], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._windows = tuple(windows)
         self._clock = clock
-        self._lock = threading.Lock()  # held for a moment's arithmetic only, so that a loop may take it
+        self._lock = (
+            threading.Lock()
+        )  # held for a moment's arithmetic only, so that a loop may take it
         self._logs: dict[str, SlidingLog] = {}
 
     def take(self, smtp_user_name: str) -> float:

@@ -1,4 +1,7 @@
-"""What the SMTP users have sent lately, in a file that the processes of a machine share; the blocking part."""
+"""
+What the SMTP users have sent lately, in a file that the processes of a machine share; the blocking
+part.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,8 @@ _KIND = Kind(
     name="rate limits",
     field="limits.path",
     application_id=0x506F454C,  # "PoEL" in ASCII
-    # The numbers of one SMTP user have no gaps. The clock is that of the bookings: the wall's, and *ahead* of it by so many
-    # seconds.
+    # The numbers of one SMTP user have no gaps. The clock is that of the bookings: the wall's, and
+    # *ahead* of it by so many seconds.
     schema="""
         CREATE TABLE bookings (
             smtp_user_name TEXT,
@@ -34,10 +37,12 @@ _KIND = Kind(
 
 class FileBudget(Budget):
     """
-    One budget for all processes that name the same file: an SQLite database with the bookings of the longest window.
+    One budget for all processes that name the same file: an SQLite database with the bookings of
+    the longest window.
 
-    *clock* answers seconds, the same in all processes. Where it has been set back, the time since the last booking counts as none:
-    a request may then wait for up to one window more, and no longer. *patience* is that of `SqliteFile`.
+    *clock* answers seconds, the same in all processes. Where it has been set back, the time since
+    the last booking counts as none: a request may then wait for up to one window more, and no
+    longer. *patience* is that of `SqliteFile`.
 
     Every method but `estimate` raises `UsageError` for a file that cannot be used.
     """
@@ -54,7 +59,8 @@ class FileBudget(Budget):
         super().__init__(windows, clock)
         self._file = SqliteFile(path, _KIND, patience)
         self._longest = max(window.seconds for window in self._windows)
-        # The logs are copies of what the file has, up to these numbers, as read over this connection.
+        # The logs are copies of what the file has, up to these numbers, as read over this
+        # connection.
         self._copied: dict[str, int] = {}
         self._copied_over: sqlite3.Connection | None = None
         self._latest = self._ahead = 0.0
@@ -70,7 +76,10 @@ class FileBudget(Budget):
         return wait
 
     def look(self, smtp_user_name: str, ahead: int) -> float:
-        """Return in how many seconds a request may go that has *ahead* others before it, if no other process makes any."""
+        """
+        Return in how many seconds a request may go that has *ahead* others before it, if no other
+        process makes any.
+        """
         with self._file.transaction() as connection:
             self._read(connection, smtp_user_name)
         return self.estimate(smtp_user_name, ahead)
@@ -82,17 +91,22 @@ class FileBudget(Budget):
     def _now(self) -> float:
         return max(self._clock() + self._ahead, self._latest)
 
-    def _read(self, connection: sqlite3.Connection, smtp_user_name: str) -> tuple[SlidingLog, float]:
+    def _read(
+        self, connection: sqlite3.Connection, smtp_user_name: str
+    ) -> tuple[SlidingLog, float]:
         """Bring the log of one SMTP user up to date, and return it and the time."""
         if connection is not self._copied_over:
-            # It may be another file by now, or lack what a transaction that failed has left in a log.
+            # It may be another file by now, or lack what a transaction that failed has left in a
+            # log.
             with self._lock:
                 self._logs.clear()
                 self._copied.clear()
             self._copied_over = connection
         copied = self._copied.get(smtp_user_name, 0)
         rows = connection.execute(
-            "SELECT number, time FROM bookings WHERE smtp_user_name = ? AND number > ? ORDER BY number", (smtp_user_name, copied)
+            "SELECT number, time FROM bookings WHERE smtp_user_name = ? AND number > ? ORDER BY "
+            "number",
+            (smtp_user_name, copied),
         ).fetchall()
         # The clock is read now that no other process can book: none can be later than this.
         latest, ahead = connection.execute("SELECT latest, ahead FROM clock").fetchone()
@@ -113,7 +127,8 @@ class FileBudget(Budget):
         number = self._copied.get(smtp_user_name, 0) + 1
         connection.execute("INSERT INTO bookings VALUES (?, ?, ?)", (smtp_user_name, number, now))
         connection.execute("UPDATE clock SET latest = ?", (now,))
-        # Two go for each that comes, so that the file gets smaller again after a busy day; the last one always stays.
+        # Two go for each that comes, so that the file gets smaller again after a busy day; the last
+        # one always stays.
         connection.execute(
             "DELETE FROM bookings WHERE smtp_user_name = ? AND time <= ? AND number IN"
             " (SELECT number FROM bookings WHERE smtp_user_name = ? ORDER BY number LIMIT 2)",

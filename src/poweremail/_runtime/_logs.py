@@ -1,9 +1,9 @@
 """
 Keeping the token out of the engines' logs.
 
-httpx logs the whole URL at INFO, and the URL of the GET call carries the token; httpcore and hpack log headers at DEBUG, in which a
-server may echo it; aiohttp logs names of cookies. Their loggers get a filter that replaces the token of the request under way;
-other records pass untouched.
+httpx logs the whole URL at INFO, and the URL of the GET call carries the token; httpcore and hpack
+log headers at DEBUG, in which a server may echo it; aiohttp logs names of cookies. Their loggers
+get a filter that replaces the token of the request under way; other records pass untouched.
 """
 
 from __future__ import annotations
@@ -17,8 +17,22 @@ from poweremail.wire.redact import Credentials
 __all__ = ["redacting"]
 
 _LOGGERS = (
-    *("httpx", "httpcore.connection", "httpcore.http11", "httpcore.http2", "httpcore.proxy", "httpcore.socks"),
-    *("httpx2", "httpcore2.connection", "httpcore2.http11", "httpcore2.http2", "httpcore2.proxy", "httpcore2.socks"),
+    *(
+        "httpx",
+        "httpcore.connection",
+        "httpcore.http11",
+        "httpcore.http2",
+        "httpcore.proxy",
+        "httpcore.socks",
+    ),
+    *(
+        "httpx2",
+        "httpcore2.connection",
+        "httpcore2.http11",
+        "httpcore2.http2",
+        "httpcore2.proxy",
+        "httpcore2.socks",
+    ),
     *("hpack.hpack", "hpack.table", "aiohttp.client", "aiohttp.internal"),
 )
 
@@ -40,7 +54,10 @@ _FILTER = _Filter()
 
 
 class redacting:  # noqa: N801  reads as a verb: with redacting(credentials): ...
-    """Within this block, in this task or thread, the token of *credentials* is kept out of the engines' logs."""
+    """
+    Within this block, in this task or thread, the token of *credentials* is kept out of the
+    engines' logs.
+    """
 
     __slots__ = ("_credentials", "_token")
 
@@ -56,5 +73,10 @@ class redacting:  # noqa: N801  reads as a verb: with redacting(credentials): ..
     def __enter__(self) -> None:
         self._token: Token[Credentials | None] = _under_way.set(self._credentials)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         _under_way.reset(self._token)

@@ -1,4 +1,7 @@
-"""A small SQLite database that the processes of a machine share: opened when it is needed, and closed around a fork."""
+"""
+A small SQLite database that the processes of a machine share: opened when it is needed, and closed
+around a fork.
+"""
 
 from __future__ import annotations
 
@@ -20,10 +23,12 @@ __all__ = ["Kind", "SqliteFile"]
 @attrs.frozen(kw_only=True)
 class Kind:
     """
-    What a file is for. *name* says it to the user, and *field* is the option that the file is given as.
+    What a file is for. *name* says it to the user, and *field* is the option that the file is given
+    as.
 
-    *application_id* tells such a file from every other SQLite database, and the next version of it from this one. *schema* has the
-    statements that make an empty one, with a semicolon between each two.
+    *application_id* tells such a file from every other SQLite database, and the next version of it
+    from this one. *schema* has the statements that make an empty one, with a semicolon between each
+    two.
     """
 
     name: str
@@ -36,13 +41,15 @@ class SqliteFile:
     """
     The file at *path*, for the threads of this process, and for others that have it open as well.
 
-    It is opened by the first transaction, and again by the first one after `close`, an error or a fork. *patience* is how many
-    seconds to wait while another has it: a transaction takes less than a millisecond, so one that is held for five seconds is held
-    by something else. After a power cut the last transactions may be missing. Whoever forgets the object leaves nothing open.
+    It is opened by the first transaction, and again by the first one after `close`, an error or a
+    fork. *patience* is how many seconds to wait while another has it: a transaction takes less than
+    a millisecond, so one that is held for five seconds is held by something else. After a power cut
+    the last transactions may be missing. Whoever forgets the object leaves nothing open.
     """
 
     def __init__(self, path: str | os.PathLike[str], kind: Kind, patience: float = 5.0) -> None:
-        # The working directory may change; and SQLite would take some names, such as ":memory:", for something else than a file.
+        # The working directory may change; and SQLite would take some names, such as ":memory:",
+        # for something else than a file.
         self._path = Path(path).absolute()
         self._kind = kind
         self._patience = patience
@@ -54,10 +61,11 @@ class SqliteFile:
     @contextmanager
     def transaction(self, mail_state: MailState | None = None) -> Iterator[sqlite3.Connection]:
         """
-        The database, for changes that are made all or not at all; nobody else reads or changes it meanwhile.
+        The database, for changes that are made all or not at all; nobody else reads or changes it
+        meanwhile.
 
-        What was read from another connection than this one may be out of date. Raises `UsageError`, with *mail_state*, for a file
-        that cannot be used.
+        What was read from another connection than this one may be out of date. Raises `UsageError`,
+        with *mail_state*, for a file that cannot be used.
         """
         with self._in_use:
             done = False
@@ -72,10 +80,12 @@ class SqliteFile:
                     f"cannot use {str(self._path)!r}: {error}",
                     field=self._kind.field,
                     mail_state=mail_state,
-                    advice="name a file on a local disk that this process may write and that is used for nothing else",
+                    advice="name a file on a local disk that this process may write and that is "
+                    "used for nothing else",
                 ) from error
             finally:
-                # Whatever went wrong, Ctrl-C included: the other processes must not wait for this transaction.
+                # Whatever went wrong, Ctrl-C included: the other processes must not wait for this
+                # transaction.
                 if not done:
                     self._close()
 
@@ -90,8 +100,11 @@ class SqliteFile:
             self._close_connection()
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=self._patience, isolation_level=None, check_same_thread=False)
-        # Whoever forgets the file is not to be told so by a ResourceWarning, out of place and out of time.
+        connection = sqlite3.connect(
+            self._path, timeout=self._patience, isolation_level=None, check_same_thread=False
+        )
+        # Whoever forgets the file is not to be told so by a ResourceWarning, out of place and out
+        # of time.
         self._close_connection = weakref.finalize(self, connection.close)
         self._connection = connection
         connection.execute("BEGIN IMMEDIATE")
@@ -104,16 +117,17 @@ class SqliteFile:
         elif application_id != self._kind.application_id:
             raise sqlite3.DatabaseError(f"it is not a file of {self._kind.name}")
         connection.execute("COMMIT")
-        # With a log, a commit need not wait for the disk. That another process is at the same change or at work is no failure: what
-        # one of them changes is changed for all.
+        # With a log, a commit need not wait for the disk. That another process is at the same
+        # change or at work is no failure: what one of them changes is changed for all.
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         return connection
 
 
-# SQLite's locks do not survive a fork: a child that had an open database in its memory would take itself for the owner of locks
-# that are its parent's. So all are closed before a fork, and opened again by whoever asks next.
+# SQLite's locks do not survive a fork: a child that had an open database in its memory would take
+# itself for the owner of locks that are its parent's. So all are closed before a fork, and opened
+# again by whoever asks next.
 _forking = threading.Lock()
 _files: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
 _held: list[SqliteFile] = []
@@ -134,4 +148,6 @@ def _after_fork() -> None:
 
 
 if hasattr(os, "register_at_fork"):  # pragma: no branch  Windows has no fork
-    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
+    )

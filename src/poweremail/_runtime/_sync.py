@@ -46,7 +46,9 @@ def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R:
 
 
 def finish(source: Iterator[T]) -> None:
-    """Close what `each` returned, where it is a generator: one that is left early would stay open."""
+    """
+    Close what `each` returned, where it is a generator: one that is left early would stay open.
+    """
     if isinstance(source, Generator):
         source.close()
 
@@ -54,7 +56,10 @@ def finish(source: Iterator[T]) -> None:
 def each(source: AsyncIterable[T] | Iterable[T]) -> Iterator[T]:
     """Iterate over *source*. Raises `UsageError` where it is for the other world."""
     if not isinstance(source, Iterable):
-        raise UsageError(f"cannot iterate over {type(source).__name__}: an async iterable is for the async client")
+        raise UsageError(
+            f"cannot iterate over {type(source).__name__}: an async iterable is for the async "
+            "client"
+        )
     return iter(source)
 
 
@@ -64,7 +69,9 @@ def shielded() -> AbstractContextManager[object]:
 
 
 def world() -> object:
-    """Return what the connections of this moment belong to: they must not be used in another process."""
+    """
+    Return what the connections of this moment belong to: they must not be used in another process.
+    """
     return os.getpid()
 
 
@@ -81,13 +88,19 @@ class ThreadLock:
     def __enter__(self) -> None:
         self._lock.acquire()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._lock.release()
 
 
 class FairLock:
     """
-    A lock that is passed on in the order in which it was asked for; who is interrupted leaves the line.
+    A lock that is passed on in the order in which it was asked for; who is interrupted leaves the
+    line.
 
     Each process has a line of its own, so that a fork leaves none behind that nobody will pass on.
     """
@@ -98,7 +111,12 @@ class FairLock:
     def __enter__(self) -> None:
         self._line().join()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         line = self._line()
         line.leave(line.gates[0])
 
@@ -113,7 +131,10 @@ class FairLock:
 
 
 class _Line:
-    """Who has a lock, and after it who waits for it: each before a gate of its own, which is opened by the one before."""
+    """
+    Who has a lock, and after it who waits for it: each before a gate of its own, which is opened by
+    the one before.
+    """
 
     def __init__(self) -> None:
         self.gates: deque[threading.Lock] = deque()
@@ -147,8 +168,8 @@ class Deadline:
     """
     A block that ends with a TimeoutError when its time is over; `move` sets the time anew.
 
-    A thread cannot be cancelled: *expire* is called in another one, and is to make the block fail, in whichever way. At first the
-    block has no end.
+    A thread cannot be cancelled: *expire* is called in another one, and is to make the block fail,
+    in whichever way. At first the block has no end.
     """
 
     def __init__(self, expire: Callable[[], None]) -> None:
@@ -165,11 +186,18 @@ class Deadline:
             self._changed.notify()
 
     def __enter__(self) -> Self:
-        self._watcher = threading.Thread(target=self._watch, name="poweremail-deadline", daemon=True)
+        self._watcher = threading.Thread(
+            target=self._watch, name="poweremail-deadline", daemon=True
+        )
         self._watcher.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         with self._changed:
             self._over = True
             self._changed.notify()
@@ -193,7 +221,12 @@ class cancellable:  # noqa: N801  reads as an adjective
     def __enter__(self) -> None:
         return None
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         return None
 
 

@@ -20,11 +20,13 @@ R = TypeVar("R")
 
 class BoundedMap(Generic[T, R]):
     """
-    Call *function* with index and item of each item of *source*, at most *limit* at once; iterate over the results as they come.
+    Call *function* with index and item of each item of *source*, at most *limit* at once; iterate
+    over the results as they come.
 
-    The calls run on threads; the source is pulled in the caller's thread, and no faster than results are taken: nothing piles up.
-    Leaving early stops pulling and waits for the calls that have begun. An error of the source is raised after the results of what
-    it gave; an error of *function* is raised in place of its result.
+    The calls run on threads; the source is pulled in the caller's thread, and no faster than
+    results are taken: nothing piles up. Leaving early stops pulling and waits for the calls that
+    have begun. An error of the source is raised after the results of what it gave; an error of
+    *function* is raised in place of its result.
     """
 
     def __init__(self, function: Callable[[int, T], R], source: Iterable[T], limit: int) -> None:
@@ -42,7 +44,12 @@ class BoundedMap(Generic[T, R]):
         self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="poweremail")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         source, self._source = self._source, None
         self._in_flight = 0
         self._threads.shutdown(wait=True)
@@ -78,9 +85,12 @@ class BoundedMap(Generic[T, R]):
         self._in_flight += 1
 
 
-def together(function: Callable[[T], R], items: Iterable[T], limit: int, is_last: Callable[[R], bool]) -> list[R | Exception]:
+def together(
+    function: Callable[[T], R], items: Iterable[T], limit: int, is_last: Callable[[R], bool]
+) -> list[R | Exception]:
     """
-    Call *function* with each of *items*, at most *limit* at once, and return in their order what it returned or raised.
+    Call *function* with each of *items*, at most *limit* at once, and return in their order what it
+    returned or raised.
 
     When a call has raised, or *is_last* says so of its result, no further one is begun.
     """
@@ -123,10 +133,11 @@ def together(function: Callable[[T], R], items: Iterable[T], limit: int, is_last
 
 class Jobs(Generic[T, R]):
     """
-    Call *function* with each item that is given to `start`; `ended` hands out what it returned. *limit* is how many there may be.
+    Call *function* with each item that is given to `start`; `ended` hands out what it returned.
+    *limit* is how many there may be.
 
-    The calls run on so many threads. It is used by one thread. Leaving its block waits for the calls that have begun. An error of
-    *function* is raised by `ended`.
+    The calls run on so many threads. It is used by one thread. Leaving its block waits for the
+    calls that have begun. An error of *function* is raised by `ended`.
     """
 
     def __init__(self, function: Callable[[T], R], limit: int) -> None:
@@ -139,7 +150,12 @@ class Jobs(Generic[T, R]):
         self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="poweremail")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._threads.shutdown(wait=True)
 
     def start(self, item: T) -> None:
@@ -148,7 +164,9 @@ class Jobs(Generic[T, R]):
         self._threads.submit(self._function, item).add_done_callback(self._done.put)
 
     def ended(self, seconds: float) -> list[R]:
-        """Wait up to *seconds* for a call to end, and return what those returned that have ended."""
+        """
+        Wait up to *seconds* for a call to end, and return what those returned that have ended.
+        """
         ended: list[R] = []
         with suppress(Empty):
             # The queue's lock, unlike a future's, can be interrupted by Ctrl-C.
@@ -160,7 +178,10 @@ class Jobs(Generic[T, R]):
 
 
 class Repeated:
-    """Call *function* every so many *seconds* while its block lasts, on a thread. What it raises goes to the thread's hook."""
+    """
+    Call *function* every so many *seconds* while its block lasts, on a thread. What it raises goes
+    to the thread's hook.
+    """
 
     def __init__(self, function: Callable[[], None], seconds: float) -> None:
         self._function = function
@@ -168,10 +189,17 @@ class Repeated:
         self._over = threading.Event()
 
     def __enter__(self) -> None:
-        self._thread = threading.Thread(target=self._repeat, name="poweremail-repeated", daemon=True)
+        self._thread = threading.Thread(
+            target=self._repeat, name="poweremail-repeated", daemon=True
+        )
         self._thread.start()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._over.set()
         self._thread.join()
 

@@ -13,7 +13,8 @@ T = TypeVar("T")
 
 class Slots(Generic[T]):
     """
-    At most *limit* things in use at once; who comes too late waits in line. What was given back last is taken first.
+    At most *limit* things in use at once; who comes too late waits in line. What was given back
+    last is taken first.
 
     A thing is whatever the users keep for each other, such as a connection.
     """
@@ -26,7 +27,8 @@ class Slots(Generic[T]):
 
     def take(self, seconds: float | None) -> T | None:
         """
-        Return a thing that was given back, or None where a new one may be made; `give` it back afterwards in either case.
+        Return a thing that was given back, or None where a new one may be made; `give` it back
+        afterwards in either case.
 
         Raises TimeoutError where none was free within *seconds*.
         """
@@ -38,7 +40,9 @@ class Slots(Generic[T]):
             self._line.append(turn)
         come = False
         try:
-            come = turn.gate.acquire(timeout=-1 if seconds is None else min(seconds, threading.TIMEOUT_MAX))
+            come = turn.gate.acquire(
+                timeout=-1 if seconds is None else min(seconds, threading.TIMEOUT_MAX)
+            )
         finally:
             if not come:
                 self._leave(turn)

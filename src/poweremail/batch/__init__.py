@@ -1,7 +1,9 @@
 """
-Batches that survive anything: a named set of messages in a ledger on disk, sent by whoever runs it, each of them once.
+Batches that survive anything: a named set of messages in a ledger on disk, sent by whoever runs it,
+each of them once.
 
-The public names are loaded when they are first asked for; a ledger needs the extra ``poweremail[batch]``.
+The public names are loaded when they are first asked for; a ledger needs the extra
+``poweremail[batch]``.
 """
 
 from __future__ import annotations
@@ -18,7 +20,14 @@ if TYPE_CHECKING:
     from poweremail._sync.durable.report import BatchReport
     from poweremail._sync.durable.run import BatchRun
     from poweremail.batch.ledger.ledger import Ledger
-    from poweremail.batch.ledger.values import Added, BadEntry, BatchOutcome, BatchStatus, Entry, Record
+    from poweremail.batch.ledger.values import (
+        Added,
+        BadEntry,
+        BatchOutcome,
+        BatchStatus,
+        Entry,
+        Record,
+    )
     from poweremail.batch.sources import read_csv, read_json_lines
     from poweremail.errors import LedgerError
 

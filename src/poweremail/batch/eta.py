@@ -19,7 +19,8 @@ _EXACT = 0.01
 
 def least_seconds(mails: int, budgets: Sequence[Spent]) -> float:
     """
-    In how many seconds so many *mails* can have begun at the earliest, where SMTP users have used so much of their *budgets*.
+    In how many seconds so many *mails* can have begun at the earliest, where SMTP users have used
+    so much of their *budgets*.
 
     Each window is looked at alone: where several hold it may take longer, never shorter.
     """
@@ -27,7 +28,13 @@ def least_seconds(mails: int, budgets: Sequence[Spent]) -> float:
         return 0.0
 
     def enough(seconds: float) -> bool:
-        return sum(min(_room(window, each.ages, seconds) for window in each.windows) for each in budgets) >= mails
+        return (
+            sum(
+                min(_room(window, each.ages, seconds) for window in each.windows)
+                for each in budgets
+            )
+            >= mails
+        )
 
     if not budgets or enough(0.0):
         return 0.0
@@ -41,14 +48,19 @@ def least_seconds(mails: int, budgets: Sequence[Spent]) -> float:
 
 
 def _room(window: Window, ages: Sequence[float], seconds: float) -> int:
-    """How many requests can have gone in so many *seconds*, after those that went at *ages*, the latest first."""
+    """
+    How many requests can have gone in so many *seconds*, after those that went at *ages*, the
+    latest first.
+    """
     whole, rest = divmod(seconds, window.seconds)
     used = bisect_left(ages, window.seconds - rest, hi=min(window.limit, len(ages)))
     return (int(whole) + 1) * window.limit - used
 
 
 class Pace:
-    """How fast a number grows, over the last minute: it is told the time in seconds, and the number."""
+    """
+    How fast a number grows, over the last minute: it is told the time in seconds, and the number.
+    """
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
@@ -64,7 +76,9 @@ class Pace:
         """By how much it grew each second; 0.0 as long as that cannot be said."""
         if not self._seen or self._seen[-1][0] <= self._seen[0][0]:
             return 0.0
-        return max(0.0, (self._seen[-1][1] - self._seen[0][1]) / (self._seen[-1][0] - self._seen[0][0]))
+        return max(
+            0.0, (self._seen[-1][1] - self._seen[0][1]) / (self._seen[-1][0] - self._seen[0][0])
+        )
 
     def seconds_for(self, more: int) -> float | None:
         """In how many seconds it will have grown by so much; None where nothing moves."""

@@ -14,7 +14,16 @@ from poweremail.batch.ledger.values import Record
 __all__ = ["COLUMNS", "csv_line", "rows"]
 
 COLUMNS = (
-    *("recipient", "state", "key", "unique_id", "attempts", "smtp_user_name", "error_kind", "error"),
+    *(
+        "recipient",
+        "state",
+        "key",
+        "unique_id",
+        "attempts",
+        "smtp_user_name",
+        "error_kind",
+        "error",
+    ),
     *("source", "line", "added", "sending", "settled"),
 )
 """The members of a row, in order."""
@@ -23,15 +32,22 @@ _FORMULA = re.compile(r"[\t\r\n]|[=+\-@](?![\w.+=@-]*\Z)", re.ASCII)
 """
 How a cell begins that a spreadsheet would take for a formula (OWASP, CSV injection).
 
-What consists of nothing but letters, digits and ``. _ + = @ -`` is left as it is: it calls and links nothing, and it may be an
-address or a key, which another character would make another one.
+What consists of nothing but letters, digits and ``. _ + = @ -`` is left as it is: it calls and
+links nothing, and it may be an address or a key, which another character would make another one.
 """
 
 
 def rows(record: Record) -> Iterator[dict[str, Any]]:
-    """A row for each recipient of a message; one without a recipient where it has none. Times are ISO 8601, in UTC."""
+    """
+    A row for each recipient of a message; one without a recipient where it has none. Times are ISO
+    8601, in UTC.
+    """
     common = {name: getattr(record, name, None) for name in COLUMNS}
-    common |= {"added": _time(record.added), "sending": _time(record.taken), "settled": _time(record.settled)}
+    common |= {
+        "added": _time(record.added),
+        "sending": _time(record.taken),
+        "settled": _time(record.settled),
+    }
     for recipient in record.recipients or (None,):
         yield common | {"recipient": recipient}
 
@@ -44,7 +60,9 @@ def csv_line(row: dict[str, Any] | None = None) -> str:
     """
     text = io.StringIO()
     # Quotation marks go round those ends of lines only that the writer makes itself.
-    csv.writer(text, lineterminator="\r\n").writerow(COLUMNS if row is None else [_harmless(row[name]) for name in COLUMNS])
+    csv.writer(text, lineterminator="\r\n").writerow(
+        COLUMNS if row is None else [_harmless(row[name]) for name in COLUMNS]
+    )
     return text.getvalue().removesuffix("\r\n")
 
 
@@ -53,4 +71,8 @@ def _harmless(cell: Any) -> Any:
 
 
 def _time(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    return (
+        None
+        if seconds is None
+        else datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+    )

@@ -1,8 +1,9 @@
 """
 Messages from files: CSV and JSON Lines, a row at a time.
 
-A column or member that is called like a field of a message is that field; of the others, ``email`` and ``name`` are the recipient,
-``key`` is the key, and the rest are the template's dynamic values. A bad row comes out as a `BadEntry`, and the next one is read.
+A column or member that is called like a field of a message is that field; of the others, ``email``
+and ``name`` are the recipient, ``key`` is the key, and the rest are the template's dynamic values.
+A bad row comes out as a `BadEntry`, and the next one is read.
 """
 
 from __future__ import annotations
@@ -29,10 +30,22 @@ if TYPE_CHECKING:
 __all__ = ["read_csv", "read_json_lines"]
 
 _MEMBERS: dict[type, set[str]] = {
-    kind: {field.name for field in attrs.fields(kind)} for kind in (Message, TemplateMessage, Tracking)
+    kind: {field.name for field in attrs.fields(kind)}
+    for kind in (Message, TemplateMessage, Tracking)
 }
 _FIELDS = _MEMBERS[Message] | _MEMBERS[TemplateMessage]
-_IN_CSV = _FIELDS & {"subject", "from_email", "to", "cc", "bcc", "reply_to", "html", "text", "template_id", "unique_id"}
+_IN_CSV = _FIELDS & {
+    "subject",
+    "from_email",
+    "to",
+    "cc",
+    "bcc",
+    "reply_to",
+    "html",
+    "text",
+    "template_id",
+    "unique_id",
+}
 _SEVERAL = ("to", "cc", "bcc", "reply_to")
 _TOLD = 20
 _NOT_UTF_8 = re.compile("[\udc80-\udcff]")
@@ -51,13 +64,16 @@ def read_csv(
     """
     Read the CSV file at *path*: UTF-8, the names of the columns in its first line.
 
-    *email*, *name* and *key* are the columns of the recipient's address, of their name and of the message's key; the name is a
-    dynamic value, too. Columns called subject, from_email, to, cc, bcc, reply_to, html, text, template_id or unique_id are fields
-    of the message (several addresses in one with ``;`` between them); every other one is a dynamic value of the template. *fields*
-    are those that are the same for all: ``template_id="news", subject="News", from_email="me@example.com"``.
+    *email*, *name* and *key* are the columns of the recipient's address, of their name and of the
+    message's key; the name is a dynamic value, too. Columns called subject, from_email, to, cc,
+    bcc, reply_to, html, text, template_id or unique_id are fields of the message (several addresses
+    in one with ``;`` between them); every other one is a dynamic value of the template. *fields*
+    are those that are the same for all: ``template_id="news", subject="News",
+    from_email="me@example.com"``.
 
-    Raises `UsageError` for a file that cannot be read, or has no column with addresses; and at a cell that is larger than Python's
-    csv module takes (`csv.field_size_limit`, 131,072 characters), because where it ends, and so the next row begins, is not known.
+    Raises `UsageError` for a file that cannot be read, or has no column with addresses; and at a
+    cell that is larger than Python's csv module takes (`csv.field_size_limit`, 131,072 characters),
+    because where it ends, and so the next row begins, is not known.
     """
     source = str(path)
     with _opened(path) as file:
@@ -74,9 +90,11 @@ def read_csv(
         if not {email, "to"} & {*header, *fields}:
             raise _usage(
                 f"{source!r} has no column {email!r}, only {', '.join(map(repr, header[:_TOLD]))}",
-                advice="name the column of the addresses; where the columns run together, name the delimiter, too",
+                advice="name the column of the addresses; where the columns run together, name the "
+                "delimiter, too",
             )
-        # An empty cell is an empty value, so that the field of the template does not stay in the mail; elsewhere it is none.
+        # An empty cell is an empty value, so that the field of the template does not stay in the
+        # mail; elsewhere it is none.
         dynamic = set(header) - {*_FIELDS, email, key, ""}
         while True:
             line = rows.line_num + 1
@@ -86,21 +104,36 @@ def read_csv(
             if isinstance(row, UsageError):
                 yield BadEntry(error=row, source=reading.source, line=line)
             elif len(row) not in (0, len(header)):
-                error = UsageError(f"the row has {len(row)} columns, the header has {len(header)}", field="row")
+                error = UsageError(
+                    f"the row has {len(row)} columns, the header has {len(header)}", field="row"
+                )
                 yield BadEntry(error=error, source=reading.source, line=line)
             elif row:
-                yield reading.entry({c: value for c, value in zip(header, row, strict=True) if value != "" or c in dynamic}, line)
+                yield reading.entry(
+                    {
+                        c: value
+                        for c, value in zip(header, row, strict=True)
+                        if value != "" or c in dynamic
+                    },
+                    line,
+                )
 
 
 def read_json_lines(
-    path: str | os.PathLike[str], *, email: str = "email", name: str = "name", key: str = "key", **fields: Any
+    path: str | os.PathLike[str],
+    *,
+    email: str = "email",
+    name: str = "name",
+    key: str = "key",
+    **fields: Any,
 ) -> Iterator[Entry | BadEntry]:
     """
     Read the file at *path*, which has a JSON object in each line.
 
-    Members that are called like a field of `Message` or `TemplateMessage` are that field, ``dynamic_value`` among them; an
-    attachment is ``{"path": ...}`` or ``{"name": ..., "content": base64}``. *email*, *name* and *key* are as in `read_csv`, every
-    other member is a dynamic value. *fields* are those that are the same for all; a row's own go first.
+    Members that are called like a field of `Message` or `TemplateMessage` are that field,
+    ``dynamic_value`` among them; an attachment is ``{"path": ...}`` or ``{"name": ..., "content":
+    base64}``. *email*, *name* and *key* are as in `read_csv`, every other member is a dynamic
+    value. *fields* are those that are the same for all; a row's own go first.
 
     Raises `UsageError` for a file that cannot be read.
     """
@@ -116,12 +149,20 @@ def read_json_lines(
             try:
                 members = read_json(text)
             except ValueError as error:
-                yield BadEntry(error=UsageError(f"the line is not JSON: {error}", field="row"), source=source, line=line)
+                yield BadEntry(
+                    error=UsageError(f"the line is not JSON: {error}", field="row"),
+                    source=source,
+                    line=line,
+                )
                 continue
             if isinstance(members, dict):
                 yield reading.entry(members, line)
             else:
-                yield BadEntry(error=UsageError("the line is not a JSON object", field="row"), source=source, line=line)
+                yield BadEntry(
+                    error=UsageError("the line is not a JSON object", field="row"),
+                    source=source,
+                    line=line,
+                )
 
 
 @attrs.frozen
@@ -138,7 +179,9 @@ class _Reading:
     def __attrs_post_init__(self) -> None:
         """What is the same for all rows would be wrong in each of them."""
         if unknown := self.common.keys() - _FIELDS:
-            raise UsageError(f"no mail has {' or '.join(sorted(unknown))}", field="fields", mail_state=None)
+            raise UsageError(
+                f"no mail has {' or '.join(sorted(unknown))}", field="fields", mail_state=None
+            )
         if "from_email" in self.common:
             recipient("from_email", self.common["from_email"])
         if self.common.get("reply_to"):
@@ -146,16 +189,37 @@ class _Reading:
 
     def entry(self, row: Mapping[str, Any], line: int) -> Entry | BadEntry:
         try:
-            members = {**self.common, **{name: value for name, value in row.items() if name in self.fields and name != self.key}}
+            members = {
+                **self.common,
+                **{
+                    name: value
+                    for name, value in row.items()
+                    if name in self.fields and name != self.key
+                },
+            }
             if self.email in row:
                 who = row.get(self.name)
                 members["to"] = [(who, row[self.email]) if who else row[self.email]]
-            rest = {name: value for name, value in row.items() if name not in (*self.fields, self.email, self.key)}
+            rest = {
+                name: value
+                for name, value in row.items()
+                if name not in (*self.fields, self.email, self.key)
+            }
             key = row.get(self.key)
-            return Entry(message=_message(members, rest), key=None if key is None else str(key), source=self.source, line=line)
+            return Entry(
+                message=_message(members, rest),
+                key=None if key is None else str(key),
+                source=self.source,
+                line=line,
+            )
         except UsageError as error:
             to = row.get(self.email, row.get("to"))
-            return BadEntry(error=error, recipient=None if to is None else str(to), source=self.source, line=line)
+            return BadEntry(
+                error=error,
+                recipient=None if to is None else str(to),
+                source=self.source,
+                line=line,
+            )
 
 
 def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | TemplateMessage:
@@ -171,13 +235,23 @@ def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | Temp
     if "attachments" in members:
         members["attachments"] = _attachments(members["attachments"])
     if "template_id" in members:
-        _check_members("row", members, TemplateMessage, "a mail with a template", "leave template_id out, or what stands beside it")
+        _check_members(
+            "row",
+            members,
+            TemplateMessage,
+            "a mail with a template",
+            "leave template_id out, or what stands beside it",
+        )
         dynamic = members.get("dynamic_value", {})
         if not isinstance(dynamic, Mapping):
-            raise UsageError(f"must be an object, not {type(dynamic).__name__}", field="dynamic_value")
+            raise UsageError(
+                f"must be an object, not {type(dynamic).__name__}", field="dynamic_value"
+            )
         members["dynamic_value"] = {**rest, **dynamic}
         return TemplateMessage(**members)
-    _check_members("row", members, Message, "a mail without a template", "give template_id, or leave them out")
+    _check_members(
+        "row", members, Message, "a mail without a template", "give template_id, or leave them out"
+    )
     if unused := {name for name, value in rest.items() if value != ""} - {"name"}:
         raise UsageError(
             f"{', '.join(sorted(unused))}: only a template has dynamic values",
@@ -193,9 +267,13 @@ def _separated(addresses: Any) -> Any:
     return addresses
 
 
-def _check_members(field: str, members: Mapping[str, Any], kind: type, what: str, advice: str | None = None) -> None:
+def _check_members(
+    field: str, members: Mapping[str, Any], kind: type, what: str, advice: str | None = None
+) -> None:
     if unknown := members.keys() - _MEMBERS[kind]:
-        raise UsageError(f"{what} has no {' and no '.join(sorted(unknown))}", field=field, advice=advice)
+        raise UsageError(
+            f"{what} has no {' and no '.join(sorted(unknown))}", field=field, advice=advice
+        )
 
 
 def _attachments(values: Any) -> list[Attachment]:
@@ -211,15 +289,22 @@ def _attachment(value: Any) -> Attachment:
         return value
     if isinstance(value, dict):
         options = {name: value.get(name) for name in ("name", "type")}
-        if value.keys() <= {"path", "name", "type"} and isinstance(value.get("path"), str | os.PathLike):
+        if value.keys() <= {"path", "name", "type"} and isinstance(
+            value.get("path"), str | os.PathLike
+        ):
             return Attachment.from_path(value["path"], **options)
         if value.keys() <= {"content", "name", "type"} and {"content", "name"} <= value.keys():
             return Attachment.from_base64(value["content"], value["name"], type=options["type"])
-    raise UsageError("must have a path, or name and content, and nothing unknown", field="attachments")
+    raise UsageError(
+        "must have a path, or name and content, and nothing unknown", field="attachments"
+    )
 
 
 def _known_as(path: str | os.PathLike[str]) -> str:
-    """The absolute name of the file: a relative one is that of another file where it is read from another directory."""
+    """
+    The absolute name of the file: a relative one is that of another file where it is read from
+    another directory.
+    """
     return str(Path(path).resolve())
 
 
@@ -228,15 +313,20 @@ def _opened(path: str | os.PathLike[str]) -> TextIO:
         # What is not UTF-8 is found in the row that has it, and spoils no other.
         return Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except (OSError, TypeError, ValueError) as error:
-        raise _usage(f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}") from None
+        raise _usage(
+            f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}"
+        ) from None
 
 
 def _rows(file: TextIO, delimiter: str) -> _csv.Reader:
     try:
-        # Strict: a quotation mark that nobody closes is an error, not a value with the rest of the file in it.
+        # Strict: a quotation mark that nobody closes is an error, not a value with the rest of the
+        # file in it.
         return csv.reader(file, delimiter=delimiter, strict=True)
     except (TypeError, ValueError):
-        raise UsageError(f"must be one character, not {delimiter!r}", field="delimiter", mail_state=None) from None
+        raise UsageError(
+            f"must be one character, not {delimiter!r}", field="delimiter", mail_state=None
+        ) from None
 
 
 def _next_row(rows: _csv.Reader) -> list[str] | UsageError | None:
@@ -247,7 +337,8 @@ def _next_row(rows: _csv.Reader) -> list[str] | UsageError | None:
         if "field limit" in str(error):
             # The limit is one for the whole process, and so not ours to raise.
             raise _usage(
-                f"the row that begins in line {first} has a cell of more than {csv.field_size_limit():,} characters: "
+                f"the row that begins in line {first} has a cell of more than "
+                f"{csv.field_size_limit():,} characters: "
                 "it is not read, and nothing that follows it",
                 advice="give such values as JSON Lines, or raise csv.field_size_limit",
             ) from None
@@ -262,7 +353,11 @@ def _not_utf_8(text: str) -> UsageError | None:
     if text.isascii() or (found := _NOT_UTF_8.search(text)) is None:
         return None
     byte = ord(found[0]) - 0xDC00
-    return UsageError(f"is not UTF-8: the byte 0x{byte:02X} is no text", field="row", advice="save the file as UTF-8")
+    return UsageError(
+        f"is not UTF-8: the byte 0x{byte:02X} is no text",
+        field="row",
+        advice="save the file as UTF-8",
+    )
 
 
 def _usage(reason: str, advice: str | None = None) -> UsageError:

@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 from poweremail._version import __version__
-from poweremail.cli import account, batch, call, doctor, domains, info, local, mail, show_config, smtp_users, webhook, webhooks
+from poweremail.cli import (
+    account,
+    batch,
+    call,
+    doctor,
+    domains,
+    info,
+    local,
+    mail,
+    show_config,
+    smtp_users,
+    webhook,
+    webhooks,
+)
 from poweremail.cli.options import connected
 from poweremail.cli.session import Session
 
@@ -19,9 +32,12 @@ _LOCAL = "On this machine"
 
 app = typer.Typer(
     help="PowerEmail's transactional e-mail API, and a sandbox of it on this machine.",
-    epilog="Each command tells its options with --help; those for the connection and the output may stand before it, too.\n\n"
-    "Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 rejected by the service, 4 not sent, 5 unknown "
-    "whether it was sent, 6 a batch is unfinished, 7 not every mail of a batch was accepted or could be added, 130 interrupted.",
+    epilog="Each command tells its options with --help; those for the connection and the output "
+    "may stand before it, too.\n\n"
+    "Exit status: 0 done, 1 failed, 2 wrong usage or settings, 3 rejected by the service, 4 not "
+    "sent, 5 unknown "
+    "whether it was sent, 6 a batch is unfinished, 7 not every mail of a batch was accepted or "
+    "could be added, 130 interrupted.",
     no_args_is_help=True,
     # A traceback that lists local variables has no place where tokens are.
     pretty_exceptions_enable=False,
@@ -40,7 +56,12 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer hands it over s
 def _options(
     session: Session,
     *,
-    version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
 ) -> None:
     pass
 

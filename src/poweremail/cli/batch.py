@@ -1,4 +1,6 @@
-"""``poweremail batch``: the sub commands and their options; running one stands in a module of its own."""
+"""
+``poweremail batch``: the sub commands and their options; running one stands in a module of its own.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Batches that survive anything: each mail of them is in a ledger on disk, and is sent once.",
-    epilog="Exit status of create: 0 all rows are mails, 7 some are not (the others are in the batch); of run and resume: 0 all "
-    "accepted, 6 unfinished (paused, stopped, or the ledger failed: run it again), 7 finished, and some were not accepted; of a "
+    help="Batches that survive anything: each mail of them is in a ledger on disk, and is sent "
+    "once.",
+    epilog="Exit status of create: 0 all rows are mails, 7 some are not (the others are in the "
+    "batch); of run and resume: 0 all "
+    "accepted, 6 unfinished (paused, stopped, or the ledger failed: run it again), 7 finished, and "
+    "some were not accepted; of a "
     "--dry-run of either: 1 some could not be sent.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -36,15 +41,23 @@ LedgerAt = Annotated[
         "--ledger",
         envvar="POWEREMAIL_LEDGER",
         metavar="FILE|URL",
-        help="The ledger: a file, or postgresql://... (better given by the variable, if it has a password).",
+        help="The ledger: a file, or postgresql://... (better given by the variable, if it has a "
+        "password).",
     ),
 ]
 RedirectTo = Annotated[
-    str | None, typer.Option(metavar="ADDRESS", help="Rehearse: send all of it to this address. A batch that rehearses stays one.")
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Rehearse: send all of it to this address. A batch that rehearses stays one.",
+    ),
 ]
 Allow = Annotated[
     list[str] | None,
-    typer.Option(metavar="PATTERN", help="Rehearse: send to those only who match, such as *@example.com. Can be repeated."),
+    typer.Option(
+        metavar="PATTERN",
+        help="Rehearse: send to those only who match, such as *@example.com. Can be repeated.",
+    ),
 ]
 _LEDGER = "poweremail-ledger.db"
 _TOLD = 20
@@ -62,38 +75,74 @@ class Format(StrEnum):
 def create(
     session: Session,
     name: Name,
-    sources: Annotated[list[Path], typer.Argument(help="CSV or JSON Lines (.jsonl, .ndjson) files.", metavar="FILE...")],
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="CSV or JSON Lines (.jsonl, .ndjson) files.", metavar="FILE..."),
+    ],
     *,
     template: Annotated[str | None, typer.Option(metavar="ID", help="The template.")] = None,
     subject: Annotated[str | None, typer.Option(help="The subject.")] = None,
-    from_email: Annotated[str | None, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")] = None,
-    reply_to: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Who is answered.")] = None,
-    html: Annotated[Path | None, typer.Option(metavar="FILE", help="The HTML of mails without a template.")] = None,
-    text: Annotated[Path | None, typer.Option(metavar="FILE", help="The text of mails without a template.")] = None,
-    attach: Annotated[list[Path] | None, typer.Option(metavar="FILE", help="Attach this file to each. Can be repeated.")] = None,
-    email_column: Annotated[str, typer.Option(metavar="COLUMN", help="Where the recipient's address is.")] = "email",
-    name_column: Annotated[str, typer.Option(metavar="COLUMN", help="Where the recipient's name is.")] = "name",
-    key_column: Annotated[str, typer.Option(metavar="COLUMN", help="What tells one mail from another.")] = "key",
-    delimiter: Annotated[str, typer.Option(metavar="CHARACTER", help="What is between the columns of CSV; tab is one.")] = ",",
+    from_email: Annotated[
+        str | None, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")
+    ] = None,
+    reply_to: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Who is answered.")
+    ] = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The HTML of mails without a template.")
+    ] = None,
+    text: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The text of mails without a template.")
+    ] = None,
+    attach: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Attach this file to each. Can be repeated."),
+    ] = None,
+    email_column: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Where the recipient's address is.")
+    ] = "email",
+    name_column: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Where the recipient's name is.")
+    ] = "name",
+    key_column: Annotated[
+        str, typer.Option(metavar="COLUMN", help="What tells one mail from another.")
+    ] = "key",
+    delimiter: Annotated[
+        str,
+        typer.Option(metavar="CHARACTER", help="What is between the columns of CSV; tab is one."),
+    ] = ",",
     redirect_to: RedirectTo = None,
     allow: Allow = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="See what is wrong with the files, and add nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="See what is wrong with the files, and add nothing.")
+    ] = False,
     ledger: LedgerAt = _LEDGER,
 ) -> None:
     """
     Make a batch of what is in the files, or add to it; nothing is sent.
 
-    A row is a mail: its columns are the recipient and the template's dynamic values. What is in the batch already is not added
-    again, so the same command may be given once more after it broke off.
+    A row is a mail: its columns are the recipient and the template's dynamic values. What is in the
+    batch already is not added again, so the same command may be given once more after it broke off.
     """
     from poweremail import Attachment, UsageError  # noqa: PLC0415
     from poweremail.batch import Batch, read_csv, read_json_lines  # noqa: PLC0415
 
-    given = {"template_id": template, "subject": subject, "from_email": from_email, "reply_to": reply_to}
+    given = {
+        "template_id": template,
+        "subject": subject,
+        "from_email": from_email,
+        "reply_to": reply_to,
+    }
     fields: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
-    fields |= {field: _content(file) for field, file in (("html", html), ("text", text)) if file is not None}
+    fields |= {
+        field: _content(file)
+        for field, file in (("html", html), ("text", text))
+        if file is not None
+    }
     if attach:
-        fields["attachments"] = [Attachment.from_bytes(_content(file, binary=True), file.name) for file in attach]
+        fields["attachments"] = [
+            Attachment.from_bytes(_content(file, binary=True), file.name) for file in attach
+        ]
     columns = {"email": email_column, "name": name_column, "key": key_column}
     delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
 
@@ -122,27 +171,58 @@ def _running(*, resumes: bool) -> Callable[..., None]:
         session: Session,
         name: Name,
         *,
-        smtp_users: Annotated[str | None, typer.Option(metavar="NAMES", help="The SMTP users that send, with commas.")] = None,
-        concurrency: Annotated[int, typer.Option(help="How many mails are under way at once.", min=1)] = 16,
-        limits: Annotated[bool, typer.Option("--limits", help="Keep to 60 a minute, 3,600 an hour, 50,000 a day.")] = False,
-        per_minute: Annotated[int | None, typer.Option(help="So many mails a minute of each SMTP user.", min=1)] = None,
-        per_hour: Annotated[int | None, typer.Option(help="So many mails an hour of each SMTP user.", min=1)] = None,
-        per_day: Annotated[int | None, typer.Option(help="So many mails a day of each SMTP user.", min=1)] = None,
-        attempts: Annotated[int, typer.Option(help="How often a mail is tried that was not sent.", min=1)] = 5,
+        smtp_users: Annotated[
+            str | None, typer.Option(metavar="NAMES", help="The SMTP users that send, with commas.")
+        ] = None,
+        concurrency: Annotated[
+            int, typer.Option(help="How many mails are under way at once.", min=1)
+        ] = 16,
+        limits: Annotated[
+            bool, typer.Option("--limits", help="Keep to 60 a minute, 3,600 an hour, 50,000 a day.")
+        ] = False,
+        per_minute: Annotated[
+            int | None, typer.Option(help="So many mails a minute of each SMTP user.", min=1)
+        ] = None,
+        per_hour: Annotated[
+            int | None, typer.Option(help="So many mails an hour of each SMTP user.", min=1)
+        ] = None,
+        per_day: Annotated[
+            int | None, typer.Option(help="So many mails a day of each SMTP user.", min=1)
+        ] = None,
+        attempts: Annotated[
+            int, typer.Option(help="How often a mail is tried that was not sent.", min=1)
+        ] = 5,
         visibility: Annotated[
-            float | None, typer.Option(metavar="SECONDS", help="How long a mail is looked for whose outcome is unknown; 30.", min=0)
+            float | None,
+            typer.Option(
+                metavar="SECONDS",
+                help="How long a mail is looked for whose outcome is unknown; 30.",
+                min=0,
+            ),
         ] = None,
         resend_after: Annotated[
             float | None,
-            typer.Option(metavar="SECONDS", help="Send it again where it cannot be seen after so long; never unless given.", min=0),
+            typer.Option(
+                metavar="SECONDS",
+                help="Send it again where it cannot be seen after so long; never unless given.",
+                min=0,
+            ),
         ] = None,
         lease: Annotated[
-            float, typer.Option(metavar="SECONDS", help="When the mails of a process that is gone are looked up.", min=1)
+            float,
+            typer.Option(
+                metavar="SECONDS",
+                help="When the mails of a process that is gone are looked up.",
+                min=1,
+            ),
         ] = 30.0,
         errors_in_a_row: Annotated[int, typer.Option(help="Pause after so many.", min=1)] = 20,
         redirect_to: RedirectTo = None,
         allow: Allow = None,
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Check each mail that is planned, and send nothing.")] = False,
+        dry_run: Annotated[
+            bool,
+            typer.Option("--dry-run", help="Check each mail that is planned, and send nothing."),
+        ] = False,
         ledger: LedgerAt = _LEDGER,
     ) -> None:
         from poweremail import RateLimits, RetryPolicy  # noqa: PLC0415
@@ -151,7 +231,9 @@ def _running(*, resumes: bool) -> Callable[..., None]:
         per: dict[str, Any] = {"per_minute": per_minute, "per_hour": per_hour, "per_day": per_day}
         wanted = None
         if limits:
-            wanted = RateLimits(**{window: number for window, number in per.items() if number is not None})
+            wanted = RateLimits(
+                **{window: number for window, number in per.items() if number is not None}
+            )
         elif any(per.values()):
             wanted = RateLimits(**per)
         options: dict[str, Any] = {
@@ -175,7 +257,8 @@ def _running(*, resumes: bool) -> Callable[..., None]:
     command.__doc__ = (
         "Let a paused batch go on: run it."
         if resumes
-        else "Send what is planned and look up what is unknown. Ctrl-C lets what is under way finish; run it again to go on."
+        else "Send what is planned and look up what is unknown. Ctrl-C lets what is under way "
+        "finish; run it again to go on."
     )
     return command
 
@@ -189,7 +272,9 @@ def pause(
     session: Session,
     name: Name,
     *,
-    reason: Annotated[str, typer.Option(help="Why: whoever runs it next is told.")] = "paused by hand",
+    reason: Annotated[
+        str, typer.Option(help="Why: whoever runs it next is told.")
+    ] = "paused by hand",
     ledger: LedgerAt = _LEDGER,
 ) -> None:
     """Let whoever runs the batch, on whatever host, finish what is under way and end."""
@@ -217,9 +302,16 @@ def report(
     session: Session,
     name: Name,
     *,
-    format: Annotated[Format | None, typer.Option(help="What to write: csv unless --json or the name of the file says.")] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")] = None,
-    state: Annotated[list[str] | None, typer.Option(help="Only those in this state. Can be repeated.")] = None,
+    format: Annotated[
+        Format | None,
+        typer.Option(help="What to write: csv unless --json or the name of the file says."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")
+    ] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="Only those in this state. Can be repeated.")
+    ] = None,
     ledger: LedgerAt = _LEDGER,
 ) -> None:
     """Tell what became of every recipient: CSV, or JSON with an object in each line."""
@@ -234,7 +326,8 @@ def report(
             for record in batch.report(state)
             for row in rows(record)
         )
-        # Whether there is such a batch turns out with the first: nothing is written where there is none.
+        # Whether there is such a batch turns out with the first: nothing is written where there is
+        # none.
         lines = chain(list(islice(lines, 1)), lines)
         if output is None:
             if not as_json:
@@ -248,7 +341,9 @@ def report(
                     file.write(f"{csv_line()}\n")
                 file.writelines(f"{line}\n" for line in lines)
         except OSError as error:
-            raise UsageError(f"cannot write {str(output)!r}: {error.strerror}", mail_state=None) from None
+            raise UsageError(
+                f"cannot write {str(output)!r}: {error.strerror}", mail_state=None
+            ) from None
 
 
 @app.command()
@@ -257,14 +352,24 @@ def retry(
     session: Session,
     name: Name,
     *,
-    not_sent: Annotated[bool, typer.Option("--not-sent", help="What was never sent; so it is unless others are named.")] = False,
-    rejected: Annotated[bool, typer.Option("--rejected", help="What the service did not take.")] = False,
-    unknown: Annotated[bool, typer.Option("--unknown", help="What was looked up in vain. Recipients may get it twice.")] = False,
+    not_sent: Annotated[
+        bool,
+        typer.Option("--not-sent", help="What was never sent; so it is unless others are named."),
+    ] = False,
+    rejected: Annotated[
+        bool, typer.Option("--rejected", help="What the service did not take.")
+    ] = False,
+    unknown: Annotated[
+        bool,
+        typer.Option("--unknown", help="What was looked up in vain. Recipients may get it twice."),
+    ] = False,
     ledger: LedgerAt = _LEDGER,
 ) -> None:
     """Plan again what failed; run the batch to send it."""
     with _opened(ledger, name) as batch:
-        planned = batch.retry(not_sent=not_sent or not (rejected or unknown), rejected=rejected, unknown=unknown)
+        planned = batch.retry(
+            not_sent=not_sent or not (rejected or unknown), rejected=rejected, unknown=unknown
+        )
     if session.out.as_json:
         session.out.json({"planned": planned})
     else:
@@ -299,7 +404,11 @@ def _check_there(ledger: str) -> None:
     from poweremail import UsageError  # noqa: PLC0415
 
     if "://" not in ledger and not Path(ledger).exists():
-        raise UsageError(f"there is no ledger {ledger}", mail_state=None, advice="`poweremail batch create` makes one")
+        raise UsageError(
+            f"there is no ledger {ledger}",
+            mail_state=None,
+            advice="`poweremail batch create` makes one",
+        )
 
 
 def _content(file: Path, *, binary: bool = False) -> Any:
@@ -316,9 +425,20 @@ def _tell_added(session: Session, added: Added, *, dry_run: bool) -> None:
     for line, reason in added.errors[:_TOLD]:
         session.out.error(f"line {line}: {reason}" if line is not None else reason)
     if added.invalid > len(added.errors[:_TOLD]):
-        session.out.error(f"... and {added.invalid - len(added.errors[:_TOLD]):,} more that are no mails")
+        session.out.error(
+            f"... and {added.invalid - len(added.errors[:_TOLD]):,} more that are no mails"
+        )
     if session.out.as_json:
-        session.out.json({"added": added.added, "known": added.known, "invalid": added.invalid, "dry_run": dry_run})
+        session.out.json(
+            {
+                "added": added.added,
+                "known": added.known,
+                "invalid": added.invalid,
+                "dry_run": dry_run,
+            }
+        )
     else:
         verb = "could be added" if dry_run else "added"
-        session.out.say(f"{added.added:,} {verb}, {added.known:,} known already, {added.invalid:,} invalid")
+        session.out.say(
+            f"{added.added:,} {verb}, {added.known:,} known already, {added.invalid:,} invalid"
+        )

@@ -22,19 +22,32 @@ if TYPE_CHECKING:
 __all__ = ["check", "run", "summary"]
 
 _TOLD = 20
-_STOPPING = (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()))
+_STOPPING = (
+    signal.SIGINT,
+    signal.SIGTERM,
+    *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()),
+)
 
 
-def run(session: Session, ledger: str, name: str, options: Mapping[str, Any], *, resumes: bool) -> None:
+def run(
+    session: Session, ledger: str, name: str, options: Mapping[str, Any], *, resumes: bool
+) -> None:
     """Run the batch and end with the status that says how it ended."""
     with _client(session, options) as client, Batch(client, ledger, name, **options) as batch:
         if resumes:
             batch.resume()
         elif (paused := batch.status().paused) is not None:
-            session.out.error(f"poweremail: {name} is paused: {paused}\n  what now   poweremail batch resume {name}")
+            session.out.error(
+                f"poweremail: {name} is paused: {paused}\n  what now   poweremail batch resume "
+                f"{name}"
+            )
             raise typer.Exit(exits.UNFINISHED)
         running = batch.run()
-        with Progress(session.out, batch.status, batch.least_seconds), _stopped_by_signals(running), running:
+        with (
+            Progress(session.out, batch.status, batch.least_seconds),
+            _stopped_by_signals(running),
+            running,
+        ):
             for _ in running:
                 pass
         status = batch.status()
@@ -44,7 +57,9 @@ def run(session: Session, ledger: str, name: str, options: Mapping[str, Any], *,
         session.out.error(f"poweremail: {name} is not finished\n  what now   {_what_now(status)}")
         raise typer.Exit(exits.UNFINISHED)
     if not status.all_accepted:
-        session.out.error(f"poweremail: some were not accepted\n  what now   poweremail batch report {name}")
+        session.out.error(
+            f"poweremail: some were not accepted\n  what now   poweremail batch report {name}"
+        )
         raise typer.Exit(exits.SOME_FAILED)
 
 
@@ -88,7 +103,10 @@ def _client(session: Session, options: Mapping[str, Any]) -> Iterator[PowerEmail
 
 @contextmanager
 def _stopped_by_signals(running: BatchRun) -> Iterator[None]:
-    """Stop *running* on Ctrl-C, SIGTERM and when the terminal is closed; the second one ends the process where it is."""
+    """
+    Stop *running* on Ctrl-C, SIGTERM and when the terminal is closed; the second one ends the
+    process where it is.
+    """
     received: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:

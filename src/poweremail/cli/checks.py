@@ -24,7 +24,8 @@ _LONGEST_HANDSHAKE = 4096
 @attrs.frozen
 class Check:
     """
-    One look: *name* says at what, *ok* whether all is well, *detail* what was found, *advice* what to do.
+    One look: *name* says at what, *ok* whether all is well, *detail* what was found, *advice* what
+    to do.
 
     *ok* is None where it was not made.
     """
@@ -39,15 +40,19 @@ def run(session: Session, brand: str) -> Iterator[Check]:
     """
     Make every check, as its result is asked for; *brand* is what webhooks must answer with.
 
-    Once the service cannot be reached, what is left to ask it is told as not checked. Raises `UsageError` for such a *brand* as
-    cannot be meant.
+    Once the service cannot be reached, what is left to ask it is told as not checked. Raises
+    `UsageError` for such a *brand* as cannot be meant.
     """
     brand = brand_of(brand)
     try:
         with session.client(sends=True) as client:
             settings = session.settings.found
             where = settings.get("base_url") or settings["app_domain"]
-            yield Check("settings", True, f"owner {settings['owner_id'].value} at {where.value} ({where.source})")
+            yield Check(
+                "settings",
+                True,
+                f"owner {settings['owner_id'].value} at {where.value} ({where.source})",
+            )
             asked = _Asked(client, str(settings["smtp_user_name"].value), brand)
             reached = True
             for name, look in _LOOKS:
@@ -91,36 +96,71 @@ def _smtp_user(asked: _Asked) -> Iterator[Check]:
     user = users.get(name)
     if user is None:
         there = ", ".join(users) or "none"
-        yield Check("SMTP user", False, f"there is no {name}", f"set smtp_user_name to one that there is: {there}")
+        yield Check(
+            "SMTP user",
+            False,
+            f"there is no {name}",
+            f"set smtp_user_name to one that there is: {there}",
+        )
     elif user.enabled is False:
-        yield Check("SMTP user", False, f"{name} may not send", f"poweremail smtp-users edit {name} --enable")
+        yield Check(
+            "SMTP user",
+            False,
+            f"{name} may not send",
+            f"poweremail smtp-users edit {name} --enable",
+        )
     else:
         limits = [
-            f"{limit} mails {span}" for limit, span in ((user.hourly_limit, "an hour"), (user.total_limit, "in all")) if limit
+            f"{limit} mails {span}"
+            for limit, span in ((user.hourly_limit, "an hour"), (user.total_limit, "in all"))
+            if limit
         ]
-        yield Check("SMTP user", True, f"{name} may send {', '.join(limits) or 'without a limit of its own'}")
+        yield Check(
+            "SMTP user",
+            True,
+            f"{name} may send {', '.join(limits) or 'without a limit of its own'}",
+        )
 
 
 def _sending_domains(asked: _Asked) -> Iterator[Check]:
     domains = asked.client.settings.list_sending_domain()
     if not domains:
-        yield Check("sending domains", True, "none, so that no domain of yours signs", "poweremail sending-domains add DOMAIN")
+        yield Check(
+            "sending domains",
+            True,
+            "none, so that no domain of yours signs",
+            "poweremail sending-domains add DOMAIN",
+        )
     for domain in domains:
-        yield _of_domain("sending domain", domain.domain, {"DKIM": domain.dkim_valid, "SPF": domain.spf_valid}, "sending-domains")
+        yield _of_domain(
+            "sending domain",
+            domain.domain,
+            {"DKIM": domain.dkim_valid, "SPF": domain.spf_valid},
+            "sending-domains",
+        )
 
 
 def _tracking_domains(asked: _Asked) -> Iterator[Check]:
     domains = asked.client.settings.list_tracking_domain()
     if not domains:
-        yield Check("tracking domains", True, "none, so that tracked links lead through the service's own")
+        yield Check(
+            "tracking domains", True, "none, so that tracked links lead through the service's own"
+        )
     for domain in domains:
-        yield _of_domain("tracking domain", domain.domain, {"CNAME": domain.cname_valid}, "tracking-domains")
+        yield _of_domain(
+            "tracking domain", domain.domain, {"CNAME": domain.cname_valid}, "tracking-domains"
+        )
 
 
 def _of_domain(name: str, domain: str, records: Mapping[str, bool | None], group: str) -> Check:
     check = f"poweremail {group} check {domain}"
     if wrong := " and ".join(record for record, valid in records.items() if valid is False):
-        return Check(name, False, f"{domain}: {wrong} not found right", f"set the {wrong} record in its DNS, then: {check}")
+        return Check(
+            name,
+            False,
+            f"{domain}: {wrong} not found right",
+            f"set the {wrong} record in its DNS, then: {check}",
+        )
     if untold := " and ".join(record for record, valid in records.items() if valid is None):
         return Check(name, True, f"{domain}: the list does not tell of {untold}", check)
     return Check(name, True, f"{domain}: {' and '.join(records)} found right")

@@ -17,7 +17,16 @@ from poweremail.types.message import UNIQUE_ID_HEADER, Message, TemplateMessage,
 from poweremail.wire.convert import converter
 from poweremail.wire.json_text import read_json
 
-__all__ = ["body", "draw_unique_id", "envelope", "from_eml", "message", "tracking", "values", "wire_form"]
+__all__ = [
+    "body",
+    "draw_unique_id",
+    "envelope",
+    "from_eml",
+    "message",
+    "tracking",
+    "values",
+    "wire_form",
+]
 
 T = TypeVar("T")
 
@@ -25,12 +34,19 @@ _STDIN = Path("-")
 
 
 def draw_unique_id() -> str:
-    """Return a unique id. It is drawn before anything is sent, so that an interrupted mail can be told by it."""
+    """
+    Return a unique id. It is drawn before anything is sent, so that an interrupted mail can be told
+    by it.
+    """
     return uuid.uuid4().hex
 
 
 def envelope(
-    *, headers: Iterable[str] | None, attach: Iterable[Path] | None, images: Iterable[str] | None, **fields: object
+    *,
+    headers: Iterable[str] | None,
+    attach: Iterable[Path] | None,
+    images: Iterable[str] | None,
+    **fields: object,
 ) -> dict[str, Any]:
     """Return the fields of a message that were given."""
     members = fields | {
@@ -45,19 +61,32 @@ def envelope(
     return {name: value for name, value in members.items() if value}
 
 
-def tracking(opens: bool | None, clicks: Literal["html", "text", "both", "no"] | None, domain: str | None) -> Tracking | None:  # noqa: FBT001
+def tracking(
+    opens: bool | None,  # noqa: FBT001
+    clicks: Literal["html", "text", "both", "no"] | None,
+    domain: str | None,
+) -> Tracking | None:
     """Return what was said of tracking, None where nothing was."""
-    return None if opens is None and clicks is None and domain is None else Tracking(opens=opens, clicks=clicks, domain=domain)
+    return (
+        None
+        if opens is None and clicks is None and domain is None
+        else Tracking(opens=opens, clicks=clicks, domain=domain)
+    )
 
 
-def body(*, text: str | None, text_file: Path | None, html: str | None, html_file: Path | None) -> dict[str, Any]:
+def body(
+    *, text: str | None, text_file: Path | None, html: str | None, html_file: Path | None
+) -> dict[str, Any]:
     """Return text and HTML, from wherever they come."""
     both = {"text": _content("text", text, text_file), "html": _content("html", html, html_file)}
     return {name: content for name, content in both.items() if content is not None}
 
 
 def message(fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking | None) -> Message:
-    """Return a mail with these *fields*. Raises `UsageError` naming the options that are missing, all at once."""
+    """
+    Return a mail with these *fields*. Raises `UsageError` naming the options that are missing, all
+    at once.
+    """
     needed = {"from_email": "--from", "subject": "--subject"}
     missing = [flag for name, flag in needed.items() if name not in fields]
     if fields.keys().isdisjoint(("to", "cc", "bcc")):
@@ -65,21 +94,32 @@ def message(fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking
     if not (fields.get("text") or fields.get("html")):
         missing.append("--text or --html")
     if missing:
-        raise UsageError(f"{', '.join(missing)}: missing", advice="give them, or a whole message by --eml")
+        raise UsageError(
+            f"{', '.join(missing)}: missing", advice="give them, or a whole message by --eml"
+        )
     mail = Message(**fields, unique_id=unique_id, tracking=tracking)
     return mail if mail.unique_id else attrs.evolve(mail, unique_id=draw_unique_id())
 
 
 def from_eml(
-    path: Path, fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking | None, *, lossy: bool
+    path: Path,
+    fields: Mapping[str, Any],
+    unique_id: str | None,
+    tracking: Tracking | None,
+    *,
+    lossy: bool,
 ) -> tuple[Message, tuple[str, ...]]:
     """
-    Return the message in the file at *path*, which says all of the *fields* itself, and what was left out of it.
+    Return the message in the file at *path*, which says all of the *fields* itself, and what was
+    left out of it.
 
     Raises `UsageError` for what the service cannot take, unless it is *lossy*.
     """
     if fields:
-        raise UsageError(f"--eml says {', '.join(sorted(fields))} itself", advice="leave the options away, or --eml")
+        raise UsageError(
+            f"--eml says {', '.join(sorted(fields))} itself",
+            advice="leave the options away, or --eml",
+        )
     from email.policy import default  # noqa: PLC0415  only a whole message needs the parser
 
     from poweremail.types.mime.parse import parse  # noqa: PLC0415
@@ -89,7 +129,9 @@ def from_eml(
     except UsageError as error:
         # What it advises is for those who write Python.
         advice = "--lossy leaves it out, and tells what it left out" if error.advice else None
-        raise UsageError(error.reason.removeprefix(f"{error.field}: "), field="--eml", advice=advice) from None
+        raise UsageError(
+            error.reason.removeprefix(f"{error.field}: "), field="--eml", advice=advice
+        ) from None
     mail, dropped = (converted, ()) if isinstance(converted, Message) else converted
     changes: dict[str, Any] = {"unique_id": unique_id or mail.unique_id or draw_unique_id()}
     if tracking is not None:
@@ -103,7 +145,10 @@ def values(pairs: Iterable[str], path: Path | None) -> dict[str, Any]:
 
 
 def wire_form(message: Message | TemplateMessage) -> dict[str, Any]:
-    """Return *message* as the service would get it, files by their name, type and size in bytes (None where it is not known)."""
+    """
+    Return *message* as the service would get it, files by their name, type and size in bytes (None
+    where it is not known).
+    """
     members: dict[str, Any] = converter.unstructure(message)
     if message.unique_id is not None:
         members["headers"] = {**members.get("headers", {}), UNIQUE_ID_HEADER: message.unique_id}
@@ -131,10 +176,14 @@ def _files(flag: str, read: Callable[[Any], T], paths: Iterable[Path | str]) -> 
     try:
         return [read(path) for path in paths]
     except UsageError as error:
-        raise UsageError(error.reason.removeprefix(f"{error.field}: "), field=flag, advice=error.advice) from None
+        raise UsageError(
+            error.reason.removeprefix(f"{error.field}: "), field=flag, advice=error.advice
+        ) from None
 
 
-def _pairs(flag: str, texts: Iterable[str], separator: str, form: str | None = None) -> list[tuple[str, str]]:
+def _pairs(
+    flag: str, texts: Iterable[str], separator: str, form: str | None = None
+) -> list[tuple[str, str]]:
     pairs: dict[str, str] = {}
     for text in texts:
         name, found, value = text.partition(separator)

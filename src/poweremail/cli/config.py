@@ -1,11 +1,13 @@
 """
 The settings of the command, from flags, environment and file.
 
-A value is taken from the first of these that has it: a flag; the profile that ``--profile`` names; the environment; the profile
-that ``POWEREMAIL_PROFILE`` names; the top of the file. A profile that was asked for on the command line goes before the environment
-because whoever says ``--profile staging`` must not send with the token of production that the shell has exported.
+A value is taken from the first of these that has it: a flag; the profile that ``--profile`` names;
+the environment; the profile that ``POWEREMAIL_PROFILE`` names; the top of the file. A profile that
+was asked for on the command line goes before the environment because whoever says ``--profile
+staging`` must not send with the token of production that the shell has exported.
 
-``app_domain`` and ``base_url`` both say where the service is, so that either of them overrules both of what comes after.
+``app_domain`` and ``base_url`` both say where the service is, so that either of them overrules both
+of what comes after.
 """
 
 from __future__ import annotations
@@ -36,7 +38,8 @@ class Setting(NamedTuple):
     """
     A *value*, and the *source* that had it, in words.
 
-    *secret_in* is the file that holds it where it is the token; its value is None until that file was read.
+    *secret_in* is the file that holds it where it is the token; its value is None until that file
+    was read.
     """
 
     value: str | Secret | None
@@ -57,7 +60,10 @@ class Settings:
         return {name: setting.value for name, setting in self.found.items()}
 
     def complete(self, *, sends: bool) -> Settings:
-        """Return these settings. Raises `UsageError` where one is missing, saying how to give it; a mail needs an SMTP user."""
+        """
+        Return these settings. Raises `UsageError` where one is missing, saying how to give it; a
+        mail needs an SMTP user.
+        """
         needed = {"owner_id": "--owner-id", "token": "--token-file (or --ask-token)"}
         if _WHERE.isdisjoint(self.found):
             needed["app_domain"] = "--app-domain (or --base-url)"
@@ -68,14 +74,18 @@ class Settings:
             return self
         advice = "\n".join(
             (
-                "give it in one of these ways" if len(missing) == 1 else "give them in one of these ways",
+                "give it in one of these ways"
+                if len(missing) == 1
+                else "give them in one of these ways",
                 f"  flags        {', '.join(flags.values())}",
                 f"  environment  {', '.join(f'POWEREMAIL_{name.upper()}' for name in missing)}",
                 f"  file         {', '.join(missing)} in {self.path}",
                 "to try it without an account, let `poweremail sandbox` stand in for the service",
             )
         )
-        raise _usage(f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing", advice=advice)
+        raise _usage(
+            f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing", advice=advice
+        )
 
 
 def config_path(given: Path | None, environ: Mapping[str, str]) -> Path:
@@ -89,14 +99,20 @@ def config_path(given: Path | None, environ: Mapping[str, str]) -> Path:
     return user_config_path("poweremail", appauthor=False) / "config.toml"
 
 
-def resolve(given: Mapping[str, Any], environ: Mapping[str, str], *, warn: Callable[[str], None]) -> Settings:
+def resolve(
+    given: Mapping[str, Any], environ: Mapping[str, str], *, warn: Callable[[str], None]
+) -> Settings:
     """
-    Return the settings that hold: *given* are the flags. *warn* is called where others can read the file with the token.
+    Return the settings that hold: *given* are the flags. *warn* is called where others can read the
+    file with the token.
 
-    Raises `UsageError` for a file that cannot be read, for one that says what is no setting, and for a profile that is not in it.
+    Raises `UsageError` for a file that cannot be read, for one that says what is no setting, and
+    for a profile that is not in it.
     """
     path = config_path(given.get("config"), environ)
-    content = _read(path, required=given.get("config") is not None or bool(environ.get("POWEREMAIL_CONFIG")))
+    content = _read(
+        path, required=given.get("config") is not None or bool(environ.get("POWEREMAIL_CONFIG"))
+    )
     profiles = content.pop("profile", {})
     named, by_environ = given.get("profile"), environ.get("POWEREMAIL_PROFILE")
     layers = (
@@ -113,7 +129,9 @@ def resolve(given: Mapping[str, Any], environ: Mapping[str, str], *, warn: Calla
     token = found.get("token")
     if token is not None and token.secret_in is not None:
         # Only the file that counts is read.
-        found["token"] = token if token.value is not None else token._replace(value=_token_from(token.secret_in))
+        found["token"] = (
+            token if token.value is not None else token._replace(value=_token_from(token.secret_in))
+        )
         _warn_of_readers(token.secret_in, warn)
     return Settings(found, path, path.exists())
 
@@ -137,7 +155,9 @@ def _environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Setting]]:
         yield name, Setting(value, f"environment, POWEREMAIL_{name.upper()}")
 
 
-def _profile(path: Path, profiles: Mapping[str, Any], name: str | None) -> Iterator[tuple[str, Setting]]:
+def _profile(
+    path: Path, profiles: Mapping[str, Any], name: str | None
+) -> Iterator[tuple[str, Setting]]:
     if not name:
         return iter(())
     if not isinstance(profiles, Mapping) or not isinstance(profiles.get(name), Mapping):
@@ -147,10 +167,15 @@ def _profile(path: Path, profiles: Mapping[str, Any], name: str | None) -> Itera
     return _file_settings(path, profiles[name], f"{path} [profile.{name}]")
 
 
-def _file_settings(path: Path, content: Mapping[str, Any], source: str) -> Iterator[tuple[str, Setting]]:
+def _file_settings(
+    path: Path, content: Mapping[str, Any], source: str
+) -> Iterator[tuple[str, Setting]]:
     for name, value in content.items():
         if name not in _IN_FILE:
-            raise _usage(f"{source}: {name!r} is not a setting", advice=f"there are {', '.join(_IN_FILE)}, and [profile.NAME]")
+            raise _usage(
+                f"{source}: {name!r} is not a setting",
+                advice=f"there are {', '.join(_IN_FILE)}, and [profile.NAME]",
+            )
         if not isinstance(value, str) or not value:
             raise _usage(f"{source}: {name} must be a string that is not empty")
     if {"token", "token_file"} <= content.keys():
@@ -160,7 +185,12 @@ def _file_settings(path: Path, content: Mapping[str, Any], source: str) -> Itera
             yield name, Setting(Secret(value), source, path)
         elif name == "token_file":
             # Beside the settings file, unless it says where.
-            yield "token", Setting(None, f"{source}, token_file {value}", path.parent / Path(value).expanduser())
+            yield (
+                "token",
+                Setting(
+                    None, f"{source}, token_file {value}", path.parent / Path(value).expanduser()
+                ),
+            )
         else:
             yield name, Setting(value, source)
 

@@ -1,7 +1,8 @@
 """
 ``poweremail demo``: the main job in one command.
 
-A sandbox on a free loopback port, a client over real HTTP, and a check of each claim against what the sandbox has caught.
+A sandbox on a free loopback port, a client over real HTTP, and a check of each claim against what
+the sandbox has caught.
 """
 
 from __future__ import annotations
@@ -33,12 +34,17 @@ __all__ = ["run"]
 
 _BATCH = 250
 _SENDER = "Demo <demo@example.com>"
-_DOT = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==")
+_DOT = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 @attrs.frozen
 class _Step:
-    """One claim: *title* says what was done, *detail* what came of it, *ok* whether that is what should have."""
+    """
+    One claim: *title* says what was done, *detail* what came of it, *ok* whether that is what
+    should have.
+    """
 
     title: str
     detail: str
@@ -65,10 +71,19 @@ def run(console: Console | None = None) -> bool:
 async def _run(console: Console) -> bool:
     began = time.perf_counter()
     with Sandbox() as sandbox, sandbox.server() as server:
-        console.print(f"A sandbox of PowerEmail answers at [bold]{server.url}[/]. Everything below goes there over HTTP.\n")
-        sandbox.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
+        console.print(
+            f"A sandbox of PowerEmail answers at [bold]{server.url}[/]. Everything below goes "
+            "there over HTTP.\n"
+        )
+        sandbox.add_template(
+            "welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!"
+        )
         async with AsyncPowerEmail(
-            "owner_id", "token", base_url=server.url, smtp_user_name="smtp12345", timeouts=Timeouts(read=5)
+            "owner_id",
+            "token",
+            base_url=server.url,
+            smtp_user_name="smtp12345",
+            timeouts=Timeouts(read=5),
         ) as client:
             stage = _Stage(sandbox, client, console)
             steps = [step for play in _PLAYS for step in await play(stage)]
@@ -76,7 +91,11 @@ async def _run(console: Console) -> bool:
         console.print(f"{'[green]ok[/]    ' if step.ok else '[red]FAILED[/]'}  {step.title}")
         console.print(f"        [dim]{escape(step.detail)}[/]", soft_wrap=True)
     failed = sum(not step.ok for step in steps)
-    verdict = "[bold green]All of it is true.[/]" if not failed else f"[bold red]{failed} of it went wrong.[/]"
+    verdict = (
+        "[bold green]All of it is true.[/]"
+        if not failed
+        else f"[bold red]{failed} of it went wrong.[/]"
+    )
     console.print(f"\n{verdict} {len(steps)} steps in {time.perf_counter() - began:.1f} s.")
     return not failed
 
@@ -119,7 +138,9 @@ async def _templates(stage: _Stage) -> list[_Step]:
     ):
         result = await send(message)
         mail = stage.last_caught()
-        steps.append(_Step(title, f"{result.status}, reads: {mail.text}", mail.text == "Welcome, Grace!"))
+        steps.append(
+            _Step(title, f"{result.status}, reads: {mail.text}", mail.text == "Welcome, Grace!")
+        )
     return steps
 
 
@@ -156,25 +177,38 @@ async def _batch(stage: _Stage) -> list[_Step]:
 
 async def _pages(stage: _Stage) -> list[_Step]:
     sizes = [len(await stage.client.messages.get_message_info("news", page)) for page in range(3)]
-    records: list[MessageInfo] = [info async for info in stage.client.messages.iter_message_info("news")]
+    records: list[MessageInfo] = [
+        info async for info in stage.client.messages.iter_message_info("news")
+    ]
     recipients = {info.email for info in records}
     return [
         _Step(
             "What became of the batch, page by page",
-            f"pages of {', '.join(map(str, sizes))}; {len(recipients)} recipients, all {records[0].status}",
-            sizes == [100, 100, 50] and len(recipients) == _BATCH and {info.status for info in records} == {"delivered"},
+            f"pages of {', '.join(map(str, sizes))}; {len(recipients)} recipients, all "
+            f"{records[0].status}",
+            sizes == [100, 100, 50]
+            and len(recipients) == _BATCH
+            and {info.status for info in records} == {"delivered"},
         )
     ]
 
 
 async def _rejected(stage: _Stage) -> list[_Step]:
-    message = TemplateMessage(template_id="no such template", subject="Hi", from_email=_SENDER, to="ada@example.com")
+    message = TemplateMessage(
+        template_id="no such template", subject="Hi", from_email=_SENDER, to="ada@example.com"
+    )
     before = len(stage.sandbox.outbox)
     try:
         await stage.client.messages.send_template(message)
     except ApiError as error:
         ok = error.mail_state == "rejected" and len(stage.sandbox.outbox) == before
-        return [_Step("A mail that the service rejects", f"{type(error).__name__}: {error.message}; not repeated", ok)]
+        return [
+            _Step(
+                "A mail that the service rejects",
+                f"{type(error).__name__}: {error.message}; not repeated",
+                ok,
+            )
+        ]
     return [_Step("A mail that the service rejects", "it was accepted", ok=False)]
 
 
@@ -182,14 +216,31 @@ async def _unknown(stage: _Stage) -> list[_Step]:
     rule = stage.sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", times=1)
     title = "A mail whose answer is lost"
     try:
-        await stage.client.messages.send_mail(Message(subject="Hi", from_email=_SENDER, to="ada@example.com", text="Hello"))
+        await stage.client.messages.send_mail(
+            Message(subject="Hi", from_email=_SENDER, to="ada@example.com", text="Hello")
+        )
     except DeliveryUnknownError as error:
         found = await stage.client.messages.get_message_info(error.unique_id or "")
         return [
-            _Step(title, "DeliveryUnknownError; posted once, not repeated", rule.hit == 1 and error.mail_state == "unknown"),
-            _Step("  ... and what its unique id tells later", f"{len(found)} mail with it: it had been accepted", len(found) == 1),
+            _Step(
+                title,
+                "DeliveryUnknownError; posted once, not repeated",
+                rule.hit == 1 and error.mail_state == "unknown",
+            ),
+            _Step(
+                "  ... and what its unique id tells later",
+                f"{len(found)} mail with it: it had been accepted",
+                len(found) == 1,
+            ),
         ]
     return [_Step(title, "it was reported as accepted", ok=False)]
 
 
-_PLAYS: tuple[Callable[[_Stage], Awaitable[list[_Step]]], ...] = (_mail, _templates, _batch, _pages, _rejected, _unknown)
+_PLAYS: tuple[Callable[[_Stage], Awaitable[list[_Step]]], ...] = (
+    _mail,
+    _templates,
+    _batch,
+    _pages,
+    _rejected,
+    _unknown,
+)

@@ -20,7 +20,8 @@ def doctor(session: Session, brand: Brand = BRAND) -> None:
     """
     Check that mail can be sent: settings, credentials, SMTP user, domains, webhooks.
 
-    Status 0 if all is well, 1 if not; each line says what to do. It sends no mail and changes nothing.
+    Status 0 if all is well, 1 if not; each line says what to do. It sends no mail and changes
+    nothing.
     """
     from poweremail.cli.checks import run  # noqa: PLC0415  it loads the errors, and an HTTP client for the webhooks
 

@@ -14,11 +14,14 @@ from poweremail.cli.session import Session
 __all__ = ["sending", "tracking"]
 
 
-def _domains(kind: str, what: str, records: tuple[str, ...], columns: tuple[str, ...]) -> typer.Typer:
+def _domains(
+    kind: str, what: str, records: tuple[str, ...], columns: tuple[str, ...]
+) -> typer.Typer:
     """
     The commands about domains of one *kind*, by which the API calls them.
 
-    *what* is said of such a domain, *records* are what a check of it finds right or wrong, *columns* those of the list.
+    *what* is said of such a domain, *records* are what a check of it finds right or wrong,
+    *columns* those of the list.
     """
 
     def call(session: Session, name: str, *arguments: str) -> Any:
@@ -36,7 +39,9 @@ def _domains(kind: str, what: str, records: tuple[str, ...], columns: tuple[str,
     def add(session: Session, domain: Domain) -> None:
         session.out.done(call(session, "add", domain).message)
 
-    @app.command(help="Let the service look at a domain's DNS records: status 0 if they are right, 1 if not.")
+    @app.command(
+        help="Let the service look at a domain's DNS records: status 0 if they are right, 1 if not."
+    )
     @connected()
     def check(session: Session, domain: Domain) -> None:
         found = call(session, "check", domain)
@@ -58,7 +63,12 @@ sending = _domains(
     ("dkim_valid", "spf_valid"),
     ("domain", "dkim_valid", "spf_valid", "verified", "create_date"),
 )
-tracking = _domains("tracking", "tracked links lead through", ("cname_valid",), ("domain", "cname_valid", "create_date"))
+tracking = _domains(
+    "tracking",
+    "tracked links lead through",
+    ("cname_valid",),
+    ("domain", "cname_valid", "create_date"),
+)
 
 
 @sending.command()
@@ -67,7 +77,10 @@ def verify(
     session: Session,
     domain: Domain,
     mailbox: Annotated[
-        str, typer.Argument(help="The part before the @ of an address there, such as postmaster.", metavar="MAILBOX")
+        str,
+        typer.Argument(
+            help="The part before the @ of an address there, such as postmaster.", metavar="MAILBOX"
+        ),
     ],
 ) -> None:
     """Let the service send instructions to a mailbox of the domain, to prove that it is yours."""

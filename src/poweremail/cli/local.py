@@ -1,4 +1,7 @@
-"""``poweremail sandbox`` and ``poweremail demo``: their options; what they do stands in modules that load the server only then."""
+"""
+``poweremail sandbox`` and ``poweremail demo``: their options; what they do stands in modules that
+load the server only then.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,29 @@ __all__ = ["demo", "sandbox"]
 
 def sandbox(
     host: Annotated[
-        str, typer.Option(help="The address to listen on. Anything but loopback lets others read the caught mail.")
+        str,
+        typer.Option(
+            help="The address to listen on. Anything but loopback lets others read the caught mail."
+        ),
     ] = "127.0.0.1",
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(help="Another name under which browsers may open the page, beside localhost and --host. Can be repeated."),
+        typer.Option(
+            help="Another name under which browsers may open the page, beside localhost and "
+            "--host. Can be repeated."
+        ),
     ] = None,
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)] = 8025,
-    file: Annotated[Path | None, typer.Option(help="Keep the caught mail in this file; otherwise it is gone at the end.")] = None,
-    owner_id: Annotated[str | None, typer.Option(help="Accept this owner id only.", envvar="POWEREMAIL_SANDBOX_OWNER_ID")] = None,
+    port: Annotated[
+        int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)
+    ] = 8025,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="Keep the caught mail in this file; otherwise it is gone at the end."),
+    ] = None,
+    owner_id: Annotated[
+        str | None,
+        typer.Option(help="Accept this owner id only.", envvar="POWEREMAIL_SANDBOX_OWNER_ID"),
+    ] = None,
     token: Annotated[
         Secret | None,
         typer.Option(
@@ -38,41 +55,61 @@ def sandbox(
     fault: Annotated[
         list[str] | None,
         typer.Option(
-            help='Let something go wrong, such as \'{"fault": {"kind": "html"}, "call": "sendMail", "nth": 3}\'. Can be repeated.'
+            help='Let something go wrong, such as \'{"fault": {"kind": "html"}, "call": '
+            '"sendMail", "nth": 3}\'. Can be repeated.'
         ),
     ] = None,
     event: Annotated[
         list[str] | None,
-        typer.Option(help="Let things happen to mails by themselves, such as 'open 30% within 5s'. Can be repeated."),
+        typer.Option(
+            help="Let things happen to mails by themselves, such as 'open 30% within 5s'. Can be "
+            "repeated."
+        ),
     ] = None,
     seed: Annotated[
-        str | None, typer.Option(help="Makes what happens by chance, faults and --event, the same in every run.")
+        str | None,
+        typer.Option(
+            help="Makes what happens by chance, faults and --event, the same in every run."
+        ),
     ] = None,
     webhook_scheme: Annotated[
         str,
-        typer.Option(help=f"How what is posted to webhooks is signed: {', '.join(SCHEMES)}.", metavar="NAME"),
+        typer.Option(
+            help=f"How what is posted to webhooks is signed: {', '.join(SCHEMES)}.", metavar="NAME"
+        ),
     ] = next(iter(SCHEMES)),
     brand: Brand = BRAND,
     release_host: Annotated[
         str | None,
         typer.Option(
-            help="The mail server that caught mail may be handed on to; POWEREMAIL_SANDBOX_SMTP_USER and _PASSWORD log in there.",
+            help="The mail server that caught mail may be handed on to; "
+            "POWEREMAIL_SANDBOX_SMTP_USER and _PASSWORD log in there.",
             metavar="HOST",
         ),
     ] = None,
     release_port: Annotated[int, typer.Option(help="Its port.", min=1, max=65535)] = 587,
     release_allow: Annotated[
         list[str] | None,
-        typer.Option(help="An address or a domain that may get released mail; without any, none is. Can be repeated."),
+        typer.Option(
+            help="An address or a domain that may get released mail; without any, none is. Can be "
+            "repeated."
+        ),
     ] = None,
     release_tls: Annotated[
-        str, typer.Option(help="How the connection is secured: starttls, tls or none.", metavar="HOW")
+        str,
+        typer.Option(help="How the connection is secured: starttls, tls or none.", metavar="HOW"),
     ] = "starttls",
     limits: Annotated[  # noqa: FBT002
-        bool, typer.Option("--limits", help="Let each SMTP user make 60 requests a minute, 3,600 an hour and 50,000 a day at most.")
+        bool,
+        typer.Option(
+            "--limits",
+            help="Let each SMTP user make 60 requests a minute, 3,600 an hour and 50,000 a day at "
+            "most.",
+        ),
     ] = False,
     per_minute: Annotated[
-        int | None, typer.Option(help="Let each SMTP user make so many requests a minute at most.", min=1)
+        int | None,
+        typer.Option(help="Let each SMTP user make so many requests a minute at most.", min=1),
     ] = None,
 ) -> None:
     """Serve the API on this machine and catch what is sent to it."""
@@ -97,7 +134,9 @@ def sandbox(
 
 
 def demo() -> None:
-    """Send mails to a sandbox on this machine, look what became of them, and print what happened."""
+    """
+    Send mails to a sandbox on this machine, look what became of them, and print what happened.
+    """
     from poweremail.cli.demo import run  # noqa: PLC0415
 
     raise typer.Exit(exits.OK if run() else exits.FAILED)

@@ -19,10 +19,10 @@ Examples:
 
 poweremail send --from me@example.com --to ada@example.com -s Hi --text Hello
 
-poweremail send --from me@example.com --to ada@example.com -s "Invoice 42" --text-file body.txt --attach invoice.pdf
+poweremail send --from me@example.com --to ada@example.com -s Invoice --text-file body.txt --attach invoice.pdf
 
 poweremail send --eml mail.eml --json
-"""
+"""  # noqa: E501
 
 TEMPLATE_EXAMPLES = """
 Example:
@@ -81,7 +81,11 @@ def send(
         message, dropped = compose.from_eml(eml, envelope | body, unique_id, tracking, lossy=lossy)
         for what in dropped:
             session.out.warn(f"left out: {what}")
-    policy: dict[str, Any] = {"on_unknown": on_unknown, "visibility": visibility, "resend_after": resend_after}
+    policy: dict[str, Any] = {
+        "on_unknown": on_unknown,
+        "visibility": visibility,
+        "resend_after": resend_after,
+    }
     if dry_run:
         _show(session, message, policy)
         return
@@ -137,14 +141,23 @@ def template(
         tracking=compose.tracking(track_opens, track_clicks, tracking_domain),
         **envelope,
     )
-    policy: dict[str, Any] = {"on_unknown": on_unknown, "visibility": visibility, "resend_after": resend_after}
+    policy: dict[str, Any] = {
+        "on_unknown": on_unknown,
+        "visibility": visibility,
+        "resend_after": resend_after,
+    }
     if dry_run:
         _show(session, message, policy)
         return
     with session.client(sends=True, **policy) as client:
         session.mail = message
         messages = client.messages
-        _accepted(session, messages.send_template_http_get(message) if http_get else messages.send_template(message))
+        _accepted(
+            session,
+            messages.send_template_http_get(message)
+            if http_get
+            else messages.send_template(message),
+        )
 
 
 def _accepted(session: Session, result: poweremail.SendResult) -> None:
@@ -170,14 +183,24 @@ def _accepted(session: Session, result: poweremail.SendResult) -> None:
         out.data(result.unique_id)
 
 
-def _show(session: Session, message: poweremail.Message | poweremail.TemplateMessage, policy: Mapping[str, Any]) -> None:
-    """Print what would be sent, as the service would get it; of files, their names and sizes. Checks the *policy*, too."""
+def _show(
+    session: Session,
+    message: poweremail.Message | poweremail.TemplateMessage,
+    policy: Mapping[str, Any],
+) -> None:
+    """
+    Print what would be sent, as the service would get it; of files, their names and sizes. Checks
+    the *policy*, too.
+    """
     from poweremail.cli import compose  # noqa: PLC0415
     from poweremail.policy.unknown import UnknownPolicy  # noqa: PLC0415
 
     UnknownPolicy(**policy)
 
     setting = session.settings.found.get("smtp_user_name")
-    members = {"smtp_user_name": None if setting is None else setting.value, "message": compose.wire_form(message)}
+    members = {
+        "smtp_user_name": None if setting is None else setting.value,
+        "message": compose.wire_form(message),
+    }
     session.out.say("not sent: this is what would be")
     session.out.json(members, indent=None if session.out.as_json else 2)

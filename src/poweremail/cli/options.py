@@ -1,8 +1,8 @@
 """
 The options that every command has which talks to the service, declared once.
 
-typer reads a command's options from its signature, so `connected` adds these to it. They may stand before the sub command as well
-as after it; what stands nearer to the end goes first.
+typer reads a command's options from its signature, so `connected` adds these to it. They may stand
+before the sub command as well as after it; what stands nearer to the end goes first.
 """
 
 from __future__ import annotations
@@ -30,38 +30,61 @@ _output = functools.partial(typer.Option, rich_help_panel="Output")
 
 def _shared(
     *,
-    profile: Annotated[str | None, _connection(metavar="NAME", help="Use this profile of the settings file.")] = None,
-    config: Annotated[Path | None, _connection(metavar="FILE", help="Read this settings file.")] = None,
+    profile: Annotated[
+        str | None, _connection(metavar="NAME", help="Use this profile of the settings file.")
+    ] = None,
+    config: Annotated[
+        Path | None, _connection(metavar="FILE", help="Read this settings file.")
+    ] = None,
     owner_id: Annotated[str | None, _connection(metavar="ID", help="Who is calling.")] = None,
-    token_file: Annotated[Path | None, _connection(metavar="FILE", help="Read the token from this file.")] = None,
+    token_file: Annotated[
+        Path | None, _connection(metavar="FILE", help="Read the token from this file.")
+    ] = None,
     ask_token: Annotated[bool, _connection("--ask-token", help="Ask for the token.")] = False,
     token: Annotated[
         Secret | None,
         _connection(
-            parser=Secret, metavar="TOKEN", help="The token. Others can see it in the list of processes: prefer any other way."
+            parser=Secret,
+            metavar="TOKEN",
+            help="The token. Others can see it in the list of processes: prefer any other way.",
         ),
     ] = None,
-    app_domain: Annotated[str | None, _connection(metavar="DOMAIN", help="Where the service is, such as tes.example.com.")] = None,
-    base_url: Annotated[str | None, _connection(metavar="URL", help="The same as a URL, such as that of a sandbox.")] = None,
-    smtp_user: Annotated[str | None, _connection(metavar="NAME", help="The SMTP user that sends.")] = None,
-    timeout: Annotated[
-        float | None, _connection(metavar="SECONDS", help="How long to wait for an answer; 60 unless given.")
+    app_domain: Annotated[
+        str | None,
+        _connection(metavar="DOMAIN", help="Where the service is, such as tes.example.com."),
     ] = None,
-    json: Annotated[bool, _output("--json", help="Print JSON: an object on a line for each thing.")] = False,
+    base_url: Annotated[
+        str | None, _connection(metavar="URL", help="The same as a URL, such as that of a sandbox.")
+    ] = None,
+    smtp_user: Annotated[
+        str | None, _connection(metavar="NAME", help="The SMTP user that sends.")
+    ] = None,
+    timeout: Annotated[
+        float | None,
+        _connection(metavar="SECONDS", help="How long to wait for an answer; 60 unless given."),
+    ] = None,
+    json: Annotated[
+        bool, _output("--json", help="Print JSON: an object on a line for each thing.")
+    ] = False,
     quiet: Annotated[bool, _output("--quiet", "-q", help="Print data and errors only.")] = False,
 ) -> None:
     """Carry the declarations; `connected` reads them."""
 
 
 _SHARED = inspect.signature(_shared, eval_str=True).parameters
-_CONTEXT = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+_CONTEXT = inspect.Parameter(
+    "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+)
 
 
-def connected(*, hidden: bool = False) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[..., None]]:
+def connected(
+    *, hidden: bool = False
+) -> Callable[[Callable[Concatenate[Session, P], None]], Callable[..., None]]:
     """
     Give a command the shared options, and a `Session` made of them as its first argument.
 
-    A command with sub commands runs when none of them was named. *hidden* leaves the shared options out of ``--help``.
+    A command with sub commands runs when none of them was named. *hidden* leaves the shared options
+    out of ``--help``.
     """
 
     def decorate(command: Callable[Concatenate[Session, P], None]) -> Callable[..., None]:
@@ -89,7 +112,8 @@ def connected(*, hidden: bool = False) -> Callable[[Callable[Concatenate[Session
 
 def names_given(context: typer.Context, given: Collection[str] = ()) -> dict[str, str]:
     """
-    Return what was given on the command line, by the names of the parameters: how its user has spelt it.
+    Return what was given on the command line, by the names of the parameters: how its user has
+    spelt it.
 
     *given* are the names of those that stood before the sub command.
     """
@@ -99,7 +123,11 @@ def names_given(context: typer.Context, given: Collection[str] = ()) -> dict[str
         source = context.get_parameter_source(name)
         if name in given or (source is not None and source.name == "COMMANDLINE"):
             is_option = parameter.param_type_name == "option"
-            names[name] = parameter.opts[0] if is_option else str(getattr(parameter, "metavar", None) or name.upper())
+            names[name] = (
+                parameter.opts[0]
+                if is_option
+                else str(getattr(parameter, "metavar", None) or name.upper())
+            )
     return names
 
 

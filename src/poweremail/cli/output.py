@@ -1,9 +1,10 @@
 """
 What a command prints.
 
-Data goes to standard output, words for people to standard error. On a terminal a table has rules and headings; elsewhere it is one
-line a row with a tab between the columns, whole and without headings, so that ``cut`` and ``while read`` can have it. With
-``--json`` each thing is one JSON object on a line of its own.
+Data goes to standard output, words for people to standard error. On a terminal a table has rules
+and headings; elsewhere it is one line a row with a tab between the columns, whole and without
+headings, so that ``cut`` and ``while read`` can have it. With ``--json`` each thing is one JSON
+object on a line of its own.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ def plain(value: object) -> str:
     """
     Return *value* as people read it, on one line.
 
-    Subjects and user agents come from strangers, so that what could move the cursor of a terminal is shown as an escape.
+    Subjects and user agents come from strangers, so that what could move the cursor of a terminal
+    is shown as an escape.
     """
     match value:
         case None:
@@ -72,9 +74,19 @@ class Output:
         typer.echo("\n".join(map(plain, text.split("\n"))), err=True)
 
     def json(self, value: object, *, indent: int | None = None, show_secrets: bool = False) -> None:
-        """Print *value* as JSON, on one line unless *indent* is given. A secret is printed as ``***``, unless it is to be shown."""
+        """
+        Print *value* as JSON, on one line unless *indent* is given. A secret is printed as ``***``,
+        unless it is to be shown.
+        """
         readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-        typer.echo(json.dumps(value, ensure_ascii=not readable, default=_plainly if show_secrets else _jsonable, indent=indent))
+        typer.echo(
+            json.dumps(
+                value,
+                ensure_ascii=not readable,
+                default=_plainly if show_secrets else _jsonable,
+                indent=indent,
+            )
+        )
 
     def done(self, message: str) -> None:
         """Tell that a change was made; *message* is what the service said."""
@@ -84,7 +96,9 @@ class Output:
             self.say(f"done: {message}")
 
     def record(self, thing: object) -> None:
-        """Print one *thing*, a mapping or a value of the library: a line for each of its members."""
+        """
+        Print one *thing*, a mapping or a value of the library: a line for each of its members.
+        """
         members = _members(thing)
         if self.as_json:
             self.json(members)
@@ -100,7 +114,10 @@ class Output:
                 self.data(f"{name}\t{plain(value)}")
 
     def table(self, things: Iterable[object], columns: tuple[str, ...]) -> int:
-        """Print the *columns* of *things*, with ``--json`` all that they have, and return how many there were."""
+        """
+        Print the *columns* of *things*, with ``--json`` all that they have, and return how many
+        there were.
+        """
         rows = map(_members, things)
         if not self.as_json and sys.stdout.isatty():
             return _draw(list(rows), columns)
@@ -140,10 +157,17 @@ def _members(thing: object) -> Mapping[str, Any]:
 
 
 def _jsonable(value: object) -> object:
-    """What JSON has no form of: times as ISO 8601, mappings and values of the library as objects, secrets as ``***``."""
+    """
+    What JSON has no form of: times as ISO 8601, mappings and values of the library as objects,
+    secrets as ``***``.
+    """
     if isinstance(value, datetime):
         return value.isoformat()
-    return _members(value) if isinstance(value, Mapping) or hasattr(value, "__attrs_attrs__") else str(value)
+    return (
+        _members(value)
+        if isinstance(value, Mapping) or hasattr(value, "__attrs_attrs__")
+        else str(value)
+    )
 
 
 def _plainly(value: object) -> object:

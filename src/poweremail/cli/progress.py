@@ -1,4 +1,7 @@
-"""How a batch is doing while it runs: one line that changes on a terminal, a line now and then elsewhere."""
+"""
+How a batch is doing while it runs: one line that changes on a terminal, a line now and then
+elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -25,13 +28,21 @@ __all__ = ["Progress", "told"]
 
 _ON_TERMINAL, _ELSEWHERE = 1.0, 15.0
 _SHARE = 20
-"""Of the time, one part in so many is spent on asking the ledger at most: it counts the more slowly the larger the batch is."""
+"""
+Of the time, one part in so many is spent on asking the ledger at most: it counts the more slowly
+the larger the batch is.
+"""
 
 
 class Progress:
-    """Tells every few seconds what *status* says, on standard error; *least*, how many seconds so many mails take."""
+    """
+    Tells every few seconds what *status* says, on standard error; *least*, how many seconds so many
+    mails take.
+    """
 
-    def __init__(self, out: Output, status: Callable[[], BatchStatus], least: Callable[[int], float]) -> None:
+    def __init__(
+        self, out: Output, status: Callable[[], BatchStatus], least: Callable[[int], float]
+    ) -> None:
         self._out = out
         self._status = status
         self._least = least
@@ -49,7 +60,12 @@ class Progress:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._over.set()
         self._thread.join()
         if self._live is not None:
@@ -83,16 +99,26 @@ class Progress:
 
 
 def told(status: BatchStatus, per_second: float = 0.0, seconds_left: float | None = None) -> str:
-    """*status* in one line: how much is done, how fast, how long it will take, and what failed for which kind of error."""
+    """
+    *status* in one line: how much is done, how fast, how long it will take, and what failed for
+    which kind of error.
+    """
     done = status.total - status.left
-    parts = [f"{status.name}: {done:,} of {status.total:,}" + (f" ({done / status.total:.0%})" if status.total else "")]
+    parts = [
+        f"{status.name}: {done:,} of {status.total:,}"
+        + (f" ({done / status.total:.0%})" if status.total else "")
+    ]
     if per_second:
         parts.append(f"{per_second * 60:,.0f} a minute")
     if seconds_left is not None and status.left:
         parts.append(f"{timedelta(seconds=round(seconds_left))} left")
-    parts += [f"{count:,} {state.replace('_', ' ')}" for state, count in status.counts.items() if count]
+    parts += [
+        f"{count:,} {state.replace('_', ' ')}" for state, count in status.counts.items() if count
+    ]
     if status.errors:
-        parts.append(", ".join(f"{kind} {count:,}" for kind, count in sorted(status.errors.items())))
+        parts.append(
+            ", ".join(f"{kind} {count:,}" for kind, count in sorted(status.errors.items()))
+        )
     if status.paused is not None:
         parts.append(f"paused: {status.paused}")
     if status.rehearsal is not None:

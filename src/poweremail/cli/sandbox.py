@@ -26,7 +26,8 @@ from poweremail.wire.webhook import brand_of, scheme_of
 __all__ = ["run"]
 
 _WARNING = (
-    "Warning: this is not a loopback address. Whoever reaches it can read and delete the caught mail. The page answers under"
+    "Warning: this is not a loopback address. Whoever reaches it can read and delete the caught "
+    "mail. The page answers under"
     " localhost, the address itself and the names that are given with --allow-host."
 )
 _SMTP_USER_NAME = "smtp12345"
@@ -52,10 +53,16 @@ class Release(NamedTuple):
         """Return the server, or None where none is named. Raises `UsageError`."""
         if self.host is None:
             if self.allow:
-                raise UsageError("goes with --release-host", field="--release-allow", mail_state=None)
+                raise UsageError(
+                    "goes with --release-host", field="--release-allow", mail_state=None
+                )
             return None
         if not self.allow:
-            raise UsageError("needs --release-allow: who may get released mail", field="--release-host", mail_state=None)
+            raise UsageError(
+                "needs --release-allow: who may get released mail",
+                field="--release-host",
+                mail_state=None,
+            )
         security: Any = self.security  # checked there
         try:
             return SmtpServer(
@@ -110,8 +117,11 @@ def run(
                 smtp_server=smtp_server,
             )
         with opened as sandbox:
-            sandbox.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
-            # An account has one before anything is sent, and whoever looks at the list first should find the one that is announced.
+            sandbox.add_template(
+                "welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!"
+            )
+            # An account has one before anything is sent, and whoever looks at the list first should
+            # find the one that is announced.
             sandbox.service.store.note_smtp_user(_SMTP_USER_NAME)
             for fault in faults:
                 with _option("--fault"):
@@ -119,7 +129,11 @@ def run(
             if not is_loopback(host):
                 typer.echo(_WARNING, err=True)
             serve(
-                sandbox.service, host=host, port=port, allowed_hosts=allowed_hosts, on_ready=partial(_announce, _accepted(sandbox))
+                sandbox.service,
+                host=host,
+                port=port,
+                allowed_hosts=allowed_hosts,
+                on_ready=partial(_announce, _accepted(sandbox)),
             )
     except KeyboardInterrupt:
         typer.echo()
@@ -136,13 +150,18 @@ def _end(reason: str) -> NoReturn:
 
 @contextmanager
 def _option(name: str, parameter: str = "") -> Iterator[None]:
-    """Name the option by which somebody gave what is refused: they never saw the *parameter* that it became."""
+    """
+    Name the option by which somebody gave what is refused: they never saw the *parameter* that it
+    became.
+    """
     try:
         yield
     except UsageError as error:
         if error.field.startswith(name):
             raise
-        raise UsageError(str(error).removeprefix(f"{parameter}: "), field=name, mail_state=None) from None
+        raise UsageError(
+            str(error).removeprefix(f"{parameter}: "), field=name, mail_state=None
+        ) from None
 
 
 def _limits(wanted: bool, per_minute: int | None) -> SmtpLimits:  # noqa: FBT001
@@ -154,7 +173,9 @@ def _object(text: str) -> dict[str, object]:
     try:
         members = read_json(text)
     except ValueError as error:
-        raise UsageError(f"{text!r} is not JSON: {error}", field="--fault", mail_state=None) from None
+        raise UsageError(
+            f"{text!r} is not JSON: {error}", field="--fault", mail_state=None
+        ) from None
     if not isinstance(members, dict):
         raise UsageError(f"{text!r} is not a JSON object", field="--fault", mail_state=None)
     return members
@@ -163,7 +184,10 @@ def _object(text: str) -> dict[str, object]:
 def _accepted(sandbox: Sandbox) -> str:
     own: list[str] = []
     any_: list[str] = []
-    for name, only_own in (("owner id", sandbox.service.own_owner_id), ("token", sandbox.service.own_token)):
+    for name, only_own in (
+        ("owner id", sandbox.service.own_owner_id),
+        ("token", sandbox.service.own_token),
+    ):
         (own if only_own else any_).append(name)
     told = [f"only the {' and '.join(own)} that it was started with"] if own else []
     return ", ".join([*told, *([f"any {' and '.join(any_)}"] if any_ else [])])
@@ -176,4 +200,7 @@ def _announce(accepted: str, url: str) -> None:
     typer.echo(f"  control   {url}/_sandbox/docs")
     typer.echo(f"  accepts   {accepted}")
     typer.echo("  template  welcome, with the field NAME")
-    typer.echo(f'  client    AsyncPowerEmail("owner_id", "token", base_url="{url}", smtp_user_name="{_SMTP_USER_NAME}")')
+    typer.echo(
+        f'  client    AsyncPowerEmail("owner_id", "token", base_url="{url}", '
+        f'smtp_user_name="{_SMTP_USER_NAME}")'
+    )

@@ -25,8 +25,8 @@ class Session:
     """
     What a command works with.
 
-    *given* are the shared options as they were given, *names* how all that was given is spelt. ``out`` prints. ``mail`` is the mail
-    that is being sent, so that an interruption can tell of it.
+    *given* are the shared options as they were given, *names* how all that was given is spelt.
+    ``out`` prints. ``mail`` is the mail that is being sent, so that an interruption can tell of it.
     """
 
     def __init__(self, given: Mapping[str, Any], names: Mapping[str, str]) -> None:
@@ -43,7 +43,8 @@ class Session:
             command(self, *args, **values)
             sys.stdout.flush()
         except BrokenPipeError:
-            # The reader has had enough, as head has; what was to be done is done. Python flushes once more when it ends.
+            # The reader has had enough, as head has; what was to be done is done. Python flushes
+            # once more when it ends.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except KeyboardInterrupt:
             failures.tell_interruption(self.out, self.mail)
@@ -53,7 +54,10 @@ class Session:
 
     @property
     def settings(self) -> Settings:
-        """The settings from flags, environment and file. Raises `UsageError` for those that cannot be read."""
+        """
+        The settings from flags, environment and file. Raises `UsageError` for those that cannot be
+        read.
+        """
         from poweremail.cli.config import resolve  # noqa: PLC0415  most of it is paid for by those who connect only
 
         return resolve(self._given, os.environ, warn=self.out.warn)
@@ -61,7 +65,8 @@ class Session:
     @contextmanager
     def client(self, *, sends: bool = False, **options: Any) -> Iterator[poweremail.PowerEmail]:
         """
-        Open a client with these settings, *options* being further ones of `PowerEmail`. *sends* says that it is to send mail.
+        Open a client with these settings, *options* being further ones of `PowerEmail`. *sends*
+        says that it is to send mail.
 
         Raises `UsageError` where a setting is missing, saying in which ways it can be given.
         """

@@ -20,7 +20,10 @@ Name = Annotated[str, typer.Argument(help="The SMTP user.", metavar="NAME")]
 def _list(session: Session) -> None:
     """List the SMTP users: who may send."""
     with session.client() as client:
-        session.out.table(client.settings.list_smtp(), ("smtp_user_name", "enabled", "hourly_limit", "total_limit"))
+        session.out.table(
+            client.settings.list_smtp(),
+            ("smtp_user_name", "enabled", "hourly_limit", "total_limit"),
+        )
 
 
 app = group(_list)
@@ -31,12 +34,20 @@ app = group(_list)
 def add(
     session: Session,
     *,
-    hourly_limit: Annotated[int, typer.Option(metavar="MAILS", help="How many mails it may send an hour.")],
-    total_limit: Annotated[int, typer.Option(metavar="MAILS", help="How many mails it may send in all.")],
+    hourly_limit: Annotated[
+        int, typer.Option(metavar="MAILS", help="How many mails it may send an hour.")
+    ],
+    total_limit: Annotated[
+        int, typer.Option(metavar="MAILS", help="How many mails it may send in all.")
+    ],
 ) -> None:
-    """Add an SMTP user, and print its name and password: the service tells the password here only."""
+    """
+    Add an SMTP user, and print its name and password: the service tells the password here only.
+    """
     with session.client() as client:
-        _print_password(session, client.settings.add_smtp(total_limit=total_limit, hourly_limit=hourly_limit))
+        _print_password(
+            session, client.settings.add_smtp(total_limit=total_limit, hourly_limit=hourly_limit)
+        )
 
 
 @app.command()
@@ -45,13 +56,21 @@ def edit(
     session: Session,
     name: Name,
     *,
-    hourly_limit: Annotated[int | None, typer.Option(metavar="MAILS", help="How many mails it may send an hour.")] = None,
-    total_limit: Annotated[int | None, typer.Option(metavar="MAILS", help="How many mails it may send in all.")] = None,
-    enable: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it may send.")] = None,
+    hourly_limit: Annotated[
+        int | None, typer.Option(metavar="MAILS", help="How many mails it may send an hour.")
+    ] = None,
+    total_limit: Annotated[
+        int | None, typer.Option(metavar="MAILS", help="How many mails it may send in all.")
+    ] = None,
+    enable: Annotated[
+        bool | None, typer.Option("--enable/--disable", help="Whether it may send.")
+    ] = None,
 ) -> None:
     """Change the limits of an SMTP user, or whether it may send."""
     with session.client() as client:
-        told = client.settings.edit_smtp(name, total_limit=total_limit, hourly_limit=hourly_limit, enabled=enable)
+        told = client.settings.edit_smtp(
+            name, total_limit=total_limit, hourly_limit=hourly_limit, enabled=enable
+        )
     session.out.done(told.message)
 
 
@@ -65,5 +84,8 @@ def reset_password(session: Session, name: Name) -> None:
 
 def _print_password(session: Session, user: poweremail.SmtpUser) -> None:
     session.out.record(
-        {"smtp_user_name": user.smtp_user_name, "smtp_password": None if user.password is None else user.password.reveal()}
+        {
+            "smtp_user_name": user.smtp_user_name,
+            "smtp_password": None if user.password is None else user.password.reveal(),
+        }
     )

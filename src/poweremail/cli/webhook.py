@@ -1,4 +1,7 @@
-"""``poweremail webhook``: its commands and their options; what they do stands in a module of their name."""
+"""
+``poweremail webhook``: its commands and their options; what they do stands in a module of their
+name.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ from poweremail.wire.webhook import BRAND, SCHEMES, keys_of, scheme_of
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Receive the service's events on this machine, make some, and find out how they are signed.", no_args_is_help=True
+    help="Receive the service's events on this machine, make some, and find out how they are "
+    "signed.",
+    no_args_is_help=True,
 )
 
 _KEYS = "POWEREMAIL_WEBHOOK_KEY"
@@ -30,15 +35,24 @@ _KEYS = "POWEREMAIL_WEBHOOK_KEY"
 
 Url = Annotated[
     str | None,
-    typer.Option(help="The URL exactly as it was registered with the service.", envvar="POWEREMAIL_WEBHOOK_URL"),
+    typer.Option(
+        help="The URL exactly as it was registered with the service.",
+        envvar="POWEREMAIL_WEBHOOK_URL",
+    ),
 ]
 KeyFile = Annotated[
     Path | None,
-    typer.Option(help=f"A file with a key on each line. Otherwise {_KEYS} has them, with commas between."),
+    typer.Option(
+        help=f"A file with a key on each line. Otherwise {_KEYS} has them, with commas between."
+    ),
 ]
 Scheme = Annotated[
     str,
-    typer.Option(help=f"What is signed: {', '.join(SCHEMES)}.", envvar="POWEREMAIL_WEBHOOK_SCHEME", metavar="NAME"),
+    typer.Option(
+        help=f"What is signed: {', '.join(SCHEMES)}.",
+        envvar="POWEREMAIL_WEBHOOK_SCHEME",
+        metavar="NAME",
+    ),
 ]
 KeyVariable = Annotated[Secret | None, typer.Option(envvar=_KEYS, parser=Secret, hidden=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an object on each line.")]
@@ -50,13 +64,22 @@ def listen(
     scheme: Scheme,
     url: Url = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)] = 8026,
+    port: Annotated[
+        int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)
+    ] = 8026,
     forward: Annotated[
         str | None,
-        typer.Option(help="Send what is rightly signed on to this URL as it came, and answer what it answers.", metavar="URL"),
+        typer.Option(
+            help="Send what is rightly signed on to this URL as it came, and answer what it "
+            "answers.",
+            metavar="URL",
+        ),
     ] = None,
     save: Annotated[
-        Path | None, typer.Option(help="Keep each request in this directory, for `diagnose`. It may be made by anybody.")
+        Path | None,
+        typer.Option(
+            help="Keep each request in this directory, for `diagnose`. It may be made by anybody."
+        ),
     ] = None,
     key_file: KeyFile = None,
     key: KeyVariable = None,
@@ -66,8 +89,8 @@ def listen(
     """
     Print the events that the service posts to this machine, until Ctrl-C.
 
-    Without --url it takes its own address for the registered one. Without a key it answers the service's question on registration,
-    and refuses every event.
+    Without --url it takes its own address for the registered one. Without a key it answers the
+    service's question on registration, and refuses every event.
     """
     from poweremail.cli.webhook_listen import run  # noqa: PLC0415  uvicorn and httpx only for those who serve
 
@@ -89,14 +112,24 @@ def listen(
 @app.command()
 def trigger(
     context: typer.Context,
-    event: Annotated[str, typer.Argument(help=f"The kind of event: {', '.join(EVENT_NAMES)}.", metavar="EVENT")],
+    event: Annotated[
+        str, typer.Argument(help=f"The kind of event: {', '.join(EVENT_NAMES)}.", metavar="EVENT")
+    ],
     to_url: Annotated[str, typer.Option(help="Where to post it.", metavar="URL")],
     scheme: Scheme,
     url: Url = None,
-    unique_id: Annotated[str | None, typer.Option(help="The X-Unique-Id of the mail; drawn where not given.")] = None,
-    recipient: Annotated[str, typer.Option(help="The address that the mail went to.")] = "ada@example.com",
-    count: Annotated[int, typer.Option(help="How many events the one POST brings.", min=1, max=10_000)] = 1,
-    body_format: Annotated[str, typer.Option(help="How the body is written: form or json.", metavar="FORMAT")] = "form",
+    unique_id: Annotated[
+        str | None, typer.Option(help="The X-Unique-Id of the mail; drawn where not given.")
+    ] = None,
+    recipient: Annotated[
+        str, typer.Option(help="The address that the mail went to.")
+    ] = "ada@example.com",
+    count: Annotated[
+        int, typer.Option(help="How many events the one POST brings.", min=1, max=10_000)
+    ] = 1,
+    body_format: Annotated[
+        str, typer.Option(help="How the body is written: form or json.", metavar="FORMAT")
+    ] = "form",
     key_file: KeyFile = None,
     key: KeyVariable = None,
     brand: Brand = BRAND,
@@ -105,8 +138,9 @@ def trigger(
     """
     Post signed events to a webhook of yours, as the service would.
 
-    It is signed with the first key for --url, or else for the URL that it is posted to. The exit status is 0 where it was answered
-    2xx, 3 where it was refused, 4 where it did not get there, and 5 where no answer came.
+    It is signed with the first key for --url, or else for the URL that it is posted to. The exit
+    status is 0 where it was answered 2xx, 3 where it was refused, 4 where it did not get there, and
+    5 where no answer came.
     """
     from poweremail.cli.webhook_trigger import run  # noqa: PLC0415
 
@@ -131,9 +165,16 @@ def trigger(
 def diagnose(
     context: typer.Context,
     file: Annotated[
-        Path, typer.Option(help="A request as it came: headers, an empty line, body; - for standard input.", metavar="FILE")
+        Path,
+        typer.Option(
+            help="A request as it came: headers, an empty line, body; - for standard input.",
+            metavar="FILE",
+        ),
     ],
-    url: Annotated[str, typer.Option(help="The URL exactly as it was registered.", envvar="POWEREMAIL_WEBHOOK_URL")],
+    url: Annotated[
+        str,
+        typer.Option(help="The URL exactly as it was registered.", envvar="POWEREMAIL_WEBHOOK_URL"),
+    ],
     key_file: KeyFile = None,
     key: KeyVariable = None,
     brand: Brand = BRAND,
@@ -142,13 +183,15 @@ def diagnose(
     """
     Say which scheme a captured request is signed by, or what comes close to it.
 
-    Capture one with `listen --save`, or behind your own server. The exit status is 0 where a scheme fits these settings as they
-    are.
+    Capture one with `listen --save`, or behind your own server. The exit status is 0 where a scheme
+    fits these settings as they are.
     """
     from poweremail.cli.webhook_diagnose import run  # noqa: PLC0415
 
     with _told(context, as_json=as_json):
-        status = run(_captured(file), url=url, keys=_keys(key, key_file), brand=brand, as_json=as_json)
+        status = run(
+            _captured(file), url=url, keys=_keys(key, key_file), brand=brand, as_json=as_json
+        )
     raise typer.Exit(status)
 
 
@@ -156,14 +199,23 @@ def _captured(file: Path) -> bytes:
     try:
         return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
-        raise UsageError(f"{str(file)!r} cannot be read: {error.strerror}", field="--file", mail_state=None) from None
+        raise UsageError(
+            f"{str(file)!r} cannot be read: {error.strerror}", field="--file", mail_state=None
+        ) from None
 
 
 def _keys(given: Secret | None, file: Path | None, *, needed: bool = True) -> tuple[Secret, ...]:
-    """The keys from *file*, from the environment, or from whoever sits at the terminal: never from the list of processes."""
+    """
+    The keys from *file*, from the environment, or from whoever sits at the terminal: never from the
+    list of processes.
+    """
     if file is not None:
         try:
-            keys = tuple(Secret(line) for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+            keys = tuple(
+                Secret(line)
+                for line in file.read_text(encoding="utf-8").splitlines()
+                if line.strip()
+            )
         except (OSError, ValueError) as error:
             raise UsageError(_reason(error), field="--key-file", mail_state=None) from None
         if not keys:
@@ -175,7 +227,9 @@ def _keys(given: Secret | None, file: Path | None, *, needed: bool = True) -> tu
     else:
         keys = ()
     if needed and not keys:
-        raise UsageError(f"there is no key: set {_KEYS}, or name a file", field="--key-file", mail_state=None)
+        raise UsageError(
+            f"there is no key: set {_KEYS}, or name a file", field="--key-file", mail_state=None
+        )
     return keys_of(keys)
 
 
@@ -191,4 +245,6 @@ def _told(context: typer.Context, *, as_json: bool) -> Iterator[None]:
         yield
     except (UsageError, OSError) as error:
         wrong = error if isinstance(error, UsageError) else UsageError(str(error), mail_state=None)
-        raise typer.Exit(failures.tell(Output(as_json=as_json, quiet=False), wrong, names_given(context))) from None
+        raise typer.Exit(
+            failures.tell(Output(as_json=as_json, quiet=False), wrong, names_given(context))
+        ) from None

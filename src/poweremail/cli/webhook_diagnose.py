@@ -39,7 +39,8 @@ def run(captured: bytes, *, url: str, keys: Sequence[Secret], brand: str, as_jso
 
 def read_request(captured: bytes) -> tuple[list[tuple[bytes, bytes]], bytes, list[str]]:
     """
-    Return the headers and the body of a request, with or without its first line, and what is to be said about the capture.
+    Return the headers and the body of a request, with or without its first line, and what is to be
+    said about the capture.
 
     Line ends may be LF alone, as editors leave them. Raises `UsageError` where it has no headers.
     """
@@ -47,19 +48,31 @@ def read_request(captured: bytes) -> tuple[list[tuple[bytes, bytes]], bytes, lis
     lines = head.split(b"\n")
     headers = [(found[1], found[2]) for line in lines if (found := _HEADER.match(line))]
     if not headers:
-        raise UsageError("has no headers: give the whole request as it came", field="--file", mail_state=None)
+        raise UsageError(
+            "has no headers: give the whole request as it came", field="--file", mail_state=None
+        )
     body, remarks = rest[0] if rest else b"", list[str]()
     if any("chunked" in value.lower() for value in header_values(headers, "Transfer-Encoding")):
         body = _dechunked(body)
-    lengths = [value for value in header_values(headers, "Content-Length") if value.isascii() and value.isdigit()]
+    lengths = [
+        value
+        for value in header_values(headers, "Content-Length")
+        if value.isascii() and value.isdigit()
+    ]
     length = int(lengths[0][:20]) if lengths else len(body)
     if len(body) < length:
-        remarks.append(f"The body has {len(body)} bytes of {length}: the capture is cut off, and no signature can fit.")
+        remarks.append(
+            f"The body has {len(body)} bytes of {length}: the capture is cut off, and no signature "
+            "can fit."
+        )
     return headers, body[:length], remarks
 
 
 def _dechunked(body: bytes) -> bytes:
-    """The body without the sizes of its pieces; as it is where they were taken out by what captured it."""
+    """
+    The body without the sizes of its pieces; as it is where they were taken out by what captured
+    it.
+    """
     pieces: list[bytes] = []
     rest = body
     while True:
@@ -78,9 +91,13 @@ def _lines(found: Diagnosis) -> list[str]:
     lines = [f"{match.scheme} fits: {_how(match)}" for match in found.exact]
     if lines:
         return lines
-    lines = [f"{match.scheme} would fit, but {'; '.join(match.differences)}: {_how(match)}" for match in found.matches]
+    lines = [
+        f"{match.scheme} would fit, but {'; '.join(match.differences)}: {_how(match)}"
+        for match in found.matches
+    ]
     return [printable([line]) for line in lines] or [
-        "No scheme fits, not even with another scheme, port, slash or query in the URL. Is the key the webhook's own?"
+        "No scheme fits, not even with another scheme, port, slash or query in the URL. Is the key "  # noqa: ISC004
+        "the webhook's own?"
     ]
 
 

@@ -1,4 +1,6 @@
-"""Events on the terminal, as a line of a table or of JSON, and events that look like the service's."""
+"""
+Events on the terminal, as a line of a table or of JSON, and events that look like the service's.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +13,28 @@ from poweremail.types.event import WebhookEvent
 
 __all__ = ["json_line", "made_events", "printable", "table_line"]
 
-# What the members of msg are called is published nowhere; those that getMessageInfo knows have its names.
+# What the members of msg are called is published nowhere; those that getMessageInfo knows have its
+# names.
 _DETAILS: dict[str, dict[str, Any]] = {
     "open": {"ip": "203.0.113.7", "ua": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"},
-    "click": {"ip": "203.0.113.7", "ua": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101", "url": "https://example.com/"},
+    "click": {
+        "ip": "203.0.113.7",
+        "ua": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101",
+        "url": "https://example.com/",
+    },
     "soft_bounce": {"reason": "452 4.2.2 mailbox full"},
     "hard_bounce": {"reason": "550 5.1.1 no such user"},
     "spam": {"reason": "complaint by the recipient"},
 }
 
 
-def made_events(name: str, count: int, *, recipient: str, unique_id: str | None, now: float) -> Iterator[dict[str, Any]]:
-    """Make *count* events of this name with the members that the service is seen to send; *now* is in epoch seconds."""
+def made_events(
+    name: str, count: int, *, recipient: str, unique_id: str | None, now: float
+) -> Iterator[dict[str, Any]]:
+    """
+    Make *count* events of this name with the members that the service is seen to send; *now* is in
+    epoch seconds.
+    """
     for number in range(count):
         yield {
             "_id": secrets.token_hex(12),
@@ -43,7 +55,14 @@ def made_events(name: str, count: int, *, recipient: str, unique_id: str | None,
 def table_line(event: WebhookEvent) -> str:
     """Time (UTC), event, recipient and unique id, in columns."""
     time = "--" if event.time is None else f"{event.time:%m-%d %H:%M:%S}"
-    return printable((f"{time:14}", f"{event.event:11}", f"{event.recipient or '--':24}", event.unique_id or "--"))
+    return printable(
+        (
+            f"{time:14}",
+            f"{event.event:11}",
+            f"{event.recipient or '--':24}",
+            event.unique_id or "--",
+        )
+    )
 
 
 def json_line(event: WebhookEvent) -> str:

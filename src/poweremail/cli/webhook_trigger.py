@@ -38,23 +38,43 @@ def run(
     brand: str,
     as_json: bool,
 ) -> int:
-    """Post *count* events of the kind *event* to *to_url*, print what was answered, and return the exit status."""
+    """
+    Post *count* events of the kind *event* to *to_url*, print what was answered, and return the
+    exit status.
+    """
     if event not in EVENT_NAMES:
         raise UsageError(_unknown(event), field="EVENT", mail_state=None)
     if body_format not in _FORMATS:
-        raise UsageError(f"{body_format!r} is none of {', '.join(_FORMATS)}", field="--body-format", mail_state=None)
+        raise UsageError(
+            f"{body_format!r} is none of {', '.join(_FORMATS)}",
+            field="--body-format",
+            mail_state=None,
+        )
     content_type, body_of = _FORMATS[body_format]
-    events = list(made_events(event, count, recipient=recipient, unique_id=unique_id, now=time.time()))
+    events = list(
+        made_events(event, count, recipient=recipient, unique_id=unique_id, now=time.time())
+    )
     body = body_of(events, brand_of(brand))
     headers = {
         "Content-Type": content_type,
         signature_header(brand): sign(scheme, key, url=url, body=body, content_type=content_type),
     }
-    result: dict[str, object] = {"url": to_url, "events": [made["_id"] for made in events], "status": None, "answer": None}
+    result: dict[str, object] = {
+        "url": to_url,
+        "events": [made["_id"] for made in events],
+        "status": None,
+        "answer": None,
+    }
     try:
         response = httpx.post(to_url, headers=headers, content=body, timeout=30)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        never_left = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol | httpx.InvalidURL)
+        never_left = isinstance(
+            error,
+            httpx.ConnectError
+            | httpx.ConnectTimeout
+            | httpx.UnsupportedProtocol
+            | httpx.InvalidURL,
+        )
         status, said = (NOT_SENT, "not sent") if never_left else (UNKNOWN, "no answer came")
         said = f"{said}: {type(error).__name__}: {error}"
     else:
@@ -65,7 +85,9 @@ def run(
     if as_json:
         typer.echo(json.dumps(result if status in (OK, REJECTED) else result | {"error": said}))
     else:
-        typer.echo(f"{count} {event} event{'s' * (count > 1)}, signed by {scheme.name} for {url}", err=True)
+        typer.echo(
+            f"{count} {event} event{'s' * (count > 1)}, signed by {scheme.name} for {url}", err=True
+        )
         typer.echo(said)
     return status
 

@@ -12,24 +12,32 @@ from poweremail.cli.session import Session
 
 __all__ = ["app"]
 
-Id = Annotated[str, typer.Argument(help="The webhook's id, as the list has it.", metavar="WEBHOOK_ID")]
+Id = Annotated[
+    str, typer.Argument(help="The webhook's id, as the list has it.", metavar="WEBHOOK_ID")
+]
 Events = Annotated[
     list[str] | None,
     typer.Option(
         "--event",
         metavar="EVENT",
-        help="send, open, click, soft_bounce, hard_bounce or spam; all unless given; can be repeated, or have commas between.",
+        help="send, open, click, soft_bounce, hard_bounce or spam; all unless given; can be "
+        "repeated, or have commas between.",
     ),
 ]
 Description = Annotated[str | None, typer.Option(metavar="TEXT", help="What it is for.")]
-StoreLog = Annotated[bool | None, typer.Option("--store-log/--no-store-log", help="Let the service keep what it posts.")]
+StoreLog = Annotated[
+    bool | None,
+    typer.Option("--store-log/--no-store-log", help="Let the service keep what it posts."),
+]
 
 
 @connected()
 def _list(session: Session) -> None:
     """List the webhooks: the URLs that the service tells of events."""
     with session.client() as client:
-        session.out.table(client.settings.list_webhook(), ("webhook_id", "url", "events", "description"))
+        session.out.table(
+            client.settings.list_webhook(), ("webhook_id", "url", "events", "description")
+        )
 
 
 app = group(_list)
@@ -39,7 +47,12 @@ app = group(_list)
 @connected()
 def add(
     session: Session,
-    url: Annotated[str, typer.Argument(help="What is to be told; it must answer the service's handshake.", metavar="URL")],
+    url: Annotated[
+        str,
+        typer.Argument(
+            help="What is to be told; it must answer the service's handshake.", metavar="URL"
+        ),
+    ],
     *,
     event: Events = None,
     description: Description = None,
@@ -57,7 +70,9 @@ def edit(
     session: Session,
     webhook_id: Id,
     *,
-    url: Annotated[str | None, typer.Option(metavar="URL", help="What is to be told; as before unless given.")] = None,
+    url: Annotated[
+        str | None, typer.Option(metavar="URL", help="What is to be told; as before unless given.")
+    ] = None,
     event: Events = None,
     description: Description = None,
     store_log: StoreLog = None,
@@ -92,10 +107,21 @@ def reset_key(session: Session, webhook_id: Id) -> None:
     """Let the service draw a key anew, and print it. It signs with it at once."""
     with session.client() as client:
         webhook = client.settings.key_reset_webhook(webhook_id)
-    session.out.record({"webhook_id": webhook.webhook_id, "key": None if webhook.key is None else webhook.key.reveal()})
+    session.out.record(
+        {
+            "webhook_id": webhook.webhook_id,
+            "key": None if webhook.key is None else webhook.key.reveal(),
+        }
+    )
 
 
-def _options(events: list[str] | None, description: str | None, store_log: bool | None) -> dict[str, Any]:  # noqa: FBT001
+def _options(
+    events: list[str] | None,
+    description: str | None,
+    store_log: bool | None,  # noqa: FBT001
+) -> dict[str, Any]:
     # The API writes them with commas between, and so do those who read its pages.
-    names = None if events is None else [name.strip() for given in events for name in given.split(",")]
+    names = (
+        None if events is None else [name.strip() for given in events for name in given.split(",")]
+    )
     return {"events": names, "description": description, "store_log": store_log}

@@ -1,1 +1,4 @@
-"""Decisions: they take values and clock readings and answer what to do. They never wait and never do I/O."""
+"""
+Decisions: they take values and clock readings and answer what to do. They never wait and never do
+I/O.
+"""

@@ -102,7 +102,10 @@ class Settings:
         deployment: Deployment = _DEPLOYMENT,
     ) -> Settings:
         """Check the options of a client."""
-        for field, size in (("max_response_bytes", max_response_bytes), ("max_request_bytes", max_request_bytes)):
+        for field, size in (
+            ("max_response_bytes", max_response_bytes),
+            ("max_request_bytes", max_request_bytes),
+        ):
             optional = field == "max_request_bytes" and size is None
             if not optional and not is_whole(size, 1):
                 raise _usage(f"must be a number of bytes, not {size!r}", field)
@@ -116,7 +119,9 @@ class Settings:
                 max_request_bytes,
                 _instance("deployment", deployment, Deployment),
             ),
-            smtp_user_name=None if smtp_user_name is None else _required("smtp_user_name", smtp_user_name),
+            smtp_user_name=None
+            if smtp_user_name is None
+            else _required("smtp_user_name", smtp_user_name),
             brand=_required("brand", brand),
             retry=_instance("retry", retry, RetryPolicy),
             unknown=unknown,
@@ -139,16 +144,27 @@ class Settings:
             settings = attrs.evolve(settings, smtp_user_name=name)
         if timeouts is not DEFAULT:
             settings = attrs.evolve(
-                settings, endpoint=attrs.evolve(settings.endpoint, timeouts=_instance("timeouts", timeouts, Timeouts))
+                settings,
+                endpoint=attrs.evolve(
+                    settings.endpoint, timeouts=_instance("timeouts", timeouts, Timeouts)
+                ),
             )
         if retry is not DEFAULT:
             settings = attrs.evolve(settings, retry=_instance("retry", retry, RetryPolicy))
-        unknown: dict[str, Any] = {"on_unknown": on_unknown, "visibility": visibility, "resend_after": resend_after}
+        unknown: dict[str, Any] = {
+            "on_unknown": on_unknown,
+            "visibility": visibility,
+            "resend_after": resend_after,
+        }
         changes = {name: value for name, value in unknown.items() if value is not DEFAULT}
         if changes.get("on_unknown", "reconcile") != "reconcile":
             # It goes with reconciling only.
             changes.setdefault("resend_after", None)
-        return attrs.evolve(settings, unknown=attrs.evolve(settings.unknown, **changes)) if changes else settings
+        return (
+            attrs.evolve(settings, unknown=attrs.evolve(settings.unknown, **changes))
+            if changes
+            else settings
+        )
 
     def smtp_user(self, given: str | None) -> str:
         """Return the SMTP user of one send: *given*, or the client's."""
@@ -174,7 +190,9 @@ def _base_url(app_domain: str | None, base_url: str | None) -> str:
         raise _usage("give it, or base_url", "app_domain")
     if not isinstance(app_domain, str) or not _HOST.match(app_domain):
         raise _usage(
-            f"{app_domain!r} is not a domain", "app_domain", "give the bare name, such as tes.example.com; a URL goes to base_url"
+            f"{app_domain!r} is not a domain",
+            "app_domain",
+            "give the bare name, such as tes.example.com; a URL goes to base_url",
         )
     return f"https://api.{app_domain}/{_API_VERSION}"
 
@@ -193,13 +211,16 @@ def _checked_url(base_url: str) -> str:
         raise _usage("must not have a user, a query or a fragment", "base_url")
     if parts.scheme == "http" and not is_loopback(host):
         warnings.warn(
-            f"base_url is plain http: everyone between here and {host} can read the token of every request",
+            f"base_url is plain http: everyone between here and {host} can read the token of every "
+            "request",
             UserWarning,
             stacklevel=5,
         )
     authority = f"[{host}]" if ":" in host else host
     path = parts.path.strip("/")
-    return f"{parts.scheme}://{authority}{f':{port}' if port is not None else ''}/{f'{path}/' if path else _API_VERSION}"
+    if port is not None:
+        authority += f":{port}"
+    return f"{parts.scheme}://{authority}/{f'{path}/' if path else _API_VERSION}"
 
 
 def _is_ip(host: str) -> bool:
@@ -220,8 +241,15 @@ _VARIABLES = {
 
 
 def from_env(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that are *given*, and for the others what *environ* says; the token as a `Secret`."""
-    options: dict[str, Any] = {option: environ[variable] for option, variable in _VARIABLES.items() if environ.get(variable)}
+    """
+    Return the options that are *given*, and for the others what *environ* says; the token as a
+    `Secret`.
+    """
+    options: dict[str, Any] = {
+        option: environ[variable]
+        for option, variable in _VARIABLES.items()
+        if environ.get(variable)
+    }
     if given.get("app_domain") is not None:
         # Where the caller says where the service is, the environment does not.
         options.pop("base_url", None)
@@ -232,7 +260,10 @@ def from_env(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, 
 
 
 def complete(options: dict[str, Any]) -> dict[str, Any]:
-    """Return the *options* of `from_env`. Raises `UsageError` naming each variable that would have to be set."""
+    """
+    Return the *options* of `from_env`. Raises `UsageError` naming each variable that would have to
+    be set.
+    """
     missing = [_VARIABLES[option] for option in ("owner_id", "token") if option not in options]
     if "app_domain" not in options and "base_url" not in options:
         missing.append("POWEREMAIL_APP_DOMAIN (or POWEREMAIL_BASE_URL)")

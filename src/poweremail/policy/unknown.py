@@ -29,7 +29,10 @@ class UnknownPolicy:
 
     def __attrs_post_init__(self) -> None:
         if self.on_unknown not in get_args(OnUnknown):
-            raise _usage(f"must be one of {', '.join(get_args(OnUnknown))}, not {self.on_unknown!r}", "on_unknown")
+            raise _usage(
+                f"must be one of {', '.join(get_args(OnUnknown))}, not {self.on_unknown!r}",
+                "on_unknown",
+            )
         _check_seconds("visibility", self.visibility)
         if self.resend_after is None:
             return
@@ -37,7 +40,10 @@ class UnknownPolicy:
         if self.on_unknown != "reconcile":
             raise _usage("goes with on_unknown='reconcile'", "resend_after")
         if self.resend_after < self.visibility:
-            raise _usage(f"must not be less than visibility, {self.visibility} s: the mail may yet appear", "resend_after")
+            raise _usage(
+                f"must not be less than visibility, {self.visibility} s: the mail may yet appear",
+                "resend_after",
+            )
 
     @property
     def patience(self) -> float:
@@ -46,12 +52,18 @@ class UnknownPolicy:
 
     @staticmethod
     def pause(look_ups: int, remaining: float) -> float:
-        """How many seconds to wait after so many *look_ups*: soon at first, then every five seconds, and once more at the end."""
+        """
+        How many seconds to wait after so many *look_ups*: soon at first, then every five seconds,
+        and once more at the end.
+        """
         return min(0.25 * 2.0 ** min(look_ups - 1, 8), 5.0, remaining)
 
 
 def folded(recipients: Iterable[str]) -> frozenset[str]:
-    """The *recipients* as they are compared: domains, and in practice whole addresses, are the same in any case."""
+    """
+    The *recipients* as they are compared: domains, and in practice whole addresses, are the same in
+    any case.
+    """
     return frozenset(address.lower() for address in recipients)
 
 

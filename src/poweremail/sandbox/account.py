@@ -19,15 +19,20 @@ from poweremail.wire import arguments, readers
 __all__ = ["Account", "VerifyWebhook", "epoch_seconds", "read_domain", "read_switch", "read_text"]
 
 VerifyWebhook = Callable[[str], bool]
-"""Asks a URL whether it is a receiver of webhooks: whether it answers `poweremail.wire.webhook.handshake_answer`."""
+"""
+Asks a URL whether it is a receiver of webhooks: whether it answers
+`poweremail.wire.webhook.handshake_answer`.
+"""
 
 
 @attrs.frozen
 class Account:
     """
-    The account at one moment: *now* is milliseconds since the epoch, *limits* are those of SMTP users that have none of their own.
+    The account at one moment: *now* is milliseconds since the epoch, *limits* are those of SMTP
+    users that have none of their own.
 
-    Without *verify_webhook* every URL is taken for a receiver; others have to answer with the *brand*.
+    Without *verify_webhook* every URL is taken for a receiver; others have to answer with the
+    *brand*.
     """
 
     store: Store

@@ -1,4 +1,7 @@
-"""What the sandbox remembers of an account beside its mails: domains and webhooks, in the database of a `Store`."""
+"""
+What the sandbox remembers of an account beside its mails: domains and webhooks, in the database of
+a `Store`.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ DomainKind = Literal["sending", "tracking"]
 @attrs.frozen
 class Domain:
     """
-    A domain of the sandbox: *kind* is ``sending`` or ``tracking``, *created* an aware datetime in UTC.
+    A domain of the sandbox: *kind* is ``sending`` or ``tracking``, *created* an aware datetime in
+    UTC.
 
     *valid* says whether every check of it comes out well.
     """
@@ -36,8 +40,8 @@ class RegisteredWebhook:
     """
     A webhook of the sandbox.
 
-    *key* is what its posts are signed with. *last_success* and *total_event* tell of what was posted. Times are aware datetimes in
-    UTC.
+    *key* is what its posts are signed with. *last_success* and *total_event* tell of what was
+    posted. Times are aware datetimes in UTC.
     """
 
     webhook_id: str
@@ -52,7 +56,10 @@ class RegisteredWebhook:
 
 
 class AccountStore:
-    """Domains and webhooks in *store*. Times are whole milliseconds since the epoch. Safe to use from several threads."""
+    """
+    Domains and webhooks in *store*. Times are whole milliseconds since the epoch. Safe to use from
+    several threads.
+    """
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -60,21 +67,29 @@ class AccountStore:
     def add_domain(self, kind: DomainKind, domain: str, *, now: int, valid: bool = False) -> bool:
         """Add a domain, and return False where it is there already: then it stays as it is."""
         with self._store.transaction() as connection:
-            added = connection.execute("INSERT OR IGNORE INTO domains VALUES (?, ?, ?, ?)", (kind, domain, now, valid))
+            added = connection.execute(
+                "INSERT OR IGNORE INTO domains VALUES (?, ?, ?, ?)", (kind, domain, now, valid)
+            )
             return added.rowcount == 1
 
     def put_domain(self, kind: DomainKind, domain: str, *, now: int, valid: bool) -> None:
         """Add a domain, or say of the one that is there whether it is *valid*."""
         with self._store.transaction() as connection:
             connection.execute(
-                "INSERT INTO domains VALUES (?, ?, ?, ?) ON CONFLICT (kind, domain) DO UPDATE SET valid = excluded.valid",
+                "INSERT INTO domains VALUES (?, ?, ?, ?) ON CONFLICT (kind, domain) DO UPDATE SET "
+                "valid = excluded.valid",
                 (kind, domain, now, valid),
             )
 
     def delete_domain(self, kind: DomainKind, domain: str) -> bool:
         """Forget a domain; False where there is none."""
         with self._store.transaction() as connection:
-            return connection.execute("DELETE FROM domains WHERE kind = ? AND domain = ?", (kind, domain)).rowcount == 1
+            return (
+                connection.execute(
+                    "DELETE FROM domains WHERE kind = ? AND domain = ?", (kind, domain)
+                ).rowcount
+                == 1
+            )
 
     def domain(self, kind: DomainKind, domain: str) -> Domain | None:
         """The domain of that name, or None."""
@@ -83,22 +98,39 @@ class AccountStore:
     def domains(self, kind: DomainKind) -> list[Domain]:
         """The domains of a kind, oldest first."""
         query = "SELECT * FROM domains WHERE kind = ? ORDER BY created, domain"
-        return [Domain(row["kind"], row["domain"], at(row["created"]), bool(row["valid"])) for row in self._store.rows(query, kind)]
+        return [
+            Domain(row["kind"], row["domain"], at(row["created"]), bool(row["valid"]))
+            for row in self._store.rows(query, kind)
+        ]
 
-    def add_webhook(self, url: str, events: tuple[str, ...], *, now: int, store_log: bool, description: str) -> RegisteredWebhook:
+    def add_webhook(
+        self, url: str, events: tuple[str, ...], *, now: int, store_log: bool, description: str
+    ) -> RegisteredWebhook:
         """Add a webhook; its id and its key are drawn."""
         webhook_id = secrets.token_hex(12)
         with self._store.transaction() as connection:
             connection.execute(
-                "INSERT INTO webhooks (webhook_id, url, events, key, store_log, description, created, total_event)"
+                "INSERT INTO webhooks (webhook_id, url, events, key, store_log, description, "
+                "created, total_event)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-                (webhook_id, url, ",".join(events), secrets.token_urlsafe(24), store_log, description, now),
+                (
+                    webhook_id,
+                    url,
+                    ",".join(events),
+                    secrets.token_urlsafe(24),
+                    store_log,
+                    description,
+                    now,
+                ),
             )
         [added] = self._webhooks("WHERE webhook_id = ?", webhook_id)
         return added
 
     def edit_webhook(self, webhook_id: str, **changes: Any) -> bool:
-        """Change *url*, *events*, *store_log*, *description* or what else is told of a webhook; False where there is none."""
+        """
+        Change *url*, *events*, *store_log*, *description* or what else is told of a webhook; False
+        where there is none.
+        """
         # The names come from this package, never from a request.
         columns = ", ".join(f"{name} = ?" for name in changes)
         values = [",".join(value) if name == "events" else value for name, value in changes.items()]
@@ -113,10 +145,16 @@ class AccountStore:
         """Forget a webhook; False where there is none. What it was still to be told is given up."""
         with self._store.transaction() as connection:
             connection.execute(
-                "UPDATE deliveries SET state = 'failed', next_attempt = NULL WHERE webhook_id = ? AND state = 'waiting'",
+                "UPDATE deliveries SET state = 'failed', next_attempt = NULL WHERE webhook_id = ? "
+                "AND state = 'waiting'",
                 (webhook_id,),
             )
-            return connection.execute("DELETE FROM webhooks WHERE webhook_id = ?", (webhook_id,)).rowcount == 1
+            return (
+                connection.execute(
+                    "DELETE FROM webhooks WHERE webhook_id = ?", (webhook_id,)
+                ).rowcount
+                == 1
+            )
 
     def reset_webhook_key(self, webhook_id: str) -> RegisteredWebhook | None:
         """Draw a webhook's key anew; None where there is no such webhook."""
@@ -132,7 +170,10 @@ class AccountStore:
         return self._webhooks("ORDER BY number")
 
     def _webhooks(self, which: str, *values: str) -> list[RegisteredWebhook]:
-        return [_webhook(row) for row in self._store.rows(f"SELECT * FROM webhooks {which}", *values)]  # noqa: S608
+        return [
+            _webhook(row)
+            for row in self._store.rows(f"SELECT * FROM webhooks {which}", *values)  # noqa: S608
+        ]
 
 
 def _webhook(row: sqlite3.Row) -> RegisteredWebhook:

@@ -1,4 +1,7 @@
-"""Answers in the form in which the service gives them: HTTP 200, whatever happened, and an envelope of JSON."""
+"""
+Answers in the form in which the service gives them: HTTP 200, whatever happened, and an envelope of
+JSON.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ def answer(**members: Any) -> Response:
 
 
 class Refusal(Exception):  # noqa: N818 - it is how the service says no, not an error of the sandbox
-    """The request is refused: *message* says why, *name* is the kind of error, None where the service gives none."""
+    """
+    The request is refused: *message* says why, *name* is the kind of error, None where the service
+    gives none.
+    """
 
     def __init__(self, message: str, name: str | None = "ValidationError") -> None:
         super().__init__(message)

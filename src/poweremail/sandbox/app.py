@@ -1,4 +1,7 @@
-"""The service as an ASGI application: the API as the vendor serves it, a control API below ``/_sandbox``, and a page at ``/``."""
+"""
+The service as an ASGI application: the API as the vendor serves it, a control API below
+``/_sandbox``, and a page at ``/``.
+"""
 
 from __future__ import annotations
 
@@ -30,30 +33,44 @@ MAX_BODY = 64 * 1024 * 1024
 """The largest body that is read, in bytes: twice what mail servers commonly take."""
 
 
-def create_app(service: Service, *, max_body: int = MAX_BODY, allowed_hosts: Iterable[str] = ()) -> ASGIApp:
+def create_app(
+    service: Service, *, max_body: int = MAX_BODY, allowed_hosts: Iterable[str] = ()
+) -> ASGIApp:
     """
-    Make the application of *service*. A body of more than *max_body* bytes is answered with an error of the API.
+    Make the application of *service*. A body of more than *max_body* bytes is answered with an
+    error of the API.
 
-    The page and the control API answer under loopback names and under *allowed_hosts*: see `Guard`. Faults that break a connection
-    need the server of `poweremail.sandbox.server` below it.
+    The page and the control API answer under loopback names and under *allowed_hosts*: see `Guard`.
+    Faults that break a connection need the server of `poweremail.sandbox.server` below it.
     """
     calls = operations(service)
     control = control_router(service, calls, ui_routes(calls))
-    default = _page_or(Page(own_owner_id=service.own_owner_id, own_token=service.own_token), _api(service, max_body))
+    default = _page_or(
+        Page(own_owner_id=service.own_owner_id, own_token=service.own_token),
+        _api(service, max_body),
+    )
     router = Router([Mount("/_sandbox", control)], default=default, redirect_slashes=False)
     return _sealed(Guard(router, allowed_hosts=allowed_hosts))
 
 
 _CSP = b"content-security-policy"
-_SEAL = [(name.lower().encode(), DATA_HEADERS[name].encode()) for name in ("Content-Security-Policy", "X-Content-Type-Options")]
+_SEAL = [
+    (name.lower().encode(), DATA_HEADERS[name].encode())
+    for name in ("Content-Security-Policy", "X-Content-Type-Options")
+]
 
 
 def _sealed(app: ASGIApp) -> ASGIApp:
-    """Let everything that does not say so itself, answers of the API and refusals, be able to do nothing in a browser."""
+    """
+    Let everything that does not say so itself, answers of the API and refusals, be able to do
+    nothing in a browser.
+    """
 
     async def sealed(scope: Scope, receive: Receive, send: Send) -> None:
         async def seal(message: Message) -> None:
-            if message["type"] == "http.response.start" and all(name.lower() != _CSP for name, _ in message["headers"]):
+            if message["type"] == "http.response.start" and all(
+                name.lower() != _CSP for name, _ in message["headers"]
+            ):
                 message["headers"] = [*message["headers"], *_SEAL]
             await send(message)
 
@@ -83,12 +100,19 @@ def _api(service: Service, max_body: int) -> ASGIApp:
             except ClientGoneError:
                 return
             except BodyTooLargeError:
-                await _send(Reply(Refusal(f"The body is larger than {max_body} bytes").response), scope, receive, send)
+                await _send(
+                    Reply(Refusal(f"The body is larger than {max_body} bytes").response),
+                    scope,
+                    receive,
+                    send,
+                )
                 return
         call = Call(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), body)
         if turn.call in _ASKING:
             # It waits for an answer from elsewhere, which may be this very server.
-            reply = await anyio.to_thread.run_sync(partial(service.handle, call, turn, verify_webhook=verify))
+            reply = await anyio.to_thread.run_sync(
+                partial(service.handle, call, turn, verify_webhook=verify)
+            )
         else:
             reply = service.handle(call, turn)
         await _send(reply, scope, receive, send)
@@ -104,23 +128,43 @@ async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> Non
     if reply.broken is not None:
         wire: Wire | None = scope.get("state", {}).get("wire")
         if wire is None:
-            raise RuntimeError("the server below cannot break a connection: use poweremail.sandbox.server")
+            raise RuntimeError(
+                "the server below cannot break a connection: use poweremail.sandbox.server"
+            )
         if reply.response is None and reply.broken != "stalled":
             wire.reset()
         else:
             wire.close()
-        # The server takes a request without an answer for a mistake unless the connection is known to be gone.
+        # The server takes a request without an answer for a mistake unless the connection is known
+        # to be gone.
         await gone(receive, None)
 
 
 async def _respond(response: Response, reply: Reply, receive: Receive, send: Send) -> None:
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers]
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers
+    ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     if reply.drip:
         for index in range(len(response.body)):
-            await send({"type": "http.response.body", "body": response.body[index : index + 1], "more_body": True})
+            await send(
+                {
+                    "type": "http.response.body",
+                    "body": response.body[index : index + 1],
+                    "more_body": True,
+                }
+            )
             if await gone(receive, reply.drip):
                 return
-        await send({"type": "http.response.body", "body": b"", "more_body": reply.broken is not None})
+        await send(
+            {"type": "http.response.body", "body": b"", "more_body": reply.broken is not None}
+        )
     else:
-        await send({"type": "http.response.body", "body": response.body, "more_body": reply.broken is not None})
+        await send(
+            {
+                "type": "http.response.body",
+                "body": response.body,
+                "more_body": reply.broken is not None,
+            }
+        )

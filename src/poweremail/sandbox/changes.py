@@ -19,7 +19,10 @@ _KEPT = 1_000
 
 @attrs.frozen
 class Change:
-    """Change number *position*: what happened (*kind*), and to which mail; *number* is None where it is all of them."""
+    """
+    Change number *position*: what happened (*kind*), and to which mail; *number* is None where it
+    is all of them.
+    """
 
     position: int
     kind: ChangeKind
@@ -30,8 +33,9 @@ class Changes:
     """
     The last changes, in order.
 
-    *run* tells this sandbox from the one that had the same file open before. Who looks on asks from time to time whether `last`
-    went up, and gets `since` what it knows; nobody is called back, so a change may be noted on any thread.
+    *run* tells this sandbox from the one that had the same file open before. Who looks on asks from
+    time to time whether `last` went up, and gets `since` what it knows; nobody is called back, so a
+    change may be noted on any thread.
     """
 
     def __init__(self) -> None:

@@ -16,10 +16,12 @@ _END = 253_402_300_800
 
 class Clock:
     """
-    The clock of a sandbox: that of the machine, or the one it was given, and what it was advanced beyond that.
+    The clock of a sandbox: that of the machine, or the one it was given, and what it was advanced
+    beyond that.
 
-    By it limits are counted, mails are received, and late mails become visible. How far it was advanced is kept with the mails, so
-    that time does not go back where a file is opened again. Safe to use from several threads.
+    By it limits are counted, mails are received, and late mails become visible. How far it was
+    advanced is kept with the mails, so that time does not go back where a file is opened again.
+    Safe to use from several threads.
     """
 
     def __init__(self, base: Callable[[], float], store: Store) -> None:
@@ -38,9 +40,16 @@ class Clock:
         return self._advanced / 1000
 
     def advance(self, seconds: float) -> None:
-        """Let *seconds* pass, to the millisecond. Raises `UsageError` for less than none, and beyond the year 9999."""
+        """
+        Let *seconds* pass, to the millisecond. Raises `UsageError` for less than none, and beyond
+        the year 9999.
+        """
         if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-            raise UsageError(f"must be a number of seconds from 0 on, not {seconds!r}", field="advance", mail_state=None)
+            raise UsageError(
+                f"must be a number of seconds from 0 on, not {seconds!r}",
+                field="advance",
+                mail_state=None,
+            )
         with self._lock:
             if seconds >= _END or self.now() + seconds >= _END:
                 raise UsageError("must end before the year 10000", field="advance", mail_state=None)
@@ -55,5 +64,8 @@ class Clock:
             self._advanced = 0
 
     def milliseconds(self) -> int:
-        """The time in whole milliseconds: what was advanced is added exactly, as no sum of floats would."""
+        """
+        The time in whole milliseconds: what was advanced is added exactly, as no sum of floats
+        would.
+        """
         return int(self._base() * 1000) + self._advanced

@@ -17,7 +17,9 @@ class BodyTooLargeError(Exception):
 
 
 async def read_body(receive: Receive, max_body: int) -> bytes:
-    """Read the body. Raises `BodyTooLargeError` for more than *max_body* bytes, and `ClientGoneError`."""
+    """
+    Read the body. Raises `BodyTooLargeError` for more than *max_body* bytes, and `ClientGoneError`.
+    """
     body = bytearray()
     while True:
         message = await receive()
@@ -31,7 +33,10 @@ async def read_body(receive: Receive, max_body: int) -> bytes:
 
 
 async def gone(receive: Receive, seconds: float | None) -> bool:
-    """Wait so many seconds, or for ever; return at once, and True, where the client goes away. The body must have been read."""
+    """
+    Wait so many seconds, or for ever; return at once, and True, where the client goes away. The
+    body must have been read.
+    """
     with anyio.move_on_after(seconds):
         while (await receive())["type"] != "http.disconnect":
             pass

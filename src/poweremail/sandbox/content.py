@@ -1,4 +1,7 @@
-"""From the members of a send to the mail that it hands over, checked in the order in which the service is known to check."""
+"""
+From the members of a send to the mail that it hands over, checked in the order in which the service
+is known to check.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,13 @@ from poweremail.sandbox.answers import Refusal
 from poweremail.sandbox.mail import CaughtRecipient, MailContent
 from poweremail.sandbox.template import Template
 
-__all__ = ["FindTemplate", "read_raw", "read_send_mail", "read_send_template", "read_send_template_http_get"]
+__all__ = [
+    "FindTemplate",
+    "read_raw",
+    "read_send_mail",
+    "read_send_template",
+    "read_send_template_http_get",
+]
 
 FindTemplate = Callable[[str], Template | None]
 
@@ -31,8 +40,13 @@ def read_send_mail(smtp_user_name: str, members: Mapping[str, Any]) -> MailConte
     )
 
 
-def read_send_template(smtp_user_name: str, members: Mapping[str, Any], find: FindTemplate) -> MailContent:
-    """The mail of a ``sendTemplate``; *find* knows the templates. A mail without a subject has that of its template."""
+def read_send_template(
+    smtp_user_name: str, members: Mapping[str, Any], find: FindTemplate
+) -> MailContent:
+    """
+    The mail of a ``sendTemplate``; *find* knows the templates. A mail without a subject has that of
+    its template.
+    """
     message = _message(members)
     filled = _filled(message, find)
     return MailContent(
@@ -47,8 +61,12 @@ def read_send_template(smtp_user_name: str, members: Mapping[str, Any], find: Fi
     )
 
 
-def read_send_template_http_get(smtp_user_name: str, members: Mapping[str, Any], find: FindTemplate) -> MailContent:
-    """The mail of a ``sendTemplateHTTPGet``, whose fields stand in the query beside the credentials."""
+def read_send_template_http_get(
+    smtp_user_name: str, members: Mapping[str, Any], find: FindTemplate
+) -> MailContent:
+    """
+    The mail of a ``sendTemplateHTTPGet``, whose fields stand in the query beside the credentials.
+    """
     filled = _filled(members, find)
     subject, sender = _subject(parts.text(members.get("subject"))), _sender(members)
     if not parts.text(members.get("to")):

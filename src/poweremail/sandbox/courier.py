@@ -8,13 +8,23 @@ from poweremail.errors import UsageError
 from poweremail.sandbox.clock import Clock
 from poweremail.sandbox.deliveries import Deliveries, Delivery
 from poweremail.sandbox.happenings import Happenings
-from poweremail.sandbox.posting import AwaitedReceiver, HttpPoster, Poster, RespondingReceiver, answered_by, poster_to
+from poweremail.sandbox.posting import (
+    AwaitedReceiver,
+    HttpPoster,
+    Poster,
+    RespondingReceiver,
+    answered_by,
+    poster_to,
+)
 
 __all__ = ["Courier"]
 
 
 class Courier:
-    """Carries *deliveries* to where they belong, at the time of *clock*. Safe to use from several threads: one posts at a time."""
+    """
+    Carries *deliveries* to where they belong, at the time of *clock*. Safe to use from several
+    threads: one posts at a time.
+    """
 
     def __init__(self, deliveries: Deliveries, happenings: Happenings, clock: Clock) -> None:
         self._deliveries = deliveries
@@ -24,16 +34,24 @@ class Courier:
         self._delivering: int | None = None
         self._http = HttpPoster()
 
-    def deliver(self, to: RespondingReceiver | Poster | None = None, *, stop: threading.Event | None = None) -> list[Delivery]:
+    def deliver(
+        self, to: RespondingReceiver | Poster | None = None, *, stop: threading.Event | None = None
+    ) -> list[Delivery]:
         """
-        Let happen what is due by the script, post what is due to the webhooks, and return what was posted, as it is after that.
+        Let happen what is due by the script, post what is due to the webhooks, and return what was
+        posted, as it is after that.
 
-        *to* is a receiver in this process that gets all of it; without one, each goes to its URL. A webhook that did not answer is
-        left alone until the next time, so that the others need not wait for it. Where *stop* is set, nothing more is begun.
+        *to* is a receiver in this process that gets all of it; without one, each goes to its URL. A
+        webhook that did not answer is left alone until the next time, so that the others need not
+        wait for it. Where *stop* is set, nothing more is begun.
         """
         if self._delivering == threading.get_ident():
             # It would wait for itself for ever.
-            raise UsageError("was called by a receiver that it is delivering to", field="deliver", mail_state=None)
+            raise UsageError(
+                "was called by a receiver that it is delivering to",
+                field="deliver",
+                mail_state=None,
+            )
         self._happenings.settle()
         poster = poster_to(to, self._http)
         with self._lock:
@@ -69,14 +87,21 @@ class Courier:
         while (delivery := self._deliveries.take(now, after=last)) is not None:
             last = delivery.number
             try:
-                answered = answered_by(await to.arespond("POST", dict(delivery.headers), delivery.body))
-                posted.append(self._deliveries.note(delivery, answered, now=self._clock.milliseconds()))
+                answered = answered_by(
+                    await to.arespond("POST", dict(delivery.headers), delivery.body)
+                )
+                posted.append(
+                    self._deliveries.note(delivery, answered, now=self._clock.milliseconds())
+                )
             finally:
                 self._deliveries.let_go(delivery)
         return posted
 
     def replay(self, number: int, to: RespondingReceiver | Poster | None = None) -> Delivery:
-        """Post a delivery once more, byte for byte, and return it with what came of that. Raises LookupError if there is none."""
+        """
+        Post a delivery once more, byte for byte, and return it with what came of that. Raises
+        LookupError if there is none.
+        """
         delivery = self._deliveries.find(number)
         return self._post(delivery, poster_to(to, self._http))
 

@@ -24,26 +24,36 @@ DeliveryState = Literal["waiting", "delivered", "failed"]
 
 RETRY_AFTER = (1, 10, 60, 600, 3600)
 """
-Seconds, by the sandbox's clock, from an attempt that failed to the next. After the last of them it is given up.
+Seconds, by the sandbox's clock, from an attempt that failed to the next. After the last of them it
+is given up.
 
-The service publishes none: these are quick for who waits in front of a terminal, and long enough to restart what was down.
+The service publishes none: these are quick for who waits in front of a terminal, and long enough to
+restart what was down.
 """
 
 _MOST_EVENTS = 100
 """Events of one POST: those of a mail to more recipients go in several."""
 
 _KEPT = 10_000
-"""So many deliveries are remembered; older ones are forgotten once nothing is to be done about them."""
+"""
+So many deliveries are remembered; older ones are forgotten once nothing is to be done about them.
+"""
 
 _LONGEST_POST = 60
-"""Seconds, by the clock of the machine, after which whoever took a delivery and did not let it go must have died."""
+"""
+Seconds, by the clock of the machine, after which whoever took a delivery and did not let it go must
+have died.
+"""
 
 _OK = 200
 
 
 @attrs.frozen(kw_only=True)
 class Attempt:
-    """One POST: when it was made (*at*), the HTTP *status*, and the first KB of the *answer*; without a status, what went wrong."""
+    """
+    One POST: when it was made (*at*), the HTTP *status*, and the first KB of the *answer*; without
+    a status, what went wrong.
+    """
 
     at: datetime
     status: int | None
@@ -60,8 +70,9 @@ class Delivery:
     """
     A POST to a webhook: of *events* (their kinds, in order) about mail number *mail*.
 
-    *url*, *headers* and *body* are exactly what is posted at every attempt. *state* is ``waiting``, ``delivered`` or ``failed``;
-    *next_attempt* is when it is due, None where it is not. Times are aware datetimes in UTC, by the sandbox's clock.
+    *url*, *headers* and *body* are exactly what is posted at every attempt. *state* is ``waiting``,
+    ``delivered`` or ``failed``; *next_attempt* is when it is due, None where it is not. Times are
+    aware datetimes in UTC, by the sandbox's clock.
     """
 
     number: int
@@ -79,7 +90,10 @@ class Delivery:
 
 @attrs.frozen(kw_only=True)
 class Happened:
-    """Something that a webhook is told: *kind* happened at *email* at the time *at*, in milliseconds. *details* is the rest."""
+    """
+    Something that a webhook is told: *kind* happened at *email* at the time *at*, in milliseconds.
+    *details* is the rest.
+    """
 
     kind: str
     email: str
@@ -100,15 +114,24 @@ class Deliveries:
         self._brand = brand
 
     def enqueue(
-        self, connection: sqlite3.Connection, mail: int, about: Mapping[str, Any], happened: Iterable[Happened], *, now: int
+        self,
+        connection: sqlite3.Connection,
+        mail: int,
+        about: Mapping[str, Any],
+        happened: Iterable[Happened],
+        *,
+        now: int,
     ) -> None:
         """
-        Let every webhook that wants to know be told what *happened* to *mail*; *about* has the mail's own columns.
+        Let every webhook that wants to know be told what *happened* to *mail*; *about* has the
+        mail's own columns.
 
-        It is signed with the key that the webhook has at this moment, and stays so: a receiver must accept the old key for a while
-        after a reset, as with the service.
+        It is signed with the key that the webhook has at this moment, and stays so: a receiver must
+        accept the old key for a while after a reset, as with the service.
         """
-        hooks = connection.execute("SELECT webhook_id, url, events, key FROM webhooks ORDER BY number").fetchall()
+        hooks = connection.execute(
+            "SELECT webhook_id, url, events, key FROM webhooks ORDER BY number"
+        ).fetchall()
         if not hooks:
             return
         # The same event has the same id at each webhook.
@@ -120,35 +143,54 @@ class Deliveries:
                 self._enqueue(connection, hook, mail, events[start : start + _MOST_EVENTS], now)
 
     def _enqueue(
-        self, connection: sqlite3.Connection, hook: sqlite3.Row, mail: int, events: list[tuple[str, dict[str, Any]]], now: int
+        self,
+        connection: sqlite3.Connection,
+        hook: sqlite3.Row,
+        mail: int,
+        events: list[tuple[str, dict[str, Any]]],
+        now: int,
     ) -> None:
         body = form_body((event for _, event in events), self._brand)
-        signature = sign(self._scheme, Secret(hook["key"]), url=hook["url"], body=body, content_type=FORM_TYPE)
-        headers = [["Content-Type", FORM_TYPE], ["User-Agent", "poweremail-sandbox"], [signature_header(self._brand), signature]]
+        signature = sign(
+            self._scheme, Secret(hook["key"]), url=hook["url"], body=body, content_type=FORM_TYPE
+        )
+        headers = [
+            ["Content-Type", FORM_TYPE],
+            ["User-Agent", "poweremail-sandbox"],
+            [signature_header(self._brand), signature],
+        ]
         kinds = ",".join(kind for kind, _ in events)
         number = connection.execute(
-            "INSERT INTO deliveries (webhook_id, mail, events, created, state, next_attempt, tried, url, headers, body)"
+            "INSERT INTO deliveries (webhook_id, mail, events, created, state, next_attempt, "
+            "tried, url, headers, body)"
             " VALUES (?, ?, ?, ?, 'waiting', ?, 0, ?, ?, ?)",
             (hook["webhook_id"], mail, kinds, now, now, hook["url"], json.dumps(headers), body),
         ).lastrowid
         if number is not None and number % 100 == 0:
             old = "FROM deliveries WHERE number <= ? AND next_attempt IS NULL"
-            connection.execute(f"DELETE FROM attempts WHERE delivery IN (SELECT number {old})", (number - _KEPT,))  # noqa: S608
+            connection.execute(
+                f"DELETE FROM attempts WHERE delivery IN (SELECT number {old})",  # noqa: S608
+                (number - _KEPT,),
+            )
             connection.execute(f"DELETE {old}", (number - _KEPT,))
 
     def take(self, now: int, *, after: int = 0, without: Iterable[str] = ()) -> Delivery | None:
         """
-        Return the first delivery that is due, of a higher number than *after* and to none of the webhooks *without*; or None.
+        Return the first delivery that is due, of a higher number than *after* and to none of the
+        webhooks *without*; or None.
 
-        Nobody else takes it, in this process or in another one that has the file open, until `let_go` is called, or until whoever
-        took it must be dead.
+        Nobody else takes it, in this process or in another one that has the file open, until
+        `let_go` is called, or until whoever took it must be dead.
         """
         left_out = tuple(without)
         marks = ", ".join("?" * len(left_out))
-        # Looked at first without a transaction, which would write to the file whenever somebody looks.
+        # Looked at first without a transaction, which would write to the file whenever somebody
+        # looks.
         which = (
-            f"next_attempt <= ? AND number > ? AND webhook_id NOT IN ({marks})"  # noqa: S608 - values go by ?
-            " AND number NOT IN (SELECT delivery FROM claims WHERE until > ?) ORDER BY number LIMIT 1"
+            "next_attempt <= ? AND number > ? AND webhook_id NOT IN "  # noqa: S608
+            f"({marks})"
+            " AND number NOT IN (SELECT delivery FROM claims WHERE until > ?) ORDER BY number "
+            "LIMIT 1"
         )
         while found := self._find(which, now, after, *left_out, _machine_time()):
             if self._claim(found[0].number, now):
@@ -160,7 +202,8 @@ class Deliveries:
         this_moment = _machine_time()
         with self._store.transaction() as connection:
             claimed = connection.execute(
-                "INSERT INTO claims (delivery, until) SELECT number, ? FROM deliveries WHERE number = ? AND next_attempt <= ?"
+                "INSERT INTO claims (delivery, until) SELECT number, ? FROM deliveries WHERE "
+                "number = ? AND next_attempt <= ?"
                 " ON CONFLICT (delivery) DO UPDATE SET until = excluded.until WHERE until <= ?",
                 (this_moment + _LONGEST_POST * 1000, number, now, this_moment),
             )
@@ -182,32 +225,49 @@ class Deliveries:
         """Return those that are remembered, oldest first."""
         return self._find("1 ORDER BY number")
 
-    def page(self, limit: int, *, before: int, webhook_id: str | None, state: str | None) -> list[Delivery]:
-        """Return *limit* of those below number *before*, newest first: of one webhook, and in one state, where these are given."""
+    def page(
+        self, limit: int, *, before: int, webhook_id: str | None, state: str | None
+    ) -> list[Delivery]:
+        """
+        Return *limit* of those below number *before*, newest first: of one webhook, and in one
+        state, where these are given.
+        """
         return self._find(
-            "number < ? AND (? IS NULL OR webhook_id = ?) AND (? IS NULL OR state = ?) ORDER BY number DESC LIMIT ?",
+            "number < ? AND (? IS NULL OR webhook_id = ?) AND (? IS NULL OR state = ?) ORDER BY "
+            "number DESC LIMIT ?",
             *(before, webhook_id, webhook_id, state, state, limit),
         )
 
     def note(self, delivery: Delivery, answered: Answered, *, now: int) -> Delivery:
-        """Keep what came of an attempt, decide what is next, and return the delivery as it is after that."""
+        """
+        Keep what came of an attempt, decide what is next, and return the delivery as it is after
+        that.
+        """
         attempt = Attempt(at=at(now), status=answered.status, answer=answered.answer)
         with self._store.transaction() as connection:
-            row = connection.execute("SELECT state, tried FROM deliveries WHERE number = ?", (delivery.number,)).fetchone()
+            row = connection.execute(
+                "SELECT state, tried FROM deliveries WHERE number = ?", (delivery.number,)
+            ).fetchone()
             if row is None:
                 # Forgotten while it was under way.
-                return attrs.evolve(delivery, attempts=(*delivery.attempts, attempt), next_attempt=None)
+                return attrs.evolve(
+                    delivery, attempts=(*delivery.attempts, attempt), next_attempt=None
+                )
             connection.execute(
                 "INSERT INTO attempts (delivery, at, status, answer) VALUES (?, ?, ?, ?)",
                 (delivery.number, now, attempt.status, attempt.answer),
             )
             state, due = _next(row, now, ok=attempt.ok)
-            update = "UPDATE deliveries SET state = ?, next_attempt = ?, tried = tried + 1 WHERE number = ?"
+            update = (
+                "UPDATE deliveries SET state = ?, next_attempt = ?, tried = tried + 1 WHERE "
+                "number = ?"
+            )
             connection.execute(update, (state, due, delivery.number))
             if attempt.ok:
                 told = len(delivery.events) if row["state"] != "delivered" else 0
                 connection.execute(
-                    "UPDATE webhooks SET last_success = ?, total_event = total_event + ? WHERE webhook_id = ?",
+                    "UPDATE webhooks SET last_success = ?, total_event = total_event + ? WHERE "
+                    "webhook_id = ?",
                     (now, told, delivery.webhook_id),
                 )
         return self.find(delivery.number)
@@ -224,7 +284,10 @@ def _machine_time() -> int:
 
 
 def _event(about: Mapping[str, Any], happened: Happened) -> dict[str, Any]:
-    """One event with the members that the service is seen to send. What those of ``msg`` are is published nowhere."""
+    """
+    One event with the members that the service is seen to send. What those of ``msg`` are is
+    published nowhere.
+    """
     return {
         "_id": secrets.token_hex(12),
         "user_id": "sandbox",
@@ -232,7 +295,12 @@ def _event(about: Mapping[str, Any], happened: Happened) -> dict[str, Any]:
         "x_unique_id": about["unique_id"],
         "ts": happened.at,
         "event": happened.kind,
-        "msg": {"email": happened.email, "sender": about["from_email"], "subject": about["subject"], **happened.details},
+        "msg": {
+            "email": happened.email,
+            "sender": about["from_email"],
+            "subject": about["subject"],
+            **happened.details,
+        },
     }
 
 
@@ -249,7 +317,10 @@ def _next(row: sqlite3.Row, now: int, *, ok: bool) -> tuple[DeliveryState, int |
 
 
 def _delivery(connection: sqlite3.Connection, row: sqlite3.Row) -> Delivery:
-    tried = connection.execute("SELECT at, status, answer FROM attempts WHERE delivery = ? ORDER BY number", (row["number"],))
+    tried = connection.execute(
+        "SELECT at, status, answer FROM attempts WHERE delivery = ? ORDER BY number",
+        (row["number"],),
+    )
     return Delivery(
         number=row["number"],
         webhook_id=row["webhook_id"],
@@ -261,5 +332,8 @@ def _delivery(connection: sqlite3.Connection, row: sqlite3.Row) -> Delivery:
         url=row["url"],
         headers=tuple((name, value) for name, value in json.loads(row["headers"])),
         body=bytes(row["body"]),
-        attempts=tuple(Attempt(at=at(each["at"]), status=each["status"], answer=each["answer"]) for each in tried),
+        attempts=tuple(
+            Attempt(at=at(each["at"]), status=each["status"], answer=each["answer"])
+            for each in tried
+        ),
     )

@@ -1,4 +1,7 @@
-"""``settings/addSendingDomain``, ``settings/addTrackingDomain`` and their siblings. A check tells what the sandbox was told."""
+"""
+``settings/addSendingDomain``, ``settings/addTrackingDomain`` and their siblings. A check tells what
+the sandbox was told.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,10 @@ __all__ = ["add", "check", "delete", "listing", "verify_sending"]
 # What a check looks at, what it answers in the end, and what a list tells of each domain.
 _RECORDS: dict[DomainKind, tuple[str, ...]] = {"sending": ("dkim", "spf"), "tracking": ("cname",)}
 _VERDICT: dict[DomainKind, str] = {"sending": "valid_signing", "tracking": "valid_tracking"}
-_LISTED: dict[DomainKind, tuple[str, ...]] = {"sending": ("dkim", "spf", "verify_domain"), "tracking": ("cname",)}
+_LISTED: dict[DomainKind, tuple[str, ...]] = {
+    "sending": ("dkim", "spf", "verify_domain"),
+    "tracking": ("cname",),
+}
 
 
 def add(kind: DomainKind, account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,7 +44,11 @@ def check(kind: DomainKind, account: Account, members: Mapping[str, Any]) -> dic
     """Tell of a domain's DNS records."""
     domain = _find(kind, account, members)
     valid = _valid(domain)
-    return {"domain": domain.domain, **dict.fromkeys(_RECORDS[kind], valid), _VERDICT[kind]: valid["valid"]}
+    return {
+        "domain": domain.domain,
+        **dict.fromkeys(_RECORDS[kind], valid),
+        _VERDICT[kind]: valid["valid"],
+    }
 
 
 def verify_sending(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,9 +32,10 @@ class Effect:
     """
     How a fault shows: what differs from a call without one.
 
-    *carried_out* is False where the service does not act on the request. *broken*, *latency* and *drip* are those of a `Reply`.
-    *visible_after* is how many seconds pass until getMessageInfo shows the mail. *status*, *headers* and *body* replace those of
-    the answer where they are given. *cut* leaves the first half of the body.
+    *carried_out* is False where the service does not act on the request. *broken*, *latency* and
+    *drip* are those of a `Reply`. *visible_after* is how many seconds pass until getMessageInfo
+    shows the mail. *status*, *headers* and *body* replace those of the answer where they are given.
+    *cut* leaves the first half of the body.
     """
 
     carried_out: bool = True
@@ -49,8 +50,17 @@ class Effect:
 
     @property
     def decides(self) -> bool:
-        """Whether this changes what comes, rather than when. One fault decides; any number of others may slow it down."""
-        return not self.carried_out or self.broken is not None or self.cut or bool(self.headers) or self.status is not None
+        """
+        Whether this changes what comes, rather than when. One fault decides; any number of others
+        may slow it down.
+        """
+        return (
+            not self.carried_out
+            or self.broken is not None
+            or self.cut
+            or bool(self.headers)
+            or self.status is not None
+        )
 
     @property
     def before_body(self) -> bool:
@@ -58,7 +68,10 @@ class Effect:
         return self.broken in ("refused", "reset_before")
 
     def response(self, genuine: Response | None) -> Response | None:
-        """The answer that comes in place of the *genuine* one, which is None where the call was not carried out."""
+        """
+        The answer that comes in place of the *genuine* one, which is None where the call was not
+        carried out.
+        """
         if self.broken not in (None, "truncated"):
             return None
         genuine = genuine or Response(HTTPStatus.OK, (JSON,), b"")
@@ -77,8 +90,9 @@ class Fault:
     """
     One thing that goes wrong: *kind* and *options* say which, *effect* how it shows.
 
-    Made by the functions below, or by `from_dict`; `to_dict` writes it down. Times are in seconds. A wrong option raises
-    `UsageError`. Faults that only slow things down (`latency`, `slow_drip`, `late_visibility`) go together with any other.
+    Made by the functions below, or by `from_dict`; `to_dict` writes it down. Times are in seconds.
+    A wrong option raises `UsageError`. Faults that only slow things down (`latency`, `slow_drip`,
+    `late_visibility`) go together with any other.
     """
 
     kind: str
@@ -105,8 +119,9 @@ class Fault:
         """
         The request never reaches the service.
 
-        Over HTTP the connection is reset as soon as the headers are in: by then a small body may have left the client's machine, so
-        that the client cannot know as much as it does in-process.
+        Over HTTP the connection is reset as soon as the headers are in: by then a small body may
+        have left the client's machine, so that the client cannot know as much as it does
+        in-process.
         """
         return cls("refuse", {}, Effect(carried_out=False, broken="refused"))
 
@@ -122,7 +137,10 @@ class Fault:
 
     @classmethod
     def stall(cls, seconds: float | None = None) -> Fault:
-        """The mail is taken and no answer comes: the connection is closed after *seconds*, or stays open for ever."""
+        """
+        The mail is taken and no answer comes: the connection is closed after *seconds*, or stays
+        open for ever.
+        """
         latency = math.inf if seconds is None else _seconds(seconds)
         return cls("stall", {"seconds": seconds}, Effect(broken="stalled", latency=latency))
 
@@ -131,17 +149,28 @@ class Fault:
         """
         The mail is taken and the answer ends in its middle.
 
-        With *close*, the connection is closed there, against the announced Content-Length; without, all is well as far as
-        HTTP can tell, and only the JSON is half.
+        With *close*, the connection is closed there, against the announced Content-Length; without,
+        all is well as far as HTTP can tell, and only the JSON is half.
         """
-        return cls("truncated", {"close": close}, Effect(cut=True, broken="truncated" if _flag("close", close) else None))
+        return cls(
+            "truncated",
+            {"close": close},
+            Effect(cut=True, broken="truncated" if _flag("close", close) else None),
+        )
 
     @classmethod
     def html(cls, *, accepted: bool = True) -> Fault:
-        """A page of HTML comes with status 200, as from a proxy; *accepted* says whether the service got the call."""
+        """
+        A page of HTML comes with status 200, as from a proxy; *accepted* says whether the service
+        got the call.
+        """
         body = b"<!DOCTYPE html><html><body><h1>It works!</h1></body></html>"
         return cls(
-            "html", {"accepted": accepted}, Effect(carried_out=_flag("accepted", accepted), status=200, headers=(_HTML,), body=body)
+            "html",
+            {"accepted": accepted},
+            Effect(
+                carried_out=_flag("accepted", accepted), status=200, headers=(_HTML,), body=body
+            ),
         )
 
     @classmethod
@@ -151,9 +180,15 @@ class Fault:
 
     @classmethod
     def status(cls, code: int, *, accepted: bool = False) -> Fault:
-        """The HTTP status *code* (400 to 599) comes with a page of HTML; *accepted* says whether the service got the call."""
-        body = f"<!DOCTYPE html><html><body><h1>{_status('code', code, 400)}</h1></body></html>".encode()
-        effect = Effect(carried_out=_flag("accepted", accepted), status=code, headers=(_HTML,), body=body)
+        """
+        The HTTP status *code* (400 to 599) comes with a page of HTML; *accepted* says whether the
+        service got the call.
+        """
+        title = _status("code", code, 400)
+        body = f"<!DOCTYPE html><html><body><h1>{title}</h1></body></html>".encode()
+        effect = Effect(
+            carried_out=_flag("accepted", accepted), status=code, headers=(_HTML,), body=body
+        )
         return cls("status", {"code": code, "accepted": accepted}, effect)
 
     @classmethod
@@ -170,8 +205,9 @@ class Fault:
         """
         The service answers an error and does not take the mail.
 
-        The options are the shapes in which such answers are seen: *message* a string or several; *code* a string, a number or
-        (None) absent; the *name* in the member ``name``, in ``type``, or in an object in ``type``; the whole in an *array*.
+        The options are the shapes in which such answers are seen: *message* a string or several;
+        *code* a string, a number or (None) absent; the *name* in the member ``name``, in ``type``,
+        or in an object in ``type``; the whole in an *array*.
         """
         texts = message if isinstance(message, list) else [message]
         if not all(isinstance(text, str) for text in (name, *texts)):
@@ -183,19 +219,44 @@ class Fault:
         envelope: dict[str, Any] = {"status": "error", "message": message}
         if code is not None:
             envelope["code"] = code
-        envelope["name" if name_in == "name" else "type"] = {"name": name} if name_in == "type_object" else name
-        options = {"name": name, "message": message, "code": code, "name_in": name_in, "array": array, "http_status": http_status}
+        envelope["name" if name_in == "name" else "type"] = (
+            {"name": name} if name_in == "type_object" else name
+        )
+        options = {
+            "name": name,
+            "message": message,
+            "code": code,
+            "name_in": name_in,
+            "array": array,
+            "http_status": http_status,
+        }
         body = json.dumps([envelope] if _flag("array", array) else envelope).encode()
         return cls(
-            "error", options, Effect(carried_out=False, status=_status("http_status", http_status, 200), headers=(JSON,), body=body)
+            "error",
+            options,
+            Effect(
+                carried_out=False,
+                status=_status("http_status", http_status, 200),
+                headers=(JSON,),
+                body=body,
+            ),
         )
 
     @classmethod
     def rate_limited(cls, *, retry_after: float | str | None = None) -> Fault:
-        """Too many requests: 429, the mail is not taken. *retry_after*, seconds or an HTTP date, is sent as Retry-After."""
-        headers = (JSON,) if retry_after is None else (JSON, ("Retry-After", _retry_after(retry_after)))
-        body = json.dumps({"status": "error", "code": "-1", "message": "Too many requests"}).encode()
-        effect = Effect(carried_out=False, status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers, body=body)
+        """
+        Too many requests: 429, the mail is not taken. *retry_after*, seconds or an HTTP date, is
+        sent as Retry-After.
+        """
+        headers = (
+            (JSON,) if retry_after is None else (JSON, ("Retry-After", _retry_after(retry_after)))
+        )
+        body = json.dumps(
+            {"status": "error", "code": "-1", "message": "Too many requests"}
+        ).encode()
+        effect = Effect(
+            carried_out=False, status=HTTPStatus.TOO_MANY_REQUESTS, headers=headers, body=body
+        )
         return cls("rate_limited", {"retry_after": retry_after}, effect)
 
     def to_dict(self) -> dict[str, Any]:
@@ -204,7 +265,10 @@ class Fault:
 
     @classmethod
     def from_dict(cls, members: Mapping[str, Any]) -> Fault:
-        """Make the fault that `to_dict` wrote; options may be left out as in Python. Raises `UsageError` where it is none."""
+        """
+        Make the fault that `to_dict` wrote; options may be left out as in Python. Raises
+        `UsageError` where it is none.
+        """
         options = dict(members)
         kind = options.pop("kind", None)
         if not isinstance(kind, str) or kind not in _KINDS:

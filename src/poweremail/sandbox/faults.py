@@ -1,4 +1,7 @@
-"""When something goes wrong: rules that choose requests, by name, by recipient, by number or by chance."""
+"""
+When something goes wrong: rules that choose requests, by name, by recipient, by number or by
+chance.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +60,8 @@ class FaultRule:
     """
     A fault and the requests that it hits: see `Faults.add` for the fields.
 
-    *number* tells it from the other rules of its sandbox: the first is 1, and none is given twice. *seen* counts the requests that
-    the rule was asked about, *hit* those that it hit.
+    *number* tells it from the other rules of its sandbox: the first is 1, and none is given twice.
+    *seen* counts the requests that the rule was asked about, *hit* those that it hit.
     """
 
     fault: Fault = attrs.field(on_setattr=attrs.setters.frozen)
@@ -73,10 +76,14 @@ class FaultRule:
 
     def __attrs_post_init__(self) -> None:
         if self.fault.effect.visible_after and self.call not in (None, *SENDS):
-            raise _wrong("call", f"one of {', '.join(SENDS)}, whose mail is to show late", self.call)
+            raise _wrong(
+                "call", f"one of {', '.join(SENDS)}, whose mail is to show late", self.call
+            )
 
     def concerns(self, call: str | None) -> bool:
-        """Whether the rule is about the call of this name; None is one that the service does not know."""
+        """
+        Whether the rule is about the call of this name; None is one that the service does not know.
+        """
         if self.fault.effect.visible_after and call not in SENDS:
             return False
         return self.call in (None, call)
@@ -100,19 +107,27 @@ class FaultRule:
 
 @attrs.frozen
 class Turn:
-    """One request on its way: the *call*, and the faults that hit it so far, each with the number of its rule."""
+    """
+    One request on its way: the *call*, and the faults that hit it so far, each with the number of
+    its rule.
+    """
 
     call: str | None
     hits: tuple[tuple[int, Fault], ...]
 
     @property
     def effect(self) -> Effect:
-        """All of them as one: delays add up, and of those that decide what comes, the one that was added first does."""
+        """
+        All of them as one: delays add up, and of those that decide what comes, the one that was
+        added first does.
+        """
         effects = [fault.effect for _, fault in sorted(self.hits, key=lambda hit: hit[0])]
         decisive = next((effect for effect in effects if effect.decides), Effect())
         return attrs.evolve(
             decisive,
-            latency=sum(effect.latency for effect in effects if effect is decisive or not effect.decides),
+            latency=sum(
+                effect.latency for effect in effects if effect is decisive or not effect.decides
+            ),
             drip=max((effect.drip for effect in effects), default=0.0),
             visible_after=max((effect.visible_after for effect in effects), default=0.0),
         )
@@ -122,7 +137,8 @@ class Faults:
     """
     The faults of a sandbox.
 
-    *seed* makes those that strike by chance the same in every run. Safe to use from several threads.
+    *seed* makes those that strike by chance the same in every run. Safe to use from several
+    threads.
     """
 
     def __init__(self, seed: int | str | None = None) -> None:
@@ -146,22 +162,28 @@ class Faults:
         Let *fault* happen; without options, to every request from now on.
 
         *call*
-            Only to calls of this name: ``sendMail``, ``sendTemplate``, ``sendTemplateHTTPGet``, ``sendRaw``, ``getMessageInfo``, or
-            one about settings or the account, such as ``listSmtp``.
+            Only to calls of this name: ``sendMail``, ``sendTemplate``, ``sendTemplateHTTPGet``,
+            ``sendRaw``, ``getMessageInfo``, or one about settings or the account, such as
+            ``listSmtp``.
         *recipient*
-            Only to sound mails that go to this address (whatever its case), alone or among others. The recipients stand in the
-            body, so here a fault that breaks the connection before the body strikes once that is read.
+            Only to sound mails that go to this address (whatever its case), alone or among others.
+            The recipients stand in the body, so here a fault that breaks the connection before the
+            body strikes once that is read.
         *nth*
-            Not before the n-th request that is left by then, counted from 1; and only to that one, unless *times* says more.
+            Not before the n-th request that is left by then, counted from 1; and only to that one,
+            unless *times* says more.
         *times*
             To so many requests at most.
         *chance*
             To each of them with this probability.
 
-        Of several faults that decide what comes, the one that was added first does; but where one breaks the connection before the
-        body is read, no fault by recipient is asked. Raises `UsageError` for options that make no sense.
+        Of several faults that decide what comes, the one that was added first does; but where one
+        breaks the connection before the body is read, no fault by recipient is asked. Raises
+        `UsageError` for options that make no sense.
         """
-        rule = FaultRule(fault=fault, call=call, recipient=recipient, nth=nth, times=times, chance=chance)
+        rule = FaultRule(
+            fault=fault, call=call, recipient=recipient, nth=nth, times=times, chance=chance
+        )
         with self._lock:
             rule.number = next(self._numbers)
             self._rules.append(rule)
@@ -173,20 +195,30 @@ class Faults:
 
         Raises `UsageError` where it is none.
         """
-        options = {name: value for name, value in members.items() if name not in ("fault", *_COUNTS)}
+        options = {
+            name: value for name, value in members.items() if name not in ("fault", *_COUNTS)
+        }
         fault = members.get("fault")
         if not isinstance(fault, Mapping):
             raise _wrong("fault", "an object with a kind", fault)
         if unknown := options.keys() - set(_OPTIONS):
-            raise UsageError(f"a rule has no {', '.join(sorted(unknown))}", field="fault", mail_state=None)
+            raise UsageError(
+                f"a rule has no {', '.join(sorted(unknown))}", field="fault", mail_state=None
+            )
         return self.add(Fault.from_dict(fault), **options)
 
     def remove(self, rule: FaultRule | int) -> None:
-        """Forget one *rule*, or the one of this number. Raises LookupError where it is not there, or not any more."""
+        """
+        Forget one *rule*, or the one of this number. Raises LookupError where it is not there, or
+        not any more.
+        """
         with self._lock:
             left = [each for each in self._rules if each is not rule and each.number != rule]
             if len(left) == len(self._rules):
-                raise LookupError(f"there is no rule number {rule.number if isinstance(rule, FaultRule) else rule}")
+                raise LookupError(
+                    "there is no rule number "
+                    f"{rule.number if isinstance(rule, FaultRule) else rule}"
+                )
             self._rules = left
 
     def clear(self) -> None:
@@ -202,12 +234,18 @@ class Faults:
             return tuple(self._rules)
 
     def at_head(self, call: str | None) -> Turn:
-        """A request for *call* comes in and its body is still to be read: ask every rule that needs no recipient."""
+        """
+        A request for *call* comes in and its body is still to be read: ask every rule that needs no
+        recipient.
+        """
         return Turn(call, self._hits(call, None))
 
     def at_body(self, turn: Turn, recipients: Iterable[str]) -> Turn:
         """The request turned out to be a mail to *recipients*: ask the other rules."""
-        return attrs.evolve(turn, hits=(*turn.hits, *self._hits(turn.call, {address.lower() for address in recipients})))
+        return attrs.evolve(
+            turn,
+            hits=(*turn.hits, *self._hits(turn.call, {address.lower() for address in recipients})),
+        )
 
     def _hits(self, call: str | None, recipients: set[str] | None) -> tuple[tuple[int, Fault], ...]:
         with self._lock:

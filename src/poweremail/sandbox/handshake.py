@@ -1,4 +1,6 @@
-"""Asking a URL whether it is a receiver of webhooks, as the service does before it registers one."""
+"""
+Asking a URL whether it is a receiver of webhooks, as the service does before it registers one.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +13,15 @@ from poweremail.wire.webhook import BRAND, handshake_answer
 __all__ = ["answers_handshake"]
 
 _SECONDS = 3.0
-"""A receiver answers a fixed text; a call that waits longer for it would run into its own timeouts."""
+"""
+A receiver answers a fixed text; a call that waits longer for it would run into its own timeouts.
+"""
 
 _LONGEST = 64 * 1024
 
 
-# No proxy, because receivers are tried on this machine or near it; no redirects, because what is posted later is not sent on.
+# No proxy, because receivers are tried on this machine or near it; no redirects, because what is
+# posted later is not sent on.
 _OPENER = urllib.request.OpenerDirector()
 for _handler in (
     urllib.request.HTTPHandler(),
@@ -28,7 +33,10 @@ for _handler in (
 
 
 def answers_handshake(url: str, brand: str = BRAND) -> bool:
-    """Whether *url* (http or https) answers the handshake of *brand* to a GET or, failing that, to an empty POST."""
+    """
+    Whether *url* (http or https) answers the handshake of *brand* to a GET or, failing that, to an
+    empty POST.
+    """
     expected = handshake_answer(brand)
     return any(expected in _answer(url, method) for method in ("GET", "POST"))
 

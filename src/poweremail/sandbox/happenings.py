@@ -1,4 +1,7 @@
-"""What becomes of a mail once it is accepted: by hand, by the script, in getMessageInfo and at the webhooks."""
+"""
+What becomes of a mail once it is accepted: by hand, by the script, in getMessageInfo and at the
+webhooks.
+"""
 
 from __future__ import annotations
 
@@ -19,44 +22,79 @@ _AT_ONCE = 200
 """Planned events that happen in one transaction."""
 
 _AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"
-_DETAILS = {"soft_bounce": "452 4.2.2 mailbox full", "hard_bounce": "550 5.1.1 no such user", "spam": "complaint by the recipient"}
+_DETAILS = {
+    "soft_bounce": "452 4.2.2 mailbox full",
+    "hard_bounce": "550 5.1.1 no such user",
+    "spam": "complaint by the recipient",
+}
 
 
 class Happenings:
     """
-    Lets things happen in *store*, at the time of *clock* or as *script* says, and has the webhooks told through *deliveries*.
+    Lets things happen in *store*, at the time of *clock* or as *script* says, and has the webhooks
+    told through *deliveries*.
 
-    Nothing runs by itself: what is due happens when `settle` is called, which is before anybody looks. Safe to use from several
-    threads.
+    Nothing runs by itself: what is due happens when `settle` is called, which is before anybody
+    looks. Safe to use from several threads.
     """
 
-    def __init__(self, store: Store, clock: Clock, script: EventScript, deliveries: Deliveries) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, script: EventScript, deliveries: Deliveries
+    ) -> None:
         self._store = store
         self._clock = clock
         self._script = script
         self._deliveries = deliveries
 
-    def sent(self, connection: sqlite3.Connection, number: int, mail: MailContent, now: int) -> None:
-        """Note in the transaction that keeps *mail* that it was accepted, and plan what the script has for it."""
-        about = {name: getattr(mail, name) for name in ("smtp_user_name", "unique_id", "from_email", "subject")}
-        told = (Happened(kind="send", email=who.email, at=now, details={}) for who in mail.recipients)
+    def sent(
+        self, connection: sqlite3.Connection, number: int, mail: MailContent, now: int
+    ) -> None:
+        """
+        Note in the transaction that keeps *mail* that it was accepted, and plan what the script has
+        for it.
+        """
+        about = {
+            name: getattr(mail, name)
+            for name in ("smtp_user_name", "unique_id", "from_email", "subject")
+        }
+        told = (
+            Happened(kind="send", email=who.email, at=now, details={}) for who in mail.recipients
+        )
         self._deliveries.enqueue(connection, number, about, told, now=now)
         planned = list(self._script.plan(number, (who.email for who in mail.recipients)))
         if planned:
-            rows = connection.execute("SELECT number FROM recipients WHERE mail = ? ORDER BY number", (number,)).fetchall()
+            rows = connection.execute(
+                "SELECT number FROM recipients WHERE mail = ? ORDER BY number", (number,)
+            ).fetchall()
             connection.executemany(
                 "INSERT INTO planned_events (mail, recipient, kind, at) VALUES (?, ?, ?, ?)",
                 [(number, rows[each.index][0], each.kind, now + each.after) for each in planned],
             )
 
     def record(
-        self, number: int, kind: str, *, recipient: str | None, ip: str, user_agent: str, url: str | None
+        self,
+        number: int,
+        kind: str,
+        *,
+        recipient: str | None,
+        ip: str,
+        user_agent: str,
+        url: str | None,
     ) -> list[MailEvent]:
         """Let something happen at this moment: see `Service.record_event`."""
         events.check_kind(kind)
         now = self._clock.milliseconds()
         with self._store.transaction() as connection:
-            kept = events.record(connection, number, kind, recipient=recipient, at=now, ip=ip, user_agent=user_agent, url=url)
+            kept = events.record(
+                connection,
+                number,
+                kind,
+                recipient=recipient,
+                at=now,
+                ip=ip,
+                user_agent=user_agent,
+                url=url,
+            )
             self._tell(connection, number, kept, now)
         self._store.changes.note("changed", number)
         return kept
@@ -69,12 +107,15 @@ class Happenings:
     def _settle_some(self) -> bool:
         now = self._clock.milliseconds()
         due = "FROM planned_events WHERE at <= ? ORDER BY at, number LIMIT ?"
-        # Looked at first without a transaction, which would write to the file whenever somebody looks.
+        # Looked at first without a transaction, which would write to the file whenever somebody
+        # looks.
         if not self._store.rows(f"SELECT 1 {due}", now, 1):
             return False
         with self._store.transaction() as connection:
             planned = connection.execute(f"SELECT * {due}", (now, _AT_ONCE)).fetchall()
-            connection.executemany("DELETE FROM planned_events WHERE number = ?", [(row["number"],) for row in planned])
+            connection.executemany(
+                "DELETE FROM planned_events WHERE number = ?", [(row["number"],) for row in planned]
+            )
             for row in planned:
                 self._happen(connection, row, now)
         for number in dict.fromkeys(row["mail"] for row in planned):
@@ -83,8 +124,14 @@ class Happenings:
 
     def _happen(self, connection: sqlite3.Connection, row: sqlite3.Row, now: int) -> None:
         read = row["kind"] in ("open", "click")
-        found = connection.execute("SELECT html FROM mails WHERE number = ?", (row["mail"],)).fetchone()
-        url = next(iter(find_links(found["html"])), None) if row["kind"] == "click" and found is not None else None
+        found = connection.execute(
+            "SELECT html FROM mails WHERE number = ?", (row["mail"],)
+        ).fetchone()
+        url = (
+            next(iter(find_links(found["html"])), None)
+            if row["kind"] == "click" and found is not None
+            else None
+        )
         kept = events.keep(
             connection,
             row["mail"],
@@ -97,10 +144,15 @@ class Happenings:
         )
         self._tell(connection, row["mail"], [kept], now)
 
-    def _tell(self, connection: sqlite3.Connection, number: int, kept: list[MailEvent], now: int) -> None:
+    def _tell(
+        self, connection: sqlite3.Connection, number: int, kept: list[MailEvent], now: int
+    ) -> None:
         query = "SELECT smtp_user_name, unique_id, from_email, subject FROM mails WHERE number = ?"
         about = connection.execute(query, (number,)).fetchone()
-        told = (Happened(kind=each.kind, email=each.email, at=each.at, details=_details(each)) for each in kept)
+        told = (
+            Happened(kind=each.kind, email=each.email, at=each.at, details=_details(each))
+            for each in kept
+        )
         self._deliveries.enqueue(connection, number, about, told, now=now)
 
 

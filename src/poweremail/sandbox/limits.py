@@ -1,9 +1,10 @@
 """
 How much an SMTP user may send.
 
-The service limits requests by the minute, the hour and the day, all at once, and mails by the hour and in total; one mail is one
-recipient. Whether its windows slide or begin anew on the hour is published nowhere. Here they slide: within any 60 seconds no more
-than *per_minute* requests are taken, and the next one as soon as it may be. Only what is taken counts: a request that is refused,
+The service limits requests by the minute, the hour and the day, all at once, and mails by the hour
+and in total; one mail is one recipient. Whether its windows slide or begin anew on the hour is
+published nowhere. Here they slide: within any 60 seconds no more than *per_minute* requests are
+taken, and the next one as soon as it may be. Only what is taken counts: a request that is refused,
 by a limit or for another reason, uses up nothing.
 """
 
@@ -45,12 +46,18 @@ LIMITS = (*REQUEST_LIMITS, "hourly_limit", "total_limit")
 
 def _limit(_: SmtpLimits, attribute: attrs.Attribute[Any], value: object) -> None:
     if value is not None and not (is_whole(value, 1) and value <= _MOST):
-        raise UsageError(f"must be a number from 1 on, or None, not {value!r}", field=attribute.name, mail_state=None)
+        raise UsageError(
+            f"must be a number from 1 on, or None, not {value!r}",
+            field=attribute.name,
+            mail_state=None,
+        )
 
 
 def _answer(_: SmtpLimits, __: object, value: object) -> None:
     if value not in ("429", "error"):
-        raise UsageError(f"must be '429' or 'error', not {value!r}", field="answer", mail_state=None)
+        raise UsageError(
+            f"must be '429' or 'error', not {value!r}", field="answer", mail_state=None
+        )
 
 
 @attrs.frozen(kw_only=True)
@@ -61,11 +68,12 @@ class SmtpLimits:
     *per_minute*, *per_hour*, *per_day*
         How many requests that send it may make in that time. A plan can have other numbers.
     *hourly_limit*, *total_limit*
-        How many mails it may send within an hour, and in all; one mail is one recipient. A request with more recipients than are
-        left is refused whole.
+        How many mails it may send within an hour, and in all; one mail is one recipient. A request
+        with more recipients than are left is refused whole.
     *answer*
-        What comes to a request too many: ``"429"``, the HTTP status, without a Retry-After; or ``"error"``, HTTP 200 and the same
-        error envelope. Mails too many are answered by an error envelope in any case.
+        What comes to a request too many: ``"429"``, the HTTP status, without a Retry-After; or
+        ``"error"``, HTTP 200 and the same error envelope. Mails too many are answered by an error
+        envelope in any case.
 
     Raises `UsageError` for what cannot be meant.
     """
@@ -84,7 +92,9 @@ class SmtpLimits:
 
     def override(self, own: SmtpLimits) -> SmtpLimits:
         """These limits with those of *own* in their place that are not None."""
-        return attrs.evolve(self, **{name: getattr(own, name) for name in LIMITS if getattr(own, name) is not None})
+        return attrs.evolve(
+            self, **{name: getattr(own, name) for name in LIMITS if getattr(own, name) is not None}
+        )
 
     def to_dict(self) -> dict[str, int | None]:
         """The numbers by name."""
@@ -112,7 +122,10 @@ class SmtpUsage:
 
 @attrs.frozen(kw_only=True)
 class SmtpUser:
-    """An SMTP user: whether it is *enabled*, what it may send (*limits*), and how much of that is *used*."""
+    """
+    An SMTP user: whether it is *enabled*, what it may send (*limits*), and how much of that is
+    *used*.
+    """
 
     name: str
     enabled: bool
@@ -122,7 +135,10 @@ class SmtpUser:
 
 @attrs.frozen
 class Tally:
-    """How many *requests* and *mails* of an SMTP user had been taken by the time *at*, in milliseconds since the epoch."""
+    """
+    How many *requests* and *mails* of an SMTP user had been taken by the time *at*, in milliseconds
+    since the epoch.
+    """
 
     at: int
     requests: int
@@ -150,7 +166,9 @@ def usage(now: int, tally_at: Callable[[int], Tally]) -> SmtpUsage:
 
 
 class LimitReached(Exception):  # noqa: N818 - it is how the service says no, not an error of the sandbox
-    """One more request would be too many: *limit* is the name of the limit, *number* what it allows."""
+    """
+    One more request would be too many: *limit* is the name of the limit, *number* what it allows.
+    """
 
     def __init__(self, limit: str, number: int) -> None:
         super().__init__(f"{limit} is {number}")

@@ -17,13 +17,17 @@ __all__ = ["listener_url", "open_listener", "quiet_config", "run_until_stopped"]
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Open the socket here and hand it over: a port that was only looked up could be taken by the time it is used."""
+    """
+    Open the socket here and hand it over: a port that was only looked up could be taken by the time
+    it is used.
+    """
     try:
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004
     except ValueError:
         family = socket.AF_INET
     listener = socket.create_server((host, port), family=family)
-    # Inherited by its connections; without it, head and body of an answer come 40 ms apart. asyncio sees to its own sockets only.
+    # Inherited by its connections; without it, head and body of an answer come 40 ms apart. asyncio
+    # sees to its own sockets only.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -38,7 +42,10 @@ def listener_url(listener: socket.socket) -> str:
 
 
 def quiet_config(application: Any, **options: Any) -> uvicorn.Config:
-    """Settings of uvicorn for an ASGI *application* that is alone on its port and speaks for itself; *options* are further ones."""
+    """
+    Settings of uvicorn for an ASGI *application* that is alone on its port and speaks for itself;
+    *options* are further ones.
+    """
     return uvicorn.Config(
         application,
         ws="none",
@@ -54,7 +61,10 @@ def quiet_config(application: Any, **options: Any) -> uvicorn.Config:
 
 
 def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
-    """Run *server* in the foreground: until SIGTERM, after which this returns, or SIGINT, which then raises KeyboardInterrupt."""
+    """
+    Run *server* in the foreground: until SIGTERM, after which this returns, or SIGINT, which then
+    raises KeyboardInterrupt.
+    """
     with _told_by_sigterm(server):
         server.run([listener])
 
@@ -64,8 +74,9 @@ def _told_by_sigterm(server: uvicorn.Server) -> Iterator[None]:
     """
     Let SIGTERM end *server*, and not the process.
 
-    uvicorn stops in order by itself, but then raises the signal once more, for whoever handled it before: that is this function,
-    which also takes the signal that comes before uvicorn is ready for it.
+    uvicorn stops in order by itself, but then raises the signal once more, for whoever handled it
+    before: that is this function, which also takes the signal that comes before uvicorn is ready
+    for it.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -21,7 +21,10 @@ def _frozen(members: Mapping[str, Any]) -> FrozenMapping[Any]:
 
 @attrs.frozen
 class CaughtRecipient:
-    """One recipient: whether the mail is *to*, *cc* or *bcc* them, their address, and their name where one was given."""
+    """
+    One recipient: whether the mail is *to*, *cc* or *bcc* them, their address, and their name where
+    one was given.
+    """
 
     type: RecipientType
     email: str
@@ -30,7 +33,10 @@ class CaughtRecipient:
 
 @attrs.frozen
 class CaughtFile:
-    """An attachment or an image: its file name (of an image the Content-ID), its MIME type, and its content, decoded."""
+    """
+    An attachment or an image: its file name (of an image the Content-ID), its MIME type, and its
+    content, decoded.
+    """
 
     name: str
     type: str
@@ -42,10 +48,11 @@ class MailContent:
     """
     What a call handed over.
 
-    *operation* is the call's name, such as ``sendMail``. *html* and *text* are what a reader would see: of a template mail the
-    template with its fields replaced. *headers* are those of the message; *unique_id* is its ``X-Unique-Id``, None where it has
-    none. *template_id* and *dynamic_value* are those of a template mail. *raw* has the members of the request as they came, without
-    the credentials.
+    *operation* is the call's name, such as ``sendMail``. *html* and *text* are what a reader would
+    see: of a template mail the template with its fields replaced. *headers* are those of the
+    message; *unique_id* is its ``X-Unique-Id``, None where it has none. *template_id* and
+    *dynamic_value* are those of a template mail. *raw* has the members of the request as they came,
+    without the credentials.
     """
 
     operation: str
@@ -57,12 +64,18 @@ class MailContent:
     unique_id: str | None = None
     html: str | None = attrs.field(default=None, repr=False)
     text: str | None = attrs.field(default=None, repr=False)
-    headers: Mapping[str, str] = attrs.field(factory=FrozenMapping[str], converter=_frozen, repr=False, hash=False)
+    headers: Mapping[str, str] = attrs.field(
+        factory=FrozenMapping[str], converter=_frozen, repr=False, hash=False
+    )
     attachments: tuple[CaughtFile, ...] = ()
     images: tuple[CaughtFile, ...] = ()
     template_id: str | None = None
-    dynamic_value: Mapping[str, str] = attrs.field(factory=FrozenMapping[str], converter=_frozen, repr=False, hash=False)
-    raw: Mapping[str, Any] = attrs.field(factory=FrozenMapping[Any], converter=_frozen, repr=False, hash=False)
+    dynamic_value: Mapping[str, str] = attrs.field(
+        factory=FrozenMapping[str], converter=_frozen, repr=False, hash=False
+    )
+    raw: Mapping[str, Any] = attrs.field(
+        factory=FrozenMapping[Any], converter=_frozen, repr=False, hash=False
+    )
 
     @property
     def to(self) -> tuple[str, ...]:
@@ -86,8 +99,14 @@ class MailContent:
 
     @property
     def mail_size(self) -> int:
-        """The bytes of the parts and the files; what the service counts beside them (headers, encoding) is not known."""
-        return sum(len(part.encode()) for part in (self.html, self.text) if part) + self.attachment_size
+        """
+        The bytes of the parts and the files; what the service counts beside them (headers,
+        encoding) is not known.
+        """
+        return (
+            sum(len(part.encode()) for part in (self.html, self.text) if part)
+            + self.attachment_size
+        )
 
     def _addresses(self, type: RecipientType) -> tuple[str, ...]:
         return tuple(recipient.email for recipient in self.recipients if recipient.type == type)
@@ -98,8 +117,8 @@ class CaughtMail(MailContent):
     """
     A mail that the sandbox accepted.
 
-    *number* counts the mails of a sandbox from 1; *received* is when it was accepted, an aware datetime in UTC. The other fields
-    are those of `MailContent`.
+    *number* counts the mails of a sandbox from 1; *received* is when it was accepted, an aware
+    datetime in UTC. The other fields are those of `MailContent`.
     """
 
     number: int

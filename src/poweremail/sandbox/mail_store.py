@@ -41,13 +41,17 @@ class MailStore:
         """
         Keep *mail* and return its number. getMessageInfo shows it from *visible_from* on.
 
-        *then* is called in the same transaction, with the mail's number, the mail and *received*. *limits* are those of SMTP users
-        that have none of their own. Raises `LimitReached` where the mail is too much.
+        *then* is called in the same transaction, with the mail's number, the mail and *received*.
+        *limits* are those of SMTP users that have none of their own. Raises `LimitReached` where
+        the mail is too much.
         """
         with self._store.transaction() as connection:
-            self._store.book(connection, mail.smtp_user_name, len(mail.recipients), now=received, limits=limits)
+            self._store.book(
+                connection, mail.smtp_user_name, len(mail.recipients), now=received, limits=limits
+            )
             (number,) = connection.execute(
-                "INSERT INTO mails (received, operation, smtp_user_name, unique_id, subject, from_email, from_name, template_id,"
+                "INSERT INTO mails (received, operation, smtp_user_name, unique_id, subject, "
+                "from_email, from_name, template_id,"
                 " mail_size, attachment_size, headers, dynamic_value, html, text, raw)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING number",
                 (
@@ -69,8 +73,12 @@ class MailStore:
                 ),
             ).fetchone()
             connection.executemany(
-                "INSERT INTO recipients (mail, unique_id, visible_from, type, email, name) VALUES (?, ?, ?, ?, ?, ?)",
-                [(number, mail.unique_id, visible_from, who.type, who.email, who.name) for who in mail.recipients],
+                "INSERT INTO recipients (mail, unique_id, visible_from, type, email, name) VALUES "
+                "(?, ?, ?, ?, ?, ?)",
+                [
+                    (number, mail.unique_id, visible_from, who.type, who.email, who.name)
+                    for who in mail.recipients
+                ],
             )
             connection.executemany(
                 "INSERT INTO files (mail, kind, name, type, content) VALUES (?, ?, ?, ?, ?)",
@@ -80,7 +88,9 @@ class MailStore:
                     for file in files
                 ],
             )
-            connection.execute("INSERT INTO searchable (mail, words) VALUES (?, ?)", (number, _words(mail)))
+            connection.execute(
+                "INSERT INTO searchable (mail, words) VALUES (?, ?)", (number, _words(mail))
+            )
             if then is not None:
                 then(connection, int(number), mail, received)
         self._store.changes.note("caught", number)
@@ -101,13 +111,18 @@ class MailStore:
         return found[0]
 
     def records(self, unique_id: str, page: int, *, now: int) -> list[dict[str, Any]]:
-        """Page *page* of what getMessageInfo says at the time *now* of the mails with *unique_id*, recipient by recipient."""
+        """
+        Page *page* of what getMessageInfo says at the time *now* of the mails with *unique_id*,
+        recipient by recipient.
+        """
         offset = min(page * PAGE_SIZE, _LARGEST_OFFSET)
         with self._store.reading() as connection:
             rows = connection.execute(
-                "SELECT recipients.number, status, subject, from_email, email, mail_size, attachment_size, received FROM recipients"
+                "SELECT recipients.number, status, subject, from_email, email, mail_size, "
+                "attachment_size, received FROM recipients"
                 " JOIN mails ON mails.number = recipients.mail"
-                " WHERE recipients.unique_id = ? AND visible_from <= ? ORDER BY recipients.number LIMIT ? OFFSET ?",
+                " WHERE recipients.unique_id = ? AND visible_from <= ? ORDER BY recipients.number "
+                "LIMIT ? OFFSET ?",
                 (unique_id, now, PAGE_SIZE, offset),
             ).fetchall()
             done = events.of_recipients(connection, [row["number"] for row in rows])
@@ -128,7 +143,10 @@ class MailStore:
         self._store.changes.note("deleted", number)
 
     def clear(self) -> int:
-        """Forget all, and return how many there were. They were sent all the same: what is used of a limit stays used."""
+        """
+        Forget all, and return how many there were. They were sent all the same: what is used of a
+        limit stays used.
+        """
         with self._store.transaction() as connection:
             for table in PARTS_OF_MAILS:
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
@@ -139,8 +157,12 @@ class MailStore:
 
 def _mail(connection: sqlite3.Connection, row: sqlite3.Row) -> CaughtMail:
     number = row["number"]
-    recipients = connection.execute("SELECT type, email, name FROM recipients WHERE mail = ? ORDER BY number", (number,))
-    files = connection.execute("SELECT kind, name, type, content FROM files WHERE mail = ? ORDER BY number", (number,)).fetchall()
+    recipients = connection.execute(
+        "SELECT type, email, name FROM recipients WHERE mail = ? ORDER BY number", (number,)
+    )
+    files = connection.execute(
+        "SELECT kind, name, type, content FROM files WHERE mail = ? ORDER BY number", (number,)
+    ).fetchall()
     return CaughtMail(
         number=number,
         received=at(row["received"]),
@@ -165,5 +187,12 @@ def _mail(connection: sqlite3.Connection, row: sqlite3.Row) -> CaughtMail:
 def _words(mail: MailContent) -> str:
     """What a search looks through."""
     addresses = [word for who in mail.recipients for word in (who.email, who.name)]
-    words = (mail.subject, mail.from_email, mail.from_name, mail.unique_id, mail.template_id, *addresses)
+    words = (
+        mail.subject,
+        mail.from_email,
+        mail.from_name,
+        mail.unique_id,
+        mail.template_id,
+        *addresses,
+    )
     return "\n".join(word for word in words if word).casefold()

@@ -1,4 +1,7 @@
-"""The caught mails as somebody looks at them: a page of them, one with all its parts, what became of it."""
+"""
+The caught mails as somebody looks at them: a page of them, one with all its parts, what became of
+it.
+"""
 
 from __future__ import annotations
 
@@ -26,16 +29,23 @@ _WHOLE = f"{_NARROW}, m.attachment_size, m.headers, m.dynamic_value, m.html, m.t
 
 class Mailbox:
     """
-    What `Store` keeps of mails, as JSON values, without the content of files unless that is asked for.
+    What `Store` keeps of mails, as JSON values, without the content of files unless that is asked
+    for.
 
-    Raises LookupError where a mail, a recipient or a file is not there. Safe to use from several threads.
+    Raises LookupError where a mail, a recipient or a file is not there. Safe to use from several
+    threads.
     """
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def page(self, wanted: MailFilter, limit: int, *, oldest_first: bool = False) -> list[dict[str, Any]]:
-        """Return *limit* mails at most that are *wanted*, newest first unless *oldest_first*, without what makes them large."""
+    def page(
+        self, wanted: MailFilter, limit: int, *, oldest_first: bool = False
+    ) -> list[dict[str, Any]]:
+        """
+        Return *limit* mails at most that are *wanted*, newest first unless *oldest_first*, without
+        what makes them large.
+        """
         query, values = wanted.query(_NARROW, oldest_first=oldest_first)
         with self._store.reading() as connection:
             rows = connection.execute(query, (*values, limit)).fetchall()
@@ -49,9 +59,14 @@ class Mailbox:
         return None if row is None else int(row["number"])
 
     def find(self, number: int) -> dict[str, Any]:
-        """Return a mail with everything but the content of its files and the request that brought it."""
+        """
+        Return a mail with everything but the content of its files and the request that brought it.
+        """
         with self._store.reading() as connection:
-            row = connection.execute(f"SELECT {_WHOLE} FROM mails m WHERE number = ?", (number,)).fetchone()  # noqa: S608 - a constant
+            row = connection.execute(
+                f"SELECT {_WHOLE} FROM mails m WHERE number = ?",  # noqa: S608
+                (number,),
+            ).fetchone()
             if row is None:
                 raise LookupError(f"there is no mail number {number}")
             members = _members(row)
@@ -66,7 +81,10 @@ class Mailbox:
             }
 
     def raw(self, number: int) -> str:
-        """Return the JSON of the request that brought a mail, without the credentials, which are never kept."""
+        """
+        Return the JSON of the request that brought a mail, without the credentials, which are never
+        kept.
+        """
         with self._store.reading() as connection:
             row = connection.execute("SELECT raw FROM mails WHERE number = ?", (number,)).fetchone()
         if row is None:
@@ -74,8 +92,15 @@ class Mailbox:
         return str(row["raw"])
 
     def file(self, number: int, kind: str, index: int) -> CaughtFile:
-        """Return file number *index* (from 0 on) among the ``attachment`` or ``image`` files of a mail."""
-        query = "SELECT name, type, content FROM files WHERE mail = ? AND kind = ? ORDER BY number LIMIT 1 OFFSET ?"
+        """
+        Return file number *index* (from 0 on) among the ``attachment`` or ``image`` files of a
+        mail.
+        """
+        query = (
+            "SELECT name, type, content FROM files WHERE mail = ? AND kind = ? ORDER BY "
+            "number "
+            "LIMIT 1 OFFSET ?"
+        )
         with self._store.reading() as connection:
             row = connection.execute(query, (number, kind, index)).fetchone()
         if row is None:
@@ -102,10 +127,15 @@ def _members(row: sqlite3.Row) -> dict[str, Any]:
 
 def _in_short(connection: sqlite3.Connection, number: int) -> dict[str, Any]:
     first = connection.execute(
-        "SELECT type, email, name, status FROM recipients WHERE mail = ? ORDER BY number LIMIT ?", (number, FIRST_RECIPIENTS)
+        "SELECT type, email, name, status FROM recipients WHERE mail = ? ORDER BY number LIMIT ?",
+        (number, FIRST_RECIPIENTS),
     )
-    counted = connection.execute("SELECT status, count(*) FROM recipients WHERE mail = ? GROUP BY status", (number,)).fetchall()
-    (files,) = connection.execute("SELECT count(*) FROM files WHERE mail = ? AND kind = 'attachment'", (number,)).fetchone()
+    counted = connection.execute(
+        "SELECT status, count(*) FROM recipients WHERE mail = ? GROUP BY status", (number,)
+    ).fetchall()
+    (files,) = connection.execute(
+        "SELECT count(*) FROM files WHERE mail = ? AND kind = 'attachment'", (number,)
+    ).fetchone()
     statuses: dict[str, int] = dict(counted)
     return {
         "recipients": [dict(row) for row in first],
@@ -119,10 +149,14 @@ def _recipients(connection: sqlite3.Connection, number: int) -> list[dict[str, A
     counts: dict[tuple[int, str], int] = {
         (recipient, kind): count
         for recipient, kind, count in connection.execute(
-            "SELECT recipient, kind, count(*) FROM events WHERE mail = ? GROUP BY recipient, kind", (number,)
+            "SELECT recipient, kind, count(*) FROM events WHERE mail = ? GROUP BY recipient, kind",
+            (number,),
         )
     }
-    rows = connection.execute("SELECT number, type, email, name, status FROM recipients WHERE mail = ? ORDER BY number", (number,))
+    rows = connection.execute(
+        "SELECT number, type, email, name, status FROM recipients WHERE mail = ? ORDER BY number",
+        (number,),
+    )
     return [
         {
             "type": row["type"],
@@ -137,5 +171,8 @@ def _recipients(connection: sqlite3.Connection, number: int) -> list[dict[str, A
 
 
 def _files(connection: sqlite3.Connection, number: int, kind: str) -> list[dict[str, Any]]:
-    query = "SELECT name, type, length(content) AS size FROM files WHERE mail = ? AND kind = ? ORDER BY number"
+    query = (
+        "SELECT name, type, length(content) AS size FROM files WHERE mail = ? AND kind = ? "
+        "ORDER BY number"
+    )
     return [dict(row) for row in connection.execute(query, (number, kind))]

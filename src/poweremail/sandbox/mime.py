@@ -21,7 +21,10 @@ _RECIPIENT_HEADERS: dict[str, RecipientType] = {"to": "to", "cc": "cc", "bcc": "
 
 @attrs.frozen(kw_only=True)
 class RawMail:
-    """What a raw message says. *from_* is name and address, either of them empty where the message does not say."""
+    """
+    What a raw message says. *from_* is name and address, either of them empty where the message
+    does not say.
+    """
 
     subject: str
     from_: tuple[str, str]

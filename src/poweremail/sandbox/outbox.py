@@ -37,7 +37,11 @@ class Outbox(Sequence[CaughtMail]):
         return iter(self._read())
 
     def __eq__(self, other: object) -> bool:
-        return list(self) == list(other) if isinstance(other, list | tuple | Outbox) else NotImplemented
+        return (
+            list(self) == list(other)
+            if isinstance(other, list | tuple | Outbox)
+            else NotImplemented
+        )
 
     __hash__ = None  # type: ignore[assignment]  # it changes
 
@@ -52,18 +56,26 @@ class Outbox(Sequence[CaughtMail]):
         template_id: str | None = None,
     ) -> Outbox:
         """
-        Return those that are as asked for in every respect; they stay the same whatever is caught later.
+        Return those that are as asked for in every respect; they stay the same whatever is caught
+        later.
 
-        *to* is an address that is among the recipients, whether as to, cc or bcc; addresses are compared without case. *subject* is
-        the whole subject, or a pattern that is searched in it. *containing* stands in the text or the HTML.
+        *to* is an address that is among the recipients, whether as to, cc or bcc; addresses are
+        compared without case. *subject* is the whole subject, or a pattern that is searched in it.
+        *containing* stands in the text or the HTML.
         """
 
         def fits(mail: CaughtMail) -> bool:
             return (
-                (to is None or to.lower() in (recipient.email.lower() for recipient in mail.recipients))
+                (
+                    to is None
+                    or to.lower() in (recipient.email.lower() for recipient in mail.recipients)
+                )
                 and (from_email is None or mail.from_email.lower() == from_email.lower())
                 and (subject is None or _has_subject(mail, subject))
-                and (containing is None or any(containing in part for part in (mail.text, mail.html) if part))
+                and (
+                    containing is None
+                    or any(containing in part for part in (mail.text, mail.html) if part)
+                )
                 and (unique_id is None or mail.unique_id == unique_id)
                 and (template_id is None or mail.template_id == template_id)
             )
@@ -99,9 +111,13 @@ class Outbox(Sequence[CaughtMail]):
         found = Outbox(lambda: caught).find(**asked)
         if len(found) == 1:
             return found[0]
-        criteria = ", ".join(f"{name}={_shown(value)}" for name, value in asked.items() if value is not None)
+        criteria = ", ".join(
+            f"{name}={_shown(value)}" for name, value in asked.items() if value is not None
+        )
         wanted = f"one mail with {criteria}" if criteria else "one mail"
-        raise AssertionError("\n".join((f"expected {wanted}, but {len(found)} are so", *_lines(found or caught))))
+        raise AssertionError(
+            "\n".join((f"expected {wanted}, but {len(found)} are so", *_lines(found or caught)))
+        )
 
     def lines(self) -> list[str]:
         """Say what was caught, a line for each mail, and of many only the last."""
@@ -118,11 +134,18 @@ def _lines(mails: Sequence[CaughtMail]) -> list[str]:
     if not mails:
         return ["nothing was caught"]
     which = f", of which the last {_SHOWN} are" if len(mails) > _SHOWN else ""
-    return [f"caught {_counted(len(mails))}{which}:", *(f"  {_line(mail)}" for mail in mails[-_SHOWN:])]
+    return [
+        f"caught {_counted(len(mails))}{which}:",
+        *(f"  {_line(mail)}" for mail in mails[-_SHOWN:]),
+    ]
 
 
 def _has_subject(mail: CaughtMail, subject: str | re.Pattern[str]) -> bool:
-    return mail.subject == subject if isinstance(subject, str) else subject.search(mail.subject) is not None
+    return (
+        mail.subject == subject
+        if isinstance(subject, str)
+        else subject.search(mail.subject) is not None
+    )
 
 
 def _shown(value: object) -> str:
@@ -135,7 +158,8 @@ def _counted(number: int) -> str:
 
 def _line(mail: CaughtMail) -> str:
     recipients = ", ".join(
-        recipient.email if recipient.type == "to" else f"{recipient.type} {recipient.email}" for recipient in mail.recipients
+        recipient.email if recipient.type == "to" else f"{recipient.type} {recipient.email}"
+        for recipient in mail.recipients
     )
     template = f" (template {mail.template_id})" if mail.template_id else ""
     return f"#{mail.number} {mail.subject!r}{template} from {mail.from_email} to {recipients}"

@@ -34,7 +34,10 @@ def address(field: str, email: Any, name: Any = None) -> Recipient:
 
 
 def recipients(value: Any) -> tuple[CaughtRecipient, ...]:
-    """Read the member ``to`` of a message. Raises `Refusal` where it names nobody, or nobody who could get mail."""
+    """
+    Read the member ``to`` of a message. Raises `Refusal` where it names nobody, or nobody who could
+    get mail.
+    """
     if not value:
         raise Refusal("You must specify at least one recipient")
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
@@ -47,14 +50,21 @@ def _recipient(item: Mapping[str, Any]) -> CaughtRecipient:
         raise Refusal("You must specify at least one recipient")
     mailbox = address("to", item["email"], item.get("name"))
     type = item.get("type")
-    known = _TYPES.get(type.lower() if isinstance(type, str) else type) if isinstance(type, str | None) else None
+    known = (
+        _TYPES.get(type.lower() if isinstance(type, str) else type)
+        if isinstance(type, str | None)
+        else None
+    )
     if known is None:
         raise Refusal("Invalid to: type must be to, cc or bcc")
     return CaughtRecipient(known, mailbox.email, mailbox.name)
 
 
 def strings(field: str, value: Any) -> dict[str, str]:
-    """Read an object of strings, such as ``headers``. Numbers are written out, null is empty; anything else raises `Refusal`."""
+    """
+    Read an object of strings, such as ``headers``. Numbers are written out, null is empty; anything
+    else raises `Refusal`.
+    """
     if not value and value in (None, {}, []):
         # An empty array is how PHP writes an empty object.
         return {}
@@ -72,12 +82,25 @@ def _string(field: str, value: Any) -> str:
 
 
 def unique_id(headers: Mapping[str, str]) -> str | None:
-    """Return the value of ``X-Unique-Id``, whose name may be written in any case; None where there is none."""
-    return next((value for name, value in headers.items() if name.lower() == "x-unique-id" and value.strip()), None)
+    """
+    Return the value of ``X-Unique-Id``, whose name may be written in any case; None where there is
+    none.
+    """
+    return next(
+        (
+            value
+            for name, value in headers.items()
+            if name.lower() == "x-unique-id" and value.strip()
+        ),
+        None,
+    )
 
 
 def files(field: str, value: Any, *, type_prefix: str = "") -> tuple[CaughtFile, ...]:
-    """Read ``attachments`` or ``images``, whose MIME types begin with *type_prefix*. Raises `Refusal` for what is no file."""
+    """
+    Read ``attachments`` or ``images``, whose MIME types begin with *type_prefix*. Raises `Refusal`
+    for what is no file.
+    """
     if value is None:
         return ()
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
@@ -90,7 +113,10 @@ def _file(field: str, item: Mapping[str, Any], type_prefix: str) -> CaughtFile:
     if name is None:
         raise Refusal(f"Invalid {field}: each needs a name")
     if type is None or not type.lower().startswith(type_prefix):
-        raise Refusal(f"Invalid {field}: each needs a type{f' that begins with {type_prefix}' if type_prefix else ''}")
+        raise Refusal(
+            f"Invalid {field}: each needs a "
+            f"type{f' that begins with {type_prefix}' if type_prefix else ''}"
+        )
     if not isinstance(content, str):
         raise Refusal(f"Invalid {field}: each needs a content")
     return CaughtFile(name, type, _decode(field, content))
@@ -101,7 +127,8 @@ def _decode(field: str, content: str) -> bytes:
         return base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError):
         pass
-    # Line breaks are usual, and the vendor's own example ends in the middle of a group: what is there of it counts.
+    # Line breaks are usual, and the vendor's own example ends in the middle of a group: what is
+    # there of it counts.
     content = _WHITE_SPACE.sub("", content)
     if not _BASE64.match(content):
         raise Refusal(f"Invalid {field}: the content is not base64")

@@ -24,7 +24,10 @@ __all__ = [
 ]
 
 _SECONDS = 5.0
-"""A receiver that takes longer than this has not taken the events; most services that post webhooks wait 5 to 30 seconds."""
+"""
+A receiver that takes longer than this has not taken the events; most services that post webhooks
+wait 5 to 30 seconds.
+"""
 
 _KEPT = 1024
 """Bytes of an answer that are kept."""
@@ -32,7 +35,10 @@ _KEPT = 1024
 
 @attrs.frozen
 class Answered:
-    """What came of one attempt: the HTTP *status* and the beginning of the *answer*; without a status, why no answer came."""
+    """
+    What came of one attempt: the HTTP *status* and the beginning of the *answer*; without a status,
+    why no answer came.
+    """
 
     status: int | None
     answer: str
@@ -55,7 +61,10 @@ class RespondingReceiver(Protocol):
 
 
 class AwaitedReceiver(Protocol):
-    """A receiver in this process that is awaited, such as `poweremail.webhooks.WebhookReceiver` with an ``async`` handler."""
+    """
+    A receiver in this process that is awaited, such as `poweremail.webhooks.WebhookReceiver` with
+    an ``async`` handler.
+    """
 
     async def arespond(self, method: str, headers: Mapping[str, str], body: bytes) -> Any:
         """Answer with status, headers and body."""
@@ -77,7 +86,8 @@ class HttpPoster:
     """
     Posts over HTTP, on a new connection each time, with the bytes it is given.
 
-    It goes through no proxy and follows no redirect, as with the question on registration. Close it after use.
+    It goes through no proxy and follows no redirect, as with the question on registration. Close it
+    after use.
     """
 
     def __init__(self) -> None:
@@ -91,12 +101,16 @@ class HttpPoster:
         with self._lock:
             if self._client is None:
                 limits = httpx.Limits(max_keepalive_connections=0)
-                self._client = httpx.Client(trust_env=False, follow_redirects=False, timeout=_SECONDS, limits=limits)
+                self._client = httpx.Client(
+                    trust_env=False, follow_redirects=False, timeout=_SECONDS, limits=limits
+                )
             client = self._client
         until = time.monotonic() + _SECONDS
         try:
             # Made by hand: a client would add headers of its own.
-            response = client.send(httpx.Request("POST", url, headers=list(headers), content=body), stream=True)
+            response = client.send(
+                httpx.Request("POST", url, headers=list(headers), content=body), stream=True
+            )
             try:
                 answer = b""
                 for chunk in response.iter_bytes():
@@ -118,14 +132,20 @@ class HttpPoster:
 
 
 def poster_to(to: RespondingReceiver | Poster | None, default: Poster) -> Poster:
-    """Return what carries a request *to* a receiver or by a poster, the *default* where neither is given."""
+    """
+    Return what carries a request *to* a receiver or by a poster, the *default* where neither is
+    given.
+    """
     if to is None:
         return default
     return to if hasattr(to, "post") else ReceiverPoster(to)  # type: ignore[return-value]
 
 
 def answered_by(answer: tuple[int, Any, bytes]) -> Answered:
-    """Return what came of an attempt that a receiver in this process answered with status, headers and body."""
+    """
+    Return what came of an attempt that a receiver in this process answered with status, headers and
+    body.
+    """
     status, _, body = answer
     return Answered(int(status), _beginning(body))
 

@@ -1,8 +1,9 @@
 """
 The HTML of a mail as the page shows it, and the links in it.
 
-Nothing here makes hostile HTML safe: it is shown in a frame that may run no script and load nothing, which the browser sees to
-(see `poweremail.sandbox.ui`). What is done here is the rest: inline images get an address, and links open nothing.
+Nothing here makes hostile HTML safe: it is shown in a frame that may run no script and load
+nothing, which the browser sees to (see `poweremail.sandbox.ui`). What is done here is the rest:
+inline images get an address, and links open nothing.
 """
 
 from __future__ import annotations
@@ -17,26 +18,35 @@ __all__ = ["find_links", "preview"]
 _MOST_LINKS = 100
 _LONGEST_LINK = 4_000
 
-# Where an address can stand: in an attribute, in url() of a style, in the list of a srcset. Bounded, so that no text makes it slow.
+# Where an address can stand: in an attribute, in url() of a style, in the list of a srcset.
+# Bounded, so that no text makes it slow.
 _CID = re.compile(r"([=(,]\s{0,8}[\"']?\s{0,8})cid:([^\s\"'<>()]{1,1000})", re.IGNORECASE)
-# The names of elements for which a browser connects even where it is told not to load them: found out with chromium.
-_FRAMES = re.compile(r"<(?=(?:iframe|frame|fencedframe|portal|object|embed|applet)[\s/>])", re.IGNORECASE)
+# The names of elements for which a browser connects even where it is told not to load them: found
+# out with chromium.
+_FRAMES = re.compile(
+    r"<(?=(?:iframe|frame|fencedframe|portal|object|embed|applet)[\s/>])", re.IGNORECASE
+)
 _LINKS = re.compile(r"<(?=link[\s/>])", re.IGNORECASE)
 _TARGET = re.compile(r"(?<=[\s\"'/])tar(?=get\s*=)", re.IGNORECASE)
-# A link in an SVG goes by its own target, and not by that of the page; an animation could give it another one.
+# A link in an SVG goes by its own target, and not by that of the page; an animation could give it
+# another one.
 _SVG = re.compile(r"<svg[\s/>]", re.IGNORECASE)
 _SVG_LINKS = re.compile(r"<a(?=[\s/>])", re.IGNORECASE)
 _ANIMATIONS = re.compile(r"<(?=(?:set|animate)[\s/>])", re.IGNORECASE)
 _DOCTYPE = re.compile(r"\s*<!doctype[^>]*>", re.IGNORECASE)
-_HREF = re.compile(rf"href\s{{0,8}}=\s{{0,8}}[\"']?\s{{0,8}}(https?://[^\s\"'<>]{{1,{_LONGEST_LINK}}})", re.IGNORECASE)
+_HREF = re.compile(
+    rf"href\s{{0,8}}=\s{{0,8}}[\"']?\s{{0,8}}(https?://[^\s\"'<>]{{1,{_LONGEST_LINK}}})",
+    re.IGNORECASE,
+)
 
 
 def preview(text: str, images: Sequence[str], *, image_base: str, remote: bool) -> str:
     """
     Return the HTML *text* for the frame.
 
-    *images* are the Content-IDs of the mail's images, in order; one is found at *image_base* and its index. No frame is left, and
-    unless *remote* no ``<link>``: for these a browser connects, if only to be quick, before it asks whether it may.
+    *images* are the Content-IDs of the mail's images, in order; one is found at *image_base* and
+    its index. No frame is left, and unless *remote* no ``<link>``: for these a browser connects, if
+    only to be quick, before it asks whether it may.
     """
     indexes = {cid: index for index, cid in reversed(list(enumerate(images)))}
 
@@ -49,9 +59,10 @@ def preview(text: str, images: Sequence[str], *, image_base: str, remote: bool) 
     text = _FRAMES.sub("<x-", text)
     if not remote:
         text = _LINKS.sub("<x-", text)
-    # A link that is followed would replace the mail: each is to open a window, which the frame may not. A joiner of no width makes
-    # another attribute of the link's own target, and leaves text that speaks of one as it looks. What stands before the doctype
-    # would change how the mail looks.
+    # A link that is followed would replace the mail: each is to open a window, which the frame may
+    # not. A joiner of no width makes another attribute of the link's own target, and leaves text
+    # that speaks of one as it looks. What stands before the doctype would change how the mail
+    # looks.
     text = _TARGET.sub("\\g<0>\u200d", text)
     if _SVG.search(text):
         # Of an attribute that is there twice, a browser takes the first.

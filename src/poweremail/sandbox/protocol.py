@@ -1,8 +1,8 @@
 """
 HTTP/1.1 on a connection that can be broken on purpose.
 
-An ASGI application can answer, and nothing else. Here it finds a `Wire` in ``scope["state"]["wire"]`` and can end the connection
-in the ways in which networks do.
+An ASGI application can answer, and nothing else. Here it finds a `Wire` in
+``scope["state"]["wire"]`` and can end the connection in the ways in which networks do.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class Wire:
 
     def reset(self) -> None:
         """End the connection with a TCP reset; what was not read or not sent yet is lost."""
-        self._protocol.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+        self._protocol.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT
+        )
         self._protocol.transport.abort()
 
     def close(self) -> None:

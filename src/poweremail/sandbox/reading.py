@@ -1,7 +1,8 @@
 """
 From the bytes of a request to its members.
 
-Whatever cannot be read is refused in words of the sandbox's own: what the service says to it is published nowhere.
+Whatever cannot be read is refused in words of the sandbox's own: what the service says to it is
+published nowhere.
 """
 
 from __future__ import annotations
@@ -35,7 +36,10 @@ def read_json(body: bytes) -> dict[str, Any]:
 
 
 def read_query(query: str) -> dict[str, Any]:
-    """Read the query of a GET; its ``dynamic_value[NAME]`` fields become one object. Raises `Refusal` where there are too many."""
+    """
+    Read the query of a GET; its ``dynamic_value[NAME]`` fields become one object. Raises `Refusal`
+    where there are too many.
+    """
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
@@ -59,7 +63,10 @@ def _no_constant(name: str) -> None:
 
 
 def _check(value: Any) -> None:
-    """Refuse what could not be kept: deep nesting, infinite numbers, lone surrogates. Goes level by level: depth is no danger."""
+    """
+    Refuse what could not be kept: deep nesting, infinite numbers, lone surrogates. Goes level by
+    level: depth is no danger.
+    """
     level = [value]
     for _ in range(_DEEPEST):
         below: list[Any] = []

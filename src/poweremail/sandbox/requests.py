@@ -1,7 +1,8 @@
 """
 What a request asks for: it is read and checked here, and nothing is done about it.
 
-What is accepted follows what the vendor publishes. Where that says nothing, the sandbox refuses only what no mail could carry.
+What is accepted follows what the vendor publishes. Where that says nothing, the sandbox refuses
+only what no mail could carry.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from poweremail.types.secret import Secret
 __all__ = ["Lookup", "Requests", "Setting", "Wanted", "call_name"]
 
 _PREFIX = "/v1.0"
-# The path of each call, and the name under which the sandbox knows it. Some deployments spell sendRaw the second way.
+# The path of each call, and the name under which the sandbox knows it. Some deployments spell
+# sendRaw the second way.
 _CALLS = {
     "/messages/sendMail": "sendMail",
     "/messages/sendTemplate": "sendTemplate",
@@ -65,7 +67,10 @@ def call_name(path: str) -> str | None:
 
 
 class Requests:
-    """Reads requests, with a look into *store*. Any owner id and token will do unless *owner_id* and *token* say which."""
+    """
+    Reads requests, with a look into *store*. Any owner id and token will do unless *owner_id* and
+    *token* say which.
+    """
 
     def __init__(self, store: Store, owner_id: str | None, token: Secret | None) -> None:
         self._store = store
@@ -92,13 +97,20 @@ class Requests:
             case "sendTemplate":
                 return content.read_send_template(smtp_user_name, members, self._store.template)
             case "sendTemplateHTTPGet":
-                return content.read_send_template_http_get(smtp_user_name, members, self._store.template)
+                return content.read_send_template_http_get(
+                    smtp_user_name, members, self._store.template
+                )
             case _:
                 return content.read_raw(smtp_user_name, members)
 
     def _authenticate(self, members: dict[str, Any]) -> None:
-        """Take the credentials out of *members*; in no frame that raises is there a name for them."""
-        right = (_is(members.pop("owner_id", None), self._owner_id), _is(members.pop("token", None), self._token))
+        """
+        Take the credentials out of *members*; in no frame that raises is there a name for them.
+        """
+        right = (
+            _is(members.pop("owner_id", None), self._owner_id),
+            _is(members.pop("token", None), self._token),
+        )
         if not all(right):
             raise Refusal("Token MissMatch", name="AuthenticationError")
 
@@ -113,7 +125,10 @@ class Requests:
 
 
 def _is(given: Any, wanted: Secret | None) -> bool:
-    """Whether a credential will do: any that is not empty, or the *wanted* one. An owner id may come as a number."""
+    """
+    Whether a credential will do: any that is not empty, or the *wanted* one. An owner id may come
+    as a number.
+    """
     if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
         return False
     return wanted is None or hmac.compare_digest(str(given).encode(), wanted.reveal().encode())

@@ -11,7 +11,16 @@ PARTS_OF_MAILS = ("recipients", "files", "searchable", "events", "planned_events
 
 TABLES = (
     *("mails", *PARTS_OF_MAILS),
-    *("templates", "smtp_users", "tallies", "domains", "webhooks", "deliveries", "attempts", "claims"),
+    *(
+        "templates",
+        "smtp_users",
+        "tallies",
+        "domains",
+        "webhooks",
+        "deliveries",
+        "attempts",
+        "claims",
+    ),
 )
 """All tables but that of the clock."""
 
@@ -61,7 +70,8 @@ CREATE TABLE templates (template_id TEXT PRIMARY KEY, subject TEXT, html TEXT, t
 CREATE TABLE smtp_users (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL, added INTEGER NOT NULL);
 CREATE INDEX smtp_users_added ON smtp_users (name) WHERE added;
 """,
-    # A tally says how many requests and mails of an SMTP user had been taken by then: what a window holds is the difference of two.
+    # A tally says how many requests and mails of an SMTP user had been taken by then: what a window
+    # holds is the difference of two.
     """
 ALTER TABLE smtp_users ADD COLUMN per_minute INTEGER;
 ALTER TABLE smtp_users ADD COLUMN per_hour INTEGER;
@@ -77,7 +87,9 @@ CREATE TABLE tallies (
 ) WITHOUT ROWID;
 INSERT INTO tallies (smtp_user_name, at, requests, mails)
     SELECT smtp_user_name, received, row_number() OVER taken, sum(sent) OVER taken FROM (
-        SELECT number, smtp_user_name, received, (SELECT count(*) FROM recipients WHERE mail = mails.number) AS sent FROM mails
+        SELECT number, smtp_user_name, received,
+            (SELECT count(*) FROM recipients WHERE mail = mails.number) AS sent
+        FROM mails
     ) WINDOW taken AS (PARTITION BY smtp_user_name ORDER BY received, number);
 CREATE TABLE clock (advanced INTEGER NOT NULL);
 INSERT INTO clock VALUES (0);
@@ -103,14 +115,16 @@ CREATE TABLE webhooks (
     total_event INTEGER NOT NULL
 );
 """,
-    # What a search looks through stands in a narrow table of its own: to scan it costs a fraction of scanning the mails.
+    # What a search looks through stands in a narrow table of its own: to scan it costs a fraction
+    # of scanning the mails.
     """
 ALTER TABLE recipients ADD COLUMN status TEXT NOT NULL DEFAULT 'delivered';
 CREATE INDEX recipients_of_status ON recipients (status, mail);
 CREATE TABLE searchable (mail INTEGER PRIMARY KEY, words TEXT NOT NULL);
 INSERT INTO searchable (mail, words)
     SELECT number, casefold(concat_lines(subject, from_email, from_name, unique_id, template_id, (
-        SELECT group_concat(concat_lines(email, name), char(10)) FROM recipients WHERE mail = mails.number
+        SELECT group_concat(concat_lines(email, name), char(10))
+        FROM recipients WHERE mail = mails.number
     ))) FROM mails;
 CREATE TABLE events (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -173,9 +187,11 @@ def _concat_lines(*parts: str | None) -> str:
 
 def prepare(connection: sqlite3.Connection) -> None:
     """
-    Make the tables, or bring those of an older version up to date. Raises `sqlite3.Error` where that cannot be done.
+    Make the tables, or bring those of an older version up to date. Raises `sqlite3.Error` where
+    that cannot be done.
 
-    Queries of *connection* may then use ``casefold``, which knows all letters; SQLite's own ``lower`` knows those of ASCII.
+    Queries of *connection* may then use ``casefold``, which knows all letters; SQLite's own
+    ``lower`` knows those of ASCII.
     """
     connection.create_function("casefold", 1, str.casefold, deterministic=True)
     connection.create_function("concat_lines", -1, _concat_lines, deterministic=True)

@@ -27,10 +27,12 @@ class SandboxServer:
     """
     An HTTP server of *service*, to be used as a context manager.
 
-    It listens on *host* and *port*, 0 for a free one; *max_body* is the largest request body that it reads, in bytes. Its page and
-    control API answer under *host*, loopback names and *allowed_hosts* only: no name that somebody else points at this machine.
-    ``url`` is where it listens; the API is below ``base_url``, a control API below ``/_sandbox``. Inside the ``with`` block it
-    answers. Raises OSError where the port is taken. When it stops, requests that are still being answered are cut off.
+    It listens on *host* and *port*, 0 for a free one; *max_body* is the largest request body that
+    it reads, in bytes. Its page and control API answer under *host*, loopback names and
+    *allowed_hosts* only: no name that somebody else points at this machine. ``url`` is where it
+    listens; the API is below ``base_url``, a control API below ``/_sandbox``. Inside the ``with``
+    block it answers. Raises OSError where the port is taken. When it stops, requests that are still
+    being answered are cut off.
     """
 
     def __init__(
@@ -74,7 +76,12 @@ class SandboxServer:
             raise RuntimeError("the server did not start; its thread has said why")
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
@@ -92,11 +99,13 @@ def serve(
     """
     Serve *service* in the foreground until SIGTERM, or SIGINT, which then raises KeyboardInterrupt.
 
-    *host*, *port*, *max_body* and *allowed_hosts* are those of `SandboxServer`. *on_ready* is called with the URL once the server
-    answers. Raises OSError where the port is taken.
+    *host*, *port*, *max_body* and *allowed_hosts* are those of `SandboxServer`. *on_ready* is
+    called with the URL once the server answers. Raises OSError where the port is taken.
     """
     listener = open_listener(host, port)
-    server = _Server(service, max_body, (host, *allowed_hosts), lambda: on_ready(listener_url(listener)))
+    server = _Server(
+        service, max_body, (host, *allowed_hosts), lambda: on_ready(listener_url(listener))
+    )
     run_until_stopped(server, listener)
 
 
@@ -107,7 +116,9 @@ class _Server(uvicorn.Server):
     *on_ready* is called on its event loop.
     """
 
-    def __init__(self, service: Service, max_body: int, hosts: Iterable[str], on_ready: Callable[[], object]) -> None:
+    def __init__(
+        self, service: Service, max_body: int, hosts: Iterable[str], on_ready: Callable[[], object]
+    ) -> None:
         super().__init__(
             quiet_config(
                 create_app(service, max_body=max_body, allowed_hosts=hosts),

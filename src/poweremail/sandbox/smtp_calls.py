@@ -1,4 +1,7 @@
-"""``settings/addSmtp`` and its siblings. A password is drawn, answered and forgotten: nothing here is ever logged in to."""
+"""
+``settings/addSmtp`` and its siblings. A password is drawn, answered and forgotten: nothing here is
+ever logged in to.
+"""
 
 from __future__ import annotations
 
@@ -48,14 +51,20 @@ def reset_password(account: Account, members: Mapping[str, Any]) -> dict[str, An
 
 def listing(account: Account, _: Mapping[str, Any]) -> dict[str, Any]:
     """List the SMTP users, without passwords."""
-    return {"smtp_list": [_entry(name, enabled, account.limits.override(own)) for name, enabled, own in account.store.smtp_users()]}
+    return {
+        "smtp_list": [
+            _entry(name, enabled, account.limits.override(own))
+            for name, enabled, own in account.store.smtp_users()
+        ]
+    }
 
 
 def _entry(name: str, enabled: bool, limits: SmtpLimits) -> dict[str, Any]:  # noqa: FBT001
     return {
         "smtp_user_name": name,
         "status": "Enable" if enabled else "Disable",
-        # The service has no SMTP user without these limits, so 0 is free to mean that there is none.
+        # The service has no SMTP user without these limits, so 0 is free to mean that there is
+        # none.
         "total_limit": limits.total_limit or 0,
         "hourly_limit": limits.hourly_limit or 0,
     }
@@ -69,7 +78,11 @@ def _name(members: Mapping[str, Any]) -> str:
 
 def _limits(members: Mapping[str, Any]) -> SmtpLimits:
     """The limits that are given; None for the others."""
-    given: dict[str, Any] = {field: readers.integer(value) for field in _LIMITS if (value := members.get(field)) not in (None, "")}
+    given: dict[str, Any] = {
+        field: readers.integer(value)
+        for field in _LIMITS
+        if (value := members.get(field)) not in (None, "")
+    }
     for field, number in given.items():
         if number is None:
             raise Refusal(f"Invalid {field}: it must be a number")

@@ -20,7 +20,9 @@ __all__ = ["source"]
 _READABLE = Charset("utf-8")
 _READABLE.body_encoding = QP
 _LISTS: tuple[tuple[str, RecipientType], ...] = (("To", "to"), ("Cc", "cc"))
-_HEADER_NAME = re.compile(r"[!-9;-~]{1,200}\Z")  # RFC 5322, 3.6.8: printable ASCII without the colon
+_HEADER_NAME = re.compile(
+    r"[!-9;-~]{1,200}\Z"
+)  # RFC 5322, 3.6.8: printable ASCII without the colon
 _MIME_TYPE = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+\Z", re.ASCII)
 _OURS = {"from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version"}
 
@@ -29,7 +31,8 @@ def source(mail: CaughtMail) -> bytes:
     """
     Write *mail* down with CRLF line ends; one of ``sendRaw`` is as it was handed over.
 
-    What would not be sent is left out: the Bcc line, and headers whose names no mail can carry. The date is when it was caught.
+    What would not be sent is left out: the Bcc line, and headers whose names no mail can carry. The
+    date is when it was caught.
     """
     if mail.operation == "sendRaw":
         return str(mail.raw["raw_message"]).encode()
@@ -46,18 +49,32 @@ def source(mail: CaughtMail) -> bytes:
     head += [
         (name, _encoded(value))
         for name, value in mail.headers.items()
-        if _HEADER_NAME.match(name) and name.lower() not in _OURS and not name.lower().startswith("content-")
+        if _HEADER_NAME.match(name)
+        and name.lower() not in _OURS
+        and not name.lower().startswith("content-")
     ]
     lines = [f"{name}: {value}\r\n" for name, value in head]
     return "".join(lines).encode() + message.as_bytes(policy=policy.compat32.clone(linesep="\r\n"))
 
 
 def _body(mail: CaughtMail) -> Message:
-    parts = [_text(text, kind) for kind, text in (("plain", mail.text), ("html", mail.html)) if text is not None]
+    parts = [
+        _text(text, kind)
+        for kind, text in (("plain", mail.text), ("html", mail.html))
+        if text is not None
+    ]
     if mail.images and parts:
         # The images belong to the HTML, which stands last: RFC 2387.
-        parts[-1] = _multipart("related", [parts[-1], *(_file(image, inline=True) for image in mail.images)])
-    body = _multipart("alternative", parts) if len(parts) > 1 else parts[0] if parts else _text("", "plain")
+        parts[-1] = _multipart(
+            "related", [parts[-1], *(_file(image, inline=True) for image in mail.images)]
+        )
+    body = (
+        _multipart("alternative", parts)
+        if len(parts) > 1
+        else parts[0]
+        if parts
+        else _text("", "plain")
+    )
     if not mail.attachments:
         return body
     del body["MIME-Version"]
@@ -82,7 +99,11 @@ def _multipart(kind: str, parts: list[Message]) -> Message:
 def _file(file: CaughtFile, *, inline: bool = False) -> Message:
     type = file.type if _MIME_TYPE.match(file.type) else "application/octet-stream"
     main, _, sub = type.partition("/")
-    part = MIMEBase(main, sub) if main.lower() not in ("multipart", "message") else MIMEBase("application", "octet-stream")
+    part = (
+        MIMEBase(main, sub)
+        if main.lower() not in ("multipart", "message")
+        else MIMEBase("application", "octet-stream")
+    )
     part.set_payload(encodebytes(file.content).decode())
     part["Content-Transfer-Encoding"] = "base64"
     name = _one_line(file.name)
@@ -90,22 +111,33 @@ def _file(file: CaughtFile, *, inline: bool = False) -> Message:
         part["Content-ID"] = f"<{quote(name.encode('ascii', 'replace').decode())}>"
         part["Content-Disposition"] = "inline"
     else:
-        part.add_header("Content-Disposition", "attachment", filename=name if name.isascii() else ("utf-8", "", name))
+        part.add_header(
+            "Content-Disposition",
+            "attachment",
+            filename=name if name.isascii() else ("utf-8", "", name),
+        )
     return part
 
 
 def _addresses(mail: CaughtMail, type: RecipientType) -> str:
-    return ",\r\n ".join(_address(who.name, who.email) for who in mail.recipients if who.type == type)
+    return ",\r\n ".join(
+        _address(who.name, who.email) for who in mail.recipients if who.type == type
+    )
 
 
 def _address(name: str | None, email: str) -> str:
     if not name:
         return email
-    return f'"{quote(_one_line(name))}" <{email}>' if name.isascii() else f"{_encoded(name)} <{email}>"
+    return (
+        f'"{quote(_one_line(name))}" <{email}>' if name.isascii() else f"{_encoded(name)} <{email}>"
+    )
 
 
 def _encoded(text: str) -> str:
-    """A header's value: as it is where it is ASCII, as encoded words (RFC 2047) where not; no line break can add a header."""
+    """
+    A header's value: as it is where it is ASCII, as encoded words (RFC 2047) where not; no line
+    break can add a header.
+    """
     line = _one_line(text)
     return line if line.isascii() else Header(line, "utf-8").encode(linesep="\r\n")
 

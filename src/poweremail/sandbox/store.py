@@ -1,4 +1,7 @@
-"""What the sandbox remembers beside mails and the account's settings; and the database of it all, in memory or in a file."""
+"""
+What the sandbox remembers beside mails and the account's settings; and the database of it all, in
+memory or in a file.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,8 @@ _LAST = 2**62
 
 _NOTHING = Tally(-_LAST, 0, 0)
 
-# In the column ``added``: 0 is an SMTP user that has sent and that nobody added. The words are those of the index on it.
+# In the column ``added``: 0 is an SMTP user that has sent and that nobody added. The words are
+# those of the index on it.
 _DRAWN = 2
 _ADDED = "added AND added = 1"
 _KNOWN = f"(added OR NOT EXISTS (SELECT 1 FROM smtp_users WHERE {_ADDED}))"  # noqa: S608
@@ -39,29 +43,36 @@ def at(milliseconds: int) -> datetime:
 
 class Store:
     """
-    Templates, SMTP users and what they have used of their limits, and how far the clock was advanced. Its database also holds what
-    `MailStore` and `AccountStore` know.
+    Templates, SMTP users and what they have used of their limits, and how far the clock was
+    advanced. Its database also holds what `MailStore` and `AccountStore` know.
 
-    *path* is the file, made where it is missing; None keeps all in memory. Raises `UsageError` for a file that is not a sandbox's.
-    Safe to use from several threads. Times are whole milliseconds since the epoch. Credentials never get here.
+    *path* is the file, made where it is missing; None keeps all in memory. Raises `UsageError` for
+    a file that is not a sandbox's. Safe to use from several threads. Times are whole milliseconds
+    since the epoch. Credentials never get here.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self._lock = threading.Lock()
         self.changes = Changes()
         try:
-            self._connection = sqlite3.connect(":memory:" if path is None else path, check_same_thread=False)
-            # Whoever forgets to close the store is not to be told so by a ResourceWarning, out of place and out of time.
+            self._connection = sqlite3.connect(
+                ":memory:" if path is None else path, check_same_thread=False
+            )
+            # Whoever forgets to close the store is not to be told so by a ResourceWarning, out of
+            # place and out of time.
             self.close = weakref.finalize(self, self._connection.close)
             self._prepare()
         except sqlite3.Error as error:
-            raise UsageError(f"cannot use {str(path)!r}: {error}", field="path", mail_state=None) from None
+            raise UsageError(
+                f"cannot use {str(path)!r}: {error}", field="path", mail_state=None
+            ) from None
 
     def _prepare(self) -> None:
         schema.prepare(self._connection)
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
-        # A power cut may cost the last mails of a sandbox; waiting for the disk at each would cost more.
+        # A power cut may cost the last mails of a sandbox; waiting for the disk at each would cost
+        # more.
         self._connection.execute("PRAGMA synchronous = NORMAL")
 
     @contextmanager
@@ -72,7 +83,9 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """The database, for changes that are made all or not at all; nobody else changes it meanwhile."""
+        """
+        The database, for changes that are made all or not at all; nobody else changes it meanwhile.
+        """
         with self._lock, self._connection:
             # From the first look on: another process may have the same file open.
             self._connection.execute("BEGIN IMMEDIATE")
@@ -83,27 +96,35 @@ class Store:
         with self.reading() as connection:
             return connection.execute(query, values).fetchall()
 
-    def book(self, connection: sqlite3.Connection, name: str, mails: int, *, now: int, limits: SmtpLimits) -> None:
+    def book(
+        self, connection: sqlite3.Connection, name: str, mails: int, *, now: int, limits: SmtpLimits
+    ) -> None:
         """
-        Count a request with so many *mails* in the transaction that keeps them, and list the SMTP user *name* as one that has sent.
+        Count a request with so many *mails* in the transaction that keeps them, and list the SMTP
+        user *name* as one that has sent.
 
-        *limits* are those of SMTP users that have none of their own. Raises `LimitReached` where it is too much.
+        *limits* are those of SMTP users that have none of their own. Raises `LimitReached` where it
+        is too much.
         """
         row = connection.execute("SELECT * FROM smtp_users WHERE name = ?", (name,)).fetchone()
         if row is not None:
             limits = limits.override(_own_limits(row))
         latest = self._tally(name, _LAST)
-        # Tallies never go back in time, even where the clock does: until it has caught up, it stands still for them.
+        # Tallies never go back in time, even where the clock does: until it has caught up, it
+        # stands still for them.
         now = max(now, latest.at)
         if limits.limited:
             check(limits, usage(now, partial(self._tally, name)), mails)
         tally = latest.and_one_more(now, mails)
-        connection.execute("INSERT INTO tallies VALUES (?, ?, ?, ?)", (name, tally.at, tally.requests, tally.mails))
+        connection.execute(
+            "INSERT INTO tallies VALUES (?, ?, ?, ?)", (name, tally.at, tally.requests, tally.mails)
+        )
         self._note_smtp_user(connection, name)
 
     def _tally(self, name: str, at: int) -> Tally:
         row = self._connection.execute(
-            "SELECT at, requests, mails FROM tallies WHERE smtp_user_name = ? AND at <= ? ORDER BY at DESC, requests DESC LIMIT 1",
+            "SELECT at, requests, mails FROM tallies WHERE smtp_user_name = ? AND at <= ? ORDER BY "
+            "at DESC, requests DESC LIMIT 1",
             (name, at),
         ).fetchone()
         return _NOTHING if row is None else Tally(*row)
@@ -127,11 +148,18 @@ class Store:
 
     def template(self, template_id: str) -> Template | None:
         """The template of that id, or None."""
-        return next((Template(*row) for row in self.rows("SELECT * FROM templates WHERE template_id = ?", template_id)), None)
+        return next(
+            (
+                Template(*row)
+                for row in self.rows("SELECT * FROM templates WHERE template_id = ?", template_id)
+            ),
+            None,
+        )
 
     def put_smtp_user(self, name: str, *, enabled: bool, limits: SmtpLimits = UNLIMITED) -> None:
         """
-        Keep an SMTP user, in place of one of the same name. From the first one on, only those that are kept may send.
+        Keep an SMTP user, in place of one of the same name. From the first one on, only those that
+        are kept may send.
 
         *limits* are its own, None where it has those of all. What it has used stays used.
         """
@@ -139,7 +167,8 @@ class Store:
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO smtp_users"
-                " (name, enabled, added, per_minute, per_hour, per_day, hourly_limit, total_limit) VALUES (?, ?, 1, ?, ?, ?, ?, ?)",
+                " (name, enabled, added, per_minute, per_hour, per_day, hourly_limit, total_limit) "
+                "VALUES (?, ?, 1, ?, ?, ?, ?, ?)",
                 values,
             )
 
@@ -149,33 +178,45 @@ class Store:
             self._note_smtp_user(connection, name)
 
     def _note_smtp_user(self, connection: sqlite3.Connection, name: str) -> None:
-        connection.execute("INSERT OR IGNORE INTO smtp_users (name, enabled, added) VALUES (?, 1, 0)", (name,))
+        connection.execute(
+            "INSERT OR IGNORE INTO smtp_users (name, enabled, added) VALUES (?, 1, 0)", (name,)
+        )
 
     def draw_smtp_user(self, limits: SmtpLimits) -> str:
-        """Keep an SMTP user with *limits* of its own under a name that is drawn; who else may send stays as it is."""
+        """
+        Keep an SMTP user with *limits* of its own under a name that is drawn; who else may send
+        stays as it is.
+        """
         with self.transaction() as connection:
             while True:
                 name = f"smtp{secrets.randbelow(90_000_000) + 10_000_000}"
                 added = connection.execute(
-                    "INSERT OR IGNORE INTO smtp_users (name, enabled, added, hourly_limit, total_limit) VALUES (?, 1, ?, ?, ?)",
+                    "INSERT OR IGNORE INTO smtp_users (name, enabled, added, hourly_limit, "
+                    "total_limit) VALUES (?, 1, ?, ?, ?)",
                     (name, _DRAWN, limits.hourly_limit, limits.total_limit),
                 )
                 if added.rowcount:
                     return name
 
     def edit_smtp_user(self, name: str, *, enabled: bool | None, limits: SmtpLimits) -> bool:
-        """Change an SMTP user: None, also in *limits*, leaves things as they are. False where there is none of that name."""
+        """
+        Change an SMTP user: None, also in *limits*, leaves things as they are. False where there is
+        none of that name.
+        """
         values = (enabled, limits.hourly_limit, limits.total_limit, name)
         with self.transaction() as connection:
             changed = connection.execute(
-                "UPDATE smtp_users SET enabled = coalesce(?, enabled), hourly_limit = coalesce(?, hourly_limit),"  # noqa: S608
+                "UPDATE smtp_users SET enabled = coalesce(?, enabled), hourly_limit = coalesce(?, "  # noqa: S608
+                "hourly_limit),"
                 f" total_limit = coalesce(?, total_limit) WHERE name = ? AND {_KNOWN}",
                 values,
             )
             return changed.rowcount == 1
 
     def may_send(self, name: str) -> bool | None:
-        """Whether the SMTP user *name* may send; None where it was not added, though others were."""
+        """
+        Whether the SMTP user *name* may send; None where it was not added, though others were.
+        """
         with self._lock:
             row = self._connection.execute(
                 f"SELECT enabled FROM smtp_users WHERE name = ? AND {_KNOWN}",  # noqa: S608
@@ -183,14 +224,17 @@ class Store:
             ).fetchone()
             if row is not None:
                 return bool(row["enabled"])
-            others = self._connection.execute(f"SELECT 1 FROM smtp_users WHERE {_ADDED} LIMIT 1").fetchone()  # noqa: S608
+            others = self._connection.execute(
+                f"SELECT 1 FROM smtp_users WHERE {_ADDED} LIMIT 1"  # noqa: S608
+            ).fetchone()
         return None if others else True
 
     def smtp_users(self) -> list[tuple[str, bool, SmtpLimits]]:
         """
         Every SMTP user by name, whether it is enabled, and its own limits.
 
-        They are those that were added and those that the service has drawn; where none was added, also those that have sent.
+        They are those that were added and those that the service has drawn; where none was added,
+        also those that have sent.
         """
         query = f"SELECT * FROM smtp_users WHERE {_KNOWN} ORDER BY name"  # noqa: S608
         return [(row["name"], bool(row["enabled"]), _own_limits(row)) for row in self.rows(query)]

@@ -17,8 +17,9 @@ class Template:
     """
     A template of the sandbox.
 
-    ``{{NAME}}`` in *subject*, *html* and *text* is replaced by the dynamic value of that name. Names are case-sensitive; a field
-    without a value becomes empty. Values are not escaped, not even in the HTML: the service is not known to.
+    ``{{NAME}}`` in *subject*, *html* and *text* is replaced by the dynamic value of that name.
+    Names are case-sensitive; a field without a value becomes empty. Values are not escaped, not
+    even in the HTML: the service is not known to.
     """
 
     template_id: str
@@ -28,7 +29,12 @@ class Template:
 
     def fill(self, values: Mapping[str, str]) -> Template:
         """Return the template with its fields replaced by *values*."""
-        return attrs.evolve(self, subject=_fill(self.subject, values), html=_fill(self.html, values), text=_fill(self.text, values))
+        return attrs.evolve(
+            self,
+            subject=_fill(self.subject, values),
+            html=_fill(self.html, values),
+            text=_fill(self.text, values),
+        )
 
 
 def _fill(text: str | None, values: Mapping[str, str]) -> str | None:

@@ -17,7 +17,10 @@ __all__ = ["add", "delete", "edit", "info", "listing", "read_events", "reset_key
 
 
 def add(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
-    """Add a webhook. Where no event is named it is told of all: what the service chooses is published nowhere."""
+    """
+    Add a webhook. Where no event is named it is told of all: what the service chooses is published
+    nowhere.
+    """
     url, options = _url(members), _options(members)
     _shake_hands(account, url)
     account.registry.add_webhook(
@@ -53,7 +56,11 @@ def reset_key(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
     webhook = account.registry.reset_webhook_key(_find(account, members).webhook_id)
     if webhook is None:  # pragma: no cover - forgotten by another request since
         raise Refusal("Invalid Webhook Id")
-    return {"message": "webhook key reset", "webhook_id": webhook.webhook_id, "key": webhook.key.reveal()}
+    return {
+        "message": "webhook key reset",
+        "webhook_id": webhook.webhook_id,
+        "key": webhook.key.reveal(),
+    }
 
 
 def listing(account: Account, _: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,11 +72,20 @@ def info(account: Account, members: Mapping[str, Any]) -> dict[str, Any]:
     """One webhook, and how it fares."""
     webhook = _find(account, members)
     last_success = None if webhook.last_success is None else epoch_seconds(webhook.last_success)
-    return {"webhook_data": {**_entry(webhook), "last_success": last_success, "total_event": webhook.total_event}}
+    return {
+        "webhook_data": {
+            **_entry(webhook),
+            "last_success": last_success,
+            "total_event": webhook.total_event,
+        }
+    }
 
 
 def read_events(given: Any) -> tuple[str, ...] | None:
-    """Read events, with commas between them or as a list; None where none is given. Raises `Refusal` for one that is not known."""
+    """
+    Read events, with commas between them or as a list; None where none is given. Raises `Refusal`
+    for one that is not known.
+    """
     names = readers.words(given)
     if names is None and given is not None:
         raise Refusal(f"Invalid event: it must be some of {','.join(EVENT_NAMES)}")

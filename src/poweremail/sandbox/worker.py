@@ -22,14 +22,18 @@ class Worker:
     def __init__(self, courier: Courier) -> None:
         self._courier = courier
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="poweremail-sandbox-webhooks", daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name="poweremail-sandbox-webhooks", daemon=True
+        )
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin nothing more, and return once what is under way has ended: after seconds at most."""
+        """
+        Begin nothing more, and return once what is under way has ended: after seconds at most.
+        """
         self._stop.set()
         self._thread.join()
         self._courier.close()
@@ -42,6 +46,9 @@ class Worker:
                 # The sandbox was closed before its server: nothing is due any more.
                 return
             except sqlite3.Error as error:
-                # Another process may hold the file for long, or the disk may be full: what is due stays due.
-                _logger.warning("sandbox: webhooks wait, because the database cannot be used: %s", error)
+                # Another process may hold the file for long, or the disk may be full: what is due
+                # stays due.
+                _logger.warning(
+                    "sandbox: webhooks wait, because the database cannot be used: %s", error
+                )
                 self._stop.wait(1)

@@ -1,8 +1,9 @@
 """
 What the calls about settings and about the account answer.
 
-What the service left out, or said in a way that cannot be read, is None or empty; what cannot be read stays in ``extra``, beside
-the members that this library does not know. ``raw`` is the answer that it came in, with ``***`` in place of every password and key.
+What the service left out, or said in a way that cannot be read, is None or empty; what cannot be
+read stays in ``extra``, beside the members that this library does not know. ``raw`` is the answer
+that it came in, with ``***`` in place of every password and key.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ T = TypeVar("T")
 
 @attrs.frozen(kw_only=True)
 class Listing(Generic[T]):
-    """What there is of a kind, whole: *entries*, in the order of the service. Iterating, ``len()`` and indexing are about them."""
+    """
+    What there is of a kind, whole: *entries*, in the order of the service. Iterating, ``len()`` and
+    indexing are about them.
+    """
 
     entries: tuple[T, ...]
     extra: Mapping[str, Any] = attrs.field(factory=FrozenMapping, hash=False)
@@ -52,8 +56,9 @@ class SmtpUser:
     """
     An SMTP user: who sends.
 
-    *enabled* says whether it may. *total_limit* and *hourly_limit* are mails, in all and an hour. *password* comes when it is added
-    or its password is reset, and otherwise where the service tells it.
+    *enabled* says whether it may. *total_limit* and *hourly_limit* are mails, in all and an hour.
+    *password* comes when it is added or its password is reset, and otherwise where the service
+    tells it.
     """
 
     smtp_user_name: str
@@ -70,8 +75,9 @@ class SendingDomain:
     """
     A domain that mail is sent from.
 
-    *dkim_valid* and *spf_valid*: its DNS records were found right. *valid_signing*: mail is signed for it. *verified*: its owner
-    has confirmed it. *create_date* is an aware datetime in UTC. A check tells of the records, a list of the rest.
+    *dkim_valid* and *spf_valid*: its DNS records were found right. *valid_signing*: mail is signed
+    for it. *verified*: its owner has confirmed it. *create_date* is an aware datetime in UTC. A
+    check tells of the records, a list of the rest.
     """
 
     domain: str
@@ -89,8 +95,8 @@ class TrackingDomain:
     """
     A domain that tracked links lead through.
 
-    *cname_valid*: its DNS record was found right. *valid_tracking*: links may lead through it. *create_date* is an aware datetime
-    in UTC.
+    *cname_valid*: its DNS record was found right. *valid_tracking*: links may lead through it.
+    *create_date* is an aware datetime in UTC.
     """
 
     domain: str
@@ -106,9 +112,10 @@ class Webhook:
     """
     A URL that is told of events.
 
-    *events* are words such as ``open``: those of `EventName`, and any that the service has added since. *key* signs what is
-    posted. *store_log*: the service keeps what it posted. *last_success* is when the URL last took something, *total_event* how
-    many events there were. Times are aware datetimes in UTC.
+    *events* are words such as ``open``: those of `EventName`, and any that the service has added
+    since. *key* signs what is posted. *store_log*: the service keeps what it posted. *last_success*
+    is when the URL last took something, *total_event* how many events there were. Times are aware
+    datetimes in UTC.
     """
 
     webhook_id: str
@@ -129,8 +136,8 @@ class AccountDetail:
     """
     The account.
 
-    *allowed_speed* is mails an hour, *reputation* a number of percent: 50.0 where the service says ``"50%"``. *create_date* is an
-    aware datetime in UTC.
+    *allowed_speed* is mails an hour, *reputation* a number of percent: 50.0 where the service says
+    ``"50%"``. *create_date* is an aware datetime in UTC.
     """
 
     name: str | None = None

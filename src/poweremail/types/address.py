@@ -1,8 +1,9 @@
 """
 Recipients and the many ways in which people write them.
 
-An address is checked for what makes it unusable (RFC 5321 and RFC 6531: lengths, one ``@``, no spaces or control characters
-outside quotes, no empty label in the domain), not for whether it exists. International addresses pass as they are.
+An address is checked for what makes it unusable (RFC 5321 and RFC 6531: lengths, one ``@``, no
+spaces or control characters outside quotes, no empty label in the domain), not for whether it
+exists. International addresses pass as they are.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from poweremail.types.text import header_text
 
 __all__ = ["AddressLike", "AddressesLike", "Recipient", "recipient", "recipients"]
 
-# atext of RFC 5322 with the non-ASCII of RFC 6531; dots only between atoms; or a quoted string. Classes say what is not in them: a
-# range up to the last character of Unicode takes milliseconds to compile.
+# atext of RFC 5322 with the non-ASCII of RFC 6531; dots only between atoms; or a quoted string.
+# Classes say what is not in them: a range up to the last character of Unicode takes milliseconds to
+# compile.
 _ATOM = r"[^\x00-\x20\"(),.:;<>@\[\\\]\x7f-\x9f]+"
-_LOCAL = re.compile(rf"(?:{_ATOM}(?:\.{_ATOM})*|\"(?:[^\"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*\")\Z")
+_LOCAL = re.compile(
+    rf"(?:{_ATOM}(?:\.{_ATOM})*|\"(?:[^\"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*\")\Z"
+)
 _NOT_IN_LABEL = r"\x00-,./:-@\[-^`{-\x9f"
 _LABEL = rf"[^\-{_NOT_IN_LABEL}](?:[^{_NOT_IN_LABEL}]*[^\-{_NOT_IN_LABEL}])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Za-z:.\-]+\])\Z")
@@ -46,7 +50,9 @@ def _unusable(address: str) -> str | None:  # noqa: PLR0911  one return a reason
         and "-." not in address
     ):
         local_length = address.index("@")
-        labels_fit = all(len(label) <= _MAX_LABEL_CHARACTERS for label in address[local_length + 1 :].split("."))
+        labels_fit = all(
+            len(label) <= _MAX_LABEL_CHARACTERS for label in address[local_length + 1 :].split(".")
+        )
         if labels_fit and ".-" not in address[local_length:]:
             return None
     local, at, domain = address.rpartition("@")
@@ -62,7 +68,9 @@ def _unusable(address: str) -> str | None:  # noqa: PLR0911  one return a reason
         return "has a space"
     if not _LOCAL.match(local):
         return "is not written right before the @"
-    if not _DOMAIN.match(domain) or any(len(label) > _MAX_LABEL_CHARACTERS for label in domain.split(".")):
+    if not _DOMAIN.match(domain) or any(
+        len(label) > _MAX_LABEL_CHARACTERS for label in domain.split(".")
+    ):
         return "is not written right after the @"
     return None
 
@@ -94,11 +102,18 @@ class Recipient:
         if self.name is None:
             return self.email
         escaped = self.name.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}" <{self.email}>' if _needs_quotes(self.name) else f"{self.name} <{self.email}>"
+        return (
+            f'"{escaped}" <{self.email}>'
+            if _needs_quotes(self.name)
+            else f"{self.name} <{self.email}>"
+        )
 
     @classmethod
     def parse(cls, text: str) -> Recipient:
-        """Read ``ada@example.com``, ``Ada <ada@example.com>`` or ``"Lovelace, Ada" <ada@example.com>``."""
+        """
+        Read ``ada@example.com``, ``Ada <ada@example.com>`` or ``"Lovelace, Ada"
+        <ada@example.com>``.
+        """
         text = header_text("email", text).strip()
         if not text.endswith(">"):
             return cls(text)
@@ -119,7 +134,9 @@ def _unquote(name: str) -> str:
 
 
 AddressLike: TypeAlias = "str | tuple[str | None, str] | Recipient"
-"""One address: ``"Ada <ada@example.com>"``, a pair ``("Ada", "ada@example.com")``, or a `Recipient`."""
+"""
+One address: ``"Ada <ada@example.com>"``, a pair ``("Ada", "ada@example.com")``, or a `Recipient`.
+"""
 
 AddressesLike: TypeAlias = "AddressLike | Iterable[AddressLike]"
 """One address or many."""
@@ -135,22 +152,33 @@ def recipient(field: str, value: object) -> Recipient:
         if isinstance(value, tuple) and len(value) == 2:  # noqa: PLR2004
             return _of_pair(*value)
     except UsageError as error:
-        raise UsageError(error.reason.partition(": ")[2], field=field, advice=error.advice) from None
-    raise UsageError(f"cannot read {value!r} as an address: give a str, a (name, address) pair or a Recipient", field=field)
+        raise UsageError(
+            error.reason.partition(": ")[2], field=field, advice=error.advice
+        ) from None
+    raise UsageError(
+        f"cannot read {value!r} as an address: give a str, a (name, address) pair or a Recipient",
+        field=field,
+    )
 
 
 def _of_pair(name: object, email: object) -> Recipient:
-    # The standard library's order is name, address; some write it the other way round, and only one has the @.
+    # The standard library's order is name, address; some write it the other way round, and only one
+    # has the @.
     if isinstance(name, str) and "@" in name and not (isinstance(email, str) and "@" in email):
         name, email = email, name
     if isinstance(name, str) and name != email and not _unusable(name):
         advice = "give two addresses as a list of two str"
-        raise UsageError(f"cannot tell which of {(name, email)!r} is the name", field="email", advice=advice)
+        raise UsageError(
+            f"cannot tell which of {(name, email)!r} is the name", field="email", advice=advice
+        )
     return Recipient(_email(email), _name(name))
 
 
 def recipients(field: str, value: object) -> tuple[Recipient, ...]:
-    """Read one address or many. A tuple of two strings is a pair where exactly one of them has an ``@``, else two addresses."""
+    """
+    Read one address or many. A tuple of two strings is a pair where exactly one of them has an
+    ``@``, else two addresses.
+    """
     if isinstance(value, str | Recipient) or _is_pair(value):
         return (recipient(field, value),)
     if isinstance(value, bytes | dict) or not isinstance(value, Iterable):
@@ -161,6 +189,9 @@ def recipients(field: str, value: object) -> tuple[Recipient, ...]:
 def _is_pair(value: object) -> bool:
     match value:
         case (str() | None as first, str() | None as second) if isinstance(value, tuple):
-            return sum("@" in part for part in (first, second) if part) == 1 and "<" not in f"{first}{second}"
+            return (
+                sum("@" in part for part in (first, second) if part) == 1
+                and "<" not in f"{first}{second}"
+            )
         case _:
             return False

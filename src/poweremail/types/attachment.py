@@ -43,10 +43,13 @@ def _shown(content: Content) -> str:
 
 def _decode(content: str | bytes) -> bytes:
     if not isinstance(content, str | bytes):
-        raise UsageError(f"must be base64 as str or bytes, not {type(content).__name__}", field="content")
+        raise UsageError(
+            f"must be base64 as str or bytes, not {type(content).__name__}", field="content"
+        )
     try:
         raw = content.encode("ascii") if isinstance(content, str) else content
-        # Base64 made for MIME is wrapped in lines; anything else that is not of the alphabet is an error.
+        # Base64 made for MIME is wrapped in lines; anything else that is not of the alphabet is an
+        # error.
         return base64.b64decode(_WHITE_SPACE.sub(b"", raw), validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise UsageError(f"is not base64: {error}", field="content") from None
@@ -78,9 +81,10 @@ class Attachment:
     """
     A file to attach.
 
-    *name* is the file name that the recipient sees, *content* its bytes, *type* its MIME type (guessed from *name* where left
-    out, ``application/octet-stream`` where that says nothing). See `from_path` and `from_base64` for other sources.
-    Raises `UsageError` for a name or type that could not stand in a header.
+    *name* is the file name that the recipient sees, *content* its bytes, *type* its MIME type
+    (guessed from *name* where left out, ``application/octet-stream`` where that says nothing). See
+    `from_path` and `from_base64` for other sources. Raises `UsageError` for a name or type that
+    could not stand in a header.
     """
 
     name: str
@@ -89,11 +93,18 @@ class Attachment:
 
     def __attrs_post_init__(self) -> None:
         _required_name("attachment.name", self.name)
-        object.__setattr__(self, "type", _check_type("attachment.type", self.type or _guess_type(self.name)))
+        object.__setattr__(
+            self, "type", _check_type("attachment.type", self.type or _guess_type(self.name))
+        )
 
     @classmethod
-    def from_path(cls, path: str | os.PathLike[str], *, name: str | None = None, type: str | None = None) -> Attachment:
-        """Attach the file at *path*, under its own name unless *name* is given. It is read piece by piece while it is sent."""
+    def from_path(
+        cls, path: str | os.PathLike[str], *, name: str | None = None, type: str | None = None
+    ) -> Attachment:
+        """
+        Attach the file at *path*, under its own name unless *name* is given. It is read piece by
+        piece while it is sent.
+        """
         content = FileContent.of(path)
         return cls(name or content.path.name, content, type or "")
 
@@ -104,13 +115,17 @@ class Attachment:
 
     @classmethod
     def from_base64(cls, content: str | bytes, name: str, *, type: str | None = None) -> Attachment:
-        """Attach base64 *content* (line breaks allowed) as a file called *name*. Raises `UsageError` where it is not base64."""
+        """
+        Attach base64 *content* (line breaks allowed) as a file called *name*. Raises `UsageError`
+        where it is not base64.
+        """
         return cls(name, _decode(content), type or "")
 
     @classmethod
     def from_file(cls, file: BinaryIO, name: str, *, type: str | None = None) -> Attachment:
         """
-        Attach an open binary *file*, from its position on, as a file called *name*. It must stay open until the mail is sent.
+        Attach an open binary *file*, from its position on, as a file called *name*. It must stay
+        open until the mail is sent.
 
         Raises `UsageError` where it cannot be sought in: see `from_stream`.
         """
@@ -118,13 +133,19 @@ class Attachment:
 
     @classmethod
     def from_stream(
-        cls, stream: AsyncIterable[bytes] | Iterable[bytes], name: str, *, size: int | None = None, type: str | None = None
+        cls,
+        stream: AsyncIterable[bytes] | Iterable[bytes],
+        name: str,
+        *,
+        size: int | None = None,
+        type: str | None = None,
     ) -> Attachment:
         """
         Attach what *stream* yields as a file called *name*; async streams are for the async client.
 
-        It can be read only once, so a send that breaks off after reading has begun is not repeated. *size* in bytes, where it is
-        known, goes into the request's Content-Length and is held to; without it the request is sent in chunks.
+        It can be read only once, so a send that breaks off after reading has begun is not repeated.
+        *size* in bytes, where it is known, goes into the request's Content-Length and is held to;
+        without it the request is sent in chunks.
         """
         return cls(name, StreamContent(stream, size), type or "")
 
@@ -134,8 +155,9 @@ class Image:
     """
     An image that the HTML shows with ``<img src="cid:CID">``.
 
-    *cid* is the Content-ID without ``cid:`` and angle brackets, *content* the bytes, *type* the MIME type, which must begin with
-    ``image/`` (guessed from *cid* where left out, or from the first bytes of the content).
+    *cid* is the Content-ID without ``cid:`` and angle brackets, *content* the bytes, *type* the
+    MIME type, which must begin with ``image/`` (guessed from *cid* where left out, or from the
+    first bytes of the content).
     """
 
     cid: str
@@ -150,8 +172,13 @@ class Image:
         object.__setattr__(self, "type", type)
 
     @classmethod
-    def from_path(cls, path: str | os.PathLike[str], *, cid: str | None = None, type: str | None = None) -> Image:
-        """Show the file at *path*; *cid* is its file name unless given. It is read piece by piece while it is sent."""
+    def from_path(
+        cls, path: str | os.PathLike[str], *, cid: str | None = None, type: str | None = None
+    ) -> Image:
+        """
+        Show the file at *path*; *cid* is its file name unless given. It is read piece by piece
+        while it is sent.
+        """
         content = FileContent.of(path)
         name = content.path.name
         return cls(cid or name, content, type or _guess_type(name))
@@ -163,13 +190,17 @@ class Image:
 
     @classmethod
     def from_base64(cls, content: str | bytes, cid: str, *, type: str | None = None) -> Image:
-        """Show base64 *content* (line breaks allowed) as ``cid:CID``. Raises `UsageError` where it is not base64."""
+        """
+        Show base64 *content* (line breaks allowed) as ``cid:CID``. Raises `UsageError` where it is
+        not base64.
+        """
         return cls(cid, _decode(content), type or "")
 
     @classmethod
     def from_file(cls, file: BinaryIO, cid: str, *, type: str | None = None) -> Image:
         """
-        Show an open binary *file*, from its position on, as ``cid:CID``. It must stay open until the mail is sent.
+        Show an open binary *file*, from its position on, as ``cid:CID``. It must stay open until
+        the mail is sent.
 
         Raises `UsageError` where it cannot be sought in: see `from_stream`.
         """
@@ -177,19 +208,31 @@ class Image:
 
     @classmethod
     def from_stream(
-        cls, stream: AsyncIterable[bytes] | Iterable[bytes], cid: str, *, size: int | None = None, type: str | None = None
+        cls,
+        stream: AsyncIterable[bytes] | Iterable[bytes],
+        cid: str,
+        *,
+        size: int | None = None,
+        type: str | None = None,
     ) -> Image:
         """
         Show what *stream* yields as ``cid:CID``; async streams are for the async client.
 
-        It can be read only once, so a send that breaks off after reading has begun is not repeated. *size* in bytes, where it is
-        known, goes into the request's Content-Length and is held to; without it the request is sent in chunks.
+        It can be read only once, so a send that breaks off after reading has begun is not repeated.
+        *size* in bytes, where it is known, goes into the request's Content-Length and is held to;
+        without it the request is sent in chunks.
         """
         return cls(cid, StreamContent(stream, size), type or "")
 
 
-# The signatures of the formats that mail programs show (WHATWG MIME Sniffing, "matching an image type pattern").
-_SIGNATURES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"), (b"BM", "image/bmp"))
+# The signatures of the formats that mail programs show (WHATWG MIME Sniffing, "matching an image
+# type pattern").
+_SIGNATURES = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"BM", "image/bmp"),
+)
 
 
 def _sniff(content: Content) -> str | None:

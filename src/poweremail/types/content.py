@@ -1,7 +1,8 @@
 """
 Where the bytes of an attachment come from: memory, a file on disk, an open file, or a stream.
 
-Only bytes are held. The others are read while the mail is being sent, piece by piece, so that a mail costs the memory of one piece.
+Only bytes are held. The others are read while the mail is being sent, piece by piece, so that a
+mail costs the memory of one piece.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class FileContent:
     """
     A file on disk, opened for each piece that is read.
 
-    *size* in bytes and *stamp* were taken when the attachment was made; a file that has changed by the time of the send is not
-    sent.
+    *size* in bytes and *stamp* were taken when the attachment was made; a file that has changed by
+    the time of the send is not sent.
     """
 
     path: Path
@@ -36,7 +37,10 @@ class FileContent:
 
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> FileContent:
-        """Look at the file at *path*. Raises `UsageError` where it is missing, unreadable or no regular file."""
+        """
+        Look at the file at *path*. Raises `UsageError` where it is missing, unreadable or no
+        regular file.
+        """
         try:
             # Absolute, so that it is the same file when it is read.
             file = Path(path).absolute()
@@ -46,7 +50,9 @@ class FileContent:
                     status = os.fstat(stream.fileno())
                     return cls(file, status.st_size, _stamp(status))
         except (OSError, TypeError, ValueError) as error:
-            raise UsageError(f"cannot read {str(path)!r}: {getattr(error, 'strerror', error)}", field="path") from None
+            raise UsageError(
+                f"cannot read {str(path)!r}: {getattr(error, 'strerror', error)}", field="path"
+            ) from None
         raise UsageError(f"{str(path)!r} is not a regular file", field="path")
 
     @property
@@ -55,7 +61,10 @@ class FileContent:
         return repr(str(self.path))
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return *size* bytes from *offset* on. Raises OSError, also where the file has changed. It blocks."""
+        """
+        Return *size* bytes from *offset* on. Raises OSError, also where the file has changed. It
+        blocks.
+        """
         with self.path.open("rb") as file:
             if self.stamp not in (None, _stamp(os.fstat(file.fileno()))):
                 raise OSError("it has changed since it was attached")
@@ -70,9 +79,11 @@ def _stamp(status: os.stat_result) -> tuple[int, ...]:
 
 class OpenFileContent:
     """
-    A binary file that the user has opened, from its position on; it is to stay open until the mail is sent.
+    A binary file that the user has opened, from its position on; it is to stay open until the mail
+    is sent.
 
-    Several sends may read it at once. Raises `UsageError` where it cannot be read, or its size cannot be known without reading it.
+    Several sends may read it at once. Raises `UsageError` where it cannot be read, or its size
+    cannot be known without reading it.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -97,7 +108,10 @@ class OpenFileContent:
         return repr(getattr(self._file, "name", "the file"))
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return *size* bytes from *offset* on, or fewer where the file ends. Raises OSError or ValueError. It blocks."""
+        """
+        Return *size* bytes from *offset* on, or fewer where the file ends. Raises OSError or
+        ValueError. It blocks.
+        """
         with self._lock:
             self._file.seek(self._start + offset)
             return self._file.read(size)
@@ -107,13 +121,17 @@ class StreamContent:
     """
     What can be read only once: an iterable of bytes, or for the async client an async one.
 
-    *size* is its length in bytes where that is known; it is held to. Once reading has begun, the mail cannot be sent again:
-    ``begun`` says so.
+    *size* is its length in bytes where that is known; it is held to. Once reading has begun, the
+    mail cannot be sent again: ``begun`` says so.
     """
 
     def __init__(self, stream: AsyncIterable[bytes] | Iterable[bytes], size: int | None) -> None:
-        if isinstance(stream, bytes | bytearray | memoryview | str) or not isinstance(stream, AsyncIterable | Iterable):
-            raise UsageError(f"must be an iterable of bytes, not {type(stream).__name__}", field="stream")
+        if isinstance(stream, bytes | bytearray | memoryview | str) or not isinstance(
+            stream, AsyncIterable | Iterable
+        ):
+            raise UsageError(
+                f"must be an iterable of bytes, not {type(stream).__name__}", field="stream"
+            )
         if size is not None and not is_whole(size):
             raise UsageError(f"must be a number of bytes or None, not {size!r}", field="size")
         self._stream = stream
@@ -123,7 +141,11 @@ class StreamContent:
     def begin(self) -> AsyncIterable[bytes] | Iterable[bytes]:
         """Return the stream, the first time. Raises `UsageError` the second."""
         if self.begun:
-            raise UsageError("the stream has been read already", field="content", advice="make the message anew, with a new stream")
+            raise UsageError(
+                "the stream has been read already",
+                field="content",
+                advice="make the message anew, with a new stream",
+            )
         self.begun = True
         return self._stream
 
@@ -135,12 +157,17 @@ def read_whole(content: Content, field: str) -> bytes:
     """
     Return all of *content*'s bytes; it may be read again. It blocks.
 
-    Raises `UsageError`, naming *field*, where it can be read only once, is gone, or is shorter than it was.
+    Raises `UsageError`, naming *field*, where it can be read only once, is gone, or is shorter than
+    it was.
     """
     if isinstance(content, bytes):
         return content
     if isinstance(content, StreamContent):
-        raise UsageError("is a stream, which can be read only once", field=field, advice="read it, and give the bytes instead")
+        raise UsageError(
+            "is a stream, which can be read only once",
+            field=field,
+            advice="read it, and give the bytes instead",
+        )
     try:
         data = content.read(0, content.size)
     except (OSError, ValueError) as error:

@@ -27,7 +27,8 @@ def _path(_: Deployment, attribute: attrs.Attribute[str], value: object) -> None
 @attrs.frozen(kw_only=True)
 class Deployment:
     """
-    The paths of the calls that are not the same everywhere: what the service's own support says goes here; nothing is guessed.
+    The paths of the calls that are not the same everywhere: what the service's own support says
+    goes here; nothing is guessed.
 
     *send_raw*
         ``messages/sendRaw``; some deployments have ``messages/senRaw``.

@@ -14,8 +14,8 @@ class FrozenMapping(Mapping[str, V]):
     """
     An immutable, picklable mapping from str, in insertion order.
 
-    A frozen value that held a plain dict could be changed after its headers were checked for CR and LF;
-    ``types.MappingProxyType`` cannot be pickled.
+    A frozen value that held a plain dict could be changed after its headers were checked for CR and
+    LF; ``types.MappingProxyType`` cannot be pickled.
     """
 
     __slots__ = ("_data",)
@@ -32,7 +32,8 @@ class FrozenMapping(Mapping[str, V]):
     def __len__(self) -> int:
         return len(self._data)
 
-    # Those of the dict, which cannot change it either, are several times as quick as those of a Mapping.
+    # Those of the dict, which cannot change it either, are several times as quick as those of a
+    # Mapping.
     def keys(self) -> KeysView[str]:
         """Its names."""
         return self._data.keys()

@@ -28,7 +28,8 @@ HEADER_NAME = re.compile(r"[!-9;-~]+\Z")
 
 UNIQUE_ID_HEADER = "X-Unique-Id"
 
-# Headers that are said elsewhere: one that was given here as well could add a recipient, or contradict the mail.
+# Headers that are said elsewhere: one that was given here as well could add a recipient, or
+# contradict the mail.
 _FIELDS = {
     **{name: name for name in ("subject", "to", "cc", "bcc")},
     **dict.fromkeys(("from", "sender"), "from_email"),
@@ -41,9 +42,9 @@ class Tracking:
     """
     What the service measures of this mail; None leaves a choice to the account's settings.
 
-    *opens*: count opens. *clicks*: count clicks in the ``"html"``, the ``"text"`` or ``"both"`` parts, or ``"no"``.
-    *domain*: the tracking domain that links lead through. Sent as the headers ``X-STes-TrackOpen``, ``X-STes-TrackClick`` and
-    ``X-STes-TrackingDomain``.
+    *opens*: count opens. *clicks*: count clicks in the ``"html"``, the ``"text"`` or ``"both"``
+    parts, or ``"no"``. *domain*: the tracking domain that links lead through. Sent as the headers
+    ``X-STes-TrackOpen``, ``X-STes-TrackClick`` and ``X-STes-TrackingDomain``.
     """
 
     opens: bool | None = None
@@ -52,9 +53,14 @@ class Tracking:
 
     def __attrs_post_init__(self) -> None:
         if self.opens not in (None, True, False):
-            raise UsageError(f"must be True, False or None, not {self.opens!r}", field="tracking.opens")
+            raise UsageError(
+                f"must be True, False or None, not {self.opens!r}", field="tracking.opens"
+            )
         if self.clicks not in (None, "html", "text", "both", "no"):
-            raise UsageError(f"must be 'html', 'text', 'both', 'no' or None, not {self.clicks!r}", field="tracking.clicks")
+            raise UsageError(
+                f"must be 'html', 'text', 'both', 'no' or None, not {self.clicks!r}",
+                field="tracking.clicks",
+            )
         if self.domain is not None and not header_text("tracking.domain", self.domain).strip():
             raise UsageError("must not be empty", field="tracking.domain")
 
@@ -97,11 +103,15 @@ def _headers(value: Mapping[str, str]) -> FrozenMapping[str]:
 def _items(field: str, kind: type[T], value: object) -> tuple[T, ...]:
     values = (value,) if isinstance(value, kind) else value
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise UsageError(f"must be {kind.__name__} objects, not {type(value).__name__}", field=field)
+        raise UsageError(
+            f"must be {kind.__name__} objects, not {type(value).__name__}", field=field
+        )
     items = tuple(values)
     for index, item in enumerate(items):
         if not isinstance(item, kind):
-            raise UsageError(f"must be an {kind.__name__}, not {type(item).__name__}", field=f"{field}[{index}]")
+            raise UsageError(
+                f"must be an {kind.__name__}, not {type(item).__name__}", field=f"{field}[{index}]"
+            )
     return items
 
 
@@ -121,16 +131,18 @@ class Envelope:
     *subject*
         Not empty.
     *from_email*, *to*, *cc*, *bcc*, *reply_to*
-        Addresses: ``"Ada <ada@example.com>"``, a pair ``("Ada", "ada@example.com")`` or a `Recipient`; all but *from_email* take
-        one or many. At least one recipient is needed.
+        Addresses: ``"Ada <ada@example.com>"``, a pair ``("Ada", "ada@example.com")`` or a
+        `Recipient`; all but *from_email* take one or many. At least one recipient is needed.
     *headers*
-        Further headers, each name at most once. What has a field of its own (Reply-To, tracking) may be said here or there.
+        Further headers, each name at most once. What has a field of its own (Reply-To, tracking)
+        may be said here or there.
     *attachments*, *images*
         See `Attachment` and `Image`.
     *tracking*
         See `Tracking`.
     *unique_id*
-        The ``X-Unique-Id`` under which the service finds the mail again. Drawn for each send where left out.
+        The ``X-Unique-Id`` under which the service finds the mail again. Drawn for each send where
+        left out.
 
     Raises `UsageError`, naming the field, for whatever the service could not take.
     """
@@ -153,7 +165,9 @@ class Envelope:
         if not (self.to or self.cc or self.bcc):
             raise UsageError("give at least one recipient in to, cc or bcc", field="to")
         if self.tracking is not None and not isinstance(self.tracking, Tracking):
-            raise UsageError(f"must be a Tracking, not {type(self.tracking).__name__}", field="tracking")
+            raise UsageError(
+                f"must be a Tracking, not {type(self.tracking).__name__}", field="tracking"
+            )
         if self.images:
             cids = [image.cid for image in self.images]
             if len(set(cids)) < len(cids):
@@ -164,7 +178,9 @@ class Envelope:
             raise UsageError("must not be empty", field="unique_id")
 
     def _check_headers(self) -> None:
-        spoken_for = _FIELDS | ({name.lower(): "tracking" for name in self.tracking.headers()} if self.tracking else {})
+        spoken_for = _FIELDS | (
+            {name.lower(): "tracking" for name in self.tracking.headers()} if self.tracking else {}
+        )
         if self.reply_to:
             spoken_for["reply-to"] = "reply_to"
         seen: set[str] = set()
@@ -175,7 +191,9 @@ class Envelope:
             if lower in seen:
                 raise UsageError(f"{name!r} is given twice", field="headers")
             if lower in spoken_for:
-                raise UsageError(f"{name!r} is said by {spoken_for[lower]} already", field="headers")
+                raise UsageError(
+                    f"{name!r} is said by {spoken_for[lower]} already", field="headers"
+                )
             seen.add(lower)
             if lower == UNIQUE_ID_HEADER.lower():
                 if self.unique_id not in (None, value):
@@ -183,7 +201,11 @@ class Envelope:
                 # One place for it from here on.
                 object.__setattr__(self, "unique_id", value)
         if UNIQUE_ID_HEADER.lower() in seen:
-            others = {name: value for name, value in self.headers.items() if name.lower() != UNIQUE_ID_HEADER.lower()}
+            others = {
+                name: value
+                for name, value in self.headers.items()
+                if name.lower() != UNIQUE_ID_HEADER.lower()
+            }
             object.__setattr__(self, "headers", FrozenMapping(others))
 
     @property
@@ -197,7 +219,9 @@ class Message(Envelope):
     """
     A mail with its own content: *html*, *text* or both; the other fields are those of `Envelope`.
 
-    >>> Message(subject="Hi", from_email="me@example.com", to="Ada <ada@example.com>", text="Hello").recipients
+    >>> Message(
+    ...     subject="Hi", from_email="me@example.com", to="Ada <ada@example.com>", text="Hello"
+    ... ).recipients
     ('ada@example.com',)
     """
 
@@ -220,33 +244,49 @@ class Message(Envelope):
         for found in cid_references(html):
             if known.isdisjoint(spellings(found[2])):
                 raise UsageError(
-                    f"refers to cid:{found[2]}, and no image has that cid", field="html", advice=f"images have {sorted(known)}"
+                    f"refers to cid:{found[2]}, and no image has that cid",
+                    field="html",
+                    advice=f"images have {sorted(known)}",
                 )
 
     @overload
     @classmethod
-    def from_email_message(cls, email_message: EmailMessage | StdMessage, *, lossy: Literal[False] = False) -> Message: ...
+    def from_email_message(
+        cls, email_message: EmailMessage | StdMessage, *, lossy: Literal[False] = False
+    ) -> Message: ...
 
     @overload
     @classmethod
-    def from_email_message(cls, email_message: EmailMessage | StdMessage, *, lossy: Literal[True]) -> Converted: ...
+    def from_email_message(
+        cls, email_message: EmailMessage | StdMessage, *, lossy: Literal[True]
+    ) -> Converted: ...
 
     @overload
     @classmethod
-    def from_email_message(cls, email_message: EmailMessage | StdMessage, *, lossy: bool) -> Message | Converted: ...
+    def from_email_message(
+        cls, email_message: EmailMessage | StdMessage, *, lossy: bool
+    ) -> Message | Converted: ...
 
     @classmethod
-    def from_email_message(cls, email_message: EmailMessage | StdMessage, *, lossy: bool = False) -> Message | Converted:
+    def from_email_message(
+        cls, email_message: EmailMessage | StdMessage, *, lossy: bool = False
+    ) -> Message | Converted:
         """
-        Read a message of the standard library: an ``EmailMessage``, or one of the older ``email.mime`` classes.
+        Read a message of the standard library: an ``EmailMessage``, or one of the older
+        ``email.mime`` classes.
 
-        What the service cannot be told raises `UsageError`, which names all of it. With *lossy* it is left out, and the answer is
-        a `Converted`: the message, and a list of what was dropped. What no message can do without (a sender, a recipient, a
-        subject, a body) raises in either case.
+        What the service cannot be told raises `UsageError`, which names all of it. With *lossy* it
+        is left out, and the answer is a `Converted`: the message, and a list of what was dropped.
+        What no message can do without (a sender, a recipient, a subject, a body) raises in either
+        case.
 
         >>> from email.message import EmailMessage
         >>> mail = EmailMessage()
-        >>> mail["Subject"], mail["From"], mail["To"] = "Hi", "me@example.com", "Ada <ada@example.com>"
+        >>> mail["Subject"], mail["From"], mail["To"] = (
+        ...     "Hi",
+        ...     "me@example.com",
+        ...     "Ada <ada@example.com>",
+        ... )
         >>> mail.set_content("Hello")
         >>> Message.from_email_message(mail).to
         (Recipient(email='ada@example.com', name='Ada'),)
@@ -258,11 +298,13 @@ class Message(Envelope):
 
     def as_email_message(self) -> EmailMessage:
         """
-        Return this mail as a message of the standard library, for ``smtplib`` or a file; its policy is that of SMTP.
+        Return this mail as a message of the standard library, for ``smtplib`` or a file; its policy
+        is that of SMTP.
 
-        Files are read now. ``Date`` and ``Message-ID`` are new where `headers` has none. Bcc is a header, which
-        ``smtplib.SMTP.send_message`` removes; whoever passes the bytes on removes it first. Raises `UsageError` where an
-        attachment is a stream that can be read only once, or its file cannot be read any more.
+        Files are read now. ``Date`` and ``Message-ID`` are new where `headers` has none. Bcc is a
+        header, which ``smtplib.SMTP.send_message`` removes; whoever passes the bytes on removes it
+        first. Raises `UsageError` where an attachment is a stream that can be read only once, or
+        its file cannot be read any more.
         """
         from poweremail.types.mime.write import write  # noqa: PLC0415
 
@@ -273,7 +315,8 @@ class Converted(NamedTuple):
     """
     What ``Message.from_email_message(..., lossy=True)`` answers.
 
-    *dropped* has a line of text for each thing that *message* could not keep; it is empty where nothing was lost.
+    *dropped* has a line of text for each thing that *message* could not keep; it is empty where
+    nothing was lost.
     """
 
     message: Message
@@ -295,12 +338,14 @@ class TemplateMessage(Envelope):
     """
     A mail made from the template *template_id*; the other fields are those of `Envelope`.
 
-    *dynamic_value* replaces the template's dynamic fields, whose names are case-sensitive. Values are strings; numbers are
-    written as ``str()`` writes them.
+    *dynamic_value* replaces the template's dynamic fields, whose names are case-sensitive. Values
+    are strings; numbers are written as ``str()`` writes them.
     """
 
     template_id: str
-    dynamic_value: FrozenMapping[str] = attrs.field(default=FrozenMapping[str](), converter=_dynamic_value)
+    dynamic_value: FrozenMapping[str] = attrs.field(
+        default=FrozenMapping[str](), converter=_dynamic_value
+    )
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()

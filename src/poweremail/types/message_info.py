@@ -11,7 +11,14 @@ import attrs
 from poweremail.response import Response
 from poweremail.types.frozen import FrozenMapping
 
-__all__ = ["PAGE_SIZE", "Engagement", "EngagementFields", "MessageInfo", "MessageInfoFields", "MessageInfoPage"]
+__all__ = [
+    "PAGE_SIZE",
+    "Engagement",
+    "EngagementFields",
+    "MessageInfo",
+    "MessageInfoFields",
+    "MessageInfoPage",
+]
 
 PAGE_SIZE = 100
 """Records a page of getMessageInfo; fixed by the service."""
@@ -22,7 +29,8 @@ class EngagementFields:
     """
     The fields of an `Engagement`, not frozen yet.
 
-    Making a frozen object costs several times as much as making a plain one, and pages are full of them: see `wire/records.py`.
+    Making a frozen object costs several times as much as making a plain one, and pages are full of
+    them: see `wire/records.py`.
     """
 
     time: datetime | None
@@ -32,7 +40,10 @@ class EngagementFields:
 
 @attrs.frozen  # pyright: ignore[reportGeneralTypeIssues]  it freezes what it inherits
 class Engagement(EngagementFields):
-    """One open or one click: when (UTC), from which IP address, with which user agent. None where the service did not say."""
+    """
+    One open or one click: when (UTC), from which IP address, with which user agent. None where the
+    service did not say.
+    """
 
 
 @attrs.define(init=False, kw_only=True, eq=False, repr=False)
@@ -59,18 +70,20 @@ class MessageInfo(MessageInfoFields):
     """
     One message as it went to one recipient.
 
-    *email* is the recipient, *sender* the sender, *send_from* the IP address that sent it. *mail_size* and *attachment_size* are
-    bytes, *time* is an aware datetime in UTC. *status* is ``delivered``, ``send``, ``open``, ``click``, ``soft_bounce``,
-    ``hard_bounce``, ``spam`` or a word that the service has added since: it stays a string. *open_count* and *click_count* are
-    the service's counts; *opens* and *clicks* the single events that it kept. What the service left out is None, 0 or empty.
-    *extra* has the members of the record that this library does not know.
+    *email* is the recipient, *sender* the sender, *send_from* the IP address that sent it.
+    *mail_size* and *attachment_size* are bytes, *time* is an aware datetime in UTC. *status* is
+    ``delivered``, ``send``, ``open``, ``click``, ``soft_bounce``, ``hard_bounce``, ``spam`` or a
+    word that the service has added since: it stays a string. *open_count* and *click_count* are the
+    service's counts; *opens* and *clicks* the single events that it kept. What the service left out
+    is None, 0 or empty. *extra* has the members of the record that this library does not know.
     """
 
 
 @attrs.frozen(kw_only=True)
 class MessageInfoPage:
     """
-    One page of getMessageInfo: *records* number ``skip_page * 100`` and following of the mails with *unique_id*.
+    One page of getMessageInfo: *records* number ``skip_page * 100`` and following of the mails with
+    *unique_id*.
 
     Iterating over it and ``len()`` are about its records.
     """
@@ -89,5 +102,8 @@ class MessageInfoPage:
 
     @property
     def next_skip_page(self) -> int | None:
-        """The number of the page after this one; None where this one is not full, so that none can follow."""
+        """
+        The number of the page after this one; None where this one is not full, so that none can
+        follow.
+        """
         return self.skip_page + 1 if len(self.records) >= PAGE_SIZE else None

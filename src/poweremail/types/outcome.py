@@ -17,7 +17,8 @@ class SendOutcome:
     """
     The outcome of one message of `send_many`.
 
-    *index* is its place in the source (from 0), *message* what the source gave. Either *result* or *error* is set.
+    *index* is its place in the source (from 0), *message* what the source gave. Either *result* or
+    *error* is set.
     """
 
     index: int

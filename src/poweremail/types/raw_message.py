@@ -1,7 +1,8 @@
 """
 A whole RFC 5322 message, as ``messages/sendRaw`` takes it.
 
-It goes out as it was given: a signature over it stays good. Only a unique id is added, where it has none.
+It goes out as it was given: a signature over it stays good. Only a unique id is added, where it has
+none.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ RawMessageLike = str | bytes | EmailMessage
 """A message as text, as bytes, or as the standard library's ``EmailMessage``."""
 
 _FIELD = "raw_message"
-# A lone CR ends a line for some mail servers and not for others, which is how one message becomes two.
+# A lone CR ends a line for some mail servers and not for others, which is how one message becomes
+# two.
 _ODD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _END_OF_HEAD = re.compile(r"\r?\n\r?\n|\r?\n\Z|\A\r?\n")
 _HEADER_LINE = re.compile(r"[!-9;-~]+[ \t]*:|[ \t]")
@@ -38,8 +40,8 @@ _RECIPIENTS = ("to", "cc", "bcc")
 @attrs.frozen
 class RawMessage:
     """
-    A raw message that can be sent: *text* is all of it, *recipients* are the addresses of its To, Cc and Bcc, *unique_id* is its
-    ``X-Unique-Id``, None where it has none.
+    A raw message that can be sent: *text* is all of it, *recipients* are the addresses of its To,
+    Cc and Bcc, *unique_id* is its ``X-Unique-Id``, None where it has none.
     """
 
     text: str = attrs.field(repr=lambda text: f"<{len(text)} characters>")
@@ -59,13 +61,18 @@ class RawMessage:
         if not _addresses("From", senders):
             raise UsageError("its From header has no address", field=_FIELD)
         named = [(kind, [value for name, value in headers if name == kind]) for kind in _RECIPIENTS]
-        recipients = tuple(address for kind, values in named for address in _addresses(kind.title(), values))
+        recipients = tuple(
+            address for kind, values in named for address in _addresses(kind.title(), values)
+        )
         if not recipients:
             raise UsageError("has no recipient in To, Cc or Bcc", field=_FIELD)
         return cls(text, recipients, _unique_id(headers))
 
     def with_unique_id(self, unique_id: str) -> str:
-        """The whole message with *unique_id* as its first header, on a line that ends as its other lines do."""
+        """
+        The whole message with *unique_id* as its first header, on a line that ends as its other
+        lines do.
+        """
         end = "\r\n" if "\r\n" in self.text else "\n"
         return f"{UNIQUE_ID_HEADER}: {unique_id}{end}{self.text}"
 
@@ -84,17 +91,23 @@ def _text(message: object) -> str:
             ) from None
     if isinstance(message, str):
         return message
-    raise UsageError(f"must be a str, bytes or an EmailMessage, not {type(message).__name__}", field=_FIELD)
+    raise UsageError(
+        f"must be a str, bytes or an EmailMessage, not {type(message).__name__}", field=_FIELD
+    )
 
 
 def _flat(message: EmailMessage) -> bytes:
     for name, value in message.raw_items():
         if _UNFOLDED.search(str(value)):
-            raise UsageError(f"its header {name} has a line break that would begin another header", field=_FIELD)
+            raise UsageError(
+                f"its header {name} has a line break that would begin another header", field=_FIELD
+            )
     try:
         return message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
     except (MessageError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UsageError(f"cannot be written: {type(error).__name__}: {error}", field=_FIELD) from error
+        raise UsageError(
+            f"cannot be written: {type(error).__name__}: {error}", field=_FIELD
+        ) from error
 
 
 def _headers(text: str) -> list[tuple[str, str]]:
@@ -104,9 +117,14 @@ def _headers(text: str) -> list[tuple[str, str]]:
         raise UsageError("begins with a line of a mailbox file, not with a header", field=_FIELD)
     for number, line in enumerate(lines, 1):
         if found := _ODD.search(line.removesuffix("\r")):
-            raise UsageError(f"has a control character {found[0]!r} in line {number} of its headers", field=_FIELD)
+            raise UsageError(
+                f"has a control character {found[0]!r} in line {number} of its headers",
+                field=_FIELD,
+            )
         if not _HEADER_LINE.match(line) or (number == 1 and line[0] in " \t"):
-            raise UsageError(f"line {number} is no header, and an empty line has to end them", field=_FIELD)
+            raise UsageError(
+                f"line {number} is no header, and an empty line has to end them", field=_FIELD
+            )
     if found := re.search("\0", text):
         raise UsageError(f"has a NUL at position {found.start()}", field=_FIELD)
     items = HeaderParser().parsestr("\n".join(lines), headersonly=True).raw_items()
@@ -115,7 +133,9 @@ def _headers(text: str) -> list[tuple[str, str]]:
 
 def _addresses(name: str, values: list[str]) -> tuple[str, ...]:
     found = []
-    for value, address in ((header, email) for header in values if header for _, email in getaddresses([header])):
+    for value, address in (
+        (header, email) for header in values if header for _, email in getaddresses([header])
+    ):
         if not address and _EMPTY_GROUP.search(value):
             continue
         if not address:
@@ -123,7 +143,9 @@ def _addresses(name: str, values: list[str]) -> tuple[str, ...]:
         try:
             found.append(Recipient(address).email)
         except UsageError as error:
-            raise UsageError(f"its {name} header: {error.reason.partition(': ')[2]}", field=_FIELD) from None
+            raise UsageError(
+                f"its {name} header: {error.reason.partition(': ')[2]}", field=_FIELD
+            ) from None
     return tuple(found)
 
 
@@ -132,5 +154,7 @@ def _unique_id(headers: list[tuple[str, str]]) -> str | None:
     if not found:
         return None
     if len(found) > 1 or not found[0].strip():
-        raise UsageError(f"must have one {UNIQUE_ID_HEADER} header that is not empty, or none", field=_FIELD)
+        raise UsageError(
+            f"must have one {UNIQUE_ID_HEADER} header that is not empty, or none", field=_FIELD
+        )
     return header_text(_FIELD, found[0])

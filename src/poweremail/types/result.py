@@ -18,10 +18,12 @@ class SendResult:
     """
     The service accepted the mail.
 
-    *unique_id* is the message's ``X-Unique-Id``, the key of `get_message_info` (empty for ``send_template_http_get``, which
-    cannot carry one); *recipients* are its addresses. *status* (``success`` or ``queued``) and *message* are the service's words.
-    *attempts* counts the requests that it took. *reconciled* is True where the answer to the send was lost and getMessageInfo
-    showed the mail: then *raw* is that page. *extra* has the members of the answer that this library does not know.
+    *unique_id* is the message's ``X-Unique-Id``, the key of `get_message_info` (empty for
+    ``send_template_http_get``, which cannot carry one); *recipients* are its addresses. *status*
+    (``success`` or ``queued``) and *message* are the service's words. *attempts* counts the
+    requests that it took. *reconciled* is True where the answer to the send was lost and
+    getMessageInfo showed the mail: then *raw* is that page. *extra* has the members of the answer
+    that this library does not know.
     """
 
     unique_id: str
@@ -36,7 +38,10 @@ class SendResult:
 
 @attrs.frozen(kw_only=True)
 class CallResult:
-    """The answer to ``client.call(...)``: *data* is the whole answer of the service, *message* its text where it has one."""
+    """
+    The answer to ``client.call(...)``: *data* is the whole answer of the service, *message* its
+    text where it has one.
+    """
 
     data: Mapping[str, Any] = attrs.field(hash=False)
     message: str

@@ -11,7 +11,8 @@ class Secret:
     """
     Hold a credential so that no repr, log line or traceback with locals shows it.
 
-    `reveal` returns it. Call it inside the expression that needs it, never into a local variable: locals end up in tracebacks.
+    `reveal` returns it. Call it inside the expression that needs it, never into a local variable:
+    locals end up in tracebacks.
     """
 
     __slots__ = ("_value",)

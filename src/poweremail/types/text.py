@@ -16,9 +16,13 @@ _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def body_text(field: str, value: object, *, mail_state: MailState | None = "not_sent") -> str:
-    """Return *value* if it is a string that UTF-8 can carry, else raise `UsageError` for *field*."""
+    """
+    Return *value* if it is a string that UTF-8 can carry, else raise `UsageError` for *field*.
+    """
     if not isinstance(value, str):
-        raise UsageError(f"must be a str, not {type(value).__name__}", field=field, mail_state=mail_state)
+        raise UsageError(
+            f"must be a str, not {type(value).__name__}", field=field, mail_state=mail_state
+        )
     # isascii is one look at a flag; only other strings need the search.
     if not value.isascii() and (found := _SURROGATE.search(value)):
         reason = f"has a lone surrogate at position {found.start()}, which no encoding can carry"
@@ -27,7 +31,10 @@ def body_text(field: str, value: object, *, mail_state: MailState | None = "not_
 
 
 def header_text(field: str, value: object, *, mail_state: MailState | None = "not_sent") -> str:
-    """Return *value* if it can stand in a header, else raise `UsageError` for *field*: CR or LF would begin another header."""
+    """
+    Return *value* if it can stand in a header, else raise `UsageError` for *field*: CR or LF would
+    begin another header.
+    """
     text = body_text(field, value, mail_state=mail_state)
     if found := _CONTROL.search(text):
         reason = f"has a control character (CR, LF or another) at position {found.start()}"
@@ -35,8 +42,15 @@ def header_text(field: str, value: object, *, mail_state: MailState | None = "no
     return text
 
 
-def string_mapping(field: str, value: object, check: Callable[[str, object], str]) -> FrozenMapping[str]:
+def string_mapping(
+    field: str, value: object, check: Callable[[str, object], str]
+) -> FrozenMapping[str]:
     """Return *value* as an immutable mapping of str to str, each value put through *check*."""
     if not isinstance(value, Mapping):
         raise UsageError(f"must be a mapping, not {type(value).__name__}", field=field)
-    return FrozenMapping({header_text(field, name): check(f"{field}[{name!r}]", text) for name, text in value.items()})
+    return FrozenMapping(
+        {
+            header_text(field, name): check(f"{field}[{name!r}]", text)
+            for name, text in value.items()
+        }
+    )

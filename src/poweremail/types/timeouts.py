@@ -16,13 +16,16 @@ class Timeouts:
     Limits of the four steps of a request, in seconds; None waits for ever.
 
     *connect*
-        5: a name that resolves and a host that listens answer within one; waiting longer only delays the retry, which is safe.
+        5: a name that resolves and a host that listens answer within one; waiting longer only
+        delays the retry, which is safe.
     *read*
-        30: the time without a byte of the answer. It is long on purpose: running out of it leaves the outcome of a send unknown.
+        30: the time without a byte of the answer. It is long on purpose: running out of it leaves
+        the outcome of a send unknown.
     *write*
         30: the time that one piece of the body (at most 256 KiB) may take to leave.
     *pool*
-        60: the time to wait for a free connection. The mail waits unsent, so patience costs nothing but time.
+        60: the time to wait for a free connection. The mail waits unsent, so patience costs nothing
+        but time.
     """
 
     connect: float | None = 5.0

@@ -1,7 +1,9 @@
 """
-What the module ``PowerEmail`` offers: the vendor's names over this library's client, loaded when they are first asked for.
+What the module ``PowerEmail`` offers: the vendor's names over this library's client, loaded when
+they are first asked for.
 
-They are here because that module has to be a file: a package of its name would be this package where file systems ignore case.
+They are here because that module has to be a file: a package of its name would be this package
+where file systems ignore case.
 """
 
 from __future__ import annotations

@@ -21,13 +21,20 @@ class Calls:
         self._owner = owner
 
     def call(self, path: str, params: Mapping[str, Any] | None = None) -> Dict:
-        """Make the call at *path*, such as ``settings/listSmtp``, and return the service's answer."""
+        """
+        Make the call at *path*, such as ``settings/listSmtp``, and return the service's answer.
+        """
         with errors_of_the_page():
-            return {name: _plain(value) for name, value in self._client.call(path, params).data.items()}
+            return {
+                name: _plain(value) for name, value in self._client.call(path, params).data.items()
+            }
 
 
 def _plain(value: Any) -> Any:
-    """Return *value* as the service wrote it: whoever spells as the vendor does expects passwords and keys as plain strings."""
+    """
+    Return *value* as the service wrote it: whoever spells as the vendor does expects passwords and
+    keys as plain strings.
+    """
     match value:
         case poweremail.Secret():
             return value.reveal()

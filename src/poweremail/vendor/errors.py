@@ -1,4 +1,7 @@
-"""Errors that are two things at once: what the vendor's page calls them, and what this library says of the mail."""
+"""
+Errors that are two things at once: what the vendor's page calls them, and what this library says of
+the mail.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Self
 
-from poweremail.errors import DeliveryUnknownError, GeneralError, PowerEmailError, UsageError, ValidationError
+from poweremail.errors import (
+    DeliveryUnknownError,
+    GeneralError,
+    PowerEmailError,
+    UsageError,
+    ValidationError,
+)
 
 __all__ = ["Error", "ParameterError", "SendingFailedError", "errors_of_the_page"]
 
@@ -16,7 +25,10 @@ Error = PowerEmailError
 
 
 class ParameterError(UsageError, ValidationError):
-    """A parameter is missing or wrong, and nothing left this machine; ``field`` names it. ``raw`` is None: no answer came."""
+    """
+    A parameter is missing or wrong, and nothing left this machine; ``field`` names it. ``raw`` is
+    None: no answer came.
+    """
 
     @classmethod
     def of(cls, error: UsageError) -> Self:
@@ -32,8 +44,19 @@ class SendingFailedError(DeliveryUnknownError, GeneralError):
     @classmethod
     def of(cls, error: DeliveryUnknownError, cause: GeneralError) -> Self:
         """Return *error*, whose cause is *cause*, as one of these."""
-        found = cls(error.reason, unique_id=error.unique_id, recipients=error.recipients, cause=cause, seen=error.seen)
-        found.name, found.message, found.code, found.retry_after = cause.name, cause.message, cause.code, cause.retry_after
+        found = cls(
+            error.reason,
+            unique_id=error.unique_id,
+            recipients=error.recipients,
+            cause=cause,
+            seen=error.seen,
+        )
+        found.name, found.message, found.code, found.retry_after = (
+            cause.name,
+            cause.message,
+            cause.code,
+            cause.retry_after,
+        )
         return found
 
 

@@ -1,7 +1,9 @@
 """
-Messages as the vendor's page writes them: dicts, checked by the rules of that page and never changed.
+Messages as the vendor's page writes them: dicts, checked by the rules of that page and never
+changed.
 
-What the page does not forbid passes as it is, members that it does not name among it: the service decides.
+What the page does not forbid passes as it is, members that it does not name among it: the service
+decides.
 """
 
 from __future__ import annotations
@@ -23,16 +25,26 @@ _RECIPIENT_TYPES = (None, "to", "cc", "bcc")
 
 
 def check_mail(smtp_user_name: object, message: object) -> None:
-    """Raise `UsageError`, naming the member, where *message* cannot be that of a ``messages/sendMail``."""
+    """
+    Raise `UsageError`, naming the member, where *message* cannot be that of a
+    ``messages/sendMail``.
+    """
     _required("smtp_user_name", smtp_user_name)
     members = _envelope(message)
-    contents = [name for name in ("html", "text") if members.get(name) is not None and body_text(name, members[name]).strip()]
+    contents = [
+        name
+        for name in ("html", "text")
+        if members.get(name) is not None and body_text(name, members[name]).strip()
+    ]
     if not contents:
         raise UsageError("give html, text or both", field="html")
 
 
 def check_template(smtp_user_name: object, message: object) -> None:
-    """Raise `UsageError`, naming the member, where *message* cannot be that of a ``messages/sendTemplate``."""
+    """
+    Raise `UsageError`, naming the member, where *message* cannot be that of a
+    ``messages/sendTemplate``.
+    """
     _required("smtp_user_name", smtp_user_name)
     members = _envelope(message)
     _required("template_id", members.get("template_id"))
@@ -48,36 +60,62 @@ def check_raw(smtp_user_name: object, raw_message: object) -> None:
 
 
 def check_look_up(x_unique_id: object, skip_page: object) -> None:
-    """Raise `UsageError` where ``messages/getMessageInfo`` cannot be asked for page *skip_page* (from 0) of *x_unique_id*."""
+    """
+    Raise `UsageError` where ``messages/getMessageInfo`` cannot be asked for page *skip_page* (from
+    0) of *x_unique_id*.
+    """
     if not header_text("x_unique_id", x_unique_id, mail_state=None).strip():
         raise UsageError("must not be empty", field="x_unique_id", mail_state=None)
     if not is_whole(skip_page):
-        raise UsageError(f"must be a page number from 0 on, not {skip_page!r}", field="skip_page", mail_state=None)
+        raise UsageError(
+            f"must be a page number from 0 on, not {skip_page!r}",
+            field="skip_page",
+            mail_state=None,
+        )
 
 
 def read_get(message: object) -> TemplateMessage:
-    """Return the message of a ``messages/sendTemplateHTTPGet``. Raises `UsageError` for what it has no field for."""
+    """
+    Return the message of a ``messages/sendTemplateHTTPGet``. Raises `UsageError` for what it has no
+    field for.
+    """
     if not isinstance(message, dict):
         raise UsageError(f"must be a dict, not {type(message).__name__}", field="message")
     fields = dict(message)
     dynamic_value = fields.pop("dynamic_value", None) or {}
     if not isinstance(dynamic_value, dict):
-        raise UsageError(f"must be a dict, not {type(dynamic_value).__name__}", field="dynamic_value")
-    dynamic_value = dynamic_value | {found[1]: fields.pop(name) for name in message if (found := _DYNAMIC_VALUE.match(str(name)))}
+        raise UsageError(
+            f"must be a dict, not {type(dynamic_value).__name__}", field="dynamic_value"
+        )
+    dynamic_value = dynamic_value | {
+        found[1]: fields.pop(name) for name in message if (found := _DYNAMIC_VALUE.match(str(name)))
+    }
     if spoken_for := sorted(fields.keys() & {"owner_id", "token", "smtp_user_name"}):
         raise UsageError("the client adds its own", field=", ".join(spoken_for))
     if others := fields.keys() - set(_GET_FIELDS):
-        raise UsageError("cannot be carried by a GET", field=", ".join(map(str, others)), advice="use sendTemplate")
-    template_id, subject, from_email, to = (_required(name, fields.get(name)) for name in _GET_FIELDS)
-    return TemplateMessage(template_id=template_id, subject=subject, from_email=from_email, to=to, dynamic_value=dynamic_value)
+        raise UsageError(
+            "cannot be carried by a GET",
+            field=", ".join(map(str, others)),
+            advice="use sendTemplate",
+        )
+    template_id, subject, from_email, to = (
+        _required(name, fields.get(name)) for name in _GET_FIELDS
+    )
+    return TemplateMessage(
+        template_id=template_id,
+        subject=subject,
+        from_email=from_email,
+        to=to,
+        dynamic_value=dynamic_value,
+    )
 
 
 def settings(given: Mapping[str, object], needed: tuple[str, ...]) -> dict[str, Any]:
     """
     Return the members of a call about settings: what is *given*, without what is None.
 
-    A dict stands for the members in it. Raises `UsageError` where one of the *needed* is missing, or a limit is not a whole number
-    above 0.
+    A dict stands for the members in it. Raises `UsageError` where one of the *needed* is missing,
+    or a limit is not a whole number above 0.
     """
     found: dict[str, Any] = {}
     for name, value in given.items():
@@ -88,10 +126,14 @@ def settings(given: Mapping[str, object], needed: tuple[str, ...]) -> dict[str, 
     for name in ("total_limit", "hourly_limit"):
         limit = found.get(name, 1)
         if not is_whole(limit, 1):
-            raise UsageError(f"must be a whole number above 0, not {limit!r}", field=name, mail_state=None)
+            raise UsageError(
+                f"must be a whole number above 0, not {limit!r}", field=name, mail_state=None
+            )
     for name in ("status", "store_log"):
         if found.get(name, "Enable") not in ("Enable", "Disable"):
-            raise UsageError(f"must be 'Enable' or 'Disable', not {found[name]!r}", field=name, mail_state=None)
+            raise UsageError(
+                f"must be 'Enable' or 'Disable', not {found[name]!r}", field=name, mail_state=None
+            )
     return found
 
 
@@ -107,7 +149,9 @@ def _envelope(message: object) -> Mapping[str, Any]:
         _required(f"{field}.email", recipient.get("email"))
         _optional(f"{field}.name", recipient.get("name"))
         if recipient.get("type") not in _RECIPIENT_TYPES:
-            raise UsageError(f"must be 'to', 'cc' or 'bcc', not {recipient['type']!r}", field=f"{field}.type")
+            raise UsageError(
+                f"must be 'to', 'cc' or 'bcc', not {recipient['type']!r}", field=f"{field}.type"
+            )
     for name, value in _texts("headers", message.get("headers")).items():
         header_text(f"headers[{name!r}]", value)
     _files(message)
@@ -121,7 +165,8 @@ def _files(message: Mapping[str, Any]) -> None:
             type = _required(f"{field}.type", file.get("type"))
             if member == "images" and not type.lower().startswith("image/"):
                 raise UsageError(f"{type!r} does not begin with image/", field=f"{field}.type")
-            # Whether it is sound base64 is left to the service: the page's own example is cut off in the middle of a group.
+            # Whether it is sound base64 is left to the service: the page's own example is cut off
+            # in the middle of a group.
             body_text(f"{field}.content", file.get("content"))
 
 
@@ -155,4 +200,8 @@ def _texts(field: str, value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise UsageError(f"must be a dict, not {type(value).__name__}", field=field)
     texts = {header_text(field, name): text for name, text in value.items()}
-    return {name: text for name, text in texts.items() if isinstance(text, bool) or not isinstance(text, int | float)}
+    return {
+        name: text
+        for name, text in texts.items()
+        if isinstance(text, bool) or not isinstance(text, int | float)
+    }

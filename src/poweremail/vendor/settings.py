@@ -1,8 +1,8 @@
 """
 ``client.settings`` and ``client.account``.
 
-The vendor's page has the message calls only. These are named, and take their arguments, as in the vendor's library for the
-same product under another name.
+The vendor's page has the message calls only. These are named, and take their arguments, as in the
+vendor's library for the same product under another name.
 """
 
 from __future__ import annotations
@@ -22,12 +22,16 @@ class Settings(Calls):
     """
     SMTP users, domains and webhooks.
 
-    What is None is not sent. A dict can stand in place of the members in it: ``addWebhook({"url": ..., "event": ...})``. The calls
-    about SMTP users have two names: that of their path, and a longer one.
+    What is None is not sent. A dict can stand in place of the members in it: ``addWebhook({"url":
+    ..., "event": ...})``. The calls about SMTP users have two names: that of their path, and a
+    longer one.
     """
 
     def addSmtp(self, total_limit: int | Dict, hourly_limit: int | None = None) -> Dict:
-        """Add an SMTP user that may send so many mails in all, and so many an hour. The answer has its name and its password."""
+        """
+        Add an SMTP user that may send so many mails in all, and so many an hour. The answer has its
+        name and its password.
+        """
         return self._set("addSmtp", 2, total_limit=total_limit, hourly_limit=hourly_limit)
 
     def editSmtp(
@@ -91,10 +95,19 @@ class Settings(Calls):
         return self._set("listTrackingDomain")
 
     def addWebhook(
-        self, url: str | Dict, event: str | None = None, description: str | None = None, store_log: Switch | None = None
+        self,
+        url: str | Dict,
+        event: str | None = None,
+        description: str | None = None,
+        store_log: Switch | None = None,
     ) -> Dict:
-        """Have events reported to *url*: those of *event*, separated by commas, such as ``"open,click"``."""
-        return self._set("addWebhook", 1, url=url, event=event, description=description, store_log=store_log)
+        """
+        Have events reported to *url*: those of *event*, separated by commas, such as
+        ``"open,click"``.
+        """
+        return self._set(
+            "addWebhook", 1, url=url, event=event, description=description, store_log=store_log
+        )
 
     def editWebhook(
         self,
@@ -125,7 +138,9 @@ class Settings(Calls):
         return self._set("getWebhookInfo", 1, webhook_id=webhook_id)
 
     def _set(self, name: str, needed: int = 0, **given: Any) -> Dict:
-        """Make the call of this *name* with what is *given*, of which the first few are *needed*."""
+        """
+        Make the call of this *name* with what is *given*, of which the first few are *needed*.
+        """
         with errors_of_the_page():
             params = members.settings(given, tuple(given)[:needed])
         return self.call(f"settings/{name}", params)

@@ -1,8 +1,9 @@
 """
 Events of the service, received: verified, read, and handled once.
 
-`WebhookReceiver` does all of it; `WebhookASGI` and `WebhookWSGI` put it on a server, alone or below a path of an application.
-`verify_and_parse` is the first half for those who want the rest in their own hands. Each name is loaded when it is first asked for.
+`WebhookReceiver` does all of it; `WebhookASGI` and `WebhookWSGI` put it on a server, alone or below
+a path of an application. `verify_and_parse` is the first half for those who want the rest in their
+own hands. Each name is loaded when it is first asked for.
 """
 
 from __future__ import annotations

@@ -18,7 +18,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 class WebhookASGI:
     """
-    *receiver* as an application of its own, or below a path of another one: ``app.mount("/hooks/mail", WebhookASGI(receiver))``.
+    *receiver* as an application of its own, or below a path of another one:
+    ``app.mount("/hooks/mail", WebhookASGI(receiver))``.
 
     Which path it is reached by makes no difference: the URL that is signed is the receiver's.
     """
@@ -42,10 +43,14 @@ class WebhookASGI:
         try:
             body = await read_body(scope, receive, self._receiver.max_body)
         except WebhookPayloadError as error:
-            await send_answer(scope, send, self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error)))
+            await send_answer(
+                scope, send, self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+            )
             return
         if body is not None:
-            await send_answer(scope, send, await self._receiver.arespond(scope["method"], scope["headers"], body))
+            await send_answer(
+                scope, send, await self._receiver.arespond(scope["method"], scope["headers"], body)
+            )
 
 
 async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes | None:
@@ -70,9 +75,13 @@ async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes | No
 
 async def send_answer(scope: Scope, send: Send, answer: WebhookAnswer) -> None:
     """Send *answer*; to HEAD without its body."""
-    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers
+    ]
     await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+    await send(
+        {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body}
+    )
 
 
 async def _live(receive: Receive, send: Send) -> None:

@@ -1,8 +1,10 @@
 """
-What to answer to a request, and which events to hand over. It knows no web framework: each of them can tell method, headers, body.
+What to answer to a request, and which events to hand over. It knows no web framework: each of them
+can tell method, headers, body.
 
-A POST is answered 200 only once every event of it has been handled, now or before; everything else makes the service send it again.
-An answer says nothing about why: who forges signatures learns nothing from it, and who runs the receiver reads the log.
+A POST is answered 200 only once every event of it has been handled, now or before; everything else
+makes the service send it again. An answer says nothing about why: who forges signatures learns
+nothing from it, and who runs the receiver reads the log.
 """
 
 from __future__ import annotations
@@ -27,9 +29,12 @@ _logger = logging.getLogger("poweremail.webhooks")
 
 Outcome = Claim | Literal["handled", "failed"]
 
-_NOT_HANDLED = "webhook: the event %r with the id %r was not handled; the service will send it again"
+_NOT_HANDLED = (
+    "webhook: the event %r with the id %r was not handled; the service will send it again"
+)
 
-# A body that brings no event is smaller than this; the others are not read before their signature is.
+# A body that brings no event is smaller than this; the others are not read before their signature
+# is.
 _NEARLY_EMPTY = 1_024
 
 
@@ -43,16 +48,18 @@ class WebhookAnswer(NamedTuple):
 
 class WebhookReceiver:
     """
-    Verify what is posted to a webhook, and call *handler* with each `WebhookEvent` of it that was not handled before.
+    Verify what is posted to a webhook, and call *handler* with each `WebhookEvent` of it that was
+    not handled before.
 
-    *handler* is a function, or an ``async`` one; what it raises is logged, and the service sends the event again. A failing event
-    does not keep the others of its batch from being handled. *url*, *keys*, *scheme*, *brand*, *max_body* and *max_events* are
-    those of `verify_and_parse`. *keys* may be empty until there are any: then the service can register the URL, and no event is
-    accepted. *store* knows the events that were handled, by their id; without one, those of this process (`MemorySeenStore`). An
-    event that has no id is handled each time it comes.
+    *handler* is a function, or an ``async`` one; what it raises is logged, and the service sends
+    the event again. A failing event does not keep the others of its batch from being handled.
+    *url*, *keys*, *scheme*, *brand*, *max_body* and *max_events* are those of `verify_and_parse`.
+    *keys* may be empty until there are any: then the service can register the URL, and no event is
+    accepted. *store* knows the events that were handled, by their id; without one, those of this
+    process (`MemorySeenStore`). An event that has no id is handled each time it comes.
 
-    The handshake goes without a signature, because it comes before there is a key: a GET or HEAD, a POST without a body, and one
-    with an empty list of events. Every other POST has to be signed.
+    The handshake goes without a signature, because it comes before there is a key: a GET or HEAD, a
+    POST without a body, and one with an empty list of events. Every other POST has to be signed.
 
     Raises `UsageError` for settings that cannot be meant.
     """
@@ -72,11 +79,19 @@ class WebhookReceiver:
         # No plain key may be in a frame that fails.
         keys = sealed_keys(keys)
         if not callable(handler):
-            raise UsageError(f"must be a function, not {type(handler).__name__}", field="handler", mail_state=None)
-        self._reader = Reader.checked(url=url, keys=keys, scheme=scheme, brand=brand, max_body=max_body, max_events=max_events)
+            raise UsageError(
+                f"must be a function, not {type(handler).__name__}",
+                field="handler",
+                mail_state=None,
+            )
+        self._reader = Reader.checked(
+            url=url, keys=keys, scheme=scheme, brand=brand, max_body=max_body, max_events=max_events
+        )
         self._handler = handler
         self._store: SeenStore = MemorySeenStore() if store is None else store
-        self.is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(getattr(handler, "__call__", None))  # noqa: B004
+        self.is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+            getattr(handler, "__call__", None)  # noqa: B004
+        )
         """Whether the handler has to be awaited, so that only `arespond` can call it."""
 
     @property
@@ -100,7 +115,8 @@ class WebhookReceiver:
         """
         As `respond`, on an event loop: asyncio's or trio's.
 
-        A handler that is not ``async``, the store and the reading of the body run in a thread, so that they may block.
+        A handler that is not ``async``, the store and the reading of the body run in a thread, so
+        that they may block.
         """
         from anyio import to_thread  # noqa: PLC0415  for those who have an event loop
 
@@ -115,7 +131,10 @@ class WebhookReceiver:
         """Raise `UsageError` where the handler has to be awaited."""
         if self.is_async:
             raise UsageError(
-                "is async and has to be awaited", field="handler", mail_state=None, advice="use arespond or WebhookASGI"
+                "is async and has to be awaited",
+                field="handler",
+                mail_state=None,
+                advice="use arespond or WebhookASGI",
             )
 
     def refuse(self, status: HTTPStatus, why: str) -> WebhookAnswer:
@@ -130,9 +149,14 @@ class WebhookReceiver:
         try:
             return self._read(headers, body)
         except WebhookSignatureError as error:
-            # How the service asks when it registers a URL is published nowhere. Its closest relative posts an empty list of events,
-            # signed by a key that nobody has; without the handshake the URL is refused, and nothing is handed over by it.
-            return self._thanks() if _brings_nothing(headers, body) else self.refuse(HTTPStatus.FORBIDDEN, str(error))
+            # How the service asks when it registers a URL is published nowhere. Its closest
+            # relative posts an empty list of events, signed by a key that nobody has; without the
+            # handshake the URL is refused, and nothing is handed over by it.
+            return (
+                self._thanks()
+                if _brings_nothing(headers, body)
+                else self.refuse(HTTPStatus.FORBIDDEN, str(error))
+            )
         except WebhookPayloadError as error:
             return self.refuse(HTTPStatus.BAD_REQUEST, str(error))
         except Exception:
@@ -145,13 +169,18 @@ class WebhookReceiver:
         if method != "POST":
             return _answer(HTTPStatus.METHOD_NOT_ALLOWED, ("Allow", "GET, HEAD, POST"))
         if len(body) > self.max_body:
-            return self.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {self.max_body} bytes")
+            return self.refuse(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {self.max_body} bytes"
+            )
         return None
 
     def _read(self, headers: Headers, body: bytes) -> EventBatch:
         batch = self._reader.read(headers, body)
         if batch.unreadable:
-            _logger.warning("webhook: %d members of a batch are no events, and were left out", len(batch.unreadable))
+            _logger.warning(
+                "webhook: %d members of a batch are no events, and were left out",
+                len(batch.unreadable),
+            )
         return batch
 
     def _take(self, event: WebhookEvent) -> Outcome:
@@ -178,7 +207,8 @@ class WebhookReceiver:
             try:
                 await cast("Awaitable[object]", self._handler(event))
             except BaseException:
-                # A handler that was cancelled has not handled it; giving it back must not be cancelled, too.
+                # A handler that was cancelled has not handled it; giving it back must not be
+                # cancelled, too.
                 with CancelScope(shield=True):
                     await to_thread.run_sync(self._release, event)
                 raise
@@ -202,10 +232,16 @@ class WebhookReceiver:
 
     def _check(self, returned: object) -> None:
         if inspect.isawaitable(returned):
-            # An async function in other clothes. Nobody would await what it returned, and the event would be lost.
+            # An async function in other clothes. Nobody would await what it returned, and the event
+            # would be lost.
             if inspect.iscoroutine(returned):
                 returned.close()
-            raise UsageError("returned something to await", field="handler", mail_state=None, advice="declare it as async def")
+            raise UsageError(
+                "returned something to await",
+                field="handler",
+                mail_state=None,
+                advice="declare it as async def",
+            )
 
     def _settle(self, outcomes: Iterable[Outcome]) -> WebhookAnswer:
         if {"busy", "failed"}.isdisjoint(outcomes):
@@ -213,10 +249,14 @@ class WebhookReceiver:
         return _answer(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _thanks(self) -> WebhookAnswer:
-        """The same for every success, so that the service finds its words wherever it looks for them."""
+        """
+        The same for every success, so that the service finds its words wherever it looks for them.
+        """
         text = handshake_answer(self._reader.brand).encode()
         return WebhookAnswer(
-            HTTPStatus.OK, (("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))), text
+            HTTPStatus.OK,
+            (("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))),
+            text,
         )
 
 
@@ -232,5 +272,9 @@ def _brings_nothing(headers: Headers, body: bytes) -> bool:
 
 def _answer(status: HTTPStatus, *headers: tuple[str, str]) -> WebhookAnswer:
     text = f"{status.phrase}\n".encode()
-    described = (("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text))), *headers)
+    described = (
+        ("Content-Type", "text/plain; charset=utf-8"),
+        ("Content-Length", str(len(text))),
+        *headers,
+    )
     return WebhookAnswer(status, described, text)

@@ -1,15 +1,18 @@
 """
 Which events have been handled already.
 
-The service sends a batch again until it is answered 200, and signs no time: an event that comes twice is known by its id alone.
-It counts as seen once its handler has come to its end, not before: a crash in between would lose it. So a store is asked twice:
+The service sends a batch again until it is answered 200, and signs no time: an event that comes
+twice is known by its id alone. It counts as seen once its handler has come to its end, not before:
+a crash in between would lose it. So a store is asked twice:
 
-- `claim` before the handler. ``"new"`` means: handle it; ``"seen"``: it was handled; ``"busy"``: another thread or process is at
-  it, so it is neither handled nor certain to be, and the POST is answered such that it comes again.
+- `claim` before the handler. ``"new"`` means: handle it; ``"seen"``: it was handled; ``"busy"``:
+  another thread or process is at it, so it is neither handled nor certain to be, and the POST is
+  answered such that it comes again.
 - `confirm` after it, or `release` where it failed.
 
-What is promised is *at least once*: an event whose handler was cut off by a crash, or came to its end while the store could not be
-written, is handled again. Never is one taken for handled that was not.
+What is promised is *at least once*: an event whose handler was cut off by a crash, or came to its
+end while the store could not be written, is handled again. Never is one taken for handled that was
+not.
 """
 
 from __future__ import annotations
@@ -27,14 +30,18 @@ __all__ = ["WEEK", "Claim", "MemorySeenStore", "SeenStore"]
 Claim = Literal["new", "busy", "seen"]
 
 WEEK = 7 * 24 * 3600.0
-"""Seconds for which an event is remembered, unless told otherwise: longer than senders commonly try."""
+"""
+Seconds for which an event is remembered, unless told otherwise: longer than senders commonly try.
+"""
 
 
 class SeenStore(Protocol):
     """
-    What a receiver needs to know an event again. One store serves one webhook, in any number of threads.
+    What a receiver needs to know an event again. One store serves one webhook, in any number of
+    threads.
 
-    A store may block; a receiver on an event loop calls it from a thread. What it raises is logged, and the event comes again.
+    A store may block; a receiver on an event loop calls it from a thread. What it raises is logged,
+    and the event comes again.
     """
 
     def claim(self, event_id: str, /) -> Claim:
@@ -54,11 +61,17 @@ class MemorySeenStore:
     """
     The last events of this process: at most *max_ids*, for at most *ttl* seconds.
 
-    A restart forgets them, and processes do not know of each other; `SqliteSeenStore` is for these. *clock* answers seconds that
-    only grow.
+    A restart forgets them, and processes do not know of each other; `SqliteSeenStore` is for these.
+    *clock* answers seconds that only grow.
     """
 
-    def __init__(self, max_ids: int = 100_000, ttl: float = WEEK, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        max_ids: int = 100_000,
+        ttl: float = WEEK,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         for name, value in (("max_ids", max_ids), ("ttl", ttl)):
             if not value > 0:
                 raise UsageError(f"must be more than 0, not {value!r}", field=name, mail_state=None)

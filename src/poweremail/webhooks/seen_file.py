@@ -17,9 +17,12 @@ _KIND = Kind(
     name="seen events",
     field="store",
     application_id=0x506F4553,  # "PoES" in ASCII
-    # An id is kept as bytes: what is text in JSON need not be UTF-8. *until* is when to forget it, or when its claim runs out.
+    # An id is kept as bytes: what is text in JSON need not be UTF-8. *until* is when to forget it,
+    # or when its claim runs out.
     schema="""
-        CREATE TABLE events (id BLOB PRIMARY KEY, handled INTEGER NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
+        CREATE TABLE events (
+            id BLOB PRIMARY KEY, handled INTEGER NOT NULL, until REAL NOT NULL
+        ) WITHOUT ROWID;
         CREATE INDEX events_until ON events (until)
     """,
 )
@@ -32,13 +35,19 @@ class SqliteSeenStore:
     """
     The events that all processes with the same file have handled, for *ttl* seconds each.
 
-    A process that dies while it handles an event keeps it claimed for *lease* seconds; give more than the slowest handler takes.
-    *clock* answers epoch seconds. The file must be on a local disk. Every method raises `UsageError` where it cannot be used.
-    Closing it is optional: it opens again when it is asked again, as it does in a child after a fork.
+    A process that dies while it handles an event keeps it claimed for *lease* seconds; give more
+    than the slowest handler takes. *clock* answers epoch seconds. The file must be on a local disk.
+    Every method raises `UsageError` where it cannot be used. Closing it is optional: it opens again
+    when it is asked again, as it does in a child after a fork.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], ttl: float = WEEK, lease: float = 300.0, *, clock: Callable[[], float] = time.time
+        self,
+        path: str | os.PathLike[str],
+        ttl: float = WEEK,
+        lease: float = 300.0,
+        *,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         for name, value in (("ttl", ttl), ("lease", lease)):
             if not value > 0:
@@ -63,7 +72,8 @@ class SqliteSeenStore:
                 connection.execute("DELETE FROM events WHERE until <= ?", (now,))
             self._claims += 1
             taken = connection.execute(
-                "INSERT INTO events VALUES (?, 0, ?) ON CONFLICT (id) DO UPDATE SET handled = 0, until = excluded.until"
+                "INSERT INTO events VALUES (?, 0, ?) ON CONFLICT (id) DO UPDATE SET handled = 0, "
+                "until = excluded.until"
                 " WHERE events.until <= ?",
                 (key, now + self._lease, now),
             ).rowcount
@@ -75,7 +85,10 @@ class SqliteSeenStore:
     def confirm(self, event_id: str, /) -> None:
         """See `SeenStore`."""
         with self._file.transaction() as connection:
-            connection.execute("INSERT OR REPLACE INTO events VALUES (?, 1, ?)", (_key(event_id), self._clock() + self._ttl))
+            connection.execute(
+                "INSERT OR REPLACE INTO events VALUES (?, 1, ?)",
+                (_key(event_id), self._clock() + self._ttl),
+            )
 
     def release(self, event_id: str, /) -> None:
         """See `SeenStore`."""

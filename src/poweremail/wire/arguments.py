@@ -1,4 +1,7 @@
-"""What the arguments of the calls about settings must be: each function returns what goes out, or raises `UsageError`."""
+"""
+What the arguments of the calls about settings must be: each function returns what goes out, or
+raises `UsageError`.
+"""
 
 from __future__ import annotations
 
@@ -65,7 +68,9 @@ def mailbox(field: str, value: object, of_domain: str) -> str:
     else:
         usable = "@" not in name
     if not usable:
-        raise _wrong(field, f"{name!r} is not the part of an address before the @, such as postmaster")
+        raise _wrong(
+            field, f"{name!r} is not the part of an address before the @, such as postmaster"
+        )
     return name
 
 
@@ -74,7 +79,9 @@ def url(field: str, value: object) -> str:
     address = identifier(field, value)
     try:
         parts = urlsplit(address)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        usable = (
+            parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+        )
     except ValueError:
         usable = False
     if not usable or any(character.isspace() for character in address):
@@ -83,7 +90,10 @@ def url(field: str, value: object) -> str:
 
 
 def events(field: str, value: Iterable[EventName] | EventName) -> str:
-    """One event or several, each once, in the service's form. What it does not publish is refused: a typo would go unnoticed."""
+    """
+    One event or several, each once, in the service's form. What it does not publish is refused: a
+    typo would go unnoticed.
+    """
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, Iterable):

@@ -1,8 +1,8 @@
 """
 The one cattrs converter, and the tolerant readers for what the service really answers.
 
-The vendor's page shows times as numbers and as strings of digits, lists of unequal length, and an int where an object is meant.
-What cannot be read becomes None; it stays readable in ``.raw``.
+The vendor's page shows times as numbers and as strings of digits, lists of unequal length, and an
+int where an object is meant. What cannot be read becomes None; it stays readable in ``.raw``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ _NOTHING: FrozenMapping[Any] = FrozenMapping()
 
 
 def _recipients(envelope: Envelope) -> list[dict[str, str]]:
-    # "type" is "to" where left out, says the page; saying it always costs nothing and reads the same everywhere.
+    # "type" is "to" where left out, says the page; saying it always costs nothing and reads the
+    # same everywhere.
     entries: list[dict[str, str]] = []
     for kind, recipients in (("to", envelope.to), ("cc", envelope.cc), ("bcc", envelope.bcc)):
         for recipient in recipients:
@@ -55,7 +56,11 @@ def _headers(envelope: Envelope) -> dict[str, str]:
 
 
 def _envelope(envelope: Envelope) -> dict[str, Any]:
-    members: dict[str, Any] = {"subject": envelope.subject, "from_email": envelope.from_email.email, "to": _recipients(envelope)}
+    members: dict[str, Any] = {
+        "subject": envelope.subject,
+        "from_email": envelope.from_email.email,
+        "to": _recipients(envelope),
+    }
     if envelope.from_email.name is not None:
         members["from_name"] = envelope.from_email.name
     if headers := _headers(envelope):
@@ -99,11 +104,20 @@ def _recipient(recipient: Recipient) -> dict[str, str | None]:
 
 
 def engagements(value: object) -> tuple[Engagement, ...]:
-    """The opens or clicks of a record, from three parallel lists, of which any may be shorter than the others or missing."""
+    """
+    The opens or clicks of a record, from three parallel lists, of which any may be shorter than the
+    others or missing.
+    """
     if not isinstance(value, dict) or not value:
         return ()
-    columns = [column if isinstance(column := value.get(name), list) else [] for name in ("time", "ip", "ua")]
-    return tuple(Engagement(_time(time), _text(ip), _text(agent)) for time, ip, agent in zip_longest(*columns))
+    columns = [
+        column if isinstance(column := value.get(name), list) else []
+        for name in ("time", "ip", "ua")
+    ]
+    return tuple(
+        Engagement(_time(time), _text(ip), _text(agent))
+        for time, ip, agent in zip_longest(*columns)
+    )
 
 
 def _count(value: object, events: tuple[Engagement, ...]) -> int:
@@ -112,7 +126,20 @@ def _count(value: object, events: tuple[Engagement, ...]) -> int:
 
 
 _RECORD_MEMBERS = frozenset(
-    ("subject", "sender", "email", "sendFrom", "mailSize", "attchSize", "status", "time", "open", "click", "openData", "clickData")
+    (
+        "subject",
+        "sender",
+        "email",
+        "sendFrom",
+        "mailSize",
+        "attchSize",
+        "status",
+        "time",
+        "open",
+        "click",
+        "openData",
+        "clickData",
+    )
 )
 
 
@@ -128,7 +155,11 @@ def _message_info(record: Mapping[str, Any], _: type[MessageInfo]) -> MessageInf
     get = record.get
     opens, clicks = engagements(get("openData")), engagements(get("clickData"))
     # An int where clickData is expected is the count, says the page's example.
-    click = get("click") if "click" in record or isinstance(get("clickData"), dict) else get("clickData")
+    click = (
+        get("click")
+        if "click" in record or isinstance(get("clickData"), dict)
+        else get("clickData")
+    )
     return MessageInfo(
         email=_text(get("email")),
         subject=_text(get("subject")),
@@ -159,7 +190,8 @@ def _event_time(value: object) -> datetime | None:
 
 
 def _event_id(value: object) -> str | None:
-    # The database behind the service prints its ids as {"$oid": "..."} where nobody has made text of them.
+    # The database behind the service prints its ids as {"$oid": "..."} where nobody has made text
+    # of them.
     return _text(value.get("$oid") if isinstance(value, dict) else value) or None
 
 

@@ -1,7 +1,8 @@
 """
 Answers to types, or to errors.
 
-The body decides; the status code decides only where the body says nothing, because the service answers most failures with 200.
+The body decides; the status code decides only where the body says nothing, because the service
+answers most failures with 200.
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ __all__ = [
     "send_result",
 ]
 
-# The page says "success" in every example and "queued" in the table of the GET call: both mean success.
+# The page says "success" in every example and "queued" in the table of the GET call: both mean
+# success.
 _SUCCESS = frozenset(("success", "queued"))
 _GOOD = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 
@@ -71,8 +73,8 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     """
     Return the members of a successful answer.
 
-    Raises the `ApiError` that the answer states, or `ProtocolError` where it states neither. *now* is the time in epoch seconds,
-    for a Retry-After that is given as a date.
+    Raises the `ApiError` that the answer states, or `ProtocolError` where it states neither. *now*
+    is the time in epoch seconds, for a Retry-After that is given as a date.
     """
     try:
         answer = lenient.loads(response.body)
@@ -84,17 +86,24 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     if status == "error" and isinstance(answer, dict):
         raise _api_error(answer, response, operation, now)
     if not response.request_left:
-        raise ProtocolError("an answer came before the request had left whole", raw=response, temporary=True)
+        raise ProtocolError(
+            "an answer came before the request had left whole", raw=response, temporary=True
+        )
     if status in _SUCCESS and isinstance(answer, dict):
         if response.status in _GOOD:
             return answer
-        raise ProtocolError(f"the answer says {status}, and its status is HTTP {response.status}", raw=response, temporary=True)
+        raise ProtocolError(
+            f"the answer says {status}, and its status is HTTP {response.status}",
+            raw=response,
+            temporary=True,
+        )
     raise _unreadable(response, operation, now)
 
 
 def opened(response: Response, operation: Operation, now: float) -> tuple[dict[str, Any], Response]:
     """
-    Return the members of a successful answer, their passwords and keys as `Secret`, and the answer without these.
+    Return the members of a successful answer, their passwords and keys as `Secret`, and the answer
+    without these.
 
     Raises what `read_envelope` raises, without them, too.
     """
@@ -106,7 +115,11 @@ def opened(response: Response, operation: Operation, now: float) -> tuple[dict[s
 
 
 def send_result(
-    answer: Mapping[str, Any], response: Response, unique_id: str, recipients: tuple[str, ...], attempts: int
+    answer: Mapping[str, Any],
+    response: Response,
+    unique_id: str,
+    recipients: tuple[str, ...],
+    attempts: int,
 ) -> SendResult:
     """The answer to a send."""
     return SendResult(
@@ -120,19 +133,34 @@ def send_result(
     )
 
 
-def reconciled_result(unique_id: str, recipients: tuple[str, ...], response: Response) -> SendResult:
-    """The result of a send whose own answer was lost; *response* is the page of getMessageInfo that shows the mail."""
+def reconciled_result(
+    unique_id: str, recipients: tuple[str, ...], response: Response
+) -> SendResult:
+    """
+    The result of a send whose own answer was lost; *response* is the page of getMessageInfo that
+    shows the mail.
+    """
     message = "accepted: getMessageInfo shows it"
-    return SendResult(unique_id=unique_id, recipients=recipients, status="success", message=message, reconciled=True, raw=response)
+    return SendResult(
+        unique_id=unique_id,
+        recipients=recipients,
+        status="success",
+        message=message,
+        reconciled=True,
+        raw=response,
+    )
 
 
-def message_info_page(answer: Mapping[str, Any], response: Response, unique_id: str, skip_page: int) -> MessageInfoPage:
+def message_info_page(
+    answer: Mapping[str, Any], response: Response, unique_id: str, skip_page: int
+) -> MessageInfoPage:
     """The answer to getMessageInfo. Raises `ProtocolError` where it has no list of records."""
     records = _records(answer, response)
     infos = ordinary_infos(records)
     if infos is None:
         if any(isinstance(record.get("clickData"), int) for record in records):
-            # The member was given twice, and a dict keeps only the second. What cannot be read again stays as it was read.
+            # The member was given twice, and a dict keeps only the second. What cannot be read
+            # again stays as it was read.
             with suppress(ValueError, RecursionError):
                 records = _records(lenient.loads_with_repeats(response.body), response)
         infos = message_infos(records)
@@ -151,9 +179,16 @@ def call_result(answer: Mapping[str, Any], response: Response) -> CallResult:
 
 
 def call_result_of_send(result: SendResult) -> CallResult:
-    """The answer to a send that this library did not word. Where its own answer was lost, one that says what was found out."""
+    """
+    The answer to a send that this library did not word. Where its own answer was lost, one that
+    says what was found out.
+    """
     if result.reconciled:
-        return CallResult(data={"status": result.status, "message": result.message}, message=result.message, raw=result.raw)
+        return CallResult(
+            data={"status": result.status, "message": result.message},
+            message=result.message,
+            raw=result.raw,
+        )
     return call_result(lenient.loads(result.raw.body), result.raw)
 
 
@@ -177,7 +212,10 @@ def _message(answer: Mapping[str, Any]) -> str:
 
 
 def _name(answer: Mapping[str, Any]) -> str | None:
-    """The kind of error: the page's tables call the member ``type``, its examples ``name``; ``type`` is also seen as an object."""
+    """
+    The kind of error: the page's tables call the member ``type``, its examples ``name``; ``type``
+    is also seen as an object.
+    """
     for name in (answer.get("name"), answer.get("type")):
         value = name.get("name") if isinstance(name, dict) else name
         if isinstance(value, str) and value.strip():
@@ -185,7 +223,9 @@ def _name(answer: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _api_error(answer: Mapping[str, Any], response: Response, operation: Operation, now: float) -> ApiError:
+def _api_error(
+    answer: Mapping[str, Any], response: Response, operation: Operation, now: float
+) -> ApiError:
     name, code = _name(answer), answer.get("code")
     message = _message(answer).strip() or "the service gave no reason"
     kind = _KINDS.get(_NOT_A_LETTER.sub("", (name or "").lower()), ApiError)
@@ -193,14 +233,18 @@ def _api_error(answer: Mapping[str, Any], response: Response, operation: Operati
         kind = RateLimitError
     elif kind is ApiError and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         kind = GeneralError
-    return _typed(kind, message, name, code if isinstance(code, str | int) else None, response, operation, now)
+    return _typed(
+        kind, message, name, code if isinstance(code, str | int) else None, response, operation, now
+    )
 
 
 def _unreadable(response: Response, operation: Operation, now: float) -> PowerEmailError:
     """What to make of an answer whose body says nothing: the status code decides."""
     reason = f"the answer is no JSON of this API: HTTP {response.status}, {_quote(response)}"
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return _typed(RateLimitError, f"too many requests: {reason}", None, None, response, operation, now)
+        return _typed(
+            RateLimitError, f"too many requests: {reason}", None, None, response, operation, now
+        )
     if response.status == HTTPStatus.UNAUTHORIZED:
         return _typed(AuthenticationError, reason, None, None, response, operation, now)
     # 408 says that the request took too long, not that it was refused.

@@ -7,12 +7,27 @@ from typing import Any, TypeVar
 
 from poweremail.errors import ProtocolError
 from poweremail.response import Response
-from poweremail.types.account import AccountDetail, Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook
+from poweremail.types.account import (
+    AccountDetail,
+    Listing,
+    SendingDomain,
+    SmtpUser,
+    TrackingDomain,
+    Webhook,
+)
 from poweremail.types.frozen import FrozenMapping
 from poweremail.types.secret import Secret
 from poweremail.wire import readers
 
-__all__ = ["account_detail", "listing", "one", "sending_domain", "smtp_user", "tracking_domain", "webhook"]
+__all__ = [
+    "account_detail",
+    "listing",
+    "one",
+    "sending_domain",
+    "smtp_user",
+    "tracking_domain",
+    "webhook",
+]
 
 T = TypeVar("T")
 Decoder = Callable[[Mapping[str, Any], Response], T]
@@ -20,23 +35,35 @@ Decoder = Callable[[Mapping[str, Any], Response], T]
 _ENVELOPE = ("status", "message")
 
 
-def listing(name: str, decode: Decoder[T], answer: Mapping[str, Any], response: Response) -> Listing[T]:
-    """The list that *answer* has under *name*, each entry put through *decode*. Raises `ProtocolError` where there is none."""
+def listing(
+    name: str, decode: Decoder[T], answer: Mapping[str, Any], response: Response
+) -> Listing[T]:
+    """
+    The list that *answer* has under *name*, each entry put through *decode*. Raises `ProtocolError`
+    where there is none.
+    """
     entries = answer.get(name)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ProtocolError(f"the answer has no list of objects in {name}", raw=response)
     extra = {member: value for member, value in answer.items() if member not in (*_ENVELOPE, name)}
-    return Listing(entries=tuple(decode(entry, response) for entry in entries), extra=FrozenMapping(extra), raw=response)
+    return Listing(
+        entries=tuple(decode(entry, response) for entry in entries),
+        extra=FrozenMapping(extra),
+        raw=response,
+    )
 
 
 def one(decode: Decoder[T], answer: Mapping[str, Any], response: Response, *names: str) -> T:
     """
-    The object that *answer* has under the first of *names* that it has, put through *decode*; without names, the answer itself.
+    The object that *answer* has under the first of *names* that it has, put through *decode*;
+    without names, the answer itself.
 
     Raises `ProtocolError` where there is no such object.
     """
     if not names:
-        return decode({name: value for name, value in answer.items() if name not in _ENVELOPE}, response)
+        return decode(
+            {name: value for name, value in answer.items() if name not in _ENVELOPE}, response
+        )
     found = next((answer[name] for name in names if name in answer), None)
     if not isinstance(found, dict):
         raise ProtocolError(f"the answer has no object in {' or '.join(names)}", raw=response)
@@ -125,7 +152,10 @@ class _Members:
         self._left = dict(members)
 
     def take(self, name: str, read: Callable[[Any], T | None]) -> T | None:
-        """Return what *read* makes of the member *name*. It stays where *read* makes nothing of it, or not all."""
+        """
+        Return what *read* makes of the member *name*. It stays where *read* makes nothing of it, or
+        not all.
+        """
         value = self._left.get(name)
         found = read(value)
         told = found is not None or value in (None, "")

@@ -1,8 +1,10 @@
 """
-Which signature scheme fits a captured request, and what stands between the request and the signature where none does.
+Which signature scheme fits a captured request, and what stands between the request and the
+signature where none does.
 
-A proxy that ends TLS, adds a slash or drops the query changes the URL that an application sees, a shell adds a line end to a
-key: the signature then looks forged. Each such change is tried, alone and together.
+A proxy that ends TLS, adds a slash or drops the query changes the URL that an application sees, a
+shell adds a line end to a key: the signature then looks forged. Each such change is tried, alone
+and together.
 """
 
 from __future__ import annotations
@@ -15,7 +17,15 @@ import attrs
 
 from poweremail.types.secret import Secret
 from poweremail.wire.headers import Headers, header_pairs, header_values
-from poweremail.wire.webhook import BRAND, SCHEMES, brand_of, keys_of, sealed, signature_header, verify
+from poweremail.wire.webhook import (
+    BRAND,
+    SCHEMES,
+    brand_of,
+    keys_of,
+    sealed,
+    signature_header,
+    verify,
+)
 
 __all__ = ["Diagnosis", "SignatureMatch", "diagnose"]
 
@@ -25,7 +35,8 @@ class SignatureMatch:
     """
     A *scheme* that makes the signature, of this *url*, with the key of this number, counted from 1.
 
-    *differences* say what has to be changed in the settings for it, in words; where there are none, the settings are right.
+    *differences* say what has to be changed in the settings for it, in words; where there are none,
+    the settings are right.
     """
 
     scheme: str
@@ -38,7 +49,8 @@ class SignatureMatch:
 @attrs.frozen
 class Diagnosis:
     """
-    What was found: the *signatures* with the headers that have them, and the *matches*, the closest first.
+    What was found: the *signatures* with the headers that have them, and the *matches*, the closest
+    first.
 
     ``exact`` are the matches without a difference.
     """
@@ -53,7 +65,12 @@ class Diagnosis:
 
 
 def diagnose(
-    headers: Headers, body: bytes, *, url: str, keys: str | Secret | Iterable[str | Secret], brand: str = BRAND
+    headers: Headers,
+    body: bytes,
+    *,
+    url: str,
+    keys: str | Secret | Iterable[str | Secret],
+    brand: str = BRAND,
 ) -> Diagnosis:
     """
     Try every scheme with every key on a captured request; *url* is the webhook's as registered.
@@ -66,22 +83,33 @@ def diagnose(
     content_type = next(iter(header_values(headers, "Content-Type")), "")
     signatures = tuple(_signatures(headers, brand))
     found: dict[str, SignatureMatch] = {}
-    for (header, signature), (at, (key, key_change)), (variant, url_changes), (sent, body_change), scheme in product(
-        signatures, _keys(secrets), _urls(url), _bodies(body), SCHEMES.values()
-    ):
+    for (header, signature), (at, (key, key_change)), (variant, url_changes), (
+        sent,
+        body_change,
+    ), scheme in product(signatures, _keys(secrets), _urls(url), _bodies(body), SCHEMES.values()):
         if not verify(signature, scheme, key, url=variant, body=sent, content_type=content_type):
             continue
-        named = () if header.lower() == signature_header(brand).lower() else (f"the signature is in the header {header}",)
+        named = (
+            ()
+            if header.lower() == signature_header(brand).lower()
+            else (f"the signature is in the header {header}",)
+        )
         differences = (*named, *key_change, *url_changes, *body_change)
         if scheme.name not in found or len(differences) < len(found[scheme.name].differences):
             found[scheme.name] = SignatureMatch(scheme.name, variant, at + 1, header, differences)
-    return Diagnosis(signatures, tuple(sorted(found.values(), key=lambda match: len(match.differences))))
+    return Diagnosis(
+        signatures, tuple(sorted(found.values(), key=lambda match: len(match.differences)))
+    )
 
 
 def _signatures(headers: Headers, brand: str) -> Iterator[tuple[str, str]]:
     """The header of this brand first, then those of others."""
     known = signature_header(brand).lower()
-    named = [(name, value.strip()) for name, value in header_pairs(headers) if "signature" in name.lower()]
+    named = [
+        (name, value.strip())
+        for name, value in header_pairs(headers)
+        if "signature" in name.lower()
+    ]
     yield from sorted(named, key=lambda pair: pair[0].lower() != known)
 
 
@@ -90,17 +118,27 @@ def _keys(secrets: tuple[Secret, ...]) -> list[tuple[int, tuple[Secret, tuple[st
     for at, secret in enumerate(secrets):
         variants.append((at, (secret, ())))
         if secret.reveal() != secret.reveal().strip():
-            variants.append((at, (Secret(secret.reveal().strip()), (f"key {at + 1} has white space around it",))))
+            variants.append(
+                (
+                    at,
+                    (Secret(secret.reveal().strip()), (f"key {at + 1} has white space around it",)),
+                )
+            )
     return variants
 
 
 def _bodies(body: bytes) -> list[tuple[bytes, tuple[str, ...]]]:
     stripped = body.rstrip(b"\r\n")
-    return [(body, ()), *([(stripped, ("the captured body has line ends after it",))] if stripped != body else [])]
+    return [
+        (body, ()),
+        *([(stripped, ("the captured body has line ends after it",))] if stripped != body else []),
+    ]
 
 
 def _urls(url: str) -> list[tuple[str, tuple[str, ...]]]:
-    """*url* and what proxies and people make of it, each with the changes in words, the fewest first."""
+    """
+    *url* and what proxies and people make of it, each with the changes in words, the fewest first.
+    """
     try:
         parts = urlsplit(url)
         port = parts.port

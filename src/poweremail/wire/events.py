@@ -1,8 +1,8 @@
 """
 The body of a webhook: from bytes to events, and back for those who play the service.
 
-It is documented as JSON, and seen as a form whose one field ``PowerEmailtes_events`` holds JSON. Whatever bytes come, the only
-errors that leave this module are those that say so.
+It is documented as JSON, and seen as a form whose one field ``PowerEmailtes_events`` holds JSON.
+Whatever bytes come, the only errors that leave this module are those that say so.
 """
 
 from __future__ import annotations
@@ -32,14 +32,19 @@ _MAX_DEPTH = 50
 
 
 def parse_events(
-    body: bytes, content_type: str = FORM_TYPE, *, fields_only: bool = False, max_events: int = MAX_EVENTS
+    body: bytes,
+    content_type: str = FORM_TYPE,
+    *,
+    fields_only: bool = False,
+    max_events: int = MAX_EVENTS,
 ) -> EventBatch:
     """
     Return the events of *body*, which the signature has been checked of.
 
-    Read are a form with a field whose name ends in ``tes_events`` and holds a JSON array, a JSON object with such a member (an
-    array, or a string that holds one), a JSON array of events, and a single event. With *fields_only* the form alone: the
-    signature covers nothing else. Raises `WebhookPayloadError` where the body is none of these, or has more than *max_events*.
+    Read are a form with a field whose name ends in ``tes_events`` and holds a JSON array, a JSON
+    object with such a member (an array, or a string that holds one), a JSON array of events, and a
+    single event. With *fields_only* the form alone: the signature covers nothing else. Raises
+    `WebhookPayloadError` where the body is none of these, or has more than *max_events*.
     """
     members = _members(body, content_type, fields_only)
     if len(members) > max_events:
@@ -71,7 +76,9 @@ def _members(body: bytes, content_type: str, fields_only: bool) -> list[Any]:  #
     called_json = _is_json(content_type) and f"{_FIELD}=".encode() not in body.lower()
     if called_json or body.lstrip()[:1] in (b"[", b"{", b"\xef"):
         return _of_value(_loads(body))
-    return _of_form(body, content_type if content_type.lower().lstrip().startswith("multipart/") else FORM_TYPE)
+    return _of_form(
+        body, content_type if content_type.lower().lstrip().startswith("multipart/") else FORM_TYPE
+    )
 
 
 def _is_json(content_type: str) -> bool:
@@ -85,7 +92,10 @@ def _of_form(body: bytes, content_type: str) -> list[Any]:
         raise WebhookPayloadError(f"{error}, and so has no events") from None
     values = [value for name, value in fields if name.lower().endswith(_FIELD.encode())]
     if len(values) != 1:
-        raise WebhookPayloadError(f"the form has {len(values) or 'no'} fields whose names end in {_FIELD}; one is expected")
+        raise WebhookPayloadError(
+            f"the form has {len(values) or 'no'} fields whose names end in {_FIELD}; one is "
+            "expected"
+        )
     return _of_value(_loads(values[0]))
 
 
@@ -95,7 +105,11 @@ def _of_value(value: Any) -> list[Any]:
         if not named and "event" in value:
             return [value]
         if len(named) == 1:
-            value = _loads(named[0].encode("utf-8", "surrogatepass")) if isinstance(named[0], str) else named[0]
+            value = (
+                _loads(named[0].encode("utf-8", "surrogatepass"))
+                if isinstance(named[0], str)
+                else named[0]
+            )
     if not isinstance(value, list):
         raise WebhookPayloadError("the body is JSON, and has no list of events")
     return value

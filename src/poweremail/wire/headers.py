@@ -7,7 +7,12 @@ from typing import Any, cast
 
 __all__ = ["Headers", "header_pairs", "header_values"]
 
-Headers = Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str, str]] | Iterable[tuple[bytes, bytes]]
+Headers = (
+    Mapping[str, str]
+    | Mapping[bytes, bytes]
+    | Iterable[tuple[str, str]]
+    | Iterable[tuple[bytes, bytes]]
+)
 """A mapping or pairs of name and value. Names are compared without regard to case."""
 
 

@@ -7,7 +7,8 @@ import re
 
 __all__ = ["is_host", "is_loopback"]
 
-# RFC 1123, 2.1, with the letters of other languages and the underscore, which names of containers have.
+# RFC 1123, 2.1, with the letters of other languages and the underscore, which names of containers
+# have.
 _LABEL = r"(?!-)[\w-]{1,63}(?<!-)"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?\Z")
 

@@ -25,8 +25,9 @@ class Endpoint:
     """
     Where requests go, as whom, and how patiently.
 
-    *base_url* ends in a slash; *max_response_bytes* is the largest answer that is read, *max_request_bytes* the largest body that
-    is sent, where there is a limit. *deployment* tells the paths that are not the same everywhere.
+    *base_url* ends in a slash; *max_response_bytes* is the largest answer that is read,
+    *max_request_bytes* the largest body that is sent, where there is a limit. *deployment* tells
+    the paths that are not the same everywhere.
     """
 
     base_url: str
@@ -43,8 +44,9 @@ class Request:
     """
     One request.
 
-    The URL of a GET carries the token, so ``url`` is the part before the query; `full_url` has all of it. An adapter that sends it
-    must not follow redirects, and must keep the full URL out of logs and out of its local variables.
+    The URL of a GET carries the token, so ``url`` is the part before the query; `full_url` has all
+    of it. An adapter that sends it must not follow redirects, and must keep the full URL out of
+    logs and out of its local variables.
     """
 
     operation: Operation
@@ -68,7 +70,10 @@ class Request:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """The headers to send; of a body also its type and, where it is known before it is read, its length."""
+        """
+        The headers to send; of a body also its type and, where it is known before it is read, its
+        length.
+        """
         if self.body is None:
             return _HEADERS
         length = self.body.length

@@ -1,4 +1,7 @@
-"""JSON that people write, read strictly; what is wrong with it is said in words that do not depend on the version of Python."""
+"""
+JSON that people write, read strictly; what is wrong with it is said in words that do not depend on
+the version of Python.
+"""
 
 from __future__ import annotations
 
@@ -36,4 +39,7 @@ def _why(error: json.JSONDecodeError) -> str:
         return "it ends too early"
     line = "" if "\n" not in text.rstrip() else f"line {error.lineno}, "
     # What is outside of strings may be anything at all, and is shown so that it can move no cursor.
-    return f"it goes wrong at {line}character {error.colno}, {rest[:_SHOWN]!r}{'...' if len(rest) > _SHOWN else ''}"
+    return (
+        f"it goes wrong at {line}character {error.colno}, "
+        f"{rest[:_SHOWN]!r}{'...' if len(rest) > _SHOWN else ''}"
+    )

@@ -1,9 +1,10 @@
 """
 JSON as the service prints it.
 
-Its own page shows answers with a comma before the closing bracket, words without quotes, commas left out and a member given twice.
-The strict parser reads every good answer; this one is asked only after that has failed, and still refuses whatever is not closed:
-a truncated answer must not pass for a whole one.
+Its own page shows answers with a comma before the closing bracket, words without quotes, commas
+left out and a member given twice. The strict parser reads every good answer; this one is asked only
+after that has failed, and still refuses whatever is not closed: a truncated answer must not pass
+for a whole one.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from poweremail.wire import fast_json
 __all__ = ["loads", "loads_with_repeats"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-# A number ends its line or stands before punctuation: "250 Message Queued" without quotes is a text.
+# A number ends its line or stands before punctuation: "250 Message Queued" without quotes is a
+# text.
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?=[ \t]*(?:[\r\n,\]}\"]|\Z))")
 _BARE_WORDS = re.compile(r'[^\s,:\[\]{}"<>][^,:\[\]{}"<>\r\n]*')
 _WORDS = {"true": True, "false": False, "null": None}
@@ -28,7 +30,8 @@ def loads(body: bytes) -> Any:
     """
     Read *body* as JSON, leniently if need be.
 
-    Raises ValueError where it is no whole JSON value even so, RecursionError where it is nested too deeply.
+    Raises ValueError where it is no whole JSON value even so, RecursionError where it is nested too
+    deeply.
     """
     try:
         return fast_json.loads(body)
@@ -37,14 +40,18 @@ def loads(body: bytes) -> Any:
 
 
 def loads_with_repeats(body: bytes) -> Any:
-    """Read *body* as `loads` does; where a member is given twice, keep the object under its name and lose no number."""
+    """
+    Read *body* as `loads` does; where a member is given twice, keep the object under its name and
+    lose no number.
+    """
     return _Reader(body.decode("utf-8-sig", "replace")).read()
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for name, value in pairs:
-        # The page's example gives clickData twice: the events, then (where "click" is meant) their number.
+        # The page's example gives clickData twice: the events, then (where "click" is meant) their
+        # number.
         if name == "clickData" and isinstance(members.get(name), dict) and isinstance(value, int):
             members.setdefault("click", value)
         else:
@@ -95,7 +102,10 @@ class _Reader:
         return items
 
     def _next_unless(self, closing: str) -> bool:
-        """Step over a comma, wanted or not; say whether another member follows before *closing*, and step over that."""
+        """
+        Step over a comma, wanted or not; say whether another member follows before *closing*, and
+        step over that.
+        """
         if self._peek() == ",":
             self._at += 1
         if self._peek() != closing:

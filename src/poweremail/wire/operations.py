@@ -1,8 +1,8 @@
 """
 The table of calls.
 
-Facts of the four message calls: the vendor's page "Messages Calls". The others are publicly known of the same product under other
-names. Every call is a POST with a JSON body, except one.
+Facts of the four message calls: the vendor's page "Messages Calls". The others are publicly known
+of the same product under other names. Every call is a POST with a JSON body, except one.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class Operation:
     """
     One call of the API.
 
-    *sends*: it hands over a mail, so its outcome is the mail's and a repetition can be a second mail.
-    *reads*: it changes nothing at the service.
-    *repeatable*: made twice, it leaves the service as made once, and answers the same. So does every call that reads.
-    *answers_secrets*: its answer may have a password or a key in it. Those of the calls about messages have none.
+    *sends*: it hands over a mail, so its outcome is the mail's and a repetition can be a second
+    mail. *reads*: it changes nothing at the service. *repeatable*: made twice, it leaves the
+    service as made once, and answers the same. So does every call that reads. *answers_secrets*:
+    its answer may have a password or a key in it. Those of the calls about messages have none.
     """
 
     path: str
@@ -59,7 +59,10 @@ class Operation:
     reads: bool = False
     repeatable: bool = attrs.field(default=attrs.Factory(lambda self: self.reads, takes_self=True))
     answers_secrets: bool = attrs.field(
-        init=False, default=attrs.Factory(lambda self: not self.path.lower().startswith("messages/"), takes_self=True)
+        init=False,
+        default=attrs.Factory(
+            lambda self: not self.path.lower().startswith("messages/"), takes_self=True
+        ),
     )
 
 
@@ -69,9 +72,9 @@ SEND_TEMPLATE_HTTP_GET = Operation("messages/sendTemplateHTTPGet", method="GET",
 SEND_RAW = Operation("messages/sendRaw", sends=True)
 GET_MESSAGE_INFO = Operation("messages/getMessageInfo", reads=True)
 
-# Which changes may be made twice. An edit says what is to be, so that the second finds it done. Whatever adds or draws something
-# new does it again. A second delete is answered as one of something that never was, which would make an error of a success; and
-# a verification sends a mail.
+# Which changes may be made twice. An edit says what is to be, so that the second finds it done.
+# Whatever adds or draws something new does it again. A second delete is answered as one of
+# something that never was, which would make an error of a success; and a verification sends a mail.
 ADD_SMTP = Operation("settings/addSmtp")
 EDIT_SMTP = Operation("settings/editSmtp", repeatable=True)
 RESET_SMTP_PASSWORD = Operation("settings/resetSmtpPassword")
@@ -134,5 +137,8 @@ _KNOWN = {
 
 
 def operation_at(path: str) -> Operation:
-    """Return the POST operation at *path*; an unknown one is taken for a change that must not be repeated."""
+    """
+    Return the POST operation at *path*; an unknown one is taken for a change that must not be
+    repeated.
+    """
     return _KNOWN.get(path.lower()) or Operation(path)

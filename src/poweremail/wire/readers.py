@@ -36,11 +36,16 @@ def integer(value: object) -> int | None:
 
 
 def time(value: object) -> datetime | None:
-    """Epoch milliseconds as the API documents them; seconds and microseconds are told by their magnitude."""
+    """
+    Epoch milliseconds as the API documents them; seconds and microseconds are told by their
+    magnitude.
+    """
     number = integer(value)
     if number is None or not 0 < number < 10**17:
         return None
-    return _EPOCH + timedelta(0, 0, number if number >= 10**14 else number * (1_000 if number >= 10**11 else 1_000_000))
+    return _EPOCH + timedelta(
+        0, 0, number if number >= 10**14 else number * (1_000 if number >= 10**11 else 1_000_000)
+    )
 
 
 def yes_no(value: object) -> bool | None:

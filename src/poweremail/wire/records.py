@@ -1,8 +1,9 @@
 """
 The records of a page, each by the quickest way that it allows.
 
-Most records have the same twelve members, and in each the kind of value that the page shows: those are checked and taken in one
-go. A record that is out of the ordinary is read by the converter, which is patient, and slow. Both read the same from the same.
+Most records have the same twelve members, and in each the kind of value that the page shows: those
+are checked and taken in one go. A record that is out of the ordinary is read by the converter,
+which is patient, and slow. Both read the same from the same.
 """
 
 from __future__ import annotations
@@ -13,7 +14,12 @@ from operator import itemgetter
 from typing import Any
 
 from poweremail.types.frozen import FrozenMapping
-from poweremail.types.message_info import Engagement, EngagementFields, MessageInfo, MessageInfoFields
+from poweremail.types.message_info import (
+    Engagement,
+    EngagementFields,
+    MessageInfo,
+    MessageInfoFields,
+)
 from poweremail.wire.convert import converter, engagements
 
 __all__ = ["message_infos", "ordinary_infos"]
@@ -28,14 +34,19 @@ _TEXT = frozenset((str, type(None)))
 _from_timestamp = datetime.fromtimestamp
 
 _EARLIEST, _LATEST = 10**11, 4 * 10**12
-"""Between these, a time is certainly meant in milliseconds, and a float has it exactly to the microsecond."""
+"""
+Between these, a time is certainly meant in milliseconds, and a float has it exactly to the
+microsecond.
+"""
 
 _NOTHING: FrozenMapping[Any] = FrozenMapping()
 
 
 def message_infos(records: Sequence[Mapping[str, Any]]) -> tuple[MessageInfo, ...]:
     """Read *records*, the ``message_data`` of an answer, whatever is in them."""
-    return tuple([_ordinary(record) or converter.structure(record, MessageInfo) for record in records])
+    return tuple(
+        [_ordinary(record) or converter.structure(record, MessageInfo) for record in records]
+    )
 
 
 def ordinary_infos(records: Sequence[Mapping[str, Any]]) -> tuple[MessageInfo, ...] | None:
@@ -55,11 +66,29 @@ def _ordinary(record: Mapping[str, Any]) -> MessageInfo | None:
         row = _values(record)
     except KeyError:
         return None
-    email, subject, sender, send_from, status, time, mail_size, attachment_size, opened, clicked, opens, clicks = row
+    (
+        email,
+        subject,
+        sender,
+        send_from,
+        status,
+        time,
+        mail_size,
+        attachment_size,
+        opened,
+        clicked,
+        opens,
+        clicks,
+    ) = row
     if not (
         len(record) == _COUNT
         # Written out, because a loop over them would take several times as long.
-        and type(time) is type(mail_size) is type(attachment_size) is type(opened) is type(clicked) is int
+        and type(time)
+        is type(mail_size)
+        is type(attachment_size)
+        is type(opened)
+        is type(clicked)
+        is int
         and _EARLIEST <= time <= _LATEST
         and type(opens) is type(clicks) is dict
         and (

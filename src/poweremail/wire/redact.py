@@ -24,10 +24,12 @@ _JSON_ESCAPES = dict(zip("/\"\\'\b\f\n\r\t", "/\"\\'bfnrt", strict=True))
 @attrs.frozen(eq=False)
 class Credentials:
     """
-    Who is calling: *owner_id* and *token*, members of every request (there is no Authorization header).
+    Who is calling: *owner_id* and *token*, members of every request (there is no Authorization
+    header).
 
-    ``json_prefix`` is how a JSON body begins that carries them. The ``redact`` methods replace the token by ``***``, each of its
-    characters spelt in any way in which it may come back: plain, as an escape of JSON, of a URL or of HTML.
+    ``json_prefix`` is how a JSON body begins that carries them. The ``redact`` methods replace the
+    token by ``***``, each of its characters spelt in any way in which it may come back: plain, as
+    an escape of JSON, of a URL or of HTML.
     """
 
     owner_id: str
@@ -38,7 +40,9 @@ class Credentials:
 
     def __attrs_post_init__(self) -> None:
         known = len(self.token.reveal()) >= _SHORTEST_SECRET
-        prefix = f'{{"owner_id":{json.dumps(self.owner_id)},"token":{json.dumps(self.token.reveal())}'
+        prefix = (
+            f'{{"owner_id":{json.dumps(self.owner_id)},"token":{json.dumps(self.token.reveal())}'
+        )
         object.__setattr__(self, "json_prefix", prefix.encode())
         object.__setattr__(self, "_plain", self.token.reveal().encode())
         object.__setattr__(self, "_pattern", spelt(self.token.reveal()) if known else None)
@@ -51,7 +55,8 @@ class Credentials:
         """Return *response* without the token; the same object where it has none."""
         text = response.body
         if 0 in text:
-            # JSON may be in other encodings. All but UTF-8, in which one search is enough, have zero bytes in it.
+            # JSON may be in other encodings. All but UTF-8, in which one search is enough, have
+            # zero bytes in it.
             text = text.decode(json.detect_encoding(text), "replace").encode()
         values = "\n".join(map(_value, response.headers)).encode("utf-8", "surrogatepass")
         if not self._may_be_in(b"%b\n%b" % (text, values)):
@@ -69,10 +74,20 @@ class Credentials:
         return self._pattern.sub(MASK.encode(), text)
 
     def _may_be_in(self, text: bytes) -> bool:
-        """Whether *text* has the token, or a mark without which no character is spelt in another than the plain way."""
-        # Spelt out and by their numbers, as this is done for each answer: Python looks for bytes in bytes only after it has failed
-        # to take them for a number, and the message of that failure takes longer to write than the text to search.
-        return text.find(self._plain) >= 0 or _BACKSLASH in text or _PERCENT in text or _AMPERSAND in text or _PLUS in text
+        """
+        Whether *text* has the token, or a mark without which no character is spelt in another than
+        the plain way.
+        """
+        # Spelt out and by their numbers, as this is done for each answer: Python looks for bytes in
+        # bytes only after it has failed to take them for a number, and the message of that failure
+        # takes longer to write than the text to search.
+        return (
+            text.find(self._plain) >= 0
+            or _BACKSLASH in text
+            or _PERCENT in text
+            or _AMPERSAND in text
+            or _PLUS in text
+        )
 
 
 def spelt(secret: str) -> re.Pattern[bytes]:
@@ -86,7 +101,11 @@ def _spellings(character: str) -> bytes:
     units = [utf16[at : at + 4].encode() for at in range(0, len(utf16), 4)]
     # The plain one last: it may be how another begins.
     spellings = [
-        *(re.escape(escaped.encode()) for escaped in [html.escape(character)] if escaped != character),
+        *(
+            re.escape(escaped.encode())
+            for escaped in [html.escape(character)]
+            if escaped != character
+        ),
         b"(?i:%s)" % b"".join(rb"\\u" + unit for unit in units),
         b"(?i:%s)" % b"".join(b"%%%02x" % byte for byte in character.encode()),
         b"(?i:&#(?:0*%d|x0*%x);)" % (ord(character), ord(character)),

@@ -1,8 +1,9 @@
 """
 Passwords and keys in answers.
 
-The calls about settings answer SMTP passwords and webhooks' keys. Whoever asks gets them as `Secret`; the answer itself, which
-results and errors keep as ``raw`` and quote, is shown without them.
+The calls about settings answer SMTP passwords and webhooks' keys. Whoever asks gets them as
+`Secret`; the answer itself, which results and errors keep as ``raw`` and quote, is shown without
+them.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ _SHORTEST_ECHO = 8
 
 def hide_secrets(response: Response) -> Response:
     """
-    Return *response* with ``***`` in place of the value of every member that is a password or a key, and of each repetition of it;
-    the same object where there is none.
+    Return *response* with ``***`` in place of the value of every member that is a password or a
+    key, and of each repetition of it; the same object where there is none.
     """
     if not _MAY_BE_ONE.search(response.body) and b"\\" not in response.body:
         return response
@@ -56,7 +57,10 @@ def hide_secrets(response: Response) -> Response:
         if len(secret) >= _SHORTEST_ECHO:
             pattern = spelt(secret)
             body = pattern.sub(MASK.encode(), body)
-            headers = tuple((name, pattern.sub(MASK.encode(), value.encode()).decode()) for name, value in headers)
+            headers = tuple(
+                (name, pattern.sub(MASK.encode(), value.encode()).decode())
+                for name, value in headers
+            )
     if body == response.body and headers == response.headers:
         return response
     return attrs.evolve(response, body=body, headers=headers)
@@ -64,7 +68,8 @@ def hide_secrets(response: Response) -> Response:
 
 def with_secrets(response: Response) -> dict[str, Any] | None:
     """
-    The members of *response*, in which nothing is hidden: the secrets as `Secret`, ``***`` where other texts repeat them.
+    The members of *response*, in which nothing is hidden: the secrets as `Secret`, ``***`` where
+    other texts repeat them.
 
     None where the members cannot be read.
     """
@@ -74,7 +79,11 @@ def with_secrets(response: Response) -> dict[str, Any] | None:
         return None
     if not isinstance(members, dict):
         return None
-    echoes = [secret for secret in sorted(set(_secrets(members)), key=len, reverse=True) if len(secret) >= _SHORTEST_ECHO]
+    echoes = [
+        secret
+        for secret in sorted(set(_secrets(members)), key=len, reverse=True)
+        if len(secret) >= _SHORTEST_ECHO
+    ]
     return {name: _sealed(name, value, echoes) for name, value in members.items()}
 
 
@@ -94,7 +103,10 @@ def _sealed(name: str, value: Any, echoes: Sequence[str]) -> Any:
 def _is_secret(name: str, value: object) -> bool:
     """Whether it is one: what is empty or yes or no tells nobody anything."""
     return (
-        isinstance(value, str | int | float) and not isinstance(value, bool) and value != "" and _IS_SECRET.match(name) is not None
+        isinstance(value, str | int | float)
+        and not isinstance(value, bool)
+        and value != ""
+        and _IS_SECRET.match(name) is not None
     )
 
 

@@ -1,11 +1,12 @@
 """
 The signature of a webhook: how it is made, and whether one is right.
 
-The service signs each POST of events with HMAC-SHA1 and the webhook's key. Which bytes it signs, and whether the digest is then
-spelt in hex or in base64, is published nowhere. The closest relative of this API signs the webhook's URL, exactly as it was
-registered, and the name and value of each form field, sorted by name; the other usual choice is the body as it came. So the
-scheme has a name, and who receives events says which one holds: a receiver that tried them all would accept what is signed by the
-weakest.
+The service signs each POST of events with HMAC-SHA1 and the webhook's key. Which bytes it signs,
+and whether the digest is then spelt in hex or in base64, is published nowhere. The closest relative
+of this API signs the webhook's URL, exactly as it was registered, and the name and value of each
+form field, sorted by name; the other usual choice is the body as it came. So the scheme has a name,
+and who receives events says which one holds: a receiver that tried them all would accept what is
+signed by the weakest.
 
 Everything here is a function of its arguments: no clock, no I/O.
 """
@@ -47,9 +48,14 @@ BRAND = "PowerEmail"
 
 FORM_TYPE = "application/x-www-form-urlencoded"
 MAX_FIELDS = 1_000
-"""Form fields that are read; the service sends one, and more than these are sent to keep a receiver busy."""
+"""
+Form fields that are read; the service sends one, and more than these are sent to keep a receiver
+busy.
+"""
 
-SchemeName = Literal["form-base64", "form-hex", "body-base64", "body-hex", "url-body-base64", "url-body-hex"]
+SchemeName = Literal[
+    "form-base64", "form-hex", "body-base64", "body-hex", "url-body-base64", "url-body-hex"
+]
 
 _BRAND = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _BOUNDARY = re.compile(r'boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
@@ -58,7 +64,10 @@ _FIELD_NAME = re.compile(rb'(?i)content-disposition:[^\r\n]*?[;\s]name="([^"\r\n
 
 @attrs.frozen
 class Signed:
-    """What a signature may cover: the *url* exactly as it was registered, and the *body* of this *content_type*."""
+    """
+    What a signature may cover: the *url* exactly as it was registered, and the *body* of this
+    *content_type*.
+    """
 
     url: str
     body: bytes
@@ -70,9 +79,10 @@ class SignatureScheme:
     """
     What is signed, and how the digest is spelt.
 
-    *covers* returns the bytes that are signed; it raises ValueError where the scheme cannot sign such a body. *spell* turns the
-    digest into text. *fields_only* says that the scheme covers the values of a form and not the bytes of the body: events may
-    then be read from the form's fields alone, because the rest of the body is not protected. *digest* is the name of the hash.
+    *covers* returns the bytes that are signed; it raises ValueError where the scheme cannot sign
+    such a body. *spell* turns the digest into text. *fields_only* says that the scheme covers the
+    values of a form and not the bytes of the body: events may then be read from the form's fields
+    alone, because the rest of the body is not protected. *digest* is the name of the hash.
     """
 
     name: str
@@ -82,13 +92,17 @@ class SignatureScheme:
     digest: str = "sha1"
 
     def signature(self, key: Secret, signed: Signed) -> str:
-        """Return the text that stands in the header. Raises ValueError where the scheme cannot sign such a body."""
+        """
+        Return the text that stands in the header. Raises ValueError where the scheme cannot sign
+        such a body.
+        """
         return self.spell(hmac.digest(key.reveal().encode(), self.covers(signed), self.digest))
 
 
 def form_fields(body: bytes, content_type: str = FORM_TYPE) -> list[tuple[bytes, bytes]]:
     """
-    Return the names and values of a form, URL-encoded or multipart, as bytes: what is no UTF-8 is signed all the same.
+    Return the names and values of a form, URL-encoded or multipart, as bytes: what is no UTF-8 is
+    signed all the same.
 
     Raises ValueError where the body is of another type or has more than a thousand fields.
     """
@@ -129,7 +143,12 @@ def _form(signed: Signed) -> bytes:
     if not fields:
         # Nothing but the URL would be signed: the signature of one such POST would fit every other.
         raise ValueError("the form has no fields")
-    return b"".join((_url(signed), *(name + value for name, value in sorted(fields, key=lambda field: field[0]))))
+    return b"".join(
+        (
+            _url(signed),
+            *(name + value for name, value in sorted(fields, key=lambda field: field[0])),
+        )
+    )
 
 
 def _url(signed: Signed) -> bytes:
@@ -163,17 +182,23 @@ SCHEMES: Mapping[str, SignatureScheme] = {
 
 
 def scheme_of(scheme: str | SignatureScheme) -> SignatureScheme:
-    """Return the scheme of that name; one that is made elsewhere is returned as it is. Raises `UsageError` for an unknown name."""
+    """
+    Return the scheme of that name; one that is made elsewhere is returned as it is. Raises
+    `UsageError` for an unknown name.
+    """
     if isinstance(scheme, SignatureScheme):
         return scheme
     if scheme not in SCHEMES:
-        raise UsageError(f"{scheme!r} is none of {', '.join(SCHEMES)}", field="scheme", mail_state=None)
+        raise UsageError(
+            f"{scheme!r} is none of {', '.join(SCHEMES)}", field="scheme", mail_state=None
+        )
     return SCHEMES[scheme]
 
 
 def keys_of(keys: str | Secret | Iterable[str | Secret]) -> tuple[Secret, ...]:
     """
-    Return one key, or the several that hold during a rotation, as secrets. There may be none: then no signature is right.
+    Return one key, or the several that hold during a rotation, as secrets. There may be none: then
+    no signature is right.
 
     Raises `UsageError` for an empty key, with which anybody could sign, and for what is no text.
     """
@@ -181,16 +206,25 @@ def keys_of(keys: str | Secret | Iterable[str | Secret]) -> tuple[Secret, ...]:
     keys = sealed(keys)
     for secret in keys:
         if not isinstance(secret, Secret):
-            raise UsageError(f"must be a str, not {type(secret).__name__}", field="keys", mail_state=None)
+            raise UsageError(
+                f"must be a str, not {type(secret).__name__}", field="keys", mail_state=None
+            )
         if not _is_utf8(secret):
-            raise UsageError("has a lone surrogate, which no encoding can carry", field="keys", mail_state=None)
+            raise UsageError(
+                "has a lone surrogate, which no encoding can carry", field="keys", mail_state=None
+            )
         if not secret.reveal().strip():
-            raise UsageError("a key must not be empty: anybody could sign with it", field="keys", mail_state=None)
+            raise UsageError(
+                "a key must not be empty: anybody could sign with it", field="keys", mail_state=None
+            )
     return keys
 
 
 def sealed(keys: str | Secret | Iterable[str | Secret]) -> tuple[Secret, ...]:
-    """Return *keys* as secrets, without a look at them; what is neither text nor secret stays as it is."""
+    """
+    Return *keys* as secrets, without a look at them; what is neither text nor secret stays as it
+    is.
+    """
     several = (keys,) if isinstance(keys, str | Secret) else keys
     return tuple(Secret(key) if isinstance(key, str) else key for key in several)
 
@@ -204,10 +238,15 @@ def _is_utf8(secret: Secret) -> bool:
 
 
 def brand_of(brand: str) -> str:
-    """Return *brand* if it can be part of a header's name (RFC 9110, 5.6.2), and so is not empty. Raises `UsageError`."""
+    """
+    Return *brand* if it can be part of a header's name (RFC 9110, 5.6.2), and so is not empty.
+    Raises `UsageError`.
+    """
     if not isinstance(brand, str) or not _BRAND.fullmatch(brand):
         raise UsageError(
-            f"must be letters, digits and signs that a header's name may have, not {brand!r}", field="brand", mail_state=None
+            f"must be letters, digits and signs that a header's name may have, not {brand!r}",
+            field="brand",
+            mail_state=None,
         )
     return brand
 
@@ -222,12 +261,19 @@ def signature_header(brand: str = BRAND) -> str:
     return f"X-{brand}TES-SIGNATURE"
 
 
-def sign(scheme: str | SignatureScheme, key: str | Secret, *, url: str, body: bytes, content_type: str = FORM_TYPE) -> str:
+def sign(
+    scheme: str | SignatureScheme,
+    key: str | Secret,
+    *,
+    url: str,
+    body: bytes,
+    content_type: str = FORM_TYPE,
+) -> str:
     """
     Return the signature of *body* as the service would send it.
 
-    *url* is the webhook's URL exactly as registered. Raises `UsageError` for an unknown scheme, an empty key, and where the scheme
-    signs the fields of a form and *body* is none.
+    *url* is the webhook's URL exactly as registered. Raises `UsageError` for an unknown scheme, an
+    empty key, and where the scheme signs the fields of a form and *body* is none.
     """
     # No plain key may be in a frame that fails.
     key = Secret.of(key)
@@ -236,7 +282,9 @@ def sign(scheme: str | SignatureScheme, key: str | Secret, *, url: str, body: by
     try:
         return chosen.signature(secret, Signed(url, body, content_type))
     except ValueError as error:
-        raise UsageError(f"{chosen.name} cannot sign this: {error}", field="scheme", mail_state=None) from None
+        raise UsageError(
+            f"{chosen.name} cannot sign this: {error}", field="scheme", mail_state=None
+        ) from None
 
 
 def verify(
@@ -251,13 +299,16 @@ def verify(
     """
     Whether *signature* is that of *body* by one of the *keys*.
 
-    The work is the same whichever key fits, and the comparison takes the same time wherever it fails. The letters of hex may be of
-    either case. Raises `UsageError` for an unknown scheme and for an empty key, never for what is in the request.
+    The work is the same whichever key fits, and the comparison takes the same time wherever it
+    fails. The letters of hex may be of either case. Raises `UsageError` for an unknown scheme and
+    for an empty key, never for what is in the request.
     """
     # No plain key may be in a frame that fails.
     keys = sealed(keys)
     chosen, signed = scheme_of(scheme), Signed(url, body, content_type)
-    given = (signature if isinstance(signature, bytes) else signature.encode("utf-8", "surrogatepass")).strip()
+    given = (
+        signature if isinstance(signature, bytes) else signature.encode("utf-8", "surrogatepass")
+    ).strip()
     if chosen.spell is bytes.hex:
         given = given.lower()
     right = False

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["AsyncBatch"]
 
 _VISIBILITY = 30.0
-# Five attempts span about a minute and a half: what is still not sent then has a cause that somebody has to look at.
+# Five attempts span about a minute and a half: what is still not sent then has a cause that
+# somebody has to look at.
 _RETRY = RetryPolicy(attempts=5, first_wait=5.0, max_wait=60.0, max_total=None)
 
 
@@ -40,31 +41,37 @@ class AsyncBatch:
     The batch called *name* in *ledger*, sent by *client*.
 
     *client*
-        Its own retries are not used, and limits are better given to the batch: a mail that waits for those of the client is
-        *sending* meanwhile. None to fill, look at and pause a batch without sending.
+        Its own retries are not used, and limits are better given to the batch: a mail that waits
+        for those of the client is *sending* meanwhile. None to fill, look at and pause a batch
+        without sending.
     *ledger*
-        The path of a file (SQLite), a URL such as ``postgresql://host/name``, or an `open_ledger`. It is made where it is missing.
+        The path of a file (SQLite), a URL such as ``postgresql://host/name``, or an `open_ledger`.
+        It is made where it is missing.
     *smtp_users*
-        The names of the SMTP users that send; the client's unless given. The next mail goes to whoever is free first.
+        The names of the SMTP users that send; the client's unless given. The next mail goes to
+        whoever is free first.
     *concurrency*
         How many mails are under way at once: 16. A crash leaves so many in doubt at most.
     *limits*
-        `RateLimits` of each SMTP user, or a mapping from name to them. They are counted in the ledger, for all who work on it.
-        None by default; a 429 is waited for in any case.
+        `RateLimits` of each SMTP user, or a mapping from name to them. They are counted in the
+        ledger, for all who work on it. None by default; a 429 is waited for in any case.
     *retry*
         How often and how patiently a mail is tried again that was provably not sent.
     *visibility*, *resend_after*
-        For how many seconds a mail whose outcome is unknown is looked for: 30. It is never sent again, unless *resend_after* says
-        after how many seconds a mail that getMessageInfo does not show was certainly never taken.
+        For how many seconds a mail whose outcome is unknown is looked for: 30. It is never sent
+        again, unless *resend_after* says after how many seconds a mail that getMessageInfo does not
+        show was certainly never taken.
     *lease*
-        After how many seconds without a sign of life the mails in a worker's hands are given to another: 30.
+        After how many seconds without a sign of life the mails in a worker's hands are given to
+        another: 30.
     *errors_in_a_row*
         So many failures with no success between them pause the batch: 20.
     *redirect_to*, *allow*
-        Make the batch a rehearsal: all mails go to one address, or only to those that match a pattern such as ``*@example.com``. A
-        batch that rehearses does so for good.
+        Make the batch a rehearsal: all mails go to one address, or only to those that match a
+        pattern such as ``*@example.com``. A batch that rehearses does so for good.
 
-    Raises `UsageError` for an option that cannot be meant; every method, `LedgerError` where the ledger cannot be used.
+    Raises `UsageError` for an option that cannot be meant; every method, `LedgerError` where the
+    ledger cannot be used.
     """
 
     def __init__(
@@ -112,11 +119,12 @@ class AsyncBatch:
         messages: AsyncIterable[BatchItem] | Iterable[BatchItem],
     ) -> Added:
         """
-        Add *messages*, in any number, and return how many of them were new. The batch is made where it is missing.
+        Add *messages*, in any number, and return how many of them were new. The batch is made where
+        it is missing.
 
-        What is there already is not added again, told by its key (see `Entry`): a source that broke off in the middle is simply
-        added once more. Two messages of the same content and without keys are one. A row that is no message is kept as *invalid*,
-        and stops nothing.
+        What is there already is not added again, told by its key (see `Entry`): a source that broke
+        off in the middle is simply added once more. Two messages of the same content and without
+        keys are one. A row that is no message is kept as *invalid*, and stops nothing.
         """
         number = await in_thread(self._ledger.create, self.name)
         await self._rehearse(number)
@@ -126,42 +134,59 @@ class AsyncBatch:
         self,
         messages: AsyncIterable[BatchItem] | Iterable[BatchItem],
     ) -> Added:
-        """Do as `add` does, and add nothing: to see which rows are no messages. What is in the batch already is not looked at."""
+        """
+        Do as `add` does, and add nothing: to see which rows are no messages. What is in the batch
+        already is not looked at.
+        """
         return await self._fill(await in_thread(self._ledger.adding, None), messages)
 
     def run(self) -> AsyncBatchRun:
         """
-        Send what is planned, and look up what is unknown; to be used as a context manager and iterated over.
+        Send what is planned, and look up what is unknown; to be used as a context manager and
+        iterated over.
 
         Several may run at once, in one process or in many. See `AsyncBatchRun`.
         """
-        return AsyncBatchRun(self._sending(), self._ledger, self.name, self._options, self._rehearse)
+        return AsyncBatchRun(
+            self._sending(), self._ledger, self.name, self._options, self._rehearse
+        )
 
     def dry_run(self) -> AsyncDryRun:
         """
-        Make every planned message ready to be sent, and send none: iterate over where it stands, and what is wrong with it.
+        Make every planned message ready to be sent, and send none: iterate over where it stands,
+        and what is wrong with it.
 
         A rehearsal that is asked for is tried, and the batch does not become one.
         """
         return AsyncDryRun(self._ledger, self._number, self._try_rehearsal)
 
     async def pause(self, reason: str = "paused by hand") -> None:
-        """Let whoever runs the batch finish what is under way and end; nothing more is sent until `resume`."""
+        """
+        Let whoever runs the batch finish what is under way and end; nothing more is sent until
+        `resume`.
+        """
         await in_thread(self._ledger.pause, await self._number(), reason)
 
     async def resume(self) -> None:
         """Take the pause back. It does not send; `run` does."""
         await in_thread(self._ledger.resume, await self._number())
 
-    async def retry(self, *, not_sent: bool = True, rejected: bool = False, unknown: bool = False) -> int:
+    async def retry(
+        self, *, not_sent: bool = True, rejected: bool = False, unknown: bool = False
+    ) -> int:
         """
-        Plan again what failed, and return how many mails that are: what was *not_sent*, and *rejected* or *unknown* ones if asked.
+        Plan again what failed, and return how many mails that are: what was *not_sent*, and
+        *rejected* or *unknown* ones if asked.
 
-        Of the unknown ones these are those that were looked up in vain. They may have been taken all the same: then the recipient
-        gets two.
+        Of the unknown ones these are those that were looked up in vain. They may have been taken
+        all the same: then the recipient gets two.
         """
         wanted = ((State.NOT_SENT, not_sent), (State.REJECTED, rejected), (State.UNKNOWN, unknown))
-        return await in_thread(self._ledger.retry, await self._number(), frozenset(state for state, asked in wanted if asked))
+        return await in_thread(
+            self._ledger.retry,
+            await self._number(),
+            frozenset(state for state, asked in wanted if asked),
+        )
 
     async def status(self) -> BatchStatus:
         """How the batch is doing, whoever runs it."""
@@ -169,15 +194,23 @@ class AsyncBatch:
 
     async def least_seconds(self, mails: int) -> float:
         """
-        In how many seconds so many *mails* can have begun at the earliest, within the limits; 0.0 without any.
+        In how many seconds so many *mails* can have begun at the earliest, within the limits; 0.0
+        without any.
 
-        What the SMTP users have sent lately counts, whoever sent it for this ledger. Raises `UsageError` where no client is given.
+        What the SMTP users have sent lately counts, whoever sent it for this ledger. Raises
+        `UsageError` where no client is given.
         """
         options = self._options.sent_by(self._sending())
-        return least_seconds(mails, await in_thread(self._ledger.budgets, options.smtp_users, options.limits_by_user()))
+        return least_seconds(
+            mails,
+            await in_thread(self._ledger.budgets, options.smtp_users, options.limits_by_user()),
+        )
 
     def report(self, states: Iterable[str] | None = None) -> AsyncBatchReport:
-        """Every message of the batch as a `Record`, in the order in which they were added; only those in *states*, if given."""
+        """
+        Every message of the batch as a `Record`, in the order in which they were added; only those
+        in *states*, if given.
+        """
         wanted = None if states is None else frozenset(_state(state) for state in states)
         return AsyncBatchReport(self._ledger, self._number, wanted)
 
@@ -189,7 +222,12 @@ class AsyncBatch:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:
@@ -205,14 +243,20 @@ class AsyncBatch:
 
     async def _rehearse(self, number: int, *, keep: bool = True) -> Rehearsal | None:
         wanted = None if self._rehearsal is None else self._rehearsal.members()
-        return Rehearsal.read(await in_thread(partial(self._ledger.rehearse, keep=keep), number, wanted))
+        return Rehearsal.read(
+            await in_thread(partial(self._ledger.rehearse, keep=keep), number, wanted)
+        )
 
     async def _try_rehearsal(self, number: int) -> Rehearsal | None:
         return await self._rehearse(number, keep=False)
 
     async def _fill(self, adding: Adding, messages: AsyncIterable[Any] | Iterable[Any]) -> Added:
-        if isinstance(messages, str | bytes | dict) or not isinstance(messages, AsyncIterable | Iterable):
-            raise _usage(f"must be an iterable of messages, not {type(messages).__name__}", "messages")
+        if isinstance(messages, str | bytes | dict) or not isinstance(
+            messages, AsyncIterable | Iterable
+        ):
+            raise _usage(
+                f"must be an iterable of messages, not {type(messages).__name__}", "messages"
+            )
         group = Group()
         source = each(messages)
         try:
@@ -232,7 +276,9 @@ def _open(place: str | os.PathLike[str]) -> Ledger:
     try:
         from poweremail.batch.ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
     except ModuleNotFoundError as error:
-        raise _usage(f"{error.name} is not installed; pip install 'poweremail[batch]'", "ledger") from None
+        raise _usage(
+            f"{error.name} is not installed; pip install 'poweremail[batch]'", "ledger"
+        ) from None
     return Ledger(place)
 
 

@@ -21,7 +21,9 @@ __all__ = ["AsyncBatchReport", "AsyncDryRun"]
 class AsyncBatchReport:
     """The messages of a batch, page by page; a page is read when its first message is asked for."""
 
-    def __init__(self, ledger: Ledger, find: Callable[[], Awaitable[int]], states: frozenset[State] | None) -> None:
+    def __init__(
+        self, ledger: Ledger, find: Callable[[], Awaitable[int]], states: frozenset[State] | None
+    ) -> None:
         self._ledger = ledger
         self._find = find
         self._number: int | None = None
@@ -46,12 +48,15 @@ class AsyncBatchReport:
 
 class AsyncDryRun:
     """
-    The planned messages of a batch, each as it would go out, one by one: a pair of where it comes from and of the `UsageError` that
-    it would end in, or None.
+    The planned messages of a batch, each as it would go out, one by one: a pair of where it comes
+    from and of the `UsageError` that it would end in, or None.
     """
 
     def __init__(
-        self, ledger: Ledger, find: Callable[[], Awaitable[int]], rehearse: Callable[[int], Awaitable[Rehearsal | None]]
+        self,
+        ledger: Ledger,
+        find: Callable[[], Awaitable[int]],
+        rehearse: Callable[[int], Awaitable[Rehearsal | None]],
     ) -> None:
         self._ledger = ledger
         self._find = find

@@ -1,8 +1,9 @@
 """
 One worker on a batch.
 
-The ledger is written by one step after another, each a transaction; requests run beside them. A step writes what has ended
-meanwhile and takes what there is room for, so the slower the disk, the more rows share a step.
+The ledger is written by one step after another, each a transaction; requests run beside them. A
+step writes what has ended meanwhile and takes what there is room for, so the slower the disk, the
+more rows share a step.
 """
 
 from __future__ import annotations
@@ -38,7 +39,10 @@ _POLL = 1.0
 """How many seconds pass at most until a pause by somebody else is noticed."""
 
 _RESCUES = 3
-"""How often it is tried, at growing intervals, to write down what was under way when the ledger failed."""
+"""
+How often it is tried, at growing intervals, to write down what was under way when the ledger
+failed.
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -53,31 +57,52 @@ class RunOptions:
     errors_in_a_row: int
 
     def sent_by(self, client: AsyncPowerEmail) -> RunOptions:
-        """The same, with the SMTP user of *client* where none is named. Raises `UsageError` where it has none either."""
-        users = self.smtp_users or ((client.smtp_user_name,) if client.smtp_user_name is not None else ())
+        """
+        The same, with the SMTP user of *client* where none is named. Raises `UsageError` where it
+        has none either.
+        """
+        users = self.smtp_users or (
+            (client.smtp_user_name,) if client.smtp_user_name is not None else ()
+        )
         if not users:
-            raise UsageError("give one to the client, or some to the batch", field="smtp_users", mail_state=None)
+            raise UsageError(
+                "give one to the client, or some to the batch", field="smtp_users", mail_state=None
+            )
         return attrs.evolve(self, smtp_users=users)
 
     def limits_by_user(self) -> dict[str, RateLimits]:
-        """The limits of each SMTP user that has some. Raises `UsageError` for what cannot be meant."""
+        """
+        The limits of each SMTP user that has some. Raises `UsageError` for what cannot be meant.
+        """
         given = self.limits
-        limits = dict.fromkeys(self.smtp_users, given) if isinstance(given, RateLimits) else dict(given or {})
+        limits = (
+            dict.fromkeys(self.smtp_users, given)
+            if isinstance(given, RateLimits)
+            else dict(given or {})
+        )
         for name, each in limits.items():
             if not isinstance(each, RateLimits):
-                raise UsageError(f"must be a RateLimits, not {type(each).__name__}", field=f"limits[{name!r}]", mail_state=None)
+                raise UsageError(
+                    f"must be a RateLimits, not {type(each).__name__}",
+                    field=f"limits[{name!r}]",
+                    mail_state=None,
+                )
             if each.path is not None:
-                raise UsageError("has no use here: the ledger counts", field="limits.path", mail_state=None)
+                raise UsageError(
+                    "has no use here: the ledger counts", field="limits.path", mail_state=None
+                )
         return limits
 
 
 class AsyncBatchRun:
     """
-    Runs a batch, and hands out a `BatchOutcome` for each message that it settles, once it is on the disk.
+    Runs a batch, and hands out a `BatchOutcome` for each message that it settles, once it is on the
+    disk.
 
-    To be used as a context manager and iterated over, by one task or thread. It sends no faster than outcomes are taken. It ends
-    when nothing is left to do, for it or for any other worker; when the batch is paused; and soon after `stop`. Leaving early lets
-    what is under way finish. ``paused`` is then the reason for which the batch is paused, or None.
+    To be used as a context manager and iterated over, by one task or thread. It sends no faster
+    than outcomes are taken. It ends when nothing is left to do, for it or for any other worker;
+    when the batch is paused; and soon after `stop`. Leaving early lets what is under way finish.
+    ``paused`` is then the reason for which the batch is paused, or None.
     """
 
     def __init__(
@@ -118,11 +143,16 @@ class AsyncBatchRun:
         await self._beating.__aenter__()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._state = "closed"
         self._stopping = True
-        # By hand: where both raise the same cancellation, an exit stack makes it a context of itself, and who follows that chain
-        # never comes to its end.
+        # By hand: where both raise the same cancellation, an exit stack makes it a context of
+        # itself, and who follows that chain never comes to its end.
         try:
             try:
                 await self._beating.__aexit__(kind, error, trace)
@@ -145,7 +175,10 @@ class AsyncBatchRun:
         return self._ready.popleft()
 
     def stop(self) -> None:
-        """Begin no further mail; the iteration ends when those that are under way have. The batch can be run again."""
+        """
+        Begin no further mail; the iteration ends when those that are under way have. The batch can
+        be run again.
+        """
         self._stopping = True
 
     async def _advance(self) -> None:
@@ -175,7 +208,10 @@ class AsyncBatchRun:
         self._sender.begun.difference_update([each.work.id for each in self._ended])
         self._ended = []
         for each in step.lost:
-            _log.warning("row %d had been given to another worker; what became of it is found out there", each.work.id)
+            _log.warning(
+                "row %d had been given to another worker; what became of it is found out there",
+                each.work.id,
+            )
         self._ready.extend(each.value for each in step.recorded if each.value is not None)
         # Until the first row is taken, another process may make a rehearsal of the batch.
         self._sender.rehearsal = Rehearsal.parse(step.rehearsal)
@@ -186,7 +222,11 @@ class AsyncBatchRun:
             self._stopping = True
         if step.wait is None and not self._jobs.under_way:
             self._stopping = True
-        self._wait = _POLL if step.wait is None or self._jobs.under_way == self._options.concurrency else min(step.wait, _POLL)
+        self._wait = (
+            _POLL
+            if step.wait is None or self._jobs.under_way == self._options.concurrency
+            else min(step.wait, _POLL)
+        )
 
     async def _beat(self) -> None:
         """Show that this worker is alive, however slow the taker of its outcomes is."""
@@ -212,17 +252,30 @@ class AsyncBatchRun:
         """Write what has ended since the last step; what was broken off may have been sent."""
         ended = [*self._ended, *await self._jobs.ended(0.0)]
         known = {(each.work.id, each.work.fence) for each in ended}
-        broken_off = [work for work in await in_thread(self._worker.retire) if (work.id, work.fence) not in known]
-        unknown = Verdict(state=State.UNKNOWN, error=DeliveryUnknownError("the run was broken off"), delay=0.0)
+        broken_off = [
+            work
+            for work in await in_thread(self._worker.retire)
+            if (work.id, work.fence) not in known
+        ]
+        unknown = Verdict(
+            state=State.UNKNOWN, error=DeliveryUnknownError("the run was broken off"), delay=0.0
+        )
         # What was taken, and not begun when the run was cancelled, is known not to have been sent.
-        doubted = {work.id for work in broken_off if work.state is State.UNKNOWN} | self._sender.begun
+        doubted = {
+            work.id for work in broken_off if work.state is State.UNKNOWN
+        } | self._sender.begun
         verdicts = {work.id: unknown if work.id in doubted else RELEASED for work in broken_off}
-        finished = [*ended, *(Finished(work=work, verdict=verdicts[work.id]) for work in broken_off)]
+        finished = [
+            *ended,
+            *(Finished(work=work, verdict=verdicts[work.id]) for work in broken_off),
+        ]
         if finished:
             try:
                 await in_thread(self._worker.step, finished, 0)
             except LedgerError as error:
-                _log.warning("%d outcomes could not be written: they will be looked up", len(finished))
+                _log.warning(
+                    "%d outcomes could not be written: they will be looked up", len(finished)
+                )
                 if raising and self._failure is None:
                     self._failure = error
         failure, self._failure = self._failure, None
@@ -245,7 +298,9 @@ class AsyncBatchRun:
     def _expect(self, state: str, advice: str) -> None:
         # Without its block nothing is sent, and to say nothing about it would be a silent loss.
         if self._state != state:
-            raise UsageError(f"the run is {self._state}", field="run", advice=advice, mail_state=None)
+            raise UsageError(
+                f"the run is {self._state}", field="run", advice=advice, mail_state=None
+            )
 
 
 def _worker(ledger: Ledger, number: int, options: RunOptions) -> Worker:

@@ -27,7 +27,8 @@ class AsyncSender:
     """
     Sends rows by *client*, once each; *verdicts* says what follows.
 
-    ``rehearsal`` is applied to each mail, if there is one; ``begun`` has the numbers of the rows whose request may be on its way.
+    ``rehearsal`` is applied to each mail, if there is one; ``begun`` has the numbers of the rows
+    whose request may be on its way.
     """
 
     def __init__(self, client: AsyncPowerEmail, verdicts: Verdicts) -> None:
@@ -45,7 +46,12 @@ class AsyncSender:
                 message = self.rehearsal.apply(message)
         except UsageError as error:
             recipients = () if message is None else message.recipients
-            return _finished(work, recipients, self._verdicts.of_unfit(work, error, read=message is not None), None)
+            return _finished(
+                work,
+                recipients,
+                self._verdicts.of_unfit(work, error, read=message is not None),
+                None,
+            )
         if work.state is State.UNKNOWN:
             return await self._look_up(work, message.recipients)
         return await self._send(work, message)
@@ -59,9 +65,13 @@ class AsyncSender:
         verdict, result = ACCEPTED, None
         try:
             if isinstance(message, TemplateMessage):
-                result = await self._client.messages.send_template(message, smtp_user_name=work.smtp_user_name)
+                result = await self._client.messages.send_template(
+                    message, smtp_user_name=work.smtp_user_name
+                )
             else:
-                result = await self._client.messages.send_mail(message, smtp_user_name=work.smtp_user_name)
+                result = await self._client.messages.send_mail(
+                    message, smtp_user_name=work.smtp_user_name
+                )
         except PowerEmailError as error:
             verdict = self._verdicts.of_send(work, error)
         _log.debug("answered row %d", work.id)
@@ -69,7 +79,9 @@ class AsyncSender:
 
     async def _look_up(self, work: Work, recipients: tuple[str, ...]) -> Finished:
         _log.debug("looking up row %d", work.id)
-        unknown = DeliveryUnknownError("no trustworthy answer came", unique_id=work.unique_id, recipients=recipients)
+        unknown = DeliveryUnknownError(
+            "no trustworthy answer came", unique_id=work.unique_id, recipients=recipients
+        )
         verdict, result = SEEN, None
         try:
             result = await self._client.messages.reconcile(unknown, visibility=0.0)
@@ -79,7 +91,9 @@ class AsyncSender:
         return _finished(work, recipients, verdict, result)
 
 
-def _finished(work: Work, recipients: tuple[str, ...], verdict: Verdict, result: SendResult | None) -> Finished:
+def _finished(
+    work: Work, recipients: tuple[str, ...], verdict: Verdict, result: SendResult | None
+) -> Finished:
     final = verdict.state in SETTLED or (verdict.state is State.UNKNOWN and verdict.delay is None)
     outcome = BatchOutcome(
         key=work.key,

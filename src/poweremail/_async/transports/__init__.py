@@ -1,4 +1,7 @@
-"""The transports: each carries a request to the service and brings back the answer. Most are loaded on demand."""
+"""
+The transports: each carries a request to the service and brings back the answer. Most are loaded on
+demand.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ TransportName = Literal[
 
 
 def open_transport(transport: AsyncTransport | TransportName) -> AsyncTransport:
-    """Return the transport that is meant by name; an object is used as it is. Raises `UsageError` where it is neither."""
+    """
+    Return the transport that is meant by name; an object is used as it is. Raises `UsageError`
+    where it is neither.
+    """
     match transport:
         case "httpx" | "httpx2":
             return AsyncHttpxTransport(engine=transport)
@@ -31,9 +37,17 @@ def open_transport(transport: AsyncTransport | TransportName) -> AsyncTransport:
             from poweremail._async.transports.pyreqwest import AsyncPyreqwestTransport  # noqa: PLC0415  only for who asks for it
 
             return AsyncPyreqwestTransport()
-    if not isinstance(transport, str) and hasattr(transport, "handle") and hasattr(transport, "aclose"):
+    if (
+        not isinstance(transport, str)
+        and hasattr(transport, "handle")
+        and hasattr(transport, "aclose")
+    ):
         return transport
-    what = repr(transport) if isinstance(transport, str) else f"{type(transport).__module__}.{type(transport).__qualname__}"
+    what = (
+        repr(transport)
+        if isinstance(transport, str)
+        else f"{type(transport).__module__}.{type(transport).__qualname__}"
+    )
     raise UsageError(
         f"must be {', '.join(map(repr, get_args(TransportName)))} or a transport, not {what}",
         field="transport",

@@ -2,8 +2,9 @@
 """
 The adapter to aiohttp, for asyncio.
 
-The engine writes the body when it has a connection, and `AsyncOutgoing` notes when the last piece is handed over. A request without
-a body has no such moment: there `AsyncTrail` stands next to the engine's connector and sees in whose hands each attempt failed.
+The engine writes the body when it has a connection, and `AsyncOutgoing` notes when the last piece
+is handed over. A request without a body has no such moment: there `AsyncTrail` stands next to the
+engine's connector and sees in whose hands each attempt failed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,14 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from poweremail._async.transports.base import MAX_CONNECTIONS, AsyncOutgoing, checked_limit, failure, load_engine, pool_timeout
+from poweremail._async.transports.base import (
+    MAX_CONNECTIONS,
+    AsyncOutgoing,
+    checked_limit,
+    failure,
+    load_engine,
+    pool_timeout,
+)
 from poweremail._async.transports.worlds import AsyncWorlds, check_open
 from poweremail._runtime._async import Deadline, check_world
 from poweremail._runtime._async_slots import Slots
@@ -36,19 +44,26 @@ class AsyncAiohttpTransport:
     """
     Send through aiohttp, on asyncio.
 
-    *session* is a ``ClientSession`` of your own, with its connector, proxies, middlewares and cookies. It stays yours: closing the
-    transport does not close it, and it belongs to the event loop that it was made in. Redirects are not followed, the timeouts are
-    those of `Timeouts`, and a GET is not repeated, as aiohttp itself does where its connection breaks. Without one the transport
-    makes its own, with at most *max_connections* connections; it honours the proxy variables of the environment and verifies TLS.
+    *session* is a ``ClientSession`` of your own, with its connector, proxies, middlewares and
+    cookies. It stays yours: closing the transport does not close it, and it belongs to the event
+    loop that it was made in. Redirects are not followed, the timeouts are those of `Timeouts`, and
+    a GET is not repeated, as aiohttp itself does where its connection breaks. Without one the
+    transport makes its own, with at most *max_connections* connections; it honours the proxy
+    variables of the environment and verifies TLS.
 
-    Raises `UsageError` where *session* is no ``ClientSession``, or aiohttp is not installed; a request raises it on trio.
+    Raises `UsageError` where *session* is no ``ClientSession``, or aiohttp is not installed; a
+    request raises it on trio.
     """
 
-    def __init__(self, session: object | None = None, *, max_connections: int = MAX_CONNECTIONS) -> None:
+    def __init__(
+        self, session: object | None = None, *, max_connections: int = MAX_CONNECTIONS
+    ) -> None:
         self._aiohttp = load_engine("aiohttp", "aiohttp")
         if session is not None and not isinstance(session, self._aiohttp.ClientSession):
             what = type(session).__qualname__
-            raise UsageError(f"must be a ClientSession of aiohttp, not {what}", field="session", mail_state=None)
+            raise UsageError(
+                f"must be a ClientSession of aiohttp, not {what}", field="session", mail_state=None
+            )
         self._given = cast("aiohttp.ClientSession | None", session)
         self._limit = checked_limit(max_connections)
         self._own: AsyncWorlds[_Own] = AsyncWorlds(self._make, _close)
@@ -64,8 +79,11 @@ class AsyncAiohttpTransport:
             self._own.check_open()
             check_world("aiohttp")
             check_open(self._given.closed)
-            # Its middlewares stay in force; that of the trail comes last, with nothing between it and the connector.
-            return await self._handle(request, self._given, getattr(self._given, "_middlewares", ()))
+            # Its middlewares stay in force; that of the trail comes last, with nothing between it
+            # and the connector.
+            return await self._handle(
+                request, self._given, getattr(self._given, "_middlewares", ())
+            )
         own = await self._own.here()
         patience = request.endpoint.timeouts.pool
         try:
@@ -73,7 +91,9 @@ class AsyncAiohttpTransport:
         except TimeoutError:
             raise pool_timeout(patience) from None
         try:
-            return await self._handle(request, own.session, proxy=self._proxy(request.endpoint.base_url))
+            return await self._handle(
+                request, own.session, proxy=self._proxy(request.endpoint.base_url)
+            )
         finally:
             own.slots.give(None)
 
@@ -86,14 +106,20 @@ class AsyncAiohttpTransport:
         return _Own(self._limit)
 
     async def _handle(
-        self, request: Request, session: aiohttp.ClientSession, middlewares: Sequence[Any] = (), proxy: str | None = None
+        self,
+        request: Request,
+        session: aiohttp.ClientSession,
+        middlewares: Sequence[Any] = (),
+        proxy: str | None = None,
     ) -> Response:
         outgoing = AsyncOutgoing(request.body)
         payload = None if request.body is None else payload_type()(outgoing, request)
         # A body is not repeated by the engine, and knows itself how far it has come.
         trail = AsyncTrail() if payload is None else None
         options: dict[str, Any] = (
-            {"proxy": proxy} if trail is None else {"proxy": proxy, "middlewares": (*middlewares, trail.follow)}
+            {"proxy": proxy}
+            if trail is None
+            else {"proxy": proxy, "middlewares": (*middlewares, trail.follow)}
         )
         try:
             with redacting(request.endpoint.credentials):
@@ -110,15 +136,26 @@ class AsyncAiohttpTransport:
             if payload is not None and payload.error is not None:
                 raise payload.error from None
             left = outgoing.left if trail is None else trail.left
-            failed = failure((isinstance(error, _BrokenError) and error.__cause__) or error, request, body_left=left)
+            failed = failure(
+                (isinstance(error, _BrokenError) and error.__cause__) or error,
+                request,
+                body_left=left,
+            )
         finally:
             await outgoing.aclose()
         raise failed
 
     async def _send(
-        self, session: aiohttp.ClientSession, request: Request, payload: Any, options: dict[str, Any]
+        self,
+        session: aiohttp.ClientSession,
+        request: Request,
+        payload: Any,
+        options: dict[str, Any],
     ) -> aiohttp.ClientResponse:
-        """Send the request; its URL may have the token, so it is in no variable of a frame that can fail."""
+        """
+        Send the request; its URL may have the token, so it is in no variable of a frame that can
+        fail.
+        """
         return await session.request(
             request.method,
             self._url(request.url) if request.query is None else _url(request.full_url()),
@@ -133,14 +170,21 @@ class AsyncAiohttpTransport:
 
     @staticmethod
     async def _read(held: _Held, request: Request, outgoing: AsyncOutgoing) -> Response:
-        body = AnswerBody(held.answer.headers.get("Content-Encoding"), request.endpoint.max_response_bytes)
+        body = AnswerBody(
+            held.answer.headers.get("Content-Encoding"), request.endpoint.max_response_bytes
+        )
         while chunk := await held.answer.content.readany():
             if not body.feed(chunk):
                 held.answer.close()
                 break
             # It may hold a password, and the next one may fail.
             del chunk
-        return Response(held.answer.status, tuple(held.answer.headers.items()), body.finish(), request_left=outgoing.left)
+        return Response(
+            held.answer.status,
+            tuple(held.answer.headers.items()),
+            body.finish(),
+            request_left=outgoing.left,
+        )
 
 
 class _Held:
@@ -157,9 +201,12 @@ class _Own:
         import aiohttp  # noqa: PLC0415  loaded by whoever makes a transport
 
         self.slots: Slots[None] = Slots(limit)
-        # The slots keep to the limit; idle connections are not used for longer than those of httpx. Cookies mean nothing here.
+        # The slots keep to the limit; idle connections are not used for longer than those of httpx.
+        # Cookies mean nothing here.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=5.0)
-        self.session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        self.session = aiohttp.ClientSession(
+            connector=connector, cookie_jar=aiohttp.DummyCookieJar()
+        )
 
 
 async def _close(own: _Own) -> None:
@@ -170,16 +217,22 @@ class AsyncTrail:
     """
     How far a request without a body has come: ``left`` says whether its head may have left.
 
-    `follow` is a middleware of the engine, the innermost, so that it sees every attempt, also those that are repeated above it. The
-    engine itself repeats a GET whose connection broke, which would be a second mail; an error of another kind keeps it from that.
+    `follow` is a middleware of the engine, the innermost, so that it sees every attempt, also those
+    that are repeated above it. The engine itself repeats a GET whose connection broke, which would
+    be a second mail; an error of another kind keeps it from that.
     """
 
     def __init__(self) -> None:
         import aiohttp  # noqa: PLC0415  loaded by whoever makes a transport
 
         self.left = False
-        # What the connector raises: in the one attempt that was made here, the request was not handed over.
-        self._unconnected = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+        # What the connector raises: in the one attempt that was made here, the request was not
+        # handed over.
+        self._unconnected = (
+            aiohttp.ClientConnectorError,
+            aiohttp.ConnectionTimeoutError,
+            aiohttp.ClientHttpProxyError,
+        )
         self._errors = (aiohttp.ClientError, OSError)
 
     async def follow(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
@@ -197,7 +250,10 @@ class AsyncTrail:
 
 
 class _BrokenError(Exception):
-    """An error of the engine, as its ``__cause__``, in a form that the engine does not take for a reason to try again."""
+    """
+    An error of the engine, as its ``__cause__``, in a form that the engine does not take for a
+    reason to try again.
+    """
 
 
 @cache
@@ -206,7 +262,10 @@ def payload_type() -> Any:
     import aiohttp  # noqa: PLC0415
 
     class AsyncBody(aiohttp.payload.Payload):
-        """Writes *outgoing* piece by piece; ``written`` says that it is done, ``error`` why a file or stream could not be read."""
+        """
+        Writes *outgoing* piece by piece; ``written`` says that it is done, ``error`` why a file or
+        stream could not be read.
+        """
 
         def __init__(self, outgoing: AsyncOutgoing, request: Request) -> None:
             super().__init__(None, content_type="application/json")
@@ -258,9 +317,12 @@ def _timeout(timeouts: Timeouts, waits_in_pool: bool) -> aiohttp.ClientTimeout: 
     import aiohttp  # noqa: PLC0415
 
     connect, pool = timeouts.connect, timeouts.pool
-    # The engine's own line is for a connection, made or free. Nobody waits in it where the slots keep to the limit.
+    # The engine's own line is for a connection, made or free. Nobody waits in it where the slots
+    # keep to the limit.
     in_line = None if not waits_in_pool or connect is None or pool is None else connect + pool
-    return aiohttp.ClientTimeout(total=None, connect=in_line, sock_connect=connect, sock_read=timeouts.read)
+    return aiohttp.ClientTimeout(
+        total=None, connect=in_line, sock_connect=connect, sock_read=timeouts.read
+    )
 
 
 def _proxy(base_url: str) -> str | None:

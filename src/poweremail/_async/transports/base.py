@@ -1,4 +1,7 @@
-"""What a transport is, and what every one of them needs: a body on its way out, and an answer that is not too large."""
+"""
+What a transport is, and what every one of them needs: a body on its way out, and an answer that is
+not too large.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,10 @@ __all__ = [
 ]
 
 MAX_CONNECTIONS = 20
-"""How many connections a transport opens at most, unless told otherwise: enough for a batch, and polite to the service."""
+"""
+How many connections a transport opens at most, unless told otherwise: enough for a batch, and
+polite to the service.
+"""
 
 
 class AsyncTransport(Protocol):
@@ -37,9 +43,10 @@ class AsyncTransport(Protocol):
     Carries one request and brings back its answer.
 
     An implementation does nothing else: it follows no redirect, repeats nothing, reads at most
-    ``request.endpoint.max_response_bytes`` of the answer and keeps to ``request.endpoint.timeouts``. Where it fails it raises
-    `poweremail.TransportError`, and says in ``body_left`` whether the last byte of the body may have left this machine. Exception
-    names of an engine do not prove that; `AsyncOutgoing` does.
+    ``request.endpoint.max_response_bytes`` of the answer and keeps to
+    ``request.endpoint.timeouts``. Where it fails it raises `poweremail.TransportError`, and says in
+    ``body_left`` whether the last byte of the body may have left this machine. Exception names of
+    an engine do not prove that; `AsyncOutgoing` does.
     """
 
     async def handle(self, request: Request) -> Response:
@@ -55,9 +62,10 @@ class AsyncOutgoing:
     """
     A body on its way out, as an iterable of bytes; iterating again begins anew.
 
-    ``left`` is False as long as the last byte has not been handed to the engine, in any iteration: then it certainly has not left.
-    Whoever sends it calls `aclose` afterwards, in case it was left in the middle of a stream. Raises `UsageError` where a file or
-    stream cannot be read, or is not as long as announced.
+    ``left`` is False as long as the last byte has not been handed to the engine, in any iteration:
+    then it certainly has not left. Whoever sends it calls `aclose` afterwards, in case it was left
+    in the middle of a stream. Raises `UsageError` where a file or stream cannot be read, or is not
+    as long as announced.
     """
 
     def __init__(self, body: Body | None) -> None:
@@ -77,7 +85,10 @@ class AsyncOutgoing:
 
 
 class AsyncPieces:
-    """One iteration over an `AsyncOutgoing`. A class, because a generator that is left early would stay open."""
+    """
+    One iteration over an `AsyncOutgoing`. A class, because a generator that is left early would
+    stay open.
+    """
 
     def __init__(self, outgoing: AsyncOutgoing, body: Body | None) -> None:
         self._outgoing = outgoing
@@ -148,16 +159,25 @@ class AsyncStreamPieces:
         try:
             chunk = await anext(self._source, None)
         except Exception as error:  # whatever the user's stream raises, the mail was not sent
-            raise UsageError(f"the stream failed: {type(error).__name__}: {error}", field="content") from error
+            raise UsageError(
+                f"the stream failed: {type(error).__name__}: {error}", field="content"
+            ) from error
         if chunk is None:
             self._ended = True
         elif isinstance(chunk, bytes | bytearray | memoryview):
             self._raw += chunk
             self._taken += len(chunk)
         else:
-            raise UsageError(f"the stream yielded {type(chunk).__name__}, not bytes", field="content")
-        if self._size is not None and (self._taken > self._size or (self._ended and self._taken < self._size)):
-            raise UsageError(f"the stream is not as long as the {self._size} bytes that were announced", field="content")
+            raise UsageError(
+                f"the stream yielded {type(chunk).__name__}, not bytes", field="content"
+            )
+        if self._size is not None and (
+            self._taken > self._size or (self._ended and self._taken < self._size)
+        ):
+            raise UsageError(
+                f"the stream is not as long as the {self._size} bytes that were announced",
+                field="content",
+            )
 
 
 async def _read(piece: FilePiece) -> bytes:
@@ -167,15 +187,24 @@ async def _read(piece: FilePiece) -> bytes:
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {content.label}: {error}", field="content") from error
     if len(raw) != piece.size:
-        raise UsageError(f"{content.label} has become shorter than the {content.size} bytes it had", field="content")
+        raise UsageError(
+            f"{content.label} has become shorter than the {content.size} bytes it had",
+            field="content",
+        )
     return base64.b64encode(raw)
 
 
 def check_installed(engine: str) -> None:
-    """Raise `UsageError` where the *engine*, which is called like its extra, is not installed. It is not imported."""
+    """
+    Raise `UsageError` where the *engine*, which is called like its extra, is not installed. It is
+    not imported.
+    """
     if importlib.util.find_spec(engine) is None:
         raise UsageError(
-            f"{engine} is not installed", field="engine", mail_state=None, advice=f"pip install 'poweremail[{engine}]'"
+            f"{engine} is not installed",
+            field="engine",
+            mail_state=None,
+            advice=f"pip install 'poweremail[{engine}]'",
         )
 
 
@@ -187,19 +216,30 @@ def load_engine(name: str, engine: str) -> ModuleType:
 
 def checked_limit(max_connections: object) -> int:
     """Return *max_connections*. Raises `UsageError` where it is no number of connections."""
-    if isinstance(max_connections, bool) or not isinstance(max_connections, int) or max_connections < 1:
-        raise UsageError(f"must be 1 or more, not {max_connections!r}", field="max_connections", mail_state=None)
+    if (
+        isinstance(max_connections, bool)
+        or not isinstance(max_connections, int)
+        or max_connections < 1
+    ):
+        raise UsageError(
+            f"must be 1 or more, not {max_connections!r}", field="max_connections", mail_state=None
+        )
     return max_connections
 
 
 def pool_timeout(seconds: float | None) -> TransportError:
     """What a request ends in that has waited *seconds* for a connection: it has not left."""
-    return TransportError(f"PoolTimeout: no connection became free within {seconds} s", body_left=False)
+    return TransportError(
+        f"PoolTimeout: no connection became free within {seconds} s", body_left=False
+    )
 
 
-def failure(error: BaseException, request: Request, *, body_left: bool, reason: str | None = None) -> TransportError:
+def failure(
+    error: BaseException, request: Request, *, body_left: bool, reason: str | None = None
+) -> TransportError:
     """
-    What the *error* of an engine is for the library; *reason* is its text, where it is not the one that the error prints.
+    What the *error* of an engine is for the library; *reason* is its text, where it is not the one
+    that the error prints.
 
     To be raised outside the except block: then the engine's error is no context of it either.
     """
@@ -208,7 +248,8 @@ def failure(error: BaseException, request: Request, *, body_left: bool, reason: 
         if text := _text(error):
             reason = f"{reason}: {text}"
     made = TransportError(request.endpoint.credentials.redact_text(reason), body_left=body_left)
-    # An engine's error has the URL, and so the token of a GET; one that echoes the token is not kept either.
+    # An engine's error has the URL, and so the token of a GET; one that echoes the token is not
+    # kept either.
     made.__cause__ = error if request.query is None and made.reason == reason else None
     return made
 

@@ -1,9 +1,10 @@
 """
 What is below the client of httpx: httpcore, and httpcore2 below httpx2.
 
-The client of httpx builds a request, its headers and its URL anew for each call, and its pool walks all connections and all who
-wait, for each of them: with hundreds of callers that is where the time goes. Here every connection is used by one caller at a time,
-and who comes when all are busy waits in a line that nobody walks.
+The client of httpx builds a request, its headers and its URL anew for each call, and its pool walks
+all connections and all who wait, for each of them: with hundreds of callers that is where the time
+goes. Here every connection is used by one caller at a time, and who comes when all are busy waits
+in a line that nobody walks.
 """
 
 from __future__ import annotations
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["AsyncConnections", "AsyncHead"]
 
 _KEEP_ALIVE = 5.0
-"""Seconds after which an idle connection is not used again, as in httpx: many servers close it soon after."""
+"""
+Seconds after which an idle connection is not used again, as in httpx: many servers close it soon
+after.
+"""
 
 _TO_A_PROXY = b"CONNECT"
 
@@ -41,7 +45,12 @@ class AsyncConnections:
         self._engine = engine
         self._core = load_engine("httpcore2" if engine == "httpx2" else "httpcore", engine)
         self._errors = (
-            *(self._core.NetworkError, self._core.TimeoutException, self._core.ProtocolError, self._core.ProxyError),
+            *(
+                self._core.NetworkError,
+                self._core.TimeoutException,
+                self._core.ProtocolError,
+                self._core.ProxyError,
+            ),
             *(self._core.UnsupportedProtocol, self._core.ConnectionNotAvailable),
         )
         self._slots: Slots[httpcore.AsyncHTTPConnection] = Slots(limit)
@@ -67,7 +76,9 @@ class AsyncConnections:
         while self._open:
             await self._open.pop().aclose()
 
-    async def _exchange(self, request: Request, outgoing: AsyncOutgoing, head: AsyncHead) -> Response:
+    async def _exchange(
+        self, request: Request, outgoing: AsyncOutgoing, head: AsyncHead
+    ) -> Response:
         patience = request.endpoint.timeouts.pool
         connection: httpcore.AsyncHTTPConnection | None = None
         try:
@@ -81,7 +92,12 @@ class AsyncConnections:
                 body = await self._read(answer, request)
             finally:
                 await answer.aclose()
-            return Response(answer.status, tuple(map(_decoded, answer.headers)), body, request_left=outgoing.left)
+            return Response(
+                answer.status,
+                tuple(map(_decoded, answer.headers)),
+                body,
+                request_left=outgoing.left,
+            )
         finally:
             if connection is not None and (connection.is_closed() or not connection.is_idle()):
                 # It has failed, or was left in the middle of something: the engine has closed it.
@@ -89,7 +105,9 @@ class AsyncConnections:
                 connection = None
             self._slots.give(connection)
 
-    async def _fresh(self, connection: httpcore.AsyncHTTPConnection | None, base_url: str) -> httpcore.AsyncHTTPConnection:
+    async def _fresh(
+        self, connection: httpcore.AsyncHTTPConnection | None, base_url: str
+    ) -> httpcore.AsyncHTTPConnection:
         """Return *connection* if it is as good as new, or a new one."""
         origin, _, _ = self._target(base_url)
         if connection is not None:
@@ -98,39 +116,73 @@ class AsyncConnections:
             self._open.discard(connection)
             await connection.aclose()
         context = await tls_context(self._engine) if origin.scheme == b"https" else None
-        made: httpcore.AsyncHTTPConnection = self._core.AsyncHTTPConnection(origin, context, keepalive_expiry=_KEEP_ALIVE)
+        made: httpcore.AsyncHTTPConnection = self._core.AsyncHTTPConnection(
+            origin, context, keepalive_expiry=_KEEP_ALIVE
+        )
         self._open.add(made)
         return made
 
-    def _build(self, request: Request, outgoing: AsyncOutgoing, head: AsyncHead) -> httpcore.Request:
-        """Make the engine's request; its URL may have the token, so it is in no variable of a frame that can fail."""
+    def _build(
+        self, request: Request, outgoing: AsyncOutgoing, head: AsyncHead
+    ) -> httpcore.Request:
+        """
+        Make the engine's request; its URL may have the token, so it is in no variable of a frame
+        that can fail.
+        """
         timeouts = request.endpoint.timeouts
-        extensions: dict[str, Any] = {"timeout": {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}}
+        extensions: dict[str, Any] = {
+            "timeout": {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}
+        }
         if not request.body:
             extensions["trace"] = head.trace
-        _, url, headers = self._target(request.url) if request.query is None else self._read_url(request.full_url())
+        _, url, headers = (
+            self._target(request.url)
+            if request.query is None
+            else self._read_url(request.full_url())
+        )
         headers = [*headers, *((name.encode(), value.encode()) for name, value in request.headers)]
         content = outgoing if request.body else None
-        made: httpcore.Request = self._core.Request(request.method, url, headers=headers, content=content, extensions=extensions)
+        made: httpcore.Request = self._core.Request(
+            request.method, url, headers=headers, content=content, extensions=extensions
+        )
         return made
 
-    def _read_url(self, url: str) -> tuple[httpcore.Origin, httpcore.URL, list[tuple[bytes, bytes]]]:
-        """The origin, the engine's URL, and the headers that are the same in every request for it."""
+    def _read_url(
+        self, url: str
+    ) -> tuple[httpcore.Origin, httpcore.URL, list[tuple[bytes, bytes]]]:
+        """
+        The origin, the engine's URL, and the headers that are the same in every request for it.
+        """
         parts = urlsplit(url)
         target = f"{parts.path}?{parts.query}" if parts.query else parts.path
         made = self._core.URL(
-            scheme=parts.scheme.encode(), host=(parts.hostname or "").encode(), port=parts.port, target=target.encode()
+            scheme=parts.scheme.encode(),
+            host=(parts.hostname or "").encode(),
+            port=parts.port,
+            target=target.encode(),
         )
         name, value = ACCEPT_ENCODING
-        return made.origin, made, [(b"Host", parts.netloc.encode()), (name.encode(), value.encode())]
+        return (
+            made.origin,
+            made,
+            [(b"Host", parts.netloc.encode()), (name.encode(), value.encode())],
+        )
 
     async def _read(self, answer: httpcore.Response, request: Request) -> bytes:
-        encoding = next((value.decode("latin-1") for name, value in answer.headers if name.lower() == b"content-encoding"), None)
+        encoding = next(
+            (
+                value.decode("latin-1")
+                for name, value in answer.headers
+                if name.lower() == b"content-encoding"
+            ),
+            None,
+        )
         body = AnswerBody(encoding, request.endpoint.max_response_bytes)
         try:
             async for chunk in cast("AsyncIterable[bytes]", answer.stream):
                 if not body.feed(chunk):
-                    # Leaving the loop would leave the engine's generators open; reading on from what is closed ends them all.
+                    # Leaving the loop would leave the engine's generators open; reading on from
+                    # what is closed ends them all.
                     await answer.aclose()
                 # It may hold a password, and the next one may fail.
                 del chunk
@@ -141,7 +193,9 @@ class AsyncConnections:
 
 
 class AsyncHead:
-    """Follows the engine's trace of a request without a body, to know whether its head may have left."""
+    """
+    Follows the engine's trace of a request without a body, to know whether its head may have left.
+    """
 
     def __init__(self) -> None:
         # An engine that reports nothing proves nothing.
@@ -150,7 +204,10 @@ class AsyncHead:
 
     async def trace(self, event: str, info: dict[str, Any]) -> None:
         """Take note of *event*, such as ``connection.connect_tcp.started``."""
-        if event.endswith(".send_request_headers.started") and getattr(info.get("request"), "method", b"") != _TO_A_PROXY:
+        if (
+            event.endswith(".send_request_headers.started")
+            and getattr(info.get("request"), "method", b"") != _TO_A_PROXY
+        ):
             self._sending = True
         self.left = self._sending
 
@@ -168,7 +225,10 @@ _making = threading.Lock()
 
 
 async def tls_context(engine: str) -> ssl.SSLContext:
-    """Return the engine's own TLS context, which verifies. It takes up to 100 ms to make, so it is made once, and in a thread."""
+    """
+    Return the engine's own TLS context, which verifies. It takes up to 100 ms to make, so it is
+    made once, and in a thread.
+    """
     return _contexts[engine] if engine in _contexts else await in_thread(_make_context, engine)
 
 

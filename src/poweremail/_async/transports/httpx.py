@@ -1,8 +1,8 @@
 """
 The adapter to httpx, the default engine, and to httpx2, which has the same interface.
 
-It carries bytes and says which side of "the last body byte left" it failed on. That is proven by what the engine has asked for or
-has reported that it does, never by the name of its exception.
+It carries bytes and says which side of "the last body byte left" it failed on. That is proven by
+what the engine has asked for or has reported that it does, never by the name of its exception.
 """
 
 from __future__ import annotations
@@ -41,12 +41,14 @@ class AsyncHttpxTransport:
     """
     Send through httpx or httpx2.
 
-    *client* is an ``AsyncClient`` of your own, configured as you like: proxies, TLS context, HTTP/2, limits. It stays yours:
-    closing the transport does not close it. Without one the transport makes its own connections and closes them; *engine* names the
-    package that they are taken from, *max_connections* how many there are at most. Then TLS is verified, and the proxy variables of
-    the environment are honoured.
+    *client* is an ``AsyncClient`` of your own, configured as you like: proxies, TLS context,
+    HTTP/2, limits. It stays yours: closing the transport does not close it. Without one the
+    transport makes its own connections and closes them; *engine* names the package that they are
+    taken from, *max_connections* how many there are at most. Then TLS is verified, and the proxy
+    variables of the environment are honoured.
 
-    Raises `UsageError` where *client* is no ``AsyncClient`` of either package, or the *engine* is not installed.
+    Raises `UsageError` where *client* is no ``AsyncClient`` of either package, or the *engine* is
+    not installed.
     """
 
     def __init__(
@@ -57,13 +59,17 @@ class AsyncHttpxTransport:
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         if client is None and engine not in ("httpx", "httpx2"):
-            raise UsageError(f"must be 'httpx' or 'httpx2', not {engine!r}", field="engine", mail_state=None)
+            raise UsageError(
+                f"must be 'httpx' or 'httpx2', not {engine!r}", field="engine", mail_state=None
+            )
         self._limit = checked_limit(max_connections)
         self._given = AsyncClientLayer(client) if client is not None else None
         self._name: str = engine
         if client is None:
             check_installed(engine)
-        self._own: AsyncWorlds[AsyncConnections | AsyncClientLayer] = AsyncWorlds(self._make, _close)
+        self._own: AsyncWorlds[AsyncConnections | AsyncClientLayer] = AsyncWorlds(
+            self._make, _close
+        )
         redacting.install()
 
     async def handle(self, request: Request) -> Response:
@@ -97,17 +103,22 @@ async def _close(engine: AsyncConnections | AsyncClientLayer) -> None:
 
 class AsyncClientLayer:
     """
-    An ``AsyncClient`` of httpx or httpx2, all of it: its proxies, hooks and authentication see every request.
+    An ``AsyncClient`` of httpx or httpx2, all of it: its proxies, hooks and authentication see
+    every request.
 
-    No more than *at_once* requests are handed to it at once, where that is given: its pool spends time on each that waits in it.
+    No more than *at_once* requests are handed to it at once, where that is given: its pool spends
+    time on each that waits in it.
     """
 
     def __init__(self, client: object, *, at_once: int | None = None) -> None:
         self._engine = _engine_of(client)
         self._client = cast("httpx.AsyncClient", client)
         # The engine insists on streams of its own class.
-        self._stream_type: type[AsyncOutgoing] = type("Stream", (AsyncOutgoing, self._engine.AsyncByteStream), {})
-        # Parsing it is a third of what building a request costs. A handful are in use; one with a query is not kept.
+        self._stream_type: type[AsyncOutgoing] = type(
+            "Stream", (AsyncOutgoing, self._engine.AsyncByteStream), {}
+        )
+        # Parsing it is a third of what building a request costs. A handful are in use; one with a
+        # query is not kept.
         self._url: Callable[[str], httpx.URL] = lru_cache(maxsize=32)(self._engine.URL)
         self._slots: Slots[None] | None = None if at_once is None else Slots(at_once)
 
@@ -134,25 +145,44 @@ class AsyncClientLayer:
         outgoing = self._stream_type(request.body)
         head = AsyncHead()
         try:
-            answer = await self._client.send(self._build(request, outgoing, head), stream=True, follow_redirects=False)
+            answer = await self._client.send(
+                self._build(request, outgoing, head), stream=True, follow_redirects=False
+            )
             try:
                 body = await self._read(answer, request)
             finally:
                 await answer.aclose()
-            return Response(answer.status_code, tuple(answer.headers.multi_items()), body, request_left=outgoing.left)
+            return Response(
+                answer.status_code,
+                tuple(answer.headers.multi_items()),
+                body,
+                request_left=outgoing.left,
+            )
         except (self._engine.HTTPError, self._engine.InvalidURL, self._engine.StreamError) as error:
             # A request without a body shows by what the engine reports whether its head has left.
-            left = outgoing.left if request.body else head.left and not isinstance(error, self._engine.PoolTimeout)
+            left = (
+                outgoing.left
+                if request.body
+                else head.left and not isinstance(error, self._engine.PoolTimeout)
+            )
             failed = failure(error, request, body_left=left)
         finally:
             await outgoing.aclose()
         raise failed
 
     def _build(self, request: Request, outgoing: AsyncOutgoing, head: AsyncHead) -> httpx.Request:
-        """Make the engine's request; its repr shows the whole URL, so it is in no variable of a frame that can fail."""
+        """
+        Make the engine's request; its repr shows the whole URL, so it is in no variable of a frame
+        that can fail.
+        """
         timeouts = request.endpoint.timeouts
         extensions: dict[str, Any] = {
-            "timeout": {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write, "pool": timeouts.pool}
+            "timeout": {
+                "connect": timeouts.connect,
+                "read": timeouts.read,
+                "write": timeouts.write,
+                "pool": timeouts.pool,
+            }
         }
         if not request.body:
             extensions["trace"] = head.trace
@@ -165,14 +195,23 @@ class AsyncClientLayer:
         )
         if not request.body:
             return built
-        # Given as content, the body would be wrapped in a generator, which a broken connection leaves open.
+        # Given as content, the body would be wrapped in a generator, which a broken connection
+        # leaves open.
         return cast(
             "httpx.Request",
-            self._engine.Request(built.method, built.url, headers=built.headers, stream=outgoing, extensions=built.extensions),
+            self._engine.Request(
+                built.method,
+                built.url,
+                headers=built.headers,
+                stream=outgoing,
+                extensions=built.extensions,
+            ),
         )
 
     async def _read(self, answer: httpx.Response, request: Request) -> bytes:
-        body = AnswerBody(answer.headers.get("Content-Encoding"), request.endpoint.max_response_bytes)
+        body = AnswerBody(
+            answer.headers.get("Content-Encoding"), request.endpoint.max_response_bytes
+        )
         if answer.is_stream_consumed:
             # A hook of the user's client has read it, and inflated it.
             body = AnswerBody(None, request.endpoint.max_response_bytes)
@@ -181,7 +220,8 @@ class AsyncClientLayer:
         try:
             async for chunk in answer.aiter_raw():
                 if not body.feed(chunk):
-                    # Leaving the loop would leave the engine's generators open; reading on from what is closed ends them all.
+                    # Leaving the loop would leave the engine's generators open; reading on from
+                    # what is closed ends them all.
                     await answer.aclose()
                 # It may hold a password, and the next one may fail.
                 del chunk
@@ -196,4 +236,8 @@ def _engine_of(client: object) -> ModuleType:
         package = base.__module__.partition(".")[0]
         if package in ("httpx", "httpx2") and base.__name__ == "AsyncClient":
             return importlib.import_module(package)
-    raise UsageError(f"must be an AsyncClient of httpx or httpx2, not {type(client).__qualname__}", field="client", mail_state=None)
+    raise UsageError(
+        f"must be an AsyncClient of httpx or httpx2, not {type(client).__qualname__}",
+        field="client",
+        mail_state=None,
+    )

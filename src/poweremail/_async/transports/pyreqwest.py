@@ -1,9 +1,10 @@
 """
 The adapter to pyreqwest, the fastest engine.
 
-Its exceptions are named after guesses: a connection that was closed after the request had been taken is a ConnectError, an answer
-that does not come a ConnectTimeoutError. So nothing is read from the names. A body of several pieces is counted out to the engine,
-which asks for the first when it is connected. A body in one piece, which is faster given whole, has left unless the engine's own
+Its exceptions are named after guesses: a connection that was closed after the request had been
+taken is a ConnectError, an answer that does not come a ConnectTimeoutError. So nothing is read from
+the names. A body of several pieces is counted out to the engine, which asks for the first when it
+is connected. A body in one piece, which is faster given whole, has left unless the engine's own
 account of what it was doing says that it was still connecting.
 """
 
@@ -13,7 +14,13 @@ from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from poweremail._async.transports.base import MAX_CONNECTIONS, AsyncOutgoing, checked_limit, failure, load_engine
+from poweremail._async.transports.base import (
+    MAX_CONNECTIONS,
+    AsyncOutgoing,
+    checked_limit,
+    failure,
+    load_engine,
+)
 from poweremail._async.transports.worlds import AsyncWorlds
 from poweremail._runtime._async import Deadline, cancellable, check_world, shielded
 from poweremail.errors import TransportError, UsageError
@@ -26,8 +33,8 @@ if TYPE_CHECKING:
     from pyreqwest.client import Client, ClientBuilder  # async only
     from pyreqwest.request import RequestBuilder, StreamRequest  # async only
     from pyreqwest.response import Response as Answer  # async only
-    # sync only: from pyreqwest.client import SyncClient as Client, SyncClientBuilder as ClientBuilder
-    # sync only: from pyreqwest.request import SyncRequestBuilder as RequestBuilder, SyncStreamRequest as StreamRequest
+    # sync only: from pyreqwest.client import SyncClient as Client, SyncClientBuilder as ClientBuilder  # noqa: E501
+    # sync only: from pyreqwest.request import SyncRequestBuilder as RequestBuilder, SyncStreamRequest as StreamRequest  # noqa: E501
     # sync only: from pyreqwest.response import SyncResponse as Answer
 
 __all__ = ["AsyncPyreqwestTransport"]
@@ -36,23 +43,30 @@ _EXTRA = "pyreqwest"
 _DIGITS = 19
 """Of a length that is meant."""
 _CONNECTING = "client error (Connect)"
-"""What hyper-util, which makes the connections of this engine, says of a request that it had no connection for yet."""
+"""
+What hyper-util, which makes the connections of this engine, says of a request that it had no
+connection for yet.
+"""
 _WAITED = "deadline has elapsed"
-"""What the engine's own line says, which is before its HTTP library; a cause in that would say more."""
+"""
+What the engine's own line says, which is before its HTTP library; a cause in that would say more.
+"""
 
 
 class AsyncPyreqwestTransport:
     """
     Send through pyreqwest.
 
-    *configure* is called with the ``ClientBuilder`` of each client that the transport makes, and returns it with proxies,
-    certificates or whatever else you need; redirects and inflating stay off. *max_connections* is how many requests are under way
-    at most. TLS is verified, and the proxy variables of the environment are honoured. A mail of more than 256 KiB takes a
-    connection of its own.
+    *configure* is called with the ``ClientBuilder`` of each client that the transport makes, and
+    returns it with proxies, certificates or whatever else you need; redirects and inflating stay
+    off. *max_connections* is how many requests are under way at most. TLS is verified, and the
+    proxy variables of the environment are honoured. A mail of more than 256 KiB takes a connection
+    of its own.
 
-    The read timeout counts from the beginning of a request whose body is in one piece, connecting included. Raises `UsageError`
-    where pyreqwest is not installed; a request raises it where pyreqwest cannot run, which is also so in a process that was forked
-    after pyreqwest had been used: its threads do not survive that.
+    The read timeout counts from the beginning of a request whose body is in one piece, connecting
+    included. Raises `UsageError` where pyreqwest is not installed; a request raises it where
+    pyreqwest cannot run, which is also so in a process that was forked after pyreqwest had been
+    used: its threads do not survive that.
     """
 
     def __init__(
@@ -78,7 +92,9 @@ class AsyncPyreqwestTransport:
             return await self._stream(request)
         timeouts = request.endpoint.timeouts
         # The engine has its timeouts from its client; a handful of them are in use.
-        engine = engines.get(timeouts) or engines.setdefault(timeouts, _Engine(self._build(timeouts)))
+        engine = engines.get(timeouts) or engines.setdefault(
+            timeouts, _Engine(self._build(timeouts))
+        )
         try:
             async with cancellable(), self._made(engine, request) as answer:
                 return await self._read(answer, request, request_left=True)
@@ -91,19 +107,29 @@ class AsyncPyreqwestTransport:
         await self._own.aclose()
 
     async def _stream(self, request: Request) -> Response:
-        """Send a body of several pieces, each of which may take as long as the timeouts say, and so may the answer after them."""
+        """
+        Send a body of several pieces, each of which may take as long as the timeouts say, and so
+        may the answer after them.
+        """
         timeouts = request.endpoint.timeouts
         client = self._build(Timeouts(timeouts.connect, None, timeouts.write, timeouts.pool))
         outgoing = AsyncOutgoing(request.body)
         try:
             async with Deadline(client.close) as deadline:
                 pieces = AsyncWatched(outgoing, deadline, timeouts)
-                async with cancellable(), self._begin(client, request).body_stream(pieces).build_streamed() as answer:
-                    return await self._read(answer, request, request_left=outgoing.left, deadline=deadline)
+                async with (
+                    cancellable(),
+                    self._begin(client, request).body_stream(pieces).build_streamed() as answer,
+                ):
+                    return await self._read(
+                        answer, request, request_left=outgoing.left, deadline=deadline
+                    )
         except self._errors as error:
             failed = _failure(error, request, body_left=outgoing.left)
         except TimeoutError:
-            failed = TransportError("no byte was taken or answered in time", body_left=outgoing.left)
+            failed = TransportError(
+                "no byte was taken or answered in time", body_left=outgoing.left
+            )
         finally:
             await outgoing.aclose()
             with shielded():
@@ -119,8 +145,14 @@ class AsyncPyreqwestTransport:
         # sync only: builder: ClientBuilder = self._library.SyncClientBuilder()
         if self._configure is not None:
             builder = self._configure(builder)
-        builder = builder.follow_redirects(enable=False).referer(enable=False).max_connections(self._limit)
-        builder = builder.gzip(enable=False).brotli(enable=False).zstd(enable=False).deflate(enable=False)
+        builder = (
+            builder.follow_redirects(enable=False)
+            .referer(enable=False)
+            .max_connections(self._limit)
+        )
+        builder = (
+            builder.gzip(enable=False).brotli(enable=False).zstd(enable=False).deflate(enable=False)
+        )
         for seconds, limit in (
             (timeouts.connect, builder.connect_timeout),
             (timeouts.read, builder.read_timeout),
@@ -131,12 +163,19 @@ class AsyncPyreqwestTransport:
         try:
             return builder.build()
         except RuntimeError as error:
-            raise UsageError(str(error), field="transport", advice="make the first request after the fork") from error
+            raise UsageError(
+                str(error), field="transport", advice="make the first request after the fork"
+            ) from error
 
     @staticmethod
     def _begin(client: Client, request: Request) -> RequestBuilder:
-        """Begin the engine's request; its URL may have the token, so it is in no variable of a frame that can fail."""
-        return client.request(request.method, request.full_url()).headers((*request.headers, ACCEPT_ENCODING))
+        """
+        Begin the engine's request; its URL may have the token, so it is in no variable of a frame
+        that can fail.
+        """
+        return client.request(request.method, request.full_url()).headers(
+            (*request.headers, ACCEPT_ENCODING)
+        )
 
     def _made(self, engine: _Engine, request: Request) -> StreamRequest:
         """Make the engine's request, without a body or with one in one piece."""
@@ -146,10 +185,25 @@ class AsyncPyreqwestTransport:
         stencil = engine.stencils.get(request.url) or engine.stencil(request)
         return self._with_body(stencil, self._body(request.body.whole))  # type: ignore[no-any-return]
 
-    async def _read(self, answer: Answer, request: Request, *, request_left: bool, deadline: Deadline | None = None) -> Response:
+    async def _read(
+        self,
+        answer: Answer,
+        request: Request,
+        *,
+        request_left: bool,
+        deadline: Deadline | None = None,
+    ) -> Response:
         limit = request.endpoint.max_response_bytes
-        encoding, announced = answer.get_header("Content-Encoding"), answer.get_header("Content-Length") or ""
-        if not (deadline or encoding) and announced.isdecimal() and len(announced) < _DIGITS and int(announced) <= limit:
+        encoding, announced = (
+            answer.get_header("Content-Encoding"),
+            answer.get_header("Content-Length") or "",
+        )
+        if (
+            not (deadline or encoding)
+            and announced.isdecimal()
+            and len(announced) < _DIGITS
+            and int(announced) <= limit
+        ):
             # Nearly always: one step into the engine and back, where each chunk would take one.
             content = bytes(await answer.bytes())
         else:
@@ -159,11 +213,16 @@ class AsyncPyreqwestTransport:
                 if deadline is not None:
                     deadline.move(request.endpoint.timeouts.read)
             content = body.finish()
-        return Response(answer.status, tuple(answer.headers.items()), content, request_left=request_left)
+        return Response(
+            answer.status, tuple(answer.headers.items()), content, request_left=request_left
+        )
 
 
 class AsyncWatched:
-    """Hands out *outgoing*: *deadline* leaves the write timeout to each piece, and the read timeout to what follows the last."""
+    """
+    Hands out *outgoing*: *deadline* leaves the write timeout to each piece, and the read timeout to
+    what follows the last.
+    """
 
     def __init__(self, outgoing: AsyncOutgoing, deadline: Deadline, timeouts: Timeouts) -> None:
         self._outgoing = outgoing
@@ -180,11 +239,16 @@ class AsyncWatched:
         try:
             return await anext(self._pieces)
         finally:
-            self._deadline.move(self._timeouts.read if self._outgoing.left else self._timeouts.write)
+            self._deadline.move(
+                self._timeouts.read if self._outgoing.left else self._timeouts.write
+            )
 
 
 class _Engine:
-    """A *client* of the engine, and a request for each URL that it has sent a body to, to be copied with another body."""
+    """
+    A *client* of the engine, and a request for each URL that it has sent a body to, to be copied
+    with another body.
+    """
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -192,7 +256,9 @@ class _Engine:
 
     def stencil(self, request: Request) -> StreamRequest:
         """Make the one for *request*."""
-        builder = self.client.request(request.method, request.url).headers((*request.constant_headers, ACCEPT_ENCODING))
+        builder = self.client.request(request.method, request.url).headers(
+            (*request.constant_headers, ACCEPT_ENCODING)
+        )
         return self.stencils.setdefault(request.url, builder.build_streamed())
 
 

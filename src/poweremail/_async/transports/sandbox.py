@@ -50,10 +50,13 @@ class AsyncSandboxTransport:
         await sleep(reply.latency)
         if reply.response is None or reply.broken is not None:
             if reply.broken == "reset_before":
-                # By the time the reset comes, the first piece is under way; of a small mail that is all of it.
+                # By the time the reset comes, the first piece is under way; of a small mail that is
+                # all of it.
                 await anext(outgoing.__aiter__(), None)
                 await outgoing.aclose()
-            raise TransportError(_BROKEN[reply.broken], body_left=reply.broken != "refused" and outgoing.left)
+            raise TransportError(
+                _BROKEN[reply.broken], body_left=reply.broken != "refused" and outgoing.left
+            )
         await sleep(reply.drip * len(reply.response.body))
         answer = AnswerBody(None, request.endpoint.max_response_bytes)
         answer.feed(reply.response.body)
@@ -74,6 +77,9 @@ _BROKEN = {
 
 
 def _call(request: Request, body: bytes) -> Call:
-    """What arrives at the service; a function of its own, so that the query with the token is in no frame that can fail."""
+    """
+    What arrives at the service; a function of its own, so that the query with the token is in no
+    frame that can fail.
+    """
     parts = urlsplit(request.full_url())
     return Call(request.method, parts.path, parts.query, body)

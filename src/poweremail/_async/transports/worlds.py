@@ -1,4 +1,6 @@
-"""What a transport makes for itself, once in each world: connections belong to where they were made."""
+"""
+What a transport makes for itself, once in each world: connections belong to where they were made.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def check_open(closed: bool) -> None:  # noqa: FBT001
 
 
 class AsyncWorlds(Generic[E]):
-    """What *make* makes, once in each world, and *close* closes, in `aclose` or when the world ends."""
+    """
+    What *make* makes, once in each world, and *close* closes, in `aclose` or when the world ends.
+    """
 
     def __init__(self, make: Callable[[], E], close: Callable[[E], Awaitable[None]]) -> None:
         self._make = make

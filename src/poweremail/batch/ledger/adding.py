@@ -24,7 +24,8 @@ _TOLD = 100
 
 class Adding:
     """
-    One pass over the sources of the batch with the number *batch*, or over none at all (None) to see whether they could be added.
+    One pass over the sources of the batch with the number *batch*, or over none at all (None) to
+    see whether they could be added.
 
     Adding the same source again adds nothing, so a pass that broke off is simply begun anew.
     """
@@ -60,7 +61,9 @@ class Adding:
             errors=(*self.total.errors, *errors)[:_TOLD],
         )
 
-    def _write(self, rows: list[dict[str, Any]], bad: list[dict[str, Any]], files: dict[str, bytes]) -> int:
+    def _write(
+        self, rows: list[dict[str, Any]], bad: list[dict[str, Any]], files: dict[str, bytes]
+    ) -> int:
         with self._database.transaction() as connection:
             now = self._database.now(connection)
             common = {"batch": self._batch, "added": now}
@@ -69,20 +72,38 @@ class Adding:
                 # What was wrong with it the last time may have been corrected.
                 connection.execute(
                     delete(messages).where(
-                        messages.c.batch == self._batch, messages.c.state == State.INVALID, messages.c.source == source
+                        messages.c.batch == self._batch,
+                        messages.c.state == State.INVALID,
+                        messages.c.source == source,
                     )
                 )
             if files:
-                kept = set(connection.scalars(select(contents.c.digest).where(contents.c.digest.in_(files))))
-                new = [{"digest": digest, "content": content} for digest, content in files.items() if digest not in kept]
+                kept = set(
+                    connection.scalars(
+                        select(contents.c.digest).where(contents.c.digest.in_(files))
+                    )
+                )
+                new = [
+                    {"digest": digest, "content": content}
+                    for digest, content in files.items()
+                    if digest not in kept
+                ]
                 if new:
                     connection.execute(insert_new(connection, contents), new)
             added = 0
             if rows:
-                # A message with a key of its own that could not be kept the last time; it comes from no source, or from another.
-                corrected = and_(messages.c.batch == self._batch, messages.c.key.in_([row["key"] for row in rows]))
-                connection.execute(delete(messages).where(corrected, messages.c.state == State.INVALID))
-                statement = insert_new(connection, messages).execution_options(preserve_rowcount=True)
+                # A message with a key of its own that could not be kept the last time; it comes
+                # from no source, or from another.
+                corrected = and_(
+                    messages.c.batch == self._batch,
+                    messages.c.key.in_([row["key"] for row in rows]),
+                )
+                connection.execute(
+                    delete(messages).where(corrected, messages.c.state == State.INVALID)
+                )
+                statement = insert_new(connection, messages).execution_options(
+                    preserve_rowcount=True
+                )
                 added = connection.execute(statement, [row | common for row in rows]).rowcount
             if bad:
                 connection.execute(insert_new(connection, messages), [row | common for row in bad])
@@ -108,8 +129,13 @@ def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
 
 
 def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) -> dict[str, Any]:
-    # Two rows may be wrong in the same way, and each of them is listed: where they stand tells them apart.
-    key = entry.key if isinstance(entry, Entry) and entry.key else f"invalid {entry.source} {entry.line} {error.reason}"
+    # Two rows may be wrong in the same way, and each of them is listed: where they stand tells them
+    # apart.
+    key = (
+        entry.key
+        if isinstance(entry, Entry) and entry.key
+        else f"invalid {entry.source} {entry.line} {error.reason}"
+    )
     return {
         "key": key,
         "state": State.INVALID,
@@ -117,5 +143,7 @@ def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) 
         "error": error.reason,
         "source": entry.source,
         "line": entry.line,
-        "payload": json.dumps({"to": [[storable(recipient)]]} if recipient else {}, ensure_ascii=False),
+        "payload": json.dumps(
+            {"to": [[storable(recipient)]]} if recipient else {}, ensure_ascii=False
+        ),
     }

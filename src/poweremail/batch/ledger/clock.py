@@ -19,7 +19,8 @@ def awake() -> float:
 
 def passed(since: float, now: float, seconds: float) -> bool:
     """
-    Whether more than so many *seconds* lie between two times of a clock that may be set back: then nobody knows, and it is time.
+    Whether more than so many *seconds* lie between two times of a clock that may be set back: then
+    nobody knows, and it is time.
 
     Otherwise what is due every few seconds would not happen until the clock has caught up.
     """

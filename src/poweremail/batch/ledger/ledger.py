@@ -26,7 +26,10 @@ _PAGE_BYTES = 16 * 1024 * 1024
 
 
 class Planned(NamedTuple):
-    """A message that is to be sent, as the ledger has it; *contents* has those of its files, and perhaps others."""
+    """
+    A message that is to be sent, as the ledger has it; *contents* has those of its files, and
+    perhaps others.
+    """
 
     key: str
     source: str | None
@@ -38,10 +41,12 @@ class Planned(NamedTuple):
 
 class Ledger:
     """
-    The ledger at *place*: the path of a file, or a URL such as ``postgresql://host/name``. It is made where it is missing.
+    The ledger at *place*: the path of a file, or a URL such as ``postgresql://host/name``. It is
+    made where it is missing.
 
-    *patience* is how many seconds to wait for a file that another process is writing. Safe to use from several threads. Every
-    method raises `LedgerError` where the database cannot be used, and `UsageError` for a batch that is not there.
+    *patience* is how many seconds to wait for a file that another process is writing. Safe to use
+    from several threads. Every method raises `LedgerError` where the database cannot be used, and
+    `UsageError` for a batch that is not there.
     """
 
     def __init__(self, place: str | os.PathLike[str], *, patience: float = 10.0) -> None:
@@ -59,15 +64,25 @@ class Ledger:
         if not isinstance(name, str) or not name.strip():
             raise _usage(f"must be a name, not {name!r}", "name")
         with self.database.transaction() as connection:
-            connection.execute(insert_new(connection, batches).values(name=name, added=self.database.now(connection)))
-            return int(connection.execute(select(batches.c.id).where(batches.c.name == name)).scalar_one())
+            connection.execute(
+                insert_new(connection, batches).values(
+                    name=name, added=self.database.now(connection)
+                )
+            )
+            return int(
+                connection.execute(select(batches.c.id).where(batches.c.name == name)).scalar_one()
+            )
 
     def find(self, name: str) -> int:
         """Return the number of the batch called *name*."""
         with self.database.reading() as connection:
             number = connection.execute(select(batches.c.id).where(batches.c.name == name)).scalar()
         if number is None:
-            raise _usage(f"there is no batch called {name!r}", "name", "`poweremail batch list` tells which there are")
+            raise _usage(
+                f"there is no batch called {name!r}",
+                "name",
+                "`poweremail batch list` tells which there are",
+            )
         return int(number)
 
     def names(self) -> list[str]:
@@ -79,26 +94,44 @@ class Ledger:
         """Begin to fill a batch."""
         return Adding(self.database, batch)
 
-    def rehearse(self, batch: int, rehearsal: Mapping[str, Any] | None, *, keep: bool = True) -> Mapping[str, Any] | None:
+    def rehearse(
+        self, batch: int, rehearsal: Mapping[str, Any] | None, *, keep: bool = True
+    ) -> Mapping[str, Any] | None:
         """
         Make *batch* a rehearsal, and return what it rehearses with; None asks whether it is one.
 
-        It is part of the batch, so that whoever runs it next rehearses, too; without *keep* it is only seen whether it could be.
-        Raises `UsageError` where mails have gone out, or it rehearses otherwise.
+        It is part of the batch, so that whoever runs it next rehearses, too; without *keep* it is
+        only seen whether it could be. Raises `UsageError` where mails have gone out, or it
+        rehearses otherwise.
         """
         with self.database.transaction() as connection:
-            found = connection.execute(select(batches.c.rehearsal).where(batches.c.id == batch)).scalar()
+            found = connection.execute(
+                select(batches.c.rehearsal).where(batches.c.id == batch)
+            ).scalar()
             given = None if rehearsal is None else json.dumps(rehearsal, sort_keys=True)
             if given is None or given == found:
                 return None if found is None else dict(json.loads(found))
             # Planned ones, too, may have been on their way before: a 429, or `retry`.
-            begun = or_(messages.c.state.not_in([State.PLANNED, State.INVALID]), messages.c.taken.is_not(None))
+            begun = or_(
+                messages.c.state.not_in([State.PLANNED, State.INVALID]),
+                messages.c.taken.is_not(None),
+            )
             touched = select(messages.c.id).where(messages.c.batch == batch, begun)
             if found is not None or connection.execute(touched.limit(1)).first() is not None:
-                why = "it rehearses otherwise already" if found is not None else "mails of it have gone out"
-                raise _usage(f"the batch cannot become this rehearsal: {why}", "redirect_to", "make another batch")
+                why = (
+                    "it rehearses otherwise already"
+                    if found is not None
+                    else "mails of it have gone out"
+                )
+                raise _usage(
+                    f"the batch cannot become this rehearsal: {why}",
+                    "redirect_to",
+                    "make another batch",
+                )
             if keep:
-                connection.execute(update(batches).where(batches.c.id == batch).values(rehearsal=given))
+                connection.execute(
+                    update(batches).where(batches.c.id == batch).values(rehearsal=given)
+                )
             return rehearsal
 
     def pause(self, batch: int, reason: str) -> None:
@@ -109,29 +142,57 @@ class Ledger:
     def resume(self, batch: int) -> None:
         """Take the pause back."""
         with self.database.transaction() as connection:
-            connection.execute(update(batches).where(batches.c.id == batch).values(paused=None, pause_reason=None))
+            connection.execute(
+                update(batches).where(batches.c.id == batch).values(paused=None, pause_reason=None)
+            )
 
     def retry(self, batch: int, states: frozenset[State]) -> int:
-        """Plan what is in *states* again, and return how many that were. Of the unknown ones, those that were looked up in vain."""
+        """
+        Plan what is in *states* again, and return how many that were. Of the unknown ones, those
+        that were looked up in vain.
+        """
         if not states <= set(RETRIED):
             raise _usage(f"only {', '.join(RETRIED)} can be tried again", "states")
         with self.database.transaction() as connection:
             # What is still being looked up may yet be found.
-            found = update(messages).where(messages.c.batch == batch, messages.c.state.in_(sorted(states)), ~open_unknown())
-            values = {"state": State.PLANNED, "due": 0.0, "attempts": 0, "looks": 0, "settled": None, "unknown_since": None}
-            return int(connection.execute(found.values(fence=messages.c.fence + 1, **values)).rowcount)
+            found = update(messages).where(
+                messages.c.batch == batch, messages.c.state.in_(sorted(states)), ~open_unknown()
+            )
+            values = {
+                "state": State.PLANNED,
+                "due": 0.0,
+                "attempts": 0,
+                "looks": 0,
+                "settled": None,
+                "unknown_since": None,
+            }
+            return int(
+                connection.execute(found.values(fence=messages.c.fence + 1, **values)).rowcount
+            )
 
     def status(self, batch: int) -> BatchStatus:
         """How *batch* is doing."""
         of_batch = messages.c.batch == batch
         with self.database.reading() as connection:
             row = connection.execute(select(batches).where(batches.c.id == batch)).one()
-            counted = select(messages.c.state, func.count()).where(of_batch).group_by(messages.c.state)
-            counts: dict[str, int] = {str(state): count for state, count in connection.execute(counted)}
-            looked_for = select(func.count()).where(of_batch, messages.c.state == State.UNKNOWN, open_unknown())
+            counted = (
+                select(messages.c.state, func.count()).where(of_batch).group_by(messages.c.state)
+            )
+            counts: dict[str, int] = {
+                str(state): count for state, count in connection.execute(counted)
+            }
+            looked_for = select(func.count()).where(
+                of_batch, messages.c.state == State.UNKNOWN, open_unknown()
+            )
             open_count = connection.execute(looked_for).scalar_one()
-            failed = messages.c.state.in_([State.REJECTED, State.NOT_SENT, State.UNKNOWN, State.INVALID])
-            kinds = select(messages.c.error_kind, func.count()).where(of_batch, failed).group_by(messages.c.error_kind)
+            failed = messages.c.state.in_(
+                [State.REJECTED, State.NOT_SENT, State.UNKNOWN, State.INVALID]
+            )
+            kinds = (
+                select(messages.c.error_kind, func.count())
+                .where(of_batch, failed)
+                .group_by(messages.c.error_kind)
+            )
             errors = {kind or "": count for kind, count in connection.execute(kinds)}
         return BatchStatus(
             name=row.name,
@@ -150,23 +211,35 @@ class Ledger:
             return [spent(connection, now, name, limits.get(name)) for name in smtp_users]
 
     def report(self, batch: int, states: frozenset[State] | None = None) -> Iterator[Record]:
-        """Every message of *batch*, in the order in which they were added; in pages, so that a million of them cost no memory."""
+        """
+        Every message of *batch*, in the order in which they were added; in pages, so that a million
+        of them cost no memory.
+        """
         above = 0
         while page := self.page(batch, above, states):
             for above, record in page:  # noqa: B007  the number of the last one begins the next page
                 yield record
 
-    def page(self, batch: int, above: int, states: frozenset[State] | None = None) -> list[tuple[int, Record]]:
-        """The next messages of `report` after the one with the number *above*, each with its number."""
+    def page(
+        self, batch: int, above: int, states: frozenset[State] | None = None
+    ) -> list[tuple[int, Record]]:
+        """
+        The next messages of `report` after the one with the number *above*, each with its number.
+        """
         wanted = select(messages).where(messages.c.batch == batch, messages.c.id > above)
         if states is not None:
             wanted = wanted.where(messages.c.state.in_(sorted(states)))
         with self.database.reading() as connection:
-            return [(row.id, _record(row)) for row in connection.execute(wanted.order_by(messages.c.id).limit(_PAGE))]
+            return [
+                (row.id, _record(row))
+                for row in connection.execute(wanted.order_by(messages.c.id).limit(_PAGE))
+            ]
 
     def planned(self, batch: int, above: int) -> list[tuple[int, Planned]]:
         """The next planned messages after the one with the number *above*, each with its number."""
-        wanted = select(messages).where(messages.c.batch == batch, messages.c.id > above, messages.c.state == State.PLANNED)
+        wanted = select(messages).where(
+            messages.c.batch == batch, messages.c.id > above, messages.c.state == State.PLANNED
+        )
         with self.database.reading() as connection:
             rows = connection.execute(wanted.order_by(messages.c.id).limit(_PAGE)).all()
             files: dict[str, bytes] = {}
@@ -175,9 +248,16 @@ class Ledger:
                 if row.files and (missing := set(json.loads(row.files)) - files.keys()):
                     if sum(map(len, files.values())) > _PAGE_BYTES:
                         break
-                    found = select(contents.c.digest, contents.c.content).where(contents.c.digest.in_(missing))
+                    found = select(contents.c.digest, contents.c.content).where(
+                        contents.c.digest.in_(missing)
+                    )
                     files |= {each.digest: each.content for each in connection.execute(found)}
-                page.append((row.id, Planned(row.key, row.source, row.line, row.unique_id, row.payload, files)))
+                page.append(
+                    (
+                        row.id,
+                        Planned(row.key, row.source, row.line, row.unique_id, row.payload, files),
+                    )
+                )
         return page
 
 
@@ -188,7 +268,10 @@ def pause(connection: Connection, batch: int, now: float, reason: str) -> None:
 
 
 def open_unknown() -> ColumnElement[bool]:
-    """Whether an unknown row is still being looked up: it is due some time, or somebody has it in hand."""
+    """
+    Whether an unknown row is still being looked up: it is due some time, or somebody has it in
+    hand.
+    """
     return or_(messages.c.due.is_not(None), messages.c.lease_owner.is_not(None))
 
 

@@ -19,9 +19,11 @@ __all__ = ["Rehearsal"]
 @attrs.frozen
 class Rehearsal:
     """
-    Which recipients are meant: those that match a pattern of *allow* (such as ``*@example.com``; empty for none).
+    Which recipients are meant: those that match a pattern of *allow* (such as ``*@example.com``;
+    empty for none).
 
-    A mail with any other goes to *redirect_to* instead, and to nobody else; without that it is not sent.
+    A mail with any other goes to *redirect_to* instead, and to nobody else; without that it is not
+    sent.
     """
 
     redirect_to: str | None = None
@@ -29,7 +31,10 @@ class Rehearsal:
 
     @classmethod
     def of(cls, redirect_to: str | None, allow: Iterable[str] | None) -> Rehearsal | None:
-        """Check what a user gave; None where it is the real thing. Raises `UsageError` for what is no address and no pattern."""
+        """
+        Check what a user gave; None where it is the real thing. Raises `UsageError` for what is no
+        address and no pattern.
+        """
         if redirect_to is None and allow is None:
             return None
         address = None if redirect_to is None else recipient("redirect_to", redirect_to).email
@@ -57,11 +62,17 @@ class Rehearsal:
     def apply(self, message: Message | TemplateMessage) -> Message | TemplateMessage:
         """Return *message* as it may go out. Raises `UsageError` where it may not."""
         meant = message.recipients
-        strangers = [address for address in meant if not any(fnmatchcase(address.lower(), pattern) for pattern in self.allow)]
+        strangers = [
+            address
+            for address in meant
+            if not any(fnmatchcase(address.lower(), pattern) for pattern in self.allow)
+        ]
         if not strangers:
             return message
         if self.redirect_to is None:
-            raise UsageError(f"{strangers[0]} is not on the allow-list of the rehearsal", field="allow")
+            raise UsageError(
+                f"{strangers[0]} is not on the allow-list of the rehearsal", field="allow"
+            )
         first, *others = meant
         name = f"for {first} and {len(others)} more" if others else f"for {first}"
         return attrs.evolve(message, to=Recipient(self.redirect_to, name), cc=(), bcc=())

@@ -1,7 +1,8 @@
 """
 The tables, and the way from an older version of them to this one.
 
-A version is the number of migrations that made it. To change the schema, add a migration; never change one that was released.
+A version is the number of migrations that made it. To change the schema, add a migration; never
+change one that was released.
 """
 
 from __future__ import annotations
@@ -33,16 +34,28 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from poweremail.errors import LedgerError
 
-__all__ = ["MIGRATIONS", "batches", "bookings", "contents", "insert_new", "messages", "prepare", "smtp_users", "storable"]
+__all__ = [
+    "MIGRATIONS",
+    "batches",
+    "bookings",
+    "contents",
+    "insert_new",
+    "messages",
+    "prepare",
+    "smtp_users",
+    "storable",
+]
 
 _metadata = MetaData()
 
 
 def storable(text: str) -> str:
     """
-    Return *text* as every database can keep it: a lone surrogate has no UTF-8, and PostgreSQL takes no NUL. Both become escapes.
+    Return *text* as every database can keep it: a lone surrogate has no UTF-8, and PostgreSQL takes
+    no NUL. Both become escapes.
 
-    They come from file names, from cells and from what the service answers; a text that cannot be kept would stop the batch.
+    They come from file names, from cells and from what the service answers; a text that cannot be
+    kept would stop the batch.
     """
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
@@ -141,7 +154,9 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create,)
 _LOCK = 0x506F454C  # "PoEL"
 
 
-def prepare(connection: Connection, migrations: Sequence[Callable[[Connection], None]] = MIGRATIONS) -> None:
+def prepare(
+    connection: Connection, migrations: Sequence[Callable[[Connection], None]] = MIGRATIONS
+) -> None:
     """
     Make the tables, or bring them up to date, within the transaction of *connection*.
 
@@ -153,7 +168,9 @@ def prepare(connection: Connection, migrations: Sequence[Callable[[Connection], 
     version = _found(connection)
     if version > len(migrations):
         raise LedgerError(
-            f"the ledger has version {version}, and this poweremail knows {len(migrations)} at most", advice="upgrade poweremail"
+            f"the ledger has version {version}, and this poweremail knows {len(migrations)} at "
+            "most",
+            advice="upgrade poweremail",
         )
     if version == len(migrations):
         return
@@ -162,8 +179,13 @@ def prepare(connection: Connection, migrations: Sequence[Callable[[Connection], 
     connection.execute(update(_version).values(version=len(migrations)))
 
 
-def is_current(connection: Connection, migrations: Sequence[Callable[[Connection], None]] = MIGRATIONS) -> bool:
-    """Whether the tables are there and those of this version: `prepare` has nothing to do. It only reads."""
+def is_current(
+    connection: Connection, migrations: Sequence[Callable[[Connection], None]] = MIGRATIONS
+) -> bool:
+    """
+    Whether the tables are there and those of this version: `prepare` has nothing to do. It only
+    reads.
+    """
     return _found(connection) == len(migrations)
 
 

@@ -1,4 +1,7 @@
-"""The statements that every step of a worker needs, made once: making them costs more than carrying them out."""
+"""
+The statements that every step of a worker needs, made once: making them costs more than carrying
+them out.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,29 @@ _row = messages.c
 
 
 def _due(state: State, *conditions: ColumnElement[bool]) -> Executable:
-    """The question for the next rows in *state*. What another worker is just taking is passed over, not waited for."""
+    """
+    The question for the next rows in *state*. What another worker is just taking is passed over,
+    not waited for.
+    """
     columns = (
-        *(_row.id, _row.fence, _row.key, _row.unique_id, _row.payload, _row.files, _row.attempts, _row.looks),
+        *(
+            _row.id,
+            _row.fence,
+            _row.key,
+            _row.unique_id,
+            _row.payload,
+            _row.files,
+            _row.attempts,
+            _row.looks,
+        ),
         *(_row.smtp_user_name, _row.source, _row.line, _row.unknown_since),
     )
-    wanted = and_(_row.batch == bindparam("of"), _row.state == state.value, _row.due <= bindparam("now"), *conditions)
+    wanted = and_(
+        _row.batch == bindparam("of"),
+        _row.state == state.value,
+        _row.due <= bindparam("now"),
+        *conditions,
+    )
     found = select(*columns).where(wanted).order_by(_row.due, _row.id).limit(bindparam("room"))
     return found.with_for_update(skip_locked=True)
 

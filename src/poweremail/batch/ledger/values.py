@@ -33,9 +33,10 @@ class Entry:
     """
     A message for a batch, and what is known of where it comes from.
 
-    *key* tells it from the others of the batch: what has a key that is there already is not added again. Without one it is the
-    message's own ``unique_id``, and where it has none, its content. *source* and *line* say where it was read; what
-    is added from a source takes the place of what was invalid in it before.
+    *key* tells it from the others of the batch: what has a key that is there already is not added
+    again. Without one it is the message's own ``unique_id``, and where it has none, its content.
+    *source* and *line* say where it was read; what is added from a source takes the place of what
+    was invalid in it before.
     """
 
     message: Message | TemplateMessage
@@ -45,20 +46,28 @@ class Entry:
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.message, Message | TemplateMessage):
-            raise UsageError(f"must be a Message or a TemplateMessage, not {type(self.message).__name__}", field="message")
+            raise UsageError(
+                f"must be a Message or a TemplateMessage, not {type(self.message).__name__}",
+                field="message",
+            )
         if self.key is not None and (not isinstance(self.key, str) or not self.key.strip()):
             raise UsageError(f"must be a string that is not empty, not {self.key!r}", field="key")
         if self.key is not None and "\0" in body_text("key", self.key):
             raise UsageError("has a NUL character, which not every ledger can keep", field="key")
         if self.key is not None and self.message.unique_id not in (None, self.key):
             raise UsageError(
-                "a message that has a unique_id of its own has it as its key", field="key", advice="give one of the two"
+                "a message that has a unique_id of its own has it as its key",
+                field="key",
+                advice="give one of the two",
             )
 
 
 @attrs.frozen(kw_only=True)
 class BadEntry:
-    """A row of a source that is no message: *error* says why, *recipient* is what stood where an address belongs."""
+    """
+    A row of a source that is no message: *error* says why, *recipient* is what stood where an
+    address belongs.
+    """
 
     error: UsageError
     recipient: str | None = None
@@ -73,7 +82,8 @@ BatchItem: TypeAlias = "Message | TemplateMessage | Entry | BadEntry"
 @attrs.frozen(kw_only=True)
 class Added:
     """
-    What came of `add`: how many messages were *added*, how many were there already (*known*), and how many rows are *invalid*.
+    What came of `add`: how many messages were *added*, how many were there already (*known*), and
+    how many rows are *invalid*.
 
     *errors* tells of the first hundred invalid ones: line and reason.
     """
@@ -89,8 +99,8 @@ class Work:
     """
     A row that a worker holds: to be sent (``state`` is sending) or to be looked up (unknown).
 
-    *fence* is what it must show to write to the row again. *taken* and *unknown_since* are times of the ledger's clock;
-    *valid_until* is one of `awake`, after which a request must not be begun.
+    *fence* is what it must show to write to the row again. *taken* and *unknown_since* are times of
+    the ledger's clock; *valid_until* is one of `awake`, after which a request must not be begun.
     """
 
     id: int
@@ -115,9 +125,10 @@ class Verdict:
     """
     What is to be written about a row.
 
-    *delay* is in how many seconds it is due again; None where it is not. *attempted* counts an attempt, *looked* a look-up.
-    *refused* is set where the service answered 429, to how many seconds it asked to wait (0.0 where it did not). *pause* is why
-    the whole batch has to stop. *bad* counts towards the errors in a row.
+    *delay* is in how many seconds it is due again; None where it is not. *attempted* counts an
+    attempt, *looked* a look-up. *refused* is set where the service answered 429, to how many
+    seconds it asked to wait (0.0 where it did not). *pause* is why the whole batch has to stop.
+    *bad* counts towards the errors in a row.
     """
 
     state: State
@@ -144,8 +155,8 @@ class BatchOutcome:
     """
     What became of one message of a batch, as the ledger has it.
 
-    *state* is ``accepted``, ``rejected``, ``not_sent`` or ``unknown``. *result* is what the service answered where it took the
-    mail, *error* what went wrong where it did not.
+    *state* is ``accepted``, ``rejected``, ``not_sent`` or ``unknown``. *result* is what the service
+    answered where it took the mail, *error* what went wrong where it did not.
     """
 
     key: str
@@ -163,11 +174,12 @@ class BatchOutcome:
 @attrs.frozen(kw_only=True)
 class Step:
     """
-    What a step of a worker brought: of what it wrote, *recorded* is on the disk and *lost* belonged to another by then.
+    What a step of a worker brought: of what it wrote, *recorded* is on the disk and *lost* belonged
+    to another by then.
 
-    *work* is what it is to do next. *wait* says in how many seconds there may be more; None where nothing is left to do, now or
-    later. *paused* is the reason for which the batch is paused, *rehearsal* what it rehearsed with when *work* was taken, as the
-    ledger has it.
+    *work* is what it is to do next. *wait* says in how many seconds there may be more; None where
+    nothing is left to do, now or later. *paused* is the reason for which the batch is paused,
+    *rehearsal* what it rehearsed with when *work* was taken, as the ledger has it.
     """
 
     recorded: tuple[Finished, ...] = ()
@@ -181,9 +193,11 @@ class Step:
 @attrs.frozen(kw_only=True)
 class BatchStatus:
     """
-    How a batch is doing: how many messages are in each state, how many failed for which kind of error, and why it is paused.
+    How a batch is doing: how many messages are in each state, how many failed for which kind of
+    error, and why it is paused.
 
-    *open_unknown* of the unknown ones are still being looked up. *rehearsal* is None for the real thing.
+    *open_unknown* of the unknown ones are still being looked up. *rehearsal* is None for the real
+    thing.
     """
 
     name: str
@@ -217,7 +231,9 @@ class BatchStatus:
 
 @attrs.frozen(kw_only=True)
 class Record:
-    """One message as the ledger has it; times are seconds since the epoch, by the ledger's clock."""
+    """
+    One message as the ledger has it; times are seconds since the epoch, by the ledger's clock.
+    """
 
     key: str
     unique_id: str | None

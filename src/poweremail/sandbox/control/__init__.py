@@ -1,8 +1,9 @@
 """
-The control API of a sandbox that runs as a server: what `Sandbox` does in Python, said in JSON, below ``/_sandbox``.
+The control API of a sandbox that runs as a server: what `Sandbox` does in Python, said in JSON,
+below ``/_sandbox``.
 
-It is for tests in any language, and the page of the sandbox uses nothing else. ``openapi.json`` describes it to programs, and
-``docs`` to people.
+It is for tests in any language, and the page of the sandbox uses nothing else. ``openapi.json``
+describes it to programs, and ``docs`` to people.
 """
 
 from __future__ import annotations
@@ -22,31 +23,54 @@ from poweremail.sandbox.service import Service
 __all__ = ["control_router", "operations"]
 
 _FILTER_MEANINGS = {
-    "search": "words that are all in the subject, an address, a name, the unique id or the template's id",
+    "search": "words that are all in the subject, an address, a name, the unique id or the "
+    "template's id",
     "to": "the whole address of a recipient",
     "from_email": "the whole address of the sender",
     "subject": "a part of the subject",
     "unique_id": "the whole X-Unique-Id",
-    "status": "the state at one recipient at least: delivered, soft_bounce, open, click, hard_bounce or spam",
+    "status": "the state at one recipient at least: delivered, soft_bounce, open, click, "
+    "hard_bounce or spam",
 }
 _PAGE = (
     *(Parameter(name, _FILTER_MEANINGS[name]) for name in FILTERS),
-    Parameter("before", "only mails with a lower number: the next page begins before the last of this one", "integer"),
-    Parameter("after", "only mails with a higher number, and then oldest first: to follow what comes", "integer"),
+    Parameter(
+        "before",
+        "only mails with a lower number: the next page begins before the last of this one",
+        "integer",
+    ),
+    Parameter(
+        "after",
+        "only mails with a higher number, and then oldest first: to follow what comes",
+        "integer",
+    ),
     Parameter("limit", f"how many at most, {MAILS_A_PAGE} unless given, 1000 at most", "integer"),
 )
 _DELIVERIES = (
     Parameter("webhook_id", "those of one webhook"),
     Parameter("state", "waiting, delivered or failed"),
-    Parameter("before", "only those with a lower number: the next page begins before the last of this one", "integer"),
-    Parameter("limit", f"how many at most, {DELIVERIES_A_PAGE} unless given, 1000 at most", "integer"),
+    Parameter(
+        "before",
+        "only those with a lower number: the next page begins before the last of this one",
+        "integer",
+    ),
+    Parameter(
+        "limit", f"how many at most, {DELIVERIES_A_PAGE} unless given, 1000 at most", "integer"
+    ),
 )
 _ONE = "/messages/{number}"
 _FAULT = {"fault": {"kind": "status", "code": 503}, "call": "sendMail", "times": 2}
 _WAIT = {"to": "ada@example.com", "subject": "Confirm", "timeout": 30}
 _EVENT = {"kind": "click", "recipient": "ada@example.com", "url": "https://example.com/"}
 _DOMAIN = {"domain": "example.com", "valid": True}
-_USER = {"name": "news", "enabled": True, "per_minute": 60, "per_hour": 3600, "per_day": 50000, "total_limit": 100000}
+_USER = {
+    "name": "news",
+    "enabled": True,
+    "per_minute": 60,
+    "per_hour": 3600,
+    "per_day": 50000,
+    "total_limit": 100000,
+}
 
 
 def operations(service: Service) -> list[Operation]:
@@ -55,12 +79,22 @@ def operations(service: Service) -> list[Operation]:
 
     def call(method: str, path: str, handler: object, summary: str, **more: object) -> Operation:
         group = "Messages" if path.startswith("/messages") else "The service"
-        return Operation(method=method, path=path, handler=handler, summary=summary, group=group, **more)  # type: ignore[arg-type]
+        return Operation(
+            method=method, path=path, handler=handler, summary=summary, group=group, **more
+        )  # type: ignore[arg-type]
 
     gone, wrong = (404,), (400,)
     html, text, binary = "text/html", "text/plain", "application/octet-stream"
     return [
-        call("GET", "/messages", mails.page, "Caught mails, newest first", parameters=_PAGE, answer="Page", errors=wrong),
+        call(
+            "GET",
+            "/messages",
+            mails.page,
+            "Caught mails, newest first",
+            parameters=_PAGE,
+            answer="Page",
+            errors=wrong,
+        ),
         call("DELETE", "/messages", mails.delete_all, "Forget all mails", answer="Forgotten"),
         call(
             "POST",
@@ -71,9 +105,23 @@ def operations(service: Service) -> list[Operation]:
             answer="Message",
             errors=(400, 404, 503),
         ),
-        call("GET", _ONE, mails.find, "One mail, with its parts, links, recipients and events", answer="Message", errors=gone),
+        call(
+            "GET",
+            _ONE,
+            mails.find,
+            "One mail, with its parts, links, recipients and events",
+            answer="Message",
+            errors=gone,
+        ),
         call("DELETE", _ONE, mails.delete, "Forget one mail", errors=gone),
-        call("GET", f"{_ONE}/raw", mails.raw, "The JSON that brought it, without the credentials", answer="Raw", errors=gone),
+        call(
+            "GET",
+            f"{_ONE}/raw",
+            mails.raw,
+            "The JSON that brought it, without the credentials",
+            answer="Raw",
+            errors=gone,
+        ),
         call(
             "GET",
             f"{_ONE}/source",
@@ -89,7 +137,9 @@ def operations(service: Service) -> list[Operation]:
             f"{_ONE}/html",
             mails.html,
             "Its HTML part, which in a browser may run nothing and load nothing",
-            parameters=(Parameter("remote", "1 to let it load images, styles and fonts", "integer"),),
+            parameters=(
+                Parameter("remote", "1 to let it load images, styles and fonts", "integer"),
+            ),
             media_type=html,
             errors=gone,
         ),
@@ -113,22 +163,36 @@ def operations(service: Service) -> list[Operation]:
             "POST",
             f"{_ONE}/events",
             mails.record_event,
-            "Let it be opened, clicked, bounced (open, click, soft_bounce, hard_bounce, spam) at one recipient, or at all",
+            "Let it be opened, clicked, bounced (open, click, soft_bounce, hard_bounce, spam) at "
+            "one recipient, or at all",
             body=_EVENT,
             answer="Events",
             errors=(400, 404),
         ),
-        call("GET", "/release", happenings.smtp_server, "Where mails can be released to, and for whom", answer="SmtpServer"),
+        call(
+            "GET",
+            "/release",
+            happenings.smtp_server,
+            "Where mails can be released to, and for whom",
+            answer="SmtpServer",
+        ),
         call(
             "POST",
             f"{_ONE}/release",
             happenings.release,
-            "Hand it on to the SMTP server: to those of its recipients on the allow-list, or to the allowed addresses given",
+            "Hand it on to the SMTP server: to those of its recipients on the allow-list, or to "
+            "the allowed addresses given",
             body={"to": ["ada@example.com"]},
             answer="Released",
             errors=(400, 404, 502),
         ),
-        call("GET", "/event_rules", happenings.rules, "The script: what becomes of mails by itself", answer="EventRules"),
+        call(
+            "GET",
+            "/event_rules",
+            happenings.rules,
+            "The script: what becomes of mails by itself",
+            answer="EventRules",
+        ),
         call(
             "POST",
             "/event_rules",
@@ -139,7 +203,13 @@ def operations(service: Service) -> list[Operation]:
             errors=wrong,
         ),
         call("DELETE", "/event_rules", happenings.forget_rules, "Remove all rules of the script"),
-        call("DELETE", "/event_rules/{number}", happenings.forget_rule, "Remove a rule of the script", errors=gone),
+        call(
+            "DELETE",
+            "/event_rules/{number}",
+            happenings.forget_rule,
+            "Remove a rule of the script",
+            errors=gone,
+        ),
         call(
             "GET",
             "/deliveries",
@@ -165,8 +235,21 @@ def operations(service: Service) -> list[Operation]:
             answer="WholeDelivery",
             errors=gone,
         ),
-        call("GET", "/smtp_users", state.smtp_users, "SMTP users, their limits, and how much of each is used", answer="SmtpUsers"),
-        call("POST", "/smtp_users", state.add_smtp_user, "Add or replace an SMTP user", body=_USER, errors=wrong),
+        call(
+            "GET",
+            "/smtp_users",
+            state.smtp_users,
+            "SMTP users, their limits, and how much of each is used",
+            answer="SmtpUsers",
+        ),
+        call(
+            "POST",
+            "/smtp_users",
+            state.add_smtp_user,
+            "Add or replace an SMTP user",
+            body=_USER,
+            errors=wrong,
+        ),
         call("GET", "/templates", state.templates, "Templates", answer="Templates"),
         call(
             "POST",
@@ -176,7 +259,13 @@ def operations(service: Service) -> list[Operation]:
             body={"template_id": "welcome", "html": "Dear {{NAME}}"},
             errors=wrong,
         ),
-        call("GET", "/sending_domains", state.sending_domains, "Sending domains", answer="SendingDomains"),
+        call(
+            "GET",
+            "/sending_domains",
+            state.sending_domains,
+            "Sending domains",
+            answer="SendingDomains",
+        ),
         call(
             "POST",
             "/sending_domains",
@@ -185,7 +274,13 @@ def operations(service: Service) -> list[Operation]:
             body=_DOMAIN,
             errors=wrong,
         ),
-        call("GET", "/tracking_domains", state.tracking_domains, "Tracking domains", answer="TrackingDomains"),
+        call(
+            "GET",
+            "/tracking_domains",
+            state.tracking_domains,
+            "Tracking domains",
+            answer="TrackingDomains",
+        ),
         call(
             "POST",
             "/tracking_domains",
@@ -196,23 +291,55 @@ def operations(service: Service) -> list[Operation]:
         ),
         call("GET", "/webhooks", state.webhooks, "Webhooks, without their keys", answer="Webhooks"),
         call("GET", "/faults", state.faults, "Faults that are switched on", answer="Faults"),
-        call("POST", "/faults", state.add_fault, "Switch a fault on", body=_FAULT, answer="Fault", errors=wrong),
+        call(
+            "POST",
+            "/faults",
+            state.add_fault,
+            "Switch a fault on",
+            body=_FAULT,
+            answer="Fault",
+            errors=wrong,
+        ),
         call("DELETE", "/faults", state.forget_faults, "Switch all faults off"),
         call("DELETE", "/faults/{number}", state.forget_fault, "Switch a fault off", errors=gone),
         call("GET", "/clock", state.clock, "The time, in seconds since the epoch", answer="Clock"),
-        call("POST", "/clock", state.advance, "Let time pass, in seconds", body={"advance": 61}, answer="Clock", errors=wrong),
+        call(
+            "POST",
+            "/clock",
+            state.advance,
+            "Let time pass, in seconds",
+            body={"advance": 61},
+            answer="Clock",
+            errors=wrong,
+        ),
         call("POST", "/reset", state.reset, "Forget everything"),
-        call("GET", "/health", state.health, "The version, and how many mails there are", answer="Health"),
+        call(
+            "GET",
+            "/health",
+            state.health,
+            "The version, and how many mails there are",
+            answer="Health",
+        ),
         call("GET", "/images/{key}/{number}/{index}", mails.inline_image, "", media_type="image/*"),
     ]
 
 
-def control_router(service: Service, calls: list[Operation], more: list[Route], *, max_body: int = MAX_BODY) -> Router:
-    """Return the application that answers *calls* and *more* routes; a body of more than *max_body* bytes is answered with 413."""
+def control_router(
+    service: Service, calls: list[Operation], more: list[Route], *, max_body: int = MAX_BODY
+) -> Router:
+    """
+    Return the application that answers *calls* and *more* routes; a body of more than *max_body*
+    bytes is answered with 413.
+    """
     routes = [
-        Route(path, Resource(of_path, max_body=max_body)) for path, of_path in groupby(calls, lambda operation: operation.path)
+        Route(path, Resource(of_path, max_body=max_body))
+        for path, of_path in groupby(calls, lambda operation: operation.path)
     ]
-    return Router([*more, Route("/stream", Stream(service.store.changes)), *routes], default=_nothing, redirect_slashes=False)
+    return Router(
+        [*more, Route("/stream", Stream(service.store.changes)), *routes],
+        default=_nothing,
+        redirect_slashes=False,
+    )
 
 
 async def _nothing(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,7 @@
-"""The calls about what becomes of mails: the script, what is posted to webhooks, and the release of a mail."""
+"""
+The calls about what becomes of mails: the script, what is posted to webhooks, and the release of a
+mail.
+"""
 
 from __future__ import annotations
 
@@ -49,11 +52,20 @@ class Happenings:
         self._service.happenings.settle()
         state = asked.text("state")
         if state is not None and state not in get_args(DeliveryState):
-            raise UsageError(f"must be one of {', '.join(get_args(DeliveryState))}", field="state", mail_state=None)
+            raise UsageError(
+                f"must be one of {', '.join(get_args(DeliveryState))}",
+                field="state",
+                mail_state=None,
+            )
         limit = asked.number("limit", DELIVERIES_A_PAGE, most=_MOST_A_PAGE)
         before = asked.number("before", _LAST)
-        found = self._service.deliveries.page(limit + 1, before=before, webhook_id=asked.text("webhook_id"), state=state)
-        return {"deliveries": [_summary(delivery) for delivery in found[:limit]], "more": len(found) > limit}
+        found = self._service.deliveries.page(
+            limit + 1, before=before, webhook_id=asked.text("webhook_id"), state=state
+        )
+        return {
+            "deliveries": [_summary(delivery) for delivery in found[:limit]],
+            "more": len(found) > limit,
+        }
 
     async def delivery(self, asked: Asked) -> dict[str, Any]:
         """Return one delivery, with its bytes."""
@@ -75,15 +87,29 @@ class Happenings:
     async def release(self, asked: Asked) -> dict[str, Any]:
         """Hand one mail on."""
         to = asked.members("to").get("to")
-        if not (to is None or isinstance(to, str) or (isinstance(to, list) and all(isinstance(each, str) for each in to))):
-            raise UsageError("must be an address or a list of addresses", field="to", mail_state=None)
-        released = await anyio.to_thread.run_sync(partial(self._service.release, asked.number("number", 0), to=to))
+        if not (
+            to is None
+            or isinstance(to, str)
+            or (isinstance(to, list) and all(isinstance(each, str) for each in to))
+        ):
+            raise UsageError(
+                "must be an address or a list of addresses", field="to", mail_state=None
+            )
+        released = await anyio.to_thread.run_sync(
+            partial(self._service.release, asked.number("number", 0), to=to)
+        )
         return {"recipients": list(released.recipients), "refused": dict(released.refused)}
 
 
 def _rule(placed: PlacedRule) -> dict[str, Any]:
     rule = placed.rule
-    return {"number": placed.number, "rule": str(rule), "event": rule.event, "share": rule.share, "within": rule.within}
+    return {
+        "number": placed.number,
+        "rule": str(rule),
+        "event": rule.event,
+        "share": rule.share,
+        "within": rule.within,
+    }
 
 
 def _summary(delivery: Delivery) -> dict[str, Any]:
@@ -95,14 +121,20 @@ def _summary(delivery: Delivery) -> dict[str, Any]:
         "events": list(delivery.events),
         "created": delivery.created.isoformat(),
         "state": delivery.state,
-        "next_attempt": None if delivery.next_attempt is None else delivery.next_attempt.isoformat(),
+        "next_attempt": None
+        if delivery.next_attempt is None
+        else delivery.next_attempt.isoformat(),
         "attempts": [_attempt(attempt) for attempt in delivery.attempts],
     }
 
 
 def _whole(delivery: Delivery) -> dict[str, Any]:
     # The body is a form, which is ASCII.
-    return {**_summary(delivery), "headers": dict(delivery.headers), "body": delivery.body.decode("latin-1")}
+    return {
+        **_summary(delivery),
+        "headers": dict(delivery.headers),
+        "body": delivery.body.decode("latin-1"),
+    }
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:

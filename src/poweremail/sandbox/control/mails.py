@@ -11,7 +11,12 @@ from typing import Any
 from starlette.responses import Response
 
 from poweremail.errors import UsageError
-from poweremail.sandbox.control.headers import DATA_HEADERS, attachment, inline_image_headers, preview_headers
+from poweremail.sandbox.control.headers import (
+    DATA_HEADERS,
+    attachment,
+    inline_image_headers,
+    preview_headers,
+)
 from poweremail.sandbox.control.operations import Asked, error
 from poweremail.sandbox.filter import MailFilter
 from poweremail.sandbox.guard import host_of
@@ -30,15 +35,25 @@ _MOST_MAILS_A_PAGE = 1_000
 _MOST_WAITING = 64
 _LONGEST_WAIT = 300.0
 _LOOK_EVERY = 0.05
-"""Seconds between two looks at whether anything changed, which costs next to nothing. Mails come from other threads, too."""
+"""
+Seconds between two looks at whether anything changed, which costs next to nothing. Mails come from
+other threads, too.
+"""
 
-# Of these, and of no others, a browser makes an image; as an image, SVG runs no script and loads nothing.
-_IMAGES = {f"image/{kind}" for kind in ("png", "jpeg", "jpg", "gif", "webp", "avif", "bmp", "x-icon", "svg+xml")}
+# Of these, and of no others, a browser makes an image; as an image, SVG runs no script and loads
+# nothing.
+_IMAGES = {
+    f"image/{kind}"
+    for kind in ("png", "jpeg", "jpg", "gif", "webp", "avif", "bmp", "x-icon", "svg+xml")
+}
 _TEXT = "text/plain; charset=utf-8"
 
 
 class Mails:
-    """Each method answers one operation: see `poweremail.sandbox.control`. *clock* says how long one has waited."""
+    """
+    Each method answers one operation: see `poweremail.sandbox.control`. *clock* says how long one
+    has waited.
+    """
 
     def __init__(self, service: Service, clock: Callable[[], float] = time.monotonic) -> None:
         self._service = service
@@ -60,7 +75,11 @@ class Mails:
             before=None if before is None else asked.number("before", 0),
         )
         found = self._mailbox.page(wanted, limit + 1, oldest_first=after is not None)
-        return {"messages": found[:limit], "more": len(found) > limit, "total": self._service.mails.count()}
+        return {
+            "messages": found[:limit],
+            "more": len(found) > limit,
+            "total": self._service.mails.count(),
+        }
 
     async def find(self, asked: Asked) -> dict[str, Any]:
         """Return one mail."""
@@ -80,7 +99,13 @@ class Mails:
         number = asked.number("number", 0)
         body = source(self._service.mails.mail(number))
         if asked.flag("download"):
-            return Response(body, headers={**attachment(f"message-{number}.eml"), "Content-Type": "application/octet-stream"})
+            return Response(
+                body,
+                headers={
+                    **attachment(f"message-{number}.eml"),
+                    "Content-Type": "application/octet-stream",
+                },
+            )
         return _plain(body, _TEXT)
 
     async def text(self, asked: Asked) -> Response:
@@ -95,9 +120,15 @@ class Mails:
         cids = [image["name"] for image in self._mailbox.find(number)["images"]]
         # The guard has let the Host through, so it may stand in a header.
         host = asked.request.headers["host"].lower()
-        base = f"{asked.request.url.scheme}://{host}/_sandbox/images/{self._image_key}/{number}/" if host_of(host) else ""
+        base = (
+            f"{asked.request.url.scheme}://{host}/_sandbox/images/{self._image_key}/{number}/"
+            if host_of(host)
+            else ""
+        )
         body = preview(text, cids, image_base=base, remote=remote)
-        return Response(body.encode(), headers=preview_headers(base, remote=remote), media_type="text/html")
+        return Response(
+            body.encode(), headers=preview_headers(base, remote=remote), media_type="text/html"
+        )
 
     def _part(self, asked: Asked, name: str) -> str:
         number = asked.number("number", 0)
@@ -116,11 +147,19 @@ class Mails:
 
     def _saved(self, asked: Asked, kind: str) -> Response:
         file = self._mailbox.file(asked.number("number", 0), kind, asked.number("index", 0))
-        return Response(file.content, headers={**attachment(file.name), "Content-Type": "application/octet-stream"})
+        return Response(
+            file.content,
+            headers={**attachment(file.name), "Content-Type": "application/octet-stream"},
+        )
 
     async def inline_image(self, asked: Asked) -> Response:
-        """Return an image, to be shown in its mail; only who has the key that stands in the mail can ask."""
-        if not secrets.compare_digest(str(asked.request.path_params["key"]).encode(), self._image_key.encode()):
+        """
+        Return an image, to be shown in its mail; only who has the key that stands in the mail can
+        ask.
+        """
+        if not secrets.compare_digest(
+            str(asked.request.path_params["key"]).encode(), self._image_key.encode()
+        ):
             raise LookupError("there is no such image")
         file = self._mailbox.file(asked.number("number", 0), "image", asked.number("index", 0))
         type = file.type.lower().partition(";")[0].strip()
@@ -203,5 +242,9 @@ def _after(members: dict[str, Any]) -> int:
 def _timeout(members: dict[str, Any]) -> float:
     timeout = members.get("timeout", 30)
     if not is_number(timeout, 0, _LONGEST_WAIT):
-        raise UsageError(f"must be a number of seconds from 0 to {_LONGEST_WAIT:.0f}", field="timeout", mail_state=None)
+        raise UsageError(
+            f"must be a number of seconds from 0 to {_LONGEST_WAIT:.0f}",
+            field="timeout",
+            mail_state=None,
+        )
     return timeout

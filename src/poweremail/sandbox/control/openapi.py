@@ -43,8 +43,11 @@ def openapi(operations: Iterable[Operation]) -> dict[str, Any]:
 _STREAM = {
     "operationId": "get_stream",
     "tags": ["Messages"],
-    "summary": "Server-sent events: caught, changed, deleted (with the mail's number), cleared, and refetch where some were missed",
-    "responses": {"200": {"description": "The events, without end", "content": {"text/event-stream": {}}}},
+    "summary": "Server-sent events: caught, changed, deleted (with the mail's number), cleared, "
+    "and refetch where some were missed",
+    "responses": {
+        "200": {"description": "The events, without end", "content": {"text/event-stream": {}}}
+    },
 }
 
 
@@ -54,22 +57,34 @@ def _operation(operation: Operation) -> dict[str, Any]:
         "operationId": f"{operation.method.lower()}_{name}",
         "tags": [operation.group],
         "summary": operation.summary,
-        "responses": {"200": {"description": "Done", "content": {operation.media_type: _schema(operation)}}}
-        | {str(code): {"description": _REASONS[code], "content": {"application/json": _ERROR}} for code in operation.errors},
+        "responses": {
+            "200": {"description": "Done", "content": {operation.media_type: _schema(operation)}}
+        }
+        | {
+            str(code): {"description": _REASONS[code], "content": {"application/json": _ERROR}}
+            for code in operation.errors
+        },
     }
     in_path = [
         {"name": each, "in": "path", "required": True, "schema": {"type": "integer"}}
         for each in re.findall(r"\{(\w+)\}", operation.path)
     ]
     in_query = [
-        {"name": each.name, "in": "query", "description": each.meaning, "schema": {"type": each.type}}
+        {
+            "name": each.name,
+            "in": "query",
+            "description": each.meaning,
+            "schema": {"type": each.type},
+        }
         for each in operation.parameters
     ]
     if in_path or in_query:
         described["parameters"] = in_path + in_query
     if operation.body is not None:
         described["requestBody"] = {
-            "content": {"application/json": {"schema": {"type": "object"}, "example": dict(operation.body)}}
+            "content": {
+                "application/json": {"schema": {"type": "object"}, "example": dict(operation.body)}
+            }
         }
     return described
 

@@ -1,4 +1,6 @@
-"""One call of the control API: what it is called with, what it answers, and how it says what is wrong."""
+"""
+One call of the control API: what it is called with, what it answers, and how it says what is wrong.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,10 @@ class Parameter:
 
 @attrs.frozen(kw_only=True)
 class Asked:
-    """A request: its path's values, its query, and its body, all still to be checked. Reading them raises `UsageError`."""
+    """
+    A request: its path's values, its query, and its body, all still to be checked. Reading them
+    raises `UsageError`.
+    """
 
     request: Request
     receive: Receive
@@ -65,7 +70,10 @@ class Asked:
         return value == "1"
 
     def members(self, *known: str) -> dict[str, Any]:
-        """Return the members of the body, none of them other than *known*. Raises `Refusal` where it is no JSON object."""
+        """
+        Return the members of the body, none of them other than *known*. Raises `Refusal` where it
+        is no JSON object.
+        """
         members = read_json(self.body) if self.body else {}
         _check_known(members, known)
         return members
@@ -83,8 +91,9 @@ class Operation:
     """
     One call.
 
-    *parameters* are those of its query, *body* an example of the JSON it takes. It answers JSON in the form that *answer* names in
-    `poweremail.sandbox.control.schemas`, unless *media_type* is another. *errors* are the status codes that say what is wrong.
+    *parameters* are those of its query, *body* an example of the JSON it takes. It answers JSON in
+    the form that *answer* names in `poweremail.sandbox.control.schemas`, unless *media_type* is
+    another. *errors* are the status codes that say what is wrong.
     """
 
     method: str
@@ -115,12 +124,19 @@ class Resource:
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         operation = self._operations.get(method)
         if operation is None:
-            response = error(405, f"this path takes {', '.join(self._operations)}", {"Allow": ", ".join(self._operations)})
+            response = error(
+                405,
+                f"this path takes {', '.join(self._operations)}",
+                {"Allow": ", ".join(self._operations)},
+            )
         else:
             try:
                 body = await read_body(receive, self._max_body)
                 request = Request(scope)
-                response = await _answer(operation, Asked(request=request, receive=receive, query=request.query_params, body=body))
+                response = await _answer(
+                    operation,
+                    Asked(request=request, receive=receive, query=request.query_params, body=body),
+                )
             except ClientGoneError:
                 return
             except BodyTooLargeError:
@@ -151,7 +167,11 @@ async def _answer(operation: Operation, asked: Asked) -> Response:
 def _check_known(given: Iterable[str], known: Sequence[str]) -> None:
     """Refuse what is misspelt, which would silently change nothing."""
     if unknown := [name for name in given if name not in known]:
-        raise UsageError(f"is not known here; known are: {', '.join(known) or 'none'}", field=unknown[0], mail_state=None)
+        raise UsageError(
+            f"is not known here; known are: {', '.join(known) or 'none'}",
+            field=unknown[0],
+            mail_state=None,
+        )
 
 
 def _number(field: str, given: object) -> int:

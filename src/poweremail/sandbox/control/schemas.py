@@ -68,7 +68,9 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Page": _object(messages=_list(_ref("Summary")), more=_FLAG, total=_NUMBER),
     "File": _object(name=_TEXT, type=_TEXT, size=_NUMBER),
-    "Event": _object(number=_NUMBER, kind=_TEXT, email=_TEXT, at=_TIME, ip=_TEXT, user_agent=_TEXT, url=_MAYBE),
+    "Event": _object(
+        number=_NUMBER, kind=_TEXT, email=_TEXT, at=_TIME, ip=_TEXT, user_agent=_TEXT, url=_MAYBE
+    ),
     "Events": _object(events=_list(_ref("Event"))),
     "Message": _object(
         **_FIRST,
@@ -95,7 +97,9 @@ SCHEMAS: dict[str, Schema] = {
             )
         )
     ),
-    "Templates": _object(templates=_list(_object(template_id=_TEXT, subject=_MAYBE, html=_MAYBE, text=_MAYBE))),
+    "Templates": _object(
+        templates=_list(_object(template_id=_TEXT, subject=_MAYBE, html=_MAYBE, text=_MAYBE))
+    ),
     "Domain": _object(domain=_TEXT, created=_TIME, valid=_FLAG),
     "SendingDomains": _object(sending_domains=_list(_ref("Domain"))),
     "TrackingDomains": _object(tracking_domains=_list(_ref("Domain"))),

@@ -32,7 +32,9 @@ class State:
 
     async def add_fault(self, asked: Asked) -> dict[str, Any]:
         """Add a rule."""
-        return self._service.faults.add_dict(asked.members("fault", "call", "recipient", "nth", "times", "chance")).to_dict()
+        return self._service.faults.add_dict(
+            asked.members("fault", "call", "recipient", "nth", "times", "chance")
+        ).to_dict()
 
     async def forget_faults(self, _: Asked) -> dict[str, Any]:
         """Forget the rules."""
@@ -47,12 +49,20 @@ class State:
     async def templates(self, _: Asked) -> dict[str, Any]:
         """Return the templates."""
         names = ("template_id", "subject", "html", "text")
-        return {"templates": [{name: getattr(each, name) for name in names} for each in self._service.store.templates()]}
+        return {
+            "templates": [
+                {name: getattr(each, name) for name in names}
+                for each in self._service.store.templates()
+            ]
+        }
 
     async def add_template(self, asked: Asked) -> dict[str, Any]:
         """Add or replace a template."""
         members = asked.members("template_id", "subject", "html", "text")
-        texts = (_text(members, name, needed=name == "template_id") for name in ("template_id", "subject", "html", "text"))
+        texts = (
+            _text(members, name, needed=name == "template_id")
+            for name in ("template_id", "subject", "html", "text")
+        )
         template_id, subject, html, text = texts
         self._service.store.put_template(Template(template_id or "", subject, html, text))
         return {}
@@ -72,11 +82,19 @@ class State:
 
     async def sending_domains(self, _: Asked) -> dict[str, Any]:
         """Return the sending domains."""
-        return {"sending_domains": [_domain(domain) for domain in self._service.registry.domains("sending")]}
+        return {
+            "sending_domains": [
+                _domain(domain) for domain in self._service.registry.domains("sending")
+            ]
+        }
 
     async def tracking_domains(self, _: Asked) -> dict[str, Any]:
         """Return the tracking domains."""
-        return {"tracking_domains": [_domain(domain) for domain in self._service.registry.domains("tracking")]}
+        return {
+            "tracking_domains": [
+                _domain(domain) for domain in self._service.registry.domains("tracking")
+            ]
+        }
 
     async def add_sending_domain(self, asked: Asked) -> dict[str, Any]:
         """Add a sending domain, or say whether it is right."""
@@ -88,8 +106,13 @@ class State:
 
     def _put_domain(self, kind: DomainKind, asked: Asked) -> dict[str, Any]:
         members = asked.members("domain", "valid")
-        domain, valid = arguments.domain("domain", members.get("domain")).lower(), _switch(members, "valid")
-        self._service.registry.put_domain(kind, domain, now=self._service.clock.milliseconds(), valid=valid)
+        domain, valid = (
+            arguments.domain("domain", members.get("domain")).lower(),
+            _switch(members, "valid"),
+        )
+        self._service.registry.put_domain(
+            kind, domain, now=self._service.clock.milliseconds(), valid=valid
+        )
         return {}
 
     async def webhooks(self, _: Asked) -> dict[str, Any]:
@@ -147,4 +170,9 @@ def _webhook(webhook: RegisteredWebhook) -> dict[str, Any]:
 
 
 def _smtp_user(user: SmtpUser) -> dict[str, Any]:
-    return {"name": user.name, "enabled": user.enabled, "limits": user.limits.to_dict(), "used": user.used.to_dict()}
+    return {
+        "name": user.name,
+        "enabled": user.enabled,
+        "limits": user.limits.to_dict(),
+        "used": user.used.to_dict(),
+    }

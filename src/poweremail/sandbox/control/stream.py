@@ -19,17 +19,24 @@ MOST_STREAMS = 32
 """So many may listen at the same time."""
 
 _LOOK_EVERY = 0.1
-"""Seconds between two looks: what came meanwhile goes out together. It is noted on any thread, and nobody is woken up for it."""
+"""
+Seconds between two looks: what came meanwhile goes out together. It is noted on any thread, and
+nobody is woken up for it.
+"""
 
 _SILENCE = 15.0
-"""Seconds after which something is said, so that whoever is between does not take the connection for dead."""
+"""
+Seconds after which something is said, so that whoever is between does not take the connection for
+dead.
+"""
 
 
 class Stream:
     """
     The *changes* as events named after their kind, each with the mail's number, if it is about one.
 
-    Who comes back with the id of the last event it got is told what it missed, or, where that is forgotten, ``refetch``.
+    Who comes back with the id of the last event it got is told what it missed, or, where that is
+    forgotten, ``refetch``.
     """
 
     def __init__(self, changes: Changes) -> None:
@@ -56,7 +63,11 @@ class Stream:
         position = self._position(last_id)
         await send({"type": "http.response.start", "status": 200, "headers": encoded})
         # The empty event gives an id to who has none yet.
-        text = f"retry: 1000\nid: {self._id(position)}\ndata:\n\n" if not last_id else "retry: 1000\n\n"
+        text = (
+            f"retry: 1000\nid: {self._id(position)}\ndata:\n\n"
+            if not last_id
+            else "retry: 1000\n\n"
+        )
         said = time.monotonic()
         while True:
             if self._changes.last != position:
@@ -75,7 +86,12 @@ class Stream:
         if not last_id:
             return self._changes.last
         run, _, position = last_id.partition("-")
-        known = run == self._changes.run and position.isascii() and position.isdecimal() and len(position) < 16  # noqa: PLR2004
+        known = (
+            run == self._changes.run
+            and position.isascii()
+            and position.isdecimal()
+            and len(position) < 16  # noqa: PLR2004
+        )
         return int(position) if known else -1
 
     def _news(self, position: int) -> tuple[int, str]:
@@ -84,7 +100,8 @@ class Stream:
             last = self._changes.last
             return last, f"id: {self._id(last)}\nevent: refetch\ndata: {{}}\n\n"
         texts = [
-            f"id: {self._id(change.position)}\nevent: {change.kind}\ndata: {json.dumps({'number': change.number})}\n\n"
+            f"id: {self._id(change.position)}\nevent: {change.kind}\ndata: "
+            f"{json.dumps({'number': change.number})}\n\n"
             for change in changes
         ]
         return changes[-1].position if changes else position, "".join(texts)

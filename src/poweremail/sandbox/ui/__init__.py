@@ -1,7 +1,9 @@
 """
-The page of the sandbox: its HTML, its own scripts and styles, and the description of the control API for people.
+The page of the sandbox: its HTML, its own scripts and styles, and the description of the control
+API for people.
 
-All of it comes from this package, and nothing from elsewhere. The page holds no data: its script gets that from the control API.
+All of it comes from this package, and nothing from elsewhere. The page holds no data: its script
+gets that from the control API.
 """
 
 from __future__ import annotations
@@ -24,13 +26,20 @@ from poweremail.sandbox.control.schemas import SCHEMAS
 
 __all__ = ["Page", "ui_routes"]
 
-_TYPES = {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8", "svg": "image/svg+xml"}
+_TYPES = {
+    "js": "text/javascript; charset=utf-8",
+    "css": "text/css; charset=utf-8",
+    "svg": "image/svg+xml",
+}
 _HTML = {**PAGE_HEADERS, "Content-Type": "text/html; charset=utf-8"}
 
 
 @cache
 def _templates() -> Environment:
-    """Make the environment once a process: it keeps the templates it has compiled, and each takes milliseconds."""
+    """
+    Make the environment once a process: it keeps the templates it has compiled, and each takes
+    milliseconds.
+    """
     environment = Environment(
         loader=PackageLoader("poweremail.sandbox.ui", "templates"),
         autoescape=True,
@@ -38,7 +47,8 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Jinja's own filter writes quotes as \u0022, for attributes; here it is text, and escaped as such.
+    # Jinja's own filter writes quotes as \u0022, for attributes; here it is text, and escaped as
+    # such.
     environment.filters["tojson_plain"] = partial(json.dumps, indent=2)
     return environment
 
@@ -47,7 +57,8 @@ class Page:
     """
     The page itself as an application, for requests that have passed the guard.
 
-    *own_owner_id* and *own_token* are whether the service takes only its own; the page tells of it, and not which they are.
+    *own_owner_id* and *own_token* are whether the service takes only its own; the page tells of it,
+    and not which they are.
     """
 
     def __init__(self, *, own_owner_id: bool, own_token: bool) -> None:
@@ -57,7 +68,9 @@ class Page:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the page."""
         url = f"{scope['scheme']}://{Headers(scope=scope)['host']}"
-        await Response(self._template.render(url=url, version=__version__, **self._own), headers=_HTML)(scope, receive, send)
+        await Response(
+            self._template.render(url=url, version=__version__, **self._own), headers=_HTML
+        )(scope, receive, send)
 
 
 def ui_routes(operations: list[Operation]) -> list[Route]:
@@ -66,7 +79,12 @@ def ui_routes(operations: list[Operation]) -> list[Route]:
     document = (
         _templates()
         .get_template("api.html")
-        .render(paths=described["paths"], schemas=SCHEMAS, groups=("Messages", "The service"), version=__version__)
+        .render(
+            paths=described["paths"],
+            schemas=SCHEMAS,
+            groups=("Messages", "The service"),
+            version=__version__,
+        )
     )
     return [
         Route("/static/{name}", _Files()),
@@ -86,13 +104,21 @@ class _Fixed:
 class _Files:
     def __init__(self) -> None:
         folder = files("poweremail.sandbox.ui").joinpath("static")
-        self._files = {file.name: file.read_bytes() for file in folder.iterdir() if file.name.rpartition(".")[2] in _TYPES}
+        self._files = {
+            file.name: file.read_bytes()
+            for file in folder.iterdir()
+            if file.name.rpartition(".")[2] in _TYPES
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = scope["path_params"]["name"]
         content = self._files.get(name)
         if content is None:
-            response: Response = JSONResponse({"error": "there is no such file"}, 404, headers=DATA_HEADERS)
+            response: Response = JSONResponse(
+                {"error": "there is no such file"}, 404, headers=DATA_HEADERS
+            )
         else:
-            response = Response(content, headers={**PAGE_HEADERS, "Content-Type": _TYPES[name.rpartition(".")[2]]})
+            response = Response(
+                content, headers={**PAGE_HEADERS, "Content-Type": _TYPES[name.rpartition(".")[2]]}
+            )
         await response(scope, receive, send)

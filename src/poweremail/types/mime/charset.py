@@ -1,4 +1,6 @@
-"""Bytes to text, where the charset that they are labelled with may be missing, misspelt or wrong."""
+"""
+Bytes to text, where the charset that they are labelled with may be missing, misspelt or wrong.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +8,9 @@ import codecs
 
 __all__ = ["decode_text"]
 
-# Labels that are used for text of a larger set; the larger one is what the sender's program wrote (WHATWG Encoding, "Names and
-# labels", and what mail programs do). Tried only where the label itself does not fit.
+# Labels that are used for text of a larger set; the larger one is what the sender's program wrote
+# (WHATWG Encoding, "Names and labels", and what mail programs do). Tried only where the label
+# itself does not fit.
 _WIDER = {
     "ascii": "utf-8",
     "iso8859-1": "cp1252",
@@ -19,19 +22,35 @@ _WIDER = {
     "iso2022_jp": "iso2022_jp_ext",
     "euc_kr": "cp949",
 }
-# Labels that Python does not know. The suffixes -i and -e of RFC 1556 say how a reader lays out Hebrew, not what the bytes mean.
-_ALSO_KNOWN_AS = {"iso-8859-8-i": "iso8859-8", "iso-8859-8-e": "iso8859-8", "ks_c_5601-1987": "cp949", "x-sjis": "cp932"}
+# Labels that Python does not know. The suffixes -i and -e of RFC 1556 say how a reader lays out
+# Hebrew, not what the bytes mean.
+_ALSO_KNOWN_AS = {
+    "iso-8859-8-i": "iso8859-8",
+    "iso-8859-8-e": "iso8859-8",
+    "ks_c_5601-1987": "cp949",
+    "x-sjis": "cp932",
+}
 # What Python calls encodings of text, and is none of a mail's.
-_NOT_OF_MAIL = {"unicode_escape", "raw-unicode-escape", "raw_unicode_escape", "unicode-escape", "idna", "punycode", "undefined"}
+_NOT_OF_MAIL = {
+    "unicode_escape",
+    "raw-unicode-escape",
+    "raw_unicode_escape",
+    "unicode-escape",
+    "idna",
+    "punycode",
+    "undefined",
+}
 _C1 = frozenset(range(0x80, 0xA0))
 
 
 def decode_text(data: bytes, charset: str | None, *, errors: str = "strict") -> str:
     """
-    Return *data*, labelled as *charset* (None where it has no label), as text without a byte order mark.
+    Return *data*, labelled as *charset* (None where it has no label), as text without a byte order
+    mark.
 
-    A label that is missing, unknown, or too narrow gives way to UTF-8, or to the wider charset that is commonly sent under it.
-    Raises UnicodeError where nothing fits; with *errors* ``"replace"``, what does not fit becomes U+FFFD.
+    A label that is missing, unknown, or too narrow gives way to UTF-8, or to the wider charset that
+    is commonly sent under it. Raises UnicodeError where nothing fits; with *errors* ``"replace"``,
+    what does not fit becomes U+FFFD.
     """
     name = _codec(charset)
     for candidate in (name, _WIDER.get(name, "utf-8"), "utf-8"):

@@ -21,11 +21,28 @@ NOT_CARRIED = frozenset(
         # The service writes its own; two of them in a mail get it refused by some receivers.
         *("mime-version", "date", "message-id"),
         # How this copy of the message came here, which is not true of the mail that is sent.
-        *("received", "return-path", "delivered-to", "x-original-to", "x-received", "received-spf", "authentication-results"),
-        *("dkim-signature", "domainkey-signature", "arc-seal", "arc-message-signature", "arc-authentication-results"),
+        *(
+            "received",
+            "return-path",
+            "delivered-to",
+            "x-original-to",
+            "x-received",
+            "received-spf",
+            "authentication-results",
+        ),
+        *(
+            "dkim-signature",
+            "domainkey-signature",
+            "arc-seal",
+            "arc-message-signature",
+            "arc-authentication-results",
+        ),
     )
 )
-"""Headers that are no loss. ``Content-Language`` apart, those that begin with ``Content-`` describe the body, and go with it."""
+"""
+Headers that are no loss. ``Content-Language`` apart, those that begin with ``Content-`` describe
+the body, and go with it.
+"""
 
 _ADDRESSES = {"from": "from_email", "to": "to", "cc": "cc", "bcc": "bcc", "reply-to": "reply_to"}
 _CLICKS = ("html", "text", "both", "no")
@@ -33,7 +50,8 @@ _CLICKS = ("html", "text", "both", "no")
 
 def read_fields(lines: Iterable[HeaderLine], losses: list[str]) -> dict[str, Any]:
     """
-    Return the arguments of a message that *lines* give: none is missing, though *from_email* may be None and *subject* empty.
+    Return the arguments of a message that *lines* give: none is missing, though *from_email* may be
+    None and *subject* empty.
 
     What cannot be carried is added to *losses*.
     """
@@ -54,7 +72,9 @@ def read_fields(lines: Iterable[HeaderLine], losses: list[str]) -> dict[str, Any
         else:
             _add_text(texts, line, losses)
     if resent:
-        losses.append(f"{', '.join(dict.fromkeys(resent))}: a mail that is sent again is sent as a new one")
+        losses.append(
+            f"{', '.join(dict.fromkeys(resent))}: a mail that is sent again is sent as a new one"
+        )
     from_email = _from_email(mailboxes.pop("from_email"), senders, losses)
     _, subject = texts.pop("subject", ("", ""))
     _, unique_id = texts.pop(UNIQUE_ID_HEADER.lower(), ("", ""))
@@ -68,7 +88,9 @@ def read_fields(lines: Iterable[HeaderLine], losses: list[str]) -> dict[str, Any
     }
 
 
-def _from_email(authors: list[Recipient], senders: list[Recipient], losses: list[str]) -> Recipient | None:
+def _from_email(
+    authors: list[Recipient], senders: list[Recipient], losses: list[str]
+) -> Recipient | None:
     authors = list(dict.fromkeys(authors))
     author = authors[0] if authors else None
     losses += [f"From {other}: the service takes one sender" for other in authors[1:]]
@@ -92,14 +114,17 @@ def _mailboxes(line: HeaderLine, losses: list[str]) -> list[Recipient]:
         return []
     losses += [
         f"{line.name}: the name of the group {shown(group)}, whose members are addressed one by one"
-        for group in dict.fromkeys(mailbox.group for mailbox in mailboxes if mailbox.group is not None)
+        for group in dict.fromkeys(
+            mailbox.group for mailbox in mailboxes if mailbox.group is not None
+        )
     ]
     if garbled is not None:
         losses.append(f"{line.name} {shown(line.text)}: {garbled}")
     found: list[Recipient] = []
     for mailbox in mailboxes:
         if garbled is not None and "\ufffd" in mailbox.address:
-            # Named above. A name may be shown with a character too few; a mail must not go to an address that is a guess.
+            # Named above. A name may be shown with a character too few; a mail must not go to an
+            # address that is a guess.
             continue
         try:
             found.append(Recipient(mailbox.address, mailbox.name or None))
@@ -117,7 +142,11 @@ def _addresses(line: HeaderLine) -> Iterable[Mailbox]:
         # What was wrong was passed over or guessed at; the text as it was given is kept only here.
         return read_mailboxes(str(getattr(line.value, "_parse_tree", line.value)))
     groups = line.value.groups
-    return [Mailbox(address.display_name, address.addr_spec, group.display_name) for group in groups for address in group.addresses]
+    return [
+        Mailbox(address.display_name, address.addr_spec, group.display_name)
+        for group in groups
+        for address in group.addresses
+    ]
 
 
 def _add_text(texts: dict[str, tuple[str, str]], line: HeaderLine, losses: list[str]) -> None:
@@ -139,13 +168,17 @@ def _add_text(texts: dict[str, tuple[str, str]], line: HeaderLine, losses: list[
     except UsageError as error:
         losses.append(f"{line.name} {shown(text)}: {error.reason}")
         if lower == "subject":
-            texts[lower] = (line.name, "".join(character if character.isprintable() else " " for character in text))
+            texts[lower] = (
+                line.name,
+                "".join(character if character.isprintable() else " " for character in text),
+            )
 
 
 def _tracking(texts: dict[str, tuple[str, str]]) -> Tracking | None:
     """Take what `Tracking` can say out of *texts*; another value stays a header."""
     opens, clicks, domain = (
-        texts.get(f"x-stes-{name}", ("", ""))[1].strip() for name in ("trackopen", "trackclick", "trackingdomain")
+        texts.get(f"x-stes-{name}", ("", ""))[1].strip()
+        for name in ("trackopen", "trackclick", "trackingdomain")
     )
     says: dict[str, Any] = {}
     if opens.lower() in {"yes", "no"}:

@@ -1,8 +1,9 @@
 """
 The addresses of a header, as RFC 5322 has them and as they are seen.
 
-The standard library's reader is not asked: it makes ``'x@y.org' <x@y.org>`` an address with quotes in it, takes the name for the
-address in ``a@x.org <b@y.org>``, and passes over what follows a semicolon. A mail would go astray, or to nobody.
+The standard library's reader is not asked: it makes ``'x@y.org' <x@y.org>`` an address with quotes
+in it, takes the name for the address in ``a@x.org <b@y.org>``, and passes over what follows a
+semicolon. A mail would go astray, or to nobody.
 """
 
 from __future__ import annotations
@@ -31,7 +32,10 @@ _AROUND_DOTS = re.compile(r"\s*([.@])\s*")
 
 @attrs.frozen
 class Mailbox:
-    """A display name, an address as it is written, which may be none, and the name of the group that it is in."""
+    """
+    A display name, an address as it is written, which may be none, and the name of the group that
+    it is in.
+    """
 
     name: str
     address: str
@@ -42,8 +46,8 @@ def read_mailboxes(text: str, *, errors: str = "strict") -> list[Mailbox]:
     """
     Return the mailboxes that *text* lists, encoded words decoded.
 
-    Raises ValueError where it cannot be taken apart, and UnicodeError where the bytes of a name are not of its charset, unless
-    *errors* is ``"replace"``.
+    Raises ValueError where it cannot be taken apart, and UnicodeError where the bytes of a name are
+    not of its charset, unless *errors* is ``"replace"``.
     """
     found: list[Mailbox] = []
     item, group = _Item(errors), None
@@ -70,7 +74,9 @@ def _words(text: str) -> Iterator[tuple[str, str]]:
             end = found.end()
             yield str(found.lastgroup), found[0]
         else:
-            raise ValueError(f"has {text[position]!r} at position {position}, which nothing ends or begins")
+            raise ValueError(
+                f"has {text[position]!r} at position {position}, which nothing ends or begins"
+            )
         position = end
 
 
@@ -106,7 +112,10 @@ class _Item:
         for kind, word in self._words:
             if kind == "quoted":
                 # Encoded words have no business in quotes, and are seen there everywhere.
-                pieces += (self._decoded(run), self._decoded(re.sub(r"\\(.)", r"\1", word[1:-1], flags=re.DOTALL)))
+                pieces += (
+                    self._decoded(run),
+                    self._decoded(re.sub(r"\\(.)", r"\1", word[1:-1], flags=re.DOTALL)),
+                )
                 run = ""
             else:
                 run += {"space": " ", "comment": f"({word})"}.get(kind, word)
@@ -116,11 +125,16 @@ class _Item:
         """The one mailbox, or none where there is nothing between the commas."""
         comments = [word for kind, word in self._words if kind == "comment"]
         if self.angle is not None:
-            name, address = self.phrase(), _ROUTE.sub("", self.angle, count=1) if self.angle.startswith("@") else self.angle
+            name, address = (
+                self.phrase(),
+                _ROUTE.sub("", self.angle, count=1) if self.angle.startswith("@") else self.angle,
+            )
         else:
             # Before there were display names, the name stood in a comment.
             name = self._decoded(" ".join(comments)).strip()
-            address = "".join(" " if kind == "space" else word for kind, word in self._words if kind != "comment").strip()
+            address = "".join(
+                " " if kind == "space" else word for kind, word in self._words if kind != "comment"
+            ).strip()
             address = address if '"' in address else _AROUND_DOTS.sub(r"\1", address)
             if not address:
                 return []

@@ -16,9 +16,10 @@ def parse(data: bytes, policy: _Policy) -> EmailMessage:
     """
     Return what *data* says, a message that follows *policy*.
 
-    The parser asks each part for its Content-Type, which the newer policies read in the square of its length: 140 KB of semicolons
-    in one header keep them busy for half a minute. So it parses by the old policy, and the parts, whose headers are stored as they
-    came either way, are given the new one.
+    The parser asks each part for its Content-Type, which the newer policies read in the square of
+    its length: 140 KB of semicolons in one header keep them busy for half a minute. So it parses by
+    the old policy, and the parts, whose headers are stored as they came either way, are given the
+    new one.
     """
     parser: Any = BytesParser  # its types know no class of messages beside a policy for another
     message: EmailMessage = parser(EmailMessage, policy=compat32).parsebytes(data)

@@ -1,7 +1,9 @@
 """
-One part of a message, read alike whatever made it: the parser with any policy, the content manager, or the old MIME classes.
+One part of a message, read alike whatever made it: the parser with any policy, the content manager,
+or the old MIME classes.
 
-The readers of ``email.headerregistry`` are not used for this: hostile headers make them raise AttributeError and others.
+The readers of ``email.headerregistry`` are not used for this: hostile headers make them raise
+AttributeError and others.
 """
 
 from __future__ import annotations
@@ -65,8 +67,8 @@ class HeaderLine:
     """
     One header: *text* is its value, unfolded.
 
-    *decoded* says that encoded words in it are not meant as such, because the ``email`` package has decoded them. *value* is what
-    the message holds, *garbled* that it has bytes that are not UTF-8.
+    *decoded* says that encoded words in it are not meant as such, because the ``email`` package has
+    decoded them. *value* is what the message holds, *garbled* that it has bytes that are not UTF-8.
     """
 
     name: str
@@ -76,7 +78,10 @@ class HeaderLine:
     garbled: bool
 
     def decode(self, *, errors: str = "strict") -> str:
-        """Return the value as text. Raises UnicodeError where its bytes are not of their charset and *errors* is ``"strict"``."""
+        """
+        Return the value as text. Raises UnicodeError where its bytes are not of their charset and
+        *errors* is ``"strict"``.
+        """
         if self.garbled and errors == "strict":
             raise UnicodeError("its bytes are not ASCII or UTF-8")
         return self.text if self.decoded else decode_words(self.text, errors=errors)
@@ -97,19 +102,24 @@ def _line(name: str, value: object) -> HeaderLine:
             text = data.decode()
         except UnicodeError:
             text, garbled = data.decode("utf-8", "replace"), True
-    return HeaderLine(name, _FOLD.sub(" ", text).strip(" \t\r\n"), isinstance(value, BaseHeader), value, garbled)
+    return HeaderLine(
+        name, _FOLD.sub(" ", text).strip(" \t\r\n"), isinstance(value, BaseHeader), value, garbled
+    )
 
 
 def _encoded(header: Header) -> str:
     try:
-        # No limit to the lines' length. As encoded words, so that a comma in a name is no separator of addresses.
+        # No limit to the lines' length. As encoded words, so that a comma in a name is no separator
+        # of addresses.
         return header.encode(maxlinelen=0)
     except PARSER_FAILURES:
         return str(header)
 
 
 def _escaped(text: str) -> bool:
-    return all("\udc80" <= character <= "\udcff" for character in text if "\ud800" <= character <= "\udfff")
+    return all(
+        "\udc80" <= character <= "\udcff" for character in text if "\ud800" <= character <= "\udfff"
+    )
 
 
 class Part:
@@ -126,9 +136,14 @@ class Part:
         if encoding := self._plain.get("content-transfer-encoding"):
             self._plain.replace_header("content-transfer-encoding", _first_word(str(encoding)))
         self._plain.set_default_type(default_type or source.get_default_type())
-        # What get_payload would return has been decoded, with U+FFFD for what its charset does not have.
+        # What get_payload would return has been decoded, with U+FFFD for what its charset does not
+        # have.
         payload: object = getattr(source, "_payload", None)
-        self.children = [child for child in payload if isinstance(child, StdMessage)] if isinstance(payload, list) else []
+        self.children = (
+            [child for child in payload if isinstance(child, StdMessage)]
+            if isinstance(payload, list)
+            else []
+        )
         """The parts of a multipart, or the one message of a ``message/rfc822``."""
         self.payload = payload
 
@@ -154,7 +169,10 @@ class Part:
 
     @property
     def type_with_parameters(self) -> str:
-        """The MIME type with what tells how to read the content, such as the charset, but not the file name."""
+        """
+        The MIME type with what tells how to read the content, such as the charset, but not the file
+        name.
+        """
         return " ".join(self.type_words)
 
     @property
@@ -174,7 +192,10 @@ class Part:
 
     @property
     def name(self) -> str:
-        """The file name, or the empty string. What its charset does not have is U+FFFD: see `name_is_garbled`."""
+        """
+        The file name, or the empty string. What its charset does not have is U+FFFD: see
+        `name_is_garbled`.
+        """
         return self._file_name(errors="replace")
 
     @property
@@ -190,7 +211,9 @@ class Part:
 
     def parameter(self, name: str) -> str:
         """The parameter *name* of the Content-Type, or the empty string."""
-        return next((value for found, value in self._parameters("content-type") if found == name), "")
+        return next(
+            (value for found, value in self._parameters("content-type") if found == name), ""
+        )
 
     @property
     def cid(self) -> str:
@@ -224,7 +247,9 @@ class Part:
         if isinstance(payload, str) and not payload.isascii() and not _has_surrogates(payload):
             # Text that was put into the message without being encoded.
             return LINE_END.sub("\n", payload)
-        return LINE_END.sub("\n", decode_text(self._decoded(), self.parameter("charset") or None, errors=errors))
+        return LINE_END.sub(
+            "\n", decode_text(self._decoded(), self.parameter("charset") or None, errors=errors)
+        )
 
     def _decoded(self) -> bytes:
         payload = self.payload
@@ -248,8 +273,13 @@ class Part:
     def _source_of_content(self) -> bytes:
         """What follows the headers, as the message has it."""
         policy = self._source.policy.clone(linesep="\r\n")
-        # As it came: folding anew would change a message that somebody attached, and could break its signature.
-        policy = policy.clone(refold_source="none") if isinstance(policy, EmailPolicy) else policy.clone(max_line_length=None)
+        # As it came: folding anew would change a message that somebody attached, and could break
+        # its signature.
+        policy = (
+            policy.clone(refold_source="none")
+            if isinstance(policy, EmailPolicy)
+            else policy.clone(max_line_length=None)
+        )
         # Not by as_bytes, which Django's messages have with other parameters.
         whole = BytesIO()
         BytesGenerator(whole, mangle_from_=False, policy=policy).flatten(self._source)
@@ -267,17 +297,25 @@ class Part:
         return ""
 
     def _parameters(self, header: str, *, errors: str = "replace") -> list[tuple[str, str]]:
-        """The parameters of *header*, names in lower case; the values have been through RFC 2231 and RFC 2047."""
+        """
+        The parameters of *header*, names in lower case; the values have been through RFC 2231 and
+        RFC 2047.
+        """
         try:
             found = self._plain.get_params([], header)[1:]
         except PARSER_FAILURES:
             return []
-        read = ((name.lower().removesuffix("*"), _value(name, value, errors)) for name, value in found)
+        read = (
+            (name.lower().removesuffix("*"), _value(name, value, errors)) for name, value in found
+        )
         return [(name, value) for name, value in read if _PARAMETER_NAME.match(name)]
 
 
 def _first_word(text: str) -> str:
-    """The one word that says what something is; comments (RFC 5322, 3.2.2) may follow, or a parameter without its semicolon."""
+    """
+    The one word that says what something is; comments (RFC 5322, 3.2.2) may follow, or a parameter
+    without its semicolon.
+    """
     return re.split(r"[\s;(]", text.strip(), maxsplit=1)[0]
 
 

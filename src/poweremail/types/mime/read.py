@@ -17,7 +17,13 @@ from poweremail.types.mime.part import PARSER_FAILURES, Part, header_lines, reas
 __all__ = ["read"]
 
 _GENERIC = ("application/octet-stream", "application/x-unknown", "binary/octet-stream")
-_EXTENSIONS = {"message/rfc822": ".eml", "text/plain": ".txt", "text/html": ".html", "text/calendar": ".ics", "image/jpeg": ".jpg"}
+_EXTENSIONS = {
+    "message/rfc822": ".eml",
+    "text/plain": ".txt",
+    "text/html": ".html",
+    "text/calendar": ".ics",
+    "image/jpeg": ".jpg",
+}
 # An empty resource: what refers to an image that is not there shows nothing, and loads nothing.
 _NOTHING = "data:,"
 
@@ -46,7 +52,11 @@ def read(source: StdMessage, *, lossy: bool) -> tuple[Message, tuple[str, ...]]:
     if faults or (losses and not lossy):
         named = [*faults, *([] if lossy else losses)]
         advice = None if faults else "lossy=True leaves it out, and tells what it left out"
-        raise UsageError(f"the service cannot be told all of it: {'; '.join(named)}", field="email_message", advice=advice)
+        raise UsageError(
+            f"the service cannot be told all of it: {'; '.join(named)}",
+            field="email_message",
+            advice=advice,
+        )
     return Message(**fields), tuple(losses)
 
 
@@ -69,13 +79,19 @@ def _files(files: list[File], html: str, losses: list[str]) -> dict[str, Any]:
         part = file.part
         used = bool(part.cid) and part.cid in referred
         type = _image_type(part) if used else part.type
-        is_image = type.startswith("image/") and (used or (file.related and part.cid and part.disposition != "attachment"))
+        is_image = type.startswith("image/") and (
+            used or (file.related and part.cid and part.disposition != "attachment")
+        )
         if used and not is_image:
             losses.append(
-                f"that the HTML uses the {part.type} part {shown(part.cid)}: only images can be used; it is carried as attachment"
+                f"that the HTML uses the {part.type} part {shown(part.cid)}: only images can be "
+                "used; it is carried as attachment"
             )
         elif part.location and file.related and part.location in html:
-            losses.append(f"that the HTML uses the part at {shown(part.location)}: it is carried as an attachment")
+            losses.append(
+                f"that the HTML uses the part at {shown(part.location)}: it is carried as an "
+                "attachment"
+            )
         content = _content(part, losses)
         if not is_image:
             attachments.append(_attachment(part, content, attachments, losses))
@@ -85,7 +101,10 @@ def _files(files: list[File], html: str, losses: list[str]) -> dict[str, Any]:
             except UsageError as error:
                 losses.append(f"an image: {error.reason}")
         elif images[part.cid].content != content:
-            losses.append(f"that a second image has the Content-ID {shown(part.cid)}: it is carried as an attachment")
+            losses.append(
+                f"that a second image has the Content-ID {shown(part.cid)}: it is carried as an "
+                "attachment"
+            )
             attachments.append(_attachment(part, content, attachments, losses))
     return {"attachments": attachments, "images": list(images.values())}
 
@@ -97,11 +116,15 @@ def _content(part: Part, losses: list[str]) -> bytes:
         losses.append(f"the content of a {part.type} part: {reason(error)}")
         return b""
     if part.cut_off:
-        losses.append(f"the end of the {part.type} part {shown(part.name)}, whose base64 is cut off")
+        losses.append(
+            f"the end of the {part.type} part {shown(part.name)}, whose base64 is cut off"
+        )
     return content
 
 
-def _attachment(part: Part, content: bytes, others: list[Attachment], losses: list[str]) -> Attachment:
+def _attachment(
+    part: Part, content: bytes, others: list[Attachment], losses: list[str]
+) -> Attachment:
     name = part.name or _made_up_name(part.type, len(others) + 1)
     if part.name_is_garbled:
         losses.append(f"characters of the file name {shown(name)} that cannot be decoded")
@@ -114,11 +137,16 @@ def _attachment(part: Part, content: bytes, others: list[Attachment], losses: li
 
 
 def _made_up_name(type: str, number: int) -> str:
-    return f"attachment-{number}{_EXTENSIONS.get(type) or mimetypes.guess_extension(type) or '.bin'}"
+    return (
+        f"attachment-{number}{_EXTENSIONS.get(type) or mimetypes.guess_extension(type) or '.bin'}"
+    )
 
 
 def _image_type(part: Part) -> str:
-    """The type of a part that the HTML shows: some programs call every file a stream of bytes, whatever its name says."""
+    """
+    The type of a part that the HTML shows: some programs call every file a stream of bytes,
+    whatever its name says.
+    """
     guessed = mimetypes.guess_type(part.name or "")[0] or ""
     return guessed if part.type in _GENERIC and guessed.startswith("image/") else part.type
 
@@ -131,7 +159,9 @@ def _without_dangling(html: str | None, images: list[Image], losses: list[str]) 
     position = 0
     for found in cid_references(html):
         if known.isdisjoint(spellings(found[2])):
-            losses.append(f"that the HTML refers to cid:{shown(found[2])}: the message has no such image")
+            losses.append(
+                f"that the HTML refers to cid:{shown(found[2])}: the message has no such image"
+            )
             pieces += (html[position : found.start(2) - len("cid:")], _NOTHING)
             position = found.end(2)
     return "".join((*pieces, html[position:]))

@@ -1,8 +1,10 @@
 """
-Text in headers: encoded words (RFC 2047), parameters (RFC 2231), and lines of the right length (RFC 5322, 2.1.1).
+Text in headers: encoded words (RFC 2047), parameters (RFC 2231), and lines of the right length (RFC
+5322, 2.1.1).
 
-The standard library's own folding is not used: in the Python versions that are supported it garbles some non-ASCII names with
-commas, long words, and characters such as U+2028, and drops runs of spaces.
+The standard library's own folding is not used: in the Python versions that are supported it garbles
+some non-ASCII names with commas, long words, and characters such as U+2028, and drops runs of
+spaces.
 """
 
 from __future__ import annotations
@@ -40,7 +42,8 @@ def decode_words(text: str, *, errors: str = "strict") -> str:
     """
     Return *text* with its encoded words decoded. Words that are malformed stay as they are.
 
-    Raises UnicodeError where a word's bytes are not of its charset, unless *errors* says ``"replace"``.
+    Raises UnicodeError where a word's bytes are not of its charset, unless *errors* says
+    ``"replace"``.
     """
     decoded: list[str] = []
     pending: list[tuple[str, bytes]] = []
@@ -72,7 +75,10 @@ def _bytes_of(encoding: str, text: str) -> bytes | None:
 
 
 def _texts(words: list[tuple[str, bytes]], errors: str) -> Iterator[str]:
-    """The words' text. Neighbours of one charset are joined first: some programs split characters between words."""
+    """
+    The words' text. Neighbours of one charset are joined first: some programs split characters
+    between words.
+    """
     while words:
         charset = words[0][0]
         same = next((index for index, word in enumerate(words) if word[0] != charset), len(words))
@@ -81,17 +87,23 @@ def _texts(words: list[tuple[str, bytes]], errors: str) -> Iterator[str]:
 
 
 def encode_words(text: str, used: int = 0) -> list[str]:
-    """*text* as encoded words in UTF-8, the first of which follows *used* characters on its line."""
+    """
+    *text* as encoded words in UTF-8, the first of which follows *used* characters on its line.
+    """
     data = text.encode()
     as_q = sum(1 if byte in _PLAIN_IN_Q or byte == 0x20 else 3 for byte in data)  # noqa: PLR2004  a space is "_"
     encoding, encode = ("q", _q) if as_q <= len(data) * 4 / 3 + 4 else ("b", _b)
-    # Where a long name leaves too little room, the line gets longer than it should be, which is allowed up to 998.
+    # Where a long name leaves too little room, the line gets longer than it should be, which is
+    # allowed up to 998.
     first = max(_WORD_ROOM - used, 24)
     return [f"=?utf-8?{encoding}?{piece}?=" for piece in _pieces(text, encode, first, _WORD_ROOM)]
 
 
 def _q(text: str) -> str:
-    return "".join("_" if byte == 0x20 else chr(byte) if byte in _PLAIN_IN_Q else f"={byte:02X}" for byte in text.encode())  # noqa: PLR2004
+    return "".join(
+        "_" if byte == 0x20 else chr(byte) if byte in _PLAIN_IN_Q else f"={byte:02X}"  # noqa: PLR2004
+        for byte in text.encode()
+    )
 
 
 def _b(text: str) -> str:
@@ -99,7 +111,10 @@ def _b(text: str) -> str:
 
 
 def _pieces(text: str, encode: Callable[[str], str], first: int, room: int) -> Iterator[str]:
-    """*text*, encoded, in pieces of whole characters, the first of at most *first* and the others of *room* characters."""
+    """
+    *text*, encoded, in pieces of whole characters, the first of at most *first* and the others of
+    *room* characters.
+    """
     start, limit = 0, first
     for end in range(1, len(text) + 1):
         if end - start > 1 and len(encode(text[start:end])) > limit:
@@ -109,7 +124,10 @@ def _pieces(text: str, encode: Callable[[str], str], first: int, room: int) -> I
 
 
 def fold(name: str, words: Iterable[str]) -> str:
-    """Join *words* by single spaces as the value of the header *name*, in lines that are as short as the words allow."""
+    """
+    Join *words* by single spaces as the value of the header *name*, in lines that are as short as
+    the words allow.
+    """
     line, lines = "", []
     room = _LINE - len(name) - 2
     for word in words:
@@ -122,12 +140,22 @@ def fold(name: str, words: Iterable[str]) -> str:
 
 
 def parameter(name: str, value: str) -> list[str]:
-    """``name=value`` as one word, or several that end in ``;``: plain, quoted, or as RFC 2231 has it where that cannot say it."""
+    """
+    ``name=value`` as one word, or several that end in ``;``: plain, quoted, or as RFC 2231 has it
+    where that cannot say it.
+    """
     if _TOKEN.match(value) and len(value) <= _PARAMETER_ROOM:
         return [f"{name}={value}"]
-    if value.isascii() and value.isprintable() and len(value) <= _PARAMETER_ROOM and not re.search(r'["\\]|=\?', value):
+    if (
+        value.isascii()
+        and value.isprintable()
+        and len(value) <= _PARAMETER_ROOM
+        and not re.search(r'["\\]|=\?', value)
+    ):
         return [f'{name}="{value}"']
-    pieces = list(_pieces(value, lambda text: quote(text, safe=""), _PARAMETER_ROOM, _PARAMETER_ROOM))
+    pieces = list(
+        _pieces(value, lambda text: quote(text, safe=""), _PARAMETER_ROOM, _PARAMETER_ROOM)
+    )
     if len(pieces) == 1:
         return [f"{name}*=utf-8''{pieces[0]}"]
     words = [f"{name}*{index}*={piece}" for index, piece in enumerate(pieces)]

@@ -1,4 +1,7 @@
-"""From our messages to those of the standard library, so that their bytes are the same in every Python version."""
+"""
+From our messages to those of the standard library, so that their bytes are the same in every Python
+version.
+"""
 
 from __future__ import annotations
 
@@ -38,17 +41,28 @@ _FOLDABLE = re.compile(r"(?<=[^ \t]) (?=[^ \t])")
 def write(message: Message) -> EmailMessage:
     """Return *message* as the standard library has it. See `Message.as_email_message`."""
     mailboxes = (message.from_email, *message.to, *message.cc, *message.bcc, *message.reply_to)
-    # Headers are encoded and folded here, and are to stay so. Addresses beyond ASCII can only be written in UTF-8 (RFC 6532).
+    # Headers are encoded and folded here, and are to stay so. Addresses beyond ASCII can only be
+    # written in UTF-8 (RFC 6532).
     policy: _Policy = EmailPolicy(
-        linesep="\r\n", refold_source="none", utf8=not all(mailbox.email.isascii() for mailbox in mailboxes)
+        linesep="\r\n",
+        refold_source="none",
+        utf8=not all(mailbox.email.isascii() for mailbox in mailboxes),
     )
-    bodies = [_text_part(policy, text, subtype) for text, subtype in ((message.text, "plain"), (message.html, "html")) if text]
+    bodies = [
+        _text_part(policy, text, subtype)
+        for text, subtype in ((message.text, "plain"), (message.html, "html"))
+        if text
+    ]
     if message.images:
         # Beside the HTML, which is the last body where there is one.
-        bodies[-1] = _multipart(policy, "related", [bodies[-1], *(_image(policy, image) for image in message.images)])
+        bodies[-1] = _multipart(
+            policy, "related", [bodies[-1], *(_image(policy, image) for image in message.images)]
+        )
     whole = bodies[0] if len(bodies) == 1 else _multipart(policy, "alternative", bodies)
     if message.attachments:
-        whole = _multipart(policy, "mixed", [whole, *(_attachment(policy, file) for file in message.attachments)])
+        whole = _multipart(
+            policy, "mixed", [whole, *(_attachment(policy, file) for file in message.attachments)]
+        )
     return _with_envelope(policy, message, whole)
 
 
@@ -68,7 +82,9 @@ def _with_envelope(policy: _Policy, message: Message, whole: EmailMessage) -> Em
     if "date" not in given:
         texts["Date"] = formatdate(localtime=True)
     if "message-id" not in given:
-        texts["Message-ID"] = make_msgid(domain=message.from_email.email.rpartition("@")[2].strip("[]"))
+        texts["Message-ID"] = make_msgid(
+            domain=message.from_email.email.rpartition("@")[2].strip("[]")
+        )
     if message.unique_id is not None:
         texts[UNIQUE_ID_HEADER] = message.unique_id
     texts |= (message.tracking.headers() if message.tracking else {}) | dict(message.headers)
@@ -105,7 +121,12 @@ def _mailbox(mailbox: Recipient, used: int) -> list[str]:
 
 def _unstructured(name: str, text: str) -> str:
     words = _FOLDABLE.split(text)
-    if not text.isascii() or has_words(text) or text != text.strip() or max(map(len, words)) > _LONGEST_WORD:
+    if (
+        not text.isascii()
+        or has_words(text)
+        or text != text.strip()
+        or max(map(len, words)) > _LONGEST_WORD
+    ):
         words = encode_words(text, len(name) + 2)
     return fold(name, words)
 
@@ -139,7 +160,9 @@ def _text_part(policy: _Policy, text: str, subtype: str) -> EmailMessage:
         encoding, payload = "7bit", data
     else:
         quoted, encoded = quopri.encodestring(data), base64.encodebytes(data)
-        encoding, payload = ("quoted-printable", quoted) if len(quoted) <= len(encoded) else ("base64", encoded)
+        encoding, payload = (
+            ("quoted-printable", quoted) if len(quoted) <= len(encoded) else ("base64", encoded)
+        )
     part = _part(policy, [f"text/{subtype};", "charset=utf-8"], Content_Transfer_Encoding=encoding)
     part.set_payload(payload.decode("ascii"))
     return part
@@ -147,7 +170,10 @@ def _text_part(policy: _Policy, text: str, subtype: str) -> EmailMessage:
 
 def _is_plain(text: str) -> bool:
     """Whether *text* can travel as it is."""
-    return text.isascii() and all(len(line) <= _LONGEST_LINE and line.replace("\t", " ").isprintable() for line in text.split("\n"))
+    return text.isascii() and all(
+        len(line) <= _LONGEST_LINE and line.replace("\t", " ").isprintable()
+        for line in text.split("\n")
+    )
 
 
 def _image(policy: _Policy, image: Image) -> EmailMessage:
@@ -170,11 +196,16 @@ def _attachment(policy: _Policy, file: Attachment) -> EmailMessage:
     if maintype == "multipart":
         raise UsageError(f"{file.type!r} is no type of a file", field=f"attachments[{file.name!r}]")
     if maintype != "message":
-        part = _part(policy, words, Content_Transfer_Encoding="base64", Content_Disposition=disposition)
+        part = _part(
+            policy, words, Content_Transfer_Encoding="base64", Content_Disposition=disposition
+        )
         part.set_payload(_base64(content))
         return part
-    # A message must not be encoded (RFC 2046, 5.2.1); the parser knows what is in which kind of them.
-    head = f"Content-Type: {fold('Content-Type', words)}\r\nContent-Disposition: {disposition}\r\n\r\n"
+    # A message must not be encoded (RFC 2046, 5.2.1); the parser knows what is in which kind of
+    # them.
+    head = (
+        f"Content-Type: {fold('Content-Type', words)}\r\nContent-Disposition: {disposition}\r\n\r\n"
+    )
     return parse(head.encode() + content, policy)
 
 
