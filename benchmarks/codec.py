@@ -17,11 +17,11 @@ from benchmarks import samples
 from benchmarks.contest import Clock, Contest, Cost, Peer, repeated
 
 from poweremail._async.transports.base import AsyncOutgoing
+from poweremail._messages.message import Message
 from poweremail._sync.transports.base import Outgoing
-from poweremail.types.message import Message
-from poweremail.wire import fast_json
-from poweremail.wire.decode import message_info_page, read_envelope
-from poweremail.wire.operations import GET_MESSAGE_INFO
+from poweremail._wire import fast_json
+from poweremail._wire.decode import message_info_page, read_envelope
+from poweremail._wire.operations import GET_MESSAGE_INFO
 
 SIZES = {"100KB": 100_000, "10MB": samples.FILE_BYTES}
 

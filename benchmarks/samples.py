@@ -7,12 +7,12 @@ from pathlib import Path
 from benchmarks.server import page_body
 
 from poweremail import Attachment, Message, Response
-from poweremail.types.secret import Secret
-from poweremail.types.timeouts import Timeouts
-from poweremail.wire import encode
-from poweremail.wire.body import Body
-from poweremail.wire.http import Endpoint
-from poweremail.wire.redact import Credentials
+from poweremail._types.secret import Secret
+from poweremail._types.timeouts import Timeouts
+from poweremail._wire import encode
+from poweremail._wire.body import Body
+from poweremail._wire.http import Endpoint
+from poweremail._wire.redaction import Credentials
 
 OWNER_ID, TOKEN, SMTP_USER, UNIQUE_ID = (
     "1234567890",

@@ -33,7 +33,7 @@ from typing import TYPE_CHECKING
 from poweremail._lazy import lazily
 
 if TYPE_CHECKING:
-    from poweremail.vendor import (
+    from poweremail._vendor import (
         Account,
         AuthenticationError,
         DeliveryUnknownError,
@@ -65,4 +65,4 @@ __all__ = [
     "ValidationError",
 ]
 
-__getattr__, __dir__ = lazily(__name__, dict.fromkeys(__all__, "poweremail.vendor"))
+__getattr__, __dir__ = lazily(__name__, dict.fromkeys(__all__, "poweremail._vendor"))

@@ -34,7 +34,7 @@ one of its own.
 
 ROOMS = (
     (
-        "poweremail.response",
+        "poweremail._response",
         "poweremail._version",
         "poweremail._lazy",
         "poweremail._watch",
@@ -42,26 +42,29 @@ ROOMS = (
         "poweremail._sync",
     ),
     ("poweremail.errors",),
-    ("poweremail.types",),
-    ("poweremail.wire",),
-    ("poweremail.policy",),
+    ("poweremail._types",),
+    ("poweremail._mime",),
+    ("poweremail._messages",),
+    ("poweremail._wire",),
+    ("poweremail._policy",),
     ("poweremail._runtime",),
-    ("poweremail.batch.ledger",),
-    tuple(f"poweremail.batch.{name}" for name in ("eta", "report", "sources")),
+    ("poweremail._ledger",),
     both("transports"),
     (*both("limiter"), *both("repeat")),
     both("exchange"),
-    (*both("pages"), *both("batch")),
+    (*both("message_infos"), *both("send_many")),
     both("reconcile"),
-    both("delivery"),
+    both("send"),
     (*both("messages"), *both("settings"), *both("account")),
     both("client"),
+    ("poweremail.batch._report", "poweremail.batch._sources"),
     both("durable"),
-    ("poweremail.sandbox", "poweremail.webhooks"),
-    # The public names; of what is inside, only the command uses them.
-    ("poweremail", "poweremail.transports", "poweremail.batch"),
-    ("poweremail.vendor",),
-    ("poweremail.cli", "poweremail.pytest_plugin"),
+    # The public names; of what is inside, only the rooms above them know.
+    ("poweremail", "poweremail.transports", "poweremail.types", "poweremail.batch"),
+    ("poweremail.webhooks",),
+    ("poweremail.sandbox",),
+    ("poweremail._vendor",),
+    ("poweremail._cli", "poweremail.pytest_plugin"),
     ("poweremail.__main__",),
 )
 """
@@ -69,54 +72,37 @@ From the ground up. A package stands for all that is in it; a module imports fro
 own package.
 """
 
-SANDBOX_SERVER = tuple(
-    f"poweremail.sandbox.{name}"
-    for name in ("app", "connection", "control", "guard", "listener", "protocol", "server", "ui")
-)
-"""The sandbox as a server."""
+SANDBOX_API = ("poweremail.sandbox._api",)
+"""The calls of the sandbox's API."""
 
-SANDBOX_FACES = (
-    *SANDBOX_SERVER,
-    *(f"poweremail.sandbox.{name}" for name in ("sandbox", "clients")),
-)
-"""
-The sandbox as users have it. The rest of it, apart from its ``__init__``, is the API as a function
-of a request.
-"""
-
-SANDBOX_CORE_MAY_IMPORT = (
+SANDBOX_API_MAY_IMPORT = (
     "poweremail.sandbox",
-    "poweremail.response",
+    "poweremail._response",
     "poweremail.errors",
-    "poweremail.types",
-    "poweremail.wire",
+    "poweremail._types",
+    "poweremail._mime",
+    "poweremail._messages",
+    "poweremail._wire",
+    "poweremail.webhooks",
 )
 
-EXCEPTIONS = (
-    {
-        (
-            importer,
-            f"poweremail.sandbox.{values}",
-        ): "the in-process transport carries requests into the sandbox, whose values these are"
-        for importer in both("transports.sandbox")
-        for values in ("call", "faults")
-    }
-    | {
-        (
-            "poweremail.sandbox.clients",
-            face,
-        ): "Sandbox.client() makes a client as users do, and loads it when it is asked for one"
-        for face in ("poweremail", "poweremail.transports")
-    }
-    | {
-        ("poweremail.sandbox.sandbox", "poweremail"): "and says so in its signature",
-        (
-            "poweremail",
-            "poweremail.vendor",
-        ): "it stands in for the module PowerEmail where an importer that ignores case finds the "
-        "package",
-    }
-)
+EXCEPTIONS = {
+    (
+        importer,
+        f"poweremail.sandbox.{values}",
+    ): "the in-process transport carries requests into the sandbox, whose values these are"
+    for importer in both("transports.sandbox")
+    for values in ("_api.call", "_faults.rules")
+} | {
+    (
+        "poweremail",
+        "poweremail._vendor",
+    ): "it stands in for the module PowerEmail where an importer ignores case",
+    **{
+        (f"poweremail._mime.{name}", "poweremail._messages.message"): "to be untied"
+        for name in ("fields",)
+    },
+}
 """
 Arrows that may run up, from module to module, and why. One that is no longer needed is an error.
 """
@@ -126,31 +112,31 @@ ASYNC_WORLDS = (
     "poweremail._runtime._async",
     "poweremail._runtime._async_many",
     "poweremail._runtime._async_slots",
-    *SANDBOX_SERVER,
-    "poweremail.cli",
+    "poweremail.sandbox._server",
+    "poweremail._cli",
 )
 
 LIBRARIES = {
     "aiohttp": ("poweremail._async.transports.aiohttp",),
-    "anyio": (*ASYNC_WORLDS, "poweremail.webhooks.receiver"),
+    "anyio": (*ASYNC_WORLDS, "poweremail.webhooks._receiver"),
     "asyncio": ASYNC_WORLDS,
     "attrs": ANY,
-    "cattrs": ("poweremail.wire",),
+    "cattrs": ("poweremail._wire",),
     "httpcore": both("transports.httpcore"),
-    "httpx": (*both("transports.httpx"), "poweremail.sandbox.posting", "poweremail.cli"),
+    "httpx": (*both("transports.httpx"), "poweremail.sandbox._webhooks.posting", "poweremail._cli"),
     "httpx2": both("transports.httpx"),
-    "jinja2": ("poweremail.sandbox.ui",),
-    "orjson": ("poweremail.wire.fast_json",),
-    "platformdirs": ("poweremail.cli",),
+    "jinja2": ("poweremail.sandbox._server.ui",),
+    "orjson": ("poweremail._wire.fast_json",),
+    "platformdirs": ("poweremail._cli",),
     "pyreqwest": both("transports.pyreqwest"),
     "pytest": ("poweremail.pytest_plugin",),
-    "rich": ("poweremail.cli",),
-    "sqlalchemy": ("poweremail.batch.ledger",),
-    "starlette": SANDBOX_SERVER,
+    "rich": ("poweremail._cli",),
+    "sqlalchemy": ("poweremail._ledger",),
+    "starlette": ("poweremail.sandbox._server",),
     "tenacity": both("repeat"),
     "trio": ASYNC_WORLDS,
-    "typer": ("poweremail.cli",),
-    "uvicorn": (*SANDBOX_SERVER, "poweremail.cli"),
+    "typer": ("poweremail._cli",),
+    "uvicorn": ("poweremail.sandbox._server", "poweremail._cli"),
     "yarl": ("poweremail._async.transports.aiohttp",),  # the URLs of aiohttp
 }
 """Who may import what; of the standard library, only what is named here is kept to its place."""
@@ -209,8 +195,8 @@ def imports(importer: str) -> Iterator[str]:
     """
     What *importer* imports, wherever in the file: in functions and for the type checker, too.
 
-    Each is the full name of a module: ``from poweremail.wire import http`` imports
-    ``poweremail.wire.http``.
+    Each is the full name of a module: ``from poweremail._wire import http`` imports
+    ``poweremail._wire.http``.
     """
     for node in ast.walk(modules()[importer]):
         if isinstance(node, ast.Import):
@@ -255,18 +241,10 @@ def room(module: str) -> tuple[int, str] | None:
     return max(found)[1:] if found else None
 
 
-def in_sandbox_core(module: str) -> bool:
-    return module.startswith("poweremail.sandbox.") and not within(module, SANDBOX_FACES)
-
-
 def runs_up(importer: str, imported: str) -> bool:
     """Whether *importer* has no business with *imported*, leaving `EXCEPTIONS` aside."""
-    if in_sandbox_core(importer):
-        return (
-            imported == "poweremail.sandbox"
-            or within(imported, SANDBOX_FACES)
-            or not within(imported, SANDBOX_CORE_MAY_IMPORT)
-        )
+    if within(importer, SANDBOX_API) and not within(imported, SANDBOX_API_MAY_IMPORT):
+        return True
     (own_height, own_name), (height, name) = (
         room(importer) or (-1, ""),
         room(imported) or (len(ROOMS), ""),
@@ -292,26 +270,24 @@ def test_every_exception_is_needed() -> None:
 @pytest.mark.parametrize(
     ("importer", "imported", "expected"),
     [
-        ("poweremail.wire.decode", "poweremail.types.result", False),
-        ("poweremail.wire.decode", "poweremail.wire.http", False),
-        ("poweremail.wire.decode", "poweremail.policy.retry", True),
-        ("poweremail.wire.decode", "poweremail", True),
-        ("poweremail._version", "poweremail.response", True),
-        ("poweremail._async.batch", "poweremail._async.pages", True),
-        ("poweremail._async.batch", "poweremail._async.batch", False),
+        ("poweremail._wire.decode", "poweremail._types.result", False),
+        ("poweremail._wire.decode", "poweremail._wire.http", False),
+        ("poweremail._wire.decode", "poweremail._policy.retry", True),
+        ("poweremail._wire.decode", "poweremail", True),
+        ("poweremail._version", "poweremail._response", True),
+        ("poweremail._async.message_infos", "poweremail._async.send_many", True),
+        ("poweremail._async.send_many", "poweremail._async.send_many", False),
         ("poweremail._async.exchange", "poweremail._async.client", True),
         ("poweremail._async.client", "poweremail._async.unheard_of", True),
         ("poweremail._sync.client", "poweremail._sync.transports.httpx", False),
         ("poweremail.sandbox", "poweremail._async.client", False),
-        ("poweremail.sandbox.service", "poweremail.wire.http", False),
-        ("poweremail.sandbox.service", "poweremail.sandbox.store", False),
-        ("poweremail.sandbox.service", "poweremail.sandbox.app", True),
-        ("poweremail.sandbox.service", "poweremail._async.client", True),
-        ("poweremail.sandbox.service", "poweremail.sandbox", True),
-        ("poweremail.sandbox.app", "poweremail.sandbox.service", False),
-        ("poweremail.sandbox.app", "poweremail._async.client", False),
-        ("poweremail._async.transports.sandbox", "poweremail.sandbox.call", True),
-        ("poweremail.transports", "poweremail", True),
+        ("poweremail.sandbox._api.messages", "poweremail._wire.http", False),
+        ("poweremail.sandbox._api.messages", "poweremail.sandbox._store.database", False),
+        ("poweremail.sandbox._api.messages", "poweremail._async.client", True),
+        ("poweremail.sandbox._server.app", "poweremail.sandbox._service", False),
+        ("poweremail.sandbox._server.app", "poweremail._async.client", False),
+        ("poweremail._async.transports.sandbox", "poweremail.sandbox._api.call", True),
+        ("poweremail.transports", "poweremail.sandbox", True),
     ],
 )
 def test_what_runs_up(importer: str, imported: str, expected: bool) -> None:
@@ -343,11 +319,11 @@ def test_libraries_are_imported_in_their_places_only() -> None:
 
 def test_types_need_attrs_and_the_standard_library_only() -> None:
     allowed = {*sys.stdlib_module_names, "attrs"}
-    below = ("poweremail.types", "poweremail.errors", "poweremail.response")
+    below = ("poweremail._types", "poweremail.errors", "poweremail._response")
     of_types = {
         name
         for module in modules()
-        if within(module, ("poweremail.types",))
+        if within(module, ("poweremail._types",))
         for name in imports(module)
     }
     assert [
@@ -461,6 +437,7 @@ def run_python(code: str, *arguments: str) -> str:
     "face",
     [
         "poweremail",
+        "poweremail.types",
         "poweremail.transports",
         "poweremail.batch",
         "poweremail.webhooks",
@@ -495,7 +472,15 @@ def test_every_module_can_be_imported_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "face", ["poweremail", "poweremail.transports", "poweremail.batch", "poweremail.webhooks"]
+    "face",
+    [
+        "poweremail",
+        "poweremail.types",
+        "poweremail.types",
+        "poweremail.transports",
+        "poweremail.batch",
+        "poweremail.webhooks",
+    ],
 )
 def test_the_public_names_are_there_and_no_others(face: str) -> None:
     module = importlib.import_module(face)

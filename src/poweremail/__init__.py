@@ -16,7 +16,28 @@ from poweremail._version import __version__
 
 if TYPE_CHECKING:
     from poweremail._async.client import AsyncPowerEmail
+    from poweremail._messages.message import Converted, Message, TemplateMessage, Tracking
+    from poweremail._policy.limits import LimitWait, RateLimits
+    from poweremail._policy.retry import RetryEvent, RetryPolicy
+    from poweremail._response import Response
     from poweremail._sync.client import PowerEmail
+    from poweremail._types.account import (
+        AccountDetail,
+        Listing,
+        SendingDomain,
+        SmtpUser,
+        TrackingDomain,
+        Webhook,
+    )
+    from poweremail._types.address import Recipient
+    from poweremail._types.attachment import Attachment, Image
+    from poweremail._types.deployment import Deployment
+    from poweremail._types.event import EventBatch, EventName, WebhookEvent
+    from poweremail._types.message_info import Engagement, MessageInfo, MessageInfoPage
+    from poweremail._types.outcome import SendOutcome
+    from poweremail._types.result import CallResult, SendResult
+    from poweremail._types.secret import Secret
+    from poweremail._types.timeouts import Timeouts
     from poweremail.errors import (
         ApiError,
         AuthenticationError,
@@ -34,27 +55,6 @@ if TYPE_CHECKING:
         WebhookPayloadError,
         WebhookSignatureError,
     )
-    from poweremail.policy.limits import LimitWait, RateLimits
-    from poweremail.policy.retry import RetryEvent, RetryPolicy
-    from poweremail.response import Response
-    from poweremail.types.account import (
-        AccountDetail,
-        Listing,
-        SendingDomain,
-        SmtpUser,
-        TrackingDomain,
-        Webhook,
-    )
-    from poweremail.types.address import Recipient
-    from poweremail.types.attachment import Attachment, Image
-    from poweremail.types.deployment import Deployment
-    from poweremail.types.event import EventBatch, EventName, WebhookEvent
-    from poweremail.types.message import Converted, Message, TemplateMessage, Tracking
-    from poweremail.types.message_info import Engagement, MessageInfo, MessageInfoPage
-    from poweremail.types.outcome import SendOutcome
-    from poweremail.types.result import CallResult, SendResult
-    from poweremail.types.secret import Secret
-    from poweremail.types.timeouts import Timeouts
 
 _HOMES = {
     "_async.client": ("AsyncPowerEmail",),
@@ -76,10 +76,10 @@ _HOMES = {
         "WebhookPayloadError",
         "WebhookSignatureError",
     ),
-    "policy.limits": ("LimitWait", "RateLimits"),
-    "policy.retry": ("RetryEvent", "RetryPolicy"),
-    "response": ("Response",),
-    "types.account": (
+    "_policy.limits": ("LimitWait", "RateLimits"),
+    "_policy.retry": ("RetryEvent", "RetryPolicy"),
+    "_response": ("Response",),
+    "_types.account": (
         "AccountDetail",
         "Listing",
         "SendingDomain",
@@ -87,16 +87,16 @@ _HOMES = {
         "TrackingDomain",
         "Webhook",
     ),
-    "types.address": ("Recipient",),
-    "types.attachment": ("Attachment", "Image"),
-    "types.deployment": ("Deployment",),
-    "types.event": ("EventBatch", "EventName", "WebhookEvent"),
-    "types.message": ("Converted", "Message", "TemplateMessage", "Tracking"),
-    "types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
-    "types.outcome": ("SendOutcome",),
-    "types.result": ("CallResult", "SendResult"),
-    "types.secret": ("Secret",),
-    "types.timeouts": ("Timeouts",),
+    "_types.address": ("Recipient",),
+    "_types.attachment": ("Attachment", "Image"),
+    "_types.deployment": ("Deployment",),
+    "_types.event": ("EventBatch", "EventName", "WebhookEvent"),
+    "_messages.message": ("Converted", "Message", "TemplateMessage", "Tracking"),
+    "_types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
+    "_types.outcome": ("SendOutcome",),
+    "_types.result": ("CallResult", "SendResult"),
+    "_types.secret": ("Secret",),
+    "_types.timeouts": ("Timeouts",),
 }
 _HOME = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
 
@@ -156,4 +156,4 @@ __getattr__, __dir__ = lazily(__name__, _HOME)
 if __name__ == "PowerEmail":
     # With PYTHONCASEOK, where the file system ignores case, this package is found before the module
     # PowerEmail.py beside it.
-    sys.modules[__name__] = import_module("poweremail.vendor")
+    sys.modules[__name__] = import_module("poweremail._vendor")

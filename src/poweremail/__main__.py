@@ -1,5 +1,5 @@
 """``python -m poweremail``: the same as the command."""
 
-from poweremail.cli import main
+from poweremail._cli import main
 
 main()

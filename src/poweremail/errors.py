@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from poweremail.response import Response
+from poweremail._response import Response
 
 __all__ = [
     "ApiError",

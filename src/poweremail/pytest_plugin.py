@@ -36,7 +36,7 @@ import attrs
 import pytest
 
 from poweremail import _watch
-from poweremail.wire.hosts import is_loopback
+from poweremail._wire.hosts import is_loopback
 
 if TYPE_CHECKING:
     from poweremail import AsyncPowerEmail, PowerEmail

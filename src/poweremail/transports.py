@@ -20,16 +20,16 @@ if TYPE_CHECKING:
     from poweremail._async.transports.base import AsyncOutgoing
     from poweremail._async.transports.pyreqwest import AsyncPyreqwestTransport
     from poweremail._async.transports.sandbox import AsyncSandboxTransport
+    from poweremail._response import Response
     from poweremail._sync.transports import HttpxTransport, Transport
     from poweremail._sync.transports.base import Outgoing
     from poweremail._sync.transports.pyreqwest import PyreqwestTransport
     from poweremail._sync.transports.sandbox import SandboxTransport
-    from poweremail.response import Response
-    from poweremail.wire.answer import AnswerBody
-    from poweremail.wire.http import Request
+    from poweremail._wire.answer import AnswerBody
+    from poweremail._wire.http import Request
 
 _HOME = {
-    "AnswerBody": "poweremail.wire.answer",
+    "AnswerBody": "poweremail._wire.answer",
     "AsyncAiohttpTransport": "poweremail._async.transports.aiohttp",
     "AsyncHttpxTransport": "poweremail._async.transports.httpx",
     "AsyncOutgoing": "poweremail._async.transports.base",
@@ -39,8 +39,8 @@ _HOME = {
     "HttpxTransport": "poweremail._sync.transports.httpx",
     "Outgoing": "poweremail._sync.transports.base",
     "PyreqwestTransport": "poweremail._sync.transports.pyreqwest",
-    "Request": "poweremail.wire.http",
-    "Response": "poweremail.response",
+    "Request": "poweremail._wire.http",
+    "Response": "poweremail._response",
     "SandboxTransport": "poweremail._sync.transports.sandbox",
     "Transport": "poweremail._sync.transports.base",
 }

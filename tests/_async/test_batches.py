@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from poweremail import AsyncPowerEmail, RateLimits, RetryPolicy, UsageError
+from poweremail._ledger.worker import Worker
+from poweremail._response import Response
 from poweremail.batch import AsyncBatch, BadEntry, Entry, Ledger, LedgerError
-from poweremail.batch.ledger.worker import Worker
-from poweremail.response import Response
 from poweremail.sandbox import Fault, Sandbox
 from support.ledgers import finish, let_leases_end
 from support.messages import message, template

@@ -8,8 +8,8 @@ import pytest
 
 from poweremail import UsageError
 from poweremail._async.limiter import AsyncLimiter
+from poweremail._policy.limits import LimitWait, RateLimits, Window
 from poweremail._runtime._async_many import BoundedMap
-from poweremail.policy.limits import LimitWait, RateLimits, Window
 from support.booked import exceeds, record
 
 FAST = (Window(3, 0.02), Window(8, 0.1))

@@ -9,8 +9,8 @@ import pytest
 
 from poweremail import UsageError
 from poweremail._sync.limiter import Limiter
+from poweremail._policy.limits import LimitWait, RateLimits, Window
 from poweremail._runtime._sync_many import BoundedMap
-from poweremail.policy.limits import LimitWait, RateLimits, Window
 from support.booked import exceeds, record
 
 FAST = (Window(3, 0.02), Window(8, 0.1))

@@ -12,8 +12,8 @@ import anyio.to_thread
 import pytest
 
 from poweremail import AsyncPowerEmail
+from poweremail._ledger.worker import Worker
 from poweremail.batch import AsyncBatch, Entry
-from poweremail.batch.ledger.worker import Worker
 from support.messages import message
 
 

@@ -13,16 +13,16 @@ import pytest
 from sqlalchemy import text, update
 
 from poweremail import Attachment, NotSentError, RateLimitError, RateLimits, UsageError
+from poweremail._ledger import schema
+from poweremail._ledger.eta import least_seconds
+from poweremail._ledger.payload import Group
+from poweremail._ledger.rate_limits import MARGIN
+from poweremail._ledger.states import State
+from poweremail._ledger.values import Finished
+from poweremail._ledger.verdicts import RELEASED
+from poweremail._ledger.worker import Worker
+from poweremail._policy.limits import Window
 from poweremail.batch import BadEntry, Entry, Ledger, LedgerError
-from poweremail.batch.eta import least_seconds
-from poweremail.batch.ledger import schema
-from poweremail.batch.ledger.budget import MARGIN
-from poweremail.batch.ledger.payload import Group
-from poweremail.batch.ledger.states import State
-from poweremail.batch.ledger.values import Finished
-from poweremail.batch.ledger.verdicts import RELEASED
-from poweremail.batch.ledger.worker import Worker
-from poweremail.policy.limits import Window
 from support.ledgers import ACCEPTED, Verdict, entries, fill, finish, let_leases_end, states, worker
 from support.messages import full, message, template
 
@@ -211,7 +211,7 @@ class TestWork:
         assert ledger.status(batch).all_accepted
 
     def test_the_message_comes_out_as_it_went_in(self, ledger):
-        from poweremail.batch.ledger.payload import unpack
+        from poweremail._ledger.payload import unpack
 
         batch = ledger.create("news")
         given = [full(), template(cc=["c@example.com"], reply_to="r@example.com")]
@@ -560,7 +560,7 @@ class TestSchema:
         newer.close()
 
     def test_every_state_is_in_the_table(self):
-        from poweremail.batch.ledger.states import TRANSITIONS
+        from poweremail._ledger.states import TRANSITIONS
 
         assert set(TRANSITIONS) == set(State)
 

@@ -17,10 +17,10 @@ from support.ledgers import fill
 CLAIM = """
 import sys, time
 from poweremail.batch import Ledger
-from poweremail.batch.ledger.values import Finished
-from poweremail.batch.ledger.verdicts import ACCEPTED
-from poweremail.batch.ledger.worker import Worker
-from poweremail.policy.limits import RateLimits
+from poweremail._ledger.values import Finished
+from poweremail._ledger.verdicts import ACCEPTED
+from poweremail._ledger.worker import Worker
+from poweremail._policy.limits import RateLimits
 
 place, per_minute = sys.argv[1], int(sys.argv[2])
 ledger = Ledger(place, patience=60.0)

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from poweremail.batch.report import COLUMNS, csv_line
+from poweremail.batch._report import COLUMNS, csv_line
 
 NOTHING: dict[str, object] = dict.fromkeys(COLUMNS)
 

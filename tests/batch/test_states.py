@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from sqlalchemy import text
 
+from poweremail._ledger.states import State
+from poweremail._ledger.values import Finished, Work
+from poweremail._ledger.verdicts import RELEASED, SEEN
 from poweremail.batch import Ledger
-from poweremail.batch.ledger.states import State
-from poweremail.batch.ledger.values import Finished, Work
-from poweremail.batch.ledger.verdicts import RELEASED, SEEN
 from support.ledgers import ACCEPTED, Verdict, entries, let_leases_end, states, worker
 
 OF_SENDS = {

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from poweremail.cli.app import app
+from poweremail._cli.app import app
 from support.command import Runner
 
 TOKEN = "token-of-the-tests"

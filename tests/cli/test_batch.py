@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail.batch.eta import Pace, least_seconds
-from poweremail.batch.ledger.budget import Spent
-from poweremail.policy.limits import RateLimits, SlidingLog, Window
+from poweremail._ledger.eta import Pace, least_seconds
+from poweremail._ledger.rate_limits import Spent
+from poweremail._policy.limits import RateLimits, SlidingLog, Window
 from poweremail.sandbox import Fault
 
 READERS = "email,name,NAME,key\n" + "".join(

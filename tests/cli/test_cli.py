@@ -23,8 +23,8 @@ from poweremail import (
     RetryPolicy,
     __version__,
 )
-from poweremail.cli import demo, main
-from poweremail.cli.app import app
+from poweremail._cli import demo, main
+from poweremail._cli.app import app
 from poweremail.sandbox import Fault, Sandbox
 from support.command import Runner
 from support.messages import message
@@ -388,8 +388,8 @@ def test_the_command_says_what_it_is():
 
 
 def test_without_its_extra_the_command_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(sys.modules, "poweremail.cli.app", None)
-    monkeypatch.delitem(sys.modules, "poweremail.cli.app")
+    monkeypatch.setitem(sys.modules, "poweremail._cli.app", None)
+    monkeypatch.delitem(sys.modules, "poweremail._cli.app")
     monkeypatch.setitem(sys.modules, "typer", None)
     with pytest.raises(
         SystemExit, match=r"typer is not installed; pip install 'poweremail\[cli,sandbox\]'"

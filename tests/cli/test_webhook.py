@@ -24,8 +24,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from poweremail import UsageError
-from poweremail.cli.app import app
-from poweremail.cli.webhook_diagnose import read_request
+from poweremail._cli.app import app
+from poweremail._cli.webhook_diagnose import read_request
 from support.command import Runner
 from support.plain_http import PLAIN_HTTP
 from support.webhooks import FORM, HEADER, HELLO, KEY, URL, event, form, signed

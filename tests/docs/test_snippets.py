@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 
 import poweremail
 from poweremail import errors, webhooks
-from poweremail.cli.app import app
+from poweremail._cli.app import app
 from support.command import Runner
 
 ROOT = Path(__file__).parents[2]

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import Response, SmtpUser, UsageError
-from poweremail.policy.limits import LimitWait, RateLimits, SlidingLog, Window
+from poweremail._policy.limits import LimitWait, RateLimits, SlidingLog, Window
 
 # Halves and quarters, so that sums are exact and requests fall on the very edge of a window.
 WINDOWS = st.lists(

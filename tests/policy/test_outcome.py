@@ -22,8 +22,8 @@ from poweremail import (
     UsageError,
     ValidationError,
 )
-from poweremail.policy.outcome import NO_MAIL, Mail, may_repeat, settle
-from poweremail.wire.operations import (
+from poweremail._policy.outcome import NO_MAIL, Mail, may_repeat, settle
+from poweremail._wire.operations import (
     GET_MESSAGE_INFO,
     SEND_MAIL,
     SEND_TEMPLATE,

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from poweremail import UsageError
-from poweremail.policy.unknown import UnknownPolicy, folded
+from poweremail._policy.unknown import UnknownPolicy, folded
 
 
 def test_the_defaults():

@@ -28,11 +28,11 @@ import trio
 
 from poweremail import UsageError
 from poweremail._async.limiter import AsyncLimiter
+from poweremail._policy.limits import RateLimits, Window
 from poweremail._runtime import _async, _sync
 from poweremail._runtime._budget import Budget
 from poweremail._runtime._file_budget import FileBudget
 from poweremail._sync.limiter import Limiter
-from poweremail.policy.limits import RateLimits, Window
 from support.booked import exceeds, record
 
 FAST = (Window(3, 0.02), Window(8, 0.1))
@@ -407,7 +407,7 @@ def test_ctrl_c_ends_a_wait(tmp_path):
         import os, signal, sqlite3, sys, threading, time
         from poweremail._runtime._file_budget import FileBudget
         from poweremail._sync.limiter import Limiter
-        from poweremail.policy.limits import RateLimits, SlidingLog, Window
+        from poweremail._policy.limits import RateLimits, SlidingLog, Window
 
         limiter = Limiter(RateLimits(), windows=[Window(1, 30.0)])
         limiter.turn("smtp1")
@@ -457,7 +457,7 @@ import sys, time
 sys.path.insert(0, "tests")
 import pytest
 from poweremail._sync.limiter import Limiter
-from poweremail.policy.limits import RateLimits, Window
+from poweremail._policy.limits import RateLimits, Window
 from support.booked import record
 
 booked = record(pytest.MonkeyPatch())

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from poweremail.sandbox import Call, Reply, Sandbox
-from poweremail.sandbox.settings_calls import PATHS
+from poweremail.sandbox._api.settings import PATHS
 
 _PATHS = {name: path for path, name in PATHS.items()}
 

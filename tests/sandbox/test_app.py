@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from poweremail.sandbox import Fault
-from poweremail.sandbox.app import create_app
+from poweremail.sandbox._server.app import create_app
 
 
 @pytest.fixture

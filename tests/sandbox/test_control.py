@@ -6,7 +6,7 @@ import anyio.to_thread
 import httpx
 import pytest
 
-from poweremail.sandbox.app import create_app
+from poweremail.sandbox._server.app import create_app
 
 FAULT = {
     "fault": {"kind": "status", "code": 503, "accepted": False},

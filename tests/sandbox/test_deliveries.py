@@ -347,7 +347,7 @@ def test_what_another_process_has_posted_between_look_and_claim_is_left(
                 other.deliver(Recording())
             return round(time.time() * 1000)
 
-        monkeypatch.setattr("poweremail.sandbox.deliveries._machine_time", machine_time)
+        monkeypatch.setattr("poweremail.sandbox._webhooks.deliveries._machine_time", machine_time)
         assert sandbox.deliver(Recording()) == []
         assert [len(each.attempts) for each in sandbox.deliveries] == [1]
 
@@ -358,7 +358,8 @@ def test_what_a_dead_process_had_taken_is_posted_in_the_end(sandbox, api, hook, 
     assert sandbox.service.deliveries.take(now).number == 1
     assert sandbox.deliver(Recording()) == []
     monkeypatch.setattr(
-        "poweremail.sandbox.deliveries._machine_time", lambda: round(time.time() * 1000) + 60_000
+        "poweremail.sandbox._webhooks.deliveries._machine_time",
+        lambda: round(time.time() * 1000) + 60_000,
     )
     assert [each.state for each in sandbox.deliver(Recording())] == ["delivered"]
 
@@ -384,7 +385,7 @@ def test_two_servers_on_one_file(tmp_path):
 
 
 def test_old_deliveries_are_forgotten_once_nothing_is_to_be_done(sandbox, api, hook, monkeypatch):
-    monkeypatch.setattr("poweremail.sandbox.deliveries._KEPT", 100)
+    monkeypatch.setattr("poweremail.sandbox._webhooks.deliveries._KEPT", 100)
     for number in range(301):
         api.send() if number == 0 else sandbox.record(1, "open")
         if number != 7:

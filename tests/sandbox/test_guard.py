@@ -3,9 +3,9 @@
 import httpx
 import pytest
 
-from poweremail.sandbox.app import create_app
-from poweremail.sandbox.guard import host_of
-from poweremail.wire.hosts import is_loopback
+from poweremail._wire.hosts import is_loopback
+from poweremail.sandbox._server.app import create_app
+from poweremail.sandbox._server.guard import host_of
 
 SEND = "/v1.0/messages/sendMail"
 GET = "/v1.0/messages/sendTemplateHTTPGet"

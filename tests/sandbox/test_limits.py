@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 import poweremail
 from poweremail.errors import UsageError
 from poweremail.sandbox import CaughtRecipient, Fault, Sandbox, SmtpLimits, SmtpUsage
-from poweremail.sandbox.limits import UNLIMITED, LimitReached
-from poweremail.sandbox.mail import MailContent
-from poweremail.sandbox.mail_store import MailStore
-from poweremail.sandbox.store import Store
+from poweremail.sandbox._store.database import Store
+from poweremail.sandbox._store.limits import UNLIMITED, LimitReached
+from poweremail.sandbox._store.mail import MailContent
+from poweremail.sandbox._store.mails import MailStore
 
 from .conftest import Api
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from poweremail.sandbox import CaughtFile, CaughtRecipient
-from poweremail.sandbox.mime import parse
+from poweremail.sandbox._api.mime import parse
 
 MULTIPART = """\
 Subject: =?utf-8?q?h=C3=A9?= there

@@ -16,7 +16,7 @@ import pytest
 
 from poweremail.errors import UsageError
 from poweremail.sandbox import Released, ReleaseError, Sandbox, SmtpServer
-from poweremail.sandbox.release import release
+from poweremail.sandbox._release.smtp import release
 from support.plain_http import PLAIN_HTTP
 from support.smtp import SmtpReceiver
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 import poweremail
+from poweremail._types.secret import Secret
 from poweremail.sandbox import Fault, Sandbox
-from poweremail.types.secret import Secret
 
 PACKAGE = str(Path(poweremail.__file__).parent)
 MESSAGE = poweremail.Message(

@@ -16,8 +16,8 @@ import pytest
 
 import poweremail
 from poweremail.sandbox import Fault, Sandbox
-from poweremail.sandbox.app import create_app
-from poweremail.sandbox.server import SandboxServer
+from poweremail.sandbox._server.app import create_app
+from poweremail.sandbox._server.serving import SandboxServer
 from support.plain_http import PLAIN_HTTP
 
 SUCCESS = b'{"status": "success", "message": "message have been Queued ..."}'
@@ -359,7 +359,7 @@ async def test_faults_that_break_need_the_server(sandbox):
 def test_serve_until_told_to_stop(number, code):
     program = (
         "from poweremail.sandbox import Sandbox\n"
-        "from poweremail.sandbox.server import serve\n"
+        "from poweremail.sandbox._server.serving import serve\n"
         "try:\n"
         "    serve(Sandbox().service, port=0, on_ready=lambda url: print(url, flush=True))\n"
         "except KeyboardInterrupt:\n"

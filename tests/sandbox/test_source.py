@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail.sandbox import mime
-from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient
-from poweremail.sandbox.preview import find_links, preview
-from poweremail.sandbox.source import source
-from poweremail.sandbox.store import at
+from poweremail.sandbox._api import mime
+from poweremail.sandbox._release.source import source
+from poweremail.sandbox._server.preview import find_links, preview
+from poweremail.sandbox._store.database import at
+from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, CaughtRecipient
 
 
 def mail(**changes):

@@ -6,8 +6,8 @@ import threading
 import httpx
 import pytest
 
-from poweremail.sandbox.changes import Changes
-from poweremail.sandbox.control.stream import MOST_STREAMS
+from poweremail.sandbox._server.control.stream import MOST_STREAMS
+from poweremail.sandbox._store.changes import Changes
 from support.plain_http import PLAIN_HTTP
 
 

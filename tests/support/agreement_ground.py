@@ -20,11 +20,11 @@ from urllib.parse import parse_qs, urlsplit
 import attrs
 
 from poweremail import PowerEmailError
+from poweremail._types.secret import Secret
 from poweremail.sandbox import Sandbox
-from poweremail.sandbox.call import Call, Reply
-from poweremail.sandbox.faults import Faults, Turn
+from poweremail.sandbox._api.call import Call, Reply
+from poweremail.sandbox._faults.rules import Faults, Turn
 from poweremail.transports import Request, Response
-from poweremail.types.secret import Secret
 from support.agreement_scripts import Script
 
 __all__ = ["Attempt", "Ground", "Handling", "Log"]

@@ -15,9 +15,9 @@ from urllib.parse import quote, quote_plus
 import attrs
 
 from poweremail import DeliveryUnknownError, PowerEmailError, SendResult
+from poweremail._types.result import CallResult
 from poweremail.sandbox import CaughtMail
 from poweremail.transports import Response
-from poweremail.types.result import CallResult
 from support.agreement_ground import Attempt, Ground, Handling, Log
 from support.agreement_scripts import READ, TOKEN, Mail, Script
 

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 
-from poweremail.cli import main
+from poweremail._cli import main
 
 STEPS = (
     "step",

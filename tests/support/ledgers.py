@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
+from poweremail._ledger.schema import messages
+from poweremail._ledger.states import State
+from poweremail._ledger.values import Finished, Step, Verdict
+from poweremail._ledger.verdicts import ACCEPTED
+from poweremail._ledger.worker import Worker
+from poweremail._policy.limits import RateLimits
 from poweremail.batch import Entry, Ledger
-from poweremail.batch.ledger.schema import messages
-from poweremail.batch.ledger.states import State
-from poweremail.batch.ledger.values import Finished, Step, Verdict
-from poweremail.batch.ledger.verdicts import ACCEPTED
-from poweremail.batch.ledger.worker import Worker
-from poweremail.policy.limits import RateLimits
 from support.messages import message
 
 __all__ = ["ACCEPTED", "Verdict", "entries", "fill", "finish", "let_leases_end", "states", "worker"]

@@ -13,9 +13,7 @@ import pytest
 SCRIPT = Path(__file__).resolve().parents[2] / "tools" / "generate_sync.py"
 SOURCES = Path("src/poweremail/_async")
 GENERATED = Path("src/poweremail/_sync")
-HEADER = (
-    "# Generated from src/poweremail/_async/module.py; do not edit.\n"
-)
+HEADER = "# Generated from src/poweremail/_async/module.py; do not edit.\n"
 
 
 def load_script() -> ModuleType:

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from poweremail import Message, Recipient, UsageError
-from poweremail.types import address as address_module
-from poweremail.types.address import recipient, recipients
+from poweremail._types import address as address_module
+from poweremail._types.address import recipient, recipients
 
 ADA = Recipient("ada@example.com", "Ada")
 BARE = Recipient("ada@example.com")

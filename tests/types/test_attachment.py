@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import Attachment, Image, UsageError
-from poweremail.types.attachment import FileContent
+from poweremail._types.attachment import FileContent
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import Attachment, Image, Message, Recipient, TemplateMessage, Tracking, UsageError
-from poweremail.types.frozen import FrozenMapping
+from poweremail._types.frozen import FrozenMapping
 
 PNG = b"\x89PNG\r\n\x1a\n"
 ENVELOPE = {"subject": "Hello", "from_email": "me@example.com", "to": "ada@example.com"}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import UsageError
-from poweremail.types.raw_message import RawMessage
+from poweremail._messages.raw import RawMessage
 
 HEAD = "From: me@example.com\nTo: ada@example.com\n"
 

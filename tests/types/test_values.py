@@ -33,9 +33,9 @@ from poweremail import (
     Tracking,
     UsageError,
 )
-from poweremail.types.attachment import FileContent
-from poweremail.types.frozen import FrozenMapping
-from poweremail.types.secret import Secret
+from poweremail._types.attachment import FileContent
+from poweremail._types.frozen import FrozenMapping
+from poweremail._types.secret import Secret
 
 ENVELOPE = {
     "subject": "Invoice",

@@ -10,7 +10,7 @@ import pytest
 
 from poweremail import Message
 from poweremail.sandbox import SmtpServer
-from poweremail.sandbox.mail import CaughtRecipient, MailContent
+from poweremail.sandbox._store.mail import CaughtRecipient, MailContent
 from support.plain_http import PLAIN_HTTP
 from support.receiver import HANDSHAKE, Receiver
 from support.smtp import SmtpReceiver

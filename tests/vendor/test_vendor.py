@@ -713,7 +713,7 @@ def test_both_names_import_where_case_is_ignored(tmp_path, order):
         cwd=tmp_path,
     )
     assert done.stdout.split() == [
-        "poweremail.vendor.messages",
+        "poweremail._vendor.messages",
         "poweremail._sync.client",
         "PowerEmailError",
     ]

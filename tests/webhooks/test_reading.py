@@ -15,7 +15,7 @@ from poweremail import (
     WebhookPayloadError,
     WebhookSignatureError,
 )
-from poweremail.types.secret import Secret
+from poweremail._types.secret import Secret
 from poweremail.webhooks import (
     SCHEMES,
     WebhookReceiver,

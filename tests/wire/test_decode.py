@@ -26,8 +26,8 @@ from poweremail import (
     SendResult,
     ValidationError,
 )
-from poweremail.wire.decode import call_result, read_envelope, reconciled_result, send_result
-from poweremail.wire.operations import (
+from poweremail._wire.decode import call_result, read_envelope, reconciled_result, send_result
+from poweremail._wire.operations import (
     GET_MESSAGE_INFO,
     SEND_MAIL,
     SEND_TEMPLATE_HTTP_GET,

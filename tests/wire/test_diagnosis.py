@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from poweremail import UsageError
-from poweremail.wire.diagnosis import diagnose
-from poweremail.wire.webhook import SCHEMES
+from poweremail.webhooks._diagnosis import diagnose
+from poweremail.webhooks._signature import SCHEMES
 from support.webhooks import FORM, HEADER, KEY, URL, event, form, signed
 
 BODY = form(event())

@@ -23,13 +23,13 @@ from poweremail import (
     UsageError,
     __version__,
 )
-from poweremail.types.attachment import FileContent
-from poweremail.types.secret import Secret
-from poweremail.wire import encode
-from poweremail.wire.body import Body, FilePiece
-from poweremail.wire.convert import converter
-from poweremail.wire.http import Endpoint, Request
-from poweremail.wire.operations import (
+from poweremail._types.attachment import FileContent
+from poweremail._types.secret import Secret
+from poweremail._wire import encode
+from poweremail._wire.body import Body, FilePiece
+from poweremail._wire.convert import converter
+from poweremail._wire.http import Endpoint, Request
+from poweremail._wire.operations import (
     ADD_SMTP,
     GET_MESSAGE_INFO,
     LIST_SMTP,
@@ -38,7 +38,7 @@ from poweremail.wire.operations import (
     SEND_TEMPLATE_HTTP_GET,
     Operation,
 )
-from poweremail.wire.redact import Credentials
+from poweremail._wire.redaction import Credentials
 
 TOKEN = 'canary/to"ken\\ü&='
 ENDPOINT = Endpoint(

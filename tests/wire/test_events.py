@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from poweremail import EventBatch, WebhookPayloadError
-from poweremail.wire.events import form_body, json_body, parse_events
+from poweremail.webhooks._events import form_body, json_body, parse_events
 from support.webhooks import FORM, event, form
 
 JSON = "application/json"

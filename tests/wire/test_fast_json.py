@@ -10,11 +10,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from poweremail import Message, TemplateMessage
-from poweremail.types.secret import Secret
-from poweremail.types.timeouts import Timeouts
-from poweremail.wire import encode, fast_json, lenient
-from poweremail.wire.http import Endpoint
-from poweremail.wire.redact import Credentials
+from poweremail._types.secret import Secret
+from poweremail._types.timeouts import Timeouts
+from poweremail._wire import encode, fast_json, lenient
+from poweremail._wire.http import Endpoint
+from poweremail._wire.redaction import Credentials
 
 ENDPOINT = Endpoint(
     "https://api.example.com/v1.0/", Credentials("owner", Secret("token")), Timeouts(), 1 << 20

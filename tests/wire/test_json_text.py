@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poweremail.wire.json_text import read_json
+from poweremail._wire.json_text import read_json
 
 
 def test_what_is_json():

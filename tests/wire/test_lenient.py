@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from poweremail.wire.lenient import loads, loads_with_repeats
+from poweremail._wire.lenient import loads, loads_with_repeats
 
 SCALARS = (
     st.none()

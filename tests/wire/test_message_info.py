@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import Engagement, MessageInfo, MessageInfoPage, ProtocolError, Response
-from poweremail.wire.decode import message_info_page, read_envelope
-from poweremail.wire.operations import GET_MESSAGE_INFO
+from poweremail._wire.decode import message_info_page, read_envelope
+from poweremail._wire.operations import GET_MESSAGE_INFO
 
 FIREFOX = (
     "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"

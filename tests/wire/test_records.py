@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import MessageInfo
-from poweremail.wire.convert import converter
-from poweremail.wire.records import message_infos
+from poweremail._wire.convert import converter
+from poweremail._wire.records import message_infos
 
 TIMES = (
     st.integers(10**11, 4 * 10**12)

@@ -10,8 +10,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from poweremail import Response
-from poweremail.types.secret import Secret
-from poweremail.wire.redact import Credentials
+from poweremail._types.secret import Secret
+from poweremail._wire.redaction import Credentials
 
 FORMS = {
     "plain": str,

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import PowerEmailError, ProtocolError, Response, Secret, ValidationError
-from poweremail.wire.decode import opened
-from poweremail.wire.operations import ADD_SMTP, SEND_MAIL
-from poweremail.wire.secrets import hide_secrets, with_secrets
+from poweremail._wire.decode import opened
+from poweremail._wire.operations import ADD_SMTP, SEND_MAIL
+from poweremail._wire.secrets import hide_secrets, with_secrets
 
 CANARY = 'canary/"pass\\wörd 😀'
 

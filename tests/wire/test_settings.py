@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import Deployment, ProtocolError, Response, Secret, Timeouts, UsageError
-from poweremail.wire import decode_settings as decode
-from poweremail.wire import encode, operations
-from poweremail.wire import encode_settings as calls
-from poweremail.wire.http import Endpoint
-from poweremail.wire.redact import Credentials
+from poweremail._wire import decode_settings as decode
+from poweremail._wire import encode, operations
+from poweremail._wire import encode_settings as calls
+from poweremail._wire.http import Endpoint
+from poweremail._wire.redaction import Credentials
 
 ENDPOINT = Endpoint(
     "https://api.tes.example.com/v1.0/", Credentials("o", Secret("token")), Timeouts(), 1 << 24

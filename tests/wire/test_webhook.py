@@ -12,8 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import UsageError
-from poweremail.types.secret import Secret
-from poweremail.wire.webhook import SCHEMES, SignatureScheme, form_fields, keys_of, sign, verify
+from poweremail._types.secret import Secret
+from poweremail.webhooks._signature import (
+    SCHEMES,
+    SignatureScheme,
+    form_fields,
+    keys_of,
+    sign,
+    verify,
+)
 from support.webhooks import KEY, SIGNERS, URL, event, form
 
 # RFC 2202, test case 2 of HMAC-SHA1.

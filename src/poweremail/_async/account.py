@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from poweremail._async.exchange import AsyncExchange
-from poweremail.policy.outcome import NO_MAIL
-from poweremail.types.account import AccountDetail
-from poweremail.wire import decode_settings as decode
-from poweremail.wire import encode_settings as encode
-from poweremail.wire.http import Endpoint
+from poweremail._policy.outcome import NO_MAIL
+from poweremail._types.account import AccountDetail
+from poweremail._wire import decode_settings as decode
+from poweremail._wire import encode_settings as encode
+from poweremail._wire.http import Endpoint
 
 __all__ = ["AsyncAccountCalls"]
 

@@ -8,23 +8,23 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from poweremail._async.account import AsyncAccountCalls
-from poweremail._async.delivery import AsyncDelivery
 from poweremail._async.exchange import AsyncExchange
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.messages import AsyncMessages
+from poweremail._async.send import AsyncDelivery
 from poweremail._async.settings import AsyncSettingsCalls
 from poweremail._async.transports import AsyncTransport, TransportName, open_transport
+from poweremail._policy.limits import RateLimits
+from poweremail._policy.outcome import NO_MAIL, Mail
+from poweremail._policy.retry import RetryPolicy
+from poweremail._policy.settings import DEFAULT, Default, Settings, complete, from_env
+from poweremail._policy.unknown import OnUnknown, UnknownPolicy
+from poweremail._types.deployment import Deployment
+from poweremail._types.result import CallResult
+from poweremail._types.secret import Secret
+from poweremail._types.timeouts import Timeouts
+from poweremail._wire import decode, encode
 from poweremail.errors import UsageError
-from poweremail.policy.limits import RateLimits
-from poweremail.policy.outcome import NO_MAIL, Mail
-from poweremail.policy.retry import RetryPolicy
-from poweremail.policy.settings import DEFAULT, Default, Settings, complete, from_env
-from poweremail.policy.unknown import OnUnknown, UnknownPolicy
-from poweremail.types.deployment import Deployment
-from poweremail.types.result import CallResult
-from poweremail.types.secret import Secret
-from poweremail.types.timeouts import Timeouts
-from poweremail.wire import decode, encode
 
 __all__ = ["AsyncPowerEmail"]
 

@@ -15,12 +15,12 @@ import attrs
 from poweremail import _watch
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.transports import AsyncTransport
+from poweremail._policy.outcome import Mail, may_repeat, settle
+from poweremail._policy.retry import RetryEvent, RetryPolicy
+from poweremail._response import Response
+from poweremail._wire.decode import opened
+from poweremail._wire.http import Request
 from poweremail.errors import PowerEmailError, TransportError, UsageError
-from poweremail.policy.outcome import Mail, may_repeat, settle
-from poweremail.policy.retry import RetryEvent, RetryPolicy
-from poweremail.response import Response
-from poweremail.wire.decode import opened
-from poweremail.wire.http import Request
 
 __all__ = ["Answer", "AsyncExchange"]
 

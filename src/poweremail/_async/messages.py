@@ -6,23 +6,23 @@ import os
 from collections.abc import AsyncIterable, Callable, Iterable
 from typing import TypeVar
 
-from poweremail._async.batch import AsyncSendMany, Sendable
-from poweremail._async.delivery import AsyncDelivery
 from poweremail._async.exchange import AsyncExchange
-from poweremail._async.pages import AsyncMessageInfos
+from poweremail._async.message_infos import AsyncMessageInfos
 from poweremail._async.reconcile import look_up
+from poweremail._async.send import AsyncDelivery
+from poweremail._async.send_many import AsyncSendMany, Sendable
+from poweremail._messages.message import Envelope, Message, TemplateMessage
+from poweremail._messages.raw import RawMessage, RawMessageLike
+from poweremail._policy.outcome import NO_MAIL, Mail
+from poweremail._policy.settings import Settings
+from poweremail._policy.unknown import UnknownPolicy
+from poweremail._types.address import AddressesLike
+from poweremail._types.address import recipients as read_recipients
+from poweremail._types.message_info import MessageInfoPage
+from poweremail._types.result import SendResult
+from poweremail._wire import decode, encode
+from poweremail._wire.http import Endpoint, Request
 from poweremail.errors import DeliveryUnknownError, UsageError
-from poweremail.policy.outcome import NO_MAIL, Mail
-from poweremail.policy.settings import Settings
-from poweremail.policy.unknown import UnknownPolicy
-from poweremail.types.address import AddressesLike
-from poweremail.types.address import recipients as read_recipients
-from poweremail.types.message import Envelope, Message, TemplateMessage
-from poweremail.types.message_info import MessageInfoPage
-from poweremail.types.raw_message import RawMessage, RawMessageLike
-from poweremail.types.result import SendResult
-from poweremail.wire import decode, encode
-from poweremail.wire.http import Endpoint, Request
 
 __all__ = ["AsyncMessages"]
 

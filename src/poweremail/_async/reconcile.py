@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 import attrs
 
-from poweremail._async.pages import AsyncMessageInfos
+from poweremail._async.message_infos import AsyncMessageInfos
+from poweremail._policy.unknown import UnknownPolicy, folded
+from poweremail._response import Response
 from poweremail._runtime._async import sleep
+from poweremail._types.result import SendResult
+from poweremail._wire.decode import reconciled_result
 from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
-from poweremail.policy.unknown import UnknownPolicy, folded
-from poweremail.response import Response
-from poweremail.types.result import SendResult
-from poweremail.wire.decode import reconciled_result
 
 __all__ = ["look_up"]
 

@@ -9,9 +9,9 @@ from typing import TypeVar
 import attrs
 from tenacity import AsyncRetrying, RetryCallState
 
+from poweremail._policy.retry import RetryEvent, RetryPolicy
 from poweremail._runtime._async import sleep
 from poweremail.errors import ChangeUnknownError, DeliveryUnknownError, PowerEmailError
-from poweremail.policy.retry import RetryEvent, RetryPolicy
 
 __all__ = ["repeat"]
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import ClassVar
 
-from poweremail.policy.limits import SlidingLog, Window
+from poweremail._policy.limits import SlidingLog, Window
 
 __all__ = ["Budget"]
 

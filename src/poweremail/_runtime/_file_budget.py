@@ -10,9 +10,9 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 
+from poweremail._policy.limits import SlidingLog, Window
 from poweremail._runtime._budget import Budget
 from poweremail._runtime._sqlite_file import Kind, SqliteFile
-from poweremail.policy.limits import SlidingLog, Window
 
 __all__ = ["FileBudget"]
 

@@ -12,7 +12,7 @@ import logging
 from contextvars import ContextVar, Token
 from types import TracebackType
 
-from poweremail.wire.redact import Credentials
+from poweremail._wire.redaction import Credentials
 
 __all__ = ["redacting"]
 

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
+from poweremail._policy.outcome import NO_MAIL
 from poweremail._sync.exchange import Exchange
-from poweremail.policy.outcome import NO_MAIL
-from poweremail.types.account import AccountDetail
-from poweremail.wire import decode_settings as decode
-from poweremail.wire import encode_settings as encode
-from poweremail.wire.http import Endpoint
+from poweremail._types.account import AccountDetail
+from poweremail._wire import decode_settings as decode
+from poweremail._wire import encode_settings as encode
+from poweremail._wire.http import Endpoint
 
 __all__ = ["AccountCalls"]
 

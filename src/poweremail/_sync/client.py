@@ -8,24 +8,24 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from poweremail._policy.limits import RateLimits
+from poweremail._policy.outcome import NO_MAIL, Mail
+from poweremail._policy.retry import RetryPolicy
+from poweremail._policy.settings import DEFAULT, Default, Settings, complete, from_env
+from poweremail._policy.unknown import OnUnknown, UnknownPolicy
 from poweremail._sync.account import AccountCalls
-from poweremail._sync.delivery import Delivery
 from poweremail._sync.exchange import Exchange
 from poweremail._sync.limiter import Limiter
 from poweremail._sync.messages import Messages
+from poweremail._sync.send import Delivery
 from poweremail._sync.settings import SettingsCalls
 from poweremail._sync.transports import Transport, TransportName, open_transport
+from poweremail._types.deployment import Deployment
+from poweremail._types.result import CallResult
+from poweremail._types.secret import Secret
+from poweremail._types.timeouts import Timeouts
+from poweremail._wire import decode, encode
 from poweremail.errors import UsageError
-from poweremail.policy.limits import RateLimits
-from poweremail.policy.outcome import NO_MAIL, Mail
-from poweremail.policy.retry import RetryPolicy
-from poweremail.policy.settings import DEFAULT, Default, Settings, complete, from_env
-from poweremail.policy.unknown import OnUnknown, UnknownPolicy
-from poweremail.types.deployment import Deployment
-from poweremail.types.result import CallResult
-from poweremail.types.secret import Secret
-from poweremail.types.timeouts import Timeouts
-from poweremail.wire import decode, encode
 
 __all__ = ["PowerEmail"]
 

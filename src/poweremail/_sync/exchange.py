@@ -14,14 +14,14 @@ from typing import Any
 import attrs
 
 from poweremail import _watch
+from poweremail._policy.outcome import Mail, may_repeat, settle
+from poweremail._policy.retry import RetryEvent, RetryPolicy
+from poweremail._response import Response
 from poweremail._sync.limiter import Limiter
 from poweremail._sync.transports import Transport
+from poweremail._wire.decode import opened
+from poweremail._wire.http import Request
 from poweremail.errors import PowerEmailError, TransportError, UsageError
-from poweremail.policy.outcome import Mail, may_repeat, settle
-from poweremail.policy.retry import RetryEvent, RetryPolicy
-from poweremail.response import Response
-from poweremail.wire.decode import opened
-from poweremail.wire.http import Request
 
 __all__ = ["Answer", "Exchange"]
 

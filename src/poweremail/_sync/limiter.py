@@ -7,9 +7,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TypeVarTuple
 
+from poweremail._policy.limits import LimitWait, RateLimits, Window
 from poweremail._runtime._budget import Budget
 from poweremail._runtime._sync import FairLock, in_thread, sleep
-from poweremail.policy.limits import LimitWait, RateLimits, Window
 
 __all__ = ["Limiter"]
 

@@ -7,23 +7,23 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from poweremail._sync.batch import Sendable, SendMany
-from poweremail._sync.delivery import Delivery
+from poweremail._messages.message import Envelope, Message, TemplateMessage
+from poweremail._messages.raw import RawMessage, RawMessageLike
+from poweremail._policy.outcome import NO_MAIL, Mail
+from poweremail._policy.settings import Settings
+from poweremail._policy.unknown import UnknownPolicy
 from poweremail._sync.exchange import Exchange
-from poweremail._sync.pages import MessageInfos
+from poweremail._sync.message_infos import MessageInfos
 from poweremail._sync.reconcile import look_up
+from poweremail._sync.send import Delivery
+from poweremail._sync.send_many import Sendable, SendMany
+from poweremail._types.address import AddressesLike
+from poweremail._types.address import recipients as read_recipients
+from poweremail._types.message_info import MessageInfoPage
+from poweremail._types.result import SendResult
+from poweremail._wire import decode, encode
+from poweremail._wire.http import Endpoint, Request
 from poweremail.errors import DeliveryUnknownError, UsageError
-from poweremail.policy.outcome import NO_MAIL, Mail
-from poweremail.policy.settings import Settings
-from poweremail.policy.unknown import UnknownPolicy
-from poweremail.types.address import AddressesLike
-from poweremail.types.address import recipients as read_recipients
-from poweremail.types.message import Envelope, Message, TemplateMessage
-from poweremail.types.message_info import MessageInfoPage
-from poweremail.types.raw_message import RawMessage, RawMessageLike
-from poweremail.types.result import SendResult
-from poweremail.wire import decode, encode
-from poweremail.wire.http import Endpoint, Request
 
 __all__ = ["Messages"]
 

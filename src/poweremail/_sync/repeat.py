@@ -10,9 +10,9 @@ from typing import TypeVar
 import attrs
 from tenacity import RetryCallState, Retrying
 
+from poweremail._policy.retry import RetryEvent, RetryPolicy
 from poweremail._runtime._sync import sleep
 from poweremail.errors import ChangeUnknownError, DeliveryUnknownError, PowerEmailError
-from poweremail.policy.retry import RetryEvent, RetryPolicy
 
 __all__ = ["repeat"]
 

@@ -6,17 +6,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from poweremail._policy.outcome import NO_MAIL
+from poweremail._response import Response
 from poweremail._sync.exchange import Exchange
-from poweremail.policy.outcome import NO_MAIL
-from poweremail.response import Response
-from poweremail.types.account import Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook
-from poweremail.types.event import EventName
-from poweremail.types.result import CallResult
-from poweremail.wire import decode_settings as decode
-from poweremail.wire import encode_settings as encode
-from poweremail.wire import operations
-from poweremail.wire.decode import call_result
-from poweremail.wire.http import Endpoint, Request
+from poweremail._types.account import Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook
+from poweremail._types.event import EventName
+from poweremail._types.result import CallResult
+from poweremail._wire import decode_settings as decode
+from poweremail._wire import encode_settings as encode
+from poweremail._wire import operations
+from poweremail._wire.decode import call_result
+from poweremail._wire.http import Endpoint, Request
 
 __all__ = ["SettingsCalls"]
 

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
     from poweremail._async.durable.batch import AsyncBatch
     from poweremail._async.durable.report import AsyncBatchReport
     from poweremail._async.durable.run import AsyncBatchRun
-    from poweremail._sync.durable.batch import Batch
-    from poweremail._sync.durable.report import BatchReport
-    from poweremail._sync.durable.run import BatchRun
-    from poweremail.batch.ledger.ledger import Ledger
-    from poweremail.batch.ledger.values import (
+    from poweremail._ledger.ledger import Ledger
+    from poweremail._ledger.values import (
         Added,
         BadEntry,
         BatchOutcome,
@@ -28,7 +25,10 @@ if TYPE_CHECKING:
         Entry,
         Record,
     )
-    from poweremail.batch.sources import read_csv, read_json_lines
+    from poweremail._sync.durable.batch import Batch
+    from poweremail._sync.durable.report import BatchReport
+    from poweremail._sync.durable.run import BatchRun
+    from poweremail.batch._sources import read_csv, read_json_lines
     from poweremail.errors import LedgerError
 
 _HOMES = {
@@ -38,9 +38,9 @@ _HOMES = {
     "_sync.durable.batch": ("Batch",),
     "_sync.durable.report": ("BatchReport",),
     "_sync.durable.run": ("BatchRun",),
-    "batch.ledger.ledger": ("Ledger",),
-    "batch.ledger.values": ("Added", "BadEntry", "BatchOutcome", "BatchStatus", "Entry", "Record"),
-    "batch.sources": ("read_csv", "read_json_lines"),
+    "_ledger.ledger": ("Ledger",),
+    "_ledger.values": ("Added", "BadEntry", "BatchOutcome", "BatchStatus", "Entry", "Record"),
+    "batch._sources": ("read_csv", "read_json_lines"),
     "errors": ("LedgerError",),
 }
 _HOME = {name: f"poweremail.{module}" for module, names in _HOMES.items() for name in names}

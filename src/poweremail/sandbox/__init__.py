@@ -14,21 +14,21 @@ In-process it needs no socket; `Sandbox.server` opens one.
 
 from __future__ import annotations
 
-from poweremail.sandbox.account_store import Domain, RegisteredWebhook
-from poweremail.sandbox.call import Call, Reply
-from poweremail.sandbox.clock import Clock
-from poweremail.sandbox.deliveries import RETRY_AFTER, Attempt, Delivery
-from poweremail.sandbox.event_rules import EventRule, EventScript
-from poweremail.sandbox.events import MailEvent
-from poweremail.sandbox.fault import Fault
-from poweremail.sandbox.faults import FaultRule, Faults
-from poweremail.sandbox.limits import SmtpLimits, SmtpUsage, SmtpUser
-from poweremail.sandbox.mail import CaughtFile, CaughtMail, CaughtRecipient
-from poweremail.sandbox.outbox import Outbox
-from poweremail.sandbox.posting import Answered, Poster
-from poweremail.sandbox.release import Released, ReleaseError, SmtpServer
-from poweremail.sandbox.sandbox import Sandbox
-from poweremail.sandbox.service import Service
+from poweremail.sandbox._api.call import Call, Reply
+from poweremail.sandbox._faults.kinds import Fault
+from poweremail.sandbox._faults.rules import FaultRule, Faults
+from poweremail.sandbox._outbox import Outbox
+from poweremail.sandbox._release.smtp import Released, ReleaseError, SmtpServer
+from poweremail.sandbox._sandbox import Sandbox
+from poweremail.sandbox._service import Service
+from poweremail.sandbox._store.accounts import Domain, RegisteredWebhook
+from poweremail.sandbox._store.clock import Clock
+from poweremail.sandbox._store.events import MailEvent
+from poweremail.sandbox._store.limits import SmtpLimits, SmtpUsage, SmtpUser
+from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, CaughtRecipient
+from poweremail.sandbox._webhooks.deliveries import RETRY_AFTER, Attempt, Delivery
+from poweremail.sandbox._webhooks.posting import Answered, Poster
+from poweremail.sandbox._webhooks.script import EventRule, EventScript
 
 __all__ = [
     "RETRY_AFTER",

@@ -13,28 +13,34 @@ from typing import TYPE_CHECKING
 from poweremail._lazy import lazily
 
 if TYPE_CHECKING:
+    from poweremail._types.event import EVENT_NAMES, EventBatch, EventName, WebhookEvent
     from poweremail.errors import WebhookError, WebhookPayloadError, WebhookSignatureError
-    from poweremail.types.event import EVENT_NAMES, EventBatch, EventName, WebhookEvent
-    from poweremail.webhooks.asgi import WebhookASGI
-    from poweremail.webhooks.reading import Keys, verify_and_parse
-    from poweremail.webhooks.receiver import WebhookAnswer, WebhookReceiver
-    from poweremail.webhooks.seen import Claim, MemorySeenStore, SeenStore
-    from poweremail.webhooks.seen_file import SqliteSeenStore
-    from poweremail.webhooks.wsgi import WebhookWSGI
-    from poweremail.wire.diagnosis import Diagnosis, SignatureMatch, diagnose
-    from poweremail.wire.webhook import SCHEMES, SchemeName, SignatureScheme, handshake_answer, sign
+    from poweremail.webhooks._asgi import WebhookASGI
+    from poweremail.webhooks._diagnosis import Diagnosis, SignatureMatch, diagnose
+    from poweremail.webhooks._reading import Keys, verify_and_parse
+    from poweremail.webhooks._receiver import WebhookAnswer, WebhookReceiver
+    from poweremail.webhooks._seen import Claim, MemorySeenStore, SeenStore
+    from poweremail.webhooks._seen_file import SqliteSeenStore
+    from poweremail.webhooks._signature import (
+        SCHEMES,
+        SchemeName,
+        SignatureScheme,
+        handshake_answer,
+        sign,
+    )
+    from poweremail.webhooks._wsgi import WebhookWSGI
 
 _HOMES = {
     "errors": ("WebhookError", "WebhookPayloadError", "WebhookSignatureError"),
-    "types.event": ("EVENT_NAMES", "EventBatch", "EventName", "WebhookEvent"),
-    "webhooks.asgi": ("WebhookASGI",),
-    "webhooks.reading": ("Keys", "verify_and_parse"),
-    "webhooks.receiver": ("WebhookAnswer", "WebhookReceiver"),
-    "webhooks.seen": ("Claim", "MemorySeenStore", "SeenStore"),
-    "webhooks.seen_file": ("SqliteSeenStore",),
-    "webhooks.wsgi": ("WebhookWSGI",),
-    "wire.diagnosis": ("Diagnosis", "SignatureMatch", "diagnose"),
-    "wire.webhook": ("SCHEMES", "SchemeName", "SignatureScheme", "handshake_answer", "sign"),
+    "_types.event": ("EVENT_NAMES", "EventBatch", "EventName", "WebhookEvent"),
+    "webhooks._asgi": ("WebhookASGI",),
+    "webhooks._reading": ("Keys", "verify_and_parse"),
+    "webhooks._receiver": ("WebhookAnswer", "WebhookReceiver"),
+    "webhooks._seen": ("Claim", "MemorySeenStore", "SeenStore"),
+    "webhooks._seen_file": ("SqliteSeenStore",),
+    "webhooks._wsgi": ("WebhookWSGI",),
+    "webhooks._diagnosis": ("Diagnosis", "SignatureMatch", "diagnose"),
+    "webhooks._signature": ("SCHEMES", "SchemeName", "SignatureScheme", "handshake_answer", "sign"),
 }
 _HOME = {name: f"poweremail.{module}" for module, names in _HOMES.items() for name in names}
 

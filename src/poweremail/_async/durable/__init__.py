@@ -1,1 +1,1 @@
-"""Durable batches: the driver of the ledger in `poweremail.batch.ledger`."""
+"""Durable batches: the driver of the ledger in `poweremail._ledger`."""

@@ -18,18 +18,18 @@ import attrs
 
 from poweremail._async.client import AsyncPowerEmail
 from poweremail._async.durable.send import AsyncSender
+from poweremail._ledger.rehearsal import Rehearsal
+from poweremail._ledger.states import State
+from poweremail._ledger.values import BatchOutcome, Finished, Verdict, Work
+from poweremail._ledger.verdicts import RELEASED, Verdicts
+from poweremail._policy.limits import RateLimits
 from poweremail._runtime._async import FairLock, in_thread, shielded, sleep
 from poweremail._runtime._async_many import Jobs, Repeated
-from poweremail.batch.ledger.rehearsal import Rehearsal
-from poweremail.batch.ledger.states import State
-from poweremail.batch.ledger.values import BatchOutcome, Finished, Verdict, Work
-from poweremail.batch.ledger.verdicts import RELEASED, Verdicts
 from poweremail.errors import DeliveryUnknownError, LedgerError, UsageError
-from poweremail.policy.limits import RateLimits
 
 if TYPE_CHECKING:
-    from poweremail.batch.ledger.ledger import Ledger
-    from poweremail.batch.ledger.worker import Worker
+    from poweremail._ledger.ledger import Ledger
+    from poweremail._ledger.worker import Worker
 
 __all__ = ["AsyncBatchRun", "RunOptions"]
 
@@ -304,6 +304,6 @@ class AsyncBatchRun:
 
 
 def _worker(ledger: Ledger, number: int, options: RunOptions) -> Worker:
-    from poweremail.batch.ledger.worker import Worker  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
+    from poweremail._ledger.worker import Worker  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
 
     return Worker(ledger, number, options.smtp_users, options.limits_by_user(), lease=options.lease)

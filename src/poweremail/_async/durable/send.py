@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 
 from poweremail._async.client import AsyncPowerEmail
-from poweremail.batch.ledger.clock import awake
-from poweremail.batch.ledger.payload import unpack
-from poweremail.batch.ledger.rehearsal import Rehearsal
-from poweremail.batch.ledger.states import SETTLED, State
-from poweremail.batch.ledger.values import BatchOutcome, Finished, Verdict, Work
-from poweremail.batch.ledger.verdicts import ACCEPTED, RELEASED, SEEN, Verdicts
+from poweremail._ledger.clock import awake
+from poweremail._ledger.payload import unpack
+from poweremail._ledger.rehearsal import Rehearsal
+from poweremail._ledger.states import SETTLED, State
+from poweremail._ledger.values import BatchOutcome, Finished, Verdict, Work
+from poweremail._ledger.verdicts import ACCEPTED, RELEASED, SEEN, Verdicts
+from poweremail._messages.message import Message, TemplateMessage
+from poweremail._policy.retry import RetryPolicy
+from poweremail._types.result import SendResult
 from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
-from poweremail.policy.retry import RetryPolicy
-from poweremail.types.message import Message, TemplateMessage
-from poweremail.types.result import SendResult
 
 __all__ = ["AsyncSender"]
 

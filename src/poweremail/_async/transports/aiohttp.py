@@ -24,14 +24,14 @@ from poweremail._async.transports.base import (
     pool_timeout,
 )
 from poweremail._async.transports.worlds import AsyncWorlds, check_open
+from poweremail._response import Response
 from poweremail._runtime._async import Deadline, check_world
 from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._logs import redacting
+from poweremail._types.timeouts import Timeouts
+from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
+from poweremail._wire.http import Request
 from poweremail.errors import PowerEmailError, UsageError
-from poweremail.response import Response
-from poweremail.types.timeouts import Timeouts
-from poweremail.wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail.wire.http import Request
 
 if TYPE_CHECKING:
     import aiohttp

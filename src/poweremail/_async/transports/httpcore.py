@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from poweremail._async.transports.base import AsyncOutgoing, failure, load_engine, pool_timeout
+from poweremail._response import Response
 from poweremail._runtime._async import in_thread
 from poweremail._runtime._async_slots import Slots
-from poweremail.response import Response
-from poweremail.wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail.wire.http import Request
+from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
+from poweremail._wire.http import Request
 
 if TYPE_CHECKING:
     import ssl

@@ -24,12 +24,12 @@ from poweremail._async.transports.base import (
 )
 from poweremail._async.transports.httpcore import AsyncConnections, AsyncHead
 from poweremail._async.transports.worlds import AsyncWorlds, check_open
+from poweremail._response import Response
 from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._logs import redacting
+from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
+from poweremail._wire.http import Request
 from poweremail.errors import UsageError
-from poweremail.response import Response
-from poweremail.wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail.wire.http import Request
 
 if TYPE_CHECKING:
     import httpx

@@ -22,12 +22,12 @@ from poweremail._async.transports.base import (
     load_engine,
 )
 from poweremail._async.transports.worlds import AsyncWorlds
+from poweremail._response import Response
 from poweremail._runtime._async import Deadline, cancellable, check_world, shielded
+from poweremail._types.timeouts import Timeouts
+from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
+from poweremail._wire.http import Request
 from poweremail.errors import TransportError, UsageError
-from poweremail.response import Response
-from poweremail.types.timeouts import Timeouts
-from poweremail.wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail.wire.http import Request
 
 if TYPE_CHECKING:
     from pyreqwest.client import Client, ClientBuilder  # async only

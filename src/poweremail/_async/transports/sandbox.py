@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 import attrs
 
 from poweremail._async.transports.base import AsyncOutgoing
+from poweremail._response import Response
 from poweremail._runtime._async import sleep
+from poweremail._wire.answer import AnswerBody
+from poweremail._wire.http import Request
 from poweremail.errors import TransportError
-from poweremail.response import Response
-from poweremail.sandbox.call import Call, Reply
-from poweremail.sandbox.faults import Turn
-from poweremail.wire.answer import AnswerBody
-from poweremail.wire.http import Request
+from poweremail.sandbox._api.call import Call, Reply
+from poweremail.sandbox._faults.rules import Turn
 
 __all__ = ["AsyncSandboxTransport"]
 

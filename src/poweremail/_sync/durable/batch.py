@@ -9,25 +9,25 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from poweremail._ledger.eta import least_seconds
+from poweremail._ledger.payload import Group
+from poweremail._ledger.rehearsal import Rehearsal
+from poweremail._ledger.states import State
+from poweremail._ledger.values import Added, BadEntry, BatchItem, BatchStatus, Entry
+from poweremail._ledger.verdicts import Verdicts
+from poweremail._policy.limits import RateLimits
+from poweremail._policy.retry import RetryPolicy
+from poweremail._policy.unknown import UnknownPolicy
 from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._sync.client import PowerEmail
 from poweremail._sync.durable.report import BatchReport, DryRun
 from poweremail._sync.durable.run import BatchRun, RunOptions
-from poweremail.batch.eta import least_seconds
-from poweremail.batch.ledger.payload import Group
-from poweremail.batch.ledger.rehearsal import Rehearsal
-from poweremail.batch.ledger.states import State
-from poweremail.batch.ledger.values import Added, BadEntry, BatchItem, BatchStatus, Entry
-from poweremail.batch.ledger.verdicts import Verdicts
+from poweremail._types.number import is_number, is_whole
 from poweremail.errors import UsageError
-from poweremail.policy.limits import RateLimits
-from poweremail.policy.retry import RetryPolicy
-from poweremail.policy.unknown import UnknownPolicy
-from poweremail.types.number import is_number, is_whole
 
 if TYPE_CHECKING:
-    from poweremail.batch.ledger.adding import Adding
-    from poweremail.batch.ledger.ledger import Ledger
+    from poweremail._ledger.adding import Adding
+    from poweremail._ledger.ledger import Ledger
 
 __all__ = ["Batch"]
 
@@ -267,7 +267,7 @@ class Batch:
 
 def _open(place: str | os.PathLike[str]) -> Ledger:
     try:
-        from poweremail.batch.ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
+        from poweremail._ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
     except ModuleNotFoundError as error:
         raise _usage(
             f"{error.name} is not installed; pip install 'poweremail[batch]'", "ledger"

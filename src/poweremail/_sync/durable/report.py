@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from poweremail._ledger.payload import unpack
+from poweremail._ledger.rehearsal import Rehearsal
+from poweremail._ledger.states import State
+from poweremail._ledger.values import Record
 from poweremail._runtime._sync import in_thread
-from poweremail.batch.ledger.payload import unpack
-from poweremail.batch.ledger.rehearsal import Rehearsal
-from poweremail.batch.ledger.states import State
-from poweremail.batch.ledger.values import Record
 from poweremail.errors import UsageError
 
 if TYPE_CHECKING:
-    from poweremail.batch.ledger.ledger import Ledger
+    from poweremail._ledger.ledger import Ledger
 
 __all__ = ["BatchReport", "DryRun"]
 

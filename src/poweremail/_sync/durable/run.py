@@ -17,20 +17,20 @@ from typing import TYPE_CHECKING, Self
 
 import attrs
 
+from poweremail._ledger.rehearsal import Rehearsal
+from poweremail._ledger.states import State
+from poweremail._ledger.values import BatchOutcome, Finished, Verdict, Work
+from poweremail._ledger.verdicts import RELEASED, Verdicts
+from poweremail._policy.limits import RateLimits
 from poweremail._runtime._sync import FairLock, in_thread, shielded, sleep
 from poweremail._runtime._sync_many import Jobs, Repeated
 from poweremail._sync.client import PowerEmail
 from poweremail._sync.durable.send import Sender
-from poweremail.batch.ledger.rehearsal import Rehearsal
-from poweremail.batch.ledger.states import State
-from poweremail.batch.ledger.values import BatchOutcome, Finished, Verdict, Work
-from poweremail.batch.ledger.verdicts import RELEASED, Verdicts
 from poweremail.errors import DeliveryUnknownError, LedgerError, UsageError
-from poweremail.policy.limits import RateLimits
 
 if TYPE_CHECKING:
-    from poweremail.batch.ledger.ledger import Ledger
-    from poweremail.batch.ledger.worker import Worker
+    from poweremail._ledger.ledger import Ledger
+    from poweremail._ledger.worker import Worker
 
 __all__ = ["BatchRun", "RunOptions"]
 
@@ -303,6 +303,6 @@ class BatchRun:
 
 
 def _worker(ledger: Ledger, number: int, options: RunOptions) -> Worker:
-    from poweremail.batch.ledger.worker import Worker  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
+    from poweremail._ledger.worker import Worker  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
 
     return Worker(ledger, number, options.smtp_users, options.limits_by_user(), lease=options.lease)

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Protocol
 
+from poweremail._response import Response
 from poweremail._runtime._sync import each, finish, in_thread
+from poweremail._types.content import StreamContent
+from poweremail._wire.body import RAW_PIECE, Body, FilePiece, Piece
+from poweremail._wire.http import Request
 from poweremail.errors import TransportError, UsageError
-from poweremail.response import Response
-from poweremail.types.content import StreamContent
-from poweremail.wire.body import RAW_PIECE, Body, FilePiece, Piece
-from poweremail.wire.http import Request
 
 __all__ = [
     "MAX_CONNECTIONS",

@@ -16,12 +16,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from poweremail._response import Response
 from poweremail._runtime._sync import in_thread
 from poweremail._runtime._sync_slots import Slots
 from poweremail._sync.transports.base import Outgoing, failure, load_engine, pool_timeout
-from poweremail.response import Response
-from poweremail.wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail.wire.http import Request
+from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
+from poweremail._wire.http import Request
 
 if TYPE_CHECKING:
     import ssl

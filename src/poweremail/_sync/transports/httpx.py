@@ -14,6 +14,7 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from poweremail._response import Response
 from poweremail._runtime._logs import redacting
 from poweremail._runtime._sync_slots import Slots
 from poweremail._sync.transports.base import (
@@ -27,10 +28,9 @@ from poweremail._sync.transports.base import (
 )
 from poweremail._sync.transports.httpcore import Connections, Head
 from poweremail._sync.transports.worlds import Worlds, check_open
+from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
+from poweremail._wire.http import Request
 from poweremail.errors import UsageError
-from poweremail.response import Response
-from poweremail.wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail.wire.http import Request
 
 if TYPE_CHECKING:
     import httpx

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from poweremail._response import Response
 from poweremail._runtime._sync import Deadline, cancellable, check_world, shielded
 from poweremail._sync.transports.base import (
     MAX_CONNECTIONS,
@@ -24,11 +25,10 @@ from poweremail._sync.transports.base import (
     load_engine,
 )
 from poweremail._sync.transports.worlds import Worlds
+from poweremail._types.timeouts import Timeouts
+from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
+from poweremail._wire.http import Request
 from poweremail.errors import TransportError, UsageError
-from poweremail.response import Response
-from poweremail.types.timeouts import Timeouts
-from poweremail.wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail.wire.http import Request
 
 if TYPE_CHECKING:
     from pyreqwest.client import SyncClient as Client

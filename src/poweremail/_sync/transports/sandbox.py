@@ -9,14 +9,14 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from poweremail._response import Response
 from poweremail._runtime._sync import sleep
 from poweremail._sync.transports.base import Outgoing
+from poweremail._wire.answer import AnswerBody
+from poweremail._wire.http import Request
 from poweremail.errors import TransportError
-from poweremail.response import Response
-from poweremail.sandbox.call import Call, Reply
-from poweremail.sandbox.faults import Turn
-from poweremail.wire.answer import AnswerBody
-from poweremail.wire.http import Request
+from poweremail.sandbox._api.call import Call, Reply
+from poweremail.sandbox._faults.rules import Turn
 
 __all__ = ["SandboxTransport"]
 

@@ -1,0 +1,23 @@
+"""The ``poweremail`` command."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """
+    Run the command. Without the extra ``cli`` it says what to install and exits with status 1.
+    """
+    try:
+        from poweremail._cli.app import app  # noqa: PLC0415  the library must be importable without typer and rich
+    except ModuleNotFoundError as error:
+        sys.exit(
+            f"poweremail: {error.name} is not installed; pip install 'poweremail[cli,sandbox]'"
+        )
+    # The command tells by itself what the library logs.
+    logging.getLogger("poweremail").addHandler(logging.NullHandler())
+    app()

@@ -1,0 +1,163 @@
+"""
+Text in headers: encoded words (RFC 2047), parameters (RFC 2231), and lines of the right length (RFC
+5322, 2.1.1).
+
+The standard library's own folding is not used: in the Python versions that are supported it garbles
+some non-ASCII names with commas, long words, and characters such as U+2028, and drops runs of
+spaces.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import quopri
+import re
+from collections.abc import Callable, Iterable, Iterator
+from urllib.parse import quote
+
+from poweremail._mime.charset import decode_text
+
+__all__ = ["decode_words", "encode_words", "fold", "has_words", "parameter"]
+
+# An encoded word, with the language of RFC 2231; broken programs leave spaces in it.
+_WORD = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?\r\n]*)\?=")
+_BASE64 = re.compile(r"[A-Za-z0-9+/= ]*\Z")
+# What a "Q" word may show as itself, also in a display name (RFC 2047, 5 (3)).
+_PLAIN_IN_Q = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
+_TOKEN = re.compile(r"[A-Za-z0-9!#$&+\-.^_`{|}~]+\Z")
+
+_LINE = 78
+# 75 characters are the most for an encoded word (RFC 2047, 2), "=?utf-8?q?" and "?=" among them.
+_WORD_ROOM = 75 - 12
+_PARAMETER_ROOM = 58
+
+
+def has_words(text: str) -> bool:
+    """Whether a reader would take something in *text* for an encoded word."""
+    return _WORD.search(text) is not None
+
+
+def decode_words(text: str, *, errors: str = "strict") -> str:
+    """
+    Return *text* with its encoded words decoded. Words that are malformed stay as they are.
+
+    Raises UnicodeError where a word's bytes are not of its charset, unless *errors* says
+    ``"replace"``.
+    """
+    decoded: list[str] = []
+    pending: list[tuple[str, bytes]] = []
+    position = 0
+    for found in _WORD.finditer(text):
+        data = _bytes_of(found[2], found[3])
+        if data is None:
+            continue
+        between = text[position : found.start()]
+        # White space between two words is not shown (RFC 2047, 6.2).
+        if between.strip() or not pending:
+            decoded += (*_texts(pending, errors), between)
+            pending = []
+        pending.append((found[1].lower(), data))
+        position = found.end()
+    return "".join((*decoded, *_texts(pending, errors), text[position:]))
+
+
+def _bytes_of(encoding: str, text: str) -> bytes | None:
+    try:
+        if encoding in "bB":
+            if not _BASE64.match(text):
+                return None
+            # Padding is often missing; more than enough does no harm.
+            return binascii.a2b_base64(text.encode("ascii") + b"==")
+        return quopri.decodestring(text.encode("ascii"), header=True)
+    except ValueError:
+        return None
+
+
+def _texts(words: list[tuple[str, bytes]], errors: str) -> Iterator[str]:
+    """
+    The words' text. Neighbours of one charset are joined first: some programs split characters
+    between words.
+    """
+    while words:
+        charset = words[0][0]
+        same = next((index for index, word in enumerate(words) if word[0] != charset), len(words))
+        yield decode_text(b"".join(data for _, data in words[:same]), charset, errors=errors)
+        words = words[same:]
+
+
+def encode_words(text: str, used: int = 0) -> list[str]:
+    """
+    *text* as encoded words in UTF-8, the first of which follows *used* characters on its line.
+    """
+    data = text.encode()
+    as_q = sum(1 if byte in _PLAIN_IN_Q or byte == 0x20 else 3 for byte in data)  # noqa: PLR2004  a space is "_"
+    encoding, encode = ("q", _q) if as_q <= len(data) * 4 / 3 + 4 else ("b", _b)
+    # Where a long name leaves too little room, the line gets longer than it should be, which is
+    # allowed up to 998.
+    first = max(_WORD_ROOM - used, 24)
+    return [f"=?utf-8?{encoding}?{piece}?=" for piece in _pieces(text, encode, first, _WORD_ROOM)]
+
+
+def _q(text: str) -> str:
+    return "".join(
+        "_" if byte == 0x20 else chr(byte) if byte in _PLAIN_IN_Q else f"={byte:02X}"  # noqa: PLR2004
+        for byte in text.encode()
+    )
+
+
+def _b(text: str) -> str:
+    return base64.b64encode(text.encode()).decode("ascii")
+
+
+def _pieces(text: str, encode: Callable[[str], str], first: int, room: int) -> Iterator[str]:
+    """
+    *text*, encoded, in pieces of whole characters, the first of at most *first* and the others of
+    *room* characters.
+    """
+    start, limit = 0, first
+    for end in range(1, len(text) + 1):
+        if end - start > 1 and len(encode(text[start:end])) > limit:
+            yield encode(text[start : end - 1])
+            start, limit = end - 1, room
+    yield encode(text[start:])
+
+
+def fold(name: str, words: Iterable[str]) -> str:
+    """
+    Join *words* by single spaces as the value of the header *name*, in lines that are as short as
+    the words allow.
+    """
+    line, lines = "", []
+    room = _LINE - len(name) - 2
+    for word in words:
+        if line and len(line) + 1 + len(word) > room:
+            lines.append(line)
+            line, room = word, _LINE - 1
+        else:
+            line = f"{line} {word}" if line else word
+    return "\r\n ".join((*lines, line))
+
+
+def parameter(name: str, value: str) -> list[str]:
+    """
+    ``name=value`` as one word, or several that end in ``;``: plain, quoted, or as RFC 2231 has it
+    where that cannot say it.
+    """
+    if _TOKEN.match(value) and len(value) <= _PARAMETER_ROOM:
+        return [f"{name}={value}"]
+    if (
+        value.isascii()
+        and value.isprintable()
+        and len(value) <= _PARAMETER_ROOM
+        and not re.search(r'["\\]|=\?', value)
+    ):
+        return [f'{name}="{value}"']
+    pieces = list(
+        _pieces(value, lambda text: quote(text, safe=""), _PARAMETER_ROOM, _PARAMETER_ROOM)
+    )
+    if len(pieces) == 1:
+        return [f"{name}*=utf-8''{pieces[0]}"]
+    words = [f"{name}*{index}*={piece}" for index, piece in enumerate(pieces)]
+    words[0] = words[0].replace("=", "=utf-8''", 1)
+    return [*(f"{word};" for word in words[:-1]), words[-1]]

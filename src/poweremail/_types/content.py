@@ -1,0 +1,177 @@
+"""
+Where the bytes of an attachment come from: memory, a file on disk, an open file, or a stream.
+
+Only bytes are held. The others are read while the mail is being sent, piece by piece, so that a
+mail costs the memory of one piece.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import AsyncIterable, Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+import attrs
+
+from poweremail._types.number import is_whole
+from poweremail.errors import UsageError
+
+__all__ = ["Content", "FileContent", "OpenFileContent", "StreamContent", "read_whole"]
+
+
+@attrs.frozen
+class FileContent:
+    """
+    A file on disk, opened for each piece that is read.
+
+    *size* in bytes and *stamp* were taken when the attachment was made; a file that has changed by
+    the time of the send is not sent.
+    """
+
+    path: Path
+    size: int
+    stamp: tuple[int, ...] | None = attrs.field(default=None, repr=False, eq=False)
+
+    @classmethod
+    def of(cls, path: str | os.PathLike[str]) -> FileContent:
+        """
+        Look at the file at *path*. Raises `UsageError` where it is missing, unreadable or no
+        regular file.
+        """
+        try:
+            # Absolute, so that it is the same file when it is read.
+            file = Path(path).absolute()
+            # Looked at before it is opened: opening a pipe waits for its other end.
+            if stat.S_ISREG(file.stat().st_mode):
+                with file.open("rb") as stream:
+                    status = os.fstat(stream.fileno())
+                    return cls(file, status.st_size, _stamp(status))
+        except (OSError, TypeError, ValueError) as error:
+            raise UsageError(
+                f"cannot read {str(path)!r}: {getattr(error, 'strerror', error)}", field="path"
+            ) from None
+        raise UsageError(f"{str(path)!r} is not a regular file", field="path")
+
+    @property
+    def label(self) -> str:
+        """What an error calls it."""
+        return repr(str(self.path))
+
+    def read(self, offset: int, size: int) -> bytes:
+        """
+        Return *size* bytes from *offset* on. Raises OSError, also where the file has changed. It
+        blocks.
+        """
+        with self.path.open("rb") as file:
+            if self.stamp not in (None, _stamp(os.fstat(file.fileno()))):
+                raise OSError("it has changed since it was attached")
+            file.seek(offset)
+            return file.read(size)
+
+
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    """What changes with the content of a file, or with the file behind a path."""
+    return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
+
+
+class OpenFileContent:
+    """
+    A binary file that the user has opened, from its position on; it is to stay open until the mail
+    is sent.
+
+    Several sends may read it at once. Raises `UsageError` where it cannot be read, or its size
+    cannot be known without reading it.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        try:
+            self._start = file.tell()
+            self.size = file.seek(0, os.SEEK_END) - self._start
+            file.seek(self._start)
+            if not isinstance(file.read(0), bytes):
+                raise UsageError("must be opened in binary mode", field="file")
+        except (AttributeError, OSError, ValueError) as error:
+            raise UsageError(
+                f"is no open file that can be sought in: {error}",
+                field="file",
+                advice="from_stream takes what can be read only once",
+            ) from None
+        self._file = file
+        self._lock = threading.Lock()
+
+    @property
+    def label(self) -> str:
+        """What an error calls it."""
+        return repr(getattr(self._file, "name", "the file"))
+
+    def read(self, offset: int, size: int) -> bytes:
+        """
+        Return *size* bytes from *offset* on, or fewer where the file ends. Raises OSError or
+        ValueError. It blocks.
+        """
+        with self._lock:
+            self._file.seek(self._start + offset)
+            return self._file.read(size)
+
+
+class StreamContent:
+    """
+    What can be read only once: an iterable of bytes, or for the async client an async one.
+
+    *size* is its length in bytes where that is known; it is held to. Once reading has begun, the
+    mail cannot be sent again: ``begun`` says so.
+    """
+
+    def __init__(self, stream: AsyncIterable[bytes] | Iterable[bytes], size: int | None) -> None:
+        if isinstance(stream, bytes | bytearray | memoryview | str) or not isinstance(
+            stream, AsyncIterable | Iterable
+        ):
+            raise UsageError(
+                f"must be an iterable of bytes, not {type(stream).__name__}", field="stream"
+            )
+        if size is not None and not is_whole(size):
+            raise UsageError(f"must be a number of bytes or None, not {size!r}", field="size")
+        self._stream = stream
+        self.size = size
+        self.begun = False
+
+    def begin(self) -> AsyncIterable[bytes] | Iterable[bytes]:
+        """Return the stream, the first time. Raises `UsageError` the second."""
+        if self.begun:
+            raise UsageError(
+                "the stream has been read already",
+                field="content",
+                advice="make the message anew, with a new stream",
+            )
+        self.begun = True
+        return self._stream
+
+
+Content = bytes | FileContent | OpenFileContent | StreamContent
+
+
+def read_whole(content: Content, field: str) -> bytes:
+    """
+    Return all of *content*'s bytes; it may be read again. It blocks.
+
+    Raises `UsageError`, naming *field*, where it can be read only once, is gone, or is shorter than
+    it was.
+    """
+    if isinstance(content, bytes):
+        return content
+    if isinstance(content, StreamContent):
+        raise UsageError(
+            "is a stream, which can be read only once",
+            field=field,
+            advice="read it, and give the bytes instead",
+        )
+    try:
+        data = content.read(0, content.size)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {content.label}: {error}", field=field) from None
+    if len(data) < content.size:
+        raise UsageError(f"{content.label} has become shorter since it was attached", field=field)
+    return data

@@ -1,0 +1,109 @@
+"""What became of a mail, recipient by recipient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+import attrs
+
+from poweremail._response import Response
+from poweremail._types.frozen import FrozenMapping
+
+__all__ = [
+    "PAGE_SIZE",
+    "Engagement",
+    "EngagementFields",
+    "MessageInfo",
+    "MessageInfoFields",
+    "MessageInfoPage",
+]
+
+PAGE_SIZE = 100
+"""Records a page of getMessageInfo; fixed by the service."""
+
+
+@attrs.define(init=False, eq=False, repr=False)
+class EngagementFields:
+    """
+    The fields of an `Engagement`, not frozen yet.
+
+    Making a frozen object costs several times as much as making a plain one, and pages are full of
+    them: see `wire/records.py`.
+    """
+
+    time: datetime | None
+    ip: str | None
+    user_agent: str | None
+
+
+@attrs.frozen  # pyright: ignore[reportGeneralTypeIssues]  it freezes what it inherits
+class Engagement(EngagementFields):
+    """
+    One open or one click: when (UTC), from which IP address, with which user agent. None where the
+    service did not say.
+    """
+
+
+@attrs.define(init=False, kw_only=True, eq=False, repr=False)
+class MessageInfoFields:
+    """The fields of a `MessageInfo`, not frozen yet, as those of an engagement."""
+
+    email: str | None
+    subject: str | None
+    sender: str | None
+    send_from: str | None
+    status: str | None
+    time: datetime | None
+    mail_size: int | None
+    attachment_size: int | None
+    open_count: int = 0
+    click_count: int = 0
+    opens: tuple[Engagement, ...] = ()
+    clicks: tuple[Engagement, ...] = ()
+    extra: Mapping[str, Any] = attrs.field(factory=FrozenMapping, hash=False)
+
+
+@attrs.frozen(kw_only=True)  # pyright: ignore[reportGeneralTypeIssues]  it freezes what it inherits
+class MessageInfo(MessageInfoFields):
+    """
+    One message as it went to one recipient.
+
+    *email* is the recipient, *sender* the sender, *send_from* the IP address that sent it.
+    *mail_size* and *attachment_size* are bytes, *time* is an aware datetime in UTC. *status* is
+    ``delivered``, ``send``, ``open``, ``click``, ``soft_bounce``, ``hard_bounce``, ``spam`` or a
+    word that the service has added since: it stays a string. *open_count* and *click_count* are the
+    service's counts; *opens* and *clicks* the single events that it kept. What the service left out
+    is None, 0 or empty. *extra* has the members of the record that this library does not know.
+    """
+
+
+@attrs.frozen(kw_only=True)
+class MessageInfoPage:
+    """
+    One page of getMessageInfo: *records* number ``skip_page * 100`` and following of the mails with
+    *unique_id*.
+
+    Iterating over it and ``len()`` are about its records.
+    """
+
+    unique_id: str
+    skip_page: int
+    records: tuple[MessageInfo, ...]
+    extra: Mapping[str, Any] = attrs.field(factory=FrozenMapping, hash=False)
+    raw: Response
+
+    def __iter__(self) -> Iterator[MessageInfo]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def next_skip_page(self) -> int | None:
+        """
+        The number of the page after this one; None where this one is not full, so that none can
+        follow.
+        """
+        return self.skip_page + 1 if len(self.records) >= PAGE_SIZE else None

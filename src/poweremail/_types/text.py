@@ -1,0 +1,56 @@
+"""What a string must be before it may go into a header or into JSON."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from poweremail._types.frozen import FrozenMapping
+from poweremail.errors import MailState, UsageError
+
+__all__ = ["body_text", "header_text", "string_mapping"]
+
+# A tab may stand in a header; every other control character could end it, or end the mail.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def body_text(field: str, value: object, *, mail_state: MailState | None = "not_sent") -> str:
+    """
+    Return *value* if it is a string that UTF-8 can carry, else raise `UsageError` for *field*.
+    """
+    if not isinstance(value, str):
+        raise UsageError(
+            f"must be a str, not {type(value).__name__}", field=field, mail_state=mail_state
+        )
+    # isascii is one look at a flag; only other strings need the search.
+    if not value.isascii() and (found := _SURROGATE.search(value)):
+        reason = f"has a lone surrogate at position {found.start()}, which no encoding can carry"
+        raise UsageError(reason, field=field, mail_state=mail_state)
+    return value
+
+
+def header_text(field: str, value: object, *, mail_state: MailState | None = "not_sent") -> str:
+    """
+    Return *value* if it can stand in a header, else raise `UsageError` for *field*: CR or LF would
+    begin another header.
+    """
+    text = body_text(field, value, mail_state=mail_state)
+    if found := _CONTROL.search(text):
+        reason = f"has a control character (CR, LF or another) at position {found.start()}"
+        raise UsageError(reason, field=field, mail_state=mail_state)
+    return text
+
+
+def string_mapping(
+    field: str, value: object, check: Callable[[str, object], str]
+) -> FrozenMapping[str]:
+    """Return *value* as an immutable mapping of str to str, each value put through *check*."""
+    if not isinstance(value, Mapping):
+        raise UsageError(f"must be a mapping, not {type(value).__name__}", field=field)
+    return FrozenMapping(
+        {
+            header_text(field, name): check(f"{field}[{name!r}]", text)
+            for name, text in value.items()
+        }
+    )

@@ -1,0 +1,46 @@
+"""How long each step of a call may take."""
+
+from __future__ import annotations
+
+import attrs
+
+from poweremail._types.number import is_number
+from poweremail.errors import UsageError
+
+__all__ = ["Timeouts"]
+
+
+@attrs.frozen(cache_hash=True)
+class Timeouts:
+    """
+    Limits of the four steps of a request, in seconds; None waits for ever.
+
+    *connect*
+        5: a name that resolves and a host that listens answer within one; waiting longer only
+        delays the retry, which is safe.
+    *read*
+        30: the time without a byte of the answer. It is long on purpose: running out of it leaves
+        the outcome of a send unknown.
+    *write*
+        30: the time that one piece of the body (at most 256 KiB) may take to leave.
+    *pool*
+        60: the time to wait for a free connection. The mail waits unsent, so patience costs nothing
+        but time.
+    """
+
+    connect: float | None = 5.0
+    read: float | None = 30.0
+    write: float | None = 30.0
+    pool: float | None = 60.0
+
+    def __attrs_post_init__(self) -> None:
+        for field in attrs.fields(Timeouts):
+            seconds = getattr(self, field.name)
+            if seconds is None:
+                continue
+            if not is_number(seconds) or seconds == 0:
+                raise UsageError(
+                    f"must be a positive number of seconds or None, not {seconds!r}",
+                    field=f"timeouts.{field.name}",
+                    mail_state=None,
+                )

@@ -1,0 +1,83 @@
+"""The client in the vendor's spelling."""
+
+from __future__ import annotations
+
+import weakref
+from types import TracebackType
+from typing import Any, Self
+
+import poweremail
+from poweremail._types.secret import Secret
+from poweremail._vendor.errors import errors_of_the_page
+from poweremail._vendor.messages import Messages
+from poweremail._vendor.settings import Account, Settings
+
+__all__ = ["PowerEmail"]
+
+
+class PowerEmail(Messages):
+    """
+    A client: ``PowerEmail("owner_id", "token", "PowerEmailTES_APP_DOMAIN")``.
+
+    The calls about messages are its own methods and those of its ``messages``; the others are in
+    ``settings`` and ``account``. *base_url* stands in place of *app_domain*, for a sandbox or plain
+    http; *options* are those of `poweremail.PowerEmail`, such as ``timeouts``, ``retry`` or
+    ``on_unknown``. It may be used from several threads, and is closed when nobody has it any more.
+    """
+
+    def __init__(
+        self,
+        owner_id: str,
+        token: str,
+        app_domain: str | None = None,
+        *,
+        base_url: str | None = None,
+        **options: Any,
+    ) -> None:
+        # The plain token must not be in a frame that may fail.
+        secret = Secret.of(token)
+        del token
+        with errors_of_the_page():
+            client = poweremail.PowerEmail(
+                owner_id, secret, app_domain, base_url=base_url, **options
+            )
+        super().__init__(client)
+        self._close = weakref.finalize(self, client.close)
+
+    @property
+    def messages(self) -> Messages:
+        """The calls about messages."""
+        return Messages(self._client, self)
+
+    @property
+    def settings(self) -> Settings:
+        """The calls about SMTP users, domains and webhooks."""
+        return Settings(self._client, self)
+
+    @property
+    def account(self) -> Account:
+        """The call about the account."""
+        return Account(self._client, self)
+
+    def close(self) -> None:
+        """Close the connections; a further call raises `Error`."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        # A traceback may show a client that could not be made.
+        return (
+            f"<PowerEmail.{repr(self._client)[1:]}"
+            if hasattr(self, "_client")
+            else "<PowerEmail.PowerEmail>"
+        )

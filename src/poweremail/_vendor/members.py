@@ -1,0 +1,207 @@
+"""
+Messages as the vendor's page writes them: dicts, checked by the rules of that page and never
+changed.
+
+What the page does not forbid passes as it is, members that it does not name among it: the service
+decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from poweremail._messages.message import TemplateMessage
+from poweremail._types.number import is_whole
+from poweremail._types.text import body_text, header_text
+from poweremail.errors import UsageError
+
+__all__ = ["check_look_up", "check_mail", "check_raw", "check_template", "read_get", "settings"]
+
+_GET_FIELDS = ("template_id", "subject", "from_email", "to")
+_DYNAMIC_VALUE = re.compile(r"dynamic_value\[(.*)\]\Z", re.DOTALL)
+_RECIPIENT_TYPES = (None, "to", "cc", "bcc")
+
+
+def check_mail(smtp_user_name: object, message: object) -> None:
+    """
+    Raise `UsageError`, naming the member, where *message* cannot be that of a
+    ``messages/sendMail``.
+    """
+    _required("smtp_user_name", smtp_user_name)
+    members = _envelope(message)
+    contents = [
+        name
+        for name in ("html", "text")
+        if members.get(name) is not None and body_text(name, members[name]).strip()
+    ]
+    if not contents:
+        raise UsageError("give html, text or both", field="html")
+
+
+def check_template(smtp_user_name: object, message: object) -> None:
+    """
+    Raise `UsageError`, naming the member, where *message* cannot be that of a
+    ``messages/sendTemplate``.
+    """
+    _required("smtp_user_name", smtp_user_name)
+    members = _envelope(message)
+    _required("template_id", members.get("template_id"))
+    for name, value in _texts("dynamic_value", members.get("dynamic_value")).items():
+        body_text(f"dynamic_value[{name!r}]", value)
+
+
+def check_raw(smtp_user_name: object, raw_message: object) -> None:
+    """Raise `UsageError` where *raw_message* is no text."""
+    _required("smtp_user_name", smtp_user_name)
+    if not body_text("raw_message", raw_message).strip():
+        raise UsageError("must not be empty", field="raw_message")
+
+
+def check_look_up(x_unique_id: object, skip_page: object) -> None:
+    """
+    Raise `UsageError` where ``messages/getMessageInfo`` cannot be asked for page *skip_page* (from
+    0) of *x_unique_id*.
+    """
+    if not header_text("x_unique_id", x_unique_id, mail_state=None).strip():
+        raise UsageError("must not be empty", field="x_unique_id", mail_state=None)
+    if not is_whole(skip_page):
+        raise UsageError(
+            f"must be a page number from 0 on, not {skip_page!r}",
+            field="skip_page",
+            mail_state=None,
+        )
+
+
+def read_get(message: object) -> TemplateMessage:
+    """
+    Return the message of a ``messages/sendTemplateHTTPGet``. Raises `UsageError` for what it has no
+    field for.
+    """
+    if not isinstance(message, dict):
+        raise UsageError(f"must be a dict, not {type(message).__name__}", field="message")
+    fields = dict(message)
+    dynamic_value = fields.pop("dynamic_value", None) or {}
+    if not isinstance(dynamic_value, dict):
+        raise UsageError(
+            f"must be a dict, not {type(dynamic_value).__name__}", field="dynamic_value"
+        )
+    dynamic_value = dynamic_value | {
+        found[1]: fields.pop(name) for name in message if (found := _DYNAMIC_VALUE.match(str(name)))
+    }
+    if spoken_for := sorted(fields.keys() & {"owner_id", "token", "smtp_user_name"}):
+        raise UsageError("the client adds its own", field=", ".join(spoken_for))
+    if others := fields.keys() - set(_GET_FIELDS):
+        raise UsageError(
+            "cannot be carried by a GET",
+            field=", ".join(map(str, others)),
+            advice="use sendTemplate",
+        )
+    template_id, subject, from_email, to = (
+        _required(name, fields.get(name)) for name in _GET_FIELDS
+    )
+    return TemplateMessage(
+        template_id=template_id,
+        subject=subject,
+        from_email=from_email,
+        to=to,
+        dynamic_value=dynamic_value,
+    )
+
+
+def settings(given: Mapping[str, object], needed: tuple[str, ...]) -> dict[str, Any]:
+    """
+    Return the members of a call about settings: what is *given*, without what is None.
+
+    A dict stands for the members in it. Raises `UsageError` where one of the *needed* is missing,
+    or a limit is not a whole number above 0.
+    """
+    found: dict[str, Any] = {}
+    for name, value in given.items():
+        found |= value if isinstance(value, dict) else {} if value is None else {name: value}
+    for name in needed:
+        if found.get(name) is None or found[name] == "":
+            raise UsageError("is needed", field=name, mail_state=None)
+    for name in ("total_limit", "hourly_limit"):
+        limit = found.get(name, 1)
+        if not is_whole(limit, 1):
+            raise UsageError(
+                f"must be a whole number above 0, not {limit!r}", field=name, mail_state=None
+            )
+    for name in ("status", "store_log"):
+        if found.get(name, "Enable") not in ("Enable", "Disable"):
+            raise UsageError(
+                f"must be 'Enable' or 'Disable', not {found[name]!r}", field=name, mail_state=None
+            )
+    return found
+
+
+def _envelope(message: object) -> Mapping[str, Any]:
+    if not isinstance(message, dict):
+        raise UsageError(f"must be a dict, not {type(message).__name__}", field="message")
+    _required("subject", message.get("subject"))
+    _required("from_email", message.get("from_email"))
+    _optional("from_name", message.get("from_name"))
+    if not message.get("to"):
+        raise UsageError("give at least one recipient", field="to")
+    for field, recipient in _dicts("to", message["to"]):
+        _required(f"{field}.email", recipient.get("email"))
+        _optional(f"{field}.name", recipient.get("name"))
+        if recipient.get("type") not in _RECIPIENT_TYPES:
+            raise UsageError(
+                f"must be 'to', 'cc' or 'bcc', not {recipient['type']!r}", field=f"{field}.type"
+            )
+    for name, value in _texts("headers", message.get("headers")).items():
+        header_text(f"headers[{name!r}]", value)
+    _files(message)
+    return message
+
+
+def _files(message: Mapping[str, Any]) -> None:
+    for member in ("attachments", "images"):
+        for field, file in _dicts(member, message.get(member)):
+            _required(f"{field}.name", file.get("name"))
+            type = _required(f"{field}.type", file.get("type"))
+            if member == "images" and not type.lower().startswith("image/"):
+                raise UsageError(f"{type!r} does not begin with image/", field=f"{field}.type")
+            # Whether it is sound base64 is left to the service: the page's own example is cut off
+            # in the middle of a group.
+            body_text(f"{field}.content", file.get("content"))
+
+
+def _required(field: str, value: object) -> str:
+    if value is None:
+        raise UsageError("is needed", field=field)
+    text = header_text(field, value)
+    if not text.strip():
+        raise UsageError("must not be empty", field=field)
+    return text
+
+
+def _optional(field: str, value: object) -> None:
+    if value is not None:
+        header_text(field, value)
+
+
+def _dicts(field: str, value: object) -> list[tuple[str, Mapping[str, Any]]]:
+    """The dicts of a list, each with what to call it in an error."""
+    if value is None:
+        return []
+    if not isinstance(value, list | tuple) or not all(isinstance(item, dict) for item in value):
+        raise UsageError("must be a list of dicts", field=field)
+    return [(f"{field}[{index}]", item) for index, item in enumerate(value)]
+
+
+def _texts(field: str, value: object) -> dict[str, object]:
+    """The values of a dict that have to be checked as text; numbers need no check."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UsageError(f"must be a dict, not {type(value).__name__}", field=field)
+    texts = {header_text(field, name): text for name, text in value.items()}
+    return {
+        name: text
+        for name, text in texts.items()
+        if isinstance(text, bool) or not isinstance(text, int | float)
+    }

@@ -1,0 +1,244 @@
+"""
+Types to requests. Everything that can be wrong with a call is found here or in the types, before
+anything is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import attrs
+
+from poweremail._messages.message import UNIQUE_ID_HEADER, Message, TemplateMessage
+from poweremail._messages.raw import RawMessage
+from poweremail._types.attachment import Attachment, Image
+from poweremail._types.deployment import is_call_path
+from poweremail._types.number import is_whole
+from poweremail._types.secret import Secret
+from poweremail._types.text import header_text
+from poweremail._wire.body import Base64, Body
+from poweremail._wire.convert import converter
+from poweremail._wire.fast_json import dumps
+from poweremail._wire.http import Endpoint, Request
+from poweremail._wire.operations import (
+    GET_MESSAGE_INFO,
+    SEND_MAIL,
+    SEND_RAW,
+    SEND_TEMPLATE,
+    SEND_TEMPLATE_HTTP_GET,
+    Operation,
+    operation_at,
+)
+from poweremail.errors import MailState, UsageError
+
+__all__ = [
+    "call",
+    "get_message_info",
+    "post",
+    "send_mail",
+    "send_raw",
+    "send_template",
+    "send_template_http_get",
+]
+
+# What the HTTP engines take at most; many servers take 8 KiB and answer 414 to more.
+_LONGEST_QUERY = 60_000
+
+
+def send_mail(
+    endpoint: Endpoint, smtp_user_name: str, message: Message, unique_id: str | None
+) -> Request:
+    """*message* as a ``messages/sendMail`` request that carries *unique_id*."""
+    return _send(endpoint, SEND_MAIL, smtp_user_name, message, unique_id)
+
+
+def send_template(
+    endpoint: Endpoint, smtp_user_name: str, message: TemplateMessage, unique_id: str | None
+) -> Request:
+    """*message* as a ``messages/sendTemplate`` request that carries *unique_id*."""
+    return _send(endpoint, SEND_TEMPLATE, smtp_user_name, message, unique_id)
+
+
+def send_template_http_get(
+    endpoint: Endpoint, smtp_user_name: str, message: TemplateMessage, unique_id: str | None
+) -> Request:
+    """
+    *message* as a ``messages/sendTemplateHTTPGet`` request. Raises `UsageError` for what a GET
+    cannot carry.
+    """
+    _check_fits_in_get(message, unique_id)
+    fields = {
+        "smtp_user_name": smtp_user_name,
+        "template_id": message.template_id,
+        "subject": message.subject,
+        "from_email": message.from_email.email,
+        "to": message.to[0].email,
+        **{f"dynamic_value[{name}]": value for name, value in message.dynamic_value.items()},
+    }
+    credentials = endpoint.credentials
+    query = Secret(
+        urlencode({"owner_id": credentials.owner_id, "token": credentials.token.reveal(), **fields})
+    )
+    if len(query.reveal()) > _LONGEST_QUERY:
+        raise UsageError(
+            "the values are too long for a URL", field="dynamic_value", advice="use send_template"
+        )
+    return Request(SEND_TEMPLATE_HTTP_GET, endpoint, query=query)
+
+
+def send_raw(
+    endpoint: Endpoint, smtp_user_name: str, message: RawMessage, unique_id: str | None
+) -> Request:
+    """
+    *message* as a ``messages/sendRaw`` request, with *unique_id* as its first header where it has
+    none of its own.
+    """
+    operation = attrs.evolve(SEND_RAW, path=endpoint.deployment.send_raw)
+    text = (
+        message.text
+        if message.unique_id is not None or unique_id is None
+        else message.with_unique_id(unique_id)
+    )
+    return post(endpoint, operation, {"smtp_user_name": smtp_user_name, "raw_message": text})
+
+
+def get_message_info(endpoint: Endpoint, unique_id: str, skip_page: int) -> Request:
+    """A ``messages/getMessageInfo`` request for page number *skip_page* (from 0)."""
+    if not header_text("unique_id", unique_id, mail_state=None).strip():
+        raise UsageError("must not be empty", field="unique_id", mail_state=None)
+    if not is_whole(skip_page):
+        raise UsageError(
+            f"must be a page number from 0 on, not {skip_page!r}",
+            field="skip_page",
+            mail_state=None,
+        )
+    return post(endpoint, GET_MESSAGE_INFO, {"x_unique_id": unique_id, "skip_page": skip_page})
+
+
+def call(endpoint: Endpoint, path: str, members: Mapping[str, Any]) -> Request:
+    """A POST of *members* and the credentials to *path*, relative to the base URL."""
+    operation = operation_at(path.strip("/") if isinstance(path, str) else "")
+    state: MailState | None = "not_sent" if operation.sends else None
+    if not is_call_path(operation.path):
+        raise UsageError(
+            f"{path!r} is not a path such as settings/listSmtp", field="path", mail_state=state
+        )
+    if not isinstance(members, Mapping):
+        raise UsageError(
+            f"must be a mapping, not {type(members).__name__}", field="body", mail_state=state
+        )
+    if taken := {"owner_id", "token"} & members.keys():
+        raise UsageError(
+            f"{' and '.join(sorted(taken))}: the client adds its own",
+            field="body",
+            mail_state=state,
+        )
+    try:
+        # Here anything may be in it.
+        return post(endpoint, operation, dict(members), checked=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(
+            f"cannot be written as JSON: {error}", field="body", mail_state=state
+        ) from error
+
+
+def _send(
+    endpoint: Endpoint,
+    operation: Operation,
+    smtp_user_name: str,
+    message: Message | TemplateMessage,
+    unique_id: str | None,
+) -> Request:
+    members = converter.unstructure(message)
+    if unique_id is not None:
+        members.setdefault("headers", {})[UNIQUE_ID_HEADER] = unique_id
+    fields = {"smtp_user_name": smtp_user_name, "message": members}
+    if not message.attachments and not message.images:
+        return post(endpoint, operation, fields)
+    return post(endpoint, operation, fields, _files(message.attachments, message.images))
+
+
+def post(
+    endpoint: Endpoint,
+    operation: Operation,
+    members: Mapping[str, Any],
+    files: Iterable[bytes | Base64] = (),
+    *,
+    checked: bool = True,
+) -> Request:
+    """
+    A POST of *members* and the credentials; *files* are members of the message, which is then the
+    last of the members.
+
+    *checked* is that of `dumps`.
+    """
+    text = dumps(members, checked=checked)
+    credentials, limit = endpoint.credentials, endpoint.max_request_bytes
+    # The token is in no variable of a frame that can fail.
+    if files:
+        # Open the two closing braces of the body and of its message again, and let the files in.
+        body = Body((b"%b,%b" % (credentials.json_prefix, text[1:-2]), *files, b"}}"), limit=limit)
+    else:
+        body = Body(
+            b"%b%b%b" % (credentials.json_prefix, b"," if members else b"", text[1:]), limit=limit
+        )
+    if limit is not None and body.length is not None and body.length > limit:
+        raise UsageError(
+            f"is {body.length} bytes on the wire, more than the {limit} of max_request_bytes",
+            field="message",
+        )
+    return Request(operation, endpoint, body=body)
+
+
+def _files(
+    attachments: tuple[Attachment, ...], images: tuple[Image, ...]
+) -> Iterator[bytes | Base64]:
+    members: tuple[tuple[bytes, tuple[Attachment | Image, ...]], ...] = (
+        (b"attachments", attachments),
+        (b"images", images),
+    )
+    for member, files in members:
+        if not files:
+            continue
+        yield b',"%s":[' % member
+        for index, file in enumerate(files):
+            yield b"%s%s" % (
+                b"," if index else b"",
+                dumps(converter.unstructure(file), checked=True)[:-1],
+            )
+            yield b',"content":"'
+            # A base64 alphabet needs no escapes in JSON, so the content can be streamed between two
+            # quotes.
+            yield Base64(file.content)
+            yield b'"}'
+        yield b"]"
+
+
+def _check_fits_in_get(message: TemplateMessage, unique_id: str | None) -> None:
+    for field, given in (
+        ("cc", message.cc),
+        ("bcc", message.bcc),
+        ("reply_to", message.reply_to),
+        ("headers", message.headers),
+        ("attachments", message.attachments),
+        ("images", message.images),
+        ("tracking", message.tracking),
+        ("unique_id", message.unique_id or unique_id),
+    ):
+        if given:
+            raise UsageError("cannot be carried by a GET", field=field, advice="use send_template")
+    if len(message.to) != 1:
+        raise UsageError(
+            f"a GET carries one recipient, not {len(message.to)}",
+            field="to",
+            advice="use send_template",
+        )
+    for field, recipient in (("to", message.to[0]), ("from_email", message.from_email)):
+        if recipient.name is not None:
+            raise UsageError(
+                f"a GET carries the address only, not the name {recipient.name!r}",
+                field=field,
+                advice="use send_template",
+            )

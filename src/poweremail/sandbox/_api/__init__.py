@@ -1,0 +1,1 @@
+"""The calls of the API, each a function of a call and the store."""

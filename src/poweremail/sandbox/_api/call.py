@@ -1,0 +1,60 @@
+"""
+What goes into the service, and what comes out: the same for the in-process transport and for the
+HTTP server.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import attrs
+
+from poweremail._response import Response
+
+__all__ = ["Broken", "Call", "Reply"]
+
+Broken = Literal["refused", "reset_before", "reset_after", "stalled", "truncated"]
+"""
+How a connection breaks.
+
+``refused``: nothing of the request reached the service. ``reset_before``: reset before the body was
+read. ``reset_after``: reset after the request was carried out. ``stalled``: carried out, then
+silence. ``truncated``: the answer ends in its middle.
+"""
+
+
+@attrs.frozen
+class Call:
+    """
+    One request.
+
+    *path* may begin with ``/v1.0`` or not; *query* is what follows the question mark, still
+    encoded. Query and body carry the credentials, so neither is in the repr.
+    """
+
+    method: str
+    path: str
+    query: str = attrs.field(default="", repr=lambda query: f"<{len(query)} characters>")
+    body: bytes = attrs.field(default=b"", repr=lambda body: f"<{len(body)} bytes>")
+
+
+@attrs.frozen
+class Reply:
+    """
+    What the caller gets to see.
+
+    *latency* seconds pass first. Then *response* comes, *drip* seconds between the bytes of its
+    body; or the connection breaks:
+
+    - *broken* is ``refused``, ``reset_before`` or ``reset_after``: *response* is None, the
+      connection is reset.
+    - *broken* is ``stalled``: *response* is None. *latency* is how long the connection stays open
+      without a byte, ``math.inf`` for ever; then it is closed.
+    - *broken* is ``truncated``: the body of *response* is the part that arrives before the
+      connection is closed. Its Content-Length is that of the whole.
+    """
+
+    response: Response | None
+    latency: float = attrs.field(default=0.0, kw_only=True)
+    drip: float = attrs.field(default=0.0, kw_only=True)
+    broken: Broken | None = attrs.field(default=None, kw_only=True)

@@ -1,0 +1,1 @@
+"""Clients of the library that reach the sandbox of this process without a socket."""

@@ -1,0 +1,1 @@
+"""What can go wrong, and the rules that say when it does."""

@@ -1,0 +1,1 @@
+"""Caught mail that is handed on to a real SMTP server."""

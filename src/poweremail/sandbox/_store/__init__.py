@@ -1,0 +1,1 @@
+"""What the sandbox keeps: mails, their events, the account, and the clock."""

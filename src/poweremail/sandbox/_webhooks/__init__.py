@@ -1,0 +1,1 @@
+"""Events of caught mails, and their delivery to webhooks."""

@@ -1,0 +1,95 @@
+"""
+The values that go into the library and come out of it, by their public names.
+
+Each is loaded when it is first asked for. The most common ones are in `poweremail`, too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poweremail._lazy import lazily
+
+if TYPE_CHECKING:
+    from poweremail._messages.message import Converted, Envelope, Message, TemplateMessage, Tracking
+    from poweremail._policy.limits import LimitWait, RateLimits
+    from poweremail._policy.retry import RetryEvent, RetryPolicy
+    from poweremail._response import Response
+    from poweremail._types.account import (
+        AccountDetail,
+        Listing,
+        SendingDomain,
+        SmtpUser,
+        TrackingDomain,
+        Webhook,
+    )
+    from poweremail._types.address import Recipient
+    from poweremail._types.attachment import Attachment, Image
+    from poweremail._types.deployment import Deployment
+    from poweremail._types.event import EventBatch, EventName, WebhookEvent
+    from poweremail._types.message_info import Engagement, MessageInfo, MessageInfoPage
+    from poweremail._types.outcome import SendOutcome
+    from poweremail._types.result import CallResult, SendResult
+    from poweremail._types.secret import Secret
+    from poweremail._types.timeouts import Timeouts
+
+_HOMES = {
+    "_messages.message": ("Converted", "Envelope", "Message", "TemplateMessage", "Tracking"),
+    "_policy.limits": ("LimitWait", "RateLimits"),
+    "_policy.retry": ("RetryEvent", "RetryPolicy"),
+    "_response": ("Response",),
+    "_types.account": (
+        "AccountDetail",
+        "Listing",
+        "SendingDomain",
+        "SmtpUser",
+        "TrackingDomain",
+        "Webhook",
+    ),
+    "_types.address": ("Recipient",),
+    "_types.attachment": ("Attachment", "Image"),
+    "_types.deployment": ("Deployment",),
+    "_types.event": ("EventBatch", "EventName", "WebhookEvent"),
+    "_types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
+    "_types.outcome": ("SendOutcome",),
+    "_types.result": ("CallResult", "SendResult"),
+    "_types.secret": ("Secret",),
+    "_types.timeouts": ("Timeouts",),
+}
+_HOME = {name: f"poweremail.{module}" for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AccountDetail",
+    "Attachment",
+    "CallResult",
+    "Converted",
+    "Deployment",
+    "Engagement",
+    "Envelope",
+    "EventBatch",
+    "EventName",
+    "Image",
+    "LimitWait",
+    "Listing",
+    "Message",
+    "MessageInfo",
+    "MessageInfoPage",
+    "RateLimits",
+    "Recipient",
+    "Response",
+    "RetryEvent",
+    "RetryPolicy",
+    "Secret",
+    "SendOutcome",
+    "SendResult",
+    "SendingDomain",
+    "SmtpUser",
+    "TemplateMessage",
+    "Timeouts",
+    "Tracking",
+    "TrackingDomain",
+    "Webhook",
+    "WebhookEvent",
+]
+
+__getattr__, __dir__ = lazily(__name__, _HOME)

@@ -1,0 +1,166 @@
+"""
+Which signature scheme fits a captured request, and what stands between the request and the
+signature where none does.
+
+A proxy that ends TLS, adds a slash or drops the query changes the URL that an application sees, a
+shell adds a line end to a key: the signature then looks forged. Each such change is tried, alone
+and together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import product
+from urllib.parse import urlsplit, urlunsplit
+
+import attrs
+
+from poweremail._types.secret import Secret
+from poweremail.webhooks._headers import Headers, header_pairs, header_values
+from poweremail.webhooks._signature import (
+    BRAND,
+    SCHEMES,
+    brand_of,
+    keys_of,
+    sealed,
+    signature_header,
+    verify,
+)
+
+__all__ = ["Diagnosis", "SignatureMatch", "diagnose"]
+
+
+@attrs.frozen
+class SignatureMatch:
+    """
+    A *scheme* that makes the signature, of this *url*, with the key of this number, counted from 1.
+
+    *differences* say what has to be changed in the settings for it, in words; where there are none,
+    the settings are right.
+    """
+
+    scheme: str
+    url: str
+    key: int
+    header: str
+    differences: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class Diagnosis:
+    """
+    What was found: the *signatures* with the headers that have them, and the *matches*, the closest
+    first.
+
+    ``exact`` are the matches without a difference.
+    """
+
+    signatures: tuple[tuple[str, str], ...]
+    matches: tuple[SignatureMatch, ...]
+
+    @property
+    def exact(self) -> tuple[SignatureMatch, ...]:
+        """The matches that need no change of the settings."""
+        return tuple(match for match in self.matches if not match.differences)
+
+
+def diagnose(
+    headers: Headers,
+    body: bytes,
+    *,
+    url: str,
+    keys: str | Secret | Iterable[str | Secret],
+    brand: str = BRAND,
+) -> Diagnosis:
+    """
+    Try every scheme with every key on a captured request; *url* is the webhook's as registered.
+
+    Of each scheme the closest match is told. Raises `UsageError` for an empty key or *brand*.
+    """
+    # No plain key may be in a frame that fails.
+    keys = sealed(keys)
+    secrets, brand = keys_of(keys), brand_of(brand)
+    content_type = next(iter(header_values(headers, "Content-Type")), "")
+    signatures = tuple(_signatures(headers, brand))
+    found: dict[str, SignatureMatch] = {}
+    for (header, signature), (at, (key, key_change)), (variant, url_changes), (
+        sent,
+        body_change,
+    ), scheme in product(signatures, _keys(secrets), _urls(url), _bodies(body), SCHEMES.values()):
+        if not verify(signature, scheme, key, url=variant, body=sent, content_type=content_type):
+            continue
+        named = (
+            ()
+            if header.lower() == signature_header(brand).lower()
+            else (f"the signature is in the header {header}",)
+        )
+        differences = (*named, *key_change, *url_changes, *body_change)
+        if scheme.name not in found or len(differences) < len(found[scheme.name].differences):
+            found[scheme.name] = SignatureMatch(scheme.name, variant, at + 1, header, differences)
+    return Diagnosis(
+        signatures, tuple(sorted(found.values(), key=lambda match: len(match.differences)))
+    )
+
+
+def _signatures(headers: Headers, brand: str) -> Iterator[tuple[str, str]]:
+    """The header of this brand first, then those of others."""
+    known = signature_header(brand).lower()
+    named = [
+        (name, value.strip())
+        for name, value in header_pairs(headers)
+        if "signature" in name.lower()
+    ]
+    yield from sorted(named, key=lambda pair: pair[0].lower() != known)
+
+
+def _keys(secrets: tuple[Secret, ...]) -> list[tuple[int, tuple[Secret, tuple[str, ...]]]]:
+    variants: list[tuple[int, tuple[Secret, tuple[str, ...]]]] = []
+    for at, secret in enumerate(secrets):
+        variants.append((at, (secret, ())))
+        if secret.reveal() != secret.reveal().strip():
+            variants.append(
+                (
+                    at,
+                    (Secret(secret.reveal().strip()), (f"key {at + 1} has white space around it",)),
+                )
+            )
+    return variants
+
+
+def _bodies(body: bytes) -> list[tuple[bytes, tuple[str, ...]]]:
+    stripped = body.rstrip(b"\r\n")
+    return [
+        (body, ()),
+        *([(stripped, ("the captured body has line ends after it",))] if stripped != body else []),
+    ]
+
+
+def _urls(url: str) -> list[tuple[str, tuple[str, ...]]]:
+    """
+    *url* and what proxies and people make of it, each with the changes in words, the fewest first.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return [(url, ())]
+    other = "http" if parts.scheme == "https" else "https"
+    without_port = parts.netloc.removesuffix(f":{port}")
+    netlocs = {
+        parts.netloc.lower(): "its host in lower case",
+        without_port if port else f"{parts.netloc}:443": "no port" if port else "the port 443",
+        parts.netloc: "",
+    }
+    slash = {f"{parts.path}/": "a slash at its end"}
+    if parts.path.endswith("/"):
+        slash = {parts.path[:-1]: "no slash at its end"}
+    variants: dict[str, tuple[str, ...]] = {url: ()}
+    for (scheme, a), (netloc, b), (path, c), (query, d) in product(
+        {parts.scheme: "", other: f"{other}, not {parts.scheme}"}.items(),
+        netlocs.items(),
+        {parts.path: "", **slash}.items(),
+        {parts.query: "", **({"": "no query"} if parts.query else {})}.items(),
+    ):
+        changes = tuple(f"the signed URL has {change}" for change in (a, b, c, d) if change)
+        variants.setdefault(urlunsplit((scheme, netloc, path, query, "")), changes)
+    return sorted(variants.items(), key=lambda variant: len(variant[1]))
