@@ -11,6 +11,7 @@ from poweremail import (
     ApiError,
     AuthenticationError,
     ChangeUnknownError,
+    ConfigurationError,
     DeliveryUnknownError,
     GeneralError,
     NotSentError,
@@ -35,6 +36,7 @@ ERRORS = [
     PowerEmailError("why", mail_state="unknown", advice="do", raw=RAW, temporary=True),
     UsageError("why", field="subject"),
     UsageError("why", mail_state=None, advice="do"),
+    ConfigurationError("why", field="retry.attempts", advice="do"),
     ApiError("m", **API, temporary=True),
     ValidationError("m", **API),
     AuthenticationError("m", **API),
@@ -87,6 +89,7 @@ def test_every_class_is_tried_above():
     [
         (PowerEmailError, (Exception,)),
         (UsageError, (PowerEmailError, ValueError)),
+        (ConfigurationError, (UsageError,)),
         (ApiError, (PowerEmailError,)),
         (ValidationError, (ApiError,)),
         (AuthenticationError, (ApiError,)),
@@ -153,7 +156,7 @@ def test_the_tree(kind, parents):
 )
 def test_the_text_says_the_state_then_why_then_what_to_do(error, text):
     assert str(error) == text
-    assert error.reason in text
+    assert error.explanation in text
 
 
 @pytest.mark.parametrize(
@@ -180,7 +183,11 @@ def test_what_every_error_knows(error, temporary, mail_state, raw):
 def test_a_usage_error_is_a_value_error():
     error = UsageError("why", field="subject")
     assert isinstance(error, ValueError)
-    assert (error.field, error.reason, UsageError("why").field) == ("subject", "subject: why", "")
+    assert (error.field, error.explanation, UsageError("why").field) == (
+        "subject",
+        "subject: why",
+        "",
+    )
 
 
 def test_an_api_error_keeps_the_words_of_the_service():

@@ -5,6 +5,7 @@ The one tree of exceptions.
 
     PowerEmailError
      ├─ UsageError            (also a ValueError) the call cannot be made as asked
+     │   └─ ConfigurationError    an option of a client, a ledger or a command is invalid
      ├─ ApiError              the service answered an error
      │   ├─ ValidationError       a parameter is missing or wrong
      │   ├─ AuthenticationError   owner id and token do not match
@@ -33,6 +34,7 @@ __all__ = [
     "ApiError",
     "AuthenticationError",
     "ChangeUnknownError",
+    "ConfigurationError",
     "DeliveryUnknownError",
     "GeneralError",
     "LedgerError",
@@ -88,15 +90,21 @@ class PowerEmailError(Exception):
         self.temporary = temporary
 
     def __str__(self) -> str:
-        text = f"{_STATE_TEXT[self.mail_state]}{self.reason}"
+        text = f"{_STATE_TEXT[self.mail_state]}{self.explanation}"
         return f"{text} ({self.advice})" if self.advice else text
+
+    @property
+    def explanation(self) -> str:
+        """The text without its first part, the state of the mail, and its last, the advice."""
+        return self.reason
 
 
 class UsageError(PowerEmailError, ValueError):
     """
-    The call cannot be made as asked; nothing left this machine.
+    The call cannot be made as asked; nothing left this machine. Also a ``ValueError``.
 
-    *field* names the offending field or argument, where there is one. Also a ``ValueError``.
+    *field* names the invalid member or argument, ``""`` if there is none; *reason* does not repeat
+    it. ``str()`` joins the two: ``field: reason``.
     """
 
     def __init__(
@@ -107,10 +115,24 @@ class UsageError(PowerEmailError, ValueError):
         mail_state: MailState | None = "not_sent",
         advice: str | None = None,
     ) -> None:
-        super().__init__(
-            f"{field}: {reason}" if field else reason, mail_state=mail_state, advice=advice
-        )
+        super().__init__(reason, mail_state=mail_state, advice=advice)
         self.field = field
+
+    @property
+    def explanation(self) -> str:
+        """The field, if there is one, and the reason."""
+        return f"{self.field}: {self.reason}" if self.field else self.reason
+
+
+class ConfigurationError(UsageError):
+    """
+    An option of a client, a ledger or a command is invalid. No mail is concerned.
+
+    ``mail_state`` is None.
+    """
+
+    def __init__(self, reason: str, *, field: str = "", advice: str | None = None) -> None:
+        super().__init__(reason, field=field, mail_state=None, advice=advice)
 
 
 class ApiError(PowerEmailError):

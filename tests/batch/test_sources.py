@@ -72,7 +72,7 @@ def test_a_bad_row_fails_alone_with_its_line(csv_file):
         ("BadEntry", 7),
         ("Entry", 8),
     ]
-    assert [each.error.reason for each in got if isinstance(each, BadEntry)] == [
+    assert [each.error.explanation for each in got if isinstance(each, BadEntry)] == [
         "to[0]: 'nobody' has no @",
         "row: the row has 1 columns, the header has 2",
         "to: is missing",
@@ -83,15 +83,18 @@ def test_a_bad_row_fails_alone_with_its_line(csv_file):
 def test_bytes_that_are_no_text_and_rows_that_are_no_csv(csv_file):
     got = csv_file(b"email,NAME\na@example.com,\xff\nb@example.com,b\n")
     assert [type(each).__name__ for each in got] == ["BadEntry", "Entry"]
-    assert (got[0].line, got[0].error.reason) == (2, "row: is not UTF-8: the byte 0xFF is no text")
+    assert (got[0].line, got[0].error.explanation) == (
+        2,
+        "row: is not UTF-8: the byte 0xFF is no text",
+    )
     got = csv_file('email,NAME\na@example.com,"x"y\nb@example.com,b\n')
     assert [type(each).__name__ for each in got] == ["BadEntry", "Entry"]
-    assert "is not CSV" in got[0].error.reason
+    assert "is not CSV" in got[0].error.explanation
 
 
 def test_a_file_in_latin_1_is_told_that_it_is_not_utf_8(csv_file, tmp_path):
     (bad,) = csv_file("email,NAME\na@example.com,René\n".encode("latin-1"))
-    assert (bad.line, bad.error.reason) == (2, "row: is not UTF-8: the byte 0xE9 is no text")
+    assert (bad.line, bad.error.explanation) == (2, "row: is not UTF-8: the byte 0xE9 is no text")
     with pytest.raises(UsageError, match="line 1: .*is not UTF-8: the byte 0xE9") as caught:
         csv_file(
             "email,PRÉNOM,prénom\na@example.com,x,y\n".encode("latin-1").replace(b"\xc9", b"E")
@@ -101,7 +104,10 @@ def test_a_file_in_latin_1_is_told_that_it_is_not_utf_8(csv_file, tmp_path):
     path.write_bytes(b'{"email": "a@example.com"}\n{"email": "a@example.com", "NAME": "Ren\xe9"}\n')
     first, second = read_json_lines(path, **COMMON)
     assert isinstance(first, Entry)
-    assert (second.line, second.error.reason) == (2, "row: is not UTF-8: the byte 0xE9 is no text")
+    assert (second.line, second.error.explanation) == (
+        2,
+        "row: is not UTF-8: the byte 0xE9 is no text",
+    )
 
 
 @pytest.mark.parametrize("quote", ["", '"'])
@@ -124,7 +130,7 @@ def test_nothing_is_read_after_a_cell_that_is_too_large(tmp_path, quote):
 def test_without_a_template_dynamic_values_would_be_lost(csv_file):
     plain = {"subject": "News", "from_email": "me@example.com", "text": "Hello {{NAME}}"}
     (bad,) = csv_file("email,NAME\na@example.com,A\n", plain)
-    assert "NAME: only a template has dynamic values" in bad.error.reason
+    assert "NAME: only a template has dynamic values" in bad.error.explanation
     (good,) = csv_file("email,name\na@example.com,A\n", plain)
     assert isinstance(good.message, Message)
 
@@ -196,7 +202,7 @@ def test_json_lines_that_are_none(lines_file):
         {"email": "a@example.com", "attachments": 3},
         **COMMON,
     )
-    assert [(each.line, each.error.reason) for each in got] == [
+    assert [(each.line, each.error.explanation) for each in got] == [
         (1, "row: the line is not JSON: it ends too early"),
         (2, "row: the line is not a JSON object"),
         (3, "attachments: must have a path, or name and content, and nothing unknown"),
@@ -212,13 +218,13 @@ def test_json_lines_that_are_none(lines_file):
 
 def test_a_row_of_one_kind_of_mail_with_members_of_the_other(lines_file):
     (bad,) = lines_file({"email": "a@example.com", "html": "<p>", "text": "x"}, **COMMON)
-    assert bad.error.reason == "row: a mail with a template has no html and no text"
+    assert bad.error.explanation == "row: a mail with a template has no html and no text"
     (bad,) = lines_file(
         {"email": "a@example.com", "text": "x", "dynamic_value": {}},
         subject="s",
         from_email="me@example.com",
     )
-    assert bad.error.reason == "row: a mail without a template has no dynamic_value"
+    assert bad.error.explanation == "row: a mail without a template has no dynamic_value"
     with pytest.raises(UsageError, match="no mail has colour"):
         lines_file({"email": "a@example.com"}, colour="red", **COMMON)
 
@@ -257,23 +263,23 @@ def test_any_object_is_a_mail_or_told_why_not(row, tmp_path_factory):
     for common in (COMMON, {"subject": "News", "from_email": "me@example.com", "text": "Hello"}):
         (entry,) = read_json_lines(path, **common)
         if isinstance(entry, BadEntry):
-            assert "__init__" not in entry.error.reason
-            assert "object is not" not in entry.error.reason
+            assert "__init__" not in entry.error.explanation
+            assert "object is not" not in entry.error.explanation
 
 
 def test_an_open_quotation_mark_swallows_no_rows_in_silence(csv_file):
     (bad,) = csv_file('email,NAME\na@example.com,"Bob\nb@example.com,Carl\nc@example.com,Dora\n')
-    assert (bad.line, bad.error.reason) == (
+    assert (bad.line, bad.error.explanation) == (
         2,
         "row: the lines up to 4 are not CSV: unexpected end of data",
     )
     bad, good = csv_file(
         'email,NAME\na@example.com,"Bob\nb@example.com,"Carl"\nc@example.com,Dora\n'
     )
-    assert (bad.line, "the lines up to 3" in bad.error.reason) == (2, True)
+    assert (bad.line, "the lines up to 3" in bad.error.explanation) == (2, True)
     assert good.message.recipients == ("c@example.com",)
     bad, good = csv_file('email,NAME\na@example.com,"B"ob\nb@example.com,"C ""the"" D"\n')
-    assert (bad.line, bad.error.reason.startswith("row: the row is not CSV")) == (2, True)
+    assert (bad.line, bad.error.explanation.startswith("row: the row is not CSV")) == (2, True)
     assert good.message.dynamic_value["NAME"] == 'C "the" D'
 
 

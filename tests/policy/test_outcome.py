@@ -122,7 +122,7 @@ def test_what_a_failure_means_for_a_mail(operation, error, means, send, change, 
         assert settled is error
     else:
         assert type(settled) is means
-        assert settled.reason == error.reason
+        assert settled.explanation == error.reason
         assert settled.raw is error.raw
     if isinstance(settled, DeliveryUnknownError):
         assert (settled.unique_id, settled.recipients, settled.cause) == (
@@ -153,13 +153,13 @@ def test_what_a_failure_means_for_a_change(operation, error, means, send, change
         assert settled is error
     else:
         assert type(settled) is ChangeUnknownError
-        assert (settled.cause, settled.reason, settled.raw, settled.mail_state) == (
+        assert (settled.cause, settled.explanation, settled.raw, settled.mail_state) == (
             error,
-            error.reason,
+            error.explanation,
             error.raw,
             None,
         )
-        assert str(settled).startswith(f"unknown whether it took effect: {error.reason} (")
+        assert str(settled).startswith(f"unknown whether it took effect: {error.explanation} (")
         assert "mail" not in str(settled)
 
 

@@ -100,7 +100,7 @@ def test_the_app_domain(domain):
 )
 def test_what_is_no_app_domain(domain):
     error = refused(app_domain=domain)
-    assert error.reason == f"app_domain: {domain!r} is not a domain"
+    assert error.explanation == f"app_domain: {domain!r} is not a domain"
     assert error.advice == "give the bare name, such as tes.example.com; a URL goes to base_url"
 
 
@@ -174,7 +174,7 @@ def test_the_base_url(app_domain, given, expected):
 def test_what_is_no_base_url(given, why):
     error = refused(base_url=given)
     assert error.field == "base_url"
-    assert error.reason.startswith(f"base_url: {why}")
+    assert error.explanation.startswith(f"base_url: {why}")
 
 
 @pytest.mark.parametrize(
@@ -213,12 +213,12 @@ def test_plain_http_to_another_machine_warns_the_caller(client, given, host):
 )
 def test_texts_that_are_needed(field, value, why):
     error = refused(**{field: value})
-    assert (error.field, error.reason) == (field, f"{field}: {why}")
+    assert (error.field, error.explanation) == (field, f"{field}: {why}")
 
 
 @pytest.mark.parametrize("field", ["owner_id", "token", "brand"])
 def test_texts_that_cannot_be_left_out(field):
-    assert refused(**{field: None}).reason == f"{field}: must be a string that is not empty"
+    assert refused(**{field: None}).explanation == f"{field}: must be a string that is not empty"
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "1", None, True])

@@ -182,7 +182,7 @@ def test_what_is_no_rule(text):
 def test_what_is_too_much_is_told_in_the_words_of_the_rule(text, told):
     with pytest.raises(UsageError) as caught:
         EventRule.parse(text)
-    assert caught.value.reason == told
+    assert caught.value.explanation == told
 
 
 @pytest.mark.parametrize(

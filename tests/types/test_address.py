@@ -178,7 +178,7 @@ def test_what_is_no_address_names_its_field(given, field, why):
     with pytest.raises(UsageError) as caught:
         recipients("to", given)
     assert caught.value.field == field
-    assert caught.value.reason.startswith(f"{field}: {why}")
+    assert caught.value.explanation.startswith(f"{field}: {why}")
 
 
 def test_several_addresses_in_one_string_are_pointed_out():
@@ -291,7 +291,7 @@ def test_unusable_addresses_say_why(email, why):
     with pytest.raises(UsageError) as caught:
         Recipient(email)
     assert (caught.value.field, caught.value.mail_state) == ("email", "not_sent")
-    assert caught.value.reason == f"email: {email.strip()!r} {why}"
+    assert caught.value.explanation == f"email: {email.strip()!r} {why}"
 
 
 @pytest.mark.parametrize("control", [chr(code) for code in (*range(9), *range(10, 32), 127)])

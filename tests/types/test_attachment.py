@@ -76,7 +76,7 @@ def test_content_that_is_no_bytes(kind, content):
     ) as caught:
         kind("x.png", content)
     assert caught.value.field == "content"
-    assert caught.value.reason == f"content: must be bytes, not {type(content).__name__}"
+    assert caught.value.explanation == f"content: must be bytes, not {type(content).__name__}"
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_what_is_no_base64(kind, text):
 def test_base64_of_another_type(kind):
     with pytest.raises(UsageError) as caught:
         kind.from_base64(None, "x.png")
-    assert caught.value.reason == "content: must be base64 as str or bytes, not NoneType"
+    assert caught.value.explanation == "content: must be base64 as str or bytes, not NoneType"
 
 
 @settings(max_examples=100, deadline=None)
@@ -277,13 +277,13 @@ BAD_TEXT = [
 def test_names_that_cannot_stand_in_a_header(text, why):
     with pytest.raises(UsageError) as caught:
         Attachment(text, b"")
-    assert (caught.value.field, caught.value.reason) == (
+    assert (caught.value.field, caught.value.explanation) == (
         "attachment.name",
         f"attachment.name: {why}",
     )
     with pytest.raises(UsageError) as caught:
         Image(text, PNG)
-    assert (caught.value.field, caught.value.reason) == ("image.cid", f"image.cid: {why}")
+    assert (caught.value.field, caught.value.explanation) == ("image.cid", f"image.cid: {why}")
 
 
 @pytest.mark.parametrize(
@@ -299,13 +299,13 @@ def test_names_that_cannot_stand_in_a_header(text, why):
 def test_types_that_are_none(text, why):
     with pytest.raises(UsageError) as caught:
         Attachment("x", b"", text)
-    assert (caught.value.field, caught.value.reason) == (
+    assert (caught.value.field, caught.value.explanation) == (
         "attachment.type",
         f"attachment.type: {why}",
     )
     with pytest.raises(UsageError) as caught:
         Image("x", PNG, text)
-    assert (caught.value.field, caught.value.reason) == ("image.type", f"image.type: {why}")
+    assert (caught.value.field, caught.value.explanation) == ("image.type", f"image.type: {why}")
 
 
 def test_the_repr_shows_no_content(tmp_path):

@@ -52,7 +52,7 @@ def lost(message: OldMessage, *words: str) -> Message:
     assert "lossy=True" in str(caught.value)
     for line, word in zip(converted.dropped, words, strict=True):
         assert word in line
-        assert line in caught.value.reason
+        assert line in caught.value.explanation
     return converted.message
 
 
@@ -303,7 +303,9 @@ def test_what_no_mail_can_do_without_is_all_named(lossy):
     with pytest.raises(UsageError) as caught:
         Message.from_email_message(EmailMessage(), lossy=lossy)
     assert [
-        word for word in ("sender", "recipient", "subject", "body") if word in caught.value.reason
+        word
+        for word in ("sender", "recipient", "subject", "body")
+        if word in caught.value.explanation
     ] == [
         "sender",
         "recipient",

@@ -29,7 +29,7 @@ def refused(make, field: str, why: str, **fields) -> UsageError:
     assert isinstance(error, ValueError)
     assert error.mail_state == "not_sent"
     assert error.field == field
-    assert error.reason == f"{field}: {why}"
+    assert error.explanation == f"{field}: {why}"
     assert str(error).startswith(f"not sent: {field}: {why}")
     return error
 

@@ -263,7 +263,7 @@ def announce(event: RetryEvent) -> None:
 
 retry = RetryPolicy(3, first_wait=0.1, max_wait=1, max_total=None, on_retry=announce)
 RetryPolicy(attempts=1)
-RetryPolicy(on_retry=lambda event: event.error.reason)
+RetryPolicy(on_retry=lambda event: event.error.explanation)
 assert_type(retry.attempts, int)
 assert_type(retry.max_total, float | None)
 
@@ -612,7 +612,7 @@ def errors(client: PowerEmail) -> None:
     except ProtocolError as error:
         assert_type(error.raw, Response | None)
     except PowerEmailError as error:
-        assert_type(error.reason, str)
+        assert_type(error.explanation, str)
         assert_type(error.advice, str)
         assert_type(error.mail_state, Literal["not_sent", "rejected", "unknown"] | None)
         assert_type(error.raw, Response | None)
@@ -895,4 +895,4 @@ async def webhooks(request_headers: Mapping[str, str], store: SeenStore) -> None
     )
     assert_type(handshake_answer(), str)
     for error in (WebhookError("why"), WebhookPayloadError("why"), WebhookSignatureError("why")):
-        assert_type(error.reason, str)
+        assert_type(error.explanation, str)

@@ -294,7 +294,7 @@ def test_an_error_envelope(status, body, kind, name, code, message):
     error = error_of(answer(body, status))
     assert type(error) is kind
     assert (error.name, error.code, error.message) == (name, code, message)
-    assert error.reason == (f"{name}: {message}" if name else message)
+    assert error.explanation == (f"{name}: {message}" if name else message)
     assert (error.mail_state, error.retry_after) == (STATES[kind], None)
     assert error.temporary == (kind is GeneralError)
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
@@ -392,7 +392,7 @@ def test_a_body_that_says_nothing(body, status, kind, state, temporary):
     error = error_of(answer(body, status))
     assert type(error) is kind
     assert (error.mail_state, error.temporary) == (state, temporary)
-    assert f"the answer is no JSON of this API: HTTP {status}, " in error.reason
+    assert f"the answer is no JSON of this API: HTTP {status}, " in error.explanation
     assert len(str(error)) < 1500
 
 
@@ -415,7 +415,7 @@ def test_the_text_quotes_the_beginning_of_the_body(body, quoted):
 def test_a_success_with_another_status_code_is_none(status):
     """The one says that the mail was taken, the other that it was not: neither can be trusted."""
     error = error_of(answer({"status": "success"}, status))
-    assert (type(error), error.reason) == (
+    assert (type(error), error.explanation) == (
         ProtocolError,
         f"the answer says success, and its status is HTTP {status}",
     )

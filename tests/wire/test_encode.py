@@ -565,7 +565,7 @@ RECURSIVE["itself"] = RECURSIVE
 def test_a_call_with_what_is_no_body(path, state, body, why):
     with pytest.raises(UsageError) as caught:
         encode.call(ENDPOINT, path, body)
-    assert caught.value.reason.startswith(f"body: {why}")
+    assert caught.value.explanation.startswith(f"body: {why}")
     assert (caught.value.field, caught.value.mail_state) == ("body", state)
 
 

@@ -72,7 +72,7 @@ def check(session: Session, ledger: str, name: str, options: Mapping[str, Any]) 
             if error is not None:
                 bad += 1
                 if bad <= _TOLD:
-                    session.out.error(f"{line}: {error.reason}")
+                    session.out.error(f"{line}: {error.explanation}")
     if session.out.as_json:
         session.out.json({"checked": checked, "bad": bad, "dry_run": True})
     else:

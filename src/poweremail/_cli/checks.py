@@ -66,9 +66,9 @@ def run(session: Session, brand: str) -> Iterator[Check]:
                     reached = error.body_left
                     yield Check(name, False, f"no answer: {error.reason}", _NO_ANSWER)
                 except PowerEmailError as error:
-                    yield Check(name, False, error.reason, error.advice)
+                    yield Check(name, False, error.explanation, error.advice)
     except UsageError as error:
-        yield Check("settings", False, error.reason, error.advice)
+        yield Check("settings", False, error.explanation, error.advice)
 
 
 @attrs.frozen

@@ -129,9 +129,7 @@ def from_eml(
     except UsageError as error:
         # What it advises is for those who write Python.
         advice = "--lossy leaves it out, and tells what it left out" if error.advice else None
-        raise UsageError(
-            error.reason.removeprefix(f"{error.field}: "), field="--eml", advice=advice
-        ) from None
+        raise UsageError(error.reason, field="--eml", advice=advice) from None
     mail, dropped = (converted, ()) if isinstance(converted, Message) else converted
     changes: dict[str, Any] = {"unique_id": unique_id or mail.unique_id or draw_unique_id()}
     if tracking is not None:
@@ -176,9 +174,7 @@ def _files(flag: str, read: Callable[[Any], T], paths: Iterable[Path | str]) -> 
     try:
         return [read(path) for path in paths]
     except UsageError as error:
-        raise UsageError(
-            error.reason.removeprefix(f"{error.field}: "), field=flag, advice=error.advice
-        ) from None
+        raise UsageError(error.reason, field=flag, advice=error.advice) from None
 
 
 def _pairs(

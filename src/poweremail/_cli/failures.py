@@ -132,8 +132,8 @@ def _reason(error: PowerEmailError, names: Mapping[str, str]) -> str:
     if found := _FIELD.match(field):
         option = names.get(_SPELT.get(found[0], found[0]))
         if option is not None:
-            return f"{option}{error.reason.removeprefix(field)}"
-    return error.reason
+            return f"{option}{error.explanation.removeprefix(field)}"
+    return error.explanation
 
 
 def _print(out: Output, heading: str, lines: list[tuple[str, str]]) -> None:
@@ -166,7 +166,7 @@ def _ending(error: PowerEmailError) -> _Ending:
 def _described(error: PowerEmailError) -> dict[str, Any]:
     described: dict[str, Any] = {
         "type": type(error).__name__,
-        "reason": error.reason,
+        "reason": error.explanation,
         "advice": error.advice,
     }
     if isinstance(error, UsageError):

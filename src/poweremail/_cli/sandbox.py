@@ -74,7 +74,7 @@ class Release(NamedTuple):
                 password=Secret(os.environ.get("POWEREMAIL_SANDBOX_SMTP_PASSWORD", "")),
             )
         except UsageError as error:
-            reason = error.reason.removeprefix(f"{error.field}: ")
+            reason = error.reason
             raise UsageError(reason, field=_RELEASE_OPTIONS[error.field], mail_state=None) from None
 
 

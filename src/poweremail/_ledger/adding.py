@@ -51,7 +51,7 @@ class Adding:
             except UsageError as failure:  # a file that cannot be read
                 error, recipient = failure, None
             bad.append(_bad_row(entry, error, recipient))
-            errors.append((entry.line, error.reason))
+            errors.append((entry.line, error.explanation))
         added = len(rows) if self._batch is None else self._write(rows, bad, files)
         self.total = attrs.evolve(
             self.total,
@@ -134,13 +134,13 @@ def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) 
     key = (
         entry.key
         if isinstance(entry, Entry) and entry.key
-        else f"invalid {entry.source} {entry.line} {error.reason}"
+        else f"invalid {entry.source} {entry.line} {error.explanation}"
     )
     return {
         "key": key,
         "state": State.INVALID,
         "error_kind": type(error).__name__,
-        "error": error.reason,
+        "error": error.explanation,
         "source": entry.source,
         "line": entry.line,
         "payload": json.dumps(

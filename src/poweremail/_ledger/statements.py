@@ -111,5 +111,5 @@ def written(each: Finished, now: float) -> dict[str, Any]:
 
 def _words_of(error: PowerEmailError) -> str:
     """The text of *error*, as long as a ledger or an outcome needs it."""
-    text = error.reason
+    text = error.explanation
     return text if len(text) <= _LONGEST_ERROR else f"{text[: _LONGEST_ERROR - 1]}…"

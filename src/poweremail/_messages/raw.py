@@ -143,9 +143,7 @@ def _addresses(name: str, values: list[str]) -> tuple[str, ...]:
         try:
             found.append(Recipient(address).email)
         except UsageError as error:
-            raise UsageError(
-                f"its {name} header: {error.reason.partition(': ')[2]}", field=_FIELD
-            ) from None
+            raise UsageError(f"its {name} header: {error.reason}", field=_FIELD) from None
     return tuple(found)
 
 

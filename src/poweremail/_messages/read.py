@@ -99,7 +99,7 @@ def _files(files: list[File], html: str, losses: list[str]) -> dict[str, Any]:
             try:
                 images[part.cid] = Image(part.cid, content, type)
             except UsageError as error:
-                losses.append(f"an image: {error.reason}")
+                losses.append(f"an image: {error.explanation}")
         elif images[part.cid].content != content:
             losses.append(
                 f"that a second image has the Content-ID {shown(part.cid)}: it is carried as an "
@@ -131,7 +131,7 @@ def _attachment(
     try:
         return Attachment(name, content, part.type_with_parameters)
     except UsageError as error:
-        losses.append(f"the name or type of the attachment {shown(name)}: {error.reason}")
+        losses.append(f"the name or type of the attachment {shown(name)}: {error.explanation}")
         printable = "".join(character if character.isprintable() else "_" for character in name)
         return Attachment(printable, content, part.type if "/" in part.type else "")
 

@@ -64,7 +64,7 @@ def _required_secret(field: str, secret: Secret) -> Secret:
     try:
         _required(field, secret.reveal())
     except UsageError as error:
-        reason = error.reason.removeprefix(f"{field}: ")
+        reason = error.reason
     else:
         return secret
     raise _usage(reason, field)

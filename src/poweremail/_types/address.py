@@ -152,9 +152,7 @@ def recipient(field: str, value: object) -> Recipient:
         if isinstance(value, tuple) and len(value) == 2:  # noqa: PLR2004
             return _of_pair(*value)
     except UsageError as error:
-        raise UsageError(
-            error.reason.partition(": ")[2], field=field, advice=error.advice
-        ) from None
+        raise UsageError(error.reason, field=field, advice=error.advice) from None
     raise UsageError(
         f"cannot read {value!r} as an address: give a str, a (name, address) pair or a Recipient",
         field=field,

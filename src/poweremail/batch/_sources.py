@@ -81,7 +81,7 @@ def read_csv(
         rows = _rows(file, delimiter)
         header = _next_row(rows)
         if isinstance(header, UsageError):
-            raise _usage(f"{source!r}, line 1: {header.reason}", advice=header.advice)
+            raise _usage(f"{source!r}, line 1: {header.explanation}", advice=header.advice)
         if not header:
             raise _usage(f"{source!r} has no line with the names of its columns")
         header = [column.strip() for column in header]

@@ -56,7 +56,7 @@ def read_domain(members: Mapping[str, Any]) -> str:
     try:
         return arguments.domain("domain", read_text(members, "domain")).lower()
     except UsageError as error:
-        raise Refusal(f"Invalid {error.reason}") from None
+        raise Refusal(f"Invalid {error.explanation}") from None
 
 
 def read_switch(members: Mapping[str, Any], field: str) -> bool | None:

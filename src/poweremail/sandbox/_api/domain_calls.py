@@ -57,7 +57,7 @@ def verify_sending(account: Account, members: Mapping[str, Any]) -> dict[str, An
     try:
         mailbox = arguments.mailbox("mailbox", read_text(members, "mailbox"), domain.domain)
     except UsageError as error:
-        raise Refusal(f"Invalid {error.reason}") from None
+        raise Refusal(f"Invalid {error.explanation}") from None
     return {"message": f"instructions were sent to {mailbox}@{domain.domain}"}
 
 

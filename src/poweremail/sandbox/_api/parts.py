@@ -30,7 +30,7 @@ def address(field: str, email: Any, name: Any = None) -> Recipient:
     try:
         return Recipient(email, name)
     except UsageError as error:
-        raise Refusal(f"Invalid {field}: {error.reason}") from None
+        raise Refusal(f"Invalid {field}: {error.explanation}") from None
 
 
 def recipients(value: Any) -> tuple[CaughtRecipient, ...]:

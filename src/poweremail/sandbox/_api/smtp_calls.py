@@ -89,7 +89,7 @@ def _limits(members: Mapping[str, Any]) -> SmtpLimits:
     try:
         return attrs.evolve(UNLIMITED, **given)
     except UsageError as error:
-        raise Refusal(f"Invalid {error.reason}") from None
+        raise Refusal(f"Invalid {error.explanation}") from None
 
 
 def _password() -> str:

@@ -121,7 +121,7 @@ def _url(members: Mapping[str, Any]) -> str:
     try:
         return arguments.url("url", read_text(members, "url"))
     except UsageError as error:
-        raise Refusal(f"Invalid {error.reason}") from None
+        raise Refusal(f"Invalid {error.explanation}") from None
 
 
 def _options(members: Mapping[str, Any]) -> dict[str, Any]:

@@ -159,7 +159,7 @@ async def _answer(operation: Operation, asked: Asked) -> Response:
         _check_known(asked.query, [parameter.name for parameter in operation.parameters])
         answer = await operation.handler(asked)
     except UsageError as wrong:
-        return error(400, wrong.reason)
+        return error(400, wrong.explanation)
     except Refusal as refusal:
         return error(400, refusal.message)
     except LookupError as missing:
