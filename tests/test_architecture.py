@@ -476,7 +476,6 @@ def test_every_module_can_be_imported_first() -> None:
     [
         "poweremail",
         "poweremail.types",
-        "poweremail.types",
         "poweremail.transports",
         "poweremail.batch",
         "poweremail.webhooks",
