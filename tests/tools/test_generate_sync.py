@@ -242,7 +242,7 @@ def test_trees_of_sources_and_of_tests(checkout: Checkout) -> None:
 
 
 def test_the_output_is_formatted_by_the_settings_of_the_project(checkout: Checkout) -> None:
-    long_line = f"x = f({', '.join(f'arg_{number}' for number in range(11))})"
+    long_line = f"x = f({', '.join(f'arg_{number}' for number in range(12))})"
     assert 88 < len(long_line) <= 100
     assert checkout.generated(long_line) == long_line
 
