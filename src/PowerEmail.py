@@ -65,4 +65,5 @@ __all__ = [
     "ValidationError",
 ]
 
-__getattr__, __dir__ = lazily(__name__, dict.fromkeys(__all__, "poweremail._vendor"))
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
+    __getattr__, __dir__ = lazily(__name__, {"_vendor": __all__})

@@ -100,7 +100,6 @@ _HOMES = {
     "_types.secret": ("Secret",),
     "_types.timeouts": ("Timeouts",),
 }
-_HOME = {name: f"{__name__}.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AccountDetail",
@@ -154,7 +153,8 @@ __all__ = [
     "__version__",
 ]
 
-__getattr__, __dir__ = lazily(__name__, _HOME)
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
+    __getattr__, __dir__ = lazily(__name__, _HOMES)
 
 if __name__ == "PowerEmail":
     # With PYTHONCASEOK, where the file system ignores case, this package is found before the module

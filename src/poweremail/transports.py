@@ -28,21 +28,19 @@ if TYPE_CHECKING:
     from poweremail._wire.answer import AnswerBody
     from poweremail._wire.http import Request
 
-_HOME = {
-    "AnswerBody": "poweremail._wire.answer",
-    "AsyncAiohttpTransport": "poweremail._async.transports.aiohttp",
-    "AsyncHttpxTransport": "poweremail._async.transports.httpx",
-    "AsyncOutgoing": "poweremail._async.transports.base",
-    "AsyncPyreqwestTransport": "poweremail._async.transports.pyreqwest",
-    "AsyncSandboxTransport": "poweremail._async.transports.sandbox",
-    "AsyncTransport": "poweremail._async.transports.base",
-    "HttpxTransport": "poweremail._sync.transports.httpx",
-    "Outgoing": "poweremail._sync.transports.base",
-    "PyreqwestTransport": "poweremail._sync.transports.pyreqwest",
-    "Request": "poweremail._wire.http",
-    "Response": "poweremail._response",
-    "SandboxTransport": "poweremail._sync.transports.sandbox",
-    "Transport": "poweremail._sync.transports.base",
+_HOMES = {
+    "_async.transports.aiohttp": ("AsyncAiohttpTransport",),
+    "_async.transports.base": ("AsyncOutgoing", "AsyncTransport"),
+    "_async.transports.httpx": ("AsyncHttpxTransport",),
+    "_async.transports.pyreqwest": ("AsyncPyreqwestTransport",),
+    "_async.transports.sandbox": ("AsyncSandboxTransport",),
+    "_response": ("Response",),
+    "_sync.transports.base": ("Outgoing", "Transport"),
+    "_sync.transports.httpx": ("HttpxTransport",),
+    "_sync.transports.pyreqwest": ("PyreqwestTransport",),
+    "_sync.transports.sandbox": ("SandboxTransport",),
+    "_wire.answer": ("AnswerBody",),
+    "_wire.http": ("Request",),
 }
 
 __all__ = [
@@ -62,4 +60,5 @@ __all__ = [
     "Transport",
 ]
 
-__getattr__, __dir__ = lazily(__name__, _HOME)
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
+    __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -56,7 +56,6 @@ _HOMES = {
     "_types.secret": ("Secret",),
     "_types.timeouts": ("Timeouts",),
 }
-_HOME = {name: f"poweremail.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "AccountDetail",
@@ -92,4 +91,5 @@ __all__ = [
     "WebhookEvent",
 ]
 
-__getattr__, __dir__ = lazily(__name__, _HOME)
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
+    __getattr__, __dir__ = lazily(__name__, _HOMES)

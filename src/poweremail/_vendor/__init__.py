@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "poweremail.errors": (
+    "errors": (
         "AuthenticationError",
         "DeliveryUnknownError",
         "GeneralError",
@@ -35,12 +35,11 @@ _HOMES = {
         "RateLimitError",
         "ValidationError",
     ),
-    "poweremail._vendor.client": ("PowerEmail",),
-    "poweremail._vendor.errors": ("Error", "ParameterError", "SendingFailedError"),
-    "poweremail._vendor.messages": ("Messages",),
-    "poweremail._vendor.settings": ("Account", "Settings"),
+    "_vendor.client": ("PowerEmail",),
+    "_vendor.errors": ("Error", "ParameterError", "SendingFailedError"),
+    "_vendor.messages": ("Messages",),
+    "_vendor.settings": ("Account", "Settings"),
 }
-_HOME = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Account",
@@ -58,4 +57,5 @@ __all__ = [
     "ValidationError",
 ]
 
-__getattr__, __dir__ = lazily(__name__, _HOME)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -43,7 +43,6 @@ _HOMES = {
     "batch._sources": ("read_csv", "read_json_lines"),
     "errors": ("LedgerError",),
 }
-_HOME = {name: f"poweremail.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Added",
@@ -64,4 +63,5 @@ __all__ = [
     "read_json_lines",
 ]
 
-__getattr__, __dir__ = lazily(__name__, _HOME)
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
+    __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -42,7 +42,6 @@ _HOMES = {
     "webhooks._diagnosis": ("Diagnosis", "SignatureMatch", "diagnose"),
     "webhooks._signature": ("SCHEMES", "SchemeName", "SignatureScheme", "handshake_answer", "sign"),
 }
-_HOME = {name: f"poweremail.{module}" for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "EVENT_NAMES",
@@ -72,4 +71,5 @@ __all__ = [
     "verify_and_parse",
 ]
 
-__getattr__, __dir__ = lazily(__name__, _HOME)
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
+    __getattr__, __dir__ = lazily(__name__, _HOMES)
