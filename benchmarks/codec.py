@@ -20,7 +20,7 @@ from poweremail._async.transports.base import AsyncOutgoing
 from poweremail._messages.message import Message
 from poweremail._sync.transports.base import Outgoing
 from poweremail._wire import fast_json
-from poweremail._wire.decode import message_info_page, read_envelope
+from poweremail._wire.decode import decode_success, message_info_page
 from poweremail._wire.operations import GET_MESSAGE_INFO
 
 SIZES = {"100KB": 100_000, "10MB": samples.FILE_BYTES}
@@ -32,7 +32,7 @@ def contests(folder: Path, scale: int) -> Iterator[Contest]:
 
     def decode() -> object:
         return message_info_page(
-            read_envelope(answer, GET_MESSAGE_INFO, time.time()), answer, samples.UNIQUE_ID, 0
+            decode_success(answer, GET_MESSAGE_INFO, time.time()), samples.UNIQUE_ID, 0
         )
 
     mail = samples.small_mail()

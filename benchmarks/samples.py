@@ -10,8 +10,7 @@ from poweremail import Attachment, Message, Response
 from poweremail._types.secret import Secret
 from poweremail._types.timeouts import Timeouts
 from poweremail._wire import encode
-from poweremail._wire.body import Body
-from poweremail._wire.http import Endpoint
+from poweremail._wire.http import Body, Endpoint
 from poweremail._wire.redaction import Credentials
 
 OWNER_ID, TOKEN, SMTP_USER, UNIQUE_ID = (

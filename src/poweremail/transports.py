@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from poweremail._sync.transports.base import Outgoing
     from poweremail._sync.transports.pyreqwest import PyreqwestTransport
     from poweremail._sync.transports.sandbox import SandboxTransport
-    from poweremail._wire.answer import AnswerBody
-    from poweremail._wire.http import Request
+    from poweremail._wire.http import Request, ResponseBody
 
 _HOMES = {
     "_async.transports.aiohttp": ("AsyncAiohttpTransport",),
@@ -39,12 +38,10 @@ _HOMES = {
     "_sync.transports.httpx": ("HttpxTransport",),
     "_sync.transports.pyreqwest": ("PyreqwestTransport",),
     "_sync.transports.sandbox": ("SandboxTransport",),
-    "_wire.answer": ("AnswerBody",),
-    "_wire.http": ("Request",),
+    "_wire.http": ("Request", "ResponseBody"),
 }
 
 __all__ = [
-    "AnswerBody",
     "AsyncAiohttpTransport",
     "AsyncHttpxTransport",
     "AsyncOutgoing",
@@ -56,9 +53,12 @@ __all__ = [
     "PyreqwestTransport",
     "Request",
     "Response",
+    "ResponseBody",
     "SandboxTransport",
     "Transport",
 ]
 
 if not TYPE_CHECKING:  # a type checker knows the names above, and no others
-    __getattr__, __dir__ = lazily(__name__, _HOMES)
+    __getattr__, __dir__ = lazily(
+        __name__, _HOMES, {"AnswerBody": "poweremail.transports:ResponseBody"}
+    )

@@ -26,7 +26,13 @@ from poweremail import (
     SendResult,
     ValidationError,
 )
-from poweremail._wire.decode import call_result, read_envelope, reconciled_result, send_result
+from poweremail._wire.decode import (
+    call_result,
+    decode_success,
+    read_envelope,
+    reconciled_result,
+    send_result,
+)
 from poweremail._wire.operations import (
     GET_MESSAGE_INFO,
     SEND_MAIL,
@@ -101,8 +107,8 @@ SUCCESSES = [
 @pytest.mark.parametrize(("body", "word", "message"), SUCCESSES)
 def test_a_success(operation, status, body, word, message):
     response = answer(body, status)
-    members = read_envelope(response, operation, 0.0)
-    result = send_result(members, response, "id-1", ("ada@example.com",), 2)
+    success = decode_success(response, operation, 0.0, 2)
+    result = send_result(success, "id-1", ("ada@example.com",))
     assert result == SendResult(
         unique_id="id-1",
         recipients=("ada@example.com",),
@@ -115,7 +121,7 @@ def test_a_success(operation, status, body, word, message):
 
 def test_what_is_not_known_of_a_success_is_kept():
     response = answer({"status": "success", "message": "m", "queue": {"id": 5}, "code": 0})
-    result = send_result(read_envelope(response, SEND_MAIL, 0.0), response, None, (), 1)
+    result = send_result(decode_success(response, SEND_MAIL, 0.0), None, ())
     assert result.extra == {"queue": {"id": 5}, "code": 0}
 
 
@@ -134,7 +140,7 @@ def test_a_result_that_was_looked_up():
 
 def test_the_answer_to_a_call():
     response = answer({"status": "success", "message": "ok", "smtp_list": [{"status": "Enable"}]})
-    assert call_result(read_envelope(response, SETTINGS, 0.0), response) == CallResult(
+    assert call_result(decode_success(response, SETTINGS, 0.0)) == CallResult(
         data={"status": "success", "message": "ok", "smtp_list": [{"status": "Enable"}]},
         message="ok",
         raw=response,

@@ -26,9 +26,8 @@ from poweremail import (
 from poweremail._types.attachment import FileContent
 from poweremail._types.secret import Secret
 from poweremail._wire import encode
-from poweremail._wire.body import Body, FilePiece
 from poweremail._wire.convert import converter
-from poweremail._wire.http import Endpoint, Request
+from poweremail._wire.http import Body, Endpoint, FilePiece, Request
 from poweremail._wire.operations import (
     ADD_SMTP,
     GET_MESSAGE_INFO,
@@ -53,7 +52,7 @@ LEAST = {
 PNG = b"\x89PNG\r\n\x1a\n"
 
 PIECE = 256 * 1024
-RAW_PIECE = 192 * 1024
+RAW_PIECE_BYTES = 192 * 1024
 
 
 def sent(body: Body | None) -> bytes:
@@ -252,8 +251,8 @@ def test_a_recipient_alone():
 @given(
     sizes=st.lists(
         st.integers(0, 10)
-        | st.integers(-4, 4).map(lambda d: RAW_PIECE + d)
-        | st.integers(-4, 4).map(lambda d: 2 * RAW_PIECE + d),
+        | st.integers(-4, 4).map(lambda d: RAW_PIECE_BYTES + d)
+        | st.integers(-4, 4).map(lambda d: 2 * RAW_PIECE_BYTES + d),
         min_size=1,
         max_size=3,
     ),
@@ -284,8 +283,11 @@ def test_content_of_any_size_arrives_as_it_was(tmp_path_factory, sizes, in_files
     [
         (0, []),
         (1, [(0, 1)]),
-        (RAW_PIECE, [(0, RAW_PIECE)]),
-        (2 * RAW_PIECE + 5, [(0, RAW_PIECE), (RAW_PIECE, RAW_PIECE), (2 * RAW_PIECE, 5)]),
+        (RAW_PIECE_BYTES, [(0, RAW_PIECE_BYTES)]),
+        (
+            2 * RAW_PIECE_BYTES + 5,
+            [(0, RAW_PIECE_BYTES), (RAW_PIECE_BYTES, RAW_PIECE_BYTES), (2 * RAW_PIECE_BYTES, 5)],
+        ),
     ],
 )
 def test_a_file_is_named_and_not_read_and_cut_at_multiples_of_three(tmp_path, size, pieces):

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import Engagement, MessageInfo, MessageInfoPage, ProtocolError, Response
-from poweremail._wire.decode import message_info_page, read_envelope
+from poweremail._wire.decode import decode_success, message_info_page
 from poweremail._wire.operations import GET_MESSAGE_INFO
 
 FIREFOX = (
@@ -144,9 +144,7 @@ def page_of(body: object, skip_page: int = 0) -> MessageInfoPage:
         else json.dumps(body).encode()
     )
     response = Response(200, (), content)
-    return message_info_page(
-        read_envelope(response, GET_MESSAGE_INFO, 0.0), response, "id-1", skip_page
-    )
+    return message_info_page(decode_success(response, GET_MESSAGE_INFO, 0.0), "id-1", skip_page)
 
 
 def record_of(**members) -> MessageInfo:

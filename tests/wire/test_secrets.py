@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import PowerEmailError, ProtocolError, Response, Secret, ValidationError
-from poweremail._wire.decode import opened
+from poweremail._wire.decode import decode_success
 from poweremail._wire.operations import ADD_SMTP, SEND_MAIL
 from poweremail._wire.secrets import hide_secrets, with_secrets
 
@@ -31,7 +31,8 @@ def test_a_member_is_hidden_and_can_be_had(name, ascii_only):
         ensure_ascii=ascii_only,
     )
     given_ = Response(200, (), body.encode())
-    members, hidden = opened(given_, ADD_SMTP, 0.0)
+    success = decode_success(given_, ADD_SMTP, 0.0)
+    members, hidden = success.members, success.response
     assert json.loads(hidden.body) == {
         "status": "success",
         "list": [{name: "***", "keys": 1, "monkey": "seen"}],
@@ -40,7 +41,7 @@ def test_a_member_is_hidden_and_can_be_had(name, ascii_only):
 
 
 def test_what_repeats_it_is_hidden_too():
-    members, hidden = opened(
+    success = decode_success(
         response(
             {"status": "success", "message": f"it is {CANARY}!", "key": CANARY},
             ("X-Key", f"k={CANARY}"),
@@ -49,6 +50,7 @@ def test_what_repeats_it_is_hidden_too():
         ADD_SMTP,
         0.0,
     )
+    members, hidden = success.members, success.response
     assert json.loads(hidden.body)["message"] == "it is ***!"
     assert hidden.headers == (("X-Key", "k=***"), ("X-Other", "x"))
     assert (members["message"], members["key"]) == ("it is ***!", Secret(CANARY))
@@ -108,7 +110,7 @@ def test_what_is_no_object_has_no_members(body):
 
 def test_errors_do_not_quote_it():
     with pytest.raises(ValidationError) as caught:
-        opened(
+        decode_success(
             response(
                 {
                     "status": "error",
@@ -122,14 +124,16 @@ def test_errors_do_not_quote_it():
         )
     assert caught.value.message == "***"
     with pytest.raises(ProtocolError) as unreadable:
-        opened(Response(200, (), b'{"smtp_password": "canary-pa'), ADD_SMTP, 0.0)
+        decode_success(Response(200, (), b'{"smtp_password": "canary-pa'), ADD_SMTP, 0.0)
     assert "canary" not in str(unreadable.value)
     assert b"canary" not in unreadable.value.raw.body
 
 
 def test_answers_about_messages_are_left_alone():
     given_ = response({"status": "success", "key": "campaign-1"})
-    assert opened(given_, SEND_MAIL, 0.0) == ({"status": "success", "key": "campaign-1"}, given_)
+    success = decode_success(given_, SEND_MAIL, 0.0)
+    assert success.members == {"status": "success", "key": "campaign-1"}
+    assert success.response == given_
 
 
 @settings(max_examples=150, deadline=None)
@@ -143,7 +147,7 @@ def test_whatever_the_secret_is(secret, ascii_only, around):
         "status2": around,
     }
     try:
-        read, hidden = opened(
+        success = decode_success(
             Response(
                 200, (), json.dumps(members, ensure_ascii=ascii_only).encode("utf-8", "replace")
             ),
@@ -152,6 +156,7 @@ def test_whatever_the_secret_is(secret, ascii_only, around):
         )
     except PowerEmailError:
         raise AssertionError(secret) from None
+    read, hidden = success.members, success.response
     assert "canary" not in hidden.text
     assert json.loads(hidden.body)["status"] == "success"
     assert isinstance(read["smtp_password"], Secret)

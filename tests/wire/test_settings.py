@@ -17,6 +17,7 @@ from poweremail import Deployment, ProtocolError, Response, Secret, Timeouts, Us
 from poweremail._wire import decode_settings as decode
 from poweremail._wire import encode, operations
 from poweremail._wire import encode_settings as calls
+from poweremail._wire.decode import ApiResponse
 from poweremail._wire.http import Endpoint
 from poweremail._wire.redaction import Credentials
 
@@ -364,7 +365,7 @@ def test_a_list():
         "total": 2,
         "smtp_list": [{"smtp_user_name": "a"}, {"smtp_user_name": "b"}],
     }
-    listing = decode.listing("smtp_list", decode.smtp_user, answer, RAW)
+    listing = decode.listing("smtp_list", decode.smtp_user, ApiResponse(answer, RAW))
     assert [user.smtp_user_name for user in listing] == ["a", "b"]
     assert (len(listing), listing[1].smtp_user_name, listing.extra, listing.raw) == (
         2,
@@ -379,19 +380,24 @@ def test_a_list():
 )
 def test_no_list(answer):
     with pytest.raises(ProtocolError, match="no list of objects in smtp_list"):
-        decode.listing("smtp_list", decode.smtp_user, answer, RAW)
+        decode.listing("smtp_list", decode.smtp_user, ApiResponse(answer, RAW))
 
 
 @pytest.mark.parametrize("name", ["user_data", "user_details"])
 def test_an_object_by_either_name(name):
     answer = {"status": "success", name: {"name": "Ada"}}
-    assert decode.one(decode.account_detail, answer, RAW, "user_data", "user_details").name == "Ada"
+    assert (
+        decode.one(
+            decode.account_detail, ApiResponse(answer, RAW), "user_data", "user_details"
+        ).name
+        == "Ada"
+    )
 
 
 @pytest.mark.parametrize("answer", [{}, {"user_data": []}, {"user_details": None}])
 def test_no_object(answer):
     with pytest.raises(ProtocolError, match="no object in user_data or user_details"):
-        decode.one(decode.account_detail, answer, RAW, "user_data", "user_details")
+        decode.one(decode.account_detail, ApiResponse(answer, RAW), "user_data", "user_details")
 
 
 VALUES = st.recursive(

@@ -23,7 +23,5 @@ class AsyncAccountCalls:
         """
         Return who the account belongs to, and how much it may send (``account/viewUserDetail``).
         """
-        answer = await self._exchange.run(encode.user_detail(self._endpoint), NO_MAIL)
-        return decode.one(
-            decode.account_detail, answer.members, answer.response, "user_data", "user_details"
-        )
+        response = await self._exchange.run(encode.user_detail(self._endpoint), NO_MAIL)
+        return decode.one(decode.account_detail, response, "user_data", "user_details")

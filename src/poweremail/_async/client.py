@@ -202,8 +202,8 @@ class AsyncPowerEmail:
         request = encode.call(self._settings.endpoint, path, body)
         if request.operation.sends:
             return decode.call_result_of_send(await self._delivery.deliver(request, Mail.of(body)))
-        answer = await self._exchange.run(request, NO_MAIL)
-        return decode.call_result(answer.members, answer.response)
+        response = await self._exchange.run(request, NO_MAIL)
+        return decode.call_result(response)
 
     async def expected_wait(self, *, smtp_user_name: str | None = None) -> float:
         """

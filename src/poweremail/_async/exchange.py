@@ -8,36 +8,19 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
-
-import attrs
 
 from poweremail import _watch
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.transports import AsyncTransport
 from poweremail._policy.outcome import Mail, may_repeat, settle
 from poweremail._policy.retry import RetryEvent, RetryPolicy
-from poweremail._response import Response
-from poweremail._wire.decode import opened
+from poweremail._wire.decode import ApiResponse, decode_success
 from poweremail._wire.http import Request
 from poweremail.errors import PowerEmailError, TransportError, UsageError
 
-__all__ = ["Answer", "AsyncExchange"]
+__all__ = ["AsyncExchange"]
 
 _log = logging.getLogger("poweremail")
-
-
-# Not frozen: making one would take twice as long, and whoever asked is the only one who has it.
-@attrs.define
-class Answer:
-    """
-    A success: the *members* of the answer, the *response* that they came in, and the number of
-    *attempts* that it took.
-    """
-
-    members: dict[str, Any]
-    response: Response
-    attempts: int
 
 
 class AsyncExchange:
@@ -66,7 +49,7 @@ class AsyncExchange:
         """Refuse every further request."""
         self._closed = True
 
-    async def run(self, request: Request, mail: Mail) -> Answer:
+    async def run(self, request: Request, mail: Mail) -> ApiResponse:
         """
         Return the answer to *request*, which concerns *mail*. Raises what the last attempt ended
         in.
@@ -85,10 +68,10 @@ class AsyncExchange:
 
     async def _repeat(
         self, request: Request, mail: Mail, first: PowerEmailError, started: float
-    ) -> Answer:
+    ) -> ApiResponse:
         from poweremail._async.repeat import repeat  # noqa: PLC0415  the machinery is loaded by whoever fails first
 
-        async def attempt(number: int) -> Answer:
+        async def attempt(number: int) -> ApiResponse:
             await self._turn(request, mail)
             return await self._attempt(request, mail, number)
 
@@ -136,18 +119,17 @@ class AsyncExchange:
             )
 
     def _may_repeat(self, request: Request, error: PowerEmailError) -> bool:
-        spent = request.body is not None and request.body.spent
-        return not spent and may_repeat(error, request.operation, resend=self._resend)
+        consumed = request.body is not None and request.body.consumed
+        return not consumed and may_repeat(error, request.operation, resend=self._resend)
 
-    async def _attempt(self, request: Request, mail: Mail, number: int) -> Answer:
+    async def _attempt(self, request: Request, mail: Mail, number: int) -> ApiResponse:
         if _watch.watcher is not None:
             _watch.watcher(request.url, self._transport)
         try:
             response = request.endpoint.credentials.redact_response(
                 await self._transport.handle(request)
             )
-            members, response = opened(response, request.operation, time.time())
-            return Answer(members, response, number)
+            return decode_success(response, request.operation, time.time(), number)
         except PowerEmailError as error:
             settled = settle(error, request.operation, mail)
             if settled is error:

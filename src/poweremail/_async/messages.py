@@ -99,8 +99,8 @@ class AsyncMessages:
         while to appear.
         """
         request = encode.get_message_info(self._settings.endpoint, unique_id, skip_page)
-        answer = await self._exchange.run(request, NO_MAIL)
-        return decode.message_info_page(answer.members, answer.response, unique_id, skip_page)
+        response = await self._exchange.run(request, NO_MAIL)
+        return decode.message_info_page(response, unique_id, skip_page)
 
     async def reconcile(
         self,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from poweremail._async.exchange import Answer, AsyncExchange
+from poweremail._async.exchange import AsyncExchange
 from poweremail._async.message_infos import AsyncMessageInfos
 from poweremail._async.reconcile import look_up
 from poweremail._policy.outcome import Mail
@@ -41,11 +41,11 @@ class AsyncDelivery:
         """Return the result of the accepted *mail*. Raises what became of it otherwise."""
         try:
             try:
-                answer = await self._exchange.run(request, mail)
+                response = await self._exchange.run(request, mail)
             except DeliveryUnknownError as error:
                 unknown = error
             else:
-                return _result(answer, mail)
+                return _result(response, mail)
             return await self._find_out(request, mail, unknown)
         except (Exception, Stopped):
             raise
@@ -82,11 +82,9 @@ class AsyncDelivery:
         raise AssertionError("the last round ends in a result or an error")  # pragma: no cover
 
     def _may_send_again(self, request: Request, looked_up: DeliveryUnknownError) -> bool:
-        spent = request.body is not None and request.body.spent
-        return self._unknown.resend_after is not None and looked_up.seen is False and not spent
+        consumed = request.body is not None and request.body.consumed
+        return self._unknown.resend_after is not None and looked_up.seen is False and not consumed
 
 
-def _result(answer: Answer, mail: Mail) -> SendResult:
-    return decode.send_result(
-        answer.members, answer.response, mail.unique_id or "", mail.recipients, answer.attempts
-    )
+def _result(response: decode.ApiResponse, mail: Mail) -> SendResult:
+    return decode.send_result(response, mail.unique_id or "", mail.recipients)

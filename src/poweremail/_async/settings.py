@@ -197,14 +197,14 @@ class AsyncSettingsCalls:
         return await self._one(request, decode.webhook, "webhook_data")
 
     async def _told(self, request: Request) -> CallResult:
-        answer = await self._exchange.run(request, NO_MAIL)
-        return call_result(answer.members, answer.response)
+        response = await self._exchange.run(request, NO_MAIL)
+        return call_result(response)
 
     async def _one(
         self, request: Request, decoder: Callable[[Mapping[str, Any], Response], T], *names: str
     ) -> T:
-        answer = await self._exchange.run(request, NO_MAIL)
-        return decode.one(decoder, answer.members, answer.response, *names)
+        response = await self._exchange.run(request, NO_MAIL)
+        return decode.one(decoder, response, *names)
 
     async def _list(
         self,
@@ -212,5 +212,5 @@ class AsyncSettingsCalls:
         name: str,
         decoder: Callable[[Mapping[str, Any], Response], T],
     ) -> Listing[T]:
-        answer = await self._exchange.run(encode.listing(self._endpoint, operation), NO_MAIL)
-        return decode.listing(name, decoder, answer.members, answer.response)
+        response = await self._exchange.run(encode.listing(self._endpoint, operation), NO_MAIL)
+        return decode.listing(name, decoder, response)

@@ -24,7 +24,5 @@ class AccountCalls:
         """
         Return who the account belongs to, and how much it may send (``account/viewUserDetail``).
         """
-        answer = self._exchange.run(encode.user_detail(self._endpoint), NO_MAIL)
-        return decode.one(
-            decode.account_detail, answer.members, answer.response, "user_data", "user_details"
-        )
+        response = self._exchange.run(encode.user_detail(self._endpoint), NO_MAIL)
+        return decode.one(decode.account_detail, response, "user_data", "user_details")

@@ -201,8 +201,8 @@ class PowerEmail:
         request = encode.call(self._settings.endpoint, path, body)
         if request.operation.sends:
             return decode.call_result_of_send(self._delivery.deliver(request, Mail.of(body)))
-        answer = self._exchange.run(request, NO_MAIL)
-        return decode.call_result(answer.members, answer.response)
+        response = self._exchange.run(request, NO_MAIL)
+        return decode.call_result(response)
 
     def expected_wait(self, *, smtp_user_name: str | None = None) -> float:
         """

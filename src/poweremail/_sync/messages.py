@@ -100,8 +100,8 @@ class Messages:
         while to appear.
         """
         request = encode.get_message_info(self._settings.endpoint, unique_id, skip_page)
-        answer = self._exchange.run(request, NO_MAIL)
-        return decode.message_info_page(answer.members, answer.response, unique_id, skip_page)
+        response = self._exchange.run(request, NO_MAIL)
+        return decode.message_info_page(response, unique_id, skip_page)
 
     def reconcile(
         self,

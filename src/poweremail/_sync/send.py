@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from poweremail._policy.outcome import Mail
 from poweremail._policy.settings import Settings
-from poweremail._sync.exchange import Answer, Exchange
+from poweremail._sync.exchange import Exchange
 from poweremail._sync.message_infos import MessageInfos
 from poweremail._sync.reconcile import look_up
 from poweremail._types.result import SendResult
@@ -42,11 +42,11 @@ class Delivery:
         """Return the result of the accepted *mail*. Raises what became of it otherwise."""
         try:
             try:
-                answer = self._exchange.run(request, mail)
+                response = self._exchange.run(request, mail)
             except DeliveryUnknownError as error:
                 unknown = error
             else:
-                return _result(answer, mail)
+                return _result(response, mail)
             return self._find_out(request, mail, unknown)
         except (Exception, Stopped):
             raise
@@ -81,11 +81,9 @@ class Delivery:
         raise AssertionError("the last round ends in a result or an error")  # pragma: no cover
 
     def _may_send_again(self, request: Request, looked_up: DeliveryUnknownError) -> bool:
-        spent = request.body is not None and request.body.spent
-        return self._unknown.resend_after is not None and looked_up.seen is False and not spent
+        consumed = request.body is not None and request.body.consumed
+        return self._unknown.resend_after is not None and looked_up.seen is False and not consumed
 
 
-def _result(answer: Answer, mail: Mail) -> SendResult:
-    return decode.send_result(
-        answer.members, answer.response, mail.unique_id or "", mail.recipients, answer.attempts
-    )
+def _result(response: decode.ApiResponse, mail: Mail) -> SendResult:
+    return decode.send_result(response, mail.unique_id or "", mail.recipients)

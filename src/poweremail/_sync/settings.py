@@ -198,14 +198,14 @@ class SettingsCalls:
         return self._one(request, decode.webhook, "webhook_data")
 
     def _told(self, request: Request) -> CallResult:
-        answer = self._exchange.run(request, NO_MAIL)
-        return call_result(answer.members, answer.response)
+        response = self._exchange.run(request, NO_MAIL)
+        return call_result(response)
 
     def _one(
         self, request: Request, decoder: Callable[[Mapping[str, Any], Response], T], *names: str
     ) -> T:
-        answer = self._exchange.run(request, NO_MAIL)
-        return decode.one(decoder, answer.members, answer.response, *names)
+        response = self._exchange.run(request, NO_MAIL)
+        return decode.one(decoder, response, *names)
 
     def _list(
         self,
@@ -213,5 +213,5 @@ class SettingsCalls:
         name: str,
         decoder: Callable[[Mapping[str, Any], Response], T],
     ) -> Listing[T]:
-        answer = self._exchange.run(encode.listing(self._endpoint, operation), NO_MAIL)
-        return decode.listing(name, decoder, answer.members, answer.response)
+        response = self._exchange.run(encode.listing(self._endpoint, operation), NO_MAIL)
+        return decode.listing(name, decoder, response)

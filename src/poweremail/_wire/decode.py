@@ -16,6 +16,8 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
+import attrs
+
 from poweremail._response import Response
 from poweremail._types.message_info import MessageInfoPage
 from poweremail._types.result import CallResult, SendResult
@@ -36,10 +38,11 @@ from poweremail.errors import (
 )
 
 __all__ = [
+    "ApiResponse",
     "call_result",
     "call_result_of_send",
+    "decode_success",
     "message_info_page",
-    "opened",
     "read_envelope",
     "reconciled_result",
     "send_result",
@@ -67,6 +70,22 @@ _SEND_MEMBERS = frozenset(("status", "message"))
 _PAGE_MEMBERS = frozenset(("status", "message", "message_data"))
 _SHOWN = 200
 """Characters of an answer that an error text quotes."""
+
+
+# Not frozen: to make a frozen one takes twice as long, and only the caller of the exchange has it.
+@attrs.define
+class ApiResponse:
+    """
+    A response that reports a success.
+
+    *members*: the members of its JSON object.
+    *response*: the HTTP response they came in.
+    *attempts*: the number of attempts that the call took.
+    """
+
+    members: dict[str, Any]
+    response: Response
+    attempts: int = 1
 
 
 def read_envelope(response: Response, operation: Operation, now: float) -> dict[str, Any]:
@@ -100,36 +119,33 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     raise _unreadable(response, operation, now)
 
 
-def opened(response: Response, operation: Operation, now: float) -> tuple[dict[str, Any], Response]:
+def decode_success(
+    response: Response, operation: Operation, now: float, attempts: int = 1
+) -> ApiResponse:
     """
-    Return the members of a successful answer, their passwords and keys as `Secret`, and the answer
-    without these.
+    Decode the response to the last of *attempts* attempts; raises what `read_envelope` raises.
 
-    Raises what `read_envelope` raises, without them, too.
+    Passwords and keys are `Secret` in the members, and ``***`` in the response and in errors.
     """
     if not operation.answers_secrets:
-        return read_envelope(response, operation, now), response
-    hidden = hide_secrets(response)
-    members = read_envelope(hidden, operation, now)
-    return (members if hidden is response else with_secrets(response) or members), hidden
+        return ApiResponse(read_envelope(response, operation, now), response, attempts)
+    redacted = hide_secrets(response)
+    members = read_envelope(redacted, operation, now)
+    if redacted is not response:
+        members = with_secrets(response) or members
+    return ApiResponse(members, redacted, attempts)
 
 
-def send_result(
-    answer: Mapping[str, Any],
-    response: Response,
-    unique_id: str,
-    recipients: tuple[str, ...],
-    attempts: int,
-) -> SendResult:
-    """The answer to a send."""
+def send_result(response: ApiResponse, unique_id: str, recipients: tuple[str, ...]) -> SendResult:
+    """Return the result of a send."""
     return SendResult(
         unique_id=unique_id,
         recipients=recipients,
-        status=str(answer["status"]),
-        message=_message(answer),
-        attempts=attempts,
-        extra=extra_members(answer, _SEND_MEMBERS),
-        raw=response,
+        status=str(response.members["status"]),
+        message=_message(response.members),
+        attempts=response.attempts,
+        extra=extra_members(response.members, _SEND_MEMBERS),
+        raw=response.response,
     )
 
 
@@ -151,31 +167,33 @@ def reconciled_result(
     )
 
 
-def message_info_page(
-    answer: Mapping[str, Any], response: Response, unique_id: str, skip_page: int
-) -> MessageInfoPage:
-    """The answer to getMessageInfo. Raises `ProtocolError` where it has no list of records."""
-    records = _records(answer, response)
+def message_info_page(response: ApiResponse, unique_id: str, skip_page: int) -> MessageInfoPage:
+    """Return a page of getMessageInfo. Raises `ProtocolError` if it has no list of records."""
+    records = _records(response.members, response.response)
     infos = ordinary_infos(records)
     if infos is None:
         if any(isinstance(record.get("clickData"), int) for record in records):
             # The member was given twice, and a dict keeps only the second. What cannot be read
             # again stays as it was read.
             with suppress(ValueError, RecursionError):
-                records = _records(lenient.loads_with_repeats(response.body), response)
+                records = _records(
+                    lenient.loads_with_repeats(response.response.body), response.response
+                )
         infos = message_infos(records)
     return MessageInfoPage(
         unique_id=unique_id,
         skip_page=skip_page,
         records=infos,
-        extra=extra_members(answer, _PAGE_MEMBERS),
-        raw=response,
+        extra=extra_members(response.members, _PAGE_MEMBERS),
+        raw=response.response,
     )
 
 
-def call_result(answer: Mapping[str, Any], response: Response) -> CallResult:
-    """The answer to a call that this library does not model."""
-    return CallResult(data=answer, message=_message(answer), raw=response)
+def call_result(response: ApiResponse) -> CallResult:
+    """Return the result of a call that this library does not model."""
+    return CallResult(
+        data=response.members, message=_message(response.members), raw=response.response
+    )
 
 
 def call_result_of_send(result: SendResult) -> CallResult:
@@ -189,7 +207,7 @@ def call_result_of_send(result: SendResult) -> CallResult:
             message=result.message,
             raw=result.raw,
         )
-    return call_result(lenient.loads(result.raw.body), result.raw)
+    return call_result(ApiResponse(lenient.loads(result.raw.body), result.raw))
 
 
 def _records(answer: Mapping[str, Any], response: Response) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from poweremail._types.account import (
 from poweremail._types.frozen import FrozenMapping
 from poweremail._types.secret import Secret
 from poweremail._wire import readers
+from poweremail._wire.decode import ApiResponse
 from poweremail.errors import ProtocolError
 
 __all__ = [
@@ -35,39 +36,36 @@ Decoder = Callable[[Mapping[str, Any], Response], T]
 _ENVELOPE = ("status", "message")
 
 
-def listing(
-    name: str, decode: Decoder[T], answer: Mapping[str, Any], response: Response
-) -> Listing[T]:
+def listing(name: str, decode: Decoder[T], response: ApiResponse) -> Listing[T]:
     """
-    The list that *answer* has under *name*, each entry put through *decode*. Raises `ProtocolError`
-    where there is none.
+    Decode each entry of the list in the member *name*. Raises `ProtocolError` if there is none.
     """
+    answer, raw = response.members, response.response
     entries = answer.get(name)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ProtocolError(f"the answer has no list of objects in {name}", raw=response)
+        raise ProtocolError(f"the answer has no list of objects in {name}", raw=raw)
     extra = {member: value for member, value in answer.items() if member not in (*_ENVELOPE, name)}
     return Listing(
-        entries=tuple(decode(entry, response) for entry in entries),
+        entries=tuple(decode(entry, raw) for entry in entries),
         extra=FrozenMapping(extra),
-        raw=response,
+        raw=raw,
     )
 
 
-def one(decode: Decoder[T], answer: Mapping[str, Any], response: Response, *names: str) -> T:
+def one(decode: Decoder[T], response: ApiResponse, *names: str) -> T:
     """
-    The object that *answer* has under the first of *names* that it has, put through *decode*;
-    without names, the answer itself.
+    Decode the object in the first of the members *names* that there is; without names, the
+    response itself.
 
-    Raises `ProtocolError` where there is no such object.
+    Raises `ProtocolError` if there is no such object.
     """
+    answer, raw = response.members, response.response
     if not names:
-        return decode(
-            {name: value for name, value in answer.items() if name not in _ENVELOPE}, response
-        )
+        return decode({name: value for name, value in answer.items() if name not in _ENVELOPE}, raw)
     found = next((answer[name] for name in names if name in answer), None)
     if not isinstance(found, dict):
-        raise ProtocolError(f"the answer has no object in {' or '.join(names)}", raw=response)
-    return decode(found, response)
+        raise ProtocolError(f"the answer has no object in {' or '.join(names)}", raw=raw)
+    return decode(found, raw)
 
 
 def smtp_user(members: Mapping[str, Any], response: Response) -> SmtpUser:

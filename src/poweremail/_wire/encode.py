@@ -18,10 +18,9 @@ from poweremail._types.deployment import is_call_path
 from poweremail._types.number import is_whole
 from poweremail._types.secret import Secret
 from poweremail._types.text import header_text
-from poweremail._wire.body import Base64, Body
 from poweremail._wire.convert import converter
 from poweremail._wire.fast_json import dumps
-from poweremail._wire.http import Endpoint, Request
+from poweremail._wire.http import Base64, Body, Endpoint, Request
 from poweremail._wire.operations import (
     GET_MESSAGE_INFO,
     SEND_MAIL,

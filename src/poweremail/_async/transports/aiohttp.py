@@ -29,8 +29,7 @@ from poweremail._runtime._async import Deadline, check_world
 from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._logs import redacting
 from poweremail._types.timeouts import Timeouts
-from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail._wire.http import Request
+from poweremail._wire.http import ACCEPT_ENCODING, Request, ResponseBody
 from poweremail.errors import PowerEmailError, UsageError
 
 if TYPE_CHECKING:
@@ -170,7 +169,7 @@ class AsyncAiohttpTransport:
 
     @staticmethod
     async def _read(held: _Held, request: Request, outgoing: AsyncOutgoing) -> Response:
-        body = AnswerBody(
+        body = ResponseBody(
             held.answer.headers.get("Content-Encoding"), request.endpoint.max_response_bytes
         )
         while chunk := await held.answer.content.readany():

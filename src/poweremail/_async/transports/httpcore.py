@@ -19,8 +19,7 @@ from poweremail._async.transports.base import AsyncOutgoing, failure, load_engin
 from poweremail._response import Response
 from poweremail._runtime._async import in_thread
 from poweremail._runtime._async_slots import Slots
-from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail._wire.http import Request
+from poweremail._wire.http import ACCEPT_ENCODING, Request, ResponseBody
 
 if TYPE_CHECKING:
     import ssl
@@ -177,7 +176,7 @@ class AsyncConnections:
             ),
             None,
         )
-        body = AnswerBody(encoding, request.endpoint.max_response_bytes)
+        body = ResponseBody(encoding, request.endpoint.max_response_bytes)
         try:
             async for chunk in cast("AsyncIterable[bytes]", answer.stream):
                 if not body.feed(chunk):

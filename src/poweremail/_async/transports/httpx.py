@@ -27,8 +27,7 @@ from poweremail._async.transports.worlds import AsyncWorlds, check_open
 from poweremail._response import Response
 from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._logs import redacting
-from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail._wire.http import Request
+from poweremail._wire.http import ACCEPT_ENCODING, Request, ResponseBody
 from poweremail.errors import UsageError
 
 if TYPE_CHECKING:
@@ -209,12 +208,12 @@ class AsyncClientLayer:
         )
 
     async def _read(self, answer: httpx.Response, request: Request) -> bytes:
-        body = AnswerBody(
+        body = ResponseBody(
             answer.headers.get("Content-Encoding"), request.endpoint.max_response_bytes
         )
         if answer.is_stream_consumed:
             # A hook of the user's client has read it, and inflated it.
-            body = AnswerBody(None, request.endpoint.max_response_bytes)
+            body = ResponseBody(None, request.endpoint.max_response_bytes)
             body.feed(answer.content)
             return body.finish()
         try:

@@ -25,8 +25,7 @@ from poweremail._async.transports.worlds import AsyncWorlds
 from poweremail._response import Response
 from poweremail._runtime._async import Deadline, cancellable, check_world, shielded
 from poweremail._types.timeouts import Timeouts
-from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail._wire.http import Request
+from poweremail._wire.http import ACCEPT_ENCODING, Request, ResponseBody
 from poweremail.errors import TransportError, UsageError
 
 if TYPE_CHECKING:
@@ -207,7 +206,7 @@ class AsyncPyreqwestTransport:
             # Nearly always: one step into the engine and back, where each chunk would take one.
             content = bytes(await answer.bytes())
         else:
-            body = AnswerBody(encoding, limit)
+            body = ResponseBody(encoding, limit)
             reader = answer.body_reader
             while (chunk := await reader.read_chunk()) is not None and body.feed(bytes(chunk)):
                 if deadline is not None:

@@ -11,8 +11,7 @@ import attrs
 from poweremail._async.transports.base import AsyncOutgoing
 from poweremail._response import Response
 from poweremail._runtime._async import sleep
-from poweremail._wire.answer import AnswerBody
-from poweremail._wire.http import Request
+from poweremail._wire.http import Request, ResponseBody
 from poweremail.errors import TransportError
 from poweremail.sandbox._api.call import Call, Reply
 from poweremail.sandbox._faults.rules import Turn
@@ -58,7 +57,7 @@ class AsyncSandboxTransport:
                 _BROKEN[reply.broken], body_left=reply.broken != "refused" and outgoing.left
             )
         await sleep(reply.drip * len(reply.response.body))
-        answer = AnswerBody(None, request.endpoint.max_response_bytes)
+        answer = ResponseBody(None, request.endpoint.max_response_bytes)
         answer.feed(reply.response.body)
         return attrs.evolve(reply.response, body=answer.finish())
 

@@ -17,8 +17,7 @@ from typing import Protocol
 from poweremail._response import Response
 from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._types.content import StreamContent
-from poweremail._wire.body import RAW_PIECE, Body, FilePiece, Piece
-from poweremail._wire.http import Request
+from poweremail._wire.http import RAW_PIECE_BYTES, Body, FilePiece, Piece, Request
 from poweremail.errors import TransportError, UsageError
 
 __all__ = [
@@ -146,10 +145,10 @@ class StreamPieces:
 
     def take(self) -> bytes:
         """Return the next piece."""
-        while not self._ended and len(self._raw) < RAW_PIECE:
+        while not self._ended and len(self._raw) < RAW_PIECE_BYTES:
             self._pull()
-        raw = bytes(self._raw[:RAW_PIECE])
-        del self._raw[:RAW_PIECE]
+        raw = bytes(self._raw[:RAW_PIECE_BYTES])
+        del self._raw[:RAW_PIECE_BYTES]
         return base64.b64encode(raw)
 
     def close(self) -> None:

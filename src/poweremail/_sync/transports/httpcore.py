@@ -20,8 +20,7 @@ from poweremail._response import Response
 from poweremail._runtime._sync import in_thread
 from poweremail._runtime._sync_slots import Slots
 from poweremail._sync.transports.base import Outgoing, failure, load_engine, pool_timeout
-from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail._wire.http import Request
+from poweremail._wire.http import ACCEPT_ENCODING, Request, ResponseBody
 
 if TYPE_CHECKING:
     import ssl
@@ -174,7 +173,7 @@ class Connections:
             ),
             None,
         )
-        body = AnswerBody(encoding, request.endpoint.max_response_bytes)
+        body = ResponseBody(encoding, request.endpoint.max_response_bytes)
         try:
             for chunk in cast("Iterable[bytes]", answer.stream):
                 if not body.feed(chunk):

@@ -28,8 +28,7 @@ from poweremail._sync.transports.base import (
 )
 from poweremail._sync.transports.httpcore import Connections, Head
 from poweremail._sync.transports.worlds import Worlds, check_open
-from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail._wire.http import Request
+from poweremail._wire.http import ACCEPT_ENCODING, Request, ResponseBody
 from poweremail.errors import UsageError
 
 if TYPE_CHECKING:
@@ -208,12 +207,12 @@ class ClientLayer:
         )
 
     def _read(self, answer: httpx.Response, request: Request) -> bytes:
-        body = AnswerBody(
+        body = ResponseBody(
             answer.headers.get("Content-Encoding"), request.endpoint.max_response_bytes
         )
         if answer.is_stream_consumed:
             # A hook of the user's client has read it, and inflated it.
-            body = AnswerBody(None, request.endpoint.max_response_bytes)
+            body = ResponseBody(None, request.endpoint.max_response_bytes)
             body.feed(answer.content)
             return body.finish()
         try:

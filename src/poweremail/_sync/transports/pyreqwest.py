@@ -26,8 +26,7 @@ from poweremail._sync.transports.base import (
 )
 from poweremail._sync.transports.worlds import Worlds
 from poweremail._types.timeouts import Timeouts
-from poweremail._wire.answer import ACCEPT_ENCODING, AnswerBody
-from poweremail._wire.http import Request
+from poweremail._wire.http import ACCEPT_ENCODING, Request, ResponseBody
 from poweremail.errors import TransportError, UsageError
 
 if TYPE_CHECKING:
@@ -205,7 +204,7 @@ class PyreqwestTransport:
             # Nearly always: one step into the engine and back, where each chunk would take one.
             content = bytes(answer.bytes())
         else:
-            body = AnswerBody(encoding, limit)
+            body = ResponseBody(encoding, limit)
             reader = answer.body_reader
             while (chunk := reader.read_chunk()) is not None and body.feed(bytes(chunk)):
                 if deadline is not None:

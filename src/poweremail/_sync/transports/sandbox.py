@@ -12,8 +12,7 @@ import attrs
 from poweremail._response import Response
 from poweremail._runtime._sync import sleep
 from poweremail._sync.transports.base import Outgoing
-from poweremail._wire.answer import AnswerBody
-from poweremail._wire.http import Request
+from poweremail._wire.http import Request, ResponseBody
 from poweremail.errors import TransportError
 from poweremail.sandbox._api.call import Call, Reply
 from poweremail.sandbox._faults.rules import Turn
@@ -59,7 +58,7 @@ class SandboxTransport:
                 _BROKEN[reply.broken], body_left=reply.broken != "refused" and outgoing.left
             )
         sleep(reply.drip * len(reply.response.body))
-        answer = AnswerBody(None, request.endpoint.max_response_bytes)
+        answer = ResponseBody(None, request.endpoint.max_response_bytes)
         answer.feed(reply.response.body)
         return attrs.evolve(reply.response, body=answer.finish())
 
