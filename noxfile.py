@@ -238,5 +238,5 @@ def bench(session: nox.Session) -> None:
     Measure the library against what it is made of. Arguments after ``--`` go to it: ``--quick``,
     ``--json FILE``, parts.
     """
-    session.install(".[fast,httpx2,aiohttp,pyreqwest,trio]", *BENCHMARK_PEERS)
+    session.install(".[fast,httpx2,aiohttp,trio]", *BENCHMARK_PEERS)
     session.run("python", "-m", "benchmarks", *session.posargs)

@@ -35,11 +35,10 @@ QUICK_PARTS = (
         "send/asyncio/aiohttp/100",
     ),
     *(
-        "send/asyncio/pyreqwest/100",
         "send/threads/httpx/8",
         "vendor/threads/httpx/1",
         "vendor/asyncio",
-        "vendor/uvloop/pyreqwest",
+        "vendor/uvloop/aiohttp",
     ),
     *("walk/far/asyncio", "send_many/asyncio/8", "memory"),
 )
@@ -52,7 +51,6 @@ LIBRARIES = (
     "httpx",
     "httpx2",
     "aiohttp",
-    "pyreqwest",
     "requests",
     "resend",
     "uvloop",

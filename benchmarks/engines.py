@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks import samples
 
-ENGINES = ("httpx", "httpx2", "pyreqwest")
+ENGINES = ("httpx", "httpx2")
 ASYNC_ENGINES = (*ENGINES, "aiohttp")
 
 Way = tuple[Callable[[], Any], Callable[[Any], Callable[[], Any]]]
@@ -42,19 +42,6 @@ def bare(engine: str, port: int) -> Way:
             return post
 
         return lambda: aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)), with_session
-    if engine == "pyreqwest":
-        builder = importlib.import_module("pyreqwest.client").ClientBuilder
-
-        def with_client(client: Any) -> Callable[[], Any]:
-            async def post() -> bytes:
-                answer = (
-                    await client.post(url(port)).headers(JSON).body_bytes(content).build().send()
-                )
-                return bytes(await answer.bytes())
-
-            return post
-
-        return lambda: builder().build(), with_client
     client_of = importlib.import_module(engine).AsyncClient
     # No timeout: with hundreds of callers its pool would run into one.
     return lambda: client_of(
@@ -65,16 +52,6 @@ def bare(engine: str, port: int) -> Way:
 def sync_bare(engine: str, port: int) -> Way:
     """POST the same bytes by the engine's own sync client."""
     content = samples.content(samples.small_mail())
-    if engine == "pyreqwest":
-        builder = importlib.import_module("pyreqwest.client").SyncClientBuilder
-        return (
-            lambda: builder().build(),
-            lambda client: (
-                lambda: bytes(
-                    client.post(url(port)).headers(JSON).body_bytes(content).build().send().bytes()
-                )
-            ),
-        )
     client_of = importlib.import_module(engine).Client
     return lambda: client_of(
         timeout=None

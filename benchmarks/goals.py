@@ -89,27 +89,6 @@ GOALS = (
         _difference("send/asyncio/aiohttp/100"),
     ),
     Goal(
-        "above bare pyreqwest, one at a time, µs",
-        30,
-        False,
-        "µs",
-        _difference("send/asyncio/pyreqwest/1"),
-    ),
-    Goal(
-        "above bare pyreqwest, 100 at a time, µs",
-        30,
-        False,
-        "µs",
-        _difference("send/asyncio/pyreqwest/100"),
-    ),
-    Goal(
-        "above bare pyreqwest, threads, µs",
-        30,
-        False,
-        "µs",
-        _difference("send/threads/pyreqwest/1"),
-    ),
-    Goal(
         "sends per CPU second against bare httpx, 100 at a time",
         3,
         True,
@@ -166,26 +145,11 @@ GOALS = (
         _per_cpu("vendor/asyncio/aiohttp/100"),
     ),
     Goal(
-        "pyreqwest against the vendor's library, 100 at a time",
-        10,
-        True,
-        "×",
-        _per_cpu("vendor/asyncio/pyreqwest/100"),
-    ),
-    Goal("the same with uvloop", 15, True, "×", _per_cpu("vendor/uvloop/pyreqwest/100")),
-    Goal(
         "httpx against the vendor's library, one thread",
         1.1,
         True,
         "×",
         _per_cpu("vendor/threads/httpx/1"),
-    ),
-    Goal(
-        "pyreqwest against the vendor's library, one thread",
-        6,
-        True,
-        "×",
-        _per_cpu("vendor/threads/pyreqwest/1"),
     ),
     Goal(
         "decode of a page over json.loads, with orjson", 1.5, False, "×", _cpu("decode/page/orjson")

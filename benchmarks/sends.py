@@ -21,7 +21,7 @@ Send = Callable[[], Awaitable[object]]
 Way = tuple[Callable[[], Any], Callable[[Any], Callable[[], Any]]]
 """What makes a client, and what makes of a client the function that sends."""
 
-CALLS = {"httpx": 200, "httpx2": 400, "aiohttp": 1_000, "pyreqwest": 1_000}
+CALLS = {"httpx": 200, "httpx2": 400, "aiohttp": 1_000}
 """
 Sends in a round of a quick run, by the engine: a round of the quick ones would be over before it
 was under way.
@@ -87,7 +87,6 @@ def _vendor(port: int, scale: int) -> Iterator[Contest]:
     for world, engine in (
         *(("asyncio", engine) for engine in ASYNC_ENGINES),
         ("uvloop", "aiohttp"),
-        ("uvloop", "pyreqwest"),
     ):
         yield Contest(
             f"vendor/{world}/{engine}/{MANY}",

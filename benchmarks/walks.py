@@ -74,7 +74,7 @@ def memory(port: int, messages: int) -> dict[str, Any]:
             yield samples.small_mail()
 
     async def measure() -> Cost:
-        async with async_client(port, "pyreqwest") as client:
+        async with async_client(port, "aiohttp") as client:
             with Clock() as clock:
                 async with client.messages.send_many(source(), concurrency=20) as outcomes:
                     async for outcome in outcomes:

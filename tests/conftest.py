@@ -12,7 +12,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
-ON_ASYNCIO_ONLY = {"aiohttp", "a session of aiohttp", "pyreqwest"}
+ON_ASYNCIO_ONLY = {"aiohttp", "a session of aiohttp"}
 """
 Engines, and ways to use them. That they say so on trio is shown in
 ``tests/runtime/test_lifetime.py``.

@@ -38,7 +38,6 @@ RULES = {
     "_async_many": "_sync_many",
     "_async_slots": "_sync_slots",
     "aclose": "close",
-    "aiter": "iter",
     "aiter_raw": "iter_raw",
     "aread": "read",
     "asynccontextmanager": "contextmanager",

@@ -11,7 +11,10 @@ __all__ = ["lazily"]
 
 
 def lazily(
-    module: str, homes: Mapping[str, Sequence[str]], renamed: Mapping[str, str] | None = None
+    module: str,
+    homes: Mapping[str, Sequence[str]],
+    renamed: Mapping[str, str] | None = None,
+    removed: Mapping[str, str] | None = None,
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """
     Return ``__getattr__`` and ``__dir__`` for the public module *module*.
@@ -20,9 +23,11 @@ def lazily(
       ``poweremail.``.
     - *renamed*: old names and the public names (``module:name``) that replace them. The old ones
       still work, and warn.
+    - *removed*: names that are gone, and why. They raise ImportError, whose text a
+      ``from module import name`` shows; it would replace that of an AttributeError.
     """
     home = {name: f"poweremail.{inner}" for inner, names in homes.items() for name in names}
-    renamed = renamed or {}
+    renamed, removed = renamed or {}, removed or {}
 
     def load(name: str) -> object:
         if name in renamed:
@@ -33,6 +38,8 @@ def lazily(
                 stacklevel=2,
             )
             return getattr(import_module(new_module), new_name)
+        if name in removed:
+            raise ImportError(f"{module}.{name} was removed: {removed[name]}")
         if name not in home:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         value = getattr(import_module(home[name]), name)

@@ -2,10 +2,9 @@
 The transports by their public names, and what it takes to write one.
 
 `AsyncHttpxTransport` and `HttpxTransport` take a client of httpx or httpx2 that you configured,
-`AsyncAiohttpTransport` a session of aiohttp; `AsyncPyreqwestTransport` and `PyreqwestTransport` let
-you configure what they make. `AsyncSandboxTransport` and `SandboxTransport` reach a sandbox of this
-process without a socket; `AsyncTransport` and `Transport` are the protocols. Each is loaded when it
-is first asked for.
+`AsyncAiohttpTransport` a session of aiohttp. `AsyncSandboxTransport` and `SandboxTransport` reach a
+sandbox of this process without a socket. `AsyncTransport` and `Transport` are the protocols. Each
+is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -18,25 +17,23 @@ if TYPE_CHECKING:
     from poweremail._async.transports import AsyncHttpxTransport, AsyncTransport
     from poweremail._async.transports.aiohttp import AsyncAiohttpTransport
     from poweremail._async.transports.base import AsyncOutgoing
-    from poweremail._async.transports.pyreqwest import AsyncPyreqwestTransport
     from poweremail._async.transports.sandbox import AsyncSandboxTransport
     from poweremail._response import Response
     from poweremail._sync.transports import HttpxTransport, Transport
     from poweremail._sync.transports.base import Outgoing
-    from poweremail._sync.transports.pyreqwest import PyreqwestTransport
     from poweremail._sync.transports.sandbox import SandboxTransport
     from poweremail._wire.http import Request, ResponseBody
+
+_NO_PYREQWEST = "pyreqwest could send a mail twice; use aiohttp on asyncio, else httpx"
 
 _HOMES = {
     "_async.transports.aiohttp": ("AsyncAiohttpTransport",),
     "_async.transports.base": ("AsyncOutgoing", "AsyncTransport"),
     "_async.transports.httpx": ("AsyncHttpxTransport",),
-    "_async.transports.pyreqwest": ("AsyncPyreqwestTransport",),
     "_async.transports.sandbox": ("AsyncSandboxTransport",),
     "_response": ("Response",),
     "_sync.transports.base": ("Outgoing", "Transport"),
     "_sync.transports.httpx": ("HttpxTransport",),
-    "_sync.transports.pyreqwest": ("PyreqwestTransport",),
     "_sync.transports.sandbox": ("SandboxTransport",),
     "_wire.http": ("Request", "ResponseBody"),
 }
@@ -45,12 +42,10 @@ __all__ = [
     "AsyncAiohttpTransport",
     "AsyncHttpxTransport",
     "AsyncOutgoing",
-    "AsyncPyreqwestTransport",
     "AsyncSandboxTransport",
     "AsyncTransport",
     "HttpxTransport",
     "Outgoing",
-    "PyreqwestTransport",
     "Request",
     "Response",
     "ResponseBody",
@@ -60,5 +55,8 @@ __all__ = [
 
 if not TYPE_CHECKING:  # a type checker knows the names above, and no others
     __getattr__, __dir__ = lazily(
-        __name__, _HOMES, {"AnswerBody": "poweremail.transports:ResponseBody"}
+        __name__,
+        _HOMES,
+        renamed={"AnswerBody": "poweremail.transports:ResponseBody"},
+        removed={"AsyncPyreqwestTransport": _NO_PYREQWEST, "PyreqwestTransport": _NO_PYREQWEST},
     )

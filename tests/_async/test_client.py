@@ -387,7 +387,7 @@ def test_an_engine_that_is_missing_is_told(monkeypatch, engine):
 def test_an_engine_is_named():
     with pytest.raises(
         UsageError,
-        match=r"^transport: must be 'httpx', 'httpx2', .*'pyreqwest' or a transport, not 'urllib'",
+        match=r"^transport: must be 'httpx', 'httpx2'.* or a transport, not 'urllib'",
     ):
         AsyncPowerEmail("owner", TOKEN, "example.com", transport="urllib")
     with pytest.raises(UsageError, match="^engine: must be 'httpx' or 'httpx2', not 'urllib'"):

@@ -13,6 +13,7 @@ import pytest
 from _async.ways import ENGINES, OPTIONS, TOKEN, client_of
 from poweremail import (
     AsyncPowerEmail,
+    ConfigurationError,
     DeliveryUnknownError,
     NotSentError,
     ProtocolError,
@@ -22,7 +23,7 @@ from poweremail import (
 )
 from poweremail.transports import (
     AsyncAiohttpTransport,  # async only
-    AsyncPyreqwestTransport,
+    AsyncHttpxTransport,
 )
 from support.fault_server import (
     SUCCESS,
@@ -184,66 +185,21 @@ async def test_more_callers_than_connections_wait_in_line(engine):
                 [message() for _ in range(100)], concurrency=50
             ) as outcomes:
                 assert {outcome.state async for outcome in outcomes} == {"accepted"}
-    # pyreqwest counts requests: it may open a connection while another is on its way back.
-    assert (server.posts, server.connections <= (40 if engine == "pyreqwest" else 20)) == (
-        100,
-        True,
-    )
+    assert (server.posts, server.connections <= 20) == (100, True)
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
-async def test_the_clients_of_pyreqwest_can_be_configured():
-    built = []
-
-    def configure(builder):
-        built.append(builder)
-        return builder.default_headers({"X-Trace": "t1"}).follow_redirects(enable=True)
-
-    def redirect(connection) -> bool:
-        connection.read_body()
-        connection.send(307, b"", [("Location", "/v1.0/messages/elsewhere")])
-        return True
-
-    transport = AsyncPyreqwestTransport(configure=configure, max_connections=2)
-    with FaultServer(redirect, answer()) as server:
-        async with AsyncPowerEmail(
-            "owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS
-        ) as client:
-            with pytest.raises(DeliveryUnknownError):
-                await client.messages.send_mail(message())
-            await client.messages.send_mail(message())
-    assert len(built) == 1
-    assert [request.headers["x-trace"] for request in server.seen] == ["t1", "t1"]
-    with pytest.raises(UsageError, match="max_connections: must be 1 or more, not 0"):
-        AsyncPyreqwestTransport(max_connections=0)
+def test_the_number_of_connections_is_checked():
+    with pytest.raises(ConfigurationError, match="max_connections: must be 1 or more, not 0"):
+        AsyncHttpxTransport(max_connections=0)
+    with pytest.raises(ConfigurationError, match="must be 1 or more, not True"):  # async only
+        AsyncAiohttpTransport(max_connections=True)  # async only
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
-async def test_what_a_middleware_of_pyreqwest_does_to_a_mail_is_done_to_that_mail_alone():
-    seen = []
-
-    async def middleware(request, following):
-        seen.append((request.method, dict(request.headers.items())))
-        request.headers.append("X-Number", str(len(seen)))
-        return await following.run(request)
-
-    transport = AsyncPyreqwestTransport(
-        configure=lambda builder: builder.with_middleware(middleware)
-    )
-    with FaultServer(answer()) as server:
-        async with AsyncPowerEmail(
-            "owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS
-        ) as client:
-            await client.messages.send_mail(message(subject="first"))
-            await client.messages.send_mail(message(subject="second"))
-            await client.messages.send_template_http_get(template())
-    assert [method for method, _ in seen] == ["POST", "POST", "GET"]
-    assert seen[0] == seen[1]
-    assert [request.headers["x-number"] for request in server.seen] == ["1", "2", "3"]
-    assert [json.loads(request.body)["message"]["subject"] for request in server.seen[:2]] == [
-        "first",
-        "second",
-    ]
+def test_pyreqwest_names_its_replacements():
+    with pytest.raises(ConfigurationError, match=r"pyreqwest was removed.*'aiohttp'.*'httpx'"):
+        AsyncPowerEmail("owner", TOKEN, "example.com", transport="pyreqwest")
+    with pytest.raises(ImportError, match=r"was removed: pyreqwest.*aiohttp.*httpx"):
+        from poweremail.transports import AsyncPyreqwestTransport  # noqa: F401
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only

@@ -23,7 +23,6 @@ WAYS = (
     "httpx2",
     "a client of httpx",
     "a client of httpx2",
-    "pyreqwest",
     "aiohttp",  # async only
     "a session of aiohttp",  # async only
 )

@@ -22,7 +22,6 @@ WAYS = (
     "httpx2",
     "a client of httpx",
     "a client of httpx2",
-    "pyreqwest",
 )
 ENGINES = WAYS[1:]
 

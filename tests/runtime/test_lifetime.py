@@ -32,9 +32,9 @@ from support.fault_server import FaultServer, answer, stall
 from support.messages import message
 
 OPTIONS = {"smtp_user_name": "smtp1", "retry": RetryPolicy(1)}
-ENGINES = ("httpx", "httpx2", "aiohttp", "pyreqwest")
+ENGINES = ("httpx", "httpx2", "aiohttp")
 ON_TRIO = ENGINES[:2]
-ON_THREADS = ("httpx", "httpx2", "pyreqwest")
+ON_THREADS = ("httpx", "httpx2")
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,7 @@ async def test_connections_are_kept_and_bounded(engine):
                 [message() for _ in range(200)], concurrency=50
             ) as outcomes:
                 assert {outcome.state async for outcome in outcomes} == {"accepted"}
-            # pyreqwest counts requests: it may open a connection while another is on its way back.
-            assert server.connections <= (40 if engine == "pyreqwest" else 20)
+            assert server.connections <= 20
     assert server.posts == 200
 
 
@@ -166,58 +165,18 @@ def test_the_source_is_pulled_in_the_callers_thread():
     assert threads == {threading.current_thread()}
 
 
-@pytest.mark.parametrize("engine", ["aiohttp", "pyreqwest"])
-def test_an_engine_that_cannot_run_on_trio_says_so(engine):
+def test_aiohttp_says_that_it_cannot_run_on_trio():
     async def send() -> None:
         async with AsyncPowerEmail(
-            "owner", "token", base_url="http://127.0.0.1:1", transport=engine, **OPTIONS
+            "owner", "token", base_url="http://127.0.0.1:1", transport="aiohttp", **OPTIONS
         ) as client:
             await client.messages.send_mail(message())
 
     with pytest.raises(
         UsageError,
-        match=f"not sent: transport: {engine} runs on asyncio only .*take transport='httpx'",
+        match="not sent: transport: aiohttp runs on asyncio only .*take transport='httpx'",
     ):
         trio.run(send)
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-def test_pyreqwest_says_that_it_does_not_survive_a_fork():
-    """In a process of its own: a fork of this one would take more than its engine along."""
-    script = """
-        import os, sys
-        sys.path.insert(0, "tests")
-        from poweremail import PowerEmail, UsageError
-        from support.fault_server import FaultServer, answer
-        from support.messages import message
-
-        with FaultServer(answer()) as server:
-            client = PowerEmail("owner", "token", base_url=server.url, smtp_user_name="smtp1", transport="pyreqwest")
-            if os.fork() == 0:  # it has not been used yet
-                client.messages.send_mail(message())
-                os._exit(0)
-            os.wait()
-            client.messages.send_mail(message())
-            if os.fork() == 0:
-                try:
-                    client.messages.send_mail(message())
-                except UsageError as error:
-                    print(error, flush=True)
-                os._exit(0)
-            os.wait()
-            client.messages.send_mail(message())
-            client.close()
-        print("posts", server.posts)
-    """
-    done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert re.fullmatch(r"not sent: transport: .*fork.*\nposts 3\n", done.stdout)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

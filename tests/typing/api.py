@@ -99,12 +99,10 @@ from poweremail.transports import (
     AsyncAiohttpTransport,
     AsyncHttpxTransport,
     AsyncOutgoing,
-    AsyncPyreqwestTransport,
     AsyncSandboxTransport,
     AsyncTransport,
     HttpxTransport,
     Outgoing,
-    PyreqwestTransport,
     Request,
     SandboxTransport,
     Transport,
@@ -636,9 +634,6 @@ async def async_transports(client: httpx.AsyncClient, sandbox: Sandbox) -> None:
         AsyncHttpxTransport(),
         AsyncHttpxTransport(engine="httpx2", max_connections=50),
         AsyncAiohttpTransport(max_connections=50),
-        AsyncPyreqwestTransport(
-            configure=lambda builder: builder.tcp_nodelay(enabled=True), max_connections=50
-        ),
         AsyncHttpxTransport(client),
         AsyncSandboxTransport(sandbox.service),
         CountingAsyncTransport(),
@@ -679,9 +674,6 @@ def sync_transports(client: httpx.Client, sandbox: Sandbox) -> None:
     transports: list[Transport] = [
         HttpxTransport(),
         HttpxTransport(engine="httpx2", max_connections=50),
-        PyreqwestTransport(
-            configure=lambda builder: builder.tcp_nodelay(enabled=True), max_connections=50
-        ),
         HttpxTransport(client),
         SandboxTransport(sandbox.service),
         CountingTransport(),

@@ -49,7 +49,7 @@ class PowerEmail:
         ``http://127.0.0.1:8025`` for a local sandbox. Without a path it gets ``/v1.0/``. Plain http
         to anything but this machine warns: the token is in every request.
     *transport*
-        ``"httpx"`` (default), another engine by its name (``"httpx2"``, ``"pyreqwest"`` and so on,
+        ``"httpx"`` (default), another engine by its name (``"httpx2"``, ``"aiohttp"`` and so on,
         each an extra of that name), or a transport object of `poweremail.transports` or your own.
         The client closes it with itself.
     *timeouts*, *retry*

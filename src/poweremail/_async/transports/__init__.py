@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from poweremail._async.transports.base import AsyncTransport
 from poweremail._async.transports.httpx import AsyncHttpxTransport
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError
 
 __all__ = ["AsyncHttpxTransport", "AsyncTransport", "TransportName", "open_transport"]
 
@@ -17,7 +17,6 @@ TransportName = Literal[
     "httpx",
     "httpx2",
     "aiohttp",  # async only
-    "pyreqwest",
 ]
 
 
@@ -29,14 +28,16 @@ def open_transport(transport: AsyncTransport | TransportName) -> AsyncTransport:
     match transport:
         case "httpx" | "httpx2":
             return AsyncHttpxTransport(engine=transport)
+        case "pyreqwest":  # until 0.2.0
+            raise ConfigurationError(
+                "pyreqwest was removed, because it could send a mail twice",
+                field="transport",
+                advice="use 'aiohttp' or 'httpx'",
+            )
         case "aiohttp":  # async only
             from poweremail._async.transports.aiohttp import AsyncAiohttpTransport  # noqa: PLC0415  # async only
 
             return AsyncAiohttpTransport()  # async only
-        case "pyreqwest":
-            from poweremail._async.transports.pyreqwest import AsyncPyreqwestTransport  # noqa: PLC0415  only for who asks for it
-
-            return AsyncPyreqwestTransport()
     if (
         not isinstance(transport, str)
         and hasattr(transport, "handle")
@@ -48,9 +49,8 @@ def open_transport(transport: AsyncTransport | TransportName) -> AsyncTransport:
         if isinstance(transport, str)
         else f"{type(transport).__module__}.{type(transport).__qualname__}"
     )
-    raise UsageError(
+    raise ConfigurationError(
         f"must be {', '.join(map(repr, get_args(TransportName)))} or a transport, not {what}",
         field="transport",
-        mail_state=None,
         advice="wrap a client of your own: AsyncHttpxTransport(client)",
     )

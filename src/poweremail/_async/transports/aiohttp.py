@@ -30,7 +30,7 @@ from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._logs import redacting
 from poweremail._types.timeouts import Timeouts
 from poweremail._wire.http import ACCEPT_ENCODING, Request, ResponseBody
-from poweremail.errors import PowerEmailError, UsageError
+from poweremail.errors import ConfigurationError, PowerEmailError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -60,8 +60,8 @@ class AsyncAiohttpTransport:
         self._aiohttp = load_engine("aiohttp", "aiohttp")
         if session is not None and not isinstance(session, self._aiohttp.ClientSession):
             what = type(session).__qualname__
-            raise UsageError(
-                f"must be a ClientSession of aiohttp, not {what}", field="session", mail_state=None
+            raise ConfigurationError(
+                f"must be a ClientSession of aiohttp, not {what}", field="session"
             )
         self._given = cast("aiohttp.ClientSession | None", session)
         self._limit = checked_limit(max_connections)

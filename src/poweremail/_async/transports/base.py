@@ -17,7 +17,7 @@ from poweremail._response import Response
 from poweremail._runtime._async import each, finish, in_thread
 from poweremail._types.content import StreamContent
 from poweremail._wire.http import RAW_PIECE_BYTES, Body, FilePiece, Piece, Request
-from poweremail.errors import TransportError, UsageError
+from poweremail.errors import ConfigurationError, TransportError, UsageError
 
 __all__ = [
     "MAX_CONNECTIONS",
@@ -199,10 +199,9 @@ def check_installed(engine: str) -> None:
     not imported.
     """
     if importlib.util.find_spec(engine) is None:
-        raise UsageError(
+        raise ConfigurationError(
             f"{engine} is not installed",
             field="engine",
-            mail_state=None,
             advice=f"pip install 'poweremail[{engine}]'",
         )
 
@@ -220,8 +219,8 @@ def checked_limit(max_connections: object) -> int:
         or not isinstance(max_connections, int)
         or max_connections < 1
     ):
-        raise UsageError(
-            f"must be 1 or more, not {max_connections!r}", field="max_connections", mail_state=None
+        raise ConfigurationError(
+            f"must be 1 or more, not {max_connections!r}", field="max_connections"
         )
     return max_connections
 

@@ -28,7 +28,7 @@ from poweremail._response import Response
 from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._logs import redacting
 from poweremail._wire.http import ACCEPT_ENCODING, Request, ResponseBody
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import httpx
@@ -58,9 +58,7 @@ class AsyncHttpxTransport:
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         if client is None and engine not in ("httpx", "httpx2"):
-            raise UsageError(
-                f"must be 'httpx' or 'httpx2', not {engine!r}", field="engine", mail_state=None
-            )
+            raise ConfigurationError(f"must be 'httpx' or 'httpx2', not {engine!r}", field="engine")
         self._limit = checked_limit(max_connections)
         self._given = AsyncClientLayer(client) if client is not None else None
         self._name: str = engine
@@ -235,8 +233,7 @@ def _engine_of(client: object) -> ModuleType:
         package = base.__module__.partition(".")[0]
         if package in ("httpx", "httpx2") and base.__name__ == "AsyncClient":
             return importlib.import_module(package)
-    raise UsageError(
+    raise ConfigurationError(
         f"must be an AsyncClient of httpx or httpx2, not {type(client).__qualname__}",
         field="client",
-        mail_state=None,
     )

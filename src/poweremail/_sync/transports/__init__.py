@@ -10,14 +10,13 @@ from typing import Literal, get_args
 
 from poweremail._sync.transports.base import Transport
 from poweremail._sync.transports.httpx import HttpxTransport
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError
 
 __all__ = ["HttpxTransport", "Transport", "TransportName", "open_transport"]
 
 TransportName = Literal[
     "httpx",
     "httpx2",
-    "pyreqwest",
 ]
 
 
@@ -29,11 +28,13 @@ def open_transport(transport: Transport | TransportName) -> Transport:
     match transport:
         case "httpx" | "httpx2":
             return HttpxTransport(engine=transport)
+        case "pyreqwest":  # until 0.2.0
+            raise ConfigurationError(
+                "pyreqwest was removed, because it could send a mail twice",
+                field="transport",
+                advice="use 'aiohttp' or 'httpx'",
+            )
 
-        case "pyreqwest":
-            from poweremail._sync.transports.pyreqwest import PyreqwestTransport  # noqa: PLC0415  only for who asks for it
-
-            return PyreqwestTransport()
     if (
         not isinstance(transport, str)
         and hasattr(transport, "handle")
@@ -45,9 +46,8 @@ def open_transport(transport: Transport | TransportName) -> Transport:
         if isinstance(transport, str)
         else f"{type(transport).__module__}.{type(transport).__qualname__}"
     )
-    raise UsageError(
+    raise ConfigurationError(
         f"must be {', '.join(map(repr, get_args(TransportName)))} or a transport, not {what}",
         field="transport",
-        mail_state=None,
         advice="wrap a client of your own: HttpxTransport(client)",
     )

@@ -29,7 +29,7 @@ from poweremail._sync.transports.base import (
 from poweremail._sync.transports.httpcore import Connections, Head
 from poweremail._sync.transports.worlds import Worlds, check_open
 from poweremail._wire.http import ACCEPT_ENCODING, Request, ResponseBody
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
     import httpx
@@ -59,9 +59,7 @@ class HttpxTransport:
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
         if client is None and engine not in ("httpx", "httpx2"):
-            raise UsageError(
-                f"must be 'httpx' or 'httpx2', not {engine!r}", field="engine", mail_state=None
-            )
+            raise ConfigurationError(f"must be 'httpx' or 'httpx2', not {engine!r}", field="engine")
         self._limit = checked_limit(max_connections)
         self._given = ClientLayer(client) if client is not None else None
         self._name: str = engine
@@ -234,8 +232,7 @@ def _engine_of(client: object) -> ModuleType:
         package = base.__module__.partition(".")[0]
         if package in ("httpx", "httpx2") and base.__name__ == "Client":
             return importlib.import_module(package)
-    raise UsageError(
+    raise ConfigurationError(
         f"must be a Client of httpx or httpx2, not {type(client).__qualname__}",
         field="client",
-        mail_state=None,
     )
