@@ -177,7 +177,8 @@ WITH_SECRETS = {
         }
     ),
     "sloppy": answer(
-        f'{{status: "success", "smtp_password": "{SECRET}", key: "{SECRET}", "smtp_list": [{{password: "{SECRET}"}},],}}'
+        f'{{status: "success", "smtp_password": "{SECRET}", key: "{SECRET}", '
+        f'"smtp_list": [{{password: "{SECRET}"}},],}}'
     ),
     "cut off": answer(
         f'{{"status": "success", "smtp_list": [], "webhook_list": [], "key": "{SECRET[:9]}'
@@ -260,7 +261,8 @@ def test_the_frames_of_a_cut_off_body_do_not_show_it():
 def test_the_frames_of_a_cut_off_answer_do_not_show_it(engine):
     def cut_off(connection) -> bool:
         connection.read_body()
-        body = f'{{"status": "success", "smtp_list": [{{"smtp_user_name": "s", "password": "{CANARY}"}}]'.encode()
+        user = f'{{"smtp_user_name": "s", "password": "{CANARY}"}}'
+        body = f'{{"status": "success", "smtp_list": [{user}]'.encode()
         connection.socket.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n" + body)
         return False
 

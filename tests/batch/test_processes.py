@@ -24,7 +24,9 @@ from poweremail._policy.limits import RateLimits
 
 place, per_minute = sys.argv[1], int(sys.argv[2])
 ledger = Ledger(place, patience=60.0)
-limits = {"smtp1": RateLimits(per_minute=per_minute, per_hour=None, per_day=None)} if per_minute else {}
+limits = {}
+if per_minute:
+    limits["smtp1"] = RateLimits(per_minute=per_minute, per_hour=None, per_day=None)
 worker = Worker(ledger, ledger.find("news"), ["smtp1"], limits, lease=60.0)
 worker.begin()
 finished, until = [], time.monotonic() + 60

@@ -63,7 +63,10 @@ def test_columns_with_the_names_of_fields(csv_file):
 
 
 def test_a_bad_row_fails_alone_with_its_line(csv_file):
-    text = 'email,NAME\nada@example.com,"two\nlines"\nnobody,x\na@example.com\n\n,x\nb@example.com,"y"\n'
+    text = (
+        'email,NAME\nada@example.com,"two\nlines"\nnobody,x\n'
+        'a@example.com\n\n,x\nb@example.com,"y"\n'
+    )
     got = csv_file(text)
     assert [(type(each).__name__, each.line) for each in got] == [
         ("Entry", 2),
@@ -115,7 +118,8 @@ def test_nothing_is_read_after_a_cell_that_is_too_large(tmp_path, quote):
     path = tmp_path / "r.csv"
     inner = "\nc@example.com,swallowed\n" if quote else ""
     path.write_text(
-        f"email,NAME\na@example.com,A\nb@example.com,{quote}{'x' * 200_000}{inner}{quote}\nd@example.com,D\n"
+        "email,NAME\na@example.com,A\n"
+        f"b@example.com,{quote}{'x' * 200_000}{inner}{quote}\nd@example.com,D\n"
     )
     rows = read_csv(path, **COMMON)
     assert isinstance(next(rows), Entry)

@@ -44,8 +44,11 @@ def effective(command, *arguments) -> dict[str, str]:
 
 def test_a_flag_goes_before_the_environment_and_that_before_the_file(config):
     assert effective(config) == {
-        "owner_id": "file", "token": "***", "base_url": "http://127.0.0.1:9", "smtp_user_name": "file-user",
-    }  # fmt: skip
+        "owner_id": "file",
+        "token": "***",
+        "base_url": "http://127.0.0.1:9",
+        "smtp_user_name": "file-user",
+    }
     config.environ |= {
         "POWEREMAIL_OWNER_ID": "environment",
         "POWEREMAIL_SMTP_USER_NAME": "environment-user",

@@ -242,10 +242,24 @@ def test_the_operations():
     [
         ({}, Mail(None, (), None)),
         ({"smtp_user_name": 5, "message": "raw"}, Mail(None, (), None)),
-        ({"smtp_user_name": "s", "message": {"to": "a@b.example", "headers": ["X-Unique-Id"]}}, Mail(None, (), "s")),
-        ({"message": {"to": [{"email": "a@b.example"}, {"email": 1}, "c"], "headers": {1: 2, "X-Unique-ID": " "}}}, Mail(None, ("a@b.example",), None)),
-        ({"message": {"to": ({"email": "a@b.example"},), "headers": {"x-unique-id": "1"}}}, Mail("1", ("a@b.example",), None)),
+        (
+            {"smtp_user_name": "s", "message": {"to": "a@b.example", "headers": ["X-Unique-Id"]}},
+            Mail(None, (), "s"),
+        ),
+        (
+            {
+                "message": {
+                    "to": [{"email": "a@b.example"}, {"email": 1}, "c"],
+                    "headers": {1: 2, "X-Unique-ID": " "},
+                }
+            },
+            Mail(None, ("a@b.example",), None),
+        ),
+        (
+            {"message": {"to": ({"email": "a@b.example"},), "headers": {"x-unique-id": "1"}}},
+            Mail("1", ("a@b.example",), None),
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_a_body_written_by_hand_says_of_its_mail(body, expected):
     assert Mail.of(body) == expected

@@ -50,7 +50,8 @@ MESSAGE = """
 from poweremail import Message
 
 def message(**changes):
-    return Message(**{"subject": "Hello", "from_email": "a@example.com", "to": "ada@example.com", "text": "Hi"} | changes)
+    fields = {"subject": "Hello", "from_email": "a@example.com", "to": "ada@example.com"}
+    return Message(**fields | {"text": "Hi"} | changes)
 """
 
 
@@ -80,7 +81,7 @@ async def test_async(async_poweremail_client, poweremail_outbox, anyio_backend):
     await async_poweremail_client.messages.send_mail(message())
     assert [mail.subject for mail in poweremail_outbox] == ["Hello"]
 
-def test_both_share_the_sandbox_of_the_test(poweremail_client, poweremail_sandbox, poweremail_outbox):
+def test_both_share_the_sandbox(poweremail_client, poweremail_sandbox, poweremail_outbox):
     poweremail_sandbox.add_template("t1", text="Hi {{NAME}}")
     assert len(poweremail_outbox) == 0
 """,
@@ -108,8 +109,9 @@ def test_in_process(poweremail_client, poweremail_outbox):
 
 @pytest.mark.poweremail_fault(Fault.html())
 def test_over_http(poweremail_server):
-    with PowerEmail.from_env(poweremail_server.environ) as client, pytest.raises(DeliveryUnknownError):
-        client.messages.send_mail(message())
+    with PowerEmail.from_env(poweremail_server.environ) as client:
+        with pytest.raises(DeliveryUnknownError):
+            client.messages.send_mail(message())
 
 def test_it_goes_right_again(poweremail_client, poweremail_server):
     assert poweremail_server.outbox == []
@@ -130,7 +132,9 @@ import subprocess, sys
 APP = '''
 from poweremail import Message, PowerEmail
 with PowerEmail.from_env() as client:
-    client.messages.send_mail(Message(subject="From an app", from_email="a@example.com", to="b@example.com", text="Hi"))
+    client.messages.send_mail(
+        Message(subject="From an app", from_email="a@example.com", to="b@example.com", text="Hi")
+    )
 '''
 
 def test_app(poweremail_environ, poweremail_server):
@@ -192,7 +196,8 @@ import pytest
 from poweremail import NotSentError, PowerEmail, RetryPolicy
 
 def send(host="192.0.2.1", **options):  # an address that is kept for documentation
-    with PowerEmail("me", "token", base_url=f"https://{host}", smtp_user_name="smtp12345", retry=RetryPolicy(attempts=1), **options) as client:
+    options |= {"base_url": f"https://{host}", "smtp_user_name": "smtp12345"}
+    with PowerEmail("me", "token", retry=RetryPolicy(attempts=1), **options) as client:
         client.messages.send_mail(message())
 """
 )
@@ -219,7 +224,8 @@ def test_on_another_thread():
 @pytest.mark.anyio
 async def test_awaited():
     from poweremail import AsyncPowerEmail
-    async with AsyncPowerEmail("me", "token", "tes.example.com", smtp_user_name="smtp12345") as client:
+    client = AsyncPowerEmail("me", "token", "tes.example.com", smtp_user_name="smtp12345")
+    async with client:
         await client.messages.send_mail(message())
 
 def test_this_machine_may_be_sent_to(poweremail_server):

@@ -300,7 +300,8 @@ def test_a_stalled_send_can_be_interrupted():
             return False
 
         with FaultServer(interrupt) as server:
-            with PowerEmail("owner", "token", base_url=server.url, smtp_user_name="smtp1") as client:
+            options = {"base_url": server.url, "smtp_user_name": "smtp1"}
+            with PowerEmail("owner", "token", **options) as client:
                 try:
                     client.messages.send_mail(message())
                 except KeyboardInterrupt:

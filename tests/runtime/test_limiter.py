@@ -434,7 +434,8 @@ def test_ctrl_c_ends_a_wait(tmp_path):
             budget.take("smtp1")
         except KeyboardInterrupt:
             FileBudget._write = write
-            print(FileBudget(sys.argv[1], [Window(1, 30.0)], patience=0).take("smtp1"), budget.take("smtp1") > 15)
+            other = FileBudget(sys.argv[1], [Window(1, 30.0)], patience=0)
+            print(other.take("smtp1"), budget.take("smtp1") > 15)
     """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script), str(tmp_path / "budget.db")],

@@ -132,7 +132,10 @@ def test_every_call_that_sends_counts_and_no_other_does(api, sandbox):
     sandbox.add_template("t1", text="x")
     sandbox.add_smtp_user("s", per_day=4)
     mail = {**api.message(), "template_id": "t1"}
-    query = "owner_id=o&token=t&smtp_user_name=s&template_id=t1&subject=s&from_email=a@example.com&to=b@example.com"
+    query = (
+        "owner_id=o&token=t&smtp_user_name=s&template_id=t1&subject=s"
+        "&from_email=a@example.com&to=b@example.com"
+    )
     raw = "Subject: s\nFrom: a@example.com\nTo: b@example.com, c@example.com\n\nx"
 
     def statuses():

@@ -9,7 +9,10 @@ from poweremail.sandbox import Call, CaughtFile, CaughtRecipient, Sandbox
 
 SUCCESS = {"status": "success", "message": "message have been Queued ..."}
 TEMPLATE_SUCCESS = {"status": "success", "message": "250 Message Queued..."}
-GET = "owner_id=o&token=secret-token&smtp_user_name=smtp12345&template_id=t1&subject=hello&from_email=from%40example.com&to=ada%40example.com"
+GET = (
+    "owner_id=o&token=secret-token&smtp_user_name=smtp12345&template_id=t1&subject=hello"
+    "&from_email=from%40example.com&to=ada%40example.com"
+)
 
 
 def test_the_vendors_example_of_send_mail(api, sandbox):

@@ -451,27 +451,88 @@ SHOWN = "Content-Type: text/html\n\n<img src=cid:a>"
     ("body", "text", "html", "images", "attachments"),
     [
         (parts("alternative", HTML, TEXT), "text", "<b>html</b>", [], []),
-        (parts("alternative", TEXT, parts("related", SHOWN, IMAGE)), "text", "<img src=cid:a>", ["a"], []),
-        (parts("related", parts("alternative", TEXT, SHOWN), IMAGE), "text", "<img src=cid:a>", ["a"], []),
-        (parts("related", IMAGE, SHOWN).replace("related;", "related; start='<r>';"), None, None, ["a"], []),
+        (
+            parts("alternative", TEXT, parts("related", SHOWN, IMAGE)),
+            "text",
+            "<img src=cid:a>",
+            ["a"],
+            [],
+        ),
+        (
+            parts("related", parts("alternative", TEXT, SHOWN), IMAGE),
+            "text",
+            "<img src=cid:a>",
+            ["a"],
+            [],
+        ),
+        (
+            parts("related", IMAGE, SHOWN).replace("related;", "related; start='<r>';"),
+            None,
+            None,
+            ["a"],
+            [],
+        ),
         (parts("mixed", SHOWN, IMAGE + "\n"), None, "<img src=cid:a>", ["a"], []),
         (parts("mixed", HTML, IMAGE), None, "<b>html</b>", [], ["attachment-1.png"]),
         (parts("related", HTML, IMAGE), None, "<b>html</b>", ["a"], []),
-        (parts("related", HTML, "Content-Type: image/gif\n\nx"), None, "<b>html</b>", [], ["attachment-1.gif"]),
-        (parts("related", HTML, "Content-Type: application/pdf\nContent-ID: "
-                                "<p>\n\nx"), None, "<b>html</b>", [], ["attachment-1.pdf"]),
-        (parts("mixed", TEXT, "Content-Type: text/plain\n\nfooter\n"), "text\nfooter\n", None, [], []),
-        (parts("mixed", TEXT, "Content-Type: text/plain; "
-                              "name=a.txt\n\nx"), "text", None, [], ["a.txt"]),
-        (parts("mixed", TEXT, "Content-Disposition: attachment; "
-                              "filename=../a.txt\n\nx"), "text", None, [], ["../a.txt"]),
+        (
+            parts("related", HTML, "Content-Type: image/gif\n\nx"),
+            None,
+            "<b>html</b>",
+            [],
+            ["attachment-1.gif"],
+        ),
+        (
+            parts("related", HTML, "Content-Type: application/pdf\nContent-ID: <p>\n\nx"),
+            None,
+            "<b>html</b>",
+            [],
+            ["attachment-1.pdf"],
+        ),
+        (
+            parts("mixed", TEXT, "Content-Type: text/plain\n\nfooter\n"),
+            "text\nfooter\n",
+            None,
+            [],
+            [],
+        ),
+        (
+            parts("mixed", TEXT, "Content-Type: text/plain; name=a.txt\n\nx"),
+            "text",
+            None,
+            [],
+            ["a.txt"],
+        ),
+        (
+            parts("mixed", TEXT, "Content-Disposition: attachment; filename=../a.txt\n\nx"),
+            "text",
+            None,
+            [],
+            ["../a.txt"],
+        ),
         (parts("mixed", "Content-Type: text/plain; name=body.txt\n\ntext"), "text", None, [], []),
-        (parts("digest", "Content-Type: text/plain\n\ntext", "\nSubject: x\n\nx"), "text", None, [], ["attachment-1.eml"]),
-        (parts("alternative", TEXT, "Content-Type: text/html\n\n") + "", "text", None, [], []),
-        (parts("alternative", TEXT, HTML, "Content-Type: text/x-a; name=a\nContent-Disposition: "
-                                          "attachment\n\n"), "text", "<b>html</b>", [], ["a"]),
+        (
+            parts("digest", "Content-Type: text/plain\n\ntext", "\nSubject: x\n\nx"),
+            "text",
+            None,
+            [],
+            ["attachment-1.eml"],
+        ),
+        (parts("alternative", TEXT, "Content-Type: text/html\n\n"), "text", None, [], []),
+        (
+            parts(
+                "alternative",
+                TEXT,
+                HTML,
+                "Content-Type: text/x-a; name=a\nContent-Disposition: attachment\n\n",
+            ),
+            "text",
+            "<b>html</b>",
+            [],
+            ["a"],
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("using", POLICIES)
 def test_structures(using, body, text, html, images, attachments):
     message = raw(HEAD + body, using)
@@ -496,29 +557,105 @@ def test_the_start_of_a_related():
 @pytest.mark.parametrize(
     ("body", "word", "text", "html", "attachments"),
     [
-        (parts("alternative", TEXT, HTML, "Content-Type: text/x-amp-html\n\nx"), "x-amp-html", "text", "<b>html</b>", []),
-        (parts("alternative", TEXT, "Content-Type: application/pdf\n\nx"), "application/pdf", "text", None, ["attachment-1.pdf"]),
-        (parts("alternative", HTML, SHOWN.replace("cid:a", "x")), "second text/html", None, "<img src=x>", []),
-        (parts("mixed", HTML, TEXT), "second body (text/plain)", None, "<b>html</b>", ["attachment-1.txt"]),
-        (parts("mixed", TEXT, HTML, TEXT.replace("text", "t")), "second body", None, "<b>html</b>", None),
-        (parts("related", SHOWN, IMAGE.replace("image/png", "text/css")), "text/css", None, "<img src=data:,>", None),
+        (
+            parts("alternative", TEXT, HTML, "Content-Type: text/x-amp-html\n\nx"),
+            "x-amp-html",
+            "text",
+            "<b>html</b>",
+            [],
+        ),
+        (
+            parts("alternative", TEXT, "Content-Type: application/pdf\n\nx"),
+            "application/pdf",
+            "text",
+            None,
+            ["attachment-1.pdf"],
+        ),
+        (
+            parts("alternative", HTML, SHOWN.replace("cid:a", "x")),
+            "second text/html",
+            None,
+            "<img src=x>",
+            [],
+        ),
+        (
+            parts("mixed", HTML, TEXT),
+            "second body (text/plain)",
+            None,
+            "<b>html</b>",
+            ["attachment-1.txt"],
+        ),
+        (
+            parts("mixed", TEXT, HTML, TEXT.replace("text", "t")),
+            "second body",
+            None,
+            "<b>html</b>",
+            None,
+        ),
+        (
+            parts("related", SHOWN, IMAGE.replace("image/png", "text/css")),
+            "text/css",
+            None,
+            "<img src=data:,>",
+            None,
+        ),
         (SHOWN, "no such image", None, "<img src=data:,>", []),
-        (parts("related", SHOWN, IMAGE, IMAGE.replace("\nx", "\ny")), "second image", None, "<img src=cid:a>", ["attachment-1.png"]),
-        (parts("related", "Content-Type: text/html\n\n<img "
-                          "src=http://x/y>", "Content-Type: image/png\nContent-Location: "
-                                             "http://x/y\n\n"), "http://x/y", None, "<img src=http://x/y>", ["attachment-1.png"]),
-        (parts("report", TEXT, "Content-Type: message/delivery-status\n\nReporting-MTA: dns; "
-                               "x\n\nAction: failed\n"), "report", "text", None, None),
-        (parts("mixed", TEXT, parts("encrypted", "Content-Type: application/pgp-encrypted\n\n")), "encrypted", "text", None, []),
-        (parts("mixed", TEXT, "Content-Type: message/external-body; "
-                              "access-type=x\n\n"), "elsewhere", "text", None, []),
+        (
+            parts("related", SHOWN, IMAGE, IMAGE.replace("\nx", "\ny")),
+            "second image",
+            None,
+            "<img src=cid:a>",
+            ["attachment-1.png"],
+        ),
+        (
+            parts(
+                "related",
+                "Content-Type: text/html\n\n<img src=http://x/y>",
+                "Content-Type: image/png\nContent-Location: http://x/y\n\n",
+            ),
+            "http://x/y",
+            None,
+            "<img src=http://x/y>",
+            ["attachment-1.png"],
+        ),
+        (
+            parts(
+                "report",
+                TEXT,
+                "Content-Type: message/delivery-status\n\n"
+                "Reporting-MTA: dns; x\n\nAction: failed\n",
+            ),
+            "report",
+            "text",
+            None,
+            None,
+        ),
+        (
+            parts("mixed", TEXT, parts("encrypted", "Content-Type: application/pgp-encrypted\n\n")),
+            "encrypted",
+            "text",
+            None,
+            [],
+        ),
+        (
+            parts("mixed", TEXT, "Content-Type: message/external-body; access-type=x\n\n"),
+            "elsewhere",
+            "text",
+            None,
+            [],
+        ),
         (parts("mixed", TEXT, "Content-Type: message/partial\n\n"), "split", "text", None, []),
         ("Content-Type: text/plain; charset=utf-8\n\na\udcff", "decoded", "a\ufffd", None, []),
         ("Content-Type: multipart/mixed\n\ntext", "without parts", "text", None, []),
-        (parts("mixed", TEXT, "Content-Disposition: attachment; "
-                              "filename*=utf-8''a%0D%0Ab\n\nx"), "control", "text", None, ["a__b"]),
+        (
+            parts("mixed", TEXT, "Content-Disposition: attachment; filename*=utf-8''a%0D%0Ab\n\nx"),
+            "control",
+            "text",
+            None,
+            ["a__b"],
+        ),
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("using", POLICIES)
 def test_structures_that_say_more_than_the_service_can(using, body, word, text, html, attachments):
     message = raw((HEAD + body).encode("utf-8", "surrogateescape"), using)

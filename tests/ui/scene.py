@@ -11,17 +11,26 @@ LOGO = (
     b'<path d="M13 20h22l-2.500 15h-17zM18 20a6 6 0 0 1 12 0" fill="none" stroke="#fff" '
     b'stroke-width="3"/></svg>'
 )
-INVOICE = """<!doctype html><html><body style="margin:0;background:#f4f1ec;font-family:Helvetica,Arial,sans-serif">
-<div style="padding:28px 14px"><div style="max-width:520px;margin:auto;background:#fff;border-radius:14px;padding:30px 34px">
+INVOICE = """<!doctype html><html>
+<body style="margin:0;background:#f4f1ec;font-family:Helvetica,Arial,sans-serif">
+<div style="padding:28px 14px">
+<div style="max-width:520px;margin:auto;background:#fff;border-radius:14px;padding:30px 34px">
 <img src="cid:logo" width="46" height="46" alt="The Shop">
 <h1 style="font-size:23px;margin:18px 0 6px;color:#2b2119">Thank you, Ada!</h1>
 <p style="color:#5b5048;line-height:1.6">Your order is on its way, and invoice 42 is attached.</p>
 <table style="width:100%;border-collapse:collapse;color:#2b2119;font-size:15px">
-<tr><td style="padding:9px 0;border-top:1px solid #e9e2d8">Analytical engine, used</td><td align="right" style="border-top:1px solid #e9e2d8">38.50 EUR</td></tr>
-<tr><td style="padding:9px 0;border-top:1px solid #e9e2d8">Punched cards, 100</td><td align="right" style="border-top:1px solid #e9e2d8">3.50 EUR</td></tr>
-<tr><td style="padding:9px 0;border-top:1px solid #e9e2d8"><b>Total</b></td><td align="right" style="border-top:1px solid #e9e2d8"><b>42.00 EUR</b></td></tr></table>
-<p style="margin:22px 0 8px"><a href="https://shop.example.com/invoices/42" style="background:#b4532a;color:#fff;text-decoration:none;padding:12px 20px;border-radius:9px;display:inline-block">See the invoice</a></p>
-<img src="https://tracker.example.com/pixel.gif" width="1" height="1" alt=""></div></div></body></html>"""
+<tr><td style="padding:9px 0;border-top:1px solid #e9e2d8">Analytical engine, used</td>
+<td align="right" style="border-top:1px solid #e9e2d8">38.50 EUR</td></tr>
+<tr><td style="padding:9px 0;border-top:1px solid #e9e2d8">Punched cards, 100</td>
+<td align="right" style="border-top:1px solid #e9e2d8">3.50 EUR</td></tr>
+<tr><td style="padding:9px 0;border-top:1px solid #e9e2d8"><b>Total</b></td>
+<td align="right" style="border-top:1px solid #e9e2d8"><b>42.00 EUR</b></td></tr>
+</table>
+<p style="margin:22px 0 8px"><a href="https://shop.example.com/invoices/42"
+style="background:#b4532a;color:#fff;text-decoration:none;padding:12px 20px;border-radius:9px;\
+display:inline-block">See the invoice</a></p>
+<img src="https://tracker.example.com/pixel.gif" width="1" height="1" alt="">
+</div></div></body></html>"""
 
 
 def play(sandbox: Sandbox, webhook: str) -> None:

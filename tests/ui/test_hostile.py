@@ -215,15 +215,28 @@ def test_a_page_of_another_origin_can_do_nothing(browser, sandbox, send_one):
     """What every site that is open in the browser could try."""
     attempts = """async (url) => {
       const tried = [];
+      const mail = {
+        owner_id: 'o', token: 't', smtp_user_name: 's',
+        message: {
+          subject: 's', text: 't', from_email: 'a@example.com', to: [{email: 'b@example.com'}],
+        },
+      };
+      const query = new URLSearchParams({
+        owner_id: 'o', token: 't', smtp_user_name: 's', template_id: 't', subject: 's',
+        from_email: 'a@example.com', to: 'b@example.com',
+      });
       for (const [path, options] of [
         ['/_sandbox/reset', {method: 'POST', mode: 'no-cors', body: '{}'}],
         ['/_sandbox/messages', {method: 'DELETE'}],
-        ['/v1.0/messages/sendMail', {method: 'POST', mode: 'no-cors', headers: {'Content-Type': 'text/plain'}, body: JSON.stringify(
-          {owner_id: 'o', token: 't', smtp_user_name: 's', message: {subject: 's', text: 't', from_email: 'a@example.com', to: [{email: 'b@example.com'}]}})}],
-        ['/v1.0/messages/sendTemplateHTTPGet?owner_id=o&token=t&smtp_user_name=s&template_id=t&subject=s&from_email=a@example.com&to=b@example.com', {mode: 'no-cors'}],
+        ['/v1.0/messages/sendMail', {
+          method: 'POST', mode: 'no-cors', headers: {'Content-Type': 'text/plain'},
+          body: JSON.stringify(mail),
+        }],
+        ['/v1.0/messages/sendTemplateHTTPGet?' + query, {mode: 'no-cors'}],
         ['/_sandbox/messages', {}],
       ]) {
-        try { tried.push((await fetch(url + path, options)).type); } catch { tried.push('refused'); }
+        try { tried.push((await fetch(url + path, options)).type); }
+        catch { tried.push('refused'); }
       }
       return tried;
     }"""

@@ -454,16 +454,19 @@ def test_light_and_dark(open_page, sandbox, scene, screenshot, scheme):
 
 
 NAMELESS = """
-() => [...document.querySelectorAll('a, button, input, select, iframe, progress, [role=listbox], [role=tabpanel], dialog')]
-  .filter((each) => !(each.getAttribute('aria-label') || each.title || each.innerText || each.textContent.trim()
-    || each.getAttribute('aria-labelledby') || (each.labels && each.labels.length)))
+() => [...document.querySelectorAll(
+    'a, button, input, select, iframe, progress, [role=listbox], [role=tabpanel], dialog')]
+  .filter((each) => !(each.getAttribute('aria-label') || each.title || each.innerText
+    || each.textContent.trim() || each.getAttribute('aria-labelledby')
+    || (each.labels && each.labels.length)))
   .map((each) => each.outerHTML)
 """
 CONTRAST = """
 () => {
   const parse = (color) => color.match(/[\\d.]+/g).map(Number);
   const light = ([r, g, b]) => {
-    const [x, y, z] = [r, g, b].map((v) => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    const [x, y, z] = [r, g, b].map((v) =>
+      (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
     return 0.2126 * x + 0.7152 * y + 0.0722 * z;
   };
   const ground = (node) => {
@@ -476,9 +479,13 @@ CONTRAST = """
   const poor = [];
   for (const node of document.querySelectorAll('body *')) {
     const own = [...node.childNodes].some((each) => each.nodeType === 3 && each.data.trim());
-    if (!own || !node.checkVisibility() || node.disabled || node.closest('.hidden, .skip, noscript')) continue;
-    const [a, b] = [light(parse(getComputedStyle(node).color)), light(ground(node))].sort((x, y) => y - x);
-    if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(`${node.className} ${node.textContent.slice(0, 30)} ${((a + 0.05) / (b + 0.05)).toFixed(2)}`);
+    if (!own || !node.checkVisibility() || node.disabled) continue;
+    if (node.closest('.hidden, .skip, noscript')) continue;
+    const [a, b] = [light(parse(getComputedStyle(node).color)), light(ground(node))]
+      .sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    const start = node.textContent.slice(0, 30);
+    if (ratio < 4.5) poor.push(`${node.className} ${start} ${ratio.toFixed(2)}`);
   }
   return poor;
 }

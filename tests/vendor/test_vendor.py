@@ -81,60 +81,11 @@ def client(server):
 
 # The page's code, statement by statement, in Python 3: what it prints as `message:["html"]` is
 # `message["html"]`, and the addresses, which the page hides, are examples. Nothing else is changed
-# but the place of the service.
-PAGE_SEND_MAIL = """
-try:
-    import PowerEmail
-    PowerEmail_client = PowerEmail.PowerEmail('owner_id', 'token', 'PowerEmailTES_APP_DOMAIN', base_url=base_url)
-    smtp_user_name = "smtp12345";
-    message = {};
-    message["html"] = "Example HTML content";
-    message["text"] = "Example text content";
-    message["subject"] = "example subject";
-    message["from_email"] = "from@example.com";
-    message["to"] = [{"email" : "to@example.com","name" : "Recipient Name","type" : "to"}];
-    message["headers"] = {"Reply-To" : "reply@example.com","X-Unique-Id" : "Id"};
-    message["attachments"] = [{"type" : "text/plain","name" : "myfile.txt","content" : "ZXhhbXBsZSBmaWxl"}];
-    message["images"] = [{"type" : "image/png","name" : "IMAGECID","content" : "dgfdddger"}];
-    result = PowerEmail_client.sendMail(smtp_user_name, message)
-    print(result)
-except PowerEmail.Error as e:
-    # PowerEmailerrors are thrown as exceptions
-    print('A PowerEmailerror occurred: %s - %s' % (e.__class__, e))
-"""
-PAGE_SEND_TEMPLATE = """
-try:
-    import PowerEmail
-    PowerEmail_client = PowerEmail.PowerEmail('owner_id', 'token', 'PowerEmailTES_APP_DOMAIN', base_url=base_url)
-    smtp_user_name = "smtp12345";
-    message = {};
-    message["template_id"] = "template_id";
-    message["subject"] = "example subject";
-    message["subject"] = "example subject";
-    message["from_email"] = "from@example.com";
-    message["to"] = [{"email" : "to@example.com","name" : "Recipient Name","type" : "to"}];
-    message["headers"] = {"Reply-To" : "reply@example.com","X-Unique-Id" : "Id"};
-    message["dynamic_value"] = {"NAME" : "xyz","Email" : "info@example.com"};
-    message["attachments"] = [{"type" : "text/plain","name" : "myfile.txt","content" : "ZXhhbXBsZSBmaWxl"}];
-    message["images"] = [{"type" : "image/png","name" : "IMAGECID","content" : "dgfdddger"}];
-    result = PowerEmail_client.sendTemplate(smtp_user_name, message)
-    print(result)
-except PowerEmail.Error as e:
-    # PowerEmailerrors are thrown as exceptions
-    print('A PowerEmailerror occurred: %s - %s' % (e.__class__, e))
-"""
-PAGE_GET_MESSAGE_INFO = """
-try:
-    import PowerEmail
-    PowerEmail_client = PowerEmail.PowerEmail('owner_id', 'token', 'PowerEmailTES_APP_DOMAIN', base_url=base_url)
-    x_unique_id = "Id";
-    skip_page = 0;
-    result = PowerEmail_client.messages.getMessageInfo(x_unique_id, skip_page)
-    print(result)
-except PowerEmail.Error as e:
-    # PowerEmailerrors are thrown as exceptions
-    print('A PowerEmailerror occurred: %s - %s' % (e.__class__, e))
-"""
+# but the place of the service. It stands in files, since its lines are longer than ours.
+PAGE = Path(__file__).parent / "page"
+PAGE_SEND_MAIL = (PAGE / "send_mail.txt").read_text()
+PAGE_SEND_TEMPLATE = (PAGE / "send_template.txt").read_text()
+PAGE_GET_MESSAGE_INFO = (PAGE / "get_message_info.txt").read_text()
 
 
 def run(code: str, base_url: str) -> dict:
@@ -265,19 +216,44 @@ WEBHOOK = {
     "description": "both",
     "store_log": "Enable",
 }
+QUOTA = {"total_limit": 500, "hourly_limit": 200}
 SETTINGS = [
-    ("addSmtp", (500, 200), {}, {"total_limit": 500, "hourly_limit": 200}),
-    ("addSmtpUser", (), {"total_limit": 500, "hourly_limit": 200}, {"total_limit": 500, "hourly_limit": 200}),
-    ("addSmtpUser", ({"total_limit": 5, "hourly_limit": 2},), {}, {"total_limit": 5, "hourly_limit": 2}),
-    ("editSmtp", ("smtp1",), {"status": "Disable"}, {"smtp_user_name": "smtp1", "status": "Disable"}),
-    ("editSmtp", ("smtp1", 80, 15, "Enable"), {}, {"smtp_user_name": "smtp1", "total_limit": 80, "hourly_limit": 15, "status": "Enable"}),
-    ("editSmtpUser", ("smtp1", {"hourly_limit": 15}), {}, {"smtp_user_name": "smtp1", "hourly_limit": 15}),
+    ("addSmtp", (500, 200), {}, QUOTA),
+    ("addSmtpUser", (), QUOTA, QUOTA),
+    ("addSmtpUser", (QUOTA,), {}, QUOTA),
+    (
+        "editSmtp",
+        ("smtp1",),
+        {"status": "Disable"},
+        {"smtp_user_name": "smtp1", "status": "Disable"},
+    ),
+    (
+        "editSmtp",
+        ("smtp1", 80, 15, "Enable"),
+        {},
+        {"smtp_user_name": "smtp1", "total_limit": 80, "hourly_limit": 15, "status": "Enable"},
+    ),
+    (
+        "editSmtpUser",
+        ("smtp1", {"hourly_limit": 15}),
+        {},
+        {"smtp_user_name": "smtp1", "hourly_limit": 15},
+    ),
     ("resetSmtpPassword", ("smtp1",), {}, {"smtp_user_name": "smtp1"}),
     ("resetSmtpUserPassword", ("smtp1",), {}, {"smtp_user_name": "smtp1"}),
     ("listSmtp", (), {}, {}),
     ("listSmtpUser", (), {}, {}),
-    *((f"{verb}{kind}Domain", ("example.com",), {}, {"domain": "example.com"}) for verb in ("add", "check", "delete") for kind in ("Sending", "Tracking")),
-    ("verifySendingDomain", ("example.com", "postmaster"), {}, {"domain": "example.com", "mailbox": "postmaster"}),
+    *(
+        (f"{verb}{kind}Domain", ("example.com",), {}, {"domain": "example.com"})
+        for verb in ("add", "check", "delete")
+        for kind in ("Sending", "Tracking")
+    ),
+    (
+        "verifySendingDomain",
+        ("example.com", "postmaster"),
+        {},
+        {"domain": "example.com", "mailbox": "postmaster"},
+    ),
     ("listSendingDomain", (), {}, {}),
     ("listTrackingDomain", (), {}, {}),
     ("addWebhook", ("https://example.com/hook",), {}, {"url": "https://example.com/hook"}),
@@ -285,9 +261,12 @@ SETTINGS = [
     ("addWebhook", (WEBHOOK,), {}, WEBHOOK),
     ("editWebhook", ("w1",), WEBHOOK, {"webhook_id": "w1"} | WEBHOOK),
     ("editWebhook", ({"webhook_id": "w1"} | WEBHOOK,), {}, {"webhook_id": "w1"} | WEBHOOK),
-    *((name, ("w1",), {}, {"webhook_id": "w1"}) for name in ("deleteWebhook", "keyResetWebhook", "getWebhookInfo")),
+    *(
+        (name, ("w1",), {}, {"webhook_id": "w1"})
+        for name in ("deleteWebhook", "keyResetWebhook", "getWebhookInfo")
+    ),
     ("listWebhook", (), {}, {}),
-]  # fmt: skip
+]
 LONGER = {
     "addSmtpUser": "addSmtp",
     "editSmtpUser": "editSmtp",
