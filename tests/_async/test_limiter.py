@@ -34,7 +34,7 @@ async def test_without_limits_nothing_waits(tmp_path):
     path = tmp_path / "budget.db"
     limiter = AsyncLimiter(RateLimits(None, None, None, path=path))
     for _ in range(1_000):
-        await limiter.turn("smtp1")
+        await limiter.acquire("smtp1")
     assert await limiter.expected_wait("smtp1") == 0.0
     assert not path.exists()
 
@@ -43,16 +43,16 @@ async def test_the_default_budget_lets_a_minutes_requests_go(place):
     limiter = AsyncLimiter(RateLimits(**place))
     for _ in range(60):
         assert await limiter.expected_wait("smtp1") == 0.0
-        await limiter.turn("smtp1")
+        await limiter.acquire("smtp1")
     assert 15 < await limiter.expected_wait("smtp1") <= 60
     assert await limiter.expected_wait("smtp2") == 0.0
-    await limiter.turn("smtp2")
+    await limiter.acquire("smtp2")
 
 
 async def test_one_after_the_other(place, booked):
     limiter = AsyncLimiter(RateLimits(**place), windows=FAST)
     for _ in range(20):
-        await limiter.turn("smtp1")
+        await limiter.acquire("smtp1")
     assert len(booked) == 20
     assert not exceeds(booked, FAST)
     # Eight in each of the longer windows: the twentieth goes in the third.
@@ -63,7 +63,7 @@ async def test_many_at_once(place, booked):
     limiter = AsyncLimiter(RateLimits(**place), windows=FAST)
 
     async def send(index, smtp_user_name):
-        await limiter.turn(smtp_user_name)
+        await limiter.acquire(smtp_user_name)
         return index
 
     async with BoundedMap(send, ["smtp1"] * 20, 8) as done:
@@ -75,17 +75,17 @@ async def test_many_at_once(place, booked):
 async def test_users_do_not_wait_for_each_other(place):
     limiter = AsyncLimiter(RateLimits(**place), windows=[Window(1, 30.0)])
     for number in range(20):
-        await limiter.turn(f"smtp{number}")
+        await limiter.acquire(f"smtp{number}")
     assert 15 < await limiter.expected_wait("smtp7") <= 30
 
 
 async def test_who_waits_is_told_once(place):
     told = []
     limiter = AsyncLimiter(RateLimits(on_wait=told.append, **place), windows=[Window(1, 0.5)])
-    await limiter.turn("smtp1")
+    await limiter.acquire("smtp1")
     assert told == []
-    await limiter.turn("smtp1")
-    await limiter.turn("smtp2")
+    await limiter.acquire("smtp1")
+    await limiter.acquire("smtp2")
     assert [(wait.smtp_user_name, wait.ahead) for wait in told] == [("smtp1", 0)]
     assert isinstance(told[0], LimitWait)
     assert 0 < told[0].seconds <= 0.5
@@ -96,7 +96,7 @@ async def test_everybody_in_the_line_is_told(place):
     limiter = AsyncLimiter(RateLimits(on_wait=told.append, **place), windows=[Window(1, 0.25)])
 
     async def send(_, smtp_user_name):
-        await limiter.turn(smtp_user_name)
+        await limiter.acquire(smtp_user_name)
 
     async with BoundedMap(send, ["smtp1"] * 4, 4) as done:
         assert [result async for result in done] == [None] * 4
@@ -111,22 +111,22 @@ def refuse(wait):
 
 async def test_a_hook_that_raises_ends_the_request(place):
     limiter = AsyncLimiter(RateLimits(on_wait=refuse, **place), windows=[Window(2, 30.0)])
-    await limiter.turn("smtp1")
-    await limiter.turn("smtp1")
+    await limiter.acquire("smtp1")
+    await limiter.acquire("smtp1")
     for _ in range(3):
         with pytest.raises(LookupError, match=r"not waiting [23]\d s"):
-            await limiter.turn("smtp1")
+            await limiter.acquire("smtp1")
     # Nobody is left in the line, and nothing was booked.
     assert 15 < await limiter.expected_wait("smtp1") <= 30
-    await limiter.turn("smtp2")
+    await limiter.acquire("smtp2")
 
 
 async def test_two_limiters_share_a_file(tmp_path):
     limits = RateLimits(path=str(tmp_path / "budget.db"))
     one, other = (AsyncLimiter(limits, windows=[Window(3, 30.0)]) for _ in range(2))
-    await one.turn("smtp1")
-    await other.turn("smtp1")
-    await one.turn("smtp1")
+    await one.acquire("smtp1")
+    await other.acquire("smtp1")
+    await one.acquire("smtp1")
     for limiter in (one, other, AsyncLimiter(limits, windows=[Window(3, 30.0)])):
         assert 15 < await limiter.expected_wait("smtp1") <= 30
         assert await limiter.expected_wait("smtp2") == 0.0
@@ -137,7 +137,7 @@ async def test_a_slot_that_another_took(tmp_path, booked):
     limiters = [AsyncLimiter(limits, windows=FAST) for _ in range(4)]
 
     async def send(index, smtp_user_name):
-        await limiters[index % 4].turn(smtp_user_name)
+        await limiters[index % 4].acquire(smtp_user_name)
 
     async with BoundedMap(send, ["smtp1"] * 24, 8) as done:
         assert [result async for result in done] == [None] * 24
@@ -167,7 +167,7 @@ async def test_a_file_that_cannot_be_used(tmp_path, trouble):
             match=r"^not sent: limits.path: cannot use '.*budget.db': .* \(name a file on a local "
             r"disk",
         ):
-            await limiter.turn("smtp1")
+            await limiter.acquire("smtp1")
     with pytest.raises(UsageError, match=r"^limits.path: ") as caught:
         await limiter.expected_wait("smtp1")
     assert (caught.value.field, caught.value.mail_state) == ("limits.path", None)
@@ -182,7 +182,7 @@ async def test_a_file_that_is_mended_is_used(tmp_path):
     path.write_bytes(b"Dear diary" * 500)
     limiter = AsyncLimiter(RateLimits(path=path), windows=[Window(1, 30.0)])
     with pytest.raises(UsageError):
-        await limiter.turn("smtp1")
+        await limiter.acquire("smtp1")
     path.unlink()
-    await limiter.turn("smtp1")
+    await limiter.acquire("smtp1")
     assert await limiter.expected_wait("smtp1") > 15

@@ -162,7 +162,7 @@ async def test_it_can_be_found_out_later_and_elsewhere(sandbox):
             )
         with pytest.raises(
             DeliveryUnknownError,
-            match=r"asked for by its unique id; getMessageInfo did not show it",
+            match=r"looked up by its unique id; getMessageInfo did not show it",
         ):
             await other.messages.reconcile("never used", visibility=0)
 

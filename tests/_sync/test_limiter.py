@@ -35,7 +35,7 @@ def test_without_limits_nothing_waits(tmp_path):
     path = tmp_path / "budget.db"
     limiter = Limiter(RateLimits(None, None, None, path=path))
     for _ in range(1_000):
-        limiter.turn("smtp1")
+        limiter.acquire("smtp1")
     assert limiter.expected_wait("smtp1") == 0.0
     assert not path.exists()
 
@@ -44,16 +44,16 @@ def test_the_default_budget_lets_a_minutes_requests_go(place):
     limiter = Limiter(RateLimits(**place))
     for _ in range(60):
         assert limiter.expected_wait("smtp1") == 0.0
-        limiter.turn("smtp1")
+        limiter.acquire("smtp1")
     assert 15 < limiter.expected_wait("smtp1") <= 60
     assert limiter.expected_wait("smtp2") == 0.0
-    limiter.turn("smtp2")
+    limiter.acquire("smtp2")
 
 
 def test_one_after_the_other(place, booked):
     limiter = Limiter(RateLimits(**place), windows=FAST)
     for _ in range(20):
-        limiter.turn("smtp1")
+        limiter.acquire("smtp1")
     assert len(booked) == 20
     assert not exceeds(booked, FAST)
     # Eight in each of the longer windows: the twentieth goes in the third.
@@ -64,7 +64,7 @@ def test_many_at_once(place, booked):
     limiter = Limiter(RateLimits(**place), windows=FAST)
 
     def send(index, smtp_user_name):
-        limiter.turn(smtp_user_name)
+        limiter.acquire(smtp_user_name)
         return index
 
     with BoundedMap(send, ["smtp1"] * 20, 8) as done:
@@ -76,17 +76,17 @@ def test_many_at_once(place, booked):
 def test_users_do_not_wait_for_each_other(place):
     limiter = Limiter(RateLimits(**place), windows=[Window(1, 30.0)])
     for number in range(20):
-        limiter.turn(f"smtp{number}")
+        limiter.acquire(f"smtp{number}")
     assert 15 < limiter.expected_wait("smtp7") <= 30
 
 
 def test_who_waits_is_told_once(place):
     told = []
     limiter = Limiter(RateLimits(on_wait=told.append, **place), windows=[Window(1, 0.5)])
-    limiter.turn("smtp1")
+    limiter.acquire("smtp1")
     assert told == []
-    limiter.turn("smtp1")
-    limiter.turn("smtp2")
+    limiter.acquire("smtp1")
+    limiter.acquire("smtp2")
     assert [(wait.smtp_user_name, wait.ahead) for wait in told] == [("smtp1", 0)]
     assert isinstance(told[0], LimitWait)
     assert 0 < told[0].seconds <= 0.5
@@ -97,7 +97,7 @@ def test_everybody_in_the_line_is_told(place):
     limiter = Limiter(RateLimits(on_wait=told.append, **place), windows=[Window(1, 0.25)])
 
     def send(_, smtp_user_name):
-        limiter.turn(smtp_user_name)
+        limiter.acquire(smtp_user_name)
 
     with BoundedMap(send, ["smtp1"] * 4, 4) as done:
         assert [result for result in done] == [None] * 4
@@ -112,22 +112,22 @@ def refuse(wait):
 
 def test_a_hook_that_raises_ends_the_request(place):
     limiter = Limiter(RateLimits(on_wait=refuse, **place), windows=[Window(2, 30.0)])
-    limiter.turn("smtp1")
-    limiter.turn("smtp1")
+    limiter.acquire("smtp1")
+    limiter.acquire("smtp1")
     for _ in range(3):
         with pytest.raises(LookupError, match=r"not waiting [23]\d s"):
-            limiter.turn("smtp1")
+            limiter.acquire("smtp1")
     # Nobody is left in the line, and nothing was booked.
     assert 15 < limiter.expected_wait("smtp1") <= 30
-    limiter.turn("smtp2")
+    limiter.acquire("smtp2")
 
 
 def test_two_limiters_share_a_file(tmp_path):
     limits = RateLimits(path=str(tmp_path / "budget.db"))
     one, other = (Limiter(limits, windows=[Window(3, 30.0)]) for _ in range(2))
-    one.turn("smtp1")
-    other.turn("smtp1")
-    one.turn("smtp1")
+    one.acquire("smtp1")
+    other.acquire("smtp1")
+    one.acquire("smtp1")
     for limiter in (one, other, Limiter(limits, windows=[Window(3, 30.0)])):
         assert 15 < limiter.expected_wait("smtp1") <= 30
         assert limiter.expected_wait("smtp2") == 0.0
@@ -138,7 +138,7 @@ def test_a_slot_that_another_took(tmp_path, booked):
     limiters = [Limiter(limits, windows=FAST) for _ in range(4)]
 
     def send(index, smtp_user_name):
-        limiters[index % 4].turn(smtp_user_name)
+        limiters[index % 4].acquire(smtp_user_name)
 
     with BoundedMap(send, ["smtp1"] * 24, 8) as done:
         assert [result for result in done] == [None] * 24
@@ -168,7 +168,7 @@ def test_a_file_that_cannot_be_used(tmp_path, trouble):
             match=r"^not sent: limits.path: cannot use '.*budget.db': .* \(name a file on a local "
             r"disk",
         ):
-            limiter.turn("smtp1")
+            limiter.acquire("smtp1")
     with pytest.raises(UsageError, match=r"^limits.path: ") as caught:
         limiter.expected_wait("smtp1")
     assert (caught.value.field, caught.value.mail_state) == ("limits.path", None)
@@ -183,7 +183,7 @@ def test_a_file_that_is_mended_is_used(tmp_path):
     path.write_bytes(b"Dear diary" * 500)
     limiter = Limiter(RateLimits(path=path), windows=[Window(1, 30.0)])
     with pytest.raises(UsageError):
-        limiter.turn("smtp1")
+        limiter.acquire("smtp1")
     path.unlink()
-    limiter.turn("smtp1")
+    limiter.acquire("smtp1")
     assert limiter.expected_wait("smtp1") > 15

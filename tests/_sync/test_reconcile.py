@@ -161,7 +161,7 @@ def test_it_can_be_found_out_later_and_elsewhere(sandbox):
             )
         with pytest.raises(
             DeliveryUnknownError,
-            match=r"asked for by its unique id; getMessageInfo did not show it",
+            match=r"looked up by its unique id; getMessageInfo did not show it",
         ):
             other.messages.reconcile("never used", visibility=0)
 

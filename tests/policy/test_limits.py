@@ -220,7 +220,7 @@ def test_it_remembers_no_more_than_the_largest_limit(windows, count):
     log = SlidingLog(windows)
     for time in range(count):
         log.book(float(time))
-    assert len(log._went) == min(count, max(window.limit for window in windows))
+    assert len(log._booked) == min(count, max(window.limit for window in windows))
 
 
 class Counting(SlidingLog):
@@ -228,9 +228,9 @@ class Counting(SlidingLog):
 
     looks = 0
 
-    def _turn(self, ahead):
+    def _time_of(self, place):
         self.looks += 1
-        return super()._turn(ahead)
+        return super()._time_of(place)
 
 
 def test_booking_and_asking_cost_the_same_however_much_is_in_it():

@@ -18,11 +18,15 @@ from poweremail import (
     ProtocolError,
     RateLimitError,
     Response,
+    Timeouts,
     TransportError,
     UsageError,
     ValidationError,
 )
-from poweremail._policy.outcome import NO_MAIL, Mail, may_repeat, settle
+from poweremail._policy.outcome import NO_MAIL, FailedAttempt, Mail, judge_failure
+from poweremail._types.content import StreamContent
+from poweremail._types.secret import Secret
+from poweremail._wire.http import Base64, Body, Endpoint, Request
 from poweremail._wire.operations import (
     GET_MESSAGE_INFO,
     SEND_MAIL,
@@ -30,6 +34,7 @@ from poweremail._wire.operations import (
     SEND_TEMPLATE_HTTP_GET,
     operation_at,
 )
+from poweremail._wire.redaction import Credentials
 
 MAIL = Mail("id-1", ("ada@example.com", "bob@example.com"), "smtp1")
 WHOLE = Response(502, (), b"x")
@@ -48,6 +53,15 @@ CHANGES = [
 ]
 EDITS = [operation_at("settings/editSmtp"), operation_at("settings/editWebhook")]
 READS = [GET_MESSAGE_INFO, operation_at("settings/listSmtp"), operation_at("accounts/userDetails")]
+
+
+ENDPOINT = Endpoint(
+    "https://api.example.com/v1.0/", Credentials("o", Secret("canary-token")), Timeouts(), 1_000
+)
+
+
+def judged(error, operation, mail=NO_MAIL, **options) -> FailedAttempt:
+    return judge_failure(error, Request(operation, ENDPOINT), mail, **options)
 
 
 def path(operation) -> str:
@@ -117,7 +131,7 @@ ROWS = pytest.mark.parametrize(
 @ROWS
 @pytest.mark.parametrize("operation", SENDS, ids=path)
 def test_what_a_failure_means_for_a_mail(operation, error, means, send, change, read):
-    settled = settle(error, operation, MAIL)
+    settled = judged(error, operation, MAIL).error
     if means is None:
         assert settled is error
     else:
@@ -142,13 +156,13 @@ def test_what_a_failure_means_for_a_mail(operation, error, means, send, change, 
 @ROWS
 @pytest.mark.parametrize("operation", READS, ids=path)
 def test_a_failure_of_a_read_is_what_it_is(operation, error, means, send, change, read):
-    assert settle(error, operation, NO_MAIL) is error
+    assert judged(error, operation, NO_MAIL).error is error
 
 
 @ROWS
 @pytest.mark.parametrize("operation", CHANGES + EDITS, ids=path)
 def test_what_a_failure_means_for_a_change(operation, error, means, send, change, read):
-    settled = settle(error, operation, NO_MAIL)
+    settled = judged(error, operation, NO_MAIL).error
     if means is not DeliveryUnknownError:
         assert settled is error
     else:
@@ -168,8 +182,7 @@ def test_what_a_failure_means_for_a_change(operation, error, means, send, change
 def test_a_send_is_repeated_only_where_it_certainly_did_not_arrive(
     operation, error, means, send, change, read
 ):
-    assert may_repeat(error, operation) is send
-    assert may_repeat(settle(error, operation, MAIL), operation) is send
+    assert judged(error, operation, MAIL).may_repeat is send
 
 
 @ROWS
@@ -177,43 +190,71 @@ def test_a_send_is_repeated_only_where_it_certainly_did_not_arrive(
 def test_a_change_is_repeated_only_where_it_certainly_did_not_arrive(
     operation, error, means, send, change, read
 ):
-    assert may_repeat(error, operation) is change
-    assert may_repeat(settle(error, operation, NO_MAIL), operation) is change
+    assert judged(error, operation).may_repeat is change
 
 
 @ROWS
 @pytest.mark.parametrize("operation", EDITS, ids=path)
 def test_an_edit_is_repeated_as_a_read_is(operation, error, means, send, change, read):
-    assert may_repeat(settle(error, operation, NO_MAIL), operation) is read
+    assert judged(error, operation).may_repeat is read
 
 
 @ROWS
 @pytest.mark.parametrize("operation", READS, ids=path)
 def test_a_read_is_repeated_on_anything_temporary(operation, error, means, send, change, read):
-    assert may_repeat(error, operation) is read
-
-
-@pytest.mark.parametrize("operation", SENDS, ids=path)
-def test_what_is_unknown_is_repeated_only_where_the_user_allows_it(operation):
-    unknown = DeliveryUnknownError("x", cause=TransportError("reset"))
-    assert may_repeat(unknown, operation) is False
-    assert may_repeat(unknown, operation, resend=True) is True
+    assert judged(error, operation).may_repeat is read
 
 
 @ROWS
 @pytest.mark.parametrize("operation", SENDS, ids=path)
-def test_resending_concerns_only_what_is_unknown(operation, error, means, send, change, read):
-    assert may_repeat(settle(error, operation, MAIL), operation, resend=True) is (
+def test_what_is_unknown_is_repeated_only_where_the_user_allows_it(
+    operation, error, means, send, change, read
+):
+    assert judged(error, operation, MAIL, resend=True).may_repeat is (
         send or means is DeliveryUnknownError
     )
-    assert may_repeat(error, operation, resend=True) is send
+
+
+@ROWS
+@pytest.mark.parametrize("operation", SENDS + CHANGES + EDITS + READS, ids=path)
+def test_whether_the_service_may_have_acted(operation, error, means, send, change, read):
+    failed = judged(error, operation)
+    assert failed.is_unknown is (means is DeliveryUnknownError and not operation.reads)
+
+
+@pytest.mark.parametrize("resend", [False, True])
+def test_a_stream_that_was_read_cannot_be_sent_again(resend):
+    stream = StreamContent(iter([b"x"]), None)
+    request = Request(SEND_MAIL, ENDPOINT, body=Body([b"{", Base64(stream), b"}"]))
+    refused = TransportError("refused", body_left=False)
+    assert judge_failure(refused, request, MAIL, resend=resend).may_repeat
+    stream.begin()
+    failed = judge_failure(refused, request, MAIL, resend=resend)
+    assert (type(failed.error), failed.may_repeat) == (NotSentError, False)
+
+
+@pytest.mark.parametrize("operation", SENDS + CHANGES, ids=path)
+def test_an_exception_of_somebody_else_leaves_it_open(operation):
+    bug = LookupError("a bug with canary-token")
+    failed = judged(bug, operation)
+    assert failed.is_unknown
+    assert not failed.may_repeat
+    assert failed.error.reason == "LookupError: a bug with ***"
+    assert failed.error.__cause__ is bug
+
+
+def test_the_error_that_was_raised_is_the_cause():
+    refused = TransportError("refused", body_left=False)
+    failed = judged(refused, SEND_MAIL)
+    assert type(failed.error) is NotSentError
+    assert failed.error.__cause__ is refused
+    assert judged(refused, GET_MESSAGE_INFO).error.__cause__ is None
 
 
 def test_an_unforeseen_error_of_ours_is_not_repeated():
     error = PowerEmailError("x")
-    assert settle(error, SEND_MAIL, MAIL) is error
-    assert not may_repeat(error, SEND_MAIL)
-    assert not may_repeat(error, GET_MESSAGE_INFO)
+    assert judged(error, SEND_MAIL, MAIL) == FailedAttempt(error, may_repeat=False)
+    assert judged(error, GET_MESSAGE_INFO) == FailedAttempt(error, may_repeat=False)
 
 
 def test_the_operations():

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import AsyncPowerEmail, PowerEmail, RetryPolicy, Timeouts, UsageError
+from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.settings import DEFAULT, Settings, complete, from_env
-from poweremail._policy.unknown import UnknownPolicy
 from poweremail._types.secret import Secret
 
 OPTIONS = {

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from poweremail import UsageError
-from poweremail._policy.unknown import UnknownPolicy, folded
+from poweremail._policy.outcome import UnknownPolicy, folded
 
 
 def test_the_defaults():
@@ -16,7 +16,7 @@ def test_the_defaults():
 
 
 @pytest.mark.parametrize(
-    ("options", "patience"),
+    ("options", "timeout"),
     [
         ({}, 30.0),
         ({"on_unknown": "resend"}, 30.0),
@@ -26,8 +26,8 @@ def test_the_defaults():
         ({"on_unknown": "reconcile", "visibility": 5, "resend_after": 60.5}, 60.5),
     ],
 )
-def test_how_long_a_mail_is_looked_for(options, patience):
-    assert UnknownPolicy(**options).patience == patience
+def test_how_long_a_mail_is_looked_for(options, timeout):
+    assert UnknownPolicy(**options).timeout == timeout
 
 
 @pytest.mark.parametrize(

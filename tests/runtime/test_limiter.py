@@ -47,7 +47,7 @@ def booked(monkeypatch):
 async def queued(limiter, count):
     """Let the other tasks run until so many stand in the line."""
     with anyio.fail_after(60):
-        while limiter._line("smtp1").queued < count:
+        while limiter._lock("smtp1").queued < count:
             await anyio.lowlevel.checkpoint()
 
 
@@ -68,10 +68,10 @@ async def test_tasks_go_in_the_order_in_which_they_came(place, tmp_path):
     limiter, came = AsyncLimiter(limits, windows=[Window(2, 0.02)]), []
 
     async def send(number):
-        await limiter.turn("smtp1")
+        await limiter.acquire("smtp1")
         came.append(number)
 
-    async with anyio.create_task_group() as tasks, limiter._line("smtp1"):
+    async with anyio.create_task_group() as tasks, limiter._lock("smtp1"):
         for number in range(12):
             tasks.start_soon(send, number)
             await queued(limiter, number + 2)
@@ -87,10 +87,10 @@ async def test_who_is_cancelled_takes_nothing_from_the_others(cancelled, booked)
 
     async def send(number):
         with scopes[number]:
-            await limiter.turn("smtp1")
+            await limiter.acquire("smtp1")
             came.append(number)
 
-    await limiter.turn("smtp1")
+    await limiter.acquire("smtp1")
     async with anyio.create_task_group() as tasks:
         for number in range(5):
             tasks.start_soon(send, number)
@@ -98,34 +98,34 @@ async def test_who_is_cancelled_takes_nothing_from_the_others(cancelled, booked)
         before = await limiter.expected_wait("smtp1")
         scopes[cancelled].cancel()
         with anyio.fail_after(60):
-            while limiter._line("smtp1").queued == 5:
+            while limiter._lock("smtp1").queued == 5:
                 await anyio.lowlevel.checkpoint()
         assert await limiter.expected_wait("smtp1") <= before - 0.2
     assert came == [number for number in range(5) if number != cancelled]
     assert len(booked) == 5
     assert not exceeds(booked, [Window(1, 0.2)])
-    assert limiter._line("smtp1").queued == 0
+    assert limiter._lock("smtp1").queued == 0
 
 
 async def test_all_can_be_cancelled_at_once():
     limiter = AsyncLimiter(RateLimits(), windows=SLOW)
-    await limiter.turn("smtp1")
+    await limiter.acquire("smtp1")
     async with anyio.create_task_group() as tasks:
         for number in range(5):
-            tasks.start_soon(limiter.turn, "smtp1")
+            tasks.start_soon(limiter.acquire, "smtp1")
             await queued(limiter, number + 1)
         tasks.cancel_scope.cancel()
-    assert limiter._line("smtp1").queued == 0
+    assert limiter._lock("smtp1").queued == 0
     assert 15 < await limiter.expected_wait("smtp1") <= 30
 
 
 def test_a_task_that_is_cancelled_by_asyncio_itself():
     async def main():
         limiter, came = AsyncLimiter(RateLimits(), windows=[Window(1, 0.2)]), []
-        await limiter.turn("smtp1")
+        await limiter.acquire("smtp1")
 
         async def send(number):
-            await limiter.turn("smtp1")
+            await limiter.acquire("smtp1")
             came.append(number)
 
         tasks = [asyncio.create_task(send(number)) for number in range(5)]
@@ -164,7 +164,7 @@ async def test_the_expected_wait_counts_those_in_the_line():
     assert await limiter.expected_wait("smtp1") == 0.0
     async with anyio.create_task_group() as tasks:
         for number in range(7):
-            tasks.start_soon(limiter.turn, "smtp1")
+            tasks.start_soon(limiter.acquire, "smtp1")
             await queued(limiter, number - 1)
             expected = 10 * ((number + 1) // 2)
             await anyio.wait_all_tasks_blocked()
@@ -183,7 +183,7 @@ async def test_the_head_sleeps_once(monkeypatch):
     limiter = AsyncLimiter(RateLimits(), windows=[Window(1, 0.2)])
     async with anyio.create_task_group() as tasks:
         for _ in range(4):
-            tasks.start_soon(limiter.turn, "smtp1")
+            tasks.start_soon(limiter.acquire, "smtp1")
     # Clocks differ by a hair, so that a sleep may end before its time: then the rest of it follows.
     assert sum(seconds > 0.01 for seconds in slept) == 3
 
@@ -191,8 +191,8 @@ async def test_the_head_sleeps_once(monkeypatch):
 async def test_who_waits_for_the_line_only_is_not_told():
     told = []
     limiter = AsyncLimiter(RateLimits(on_wait=told.append))
-    async with anyio.create_task_group() as tasks, limiter._line("smtp1"):
-        tasks.start_soon(limiter.turn, "smtp1")
+    async with anyio.create_task_group() as tasks, limiter._lock("smtp1"):
+        tasks.start_soon(limiter.acquire, "smtp1")
         await queued(limiter, 2)
     assert told == []
 
@@ -203,7 +203,7 @@ async def test_a_line_of_thousands_is_told_quickly():
     started = time.thread_time()
     async with anyio.create_task_group() as tasks:
         for _ in range(2_000):
-            tasks.start_soon(limiter.turn, "smtp1")
+            tasks.start_soon(limiter.acquire, "smtp1")
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
     assert len(told) == 2_000 - 60
@@ -222,7 +222,7 @@ def test_a_limiter_outlives_its_loops():
         with anyio.move_on_after(0.01 if cancel else 60) as scope:
             async with anyio.create_task_group() as tasks:
                 for _ in range(5 if cancel else 1):
-                    tasks.start_soon(limiter.turn, "smtp1")
+                    tasks.start_soon(limiter.acquire, "smtp1")
         clock.append(scope.cancelled_caught)
 
     for _ in range(2):
@@ -240,7 +240,7 @@ def test_loops_at_the_same_time_share_the_budget(booked):
     async def send():
         async with anyio.create_task_group() as tasks:
             for _ in range(8):
-                tasks.start_soon(limiter.turn, "smtp1")
+                tasks.start_soon(limiter.acquire, "smtp1")
 
     with ThreadPoolExecutor(4) as threads:
         for done in [
@@ -290,20 +290,20 @@ def test_threads_never_exceed(place, tmp_path, booked):
         RateLimits(path=tmp_path / "budget.db" if place == "file" else None), windows=FAST
     )
     with ThreadPoolExecutor(8) as threads:
-        list(threads.map(lambda _: limiter.turn("smtp1"), range(32)))
+        list(threads.map(lambda _: limiter.acquire("smtp1"), range(32)))
     assert len(booked) == 32
     assert not exceeds(booked, FAST)
-    assert limiter._line("smtp1").queued == 0
+    assert limiter._lock("smtp1").queued == 0
 
 
 def test_threads_go_in_the_order_in_which_they_came():
     limiter, came = Limiter(RateLimits(), windows=[Window(1, 0.01)]), []
 
     def send(number):
-        limiter.turn("smtp1")
+        limiter.acquire("smtp1")
         came.append(number)
 
-    line = limiter._line("smtp1")
+    line = limiter._lock("smtp1")
     with ThreadPoolExecutor(10) as threads:
         with line:
             for number in range(10):
@@ -410,19 +410,19 @@ def test_ctrl_c_ends_a_wait(tmp_path):
         from poweremail._policy.limits import RateLimits, SlidingLog, Window
 
         limiter = Limiter(RateLimits(), windows=[Window(1, 30.0)])
-        limiter.turn("smtp1")
+        limiter.acquire("smtp1")
         def interrupt(queued):
-            while limiter._line("smtp1").queued < queued:
+            while limiter._lock("smtp1").queued < queued:
                 time.sleep(0.001)
             time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGINT)
         for queued in 1, 2:
             threading.Thread(target=interrupt, args=(queued,), daemon=True).start()
             try:
-                limiter.turn("smtp1")
+                limiter.acquire("smtp1")
             except KeyboardInterrupt:
-                print("interrupted", limiter._line("smtp1").queued)
-            threading.Thread(target=limiter.turn, args=("smtp1",), daemon=True).start()
+                print("interrupted", limiter._lock("smtp1").queued)
+            threading.Thread(target=limiter.acquire, args=("smtp1",), daemon=True).start()
 
         budget = FileBudget(sys.argv[1], [Window(1, 30.0)])
         write = FileBudget._write
@@ -431,11 +431,11 @@ def test_ctrl_c_ends_a_wait(tmp_path):
             raise KeyboardInterrupt
         FileBudget._write = interrupted
         try:
-            budget.take("smtp1")
+            budget.acquire("smtp1")
         except KeyboardInterrupt:
             FileBudget._write = write
-            other = FileBudget(sys.argv[1], [Window(1, 30.0)], patience=0)
-            print(other.take("smtp1"), budget.take("smtp1") > 15)
+            other = FileBudget(sys.argv[1], [Window(1, 30.0)], timeout=0)
+            print(other.acquire("smtp1"), budget.acquire("smtp1") > 15)
     """
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", textwrap.dedent(script), str(tmp_path / "budget.db")],
@@ -466,7 +466,7 @@ limiter = Limiter(RateLimits(path=sys.argv[1]), windows=[Window(3, 0.02), Window
 print("ready", flush=True)
 sys.stdin.readline()
 for _ in range(int(sys.argv[2])):
-    limiter.turn("smtp1")
+    limiter.acquire("smtp1")
 print(*booked)
 """
 
@@ -508,11 +508,11 @@ def test_a_limiter_can_be_used_after_a_fork(place, tmp_path):
         RateLimits(path=tmp_path / "budget.db" if place == "file" else None),
         windows=[Window(4, 30.0)],
     )
-    limiter.turn("smtp1")
+    limiter.acquire("smtp1")
     held = threading.Event()
 
     def hold():
-        with limiter._line("smtp1"):
+        with limiter._lock("smtp1"):
             held.set()
             joined.wait(10)
 
@@ -521,7 +521,7 @@ def test_a_limiter_can_be_used_after_a_fork(place, tmp_path):
         threads.submit(hold)
         held.wait(5)
         children = [
-            multiprocessing.get_context("fork").Process(target=limiter.turn, args=("smtp1",))
+            multiprocessing.get_context("fork").Process(target=limiter.acquire, args=("smtp1",))
             for _ in range(2)
         ]
         for child in children:
@@ -530,7 +530,7 @@ def test_a_limiter_can_be_used_after_a_fork(place, tmp_path):
             child.join(10)
         joined.set()
     assert [child.exitcode for child in children] == [0, 0]
-    limiter.turn("smtp1")
+    limiter.acquire("smtp1")
     # In memory each process has its own; in the file the four are all there may be.
     assert (limiter.expected_wait("smtp1") > 0) is (place == "file")
 
@@ -554,11 +554,11 @@ def rows(tmp_path):
 def test_the_file_outlives_the_budget(tmp_path):
     clock = Clock()
     for used in range(3):
-        assert file_budget(tmp_path, clock).take("smtp1") == 0.0
+        assert file_budget(tmp_path, clock).acquire("smtp1") == 0.0
         assert rows(tmp_path) == [("smtp1", number + 1, 1_000.0) for number in range(used + 1)]
     clock.now += 4
-    assert file_budget(tmp_path, clock).take("smtp1") == 6.0
-    assert file_budget(tmp_path, clock).take("smtp2") == 0.0
+    assert file_budget(tmp_path, clock).acquire("smtp1") == 6.0
+    assert file_budget(tmp_path, clock).acquire("smtp2") == 0.0
 
 
 def test_the_file_and_the_memory_answer_the_same(tmp_path):
@@ -567,9 +567,11 @@ def test_the_file_and_the_memory_answer_the_same(tmp_path):
     files = [file_budget(tmp_path, clock) for _ in range(3)]
     for step in range(200):
         clock.now += (step * 7 % 5) / 2
-        expected = memory.take("smtp1")
-        assert files[step % 3].take("smtp1") == expected
-        assert files[(step + 1) % 3].look("smtp1", step % 9) == memory.look("smtp1", step % 9)
+        expected = memory.acquire("smtp1")
+        assert files[step % 3].acquire("smtp1") == expected
+        assert files[(step + 1) % 3].expected_wait("smtp1", step % 9) == memory.expected_wait(
+            "smtp1", step % 9
+        )
         assert files[(step + 1) % 3].estimate("smtp1", step % 9) == memory.estimate(
             "smtp1", step % 9
         )
@@ -579,17 +581,17 @@ def test_the_file_stays_small(tmp_path):
     clock = Clock()
     budget = file_budget(tmp_path, clock, Window(20, 10.0))
     for _ in range(20):
-        budget.take("smtp1")
+        budget.acquire("smtp1")
     assert len(rows(tmp_path)) == 20
     for kept in (19, 18, 17):
         clock.now += 20
-        assert budget.take("smtp1") == 0.0
+        assert budget.acquire("smtp1") == 0.0
         assert len(rows(tmp_path)) == kept
     for _ in range(40):
         clock.now += 20
-        budget.take("smtp1")
+        budget.acquire("smtp1")
     assert [row[1] for row in rows(tmp_path)] == [63]
-    assert file_budget(tmp_path, clock, Window(20, 10.0)).take("smtp1") == 0.0
+    assert file_budget(tmp_path, clock, Window(20, 10.0)).acquire("smtp1") == 0.0
     assert [row[1] for row in rows(tmp_path)] == [63, 64]
 
 
@@ -598,20 +600,24 @@ def test_a_clock_that_is_set_back_hangs_nothing(tmp_path, back):
     clock = Clock(1.8e9)
     budgets = [file_budget(tmp_path, clock, Window(2, 10.0)) for _ in range(2)]
     for budget in budgets:
-        assert budget.take("smtp1") == 0.0
+        assert budget.acquire("smtp1") == 0.0
     clock.now += 2 - back
-    wait = budgets[0].take("smtp1")
+    wait = budgets[0].acquire("smtp1")
     assert 8 <= wait <= 10
     # Each that asks goes on from there, one that knows of nothing included.
     clock.now += 3
     assert budgets[1].estimate("smtp1", 0) <= 10
     for budget in (*budgets, file_budget(tmp_path, clock, Window(2, 10.0))):
-        assert budget.take("smtp1") == pytest.approx(wait - 3)
-        assert budget.look("smtp1", 1) == budget.estimate("smtp1", 1) == pytest.approx(wait - 3)
+        assert budget.acquire("smtp1") == pytest.approx(wait - 3)
+        assert (
+            budget.expected_wait("smtp1", 1)
+            == budget.estimate("smtp1", 1)
+            == pytest.approx(wait - 3)
+        )
     clock.now += wait - 3 + 1e-6
-    assert budgets[1].take("smtp1") == 0.0
-    assert budgets[0].take("smtp1") == 0.0
-    assert budgets[0].take("smtp1") == pytest.approx(10)
+    assert budgets[1].acquire("smtp1") == 0.0
+    assert budgets[0].acquire("smtp1") == 0.0
+    assert budgets[0].acquire("smtp1") == pytest.approx(10)
 
 
 def test_a_clock_that_goes_back_all_the_time(tmp_path):
@@ -619,7 +625,7 @@ def test_a_clock_that_goes_back_all_the_time(tmp_path):
     budget = file_budget(tmp_path, clock, Window(1, 1.0))
     waits = 0
     for _ in range(10):
-        while wait := budget.take("smtp1"):
+        while wait := budget.acquire("smtp1"):
             waits += 1
             clock.now += wait + 1e-9
         clock.now -= 100
@@ -627,22 +633,22 @@ def test_a_clock_that_goes_back_all_the_time(tmp_path):
 
 
 def test_a_locked_file_is_an_error_and_no_hang(tmp_path):
-    budget = file_budget(tmp_path, time.time, patience=0.01)
-    assert budget.take("smtp1") == 0.0
+    budget = file_budget(tmp_path, time.time, timeout=0.01)
+    assert budget.acquire("smtp1") == 0.0
     with contextlib.closing(sqlite3.connect(tmp_path / "budget.db", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         with pytest.raises(UsageError, match=r"^not sent: limits.path: .*database is locked"):
-            budget.take("smtp1")
+            budget.acquire("smtp1")
         # What is known is still answered, at once.
         assert budget.estimate("smtp1", 0) == 0.0
         other.execute("ROLLBACK")
-    assert budget.take("smtp1") == 0.0
+    assert budget.acquire("smtp1") == 0.0
     assert len(rows(tmp_path)) == 2
 
 
 def test_a_file_that_may_only_be_read(tmp_path, monkeypatch):
     """As root, the file's mode would not keep anybody from writing."""
-    file_budget(tmp_path, time.time).take("smtp1")
+    file_budget(tmp_path, time.time).acquire("smtp1")
     connect = sqlite3.connect
     monkeypatch.setattr(
         sqlite3,
@@ -650,7 +656,7 @@ def test_a_file_that_may_only_be_read(tmp_path, monkeypatch):
         lambda path, **options: connect(f"file:{path}?mode=ro", uri=True, **options),
     )
     with pytest.raises(UsageError, match=r"^not sent: limits.path: .*readonly database"):
-        file_budget(tmp_path, time.time).take("smtp1")
+        file_budget(tmp_path, time.time).acquire("smtp1")
     assert len(rows(tmp_path)) == 1
 
 
@@ -666,8 +672,8 @@ def test_another_process_may_be_turning_the_log_on(tmp_path):
         patch.setattr(
             sqlite3, "connect", lambda path, **options: connect(path, factory=Busy, **options)
         )
-        assert file_budget(tmp_path, time.time).take("smtp1") == 0.0
-    assert file_budget(tmp_path, time.time).take("smtp1") == 0.0
+        assert file_budget(tmp_path, time.time).acquire("smtp1") == 0.0
+    assert file_budget(tmp_path, time.time).acquire("smtp1") == 0.0
     assert len(rows(tmp_path)) == 2
 
 
@@ -676,7 +682,7 @@ def test_the_path_is_that_of_the_beginning(tmp_path, monkeypatch):
     budget = FileBudget(":memory:", FAST)
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
-    budget.take("smtp1")
+    budget.acquire("smtp1")
     budget.close()
     budget.close()
     assert (tmp_path / ":memory:").exists()
@@ -686,7 +692,7 @@ def test_a_forgotten_budget_closes_its_file(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         budget = file_budget(tmp_path, time.time)
-        budget.take("smtp1")
+        budget.acquire("smtp1")
         assert (tmp_path / "budget.db-wal").exists()
         del budget
         gc.collect()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from poweremail._runtime._budget import Budget
+from poweremail._policy.limits import SlidingLog
 
 
 def record(monkeypatch) -> list[float]:
@@ -11,15 +11,15 @@ def record(monkeypatch) -> list[float]:
     clock.
     """
     booked: list[float] = []
-    take = Budget._take
+    acquire = SlidingLog.acquire
 
     def recording(log, now):
-        wait = take(log, now)
+        wait = acquire(log, now)
         if not wait:
             booked.append(now)
         return wait
 
-    monkeypatch.setattr(Budget, "_take", staticmethod(recording))
+    monkeypatch.setattr(SlidingLog, "acquire", recording)
     return booked
 
 

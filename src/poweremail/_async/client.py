@@ -7,24 +7,21 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from poweremail._async.account import AsyncAccountCalls
 from poweremail._async.exchange import AsyncExchange
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.messages import AsyncMessages
-from poweremail._async.send import AsyncDelivery
-from poweremail._async.settings import AsyncSettingsCalls
+from poweremail._async.send import AsyncSender
+from poweremail._async.settings import AsyncAccountCalls, AsyncSettingsCalls
 from poweremail._async.transports import AsyncTransport, TransportName, open_transport
 from poweremail._policy.limits import RateLimits
-from poweremail._policy.outcome import NO_MAIL, Mail
+from poweremail._policy.outcome import NO_MAIL, Mail, OnUnknown, UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
 from poweremail._policy.settings import DEFAULT, Default, Settings, complete, from_env
-from poweremail._policy.unknown import OnUnknown, UnknownPolicy
 from poweremail._types.deployment import Deployment
 from poweremail._types.result import CallResult
 from poweremail._types.secret import Secret
 from poweremail._types.timeouts import Timeouts
 from poweremail._wire import decode, encode
-from poweremail.errors import UsageError
 
 __all__ = ["AsyncPowerEmail"]
 
@@ -38,15 +35,15 @@ class AsyncPowerEmail:
     A client of PowerEmail's transactional e-mail API.
 
     *owner_id*, *token*
-        Who is calling. The token does not show in any repr, log or error.
+        The credentials. The token is in no repr, log or error.
     *app_domain*
-        Where the service is: requests go to ``https://api.{app_domain}/v1.0/``.
+        The domain of the service: requests go to ``https://api.{app_domain}/v1.0/``.
     *smtp_user_name*
         The SMTP user that sends; each send can name another.
     *base_url*
-        In place of *app_domain*, for another scheme, port or host, such as
-        ``http://127.0.0.1:8025`` for a local sandbox. Without a path it gets ``/v1.0/``. Plain http
-        to anything but this machine warns: the token is in every request.
+        Replaces *app_domain* if the scheme, port or host differ, such as
+        ``http://127.0.0.1:8025`` for a local sandbox. Without a path, ``/v1.0/`` is added. Plain
+        http to another machine warns, because the token is in every request.
     *transport*
         ``"httpx"`` (default), another engine by its name (``"httpx2"``, ``"aiohttp"`` and so on,
         each an extra of that name), or a transport object of `poweremail.transports` or your own.
@@ -56,24 +53,25 @@ class AsyncPowerEmail:
     *limits*
         `RateLimits` that sends wait for; none by default.
     *on_unknown*, *visibility*, *resend_after*
-        What to do where a mail may or may not have been accepted. ``"raise"`` (default) raises
-        `DeliveryUnknownError`. ``"reconcile"`` first looks it up by its unique id for up to
-        *visibility* seconds (30; the service's index may lag); with *resend_after* it looks for so
-        many seconds, and where not one of the recipients has shown up by then, sends it again under
-        the same id. ``"resend"`` sends it again at once, as *retry* says, and can deliver it twice.
+        What to do if a mail may or may not have been accepted. ``"raise"`` (default) raises
+        `DeliveryUnknownError`. ``"reconcile"`` looks the mail up by its unique id for up to
+        *visibility* seconds (30; the service's index may lag). With *resend_after* it looks for
+        that many seconds, and if none of the recipients is listed by then, sends the mail again
+        under the same id. ``"resend"`` sends it again at once, as *retry* says, and can deliver it
+        twice.
     *brand*
-        The name under which the service runs; others of its kind differ in this string only.
+        The name under which the service is run; services of the same family differ in it only.
     *deployment*
-        The paths of the calls that are not the same everywhere: see `Deployment`.
+        The paths of the calls that differ between services: see `Deployment`.
     *max_request_bytes*
         The largest request that is sent, in bytes on the wire, where base64 makes 4 of 3; no limit
         by default, because the service publishes none. A larger mail raises `UsageError` before its
         last byte leaves.
     *max_response_bytes*
-        The largest answer that is read, in bytes: 16 MiB.
+        The largest response that is read, in bytes: 16 MiB.
 
-    Use it as a context manager, or call `aclose`. Raises `UsageError` for an option that cannot be
-    meant.
+    Use it as a context manager, or call `aclose`. Raises `ConfigurationError` if an option is
+    invalid.
     """
 
     def __init__(
@@ -96,7 +94,7 @@ class AsyncPowerEmail:
         max_response_bytes: int = 16 * 1024 * 1024,
         max_request_bytes: int | None = None,
     ) -> None:
-        # The plain token must not be in a frame that may fail.
+        # The plain token must be in no frame of a traceback.
         token = Secret.of(token)
         settings = Settings.checked(
             owner_id,
@@ -107,22 +105,17 @@ class AsyncPowerEmail:
             timeouts=timeouts,
             retry=retry,
             unknown=UnknownPolicy(on_unknown, visibility, resend_after),
+            limits=limits,
             brand=brand,
             deployment=deployment,
             max_response_bytes=max_response_bytes,
             max_request_bytes=max_request_bytes,
         )
-        if not isinstance(limits, RateLimits | None):
-            raise UsageError(
-                f"must be a RateLimits, not {type(limits).__name__}",
-                field="limits",
-                mail_state=None,
-            )
-        self._join(
+        self._assemble(
             settings, open_transport(transport), None if limits is None else AsyncLimiter(limits)
         )
 
-    def _join(
+    def _assemble(
         self,
         settings: Settings,
         transport: AsyncTransport,
@@ -137,8 +130,8 @@ class AsyncPowerEmail:
         self._exchange = AsyncExchange(
             transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend"
         )
-        self.messages = AsyncMessages(settings, self._exchange)
-        self._delivery = AsyncDelivery(settings, self._exchange, self.messages.iter_message_info)
+        self._sender = AsyncSender(settings, self._exchange)
+        self.messages = AsyncMessages(settings, self._exchange, self._sender)
         self.settings = AsyncSettingsCalls(settings.endpoint, self._exchange)
         self.account = AsyncAccountCalls(settings.endpoint, self._exchange)
 
@@ -148,11 +141,11 @@ class AsyncPowerEmail:
         Make a client from the environment: ``POWEREMAIL_OWNER_ID``, ``POWEREMAIL_TOKEN``,
         ``POWEREMAIL_APP_DOMAIN``, ``POWEREMAIL_SMTP_USER_NAME``, ``POWEREMAIL_BASE_URL``.
 
-        *options* are those of the class, and go before the environment. Raises `UsageError` naming
+        *options* are those of the class and take precedence. Raises `ConfigurationError` that names
         each variable that is missing.
         """
         given = from_env(os.environ if environ is None else environ, options)
-        # The plain token must not be in a frame that may fail.
+        # The plain token must be in no frame of a traceback.
         del environ, options
         return cls(**complete(given))
 
@@ -167,9 +160,9 @@ class AsyncPowerEmail:
         resend_after: float | Literal[Default.DEFAULT] | None = DEFAULT,
     ) -> AsyncPowerEmail:
         """
-        Return a client with other options over the same transport and under the same limits.
+        Return a client with other options that shares the transport and the limits of this one.
 
-        The transport stays with this client when the new one is closed.
+        Closing the new client does not close the transport.
         """
         client = object.__new__(type(self))
         settings = self._settings.changed(
@@ -180,12 +173,12 @@ class AsyncPowerEmail:
             visibility=visibility,
             resend_after=resend_after,
         )
-        client._join(settings, self._transport, self._limiter, owns_transport=False)
+        client._assemble(settings, self._transport, self._limiter, owns_transport=False)
         return client
 
     @property
     def smtp_user_name(self) -> str | None:
-        """The SMTP user that sends where a call names no other."""
+        """The SMTP user that sends if a call names no other."""
         return self._settings.smtp_user_name
 
     async def call(self, path: str, body: Mapping[str, Any] | None = None) -> CallResult:
@@ -193,22 +186,20 @@ class AsyncPowerEmail:
         Make a call that this library does not model: POST *body* and the credentials to *path*,
         such as ``suppression/list``.
 
-        It is repeated only where the service cannot have acted on it, unless it is known to read.
-        Raises what the modelled calls raise. Passwords and keys in the answer are `Secret` in
-        ``data``. A send goes by the same options as the modelled ones, but no unique id is drawn
-        for it: the mail has the one in its headers, or none.
+        It is repeated only if the service cannot have acted on it, unless the path is known to
+        read. It raises what the modelled calls raise. Passwords and keys in the response are
+        `Secret` in ``data``. A send follows the same options as the modelled ones, but gets no
+        unique id: the mail has the one in its headers, or none.
         """
         body = body or {}
         request = encode.call(self._settings.endpoint, path, body)
         if request.operation.sends:
-            return decode.call_result_of_send(await self._delivery.deliver(request, Mail.of(body)))
-        response = await self._exchange.run(request, NO_MAIL)
-        return decode.call_result(response)
+            return decode.call_result_of_send(await self._sender.send(request, Mail.of(body)))
+        return decode.call_result(await self._exchange.run(request, NO_MAIL))
 
     async def expected_wait(self, *, smtp_user_name: str | None = None) -> float:
         """
-        Return in how many seconds a mail that was sent now could go, as far as *limits* are
-        concerned; 0.0 says at once.
+        Return the seconds that a mail would wait for *limits* if it was sent now.
         """
         name = self._settings.smtp_user(smtp_user_name)
         return 0.0 if self._limiter is None else await self._limiter.expected_wait(name)
@@ -231,7 +222,7 @@ class AsyncPowerEmail:
         await self.aclose()
 
     def __repr__(self) -> str:
-        if not hasattr(self, "_settings"):  # a traceback may show a client that could not be made
+        if not hasattr(self, "_settings"):  # in the traceback of an invalid option
             return f"<{type(self).__name__}>"
         endpoint = self._settings.endpoint
         return (

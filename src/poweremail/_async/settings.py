@@ -1,4 +1,4 @@
-"""The calls about SMTP users, domains and webhooks: ``client.settings``."""
+"""The calls about the account and its SMTP users, domains and webhooks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Any, TypeVar
 from poweremail._async.exchange import AsyncExchange
 from poweremail._policy.outcome import NO_MAIL
 from poweremail._response import Response
-from poweremail._types.account import Listing, SendingDomain, SmtpUser, TrackingDomain, Webhook
+from poweremail._types.account import (
+    AccountDetail,
+    Listing,
+    SendingDomain,
+    SmtpUser,
+    TrackingDomain,
+    Webhook,
+)
 from poweremail._types.event import EventName
 from poweremail._types.result import CallResult
 from poweremail._wire import decode_settings as decode
@@ -17,29 +24,62 @@ from poweremail._wire import operations
 from poweremail._wire.decode import call_result
 from poweremail._wire.http import Endpoint, Request
 
-__all__ = ["AsyncSettingsCalls"]
+__all__ = ["AsyncAccountCalls", "AsyncSettingsCalls"]
 
 T = TypeVar("T")
 
 
-class AsyncSettingsCalls:
-    """
-    Look at SMTP users, domains and webhooks, and change them.
-
-    Every call raises `UsageError` before anything is sent, `ApiError` where the service refuses,
-    `TransportError` where it was not reached. What changes something raises `ChangeUnknownError`
-    where it may or may not have taken effect. What only looks, and edits, which leave the same when
-    made twice, are repeated on anything temporary; the others only where they cannot have arrived.
-    """
+class AsyncCalls:
+    """Calls over *exchange* that send no mail."""
 
     def __init__(self, endpoint: Endpoint, exchange: AsyncExchange) -> None:
         self._endpoint = endpoint
         self._exchange = exchange
 
+    async def _result(self, request: Request) -> CallResult:
+        return call_result(await self._exchange.run(request, NO_MAIL))
+
+    async def _one(
+        self, request: Request, decoder: Callable[[Mapping[str, Any], Response], T], *names: str
+    ) -> T:
+        return decode.one(decoder, await self._exchange.run(request, NO_MAIL), *names)
+
+    async def _list(
+        self,
+        operation: operations.Operation,
+        name: str,
+        decoder: Callable[[Mapping[str, Any], Response], T],
+    ) -> Listing[T]:
+        request = encode.listing(self._endpoint, operation)
+        return decode.listing(name, decoder, await self._exchange.run(request, NO_MAIL))
+
+
+class AsyncAccountCalls(AsyncCalls):
+    """Look at the account: ``client.account``. Repeated on any temporary error."""
+
+    async def view_user_detail(self) -> AccountDetail:
+        """Return the owner of the account and how much it may send (``account/viewUserDetail``)."""
+        request = encode.user_detail(self._endpoint)
+        return await self._one(request, decode.account_detail, "user_data", "user_details")
+
+
+class AsyncSettingsCalls(AsyncCalls):
+    """
+    Look at SMTP users, domains and webhooks, and change them: ``client.settings``.
+
+    A call raises `UsageError` before anything is sent, `ApiError` if the service reports an error,
+    and `TransportError` if it was not reached. A call that changes something raises
+    `ChangeUnknownError` if it may have taken effect.
+
+    Calls that only read are repeated on any temporary error. So are edits, since the second finds
+    done what the first did. The others are repeated only if the service cannot have acted on them.
+    """
+
     async def add_smtp(self, *, total_limit: int, hourly_limit: int) -> SmtpUser:
         """
-        Add an SMTP user that may send so many mails in all and an hour; the service draws its name
-        and its password.
+        Add an SMTP user that may send *total_limit* mails in all and *hourly_limit* an hour.
+
+        The service draws its name and its password.
         """
         return await self._one(
             encode.add_smtp(self._endpoint, total_limit, hourly_limit), decode.smtp_user
@@ -54,7 +94,7 @@ class AsyncSettingsCalls:
         enabled: bool | None = None,
     ) -> CallResult:
         """
-        Change an SMTP user's limits, in mails, or whether it may send; None leaves it as it is.
+        Change an SMTP user's limits, in mails, or whether it may send; None changes nothing.
         """
         request = encode.edit_smtp(
             self._endpoint,
@@ -63,10 +103,10 @@ class AsyncSettingsCalls:
             hourly_limit=hourly_limit,
             enabled=enabled,
         )
-        return await self._told(request)
+        return await self._result(request)
 
     async def reset_smtp_password(self, smtp_user_name: str) -> SmtpUser:
-        """Let the service draw an SMTP user's password anew, and return it."""
+        """Let the service draw a new password for an SMTP user, and return it."""
         return await self._one(
             encode.about_smtp_user(self._endpoint, operations.RESET_SMTP_PASSWORD, smtp_user_name),
             decode.smtp_user,
@@ -78,13 +118,13 @@ class AsyncSettingsCalls:
 
     async def add_sending_domain(self, domain: str) -> CallResult:
         """Add a domain to send from."""
-        return await self._told(
+        return await self._result(
             encode.about_domain(self._endpoint, operations.ADD_SENDING_DOMAIN, domain)
         )
 
     async def delete_sending_domain(self, domain: str) -> CallResult:
         """Remove a domain to send from."""
-        return await self._told(
+        return await self._result(
             encode.about_domain(self._endpoint, operations.DELETE_SENDING_DOMAIN, domain)
         )
 
@@ -97,10 +137,10 @@ class AsyncSettingsCalls:
 
     async def verify_sending_domain(self, domain: str, mailbox: str) -> CallResult:
         """
-        Let the service send instructions to *mailbox*, the part before the @, at the domain: who
-        reads it owns the domain.
+        Let the service send instructions to *mailbox* (the part before the @) at *domain*, to prove
+        that you own it.
         """
-        return await self._told(encode.verify_sending_domain(self._endpoint, domain, mailbox))
+        return await self._result(encode.verify_sending_domain(self._endpoint, domain, mailbox))
 
     async def list_sending_domain(self) -> Listing[SendingDomain]:
         """Return every domain to send from."""
@@ -110,13 +150,13 @@ class AsyncSettingsCalls:
 
     async def add_tracking_domain(self, domain: str) -> CallResult:
         """Add a domain that tracked links lead through."""
-        return await self._told(
+        return await self._result(
             encode.about_domain(self._endpoint, operations.ADD_TRACKING_DOMAIN, domain)
         )
 
     async def delete_tracking_domain(self, domain: str) -> CallResult:
         """Remove a domain that tracked links lead through."""
-        return await self._told(
+        return await self._result(
             encode.about_domain(self._endpoint, operations.DELETE_TRACKING_DOMAIN, domain)
         )
 
@@ -142,15 +182,15 @@ class AsyncSettingsCalls:
         store_log: bool | None = None,
     ) -> CallResult:
         """
-        Let *url* be told of *events*; None leaves a choice to the service.
+        Let the service post *events* to *url*; None leaves an option to the service.
 
-        The URL must answer the service's handshake, ``God bless you, PowerEmail``, while this call
-        is made. The answer does not tell the webhook's id and key: `list_webhook` does.
+        While this call runs, the service requests the URL, which must respond with ``God bless you,
+        PowerEmail``. The id and the key of the new webhook are in `list_webhook`.
         """
         request = encode.add_webhook(
             self._endpoint, url, events=events, description=description, store_log=store_log
         )
-        return await self._told(request)
+        return await self._result(request)
 
     async def edit_webhook(
         self,
@@ -162,7 +202,7 @@ class AsyncSettingsCalls:
         store_log: bool | None = None,
     ) -> CallResult:
         """
-        Change a webhook; the service wants its *url* in any case, and asks it as in `add_webhook`.
+        Change a webhook. Its *url* is required, and the service requests it as in `add_webhook`.
         """
         request = encode.edit_webhook(
             self._endpoint,
@@ -172,16 +212,18 @@ class AsyncSettingsCalls:
             description=description,
             store_log=store_log,
         )
-        return await self._told(request)
+        return await self._result(request)
 
     async def delete_webhook(self, webhook_id: str) -> CallResult:
         """Remove a webhook."""
-        return await self._told(
+        return await self._result(
             encode.about_webhook(self._endpoint, operations.DELETE_WEBHOOK, webhook_id)
         )
 
     async def key_reset_webhook(self, webhook_id: str) -> Webhook:
-        """Let the service draw a webhook's key anew, and return it; it signs with it at once."""
+        """
+        Let the service draw a new key for a webhook, and return it; it signs with it at once.
+        """
         return await self._one(
             encode.about_webhook(self._endpoint, operations.KEY_RESET_WEBHOOK, webhook_id),
             decode.webhook,
@@ -192,25 +234,6 @@ class AsyncSettingsCalls:
         return await self._list(operations.LIST_WEBHOOK, "webhook_list", decode.webhook)
 
     async def get_webhook_info(self, webhook_id: str) -> Webhook:
-        """Return one webhook, and how it fares."""
+        """Return one webhook with its counts and its last success."""
         request = encode.about_webhook(self._endpoint, operations.GET_WEBHOOK_INFO, webhook_id)
         return await self._one(request, decode.webhook, "webhook_data")
-
-    async def _told(self, request: Request) -> CallResult:
-        response = await self._exchange.run(request, NO_MAIL)
-        return call_result(response)
-
-    async def _one(
-        self, request: Request, decoder: Callable[[Mapping[str, Any], Response], T], *names: str
-    ) -> T:
-        response = await self._exchange.run(request, NO_MAIL)
-        return decode.one(decoder, response, *names)
-
-    async def _list(
-        self,
-        operation: operations.Operation,
-        name: str,
-        decoder: Callable[[Mapping[str, Any], Response], T],
-    ) -> Listing[T]:
-        response = await self._exchange.run(encode.listing(self._endpoint, operation), NO_MAIL)
-        return decode.listing(name, decoder, response)

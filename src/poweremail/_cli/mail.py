@@ -193,7 +193,7 @@ def _show(
     the *policy*, too.
     """
     from poweremail._cli import compose  # noqa: PLC0415
-    from poweremail._policy.unknown import UnknownPolicy  # noqa: PLC0415
+    from poweremail._policy.outcome import UnknownPolicy  # noqa: PLC0415
 
     UnknownPolicy(**policy)
 

@@ -8,8 +8,8 @@ import attrs
 
 from poweremail._ledger.states import State
 from poweremail._ledger.values import Verdict, Work
+from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
-from poweremail._policy.unknown import UnknownPolicy
 from poweremail.errors import (
     ApiError,
     AuthenticationError,
@@ -77,7 +77,7 @@ class Verdicts:
                     state=State.PLANNED, error=error, attempted=True, delay=delay, bad=True
                 )
             case _:
-                delay = self.unknown.pause(1, self.unknown.patience)
+                delay = self.unknown.pause(1, self.unknown.timeout)
                 return Verdict(
                     state=State.UNKNOWN, error=error, attempted=True, delay=delay, bad=True
                 )
@@ -101,8 +101,8 @@ class Verdicts:
         # The question was asked after the row was taken, so at least so many seconds after it
         # became unknown.
         elapsed = work.taken - work.unknown_since
-        if elapsed < self.unknown.patience:
-            delay = self.unknown.pause(work.looks + 1, self.unknown.patience - elapsed)
+        if elapsed < self.unknown.timeout:
+            delay = self.unknown.pause(work.looks + 1, self.unknown.timeout - elapsed)
             return Verdict(state=State.UNKNOWN, error=error, delay=delay, looked=True)
         seen_nothing = isinstance(error, DeliveryUnknownError) and error.seen is False
         if (

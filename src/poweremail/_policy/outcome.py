@@ -1,34 +1,35 @@
 """
 The outcome of a send.
 
-========  ==========================================================  ============================
-================= state     meaning                                                     raised
-repeated ========  ==========================================================
-============================  ================= accepted  the service said success or queued
-nothing                       no rejected  the service answered an error: it did not take the mail
-ApiError and its subclasses   never not sent  it provably never arrived whole, or was answered with
-429   NotSentError, RateLimitError  as the policy says unknown   it left whole, and no trustworthy
-answer came               DeliveryUnknownError          only if told to ========
-==========================================================  ============================
-=================
+- *accepted*: the service reported success or queued. Nothing is raised.
+- *rejected*: the service reported an error, so it did not accept the mail: `ApiError` and its
+  subclasses. Never repeated.
+- *not sent*: the mail provably never reached the service whole, or the service answered 429:
+  `NotSentError`, `RateLimitError`. Repeated as the `RetryPolicy` says.
+- *unknown*: the whole mail left and no trustworthy response came: `DeliveryUnknownError`. Repeated
+  only if the user asked for it (`UnknownPolicy`), because the API has no idempotency key: to repeat
+  such a send can deliver the mail twice.
 
-A call that changes something else ends in `ChangeUnknownError` where a send would be unknown.
+A call that changes something else raises `ChangeUnknownError` where a send would be unknown.
 
-The API has no idempotency key, so repeating a send whose outcome is unknown can deliver it twice:
-see `poweremail._policy.unknown`.
+`judge_failure` is the only place that decides what a failed attempt means and whether another one
+may follow. The exchange, the send and the tests all ask it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args
 
 import attrs
 
 from poweremail._messages.message import UNIQUE_ID_HEADER
+from poweremail._types.number import is_number
+from poweremail._wire.http import Request
 from poweremail._wire.operations import Operation
 from poweremail.errors import (
     ChangeUnknownError,
+    ConfigurationError,
     DeliveryUnknownError,
     GeneralError,
     NotSentError,
@@ -38,13 +39,26 @@ from poweremail.errors import (
     TransportError,
 )
 
-__all__ = ["NO_MAIL", "Mail", "may_repeat", "settle"]
+__all__ = [
+    "NO_MAIL",
+    "FailedAttempt",
+    "Mail",
+    "OnUnknown",
+    "UnknownPolicy",
+    "folded",
+    "judge_failure",
+]
+
+OnUnknown = Literal["raise", "reconcile", "resend"]
+
+_FIRST_PAUSE_SECONDS = 0.25
+_LONGEST_PAUSE_SECONDS = 5.0
 
 
-# Not frozen: making one would take three times as long. Nobody changes it.
+# Not frozen, although nobody changes it: to make a frozen one takes three times as long.
 @attrs.define
 class Mail:
-    """What an error says about the mail that it concerns, and the SMTP user that sends it."""
+    """The mail that a request sends, as errors and limits refer to it."""
 
     unique_id: str | None
     recipients: tuple[str, ...]
@@ -52,40 +66,68 @@ class Mail:
 
     @classmethod
     def of(cls, body: Mapping[str, Any]) -> Mail:
-        """
-        What can be read from the *body* of a send that was written by hand; what cannot be read is
-        left out.
-        """
-        message = _members(body.get("message"))
-        ids = [
+        """Read what is valid in the handwritten *body* of a send, and leave out the rest."""
+        message = _mapping(body.get("message"))
+        to = message.get("to")
+        entries = to if isinstance(to, list | tuple) else ()
+        emails = [_mapping(entry).get("email") for entry in entries]
+        unique_ids = [
             value
-            for name, value in _members(message.get("headers")).items()
+            for name, value in _mapping(message.get("headers")).items()
             if name.lower() == UNIQUE_ID_HEADER.lower()
         ]
-        to = message.get("to")
-        emails = (
-            [_members(recipient).get("email") for recipient in to]
-            if isinstance(to, list | tuple)
-            else []
-        )
-        smtp_user_name = body.get("smtp_user_name")
         return cls(
-            unique_id=next(
-                (value for value in ids if isinstance(value, str) and value.strip()), None
-            ),
+            unique_id=next((id_ for id_ in map(_text, unique_ids) if id_), None),
             recipients=tuple(email for email in emails if isinstance(email, str)),
-            smtp_user_name=smtp_user_name if isinstance(smtp_user_name, str) else None,
+            smtp_user_name=_text(body.get("smtp_user_name")),
         )
 
 
 NO_MAIL = Mail(None, (), None)
+"""For a request that sends nothing."""
 
 
-def settle(error: PowerEmailError, operation: Operation, mail: Mail) -> PowerEmailError:
+@attrs.frozen
+class FailedAttempt:
     """
-    Return what a failed attempt means for the *mail*, or for what was to be changed: the *error*
-    itself, or one that says so.
+    A failed attempt, judged.
+
+    *error*: what the call raises if no further attempt is made.
+    *may_repeat*: whether a further attempt is safe, or the user accepts that it is not.
     """
+
+    error: PowerEmailError
+    may_repeat: bool
+
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the service may have acted on the request."""
+        return isinstance(self.error, DeliveryUnknownError | ChangeUnknownError)
+
+
+def judge_failure(
+    error: Exception, request: Request, mail: Mail, *, resend: bool = False
+) -> FailedAttempt:
+    """
+    Decide what a failed attempt means for the mail, or for the change, and whether it may be
+    repeated.
+
+    *error*: what the attempt raised. An exception that is not of this library (a bug, a hook of the
+    user) is treated as a transport error after which the request may have left.
+    *resend*: whether the user prefers two mails to none.
+    """
+    failure = error
+    if not isinstance(failure, PowerEmailError):
+        reason = f"{type(error).__name__}: {error}"
+        failure = TransportError(request.endpoint.credentials.redact_text(reason))
+    meaning = _meaning(failure, request.operation, mail)
+    if meaning is not error:
+        meaning.__cause__ = error
+    consumed = request.body is not None and request.body.consumed
+    return FailedAttempt(meaning, not consumed and _may_repeat(meaning, request.operation, resend))
+
+
+def _meaning(error: PowerEmailError, operation: Operation, mail: Mail) -> PowerEmailError:
     if operation.reads or not isinstance(error, TransportError | ProtocolError | GeneralError):
         return error
     if _never_arrived(error):
@@ -97,32 +139,82 @@ def settle(error: PowerEmailError, operation: Operation, mail: Mail) -> PowerEma
     )
 
 
-def may_repeat(error: PowerEmailError, operation: Operation, *, resend: bool = False) -> bool:
-    """
-    Say whether an attempt that ended in *error* may be made again.
-
-    A call that reads, or is the same made twice, may be repeated on anything temporary; any other
-    only where the service cannot have acted on it, or where the user would rather have two mails
-    than none (*resend*).
-    """
+def _may_repeat(error: PowerEmailError, operation: Operation, resend: bool) -> bool:  # noqa: FBT001
     if operation.repeatable:
         return error.temporary
-    if resend and isinstance(error, DeliveryUnknownError):
-        return True
+    if isinstance(error, DeliveryUnknownError):
+        return resend
     return isinstance(error, RateLimitError) or _never_arrived(error)
 
 
 def _never_arrived(error: PowerEmailError) -> bool:
     if isinstance(error, TransportError):
         return not error.body_left
-    # An answer that was given before the request had left whole: the service cannot have the whole
-    # mail.
+    # The response came before the request had left whole: the service cannot have the whole mail.
     return error.temporary and error.raw is not None and not error.raw.request_left
 
 
-def _members(value: object) -> dict[str, Any]:
-    return (
-        {name: member for name, member in value.items() if isinstance(name, str)}
-        if isinstance(value, Mapping)
-        else {}
-    )
+@attrs.frozen
+class UnknownPolicy:
+    """
+    What a client does about a send whose outcome is unknown: three of its options.
+
+    Raises `ConfigurationError` if an option is invalid.
+    """
+
+    on_unknown: OnUnknown = "raise"
+    visibility: float = 30.0
+    resend_after: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.on_unknown not in get_args(OnUnknown):
+            raise ConfigurationError(
+                f"must be one of {', '.join(get_args(OnUnknown))}, not {self.on_unknown!r}",
+                field="on_unknown",
+            )
+        _check_seconds("visibility", self.visibility)
+        if self.resend_after is None:
+            return
+        _check_seconds("resend_after", self.resend_after)
+        if self.on_unknown != "reconcile":
+            raise ConfigurationError("goes with on_unknown='reconcile'", field="resend_after")
+        if self.resend_after < self.visibility:
+            raise ConfigurationError(
+                f"must not be less than visibility, {self.visibility} s: the mail may yet appear",
+                field="resend_after",
+            )
+
+    @property
+    def timeout(self) -> float:
+        """The seconds for which a mail is looked up."""
+        return self.visibility if self.resend_after is None else self.resend_after
+
+    @staticmethod
+    def pause(lookups: int, remaining: float) -> float:
+        """
+        Return the seconds to wait after the *lookups*-th look-up, at most *remaining*.
+
+        The pause doubles from a quarter of a second to five seconds.
+        """
+        doubled = _FIRST_PAUSE_SECONDS * 2.0 ** min(lookups - 1, 8)
+        return min(doubled, _LONGEST_PAUSE_SECONDS, remaining)
+
+
+def folded(recipients: Iterable[str]) -> frozenset[str]:
+    """Return *recipients* in the form in which they are compared: addresses ignore case."""
+    return frozenset(address.lower() for address in recipients)
+
+
+def _check_seconds(field: str, value: object) -> None:
+    if not is_number(value):
+        raise ConfigurationError(f"must be a number of seconds, not {value!r}", field=field)
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        return {}
+    return {name: member for name, member in value.items() if isinstance(name, str)}

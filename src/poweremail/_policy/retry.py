@@ -1,4 +1,4 @@
-"""When to try again, and when to give up."""
+"""When to repeat an attempt, and when to give up."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from inspect import iscoroutinefunction
 import attrs
 
 from poweremail._types.number import is_number, is_whole
-from poweremail.errors import ApiError, PowerEmailError, UsageError
+from poweremail.errors import ApiError, ConfigurationError, PowerEmailError
 
 __all__ = ["RetryEvent", "RetryPolicy"]
 
@@ -17,11 +17,13 @@ __all__ = ["RetryEvent", "RetryPolicy"]
 @attrs.frozen(kw_only=True)
 class RetryEvent:
     """
-    One retry that is about to happen.
+    A retry that is about to happen.
 
-    *operation* is the path of the call, *unique_id* the mail's (None where there is none),
-    *attempt* the number of attempts made so far, *error* what the last one ended in, *wait* the
-    seconds until the next.
+    *operation*: the path of the call.
+    *unique_id*: that of the mail; None if there is none.
+    *attempt*: the number of attempts made so far.
+    *error*: what the last attempt ended in.
+    *wait*: the seconds until the next.
     """
 
     operation: str
@@ -34,24 +36,23 @@ class RetryEvent:
 @attrs.frozen
 class RetryPolicy:
     """
-    How often, how long and how patiently a call is repeated; *whether* it may be is decided by its
-    outcome.
+    How often and when a call is repeated. *Whether* it may be depends on its outcome.
 
     *attempts*
         Requests in all, 4 by default: with these waits they span about four seconds, which outlives
         a restarting proxy. 1 turns retries off.
     *first_wait*, *max_wait*
-        Seconds before the second attempt (0.5) and at most (8). The wait doubles each time, and a
-        random half is taken off, so that many clients do not come back at the same moment. A
-        Retry-After of the service is waited for where it is longer.
+        Seconds before the second attempt (0.5) and at most (8). The wait doubles each time, less a
+        random part of up to half, so that many clients do not come back at the same moment. A
+        longer Retry-After of the service is waited for.
     *max_total*
         Seconds from the first attempt's start after which no further attempt begins (60); None for
-        no cap. A wait that would end later, a long Retry-After among them, is not begun. It never
-        cuts an attempt short.
+        no limit. A wait that would end later is not begun, a long Retry-After included. An attempt
+        is never cut short.
     *on_retry*
-        Called with a `RetryEvent` before each wait. Raising in it ends the call with that error.
+        Called with a `RetryEvent` before each wait. An exception from it ends the call.
 
-    Raises `UsageError` for a number out of range.
+    Raises `ConfigurationError` if an option is invalid.
     """
 
     attempts: int = 4
@@ -62,43 +63,34 @@ class RetryPolicy:
 
     def __attrs_post_init__(self) -> None:
         if not is_whole(self.attempts, 1):
-            raise UsageError(
-                f"must be 1 or more, not {self.attempts!r}", field="retry.attempts", mail_state=None
+            raise ConfigurationError(
+                f"must be 1 or more, not {self.attempts!r}", field="retry.attempts"
             )
-        for field in ("first_wait", "max_wait", "max_total"):
-            seconds = getattr(self, field)
-            if seconds is None and field == "max_total":
-                continue
-            if not is_number(seconds):
-                raise UsageError(
-                    f"must be a number of seconds, not {seconds!r}",
-                    field=f"retry.{field}",
-                    mail_state=None,
+        for name in ("first_wait", "max_wait", "max_total"):
+            seconds = getattr(self, name)
+            if not is_number(seconds) and not (seconds is None and name == "max_total"):
+                raise ConfigurationError(
+                    f"must be a number of seconds, not {seconds!r}", field=f"retry.{name}"
                 )
-
         if self.on_retry is not None and (
             not callable(self.on_retry) or iscoroutinefunction(self.on_retry)
         ):
-            raise UsageError(
-                f"must be a plain function, not {self.on_retry!r}",
-                field="retry.on_retry",
-                mail_state=None,
+            raise ConfigurationError(
+                f"must be a plain function, not {self.on_retry!r}", field="retry.on_retry"
             )
 
     def wait(self, attempt: int, error: PowerEmailError | None) -> float:
-        """
-        Return how many seconds to wait after attempt number *attempt* (from 1) ended in *error*.
-        """
+        """Return the seconds to wait after attempt number *attempt* (from 1) ended in *error*."""
         backoff = min(self.first_wait * 2.0 ** min(attempt - 1, 64), self.max_wait)
         jittered = backoff * random.uniform(0.5, 1.0)  # noqa: S311  spreading load is no secret
-        asked = error.retry_after if isinstance(error, ApiError) else None
-        return jittered if asked is None else max(asked, jittered)
+        retry_after = error.retry_after if isinstance(error, ApiError) else None
+        return jittered if retry_after is None else max(retry_after, jittered)
 
     def gives_up(self, attempt: int, elapsed: float, wait: float) -> bool:
         """
-        Say whether *attempt* attempts in *elapsed* seconds are enough, the next being *wait*
-        seconds away.
+        Return whether *attempt* attempts in *elapsed* seconds are enough, if the next one would
+        begin in *wait* seconds.
         """
-        return attempt >= self.attempts or (
-            self.max_total is not None and elapsed + wait > self.max_total
-        )
+        if attempt >= self.attempts:
+            return True
+        return self.max_total is not None and elapsed + wait > self.max_total

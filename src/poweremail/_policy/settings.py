@@ -1,4 +1,4 @@
-"""The settings of a client, checked once."""
+"""The options of a client, checked."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import re
 import warnings
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
 
+from poweremail._policy.limits import RateLimits
+from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
-from poweremail._policy.unknown import OnUnknown, UnknownPolicy
 from poweremail._types.deployment import Deployment
 from poweremail._types.number import is_whole
 from poweremail._types.secret import Secret
@@ -22,7 +23,7 @@ from poweremail._types.timeouts import Timeouts
 from poweremail._wire.hosts import is_loopback
 from poweremail._wire.http import Endpoint
 from poweremail._wire.redaction import Credentials
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError, UsageError
 
 __all__ = ["DEFAULT", "Default", "Settings", "complete", "from_env"]
 
@@ -37,7 +38,7 @@ class Default(Enum):
 
 
 DEFAULT: Final = Default.DEFAULT
-"""An option that was not given, where None means something."""
+"""An option that was not given, if None has a meaning of its own."""
 
 T = TypeVar("T")
 
@@ -45,37 +46,19 @@ _API_VERSION = "v1.0/"
 _HOST = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?)*\Z"
 )
-_LARGEST_ANSWER = 16 * 1024 * 1024
+_MAX_RESPONSE_BYTES = 16 * 1024 * 1024
 _DEPLOYMENT = Deployment()
-
-
-def _usage(reason: str, field: str, advice: str | None = None) -> UsageError:
-    return UsageError(reason, field=field, mail_state=None, advice=advice)
-
-
-def _required(field: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise _usage("must be a string that is not empty", field)
-    return header_text(field, value, mail_state=None)
-
-
-def _required_secret(field: str, secret: Secret) -> Secret:
-    """As `_required`, raising in a frame that does not have the value."""
-    try:
-        _required(field, secret.reveal())
-    except UsageError as error:
-        reason = error.reason
-    else:
-        return secret
-    raise _usage(reason, field)
+_OF_UNKNOWN = frozenset(("on_unknown", "visibility", "resend_after"))
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
     """
-    What a client knows: where the service is, who is calling, and how patiently.
+    The options of a client. `Settings.checked` makes them and raises `ConfigurationError` if one is
+    invalid.
 
-    Made by `Settings.checked`, which raises `UsageError` for what cannot be meant.
+    *endpoint*: where the service is, who calls, and the limits of an attempt.
+    *unknown*: the options *on_unknown*, *visibility* and *resend_after*.
     """
 
     endpoint: Endpoint
@@ -83,6 +66,7 @@ class Settings:
     brand: str
     retry: RetryPolicy
     unknown: UnknownPolicy
+    limits: RateLimits | None = None
 
     @classmethod
     def checked(
@@ -97,74 +81,57 @@ class Settings:
         timeouts: Timeouts,
         retry: RetryPolicy,
         unknown: UnknownPolicy,
-        max_response_bytes: int = _LARGEST_ANSWER,
+        limits: RateLimits | None = None,
+        max_response_bytes: int = _MAX_RESPONSE_BYTES,
         max_request_bytes: int | None = None,
         deployment: Deployment = _DEPLOYMENT,
     ) -> Settings:
-        """Check the options of a client."""
-        for field, size in (
-            ("max_response_bytes", max_response_bytes),
-            ("max_request_bytes", max_request_bytes),
-        ):
-            optional = field == "max_request_bytes" and size is None
-            if not optional and not is_whole(size, 1):
-                raise _usage(f"must be a number of bytes, not {size!r}", field)
-        credentials = Credentials(_required("owner_id", owner_id), _required_secret("token", token))
+        """Check the options of a client; *unknown* has been checked when it was made."""
+        try:
+            _text("token", token.reveal())
+        except ConfigurationError as error:
+            # Without its traceback: the frames in it have the token in their locals.
+            raise error.with_traceback(None) from None
         return cls(
             endpoint=Endpoint(
                 _base_url(app_domain, base_url),
-                credentials,
+                Credentials(_text("owner_id", owner_id), token),
                 _instance("timeouts", timeouts, Timeouts),
-                max_response_bytes,
-                max_request_bytes,
+                _size("max_response_bytes", max_response_bytes),
+                None
+                if max_request_bytes is None
+                else _size("max_request_bytes", max_request_bytes),
                 _instance("deployment", deployment, Deployment),
             ),
-            smtp_user_name=None
-            if smtp_user_name is None
-            else _required("smtp_user_name", smtp_user_name),
-            brand=_required("brand", brand),
+            smtp_user_name=_smtp_user_name(smtp_user_name),
+            brand=_text("brand", brand),
             retry=_instance("retry", retry, RetryPolicy),
             unknown=unknown,
+            limits=None if limits is None else _instance("limits", limits, RateLimits),
         )
 
-    def changed(
-        self,
-        *,
-        smtp_user_name: str | Literal[Default.DEFAULT] | None = DEFAULT,
-        timeouts: Timeouts | Literal[Default.DEFAULT] = DEFAULT,
-        retry: RetryPolicy | Literal[Default.DEFAULT] = DEFAULT,
-        on_unknown: OnUnknown | Literal[Default.DEFAULT] = DEFAULT,
-        visibility: float | Literal[Default.DEFAULT] = DEFAULT,
-        resend_after: float | Literal[Default.DEFAULT] | None = DEFAULT,
-    ) -> Settings:
-        """Return these settings with the given ones in place of the old."""
-        settings = self
-        if smtp_user_name is not DEFAULT:
-            name = None if smtp_user_name is None else _required("smtp_user_name", smtp_user_name)
-            settings = attrs.evolve(settings, smtp_user_name=name)
-        if timeouts is not DEFAULT:
-            settings = attrs.evolve(
-                settings,
-                endpoint=attrs.evolve(
-                    settings.endpoint, timeouts=_instance("timeouts", timeouts, Timeouts)
-                ),
-            )
-        if retry is not DEFAULT:
-            settings = attrs.evolve(settings, retry=_instance("retry", retry, RetryPolicy))
-        unknown: dict[str, Any] = {
-            "on_unknown": on_unknown,
-            "visibility": visibility,
-            "resend_after": resend_after,
-        }
-        changes = {name: value for name, value in unknown.items() if value is not DEFAULT}
-        if changes.get("on_unknown", "reconcile") != "reconcile":
-            # It goes with reconciling only.
-            changes.setdefault("resend_after", None)
-        return (
-            attrs.evolve(settings, unknown=attrs.evolve(settings.unknown, **changes))
-            if changes
-            else settings
-        )
+    def changed(self, **options: Any) -> Settings:
+        """
+        Return these settings with *options* in place of the old ones; an option that is `DEFAULT`
+        does not change.
+
+        *options*: those of the client's ``with_options``.
+        """
+        given = {name: value for name, value in options.items() if value is not DEFAULT}
+        changes: dict[str, Any] = {}
+        if "smtp_user_name" in given:
+            changes["smtp_user_name"] = _smtp_user_name(given["smtp_user_name"])
+        if "timeouts" in given:
+            timeouts = _instance("timeouts", given["timeouts"], Timeouts)
+            changes["endpoint"] = attrs.evolve(self.endpoint, timeouts=timeouts)
+        if "retry" in given:
+            changes["retry"] = _instance("retry", given["retry"], RetryPolicy)
+        if unknown := {name: given[name] for name in _OF_UNKNOWN & given.keys()}:
+            if unknown.get("on_unknown", "reconcile") != "reconcile":
+                # It belongs to "reconcile" and is dropped with it.
+                unknown.setdefault("resend_after", None)
+            changes["unknown"] = attrs.evolve(self.unknown, **unknown)
+        return attrs.evolve(self, **changes)
 
     def smtp_user(self, given: str | None) -> str:
         """Return the SMTP user of one send: *given*, or the client's."""
@@ -177,9 +144,32 @@ class Settings:
         return self.smtp_user_name
 
 
+def _text(field: str, value: object) -> str:
+    """Return *value*, which must be a text that is not empty and may stand in a header."""
+    try:
+        if isinstance(value, str) and value.strip():
+            return header_text(field, value)
+        reason = "must be a string that is not empty"
+    except UsageError as error:
+        reason = error.reason
+    raise ConfigurationError(reason, field=field)
+
+
+def _smtp_user_name(value: object) -> str | None:
+    return None if value is None else _text("smtp_user_name", value)
+
+
+def _size(field: str, value: object) -> int:
+    if not is_whole(value, 1):
+        raise ConfigurationError(f"must be a number of bytes, not {value!r}", field=field)
+    return value
+
+
 def _instance(field: str, value: T, kind: type[T]) -> T:
     if not isinstance(value, kind):
-        raise _usage(f"must be a {kind.__name__}, not {type(value).__name__}", field)
+        raise ConfigurationError(
+            f"must be a {kind.__name__}, not {type(value).__name__}", field=field
+        )
     return value
 
 
@@ -187,34 +177,36 @@ def _base_url(app_domain: str | None, base_url: str | None) -> str:
     if base_url is not None:
         return _checked_url(base_url)
     if app_domain is None:
-        raise _usage("give it, or base_url", "app_domain")
+        raise ConfigurationError("give it, or base_url", field="app_domain")
     if not isinstance(app_domain, str) or not _HOST.match(app_domain):
-        raise _usage(
+        raise ConfigurationError(
             f"{app_domain!r} is not a domain",
-            "app_domain",
-            "give the bare name, such as tes.example.com; a URL goes to base_url",
+            field="app_domain",
+            advice="give the bare name, such as tes.example.com; a URL goes to base_url",
         )
     return f"https://api.{app_domain}/{_API_VERSION}"
 
 
 def _checked_url(base_url: str) -> str:
-    base_url = _required("base_url", base_url).strip()
+    base_url = _text("base_url", base_url).strip()
     try:
         parts = urlsplit(base_url)
         port = parts.port
     except ValueError as error:
-        raise _usage(f"{base_url!r} is not a URL: {error}", "base_url") from None
+        raise ConfigurationError(f"{base_url!r} is not a URL: {error}", field="base_url") from None
     host = parts.hostname or ""
     if parts.scheme not in ("http", "https") or not (_HOST.match(host) or _is_ip(host)):
-        raise _usage(f"{base_url!r} is not a URL such as https://api.tes.example.com", "base_url")
+        raise ConfigurationError(
+            f"{base_url!r} is not a URL such as https://api.tes.example.com", field="base_url"
+        )
     if parts.username is not None or parts.query or parts.fragment:
-        raise _usage("must not have a user, a query or a fragment", "base_url")
+        raise ConfigurationError("must not have a user, a query or a fragment", field="base_url")
     if parts.scheme == "http" and not is_loopback(host):
         warnings.warn(
             f"base_url is plain http: everyone between here and {host} can read the token of every "
             "request",
             UserWarning,
-            stacklevel=5,
+            stacklevel=5,  # the caller of the client's class
         )
     authority = f"[{host}]" if ":" in host else host
     path = parts.path.strip("/")
@@ -242,8 +234,8 @@ _VARIABLES = {
 
 def from_env(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
     """
-    Return the options that are *given*, and for the others what *environ* says; the token as a
-    `Secret`.
+    Return the options that are *given* and, for the others, the variables of *environ*; the token
+    as a `Secret`.
     """
     options: dict[str, Any] = {
         option: environ[variable]
@@ -251,7 +243,7 @@ def from_env(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, 
         if environ.get(variable)
     }
     if given.get("app_domain") is not None:
-        # Where the caller says where the service is, the environment does not.
+        # The caller says where the service is, so the environment does not.
         options.pop("base_url", None)
     options |= given
     if "token" in options:
@@ -260,13 +252,12 @@ def from_env(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, 
 
 
 def complete(options: dict[str, Any]) -> dict[str, Any]:
-    """
-    Return the *options* of `from_env`. Raises `UsageError` naming each variable that would have to
-    be set.
-    """
+    """Return *options*. Raises `ConfigurationError` that names each variable that is missing."""
     missing = [_VARIABLES[option] for option in ("owner_id", "token") if option not in options]
     if "app_domain" not in options and "base_url" not in options:
         missing.append("POWEREMAIL_APP_DOMAIN (or POWEREMAIL_BASE_URL)")
     if missing:
-        raise _usage(f"missing from the environment: {', '.join(missing)}", "environment")
+        raise ConfigurationError(
+            f"missing from the environment: {', '.join(missing)}", field="environment"
+        )
     return options

@@ -1,6 +1,19 @@
 """
-What the SMTP users have sent lately, in a file that the processes of a machine share; the blocking
-part.
+The budget of rate limits in an SQLite file that the processes of a machine share.
+
+Theory of operation. The file has the bookings; each process has a copy of them as `SlidingLog`
+objects. Every question is one short transaction (``BEGIN IMMEDIATE``): read the bookings since the
+last question, ask the copy, and write a booking if the request may go. Since only one process is
+inside a transaction, no two can book the same slot. A transaction that fails closes the connection,
+and a new connection makes the copy start again, so what a process believes never outlives what the
+file has.
+
+Processes share no monotonic clock, so bookings carry the time of day. If that is set back, the file
+records by how much (*ahead*), and the time since the last booking counts as none: a request may
+then wait for up to one window more, and no longer.
+
+Tests: ``tests/runtime/test_limiter`` runs several processes, kills them in the middle of a
+transaction, and sets the clock.
 """
 
 from __future__ import annotations
@@ -20,8 +33,8 @@ _KIND = Kind(
     name="rate limits",
     field="limits.path",
     application_id=0x506F454C,  # "PoEL" in ASCII
-    # The numbers of one SMTP user have no gaps. The clock is that of the bookings: the wall's, and
-    # *ahead* of it by so many seconds.
+    # The numbers of one SMTP user have no gaps. The clock has the time of the last booking, and how
+    # many seconds it is ahead of the time of day.
     schema="""
         CREATE TABLE bookings (
             smtp_user_name TEXT,
@@ -37,14 +50,12 @@ _KIND = Kind(
 
 class FileBudget(Budget):
     """
-    One budget for all processes that name the same file: an SQLite database with the bookings of
-    the longest window.
+    One budget for all processes that name the same file.
 
-    *clock* answers seconds, the same in all processes. Where it has been set back, the time since
-    the last booking counts as none: a request may then wait for up to one window more, and no
-    longer. *patience* is that of `SqliteFile`.
+    *clock*: returns seconds, the same in all processes.
+    *timeout*: the seconds to wait for a file that another process has locked.
 
-    Every method but `estimate` raises `UsageError` for a file that cannot be used.
+    `acquire` and `expected_wait` raise `ConfigurationError` if the file cannot be used.
     """
 
     blocks = True
@@ -54,38 +65,38 @@ class FileBudget(Budget):
         path: str | os.PathLike[str],
         windows: Sequence[Window],
         clock: Callable[[], float] = time.time,
-        patience: float = 5.0,
+        timeout: float = 5.0,
     ) -> None:
         super().__init__(windows, clock)
-        self._file = SqliteFile(path, _KIND, patience)
-        self._longest = max(window.seconds for window in self._windows)
-        # The logs are copies of what the file has, up to these numbers, as read over this
-        # connection.
+        self._file = SqliteFile(path, _KIND, timeout)
+        self._longest_window = max(window.seconds for window in self._windows)
+        # The number of the last booking that was copied, by SMTP user, and the connection over
+        # which it was read.
         self._copied: dict[str, int] = {}
         self._copied_over: sqlite3.Connection | None = None
         self._latest = self._ahead = 0.0
 
-    def take(self, smtp_user_name: str) -> float:
-        """Book a request and return 0.0; or return in how many seconds to ask again."""
+    def acquire(self, smtp_user_name: str) -> float:
+        """Book a request and return 0.0, or return the seconds until one may go."""
         with self._file.transaction("not_sent") as connection:
             log, now = self._read(connection, smtp_user_name)
             with self._lock:
-                wait = self._take(log, now)
+                wait = log.acquire(now)
             if not wait:
                 self._write(connection, smtp_user_name, now)
         return wait
 
-    def look(self, smtp_user_name: str, ahead: int) -> float:
+    def expected_wait(self, smtp_user_name: str, ahead: int) -> float:
         """
-        Return in how many seconds a request may go that has *ahead* others before it, if no other
-        process makes any.
+        Return the seconds until a request with *ahead* others before it may go, if no other process
+        makes any.
         """
         with self._file.transaction() as connection:
             self._read(connection, smtp_user_name)
         return self.estimate(smtp_user_name, ahead)
 
     def close(self) -> None:
-        """Close the file. The next question opens it again, and reads it from the beginning."""
+        """Close the file. The next question opens it again and copies it from the beginning."""
         self._file.close()
 
     def _now(self) -> float:
@@ -94,44 +105,41 @@ class FileBudget(Budget):
     def _read(
         self, connection: sqlite3.Connection, smtp_user_name: str
     ) -> tuple[SlidingLog, float]:
-        """Bring the log of one SMTP user up to date, and return it and the time."""
+        """Bring the copy of one SMTP user up to date, and return it and the time."""
         if connection is not self._copied_over:
-            # It may be another file by now, or lack what a transaction that failed has left in a
-            # log.
             with self._lock:
                 self._logs.clear()
                 self._copied.clear()
             self._copied_over = connection
-        copied = self._copied.get(smtp_user_name, 0)
         rows = connection.execute(
-            "SELECT number, time FROM bookings WHERE smtp_user_name = ? AND number > ? ORDER BY "
-            "number",
-            (smtp_user_name, copied),
+            "SELECT number, time FROM bookings WHERE smtp_user_name = ? AND number > ?"
+            " ORDER BY number",
+            (smtp_user_name, self._copied.get(smtp_user_name, 0)),
         ).fetchall()
-        # The clock is read now that no other process can book: none can be later than this.
+        # No other process can book now, so the time that is read next is not before any booking.
         latest, ahead = connection.execute("SELECT latest, ahead FROM clock").fetchone()
-        wall = self._clock()
-        if wall + ahead < latest:
-            ahead = latest - wall
-            # Kept even where nothing is booked: the next question must find that time goes on.
+        time_of_day = self._clock()
+        if time_of_day + ahead < latest:
+            ahead = latest - time_of_day
+            # Written even if nothing is booked: for the next question, time must go on.
             connection.execute("UPDATE clock SET ahead = ?", (ahead,))
         with self._lock:
-            log = self._log(smtp_user_name)
+            log = self._logs[smtp_user_name]
             for number, booked in rows:
                 log.book(booked)
                 self._copied[smtp_user_name] = number
             self._latest, self._ahead = latest, ahead
-        return log, max(wall + ahead, latest)
+        return log, max(time_of_day + ahead, latest)
 
     def _write(self, connection: sqlite3.Connection, smtp_user_name: str, now: float) -> None:
         number = self._copied.get(smtp_user_name, 0) + 1
         connection.execute("INSERT INTO bookings VALUES (?, ?, ?)", (smtp_user_name, number, now))
         connection.execute("UPDATE clock SET latest = ?", (now,))
-        # Two go for each that comes, so that the file gets smaller again after a busy day; the last
+        # Two old bookings go for each new one, so that the file shrinks after a busy day; the last
         # one always stays.
         connection.execute(
             "DELETE FROM bookings WHERE smtp_user_name = ? AND time <= ? AND number IN"
             " (SELECT number FROM bookings WHERE smtp_user_name = ? ORDER BY number LIMIT 2)",
-            (smtp_user_name, now - self._longest, smtp_user_name),
+            (smtp_user_name, now - self._longest_window, smtp_user_name),
         )
         self._copied[smtp_user_name] = number

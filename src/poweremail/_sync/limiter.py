@@ -1,9 +1,22 @@
 # Generated from src/poweremail/_async/limiter.py; do not edit.
-"""Rate limits: each send waits for its turn."""
+"""
+Rate limits of a client: each send waits until its SMTP user may make another request.
+
+Theory of operation. A `Budget` knows what was booked and returns the seconds until the next request
+may go; it never waits. The limiter waits. Waiters of one SMTP user are served first come, first
+served: the first holds a fair lock and sleeps until its slot, the others wait for the lock. So
+there is one timer a user, however long the queue, and a waiter that is cancelled simply leaves the
+lock's queue; nothing was booked for it.
+
+A waiter that slept asks the budget again before it books, because another process may have used the
+slot meanwhile, or a clock was set.
+
+Tests: ``tests/policy/test_limits`` compares the arithmetic with a brute-force oracle;
+``test_limiter`` records the moments that were booked, with cancellations, threads and processes.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TypeVarTuple
 
@@ -20,73 +33,70 @@ class Limiter:
     """
     Makes requests wait until *limits* allow them, each SMTP user for itself.
 
-    Who waits stands in a line: the first one sleeps until its time has come, in one go, and the
-    others wait for the first. Who is cancelled leaves the line and takes nothing from the budget;
-    with a file, what was being booked at that very moment may stay booked. *windows* replace those
-    of the limits, where a minute is too long.
+    *windows*: replace those of the limits, for tests in which a minute is too long.
+
+    With a file, a request that is cancelled while it is being booked may stay booked.
     """
 
     def __init__(self, limits: RateLimits, *, windows: Sequence[Window] | None = None) -> None:
         self._on_wait = limits.on_wait
-        windows = limits.windows if windows is None else tuple(windows)
-        self._lines: dict[str, FairLock] = {}
+        self._locks: dict[str, FairLock] = {}
         self._budget: Budget | None = None
-        if windows:
-            self._budget = (
-                Budget(windows) if limits.path is None else _in_file(limits.path, windows)
-            )
+        windows = limits.windows if windows is None else tuple(windows)
+        if windows and limits.path is None:
+            self._budget = Budget(windows)
+        elif windows and limits.path is not None:
+            from poweremail._runtime._file_budget import FileBudget  # noqa: PLC0415  SQLite only if a budget is shared
 
-    def turn(self, smtp_user_name: str) -> None:
+            self._budget = FileBudget(limits.path, windows)
+
+    def acquire(self, smtp_user_name: str) -> None:
         """
         Wait until *smtp_user_name* may make another request, and book it.
 
-        Raises `UsageError` where the file of the limits cannot be used, and whatever ``on_wait``
-        raises; nothing is booked then.
+        Raises `ConfigurationError` if the file of the limits cannot be used, and whatever
+        ``on_wait`` raises; nothing is booked then.
         """
         budget = self._budget
         if budget is None:
             return
-        line = self._line(smtp_user_name)
-        on_wait = self._on_wait
-        # The first in line is told below, when it has asked the budget; the others now, as far as
-        # this process knows.
-        if (
-            on_wait is not None
-            and (ahead := line.queued)
-            and (seconds := budget.estimate(smtp_user_name, ahead))
-        ):
-            on_wait(LimitWait(smtp_user_name=smtp_user_name, seconds=seconds, ahead=ahead))
-            on_wait = None
-        with line:
-            # Again only where another process was faster, or a clock was set.
-            while seconds := self._ask(budget, budget.take, smtp_user_name):
-                if on_wait is not None:
-                    on_wait(LimitWait(smtp_user_name=smtp_user_name, seconds=seconds, ahead=0))
-                    on_wait = None
+        lock = self._lock(smtp_user_name)
+        announced = False
+
+        def announce(seconds: float, ahead: int) -> None:
+            nonlocal announced
+            if self._on_wait is not None and not announced:
+                announced = True
+                self._on_wait(
+                    LimitWait(smtp_user_name=smtp_user_name, seconds=seconds, ahead=ahead)
+                )
+
+        # A request behind others is announced before it queues, by what this process knows; the
+        # first in the queue when the budget has been asked.
+        if (ahead := lock.queued) and (seconds := budget.estimate(smtp_user_name, ahead)):
+            announce(seconds, ahead)
+        with lock:
+            while seconds := self._call(budget, budget.acquire, smtp_user_name):
+                announce(seconds, 0)
                 sleep(seconds)
 
     def expected_wait(self, smtp_user_name: str) -> float:
         """
-        Return in how many seconds a request that was made now could go, after those that wait
-        already; 0.0 says at once.
+        Return the seconds until a request that was made now could go, after those that wait
+        already.
 
-        With a file, that is after those of this process: what the others are going to send is not
-        known. Raises `UsageError` where the file cannot be used.
+        With a file, only the waiting requests of this process are known. Raises
+        `ConfigurationError` if the file cannot be used.
         """
         budget = self._budget
         if budget is None:
             return 0.0
-        return self._ask(budget, budget.look, smtp_user_name, self._line(smtp_user_name).queued)
+        ahead = self._lock(smtp_user_name).queued
+        return self._call(budget, budget.expected_wait, smtp_user_name, ahead)
 
-    def _line(self, smtp_user_name: str) -> FairLock:
-        return self._lines.get(smtp_user_name) or self._lines.setdefault(smtp_user_name, FairLock())
+    def _lock(self, smtp_user_name: str) -> FairLock:
+        return self._locks.get(smtp_user_name) or self._locks.setdefault(smtp_user_name, FairLock())
 
     @staticmethod
-    def _ask(budget: Budget, question: Callable[[*Arguments], float], *args: *Arguments) -> float:
-        return in_thread(question, *args) if budget.blocks else question(*args)
-
-
-def _in_file(path: str | os.PathLike[str], windows: Sequence[Window]) -> Budget:
-    from poweremail._runtime._file_budget import FileBudget  # noqa: PLC0415  SQLite only for those who share a budget
-
-    return FileBudget(path, windows)
+    def _call(budget: Budget, method: Callable[[*Arguments], float], *args: *Arguments) -> float:
+        return in_thread(method, *args) if budget.blocks else method(*args)

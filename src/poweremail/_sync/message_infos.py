@@ -1,110 +1,138 @@
 # Generated from src/poweremail/_async/message_infos.py; do not edit.
-"""The walk over the pages of getMessageInfo."""
+"""
+Iterating over the pages of getMessageInfo.
+
+Theory of operation. The service returns the records of a unique id in pages of 100 and does not say
+how many there are: a page that is not full is the last. One page after the other costs a round trip
+for each hundred records, so with *look_ahead* the iterator fetches pages in bursts. The invariant
+is that nothing runs between two records: a burst is fetched as a whole, inside `__next__`, and its
+pages are queued. The caller can therefore stop at any record and nothing stays open. Fetching in
+the background would be faster still, but every loop would need a block around it that ends it.
+
+The first page comes alone, since most ids have one. The first burst has *look_ahead* pages and each
+further one twice as many, because a burst ends with its slowest page: fewer, longer bursts wait
+less, and a caller that stops early has caused no more requests than about twice what it has read.
+
+A service that ignores the page number would be read forever, so each full page is compared with all
+earlier ones, by a hash: one integer a page keeps a walk over a million records small.
+
+Tests: ``test_pages`` counts requests and repeats pages against an HTTP server.
+"""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import attrgetter
 
+from poweremail._policy.outcome import NO_MAIL
 from poweremail._runtime._sync_many import together
+from poweremail._sync.exchange import Exchange
 from poweremail._types.message_info import MessageInfo, MessageInfoPage
-from poweremail.errors import ProtocolError, UsageError
+from poweremail._types.number import is_whole
+from poweremail._wire import decode, encode
+from poweremail._wire.http import Endpoint
+from poweremail.errors import ConfigurationError, ProtocolError
 
-__all__ = ["MessageInfos"]
+__all__ = ["MessageInfos", "fetch_page"]
 
+_MAX_BURST_FACTOR = 8
+"""The largest burst, as a multiple of *look_ahead*."""
 
 _identity = attrgetter("email", "time", "subject")
-_LONGEST = 8
-"""
-Times *look_ahead* that a burst has at most: the next one waits for the slowest of it, so fewer and
-longer ones are quicker.
-"""
+
+
+def fetch_page(
+    exchange: Exchange, endpoint: Endpoint, unique_id: str, number: int
+) -> MessageInfoPage:
+    """Return page *number* (from 0) of the records of *unique_id*."""
+    request = encode.get_message_info(endpoint, unique_id, number)
+    return decode.message_info_page(exchange.run(request, NO_MAIL), unique_id, number)
 
 
 class MessageInfos:
     """
-    Every record of a unique id, page by page; a page is fetched when its first record is asked for.
+    Every record of a unique id. A page is fetched when its first record is needed.
 
-    With *look_ahead*, pages are fetched in bursts, so many at once: none before the first page has
-    shown that there are more, *look_ahead* pages then, and each time twice as many, up to eight
-    times *look_ahead*. They are held until their turn has come, and nothing is under way between
-    two records: the walk may be left at any point, and nothing stays open. Beyond the last page
-    that costs up to *look_ahead* - 1 requests more than a walk without.
+    With *look_ahead*, pages after the first are fetched several at once: *look_ahead* pages, then
+    twice as many each time, up to eight times *look_ahead*. At the end that costs up to
+    *look_ahead* - 1 requests for pages that do not exist. The iteration may be left at any record;
+    nothing stays open.
 
-    It ends on a page that is not full. Raises `ProtocolError` where the service answers a full page
-    with the records of an earlier one, which would go on for ever. What a page's request ends in is
-    raised when the page's turn has come; going on asks for it again. ``page`` is the page that the
-    last record came from, None before the first.
+    Raises `ProtocolError` if the service returns the records of an earlier page again, and what the
+    request for a page raised when that page is due; iterating on requests it again.
+
+    ``page`` is the page that the last record came from, None before the first.
     """
 
     def __init__(
         self,
-        fetch: Callable[[int], MessageInfoPage],
-        first_page: int,
+        exchange: Exchange,
+        endpoint: Endpoint,
+        unique_id: str,
+        first_page: int = 0,
         look_ahead: int = 0,
     ) -> None:
-        if isinstance(look_ahead, bool) or not isinstance(look_ahead, int) or look_ahead < 0:
-            raise UsageError(
-                f"must be a number of pages, not {look_ahead!r}",
-                field="look_ahead",
-                mail_state=None,
+        if not is_whole(look_ahead):
+            raise ConfigurationError(
+                f"must be a number of pages, not {look_ahead!r}", field="look_ahead"
             )
-        self._fetch = fetch
+        self._exchange = exchange
+        self._endpoint = endpoint
+        self._unique_id = unique_id
         self._look_ahead = look_ahead
         self._next_page: int | None = first_page
         self._burst = look_ahead
-        self._ahead: deque[MessageInfoPage | Exception] = deque()
+        self._fetched: deque[MessageInfoPage | Exception] = deque()
         self._records: Iterator[MessageInfo] = iter(())
-        self._seen: dict[int, int] = {}
+        self._digests: dict[int, int] = {}
         self.page: MessageInfoPage | None = None
 
     def __iter__(self) -> MessageInfos:
         return self
 
     def __next__(self) -> MessageInfo:
-        while True:
-            for record in self._records:
-                return record
+        while (record := next(self._records, None)) is None:
             if self._next_page is None:
                 raise StopIteration
-            page = self._take(self._next_page)
+            page = self._get(self._next_page)
             self._check_new(page)
             self.page = page
             self._next_page = page.next_skip_page
             self._records = iter(page.records)
+        return record
 
-    def _take(self, number: int) -> MessageInfoPage:
-        if self._look_ahead and not self._ahead and self.page is not None:
+    def _get(self, number: int) -> MessageInfoPage:
+        if self._look_ahead and not self._fetched and self.page is not None:
             numbers = range(number, number + self._burst)
             fetched = together(self._fetch, numbers, self._look_ahead, _is_last)
-            self._ahead.extend(fetched)
-            # No more is fetched in vain by who leaves early than has been read before, or nearly
-            # so.
-            self._burst = min(self._burst * 2, self._look_ahead * _LONGEST)
-        if not self._ahead:
+            self._fetched.extend(fetched)
+            self._burst = min(self._burst * 2, self._look_ahead * _MAX_BURST_FACTOR)
+        if not self._fetched:
             return self._fetch(number)
-        page = self._ahead.popleft()
+        page = self._fetched.popleft()
         if isinstance(page, Exception):
-            self._ahead.clear()
+            self._fetched.clear()
             raise page
         return page
+
+    def _fetch(self, number: int) -> MessageInfoPage:
+        return fetch_page(self._exchange, self._endpoint, self._unique_id, number)
 
     def _check_new(self, page: MessageInfoPage) -> None:
         if page.next_skip_page is None:
             return
-        # A digest a page, not the page: a walk over a million records stays small. Counts may grow
-        # and the order may change between two answers, so neither is part of it.
-        further = [repr(record.extra) for record in page.records if record.extra]
-        digest = hash((frozenset(map(_identity, page.records)), frozenset(further)))
-        if digest in self._seen:
+        # Counts may grow and the order may change between two responses, so neither is included.
+        extras = [repr(record.extra) for record in page.records if record.extra]
+        digest = hash((frozenset(map(_identity, page.records)), frozenset(extras)))
+        if digest in self._digests:
             self._next_page = None
             raise ProtocolError(
                 f"getMessageInfo answered page {page.skip_page} with the records of page "
-                f"{self._seen[digest]} again",
+                f"{self._digests[digest]} again",
                 raw=page.raw,
             )
-        self._seen[digest] = page.skip_page
+        self._digests[digest] = page.skip_page
 
 
 def _is_last(page: MessageInfoPage) -> bool:

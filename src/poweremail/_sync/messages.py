@@ -7,21 +7,19 @@ import os
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from poweremail._messages.message import Envelope, Message, TemplateMessage
+from poweremail._messages.message import Message, TemplateMessage
 from poweremail._messages.raw import RawMessage, RawMessageLike
-from poweremail._policy.outcome import NO_MAIL, Mail
+from poweremail._policy.outcome import Mail, UnknownPolicy
 from poweremail._policy.settings import Settings
-from poweremail._policy.unknown import UnknownPolicy
 from poweremail._sync.exchange import Exchange
-from poweremail._sync.message_infos import MessageInfos
-from poweremail._sync.reconcile import look_up
-from poweremail._sync.send import Delivery
+from poweremail._sync.message_infos import MessageInfos, fetch_page
+from poweremail._sync.send import Sender
 from poweremail._sync.send_many import Sendable, SendMany
 from poweremail._types.address import AddressesLike
 from poweremail._types.address import recipients as read_recipients
 from poweremail._types.message_info import MessageInfoPage
 from poweremail._types.result import SendResult
-from poweremail._wire import decode, encode
+from poweremail._wire import encode
 from poweremail._wire.http import Endpoint, Request
 from poweremail.errors import DeliveryUnknownError, UsageError
 
@@ -32,35 +30,32 @@ M = TypeVar("M", Message, TemplateMessage, RawMessage)
 
 class Messages:
     """
-    Send mails, and ask what became of them.
+    Send mails, and query what became of them.
 
-    Every send returns a `SendResult` where the service accepted the mail. It raises `UsageError`
-    before anything is sent, `ApiError` where the service rejected it, `NotSentError` or
-    `RateLimitError` where it was not sent, `DeliveryUnknownError` where nobody can know.
+    A send returns a `SendResult` if the service accepted the mail. It raises `UsageError` before
+    anything is sent, `ApiError` if the service rejected the mail, `NotSentError` or
+    `RateLimitError` if it was not sent, and `DeliveryUnknownError` if the outcome is unknown.
     *smtp_user_name* overrides that of the client for one call.
     """
 
-    def __init__(self, settings: Settings, exchange: Exchange) -> None:
+    def __init__(self, settings: Settings, exchange: Exchange, sender: Sender) -> None:
         self._settings = settings
         self._exchange = exchange
-        self._delivery = Delivery(settings, exchange, self.iter_message_info)
+        self._sender = sender
 
     def send_mail(self, message: Message, *, smtp_user_name: str | None = None) -> SendResult:
         """Send *message* (``messages/sendMail``)."""
-        return self._send(
-            encode.send_mail, _checked(message, Message), _unique_id(message), smtp_user_name
-        )
+        message = _checked(message, Message)
+        unique_id = message.unique_id or _draw_unique_id()
+        return self._send(encode.send_mail, message, unique_id, smtp_user_name)
 
     def send_template(
         self, message: TemplateMessage, *, smtp_user_name: str | None = None
     ) -> SendResult:
         """Send a mail made from a template (``messages/sendTemplate``)."""
-        return self._send(
-            encode.send_template,
-            _checked(message, TemplateMessage),
-            _unique_id(message),
-            smtp_user_name,
-        )
+        message = _checked(message, TemplateMessage)
+        unique_id = message.unique_id or _draw_unique_id()
+        return self._send(encode.send_template, message, unique_id, smtp_user_name)
 
     def send_template_http_get(
         self, message: TemplateMessage, *, smtp_user_name: str | None = None
@@ -69,12 +64,11 @@ class Messages:
         Send a mail made from a template by a GET request (``messages/sendTemplateHTTPGet``).
 
         A GET carries a subject, a sender's address, one recipient's address and the dynamic values;
-        anything more raises `UsageError`. It cannot carry a unique id, so what becomes of the mail
-        cannot be asked: prefer `send_template`.
+        anything more raises `UsageError`. It cannot carry a unique id, so the mail cannot be looked
+        up: prefer `send_template`.
         """
-        return self._send(
-            encode.send_template_http_get, _checked(message, TemplateMessage), None, smtp_user_name
-        )
+        message = _checked(message, TemplateMessage)
+        return self._send(encode.send_template_http_get, message, None, smtp_user_name)
 
     def send_raw(
         self, raw_message: RawMessageLike, *, smtp_user_name: str | None = None
@@ -83,25 +77,37 @@ class Messages:
         Send a whole RFC 5322 message (``messages/sendRaw``): text, UTF-8 bytes, or the standard
         library's ``EmailMessage``.
 
-        It goes out as it is, to the addresses of its To, Cc and Bcc headers. Where it has no
-        ``X-Unique-Id``, one is drawn and added as its first header, so that it can be asked for.
+        It is sent as it is, to the addresses of its To, Cc and Bcc headers. If it has no
+        ``X-Unique-Id``, one is added as its first header, so that the mail can be looked up.
         """
         message = RawMessage.of(raw_message)
-        return self._send(
-            encode.send_raw, message, message.unique_id or _drawn_id(), smtp_user_name
-        )
+        unique_id = message.unique_id or _draw_unique_id()
+        return self._send(encode.send_raw, message, unique_id, smtp_user_name)
 
     def get_message_info(self, unique_id: str, skip_page: int = 0) -> MessageInfoPage:
         """
-        Return one page of what became of the mails with *unique_id*: 100 records, one for each
-        recipient of each mail.
+        Return one page of the records of *unique_id*: 100 records, one for each recipient of each
+        mail.
 
-        *skip_page* counts pages from 0. An unknown id answers an empty page; a new mail may take a
+        *skip_page* counts pages from 0. The page of an unknown id is empty; a new mail may take a
         while to appear.
         """
-        request = encode.get_message_info(self._settings.endpoint, unique_id, skip_page)
-        response = self._exchange.run(request, NO_MAIL)
-        return decode.message_info_page(response, unique_id, skip_page)
+        return fetch_page(self._exchange, self._settings.endpoint, unique_id, skip_page)
+
+    def iter_message_info(
+        self, unique_id: str, *, skip_page: int = 0, look_ahead: int = 0
+    ) -> MessageInfos:
+        """
+        Iterate over every `MessageInfo` of *unique_id*, from page *skip_page* on, fetching pages as
+        they are needed.
+
+        *look_ahead* pages are fetched at once if there are many. That saves waiting for one after
+        the other, and costs up to *look_ahead* - 1 requests beyond the last page. See
+        `MessageInfos`.
+        """
+        return MessageInfos(
+            self._exchange, self._settings.endpoint, unique_id, skip_page, look_ahead
+        )
 
     def reconcile(
         self,
@@ -111,19 +117,19 @@ class Messages:
         visibility: float | None = None,
     ) -> SendResult:
         """
-        Find out what became of a mail whose outcome was unknown: now, later, or in another process.
+        Look up a mail whose outcome was unknown: now, later, or in another process.
 
-        *unknown* is the error, or the mail's unique id; then *recipients* are the addresses to look
-        for, where the id is shared by several mails. It is looked for until each recipient is
-        shown, for up to *visibility* seconds (that of the client unless given). Raises
-        `DeliveryUnknownError` where it is not seen by then.
+        *unknown*: the error, or the unique id of the mail.
+        *recipients*: the addresses to look for, if *unknown* is an id that several mails share.
+        *visibility*: the seconds to look for each recipient; that of the client by default.
+
+        Raises `DeliveryUnknownError` if the mail is not found by then.
         """
         if isinstance(unknown, str) and unknown.strip():
-            addresses = tuple(
-                recipient.email for recipient in read_recipients("recipients", recipients)
-            )
             unknown = DeliveryUnknownError(
-                "asked for by its unique id", unique_id=unknown, recipients=addresses
+                "looked up by its unique id",
+                unique_id=unknown,
+                recipients=tuple(each.email for each in read_recipients("recipients", recipients)),
             )
         if not isinstance(unknown, DeliveryUnknownError):
             raise UsageError(
@@ -131,27 +137,9 @@ class Messages:
                 field="unknown",
                 mail_state=None,
             )
-        policy = UnknownPolicy(
-            "reconcile", self._settings.unknown.visibility if visibility is None else visibility
-        )
-        return look_up(self.iter_message_info, unknown, policy)
-
-    def iter_message_info(
-        self, unique_id: str, *, skip_page: int = 0, look_ahead: int = 0
-    ) -> MessageInfos:
-        """
-        Iterate over every `MessageInfo` of *unique_id*, from page *skip_page* on, fetching pages as
-        they are needed.
-
-        *look_ahead* pages are fetched at once where there are many, which saves the time of waiting
-        for one after the other, and costs up to *look_ahead* - 1 requests beyond the last page. See
-        `MessageInfos`.
-        """
-
-        def fetch(page: int) -> MessageInfoPage:
-            return self.get_message_info(unique_id, page)
-
-        return MessageInfos(fetch, skip_page, look_ahead)
+        if visibility is None:
+            visibility = self._settings.unknown.visibility
+        return self._sender.find_delivery(unknown, UnknownPolicy("reconcile", visibility))
 
     def send_many(
         self,
@@ -161,10 +149,9 @@ class Messages:
         smtp_user_name: str | None = None,
     ) -> SendMany:
         """
-        Send each of *messages*, at most *concurrency* at once, and hand out the outcomes as they
-        come.
+        Send each of *messages*, at most *concurrency* at once, and yield the outcomes as they come.
 
-        A `Message` goes out by `send_mail`, a `TemplateMessage` by `send_template`. See
+        A `Message` is sent by `send_mail`, a `TemplateMessage` by `send_template`. See
         `SendMany`.
         """
 
@@ -177,14 +164,14 @@ class Messages:
 
     def _send(
         self,
-        encode: Callable[[Endpoint, str, M, str | None], Request],
+        encode_send: Callable[[Endpoint, str, M, str | None], Request],
         message: M,
         unique_id: str | None,
         smtp_user_name: str | None,
     ) -> SendResult:
         smtp_user_name = self._settings.smtp_user(smtp_user_name)
-        request = encode(self._settings.endpoint, smtp_user_name, message, unique_id)
-        return self._delivery.deliver(request, Mail(unique_id, message.recipients, smtp_user_name))
+        request = encode_send(self._settings.endpoint, smtp_user_name, message, unique_id)
+        return self._sender.send(request, Mail(unique_id, message.recipients, smtp_user_name))
 
 
 def _checked(message: M, kind: type[M]) -> M:
@@ -195,14 +182,10 @@ def _checked(message: M, kind: type[M]) -> M:
     return message
 
 
-def _unique_id(message: Envelope) -> str:
+def _draw_unique_id() -> str:
     """
-    The message's own, or one that is drawn once, before the first attempt: whatever happens, the
-    mail can be asked for by it.
+    Return 128 random bits as hexadecimal digits, in half the time of a UUID.
+
+    An id is drawn once, before the first attempt: whatever happens, the mail can be looked up.
     """
-    return message.unique_id or _drawn_id()
-
-
-def _drawn_id() -> str:
-    """128 random bits, as a UUID would have them, for half of what one costs."""
     return os.urandom(16).hex()

@@ -1,89 +1,175 @@
 # Generated from src/poweremail/_async/send.py; do not edit.
 """
-One mail, from its request to its outcome.
+One send, from its request to its outcome.
 
-The exchange has repeated what was safe to repeat. What is still unknown then is looked up, and sent
-again, as the user wants it.
+Theory of operation. The exchange has repeated the request where that is safe, so a send arrives
+here accepted, failed, or unknown. If it is unknown and the user asked to reconcile, the mail is
+looked up by its unique id: getMessageInfo lists one record for each recipient. Several mails may
+share an id, so the mail counts as accepted only when each of its recipients is listed. The index of
+the service may lag, so the look-up is repeated until *visibility* (or *resend_after*) seconds have
+passed, and a response counts only if it was requested after that time: a slow one may be as old as
+its request. The mail is sent again only if the user allowed it and a look-up that succeeded listed
+none of the recipients.
+
+Once a send was unknown, no later failure makes it "not sent": the first attempt may still have been
+accepted.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
 
-from poweremail._policy.outcome import Mail
+import attrs
+
+from poweremail._policy.outcome import Mail, UnknownPolicy, folded
 from poweremail._policy.settings import Settings
+from poweremail._response import Response
+from poweremail._runtime._sync import sleep
 from poweremail._sync.exchange import Exchange
 from poweremail._sync.message_infos import MessageInfos
-from poweremail._sync.reconcile import look_up
 from poweremail._types.result import SendResult
 from poweremail._watch import Stopped
-from poweremail._wire import decode
+from poweremail._wire.decode import reconciled_result, send_result
 from poweremail._wire.http import Request
-from poweremail.errors import DeliveryUnknownError, PowerEmailError
+from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
 
-__all__ = ["Delivery"]
+__all__ = ["Sender"]
 
 _log = logging.getLogger("poweremail")
 
 
-class Delivery:
-    """Delivers mails over *exchange*; *walk* begins a walk over the records of a unique id."""
+class Sender:
+    """Sends mails over *exchange*, and looks up those whose outcome is unknown."""
 
-    def __init__(
-        self, settings: Settings, exchange: Exchange, walk: Callable[[str], MessageInfos]
-    ) -> None:
-        self._attempts = settings.retry.attempts
-        self._unknown = settings.unknown
+    def __init__(self, settings: Settings, exchange: Exchange) -> None:
+        self._endpoint = settings.endpoint
+        self._max_sends = settings.retry.attempts
+        self._policy = settings.unknown
         self._exchange = exchange
-        self._walk = walk
 
-    def deliver(self, request: Request, mail: Mail) -> SendResult:
-        """Return the result of the accepted *mail*. Raises what became of it otherwise."""
+    def send(self, request: Request, mail: Mail) -> SendResult:
+        """Send *mail* and return the result if it was accepted; else raise its outcome."""
         try:
             try:
-                response = self._exchange.run(request, mail)
+                return self._send_once(request, mail)
             except DeliveryUnknownError as error:
+                if self._policy.on_unknown != "reconcile" or mail.unique_id is None:
+                    raise
                 unknown = error
-            else:
-                return _result(response, mail)
-            return self._find_out(request, mail, unknown)
+            return self._reconcile(request, mail, unknown)
         except (Exception, Stopped):
             raise
         except BaseException:
-            # Cancelled, or Ctrl-C: whoever cleans up after it can still find the mail.
+            # Cancelled, or Ctrl-C: with the id in the log the mail can still be looked up.
             _log.warning(
                 "interrupted: the mail with the unique id %s may or may not have been accepted",
                 mail.unique_id,
             )
             raise
 
-    def _find_out(self, request: Request, mail: Mail, unknown: DeliveryUnknownError) -> SendResult:
+    def find_delivery(self, unknown: DeliveryUnknownError, policy: UnknownPolicy) -> SendResult:
         """
-        Look the mail up, and send it again as long as that may be done; *unknown* is what sending
-        it has come to so far.
+        Look the mail of *unknown* up until each of its recipients is listed, or until the timeout
+        of *policy*.
+
+        Raises `DeliveryUnknownError`, whose ``seen`` says what was listed, and `UsageError` if the
+        mail has no unique id.
         """
-        if self._unknown.on_unknown != "reconcile" or mail.unique_id is None:
-            raise unknown
-        for sends_left in reversed(range(self._attempts)):
+        if unknown.unique_id is None:
+            raise UsageError(
+                "a mail without one cannot be looked up", field="unique_id", mail_state="unknown"
+            ) from unknown
+        started = time.monotonic()
+        lookups = 0
+        while True:
+            requested_after = time.monotonic() - started
+            lookup = self._look_up(unknown.unique_id, folded(unknown.recipients))
+            lookups += 1
+            if lookup.proof is not None:
+                return reconciled_result(
+                    unknown.unique_id, unknown.recipients or tuple(lookup.seen), lookup.proof
+                )
+            if requested_after >= policy.timeout or not lookup.may_change:
+                break
+            remaining = policy.timeout - (time.monotonic() - started)
+            sleep(policy.pause(lookups, max(remaining, 0.0)))
+        raise DeliveryUnknownError(
+            f"{unknown.reason}; {lookup.report(policy.timeout)}",
+            unique_id=unknown.unique_id,
+            recipients=unknown.recipients,
+            cause=unknown.cause,
+            seen=None if lookup.error is not None else bool(lookup.seen),
+        ) from unknown
+
+    def _send_once(self, request: Request, mail: Mail) -> SendResult:
+        response = self._exchange.run(request, mail)
+        return send_result(response, mail.unique_id or "", mail.recipients)
+
+    def _reconcile(self, request: Request, mail: Mail, unknown: DeliveryUnknownError) -> SendResult:
+        """Look the mail up, and send it again as often as that is allowed."""
+        sends = 1
+        while True:
             try:
-                return look_up(self._walk, unknown, self._unknown)
+                return self.find_delivery(unknown, self._policy)
             except DeliveryUnknownError as error:
-                if not sends_left or not self._may_send_again(request, error):
+                if sends == self._max_sends or not self._may_send_again(request, error):
                     raise
+            sends += 1
             try:
-                return _result(self._exchange.run(request, mail), mail)
+                return self._send_once(request, mail)
             except DeliveryUnknownError as error:
                 unknown = error
             except PowerEmailError as error:
-                # It may have been accepted before it was sent again, whatever became of that.
                 raise unknown from error
-        raise AssertionError("the last round ends in a result or an error")  # pragma: no cover
 
     def _may_send_again(self, request: Request, looked_up: DeliveryUnknownError) -> bool:
         consumed = request.body is not None and request.body.consumed
-        return self._unknown.resend_after is not None and looked_up.seen is False and not consumed
+        return self._policy.resend_after is not None and looked_up.seen is False and not consumed
+
+    def _look_up(self, unique_id: str, wanted: frozenset[str]) -> _Lookup:
+        """Read the records of *unique_id* until each of the *wanted* recipients is listed."""
+        seen: frozenset[str] = frozenset()
+        records = MessageInfos(self._exchange, self._endpoint, unique_id)
+        try:
+            for record in records:
+                listed = folded((record.email or "",))
+                seen |= listed & wanted if wanted else listed
+                if seen and seen >= wanted and records.page is not None:
+                    return _Lookup(seen, frozenset(), proof=records.page.raw)
+        except PowerEmailError as error:
+            return _Lookup(seen, wanted - seen, error=error)
+        return _Lookup(seen, wanted - seen)
 
 
-def _result(response: decode.ApiResponse, mail: Mail) -> SendResult:
-    return decode.send_result(response, mail.unique_id or "", mail.recipients)
+@attrs.frozen
+class _Lookup:
+    """
+    One look-up of a mail.
+
+    *seen*, *missing*: the recipients that were listed, and those that were not.
+    *proof*: the page that listed the last recipient; None if the mail was not found.
+    *error*: why the look-up failed; None if it did not.
+    """
+
+    seen: frozenset[str]
+    missing: frozenset[str]
+    proof: Response | None = None
+    error: PowerEmailError | None = None
+
+    @property
+    def may_change(self) -> bool:
+        """Whether another look-up may find more."""
+        return self.error is None or self.error.temporary
+
+    def report(self, seconds: float) -> str:
+        """Say what was found of a mail that was looked up for *seconds*."""
+        if self.error is not None:
+            return f"and it could not be looked up: {self.error}"
+        if not self.seen:
+            return f"getMessageInfo did not show it within {seconds:g} s"
+        missing = ", ".join(sorted(self.missing))
+        return (
+            f"within {seconds:g} s getMessageInfo showed it for some of its recipients, "
+            f"not for {missing}"
+        )

@@ -1,5 +1,14 @@
 # Generated from src/poweremail/_async/send_many.py; do not edit.
-"""Sending many mails, a few at a time."""
+"""
+Sending many mails, a few at a time.
+
+Theory of operation. `BoundedMap` of the runtime does the work: at most *concurrency* sends run at
+once, and the source is pulled no faster than the outcomes are consumed, so neither messages nor
+outcomes pile up. (A semaphore and a task per message would read the whole source into memory.) This
+class adds what is peculiar to mails. The error of a send becomes a `SendOutcome` instead of ending
+the iteration. And nothing is sent outside the block: an iterator that was never entered would send
+nothing and say nothing, which is a silent loss, so it raises.
+"""
 
 from __future__ import annotations
 
@@ -21,13 +30,13 @@ Sendable = Message | TemplateMessage
 
 class SendMany:
     """
-    Send each message of a source and hand out a `SendOutcome` for each, as it comes.
+    Sends each message of a source and yields a `SendOutcome` for each, in the order in which they
+    end.
 
-    To be used as a context manager and iterated over, by one task or thread. At most *concurrency*
-    mails are under way at once; the source is pulled no faster than outcomes are taken. One bad
-    message never stops the rest: its outcome has the error. Leaving early stops pulling and lets
-    what is under way finish; its outcomes are not handed out any more. An error of the source
-    itself is raised after the outcomes of what it gave.
+    Use it as a context manager and iterate over it in one task or thread. An invalid message or a
+    failed send does not stop the others: its outcome has the error. To leave early stops pulling
+    and waits for the sends that have begun; their outcomes are dropped. An error of the source
+    itself is raised after the outcomes of the messages before it.
     """
 
     def __init__(
@@ -47,7 +56,7 @@ class SendMany:
         self._state = "new"
 
     def __enter__(self) -> Self:
-        self._expect("new", "it can be entered only once")
+        self._check_state("new", "it can be entered only once")
         self._state = "open"
         self._map.__enter__()
         return self
@@ -65,15 +74,12 @@ class SendMany:
         return self
 
     def __next__(self) -> SendOutcome:
-        self._expect(
-            "open",
-            "iterate inside its block: `with client.messages.send_many(...) as outcomes:`",
-        )
+        advice = "iterate inside its block: `with client.messages.send_many(...) as outcomes:`"
+        self._check_state("open", advice)
         return next(self._map)
 
-    def _expect(self, state: str, advice: str) -> None:
-        # Without its block nothing is sent, and to say nothing about it would be a silent loss.
-        if self._state != state:
+    def _check_state(self, wanted: str, advice: str) -> None:
+        if self._state != wanted:
             raise UsageError(f"the batch is {self._state}", field="send_many", advice=advice)
 
     def _outcome(self, index: int, message: Sendable) -> SendOutcome:

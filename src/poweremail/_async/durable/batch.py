@@ -18,8 +18,8 @@ from poweremail._ledger.states import State
 from poweremail._ledger.values import Added, BadEntry, BatchItem, BatchStatus, Entry
 from poweremail._ledger.verdicts import Verdicts
 from poweremail._policy.limits import RateLimits
+from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
-from poweremail._policy.unknown import UnknownPolicy
 from poweremail._runtime._async import each, finish, in_thread
 from poweremail._types.number import is_number, is_whole
 from poweremail.errors import UsageError

@@ -16,8 +16,8 @@ from poweremail._ledger.states import State
 from poweremail._ledger.values import Added, BadEntry, BatchItem, BatchStatus, Entry
 from poweremail._ledger.verdicts import Verdicts
 from poweremail._policy.limits import RateLimits
+from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
-from poweremail._policy.unknown import UnknownPolicy
 from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._sync.client import PowerEmail
 from poweremail._sync.durable.report import BatchReport, DryRun
