@@ -19,6 +19,7 @@ from poweremail import (
     TransportError,
     UsageError,
 )
+from poweremail.transports import AsyncOutgoing
 from support.fault_server import (
     FaultServer,
     answer,
@@ -28,6 +29,7 @@ from support.fault_server import (
     stall,
     truncate,
 )
+from support.interrupt import handle_signal
 from support.messages import large, message, template
 
 NOTHING = 1  # the port of a service that nobody runs
@@ -185,12 +187,16 @@ class Scripted:
     A transport of the user's own, that fails in the given ways and then hands over to *inner*.
     """
 
-    def __init__(self, *failures: Exception) -> None:
+    def __init__(self, *failures: Exception, reads: bool = True) -> None:
         self.failures = list(failures)
+        self.reads = reads
         self.requests = 0
 
     async def handle(self, request):
         self.requests += 1
+        if self.reads:
+            async for _ in AsyncOutgoing(request.body):
+                pass
         raise self.failures.pop(0) if len(self.failures) > 1 else self.failures[0]
 
     async def aclose(self) -> None:
@@ -236,6 +242,94 @@ async def test_whatever_a_transport_raises_the_user_is_told_about_the_mail():
         with pytest.raises(LookupError, match="a bug"):
             await client.messages.get_message_info("u1")
     assert transport.requests == 3
+
+
+async def test_what_was_never_read_is_not_sent_whatever_the_transport_raises():
+    bug = ImportError(f"no module for {TOKEN}")
+    transport = Scripted(bug, reads=False)
+    async with AsyncPowerEmail(
+        "owner", TOKEN, "example.com", smtp_user_name="s", transport=transport
+    ) as client:
+        with pytest.raises(
+            NotSentError, match=r"^not sent: ImportError: no module for \*\*\* "
+        ) as caught:
+            await client.messages.send_mail(message(unique_id="u1"))
+        assert caught.value.__cause__ is bug
+        # It would come again, so it is not repeated.
+        assert transport.requests == 1
+        with pytest.raises(DeliveryUnknownError):
+            await client.messages.send_template_http_get(template())
+        with pytest.raises(TransportError) as caught:
+            await client.settings.delete_webhook("w1")
+        assert not caught.value.body_left
+    assert transport.requests == 3
+
+
+OPTIONS = (
+    {"retry": RetryPolicy(first_wait=0)},
+    {"on_unknown": "resend", "retry": RetryPolicy(first_wait=0)},
+    {"on_unknown": "reconcile", "visibility": 5.0},
+)
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+@pytest.mark.parametrize("wrapped", [False, True])
+@pytest.mark.parametrize("kind", [LookupError, TimeoutError, ConnectionError, OSError])
+async def test_an_exception_from_outside_ends_the_call_at_once(options, wrapped, kind, caplog):
+    """As a soft time limit does, whose signal handler raises wherever the program is."""
+
+    class Interrupted:
+        requests = 0
+
+        async def handle(self, request):
+            self.requests += 1
+            async for _ in AsyncOutgoing(request.body):
+                pass
+            try:
+                handle_signal(kind)
+            except kind as error:
+                if not wrapped:
+                    raise
+                raise TransportError("the engine maps it", body_left=False) from error
+
+        async def aclose(self) -> None:
+            pass
+
+    transport = Interrupted()
+    async with AsyncPowerEmail(
+        "owner", "token", "example.com", smtp_user_name="s", transport=transport, **options
+    ) as client:
+        with pytest.raises(kind, match="^from outside$") as caught:
+            await client.messages.send_mail(message(unique_id="u1"))
+        assert type(caught.value) is kind
+        with pytest.raises(kind, match="^from outside$"):
+            await client.messages.get_message_info("u1")
+    assert transport.requests == 2
+    [record] = [record for record in caplog.records if record.name == "poweremail"]
+    assert (record.levelname, record.args) == ("WARNING", ("u1",))
+
+
+async def test_an_exception_from_outside_ends_a_look_up(caplog):
+    class Interrupted:
+        async def handle(self, request):
+            if request.operation.sends:
+                raise TransportError("cut")
+            handle_signal(LookupError)
+
+        async def aclose(self) -> None:
+            pass
+
+    async with AsyncPowerEmail(
+        "owner",
+        "token",
+        "example.com",
+        smtp_user_name="s",
+        transport=Interrupted(),
+        on_unknown="reconcile",
+    ) as client:
+        with pytest.raises(LookupError, match="^from outside$"):
+            await client.messages.send_mail(message(unique_id="u1"))
+    assert [record.args for record in caplog.records if record.name == "poweremail"] == [("u1",)]
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), True, "5"])

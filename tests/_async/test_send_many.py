@@ -7,6 +7,7 @@ import pytest
 from _async.ways import client_of
 from poweremail import DeliveryUnknownError, RetryPolicy, UsageError, ValidationError
 from poweremail.sandbox import Fault, Sandbox
+from poweremail.transports import AsyncOutgoing
 from support.fault_server import FaultServer, answer
 from support.messages import message, template
 
@@ -173,6 +174,8 @@ async def test_a_generator_is_closed_when_it_is_left_early(sandbox):
 
 class Broken:
     async def handle(self, request):
+        async for _ in AsyncOutgoing(request.body):
+            pass
         raise LookupError("a bug in a transport")
 
     async def aclose(self) -> None:

@@ -8,6 +8,7 @@ import pytest
 from _sync.ways import client_of
 from poweremail import DeliveryUnknownError, RetryPolicy, UsageError, ValidationError
 from poweremail.sandbox import Fault, Sandbox
+from poweremail.transports import Outgoing
 from support.fault_server import FaultServer, answer
 from support.messages import message, template
 
@@ -174,6 +175,8 @@ def test_a_generator_is_closed_when_it_is_left_early(sandbox):
 
 class Broken:
     def handle(self, request):
+        for _ in Outgoing(request.body):
+            pass
         raise LookupError("a bug in a transport")
 
     def close(self) -> None:

@@ -233,6 +233,18 @@ def test_a_stream_that_was_read_cannot_be_sent_again(resend):
     assert (type(failed.error), failed.may_repeat) == (NotSentError, False)
 
 
+@pytest.mark.parametrize("operation", SENDS, ids=path)
+@pytest.mark.parametrize("resend", [False, True])
+def test_an_attempt_whose_body_was_never_read_was_not_sent(operation, resend):
+    bug = LookupError("a bug")
+    request = Request(operation, ENDPOINT, body=Body(b"{}"))
+    failed = judge_failure(bug, request, MAIL, resend=resend)
+    assert (type(failed.error), failed.may_repeat) == (NotSentError, False)
+    assert next(request.body.pieces()) == b"{}"
+    failed = judge_failure(bug, request, MAIL, resend=resend)
+    assert (type(failed.error), failed.may_repeat) == (DeliveryUnknownError, resend)
+
+
 @pytest.mark.parametrize("operation", SENDS + CHANGES, ids=path)
 def test_an_exception_of_somebody_else_leaves_it_open(operation):
     bug = LookupError("a bug with canary-token")

@@ -57,10 +57,11 @@ class AsyncSender:
                     raise
                 unknown = error
             return await self._reconcile(request, mail, unknown)
-        except (Exception, Stopped):
+        except (PowerEmailError, Stopped):
             raise
         except BaseException:
-            # Cancelled, or Ctrl-C: with the id in the log the mail can still be looked up.
+            # Cancelled, Ctrl-C, or another exception from outside: with the id in the log the mail
+            # can still be looked up.
             _log.warning(
                 "interrupted: the mail with the unique id %s may or may not have been accepted",
                 mail.unique_id,

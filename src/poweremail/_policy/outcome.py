@@ -112,19 +112,23 @@ def judge_failure(
     Decide what a failed attempt means for the mail, or for the change, and whether it may be
     repeated.
 
-    *error*: what the attempt raised. An exception that is not of this library (a bug, a hook of the
-    user) is treated as a transport error after which the request may have left.
+    *error*: what the attempt raised. An exception that is not of this library, such as a bug of the
+    transport, is treated as a transport error after which the request may have left, unless not
+    even the beginning of its body was read. It is not repeated, since it would come again.
     *resend*: whether the user prefers two mails to none.
     """
-    failure = error
-    if not isinstance(failure, PowerEmailError):
-        reason = f"{type(error).__name__}: {error}"
-        failure = TransportError(request.endpoint.credentials.redact_text(reason))
-    meaning = _meaning(failure, request.operation, mail)
+    body = request.body
+    if isinstance(error, PowerEmailError):
+        meaning = _meaning(error, request.operation, mail)
+        may_repeat = _may_repeat(meaning, request.operation, resend)
+    else:
+        reason = request.endpoint.credentials.redact_text(f"{type(error).__name__}: {error}")
+        failure = TransportError(reason, body_left=body is None or body.begun)
+        meaning = _meaning(failure, request.operation, mail)
+        may_repeat = failure.body_left and _may_repeat(meaning, request.operation, resend)
     if meaning is not error:
         meaning.__cause__ = error
-    consumed = request.body is not None and request.body.consumed
-    return FailedAttempt(meaning, not consumed and _may_repeat(meaning, request.operation, resend))
+    return FailedAttempt(meaning, may_repeat and (body is None or not body.consumed))
 
 
 def _meaning(error: PowerEmailError, operation: Operation, mail: Mail) -> PowerEmailError:

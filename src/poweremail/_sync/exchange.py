@@ -9,11 +9,12 @@ on these values: it repeats a `FailedAttempt` as long as this may be repeated, w
 stops.
 
 The first attempt is made without tenacity, which a success therefore neither loads nor pays for: to
-enter it costs 15 to 40 µs, and a whole send through the library about 100. If that attempt fails,
-its result becomes the first outcome of tenacity's own state of the call.
+enter it costs 32 µs (17 in the sync client), and to load it 16 ms. If the first attempt fails, its
+result becomes the first outcome of tenacity's own state of the call.
 
-One rule crosses the attempts: if the service may have acted on one of them, the call as a whole is
-unknown, whatever became of the later ones.
+Two rules cross the attempts. If the service may have acted on one of them, the call as a whole is
+unknown, whatever became of the later ones. And an exception from outside, such as a signal
+handler's, ends the call at once, as itself.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import logging
 import time
 
 from poweremail import _watch
+from poweremail._policy.origin import exception_from_outside
 from poweremail._policy.outcome import FailedAttempt, Mail, judge_failure
 from poweremail._policy.retry import RetryEvent, RetryPolicy
 from poweremail._runtime._sync import sleep
@@ -165,11 +167,19 @@ class Exchange:
     def _attempt(self, request: Request, mail: Mail, number: int) -> ApiResponse | FailedAttempt:
         if _watch.watcher is not None:
             _watch.watcher(request.url, self._transport)
+        if request.body is not None:
+            request.body.begun = False
         try:
             response = request.endpoint.credentials.redact_response(self._transport.handle(request))
             return decode_success(response, request.operation, time.time(), number)
+        except UsageError as error:
+            # A file or stream of the user could not be read; what it raised is the cause.
+            return FailedAttempt(error, may_repeat=False)
         except Exception as error:
-            if request.operation.reads and not isinstance(error, PowerEmailError):
-                # No mail and no change is concerned, so there is nothing to say about the error.
+            outside = exception_from_outside(error, self._transport)
+            ours = isinstance(error, PowerEmailError)
+            if outside is None and (ours or not request.operation.reads):
+                return judge_failure(error, request, mail, resend=self._resend)
+            if outside is None or outside is error:
                 raise
-            return judge_failure(error, request, mail, resend=self._resend)
+        raise outside

@@ -92,22 +92,23 @@ class Body:
     *parts*: the bytes and contents, in order. The repr does not show them: they may hold the token.
     *limit*: the number of bytes that must not be exceeded, or None.
 
-    ``length`` is the number of bytes, None if it is not known before a stream is read. ``whole`` is
-    the complete body if it is a single piece in memory, else None.
+    ``length`` is the number of bytes, None if it is not known before a stream is read. ``begun``
+    says whether any of it has been read; the exchange resets it before each attempt.
     """
 
-    __slots__ = ("_parts", "length", "limit", "whole")
+    __slots__ = ("_parts", "_whole", "begun", "length", "limit")
 
     def __init__(
         self, parts: bytes | Iterable[bytes | Base64], *, limit: int | None = None
     ) -> None:
         self.limit = limit
+        self.begun = False
         # Neighbouring bytes are joined: a small mail is one piece, which costs one write.
         self._parts = (parts,) if isinstance(parts, bytes) else tuple(_joined(parts))
-        self.whole: bytes | None = None
+        self._whole: bytes | None = None
         if len(self._parts) == 1 and isinstance(first := self._parts[0], bytes):
             self.length: int | None = len(first)
-            self.whole = first if len(first) <= _PIECE_BYTES else None
+            self._whole = first if len(first) <= _PIECE_BYTES else None
         else:
             lengths = [
                 len(part) if isinstance(part, bytes) else part.length for part in self._parts
@@ -116,6 +117,12 @@ class Body:
 
     def __repr__(self) -> str:
         return f"<Body of {'unknown length' if self.length is None else f'{self.length} bytes'}>"
+
+    @property
+    def whole(self) -> bytes | None:
+        """The complete body if it is a single piece in memory, else None. Access counts as read."""
+        self.begun = True
+        return self._whole
 
     @property
     def consumed(self) -> bool:
@@ -129,6 +136,7 @@ class Body:
 
         Each attempt iterates anew. The last piece is never a stream.
         """
+        self.begun = True
         for part in self._parts:
             if isinstance(part, bytes):
                 yield from _slices(part, _PIECE_BYTES)

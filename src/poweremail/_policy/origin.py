@@ -1,0 +1,76 @@
+"""
+Whether an exception comes from outside the call that it ended.
+
+Theory of operation. A signal handler, Celery's soft time limit and a hook of the user raise in the
+middle of whatever runs: inside the HTTP engine, inside our code. Such an exception says nothing
+about the request, so to treat it as a failed attempt would be wrong twice: the program that asked
+for an end would not get it, and the mail could be sent again. Its class does not tell, since any
+class can be raised, and an engine may already have turned it into an error of its own.
+
+What tells is where it was raised: the innermost frame of its traceback. If that frame belongs to
+this library, the transport, an HTTP engine or the standard library, the exception is theirs;
+otherwise it comes from outside. An exception that was turned into another is found in the chain of
+causes. One exception to the rule: an error class of an HTTP engine or of sockets, raised by other
+code, is a mock in a test and stands for a failed attempt.
+
+Tests: ``test_retry`` raises from a module that stands for a signal handler, directly and wrapped,
+and ``test_engines`` has mock transports.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+__all__ = ["exception_from_outside"]
+
+_ENGINES = frozenset(
+    (
+        *("aiohappyeyeballs", "aiohttp", "aiosignal", "anyio", "certifi", "frozenlist", "h11"),
+        *("h2", "hpack", "httpcore", "httpcore2", "httpx", "httpx2", "hyperframe", "idna"),
+        *("multidict", "outcome", "poweremail", "propcache", "requests", "sniffio", "socksio"),
+        *("tenacity", "trio", "truststore", "urllib3", "uvloop", "yarl", "zstandard"),
+    )
+)
+"""
+Top-level packages below a call: this library, the HTTP engines, what these use, and what transports
+of users are made of.
+"""
+
+_NETWORK_ERRORS = _ENGINES | {"socket", "ssl"}
+"""Top-level modules that define the errors of a network."""
+
+
+def exception_from_outside(error: BaseException, transport: object) -> BaseException | None:
+    """
+    Return the exception from outside that *error* is, or was made from; None if there is none.
+
+    *transport*: what carried the request; its module counts as an HTTP engine.
+    """
+    return next((each for each in _chain(error) if _is_outside(each, transport)), None)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_outside(error: BaseException, transport: object) -> bool:
+    trace = error.__traceback__
+    if trace is None or _package(type(error).__module__) in _NETWORK_ERRORS:
+        return False
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    module = trace.tb_frame.f_globals.get("__name__")
+    if not isinstance(module, str):  # generated code, such as that of attrs
+        return False
+    package = _package(module)
+    inside = package in _ENGINES or package in sys.stdlib_module_names
+    return not inside and module != type(transport).__module__
+
+
+def _package(module: str) -> str:
+    return module.partition(".")[0]
