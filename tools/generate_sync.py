@@ -30,7 +30,11 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-TREES = {"src/poweremail/_async": "src/poweremail/_sync", "tests/_async": "tests/_sync"}
+TREES = {
+    "src/poweremail/_async": "src/poweremail/_sync",
+    "src/poweremail/sandbox/_client/_async": "src/poweremail/sandbox/_client/_sync",
+    "tests/_async": "tests/_sync",
+}
 """Each source tree and the tree that is generated from it, as seen from the root."""
 
 RULES = {

@@ -2,9 +2,9 @@
 The transports by their public names, and what it takes to write one.
 
 `AsyncHttpxTransport` and `HttpxTransport` take a client of httpx or httpx2 that you configured,
-`AsyncAiohttpTransport` a session of aiohttp. `AsyncSandboxTransport` and `SandboxTransport` reach a
-sandbox of this process without a socket. `AsyncTransport` and `Transport` are the protocols. Each
-is loaded when it is first used.
+`AsyncAiohttpTransport` a session of aiohttp. `AsyncTransport` and `Transport` are the
+protocols. Each is loaded when it is first used. The transports into a sandbox of this process stand
+in `poweremail.sandbox`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from poweremail._async.transports import AsyncHttpxTransport, AsyncTransport
     from poweremail._async.transports.aiohttp import AsyncAiohttpTransport
     from poweremail._async.transports.base import AsyncOutgoing
-    from poweremail._async.transports.sandbox import AsyncSandboxTransport
     from poweremail._response import Response
     from poweremail._sync.transports import HttpxTransport, Transport
     from poweremail._sync.transports.base import Outgoing
-    from poweremail._sync.transports.sandbox import SandboxTransport
     from poweremail._wire.http import Request, ResponseBody
 
 _NO_PYREQWEST = "pyreqwest could send a mail twice; use aiohttp on asyncio, else httpx"
@@ -30,11 +28,9 @@ _HOMES = {
     "_async.transports.aiohttp": ("AsyncAiohttpTransport",),
     "_async.transports.base": ("AsyncOutgoing", "AsyncTransport"),
     "_async.transports.httpx": ("AsyncHttpxTransport",),
-    "_async.transports.sandbox": ("AsyncSandboxTransport",),
     "_response": ("Response",),
     "_sync.transports.base": ("Outgoing", "Transport"),
     "_sync.transports.httpx": ("HttpxTransport",),
-    "_sync.transports.sandbox": ("SandboxTransport",),
     "_wire.http": ("Request", "ResponseBody"),
 }
 
@@ -42,14 +38,12 @@ __all__ = [
     "AsyncAiohttpTransport",
     "AsyncHttpxTransport",
     "AsyncOutgoing",
-    "AsyncSandboxTransport",
     "AsyncTransport",
     "HttpxTransport",
     "Outgoing",
     "Request",
     "Response",
     "ResponseBody",
-    "SandboxTransport",
     "Transport",
 ]
 
@@ -57,6 +51,10 @@ if not TYPE_CHECKING:  # a type checker knows the names above, and no others
     __getattr__, __dir__ = lazily(
         __name__,
         _HOMES,
-        renamed={"AnswerBody": "poweremail.transports:ResponseBody"},
+        renamed={
+            "AnswerBody": "poweremail.transports:ResponseBody",
+            "AsyncSandboxTransport": "poweremail.sandbox:AsyncSandboxTransport",
+            "SandboxTransport": "poweremail.sandbox:SandboxTransport",
+        },
         removed={"AsyncPyreqwestTransport": _NO_PYREQWEST, "PyreqwestTransport": _NO_PYREQWEST},
     )

@@ -18,8 +18,8 @@ from hypothesis import example, given
 
 from poweremail import AsyncPowerEmail, PowerEmailError, RetryPolicy, Timeouts
 from poweremail._runtime._async import in_thread
-from poweremail.sandbox import Fault
-from poweremail.transports import AsyncHttpxTransport, AsyncSandboxTransport
+from poweremail.sandbox import AsyncSandboxTransport, Fault
+from poweremail.transports import AsyncHttpxTransport
 from support.agreement_figures import Figures, effort
 from support.agreement_ground import Ground
 from support.agreement_judge import disagreements

@@ -19,8 +19,8 @@ from hypothesis import example, given
 
 from poweremail import PowerEmail, PowerEmailError, RetryPolicy, Timeouts
 from poweremail._runtime._sync import in_thread
-from poweremail.sandbox import Fault
-from poweremail.transports import HttpxTransport, SandboxTransport
+from poweremail.sandbox import SandboxTransport, Fault
+from poweremail.transports import HttpxTransport
 from support.agreement_figures import Figures, effort
 from support.agreement_ground import Ground
 from support.agreement_judge import disagreements

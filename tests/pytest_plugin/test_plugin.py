@@ -165,7 +165,7 @@ def test_equal(poweremail_client, poweremail_outbox):
     assert passed(done) == "3 failed"
     line = "#1 'Hello' from a@example.com to ada@example.com"
     assert (
-        "AssertionError: expected one mail with to='grace@example.com', but 0 are so" in done.stdout
+        "AssertionError: expected one mail with to='grace@example.com', but found 0" in done.stdout
     )
     assert (
         "sandbox/outbox.py" not in done.stdout

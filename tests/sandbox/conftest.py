@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 
 from poweremail.sandbox import Call, Reply, Sandbox
-from poweremail.sandbox._api.settings import PATHS
+from poweremail.sandbox._api.settings import CALLS
 
-_PATHS = {name: path for path, name in PATHS.items()}
+_PATHS = {path.rpartition("/")[2]: path for path in CALLS}
 
 
 class Clock:

@@ -16,7 +16,7 @@ import pytest
 
 from poweremail import Message, PowerEmail
 from poweremail.errors import UsageError
-from poweremail.sandbox import RETRY_AFTER, Answered, Sandbox
+from poweremail.sandbox import RETRY_AFTER, AttemptResult, Sandbox
 from poweremail.webhooks import SCHEMES, WebhookReceiver, WebhookWSGI
 from support.plain_http import PLAIN_HTTP
 from support.receiver import Receiver
@@ -37,7 +37,7 @@ class Recording:
 
     def post(self, url, headers, body):
         self.posts.append((url, tuple(headers), body))
-        return Answered(self.statuses.pop(0) if self.statuses else 200, "answer")
+        return AttemptResult(self.statuses.pop(0) if self.statuses else 200, "answer")
 
 
 class Quiet(WSGIRequestHandler):
@@ -266,7 +266,11 @@ def test_a_webhook_that_is_silent_does_not_hold_up_the_others(sandbox, api):
     class OneSilent(Recording):
         def post(self, url, headers, body):
             super().post(url, headers, body)
-            return Answered(None, "ReadTimeout") if url.endswith("silent") else Answered(200, "")
+            return (
+                AttemptResult(None, "ReadTimeout")
+                if url.endswith("silent")
+                else AttemptResult(200, "")
+            )
 
     poster = OneSilent()
     sandbox.deliver(poster)
@@ -355,7 +359,7 @@ def test_what_another_process_has_posted_between_look_and_claim_is_left(
 def test_what_a_dead_process_had_taken_is_posted_in_the_end(sandbox, api, hook, monkeypatch):
     api.send()
     now = sandbox.clock.milliseconds()
-    assert sandbox.service.deliveries.take(now).number == 1
+    assert sandbox.service.deliveries.claim(now).number == 1
     assert sandbox.deliver(Recording()) == []
     monkeypatch.setattr(
         "poweremail.sandbox._webhooks.deliveries._machine_time",
@@ -385,7 +389,7 @@ def test_two_servers_on_one_file(tmp_path):
 
 
 def test_old_deliveries_are_forgotten_once_nothing_is_to_be_done(sandbox, api, hook, monkeypatch):
-    monkeypatch.setattr("poweremail.sandbox._webhooks.deliveries._KEPT", 100)
+    monkeypatch.setattr("poweremail.sandbox._webhooks.deliveries._MAX_DELIVERIES_KEPT", 100)
     for number in range(301):
         api.send() if number == 0 else sandbox.record(1, "open")
         if number != 7:

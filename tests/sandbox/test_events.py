@@ -92,8 +92,8 @@ def test_the_same_seed_makes_the_same_of_the_same_mails(clock):
                     )
                 )
             sandbox.clock.advance(3600)
-            sandbox.service.happenings.settle()
-            events = sandbox.service.mailbox.find(1)["events"]
+            sandbox.service.recorder.record_due()
+            events = sandbox.service.mails.find(1)["events"]
             return sorted((event["email"], event["kind"], event["at"]) for event in events)
 
     first = run(7)
@@ -122,7 +122,7 @@ def test_rules_come_and_go(sandbox, api):
     sandbox.clock.advance(90)
     # What was planned happens all the same.
     assert statuses(api) == ["click"]
-    assert sandbox.service.mailbox.find(1)["events"][0]["url"] == "https://example.com/?a&b"
+    assert sandbox.service.mails.find(1)["events"][0]["url"] == "https://example.com/?a&b"
 
 
 def test_what_is_forgotten_has_no_future(sandbox, api):
@@ -132,7 +132,7 @@ def test_what_is_forgotten_has_no_future(sandbox, api):
     sandbox.service.mails.delete(1)
     sandbox.service.mails.clear()
     sandbox.clock.advance(10)
-    sandbox.service.happenings.settle()
+    sandbox.service.recorder.record_due()
     assert sandbox.service.store.rows("SELECT 1 FROM events") == []
     sandbox.clear()
     assert sandbox.script.rules == ()
@@ -142,7 +142,7 @@ def test_many_events_at_once(sandbox, api):
     sandbox.script.add("open 100%")
     for _ in range(3):
         api.send(to=PEOPLE)
-    sandbox.service.happenings.settle()
+    sandbox.service.recorder.record_due()
     assert sandbox.service.store.rows("SELECT count(*) FROM events")[0][0] == 600
 
 

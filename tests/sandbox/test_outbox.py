@@ -79,18 +79,16 @@ def test_one(sandbox) -> None:
     with pytest.raises(AssertionError) as caught:
         sandbox.outbox.one(to="eve@example.com", subject=re.compile("^In"))
     assert str(caught.value).splitlines() == [
-        "expected one mail with to='eve@example.com', subject=/^In/, but 0 are so",
+        "expected one mail with to='eve@example.com', subject=/^In/, but found 0",
         "caught 2 mails:",
         "  #1 'Invoice 42' from billing@example.com to Ada@example.com, bcc box@example.com",
         "  #2 'Welcome' (template welcome) from a@example.com to bob@example.com",
     ]
-    with pytest.raises(
-        AssertionError, match=r"^expected one mail, but 2 are so\ncaught 2 mails:\n"
-    ):
+    with pytest.raises(AssertionError, match=r"^expected one mail, but found 2\ncaught 2 mails:\n"):
         sandbox.outbox.one()
     sandbox.clear()
     with pytest.raises(
-        AssertionError, match=r"^expected one mail, but 0 are so\nnothing was caught$"
+        AssertionError, match=r"^expected one mail, but found 0\nnothing was caught$"
     ):
         sandbox.outbox.one()
 

@@ -12,7 +12,7 @@ import pytest
 from poweremail import UsageError
 from poweremail.sandbox import Fault, Sandbox
 from poweremail.sandbox._server.app import create_app
-from poweremail.sandbox._webhooks.handshake import answers_handshake
+from poweremail.sandbox._webhooks.posting import answers_handshake
 from support.receiver import HANDSHAKE, Receiver
 
 URL = "https://receiver.example/events"

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from poweremail.sandbox._api import mime
 from poweremail.sandbox._release.source import source
-from poweremail.sandbox._server.preview import find_links, preview
+from poweremail.sandbox._server.preview import preview
 from poweremail.sandbox._store.database import at
-from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, CaughtRecipient
+from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, CaughtRecipient, find_links
 
 
 def mail(**changes):

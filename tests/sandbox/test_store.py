@@ -12,8 +12,8 @@ import pytest
 
 from poweremail.errors import UsageError
 from poweremail.sandbox import Sandbox, SmtpUsage
-from poweremail.sandbox._store.filter import MailFilter
 from poweremail.sandbox._store.limits import UNLIMITED
+from poweremail.sandbox._store.mails import MailFilter
 
 
 def test_a_file_keeps_everything(tmp_path, api):
@@ -73,7 +73,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path, api):
                 per_minute=1, per_hour=2, per_day=2, hourly_limit=3, total_limit=3
             )
             assert (other.name, other.enabled, other.used) == ("b", False, SmtpUsage())
-            mailbox = sandbox.service.mailbox
+            mailbox = sandbox.service.mails
             assert [
                 mail["number"] for mail in mailbox.page(MailFilter(search="MAIL bob@example"), 9)
             ] == [2]

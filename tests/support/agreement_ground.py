@@ -23,7 +23,7 @@ from poweremail import PowerEmailError
 from poweremail._types.secret import Secret
 from poweremail.sandbox import Sandbox
 from poweremail.sandbox._api.call import Call, Reply
-from poweremail.sandbox._faults.rules import Faults, Turn
+from poweremail.sandbox._faults.rules import Arrival, Faults
 from poweremail.transports import Request, Response
 from support.agreement_scripts import Script
 
@@ -64,7 +64,7 @@ class Handling:
     *read* is False where the connection broke before the body was read.
     """
 
-    turn: Turn
+    arrival: Arrival
     read: bool
     reply: Reply
     stored: int
@@ -190,15 +190,15 @@ class Ground:
         finally:
             connection.close()
 
-    def _handle(self, call: Call, turn: Turn) -> Reply:
+    def _handle(self, call: Call, arrival: Arrival) -> Reply:
         with self._lock:
             faults, mails = self._service.faults, self._service.mails
-            faults.turn = turn
+            faults.arrival = arrival
             before = mails.count()
-            reply = self._handle_really(call, turn)
+            reply = self._handle_really(call, arrival)
             handling = Handling(
-                faults.turn,
-                not turn.effect.before_body,
+                faults.arrival,
+                not arrival.effect.before_body,
                 reply,
                 mails.count() - before,
                 time.monotonic(),
@@ -210,21 +210,21 @@ class Ground:
 
 class _NotingFaults(Faults):
     """
-    Counts requests, and keeps the turn of the one that is being handled, with all that hit it.
+    Counts requests, and keeps the arrival of the one that is being handled, with all that hit it.
     """
 
     def __init__(self, seed: int, log: Log) -> None:
         super().__init__(seed)
         self.log = log
-        self.turn: Turn | None = None
+        self.arrival: Arrival | None = None
 
-    def at_head(self, call: str | None) -> Turn:
+    def at_head(self, call: str | None) -> Arrival:
         self.log.arrived += 1
         return super().at_head(call)
 
-    def at_body(self, turn: Turn, recipients) -> Turn:
-        self.turn = super().at_body(turn, recipients)
-        return self.turn
+    def at_body(self, arrival: Arrival, recipients) -> Arrival:
+        self.arrival = super().at_body(arrival, recipients)
+        return self.arrival
 
 
 def _about(request: Request) -> tuple[str | None, str | None, bool]:

@@ -55,7 +55,10 @@ def disagreements(
     figures["mails"] += len(script.mails)
     figures["requests"] += len(log.attempts)
     figures.update(
-        fault.kind for some in log.handlings.values() for one in some for _, fault in one.turn.hits
+        fault.kind
+        for some in log.handlings.values()
+        for one in some
+        for _, fault in one.arrival.hits
     )
     yield from _requests(log)
     if left := {mail.subject for mail in outbox} - {mail.subject for mail in script.mails}:
@@ -121,7 +124,9 @@ class _Case:
             ):
                 handling = self.log.handling(attempt)
                 hits = (
-                    [fault.kind for _, fault in handling.turn.hits] if handling else "never handled"
+                    [fault.kind for _, fault in handling.arrival.hits]
+                    if handling
+                    else "never handled"
                 )
                 stored = f"{handling.stored} stored at {handling.at:.3f}" if handling else ""
                 times = f"{attempt.started:.3f} to {attempt.ended:.3f}"
@@ -325,7 +330,7 @@ class _Case:
         had given it up.
         """
         handling = self.log.handling(attempt)
-        visible = handling.at + handling.turn.effect.visible_after
+        visible = handling.at + handling.arrival.effect.visible_after
         return visible - attempt.ended > self.script.resend_after - _GRAIN
 
 
@@ -337,7 +342,7 @@ def _meaning(handling: Handling, *, in_process_small: bool | None) -> set[str]:
     fault = next(
         (
             fault
-            for _, fault in sorted(handling.turn.hits, key=lambda hit: hit[0])
+            for _, fault in sorted(handling.arrival.hits, key=lambda hit: hit[0])
             if fault.effect.decides
         ),
         None,

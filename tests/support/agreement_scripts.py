@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from poweremail import Attachment, Message, TemplateMessage
 from poweremail.sandbox import Fault
-from poweremail.sandbox._faults.rules import SENDS
+from poweremail.sandbox._api.requests import SENDS
 
 __all__ = [
     "ERRORS",

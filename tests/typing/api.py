@@ -99,12 +99,10 @@ from poweremail.transports import (
     AsyncAiohttpTransport,
     AsyncHttpxTransport,
     AsyncOutgoing,
-    AsyncSandboxTransport,
     AsyncTransport,
     HttpxTransport,
     Outgoing,
     Request,
-    SandboxTransport,
     Transport,
 )
 from poweremail.webhooks import (

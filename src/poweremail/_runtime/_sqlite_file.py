@@ -9,7 +9,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import attrs
 
 from poweremail.errors import MailState, UsageError
 
-__all__ = ["Kind", "SqliteFile"]
+__all__ = ["Kind", "SqliteFile", "open_database"]
 
 
 @attrs.frozen(kw_only=True)
@@ -100,13 +100,12 @@ class SqliteFile:
             self._close_connection()
 
     def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path, timeout=self._patience, isolation_level=None, check_same_thread=False
+        self._connection, self._close_connection = open_database(
+            self, self._path, self._prepare, timeout=self._patience
         )
-        # Whoever forgets the file is not to be told so by a ResourceWarning, out of place and out
-        # of time.
-        self._close_connection = weakref.finalize(self, connection.close)
-        self._connection = connection
+        return self._connection
+
+    def _prepare(self, connection: sqlite3.Connection) -> None:
         connection.execute("BEGIN IMMEDIATE")
         (application_id,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -117,12 +116,41 @@ class SqliteFile:
         elif application_id != self._kind.application_id:
             raise sqlite3.DatabaseError(f"it is not a file of {self._kind.name}")
         connection.execute("COMMIT")
-        # With a log, a commit need not wait for the disk. That another process is at the same
-        # change or at work is no failure: what one of them changes is changed for all.
+
+
+def open_database(
+    owner: object,
+    path: str | os.PathLike[str],
+    prepare: Callable[[sqlite3.Connection], None],
+    *,
+    timeout: float = 5.0,
+) -> tuple[sqlite3.Connection, Callable[[], object]]:
+    """
+    Open a database for all threads of this process, and return it and the function that closes it.
+
+    *owner*
+        It closes with this object, so that an object that nobody closed leaves no ResourceWarning.
+    *prepare*
+        Creates or checks the tables. If it raises, the database is closed.
+    *timeout*
+        Seconds to wait while another process holds it.
+    """
+    connection = sqlite3.connect(
+        path, timeout=timeout, isolation_level=None, check_same_thread=False
+    )
+    close = weakref.finalize(owner, connection.close)
+    try:
+        prepare(connection)
+        # With a log, a commit need not wait for the disk: after a power cut the last transactions
+        # may be missing. If another process is at work, or makes the same change, no harm is done:
+        # the mode is that of the file.
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
-        return connection
+    except BaseException:
+        close()
+        raise
+    return connection, close
 
 
 # SQLite's locks do not survive a fork: a child that had an open database in its memory would take

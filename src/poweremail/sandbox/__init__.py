@@ -1,5 +1,5 @@
 """
-The service on this machine: what is sent to it is caught, and can be looked at.
+The service on this machine: it catches every mail, and shows it.
 
 ::
 
@@ -9,31 +9,59 @@ The service on this machine: what is sent to it is caught, and can be looked at.
         client.messages.send_mail(message)
         assert sandbox.outbox[0].subject == "Invoice 42"
 
-In-process it needs no socket; `Sandbox.server` opens one.
+In-process it needs no socket; `Sandbox.server` opens one. Each name is loaded on first use.
 """
 
 from __future__ import annotations
 
-from poweremail.sandbox._api.call import Call, Reply
-from poweremail.sandbox._faults.kinds import Fault
-from poweremail.sandbox._faults.rules import FaultRule, Faults
-from poweremail.sandbox._outbox import Outbox
-from poweremail.sandbox._release.smtp import Released, ReleaseError, SmtpServer
-from poweremail.sandbox._sandbox import Sandbox
-from poweremail.sandbox._service import Service
-from poweremail.sandbox._store.accounts import Domain, RegisteredWebhook
-from poweremail.sandbox._store.clock import Clock
-from poweremail.sandbox._store.events import MailEvent
-from poweremail.sandbox._store.limits import SmtpLimits, SmtpUsage, SmtpUser
-from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, CaughtRecipient
-from poweremail.sandbox._webhooks.deliveries import RETRY_AFTER, Attempt, Delivery
-from poweremail.sandbox._webhooks.posting import Answered, Poster
-from poweremail.sandbox._webhooks.script import EventRule, EventScript
+from typing import TYPE_CHECKING
+
+from poweremail._lazy import lazily
+
+if TYPE_CHECKING:
+    from poweremail.sandbox._api.call import Call, Reply
+    from poweremail.sandbox._client._async.transport import AsyncSandboxTransport
+    from poweremail.sandbox._client._sync.transport import SandboxTransport
+    from poweremail.sandbox._faults.kinds import Fault
+    from poweremail.sandbox._faults.rules import FaultRule, Faults
+    from poweremail.sandbox._outbox import Outbox
+    from poweremail.sandbox._release.smtp import Released, ReleaseError, SmtpServer
+    from poweremail.sandbox._sandbox import Sandbox
+    from poweremail.sandbox._service import Service
+    from poweremail.sandbox._store.accounts import Domain, RegisteredWebhook
+    from poweremail.sandbox._store.clock import Clock
+    from poweremail.sandbox._store.events import MailEvent
+    from poweremail.sandbox._store.limits import SmtpLimits, SmtpUsage, SmtpUser
+    from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, CaughtRecipient
+    from poweremail.sandbox._webhooks.deliveries import RETRY_AFTER, Attempt, Delivery
+    from poweremail.sandbox._webhooks.posting import AttemptResult, Poster
+    from poweremail.sandbox._webhooks.script import EventRule, EventScript
+
+_HOMES = {
+    "sandbox._api.call": ("Call", "Reply"),
+    "sandbox._client._async.transport": ("AsyncSandboxTransport",),
+    "sandbox._client._sync.transport": ("SandboxTransport",),
+    "sandbox._faults.kinds": ("Fault",),
+    "sandbox._faults.rules": ("FaultRule", "Faults"),
+    "sandbox._outbox": ("Outbox",),
+    "sandbox._release.smtp": ("Released", "ReleaseError", "SmtpServer"),
+    "sandbox._sandbox": ("Sandbox",),
+    "sandbox._service": ("Service",),
+    "sandbox._store.accounts": ("Domain", "RegisteredWebhook"),
+    "sandbox._store.clock": ("Clock",),
+    "sandbox._store.events": ("MailEvent",),
+    "sandbox._store.limits": ("SmtpLimits", "SmtpUsage", "SmtpUser"),
+    "sandbox._store.mail": ("CaughtFile", "CaughtMail", "CaughtRecipient"),
+    "sandbox._webhooks.deliveries": ("RETRY_AFTER", "Attempt", "Delivery"),
+    "sandbox._webhooks.posting": ("AttemptResult", "Poster"),
+    "sandbox._webhooks.script": ("EventRule", "EventScript"),
+}
 
 __all__ = [
     "RETRY_AFTER",
-    "Answered",
+    "AsyncSandboxTransport",
     "Attempt",
+    "AttemptResult",
     "Call",
     "CaughtFile",
     "CaughtMail",
@@ -54,9 +82,15 @@ __all__ = [
     "Released",
     "Reply",
     "Sandbox",
+    "SandboxTransport",
     "Service",
     "SmtpLimits",
     "SmtpServer",
     "SmtpUsage",
     "SmtpUser",
 ]
+
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
+    __getattr__, __dir__ = lazily(
+        __name__, _HOMES, {"Answered": "poweremail.sandbox:AttemptResult"}
+    )

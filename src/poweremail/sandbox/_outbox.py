@@ -1,4 +1,4 @@
-"""What a sandbox caught, in words that a failing test can use."""
+"""The caught mails of a sandbox, described so that a failing test explains itself."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from poweremail.sandbox._store.mail import CaughtMail
 
 __all__ = ["Outbox"]
 
-_SHOWN = 20
+_MAX_MAILS_LISTED = 20
 
 
 class Outbox(Sequence[CaughtMail]):
     """
-    The caught mails, oldest first: a sequence that is read anew whenever it is asked.
+    The caught mails, oldest first. Every use reads them again.
 
-    It equals a list of the same mails; its repr says in a few words what each of them is.
+    It equals a list of the same mails; its repr has a few words about each of them.
     """
 
     def __init__(self, read: Callable[[], Sequence[CaughtMail]]) -> None:
@@ -56,31 +56,32 @@ class Outbox(Sequence[CaughtMail]):
         template_id: str | None = None,
     ) -> Outbox:
         """
-        Return those that are as asked for in every respect; they stay the same whatever is caught
-        later.
+        Return the mails that meet all conditions. The result does not change with later mails.
 
-        *to* is an address that is among the recipients, whether as to, cc or bcc; addresses are
-        compared without case. *subject* is the whole subject, or a pattern that is searched in it.
-        *containing* stands in the text or the HTML.
+        *to*
+            The address of a recipient, be it to, cc or bcc. Case does not matter.
+        *from_email*
+            The address of the sender. Case does not matter.
+        *subject*
+            The whole subject, or a pattern that is searched in it.
+        *containing*
+            A part of the text or the HTML.
         """
-
-        def fits(mail: CaughtMail) -> bool:
-            return (
-                (
-                    to is None
-                    or to.lower() in (recipient.email.lower() for recipient in mail.recipients)
-                )
-                and (from_email is None or mail.from_email.lower() == from_email.lower())
-                and (subject is None or _has_subject(mail, subject))
-                and (
-                    containing is None
-                    or any(containing in part for part in (mail.text, mail.html) if part)
-                )
-                and (unique_id is None or mail.unique_id == unique_id)
-                and (template_id is None or mail.template_id == template_id)
-            )
-
-        found = tuple(filter(fits, self))
+        conditions: tuple[tuple[object, Callable[[CaughtMail], bool]], ...] = (
+            (to, lambda mail: str(to).lower() in (each.email.lower() for each in mail.recipients)),
+            (from_email, lambda mail: mail.from_email.lower() == str(from_email).lower()),
+            (subject, lambda mail: _has_subject(mail, subject)),
+            (
+                containing,
+                lambda mail: any(
+                    str(containing) in (part or "") for part in (mail.text, mail.html)
+                ),
+            ),
+            (unique_id, lambda mail: mail.unique_id == unique_id),
+            (template_id, lambda mail: mail.template_id == template_id),
+        )
+        checks = [check for wanted, check in conditions if wanted is not None]
+        found = tuple(mail for mail in self if all(check(mail) for check in checks))
         return Outbox(lambda: found)
 
     def one(
@@ -94,12 +95,12 @@ class Outbox(Sequence[CaughtMail]):
         template_id: str | None = None,
     ) -> CaughtMail:
         """
-        Return the one mail that is as asked for: see `find`.
+        Return the one mail that meets all conditions: see `find`.
 
-        Raises AssertionError where it is none or several; its text says what was caught.
+        Raises AssertionError if there is none or several; its text lists the caught mails.
         """
-        __tracebackhide__ = True  # pytest then shows the line of the test that asked
-        asked: dict[str, Any] = {
+        __tracebackhide__ = True  # pytest then shows the line of the test
+        conditions: dict[str, Any] = {
             "to": to,
             "from_email": from_email,
             "subject": subject,
@@ -108,47 +109,47 @@ class Outbox(Sequence[CaughtMail]):
             "template_id": template_id,
         }
         caught = tuple(self)
-        found = Outbox(lambda: caught).find(**asked)
+        found = Outbox(lambda: caught).find(**conditions)
         if len(found) == 1:
             return found[0]
         criteria = ", ".join(
-            f"{name}={_shown(value)}" for name, value in asked.items() if value is not None
+            f"{name}={_condition_text(value)}"
+            for name, value in conditions.items()
+            if value is not None
         )
         wanted = f"one mail with {criteria}" if criteria else "one mail"
         raise AssertionError(
-            "\n".join((f"expected {wanted}, but {len(found)} are so", *_lines(found or caught)))
+            "\n".join((f"expected {wanted}, but found {len(found)}", *_lines(found or caught)))
         )
 
     def lines(self) -> list[str]:
-        """Say what was caught, a line for each mail, and of many only the last."""
+        """Return a heading and a line for each mail; of many, only the last."""
         return _lines(tuple(self))
 
     def __repr__(self) -> str:
         mails = tuple(self)
-        shown = "; ".join(_line(mail) for mail in mails[:_SHOWN])
-        more = "; ..." if len(mails) > _SHOWN else ""
+        shown = "; ".join(_line(mail) for mail in mails[:_MAX_MAILS_LISTED])
+        more = "; ..." if len(mails) > _MAX_MAILS_LISTED else ""
         return f"<Outbox of {_counted(len(mails))}{': ' if mails else ''}{shown}{more}>"
 
 
 def _lines(mails: Sequence[CaughtMail]) -> list[str]:
     if not mails:
         return ["nothing was caught"]
-    which = f", of which the last {_SHOWN} are" if len(mails) > _SHOWN else ""
+    which = f", of which the last {_MAX_MAILS_LISTED} are" if len(mails) > _MAX_MAILS_LISTED else ""
     return [
         f"caught {_counted(len(mails))}{which}:",
-        *(f"  {_line(mail)}" for mail in mails[-_SHOWN:]),
+        *(f"  {_line(mail)}" for mail in mails[-_MAX_MAILS_LISTED:]),
     ]
 
 
-def _has_subject(mail: CaughtMail, subject: str | re.Pattern[str]) -> bool:
-    return (
-        mail.subject == subject
-        if isinstance(subject, str)
-        else subject.search(mail.subject) is not None
-    )
+def _has_subject(mail: CaughtMail, subject: str | re.Pattern[str] | None) -> bool:
+    if isinstance(subject, re.Pattern):
+        return subject.search(mail.subject) is not None
+    return mail.subject == subject
 
 
-def _shown(value: object) -> str:
+def _condition_text(value: object) -> str:
     return f"/{value.pattern}/" if isinstance(value, re.Pattern) else repr(value)
 
 

@@ -1,4 +1,4 @@
-"""The sandbox as users have it."""
+"""The sandbox as its users see it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 from poweremail._types.event import EVENT_NAMES, EventName
 from poweremail._types.secret import Secret
 from poweremail._wire import arguments
-from poweremail.errors import UsageError
-from poweremail.sandbox._api.account import VerifyWebhook
-from poweremail.sandbox._api.template import Template
+from poweremail.errors import ConfigurationError
+from poweremail.sandbox._api.settings import VerifyWebhook
 from poweremail.sandbox._client.clients import Clients
 from poweremail.sandbox._faults.rules import Faults
 from poweremail.sandbox._outbox import Outbox
@@ -24,7 +23,7 @@ from poweremail.sandbox._store.clock import Clock
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.events import MailEvent
 from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits, SmtpUser
-from poweremail.sandbox._store.mail import CaughtMail
+from poweremail.sandbox._store.mail import CaughtMail, Template
 from poweremail.sandbox._webhooks.deliveries import Delivery
 from poweremail.sandbox._webhooks.posting import AwaitedReceiver, Poster, RespondingReceiver
 from poweremail.sandbox._webhooks.script import EventRule, EventScript
@@ -39,37 +38,37 @@ __all__ = ["Sandbox"]
 
 class Sandbox:
     """
-    A PowerEmail of one's own.
+    A PowerEmail of your own.
 
     *path*
-        The file that keeps what was caught; without it, all is in memory and gone with the sandbox.
+        The file that keeps the mails; without it all is in memory, and gone with the sandbox.
     *owner_id*, *token*
-        The credentials to accept; any that are not empty where left out.
+        The credentials to accept; by default any that are not empty.
     *seed*
-        Makes faults that strike by chance, and what the script does, the same in every run.
+        Makes faults by chance and the events of the script the same in every run.
     *clock*
-        Returns the time in seconds since the epoch; `time.time` unless given. `Sandbox.clock` goes
-        by it.
+        Returns the time in seconds since the epoch; `time.time` by default. `Sandbox.clock` is
+        built on it.
     *limits*
-        How much an SMTP user may send that has no limits of its own; without it, as much as it
-        likes. ``SmtpLimits()`` has the numbers of the service.
+        The limits of SMTP users without limits of their own; by default there are none.
+        ``SmtpLimits()`` has the numbers of the service.
     *verify_webhook*
         Called with a URL that is to become a webhook; returns whether it answers the service's
-        handshake. Without it, each is believed; but the server of the sandbox really asks.
+        handshake. By default every URL is accepted, except by the server, which asks it.
     *script*
-        What becomes of mails by itself, such as ``["hard_bounce 2%", "open 30% within 5s"]``: see
+        Events that mails get by chance, such as ``["hard_bounce 2%", "open 30% within 5s"]``: see
         `EventScript`.
     *webhook_scheme*
-        How what is posted to webhooks is signed: one of `poweremail.webhooks.SCHEMES`.
+        How posts to webhooks are signed: one of `poweremail.webhooks.SCHEMES`.
     *brand*
-        The name of the service, in the header and the form field of what is posted to webhooks, and
-        in the answer that a URL must give to become one.
+        The name of the service in the header and the form field of these posts, and in the
+        handshake.
     *smtp_server*
-        Where caught mails may be handed on to, and for whom: see `release`. None, and nothing is.
+        The mail server that caught mails may be released to: see `release`.
 
     Use it as a context manager, or `close` it, or leave it to the garbage collector. Safe to use
-    from several threads. Raises `UsageError` where *path* is not a file of a sandbox. A file of an
-    older version is brought up to date; that version cannot open it any more.
+    from several threads. Raises `ConfigurationError` if *path* is not a file of a sandbox. A file
+    of an older version is brought up to date; that version cannot open it any more.
     """
 
     def __init__(
@@ -87,12 +86,12 @@ class Sandbox:
         brand: str = BRAND,
         smtp_server: SmtpServer | None = None,
     ) -> None:
-        # The plain token must not be in a frame that may fail.
+        # No frame that may fail shall hold the plain token.
         token = Secret.of(token) if token else None
         if not isinstance(limits, SmtpLimits | None):
-            raise UsageError(f"must be SmtpLimits, not {limits!r}", field="limits", mail_state=None)
+            raise ConfigurationError(f"must be SmtpLimits, not {limits!r}", field="limits")
         owner_id = owner_id or None
-        told = EventScript(script, seed=seed)
+        events = EventScript(script, seed=seed)
         scheme, brand = scheme_of(webhook_scheme), brand_of(brand)
         store = Store(path)
         self.service = Service(
@@ -103,7 +102,7 @@ class Sandbox:
             token=token,
             limits=limits or UNLIMITED,
             verify_webhook=verify_webhook,
-            script=told,
+            script=events,
             webhook_scheme=scheme,
             brand=brand,
             smtp_server=smtp_server,
@@ -122,8 +121,8 @@ class Sandbox:
         self.close()
 
     def close(self) -> None:
-        """Close the file, or forget what is in memory. A second time does nothing."""
-        self.service.courier.close()
+        """Close the database. A second call does nothing."""
+        self.service.deliverer.close()
         self.service.store.close()
 
     @property
@@ -133,20 +132,21 @@ class Sandbox:
 
     @property
     def clock(self) -> Clock:
-        """The time in the sandbox: ``clock.advance(61)`` lets a minute and a second pass."""
+        """The time in the sandbox: ``clock.advance(61)`` advances it by a minute and a second."""
         return self.service.clock
 
     @property
     def smtp_users(self) -> list[SmtpUser]:
         """
-        The SMTP users by name, and what they have used: those that were added; where none was, also
-        those that have sent.
+        The SMTP users by name, with their limits and usage.
+
+        They are those that were added or, if none was, also those that have sent.
         """
         return self.service.smtp_users()
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong: see `Faults.add`."""
+        """The faults that hit requests: see `Faults.add`."""
         return self.service.faults
 
     def add_template(
@@ -160,8 +160,8 @@ class Sandbox:
         """
         Add or replace a template.
 
-        ``{{NAME}}`` in its parts is replaced by the mail's dynamic value of that name, as it is
-        (without escaping), or by nothing.
+        ``{{NAME}}`` in its parts stands for the mail's dynamic value of that name, without
+        escaping; without a value it becomes empty.
         """
         self.service.store.put_template(Template(template_id, subject, html, text))
 
@@ -177,13 +177,12 @@ class Sandbox:
         total_limit: int | None = None,
     ) -> None:
         """
-        Add or replace an SMTP user. Until the first is added, any may send; then only those that
-        were added, be it by the API, and are *enabled*. What the API adds leaves it as it is who
-        else may send.
+        Add or replace an SMTP user.
 
-        The limits are those of `SmtpLimits`; None is that of the sandbox, if it has one. What a
-        user has used stays used when it is replaced. Raises `UsageError` for a limit that cannot be
-        meant.
+        Until the first is added here, any user may send; then only users that were added, here or
+        by the API, and are *enabled*. The limits are those of `SmtpLimits`; None is that of the
+        sandbox, if it has one. The usage of a user stays when it is replaced. Raises
+        `ConfigurationError` if a limit is invalid.
         """
         limits = SmtpLimits(
             per_minute=per_minute,
@@ -195,17 +194,11 @@ class Sandbox:
         self.service.store.put_smtp_user(name, enabled=enabled, limits=limits)
 
     def add_sending_domain(self, domain: str, *, valid: bool = True) -> None:
-        """
-        Add a domain to send from, or say of one that is there whether every check of it comes out
-        well.
-        """
+        """Add a domain to send from; if it exists, change whether every check of it succeeds."""
         self._put_domain("sending", domain, valid=valid)
 
     def add_tracking_domain(self, domain: str, *, valid: bool = True) -> None:
-        """
-        Add a domain that tracked links lead through, or say of one that is there whether its check
-        comes out well.
-        """
+        """Add a domain for tracked links; if it exists, change whether its check succeeds."""
         self._put_domain("tracking", domain, valid=valid)
 
     def _put_domain(self, kind: DomainKind, domain: str, *, valid: bool) -> None:
@@ -221,8 +214,9 @@ class Sandbox:
         description: str = "",
     ) -> RegisteredWebhook:
         """
-        Add a webhook, without asking its URL; its id and its key are drawn. Raises `UsageError` for
-        what cannot be meant.
+        Add a webhook with a random id and a random key. Its URL is not asked for the handshake.
+
+        Raises `ConfigurationError` if an option is invalid.
         """
         url, names = arguments.url("url", url), tuple(arguments.events("events", events).split(","))
         now = self.clock.milliseconds()
@@ -237,7 +231,7 @@ class Sandbox:
 
     @property
     def tracking_domains(self) -> list[Domain]:
-        """The domains that tracked links lead through, oldest first."""
+        """The domains for tracked links, oldest first."""
         return self.service.registry.domains("tracking")
 
     @property
@@ -247,7 +241,7 @@ class Sandbox:
 
     @property
     def script(self) -> EventScript:
-        """What becomes of mails by itself: ``script.add("open 30% within 5s")``."""
+        """The events that mails get by chance: ``script.add("open 30% within 5s")``."""
         return self.service.script
 
     def record(
@@ -261,13 +255,17 @@ class Sandbox:
         url: str | None = None,
     ) -> list[MailEvent]:
         """
-        Let *mail* (or the mail of that number) be opened, clicked, bounced or complained about at
-        this moment.
+        Record an event of a mail at this moment.
 
-        *kind* is ``open``, ``click``, ``soft_bounce``, ``hard_bounce`` or ``spam``; *recipient* the
-        address it happens at, None all of the mail's. getMessageInfo shows it; the webhooks are
-        told by `deliver`, or by the server. Raises `UsageError` for another kind, LookupError where
-        there is no such mail or recipient.
+        *mail*
+            A caught mail, or its number.
+        *kind*
+            ``open``, ``click``, ``soft_bounce``, ``hard_bounce`` or ``spam``.
+        *recipient*
+            The address it happens at; None means all of the mail's.
+
+        getMessageInfo shows it; `deliver`, or the server, reports it to the webhooks. Raises
+        `UsageError` for another kind, LookupError if there is no such mail or recipient.
         """
         return self.service.record_event(
             _number(mail), kind, recipient=recipient, ip=ip, user_agent=user_agent, url=url
@@ -275,35 +273,42 @@ class Sandbox:
 
     @property
     def deliveries(self) -> list[Delivery]:
-        """What was and is to be posted to webhooks, oldest first, with what came of it."""
-        self.service.happenings.settle()
+        """The posts to webhooks, made and due, oldest first, with their attempts."""
+        self.service.recorder.record_due()
         return self.service.deliveries.all()
 
     def deliver(self, to: RespondingReceiver | Poster | None = None) -> list[Delivery]:
         """
-        Post what is due to the webhooks, and return what was posted, as it is after that. A server
-        of the sandbox does so itself.
+        Post the deliveries that are due, and return them with their new state.
 
-        *to* is a `poweremail.webhooks.WebhookReceiver` (or a `Poster`) that gets all of it without
-        a socket, whatever the URLs. What failed is due again after the seconds of `RETRY_AFTER`, by
-        the sandbox's clock; what a receiver in this process raises is raised.
+        *to*
+            A `poweremail.webhooks.WebhookReceiver` (or a `Poster`) that gets all of them without a
+            socket, whatever the URLs. None posts each to its URL.
+
+        A server of the sandbox calls this by itself. A failed delivery is due again after the
+        seconds of `RETRY_AFTER`, by the sandbox's clock. An exception of a receiver in this process
+        is raised here.
         """
-        return self.service.courier.deliver(to)
+        return self.service.deliverer.deliver(to)
 
     async def adeliver(self, to: AwaitedReceiver) -> list[Delivery]:
         """As `deliver`, to a receiver whose handler is ``async``: on asyncio and on trio."""
-        return await self.service.courier.adeliver(to)
+        return await self.service.deliverer.adeliver(to)
 
     def replay(
         self, delivery: Delivery | int, to: RespondingReceiver | Poster | None = None
     ) -> Delivery:
         """
-        Post a delivery (or that of this number) once more, byte for byte with the same signature;
-        *to* is that of `deliver`.
+        Post a delivery once more, byte for byte with the same signature, and return its new state.
 
-        Returns it with what came of that. Raises LookupError where there is none.
+        *delivery*
+            A delivery, or its number.
+        *to*
+            As for `deliver`.
+
+        Raises LookupError if there is none.
         """
-        return self.service.courier.replay(
+        return self.service.deliverer.replay(
             delivery if isinstance(delivery, int) else delivery.number, to
         )
 
@@ -315,34 +320,37 @@ class Sandbox:
         server: SmtpServer | None = None,
     ) -> Released:
         """
-        Hand a caught *mail* (or the one of that number) on to a real mail *server*, by default the
-        one of the sandbox.
+        Send a caught mail to a real mail server.
 
-        It goes to those of its recipients that the server's allow-list has, or to the addresses
-        given as *to*, which must all be on it. Raises `UsageError` where there is no server or
-        nobody may get it, `ReleaseError` where the server does not take it, and LookupError where
-        there is no such mail.
+        *mail*
+            A caught mail, or its number.
+        *to*
+            The addresses to send it to, which must all be on the server's allow-list. None sends it
+            to those of its recipients that are on the list.
+        *server*
+            By default that of the sandbox.
+
+        Raises `ConfigurationError` if there is no server, `UsageError` if no address is allowed,
+        `ReleaseError` if the server rejects the mail, and LookupError if there is no such mail.
         """
         return self.service.release(_number(mail), to=to, server=server)
 
     def clear(self) -> None:
         """
-        Forget everything: mails, templates, SMTP users and what they have used, domains, webhooks
-        and what was posted to them, faults, the script, and how far the clock was advanced.
+        Delete everything: mails, templates, SMTP users and their usage, domains, webhooks and their
+        deliveries, faults, the script, and the advance of the clock.
         """
         self.service.clear()
 
     def client(self, **options: Any) -> PowerEmail:
-        """
-        Make a client of this sandbox, without a socket between. *options* are those of
-        `PowerEmail`.
-        """
+        """Return a client of this sandbox, without a socket; *options*: see `PowerEmail`."""
         return self._clients.make(options)
 
     def async_client(self, **options: Any) -> AsyncPowerEmail:
         """
-        Make a client of this sandbox, without a socket between. *options* are those of
-        `AsyncPowerEmail`.
+        Return an async client of this sandbox, without a socket.
+
+        *options* are those of `AsyncPowerEmail`.
         """
         return self._clients.make_async(options)
 
@@ -350,13 +358,18 @@ class Sandbox:
         self, host: str = "127.0.0.1", port: int = 0, *, allowed_hosts: Iterable[str] = ()
     ) -> SandboxServer:
         """
-        Make an HTTP server of this sandbox, to be used as a context manager.
+        Return an HTTP server of this sandbox, to be used as a context manager.
 
-        It needs the extra ``poweremail[sandbox]``. *port* 0 takes a free one; see `SandboxServer`
-        for its address. A *host* other than loopback lets others read the mail that was caught;
-        *allowed_hosts* are the names under which they then find the page.
+        *host*
+            The address to listen on. One that is not loopback lets others read the caught mail.
+        *port*
+            0 picks a free one: see `SandboxServer.base_url`.
+        *allowed_hosts*
+            Other names under which browsers may open the page.
+
+        It needs the extra ``poweremail[sandbox]``.
         """
-        from poweremail.sandbox._server.serving import SandboxServer  # noqa: PLC0415 - starlette and uvicorn only for those who serve
+        from poweremail.sandbox._server.serving import SandboxServer  # noqa: PLC0415 - it loads starlette and uvicorn
 
         return SandboxServer(self.service, host=host, port=port, allowed_hosts=allowed_hosts)
 

@@ -1,7 +1,4 @@
-"""
-What goes into the service, and what comes out: the same for the in-process transport and for the
-HTTP server.
-"""
+"""A request and its reply: the same for the in-process transport and for the HTTP server."""
 
 from __future__ import annotations
 
@@ -17,9 +14,11 @@ Broken = Literal["refused", "reset_before", "reset_after", "stalled", "truncated
 """
 How a connection breaks.
 
-``refused``: nothing of the request reached the service. ``reset_before``: reset before the body was
-read. ``reset_after``: reset after the request was carried out. ``stalled``: carried out, then
-silence. ``truncated``: the answer ends in its middle.
+- ``refused``: nothing of the request reached the service.
+- ``reset_before``: reset before the body was read.
+- ``reset_after``: reset after the request was carried out.
+- ``stalled``: carried out, then silence.
+- ``truncated``: the response ends in its middle.
 """
 
 
@@ -28,8 +27,12 @@ class Call:
     """
     One request.
 
-    *path* may begin with ``/v1.0`` or not; *query* is what follows the question mark, still
-    encoded. Query and body carry the credentials, so neither is in the repr.
+    *path*
+        With ``/v1.0`` or without.
+    *query*
+        The part after the question mark, still encoded.
+
+    Query and body carry the credentials, so the repr shows neither.
     """
 
     method: str
@@ -41,15 +44,15 @@ class Call:
 @attrs.frozen
 class Reply:
     """
-    What the caller gets to see.
+    The service's reply, as the caller experiences it.
 
-    *latency* seconds pass first. Then *response* comes, *drip* seconds between the bytes of its
-    body; or the connection breaks:
+    First *latency* seconds pass. Then *response* comes, with *drip* seconds between the bytes of
+    its body; or the connection breaks:
 
     - *broken* is ``refused``, ``reset_before`` or ``reset_after``: *response* is None, the
       connection is reset.
-    - *broken* is ``stalled``: *response* is None. *latency* is how long the connection stays open
-      without a byte, ``math.inf`` for ever; then it is closed.
+    - *broken* is ``stalled``: *response* is None. The connection stays open without a byte for
+      *latency* seconds, ``math.inf`` for ever; then it is closed.
     - *broken* is ``truncated``: the body of *response* is the part that arrives before the
       connection is closed. Its Content-Length is that of the whole.
     """

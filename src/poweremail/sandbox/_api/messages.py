@@ -1,6 +1,7 @@
 """
-From the members of a send to the mail that it hands over, checked in the order in which the service
-is known to check.
+From the members of a send to its mail.
+
+The checks come in the order in which the service is known to check.
 """
 
 from __future__ import annotations
@@ -10,11 +11,10 @@ from typing import Any
 
 from poweremail.sandbox._api import mime, parts
 from poweremail.sandbox._api.responses import Refusal
-from poweremail.sandbox._api.template import Template
-from poweremail.sandbox._store.mail import CaughtRecipient, MailContent
+from poweremail.sandbox._store.mail import CaughtRecipient, MailContent, Template
 
 __all__ = [
-    "FindTemplate",
+    "Reader",
     "read_raw",
     "read_send_mail",
     "read_send_template",
@@ -22,10 +22,16 @@ __all__ = [
 ]
 
 FindTemplate = Callable[[str], Template | None]
+Reader = Callable[[str, Mapping[str, Any], FindTemplate], MailContent]
+"""
+Reads a send: from the name of the SMTP user, the members, and the templates, to the mail.
+
+Raises `Refusal` if the service would reject it.
+"""
 
 
-def read_send_mail(smtp_user_name: str, members: Mapping[str, Any]) -> MailContent:
-    """The mail of a ``sendMail``. Raises `Refusal`, as the other readers do."""
+def read_send_mail(smtp_user_name: str, members: Mapping[str, Any], _: FindTemplate) -> MailContent:
+    """Read a ``sendMail``: see `Reader`."""
     message = _message(members)
     html, text = parts.text(message.get("html")), parts.text(message.get("text"))
     if not (html or text):
@@ -43,10 +49,7 @@ def read_send_mail(smtp_user_name: str, members: Mapping[str, Any]) -> MailConte
 def read_send_template(
     smtp_user_name: str, members: Mapping[str, Any], find: FindTemplate
 ) -> MailContent:
-    """
-    The mail of a ``sendTemplate``; *find* knows the templates. A mail without a subject has that of
-    its template.
-    """
+    """Read a ``sendTemplate``: see `Reader`. Without a subject it has that of its template."""
     message = _message(members)
     filled = _filled(message, find)
     return MailContent(
@@ -64,9 +67,7 @@ def read_send_template(
 def read_send_template_http_get(
     smtp_user_name: str, members: Mapping[str, Any], find: FindTemplate
 ) -> MailContent:
-    """
-    The mail of a ``sendTemplateHTTPGet``, whose fields stand in the query beside the credentials.
-    """
+    """Read a ``sendTemplateHTTPGet``, whose fields stood in the query: see `Reader`."""
     filled = _filled(members, find)
     subject, sender = _subject(parts.text(members.get("subject"))), _sender(members)
     if not parts.text(members.get("to")):
@@ -85,8 +86,8 @@ def read_send_template_http_get(
     )
 
 
-def read_raw(smtp_user_name: str, members: Mapping[str, Any]) -> MailContent:
-    """The mail of a ``sendRaw``: what it says is read from its ``raw_message``."""
+def read_raw(smtp_user_name: str, members: Mapping[str, Any], _: FindTemplate) -> MailContent:
+    """Read a ``sendRaw`` from its ``raw_message``: see `Reader`."""
     raw = parts.text(members.get("raw_message"))
     if raw is None:
         raise Refusal("You must specify a message value")

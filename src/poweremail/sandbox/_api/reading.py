@@ -1,8 +1,7 @@
 """
 From the bytes of a request to its members.
 
-Whatever cannot be read is refused in words of the sandbox's own: what the service says to it is
-published nowhere.
+The service does not publish its messages for requests that cannot be read; these are the sandbox's.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ from poweremail.sandbox._api.responses import Refusal
 
 __all__ = ["read_json", "read_query"]
 
-# Far more than any request of the API needs, and little enough for every reader of what was stored.
-_DEEPEST = 32
-_MOST_FIELDS = 10_000
+# No request of the API needs as much, and every reader of the stored members can cope.
+_MAX_DEPTH = 32
+_MAX_FIELDS = 10_000
 _DYNAMIC_VALUE = re.compile(r"dynamic_value\[(.*)\]\Z", re.DOTALL)
 
 
 def read_json(body: bytes) -> dict[str, Any]:
-    """Read the body of a POST. Raises `Refusal` where it is no JSON object of sound text."""
+    """Read the body of a POST. Raises `Refusal` if it is not a JSON object of sound text."""
     try:
-        members = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
+        members = json.loads(body.decode("utf-8-sig"), parse_constant=_reject_constant)
     except (ValueError, RecursionError):
         raise Refusal("The body is not valid JSON") from None
     if not isinstance(members, dict):
@@ -36,12 +35,9 @@ def read_json(body: bytes) -> dict[str, Any]:
 
 
 def read_query(query: str) -> dict[str, Any]:
-    """
-    Read the query of a GET; its ``dynamic_value[NAME]`` fields become one object. Raises `Refusal`
-    where there are too many.
-    """
+    """Read the query of a GET; its ``dynamic_value[NAME]`` fields become one object."""
     try:
-        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
         raise Refusal("The query has too many fields") from None
     members: dict[str, Any] = {}
@@ -57,44 +53,37 @@ def read_query(query: str) -> dict[str, Any]:
     return members
 
 
-def _no_constant(name: str) -> None:
+def _reject_constant(name: str) -> None:
     # Python reads NaN and Infinity, JSON knows neither.
     raise ValueError(name)
 
 
-def _check(value: Any) -> None:
+def _check(members: Any) -> None:
     """
-    Refuse what could not be kept: deep nesting, infinite numbers, lone surrogates. Goes level by
-    level: depth is no danger.
+    Refuse values that could not be stored: deep nesting, infinite numbers, lone surrogates.
+
+    It goes level by level, so that depth is no danger.
     """
-    level = [value]
-    for _ in range(_DEEPEST):
+    level = [members]
+    for _ in range(_MAX_DEPTH):
         below: list[Any] = []
         for item in level:
             if isinstance(item, str):
                 _check_text(item)
-            elif isinstance(item, float):
-                _check_number(item)
+            elif isinstance(item, float) and not math.isfinite(item):
+                # 1e999 is sound JSON; Python reads it as infinity.
+                raise Refusal("The body has a number that is too large")
             elif isinstance(item, dict):
-                below.extend(item)
-                below.extend(item.values())
+                below += (*item, *item.values())
             elif isinstance(item, list):
-                below.extend(item)
+                below += item
         if not below:
             return
         level = below
     raise Refusal("The body is nested too deeply")
 
 
-def _check_number(number: float) -> None:
-    # 1e999 is sound JSON; Python reads it as infinity.
-    if not math.isfinite(number):
-        raise Refusal("The body has a number that is too large")
-
-
 def _check_text(text: str) -> None:
-    if text.isascii():
-        return
     try:
         text.encode()
     except UnicodeEncodeError:

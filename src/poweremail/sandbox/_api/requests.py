@@ -1,8 +1,8 @@
 """
-What a request asks for: it is read and checked here, and nothing is done about it.
+From a request to what it asks for: it is read and checked here, and nothing is carried out.
 
-What is accepted follows what the vendor publishes. Where that says nothing, the sandbox refuses
-only what no mail could carry.
+The rules follow what the vendor publishes. Where that is silent, the sandbox rejects only what no
+mail could carry.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from typing import Any
 import attrs
 
 from poweremail._types.secret import Secret
-from poweremail.sandbox._api import messages as content
-from poweremail.sandbox._api import settings as settings_calls
+from poweremail.sandbox._api import messages, settings
 from poweremail.sandbox._api.call import Call
 from poweremail.sandbox._api.parts import text
 from poweremail.sandbox._api.reading import read_json, read_query
@@ -23,28 +22,37 @@ from poweremail.sandbox._api.responses import Refusal
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.mail import MailContent
 
-__all__ = ["Lookup", "Requests", "Setting", "Wanted", "call_name"]
+__all__ = ["CALLS", "SENDS", "Lookup", "Requests", "Setting", "Wanted", "call_name"]
+
+_READERS: dict[str, messages.Reader] = {
+    "sendMail": messages.read_send_mail,
+    "sendTemplate": messages.read_send_template,
+    "sendTemplateHTTPGet": messages.read_send_template_http_get,
+    "sendRaw": messages.read_raw,
+}
+
+SENDS = tuple(_READERS)
+"""The calls that send a mail."""
+
+_NAMES = {
+    **{f"/messages/{name}": name for name in (*SENDS, "getMessageInfo")},
+    "/messages/senRaw": "sendRaw",  # as some deployments spell it
+    **{path: path.rpartition("/")[2] for path in settings.CALLS},
+}
+"""The name of the call at each path."""
+
+CALLS = tuple(dict.fromkeys(_NAMES.values()))
+"""All calls."""
 
 _PREFIX = "/v1.0"
-# The path of each call, and the name under which the sandbox knows it. Some deployments spell
-# sendRaw the second way.
-_CALLS = {
-    "/messages/sendMail": "sendMail",
-    "/messages/sendTemplate": "sendTemplate",
-    "/messages/sendTemplateHTTPGet": "sendTemplateHTTPGet",
-    "/messages/sendRaw": "sendRaw",
-    "/messages/senRaw": "sendRaw",
-    "/messages/getMessageInfo": "getMessageInfo",
-    **settings_calls.PATHS,
-}
-_SETTINGS = frozenset(settings_calls.PATHS.values())
-_LONGEST_PAGE_NUMBER = 18
-"""Digits of a ``skip_page``: more than any store has pages, and no more than SQLite can count."""
+_SETTINGS = {_NAMES[path]: call for path, call in settings.CALLS.items()}
+_MAX_PAGE_DIGITS = 18
+"""No store has as many pages, and SQLite can still count them."""
 
 
 @attrs.frozen
 class Lookup:
-    """Page *page*, from 0 on, of what getMessageInfo says of the mails with *unique_id*."""
+    """Page *page*, from 0 on, of getMessageInfo for the mails with *unique_id*."""
 
     unique_id: str
     page: int
@@ -52,25 +60,27 @@ class Lookup:
 
 @attrs.frozen
 class Setting:
-    """A call about settings or the account: its name and its members."""
+    """A call about settings or the account: its function and its members."""
 
-    call: str
+    carry_out: settings.SettingCall
     members: Mapping[str, Any]
 
 
 Wanted = MailContent | Lookup | Setting
-"""What a request asks for."""
+"""The content of a request."""
 
 
 def call_name(path: str) -> str | None:
-    """The name of the call at *path*, None where there is none."""
-    return _CALLS.get(path.removeprefix(_PREFIX))
+    """Return the name of the call at *path*, or None if there is none."""
+    return _NAMES.get(path.removeprefix(_PREFIX))
 
 
 class Requests:
     """
-    Reads requests, with a look into *store*. Any owner id and token will do unless *owner_id* and
-    *token* say which.
+    Reads requests; *store* has the templates and the SMTP users.
+
+    *owner_id*, *token*
+        The credentials to accept; None accepts any that are not empty.
     """
 
     def __init__(self, store: Store, owner_id: str | None, token: Secret | None) -> None:
@@ -79,7 +89,7 @@ class Requests:
         self._token = token
 
     def read(self, call: Call, name: str | None) -> Wanted:
-        """Return what *call* asks for, whose `call_name` is *name*. Raises `Refusal`."""
+        """Return the content of *call*, of which *name* is the `call_name`. Raises `Refusal`."""
         if name is None:
             raise Refusal("Page not found", name=None)
         method = "GET" if name == "sendTemplateHTTPGet" else "POST"
@@ -88,29 +98,17 @@ class Requests:
         members = read_query(call.query) if method == "GET" else read_json(call.body)
         self._authenticate(members)
         if name in _SETTINGS:
-            return Setting(name, members)
+            return Setting(_SETTINGS[name], members)
         if name == "getMessageInfo":
             return _lookup(members)
         smtp_user_name = self._smtp_user_name(members)
-        match name:
-            case "sendMail":
-                return content.read_send_mail(smtp_user_name, members)
-            case "sendTemplate":
-                return content.read_send_template(smtp_user_name, members, self._store.template)
-            case "sendTemplateHTTPGet":
-                return content.read_send_template_http_get(
-                    smtp_user_name, members, self._store.template
-                )
-            case _:
-                return content.read_raw(smtp_user_name, members)
+        return _READERS[name](smtp_user_name, members, self._store.template)
 
     def _authenticate(self, members: dict[str, Any]) -> None:
-        """
-        Take the credentials out of *members*; in no frame that raises is there a name for them.
-        """
+        """Remove the credentials from *members*, so that no frame that raises holds one."""
         right = (
-            _is(members.pop("owner_id", None), self._owner_id),
-            _is(members.pop("token", None), self._token),
+            _accepted(members.pop("owner_id", None), self._owner_id),
+            _accepted(members.pop("token", None), self._token),
         )
         if not all(right):
             raise Refusal("Token MissMatch", name="AuthenticationError")
@@ -125,11 +123,8 @@ class Requests:
         return name
 
 
-def _is(given: Any, wanted: Secret | None) -> bool:
-    """
-    Whether a credential will do: any that is not empty, or the *wanted* one. An owner id may come
-    as a number.
-    """
+def _accepted(given: Any, wanted: Secret | None) -> bool:
+    """Whether a credential is *wanted* or, if that is None, not empty. An id may be a number."""
     if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
         return False
     return wanted is None or hmac.compare_digest(str(given).encode(), wanted.reveal().encode())
@@ -143,4 +138,4 @@ def _lookup(members: Mapping[str, Any]) -> Lookup:
     digits = "0" if page is None or page == "" else str(page)
     if isinstance(page, bool) or not (digits.isascii() and digits.isdecimal()):
         raise Refusal("Invalid skip_page: it must be a page number from 0 on")
-    return Lookup(unique_id, int(digits[:_LONGEST_PAGE_NUMBER]))
+    return Lookup(unique_id, int(digits[:_MAX_PAGE_DIGITS]))

@@ -1,30 +1,34 @@
-"""
-Answers in the form in which the service gives them: HTTP 200, whatever happened, and an envelope of
-JSON.
-"""
+"""Responses in the form of the service: HTTP 200 in any case, and an envelope of JSON."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from poweremail._response import Response
+from poweremail.errors import UsageError
 
-__all__ = ["JSON", "Refusal", "answer"]
+__all__ = ["JSON", "Refusal", "envelope", "refusing"]
 
 JSON = ("Content-Type", "application/json")
 
 
-def answer(**members: Any) -> Response:
-    """An answer with *members*."""
-    body = json.dumps(members).encode()
+def envelope(status: str, **members: Any) -> Response:
+    """Return a response with that *status* and these *members*."""
+    body = json.dumps({"status": status, **members}).encode()
     return Response(200, (JSON, ("Content-Length", str(len(body)))), body)
 
 
-class Refusal(Exception):  # noqa: N818 - it is how the service says no, not an error of the sandbox
+class Refusal(Exception):  # noqa: N818 - the service says no; it is no error of the sandbox
     """
-    The request is refused: *message* says why, *name* is the kind of error, None where the service
-    gives none.
+    The service rejects the request.
+
+    *message*
+        The reason.
+    *name*
+        The kind of error; None if the service gives none.
     """
 
     def __init__(self, message: str, name: str | None = "ValidationError") -> None:
@@ -34,7 +38,16 @@ class Refusal(Exception):  # noqa: N818 - it is how the service says no, not an 
 
     @property
     def response(self) -> Response:
-        """The answer that says so, in the form of the vendor's page."""
+        """The response that says so, in the form of the vendor's page."""
         if self.name is None:
-            return answer(status="error", message=self.message)
-        return answer(status="error", code="-1", name=self.name, message=self.message)
+            return envelope("error", message=self.message)
+        return envelope("error", code="-1", name=self.name, message=self.message)
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Turn a `UsageError` about a member into a `Refusal`."""
+    try:
+        yield
+    except UsageError as error:
+        raise Refusal(f"Invalid {error.explanation}") from None

@@ -1,1 +1,1 @@
-"""What can go wrong, and the rules that say when it does."""
+"""Faults on demand: their kinds, and the rules that choose the requests they hit."""

@@ -1,7 +1,4 @@
-"""
-When something goes wrong: rules that choose requests, by name, by recipient, by number or by
-chance.
-"""
+"""Rules that choose the requests a fault hits: by call, by recipient, by number or by chance."""
 
 from __future__ import annotations
 
@@ -14,58 +11,45 @@ from typing import Any
 import attrs
 
 from poweremail._types.number import is_number, is_whole
-from poweremail.errors import UsageError
-from poweremail.sandbox._api.settings import PATHS
+from poweremail.errors import ConfigurationError
+from poweremail.sandbox._api.requests import CALLS, SENDS
 from poweremail.sandbox._faults.kinds import Effect, Fault
 
-__all__ = ["CALLS", "SENDS", "FaultRule", "Faults", "Turn"]
-
-SENDS = ("sendMail", "sendTemplate", "sendTemplateHTTPGet", "sendRaw")
-"""The calls that hand over a mail."""
-
-CALLS = (*SENDS, "getMessageInfo", *PATHS.values())
-"""The calls that the sandbox answers."""
-
+__all__ = ["Arrival", "FaultRule", "Faults"]
 
 _OPTIONS = ("call", "recipient", "nth", "times", "chance")
 _COUNTS = ("number", "seen", "hit")
 
 
-def _one_of_calls(_: FaultRule, __: object, value: str | None) -> None:
-    if value is not None and value not in CALLS:
-        raise _wrong("call", f"one of {', '.join(CALLS)}", value)
+def _must_be(wanted: str, valid: Any) -> Any:
+    """A validator: a value for which *valid* is False is reported as not being *wanted*."""
+
+    def check(_: FaultRule, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not valid(value):
+            raise ConfigurationError(f"must be {wanted}, not {value!r}", field=attribute.name)
+
+    return check
 
 
-def _address(_: FaultRule, __: object, value: str | None) -> None:
-    if value is not None and not (isinstance(value, str) and value):
-        raise _wrong("recipient", "an address", value)
-
-
-def _count(_: FaultRule, attribute: attrs.Attribute[Any], value: int | None) -> None:
-    if value is not None and not is_whole(value, 1):
-        raise _wrong(attribute.name, "a number from 1 on", value)
-
-
-def _probability(_: FaultRule, __: object, value: float) -> None:
-    if not is_number(value, 0, 1):
-        raise _wrong("chance", "a probability from 0 to 1", value)
-
-
-def _wrong(field: str, wanted: str, value: object) -> UsageError:
-    return UsageError(f"must be {wanted}, not {value!r}", field=field, mail_state=None)
+_call = _must_be(f"one of {', '.join(CALLS)}", lambda value: value is None or value in CALLS)
+_address = _must_be("an address", lambda value: value is None or (isinstance(value, str) and value))
+_count = _must_be("a number from 1 on", lambda value: value is None or is_whole(value, 1))
+_probability = _must_be("a probability from 0 to 1", lambda value: is_number(value, 0, 1))
 
 
 @attrs.define(kw_only=True)
 class FaultRule:
     """
-    A fault and the requests that it hits: see `Faults.add` for the fields.
+    A fault and the requests that it hits: see `Faults.add` for the options.
 
-    *number* tells it from the other rules of its sandbox: the first is 1, and none is given twice.
-    *seen* counts the requests that the rule was asked about, *hit* those that it hit.
+    *number*
+        Identifies the rule in its sandbox. The first is 1, and none is used twice.
+    *seen*, *hit*
+        How many requests the rule was checked for, and how many of them it hit.
     """
 
     fault: Fault = attrs.field(on_setattr=attrs.setters.frozen)
-    call: str | None = attrs.field(default=None, validator=_one_of_calls)
+    call: str | None = attrs.field(default=None, validator=_call)
     recipient: str | None = attrs.field(default=None, validator=_address)
     nth: int | None = attrs.field(default=None, validator=_count)
     times: int | None = attrs.field(default=None, validator=_count)
@@ -76,20 +60,30 @@ class FaultRule:
 
     def __attrs_post_init__(self) -> None:
         if self.fault.effect.visible_after and self.call not in (None, *SENDS):
-            raise _wrong(
-                "call", f"one of {', '.join(SENDS)}, whose mail is to show late", self.call
+            raise ConfigurationError(
+                f"must be one of {', '.join(SENDS)}, whose mail is to show late, not {self.call!r}",
+                field="call",
             )
 
-    def concerns(self, call: str | None) -> bool:
+    def concerns(self, call: str | None, recipients: set[str] | None) -> bool:
         """
-        Whether the rule is about the call of this name; None is one that the service does not know.
+        Return whether the rule applies to a request, leaving number and chance aside.
+
+        *call*
+            The name of its call; None if the service knows no such call.
+        *recipients*
+            The addresses in lower case; None before the body is read.
         """
         if self.fault.effect.visible_after and call not in SENDS:
             return False
-        return self.call in (None, call)
+        if self.recipient is None or recipients is None:
+            by_recipient = self.recipient is None and recipients is None
+        else:
+            by_recipient = self.recipient.lower() in recipients
+        return by_recipient and self.call in (None, call)
 
     def strikes(self, chance: random.Random) -> bool:
-        """Count a request that the rule is about, and say whether it is hit."""
+        """Count a request that the rule concerns, and return whether it is hit."""
         self.seen += 1
         times = self.times or (1 if self.nth else None)
         if self.seen < (self.nth or 1) or (times is not None and self.hit >= times):
@@ -100,17 +94,14 @@ class FaultRule:
         return True
 
     def to_dict(self) -> dict[str, Any]:
-        """The rule as JSON values, with its number and its counts."""
+        """Return the rule as JSON values, with its number and its counts."""
         members = {name: getattr(self, name) for name in (*_OPTIONS, *_COUNTS)}
         return {"fault": self.fault.to_dict(), **members}
 
 
 @attrs.frozen
-class Turn:
-    """
-    One request on its way: the *call*, and the faults that hit it so far, each with the number of
-    its rule.
-    """
+class Arrival:
+    """A request that has begun: the name of its *call*, and its faults so far by rule number."""
 
     call: str | None
     hits: tuple[tuple[int, Fault], ...]
@@ -118,8 +109,9 @@ class Turn:
     @property
     def effect(self) -> Effect:
         """
-        All of them as one: delays add up, and of those that decide what comes, the one that was
-        added first does.
+        The faults as one.
+
+        Delays add up. Of the faults that decide the response, the one added first does.
         """
         effects = [fault.effect for _, fault in sorted(self.hits, key=lambda hit: hit[0])]
         decisive = next((effect for effect in effects if effect.decides), Effect())
@@ -137,8 +129,7 @@ class Faults:
     """
     The faults of a sandbox.
 
-    *seed* makes those that strike by chance the same in every run. Safe to use from several
-    threads.
+    *seed* makes faults by chance the same in every run. Safe to use from several threads.
     """
 
     def __init__(self, seed: int | str | None = None) -> None:
@@ -159,27 +150,25 @@ class Faults:
         chance: float = 1.0,
     ) -> FaultRule:
         """
-        Let *fault* happen; without options, to every request from now on.
+        Let *fault* hit requests; without options, every request from now on.
 
         *call*
-            Only to calls of this name: ``sendMail``, ``sendTemplate``, ``sendTemplateHTTPGet``,
+            Only calls of this name: ``sendMail``, ``sendTemplate``, ``sendTemplateHTTPGet``,
             ``sendRaw``, ``getMessageInfo``, or one about settings or the account, such as
             ``listSmtp``.
         *recipient*
-            Only to sound mails that go to this address (whatever its case), alone or among others.
-            The recipients stand in the body, so here a fault that breaks the connection before the
-            body strikes once that is read.
+            Only sound mails to this address (in any case), alone or among others. The recipients
+            stand in the body, so a fault that breaks the connection strikes once that is read.
         *nth*
-            Not before the n-th request that is left by then, counted from 1; and only to that one,
-            unless *times* says more.
+            Only the n-th of these requests, counted from 1; with *times*, the n-th and later ones.
         *times*
-            To so many requests at most.
+            So many of them at most.
         *chance*
-            To each of them with this probability.
+            Each of them with this probability.
 
-        Of several faults that decide what comes, the one that was added first does; but where one
-        breaks the connection before the body is read, no fault by recipient is asked. Raises
-        `UsageError` for options that make no sense.
+        Of several faults that decide the response, the one added first does; but if one breaks the
+        connection before the body is read, no fault by recipient is checked. Raises
+        `ConfigurationError` if an option is invalid.
         """
         rule = FaultRule(
             fault=fault, call=call, recipient=recipient, nth=nth, times=times, chance=chance
@@ -191,38 +180,29 @@ class Faults:
 
     def add_dict(self, members: Mapping[str, Any]) -> FaultRule:
         """
-        Add the rule that `FaultRule.to_dict` wrote, under a new number; its counts begin anew.
+        Add the rule that `FaultRule.to_dict` returned, with a new number and counts from 0.
 
-        Raises `UsageError` where it is none.
+        Raises `ConfigurationError` if the members are invalid.
         """
-        options = {
-            name: value for name, value in members.items() if name not in ("fault", *_COUNTS)
-        }
-        fault = members.get("fault")
+        options = {name: value for name, value in members.items() if name not in _COUNTS}
+        fault = options.pop("fault", None)
         if not isinstance(fault, Mapping):
-            raise _wrong("fault", "an object with a kind", fault)
+            raise ConfigurationError(f"must be an object with a kind, not {fault!r}", field="fault")
         if unknown := options.keys() - set(_OPTIONS):
-            raise UsageError(
-                f"a rule has no {', '.join(sorted(unknown))}", field="fault", mail_state=None
-            )
+            raise ConfigurationError(f"a rule has no {', '.join(sorted(unknown))}", field="fault")
         return self.add(Fault.from_dict(fault), **options)
 
     def remove(self, rule: FaultRule | int) -> None:
-        """
-        Forget one *rule*, or the one of this number. Raises LookupError where it is not there, or
-        not any more.
-        """
+        """Remove a *rule*, or the one of that number. Raises LookupError if there is none."""
         with self._lock:
             left = [each for each in self._rules if each is not rule and each.number != rule]
             if len(left) == len(self._rules):
-                raise LookupError(
-                    "there is no rule number "
-                    f"{rule.number if isinstance(rule, FaultRule) else rule}"
-                )
+                number = rule.number if isinstance(rule, FaultRule) else rule
+                raise LookupError(f"there is no rule number {number}")
             self._rules = left
 
     def clear(self) -> None:
-        """Let nothing go wrong any more, and let chance begin anew from the seed."""
+        """Remove all rules, and let chance begin anew from the seed."""
         with self._lock:
             self._rules.clear()
             self._chance = random.Random(self._seed)  # noqa: S311
@@ -233,27 +213,19 @@ class Faults:
         with self._lock:
             return tuple(self._rules)
 
-    def at_head(self, call: str | None) -> Turn:
-        """
-        A request for *call* comes in and its body is still to be read: ask every rule that needs no
-        recipient.
-        """
-        return Turn(call, self._hits(call, None))
+    def at_head(self, call: str | None) -> Arrival:
+        """Begin a request whose body is still to be read: apply the rules without a recipient."""
+        return Arrival(call, self._hits(call, None))
 
-    def at_body(self, turn: Turn, recipients: Iterable[str]) -> Turn:
-        """The request turned out to be a mail to *recipients*: ask the other rules."""
-        return attrs.evolve(
-            turn,
-            hits=(*turn.hits, *self._hits(turn.call, {address.lower() for address in recipients})),
-        )
+    def at_body(self, arrival: Arrival, recipients: Iterable[str]) -> Arrival:
+        """Apply the other rules, for the request is a mail to *recipients*."""
+        hits = self._hits(arrival.call, {address.lower() for address in recipients})
+        return Arrival(arrival.call, (*arrival.hits, *hits))
 
     def _hits(self, call: str | None, recipients: set[str] | None) -> tuple[tuple[int, Fault], ...]:
         with self._lock:
             return tuple(
                 (rule.number, rule.fault)
                 for rule in self._rules
-                if (rule.recipient is None) == (recipients is None)
-                and rule.concerns(call)
-                and (rule.recipient is None or rule.recipient.lower() in (recipients or ()))
-                and rule.strikes(self._chance)
+                if rule.concerns(call, recipients) and rule.strikes(self._chance)
             )

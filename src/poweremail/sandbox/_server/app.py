@@ -27,7 +27,7 @@ from poweremail.sandbox._server.guard import Guard
 from poweremail.sandbox._server.protocol import Wire
 from poweremail.sandbox._server.ui import Page, ui_routes
 from poweremail.sandbox._service import Service
-from poweremail.sandbox._webhooks.handshake import answers_handshake
+from poweremail.sandbox._webhooks.posting import answers_handshake
 
 __all__ = ["MAX_BODY", "create_app"]
 
@@ -97,9 +97,9 @@ def _api(service: Service, max_body: int) -> ASGIApp:
     verify = service.verify_webhook or partial(answers_handshake, brand=service.brand)
 
     async def api(scope: Scope, receive: Receive, send: Send) -> None:
-        turn = service.arrive(scope["path"])
+        arrival = service.arrive(scope["path"])
         body = b""
-        if not turn.effect.before_body:
+        if not arrival.effect.before_body:
             try:
                 body = await read_body(receive, max_body)
             except ClientGoneError:
@@ -113,13 +113,13 @@ def _api(service: Service, max_body: int) -> ASGIApp:
                 )
                 return
         call = Call(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), body)
-        if turn.call in _ASKING:
+        if arrival.call in _ASKING:
             # It waits for an answer from elsewhere, which may be this very server.
             reply = await anyio.to_thread.run_sync(
-                partial(service.handle, call, turn, verify_webhook=verify)
+                partial(service.handle, call, arrival, verify_webhook=verify)
             )
         else:
-            reply = service.handle(call, turn)
+            reply = service.handle(call, arrival)
         await _send(reply, scope, receive, send)
 
     return api

@@ -1,5 +1,5 @@
 """
-The HTML of a mail as the page shows it, and the links in it.
+The HTML of a mail as the page shows it.
 
 Nothing here makes hostile HTML safe: it is shown in a frame that may run no script and load
 nothing, which the browser sees to (see `poweremail.sandbox._server.ui`). What is done here is the
@@ -13,10 +13,7 @@ import re
 from collections.abc import Sequence
 from urllib.parse import unquote
 
-__all__ = ["find_links", "preview"]
-
-_MOST_LINKS = 100
-_LONGEST_LINK = 4_000
+__all__ = ["preview"]
 
 # Where an address can stand: in an attribute, in url() of a style, in the list of a srcset.
 # Bounded, so that no text makes it slow.
@@ -34,10 +31,6 @@ _SVG = re.compile(r"<svg[\s/>]", re.IGNORECASE)
 _SVG_LINKS = re.compile(r"<a(?=[\s/>])", re.IGNORECASE)
 _ANIMATIONS = re.compile(r"<(?=(?:set|animate)[\s/>])", re.IGNORECASE)
 _DOCTYPE = re.compile(r"\s*<!doctype[^>]*>", re.IGNORECASE)
-_HREF = re.compile(
-    rf"href\s{{0,8}}=\s{{0,8}}[\"']?\s{{0,8}}(https?://[^\s\"'<>]{{1,{_LONGEST_LINK}}})",
-    re.IGNORECASE,
-)
 
 
 def preview(text: str, images: Sequence[str], *, image_base: str, remote: bool) -> str:
@@ -71,14 +64,3 @@ def preview(text: str, images: Sequence[str], *, image_base: str, remote: bool) 
     doctype = _DOCTYPE.match(text)
     start = doctype.end() if doctype else 0
     return f'{text[:start]}<base target="_blank">{text[start:]}'
-
-
-def find_links(text: str | None) -> list[str]:
-    """Return the first addresses that the links of the HTML *text* lead to, each once."""
-    found = (html.unescape(link[1]) for link in _HREF.finditer(text or ""))
-    links: dict[str, None] = {}
-    for link in found:
-        links[link] = None
-        if len(links) == _MOST_LINKS:
-            break
-    return list(links)

@@ -20,7 +20,7 @@ from poweremail.sandbox._server.listener import (
 )
 from poweremail.sandbox._server.protocol import BreakableProtocol
 from poweremail.sandbox._service import Service
-from poweremail.sandbox._webhooks.worker import Worker
+from poweremail.sandbox._webhooks.delivering import DeliveryThread
 
 __all__ = ["SandboxServer", "serve"]
 
@@ -133,7 +133,7 @@ class _Server(uvicorn.Server):
             )
         )
         self._on_ready = on_ready
-        self._worker = Worker(service.courier)
+        self._worker = DeliveryThread(service.deliverer)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -1,1 +1,1 @@
-"""What the sandbox keeps: mails, their events, the account, and the clock."""
+"""The sandbox's database: mails, their events, the account, and the clock."""

@@ -1,7 +1,4 @@
-"""
-What the sandbox remembers of an account beside its mails: domains and webhooks, in the database of
-a `Store`.
-"""
+"""Domains and webhooks of the sandbox's account."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any, Literal
 import attrs
 
 from poweremail._types.secret import Secret
-from poweremail.sandbox._store.database import Store, at
+from poweremail.sandbox._store.database import Store, at, insert
 
 __all__ = ["AccountStore", "Domain", "DomainKind", "RegisteredWebhook"]
 
@@ -23,10 +20,9 @@ DomainKind = Literal["sending", "tracking"]
 @attrs.frozen
 class Domain:
     """
-    A domain of the sandbox: *kind* is ``sending`` or ``tracking``, *created* an aware datetime in
-    UTC.
+    A domain of the sandbox.
 
-    *valid* says whether every check of it comes out well.
+    *created* is an aware datetime in UTC; *valid* says whether every check of its DNS succeeds.
     """
 
     kind: DomainKind
@@ -38,10 +34,14 @@ class Domain:
 @attrs.frozen(kw_only=True)
 class RegisteredWebhook:
     """
-    A webhook of the sandbox.
+    A webhook of the sandbox. Times are aware datetimes in UTC.
 
-    *key* is what its posts are signed with. *last_success* and *total_event* tell of what was
-    posted. Times are aware datetimes in UTC.
+    *key*
+        Signs its POSTs.
+    *last_success*
+        When a POST last succeeded, or None.
+    *total_event*
+        How many events were delivered.
     """
 
     webhook_id: str
@@ -56,47 +56,34 @@ class RegisteredWebhook:
 
 
 class AccountStore:
-    """
-    Domains and webhooks in *store*. Times are whole milliseconds since the epoch. Safe to use from
-    several threads.
-    """
+    """Domains and webhooks in *store*. Times are milliseconds since the epoch. Thread-safe."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def add_domain(self, kind: DomainKind, domain: str, *, now: int, valid: bool = False) -> bool:
-        """Add a domain, and return False where it is there already: then it stays as it is."""
-        with self._store.transaction() as connection:
-            added = connection.execute(
-                "INSERT OR IGNORE INTO domains VALUES (?, ?, ?, ?)", (kind, domain, now, valid)
-            )
-            return added.rowcount == 1
+    def add_domain(self, kind: DomainKind, domain: str, *, now: int) -> bool:
+        """Add a domain that is not valid yet. Returns False if it exists; it stays as it is."""
+        statement = "INSERT OR IGNORE INTO domains VALUES (?, ?, ?, 0)"
+        return self._store.change(statement, kind, domain, now) == 1
 
     def put_domain(self, kind: DomainKind, domain: str, *, now: int, valid: bool) -> None:
-        """Add a domain, or say of the one that is there whether it is *valid*."""
-        with self._store.transaction() as connection:
-            connection.execute(
-                "INSERT INTO domains VALUES (?, ?, ?, ?) ON CONFLICT (kind, domain) DO UPDATE SET "
-                "valid = excluded.valid",
-                (kind, domain, now, valid),
-            )
+        """Add a domain; if it exists, change whether it is *valid*."""
+        self._store.change(
+            "INSERT INTO domains VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (kind, domain) DO UPDATE SET valid = excluded.valid",
+            *(kind, domain, now, valid),
+        )
 
-    def delete_domain(self, kind: DomainKind, domain: str) -> bool:
-        """Forget a domain; False where there is none."""
-        with self._store.transaction() as connection:
-            return (
-                connection.execute(
-                    "DELETE FROM domains WHERE kind = ? AND domain = ?", (kind, domain)
-                ).rowcount
-                == 1
-            )
+    def delete_domain(self, kind: DomainKind, domain: str) -> None:
+        """Delete a domain."""
+        self._store.change("DELETE FROM domains WHERE kind = ? AND domain = ?", kind, domain)
 
     def domain(self, kind: DomainKind, domain: str) -> Domain | None:
-        """The domain of that name, or None."""
+        """Return the domain of that name, or None."""
         return next((each for each in self.domains(kind) if each.domain == domain), None)
 
     def domains(self, kind: DomainKind) -> list[Domain]:
-        """The domains of a kind, oldest first."""
+        """Return the domains of a kind, oldest first."""
         query = "SELECT * FROM domains WHERE kind = ? ORDER BY created, domain"
         return [
             Domain(row["kind"], row["domain"], at(row["created"]), bool(row["valid"]))
@@ -106,67 +93,56 @@ class AccountStore:
     def add_webhook(
         self, url: str, events: tuple[str, ...], *, now: int, store_log: bool, description: str
     ) -> RegisteredWebhook:
-        """Add a webhook; its id and its key are drawn."""
+        """Add a webhook with a random id and a random key."""
         webhook_id = secrets.token_hex(12)
         with self._store.transaction() as connection:
-            connection.execute(
-                "INSERT INTO webhooks (webhook_id, url, events, key, store_log, description, "
-                "created, total_event)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, 0)",
-                (
-                    webhook_id,
-                    url,
-                    ",".join(events),
-                    secrets.token_urlsafe(24),
-                    store_log,
-                    description,
-                    now,
-                ),
+            insert(
+                connection,
+                "webhooks",
+                webhook_id=webhook_id,
+                url=url,
+                events=",".join(events),
+                key=_random_key(),
+                store_log=store_log,
+                description=description,
+                created=now,
+                total_event=0,
             )
         [added] = self._webhooks("WHERE webhook_id = ?", webhook_id)
         return added
 
     def edit_webhook(self, webhook_id: str, **changes: Any) -> bool:
         """
-        Change *url*, *events*, *store_log*, *description* or what else is told of a webhook; False
-        where there is none.
+        Change columns of a webhook. Returns whether there is one of that id.
+
+        The names come from this package, never from a request.
         """
-        # The names come from this package, never from a request.
         columns = ", ".join(f"{name} = ?" for name in changes)
         values = [",".join(value) if name == "events" else value for name, value in changes.items()]
-        with self._store.transaction() as connection:
-            changed = connection.execute(
-                f"UPDATE webhooks SET {columns} WHERE webhook_id = ?",  # noqa: S608
-                (*values, webhook_id),
-            )
-            return changed.rowcount == 1
+        update = f"UPDATE webhooks SET {columns} WHERE webhook_id = ?"  # noqa: S608
+        return self._store.change(update, *values, webhook_id) == 1
 
-    def delete_webhook(self, webhook_id: str) -> bool:
-        """Forget a webhook; False where there is none. What it was still to be told is given up."""
+    def delete_webhook(self, webhook_id: str) -> None:
+        """Delete a webhook. Its deliveries that wait have failed."""
         with self._store.transaction() as connection:
             connection.execute(
-                "UPDATE deliveries SET state = 'failed', next_attempt = NULL WHERE webhook_id = ? "
-                "AND state = 'waiting'",
+                "UPDATE deliveries SET state = 'failed', next_attempt = NULL"
+                " WHERE webhook_id = ? AND state = 'waiting'",
                 (webhook_id,),
             )
-            return (
-                connection.execute(
-                    "DELETE FROM webhooks WHERE webhook_id = ?", (webhook_id,)
-                ).rowcount
-                == 1
-            )
+            connection.execute("DELETE FROM webhooks WHERE webhook_id = ?", (webhook_id,))
 
     def reset_webhook_key(self, webhook_id: str) -> RegisteredWebhook | None:
-        """Draw a webhook's key anew; None where there is no such webhook."""
-        self.edit_webhook(webhook_id, key=secrets.token_urlsafe(24))
+        """Give a webhook another random key. Returns None if there is none of that id."""
+        self.edit_webhook(webhook_id, key=_random_key())
         return self.webhook(webhook_id)
 
     def webhook(self, webhook_id: str) -> RegisteredWebhook | None:
-        """The webhook of that id, or None."""
+        """Return the webhook of that id, or None."""
         return next(iter(self._webhooks("WHERE webhook_id = ?", webhook_id)), None)
 
     def webhooks(self) -> list[RegisteredWebhook]:
-        """Every webhook, oldest first."""
+        """Return every webhook, oldest first."""
         return self._webhooks("ORDER BY number")
 
     def _webhooks(self, which: str, *values: str) -> list[RegisteredWebhook]:
@@ -176,15 +152,20 @@ class AccountStore:
         ]
 
 
+def _random_key() -> str:
+    return secrets.token_urlsafe(24)
+
+
 def _webhook(row: sqlite3.Row) -> RegisteredWebhook:
+    members = dict(row)
+    del members["number"]
     return RegisteredWebhook(
-        webhook_id=row["webhook_id"],
-        url=row["url"],
-        events=tuple(row["events"].split(",")),
-        key=Secret(row["key"]),
-        store_log=bool(row["store_log"]),
-        description=row["description"],
-        created=at(row["created"]),
-        last_success=None if row["last_success"] is None else at(row["last_success"]),
-        total_event=row["total_event"],
+        **members
+        | {
+            "events": tuple(row["events"].split(",")),
+            "key": Secret(row["key"]),
+            "store_log": bool(row["store_log"]),
+            "created": at(row["created"]),
+            "last_success": None if row["last_success"] is None else at(row["last_success"]),
+        }
     )

@@ -1,4 +1,4 @@
-"""What happened to the caught mails, for those who look on."""
+"""Changes of the caught mails, for pages that watch them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,13 @@ __all__ = ["Change", "ChangeKind", "Changes"]
 
 ChangeKind = Literal["caught", "changed", "deleted", "cleared"]
 
-_KEPT = 1_000
-"""So many changes are remembered: what happens within seconds, even in a batch."""
+_MAX_CHANGES_KEPT = 1_000
+"""As many as happen within seconds, even in a batch."""
 
 
 @attrs.frozen
 class Change:
-    """
-    Change number *position*: what happened (*kind*), and to which mail; *number* is None where it
-    is all of them.
-    """
+    """Change number *position*: its *kind*, and the mail's *number*, None for all mails."""
 
     position: int
     kind: ChangeKind
@@ -33,14 +30,13 @@ class Changes:
     """
     The last changes, in order.
 
-    *run* tells this sandbox from the one that had the same file open before. Who looks on asks from
-    time to time whether `last` went up, and gets `since` what it knows; nobody is called back, so a
-    change may be noted on any thread.
+    A watcher polls `last`, and calls `since` with the position it knows. Nothing is called back, so
+    any thread may note a change. *run* tells this sandbox from an earlier one with the same file.
     """
 
     def __init__(self) -> None:
         self.run = secrets.token_hex(4)
-        self._changes: deque[Change] = deque(maxlen=_KEPT)
+        self._changes: deque[Change] = deque(maxlen=_MAX_CHANGES_KEPT)
         self._last = 0
         self._lock = threading.Lock()
 
@@ -50,13 +46,13 @@ class Changes:
         return self._last
 
     def note(self, kind: ChangeKind, number: int | None = None) -> None:
-        """Note what has just happened."""
+        """Note a change that was just made."""
         with self._lock:
             self._changes.append(Change(self._last + 1, kind, number))
             self._last += 1
 
     def since(self, position: int) -> list[Change] | None:
-        """Return the changes after *position*, or None where not all of them are remembered."""
+        """Return the changes after *position*, or None if not all of them are kept."""
         with self._lock:
             missing = self._last - position
             if not 0 <= missing <= len(self._changes):

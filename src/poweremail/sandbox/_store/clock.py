@@ -1,27 +1,27 @@
-"""The time in the sandbox, which can be moved."""
+"""The time in the sandbox, which can be advanced."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
-from poweremail.errors import UsageError
+from poweremail._types.number import is_number
+from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store.database import Store
 
 __all__ = ["Clock"]
 
-_END = 253_402_300_800
-"""Seconds from the epoch to the year 10000, which no datetime can hold."""
+_YEAR_10000 = 253_402_300_800
+"""In seconds since the epoch; no datetime can hold it."""
 
 
 class Clock:
     """
-    The clock of a sandbox: that of the machine, or the one it was given, and what it was advanced
-    beyond that.
+    The clock of a sandbox: *base* (seconds since the epoch), plus the time it was advanced.
 
-    By it limits are counted, mails are received, and late mails become visible. How far it was
-    advanced is kept with the mails, so that time does not go back where a file is opened again.
-    Safe to use from several threads.
+    Limits, times of receipt and the visibility of mails follow it. The advance is kept in the
+    *store*, so that time does not go back when a file is opened again. Safe to use from several
+    threads.
     """
 
     def __init__(self, base: Callable[[], float], store: Store) -> None:
@@ -32,7 +32,7 @@ class Clock:
 
     def now(self) -> float:
         """The time, in seconds since the epoch."""
-        return self._base() + self._advanced / 1000
+        return self._base() + self.advanced
 
     @property
     def advanced(self) -> float:
@@ -41,31 +41,29 @@ class Clock:
 
     def advance(self, seconds: float) -> None:
         """
-        Let *seconds* pass, to the millisecond. Raises `UsageError` for less than none, and beyond
-        the year 9999.
+        Let *seconds* pass, to the millisecond.
+
+        Raises `ConfigurationError` if they are negative or end beyond the year 9999.
         """
-        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
-            raise UsageError(
-                f"must be a number of seconds from 0 on, not {seconds!r}",
-                field="advance",
-                mail_state=None,
+        if not is_number(seconds):
+            raise ConfigurationError(
+                f"must be a number of seconds from 0 on, not {seconds!r}", field="advance"
             )
         with self._lock:
-            if seconds >= _END or self.now() + seconds >= _END:
-                raise UsageError("must end before the year 10000", field="advance", mail_state=None)
-            advanced = self._advanced + round(seconds * 1000)
-            self._store.put_advanced(advanced)
-            self._advanced = advanced
+            # The first comparison keeps ints that no float can hold from the sum.
+            if seconds >= _YEAR_10000 or self.now() + seconds >= _YEAR_10000:
+                raise ConfigurationError("must end before the year 10000", field="advance")
+            self._put(self._advanced + round(seconds * 1000))
 
     def reset(self) -> None:
-        """Go by the clock below again."""
+        """Undo every advance."""
         with self._lock:
-            self._store.put_advanced(0)
-            self._advanced = 0
+            self._put(0)
+
+    def _put(self, milliseconds: int) -> None:
+        self._store.put_advanced(milliseconds)
+        self._advanced = milliseconds
 
     def milliseconds(self) -> int:
-        """
-        The time in whole milliseconds: what was advanced is added exactly, as no sum of floats
-        would.
-        """
+        """The time in whole milliseconds; the advance is added exactly, as no float sum would."""
         return int(self._base() * 1000) + self._advanced

@@ -1,7 +1,4 @@
-"""
-What the sandbox remembers beside mails and the account's settings; and the database of it all, in
-memory or in a file.
-"""
+"""The sandbox's database, in memory or in a file; with it templates, SMTP users and the clock."""
 
 from __future__ import annotations
 
@@ -9,14 +6,13 @@ import os
 import secrets
 import sqlite3
 import threading
-import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from poweremail.errors import UsageError
-from poweremail.sandbox._api.template import Template
+from poweremail._runtime._sqlite_file import open_database
+from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store import schema
 from poweremail.sandbox._store.changes import Changes
 from poweremail.sandbox._store.limits import (
@@ -28,19 +24,18 @@ from poweremail.sandbox._store.limits import (
     check,
     usage,
 )
+from poweremail.sandbox._store.mail import Template
 
-__all__ = ["Store", "at"]
+__all__ = ["END_OF_TIME", "Store", "at", "insert"]
+
+END_OF_TIME = 2**62
+"""Greater than every number and every time that the store keeps."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LAST = 2**62
-"""A time after all that can be."""
 
-_NOTHING = Tally(-_LAST, 0, 0)
-
-# In the column ``added``: 0 is an SMTP user that has sent and that nobody added. The words are
-# those of the index on it.
-_DRAWN = 2
-_ADDED = "added AND added = 1"
+# The column ``added``: 0 if the user has only sent, 1 if it was added, 2 if the API drew it.
+_ADDED_BY_API = 2
+_ADDED = "added AND added = 1"  # the words of the index on it
 _KNOWN = f"(added OR NOT EXISTS (SELECT 1 FROM smtp_users WHERE {_ADDED}))"  # noqa: S608
 
 
@@ -49,39 +44,37 @@ def at(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
+def insert(connection: sqlite3.Connection, table: str, **columns: object) -> int:
+    """Insert a row, and return its number. The names come from this package, never from a call."""
+    marks = ", ".join("?" * len(columns))
+    return (
+        connection.execute(
+            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
+            tuple(columns.values()),
+        ).lastrowid
+        or 0
+    )
+
+
 class Store:
     """
-    Templates, SMTP users and what they have used of their limits, and how far the clock was
-    advanced. Its database also holds what `MailStore` and `AccountStore` know.
+    The database. `MailStore` and `AccountStore` work on it, too.
 
-    *path* is the file, made where it is missing; None keeps all in memory. Raises `UsageError` for
-    a file that is not a sandbox's. Safe to use from several threads. Times are whole milliseconds
-    since the epoch. Credentials never get here.
+    *path* is the file, created if it is missing; None keeps all in memory. Raises
+    `ConfigurationError` if the file is not a sandbox's. Times are whole milliseconds since the
+    epoch. Credentials are never stored. Safe to use from several threads.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self._lock = threading.Lock()
         self.changes = Changes()
         try:
-            self._connection = sqlite3.connect(
-                ":memory:" if path is None else path, check_same_thread=False
+            self._connection, self.close = open_database(
+                self, ":memory:" if path is None else path, schema.prepare
             )
-            # Whoever forgets to close the store is not to be told so by a ResourceWarning, out of
-            # place and out of time.
-            self.close = weakref.finalize(self, self._connection.close)
-            self._prepare()
         except sqlite3.Error as error:
-            raise UsageError(
-                f"cannot use {str(path)!r}: {error}", field="path", mail_state=None
-            ) from None
-
-    def _prepare(self) -> None:
-        schema.prepare(self._connection)
+            raise ConfigurationError(f"cannot use {str(path)!r}: {error}", field="path") from None
         self._connection.row_factory = sqlite3.Row
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        # A power cut may cost the last mails of a sandbox; waiting for the disk at each would cost
-        # more.
-        self._connection.execute("PRAGMA synchronous = NORMAL")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -91,54 +84,23 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """
-        The database, for changes that are made all or not at all; nobody else changes it meanwhile.
-        """
+        """Make all changes or none, undisturbed by other threads and processes."""
         with self._lock, self._connection:
-            # From the first look on: another process may have the same file open.
             self._connection.execute("BEGIN IMMEDIATE")
             yield self._connection
 
     def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
-        """What *query* finds."""
+        """Return the rows that *query* finds."""
         with self.reading() as connection:
             return connection.execute(query, values).fetchall()
 
-    def book(
-        self, connection: sqlite3.Connection, name: str, mails: int, *, now: int, limits: SmtpLimits
-    ) -> None:
-        """
-        Count a request with so many *mails* in the transaction that keeps them, and list the SMTP
-        user *name* as one that has sent.
-
-        *limits* are those of SMTP users that have none of their own. Raises `LimitReached` where it
-        is too much.
-        """
-        row = connection.execute("SELECT * FROM smtp_users WHERE name = ?", (name,)).fetchone()
-        if row is not None:
-            limits = limits.override(_own_limits(row))
-        latest = self._tally(name, _LAST)
-        # Tallies never go back in time, even where the clock does: until it has caught up, it
-        # stands still for them.
-        now = max(now, latest.at)
-        if limits.limited:
-            check(limits, usage(now, partial(self._tally, name)), mails)
-        tally = latest.and_one_more(now, mails)
-        connection.execute(
-            "INSERT INTO tallies VALUES (?, ?, ?, ?)", (name, tally.at, tally.requests, tally.mails)
-        )
-        self._note_smtp_user(connection, name)
-
-    def _tally(self, name: str, at: int) -> Tally:
-        row = self._connection.execute(
-            "SELECT at, requests, mails FROM tallies WHERE smtp_user_name = ? AND at <= ? ORDER BY "
-            "at DESC, requests DESC LIMIT 1",
-            (name, at),
-        ).fetchone()
-        return _NOTHING if row is None else Tally(*row)
+    def change(self, statement: str, *values: object) -> int:
+        """Execute *statement* in a transaction of its own, and return how many rows it changed."""
+        with self.transaction() as connection:
+            return connection.execute(statement, values).rowcount
 
     def clear(self) -> None:
-        """Forget everything but how far the clock was advanced."""
+        """Delete everything but the advance of the clock."""
         with self.transaction() as connection:
             for table in schema.TABLES:
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
@@ -146,121 +108,131 @@ class Store:
 
     def put_template(self, template: Template) -> None:
         """Keep *template*, in place of one of the same id."""
-        with self.transaction() as connection:
-            values = (template.template_id, template.subject, template.html, template.text)
-            connection.execute("INSERT OR REPLACE INTO templates VALUES (?, ?, ?, ?)", values)
+        self.change(
+            "INSERT OR REPLACE INTO templates VALUES (?, ?, ?, ?)",
+            *(template.template_id, template.subject, template.html, template.text),
+        )
 
     def templates(self) -> list[Template]:
-        """All templates, by id."""
+        """Return all templates, by id."""
         return [Template(*row) for row in self.rows("SELECT * FROM templates ORDER BY template_id")]
 
     def template(self, template_id: str) -> Template | None:
-        """The template of that id, or None."""
-        return next(
-            (
-                Template(*row)
-                for row in self.rows("SELECT * FROM templates WHERE template_id = ?", template_id)
-            ),
-            None,
+        """Return the template of that id, or None."""
+        found = self.rows("SELECT * FROM templates WHERE template_id = ?", template_id)
+        return Template(*found[0]) if found else None
+
+    def book(
+        self, connection: sqlite3.Connection, name: str, mails: int, *, now: int, limits: SmtpLimits
+    ) -> None:
+        """
+        Count a request of the SMTP user *name*, in the transaction that keeps its mail.
+
+        *mails*
+            How many mails it sends.
+        *limits*
+            Those of SMTP users without limits of their own.
+
+        Raises `LimitReached` if the request exceeds a limit.
+        """
+        row = connection.execute("SELECT * FROM smtp_users WHERE name = ?", (name,)).fetchone()
+        if row is not None:
+            limits = limits.override(_own_limits(row))
+        latest = self._tally(name, END_OF_TIME)
+        # Tallies never go back in time. If the clock does, they stand still until it catches up.
+        now = max(now, latest.at)
+        if limits.limited:
+            check(limits, usage(now, partial(self._tally, name)), mails)
+        connection.execute(
+            "INSERT INTO tallies VALUES (?, ?, ?, ?)",
+            (name, now, latest.requests + 1, latest.mails + mails),
         )
+        connection.execute(_NOTE_SMTP_USER, (name,))
+
+    def _tally(self, name: str, time: int) -> Tally:
+        row = self._connection.execute(
+            "SELECT at, requests, mails FROM tallies WHERE smtp_user_name = ? AND at <= ?"
+            " ORDER BY at DESC, requests DESC LIMIT 1",
+            (name, time),
+        ).fetchone()
+        return Tally(-END_OF_TIME, 0, 0) if row is None else Tally(*row)
+
+    def usage(self, name: str, now: int) -> SmtpUsage:
+        """Return the part of its limits that the SMTP user *name* has used at the time *now*."""
+        with self._lock:
+            return usage(max(now, self._tally(name, END_OF_TIME).at), partial(self._tally, name))
 
     def put_smtp_user(self, name: str, *, enabled: bool, limits: SmtpLimits = UNLIMITED) -> None:
         """
-        Keep an SMTP user, in place of one of the same name. From the first one on, only those that
-        are kept may send.
+        Keep an SMTP user, in place of one of the same name. Its usage stays.
 
-        *limits* are its own, None where it has those of all. What it has used stays used.
+        After the first call only users that were added may send. *limits* are its own; None is the
+        limit of the sandbox.
         """
-        values = (name, enabled, *limits.to_dict().values())
-        with self.transaction() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO smtp_users"
-                " (name, enabled, added, per_minute, per_hour, per_day, hourly_limit, total_limit) "
-                "VALUES (?, ?, 1, ?, ?, ?, ?, ?)",
-                values,
-            )
-
-    def note_smtp_user(self, name: str) -> None:
-        """List an SMTP user as if it had sent; who may send stays as it is."""
-        with self.transaction() as connection:
-            self._note_smtp_user(connection, name)
-
-    def _note_smtp_user(self, connection: sqlite3.Connection, name: str) -> None:
-        connection.execute(
-            "INSERT OR IGNORE INTO smtp_users (name, enabled, added) VALUES (?, 1, 0)", (name,)
+        columns = ", ".join(("name", "enabled", "added", *LIMITS))
+        self.change(
+            f"INSERT OR REPLACE INTO smtp_users ({columns}) VALUES (?, ?, 1, ?, ?, ?, ?, ?)",  # noqa: S608
+            *(name, enabled, *limits.to_dict().values()),
         )
 
+    def note_smtp_user(self, name: str) -> None:
+        """List an SMTP user as if it had sent; this changes nothing for other users."""
+        self.change(_NOTE_SMTP_USER, name)
+
     def draw_smtp_user(self, limits: SmtpLimits) -> str:
-        """
-        Keep an SMTP user with *limits* of its own under a name that is drawn; who else may send
-        stays as it is.
-        """
-        with self.transaction() as connection:
-            while True:
-                name = f"smtp{secrets.randbelow(90_000_000) + 10_000_000}"
-                added = connection.execute(
-                    "INSERT OR IGNORE INTO smtp_users (name, enabled, added, hourly_limit, "
-                    "total_limit) VALUES (?, 1, ?, ?, ?)",
-                    (name, _DRAWN, limits.hourly_limit, limits.total_limit),
-                )
-                if added.rowcount:
-                    return name
+        """Keep an SMTP user with *limits* under a random name, and return the name."""
+        while True:
+            name = f"smtp{secrets.randbelow(90_000_000) + 10_000_000}"
+            if self.change(
+                "INSERT OR IGNORE INTO smtp_users (name, enabled, added, hourly_limit, total_limit)"
+                " VALUES (?, 1, ?, ?, ?)",
+                *(name, _ADDED_BY_API, limits.hourly_limit, limits.total_limit),
+            ):
+                return name
 
     def edit_smtp_user(self, name: str, *, enabled: bool | None, limits: SmtpLimits) -> bool:
-        """
-        Change an SMTP user: None, also in *limits*, leaves things as they are. False where there is
-        none of that name.
-        """
-        values = (enabled, limits.hourly_limit, limits.total_limit, name)
-        with self.transaction() as connection:
-            changed = connection.execute(
-                "UPDATE smtp_users SET enabled = coalesce(?, enabled), hourly_limit = coalesce(?, "  # noqa: S608
-                "hourly_limit),"
+        """Change an SMTP user; None changes nothing. Returns whether there is one of that name."""
+        return bool(
+            self.change(
+                "UPDATE smtp_users SET enabled = coalesce(?, enabled),"  # noqa: S608
+                " hourly_limit = coalesce(?, hourly_limit),"
                 f" total_limit = coalesce(?, total_limit) WHERE name = ? AND {_KNOWN}",
-                values,
+                *(enabled, limits.hourly_limit, limits.total_limit, name),
             )
-            return changed.rowcount == 1
+        )
 
     def may_send(self, name: str) -> bool | None:
-        """
-        Whether the SMTP user *name* may send; None where it was not added, though others were.
-        """
-        with self._lock:
-            row = self._connection.execute(
-                f"SELECT enabled FROM smtp_users WHERE name = ? AND {_KNOWN}",  # noqa: S608
-                (name,),
-            ).fetchone()
-            if row is not None:
-                return bool(row["enabled"])
-            others = self._connection.execute(
-                f"SELECT 1 FROM smtp_users WHERE {_ADDED} LIMIT 1"  # noqa: S608
-            ).fetchone()
+        """Return whether an SMTP user may send; None if others were added, and this one not."""
+        found = self.rows(
+            f"SELECT enabled FROM smtp_users WHERE name = ? AND {_KNOWN}",  # noqa: S608
+            name,
+        )
+        if found:
+            return bool(found[0]["enabled"])
+        others = self.rows(f"SELECT 1 FROM smtp_users WHERE {_ADDED} LIMIT 1")  # noqa: S608
         return None if others else True
 
     def smtp_users(self) -> list[tuple[str, bool, SmtpLimits]]:
         """
-        Every SMTP user by name, whether it is enabled, and its own limits.
+        Return name, enabled and own limits of every SMTP user, by name.
 
-        They are those that were added and those that the service has drawn; where none was added,
-        also those that have sent.
+        They are those that were added, here or by the API. If none was added here, they are also
+        those that have sent.
         """
         query = f"SELECT * FROM smtp_users WHERE {_KNOWN} ORDER BY name"  # noqa: S608
         return [(row["name"], bool(row["enabled"]), _own_limits(row)) for row in self.rows(query)]
 
-    def usage(self, name: str, now: int) -> SmtpUsage:
-        """What the SMTP user *name* has used of its limits at the time *now*."""
-        with self._lock:
-            return usage(max(now, self._tally(name, _LAST).at), partial(self._tally, name))
-
     def advanced(self) -> int:
-        """How many milliseconds the clock was advanced."""
+        """Return how many milliseconds the clock was advanced."""
         [(advanced,)] = self.rows("SELECT advanced FROM clock")
         return int(advanced)
 
     def put_advanced(self, milliseconds: int) -> None:
         """Keep how many milliseconds the clock was advanced."""
-        with self.transaction() as connection:
-            connection.execute("UPDATE clock SET advanced = ?", (milliseconds,))
+        self.change("UPDATE clock SET advanced = ?", milliseconds)
+
+
+_NOTE_SMTP_USER = "INSERT OR IGNORE INTO smtp_users (name, enabled, added) VALUES (?, 1, 0)"
 
 
 def _own_limits(row: sqlite3.Row) -> SmtpLimits:

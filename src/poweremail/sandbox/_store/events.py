@@ -1,40 +1,39 @@
-"""
-What recipients do with a mail, and what becomes of it on the way: the events of getMessageInfo and
-of webhooks.
-"""
+"""Events of mails at their recipients, as getMessageInfo and the webhooks report them."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
 from poweremail.errors import UsageError
+from poweremail.sandbox._store.database import at as to_datetime
+from poweremail.sandbox._store.database import insert
 
 __all__ = [
     "EVENT_KINDS",
     "STATUSES",
     "MailEvent",
     "check_kind",
+    "find_recipients",
     "keep",
     "of_mail",
     "of_recipients",
-    "record",
 ]
 
 EVENT_KINDS = ("open", "click", "soft_bounce", "hard_bounce", "spam")
-"""What can happen to a mail after it was sent."""
+"""The kinds of events that follow a send."""
 
 STATUSES = ("delivered", "soft_bounce", "open", "click", "hard_bounce", "spam")
 """
-The states of a mail at one recipient. It goes to the right only: whoever has clicked and opens the
-mail again, has still clicked.
+The states of a mail at one recipient.
+
+A state only moves to the right: a recipient who clicks and then opens again is still at "click".
 """
 
-_MOST_EVENTS = 1_000
-"""So many events of a mail are shown, the latest."""
+_MAX_EVENTS_LISTED = 1_000
 
 
 @attrs.frozen(kw_only=True)
@@ -42,9 +41,18 @@ class MailEvent:
     """
     One event.
 
-    *mail* is the number of the mail, *email* the recipient's address, *kind* one of `EVENT_KINDS`,
-    *at* milliseconds since the epoch. *ip* and *user_agent* are those of who opened or clicked,
-    *url* is what was clicked, where that is known.
+    *mail*
+        The number of the mail.
+    *email*
+        The recipient's address.
+    *kind*
+        One of `EVENT_KINDS`.
+    *at*
+        Milliseconds since the epoch.
+    *ip*, *user_agent*
+        Those of the person who opened or clicked.
+    *url*
+        The link that was clicked, if it is known.
     """
 
     number: int
@@ -56,9 +64,15 @@ class MailEvent:
     user_agent: str
     url: str | None
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the event as JSON members, without the number of the mail."""
+        members = attrs.asdict(self)
+        del members["mail"]
+        return members | {"at": to_datetime(self.at).isoformat()}
+
 
 def check_kind(kind: object) -> str:
-    """Return *kind* where it is one of `EVENT_KINDS`. Raises `UsageError`."""
+    """Return *kind*. Raises `UsageError` if it is not one of `EVENT_KINDS`."""
     if not isinstance(kind, str) or kind not in EVENT_KINDS:
         raise UsageError(
             f"must be one of {', '.join(EVENT_KINDS)}, not {kind!r}", field="kind", mail_state=None
@@ -66,46 +80,30 @@ def check_kind(kind: object) -> str:
     return kind
 
 
-def record(
-    connection: sqlite3.Connection,
-    mail: int,
-    kind: str,
-    *,
-    recipient: str | None,
-    at: int,
-    ip: str,
-    user_agent: str,
-    url: str | None,
-) -> list[MailEvent]:
+def find_recipients(connection: sqlite3.Connection, mail: int, email: str | None) -> list[int]:
     """
-    Keep an event of *mail* at one *recipient*, or at each where it is None, and return what was
-    kept.
+    Return the numbers of the recipients of *mail* with that address; None finds all.
 
-    Raises LookupError where there is no such mail or recipient.
+    Raises LookupError if there is no such mail or recipient.
     """
-    query = (
-        "SELECT number FROM recipients WHERE mail = ? AND (? IS NULL OR casefold(email) = "
-        "casefold(?))"
-    )
     found = connection.execute(
-        f"{query} ORDER BY number", (mail, recipient, recipient or "")
+        "SELECT number FROM recipients WHERE mail = ? AND (? IS NULL OR casefold(email) ="
+        " casefold(?)) ORDER BY number",
+        (mail, email, email or ""),
     ).fetchall()
     if not found:
         raise LookupError(
             f"there is no mail number {mail}"
-            if recipient is None
+            if email is None
             else f"mail number {mail} has no such recipient"
         )
-    return [
-        keep(connection, mail, number, kind, at=at, ip=ip, user_agent=user_agent, url=url)
-        for (number,) in found
-    ]
+    return [number for (number,) in found]
 
 
 def keep(
     connection: sqlite3.Connection,
     mail: int,
-    number: int,
+    recipient: int,
     kind: str,
     *,
     at: int,
@@ -113,69 +111,59 @@ def keep(
     user_agent: str,
     url: str | None,
 ) -> MailEvent:
-    """
-    Keep an event of *mail* at its recipient of that *number*, who must be there, and return it.
-    """
+    """Keep an event of *mail* at the *recipient* of that number, and return it."""
     email, status = connection.execute(
-        "SELECT email, status FROM recipients WHERE number = ?", (number,)
+        "SELECT email, status FROM recipients WHERE number = ?", (recipient,)
     ).fetchone()
-    insert = (
-        "INSERT INTO events (mail, recipient, kind, at, ip, user_agent, url) VALUES (?, ?, "
-        "?, "
-        "?, ?, ?, ?)"
-    )
-    key = connection.execute(insert, (mail, number, kind, at, ip, user_agent, url)).lastrowid or 0
+    columns: dict[str, Any] = {
+        "mail": mail,
+        "kind": kind,
+        "at": at,
+        "ip": ip,
+        "user_agent": user_agent,
+        "url": url,
+    }
+    number = insert(connection, "events", recipient=recipient, **columns)
     if STATUSES.index(kind) > STATUSES.index(status):
-        connection.execute("UPDATE recipients SET status = ? WHERE number = ?", (kind, number))
-    return MailEvent(
-        number=key, mail=mail, email=email, kind=kind, at=at, ip=ip, user_agent=user_agent, url=url
-    )
+        connection.execute("UPDATE recipients SET status = ? WHERE number = ?", (kind, recipient))
+    return MailEvent(number=number, email=email, **columns)
 
 
 def of_mail(connection: sqlite3.Connection, mail: int) -> list[MailEvent]:
     """Return the latest events of *mail*, newest first."""
     rows = connection.execute(
-        "SELECT events.*, email FROM events JOIN recipients ON recipients.number = events.recipient"
+        "SELECT events.number, events.mail, email, kind, at, ip, user_agent, url"
+        " FROM events JOIN recipients ON recipients.number = events.recipient"
         " WHERE events.mail = ? ORDER BY events.number DESC LIMIT ?",
-        (mail, _MOST_EVENTS),
+        (mail, _MAX_EVENTS_LISTED),
     )
-    return [
-        MailEvent(**{name: row[name] for name in row.keys() if name != "recipient"})  # noqa: SIM118
-        for row in rows
-    ]
+    return [MailEvent(**dict(row)) for row in rows]
 
 
 def of_recipients(
-    connection: sqlite3.Connection, recipients: Iterable[int]
+    connection: sqlite3.Connection, recipients: Sequence[int]
 ) -> dict[int, dict[str, Any]]:
     """
-    What getMessageInfo says of the opens and clicks of each of the *recipients*, by their numbers.
+    Return the members of getMessageInfo about opens and clicks, by number of the recipient.
 
     ``time`` is in milliseconds, as a string of digits: clients have to read that, too.
     """
-    found: dict[int, dict[str, dict[str, list[str]]]] = {
-        number: {kind: {"ip": [], "ua": [], "time": []} for kind in ("open", "click")}
-        for number in recipients
-    }
+    found: dict[int, dict[str, Any]] = {}
+    for number in recipients:
+        found[number] = {}
+        for kind in ("open", "click"):
+            found[number] |= {kind: 0, f"{kind}Data": {"ip": [], "ua": [], "time": []}}
     if not found:
         return {}
-    marks = ", ".join("?" * len(found))
     query = (
-        f"SELECT recipient, kind, ip, user_agent, at FROM events WHERE recipient IN ({marks}) "  # noqa: S608
-        "ORDER BY number"
+        "SELECT recipient, kind, ip, user_agent, at FROM events WHERE recipient IN"  # noqa: S608
+        f" ({', '.join('?' * len(recipients))}) AND kind IN ('open', 'click') ORDER BY number"
     )
-    for number, kind, ip, user_agent, at in connection.execute(query, tuple(found)):
-        if kind in found[number]:
-            data = found[number][kind]
-            data["ip"].append(ip)
-            data["ua"].append(user_agent)
-            data["time"].append(str(at))
-    return {
-        number: {
-            "open": len(data["open"]["time"]),
-            "openData": data["open"],
-            "click": len(data["click"]["time"]),
-            "clickData": data["click"],
-        }
-        for number, data in found.items()
-    }
+    for number, kind, ip, user_agent, at in connection.execute(query, recipients):
+        members = found[number]
+        members[kind] += 1
+        data = members[f"{kind}Data"]
+        data["ip"].append(ip)
+        data["ua"].append(user_agent)
+        data["time"].append(str(at))
+    return found

@@ -1,11 +1,13 @@
 """
-How much an SMTP user may send.
+Limits of SMTP users, as the service enforces them.
 
 The service limits requests by the minute, the hour and the day, all at once, and mails by the hour
-and in total; one mail is one recipient. Whether its windows slide or begin anew on the hour is
-published nowhere. Here they slide: within any 60 seconds no more than *per_minute* requests are
-taken, and the next one as soon as it may be. Only what is taken counts: a request that is refused,
-by a limit or for another reason, uses up nothing.
+and in total; one mail is one recipient. It does not publish whether its windows slide or begin anew
+on the hour. Here they slide: within any 60 seconds no more than *per_minute* requests are accepted,
+and the next one as soon as it fits. A request that is rejected, for whatever reason, uses nothing.
+
+The client has limits of its own in `poweremail._policy.limits`. They share no code with these on
+purpose: the sandbox judges the client, and a fault in shared code would hide itself.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any, Literal
 import attrs
 
 from poweremail._types.number import is_whole
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError
 
 __all__ = [
     "LIMITS",
@@ -31,51 +33,46 @@ __all__ = [
     "usage",
 ]
 
-_MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
-"""Milliseconds."""
+_MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
 
-_MOST = 10**15
-"""Far more than anybody sends, and no more than SQLite and JSON can count."""
+_MAX_LIMIT = 10**15
+"""SQLite and JSON can hold it, and no user sends as much."""
 
 REQUEST_LIMITS = ("per_minute", "per_hour", "per_day")
 """The limits that count requests."""
 
 LIMITS = (*REQUEST_LIMITS, "hourly_limit", "total_limit")
-"""All limits, in the order in which they are asked; the last two count mails."""
+"""All limits, in the order in which they are checked; the last two count mails."""
 
 
 def _limit(_: SmtpLimits, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and not (is_whole(value, 1) and value <= _MOST):
-        raise UsageError(
-            f"must be a number from 1 on, or None, not {value!r}",
-            field=attribute.name,
-            mail_state=None,
+    if value is not None and not (is_whole(value, 1) and value <= _MAX_LIMIT):
+        raise ConfigurationError(
+            f"must be a number from 1 on, or None, not {value!r}", field=attribute.name
         )
 
 
 def _answer(_: SmtpLimits, __: object, value: object) -> None:
     if value not in ("429", "error"):
-        raise UsageError(
-            f"must be '429' or 'error', not {value!r}", field="answer", mail_state=None
-        )
+        raise ConfigurationError(f"must be '429' or 'error', not {value!r}", field="answer")
 
 
 @attrs.frozen(kw_only=True)
 class SmtpLimits:
     """
-    The limits of an SMTP user; None is no limit. The defaults are those of the service.
+    The limits of an SMTP user. None is no limit. The defaults are those of the service.
 
     *per_minute*, *per_hour*, *per_day*
         How many requests that send it may make in that time. A plan can have other numbers.
     *hourly_limit*, *total_limit*
-        How many mails it may send within an hour, and in all; one mail is one recipient. A request
-        with more recipients than are left is refused whole.
+        How many mails it may send within an hour, and in total; one mail is one recipient. A
+        request with more recipients than are left is rejected whole.
     *answer*
-        What comes to a request too many: ``"429"``, the HTTP status, without a Retry-After; or
-        ``"error"``, HTTP 200 and the same error envelope. Mails too many are answered by an error
+        The response to a request over a limit: ``"429"``, the HTTP status, without a Retry-After;
+        or ``"error"``, HTTP 200 with the same error envelope. Over a limit of mails it is an error
         envelope in any case.
 
-    Raises `UsageError` for what cannot be meant.
+    Raises `ConfigurationError` if an option is invalid.
     """
 
     per_minute: int | None = attrs.field(default=60, validator=_limit)
@@ -88,16 +85,15 @@ class SmtpLimits:
     @property
     def limited(self) -> bool:
         """Whether there is a limit at all."""
-        return any(getattr(self, name) is not None for name in LIMITS)
+        return any(number is not None for number in self.to_dict().values())
 
     def override(self, own: SmtpLimits) -> SmtpLimits:
-        """These limits with those of *own* in their place that are not None."""
-        return attrs.evolve(
-            self, **{name: getattr(own, name) for name in LIMITS if getattr(own, name) is not None}
-        )
+        """Return these limits, with those of *own* that are not None in their place."""
+        given = {name: number for name, number in own.to_dict().items() if number is not None}
+        return SmtpLimits(**self.to_dict() | given, answer=self.answer)
 
     def to_dict(self) -> dict[str, int | None]:
-        """The numbers by name."""
+        """Return the numbers by name."""
         return {name: getattr(self, name) for name in LIMITS}
 
 
@@ -116,16 +112,13 @@ class SmtpUsage:
     total_limit: int = 0
 
     def to_dict(self) -> dict[str, int]:
-        """The numbers by name."""
+        """Return the numbers by name."""
         return {name: getattr(self, name) for name in LIMITS}
 
 
 @attrs.frozen(kw_only=True)
 class SmtpUser:
-    """
-    An SMTP user: whether it is *enabled*, what it may send (*limits*), and how much of that is
-    *used*.
-    """
+    """An SMTP user: whether it is *enabled*, its *limits*, and how much of them is *used*."""
 
     name: str
     enabled: bool
@@ -136,26 +129,25 @@ class SmtpUser:
 @attrs.frozen
 class Tally:
     """
-    How many *requests* and *mails* of an SMTP user had been taken by the time *at*, in milliseconds
-    since the epoch.
+    How many *requests* and *mails* of an SMTP user were accepted until the time *at*.
+
+    The difference of two tallies is the content of a window, whatever its length.
     """
 
     at: int
     requests: int
     mails: int
 
-    def and_one_more(self, at: int, mails: int) -> Tally:
-        """The tally after a request with so many *mails*."""
-        return Tally(at, self.requests + 1, self.mails + mails)
-
 
 def usage(now: int, tally_at: Callable[[int], Tally]) -> SmtpUsage:
     """
-    What is used at the time *now*; *tally_at* returns the tally of a time.
+    Return the usage at the time *now*; *tally_at* returns the tally of a time.
 
-    What is exactly as old as a window is long is no longer in it.
+    A request that is exactly as old as a window is long is no longer in it.
     """
-    latest, minute, hour, day = (tally_at(now - length) for length in (0, _MINUTE, _HOUR, _DAY))
+    latest, minute, hour, day = (
+        tally_at(now - length) for length in (0, _MINUTE_MS, _HOUR_MS, _DAY_MS)
+    )
     return SmtpUsage(
         per_minute=latest.requests - minute.requests,
         per_hour=latest.requests - hour.requests,
@@ -165,10 +157,8 @@ def usage(now: int, tally_at: Callable[[int], Tally]) -> SmtpUsage:
     )
 
 
-class LimitReached(Exception):  # noqa: N818 - it is how the service says no, not an error of the sandbox
-    """
-    One more request would be too many: *limit* is the name of the limit, *number* what it allows.
-    """
+class LimitReached(Exception):  # noqa: N818 - the service says no; it is no error of the sandbox
+    """A request is over the *limit* of that name, which allows *number*."""
 
     def __init__(self, limit: str, number: int) -> None:
         super().__init__(f"{limit} is {number}")
@@ -177,9 +167,8 @@ class LimitReached(Exception):  # noqa: N818 - it is how the service says no, no
 
 
 def check(limits: SmtpLimits, used: SmtpUsage, mails: int) -> None:
-    """Raise `LimitReached` where a request with so many *mails* is too much."""
-    for name in LIMITS:
-        number: int | None = getattr(limits, name)
+    """Raise `LimitReached` if a request with so many *mails* is over a limit."""
+    for name, number in limits.to_dict().items():
         more = 1 if name in REQUEST_LIMITS else mails
         if number is not None and getattr(used, name) + more > number:
             raise LimitReached(name, number)

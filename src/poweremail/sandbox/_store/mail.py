@@ -1,7 +1,10 @@
-"""A mail as the sandbox caught it."""
+"""Values of the sandbox: a mail as it was caught, and a template."""
 
 from __future__ import annotations
 
+import html
+import itertools
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -10,21 +13,33 @@ import attrs
 
 from poweremail._types.frozen import FrozenMapping
 
-__all__ = ["CaughtFile", "CaughtMail", "CaughtRecipient", "MailContent", "RecipientType"]
+__all__ = [
+    "CaughtFile",
+    "CaughtMail",
+    "CaughtRecipient",
+    "MailContent",
+    "RecipientType",
+    "Template",
+    "find_links",
+]
 
 RecipientType = Literal["to", "cc", "bcc"]
 
+_FIELD = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
+_MAX_LINKS = 100
+# Bounded, so that no text makes it slow.
+_HREF = re.compile(r"href\s{0,8}=\s{0,8}[\"']?\s{0,8}(https?://[^\s\"'<>]{1,4000})", re.IGNORECASE)
 
-def _frozen(members: Mapping[str, Any]) -> FrozenMapping[Any]:
-    return FrozenMapping(members)
+
+def _mapping() -> Any:
+    return attrs.field(
+        factory=FrozenMapping[Any], converter=FrozenMapping[Any], repr=False, hash=False
+    )
 
 
 @attrs.frozen
 class CaughtRecipient:
-    """
-    One recipient: whether the mail is *to*, *cc* or *bcc* them, their address, and their name where
-    one was given.
-    """
+    """One recipient: *type* is ``to``, ``cc`` or ``bcc``; *name* is None if none was given."""
 
     type: RecipientType
     email: str
@@ -34,8 +49,14 @@ class CaughtRecipient:
 @attrs.frozen
 class CaughtFile:
     """
-    An attachment or an image: its file name (of an image the Content-ID), its MIME type, and its
-    content, decoded.
+    An attachment or an image.
+
+    *name*
+        The file name; of an image, the Content-ID.
+    *type*
+        The MIME type.
+    *content*
+        The decoded bytes.
     """
 
     name: str
@@ -46,13 +67,18 @@ class CaughtFile:
 @attrs.frozen(kw_only=True)
 class MailContent:
     """
-    What a call handed over.
+    A mail as a call brought it.
 
-    *operation* is the call's name, such as ``sendMail``. *html* and *text* are what a reader would
-    see: of a template mail the template with its fields replaced. *headers* are those of the
-    message; *unique_id* is its ``X-Unique-Id``, None where it has none. *template_id* and
-    *dynamic_value* are those of a template mail. *raw* has the members of the request as they came,
-    without the credentials.
+    *operation*
+        The name of the call, such as ``sendMail``.
+    *html*, *text*
+        The bodies as a reader sees them: the fields of a template are replaced.
+    *headers*, *unique_id*
+        The headers of the message, and its ``X-Unique-Id``, None if it has none.
+    *template_id*, *dynamic_value*
+        Those of a template mail.
+    *raw*
+        The members of the request as they came, without the credentials.
     """
 
     operation: str
@@ -64,18 +90,12 @@ class MailContent:
     unique_id: str | None = None
     html: str | None = attrs.field(default=None, repr=False)
     text: str | None = attrs.field(default=None, repr=False)
-    headers: Mapping[str, str] = attrs.field(
-        factory=FrozenMapping[str], converter=_frozen, repr=False, hash=False
-    )
+    headers: Mapping[str, str] = _mapping()
     attachments: tuple[CaughtFile, ...] = ()
     images: tuple[CaughtFile, ...] = ()
     template_id: str | None = None
-    dynamic_value: Mapping[str, str] = attrs.field(
-        factory=FrozenMapping[str], converter=_frozen, repr=False, hash=False
-    )
-    raw: Mapping[str, Any] = attrs.field(
-        factory=FrozenMapping[Any], converter=_frozen, repr=False, hash=False
-    )
+    dynamic_value: Mapping[str, str] = _mapping()
+    raw: Mapping[str, Any] = _mapping()
 
     @property
     def to(self) -> tuple[str, ...]:
@@ -99,14 +119,9 @@ class MailContent:
 
     @property
     def mail_size(self) -> int:
-        """
-        The bytes of the parts and the files; what the service counts beside them (headers,
-        encoding) is not known.
-        """
-        return (
-            sum(len(part.encode()) for part in (self.html, self.text) if part)
-            + self.attachment_size
-        )
+        """The bytes of bodies and files. The service may also count headers and encoding."""
+        bodies = sum(len(body.encode()) for body in (self.html, self.text) if body)
+        return bodies + self.attachment_size
 
     def _addresses(self, type: RecipientType) -> tuple[str, ...]:
         return tuple(recipient.email for recipient in self.recipients if recipient.type == type)
@@ -115,11 +130,45 @@ class MailContent:
 @attrs.frozen(kw_only=True)
 class CaughtMail(MailContent):
     """
-    A mail that the sandbox accepted.
+    A mail that the sandbox accepted; the other fields are those of `MailContent`.
 
-    *number* counts the mails of a sandbox from 1; *received* is when it was accepted, an aware
-    datetime in UTC. The other fields are those of `MailContent`.
+    *number*
+        Counts the mails of a sandbox from 1.
+    *received*
+        When it was accepted, an aware datetime in UTC.
     """
 
     number: int
     received: datetime
+
+
+@attrs.frozen
+class Template:
+    """
+    A template of the sandbox.
+
+    ``{{NAME}}`` in *subject*, *html* and *text* stands for the dynamic value of that name. Names
+    are case-sensitive; a field without a value becomes empty. Values are not escaped, not even in
+    the HTML: the service is not known to escape them.
+    """
+
+    template_id: str
+    subject: str | None = None
+    html: str | None = None
+    text: str | None = None
+
+    def fill(self, values: Mapping[str, str]) -> Template:
+        """Return the template with its fields replaced by *values*."""
+
+        def filled(text: str | None) -> str | None:
+            return text and _FIELD.sub(lambda field: values.get(field[1], ""), text)
+
+        return Template(
+            self.template_id, filled(self.subject), filled(self.html), filled(self.text)
+        )
+
+
+def find_links(text: str | None) -> list[str]:
+    """Return the first addresses that the links of the HTML *text* lead to, each once."""
+    links = dict.fromkeys(html.unescape(link[1]) for link in _HREF.finditer(text or ""))
+    return list(itertools.islice(links, _MAX_LINKS))

@@ -7,25 +7,18 @@ import sqlite3
 __all__ = ["PARTS_OF_MAILS", "TABLES", "prepare"]
 
 PARTS_OF_MAILS = ("recipients", "files", "searchable", "events", "planned_events")
-"""The tables of what is forgotten with a mail: its number is in their column ``mail``."""
+"""The tables of which rows are deleted with a mail: their column ``mail`` has its number."""
 
 TABLES = (
-    *("mails", *PARTS_OF_MAILS),
-    *(
-        "templates",
-        "smtp_users",
-        "tallies",
-        "domains",
-        "webhooks",
-        "deliveries",
-        "attempts",
-        "claims",
-    ),
+    "mails",
+    *PARTS_OF_MAILS,
+    *("templates", "smtp_users", "tallies", "domains", "webhooks"),
+    *("deliveries", "attempts", "claims"),
 )
 """All tables but that of the clock."""
 
-# What makes each version from the one before; a step that was published never changes.
-# Wide columns stand last: SQLite reads a row from its front, and stops where it has what it needs.
+# Each step makes a version from the one before; a step that was published never changes.
+# Wide columns stand last: SQLite reads a row from its front, and stops at the last column it needs.
 _STEPS = (
     """
 CREATE TABLE mails (
@@ -70,8 +63,8 @@ CREATE TABLE templates (template_id TEXT PRIMARY KEY, subject TEXT, html TEXT, t
 CREATE TABLE smtp_users (name TEXT PRIMARY KEY, enabled INTEGER NOT NULL, added INTEGER NOT NULL);
 CREATE INDEX smtp_users_added ON smtp_users (name) WHERE added;
 """,
-    # A tally says how many requests and mails of an SMTP user had been taken by then: what a window
-    # holds is the difference of two.
+    # A tally counts the requests and mails of an SMTP user until then: the content of a window is
+    # the difference of two.
     """
 ALTER TABLE smtp_users ADD COLUMN per_minute INTEGER;
 ALTER TABLE smtp_users ADD COLUMN per_hour INTEGER;
@@ -115,8 +108,8 @@ CREATE TABLE webhooks (
     total_event INTEGER NOT NULL
 );
 """,
-    # What a search looks through stands in a narrow table of its own: to scan it costs a fraction
-    # of scanning the mails.
+    # The words for a search stand in a narrow table of their own: a scan of it costs a fraction of
+    # a scan of the mails.
     """
 ALTER TABLE recipients ADD COLUMN status TEXT NOT NULL DEFAULT 'delivered';
 CREATE INDEX recipients_of_status ON recipients (status, mail);
@@ -173,7 +166,7 @@ CREATE TABLE attempts (
 );
 CREATE INDEX attempts_of_delivery ON attempts (delivery);
 """,
-    # Who posts a delivery says so first: another process may have the same file open.
+    # A delivery is claimed before it is posted: another process may have the same file open.
     """
 CREATE TABLE claims (delivery INTEGER PRIMARY KEY, until INTEGER NOT NULL);
 """,
@@ -187,8 +180,7 @@ def _concat_lines(*parts: str | None) -> str:
 
 def prepare(connection: sqlite3.Connection) -> None:
     """
-    Make the tables, or bring those of an older version up to date. Raises `sqlite3.Error` where
-    that cannot be done.
+    Create the tables, or bring those of an older version up to date. Raises `sqlite3.Error`.
 
     Queries of *connection* may then use ``casefold``, which knows all letters; SQLite's own
     ``lower`` knows those of ASCII.
@@ -196,7 +188,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     connection.create_function("casefold", 1, str.casefold, deterministic=True)
     connection.create_function("concat_lines", -1, _concat_lines, deterministic=True)
     with connection:
-        # Of two that open a file at the same time, one finds it done.
+        # Of two processes that open a file at the same time, the second finds it done.
         connection.execute("BEGIN IMMEDIATE")
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -207,5 +199,4 @@ def prepare(connection: sqlite3.Connection) -> None:
         for step in _STEPS[version:]:
             for statement in step.split(";"):
                 connection.execute(statement)
-        if version != _VERSION:
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        connection.execute(f"PRAGMA user_version = {_VERSION}")

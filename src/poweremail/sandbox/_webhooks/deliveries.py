@@ -1,4 +1,29 @@
-"""What is posted to webhooks, kept byte for byte, and what came of it."""
+"""
+Deliveries: the POSTs to webhooks, kept byte for byte, with the result of every attempt.
+
+*Problem.* A receiver under test must see what the service would send: the same bytes and the same
+signature at every attempt, retries after a failure, and no event twice. Several threads may deliver
+at the same time (the server's own and a test's), and several processes may have the file open.
+
+*Invariants.*
+
+- A delivery is built and signed once, in the transaction that records its events. So an event
+  without its delivery, or the reverse, is never seen; and a reset of the key changes no delivery.
+- Its state moves from ``waiting`` to ``delivered`` or ``failed``. A delivery is due if
+  ``next_attempt`` is set and has come. A replay may turn ``failed`` into ``delivered``, and changes
+  nothing else.
+- Only the holder of the claim posts. A claim is a row of its own table; it ends by `release`, or
+  after `_CLAIM_SECONDS`, so that a process that dies does not keep its delivery for ever.
+
+*Clocks.* Due times follow the sandbox's clock, which tests move. Claims follow the machine's clock:
+a test that advances the sandbox by an hour must not end the claim of a POST that is under way.
+
+*Why not a queue in memory.* A sandbox with a file is closed and opened again in the middle of its
+retries, and its page shows the deliveries of yesterday.
+
+The tests are in tests/sandbox/test_deliveries.py: two processes over one file, a claim that
+outlives its process, keys that are reset between attempts.
+"""
 
 from __future__ import annotations
 
@@ -6,44 +31,36 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 import attrs
 
 from poweremail._types.secret import Secret
-from poweremail.sandbox._store.database import Store, at
-from poweremail.sandbox._webhooks.posting import Answered
+from poweremail.sandbox._store.database import Store, at, insert
+from poweremail.sandbox._webhooks.posting import AttemptResult
 from poweremail.webhooks._events import form_body
 from poweremail.webhooks._signature import BRAND, FORM_TYPE, SignatureScheme, sign, signature_header
 
-__all__ = ["RETRY_AFTER", "Attempt", "Deliveries", "Delivery", "DeliveryState", "Happened"]
+__all__ = ["RETRY_AFTER", "Attempt", "Deliveries", "Delivery", "DeliveryState", "OutgoingEvent"]
 
 DeliveryState = Literal["waiting", "delivered", "failed"]
 
 RETRY_AFTER = (1, 10, 60, 600, 3600)
 """
-Seconds, by the sandbox's clock, from an attempt that failed to the next. After the last of them it
-is given up.
+Seconds, by the sandbox's clock, from a failed attempt to the next; after the last, it has failed.
 
-The service publishes none: these are quick for who waits in front of a terminal, and long enough to
-restart what was down.
-"""
-
-_MOST_EVENTS = 100
-"""Events of one POST: those of a mail to more recipients go in several."""
-
-_KEPT = 10_000
-"""
-So many deliveries are remembered; older ones are forgotten once nothing is to be done about them.
+The service publishes none. These are quick enough for a developer at a terminal, and long enough to
+restart a receiver.
 """
 
-_LONGEST_POST = 60
-"""
-Seconds, by the clock of the machine, after which whoever took a delivery and did not let it go must
-have died.
-"""
+_MAX_EVENTS_A_POST = 100
+_MAX_DELIVERIES_KEPT = 10_000
+"""Older deliveries are deleted once they are not due any more."""
+
+_CLAIM_SECONDS = 60
+"""Far more than a POST takes: the process that holds an older claim must have died."""
 
 _OK = 200
 
@@ -51,8 +68,14 @@ _OK = 200
 @attrs.frozen(kw_only=True)
 class Attempt:
     """
-    One POST: when it was made (*at*), the HTTP *status*, and the first KB of the *answer*; without
-    a status, what went wrong.
+    One POST.
+
+    *at*
+        When it was made.
+    *status*
+        The HTTP status, or None if no response came.
+    *answer*
+        The first KB of the response; without a status, the reason why none came.
     """
 
     at: datetime
@@ -61,18 +84,25 @@ class Attempt:
 
     @property
     def ok(self) -> bool:
-        """Whether the receiver took it: the service takes 200 for a yes, and nothing else."""
+        """Whether the receiver took it: the service accepts status 200 only."""
         return self.status == _OK
 
 
 @attrs.frozen(kw_only=True)
 class Delivery:
     """
-    A POST to a webhook: of *events* (their kinds, in order) about mail number *mail*.
+    A POST to a webhook.
 
-    *url*, *headers* and *body* are exactly what is posted at every attempt. *state* is ``waiting``,
-    ``delivered`` or ``failed``; *next_attempt* is when it is due, None where it is not. Times are
-    aware datetimes in UTC, by the sandbox's clock.
+    *events*
+        The kinds of its events, in order; all are about mail number *mail*.
+    *url*, *headers*, *body*
+        Exactly what is posted at every attempt.
+    *state*
+        ``waiting``, ``delivered`` or ``failed``.
+    *next_attempt*
+        When it is due, or None.
+
+    Times are aware datetimes in UTC, by the sandbox's clock.
     """
 
     number: int
@@ -88,12 +118,9 @@ class Delivery:
     attempts: tuple[Attempt, ...] = ()
 
 
-@attrs.frozen(kw_only=True)
-class Happened:
-    """
-    Something that a webhook is told: *kind* happened at *email* at the time *at*, in milliseconds.
-    *details* is the rest.
-    """
+@attrs.frozen
+class OutgoingEvent:
+    """An event for webhooks: *kind*, the recipient, *at* in milliseconds, and kind's *details*."""
 
     kind: str
     email: str
@@ -105,7 +132,7 @@ class Deliveries:
     """
     The deliveries in *store*, signed by *scheme* under the name of *brand*.
 
-    Safe to use from several threads. Times are milliseconds since the epoch.
+    Times are milliseconds since the epoch. Safe to use from several threads.
     """
 
     def __init__(self, store: Store, scheme: SignatureScheme, brand: str = BRAND) -> None:
@@ -118,159 +145,155 @@ class Deliveries:
         connection: sqlite3.Connection,
         mail: int,
         about: Mapping[str, Any],
-        happened: Iterable[Happened],
+        outgoing: Iterable[OutgoingEvent],
         *,
         now: int,
     ) -> None:
         """
-        Let every webhook that wants to know be told what *happened* to *mail*; *about* has the
-        mail's own columns.
+        Add a delivery for each webhook that wants some of the *outgoing* events of *mail*.
 
-        It is signed with the key that the webhook has at this moment, and stays so: a receiver must
+        *about* has the mail's own columns. The key of this moment signs, for good: a receiver must
         accept the old key for a while after a reset, as with the service.
         """
-        hooks = connection.execute(
+        webhooks = connection.execute(
             "SELECT webhook_id, url, events, key FROM webhooks ORDER BY number"
         ).fetchall()
-        if not hooks:
+        if not webhooks:
             return
         # The same event has the same id at each webhook.
-        told = [(each.kind, _event(about, each)) for each in happened]
-        for hook in hooks:
-            wanted = hook["events"].split(",")
-            events = [(kind, event) for kind, event in told if kind in wanted]
-            for start in range(0, len(events), _MOST_EVENTS):
-                self._enqueue(connection, hook, mail, events[start : start + _MOST_EVENTS], now)
+        all_events = [(event.kind, _event_members(about, event)) for event in outgoing]
+        for webhook in webhooks:
+            kinds = webhook["events"].split(",")
+            events = [event for event in all_events if event[0] in kinds]
+            for start in range(0, len(events), _MAX_EVENTS_A_POST):
+                self._enqueue(
+                    connection, webhook, mail, events[start : start + _MAX_EVENTS_A_POST], now
+                )
 
     def _enqueue(
         self,
         connection: sqlite3.Connection,
-        hook: sqlite3.Row,
+        webhook: sqlite3.Row,
         mail: int,
-        events: list[tuple[str, dict[str, Any]]],
+        events: Sequence[tuple[str, dict[str, Any]]],
         now: int,
     ) -> None:
-        body = form_body((event for _, event in events), self._brand)
+        url, body = webhook["url"], form_body((event for _, event in events), self._brand)
         signature = sign(
-            self._scheme, Secret(hook["key"]), url=hook["url"], body=body, content_type=FORM_TYPE
+            self._scheme, Secret(webhook["key"]), url=url, body=body, content_type=FORM_TYPE
         )
         headers = [
-            ["Content-Type", FORM_TYPE],
-            ["User-Agent", "poweremail-sandbox"],
-            [signature_header(self._brand), signature],
+            ("Content-Type", FORM_TYPE),
+            ("User-Agent", "poweremail-sandbox"),
+            (signature_header(self._brand), signature),
         ]
-        kinds = ",".join(kind for kind, _ in events)
-        number = connection.execute(
-            "INSERT INTO deliveries (webhook_id, mail, events, created, state, next_attempt, "
-            "tried, url, headers, body)"
-            " VALUES (?, ?, ?, ?, 'waiting', ?, 0, ?, ?, ?)",
-            (hook["webhook_id"], mail, kinds, now, now, hook["url"], json.dumps(headers), body),
-        ).lastrowid
-        if number is not None and number % 100 == 0:
+        number = insert(
+            connection,
+            "deliveries",
+            webhook_id=webhook["webhook_id"],
+            mail=mail,
+            events=",".join(kind for kind, _ in events),
+            created=now,
+            state="waiting",
+            next_attempt=now,
+            tried=0,
+            url=url,
+            headers=json.dumps(headers),
+            body=body,
+        )
+        if number % 100 == 0:
+            last = (number - _MAX_DELIVERIES_KEPT,)
             old = "FROM deliveries WHERE number <= ? AND next_attempt IS NULL"
             connection.execute(
                 f"DELETE FROM attempts WHERE delivery IN (SELECT number {old})",  # noqa: S608
-                (number - _KEPT,),
+                last,
             )
-            connection.execute(f"DELETE {old}", (number - _KEPT,))
+            connection.execute(f"DELETE {old}", last)
 
-    def take(self, now: int, *, after: int = 0, without: Iterable[str] = ()) -> Delivery | None:
+    def claim(self, now: int, *, after: int = 0, skip: Iterable[str] = ()) -> Delivery | None:
         """
-        Return the first delivery that is due, of a higher number than *after* and to none of the
-        webhooks *without*; or None.
+        Claim and return the first delivery that is due, or None.
 
-        Nobody else takes it, in this process or in another one that has the file open, until
-        `let_go` is called, or until whoever took it must be dead.
+        *after*: its number is higher. *skip*: ids of webhooks that are left out.
         """
-        left_out = tuple(without)
-        marks = ", ".join("?" * len(left_out))
-        # Looked at first without a transaction, which would write to the file whenever somebody
-        # looks.
+        skipped = tuple(skip)
+        marks = ", ".join("?" * len(skipped))
+        # First without a transaction, because that would write to the file at every look.
         which = (
-            "next_attempt <= ? AND number > ? AND webhook_id NOT IN "  # noqa: S608
-            f"({marks})"
-            " AND number NOT IN (SELECT delivery FROM claims WHERE until > ?) ORDER BY number "
-            "LIMIT 1"
+            f"next_attempt <= ? AND number > ? AND webhook_id NOT IN ({marks})"  # noqa: S608
+            " AND number NOT IN (SELECT delivery FROM claims WHERE until > ?)"
+            " ORDER BY number LIMIT 1"
         )
-        while found := self._find(which, now, after, *left_out, _machine_time()):
-            if self._claim(found[0].number, now):
+        while found := self._find(which, now, after, *skipped, _machine_time()):
+            after, machine_now = found[0].number, _machine_time()
+            if self._store.change(
+                "INSERT INTO claims (delivery, until) SELECT number, ? FROM deliveries"
+                " WHERE number = ? AND next_attempt <= ?"
+                " ON CONFLICT (delivery) DO UPDATE SET until = excluded.until WHERE until <= ?",
+                *(machine_now + _CLAIM_SECONDS * 1000, after, now, machine_now),
+            ):
                 return found[0]
-            after = found[0].number
         return None
 
-    def _claim(self, number: int, now: int) -> bool:
-        this_moment = _machine_time()
-        with self._store.transaction() as connection:
-            claimed = connection.execute(
-                "INSERT INTO claims (delivery, until) SELECT number, ? FROM deliveries WHERE "
-                "number = ? AND next_attempt <= ?"
-                " ON CONFLICT (delivery) DO UPDATE SET until = excluded.until WHERE until <= ?",
-                (this_moment + _LONGEST_POST * 1000, number, now, this_moment),
-            )
-            return claimed.rowcount == 1
-
-    def let_go(self, delivery: Delivery) -> None:
-        """Let others have what was taken. Where nothing was noted of it, it is still due."""
-        with self._store.transaction() as connection:
-            connection.execute("DELETE FROM claims WHERE delivery = ?", (delivery.number,))
+    def release(self, delivery: Delivery) -> None:
+        """End the claim of a delivery. If no result was noted, it is still due."""
+        self._store.change("DELETE FROM claims WHERE delivery = ?", delivery.number)
 
     def find(self, number: int) -> Delivery:
-        """Return the delivery of that number. Raises LookupError where there is none."""
+        """Return the delivery of that number. Raises LookupError if there is none."""
         found = self._find("number = ?", number)
         if not found:
             raise LookupError(f"there is no delivery number {number}")
         return found[0]
 
     def all(self) -> list[Delivery]:
-        """Return those that are remembered, oldest first."""
+        """Return those that are kept, oldest first."""
         return self._find("1 ORDER BY number")
 
     def page(
         self, limit: int, *, before: int, webhook_id: str | None, state: str | None
     ) -> list[Delivery]:
-        """
-        Return *limit* of those below number *before*, newest first: of one webhook, and in one
-        state, where these are given.
-        """
+        """Return *limit* of those below number *before*, newest first. None does not filter."""
         return self._find(
-            "number < ? AND (? IS NULL OR webhook_id = ?) AND (? IS NULL OR state = ?) ORDER BY "
-            "number DESC LIMIT ?",
+            "number < ? AND (? IS NULL OR webhook_id = ?) AND (? IS NULL OR state = ?)"
+            " ORDER BY number DESC LIMIT ?",
             *(before, webhook_id, webhook_id, state, state, limit),
         )
 
-    def note(self, delivery: Delivery, answered: Answered, *, now: int) -> Delivery:
-        """
-        Keep what came of an attempt, decide what is next, and return the delivery as it is after
-        that.
-        """
-        attempt = Attempt(at=at(now), status=answered.status, answer=answered.answer)
+    def note(self, delivery: Delivery, result: AttemptResult, *, now: int) -> Delivery:
+        """Keep the result of an attempt, schedule the next, and return the changed delivery."""
+        attempt = Attempt(at=at(now), status=result.status, answer=result.answer)
+        number = delivery.number
         with self._store.transaction() as connection:
             row = connection.execute(
-                "SELECT state, tried FROM deliveries WHERE number = ?", (delivery.number,)
+                "SELECT state, tried FROM deliveries WHERE number = ?", (number,)
             ).fetchone()
-            if row is None:
-                # Forgotten while it was under way.
+            if row is None:  # deleted during the POST
                 return attrs.evolve(
                     delivery, attempts=(*delivery.attempts, attempt), next_attempt=None
                 )
-            connection.execute(
-                "INSERT INTO attempts (delivery, at, status, answer) VALUES (?, ?, ?, ?)",
-                (delivery.number, now, attempt.status, attempt.answer),
+            insert(
+                connection,
+                "attempts",
+                delivery=number,
+                at=now,
+                status=result.status,
+                answer=result.answer,
             )
             state, due = _next(row, now, ok=attempt.ok)
-            update = (
-                "UPDATE deliveries SET state = ?, next_attempt = ?, tried = tried + 1 WHERE "
-                "number = ?"
+            connection.execute(
+                "UPDATE deliveries SET state = ?, next_attempt = ?, tried = tried + 1"
+                " WHERE number = ?",
+                (state, due, number),
             )
-            connection.execute(update, (state, due, delivery.number))
             if attempt.ok:
-                told = len(delivery.events) if row["state"] != "delivered" else 0
+                delivered = len(delivery.events) if row["state"] != "delivered" else 0
                 connection.execute(
-                    "UPDATE webhooks SET last_success = ?, total_event = total_event + ? WHERE "
-                    "webhook_id = ?",
-                    (now, told, delivery.webhook_id),
+                    "UPDATE webhooks SET last_success = ?, total_event = total_event + ?"
+                    " WHERE webhook_id = ?",
+                    (now, delivered, delivery.webhook_id),
                 )
-        return self.find(delivery.number)
+        return self.find(number)
 
     def _find(self, which: str, *values: object) -> list[Delivery]:
         with self._store.reading() as connection:
@@ -279,37 +302,33 @@ class Deliveries:
 
 
 def _machine_time() -> int:
-    """Milliseconds since the epoch, by the clock that nobody moves forward."""
+    """Milliseconds since the epoch, by the clock that no test advances."""
     return round(time.time() * 1000)
 
 
-def _event(about: Mapping[str, Any], happened: Happened) -> dict[str, Any]:
-    """
-    One event with the members that the service is seen to send. What those of ``msg`` are is
-    published nowhere.
-    """
+def _event_members(about: Mapping[str, Any], event: OutgoingEvent) -> dict[str, Any]:
+    """The members that the service is seen to send. It does not publish those of ``msg``."""
     return {
         "_id": secrets.token_hex(12),
         "user_id": "sandbox",
         "smtp_name": about["smtp_user_name"],
         "x_unique_id": about["unique_id"],
-        "ts": happened.at,
-        "event": happened.kind,
+        "ts": event.at,
+        "event": event.kind,
         "msg": {
-            "email": happened.email,
+            "email": event.email,
             "sender": about["from_email"],
             "subject": about["subject"],
-            **happened.details,
+            **event.details,
         },
     }
 
 
 def _next(row: sqlite3.Row, now: int, *, ok: bool) -> tuple[DeliveryState, int | None]:
-    """The state after one more attempt, and when the next one is due."""
+    """Return the state after one more attempt, and when the next one is due."""
     if ok:
         return "delivered", None
-    if row["state"] != "waiting":
-        # A replay can mend what has failed, and break nothing that has arrived.
+    if row["state"] != "waiting":  # a replay
         return row["state"], None
     if row["tried"] >= len(RETRY_AFTER):
         return "failed", None
@@ -317,23 +336,23 @@ def _next(row: sqlite3.Row, now: int, *, ok: bool) -> tuple[DeliveryState, int |
 
 
 def _delivery(connection: sqlite3.Connection, row: sqlite3.Row) -> Delivery:
-    tried = connection.execute(
+    attempts = connection.execute(
         "SELECT at, status, answer FROM attempts WHERE delivery = ? ORDER BY number",
         (row["number"],),
     )
+    members = dict(row)
+    del members["tried"]
+    due = row["next_attempt"]
     return Delivery(
-        number=row["number"],
-        webhook_id=row["webhook_id"],
-        mail=row["mail"],
-        events=tuple(row["events"].split(",")),
-        created=at(row["created"]),
-        state=row["state"],
-        next_attempt=None if row["next_attempt"] is None else at(row["next_attempt"]),
-        url=row["url"],
-        headers=tuple((name, value) for name, value in json.loads(row["headers"])),
-        body=bytes(row["body"]),
-        attempts=tuple(
-            Attempt(at=at(each["at"]), status=each["status"], answer=each["answer"])
-            for each in tried
-        ),
+        **members
+        | {
+            "events": tuple(row["events"].split(",")),
+            "created": at(row["created"]),
+            "next_attempt": None if due is None else at(due),
+            "headers": tuple((name, value) for name, value in json.loads(row["headers"])),
+            "attempts": tuple(
+                Attempt(at=at(each["at"]), status=each["status"], answer=each["answer"])
+                for each in attempts
+            ),
+        }
     )

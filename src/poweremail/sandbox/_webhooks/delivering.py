@@ -1,7 +1,9 @@
-"""Posting what is due, again where it failed, and again where somebody wants to see it twice."""
+"""Posting of due deliveries: on request, again after a failure, and by a thread of the server."""
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import threading
 
 from poweremail.errors import UsageError
@@ -12,104 +14,140 @@ from poweremail.sandbox._webhooks.posting import (
     HttpPoster,
     Poster,
     RespondingReceiver,
-    answered_by,
     poster_to,
+    result_of,
 )
-from poweremail.sandbox._webhooks.recording import Happenings
+from poweremail.sandbox._webhooks.recording import EventRecorder
 
-__all__ = ["Courier"]
+__all__ = ["Deliverer", "DeliveryThread"]
+
+_logger = logging.getLogger("poweremail.sandbox")
+
+_POLL_SECONDS = 0.05
+"""A poll costs two small queries."""
 
 
-class Courier:
-    """
-    Carries *deliveries* to where they belong, at the time of *clock*. Safe to use from several
-    threads: one posts at a time.
-    """
+class Deliverer:
+    """Posts *deliveries* that are due by *clock*, one at a time. Safe to use from many threads."""
 
-    def __init__(self, deliveries: Deliveries, happenings: Happenings, clock: Clock) -> None:
+    def __init__(self, deliveries: Deliveries, recorder: EventRecorder, clock: Clock) -> None:
         self._deliveries = deliveries
-        self._happenings = happenings
+        self._recorder = recorder
         self._clock = clock
         self._lock = threading.Lock()
-        self._delivering: int | None = None
+        self._delivering_thread: int | None = None
         self._http = HttpPoster()
 
     def deliver(
         self, to: RespondingReceiver | Poster | None = None, *, stop: threading.Event | None = None
     ) -> list[Delivery]:
         """
-        Let happen what is due by the script, post what is due to the webhooks, and return what was
-        posted, as it is after that.
+        Record the planned events that are due, post the deliveries that are due, and return these.
 
-        *to* is a receiver in this process that gets all of it; without one, each goes to its URL. A
-        webhook that did not answer is left alone until the next time, so that the others need not
-        wait for it. Where *stop* is set, nothing more is begun.
+        *to*
+            A receiver in this process, or a poster, for all deliveries; None posts each to its URL.
+        *stop*
+            Once it is set, no further post begins.
+
+        A webhook that does not respond is skipped until the next call, so that the others need not
+        wait for it.
         """
-        if self._delivering == threading.get_ident():
-            # It would wait for itself for ever.
+        if self._delivering_thread == threading.get_ident():
+            # It would wait for its own lock for ever.
             raise UsageError(
                 "was called by a receiver that it is delivering to",
                 field="deliver",
                 mail_state=None,
             )
-        self._happenings.settle()
+        self._recorder.record_due()
         poster = poster_to(to, self._http)
         with self._lock:
-            self._delivering = threading.get_ident()
+            self._delivering_thread = threading.get_ident()
             try:
                 return self._deliver(poster, stop)
             finally:
-                self._delivering = None
+                self._delivering_thread = None
 
     def _deliver(self, poster: Poster, stop: threading.Event | None) -> list[Delivery]:
         posted: list[Delivery] = []
         silent: set[str] = set()
         last, now = 0, self._clock.milliseconds()
         while not (stop and stop.is_set()):
-            delivery = self._deliveries.take(now, after=last, without=silent)
+            delivery = self._deliveries.claim(now, after=last, skip=silent)
             if delivery is None:
                 break
             last = delivery.number
             try:
-                after = self._post(delivery, poster)
+                delivery = self._post(delivery, poster)
             finally:
-                self._deliveries.let_go(delivery)
-            posted.append(after)
-            if after.attempts[-1].status is None:
+                self._deliveries.release(delivery)
+            posted.append(delivery)
+            if delivery.attempts[-1].status is None:
                 silent.add(delivery.webhook_id)
         return posted
 
     async def adeliver(self, to: AwaitedReceiver) -> list[Delivery]:
-        """As `deliver`, to a receiver that is awaited, on whichever event loop is running."""
-        self._happenings.settle()
+        """As `deliver`, to a receiver that is awaited, on the event loop that is running."""
+        self._recorder.record_due()
         posted: list[Delivery] = []
         last, now = 0, self._clock.milliseconds()
-        while (delivery := self._deliveries.take(now, after=last)) is not None:
+        while (delivery := self._deliveries.claim(now, after=last)) is not None:
             last = delivery.number
             try:
-                answered = answered_by(
-                    await to.arespond("POST", dict(delivery.headers), delivery.body)
-                )
+                response = await to.arespond("POST", dict(delivery.headers), delivery.body)
                 posted.append(
-                    self._deliveries.note(delivery, answered, now=self._clock.milliseconds())
+                    self._deliveries.note(
+                        delivery, result_of(response), now=self._clock.milliseconds()
+                    )
                 )
             finally:
-                self._deliveries.let_go(delivery)
+                self._deliveries.release(delivery)
         return posted
 
     def replay(self, number: int, to: RespondingReceiver | Poster | None = None) -> Delivery:
-        """
-        Post a delivery once more, byte for byte, and return it with what came of that. Raises
-        LookupError if there is none.
-        """
-        delivery = self._deliveries.find(number)
-        return self._post(delivery, poster_to(to, self._http))
+        """Post a delivery once more, byte for byte. Raises LookupError if there is none."""
+        return self._post(self._deliveries.find(number), poster_to(to, self._http))
 
     def _post(self, delivery: Delivery, poster: Poster) -> Delivery:
-        answered = poster.post(delivery.url, delivery.headers, delivery.body)
-        return self._deliveries.note(delivery, answered, now=self._clock.milliseconds())
+        result = poster.post(delivery.url, delivery.headers, delivery.body)
+        return self._deliveries.note(delivery, result, now=self._clock.milliseconds())
 
     def close(self) -> None:
-        """Let go of what it holds. It can be used again."""
+        """Release the HTTP client. The deliverer can be used again."""
         with self._lock:
             self._http.close()
+
+
+class DeliveryThread:
+    """A thread beside the server, in which *deliverer* delivers until it is stopped."""
+
+    def __init__(self, deliverer: Deliverer) -> None:
+        self._deliverer = deliverer
+        self._stop = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, name="poweremail-sandbox-webhooks", daemon=True
+        )
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Begin no further post, and return once the current one has ended: after seconds."""
+        self._stop.set()
+        self._thread.join()
+        self._deliverer.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(_POLL_SECONDS):
+            try:
+                self._deliverer.deliver(stop=self._stop)
+            except sqlite3.ProgrammingError:
+                return  # the sandbox was closed before its server
+            except sqlite3.Error as error:
+                # Another process may hold the file for long, or the disk may be full. Deliveries
+                # stay due.
+                _logger.warning(
+                    "sandbox: webhooks wait, because the database cannot be used: %s", error
+                )
+                self._stop.wait(1)

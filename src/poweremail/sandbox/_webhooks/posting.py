@@ -1,4 +1,4 @@
-"""Carrying what is posted to a webhook, to its URL or to a receiver in this process."""
+"""Requests to webhooks: the POST of events, to a URL or to a receiver here, and the handshake."""
 
 from __future__ import annotations
 
@@ -9,35 +9,42 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
+from poweremail.webhooks._signature import BRAND, handshake_answer
+
 if TYPE_CHECKING:
     import httpx
 
 __all__ = [
-    "Answered",
+    "AttemptResult",
     "AwaitedReceiver",
     "HttpPoster",
     "Poster",
     "ReceiverPoster",
     "RespondingReceiver",
-    "answered_by",
+    "answers_handshake",
     "poster_to",
+    "result_of",
 ]
 
-_SECONDS = 5.0
-"""
-A receiver that takes longer than this has not taken the events; most services that post webhooks
-wait 5 to 30 seconds.
-"""
+_POST_SECONDS = 5.0
+"""Most services that post webhooks wait 5 to 30 seconds for the receiver."""
 
-_KEPT = 1024
-"""Bytes of an answer that are kept."""
+_HANDSHAKE_SECONDS = 3.0
+"""The response is a fixed text; a caller that waits longer would run into its own timeout."""
+
+_EXCERPT_BYTES = 1024
+_MAX_HANDSHAKE_BYTES = 64 * 1024
 
 
 @attrs.frozen
-class Answered:
+class AttemptResult:
     """
-    What came of one attempt: the HTTP *status* and the beginning of the *answer*; without a status,
-    why no answer came.
+    The result of one POST.
+
+    *status*
+        The HTTP status, or None if no response came.
+    *answer*
+        The first KB of the response; without a status, the reason why none came.
     """
 
     status: int | None
@@ -45,10 +52,10 @@ class Answered:
 
 
 class Poster(Protocol):
-    """What carries a request."""
+    """Carries the POST of a delivery."""
 
-    def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> Answered:
-        """Carry it, and return what came of it. It raises nothing for what the other side does."""
+    def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> AttemptResult:
+        """Post, and return the result. A fault of the other side is a result, too."""
         ...  # pragma: no cover
 
 
@@ -56,75 +63,52 @@ class RespondingReceiver(Protocol):
     """A receiver in this process, such as `poweremail.webhooks.WebhookReceiver`."""
 
     def respond(self, method: str, headers: Mapping[str, str], body: bytes) -> Any:
-        """Answer with status, headers and body."""
+        """Return status, headers and body of the response."""
         ...  # pragma: no cover
 
 
 class AwaitedReceiver(Protocol):
-    """
-    A receiver in this process that is awaited, such as `poweremail.webhooks.WebhookReceiver` with
-    an ``async`` handler.
-    """
+    """As `RespondingReceiver`, for a handler that is ``async``."""
 
     async def arespond(self, method: str, headers: Mapping[str, str], body: bytes) -> Any:
-        """Answer with status, headers and body."""
+        """Return status, headers and body of the response."""
         ...  # pragma: no cover
 
 
 class ReceiverPoster:
-    """Hands what is posted to *receiver*, whatever its URL, without a socket."""
+    """Posts to *receiver*, whatever the URL, without a socket."""
 
     def __init__(self, receiver: RespondingReceiver) -> None:
         self._receiver = receiver
 
-    def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> Answered:  # noqa: ARG002 - it is one receiver
-        """Let the receiver answer."""
-        return answered_by(self._receiver.respond("POST", dict(headers), body))
+    def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> AttemptResult:  # noqa: ARG002 - it is one receiver
+        """See `Poster`."""
+        return result_of(self._receiver.respond("POST", dict(headers), body))
 
 
 class HttpPoster:
-    """
-    Posts over HTTP, on a new connection each time, with the bytes it is given.
-
-    It goes through no proxy and follows no redirect, as with the question on registration. Close it
-    after use.
-    """
+    """Posts over HTTP, on a new connection each time, exactly the bytes it is given."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._client: httpx.Client | None = None
 
-    def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> Answered:
-        """Post, and return what came of it."""
-        import httpx  # noqa: PLC0415 - for those who have webhooks
+    def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> AttemptResult:
+        """See `Poster`."""
+        import httpx  # noqa: PLC0415 - a sandbox without webhooks needs none
 
         with self._lock:
-            if self._client is None:
-                limits = httpx.Limits(max_keepalive_connections=0)
-                self._client = httpx.Client(
-                    trust_env=False, follow_redirects=False, timeout=_SECONDS, limits=limits
-                )
-            client = self._client
-        until = time.monotonic() + _SECONDS
+            self._client = client = self._client or _new_client(_POST_SECONDS)
         try:
-            # Made by hand: a client would add headers of its own.
-            response = client.send(
-                httpx.Request("POST", url, headers=list(headers), content=body), stream=True
-            )
-            try:
-                answer = b""
-                for chunk in response.iter_bytes():
-                    answer += chunk
-                    if len(answer) >= _KEPT or time.monotonic() > until:
-                        break
-            finally:
-                response.close()
+            # Built by hand: a client would add headers of its own.
+            request = httpx.Request("POST", url, headers=list(headers), content=body)
+            status, excerpt = _send(client, request, _EXCERPT_BYTES, _POST_SECONDS)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return Answered(None, f"{type(error).__name__}: {error}")
-        return Answered(response.status_code, _beginning(answer))
+            return AttemptResult(None, f"{type(error).__name__}: {error}")
+        return result_of((status, (), excerpt))
 
     def close(self) -> None:
-        """Let go of what it holds. It can be used again."""
+        """Release the client. The poster can be used again."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
@@ -132,23 +116,65 @@ class HttpPoster:
 
 
 def poster_to(to: RespondingReceiver | Poster | None, default: Poster) -> Poster:
-    """
-    Return what carries a request *to* a receiver or by a poster, the *default* where neither is
-    given.
-    """
+    """Return the poster for *to*, which is a receiver, a poster or, for *default*, None."""
     if to is None:
         return default
     return to if hasattr(to, "post") else ReceiverPoster(to)  # type: ignore[return-value]
 
 
-def answered_by(answer: tuple[int, Any, bytes]) -> Answered:
-    """
-    Return what came of an attempt that a receiver in this process answered with status, headers and
-    body.
-    """
-    status, _, body = answer
-    return Answered(int(status), _beginning(body))
+def result_of(response: tuple[int, Any, bytes]) -> AttemptResult:
+    """Return the result for a *response* of status, headers and body."""
+    status, _, body = response
+    return AttemptResult(int(status), body[:_EXCERPT_BYTES].decode("utf-8", "replace"))
 
 
-def _beginning(answer: bytes) -> str:
-    return answer[:_KEPT].decode("utf-8", "replace")
+def answers_handshake(url: str, brand: str = BRAND) -> bool:
+    """
+    Return whether *url* is a receiver of webhooks, as the service checks before it registers one.
+
+    It must answer the handshake of *brand* to a GET or, if it does not, to an empty POST.
+    """
+    import httpx  # noqa: PLC0415
+
+    expected = handshake_answer(brand).encode()
+    with _new_client(_HANDSHAKE_SECONDS) as client:
+        for method in ("GET", "POST"):
+            try:
+                status, body = _send(
+                    client, httpx.Request(method, url), _MAX_HANDSHAKE_BYTES, _HANDSHAKE_SECONDS
+                )
+            except (httpx.HTTPError, httpx.InvalidURL):
+                continue
+            if 200 <= status < 300 and expected in body:  # noqa: PLR2004 - the success class
+                return True
+    return False
+
+
+def _new_client(seconds: float) -> httpx.Client:
+    import httpx  # noqa: PLC0415
+
+    return httpx.Client(
+        # Receivers under development run on this machine or near it, so no proxy. The service is
+        # not known to follow redirects.
+        trust_env=False,
+        follow_redirects=False,
+        timeout=seconds,
+        limits=httpx.Limits(max_keepalive_connections=0),
+    )
+
+
+def _send(
+    client: httpx.Client, request: httpx.Request, max_bytes: int, seconds: float
+) -> tuple[int, bytes]:
+    """Return the status and the first *max_bytes* of the body; a slow body ends early, too."""
+    until = time.monotonic() + seconds
+    response = client.send(request, stream=True)
+    try:
+        body = b""
+        for chunk in response.iter_bytes():
+            body += chunk
+            if len(body) >= max_bytes or time.monotonic() > until:
+                break
+    finally:
+        response.close()
+    return response.status_code, body[:max_bytes]

@@ -1,6 +1,4 @@
-"""
-The script of a sandbox: what becomes of its mails by themselves, such as ``open 30% within 5s``.
-"""
+"""The script of a sandbox: events that its mails get by chance, such as ``open 30% within 5s``."""
 
 from __future__ import annotations
 
@@ -9,93 +7,86 @@ import re
 import secrets
 import threading
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import attrs
 
 from poweremail._types.number import is_number
-from poweremail.errors import UsageError
-from poweremail.sandbox._store.events import EVENT_KINDS, check_kind
+from poweremail.errors import ConfigurationError
+from poweremail.sandbox._store.events import EVENT_KINDS
 
-__all__ = ["EventRule", "EventScript", "PlacedRule", "Planned"]
+__all__ = ["EventRule", "EventScript", "PlacedRule", "PlannedEvent"]
 
 _BOUNCES = ("hard_bounce", "soft_bounce")
-"""
-What comes back was read by nobody: where one of these strikes, nothing else does. The first goes
-before the second.
-"""
+"""Nobody reads a mail that bounced, so a bounce excludes all other events; the first kind wins."""
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-_LONGEST = 366 * 86_400.0
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
+_MAX_DAYS = 366
 _PATTERN = re.compile(
-    r"(?P<event>[a-z_]+)\s+(?P<percent>\d{1,3}(?:\.\d{1,12})?)\s*%(?:\s+within\s+(?P<number>\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>ms|s|m|h|d))?",
+    r"(?P<event>[a-z_]+)\s+(?P<percent>\d{1,3}(?:\.\d{1,12})?)\s*%"
+    r"(?:\s+within\s+(?P<number>\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>ms|s|m|h|d))?",
     re.ASCII,
 )
 _GRAMMAR = (
     f"EVENT SHARE% [within TIME]: EVENT is one of {', '.join(EVENT_KINDS)}, TIME a number "
-    f"and one of {', '.join(_UNITS)}"
+    f"and one of {', '.join(_SECONDS)}"
 )
-
-
-def _event(_: object, __: object, value: str) -> None:
-    check_kind(value)
-
-
-def _share(_: object, __: object, value: Any) -> None:
-    if not is_number(value, 0, 1):
-        raise UsageError(
-            f"must be a number from 0 to 1, not {value!r}", field="share", mail_state=None
-        )
-
-
-def _within(_: object, __: object, value: Any) -> None:
-    if not is_number(value, 0, _LONGEST):
-        raise UsageError(
-            f"must be seconds from 0 to {_LONGEST:.0f}, not {value!r}",
-            field="within",
-            mail_state=None,
-        )
 
 
 @attrs.frozen
 class EventRule:
     """
-    An *event* (one of `EVENT_KINDS`) that happens at a *share* of the recipients, from 0 to 1.
+    An event that happens to a share of the recipients.
 
-    It happens at a time drawn from the *within* seconds after the mail was accepted, at once where
-    they are 0. Raises `UsageError` for what cannot be meant.
+    *event*
+        One of `EVENT_KINDS`.
+    *share*
+        The probability for each recipient, from 0 to 1.
+    *within*
+        It happens at a random time within so many seconds after the mail was accepted.
+
+    Raises `ConfigurationError` if a part is invalid.
     """
 
-    event: str = attrs.field(validator=_event)
-    share: float = attrs.field(validator=_share)
-    within: float = attrs.field(default=0.0, validator=_within)
+    event: str
+    share: float
+    within: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        if not isinstance(self.event, str) or self.event not in EVENT_KINDS:
+            raise ConfigurationError(
+                f"must be one of {', '.join(EVENT_KINDS)}, not {self.event!r}", field="kind"
+            )
+        if not is_number(self.share, 0, 1):
+            raise ConfigurationError(
+                f"must be a number from 0 to 1, not {self.share!r}", field="share"
+            )
+        longest = _MAX_DAYS * _SECONDS["d"]
+        if not is_number(self.within, 0, longest):
+            raise ConfigurationError(
+                f"must be seconds from 0 to {longest:.0f}, not {self.within!r}", field="within"
+            )
 
     @classmethod
     def parse(cls, text: str) -> EventRule:
         """
-        Read a rule such as ``hard_bounce 2%`` or ``open 30% within 5s``. Raises `UsageError`.
+        Read a rule such as ``hard_bounce 2%`` or ``open 30% within 5s``.
 
         A time is a number and ``ms``, ``s``, ``m`` (minutes), ``h`` or ``d``.
         """
         found = _PATTERN.fullmatch(text.strip()) if isinstance(text, str) else None
         if found is None:
-            raise UsageError(
-                f"{text!r} is not of the form {_GRAMMAR}", field="event rule", mail_state=None
-            )
-        share, within = float(found["percent"]) / 100, 0.0
+            raise ConfigurationError(f"{text!r} is not of the form {_GRAMMAR}", field="event rule")
+        share = float(found["percent"]) / 100
         if share > 1:
-            raise UsageError(
-                f"must be from 0 to 100 %, not {found['percent']} %", field="share", mail_state=None
+            raise ConfigurationError(
+                f"must be from 0 to 100 %, not {found['percent']} %", field="share"
             )
-        if found["number"]:
-            within = float(found["number"]) * _UNITS[found["unit"]]
-            if within > _LONGEST:
-                longest = f"{_LONGEST / _UNITS['d']:.0f} d"
-                raise UsageError(
-                    f"must be {longest} at most, not {found['number']} {found['unit']}",
-                    field="within",
-                    mail_state=None,
-                )
+        within = float(found["number"]) * _SECONDS[found["unit"]] if found["number"] else 0.0
+        if within > _MAX_DAYS * _SECONDS["d"]:
+            raise ConfigurationError(
+                f"must be {_MAX_DAYS} d at most, not {found['number']} {found['unit']}",
+                field="within",
+            )
         return cls(found["event"], share, within)
 
     def __str__(self) -> str:
@@ -112,11 +103,8 @@ class PlacedRule:
 
 
 @attrs.frozen
-class Planned:
-    """
-    That *kind* is to happen at the recipient of that *index*, so many milliseconds *after* the mail
-    was accepted.
-    """
+class PlannedEvent:
+    """An event of *kind* at the recipient of that *index*, *after* so many milliseconds."""
 
     index: int
     kind: str
@@ -125,12 +113,12 @@ class Planned:
 
 class EventScript:
     """
-    The rules by which things happen to every mail that is accepted from then on.
+    The rules for the mails that are accepted from now on.
 
-    Each rule strikes each recipient by chance of its own. A recipient at whom the mail bounces does
-    not open it: the shares of ``open``, ``click`` and ``spam`` are of those whom it reached. *seed*
-    makes it the same in every run: what happens to a mail depends on the seed, the rules, the
-    mail's number and the recipient's address alone. Safe to use from several threads.
+    Each rule draws for each recipient. A recipient at whom the mail bounces does not open it: the
+    shares of ``open``, ``click`` and ``spam`` are of those whom it reached. *seed* makes every run
+    the same: the events of a mail depend on the seed, the rules, the mail's number and the
+    recipient's address alone. Safe to use from several threads.
     """
 
     def __init__(
@@ -149,7 +137,7 @@ class EventScript:
         return self._placed
 
     def add(self, rule: EventRule | str) -> PlacedRule:
-        """Add a rule, in words or as an `EventRule`. Raises `UsageError`."""
+        """Add a rule, in words or as an `EventRule`. Raises `ConfigurationError`."""
         rule = rule if isinstance(rule, EventRule) else EventRule.parse(rule)
         with self._lock:
             self._last += 1
@@ -159,8 +147,9 @@ class EventScript:
 
     def remove(self, number: int) -> None:
         """
-        Remove the rule of that number; what it has planned still happens. Raises LookupError where
-        there is none.
+        Remove the rule of that number; the events it has planned still happen.
+
+        Raises LookupError if there is none.
         """
         with self._lock:
             left = tuple(each for each in self._placed if each.number != number)
@@ -169,12 +158,12 @@ class EventScript:
             self._placed = left
 
     def clear(self) -> None:
-        """Remove all rules; what they have planned still happens."""
+        """Remove all rules; the events they have planned still happen."""
         with self._lock:
             self._placed, self._last = (), 0
 
-    def plan(self, mail: int, recipients: Iterable[str]) -> Iterator[Planned]:
-        """Say what is to happen to mail number *mail* at its *recipients*, given by address."""
+    def plan(self, mail: int, recipients: Iterable[str]) -> Iterator[PlannedEvent]:
+        """Return the events of mail number *mail* at its *recipients*, given by address."""
         placed = self._placed
         if placed:
             for index, email in enumerate(recipients):
@@ -182,23 +171,21 @@ class EventScript:
 
     def _plan_one(
         self, placed: tuple[PlacedRule, ...], mail: int, index: int, email: str
-    ) -> list[Planned]:
-        struck: list[Planned] = []
+    ) -> list[PlannedEvent]:
+        planned: list[PlannedEvent] = []
         for number, rule in ((each.number, each.rule) for each in placed):
-            # One source of chance for each pair, so that no rule and no recipient disturbs another.
+            # A generator for each pair, so that no rule and no recipient disturbs another.
             chance = random.Random(f"{self._seed}/{mail}/{email.casefold()}/{number}/{rule}")  # noqa: S311 - chance, not secrecy
             if chance.random() < rule.share:
-                struck.append(
-                    Planned(index, rule.event, round(chance.random() * rule.within * 1000))
-                )
+                delay = round(chance.random() * rule.within * 1000)
+                planned.append(PlannedEvent(index, rule.event, delay))
         for bounce in _BOUNCES:
-            back = [planned for planned in struck if planned.kind == bounce]
-            if back:
-                return back[:1]
-        return struck
+            bounces = [each for each in planned if each.kind == bounce]
+            if bounces:
+                return bounces[:1]
+        return planned
 
 
 def _decimal(number: float) -> str:
-    """The *number* without an exponent, and without zeros that say nothing."""
-    text = f"{number:.9f}".rstrip("0").rstrip(".")
-    return text or "0"
+    """The *number* without an exponent and without trailing zeros."""
+    return f"{number:.9f}".rstrip("0").rstrip(".") or "0"

@@ -49,7 +49,7 @@ class Happenings:
 
     async def deliveries(self, asked: Asked) -> dict[str, Any]:
         """Return a page of deliveries."""
-        self._service.happenings.settle()
+        self._service.recorder.record_due()
         state = asked.text("state")
         if state is not None and state not in get_args(DeliveryState):
             raise UsageError(
@@ -75,7 +75,7 @@ class Happenings:
         """Post one again."""
         number = asked.number("number", 0)
         # It waits for the receiver, which may be waiting for this server.
-        return _whole(await anyio.to_thread.run_sync(self._service.courier.replay, number))
+        return _whole(await anyio.to_thread.run_sync(self._service.deliverer.replay, number))
 
     async def smtp_server(self, _: Asked) -> dict[str, Any]:
         """Return where mails can be released to."""

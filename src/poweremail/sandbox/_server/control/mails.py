@@ -21,10 +21,10 @@ from poweremail.sandbox._server.control.headers import (
 )
 from poweremail.sandbox._server.control.operations import Asked, error
 from poweremail.sandbox._server.guard import host_of
-from poweremail.sandbox._server.preview import find_links, preview
+from poweremail.sandbox._server.preview import preview
 from poweremail.sandbox._service import Service
-from poweremail.sandbox._store.filter import MailFilter
-from poweremail.sandbox._store.mailbox import event_members
+from poweremail.sandbox._store.mail import find_links
+from poweremail.sandbox._store.mails import MailFilter
 
 __all__ = ["FILTERS", "MAILS_A_PAGE", "Mails"]
 
@@ -57,7 +57,7 @@ class Mails:
 
     def __init__(self, service: Service, clock: Callable[[], float] = time.monotonic) -> None:
         self._service = service
-        self._mailbox = service.mailbox
+        self._mailbox = service.mails
         self._clock = clock
         self._waiting = 0
         # Whoever knows it was shown a mail by this server.
@@ -65,7 +65,7 @@ class Mails:
 
     async def page(self, asked: Asked) -> dict[str, Any]:
         """Return a page of mails."""
-        self._service.happenings.settle()
+        self._service.recorder.record_due()
         limit = asked.number("limit", MAILS_A_PAGE, most=_MOST_MAILS_A_PAGE)
         after, before = asked.text("after"), asked.text("before")
         wanted = MailFilter(
@@ -86,7 +86,7 @@ class Mails:
         return self._find(asked.number("number", 0))
 
     def _find(self, number: int) -> dict[str, Any]:
-        self._service.happenings.settle()
+        self._service.recorder.record_due()
         mail = self._mailbox.find(number)
         return {**mail, "links": find_links(mail["html"])}
 
@@ -178,7 +178,7 @@ class Mails:
         with self._one_more_waiting():
             seen = -1
             while True:
-                self._service.happenings.settle()
+                self._service.recorder.record_due()
                 last = self._service.store.changes.last
                 if last != seen:
                     seen = last
@@ -217,7 +217,7 @@ class Mails:
             members.get("kind", ""),
             **{name: value for name, value in given.items() if value is not None},
         )
-        return {"events": [event_members(event) for event in kept]}
+        return {"events": [event.to_dict() for event in kept]}
 
 
 def _plain(body: str | bytes, type: str) -> Response:

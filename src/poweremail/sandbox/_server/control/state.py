@@ -7,11 +7,11 @@ from typing import Any
 from poweremail._version import __version__
 from poweremail._wire import arguments
 from poweremail.errors import UsageError
-from poweremail.sandbox._api.template import Template
 from poweremail.sandbox._server.control.operations import Asked
 from poweremail.sandbox._service import Service
 from poweremail.sandbox._store.accounts import Domain, DomainKind, RegisteredWebhook
 from poweremail.sandbox._store.limits import LIMITS, SmtpLimits, SmtpUser
+from poweremail.sandbox._store.mail import Template
 
 __all__ = ["State"]
 

@@ -1,0 +1,1 @@
+"""The transport into a sandbox of this process; the tree beside this one is its twin."""

@@ -1,0 +1,74 @@
+"""The transport into a sandbox of this process: no socket, and faults look as they do on one."""
+
+from __future__ import annotations
+
+import math
+from urllib.parse import urlsplit
+
+import attrs
+
+from poweremail._async.transports.base import AsyncOutgoing
+from poweremail._response import Response
+from poweremail._runtime._async import sleep
+from poweremail._wire.http import Request, ResponseBody
+from poweremail.errors import TransportError
+from poweremail.sandbox._api.call import Broken, Call
+from poweremail.sandbox._service import Service
+
+__all__ = ["AsyncSandboxTransport"]
+
+_REASONS: dict[Broken | None, str] = {
+    "refused": "connection refused",
+    "reset_before": "connection reset before the body was read",
+    "reset_after": "connection reset before an answer came",
+    "stalled": "connection closed without an answer",
+    "truncated": "connection closed in the middle of the answer",
+    None: "no answer",
+}
+
+
+class AsyncSandboxTransport:
+    """Carries requests to the *service* of a `poweremail.sandbox.Sandbox`."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    async def handle(self, request: Request) -> Response:
+        """Return the response of the service; wait, break off and time out as its reply says."""
+        outgoing = AsyncOutgoing(request.body)
+        arrival = self._service.arrive(urlsplit(request.url).path)
+        try:
+            body = (
+                b"" if arrival.effect.before_body else b"".join([piece async for piece in outgoing])
+            )
+        finally:
+            await outgoing.aclose()
+        reply = self._service.handle(_call(request, body), arrival)
+        timeout = request.endpoint.timeouts.read
+        limit = math.inf if timeout is None else timeout
+        # As on a socket, the read timeout counts from one byte to the next.
+        if max(reply.latency, reply.drip) > limit:
+            await sleep(limit)
+            raise TransportError(f"no answer within {limit} s")
+        await sleep(reply.latency)
+        if reply.response is None or reply.broken is not None:
+            if reply.broken == "reset_before":
+                # The reset comes when the first piece has left; of a small mail, that is all of it.
+                await anext(outgoing.__aiter__(), None)
+                await outgoing.aclose()
+            raise TransportError(
+                _REASONS[reply.broken], body_left=reply.broken != "refused" and outgoing.left
+            )
+        await sleep(reply.drip * len(reply.response.body))
+        received = ResponseBody(None, request.endpoint.max_response_bytes)
+        received.feed(reply.response.body)
+        return attrs.evolve(reply.response, body=received.finish())
+
+    async def aclose(self) -> None:
+        """Do nothing: the sandbox belongs to its maker."""
+
+
+def _call(request: Request, body: bytes) -> Call:
+    # A function of its own: the query holds the token, and no frame that may fail shall hold it.
+    parts = urlsplit(request.full_url())
+    return Call(request.method, parts.path, parts.query, body)
