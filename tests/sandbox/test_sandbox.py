@@ -1,5 +1,6 @@
 """The sandbox and its clients, without a socket."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,13 @@ import pytest
 
 import poweremail
 from poweremail._types.secret import Secret
-from poweremail.sandbox import Fault, Sandbox
+from poweremail.sandbox import (
+    AsyncSandboxTransport,
+    AttemptResult,
+    Fault,
+    Sandbox,
+    SandboxTransport,
+)
 
 PACKAGE = str(Path(poweremail.__file__).parent)
 MESSAGE = poweremail.Message(
@@ -104,3 +111,16 @@ def test_without_a_server_nothing_of_one_is_loaded():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize(
+    ("module", "old", "new"),
+    [
+        ("poweremail.transports", "AsyncSandboxTransport", AsyncSandboxTransport),
+        ("poweremail.transports", "SandboxTransport", SandboxTransport),
+        ("poweremail.sandbox", "Answered", AttemptResult),
+    ],
+)
+def test_old_names_still_work(module, old, new):
+    with pytest.warns(DeprecationWarning, match=f"{module}.{old} is now poweremail.sandbox"):
+        assert getattr(importlib.import_module(module), old) is new

@@ -81,7 +81,9 @@ from poweremail.batch import (
     read_json_lines,
 )
 from poweremail.sandbox import (
+    AsyncSandboxTransport,
     Attempt,
+    AttemptResult,
     CaughtMail,
     Delivery,
     Domain,
@@ -93,6 +95,7 @@ from poweremail.sandbox import (
     RegisteredWebhook,
     Released,
     Sandbox,
+    SandboxTransport,
     SmtpServer,
 )
 from poweremail.transports import (
@@ -750,6 +753,7 @@ async def told_by_the_sandbox(receiver: WebhookReceiver, poster: Poster) -> None
         assert_type(sandbox.deliver(), list[Delivery])
         assert_type(sandbox.deliver(to=receiver), list[Delivery])
         assert_type(sandbox.deliver(poster), list[Delivery])
+        assert_type(poster.post("https://example.com/", [], b""), AttemptResult)
         assert_type(await sandbox.adeliver(to=receiver), list[Delivery])
         assert_type(sandbox.replay(sandbox.deliveries[0], to=receiver), Delivery)
         assert_type(sandbox.replay(1).attempts, tuple[Attempt, ...])
