@@ -240,7 +240,7 @@ def poweremail_environ(
 
 
 def _goes_out(transport: object) -> bool:
-    """Whether it is one of the library's engines. Other transports are for their authors to test."""
+    """Whether it is an engine of the library; other transports are for their authors to guard."""
     module = type(transport).__module__
     return module.startswith(("poweremail._async.transports.", "poweremail._sync.transports."))
 
