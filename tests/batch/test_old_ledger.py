@@ -1,0 +1,165 @@
+"""
+A ledger that release 0.1 wrote is read, added to and sent by today's code.
+
+The key of a row is a digest of its payload, and the payload is what will be sent. If either changed
+its meaning, a second ``create`` would add mails that the ledger knows already, and they would be
+sent twice. `fixtures/ledger-0.1.db` was written by the code of release 0.1.0: `readers.csv`,
+`mails.jsonl` and `from_python` were added to the batch *news*, and a sandbox that rejects
+``rejected@example.com`` received the first nine mails. So neither the file nor its sources may ever
+be written anew.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from poweremail import Attachment, Image, Message, TemplateMessage, Tracking
+from poweremail._ledger.payload import pack, unpack
+from poweremail.batch import Batch, Ledger, read_csv, read_json_lines
+from poweremail.sandbox import Sandbox
+
+FIXTURES = Path(__file__).parent / "fixtures"
+PNG = b"\x89PNG\r\n\x1a\nlogo"
+PRICES = b"Preisliste\n"
+
+
+@pytest.fixture
+def place(tmp_path) -> str:
+    return str(shutil.copy(FIXTURES / "ledger-0.1.db", tmp_path))
+
+
+def from_csv():
+    return read_csv(
+        FIXTURES / "readers.csv",
+        template_id="welcome",
+        subject="News",
+        from_email="News <news@example.com>",
+    )
+
+
+def from_json_lines():
+    return read_json_lines(FIXTURES / "mails.jsonl")
+
+
+def from_python():
+    yield Message(
+        subject="Images",
+        from_email="office@example.com",
+        to="i@example.com",
+        html='<img src="cid:logo">',
+        images=[Image.from_bytes(PNG, "logo")],
+        attachments=[Attachment.from_bytes(PRICES, "same.txt")],
+    )
+    yield TemplateMessage(
+        subject="T",
+        from_email="office@example.com",
+        bcc=[("Zoë", "z@example.com")],
+        template_id="welcome",
+        tracking=Tracking(clicks="no"),
+        attachments=[Attachment.from_bytes(b"", "empty")],
+    )
+    yield Message(
+        subject="Not yet sent",
+        from_email="office@example.com",
+        to="later@example.com",
+        html="",
+        text="é",
+    )
+
+
+def rows(place: str) -> dict[str, tuple[str, str, str]]:
+    """State, unique id and payload of each row, by its key."""
+    connection = sqlite3.connect(place)
+    try:
+        found = connection.execute("SELECT key, state, unique_id, payload FROM poweremail_messages")
+        return {key: (state, unique_id, payload) for key, state, unique_id, payload in found}
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("source", "known", "invalid"), [(from_csv, 4, 1), (from_json_lines, 6, 1), (from_python, 3, 0)]
+)
+def test_adding_the_same_source_adds_nothing(place, source, known, invalid):
+    before = rows(place)
+    with Sandbox() as sandbox, sandbox.client(smtp_user_name="smtp1") as client:
+        with Batch(client, place, "news") as batch:
+            added = batch.add(source())
+    assert (added.added, added.known, added.invalid) == (0, known, invalid)
+    after = rows(place)
+    assert {key: row for key, row in after.items() if row[0] != "invalid"} == {
+        key: row for key, row in before.items() if row[0] != "invalid"
+    }
+
+
+def test_every_payload_is_written_as_it_was():
+    """The same message makes the same text, byte by byte, and so the same key."""
+    for key, (state, unique_id, payload) in rows(FIXTURES / "ledger-0.1.db").items():
+        if state == "invalid":
+            continue
+        members = json.loads(payload)
+        files = [*members.get("attachments", ()), *members.get("images", ())]
+        contents = {digest: PRICES for _name, _type, digest in files}
+        packed = pack(unpack(payload, contents, unique_id))
+        if files:  # their contents are not in the payload
+            assert json.loads(packed.payload).keys() == members.keys()
+            assert list(json.loads(packed.payload)) == list(members)
+        else:
+            assert packed.payload == payload
+            assert key in (packed.digest, unique_id, "key-1")
+
+
+def test_the_keys_of_messages_with_files_stay():
+    keys = rows(FIXTURES / "ledger-0.1.db").keys()
+    assert {pack(message).digest for message in from_python()} <= keys
+
+
+def test_its_planned_rows_are_sent_and_all_are_reported(place):
+    with Sandbox() as sandbox, sandbox.client(smtp_user_name="smtp1") as client:
+        sandbox.add_template("welcome", html="Hello")
+        with Batch(client, place, "news") as batch:
+            with batch.run() as outcomes:
+                assert {outcome.state for outcome in outcomes} == {"accepted"}
+            records = list(batch.report())
+            counts = batch.status().counts
+        mails = {mail.subject: mail for mail in sandbox.outbox}
+    assert {state: count for state, count in counts.items() if count} == {
+        "invalid": 2,
+        "accepted": 11,
+        "rejected": 2,
+    }
+    assert set(mails) == {"Own key", "Images", "T", "Not yet sent"}
+    assert [(file.name, file.content) for file in mails["Images"].attachments] == [
+        ("same.txt", PRICES)
+    ]
+    assert [file.content for file in mails["Images"].images] == [PNG]
+    assert [file.content for file in mails["T"].attachments] == [b""]
+    assert mails["Not yet sent"].text == "é"
+    assert {(address, record.state) for record in records for address in record.recipients} >= {
+        ("ada@example.com", "accepted"),
+        ("taro@example.com", "accepted"),
+        ("bcc@example.com", "accepted"),
+        ("rejected@example.com", "rejected"),
+        ("later@example.com", "accepted"),
+        ("not an address", "invalid"),
+    }
+
+
+def test_its_rejected_rows_can_be_sent_again(place):
+    with Sandbox() as sandbox, sandbox.client(smtp_user_name="smtp1") as client:
+        sandbox.add_template("welcome", html="Hello")
+        with Batch(client, place, "news") as batch:
+            assert batch.retry(rejected=True) == 2
+            with batch.run() as outcomes:
+                assert [outcome.state for outcome in outcomes].count("accepted") == 6
+
+
+def test_the_ledger_lists_its_batch(place):
+    ledger = Ledger(place)
+    assert ledger.names() == ["news"]
+    ledger.close()
