@@ -19,7 +19,7 @@ from benchmarks.contest import Clock, Contest, Cost, Peer, repeated
 from poweremail._async.transports.base import AsyncOutgoing
 from poweremail._messages.message import Message
 from poweremail._sync.transports.base import Outgoing
-from poweremail._wire import fast_json
+from poweremail._wire import json as wire_json
 from poweremail._wire.decode import decode_success, message_info_page
 from poweremail._wire.operations import GET_MESSAGE_INFO
 
@@ -101,11 +101,11 @@ def _standard_library(peer: Peer) -> Peer:
 
 @contextmanager
 def _without_orjson() -> Iterator[None]:
-    found, fast_json.orjson = fast_json.orjson, None
+    found, wire_json.orjson = wire_json.orjson, None
     try:
         yield
     finally:
-        fast_json.orjson = found
+        wire_json.orjson = found
 
 
 def _outgoing(message: Message, calls: int) -> Peer:

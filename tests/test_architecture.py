@@ -139,7 +139,7 @@ LIBRARIES = {
     "httpx": (*both("transports.httpx"), "poweremail.sandbox._webhooks.posting", "poweremail._cli"),
     "httpx2": both("transports.httpx"),
     "jinja2": ("poweremail.sandbox._server.ui",),
-    "orjson": ("poweremail._wire.fast_json",),
+    "orjson": ("poweremail._wire.json",),
     "platformdirs": ("poweremail._cli",),
     "pytest": ("poweremail.pytest_plugin",),
     "rich": ("poweremail._cli",),

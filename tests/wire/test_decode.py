@@ -398,7 +398,7 @@ def test_a_body_that_says_nothing(body, status, kind, state, temporary):
     error = error_of(answer(body, status))
     assert type(error) is kind
     assert (error.mail_state, error.temporary) == (state, temporary)
-    assert f"the answer is no JSON of this API: HTTP {status}, " in error.explanation
+    assert f"the response is no JSON of this API: HTTP {status}, " in error.explanation
     assert len(str(error)) < 1500
 
 
@@ -414,7 +414,7 @@ def test_a_body_that_says_nothing(body, status, kind, state, temporary):
     ],
 )
 def test_the_text_quotes_the_beginning_of_the_body(body, quoted):
-    assert str(error_of(answer(body))) == f"the answer is no JSON of this API: HTTP 200, {quoted}"
+    assert str(error_of(answer(body))) == f"the response is no JSON of this API: HTTP 200, {quoted}"
 
 
 @pytest.mark.parametrize("status", [199, 300, 400, 408, 429, 500])
@@ -423,7 +423,7 @@ def test_a_success_with_another_status_code_is_none(status):
     error = error_of(answer({"status": "success"}, status))
     assert (type(error), error.explanation) == (
         ProtocolError,
-        f"the answer says success, and its status is HTTP {status}",
+        f"the response says success, and its status is HTTP {status}",
     )
 
 

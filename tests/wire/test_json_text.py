@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from poweremail._wire.json_text import read_json
+from poweremail._wire.json import loads_text
 
 
 def test_what_is_json():
-    assert read_json('{"a": [1, "x", null]}') == {"a": [1, "x", None]}
+    assert loads_text('{"a": [1, "x", null]}') == {"a": [1, "x", None]}
 
 
 @pytest.mark.parametrize(
@@ -33,5 +33,5 @@ def test_what_is_json():
 )
 def test_what_is_none(text, why):
     with pytest.raises(ValueError) as caught:
-        read_json(text)
+        loads_text(text)
     assert str(caught.value) == why

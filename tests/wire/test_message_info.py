@@ -371,7 +371,7 @@ def test_an_empty_page():
 def test_no_list_of_records(members):
     with pytest.raises(ProtocolError) as caught:
         page_of({"status": "success"} | members)
-    assert str(caught.value) == "the answer has no list of records in message_data"
+    assert str(caught.value) == "the response has no list of records in message_data"
     assert caught.value.raw.status == 200
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from poweremail import PowerEmailError, ProtocolError, Response, Secret, ValidationError
 from poweremail._wire.decode import decode_success
 from poweremail._wire.operations import ADD_SMTP, SEND_MAIL
-from poweremail._wire.secrets import hide_secrets, with_secrets
+from poweremail._wire.redaction import hide_secrets, with_secrets
 
 CANARY = 'canary/"pass\\wörd 😀'
 

@@ -13,7 +13,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail import Deployment, ProtocolError, Response, Secret, Timeouts, UsageError
+from poweremail import (
+    AccountDetail,
+    Deployment,
+    ProtocolError,
+    Response,
+    Secret,
+    SendingDomain,
+    SmtpUser,
+    Timeouts,
+    TrackingDomain,
+    UsageError,
+    Webhook,
+)
 from poweremail._wire import decode_settings as decode
 from poweremail._wire import encode, operations
 from poweremail._wire import encode_settings as calls
@@ -248,8 +260,10 @@ def test_what_is_refused(call, field):
 
 @pytest.mark.parametrize("status", ["Enable", "enabled", "Yes", "TRUE", "1", 1, True, "On"])
 def test_yes(status):
-    user = decode.smtp_user(
-        {"smtp_user_name": "s", "status": status, "total_limit": "10", "hourly_limit": 5.0}, RAW
+    user = decode.decode(
+        SmtpUser,
+        {"smtp_user_name": "s", "status": status, "total_limit": "10", "hourly_limit": 5.0},
+        RAW,
     )
     assert (user.smtp_user_name, user.enabled, user.total_limit, user.hourly_limit, user.extra) == (
         "s",
@@ -263,12 +277,14 @@ def test_yes(status):
 
 @pytest.mark.parametrize("status", ["Disable", "no", "False", "0", 0, False])
 def test_no(status):
-    assert decode.smtp_user({"status": status}, RAW).enabled is False
+    assert decode.decode(SmtpUser, {"status": status}, RAW).enabled is False
 
 
 @pytest.mark.parametrize("status", ["perhaps", 2, [], {}, 1.5])
 def test_what_cannot_be_read_is_kept(status):
-    user = decode.smtp_user({"status": status, "hourly_limit": "unlimited", "more": [1]}, RAW)
+    user = decode.decode(
+        SmtpUser, {"status": status, "hourly_limit": "unlimited", "more": [1]}, RAW
+    )
     assert (user.smtp_user_name, user.enabled, user.hourly_limit) == ("", None, None)
     assert user.extra == {"status": status, "hourly_limit": "unlimited", "more": [1]}
 
@@ -278,8 +294,10 @@ def test_what_cannot_be_read_is_kept(status):
 )
 @pytest.mark.parametrize("valid", [{"valid": "Yes"}, {"valid": True}, "yes", True, {"valid": 1}])
 def test_domains(date, valid):
-    domain = decode.sending_domain(
-        {"domain": "a.example", "create_date": date, "dkim": valid, "spf": {"valid": "No"}}, RAW
+    domain = decode.decode(
+        SendingDomain,
+        {"domain": "a.example", "create_date": date, "dkim": valid, "spf": {"valid": "No"}},
+        RAW,
     )
     assert (domain.domain, domain.create_date, domain.dkim_valid, domain.spf_valid) == (
         "a.example",
@@ -288,8 +306,10 @@ def test_domains(date, valid):
         False,
     )
     assert (domain.verified, domain.valid_signing, domain.extra) == (None, None, {})
-    tracking = decode.tracking_domain(
-        {"domain": "a.example", "create_date": date, "cname": valid, "valid_tracking": "No"}, RAW
+    tracking = decode.decode(
+        TrackingDomain,
+        {"domain": "a.example", "create_date": date, "cname": valid, "valid_tracking": "No"},
+        RAW,
     )
     assert (
         tracking.create_date,
@@ -300,8 +320,10 @@ def test_domains(date, valid):
 
 
 def test_what_a_check_says_beside_is_kept():
-    domain = decode.sending_domain(
-        {"dkim": {"valid": "No", "record": "v=DKIM1"}, "create_date": "yesterday"}, RAW
+    domain = decode.decode(
+        SendingDomain,
+        {"dkim": {"valid": "No", "record": "v=DKIM1"}, "create_date": "yesterday"},
+        RAW,
     )
     assert (domain.dkim_valid, domain.create_date) == (False, None)
     assert domain.extra == {
@@ -320,7 +342,7 @@ def test_webhooks(event):
         "total_event": "3",
         "url": None,
     }
-    webhook = decode.webhook({**members, "last_success": 1458034022}, RAW)
+    webhook = decode.decode(Webhook, {**members, "last_success": 1458034022}, RAW)
     assert (webhook.webhook_id, webhook.events, webhook.key) == (
         "7",
         ("open", "click"),
@@ -351,8 +373,8 @@ def test_webhooks(event):
     ],
 )
 def test_reputation(told, percent):
-    detail = decode.account_detail(
-        {"reputation": told, "allowed_speed": "1000", "mobile": 49123}, RAW
+    detail = decode.decode(
+        AccountDetail, {"reputation": told, "allowed_speed": "1000", "mobile": 49123}, RAW
     )
     assert (detail.reputation, detail.allowed_speed, detail.mobile) == (percent, 1000, "49123")
     assert detail.extra == ({} if percent is not None else {"reputation": told})
@@ -365,7 +387,7 @@ def test_a_list():
         "total": 2,
         "smtp_list": [{"smtp_user_name": "a"}, {"smtp_user_name": "b"}],
     }
-    listing = decode.listing("smtp_list", decode.smtp_user, ApiResponse(answer, RAW))
+    listing = decode.listing(SmtpUser, ApiResponse(answer, RAW), "smtp_list")
     assert [user.smtp_user_name for user in listing] == ["a", "b"]
     assert (len(listing), listing[1].smtp_user_name, listing.extra, listing.raw) == (
         2,
@@ -380,16 +402,14 @@ def test_a_list():
 )
 def test_no_list(answer):
     with pytest.raises(ProtocolError, match="no list of objects in smtp_list"):
-        decode.listing("smtp_list", decode.smtp_user, ApiResponse(answer, RAW))
+        decode.listing(SmtpUser, ApiResponse(answer, RAW), "smtp_list")
 
 
 @pytest.mark.parametrize("name", ["user_data", "user_details"])
 def test_an_object_by_either_name(name):
     answer = {"status": "success", name: {"name": "Ada"}}
     assert (
-        decode.one(
-            decode.account_detail, ApiResponse(answer, RAW), "user_data", "user_details"
-        ).name
+        decode.one(AccountDetail, ApiResponse(answer, RAW), "user_data", "user_details").name
         == "Ada"
     )
 
@@ -397,7 +417,7 @@ def test_an_object_by_either_name(name):
 @pytest.mark.parametrize("answer", [{}, {"user_data": []}, {"user_details": None}])
 def test_no_object(answer):
     with pytest.raises(ProtocolError, match="no object in user_data or user_details"):
-        decode.one(decode.account_detail, ApiResponse(answer, RAW), "user_data", "user_details")
+        decode.one(AccountDetail, ApiResponse(answer, RAW), "user_data", "user_details")
 
 
 VALUES = st.recursive(
@@ -443,19 +463,19 @@ NAMES = [
     "reputation",
     "more",
 ]
-DECODERS = (
-    decode.smtp_user,
-    decode.sending_domain,
-    decode.tracking_domain,
-    decode.webhook,
-    decode.account_detail,
+KINDS = (
+    SmtpUser,
+    SendingDomain,
+    TrackingDomain,
+    Webhook,
+    AccountDetail,
 )
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8), st.sampled_from(DECODERS))
-def test_whatever_comes_is_read_and_nothing_is_lost(members, decoder):
-    result = decoder(members, RAW)
+@given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8), st.sampled_from(KINDS))
+def test_whatever_comes_is_read_and_nothing_is_lost(members, kind):
+    result = decode.decode(kind, members, RAW)
     unread = {name: value for name, value in members.items() if name in result.extra}
     assert repr(dict(result.extra)) == repr(unread)
     for name, value in members.items():

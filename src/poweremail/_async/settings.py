@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import TypeVar
 
 from poweremail._async.exchange import AsyncExchange
 from poweremail._policy.outcome import NO_MAIL
-from poweremail._response import Response
 from poweremail._types.account import (
     AccountDetail,
     Listing,
@@ -39,19 +38,17 @@ class AsyncCalls:
     async def _result(self, request: Request) -> CallResult:
         return call_result(await self._exchange.run(request, NO_MAIL))
 
-    async def _one(
-        self, request: Request, decoder: Callable[[Mapping[str, Any], Response], T], *names: str
-    ) -> T:
-        return decode.one(decoder, await self._exchange.run(request, NO_MAIL), *names)
+    async def _one(self, request: Request, kind: type[T], *names: str) -> T:
+        return decode.one(kind, await self._exchange.run(request, NO_MAIL), *names)
 
     async def _list(
         self,
         operation: operations.Operation,
+        kind: type[T],
         name: str,
-        decoder: Callable[[Mapping[str, Any], Response], T],
     ) -> Listing[T]:
         request = encode.listing(self._endpoint, operation)
-        return decode.listing(name, decoder, await self._exchange.run(request, NO_MAIL))
+        return decode.listing(kind, await self._exchange.run(request, NO_MAIL), name)
 
 
 class AsyncAccountCalls(AsyncCalls):
@@ -60,7 +57,7 @@ class AsyncAccountCalls(AsyncCalls):
     async def view_user_detail(self) -> AccountDetail:
         """Return the owner of the account and how much it may send (``account/viewUserDetail``)."""
         request = encode.user_detail(self._endpoint)
-        return await self._one(request, decode.account_detail, "user_data", "user_details")
+        return await self._one(request, AccountDetail, "user_data", "user_details")
 
 
 class AsyncSettingsCalls(AsyncCalls):
@@ -81,9 +78,7 @@ class AsyncSettingsCalls(AsyncCalls):
 
         The service draws its name and its password.
         """
-        return await self._one(
-            encode.add_smtp(self._endpoint, total_limit, hourly_limit), decode.smtp_user
-        )
+        return await self._one(encode.add_smtp(self._endpoint, total_limit, hourly_limit), SmtpUser)
 
     async def edit_smtp(
         self,
@@ -109,12 +104,12 @@ class AsyncSettingsCalls(AsyncCalls):
         """Let the service draw a new password for an SMTP user, and return it."""
         return await self._one(
             encode.about_smtp_user(self._endpoint, operations.RESET_SMTP_PASSWORD, smtp_user_name),
-            decode.smtp_user,
+            SmtpUser,
         )
 
     async def list_smtp(self) -> Listing[SmtpUser]:
         """Return every SMTP user."""
-        return await self._list(operations.LIST_SMTP, "smtp_list", decode.smtp_user)
+        return await self._list(operations.LIST_SMTP, SmtpUser, "smtp_list")
 
     async def add_sending_domain(self, domain: str) -> CallResult:
         """Add a domain to send from."""
@@ -132,7 +127,7 @@ class AsyncSettingsCalls(AsyncCalls):
         """Let the service look at a sending domain's DNS records."""
         return await self._one(
             encode.about_domain(self._endpoint, operations.CHECK_SENDING_DOMAIN, domain),
-            decode.sending_domain,
+            SendingDomain,
         )
 
     async def verify_sending_domain(self, domain: str, mailbox: str) -> CallResult:
@@ -145,7 +140,7 @@ class AsyncSettingsCalls(AsyncCalls):
     async def list_sending_domain(self) -> Listing[SendingDomain]:
         """Return every domain to send from."""
         return await self._list(
-            operations.LIST_SENDING_DOMAIN, "sending_domain_list", decode.sending_domain
+            operations.LIST_SENDING_DOMAIN, SendingDomain, "sending_domain_list"
         )
 
     async def add_tracking_domain(self, domain: str) -> CallResult:
@@ -164,13 +159,13 @@ class AsyncSettingsCalls(AsyncCalls):
         """Let the service look at a tracking domain's DNS record."""
         return await self._one(
             encode.about_domain(self._endpoint, operations.CHECK_TRACKING_DOMAIN, domain),
-            decode.tracking_domain,
+            TrackingDomain,
         )
 
     async def list_tracking_domain(self) -> Listing[TrackingDomain]:
         """Return every domain that tracked links lead through."""
         return await self._list(
-            operations.LIST_TRACKING_DOMAIN, "tracking_domain_list", decode.tracking_domain
+            operations.LIST_TRACKING_DOMAIN, TrackingDomain, "tracking_domain_list"
         )
 
     async def add_webhook(
@@ -226,14 +221,14 @@ class AsyncSettingsCalls(AsyncCalls):
         """
         return await self._one(
             encode.about_webhook(self._endpoint, operations.KEY_RESET_WEBHOOK, webhook_id),
-            decode.webhook,
+            Webhook,
         )
 
     async def list_webhook(self) -> Listing[Webhook]:
         """Return every webhook."""
-        return await self._list(operations.LIST_WEBHOOK, "webhook_list", decode.webhook)
+        return await self._list(operations.LIST_WEBHOOK, Webhook, "webhook_list")
 
     async def get_webhook_info(self, webhook_id: str) -> Webhook:
         """Return one webhook with its counts and its last success."""
         request = encode.about_webhook(self._endpoint, operations.GET_WEBHOOK_INFO, webhook_id)
-        return await self._one(request, decode.webhook, "webhook_data")
+        return await self._one(request, Webhook, "webhook_data")

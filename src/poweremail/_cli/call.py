@@ -9,7 +9,7 @@ import typer
 import poweremail
 from poweremail._cli.options import connected
 from poweremail._cli.session import Session
-from poweremail._wire.json_text import read_json
+from poweremail._wire.json import loads_text
 
 __all__ = ["EXAMPLES", "call"]
 
@@ -57,7 +57,7 @@ def _member(text: str) -> tuple[str, Any]:
     if not name.endswith(":"):
         return name, value
     try:
-        return name[:-1], read_json(value)
+        return name[:-1], loads_text(value)
     except ValueError as error:
         raise poweremail.UsageError(
             f"{name[:-1]}: {value!r} is not JSON: {error}", mail_state=None

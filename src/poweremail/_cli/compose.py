@@ -14,7 +14,7 @@ import attrs
 from poweremail._messages.message import UNIQUE_ID_HEADER, Message, TemplateMessage, Tracking
 from poweremail._types.attachment import Attachment, Image
 from poweremail._wire.convert import converter
-from poweremail._wire.json_text import read_json
+from poweremail._wire.json import loads_text
 from poweremail.errors import UsageError
 
 __all__ = [
@@ -150,9 +150,10 @@ def wire_form(message: Message | TemplateMessage) -> dict[str, Any]:
     members: dict[str, Any] = converter.unstructure(message)
     if message.unique_id is not None:
         members["headers"] = {**members.get("headers", {}), UNIQUE_ID_HEADER: message.unique_id}
-    for name, files in (("attachments", message.attachments), ("images", message.images)):
-        if files:
-            members[name] = [{**converter.unstructure(file), "size": _size(file)} for file in files]
+    for name in ("attachments", "images"):
+        for file, described in zip(getattr(message, name), members.get(name, ()), strict=True):
+            del described["content"]
+            described["size"] = _size(file)
     return members
 
 
@@ -194,7 +195,7 @@ def _pairs(
 
 def _object(path: Path) -> dict[str, Any]:
     try:
-        members = read_json(_text(path, "--values-file"))
+        members = loads_text(_text(path, "--values-file"))
     except ValueError as error:
         raise UsageError(f"--values-file {path} is not JSON: {error}") from None
     if not isinstance(members, dict):

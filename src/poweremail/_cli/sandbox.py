@@ -16,7 +16,7 @@ from poweremail._cli import exits
 from poweremail._cli.listening import cannot_listen
 from poweremail._types.secret import Secret
 from poweremail._wire.hosts import is_loopback
-from poweremail._wire.json_text import read_json
+from poweremail._wire.json import loads_text
 from poweremail.errors import UsageError
 from poweremail.sandbox import EventRule, Sandbox, SmtpLimits, SmtpServer
 from poweremail.sandbox._server.serving import serve
@@ -171,7 +171,7 @@ def _limits(wanted: bool, per_minute: int | None) -> SmtpLimits:  # noqa: FBT001
 
 def _object(text: str) -> dict[str, object]:
     try:
-        members = read_json(text)
+        members = loads_text(text)
     except ValueError as error:
         raise UsageError(
             f"{text!r} is not JSON: {error}", field="--fault", mail_state=None

@@ -1,211 +1,188 @@
 """
-The one cattrs converter, and the tolerant readers for what the service really answers.
+The one cattrs converter: messages to the members of requests, members of responses to types.
 
-The vendor's page shows times as numbers and as strings of digits, lists of unequal length, and an
-int where an object is meant. What cannot be read becomes None; it stays readable in ``.raw``.
+cattrs generates the functions. Here are the names that differ (`override(rename=...)`), the hooks
+for types, and by hand only what is not one to one: three fields with recipients are one list on the
+wire, Reply-To and tracking are headers, and an attachment's content is not in memory.
+
+The hooks for types are tolerant. The service's documentation shows times as numbers and as strings
+of digits, lists of unequal length, and an int where an object is meant. A hook returns None for
+what it cannot read; that stays readable in ``raw``.
+
+Hooks for classes are factories, so that cattrs generates a function when it is first used, and not
+when the library is imported. The ledger stores messages by a copy of this converter.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
-from itertools import zip_longest
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar, get_origin
 
+import attrs
 from cattrs import Converter
+from cattrs.fns import identity
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from poweremail._messages.message import Envelope, Message, TemplateMessage
+from poweremail._messages.message import Envelope
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.event import WebhookEvent
 from poweremail._types.frozen import FrozenMapping
-from poweremail._types.message_info import Engagement, MessageInfo
-from poweremail._wire.readers import integer as _integer
-from poweremail._wire.readers import text as _text
-from poweremail._wire.readers import time as _time
+from poweremail._wire import readers
 
-__all__ = ["converter", "engagements", "extra_members"]
+__all__ = ["CONTENT_MARK", "converter", "extra_members", "register_reader", "tolerant_hook"]
 
-converter = Converter()
+T = TypeVar("T")
 
+converter = Converter(detailed_validation=False)
+
+CONTENT_MARK = os.urandom(16).hex()
+"""
+Stands for the content of a file among the members of a message: the content itself is streamed in
+its place. Random, so that no text of a mail can contain it.
+"""
+
+_EMPTY: FrozenMapping[Any] = FrozenMapping()
 _DECIMAL = re.compile(r"\s*\d{1,18}\.\d{1,9}\s*\Z")
-_NOTHING: FrozenMapping[Any] = FrozenMapping()
 
 
-def _recipients(envelope: Envelope) -> list[dict[str, str]]:
-    # "type" is "to" where left out, says the page; saying it always costs nothing and reads the
-    # same everywhere.
-    entries: list[dict[str, str]] = []
-    for kind, recipients in (("to", envelope.to), ("cc", envelope.cc), ("bcc", envelope.bcc)):
-        for recipient in recipients:
-            entry = {"email": recipient.email, "type": kind}
-            if recipient.name is not None:
-                entry["name"] = recipient.name
-            entries.append(entry)
-    return entries
+# items(), because dict() of a mapping that is no dict looks up each key.
+converter.register_unstructure_hook_func(
+    lambda kind: FrozenMapping in (kind, get_origin(kind)), lambda mapping: dict(mapping.items())
+)
+# Text is written as it is; cattrs calls no function then.
+converter.register_unstructure_hook_func(lambda kind: kind == (str | None), identity)
 
 
-def _headers(envelope: Envelope) -> dict[str, str]:
-    headers = dict(envelope.headers.items())
-    if envelope.reply_to:
-        headers["Reply-To"] = ", ".join(map(str, envelope.reply_to))
-    if envelope.tracking is not None:
-        headers.update(envelope.tracking.headers())
+@converter.register_unstructure_hook_factory(
+    lambda kind: isinstance(kind, type) and issubclass(kind, Envelope)
+)
+def _message_hook(kind: type[Envelope]) -> Callable[[Envelope], dict[str, Any]]:
+    write_members = make_dict_unstructure_fn(
+        kind,
+        converter,
+        _cattrs_omit_if_default=True,
+        from_email=override(unstruct_hook=lambda sender: sender.email),
+        to=override(unstruct_hook=partial(_recipients, "to"), omit_if_default=False),
+        cc=override(unstruct_hook=partial(_recipients, "cc")),
+        bcc=override(unstruct_hook=partial(_recipients, "bcc")),
+        reply_to=override(omit=True),
+        headers=override(omit=True),
+        tracking=override(omit=True),
+        unique_id=override(omit=True),
+    )
+
+    def unstructure(message: Envelope) -> dict[str, Any]:
+        members = write_members(message)
+        if message.from_email.name is not None:
+            members["from_name"] = message.from_email.name
+        members["to"] += members.pop("cc", []) + members.pop("bcc", [])
+        if headers := _headers(message):
+            members["headers"] = headers
+        return members
+
+    return unstructure
+
+
+def _headers(message: Envelope) -> dict[str, str]:
+    headers = dict(message.headers.items())
+    if message.reply_to:
+        headers["Reply-To"] = ", ".join(map(str, message.reply_to))
+    if message.tracking is not None:
+        headers.update(message.tracking.headers())
     return headers
 
 
-def _envelope(envelope: Envelope) -> dict[str, Any]:
-    members: dict[str, Any] = {
-        "subject": envelope.subject,
-        "from_email": envelope.from_email.email,
-        "to": _recipients(envelope),
-    }
-    if envelope.from_email.name is not None:
-        members["from_name"] = envelope.from_email.name
-    if headers := _headers(envelope):
-        members["headers"] = headers
-    return members
-
-
-@converter.register_unstructure_hook
-def _message(message: Message) -> dict[str, Any]:
-    members = _envelope(message)
-    if message.html is not None:
-        members["html"] = message.html
-    if message.text is not None:
-        members["text"] = message.text
-    return members
-
-
-@converter.register_unstructure_hook
-def _template_message(message: TemplateMessage) -> dict[str, Any]:
-    members = _envelope(message)
-    members["template_id"] = message.template_id
-    if message.dynamic_value:
-        members["dynamic_value"] = dict(message.dynamic_value)
-    return members
-
-
-# The content is streamed after these members, not part of them.
-@converter.register_unstructure_hook
-def _attachment(attachment: Attachment) -> dict[str, str]:
-    return {"type": attachment.type, "name": attachment.name}
-
-
-@converter.register_unstructure_hook
-def _image(image: Image) -> dict[str, str]:
-    return {"type": image.type, "name": image.cid}
-
-
-@converter.register_unstructure_hook
-def _recipient(recipient: Recipient) -> dict[str, str | None]:
-    return {"email": recipient.email, "name": recipient.name}
-
-
-def engagements(value: object) -> tuple[Engagement, ...]:
-    """
-    The opens or clicks of a record, from three parallel lists, of which any may be shorter than the
-    others or missing.
-    """
-    if not isinstance(value, dict) or not value:
-        return ()
-    columns = [
-        column if isinstance(column := value.get(name), list) else []
-        for name in ("time", "ip", "ua")
+def _recipients(kind: str, recipients: Iterable[Recipient]) -> list[dict[str, str]]:
+    # The documentation says that "type" defaults to "to". To send it always costs nothing.
+    return [
+        {"email": recipient.email, "type": kind}
+        if recipient.name is None
+        else {"email": recipient.email, "type": kind, "name": recipient.name}
+        for recipient in recipients
     ]
-    return tuple(
-        Engagement(_time(time), _text(ip), _text(agent))
-        for time, ip, agent in zip_longest(*columns)
+
+
+@converter.register_unstructure_hook_factory(lambda kind: kind in (Attachment, Image))
+def _file_hook(kind: type[Attachment | Image]) -> Callable[[Any], dict[str, Any]]:
+    return make_dict_unstructure_fn(
+        kind,
+        converter,
+        cid=override(rename="name"),
+        content=override(unstruct_hook=lambda _content: CONTENT_MARK),
     )
 
 
-def _count(value: object, events: tuple[Engagement, ...]) -> int:
-    number = _integer(value)
-    return len(events) if number is None else number
+def register_reader(target: Converter, kind: Any, read: Callable[[Any], Any]) -> None:
+    """Let *target* read values of the type *kind* by *read*."""
+    # By a predicate, because Converter.copy leaves out what is registered for a union
+    # (cattrs/converters.py: _union_struct_registry).
+    target.register_structure_hook_func(lambda other: other == kind, lambda value, _: read(value))
 
 
-_RECORD_MEMBERS = frozenset(
-    (
-        "subject",
-        "sender",
-        "email",
-        "sendFrom",
-        "mailSize",
-        "attchSize",
-        "status",
-        "time",
-        "open",
-        "click",
-        "openData",
-        "clickData",
+register_reader(converter, str | None, readers.text)
+register_reader(converter, int | None, readers.integer)
+register_reader(converter, float | None, readers.percent)
+register_reader(converter, bool | None, readers.yes_no)
+register_reader(converter, datetime | None, readers.time)
+
+
+def extra_members(members: Mapping[str, Any], known: Collection[str]) -> FrozenMapping[Any]:
+    """Return the members that are not *known*."""
+    extra = {name: value for name, value in members.items() if name not in known}
+    return FrozenMapping(extra) if extra else _EMPTY
+
+
+def tolerant_hook(kind: type[T], **overrides: Any) -> Callable[[Any, Any], T]:
+    """
+    Return a hook that makes a *kind* of any object. Missing members are None; its ``extra`` has the
+    members that are unknown, its ``raw`` all of them.
+
+    *overrides*: as for `make_dict_structure_fn`.
+    """
+    overrides |= {
+        "extra": override(struct_hook=lambda extra, _: extra),
+        "raw": override(struct_hook=lambda members, _: FrozenMapping(members)),
+    }
+    structure = make_dict_structure_fn(kind, converter, **overrides)
+    known = dict.fromkeys(
+        overrides.get(name, override()).rename or name
+        for name in attrs.fields_dict(kind)  # type: ignore[arg-type]
+        if name not in ("extra", "raw")
     )
-)
-
-
-def extra_members(members: Mapping[str, Any], known: frozenset[str]) -> FrozenMapping[Any]:
-    """The members of an answer that are not *known*."""
-    if known.issuperset(members):
-        return _NOTHING
-    return FrozenMapping({name: value for name, value in members.items() if name not in known})
-
-
-@converter.register_structure_hook
-def _message_info(record: Mapping[str, Any], _: type[MessageInfo]) -> MessageInfo:
-    get = record.get
-    opens, clicks = engagements(get("openData")), engagements(get("clickData"))
-    # An int where clickData is expected is the count, says the page's example.
-    click = (
-        get("click")
-        if "click" in record or isinstance(get("clickData"), dict)
-        else get("clickData")
-    )
-    return MessageInfo(
-        email=_text(get("email")),
-        subject=_text(get("subject")),
-        sender=_text(get("sender")),
-        send_from=_text(get("sendFrom")),
-        status=_text(get("status")),
-        time=_time(get("time")),
-        mail_size=_integer(get("mailSize")),
-        attachment_size=_integer(get("attchSize")),
-        open_count=_count(get("open"), opens),
-        click_count=_count(click, clicks),
-        opens=opens,
-        clicks=clicks,
-        extra=extra_members(record, _RECORD_MEMBERS),
+    return lambda members, _: structure(
+        {**known, **members, "extra": extra_members(members, known), "raw": members}, kind
     )
 
 
-_EVENT_MEMBERS = frozenset(("_id", "user_id", "smtp_name", "x_unique_id", "ts", "event", "msg"))
+@converter.register_structure_hook_factory(lambda kind: kind is WebhookEvent)
+def _event_hook(kind: type[WebhookEvent]) -> Callable[[Any, Any], WebhookEvent]:
+    return tolerant_hook(
+        kind,
+        id=override(rename="_id", struct_hook=_event_id),
+        time=override(rename="ts", struct_hook=_event_time),
+        unique_id=override(rename="x_unique_id"),
+        smtp_user_name=override(rename="smtp_name"),
+        user_id=override(struct_hook=_event_id),
+        msg=override(
+            struct_hook=lambda msg, _: FrozenMapping(msg) if isinstance(msg, dict) else _EMPTY
+        ),
+    )
 
 
-def _event_time(value: object) -> datetime | None:
-    """As `_time`; webhooks may also give seconds with a fraction."""
+def _event_id(value: object, _: object) -> str | None:
+    # The database behind the service prints its ids as {"$oid": "..."} if they were not made text.
+    return readers.text(value.get("$oid") if isinstance(value, dict) else value) or None
+
+
+def _event_time(value: object, _: object) -> datetime | None:
+    """As `readers.time`; webhooks may also have seconds with a fraction."""
     if isinstance(value, str) and _DECIMAL.match(value):
         value = float(value.strip())
     if isinstance(value, float) and 0 < value < 10**14:
         value = round(value * 1_000_000) if value < 10**11 else round(value)
-    return _time(value)
-
-
-def _event_id(value: object) -> str | None:
-    # The database behind the service prints its ids as {"$oid": "..."} where nobody has made text
-    # of them.
-    return _text(value.get("$oid") if isinstance(value, dict) else value) or None
-
-
-@converter.register_structure_hook
-def _webhook_event(event: Mapping[str, Any], _: type[WebhookEvent]) -> WebhookEvent:
-    get, msg = event.get, event.get("msg")
-    return WebhookEvent(
-        id=_event_id(get("_id")),
-        event=get("event", ""),
-        time=_event_time(get("ts")),
-        unique_id=_text(get("x_unique_id")),
-        smtp_user_name=_text(get("smtp_name")),
-        user_id=_event_id(get("user_id")),
-        msg=FrozenMapping(msg) if isinstance(msg, dict) else _NOTHING,
-        extra=extra_members(event, _EVENT_MEMBERS),
-        raw=FrozenMapping(event),
-    )
+    return readers.time(value)

@@ -1,8 +1,10 @@
 """
-Answers to types, or to errors.
+Responses to the calls about messages: types, or errors.
 
-The body decides; the status code decides only where the body says nothing, because the service
-answers most failures with 200.
+The body decides. The service responds 200 to most failures, so the status code decides only if the
+body is no JSON of this API. The answer to "is it a success?" is strict, because a mail is at stake:
+a JSON object with a known word in ``status``, a status of 2xx, and a request that had left whole.
+Everything else about a response is read tolerantly (see `convert`).
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ import attrs
 from poweremail._response import Response
 from poweremail._types.message_info import MessageInfoPage
 from poweremail._types.result import CallResult, SendResult
-from poweremail._wire import lenient
 from poweremail._wire.convert import extra_members
+from poweremail._wire.json import loads_lenient
 from poweremail._wire.operations import Operation
 from poweremail._wire.records import message_infos, ordinary_infos
-from poweremail._wire.secrets import hide_secrets, with_secrets
+from poweremail._wire.redaction import hide_secrets, with_secrets
 from poweremail.errors import (
     ApiError,
     AuthenticationError,
@@ -48,12 +50,11 @@ __all__ = [
     "send_result",
 ]
 
-# The page says "success" in every example and "queued" in the table of the GET call: both mean
-# success.
+# The documentation has "success" in every example and "queued" in the table of the GET call.
 _SUCCESS = frozenset(("success", "queued"))
 _GOOD = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 
-# Names of error kinds, letters only and in lower case: the spelling varies between deployments.
+# Names of errors, reduced to lower-case letters, because deployments spell them differently.
 _KINDS: dict[str, type[ApiError]] = {
     "validationerror": ValidationError,
     "generalerror": GeneralError,
@@ -61,15 +62,15 @@ _KINDS: dict[str, type[ApiError]] = {
     "authenticationerror": AuthenticationError,
     "invalidkey": AuthenticationError,
 }
-# What an error of a send says about the mail; the others say that it was rejected.
+# What an error of a send says about the mail; all others say that it was rejected.
 _STATES: dict[type[ApiError], MailState] = {RateLimitError: "not_sent", GeneralError: "unknown"}
 _SECONDS = re.compile(r"\s*-?\d{1,9}(?:\.\d{1,9})?\s*\Z")
 _NOT_A_LETTER = re.compile(r"[^a-z]")
 
 _SEND_MEMBERS = frozenset(("status", "message"))
 _PAGE_MEMBERS = frozenset(("status", "message", "message_data"))
-_SHOWN = 200
-"""Characters of an answer that an error text quotes."""
+_EXCERPT_CHARS = 200
+"""Characters of a response that an error quotes."""
 
 
 # Not frozen: to make a frozen one takes twice as long, and only the caller of the exchange has it.
@@ -88,42 +89,11 @@ class ApiResponse:
     attempts: int = 1
 
 
-def read_envelope(response: Response, operation: Operation, now: float) -> dict[str, Any]:
-    """
-    Return the members of a successful answer.
-
-    Raises the `ApiError` that the answer states, or `ProtocolError` where it states neither. *now*
-    is the time in epoch seconds, for a Retry-After that is given as a date.
-    """
-    try:
-        answer = lenient.loads(response.body)
-    except (ValueError, RecursionError):
-        raise _unreadable(response, operation, now) from None
-    if isinstance(answer, list) and answer and all(_status(item) == "error" for item in answer):
-        answer = answer[0]
-    status = _status(answer)
-    if status == "error" and isinstance(answer, dict):
-        raise _api_error(answer, response, operation, now)
-    if not response.request_left:
-        raise ProtocolError(
-            "an answer came before the request had left whole", raw=response, temporary=True
-        )
-    if status in _SUCCESS and isinstance(answer, dict):
-        if response.status in _GOOD:
-            return answer
-        raise ProtocolError(
-            f"the answer says {status}, and its status is HTTP {response.status}",
-            raw=response,
-            temporary=True,
-        )
-    raise _unreadable(response, operation, now)
-
-
 def decode_success(
     response: Response, operation: Operation, now: float, attempts: int = 1
 ) -> ApiResponse:
     """
-    Decode the response to the last of *attempts* attempts; raises what `read_envelope` raises.
+    Decode the response to the last of *attempts* attempts; raise what `read_envelope` raises.
 
     Passwords and keys are `Secret` in the members, and ``***`` in the response and in errors.
     """
@@ -134,6 +104,39 @@ def decode_success(
     if redacted is not response:
         members = with_secrets(response) or members
     return ApiResponse(members, redacted, attempts)
+
+
+def read_envelope(response: Response, operation: Operation, now: float) -> dict[str, Any]:
+    """
+    Return the members of a response that reports a success.
+
+    *now*: seconds since the epoch, for a Retry-After that is a date.
+
+    Raises the `ApiError` that the response reports, or `ProtocolError` if it reports neither.
+    """
+    try:
+        members = loads_lenient(response.body)
+    except (ValueError, RecursionError):
+        raise _unreadable(response, operation, now) from None
+    if isinstance(members, list) and members and all(_status(item) == "error" for item in members):
+        members = members[0]
+    status = _status(members)
+    if status == "error":
+        raise _reported(members, response, operation, now)
+    if not response.request_left:
+        raise ProtocolError(
+            "a response came before the request had left whole", raw=response, temporary=True
+        )
+    if status not in _SUCCESS:
+        raise _unreadable(response, operation, now)
+    if response.status not in _GOOD:
+        raise ProtocolError(
+            f"the response says {status}, and its status is HTTP {response.status}",
+            raw=response,
+            temporary=True,
+        )
+    envelope: dict[str, Any] = members
+    return envelope
 
 
 def send_result(response: ApiResponse, unique_id: str, recipients: tuple[str, ...]) -> SendResult:
@@ -153,15 +156,15 @@ def reconciled_result(
     unique_id: str, recipients: tuple[str, ...], response: Response
 ) -> SendResult:
     """
-    The result of a send whose own answer was lost; *response* is the page of getMessageInfo that
-    shows the mail.
+    Return the result of a send whose own response was lost.
+
+    *response*: the page of getMessageInfo that shows the mail.
     """
-    message = "accepted: getMessageInfo shows it"
     return SendResult(
         unique_id=unique_id,
         recipients=recipients,
         status="success",
-        message=message,
+        message="accepted: getMessageInfo shows it",
         reconciled=True,
         raw=response,
     )
@@ -173,12 +176,11 @@ def message_info_page(response: ApiResponse, unique_id: str, skip_page: int) -> 
     infos = ordinary_infos(records)
     if infos is None:
         if any(isinstance(record.get("clickData"), int) for record in records):
-            # The member was given twice, and a dict keeps only the second. What cannot be read
-            # again stays as it was read.
+            # The member may have been given twice, and a dict keeps only the second. If the body
+            # cannot be read again, the records stay as they were read.
             with suppress(ValueError, RecursionError):
-                records = _records(
-                    lenient.loads_with_repeats(response.response.body), response.response
-                )
+                members = loads_lenient(response.response.body, keep_repeats=True)
+                records = _records(members, response.response)
         infos = message_infos(records)
     return MessageInfoPage(
         unique_id=unique_id,
@@ -198,114 +200,103 @@ def call_result(response: ApiResponse) -> CallResult:
 
 def call_result_of_send(result: SendResult) -> CallResult:
     """
-    The answer to a send that this library did not word. Where its own answer was lost, one that
-    says what was found out.
+    Return the result of a send as that of a call. If its own response was lost, the data says what
+    was found out.
     """
-    if result.reconciled:
-        return CallResult(
-            data={"status": result.status, "message": result.message},
-            message=result.message,
-            raw=result.raw,
-        )
-    return call_result(ApiResponse(lenient.loads(result.raw.body), result.raw))
+    members = (
+        {"status": result.status, "message": result.message}
+        if result.reconciled
+        else loads_lenient(result.raw.body)
+    )
+    return call_result(ApiResponse(members, result.raw))
 
 
-def _records(answer: Mapping[str, Any], response: Response) -> list[dict[str, Any]]:
-    records = answer.get("message_data")
+def _records(members: Mapping[str, Any], response: Response) -> list[dict[str, Any]]:
+    records = members.get("message_data")
     if not isinstance(records, list) or not {dict}.issuperset(map(type, records)):
-        raise ProtocolError("the answer has no list of records in message_data", raw=response)
+        raise ProtocolError("the response has no list of records in message_data", raw=response)
     return records
 
 
-def _status(answer: object) -> str | None:
-    status = answer.get("status") if isinstance(answer, dict) else None
+def _status(members: object) -> str | None:
+    status = members.get("status") if isinstance(members, dict) else None
     return status.strip().lower() if isinstance(status, str) else None
 
 
-def _message(answer: Mapping[str, Any]) -> str:
-    message = answer.get("message")
+def _message(members: Mapping[str, Any]) -> str:
+    message = members.get("message")
     if message is None:
         return ""
     return "; ".join(map(str, message)) if isinstance(message, list) else str(message)
 
 
-def _name(answer: Mapping[str, Any]) -> str | None:
+def _name(members: Mapping[str, Any]) -> str | None:
     """
-    The kind of error: the page's tables call the member ``type``, its examples ``name``; ``type``
-    is also seen as an object.
+    Return the name of an error: the member is ``type`` in the documentation's tables, ``name`` in
+    its examples, and ``type`` is also seen as an object.
     """
-    for name in (answer.get("name"), answer.get("type")):
+    for name in (members.get("name"), members.get("type")):
         value = name.get("name") if isinstance(name, dict) else name
         if isinstance(value, str) and value.strip():
             return value.strip()
     return None
 
 
-def _api_error(
-    answer: Mapping[str, Any], response: Response, operation: Operation, now: float
+def _reported(
+    members: Mapping[str, Any], response: Response, operation: Operation, now: float
 ) -> ApiError:
-    name, code = _name(answer), answer.get("code")
-    message = _message(answer).strip() or "the service gave no reason"
+    """Return the error that a response reports."""
+    name, code = _name(members), members.get("code")
     kind = _KINDS.get(_NOT_A_LETTER.sub("", (name or "").lower()), ApiError)
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
         kind = RateLimitError
     elif kind is ApiError and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         kind = GeneralError
-    return _typed(
-        kind, message, name, code if isinstance(code, str | int) else None, response, operation, now
+    return kind(
+        _message(members).strip() or "the service gave no reason",
+        name=name,
+        code=code if isinstance(code, str | int) else None,
+        **_consequences(kind, response, operation, now),
     )
 
 
 def _unreadable(response: Response, operation: Operation, now: float) -> PowerEmailError:
-    """What to make of an answer whose body says nothing: the status code decides."""
-    reason = f"the answer is no JSON of this API: HTTP {response.status}, {_quote(response)}"
-    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return _typed(
-            RateLimitError, f"too many requests: {reason}", None, None, response, operation, now
-        )
-    if response.status == HTTPStatus.UNAUTHORIZED:
-        return _typed(AuthenticationError, reason, None, None, response, operation, now)
-    # 408 says that the request took too long, not that it was refused.
-    if (
-        HTTPStatus.BAD_REQUEST <= response.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        and response.status != HTTPStatus.REQUEST_TIMEOUT
-    ):
-        return _typed(ApiError, reason, None, None, response, operation, now)
-    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return _typed(GeneralError, reason, None, None, response, operation, now)
-    return ProtocolError(reason, raw=response, temporary=True)
+    """Return the error for a response whose body is no JSON of this API: the status decides."""
+    reason = f"the response is no JSON of this API: HTTP {response.status}, {_excerpt(response)}"
+    kind: type[ApiError] = ApiError
+    match response.status:
+        case HTTPStatus.TOO_MANY_REQUESTS:
+            kind, reason = RateLimitError, f"too many requests: {reason}"
+        case HTTPStatus.UNAUTHORIZED:
+            kind = AuthenticationError
+        case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            kind = GeneralError
+        case status if status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.REQUEST_TIMEOUT:
+            # 408 says that the request took too long, and not that it was rejected.
+            return ProtocolError(reason, raw=response, temporary=True)
+    return kind(reason, **_consequences(kind, response, operation, now))
 
 
-def _typed(
-    kind: type[ApiError],
-    message: str,
-    name: str | None,
-    code: str | int | None,
-    response: Response,
-    operation: Operation,
-    now: float,
-) -> ApiError:
-    state: MailState | None = None
-    if operation.sends:
-        state = _STATES.get(kind, "rejected")
-    return kind(
-        message,
-        name=name,
-        code=code,
-        retry_after=_retry_after(response, now),
-        mail_state=state,
-        raw=response,
-        temporary=kind in (GeneralError, RateLimitError),
-    )
+def _consequences(
+    kind: type[ApiError], response: Response, operation: Operation, now: float
+) -> dict[str, Any]:
+    return {
+        "retry_after": _retry_after(response, now),
+        "mail_state": _STATES.get(kind, "rejected") if operation.sends else None,
+        "raw": response,
+        "temporary": kind in (GeneralError, RateLimitError),
+    }
 
 
-def _quote(response: Response) -> str:
+def _excerpt(response: Response) -> str:
     text = response.text.strip()
-    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...") if text else "an empty body"
+    if not text:
+        return "an empty body"
+    return repr(text if len(text) <= _EXCERPT_CHARS else f"{text[:_EXCERPT_CHARS]}...")
 
 
 def _retry_after(response: Response, now: float) -> float | None:
-    """Retry-After in seconds (RFC 9110, 10.2.3): a number of them or a date."""
+    """Return Retry-After in seconds (RFC 9110, 10.2.3); it is a number of them or a date."""
     value = response.header("Retry-After")
     if value is None:
         return None

@@ -1,11 +1,12 @@
 """
-Types to requests. Everything that can be wrong with a call is found here or in the types, before
-anything is sent.
+Calls about messages, as requests.
+
+Whatever is wrong with a call is found here or in the types, before anything is sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,13 +15,14 @@ import attrs
 from poweremail._messages.message import UNIQUE_ID_HEADER, Message, TemplateMessage
 from poweremail._messages.raw import RawMessage
 from poweremail._types.attachment import Attachment, Image
+from poweremail._types.content import Content
 from poweremail._types.deployment import is_call_path
 from poweremail._types.number import is_whole
 from poweremail._types.secret import Secret
 from poweremail._types.text import header_text
-from poweremail._wire.convert import converter
-from poweremail._wire.fast_json import dumps
+from poweremail._wire.convert import CONTENT_MARK, converter
 from poweremail._wire.http import Base64, Body, Endpoint, Request
+from poweremail._wire.json import dumps
 from poweremail._wire.operations import (
     GET_MESSAGE_INFO,
     SEND_MAIL,
@@ -42,21 +44,23 @@ __all__ = [
     "send_template_http_get",
 ]
 
-# What the HTTP engines take at most; many servers take 8 KiB and answer 414 to more.
-_LONGEST_QUERY = 60_000
+_MAX_QUERY_CHARS = 60_000
+"""The HTTP engines accept no more; many servers accept 8 KiB and respond 414 to more."""
+
+_CONTENT = CONTENT_MARK.encode()
 
 
 def send_mail(
     endpoint: Endpoint, smtp_user_name: str, message: Message, unique_id: str | None
 ) -> Request:
-    """*message* as a ``messages/sendMail`` request that carries *unique_id*."""
+    """Return *message* as a ``messages/sendMail`` request that carries *unique_id*."""
     return _send(endpoint, SEND_MAIL, smtp_user_name, message, unique_id)
 
 
 def send_template(
     endpoint: Endpoint, smtp_user_name: str, message: TemplateMessage, unique_id: str | None
 ) -> Request:
-    """*message* as a ``messages/sendTemplate`` request that carries *unique_id*."""
+    """Return *message* as a ``messages/sendTemplate`` request that carries *unique_id*."""
     return _send(endpoint, SEND_TEMPLATE, smtp_user_name, message, unique_id)
 
 
@@ -64,8 +68,9 @@ def send_template_http_get(
     endpoint: Endpoint, smtp_user_name: str, message: TemplateMessage, unique_id: str | None
 ) -> Request:
     """
-    *message* as a ``messages/sendTemplateHTTPGet`` request. Raises `UsageError` for what a GET
-    cannot carry.
+    Return *message* as a ``messages/sendTemplateHTTPGet`` request.
+
+    Raises `UsageError` if the message has anything that a GET cannot carry.
     """
     _check_fits_in_get(message, unique_id)
     fields = {
@@ -80,7 +85,7 @@ def send_template_http_get(
     query = Secret(
         urlencode({"owner_id": credentials.owner_id, "token": credentials.token.reveal(), **fields})
     )
-    if len(query.reveal()) > _LONGEST_QUERY:
+    if len(query.reveal()) > _MAX_QUERY_CHARS:
         raise UsageError(
             "the values are too long for a URL", field="dynamic_value", advice="use send_template"
         )
@@ -91,8 +96,8 @@ def send_raw(
     endpoint: Endpoint, smtp_user_name: str, message: RawMessage, unique_id: str | None
 ) -> Request:
     """
-    *message* as a ``messages/sendRaw`` request, with *unique_id* as its first header where it has
-    none of its own.
+    Return *message* as a ``messages/sendRaw`` request, with *unique_id* as its first header if it
+    has none of its own.
     """
     operation = attrs.evolve(SEND_RAW, path=endpoint.deployment.send_raw)
     text = (
@@ -104,7 +109,7 @@ def send_raw(
 
 
 def get_message_info(endpoint: Endpoint, unique_id: str, skip_page: int) -> Request:
-    """A ``messages/getMessageInfo`` request for page number *skip_page* (from 0)."""
+    """Return a ``messages/getMessageInfo`` request for page number *skip_page* (from 0)."""
     if not header_text("unique_id", unique_id, mail_state=None).strip():
         raise UsageError("must not be empty", field="unique_id", mail_state=None)
     if not is_whole(skip_page):
@@ -117,7 +122,7 @@ def get_message_info(endpoint: Endpoint, unique_id: str, skip_page: int) -> Requ
 
 
 def call(endpoint: Endpoint, path: str, members: Mapping[str, Any]) -> Request:
-    """A POST of *members* and the credentials to *path*, relative to the base URL."""
+    """Return a POST of *members* and the credentials to *path*, relative to the base URL."""
     operation = operation_at(path.strip("/") if isinstance(path, str) else "")
     state: MailState | None = "not_sent" if operation.sends else None
     if not is_call_path(operation.path):
@@ -135,8 +140,7 @@ def call(endpoint: Endpoint, path: str, members: Mapping[str, Any]) -> Request:
             mail_state=state,
         )
     try:
-        # Here anything may be in it.
-        return post(endpoint, operation, dict(members), checked=False)
+        return post(endpoint, operation, dict(members), plain=False)
     except (TypeError, ValueError, RecursionError) as error:
         raise UsageError(
             f"cannot be written as JSON: {error}", field="body", mail_state=state
@@ -153,36 +157,40 @@ def _send(
     members = converter.unstructure(message)
     if unique_id is not None:
         members.setdefault("headers", {})[UNIQUE_ID_HEADER] = unique_id
-    fields = {"smtp_user_name": smtp_user_name, "message": members}
-    if not message.attachments and not message.images:
-        return post(endpoint, operation, fields)
-    return post(endpoint, operation, fields, _files(message.attachments, message.images))
+    files: tuple[Attachment | Image, ...] = (*message.attachments, *message.images)
+    return post(
+        endpoint,
+        operation,
+        {"smtp_user_name": smtp_user_name, "message": members},
+        [file.content for file in files],
+    )
 
 
 def post(
     endpoint: Endpoint,
     operation: Operation,
     members: Mapping[str, Any],
-    files: Iterable[bytes | Base64] = (),
+    contents: Sequence[Content] = (),
     *,
-    checked: bool = True,
+    plain: bool = True,
 ) -> Request:
     """
-    A POST of *members* and the credentials; *files* are members of the message, which is then the
-    last of the members.
+    Return a POST of *members* and the credentials.
 
-    *checked* is that of `dumps`.
+    *contents*: the contents of the files among the members, in order; each replaces a mark that the
+    converter has set.
+    *plain*: as for `dumps`.
     """
-    text = dumps(members, checked=checked)
     credentials, limit = endpoint.credentials, endpoint.max_request_bytes
-    # The token is in no variable of a frame that can fail.
-    if files:
-        # Open the two closing braces of the body and of its message again, and let the files in.
-        body = Body((b"%b,%b" % (credentials.json_prefix, text[1:-2]), *files, b"}}"), limit=limit)
-    else:
-        body = Body(
-            b"%b%b%b" % (credentials.json_prefix, b"," if members else b"", text[1:]), limit=limit
-        )
+    text = dumps(members, plain=plain)
+    # Secrets: docs/design.md. The members continue the object that `json_prefix` begins, which has
+    # the token, so that neither a dict nor a local variable has it.
+    body = Body(
+        _with_contents(
+            b"%b%b%b" % (credentials.json_prefix, b"," if members else b"", text[1:]), contents
+        ),
+        limit=limit,
+    )
     if limit is not None and body.length is not None and body.length > limit:
         raise UsageError(
             f"is {body.length} bytes on the wire, more than the {limit} of max_request_bytes",
@@ -191,28 +199,16 @@ def post(
     return Request(operation, endpoint, body=body)
 
 
-def _files(
-    attachments: tuple[Attachment, ...], images: tuple[Image, ...]
-) -> Iterator[bytes | Base64]:
-    members: tuple[tuple[bytes, tuple[Attachment | Image, ...]], ...] = (
-        (b"attachments", attachments),
-        (b"images", images),
-    )
-    for member, files in members:
-        if not files:
-            continue
-        yield b',"%s":[' % member
-        for index, file in enumerate(files):
-            yield b"%s%s" % (
-                b"," if index else b"",
-                dumps(converter.unstructure(file), checked=True)[:-1],
-            )
-            yield b',"content":"'
-            # A base64 alphabet needs no escapes in JSON, so the content can be streamed between two
-            # quotes.
-            yield Base64(file.content)
-            yield b'"}'
-        yield b"]"
+def _with_contents(text: bytes, contents: Sequence[Content]) -> bytes | list[bytes | Base64]:
+    """Replace each mark in *text* by the content that it stands for."""
+    if not contents:
+        return text
+    first, *rest = text.split(_CONTENT)
+    parts: list[bytes | Base64] = [first]
+    for content, following in zip(contents, rest, strict=True):
+        # Base64 needs no escapes in JSON, so the content can be streamed between its two quotes.
+        parts += Base64(content), following
+    return parts
 
 
 def _check_fits_in_get(message: TemplateMessage, unique_id: str | None) -> None:

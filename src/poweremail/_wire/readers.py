@@ -1,7 +1,7 @@
 """
-Tolerant readers for single values of an answer: each returns None for what it cannot read.
+Tolerant readers for single values of a response: each returns None for what it cannot read.
 
-The service shows numbers as strings of digits, times in three units, and yes and no in many words.
+The service writes numbers as strings of digits, times in three units, and yes and no in many words.
 """
 
 from __future__ import annotations
@@ -9,26 +9,31 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["integer", "percent", "text", "time", "words", "yes_no"]
+__all__ = ["integer", "percent", "text", "text_or_number", "time", "words", "yes_no"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Python refuses to read an int of thousands of digits; no number of the API has more than these.
-_DIGITS = re.compile(r"\s*\d{1,18}\s*\Z")
+_INTEGER = re.compile(r"\s*\d{1,18}\s*\Z")
 _PERCENT = re.compile(r"\s*(\d{1,9}(?:\.\d{1,9})?)\s*%?\s*\Z", re.ASCII)
 _YES = frozenset(("yes", "true", "1", "y", "on", "enable", "enabled", "valid"))
 _NO = frozenset(("no", "false", "0", "n", "off", "disable", "disabled", "invalid"))
 
 
 def text(value: object) -> str | None:
-    """Any value as text."""
+    """Read any value as text."""
     return value if isinstance(value, str) else None if value is None else str(value)
 
 
+def text_or_number(value: object) -> str | None:
+    """Read text; a number becomes text, because an id may come as one."""
+    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
 def integer(value: object) -> int | None:
-    """An int, be it written as a string of digits or as a float without a fraction."""
+    """Read an int, a string of digits, or a float without a fraction."""
     if type(value) is int:  # nearly always, and no bool
         return value
-    if isinstance(value, str) and _DIGITS.match(value):
+    if isinstance(value, str) and _INTEGER.match(value):
         return int(value.strip())
     if isinstance(value, float) and value == value // 1:
         return int(value)
@@ -37,8 +42,8 @@ def integer(value: object) -> int | None:
 
 def time(value: object) -> datetime | None:
     """
-    Epoch milliseconds as the API documents them; seconds and microseconds are told by their
-    magnitude.
+    Read milliseconds since the epoch, as the API documents them, or seconds or microseconds: the
+    magnitude tells them apart.
     """
     number = integer(value)
     if number is None or not 0 < number < 10**17:
@@ -49,7 +54,7 @@ def time(value: object) -> datetime | None:
 
 
 def yes_no(value: object) -> bool | None:
-    """``Yes``, ``Enable``, true, 1, "1" and the like, and their opposites."""
+    """Read ``Yes``, ``Enable``, true, 1, "1" and the like, and their opposites."""
     if isinstance(value, bool):
         return value
     word = str(value).strip().lower() if isinstance(value, str | int) else ""
@@ -57,17 +62,17 @@ def yes_no(value: object) -> bool | None:
 
 
 def percent(value: object) -> float | None:
-    """A number of percent, with its sign or without: ``"50%"``, ``"50"``, 50."""
+    """Read a number of percent, with or without its sign: ``"50%"``, ``"50"``, 50."""
     if isinstance(value, str) and (found := _PERCENT.match(value)):
         return float(found[1])
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    # Neither NaN nor infinity is less; an int too large to become a float must not be made one.
+    # The comparison also excludes NaN, infinity and an int that is too large for a float.
     return float(value) if abs(value) < 10**9 else None
 
 
 def words(value: object) -> tuple[str, ...] | None:
-    """A list of words, be it written as one string with commas."""
+    """Read a list of words, or one string with commas between them."""
     if isinstance(value, str):
         return tuple(word for part in value.split(",") if (word := part.strip()))
     if isinstance(value, list) and all(isinstance(word, str) for word in value):

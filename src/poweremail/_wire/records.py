@@ -1,17 +1,24 @@
 """
-The records of a page, each by the quickest way that it allows.
+Records of getMessageInfo: two readers that read the same from the same.
 
-Most records have the same twelve members, and in each the kind of value that the page shows: those
-are checked and taken in one go. A record that is out of the ordinary is read by the converter,
-which is patient, and slow. Both read the same from the same.
+Theory of operation. Nearly all records have the same twelve members, each with a value of the type
+that the documentation shows. A page has a hundred of them, and a walk many pages, so `_ordinary`
+checks all twelve at once and takes them as they are. Any other record is read by the function that
+cattrs generates, with tolerant hooks.
+
+For a page of 100 records that is 0.33 ms instead of 0.91 ms (orjson; Python 3.11), of which the
+JSON is 0.1 ms. tests/wire/test_records.py draws records and compares the two readers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import zip_longest
 from operator import itemgetter
 from typing import Any
+
+from cattrs.gen import override
 
 from poweremail._types.frozen import FrozenMapping
 from poweremail._types.message_info import (
@@ -20,37 +27,38 @@ from poweremail._types.message_info import (
     MessageInfo,
     MessageInfoFields,
 )
-from poweremail._wire.convert import converter, engagements
+from poweremail._wire import readers
+from poweremail._wire.convert import converter, tolerant_hook
 
 __all__ = ["message_infos", "ordinary_infos"]
 
 _TEXTS = ("email", "subject", "sender", "sendFrom", "status")
 _NUMBERS = ("time", "mailSize", "attchSize", "open", "click")
 _MEMBERS = (*_TEXTS, *_NUMBERS, "openData", "clickData")
-_COUNT = len(_MEMBERS)
+_MEMBER_COUNT = len(_MEMBERS)
+_TEXT_TYPES = frozenset((str, type(None)))
 _values = itemgetter(*_MEMBERS)
 _event_values = itemgetter("time", "ip", "ua")
-_TEXT = frozenset((str, type(None)))
 _from_timestamp = datetime.fromtimestamp
 
-_EARLIEST, _LATEST = 10**11, 4 * 10**12
+_MIN_MILLISECONDS, _MAX_MILLISECONDS = 10**11, 4 * 10**12
 """
-Between these, a time is certainly meant in milliseconds, and a float has it exactly to the
+A time between these is certainly in milliseconds, and a float represents it exactly to the
 microsecond.
 """
 
-_NOTHING: FrozenMapping[Any] = FrozenMapping()
+_EMPTY: FrozenMapping[Any] = FrozenMapping()
 
 
 def message_infos(records: Sequence[Mapping[str, Any]]) -> tuple[MessageInfo, ...]:
-    """Read *records*, the ``message_data`` of an answer, whatever is in them."""
+    """Read *records*, the ``message_data`` of a response, whatever is in them."""
     return tuple(
         [_ordinary(record) or converter.structure(record, MessageInfo) for record in records]
     )
 
 
 def ordinary_infos(records: Sequence[Mapping[str, Any]]) -> tuple[MessageInfo, ...] | None:
-    """Read *records* as `message_infos` does, if all of them are as most are; else None."""
+    """Read *records* as `message_infos` does if all of them are ordinary; else return None."""
     infos = []
     for record in records:
         info = _ordinary(record)
@@ -61,7 +69,7 @@ def ordinary_infos(records: Sequence[Mapping[str, Any]]) -> tuple[MessageInfo, .
 
 
 def _ordinary(record: Mapping[str, Any]) -> MessageInfo | None:
-    """Read *record* if it is as most are; else None."""
+    """Read *record* if it is ordinary; else return None."""
     try:
         row = _values(record)
     except KeyError:
@@ -81,7 +89,7 @@ def _ordinary(record: Mapping[str, Any]) -> MessageInfo | None:
         clicks,
     ) = row
     if not (
-        len(record) == _COUNT
+        len(record) == _MEMBER_COUNT
         # Written out, because a loop over them would take several times as long.
         and type(time)
         is type(mail_size)
@@ -89,15 +97,17 @@ def _ordinary(record: Mapping[str, Any]) -> MessageInfo | None:
         is type(opened)
         is type(clicked)
         is int
-        and _EARLIEST <= time <= _LATEST
+        and _MIN_MILLISECONDS <= time <= _MAX_MILLISECONDS
         and type(opens) is type(clicks) is dict
         and (
             type(email) is type(subject) is type(sender) is type(send_from) is type(status) is str
-            or _TEXT.issuperset(map(type, row[: len(_TEXTS)]))
+            or _TEXT_TYPES.issuperset(map(type, row[: len(_TEXTS)]))
         )
     ):
         return None
-    # Any until it is frozen, because a cast would be one more call.
+    # A frozen class sets each field by object.__setattr__, which takes 2.1 µs a record; to fill an
+    # object of its base, which is not frozen, and to change the class then takes 0.3 µs. The type
+    # is Any until then, because a cast would be one more call.
     info: Any = MessageInfoFields()
     info.email = email
     info.subject = subject
@@ -109,30 +119,74 @@ def _ordinary(record: Mapping[str, Any]) -> MessageInfo | None:
     info.attachment_size = attachment_size
     info.open_count = opened
     info.click_count = clicked
-    info.opens = _events(opens) if opens else ()
-    info.clicks = _events(clicks) if clicks else ()
-    info.extra = _NOTHING
-    # Frozen from here on.
+    info.opens = _ordinary_events(opens) if opens else ()
+    info.clicks = _ordinary_events(clicks) if clicks else ()
+    info.extra = _EMPTY
     info.__class__ = MessageInfo
     frozen: MessageInfo = info
     return frozen
 
 
-def _events(data: dict[str, Any]) -> tuple[Engagement, ...]:
-    """The events of one member: nearly always one, and complete."""
+def _ordinary_events(data: dict[str, Any]) -> tuple[Engagement, ...]:
+    """Read the events of one member: nearly always it is one event, and complete."""
     try:
         times, ips, agents = _event_values(data)
         [time], [ip], [agent] = times, ips, agents
     except (KeyError, TypeError, ValueError):
-        return engagements(data)
-    if not (type(times) is type(ips) is type(agents) is list):
-        return engagements(data)
-    if not (type(time) is int and type(ip) is type(agent) is str and _EARLIEST <= time <= _LATEST):
-        return engagements(data)
+        return _events(data, None)
+    if not (
+        type(times) is type(ips) is type(agents) is list
+        and type(time) is int
+        and type(ip) is type(agent) is str
+        and _MIN_MILLISECONDS <= time <= _MAX_MILLISECONDS
+    ):
+        return _events(data, None)
     event: Any = EngagementFields()
     event.time = _from_timestamp(time / 1_000, UTC)
     event.ip = ip
     event.user_agent = agent
-    # Frozen from here on.
     event.__class__ = Engagement
     return (event,)
+
+
+@converter.register_structure_hook_factory(lambda kind: kind is MessageInfo)
+def _info_hook(kind: type[MessageInfo]) -> Callable[[Any, Any], MessageInfo]:
+    read_record = tolerant_hook(
+        kind,
+        send_from=override(rename="sendFrom"),
+        mail_size=override(rename="mailSize"),
+        attachment_size=override(rename="attchSize"),
+        open_count=override(rename="open"),
+        click_count=override(rename="click"),
+        opens=override(rename="openData", struct_hook=_events),
+        clicks=override(rename="clickData", struct_hook=_events),
+    )
+
+    def structure(record: Mapping[str, Any], _: object) -> MessageInfo:
+        opens, clicks = record.get("openData"), record.get("clickData")
+        # An int in place of clickData is the number of clicks, as in an example of the page.
+        clicked = record.get("click", None if isinstance(clicks, dict) else clicks)
+        counts = {"open": _count(record.get("open"), opens), "click": _count(clicked, clicks)}
+        return read_record({**record, **counts}, kind)
+
+    return structure
+
+
+def _count(value: object, events: object) -> int:
+    """Return the service's count; if there is none, the number of its *events*."""
+    number = readers.integer(value)
+    return len(_events(events, None)) if number is None else number
+
+
+def _events(value: object, _: object) -> tuple[Engagement, ...]:
+    """Read opens or clicks: three parallel lists, each of which may be shorter or missing."""
+    if not isinstance(value, dict) or not value:
+        return ()
+    columns = [
+        column if isinstance(column := value.get(name), list) else []
+        for name in ("time", "ip", "ua")
+    ]
+    return tuple(
+        Engagement(readers.time(time), readers.text(ip), readers.text(agent))
+        for time, ip, agent in zip_longest(*columns)
+    )

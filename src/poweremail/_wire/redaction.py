@@ -1,35 +1,57 @@
-"""Credentials, and their removal from whatever echoes them."""
+"""
+Secrets in responses: the token that a response repeats, and the passwords and keys that it grants.
+
+Theory of operation. Results and errors keep the response as ``raw`` and quote it, and both end up
+in logs. So every response is redacted before anything is made of it; where the caller is to have
+the password of a new SMTP user, the members are read once more from the unredacted response, and
+each secret becomes a `Secret` at once.
+
+Redaction works on bytes, not on the parsed JSON, although a parser stands beside it: ``raw`` is to
+differ from what came in the secret alone, and a response that is cut off, or is no JSON at all, has
+secrets, too. A secret may come back in another spelling (an escape of JSON, of a URL, of HTML), so
+the patterns know them all. tests/wire/test_redact.py and test_secrets.py draw random secrets and
+spellings; tests/_async/test_secrets.py looks for the token in every text and every local variable
+of every error. The section "Secrets" of docs/design.md has the rules for code that handles one.
+"""
 
 from __future__ import annotations
 
 import html
 import json
 import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from operator import itemgetter
+from typing import Any
 
 import attrs
 
 from poweremail._response import Response
 from poweremail._types.secret import MASK, Secret
+from poweremail._wire.json import loads_lenient
 
-__all__ = ["Credentials", "spelt"]
+__all__ = ["Credentials", "all_spellings", "hide_secrets", "with_secrets"]
 
-# A shorter token is no secret, and replacing it would garble every answer.
-_SHORTEST_SECRET = 4
+_MASK = MASK.encode()
+
+_MIN_TOKEN_CHARS = 4
+"""A shorter token is no secret, and to replace it would garble every response."""
+
+_MIN_ECHO_CHARS = 8
+"""A shorter password may be a word of the response: only the member that grants it is hidden."""
+
 _BACKSLASH, _PERCENT, _AMPERSAND, _PLUS = b"\\%&+"
-_value = itemgetter(1)
+_header_value = itemgetter(1)
 _JSON_ESCAPES = dict(zip("/\"\\'\b\f\n\r\t", "/\"\\'bfnrt", strict=True))
 
 
 @attrs.frozen(eq=False)
 class Credentials:
     """
-    Who is calling: *owner_id* and *token*, members of every request (there is no Authorization
-    header).
+    *owner_id* and *token*: members of every request, because there is no Authorization header.
 
-    ``json_prefix`` is how a JSON body begins that carries them. The ``redact`` methods replace the
-    token by ``***``, each of its characters spelt in any way in which it may come back: plain, as
-    an escape of JSON, of a URL or of HTML.
+    ``json_prefix`` is the beginning of a JSON body that carries them. The ``redact`` methods
+    replace the token by ``***``, however each of its characters is spelled.
     """
 
     owner_id: str
@@ -38,49 +60,50 @@ class Credentials:
     _plain: bytes = attrs.field(init=False, repr=False)
     _pattern: re.Pattern[bytes] | None = attrs.field(init=False, repr=False)
 
-    def __attrs_post_init__(self) -> None:
-        known = len(self.token.reveal()) >= _SHORTEST_SECRET
-        prefix = (
+    @json_prefix.default
+    def _write_prefix(self) -> bytes:
+        return (
             f'{{"owner_id":{json.dumps(self.owner_id)},"token":{json.dumps(self.token.reveal())}'
-        )
-        object.__setattr__(self, "json_prefix", prefix.encode())
-        object.__setattr__(self, "_plain", self.token.reveal().encode())
-        object.__setattr__(self, "_pattern", spelt(self.token.reveal()) if known else None)
+        ).encode()
+
+    @_plain.default
+    def _encode_token(self) -> bytes:
+        return self.token.reveal().encode()
+
+    @_pattern.default
+    def _compile_pattern(self) -> re.Pattern[bytes] | None:
+        too_short = len(self.token.reveal()) < _MIN_TOKEN_CHARS
+        return None if too_short else all_spellings(self.token.reveal())
 
     def redact_text(self, text: str) -> str:
         """Return *text* without the token."""
         return self._redact(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def redact_response(self, response: Response) -> Response:
-        """Return *response* without the token; the same object where it has none."""
+        """Return *response* without the token; the same object if it does not contain it."""
         text = response.body
         if 0 in text:
             # JSON may be in other encodings. All but UTF-8, in which one search is enough, have
             # zero bytes in it.
             text = text.decode(json.detect_encoding(text), "replace").encode()
-        values = "\n".join(map(_value, response.headers)).encode("utf-8", "surrogatepass")
-        if not self._may_be_in(b"%b\n%b" % (text, values)):
-            # Nearly always.
+        values = "\n".join(map(_header_value, response.headers)).encode("utf-8", "surrogatepass")
+        if not self._may_contain_token(b"%b\n%b" % (text, values)):  # nearly always
             return response
         body = self._redact(text)
         headers = tuple((name, self.redact_text(value)) for name, value in response.headers)
-        if body == response.body and headers == response.headers:
-            return response
-        return attrs.evolve(response, body=body, headers=headers)
+        return _changed(response, body, headers)
 
     def _redact(self, text: bytes) -> bytes:
-        if self._pattern is None or not self._may_be_in(text):
+        if self._pattern is None or not self._may_contain_token(text):
             return text
-        return self._pattern.sub(MASK.encode(), text)
+        return self._pattern.sub(_MASK, text)
 
-    def _may_be_in(self, text: bytes) -> bool:
+    def _may_contain_token(self, text: bytes) -> bool:
         """
-        Whether *text* has the token, or a mark without which no character is spelt in another than
-        the plain way.
+        Whether *text* has the token, or a mark without which no spelling but the plain one exists.
         """
-        # Spelt out and by their numbers, as this is done for each answer: Python looks for bytes in
-        # bytes only after it has failed to take them for a number, and the message of that failure
-        # takes longer to write than the text to search.
+        # Written out, find() instead of "in", and the marks as numbers, because this runs for each
+        # response: "in" first tries to read bytes as a number, which takes longer than the search.
         return (
             text.find(self._plain) >= 0
             or _BACKSLASH in text
@@ -90,28 +113,129 @@ class Credentials:
         )
 
 
-def spelt(secret: str) -> re.Pattern[bytes]:
-    """A pattern that finds *secret*, each of its characters in any spelling."""
+def all_spellings(secret: str) -> re.Pattern[bytes]:
+    """Return a pattern that finds *secret*, each of its characters in any spelling."""
     return re.compile(b"".join(map(_spellings, secret)))
 
 
 def _spellings(character: str) -> bytes:
-    """A pattern for each way in which *character* may be spelt."""
+    """Return a pattern for each way to spell *character*."""
     utf16 = character.encode("utf-16-be").hex()
-    units = [utf16[at : at + 4].encode() for at in range(0, len(utf16), 4)]
-    # The plain one last: it may be how another begins.
+    units = [utf16[start : start + 4].encode() for start in range(0, len(utf16), 4)]
     spellings = [
-        *(
-            re.escape(escaped.encode())
-            for escaped in [html.escape(character)]
-            if escaped != character
-        ),
         b"(?i:%s)" % b"".join(rb"\\u" + unit for unit in units),
         b"(?i:%s)" % b"".join(b"%%%02x" % byte for byte in character.encode()),
         b"(?i:&#(?:0*%d|x0*%x);)" % (ord(character), ord(character)),
     ]
+    if (entity := html.escape(character)) != character:
+        spellings.append(re.escape(entity.encode()))
     if character in _JSON_ESCAPES:
         spellings.append(re.escape(f"\\{_JSON_ESCAPES[character]}".encode()))
     if character == " ":
         spellings.append(rb"\+")
-    return b"(?:%s)" % b"|".join((*spellings, re.escape(character.encode())))
+    # The plain one last, because another spelling may begin with it.
+    spellings.append(re.escape(character.encode()))
+    return b"(?:%s)" % b"|".join(spellings)
+
+
+_HIDDEN_MEMBER = r"\w*passw(?:or)?d|(?:\w*_)?key|\w*secret"
+_IS_SECRET_NAME = re.compile(rf"(?:{_HIDDEN_MEMBER})\Z", re.IGNORECASE)
+_MAY_BE_HIDDEN_MEMBER = re.compile(rb"passw|key|secret", re.IGNORECASE)
+
+_NAME = b"(?i:%b)" % _HIDDEN_MEMBER.encode()
+# A string that is cut off ends with the body.
+_STRING = rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
+# A number, or words without quotes; but null, true and false are no secrets.
+_BARE = rb'(?!["\s\[{]|(?:null|true|false)\b)[^"\\,\]}\r\n]++'
+_VALUE = b"(?:%b|%b)" % (_STRING, _BARE)
+_STRICT_MEMBER = re.compile(rb'((?<!\\)"%b"\s*:\s*)%b' % (_NAME, _VALUE), re.DOTALL)
+# What only the lenient parser reads may have names without quotes.
+_LENIENT_MEMBER = re.compile(rb'([{,]\s*"?%b"?\s*:\s*)%b' % (_NAME, _VALUE), re.DOTALL)
+
+
+def hide_secrets(response: Response) -> Response:
+    """
+    Return *response* with ``***`` for the value of each member that is a password or a key, and for
+    each repetition of it elsewhere; the same object if there is none.
+    """
+    if not _MAY_BE_HIDDEN_MEMBER.search(response.body) and b"\\" not in response.body:
+        return response
+    secrets: set[str] = set()
+    member = _STRICT_MEMBER
+    try:
+        secrets.update(_secrets(json.loads(response.body)))
+    except (ValueError, RecursionError):
+        member = _LENIENT_MEMBER
+        with suppress(ValueError, RecursionError):
+            secrets.update(_secrets(loads_lenient(response.body)))
+    body = member.sub(rb'\1"%b"' % _MASK, response.body)
+    headers = response.headers
+    for pattern in map(all_spellings, _echoes(secrets)):
+        body = pattern.sub(_MASK, body)
+        headers = tuple(
+            (name, pattern.sub(_MASK, value.encode()).decode()) for name, value in headers
+        )
+    return _changed(response, body, headers)
+
+
+def with_secrets(response: Response) -> dict[str, Any] | None:
+    """
+    Return the members of *response*, which is not redacted: secrets as `Secret`, and ``***`` where
+    other texts repeat them.
+
+    None if the members cannot be read.
+    """
+    try:
+        members = loads_lenient(response.body)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(members, dict):
+        return None
+    echoes = _echoes(set(_secrets(members)))
+    return {name: _wrapped(name, value, echoes) for name, value in members.items()}
+
+
+def _wrapped(name: str, value: Any, echoes: Sequence[str]) -> Any:
+    if isinstance(value, dict):
+        return {inner: _wrapped(inner, item, echoes) for inner, item in value.items()}
+    if isinstance(value, list):
+        return [_wrapped(name, item, echoes) for item in value]
+    if _is_secret(name, value):
+        return Secret(str(value))
+    if isinstance(value, str):
+        for secret in echoes:
+            value = value.replace(secret, MASK)
+    return value
+
+
+def _secrets(value: Any, name: str = "") -> Iterator[str]:
+    """Yield every secret in *value*, the member *name*, at any depth."""
+    if isinstance(value, dict):
+        for inner, item in value.items():
+            yield from _secrets(item, inner)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _secrets(item, name)
+    elif _is_secret(name, value):
+        yield str(value)
+
+
+def _is_secret(name: str, value: object) -> bool:
+    """Whether the member is a secret; an empty value, true and false reveal nothing."""
+    return (
+        isinstance(value, str | int | float)
+        and not isinstance(value, bool)
+        and value != ""
+        and _IS_SECRET_NAME.match(name) is not None
+    )
+
+
+def _echoes(secrets: set[str]) -> list[str]:
+    """Return the secrets to look for in other texts, the longest first: it may contain another."""
+    return sorted((each for each in secrets if len(each) >= _MIN_ECHO_CHARS), key=len, reverse=True)
+
+
+def _changed(response: Response, body: bytes, headers: tuple[tuple[str, str], ...]) -> Response:
+    if body == response.body and headers == response.headers:
+        return response
+    return attrs.evolve(response, body=body, headers=headers)

@@ -21,7 +21,7 @@ from poweremail._ledger.values import BadEntry, Entry
 from poweremail._messages.message import Message, TemplateMessage, Tracking
 from poweremail._types.address import recipient, recipients
 from poweremail._types.attachment import Attachment
-from poweremail._wire.json_text import read_json
+from poweremail._wire.json import loads_text
 from poweremail.errors import UsageError
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def read_json_lines(
                 yield BadEntry(error=not_utf_8, source=source, line=line)
                 continue
             try:
-                members = read_json(text)
+                members = loads_text(text)
             except ValueError as error:
                 yield BadEntry(
                     error=UsageError(f"the line is not JSON: {error}", field="row"),

@@ -14,8 +14,8 @@ from typing import Any
 from urllib.parse import urlencode
 
 from poweremail._types.event import EventBatch, WebhookEvent
-from poweremail._wire import lenient
 from poweremail._wire.convert import converter
+from poweremail._wire.json import loads_lenient
 from poweremail.errors import WebhookPayloadError
 from poweremail.webhooks._signature import BRAND, FORM_TYPE, form_fields
 
@@ -121,7 +121,7 @@ def _loads(text: bytes) -> Any:
             value = json.loads(text, parse_float=_finite, parse_constant=lambda _name: None)
         except ValueError:
             # Its JSON elsewhere has commas too many; an event must not be lost for one.
-            value = lenient.loads(text)
+            value = loads_lenient(text)
     except (ValueError, RecursionError) as error:
         reason = "too deeply nested" if isinstance(error, RecursionError) else "not whole"
         raise WebhookPayloadError(f"the JSON of the events is {reason}") from None

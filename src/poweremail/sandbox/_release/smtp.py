@@ -21,7 +21,7 @@ import attrs
 
 from poweremail._types.secret import Secret
 from poweremail._wire.hosts import is_host
-from poweremail._wire.redaction import spelt
+from poweremail._wire.redaction import all_spellings
 from poweremail.errors import PowerEmailError, UsageError
 from poweremail.sandbox._release.source import source
 from poweremail.sandbox._store.mail import CaughtMail
@@ -276,7 +276,7 @@ def _hidden(server: SmtpServer, text: str) -> str:
         server.password,
     ):
         text = (
-            spelt(secret.reveal())
+            all_spellings(secret.reveal())
             .sub(b"***", text.encode("utf-8", "replace"))
             .decode("utf-8", "replace")
         )
