@@ -3,11 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import TypeVar
 
 from poweremail._policy.outcome import NO_MAIL
-from poweremail._response import Response
 from poweremail._sync.exchange import Exchange
 from poweremail._types.account import (
     AccountDetail,
@@ -40,19 +39,17 @@ class Calls:
     def _result(self, request: Request) -> CallResult:
         return call_result(self._exchange.run(request, NO_MAIL))
 
-    def _one(
-        self, request: Request, decoder: Callable[[Mapping[str, Any], Response], T], *names: str
-    ) -> T:
-        return decode.one(decoder, self._exchange.run(request, NO_MAIL), *names)
+    def _one(self, request: Request, kind: type[T], *names: str) -> T:
+        return decode.one(kind, self._exchange.run(request, NO_MAIL), *names)
 
     def _list(
         self,
         operation: operations.Operation,
+        kind: type[T],
         name: str,
-        decoder: Callable[[Mapping[str, Any], Response], T],
     ) -> Listing[T]:
         request = encode.listing(self._endpoint, operation)
-        return decode.listing(name, decoder, self._exchange.run(request, NO_MAIL))
+        return decode.listing(kind, self._exchange.run(request, NO_MAIL), name)
 
 
 class AccountCalls(Calls):
@@ -61,7 +58,7 @@ class AccountCalls(Calls):
     def view_user_detail(self) -> AccountDetail:
         """Return the owner of the account and how much it may send (``account/viewUserDetail``)."""
         request = encode.user_detail(self._endpoint)
-        return self._one(request, decode.account_detail, "user_data", "user_details")
+        return self._one(request, AccountDetail, "user_data", "user_details")
 
 
 class SettingsCalls(Calls):
@@ -82,9 +79,7 @@ class SettingsCalls(Calls):
 
         The service draws its name and its password.
         """
-        return self._one(
-            encode.add_smtp(self._endpoint, total_limit, hourly_limit), decode.smtp_user
-        )
+        return self._one(encode.add_smtp(self._endpoint, total_limit, hourly_limit), SmtpUser)
 
     def edit_smtp(
         self,
@@ -110,12 +105,12 @@ class SettingsCalls(Calls):
         """Let the service draw a new password for an SMTP user, and return it."""
         return self._one(
             encode.about_smtp_user(self._endpoint, operations.RESET_SMTP_PASSWORD, smtp_user_name),
-            decode.smtp_user,
+            SmtpUser,
         )
 
     def list_smtp(self) -> Listing[SmtpUser]:
         """Return every SMTP user."""
-        return self._list(operations.LIST_SMTP, "smtp_list", decode.smtp_user)
+        return self._list(operations.LIST_SMTP, SmtpUser, "smtp_list")
 
     def add_sending_domain(self, domain: str) -> CallResult:
         """Add a domain to send from."""
@@ -133,7 +128,7 @@ class SettingsCalls(Calls):
         """Let the service look at a sending domain's DNS records."""
         return self._one(
             encode.about_domain(self._endpoint, operations.CHECK_SENDING_DOMAIN, domain),
-            decode.sending_domain,
+            SendingDomain,
         )
 
     def verify_sending_domain(self, domain: str, mailbox: str) -> CallResult:
@@ -145,9 +140,7 @@ class SettingsCalls(Calls):
 
     def list_sending_domain(self) -> Listing[SendingDomain]:
         """Return every domain to send from."""
-        return self._list(
-            operations.LIST_SENDING_DOMAIN, "sending_domain_list", decode.sending_domain
-        )
+        return self._list(operations.LIST_SENDING_DOMAIN, SendingDomain, "sending_domain_list")
 
     def add_tracking_domain(self, domain: str) -> CallResult:
         """Add a domain that tracked links lead through."""
@@ -165,14 +158,12 @@ class SettingsCalls(Calls):
         """Let the service look at a tracking domain's DNS record."""
         return self._one(
             encode.about_domain(self._endpoint, operations.CHECK_TRACKING_DOMAIN, domain),
-            decode.tracking_domain,
+            TrackingDomain,
         )
 
     def list_tracking_domain(self) -> Listing[TrackingDomain]:
         """Return every domain that tracked links lead through."""
-        return self._list(
-            operations.LIST_TRACKING_DOMAIN, "tracking_domain_list", decode.tracking_domain
-        )
+        return self._list(operations.LIST_TRACKING_DOMAIN, TrackingDomain, "tracking_domain_list")
 
     def add_webhook(
         self,
@@ -227,14 +218,14 @@ class SettingsCalls(Calls):
         """
         return self._one(
             encode.about_webhook(self._endpoint, operations.KEY_RESET_WEBHOOK, webhook_id),
-            decode.webhook,
+            Webhook,
         )
 
     def list_webhook(self) -> Listing[Webhook]:
         """Return every webhook."""
-        return self._list(operations.LIST_WEBHOOK, "webhook_list", decode.webhook)
+        return self._list(operations.LIST_WEBHOOK, Webhook, "webhook_list")
 
     def get_webhook_info(self, webhook_id: str) -> Webhook:
         """Return one webhook with its counts and its last success."""
         request = encode.about_webhook(self._endpoint, operations.GET_WEBHOOK_INFO, webhook_id)
-        return self._one(request, decode.webhook, "webhook_data")
+        return self._one(request, Webhook, "webhook_data")
