@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail import AsyncPowerEmail, PowerEmail, RetryPolicy, Timeouts, UsageError
+from poweremail import AsyncPowerEmail, Deployment, PowerEmail, RetryPolicy, Timeouts, UsageError
 from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.settings import DEFAULT, Settings, complete, from_env
 from poweremail._types.secret import Secret
@@ -22,13 +22,19 @@ OPTIONS = {
     "base_url": None,
     "timeouts": Timeouts(),
     "retry": RetryPolicy(),
-    "unknown": UnknownPolicy(),
+    "limits": None,
+    "on_unknown": "raise",
+    "visibility": 30.0,
+    "resend_after": None,
+    "deployment": Deployment(),
+    "max_response_bytes": 1_000,
+    "max_request_bytes": None,
 }
 
 
 def checked(**options) -> Settings:
     given = OPTIONS | options
-    return Settings.checked(**given | {"token": Secret.of(given["token"])})
+    return Settings.of(**given | {"token": Secret.of(given["token"])})
 
 
 def refused(**options) -> UsageError:
@@ -229,7 +235,10 @@ def test_the_largest_answer(value):
     )
 
 
-@pytest.mark.parametrize(("field", "kind"), [("timeouts", "Timeouts"), ("retry", "RetryPolicy")])
+@pytest.mark.parametrize(
+    ("field", "kind"),
+    [("timeouts", "Timeouts"), ("retry", "RetryPolicy"), ("deployment", "Deployment")],
+)
 @pytest.mark.parametrize("value", [None, 5, (1, 2)])
 def test_options_of_another_type(field, kind, value):
     assert (

@@ -14,7 +14,7 @@ from poweremail._async.send import AsyncSender
 from poweremail._async.settings import AsyncAccountCalls, AsyncSettingsCalls
 from poweremail._async.transports import AsyncTransport, TransportName, open_transport
 from poweremail._policy.limits import RateLimits
-from poweremail._policy.outcome import NO_MAIL, Mail, OnUnknown, UnknownPolicy
+from poweremail._policy.outcome import NO_MAIL, Mail, OnUnknown
 from poweremail._policy.retry import RetryPolicy
 from poweremail._policy.settings import DEFAULT, Default, Settings, complete, from_env
 from poweremail._types.deployment import Deployment
@@ -96,16 +96,18 @@ class AsyncPowerEmail:
     ) -> None:
         # The plain token must be in no frame of a traceback.
         token = Secret.of(token)
-        settings = Settings.checked(
+        settings = Settings.of(
             owner_id,
             token,
             app_domain,
+            base_url,
             smtp_user_name=smtp_user_name,
-            base_url=base_url,
             timeouts=timeouts,
             retry=retry,
-            unknown=UnknownPolicy(on_unknown, visibility, resend_after),
             limits=limits,
+            on_unknown=on_unknown,
+            visibility=visibility,
+            resend_after=resend_after,
             brand=brand,
             deployment=deployment,
             max_response_bytes=max_response_bytes,

@@ -5,15 +5,16 @@ from __future__ import annotations
 import ipaddress
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
+from attrs.validators import optional
 
 from poweremail._policy.limits import RateLimits
-from poweremail._policy.outcome import UnknownPolicy
+from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
 from poweremail._types.deployment import Deployment
 from poweremail._types.number import is_whole
@@ -40,98 +41,101 @@ class Default(Enum):
 DEFAULT: Final = Default.DEFAULT
 """An option that was not given, if None has a meaning of its own."""
 
-T = TypeVar("T")
-
 _API_VERSION = "v1.0/"
 _HOST = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?)*\Z"
 )
-_MAX_RESPONSE_BYTES = 16 * 1024 * 1024
-_DEPLOYMENT = Deployment()
-_OF_UNKNOWN = frozenset(("on_unknown", "visibility", "resend_after"))
+
+
+def _is_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    _text(attribute.name, value)
+
+
+def _is_size(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    if not is_whole(value, 1):
+        raise ConfigurationError(f"must be a number of bytes, not {value!r}", field=attribute.name)
+
+
+def _is_a(kind: type) -> Callable[[object, attrs.Attribute[Any], object], None]:
+    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+        if not isinstance(value, kind):
+            raise ConfigurationError(
+                f"must be a {kind.__name__}, not {type(value).__name__}", field=attribute.name
+            )
+
+    return check
 
 
 @attrs.frozen(kw_only=True)
 class Settings:
     """
-    The options of a client. `Settings.checked` makes them and raises `ConfigurationError` if one is
-    invalid.
+    The options of a client. Raises `ConfigurationError` if one is invalid.
 
-    *endpoint*: where the service is, who calls, and the limits of an attempt.
-    *unknown*: the options *on_unknown*, *visibility* and *resend_after*.
+    ``endpoint`` and ``unknown`` are made from the others.
     """
 
-    endpoint: Endpoint
-    smtp_user_name: str | None
-    brand: str
-    retry: RetryPolicy
-    unknown: UnknownPolicy
-    limits: RateLimits | None = None
+    base_url: str
+    credentials: Credentials
+    smtp_user_name: str | None = attrs.field(validator=optional(_is_text))
+    brand: str = attrs.field(validator=_is_text)
+    timeouts: Timeouts = attrs.field(validator=_is_a(Timeouts))
+    retry: RetryPolicy = attrs.field(validator=_is_a(RetryPolicy))
+    limits: RateLimits | None = attrs.field(validator=optional(_is_a(RateLimits)))
+    on_unknown: OnUnknown
+    visibility: float
+    resend_after: float | None
+    deployment: Deployment = attrs.field(validator=_is_a(Deployment))
+    max_response_bytes: int = attrs.field(validator=_is_size)
+    max_request_bytes: int | None = attrs.field(validator=optional(_is_size))
+    endpoint: Endpoint = attrs.field(init=False)
+    unknown: UnknownPolicy = attrs.field(init=False)
+
+    @endpoint.default
+    def _endpoint(self) -> Endpoint:
+        return Endpoint(
+            self.base_url,
+            self.credentials,
+            self.timeouts,
+            self.max_response_bytes,
+            self.max_request_bytes,
+            self.deployment,
+        )
+
+    @unknown.default
+    def _unknown(self) -> UnknownPolicy:
+        return UnknownPolicy(self.on_unknown, self.visibility, self.resend_after)
 
     @classmethod
-    def checked(
+    def of(
         cls,
         owner_id: str,
         token: Secret,
         app_domain: str | None,
-        *,
-        smtp_user_name: str | None,
-        brand: str,
         base_url: str | None,
-        timeouts: Timeouts,
-        retry: RetryPolicy,
-        unknown: UnknownPolicy,
-        limits: RateLimits | None = None,
-        max_response_bytes: int = _MAX_RESPONSE_BYTES,
-        max_request_bytes: int | None = None,
-        deployment: Deployment = _DEPLOYMENT,
+        **options: Any,
     ) -> Settings:
-        """Check the options of a client; *unknown* has been checked when it was made."""
+        """Make settings of the options as a client gets them."""
         try:
             _text("token", token.reveal())
         except ConfigurationError as error:
             # Without its traceback: the frames in it have the token in their locals.
             raise error.with_traceback(None) from None
         return cls(
-            endpoint=Endpoint(
-                _base_url(app_domain, base_url),
-                Credentials(_text("owner_id", owner_id), token),
-                _instance("timeouts", timeouts, Timeouts),
-                _size("max_response_bytes", max_response_bytes),
-                None
-                if max_request_bytes is None
-                else _size("max_request_bytes", max_request_bytes),
-                _instance("deployment", deployment, Deployment),
-            ),
-            smtp_user_name=_smtp_user_name(smtp_user_name),
-            brand=_text("brand", brand),
-            retry=_instance("retry", retry, RetryPolicy),
-            unknown=unknown,
-            limits=None if limits is None else _instance("limits", limits, RateLimits),
+            base_url=_base_url(app_domain, base_url),
+            credentials=Credentials(_text("owner_id", owner_id), token),
+            **options,
         )
 
     def changed(self, **options: Any) -> Settings:
         """
         Return these settings with *options* in place of the old ones; an option that is `DEFAULT`
         does not change.
-
-        *options*: those of the client's ``with_options``.
         """
         given = {name: value for name, value in options.items() if value is not DEFAULT}
-        changes: dict[str, Any] = {}
-        if "smtp_user_name" in given:
-            changes["smtp_user_name"] = _smtp_user_name(given["smtp_user_name"])
-        if "timeouts" in given:
-            timeouts = _instance("timeouts", given["timeouts"], Timeouts)
-            changes["endpoint"] = attrs.evolve(self.endpoint, timeouts=timeouts)
-        if "retry" in given:
-            changes["retry"] = _instance("retry", given["retry"], RetryPolicy)
-        if unknown := {name: given[name] for name in _OF_UNKNOWN & given.keys()}:
-            if unknown.get("on_unknown", "reconcile") != "reconcile":
-                # It belongs to "reconcile" and is dropped with it.
-                unknown.setdefault("resend_after", None)
-            changes["unknown"] = attrs.evolve(self.unknown, **unknown)
-        return attrs.evolve(self, **changes)
+        if given.get("on_unknown", "reconcile") != "reconcile":
+            # It belongs to "reconcile" and is dropped with it.
+            given.setdefault("resend_after", None)
+        return attrs.evolve(self, **given)
 
     def smtp_user(self, given: str | None) -> str:
         """Return the SMTP user of one send: *given*, or the client's."""
@@ -153,24 +157,6 @@ def _text(field: str, value: object) -> str:
     except UsageError as error:
         reason = error.reason
     raise ConfigurationError(reason, field=field)
-
-
-def _smtp_user_name(value: object) -> str | None:
-    return None if value is None else _text("smtp_user_name", value)
-
-
-def _size(field: str, value: object) -> int:
-    if not is_whole(value, 1):
-        raise ConfigurationError(f"must be a number of bytes, not {value!r}", field=field)
-    return value
-
-
-def _instance(field: str, value: T, kind: type[T]) -> T:
-    if not isinstance(value, kind):
-        raise ConfigurationError(
-            f"must be a {kind.__name__}, not {type(value).__name__}", field=field
-        )
-    return value
 
 
 def _base_url(app_domain: str | None, base_url: str | None) -> str:

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from poweremail._policy.limits import RateLimits
-from poweremail._policy.outcome import NO_MAIL, Mail, OnUnknown, UnknownPolicy
+from poweremail._policy.outcome import NO_MAIL, Mail, OnUnknown
 from poweremail._policy.retry import RetryPolicy
 from poweremail._policy.settings import DEFAULT, Default, Settings, complete, from_env
 from poweremail._sync.exchange import Exchange
@@ -97,16 +97,18 @@ class PowerEmail:
     ) -> None:
         # The plain token must be in no frame of a traceback.
         token = Secret.of(token)
-        settings = Settings.checked(
+        settings = Settings.of(
             owner_id,
             token,
             app_domain,
+            base_url,
             smtp_user_name=smtp_user_name,
-            base_url=base_url,
             timeouts=timeouts,
             retry=retry,
-            unknown=UnknownPolicy(on_unknown, visibility, resend_after),
             limits=limits,
+            on_unknown=on_unknown,
+            visibility=visibility,
+            resend_after=resend_after,
             brand=brand,
             deployment=deployment,
             max_response_bytes=max_response_bytes,
