@@ -12,7 +12,7 @@ enter it costs 32 µs (17 in the sync client), and to load it 16 ms. If the firs
 result becomes the first outcome of tenacity's own state of the call.
 
 Two rules cross the attempts. If the service may have acted on one of them, the call as a whole is
-unknown, whatever became of the later ones. And an exception from outside, such as a signal
+unknown, even if a later one fails for certain. And an exception from outside, such as a signal
 handler's, ends the call at once, as itself.
 """
 

@@ -2,7 +2,7 @@
 One send, from its request to its outcome.
 
 Theory of operation. The exchange has repeated the request where that is safe, so a send arrives
-here accepted, failed, or unknown. If it is unknown and the user asked to reconcile, the mail is
+here accepted, failed, or unknown. If it is unknown and the client reconciles, the mail is
 looked up by its unique id: getMessageInfo lists one record for each recipient. Several mails may
 share an id, so the mail counts as accepted only when each of its recipients is listed. The index of
 the service may lag, so the look-up is repeated until *visibility* (or *resend_after*) seconds have
@@ -111,7 +111,7 @@ class AsyncSender:
     async def _reconcile(
         self, request: Request, mail: Mail, unknown: DeliveryUnknownError
     ) -> SendResult:
-        """Look the mail up, and send it again as often as that is allowed."""
+        """Look the mail up, and send it again while that is allowed."""
         sends = 1
         while True:
             try:
@@ -163,7 +163,7 @@ class _Lookup:
 
     @property
     def may_change(self) -> bool:
-        """Whether another look-up may find more."""
+        """True if another look-up may find more."""
         return self.error is None or self.error.temporary
 
     def report(self, seconds: float) -> str:

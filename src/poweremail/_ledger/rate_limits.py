@@ -144,11 +144,9 @@ class Budgets:
         assigned: list[str] = []
         while len(assigned) < wanted and load:
             name = min(load, key=load.__getitem__)
-            if (log := self._logs.get(name)) is not None:
-                if log.wait(self._latest[name]) > 0.0:
-                    del load[name]
-                    continue
-                log.book(self._latest[name])
+            if (log := self._logs.get(name)) is not None and log.acquire(self._latest[name]) > 0.0:
+                del load[name]
+                continue
             assigned.append(name)
             load[name] += 1
         for name, count in Counter(assigned).items():

@@ -2,19 +2,19 @@
 Whether an exception comes from outside the call that it ended.
 
 Theory of operation. A signal handler, Celery's soft time limit and a hook of the user raise in the
-middle of whatever runs: inside the HTTP engine, inside our code. Such an exception says nothing
-about the request, so to treat it as a failed attempt would be wrong twice: the program that asked
-for an end would not get it, and the mail could be sent again. Its class does not tell, since any
-class can be raised, and an engine may already have turned it into an error of its own.
+middle of other code: inside the HTTP engine, inside this library. Such an exception says nothing
+about the request. To treat it as a failed attempt would be wrong twice: the call would go on that
+was to end, and the mail could be sent again. The class decides nothing, since a handler can raise
+any class, and an engine may already have turned it into an error of its own.
 
-What tells is where it was raised: the innermost frame of its traceback. If that frame belongs to
+The place where it was raised decides: the innermost frame of its traceback. If that frame is of
 this library, the transport, an HTTP engine or the standard library, the exception is theirs;
 otherwise it comes from outside. An exception that was turned into another is found in the chain of
 causes. One exception to the rule: an error class of an HTTP engine or of sockets, raised by other
-code, is a mock in a test and stands for a failed attempt.
+code, comes from a mock in a test and means a failed attempt.
 
-Tests: ``test_retry`` raises from a module that stands for a signal handler, directly and wrapped,
-and ``test_engines`` has mock transports.
+Tests: ``test_retry`` raises in a module that imitates a signal handler, directly and wrapped, and
+``test_engines`` has mock transports.
 """
 
 from __future__ import annotations

@@ -7,13 +7,13 @@ The outcome of a send.
 - *not sent*: the mail provably never reached the service whole, or the service answered 429:
   `NotSentError`, `RateLimitError`. Repeated as the `RetryPolicy` says.
 - *unknown*: the whole mail left and no trustworthy response came: `DeliveryUnknownError`. Repeated
-  only if the user asked for it (`UnknownPolicy`), because the API has no idempotency key: to repeat
+  only if the user allows it (`UnknownPolicy`), because the API has no idempotency key: to repeat
   such a send can deliver the mail twice.
 
 A call that changes something else raises `ChangeUnknownError` where a send would be unknown.
 
 `judge_failure` is the only place that decides what a failed attempt means and whether another one
-may follow. The exchange, the send and the tests all ask it.
+may follow.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ class FailedAttempt:
 
     @property
     def is_unknown(self) -> bool:
-        """Whether the service may have acted on the request."""
+        """True if the service may have acted on the request."""
         return isinstance(self.error, DeliveryUnknownError | ChangeUnknownError)
 
 

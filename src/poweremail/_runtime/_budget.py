@@ -1,8 +1,8 @@
 """
 The budget of rate limits in memory, for both the async and the sync client.
 
-A budget is asked for one request at a time and never waits for a window. Where the bookings are
-kept is all that a subclass changes.
+A budget books one request at a time and never waits for a window: that is the limiter's part. A
+subclass keeps the bookings elsewhere.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Budget:
     """
 
     blocks: ClassVar[bool] = False
-    """Whether `acquire` and `expected_wait` may wait for a disk or for other processes."""
+    """True if `acquire` and `expected_wait` may wait for a disk or for other processes."""
 
     def __init__(
         self, windows: Sequence[Window], clock: Callable[[], float] = time.monotonic

@@ -8,8 +8,8 @@ served: the first holds a fair lock and sleeps until its slot, the others wait f
 there is one timer a user, however long the queue, and a waiter that is cancelled simply leaves the
 lock's queue; nothing was booked for it.
 
-A waiter that slept asks the budget again before it books, because another process may have used the
-slot meanwhile, or a clock was set.
+After its sleep a waiter tries to book, and sleeps again if it cannot: another process may have used
+the slot meanwhile, or a clock was set.
 
 Tests: ``tests/policy/test_limits`` compares the arithmetic with a brute-force oracle;
 ``test_limiter`` records the moments that were booked, with cancellations, threads and processes.
@@ -54,8 +54,8 @@ class Limiter:
         """
         Wait until *smtp_user_name* may make another request, and book it.
 
-        Raises `ConfigurationError` if the file of the limits cannot be used, and whatever
-        ``on_wait`` raises; nothing is booked then.
+        Raises `ConfigurationError` if the file of the limits cannot be used, and what ``on_wait``
+        raises; nothing is booked then.
         """
         budget = self._budget
         if budget is None:
@@ -71,8 +71,8 @@ class Limiter:
                     LimitWait(smtp_user_name=smtp_user_name, seconds=seconds, ahead=ahead)
                 )
 
-        # A request behind others is announced before it queues, by what this process knows; the
-        # first in the queue when the budget has been asked.
+        # A request behind others is announced before it queues, by what this process knows, and
+        # the first in the queue when it could not book.
         if (ahead := lock.queued) and (seconds := budget.estimate(smtp_user_name, ahead)):
             announce(seconds, ahead)
         with lock:

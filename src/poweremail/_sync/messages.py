@@ -169,9 +169,12 @@ class Messages:
         unique_id: str | None,
         smtp_user_name: str | None,
     ) -> SendResult:
-        smtp_user_name = self._settings.smtp_user(smtp_user_name)
-        request = encode_send(self._settings.endpoint, smtp_user_name, message, unique_id)
-        return self._sender.send(request, Mail(unique_id, message.recipients, smtp_user_name))
+        # The client's own SMTP user was checked with the other options.
+        sender = self._settings.smtp_user_name
+        if smtp_user_name is not None or sender is None:
+            sender = self._settings.smtp_user(smtp_user_name)
+        request = encode_send(self._settings.endpoint, sender, message, unique_id)
+        return self._sender.send(request, Mail(unique_id, message.recipients, sender))
 
 
 def _checked(message: M, kind: type[M]) -> M:
@@ -186,6 +189,6 @@ def _draw_unique_id() -> str:
     """
     Return 128 random bits as hexadecimal digits, in half the time of a UUID.
 
-    An id is drawn once, before the first attempt: whatever happens, the mail can be looked up.
+    An id is drawn once, before the first attempt, so that the mail can be looked up by it.
     """
     return os.urandom(16).hex()
