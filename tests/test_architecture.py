@@ -111,10 +111,6 @@ EXCEPTIONS = {
         "poweremail",
         "poweremail._vendor",
     ): "it stands in for the module PowerEmail where an importer ignores case",
-    **{
-        (f"poweremail._mime.{name}", "poweremail._messages.message"): "to be untied"
-        for name in ("fields",)
-    },
 }
 """
 Arrows that may run up, from module to module, and why. One that is no longer needed is an error.

@@ -16,7 +16,8 @@ from poweremail._version import __version__
 
 if TYPE_CHECKING:
     from poweremail._async.client import AsyncPowerEmail
-    from poweremail._messages.message import Converted, Message, TemplateMessage, Tracking
+    from poweremail._messages.envelope import Tracking
+    from poweremail._messages.message import Converted, Message, TemplateMessage
     from poweremail._policy.limits import LimitWait, RateLimits
     from poweremail._policy.retry import RetryEvent, RetryPolicy
     from poweremail._response import Response
@@ -93,7 +94,8 @@ _HOMES = {
     "_types.attachment": ("Attachment", "Image"),
     "_types.deployment": ("Deployment",),
     "_types.event": ("EventBatch", "EventName", "WebhookEvent"),
-    "_messages.message": ("Converted", "Message", "TemplateMessage", "Tracking"),
+    "_messages.envelope": ("Tracking",),
+    "_messages.message": ("Converted", "Message", "TemplateMessage"),
     "_types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
     "_types.outcome": ("SendOutcome",),
     "_types.result": ("CallResult", "SendResult"),

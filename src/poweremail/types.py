@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from poweremail._lazy import lazily
 
 if TYPE_CHECKING:
-    from poweremail._messages.message import Converted, Envelope, Message, TemplateMessage, Tracking
+    from poweremail._messages.envelope import Envelope, Tracking
+    from poweremail._messages.message import Converted, Message, TemplateMessage
     from poweremail._policy.limits import LimitWait, RateLimits
     from poweremail._policy.retry import RetryEvent, RetryPolicy
     from poweremail._response import Response
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from poweremail._types.timeouts import Timeouts
 
 _HOMES = {
-    "_messages.message": ("Converted", "Envelope", "Message", "TemplateMessage", "Tracking"),
+    "_messages.envelope": ("Envelope", "Tracking"),
+    "_messages.message": ("Converted", "Message", "TemplateMessage"),
     "_policy.limits": ("LimitWait", "RateLimits"),
     "_policy.retry": ("RetryEvent", "RetryPolicy"),
     "_response": ("Response",),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail.sandbox._api import mime
+from poweremail.sandbox._api.mime import read_raw_message
 from poweremail.sandbox._release.source import source
 from poweremail.sandbox._server.preview import preview
 from poweremail.sandbox._store.database import at
@@ -120,7 +120,7 @@ def test_whatever_it_says_it_can_be_read_again(subject, name, text, value, file)
             attachments=(CaughtFile(file, value, b"content"),),
         )
     )
-    read = mime.parse(written.decode())
+    read = read_raw_message(written.decode())
     assert [each.email for each in read.recipients] == ["b@example.com"]
     assert [each.content for each in read.attachments] == [b"content"]
     assert email.utils.parseaddr(email.message_from_bytes(written)["From"])[1] == "a@example.com"

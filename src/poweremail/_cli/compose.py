@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeVar
 
 import attrs
 
-from poweremail._messages.message import UNIQUE_ID_HEADER, Message, TemplateMessage, Tracking
+from poweremail._messages.envelope import UNIQUE_ID_HEADER, Tracking
+from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.attachment import Attachment, Image
 from poweremail._wire.convert import converter
 from poweremail._wire.json import loads_text
@@ -122,7 +123,7 @@ def from_eml(
         )
     from email.policy import default  # noqa: PLC0415  only a whole message needs the parser
 
-    from poweremail._mime.parse import parse  # noqa: PLC0415
+    from poweremail._mime.headers import parse  # noqa: PLC0415
 
     try:
         converted = Message.from_email_message(parse(_bytes(path, "--eml"), default), lossy=lossy)

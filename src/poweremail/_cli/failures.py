@@ -15,7 +15,7 @@ import attrs
 
 from poweremail._cli import exits
 from poweremail._cli.output import Output
-from poweremail._messages.message import Envelope
+from poweremail._messages.envelope import Envelope
 from poweremail.errors import (
     ApiError,
     ChangeUnknownError,

@@ -15,7 +15,8 @@ from typing import Any, TypeVar
 import attrs
 
 from poweremail._ledger.values import BadEntry, Entry
-from poweremail._messages.message import Envelope, Message, TemplateMessage, Tracking
+from poweremail._messages.envelope import Envelope, Tracking
+from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.content import Content, StreamContent

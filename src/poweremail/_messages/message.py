@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, overload
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple, overload
 
 import attrs
 
-from poweremail._types.address import AddressesLike, AddressLike, Recipient, recipient, recipients
-from poweremail._types.attachment import Attachment, Image
+from poweremail._messages.envelope import Envelope
 from poweremail._types.content_id import cid_references, spellings
 from poweremail._types.frozen import FrozenMapping
 from poweremail._types.text import body_text, header_text, string_mapping
@@ -19,199 +17,7 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
     from email.message import Message as StdMessage
 
-__all__ = ["Converted", "Envelope", "Message", "TemplateMessage", "Tracking"]
-
-T = TypeVar("T")
-
-# Header names of RFC 5322: printable US-ASCII without the colon.
-HEADER_NAME = re.compile(r"[!-9;-~]+\Z")
-
-UNIQUE_ID_HEADER = "X-Unique-Id"
-
-# Headers that are said elsewhere: one that was given here as well could add a recipient, or
-# contradict the mail.
-_FIELDS = {
-    **{name: name for name in ("subject", "to", "cc", "bcc")},
-    **dict.fromkeys(("from", "sender"), "from_email"),
-    **dict.fromkeys(("content-type", "content-transfer-encoding", "mime-version"), "html and text"),
-}
-
-
-@attrs.frozen(kw_only=True)
-class Tracking:
-    """
-    What the service measures of this mail; None leaves a choice to the account's settings.
-
-    *opens*: count opens. *clicks*: count clicks in the ``"html"``, the ``"text"`` or ``"both"``
-    parts, or ``"no"``. *domain*: the tracking domain that links lead through. Sent as the headers
-    ``X-STes-TrackOpen``, ``X-STes-TrackClick`` and ``X-STes-TrackingDomain``.
-    """
-
-    opens: bool | None = None
-    clicks: Literal["html", "text", "both", "no"] | None = None
-    domain: str | None = None
-
-    def __attrs_post_init__(self) -> None:
-        if self.opens not in (None, True, False):
-            raise UsageError(
-                f"must be True, False or None, not {self.opens!r}", field="tracking.opens"
-            )
-        if self.clicks not in (None, "html", "text", "both", "no"):
-            raise UsageError(
-                f"must be 'html', 'text', 'both', 'no' or None, not {self.clicks!r}",
-                field="tracking.clicks",
-            )
-        if self.domain is not None and not header_text("tracking.domain", self.domain).strip():
-            raise UsageError("must not be empty", field="tracking.domain")
-
-    def headers(self) -> dict[str, str]:
-        """The headers that say it to the service."""
-        headers: dict[str, str] = {}
-        if self.opens is not None:
-            headers["X-STes-TrackOpen"] = "yes" if self.opens else "no"
-        if self.clicks is not None:
-            headers["X-STes-TrackClick"] = self.clicks
-        if self.domain is not None:
-            headers["X-STes-TrackingDomain"] = self.domain
-        return headers
-
-
-def _from_email(value: AddressLike) -> Recipient:
-    return recipient("from_email", value)
-
-
-def _to(value: AddressesLike) -> tuple[Recipient, ...]:
-    return recipients("to", value)
-
-
-def _cc(value: AddressesLike) -> tuple[Recipient, ...]:
-    return recipients("cc", value)
-
-
-def _bcc(value: AddressesLike) -> tuple[Recipient, ...]:
-    return recipients("bcc", value)
-
-
-def _reply_to(value: AddressesLike | None) -> tuple[Recipient, ...]:
-    return () if value is None else recipients("reply_to", value)
-
-
-def _headers(value: Mapping[str, str]) -> FrozenMapping[str]:
-    return string_mapping("headers", value, header_text)
-
-
-def _items(field: str, kind: type[T], value: object) -> tuple[T, ...]:
-    values = (value,) if isinstance(value, kind) else value
-    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
-        raise UsageError(
-            f"must be {kind.__name__} objects, not {type(value).__name__}", field=field
-        )
-    items = tuple(values)
-    for index, item in enumerate(items):
-        if not isinstance(item, kind):
-            raise UsageError(
-                f"must be an {kind.__name__}, not {type(item).__name__}", field=f"{field}[{index}]"
-            )
-    return items
-
-
-def _attachments(value: Attachment | Iterable[Attachment]) -> tuple[Attachment, ...]:
-    return _items("attachments", Attachment, value)
-
-
-def _images(value: Image | Iterable[Image]) -> tuple[Image, ...]:
-    return _items("images", Image, value)
-
-
-@attrs.frozen(kw_only=True)
-class Envelope:
-    """
-    What both kinds of mail have.
-
-    *subject*
-        Not empty.
-    *from_email*, *to*, *cc*, *bcc*, *reply_to*
-        Addresses: ``"Ada <ada@example.com>"``, a pair ``("Ada", "ada@example.com")`` or a
-        `Recipient`; all but *from_email* take one or many. At least one recipient is needed.
-    *headers*
-        Further headers, each name at most once. What has a field of its own (Reply-To, tracking)
-        may be said here or there.
-    *attachments*, *images*
-        See `Attachment` and `Image`.
-    *tracking*
-        See `Tracking`.
-    *unique_id*
-        The ``X-Unique-Id`` under which the service finds the mail again. Drawn for each send where
-        left out.
-
-    Raises `UsageError`, naming the field, for whatever the service could not take.
-    """
-
-    subject: str
-    from_email: Recipient = attrs.field(converter=_from_email)
-    to: tuple[Recipient, ...] = attrs.field(default=(), converter=_to)
-    cc: tuple[Recipient, ...] = attrs.field(default=(), converter=_cc)
-    bcc: tuple[Recipient, ...] = attrs.field(default=(), converter=_bcc)
-    reply_to: tuple[Recipient, ...] = attrs.field(default=(), converter=_reply_to)
-    headers: FrozenMapping[str] = attrs.field(default=FrozenMapping[str](), converter=_headers)
-    attachments: tuple[Attachment, ...] = attrs.field(default=(), converter=_attachments)
-    images: tuple[Image, ...] = attrs.field(default=(), converter=_images)
-    tracking: Tracking | None = None
-    unique_id: str | None = None
-
-    def __attrs_post_init__(self) -> None:
-        if not header_text("subject", self.subject).strip():
-            raise UsageError("must not be empty", field="subject")
-        if not (self.to or self.cc or self.bcc):
-            raise UsageError("give at least one recipient in to, cc or bcc", field="to")
-        if self.tracking is not None and not isinstance(self.tracking, Tracking):
-            raise UsageError(
-                f"must be a Tracking, not {type(self.tracking).__name__}", field="tracking"
-            )
-        if self.images:
-            cids = [image.cid for image in self.images]
-            if len(set(cids)) < len(cids):
-                raise UsageError(f"two images have the same cid among {cids}", field="images")
-        if self.headers:
-            self._check_headers()
-        if self.unique_id is not None and not header_text("unique_id", self.unique_id).strip():
-            raise UsageError("must not be empty", field="unique_id")
-
-    def _check_headers(self) -> None:
-        spoken_for = _FIELDS | (
-            {name.lower(): "tracking" for name in self.tracking.headers()} if self.tracking else {}
-        )
-        if self.reply_to:
-            spoken_for["reply-to"] = "reply_to"
-        seen: set[str] = set()
-        for name, value in self.headers.items():
-            if not HEADER_NAME.match(name):
-                raise UsageError(f"{name!r} is not a header name", field="headers")
-            lower = name.lower()
-            if lower in seen:
-                raise UsageError(f"{name!r} is given twice", field="headers")
-            if lower in spoken_for:
-                raise UsageError(
-                    f"{name!r} is said by {spoken_for[lower]} already", field="headers"
-                )
-            seen.add(lower)
-            if lower == UNIQUE_ID_HEADER.lower():
-                if self.unique_id not in (None, value):
-                    raise UsageError(f"{name!r} differs from unique_id", field="headers")
-                # One place for it from here on.
-                object.__setattr__(self, "unique_id", value)
-        if UNIQUE_ID_HEADER.lower() in seen:
-            others = {
-                name: value
-                for name, value in self.headers.items()
-                if name.lower() != UNIQUE_ID_HEADER.lower()
-            }
-            object.__setattr__(self, "headers", FrozenMapping(others))
-
-    @property
-    def recipients(self) -> tuple[str, ...]:
-        """The address of every recipient: to, cc, then bcc."""
-        return tuple([recipient.email for recipient in (*self.to, *self.cc, *self.bcc)])
+__all__ = ["Converted", "Message", "TemplateMessage"]
 
 
 @attrs.frozen(kw_only=True)
@@ -291,9 +97,11 @@ class Message(Envelope):
         >>> Message.from_email_message(mail).to
         (Recipient(email='ada@example.com', name='Ada'),)
         """
-        from poweremail._messages.read import read  # noqa: PLC0415  the email package only for those who use it
+        # Here, since importing the email package takes a while.
+        from poweremail._messages.read import read_fields  # noqa: PLC0415
 
-        message, dropped = read(email_message, lossy=lossy)
+        fields, dropped = read_fields(email_message, lossy=lossy)
+        message = cls(**fields)
         return Converted(message, dropped) if lossy else message
 
     def as_email_message(self) -> EmailMessage:
@@ -306,9 +114,9 @@ class Message(Envelope):
         first. Raises `UsageError` where an attachment is a stream that can be read only once, or
         its file cannot be read any more.
         """
-        from poweremail._messages.write import write  # noqa: PLC0415
+        from poweremail._messages.write import write  # noqa: PLC0415  as above
 
-        return write(self)
+        return write(self, text=self.text, html=self.html)
 
 
 class Converted(NamedTuple):

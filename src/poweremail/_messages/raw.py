@@ -1,21 +1,23 @@
 """
 A whole RFC 5322 message, as ``messages/sendRaw`` takes it.
 
-It goes out as it was given: a signature over it stays good. Only a unique id is added, where it has
-none.
+Text and bytes go out as they are, so that a signature over them stays valid; only a unique id is
+added if there is none. The recipients are read by the same reader that the sandbox uses, and a
+message whose recipients are not clear is not sent.
 """
 
 from __future__ import annotations
 
 import re
-from email.errors import MessageError
 from email.message import Message as EmailMessage
 from email.parser import HeaderParser
-from email.utils import getaddresses
 
 import attrs
 
-from poweremail._messages.message import UNIQUE_ID_HEADER
+from poweremail._messages.envelope import UNIQUE_ID_HEADER
+from poweremail._mime.headers import HeaderLine, header_lines
+from poweremail._mime.part import PARSER_FAILURES
+from poweremail._mime.writer import flatten
 from poweremail._types.address import Recipient
 from poweremail._types.text import body_text, header_text
 from poweremail.errors import UsageError
@@ -31,10 +33,7 @@ _FIELD = "raw_message"
 _ODD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _END_OF_HEAD = re.compile(r"\r?\n\r?\n|\r?\n\Z|\A\r?\n")
 _HEADER_LINE = re.compile(r"[!-9;-~]+[ \t]*:|[ \t]")
-_UNFOLDED = re.compile(r"(?:\r\n?|\n)(?![ \t])")
-# Recipients that are not told, as in "undisclosed-recipients:;".
-_EMPTY_GROUP = re.compile(r":\s*;")
-_RECIPIENTS = ("to", "cc", "bcc")
+_UNFOLDED = re.compile(r"(?:\r\n?+|\n)(?![ \t])")
 
 
 @attrs.frozen
@@ -54,19 +53,24 @@ class RawMessage:
         text = body_text(_FIELD, _text(message))
         if not text.strip():
             raise UsageError("must not be empty", field=_FIELD)
-        headers = _headers(text)
-        senders = [value for name, value in headers if name == "from"]
+        headers: dict[str, list[HeaderLine]] = {}
+        for line in _header_lines(text):
+            headers.setdefault(line.name.lower(), []).append(line)
+        senders = headers.get("from", [])
         if len(senders) != 1:
             raise UsageError(f"must have one From header, not {len(senders)}", field=_FIELD)
-        if not _addresses("From", senders):
+        if not _addresses(senders[0]):
             raise UsageError("its From header has no address", field=_FIELD)
-        named = [(kind, [value for name, value in headers if name == kind]) for kind in _RECIPIENTS]
-        recipients = tuple(
-            address for kind, values in named for address in _addresses(kind.title(), values)
-        )
+        recipients = [
+            address
+            for name in ("to", "cc", "bcc")
+            for line in headers.get(name, [])
+            for address in _addresses(line)
+        ]
         if not recipients:
             raise UsageError("has no recipient in To, Cc or Bcc", field=_FIELD)
-        return cls(text, recipients, _unique_id(headers))
+        unique_ids = headers.get(UNIQUE_ID_HEADER.lower(), [])
+        return cls(text, tuple(recipients), _unique_id(unique_ids))
 
     def with_unique_id(self, unique_id: str) -> str:
         """
@@ -103,15 +107,14 @@ def _flat(message: EmailMessage) -> bytes:
                 f"its header {name} has a line break that would begin another header", field=_FIELD
             )
     try:
-        return message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
-    except (MessageError, ValueError, LookupError, TypeError, AttributeError) as error:
+        return flatten(message)
+    except PARSER_FAILURES as error:
         raise UsageError(
             f"cannot be written: {type(error).__name__}: {error}", field=_FIELD
         ) from error
 
 
-def _headers(text: str) -> list[tuple[str, str]]:
-    """Name, in lower case, and unfolded value of each header."""
+def _header_lines(text: str) -> list[HeaderLine]:
     lines = _END_OF_HEAD.split(text, maxsplit=1)[0].split("\n")
     if lines[0].startswith("From "):
         raise UsageError("begins with a line of a mailbox file, not with a header", field=_FIELD)
@@ -127,32 +130,25 @@ def _headers(text: str) -> list[tuple[str, str]]:
             )
     if found := re.search("\0", text):
         raise UsageError(f"has a NUL at position {found.start()}", field=_FIELD)
-    items = HeaderParser().parsestr("\n".join(lines), headersonly=True).raw_items()
-    return [(name.lower(), " ".join(str(value).split())) for name, value in items]
+    return header_lines(HeaderParser().parsestr("\n".join(lines), headersonly=True))
 
 
-def _addresses(name: str, values: list[str]) -> tuple[str, ...]:
-    found = []
-    for value, address in (
-        (header, email) for header in values if header for _, email in getaddresses([header])
-    ):
-        if not address and _EMPTY_GROUP.search(value):
-            continue
-        if not address:
-            raise UsageError(f"its {name} header cannot be read: {value!r}", field=_FIELD)
-        try:
-            found.append(Recipient(address).email)
-        except UsageError as error:
-            raise UsageError(f"its {name} header: {error.reason}", field=_FIELD) from None
-    return tuple(found)
+def _addresses(line: HeaderLine) -> list[str]:
+    name = line.name.title()
+    try:
+        # The message goes out as it is, so names that cannot be decoded do no harm.
+        return [Recipient(mailbox.address).email for mailbox in line.mailboxes(errors="replace")]
+    except UsageError as error:
+        raise UsageError(f"its {name} header: {error.reason}", field=_FIELD) from None
+    except ValueError as error:
+        raise UsageError(f"its {name} header {error}: {line.text!r}", field=_FIELD) from None
 
 
-def _unique_id(headers: list[tuple[str, str]]) -> str | None:
-    found = [value for name, value in headers if name == UNIQUE_ID_HEADER.lower()]
-    if not found:
+def _unique_id(lines: list[HeaderLine]) -> str | None:
+    if not lines:
         return None
-    if len(found) > 1 or not found[0].strip():
+    if len(lines) > 1 or not lines[0].text:
         raise UsageError(
             f"must have one {UNIQUE_ID_HEADER} header that is not empty, or none", field=_FIELD
         )
-    return header_text(_FIELD, found[0])
+    return header_text(_FIELD, lines[0].text)

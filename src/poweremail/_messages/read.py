@@ -1,22 +1,54 @@
-"""From a message of the standard library to one of ours: nothing is lost without being named."""
+"""
+From a message of the standard library to the fields of a `Message`: nothing is lost without being
+named.
+"""
 
 from __future__ import annotations
 
 import mimetypes
+from collections.abc import Iterable
 from email.message import Message as StdMessage
 from typing import Any
 
-from poweremail._messages.message import Message
-from poweremail._mime.bodies import File, read_bodies
-from poweremail._mime.fields import read_fields
-from poweremail._mime.part import PARSER_FAILURES, Part, header_lines, reason, shown
+from poweremail._messages.envelope import HEADER_NAME, UNIQUE_ID_HEADER, Tracking
+from poweremail._mime.headers import HeaderLine, header_lines
+from poweremail._mime.part import PARSER_FAILURES, reason, shown
+from poweremail._mime.reader import read_content
+from poweremail._mime.values import File
+from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.content_id import cid_references, spellings
+from poweremail._types.text import header_text
 from poweremail.errors import UsageError
 
-__all__ = ["read"]
+__all__ = ["read_fields"]
 
-_GENERIC = ("application/octet-stream", "application/x-unknown", "binary/octet-stream")
+_NOT_CARRIED = frozenset(
+    (
+        # The service writes its own. Some receivers refuse a mail that has two of them.
+        *("mime-version", "date", "message-id"),
+        # How this copy of the message came here, which is not true of the mail that is sent.
+        *("received", "return-path", "delivered-to", "x-original-to", "x-received"),
+        *("received-spf", "authentication-results"),
+        *("dkim-signature", "domainkey-signature"),
+        *("arc-seal", "arc-message-signature", "arc-authentication-results"),
+    )
+)
+"""
+Headers that are no loss. Those that begin with ``Content-``, except ``Content-Language``, describe
+the body and go with it.
+"""
+
+_ADDRESS_FIELDS = {
+    "from": "from_email",
+    "to": "to",
+    "cc": "cc",
+    "bcc": "bcc",
+    "reply-to": "reply_to",
+    "sender": "sender",
+}
+_CLICKS = ("html", "text", "both", "no")
+_GENERIC_TYPES = ("application/octet-stream", "application/x-unknown", "binary/octet-stream")
 _EXTENSIONS = {
     "message/rfc822": ".eml",
     "text/plain": ".txt",
@@ -24,15 +56,16 @@ _EXTENSIONS = {
     "text/calendar": ".ics",
     "image/jpeg": ".jpg",
 }
-# An empty resource: what refers to an image that is not there shows nothing, and loads nothing.
-_NOTHING = "data:,"
+# An empty resource: a reference to an image that is not there shows nothing and loads nothing.
+_EMPTY_URL = "data:,"
 
 
-def read(source: StdMessage, *, lossy: bool) -> tuple[Message, tuple[str, ...]]:
+def read_fields(source: StdMessage, *, lossy: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """
-    Return *source* as a message of ours and, where *lossy* allows any, what was lost.
+    Return the fields of a `Message` that says what *source* says, and what was lost, which is
+    nothing unless *lossy*.
 
-    Raises `UsageError` that names everything which cannot be said.
+    Raises `UsageError`, which names all of it, if something would be lost or is missing.
     """
     if not isinstance(source, StdMessage):
         raise UsageError(
@@ -40,118 +73,224 @@ def read(source: StdMessage, *, lossy: bool) -> tuple[Message, tuple[str, ...]]:
             field="email_message",
             advice="email.message_from_bytes(data, policy=email.policy.default) makes one",
         )
-    losses: list[str] = []
     try:
-        fields = read_fields(header_lines(source), losses)
-        body, files = read_bodies(Part(source), losses)
-        fields |= {"text": body.text, "html": body.html} | _files(files, body.html or "", losses)
+        fields, losses = _read_headers(header_lines(source))
+        content, lost_content = read_content(source)
     except PARSER_FAILURES as error:
         raise UsageError(f"cannot be read: {reason(error)}", field="email_message") from error
-    fields["html"] = _without_dangling(body.html, fields["images"], losses)
+    losses += lost_content
+    fields["text"] = content.text
+    fields["attachments"], fields["images"] = _sort_files(content.files, content.html or "", losses)
+    fields["html"] = _without_dangling(content.html, fields["images"], losses)
     faults = _faults(fields)
     if faults or (losses and not lossy):
-        named = [*faults, *([] if lossy else losses)]
-        advice = None if faults else "lossy=True leaves it out, and tells what it left out"
         raise UsageError(
-            f"the service cannot be told all of it: {'; '.join(named)}",
+            f"the service cannot be told all of it: "
+            f"{'; '.join(faults if lossy else (*faults, *losses))}",
             field="email_message",
-            advice=advice,
+            advice=None if faults else "lossy=True leaves it out, and tells what it left out",
         )
-    return Message(**fields), tuple(losses)
+    return fields, tuple(losses)
 
 
 def _faults(fields: dict[str, Any]) -> list[str]:
-    """What the service needs and *fields* has not: nothing can be dropped to mend that."""
+    """What the service needs and *fields* lack; leaving something out is no remedy."""
     needed = {
         "it has no sender (From)": fields["from_email"],
         "it has no recipient (To, Cc or Bcc)": fields["to"] or fields["cc"] or fields["bcc"],
         "it has no subject": fields["subject"].strip(),
         "it has neither a text nor an HTML body": fields["text"] or fields["html"],
     }
-    return [fault for fault, given in needed.items() if not given]
+    return [fault for fault, value in needed.items() if not value]
 
 
-def _files(files: list[File], html: str, losses: list[str]) -> dict[str, Any]:
+def _read_headers(lines: Iterable[HeaderLine]) -> tuple[dict[str, Any], list[str]]:
+    """Return the fields that *lines* give, *from_email* and *subject* perhaps empty, and losses."""
+    losses: list[str] = []
+    recipients: dict[str, list[Recipient]] = {field: [] for field in _ADDRESS_FIELDS.values()}
+    texts: dict[str, tuple[str, str]] = {}
+    resent: list[str] = []
+    for line in lines:
+        name = line.name.lower()
+        if name in _NOT_CARRIED or (name.startswith("content-") and name != "content-language"):
+            continue
+        if name.startswith("resent-"):
+            resent.append(line.name)
+        elif name in _ADDRESS_FIELDS:
+            recipients[_ADDRESS_FIELDS[name]] += _read_recipients(line, losses)
+        else:
+            _add_text(texts, line, losses)
+    if resent:
+        names = ", ".join(dict.fromkeys(resent))
+        losses.append(f"{names}: a mail that is sent again is sent as a new one")
+    from_email = _one_sender(recipients.pop("from_email"), recipients.pop("sender"), losses)
+    _, subject = texts.pop("subject", ("", ""))
+    _, unique_id = texts.pop(UNIQUE_ID_HEADER.lower(), ("", ""))
+    tracking = _tracking(texts)
+    return {
+        "from_email": from_email,
+        **recipients,
+        "subject": subject,
+        "unique_id": unique_id.strip() or None,
+        "tracking": tracking,
+        "headers": dict(texts.values()),
+    }, losses
+
+
+def _one_sender(
+    authors: list[Recipient], senders: list[Recipient], losses: list[str]
+) -> Recipient | None:
+    author, *others = dict.fromkeys(authors) or [None]
+    losses += [f"From {other}: the service takes one sender" for other in others]
+    losses += [
+        f"Sender {sender}: the service has no sender beside From"
+        for sender in dict.fromkeys(senders)
+        if author is None or sender.email != author.email
+    ]
+    return author
+
+
+def _read_recipients(line: HeaderLine, losses: list[str]) -> list[Recipient]:
+    garbled: UnicodeError | None = None
+    try:
+        try:
+            mailboxes = line.mailboxes()
+        except UnicodeError as error:
+            garbled, mailboxes = error, line.mailboxes(errors="replace")
+    except ValueError as error:
+        losses.append(f"{line.name} {shown(line.text)}: {error}")
+        return []
+    losses += [
+        f"{line.name}: the name of the group {shown(group)}, whose members are addressed one by one"
+        for group in dict.fromkeys(mailbox.group for mailbox in mailboxes)
+        if group is not None
+    ]
+    if garbled is not None:
+        losses.append(f"{line.name} {shown(line.text)}: {garbled}")
+    found: list[Recipient] = []
+    for mailbox in mailboxes:
+        if garbled is not None and "\ufffd" in mailbox.address:
+            # Named above. A name may lack a character; an address that is a guess gets no mail.
+            continue
+        try:
+            found.append(Recipient(mailbox.address, mailbox.name or None))
+        except UsageError as error:
+            losses.append(f"{line.name} {shown(mailbox.address)}: {error.reason}")
+    return found
+
+
+def _add_text(texts: dict[str, tuple[str, str]], line: HeaderLine, losses: list[str]) -> None:
+    try:
+        text = line.decode()
+    except UnicodeError as error:
+        losses.append(f"{line.name} {shown(line.text)}: cannot be decoded ({error})")
+        text = line.decode(errors="replace")
+    lower = line.name.lower()
+    if lower in texts:
+        if texts[lower][1] != text:
+            losses.append(f"{line.name} {shown(text)}: the service takes a header once")
+        return
+    if not HEADER_NAME.match(line.name):
+        losses.append(f"{shown(line.name)}: is not a header name")
+        return
+    try:
+        texts[lower] = (line.name, header_text("", text))
+    except UsageError as error:
+        losses.append(f"{line.name} {shown(text)}: {error.reason}")
+        if lower == "subject":
+            texts[lower] = (line.name, _printable(text, " "))
+
+
+def _printable(text: str, substitute: str) -> str:
+    return "".join(character if character.isprintable() else substitute for character in text)
+
+
+def _tracking(texts: dict[str, tuple[str, str]]) -> Tracking | None:
+    """Move what `Tracking` can say out of *texts*; any other value stays a header."""
+    opens, clicks, domain = (
+        texts.get(f"x-stes-{name}", ("", ""))[1].strip()
+        for name in ("trackopen", "trackclick", "trackingdomain")
+    )
+    options: dict[str, Any] = {}
+    if opens.lower() in {"yes", "no"}:
+        options["opens"] = opens.lower() == "yes"
+        del texts["x-stes-trackopen"]
+    if clicks.lower() in _CLICKS:
+        options["clicks"] = clicks.lower()
+        del texts["x-stes-trackclick"]
+    if domain:
+        options["domain"] = domain
+        del texts["x-stes-trackingdomain"]
+    return Tracking(**options) if options else None
+
+
+def _sort_files(
+    files: Iterable[File], html: str, losses: list[str]
+) -> tuple[list[Attachment], list[Image]]:
+    """Return *files* as attachments, and as the images that *html* shows."""
     referred = {form for found in cid_references(html) for form in spellings(found[2])}
     attachments: list[Attachment] = []
     images: dict[str, Image] = {}
     for file in files:
-        part = file.part
-        used = bool(part.cid) and part.cid in referred
-        type = _image_type(part) if used else part.type
+        used = bool(file.cid) and file.cid in referred
+        type = _image_type(file) if used else file.media_type
         is_image = type.startswith("image/") and (
-            used or (file.related and part.cid and part.disposition != "attachment")
+            used or (file.related and bool(file.cid) and not file.is_attachment)
         )
         if used and not is_image:
             losses.append(
-                f"that the HTML uses the {part.type} part {shown(part.cid)}: only images can be "
-                "used; it is carried as attachment"
+                f"that the HTML uses the {file.media_type} part {shown(file.cid)}: only images can "
+                "be used; it is carried as attachment"
             )
-        elif part.location and file.related and part.location in html:
+        elif file.location and file.related and file.location in html:
             losses.append(
-                f"that the HTML uses the part at {shown(part.location)}: it is carried as an "
+                f"that the HTML uses the part at {shown(file.location)}: it is carried as an "
                 "attachment"
             )
-        content = _content(part, losses)
+        if is_image and file.cid in images and images[file.cid].content != file.content:
+            losses.append(
+                f"that a second image has the Content-ID {shown(file.cid)}: it is carried as an "
+                "attachment"
+            )
+            is_image = False
         if not is_image:
-            attachments.append(_attachment(part, content, attachments, losses))
-        elif part.cid not in images:
+            attachments.append(_attachment(file, len(attachments) + 1, losses))
+        elif file.cid not in images:
             try:
-                images[part.cid] = Image(part.cid, content, type)
+                images[file.cid] = Image(file.cid, file.content, type)
             except UsageError as error:
                 losses.append(f"an image: {error.explanation}")
-        elif images[part.cid].content != content:
-            losses.append(
-                f"that a second image has the Content-ID {shown(part.cid)}: it is carried as an "
-                "attachment"
-            )
-            attachments.append(_attachment(part, content, attachments, losses))
-    return {"attachments": attachments, "images": list(images.values())}
+    return attachments, list(images.values())
 
 
-def _content(part: Part, losses: list[str]) -> bytes:
-    try:
-        content = part.content()
-    except PARSER_FAILURES as error:
-        losses.append(f"the content of a {part.type} part: {reason(error)}")
-        return b""
-    if part.cut_off:
-        losses.append(
-            f"the end of the {part.type} part {shown(part.name)}, whose base64 is cut off"
-        )
-    return content
-
-
-def _attachment(
-    part: Part, content: bytes, others: list[Attachment], losses: list[str]
-) -> Attachment:
-    name = part.name or _made_up_name(part.type, len(others) + 1)
-    if part.name_is_garbled:
+def _attachment(file: File, number: int, losses: list[str]) -> Attachment:
+    name = file.name or f"attachment-{number}{_extension(file.media_type)}"
+    if file.name_is_garbled:
         losses.append(f"characters of the file name {shown(name)} that cannot be decoded")
     try:
-        return Attachment(name, content, part.type_with_parameters)
+        return Attachment(name, file.content, file.type)
     except UsageError as error:
         losses.append(f"the name or type of the attachment {shown(name)}: {error.explanation}")
-        printable = "".join(character if character.isprintable() else "_" for character in name)
-        return Attachment(printable, content, part.type if "/" in part.type else "")
+        type = file.media_type if "/" in file.media_type else ""
+        return Attachment(_printable(name, "_"), file.content, type)
 
 
-def _made_up_name(type: str, number: int) -> str:
-    return (
-        f"attachment-{number}{_EXTENSIONS.get(type) or mimetypes.guess_extension(type) or '.bin'}"
-    )
+def _extension(type: str) -> str:
+    return _EXTENSIONS.get(type) or mimetypes.guess_extension(type) or ".bin"
 
 
-def _image_type(part: Part) -> str:
+def _image_type(file: File) -> str:
     """
-    The type of a part that the HTML shows: some programs call every file a stream of bytes,
-    whatever its name says.
+    The type of a file that the HTML shows. Some programs give all files a generic type, and only
+    the name says more.
     """
-    guessed = mimetypes.guess_type(part.name or "")[0] or ""
-    return guessed if part.type in _GENERIC and guessed.startswith("image/") else part.type
+    guessed = mimetypes.guess_type(file.name)[0] or ""
+    is_guess = file.media_type in _GENERIC_TYPES and guessed.startswith("image/")
+    return guessed if is_guess else file.media_type
 
 
 def _without_dangling(html: str | None, images: list[Image], losses: list[str]) -> str | None:
+    """Return *html* with an empty URL for each reference to an image that the message lacks."""
     if html is None or "cid:" not in html.lower():
         return html
     known = {image.cid for image in images}
@@ -162,6 +301,6 @@ def _without_dangling(html: str | None, images: list[Image], losses: list[str]) 
             losses.append(
                 f"that the HTML refers to cid:{shown(found[2])}: the message has no such image"
             )
-            pieces += (html[position : found.start(2) - len("cid:")], _NOTHING)
+            pieces += (html[position : found.start(2) - len("cid:")], _EMPTY_URL)
             position = found.end(2)
     return "".join((*pieces, html[position:]))

@@ -1,8 +1,12 @@
 """
-Messages from and to the standard library's ``email`` package; loaded on first use, because
-importing that takes a while.
+Reading and writing mails: one reader of address headers, one reader of messages, one writer.
 
-`words` and `charset` say how text travels, `mailboxes` how addresses do; `part` reads one part of a
-message whatever made it; `fields` reads a message's headers and `bodies` its parts, both for
-`read`; `write` makes a message.
+All of them work on plain values (`values`): the client's messages, the sandbox and the SMTP release
+stand above and convert from and to them. `charset` and `words` are about text, `addresses` and
+`headers` about headers; `part` reads one MIME part, `reader` chooses the bodies and files of a
+whole message, `writer` makes a message.
+
+The standard library's ``email`` package parses the structure and generates the bytes. Its readers
+and writers of single headers are not used: they differ between Python versions, and some of them
+lose data. Importing that package takes a while, so this room is loaded on first use.
 """

@@ -1,9 +1,10 @@
 """
-One part of a message, read alike whatever made it: the parser with any policy, the content manager,
-or the old MIME classes.
+One MIME part of a message: its type, its names, and its content.
 
-The readers of ``email.headerregistry`` are not used for this: hostile headers make them raise
-AttributeError and others.
+A part may come from a parser with any policy, from the content manager, or from the old MIME
+classes. `Part` copies the headers that describe the content into a message with the old policy,
+and asks that one. The readers of ``email.headerregistry`` are not used: hostile headers make them
+raise AttributeError and other errors.
 """
 
 from __future__ import annotations
@@ -12,20 +13,18 @@ import base64
 import re
 from email.errors import InvalidBase64LengthDefect, MessageError
 from email.generator import BytesGenerator
-from email.header import Header
-from email.headerregistry import BaseHeader
 from email.message import Message as StdMessage
-from email.policy import EmailPolicy, compat32
+from email.policy import EmailPolicy, Policy, compat32
 from email.utils import decode_rfc2231
 from io import BytesIO
+from typing import Any
 from urllib.parse import unquote
 
-import attrs
-
 from poweremail._mime.charset import decode_text
+from poweremail._mime.headers import header_lines
 from poweremail._mime.words import decode_words, parameter
 
-__all__ = ["LINE_END", "PARSER_FAILURES", "HeaderLine", "Part", "header_lines", "reason", "shown"]
+__all__ = ["LINE_END", "PARSER_FAILURES", "Part", "as_bytes", "reason", "shown"]
 
 PARSER_FAILURES = (
     AssertionError,
@@ -39,100 +38,45 @@ PARSER_FAILURES = (
     UnboundLocalError,
     ValueError,
 )
-"""What the ``email`` package was seen to raise for input that it cannot make sense of."""
+"""The errors that the ``email`` package was seen to raise for input that it does not understand."""
+
+LINE_END = re.compile(r"\r+\n")
+"""A line end. CR CR LF is one that was converted twice."""
+
+_EXCERPT_CHARS = 100
+# Longer parameters than any program writes. The time for reading them is quadratic in their length.
+_MAX_DESCRIPTION_CHARS = 8192
+_PARAMETER_NAME = re.compile(r"[A-Za-z0-9!#$&+\-.^_`{|}~]+\Z")
 
 
 def reason(error: Exception) -> str:
-    """What *error* says, or its name where it says nothing."""
+    """The text of *error*, or its name if it has no text."""
     return str(error) or type(error).__name__
 
 
 def shown(text: str) -> str:
-    """*text* in quotes, as much of it as an error needs."""
-    return repr(text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}...")
+    """*text* in quotes, cut to what an error needs."""
+    return repr(text if len(text) <= _EXCERPT_CHARS else f"{text[:_EXCERPT_CHARS]}...")
 
 
-_LONGEST_SHOWN = 100
-# Longer parameters than any program writes: reading them takes the square of their length.
-_LONGEST_DESCRIPTION = 8192
-# A fold is a line end before white space; what stands for it is one space.
-_FOLD = re.compile(r"(?:\r\n|\r|\n)[ \t]")
-# CR CR LF is a line end that was converted twice.
-LINE_END = re.compile(r"\r+\n")
-_PARAMETER_NAME = re.compile(r"[A-Za-z0-9!#$&+\-.^_`{|}~]+\Z")
-
-
-@attrs.frozen
-class HeaderLine:
-    """
-    One header: *text* is its value, unfolded.
-
-    *decoded* says that encoded words in it are not meant as such, because the ``email`` package has
-    decoded them. *value* is what the message holds, *garbled* that it has bytes that are not UTF-8.
-    """
-
-    name: str
-    text: str
-    decoded: bool
-    value: object
-    garbled: bool
-
-    def decode(self, *, errors: str = "strict") -> str:
-        """
-        Return the value as text. Raises UnicodeError where its bytes are not of their charset and
-        *errors* is ``"strict"``.
-        """
-        if self.garbled and errors == "strict":
-            raise UnicodeError("its bytes are not ASCII or UTF-8")
-        return self.text if self.decoded else decode_words(self.text, errors=errors)
-
-
-def header_lines(message: StdMessage) -> list[HeaderLine]:
-    """The headers of *message* in their order."""
-    return [_line(str(name), value) for name, value in message.raw_items()]
-
-
-def _line(name: str, value: object) -> HeaderLine:
-    text = _encoded(value) if isinstance(value, Header) else str(value)
-    garbled = False
-    if not text.isascii():
-        # The parser keeps bytes beyond ASCII as lone surrogates. They are UTF-8 by RFC 6532.
-        data = text.encode("utf-8", "surrogateescape" if _escaped(text) else "replace")
-        try:
-            text = data.decode()
-        except UnicodeError:
-            text, garbled = data.decode("utf-8", "replace"), True
-    return HeaderLine(
-        name, _FOLD.sub(" ", text).strip(" \t\r\n"), isinstance(value, BaseHeader), value, garbled
-    )
-
-
-def _encoded(header: Header) -> str:
-    try:
-        # No limit to the lines' length. As encoded words, so that a comma in a name is no separator
-        # of addresses.
-        return header.encode(maxlinelen=0)
-    except PARSER_FAILURES:
-        return str(header)
-
-
-def _escaped(text: str) -> bool:
-    return all(
-        "\udc80" <= character <= "\udcff" for character in text if "\ud800" <= character <= "\udfff"
-    )
+def as_bytes(message: StdMessage, policy: Policy[Any]) -> bytes:
+    """*message* as bytes. ``message.as_bytes`` is not used: Django's has other parameters."""
+    written = BytesIO()
+    BytesGenerator(written, mangle_from_=False, policy=policy).flatten(message)
+    return written.getvalue()
 
 
 class Part:
-    """A part of a message, or the whole of it. Reading it never raises."""
+    """A part of a message, or the whole message. Only `content` and `text` may raise."""
 
     def __init__(self, source: StdMessage, *, default_type: str | None = None) -> None:
         self._source = source
         self._plain = StdMessage(policy=compat32)
-        self._garbled = False
+        self._is_garbled = False
         for line in header_lines(source):
             if line.name.lower().startswith("content-") and line.name not in self._plain:
-                self._plain[line.name] = line.text[:_LONGEST_DESCRIPTION]
-                self._garbled |= line.garbled
+                self._plain[line.name] = line.text[:_MAX_DESCRIPTION_CHARS]
+                self._is_garbled |= line.is_garbled
         if encoding := self._plain.get("content-transfer-encoding"):
             self._plain.replace_header("content-transfer-encoding", _first_word(str(encoding)))
         self._plain.set_default_type(default_type or source.get_default_type())
@@ -147,15 +91,6 @@ class Part:
         """The parts of a multipart, or the one message of a ``message/rfc822``."""
         self.payload = payload
 
-    @classmethod
-    def of_text(cls, text: str, type: str) -> Part:
-        """Make a part of *text*, with the MIME *type*."""
-        source = StdMessage(policy=compat32)
-        source["Content-Type"] = f"{type}; charset=utf-8"
-        source["Content-Transfer-Encoding"] = "8bit"
-        source.set_payload(text.encode("utf-8", "replace").decode("ascii", "surrogateescape"))
-        return cls(source)
-
     @property
     def type(self) -> str:
         """The MIME type in lower case, without parameters."""
@@ -164,22 +99,17 @@ class Part:
 
     @property
     def maintype(self) -> str:
-        """What stands before the slash."""
+        """The part of the type before the slash."""
         return self.type.partition("/")[0]
 
     @property
-    def type_with_parameters(self) -> str:
-        """
-        The MIME type with what tells how to read the content, such as the charset, but not the file
-        name.
-        """
-        return " ".join(self.type_words)
-
-    @property
     def type_words(self) -> list[str]:
-        """The words of `type_with_parameters`, between which a line may be folded."""
+        """
+        The type with the parameters that say how to read the content, such as the charset, in words
+        between which a line may be folded.
+        """
         words = [self.type]
-        for name, value in self._parameters("content-type"):
+        for name, value in self._parameters("content-type").items():
             if name not in {"name", "boundary"} and not (name == "charset" and not value):
                 words[-1] += ";"
                 words += parameter(name, value)
@@ -192,10 +122,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """
-        The file name, or the empty string. What its charset does not have is U+FFFD: see
-        `name_is_garbled`.
-        """
+        """The file name, or the empty string; U+FFFD replaces what cannot be decoded."""
         return self._file_name(errors="replace")
 
     @property
@@ -207,13 +134,11 @@ class Part:
             self._file_name(errors="strict")
         except UnicodeError:
             return True
-        return self._garbled
+        return self._is_garbled
 
     def parameter(self, name: str) -> str:
         """The parameter *name* of the Content-Type, or the empty string."""
-        return next(
-            (value for found, value in self._parameters("content-type") if found == name), ""
-        )
+        return self._parameters("content-type").get(name, "")
 
     @property
     def cid(self) -> str:
@@ -271,51 +196,48 @@ class Part:
         return content if isinstance(content, bytes) else b""
 
     def _source_of_content(self) -> bytes:
-        """What follows the headers, as the message has it."""
+        """Everything below the headers, as the message has it."""
         policy = self._source.policy.clone(linesep="\r\n")
-        # As it came: folding anew would change a message that somebody attached, and could break
-        # its signature.
+        # Folding again would change a message that somebody attached, and could break its
+        # signature.
         policy = (
             policy.clone(refold_source="none")
             if isinstance(policy, EmailPolicy)
             else policy.clone(max_line_length=None)
         )
-        # Not by as_bytes, which Django's messages have with other parameters.
-        whole = BytesIO()
-        BytesGenerator(whole, mangle_from_=False, policy=policy).flatten(self._source)
-        _, _, content = whole.getvalue().partition(b"\r\n\r\n")
-        return content
+        return as_bytes(self._source, policy).partition(b"\r\n\r\n")[2]
 
     def _header(self, name: str) -> str:
         return decode_words(str(self._plain.get(name, "")), errors="replace").strip()
 
     def _file_name(self, *, errors: str) -> str:
-        for header, wanted in (("content-disposition", "filename"), ("content-type", "name")):
-            for name, value in self._parameters(header, errors=errors):
-                if name == wanted and value.strip():
-                    return value.strip()
+        for header, name in (("content-disposition", "filename"), ("content-type", "name")):
+            if value := self._parameters(header, errors=errors).get(name, "").strip():
+                return value
         return ""
 
-    def _parameters(self, header: str, *, errors: str = "replace") -> list[tuple[str, str]]:
+    def _parameters(self, header: str, *, errors: str = "replace") -> dict[str, str]:
         """
-        The parameters of *header*, names in lower case; the values have been through RFC 2231 and
-        RFC 2047.
+        The parameters of *header*, decoded, by their names in lower case.
+
+        The first one with a name counts, except that ``name*`` (RFC 2231) replaces the ``name``
+        that stands beside it for old programs.
         """
         try:
             found = self._plain.get_params([], header)[1:]
         except PARSER_FAILURES:
-            return []
-        read = (
-            (name.lower().removesuffix("*"), _value(name, value, errors)) for name, value in found
-        )
-        return [(name, value) for name, value in read if _PARAMETER_NAME.match(name)]
+            return {}
+        values: dict[str, str] = {}
+        for spelling, value in found:
+            name = spelling.lower().removesuffix("*")
+            is_extended = isinstance(value, tuple) or spelling.endswith("*")
+            if _PARAMETER_NAME.match(name) and (is_extended or name not in values):
+                values[name] = _value(spelling, value, errors)
+        return values
 
 
 def _first_word(text: str) -> str:
-    """
-    The one word that says what something is; comments (RFC 5322, 3.2.2) may follow, or a parameter
-    without its semicolon.
-    """
+    """*text* without a comment (RFC 5322, 3.2.2) or a parameter that lacks its semicolon."""
     return re.split(r"[\s;(]", text.strip(), maxsplit=1)[0]
 
 

@@ -23,7 +23,7 @@ from typing import Any, Literal, get_args
 
 import attrs
 
-from poweremail._messages.message import UNIQUE_ID_HEADER
+from poweremail._messages.envelope import UNIQUE_ID_HEADER
 from poweremail._types.number import is_number
 from poweremail._wire.http import Request
 from poweremail._wire.operations import Operation

@@ -27,7 +27,7 @@ from cattrs import Converter
 from cattrs.fns import identity
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from poweremail._messages.message import Envelope
+from poweremail._messages.envelope import Envelope
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.event import WebhookEvent

@@ -12,7 +12,8 @@ from urllib.parse import urlencode
 
 import attrs
 
-from poweremail._messages.message import UNIQUE_ID_HEADER, Message, TemplateMessage
+from poweremail._messages.envelope import UNIQUE_ID_HEADER
+from poweremail._messages.message import Message, TemplateMessage
 from poweremail._messages.raw import RawMessage
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.content import Content

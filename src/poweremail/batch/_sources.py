@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 import attrs
 
 from poweremail._ledger.values import BadEntry, Entry
-from poweremail._messages.message import Message, TemplateMessage, Tracking
+from poweremail._messages.envelope import Tracking
+from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import recipient, recipients
 from poweremail._types.attachment import Attachment
 from poweremail._wire.json import loads_text

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from poweremail.sandbox._api import mime, parts
+import attrs
+
+from poweremail.sandbox._api import parts
+from poweremail.sandbox._api.mime import read_raw_message
 from poweremail.sandbox._api.responses import Refusal
 from poweremail.sandbox._store.mail import CaughtRecipient, MailContent, Template
 
@@ -91,27 +94,18 @@ def read_raw(smtp_user_name: str, members: Mapping[str, Any], _: FindTemplate) -
     raw = parts.text(members.get("raw_message"))
     if raw is None:
         raise Refusal("You must specify a message value")
-    read = mime.parse(raw)
-    subject = _subject(parts.text(read.subject))
-    from_name, from_email = read.from_
-    if not from_email:
+    read = read_raw_message(raw)
+    _subject(parts.text(read.subject))
+    if not read.from_email:
         raise Refusal("You must specify from-email")
     if not read.recipients:
         raise Refusal("You must specify at least one recipient")
     return MailContent(
         operation="sendRaw",
         smtp_user_name=smtp_user_name,
-        subject=subject,
-        from_email=from_email,
-        from_name=from_name or None,
-        recipients=read.recipients,
         unique_id=parts.unique_id(read.headers),
-        html=read.html,
-        text=read.text,
-        headers=read.headers,
-        attachments=read.attachments,
-        images=read.images,
         raw=members,
+        **attrs.asdict(read, recurse=False),
     )
 
 

@@ -132,8 +132,14 @@ def test_mails_that_say_more_than_the_service_can(using):
     )
     assert patch.content == b"--- a\n+++ b\n"
 
-    invite = lost(raw(CORPUS["exchange"], using), "text/calendar alternative")
-    assert (invite.text, invite.html, invite.attachments) == ("Join us.", "<p>Join us.</p>", ())
+    invite = lost(raw(CORPUS["exchange"], using), "text/calendar part is an alternative")
+    assert (invite.text, invite.html) == ("Join us.", "<p>Join us.</p>")
+    (calendar,) = invite.attachments
+    assert (calendar.name, calendar.type) == (
+        "attachment-1.ics",
+        "text/calendar; charset=utf-8; method=REQUEST",
+    )
+    assert b"BEGIN:VCALENDAR" in calendar.content
 
     signed = lost(raw(CORPUS["mutt"], using), "signature")
     assert (signed.text, signed.attachments) == ("Trust me.\n", ())

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import Attachment, Message
-from poweremail._mime.parse import parse
+from poweremail._mime.headers import parse
 
 BOMB = b'Content-Type: text/plain; a="x"' + b';"' * 70_000 + b"\n\nhello\n"
 NESTED = b"""\

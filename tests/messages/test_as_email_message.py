@@ -238,6 +238,9 @@ FILE = st.builds(
     st.binary(max_size=200),
     st.sampled_from(["", "text/plain; charset=utf-8", "application/pdf", "image/png"]),
 )
+IDS = st.lists(st.from_regex(r"<[!-;?-~]{1,300}>", fullmatch=True), min_size=1, max_size=20).map(
+    " ".join
+)
 MESSAGES = st.builds(
     Message,
     subject=FILLED,
@@ -254,8 +257,9 @@ MESSAGES = st.builds(
     ),
     attachments=st.lists(FILE, max_size=2),
     headers=st.dictionaries(
-        st.sampled_from(["X-A", "List-Id", "References", "X-" + "n" * 80]), FILLED, max_size=3
-    ),
+        st.sampled_from(["X-A", "List-Id", "X-" + "n" * 80]), FILLED, max_size=3
+    )
+    | st.dictionaries(st.sampled_from(["References", "List-Unsubscribe"]), IDS, max_size=2),
     tracking=st.none() | st.builds(Tracking, opens=st.booleans()),
     unique_id=st.none() | st.from_regex(r"[a-z0-9-]{1,40}", fullmatch=True),
 )

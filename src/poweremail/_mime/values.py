@@ -1,0 +1,59 @@
+"""The plain values that a mail is read into and written from."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["Content", "File", "Mailbox"]
+
+
+@attrs.frozen
+class Mailbox:
+    """
+    One mailbox of an address header.
+
+    *name*: the display name, decoded; empty if there is none.
+    *address*: the address as it is written; nothing says that it is valid.
+    *group*: the name of the group that lists the mailbox.
+    """
+
+    name: str
+    address: str
+    group: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class File:
+    """
+    A part of a mail that is not its body.
+
+    *name*: the file name; empty if there is none.
+    *name_is_garbled*: the name has bytes that are not of its charset, each of them now U+FFFD.
+    *type*: the MIME type with its parameters.
+    *cid*, *location*: the Content-ID without angle brackets, and the Content-Location.
+    *related*: the part stands beside an HTML body, which may show it.
+    *is_attachment*: the part's disposition is ``attachment``.
+    """
+
+    name: str
+    type: str
+    content: bytes = attrs.field(repr=lambda content: f"<{len(content)} bytes>")
+    cid: str = ""
+    location: str = ""
+    related: bool = False
+    is_attachment: bool = False
+    name_is_garbled: bool = False
+
+    @property
+    def media_type(self) -> str:
+        """The MIME type in lower case, without parameters."""
+        return self.type.partition(";")[0].strip().lower()
+
+
+@attrs.frozen
+class Content:
+    """What a mail contains below its headers: a text, an HTML, or both, and files."""
+
+    text: str | None = None
+    html: str | None = None
+    files: tuple[File, ...] = ()
