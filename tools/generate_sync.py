@@ -4,15 +4,33 @@ Generate every ``_sync`` tree from its hand-written ``_async`` twin.
 ``python tools/generate_sync.py`` writes the trees; ``--check`` writes nothing and names every file
 that differs by a byte.
 
-The text is rewritten word by word, code, strings and comments alike, so that the result does not
-depend on the Python that runs this file. `RULES` holds the words that no pattern covers, and a rule
-that changes nothing is an error: the table never outlives its need. Two marks in a source say what
-no word can:
+*Problem.* The library has an async and a sync client with the same behaviour. Two hand-written
+trees drift apart: a clock here, a forgotten argument there. So one is written, with its tests, and
+the other is derived from it, without a line that a person would have to keep in step.
 
-- a line that ends with ``# async only`` is left out;
+*How it works.* The text is rewritten word by word: `RULES` has the words that no pattern covers,
+`PATTERNS` the rest (``await``, ``async with``, ``AsyncClient``). Then ruff removes what became
+superfluous, sorts the imports and formats. Two marks in a source say what no word can:
+
+- ``# async only`` at the end of a line leaves out the statement, list element, argument, parameter,
+  decorator or ``case`` that begins on this line, with all of its lines; if none begins there, the
+  one that ends there;
 - a line ``# sync only: code`` becomes ``code`` at the same indentation.
 
 A file whose first line begins with ``# async only`` has no twin.
+
+*Why text, not a syntax tree.* Comments, docstrings and messages have to change as well: "an
+`AsyncClient` that awaits" is no sync documentation. A tree has no comments, and its printer would
+depend on the Python that runs this file. The syntax tree only finds the extent of a mark.
+
+*What keeps it honest.*
+
+- The output has to parse, and no async word may be left in it, not even in a comment (`LEFTOVERS`).
+- A rule that changes nothing is an error, so that the table never outlives its need.
+- ``--check`` compares whole trees by bytes: a file that is missing, stale or extra fails, in CI and
+  before every release.
+- Both trees have the same tests, since these are generated, too. tests/tools/test_generate_sync.py
+  tests every pattern and every complaint.
 """
 
 from __future__ import annotations
@@ -27,6 +45,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -35,7 +54,7 @@ TREES = {
     "src/poweremail/sandbox/_client/_async": "src/poweremail/sandbox/_client/_sync",
     "tests/_async": "tests/_sync",
 }
-"""Each source tree and the tree that is generated from it, as seen from the root."""
+"""Each source tree and its generated twin, relative to the root."""
 
 RULES = {
     "_async": "_sync",
@@ -48,13 +67,13 @@ RULES = {
     "handle_async_request": "handle_request",
     "enter_async_context": "enter_context",
     "anext": "next",
-    # what httpx calls its two interfaces; its ByteStream is something else
+    # the names of httpx's two interfaces; its ByteStream is something else
     "AsyncByteStream": "SyncByteStream",
     "StopAsyncIteration": "StopIteration",
 }
-"""
-Whole words, or whole phrases, and what replaces them. They go before `PATTERNS`, the longest first.
-"""
+"""Whole words or phrases and their replacements. They come before `PATTERNS`, longest first."""
+
+_MARK = re.compile(r"# async only\s*$")
 
 _ARGUMENTS = r"\([^()]*\)"
 for _ in range(3):  # parentheses in parentheses, as deep as a line of code goes
@@ -72,19 +91,19 @@ PATTERNS = (
     # AsyncIterable | Iterable, where it is no annotation: ruff sees to those.
     (r"(?<![\w.])([\w.]+)(?: \| \1)+(?![\w.\[(])", r"\1"),
 )
-"""What is always so, whether or not a source needs it today; applied in this order."""
+"""Rewritings that hold whether or not a source needs them today, in the order of application."""
 
 LEFTOVERS = re.compile(
     r"\w*async\w*|\bawait\w*|\banyio\w*|\btrio\b|\baclose\b|__a(?:enter|exit|iter|next)__"
     r"|\bcoroutine\w*|\bevent[ -]loops?\b",
     re.IGNORECASE,
 )
-"""What has no place in the sync world, not even in a comment."""
+"""Words that no generated file may have, not even in a comment."""
 
 FIXED = "C416,F401,F811,I001,PYI016,RUF022,RUF100,UP034"
 """
-What the renaming leaves behind: names that are now unused, twice there or in the wrong order,
-needless marks and copies.
+The rules of ruff for the traces of renaming: names that are now unused, doubled or in the wrong
+order, needless marks and copies.
 """
 
 _CONSIDERED_SAFE = (
@@ -93,7 +112,7 @@ _CONSIDERED_SAFE = (
 
 
 class GenerationError(Exception):
-    """The sources cannot be turned into sync code; each of *problems* is one line of text."""
+    """The sources cannot be turned into sync code. Each of *problems* is one line of text."""
 
     def __init__(self, problems: Sequence[str]) -> None:
         super().__init__("\n".join(problems))
@@ -101,10 +120,7 @@ class GenerationError(Exception):
 
 
 class Rewriter:
-    """
-    Turns async source into sync source by *rules*, and counts in `fired` how often each of them was
-    of use.
-    """
+    """Turns async source into sync source by *rules*, and counts in `fired` the uses of each."""
 
     def __init__(self, rules: Mapping[str, str]) -> None:
         self.fired: Counter[str] = Counter()
@@ -113,8 +129,12 @@ class Rewriter:
         self._words = re.compile(rf"(?<!\w)(?:{words})(?!\w)" if words else r"(?!)")
 
     def rewrite(self, source: str) -> str:
-        """Return *source* without its async words; it is neither sorted nor formatted."""
-        text = re.sub(r"^.*# async only *\n", "", source, flags=re.MULTILINE)
+        """
+        Return *source* without its async words, neither sorted nor formatted.
+
+        Raises SyntaxError if it is no Python.
+        """
+        text = _without_marked(source)
         text = re.sub(r"^( *)# sync only: ", r"\1", text, flags=re.MULTILINE)
         text = _unwrap_awaitables(text)
         text = self._words.sub(self._replace, text)
@@ -131,6 +151,57 @@ class Rewriter:
         return self._rules[match[0]]
 
 
+def _without_marked(source: str) -> str:
+    """Remove the lines of everything that is marked ``# async only``."""
+    lines = source.splitlines(keepends=True)
+    marked = {number for number, line in enumerate(lines, 1) if _MARK.search(line)}
+    if not marked:
+        return source
+    removed = set(marked)
+    extents = list(_extents(ast.parse(source), lines))
+    for mark in marked:
+        # The outermost of those that begin here, or else the innermost of those that end here.
+        begin = [(start, end) for anchor, start, end in extents if anchor == mark]
+        until = [(start, end) for _, start, end in extents if end == mark]
+        chosen = max(begin, key=_length, default=None) or min(until, key=_length, default=None)
+        if chosen:
+            removed.update(range(chosen[0], chosen[1] + 1))
+    return "".join(line for number, line in enumerate(lines, 1) if number not in removed)
+
+
+def _length(extent: tuple[int, int]) -> int:
+    return extent[1] - extent[0]
+
+
+def _extents(tree: ast.AST, lines: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+    """
+    Yield the extent of each node that has its lines to itself: anchor, first and last line.
+
+    The anchor is the line for the mark: the first one, but of a decorated definition the one with
+    its name, because a mark on a decorator concerns the decorator.
+    """
+
+    def alone(first: ast.expr | ast.stmt | ast.arg | ast.keyword | ast.alias, last: Any) -> bool:
+        # ast counts columns in bytes.
+        before = lines[first.lineno - 1].encode()[: first.col_offset].strip()
+        after = lines[last.end_lineno - 1].encode()[last.end_col_offset :]
+        return before in (b"", b"@") and re.fullmatch(rb",?\s*(#.*)?", after.rstrip()) is not None
+
+    for node in ast.walk(tree):
+        if isinstance(node, ast.match_case):  # it has no position of its own
+            yield node.pattern.lineno, node.pattern.lineno, node.body[-1].end_lineno or 0
+        elif isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if key is not None and alone(key, value):
+                    yield key.lineno, key.lineno, value.end_lineno or 0
+        if isinstance(node, ast.stmt | ast.expr | ast.arg | ast.keyword | ast.alias) and alone(
+            node, node
+        ):
+            decorators = getattr(node, "decorator_list", [])
+            start = min((each.lineno for each in decorators), default=node.lineno)
+            yield node.lineno, start, node.end_lineno or 0
+
+
 def _unwrap_awaitables(text: str) -> str:
     """Replace ``Awaitable[X]`` by ``X``, whatever brackets X holds."""
     head, found, rest = text.partition("Awaitable[")
@@ -141,15 +212,15 @@ def _unwrap_awaitables(text: str) -> str:
         depth += (character == "[") - (character == "]")
         if not depth:
             return head + _unwrap_awaitables(rest[:end] + rest[end + 1 :])
-    return text  # the parser says what is wrong with it
+    return text  # the parser reports it
 
 
 def generate(root: Path, rules: Mapping[str, str] = RULES) -> dict[Path, bytes]:
     """
-    Return what each generated file below *root* must hold, by its path as seen from *root*.
+    Return the content of each generated file, by its path relative to *root*.
 
-    Raises `GenerationError` where a source leads to no valid code or leaves async words behind, and
-    where a rule is not needed.
+    Raises `GenerationError` if the result of a source is no valid code or has async words left, or
+    if a rule is not needed.
     """
     rewriter = Rewriter(rules)
     drafts: dict[Path, str] = {}
@@ -160,11 +231,14 @@ def generate(root: Path, rules: Mapping[str, str] = RULES) -> dict[Path, bytes]:
             text = path.read_text(encoding="utf-8")
             if text.startswith("# async only"):
                 continue
-            draft = f"{_header(source)}\n{rewriter.rewrite(text)}"
+            draft = ""
             try:
+                draft = (
+                    f"# Generated from {source.as_posix()}; do not edit.\n{rewriter.rewrite(text)}"
+                )
                 ast.parse(draft)
             except SyntaxError as error:
-                # The lines are counted in the draft: a dropped line shifts those of the source.
+                # No line number: it would be one of the draft, which has other lines.
                 problems.append(
                     f"{source}: no valid code after rewriting: {error.msg}: "
                     f"{(error.text or '').strip()}"
@@ -177,9 +251,7 @@ def generate(root: Path, rules: Mapping[str, str] = RULES) -> dict[Path, bytes]:
     ]
     if problems:
         raise GenerationError(problems)
-    with (
-        ThreadPoolExecutor() as pool
-    ):  # ruff is started twice for each file, which is what this program spends its time on
+    with ThreadPoolExecutor() as pool:  # nearly all of the time goes to starting ruff
         texts = pool.map(lambda item: _tidy(root, *item), drafts.items())
         generated = dict(zip(drafts, texts, strict=True))
     if problems := [
@@ -189,34 +261,15 @@ def generate(root: Path, rules: Mapping[str, str] = RULES) -> dict[Path, bytes]:
     return {path: text.encode() for path, text in generated.items()}
 
 
-def _header(source: Path) -> str:
-    return f"# Generated from {source.as_posix()}; do not edit."
-
-
 def _tidy(root: Path, path: Path, text: str) -> str:
-    """
-    Sort the imports, remove what the renaming made superfluous, and format, by the project's own
-    settings.
-    """
-    text = _ruff(
-        root,
-        [
-            "check",
-            "--fix-only",
-            "--quiet",
-            "--no-cache",
-            f"--fixable={FIXED}",
-            "--config",
-            _CONSIDERED_SAFE,
-        ],
-        path,
-        text,
-    )
+    """Remove the traces of renaming, and format, by the project's own settings."""
+    fixes = (f"--fixable={FIXED}", "--config", _CONSIDERED_SAFE)
+    text = _ruff(root, ["check", "--fix-only", "--quiet", "--no-cache", *fixes], path, text)
     return _ruff(root, ["format", "--quiet", "--no-cache"], path, text)
 
 
 def _ruff(root: Path, command: Sequence[str], path: Path, text: str) -> str:
-    # The one beside this Python is the pinned one; another version may format otherwise.
+    # The ruff beside this Python has the pinned version; another one may format otherwise.
     ruff = shutil.which("ruff", path=str(Path(sys.executable).parent)) or shutil.which("ruff")
     if ruff is None:
         raise GenerationError(["ruff is not installed: pip install --group lint"])
@@ -246,24 +299,17 @@ def _leftovers(path: Path, text: str) -> Iterator[str]:
 
 
 def _files_on_disk(root: Path) -> dict[Path, bytes]:
-    """Everything in the generated trees, apart from what Python and the linters cache there."""
-    files = (
-        file
-        for tree in TREES.values()
-        for file in sorted((root / tree).rglob("*"))
-        if file.is_file()
-    )
+    """Every file in the generated trees but those that Python caches there."""
     return {
         file.relative_to(root): file.read_bytes()
-        for file in files
-        if "__pycache__" not in file.parts
+        for tree in TREES.values()
+        for file in sorted((root / tree).rglob("*"))
+        if file.is_file() and "__pycache__" not in file.parts
     }
 
 
 def differences(generated: Mapping[Path, bytes], on_disk: Mapping[Path, bytes]) -> dict[Path, str]:
-    """
-    Say of each file whether it is "missing", "stale" or "extra"; those that are right are left out.
-    """
+    """Return the files that are wrong, each with "missing", "stale" or "extra"."""
     found = {
         path: "stale" if path in on_disk else "missing"
         for path in generated

@@ -192,7 +192,7 @@ def test_the_number_of_connections_is_checked():
     with pytest.raises(ConfigurationError, match="max_connections: must be 1 or more, not 0"):
         AsyncHttpxTransport(max_connections=0)
     with pytest.raises(ConfigurationError, match="must be 1 or more, not True"):  # async only
-        AsyncAiohttpTransport(max_connections=True)  # async only
+        AsyncAiohttpTransport(max_connections=True)
 
 
 def test_pyreqwest_names_its_replacements():
@@ -202,27 +202,25 @@ def test_pyreqwest_names_its_replacements():
         from poweremail.transports import AsyncPyreqwestTransport  # noqa: F401
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_session_of_aiohttp_keeps_what_it_was_given():  # async only
-    seen = []  # async only
+    seen = []
 
-    # async only
-    async def middleware(request, handler):  # async only
-        seen.append(request.method)  # async only
-        return await handler(request)  # async only
+    async def middleware(request, handler):
+        seen.append(request.method)
+        return await handler(request)
 
-    # async only
-    with FaultServer(answer()) as server:  # async only
-        given = {"middlewares": (middleware,), "headers": {"X-Trace": "t1"}}  # async only
-        async with aiohttp.ClientSession(**given) as session:  # async only
-            transport = AsyncAiohttpTransport(session)  # async only
-            options = {"base_url": server.url, "transport": transport, **OPTIONS}  # async only
-            async with AsyncPowerEmail("owner", TOKEN, **options) as client:  # async only
-                await client.messages.send_mail(message())  # async only
-                await client.messages.send_template_http_get(template())  # async only
-            assert not session.closed  # async only
-    assert seen == ["POST", "GET"]  # async only
-    assert [request.headers["x-trace"] for request in server.seen] == ["t1", "t1"]  # async only
-    refusal = "session: must be a ClientSession of aiohttp, not str"  # async only
-    with pytest.raises(UsageError, match=refusal):  # async only
-        AsyncAiohttpTransport("session")  # async only
+    with FaultServer(answer()) as server:
+        given = {"middlewares": (middleware,), "headers": {"X-Trace": "t1"}}
+        async with aiohttp.ClientSession(**given) as session:
+            transport = AsyncAiohttpTransport(session)
+            options = {"base_url": server.url, "transport": transport, **OPTIONS}
+            async with AsyncPowerEmail("owner", TOKEN, **options) as client:
+                await client.messages.send_mail(message())
+                await client.messages.send_template_http_get(template())
+            assert not session.closed
+    assert seen == ["POST", "GET"]
+    assert [request.headers["x-trace"] for request in server.seen] == ["t1", "t1"]
+    refusal = "session: must be a ClientSession of aiohttp, not str"
+    with pytest.raises(UsageError, match=refusal):
+        AsyncAiohttpTransport("session")

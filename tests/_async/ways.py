@@ -44,8 +44,8 @@ async def client_of(way: str, base_url: str, **options) -> AsyncIterator[AsyncPo
     async with AsyncExitStack() as stack:
         transport = way
         if way == "a session of aiohttp":  # async only
-            session = await stack.enter_async_context(aiohttp.ClientSession())  # async only
-            transport = AsyncAiohttpTransport(session)  # async only
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            transport = AsyncAiohttpTransport(session)
         if way.startswith("a client of"):
             engine = httpx2 if way.endswith("httpx2") else httpx
             transport = AsyncHttpxTransport(

@@ -156,6 +156,62 @@ def checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Checkout:
         ),
         pytest.param("x = 1  # async only\ny = 2\n", "y = 2", id="async only"),
         pytest.param(
+            "x = f(  # async only\n    1,\n    2,\n)\ny = 2", "y = 2", id="async only, a first line"
+        ),
+        pytest.param(
+            "x = f(\n    1,\n    2,\n)  # async only\ny = 2", "y = 2", id="async only, a last line"
+        ),
+        pytest.param(
+            "x = [\n    1,\n    f(  # async only\n        2,\n    ),\n    3,\n]",
+            "x = [\n    1,\n    3,\n]",
+            id="async only, an element by its first line",
+        ),
+        pytest.param(
+            "x = [\n    1,\n    f(\n        2,\n    ),  # async only\n    3,\n]",
+            "x = [\n    1,\n    3,\n]",
+            id="async only, an element by its last line",
+        ),
+        pytest.param(
+            "x = f(\n    a=1,\n    b=g(  # async only\n        2,\n    ),\n    c=3,\n)",
+            "x = f(\n    a=1,\n    c=3,\n)",
+            id="async only, a keyword",
+        ),
+        pytest.param(
+            "def f(\n    a,\n    b: int = 1,  # async only\n    c=2,\n):\n    return a, c",
+            "def f(\n    a,\n    c=2,\n):\n    return a, c",
+            id="async only, a parameter",
+        ),
+        pytest.param(
+            'x = {\n    "a": 1,\n    "b": f(  # async only\n        2,\n    ),\n    "c": 3,\n}',
+            'x = {\n    "a": 1,\n    "c": 3,\n}',
+            id="async only, an entry of a dict",
+        ),
+        pytest.param(
+            "x = 1\n\n\n@a\n@b(\n    1,\n)\nasync def f():  # async only\n    g()\n",
+            "x = 1",
+            id="async only, a function with its decorators",
+        ),
+        pytest.param(
+            "@a\n@b(  # async only\n    1,\n)\ndef f():\n    return 1",
+            "@a\ndef f():\n    return 1",
+            id="async only, a decorator",
+        ),
+        pytest.param(
+            "def f():\n    g()\n    return h(\n        'é',\n        2,\n    )  # async only",
+            "def f():\n    g()",
+            id="async only, the last statement of a function",
+        ),
+        pytest.param(
+            "match x:\n    case 1:  # async only\n        f()\n        g()\n    case _:\n        h()",
+            "match x:\n    case _:\n        h()",
+            id="async only, a case",
+        ),
+        pytest.param(
+            "from a import (\n    b,\n    c as d,  # async only\n)\n\nx = b",
+            "from a import (\n    b,\n)\n\nx = b",
+            id="async only, an imported name",
+        ),
+        pytest.param(
             "if x:\n    y = 1\n    # sync only: y = 2",
             "if x:\n    y = 1\n    y = 2",
             id="sync only",
@@ -355,6 +411,11 @@ def test_text_that_does_not_parse(checkout: Checkout) -> None:
     assert complaint.startswith(
         "src/poweremail/_async/module.py: no valid code after rewriting: expected an indented block"
     )
+
+
+def test_a_source_that_does_not_parse(checkout: Checkout) -> None:
+    complaint = checkout.problem("x = (  # async only\n")
+    assert complaint.startswith("src/poweremail/_async/module.py: no valid code after rewriting")
 
 
 def test_no_sources(checkout: Checkout) -> None:

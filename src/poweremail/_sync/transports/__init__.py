@@ -34,7 +34,6 @@ def open_transport(transport: Transport | TransportName) -> Transport:
                 field="transport",
                 advice="use 'aiohttp' or 'httpx'",
             )
-
     if (
         not isinstance(transport, str)
         and hasattr(transport, "handle")
