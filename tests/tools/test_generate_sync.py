@@ -202,7 +202,8 @@ def checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Checkout:
             id="async only, the last statement of a function",
         ),
         pytest.param(
-            "match x:\n    case 1:  # async only\n        f()\n        g()\n    case _:\n        h()",
+            "match x:\n    case 1:  # async only\n        f()\n        g()\n"
+            "    case _:\n        h()",
             "match x:\n    case _:\n        h()",
             id="async only, a case",
         ),
