@@ -130,7 +130,7 @@ LIBRARIES = {
     "anyio": (*ASYNC_WORLDS, "poweremail.webhooks._receiver"),
     "asyncio": ASYNC_WORLDS,
     "attrs": ANY,
-    "cattrs": ("poweremail._wire",),
+    "cattrs": ("poweremail._wire", "poweremail._ledger.payload"),
     "httpcore": both("transports.httpcore"),
     "httpx": (*both("transports.httpx"), "poweremail.sandbox._webhooks.posting", "poweremail._cli"),
     "httpx2": both("transports.httpx"),

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from poweremail import Attachment, Image, Message, TemplateMessage, Tracking
+from poweremail import Attachment, Image, Message, TemplateMessage, Tracking, UsageError
 from poweremail._ledger.payload import pack, unpack
 from poweremail.batch import Batch, Ledger, read_csv, read_json_lines
 from poweremail.sandbox import Sandbox
@@ -163,3 +163,22 @@ def test_the_ledger_lists_its_batch(place):
     ledger = Ledger(place)
     assert ledger.names() == ["news"]
     ledger.close()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"subject":"s"}',
+        '{"subject":"s","from_email":[],"to":[["a@example.com"]],"text":"x"}',
+        '{"subject":"s","from_email":["a@example.com"],"to":[["a"]],"text":"x"}',
+        '{"subject":"s","from_email":["a@example.com"],"to":[["a@example.com"]],"text":"x","new":1}',
+        '{"subject":"s","from_email":["a@example.com"],"to":[["a@example.com"]],"text":"x",'
+        '"attachments":[["a","text/plain","unknown digest"]]}',
+    ],
+)
+def test_a_payload_that_cannot_be_read_whole_is_no_message(payload):
+    with pytest.raises(UsageError, match="the ledger's row cannot be read"):
+        unpack(payload, {}, "id-1")

@@ -1,48 +1,97 @@
 """
-A message as text, and back.
+A message as the ledger stores it: a text, and the contents of its files apart from it.
 
-Attachments and images are kept apart, by the digest of their content: a hundred thousand mails with
-one price list have it once.
+Theory of operation. The text is JSON, and the key of a row without a key of its own is a digest of
+it. So the same message must make the same text, byte by byte, in every release: otherwise a source
+that is added again would be sent again. The converter of the wire writes the members, with other
+forms for addresses and files, and `_ORDER` fixes their order, which must not follow that of the
+fields in a class. A new field goes to the end of `_ORDER` and is left out if it has its default.
+tests/batch/test_old_ledger.py keeps a ledger of release 0.1 and compares the texts and the keys.
+
+Contents are stored by their digest, so a hundred thousand mails with one price list have it once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
+from cattrs import ForbiddenExtraKeysError
+from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from poweremail._ledger.values import BadEntry, Entry
-from poweremail._messages.envelope import Envelope, Tracking
+from poweremail._messages.envelope import Envelope
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.content import Content, StreamContent
+from poweremail._wire.convert import converter
 from poweremail.errors import UsageError
 
 __all__ = ["Group", "Packed", "pack", "recipients", "unpack"]
 
-_ADDRESSES = ("to", "cc", "bcc", "reply_to")
-_BODIES = ("html", "text")
-_TEXTS = (*_BODIES, "template_id")
-_MAPPINGS = ("headers", "dynamic_value")
-_FILES: tuple[tuple[str, type[Attachment | Image], str], ...] = (
-    ("attachments", Attachment, "name"),
-    ("images", Image, "cid"),
+_MAX_GROUP_MESSAGES = 500
+_MAX_GROUP_BYTES = 16 * 1024 * 1024
+
+_FILES = ("attachments", "images")
+_ORDER = (
+    "subject",
+    "from_email",
+    "to",
+    "cc",
+    "bcc",
+    "reply_to",
+    "html",
+    "text",
+    "template_id",
+    "headers",
+    "dynamic_value",
+    "tracking",
+    *_FILES,
 )
 
-_GROUP = 500
-_GROUP_BYTES = 16 * 1024 * 1024
+_converter = converter.copy()
 
-F = TypeVar("F", Attachment, Image)
+
+def _is_message(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Envelope)
+
+
+@_converter.register_unstructure_hook_factory(_is_message)
+def _write_hook(kind: type[Envelope]) -> Callable[[Envelope], dict[str, Any]]:
+    return make_dict_unstructure_fn(
+        kind, _converter, _cattrs_omit_if_default=True, unique_id=override(omit=True)
+    )
+
+
+@_converter.register_structure_hook_factory(_is_message)
+def _read_hook(kind: type[Envelope]) -> Callable[[Any, Any], Envelope]:
+    # A member that this release does not know, because a later one wrote it, is part of the mail.
+    return make_dict_structure_fn(kind, _converter, _cattrs_forbid_extra_keys=True)
+
+
+# An address is [email] or [email, name].
+_converter.register_unstructure_hook(
+    Recipient, lambda each: [each.email] if each.name is None else [each.email, each.name]
+)
+_converter.register_structure_hook(Recipient, lambda parts, _: Recipient(*parts))
+
+# A file is [name, type, content]; in the text, its digest stands for the content.
+_converter.register_unstructure_hook(Attachment, lambda file: [file.name, file.type, file.content])
+_converter.register_unstructure_hook(Image, lambda file: [file.cid, file.type, file.content])
+for _kind in (Attachment, Image):
+    _converter.register_structure_hook(
+        _kind, lambda parts, kind: kind(parts[0], parts[2], parts[1])
+    )
 
 
 class Group:
     """
-    Messages that are added together: as many as share a transaction well, and fewer where they are
-    large, for the memory.
+    Messages that are added in one transaction: up to 500, and fewer if they are large, because they
+    are in memory.
     """
 
     def __init__(self) -> None:
@@ -51,15 +100,15 @@ class Group:
         self._bytes = 0
 
     def append(self, entry: Entry | BadEntry) -> None:
-        """Take it in."""
+        """Add *entry*."""
         self.entries.append(entry)
         if isinstance(entry, BadEntry):
             return
         message = entry.message
-        self._bytes += sum(len(getattr(message, name, None) or "") for name in _BODIES)
+        self._bytes += sum(len(getattr(message, name, None) or "") for name in ("html", "text"))
         files: tuple[Attachment | Image, ...] = (*message.attachments, *message.images)
         for file in files:
-            # One that many mails have is read and kept once.
+            # A content that many mails have is read and stored once.
             if file.content not in self._contents:
                 self._contents.add(file.content)
                 self._bytes += (
@@ -68,15 +117,18 @@ class Group:
 
     @property
     def full(self) -> bool:
-        """Whether it is to be added before it takes in more."""
-        return len(self.entries) >= _GROUP or self._bytes >= _GROUP_BYTES
+        """Whether the group should be added before another entry is appended."""
+        return len(self.entries) >= _MAX_GROUP_MESSAGES or self._bytes >= _MAX_GROUP_BYTES
 
 
 @attrs.frozen
 class Packed:
     """
-    A message as it is kept: its *payload*, the *contents* that go with it by their digest, and a
-    *digest* of the whole.
+    A message as it is stored.
+
+    *payload*: the text.
+    *contents*: the contents of its files, by their digest.
+    *digest*: the digest of the text.
     """
 
     payload: str
@@ -86,33 +138,23 @@ class Packed:
 
 def pack(message: Envelope) -> Packed:
     """
-    Return *message* as text, without its unique id.
+    Return *message* as it is stored, without its unique id.
 
-    Files are read. Raises `UsageError` for one that cannot be, and for streams, which could be read
-    only once.
+    Reads its files. Raises `UsageError` if a file cannot be read, or is a stream, which could be
+    read only once.
     """
     contents: dict[str, bytes] = {}
-    members: dict[str, Any] = {
-        "subject": message.subject,
-        "from_email": _address(message.from_email),
-    }
-    members |= {
-        name: [_address(each) for each in value]
-        for name in _ADDRESSES
-        if (value := getattr(message, name))
-    }
-    members |= {
-        name: value for name in _TEXTS if (value := getattr(message, name, None)) is not None
-    }
-    members |= {name: dict(value) for name in _MAPPINGS if (value := getattr(message, name, None))}
-    if message.tracking is not None:
-        members["tracking"] = attrs.asdict(message.tracking)
-    for field, _, name in _FILES:
-        if files := getattr(message, field):
-            members[field] = [
-                [getattr(file, name), file.type, _keep(file.content, contents)] for file in files
-            ]
-    payload = json.dumps(members, ensure_ascii=False, separators=(",", ":"))
+    members = _converter.unstructure(message)
+    for field in _FILES:
+        for file in members.get(field, ()):
+            content = _read(file[2])
+            file[2] = hashlib.blake2b(content, digest_size=32).hexdigest()
+            contents[file[2]] = content
+    payload = json.dumps(
+        {name: members[name] for name in _ORDER if name in members},
+        ensure_ascii=False,
+        separators=(",", ":"),
+    )
     return Packed(payload, contents, hashlib.blake2b(payload.encode(), digest_size=16).hexdigest())
 
 
@@ -120,57 +162,37 @@ def unpack(
     payload: str, contents: Mapping[str, bytes], unique_id: str
 ) -> Message | TemplateMessage:
     """
-    Return the message of *payload* under its *unique_id*. Raises `UsageError` where it is none.
+    Return the message of *payload* with *unique_id*. Raises `UsageError` if there is none in it.
     """
     try:
         members = json.loads(payload)
-        members["from_email"] = _recipient(members["from_email"])
-        for name in _ADDRESSES:
-            if name in members:
-                members[name] = [_recipient(each) for each in members[name]]
-        if "tracking" in members:
-            members["tracking"] = Tracking(**members["tracking"])
-        for field, kind, _ in _FILES:
-            if field in members:
-                members[field] = [
-                    kind(name, contents[digest], type) for name, type, digest in members[field]
-                ]
-        kind_of_mail = TemplateMessage if "template_id" in members else Message
-        return kind_of_mail(**members, unique_id=unique_id)
-    except (KeyError, TypeError, ValueError) as error:
+        for field in _FILES:
+            for file in members.get(field, ()):
+                file[2] = contents[file[2]]
+        kind: type[Message | TemplateMessage] = Message
+        if "template_id" in members:
+            kind = TemplateMessage
+        return _converter.structure({**members, "unique_id": unique_id}, kind)
+    except (LookupError, AttributeError, TypeError, ValueError, ForbiddenExtraKeysError) as error:
         raise UsageError(f"the ledger's row cannot be read: {error}", field="payload") from None
 
 
 def recipients(payload: str) -> tuple[str, ...]:
-    """The addresses in *payload*: to, cc, then bcc."""
+    """Return the addresses in *payload*: to, cc, then bcc."""
     members = json.loads(payload)
     return tuple(each[0] for name in ("to", "cc", "bcc") for each in members.get(name, ()))
 
 
-def _address(recipient: Recipient) -> list[str]:
-    return [recipient.email] if recipient.name is None else [recipient.email, recipient.name]
-
-
-def _recipient(parts: list[str]) -> Recipient:
-    return Recipient(*parts)
-
-
-def _keep(content: Content, contents: dict[str, bytes]) -> str:
+def _read(content: Content) -> bytes:
+    if isinstance(content, bytes):
+        return content
     if isinstance(content, StreamContent):
         raise UsageError(
             "a stream can be read only once, and a batch may have to try again",
             field="attachments",
             advice="give bytes or a path",
         )
-    if isinstance(content, bytes):
-        raw = content
-    else:
-        try:
-            raw = content.read(0, content.size)
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"cannot read {content.label}: {error}", field="attachments"
-            ) from error
-    digest = hashlib.blake2b(raw, digest_size=32).hexdigest()
-    contents[digest] = raw
-    return digest
+    try:
+        return content.read(0, content.size)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {content.label}: {error}", field="attachments") from error
