@@ -73,7 +73,7 @@ async def test_the_unique_id_is_the_same_in_every_attempt(sandbox):
         {"from_email": "Ada <a@example.com>"},
     ],
 )
-async def test_what_a_get_cannot_carry_is_not_sent(sandbox, field):
+async def test_a_get_rejects_a_message_it_cannot_carry(sandbox, field):
     async with sandbox.async_client() as client:
         with pytest.raises(
             UsageError, match=rf"not sent: {next(iter(field))}: .*use send_template"
@@ -205,7 +205,7 @@ async def test_requests_go_to_the_base_url_with_the_right_head():
     }
 
 
-async def test_unknown_members_of_an_answer_are_kept():
+async def test_unknown_members_of_a_response_are_kept():
     with FaultServer(answer({"status": "success", "message": "ok", "queue_id": 7})) as server:
         async with client_of("httpx", server.url) as client:
             result = await client.messages.send_mail(message())
@@ -285,7 +285,7 @@ def test_plain_http_to_another_machine_warns():
         ({"max_response_bytes": 0}, "max_response_bytes"),
     ],
 )
-def test_options_that_cannot_be_meant_are_refused(options, field):
+def test_invalid_options_raise(options, field):
     given = {"owner_id": "owner", "token": TOKEN, "app_domain": "tes.example.com"} | options
     with pytest.raises(UsageError, match=rf"^{field}: ") as caught:
         AsyncPowerEmail(**given)
@@ -337,7 +337,7 @@ RAW = {
 }
 
 
-async def test_without_limits_nobody_waits(sandbox):
+async def test_without_limits_no_send_waits(sandbox):
     async with sandbox.async_client() as client:
         assert await client.expected_wait() == 0
         with pytest.raises(UsageError, match="^limits: must be a RateLimits"):
@@ -367,7 +367,7 @@ ENGINE_CLIENT = httpx.AsyncClient.__name__
 
 
 @pytest.mark.parametrize("client", [NotAClient(), object(), "httpx", OtherClient()])
-def test_a_transport_takes_a_client_of_its_world(client):
+def test_a_transport_takes_a_client_of_its_own_kind(client):
     with pytest.raises(
         UsageError, match=f"^client: must be an? {ENGINE_CLIENT} of httpx or httpx2"
     ):
@@ -375,7 +375,7 @@ def test_a_transport_takes_a_client_of_its_world(client):
 
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("a ")])
-def test_an_engine_that_is_missing_is_told(monkeypatch, engine):
+def test_a_missing_engine_raises(monkeypatch, engine):
     monkeypatch.setitem(sys.modules, engine, None)
     with pytest.raises(
         UsageError,
@@ -394,7 +394,7 @@ def test_an_engine_is_named():
         AsyncHttpxTransport(engine="urllib")
 
 
-async def test_a_client_of_ones_own_that_was_closed_is_told():
+async def test_a_closed_client_of_ones_own_raises():
     own = httpx.AsyncClient()
     await own.aclose()
     async with AsyncPowerEmail(
@@ -406,8 +406,8 @@ async def test_a_client_of_ones_own_that_was_closed_is_told():
             await client.messages.send_mail(message())
 
 
-async def test_a_url_that_the_engine_refuses_is_not_sent():
-    """Hosts are checked here; what an engine finds wrong in spite of that has not been sent."""
+async def test_a_url_that_the_engine_rejects_is_not_sent():
+    """Hosts are checked here; if an engine still rejects one, the mail was not sent."""
     with FaultServer(answer()) as server:
         async with client_of("a client of httpx", f"{server.url}/" + "x" * 65_500) as client:
             with pytest.raises(NotSentError, match="InvalidURL: URL too long"):

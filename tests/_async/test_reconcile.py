@@ -1,4 +1,4 @@
-"""Finding out what became of a mail whose outcome was unknown."""
+"""Looking up a mail whose outcome is unknown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def sandbox():
 
 
 @pytest.mark.parametrize("way", WAYS)
-async def test_a_mail_whose_answer_is_lost_is_found(way, served):
+async def test_a_mail_whose_response_is_lost_is_found(way, served):
     served.faults.add(LOST, call="sendMail")
     async with reached(way, served, **FAST) as client:
         result = await client.messages.send_mail(
@@ -37,7 +37,7 @@ async def test_a_mail_whose_answer_is_lost_is_found(way, served):
     assert result.raw.status == 200
 
 
-async def test_a_mail_that_was_answered_is_not_looked_up(sandbox):
+async def test_a_mail_with_a_response_is_not_looked_up(sandbox):
     rule = sandbox.faults.add(Fault.latency(0), call="getMessageInfo")
     async with sandbox.async_client(**FAST) as client:
         assert not (await client.messages.send_mail(message())).reconciled
@@ -55,7 +55,7 @@ async def test_it_is_looked_for_until_it_shows(sandbox):
 
 
 @pytest.mark.parametrize("fault", [NEVER, Fault.late_visibility(3600)])
-async def test_what_does_not_show_stays_unknown(sandbox, fault):
+async def test_a_mail_that_is_not_listed_stays_unknown(sandbox, fault):
     sandbox.faults.add(fault, call="sendMail")
     sandbox.faults.add(LOST, call="sendMail")
     async with sandbox.async_client(**FAST) as client:
@@ -82,7 +82,7 @@ async def test_another_mail_under_the_same_id_proves_nothing(sandbox):
     assert len(sandbox.outbox) == 1
 
 
-async def test_what_never_showed_is_sent_again_where_that_is_allowed(sandbox):
+async def test_a_mail_that_is_never_listed_is_sent_again_if_allowed(sandbox):
     sandbox.faults.add(NEVER, call="sendMail", times=2)
     async with sandbox.async_client(**FAST | {"visibility": 0.1, "resend_after": 0.2}) as client:
         began = time.monotonic()
@@ -92,7 +92,7 @@ async def test_what_never_showed_is_sent_again_where_that_is_allowed(sandbox):
     assert [mail.unique_id for mail in sandbox.outbox] == [result.unique_id]
 
 
-async def test_what_was_seen_in_part_is_never_sent_again(sandbox):
+async def test_a_mail_that_is_listed_in_part_is_never_sent_again(sandbox):
     async with sandbox.async_client(**FAST | {"visibility": 0.1, "resend_after": 0.1}) as client:
         await client.messages.send_mail(message(unique_id="news"))
         rule = sandbox.faults.add(NEVER, call="sendMail")
@@ -114,7 +114,7 @@ async def test_it_is_not_sent_again_for_ever(sandbox):
 @pytest.mark.parametrize(
     "fault", [Fault.error("AuthenticationError", "Token MissMatch"), Fault.status(503)]
 )
-async def test_where_looking_fails_nothing_is_claimed_and_nothing_sent(sandbox, fault):
+async def test_a_failed_look_up_claims_nothing_and_sends_nothing(sandbox, fault):
     sandbox.faults.add(NEVER, call="sendMail")
     sandbox.faults.add(fault, call="getMessageInfo")
     async with sandbox.async_client(**FAST | {"visibility": 0.1, "resend_after": 0.1}) as client:
@@ -167,7 +167,7 @@ async def test_it_can_be_found_out_later_and_elsewhere(sandbox):
             await other.messages.reconcile("never used", visibility=0)
 
 
-async def test_what_is_to_be_looked_up_is_checked(sandbox):
+async def test_the_arguments_of_reconcile(sandbox):
     async with sandbox.async_client() as client:
         await client.messages.send_mail(message(unique_id="u1"))
         for recipients in (
@@ -186,7 +186,7 @@ async def test_what_is_to_be_looked_up_is_checked(sandbox):
             await client.messages.reconcile("u1", recipients="nobody")
 
 
-async def test_whoever_prefers_two_mails_to_none_gets_them(sandbox):
+async def test_resend_may_deliver_twice(sandbox):
     sandbox.faults.add(LOST, call="sendMail", times=1)
     async with sandbox.async_client(on_unknown="resend", retry=RetryPolicy(first_wait=0)) as client:
         result = await client.messages.send_mail(message())
@@ -194,7 +194,7 @@ async def test_whoever_prefers_two_mails_to_none_gets_them(sandbox):
     assert [mail.unique_id for mail in sandbox.outbox] == [result.unique_id] * 2
 
 
-async def test_a_choice_takes_what_belongs_to_the_other_with_it(sandbox):
+async def test_another_choice_drops_resend_after(sandbox):
     async with sandbox.async_client(on_unknown="reconcile", visibility=1, resend_after=2) as client:
         for choice in ("raise", "resend"):
             client.with_options(on_unknown=choice)
@@ -230,7 +230,7 @@ async def test_the_choice_can_be_made_for_some_calls(sandbox):
         ),
     ],
 )
-async def test_choices_that_cannot_be_meant(sandbox, options, text):
+async def test_invalid_choices(sandbox, options, text):
     with pytest.raises(UsageError, match=f"^{text}"):
         sandbox.async_client(**options)
     async with sandbox.async_client() as client:
@@ -244,7 +244,7 @@ async def test_choices_that_cannot_be_meant(sandbox, options, text):
 @pytest.mark.parametrize(
     "fault", [Fault.refuse(), Fault.error("ValidationError", "no"), Fault.rate_limited()]
 )
-async def test_what_may_have_been_accepted_once_stays_so(sandbox, options, fault):
+async def test_a_later_failure_does_not_make_an_unknown_send_known(sandbox, options, fault):
     """
     A mail that was taken, and whose second sending fails for sure, is not one that was not sent.
     """

@@ -1,4 +1,4 @@
-"""The token shows nowhere but in the request."""
+"""The token is in the request and nowhere else."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PACKAGE = str(Path(poweremail.__file__).parent)
 
 
 def echo(connection) -> bool:
-    """Answer with the token wherever it can stand."""
+    """Respond with the token in every place."""
     connection.read_body()
     escaped = "".join(f"\\u{ord(character):04X}" for character in TOKEN)
     forms = [
@@ -67,7 +67,7 @@ def in_utf_16(connection) -> bool:
 
 
 def malformed(connection) -> bool:
-    """Answer what is no HTTP, with the token in it."""
+    """Send a response that is no HTTP, with the token in it."""
     connection.read_body()
     connection.socket.sendall(
         f"HTTP/1.1 200 OK\r\n{TOKEN} \x00: bad header\r\n\r\n".encode("latin-1")
@@ -76,7 +76,7 @@ def malformed(connection) -> bool:
 
 
 def to_self(connection) -> bool:
-    """Redirect to the URL that was asked for."""
+    """Redirect to the requested URL."""
     connection.read_body()
     connection.send(
         301, b"", [("Location", f"https://example.invalid{connection.target}"), ("X-Token", TOKEN)]
@@ -142,7 +142,7 @@ async def test_the_token_is_in_no_text_and_no_log(engine, behaviour, caplog):
                     result = await call(argument)
                 except PowerEmailError as error:
                     texts = list(texts_of(error))
-                    # What is not shown is not there either.
+                    # The token is not hidden in the objects either.
                     assert CANARY.encode() not in pickle.dumps((str(error), error.raw))
                 else:
                     texts = [
@@ -232,7 +232,7 @@ async def test_passwords_and_keys_are_in_no_text_and_no_log(behaviour, caplog):
 
 
 @pytest.mark.parametrize("engine", ["a client of httpx", "a client of httpx2"])
-async def test_what_is_logged_of_a_get_is_still_useful(engine, caplog):
+async def test_the_log_line_of_a_get_is_still_useful(engine, caplog):
     caplog.set_level(logging.INFO)
     with FaultServer(answer()) as server:
         async with client_of(engine, server.url) as client:
@@ -257,7 +257,7 @@ async def test_the_frames_of_a_cut_off_body_do_not_show_it():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_the_frames_of_a_cut_off_answer_do_not_show_it(engine):
+async def test_the_frames_of_a_truncated_response_do_not_show_it(engine):
     def cut_off(connection) -> bool:
         connection.read_body()
         user = f'{{"smtp_user_name": "s", "password": "{CANARY}"}}'

@@ -98,7 +98,7 @@ async def test_one_bad_message_never_stops_the_rest(sandbox):
     assert got[1].result is None
 
 
-async def test_the_source_is_pulled_no_faster_than_outcomes_are_taken(sandbox):
+async def test_the_source_is_pulled_no_faster_than_outcomes_are_consumed(sandbox):
     source = Source(many(1_000))
     async with (
         sandbox.async_client() as client,
@@ -116,7 +116,7 @@ async def test_the_source_is_pulled_no_faster_than_outcomes_are_taken(sandbox):
     assert len(sandbox.outbox) <= source.pulled
 
 
-async def test_leaving_early_lets_what_is_under_way_finish():
+async def test_leaving_early_lets_running_sends_finish():
     source = Source(many(1_000))
     with FaultServer(answer()) as server:
         async with client_of("httpx", server.url) as client:
@@ -131,7 +131,7 @@ async def test_leaving_early_lets_what_is_under_way_finish():
     assert server.posts == posted + 1
 
 
-async def test_leaving_without_taking_anything(sandbox):
+async def test_leaving_without_an_outcome(sandbox):
     async with sandbox.async_client() as client:
         async with client.messages.send_many(many(10), concurrency=2):
             pass
@@ -210,7 +210,7 @@ async def test_an_error_of_a_hook_is_raised_plainly(sandbox):
 
 
 async def test_a_batch_has_a_block(sandbox):
-    """Without it nothing would be sent, and nobody would be told."""
+    """Without it nothing would be sent, silently."""
     async with sandbox.async_client() as client:
         outcomes = client.messages.send_many(many(3))
         with pytest.raises(

@@ -72,7 +72,7 @@ async def test_smtp_users(way, sandbox):
             await client.messages.send_mail(message(), smtp_user_name=added.smtp_user_name)
         await client.settings.edit_smtp(added.smtp_user_name, hourly_limit=5)
         await client.messages.send_mail(message(), smtp_user_name=added.smtp_user_name)
-        # What the API adds leaves it as it is who else may send.
+        # Adding an SMTP user does not change the others.
         await client.messages.send_mail(message())
     assert len(sandbox.outbox) == 3
 
@@ -167,7 +167,7 @@ async def test_webhooks(way, sandbox):
     assert len(receiver.seen) == (0 if way == "in-process" else 2)
 
 
-async def test_a_url_that_does_not_answer_is_no_webhook(sandbox):
+async def test_a_url_that_does_not_respond_is_no_webhook(sandbox):
     with Receiver({"GET": (200, "hello"), "POST": (500, "")}) as receiver:
         async with reached("httpx", sandbox, timeouts=OPTIONS["timeouts"]) as client:
             with pytest.raises(ValidationError, match="must answer God bless you, PowerEmail"):
@@ -239,7 +239,7 @@ async def test_a_raw_message_has_the_outcomes_of_every_mail(sandbox):
     assert len(set(unique_ids)) == len(unique_ids) == 3
 
 
-async def test_a_change_that_may_have_been_made_is_told_and_not_repeated(way, sandbox):
+async def test_a_change_that_may_have_been_made_is_not_repeated(way, sandbox):
     rule = sandbox.faults.add(Fault.stall(0.01), call="addSendingDomain")
     async with reached(way, sandbox) as client:
         with pytest.raises(
@@ -274,7 +274,7 @@ async def test_a_change_that_never_arrived_is_repeated(sandbox):
     assert len(sandbox.sending_domains) == 1
 
 
-async def test_what_cannot_be_meant_is_not_sent(sandbox):
+async def test_an_invalid_argument_is_not_sent(sandbox):
     async with sandbox.async_client() as client:
         for call, arguments, field in (
             (client.settings.add_smtp, {"total_limit": 0, "hourly_limit": 1}, "total_limit"),
@@ -293,7 +293,7 @@ async def test_what_cannot_be_meant_is_not_sent(sandbox):
             await client.messages.send_raw("Hello")
 
 
-async def test_an_answer_by_call_has_its_secrets_sealed():
+async def test_a_response_of_call_has_its_secrets_masked():
     password = "canary-password"
     with FaultServer(
         answer({"status": "success", "smtp_user_name": "s", "smtp_password": password})

@@ -1,5 +1,5 @@
 # Generated from tests/_async/test_limiter.py; do not edit.
-"""Sends wait for their turn; each SMTP user has a budget of its own."""
+"""Sends wait for their limits; each SMTP user has a budget of its own."""
 
 from __future__ import annotations
 
@@ -80,30 +80,30 @@ def test_users_do_not_wait_for_each_other(place):
     assert 15 < limiter.expected_wait("smtp7") <= 30
 
 
-def test_who_waits_is_told_once(place):
-    told = []
-    limiter = Limiter(RateLimits(on_wait=told.append, **place), windows=[Window(1, 0.5)])
+def test_a_wait_is_announced_once(place):
+    announced = []
+    limiter = Limiter(RateLimits(on_wait=announced.append, **place), windows=[Window(1, 0.5)])
     limiter.acquire("smtp1")
-    assert told == []
+    assert announced == []
     limiter.acquire("smtp1")
     limiter.acquire("smtp2")
-    assert [(wait.smtp_user_name, wait.ahead) for wait in told] == [("smtp1", 0)]
-    assert isinstance(told[0], LimitWait)
-    assert 0 < told[0].seconds <= 0.5
+    assert [(wait.smtp_user_name, wait.ahead) for wait in announced] == [("smtp1", 0)]
+    assert isinstance(announced[0], LimitWait)
+    assert 0 < announced[0].seconds <= 0.5
 
 
-def test_everybody_in_the_line_is_told(place):
-    told = []
-    limiter = Limiter(RateLimits(on_wait=told.append, **place), windows=[Window(1, 0.25)])
+def test_each_waiter_of_the_queue_is_announced(place):
+    announced = []
+    limiter = Limiter(RateLimits(on_wait=announced.append, **place), windows=[Window(1, 0.25)])
 
     def send(_, smtp_user_name):
         limiter.acquire(smtp_user_name)
 
     with BoundedMap(send, ["smtp1"] * 4, 4) as done:
         assert [result for result in done] == [None] * 4
-    assert 3 <= len(told) <= 4
-    assert max(wait.ahead for wait in told) >= 1
-    assert all(0 < wait.seconds <= 0.25 * (wait.ahead + 1) for wait in told)
+    assert 3 <= len(announced) <= 4
+    assert max(wait.ahead for wait in announced) >= 1
+    assert all(0 < wait.seconds <= 0.25 * (wait.ahead + 1) for wait in announced)
 
 
 def refuse(wait):
@@ -117,7 +117,7 @@ def test_a_hook_that_raises_ends_the_request(place):
     for _ in range(3):
         with pytest.raises(LookupError, match=r"not waiting [23]\d s"):
             limiter.acquire("smtp1")
-    # Nobody is left in the line, and nothing was booked.
+    # The queue is empty, and nothing was booked.
     assert 15 < limiter.expected_wait("smtp1") <= 30
     limiter.acquire("smtp2")
 

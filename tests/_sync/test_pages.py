@@ -62,7 +62,7 @@ def test_pages_are_fetched_when_they_are_needed():
             for _ in walk:
                 break
             assert server.posts == 1
-            # It goes on where it was left.
+            # It continues at the next record.
             assert next(walk).email == "user1@example.com"
     assert server.posts == 1
 
@@ -126,7 +126,7 @@ def test_records_that_differ_in_an_unknown_member_are_different():
             assert len([info for info in client.messages.iter_message_info("u1")]) == 250
 
 
-def test_a_page_that_fails_can_be_asked_for_again():
+def test_a_page_that_fails_can_be_requested_again():
     failing = [True]
 
     def answer(request) -> dict:

@@ -59,7 +59,7 @@ BROKEN = {
 
 
 def timeouts(behaviour) -> Timeouts:
-    """A short one where no answer comes; where one does, a busy machine may take its time."""
+    """Return a short one if no response comes; if one does, a busy machine may be slow."""
     return Timeouts(read=0.7 if behaviour is stall else 30)
 
 
@@ -117,7 +117,7 @@ def test_retry_after_is_waited_for(date):
     assert (result.attempts, server.posts) == (2, 2)
 
 
-def test_a_long_retry_after_is_told_at_once(engine):
+def test_a_long_retry_after_raises_at_once(engine):
     with FaultServer(answer("", status=429, headers=[("Retry-After", "3600")])) as server:
         with client_of(engine, server.url, retry=RetryPolicy(max_total=10)) as client:
             with pytest.raises(RateLimitError, match="not sent: ") as caught:
@@ -223,7 +223,7 @@ def test_the_transport_says_whether_the_body_left(left, attempts):
     assert transport.closed
 
 
-def test_whatever_a_transport_raises_the_user_is_told_about_the_mail():
+def test_any_exception_of_a_transport_becomes_an_outcome():
     bug = LookupError(f"a bug with {TOKEN}")
     transport = Scripted(TransportError("cut", body_left=False), bug)
     with PowerEmail(
@@ -245,7 +245,7 @@ def test_whatever_a_transport_raises_the_user_is_told_about_the_mail():
     assert transport.requests == 3
 
 
-def test_what_was_never_read_is_not_sent_whatever_the_transport_raises():
+def test_a_mail_whose_body_was_never_read_is_not_sent():
     bug = ImportError(f"no module for {TOKEN}")
     transport = Scripted(bug, reads=False)
     with PowerEmail(
@@ -277,7 +277,7 @@ OPTIONS = (
 @pytest.mark.parametrize("wrapped", [False, True])
 @pytest.mark.parametrize("kind", [LookupError, TimeoutError, ConnectionError, OSError])
 def test_an_exception_from_outside_ends_the_call_at_once(options, wrapped, kind, caplog):
-    """As a soft time limit does, whose signal handler raises wherever the program is."""
+    """A soft time limit does so: its signal handler raises in the middle of other code."""
 
     class Interrupted:
         requests = 0

@@ -99,7 +99,7 @@ def test_one_bad_message_never_stops_the_rest(sandbox):
     assert got[1].result is None
 
 
-def test_the_source_is_pulled_no_faster_than_outcomes_are_taken(sandbox):
+def test_the_source_is_pulled_no_faster_than_outcomes_are_consumed(sandbox):
     source = Source(many(1_000))
     with (
         sandbox.client() as client,
@@ -117,7 +117,7 @@ def test_the_source_is_pulled_no_faster_than_outcomes_are_taken(sandbox):
     assert len(sandbox.outbox) <= source.pulled
 
 
-def test_leaving_early_lets_what_is_under_way_finish():
+def test_leaving_early_lets_running_sends_finish():
     source = Source(many(1_000))
     with FaultServer(answer()) as server:
         with client_of("httpx", server.url) as client:
@@ -132,7 +132,7 @@ def test_leaving_early_lets_what_is_under_way_finish():
     assert server.posts == posted + 1
 
 
-def test_leaving_without_taking_anything(sandbox):
+def test_leaving_without_an_outcome(sandbox):
     with sandbox.client() as client:
         with client.messages.send_many(many(10), concurrency=2):
             pass
@@ -211,7 +211,7 @@ def test_an_error_of_a_hook_is_raised_plainly(sandbox):
 
 
 def test_a_batch_has_a_block(sandbox):
-    """Without it nothing would be sent, and nobody would be told."""
+    """Without it nothing would be sent, silently."""
     with sandbox.client() as client:
         outcomes = client.messages.send_many(many(3))
         with pytest.raises(

@@ -71,7 +71,7 @@ def test_smtp_users(way, sandbox):
             client.messages.send_mail(message(), smtp_user_name=added.smtp_user_name)
         client.settings.edit_smtp(added.smtp_user_name, hourly_limit=5)
         client.messages.send_mail(message(), smtp_user_name=added.smtp_user_name)
-        # What the API adds leaves it as it is who else may send.
+        # Adding an SMTP user does not change the others.
         client.messages.send_mail(message())
     assert len(sandbox.outbox) == 3
 
@@ -166,7 +166,7 @@ def test_webhooks(way, sandbox):
     assert len(receiver.seen) == (0 if way == "in-process" else 2)
 
 
-def test_a_url_that_does_not_answer_is_no_webhook(sandbox):
+def test_a_url_that_does_not_respond_is_no_webhook(sandbox):
     with Receiver({"GET": (200, "hello"), "POST": (500, "")}) as receiver:
         with reached("httpx", sandbox, timeouts=OPTIONS["timeouts"]) as client:
             with pytest.raises(ValidationError, match="must answer God bless you, PowerEmail"):
@@ -238,7 +238,7 @@ def test_a_raw_message_has_the_outcomes_of_every_mail(sandbox):
     assert len(set(unique_ids)) == len(unique_ids) == 3
 
 
-def test_a_change_that_may_have_been_made_is_told_and_not_repeated(way, sandbox):
+def test_a_change_that_may_have_been_made_is_not_repeated(way, sandbox):
     rule = sandbox.faults.add(Fault.stall(0.01), call="addSendingDomain")
     with reached(way, sandbox) as client:
         with pytest.raises(
@@ -273,7 +273,7 @@ def test_a_change_that_never_arrived_is_repeated(sandbox):
     assert len(sandbox.sending_domains) == 1
 
 
-def test_what_cannot_be_meant_is_not_sent(sandbox):
+def test_an_invalid_argument_is_not_sent(sandbox):
     with sandbox.client() as client:
         for call, arguments, field in (
             (client.settings.add_smtp, {"total_limit": 0, "hourly_limit": 1}, "total_limit"),
@@ -292,7 +292,7 @@ def test_what_cannot_be_meant_is_not_sent(sandbox):
             client.messages.send_raw("Hello")
 
 
-def test_an_answer_by_call_has_its_secrets_sealed():
+def test_a_response_of_call_has_its_secrets_masked():
     password = "canary-password"
     with FaultServer(
         answer({"status": "success", "smtp_user_name": "s", "smtp_password": password})

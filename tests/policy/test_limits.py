@@ -57,7 +57,7 @@ class BytesPath:
 
 
 @pytest.mark.parametrize("path", ["", "a\0b", 5, b"budget.db", BytesPath()])
-def test_what_is_no_path(path):
+def test_an_invalid_path(path):
     with pytest.raises(
         UsageError, match=r"^limits.path: must be the path of a file, not "
     ) as caught:
@@ -97,7 +97,7 @@ def test_limits_of_an_smtp_user_and_ones_own():
         RateLimits.from_smtp_user(user, per_minute=0)
 
 
-def test_a_wait_says_what_it_is():
+def test_the_repr_of_a_wait():
     assert (
         repr(LimitWait(smtp_user_name="smtp1", seconds=1.5, ahead=2))
         == "LimitWait(smtp_user_name='smtp1', seconds=1.5, ahead=2)"
@@ -144,14 +144,14 @@ def test_the_wait_behind_others(windows, gaps, later, ahead):
         log.book(now)
         went.append(now)
     now += later / 4
-    # Each of those ahead goes as soon as it may.
+    # Each request ahead goes as soon as it may.
     moment = now
     for number in range(ahead + 1):
         moment = first_moment(windows, went, moment)
         went.append(moment)
         assert now + log.wait(now, number) == moment
     assert now + SlidingLog(windows).wait(now, 0) == now
-    # Asked for the last at once, and another time, the answer is the same.
+    # The result is the same for the last one directly, and a second time.
     assert now + log.wait(now, ahead) == moment
 
 
@@ -233,7 +233,7 @@ class Counting(SlidingLog):
         return super()._time_of(place)
 
 
-def test_booking_and_asking_cost_the_same_however_much_is_in_it():
+def test_the_cost_does_not_grow_with_the_number_of_bookings():
     log = Counting(RateLimits(None, 10**6, 10**6).windows)
     for number in range(20_000):
         assert log.wait(float(number)) == 0.0
@@ -241,7 +241,7 @@ def test_booking_and_asking_cost_the_same_however_much_is_in_it():
     assert log.looks == 2 * 20_000
 
 
-def test_a_line_that_gets_longer_is_planned_once():
+def test_a_growing_queue_is_planned_once():
     log = Counting(RateLimits(1, None, None).windows)
     log.book(0.0)
     assert [log.wait(0.0, ahead) for ahead in range(5_000)] == [

@@ -130,7 +130,7 @@ ROWS = pytest.mark.parametrize(
 
 @ROWS
 @pytest.mark.parametrize("operation", SENDS, ids=path)
-def test_what_a_failure_means_for_a_mail(operation, error, means, send, change, read):
+def test_the_meaning_of_a_failure_for_a_mail(operation, error, means, send, change, read):
     settled = judged(error, operation, MAIL).error
     if means is None:
         assert settled is error
@@ -155,13 +155,13 @@ def test_what_a_failure_means_for_a_mail(operation, error, means, send, change, 
 
 @ROWS
 @pytest.mark.parametrize("operation", READS, ids=path)
-def test_a_failure_of_a_read_is_what_it_is(operation, error, means, send, change, read):
+def test_a_failed_read_keeps_its_error(operation, error, means, send, change, read):
     assert judged(error, operation, NO_MAIL).error is error
 
 
 @ROWS
 @pytest.mark.parametrize("operation", CHANGES + EDITS, ids=path)
-def test_what_a_failure_means_for_a_change(operation, error, means, send, change, read):
+def test_the_meaning_of_a_failure_for_a_change(operation, error, means, send, change, read):
     settled = judged(error, operation, NO_MAIL).error
     if means is not DeliveryUnknownError:
         assert settled is error
@@ -179,7 +179,7 @@ def test_what_a_failure_means_for_a_change(operation, error, means, send, change
 
 @ROWS
 @pytest.mark.parametrize("operation", SENDS, ids=path)
-def test_a_send_is_repeated_only_where_it_certainly_did_not_arrive(
+def test_a_send_is_repeated_only_if_it_certainly_did_not_arrive(
     operation, error, means, send, change, read
 ):
     assert judged(error, operation, MAIL).may_repeat is send
@@ -187,7 +187,7 @@ def test_a_send_is_repeated_only_where_it_certainly_did_not_arrive(
 
 @ROWS
 @pytest.mark.parametrize("operation", CHANGES, ids=path)
-def test_a_change_is_repeated_only_where_it_certainly_did_not_arrive(
+def test_a_change_is_repeated_only_if_it_certainly_did_not_arrive(
     operation, error, means, send, change, read
 ):
     assert judged(error, operation).may_repeat is change
@@ -195,7 +195,7 @@ def test_a_change_is_repeated_only_where_it_certainly_did_not_arrive(
 
 @ROWS
 @pytest.mark.parametrize("operation", EDITS, ids=path)
-def test_an_edit_is_repeated_as_a_read_is(operation, error, means, send, change, read):
+def test_an_edit_is_repeated_like_a_read(operation, error, means, send, change, read):
     assert judged(error, operation).may_repeat is read
 
 
@@ -207,7 +207,7 @@ def test_a_read_is_repeated_on_anything_temporary(operation, error, means, send,
 
 @ROWS
 @pytest.mark.parametrize("operation", SENDS, ids=path)
-def test_what_is_unknown_is_repeated_only_where_the_user_allows_it(
+def test_an_unknown_send_is_repeated_only_if_the_user_allows_it(
     operation, error, means, send, change, read
 ):
     assert judged(error, operation, MAIL, resend=True).may_repeat is (
@@ -246,7 +246,7 @@ def test_an_attempt_whose_body_was_never_read_was_not_sent(operation, resend):
 
 
 @pytest.mark.parametrize("operation", SENDS + CHANGES, ids=path)
-def test_an_exception_of_somebody_else_leaves_it_open(operation):
+def test_a_foreign_exception_leaves_the_outcome_unknown(operation):
     bug = LookupError("a bug with canary-token")
     failed = judged(bug, operation)
     assert failed.is_unknown
@@ -314,5 +314,5 @@ def test_the_operations():
         ),
     ],
 )
-def test_what_a_body_written_by_hand_says_of_its_mail(body, expected):
+def test_the_mail_of_a_handwritten_body(body, expected):
     assert Mail.of(body) == expected

@@ -20,7 +20,7 @@ def test_the_defaults():
 
 
 @pytest.mark.parametrize("field", ["first_wait", "max_wait", "max_total"])
-def test_all_but_the_attempts_are_given_by_name(field):
+def test_options_but_the_attempts_are_keyword_only(field):
     assert getattr(RetryPolicy(1, **{field: 7}), field) == 7
     with pytest.raises(TypeError):
         RetryPolicy(1, 7)
@@ -28,7 +28,7 @@ def test_all_but_the_attempts_are_given_by_name(field):
 
 @settings(max_examples=300, deadline=None)
 @given(first=SECONDS, most=SECONDS, attempt=st.integers(1, 10_000))
-def test_the_wait_doubles_up_to_the_most_and_at_most_half_is_taken_off(first, most, attempt):
+def test_the_wait_doubles_up_to_the_maximum_less_at_most_half(first, most, attempt):
     wait = RetryPolicy(first_wait=first, max_wait=most).wait(attempt, NotSentError("x"))
     full = min(first * 2.0 ** min(attempt - 1, 64), most)
     assert full / 2 <= wait <= full
@@ -45,7 +45,7 @@ def test_the_default_waits(attempt, full):
 
 @settings(max_examples=200, deadline=None)
 @given(asked=st.floats(0, 1e6), first=SECONDS, most=SECONDS, attempt=st.integers(1, 100))
-def test_what_the_service_asks_for_is_waited_for_where_it_is_longer(asked, first, most, attempt):
+def test_a_longer_retry_after_is_waited_for(asked, first, most, attempt):
     policy = RetryPolicy(first_wait=first, max_wait=most)
     full = min(first * 2.0 ** min(attempt - 1, 64), most)
     for error in (RateLimitError("x", retry_after=asked), GeneralError("x", retry_after=asked)):

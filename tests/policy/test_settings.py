@@ -1,4 +1,4 @@
-"""The settings of a client: what is taken, what is refused, and by what name."""
+"""The settings of a client: valid and invalid options, and the names that errors give them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def url(**options) -> str:
     return checked(**options).endpoint.base_url
 
 
-def test_what_was_given_is_kept():
+def test_options_are_kept():
     made = checked(
         smtp_user_name="smtp1",
         timeouts=Timeouts(read=1),
@@ -104,7 +104,7 @@ def test_the_app_domain(domain):
         b"a.com",
     ],
 )
-def test_what_is_no_app_domain(domain):
+def test_invalid_app_domains(domain):
     error = refused(app_domain=domain)
     assert error.explanation == f"app_domain: {domain!r} is not a domain"
     assert error.advice == "give the bare name, such as tes.example.com; a URL goes to base_url"
@@ -177,7 +177,7 @@ def test_the_base_url(app_domain, given, expected):
         ("https://api.example.com/#a", "must not have a user, a query or a fragment"),
     ],
 )
-def test_what_is_no_base_url(given, why):
+def test_invalid_base_urls(given, why):
     error = refused(base_url=given)
     assert error.field == "base_url"
     assert error.explanation.startswith(f"base_url: {why}")
@@ -228,7 +228,7 @@ def test_texts_that_cannot_be_left_out(field):
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "1", None, True])
-def test_the_largest_answer(value):
+def test_the_largest_response(value):
     assert (
         str(refused(max_response_bytes=value))
         == f"max_response_bytes: must be a number of bytes, not {value!r}"
@@ -279,7 +279,7 @@ def test_changed_settings():
         ({"resend_after": 60}, "resend_after: goes with on_unknown='reconcile'"),
     ],
 )
-def test_changes_that_are_refused(change, text):
+def test_invalid_changes(change, text):
     with pytest.raises(UsageError) as caught:
         checked().changed(**change)
     assert str(caught.value) == text
@@ -351,7 +351,7 @@ ALL = {
         (["TOKEN"], {"token": "own"}, ALL | {"token": "own"}),
         ([], {"smtp_user_name": None}, ALL | {"smtp_user_name": None}),
         ([], {"base_url": "https://own.example"}, ALL | {"base_url": "https://own.example"}),
-        # What is given goes before the environment: its base_url must not replace the domain.
+        # An option takes precedence: the environment's base_url must not replace the domain.
         (
             [],
             {"app_domain": "own.example"},
@@ -393,7 +393,7 @@ def test_options_from_the_environment(left_out, given, expected, empty):
         (["TOKEN", "APP_DOMAIN"], "POWEREMAIL_OWNER_ID"),
     ],
 )
-def test_what_is_missing_from_the_environment(names, missing):
+def test_missing_variables_of_the_environment(names, missing):
     environ = {f"POWEREMAIL_{name}": "x" for name in names}
     with pytest.raises(UsageError) as caught:
         complete(from_env(environ, {}))

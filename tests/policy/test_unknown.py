@@ -1,4 +1,4 @@
-"""What to do about a send whose outcome is unknown."""
+"""The options for a send whose outcome is unknown."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_how_long_a_mail_is_looked_for(options, timeout):
         ),
     ],
 )
-def test_options_that_cannot_be_meant(options, text):
+def test_invalid_options(options, text):
     with pytest.raises(UsageError) as caught:
         UnknownPolicy(**options)
     assert str(caught.value) == text

@@ -81,7 +81,7 @@ async def test_tasks_go_in_the_order_in_which_they_came(place, tmp_path):
 @pytest.mark.parametrize(
     "cancelled", [0, 1, 2, 3, 4], ids=["the head", "second", "middle", "fourth", "the last"]
 )
-async def test_who_is_cancelled_takes_nothing_from_the_others(cancelled, booked):
+async def test_a_cancelled_waiter_takes_nothing_from_the_others(cancelled, booked):
     limiter, came = AsyncLimiter(RateLimits(), windows=[Window(1, 0.2)]), []
     scopes = [anyio.CancelScope() for _ in range(5)]
 
@@ -138,7 +138,7 @@ def test_a_task_that_is_cancelled_by_asyncio_itself():
     assert asyncio.run(main()) == [1, 3, 4]
 
 
-async def test_who_is_cancelled_after_the_lock_was_passed_to_it_passes_it_on():
+async def test_a_waiter_cancelled_with_the_lock_releases_it():
     lock, came = _async.FairLock(), []
     scope = anyio.CancelScope()
 
@@ -159,7 +159,7 @@ async def test_who_is_cancelled_after_the_lock_was_passed_to_it_passes_it_on():
     assert lock.queued == 0
 
 
-async def test_the_expected_wait_counts_those_in_the_line():
+async def test_the_expected_wait_counts_the_queue():
     limiter = AsyncLimiter(RateLimits(), windows=[Window(2, 10.0)])
     assert await limiter.expected_wait("smtp1") == 0.0
     async with anyio.create_task_group() as tasks:
@@ -188,27 +188,27 @@ async def test_the_head_sleeps_once(monkeypatch):
     assert sum(seconds > 0.01 for seconds in slept) == 3
 
 
-async def test_who_waits_for_the_line_only_is_not_told():
-    told = []
-    limiter = AsyncLimiter(RateLimits(on_wait=told.append))
+async def test_a_waiter_for_the_lock_only_is_not_announced():
+    announced = []
+    limiter = AsyncLimiter(RateLimits(on_wait=announced.append))
     async with anyio.create_task_group() as tasks, limiter._lock("smtp1"):
         tasks.start_soon(limiter.acquire, "smtp1")
         await queued(limiter, 2)
-    assert told == []
+    assert announced == []
 
 
-async def test_a_line_of_thousands_is_told_quickly():
-    told = []
-    limiter = AsyncLimiter(RateLimits(on_wait=told.append))
+async def test_a_queue_of_thousands_is_announced_quickly():
+    announced = []
+    limiter = AsyncLimiter(RateLimits(on_wait=announced.append))
     started = time.thread_time()
     async with anyio.create_task_group() as tasks:
         for _ in range(2_000):
             tasks.start_soon(limiter.acquire, "smtp1")
         await anyio.wait_all_tasks_blocked()
         tasks.cancel_scope.cancel()
-    assert len(told) == 2_000 - 60
-    assert [wait.ahead for wait in told] == list(range(2_000 - 60))
-    assert 32 * 60 < told[-1].seconds <= 33 * 60
+    assert len(announced) == 2_000 - 60
+    assert [wait.ahead for wait in announced] == list(range(2_000 - 60))
+    assert 32 * 60 < announced[-1].seconds <= 33 * 60
     assert time.thread_time() - started < 5
 
 
@@ -251,7 +251,7 @@ def test_loops_at_the_same_time_share_the_budget(booked):
     assert not exceeds(booked, FAST)
 
 
-def test_nothing_is_kept_of_a_loop_that_has_ended():
+def test_nothing_is_kept_of_an_ended_loop():
     lock = _async.FairLock()
 
     async def main():
@@ -263,7 +263,7 @@ def test_nothing_is_kept_of_a_loop_that_has_ended():
     assert [loop() for loop in loops] == [None] * 3
 
 
-async def test_a_blocking_call_holds_nobody_up():
+async def test_a_blocking_call_does_not_hold_up_other_tasks():
     opened = threading.Event()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_async.in_thread, opened.wait, 5)
@@ -338,7 +338,7 @@ class Interrupted(BaseException):
 )
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no timers")
 @pytest.mark.parametrize("behind", [0, 1, 3])
-def test_who_is_interrupted_leaves_the_line(behind):
+def test_an_interrupted_waiter_leaves_the_queue(behind):
     """The main thread waits behind the holder, and *behind* others wait after it."""
     lock, came = _sync.FairLock(), []
     holding, let_go = threading.Event(), threading.Event()
@@ -381,7 +381,7 @@ def test_who_is_interrupted_leaves_the_line(behind):
     assert lock.queued == 0
 
 
-def test_who_is_interrupted_after_its_gate_was_opened_opens_the_next():
+def test_a_waiter_interrupted_with_the_lock_releases_it():
     line = _sync._Line()
     line.join()
     first = line.gates[0]
@@ -561,7 +561,7 @@ def test_the_file_outlives_the_budget(tmp_path):
     assert file_budget(tmp_path, clock).acquire("smtp2") == 0.0
 
 
-def test_the_file_and_the_memory_answer_the_same(tmp_path):
+def test_the_file_and_the_memory_agree(tmp_path):
     clock = Clock()
     memory = Budget((Window(3, 10.0), Window(5, 60.0)), clock)
     files = [file_budget(tmp_path, clock) for _ in range(3)]
