@@ -10,12 +10,12 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
-import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -78,12 +78,12 @@ ROOMS = (
     both("client"),
     ("poweremail.batch._report", "poweremail.batch._sources"),
     both("durable"),
+    ("poweremail._vendor",),
     # The public names; of what is inside, only the rooms above them know.
     ("poweremail", "poweremail.transports", "poweremail.types", "poweremail.batch"),
     ("poweremail.webhooks",),
     *((f"poweremail.sandbox.{name}",) for name in SANDBOX_ROOMS),
     ("poweremail.sandbox",),
-    ("poweremail._vendor",),
     ("poweremail._cli", "poweremail.pytest_plugin"),
     ("poweremail.__main__",),
 )
@@ -105,16 +105,6 @@ SANDBOX_API_MAY_IMPORT = (
     "poweremail._wire",
 )
 """The API of the service is values in, values out: it knows no client and no webhook."""
-
-EXCEPTIONS = {
-    (
-        "poweremail",
-        "poweremail._vendor",
-    ): "it stands in for the module PowerEmail where an importer ignores case",
-}
-"""
-Arrows that may run up, from module to module, and why. One that is no longer needed is an error.
-"""
 
 ANY = ("poweremail",)
 ASYNC_WORLDS = (
@@ -249,7 +239,7 @@ def room(module: str) -> tuple[int, str] | None:
 
 
 def runs_up(importer: str, imported: str) -> bool:
-    """Whether *importer* has no business with *imported*, leaving `EXCEPTIONS` aside."""
+    """Whether *importer* stands below *imported* or in the same room, or may not know it."""
     if within(importer, SANDBOX_API) and not within(imported, SANDBOX_API_MAY_IMPORT):
         return True
     (own_height, own_name), (height, name) = (
@@ -264,14 +254,7 @@ def test_every_module_has_a_room() -> None:
 
 
 def test_imports_run_down() -> None:
-    assert [
-        f"{a} imports {b}" for a, b in arrows() if runs_up(a, b) and (a, b) not in EXCEPTIONS
-    ] == []
-
-
-def test_every_exception_is_needed() -> None:
-    needed = {arrow for arrow in arrows() if runs_up(*arrow)}
-    assert [arrow for arrow in EXCEPTIONS if arrow[1] in modules() and arrow not in needed] == []
+    assert [f"{a} imports {b}" for a, b in arrows() if runs_up(a, b)] == []
 
 
 @pytest.mark.parametrize(
@@ -462,24 +445,13 @@ def test_the_public_modules_load_no_library(face: str) -> None:
     assert {name.partition(".")[0] for name in run_python(code).split()}.isdisjoint(NOT_AT_IMPORT)
 
 
-IMPORT_EACH_ALONE = """
-import importlib, json, sys, traceback
-
-failed = []
-for name in json.loads(sys.argv[1]):
-    for loaded in [loaded for loaded in sys.modules if loaded.partition(".")[0] == "poweremail"]:
-        del sys.modules[loaded]
-    try:
-        importlib.import_module(name)
-    except Exception:
-        failed.append(f"{name}: {traceback.format_exc()}")
-print(*failed, sep="\\n", end="")
-"""
-
-
-def test_every_module_can_be_imported_first() -> None:
-    names = [name for name in modules() if not name.endswith("__main__")]
-    assert run_python(IMPORT_EACH_ALONE, json.dumps(names)) == ""
+def test_imports_form_no_circle() -> None:
+    """Not even one that is tied in a function or for the type checker: each module can come first."""
+    imported_by: dict[str, set[str]] = {}
+    for importer, imported in arrows():
+        if importer != imported:
+            imported_by.setdefault(importer, set()).add(imported)
+    TopologicalSorter(imported_by).prepare()  # raises CycleError, which shows the circle
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import poweremail
+from poweremail._sync.client import PowerEmail as Client
+from poweremail._types.secret import Secret
 from poweremail._vendor.errors import errors_of_the_page
 
 __all__ = ["Calls", "Dict"]
@@ -16,7 +17,7 @@ Dict = dict[str, Any]
 class Calls:
     """Calls of the API by *client*, whose connections are open as long as its *owner* is in use."""
 
-    def __init__(self, client: poweremail.PowerEmail, owner: object = None) -> None:
+    def __init__(self, client: Client, owner: object = None) -> None:
         self._client = client
         self._owner = owner
 
@@ -36,7 +37,7 @@ def _plain(value: Any) -> Any:
     keys as plain strings.
     """
     match value:
-        case poweremail.Secret():
+        case Secret():
             return value.reveal()
         case Mapping():
             return {name: _plain(item) for name, item in value.items()}

@@ -6,7 +6,7 @@ import weakref
 from types import TracebackType
 from typing import Any, Self
 
-import poweremail
+from poweremail._sync.client import PowerEmail as Client
 from poweremail._types.secret import Secret
 from poweremail._vendor.errors import errors_of_the_page
 from poweremail._vendor.messages import Messages
@@ -38,9 +38,7 @@ class PowerEmail(Messages):
         secret = Secret.of(token)
         del token
         with errors_of_the_page():
-            client = poweremail.PowerEmail(
-                owner_id, secret, app_domain, base_url=base_url, **options
-            )
+            client = Client(owner_id, secret, app_domain, base_url=base_url, **options)
         super().__init__(client)
         self._close = weakref.finalize(self, client.close)
 
