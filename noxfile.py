@@ -1,8 +1,7 @@
 """
-What has to hold before a change goes in: ``nox`` runs all of it, ``nox -s NAME`` one session, ``nox
--l`` lists them.
+The checks of a change: ``nox`` runs all of them, ``nox -s NAME`` one, ``nox -l`` lists them.
 
-An interpreter that is not installed is skipped; .ci/run makes sure that none that is installed is.
+nox skips an interpreter that is not installed. .ci/run makes sure that every installed one ran.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from pathlib import Path
 
 import nox
 
-# Bytecode is kept, whatever the machine says: the tests start hundreds of processes, each of which
-# would compile what it imports.
+# Keep bytecode, even where the machine forbids it: the tests start hundreds of processes, and each
+# of them would compile every module that it imports.
 os.environ["PYTHONDONTWRITEBYTECODE"] = ""
 os.environ["PYTHONPYCACHEPREFIX"] = str(Path(__file__).with_name(".nox") / "pycache")
 
@@ -29,7 +28,7 @@ ROOT = Path(__file__).parent
 PROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 
-# The newest Python that is here tests the wheel, the others the checkout; an only one does both.
+# The newest installed Python tests the wheel, the others the checkout; a single one tests both.
 INSTALLED = [version for version in PYTHONS if shutil.which(f"python{version}")]
 NEWEST = INSTALLED[-1] if INSTALLED else f"{sys.version_info.major}.{sys.version_info.minor}"
 OTHERS = [version for version in PYTHONS if version != NEWEST] if len(INSTALLED) > 1 else PYTHONS
@@ -45,13 +44,10 @@ nox.options.sessions = [
 ]
 
 WORKERS = str(2 * (os.cpu_count() or 1))
-"""More than there are processors: much of the suite waits for processes, disks and timeouts."""
+"""More than the number of processors: much of the suite waits for processes, disks and timeouts."""
 
 ON_THE_FIRST = ("tests/batch/test_crash.py", "tests/batch/test_processes.py")
-"""
-What killed processes leave in a database, and who of several gets a row, is a matter of SQLite,
-PostgreSQL and the system.
-"""
+"""Tests of SQLite, PostgreSQL and killed processes: they do not depend on the Python version."""
 
 NEEDED_BY_TESTS = (
     "tests",
@@ -63,10 +59,12 @@ NEEDED_BY_TESTS = (
     "pyproject.toml",
     "noxfile.py",
 )
-"""What the tests read; the package itself must come from the wheel."""
+"""The files that the tests read; the package itself must come from the wheel."""
 
 BENCHMARK_PEERS = ("requests", "resend", "uvloop; sys_platform != 'win32'")
-"""What the vendor's own library sends with, a popular library for mail, and a faster loop."""
+"""
+The library that the vendor's own client sends with, a popular mail library, a fast event loop.
+"""
 
 IS_INSTALLED = """
 import PowerEmail, poweremail, sysconfig
@@ -114,6 +112,8 @@ def types(session: nox.Session) -> None:
     session.install("-e", ".[all]", *group("types", "test"))
     session.run("mypy")
     session.run("pyright")
+    # The public names are typed wholly, for those who check their own code against them.
+    session.run("pyright", "--verifytypes", "poweremail", "--ignoreexternal")
 
 
 @nox.session(python=PYTHONS)
