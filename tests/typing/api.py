@@ -115,12 +115,12 @@ from poweremail.webhooks import (
     SeenStore,
     SignatureMatch,
     SqliteSeenStore,
-    WebhookAnswer,
     WebhookASGI,
     WebhookReceiver,
+    WebhookResponse,
     WebhookWSGI,
     diagnose,
-    handshake_answer,
+    handshake_text,
     sign,
     verify_and_parse,
 )
@@ -876,10 +876,10 @@ async def webhooks(request_headers: Mapping[str, str], store: SeenStore) -> None
         store=SqliteSeenStore(Path("x"), lease=5),
     )
     answer = receiver.respond("POST", request_headers, b"")
-    assert_type(answer, WebhookAnswer)
+    assert_type(answer, WebhookResponse)
     assert_type(answer.status, int)
     assert_type(answer.headers, tuple[tuple[str, str], ...])
-    assert_type(await receiver.arespond("POST", request_headers, b""), WebhookAnswer)
+    assert_type(await receiver.arespond("POST", request_headers, b""), WebhookResponse)
     WebhookASGI(receiver)
     WebhookWSGI(receiver)
     assert_type(sign("body-hex", "key", url="https://x/", body=b""), str)
@@ -887,6 +887,6 @@ async def webhooks(request_headers: Mapping[str, str], store: SeenStore) -> None
         diagnose(request_headers, b"", url="https://x/", keys="key").matches,
         tuple[SignatureMatch, ...],
     )
-    assert_type(handshake_answer(), str)
+    assert_type(handshake_text(), str)
     for error in (WebhookError("why"), WebhookPayloadError("why"), WebhookSignatureError("why")):
         assert_type(error.explanation, str)

@@ -20,7 +20,7 @@ from poweremail.webhooks import (
     SCHEMES,
     WebhookReceiver,
     diagnose,
-    handshake_answer,
+    handshake_text,
     sign,
     verify_and_parse,
 )
@@ -111,7 +111,7 @@ def test_the_url_is_the_one_that_was_registered():
 def test_the_brand_is_in_the_header():
     headers = {"content-type": FORM, "x-othertes-signature": signed(BODY)[HEADER]}
     assert len(read(headers, brand="Other")) == 2
-    assert handshake_answer("Other") == "God bless you, Other"
+    assert handshake_text("Other") == "God bless you, Other"
 
 
 def test_a_body_that_is_too_large_is_not_read():

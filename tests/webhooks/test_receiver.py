@@ -105,7 +105,7 @@ async def test_bad_members_are_left_out_and_told(way, caplog):
     ours = way()
     assert (await ours.post(form(event(1), 5, event(2)))).status == 200
     assert ours.handled.taken == ["e1", "e2"]
-    assert "1 members of a batch are no events" in caplog.text
+    assert "1 members of a batch are not events" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ async def test_what_is_refused(way, method, body, headers, status):
 async def test_why_is_in_the_log_and_the_key_is_not(way, caplog):
     ours = way()
     await ours.post(form(event()), signed(form(event()), key="wrong"))
-    assert "answered 403: the signature is not right" in caplog.text
+    assert "responded 403: the signature is wrong" in caplog.text
     for text in (
         caplog.text,
         repr(ours.receiver),

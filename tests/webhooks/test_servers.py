@@ -17,7 +17,7 @@ import uvicorn
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail import UsageError
+from poweremail import ConfigurationError, UsageError
 from poweremail.webhooks import WebhookASGI, WebhookReceiver, WebhookWSGI
 from support.plain_http import PLAIN_HTTP
 from support.webhooks import HELLO, KEY, URL, event, form, signed
@@ -283,4 +283,77 @@ def test_no_bytes_are_answered_with_a_server_error(body, signature, kind, right)
     application = WebhookWSGI(receiver(lambda event: None, scheme="body-hex"))
     given_ = signed(body, "body-hex")["X-PowerEmailTES-SIGNATURE"] if right else signature
     status, _ = wsgi(application, body, CONTENT_TYPE=kind, HTTP_X_POWEREMAILTES_SIGNATURE=given_)
-    assert status in ((200, 400) if right else (200, 400, 403))
+    if not body and given_.strip():
+        assert status == 503  # it was signed, so it had a body that did not come
+    else:
+        assert status in ((200, 400) if right else (200, 400, 403))
+
+
+def post_headers(body, **more):
+    return signed(body, "body-hex") | {"Content-Type": "application/json", **more}
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        post_headers(BODY, **{"Content-Length": str(len(BODY))}),
+        post_headers(BODY, **{"Transfer-Encoding": "chunked"}),
+        post_headers(BODY),
+        {"Content-Length": "7"},
+        {b"transfer-encoding": b"chunked"},
+    ],
+    ids=["length", "chunked", "signature", "length alone", "chunked alone"],
+)
+def test_a_body_that_somebody_else_has_read_is_not_lost(headers, caplog):
+    """Flask after ``request.form``, a middleware that logs bodies, a proxy that drops them."""
+    events = []
+    response = receiver(events.append, scheme="body-hex").respond("POST", headers, b"")
+    assert (response.status, events) == (503, [])
+    assert "take it before anything reads it as a form" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_handshake_may_have_any_headers(method):
+    headers = post_headers(BODY, **{"Content-Length": "7"})
+    assert receiver(print, scheme="body-hex").respond(method, headers, b"").status == 200
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": "0"}, {"Content-Length": "00"}])
+def test_a_post_that_announces_no_body_is_a_handshake(headers):
+    assert receiver(print, scheme="body-hex").respond("POST", headers, b"").status == 200
+
+
+def test_a_wsgi_server_that_does_not_mark_the_end_of_a_chunked_body_loses_nothing():
+    application = WebhookWSGI(receiver(print, scheme="body-hex"))
+    given_ = signed(BODY, "body-hex")["X-PowerEmailTES-SIGNATURE"]
+    environ = {
+        "REQUEST_METHOD": "POST",
+        "wsgi.input": io.BytesIO(BODY),
+        "HTTP_TRANSFER_ENCODING": "chunked",
+        "HTTP_X_POWEREMAILTES_SIGNATURE": given_,
+    }
+    statuses = []
+    list(application(environ, lambda status, _: statuses.append(status)))
+    assert statuses == ["503 Service Unavailable"]
+
+
+async def test_a_body_that_drips_ends_at_the_timeout(caplog):
+    async def receive():
+        await anyio.sleep(0.02)
+        return {"type": "http.request", "body": b"x", "more_body": True}
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    application = WebhookASGI(receiver(print, scheme="body-hex"), body_timeout=0.1)
+    await application({"type": "http", "method": "POST", "headers": []}, receive, send)
+    assert sent[0]["status"] == 408
+    assert "within 0.1 s" in caplog.text
+
+
+@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+def test_a_body_timeout_that_no_body_can_meet_is_refused(seconds):
+    with pytest.raises(ConfigurationError, match="body_timeout: must be more than 0"):
+        WebhookASGI(receiver(print, scheme="body-hex"), body_timeout=seconds)

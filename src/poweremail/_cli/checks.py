@@ -12,7 +12,7 @@ import attrs
 
 from poweremail import PowerEmail, PowerEmailError, TransportError, UsageError, Webhook
 from poweremail._cli.session import Session
-from poweremail.webhooks._signature import brand_of, handshake_answer
+from poweremail.webhooks._signature import check_brand, handshake_text
 
 __all__ = ["Check", "run"]
 
@@ -43,7 +43,7 @@ def run(session: Session, brand: str) -> Iterator[Check]:
     Once the service cannot be reached, what is left to ask it is told as not checked. Raises
     `UsageError` for such a *brand* as cannot be meant.
     """
-    brand = brand_of(brand)
+    brand = check_brand(brand)
     try:
         with session.client(sends=True) as client:
             settings = session.settings.found
@@ -171,7 +171,7 @@ def _webhooks(asked: _Asked) -> Iterator[Check]:
     if not webhooks:
         yield Check("webhooks", True, "none")
     for webhook in webhooks:
-        yield _handshake(webhook, handshake_answer(asked.brand))
+        yield _handshake(webhook, handshake_text(asked.brand))
 
 
 def _handshake(webhook: Webhook, expected: str) -> Check:

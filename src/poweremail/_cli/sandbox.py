@@ -21,7 +21,7 @@ from poweremail.errors import UsageError
 from poweremail.sandbox import EventRule, Sandbox, SmtpLimits, SmtpServer
 from poweremail.sandbox._server.serving import serve
 from poweremail.sandbox._store.limits import UNLIMITED
-from poweremail.webhooks._signature import brand_of, scheme_of
+from poweremail.webhooks._signature import check_brand, find_scheme
 
 __all__ = ["run"]
 
@@ -100,9 +100,9 @@ def run(
         with _option("--event"):
             rules = [EventRule.parse(text) for text in script]
         with _option("--webhook-scheme", "scheme"):
-            scheme = scheme_of(webhook_scheme)
+            scheme = find_scheme(webhook_scheme)
         with _option("--brand", "brand"):
-            brand = brand_of(brand)
+            brand = check_brand(brand)
         smtp_server = release.server()
         with _option("--file", "path"):
             opened = Sandbox(

@@ -20,7 +20,7 @@ from poweremail._cli.output import Output
 from poweremail._types.event import EVENT_NAMES
 from poweremail._types.secret import Secret
 from poweremail.errors import UsageError
-from poweremail.webhooks._signature import BRAND, SCHEMES, keys_of, scheme_of
+from poweremail.webhooks._signature import BRAND, SCHEMES, check_keys, find_scheme
 
 __all__ = ["app"]
 
@@ -96,7 +96,7 @@ def listen(
 
     with _told(context, as_json=as_json):
         status = run(
-            scheme=scheme_of(scheme),
+            scheme=find_scheme(scheme),
             url=url,
             host=host,
             port=port,
@@ -149,7 +149,7 @@ def trigger(
             event,
             to_url=to_url,
             url=url or to_url,
-            scheme=scheme_of(scheme),
+            scheme=find_scheme(scheme),
             key=_keys(key, key_file)[0],
             unique_id=unique_id,
             recipient=recipient,
@@ -230,7 +230,7 @@ def _keys(given: Secret | None, file: Path | None, *, needed: bool = True) -> tu
         raise UsageError(
             f"there is no key: set {_KEYS}, or name a file", field="--key-file", mail_state=None
         )
-    return keys_of(keys)
+    return check_keys(keys)
 
 
 def _reason(error: Exception) -> str:

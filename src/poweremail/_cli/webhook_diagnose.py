@@ -14,7 +14,7 @@ from poweremail._cli.webhook_events import printable
 from poweremail._types.secret import Secret
 from poweremail.errors import UsageError
 from poweremail.webhooks._diagnosis import Diagnosis, SignatureMatch, diagnose
-from poweremail.webhooks._headers import header_values
+from poweremail.webhooks._reading import header_values
 
 __all__ = ["read_request", "run"]
 

@@ -25,8 +25,8 @@ from poweremail.sandbox._server.listener import (
     quiet_config,
     run_until_stopped,
 )
-from poweremail.webhooks._asgi import Receive, Scope, Send, read_body, send_answer
-from poweremail.webhooks._receiver import WebhookAnswer, WebhookReceiver
+from poweremail.webhooks._asgi import Receive, Scope, Send, read_body, send_response
+from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
 from poweremail.webhooks._seen import Claim
 from poweremail.webhooks._signature import SignatureScheme
 
@@ -136,8 +136,8 @@ class _Listener:
         try:
             body = await read_body(scope, receive, self._receiver.max_body)
         except WebhookPayloadError as error:
-            await send_answer(
-                scope, send, self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+            await send_response(
+                scope, send, self._receiver.reject(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
             )
             return
         if body is None:
@@ -153,7 +153,7 @@ class _Listener:
             and body.strip()
         ):
             answer = await _sent_on(self._client, self._forward, scope["headers"], body)
-        await send_answer(scope, send, answer)
+        await send_response(scope, send, answer)
 
     def _keep(self, directory: Path, scope: Scope, body: bytes) -> None:
         self._saved += 1
@@ -171,7 +171,7 @@ class _Listener:
 
 async def _sent_on(
     client: httpx.AsyncClient, url: str, headers: Iterable[tuple[bytes, bytes]], body: bytes
-) -> WebhookAnswer:
+) -> WebhookResponse:
     """Post *body* to *url* byte for byte, and return its answer as one for the service."""
     kept = [(name, value) for name, value in headers if name.lower() not in _OF_THIS_HOP]
     try:
@@ -179,13 +179,13 @@ async def _sent_on(
         response = await client.send(httpx.Request("POST", url, headers=kept, content=body))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         typer.echo(f"not sent on: {type(error).__name__}: {error}", err=True)
-        return WebhookAnswer(HTTPStatus.BAD_GATEWAY, (("Content-Length", "0"),), b"")
+        return WebhookResponse(HTTPStatus.BAD_GATEWAY, (("Content-Length", "0"),), b"")
     if not response.is_success:
         typer.echo(f"answered {response.status_code} by {url}", err=True)
     described = [
         (name, value) for name, value in response.headers.items() if name.lower() in _OF_THE_ANSWER
     ]
-    return WebhookAnswer(
+    return WebhookResponse(
         response.status_code,
         (*described, ("Content-Length", str(len(response.content)))),
         response.content,

@@ -18,7 +18,7 @@ from poweremail.webhooks._events import JSON_TYPE, form_body, json_body
 from poweremail.webhooks._signature import (
     FORM_TYPE,
     SignatureScheme,
-    brand_of,
+    check_brand,
     sign,
     signature_header,
 )
@@ -60,7 +60,7 @@ def run(
     events = list(
         made_events(event, count, recipient=recipient, unique_id=unique_id, now=time.time())
     )
-    body = body_of(events, brand_of(brand))
+    body = body_of(events, check_brand(brand))
     headers = {
         "Content-Type": content_type,
         signature_header(brand): sign(scheme, key, url=url, body=body, content_type=content_type),

@@ -27,7 +27,13 @@ from poweremail.sandbox._store.mail import CaughtMail, Template
 from poweremail.sandbox._webhooks.deliveries import Delivery
 from poweremail.sandbox._webhooks.posting import AwaitedReceiver, Poster, RespondingReceiver
 from poweremail.sandbox._webhooks.script import EventRule, EventScript
-from poweremail.webhooks._signature import BRAND, SchemeName, SignatureScheme, brand_of, scheme_of
+from poweremail.webhooks._signature import (
+    BRAND,
+    SchemeName,
+    SignatureScheme,
+    check_brand,
+    find_scheme,
+)
 
 if TYPE_CHECKING:
     from poweremail import AsyncPowerEmail, PowerEmail
@@ -92,7 +98,7 @@ class Sandbox:
             raise ConfigurationError(f"must be SmtpLimits, not {limits!r}", field="limits")
         owner_id = owner_id or None
         events = EventScript(script, seed=seed)
-        scheme, brand = scheme_of(webhook_scheme), brand_of(brand)
+        scheme, brand = find_scheme(webhook_scheme), check_brand(brand)
         store = Store(path)
         self.service = Service(
             store,

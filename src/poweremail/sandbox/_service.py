@@ -44,9 +44,9 @@ from poweremail.webhooks._signature import (
     BRAND,
     SchemeName,
     SignatureScheme,
-    brand_of,
-    handshake_answer,
-    scheme_of,
+    check_brand,
+    handshake_text,
+    find_scheme,
 )
 
 __all__ = ["DEFAULT_SCHEME", "Service"]
@@ -112,11 +112,11 @@ class Service:
         self.mails = MailStore(store)
         self.registry = AccountStore(store)
         self.verify_webhook = verify_webhook
-        self.brand = brand_of(brand)
+        self.brand = check_brand(brand)
         self.clock = clock
         self.faults = faults
         self.script = EventScript() if script is None else script
-        self.deliveries = Deliveries(store, scheme_of(webhook_scheme), self.brand)
+        self.deliveries = Deliveries(store, find_scheme(webhook_scheme), self.brand)
         self.recorder = EventRecorder(store, clock, self.script, self.deliveries)
         self.deliverer = Deliverer(self.deliveries, self.recorder, clock)
         self.smtp_server = smtp_server
@@ -259,7 +259,7 @@ class Service:
                     now,
                     self._limits,
                     verify_webhook or self.verify_webhook,
-                    handshake_answer(self.brand),
+                    handshake_text(self.brand),
                 )
                 try:
                     return envelope("success", **wanted.carry_out(account, wanted.members))

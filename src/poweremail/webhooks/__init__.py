@@ -1,9 +1,9 @@
 """
-Events of the service, received: verified, read, and handled once.
+Receive the events of the service: verify, read, and handle each once.
 
-`WebhookReceiver` does all of it; `WebhookASGI` and `WebhookWSGI` put it on a server, alone or below
-a path of an application. `verify_and_parse` is the first half for those who want the rest in their
-own hands. Each name is loaded when it is first asked for.
+`WebhookReceiver` does all of it. `WebhookASGI` and `WebhookWSGI` serve a receiver, alone or below a
+path of an application. `verify_and_parse` is for code that handles the events by other means. Each
+name is loaded when it is first used.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from poweremail.webhooks._asgi import WebhookASGI
     from poweremail.webhooks._diagnosis import Diagnosis, SignatureMatch, diagnose
     from poweremail.webhooks._reading import Keys, verify_and_parse
-    from poweremail.webhooks._receiver import WebhookAnswer, WebhookReceiver
+    from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
     from poweremail.webhooks._seen import Claim, MemorySeenStore, SeenStore
     from poweremail.webhooks._seen_file import SqliteSeenStore
     from poweremail.webhooks._signature import (
         SCHEMES,
         SchemeName,
         SignatureScheme,
-        handshake_answer,
+        handshake_text,
         sign,
     )
     from poweremail.webhooks._wsgi import WebhookWSGI
@@ -35,12 +35,12 @@ _HOMES = {
     "_types.event": ("EVENT_NAMES", "EventBatch", "EventName", "WebhookEvent"),
     "webhooks._asgi": ("WebhookASGI",),
     "webhooks._reading": ("Keys", "verify_and_parse"),
-    "webhooks._receiver": ("WebhookAnswer", "WebhookReceiver"),
+    "webhooks._receiver": ("WebhookResponse", "WebhookReceiver"),
     "webhooks._seen": ("Claim", "MemorySeenStore", "SeenStore"),
     "webhooks._seen_file": ("SqliteSeenStore",),
     "webhooks._wsgi": ("WebhookWSGI",),
     "webhooks._diagnosis": ("Diagnosis", "SignatureMatch", "diagnose"),
-    "webhooks._signature": ("SCHEMES", "SchemeName", "SignatureScheme", "handshake_answer", "sign"),
+    "webhooks._signature": ("SCHEMES", "SchemeName", "SignatureScheme", "handshake_text", "sign"),
 }
 
 __all__ = [
@@ -58,18 +58,25 @@ __all__ = [
     "SignatureScheme",
     "SqliteSeenStore",
     "WebhookASGI",
-    "WebhookAnswer",
     "WebhookError",
     "WebhookEvent",
     "WebhookPayloadError",
     "WebhookReceiver",
+    "WebhookResponse",
     "WebhookSignatureError",
     "WebhookWSGI",
     "diagnose",
-    "handshake_answer",
+    "handshake_text",
     "sign",
     "verify_and_parse",
 ]
 
 if not TYPE_CHECKING:  # a type checker knows the names above, and no others
-    __getattr__, __dir__ = lazily(__name__, _HOMES)
+    __getattr__, __dir__ = lazily(
+        __name__,
+        _HOMES,
+        renamed={
+            "WebhookAnswer": "poweremail.webhooks:WebhookResponse",
+            "handshake_answer": "poweremail.webhooks:handshake_text",
+        },
+    )

@@ -1,4 +1,4 @@
-"""A receiver as an ASGI application, for uvicorn, hypercorn and others, on asyncio or trio."""
+"""Serve a receiver as an ASGI application: uvicorn, hypercorn and others, on asyncio or trio."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from poweremail.errors import WebhookPayloadError
-from poweremail.webhooks._receiver import WebhookAnswer, WebhookReceiver
+from poweremail.errors import ConfigurationError, WebhookPayloadError
+from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
 
-__all__ = ["Receive", "Scope", "Send", "WebhookASGI", "read_body", "send_answer"]
+__all__ = ["Receive", "Scope", "Send", "WebhookASGI", "read_body", "send_response"]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -18,50 +18,66 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 class WebhookASGI:
     """
-    *receiver* as an application of its own, or below a path of another one:
+    *receiver* as an application of its own, or mounted below a path of another one:
     ``app.mount("/hooks/mail", WebhookASGI(receiver))``.
 
-    Which path it is reached by makes no difference: the URL that is signed is the receiver's.
+    - *receiver*: its URL is the one that is signed, whatever the path of the request is.
+    - *body_timeout*: seconds for the whole body to arrive, 30 by default. If they run out, the
+      response is 408, and the service sends the events again.
+
+    Raises `ConfigurationError` if *body_timeout* is not above 0.
     """
 
-    def __init__(self, receiver: WebhookReceiver) -> None:
+    def __init__(self, receiver: WebhookReceiver, *, body_timeout: float = 30.0) -> None:
+        if not body_timeout > 0:
+            raise ConfigurationError(
+                f"must be more than 0, not {body_timeout!r}", field="body_timeout"
+            )
         self._receiver = receiver
+        self._body_timeout = body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the life of the server."""
+        """Serve one request, or the start and the end of the server."""
         match scope["type"]:
             case "http":
                 await self._respond(scope, receive, send)
             case "lifespan":
-                await _live(receive, send)
+                await _complete_lifespan(receive, send)
             case "websocket":
                 await send({"type": "websocket.close", "code": 1000})
             case kind:
                 raise ValueError(f"a webhook cannot serve {kind!r}")
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            body = await read_body(scope, receive, self._receiver.max_body)
-        except WebhookPayloadError as error:
-            await send_answer(
-                scope, send, self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+        from anyio import move_on_after  # noqa: PLC0415  only a server needs it
+
+        body: bytes | None = None
+        response: WebhookResponse | None = None
+        with move_on_after(self._body_timeout) as timeout:
+            try:
+                body = await read_body(scope, receive, self._receiver.max_body)
+            except WebhookPayloadError as error:
+                response = self._receiver.reject(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+        if timeout.cancelled_caught:
+            response = self._receiver.reject(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"the body did not arrive whole within {self._body_timeout:g} s",
             )
-            return
         if body is not None:
-            await send_answer(
-                scope, send, await self._receiver.arespond(scope["method"], scope["headers"], body)
-            )
+            response = await self._receiver.arespond(scope["method"], scope["headers"], body)
+        if response is not None:
+            await send_response(scope, send, response)
 
 
 async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes | None:
     """
-    Return the body of a request; None where the client went away before its end.
+    Return the body of a request; None if the client disconnected before its end.
 
-    Raises `WebhookPayloadError` as soon as it is certain to have more than *max_body* bytes.
+    Raises `WebhookPayloadError` as soon as the body is known to have more than *max_body* bytes.
     """
-    announced = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
+    lengths = [value for name, value in scope["headers"] if name.lower() == b"content-length"]
     body = bytearray()
-    too_large = any(value.isdigit() and int(value[:20]) > max_body for value in announced)
+    too_large = any(value.isdigit() and int(value[:20]) > max_body for value in lengths)
     while not too_large:
         message = await receive()
         if message["type"] == "http.disconnect":
@@ -73,19 +89,19 @@ async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes | No
     raise WebhookPayloadError(f"the body has more than {max_body} bytes")
 
 
-async def send_answer(scope: Scope, send: Send, answer: WebhookAnswer) -> None:
-    """Send *answer*; to HEAD without its body."""
+async def send_response(scope: Scope, send: Send, response: WebhookResponse) -> None:
+    """Send *response*, without its body if the method is HEAD."""
     headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers
+        (name.lower().encode("latin-1"), value.encode("latin-1"))
+        for name, value in response.headers
     ]
-    await send({"type": "http.response.start", "status": int(answer.status), "headers": headers})
-    await send(
-        {"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body}
-    )
+    await send({"type": "http.response.start", "status": int(response.status), "headers": headers})
+    body = b"" if scope["method"] == "HEAD" else response.body
+    await send({"type": "http.response.body", "body": body})
 
 
-async def _live(receive: Receive, send: Send) -> None:
-    """There is nothing to start and nothing to stop, but servers want to be told so."""
+async def _complete_lifespan(receive: Receive, send: Send) -> None:
+    """Confirm start and end: there is nothing to do, but servers wait for it."""
     while True:
         message = await receive()
         await send({"type": f"{message['type']}.complete"})

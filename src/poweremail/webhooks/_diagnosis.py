@@ -1,10 +1,9 @@
 """
-Which signature scheme fits a captured request, and what stands between the request and the
-signature where none does.
+Find the signature scheme of a captured request, and what differs from the settings if none fits.
 
-A proxy that ends TLS, adds a slash or drops the query changes the URL that an application sees, a
-shell adds a line end to a key: the signature then looks forged. Each such change is tried, alone
-and together.
+A signature looks forged if the application sees another URL than the service has signed, or another
+key or body: a proxy ends TLS, adds a slash or drops the query, a shell appends a line end to a key.
+Each such change is tried, alone and with the others.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from urllib.parse import urlsplit, urlunsplit
 import attrs
 
 from poweremail._types.secret import Secret
-from poweremail.webhooks._headers import Headers, header_pairs, header_values
+from poweremail.webhooks._reading import Headers, header_pairs, header_values
 from poweremail.webhooks._signature import (
     BRAND,
     SCHEMES,
-    brand_of,
-    keys_of,
-    sealed,
+    check_brand,
+    check_keys,
+    seal_keys,
     signature_header,
     verify,
 )
@@ -33,10 +32,14 @@ __all__ = ["Diagnosis", "SignatureMatch", "diagnose"]
 @attrs.frozen
 class SignatureMatch:
     """
-    A *scheme* that makes the signature, of this *url*, with the key of this number, counted from 1.
+    A scheme that makes the signature.
 
-    *differences* say what has to be changed in the settings for it, in words; where there are none,
-    the settings are right.
+    - *scheme*: its name.
+    - *url*: the URL that is signed.
+    - *key*: the number of the key, counted from 1.
+    - *header*: the header that carries the signature.
+    - *differences*: what differs from the settings, in words. If it is empty, the settings are
+      right.
     """
 
     scheme: str
@@ -49,10 +52,10 @@ class SignatureMatch:
 @attrs.frozen
 class Diagnosis:
     """
-    What was found: the *signatures* with the headers that have them, and the *matches*, the closest
-    first.
+    The result of `diagnose`.
 
-    ``exact`` are the matches without a difference.
+    - *signatures*: pairs of a header and the signature in it.
+    - *matches*: the schemes that fit, the closest first.
     """
 
     signatures: tuple[tuple[str, str], ...]
@@ -73,13 +76,13 @@ def diagnose(
     brand: str = BRAND,
 ) -> Diagnosis:
     """
-    Try every scheme with every key on a captured request; *url* is the webhook's as registered.
+    Try every scheme with every key on a captured request, and return the closest match of each.
 
-    Of each scheme the closest match is told. Raises `UsageError` for an empty key or *brand*.
+    *url* is the URL of the webhook as it was registered. Raises `ConfigurationError` for an empty
+    key or an invalid *brand*.
     """
-    # No plain key may be in a frame that fails.
-    keys = sealed(keys)
-    secrets, brand = keys_of(keys), brand_of(brand)
+    keys = seal_keys(keys)
+    secrets, brand = check_keys(keys), check_brand(brand)
     content_type = next(iter(header_values(headers, "Content-Type")), "")
     signatures = tuple(_signatures(headers, brand))
     found: dict[str, SignatureMatch] = {}
@@ -103,7 +106,7 @@ def diagnose(
 
 
 def _signatures(headers: Headers, brand: str) -> Iterator[tuple[str, str]]:
-    """The header of this brand first, then those of others."""
+    """Yield the header of this brand first, then those of others."""
     known = signature_header(brand).lower()
     named = [
         (name, value.strip())
@@ -137,7 +140,8 @@ def _bodies(body: bytes) -> list[tuple[bytes, tuple[str, ...]]]:
 
 def _urls(url: str) -> list[tuple[str, tuple[str, ...]]]:
     """
-    *url* and what proxies and people make of it, each with the changes in words, the fewest first.
+    Return *url* and what proxies and people turn it into, each with its changes in words, the
+    fewest first.
     """
     try:
         parts = urlsplit(url)

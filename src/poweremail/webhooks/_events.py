@@ -1,8 +1,9 @@
 """
-The body of a webhook: from bytes to events, and back for those who play the service.
+Parse the body of a webhook into events, and make such a body as the service does.
 
-It is documented as JSON, and seen as a form whose one field ``PowerEmailtes_events`` holds JSON.
-Whatever bytes come, the only errors that leave this module are those that say so.
+The documentation says JSON; in practice the body is a form with one field,
+``PowerEmailtes_events``, that holds JSON. Whatever the bytes are, only `WebhookPayloadError` leaves
+this module.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ __all__ = ["JSON_TYPE", "MAX_EVENTS", "form_body", "json_body", "parse_events"]
 
 JSON_TYPE = "application/json"
 MAX_EVENTS = 10_000
-"""Events of one POST that are read."""
+"""The most events that are read from one POST."""
 
-# Brands differ in what stands before it, and in upper and lower case.
-_FIELD = "tes_events"
-# No event is nested like this; what is could not be printed or pickled by those who get it.
+# The brand stands before it, and its case varies.
+_FIELD_SUFFIX = "tes_events"
+# No event is nested so deeply. A handler could neither print nor pickle one that is.
 _MAX_DEPTH = 50
 
 
@@ -39,12 +40,16 @@ def parse_events(
     max_events: int = MAX_EVENTS,
 ) -> EventBatch:
     """
-    Return the events of *body*, which the signature has been checked of.
+    Return the events of *body*, whose signature has been verified.
 
-    Read are a form with a field whose name ends in ``tes_events`` and holds a JSON array, a JSON
-    object with such a member (an array, or a string that holds one), a JSON array of events, and a
-    single event. With *fields_only* the form alone: the signature covers nothing else. Raises
-    `WebhookPayloadError` where the body is none of these, or has more than *max_events*.
+    Four forms are read: a form with one field whose name ends in ``tes_events`` and holds a JSON
+    array; a JSON object with such a member, an array or a string that holds one; a JSON array of
+    events; a single event.
+
+    - *fields_only*: read the form only, because the signature covers nothing else.
+    - *max_events*: the most events that are read.
+
+    Raises `WebhookPayloadError` if the body has another form or more than *max_events* events.
     """
     members = _members(body, content_type, fields_only)
     if len(members) > max_events:
@@ -60,48 +65,48 @@ def parse_events(
 
 
 def form_body(events: Iterable[Mapping[str, Any]], brand: str = BRAND) -> bytes:
-    """Return *events* as the form that the service is seen to send, of the type `FORM_TYPE`."""
-    return urlencode({f"{brand}{_FIELD}": json.dumps(list(events))}).encode("ascii")
+    """Return *events* as the form that the service sends, of the type `FORM_TYPE`."""
+    return urlencode({f"{brand}{_FIELD_SUFFIX}": json.dumps(list(events))}).encode("ascii")
 
 
 def json_body(events: Iterable[Mapping[str, Any]], brand: str = BRAND) -> bytes:
-    """Return *events* as JSON with the same one member, of the type `JSON_TYPE`."""
-    return json.dumps({f"{brand}{_FIELD}": list(events)}).encode("ascii")
+    """Return *events* as a JSON object with one member, of the type `JSON_TYPE`."""
+    return json.dumps({f"{brand}{_FIELD_SUFFIX}": list(events)}).encode("ascii")
 
 
 def _members(body: bytes, content_type: str, fields_only: bool) -> list[Any]:  # noqa: FBT001
     if fields_only:
-        return _of_form(body, content_type)
-    # The form that is seen may bear the type that is documented.
-    called_json = _is_json(content_type) and f"{_FIELD}=".encode() not in body.lower()
-    if called_json or body.lstrip()[:1] in (b"[", b"{", b"\xef"):
-        return _of_value(_loads(body))
-    return _of_form(
+        return _form_members(body, content_type)
+    # The body may be a form although its type is JSON, as documented.
+    is_json = _has_json_type(content_type) and f"{_FIELD_SUFFIX}=".encode() not in body.lower()
+    if is_json or body.lstrip()[:1] in (b"[", b"{", b"\xef"):
+        return _json_members(_loads(body))
+    return _form_members(
         body, content_type if content_type.lower().lstrip().startswith("multipart/") else FORM_TYPE
     )
 
 
-def _is_json(content_type: str) -> bool:
+def _has_json_type(content_type: str) -> bool:
     return content_type.partition(";")[0].strip().lower().endswith("json")
 
 
-def _of_form(body: bytes, content_type: str) -> list[Any]:
+def _form_members(body: bytes, content_type: str) -> list[Any]:
     try:
         fields = form_fields(body, content_type)
     except ValueError as error:
         raise WebhookPayloadError(f"{error}, and so has no events") from None
-    values = [value for name, value in fields if name.lower().endswith(_FIELD.encode())]
+    values = [value for name, value in fields if name.lower().endswith(_FIELD_SUFFIX.encode())]
     if len(values) != 1:
         raise WebhookPayloadError(
-            f"the form has {len(values) or 'no'} fields whose names end in {_FIELD}; one is "
+            f"the form has {len(values) or 'no'} fields whose names end in {_FIELD_SUFFIX}; one is "
             "expected"
         )
-    return _of_value(_loads(values[0]))
+    return _json_members(_loads(values[0]))
 
 
-def _of_value(value: Any) -> list[Any]:
+def _json_members(value: Any) -> list[Any]:
     if isinstance(value, dict):
-        named = [member for name, member in value.items() if name.lower().endswith(_FIELD)]
+        named = [member for name, member in value.items() if name.lower().endswith(_FIELD_SUFFIX)]
         if not named and "event" in value:
             return [value]
         if len(named) == 1:
@@ -120,7 +125,7 @@ def _loads(text: bytes) -> Any:
         try:
             value = json.loads(text, parse_float=_finite, parse_constant=lambda _name: None)
         except ValueError:
-            # Its JSON elsewhere has commas too many; an event must not be lost for one.
+            # The JSON of the service has surplus commas in places; no event may be lost for one.
             value = loads_lenient(text)
     except (ValueError, RecursionError) as error:
         reason = "too deeply nested" if isinstance(error, RecursionError) else "not whole"

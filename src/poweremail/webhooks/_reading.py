@@ -1,38 +1,79 @@
-"""From a POST to its events: first the signature, then the body."""
+"""Read the events of a POST: first verify the signature, then parse the body."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, cast
 
 import attrs
 
 from poweremail._types.event import EventBatch
 from poweremail._types.secret import Secret
-from poweremail.errors import UsageError, WebhookPayloadError, WebhookSignatureError
+from poweremail.errors import (
+    ConfigurationError,
+    UsageError,
+    WebhookPayloadError,
+    WebhookSignatureError,
+)
 from poweremail.webhooks._events import MAX_EVENTS, parse_events
-from poweremail.webhooks._headers import Headers, header_values
 from poweremail.webhooks._signature import (
     BRAND,
     SchemeName,
     SignatureScheme,
-    brand_of,
-    keys_of,
-    scheme_of,
-    sealed,
+    check_brand,
+    check_keys,
+    find_scheme,
+    seal_keys,
     signature_header,
     verify,
 )
 
-__all__ = ["MAX_BODY", "Keys", "Reader", "sealed_keys", "verify_and_parse"]
+__all__ = [
+    "MAX_BODY",
+    "Headers",
+    "Keys",
+    "PostReader",
+    "header_pairs",
+    "header_values",
+    "seal_key_source",
+    "verify_and_parse",
+]
 
 MAX_BODY = 10 * 1024 * 1024
-"""Bytes of a body that are read. A batch of a thousand events takes about one megabyte."""
+"""The largest body that is read, in bytes. A batch of a thousand events has about one megabyte."""
+
+Headers = (
+    Mapping[str, str]
+    | Mapping[bytes, bytes]
+    | Iterable[tuple[str, str]]
+    | Iterable[tuple[bytes, bytes]]
+)
+"""
+Headers as web frameworks have them: a mapping, or pairs of name and value. Names are compared
+without regard to case.
+"""
 
 Keys = str | Secret | Iterable[str | Secret] | Callable[[], str | Secret | Iterable[str | Secret]]
 """
-One key, several during a rotation, or a function that returns them whenever a POST comes, so that
-no restart is needed.
+One key, several during a rotation, or a function that returns them. The function is called for each
+POST, so that a rotation needs no restart.
 """
+
+
+def header_pairs(headers: Headers) -> Iterator[tuple[str, str]]:
+    """Return each name and value as text; bytes are read as Latin-1."""
+    for name, value in cast("Any", headers).items() if isinstance(headers, Mapping) else headers:
+        yield _text(name), _text(value)
+
+
+def header_values(headers: Headers, name: str) -> list[str]:
+    """Return the values of every header called *name*, without the white space around them."""
+    wanted = name.lower()
+    return [value.strip() for key, value in header_pairs(headers) if key.lower() == wanted]
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else value
 
 
 def verify_and_parse(
@@ -47,29 +88,30 @@ def verify_and_parse(
     max_events: int = MAX_EVENTS,
 ) -> EventBatch:
     """
-    Return the events of one POST, once its signature has proved right.
+    Return the events of one POST if its signature is right.
 
-    *headers* and *body* are those of the request, the body before anything has read it as a form.
-    *url* is the webhook's exactly as it was registered: never the URL that the request seems to
-    have, which proxies change and senders choose. *scheme* says what is signed; `diagnose` finds
-    it. *brand* is in the name of the header. Bodies have at most *max_body* bytes and *max_events*
-    events.
+    - *headers*, *body*: those of the request. Take the body before a framework reads it as a form.
+    - *url*: the URL of the webhook exactly as it was registered. Do not take it from the request:
+      proxies change it, and senders choose it.
+    - *keys*: the keys that are valid now.
+    - *scheme*: what is signed; `diagnose` finds it.
+    - *brand*: a part of the name of the signature header.
+    - *max_body*, *max_events*: the largest body in bytes (10 MiB), and the most events (10,000).
 
-    Raises `WebhookSignatureError` where the signature is missing or wrong, `WebhookPayloadError`
-    where the body is too large or cannot be read, and `UsageError` for settings that cannot be
-    meant. Nothing else, whatever the bytes.
+    Raises `WebhookSignatureError` if the signature is missing or wrong, `WebhookPayloadError` if
+    the body is too large or cannot be read, and `ConfigurationError` if a setting is invalid.
+    Nothing else is raised, whatever the bytes are.
     """
-    # Locals end up in error reports, and what is posted by anybody ends in errors.
-    keys = sealed_keys(keys)
-    reader = Reader.checked(
+    keys = seal_key_source(keys)
+    reader = PostReader.from_settings(
         url=url, keys=keys, scheme=scheme, brand=brand, max_body=max_body, max_events=max_events
     )
     return reader.read(headers, body)
 
 
 @attrs.frozen(kw_only=True)
-class Reader:
-    """The settings of `verify_and_parse`, checked once."""
+class PostReader:
+    """The checked settings of `verify_and_parse`."""
 
     url: str
     keys: Callable[[], tuple[Secret, ...]] = attrs.field(repr=False)
@@ -79,7 +121,7 @@ class Reader:
     max_events: int
 
     @classmethod
-    def checked(
+    def from_settings(
         cls,
         *,
         url: str,
@@ -88,35 +130,32 @@ class Reader:
         brand: str,
         max_body: int,
         max_events: int,
-    ) -> Reader:
-        """
-        Return a reader with these settings. Raises `UsageError` for those that cannot be meant.
-        """
+    ) -> PostReader:
+        """Check the settings. Raises `ConfigurationError` if one of them is invalid."""
         if (
             not isinstance(url, str)
             or not url.lower().startswith(("http://", "https://"))
             or url != url.strip()
         ):
-            raise UsageError(
+            raise ConfigurationError(
                 f"{url!r} is not the URL of a webhook",
                 field="url",
-                mail_state=None,
                 advice="give it exactly as registered, such as https://example.com/hooks/mail",
             )
         return cls(
             url=url,
-            keys=_source(keys),
-            scheme=scheme_of(scheme),
-            brand=brand_of(brand),
+            keys=_checked_source(keys),
+            scheme=find_scheme(scheme),
+            brand=check_brand(brand),
             max_body=max_body,
             max_events=max_events,
         )
 
     def read(self, headers: Headers, body: bytes) -> EventBatch:
-        """As `verify_and_parse`."""
+        """Return the events of a request, as `verify_and_parse` does."""
         if not isinstance(body, bytes):
             raise UsageError(
-                f"must be the bytes as they came, not {type(body).__name__}",
+                f"must be the bytes of the request, not {type(body).__name__}",
                 field="body",
                 mail_state=None,
             )
@@ -139,21 +178,19 @@ class Reader:
         if not verify(
             signatures[0], self.scheme, keys, url=self.url, body=body, content_type=content_type
         ):
-            tried = {0: "there is no key to check it with", 1: "the key does not make it"}.get(
+            cause = {0: "there is no key to check it with", 1: "the key does not make it"}.get(
                 len(keys), f"none of {len(keys)} keys makes it"
             )
-            raise WebhookSignatureError(
-                f"the signature is not right: {tried} by {self.scheme.name}"
-            )
+            raise WebhookSignatureError(f"the signature is wrong: {cause} by {self.scheme.name}")
 
 
-def sealed_keys(keys: Keys) -> Keys:
-    """Return *keys* unchecked, none of them plain."""
-    return keys if callable(keys) else sealed(keys)
+def seal_key_source(keys: Keys) -> Keys:
+    """Return *keys* as secrets, unchecked; a function stays as it is."""
+    return keys if callable(keys) else seal_keys(keys)
 
 
-def _source(keys: Keys) -> Callable[[], tuple[Secret, ...]]:
+def _checked_source(keys: Keys) -> Callable[[], tuple[Secret, ...]]:
     if callable(keys):
-        return lambda: keys_of(keys())
-    known = keys_of(keys)
-    return lambda: known
+        return lambda: check_keys(keys())
+    checked = check_keys(keys)
+    return lambda: checked

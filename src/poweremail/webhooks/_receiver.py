@@ -1,10 +1,11 @@
 """
-What to answer to a request, and which events to hand over. It knows no web framework: each of them
-can tell method, headers, body.
+Receive events: choose the response to a request, and call the handler for each new event.
 
-A POST is answered 200 only once every event of it has been handled, now or before; everything else
-makes the service send it again. An answer says nothing about why: who forges signatures learns
-nothing from it, and who runs the receiver reads the log.
+This file knows no web framework: every framework has a method, headers and a body.
+
+The response to a POST is 200 only if each of its events has been handled, now or before. After any
+other status the service sends the POST again. A response does not say why it is an error: a forger
+learns nothing from it, and the log says it to the person who runs the receiver.
 """
 
 from __future__ import annotations
@@ -16,30 +17,51 @@ from http import HTTPStatus
 from typing import Literal, NamedTuple, cast
 
 from poweremail._types.event import EventBatch, WebhookEvent
-from poweremail.errors import UsageError, WebhookError, WebhookPayloadError, WebhookSignatureError
+from poweremail.errors import (
+    ConfigurationError,
+    UsageError,
+    WebhookError,
+    WebhookPayloadError,
+    WebhookSignatureError,
+)
 from poweremail.webhooks._events import MAX_EVENTS, parse_events
-from poweremail.webhooks._headers import Headers, header_values
-from poweremail.webhooks._reading import MAX_BODY, Keys, Reader, sealed_keys
+from poweremail.webhooks._reading import (
+    MAX_BODY,
+    Headers,
+    Keys,
+    PostReader,
+    header_values,
+    seal_key_source,
+)
 from poweremail.webhooks._seen import Claim, MemorySeenStore, SeenStore
-from poweremail.webhooks._signature import BRAND, SchemeName, SignatureScheme, handshake_answer
+from poweremail.webhooks._signature import (
+    BRAND,
+    SchemeName,
+    SignatureScheme,
+    handshake_text,
+    signature_header,
+)
 
-__all__ = ["WebhookAnswer", "WebhookReceiver"]
+__all__ = ["WebhookReceiver", "WebhookResponse"]
 
 _logger = logging.getLogger("poweremail.webhooks")
 
-Outcome = Claim | Literal["handled", "failed"]
+_EventResult = Claim | Literal["handled", "failed"]
 
 _NOT_HANDLED = (
     "webhook: the event %r with the id %r was not handled; the service will send it again"
 )
+_BODY_IS_GONE = (
+    "the request had a body, and it is empty here: a framework, a middleware or a proxy has read "
+    "it; give respond() the raw body, and take it before anything reads it as a form"
+)
 
-# A body that brings no event is smaller than this; the others are not read before their signature
-# is.
-_NEARLY_EMPTY = 1_024
+# A body without events is smaller than this. A larger unsigned one is not parsed.
+_MAX_EMPTY_BATCH_BYTES = 1_024
 
 
-class WebhookAnswer(NamedTuple):
-    """What to answer: HTTP status, headers, body."""
+class WebhookResponse(NamedTuple):
+    """The response to a request: HTTP status, headers, body."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -48,20 +70,23 @@ class WebhookAnswer(NamedTuple):
 
 class WebhookReceiver:
     """
-    Verify what is posted to a webhook, and call *handler* with each `WebhookEvent` of it that was
-    not handled before.
+    Verifies the requests to a webhook, and calls *handler* for each `WebhookEvent` that was not
+    handled before.
 
-    *handler* is a function, or an ``async`` one; what it raises is logged, and the service sends
-    the event again. A failing event does not keep the others of its batch from being handled.
-    *url*, *keys*, *scheme*, *brand*, *max_body* and *max_events* are those of `verify_and_parse`.
-    *keys* may be empty until there are any: then the service can register the URL, and no event is
-    accepted. *store* knows the events that were handled, by their id; without one, those of this
-    process (`MemorySeenStore`). An event that has no id is handled each time it comes.
+    - *handler*: a function or an ``async`` one. If it raises, the error is logged and the service
+      sends the event again. The other events of the POST are handled all the same.
+    - *url*, *keys*, *scheme*, *brand*, *max_body*, *max_events*: as in `verify_and_parse`. *keys*
+      may be empty at first: the service can then register the URL, and no event is accepted.
+    - *store*: remembers the ids of the events that were handled. The default is a
+      `MemorySeenStore`, which knows the events of this process. An event without an id is handled
+      each time it is sent.
 
-    The handshake goes without a signature, because it comes before there is a key: a GET or HEAD, a
-    POST without a body, and one with an empty list of events. Every other POST has to be signed.
+    The service checks a URL before there is a key, so this handshake needs no signature: a GET or
+    HEAD, a POST without a body, and a POST with an empty list of events. All other POSTs have to be
+    signed. A POST whose body is empty here although its headers announce one is no handshake: its
+    response is 503, and the log says what to do.
 
-    Raises `UsageError` for settings that cannot be meant.
+    Raises `ConfigurationError` if a setting is invalid.
     """
 
     def __init__(
@@ -76,59 +101,57 @@ class WebhookReceiver:
         max_body: int = MAX_BODY,
         max_events: int = MAX_EVENTS,
     ) -> None:
-        # No plain key may be in a frame that fails.
-        keys = sealed_keys(keys)
+        keys = seal_key_source(keys)
         if not callable(handler):
-            raise UsageError(
-                f"must be a function, not {type(handler).__name__}",
-                field="handler",
-                mail_state=None,
+            raise ConfigurationError(
+                f"must be a function, not {type(handler).__name__}", field="handler"
             )
-        self._reader = Reader.checked(
+        self._reader = PostReader.from_settings(
             url=url, keys=keys, scheme=scheme, brand=brand, max_body=max_body, max_events=max_events
         )
         self._handler = handler
         self._store: SeenStore = MemorySeenStore() if store is None else store
-        self.is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
+        self.is_async: bool = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
             getattr(handler, "__call__", None)  # noqa: B004
         )
-        """Whether the handler has to be awaited, so that only `arespond` can call it."""
+        """Whether the handler has to be awaited. If so, only `arespond` can call it."""
 
     @property
     def max_body(self) -> int:
         """The largest body that is read, in bytes."""
         return self._reader.max_body
 
-    def respond(self, method: str, headers: Headers, body: bytes) -> WebhookAnswer:
+    def respond(self, method: str, headers: Headers, body: bytes) -> WebhookResponse:
         """
-        Handle one request and return what to answer.
+        Handle one request and return the response.
 
-        Raises `UsageError` where the handler is ``async``; nothing for what is in the request.
+        Raises `UsageError` if the handler is ``async``, and nothing because of the content of the
+        request.
         """
-        self.require_sync()
-        batch = self._open(method, headers, body)
-        if isinstance(batch, WebhookAnswer):
+        self.require_sync_handler()
+        batch = self._read_request(method, headers, body)
+        if isinstance(batch, WebhookResponse):
             return batch
-        return self._settle([self._take(event) for event in batch])
+        return self._respond_to_batch([self._handle(event) for event in batch])
 
-    async def arespond(self, method: str, headers: Headers, body: bytes) -> WebhookAnswer:
+    async def arespond(self, method: str, headers: Headers, body: bytes) -> WebhookResponse:
         """
-        As `respond`, on an event loop: asyncio's or trio's.
+        Handle one request on an event loop, asyncio's or trio's, and return the response.
 
-        A handler that is not ``async``, the store and the reading of the body run in a thread, so
-        that they may block.
+        A handler that is not ``async``, the store and the parsing of the body run in a thread,
+        because they may block.
         """
-        from anyio import to_thread  # noqa: PLC0415  for those who have an event loop
+        from anyio import to_thread  # noqa: PLC0415  only a receiver on an event loop needs it
 
         if not self.is_async:
             return await to_thread.run_sync(self.respond, method, headers, body)
-        batch = await to_thread.run_sync(self._open, method, headers, body)
-        if isinstance(batch, WebhookAnswer):
+        batch = await to_thread.run_sync(self._read_request, method, headers, body)
+        if isinstance(batch, WebhookResponse):
             return batch
-        return self._settle([await self._atake(event) for event in batch])
+        return self._respond_to_batch([await self._ahandle(event) for event in batch])
 
-    def require_sync(self) -> None:
-        """Raise `UsageError` where the handler has to be awaited."""
+    def require_sync_handler(self) -> None:
+        """Raise `UsageError` if the handler has to be awaited."""
         if self.is_async:
             raise UsageError(
                 "is async and has to be awaited",
@@ -137,58 +160,70 @@ class WebhookReceiver:
                 advice="use arespond or WebhookASGI",
             )
 
-    def refuse(self, status: HTTPStatus, why: str) -> WebhookAnswer:
-        """Return an answer that says no, and log *why*."""
-        _logger.warning("webhook: answered %d: %s", status, why)
-        return _answer(status)
+    def reject(self, status: HTTPStatus, reason: str) -> WebhookResponse:
+        """Return an error response, and log the *reason*."""
+        _logger.warning("webhook: responded %d: %s", status, reason)
+        return _error_response(status)
 
-    def _open(self, method: str, headers: Headers, body: bytes) -> WebhookAnswer | EventBatch:
-        """Return the events of a request, or what to answer where it brings none."""
-        if (answer := self._without_events(method.upper(), body)) is not None:
-            return answer
+    def _read_request(
+        self, method: str, headers: Headers, body: bytes
+    ) -> WebhookResponse | EventBatch:
+        """Return the events of a request, or the response if it has none."""
+        if (response := self._respond_without_events(method.upper(), headers, body)) is not None:
+            return response
         try:
-            return self._read(headers, body)
+            batch = self._reader.read(headers, body)
         except WebhookSignatureError as error:
-            # How the service asks when it registers a URL is published nowhere. Its closest
-            # relative posts an empty list of events, signed by a key that nobody has; without the
-            # handshake the URL is refused, and nothing is handed over by it.
-            return (
-                self._thanks()
-                if _brings_nothing(headers, body)
-                else self.refuse(HTTPStatus.FORBIDDEN, str(error))
-            )
+            # How the service checks a URL when it is registered is published nowhere. Its closest
+            # relative posts an empty list of events, signed with a key that nobody has yet. An
+            # empty list hands over nothing, so it needs no signature.
+            if _is_empty_batch(headers, body):
+                return self._success()
+            return self.reject(HTTPStatus.FORBIDDEN, str(error))
         except WebhookPayloadError as error:
-            return self.refuse(HTTPStatus.BAD_REQUEST, str(error))
+            return self.reject(HTTPStatus.BAD_REQUEST, str(error))
         except Exception:
             _logger.exception("webhook: there are no keys to check a signature with")
-            return _answer(HTTPStatus.SERVICE_UNAVAILABLE)
-
-    def _without_events(self, method: str, body: bytes) -> WebhookAnswer | None:
-        if method in ("GET", "HEAD") or (method == "POST" and not body.strip()):
-            return self._thanks()
-        if method != "POST":
-            return _answer(HTTPStatus.METHOD_NOT_ALLOWED, ("Allow", "GET, HEAD, POST"))
-        if len(body) > self.max_body:
-            return self.refuse(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {self.max_body} bytes"
-            )
-        return None
-
-    def _read(self, headers: Headers, body: bytes) -> EventBatch:
-        batch = self._reader.read(headers, body)
+            return _error_response(HTTPStatus.SERVICE_UNAVAILABLE)
         if batch.unreadable:
             _logger.warning(
-                "webhook: %d members of a batch are no events, and were left out",
+                "webhook: %d members of a batch are not events, and were left out",
                 len(batch.unreadable),
             )
         return batch
 
-    def _take(self, event: WebhookEvent) -> Outcome:
+    def _respond_without_events(
+        self, method: str, headers: Headers, body: bytes
+    ) -> WebhookResponse | None:
+        if method == "POST":
+            if len(body) > self.max_body:
+                return self.reject(
+                    HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                    f"the body has more than {self.max_body} bytes",
+                )
+            if body.strip():
+                return None
+            if not body and self._announces_body(headers):
+                return self.reject(HTTPStatus.SERVICE_UNAVAILABLE, _BODY_IS_GONE)
+        elif method not in ("GET", "HEAD"):
+            return _error_response(HTTPStatus.METHOD_NOT_ALLOWED, ("Allow", "GET, HEAD, POST"))
+        return self._success()
+
+    def _announces_body(self, headers: Headers) -> bool:
+        """Whether the headers of a POST say that it has a body."""
+        lengths = header_values(headers, "Content-Length")
+        return (
+            any(length.strip("0") for length in lengths)
+            or any(header_values(headers, "Transfer-Encoding"))
+            or any(header_values(headers, signature_header(self._reader.brand)))
+        )
+
+    def _handle(self, event: WebhookEvent) -> _EventResult:
         try:
             if (claim := self._claim(event)) != "new":
                 return claim
             try:
-                self._check(self._handler(event))
+                _check_not_awaitable(self._handler(event))
             except BaseException:
                 self._release(event)
                 raise
@@ -198,7 +233,7 @@ class WebhookReceiver:
             return "failed"
         return "handled"
 
-    async def _atake(self, event: WebhookEvent) -> Outcome:
+    async def _ahandle(self, event: WebhookEvent) -> _EventResult:
         from anyio import CancelScope, to_thread  # noqa: PLC0415
 
         try:
@@ -207,8 +242,8 @@ class WebhookReceiver:
             try:
                 await cast("Awaitable[object]", self._handler(event))
             except BaseException:
-                # A handler that was cancelled has not handled it; giving it back must not be
-                # cancelled, too.
+                # A cancelled handler has not handled the event. Its release is not cancelled, or
+                # the event would stay claimed.
                 with CancelScope(shield=True):
                     await to_thread.run_sync(self._release, event)
                 raise
@@ -230,38 +265,32 @@ class WebhookReceiver:
         if event.id is not None:
             self._store.release(event.id)
 
-    def _check(self, returned: object) -> None:
-        if inspect.isawaitable(returned):
-            # An async function in other clothes. Nobody would await what it returned, and the event
-            # would be lost.
-            if inspect.iscoroutine(returned):
-                returned.close()
-            raise UsageError(
-                "returned something to await",
-                field="handler",
-                mail_state=None,
-                advice="declare it as async def",
-            )
+    def _respond_to_batch(self, results: Iterable[_EventResult]) -> WebhookResponse:
+        if {"busy", "failed"}.isdisjoint(results):
+            return self._success()
+        return _error_response(HTTPStatus.SERVICE_UNAVAILABLE)
 
-    def _settle(self, outcomes: Iterable[Outcome]) -> WebhookAnswer:
-        if {"busy", "failed"}.isdisjoint(outcomes):
-            return self._thanks()
-        return _answer(HTTPStatus.SERVICE_UNAVAILABLE)
+    def _success(self) -> WebhookResponse:
+        """Return the same text for every success: the service may look for it in any of them."""
+        return _text_response(HTTPStatus.OK, handshake_text(self._reader.brand))
 
-    def _thanks(self) -> WebhookAnswer:
-        """
-        The same for every success, so that the service finds its words wherever it looks for them.
-        """
-        text = handshake_answer(self._reader.brand).encode()
-        return WebhookAnswer(
-            HTTPStatus.OK,
-            (("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))),
-            text,
+
+def _check_not_awaitable(returned: object) -> None:
+    if inspect.isawaitable(returned):
+        # An async function that does not look like one. Nobody would await what it returned, and
+        # the event would be lost.
+        if inspect.iscoroutine(returned):
+            returned.close()
+        raise UsageError(
+            "returned an awaitable",
+            field="handler",
+            mail_state=None,
+            advice="declare it as async def",
         )
 
 
-def _brings_nothing(headers: Headers, body: bytes) -> bool:
-    if len(body) > _NEARLY_EMPTY:
+def _is_empty_batch(headers: Headers, body: bytes) -> bool:
+    if len(body) > _MAX_EMPTY_BATCH_BYTES:
         return False
     try:
         batch = parse_events(body, next(iter(header_values(headers, "Content-Type")), ""))
@@ -270,11 +299,14 @@ def _brings_nothing(headers: Headers, body: bytes) -> bool:
     return not batch.events and not batch.unreadable
 
 
-def _answer(status: HTTPStatus, *headers: tuple[str, str]) -> WebhookAnswer:
-    text = f"{status.phrase}\n".encode()
-    described = (
+def _error_response(status: HTTPStatus, *headers: tuple[str, str]) -> WebhookResponse:
+    return _text_response(status, f"{status.phrase}\n", *headers)
+
+
+def _text_response(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> WebhookResponse:
+    body = text.encode()
+    standard = (
         ("Content-Type", "text/plain; charset=utf-8"),
-        ("Content-Length", str(len(text))),
-        *headers,
+        ("Content-Length", str(len(body))),
     )
-    return WebhookAnswer(status, described, text)
+    return WebhookResponse(status, (*standard, *headers), body)

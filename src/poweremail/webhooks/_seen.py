@@ -1,18 +1,17 @@
 """
-Which events have been handled already.
+Remember which events have been handled.
 
-The service sends a batch again until it is answered 200, and signs no time: an event that comes
-twice is known by its id alone. It counts as seen once its handler has come to its end, not before:
-a crash in between would lose it. So a store is asked twice:
+The service sends a batch again until the response is 200, and signs no time, so a repeated event is
+recognised by its id alone. An event counts as handled only after its handler has ended: if it
+counted earlier, a crash would lose it. So a store has two steps:
 
-- `claim` before the handler. ``"new"`` means: handle it; ``"seen"``: it was handled; ``"busy"``:
-  another thread or process is at it, so it is neither handled nor certain to be, and the POST is
-  answered such that it comes again.
-- `confirm` after it, or `release` where it failed.
+- `claim`, before the handler. ``"new"``: handle the event. ``"seen"``: it was handled. ``"busy"``:
+  another thread or process is handling it. Its outcome is not certain, so the response makes the
+  service send the POST again.
+- `confirm` after the handler, or `release` if the handler failed.
 
-What is promised is *at least once*: an event whose handler was cut off by a crash, or came to its
-end while the store could not be written, is handled again. Never is one taken for handled that was
-not.
+The promise is *at least once*. An event is handled again if a crash stopped its handler, or if the
+store could not be written afterwards. An event that was not handled never counts as handled.
 """
 
 from __future__ import annotations
@@ -23,29 +22,26 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError
 
 __all__ = ["WEEK", "Claim", "MemorySeenStore", "SeenStore"]
 
 Claim = Literal["new", "busy", "seen"]
 
 WEEK = 7 * 24 * 3600.0
-"""
-Seconds for which an event is remembered, unless told otherwise: longer than senders commonly try.
-"""
+"""Seconds for which an event is remembered by default: longer than senders commonly retry."""
 
 
 class SeenStore(Protocol):
     """
-    What a receiver needs to know an event again. One store serves one webhook, in any number of
-    threads.
+    The store of a receiver. One store serves one webhook, in any number of threads.
 
-    A store may block; a receiver on an event loop calls it from a thread. What it raises is logged,
-    and the event comes again.
+    A store may block: a receiver on an event loop calls it in a thread. If a method raises, the
+    error is logged and the service sends the event again.
     """
 
     def claim(self, event_id: str, /) -> Claim:
-        """Take the event with this id, if nobody has it."""
+        """Claim the event with this id, unless it is handled or claimed already."""
         ...
 
     def confirm(self, event_id: str, /) -> None:
@@ -53,16 +49,20 @@ class SeenStore(Protocol):
         ...
 
     def release(self, event_id: str, /) -> None:
-        """Give a claimed event back: it has not been handled."""
+        """Release a claimed event that was not handled."""
         ...
 
 
 class MemorySeenStore:
     """
-    The last events of this process: at most *max_ids*, for at most *ttl* seconds.
+    Remembers the events of this process. It forgets them at a restart, and processes do not share
+    them; `SqliteSeenStore` is for that.
 
-    A restart forgets them, and processes do not know of each other; `SqliteSeenStore` is for these.
-    *clock* answers seconds that only grow.
+    - *max_ids*: the most events that are remembered, 100,000 by default; the oldest go first.
+    - *ttl*: the seconds for which an event is remembered, a week by default.
+    - *clock*: returns seconds that never decrease.
+
+    Raises `ConfigurationError` if *max_ids* or *ttl* is not above 0.
     """
 
     def __init__(
@@ -74,22 +74,22 @@ class MemorySeenStore:
     ) -> None:
         for name, value in (("max_ids", max_ids), ("ttl", ttl)):
             if not value > 0:
-                raise UsageError(f"must be more than 0, not {value!r}", field=name, mail_state=None)
+                raise ConfigurationError(f"must be more than 0, not {value!r}", field=name)
         self._max_ids = max_ids
         self._ttl = ttl
         self._clock = clock
         self._lock = threading.Lock()
         self._busy: set[str] = set()
-        self._seen: OrderedDict[str, float] = OrderedDict()  # id -> until when, the oldest first
+        self._seen: OrderedDict[str, float] = OrderedDict()  # id -> expiry, oldest first
 
     def __len__(self) -> int:
-        """How many events are remembered as handled."""
+        """Return how many events are remembered as handled."""
         return len(self._seen)
 
     def claim(self, event_id: str, /) -> Claim:
-        """See `SeenStore`."""
+        """Implement `SeenStore`."""
         with self._lock:
-            self._forget_the_old()
+            self._forget_expired()
             if event_id in self._seen:
                 return "seen"
             if event_id in self._busy:
@@ -98,7 +98,7 @@ class MemorySeenStore:
             return "new"
 
     def confirm(self, event_id: str, /) -> None:
-        """See `SeenStore`."""
+        """Implement `SeenStore`."""
         with self._lock:
             self._busy.discard(event_id)
             self._seen[event_id] = self._clock() + self._ttl
@@ -107,11 +107,11 @@ class MemorySeenStore:
                 self._seen.popitem(last=False)
 
     def release(self, event_id: str, /) -> None:
-        """See `SeenStore`."""
+        """Implement `SeenStore`."""
         with self._lock:
             self._busy.discard(event_id)
 
-    def _forget_the_old(self) -> None:
+    def _forget_expired(self) -> None:
         now = self._clock()
         while self._seen and next(iter(self._seen.values())) <= now:
             self._seen.popitem(last=False)

@@ -1,4 +1,4 @@
-"""Which events have been handled already, in a file that the processes of a machine share."""
+"""Remember which events have been handled, in a file that the processes of a machine share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Self
 
 from poweremail._runtime._sqlite_file import Kind, SqliteFile
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError
 from poweremail.webhooks._seen import WEEK, Claim
 
 __all__ = ["SqliteSeenStore"]
@@ -17,8 +17,8 @@ _KIND = Kind(
     name="seen events",
     field="store",
     application_id=0x506F4553,  # "PoES" in ASCII
-    # An id is kept as bytes: what is text in JSON need not be UTF-8. *until* is when to forget it,
-    # or when its claim runs out.
+    # Ids are bytes, because text in JSON need not be valid UTF-8. *until* is the epoch second at
+    # which an id is forgotten, or its claim expires.
     schema="""
         CREATE TABLE events (
             id BLOB PRIMARY KEY, handled INTEGER NOT NULL, until REAL NOT NULL
@@ -27,18 +27,21 @@ _KIND = Kind(
     """,
 )
 
-# Claims between two rounds of forgetting.
-_ROUND = 1_000
+_CLAIMS_BETWEEN_CLEANUPS = 1_000
 
 
 class SqliteSeenStore:
     """
-    The events that all processes with the same file have handled, for *ttl* seconds each.
+    Remembers the events that all processes with the same file have handled.
 
-    A process that dies while it handles an event keeps it claimed for *lease* seconds; give more
-    than the slowest handler takes. *clock* answers epoch seconds. The file must be on a local disk.
-    Every method raises `UsageError` where it cannot be used. Closing it is optional: it opens again
-    when it is asked again, as it does in a child after a fork.
+    - *path*: the file, on a local disk. It is created if it is missing.
+    - *ttl*: the seconds for which an event is remembered, a week by default.
+    - *lease*: the seconds for which a claim is valid, 300 by default. A process that dies while it
+      handles an event keeps the claim until then, so give more than the slowest handler takes.
+    - *clock*: returns epoch seconds.
+
+    Every method raises `ConfigurationError` if the file cannot be used. ``close`` is optional: the
+    file is opened again on the next use, also in a child process after a fork.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class SqliteSeenStore:
     ) -> None:
         for name, value in (("ttl", ttl), ("lease", lease)):
             if not value > 0:
-                raise UsageError(f"must be more than 0, not {value!r}", field=name, mail_state=None)
+                raise ConfigurationError(f"must be more than 0, not {value!r}", field=name)
         self._file = SqliteFile(path, _KIND)
         self._ttl = ttl
         self._lease = lease
@@ -65,25 +68,25 @@ class SqliteSeenStore:
         self.close()
 
     def claim(self, event_id: str, /) -> Claim:
-        """See `SeenStore`."""
+        """Implement `SeenStore`."""
         key, now = _key(event_id), self._clock()
         with self._file.transaction() as connection:
-            if self._claims % _ROUND == 0:
+            if self._claims % _CLAIMS_BETWEEN_CLEANUPS == 0:
                 connection.execute("DELETE FROM events WHERE until <= ?", (now,))
             self._claims += 1
-            taken = connection.execute(
+            claimed = connection.execute(
                 "INSERT INTO events VALUES (?, 0, ?) ON CONFLICT (id) DO UPDATE SET handled = 0, "
                 "until = excluded.until"
                 " WHERE events.until <= ?",
                 (key, now + self._lease, now),
             ).rowcount
-            if taken:
+            if claimed:
                 return "new"
-            found = connection.execute("SELECT handled FROM events WHERE id = ?", (key,)).fetchone()
-            return "seen" if found and found[0] else "busy"
+            row = connection.execute("SELECT handled FROM events WHERE id = ?", (key,)).fetchone()
+            return "seen" if row and row[0] else "busy"
 
     def confirm(self, event_id: str, /) -> None:
-        """See `SeenStore`."""
+        """Implement `SeenStore`."""
         with self._file.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO events VALUES (?, 1, ?)",
@@ -91,7 +94,7 @@ class SqliteSeenStore:
             )
 
     def release(self, event_id: str, /) -> None:
-        """See `SeenStore`."""
+        """Implement `SeenStore`."""
         with self._file.transaction() as connection:
             connection.execute("DELETE FROM events WHERE id = ? AND NOT handled", (_key(event_id),))
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
 
-from poweremail.webhooks._signature import BRAND, handshake_answer
+from poweremail.webhooks._signature import BRAND, handshake_text
 
 if TYPE_CHECKING:
     import httpx
@@ -136,7 +136,7 @@ def answers_handshake(url: str, brand: str = BRAND) -> bool:
     """
     import httpx  # noqa: PLC0415
 
-    expected = handshake_answer(brand).encode()
+    expected = handshake_text(brand).encode()
     with _new_client(_HANDSHAKE_SECONDS) as client:
         for method in ("GET", "POST"):
             try:

@@ -16,8 +16,8 @@ from poweremail._types.secret import Secret
 from poweremail.webhooks._signature import (
     SCHEMES,
     SignatureScheme,
+    check_keys,
     form_fields,
-    keys_of,
     sign,
     verify,
 )
@@ -186,14 +186,14 @@ def test_another_scheme_can_be_brought():
 @pytest.mark.parametrize("keys", ["", " ", ["a", ""], [Secret("")], [1], ["\ud800"]])
 def test_keys_that_cannot_be_meant(keys):
     with pytest.raises(UsageError, match="keys"):
-        keys_of(keys)
+        check_keys(keys)
 
 
 def test_one_key_is_one_key():
     """Not its letters: anybody could sign with one of those."""
-    assert keys_of("abc") == keys_of(Secret("abc")) == (Secret("abc"),)
-    assert keys_of(key for key in ("a", "b")) == (Secret("a"), Secret("b"))
-    assert keys_of([]) == ()
+    assert check_keys("abc") == check_keys(Secret("abc")) == (Secret("abc"),)
+    assert check_keys(key for key in ("a", "b")) == (Secret("a"), Secret("b"))
+    assert check_keys([]) == ()
     assert not verify("x", "body-hex", [], url=URL, body=b"x")
 
 
