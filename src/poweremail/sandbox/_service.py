@@ -45,8 +45,8 @@ from poweremail.webhooks._signature import (
     SchemeName,
     SignatureScheme,
     check_brand,
-    handshake_text,
     find_scheme,
+    handshake_text,
 )
 
 __all__ = ["DEFAULT_SCHEME", "Service"]
