@@ -117,7 +117,7 @@ ASYNC_WORLDS = (
 
 LIBRARIES = {
     "aiohttp": ("poweremail._async.transports.aiohttp",),
-    "anyio": (*ASYNC_WORLDS, "poweremail.webhooks._receiver"),
+    "anyio": (*ASYNC_WORLDS, "poweremail.webhooks"),
     "asyncio": ASYNC_WORLDS,
     "attrs": ANY,
     "cattrs": ("poweremail._wire", "poweremail._ledger.payload"),
