@@ -5,22 +5,21 @@ installed.
 ``poweremail_sandbox``
     A `Sandbox` of the test's own, in this process and without a socket.
 ``poweremail_client``, ``async_poweremail_client``
-    A client of it for each world: the one for scripts and threads, and the one for asyncio and
-    trio.
+    A client of it: sync, and async for asyncio and trio.
 ``poweremail_outbox``
-    Asks what was caught: ``poweremail_outbox.one(to="ada@example.com")``.
+    Its caught mails: ``poweremail_outbox.one(to="ada@example.com")``.
 ``poweremail_server``
     The sandbox over HTTP, for applications in other processes: one server for the whole run, empty
     at the start of each test.
 ``poweremail_environ``
-    Sets ``POWEREMAIL_BASE_URL`` and the credentials to that server's, for what calls ``from_env``;
-    it returns them, too.
+    Sets ``POWEREMAIL_BASE_URL`` and the credentials to that server's, for code that calls
+    ``from_env``, and returns them.
 
-``@pytest.mark.poweremail_fault(Fault.html(), call="sendMail", nth=1)`` lets something go wrong in
-the test's sandbox, in-process and over HTTP: the arguments are those of `Faults.add`.
+``@pytest.mark.poweremail_fault(Fault.html(), call="sendMail", nth=1)`` adds a fault to the test's
+sandbox, in-process and over HTTP: the arguments are those of `Faults.add`.
 
-A request that an engine of the library is about to make to another machine is stopped, and the test
-fails whatever the application makes of that.
+A request of the library to another machine is stopped, and the test fails, even if the application
+handles the error.
 ``@pytest.mark.poweremail_allow_hosts("api.tes.example.com")`` lets those of one test through, the
 ini option ``poweremail_allow_hosts`` those of all; ``poweremail_guard = false`` switches the guard
 off.
@@ -49,19 +48,19 @@ _GUARD = "poweremail_guard"
 
 @attrs.frozen
 class ServedSandbox:
-    """A *sandbox* that listens on a socket: *base_url* is what a client takes."""
+    """A *sandbox* that listens on a socket; *base_url* is the option for its clients."""
 
     sandbox: Sandbox
     base_url: str
 
     @property
     def outbox(self) -> Outbox:
-        """What was caught."""
+        """The caught mails."""
         return self.sandbox.outbox
 
     @property
     def environ(self) -> dict[str, str]:
-        """The variables with which ``from_env`` makes a client of it."""
+        """The variables for ``from_env``."""
         return {
             "POWEREMAIL_OWNER_ID": "sandbox",
             "POWEREMAIL_TOKEN": "sandbox-token",
@@ -71,19 +70,13 @@ class ServedSandbox:
 
 
 class _Stopped(pytest.fail.Exception, _watch.Stopped):  # type: ignore[name-defined,misc]  # as mypy sees it, no class
-    """
-    What pytest takes for a failure of the test, and the library for a request that has not gone
-    out.
-    """
+    """For pytest a failure of the test, for the library a request that was not sent."""
 
-    __module__ = "builtins"  # as that of pytest's own: the name alone stands in its report
+    __module__ = "builtins"  # like pytest's own, so that its report shows the name alone
 
 
 class Guard:
-    """
-    Stops what would leave this machine for a host that is not *allowed*, and fails the test that
-    tried.
-    """
+    """Stops requests to other machines, except to *allowed* hosts, and fails their tests."""
 
     def __init__(self, allowed: frozenset[str]) -> None:
         self._allowed = allowed
@@ -91,10 +84,7 @@ class Guard:
         self._stopped: list[str] = []
 
     def __call__(self, url: str, transport: object) -> None:
-        """
-        Look at a request. Raises what pytest takes for a failure, which is no `Exception` that an
-        application would handle.
-        """
+        """Check a request. Raises a failure of pytest, which is no `Exception`."""
         host = urlsplit(url).hostname or ""
         if not _goes_out(transport) or is_loopback(host) or host in self._allowed_now:
             return
@@ -109,7 +99,7 @@ class Guard:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
-        """Know what this test allows."""
+        """Set the hosts that this test allows."""
         self._allowed_now = self._allowed.union(
             *(marker.args for marker in item.iter_markers(_ALLOW_HOSTS))
         )
@@ -118,10 +108,7 @@ class Guard:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self) -> Generator[None, object, object]:
-        """
-        Fail a test that did not notice: the request was made on another thread, or its failure was
-        swallowed.
-        """
+        """Fail a test in which another thread made the request, or a handler caught the error."""
         result = yield
         if self._stopped:
             pytest.fail(self._stopped[0], pytrace=False)
@@ -129,7 +116,7 @@ class Guard:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Tell pytest the options."""
+    """Add the ini options."""
     parser.addini(
         _GUARD, "fail a test that sends mail to another machine", type="bool", default=True
     )
@@ -139,7 +126,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Tell pytest the markers, and set up the guard."""
+    """Add the markers, and set up the guard."""
     config.addinivalue_line(
         "markers", f"{_ALLOW_HOSTS}(*hosts): let this test send to these hosts for real."
     )
@@ -149,24 +136,21 @@ def pytest_configure(config: pytest.Config) -> None:
         _watch.watcher = guard
     config.addinivalue_line(
         "markers",
-        f"{_FAULT}(fault, **options): let something go wrong in the sandbox of this test; the "
-        "options of Faults.add.",
+        f"{_FAULT}(fault, **options): add a fault to the sandbox of this test; see Faults.add.",
     )
 
 
 def pytest_unconfigure() -> None:
-    """Leave the guard behind."""
+    """Remove the guard."""
     _watch.watcher = None
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:
-    """
-    Say what was caught where an assertion about an outbox fails, in place of a dump of the mails.
-    """
+    """List the caught mails if an assertion about an outbox fails, in place of a dump of them."""
     outbox = next((side for side in (left, right) if type(side).__name__ == "Outbox"), None)
     if outbox is None:
         return None
-    from poweremail.sandbox import Outbox  # noqa: PLC0415  there is one, so it is loaded
+    from poweremail.sandbox import Outbox  # noqa: PLC0415  it is loaded already
 
     return (
         [f"{_short(left)} {op} {_short(right)}", *outbox.lines()]
@@ -194,21 +178,19 @@ def poweremail_client(poweremail_sandbox: Sandbox) -> Iterator[PowerEmail]:
 
 @pytest.fixture
 def async_poweremail_client(poweremail_sandbox: Sandbox) -> AsyncPowerEmail:
-    """
-    Return an async client of the test's sandbox; it holds nothing that would have to be closed.
-    """
+    """Return an async client of the test's sandbox. It need not be closed."""
     return poweremail_sandbox.async_client()
 
 
 @pytest.fixture
 def poweremail_outbox(poweremail_sandbox: Sandbox) -> Outbox:
-    """Return what the test's sandbox catches."""
+    """Return the mails that the test's sandbox caught."""
     return poweremail_sandbox.outbox
 
 
 @pytest.fixture(scope="session")
 def _poweremail_served() -> Iterator[tuple[Sandbox, str]]:
-    """Yield one sandbox over HTTP for the whole run, and where it listens."""
+    """Yield one sandbox over HTTP for the whole run, and its URL."""
     from poweremail.sandbox import Sandbox  # noqa: PLC0415
 
     with Sandbox() as sandbox, sandbox.server() as server:
@@ -219,7 +201,7 @@ def _poweremail_served() -> Iterator[tuple[Sandbox, str]]:
 def poweremail_server(
     _poweremail_served: tuple[Sandbox, str], request: pytest.FixtureRequest
 ) -> ServedSandbox:
-    """Return the sandbox over HTTP, emptied, and where it listens."""
+    """Return the sandbox over HTTP, emptied, and its URL."""
     sandbox, base_url = _poweremail_served
     sandbox.clear()
     _add_faults(sandbox, request)
@@ -230,10 +212,7 @@ def poweremail_server(
 def poweremail_environ(
     poweremail_server: ServedSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
-    """
-    Set the variables with which ``from_env`` makes a client of the sandbox over HTTP, and return
-    them.
-    """
+    """Set the variables for ``from_env`` to the sandbox over HTTP, and return them."""
     for name, value in poweremail_server.environ.items():
         monkeypatch.setenv(name, value)
     return poweremail_server.environ

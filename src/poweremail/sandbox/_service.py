@@ -7,9 +7,8 @@ transports and the HTTP server.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from http import HTTPStatus
-from typing import Any
 
 import attrs
 
@@ -26,7 +25,6 @@ from poweremail.sandbox._release.smtp import Released, SmtpServer, release
 from poweremail.sandbox._store.accounts import AccountStore
 from poweremail.sandbox._store.clock import Clock
 from poweremail.sandbox._store.database import Store
-from poweremail.sandbox._store.events import MailEvent
 from poweremail.sandbox._store.limits import (
     REQUEST_LIMITS,
     UNLIMITED,
@@ -84,7 +82,8 @@ class Service:
     *verify_webhook*
         Asks a URL that is to become a webhook for the handshake; None accepts every URL.
     *script*
-        The events that mails get by chance; ``recorder`` records them.
+        The events that mails get by chance; ``recorder`` and ``record_event`` record
+        them.
     *webhook_scheme*
         Signs the posts to webhooks; ``deliveries`` keeps them, ``deliverer`` makes them.
     *brand*
@@ -118,6 +117,7 @@ class Service:
         self.script = EventScript() if script is None else script
         self.deliveries = Deliveries(store, find_scheme(webhook_scheme), self.brand)
         self.recorder = EventRecorder(store, clock, self.script, self.deliveries)
+        self.record_event = self.recorder.record
         self.deliverer = Deliverer(self.deliveries, self.recorder, clock)
         self.smtp_server = smtp_server
         self.own_owner_id, self.own_token = owner_id is not None, token is not None
@@ -168,33 +168,6 @@ class Service:
             latency=effect.latency,
             drip=effect.drip,
             broken=effect.broken,
-        )
-
-    def record_event(
-        self,
-        number: int,
-        kind: str,
-        *,
-        recipient: str | None = None,
-        ip: str = "127.0.0.1",
-        user_agent: str = "",
-        url: str | None = None,
-    ) -> list[MailEvent]:
-        """
-        Record an event of mail *number*, at the time of the sandbox's clock.
-
-        *kind*
-            One of `EVENT_KINDS`.
-        *recipient*
-            The address it happens at; None means all of the mail's.
-        *url*
-            The link that was clicked.
-
-        getMessageInfo shows it, and the next delivery reports it to the webhooks that want it.
-        Raises `UsageError` for another kind, LookupError if there is no such mail or recipient.
-        """
-        return self.recorder.record(
-            number, kind, recipient=recipient, ip=ip, user_agent=user_agent, url=url
         )
 
     def release(
@@ -251,7 +224,7 @@ class Service:
             case Lookup():
                 self.recorder.record_due()
                 records = self.mails.records(wanted.unique_id, wanted.page, now=now)
-                return envelope("success", message_data=[_record(record) for record in records])
+                return envelope("success", message_data=records)
             case Setting():
                 account = Account(
                     self.store,
@@ -280,21 +253,3 @@ class Service:
         if self._limits.answer == "error":
             return response
         return attrs.evolve(response, status=HTTPStatus.TOO_MANY_REQUESTS)
-
-
-def _record(record: Mapping[str, Any]) -> dict[str, Any]:
-    """A record with the members of getMessageInfo, as the service spells them."""
-    return {
-        "subject": record["subject"],
-        "sender": record["from_email"],
-        "email": record["email"],
-        "sendFrom": "127.0.0.1",
-        "mailSize": record["mail_size"],
-        "attchSize": record["attachment_size"],
-        "status": record["status"],
-        "time": record["received"],
-        "open": record["open"],
-        "openData": record["openData"],
-        "click": record["click"],
-        "clickData": record["clickData"],
-    }

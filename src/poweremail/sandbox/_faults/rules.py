@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import attrs
@@ -21,10 +21,12 @@ _OPTIONS = ("call", "recipient", "nth", "times", "chance")
 _COUNTS = ("number", "seen", "hit")
 
 
-def _must_be(wanted: str, valid: Any) -> Any:
-    """A validator: a value for which *valid* is False is reported as not being *wanted*."""
+def _must_be(
+    wanted: str, valid: Callable[[Any], object]
+) -> Callable[[FaultRule, attrs.Attribute[Any], Any], None]:
+    """Return a validator that reports a value as not *wanted* unless it is *valid*."""
 
-    def check(_: FaultRule, attribute: attrs.Attribute[Any], value: object) -> None:
+    def check(_: FaultRule, attribute: attrs.Attribute[Any], value: Any) -> None:
         if not valid(value):
             raise ConfigurationError(f"must be {wanted}, not {value!r}", field=attribute.name)
 

@@ -236,18 +236,26 @@ class MailStore:
         return CaughtFile(*found[0])
 
     def records(self, unique_id: str, page: int, *, now: int) -> list[dict[str, Any]]:
-        """Return a page of the rows of getMessageInfo at the time *now*, one for each recipient."""
+        """
+        Return a page of getMessageInfo at the time *now*: a record for each recipient.
+
+        The members have the names of the service.
+        """
         with self._store.reading() as connection:
             rows = connection.execute(
-                "SELECT recipients.number, status, subject, from_email, email, mail_size,"
-                " attachment_size, received FROM recipients"
+                "SELECT recipients.number, subject, from_email AS sender, email,"
+                " '127.0.0.1' AS sendFrom, mail_size AS mailSize, attachment_size AS attchSize,"
+                " status, received AS time FROM recipients"
                 " JOIN mails ON mails.number = recipients.mail"
                 " WHERE recipients.unique_id = ? AND visible_from <= ?"
                 " ORDER BY recipients.number LIMIT ? OFFSET ?",
                 (unique_id, now, PAGE_SIZE, min(page * PAGE_SIZE, END_OF_TIME)),
             ).fetchall()
-            counts = events.of_recipients(connection, [row["number"] for row in rows])
-        return [{**dict(row), **counts[row["number"]]} for row in rows]
+            records = {row["number"]: dict(row) for row in rows}
+            for number, counts in events.of_recipients(connection, list(records)).items():
+                records[number] |= counts
+                del records[number]["number"]
+        return list(records.values())
 
     def count(self) -> int:
         """Return how many mails there are."""

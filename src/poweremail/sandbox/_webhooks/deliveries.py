@@ -31,7 +31,7 @@ import json
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -210,21 +210,20 @@ class Deliveries:
             )
             connection.execute(f"DELETE {old}", last)
 
-    def claim(self, now: int, *, after: int = 0, skip: Iterable[str] = ()) -> Delivery | None:
+    def claim(self, now: int, *, after: int = 0, skip: Collection[str] = ()) -> Delivery | None:
         """
         Claim and return the first delivery that is due, or None.
 
         *after*: its number is higher. *skip*: ids of webhooks that are left out.
         """
-        skipped = tuple(skip)
-        marks = ", ".join("?" * len(skipped))
+        marks = ", ".join("?" * len(skip))
         # First without a transaction, because that would write to the file at every look.
         which = (
             f"next_attempt <= ? AND number > ? AND webhook_id NOT IN ({marks})"  # noqa: S608
             " AND number NOT IN (SELECT delivery FROM claims WHERE until > ?)"
             " ORDER BY number LIMIT 1"
         )
-        while found := self._find(which, now, after, *skipped, _machine_time()):
+        while found := self._find(which, now, after, *skip, _machine_time()):
             after, machine_now = found[0].number, _machine_time()
             if self._store.change(
                 "INSERT INTO claims (delivery, until) SELECT number, ? FROM deliveries"

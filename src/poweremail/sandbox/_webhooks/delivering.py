@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
+from collections.abc import Collection, Generator
+from contextlib import closing
 
 from poweremail.errors import UsageError
 from poweremail.sandbox._store.clock import Clock
 from poweremail.sandbox._webhooks.deliveries import Deliveries, Delivery
 from poweremail.sandbox._webhooks.posting import (
+    AttemptResult,
     AwaitedReceiver,
     HttpPoster,
     Poster,
@@ -59,57 +62,53 @@ class Deliverer:
                 field="deliver",
                 mail_state=None,
             )
-        self._recorder.record_due()
         poster = poster_to(to, self._http)
-        with self._lock:
-            self._delivering_thread = threading.get_ident()
-            try:
-                return self._deliver(poster, stop)
-            finally:
-                self._delivering_thread = None
-
-    def _deliver(self, poster: Poster, stop: threading.Event | None) -> list[Delivery]:
         posted: list[Delivery] = []
         silent: set[str] = set()
-        last, now = 0, self._clock.milliseconds()
-        while not (stop and stop.is_set()):
-            delivery = self._deliveries.claim(now, after=last, skip=silent)
-            if delivery is None:
-                break
-            last = delivery.number
+        with self._lock, closing(self._due(silent, stop)) as due:
+            self._delivering_thread = threading.get_ident()
             try:
-                delivery = self._post(delivery, poster)
+                for delivery in due:
+                    posted.append(self._post(delivery, poster))
+                    if posted[-1].attempts[-1].status is None:
+                        silent.add(delivery.webhook_id)
             finally:
-                self._deliveries.release(delivery)
-            posted.append(delivery)
-            if delivery.attempts[-1].status is None:
-                silent.add(delivery.webhook_id)
+                self._delivering_thread = None
         return posted
 
     async def adeliver(self, to: AwaitedReceiver) -> list[Delivery]:
         """As `deliver`, to a receiver that is awaited, on the event loop that is running."""
-        self._recorder.record_due()
         posted: list[Delivery] = []
+        with closing(self._due()) as due:
+            for delivery in due:
+                response = await to.arespond("POST", dict(delivery.headers), delivery.body)
+                posted.append(self._note(delivery, result_of(response)))
+        return posted
+
+    def _due(
+        self, skip: Collection[str] = (), stop: threading.Event | None = None
+    ) -> Generator[Delivery, None, None]:
+        """Claim the deliveries that are due, one after the other, each until the next is wanted."""
+        self._recorder.record_due()
         last, now = 0, self._clock.milliseconds()
-        while (delivery := self._deliveries.claim(now, after=last)) is not None:
+        while not (stop and stop.is_set()):
+            delivery = self._deliveries.claim(now, after=last, skip=skip)
+            if delivery is None:
+                break
             last = delivery.number
             try:
-                response = await to.arespond("POST", dict(delivery.headers), delivery.body)
-                posted.append(
-                    self._deliveries.note(
-                        delivery, result_of(response), now=self._clock.milliseconds()
-                    )
-                )
+                yield delivery
             finally:
                 self._deliveries.release(delivery)
-        return posted
 
     def replay(self, number: int, to: RespondingReceiver | Poster | None = None) -> Delivery:
         """Post a delivery once more, byte for byte. Raises LookupError if there is none."""
         return self._post(self._deliveries.find(number), poster_to(to, self._http))
 
     def _post(self, delivery: Delivery, poster: Poster) -> Delivery:
-        result = poster.post(delivery.url, delivery.headers, delivery.body)
+        return self._note(delivery, poster.post(delivery.url, delivery.headers, delivery.body))
+
+    def _note(self, delivery: Delivery, result: AttemptResult) -> Delivery:
         return self._deliveries.note(delivery, result, now=self._clock.milliseconds())
 
     def close(self) -> None:

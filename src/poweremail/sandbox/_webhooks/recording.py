@@ -75,21 +75,32 @@ class EventRecorder:
         number: int,
         kind: str,
         *,
-        recipient: str | None,
-        ip: str,
-        user_agent: str,
-        url: str | None,
+        recipient: str | None = None,
+        ip: str = "127.0.0.1",
+        user_agent: str = "",
+        url: str | None = None,
     ) -> list[MailEvent]:
-        """Record an event at this moment: see `Service.record_event`."""
+        """
+        Record an event of mail *number*, at the time of the sandbox's clock.
+
+        *kind*
+            One of `EVENT_KINDS`.
+        *recipient*
+            The address it happens at; None means all of the mail's.
+        *url*
+            The link that was clicked.
+
+        getMessageInfo shows it, and the next delivery reports it to the webhooks that want it.
+        Raises `UsageError` for another kind, LookupError if there is no such mail or recipient.
+        """
         events.check_kind(kind)
         now = self._clock.milliseconds()
         with self._store.transaction() as connection:
-            recipients = events.find_recipients(connection, number, recipient)
             kept = [
                 events.keep(
                     connection, number, each, kind, at=now, ip=ip, user_agent=user_agent, url=url
                 )
-                for each in recipients
+                for each in events.find_recipients(connection, number, recipient)
             ]
             self._enqueue(connection, number, kept, now)
         self._store.changes.note("changed", number)
@@ -126,15 +137,15 @@ class EventRecorder:
                 "SELECT html FROM mails WHERE number = ?", (mail,)
             ).fetchone()
             url = next(iter(find_links(html)), None)
-        by_recipient = kind in ("open", "click")
+        origin = ("127.0.0.1", _USER_AGENT) if kind in ("open", "click") else ("", "")
         kept = events.keep(
             connection,
             mail,
             row["recipient"],
             kind,
             at=row["at"],
-            ip="127.0.0.1" if by_recipient else "",
-            user_agent=_USER_AGENT if by_recipient else "",
+            ip=origin[0],
+            user_agent=origin[1],
             url=url,
         )
         self._enqueue(connection, mail, [kept], now)
