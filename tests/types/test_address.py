@@ -18,6 +18,24 @@ BARE = Recipient("ada@example.com")
 BOB = Recipient("bob@example.com")
 
 
+ATOMS = st.from_regex(
+    r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~\-üñ例]{1,8}(\.[a-z0-9üñ例]{1,8}){0,2}", fullmatch=True
+)
+QUOTED = st.from_regex(r'"([ -!#-\[\]-~ü例]|\\[ -~]){0,8}"', fullmatch=True)
+DOMAINS = st.from_regex(
+    r"[a-z0-9ü例]{1,8}(\.[a-z0-9ü例]{1,8}){0,2}|\[[0-9.:]{1,12}\]", fullmatch=True
+)
+EMAILS = st.builds("{}@{}".format, ATOMS | QUOTED, DOMAINS)
+BIDI = list("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+NAMES = st.text(
+    st.characters(
+        exclude_categories=["Cs"],
+        exclude_characters=[chr(code) for code in (*range(9), *range(10, 32), 127)] + BIDI,
+    )
+)
+AWKWARD = st.text('<>"\\@, .ab\u00a0', max_size=12)
+
+
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
@@ -137,11 +155,8 @@ def test_recipients_are_to_then_cc_then_bcc():
             "to",
             "'Ada ada@example.com>' does not end in an address between < and >",
         ),
-        (
-            "ada@example.com, bob@example.com",
-            "to",
-            "'ada@example.com, bob@example.com' has a space",
-        ),
+        ("ada@example.com, bob", "to", "'bob' has no @"),
+        (["ada@example.com", "bob@example.com; eve"], "to[1]", "'eve' has no @"),
         (
             "Ada\r\nBcc: eve@example.com <ada@example.com>",
             "to",
@@ -181,9 +196,90 @@ def test_what_is_no_address_names_its_field(given, field, why):
     assert caught.value.explanation.startswith(f"{field}: {why}")
 
 
-def test_several_addresses_in_one_string_are_pointed_out():
-    with pytest.raises(UsageError, match="give several addresses as a list"):
-        recipients("to", "ada@example.com,bob@example.com")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ada <ada@example.com>, bob@example.com",
+        "Ada <ada@example.com>; bob@example.com;",
+        "Ada <ada@example.com> bob@example.com",
+        "Ada <ada@example.com>bob@example.com",
+        ", Ada <ada@example.com>,, bob@example.com ,",
+        '"Ada" <ada@example.com>\t<bob@example.com>',
+    ],
+)
+def test_several_addresses_in_one_string(text):
+    assert recipients("to", text) == (ADA, BOB)
+    assert recipients("to", [text, BARE]) == (ADA, BOB, BARE)
+    for read in (Recipient.parse, lambda text: recipient("from_email", text)):
+        with pytest.raises(UsageError, match="lists several addresses, and only one can stand"):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Billing, Inc. <ada@example.com>", "Billing, Inc."),
+        ("ada@example.com <ada@example.com>", "ada@example.com"),
+        ("eve@example.com<ada@example.com>", "eve@example.com"),
+        ('"eve@example.com, Bob" <ada@example.com>', "eve@example.com, Bob"),
+        ("Ada; Bob, ada@ work <ada@example.com>", "Ada; Bob, ada@ work"),
+        ("Ada <work> <ada@example.com>", "Ada <work>"),
+        ('5" disk, 3" disk <ada@example.com>', '5" disk, 3" disk'),
+    ],
+)
+def test_what_is_only_a_name(text, name):
+    assert recipients("to", text) == (Recipient("ada@example.com", name),)
+
+
+SEPARATORS = st.sampled_from([",", ";", " ", "\t", ", ", " ; ", ",,", " , "])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_list_loses_a_recipient(data):
+    written = data.draw(
+        st.lists(st.builds(Recipient, EMAILS, st.none() | NAMES | AWKWARD), min_size=1, max_size=5)
+    )
+    text = str(written[0])
+    for each in written[1:]:
+        # After a bare address, white space before <...> makes it a name.
+        text += data.draw(SEPARATORS.filter(lambda separator: separator.strip())) + str(each)
+    assert recipients("to", text) == tuple(written)
+
+
+@pytest.mark.parametrize(
+    ("email", "code"),
+    [
+        ("a\u200bda@example.com", "U+200B"),
+        ("ada@exam\u00adple.com", "U+00AD"),
+        ("ada@\u202eexample.com", "U+202E"),
+        ("jos\ufffd@example.com", "U+FFFD"),
+        ("ada\ue000@example.com", "U+E000"),
+        ("ada\uffff@example.com", "U+FFFF"),
+        ("ada@ex\U000e0001ample.com", "U+E0001"),
+        ("\u2018ada@example.com\u2019", "U+2018"),
+        ("ad\u3164a@example.com", "U+3164"),
+    ],
+)
+def test_invisible_characters_are_named(email, code):
+    with pytest.raises(UsageError, match=re.escape(code)):
+        Recipient(email)
+
+
+@pytest.mark.parametrize(
+    "remains", ["\ufeff", "\u200b", "\u202a", "\u2069", "\u00ad", "\u00a0\ufeff "]
+)
+def test_invisible_remains_at_the_ends_are_removed(remains):
+    assert Recipient(f"{remains}ada@example.com{remains}", f"{remains}Ada{remains}") == ADA
+    assert recipients("to", f"{remains}ada@example.com") == (BARE,)
+
+
+def test_names_keep_joiners_but_no_bidi_controls():
+    for name in ("نامه\u200cای", "👩\u200d💻", "❤\ufe0f"):
+        assert Recipient("ada@example.com", name).name == name
+    with pytest.raises(UsageError, match=r"U\+202E .* at position 1") as caught:
+        Recipient("ada@example.com", "A\u202eb")
+    assert caught.value.field == "name"
 
 
 @pytest.mark.parametrize("field", ["from_email", "to", "cc", "bcc", "reply_to"])
@@ -322,23 +418,6 @@ def test_an_empty_name_is_no_name(name):
 )
 def test_str_quotes_what_needs_quotes(name, text):
     assert str(Recipient("ada@example.com", name)) == text
-
-
-ATOMS = st.from_regex(
-    r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~\-üñ例]{1,8}(\.[a-z0-9üñ例]{1,8}){0,2}", fullmatch=True
-)
-QUOTED = st.from_regex(r'"([ -!#-\[\]-~ü例]|\\[ -~]){0,8}"', fullmatch=True)
-DOMAINS = st.from_regex(
-    r"[a-z0-9ü例]{1,8}(\.[a-z0-9ü例]{1,8}){0,2}|\[[0-9.:]{1,12}\]", fullmatch=True
-)
-EMAILS = st.builds("{}@{}".format, ATOMS | QUOTED, DOMAINS)
-NAMES = st.text(
-    st.characters(
-        exclude_categories=["Cs"],
-        exclude_characters=[chr(code) for code in (*range(9), *range(10, 32), 127)],
-    )
-)
-AWKWARD = st.text('<>"\\@, .ab\u00a0', max_size=12)
 
 
 @settings(max_examples=200, deadline=None)

@@ -173,9 +173,12 @@ def _read_recipients(line: HeaderLine, losses: list[str]) -> list[Recipient]:
             # Named above. A name may lack a character; an address that is a guess gets no mail.
             continue
         try:
-            found.append(Recipient(mailbox.address, mailbox.name or None))
+            # First without the name: one that cannot be used costs no recipient.
+            found.append(Recipient(mailbox.address))
+            found[-1] = Recipient(mailbox.address, mailbox.name)
         except UsageError as error:
-            losses.append(f"{line.name} {shown(mailbox.address)}: {error.reason}")
+            what = mailbox.name if error.field == "name" else mailbox.address
+            losses.append(f"{line.name} {shown(what)}: {error.reason}")
     return found
 
 

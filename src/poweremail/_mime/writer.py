@@ -181,18 +181,17 @@ def _multipart(policy: _Policy, subtype: str, parts: list[EmailMessage]) -> Emai
 
 def _text_part(policy: _Policy, text: str, subtype: str) -> EmailMessage:
     text = LINE_END.sub("\n", text)
-    data = text.encode()
-    if "\r" in text:
-        # A CR of its own is no line end, and only base64 keeps it.
-        encoding, payload = "base64", base64.encodebytes(data)
-    elif _is_plain(text):
-        encoding, payload = "7bit", data
+    plain = text.encode()
+    # Base64 contains the canonical form, whose lines end in CRLF (RFC 2046, 4.1.1). It alone keeps
+    # a CR that ends no line.
+    as_base64 = base64.encodebytes(text.replace("\n", "\r\n").encode())
+    as_quoted = quopri.encodestring(plain)
+    if _is_plain(text):
+        encoding, payload = "7bit", plain
+    elif "\r" in text or len(as_base64) < len(as_quoted):
+        encoding, payload = "base64", as_base64
     else:
-        encoding, payload = min(
-            ("quoted-printable", quopri.encodestring(data)),
-            ("base64", base64.encodebytes(data)),
-            key=lambda choice: len(choice[1]),
-        )
+        encoding, payload = "quoted-printable", as_quoted
     part = _part(policy, [f"text/{subtype};", "charset=utf-8"], Content_Transfer_Encoding=encoding)
     part.set_payload(payload.decode("ascii"))
     return part

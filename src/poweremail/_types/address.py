@@ -1,20 +1,26 @@
 """
-Recipients and the many ways in which people write them.
+Recipients, and the many ways in which people write them.
 
 An address is checked for what makes it unusable (RFC 5321 and RFC 6531: lengths, one ``@``, no
-spaces or control characters outside quotes, no empty label in the domain), not for whether it
-exists. International addresses pass as they are.
+spaces, control or invisible characters, no empty label in the domain), not for whether it exists.
+International addresses pass as they are.
+
+Several addresses in one string are several recipients. White space, a comma or a semicolon
+separates two of them only if a complete address stands before it; otherwise it belongs to the name,
+as in ``Billing, Inc. <billing@example.com>``. So no recipient that somebody wrote is lost. The
+headers of messages have stricter rules: see `poweremail._mime.addresses`.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import TypeAlias
 
 import attrs
 
-from poweremail._types.text import header_text
+from poweremail._types.text import CONTROL, header_text
 from poweremail.errors import UsageError
 
 __all__ = ["AddressLike", "AddressesLike", "Recipient", "recipient", "recipients"]
@@ -30,18 +36,34 @@ _NOT_IN_LABEL = r"\x00-,./:-@\[-^`{-\x9f"
 _LABEL = rf"[^\-{_NOT_IN_LABEL}](?:[^{_NOT_IN_LABEL}]*[^\-{_NOT_IN_LABEL}])?"
 _DOMAIN = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9A-Za-z:.\-]+\])\Z")
 _SPACE = re.compile(r"\s")
-# The <address> at the end of a mailbox; a quoted local part may have a "<" of its own.
-_ANGLE = re.compile(r'<((?:"(?:[^"\\]|\\.)*"@)?[^<>"]*)>\Z')
-# The common address, recognised in one match; everything else takes the exact way below.
+# An <address>; a quoted local part may have a "<" of its own.
+_ANGLE = r'<((?:"(?:[^"\\]|\\.)*"@)?[^<>"]*)>'
+_ANGLE_AT_END = re.compile(rf"{_ANGLE}\Z")
+# White space, a separator, an <address>, a quoted string, or a word. A quote inside a word is an
+# ordinary character, as in 5".
+_TOKEN = re.compile(
+    rf"(?P<space>\s+)|(?P<separator>[,;])|(?P<angle>{_ANGLE})"
+    r'|(?P<word>"(?:[^"\\]|\\.)*"(?:@[^\s,;<>]*)?|[^\s,;<]+|<)'
+)
+# The Bidi_Control characters of Unicode. They can make a name read as something else.
+_BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+_BIDI_CONTROL = re.compile(f"[{_BIDI_CONTROLS}]")
+# Invisible remains of copying from a web page, a chat or a spreadsheet.
+_REMAINS = rf"[\s\u00ad\u200b\u2060\ufeff{_BIDI_CONTROLS}]+"
+_REMAINS_AT_ENDS = re.compile(rf"\A{_REMAINS}|{_REMAINS}\Z")
+# Invisible although they count as letters, marks or symbols; then U+FFFD and typographic quotes.
+_ODD = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffd\u2018\u2019\u201c\u201d")
+_ODD_CATEGORIES = ("Cf", "Co", "Zl", "Zp")
+# The common address, recognised in one match; all others are checked exactly below.
 _PLAIN = re.compile(r"[A-Za-z0-9._%+\-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.\-]{0,180}[A-Za-z0-9])?\Z")
 
 _MAX_LOCAL_BYTES = 64
 _MAX_ADDRESS_BYTES = 254
-_MAX_LABEL_CHARACTERS = 63
+_MAX_LABEL_CHARS = 63
 
 
-def _unusable(address: str) -> str | None:  # noqa: PLR0911  one return a reason
-    """Say why *address* cannot be used, or None where it can."""
+def _unusable(address: str) -> str | None:  # noqa: C901, PLR0911  one return a reason
+    """The reason why *address* cannot be used, or None if it can."""
     if (
         _PLAIN.match(address)
         and ".." not in address
@@ -51,7 +73,7 @@ def _unusable(address: str) -> str | None:  # noqa: PLR0911  one return a reason
     ):
         local_length = address.index("@")
         labels_fit = all(
-            len(label) <= _MAX_LABEL_CHARACTERS for label in address[local_length + 1 :].split(".")
+            len(label) <= _MAX_LABEL_CHARS for label in address[local_length + 1 :].split(".")
         )
         if labels_fit and ".-" not in address[local_length:]:
             return None
@@ -66,25 +88,50 @@ def _unusable(address: str) -> str | None:  # noqa: PLR0911  one return a reason
         return f"is longer than {_MAX_ADDRESS_BYTES} bytes"
     if _SPACE.search(domain) or (_SPACE.search(local) and not local.startswith('"')):
         return "has a space"
+    if not address.isascii() and (odd := next(filter(_is_odd, address), None)):
+        name = unicodedata.name(odd, "a character without a name")
+        return f"has U+{ord(odd):04X} ({name}), which no address has"
     if not _LOCAL.match(local):
         return "is not written right before the @"
     if not _DOMAIN.match(domain) or any(
-        len(label) > _MAX_LABEL_CHARACTERS for label in domain.split(".")
+        len(label) > _MAX_LABEL_CHARS for label in domain.split(".")
     ):
         return "is not written right after the @"
     return None
 
 
+def _is_odd(character: str) -> bool:
+    code = ord(character)
+    is_noncharacter = code & 0xFFFE == 0xFFFE or 0xFDD0 <= code <= 0xFDEF  # noqa: PLR2004
+    return (
+        is_noncharacter
+        or character in _ODD
+        or (code > 127 and unicodedata.category(character) in _ODD_CATEGORIES)  # noqa: PLR2004
+    )
+
+
+def _trim(text: str) -> str:
+    return text.strip() if text.isascii() else _REMAINS_AT_ENDS.sub("", text)
+
+
 def _email(value: object) -> str:
-    email = header_text("email", value).strip()
-    if why := _unusable(email):
-        advice = "give several addresses as a list" if "," in email else None
-        raise UsageError(f"{email!r} {why}", field="email", advice=advice)
+    email = _trim(header_text("email", value))
+    if reason := _unusable(email):
+        raise UsageError(f"{email!r} {reason}", field="email")
     return email
 
 
 def _name(value: object) -> str | None:
-    return None if value is None else header_text("name", value).strip() or None
+    if value is None:
+        return None
+    name = _trim(header_text("name", value))
+    if not name.isascii() and (found := _BIDI_CONTROL.search(name)):
+        raise UsageError(
+            f"has U+{ord(found[0]):04X} ({unicodedata.name(found[0])}) at position "
+            f"{found.start()}, which changes the direction of the text",
+            field="name",
+        )
+    return name or None
 
 
 @attrs.frozen
@@ -114,13 +161,49 @@ class Recipient:
         Read ``ada@example.com``, ``Ada <ada@example.com>`` or ``"Lovelace, Ada"
         <ada@example.com>``.
         """
-        text = header_text("email", text).strip()
+        text = _trim(header_text("email", text))
+        if len(_split(text)) > 1:
+            raise UsageError(
+                f"{text!r} lists several addresses, and only one can stand here",
+                field="email",
+                advice="put a name that contains an address in double quotes",
+            )
         if not text.endswith(">"):
             return cls(text)
-        found = _ANGLE.search(text)
+        found = _ANGLE_AT_END.search(text)
         if not found:
             raise UsageError(f"{text!r} does not end in an address between < and >", field="email")
         return cls(found[1], _unquote(text[: found.start()].strip()))
+
+
+def _split(text: str) -> list[str]:
+    """Return *text* in parts of one mailbox each, by the rule at the head of this file."""
+    is_list = text.count("@") > 1 or "," in text or ";" in text
+    if not is_list or CONTROL.search(text):
+        return [text]  # a control character makes all of it invalid, wherever it stands
+    parts: list[str] = []
+    start = 0
+    # The kind of token that has completed an address, if one has: a word or an angle.
+    complete: str | None = None
+    for token in _TOKEN.finditer(text):
+        kind = token.lastgroup
+        if kind == "space":
+            # A word before <...> is a name, even if it is an address, too.
+            after = text[token.end() : token.end() + 1]
+            ends = complete == "angle" or (complete == "word" and after != "<")
+        else:
+            ends = complete is not None and (kind == "separator" or complete == "angle")
+        if ends:
+            parts.append(text[start : token.start()])
+            start, complete = token.start(), None
+        if kind == "angle" and not _unusable(token["angle"][1:-1].strip()):
+            complete = "angle"
+        elif kind == "word":
+            complete = None if _unusable(token[0]) else "word"
+        elif kind == "separator":
+            complete = None
+    parts.append(text[start:])
+    return [part for each in parts if (part := each.strip(", ;\t"))] or [text]
 
 
 def _needs_quotes(name: str) -> bool:
@@ -139,7 +222,7 @@ One address: ``"Ada <ada@example.com>"``, a pair ``("Ada", "ada@example.com")``,
 """
 
 AddressesLike: TypeAlias = "AddressLike | Iterable[AddressLike]"
-"""One address or many."""
+"""One address or many; a string may list several."""
 
 
 def recipient(field: str, value: object) -> Recipient:
@@ -174,14 +257,24 @@ def _of_pair(name: object, email: object) -> Recipient:
 
 def recipients(field: str, value: object) -> tuple[Recipient, ...]:
     """
-    Read one address or many. A tuple of two strings is a pair where exactly one of them has an
-    ``@``, else two addresses.
+    Read one address or many, each string perhaps several of them.
+
+    A tuple of two strings is a pair if exactly one of them has an ``@``; otherwise it is two
+    addresses.
     """
-    if isinstance(value, str | Recipient) or _is_pair(value):
+    if isinstance(value, Recipient) or _is_pair(value):
         return (recipient(field, value),)
+    if isinstance(value, str):
+        return tuple([recipient(field, part) for part in _split(value)])
     if isinstance(value, bytes | dict) or not isinstance(value, Iterable):
         raise UsageError(f"must be an address or several, not {type(value).__name__}", field=field)
-    return tuple(recipient(f"{field}[{index}]", item) for index, item in enumerate(value))
+    return tuple(
+        [
+            recipient(f"{field}[{index}]", part)
+            for index, item in enumerate(value)
+            for part in (_split(item) if isinstance(item, str) else (item,))
+        ]
+    )
 
 
 def _is_pair(value: object) -> bool:

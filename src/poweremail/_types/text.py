@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 from poweremail._types.frozen import FrozenMapping
 from poweremail.errors import MailState, UsageError
 
-__all__ = ["body_text", "header_text", "string_mapping"]
+__all__ = ["CONTROL", "body_text", "header_text", "string_mapping"]
 
 # A tab may stand in a header; every other control character could end it, or end the mail.
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -36,7 +36,7 @@ def header_text(field: str, value: object, *, mail_state: MailState | None = "no
     begin another header.
     """
     text = body_text(field, value, mail_state=mail_state)
-    if found := _CONTROL.search(text):
+    if found := CONTROL.search(text):
         reason = f"has a control character (CR, LF or another) at position {found.start()}"
         raise UsageError(reason, field=field, mail_state=mail_state)
     return text
