@@ -51,35 +51,39 @@ def sent(request) -> dict:
 @pytest.mark.parametrize(
     ("request_", "path", "body"),
     [
-        (calls.add_smtp(ENDPOINT, 10, 5), "addSmtp", {"total_limit": 10, "hourly_limit": 5}),
         (
-            calls.edit_smtp(ENDPOINT, "s", total_limit=1, hourly_limit=2, enabled=True),
+            calls.request(ENDPOINT, operations.ADD_SMTP, total_limit=10, hourly_limit=5),
+            "addSmtp",
+            {"total_limit": 10, "hourly_limit": 5},
+        ),
+        (
+            calls.edit_smtp(ENDPOINT, "s", {"total_limit": 1, "hourly_limit": 2, "enabled": True}),
             "editSmtp",
             {"smtp_user_name": "s", "total_limit": 1, "hourly_limit": 2, "status": "Enable"},
         ),
         (
-            calls.edit_smtp(ENDPOINT, "s", **LIMITS | {"enabled": False}),
+            calls.edit_smtp(ENDPOINT, "s", LIMITS | {"enabled": False}),
             "editSmtp",
             {"smtp_user_name": "s", "status": "Disable"},
         ),
         (
-            calls.about_smtp_user(ENDPOINT, operations.RESET_SMTP_PASSWORD, " s "),
+            calls.request(ENDPOINT, operations.RESET_SMTP_PASSWORD, smtp_user_name=" s "),
             "resetSmtpPassword",
             {"smtp_user_name": "s"},
         ),
-        (calls.listing(ENDPOINT, operations.LIST_SMTP), "listSmtp", {}),
+        (calls.request(ENDPOINT, operations.LIST_SMTP), "listSmtp", {}),
         (
-            calls.about_domain(ENDPOINT, operations.ADD_SENDING_DOMAIN, "a.example"),
+            calls.request(ENDPOINT, operations.ADD_SENDING_DOMAIN, domain="a.example"),
             "addSendingDomain",
             {"domain": "a.example"},
         ),
         (
-            calls.about_domain(ENDPOINT, operations.DELETE_SENDING_DOMAIN, "ü.example"),
+            calls.request(ENDPOINT, operations.DELETE_SENDING_DOMAIN, domain="ü.example"),
             "deleteSendingDomain",
             {"domain": "ü.example"},
         ),
         (
-            calls.about_domain(ENDPOINT, operations.CHECK_SENDING_DOMAIN, "a.example"),
+            calls.request(ENDPOINT, operations.CHECK_SENDING_DOMAIN, domain="a.example"),
             "checkSendingDomain",
             {"domain": "a.example"},
         ),
@@ -88,35 +92,34 @@ def sent(request) -> dict:
             "verifySendingDomain",
             {"domain": "a.example", "mailbox": "postmaster"},
         ),
-        (calls.listing(ENDPOINT, operations.LIST_SENDING_DOMAIN), "listSendingDomain", {}),
+        (calls.request(ENDPOINT, operations.LIST_SENDING_DOMAIN), "listSendingDomain", {}),
         (
-            calls.about_domain(ENDPOINT, operations.ADD_TRACKING_DOMAIN, "a.example"),
+            calls.request(ENDPOINT, operations.ADD_TRACKING_DOMAIN, domain="a.example"),
             "addTrackingDomain",
             {"domain": "a.example"},
         ),
         (
-            calls.about_domain(ENDPOINT, operations.DELETE_TRACKING_DOMAIN, "a.example"),
+            calls.request(ENDPOINT, operations.DELETE_TRACKING_DOMAIN, domain="a.example"),
             "deleteTrackingDomain",
             {"domain": "a.example"},
         ),
         (
-            calls.about_domain(ENDPOINT, operations.CHECK_TRACKING_DOMAIN, "a.example"),
+            calls.request(ENDPOINT, operations.CHECK_TRACKING_DOMAIN, domain="a.example"),
             "checkTrackingDomain",
             {"domain": "a.example"},
         ),
-        (calls.listing(ENDPOINT, operations.LIST_TRACKING_DOMAIN), "listTrackingDomain", {}),
+        (calls.request(ENDPOINT, operations.LIST_TRACKING_DOMAIN), "listTrackingDomain", {}),
         (
-            calls.add_webhook(ENDPOINT, "https://a.example/x?y=1", **HOOK),
+            calls.request(ENDPOINT, operations.ADD_WEBHOOK, HOOK, url="https://a.example/x?y=1"),
             "addWebhook",
             {"url": "https://a.example/x?y=1"},
         ),
         (
-            calls.add_webhook(
+            calls.request(
                 ENDPOINT,
-                "http://a.example",
-                events=["open", "click", "open"],
-                description="",
-                store_log=True,
+                operations.ADD_WEBHOOK,
+                {"events": ["open", "click", "open"], "description": "", "store_log": True},
+                url="http://a.example",
             ),
             "addWebhook",
             {
@@ -127,8 +130,12 @@ def sent(request) -> dict:
             },
         ),
         (
-            calls.edit_webhook(
-                ENDPOINT, "w", "http://a.example", events="spam", description="ü\n", store_log=False
+            calls.request(
+                ENDPOINT,
+                operations.EDIT_WEBHOOK,
+                {"events": "spam", "description": "ü\n", "store_log": False},
+                webhook_id="w",
+                url="http://a.example",
             ),
             "editWebhook",
             {
@@ -140,18 +147,18 @@ def sent(request) -> dict:
             },
         ),
         (
-            calls.about_webhook(ENDPOINT, operations.DELETE_WEBHOOK, "w"),
+            calls.request(ENDPOINT, operations.DELETE_WEBHOOK, webhook_id="w"),
             "deleteWebhook",
             {"webhook_id": "w"},
         ),
         (
-            calls.about_webhook(ENDPOINT, operations.KEY_RESET_WEBHOOK, "w"),
+            calls.request(ENDPOINT, operations.KEY_RESET_WEBHOOK, webhook_id="w"),
             "keyResetWebhook",
             {"webhook_id": "w"},
         ),
-        (calls.listing(ENDPOINT, operations.LIST_WEBHOOK), "listWebhook", {}),
+        (calls.request(ENDPOINT, operations.LIST_WEBHOOK), "listWebhook", {}),
         (
-            calls.about_webhook(ENDPOINT, operations.GET_WEBHOOK_INFO, "w"),
+            calls.request(ENDPOINT, operations.GET_WEBHOOK_INFO, webhook_id="w"),
             "getWebhookInfo",
             {"webhook_id": "w"},
         ),
@@ -179,21 +186,30 @@ def test_the_account_by_the_path_of_the_deployment():
 @pytest.mark.parametrize(
     ("call", "field"),
     [
-        (lambda: calls.add_smtp(ENDPOINT, None, 1), "total_limit"),
-        (lambda: calls.add_smtp(ENDPOINT, 1, True), "hourly_limit"),
-        (lambda: calls.add_smtp(ENDPOINT, 1, "5"), "hourly_limit"),
-        (lambda: calls.edit_smtp(ENDPOINT, "s", **LIMITS), ""),
-        (lambda: calls.edit_smtp(ENDPOINT, "", **LIMITS | {"enabled": True}), "smtp_user_name"),
         (
-            lambda: calls.edit_smtp(ENDPOINT, "s\r\n", **LIMITS | {"enabled": True}),
+            lambda: calls.request(ENDPOINT, operations.ADD_SMTP, total_limit=None, hourly_limit=1),
+            "total_limit",
+        ),
+        (
+            lambda: calls.request(ENDPOINT, operations.ADD_SMTP, total_limit=1, hourly_limit=True),
+            "hourly_limit",
+        ),
+        (
+            lambda: calls.request(ENDPOINT, operations.ADD_SMTP, total_limit=1, hourly_limit="5"),
+            "hourly_limit",
+        ),
+        (lambda: calls.edit_smtp(ENDPOINT, "s", LIMITS), ""),
+        (lambda: calls.edit_smtp(ENDPOINT, "", LIMITS | {"enabled": True}), "smtp_user_name"),
+        (
+            lambda: calls.edit_smtp(ENDPOINT, "s\r\n", LIMITS | {"enabled": True}),
             "smtp_user_name",
         ),
-        (lambda: calls.edit_smtp(ENDPOINT, "s", **LIMITS | {"enabled": "Enable"}), "enabled"),
-        (lambda: calls.edit_smtp(ENDPOINT, "s", **LIMITS | {"total_limit": 0}), "total_limit"),
+        (lambda: calls.edit_smtp(ENDPOINT, "s", LIMITS | {"enabled": "Enable"}), "enabled"),
+        (lambda: calls.edit_smtp(ENDPOINT, "s", LIMITS | {"total_limit": 0}), "total_limit"),
         *(
             (
-                lambda domain=domain: calls.about_domain(
-                    ENDPOINT, operations.ADD_SENDING_DOMAIN, domain
+                lambda domain=domain: calls.request(
+                    ENDPOINT, operations.ADD_SENDING_DOMAIN, domain=domain
                 ),
                 "domain",
             )
@@ -217,7 +233,7 @@ def test_the_account_by_the_path_of_the_deployment():
             for mailbox in ("", "a@b", "a b", None, "a\n", '"a@b"')
         ),
         *(
-            (lambda url=url: calls.add_webhook(ENDPOINT, url, **HOOK), "url")
+            (lambda url=url: calls.request(ENDPOINT, operations.ADD_WEBHOOK, HOOK, url=url), "url")
             for url in (
                 "",
                 "a.example",
@@ -232,23 +248,32 @@ def test_the_account_by_the_path_of_the_deployment():
         ),
         *(
             (
-                lambda events=events: calls.add_webhook(
-                    ENDPOINT, "http://a", **HOOK | {"events": events}
+                lambda events=events: calls.request(
+                    ENDPOINT, operations.ADD_WEBHOOK, HOOK | {"events": events}, url="http://a"
                 ),
                 "events",
             )
             for events in ((), "", "opened", ["open", "x"], 5, ["open,click"], [["open"]], [5])
         ),
         (
-            lambda: calls.add_webhook(ENDPOINT, "http://a", **HOOK | {"store_log": "Yes"}),
+            lambda: calls.request(
+                ENDPOINT, operations.ADD_WEBHOOK, HOOK | {"store_log": "Yes"}, url="http://a"
+            ),
             "store_log",
         ),
         (
-            lambda: calls.add_webhook(ENDPOINT, "http://a", **HOOK | {"description": 5}),
+            lambda: calls.request(
+                ENDPOINT, operations.ADD_WEBHOOK, HOOK | {"description": 5}, url="http://a"
+            ),
             "description",
         ),
-        (lambda: calls.edit_webhook(ENDPOINT, " ", "http://a", **HOOK), "webhook_id"),
-        (lambda: calls.about_webhook(ENDPOINT, operations.DELETE_WEBHOOK, 5), "webhook_id"),
+        (
+            lambda: calls.request(
+                ENDPOINT, operations.EDIT_WEBHOOK, HOOK, webhook_id=" ", url="http://a"
+            ),
+            "webhook_id",
+        ),
+        (lambda: calls.request(ENDPOINT, operations.DELETE_WEBHOOK, webhook_id=5), "webhook_id"),
     ],
 )
 def test_what_is_refused(call, field):

@@ -47,7 +47,7 @@ class AsyncCalls:
         kind: type[T],
         name: str,
     ) -> Listing[T]:
-        request = encode.listing(self._endpoint, operation)
+        request = encode.request(self._endpoint, operation)
         return decode.listing(kind, await self._exchange.run(request, NO_MAIL), name)
 
 
@@ -78,7 +78,15 @@ class AsyncSettingsCalls(AsyncCalls):
 
         The service draws its name and its password.
         """
-        return await self._one(encode.add_smtp(self._endpoint, total_limit, hourly_limit), SmtpUser)
+        return await self._one(
+            encode.request(
+                self._endpoint,
+                operations.ADD_SMTP,
+                total_limit=total_limit,
+                hourly_limit=hourly_limit,
+            ),
+            SmtpUser,
+        )
 
     async def edit_smtp(
         self,
@@ -94,16 +102,16 @@ class AsyncSettingsCalls(AsyncCalls):
         request = encode.edit_smtp(
             self._endpoint,
             smtp_user_name,
-            total_limit=total_limit,
-            hourly_limit=hourly_limit,
-            enabled=enabled,
+            {"total_limit": total_limit, "hourly_limit": hourly_limit, "enabled": enabled},
         )
         return await self._result(request)
 
     async def reset_smtp_password(self, smtp_user_name: str) -> SmtpUser:
         """Let the service draw a new password for an SMTP user, and return it."""
         return await self._one(
-            encode.about_smtp_user(self._endpoint, operations.RESET_SMTP_PASSWORD, smtp_user_name),
+            encode.request(
+                self._endpoint, operations.RESET_SMTP_PASSWORD, smtp_user_name=smtp_user_name
+            ),
             SmtpUser,
         )
 
@@ -114,19 +122,19 @@ class AsyncSettingsCalls(AsyncCalls):
     async def add_sending_domain(self, domain: str) -> CallResult:
         """Add a domain to send from."""
         return await self._result(
-            encode.about_domain(self._endpoint, operations.ADD_SENDING_DOMAIN, domain)
+            encode.request(self._endpoint, operations.ADD_SENDING_DOMAIN, domain=domain)
         )
 
     async def delete_sending_domain(self, domain: str) -> CallResult:
         """Remove a domain to send from."""
         return await self._result(
-            encode.about_domain(self._endpoint, operations.DELETE_SENDING_DOMAIN, domain)
+            encode.request(self._endpoint, operations.DELETE_SENDING_DOMAIN, domain=domain)
         )
 
     async def check_sending_domain(self, domain: str) -> SendingDomain:
         """Let the service look at a sending domain's DNS records."""
         return await self._one(
-            encode.about_domain(self._endpoint, operations.CHECK_SENDING_DOMAIN, domain),
+            encode.request(self._endpoint, operations.CHECK_SENDING_DOMAIN, domain=domain),
             SendingDomain,
         )
 
@@ -146,19 +154,19 @@ class AsyncSettingsCalls(AsyncCalls):
     async def add_tracking_domain(self, domain: str) -> CallResult:
         """Add a domain that tracked links lead through."""
         return await self._result(
-            encode.about_domain(self._endpoint, operations.ADD_TRACKING_DOMAIN, domain)
+            encode.request(self._endpoint, operations.ADD_TRACKING_DOMAIN, domain=domain)
         )
 
     async def delete_tracking_domain(self, domain: str) -> CallResult:
         """Remove a domain that tracked links lead through."""
         return await self._result(
-            encode.about_domain(self._endpoint, operations.DELETE_TRACKING_DOMAIN, domain)
+            encode.request(self._endpoint, operations.DELETE_TRACKING_DOMAIN, domain=domain)
         )
 
     async def check_tracking_domain(self, domain: str) -> TrackingDomain:
         """Let the service look at a tracking domain's DNS record."""
         return await self._one(
-            encode.about_domain(self._endpoint, operations.CHECK_TRACKING_DOMAIN, domain),
+            encode.request(self._endpoint, operations.CHECK_TRACKING_DOMAIN, domain=domain),
             TrackingDomain,
         )
 
@@ -182,8 +190,11 @@ class AsyncSettingsCalls(AsyncCalls):
         While this call runs, the service requests the URL, which must respond with ``God bless you,
         PowerEmail``. The id and the key of the new webhook are in `list_webhook`.
         """
-        request = encode.add_webhook(
-            self._endpoint, url, events=events, description=description, store_log=store_log
+        request = encode.request(
+            self._endpoint,
+            operations.ADD_WEBHOOK,
+            {"events": events, "description": description, "store_log": store_log},
+            url=url,
         )
         return await self._result(request)
 
@@ -199,20 +210,19 @@ class AsyncSettingsCalls(AsyncCalls):
         """
         Change a webhook. Its *url* is required, and the service requests it as in `add_webhook`.
         """
-        request = encode.edit_webhook(
+        request = encode.request(
             self._endpoint,
-            webhook_id,
-            url,
-            events=events,
-            description=description,
-            store_log=store_log,
+            operations.EDIT_WEBHOOK,
+            {"events": events, "description": description, "store_log": store_log},
+            webhook_id=webhook_id,
+            url=url,
         )
         return await self._result(request)
 
     async def delete_webhook(self, webhook_id: str) -> CallResult:
         """Remove a webhook."""
         return await self._result(
-            encode.about_webhook(self._endpoint, operations.DELETE_WEBHOOK, webhook_id)
+            encode.request(self._endpoint, operations.DELETE_WEBHOOK, webhook_id=webhook_id)
         )
 
     async def key_reset_webhook(self, webhook_id: str) -> Webhook:
@@ -220,7 +230,7 @@ class AsyncSettingsCalls(AsyncCalls):
         Let the service draw a new key for a webhook, and return it; it signs with it at once.
         """
         return await self._one(
-            encode.about_webhook(self._endpoint, operations.KEY_RESET_WEBHOOK, webhook_id),
+            encode.request(self._endpoint, operations.KEY_RESET_WEBHOOK, webhook_id=webhook_id),
             Webhook,
         )
 
@@ -230,5 +240,5 @@ class AsyncSettingsCalls(AsyncCalls):
 
     async def get_webhook_info(self, webhook_id: str) -> Webhook:
         """Return one webhook with its counts and its last success."""
-        request = encode.about_webhook(self._endpoint, operations.GET_WEBHOOK_INFO, webhook_id)
+        request = encode.request(self._endpoint, operations.GET_WEBHOOK_INFO, webhook_id=webhook_id)
         return await self._one(request, Webhook, "webhook_data")

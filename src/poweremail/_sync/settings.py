@@ -48,7 +48,7 @@ class Calls:
         kind: type[T],
         name: str,
     ) -> Listing[T]:
-        request = encode.listing(self._endpoint, operation)
+        request = encode.request(self._endpoint, operation)
         return decode.listing(kind, self._exchange.run(request, NO_MAIL), name)
 
 
@@ -79,7 +79,15 @@ class SettingsCalls(Calls):
 
         The service draws its name and its password.
         """
-        return self._one(encode.add_smtp(self._endpoint, total_limit, hourly_limit), SmtpUser)
+        return self._one(
+            encode.request(
+                self._endpoint,
+                operations.ADD_SMTP,
+                total_limit=total_limit,
+                hourly_limit=hourly_limit,
+            ),
+            SmtpUser,
+        )
 
     def edit_smtp(
         self,
@@ -95,16 +103,16 @@ class SettingsCalls(Calls):
         request = encode.edit_smtp(
             self._endpoint,
             smtp_user_name,
-            total_limit=total_limit,
-            hourly_limit=hourly_limit,
-            enabled=enabled,
+            {"total_limit": total_limit, "hourly_limit": hourly_limit, "enabled": enabled},
         )
         return self._result(request)
 
     def reset_smtp_password(self, smtp_user_name: str) -> SmtpUser:
         """Let the service draw a new password for an SMTP user, and return it."""
         return self._one(
-            encode.about_smtp_user(self._endpoint, operations.RESET_SMTP_PASSWORD, smtp_user_name),
+            encode.request(
+                self._endpoint, operations.RESET_SMTP_PASSWORD, smtp_user_name=smtp_user_name
+            ),
             SmtpUser,
         )
 
@@ -115,19 +123,19 @@ class SettingsCalls(Calls):
     def add_sending_domain(self, domain: str) -> CallResult:
         """Add a domain to send from."""
         return self._result(
-            encode.about_domain(self._endpoint, operations.ADD_SENDING_DOMAIN, domain)
+            encode.request(self._endpoint, operations.ADD_SENDING_DOMAIN, domain=domain)
         )
 
     def delete_sending_domain(self, domain: str) -> CallResult:
         """Remove a domain to send from."""
         return self._result(
-            encode.about_domain(self._endpoint, operations.DELETE_SENDING_DOMAIN, domain)
+            encode.request(self._endpoint, operations.DELETE_SENDING_DOMAIN, domain=domain)
         )
 
     def check_sending_domain(self, domain: str) -> SendingDomain:
         """Let the service look at a sending domain's DNS records."""
         return self._one(
-            encode.about_domain(self._endpoint, operations.CHECK_SENDING_DOMAIN, domain),
+            encode.request(self._endpoint, operations.CHECK_SENDING_DOMAIN, domain=domain),
             SendingDomain,
         )
 
@@ -145,19 +153,19 @@ class SettingsCalls(Calls):
     def add_tracking_domain(self, domain: str) -> CallResult:
         """Add a domain that tracked links lead through."""
         return self._result(
-            encode.about_domain(self._endpoint, operations.ADD_TRACKING_DOMAIN, domain)
+            encode.request(self._endpoint, operations.ADD_TRACKING_DOMAIN, domain=domain)
         )
 
     def delete_tracking_domain(self, domain: str) -> CallResult:
         """Remove a domain that tracked links lead through."""
         return self._result(
-            encode.about_domain(self._endpoint, operations.DELETE_TRACKING_DOMAIN, domain)
+            encode.request(self._endpoint, operations.DELETE_TRACKING_DOMAIN, domain=domain)
         )
 
     def check_tracking_domain(self, domain: str) -> TrackingDomain:
         """Let the service look at a tracking domain's DNS record."""
         return self._one(
-            encode.about_domain(self._endpoint, operations.CHECK_TRACKING_DOMAIN, domain),
+            encode.request(self._endpoint, operations.CHECK_TRACKING_DOMAIN, domain=domain),
             TrackingDomain,
         )
 
@@ -179,8 +187,11 @@ class SettingsCalls(Calls):
         While this call runs, the service requests the URL, which must respond with ``God bless you,
         PowerEmail``. The id and the key of the new webhook are in `list_webhook`.
         """
-        request = encode.add_webhook(
-            self._endpoint, url, events=events, description=description, store_log=store_log
+        request = encode.request(
+            self._endpoint,
+            operations.ADD_WEBHOOK,
+            {"events": events, "description": description, "store_log": store_log},
+            url=url,
         )
         return self._result(request)
 
@@ -196,20 +207,19 @@ class SettingsCalls(Calls):
         """
         Change a webhook. Its *url* is required, and the service requests it as in `add_webhook`.
         """
-        request = encode.edit_webhook(
+        request = encode.request(
             self._endpoint,
-            webhook_id,
-            url,
-            events=events,
-            description=description,
-            store_log=store_log,
+            operations.EDIT_WEBHOOK,
+            {"events": events, "description": description, "store_log": store_log},
+            webhook_id=webhook_id,
+            url=url,
         )
         return self._result(request)
 
     def delete_webhook(self, webhook_id: str) -> CallResult:
         """Remove a webhook."""
         return self._result(
-            encode.about_webhook(self._endpoint, operations.DELETE_WEBHOOK, webhook_id)
+            encode.request(self._endpoint, operations.DELETE_WEBHOOK, webhook_id=webhook_id)
         )
 
     def key_reset_webhook(self, webhook_id: str) -> Webhook:
@@ -217,7 +227,7 @@ class SettingsCalls(Calls):
         Let the service draw a new key for a webhook, and return it; it signs with it at once.
         """
         return self._one(
-            encode.about_webhook(self._endpoint, operations.KEY_RESET_WEBHOOK, webhook_id),
+            encode.request(self._endpoint, operations.KEY_RESET_WEBHOOK, webhook_id=webhook_id),
             Webhook,
         )
 
@@ -227,5 +237,5 @@ class SettingsCalls(Calls):
 
     def get_webhook_info(self, webhook_id: str) -> Webhook:
         """Return one webhook with its counts and its last success."""
-        request = encode.about_webhook(self._endpoint, operations.GET_WEBHOOK_INFO, webhook_id)
+        request = encode.request(self._endpoint, operations.GET_WEBHOOK_INFO, webhook_id=webhook_id)
         return self._one(request, Webhook, "webhook_data")

@@ -1,6 +1,7 @@
 """
-What the arguments of the calls about settings must be: each function returns what goes out, or
-raises `UsageError`.
+The checks of arguments of the calls about settings.
+
+Each function returns the value to send, or raises `UsageError` for the *field* of that name.
 """
 
 from __future__ import annotations
@@ -18,64 +19,58 @@ __all__ = ["description", "domain", "enabled", "events", "identifier", "limit", 
 
 
 def limit(field: str, value: object) -> int:
-    """A number of mails, 1 or more."""
+    """Check a number of mails, 1 or more."""
     if not is_whole(value, 1):
-        raise _wrong(field, f"must be a number of mails, 1 or more, not {value!r}")
+        raise UsageError(
+            f"must be a number of mails, 1 or more, not {value!r}", field=field, mail_state=None
+        )
     return value
 
 
 def enabled(field: str, value: object) -> str:
-    """True or False, in the service's words."""
+    """Check a bool; the service's words are ``Enable`` and ``Disable``."""
     if not isinstance(value, bool):
-        raise _wrong(field, f"must be True or False, not {value!r}")
+        raise UsageError(f"must be True or False, not {value!r}", field=field, mail_state=None)
     return "Enable" if value else "Disable"
 
 
 def identifier(field: str, value: object) -> str:
-    """A name or an id that the service has given."""
+    """Check a name or an id that the service has given."""
     name = header_text(field, value, mail_state=None).strip()
     if not name:
-        raise _wrong(field, "must not be empty")
+        raise UsageError("must not be empty", field=field, mail_state=None)
     return name
 
 
 def description(field: str, value: object) -> str:
-    """Any text."""
+    """Check a text; it may be any."""
     return body_text(field, value, mail_state=None)
 
 
 def domain(field: str, value: object) -> str:
-    """The name of a domain, such as ``example.com``."""
+    """Check the name of a domain, such as ``example.com``."""
     name = identifier(field, value)
-    try:
-        Recipient(f"postmaster@{name}")
-    except UsageError:
-        usable = False
-    else:
-        usable = "." in name and "@" not in name and not name.startswith("[")
-    if not usable:
-        raise _wrong(field, f"{name!r} is not a domain such as example.com")
+    if not _is_address(f"postmaster@{name}") or "." not in name or name.startswith("["):
+        raise UsageError(
+            f"{name!r} is not a domain such as example.com", field=field, mail_state=None
+        )
     return name
 
 
 def mailbox(field: str, value: object, of_domain: str) -> str:
-    """The part of an address before the @, whose other part is *of_domain*."""
+    """Check the part before the @ of an address at *of_domain*."""
     name = identifier(field, value)
-    try:
-        Recipient(f"{name}@{of_domain}")
-    except UsageError:
-        usable = False
-    else:
-        usable = "@" not in name
-    if not usable:
-        raise _wrong(
-            field, f"{name!r} is not the part of an address before the @, such as postmaster"
+    if not _is_address(f"{name}@{of_domain}"):
+        raise UsageError(
+            f"{name!r} is not the part of an address before the @, such as postmaster",
+            field=field,
+            mail_state=None,
         )
     return name
 
 
 def url(field: str, value: object) -> str:
-    """An address on the web, http or https."""
+    """Check a URL of http or https."""
     address = identifier(field, value)
     try:
         parts = urlsplit(address)
@@ -85,27 +80,41 @@ def url(field: str, value: object) -> str:
     except ValueError:
         usable = False
     if not usable or any(character.isspace() for character in address):
-        raise _wrong(field, f"{address!r} is not a URL such as https://example.com/events")
+        raise UsageError(
+            f"{address!r} is not a URL such as https://example.com/events",
+            field=field,
+            mail_state=None,
+        )
     return address
 
 
 def events(field: str, value: Iterable[EventName] | EventName) -> str:
     """
-    One event or several, each once, in the service's form. What it does not publish is refused: a
-    typo would go unnoticed.
+    Check one event or several, and write each once, in the service's form. An event that the
+    service does not publish is an error, because a typo would go unnoticed.
     """
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, Iterable):
-        raise _wrong(field, f"must be events, not {type(value).__name__}")
+        raise UsageError(
+            f"must be events, not {type(value).__name__}", field=field, mail_state=None
+        )
     names = list(value)
     if not names:
-        raise _wrong(field, "must not be empty; leave it out for the service's choice")
+        raise UsageError(
+            "must not be empty; leave it out for the service's choice", field=field, mail_state=None
+        )
     for name in names:
         if name not in EVENT_NAMES:
-            raise _wrong(field, f"{name!r} is not one of {', '.join(EVENT_NAMES)}")
+            raise UsageError(
+                f"{name!r} is not one of {', '.join(EVENT_NAMES)}", field=field, mail_state=None
+            )
     return ",".join(dict.fromkeys(names))
 
 
-def _wrong(field: str, reason: str) -> UsageError:
-    return UsageError(reason, field=field, mail_state=None)
+def _is_address(text: str) -> bool:
+    try:
+        Recipient(text)
+    except UsageError:
+        return False
+    return text.count("@") == 1

@@ -1,145 +1,73 @@
-"""The calls about settings and about the account, as requests. What is None is left out."""
+"""Calls about settings and about the account, as requests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import attrs
 
-from poweremail._types.event import EventName
 from poweremail._wire import arguments, operations
 from poweremail._wire.encode import post
 from poweremail._wire.http import Endpoint, Request
 from poweremail._wire.operations import Operation
 from poweremail.errors import UsageError
 
-__all__ = [
-    "about_domain",
-    "about_smtp_user",
-    "about_webhook",
-    "add_smtp",
-    "add_webhook",
-    "edit_smtp",
-    "edit_webhook",
-    "listing",
-    "user_detail",
-    "verify_sending_domain",
-]
+__all__ = ["edit_smtp", "request", "user_detail", "verify_sending_domain"]
 
-Events = Iterable[EventName] | EventName | None
-
-
-def listing(endpoint: Endpoint, operation: Operation) -> Request:
-    """A call that asks for all there is of a kind."""
-    return post(endpoint, operation, {})
+_MEMBERS: dict[str, tuple[str, Callable[[str, Any], str | int]]] = {
+    "description": ("description", arguments.description),
+    "domain": ("domain", arguments.domain),
+    "enabled": ("status", arguments.enabled),
+    "events": ("event", arguments.events),
+    "hourly_limit": ("hourly_limit", arguments.limit),
+    "smtp_user_name": ("smtp_user_name", arguments.identifier),
+    "store_log": ("store_log", arguments.enabled),
+    "total_limit": ("total_limit", arguments.limit),
+    "url": ("url", arguments.url),
+    "webhook_id": ("webhook_id", arguments.identifier),
+}
+"""The member that carries an argument, and the check that the argument must pass."""
 
 
-def about_smtp_user(endpoint: Endpoint, operation: Operation, smtp_user_name: str) -> Request:
-    """A call that names an SMTP user and no more."""
-    return post(
-        endpoint,
-        operation,
-        {"smtp_user_name": arguments.identifier("smtp_user_name", smtp_user_name)},
-    )
-
-
-def about_domain(endpoint: Endpoint, operation: Operation, domain: str) -> Request:
-    """A call that names a domain and no more."""
-    return post(endpoint, operation, {"domain": arguments.domain("domain", domain)})
-
-
-def about_webhook(endpoint: Endpoint, operation: Operation, webhook_id: str) -> Request:
-    """A call that names a webhook and no more."""
-    return post(endpoint, operation, {"webhook_id": arguments.identifier("webhook_id", webhook_id)})
-
-
-def add_smtp(endpoint: Endpoint, total_limit: int, hourly_limit: int) -> Request:
-    """A ``settings/addSmtp`` request."""
-    limits = {"total_limit": total_limit, "hourly_limit": hourly_limit}
-    return post(
-        endpoint,
-        operations.ADD_SMTP,
-        {field: arguments.limit(field, value) for field, value in limits.items()},
-    )
-
-
-def edit_smtp(
+def request(
     endpoint: Endpoint,
-    smtp_user_name: str,
-    *,
-    total_limit: int | None,
-    hourly_limit: int | None,
-    enabled: bool | None,
+    operation: Operation,
+    optional: Mapping[str, Any] | None = None,
+    /,
+    **required: Any,
 ) -> Request:
-    """A ``settings/editSmtp`` request. Raises `UsageError` where nothing is to be changed."""
-    members: dict[str, str | int] = {
-        "smtp_user_name": arguments.identifier("smtp_user_name", smtp_user_name)
-    }
-    limits = {"total_limit": total_limit, "hourly_limit": hourly_limit}
-    members |= {
-        field: arguments.limit(field, value) for field, value in limits.items() if value is not None
-    }
-    if enabled is not None:
-        members["status"] = arguments.enabled("enabled", enabled)
-    if len(members) == 1:
+    """
+    Return a request for *operation*. Raises `UsageError` if an argument is invalid.
+
+    *optional*: arguments that are left out if they are None.
+    *required*: all others.
+    """
+    given = {name: value for name, value in (optional or {}).items() if value is not None}
+    members: dict[str, str | int] = {}
+    for name, value in (required | given).items():
+        member, check = _MEMBERS[name]
+        members[member] = check(name, value)
+    return post(endpoint, operation, members)
+
+
+def edit_smtp(endpoint: Endpoint, smtp_user_name: str, changes: Mapping[str, Any]) -> Request:
+    """Return a ``settings/editSmtp`` request. Raises `UsageError` if all *changes* are None."""
+    if all(value is None for value in changes.values()):
         raise UsageError(
             "nothing to change: give total_limit, hourly_limit or enabled", mail_state=None
         )
-    return post(endpoint, operations.EDIT_SMTP, members)
+    return request(endpoint, operations.EDIT_SMTP, changes, smtp_user_name=smtp_user_name)
 
 
 def verify_sending_domain(endpoint: Endpoint, domain: str, mailbox: str) -> Request:
-    """A ``settings/verifySendingDomain`` request."""
+    """Return a ``settings/verifySendingDomain`` request."""
     domain = arguments.domain("domain", domain)
     members = {"domain": domain, "mailbox": arguments.mailbox("mailbox", mailbox, domain)}
     return post(endpoint, operations.VERIFY_SENDING_DOMAIN, members)
 
 
-def add_webhook(
-    endpoint: Endpoint, url: str, *, events: Events, description: str | None, store_log: bool | None
-) -> Request:
-    """A ``settings/addWebhook`` request."""
-    return post(
-        endpoint,
-        operations.ADD_WEBHOOK,
-        _webhook(url, events=events, description=description, store_log=store_log),
-    )
-
-
-def edit_webhook(
-    endpoint: Endpoint,
-    webhook_id: str,
-    url: str,
-    *,
-    events: Events,
-    description: str | None,
-    store_log: bool | None,
-) -> Request:
-    """A ``settings/editWebhook`` request."""
-    members = {
-        "webhook_id": arguments.identifier("webhook_id", webhook_id),
-        **_webhook(url, events=events, description=description, store_log=store_log),
-    }
-    return post(endpoint, operations.EDIT_WEBHOOK, members)
-
-
 def user_detail(endpoint: Endpoint) -> Request:
-    """An ``account/viewUserDetail`` request, by the path that the deployment has."""
-    return post(
-        endpoint,
-        attrs.evolve(operations.VIEW_USER_DETAIL, path=endpoint.deployment.user_detail),
-        {},
-    )
-
-
-def _webhook(
-    url: str, *, events: Events, description: str | None, store_log: bool | None
-) -> dict[str, str]:
-    members = {"url": arguments.url("url", url)}
-    if events is not None:
-        members["event"] = arguments.events("events", events)
-    if description is not None:
-        members["description"] = arguments.description("description", description)
-    if store_log is not None:
-        members["store_log"] = arguments.enabled("store_log", store_log)
-    return members
+    """Return an ``account/viewUserDetail`` request, with the path that the deployment has."""
+    path = endpoint.deployment.user_detail
+    return request(endpoint, attrs.evolve(operations.VIEW_USER_DETAIL, path=path))

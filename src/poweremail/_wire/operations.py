@@ -1,8 +1,9 @@
 """
 The table of calls.
 
-Facts of the four message calls: the vendor's page "Messages Calls". The others are publicly known
-of the same product under other names. Every call is a POST with a JSON body, except one.
+The calls about messages are documented on the vendor's page "Messages Calls". The others are
+publicly known of the same product under other names. Every call is a POST with a JSON body, except
+one.
 """
 
 from __future__ import annotations
@@ -47,10 +48,14 @@ class Operation:
     """
     One call of the API.
 
-    *sends*: it hands over a mail, so its outcome is the mail's and a repetition can be a second
-    mail. *reads*: it changes nothing at the service. *repeatable*: made twice, it leaves the
-    service as made once, and answers the same. So does every call that reads. *answers_secrets*:
-    its answer may have a password or a key in it. Those of the calls about messages have none.
+    *path*: relative to the base URL.
+    *method*: of the HTTP request.
+    *sends*: the call hands over a mail, so its outcome is that of the mail, and a repetition can be
+    a second mail.
+    *reads*: the call changes nothing at the service.
+    *repeatable*: a repetition leaves the service as the first call did and gets the same response,
+    as with every call that reads.
+    *answers_secrets*: the response may have a password or a key. Calls about messages have none.
     """
 
     path: str
@@ -72,9 +77,9 @@ SEND_TEMPLATE_HTTP_GET = Operation("messages/sendTemplateHTTPGet", method="GET",
 SEND_RAW = Operation("messages/sendRaw", sends=True)
 GET_MESSAGE_INFO = Operation("messages/getMessageInfo", reads=True)
 
-# Which changes may be made twice. An edit says what is to be, so that the second finds it done.
-# Whatever adds or draws something new does it again. A second delete is answered as one of
-# something that never was, which would make an error of a success; and a verification sends a mail.
+# Only an edit may be repeated: it states what is to be, so the second finds it done. A call that
+# adds or draws something does so again. A second delete gets the response for something that never
+# existed, which would turn a success into an error. A verification sends a mail.
 ADD_SMTP = Operation("settings/addSmtp")
 EDIT_SMTP = Operation("settings/editSmtp", repeatable=True)
 RESET_SMTP_PASSWORD = Operation("settings/resetSmtpPassword")
@@ -103,42 +108,20 @@ VIEW_USER_DETAIL = Operation("account/viewUserDetail", reads=True)
 _KNOWN = {
     operation.path.lower(): operation
     for operation in (
-        SEND_MAIL,
-        SEND_TEMPLATE,
-        SEND_RAW,
-        GET_MESSAGE_INFO,
-        ADD_SMTP,
-        EDIT_SMTP,
-        RESET_SMTP_PASSWORD,
-        LIST_SMTP,
-        ADD_SENDING_DOMAIN,
-        DELETE_SENDING_DOMAIN,
-        CHECK_SENDING_DOMAIN,
-        VERIFY_SENDING_DOMAIN,
-        LIST_SENDING_DOMAIN,
-        ADD_TRACKING_DOMAIN,
-        DELETE_TRACKING_DOMAIN,
-        CHECK_TRACKING_DOMAIN,
-        LIST_TRACKING_DOMAIN,
-        ADD_WEBHOOK,
-        EDIT_WEBHOOK,
-        DELETE_WEBHOOK,
-        KEY_RESET_WEBHOOK,
-        LIST_WEBHOOK,
-        GET_WEBHOOK_INFO,
-        VIEW_USER_DETAIL,
+        *[operation for operation in globals().values() if isinstance(operation, Operation)],
         # The other spellings that deployments have of two calls.
         attrs.evolve(SEND_RAW, path="messages/senRaw"),
         attrs.evolve(VIEW_USER_DETAIL, path="accounts/userDetails"),
-        # Sent through ``client.call``, which POSTs.
+        # ``client.call`` POSTs it.
         attrs.evolve(SEND_TEMPLATE_HTTP_GET, method="POST"),
     )
 }
+"""Every operation above, by its path."""
 
 
 def operation_at(path: str) -> Operation:
     """
-    Return the POST operation at *path*; an unknown one is taken for a change that must not be
+    Return the POST operation at *path*. An unknown one counts as a change that must not be
     repeated.
     """
     return _KNOWN.get(path.lower()) or Operation(path)
