@@ -1,8 +1,8 @@
 """
 PowerEmail's transactional e-mail API, for asyncio, trio and threads.
 
-The public names are loaded when they are first asked for, so that ``import poweremail`` costs next
-to nothing.
+The public names are loaded when they are first used, so ``import poweremail`` costs next to
+nothing.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-The answer as it came: status, headers, body.
+The HTTP response: status, headers, body.
 
 Every result and every error keeps it as ``.raw``. It stands below everything else because errors
 carry it.
@@ -15,15 +15,16 @@ __all__ = ["Response"]
 @attrs.frozen
 class Response:
     """
-    One HTTP answer, read whole.
+    One HTTP response, read whole.
 
-    *status* is the HTTP status code, *headers* are name and value as they came (in order, repeated
-    names kept), *body* is the content after transfer and content decoding, in bytes. *request_left*
-    is False where the last byte of the request's body had not left when the answer came: the
-    service then cannot have the whole mail, whatever it answered.
+    *status*: the HTTP status code.
+    *headers*: name and value of each header, in order; repeated names are kept.
+    *body*: the content in bytes, after transfer and content decoding.
+    *request_left*: False if the last byte of the request's body had not left when the response
+    came. The service then cannot have the whole mail, whatever it says.
 
-    By the time a user sees it as ``.raw``, the credentials of its request have been replaced by
-    ``***`` wherever it echoed them.
+    In ``.raw`` of results and errors, ``***`` replaces the credentials wherever the service echoed
+    them.
     """
 
     status: int

@@ -1,27 +1,28 @@
 """
-The one tree of exceptions.
+The tree of exceptions.
 
 ::
 
     PowerEmailError
-     ├─ UsageError            (also a ValueError) the call cannot be made as asked
+     ├─ UsageError            (also a ValueError) the call is invalid; nothing was sent
      │   └─ ConfigurationError    an option of a client, a ledger or a command is invalid
-     ├─ ApiError              the service answered an error
+     ├─ ApiError              the service reported an error
      │   ├─ ValidationError       a parameter is missing or wrong
      │   ├─ AuthenticationError   owner id and token do not match
-     │   ├─ GeneralError          the service failed inside
-     │   └─ RateLimitError        the service answered 429
-     ├─ ProtocolError         an answer came, and it is neither a success nor an error that we know
-     ├─ TransportError        no answer came
+     │   ├─ GeneralError          the service failed internally
+     │   └─ RateLimitError        the service responded 429
+     ├─ ProtocolError         the response is neither a success nor a known error
+     ├─ TransportError        no response came
      │   └─ NotSentError          ... to a send, and the request provably never arrived whole
      ├─ LedgerError           the ledger of a batch cannot be read or written
      ├─ DeliveryUnknownError  it is not known whether a mail was accepted
      ├─ ChangeUnknownError    it is not known whether a change took effect
-     └─ WebhookError          what came to a webhook cannot be taken
+     └─ WebhookError          a request to a webhook cannot be accepted
          ├─ WebhookSignatureError  ... because its signature is missing or wrong
          └─ WebhookPayloadError    ... because its body is no batch of events
 
-Each text says first what happened to the mail, then why, then what to do.
+Each text says first what happened to the mail, then why, then what to do. The parts are attributes,
+and `__str__` composes them, so no code takes a text apart again.
 """
 
 from __future__ import annotations
@@ -65,10 +66,12 @@ class PowerEmailError(Exception):
     """
     The base of every error of this library.
 
-    *reason* says why; *advice*, where given, what to do about it. ``mail_state`` is what happened
-    to the mail: ``"not_sent"``, ``"rejected"``, ``"unknown"``, or None where the call concerned no
-    mail. ``raw`` is the service's answer, where one came. ``temporary`` is True where the same call
-    may well succeed later.
+    *reason*: why it happened.
+    *mail_state*: what happened to the mail: ``"not_sent"``, ``"rejected"`` or ``"unknown"``; None
+    if the call concerned no mail.
+    *advice*: what to do about it; None for the advice of the class.
+    *raw*: the service's response, None if none came.
+    *temporary*: whether the same call may succeed later.
     """
 
     default_advice: ClassVar[str] = ""
@@ -95,16 +98,16 @@ class PowerEmailError(Exception):
 
     @property
     def explanation(self) -> str:
-        """The text without its first part, the state of the mail, and its last, the advice."""
+        """The text without the state of the mail before it and the advice after it."""
         return self.reason
 
 
 class UsageError(PowerEmailError, ValueError):
     """
-    The call cannot be made as asked; nothing left this machine. Also a ``ValueError``.
+    The call is invalid; nothing left this machine. Also a ``ValueError``.
 
-    *field* names the invalid member or argument, ``""`` if there is none; *reason* does not repeat
-    it. ``str()`` joins the two: ``field: reason``.
+    *field*: the invalid member or argument, ``""`` if there is none. *reason* does not repeat it:
+    ``str()`` joins the two to ``field: reason``.
     """
 
     def __init__(
@@ -137,11 +140,12 @@ class ConfigurationError(UsageError):
 
 class ApiError(PowerEmailError):
     """
-    The service answered an error.
+    The service reported an error.
 
-    ``name`` is the service's word for the kind of error (None where it gave none) and ``code`` its
-    code, both as they came; ``message`` is its text. ``retry_after`` is how many seconds the answer
-    asked to wait, None where it did not ask.
+    *message*: the service's text.
+    *name*: the service's name for the kind of error, None if it gave none.
+    *code*: the service's code, as it came.
+    *retry_after*: the seconds to wait that the response demands, None if it demands nothing.
     """
 
     def __init__(
@@ -165,41 +169,39 @@ class ApiError(PowerEmailError):
 
 
 class ValidationError(ApiError):
-    """A parameter of the call is missing or wrong, says the service."""
+    """The service says that a parameter of the call is missing or wrong."""
 
     default_advice = "correct the parameter that the text names; the same call will fail again"
 
 
 class AuthenticationError(ApiError):
-    """Owner id and token do not match, says the service."""
+    """The service says that owner id and token do not match."""
 
     default_advice = "check owner_id, token and app_domain"
 
 
 class GeneralError(ApiError):
     """
-    The service failed inside. After a send this comes as the ``cause`` of a `DeliveryUnknownError`.
+    The service failed internally. After a send it is the ``cause`` of a `DeliveryUnknownError`.
     """
 
 
 class RateLimitError(ApiError):
-    """The service answered 429: too many requests for this SMTP user. The mail was not taken."""
+    """The service responded 429: too many requests for this SMTP user. It accepted no mail."""
 
     default_advice = "send more slowly, or wait and send it again"
 
 
 class ProtocolError(PowerEmailError):
-    """
-    An answer came that is neither a success nor an error that we know. ``raw`` has it as it came.
-    """
+    """The response is neither a success nor a known error; it is in ``raw``, as it came."""
 
 
 class TransportError(PowerEmailError):
     """
-    No answer came: refused, timed out, cut off.
+    No response came: the connection was refused, timed out or was cut off.
 
-    *body_left* is False where it is certain that the last byte of the request's body never left
-    this machine, so that the service cannot have acted on it; True where it may have.
+    *body_left*: False if it is certain that the last byte of the request's body never left this
+    machine, so the service cannot have acted on the request; True if it may have left.
     """
 
     def __init__(
@@ -219,7 +221,7 @@ class NotSentError(TransportError):
     """
     The mail provably never reached the service whole, in any attempt.
 
-    ``raw`` is the answer that came before the mail had left, where one did.
+    *raw*: the response, if one came before the mail had left whole.
     """
 
     default_advice = "it is safe to send it again"
@@ -230,23 +232,24 @@ class NotSentError(TransportError):
 
 class LedgerError(PowerEmailError):
     """
-    The ledger of a batch cannot be read or written: locked, full, broken, out of reach, or of
+    The ledger of a batch cannot be read or written: it is locked, full, damaged, unreachable, or of
     another version.
 
-    Nothing is sent that is not in the ledger first, so the batch can go on from where it is once
-    the ledger can be used again.
+    A mail is sent only after the ledger has recorded it, so the batch can continue as soon as the
+    ledger is usable again.
     """
 
 
 class DeliveryUnknownError(PowerEmailError):
     """
-    The whole mail left this machine and no trustworthy answer came back: it may or may not have
-    been accepted.
+    The whole mail left this machine and no trustworthy response came back: the service may or may
+    not have accepted it.
 
-    ``unique_id`` is the message's ``X-Unique-Id`` (None where the call cannot carry one),
-    ``recipients`` are its addresses, ``cause`` is what went wrong. ``seen`` tells of a look-up by
-    the unique id: True where getMessageInfo showed the mail for some of its recipients only, False
-    where it showed nothing of it, None where it was not asked or did not answer.
+    *unique_id*: the message's ``X-Unique-Id``, None if the call cannot carry one.
+    *recipients*: the addresses of the mail.
+    *cause*: the error that hides the outcome.
+    *seen*: what getMessageInfo showed for the unique id: True for some of the recipients only,
+    False for none, None if it was not called or did not respond.
     """
 
     default_advice = "it may have been accepted, and has no unique_id to look it up by"
@@ -286,10 +289,10 @@ class DeliveryUnknownError(PowerEmailError):
 
 class ChangeUnknownError(PowerEmailError):
     """
-    A call that changes something at the service left this machine whole, and no trustworthy answer
-    came back.
+    A call that changes something at the service left this machine whole, and no trustworthy
+    response came back: it may or may not have taken effect.
 
-    It may or may not have taken effect. ``cause`` is what went wrong.
+    *cause*: the error that hides the outcome.
     """
 
     default_advice = "it may have: look at what is there before making the call again"
@@ -308,13 +311,13 @@ class ChangeUnknownError(PowerEmailError):
 
 class WebhookError(PowerEmailError):
     """
-    What was posted to a webhook cannot be taken. Answer it with anything but 200, and the service
-    sends it again.
+    A request to a webhook cannot be accepted. Respond with anything but 200, and the service sends
+    it again.
     """
 
 
 class WebhookSignatureError(WebhookError):
-    """The signature is missing, or none of the keys makes it: the events may come from anybody."""
+    """The signature is missing, or no key produces it: anybody may have sent the events."""
 
     default_advice = (
         "check url, scheme and keys; `poweremail webhook diagnose` tells which of "
@@ -323,4 +326,4 @@ class WebhookSignatureError(WebhookError):
 
 
 class WebhookPayloadError(WebhookError):
-    """The body is too large, or is no batch of events in any form that is known."""
+    """The body is too large, or no batch of events in any known form."""

@@ -1,4 +1,4 @@
 """
-The HTTP API of the service as values: types to requests, answers to types or errors. No clock, no
+The HTTP API of the service as values: types to requests, responses to types or errors. No clock, no
 sockets, no policy.
 """
