@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
+from asyncio import _get_running_loop
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -16,29 +16,25 @@ from collections.abc import (
 )
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import Generic, Self, TypeVar, TypeVarTuple
+from typing import Generic, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
 import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from poweremail.errors import UsageError
-
 __all__ = [
-    "AtEnd",
-    "Deadline",
+    "AtScopeEnd",
     "FairLock",
     "ThreadLock",
-    "cancellable",
-    "check_world",
+    "connection_scope",
     "each",
     "finish",
     "in_thread",
+    "quick_connection_scope",
     "shielded",
     "sleep",
     "waits",
-    "world",
 ]
 
 T = TypeVar("T")
@@ -62,41 +58,37 @@ async def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R
 
 
 def shielded() -> AbstractContextManager[object]:
-    """
-    Return a block that is not cancelled: for what must be closed although the world comes to its
-    end.
-    """
+    """Return a block that is not cancelled, for closing things although the loop is ending."""
     return anyio.CancelScope(shield=True)
 
 
-def world() -> object:
+def connection_scope() -> object:
     """
-    Return what the connections of this moment belong to: they must not outlive it, nor be used in
-    another.
+    Return the scope of connections that are made now, the event loop.
+
+    They must not outlive it, nor be used in another one.
     """
     try:
-        # The quick way, where it leads somewhere. A process that was forked has no running loop
-        # until it makes one.
+        # A process that was forked has no running loop until it makes one.
         return asyncio.get_running_loop()
     except RuntimeError:
         return (os.getpid(), anyio.lowlevel.current_token())
 
 
-def check_world(engine: str) -> None:
-    """Raise `UsageError` where *engine*, which runs on asyncio alone, cannot run: on trio."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        advice = "on trio, take transport='httpx' or 'httpx2'"
-        raise UsageError(
-            f"{engine} runs on asyncio only", field="transport", advice=advice
-        ) from None
+quick_connection_scope = _get_running_loop
+"""
+The same, for the way of every send: None on trio, where `connection_scope` has to be called.
+
+asyncio exports the function for the implementations of loops (``asyncio/events.py``). Unlike
+``get_running_loop`` it does not raise, and it is written in C.
+"""
 
 
 class ThreadLock:
     """
-    Guards state that is atomic between two awaits, but not between two threads: here there is
-    nothing to guard.
+    Guards state that is atomic between two awaits, but not between two threads.
+
+    Here there is nothing to guard.
     """
 
     def __enter__(self) -> None:
@@ -113,10 +105,10 @@ class ThreadLock:
 
 class FairLock:
     """
-    A lock that is passed on in the order in which it was asked for; who is cancelled leaves the
-    line.
+    A lock whose waiters are served first come, first served; one that is cancelled leaves the
+    queue.
 
-    Each run of an event loop has a line of its own, so that one object serves several.
+    Each event loop has a queue of its own, so that one object serves several.
     """
 
     async def __aenter__(self) -> None:
@@ -132,7 +124,7 @@ class FairLock:
 
     @property
     def queued(self) -> int:
-        """How many have the lock or wait for it."""
+        """The number of tasks that have the lock or wait for it."""
         statistics = self._lock().statistics()
         return statistics.locked + statistics.tasks_waiting
 
@@ -143,8 +135,8 @@ class FairLock:
             _locks.set(locks)
         lock = locks.get(self)
         if lock is None:
-            # A lock that is free is taken without letting another task run first, which costs more
-            # than the lock.
+            # fast_acquire: a free lock is acquired without letting another task run first, which
+            # would cost more than the lock.
             lock = locks[self] = anyio.Lock(fast_acquire=True)
         return lock
 
@@ -154,76 +146,27 @@ _locks: anyio.lowlevel.RunVar[WeakKeyDictionary[FairLock, anyio.Lock]] = anyio.l
 )
 
 
-class Deadline:
+class AtScopeEnd:
     """
-    A block that ends with a TimeoutError when its time is over; `move` sets the time anew. *expire*
-    is for the other world.
+    Awaits *close* when the event loop ends, unless `close_now` was called before.
 
-    At first it has no end.
-    """
-
-    def __init__(self, expire: Callable[[], Awaitable[None]]) -> None:  # noqa: ARG002  the twin needs it
-        self._scope = anyio.CancelScope()
-
-    def move(self, seconds: float | None) -> None:
-        """From this moment on, leave *seconds*; None leaves all the time in the world."""
-        self._scope.deadline = math.inf if seconds is None else anyio.current_time() + seconds
-
-    async def __aenter__(self) -> Self:
-        self._scope.__enter__()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._scope.__exit__(kind, error, trace) and self._scope.cancelled_caught:
-            raise TimeoutError
-
-
-class cancellable:  # noqa: N801  reads as an adjective: async with cancellable(): ...
-    """
-    A block around an engine that raises a cancellation of its own making: a cancel scope would not
-    know it for its own.
-
-    What was cancelled by asyncio itself goes on as it came.
-    """
-
-    async def __aenter__(self) -> None:
-        return None
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
-            # Raises the scope's own, where there is one.
-            await anyio.lowlevel.checkpoint_if_cancelled()
-
-
-class AtEnd:
-    """
-    Have *close* awaited before the world ends, should nobody have done so: `asyncio.run` and
-    `trio.run` close the async generators that are still open, and this keeps one open for them.
+    An event loop has no hook for its end, with one exception: `asyncio.run` and `trio.run` close
+    the async generators that are still open. So this keeps one open, whose ``finally`` closes.
     """
 
     def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
         self._close = close
-        self._waiting: AsyncGenerator[None, None] | None = None
+        self._generator: AsyncGenerator[None, None] | None = None
 
     async def arm(self) -> None:
         """Begin to wait for the end."""
-        self._waiting = self._wait()
-        await anext(self._waiting)
+        self._generator = self._wait()
+        await anext(self._generator)
 
-    async def disarm(self) -> None:
-        """Close now."""
-        if self._waiting is not None:
-            await self._waiting.aclose()
+    async def close_now(self) -> None:
+        """Close before the end."""
+        if self._generator is not None:
+            await self._generator.aclose()
 
     async def _wait(self) -> AsyncGenerator[None, None]:
         try:
@@ -245,25 +188,20 @@ class _FromIterable(Generic[T]):
         raise StopAsyncIteration
 
 
+def each(source: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
+    """Iterate over *source*, whichever kind it is."""
+    return aiter(source) if isinstance(source, AsyncIterable) else _FromIterable(source)
+
+
 def waits(source: AsyncIterator[T]) -> bool:
-    """
-    Say whether the next item of what `each` returned may be waited for, while other tasks run.
-    """
+    """Return whether other tasks may run while the next item of an `each` is awaited."""
     return not isinstance(source, _FromIterable)
 
 
 async def finish(source: AsyncIterator[T]) -> None:
-    """
-    Close what `each` returned, where a generator is behind it: one that is left early would stay
-    open.
-    """
+    """Close the generator behind an `each`, if there is one: left early, it would stay open."""
     behind = source.source if isinstance(source, _FromIterable) else source
     if isinstance(behind, AsyncGenerator):
         await behind.aclose()
     elif isinstance(behind, Generator):
         behind.close()
-
-
-def each(source: AsyncIterable[T] | Iterable[T]) -> AsyncIterator[T]:
-    """Iterate over *source*, whichever kind it is."""
-    return aiter(source) if isinstance(source, AsyncIterable) else _FromIterable(source)

@@ -1,47 +1,41 @@
 """
-Keeping the token out of the engines' logs.
+Keeps the token out of the engines' logs.
 
-httpx logs the whole URL at INFO, and the URL of the GET call carries the token; httpcore and hpack
-log headers at DEBUG, in which a server may echo it; aiohttp logs names of cookies. Their loggers
-get a filter that replaces the token of the request under way; other records pass untouched.
+httpx logs the whole URL at INFO, and the URL of a GET has the token; httpcore and hpack log headers
+at DEBUG, in which a server may repeat it; aiohttp logs names of cookies. The filter on their
+loggers replaces the token of the request that is under way; other records pass unchanged.
 """
 
 from __future__ import annotations
 
 import logging
-from contextvars import ContextVar, Token
-from types import TracebackType
+from contextvars import ContextVar
 
 from poweremail._wire.redaction import Credentials
 
-__all__ = ["redacting"]
+__all__ = ["credentials_in_use", "redact_engine_logs"]
 
 _LOGGERS = (
-    *(
-        "httpx",
-        "httpcore.connection",
-        "httpcore.http11",
-        "httpcore.http2",
-        "httpcore.proxy",
-        "httpcore.socks",
-    ),
-    *(
-        "httpx2",
-        "httpcore2.connection",
-        "httpcore2.http11",
-        "httpcore2.http2",
-        "httpcore2.proxy",
-        "httpcore2.socks",
-    ),
-    *("hpack.hpack", "hpack.table", "aiohttp.client", "aiohttp.internal"),
+    "httpx",
+    *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+    "httpx2",
+    *(f"httpcore2.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),
+    "hpack.hpack",
+    "hpack.table",
+    "aiohttp.client",
+    "aiohttp.internal",
 )
+"""A filter works on the logger a record is made for, and not on those below it."""
 
-_under_way: ContextVar[Credentials | None] = ContextVar("poweremail_credentials", default=None)
+credentials_in_use: ContextVar[Credentials | None] = ContextVar(
+    "poweremail_credentials", default=None
+)
+"""Those of the request that this task or thread is sending."""
 
 
 class _Filter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        credentials = _under_way.get()
+        credentials = credentials_in_use.get()
         if credentials is not None:
             text = record.getMessage()
             redacted = credentials.redact_text(text)
@@ -53,30 +47,7 @@ class _Filter(logging.Filter):
 _FILTER = _Filter()
 
 
-class redacting:  # noqa: N801  reads as a verb: with redacting(credentials): ...
-    """
-    Within this block, in this task or thread, the token of *credentials* is kept out of the
-    engines' logs.
-    """
-
-    __slots__ = ("_credentials", "_token")
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    @staticmethod
-    def install() -> None:
-        """Put the filter on the engines' loggers; once is enough, again does no harm."""
-        for name in _LOGGERS:
-            logging.getLogger(name).addFilter(_FILTER)
-
-    def __enter__(self) -> None:
-        self._token: Token[Credentials | None] = _under_way.set(self._credentials)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        _under_way.reset(self._token)
+def redact_engine_logs() -> None:
+    """Put the filter on the engines' loggers; to call it again does no harm."""
+    for name in _LOGGERS:
+        logging.getLogger(name).addFilter(_FILTER)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
@@ -10,24 +9,22 @@ from collections import deque
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
 from types import TracebackType
-from typing import Self, TypeVar, TypeVarTuple
+from typing import TypeVar, TypeVarTuple
 
 from poweremail.errors import UsageError
 
 __all__ = [
-    "AtEnd",
-    "Deadline",
+    "AtScopeEnd",
     "FairLock",
     "ThreadLock",
-    "cancellable",
-    "check_world",
+    "connection_scope",
     "each",
     "finish",
     "in_thread",
+    "quick_connection_scope",
     "shielded",
     "sleep",
     "waits",
-    "world",
 ]
 
 T = TypeVar("T")
@@ -41,42 +38,26 @@ def sleep(seconds: float) -> None:
 
 
 def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R:
-    """Call *function*, which may block: here nobody else is held up by it."""
+    """Call *function*, which may block; here it holds up nobody else."""
     return function(*args)
 
 
-def finish(source: Iterator[T]) -> None:
-    """
-    Close what `each` returned, where it is a generator: one that is left early would stay open.
-    """
-    if isinstance(source, Generator):
-        source.close()
-
-
-def each(source: AsyncIterable[T] | Iterable[T]) -> Iterator[T]:
-    """Iterate over *source*. Raises `UsageError` where it is for the other world."""
-    if not isinstance(source, Iterable):
-        raise UsageError(
-            f"cannot iterate over {type(source).__name__}: an async iterable is for the async "
-            "client"
-        )
-    return iter(source)
-
-
 def shielded() -> AbstractContextManager[object]:
-    """Return a block: threads are not cancelled."""
+    """Return a block that does nothing: threads are not cancelled."""
     return nullcontext()
 
 
-def world() -> object:
+def connection_scope() -> object:
     """
-    Return what the connections of this moment belong to: they must not be used in another process.
+    Return the scope of connections that are made now, the process.
+
+    They must not be used in another one.
     """
     return os.getpid()
 
 
-def check_world(engine: str) -> None:
-    """Do nothing: threads are a world in which every engine that is used here can run."""
+quick_connection_scope = os.getpid
+"""The same, for the way of every send."""
 
 
 class ThreadLock:
@@ -99,17 +80,17 @@ class ThreadLock:
 
 class FairLock:
     """
-    A lock that is passed on in the order in which it was asked for; who is interrupted leaves the
-    line.
+    A lock whose waiters are served first come, first served; one that is interrupted leaves the
+    queue.
 
-    Each process has a line of its own, so that a fork leaves none behind that nobody will pass on.
+    Each process has a queue of its own: after a fork, the threads that are in the old one are gone.
     """
 
     def __init__(self) -> None:
-        self._lines: dict[object, _Line] = {}
+        self._queues: dict[object, _Queue] = {}
 
     def __enter__(self) -> None:
-        self._line().join()
+        self._queue().join()
 
     def __exit__(
         self,
@@ -117,23 +98,22 @@ class FairLock:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        line = self._line()
-        line.leave(line.gates[0])
+        queue = self._queue()
+        queue.leave(queue.gates[0])
 
     @property
     def queued(self) -> int:
-        """How many have the lock or wait for it."""
-        return len(self._line().gates)
+        """The number of threads that have the lock or wait for it."""
+        return len(self._queue().gates)
 
-    def _line(self) -> _Line:
-        here = world()
-        return self._lines.get(here) or self._lines.setdefault(here, _Line())
+    def _queue(self) -> _Queue:
+        scope = connection_scope()
+        return self._queues.get(scope) or self._queues.setdefault(scope, _Queue())
 
 
-class _Line:
+class _Queue:
     """
-    Who has a lock, and after it who waits for it: each before a gate of its own, which is opened by
-    the one before.
+    The holder of a lock, and the waiters after it, each with a gate; whoever leaves opens the next.
     """
 
     def __init__(self) -> None:
@@ -150,88 +130,22 @@ class _Line:
                 self.gates.append(gate)
             gate.acquire()
         except BaseException:
-            # Ctrl-C, perhaps after the gate was opened: then the next one's is opened in its place.
+            # Ctrl-C. If the gate is open already, the next one is opened in its place.
             self.leave(gate)
             raise
 
     def leave(self, gate: threading.Lock) -> None:
-        """Leave the line, be it with the lock or without."""
+        """Leave the queue, with the lock or without it."""
         with self._lock:
-            had_lock = gate in self.gates and self.gates[0] is gate
+            had_lock = bool(self.gates) and self.gates[0] is gate
             with suppress(ValueError):
                 self.gates.remove(gate)
             if had_lock and self.gates:
                 self.gates[0].release()
 
 
-class Deadline:
-    """
-    A block that ends with a TimeoutError when its time is over; `move` sets the time anew.
-
-    A thread cannot be cancelled: *expire* is called in another one, and is to make the block fail,
-    in whichever way. At first the block has no end.
-    """
-
-    def __init__(self, expire: Callable[[], None]) -> None:
-        self._expire = expire
-        self._end = math.inf
-        self._over = False
-        self._expired = False
-        self._changed = threading.Condition()
-
-    def move(self, seconds: float | None) -> None:
-        """From this moment on, leave *seconds*; None leaves all the time in the world."""
-        with self._changed:
-            self._end = math.inf if seconds is None else time.monotonic() + seconds
-            self._changed.notify()
-
-    def __enter__(self) -> Self:
-        self._watcher = threading.Thread(
-            target=self._watch, name="poweremail-deadline", daemon=True
-        )
-        self._watcher.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        with self._changed:
-            self._over = True
-            self._changed.notify()
-        self._watcher.join()
-        # What was finished at that very moment is finished.
-        if self._expired and kind is not None and issubclass(kind, Exception):
-            raise TimeoutError from error
-
-    def _watch(self) -> None:
-        with self._changed:
-            while not self._over and (left := self._end - time.monotonic()) > 0:
-                self._changed.wait(min(left, threading.TIMEOUT_MAX))
-            self._expired = not self._over
-        if self._expired:
-            self._expire()
-
-
-class cancellable:  # noqa: N801  reads as an adjective
-    """A block: threads are not cancelled."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
-
-
-class AtEnd:
-    """Call *close* in `disarm`: threads have no end that would have to be waited for."""
+class AtScopeEnd:
+    """Calls *close* in `close_now`; a process has no end that would have to be waited for."""
 
     def __init__(self, close: Callable[[], None]) -> None:
         self._close = close
@@ -239,11 +153,27 @@ class AtEnd:
     def arm(self) -> None:
         """Do nothing."""
 
-    def disarm(self) -> None:
-        """Close now."""
+    def close_now(self) -> None:
+        """Close."""
         self._close()
 
 
+def each(source: AsyncIterable[T] | Iterable[T]) -> Iterator[T]:
+    """Iterate over *source*. Raises `UsageError` if it is for the async client."""
+    if not isinstance(source, Iterable):
+        raise UsageError(
+            f"cannot iterate over {type(source).__name__}: an async iterable is for the async "
+            "client"
+        )
+    return iter(source)
+
+
 def waits(source: Iterator[T]) -> bool:  # noqa: ARG001  the twin needs it
-    """Say that the next item of what `each` returned is waited for by this thread alone."""
+    """Return False: only the calling thread waits for the next item of an `each`."""
     return False
+
+
+def finish(source: Iterator[T]) -> None:
+    """Close the generator behind an `each`, if there is one: left early, it would stay open."""
+    if isinstance(source, Generator):
+        source.close()

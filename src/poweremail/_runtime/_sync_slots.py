@@ -1,9 +1,16 @@
-"""Places in a line, in the sync twin: for threads."""
+"""
+A bounded pool and its queue, in the sync twin: for threads.
+
+It works as its async twin does, whose module explains it. A waiter is a lock that is held until it
+is notified, because waiting for a lock can be interrupted by Ctrl-C. One more lock guards the state
+of the pool.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 __all__ = ["Slots"]
@@ -13,69 +20,68 @@ T = TypeVar("T")
 
 class Slots(Generic[T]):
     """
-    At most *limit* things in use at once; who comes too late waits in line. What was given back
-    last is taken first.
+    A pool of at most *limit* items, made by *make*; waiters are served first come, first served.
 
-    A thing is whatever the users keep for each other, such as a connection.
+    An item is whatever the holders keep for each other, such as a connection.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._free = limit
-        self._kept: list[T] = []
-        self._line: deque[_Turn[T]] = deque()
+    def __init__(self, limit: int, make: Callable[[], T]) -> None:
+        self._unmade = limit
+        self._make = make
+        self._free: list[T] = []
+        self._queue: deque[_Waiter[T]] = deque()
         self._lock = threading.Lock()
 
-    def take(self, seconds: float | None) -> T | None:
+    def acquire(self, timeout: float | None) -> T:
         """
-        Return a thing that was given back, or None where a new one may be made; `give` it back
-        afterwards in either case.
+        Return an item; `release` it afterwards.
 
-        Raises TimeoutError where none was free within *seconds*.
+        Raises TimeoutError if none becomes free within *timeout* seconds.
         """
         with self._lock:
             if self._free:
-                self._free -= 1
-                return self._kept.pop() if self._kept else None
-            turn = _Turn[T]()
-            self._line.append(turn)
-        come = False
+                return self._free.pop()
+            if self._unmade:
+                self._unmade -= 1
+                return self._make()
+            queued = _Waiter[T]()
+            self._queue.append(queued)
+        notified = False
         try:
-            come = turn.gate.acquire(
-                timeout=-1 if seconds is None else min(seconds, threading.TIMEOUT_MAX)
-            )
+            seconds = -1 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+            notified = queued.gate.acquire(timeout=seconds)
         finally:
-            if not come:
-                self._leave(turn)
-        if not come:
+            if not notified:
+                self._leave(queued)
+        if not notified:
             raise TimeoutError
-        return turn.thing
+        return queued.item
 
-    def give(self, thing: T | None) -> None:
-        """Let the next one have *thing*, or make one where it is None."""
+    def release(self, item: T) -> None:
+        """Hand *item* to the first waiter, or keep it."""
         with self._lock:
-            if self._line:
-                turn = self._line.popleft()
-                turn.thing = thing
-                turn.gate.release()
-                return
-            self._free += 1
-            if thing is not None:
-                self._kept.append(thing)
+            if self._queue:
+                queued = self._queue.popleft()
+                queued.item = item
+                queued.gate.release()
+            else:
+                self._free.append(item)
 
-    def _leave(self, turn: _Turn[T]) -> None:
+    def _leave(self, queued: _Waiter[T]) -> None:
         with self._lock:
-            waits = turn in self._line
-            if waits:
-                self._line.remove(turn)
-        if not waits:
-            # It came at the moment in which the wait ended.
-            self.give(turn.thing)
+            waiting = queued in self._queue
+            if waiting:
+                self._queue.remove(queued)
+        if not waiting:
+            # Notified in the very moment in which the wait ended.
+            self.release(queued.item)
 
 
-class _Turn(Generic[T]):
-    """A place in the line of `Slots`: a gate that opens when the turn has come."""
+class _Waiter(Generic[T]):
+    """A single-use waiter: its gate opens when it has been given its *item*."""
+
+    item: T
 
     def __init__(self) -> None:
         self.gate = threading.Lock()
         self.gate.acquire()
-        self.thing: T | None = None
