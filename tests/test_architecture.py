@@ -111,6 +111,7 @@ ASYNC_WORLDS = (
     "poweremail._runtime._async",
     "poweremail._runtime._async_many",
     "poweremail._runtime._async_slots",
+    "poweremail._async.transports.aiohttp",
     "poweremail.sandbox._server",
     "poweremail._cli",
 )
@@ -121,7 +122,7 @@ LIBRARIES = {
     "asyncio": ASYNC_WORLDS,
     "attrs": ANY,
     "cattrs": ("poweremail._wire", "poweremail._ledger.payload"),
-    "httpcore": both("transports.httpcore"),
+    "httpcore": both("transports.httpx"),
     "httpx": (*both("transports.httpx"), "poweremail.sandbox._webhooks.posting", "poweremail._cli"),
     "httpx2": both("transports.httpx"),
     "jinja2": ("poweremail.sandbox._server.ui",),
@@ -396,7 +397,32 @@ def test_the_twins_of_the_runtime_have_one_surface(twins: str) -> None:
     )
     assert public_names(a) == public_names(b)
     assert surface(a.body) == surface(b.body)
-    assert {name.partition(".")[0] for name in surface(a.body)} == set(public_names(a))
+    defined = {name.partition(".")[0] for name in surface(a.body)}
+    assert defined | (assigned(a) & assigned(b)) == set(public_names(a))
+
+
+def assigned(module: ast.Module) -> set[str]:
+    """The public names that the module assigns: functions of the standard library, for example."""
+    names = {
+        getattr(target, "id", "_")
+        for node in module.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+    }
+    return {name for name in names if not name.startswith("_") and not TYPE_VARIABLE.match(name)}
+
+
+TYPE_VARIABLE = re.compile(r"[A-Z]\w*$")
+
+
+def test_the_slots_of_the_runtime_have_one_surface() -> None:
+    """The async slots also offer their waiters, to `BoundedMap`."""
+    a, b = (modules()[f"poweremail._runtime._{kind}_slots"] for kind in ("async", "sync"))
+    assert {
+        name: parameters
+        for name, parameters in surface(a.body).items()
+        if not name.lower().startswith("waiter")
+    } == surface(b.body)
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ RULES = {
     "_async_many": "_sync_many",
     "_async_slots": "_sync_slots",
     "aclose": "close",
+    "aiter_bytes": "iter_bytes",
     "aiter_raw": "iter_raw",
     "aread": "read",
     "asynccontextmanager": "contextmanager",

@@ -174,7 +174,7 @@ def test_aiohttp_says_that_it_cannot_run_on_trio():
 
     with pytest.raises(
         UsageError,
-        match="not sent: transport: aiohttp runs on asyncio only .*take transport='httpx'",
+        match="not sent: transport: aiohttp runs on asyncio only .*use transport='httpx'",
     ):
         trio.run(send)
 

@@ -1,4 +1,4 @@
-"""A line in which nobody is walked past and nothing is lost, and a time limit that can be moved."""
+"""A queue in which nobody is overtaken and no item is lost."""
 
 from __future__ import annotations
 
@@ -8,32 +8,34 @@ import time
 import anyio
 import pytest
 
-from poweremail._runtime import _async, _async_slots, _sync, _sync_slots
+from poweremail._runtime import _async_slots, _sync_slots
 
 
-async def test_what_was_given_back_last_is_taken_first():
-    slots = _async_slots.Slots[str](2)
-    assert [await slots.take(None), await slots.take(None)] == [None, None]
-    slots.give("a")
-    slots.give("b")
-    assert [await slots.take(0), await slots.take(0)] == ["b", "a"]
+async def test_the_item_released_last_is_acquired_first():
+    made = iter("abc")
+    slots = _async_slots.Slots[str](2, lambda: next(made))
+    assert [await slots.acquire(None), await slots.acquire(None)] == ["a", "b"]
+    slots.release("a")
+    slots.release("b")
+    assert [await slots.acquire(0), await slots.acquire(0)] == ["b", "a"]
     with pytest.raises(TimeoutError):
-        await slots.take(0.01)
-    slots.give(None)
-    assert await slots.take(0) is None
+        await slots.acquire(0.01)
+    slots.release("a")
+    assert await slots.acquire(0) == "a"
+    assert next(made) == "c"
 
 
-async def test_the_line_is_kept_and_who_leaves_it_takes_nothing_along():
-    slots, got = _async_slots.Slots[int](1), []
-    await slots.take(None)
+async def test_the_queue_is_kept_and_a_waiter_that_leaves_takes_no_item_along():
+    slots, got = _async_slots.Slots[int](1, int), []
+    await slots.acquire(None)
     scopes = []
 
     async def wait(number: int) -> None:
         with anyio.CancelScope() as scope:
             scopes.append(scope)
-            thing = await slots.take(None)
+            item = await slots.acquire(None)
             got.append(number)
-            slots.give(thing)
+            slots.release(item)
 
     async with anyio.create_task_group() as tasks:
         for number in range(4):
@@ -41,88 +43,47 @@ async def test_the_line_is_kept_and_who_leaves_it_takes_nothing_along():
             await anyio.wait_all_tasks_blocked()
         scopes[1].cancel()
         await anyio.wait_all_tasks_blocked()
-        slots.give(7)
-        # Its turn has come at the moment in which it is cancelled: it is served, or passes it on.
+        slots.release(7)
+        # Notified in the moment in which it is cancelled: it is served, or passes the item on.
         scopes[0].cancel()
     assert [number for number in got if number] == [2, 3]
-    assert await slots.take(0) == 7
+    assert await slots.acquire(0) == 7
 
 
-async def test_a_turn_that_comes_as_its_time_ends_is_not_lost():
-    slots, got = _async_slots.Slots[int](1), []
-    await slots.take(None)
+async def test_an_item_that_comes_as_the_timeout_ends_is_not_lost():
+    slots, got = _async_slots.Slots[int](1, int), []
+    await slots.acquire(None)
 
     async def wait() -> None:
         try:
-            got.append(await slots.take(0.01))
+            got.append(await slots.acquire(0.01))
         except TimeoutError:
-            got.append(await slots.take(0))
+            got.append(await slots.acquire(0))
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(wait)
         await anyio.wait_all_tasks_blocked()
-        time.sleep(0.02)  # noqa: ASYNC251  the loop is to find the time over and the turn come at once
-        slots.give(3)
+        time.sleep(0.02)  # noqa: ASYNC251  the loop is to find the timeout over and the waiter notified at once
+        slots.release(3)
     assert got == [3]
-    slots.give(3)
-    assert await slots.take(0) == 3
+    slots.release(3)
+    assert await slots.acquire(0) == 3
 
 
-def test_threads_stand_in_line():
-    slots, got = _sync_slots.Slots[int](1), []
-    slots.take(None)
+def test_threads_are_served_in_order():
+    slots, got = _sync_slots.Slots[int](1, int), []
+    slots.acquire(None)
     threads = []
     for number in range(5):
         threads.append(
-            threading.Thread(target=lambda number=number: got.append((number, slots.take(5))))
+            threading.Thread(target=lambda number=number: got.append((number, slots.acquire(5))))
         )
         threads[-1].start()
-        while len(slots._line) <= number:
+        while len(slots._queue) <= number:
             time.sleep(0.001)
     with pytest.raises(TimeoutError):
-        slots.take(0.01)
+        slots.acquire(0.01)
     for number in range(5):
-        slots.give(number)
+        slots.release(number)
         threads[number].join()
     assert got == [(number, number) for number in range(5)]
-
-
-async def test_a_deadline_can_be_moved():
-    async def never() -> None:
-        raise AssertionError("a task is cancelled")
-
-    with pytest.raises(TimeoutError):
-        async with _async.Deadline(never) as deadline:
-            deadline.move(60)
-            deadline.move(0.01)
-            await anyio.sleep_forever()
-    async with _async.Deadline(never) as deadline:
-        deadline.move(0.01)
-        deadline.move(None)
-        await anyio.sleep(0.05)
-    with pytest.raises(LookupError):
-        async with _async.Deadline(never) as deadline:
-            raise LookupError
-
-
-def test_a_deadline_makes_a_thread_fail():
-    expired = threading.Event()
-    with pytest.raises(TimeoutError):
-        with _sync.Deadline(expired.set) as deadline:
-            deadline.move(60)
-            deadline.move(0.01)
-            expired.wait(5)
-            raise LookupError("what expire made of it")
-    with _sync.Deadline(expired.clear) as deadline:
-        deadline.move(0.01)
-        deadline.move(None)
-        time.sleep(0.05)
-    assert expired.is_set()
-    with pytest.raises(LookupError):
-        with _sync.Deadline(expired.clear) as deadline:
-            deadline.move(60)
-            raise LookupError
-    # What was finished in time is finished, though late.
-    with _sync.Deadline(lambda: None) as deadline:
-        deadline.move(0)
-        time.sleep(0.02)

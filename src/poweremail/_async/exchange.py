@@ -168,8 +168,9 @@ class AsyncExchange:
     ) -> ApiResponse | FailedAttempt:
         if _watch.watcher is not None:
             _watch.watcher(request.url, self._transport)
-        if request.body is not None:
-            request.body.begun = False
+        body = request.body
+        if body is not None:
+            body.begun = False
         try:
             response = request.endpoint.credentials.redact_response(
                 await self._transport.handle(request)
@@ -185,4 +186,8 @@ class AsyncExchange:
                 return judge_failure(error, request, mail, resend=self._resend)
             if outside is None or outside is error:
                 raise
+        finally:
+            if body is not None:
+                # Sealed, see transports/base.py: what still reads it gets an error.
+                body.attempts_ended += 1
         raise outside

@@ -1,16 +1,38 @@
-"""Many calls at once, in the async twin: on anyio, asyncio and trio."""
+"""
+Many calls at once, in the async twin: on anyio, asyncio and trio.
+
+Theory of operation of `BoundedMap`. Three things must be bounded at once: the calls that run, the
+results that nobody has collected, and the items that were pulled from the source ahead of time. A
+semaphore with a task for each item bounds the first only, and pulls the whole source into memory.
+Here *limit* workers each pull an item, call the function and append the result, in a loop: an item
+is pulled by a worker that is free to use it, so none waits in between. A worker that finds too many
+uncollected results waits until one is collected.
+
+The bound on results is *limit* and a half of it. With *limit* alone a worker whose result has not
+been collected could not go on, so workers whose calls end together would stop, although there is
+work: responses do come together.
+
+The invariant: ``_uncollected`` counts results and running calls, and each idle worker is in
+``_idle``. Whatever ends the pulling (the end of the source, an error, leaving the block) wakes all
+of them, and the last worker to end wakes the consumer.
+
+The consumer and the workers wait by `Waiter`, which on asyncio is a future: a memory stream of
+anyio costs several times as much per item. ``tests/runtime/test_many.py`` shows the bounds,
+``tests/_async/test_send_many.py`` the rest.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from types import TracebackType
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, Self, TypeVar, cast
 
 import anyio
+from anyio.abc import TaskGroup
 
 from poweremail._runtime._async import each, finish, waits
-from poweremail._runtime._async_slots import Turn, turn
+from poweremail._runtime._async_slots import Waiter, waiter
 
 __all__ = ["BoundedMap", "Jobs", "Repeated", "together"]
 
@@ -18,16 +40,25 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+async def _leave(tasks: TaskGroup, kind: type[BaseException] | None, *error: Any) -> None:
+    """Leave the block of *tasks*: wait for them, or cancel them if the block is cancelled."""
+    if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
+        await tasks.__aexit__(kind, *error)
+    else:
+        # The task group would wrap an error of the block in a group. So it is not told of it, and
+        # the error goes on as it is.
+        await tasks.__aexit__(None, None, None)
+
+
 class BoundedMap(Generic[T, R]):
     """
-    Call *function* with index and item of each item of *source*, at most *limit* at once; iterate
-    over the results as they come.
+    Calls *function* with the index and the item of each item of *source*, at most *limit* at once;
+    iterate over the results in the order in which the calls end.
 
-    The source is pulled by whoever is free to make a call, and no faster than results are taken:
-    half as many results as calls, one at least, may wait beside the calls. So nothing piles up, and
-    calls that end together need not wait until they have been taken. Leaving early stops pulling
-    and waits for the calls that have begun. An error of the source is raised after the results of
-    what it gave; an error of *function* is raised in place of its result.
+    The source is pulled no faster than results are collected: half as many results as calls, at
+    least one, may wait beside the calls. To leave early stops pulling, and waits for the calls that
+    have begun. An error of the source is raised after the results of its items; an error of
+    *function* is raised in place of its result.
     """
 
     def __init__(
@@ -37,21 +68,21 @@ class BoundedMap(Generic[T, R]):
         limit: int,
     ) -> None:
         self._function = function
-        self._given = source
+        self._items = source
         self._limit = limit
-        self._most_untaken = limit + max(limit // 2, 1)
+        self._max_uncollected = limit + max(limit // 2, 1)
+        self._uncollected = 0
         self._index = 0
-        self._untaken = 0
         self._ended = False
         self._results: deque[tuple[R | None, Exception | None]] = deque()
         self._source_error: Exception | None = None
 
-    async def __aenter__(self) -> BoundedMap[T, R]:
-        self._source = each(self._given)
+    async def __aenter__(self) -> Self:
+        self._source = each(self._items)
         self._pulling: anyio.CancelScope | None = None
         self._pull_lock = anyio.Lock(fast_acquire=True)
-        self._idle: deque[Turn[None]] = deque()
-        self._wanted: Turn[None] | None = None
+        self._idle: deque[Waiter[None]] = deque()
+        self._consumer: Waiter[None] | None = None
         self._workers = self._limit
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -69,12 +100,7 @@ class BoundedMap(Generic[T, R]):
         if self._pulling is not None:
             self._pulling.cancel()
         try:
-            if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
-                await self._tasks.__aexit__(kind, error, trace)
-            else:
-                # The task group would wrap the error of the body in a group of its own; it is
-                # raised plainly by leaving.
-                await self._tasks.__aexit__(None, None, None)
+            await _leave(self._tasks, kind, error, trace)
         finally:
             await finish(self._source)
 
@@ -86,12 +112,12 @@ class BoundedMap(Generic[T, R]):
             if not self._workers:
                 end, self._source_error = self._source_error or StopAsyncIteration(), None
                 raise end
-            self._wanted = turn()
-            await self._wanted.wait()
+            self._consumer = waiter()
+            await self._consumer.wait()
         result, error = self._results.popleft()
-        self._untaken -= 1
+        self._uncollected -= 1
         if self._idle:
-            self._idle.popleft().let()
+            self._idle.popleft().notify()
         if error is not None:
             raise error
         return cast("R", result)
@@ -99,20 +125,20 @@ class BoundedMap(Generic[T, R]):
     async def _work(self) -> None:
         try:
             while not self._ended:
-                if self._untaken >= self._most_untaken:
-                    mine = turn()
-                    self._idle.append(mine)
-                    await mine.wait()
+                if self._uncollected >= self._max_uncollected:
+                    idle = waiter()
+                    self._idle.append(idle)
+                    await idle.wait()
                     continue
-                self._untaken += 1
+                self._uncollected += 1
                 if not await self._call_next():
-                    self._untaken -= 1
+                    self._uncollected -= 1
         finally:
             self._workers -= 1
-            self._tell()
+            self._wake_consumer()
 
     async def _call_next(self) -> bool:
-        """Pull an item and call the function with it; False says that there was none."""
+        """Pull an item and call the function with it; return False if there was none."""
         try:
             item = await self._pull()
             index, self._index = self._index, self._index + 1
@@ -127,7 +153,7 @@ class BoundedMap(Generic[T, R]):
             self._results.append((await self._function(index, item), None))
         except Exception as error:  # noqa: BLE001  raised to the caller in place of the result, by __anext__
             self._results.append((None, error))
-        self._tell()
+        self._wake_consumer()
         return True
 
     async def _pull(self) -> T:
@@ -135,7 +161,7 @@ class BoundedMap(Generic[T, R]):
             # No other task runs meanwhile.
             return await anext(self._source)
         async with self._pull_lock:
-            # Another one's pull may have been the last.
+            # The pull of another worker may have been the last.
             if not self._ended:
                 with anyio.CancelScope() as self._pulling:
                     return await anext(self._source)
@@ -144,11 +170,11 @@ class BoundedMap(Generic[T, R]):
     def _end(self) -> None:
         self._ended = True
         for idle in self._idle:
-            idle.let()
+            idle.notify()
 
-    def _tell(self) -> None:
-        if self._wanted is not None:
-            self._wanted.let()
+    def _wake_consumer(self) -> None:
+        if self._consumer is not None:
+            self._consumer.notify()
 
 
 async def together(
@@ -158,10 +184,10 @@ async def together(
     is_last: Callable[[R], bool],
 ) -> list[R | Exception]:
     """
-    Call *function* with each of *items*, at most *limit* at once, and return in their order what it
-    returned or raised.
+    Call *function* with each of *items*, at most *limit* at once, and return their results and
+    errors in the order of the items.
 
-    When a call has raised, or *is_last* says so of its result, no further one is begun.
+    After an error, or a result for which *is_last* is true, no further call is begun.
     """
     done: list[R | Exception | None] = []
     rest = iter(items)
@@ -170,13 +196,13 @@ async def together(
     async def work() -> None:
         nonlocal ended
         for item in rest:
-            at = len(done)
+            index = len(done)
             done.append(None)
             try:
-                result = done[at] = await function(item)
+                result = done[index] = await function(item)
                 ended = ended or is_last(result)
             except Exception as error:  # noqa: BLE001  the caller's, in its place
-                done[at] = error
+                done[index] = error
                 ended = True
             if ended:
                 return
@@ -189,21 +215,20 @@ async def together(
 
 class Jobs(Generic[T, R]):
     """
-    Call *function* with each item that is given to `start`; `ended` hands out what it returned.
-    *limit* is how many there may be.
+    Calls *function* with each item that is given to `start`; `ended` returns the results.
 
-    It is used by one task. Leaving its block waits for the calls that have begun; a cancelled block
-    cancels them. An error of *function* is raised by `ended`.
+    *limit* is the number of calls that the caller makes at once; the sync twin needs it. It is used
+    by one task. To leave its block waits for the calls that have begun; a cancelled block cancels
+    them. An error of *function* is raised by `ended`.
     """
 
-    def __init__(self, function: Callable[[T], Awaitable[R]], limit: int) -> None:
+    def __init__(self, function: Callable[[T], Awaitable[R]], limit: int) -> None:  # noqa: ARG002
         self._function = function
-        self._limit = limit
-        self._ended: list[R] = []
+        self._results: list[R] = []
         self._error: Exception | None = None
         self.under_way = 0
 
-    async def __aenter__(self) -> Jobs[T, R]:
+    async def __aenter__(self) -> Self:
         self._news = anyio.Event()
         self._tasks = anyio.create_task_group()
         await self._tasks.__aenter__()
@@ -215,12 +240,7 @@ class Jobs(Generic[T, R]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
-            await self._tasks.__aexit__(kind, error, trace)
-        else:
-            # The task group would wrap the error of the body in a group of its own; it is raised
-            # plainly by leaving.
-            await self._tasks.__aexit__(None, None, None)
+        await _leave(self._tasks, kind, error, trace)
 
     def start(self, item: T) -> None:
         """Begin to call *function* with *item*."""
@@ -228,22 +248,20 @@ class Jobs(Generic[T, R]):
         self._tasks.start_soon(self._call, item)
 
     async def ended(self, seconds: float) -> list[R]:
-        """
-        Wait up to *seconds* for a call to end, and return what those returned that have ended.
-        """
+        """Wait up to *seconds* for a call to end, and return the results of those that have."""
         with anyio.move_on_after(seconds):
             await self._news.wait()
         if self._error is not None:
             raise self._error
-        ended, self._ended, self._news = self._ended, [], anyio.Event()
-        self.under_way -= len(ended)
-        return ended
+        results, self._results, self._news = self._results, [], anyio.Event()
+        self.under_way -= len(results)
+        return results
 
     async def _call(self, item: T) -> None:
         try:
             result = await self._function(item)
-            # The list is looked up after the wait: meanwhile it may have been handed out.
-            self._ended.append(result)
+            # The list is looked up after the call: `ended` may have replaced it meanwhile.
+            self._results.append(result)
         except Exception as error:  # noqa: BLE001  raised to the caller, by ended
             self._error = error
         self._news.set()
@@ -251,7 +269,7 @@ class Jobs(Generic[T, R]):
 
 class Repeated:
     """
-    Call *function* every so many *seconds* while its block lasts. What it raises ends the block.
+    Calls *function* every *seconds* while its block lasts. An error of it ends the block.
     """
 
     def __init__(self, function: Callable[[], Awaitable[None]], seconds: float) -> None:
@@ -269,7 +287,7 @@ class Repeated:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # Whatever the block ended in goes on its way; the tasks have nothing to do with it.
+        # An error of the block goes on as it is; the task has nothing to do with it.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
 

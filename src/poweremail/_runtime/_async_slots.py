@@ -17,9 +17,10 @@ caller, or in a waiter that has been notified. The last case is the one that is 
 waiter's time may end, or its task may be cancelled, in the same step of the loop in which it is
 notified. ``acquire`` then finds the waiter ready, and releases the item again.
 
-Why not ``anyio.Semaphore`` or ``asyncio.Queue``: they hold no item, or do not hand it over directly,
-and a cancel scope around each wait costs several times as much as the future and the timer that
-`_LoopWaiter` uses on asyncio. Nothing here needs a lock, since no state changes across an await.
+Why not ``anyio.Semaphore`` or ``asyncio.Queue``: they hold no item, or do not hand it over
+directly, and a cancel scope around each wait costs several times as much as the future and the
+timer that `_LoopWaiter` uses on asyncio. Nothing here needs a lock, since no state changes across
+an await.
 
 ``tests/runtime/test_slots.py`` shows the order, the limit, and that no item is lost when a timeout
 or a cancellation meets a notification.

@@ -1,4 +1,10 @@
-"""Many calls at once, in the sync twin: on threads."""
+"""
+Many calls at once, in the sync twin: on threads.
+
+The calls run in a pool, and the source is pulled in the caller's thread, which iterators of users
+expect. The results come through a `SimpleQueue`, because its lock, unlike that of a future, can be
+interrupted by Ctrl-C.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Generic, TypeVar, cast
+from typing import Generic, Self, TypeVar, cast
 
 from poweremail._runtime._sync import finish
 
@@ -18,30 +24,33 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+def _pool(limit: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(limit, thread_name_prefix="poweremail")
+
+
 class BoundedMap(Generic[T, R]):
     """
-    Call *function* with index and item of each item of *source*, at most *limit* at once; iterate
-    over the results as they come.
+    Calls *function* with the index and the item of each item of *source*, at most *limit* at once;
+    iterate over the results in the order in which the calls end.
 
-    The calls run on threads; the source is pulled in the caller's thread, and no faster than
-    results are taken: nothing piles up. Leaving early stops pulling and waits for the calls that
-    have begun. An error of the source is raised after the results of what it gave; an error of
-    *function* is raised in place of its result.
+    The source is pulled no faster than results are collected. To leave early stops pulling, and
+    waits for the calls that have begun. An error of the source is raised after the results of its
+    items; an error of *function* is raised in place of its result.
     """
 
     def __init__(self, function: Callable[[int, T], R], source: Iterable[T], limit: int) -> None:
         self._function = function
+        self._items = source
         self._source: Iterator[T] | None = None
-        self._given = source
         self._limit = limit
         self._index = 0
         self._in_flight = 0
         self._done: SimpleQueue[Future[R]] = SimpleQueue()
         self._source_error: Exception | None = None
 
-    def __enter__(self) -> BoundedMap[T, R]:
-        self._source = iter(self._given)
-        self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="poweremail")
+    def __enter__(self) -> Self:
+        self._source = iter(self._items)
+        self._threads = _pool(self._limit)
         return self
 
     def __exit__(
@@ -63,7 +72,6 @@ class BoundedMap(Generic[T, R]):
         while self._source is not None and self._in_flight < self._limit:
             self._pull(self._source)
         if self._in_flight:
-            # The queue's lock, unlike a future's, can be interrupted by Ctrl-C.
             future = self._done.get()
             self._in_flight -= 1
             return future.result()
@@ -89,43 +97,42 @@ def together(
     function: Callable[[T], R], items: Iterable[T], limit: int, is_last: Callable[[R], bool]
 ) -> list[R | Exception]:
     """
-    Call *function* with each of *items*, at most *limit* at once, and return in their order what it
-    returned or raised.
+    Call *function* with each of *items*, at most *limit* at once, and return their results and
+    errors in the order of the items.
 
-    When a call has raised, or *is_last* says so of its result, no further one is begun.
+    After an error, or a result for which *is_last* is true, no further call is begun.
     """
     done: list[R | Exception | None] = []
     rest = enumerate(items)
     ended = threading.Event()
     lock = threading.Lock()
-    over: SimpleQueue[None] = SimpleQueue()
+    workers_ended: SimpleQueue[None] = SimpleQueue()
 
     def work() -> None:
         try:
             while not ended.is_set():
                 with lock:
-                    taken = next(rest, None)
-                    if taken is None:
+                    pulled = next(rest, None)
+                    if pulled is None:
                         return
                     done.append(None)
-                at, item = taken
+                index, item = pulled
                 try:
-                    result = done[at] = function(item)
+                    result = done[index] = function(item)
                     if is_last(result):
                         ended.set()
                 except Exception as error:  # noqa: BLE001  the caller's, in its place
-                    done[at] = error
+                    done[index] = error
                     ended.set()
         finally:
-            over.put(None)
+            workers_ended.put(None)
 
-    with ThreadPoolExecutor(limit, thread_name_prefix="poweremail") as threads:
+    with _pool(limit) as threads:
         for _ in range(limit):
             threads.submit(work)
         try:
             for _ in range(limit):
-                # The queue's lock, unlike a future's, can be interrupted by Ctrl-C.
-                over.get()
+                workers_ended.get()
         finally:
             ended.set()
     return cast("list[R | Exception]", done)
@@ -133,10 +140,9 @@ def together(
 
 class Jobs(Generic[T, R]):
     """
-    Call *function* with each item that is given to `start`; `ended` hands out what it returned.
-    *limit* is how many there may be.
+    Calls *function* with each item that is given to `start`; `ended` returns the results.
 
-    The calls run on so many threads. It is used by one thread. Leaving its block waits for the
+    The calls run on *limit* threads. It is used by one thread. To leave its block waits for the
     calls that have begun. An error of *function* is raised by `ended`.
     """
 
@@ -146,8 +152,8 @@ class Jobs(Generic[T, R]):
         self._done: SimpleQueue[Future[R]] = SimpleQueue()
         self.under_way = 0
 
-    def __enter__(self) -> Jobs[T, R]:
-        self._threads = ThreadPoolExecutor(self._limit, thread_name_prefix="poweremail")
+    def __enter__(self) -> Self:
+        self._threads = _pool(self._limit)
         return self
 
     def __exit__(
@@ -164,29 +170,26 @@ class Jobs(Generic[T, R]):
         self._threads.submit(self._function, item).add_done_callback(self._done.put)
 
     def ended(self, seconds: float) -> list[R]:
-        """
-        Wait up to *seconds* for a call to end, and return what those returned that have ended.
-        """
-        ended: list[R] = []
+        """Wait up to *seconds* for a call to end, and return the results of those that have."""
+        results: list[R] = []
         with suppress(Empty):
-            # The queue's lock, unlike a future's, can be interrupted by Ctrl-C.
-            ended.append(self._done.get(timeout=seconds).result())
+            results.append(self._done.get(timeout=seconds).result())
             while True:
-                ended.append(self._done.get_nowait().result())
-        self.under_way -= len(ended)
-        return ended
+                results.append(self._done.get_nowait().result())
+        self.under_way -= len(results)
+        return results
 
 
 class Repeated:
     """
-    Call *function* every so many *seconds* while its block lasts, on a thread. What it raises goes
-    to the thread's hook.
+    Calls *function* every *seconds* while its block lasts, on a thread. An error of it goes to the
+    hook for threads.
     """
 
     def __init__(self, function: Callable[[], None], seconds: float) -> None:
         self._function = function
         self._seconds = seconds
-        self._over = threading.Event()
+        self._ended = threading.Event()
 
     def __enter__(self) -> None:
         self._thread = threading.Thread(
@@ -200,9 +203,9 @@ class Repeated:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
+        self._ended.set()
         self._thread.join()
 
     def _repeat(self) -> None:
-        while not self._over.wait(self._seconds):
+        while not self._ended.wait(self._seconds):
             self._function()

@@ -92,17 +92,21 @@ class Body:
     *parts*: the bytes and contents, in order. The repr does not show them: they may hold the token.
     *limit*: the number of bytes that must not be exceeded, or None.
 
-    ``length`` is the number of bytes, None if it is not known before a stream is read. ``begun``
-    says whether any of it has been read; the exchange resets it before each attempt.
+    ``length`` is the number of bytes, None if it is not known before a stream is read.
+
+    Two facts about attempts are kept by the exchange, since they matter after a transport is done.
+    ``begun`` says whether any of the body has been read in this attempt. ``attempts_ended`` counts
+    the attempts that have ended; a reader that began before the last end may not go on.
     """
 
-    __slots__ = ("_parts", "_whole", "begun", "length", "limit")
+    __slots__ = ("_parts", "_whole", "attempts_ended", "begun", "length", "limit")
 
     def __init__(
         self, parts: bytes | Iterable[bytes | Base64], *, limit: int | None = None
     ) -> None:
         self.limit = limit
         self.begun = False
+        self.attempts_ended = 0
         # Neighbouring bytes are joined: a small mail is one piece, which costs one write.
         self._parts = (parts,) if isinstance(parts, bytes) else tuple(_joined(parts))
         self._whole: bytes | None = None

@@ -91,7 +91,12 @@ class AsyncSession(AsyncEngine):
         self._url: Callable[[str], yarl.URL] = cache(_url)
         self._timeout: Callable[[Timeouts], aiohttp.ClientTimeout] = cache(self._make_timeout)
 
-    async def send(self, request: Request, outgoing: AsyncOutgoing, slot: None) -> AsyncSessionReply:  # noqa: ARG002
+    async def send(
+        self,
+        request: Request,
+        outgoing: AsyncOutgoing,
+        slot: None,  # noqa: ARG002
+    ) -> AsyncSessionReply:
         """Send *request* through the session."""
         payload = None if request.body is None else self._payload(outgoing, request)
         options = self._options(request)
@@ -181,7 +186,7 @@ class AsyncOwnSession(AsyncSession):
 
 
 class AsyncSessionReply:
-    """A response of aiohttp, whose repr would show the whole URL; *payload* is the body it is for."""
+    """A *response* of aiohttp, whose repr would show the whole URL, to a request with *payload*."""
 
     def __init__(self, response: aiohttp.ClientResponse, payload: Any) -> None:
         self._response = response

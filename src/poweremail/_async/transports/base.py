@@ -10,15 +10,17 @@ handed over. As long as that has not happened the service cannot have the whole 
 That is worth something only if no piece leaves later. Some servers respond before they have the
 whole body, and read on; some engines return that response and continue to pull the body in a task
 or thread of their own. A mail that was reported as *not sent* would then arrive, and once more when
-it is sent again. So a body is *sealed* when its call ends: from then on pulling a piece raises. Only
-after that does anybody look at ``left``. The order matters, since an engine may pull in another
-thread: the iterator sets ``left`` and then checks the seal, `AsyncOutgoing.seal` sets the seal and
-then reads ``left``. Whichever comes first, a piece that leaves is counted.
+it is sent again. So a body is *sealed* when its call ends: from then on, to pull a piece raises.
+Only after that does anybody look at ``left``. The order matters, since an engine may pull in
+another thread: the iterator sets ``left`` and then checks the seal, `AsyncOutgoing.seal` sets the
+seal and then reads ``left``. Whichever comes first, a piece that leaves is counted. When an attempt
+ends, `AsyncExchange` seals the body once more, for transports that forget it.
 
 `AsyncAdapter.handle` is the way of each request: the connections of the current scope (a loop, or a
-process), a slot among them, the exchange, and what a failure means. An `AsyncEngine` holds only what is peculiar to an HTTP
-engine. A time limit for a whole attempt belongs around the exchange in `AsyncAdapter.handle`; a look
-at the socket before the first byte of the body leaves belongs to the beginning of `AsyncPieces`.
+process), a slot among them, the exchange, and what a failure means. An `AsyncEngine` holds only
+what is peculiar to an HTTP engine. A time limit for a whole attempt belongs around the exchange in
+`AsyncAdapter.handle`; a look at the socket before the first byte of the body leaves belongs to
+`AsyncOutgoing.hand_over`, through which each piece goes.
 
 The tests are in ``tests/_async``: ``test_every_engine.py`` and ``test_contract.py`` run each engine
 against servers that misbehave, ``test_sealed.py`` shows that a sealed body stays here.
@@ -31,7 +33,7 @@ import importlib.util
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable
 from types import ModuleType
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 from poweremail._async.transports.outgoing import AsyncOutgoing
 from poweremail._response import Response
@@ -119,7 +121,7 @@ class AsyncEngine(ABC):
 
     errors: tuple[type[Exception], ...]
     slots: Slots[Any] | None = None
-    outgoing: ClassVar[type[AsyncOutgoing]] = AsyncOutgoing
+    outgoing: type[AsyncOutgoing] = AsyncOutgoing
 
     @abstractmethod
     async def send(self, request: Request, outgoing: AsyncOutgoing, slot: Any) -> AsyncReply:
@@ -134,7 +136,7 @@ class AsyncEngine(ABC):
     async def aclose(self) -> None:
         """Close all connections."""
 
-    def check_open(self) -> None:
+    def check_open(self) -> None:  # noqa: B027  most engines have nobody else who closes them
         """Raise `UsageError` if the engine's client has been closed by its owner."""
 
 

@@ -21,10 +21,10 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from functools import lru_cache
 from types import ModuleType, SimpleNamespace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from poweremail._async.transports.base import (
@@ -304,7 +304,12 @@ class AsyncClientEngine(AsyncEngine):
         """Raise `UsageError` if the client has been closed."""
         check_open(self._client.is_closed)
 
-    async def send(self, request: Request, outgoing: AsyncOutgoing, slot: None) -> AsyncClientReply:  # noqa: ARG002
+    async def send(
+        self,
+        request: Request,
+        outgoing: AsyncOutgoing,
+        slot: None,  # noqa: ARG002
+    ) -> AsyncClientReply:
         """Send *request* through the client."""
         try:
             response = await self._client.send(
@@ -372,7 +377,7 @@ class AsyncClientReply:
         )
 
     @property
-    def chunks(self) -> AsyncIterable[bytes]:
+    def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes."""
         if self._response.is_stream_consumed:
             return self._response.aiter_bytes()

@@ -26,16 +26,17 @@ class AsyncOutgoing:
     ``left`` is False until the last byte is handed to the engine: until then it certainly has not
     left. For a request without a body it is True from the start, since nothing can be proven.
 
-    A transport calls `seal` or `aclose` when its call ends, before it reads ``left``: an engine that
-    still pulls pieces then gets an error. An iteration raises `UsageError` if a file or stream
+    A transport calls `seal` or `aclose` when its call ends, before it reads ``left``: an engine
+    that still pulls pieces then gets an error. An iteration raises `UsageError` if a file or stream
     cannot be read, or has not the announced length.
     """
 
     def __init__(self, body: Body | None) -> None:
         self._body = body
         self._pieces: AsyncPieces | None = None
+        self._sealed = False
         self.left = body is None
-        self.sealed = False
+        self._attempt = 0 if body is None else body.attempts_ended
 
     def __aiter__(self) -> AsyncPieces:
         self._pieces = AsyncPieces(self, self._body)
@@ -53,21 +54,25 @@ class AsyncOutgoing:
         return whole
 
     def hand_over(self, *, last: bool) -> None:
-        """Note that a piece is about to leave. Raises `RuntimeError` if the body is sealed."""
+        """
+        Note that a piece is about to leave. Raises `RuntimeError` if the body is sealed, by this
+        object or because its attempt has ended.
+        """
+        body = self._body
         # First this, then the check: see the module base.
         if last:
             self.left = True
-        if self.sealed:
+        if self._sealed or (body is not None and body.attempts_ended != self._attempt):
             raise RuntimeError("the request has ended: no further piece of its body may leave")
 
     def seal(self) -> bool:
         """Let no further piece leave; return whether the last one may have left."""
-        self.sealed = True
+        self._sealed = True
         return self.left
 
     async def aclose(self) -> None:
         """Seal the body, and close the stream that was being read, if any."""
-        self.sealed = True
+        self._sealed = True
         if self._pieces is not None and self._pieces.stream is not None:
             await self._pieces.stream.aclose()
 

@@ -1,203 +1,252 @@
 # Generated from src/poweremail/_async/transports/base.py; do not edit.
 """
-What a transport is, and what every one of them needs: a body on its way out, and an answer that is
-not too large.
+The foundation of the transports: the protocol, and everything that the adapters to HTTP engines
+share.
+
+Theory of operation. The library promises to say whether a mail may have been accepted, and no HTTP
+engine answers that: names of exceptions do not tell what has been written. So an adapter gives the
+engine the body piece by piece (`Outgoing`), and the last piece is noted just before it is
+handed over. As long as that has not happened the service cannot have the whole mail.
+
+That is worth something only if no piece leaves later. Some servers respond before they have the
+whole body, and read on; some engines return that response and continue to pull the body in a task
+or thread of their own. A mail that was reported as *not sent* would then arrive, and once more when
+it is sent again. So a body is *sealed* when its call ends: from then on, to pull a piece raises.
+Only after that does anybody look at ``left``. The order matters, since an engine may pull in
+another thread: the iterator sets ``left`` and then checks the seal, `Outgoing.seal` sets the
+seal and then reads ``left``. Whichever comes first, a piece that leaves is counted. `Exchange`
+seals the body once more when an attempt ends, for transports that forget it.
+
+`Adapter.handle` is the way of each request: the connections of the current scope (a loop, or a
+process), a slot among them, the exchange, and what a failure means. An `Engine` holds only
+what is peculiar to an HTTP engine. A time limit for a whole attempt belongs around the exchange in
+`Adapter.handle`; a look at the socket before the first byte of the body leaves belongs to
+`Outgoing.hand_over`, through which each piece goes.
+
+The tests are in ``tests/_sync``: ``test_every_engine.py`` and ``test_contract.py`` run each engine
+against servers that misbehave, ``test_sealed.py`` shows that a sealed body stays here.
 """
 
 from __future__ import annotations
 
-import base64
 import importlib
 import importlib.util
-import math
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from types import ModuleType
-from typing import Protocol
+from typing import Any, Protocol
 
 from poweremail._response import Response
-from poweremail._runtime._sync import each, finish, in_thread
-from poweremail._types.content import StreamContent
-from poweremail._wire.http import RAW_PIECE_BYTES, Body, FilePiece, Piece, Request
+from poweremail._runtime._logs import credentials_in_use, redact_engine_logs
+from poweremail._runtime._sync import (
+    AtScopeEnd,
+    ThreadLock,
+    connection_scope,
+    quick_connection_scope,
+    shielded,
+)
+from poweremail._runtime._sync_slots import Slots
+from poweremail._sync.transports.outgoing import Outgoing
+from poweremail._wire.http import Request, ResponseBody
 from poweremail.errors import ConfigurationError, TransportError, UsageError
 
 __all__ = [
     "MAX_CONNECTIONS",
+    "Adapter",
+    "Engine",
     "Outgoing",
+    "Reply",
     "Transport",
     "check_installed",
+    "check_open",
     "checked_limit",
     "failure",
     "load_engine",
-    "pool_timeout",
 ]
 
 MAX_CONNECTIONS = 20
-"""
-How many connections a transport opens at most, unless told otherwise: enough for a batch, and
-polite to the service.
-"""
+"""The default limit on open connections: enough for a batch, and polite to the service."""
 
 
 class Transport(Protocol):
     """
-    Carries one request and brings back its answer.
+    Carries one request and brings back its response.
 
     An implementation does nothing else: it follows no redirect, repeats nothing, reads at most
-    ``request.endpoint.max_response_bytes`` of the answer and keeps to
-    ``request.endpoint.timeouts``. Where it fails it raises `poweremail.TransportError`, and says in
-    ``body_left`` whether the last byte of the body may have left this machine. Exception names of
-    an engine do not prove that; `Outgoing` does.
+    ``request.endpoint.max_response_bytes`` of the response and keeps to
+    ``request.endpoint.timeouts``. If it fails, it raises `poweremail.TransportError`, whose
+    ``body_left`` says whether the last byte of the body may have left this machine. Exception names
+    of an engine do not prove that; `Outgoing` does.
     """
 
     def handle(self, request: Request) -> Response:
-        """Send *request* and return the answer, read whole."""
+        """Send *request* and return the response, read whole."""
         ...
 
     def close(self) -> None:
-        """Give back connections and files."""
+        """Close connections and files."""
         ...
 
 
-class Outgoing:
+class Reply(Protocol):
     """
-    A body on its way out, as an iterable of bytes; iterating again begins anew.
+    A response of an engine whose body has not been read.
 
-    ``left`` is False as long as the last byte has not been handed to the engine, in any iteration:
-    then it certainly has not left. Whoever sends it calls `close` afterwards, in case it was left
-    in the middle of a stream. Raises `UsageError` where a file or stream cannot be read, or is not
-    as long as announced.
+    ``encoding`` is the Content-Encoding that is still to be undone, or None.
     """
 
-    def __init__(self, body: Body | None) -> None:
-        self._body = body
-        # Of a request without a body nothing is held back, so nothing can be proven.
-        self.left = body is None
-        self._pieces: Pieces | None = None
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    encoding: str | None
 
-    def __iter__(self) -> Pieces:
-        self._pieces = Pieces(self, self._body)
-        return self._pieces
+    @property
+    def chunks(self) -> Iterable[bytes]:
+        """The body as it comes."""
+        ...
 
     def close(self) -> None:
-        """Close the stream that was being read, if any."""
-        if self._pieces is not None:
-            self._pieces.close()
+        """
+        Let go of the connection; it can be used again if everything was written and read. May be
+        called twice.
+        """
+        ...
 
 
-class Pieces:
+class Engine(ABC):
     """
-    One iteration over an `Outgoing`. A class, because a generator that is left early would
-    stay open.
+    The connections of an HTTP engine in one scope (a loop, or a process).
+
+    ``errors`` are the exceptions by which the engine reports a failed exchange. ``slots`` limits
+    the number of requests at once; None leaves that to the engine.
     """
 
-    def __init__(self, outgoing: Outgoing, body: Body | None) -> None:
-        self._outgoing = outgoing
-        self._pieces: Iterator[Piece] = iter(()) if body is None else body.pieces()
-        self._next = next(self._pieces, None)
-        self._stream: StreamPieces | None = None
-        self._room = math.inf if body is None or body.limit is None else body.limit
+    errors: tuple[type[Exception], ...]
+    slots: Slots[Any] | None = None
+    outgoing: type[Outgoing] = Outgoing
 
-    def __iter__(self) -> Pieces:
-        return self
+    @abstractmethod
+    def send(self, request: Request, outgoing: Outgoing, slot: Any) -> Reply:
+        """
+        Send *request*, with the body *outgoing*, and return the response as soon as it begins.
 
-    def __next__(self) -> bytes:
-        piece = self._take()
-        self._room -= len(piece)
-        if self._room < 0:
-            raise UsageError("the message is larger than max_request_bytes allows", field="message")
-        # Noted before it is handed over: from then on it may have left.
-        self._outgoing.left = self._outgoing.left or (self._next is None and self._stream is None)
-        return piece
+        For a request without a body, ``outgoing.left`` is True, since nothing can be proven. The
+        engine may set it to False as long as it knows that the head has not left either.
+        """
 
+    @abstractmethod
     def close(self) -> None:
-        """Close the stream that was being read, if any."""
-        if self._stream is not None:
-            self._stream.close()
+        """Close all connections."""
 
-    def _take(self) -> bytes:
-        if self._stream is not None:
-            encoded = self._stream.take()
-            if encoded:
-                return encoded
-            self._stream = None
-        piece, self._next = self._next, next(self._pieces, None)
-        match piece:
-            case None:
-                raise StopIteration
-            case bytes():
-                return piece
-            case FilePiece():
-                return _read(piece)
-            case StreamContent():
-                self._stream = StreamPieces(piece)
-                return self._take()
+    def check_open(self) -> None:  # noqa: B027  most engines have nobody else who closes them
+        """Raise `UsageError` if the engine's client has been closed by its owner."""
 
 
-class StreamPieces:
-    """What a stream yields, as base64, in pieces of at most 256 KiB; an empty one is its end."""
+class Adapter(ABC):
+    """
+    A transport over an HTTP engine, and so a base class.
 
-    def __init__(self, content: StreamContent) -> None:
-        self._size = content.size
-        self._source = each(content.begin())
-        self._raw = bytearray()
-        self._taken = 0
-        self._ended = False
+    *given*: the engine over a client that the user configured and closes. Without one `_open` makes
+    an engine for each scope, because connections must not be used in another. It is closed by
+    `close`, or when its loop ends.
+    """
 
-    def take(self) -> bytes:
-        """Return the next piece."""
-        while not self._ended and len(self._raw) < RAW_PIECE_BYTES:
-            self._pull()
-        raw = bytes(self._raw[:RAW_PIECE_BYTES])
-        del self._raw[:RAW_PIECE_BYTES]
-        return base64.b64encode(raw)
+    def __init__(self, given: Engine | None = None) -> None:
+        self._given = given
+        self._engines: dict[object, Engine] = {}
+        self._ends: dict[object, AtScopeEnd] = {}
+        self._lock = ThreadLock()
+        self._closed = False
+        redact_engine_logs()
 
-    def close(self) -> None:
-        """Close the stream."""
-        finish(self._source)
-
-    def _pull(self) -> None:
+    def handle(self, request: Request) -> Response:
+        """Send *request* and return the response, read whole."""
+        engine = self._engines.get(quick_connection_scope()) or self._engine()
+        outgoing = engine.outgoing(request.body)
+        slots, slot = engine.slots, None
+        if slots is not None:
+            timeout = request.endpoint.timeouts.pool
+            try:
+                slot = slots.acquire(timeout)
+            except TimeoutError:
+                raise TransportError(
+                    f"PoolTimeout: no connection became free within {timeout} s", body_left=False
+                ) from None
+        token = credentials_in_use.set(request.endpoint.credentials)
         try:
-            chunk = next(self._source, None)
-        except Exception as error:  # whatever the user's stream raises, the mail was not sent
-            raise UsageError(
-                f"the stream failed: {type(error).__name__}: {error}", field="content"
-            ) from error
-        if chunk is None:
-            self._ended = True
-        elif isinstance(chunk, bytes | bytearray | memoryview):
-            self._raw += chunk
-            self._taken += len(chunk)
-        else:
-            raise UsageError(
-                f"the stream yielded {type(chunk).__name__}, not bytes", field="content"
-            )
-        if self._size is not None and (
-            self._taken > self._size or (self._ended and self._taken < self._size)
-        ):
-            raise UsageError(
-                f"the stream is not as long as the {self._size} bytes that were announced",
-                field="content",
-            )
+            return _exchange(engine, request, outgoing, slot)
+        except engine.errors as error:
+            failed = failure(error, request, body_left=outgoing.seal())
+        finally:
+            credentials_in_use.reset(token)
+            if slots is not None:
+                slots.release(slot)
+            outgoing.close()
+        raise failed
+
+    def close(self) -> None:
+        """Close what this transport made; it sends no further request."""
+        self._closed = True
+        self._engines.clear()
+        if end := self._ends.get(connection_scope()):
+            end.close_now()
+
+    @abstractmethod
+    def _open(self) -> Engine:
+        """Return an engine for the current scope."""
+
+    def _engine(self) -> Engine:
+        """Return the engine to use. Raises `UsageError` after `close`."""
+        check_open(self._closed)
+        if self._given is not None:
+            self._given.check_open()
+            return self._given
+        scope = connection_scope()
+        with self._lock:
+            if engine := self._engines.get(scope):
+                return engine
+            engine = self._engines[scope] = self._open()
+
+            def close() -> None:
+                self._engines.pop(scope, None)
+                self._ends.pop(scope, None)
+                with shielded():
+                    engine.close()
+
+            end = self._ends[scope] = AtScopeEnd(close)
+        end.arm()
+        return engine
 
 
-def _read(piece: FilePiece) -> bytes:
-    content = piece.content
+def _exchange(engine: Engine, request: Request, outgoing: Outgoing, slot: object) -> Response:
+    reply = engine.send(request, outgoing, slot)
+    body = ResponseBody(reply.encoding, request.endpoint.max_response_bytes)
     try:
-        raw = in_thread(content.read, piece.offset, piece.size)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {content.label}: {error}", field="content") from error
-    if len(raw) != piece.size:
-        raise UsageError(
-            f"{content.label} has become shorter than the {content.size} bytes it had",
-            field="content",
-        )
-    return base64.b64encode(raw)
+        for chunk in reply.chunks:
+            if not body.feed(chunk):
+                # Leaving the loop would leave the engine's generators open. Reading on from what
+                # has been closed ends them, by an error or not.
+                reply.close()
+            # It may hold a password, and the next one may fail.
+            del chunk
+    except engine.errors:
+        if body.failure is None:
+            raise
+    finally:
+        reply.close()
+    return Response(reply.status, reply.headers, body.finish(), request_left=outgoing.seal())
+
+
+def check_open(closed: bool) -> None:  # noqa: FBT001
+    """Raise `UsageError` if the engine is *closed*."""
+    if closed:
+        raise UsageError("the HTTP client has been closed", field="transport")
 
 
 def check_installed(engine: str) -> None:
     """
-    Raise `UsageError` where the *engine*, which is called like its extra, is not installed. It is
-    not imported.
+    Raise `ConfigurationError` if *engine*, which is also the name of an extra, is not installed.
+
+    It is not imported.
     """
     if importlib.util.find_spec(engine) is None:
         raise ConfigurationError(
@@ -208,53 +257,38 @@ def check_installed(engine: str) -> None:
 
 
 def load_engine(name: str, engine: str) -> ModuleType:
-    """Return the module *name* of *engine*. Raises `UsageError` where that is not installed."""
+    """Return the module *name* of *engine*. Raises `ConfigurationError` if it is not installed."""
     check_installed(engine)
     return importlib.import_module(name)
 
 
 def checked_limit(max_connections: object) -> int:
-    """Return *max_connections*. Raises `UsageError` where it is no number of connections."""
-    if (
-        isinstance(max_connections, bool)
-        or not isinstance(max_connections, int)
-        or max_connections < 1
-    ):
+    """Return *max_connections*. Raises `ConfigurationError` if it is not a positive int."""
+    if type(max_connections) is not int or max_connections < 1:
         raise ConfigurationError(
             f"must be 1 or more, not {max_connections!r}", field="max_connections"
         )
     return max_connections
 
 
-def pool_timeout(seconds: float | None) -> TransportError:
-    """What a request ends in that has waited *seconds* for a connection: it has not left."""
-    return TransportError(
-        f"PoolTimeout: no connection became free within {seconds} s", body_left=False
-    )
-
-
-def failure(
-    error: BaseException, request: Request, *, body_left: bool, reason: str | None = None
-) -> TransportError:
+def failure(error: BaseException, request: Request, *, body_left: bool) -> TransportError:
     """
-    What the *error* of an engine is for the library; *reason* is its text, where it is not the one
-    that the error prints.
+    Return the `TransportError` for the *error* of an engine.
 
-    To be raised outside the except block: then the engine's error is no context of it either.
+    Raise it outside the except block, so that the engine's error is not its context either: that
+    has the URL, and so the token of a GET.
     """
-    if reason is None:
-        reason = type(error).__name__
-        if text := _text(error):
-            reason = f"{reason}: {text}"
-    made = TransportError(request.endpoint.credentials.redact_text(reason), body_left=body_left)
-    # An engine's error has the URL, and so the token of a GET; one that echoes the token is not
-    # kept either.
-    made.__cause__ = error if request.query is None and made.reason == reason else None
-    return made
+    reason = type(error).__name__
+    if text := _first_text(error):
+        reason = f"{reason}: {text}"
+    failed = TransportError(request.endpoint.credentials.redact_text(reason), body_left=body_left)
+    # Nor is it the cause if it has the token: in the URL of a GET, or in its text.
+    failed.__cause__ = error if request.query is None and failed.reason == reason else None
+    return failed
 
 
-def _text(error: BaseException | None) -> str:
-    """The first text in the chain of causes: that of the engine's error itself is often empty."""
+def _first_text(error: BaseException | None) -> str:
+    """The first text in the chain of causes: that of the engine's own error is often empty."""
     while error is not None and not str(error):
         error = error.__cause__ or error.__context__
     return str(error or "")

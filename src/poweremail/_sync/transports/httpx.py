@@ -2,53 +2,77 @@
 """
 The adapter to httpx, the default engine, and to httpx2, which has the same interface.
 
-It carries bytes and says which side of "the last body byte left" it failed on. That is proven by
-what the engine has asked for or has reported that it does, never by the name of its exception.
+Theory of operation. The client of httpx builds a request, its headers and its URL anew for each
+call, and its pool examines all connections and all waiting requests for each of them: with hundreds
+of callers most of the time goes there. So a client of ours is not used at all. `Connections`
+drives the connections of httpcore, which is below httpx (httpcore2 below httpx2), by their public
+interface. Each connection belongs to a slot, a slot to one request at a time, and `Slots` limits
+their number; a hundred callers cost no more per call than one. A connection that was closed, has
+expired or was left in the middle of something is replaced when its slot is used next.
+
+`ClientEngine` sends through a ``Client``: one that the user configured, because its
+proxies, hooks and authentication must see every request, or one of ours if the environment names a
+proxy, because httpx knows which proxy is for which host.
+
+A body shows how far it has come (``base.py``). A request without one is followed by httpx's trace
+events: its head has not left before ``send_request_headers.started``.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
+from urllib.parse import urlsplit
 
-from poweremail._response import Response
-from poweremail._runtime._logs import redacting
+from poweremail._runtime._sync import in_thread
 from poweremail._runtime._sync_slots import Slots
 from poweremail._sync.transports.base import (
     MAX_CONNECTIONS,
+    Adapter,
+    Engine,
     Outgoing,
     check_installed,
+    check_open,
     checked_limit,
-    failure,
     load_engine,
-    pool_timeout,
 )
-from poweremail._sync.transports.httpcore import Connections, Head
-from poweremail._sync.transports.worlds import Worlds, check_open
-from poweremail._wire.http import ACCEPT_ENCODING, Request, ResponseBody
+from poweremail._wire.http import ACCEPT_ENCODING, Request
 from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    import ssl
+
+    import httpcore
     import httpx
 
 __all__ = ["HttpxTransport"]
 
+_KEEP_ALIVE_SECONDS = 5.0
+"""An idle connection is not used for longer, as in httpx: many servers close it soon after."""
 
-class HttpxTransport:
+_PROXY_METHOD = b"CONNECT"
+
+_MAX_URLS_CACHED = 32
+"""A handful of URLs are in use. One with a query has the token, and is not cached."""
+
+
+class HttpxTransport(Adapter):
     """
     Send through httpx or httpx2.
 
-    *client* is a ``Client`` of your own, configured as you like: proxies, TLS context,
-    HTTP/2, limits. It stays yours: closing the transport does not close it. Without one the
-    transport makes its own connections and closes them; *engine* names the package that they are
-    taken from, *max_connections* how many there are at most. Then TLS is verified, and the proxy
-    variables of the environment are honoured.
+    - *client*: a ``Client`` of your own, configured as you like: proxies, TLS context,
+      HTTP/2, limits. It stays yours: closing the transport does not close it. Without one the
+      transport makes its own connections and closes them; then TLS is verified, and the proxy
+      variables of the environment are honoured.
+    - *engine*: the package to use if there is no *client*.
+    - *max_connections*: the limit on connections if there is no *client*.
 
-    Raises `UsageError` where *client* is no ``Client`` of either package, or the *engine* is
-    not installed.
+    Raises `ConfigurationError` if *client* is not a ``Client`` of either package, or the
+    *engine* is not installed.
     """
 
     def __init__(
@@ -58,118 +82,251 @@ class HttpxTransport:
         engine: Literal["httpx", "httpx2"] = "httpx",
         max_connections: int = MAX_CONNECTIONS,
     ) -> None:
-        if client is None and engine not in ("httpx", "httpx2"):
-            raise ConfigurationError(f"must be 'httpx' or 'httpx2', not {engine!r}", field="engine")
         self._limit = checked_limit(max_connections)
-        self._given = ClientLayer(client) if client is not None else None
         self._name: str = engine
         if client is None:
+            if engine not in ("httpx", "httpx2"):
+                raise ConfigurationError(
+                    f"must be 'httpx' or 'httpx2', not {engine!r}", field="engine"
+                )
             check_installed(engine)
-        self._own: Worlds[Connections | ClientLayer] = Worlds(self._make, _close)
-        redacting.install()
+        super().__init__(None if client is None else ClientEngine(client))
 
-    def handle(self, request: Request) -> Response:
-        """Send *request* and return the answer, read whole."""
-        if self._given is not None:
-            self._own.check_open()
-            engine: Connections | ClientLayer = self._given
-        else:
-            engine = self._own.here()
-        with redacting(request.endpoint.credentials):
-            return engine.handle(request)
-
-    def close(self) -> None:
-        """Close what this transport made; no request goes out afterwards."""
-        self._own.close()
-
-    def _make(self) -> Connections | ClientLayer:
-        from urllib.request import getproxies  # noqa: PLC0415  half of what is imported here, for one question
+    def _open(self) -> Engine:
+        # It loads half of what is loaded here, for one question.
+        from urllib.request import getproxies  # noqa: PLC0415
 
         if not getproxies():
             return Connections(self._name, self._limit)
-        # Which proxy is for which host is known to the engine's client.
         engine = load_engine(self._name, self._name)
         limits = engine.Limits(max_connections=self._limit, max_keepalive_connections=self._limit)
-        return ClientLayer(engine.Client(limits=limits), at_once=self._limit)
+        return ClientEngine(engine.Client(limits=limits), limit=self._limit)
 
 
-def _close(engine: Connections | ClientLayer) -> None:
-    engine.close()
+class Connections(Engine):
+    """At most *limit* connections of httpcore, or of httpcore2 if *engine* is ``"httpx2"``."""
+
+    def __init__(self, engine: str, limit: int) -> None:
+        self._name = engine
+        core = self._core = load_engine("httpcore2" if engine == "httpx2" else "httpcore", engine)
+        self.errors = (
+            core.NetworkError,
+            core.TimeoutException,
+            core.ProtocolError,
+            core.ProxyError,
+            core.UnsupportedProtocol,
+            core.ConnectionNotAvailable,
+        )
+        self._made: list[_Slot] = []
+        self.slots = Slots(limit, self._make_slot)
+        self._target: Callable[[str], _Target] = lru_cache(_MAX_URLS_CACHED)(self._read_url)
+
+    def send(self, request: Request, outgoing: Outgoing, slot: _Slot) -> ConnectionReply:
+        """Send *request* over the connection of *slot*, or over a new one."""
+        target = self._target(request.url)
+        connection = slot.connection
+        if connection is None or not _is_usable(connection, target.origin):
+            connection = self._connect(slot, target.origin)
+        response = connection.handle_request(self._build(request, target, outgoing))
+        return ConnectionReply(response)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for slot in self._made:
+            connection, slot.connection = slot.connection, None
+            if connection is not None:
+                connection.close()
+
+    def _make_slot(self) -> _Slot:
+        slot = _Slot()
+        self._made.append(slot)
+        return slot
+
+    def _connect(self, slot: _Slot, origin: httpcore.Origin) -> httpcore.HTTPConnection:
+        """Replace the connection of *slot* by a new one; it connects when it is used."""
+        stale, slot.connection = slot.connection, None
+        if stale is not None:
+            stale.close()
+        context = _tls_context(self._name) if origin.scheme == b"https" else None
+        connection: httpcore.HTTPConnection = self._core.HTTPConnection(
+            origin, context, keepalive_expiry=_KEEP_ALIVE_SECONDS
+        )
+        slot.connection = connection
+        return connection
+
+    def _build(self, request: Request, target: _Target, outgoing: Outgoing) -> httpcore.Request:
+        """
+        Return the engine's request.
+
+        Its URL may have the token, so it is in no variable of a frame that can fail.
+        """
+        timeouts = request.endpoint.timeouts
+        extensions: dict[str, Any] = {
+            "timeout": {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}
+        }
+        url, headers, stream = target.url, target.headers, outgoing
+        if request.body is None:
+            extensions["trace"] = _follow_head(outgoing)
+        if request.query is not None:
+            url = self._core.URL(
+                scheme=url.scheme,
+                host=url.host,
+                port=url.port,
+                target=url.target + b"?" + request.query.reveal().encode(),
+            )
+        headers = [*target.headers, *((n.encode(), v.encode()) for n, v in request.headers)]
+        # httpcore's own class would check each name and value again (httpcore/_models.py,
+        # enforce_headers), and a connection reads nothing but these attributes.
+        return cast(
+            "httpcore.Request",
+            SimpleNamespace(
+                method=request.method.encode(),
+                url=url,
+                headers=headers,
+                stream=stream,
+                extensions=extensions,
+            ),
+        )
+
+    def _read_url(self, url: str) -> _Target:
+        parts = urlsplit(url)
+        made = self._core.URL(
+            scheme=parts.scheme.encode(),
+            host=(parts.hostname or "").encode(),
+            port=parts.port,
+            target=(f"{parts.path}?{parts.query}" if parts.query else parts.path).encode(),
+        )
+        name, value = ACCEPT_ENCODING
+        headers = [(b"Host", parts.netloc.encode()), (name.encode(), value.encode())]
+        return _Target(made.origin, made, headers)
 
 
-class ClientLayer:
+class _Target(NamedTuple):
+    """A URL for httpcore, and the headers that each request for it has."""
+
+    origin: httpcore.Origin
+    url: httpcore.URL
+    headers: list[tuple[bytes, bytes]]
+
+
+class _Slot:
+    """Whoever holds it may use its connection."""
+
+    connection: httpcore.HTTPConnection | None = None
+
+
+def _is_usable(connection: httpcore.HTTPConnection, origin: httpcore.Origin) -> bool:
+    return (
+        connection.is_idle()
+        and connection.can_handle_request(origin)
+        and not connection.has_expired()
+    )
+
+
+class ConnectionReply:
+    """A response of httpcore."""
+
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+        self.status = response.status
+        try:
+            self.headers = tuple([(n.decode("ascii"), v.decode()) for n, v in response.headers])
+        except UnicodeDecodeError:
+            self.headers = tuple(map(_decoded, response.headers))
+        self.encoding: str | None = None
+        for name, value in self.headers:
+            if name.lower() == "content-encoding":
+                self.encoding = value
+                break
+
+    @property
+    def chunks(self) -> Iterable[bytes]:
+        """The body as it comes."""
+        return cast("Iterable[bytes]", self._response.stream)
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._response.close()
+
+
+def _decoded(header: tuple[bytes, bytes]) -> tuple[str, str]:
+    name, value = header
+    try:
+        return name.decode("ascii"), value.decode()
+    except UnicodeDecodeError:
+        return name.decode("latin-1"), value.decode("latin-1")
+
+
+_contexts: dict[str, ssl.SSLContext] = {}
+_making_context = threading.Lock()
+
+
+def _tls_context(engine: str) -> ssl.SSLContext:
     """
-    A ``Client`` of httpx or httpx2, all of it: its proxies, hooks and authentication see
-    every request.
+    Return the engine's own TLS context, which verifies.
 
-    No more than *at_once* requests are handed to it at once, where that is given: its pool spends
-    time on each that waits in it.
+    It takes up to 100 ms to make, so it is made once, and in a thread.
+    """
+    return _contexts[engine] if engine in _contexts else in_thread(_make_context, engine)
+
+
+def _make_context(engine: str) -> ssl.SSLContext:
+    with _making_context:
+        if engine not in _contexts:
+            _contexts[engine] = load_engine(engine, engine).create_ssl_context()
+        return _contexts[engine]
+
+
+class ClientEngine(Engine):
+    """
+    A ``Client`` of httpx or httpx2, all of it: its proxies, hooks and authentication see each
+    request.
+
+    *limit*: the number of requests that are given to it at once, since its pool spends time on each
+    that waits in it; None leaves that to the client.
     """
 
-    def __init__(self, client: object, *, at_once: int | None = None) -> None:
+    def __init__(self, client: object, *, limit: int | None = None) -> None:
         self._engine = _engine_of(client)
         self._client = cast("httpx.Client", client)
-        # The engine insists on streams of its own class.
-        self._stream_type: type[Outgoing] = type(
-            "Stream", (Outgoing, self._engine.SyncByteStream), {}
-        )
-        # Parsing it is a third of what building a request costs. A handful are in use; one with a
-        # query is not kept.
-        self._url: Callable[[str], httpx.URL] = lru_cache(maxsize=32)(self._engine.URL)
-        self._slots: Slots[None] | None = None if at_once is None else Slots(at_once)
+        self.errors = (self._engine.HTTPError, self._engine.InvalidURL, self._engine.StreamError)
+        if limit is not None:
+            self.slots = Slots(limit, lambda: None)
+        # The engine accepts streams of its own class only.
+        self.outgoing = type("Stream", (Outgoing, self._engine.SyncByteStream), {})
+        # To parse a URL takes a third of the time in which a request is built.
+        self._url: Callable[[str], httpx.URL] = lru_cache(_MAX_URLS_CACHED)(self._engine.URL)
 
-    def handle(self, request: Request) -> Response:
-        """Send *request* and return the answer, read whole."""
+    def check_open(self) -> None:
+        """Raise `UsageError` if the client has been closed."""
         check_open(self._client.is_closed)
-        if self._slots is None:
-            return self._handle(request)
-        patience = request.endpoint.timeouts.pool
+
+    def send(
+        self,
+        request: Request,
+        outgoing: Outgoing,
+        slot: None,  # noqa: ARG002
+    ) -> ClientReply:
+        """Send *request* through the client."""
         try:
-            self._slots.take(patience)
-        except TimeoutError:
-            raise pool_timeout(patience) from None
-        try:
-            return self._handle(request)
-        finally:
-            self._slots.give(None)
+            response = self._client.send(
+                self._build(request, outgoing), stream=True, follow_redirects=False
+            )
+        except self._engine.PoolTimeout:
+            # No connection, no trace event: the head has not left.
+            outgoing.left = outgoing.left and request.body is not None
+            raise
+        return ClientReply(response)
 
     def close(self) -> None:
         """Close the client."""
         self._client.close()
 
-    def _handle(self, request: Request) -> Response:
-        outgoing = self._stream_type(request.body)
-        head = Head()
-        try:
-            answer = self._client.send(
-                self._build(request, outgoing, head), stream=True, follow_redirects=False
-            )
-            try:
-                body = self._read(answer, request)
-            finally:
-                answer.close()
-            return Response(
-                answer.status_code,
-                tuple(answer.headers.multi_items()),
-                body,
-                request_left=outgoing.left,
-            )
-        except (self._engine.HTTPError, self._engine.InvalidURL, self._engine.StreamError) as error:
-            # A request without a body shows by what the engine reports whether its head has left.
-            left = (
-                outgoing.left
-                if request.body
-                else head.left and not isinstance(error, self._engine.PoolTimeout)
-            )
-            failed = failure(error, request, body_left=left)
-        finally:
-            outgoing.close()
-        raise failed
-
-    def _build(self, request: Request, outgoing: Outgoing, head: Head) -> httpx.Request:
+    def _build(self, request: Request, outgoing: Outgoing) -> httpx.Request:
         """
-        Make the engine's request; its repr shows the whole URL, so it is in no variable of a frame
-        that can fail.
+        Return the engine's request.
+
+        Its repr shows the whole URL, so it is in no variable of a frame that can fail.
         """
         timeouts = request.endpoint.timeouts
         extensions: dict[str, Any] = {
@@ -180,19 +337,18 @@ class ClientLayer:
                 "pool": timeouts.pool,
             }
         }
-        if not request.body:
-            extensions["trace"] = head.trace
+        if request.body is None:
+            extensions["trace"] = _follow_head(outgoing)
         built = self._client.build_request(
             request.method,
-            # A query has the token, so it is not kept.
             self._url(request.url) if request.query is None else request.full_url(),
             headers=(*request.headers, ACCEPT_ENCODING),
             extensions=extensions,
         )
-        if not request.body:
+        if request.body is None:
             return built
-        # Given as content, the body would be wrapped in a generator, which a broken connection
-        # leaves open.
+        # As content, the body would be wrapped in a generator, which a broken connection leaves
+        # open.
         return cast(
             "httpx.Request",
             self._engine.Request(
@@ -204,27 +360,46 @@ class ClientLayer:
             ),
         )
 
-    def _read(self, answer: httpx.Response, request: Request) -> bytes:
-        body = ResponseBody(
-            answer.headers.get("Content-Encoding"), request.endpoint.max_response_bytes
+
+class ClientReply:
+    """A response of httpx."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+        self.headers = tuple(response.headers.multi_items())
+        # A hook of the user's client may have read it, and so inflated it.
+        self.encoding = (
+            None if response.is_stream_consumed else response.headers.get("Content-Encoding")
         )
-        if answer.is_stream_consumed:
-            # A hook of the user's client has read it, and inflated it.
-            body = ResponseBody(None, request.endpoint.max_response_bytes)
-            body.feed(answer.content)
-            return body.finish()
-        try:
-            for chunk in answer.iter_raw():
-                if not body.feed(chunk):
-                    # Leaving the loop would leave the engine's generators open; reading on from
-                    # what is closed ends them all.
-                    answer.close()
-                # It may hold a password, and the next one may fail.
-                del chunk
-        except (self._engine.HTTPError, self._engine.StreamError):
-            if body.failure is None:
-                raise
-        return body.finish()
+
+    @property
+    def chunks(self) -> Iterator[bytes]:
+        """The body as it comes."""
+        if self._response.is_stream_consumed:
+            return self._response.iter_bytes()
+        return self._response.iter_raw()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._response.close()
+
+
+def _follow_head(outgoing: Outgoing) -> Callable[..., Any]:
+    """
+    Return a trace function for a request without a body, which sets ``outgoing.left``.
+
+    It stays True if the engine reports nothing, because that proves nothing.
+    """
+    sending = False
+
+    def trace(event: str, info: dict[str, Any]) -> None:
+        nonlocal sending
+        if event.endswith(".send_request_headers.started"):
+            sending = sending or getattr(info.get("request"), "method", b"") != _PROXY_METHOD
+        outgoing.left = sending
+
+    return trace
 
 
 def _engine_of(client: object) -> ModuleType:

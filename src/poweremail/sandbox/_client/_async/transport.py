@@ -54,6 +54,7 @@ class AsyncSandboxTransport:
         if reply.response is None or reply.broken is not None:
             if reply.broken == "reset_before":
                 # The reset comes when the first piece has left; of a small mail, that is all of it.
+                outgoing = AsyncOutgoing(request.body)
                 await anext(outgoing.__aiter__(), None)
                 await outgoing.aclose()
             raise TransportError(

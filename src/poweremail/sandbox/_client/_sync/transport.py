@@ -53,6 +53,7 @@ class SandboxTransport:
         if reply.response is None or reply.broken is not None:
             if reply.broken == "reset_before":
                 # The reset comes when the first piece has left; of a small mail, that is all of it.
+                outgoing = Outgoing(request.body)
                 next(outgoing.__iter__(), None)
                 outgoing.close()
             raise TransportError(

@@ -1,0 +1,185 @@
+# Generated from src/poweremail/_async/transports/outgoing.py; do not edit.
+"""
+The body of a request on its way out, read while it is sent.
+
+How it is proven whether the last byte may have left, and why a body is sealed, is told in
+``base.py``.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterator
+
+from poweremail._runtime._sync import each, finish, in_thread
+from poweremail._types.content import StreamContent
+from poweremail._wire.http import RAW_PIECE_BYTES, Body, FilePiece, Piece
+from poweremail.errors import UsageError
+
+__all__ = ["Outgoing"]
+
+
+class Outgoing:
+    """
+    The body of a request, as an iterable of bytes. Each iteration begins anew.
+
+    ``left`` is False until the last byte is handed to the engine: until then it certainly has not
+    left. For a request without a body it is True from the start, since nothing can be proven.
+
+    A transport calls `seal` or `close` when its call ends, before it reads ``left``: an engine
+    that still pulls pieces then gets an error. An iteration raises `UsageError` if a file or stream
+    cannot be read, or has not the announced length.
+    """
+
+    def __init__(self, body: Body | None) -> None:
+        self._body = body
+        self._pieces: Pieces | None = None
+        self._sealed = False
+        self.left = body is None
+        if body is not None:
+            body.left = False
+            self._attempt = body.attempts_ended
+
+    def __iter__(self) -> Pieces:
+        self._pieces = Pieces(self, self._body)
+        return self._pieces
+
+    def whole(self) -> bytes | None:
+        """
+        Return the whole body if it is a single piece in memory, else None.
+
+        A body that is returned is about to leave: ``left`` becomes True.
+        """
+        whole = None if self._body is None else self._body.whole
+        if whole is not None:
+            self.hand_over(last=True)
+        return whole
+
+    def hand_over(self, *, last: bool) -> None:
+        """
+        Note that a piece is about to leave. Raises `RuntimeError` if the body is sealed, by this
+        object or because its attempt has ended.
+        """
+        body = self._body
+        # First this, then the check: see the module base.
+        if last:
+            self.left = True
+            if body is not None:
+                body.left = True
+        if self._sealed or (body is not None and body.attempts_ended != self._attempt):
+            raise RuntimeError("the request has ended: no further piece of its body may leave")
+
+    def seal(self) -> bool:
+        """Let no further piece leave; return whether the last one may have left."""
+        self._sealed = True
+        return self.left
+
+    def close(self) -> None:
+        """Seal the body, and close the stream that was being read, if any."""
+        self._sealed = True
+        if self._pieces is not None and self._pieces.stream is not None:
+            self._pieces.stream.close()
+
+
+class Pieces:
+    """
+    One iteration over an `Outgoing`.
+
+    A class, because a generator that is left early would stay open.
+    """
+
+    def __init__(self, outgoing: Outgoing, body: Body | None) -> None:
+        self.stream: StreamPieces | None = None
+        self._outgoing = outgoing
+        self._pieces: Iterator[Piece] = iter(()) if body is None else body.pieces()
+        self._next = next(self._pieces, None)
+        self._room = math.inf if body is None or body.limit is None else body.limit
+
+    def __iter__(self) -> Pieces:
+        return self
+
+    def __next__(self) -> bytes:
+        piece: bytes | None = None
+        while not piece:
+            if self.stream is not None:
+                piece = self.stream.next_piece()
+                if not piece:
+                    self.stream = None
+                continue
+            content, self._next = self._next, next(self._pieces, None)
+            match content:
+                case None:
+                    raise StopIteration
+                case bytes():
+                    piece = content
+                case FilePiece():
+                    piece = _read(content)
+                case StreamContent():
+                    self.stream = StreamPieces(content)
+        self._room -= len(piece)
+        if self._room < 0:
+            raise UsageError("the message is larger than max_request_bytes allows", field="message")
+        self._outgoing.hand_over(last=self._next is None and self.stream is None)
+        return piece
+
+
+class StreamPieces:
+    """The content of a stream as base64, in pieces of at most 256 KiB."""
+
+    def __init__(self, content: StreamContent) -> None:
+        self._size = content.size
+        self._source = each(content.begin())
+        self._raw = bytearray()
+        self._bytes_read = 0
+        self._ended = False
+
+    def next_piece(self) -> bytes:
+        """Return the next piece; an empty one is the end."""
+        while not self._ended and len(self._raw) < RAW_PIECE_BYTES:
+            self._pull()
+        raw = bytes(self._raw[:RAW_PIECE_BYTES])
+        del self._raw[:RAW_PIECE_BYTES]
+        return base64.b64encode(raw)
+
+    def close(self) -> None:
+        """Close the stream."""
+        finish(self._source)
+
+    def _pull(self) -> None:
+        try:
+            chunk = next(self._source, None)
+        except Exception as error:  # whatever the user's stream raises, the mail was not sent
+            raise UsageError(
+                f"the stream failed: {type(error).__name__}: {error}", field="content"
+            ) from error
+        if chunk is None:
+            self._ended = True
+        elif isinstance(chunk, bytes | bytearray | memoryview):
+            self._raw += chunk
+            self._bytes_read += len(chunk)
+        else:
+            raise UsageError(
+                f"the stream yielded {type(chunk).__name__}, not bytes", field="content"
+            )
+        if self._size is not None and (
+            self._bytes_read > self._size or (self._ended and self._bytes_read < self._size)
+        ):
+            raise UsageError(
+                f"the stream is not as long as the {self._size} bytes that were announced",
+                field="content",
+            )
+
+
+def _read(piece: FilePiece) -> bytes:
+    content = piece.content
+    try:
+        raw = in_thread(content.read, piece.offset, piece.size)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {content.label}: {error}", field="content") from error
+    if len(raw) != piece.size:
+        raise UsageError(
+            f"{content.label} has become shorter than the {content.size} bytes it had",
+            field="content",
+        )
+    return base64.b64encode(raw)
