@@ -17,7 +17,6 @@ import pytest
 from _sync.ways import ENGINES, OPTIONS, TOKEN, client_of
 from poweremail import (
     PowerEmail,
-    DeliveryUnknownError,
     NotSentError,
     RetryPolicy,
     TransportError,
@@ -119,18 +118,6 @@ def test_a_body_is_sealed_although_its_transport_forgets_it(ends):
             client.messages.send_mail(large())
         with pytest.raises(RuntimeError, match="the request has ended"):
             transport.pull()
-
-
-def test_a_body_that_left_between_the_report_and_the_end_of_the_call_may_have_arrived():
-    """A transport that reads ``left`` too early is put right."""
-
-    def reads_too_early(outgoing: Outgoing) -> Response:
-        outgoing.hand_over(last=True)
-        raise TransportError("broken", body_left=False)
-
-    with client_over(LatePulls(reads_too_early, forgets=True)) as client:
-        with pytest.raises(DeliveryUnknownError):
-            client.messages.send_mail(large())
 
 
 def test_a_new_attempt_has_a_new_body():

@@ -22,8 +22,6 @@ from __future__ import annotations
 import logging
 import time
 
-import attrs
-
 from poweremail import _watch
 from poweremail._policy.origin import exception_from_outside
 from poweremail._policy.outcome import FailedAttempt, Mail, judge_failure
@@ -33,7 +31,7 @@ from poweremail._sync.limiter import Limiter
 from poweremail._sync.transports import Transport
 from poweremail._wire.decode import ApiResponse, decode_success
 from poweremail._wire.http import Request
-from poweremail.errors import PowerEmailError, TransportError, UsageError
+from poweremail.errors import PowerEmailError, UsageError
 
 __all__ = ["Exchange"]
 
@@ -173,19 +171,12 @@ class Exchange:
         if body is not None:
             body.begun = False
         try:
-            response = self._transport.handle(request)
-            # Only a sealed body shows how far it has come, so what a transport reports as "not
-            # left" is checked once more.
-            if not response.request_left and body is not None and body.seal():
-                response = attrs.evolve(response, request_left=True)
-            response = request.endpoint.credentials.redact_response(response)
+            response = request.endpoint.credentials.redact_response(self._transport.handle(request))
             return decode_success(response, request.operation, time.time(), number)
         except UsageError as error:
             # A file or stream of the user could not be read; what it raised is the cause.
             return FailedAttempt(error, may_repeat=False)
         except Exception as error:
-            if isinstance(error, TransportError) and body is not None and body.seal():
-                error.body_left = True
             outside = exception_from_outside(error, self._transport)
             ours = isinstance(error, PowerEmailError)
             if outside is None and (ours or not request.operation.reads):
@@ -194,5 +185,6 @@ class Exchange:
                 raise
         finally:
             if body is not None:
-                body.seal()
+                # Sealed, see transports/base.py: what still reads it gets an error.
+                body.attempts_ended += 1
         raise outside

@@ -14,8 +14,8 @@ or thread of their own. A mail that was reported as *not sent* would then arrive
 it is sent again. So a body is *sealed* when its call ends: from then on, to pull a piece raises.
 Only after that does anybody look at ``left``. The order matters, since an engine may pull in
 another thread: the iterator sets ``left`` and then checks the seal, `Outgoing.seal` sets the
-seal and then reads ``left``. Whichever comes first, a piece that leaves is counted. `Exchange`
-seals the body once more when an attempt ends, for transports that forget it.
+seal and then reads ``left``. Whichever comes first, a piece that leaves is counted. When an attempt
+ends, `Exchange` seals the body once more, for transports that forget it.
 
 `Adapter.handle` is the way of each request: the connections of the current scope (a loop, or a
 process), a slot among them, the exchange, and what a failure means. An `Engine` holds only

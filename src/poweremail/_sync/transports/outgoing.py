@@ -37,9 +37,7 @@ class Outgoing:
         self._pieces: Pieces | None = None
         self._sealed = False
         self.left = body is None
-        if body is not None:
-            body.left = False
-            self._attempt = body.attempts_ended
+        self._attempt = 0 if body is None else body.attempts_ended
 
     def __iter__(self) -> Pieces:
         self._pieces = Pieces(self, self._body)
@@ -65,8 +63,6 @@ class Outgoing:
         # First this, then the check: see the module base.
         if last:
             self.left = True
-            if body is not None:
-                body.left = True
         if self._sealed or (body is not None and body.attempts_ended != self._attempt):
             raise RuntimeError("the request has ended: no further piece of its body may leave")
 
