@@ -55,7 +55,7 @@ class FileBudget(Budget):
     *clock*: returns seconds, the same in all processes.
     *timeout*: the seconds to wait for a file that another process has locked.
 
-    `acquire` and `expected_wait` raise `ConfigurationError` if the file cannot be used.
+    `acquire` and `expected_wait` raise `UsageError` if the file cannot be used.
     """
 
     blocks = True

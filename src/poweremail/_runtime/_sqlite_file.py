@@ -1,6 +1,13 @@
 """
-A small SQLite database that the processes of a machine share: opened when it is needed, and closed
-around a fork.
+A small SQLite database that the processes of a machine share.
+
+Theory of operation. Each use is one short transaction that begins with the write lock (``BEGIN
+IMMEDIATE``), so what is read in it stays true until the commit. A process keeps one connection,
+which its threads use in turn. If a transaction fails in any way, the connection is closed: SQLite
+then rolls it back and releases the lock, and the other processes do not wait.
+
+SQLite's locks do not survive a fork: a child with an open database in its memory would believe that
+it owns its parent's locks. So all files are closed before a fork, and opened again by the next use.
 """
 
 from __future__ import annotations
@@ -23,12 +30,12 @@ __all__ = ["Kind", "SqliteFile", "open_database"]
 @attrs.frozen(kw_only=True)
 class Kind:
     """
-    What a file is for. *name* says it to the user, and *field* is the option that the file is given
-    as.
+    A kind of file.
 
-    *application_id* tells such a file from every other SQLite database, and the next version of it
-    from this one. *schema* has the statements that make an empty one, with a semicolon between each
-    two.
+    *name*: its purpose, for error texts.
+    *field*: the option that names the file.
+    *application_id*: identifies such a file among SQLite databases, and this version of it.
+    *schema*: the statements that make an empty one, separated by semicolons.
     """
 
     name: str
@@ -39,20 +46,22 @@ class Kind:
 
 class SqliteFile:
     """
-    The file at *path*, for the threads of this process, and for others that have it open as well.
+    The file at *path*, which other threads and processes may use at the same time.
 
     It is opened by the first transaction, and again by the first one after `close`, an error or a
-    fork. *patience* is how many seconds to wait while another has it: a transaction takes less than
-    a millisecond, so one that is held for five seconds is held by something else. After a power cut
-    the last transactions may be missing. Whoever forgets the object leaves nothing open.
+    fork. It is closed when the object is garbage. After a power cut the last transactions may be
+    missing.
+
+    *timeout*: the seconds to wait while another process has the lock. A transaction takes less than
+    a millisecond, so a lock that is held for five seconds is another program's.
     """
 
-    def __init__(self, path: str | os.PathLike[str], kind: Kind, patience: float = 5.0) -> None:
-        # The working directory may change; and SQLite would take some names, such as ":memory:",
-        # for something else than a file.
+    def __init__(self, path: str | os.PathLike[str], kind: Kind, timeout: float = 5.0) -> None:
+        # Absolute, because the working directory may change and because some names, such as
+        # ":memory:", are no files to SQLite.
         self._path = Path(path).absolute()
         self._kind = kind
-        self._patience = patience
+        self._timeout = timeout
         self._in_use = threading.Lock()  # held during a transaction
         self._connection: sqlite3.Connection | None = None
         with _forking:
@@ -61,11 +70,10 @@ class SqliteFile:
     @contextmanager
     def transaction(self, mail_state: MailState | None = None) -> Iterator[sqlite3.Connection]:
         """
-        The database, for changes that are made all or not at all; nobody else reads or changes it
-        meanwhile.
+        Run a transaction on the database: all of its changes are made, or none.
 
-        What was read from another connection than this one may be out of date. Raises `UsageError`,
-        with *mail_state*, for a file that cannot be used.
+        If the connection is not that of the last transaction, what was read then may be out of
+        date. Raises `UsageError` with *mail_state* if the file cannot be used.
         """
         with self._in_use:
             done = False
@@ -84,13 +92,12 @@ class SqliteFile:
                     "used for nothing else",
                 ) from error
             finally:
-                # Whatever went wrong, Ctrl-C included: the other processes must not wait for this
-                # transaction.
+                # After any error, Ctrl-C included: other processes must not wait for the lock.
                 if not done:
                     self._close()
 
     def close(self) -> None:
-        """Close the file, once the transaction that is under way has come to its end."""
+        """Close the file when the current transaction has ended."""
         with self._in_use:
             self._close()
 
@@ -101,7 +108,7 @@ class SqliteFile:
 
     def _open(self) -> sqlite3.Connection:
         self._connection, self._close_connection = open_database(
-            self, self._path, self._prepare, timeout=self._patience
+            self, self._path, self._prepare, timeout=self._timeout
         )
         return self._connection
 
@@ -153,9 +160,7 @@ def open_database(
     return connection, close
 
 
-# SQLite's locks do not survive a fork: a child that had an open database in its memory would take
-# itself for the owner of locks that are its parent's. So all are closed before a fork, and opened
-# again by whoever asks next.
+# The files of this process, closed around a fork: see the theory of operation.
 _forking = threading.Lock()
 _files: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
 _held: list[SqliteFile] = []
@@ -164,7 +169,7 @@ _held: list[SqliteFile] = []
 def _before_fork() -> None:
     _forking.acquire()
     for file in _files:
-        file._in_use.acquire()  # noqa: SLF001  they are one thing
+        file._in_use.acquire()  # noqa: SLF001  a part of the class, but called once for all objects
         _held.append(file)
         file._close()  # noqa: SLF001
 

@@ -1,4 +1,4 @@
-"""How one deployment of the service spells what others spell otherwise."""
+"""The paths in which deployments of the service differ."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 import attrs
 
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError
 
 __all__ = ["Deployment", "is_call_path"]
 
@@ -14,28 +14,28 @@ _PATH = re.compile(r"[A-Za-z0-9_\-]+(?:/[A-Za-z0-9_\-]+)*\Z")
 
 
 def is_call_path(value: object) -> bool:
-    """Whether *value* is the path of a call, such as ``settings/listSmtp``."""
+    """Return whether *value* is the path of a call, such as ``settings/listSmtp``."""
     return isinstance(value, str) and _PATH.match(value) is not None
 
 
 def _path(_: Deployment, attribute: attrs.Attribute[str], value: object) -> None:
     if not is_call_path(value):
         reason = f"{value!r} is not a path such as {attribute.default}"
-        raise UsageError(reason, field=f"deployment.{attribute.name}", mail_state=None)
+        raise ConfigurationError(reason, field=f"deployment.{attribute.name}")
 
 
 @attrs.frozen(kw_only=True)
 class Deployment:
     """
-    The paths of the calls that are not the same everywhere: what the service's own support says
-    goes here; nothing is guessed.
+    The paths of the calls that differ between deployments. Give those that the support of your
+    service names.
 
     *send_raw*
-        ``messages/sendRaw``; some deployments have ``messages/senRaw``.
+        ``messages/sendRaw``; in some deployments ``messages/senRaw``.
     *user_detail*
-        ``account/viewUserDetail``; one has ``accounts/userDetails``.
+        ``account/viewUserDetail``; in one deployment ``accounts/userDetails``.
 
-    Raises `UsageError` for what is no path.
+    Raises `ConfigurationError` if one is no path.
     """
 
     send_raw: str = attrs.field(default="messages/sendRaw", validator=_path)

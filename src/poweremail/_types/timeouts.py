@@ -1,11 +1,11 @@
-"""How long each step of a call may take."""
+"""The time that each step of a request may take."""
 
 from __future__ import annotations
 
 import attrs
 
 from poweremail._types.number import is_number
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError
 
 __all__ = ["Timeouts"]
 
@@ -13,7 +13,7 @@ __all__ = ["Timeouts"]
 @attrs.frozen(cache_hash=True)
 class Timeouts:
     """
-    Limits of the four steps of a request, in seconds; None waits for ever.
+    Limits of the four steps of a request, in seconds; None waits forever.
 
     *connect*
         5: a name that resolves and a host that listens answer within one; waiting longer only
@@ -24,8 +24,10 @@ class Timeouts:
     *write*
         30: the time that one piece of the body (at most 256 KiB) may take to leave.
     *pool*
-        60: the time to wait for a free connection. The mail waits unsent, so patience costs nothing
-        but time.
+        60: the time to wait for a free connection. The mail waits unsent, so a long wait costs
+        nothing but time.
+
+    Raises `ConfigurationError` if one is no positive number.
     """
 
     connect: float | None = 5.0
@@ -39,8 +41,7 @@ class Timeouts:
             if seconds is None:
                 continue
             if not is_number(seconds) or seconds == 0:
-                raise UsageError(
+                raise ConfigurationError(
                     f"must be a positive number of seconds or None, not {seconds!r}",
                     field=f"timeouts.{field.name}",
-                    mail_state=None,
                 )
