@@ -76,9 +76,7 @@ class Exchange:
         # The wait for the limits does not count against the time for the retries.
         started = time.monotonic()
         outcome = self._attempt(request, mail, 1)
-        if isinstance(outcome, ApiResponse):
-            return outcome
-        if outcome.may_repeat and self._retry.attempts > 1:
+        if isinstance(outcome, FailedAttempt) and outcome.may_repeat and self._retry.attempts > 1:
             outcome = self._repeat(request, mail, outcome, started)
         if isinstance(outcome, ApiResponse):
             return outcome
@@ -100,7 +98,7 @@ class Exchange:
         )
 
         retrying = Retrying(
-            retry=retry_if_result(lambda _: failed.may_repeat),
+            retry=retry_if_result(lambda outcome: outcome.may_repeat),
             wait=lambda state: self._retry.wait(state.attempt_number, failed.error),
             stop=lambda state: self._retry.gives_up(
                 state.attempt_number, time.monotonic() - started, state.upcoming_sleep
@@ -114,10 +112,10 @@ class Exchange:
         state = RetryCallState(retrying, fn=None, args=(), kwargs={})
         state.set_result(failed)
         unknown = failed if failed.is_unknown else None
-        # As in tenacity's own loop, `iter` decides about the last outcome: it returns a time to
-        # sleep, or the result of the call.
-        while isinstance(step := retrying.iter(state), DoSleep):
-            sleep(step)
+        # As in tenacity's own loop, `iter` decides about the last outcome: it returns the time to
+        # sleep, or the result of the call, which is `failed` here.
+        while isinstance(wait := retrying.iter(state), DoSleep):
+            sleep(wait)
             state.prepare_for_next_attempt()
             try:
                 self._admit(request, mail)

@@ -54,8 +54,8 @@ class Limiter:
         """
         Wait until *smtp_user_name* may make another request, and book it.
 
-        Raises `ConfigurationError` if the file of the limits cannot be used, and what ``on_wait``
-        raises; nothing is booked then.
+        Raises `UsageError` if the file of the limits cannot be used, and what ``on_wait`` raises;
+        nothing is booked then.
         """
         budget = self._budget
         if budget is None:
@@ -85,8 +85,8 @@ class Limiter:
         Return the seconds until a request that was made now could go, after those that wait
         already.
 
-        With a file, only the waiting requests of this process are known. Raises
-        `ConfigurationError` if the file cannot be used.
+        With a file, only the waiting requests of this process are known. Raises `UsageError` if
+        the file cannot be used.
         """
         budget = self._budget
         if budget is None:
