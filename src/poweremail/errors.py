@@ -88,7 +88,7 @@ class PowerEmailError(Exception):
         super().__init__(reason)
         self.reason = reason
         self.mail_state: MailState | None = mail_state
-        self.advice = self.default_advice if advice is None else advice
+        self.advice: str = self.default_advice if advice is None else advice
         self.raw = raw
         self.temporary = temporary
 

@@ -133,9 +133,9 @@ class AsyncPowerEmail:
             transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend"
         )
         self._sender = AsyncSender(settings, self._exchange)
-        self.messages = AsyncMessages(settings, self._exchange, self._sender)
-        self.settings = AsyncSettingsCalls(settings.endpoint, self._exchange)
-        self.account = AsyncAccountCalls(settings.endpoint, self._exchange)
+        self.messages: AsyncMessages = AsyncMessages(settings, self._exchange, self._sender)
+        self.settings: AsyncSettingsCalls = AsyncSettingsCalls(settings.endpoint, self._exchange)
+        self.account: AsyncAccountCalls = AsyncAccountCalls(settings.endpoint, self._exchange)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> AsyncPowerEmail:

@@ -34,7 +34,7 @@ class Adding:
         self._database = database
         self._batch = batch
         self._sources: set[str] = set()
-        self.total = Added()
+        self.total: Added = Added()
 
     def add(self, entries: Sequence[Entry | BadEntry]) -> None:
         """Add a group, whole or not at all. Raises `LedgerError`."""

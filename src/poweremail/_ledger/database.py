@@ -60,7 +60,9 @@ class Database:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._process = os.getpid()
-        self.path = Path(self._url.database or "") if self._url.drivername == "sqlite" else None
+        self.path: Path | None = (
+            Path(self._url.database or "") if self._url.drivername == "sqlite" else None
+        )
         self._reserve = Path(f"{self.path}-reserve")
         # What is counted by several questions is counted at one moment.
         self._reads = (

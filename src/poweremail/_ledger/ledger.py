@@ -50,7 +50,7 @@ class Ledger:
     """
 
     def __init__(self, place: str | os.PathLike[str], *, patience: float = 10.0) -> None:
-        self.database = Database(place, patience=patience)
+        self.database: Database = Database(place, patience=patience)
 
     def __repr__(self) -> str:
         return repr(self.database).replace("Database", "Ledger", 1)

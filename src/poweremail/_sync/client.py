@@ -134,9 +134,9 @@ class PowerEmail:
             transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend"
         )
         self._sender = Sender(settings, self._exchange)
-        self.messages = Messages(settings, self._exchange, self._sender)
-        self.settings = SettingsCalls(settings.endpoint, self._exchange)
-        self.account = AccountCalls(settings.endpoint, self._exchange)
+        self.messages: Messages = Messages(settings, self._exchange, self._sender)
+        self.settings: SettingsCalls = SettingsCalls(settings.endpoint, self._exchange)
+        self.account: AccountCalls = AccountCalls(settings.endpoint, self._exchange)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, **options: Any) -> PowerEmail:

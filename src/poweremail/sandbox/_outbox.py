@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 from poweremail.sandbox._store.mail import CaughtMail
 
@@ -43,7 +43,7 @@ class Outbox(Sequence[CaughtMail]):
             else NotImplemented
         )
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # it is mutable
 
     def find(
         self,

@@ -100,7 +100,7 @@ class Sandbox:
         events = EventScript(script, seed=seed)
         scheme, brand = find_scheme(webhook_scheme), check_brand(brand)
         store = Store(path)
-        self.service = Service(
+        self.service: Service = Service(
             store,
             clock=Clock(clock or time.time, store),
             faults=Faults(seed),

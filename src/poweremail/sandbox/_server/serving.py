@@ -55,7 +55,7 @@ class SandboxServer:
         self._hosts = (host, *allowed_hosts)
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
-        self.url = ""
+        self.url: str = ""
 
     @property
     def base_url(self) -> str:

@@ -35,7 +35,7 @@ class Changes:
     """
 
     def __init__(self) -> None:
-        self.run = secrets.token_hex(4)
+        self.run: str = secrets.token_hex(4)
         self._changes: deque[Change] = deque(maxlen=_MAX_CHANGES_KEPT)
         self._last = 0
         self._lock = threading.Lock()

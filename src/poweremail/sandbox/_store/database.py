@@ -6,7 +6,7 @@ import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -67,7 +67,8 @@ class Store:
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self._lock = threading.Lock()
-        self.changes = Changes()
+        self.changes: Changes = Changes()
+        self.close: Callable[[], object]
         try:
             self._connection, self.close = open_database(
                 self, ":memory:" if path is None else path, schema.prepare
