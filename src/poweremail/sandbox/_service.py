@@ -7,7 +7,7 @@ transports and the HTTP server.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 
 import attrs
@@ -25,6 +25,7 @@ from poweremail.sandbox._release.smtp import Released, SmtpServer, release
 from poweremail.sandbox._store.accounts import AccountStore
 from poweremail.sandbox._store.clock import Clock
 from poweremail.sandbox._store.database import Store
+from poweremail.sandbox._store.events import MailEvent
 from poweremail.sandbox._store.limits import (
     REQUEST_LIMITS,
     UNLIMITED,
@@ -108,19 +109,20 @@ class Service:
         smtp_server: SmtpServer | None = None,
     ) -> None:
         self.store = store
-        self.mails = MailStore(store)
-        self.registry = AccountStore(store)
+        self.mails: MailStore = MailStore(store)
+        self.registry: AccountStore = AccountStore(store)
         self.verify_webhook = verify_webhook
-        self.brand = check_brand(brand)
+        self.brand: str = check_brand(brand)
         self.clock = clock
         self.faults = faults
-        self.script = EventScript() if script is None else script
-        self.deliveries = Deliveries(store, find_scheme(webhook_scheme), self.brand)
-        self.recorder = EventRecorder(store, clock, self.script, self.deliveries)
-        self.record_event = self.recorder.record
-        self.deliverer = Deliverer(self.deliveries, self.recorder, clock)
+        self.script: EventScript = EventScript() if script is None else script
+        self.deliveries: Deliveries = Deliveries(store, find_scheme(webhook_scheme), self.brand)
+        self.recorder: EventRecorder = EventRecorder(store, clock, self.script, self.deliveries)
+        self.record_event: Callable[..., list[MailEvent]] = self.recorder.record
+        self.deliverer: Deliverer = Deliverer(self.deliveries, self.recorder, clock)
         self.smtp_server = smtp_server
-        self.own_owner_id, self.own_token = owner_id is not None, token is not None
+        self.own_owner_id: bool = owner_id is not None
+        self.own_token: bool = token is not None
         self._requests = Requests(store, owner_id, token)
         self._limits = limits
 
