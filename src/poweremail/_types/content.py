@@ -136,7 +136,7 @@ class StreamContent:
             raise UsageError(f"must be a number of bytes or None, not {size!r}", field="size")
         self._stream = stream
         self.size = size
-        self.begun = False
+        self.begun: bool = False
 
     def begin(self) -> AsyncIterable[bytes] | Iterable[bytes]:
         """Return the stream, the first time. Raises `UsageError` the second."""

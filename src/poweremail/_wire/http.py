@@ -104,9 +104,9 @@ class Body:
     def __init__(
         self, parts: bytes | Iterable[bytes | Base64], *, limit: int | None = None
     ) -> None:
-        self.limit = limit
-        self.begun = False
-        self.attempts_ended = 0
+        self.limit: int | None = limit
+        self.begun: bool = False
+        self.attempts_ended: int = 0
         # Neighbouring bytes are joined: a small mail is one piece, which costs one write.
         self._parts = (parts,) if isinstance(parts, bytes) else tuple(_joined(parts))
         self._whole: bytes | None = None

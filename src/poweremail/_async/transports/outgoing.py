@@ -35,7 +35,7 @@ class AsyncOutgoing:
         self._body = body
         self._pieces: AsyncPieces | None = None
         self._sealed = False
-        self.left = body is None
+        self.left: bool = body is None
         self._attempt = 0 if body is None else body.attempts_ended
 
     def __aiter__(self) -> AsyncPieces:

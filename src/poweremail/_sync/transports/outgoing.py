@@ -36,7 +36,7 @@ class Outgoing:
         self._body = body
         self._pieces: Pieces | None = None
         self._sealed = False
-        self.left = body is None
+        self.left: bool = body is None
         self._attempt = 0 if body is None else body.attempts_ended
 
     def __iter__(self) -> Pieces:
