@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from poweremail._types.deployment import Deployment
     from poweremail._types.event import EventBatch, EventName, WebhookEvent
     from poweremail._types.message_info import Engagement, MessageInfo, MessageInfoPage
-    from poweremail._types.outcome import SendOutcome
-    from poweremail._types.result import CallResult, SendResult
+    from poweremail._types.result import CallResult, SendOutcome, SendResult
     from poweremail._types.secret import Secret
     from poweremail._types.timeouts import Timeouts
 
@@ -53,8 +52,7 @@ _HOMES = {
     "_types.deployment": ("Deployment",),
     "_types.event": ("EventBatch", "EventName", "WebhookEvent"),
     "_types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
-    "_types.outcome": ("SendOutcome",),
-    "_types.result": ("CallResult", "SendResult"),
+    "_types.result": ("CallResult", "SendOutcome", "SendResult"),
     "_types.secret": ("Secret",),
     "_types.timeouts": ("Timeouts",),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import mimetypes
 import os
 
 import pytest
@@ -27,8 +28,11 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
         ("report.v1.2.pdf", "application/pdf"),
         ("Rechnung März.pdf", "application/pdf"),
         ("a/b.pdf", "application/pdf"),
-        ("report.tar.gz", "application/octet-stream"),
-        ("notes.txt.gz", "application/octet-stream"),
+        ("report.tar.gz", "application/gzip"),
+        ("notes.txt.gz", "application/gzip"),
+        ("invite.ics", "text/calendar"),
+        ("a.odt", "application/vnd.oasis.opendocument.text"),
+        ("logo.webp", "image/webp"),
         ("README", "application/octet-stream"),
         (".pdf", "application/octet-stream"),
         ("x.unheard-of", "application/octet-stream"),
@@ -41,6 +45,14 @@ PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 8
 )
 def test_the_type_is_guessed_from_the_name(name, type):
     assert Attachment(name, b"").type == type
+
+
+def test_the_machine_has_no_say_in_types(monkeypatch):
+    """A slim container has no ``mime.types``; another machine has one that says anything."""
+    monkeypatch.setattr(mimetypes, "_db", None)
+    mimetypes.add_type("application/x-wrong", ".pdf")
+    assert Attachment("a.pdf", b"").type == "application/pdf"
+    assert Image("photo.jfif", b"?").type == "image/jpeg"
 
 
 @pytest.mark.parametrize(
@@ -245,7 +257,7 @@ def test_a_type_of_an_image(type):
         (lambda: Image("x", b"", "text/plain"), "text/plain"),
         (lambda: Image("x", PNG, "application/pdf"), "application/pdf"),
         (lambda: Image("x", b"?"), "application/octet-stream"),
-        (lambda: Image("x.pdf", b"?"), "application/octet-stream"),
+        (lambda: Image("x.pdf", b"?"), "application/pdf"),
         (lambda: Image("x", b"RIFF\0\0\0\0WAVE"), "application/octet-stream"),
     ],
 )

@@ -5,7 +5,6 @@ named.
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Iterable
 from email.message import Message as StdMessage
 from typing import Any
@@ -18,6 +17,7 @@ from poweremail._mime.values import File
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.content_id import cid_references, spellings
+from poweremail._types.mime_types import guess_suffix, guess_type
 from poweremail._types.text import header_text
 from poweremail.errors import UsageError
 
@@ -49,13 +49,6 @@ _ADDRESS_FIELDS = {
 }
 _CLICKS = ("html", "text", "both", "no")
 _GENERIC_TYPES = ("application/octet-stream", "application/x-unknown", "binary/octet-stream")
-_EXTENSIONS = {
-    "message/rfc822": ".eml",
-    "text/plain": ".txt",
-    "text/html": ".html",
-    "text/calendar": ".ics",
-    "image/jpeg": ".jpg",
-}
 # An empty resource: a reference to an image that is not there shows nothing and loads nothing.
 _EMPTY_URL = "data:,"
 
@@ -267,7 +260,7 @@ def _sort_files(
 
 
 def _attachment(file: File, number: int, losses: list[str]) -> Attachment:
-    name = file.name or f"attachment-{number}{_extension(file.media_type)}"
+    name = file.name or f"attachment-{number}{guess_suffix(file.media_type)}"
     if file.name_is_garbled:
         losses.append(f"characters of the file name {shown(name)} that cannot be decoded")
     try:
@@ -278,16 +271,12 @@ def _attachment(file: File, number: int, losses: list[str]) -> Attachment:
         return Attachment(_printable(name, "_"), file.content, type)
 
 
-def _extension(type: str) -> str:
-    return _EXTENSIONS.get(type) or mimetypes.guess_extension(type) or ".bin"
-
-
 def _image_type(file: File) -> str:
     """
     The type of a file that the HTML shows. Some programs give all files a generic type, and only
     the name says more.
     """
-    guessed = mimetypes.guess_type(file.name)[0] or ""
+    guessed = guess_type(file.name)
     is_guess = file.media_type in _GENERIC_TYPES and guessed.startswith("image/")
     return guessed if is_guess else file.media_type
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-import mimetypes
 import os
 import re
 from collections.abc import AsyncIterable, Iterable
-from pathlib import PurePath
 from typing import BinaryIO
 
 import attrs
 
 from poweremail._types.content import Content, FileContent, OpenFileContent, StreamContent
+from poweremail._types.mime_types import guess_type
 from poweremail._types.text import header_text
 from poweremail.errors import UsageError
 
@@ -21,7 +20,6 @@ __all__ = ["Attachment", "Image"]
 
 _MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+(?:\s*;.*)?\Z")
 _WHITE_SPACE = re.compile(rb"\s+")
-_UNKNOWN_TYPE = "application/octet-stream"
 
 
 def _content(value: object) -> Content:
@@ -48,18 +46,10 @@ def _decode(content: str | bytes) -> bytes:
         )
     try:
         raw = content.encode("ascii") if isinstance(content, str) else content
-        # Base64 made for MIME is wrapped in lines; anything else that is not of the alphabet is an
-        # error.
+        # Base64 for MIME is wrapped in lines. Any other character beyond the alphabet is an error.
         return base64.b64decode(_WHITE_SPACE.sub(b"", raw), validate=True)
     except (binascii.Error, UnicodeEncodeError) as error:
         raise UsageError(f"is not base64: {error}", field="content") from None
-
-
-def _guess_type(name: str, prefix: str = "") -> str:
-    # The suffixes alone: guess_type takes a whole name for a URL, and some names for a wrong one.
-    guessed, encoding = mimetypes.guess_type("".join(("file", *PurePath(name).suffixes[-2:])))
-    # "report.tar.gz" is guessed as a tar that is encoded; what travels is the gzip.
-    return guessed if guessed and encoding is None and guessed.startswith(prefix) else _UNKNOWN_TYPE
 
 
 def _check_type(field: str, value: object) -> str:
@@ -81,10 +71,12 @@ class Attachment:
     """
     A file to attach.
 
-    *name* is the file name that the recipient sees, *content* its bytes, *type* its MIME type
-    (guessed from *name* where left out, ``application/octet-stream`` where that says nothing). See
-    `from_path` and `from_base64` for other sources. Raises `UsageError` for a name or type that
-    could not stand in a header.
+    *name*: the file name that the recipient sees.
+    *content*: its bytes; `from_path` and the other class methods read other sources.
+    *type*: its MIME type. If it is empty, it is guessed from *name*;
+    ``application/octet-stream`` if that says nothing.
+
+    Raises `UsageError` if a header cannot contain the name or the type.
     """
 
     name: str
@@ -93,9 +85,9 @@ class Attachment:
 
     def __attrs_post_init__(self) -> None:
         _required_name("attachment.name", self.name)
-        object.__setattr__(
-            self, "type", _check_type("attachment.type", self.type or _guess_type(self.name))
-        )
+        type = _check_type("attachment.type", self.type or guess_type(self.name))
+        # The way of attrs for a derived field of a frozen class.
+        object.__setattr__(self, "type", type)
 
     @classmethod
     def from_path(
@@ -117,7 +109,7 @@ class Attachment:
     def from_base64(cls, content: str | bytes, name: str, *, type: str | None = None) -> Attachment:
         """
         Attach base64 *content* (line breaks allowed) as a file called *name*. Raises `UsageError`
-        where it is not base64.
+        if it is not base64.
         """
         return cls(name, _decode(content), type or "")
 
@@ -127,7 +119,7 @@ class Attachment:
         Attach an open binary *file*, from its position on, as a file called *name*. It must stay
         open until the mail is sent.
 
-        Raises `UsageError` where it cannot be sought in: see `from_stream`.
+        Raises `UsageError` if it cannot seek: see `from_stream`.
         """
         return cls(name, OpenFileContent(file), type or "")
 
@@ -143,9 +135,8 @@ class Attachment:
         """
         Attach what *stream* yields as a file called *name*; async streams are for the async client.
 
-        It can be read only once, so a send that breaks off after reading has begun is not repeated.
-        *size* in bytes, where it is known, goes into the request's Content-Length and is held to;
-        without it the request is sent in chunks.
+        It can be read only once, so a send that fails after reading has begun is not repeated.
+        *size*: its length in bytes, which must be right. Without it the request is sent in chunks.
         """
         return cls(name, StreamContent(stream, size), type or "")
 
@@ -155,9 +146,10 @@ class Image:
     """
     An image that the HTML shows with ``<img src="cid:CID">``.
 
-    *cid* is the Content-ID without ``cid:`` and angle brackets, *content* the bytes, *type* the
-    MIME type, which must begin with ``image/`` (guessed from *cid* where left out, or from the
-    first bytes of the content).
+    *cid*: the Content-ID without ``cid:`` and angle brackets.
+    *content*: its bytes; `from_path` and the other class methods read other sources.
+    *type*: its MIME type, which begins with ``image/``. If it is empty, it is guessed from the
+    first bytes of the content or from *cid*.
     """
 
     cid: str
@@ -166,10 +158,10 @@ class Image:
 
     def __attrs_post_init__(self) -> None:
         _required_name("image.cid", self.cid)
-        type = self.type or _sniff(self.content) or _guess_type(self.cid, "image/")
+        type = self.type or _sniff(self.content) or guess_type(self.cid)
         if not _check_type("image.type", type).lower().startswith("image/"):
             raise UsageError(f"{type!r} does not begin with image/", field="image.type")
-        object.__setattr__(self, "type", type)
+        object.__setattr__(self, "type", type)  # as above
 
     @classmethod
     def from_path(
@@ -181,7 +173,7 @@ class Image:
         """
         content = FileContent.of(path)
         name = content.path.name
-        return cls(cid or name, content, type or _guess_type(name))
+        return cls(cid or name, content, type or guess_type(name))
 
     @classmethod
     def from_bytes(cls, content: bytes, cid: str, *, type: str | None = None) -> Image:
@@ -191,8 +183,8 @@ class Image:
     @classmethod
     def from_base64(cls, content: str | bytes, cid: str, *, type: str | None = None) -> Image:
         """
-        Show base64 *content* (line breaks allowed) as ``cid:CID``. Raises `UsageError` where it is
-        not base64.
+        Show base64 *content* (line breaks allowed) as ``cid:CID``. Raises `UsageError` if it is not
+        base64.
         """
         return cls(cid, _decode(content), type or "")
 
@@ -202,7 +194,7 @@ class Image:
         Show an open binary *file*, from its position on, as ``cid:CID``. It must stay open until
         the mail is sent.
 
-        Raises `UsageError` where it cannot be sought in: see `from_stream`.
+        Raises `UsageError` if it cannot seek: see `from_stream`.
         """
         return cls(cid, OpenFileContent(file), type or "")
 
@@ -218,9 +210,8 @@ class Image:
         """
         Show what *stream* yields as ``cid:CID``; async streams are for the async client.
 
-        It can be read only once, so a send that breaks off after reading has begun is not repeated.
-        *size* in bytes, where it is known, goes into the request's Content-Length and is held to;
-        without it the request is sent in chunks.
+        It can be read only once, so a send that fails after reading has begun is not repeated.
+        *size*: its length in bytes, which must be right. Without it the request is sent in chunks.
         """
         return cls(cid, StreamContent(stream, size), type or "")
 

@@ -1,16 +1,17 @@
-"""What came of a call."""
+"""The results of calls: of one send, of one mail among many, and of any other call."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import attrs
 
 from poweremail._response import Response
 from poweremail._types.frozen import FrozenMapping
+from poweremail.errors import PowerEmailError
 
-__all__ = ["CallResult", "SendResult"]
+__all__ = ["CallResult", "SendOutcome", "SendResult"]
 
 
 @attrs.frozen(kw_only=True)
@@ -18,12 +19,14 @@ class SendResult:
     """
     The service accepted the mail.
 
-    *unique_id* is the message's ``X-Unique-Id``, the key of `get_message_info` (empty for
-    ``send_template_http_get``, which cannot carry one); *recipients* are its addresses. *status*
-    (``success`` or ``queued``) and *message* are the service's words. *attempts* counts the
-    requests that it took. *reconciled* is True where the answer to the send was lost and
-    getMessageInfo showed the mail: then *raw* is that page. *extra* has the members of the answer
-    that this library does not know.
+    *unique_id*: the message's ``X-Unique-Id``, the key of `get_message_info`; empty for
+    ``send_template_http_get``, which cannot carry one.
+    *recipients*: its addresses.
+    *status*, *message*: the service's words; the status is ``success`` or ``queued``.
+    *attempts*: the number of requests.
+    *reconciled*: the response to the send was lost, and getMessageInfo showed the mail; *raw* is
+    that page then.
+    *extra*: the members of the response that this library does not know.
     """
 
     unique_id: str
@@ -36,11 +39,36 @@ class SendResult:
     raw: Response
 
 
+@attrs.frozen
+class SendOutcome:
+    """
+    The outcome of one message of `send_many`.
+
+    *index*: its place in the source, from 0.
+    *message*: the message as the source gave it.
+    *result*, *error*: one of them is set.
+    """
+
+    index: int
+    message: object = attrs.field(repr=False)
+    result: SendResult | None = attrs.field(default=None, kw_only=True)
+    error: PowerEmailError | None = attrs.field(default=None, kw_only=True)
+
+    @property
+    def state(self) -> Literal["accepted", "rejected", "not_sent", "unknown"]:
+        """What happened to the mail."""
+        if self.error is None:
+            return "accepted"
+        return self.error.mail_state or "unknown"
+
+
 @attrs.frozen(kw_only=True)
 class CallResult:
     """
-    The answer to ``client.call(...)``: *data* is the whole answer of the service, *message* its
-    text where it has one.
+    The result of ``client.call(...)``.
+
+    *data*: the whole decoded response.
+    *message*: its text; empty if it has none.
     """
 
     data: Mapping[str, Any] = attrs.field(hash=False)
