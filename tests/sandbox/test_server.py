@@ -354,6 +354,22 @@ async def test_faults_that_break_need_the_server(sandbox):
         assert (await client.get("/_sandbox/health")).status_code == 200
 
 
+def test_fastapi_is_loaded_by_the_first_request_to_the_control_api():
+    """It takes longer to import than the rest of the server, and many programs never need it."""
+    program = (
+        "import sys, httpx\n"
+        "from poweremail.sandbox import Sandbox\n"
+        "with Sandbox() as sandbox, sandbox.server() as server:\n"
+        "    for path in ('/', '/v1.0/messages/sendMail', '/_sandbox/health'):\n"
+        "        assert httpx.get(server.url + path, trust_env=False).status_code == 200\n"
+        "        print('fastapi' in sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["False", "False", "True"]
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals")
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 7), (signal.SIGTERM, 8)])
 def test_serve_until_told_to_stop(number, code):

@@ -6,7 +6,7 @@ import threading
 import httpx
 import pytest
 
-from poweremail.sandbox._server.control.stream import MOST_STREAMS
+from poweremail.sandbox._server.control.stream import MAX_STREAMS
 from poweremail.sandbox._store.changes import Changes
 from support.plain_http import PLAIN_HTTP
 
@@ -77,7 +77,7 @@ def test_who_knows_too_little_is_told_to_look_again(server, sandbox, api, last_i
 
 
 def test_no_more_than_so_many_listen(server):
-    streams = [listen(server) for _ in range(MOST_STREAMS)]
+    streams = [listen(server) for _ in range(MAX_STREAMS)]
     answers = [stream.__enter__() for stream in streams]
     with listen(server) as refused:
         assert refused.status_code == 503

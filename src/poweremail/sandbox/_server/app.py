@@ -1,6 +1,6 @@
 """
-The service as an ASGI application: the API as the vendor serves it, a control API below
-``/_sandbox``, and a page at ``/``.
+The sandbox as an ASGI application: the service's API, the control API below ``/_sandbox``, and the
+page at ``/``.
 """
 
 from __future__ import annotations
@@ -8,168 +8,125 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-import anyio
+import anyio.to_thread
 from starlette.routing import Mount, Router
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from poweremail._response import Response
+from poweremail.errors import WebhookPayloadError
 from poweremail.sandbox._api.call import Call, Reply
 from poweremail.sandbox._api.responses import Refusal
-from poweremail.sandbox._server.connection import (
-    BodyTooLargeError,
-    ClientGoneError,
-    gone,
-    read_body,
-)
-from poweremail.sandbox._server.control import control_router, operations
-from poweremail.sandbox._server.control.headers import DATA_HEADERS
+from poweremail.sandbox._server.control import control_app
 from poweremail.sandbox._server.guard import Guard
-from poweremail.sandbox._server.protocol import Wire
-from poweremail.sandbox._server.ui import Page, ui_routes
+from poweremail.sandbox._server.headers import DATA_HEADERS, encode_headers, with_headers
+from poweremail.sandbox._server.protocol import Wire, disconnected
+from poweremail.sandbox._server.ui import Page
 from poweremail.sandbox._service import Service
 from poweremail.sandbox._webhooks.posting import answers_handshake
+from poweremail.webhooks._asgi import read_body
 
 __all__ = ["MAX_BODY", "create_app"]
 
-_ASKING = ("addWebhook", "editWebhook")
-"""The calls for which the service asks a URL."""
-
 MAX_BODY = 64 * 1024 * 1024
-"""The largest body that is read, in bytes: twice what mail servers commonly take."""
+"""The largest body that the API reads, in bytes: twice what mail servers commonly accept."""
+
+# In these calls the service sends a request to the URL that is to become a webhook.
+_HANDSHAKE_CALLS = ("addWebhook", "editWebhook")
+
+_MINIMAL_HEADERS = {
+    name: DATA_HEADERS[name] for name in ("Content-Security-Policy", "X-Content-Type-Options")
+}
 
 
 def create_app(
     service: Service, *, max_body: int = MAX_BODY, allowed_hosts: Iterable[str] = ()
 ) -> ASGIApp:
     """
-    Make the application of *service*. A body of more than *max_body* bytes is answered with an
-    error of the API.
+    Make the application of *service*.
 
-    The page and the control API answer under loopback names and under *allowed_hosts*: see `Guard`.
-    Faults that break a connection need the server of `poweremail.sandbox._server.serving` below it.
+    - *max_body*: the largest body in bytes; a larger one gets an error of the API.
+    - *allowed_hosts*: names under which the page and the control API respond, beside loopback
+      names: see `Guard`.
+
+    Faults that break a connection need the server of `poweremail.sandbox._server.serving` below.
     """
-    calls = operations(service)
-    control = control_router(service, calls, ui_routes(calls))
-    default = _page_or(
-        Page(own_owner_id=service.own_owner_id, own_token=service.own_token),
-        _api(service, max_body),
-    )
-    router = Router([Mount("/_sandbox", control)], default=default, redirect_slashes=False)
-    return _sealed(Guard(router, allowed_hosts=allowed_hosts))
+    page = Page(own_owner_id=service.own_owner_id, own_token=service.own_token)
+    api = _Api(service, max_body)
 
-
-_CSP = b"content-security-policy"
-_SEAL = [
-    (name.lower().encode(), DATA_HEADERS[name].encode())
-    for name in ("Content-Security-Policy", "X-Content-Type-Options")
-]
-
-
-def _sealed(app: ASGIApp) -> ASGIApp:
-    """
-    Let everything that does not say so itself, answers of the API and refusals, be able to do
-    nothing in a browser.
-    """
-
-    async def sealed(scope: Scope, receive: Receive, send: Send) -> None:
-        async def seal(message: Message) -> None:
-            if message["type"] == "http.response.start" and all(
-                name.lower() != _CSP for name, _ in message["headers"]
-            ):
-                message["headers"] = [*message["headers"], *_SEAL]
-            await send(message)
-
-        await app(scope, receive, seal)
-
-    return sealed
-
-
-def _page_or(page: Page, api: ASGIApp) -> ASGIApp:
     async def page_or_api(scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["path"] == "/" and scope["method"] in ("GET", "HEAD")
         await (page if is_page else api)(scope, receive, send)
 
-    return page_or_api
+    router = Router(
+        [Mount("/_sandbox", control_app(service))], default=page_or_api, redirect_slashes=False
+    )
+    return with_headers(Guard(router, allowed_hosts=allowed_hosts), _MINIMAL_HEADERS)
 
 
-def _api(service: Service, max_body: int) -> ASGIApp:
-    # Where the service has its own way to ask a URL, that is the one.
-    verify = service.verify_webhook or partial(answers_handshake, brand=service.brand)
+class _Api:
+    def __init__(self, service: Service, max_body: int) -> None:
+        self._service = service
+        self._max_body = max_body
+        # A service that was given its own way to verify a URL keeps it.
+        self._verify_webhook = service.verify_webhook or partial(
+            answers_handshake, brand=service.brand
+        )
 
-    async def api(scope: Scope, receive: Receive, send: Send) -> None:
-        arrival = service.arrive(scope["path"])
-        body = b""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        reply = await self._reply(scope, receive)
+        if reply is None or (reply.latency and await disconnected(receive, reply.latency)):
+            return
+        if reply.response is not None:
+            await _send(reply.response, reply, receive, send)
+        if reply.broken is not None:
+            await _break(reply, scope, receive)
+
+    async def _reply(self, scope: Scope, receive: Receive) -> Reply | None:
+        """Return the reply to a request; None if the client disconnects in its body."""
+        arrival = self._service.arrive(scope["path"])
+        body: bytes | None = b""
         if not arrival.effect.before_body:
             try:
-                body = await read_body(receive, max_body)
-            except ClientGoneError:
-                return
-            except BodyTooLargeError:
-                await _send(
-                    Reply(Refusal(f"The body is larger than {max_body} bytes").response),
-                    scope,
-                    receive,
-                    send,
-                )
-                return
-        call = Call(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), body)
-        if arrival.call in _ASKING:
-            # It waits for an answer from elsewhere, which may be this very server.
-            reply = await anyio.to_thread.run_sync(
-                partial(service.handle, call, arrival, verify_webhook=verify)
+                body = await read_body(scope, receive, self._max_body)
+            except WebhookPayloadError:
+                reason = f"The body is larger than {self._max_body} bytes"
+                return Reply(Refusal(reason).response)
+        if body is None:
+            return None
+        query = scope["query_string"].decode("latin-1")
+        call = Call(scope["method"], scope["path"], query, body)
+        if arrival.call in _HANDSHAKE_CALLS:
+            # In a thread, because the URL may be one of this very server.
+            return await anyio.to_thread.run_sync(
+                partial(self._service.handle, call, arrival, verify_webhook=self._verify_webhook)
             )
-        else:
-            reply = service.handle(call, arrival)
-        await _send(reply, scope, receive, send)
-
-    return api
+        return self._service.handle(call, arrival)
 
 
-async def _send(reply: Reply, scope: Scope, receive: Receive, send: Send) -> None:
-    if reply.latency and await gone(receive, reply.latency):
-        return
-    if reply.response is not None:
-        await _respond(reply.response, reply, receive, send)
-    if reply.broken is not None:
-        wire: Wire | None = scope.get("state", {}).get("wire")
-        if wire is None:
-            raise RuntimeError(
-                "the server below cannot break a connection: use poweremail.sandbox._server.serving"
-            )
-        if reply.response is None and reply.broken != "stalled":
-            wire.reset()
-        else:
-            wire.close()
-        # The server takes a request without an answer for a mistake unless the connection is known
-        # to be gone.
-        await gone(receive, None)
-
-
-async def _respond(response: Response, reply: Reply, receive: Receive, send: Send) -> None:
-    headers = [
-        (name.lower().encode("latin-1"), value.encode("latin-1"))
-        for name, value in response.headers
-    ]
+async def _send(response: Response, reply: Reply, receive: Receive, send: Send) -> None:
+    headers = encode_headers(response.headers)
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
-    if reply.drip:
-        for index in range(len(response.body)):
-            await send(
-                {
-                    "type": "http.response.body",
-                    "body": response.body[index : index + 1],
-                    "more_body": True,
-                }
-            )
-            if await gone(receive, reply.drip):
-                return
-        await send(
-            {"type": "http.response.body", "body": b"", "more_body": reply.broken is not None}
+    # A response that a fault cuts short has a Content-Length that is never reached.
+    end = {"type": "http.response.body", "more_body": reply.broken is not None}
+    if not reply.drip:
+        await send({**end, "body": response.body})
+        return
+    for byte in response.body:
+        await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
+        if await disconnected(receive, reply.drip):
+            return
+    await send({**end, "body": b""})
+
+
+async def _break(reply: Reply, scope: Scope, receive: Receive) -> None:
+    wire: Wire | None = scope.get("state", {}).get("wire")
+    if wire is None:
+        raise RuntimeError(
+            "the server below cannot break a connection: use poweremail.sandbox._server.serving"
         )
+    if reply.response is None and reply.broken != "stalled":
+        wire.reset()
     else:
-        await send(
-            {
-                "type": "http.response.body",
-                "body": response.body,
-                "more_body": reply.broken is not None,
-            }
-        )
+        wire.close()
+    # uvicorn logs an error if an application ends without a response, unless the client is gone.
+    await disconnected(receive, None)

@@ -1,8 +1,8 @@
 """
-HTTP/1.1 on a connection that can be broken on purpose.
+The connection below a request: breaking it on purpose, and noticing that the client has left.
 
-An ASGI application can answer, and nothing else. Here it finds a `Wire` in
-``scope["state"]["wire"]`` and can end the connection in the ways in which networks do.
+An ASGI application can only respond. Here it finds a `Wire` in ``scope["state"]["wire"]`` and can
+end the connection in the ways in which networks do.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import struct
 import sys
 from typing import Any
 
+import anyio
+from starlette.types import Receive
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-__all__ = ["BreakableProtocol", "Wire"]
+__all__ = ["BreakableProtocol", "Wire", "disconnected"]
 
-# struct linger: switched on, zero seconds. Windows has shorts in it.
-_LINGER_NOT = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
+# struct linger: switched on, zero seconds. Its members are shorts on Windows.
+_LINGER_ZERO_SECONDS = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
 class Wire:
@@ -29,9 +31,9 @@ class Wire:
         self._protocol = protocol
 
     def reset(self) -> None:
-        """End the connection with a TCP reset; what was not read or not sent yet is lost."""
+        """End the connection by a TCP reset; what was not read or not sent yet is lost."""
         self._protocol.transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT
+            socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO_SECONDS
         )
         self._protocol.transport.abort()
 
@@ -51,5 +53,18 @@ class BreakableProtocol(H11Protocol):
         _loop: Any = None,
     ) -> None:
         super().__init__(config, server_state, {**app_state, "wire": Wire(self)}, _loop)
-        # The URL of a GET carries the token.
+        # The URL of a GET contains the token.
         self.access_log = False
+
+
+async def disconnected(receive: Receive, seconds: float | None) -> bool:
+    """
+    Wait for *seconds*, or forever if None; return True as soon as the client disconnects.
+
+    The body must have been read: parts of it that arrive meanwhile are lost.
+    """
+    with anyio.move_on_after(seconds):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        return True
+    return False

@@ -1,110 +1,120 @@
-"""What happens to the mails, as it happens: server-sent events."""
+"""The changes of the mails as server-sent events, while they happen."""
 
 from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable
+from typing import Annotated
 
-from starlette.datastructures import Headers
+from fastapi import APIRouter, Header, HTTPException
+from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from poweremail.sandbox._server.connection import gone
-from poweremail.sandbox._server.control.headers import DATA_HEADERS
-from poweremail.sandbox._server.control.operations import error
-from poweremail.sandbox._store.changes import Changes
+from poweremail.sandbox._server.control import Control
+from poweremail.sandbox._server.control.requests import ControlOf
+from poweremail.sandbox._server.headers import DATA_HEADERS, encode_headers
+from poweremail.sandbox._server.protocol import disconnected
+from poweremail.sandbox._store.changes import Change, Changes
 
-__all__ = ["MOST_STREAMS", "Stream"]
+__all__ = ["MAX_STREAMS", "router"]
 
-MOST_STREAMS = 32
-"""So many may listen at the same time."""
+MAX_STREAMS = 32
 
-_LOOK_EVERY = 0.1
-"""
-Seconds between two looks: what came meanwhile goes out together. It is noted on any thread, and
-nobody is woken up for it.
-"""
+# Changes are noted on any thread, and none of them wakes a stream.
+_POLL_SECONDS = 0.1
+# A proxy in between would take a silent connection for a dead one.
+_HEARTBEAT_SECONDS = 15.0
+_MAX_POSITION_DIGITS = 15
 
-_SILENCE = 15.0
-"""
-Seconds after which something is said, so that whoever is between does not take the connection for
-dead.
-"""
+router = APIRouter(tags=["Messages"])
 
 
-class Stream:
+@router.get(
+    "/stream",
+    response_class=Response,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def stream(control: ControlOf, last_event_id: Annotated[str, Header()] = "") -> Response:
     """
-    The *changes* as events named after their kind, each with the mail's number, if it is about one.
+    Follow the mails by server-sent events: caught, changed, deleted (with the mail's number),
+    cleared, and refetch if some were missed.
+    """
+    if control.streams >= MAX_STREAMS:
+        raise HTTPException(503, f"{MAX_STREAMS} streams are open already")
+    return _Stream(control, last_event_id)
 
-    Who comes back with the id of the last event it got is told what it missed, or, where that is
-    forgotten, ``refetch``.
+
+class _Stream(Response):
+    """
+    The changes since the event of *last_id*, or from now on if it is empty.
+
+    If *last_id* is unknown, or so old that changes after it are forgotten, the first event is
+    ``refetch``.
     """
 
-    def __init__(self, changes: Changes) -> None:
-        self._changes = changes
-        self._open = 0
+    def __init__(self, control: Control, last_id: str) -> None:
+        super().__init__()
+        self._control = control
+        self._changes = control.service.store.changes
+        self._last_id = last_id
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Tell until the client goes away."""
-        if scope["method"] != "GET":
-            await error(405, "this path takes GET", {"Allow": "GET"})(scope, receive, send)
-        elif self._open >= MOST_STREAMS:
-            await error(503, f"{MOST_STREAMS} streams are open already")(scope, receive, send)
-        else:
-            self._open += 1
-            try:
-                await self._tell(Headers(scope=scope).get("last-event-id", ""), receive, send)
-            finally:
-                self._open -= 1
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the client disconnects."""
+        self._control.streams += 1
+        try:
+            await self._follow(receive, send)
+        finally:
+            self._control.streams -= 1
 
-    async def _tell(self, last_id: str, receive: Receive, send: Send) -> None:
-        headers = {**DATA_HEADERS, "Content-Type": "text/event-stream"}
-        encoded = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-        # Before the listener can know that it listens: what it then makes happen is news.
-        position = self._position(last_id)
-        await send({"type": "http.response.start", "status": 200, "headers": encoded})
-        # The empty event gives an id to who has none yet.
+    async def _follow(self, receive: Receive, send: Send) -> None:
+        headers = encode_headers({**DATA_HEADERS, "Content-Type": "text/event-stream"}.items())
+        # Before the client can know that it listens: it may then make changes at once.
+        position = _position(self._changes, self._last_id)
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        # A client without an id gets one by an event without data.
         text = (
-            f"retry: 1000\nid: {self._id(position)}\ndata:\n\n"
-            if not last_id
-            else "retry: 1000\n\n"
+            "retry: 1000\n\n"
+            if self._last_id
+            else f"retry: 1000\nid: {self._id(position)}\ndata:\n\n"
         )
-        said = time.monotonic()
+        sent_at = time.monotonic()
         while True:
             if self._changes.last != position:
-                position, news = self._news(position)
-                text += news
-            elif time.monotonic() - said > _SILENCE:
-                text += ": still here\n\n"
+                changes = self._changes.since(position)
+                position = self._changes.last if changes is None else changes[-1].position
+                text += self._refetch(position) if changes is None else self._events(changes)
+            elif time.monotonic() - sent_at > _HEARTBEAT_SECONDS:
+                text += ": heartbeat\n\n"
             if text:
                 await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
-                said, text = time.monotonic(), ""
-            if await gone(receive, _LOOK_EVERY):
+                sent_at, text = time.monotonic(), ""
+            if await disconnected(receive, _POLL_SECONDS):
                 return
 
-    def _position(self, last_id: str) -> int:
-        """Where to go on: -1, which nobody remembers, where the id is of another run."""
-        if not last_id:
-            return self._changes.last
-        run, _, position = last_id.partition("-")
-        known = (
-            run == self._changes.run
-            and position.isascii()
-            and position.isdecimal()
-            and len(position) < 16  # noqa: PLR2004
-        )
-        return int(position) if known else -1
-
-    def _news(self, position: int) -> tuple[int, str]:
-        changes = self._changes.since(position)
-        if changes is None:
-            last = self._changes.last
-            return last, f"id: {self._id(last)}\nevent: refetch\ndata: {{}}\n\n"
-        texts = [
-            f"id: {self._id(change.position)}\nevent: {change.kind}\ndata: "
-            f"{json.dumps({'number': change.number})}\n\n"
+    def _events(self, changes: Iterable[Change]) -> str:
+        return "".join(
+            f"id: {self._id(change.position)}\nevent: {change.kind}\n"
+            f"data: {json.dumps({'number': change.number})}\n\n"
             for change in changes
-        ]
-        return changes[-1].position if changes else position, "".join(texts)
+        )
+
+    def _refetch(self, position: int) -> str:
+        return f"id: {self._id(position)}\nevent: refetch\ndata: {{}}\n\n"
 
     def _id(self, position: int) -> str:
         return f"{self._changes.run}-{position}"
+
+
+def _position(changes: Changes, last_id: str) -> int:
+    """Return the position to go on from: -1, which is forgotten, if the id is of another run."""
+    if not last_id:
+        return changes.last
+    run, _, position = last_id.partition("-")
+    known = (
+        run == changes.run
+        and position.isascii()
+        and position.isdecimal()
+        and len(position) <= _MAX_POSITION_DIGITS
+    )
+    return int(position) if known else -1

@@ -1,9 +1,8 @@
 """
-The page of the sandbox: its HTML, its own scripts and styles, and the description of the control
-API for people.
+The page of the sandbox: its HTML, scripts and styles, and the control API described for people.
 
-All of it comes from this package, and nothing from elsewhere. The page holds no data: its script
-gets that from the control API.
+Everything comes from this package, nothing from elsewhere. The page itself holds no data: its
+script gets the data from the control API.
 """
 
 from __future__ import annotations
@@ -11,35 +10,29 @@ from __future__ import annotations
 import json
 from functools import cache, partial
 from importlib.resources import files
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import Headers
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from poweremail._version import __version__
-from poweremail.sandbox._server.control.headers import DATA_HEADERS, PAGE_HEADERS
-from poweremail.sandbox._server.control.openapi import openapi
-from poweremail.sandbox._server.control.operations import Operation
-from poweremail.sandbox._server.control.schemas import SCHEMAS
+from poweremail.sandbox._server.headers import PAGE_HEADERS
 
-__all__ = ["Page", "ui_routes"]
+__all__ = ["Page", "api_page", "static_file"]
 
+# Written out: the tables of the system may know .js as text/plain, which no browser runs.
 _TYPES = {
     "js": "text/javascript; charset=utf-8",
     "css": "text/css; charset=utf-8",
     "svg": "image/svg+xml",
 }
-_HTML = {**PAGE_HEADERS, "Content-Type": "text/html; charset=utf-8"}
 
 
 @cache
 def _templates() -> Environment:
-    """
-    Make the environment once a process: it keeps the templates it has compiled, and each takes
-    milliseconds.
-    """
+    """Make the environment, once a process: it caches compiled templates, milliseconds each."""
     environment = Environment(
         loader=PackageLoader("poweremail.sandbox._server.ui", "templates"),
         autoescape=True,
@@ -47,18 +40,17 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    # Jinja's own filter writes quotes as \u0022, for attributes; here it is text, and escaped as
-    # such.
+    # Jinja's own filter writes quotes as \u0022, for attributes; here JSON is text of the page.
     environment.filters["tojson_plain"] = partial(json.dumps, indent=2)
     return environment
 
 
 class Page:
     """
-    The page itself as an application, for requests that have passed the guard.
+    The page as an ASGI application, for requests that have passed the guard.
 
-    *own_owner_id* and *own_token* are whether the service takes only its own; the page tells of it,
-    and not which they are.
+    *own_owner_id* and *own_token* are whether the service accepts only its own; the page mentions
+    this, but shows neither.
     """
 
     def __init__(self, *, own_owner_id: bool, own_token: bool) -> None:
@@ -66,59 +58,41 @@ class Page:
         self._template = _templates().get_template("page.html")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer with the page."""
+        """Respond with the page."""
         url = f"{scope['scheme']}://{Headers(scope=scope)['host']}"
-        await Response(
-            self._template.render(url=url, version=__version__, **self._own), headers=_HTML
-        )(scope, receive, send)
+        content = self._template.render(url=url, version=__version__, **self._own)
+        response = Response(content, headers=PAGE_HEADERS, media_type="text/html")
+        await response(scope, receive, send)
 
 
-def ui_routes(operations: list[Operation]) -> list[Route]:
-    """Return the routes of the page's files, and of the two descriptions of the *operations*."""
-    described = openapi(operations)
-    document = (
+def api_page(document: dict[str, Any]) -> str:
+    """Return the HTML that describes the control API; *document* is its OpenAPI document."""
+    return (
         _templates()
         .get_template("api.html")
         .render(
-            paths=described["paths"],
-            schemas=SCHEMAS,
+            paths=document["paths"],
+            schemas=document["components"]["schemas"],
             groups=("Messages", "The service"),
             version=__version__,
         )
     )
-    return [
-        Route("/static/{name}", _Files()),
-        Route("/docs", _Fixed(Response(document, headers=_HTML))),
-        Route("/openapi.json", _Fixed(JSONResponse(described, headers=DATA_HEADERS))),
-    ]
 
 
-class _Fixed:
-    def __init__(self, response: ASGIApp) -> None:
-        self._response = response
+def static_file(name: str) -> Response:
+    """Return the script, style or icon *name*. Raises LookupError if there is none."""
+    content = _static_files().get(name)
+    if content is None:
+        raise LookupError("there is no such file")
+    media_type = _TYPES[name.rpartition(".")[2]]
+    return Response(content, headers={**PAGE_HEADERS, "Content-Type": media_type})
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._response(scope, receive, send)
 
-
-class _Files:
-    def __init__(self) -> None:
-        folder = files("poweremail.sandbox._server.ui").joinpath("static")
-        self._files = {
-            file.name: file.read_bytes()
-            for file in folder.iterdir()
-            if file.name.rpartition(".")[2] in _TYPES
-        }
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        name = scope["path_params"]["name"]
-        content = self._files.get(name)
-        if content is None:
-            response: Response = JSONResponse(
-                {"error": "there is no such file"}, 404, headers=DATA_HEADERS
-            )
-        else:
-            response = Response(
-                content, headers={**PAGE_HEADERS, "Content-Type": _TYPES[name.rpartition(".")[2]]}
-            )
-        await response(scope, receive, send)
+@cache
+def _static_files() -> dict[str, bytes]:
+    folder = files("poweremail.sandbox._server.ui").joinpath("static")
+    return {
+        file.name: file.read_bytes()
+        for file in folder.iterdir()
+        if file.name.rpartition(".")[2] in _TYPES
+    }

@@ -1,10 +1,21 @@
-"""Headers that tell a browser how little it may do with an answer."""
+"""The headers that limit what a browser may do with a response."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-__all__ = ["DATA_HEADERS", "PAGE_HEADERS", "attachment", "inline_image_headers", "preview_headers"]
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+__all__ = [
+    "DATA_HEADERS",
+    "PAGE_HEADERS",
+    "attachment_headers",
+    "encode_headers",
+    "inline_image_headers",
+    "preview_headers",
+    "with_headers",
+]
 
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -19,7 +30,7 @@ DATA_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
 }
-"""Of what scripts and programs read. Opened in a browser by itself, it can do nothing."""
+"""For what scripts and programs read: opened in a browser by itself, it can do nothing."""
 
 PAGE_HEADERS = {
     **_SAME_ORIGIN,
@@ -31,16 +42,16 @@ PAGE_HEADERS = {
         "'script'; trusted-types 'none'"
     ),
 }
-"""Of the page itself: its own files only, and no string ever becomes HTML or a script."""
+"""For the page itself: its own files only, and no string ever becomes HTML or a script."""
 
 
 def preview_headers(image_base: str, *, remote: bool) -> dict[str, str]:
     """
-    Headers of the HTML of a mail: no script, no form, no frame; nothing is loaded but the mail's
-    own images, below *image_base*.
+    Return the headers of the HTML of a mail: no script, no form, no frame; nothing is loaded but
+    the mail's own images, below *image_base*.
 
-    *remote* lets images, styles, fonts and media come from anywhere. ``sandbox`` without a word
-    more also takes the origin away.
+    *remote* allows images, styles, fonts and media from anywhere. The plain ``sandbox`` also takes
+    the origin away.
     """
     anywhere = " http: https:" if remote else ""
     policy = (
@@ -54,7 +65,7 @@ def preview_headers(image_base: str, *, remote: bool) -> dict[str, str]:
 
 def inline_image_headers() -> dict[str, str]:
     """
-    Headers of an image inside a mail.
+    Return the headers of an image inside a mail.
 
     The frame that shows the mail has no origin, so every origin may embed the image; its address
     cannot be guessed.
@@ -67,12 +78,35 @@ def inline_image_headers() -> dict[str, str]:
     }
 
 
-def attachment(name: str) -> dict[str, str]:
-    """Headers that have a file saved, under *name*, and not shown: RFC 6266."""
+def attachment_headers(name: str) -> dict[str, str]:
+    """Return the headers that make a browser save a file as *name* and not show it: RFC 6266."""
     clean = "".join(
         letter if letter.isprintable() and letter not in '/\\:*?"<>|' else "_" for letter in name
     ).strip(". ")[-150:]
     return {
         **DATA_HEADERS,
+        "Content-Type": "application/octet-stream",
         "Content-Disposition": f"attachment; filename*=UTF-8''{quote(clean or 'unnamed', safe='')}",
     }
+
+
+def encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Return *headers* in the form of ASGI."""
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+
+
+def with_headers(app: ASGIApp, headers: Mapping[str, str]) -> ASGIApp:
+    """Add *headers* to every response of *app* that has no Content-Security-Policy of its own."""
+    encoded = encode_headers(headers.items())
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start" and all(
+                name.lower() != b"content-security-policy" for name, _ in message["headers"]
+            ):
+                message["headers"] = [*message["headers"], *encoded]
+            await send(message)
+
+        await app(scope, receive, send_with_headers)
+
+    return run
