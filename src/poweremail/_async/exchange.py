@@ -179,10 +179,11 @@ class AsyncExchange:
             return FailedAttempt(error, may_repeat=False)
         except Exception as error:
             outside = exception_from_outside(error, self._transport)
-            ours = isinstance(error, PowerEmailError)
-            if outside is None and (ours or not request.operation.reads):
+            if outside is None:
+                if request.operation.reads and not isinstance(error, PowerEmailError):
+                    raise  # it concerns no mail and no change, so there is nothing to add
                 return judge_failure(error, request, mail, resend=self._resend)
-            if outside is None or outside is error:
+            if outside is error:
                 raise
         finally:
             if body is not None:

@@ -87,10 +87,13 @@ class Settings:
     deployment: Deployment = attrs.field(validator=_is_a(Deployment))
     max_response_bytes: int = attrs.field(validator=_is_size)
     max_request_bytes: int | None = attrs.field(validator=optional(_is_size))
-    endpoint: Endpoint = attrs.field(init=False)
-    unknown: UnknownPolicy = attrs.field(init=False)
+    endpoint: Endpoint = attrs.field(
+        init=False, default=attrs.Factory(lambda self: self._endpoint(), takes_self=True)
+    )
+    unknown: UnknownPolicy = attrs.field(
+        init=False, default=attrs.Factory(lambda self: self._unknown(), takes_self=True)
+    )
 
-    @endpoint.default
     def _endpoint(self) -> Endpoint:
         return Endpoint(
             self.base_url,
@@ -101,7 +104,6 @@ class Settings:
             self.deployment,
         )
 
-    @unknown.default
     def _unknown(self) -> UnknownPolicy:
         return UnknownPolicy(self.on_unknown, self.visibility, self.resend_after)
 
