@@ -68,8 +68,8 @@ def _message_hook(kind: type[Envelope]) -> Callable[[Envelope], dict[str, Any]]:
         _cattrs_omit_if_default=True,
         from_email=override(unstruct_hook=lambda sender: sender.email),
         to=override(unstruct_hook=partial(_recipients, "to"), omit_if_default=False),
-        cc=override(unstruct_hook=partial(_recipients, "cc")),
-        bcc=override(unstruct_hook=partial(_recipients, "bcc")),
+        cc=override(omit=True),
+        bcc=override(omit=True),
         reply_to=override(omit=True),
         headers=override(omit=True),
         tracking=override(omit=True),
@@ -80,7 +80,8 @@ def _message_hook(kind: type[Envelope]) -> Callable[[Envelope], dict[str, Any]]:
         members = write_members(message)
         if message.from_email.name is not None:
             members["from_name"] = message.from_email.name
-        members["to"] += members.pop("cc", []) + members.pop("bcc", [])
+        if message.cc or message.bcc:
+            members["to"] += _recipients("cc", message.cc) + _recipients("bcc", message.bcc)
         if headers := _headers(message):
             members["headers"] = headers
         return members

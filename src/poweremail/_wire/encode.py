@@ -158,13 +158,9 @@ def _send(
     members = converter.unstructure(message)
     if unique_id is not None:
         members.setdefault("headers", {})[UNIQUE_ID_HEADER] = unique_id
-    files: tuple[Attachment | Image, ...] = (*message.attachments, *message.images)
-    return post(
-        endpoint,
-        operation,
-        {"smtp_user_name": smtp_user_name, "message": members},
-        [file.content for file in files],
-    )
+    fields = {"smtp_user_name": smtp_user_name, "message": members}
+    files: tuple[Attachment | Image, ...] = message.attachments + message.images
+    return post(endpoint, operation, fields, [file.content for file in files] if files else ())
 
 
 def post(
@@ -187,9 +183,9 @@ def post(
     # Secrets: docs/design.md. The members continue the object that `json_prefix` begins, which has
     # the token, so that neither a dict nor a local variable has it.
     body = Body(
-        _with_contents(
-            b"%b%b%b" % (credentials.json_prefix, b"," if members else b"", text[1:]), contents
-        ),
+        b"%b%b%b" % (credentials.json_prefix, b"," if members else b"", text[1:])
+        if not contents
+        else _with_contents(b"%b,%b" % (credentials.json_prefix, text[1:]), contents),
         limit=limit,
     )
     if limit is not None and body.length is not None and body.length > limit:
@@ -200,10 +196,8 @@ def post(
     return Request(operation, endpoint, body=body)
 
 
-def _with_contents(text: bytes, contents: Sequence[Content]) -> bytes | list[bytes | Base64]:
+def _with_contents(text: bytes, contents: Sequence[Content]) -> list[bytes | Base64]:
     """Replace each mark in *text* by the content that it stands for."""
-    if not contents:
-        return text
     first, *rest = text.split(_CONTENT)
     parts: list[bytes | Base64] = [first]
     for content, following in zip(contents, rest, strict=True):

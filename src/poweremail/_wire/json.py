@@ -32,8 +32,9 @@ __all__ = ["dumps", "loads", "loads_lenient", "loads_text"]
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 _DIGITS_TO_ZERO = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
-_LONG_NUMBER = b"0" * 19
+_LONG_INTEGER = b"0" * 19
 """An integer with fewer digits fits into 64 bits, which is what orjson reads exactly."""
+_LONG_INTEGER_IN_THIRDS = b"0" * (19 // 3)
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 # A number ends its line or stands before punctuation: "250 Message Queued" without quotes is text.
@@ -68,15 +69,25 @@ def loads(body: bytes) -> Any:
 
     Raises ValueError if it is not JSON, RecursionError if it is nested too deeply.
     """
-    # orjson reads an integer of more than 64 bits as a float and does not say so. To look for one
-    # costs 30 µs for a page of 100 records; a regular expression would take 300 µs. find(), because
-    # "in" first tries to read the bytes as a number.
-    if orjson is not None and body.translate(_DIGITS_TO_ZERO).find(_LONG_NUMBER) < 0:
+    # orjson reads an integer of more than 64 bits as a float, and does not say so.
+    if orjson is not None and not _may_have_long_integer(body):
         try:
             return orjson.loads(body)
         except ValueError:
             pass
     return json.loads(body)
+
+
+def _may_have_long_integer(body: bytes) -> bool:
+    # Two searches, because nearly every body ends with the first. It looks at every third byte: a
+    # long integer leaves a run of six digits there, a time in milliseconds one of five at most. For
+    # a page of 100 records (32 KB) that takes 20 µs, one full search 29 µs, a regular expression
+    # 310 to 420 µs; the page is decoded in 320 µs. find(), because "in" first tries to read the
+    # bytes as a number.
+    return (
+        body[::3].translate(_DIGITS_TO_ZERO).find(_LONG_INTEGER_IN_THIRDS) >= 0
+        and body.translate(_DIGITS_TO_ZERO).find(_LONG_INTEGER) >= 0
+    )
 
 
 def loads_lenient(body: bytes, *, keep_repeats: bool = False) -> Any:

@@ -59,13 +59,8 @@ def message_infos(records: Sequence[Mapping[str, Any]]) -> tuple[MessageInfo, ..
 
 def ordinary_infos(records: Sequence[Mapping[str, Any]]) -> tuple[MessageInfo, ...] | None:
     """Read *records* as `message_infos` does if all of them are ordinary; else return None."""
-    infos = []
-    for record in records:
-        info = _ordinary(record)
-        if info is None:
-            return None
-        infos.append(info)
-    return tuple(infos)
+    infos = [info for record in records if (info := _ordinary(record)) is not None]
+    return tuple(infos) if len(infos) == len(records) else None
 
 
 def _ordinary(record: Mapping[str, Any]) -> MessageInfo | None:
