@@ -1,1 +1,1 @@
-"""What a caller sends: mails, mails from templates, and whole RFC 5322 messages."""
+"""The mails that a caller sends: own content, templates, and whole RFC 5322 messages."""

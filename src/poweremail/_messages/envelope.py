@@ -1,4 +1,4 @@
-"""What both kinds of mail have: addresses, a subject, headers, files, tracking."""
+"""The part that all mails have in common: addresses, subject, headers, files, tracking."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ HEADER_NAME = re.compile(r"[!-9;-~]+\Z")
 
 UNIQUE_ID_HEADER = "X-Unique-Id"
 
-# Headers that are said elsewhere: one that was given here as well could add a recipient, or
+# Headers that are fields of a message. Given as headers, too, they could add a recipient or
 # contradict the mail.
-_FIELDS = {
+_FIELDS_OF_HEADERS = {
     **{name: name for name in ("subject", "to", "cc", "bcc")},
     **dict.fromkeys(("from", "sender"), "from_email"),
     **dict.fromkeys(("content-type", "content-transfer-encoding", "mime-version"), "html and text"),
@@ -35,11 +35,13 @@ _FIELDS = {
 @attrs.frozen(kw_only=True)
 class Tracking:
     """
-    What the service measures of this mail; None leaves a choice to the account's settings.
+    What the service measures of a mail. None leaves the choice to the account's settings.
 
-    *opens*: count opens. *clicks*: count clicks in the ``"html"``, the ``"text"`` or ``"both"``
-    parts, or ``"no"``. *domain*: the tracking domain that links lead through. Sent as the headers
-    ``X-STes-TrackOpen``, ``X-STes-TrackClick`` and ``X-STes-TrackingDomain``.
+    *opens*: count opens.
+    *clicks*: count clicks in the ``"html"``, the ``"text"`` or ``"both"`` parts, or ``"no"``.
+    *domain*: the tracking domain that links lead through.
+
+    Sent as ``X-STes-TrackOpen``, ``X-STes-TrackClick`` and ``X-STes-TrackingDomain``.
     """
 
     opens: bool | None = None
@@ -60,7 +62,7 @@ class Tracking:
             raise UsageError("must not be empty", field="tracking.domain")
 
     def headers(self) -> dict[str, str]:
-        """The headers that say it to the service."""
+        """The headers that request it from the service."""
         headers: dict[str, str] = {}
         if self.opens is not None:
             headers["X-STes-TrackOpen"] = "yes" if self.opens else "no"
@@ -121,25 +123,20 @@ def _images(value: Image | Iterable[Image]) -> tuple[Image, ...]:
 @attrs.frozen(kw_only=True)
 class Envelope:
     """
-    What both kinds of mail have.
+    The fields that `Message` and `TemplateMessage` have in common.
 
-    *subject*
-        Not empty.
-    *from_email*, *to*, *cc*, *bcc*, *reply_to*
-        Addresses: ``"Ada <ada@example.com>"``, a pair ``("Ada", "ada@example.com")`` or a
-        `Recipient`; all but *from_email* take one or many. At least one recipient is needed.
-    *headers*
-        Further headers, each name at most once. What has a field of its own (Reply-To, tracking)
-        may be said here or there.
-    *attachments*, *images*
-        See `Attachment` and `Image`.
-    *tracking*
-        See `Tracking`.
-    *unique_id*
-        The ``X-Unique-Id`` under which the service finds the mail again. Drawn for each send where
-        left out.
+    *subject*: not empty.
+    *from_email*, *to*, *cc*, *bcc*, *reply_to*: addresses, each ``"Ada <ada@example.com>"``, a pair
+    ``("Ada", "ada@example.com")`` or a `Recipient`; all but *from_email* take one or many. At
+    least one recipient is needed.
+    *headers*: further headers, each name at most once. Reply-To, tracking and the unique id may be
+    given here or in their own field.
+    *attachments*, *images*: see `Attachment` and `Image`.
+    *tracking*: see `Tracking`.
+    *unique_id*: the ``X-Unique-Id`` by which the service finds the mail again; drawn for each send
+    if it is None.
 
-    Raises `UsageError`, naming the field, for whatever the service could not take.
+    Raises `UsageError`, which names the field, if the service could not send it.
     """
 
     subject: str
@@ -173,7 +170,7 @@ class Envelope:
             raise UsageError("must not be empty", field="unique_id")
 
     def _check_headers(self) -> None:
-        spoken_for = _FIELDS | (
+        spoken_for = _FIELDS_OF_HEADERS | (
             {name.lower(): "tracking" for name in self.tracking.headers()} if self.tracking else {}
         )
         if self.reply_to:
@@ -193,7 +190,8 @@ class Envelope:
             if lower == UNIQUE_ID_HEADER.lower():
                 if self.unique_id not in (None, value):
                     raise UsageError(f"{name!r} differs from unique_id", field="headers")
-                # One place for it from here on.
+                # From here on it stands in one place. A frozen class sets its own fields in this
+                # way while it is initialised, says the documentation of attrs.
                 object.__setattr__(self, "unique_id", value)
         if UNIQUE_ID_HEADER.lower() in seen:
             others = {

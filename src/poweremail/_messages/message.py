@@ -1,4 +1,4 @@
-"""What can be sent: a mail with its own content, or one made from a template of the service."""
+"""The two kinds of mail: with its own content, or made from a template of the service."""
 
 from __future__ import annotations
 
@@ -81,10 +81,9 @@ class Message(Envelope):
         Read a message of the standard library: an ``EmailMessage``, or one of the older
         ``email.mime`` classes.
 
-        What the service cannot be told raises `UsageError`, which names all of it. With *lossy* it
-        is left out, and the answer is a `Converted`: the message, and a list of what was dropped.
-        What no message can do without (a sender, a recipient, a subject, a body) raises in either
-        case.
+        Raises `UsageError`, which names everything that the service cannot carry. With *lossy* it
+        is left out, and the result is a `Converted`: the message, and a list of what was dropped.
+        A missing sender, recipient, subject or body raises in either case.
 
         >>> from email.message import EmailMessage
         >>> mail = EmailMessage()
@@ -109,10 +108,11 @@ class Message(Envelope):
         Return this mail as a message of the standard library, for ``smtplib`` or a file; its policy
         is that of SMTP.
 
-        Files are read now. ``Date`` and ``Message-ID`` are new where `headers` has none. Bcc is a
-        header, which ``smtplib.SMTP.send_message`` removes; whoever passes the bytes on removes it
-        first. Raises `UsageError` where an attachment is a stream that can be read only once, or
-        its file cannot be read any more.
+        Files are read now. ``Date`` and ``Message-ID`` are new if `headers` has none. Bcc is a
+        header: ``smtplib.SMTP.send_message`` removes it; remove it before you send the bytes in
+        another way. Raises `UsageError` if an attachment is a stream, which can be read only once,
+        if its file cannot be read any more, or if a header of URLs or ids, such as
+        ``List-Unsubscribe``, is not ASCII.
         """
         from poweremail._messages.write import write  # noqa: PLC0415  as above
 
@@ -121,10 +121,9 @@ class Message(Envelope):
 
 class Converted(NamedTuple):
     """
-    What ``Message.from_email_message(..., lossy=True)`` answers.
+    The result of ``Message.from_email_message(..., lossy=True)``.
 
-    *dropped* has a line of text for each thing that *message* could not keep; it is empty where
-    nothing was lost.
+    *dropped*: a line of text for each loss; empty if nothing was lost.
     """
 
     message: Message

@@ -78,16 +78,16 @@ def read_fields(source: StdMessage, *, lossy: bool) -> tuple[dict[str, Any], tup
     faults = _faults(fields)
     if faults or (losses and not lossy):
         raise UsageError(
-            f"the service cannot be told all of it: "
+            f"the service cannot carry all of it: "
             f"{'; '.join(faults if lossy else (*faults, *losses))}",
             field="email_message",
-            advice=None if faults else "lossy=True leaves it out, and tells what it left out",
+            advice=None if faults else "lossy=True leaves it out and lists it; send_raw carries it",
         )
     return fields, tuple(losses)
 
 
 def _faults(fields: dict[str, Any]) -> list[str]:
-    """What the service needs and *fields* lack; leaving something out is no remedy."""
+    """Needed by the service and missing in *fields*; leaving something out is no remedy."""
     needed = {
         "it has no sender (From)": fields["from_email"],
         "it has no recipient (To, Cc or Bcc)": fields["to"] or fields["cc"] or fields["bcc"],

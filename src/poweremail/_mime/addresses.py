@@ -41,7 +41,7 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _PARENTHESIS = re.compile(r"\\.|[()]", re.DOTALL)
-# The route of RFC 822, which RFC 5322, 4.4 tells readers to ignore.
+# The route of RFC 822, which readers ignore (RFC 5322, 4.4).
 _ROUTE = re.compile(r"@[^:\"]*:")
 _SPACE_AROUND_DOTS = re.compile(r"\s*([.@])\s*")
 

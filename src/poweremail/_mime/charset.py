@@ -1,5 +1,5 @@
 """
-Bytes to text, where the charset that they are labelled with may be missing, misspelt or wrong.
+From bytes to text, even if their charset label is missing, misspelt or wrong.
 """
 
 from __future__ import annotations
@@ -8,9 +8,8 @@ import codecs
 
 __all__ = ["decode_text"]
 
-# Labels that are used for text of a larger set; the larger one is what the sender's program wrote
-# (WHATWG Encoding, "Names and labels", and what mail programs do). Tried only where the label
-# itself does not fit.
+# Labels that programs use for text of a larger charset, which is tried if the label itself does not
+# fit (WHATWG Encoding, "Names and labels", and the practice of mail programs).
 _WIDER = {
     "ascii": "utf-8",
     "iso8859-1": "cp1252",
@@ -22,15 +21,15 @@ _WIDER = {
     "iso2022_jp": "iso2022_jp_ext",
     "euc_kr": "cp949",
 }
-# Labels that Python does not know. The suffixes -i and -e of RFC 1556 say how a reader lays out
-# Hebrew, not what the bytes mean.
+# Labels that Python does not know. The suffixes -i and -e of RFC 1556 are about the layout of
+# Hebrew, not about its bytes.
 _ALSO_KNOWN_AS = {
     "iso-8859-8-i": "iso8859-8",
     "iso-8859-8-e": "iso8859-8",
     "ks_c_5601-1987": "cp949",
     "x-sjis": "cp932",
 }
-# What Python calls encodings of text, and is none of a mail's.
+# Encodings of text in Python that no mail uses.
 _NOT_OF_MAIL = {
     "unicode_escape",
     "raw-unicode-escape",
@@ -45,17 +44,17 @@ _C1 = frozenset(range(0x80, 0xA0))
 
 def decode_text(data: bytes, charset: str | None, *, errors: str = "strict") -> str:
     """
-    Return *data*, labelled as *charset* (None where it has no label), as text without a byte order
-    mark.
+    Return *data* as text, without a byte order mark.
 
-    A label that is missing, unknown, or too narrow gives way to UTF-8, or to the wider charset that
-    is commonly sent under it. Raises UnicodeError where nothing fits; with *errors* ``"replace"``,
-    what does not fit becomes U+FFFD.
+    *charset*: its label, None if it has none. If the label is unknown or too narrow, UTF-8 is
+    tried, or the wider charset that is commonly sent under this label.
+    *errors*: ``"strict"`` raises UnicodeError if nothing fits; ``"replace"`` makes the bytes that
+    do not fit U+FFFD.
     """
     name = _codec(charset)
     for candidate in (name, _WIDER.get(name, "utf-8"), "utf-8"):
         if candidate == "iso8859-1" and not _C1.isdisjoint(data):
-            # Those would be control characters; they are the quotes and dashes of windows-1252.
+            # As control characters they make no sense; they are quotes and dashes of windows-1252.
             continue
         try:
             return data.decode(candidate).removeprefix("\ufeff")
@@ -72,7 +71,7 @@ def _codec(charset: str | None) -> str:
     label = _ALSO_KNOWN_AS.get(label, label)
     try:
         codec = codecs.lookup(label)
-        # Some codecs turn bytes into bytes; asking for text tells.
+        # Some codecs decode bytes to bytes; those raise here.
         bytes(4).decode(label, "replace")
     except (LookupError, ValueError):
         return "ascii"

@@ -1,4 +1,4 @@
-"""The headers of a message, read alike whatever made it: a parser, or code that set them."""
+"""The headers of a message that a parser has read or that code has set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from poweremail._mime.words import decode_words, encode_words
 
 __all__ = ["HeaderLine", "header_line", "header_lines", "parse"]
 
-# A fold is a line end before white space. It stands for that white space, here for one space.
+# A fold is a line end before white space. Unfolding replaces both by one space.
 _FOLD = re.compile(r"(?:\r\n|\r|\n)[ \t]")
 
 
@@ -27,8 +27,8 @@ def parse(data: bytes, policy: EmailPolicy[EmailMessage] | Compat32 = compat32) 
     """
     Return the message in *data*, with *policy*, in a time that is linear in its length.
 
-    The parser asks each part for its Content-Type. The newer policies need a time that is quadratic
-    in the header's length for this: 140 KB of semicolons keep them busy for half a minute. So the
+    The parser reads each part's Content-Type. The newer policies need a time that is quadratic in
+    the header's length for this: 140 KB of semicolons keep them busy for half a minute. So the
     message is parsed with the old policy, and its parts, which store headers unread with either
     policy, get the new one afterwards.
     """

@@ -2,8 +2,8 @@
 One MIME part of a message: its type, its names, and its content.
 
 A part may come from a parser with any policy, from the content manager, or from the old MIME
-classes. `Part` copies the headers that describe the content into a message with the old policy,
-and asks that one. The readers of ``email.headerregistry`` are not used: hostile headers make them
+classes. `Part` copies the headers that describe the content into a message with the old policy
+and reads them there. The readers of ``email.headerregistry`` are not used: hostile headers make them
 raise AttributeError and other errors.
 """
 
@@ -80,8 +80,8 @@ class Part:
         if encoding := self._plain.get("content-transfer-encoding"):
             self._plain.replace_header("content-transfer-encoding", _first_word(str(encoding)))
         self._plain.set_default_type(default_type or source.get_default_type())
-        # What get_payload would return has been decoded, with U+FFFD for what its charset does not
-        # have.
+        # Lib/email/message.py, Message._payload. get_payload decodes it, with U+FFFD for bytes that
+        # are not of its charset.
         payload: object = getattr(source, "_payload", None)
         self.children = (
             [child for child in payload if isinstance(child, StdMessage)]
@@ -159,14 +159,14 @@ class Part:
 
     @property
     def cut_off(self) -> bool:
-        """Whether the content, once it was read, turned out to end in the middle of a byte."""
+        """Whether the content ends in the middle of a byte; known once it was read."""
         return any(isinstance(defect, InvalidBase64LengthDefect) for defect in self._plain.defects)
 
     def text(self, *, errors: str = "strict") -> str:
         """
         Return the content as text, each line ending in LF.
 
-        Raises UnicodeError where it cannot be decoded, unless *errors* is ``"replace"``.
+        Raises UnicodeError if it cannot be decoded and *errors* is ``"strict"``.
         """
         payload = self.payload
         if isinstance(payload, str) and not payload.isascii() and not _has_surrogates(payload):
@@ -190,7 +190,7 @@ class Part:
         except PARSER_FAILURES:
             content = payload.encode("utf-8", "replace")
         if self.cut_off:
-            # The standard library gives up; all but the last characters can be read.
+            # The standard library decodes none of it; all but the last characters can be read.
             characters = re.sub(r"[^A-Za-z0-9+/]", "", payload)
             return base64.b64decode(characters[: len(characters) // 4 * 4])
         return content if isinstance(content, bytes) else b""
@@ -198,8 +198,7 @@ class Part:
     def _source_of_content(self) -> bytes:
         """Everything below the headers, as the message has it."""
         policy = self._source.policy.clone(linesep="\r\n")
-        # Folding again would change a message that somebody attached, and could break its
-        # signature.
+        # Folding again would change an attached message and could break its signature.
         policy = (
             policy.clone(refold_source="none")
             if isinstance(policy, EmailPolicy)
@@ -251,7 +250,7 @@ def _value(name: str, value: str | tuple[str | None, str | None, str], errors: s
         # The percent signs are decoded already, one byte a character.
         data = text.encode("latin-1", "replace")
         return decode_text(data, charset, errors=errors)
-    # Not as RFC 2231 wants it, and seen everywhere: encoded words in quotes.
+    # RFC 2231 forbids encoded words here, and many programs write them.
     return decode_words(value, errors=errors)
 
 

@@ -3,8 +3,7 @@ The message reader: from the parts of a message to one text, one HTML, and files
 
 The problem: a message is a tree of parts, nested as deep as its sender liked, and PowerEmail takes
 exactly one text, one HTML and a list of files. People see a mail as a sequence of bodies and files,
-and two programs rarely build the same tree for the same mail. Whatever is not carried over has been
-lost, and somebody has to be told.
+and two programs rarely build the same tree for the same mail.
 
 The walk: each multipart is read for what it says about its children. *alternative*: versions of one
 body, the last version of each kind counts. *related*: a body, and files that it shows. *mixed* and
@@ -65,7 +64,7 @@ class _Body(NamedTuple):
 
 def read_content(message: StdMessage, *, lenient: bool = False) -> tuple[Content, list[str]]:
     """
-    Return the content of *message*, and a line for each thing that is lost.
+    Return the content of *message*, and a line for each loss.
 
     *lenient*: for display; see the head of this file. Raises one of `PARSER_FAILURES` if the
     ``email`` package cannot handle the message.
@@ -98,7 +97,7 @@ class _Reader:
         if self._is_body(part, parent):
             return [self._read_text(part)]
         if parent == "multipart/alternative" and part.disposition != "attachment":
-            # Another version of the text, such as AMP, would show as a file that nobody needs.
+            # Another version of the text, such as AMP, would show as a useless file.
             is_version = part.maintype == "text" and part.type != "text/calendar"
             carried = "it is left out" if is_version else "it is carried as an attachment"
             self.losses.append(
@@ -149,7 +148,7 @@ class _Reader:
             return self._read_related(part, children, depth)
         if part.type == "multipart/signed" and len(children) > 1 and not self._lenient:
             self.losses.append(
-                "the signature of a signed body: the service writes the mail anew, which would "
+                "the signature of a signed body: the service writes a new mail, which would "
                 "break it"
             )
             return self.read(children[0], parent, depth)
@@ -187,7 +186,7 @@ class _Reader:
         return bodies
 
     def one(self, bodies: list[_Body]) -> _Body:
-        """Return the one body that can stand for *bodies*, which are shown one after another."""
+        """Return one body instead of *bodies*, which are shown one after another."""
         bodies = [body for body in bodies if body != _Body()]
         if len(bodies) <= 1:
             return bodies[0] if bodies else _Body()

@@ -52,7 +52,7 @@ class File:
 
 @attrs.frozen
 class Content:
-    """What a mail contains below its headers: a text, an HTML, or both, and files."""
+    """The content of a mail below its headers: a text, an HTML, or both, and files."""
 
     text: str | None = None
     html: str | None = None

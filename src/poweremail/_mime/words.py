@@ -23,18 +23,18 @@ __all__ = ["decode_words", "encode_words", "fold", "has_words", "parameter"]
 # An encoded word, with the language of RFC 2231; broken programs leave spaces in it.
 _WORD = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?\r\n]*)\?=")
 _BASE64 = re.compile(r"[A-Za-z0-9+/= ]*\Z")
-# What a "Q" word may show as itself, also in a display name (RFC 2047, 5 (3)).
+# Characters that a "Q" word need not encode, even in a display name (RFC 2047, 5 (3)).
 _PLAIN_IN_Q = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&+\-.^_`{|}~]+\Z")
 
-_LINE = 78
-# 75 characters are the most for an encoded word (RFC 2047, 2), "=?utf-8?q?" and "?=" among them.
-_WORD_ROOM = 75 - 12
-_PARAMETER_ROOM = 58
+_MAX_LINE_CHARS = 78
+# An encoded word has at most 75 characters (RFC 2047, 2), including "=?utf-8?q?" and "?=".
+_MAX_WORD_CHARS = 75 - 12
+_MAX_PARAMETER_CHARS = 58
 
 
 def has_words(text: str) -> bool:
-    """Whether a reader would take something in *text* for an encoded word."""
+    """Whether *text* contains an encoded word."""
     return _WORD.search(text) is not None
 
 
@@ -42,8 +42,7 @@ def decode_words(text: str, *, errors: str = "strict") -> str:
     """
     Return *text* with its encoded words decoded. Words that are malformed stay as they are.
 
-    Raises UnicodeError where a word's bytes are not of its charset, unless *errors* says
-    ``"replace"``.
+    Raises UnicodeError if a word's bytes are not of its charset and *errors* is ``"strict"``.
     """
     decoded: list[str] = []
     pending: list[tuple[str, bytes]] = []
@@ -93,10 +92,10 @@ def encode_words(text: str, used: int = 0) -> list[str]:
     data = text.encode()
     as_q = sum(1 if byte in _PLAIN_IN_Q or byte == 0x20 else 3 for byte in data)  # noqa: PLR2004  a space is "_"
     encoding, encode = ("q", _q) if as_q <= len(data) * 4 / 3 + 4 else ("b", _b)
-    # Where a long name leaves too little room, the line gets longer than it should be, which is
-    # allowed up to 998.
-    first = max(_WORD_ROOM - used, 24)
-    return [f"=?utf-8?{encoding}?{piece}?=" for piece in _pieces(text, encode, first, _WORD_ROOM)]
+    # If a long name leaves too little room, the line gets longer than it should be, which is allowed
+    # up to 998 characters.
+    first = max(_MAX_WORD_CHARS - used, 24)
+    return [f"=?utf-8?{encoding}?{piece}?=" for piece in _pieces(text, encode, first, _MAX_WORD_CHARS)]
 
 
 def _q(text: str) -> str:
@@ -129,11 +128,11 @@ def fold(name: str, words: Iterable[str]) -> str:
     the words allow.
     """
     line, lines = "", []
-    room = _LINE - len(name) - 2
+    room = _MAX_LINE_CHARS - len(name) - 2
     for word in words:
         if line and len(line) + 1 + len(word) > room:
             lines.append(line)
-            line, room = word, _LINE - 1
+            line, room = word, _MAX_LINE_CHARS - 1
         else:
             line = f"{line} {word}" if line else word
     return "\r\n ".join((*lines, line))
@@ -141,20 +140,19 @@ def fold(name: str, words: Iterable[str]) -> str:
 
 def parameter(name: str, value: str) -> list[str]:
     """
-    ``name=value`` as one word, or several that end in ``;``: plain, quoted, or as RFC 2231 has it
-    where that cannot say it.
+    ``name=value`` as one word, or as several that end in ``;``: plain, quoted, or by RFC 2231.
     """
-    if _TOKEN.match(value) and len(value) <= _PARAMETER_ROOM:
+    if _TOKEN.match(value) and len(value) <= _MAX_PARAMETER_CHARS:
         return [f"{name}={value}"]
     if (
         value.isascii()
         and value.isprintable()
-        and len(value) <= _PARAMETER_ROOM
+        and len(value) <= _MAX_PARAMETER_CHARS
         and not re.search(r'["\\]|=\?', value)
     ):
         return [f'{name}="{value}"']
     pieces = list(
-        _pieces(value, lambda text: quote(text, safe=""), _PARAMETER_ROOM, _PARAMETER_ROOM)
+        _pieces(value, lambda text: quote(text, safe=""), _MAX_PARAMETER_CHARS, _MAX_PARAMETER_CHARS)
     )
     if len(pieces) == 1:
         return [f"{name}*=utf-8''{pieces[0]}"]

@@ -9,7 +9,7 @@ one of three rules:
 - *structured* headers, which contain URLs and ids (`STRUCTURED`): programs read them character by
   character, so they are folded at white space only and never become encoded words. RFC 2047, 5
   forbids encoded words there; one-click unsubscribing and threading break with them.
-- *texts*: all others. What is not ASCII, or too long for a line, becomes encoded words.
+- *texts*: all others. They become encoded words if they are not ASCII or too long for a line.
 
 The standard library applies the text rule to structured headers that are longer than a line, and
 its folding garbles some non-ASCII names with commas, long words, and characters such as U+2028.

@@ -1,9 +1,9 @@
 """
-What the calls about settings and about the account answer.
+The results of the calls about settings and about the account.
 
-What the service left out, or said in a way that cannot be read, is None or empty; what cannot be
-read stays in ``extra``, beside the members that this library does not know. ``raw`` is the answer
-that it came in, with ``***`` in place of every password and key.
+A member that the service left out, or whose value cannot be read, is None or empty here. A value
+that cannot be read is kept in ``extra``, beside the members that this library does not know.
+``raw`` is the response, with ``***`` in place of every password and key.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ T = TypeVar("T")
 @attrs.frozen(kw_only=True)
 class Listing(Generic[T]):
     """
-    What there is of a kind, whole: *entries*, in the order of the service. Iterating, ``len()`` and
-    indexing are about them.
+    All entries of a kind, in the order of the service. Iterating, ``len()`` and indexing use
+    *entries*.
     """
 
     entries: tuple[T, ...]
@@ -54,11 +54,11 @@ class Listing(Generic[T]):
 @attrs.frozen(kw_only=True)
 class SmtpUser:
     """
-    An SMTP user: who sends.
+    An SMTP user, in whose name mails are sent.
 
-    *enabled* says whether it may. *total_limit* and *hourly_limit* are mails, in all and an hour.
-    *password* comes when it is added or its password is reset, and otherwise where the service
-    tells it.
+    *enabled*: it may send.
+    *total_limit*, *hourly_limit*: the number of mails that it may send, in total and per hour.
+    *password*: known when the user is added or its password is reset, and if the service shows it.
     """
 
     smtp_user_name: str
@@ -75,9 +75,10 @@ class SendingDomain:
     """
     A domain that mail is sent from.
 
-    *dkim_valid* and *spf_valid*: its DNS records were found right. *valid_signing*: mail is signed
-    for it. *verified*: its owner has confirmed it. *create_date* is an aware datetime in UTC. A
-    check tells of the records, a list of the rest.
+    *dkim_valid*, *spf_valid*: its DNS records are right; only a check returns these.
+    *valid_signing*: mail is signed for it.
+    *verified*: its owner has confirmed it.
+    *create_date*: an aware datetime in UTC.
     """
 
     domain: str
@@ -95,8 +96,9 @@ class TrackingDomain:
     """
     A domain that tracked links lead through.
 
-    *cname_valid*: its DNS record was found right. *valid_tracking*: links may lead through it.
-    *create_date* is an aware datetime in UTC.
+    *cname_valid*: its DNS record is right.
+    *valid_tracking*: links may lead through it.
+    *create_date*: an aware datetime in UTC.
     """
 
     domain: str
@@ -110,12 +112,13 @@ class TrackingDomain:
 @attrs.frozen(kw_only=True)
 class Webhook:
     """
-    A URL that is told of events.
+    A URL to which the service posts events.
 
-    *events* are words such as ``open``: those of `EventName`, and any that the service has added
-    since. *key* signs what is posted. *store_log*: the service keeps what it posted. *last_success*
-    is when the URL last took something, *total_event* how many events there were. Times are aware
-    datetimes in UTC.
+    *events*: words such as ``open``: those of `EventName`, and any that the service has added.
+    *key*: signs the posts.
+    *store_log*: the service keeps its posts.
+    *last_success*: the time of the last successful post, an aware datetime in UTC, as *create_date*.
+    *total_event*: the number of events.
     """
 
     webhook_id: str
@@ -136,8 +139,9 @@ class AccountDetail:
     """
     The account.
 
-    *allowed_speed* is mails an hour, *reputation* a number of percent: 50.0 where the service says
-    ``"50%"``. *create_date* is an aware datetime in UTC.
+    *allowed_speed*: mails per hour.
+    *reputation*: percent, 50.0 for the service's ``"50%"``.
+    *create_date*: an aware datetime in UTC.
     """
 
     name: str | None = None

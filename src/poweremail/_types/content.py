@@ -1,8 +1,8 @@
 """
-Where the bytes of an attachment come from: memory, a file on disk, an open file, or a stream.
+The sources of an attachment's bytes: memory, a file on disk, an open file, or a stream.
 
-Only bytes are held. The others are read while the mail is being sent, piece by piece, so that a
-mail costs the memory of one piece.
+All but the bytes in memory are read piece by piece while the mail is being sent, so that a mail
+costs the memory of one piece.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ class FileContent:
     """
     A file on disk, opened for each piece that is read.
 
-    *size* in bytes and *stamp* were taken when the attachment was made; a file that has changed by
-    the time of the send is not sent.
+    *size* (in bytes) and *stamp* are those of the time when the attachment was made. A file that
+    has changed since then is not sent.
     """
 
     path: Path
@@ -38,13 +38,13 @@ class FileContent:
     @classmethod
     def of(cls, path: str | os.PathLike[str]) -> FileContent:
         """
-        Look at the file at *path*. Raises `UsageError` where it is missing, unreadable or no
-        regular file.
+        Check the file at *path*. Raises `UsageError` if it is missing, unreadable or no regular
+        file.
         """
         try:
             # Absolute, so that it is the same file when it is read.
             file = Path(path).absolute()
-            # Looked at before it is opened: opening a pipe waits for its other end.
+            # Checked before it is opened: opening a pipe waits for its other end.
             if stat.S_ISREG(file.stat().st_mode):
                 with file.open("rb") as stream:
                     status = os.fstat(stream.fileno())
@@ -57,13 +57,13 @@ class FileContent:
 
     @property
     def label(self) -> str:
-        """What an error calls it."""
+        """Its name in errors."""
         return repr(str(self.path))
 
     def read(self, offset: int, size: int) -> bytes:
         """
-        Return *size* bytes from *offset* on. Raises OSError, also where the file has changed. It
-        blocks.
+        Return *size* bytes from *offset* on. Raises OSError, also if the file has changed.
+        Blocks.
         """
         with self.path.open("rb") as file:
             if self.stamp not in (None, _stamp(os.fstat(file.fileno()))):
@@ -73,17 +73,16 @@ class FileContent:
 
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
-    """What changes with the content of a file, or with the file behind a path."""
+    """Values that change with the content of a file, or with the file behind a path."""
     return status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev
 
 
 class OpenFileContent:
     """
-    A binary file that the user has opened, from its position on; it is to stay open until the mail
+    A binary file that the user has opened, from its position on. It must stay open until the mail
     is sent.
 
-    Several sends may read it at once. Raises `UsageError` where it cannot be read, or its size
-    cannot be known without reading it.
+    Several sends may read it at once. Raises `UsageError` if it cannot be read or cannot seek.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -95,22 +94,22 @@ class OpenFileContent:
                 raise UsageError("must be opened in binary mode", field="file")
         except (AttributeError, OSError, ValueError) as error:
             raise UsageError(
-                f"is no open file that can be sought in: {error}",
+                f"is no open file that can seek: {error}",
                 field="file",
-                advice="from_stream takes what can be read only once",
+                advice="from_stream takes a source that can be read only once",
             ) from None
         self._file = file
         self._lock = threading.Lock()
 
     @property
     def label(self) -> str:
-        """What an error calls it."""
+        """Its name in errors."""
         return repr(getattr(self._file, "name", "the file"))
 
     def read(self, offset: int, size: int) -> bytes:
         """
-        Return *size* bytes from *offset* on, or fewer where the file ends. Raises OSError or
-        ValueError. It blocks.
+        Return *size* bytes from *offset* on, or fewer if the file ends before. Raises OSError or
+        ValueError. Blocks.
         """
         with self._lock:
             self._file.seek(self._start + offset)
@@ -119,10 +118,12 @@ class OpenFileContent:
 
 class StreamContent:
     """
-    What can be read only once: an iterable of bytes, or for the async client an async one.
+    A source that can be read only once: an iterable of bytes, for the async client also an async
+    iterable.
 
-    *size* is its length in bytes where that is known; it is held to. Once reading has begun, the
-    mail cannot be sent again: ``begun`` says so.
+    *size*: its length in bytes, None if it is not known. A stream of another length is an error.
+
+    Once reading has begun (``begun``), the mail cannot be sent again.
     """
 
     def __init__(self, stream: AsyncIterable[bytes] | Iterable[bytes], size: int | None) -> None:
@@ -139,12 +140,12 @@ class StreamContent:
         self.begun: bool = False
 
     def begin(self) -> AsyncIterable[bytes] | Iterable[bytes]:
-        """Return the stream, the first time. Raises `UsageError` the second."""
+        """Return the stream. Raises `UsageError` if it was returned before."""
         if self.begun:
             raise UsageError(
                 "the stream has been read already",
                 field="content",
-                advice="make the message anew, with a new stream",
+                advice="make a new message with a new stream",
             )
         self.begun = True
         return self._stream
@@ -155,10 +156,9 @@ Content = bytes | FileContent | OpenFileContent | StreamContent
 
 def read_whole(content: Content, field: str) -> bytes:
     """
-    Return all of *content*'s bytes; it may be read again. It blocks.
+    Return all bytes of *content*, which may be read again. Blocks.
 
-    Raises `UsageError`, naming *field*, where it can be read only once, is gone, or is shorter than
-    it was.
+    Raises `UsageError` for *field* if it can be read only once, is gone, or has become shorter.
     """
     if isinstance(content, bytes):
         return content

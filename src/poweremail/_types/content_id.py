@@ -1,4 +1,4 @@
-"""Where HTML refers to a Content-ID, and what is meant there."""
+"""References to a Content-ID in HTML."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _CID = re.compile(
 
 def cid_references(html: str) -> Iterator[re.Match[str]]:
     """
-    Find where *html* refers to a Content-ID; group 2 of each match is the id, as it is spelt there
-    (see `spellings`).
+    Find the references to a Content-ID in *html*. Group 2 of each match is the id as it is written
+    there: see `spellings`.
     """
     return _CID.finditer(html)
 
 
 def spellings(cid: str) -> set[str]:
     """
-    What *cid* may stand for: it may have the escapes of HTML and of URLs (RFC 2392), and a srcset
-    goes on after a space.
+    The ids that the reference *cid* may mean: it may have the escapes of HTML and of URLs (RFC
+    2392), and a srcset continues after a space.
     """
     plain = unescape(cid).strip()
     return {

@@ -1,4 +1,4 @@
-"""What the service tells a webhook."""
+"""The events that the service posts to a webhook."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
 @attrs.frozen(kw_only=True)
 class WebhookEvent:
     """
-    One thing that happened to one mail.
+    One event of one mail. A member that the service left out is None or empty.
 
-    *id* is the service's own for this event: the same event that comes again has the same. *event*
-    is one of `EVENT_NAMES`, or a word that the service has added since: it stays a string. *time*
-    is an aware datetime in UTC. *unique_id* is the ``X-Unique-Id`` of the mail, *smtp_user_name*
-    who sent it, *user_id* whose account it is. *msg* is what the service tells of the mail and of
-    the event; its members are published nowhere, so they are as they came. *extra* has the members
-    beside these that this library does not know, *raw* all of them. What the service left out is
-    None or empty.
+    *id*: the service's id of the event. An event that is posted again has the same id.
+    *event*: one of `EVENT_NAMES`, or a word that the service has added: it stays a string.
+    *time*: an aware datetime in UTC.
+    *unique_id*: the ``X-Unique-Id`` of the mail.
+    *smtp_user_name*: the SMTP user that sent it.
+    *user_id*: the account.
+    *msg*: details of the mail and of the event, as posted, since their members are not published.
+    *extra*: the members that this library does not know.
+    *raw*: all members.
     """
 
     id: str | None
@@ -45,8 +47,8 @@ class WebhookEvent:
     @property
     def recipient(self) -> str | None:
         """
-        The address that the mail went to, where *msg* has it as ``email``, the service's word for
-        it elsewhere; else None.
+        The recipient's address if *msg* has it as ``email``, the service's name for it in other
+        calls; otherwise None.
         """
         email = self.msg.get("email")
         return email if isinstance(email, str) and email else None
@@ -55,11 +57,11 @@ class WebhookEvent:
 @attrs.frozen
 class EventBatch:
     """
-    What one POST brought: its *events* in order, and aside, as they came, the members that are
-    *unreadable* as events.
+    The content of one POST. Iterating and ``len()`` use *events*.
 
-    One bad member does not lose the good ones: the service would send the whole batch again, for
-    ever. Iterating over it and ``len()`` are about its events.
+    *events*: its events, in order.
+    *unreadable*: the members that cannot be read as events, as posted. One bad member must not
+    lose the good ones: the service would post the whole batch again, for ever.
     """
 
     events: tuple[WebhookEvent, ...]

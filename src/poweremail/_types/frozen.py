@@ -14,8 +14,8 @@ class FrozenMapping(Mapping[str, V]):
     """
     An immutable, picklable mapping from str, in insertion order.
 
-    A frozen value that held a plain dict could be changed after its headers were checked for CR and
-    LF; ``types.MappingProxyType`` cannot be pickled.
+    With a plain dict, a frozen value could be changed after its headers were checked for CR and LF.
+    ``types.MappingProxyType`` cannot be pickled.
     """
 
     __slots__ = ("_data",)
@@ -32,22 +32,21 @@ class FrozenMapping(Mapping[str, V]):
     def __len__(self) -> int:
         return len(self._data)
 
-    # Those of the dict, which cannot change it either, are several times as quick as those of a
-    # Mapping.
+    # The dict's views cannot change it either, and are several times as fast as those of Mapping.
     def keys(self) -> KeysView[str]:
-        """Its names."""
+        """The names."""
         return self._data.keys()
 
     def items(self) -> ItemsView[str, V]:
-        """Its names, each with its value."""
+        """The names and values."""
         return self._data.items()
 
     def values(self) -> ValuesView[V]:
-        """Its values."""
+        """The values."""
         return self._data.values()
 
     def __hash__(self) -> int:
-        # Equal whatever the order, as dicts are; values may be unhashable.
+        # As with dicts, the order does not matter; values may be unhashable.
         return hash(frozenset(self._data))
 
     def __repr__(self) -> str:

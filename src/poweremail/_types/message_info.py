@@ -1,4 +1,4 @@
-"""What became of a mail, recipient by recipient."""
+"""The state of a mail, recipient by recipient."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ class EngagementFields:
 @attrs.frozen  # pyright: ignore[reportGeneralTypeIssues]  it freezes what it inherits
 class Engagement(EngagementFields):
     """
-    One open or one click: when (UTC), from which IP address, with which user agent. None where the
-    service did not say.
+    One open or one click: its time (UTC), IP address and user agent, None if not known.
     """
 
 
@@ -70,22 +69,24 @@ class MessageInfo(MessageInfoFields):
     """
     One message as it went to one recipient.
 
-    *email* is the recipient, *sender* the sender, *send_from* the IP address that sent it.
-    *mail_size* and *attachment_size* are bytes, *time* is an aware datetime in UTC. *status* is
-    ``delivered``, ``send``, ``open``, ``click``, ``soft_bounce``, ``hard_bounce``, ``spam`` or a
-    word that the service has added since: it stays a string. *open_count* and *click_count* are the
-    service's counts; *opens* and *clicks* the single events that it kept. What the service left out
-    is None, 0 or empty. *extra* has the members of the record that this library does not know.
+    *email*: the recipient.
+    *sender*: the sender; *send_from*: the IP address that sent it.
+    *mail_size*, *attachment_size*: bytes.
+    *time*: an aware datetime in UTC.
+    *status*: ``delivered``, ``send``, ``open``, ``click``, ``soft_bounce``, ``hard_bounce``,
+    ``spam``, or a word that the service has added: it stays a string.
+    *open_count*, *click_count*: the service's counts; *opens*, *clicks*: the events that it kept.
+    *extra*: the members that this library does not know.
+
+    A member that the service left out is None, 0 or empty.
     """
 
 
 @attrs.frozen(kw_only=True)
 class MessageInfoPage:
     """
-    One page of getMessageInfo: *records* number ``skip_page * 100`` and following of the mails with
-    *unique_id*.
-
-    Iterating over it and ``len()`` are about its records.
+    One page of getMessageInfo: the *records* from number ``skip_page * 100`` on of the mails with
+    *unique_id*. Iterating and ``len()`` use its records.
     """
 
     unique_id: str
@@ -103,7 +104,6 @@ class MessageInfoPage:
     @property
     def next_skip_page(self) -> int | None:
         """
-        The number of the page after this one; None where this one is not full, so that none can
-        follow.
+        The number of the next page; None if this page is not full, so that no other can follow.
         """
         return self.skip_page + 1 if len(self.records) >= PAGE_SIZE else None

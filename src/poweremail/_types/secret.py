@@ -1,4 +1,4 @@
-"""A string that does not print."""
+"""Credentials that do not appear in texts."""
 
 from __future__ import annotations
 

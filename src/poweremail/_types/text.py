@@ -1,4 +1,4 @@
-"""What a string must be before it may go into a header or into JSON."""
+"""Checks of strings that go into headers or JSON, and of numbers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from poweremail.errors import MailState, UsageError
 
 __all__ = ["CONTROL", "body_text", "header_text", "string_mapping"]
 
-# A tab may stand in a header; every other control character could end it, or end the mail.
+# A header may contain a tab. Any other control character could end the header or the mail.
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
@@ -23,7 +23,7 @@ def body_text(field: str, value: object, *, mail_state: MailState | None = "not_
         raise UsageError(
             f"must be a str, not {type(value).__name__}", field=field, mail_state=mail_state
         )
-    # isascii is one look at a flag; only other strings need the search.
+    # isascii only reads a flag; other strings need the search.
     if not value.isascii() and (found := _SURROGATE.search(value)):
         reason = f"has a lone surrogate at position {found.start()}, which no encoding can carry"
         raise UsageError(reason, field=field, mail_state=mail_state)
@@ -32,7 +32,7 @@ def body_text(field: str, value: object, *, mail_state: MailState | None = "not_
 
 def header_text(field: str, value: object, *, mail_state: MailState | None = "not_sent") -> str:
     """
-    Return *value* if it can stand in a header, else raise `UsageError` for *field*: CR or LF would
+    Return *value* if a header can contain it, else raise `UsageError` for *field*: CR or LF would
     begin another header.
     """
     text = body_text(field, value, mail_state=mail_state)
@@ -45,7 +45,7 @@ def header_text(field: str, value: object, *, mail_state: MailState | None = "no
 def string_mapping(
     field: str, value: object, check: Callable[[str, object], str]
 ) -> FrozenMapping[str]:
-    """Return *value* as an immutable mapping of str to str, each value put through *check*."""
+    """Return *value* as an immutable mapping of str to str, each value checked by *check*."""
     if not isinstance(value, Mapping):
         raise UsageError(f"must be a mapping, not {type(value).__name__}", field=field)
     return FrozenMapping(
