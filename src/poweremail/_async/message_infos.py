@@ -27,8 +27,8 @@ from operator import attrgetter
 from poweremail._async.exchange import AsyncExchange
 from poweremail._policy.outcome import NO_MAIL
 from poweremail._runtime._async_many import together
+from poweremail._types.checks import is_whole
 from poweremail._types.message_info import MessageInfo, MessageInfoPage
-from poweremail._types.number import is_whole
 from poweremail._wire import decode, encode
 from poweremail._wire.http import Endpoint
 from poweremail.errors import ConfigurationError, ProtocolError

@@ -9,8 +9,8 @@ import attrs
 
 from poweremail._ledger.states import State
 from poweremail._messages.message import Message, TemplateMessage
+from poweremail._types.checks import body_text
 from poweremail._types.result import SendResult
-from poweremail._types.text import body_text
 from poweremail.errors import PowerEmailError, UsageError
 
 __all__ = [

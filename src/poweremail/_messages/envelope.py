@@ -10,8 +10,8 @@ import attrs
 
 from poweremail._types.address import AddressesLike, AddressLike, Recipient, recipient, recipients
 from poweremail._types.attachment import Attachment, Image
+from poweremail._types.checks import header_text, string_mapping
 from poweremail._types.frozen import FrozenMapping
-from poweremail._types.text import header_text, string_mapping
 from poweremail.errors import UsageError
 
 __all__ = ["HEADER_NAME", "UNIQUE_ID_HEADER", "Envelope", "Tracking"]

@@ -19,7 +19,7 @@ from poweremail._mime.headers import HeaderLine, header_lines
 from poweremail._mime.part import PARSER_FAILURES
 from poweremail._mime.writer import flatten
 from poweremail._types.address import Recipient
-from poweremail._types.text import body_text, header_text
+from poweremail._types.checks import body_text, header_text
 from poweremail.errors import UsageError
 
 __all__ = ["RawMessage", "RawMessageLike"]

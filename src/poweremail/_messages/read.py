@@ -16,9 +16,9 @@ from poweremail._mime.reader import read_content
 from poweremail._mime.values import File
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
+from poweremail._types.checks import header_text
 from poweremail._types.content_id import cid_references, spellings
 from poweremail._types.mime_types import guess_suffix, guess_type
-from poweremail._types.text import header_text
 from poweremail.errors import UsageError
 
 __all__ = ["read_fields"]

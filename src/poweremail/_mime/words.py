@@ -95,7 +95,9 @@ def encode_words(text: str, used: int = 0) -> list[str]:
     # If a long name leaves too little room, the line gets longer than it should be, which is allowed
     # up to 998 characters.
     first = max(_MAX_WORD_CHARS - used, 24)
-    return [f"=?utf-8?{encoding}?{piece}?=" for piece in _pieces(text, encode, first, _MAX_WORD_CHARS)]
+    return [
+        f"=?utf-8?{encoding}?{piece}?=" for piece in _pieces(text, encode, first, _MAX_WORD_CHARS)
+    ]
 
 
 def _q(text: str) -> str:
@@ -152,7 +154,9 @@ def parameter(name: str, value: str) -> list[str]:
     ):
         return [f'{name}="{value}"']
     pieces = list(
-        _pieces(value, lambda text: quote(text, safe=""), _MAX_PARAMETER_CHARS, _MAX_PARAMETER_CHARS)
+        _pieces(
+            value, lambda text: quote(text, safe=""), _MAX_PARAMETER_CHARS, _MAX_PARAMETER_CHARS
+        )
     )
     if len(pieces) == 1:
         return [f"{name}*=utf-8''{pieces[0]}"]

@@ -19,7 +19,7 @@ from typing import Any
 import attrs
 
 from poweremail._types.account import SmtpUser
-from poweremail._types.number import is_whole
+from poweremail._types.checks import is_whole
 from poweremail.errors import ConfigurationError
 
 __all__ = ["LimitWait", "RateLimits", "SlidingLog", "Window"]

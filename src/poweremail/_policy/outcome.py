@@ -24,7 +24,7 @@ from typing import Any, Literal, get_args
 import attrs
 
 from poweremail._messages.envelope import UNIQUE_ID_HEADER
-from poweremail._types.number import is_number
+from poweremail._types.checks import is_number
 from poweremail._wire.http import Request
 from poweremail._wire.operations import Operation
 from poweremail.errors import (

@@ -8,7 +8,7 @@ from inspect import iscoroutinefunction
 
 import attrs
 
-from poweremail._types.number import is_number, is_whole
+from poweremail._types.checks import is_number, is_whole
 from poweremail.errors import ApiError, ConfigurationError, PowerEmailError
 
 __all__ = ["RetryEvent", "RetryPolicy"]

@@ -16,10 +16,9 @@ from attrs.validators import optional
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
+from poweremail._types.checks import header_text, is_whole
 from poweremail._types.deployment import Deployment
-from poweremail._types.number import is_whole
 from poweremail._types.secret import Secret
-from poweremail._types.text import header_text
 from poweremail._types.timeouts import Timeouts
 from poweremail._wire.hosts import is_loopback
 from poweremail._wire.http import Endpoint

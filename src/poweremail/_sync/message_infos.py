@@ -28,8 +28,8 @@ from operator import attrgetter
 from poweremail._policy.outcome import NO_MAIL
 from poweremail._runtime._sync_many import together
 from poweremail._sync.exchange import Exchange
+from poweremail._types.checks import is_whole
 from poweremail._types.message_info import MessageInfo, MessageInfoPage
-from poweremail._types.number import is_whole
 from poweremail._wire import decode, encode
 from poweremail._wire.http import Endpoint
 from poweremail.errors import ConfigurationError, ProtocolError

@@ -18,7 +18,7 @@ from typing import Self
 
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._runtime._sync_many import BoundedMap
-from poweremail._types.number import is_whole
+from poweremail._types.checks import is_whole
 from poweremail._types.result import SendOutcome, SendResult
 from poweremail.errors import PowerEmailError, UsageError
 

@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 import attrs
 
-from poweremail._types.text import CONTROL, header_text
+from poweremail._types.checks import CONTROL, header_text
 from poweremail.errors import UsageError
 
 __all__ = ["AddressLike", "AddressesLike", "Recipient", "recipient", "recipients"]

@@ -11,9 +11,9 @@ from typing import BinaryIO
 
 import attrs
 
+from poweremail._types.checks import header_text
 from poweremail._types.content import Content, FileContent, OpenFileContent, StreamContent
 from poweremail._types.mime_types import guess_type
-from poweremail._types.text import header_text
 from poweremail.errors import UsageError
 
 __all__ = ["Attachment", "Image"]

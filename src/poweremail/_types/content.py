@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 import attrs
 
-from poweremail._types.number import is_whole
+from poweremail._types.checks import is_whole
 from poweremail.errors import UsageError
 
 __all__ = ["Content", "FileContent", "OpenFileContent", "StreamContent", "read_whole"]

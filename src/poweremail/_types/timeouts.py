@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from poweremail._types.number import is_number
+from poweremail._types.checks import is_number
 from poweremail.errors import ConfigurationError
 
 __all__ = ["Timeouts"]

@@ -13,8 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from poweremail._messages.message import TemplateMessage
-from poweremail._types.number import is_whole
-from poweremail._types.text import body_text, header_text
+from poweremail._types.checks import body_text, header_text, is_whole
 from poweremail.errors import UsageError
 
 __all__ = ["check_look_up", "check_mail", "check_raw", "check_template", "read_get", "settings"]

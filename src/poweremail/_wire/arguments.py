@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from poweremail._types.address import Recipient
+from poweremail._types.checks import body_text, header_text, is_whole
 from poweremail._types.event import EVENT_NAMES, EventName
-from poweremail._types.number import is_whole
-from poweremail._types.text import body_text, header_text
 from poweremail.errors import UsageError
 
 __all__ = ["description", "domain", "enabled", "events", "identifier", "limit", "mailbox", "url"]

@@ -21,7 +21,7 @@ from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
 from poweremail._runtime._async import each, finish, in_thread
-from poweremail._types.number import is_number, is_whole
+from poweremail._types.checks import is_number, is_whole
 from poweremail.errors import UsageError
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._sync.client import PowerEmail
 from poweremail._sync.durable.report import BatchReport, DryRun
 from poweremail._sync.durable.run import BatchRun, RunOptions
-from poweremail._types.number import is_number, is_whole
+from poweremail._types.checks import is_number, is_whole
 from poweremail.errors import UsageError
 
 if TYPE_CHECKING:

@@ -19,8 +19,8 @@ from typing import Any, Literal, ParamSpec
 import attrs
 
 from poweremail._response import Response
+from poweremail._types.checks import is_number, is_whole
 from poweremail._types.frozen import FrozenMapping
-from poweremail._types.number import is_number, is_whole
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api.call import Broken
 from poweremail.sandbox._api.responses import JSON

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from poweremail._types.number import is_number, is_whole
+from poweremail._types.checks import is_number, is_whole
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api.requests import CALLS, SENDS
 from poweremail.sandbox._faults.kinds import Effect, Fault

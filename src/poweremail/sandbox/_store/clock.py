@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from poweremail._types.number import is_number
+from poweremail._types.checks import is_number
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store.database import Store
 

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import attrs
 
-from poweremail._types.number import is_whole
+from poweremail._types.checks import is_whole
 from poweremail.errors import ConfigurationError
 
 __all__ = [

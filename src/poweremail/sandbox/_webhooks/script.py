@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from poweremail._types.number import is_number
+from poweremail._types.checks import is_number
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store.events import EVENT_KINDS
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
+from typing import TypeGuard
 
 from poweremail._types.frozen import FrozenMapping
 from poweremail.errors import MailState, UsageError
 
-__all__ = ["CONTROL", "body_text", "header_text", "string_mapping"]
+__all__ = [
+    "CONTROL",
+    "body_text",
+    "header_text",
+    "is_number",
+    "is_whole",
+    "string_mapping",
+]
 
 # A header may contain a tab. Any other control character could end the header or the mail.
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -53,4 +62,19 @@ def string_mapping(
             header_text(field, name): check(f"{field}[{name!r}]", text)
             for name, text in value.items()
         }
+    )
+
+
+def is_whole(value: object, least: int = 0) -> TypeGuard[int]:
+    """Whether *value* is an int, but no bool, of at least *least*."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def is_number(value: object, least: float = 0.0, most: float = math.inf) -> TypeGuard[float]:
+    """Whether *value* is a finite int or float, but no bool, from *least* to *most*."""
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and least <= value <= most
+        and value < math.inf
     )
