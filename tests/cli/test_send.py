@@ -322,7 +322,7 @@ def test_what_is_wrong_with_a_whole_message_is_told_in_options_too(command):
     raw = eml().replace(b"To: Ada", b"Sender: c@example.com\nTo: Ada")
     done = command("send", "--eml", "-", stdin=raw)
     assert done.err == (
-        "poweremail: not sent: --eml: the service cannot be told all of it: Sender c@example.com: "
+        "poweremail: not sent: --eml: the service cannot carry all of it: Sender c@example.com: "
         "the service has no sender beside "
         "From\n  what now   --lossy leaves it out, and tells what it left out\n"
     )

@@ -3,8 +3,8 @@ One MIME part of a message: its type, its names, and its content.
 
 A part may come from a parser with any policy, from the content manager, or from the old MIME
 classes. `Part` copies the headers that describe the content into a message with the old policy
-and reads them there. The readers of ``email.headerregistry`` are not used: hostile headers make them
-raise AttributeError and other errors.
+and reads them there. The readers of ``email.headerregistry`` are not used: hostile headers make
+them raise AttributeError and other errors.
 """
 
 from __future__ import annotations

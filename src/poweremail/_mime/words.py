@@ -92,8 +92,8 @@ def encode_words(text: str, used: int = 0) -> list[str]:
     data = text.encode()
     as_q = sum(1 if byte in _PLAIN_IN_Q or byte == 0x20 else 3 for byte in data)  # noqa: PLR2004  a space is "_"
     encoding, encode = ("q", _q) if as_q <= len(data) * 4 / 3 + 4 else ("b", _b)
-    # If a long name leaves too little room, the line gets longer than it should be, which is allowed
-    # up to 998 characters.
+    # If a long name leaves too little room, the line gets longer than it should be, which is
+    # allowed up to 998 characters.
     first = max(_MAX_WORD_CHARS - used, 24)
     return [
         f"=?utf-8?{encoding}?{piece}?=" for piece in _pieces(text, encode, first, _MAX_WORD_CHARS)

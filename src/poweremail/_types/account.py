@@ -117,7 +117,8 @@ class Webhook:
     *events*: words such as ``open``: those of `EventName`, and any that the service has added.
     *key*: signs the posts.
     *store_log*: the service keeps its posts.
-    *last_success*: the time of the last successful post, an aware datetime in UTC, as *create_date*.
+    *create_date*, *last_success*: when it was added, and when a post last succeeded; both are aware
+    datetimes in UTC.
     *total_event*: the number of events.
     """
 
