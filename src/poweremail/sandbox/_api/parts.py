@@ -1,4 +1,4 @@
-"""The parts of a message that is handed over as JSON: text, recipients, headers, files."""
+"""The parts of a message in JSON: text, addresses, headers, files. All raise `Refusal`."""
 
 from __future__ import annotations
 
@@ -9,103 +9,93 @@ from collections.abc import Mapping
 from typing import Any
 
 from poweremail._types.address import Recipient
-from poweremail.errors import UsageError
-from poweremail.sandbox._api.responses import Refusal
+from poweremail.sandbox._api.responses import Refusal, refusing
 from poweremail.sandbox._store.mail import CaughtFile, CaughtRecipient, RecipientType
 
-__all__ = ["address", "files", "recipients", "strings", "text", "unique_id"]
+__all__ = [
+    "NO_RECIPIENT",
+    "address",
+    "files",
+    "recipients",
+    "required",
+    "strings",
+    "text",
+    "unique_id",
+]
 
-_TYPES: dict[object, RecipientType] = {"to": "to", "cc": "cc", "bcc": "bcc", None: "to", "": "to"}
+NO_RECIPIENT = "You must specify at least one recipient"
+
+_TYPES: dict[str, RecipientType] = {"to": "to", "cc": "cc", "bcc": "bcc"}
 _WHITE_SPACE = re.compile(r"\s+")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}\Z")
 
 
 def text(value: Any) -> str | None:
-    """Return *value* where it is a string with more than white space in it, else None."""
+    """Return *value* if it is a string with more than white space in it, else None."""
     return value if isinstance(value, str) and value.strip() else None
 
 
+def required(value: Any, name: str) -> str:
+    """Return *value*, which must be such a string; *name* is the service's name for it."""
+    found = text(value)
+    if found is None:
+        raise Refusal(f"You must specify {name}")
+    return found
+
+
 def address(field: str, email: Any, name: Any = None) -> Recipient:
-    """Read an address. Raises `Refusal`, naming *field*, where it cannot be used."""
-    try:
+    """Read an address of the member *field*."""
+    with refusing(f"{field}: "):
         return Recipient(email, name)
-    except UsageError as error:
-        raise Refusal(f"Invalid {field}: {error.explanation}") from None
 
 
 def recipients(value: Any) -> tuple[CaughtRecipient, ...]:
-    """
-    Read the member ``to`` of a message. Raises `Refusal` where it names nobody, or nobody who could
-    get mail.
-    """
+    """Read the member ``to`` of a message."""
     if not value:
-        raise Refusal("You must specify at least one recipient")
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise Refusal("Invalid to: it must be a list of objects")
-    return tuple(_recipient(item) for item in value)
+        raise Refusal(NO_RECIPIENT)
+    return tuple(_recipient(item) for item in _objects("to", value))
 
 
 def _recipient(item: Mapping[str, Any]) -> CaughtRecipient:
     if not text(item.get("email")):
-        raise Refusal("You must specify at least one recipient")
+        raise Refusal(NO_RECIPIENT)
     mailbox = address("to", item["email"], item.get("name"))
     type = item.get("type")
-    known = (
-        _TYPES.get(type.lower() if isinstance(type, str) else type)
-        if isinstance(type, str | None)
-        else None
-    )
+    known = _TYPES.get("to" if type in (None, "") else str(type).lower())
     if known is None:
         raise Refusal("Invalid to: type must be to, cc or bcc")
     return CaughtRecipient(known, mailbox.email, mailbox.name)
 
 
+def _objects(field: str, value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise Refusal(f"Invalid {field}: it must be a list of objects")
+    return value
+
+
 def strings(field: str, value: Any) -> dict[str, str]:
-    """
-    Read an object of strings, such as ``headers``. Numbers are written out, null is empty; anything
-    else raises `Refusal`.
-    """
-    if not value and value in (None, {}, []):
-        # An empty array is how PHP writes an empty object.
+    """Read an object of strings, such as ``headers``. Numbers become text; null is empty."""
+    if not value and value in (None, {}, []):  # PHP writes an empty object as an empty array
         return {}
     if not isinstance(value, dict):
         raise Refusal(f"Invalid {field}: it must be an object")
-    return {name: _string(field, item) for name, item in value.items()}
-
-
-def _string(field: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise Refusal(f"Invalid {field}: its values must be strings")
-    return str(value)
+    for item in value.values():
+        if isinstance(item, bool) or not isinstance(item, str | int | float | None):
+            raise Refusal(f"Invalid {field}: its values must be strings")
+    return {name: "" if item is None else str(item) for name, item in value.items()}
 
 
 def unique_id(headers: Mapping[str, str]) -> str | None:
-    """
-    Return the value of ``X-Unique-Id``, whose name may be written in any case; None where there is
-    none.
-    """
-    return next(
-        (
-            value
-            for name, value in headers.items()
-            if name.lower() == "x-unique-id" and value.strip()
-        ),
-        None,
-    )
+    """Return the value of ``X-Unique-Id``, in any case, or None."""
+    found = (value for name, value in headers.items() if name.lower() == "x-unique-id")
+    return next(filter(text, found), None)
 
 
 def files(field: str, value: Any, *, type_prefix: str = "") -> tuple[CaughtFile, ...]:
-    """
-    Read ``attachments`` or ``images``, whose MIME types begin with *type_prefix*. Raises `Refusal`
-    for what is no file.
-    """
-    if value is None:
-        return ()
-    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise Refusal(f"Invalid {field}: it must be a list of objects")
-    return tuple(_file(field, item, type_prefix) for item in value)
+    """Read ``attachments`` or ``images``; each MIME type must begin with *type_prefix*."""
+    return tuple(
+        _file(field, item, type_prefix) for item in _objects(field, [] if value is None else value)
+    )
 
 
 def _file(field: str, item: Mapping[str, Any], type_prefix: str) -> CaughtFile:
@@ -113,10 +103,8 @@ def _file(field: str, item: Mapping[str, Any], type_prefix: str) -> CaughtFile:
     if name is None:
         raise Refusal(f"Invalid {field}: each needs a name")
     if type is None or not type.lower().startswith(type_prefix):
-        raise Refusal(
-            f"Invalid {field}: each needs a "
-            f"type{f' that begins with {type_prefix}' if type_prefix else ''}"
-        )
+        condition = f" that begins with {type_prefix}" if type_prefix else ""
+        raise Refusal(f"Invalid {field}: each needs a type{condition}")
     if not isinstance(content, str):
         raise Refusal(f"Invalid {field}: each needs a content")
     return CaughtFile(name, type, _decode(field, content))
@@ -127,8 +115,8 @@ def _decode(field: str, content: str) -> bytes:
         return base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError):
         pass
-    # Line breaks are usual, and the vendor's own example ends in the middle of a group: what is
-    # there of it counts.
+    # Line breaks are usual. The vendor's own example ends in the middle of a group: the complete
+    # bytes before it count.
     content = _WHITE_SPACE.sub("", content)
     if not _BASE64.match(content):
         raise Refusal(f"Invalid {field}: the content is not base64")

@@ -16,7 +16,7 @@ import attrs
 from poweremail._types.secret import Secret
 from poweremail.sandbox._api import messages, settings
 from poweremail.sandbox._api.call import Call
-from poweremail.sandbox._api.parts import text
+from poweremail.sandbox._api.parts import required, text
 from poweremail.sandbox._api.reading import read_json, read_query
 from poweremail.sandbox._api.responses import Refusal
 from poweremail.sandbox._store.database import Store
@@ -102,7 +102,12 @@ class Requests:
         if name == "getMessageInfo":
             return _lookup(members)
         smtp_user_name = self._smtp_user_name(members)
-        return _READERS[name](smtp_user_name, members, self._store.template)
+        return MailContent(
+            operation=name,
+            smtp_user_name=smtp_user_name,
+            raw=members,
+            **_READERS[name](members, self._store.template),
+        )
 
     def _authenticate(self, members: dict[str, Any]) -> None:
         """Remove the credentials from *members*, so that no frame that raises holds one."""
@@ -131,9 +136,7 @@ def _accepted(given: Any, wanted: Secret | None) -> bool:
 
 
 def _lookup(members: Mapping[str, Any]) -> Lookup:
-    unique_id = text(members.get("x_unique_id"))
-    if unique_id is None:
-        raise Refusal("You must specify x_unique_id")
+    unique_id = required(members.get("x_unique_id"), "x_unique_id")
     page = members.get("skip_page")
     digits = "0" if page is None or page == "" else str(page)
     if isinstance(page, bool) or not (digits.isascii() and digits.isdecimal()):

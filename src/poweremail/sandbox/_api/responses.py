@@ -45,9 +45,9 @@ class Refusal(Exception):  # noqa: N818 - the service says no; it is no error of
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
-    """Turn a `UsageError` about a member into a `Refusal`."""
+def refusing(prefix: str = "") -> Iterator[None]:
+    """Turn a `UsageError` about a member into a `Refusal`; *prefix* comes before its text."""
     try:
         yield
     except UsageError as error:
-        raise Refusal(f"Invalid {error.explanation}") from None
+        raise Refusal(f"Invalid {prefix}{error.explanation}") from None

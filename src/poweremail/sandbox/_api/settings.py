@@ -17,7 +17,7 @@ import attrs
 
 from poweremail._types.event import EVENT_NAMES
 from poweremail._wire import arguments, readers
-from poweremail.sandbox._api.parts import text
+from poweremail.sandbox._api.parts import required
 from poweremail.sandbox._api.responses import Refusal, refusing
 from poweremail.sandbox._store.accounts import AccountStore, Domain, DomainKind, RegisteredWebhook
 from poweremail.sandbox._store.database import Store
@@ -317,10 +317,7 @@ def _events(value: Any) -> tuple[str, ...] | None:
 
 
 def _text(members: _Members, field: str) -> str:
-    value = text(members.get(field))
-    if value is None:
-        raise Refusal(f"You must specify {field}")
-    return value.strip()
+    return required(members.get(field), field).strip()
 
 
 def _switch(members: _Members, field: str) -> bool | None:
