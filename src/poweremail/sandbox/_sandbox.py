@@ -128,7 +128,6 @@ class Sandbox:
 
     def close(self) -> None:
         """Close the database. A second call does nothing."""
-        self.service.deliverer.close()
         self.service.store.close()
 
     @property

@@ -14,7 +14,6 @@ from poweremail.sandbox._webhooks.deliveries import Deliveries, Delivery
 from poweremail.sandbox._webhooks.posting import (
     AttemptResult,
     AwaitedReceiver,
-    HttpPoster,
     Poster,
     RespondingReceiver,
     poster_to,
@@ -39,7 +38,6 @@ class Deliverer:
         self._clock = clock
         self._lock = threading.Lock()
         self._delivering_thread: int | None = None
-        self._http = HttpPoster()
 
     def deliver(
         self, to: RespondingReceiver | Poster | None = None, *, stop: threading.Event | None = None
@@ -62,7 +60,7 @@ class Deliverer:
                 field="deliver",
                 mail_state=None,
             )
-        poster = poster_to(to, self._http)
+        poster = poster_to(to)
         posted: list[Delivery] = []
         silent: set[str] = set()
         with self._lock, closing(self._due(silent, stop)) as due:
@@ -103,18 +101,13 @@ class Deliverer:
 
     def replay(self, number: int, to: RespondingReceiver | Poster | None = None) -> Delivery:
         """Post a delivery once more, byte for byte. Raises LookupError if there is none."""
-        return self._post(self._deliveries.find(number), poster_to(to, self._http))
+        return self._post(self._deliveries.find(number), poster_to(to))
 
     def _post(self, delivery: Delivery, poster: Poster) -> Delivery:
         return self._note(delivery, poster.post(delivery.url, delivery.headers, delivery.body))
 
     def _note(self, delivery: Delivery, result: AttemptResult) -> Delivery:
         return self._deliveries.note(delivery, result, now=self._clock.milliseconds())
-
-    def close(self) -> None:
-        """Release the HTTP client. The deliverer can be used again."""
-        with self._lock:
-            self._http.close()
 
 
 class DeliveryThread:
@@ -135,7 +128,6 @@ class DeliveryThread:
         """Begin no further post, and return once the current one has ended: after seconds."""
         self._stop.set()
         self._thread.join()
-        self._deliverer.close()
 
     def _run(self) -> None:
         while not self._stop.wait(_POLL_SECONDS):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -12,6 +13,8 @@ import attrs
 from poweremail.webhooks._signature import BRAND, handshake_text
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 __all__ = [
@@ -89,36 +92,23 @@ class ReceiverPoster:
 class HttpPoster:
     """Posts over HTTP, on a new connection each time, exactly the bytes it is given."""
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._client: httpx.Client | None = None
-
     def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> AttemptResult:
         """See `Poster`."""
         import httpx  # noqa: PLC0415 - a sandbox without webhooks needs none
 
-        with self._lock:
-            self._client = client = self._client or _new_client(_POST_SECONDS)
         try:
             # Built by hand: a client would add headers of its own.
             request = httpx.Request("POST", url, headers=list(headers), content=body)
-            status, excerpt = _send(client, request, _EXCERPT_BYTES, _POST_SECONDS)
+            status, excerpt = _send(request, _EXCERPT_BYTES, _POST_SECONDS)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             return AttemptResult(None, f"{type(error).__name__}: {error}")
         return result_of((status, (), excerpt))
 
-    def close(self) -> None:
-        """Release the client. The poster can be used again."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
 
-
-def poster_to(to: RespondingReceiver | Poster | None, default: Poster) -> Poster:
-    """Return the poster for *to*, which is a receiver, a poster or, for *default*, None."""
+def poster_to(to: RespondingReceiver | Poster | None) -> Poster:
+    """Return the poster for *to*: a receiver, a poster or, for the URLs of deliveries, None."""
     if to is None:
-        return default
+        return HttpPoster()
     return to if hasattr(to, "post") else ReceiverPoster(to)  # type: ignore[return-value]
 
 
@@ -137,44 +127,39 @@ def answers_handshake(url: str, brand: str = BRAND) -> bool:
     import httpx  # noqa: PLC0415
 
     expected = handshake_text(brand).encode()
-    with _new_client(_HANDSHAKE_SECONDS) as client:
-        for method in ("GET", "POST"):
-            try:
-                status, body = _send(
-                    client, httpx.Request(method, url), _MAX_HANDSHAKE_BYTES, _HANDSHAKE_SECONDS
-                )
-            except (httpx.HTTPError, httpx.InvalidURL):
-                continue
-            if 200 <= status < 300 and expected in body:  # noqa: PLR2004 - the success class
-                return True
+    for method in ("GET", "POST"):
+        try:
+            request = httpx.Request(method, url)
+            status, body = _send(request, _MAX_HANDSHAKE_BYTES, _HANDSHAKE_SECONDS)
+        except (httpx.HTTPError, httpx.InvalidURL):
+            continue
+        if 200 <= status < 300 and expected in body:  # noqa: PLR2004 - the success class
+            return True
     return False
 
 
-def _new_client(seconds: float) -> httpx.Client:
+def _send(request: httpx.Request, max_bytes: int, seconds: float) -> tuple[int, bytes]:
+    """Return the status and the first *max_bytes* of the body; a slow body ends early, too."""
     import httpx  # noqa: PLC0415
 
-    return httpx.Client(
-        # Receivers under development run on this machine or near it, so no proxy. The service is
-        # not known to follow redirects.
-        trust_env=False,
-        follow_redirects=False,
-        timeout=seconds,
-        limits=httpx.Limits(max_keepalive_connections=0),
-    )
-
-
-def _send(
-    client: httpx.Client, request: httpx.Request, max_bytes: int, seconds: float
-) -> tuple[int, bytes]:
-    """Return the status and the first *max_bytes* of the body; a slow body ends early, too."""
     until = time.monotonic() + seconds
-    response = client.send(request, stream=True)
-    try:
+    # Receivers under development run on this machine or near it, so no proxy. The service is not
+    # known to follow redirects.
+    with (
+        httpx.Client(verify=_tls(), trust_env=False, timeout=seconds) as client,
+        closing(client.send(request, stream=True)) as response,
+    ):
         body = b""
         for chunk in response.iter_bytes():
             body += chunk
             if len(body) >= max_bytes or time.monotonic() > until:
                 break
-    finally:
-        response.close()
-    return response.status_code, body[:max_bytes]
+        return response.status_code, body[:max_bytes]
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    # Reading the certificates takes longer than a POST on this machine, so it is done once.
+    import httpx  # noqa: PLC0415
+
+    return httpx.create_ssl_context(trust_env=False)
