@@ -1,6 +1,6 @@
 """
-Run the benchmarks: ``python -m benchmarks [--quick] [--json FILE] [PART ...]`` from the root of the
-checkout.
+Run the benchmarks: ``python -m benchmarks [--quick] [--against WHEEL] [PART ...]`` from the root
+of the checkout.
 
 The figures are explained in README.md beside this file.
 """
@@ -16,7 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import codec, report, sends, walks
+from benchmarks import builds, codec, report, sends, walks
 from benchmarks.capacity import capacity
 from benchmarks.contest import HEADING, Result, quiet_collector
 from benchmarks.server import served
@@ -42,10 +42,7 @@ QUICK_PARTS = (
     ),
     *("walk/far/asyncio", "send_many/asyncio/8", "memory"),
 )
-"""
-What a quick run takes, unless parts are named: enough for every goal that a change is likely to
-miss.
-"""
+"""The parts of a quick run, unless others are named: enough for the goals that changes may miss."""
 LIBRARIES = (
     "poweremail",
     "httpx",
@@ -61,7 +58,7 @@ LIBRARIES = (
 
 
 def main() -> None:
-    """Run the parts that are asked for, print the table and write the JSON file."""
+    """Run the parts that are named, print the table and write the JSON file."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks", description="Measure the library against what it is made of."
     )
@@ -81,10 +78,22 @@ def main() -> None:
     parser.add_argument(
         "--json", type=Path, default=Path("build/benchmarks.json"), help="where the figures go"
     )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="WHEEL",
+        help="compare this build with that of WHEEL, instead of with the engines",
+    )
     options = parser.parse_args()
     scale = QUICK_SCALE if options.quick else options.scale
     wanted = tuple(options.parts or (QUICK_PARTS if options.quick else ("",)))
 
+    if options.against is not None:
+        print(f"ours: this build; theirs: {options.against.name}\n\n{HEADING}")
+        with served() as ports:
+            for result in builds.compare(options.against, ports, scale, wanted, ROUNDS):
+                print(result.row(), flush=True)
+        return
     results: list[Result] = []
     memory: dict[str, Any] = {}
     with served() as ports, tempfile.TemporaryDirectory() as name, quiet_collector():
