@@ -146,7 +146,7 @@ def test_the_doctor_finds_all_well(command):
         done = command("doctor")
         assert (done.status, done.err) == (0, "all is well\n")
         assert {line[:8] for line in done.out.splitlines()} == {"ok      "}
-        assert f"{url} answers the handshake" in done.out
+        assert f"{url} responds with the handshake" in done.out
         assert "smtp12345 may send 5 mails an hour" in done.out
 
 
@@ -161,13 +161,13 @@ def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(command):
             checks = [check for check in command("doctor", "--json").objects if not check["ok"]]
     found = {check["name"]: check for check in checks}
     assert found["SMTP user"]["advice"] == "poweremail smtp-users edit smtp12345 --enable"
-    assert found["sending domain"]["detail"] == "example.com: DKIM and SPF not found right"
-    assert found["tracking domain"]["detail"] == "t.example.com: CNAME not found right"
-    assert found["webhook"]["detail"] == f"{other} answers, but not the handshake"
+    assert found["sending domain"]["detail"] == "example.com: DKIM and SPF not valid"
+    assert found["tracking domain"]["detail"] == "t.example.com: CNAME not valid"
+    assert found["webhook"]["detail"] == f"{other} responds, but not with the handshake"
     gone = [
         check
         for check in command("doctor", "--json").objects
-        if "does not answer" in check["detail"]
+        if "cannot be reached" in check["detail"]
     ]
     assert {check["detail"].partition(" ")[0] for check in gone} == {url, other}
     assert all(check["detail"].endswith("Connection refused") for check in gone)
@@ -189,7 +189,7 @@ def test_the_doctor_finds_nothing_wrong_with_what_the_service_does_not_tell(comm
     assert checks["sending domain"] == {
         "name": "sending domain",
         "ok": True,
-        "detail": "example.com: the list does not tell of DKIM",
+        "detail": "example.com: the list does not show DKIM",
         "advice": "poweremail sending-domains check example.com",
     }
     assert checks["tracking domain"]["ok"]
@@ -214,13 +214,13 @@ def test_each_check_is_made_whatever_became_of_the_others(command):
 def test_the_doctor_tells_of_the_network_and_of_missing_settings(command):
     done = command("doctor", "--base-url", "http://127.0.0.1:9")
     assert done.status == 1
-    assert done.out.count("no answer: ") == 1
-    assert "FAILED  account: no answer: " in done.out
+    assert done.out.count("no response: ") == 1
+    assert "FAILED  account: no response: " in done.out
     assert done.out.splitlines()[-4:] == [
         f"--      {name}: not checked"
         for name in ("SMTP user", "sending domains", "tracking domains", "webhooks")
     ]
-    assert done.err == "1 to look at\n"
+    assert done.err == "1 failed\n"
     checks = command("doctor", "--base-url", "http://127.0.0.1:9", "--json").objects
     assert [check["ok"] for check in checks] == [True, False, None, None, None, None]
     del command.environ["POWEREMAIL_TOKEN"]
@@ -234,7 +234,7 @@ def test_the_doctor_tells_of_the_network_and_of_missing_settings(command):
 def test_a_call_that_got_no_answer_keeps_no_other_check_from_being_made(command):
     command.sandbox.faults.add(Fault.reset_after_acceptance(), call="viewUserDetail")
     done = command("doctor")
-    assert done.out.count("no answer: ") == 1
+    assert done.out.count("no response: ") == 1
     assert "not checked" not in done.out
     assert "webhooks: none" in done.out
 
@@ -243,14 +243,14 @@ def test_the_doctor_asks_for_the_handshake_of_the_brand(command):
     with Receiver(b"God bless you, Acme") as url:
         command.sandbox.add_webhook(url)
         assert (
-            f"ok      webhook: {url} answers the handshake"
+            f"ok      webhook: {url} responds with the handshake"
             in command("doctor", "--brand", "Acme").out
         )
         command.environ["POWEREMAIL_WEBHOOK_BRAND"] = "Acme"
-        assert f"{url} answers the handshake" in command("doctor").out
+        assert f"{url} responds with the handshake" in command("doctor").out
         done = command("doctor", "--brand", "PowerEmail")
-        assert f"{url} answers, but not the handshake" in done.out
-        assert "it must answer with the text 'God bless you, PowerEmail'" in done.out
+        assert f"{url} responds, but not with the handshake" in done.out
+        assert "it must respond with the text 'God bless you, PowerEmail'" in done.out
     done = command("doctor", "--brand", "", "--json")
     assert done.status == 2
     assert "--brand: must be" in done.err

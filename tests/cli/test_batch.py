@@ -253,7 +253,7 @@ def test_a_signal_lets_what_is_under_way_finish(batch, command, number):
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 6, err
-    assert b"what is under way is finished first" in err
+    assert b"mails that are being sent are finished first" in err
     sent = len(command.sandbox.outbox)
     assert 0 < sent < 20
     assert dict(line.split(b"\t") for line in out.splitlines())[b"accepted"] == b"%d" % sent

@@ -183,10 +183,10 @@ def test_the_sandbox_bears_the_name_of_another_brand():
     ("options", "told"),
     [
         ((), "any owner id and token"),
-        (("--token", "canary"), "only the token that it was started with, any owner id"),
+        (("--token", "canary"), "only the token given at the start, any owner id"),
         (
             ("--token", "canary", "--owner-id", "me"),
-            "only the owner id and token that it was started with",
+            "only the owner id and token given at the start",
         ),
     ],
 )
@@ -369,7 +369,7 @@ def test_a_port_that_is_taken_is_told():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run_here("sandbox", "--port", str(taken.getsockname()[1]))
     assert (done.exit_code, done.stdout) == (2, "")
-    assert "Address already in use; --port 0 takes a free one" in done.stderr
+    assert "Address already in use\n  what now   use --port 0 for a free port" in done.stderr
 
 
 def test_an_address_that_is_not_of_this_machine_is_told():

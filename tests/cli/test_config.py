@@ -85,7 +85,7 @@ def test_config_tells_the_file_and_the_source_of_each_setting(config):
     assert f"token\t***\t{config.config}\n" in done.out
     assert "token-of" not in done.out
     config.config.unlink()
-    assert config("config").err == f"settings file: {config.config} (not there)\n"
+    assert config("config").err == f"settings file: {config.config} (there is no such file)\n"
 
 
 def test_options_stand_before_or_after_the_command(command):

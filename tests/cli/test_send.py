@@ -255,7 +255,7 @@ def test_a_whole_message_comes_from_standard_input_or_a_file(command, tmp_path):
 def test_a_whole_message_says_all_itself(command):
     done = command("send", "--eml", "-", "--subject", "Other", "--to", "b@example.com", stdin=eml())
     assert (done.status, command.sandbox.outbox) == (2, [])
-    assert "--eml says subject, to itself" in done.err
+    assert "--eml: the message already has subject, to" in done.err
 
 
 def test_what_the_service_cannot_take_of_a_message_is_told_or_left_out(command):
@@ -289,14 +289,14 @@ def test_a_hostile_whole_message_is_read_at_once(command):
         (("--to", "ada"), "not sent: --to: 'ada' has no @"),
         (("--from", "me"), "not sent: --from: 'me' has no @"),
         (("--attach", "nope"), "not sent: --attach: cannot read 'nope': No such file or directory"),
-        (("--image", "logo"), "not sent: --image takes CID=FILE, not 'logo'"),
+        (("--image", "logo"), "not sent: --image: must be CID=FILE, not 'logo'"),
         (
             ("--image", "logo=nope.png"),
             "not sent: --image: cannot read 'nope.png': No such file or directory",
         ),
         (("--header", "Subject: x"), "not sent: --header: 'Subject' is said by subject already"),
         (("--text", ""), "not sent: --text or --html: missing"),
-        (("--tracking-domain", " "), "not sent: tracking.domain: must not be empty"),
+        (("--tracking-domain", " "), "not sent: --tracking-domain: must not be empty"),
         (
             ("--visibility", "-1"),
             "nothing was done: --visibility: must be a number of seconds, not -1.0",
@@ -324,7 +324,7 @@ def test_what_is_wrong_with_a_whole_message_is_told_in_options_too(command):
     assert done.err == (
         "poweremail: not sent: --eml: the service cannot carry all of it: Sender c@example.com: "
         "the service has no sender beside "
-        "From\n  what now   --lossy leaves it out, and tells what it left out\n"
+        "From\n  what now   --lossy leaves it out, and says what it left out\n"
     )
 
 
@@ -345,7 +345,7 @@ def test_ctrl_c_tells_what_is_known_about_the_mail(command):
         ["ada@example.com"],
     )
     lines = err.decode().splitlines()
-    assert lines[0] == "poweremail: unknown whether it was sent: interrupted before an answer came"
+    assert lines[0] == "poweremail: unknown whether it was sent: interrupted before a response came"
     assert lines[1] == f"  unique id  {unique_id}"
     assert "Traceback" not in err.decode()
 
@@ -379,15 +379,15 @@ def waiting_in(pipe) -> int:
             (*HELLO[:-2], "--text-file", "/nowhere"),
             "--text-file: /nowhere cannot be read: No such file",
         ),
-        ((*HELLO, "--header", "no colon"), "--header takes NAME:VALUE, not 'no colon'"),
+        ((*HELLO, "--header", "no colon"), "--header: must be NAME:VALUE, not 'no colon'"),
         ((*HELLO, "--header", "X-A: 1", "--header", "X-A: 2"), "--header: 'X-A' is given twice"),
-        ((*HELLO, "--image", "=x.png"), "--image takes CID=FILE"),
+        ((*HELLO, "--image", "=x.png"), "--image: must be CID=FILE"),
         ((*HELLO, "--attach", "/nowhere"), "/nowhere"),
         ((*HELLO, "--track-clicks", "none"), "--track-clicks"),
         ((*HELLO, "--on-unknown", "hope"), "--on-unknown"),
         ((*HELLO, "--resend-after", "5"), "goes with on_unknown='reconcile'"),
         ((*HELLO, "--timeout", "0"), "timeout"),
-        ((*WELCOME, "--value", "NAME"), "--value takes NAME=VALUE"),
+        ((*WELCOME, "--value", "NAME"), "--value: must be NAME=VALUE"),
         ((*WELCOME, "--values-file", "/nowhere"), "/nowhere cannot be read"),
         (("info", ""), "UNIQUE_ID: must not be empty"),
     ],

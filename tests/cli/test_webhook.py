@@ -196,7 +196,7 @@ def test_listen_sends_on_what_came(recorder):
         assert ours.post(key="wrong").status_code == 403
         assert httpx.get(ours.url, **PLAIN_HTTP).content == HELLO
         assert len(ours.stop()) == 4
-    assert f"answered 503 by {recorder.url}" in ours.said
+    assert f"status 503 from {recorder.url}" in ours.said
     (path, headers, body), _ = recorder.requests
     assert (path, body) == ("/hook", BODY)
     sent = {name.lower(): value for name, value in headers}
@@ -217,7 +217,7 @@ def test_listen_says_what_it_could_not_send_on():
     with listening("--forward", "http://127.0.0.1:1/") as ours:
         assert ours.post().status_code == 502
         ours.stop()
-    assert "not sent on: ConnectError" in ours.said
+    assert "not forwarded: ConnectError" in ours.said
 
 
 def test_what_listen_keeps_is_what_diagnose_reads(tmp_path):
@@ -354,7 +354,7 @@ def test_trigger_tells_what_did_not_get_there():
         done = run("trigger", "open", "--to-url", url, "--scheme", "body-hex")
         thread.join()
         assert done.exit_code == 5
-        assert done.stdout.startswith("no answer came: ")
+        assert done.stdout.startswith("no response came: ")
     for nowhere in (url, "gopher://x/", "http://"):
         done = run("trigger", "open", "--to-url", nowhere, "--scheme", "body-hex", "--json")
         assert done.exit_code == 4
@@ -462,7 +462,7 @@ def test_options_that_cannot_be_meant_are_told(arguments, text):
         ),
         (["listen", "--scheme", "body-hex", "--brand", ""], "brand", "must consist of letters"),
         (["listen", "--scheme", "plain"], "scheme", "'plain' is none of form-base64"),
-        (["listen", "--scheme", "body-hex", "--save", "/dev/null/x"], "", "/dev/null"),
+        (["listen", "--scheme", "body-hex", "--save", "/dev/null/x"], "--save", "/dev/null"),
         (
             ["trigger", "hard-bounced", "--to-url", "http://127.0.0.1:1/", "--scheme", "body-hex"],
             "EVENT",
@@ -474,12 +474,8 @@ def test_what_cannot_be_meant_is_told_as_json(arguments, field, reason):
     done = run(*arguments, "--json", stdin=b"")
     assert done.exit_code == 2
     told = json.loads(done.stdout)
-    kind = told["error"]["type"].replace("Configuration", "Usage")
-    assert (told["state"], kind, told["error"]["field"]) == (
-        "not_sent",
-        "UsageError",
-        field,
-    )
+    assert (told["state"], told["error"]["field"]) == ("not_sent", field)
+    assert told["error"]["type"] == "ConfigurationError"
     assert reason in told["error"]["reason"]
     assert reason in done.stderr
 

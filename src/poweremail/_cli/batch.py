@@ -1,77 +1,239 @@
-"""
-``poweremail batch``: the sub commands and their options; running one stands in a module of its own.
-"""
+"""``poweremail batch``: the sub commands and their options. `batch_run` runs a batch."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import attrs
 import typer
 
 from poweremail._cli import exits
 from poweremail._cli.options import connected
 from poweremail._cli.session import Session
+from poweremail._policy.limits import RateLimits
+from poweremail._policy.outcome import UnknownPolicy
+from poweremail._policy.retry import RetryPolicy
+from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from poweremail.batch import Added, Batch
+    from poweremail.batch import Batch
 
-__all__ = ["app"]
+__all__ = ["MAX_ERRORS_REPORTED", "app"]
 
 app = typer.Typer(
-    help="Batches that survive anything: each mail of them is in a ledger on disk, and is sent "
-    "once.",
+    help="Send batches that survive a crash: each mail is in a ledger on disk, and is sent once.",
     epilog="Exit status of create: 0 all rows are mails, 7 some are not (the others are in the "
-    "batch); of run and resume: 0 all "
-    "accepted, 6 unfinished (paused, stopped, or the ledger failed: run it again), 7 finished, and "
-    "some were not accepted; of a "
-    "--dry-run of either: 1 some could not be sent.",
+    "batch); of run and resume: 0 all accepted, 6 unfinished (paused, stopped, or the ledger "
+    "failed: run it again), 7 finished, and some were not accepted; of a --dry-run of either: 1 "
+    "some could not be sent.",
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+MAX_ERRORS_REPORTED = 20
+
 Name = Annotated[str, typer.Argument(help="The batch.", metavar="NAME")]
-LedgerAt = Annotated[
+LedgerPlace = Annotated[
     str,
     typer.Option(
         "--ledger",
         envvar="POWEREMAIL_LEDGER",
         metavar="FILE|URL",
-        help="The ledger: a file, or postgresql://... (better given by the variable, if it has a "
-        "password).",
+        help="The ledger: a file, or postgresql://... (if that has a password, set the variable).",
     ),
 ]
-RedirectTo = Annotated[
-    str | None,
-    typer.Option(
-        metavar="ADDRESS",
-        help="Rehearse: send all of it to this address. A batch that rehearses stays one.",
-    ),
+LEDGER = "poweremail-ledger.db"
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Check everything; add and send nothing.")
 ]
-Allow = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="PATTERN",
-        help="Rehearse: send to those only who match, such as *@example.com. Can be repeated.",
-    ),
-]
-_LEDGER = "poweremail-ledger.db"
-_TOLD = 20
 
 
 class Format(StrEnum):
-    """What a report is written as."""
+    """The format of a report."""
 
     CSV = "csv"
     JSON = "json"
 
 
+@attrs.frozen
+class MailOptions:
+    """The fields that all mails of a batch have in common."""
+
+    template: Annotated[str | None, typer.Option(metavar="ID", help="The template.")] = None
+    subject: Annotated[str | None, typer.Option("--subject", "-s", help="The subject.")] = None
+    from_email: Annotated[
+        str | None, typer.Option("--from", metavar="ADDRESS", help="The sender.")
+    ] = None
+    reply_to: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Where replies go.")] = (
+        None
+    )
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The HTML, if there is no template.")
+    ] = None
+    text: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The text, if there is no template.")
+    ] = None
+    attach: Annotated[
+        list[Path] | None,
+        typer.Option("--attach", "-a", metavar="FILE", help="A file to attach; can be repeated."),
+    ] = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that are given. Raises `ConfigurationError` for an unreadable file."""
+        from poweremail import Attachment  # noqa: PLC0415  the library is loaded when it is used
+
+        fields: dict[str, Any] = {
+            "template_id": self.template,
+            "subject": self.subject,
+            "from_email": self.from_email,
+            "reply_to": self.reply_to,
+            "html": None if self.html is None else _text(self.html),
+            "text": None if self.text is None else _text(self.text),
+            "attachments": [
+                Attachment.from_bytes(_content(file), file.name) for file in self.attach or ()
+            ],
+        }
+        return {name: value for name, value in fields.items() if value not in (None, [])}
+
+
+@attrs.frozen
+class SourceOptions:
+    """How files of rows are read."""
+
+    email_column: Annotated[
+        str, typer.Option(metavar="COLUMN", help="The column of the recipient's address.")
+    ] = "email"
+    name_column: Annotated[
+        str, typer.Option(metavar="COLUMN", help="The column of the recipient's name.")
+    ] = "name"
+    key_column: Annotated[
+        str, typer.Option(metavar="COLUMN", help="The column of the key, unique for each mail.")
+    ] = "key"
+    delimiter: Annotated[
+        str,
+        typer.Option(metavar="CHARACTER", help="What separates the columns of CSV, or tab."),
+    ] = ","
+
+    def rows(self, source: Path, fields: dict[str, Any]) -> Iterator[Any]:
+        """Return the rows of the file *source* as mails with these *fields*."""
+        from poweremail.batch import read_csv, read_json_lines  # noqa: PLC0415  it loads SQLAlchemy
+
+        columns = {"email": self.email_column, "name": self.name_column, "key": self.key_column}
+        if source.suffix.lower() in (".jsonl", ".ndjson"):
+            return read_json_lines(source, **columns, **fields)
+        delimiter = {"\\t": "\t", "tab": "\t"}.get(self.delimiter, self.delimiter)
+        return read_csv(source, delimiter=delimiter, **columns, **fields)
+
+
+@attrs.frozen
+class RehearsalOptions:
+    """Where the mails of a rehearsal may go."""
+
+    redirect_to: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Rehearse: send all mails to this address. Such a batch stays a rehearsal.",
+        ),
+    ] = None
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Rehearse: send only to recipients that match, such as *@example.com; can be "
+            "repeated.",
+        ),
+    ] = None
+
+
+@attrs.frozen
+class RunOptions:
+    """How a batch is run."""
+
+    smtp_users: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="The SMTP users that send, with commas.")
+    ] = None
+    concurrency: Annotated[int, typer.Option(help="Send so many mails at once.", min=1)] = 16
+    limits: Annotated[
+        bool,
+        typer.Option(
+            "--limits",
+            help="Keep each SMTP user to the service's limits: {0.per_minute:,} mails a minute, "
+            "{0.per_hour:,} an hour and {0.per_day:,} a day.".format(RateLimits()),
+        ),
+    ] = False
+    per_minute: Annotated[
+        int | None, typer.Option(help="Send so many mails a minute by each SMTP user.", min=1)
+    ] = None
+    per_hour: Annotated[
+        int | None, typer.Option(help="Send so many mails an hour by each SMTP user.", min=1)
+    ] = None
+    per_day: Annotated[
+        int | None, typer.Option(help="Send so many mails a day by each SMTP user.", min=1)
+    ] = None
+    attempts: Annotated[int, typer.Option(help="Try a mail so often if it is not sent.", min=1)] = 5
+    visibility: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Look for a mail whose outcome is unknown for so long; "
+            f"{UnknownPolicy().visibility:g} unless given.",
+            min=0,
+        ),
+    ] = None
+    resend_after: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Send such a mail again if it is not seen after so long; never unless given.",
+            min=0,
+        ),
+    ] = None
+    lease: Annotated[
+        float,
+        typer.Option(
+            metavar="SECONDS",
+            help="Look up the mails of a process that has not been heard of for so long.",
+            min=1,
+        ),
+    ] = 30.0
+    errors_in_a_row: Annotated[
+        int, typer.Option(help="Pause the batch after so many errors in a row.", min=1)
+    ] = 20
+
+    def batch_options(self, rehearsal: RehearsalOptions) -> dict[str, Any]:
+        """Return the options of a `Batch`."""
+        numbers: dict[str, Any] = {
+            "per_minute": self.per_minute,
+            "per_hour": self.per_hour,
+            "per_day": self.per_day,
+        }
+        limits = None
+        if self.limits:
+            given = {window: number for window, number in numbers.items() if number is not None}
+            limits = RateLimits(**given)
+        elif any(numbers.values()):
+            limits = RateLimits(**numbers)
+        names = [name.strip() for name in (self.smtp_users or "").split(",")]
+        return {
+            "smtp_users": [name for name in names if name],
+            "concurrency": self.concurrency,
+            "limits": limits,
+            "retry": RetryPolicy(self.attempts, first_wait=5.0, max_wait=60.0, max_total=None),
+            "visibility": self.visibility,
+            "resend_after": self.resend_after,
+            "lease": self.lease,
+            "errors_in_a_row": self.errors_in_a_row,
+            **attrs.asdict(rehearsal),
+        }
+
+
 @app.command()
-@connected()
+@connected
 def create(
     session: Session,
     name: Name,
@@ -79,217 +241,115 @@ def create(
         list[Path],
         typer.Argument(help="CSV or JSON Lines (.jsonl, .ndjson) files.", metavar="FILE..."),
     ],
+    mail: MailOptions,
+    columns: SourceOptions,
+    rehearsal: RehearsalOptions,
     *,
-    template: Annotated[str | None, typer.Option(metavar="ID", help="The template.")] = None,
-    subject: Annotated[str | None, typer.Option(help="The subject.")] = None,
-    from_email: Annotated[
-        str | None, typer.Option("--from", metavar="ADDRESS", help="Who sends it.")
-    ] = None,
-    reply_to: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Who is answered.")
-    ] = None,
-    html: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The HTML of mails without a template.")
-    ] = None,
-    text: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The text of mails without a template.")
-    ] = None,
-    attach: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FILE", help="Attach this file to each. Can be repeated."),
-    ] = None,
-    email_column: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Where the recipient's address is.")
-    ] = "email",
-    name_column: Annotated[
-        str, typer.Option(metavar="COLUMN", help="Where the recipient's name is.")
-    ] = "name",
-    key_column: Annotated[
-        str, typer.Option(metavar="COLUMN", help="What tells one mail from another.")
-    ] = "key",
-    delimiter: Annotated[
-        str,
-        typer.Option(metavar="CHARACTER", help="What is between the columns of CSV; tab is one."),
-    ] = ",",
-    redirect_to: RedirectTo = None,
-    allow: Allow = None,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="See what is wrong with the files, and add nothing.")
-    ] = False,
-    ledger: LedgerAt = _LEDGER,
+    dry_run: DryRun = False,
+    ledger: LedgerPlace = LEDGER,
 ) -> None:
     """
-    Make a batch of what is in the files, or add to it; nothing is sent.
+    Make a batch from files, or add to it; send nothing.
 
-    A row is a mail: its columns are the recipient and the template's dynamic values. What is in the
-    batch already is not added again, so the same command may be given once more after it broke off.
+    Each row is a mail: its columns are the recipient and the template's dynamic values. A row that
+    is in the batch already is not added again, so an interrupted command can be repeated.
     """
-    from poweremail import Attachment, UsageError  # noqa: PLC0415
-    from poweremail.batch import Batch, read_csv, read_json_lines  # noqa: PLC0415
+    from poweremail.batch import Batch  # noqa: PLC0415
 
-    given = {
-        "template_id": template,
-        "subject": subject,
-        "from_email": from_email,
-        "reply_to": reply_to,
-    }
-    fields: dict[str, Any] = {field: value for field, value in given.items() if value is not None}
-    fields |= {
-        field: _content(file)
-        for field, file in (("html", html), ("text", text))
-        if file is not None
-    }
-    if attach:
-        fields["attachments"] = [
-            Attachment.from_bytes(_content(file, binary=True), file.name) for file in attach
-        ]
-    columns = {"email": email_column, "name": name_column, "key": key_column}
-    delimiter = {"\\t": "\t", "tab": "\t"}.get(delimiter, delimiter)
-
-    def rows(source: Path) -> Iterator[Any]:
-        if source.suffix.lower() in (".jsonl", ".ndjson"):
-            return read_json_lines(source, **columns, **fields)
-        return read_csv(source, delimiter=delimiter, **columns, **fields)
-
+    fields = mail.fields()
     for source in sources:  # before the batch is made
         if not source.exists():
-            raise UsageError(f"there is no file {str(source)!r}", mail_state=None)
-        if source.is_file() or source.is_dir():  # what a pipe has can be read only once
-            next(rows(source), None)
-    every_row = chain.from_iterable(map(rows, sources))
-    with Batch(None, ledger, name, redirect_to=redirect_to, allow=allow) as batch:
-        added = batch.check(every_row) if dry_run else batch.add(every_row)
-    _tell_added(session, added, dry_run=dry_run)
-    if added.invalid:
-        raise typer.Exit(exits.FAILED if dry_run else exits.SOME_FAILED)
-
-
-def _running(*, resumes: bool) -> Callable[..., None]:
-    """The command that runs a batch; *resumes* says that it takes a pause back first."""
-
-    def command(
-        session: Session,
-        name: Name,
-        *,
-        smtp_users: Annotated[
-            str | None, typer.Option(metavar="NAMES", help="The SMTP users that send, with commas.")
-        ] = None,
-        concurrency: Annotated[
-            int, typer.Option(help="How many mails are under way at once.", min=1)
-        ] = 16,
-        limits: Annotated[
-            bool, typer.Option("--limits", help="Keep to 60 a minute, 3,600 an hour, 50,000 a day.")
-        ] = False,
-        per_minute: Annotated[
-            int | None, typer.Option(help="So many mails a minute of each SMTP user.", min=1)
-        ] = None,
-        per_hour: Annotated[
-            int | None, typer.Option(help="So many mails an hour of each SMTP user.", min=1)
-        ] = None,
-        per_day: Annotated[
-            int | None, typer.Option(help="So many mails a day of each SMTP user.", min=1)
-        ] = None,
-        attempts: Annotated[
-            int, typer.Option(help="How often a mail is tried that was not sent.", min=1)
-        ] = 5,
-        visibility: Annotated[
-            float | None,
-            typer.Option(
-                metavar="SECONDS",
-                help="How long a mail is looked for whose outcome is unknown; 30.",
-                min=0,
-            ),
-        ] = None,
-        resend_after: Annotated[
-            float | None,
-            typer.Option(
-                metavar="SECONDS",
-                help="Send it again where it cannot be seen after so long; never unless given.",
-                min=0,
-            ),
-        ] = None,
-        lease: Annotated[
-            float,
-            typer.Option(
-                metavar="SECONDS",
-                help="When the mails of a process that is gone are looked up.",
-                min=1,
-            ),
-        ] = 30.0,
-        errors_in_a_row: Annotated[int, typer.Option(help="Pause after so many.", min=1)] = 20,
-        redirect_to: RedirectTo = None,
-        allow: Allow = None,
-        dry_run: Annotated[
-            bool,
-            typer.Option("--dry-run", help="Check each mail that is planned, and send nothing."),
-        ] = False,
-        ledger: LedgerAt = _LEDGER,
-    ) -> None:
-        from poweremail import RateLimits, RetryPolicy  # noqa: PLC0415
-        from poweremail._cli.batch_run import check, run  # noqa: PLC0415
-
-        per: dict[str, Any] = {"per_minute": per_minute, "per_hour": per_hour, "per_day": per_day}
-        wanted = None
-        if limits:
-            wanted = RateLimits(
-                **{window: number for window, number in per.items() if number is not None}
-            )
-        elif any(per.values()):
-            wanted = RateLimits(**per)
-        options: dict[str, Any] = {
-            "smtp_users": [each.strip() for each in (smtp_users or "").split(",") if each.strip()],
-            "concurrency": concurrency,
-            "limits": wanted,
-            "retry": RetryPolicy(attempts, first_wait=5.0, max_wait=60.0, max_total=None),
-            "visibility": visibility,
-            "resend_after": resend_after,
-            "lease": lease,
-            "errors_in_a_row": errors_in_a_row,
-            "redirect_to": redirect_to,
-            "allow": allow,
-        }
-        _check_there(ledger)
-        if dry_run:
-            check(session, ledger, name, options)
-        else:
-            run(session, ledger, name, options, resumes=resumes)
-
-    command.__doc__ = (
-        "Let a paused batch go on: run it."
-        if resumes
-        else "Send what is planned and look up what is unknown. Ctrl-C lets what is under way "
-        "finish; run it again to go on."
+            raise ConfigurationError(f"there is no file {str(source)!r}")
+        if source.is_file() or source.is_dir():  # a pipe could be read only once
+            next(columns.rows(source, fields), None)
+    rows = chain.from_iterable(columns.rows(source, fields) for source in sources)
+    with Batch(None, ledger, name, **attrs.asdict(rehearsal)) as batch:
+        added = batch.check(rows) if dry_run else batch.add(rows)
+    session.status = (exits.FAILED if dry_run else exits.SOME_FAILED) if added.invalid else exits.OK
+    reported = added.errors[:MAX_ERRORS_REPORTED]
+    for line, reason in reported:
+        session.out.error(reason if line is None else f"line {line}: {reason}")
+    if added.invalid > len(reported):
+        session.out.error(f"... and {added.invalid - len(reported):,} more invalid rows")
+    verb = "could be added" if dry_run else "added"
+    session.out.result(
+        {
+            "added": added.added,
+            "known": added.known,
+            "invalid": added.invalid,
+            "dry_run": dry_run,
+        },
+        f"{added.added:,} {verb}, {added.known:,} known already, {added.invalid:,} invalid",
     )
-    return command
-
-
-app.command("run")(connected()(_running(resumes=False)))
+    raise typer.Exit(session.status)
 
 
 @app.command()
-@connected()
+@connected
+def run(
+    session: Session,
+    name: Name,
+    options: RunOptions,
+    rehearsal: RehearsalOptions,
+    *,
+    dry_run: DryRun = False,
+    ledger: LedgerPlace = LEDGER,
+) -> None:
+    """
+    Send the planned mails and look up the unknown ones.
+
+    After Ctrl-C it finishes the mails that are being sent, and ends. Run it again to go on.
+    """
+    from poweremail._cli.batch_run import dry_run_batch, run_batch  # noqa: PLC0415
+
+    _require_ledger(ledger)
+    run_or_check = dry_run_batch if dry_run else run_batch
+    run_or_check(session, ledger, name, options.batch_options(rehearsal))
+
+
+@app.command()
+@connected
 def pause(
     session: Session,
     name: Name,
     *,
     reason: Annotated[
-        str, typer.Option(help="Why: whoever runs it next is told.")
+        str, typer.Option(help="The reason, shown to whoever runs the batch next.")
     ] = "paused by hand",
-    ledger: LedgerAt = _LEDGER,
+    ledger: LedgerPlace = LEDGER,
 ) -> None:
-    """Let whoever runs the batch, on whatever host, finish what is under way and end."""
+    """Pause a batch on all hosts: each finishes the mails that it is sending, and ends."""
     with _opened(ledger, name) as batch:
         batch.pause(reason)
-    session.out.done(f"{name} is paused; poweremail batch resume lets it go on")
-
-
-app.command("resume")(connected()(_running(resumes=True)))
+    session.out.done(f"{name} is paused; poweremail batch resume {name} runs it again")
 
 
 @app.command()
-@connected()
-def status(session: Session, name: Name, *, ledger: LedgerAt = _LEDGER) -> None:
-    """Tell how a batch is doing, whoever runs it."""
+@connected
+def resume(
+    session: Session,
+    name: Name,
+    options: RunOptions,
+    rehearsal: RehearsalOptions,
+    *,
+    dry_run: DryRun = False,
+    ledger: LedgerPlace = LEDGER,
+) -> None:
+    """End the pause of a batch, and run it."""
+    from poweremail._cli.batch_run import dry_run_batch, run_batch  # noqa: PLC0415
+
+    _require_ledger(ledger)
+    batch_options = options.batch_options(rehearsal)
+    if dry_run:
+        dry_run_batch(session, ledger, name, batch_options)
+    else:
+        run_batch(session, ledger, name, batch_options, resumes=True)
+
+
+@app.command()
+@connected
+def status(session: Session, name: Name, *, ledger: LedgerPlace = LEDGER) -> None:
+    """Show the state of a batch, whoever runs it."""
     from poweremail._cli.batch_run import summary  # noqa: PLC0415
 
     with _opened(ledger, name) as batch:
@@ -297,25 +357,24 @@ def status(session: Session, name: Name, *, ledger: LedgerAt = _LEDGER) -> None:
 
 
 @app.command()
-@connected()
+@connected
 def report(
     session: Session,
     name: Name,
     *,
     format: Annotated[
         Format | None,
-        typer.Option(help="What to write: csv unless --json or the name of the file says."),
+        typer.Option(help="The format; csv unless --json or the file's name says json."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")
     ] = None,
     state: Annotated[
-        list[str] | None, typer.Option(help="Only those in this state. Can be repeated.")
+        list[str] | None, typer.Option(help="Only mails in this state; can be repeated.")
     ] = None,
-    ledger: LedgerAt = _LEDGER,
+    ledger: LedgerPlace = LEDGER,
 ) -> None:
-    """Tell what became of every recipient: CSV, or JSON with an object in each line."""
-    from poweremail import UsageError  # noqa: PLC0415
+    """Show what became of every recipient: CSV, or JSON with an object in each line."""
     from poweremail.batch._report import csv_line, rows  # noqa: PLC0415
 
     named_json = output is not None and output.suffix.lower() in (".json", ".jsonl", ".ndjson")
@@ -326,68 +385,67 @@ def report(
             for record in batch.report(state)
             for row in rows(record)
         )
-        # Whether there is such a batch turns out with the first: nothing is written where there is
-        # none.
-        lines = chain(list(islice(lines, 1)), lines)
+        # Reading the first line fails if there is no such batch: then nothing is written.
+        lines = chain([] if as_json else [csv_line()], list(islice(lines, 1)), lines)
         if output is None:
-            if not as_json:
-                session.out.data(csv_line())
             for line in lines:
                 session.out.data(line)
             return
         try:
             with output.open("w", encoding="utf-8", newline="") as file:
-                if not as_json:
-                    file.write(f"{csv_line()}\n")
                 file.writelines(f"{line}\n" for line in lines)
         except OSError as error:
-            raise UsageError(
-                f"cannot write {str(output)!r}: {error.strerror}", mail_state=None
+            raise ConfigurationError(
+                f"cannot write {str(output)!r}: {error.strerror}", field="--output"
             ) from None
 
 
 @app.command()
-@connected()
+@connected
 def retry(
     session: Session,
     name: Name,
     *,
     not_sent: Annotated[
         bool,
-        typer.Option("--not-sent", help="What was never sent; so it is unless others are named."),
+        typer.Option(
+            "--not-sent", help="Mails that were never sent (the default if no other is named)."
+        ),
     ] = False,
     rejected: Annotated[
-        bool, typer.Option("--rejected", help="What the service did not take.")
+        bool, typer.Option("--rejected", help="Mails that the service rejected.")
     ] = False,
     unknown: Annotated[
         bool,
-        typer.Option("--unknown", help="What was looked up in vain. Recipients may get it twice."),
+        typer.Option(
+            "--unknown", help="Mails that no look-up found. Recipients may get them twice."
+        ),
     ] = False,
-    ledger: LedgerAt = _LEDGER,
+    ledger: LedgerPlace = LEDGER,
 ) -> None:
-    """Plan again what failed; run the batch to send it."""
+    """Plan failed mails again; run the batch to send them."""
     with _opened(ledger, name) as batch:
         planned = batch.retry(
             not_sent=not_sent or not (rejected or unknown), rejected=rejected, unknown=unknown
         )
-    if session.out.as_json:
-        session.out.json({"planned": planned})
-    else:
-        session.out.say(f"{planned:,} are planned again; poweremail batch run sends them")
+    session.out.result(
+        {"planned": planned},
+        f"{planned:,} are planned again; poweremail batch run {name} sends them",
+    )
 
 
 @app.command("list")
-@connected()
-def list_batches(session: Session, *, ledger: LedgerAt = _LEDGER) -> None:
+@connected
+def list_batches(session: Session, *, ledger: LedgerPlace = LEDGER) -> None:
     """List the batches of a ledger."""
     from poweremail._cli.batch_run import summary  # noqa: PLC0415
     from poweremail.batch import Batch, Ledger  # noqa: PLC0415
 
-    _check_there(ledger)
+    _require_ledger(ledger)
     opened = Ledger(ledger)
     try:
-        found = [summary(Batch(None, opened, name).status()) for name in opened.names()]
-        session.out.table(found, ("name", "total", "accepted", "left", "paused"))
+        batches = [summary(Batch(None, opened, name).status()) for name in opened.names()]
+        session.out.table(batches, ("name", "total", "accepted", "left", "paused"))
     finally:
         opened.close()
 
@@ -395,50 +453,27 @@ def list_batches(session: Session, *, ledger: LedgerAt = _LEDGER) -> None:
 def _opened(ledger: str, name: str) -> Batch:
     from poweremail.batch import Batch  # noqa: PLC0415
 
-    _check_there(ledger)
+    _require_ledger(ledger)
     return Batch(None, ledger, name)
 
 
-def _check_there(ledger: str) -> None:
-    """Raise `UsageError` where there is no such file: to look into a ledger must not make one."""
-    from poweremail import UsageError  # noqa: PLC0415
-
+def _require_ledger(ledger: str) -> None:
+    """Raise `ConfigurationError` if there is no such file: reading a ledger must not make one."""
     if "://" not in ledger and not Path(ledger).exists():
-        raise UsageError(
-            f"there is no ledger {ledger}",
-            mail_state=None,
-            advice="`poweremail batch create` makes one",
+        raise ConfigurationError(
+            f"there is no ledger {ledger}", advice="`poweremail batch create` makes one"
         )
 
 
-def _content(file: Path, *, binary: bool = False) -> Any:
-    from poweremail import UsageError  # noqa: PLC0415
-
+def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes() if binary else file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise UsageError(f"cannot read {str(file)!r}: {why}", mail_state=None) from None
+        return file.read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {str(file)!r}: {error.strerror}") from None
 
 
-def _tell_added(session: Session, added: Added, *, dry_run: bool) -> None:
-    for line, reason in added.errors[:_TOLD]:
-        session.out.error(f"line {line}: {reason}" if line is not None else reason)
-    if added.invalid > len(added.errors[:_TOLD]):
-        session.out.error(
-            f"... and {added.invalid - len(added.errors[:_TOLD]):,} more that are no mails"
-        )
-    if session.out.as_json:
-        session.out.json(
-            {
-                "added": added.added,
-                "known": added.known,
-                "invalid": added.invalid,
-                "dry_run": dry_run,
-            }
-        )
-    else:
-        verb = "could be added" if dry_run else "added"
-        session.out.say(
-            f"{added.added:,} {verb}, {added.known:,} known already, {added.invalid:,} invalid"
-        )
+def _text(file: Path) -> str:
+    try:
+        return _content(file).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"cannot read {str(file)!r}: it is not UTF-8") from None

@@ -1,4 +1,4 @@
-"""``poweremail batch run``: sending a batch, with an eye on signals."""
+"""Running a batch for ``poweremail batch run`` and ``resume``, with progress and signals."""
 
 from __future__ import annotations
 
@@ -7,41 +7,47 @@ import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 from poweremail._cli import exits
-from poweremail._cli.progress import Progress, told
+from poweremail._cli.batch import MAX_ERRORS_REPORTED
+from poweremail._cli.progress import Progress, progress_line
 from poweremail._cli.session import Session
 from poweremail.batch import Batch, BatchRun, BatchStatus
 
-if TYPE_CHECKING:
-    from poweremail import PowerEmail
+__all__ = ["dry_run_batch", "run_batch", "summary"]
 
-__all__ = ["check", "run", "summary"]
-
-_TOLD = 20
-_STOPPING = (
+_STOP_SIGNALS = (
     signal.SIGINT,
     signal.SIGTERM,
     *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()),
 )
 
 
-def run(
-    session: Session, ledger: str, name: str, options: Mapping[str, Any], *, resumes: bool
+def run_batch(
+    session: Session,
+    ledger: str,
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    resumes: bool = False,
 ) -> None:
-    """Run the batch and end with the status that says how it ended."""
-    with _client(session, options) as client, Batch(client, ledger, name, **options) as batch:
+    """Run the batch and exit with its status. *resumes* ends a pause first."""
+    with (
+        session.client(sends=not options["smtp_users"]) as client,
+        Batch(client, ledger, name, **options) as batch,
+    ):
         if resumes:
             batch.resume()
         elif (paused := batch.status().paused) is not None:
-            session.out.error(
-                f"poweremail: {name} is paused: {paused}\n  what now   poweremail batch resume "
-                f"{name}"
+            _end(
+                session,
+                exits.UNFINISHED,
+                f"{name} is paused: {paused}",
+                f"poweremail batch resume {name}",
             )
-            raise typer.Exit(exits.UNFINISHED)
         running = batch.run()
         with (
             Progress(session.out, batch.status, batch.least_seconds),
@@ -51,38 +57,46 @@ def run(
             for _ in running:
                 pass
         status = batch.status()
-    session.out.say(told(status))
+    session.status = _exit_status(status)
+    session.out.say(progress_line(status))
     session.out.record(summary(status))
-    if not status.finished:
-        session.out.error(f"poweremail: {name} is not finished\n  what now   {_what_now(status)}")
-        raise typer.Exit(exits.UNFINISHED)
-    if not status.all_accepted:
-        session.out.error(
-            f"poweremail: some were not accepted\n  what now   poweremail batch report {name}"
+    if session.status == exits.UNFINISHED:
+        verb = "run" if status.paused is None else "resume"
+        _end(
+            session,
+            exits.UNFINISHED,
+            f"{name} is not finished",
+            f"poweremail batch {verb} {name}",
         )
-        raise typer.Exit(exits.SOME_FAILED)
+    if session.status == exits.SOME_FAILED:
+        _end(
+            session,
+            exits.SOME_FAILED,
+            "some were not accepted",
+            f"poweremail batch report {name}",
+        )
 
 
-def check(session: Session, ledger: str, name: str, options: Mapping[str, Any]) -> None:
-    """Check every planned mail of the batch as it would go out, and send nothing."""
+def dry_run_batch(session: Session, ledger: str, name: str, options: Mapping[str, Any]) -> None:
+    """Check every planned mail as it would be sent, and send nothing."""
     bad = checked = 0
     with Batch(None, ledger, name, **options) as batch:
         for line, error in batch.dry_run():
             checked += 1
             if error is not None:
                 bad += 1
-                if bad <= _TOLD:
+                if bad <= MAX_ERRORS_REPORTED:
                     session.out.error(f"{line}: {error.explanation}")
-    if session.out.as_json:
-        session.out.json({"checked": checked, "bad": bad, "dry_run": True})
-    else:
-        session.out.say(f"{checked:,} would be sent, of which {bad:,} could not; nothing was sent")
+    session.out.result(
+        {"checked": checked, "bad": bad, "dry_run": True},
+        f"{checked:,} would be sent, of which {bad:,} could not; nothing was sent",
+    )
     if bad:
         raise typer.Exit(exits.FAILED)
 
 
 def summary(status: BatchStatus) -> dict[str, Any]:
-    """*status* as a record of the output."""
+    """Return *status* as a record of the output."""
     return {
         "name": status.name,
         "total": status.total,
@@ -95,38 +109,44 @@ def summary(status: BatchStatus) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def _client(session: Session, options: Mapping[str, Any]) -> Iterator[PowerEmail]:
-    with session.client(sends=not options["smtp_users"]) as client:
-        yield client
+def _exit_status(status: BatchStatus) -> int:
+    if not status.finished:
+        return exits.UNFINISHED
+    return exits.OK if status.all_accepted else exits.SOME_FAILED
+
+
+def _end(session: Session, status: int, reason: str, command: str) -> None:
+    session.out.error(f"poweremail: {reason}\n  what now   {command}")
+    raise typer.Exit(status)
 
 
 @contextmanager
 def _stopped_by_signals(running: BatchRun) -> Iterator[None]:
     """
-    Stop *running* on Ctrl-C, SIGTERM and when the terminal is closed; the second one ends the
-    process where it is.
+    Stop *running* in order on Ctrl-C, SIGTERM and when the terminal is closed.
+
+    The second signal ends the process at once.
     """
     received: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
         if received:
-            # Whatever is on its way stays in the ledger as such, and is looked up by the next run.
+            # The ledger has the mails that are being sent: the next run looks them up.
             os._exit(exits.UNFINISHED)
         received.append(number)
         running.stop()
-        with suppress(OSError):  # the terminal may be gone, and who reads the pipe, too
-            os.write(2, b"stopping: what is under way is finished first; once more breaks it off\n")
+        with suppress(OSError):  # the terminal, or the reader of a pipe, may be gone
+            os.write(
+                2,
+                b"stopping: mails that are being sent are finished first; a second signal ends "
+                b"at once\n",
+            )
 
-    # What is ignored stays so: `nohup` means it.
-    signals = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
-    before = [signal.signal(number, stop) for number in signals]
+    # A signal that is ignored stays so: that is what `nohup` sets.
+    signals = [each for each in _STOP_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+    handlers = [signal.signal(each, stop) for each in signals]
     try:
         yield
     finally:
-        for number, handler in zip(signals, before, strict=True):
-            signal.signal(number, handler)
-
-
-def _what_now(status: BatchStatus) -> str:
-    return f"poweremail batch {'run' if status.paused is None else 'resume'} {status.name}"
+        for each, handler in zip(signals, handlers, strict=True):
+            signal.signal(each, handler)

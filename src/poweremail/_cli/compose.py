@@ -1,16 +1,17 @@
-"""Mails from the options of a command."""
+"""Mails from the options of ``poweremail send`` and ``template``."""
 
 from __future__ import annotations
 
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any
 
 import attrs
 
+from poweremail._cli.failures import option
+from poweremail._cli.mail_options import BodyOptions, EnvelopeOptions, FileOptions, ValueOptions
 from poweremail._messages.envelope import UNIQUE_ID_HEADER, Tracking
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.attachment import Attachment, Image
@@ -18,135 +19,70 @@ from poweremail._wire.convert import converter
 from poweremail._wire.json import loads_text
 from poweremail.errors import UsageError
 
-__all__ = [
-    "body",
-    "draw_unique_id",
-    "envelope",
-    "from_eml",
-    "message",
-    "tracking",
-    "values",
-    "wire_form",
-]
+__all__ = ["mail", "template_mail", "wire_form"]
 
-T = TypeVar("T")
-
-_STDIN = Path("-")
+_STDIN = "-"
+_MAX_FILE_NAME_CHARS = 1_000
 
 
-def draw_unique_id() -> str:
-    """
-    Return a unique id. It is drawn before anything is sent, so that an interrupted mail can be told
-    by it.
-    """
-    return uuid.uuid4().hex
-
-
-def envelope(
-    *,
-    headers: Iterable[str] | None,
-    attach: Iterable[Path] | None,
-    images: Iterable[str] | None,
-    **fields: object,
-) -> dict[str, Any]:
-    """Return the fields of a message that were given."""
-    members = fields | {
-        "headers": dict(_pairs("--header", headers or (), ":")),
-        "attachments": _files("--attach", Attachment.from_path, attach or ()),
-        "images": [
-            image
-            for cid, path in _pairs("--image", images or (), "=", "CID=FILE")
-            for image in _files("--image", partial(Image.from_path, cid=cid), [path])
-        ],
-    }
-    return {name: value for name, value in members.items() if value}
-
-
-def tracking(
-    opens: bool | None,  # noqa: FBT001
-    clicks: Literal["html", "text", "both", "no"] | None,
-    domain: str | None,
-) -> Tracking | None:
-    """Return what was said of tracking, None where nothing was."""
-    return (
-        None
-        if opens is None and clicks is None and domain is None
-        else Tracking(opens=opens, clicks=clicks, domain=domain)
-    )
-
-
-def body(
-    *, text: str | None, text_file: Path | None, html: str | None, html_file: Path | None
-) -> dict[str, Any]:
-    """Return text and HTML, from wherever they come."""
-    both = {"text": _content("text", text, text_file), "html": _content("html", html, html_file)}
-    return {name: content for name, content in both.items() if content is not None}
-
-
-def message(fields: Mapping[str, Any], unique_id: str | None, tracking: Tracking | None) -> Message:
-    """
-    Return a mail with these *fields*. Raises `UsageError` naming the options that are missing, all
-    at once.
-    """
-    needed = {"from_email": "--from", "subject": "--subject"}
-    missing = [flag for name, flag in needed.items() if name not in fields]
-    if fields.keys().isdisjoint(("to", "cc", "bcc")):
-        missing.append("--to")
-    if not (fields.get("text") or fields.get("html")):
-        missing.append("--text or --html")
-    if missing:
-        raise UsageError(
-            f"{', '.join(missing)}: missing", advice="give them, or a whole message by --eml"
-        )
-    mail = Message(**fields, unique_id=unique_id, tracking=tracking)
-    return mail if mail.unique_id else attrs.evolve(mail, unique_id=draw_unique_id())
-
-
-def from_eml(
-    path: Path,
-    fields: Mapping[str, Any],
-    unique_id: str | None,
+def mail(
+    envelope: EnvelopeOptions,
+    body: BodyOptions,
+    files: FileOptions,
     tracking: Tracking | None,
-    *,
-    lossy: bool,
 ) -> tuple[Message, tuple[str, ...]]:
     """
-    Return the message in the file at *path*, which says all of the *fields* itself, and what was
-    left out of it.
+    Return the mail, and what was left out of a whole message.
 
-    Raises `UsageError` for what the service cannot take, unless it is *lossy*.
+    Raises `UsageError` if an option is invalid; one error names all options that are missing.
     """
-    if fields:
-        raise UsageError(
-            f"--eml says {', '.join(sorted(fields))} itself",
-            advice="leave the options away, or --eml",
-        )
-    from email.policy import default  # noqa: PLC0415  only a whole message needs the parser
-
-    from poweremail._mime.headers import parse  # noqa: PLC0415
-
-    try:
-        converted = Message.from_email_message(parse(_bytes(path, "--eml"), default), lossy=lossy)
-    except UsageError as error:
-        # What it advises is for those who write Python.
-        advice = "--lossy leaves it out, and tells what it left out" if error.advice else None
-        raise UsageError(error.reason, field="--eml", advice=advice) from None
-    mail, dropped = (converted, ()) if isinstance(converted, Message) else converted
-    changes: dict[str, Any] = {"unique_id": unique_id or mail.unique_id or draw_unique_id()}
+    source = _Source()
+    fields = _fields(envelope, files) | source.bodies(body)
+    if body.eml is not None:
+        if fields:
+            raise UsageError(
+                f"the message already has {', '.join(sorted(fields))}",
+                field="--eml",
+                advice="leave these options out, or --eml",
+            )
+        content = source.read(body.eml, "--eml")
+        message, dropped = _whole_message(content, lossy=body.lossy)
+    else:
+        bodies = not (fields.get("text") or fields.get("html"))
+        _require(fields, ["--text or --html"] if bodies else [], ", or a whole message by --eml")
+        message, dropped = Message(**fields), ()
+    changes: dict[str, Any] = {"unique_id": envelope.unique_id or message.unique_id or _draw_id()}
     if tracking is not None:
         changes["tracking"] = tracking
-    return attrs.evolve(mail, **changes), dropped
+    return attrs.evolve(message, **changes), dropped
 
 
-def values(pairs: Iterable[str], path: Path | None) -> dict[str, Any]:
-    """Return the dynamic values: those of the JSON object at *path*, and over them the *pairs*."""
-    return (_object(path) if path is not None else {}) | dict(_pairs("--value", pairs, "="))
+def template_mail(
+    template_id: str,
+    envelope: EnvelopeOptions,
+    values: ValueOptions,
+    files: FileOptions,
+    tracking: Tracking | None,
+    *,
+    with_id: bool,
+) -> TemplateMessage:
+    """Return a mail made from a template; *with_id* draws a unique id if none is given."""
+    fields = _fields(envelope, files)
+    _require(fields, [])
+    return TemplateMessage(
+        template_id=template_id,
+        dynamic_value=_Source().values(values),
+        unique_id=envelope.unique_id or (_draw_id() if with_id else None),
+        tracking=tracking,
+        **fields,
+    )
 
 
 def wire_form(message: Message | TemplateMessage) -> dict[str, Any]:
     """
-    Return *message* as the service would get it, files by their name, type and size in bytes (None
-    where it is not known).
+    Return *message* as the service would get it.
+
+    A file has its name, type and size in bytes (None if unknown) instead of its content.
     """
     members: dict[str, Any] = converter.unstructure(message)
     if message.unique_id is not None:
@@ -158,61 +94,138 @@ def wire_form(message: Message | TemplateMessage) -> dict[str, Any]:
     return members
 
 
-def _size(file: Attachment | Image) -> int | None:
-    return len(file.content) if isinstance(file.content, bytes) else file.content.size
+class _Source:
+    """Reads the files that options name, and standard input for one option only."""
+
+    def __init__(self) -> None:
+        self._stdin_option = ""
+
+    def bodies(self, body: BodyOptions) -> dict[str, str]:
+        """Return text and HTML, as far as they are given."""
+        found = {
+            "text": self._body("text", body.text, body.text_file),
+            "html": self._body("html", body.html, body.html_file),
+        }
+        return {name: content for name, content in found.items() if content is not None}
+
+    def values(self, options: ValueOptions) -> dict[str, Any]:
+        """Return the dynamic values."""
+        pairs = _pairs("--value", options.value or (), "=")
+        if options.values_file is None:
+            return dict(pairs)
+        text = self._text(options.values_file, "--values-file")
+        try:
+            members = loads_text(text)
+        except ValueError as error:
+            raise UsageError(
+                f"{options.values_file} is not JSON: {error}", field="--values-file"
+            ) from None
+        if not isinstance(members, dict):
+            raise UsageError(f"{options.values_file} is not a JSON object", field="--values-file")
+        return members | pairs
+
+    def read(self, path: Path, flag: str) -> bytes:
+        """Return what is in the file, or in standard input if it is named ``-``."""
+        name = str(path)
+        if name == _STDIN:
+            return self._stdin(flag)
+        if "\n" in name or len(name) > _MAX_FILE_NAME_CHARS:
+            raise UsageError(
+                "must be the name of a file, not its content",
+                field=flag,
+                advice=f"write the content to a file, or pipe it in and give {flag} -",
+            )
+        try:
+            return path.read_bytes()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise UsageError(f"{path} cannot be read: {reason}", field=flag) from None
+
+    def _stdin(self, flag: str) -> bytes:
+        if self._stdin_option:
+            raise UsageError(f"standard input is read by {self._stdin_option} already", field=flag)
+        self._stdin_option = flag
+        if sys.stdin is None:
+            raise UsageError("standard input is closed", field=flag)
+        content = sys.stdin.buffer.read()
+        if not content.strip():
+            raise UsageError("standard input is empty", field=flag)
+        return content
+
+    def _text(self, path: Path, flag: str) -> str:
+        try:
+            return self.read(path, flag).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise UsageError(f"{path} is not UTF-8 at byte {error.start}", field=flag) from None
+
+    def _body(self, name: str, given: str | None, path: Path | None) -> str | None:
+        if given is not None and path is not None:
+            raise UsageError(f"--{name} and --{name}-file exclude each other")
+        if path is not None:
+            return self._text(path, f"--{name}-file")
+        if given is None or (given != _STDIN and not given.startswith("@")):
+            return given
+        if given.startswith("@@"):
+            return given[1:]
+        return self._text(Path(given.removeprefix("@")), f"--{name}")
 
 
-def _content(name: str, given: str | None, path: Path | None) -> str | None:
-    if given is not None and path is not None:
-        raise UsageError(f"--{name} and --{name}-file exclude each other")
-    if path is not None:
-        return _text(path, f"--{name}-file")
-    if given is None or not given.startswith("@"):
-        return given
-    return given[1:] if given.startswith("@@") else _text(Path(given[1:]), f"--{name}")
+def _fields(envelope: EnvelopeOptions, files: FileOptions) -> dict[str, Any]:
+    """Return the fields of a message that are given."""
+    fields: dict[str, Any] = attrs.asdict(
+        envelope, filter=lambda field, _: field.name not in ("header", "unique_id")
+    )
+    fields["headers"] = _pairs("--header", envelope.header or (), ":")
+    with option("--attach", path="--attach"):
+        fields["attachments"] = [Attachment.from_path(path) for path in files.attach or ()]
+    images = _pairs("--image", files.image or (), "=", "CID=FILE")
+    with option("--image", path="--image"):
+        fields["images"] = [Image.from_path(path, cid=cid) for cid, path in images.items()]
+    return {name: value for name, value in fields.items() if value}
 
 
-def _files(flag: str, read: Callable[[Any], T], paths: Iterable[Path | str]) -> list[T]:
+def _require(fields: dict[str, Any], missing: list[str], otherwise: str = "") -> None:
+    """Raise `UsageError` if *fields* lack the envelope, or if something else is *missing*."""
+    flags = {"from_email": "--from", "subject": "--subject"}
+    absent = [flag for name, flag in flags.items() if name not in fields]
+    if fields.keys().isdisjoint(("to", "cc", "bcc")):
+        absent.append("--to")
+    if absent := absent + missing:
+        raise UsageError(f"{', '.join(absent)}: missing", advice=f"give them{otherwise}")
+
+
+def _whole_message(content: bytes, *, lossy: bool) -> tuple[Message, tuple[str, ...]]:
+    from email.policy import default  # noqa: PLC0415  only a whole message needs the parser
+
+    from poweremail._mime.headers import parse  # noqa: PLC0415
+
     try:
-        return [read(path) for path in paths]
+        converted = Message.from_email_message(parse(content, default), lossy=lossy)
     except UsageError as error:
-        raise UsageError(error.reason, field=flag, advice=error.advice) from None
+        # The library's advice is for those who write Python.
+        advice = "--lossy leaves it out, and says what it left out" if error.advice else None
+        raise UsageError(error.reason, field="--eml", advice=advice) from None
+    return (converted, ()) if isinstance(converted, Message) else converted
 
 
-def _pairs(
-    flag: str, texts: Iterable[str], separator: str, form: str | None = None
-) -> list[tuple[str, str]]:
+def _pairs(flag: str, texts: Iterable[str], separator: str, form: str = "") -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in texts:
         name, found, value = text.partition(separator)
         name = name.strip()
         if not found or not name:
-            raise UsageError(f"{flag} takes {form or f'NAME{separator}VALUE'}, not {text!r}")
+            form = form or f"NAME{separator}VALUE"
+            raise UsageError(f"must be {form}, not {text!r}", field=flag)
         if name in pairs:
-            raise UsageError(f"{flag}: {name!r} is given twice")
+            raise UsageError(f"{name!r} is given twice", field=flag)
         pairs[name] = value.strip() if separator == ":" else value
-    return list(pairs.items())
+    return pairs
 
 
-def _object(path: Path) -> dict[str, Any]:
-    try:
-        members = loads_text(_text(path, "--values-file"))
-    except ValueError as error:
-        raise UsageError(f"--values-file {path} is not JSON: {error}") from None
-    if not isinstance(members, dict):
-        raise UsageError(f"--values-file {path} is not a JSON object")
-    return members
+def _draw_id() -> str:
+    """Draw a unique id before the mail is sent, so that an interruption can name the mail."""
+    return uuid.uuid4().hex
 
 
-def _text(path: Path, flag: str) -> str:
-    try:
-        return _bytes(path, flag).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{flag}: {path} is not UTF-8 at byte {error.start}") from None
-
-
-def _bytes(path: Path, flag: str) -> bytes:
-    try:
-        return sys.stdin.buffer.read() if path == _STDIN else path.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{flag}: {path} cannot be read: {error.strerror}") from None
+def _size(file: Attachment | Image) -> int | None:
+    return len(file.content) if isinstance(file.content, bytes) else file.content.size

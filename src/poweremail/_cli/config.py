@@ -1,13 +1,17 @@
 """
 The settings of the command, from flags, environment and file.
 
-A value is taken from the first of these that has it: a flag; the profile that ``--profile`` names;
-the environment; the profile that ``POWEREMAIL_PROFILE`` names; the top of the file. A profile that
-was asked for on the command line goes before the environment because whoever says ``--profile
-staging`` must not send with the token of production that the shell has exported.
+Each setting comes from the first of these that has it:
 
-``app_domain`` and ``base_url`` both say where the service is, so that either of them overrules both
-of what comes after.
+1. a flag;
+2. the profile that ``--profile`` names: it goes before the environment, so that ``--profile
+   staging`` cannot send with the production token that the shell has exported;
+3. the environment;
+4. the profile that ``POWEREMAIL_PROFILE`` names;
+5. the top of the file.
+
+``app_domain`` and ``base_url`` both say where the service is: the first source that has one of them
+overrules both of the later ones.
 """
 
 from __future__ import annotations
@@ -24,22 +28,29 @@ import attrs
 
 from poweremail._policy.settings import from_env
 from poweremail._types.secret import Secret
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError
 
-__all__ = ["NAMES", "Setting", "Settings", "config_path", "resolve"]
+__all__ = ["NAMES", "Settings", "resolve"]
 
 NAMES = ("owner_id", "token", "app_domain", "base_url", "smtp_user_name")
-_WHERE = {"app_domain", "base_url"}
+_PLACES = {"app_domain", "base_url"}
 _IN_FILE = (*NAMES, "token_file")
-_FLAGS = {"smtp_user_name": "smtp_user"}
+_PARAMETERS = {"smtp_user_name": "smtp_user"}
+_NEEDED = {
+    "owner_id": "--owner-id",
+    "token": "--token-file (or --ask-token)",
+    "app_domain": "--app-domain (or --base-url)",
+    "smtp_user_name": "--smtp-user",
+}
 
 
-class Setting(NamedTuple):
+class _Setting(NamedTuple):
     """
-    A *value*, and the *source* that had it, in words.
+    One setting.
 
-    *secret_in* is the file that holds it where it is the token; its value is None until that file
-    was read.
+    - *value*: None if it is a token that has not been read from its file yet.
+    - *source*: where it was found, for people.
+    - *secret_in*: the file that holds it, if it is a token.
     """
 
     value: str | Secret | None
@@ -49,9 +60,15 @@ class Setting(NamedTuple):
 
 @attrs.frozen
 class Settings:
-    """What was found: each setting by its name, the *path* of the file and whether it was there."""
+    """
+    The settings of a command.
 
-    found: Mapping[str, Setting]
+    - *found*: each setting by its name.
+    - *path*: the settings file.
+    - *exists*: whether there is such a file.
+    """
+
+    found: Mapping[str, _Setting]
     path: Path
     exists: bool
 
@@ -61,138 +78,130 @@ class Settings:
 
     def complete(self, *, sends: bool) -> Settings:
         """
-        Return these settings. Raises `UsageError` where one is missing, saying how to give it; a
-        mail needs an SMTP user.
+        Return these settings, if a client needs no others; *sends* says that it sends mail.
+
+        Raises `ConfigurationError` with all that are missing and the ways to give them.
         """
-        needed = {"owner_id": "--owner-id", "token": "--token-file (or --ask-token)"}
-        if _WHERE.isdisjoint(self.found):
-            needed["app_domain"] = "--app-domain (or --base-url)"
-        if sends:
-            needed["smtp_user_name"] = "--smtp-user"
-        flags = {name: flag for name, flag in needed.items() if name not in self.found}
-        if not (missing := list(flags)):
+        has_place = not _PLACES.isdisjoint(self.found)
+        missing = [
+            name
+            for name in _NEEDED
+            if name not in self.found
+            and not (name == "app_domain" and has_place)
+            and not (name == "smtp_user_name" and not sends)
+        ]
+        if not missing:
             return self
-        advice = "\n".join(
-            (
-                "give it in one of these ways"
-                if len(missing) == 1
-                else "give them in one of these ways",
-                f"  flags        {', '.join(flags.values())}",
-                f"  environment  {', '.join(f'POWEREMAIL_{name.upper()}' for name in missing)}",
-                f"  file         {', '.join(missing)} in {self.path}",
-                "to try it without an account, let `poweremail sandbox` stand in for the service",
-            )
+        verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")
+        raise ConfigurationError(
+            f"{_listed(missing)} {verb} missing",
+            advice=f"give {them} in one of these ways\n"
+            f"  flags        {', '.join(_NEEDED[name] for name in missing)}\n"
+            f"  environment  {', '.join(f'POWEREMAIL_{name.upper()}' for name in missing)}\n"
+            f"  file         {', '.join(missing)} in {self.path}\n"
+            "to try it without an account, let `poweremail sandbox` stand in for the service",
         )
-        raise _usage(
-            f"{_listed(missing)} {'is' if len(missing) == 1 else 'are'} missing", advice=advice
-        )
-
-
-def config_path(given: Path | None, environ: Mapping[str, str]) -> Path:
-    """Return where the settings file is, whether it exists or not."""
-    if given is not None:
-        return given
-    if named := environ.get("POWEREMAIL_CONFIG"):
-        return Path(named)
-    from platformdirs import user_config_path  # noqa: PLC0415  only where nobody says which file
-
-    return user_config_path("poweremail", appauthor=False) / "config.toml"
 
 
 def resolve(
     given: Mapping[str, Any], environ: Mapping[str, str], *, warn: Callable[[str], None]
 ) -> Settings:
     """
-    Return the settings that hold: *given* are the flags. *warn* is called where others can read the
-    file with the token.
+    Return the settings that hold.
 
-    Raises `UsageError` for a file that cannot be read, for one that says what is no setting, and
-    for a profile that is not in it.
+    - *given*: the flags.
+    - *warn*: called if others can read the file that holds the token.
+
+    Raises `ConfigurationError` if the file cannot be read or has unknown settings, or if there is
+    no such profile.
     """
-    path = config_path(given.get("config"), environ)
-    content = _read(
-        path, required=given.get("config") is not None or bool(environ.get("POWEREMAIL_CONFIG"))
-    )
+    path = _path(given.get("config"), environ)
+    content = _read(path, required="config" in given or bool(environ.get("POWEREMAIL_CONFIG")))
     profiles = content.pop("profile", {})
-    named, by_environ = given.get("profile"), environ.get("POWEREMAIL_PROFILE")
+    named, from_environ = given.get("profile"), environ.get("POWEREMAIL_PROFILE")
     layers = (
-        _flags(given),
-        _profile(path, profiles, named),
-        _environment(environ),
-        _profile(path, profiles, by_environ if named is None else None),
-        _file_settings(path, content, f"{path}"),
+        _from_flags(given),
+        _from_profile(path, profiles, named),
+        _from_environment(environ),
+        _from_profile(path, profiles, from_environ if named is None else None),
+        _from_file(path, content, f"{path}"),
     )
-    found: dict[str, Setting] = {}
+    found: dict[str, _Setting] = {}
     for layer in map(dict, layers):
-        answered = set() if _WHERE.isdisjoint(found) else _WHERE
-        found = {name: setting for name, setting in layer.items() if name not in answered} | found
+        overruled = set() if _PLACES.isdisjoint(found) else _PLACES
+        found = {name: each for name, each in layer.items() if name not in overruled} | found
     token = found.get("token")
     if token is not None and token.secret_in is not None:
-        # Only the file that counts is read.
-        found["token"] = (
-            token if token.value is not None else token._replace(value=_token_from(token.secret_in))
-        )
+        # A token file is read only if no earlier source has a token.
+        if token.value is None:
+            found["token"] = token._replace(value=_token_from(token.secret_in))
         _warn_of_readers(token.secret_in, warn)
     return Settings(found, path, path.exists())
 
 
-def _flags(given: Mapping[str, Any]) -> Iterator[tuple[str, Setting]]:
-    tokens = [name for name in ("token", "token_file", "ask_token") if given.get(name) is not None]
+def _path(given: Path | None, environ: Mapping[str, str]) -> Path:
+    if given is not None:
+        return given
+    if named := environ.get("POWEREMAIL_CONFIG"):
+        return Path(named)
+    from platformdirs import user_config_path  # noqa: PLC0415  seldom needed
+
+    return user_config_path("poweremail", appauthor=False) / "config.toml"
+
+
+def _from_flags(given: Mapping[str, Any]) -> Iterator[tuple[str, _Setting]]:
+    tokens = [name for name in ("token", "token_file", "ask_token") if name in given]
     if len(tokens) > 1:
-        raise _usage(f"{_listed([_flag(name) for name in tokens])} exclude each other")
+        raise ConfigurationError(f"{_listed(list(map(_flag, tokens)))} exclude each other")
     for name in NAMES:
-        flag = _FLAGS.get(name, name)
-        if (value := given.get(flag)) is not None:
-            yield name, Setting(value, f"flag, {_flag(flag)}")
+        parameter = _PARAMETERS.get(name, name)
+        if parameter in given:
+            yield name, _Setting(given[parameter], f"flag, {_flag(parameter)}")
     if path := given.get("token_file"):
-        yield "token", Setting(None, f"flag, --token-file {path}", path)
-    if given.get("ask_token"):
-        yield "token", Setting(_asked_token(), "flag, --ask-token")
+        yield "token", _Setting(None, f"flag, --token-file {path}", path)
+    if "ask_token" in given:
+        yield "token", _Setting(_prompted_token(), "flag, --ask-token")
 
 
-def _environment(environ: Mapping[str, str]) -> Iterator[tuple[str, Setting]]:
+def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, _Setting]]:
     for name, value in from_env(environ, {}).items():
-        yield name, Setting(value, f"environment, POWEREMAIL_{name.upper()}")
+        yield name, _Setting(value, f"environment, POWEREMAIL_{name.upper()}")
 
 
-def _profile(
+def _from_profile(
     path: Path, profiles: Mapping[str, Any], name: str | None
-) -> Iterator[tuple[str, Setting]]:
+) -> Iterator[tuple[str, _Setting]]:
     if not name:
         return iter(())
     if not isinstance(profiles, Mapping) or not isinstance(profiles.get(name), Mapping):
         known = ", ".join(sorted(profiles)) if isinstance(profiles, Mapping) else ""
-        there = f"it has {known}" if known else "it has none; one begins with [profile.NAME]"
-        raise _usage(f"{path} has no profile {name!r}", advice=there)
-    return _file_settings(path, profiles[name], f"{path} [profile.{name}]")
+        advice = f"it has {known}" if known else "it has none; one begins with [profile.NAME]"
+        raise ConfigurationError(f"{path} has no profile {name!r}", advice=advice)
+    return _from_file(path, profiles[name], f"{path} [profile.{name}]")
 
 
-def _file_settings(
+def _from_file(
     path: Path, content: Mapping[str, Any], source: str
-) -> Iterator[tuple[str, Setting]]:
+) -> Iterator[tuple[str, _Setting]]:
     for name, value in content.items():
         if name not in _IN_FILE:
-            raise _usage(
+            raise ConfigurationError(
                 f"{source}: {name!r} is not a setting",
-                advice=f"there are {', '.join(_IN_FILE)}, and [profile.NAME]",
+                advice=f"the settings are {', '.join(_IN_FILE)}, and [profile.NAME]",
             )
         if not isinstance(value, str) or not value:
-            raise _usage(f"{source}: {name} must be a string that is not empty")
+            raise ConfigurationError(f"{source}: {name} must be a string that is not empty")
     if {"token", "token_file"} <= content.keys():
-        raise _usage(f"{source}: token and token_file exclude each other")
+        raise ConfigurationError(f"{source}: token and token_file exclude each other")
     for name, value in content.items():
         if name == "token":
-            yield name, Setting(Secret(value), source, path)
+            yield name, _Setting(Secret(value), source, path)
         elif name == "token_file":
-            # Beside the settings file, unless it says where.
-            yield (
-                "token",
-                Setting(
-                    None, f"{source}, token_file {value}", path.parent / Path(value).expanduser()
-                ),
-            )
+            # A relative path starts from the folder of the settings file.
+            file = path.parent / Path(value).expanduser()
+            yield "token", _Setting(None, f"{source}, token_file {value}", file)
         else:
-            yield name, Setting(value, source)
+            yield name, _Setting(value, source)
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:
@@ -200,46 +209,50 @@ def _read(path: Path, *, required: bool) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         if required:
-            raise _usage(f"there is no settings file {path}") from None
+            raise ConfigurationError(f"there is no settings file {path}") from None
         return {}
     except OSError as error:
-        raise _usage(f"the settings file {path} cannot be read: {error.strerror}") from None
+        raise ConfigurationError(
+            f"the settings file {path} cannot be read: {error.strerror}"
+        ) from None
     except ValueError as error:
         reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
-    # Raised here, where no frame of the reader with the file's text is behind it.
-    raise _usage(f"the settings file {path} is not TOML: {reason}")
+    # Raised here: a frame of the TOML reader, in the chain, would hold the file's text.
+    raise ConfigurationError(f"the settings file {path} is not TOML: {reason}")
 
 
 def _token_from(path: Path) -> Secret:
     try:
         token = Secret(path.read_text(encoding="utf-8").strip())
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (error.strerror or "") if isinstance(error, OSError) else "it is not UTF-8"
+    except OSError as error:
+        reason = error.strerror or ""
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8"
     else:
         if token:
             return token
         reason = "it is empty"
-    raise _usage(f"the token file {path} cannot be read: {reason}")
+    raise ConfigurationError(f"the token file {path} cannot be read: {reason}")
 
 
-def _asked_token() -> Secret:
-    import getpass  # noqa: PLC0415
+def _prompted_token() -> Secret:
+    import getpass  # noqa: PLC0415  seldom needed
     import warnings  # noqa: PLC0415
 
     try:
         with warnings.catch_warnings():
-            # Without a terminal it would read the token, visibly, from where the mail may come.
+            # Without a terminal getpass would echo, and read the standard input meant for the mail.
             warnings.simplefilter("error", getpass.GetPassWarning)
             token = Secret(getpass.getpass("Token: "))
     except KeyboardInterrupt:
-        if sys.stderr.isatty():
-            # What is told of it begins on a line of its own.
+        # End the line of the prompt.
+        if sys.stderr is not None and sys.stderr.isatty():
             sys.stderr.write("\n")
         raise
     except (getpass.GetPassWarning, EOFError):
-        raise _usage("there is no terminal to ask for the token on") from None
+        raise ConfigurationError("there is no terminal to ask for the token on") from None
     if not token:
-        raise _usage("the token is empty")
+        raise ConfigurationError("the token is empty")
     return token
 
 
@@ -249,13 +262,9 @@ def _warn_of_readers(path: Path, warn: Callable[[str], None]) -> None:
         warn(f"{path} holds a token and others can read it (mode {mode:03o}); chmod 600 {path}")
 
 
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
+def _flag(parameter: str) -> str:
+    return f"--{parameter.replace('_', '-')}"
 
 
 def _listed(names: list[str]) -> str:
     return " and ".join((", ".join(names[:-1]), names[-1])) if len(names) > 1 else names[0]
-
-
-def _usage(reason: str, advice: str | None = None) -> UsageError:
-    return UsageError(reason, mail_state=None, advice=advice)

@@ -1,24 +1,25 @@
 """
-What went wrong, told to people on standard error and with ``--json`` to scripts on standard output.
+How a command reports what went wrong: to people on standard error, and with ``--json`` to scripts
+on standard output, too.
 
-First what happened to the mail, then why, then what to do.
+The text says first what happened to the mail, then why, then what to do.
 """
 
 from __future__ import annotations
 
-import re
+import errno
 import textwrap
-from collections.abc import Mapping
-from typing import Any, Final
-
-import attrs
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
 
 from poweremail._cli import exits
-from poweremail._cli.output import Output
+from poweremail._cli.output import Output, OutputError
 from poweremail._messages.envelope import Envelope
 from poweremail.errors import (
     ApiError,
     ChangeUnknownError,
+    ConfigurationError,
     DeliveryUnknownError,
     GeneralError,
     LedgerError,
@@ -28,139 +29,170 @@ from poweremail.errors import (
     UsageError,
 )
 
-__all__ = ["tell", "tell_interruption"]
+__all__ = ["cannot_listen", "option", "report", "report_interruption", "report_output"]
 
 
-@attrs.frozen
-class _Ending:
+class _Ending(NamedTuple):
     """
-    How a command ends: its exit *status*, the *state* that JSON names, and what people read of a
-    mail and of another call.
+    How a command ends.
+
+    - *status*: its exit status.
+    - *state*: the member ``state`` of its JSON.
+    - *mail_words*, *call_words*: the first words of its text, of a mail and of another call.
     """
 
     status: int
     state: str
-    mail: str
-    call: str
+    mail_words: str
+    call_words: str
 
 
 _USAGE: Final = _Ending(exits.USAGE, "not_sent", "not sent", "nothing was done")
 _REJECTED: Final = _Ending(
-    exits.REJECTED, "rejected", "rejected by the service", "refused by the service"
+    exits.REJECTED, "rejected", "rejected by the service", "rejected by the service"
 )
-_NOT_SENT: Final = _Ending(exits.NOT_SENT, "not_sent", "not sent", "the service was not asked")
+_NOT_SENT: Final = _Ending(exits.NOT_SENT, "not_sent", "not sent", "the service was not reached")
 _UNKNOWN: Final = _Ending(
     exits.UNKNOWN, "unknown", "unknown whether it was sent", "unknown whether it took effect"
 )
-_FAILED: Final = _Ending(exits.FAILED, "failed", "failed", "no answer that can be used")
+_FAILED: Final = _Ending(exits.FAILED, "failed", "failed", "no usable response")
 _UNFINISHED: Final = _Ending(
     exits.UNFINISHED, "unfinished", "unfinished", "the batch is not finished"
 )
-_BY_STATE: Final = {"rejected": _REJECTED, "not_sent": _NOT_SENT, "unknown": _UNKNOWN}
+_BY_MAIL_STATE: Final = {"rejected": _REJECTED, "not_sent": _NOT_SENT, "unknown": _UNKNOWN}
 
-
-_SPELT: Final = {
-    "headers": "header",
+_PARAMETERS: Final = {
     "attachments": "attach",
-    "images": "image",
     "dynamic_value": "value",
-    "timeouts": "timeout",
-    "states": "state",
     "events": "event",
+    "headers": "header",
+    "images": "image",
+    "path": "file",
+    "scheme": "webhook_scheme",
+    "states": "state",
+    "timeouts": "timeout",
+    "tracking.clicks": "track_clicks",
+    "tracking.domain": "tracking_domain",
+    "tracking.opens": "track_opens",
 }
-"""The parameters of commands that are not called like the field of the library that they become."""
-_FIELD: Final = re.compile(r"[a-z_]+")
+"""The parameters of commands whose names differ from the library's field that they become."""
 
 
-def tell(out: Output, error: PowerEmailError, names: Mapping[str, str]) -> int:
+def report(out: Output, error: PowerEmailError, flags: Mapping[str, str]) -> int:
     """
-    Tell of *error* and return the exit status for it.
+    Print *error* and return the exit status for it.
 
-    *names* has, by the names of a command's parameters, the options that were given: who gave one
-    reads of it, and not of the field of the library that it became.
+    *flags* has the flags that were given, by the names of the parameters: the text names the flag
+    and not the library's field.
     """
-    ending = _ending(error)
-    heading = ending.mail if error.mail_state is not None else ending.call
-    advice = error.advice
-    lines: list[tuple[str, str]] = []
+    ending = _ending_of(error)
+    words = ending.call_words if error.mail_state is None else ending.mail_words
     if isinstance(error, DeliveryUnknownError):
-        lines = [("unique id", error.unique_id or "none"), ("to", ", ".join(error.recipients))]
-        if error.unique_id is not None:
-            advice = (
-                "see whether it was accepted before you send it again: poweremail reconcile "
-                f"{error.unique_id}"
-            )
-    _print(out, f"{heading}: {_reason(error, names)}", [*lines, ("what now", advice)])
+        _print(out, f"{words}: {error.reason}", *_lines_of(error, error.advice))
+    else:
+        _print(out, f"{words}: {_explanation(error, flags)}", ("what now", error.advice))
     if out.as_json:
-        out.json({"state": ending.state, "error": _described(error), **_mail_of(error)})
+        described: dict[str, Any] = {"state": ending.state, "error": _described(error)}
+        if isinstance(error, DeliveryUnknownError):
+            described |= _mail_of(error)
+        out.json(described)
     return ending.status
 
 
-def tell_interruption(out: Output, mail: Envelope | None) -> None:
-    """Tell of Ctrl-C; *mail* is the one that was on its way, if any."""
+def report_interruption(out: Output, mail: Envelope | None) -> None:
+    """Print that Ctrl-C came. *mail* is the mail that was being sent, if there was one."""
     if mail is None:
-        _print(out, "interrupted", [])
-        state, about = "interrupted", {}
+        _print(out, "interrupted")
     else:
-        about = {"unique_id": mail.unique_id, "recipients": list(mail.recipients)}
-        look = (
-            "see whether it was accepted before you send it again: poweremail reconcile "
-            f"{mail.unique_id}"
+        _print(
+            out,
+            "unknown whether it was sent: interrupted before a response came",
+            *_lines_of(mail, "it may have been accepted, and cannot be looked up"),
         )
-        lines = [
-            ("unique id", mail.unique_id or "none"),
-            ("to", ", ".join(mail.recipients)),
-            (
-                "what now",
-                look if mail.unique_id else "it may have been accepted, and cannot be looked up",
-            ),
-        ]
-        _print(out, "unknown whether it was sent: interrupted before an answer came", lines)
-        state = "unknown"
     if out.as_json:
-        out.json(
-            {
-                "state": state,
-                "error": {"type": "KeyboardInterrupt", "reason": "interrupted"},
-                **about,
-            }
-        )
+        error = {"type": "KeyboardInterrupt", "reason": "interrupted"}
+        state = "interrupted" if mail is None else "unknown"
+        out.json({"state": state, "error": error} | ({} if mail is None else _mail_of(mail)))
 
 
-def _reason(error: PowerEmailError, names: Mapping[str, str]) -> str:
-    field = error.field if isinstance(error, UsageError) else ""
-    if found := _FIELD.match(field):
-        option = names.get(_SPELT.get(found[0], found[0]))
-        if option is not None:
-            return f"{option}{error.explanation.removeprefix(field)}"
+def report_output(out: Output, error: OutputError) -> None:
+    """Print that standard output cannot be written."""
+    _print(out, f"cannot write to standard output: {error}")
+
+
+@contextmanager
+def option(flag: str, **fields: str) -> Iterator[None]:
+    """
+    Let a `UsageError` name the option *flag*, from which the invalid value came.
+
+    *fields*: the flags of single fields, if several options became one value.
+    """
+    try:
+        yield
+    except UsageError as error:
+        # Changed in place, it keeps its type, its advice and what it says about the mail.
+        if error.field in fields:
+            error.field = fields[error.field]
+        else:
+            error.reason, error.field = error.explanation, flag
+        raise
+
+
+def cannot_listen(error: OSError, host: str, port: int) -> ConfigurationError:
+    """Return the error for an address on which no socket can be opened."""
+    advice = "use --port 0 for a free port" if error.errno == errno.EADDRINUSE else None
+    # Python adds the address to the system's text, as a tuple.
+    reason = (error.strerror or str(error)).partition(" (while attempting")[0]
+    return ConfigurationError(f"cannot listen on {host} port {port}: {reason}", advice=advice)
+
+
+def _explanation(error: PowerEmailError, flags: Mapping[str, str]) -> str:
+    if isinstance(error, UsageError):
+        field = error.field.partition("[")[0]  # of ``to[0]``
+        for name in (field, field.partition(".")[0]):  # ``timeouts.read`` is an option, too
+            if flag := flags.get(name) or flags.get(_PARAMETERS.get(name, "")):
+                return f"{flag}: {error.reason}"
     return error.explanation
 
 
-def _print(out: Output, heading: str, lines: list[tuple[str, str]]) -> None:
-    told = [
+def _print(out: Output, heading: str, *lines: tuple[str, str]) -> None:
+    indented = [
         f"  {name:9}  {textwrap.indent(text, ' ' * 13).strip()}" for name, text in lines if text
     ]
-    out.error("\n".join([f"poweremail: {heading}", *told]))
+    out.error("\n".join([f"poweremail: {heading}", *indented]))
 
 
-def _ending(error: PowerEmailError) -> _Ending:
+def _lines_of(mail: DeliveryUnknownError | Envelope, without_id: str) -> Iterator[tuple[str, str]]:
+    """Say which mail it is that may have been accepted, and how to find out."""
+    yield "unique id", mail.unique_id or "none"
+    yield "to", ", ".join(mail.recipients)
+    look_up = (
+        "see whether it was accepted before you send it again: poweremail reconcile "
+        f"{mail.unique_id}"
+    )
+    yield "what now", look_up if mail.unique_id else without_id
+
+
+def _mail_of(mail: DeliveryUnknownError | Envelope) -> dict[str, Any]:
+    return {"unique_id": mail.unique_id, "recipients": list(mail.recipients)}
+
+
+def _ending_of(error: PowerEmailError) -> _Ending:  # noqa: PLR0911  a table, read from the top
     if isinstance(error, UsageError):
         return _USAGE
     if isinstance(error, LedgerError):
         return _UNFINISHED
     if error.mail_state is not None:
-        return _BY_STATE[error.mail_state]
-    if isinstance(error, RateLimitError) or (
-        isinstance(error, TransportError) and not error.body_left
-    ):
-        return _NOT_SENT
-    if isinstance(error, ChangeUnknownError):
-        return _UNKNOWN
-    return (
-        _REJECTED
-        if isinstance(error, ApiError) and not isinstance(error, GeneralError)
-        else _FAILED
-    )
+        return _BY_MAIL_STATE[error.mail_state]
+    match error:
+        case RateLimitError() | TransportError(body_left=False):
+            return _NOT_SENT
+        case ChangeUnknownError():
+            return _UNKNOWN
+        case ApiError() if not isinstance(error, GeneralError):
+            return _REJECTED
+        case _:
+            return _FAILED
 
 
 def _described(error: PowerEmailError) -> dict[str, Any]:
@@ -173,19 +205,10 @@ def _described(error: PowerEmailError) -> dict[str, Any]:
         described["field"] = error.field
     if isinstance(error, ApiError):
         described |= {
-            "name": error.name,
-            "code": error.code,
-            "message": error.message,
-            "retry_after": error.retry_after,
+            name: getattr(error, name) for name in ("name", "code", "message", "retry_after")
         }
     if isinstance(error, DeliveryUnknownError):
         described["seen"] = error.seen
     if isinstance(error, DeliveryUnknownError | ChangeUnknownError):
         described["cause"] = None if error.cause is None else _described(error.cause)
     return described
-
-
-def _mail_of(error: PowerEmailError) -> dict[str, Any]:
-    if not isinstance(error, DeliveryUnknownError):
-        return {}
-    return {"unique_id": error.unique_id, "recipients": list(error.recipients)}

@@ -1,201 +1,188 @@
-"""``poweremail send`` and ``poweremail template``."""
+"""``poweremail send``, ``template``, ``info`` and ``reconcile``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 import poweremail
-from poweremail._cli import mail_options as option
+from poweremail._cli import exits
+from poweremail._cli.mail_options import (
+    BodyOptions,
+    DryRun,
+    EnvelopeOptions,
+    FileOptions,
+    HttpGet,
+    TrackingOptions,
+    UnknownOptions,
+    ValueOptions,
+)
 from poweremail._cli.options import connected
 from poweremail._cli.session import Session
+from poweremail._policy.outcome import UnknownPolicy
 
-__all__ = ["SEND_EXAMPLES", "TEMPLATE_EXAMPLES", "send", "template"]
+__all__ = ["SEND_EXAMPLES", "TEMPLATE_EXAMPLES", "info", "reconcile", "send", "template"]
 
-SEND_EXAMPLES = """
+_TO = "--from me@example.com --to ada@example.com"
+SEND_EXAMPLES = f"""
 Examples:
 
-poweremail send --from me@example.com --to ada@example.com -s Hi --text Hello
+poweremail send {_TO} -s Hi --text Hello
 
-poweremail send --from me@example.com --to ada@example.com -s Invoice --text-file body.txt --attach invoice.pdf
+poweremail send {_TO} -s Invoice --text-file body.txt --attach invoice.pdf
 
 poweremail send --eml mail.eml --json
-"""  # noqa: E501
-
-TEMPLATE_EXAMPLES = """
+"""
+TEMPLATE_EXAMPLES = f"""
 Example:
 
-poweremail template welcome --from me@example.com --to ada@example.com -s Welcome --value NAME=Ada
+poweremail template welcome {_TO} -s Welcome --value NAME=Ada
 """
 
+UniqueId = Annotated[
+    str,
+    typer.Argument(help="The unique id that was printed with the mail.", metavar="UNIQUE_ID"),
+]
 
-@connected()
+
+@connected
 def send(
     session: Session,
+    envelope: EnvelopeOptions,
+    body: BodyOptions,
+    files: FileOptions,
+    tracking: TrackingOptions,
+    unknown: UnknownOptions,
     *,
-    from_email: option.OptionalFrom = None,
-    to: option.To = None,
-    cc: option.Cc = None,
-    bcc: option.Bcc = None,
-    reply_to: option.ReplyTo = None,
-    subject: option.OptionalSubject = None,
-    header: option.Header = None,
-    unique_id: option.UniqueId = None,
-    text: option.Text = None,
-    text_file: option.TextFile = None,
-    html: option.Html = None,
-    html_file: option.HtmlFile = None,
-    attach: option.Attach = None,
-    image: option.Images = None,
-    eml: option.Eml = None,
-    lossy: option.Lossy = False,
-    track_opens: option.TrackOpens = None,
-    track_clicks: option.TrackClicks = None,
-    tracking_domain: option.TrackingDomain = None,
-    on_unknown: option.OnUnknown = "raise",
-    visibility: option.Visibility = 30.0,
-    resend_after: option.ResendAfter = None,
-    dry_run: option.DryRun = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Send a mail; print its unique id."""
-    from poweremail._cli import compose  # noqa: PLC0415
+    """Send a mail and print its unique id."""
+    from poweremail._cli import compose  # noqa: PLC0415  it loads the converters
 
-    envelope = compose.envelope(
-        from_email=from_email,
-        to=to,
-        cc=cc,
-        bcc=bcc,
-        reply_to=reply_to,
-        subject=subject,
-        headers=header,
-        attach=attach,
-        images=image,
-    )
-    tracking = compose.tracking(track_opens, track_clicks, tracking_domain)
-    body = compose.body(text=text, text_file=text_file, html=html, html_file=html_file)
-    if eml is None:
-        message = compose.message(envelope | body, unique_id, tracking)
-    else:
-        message, dropped = compose.from_eml(eml, envelope | body, unique_id, tracking, lossy=lossy)
-        for what in dropped:
-            session.out.warn(f"left out: {what}")
-    policy: dict[str, Any] = {
-        "on_unknown": on_unknown,
-        "visibility": visibility,
-        "resend_after": resend_after,
-    }
-    if dry_run:
-        _show(session, message, policy)
-        return
-    with session.client(sends=True, **policy) as client:
-        session.mail = message
-        _accepted(session, client.messages.send_mail(message))
+    message, dropped = compose.mail(envelope, body, files, tracking.tracking())
+    for part in dropped:
+        session.out.warn(f"left out: {part}")
+    _send(session, message, unknown, "send_mail", dry_run=dry_run)
 
 
-@connected()
+@connected
 def template(
     session: Session,
     template_id: Annotated[str, typer.Argument(help="The template.", metavar="TEMPLATE_ID")],
+    envelope: EnvelopeOptions,
+    values: ValueOptions,
+    files: FileOptions,
+    tracking: TrackingOptions,
+    unknown: UnknownOptions,
     *,
-    from_email: option.From,
-    subject: option.Subject,
-    to: option.To = None,
-    cc: option.Cc = None,
-    bcc: option.Bcc = None,
-    reply_to: option.ReplyTo = None,
-    header: option.Header = None,
-    unique_id: option.UniqueId = None,
-    value: option.Values = None,
-    values_file: option.ValuesFile = None,
-    attach: option.Attach = None,
-    image: option.Images = None,
-    http_get: option.HttpGet = False,
-    track_opens: option.TrackOpens = None,
-    track_clicks: option.TrackClicks = None,
-    tracking_domain: option.TrackingDomain = None,
-    on_unknown: option.OnUnknown = "raise",
-    visibility: option.Visibility = 30.0,
-    resend_after: option.ResendAfter = None,
-    dry_run: option.DryRun = False,
+    http_get: HttpGet = False,
+    dry_run: DryRun = False,
 ) -> None:
-    """Send a mail made from a template; print its unique id."""
+    """Send a mail that is made from a template and print its unique id."""
     from poweremail._cli import compose  # noqa: PLC0415
 
-    envelope = compose.envelope(
-        from_email=from_email,
-        to=to,
-        cc=cc,
-        bcc=bcc,
-        reply_to=reply_to,
-        subject=subject,
-        headers=header,
-        attach=attach,
-        images=image,
+    message = compose.template_mail(
+        template_id, envelope, values, files, tracking.tracking(), with_id=not http_get
     )
-    message = poweremail.TemplateMessage(
-        template_id=template_id,
-        dynamic_value=compose.values(value or [], values_file),
-        unique_id=unique_id or (None if http_get else compose.draw_unique_id()),
-        tracking=compose.tracking(track_opens, track_clicks, tracking_domain),
-        **envelope,
+    method = "send_template_http_get" if http_get else "send_template"
+    _send(session, message, unknown, method, dry_run=dry_run)
+
+
+@connected
+def info(
+    session: Session,
+    unique_id: UniqueId,
+    *,
+    skip_page: Annotated[
+        int, typer.Option(help="Skip so many pages of 100 recipients.", min=0, metavar="PAGES")
+    ] = 0,
+) -> None:
+    """Show what became of a mail, a line for each recipient."""
+    with session.client() as client:
+        records = client.messages.iter_message_info(unique_id, skip_page=skip_page)
+        columns = ("email", "status", "time", "open_count", "click_count", "subject")
+        if not session.out.table(records, columns):
+            session.out.say(
+                "The service shows no mail with this unique id; a new one may take a while to "
+                "appear."
+            )
+
+
+@connected
+def reconcile(
+    session: Session,
+    unique_id: UniqueId,
+    *,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A recipient to look for, if several mails share the unique id; can be repeated.",
+            metavar="ADDRESS",
+        ),
+    ] = None,
+    visibility: Annotated[
+        float, typer.Option(help="Look for so long.", metavar="SECONDS")
+    ] = UnknownPolicy().visibility,
+) -> None:
+    """Find out whether a mail was accepted: status 0 if it was, 5 if that stays unknown."""
+    with session.client() as client:
+        result = client.messages.reconcile(unique_id, recipients=to or (), visibility=visibility)
+    session.status = exits.OK
+    session.out.result(
+        {
+            "state": "accepted",
+            "unique_id": result.unique_id,
+            "recipients": result.recipients,
+            "reconciled": True,
+        },
+        "accepted: the service shows the mail",
     )
-    policy: dict[str, Any] = {
-        "on_unknown": on_unknown,
-        "visibility": visibility,
-        "resend_after": resend_after,
-    }
+    if not session.out.as_json:
+        session.out.data(result.unique_id)
+
+
+def _send(
+    session: Session,
+    message: poweremail.Message | poweremail.TemplateMessage,
+    unknown: UnknownOptions,
+    method: str,
+    *,
+    dry_run: bool,
+) -> None:
+    """Send *message* by that *method* of the client and print the result."""
+    policy = unknown.policy()
     if dry_run:
-        _show(session, message, policy)
+        _show(session, message)
         return
     with session.client(sends=True, **policy) as client:
         session.mail = message
-        messages = client.messages
-        _accepted(
-            session,
-            messages.send_template_http_get(message)
-            if http_get
-            else messages.send_template(message),
-        )
-
-
-def _accepted(session: Session, result: poweremail.SendResult) -> None:
-    session.mail = None
+        result: poweremail.SendResult = getattr(client.messages, method)(message)
+        session.mail = None
+        # Whatever becomes of the output, the mail was accepted: nobody may send it again.
+        session.status = exits.OK
+    found = "; found by its unique id, since the response was lost" if result.reconciled else ""
     out = session.out
-    if out.as_json:
-        out.json(
-            {
-                "state": "accepted",
-                "unique_id": result.unique_id or None,
-                "recipients": result.recipients,
-                "status": result.status,
-                "message": result.message,
-                "attempts": result.attempts,
-                "reconciled": result.reconciled,
-                "extra": result.extra,
-            }
-        )
-        return
-    found = "; found by its unique id, for the answer was lost" if result.reconciled else ""
-    out.say(f"accepted for {', '.join(result.recipients)}: {result.message}{found}")
-    if result.unique_id:
+    out.result(
+        {
+            "state": "accepted",
+            "unique_id": result.unique_id or None,
+            "recipients": result.recipients,
+            "status": result.status,
+            "message": result.message,
+            "attempts": result.attempts,
+            "reconciled": result.reconciled,
+            "extra": result.extra,
+        },
+        f"accepted for {', '.join(result.recipients)}: {result.message}{found}",
+    )
+    if result.unique_id and not out.as_json:
         out.data(result.unique_id)
 
 
-def _show(
-    session: Session,
-    message: poweremail.Message | poweremail.TemplateMessage,
-    policy: Mapping[str, Any],
-) -> None:
-    """
-    Print what would be sent, as the service would get it; of files, their names and sizes. Checks
-    the *policy*, too.
-    """
+def _show(session: Session, message: poweremail.Message | poweremail.TemplateMessage) -> None:
+    """Print the message as the service would get it, with names and sizes for files."""
     from poweremail._cli import compose  # noqa: PLC0415
-    from poweremail._policy.outcome import UnknownPolicy  # noqa: PLC0415
-
-    UnknownPolicy(**policy)
 
     setting = session.settings.found.get("smtp_user_name")
     members = {

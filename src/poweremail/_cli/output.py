@@ -1,55 +1,81 @@
 """
 What a command prints.
 
-Data goes to standard output, words for people to standard error. On a terminal a table has rules
-and headings; elsewhere it is one line a row with a tab between the columns, whole and without
-headings, so that ``cut`` and ``while read`` can have it. With ``--json`` each thing is one JSON
+Data goes to standard output, words for people go to standard error. On a terminal a table has rules
+and headings. Elsewhere it is one line a row, with a tab between the columns, uncut and without
+headings, so that ``cut`` and ``while read`` can process it. With ``--json`` each item is a JSON
 object on a line of its own.
+
+Either stream may be closed (cron, ``>&-``), full or a pipe whose reader has gone. Standard error
+then loses its words. Standard output raises `OutputError`, so that a list ends early; if it was
+closed from the start, nothing is printed and nothing is raised.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 import typer
 
 from poweremail._types.secret import Secret
 
-__all__ = ["Output", "plain"]
+__all__ = ["Output", "OutputError", "is_terminal", "plain"]
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_ABOVE_ASCII = r"\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
+_CONTROL = re.compile(rf"[\x00-\x1f{_ABOVE_ASCII}]")
+"""Characters that move the cursor, colour the terminal, or reorder what is on a line."""
+
+_UNSAFE_IN_JSON = re.compile(rf"[{_ABOVE_ASCII}\ud800-\udfff]")
+"""Those that JSON may have in a string, and lone surrogates, which no encoding can carry."""
+
+
+class OutputError(Exception):
+    """Standard output cannot be written. ``reader_gone``: it is a pipe that nobody reads."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error.strerror or str(error))
+        self.reader_gone = isinstance(error, BrokenPipeError)
 
 
 def plain(value: object) -> str:
     """
     Return *value* as people read it, on one line.
 
-    Subjects and user agents come from strangers, so that what could move the cursor of a terminal
-    is shown as an escape.
+    Subjects and user agents come from strangers: a character that could steer the terminal is
+    shown as an escape.
     """
     match value:
         case None:
             return ""
         case True | False:
             return "yes" if value else "no"
-        case str():
-            text = value
         case list() | tuple():
-            text = ", ".join(map(plain, value))
+            return ", ".join(map(plain, value))
         case datetime():
-            text = f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
+            return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
         case _:
-            text = str(value)
-    return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+            return _CONTROL.sub(lambda found: ascii(found[0])[1:-1], str(value))
+
+
+def is_terminal(stream: TextIO | None) -> bool:
+    """Return whether *stream* is a terminal. Python's stream is None if it is closed."""
+    return stream is not None and stream.isatty()
 
 
 class Output:
-    """Prints as the options *as_json* and *quiet* say."""
+    """
+    Prints for one command.
+
+    - *as_json*: print data as JSON.
+    - *quiet*: print data and errors only.
+    """
 
     def __init__(self, *, as_json: bool, quiet: bool) -> None:
         self.as_json = as_json
@@ -57,73 +83,70 @@ class Output:
 
     def data(self, line: str) -> None:
         """Print one line of data."""
-        encoding = sys.stdout.encoding or "utf-8"
-        typer.echo(line.encode(encoding, "backslashreplace").decode(encoding))
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        _print(line.encode(encoding, "backslashreplace").decode(encoding))
 
     def say(self, text: str) -> None:
-        """Tell people something, unless they asked for quiet."""
+        """Print words for people, unless they asked for quiet."""
         if not self._quiet:
             self.error(text)
 
     def warn(self, text: str) -> None:
-        """Tell people of something that they should change, unless they asked for quiet."""
+        """Print a warning, unless people asked for quiet."""
         self.say(f"warning: {text}")
 
     def error(self, text: str) -> None:
-        """Tell people something that they must know."""
-        typer.echo("\n".join(map(plain, text.split("\n"))), err=True)
+        """Print words that people must read."""
+        with suppress(OutputError):
+            _print("\n".join(map(plain, text.split("\n"))), err=True)
 
     def json(self, value: object, *, indent: int | None = None, show_secrets: bool = False) -> None:
         """
-        Print *value* as JSON, on one line unless *indent* is given. A secret is printed as ``***``,
-        unless it is to be shown.
+        Print *value* as JSON, on one line unless *indent* is given.
+
+        A secret is printed as ``***`` unless *show_secrets* is True.
         """
-        readable = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-        typer.echo(
-            json.dumps(
-                value,
-                ensure_ascii=not readable,
-                default=_plainly if show_secrets else _jsonable,
-                indent=indent,
-            )
+        encoding = getattr(sys.stdout, "encoding", None) or ""
+        text = json.dumps(
+            value,
+            ensure_ascii=encoding.lower().replace("-", "") != "utf8",
+            default=_with_secrets if show_secrets else _jsonable,
+            indent=indent,
         )
+        _print(_UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+
+    def result(self, members: Mapping[str, Any], words: str) -> None:
+        """Print the *members* as JSON if that is asked for, otherwise the *words* for people."""
+        if self.as_json:
+            self.json(members)
+        else:
+            self.say(words)
 
     def done(self, message: str) -> None:
-        """Tell that a change was made; *message* is what the service said."""
-        if self.as_json:
-            self.json({"state": "done", "message": message})
-        else:
-            self.say(f"done: {message}")
+        """Report that a change was made. *message* is the service's text."""
+        self.result({"state": "done", "message": message}, f"done: {message}")
 
-    def record(self, thing: object) -> None:
-        """
-        Print one *thing*, a mapping or a value of the library: a line for each of its members.
-        """
-        members = _members(thing)
+    def record(self, item: object) -> None:
+        """Print one *item*, a mapping or a value of the library: a line for each member."""
+        members = _members(item)
         if self.as_json:
             self.json(members)
             return
         if not members.get("extra", True):
-            members = {name: value for name, value in members.items() if name != "extra"}
-        if sys.stdout.isatty():
-            width = max(map(len, members), default=0)
-            for name, value in members.items():
-                self.data(f"{name.replace('_', ' '):{width}}  {plain(value)}")
-        else:
-            for name, value in members.items():
-                self.data(f"{name}\t{plain(value)}")
+            members.pop("extra")
+        on_terminal = is_terminal(sys.stdout)
+        width = max(map(len, members), default=0)
+        for name, value in members.items():
+            heading = f"{name.replace('_', ' '):{width}}  " if on_terminal else f"{name}\t"
+            self.data(f"{heading}{plain(value)}")
 
-    def table(self, things: Iterable[object], columns: tuple[str, ...]) -> int:
-        """
-        Print the *columns* of *things*, with ``--json`` all that they have, and return how many
-        there were.
-        """
-        rows = map(_members, things)
-        if not self.as_json and sys.stdout.isatty():
+    def table(self, items: Iterable[object], columns: tuple[str, ...]) -> int:
+        """Print the *columns* of *items* (as JSON, all members) and return how many there were."""
+        rows = map(_members, items)
+        if not self.as_json and is_terminal(sys.stdout):
             return _draw(list(rows), columns)
         count = 0
-        for row in rows:
-            count += 1
+        for count, row in enumerate(rows, 1):  # noqa: B007  the last number is the result
             if self.as_json:
                 self.json(row)
             else:
@@ -131,8 +154,20 @@ class Output:
         return count
 
 
-def _draw(rows: list[Mapping[str, Any]], columns: tuple[str, ...]) -> int:
-    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  only terminals need it
+def _print(text: str, *, err: bool = False) -> None:
+    """Print *text* and flush. Raises `OutputError`."""
+    try:
+        typer.echo(text, err=err)
+    except OSError as error:
+        # The text stays in the stream's buffer. Python writes it once more at exit, and if that
+        # fails it ends with status 120: so the stream gets a place that accepts it.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stderr if err else sys.stdout).fileno())
+        raise OutputError(error) from None
+
+
+def _draw(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> int:
+    from rich.box import SIMPLE_HEAD  # noqa: PLC0415  only a terminal needs it
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
@@ -147,29 +182,23 @@ def _draw(rows: list[Mapping[str, Any]], columns: tuple[str, ...]) -> int:
     return len(rows)
 
 
-def _members(thing: object) -> Mapping[str, Any]:
-    """What *thing* has, by name; the answer in which it came is no part of it."""
-    if isinstance(thing, Mapping):
-        return dict(thing)
-    # What attrs keeps about a class, read without loading attrs.
-    names = [attribute.name for attribute in getattr(thing, "__attrs_attrs__", ())]
-    return {name: getattr(thing, name) for name in names if name != "raw"}
+def _members(item: object) -> dict[str, Any]:
+    """Return the members of *item* by name, without the response from which it was read."""
+    if isinstance(item, Mapping):
+        return dict(item)
+    names = [attribute.name for attribute in getattr(item, "__attrs_attrs__", ())]
+    return {name: getattr(item, name) for name in names if name != "raw"}
 
 
 def _jsonable(value: object) -> object:
-    """
-    What JSON has no form of: times as ISO 8601, mappings and values of the library as objects,
-    secrets as ``***``.
-    """
+    """Convert for JSON: times to ISO 8601, mappings and the library's values to objects."""
     if isinstance(value, datetime):
         return value.isoformat()
-    return (
-        _members(value)
-        if isinstance(value, Mapping) or hasattr(value, "__attrs_attrs__")
-        else str(value)
-    )
+    if isinstance(value, Mapping) or hasattr(value, "__attrs_attrs__"):
+        return _members(value)
+    return str(value)
 
 
-def _plainly(value: object) -> object:
-    """As `_jsonable`, secrets as they are."""
+def _with_secrets(value: object) -> object:
+    """Convert for JSON as `_jsonable` does, but show secrets."""
     return value.reveal() if isinstance(value, Secret) else _jsonable(value)

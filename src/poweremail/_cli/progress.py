@@ -1,6 +1,6 @@
 """
-How a batch is doing while it runs: one line that changes on a terminal, a line now and then
-elsewhere.
+The progress of a batch while it runs, on standard error: one line that changes on a terminal, a new
+line now and then elsewhere.
 """
 
 from __future__ import annotations
@@ -14,48 +14,50 @@ from datetime import timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from poweremail._cli.output import Output
+from poweremail._cli.output import Output, is_terminal
 from poweremail._ledger.eta import Pace
 from poweremail.errors import LedgerError
 
 if TYPE_CHECKING:
-    from rich.console import Console
     from rich.live import Live
 
     from poweremail.batch import BatchStatus
 
-__all__ = ["Progress", "told"]
+__all__ = ["Progress", "progress_line"]
 
-_ON_TERMINAL, _ELSEWHERE = 1.0, 15.0
-_SHARE = 20
-"""
-Of the time, one part in so many is spent on asking the ledger at most: it counts the more slowly
-the larger the batch is.
-"""
+_TERMINAL_SECONDS, _LOG_SECONDS = 1.0, 15.0
+"""How often the line is printed, on a terminal and elsewhere."""
+
+_MAX_SHARE_OF_TIME = 1 / 20
+"""Of the time, for queries of the ledger: it counts all rows, which takes long in a large batch."""
 
 
 class Progress:
     """
-    Tells every few seconds what *status* says, on standard error; *least*, how many seconds so many
-    mails take.
+    Prints the progress from a thread until it is left.
+
+    - *status*: returns the status of the batch.
+    - *least_seconds*: returns how long that many mails take at least, within the limits.
     """
 
     def __init__(
-        self, out: Output, status: Callable[[], BatchStatus], least: Callable[[int], float]
+        self, out: Output, status: Callable[[], BatchStatus], least_seconds: Callable[[int], float]
     ) -> None:
         self._out = out
         self._status = status
-        self._least = least
+        self._least_seconds = least_seconds
         self._pace = Pace()
-        self._over = threading.Event()
+        self._ended = threading.Event()
         self._live: Live | None = None
         self._thread = threading.Thread(target=self._watch, name="poweremail-progress", daemon=True)
 
     def __enter__(self) -> Self:
-        if sys.stderr.isatty():
-            from rich.live import Live  # noqa: PLC0415  only terminals need it
+        if is_terminal(sys.stderr):
+            from rich.console import Console  # noqa: PLC0415  only a terminal needs it
+            from rich.live import Live  # noqa: PLC0415
 
-            self._live = Live(console=_console(), refresh_per_second=4, transient=True)
+            console = Console(stderr=True, highlight=False)
+            self._live = Live(console=console, refresh_per_second=4, transient=True)
             self._live.start()
         self._thread.start()
         return self
@@ -66,30 +68,29 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._over.set()
+        self._ended.set()
         self._thread.join()
         if self._live is not None:
             self._live.stop()
 
     def _watch(self) -> None:
-        interval = _ELSEWHERE if self._live is None else _ON_TERMINAL
+        interval = _LOG_SECONDS if self._live is None else _TERMINAL_SECONDS
         while True:
             began = time.monotonic()
-            # Whoever runs the batch meets the failure, and tells of it.
+            # The run meets the same error, and reports it.
             with suppress(LedgerError):
-                self._tell(self._status())
-            took = time.monotonic() - began
-            if self._over.wait(max(interval, took * _SHARE)):
+                self._print(self._status())
+            elapsed = time.monotonic() - began
+            if self._ended.wait(max(interval, elapsed / _MAX_SHARE_OF_TIME)):
                 return
 
-    def _tell(self, status: BatchStatus) -> None:
-        done = status.total - status.left
-        self._pace.note(time.monotonic(), done)
+    def _print(self, status: BatchStatus) -> None:
+        self._pace.note(time.monotonic(), status.total - status.left)
         seconds = self._pace.seconds_for(status.left)
-        # What has been taken is booked already.
-        least = self._least(status.counts["planned"])
+        # Mails that are being sent are within the limits already.
+        least = self._least_seconds(status.counts["planned"])
         left = None if seconds is None and not least else max(seconds or 0.0, least)
-        line = told(status, self._pace.per_second, left)
+        line = progress_line(status, self._pace.per_second, left)
         if self._live is None:
             self._out.say(line)
         else:
@@ -98,16 +99,13 @@ class Progress:
             self._live.update(Text(line))
 
 
-def told(status: BatchStatus, per_second: float = 0.0, seconds_left: float | None = None) -> str:
-    """
-    *status* in one line: how much is done, how fast, how long it will take, and what failed for
-    which kind of error.
-    """
+def progress_line(
+    status: BatchStatus, per_second: float = 0.0, seconds_left: float | None = None
+) -> str:
+    """Return *status* in one line: how much is done, how fast, how long it takes, what failed."""
     done = status.total - status.left
-    parts = [
-        f"{status.name}: {done:,} of {status.total:,}"
-        + (f" ({done / status.total:.0%})" if status.total else "")
-    ]
+    share = f" ({done / status.total:.0%})" if status.total else ""
+    parts = [f"{status.name}: {done:,} of {status.total:,}{share}"]
     if per_second:
         parts.append(f"{per_second * 60:,.0f} a minute")
     if seconds_left is not None and status.left:
@@ -116,17 +114,10 @@ def told(status: BatchStatus, per_second: float = 0.0, seconds_left: float | Non
         f"{count:,} {state.replace('_', ' ')}" for state, count in status.counts.items() if count
     ]
     if status.errors:
-        parts.append(
-            ", ".join(f"{kind} {count:,}" for kind, count in sorted(status.errors.items()))
-        )
+        errors = sorted(status.errors.items())
+        parts.append(", ".join(f"{kind} {count:,}" for kind, count in errors))
     if status.paused is not None:
         parts.append(f"paused: {status.paused}")
     if status.rehearsal is not None:
         parts.append("a rehearsal")
     return "; ".join(parts)
-
-
-def _console() -> Console:
-    from rich.console import Console  # noqa: PLC0415
-
-    return Console(stderr=True, highlight=False)

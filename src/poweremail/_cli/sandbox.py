@@ -1,206 +1,274 @@
-"""``poweremail sandbox``."""
+"""``poweremail sandbox`` and ``poweremail demo``."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import attrs
 import typer
 
 from poweremail._cli import exits
-from poweremail._cli.listening import cannot_listen
+from poweremail._cli.failures import cannot_listen, option
+from poweremail._cli.options import DEFAULT_BRAND, Brand, command
+from poweremail._cli.output import OutputError
+from poweremail._cli.session import Session
+from poweremail._policy.limits import RateLimits
 from poweremail._types.secret import Secret
 from poweremail._wire.hosts import is_loopback
 from poweremail._wire.json import loads_text
-from poweremail.errors import UsageError
-from poweremail.sandbox import EventRule, Sandbox, SmtpLimits, SmtpServer
-from poweremail.sandbox._server.serving import serve
-from poweremail.sandbox._store.limits import UNLIMITED
-from poweremail.webhooks._signature import check_brand, find_scheme
+from poweremail.errors import ConfigurationError
+from poweremail.webhooks._signature import SCHEMES, find_scheme
 
-__all__ = ["run"]
+if TYPE_CHECKING:
+    from poweremail.sandbox import Sandbox, SmtpServer
+
+__all__ = ["demo", "sandbox"]
 
 _WARNING = (
-    "Warning: this is not a loopback address. Whoever reaches it can read and delete the caught "
-    "mail. The page answers under"
-    " localhost, the address itself and the names that are given with --allow-host."
+    "this is not a loopback address: anybody who reaches it can read and delete the caught mail. "
+    "The page opens under localhost, the address itself and the names given by --allow-host."
 )
 _SMTP_USER_NAME = "smtp12345"
-_RELEASE_OPTIONS = {
-    "host": "--release-host",
-    "port": "--release-port",
-    "allow": "--release-allow",
-    "security": "--release-tls",
-    "user": "POWEREMAIL_SANDBOX_SMTP_USER",
-}
-"""By which a user of the command says what `SmtpServer` calls so."""
 
 
-class Release(NamedTuple):
-    """What is said of the mail server that caught mail may be handed on to."""
+@attrs.frozen
+class ReleaseOptions:
+    """The mail server that may deliver caught mail."""
 
-    host: str | None
-    port: int
-    allow: list[str]
-    security: str
+    release_host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST",
+            help="The mail server to which caught mail may be released; its user and password are "
+            "POWEREMAIL_SANDBOX_SMTP_USER and _PASSWORD.",
+        ),
+    ] = None
+    release_port: Annotated[int, typer.Option(help="Its port.", min=1, max=65535)] = 587
+    release_allow: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="An address or a domain that may get released mail; can be repeated.",
+        ),
+    ] = None
+    release_tls: Annotated[
+        str, typer.Option(metavar="HOW", help="How to connect: starttls, tls or none.")
+    ] = "starttls"
 
     def server(self) -> SmtpServer | None:
-        """Return the server, or None where none is named. Raises `UsageError`."""
-        if self.host is None:
-            if self.allow:
-                raise UsageError(
-                    "goes with --release-host", field="--release-allow", mail_state=None
-                )
+        """Return the server, or None if none is given. Raises `ConfigurationError`."""
+        from poweremail.sandbox import SmtpServer  # noqa: PLC0415  as in `_opened`
+
+        if self.release_host is None:
+            if self.release_allow:
+                raise ConfigurationError("needs --release-host", field="--release-allow")
             return None
-        if not self.allow:
-            raise UsageError(
-                "needs --release-allow: who may get released mail",
-                field="--release-host",
-                mail_state=None,
+        if not self.release_allow:
+            raise ConfigurationError(
+                "needs --release-allow: who may get released mail", field="--release-host"
             )
-        security: Any = self.security  # checked there
-        try:
+        security: Any = self.release_tls  # checked by SmtpServer
+        with option(
+            "--release-host",
+            host="--release-host",
+            port="--release-port",
+            allow="--release-allow",
+            security="--release-tls",
+            user="POWEREMAIL_SANDBOX_SMTP_USER",
+        ):
             return SmtpServer(
-                host=self.host,
-                port=self.port,
-                allow=self.allow,
+                host=self.release_host,
+                port=self.release_port,
+                allow=self.release_allow,
                 security=security,
                 user=os.environ.get("POWEREMAIL_SANDBOX_SMTP_USER") or None,
                 password=Secret(os.environ.get("POWEREMAIL_SANDBOX_SMTP_PASSWORD", "")),
             )
-        except UsageError as error:
-            reason = error.reason
-            raise UsageError(reason, field=_RELEASE_OPTIONS[error.field], mail_state=None) from None
 
 
-def run(
+@attrs.frozen
+class SandboxOptions:
+    """What the sandbox accepts, and how it behaves."""
+
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Keep the caught mail in this file; without it, mail is lost at the end.",
+        ),
+    ] = None
+    owner_id: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID", help="Accept only this owner id.", envvar="POWEREMAIL_SANDBOX_OWNER_ID"
+        ),
+    ] = None
+    token: Annotated[
+        Secret | None,
+        typer.Option(
+            parser=Secret,
+            metavar="TOKEN",
+            help="Accept only this token; better set the variable.",
+            envvar="POWEREMAIL_SANDBOX_TOKEN",
+        ),
+    ] = None
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="JSON",
+            help='Make something fail, such as \'{"fault": {"kind": "html"}, "call": "sendMail", '
+            '"nth": 3}\'; can be repeated.',
+        ),
+    ] = None
+    event: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="RULE",
+            help="Make events of caught mails by chance, such as 'open 30% within 5s'; can be "
+            "repeated.",
+        ),
+    ] = None
+    seed: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TEXT", help="Make the chance of faults and events the same in every run."
+        ),
+    ] = None
+    webhook_scheme: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help=f"Sign posts to webhooks by this scheme: {', '.join(SCHEMES)}."
+        ),
+    ] = next(iter(SCHEMES))
+    brand: Brand = DEFAULT_BRAND
+    limits: Annotated[
+        bool,
+        typer.Option(
+            "--limits",
+            help="Limit each SMTP user to {0.per_minute:,} requests a minute, {0.per_hour:,} an "
+            "hour and {0.per_day:,} a day.".format(RateLimits()),
+        ),
+    ] = False
+    per_minute: Annotated[
+        int | None,
+        typer.Option(help="Limit each SMTP user to so many requests a minute.", min=1),
+    ] = None
+
+
+@command()
+def sandbox(
+    session: Session,
+    options: SandboxOptions,
+    release: ReleaseOptions,
     *,
-    host: str,
-    allowed_hosts: list[str],
-    port: int,
-    file: Path | None,
-    owner_id: str | None,
-    token: Secret | None,
-    faults: list[str],
-    script: list[str],
-    webhook_scheme: str,
-    brand: str,
-    release: Release,
-    seed: str | None,
-    limits: bool,
-    per_minute: int | None,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="The address to listen on. Any other than loopback lets others read the mail."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)
+    ] = 8025,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A further name under which browsers may open the page; can be repeated.",
+        ),
+    ] = None,
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM."""
+    """Serve the API on this machine and catch the mail that is sent to it."""
+    from poweremail.sandbox._server.serving import serve  # noqa: PLC0415  as in `_opened`
+
+    if not is_loopback(host):
+        session.out.warn(_WARNING)
     try:
-        with _option("--event"):
-            rules = [EventRule.parse(text) for text in script]
-        with _option("--webhook-scheme", "scheme"):
-            scheme = find_scheme(webhook_scheme)
-        with _option("--brand", "brand"):
-            brand = check_brand(brand)
-        smtp_server = release.server()
-        with _option("--file", "path"):
-            opened = Sandbox(
-                file,
-                owner_id=owner_id,
-                token=token,
-                seed=seed,
-                limits=_limits(limits, per_minute),
-                script=rules,
-                webhook_scheme=scheme,
-                brand=brand,
-                smtp_server=smtp_server,
-            )
-        with opened as sandbox:
-            sandbox.add_template(
-                "welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!"
-            )
-            # An account has one before anything is sent, and whoever looks at the list first should
-            # find the one that is announced.
-            sandbox.service.store.note_smtp_user(_SMTP_USER_NAME)
-            for fault in faults:
-                with _option("--fault"):
-                    sandbox.faults.add_dict(_object(fault))
-            if not is_loopback(host):
-                typer.echo(_WARNING, err=True)
+        with _opened(options, release.server()) as opened:
+            _prepare(opened, options.fault or [])
             serve(
-                sandbox.service,
+                opened.service,
                 host=host,
                 port=port,
-                allowed_hosts=allowed_hosts,
-                on_ready=partial(_announce, _accepted(sandbox)),
+                allowed_hosts=allow_host or (),
+                on_ready=lambda url: _announce(session, opened, url),
             )
     except KeyboardInterrupt:
-        typer.echo()
-    except UsageError as error:
-        _end(str(error))
+        session.out.data("")  # end the line of the terminal's ^C
     except OSError as error:
-        _end(str(cannot_listen(error, host, port)))
+        raise cannot_listen(error, host, port) from None
 
 
-def _end(reason: str) -> NoReturn:
-    typer.echo(f"poweremail sandbox: {reason}", err=True)
-    raise typer.Exit(exits.USAGE) from None
+@command()
+def demo(_: Session) -> None:
+    """Send mails to a sandbox on this machine, look them up, and print what happened."""
+    from poweremail._cli.demo import run  # noqa: PLC0415  it loads the server and rich
+
+    raise typer.Exit(exits.OK if run() else exits.FAILED)
 
 
-@contextmanager
-def _option(name: str, parameter: str = "") -> Iterator[None]:
-    """
-    Name the option by which somebody gave what is refused: they never saw the *parameter* that it
-    became.
-    """
-    try:
-        yield
-    except UsageError as error:
-        if error.field.startswith(name):
-            raise
-        raise UsageError(
-            str(error).removeprefix(f"{parameter}: "), field=name, mail_state=None
-        ) from None
+def _opened(options: SandboxOptions, smtp_server: SmtpServer | None) -> Sandbox:
+    # Starlette and uvicorn are loaded for those who serve, not for every command.
+    from poweremail.sandbox import EventRule, Sandbox, SmtpLimits  # noqa: PLC0415
+    from poweremail.sandbox._store.limits import UNLIMITED  # noqa: PLC0415
+
+    with option("--event"):
+        rules = [EventRule.parse(text) for text in options.event or ()]
+    limits = SmtpLimits() if options.limits else UNLIMITED
+    if options.per_minute is not None:
+        limits = attrs.evolve(limits, per_minute=options.per_minute)
+    return Sandbox(
+        options.file,
+        owner_id=options.owner_id,
+        token=options.token,
+        seed=options.seed,
+        limits=limits,
+        script=rules,
+        webhook_scheme=find_scheme(options.webhook_scheme),
+        brand=options.brand,
+        smtp_server=smtp_server,
+    )
 
 
-def _limits(wanted: bool, per_minute: int | None) -> SmtpLimits:  # noqa: FBT001
-    limits = SmtpLimits() if wanted else UNLIMITED
-    return limits if per_minute is None else attrs.evolve(limits, per_minute=per_minute)
+def _prepare(opened: Sandbox, faults: list[str]) -> None:
+    opened.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
+    # The list of SMTP users shows the announced one before it has sent anything.
+    opened.service.store.note_smtp_user(_SMTP_USER_NAME)
+    with option("--fault"):
+        for fault in faults:
+            opened.faults.add_dict(_json_object(fault))
 
 
-def _object(text: str) -> dict[str, object]:
+def _json_object(text: str) -> dict[str, object]:
     try:
         members = loads_text(text)
     except ValueError as error:
-        raise UsageError(
-            f"{text!r} is not JSON: {error}", field="--fault", mail_state=None
-        ) from None
+        raise ConfigurationError(f"{text!r} is not JSON: {error}") from None
     if not isinstance(members, dict):
-        raise UsageError(f"{text!r} is not a JSON object", field="--fault", mail_state=None)
+        raise ConfigurationError(f"{text!r} is not a JSON object")
     return members
 
 
-def _accepted(sandbox: Sandbox) -> str:
-    own: list[str] = []
-    any_: list[str] = []
-    for name, only_own in (
-        ("owner id", sandbox.service.own_owner_id),
-        ("token", sandbox.service.own_token),
-    ):
-        (own if only_own else any_).append(name)
-    told = [f"only the {' and '.join(own)} that it was started with"] if own else []
-    return ", ".join([*told, *([f"any {' and '.join(any_)}"] if any_ else [])])
-
-
-def _announce(accepted: str, url: str) -> None:
-    typer.echo(f"The sandbox answers at {url} (Ctrl-C ends it).")
-    typer.echo(f"  API       {url}/v1.0/")
-    typer.echo(f"  page      {url}/")
-    typer.echo(f"  control   {url}/_sandbox/docs")
-    typer.echo(f"  accepts   {accepted}")
-    typer.echo("  template  welcome, with the field NAME")
-    typer.echo(
-        f'  client    AsyncPowerEmail("owner_id", "token", base_url="{url}", '
-        f'smtp_user_name="{_SMTP_USER_NAME}")'
+def _announce(session: Session, opened: Sandbox, url: str) -> None:
+    credentials = {
+        "owner id": opened.service.own_owner_id,
+        "token": opened.service.own_token,
+    }
+    fixed = " and ".join(name for name, own in credentials.items() if own)
+    free = " and ".join(name for name, own in credentials.items() if not own)
+    accepted = [f"only the {fixed} given at the start"] * bool(fixed) + [f"any {free}"] * bool(free)
+    arguments = f'"owner_id", "token", base_url="{url}", smtp_user_name="{_SMTP_USER_NAME}"'
+    lines = (
+        f"The sandbox listens at {url} (Ctrl-C ends it).",
+        f"  API       {url}/v1.0/",
+        f"  page      {url}/",
+        f"  control   {url}/_sandbox/docs",
+        f"  accepts   {', '.join(accepted)}",
+        "  template  welcome, with the field NAME",
+        f"  client    AsyncPowerEmail({arguments})",
     )
+    with suppress(OutputError):  # it serves even if nobody can read this
+        session.out.data("\n".join(lines))

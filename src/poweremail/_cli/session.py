@@ -1,22 +1,19 @@
-"""One run of a command: the settings it was given, the client it asks for, and how it ends."""
+"""One run of a command: its settings, its client, its output and the status with which it ends."""
 
 from __future__ import annotations
 
 import os
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import typer
 
 import poweremail
-from poweremail._cli import exits
-from poweremail._cli.output import Output
-
-if TYPE_CHECKING:
-    from poweremail._cli.config import Settings
+from poweremail._cli import exits, failures
+from poweremail._cli.config import Settings, resolve
+from poweremail._cli.output import Output, OutputError
 
 __all__ = ["Session"]
 
@@ -25,50 +22,51 @@ class Session:
     """
     What a command works with.
 
-    *given* are the shared options as they were given, *names* how all that was given is spelt.
-    ``out`` prints. ``mail`` is the mail that is being sent, so that an interruption can tell of it.
+    - *given*: the shared options that were given.
+    - *flags*: how each option that was given is written, by the name of its parameter.
+
+    ``out`` prints. ``mail`` is the mail that is being sent, for the text of an interruption.
+    ``status`` is set once the command's work is done: it is then the exit status even if the output
+    cannot be written.
     """
 
-    def __init__(self, given: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    def __init__(self, given: Mapping[str, Any], flags: Mapping[str, str]) -> None:
         self._given = given
-        self._names = names
+        self._flags = flags
         self.out = Output(as_json=bool(given.get("json")), quiet=bool(given.get("quiet")))
         self.mail: poweremail.Message | poweremail.TemplateMessage | None = None
+        self.status: int | None = None
 
-    def run(self, command: Callable[..., None], *args: Any, **values: Any) -> None:
-        """Run *command*, tell what went wrong, and end with the status that says so."""
-        from poweremail._cli import failures  # noqa: PLC0415  it loads the errors, which --help does not need
-
+    def run(self, command: Callable[..., None], **values: Any) -> None:
+        """Run *command*, report an error, and exit with the status for it."""
         try:
-            command(self, *args, **values)
-            sys.stdout.flush()
-        except BrokenPipeError:
-            # The reader has had enough, as head has; what was to be done is done. Python flushes
-            # once more when it ends.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            command(self, **values)
+        except OutputError as error:
+            if not error.reader_gone:
+                failures.report_output(self.out, error)
+            # `head` closes the pipe when it has enough: that is no failure.
+            otherwise = exits.OK if error.reader_gone else exits.FAILED
+            raise typer.Exit(otherwise if self.status is None else self.status) from None
         except KeyboardInterrupt:
-            failures.tell_interruption(self.out, self.mail)
+            failures.report_interruption(self.out, self.mail)
             raise typer.Exit(exits.INTERRUPTED) from None
         except poweremail.PowerEmailError as error:
-            raise typer.Exit(failures.tell(self.out, error, self._names)) from None
+            raise typer.Exit(failures.report(self.out, error, self._flags)) from None
 
     @property
     def settings(self) -> Settings:
-        """
-        The settings from flags, environment and file. Raises `UsageError` for those that cannot be
-        read.
-        """
-        from poweremail._cli.config import resolve  # noqa: PLC0415  most of it is paid for by those who connect only
-
+        """The settings from flags, environment and file. Raises `ConfigurationError`."""
         return resolve(self._given, os.environ, warn=self.out.warn)
 
     @contextmanager
     def client(self, *, sends: bool = False, **options: Any) -> Iterator[poweremail.PowerEmail]:
         """
-        Open a client with these settings, *options* being further ones of `PowerEmail`. *sends*
-        says that it is to send mail.
+        Open a client with these settings.
 
-        Raises `UsageError` where a setting is missing, saying in which ways it can be given.
+        - *sends*: it is to send mail, which needs an SMTP user.
+        - *options*: further options of `PowerEmail`.
+
+        Raises `ConfigurationError` if a setting is missing, and says how to give it.
         """
         settings = self.settings.complete(sends=sends)
         if (timeout := self._given.get("timeout")) is not None:

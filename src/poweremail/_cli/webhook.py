@@ -1,68 +1,93 @@
-"""
-``poweremail webhook``: its commands and their options; what they do stands in a module of their
-name.
-"""
+"""``poweremail webhook``: the sub commands and their options; a module for each does the work."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import attrs
 import typer
 
-from poweremail._cli import failures
-from poweremail._cli.brand import Brand
-from poweremail._cli.options import names_given
-from poweremail._cli.output import Output
+from poweremail._cli.options import DEFAULT_BRAND, Brand, printing
+from poweremail._cli.output import is_terminal
+from poweremail._cli.session import Session
 from poweremail._types.event import EVENT_NAMES
 from poweremail._types.secret import Secret
-from poweremail.errors import UsageError
-from poweremail.webhooks._signature import BRAND, SCHEMES, check_keys, find_scheme
+from poweremail.errors import ConfigurationError
+from poweremail.webhooks._signature import SCHEMES, check_brand, check_keys, find_scheme
 
 __all__ = ["app"]
 
 app = typer.Typer(
-    help="Receive the service's events on this machine, make some, and find out how they are "
+    help="Receive the service's events on this machine, make events, and find out how requests are "
     "signed.",
     no_args_is_help=True,
 )
 
-_KEYS = "POWEREMAIL_WEBHOOK_KEY"
+_KEY_VARIABLE = "POWEREMAIL_WEBHOOK_KEY"
 
-
-Url = Annotated[
-    str | None,
-    typer.Option(
-        help="The URL exactly as it was registered with the service.",
-        envvar="POWEREMAIL_WEBHOOK_URL",
-    ),
-]
-KeyFile = Annotated[
-    Path | None,
-    typer.Option(
-        help=f"A file with a key on each line. Otherwise {_KEYS} has them, with commas between."
-    ),
-]
+_url = typer.Option(
+    metavar="URL",
+    help="The URL exactly as it was registered with the service.",
+    envvar="POWEREMAIL_WEBHOOK_URL",
+)
 Scheme = Annotated[
     str,
     typer.Option(
-        help=f"What is signed: {', '.join(SCHEMES)}.",
-        envvar="POWEREMAIL_WEBHOOK_SCHEME",
         metavar="NAME",
+        help=f"The scheme of the signature: {', '.join(SCHEMES)}.",
+        envvar="POWEREMAIL_WEBHOOK_SCHEME",
     ),
 ]
-KeyVariable = Annotated[Secret | None, typer.Option(envvar=_KEYS, parser=Secret, hidden=True)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, an object on each line.")]
+
+
+@attrs.frozen
+class KeyOptions:
+    """The keys of a webhook, and the brand in the names of its header."""
+
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help=f"A file with a key on each line; without it, {_KEY_VARIABLE} has the keys, with "
+            "commas between.",
+        ),
+    ] = None
+    key: Annotated[
+        Secret | None, typer.Option(envvar=_KEY_VARIABLE, parser=Secret, hidden=True)
+    ] = None
+    brand: Brand = DEFAULT_BRAND
+
+    def keys(self, *, needed: bool = True) -> tuple[Secret, ...]:
+        """
+        Return the keys: from the file, the environment or a prompt, never from an argument that the
+        list of processes would show.
+        """
+        if self.key_file is not None:
+            keys = _keys_in(self.key_file)
+        elif self.key:
+            keys = tuple(Secret(key) for key in self.key.reveal().split(",") if key.strip())
+        elif needed and is_terminal(sys.stdin):
+            prompt = "The webhook's key"
+            keys = (typer.prompt(prompt, hide_input=True, value_proc=Secret, err=True),)
+        else:
+            keys = ()
+        if needed and not keys:
+            raise ConfigurationError(
+                f"there is no key: set {_KEY_VARIABLE}, or name a file", field="--key-file"
+            )
+        return check_keys(keys)
 
 
 @app.command()
+@printing
 def listen(
-    context: typer.Context,
+    session: Session,
     scheme: Scheme,
-    url: Url = None,
+    options: KeyOptions,
+    *,
+    url: Annotated[str | None, _url] = None,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[
         int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)
@@ -70,181 +95,134 @@ def listen(
     forward: Annotated[
         str | None,
         typer.Option(
-            help="Send what is rightly signed on to this URL as it came, and answer what it "
-            "answers.",
             metavar="URL",
+            help="Forward requests with a valid signature to this URL, unchanged, and respond with "
+            "its response.",
         ),
     ] = None,
     save: Annotated[
         Path | None,
         typer.Option(
-            help="Keep each request in this directory, for `diagnose`. It may be made by anybody."
+            metavar="DIRECTORY",
+            help="Save each request in this directory for `diagnose`, whoever it came from.",
         ),
     ] = None,
-    key_file: KeyFile = None,
-    key: KeyVariable = None,
-    brand: Brand = BRAND,
-    as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """
     Print the events that the service posts to this machine, until Ctrl-C.
 
-    Without --url it takes its own address for the registered one. Without a key it answers the
-    service's question on registration, and refuses every event.
+    Without --url, its own address counts as the registered one. Without a key it completes the
+    handshake of a registration and rejects every event.
     """
-    from poweremail._cli.webhook_listen import run  # noqa: PLC0415  uvicorn and httpx only for those who serve
+    from poweremail._cli.webhook_listen import listen as run  # noqa: PLC0415  it loads uvicorn
 
-    with _told(context, as_json=as_json):
-        status = run(
-            scheme=find_scheme(scheme),
-            url=url,
-            host=host,
-            port=port,
-            forward=forward,
-            save=save,
-            keys=_keys(key, key_file, needed=False),
-            brand=brand,
-            as_json=as_json,
-        )
-    raise typer.Exit(status)
+    run(
+        session.out,
+        scheme=find_scheme(scheme),
+        url=url,
+        host=host,
+        port=port,
+        forward=forward,
+        save=save,
+        keys=options.keys(needed=False),
+        brand=options.brand,
+    )
 
 
 @app.command()
+@printing
 def trigger(
-    context: typer.Context,
+    session: Session,
     event: Annotated[
         str, typer.Argument(help=f"The kind of event: {', '.join(EVENT_NAMES)}.", metavar="EVENT")
     ],
-    to_url: Annotated[str, typer.Option(help="Where to post it.", metavar="URL")],
     scheme: Scheme,
-    url: Url = None,
+    options: KeyOptions,
+    *,
+    to_url: Annotated[str, typer.Option(help="The URL to post to.", metavar="URL")],
+    url: Annotated[str | None, _url] = None,
     unique_id: Annotated[
-        str | None, typer.Option(help="The X-Unique-Id of the mail; drawn where not given.")
+        str | None,
+        typer.Option(metavar="ID", help="The X-Unique-Id of the mail; drawn unless given."),
     ] = None,
     recipient: Annotated[
-        str, typer.Option(help="The address that the mail went to.")
+        str, typer.Option(metavar="ADDRESS", help="The recipient of the mail.")
     ] = "ada@example.com",
     count: Annotated[
-        int, typer.Option(help="How many events the one POST brings.", min=1, max=10_000)
+        int, typer.Option(help="Post so many events in one request.", min=1, max=10_000)
     ] = 1,
     body_format: Annotated[
-        str, typer.Option(help="How the body is written: form or json.", metavar="FORMAT")
+        str, typer.Option(help="The format of the body: form or json.", metavar="FORMAT")
     ] = "form",
-    key_file: KeyFile = None,
-    key: KeyVariable = None,
-    brand: Brand = BRAND,
-    as_json: AsJson = False,  # noqa: FBT002
 ) -> None:
     """
     Post signed events to a webhook of yours, as the service would.
 
-    It is signed with the first key for --url, or else for the URL that it is posted to. The exit
-    status is 0 where it was answered 2xx, 3 where it was refused, 4 where it did not get there, and
-    5 where no answer came.
+    The signature is made with the first key for --url, or if that is not given for --to-url. Exit
+    status: 0 if the response is 2xx, 3 if it is another, 4 if the request did not arrive, 5 if no
+    response came.
     """
-    from poweremail._cli.webhook_trigger import run  # noqa: PLC0415
+    from poweremail._cli.webhook_trigger import trigger as run  # noqa: PLC0415  it loads httpx
 
-    with _told(context, as_json=as_json):
-        status = run(
+    raise typer.Exit(
+        run(
+            session.out,
             event,
             to_url=to_url,
             url=url or to_url,
             scheme=find_scheme(scheme),
-            key=_keys(key, key_file)[0],
+            key=options.keys()[0],
             unique_id=unique_id,
             recipient=recipient,
             count=count,
             body_format=body_format,
-            brand=brand,
-            as_json=as_json,
+            brand=check_brand(options.brand),
         )
-    raise typer.Exit(status)
+    )
 
 
 @app.command()
+@printing
 def diagnose(
-    context: typer.Context,
+    session: Session,
+    options: KeyOptions,
+    *,
     file: Annotated[
         Path,
         typer.Option(
-            help="A request as it came: headers, an empty line, body; - for standard input.",
             metavar="FILE",
+            help="A request as it came: headers, an empty line, body; - is standard input.",
         ),
     ],
-    url: Annotated[
-        str,
-        typer.Option(help="The URL exactly as it was registered.", envvar="POWEREMAIL_WEBHOOK_URL"),
-    ],
-    key_file: KeyFile = None,
-    key: KeyVariable = None,
-    brand: Brand = BRAND,
-    as_json: AsJson = False,  # noqa: FBT002
+    url: Annotated[str, _url],
 ) -> None:
     """
-    Say which scheme a captured request is signed by, or what comes close to it.
+    Find the scheme by which a captured request is signed, or what comes close to it.
 
-    Capture one with `listen --save`, or behind your own server. The exit status is 0 where a scheme
-    fits these settings as they are.
+    Capture one with `listen --save`, or behind your own server. Exit status: 0 if a scheme fits
+    these settings as they are, 1 if not.
     """
-    from poweremail._cli.webhook_diagnose import run  # noqa: PLC0415
+    from poweremail._cli.webhook_diagnose import diagnose as run  # noqa: PLC0415  seldom needed
 
-    with _told(context, as_json=as_json):
-        status = run(
-            _captured(file), url=url, keys=_keys(key, key_file), brand=brand, as_json=as_json
-        )
-    raise typer.Exit(status)
-
-
-def _captured(file: Path) -> bytes:
     try:
-        return sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        captured = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
-        raise UsageError(
-            f"{str(file)!r} cannot be read: {error.strerror}", field="--file", mail_state=None
+        raise ConfigurationError(
+            f"{str(file)!r} cannot be read: {error.strerror}", field="--file"
         ) from None
+    raise typer.Exit(run(session.out, captured, url=url, keys=options.keys(), brand=options.brand))
 
 
-def _keys(given: Secret | None, file: Path | None, *, needed: bool = True) -> tuple[Secret, ...]:
-    """
-    The keys from *file*, from the environment, or from whoever sits at the terminal: never from the
-    list of processes.
-    """
-    if file is not None:
-        try:
-            keys = tuple(
-                Secret(line)
-                for line in file.read_text(encoding="utf-8").splitlines()
-                if line.strip()
-            )
-        except (OSError, ValueError) as error:
-            raise UsageError(_reason(error), field="--key-file", mail_state=None) from None
-        if not keys:
-            raise UsageError("has no key", field="--key-file", mail_state=None)
-    elif given:
-        keys = tuple(Secret(key) for key in given.reveal().split(",") if key.strip())
-    elif needed and sys.stdin.isatty():
-        keys = (typer.prompt("The webhook's key", hide_input=True, value_proc=Secret, err=True),)
-    else:
-        keys = ()
-    if needed and not keys:
-        raise UsageError(
-            f"there is no key: set {_KEYS}, or name a file", field="--key-file", mail_state=None
-        )
-    return check_keys(keys)
-
-
-def _reason(error: Exception) -> str:
-    # The text of a decoding error quotes what it could not decode, and that is a key.
-    return "is not UTF-8" if isinstance(error, UnicodeError) else str(error)
-
-
-@contextmanager
-def _told(context: typer.Context, *, as_json: bool) -> Iterator[None]:
-    """Tell of what cannot be meant, as the other commands do, and exit with the status for it."""
+def _keys_in(file: Path) -> tuple[Secret, ...]:
     try:
-        yield
-    except (UsageError, OSError) as error:
-        wrong = error if isinstance(error, UsageError) else UsageError(str(error), mail_state=None)
-        raise typer.Exit(
-            failures.tell(Output(as_json=as_json, quiet=False), wrong, names_given(context))
-        ) from None
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}"
+    except UnicodeError:
+        reason = "is not UTF-8"
+    else:
+        if keys := tuple(Secret(line) for line in lines if line.strip()):
+            return keys
+        reason = "has no key"
+    # Raised here: the decoder's error, in the chain, quotes what it could not decode, a key.
+    raise ConfigurationError(f"{str(file)!r} {reason}", field="--key-file")

@@ -1,4 +1,4 @@
-"""``poweremail webhook listen``."""
+"""``poweremail webhook listen``: a receiver that prints, saves and forwards."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ from http import HTTPStatus
 from pathlib import Path
 
 import httpx
-import typer
 import uvicorn
 
-from poweremail._cli.exits import OK
-from poweremail._cli.listening import cannot_listen
-from poweremail._cli.webhook_events import json_line, table_line
+from poweremail._cli.failures import cannot_listen
+from poweremail._cli.output import Output, plain
+from poweremail._types.event import WebhookEvent
 from poweremail._types.secret import Secret
 from poweremail._wire import arguments
-from poweremail.errors import WebhookPayloadError
+from poweremail.errors import ConfigurationError, WebhookPayloadError
 from poweremail.sandbox._server.listener import (
     listener_url,
     open_listener,
@@ -30,18 +29,19 @@ from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
 from poweremail.webhooks._seen import Claim
 from poweremail.webhooks._signature import SignatureScheme
 
-__all__ = ["run"]
+__all__ = ["listen"]
 
 # Headers that belong to one connection or to one body (RFC 9110, 7.6.1); the next hop gets its own.
-_OF_THIS_HOP = frozenset(
+_HOP_HEADERS = frozenset(
     b"connection content-length host keep-alive proxy-connection te trailer transfer-encoding "
     b"upgrade".split()
 )
-# Headers of an answer that say something to the service.
-_OF_THE_ANSWER = frozenset(("content-type", "retry-after"))
+_FORWARDED_RESPONSE_HEADERS = frozenset(("content-type", "retry-after"))
+_FORWARD_SECONDS = 30
 
 
-def run(
+def listen(
+    out: Output,
     *,
     scheme: SignatureScheme,
     url: str | None,
@@ -51,57 +51,73 @@ def run(
     save: Path | None,
     keys: Sequence[Secret],
     brand: str,
-    as_json: bool,
-) -> int:
+) -> None:
     """
-    Serve until Ctrl-C or SIGTERM, which is how it is meant to end. Raises `UsageError` where it
-    cannot listen.
+    Serve until Ctrl-C or SIGTERM.
+
+    Raises `ConfigurationError` for an invalid option or an address that is not free.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    if save is not None:
-        save.mkdir(parents=True, exist_ok=True)
     if forward is not None:
         arguments.url("--forward", forward)
+    try:
+        if save is not None:
+            save.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot make the directory {str(save)!r}: {error.strerror}", field="--save"
+        ) from None
     try:
         opened = open_listener(host, port)
     except OSError as error:
         raise cannot_listen(error, host, port) from None
     with opened as listener:
-        own = f"{listener_url(listener)}/"
+        own_url = f"{listener_url(listener)}/"
         receiver = WebhookReceiver(
-            lambda event: typer.echo(json_line(event) if as_json else table_line(event)),
-            url=url or own,
+            lambda event: _print_event(out, event),
+            url=url or own_url,
             keys=keys,
             scheme=scheme,
             brand=brand,
-            store=_Forgetful(),
+            store=_NoMemory(),
         )
-        _announce(own, url or own, scheme, keys, forward)
+        out.error(f"Listening at {own_url} (Ctrl-C ends it).")
+        out.say(f"  registered as  {url or own_url}")
+        out.say(f"  signed by      {scheme.name}, {len(keys)} key{'s' * (len(keys) != 1)}")
+        if forward is not None:
+            out.say(f"  forwards to    {forward}")
+        if not keys:
+            out.error("  There is no key: the URL can be registered, and every event is rejected.")
+        application = _Application(out, receiver, forward, save)
         try:
-            run_until_stopped(
-                uvicorn.Server(quiet_config(_Listener(receiver, forward, save))), listener
-            )
+            run_until_stopped(uvicorn.Server(quiet_config(application)), listener)
         except KeyboardInterrupt:
-            typer.echo(err=True)
-    return OK
+            out.error("")  # end the line of the terminal's ^C
 
 
-def _announce(
-    own: str, url: str, scheme: SignatureScheme, keys: Sequence[Secret], forward: str | None
-) -> None:
-    typer.echo(f"Listening at {own} (Ctrl-C ends it).", err=True)
-    typer.echo(f"  registered as  {url}", err=True)
-    typer.echo(f"  signed by      {scheme.name}, {len(keys)} key{'s' * (len(keys) != 1)}", err=True)
-    if forward is not None:
-        typer.echo(f"  sent on to     {forward}", err=True)
-    if not keys:
-        typer.echo(
-            "  There is no key: the URL can be registered, and every event is refused.", err=True
+def _print_event(out: Output, event: WebhookEvent) -> None:
+    if out.as_json:
+        out.json(
+            {
+                "id": event.id,
+                "event": event.event,
+                "time": event.time,
+                "unique_id": event.unique_id,
+                "smtp_user_name": event.smtp_user_name,
+                "user_id": event.user_id,
+                "recipient": event.recipient,
+                "msg": event.msg,
+                "extra": event.extra,
+            }
         )
+        return
+    time = "--" if event.time is None else f"{event.time:%m-%d %H:%M:%S}"
+    recipient, unique_id = plain(event.recipient or "--"), plain(event.unique_id or "--")
+    out.data(f"{time:14}  {plain(event.event):11}  {recipient:24}  {unique_id}")
 
 
-class _Forgetful:
-    """Whoever listens wants to see an event as often as it comes."""
+class _NoMemory:
+    """A store that never knows an event: a person who listens wants to see repeated ones, too."""
 
     def claim(self, _event_id: str, /) -> Claim:
         return "new"
@@ -113,23 +129,21 @@ class _Forgetful:
         pass
 
 
-class _Listener:
-    """
-    The ASGI application: *receiver*, which prints, with what is done to the request before and
-    after.
-    """
+class _Application:
+    """The ASGI application: saves a request, hands it to *receiver*, and forwards it if valid."""
 
-    def __init__(self, receiver: WebhookReceiver, forward: str | None, save: Path | None) -> None:
+    def __init__(
+        self, out: Output, receiver: WebhookReceiver, forward: str | None, save: Path | None
+    ) -> None:
+        self._out = out
         self._receiver = receiver
-        self._forward = forward
-        # One for all, because it reads the authorities' certificates; without idle connections
-        # nothing is to close at the end.
-        self._client = (
-            httpx.AsyncClient(timeout=30, limits=httpx.Limits(max_keepalive_connections=0))
-            if forward
-            else None
+        self._forward_url = forward
+        # One client for all requests: making one reads the certificates of the authorities. It
+        # keeps no idle connections, so nothing needs to be closed at the end.
+        self._client = httpx.AsyncClient(
+            timeout=_FORWARD_SECONDS, limits=httpx.Limits(max_keepalive_connections=0)
         )
-        self._save = save
+        self._directory = save
         self._saved = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,51 +156,46 @@ class _Listener:
             return
         if body is None:
             return
-        if self._save is not None:
-            self._keep(self._save, scope, body)
+        if self._directory is not None:
+            self._save(self._directory, scope, body)
         answer = await self._receiver.arespond(scope["method"], scope["headers"], body)
-        if (
-            self._client
-            and self._forward
-            and answer.status == HTTPStatus.OK
-            and scope["method"] == "POST"
-            and body.strip()
-        ):
-            answer = await _sent_on(self._client, self._forward, scope["headers"], body)
+        has_events = scope["method"] == "POST" and body.strip()
+        if self._forward_url and answer.status == HTTPStatus.OK and has_events:
+            answer = await self._forward(self._forward_url, scope["headers"], body)
         await send_response(scope, send, answer)
 
-    def _keep(self, directory: Path, scope: Scope, body: bytes) -> None:
+    def _save(self, directory: Path, scope: Scope, body: bytes) -> None:
         self._saved += 1
-        target = scope["raw_path"] + (
-            b"?" + scope["query_string"] if scope["query_string"] else b""
-        )
-        head = [b"%s %s HTTP/1.1" % (scope["method"].encode("ascii"), target)]
+        query = b"?" + scope["query_string"] if scope["query_string"] else b""
+        head = [b"%s %s HTTP/1.1" % (scope["method"].encode("ascii"), scope["raw_path"] + query)]
         head += [b"%s: %s" % (name, value) for name, value in scope["headers"]]
         path = directory / f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{self._saved:04}.http"
-        # Readable by its owner only: it has people's addresses, and a signature that fits it.
+        # Only the owner may read it: it has people's addresses and a valid signature.
         with open(path, "xb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(b"\r\n".join((*head, b"", body)))
-        typer.echo(f"kept {path}", err=True)
+        self._out.say(f"saved {path}")
 
-
-async def _sent_on(
-    client: httpx.AsyncClient, url: str, headers: Iterable[tuple[bytes, bytes]], body: bytes
-) -> WebhookResponse:
-    """Post *body* to *url* byte for byte, and return its answer as one for the service."""
-    kept = [(name, value) for name, value in headers if name.lower() not in _OF_THIS_HOP]
-    try:
-        # A request made here has no headers that the client would add.
-        response = await client.send(httpx.Request("POST", url, headers=kept, content=body))
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        typer.echo(f"not sent on: {type(error).__name__}: {error}", err=True)
-        return WebhookResponse(HTTPStatus.BAD_GATEWAY, (("Content-Length", "0"),), b"")
-    if not response.is_success:
-        typer.echo(f"answered {response.status_code} by {url}", err=True)
-    described = [
-        (name, value) for name, value in response.headers.items() if name.lower() in _OF_THE_ANSWER
-    ]
-    return WebhookResponse(
-        response.status_code,
-        (*described, ("Content-Length", str(len(response.content)))),
-        response.content,
-    )
+    async def _forward(
+        self, url: str, headers: Iterable[tuple[bytes, bytes]], body: bytes
+    ) -> WebhookResponse:
+        """Post *body* to *url* byte for byte, and return its response for the service."""
+        forwarded = [(name, value) for name, value in headers if name.lower() not in _HOP_HEADERS]
+        try:
+            # The client would add headers of its own to a request that it builds.
+            request = httpx.Request("POST", url, headers=forwarded, content=body)
+            response = await self._client.send(request)
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            self._out.error(f"not forwarded: {type(error).__name__}: {error}")
+            return WebhookResponse(HTTPStatus.BAD_GATEWAY, (("Content-Length", "0"),), b"")
+        if not response.is_success:
+            self._out.error(f"status {response.status_code} from {url}")
+        described = [
+            (name, value)
+            for name, value in response.headers.items()
+            if name.lower() in _FORWARDED_RESPONSE_HEADERS
+        ]
+        return WebhookResponse(
+            response.status_code,
+            (*described, ("Content-Length", str(len(response.content)))),
+            response.content,
+        )
