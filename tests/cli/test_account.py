@@ -253,7 +253,7 @@ def test_the_doctor_asks_for_the_handshake_of_the_brand(command):
         assert "it must respond with the text 'God bless you, PowerEmail'" in done.out
     done = command("doctor", "--brand", "", "--json")
     assert done.status == 2
-    assert "--brand: must be" in done.err
+    assert "--brand: must consist" in done.err
     assert done.objects[0]["error"]["field"] == "brand"
 
 

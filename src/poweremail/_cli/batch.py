@@ -14,6 +14,7 @@ import typer
 
 from poweremail._cli import exits
 from poweremail._cli.options import connected
+from poweremail._cli.output import MAX_ERRORS_REPORTED
 from poweremail._cli.session import Session
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import UnknownPolicy
@@ -23,7 +24,7 @@ from poweremail.errors import ConfigurationError
 if TYPE_CHECKING:
     from poweremail.batch import Batch
 
-__all__ = ["MAX_ERRORS_REPORTED", "app"]
+__all__ = ["app"]
 
 app = typer.Typer(
     help="Send batches that survive a crash: each mail is in a ledger on disk, and is sent once.",
@@ -33,8 +34,6 @@ app = typer.Typer(
     "some could not be sent.",
     no_args_is_help=True,
 )
-
-MAX_ERRORS_REPORTED = 20
 
 Name = Annotated[str, typer.Argument(help="The batch.", metavar="NAME")]
 LedgerPlace = Annotated[

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from poweremail._cli import exits
-from poweremail._cli.batch import MAX_ERRORS_REPORTED
+from poweremail._cli.output import MAX_ERRORS_REPORTED
 from poweremail._cli.progress import Progress, progress_line
 from poweremail._cli.session import Session
 from poweremail.batch import Batch, BatchRun, BatchStatus

@@ -26,7 +26,10 @@ import typer
 
 from poweremail._types.secret import Secret
 
-__all__ = ["Output", "OutputError", "is_terminal", "plain"]
+__all__ = ["MAX_ERRORS_REPORTED", "Output", "OutputError", "is_terminal", "plain"]
+
+MAX_ERRORS_REPORTED = 20
+"""How many invalid rows of a batch are printed; the others are counted."""
 
 _ABOVE_ASCII = r"\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069"
 _CONTROL = re.compile(rf"[\x00-\x1f{_ABOVE_ASCII}]")
