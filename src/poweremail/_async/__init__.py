@@ -1,1 +1,1 @@
-"""The client: transports, the exchange of a request for an answer, pages, batches, namespaces."""
+"""The client: transports, the attempts of a call, sends, pages, settings and durable batches."""

@@ -1,4 +1,4 @@
-"""The client."""
+"""The client: its options, and the rooms of calls that it opens."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class AsyncPowerEmail:
     *transport*
         ``"httpx"`` (default), another engine by its name (``"httpx2"``, ``"aiohttp"`` and so on,
         each an extra of that name), or a transport object of `poweremail.transports` or your own.
-        The client closes it with itself.
+        The client closes it when it is closed itself.
     *timeouts*, *retry*
         See `Timeouts` and `RetryPolicy`.
     *limits*

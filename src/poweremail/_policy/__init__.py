@@ -1,4 +1,5 @@
 """
-Decisions: they take values and clock readings and answer what to do. They never wait and never do
-I/O.
+Decisions about calls: options, limits, outcomes and retries.
+
+Functions and values only. Nothing here waits, and nothing does I/O: the time is an argument.
 """

@@ -55,7 +55,7 @@ _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
-# Not frozen, although nobody changes it: to make a frozen one takes three times as long.
+# Not frozen, although it never changes: to make a frozen one takes three times as long.
 @attrs.define
 class Mail:
     """The mail that a request sends, as errors and limits refer to it."""
