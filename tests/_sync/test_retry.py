@@ -126,17 +126,17 @@ def test_a_long_retry_after_raises_at_once(engine):
 
 
 def test_the_total_time_is_capped():
+    policy = RetryPolicy(1_000, first_wait=0.05, max_wait=0.05, max_total=0.5)
     with FaultServer(answer("", status=429)) as server:
-        with client_of(
-            "httpx",
-            server.url,
-            retry=RetryPolicy(1_000, first_wait=0.05, max_wait=0.05, max_total=0.5),
-        ) as client:
-            began = time.monotonic()
+        with client_of("httpx", server.url, retry=policy) as client:
+            # The first call loads the engine and tenacity, which takes its time on a busy machine.
+            with pytest.raises(RateLimitError):
+                client.messages.send_mail(message())
+            posts, began = server.posts, time.monotonic()
             with pytest.raises(RateLimitError):
                 client.messages.send_mail(message())
             assert time.monotonic() - began < 10
-    assert 2 <= server.posts <= 21
+    assert 2 <= server.posts - posts <= 21
 
 
 def test_retries_can_be_turned_off(engine):

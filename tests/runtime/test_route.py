@@ -1,13 +1,18 @@
-"""The route of one send through the library is short."""
+"""The route of one send through the library is short, and leaves nothing behind."""
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
+from contextlib import suppress
 from pathlib import Path
 
+import pytest
+
 import poweremail
-from poweremail import AsyncPowerEmail
+from poweremail import AsyncPowerEmail, ValidationError
+from poweremail._wire.http import Body
 from support.fault_server import FaultServer, answer
 from support.messages import message
 
@@ -41,3 +46,30 @@ def test_a_warm_send_enters_fifteen_files_at_most():
     with FaultServer(answer()) as server:
         asyncio.run(send_twice())
     assert len(entered) <= 15, sorted(entered)
+
+
+@pytest.mark.parametrize("status", ["success", "error"])
+def test_a_send_leaves_no_body_to_the_garbage_collector(status):
+    """A body may have megabytes: it is freed when its call has ended."""
+
+    async def send(client):
+        with suppress(ValidationError):
+            await client.messages.send_mail(message())
+
+    async def send_and_count():
+        async with AsyncPowerEmail(
+            "owner", "token", base_url=server.url, smtp_user_name="smtp1"
+        ) as client:
+            await send(client)
+            gc.collect()
+            gc.disable()
+            try:
+                for _ in range(3):
+                    await send(client)
+                return sum(isinstance(each, Body) for each in gc.get_objects())
+            finally:
+                gc.enable()
+
+    reply = {"status": status, "name": "ValidationError", "message": "x"}
+    with FaultServer(answer(reply)) as server:
+        assert asyncio.run(send_and_count()) == 0

@@ -1,2 +1,2 @@
 # Generated from src/poweremail/_async/__init__.py; do not edit.
-"""The client: transports, the exchange of a request for an answer, pages, batches, namespaces."""
+"""The client: transports, the attempts of a call, sends, pages, settings and durable batches."""

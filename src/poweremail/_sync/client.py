@@ -1,5 +1,5 @@
 # Generated from src/poweremail/_async/client.py; do not edit.
-"""The client."""
+"""The client: its options, and the rooms of calls that it opens."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PowerEmail:
     *transport*
         ``"httpx"`` (default), another engine by its name (``"httpx2"``, ``"aiohttp"`` and so on,
         each an extra of that name), or a transport object of `poweremail.transports` or your own.
-        The client closes it with itself.
+        The client closes it when it is closed itself.
     *timeouts*, *retry*
         See `Timeouts` and `RetryPolicy`.
     *limits*

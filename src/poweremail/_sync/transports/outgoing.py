@@ -74,8 +74,10 @@ class Outgoing:
     def close(self) -> None:
         """Seal the body, and close the stream that was being read, if any."""
         self._sealed = True
-        if self._pieces is not None and self._pieces.stream is not None:
-            self._pieces.stream.close()
+        # The two refer to each other: without this the body would wait for the garbage collector.
+        pieces, self._pieces = self._pieces, None
+        if pieces is not None and pieces.stream is not None:
+            pieces.stream.close()
 
 
 class Pieces:
