@@ -289,10 +289,14 @@ def test_lint_marks_that_are_no_longer_needed_go(checkout: Checkout) -> None:
 
 def test_trees_of_sources_and_of_tests(checkout: Checkout) -> None:
     checkout.write(SOURCES / "transports/base.py", "x = 1\n")
+    sandbox = Path("src/poweremail/sandbox/_client/_async/transport.py")
+    checkout.write(sandbox, "x = 1\n")
     checkout.write(Path("tests/_async/test_client.py"), "async def test(): ...\n")
     assert checkout.run() == (
         0,
-        "missing: src/poweremail/_sync/transports/base.py\nmissing: tests/_sync/test_client.py\n",
+        "missing: src/poweremail/_sync/transports/base.py\n"
+        "missing: src/poweremail/sandbox/_client/_sync/transport.py\n"
+        "missing: tests/_sync/test_client.py\n",
     )
     assert checkout.read(Path("tests/_sync/test_client.py")).endswith("\ndef test(): ...\n")
     assert checkout.run("--check") == (0, "")

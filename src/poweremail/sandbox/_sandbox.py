@@ -60,7 +60,7 @@ class Sandbox:
         ``SmtpLimits()`` has the numbers of the service.
     *verify_webhook*
         Called with a URL that is to become a webhook; returns whether it answers the service's
-        handshake. By default every URL is accepted, except by the server, which asks it.
+        handshake. By default every URL is accepted; but the server requests the handshake from it.
     *script*
         Events that mails get by chance, such as ``["hard_bounce 2%", "open 30% within 5s"]``: see
         `EventScript`.
@@ -219,7 +219,7 @@ class Sandbox:
         description: str = "",
     ) -> RegisteredWebhook:
         """
-        Add a webhook with a random id and a random key. Its URL is not asked for the handshake.
+        Add a webhook with a random id and a random key. There is no handshake with its URL.
 
         Raises `ConfigurationError` if an option is invalid.
         """
@@ -288,7 +288,7 @@ class Sandbox:
 
         *to*
             A `poweremail.webhooks.WebhookReceiver` (or a `Poster`) that gets all of them without a
-            socket, whatever the URLs. None posts each to its URL.
+            socket, for every URL. None posts each to its own URL.
 
         A server of the sandbox calls this by itself. A failed delivery is due again after the
         seconds of `RETRY_AFTER`, by the sandbox's clock. An exception of a receiver in this process

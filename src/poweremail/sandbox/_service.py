@@ -54,7 +54,7 @@ DEFAULT_SCHEME: SchemeName = "form-base64"
 """The likeliest scheme of the service, which publishes none."""
 
 _MAX_VISIBILITY_MS = 10**15
-"""Nobody waits as long, and SQLite can still count it."""
+"""Longer than any wait, and SQLite can still count it."""
 
 # The words of the service for an accepted mail. Its page says "queued" in the table about
 # sendTemplateHTTPGet, and "success" in the example: clients have to know both.
@@ -81,7 +81,8 @@ class Service:
     *limits*
         Those of SMTP users without limits of their own.
     *verify_webhook*
-        Asks a URL that is to become a webhook for the handshake; None accepts every URL.
+        Returns whether a URL that is to become a webhook answers the handshake; None accepts every
+        URL.
     *script*
         The events that mails get by chance; ``recorder`` and ``record_event`` record
         them.
@@ -130,8 +131,8 @@ class Service:
         """
         Begin a request whose body is still to be read.
 
-        If ``arrival.effect.before_body``, the connection breaks at once: `handle` returns how,
-        whatever the body.
+        If ``arrival.effect.before_body``, the connection breaks at once: `handle` returns how, and
+        ignores the body.
         """
         return self.faults.at_head(call_name(path))
 
@@ -150,7 +151,7 @@ class Service:
         *verify_webhook*
             Takes the place of the service's own.
 
-        Whatever the bytes, the response is an envelope of the service, unless a fault changes it.
+        For any bytes the response is an envelope of the service, unless a fault changes it.
         """
         arrival = arrival or self.arrive(call.path)
         response = None

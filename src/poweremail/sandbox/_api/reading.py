@@ -60,7 +60,7 @@ def _reject_constant(name: str) -> None:
 
 def _check(members: Any) -> None:
     """
-    Refuse values that could not be stored: deep nesting, infinite numbers, lone surrogates.
+    Reject values that could not be stored: deep nesting, infinite numbers, lone surrogates.
 
     It goes level by level, so that depth is no danger.
     """

@@ -1,5 +1,5 @@
 """
-From a request to what it asks for: it is read and checked here, and nothing is carried out.
+From a request to a mail, a lookup or a setting: read and checked here, carried out by the service.
 
 The rules follow what the vendor publishes. Where that is silent, the sandbox rejects only what no
 mail could carry.
@@ -67,7 +67,7 @@ class Setting:
 
 
 Wanted = MailContent | Lookup | Setting
-"""The content of a request."""
+"""The content of a request: a mail to accept, a lookup to answer, or a setting to change."""
 
 
 def call_name(path: str) -> str | None:

@@ -26,7 +26,7 @@ from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits
 __all__ = ["CALLS", "Account", "SettingCall", "VerifyWebhook"]
 
 VerifyWebhook = Callable[[str], bool]
-"""Asks a URL for the handshake, and returns whether it is a receiver of webhooks."""
+"""Returns whether a URL answers the handshake, so that it is a receiver of webhooks."""
 
 _Members = Mapping[str, Any]
 
@@ -89,11 +89,8 @@ def _add_smtp(account: Account, members: _Members) -> dict[str, Any]:
 
 
 def _edit_smtp(account: Account, members: _Members) -> dict[str, Any]:
-    name, enabled, limits = (
-        _smtp_user_name(members),
-        _switch(members, "status"),
-        _smtp_limits(members),
-    )
+    name, enabled = _smtp_user_name(members), _switch(members, "status")
+    limits = _smtp_limits(members)
     if enabled is None and not limits.limited:
         raise Refusal("No update field given !!")
     if not account.store.edit_smtp_user(name, enabled=enabled, limits=limits):
@@ -150,7 +147,7 @@ def _password() -> str:
     return secrets.token_urlsafe(12)
 
 
-# Domains. A check reports what `Sandbox.add_sending_domain` said: nothing asks DNS.
+# Domains. A check reports the option of `Sandbox.add_sending_domain`; there is no DNS query.
 
 
 def _add_domain(kind: DomainKind, account: Account, members: _Members) -> dict[str, Any]:

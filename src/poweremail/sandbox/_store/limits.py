@@ -2,9 +2,9 @@
 Limits of SMTP users, as the service enforces them.
 
 The service limits requests by the minute, the hour and the day, all at once, and mails by the hour
-and in total; one mail is one recipient. It does not publish whether its windows slide or begin anew
-on the hour. Here they slide: within any 60 seconds no more than *per_minute* requests are accepted,
-and the next one as soon as it fits. A request that is rejected, for whatever reason, uses nothing.
+and in total; one mail is one recipient. It does not publish whether its windows slide or restart on
+the hour. Here they slide: within any 60 seconds no more than *per_minute* requests are accepted,
+and the next one as soon as it fits. A request that is rejected, for any reason, uses nothing.
 
 The client has limits of its own in `poweremail._policy.limits`. They share no code with these on
 purpose: the sandbox judges the client, and a fault in shared code would hide itself.
@@ -131,7 +131,7 @@ class Tally:
     """
     How many *requests* and *mails* of an SMTP user were accepted until the time *at*.
 
-    The difference of two tallies is the content of a window, whatever its length.
+    The difference of two tallies is the content of a window of any length.
     """
 
     at: int

@@ -16,7 +16,7 @@ at the same time (the server's own and a test's), and several processes may have
   after `_CLAIM_SECONDS`, so that a process that dies does not keep its delivery for ever.
 
 *Clocks.* Due times follow the sandbox's clock, which tests move. Claims follow the machine's clock:
-a test that advances the sandbox by an hour must not end the claim of a POST that is under way.
+a test that advances the sandbox by an hour must not end the claim of a POST in progress.
 
 *Why not a queue in memory.* A sandbox with a file is closed and opened again in the middle of its
 retries, and its page shows the deliveries of yesterday.

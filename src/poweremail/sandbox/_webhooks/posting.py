@@ -79,7 +79,7 @@ class AwaitedReceiver(Protocol):
 
 
 class ReceiverPoster:
-    """Posts to *receiver*, whatever the URL, without a socket."""
+    """Posts to *receiver* for every URL, without a socket."""
 
     def __init__(self, receiver: RespondingReceiver) -> None:
         self._receiver = receiver
