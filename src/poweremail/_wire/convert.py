@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 from typing import Any, TypeVar, get_origin
 
 import attrs
@@ -66,7 +67,7 @@ def _message_hook(kind: type[Envelope]) -> Callable[[Envelope], dict[str, Any]]:
         kind,
         converter,
         _cattrs_omit_if_default=True,
-        from_email=override(unstruct_hook=lambda sender: sender.email),
+        from_email=override(unstruct_hook=attrgetter("email")),
         to=override(unstruct_hook=partial(_recipients, "to"), omit_if_default=False),
         cc=override(omit=True),
         bcc=override(omit=True),
@@ -100,12 +101,13 @@ def _headers(message: Envelope) -> dict[str, str]:
 
 def _recipients(kind: str, recipients: Iterable[Recipient]) -> list[dict[str, str]]:
     # The documentation says that "type" defaults to "to". To send it always costs nothing.
-    return [
-        {"email": recipient.email, "type": kind}
-        if recipient.name is None
-        else {"email": recipient.email, "type": kind, "name": recipient.name}
-        for recipient in recipients
-    ]
+    entries: list[dict[str, str]] = []
+    for recipient in recipients:
+        entry = {"email": recipient.email, "type": kind}
+        if recipient.name is not None:
+            entry["name"] = recipient.name
+        entries.append(entry)
+    return entries
 
 
 @converter.register_unstructure_hook_factory(lambda kind: kind in (Attachment, Image))
@@ -118,11 +120,11 @@ def _file_hook(kind: type[Attachment | Image]) -> Callable[[Any], dict[str, Any]
     )
 
 
-def register_reader(target: Converter, kind: Any, read: Callable[[Any], Any]) -> None:
+def register_reader(target: Converter, kind: Any, read: Callable[[Any, Any], Any]) -> None:
     """Let *target* read values of the type *kind* by *read*."""
     # By a predicate, because Converter.copy leaves out what is registered for a union
     # (cattrs/converters.py: _union_struct_registry).
-    target.register_structure_hook_func(lambda other: other == kind, lambda value, _: read(value))
+    target.register_structure_hook_func(lambda other: other == kind, read)
 
 
 register_reader(converter, str | None, readers.text)
@@ -132,10 +134,11 @@ register_reader(converter, bool | None, readers.yes_no)
 register_reader(converter, datetime | None, readers.time)
 
 
-def extra_members(members: Mapping[str, Any], known: Collection[str]) -> FrozenMapping[Any]:
+def extra_members(members: Mapping[str, Any], known: frozenset[str]) -> FrozenMapping[Any]:
     """Return the members that are not *known*."""
-    extra = {name: value for name, value in members.items() if name not in known}
-    return FrozenMapping(extra) if extra else _EMPTY
+    if known.issuperset(members):
+        return _EMPTY
+    return FrozenMapping({name: value for name, value in members.items() if name not in known})
 
 
 def tolerant_hook(kind: type[T], **overrides: Any) -> Callable[[Any, Any], T]:
@@ -150,13 +153,14 @@ def tolerant_hook(kind: type[T], **overrides: Any) -> Callable[[Any, Any], T]:
         "raw": override(struct_hook=lambda members, _: FrozenMapping(members)),
     }
     structure = make_dict_structure_fn(kind, converter, **overrides)
-    known = dict.fromkeys(
+    known = frozenset(
         overrides.get(name, override()).rename or name
         for name in attrs.fields_dict(kind)  # type: ignore[arg-type]
         if name not in ("extra", "raw")
     )
+    missing = dict.fromkeys(known)
     return lambda members, _: structure(
-        {**known, **members, "extra": extra_members(members, known), "raw": members}, kind
+        {**missing, **members, "extra": extra_members(members, known), "raw": members}, kind
     )
 
 

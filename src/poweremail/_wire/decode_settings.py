@@ -20,7 +20,7 @@ __all__ = ["decode", "listing", "one"]
 
 T = TypeVar("T")
 
-_ENVELOPE = ("status", "message")
+_ENVELOPE = frozenset(("status", "message"))
 
 _MEMBERS = {
     "cname_valid": ("cname",),
@@ -34,17 +34,17 @@ _MEMBERS = {
 """Fields that have other names in a response: the first member that can be read counts."""
 
 
-def _secret(value: object) -> Secret | None:
+def _secret(value: object, _: object) -> Secret | None:
     return value if isinstance(value, Secret) and value else None
 
 
-def _result_of_check(value: object) -> bool | None:
+def _result_of_check(value: object, _: object) -> bool | None:
     """Read ``{"valid": "Yes"}``, or the word alone."""
     return readers.yes_no(value.get("valid") if isinstance(value, dict) else value)
 
 
 _converter = converter.copy()
-_converter.register_structure_hook(str, lambda value, _: readers.text_or_number(value))
+_converter.register_structure_hook(str, readers.text_or_number)
 register_reader(_converter, str | None, readers.text_or_number)
 register_reader(_converter, Secret | None, _secret)
 register_reader(_converter, tuple[str, ...], readers.words)
@@ -64,7 +64,7 @@ def listing(kind: type[T], response: ApiResponse, name: str) -> Listing[T]:
         raise ProtocolError(f"the response has no list of objects in {name}", raw=raw)
     return Listing(
         entries=tuple(decode(kind, entry, raw) for entry in entries),
-        extra=extra_members(response.members, (*_ENVELOPE, name)),
+        extra=extra_members(response.members, _ENVELOPE | {name}),
         raw=raw,
     )
 

@@ -1,5 +1,6 @@
 """
-Tolerant readers for single values of a response: each returns None for what it cannot read.
+Tolerant readers for single values of a response: each returns None for what it cannot read. They
+have the signature of cattrs' hooks, whose second argument is the type.
 
 The service writes numbers as strings of digits, times in three units, and yes and no in many words.
 """
@@ -19,17 +20,17 @@ _YES = frozenset(("yes", "true", "1", "y", "on", "enable", "enabled", "valid"))
 _NO = frozenset(("no", "false", "0", "n", "off", "disable", "disabled", "invalid"))
 
 
-def text(value: object) -> str | None:
+def text(value: object, _: object = None) -> str | None:
     """Read any value as text."""
     return value if isinstance(value, str) else None if value is None else str(value)
 
 
-def text_or_number(value: object) -> str | None:
+def text_or_number(value: object, _: object = None) -> str | None:
     """Read text; a number becomes text, because an id may come as one."""
     return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
 
 
-def integer(value: object) -> int | None:
+def integer(value: object, _: object = None) -> int | None:
     """Read an int, a string of digits, or a float without a fraction."""
     if type(value) is int:  # nearly always, and no bool
         return value
@@ -40,7 +41,7 @@ def integer(value: object) -> int | None:
     return None
 
 
-def time(value: object) -> datetime | None:
+def time(value: object, _: object = None) -> datetime | None:
     """
     Read milliseconds since the epoch, as the API documents them, or seconds or microseconds: the
     magnitude tells them apart.
@@ -53,7 +54,7 @@ def time(value: object) -> datetime | None:
     )
 
 
-def yes_no(value: object) -> bool | None:
+def yes_no(value: object, _: object = None) -> bool | None:
     """Read ``Yes``, ``Enable``, true, 1, "1" and the like, and their opposites."""
     if isinstance(value, bool):
         return value
@@ -61,7 +62,7 @@ def yes_no(value: object) -> bool | None:
     return True if word in _YES else False if word in _NO else None
 
 
-def percent(value: object) -> float | None:
+def percent(value: object, _: object = None) -> float | None:
     """Read a number of percent, with or without its sign: ``"50%"``, ``"50"``, 50."""
     if isinstance(value, str) and (found := _PERCENT.match(value)):
         return float(found[1])
@@ -71,7 +72,7 @@ def percent(value: object) -> float | None:
     return float(value) if abs(value) < 10**9 else None
 
 
-def words(value: object) -> tuple[str, ...] | None:
+def words(value: object, _: object = None) -> tuple[str, ...] | None:
     """Read a list of words, or one string with commas between them."""
     if isinstance(value, str):
         return tuple(word for part in value.split(",") if (word := part.strip()))
