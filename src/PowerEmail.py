@@ -11,16 +11,17 @@ PowerEmail's own spelling, as its page "Messages Calls" prints it, over this lib
     except PowerEmail.Error as e:
         print("A PowerEmail error occurred: %s - %s" % (e.__class__, e))
 
-Dicts go in and out: a message is checked by the rules of the page and sent as it was given, an
-answer is returned as it came. Outcomes, retries and limits are those of `poweremail.PowerEmail`.
+Messages and responses are dicts: a message is checked by the rules of the page and sent unchanged,
+a response is returned as it came. Outcomes, retries and limits are those of
+`poweremail.PowerEmail`.
 Every call raises `Error`:
 
-- `ValidationError`: a parameter is missing or wrong. Found before anything was sent, it is a
-  `ParameterError`;
+- `ValidationError`: a parameter is missing or wrong. If that was found before anything was sent, it
+  is a `ParameterError`;
 - `AuthenticationError`: owner id and token do not match;
-- `GeneralError`: the service failed inside. After a send nobody knows what became of the mail: it
-  is a `SendingFailedError`;
-- anything else, among it `NotSentError`, `RateLimitError` and `DeliveryUnknownError`.
+- `GeneralError`: the service failed internally. After a send the outcome is unknown, and it is a
+  `SendingFailedError`;
+- others, such as `NotSentError`, `RateLimitError` and `DeliveryUnknownError`.
 
 The calls about settings and the account are those of the library for the same product under another
 name.

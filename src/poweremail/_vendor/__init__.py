@@ -1,9 +1,9 @@
 """
-What the module ``PowerEmail`` offers: the vendor's names over this library's client, loaded when
-they are first asked for.
+The contents of the module ``PowerEmail``: the vendor's names over this library's client, loaded
+when they are first used.
 
-They are here because that module has to be a file: a package of its name would be this package
-where file systems ignore case.
+They are here because that module must be a file: on a file system that ignores case, a package of
+its name would be this package.
 """
 
 from __future__ import annotations

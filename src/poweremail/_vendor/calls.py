@@ -1,4 +1,4 @@
-"""What the parts of the client have in common."""
+"""The common base of the parts of the client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ Dict = dict[str, Any]
 
 
 class Calls:
-    """Calls of the API by *client*, whose connections are open as long as its *owner* is in use."""
+    """
+    Calls of the API by *client*.
+
+    *owner*: closes the connections when nobody refers to it any more, so a part refers to it.
+    """
 
     def __init__(self, client: Client, owner: object = None) -> None:
         self._client = client
@@ -23,7 +27,7 @@ class Calls:
 
     def call(self, path: str, params: Mapping[str, Any] | None = None) -> Dict:
         """
-        Make the call at *path*, such as ``settings/listSmtp``, and return the service's answer.
+        Make the call at *path*, such as ``settings/listSmtp``, and return the service's response.
         """
         with errors_of_the_page():
             return {
@@ -32,10 +36,7 @@ class Calls:
 
 
 def _plain(value: Any) -> Any:
-    """
-    Return *value* as the service wrote it: whoever spells as the vendor does expects passwords and
-    keys as plain strings.
-    """
+    """Return *value* as the service wrote it: users of this spelling expect plain secrets."""
     match value:
         case Secret():
             return value.reveal()

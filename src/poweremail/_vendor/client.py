@@ -19,10 +19,12 @@ class PowerEmail(Messages):
     """
     A client: ``PowerEmail("owner_id", "token", "PowerEmailTES_APP_DOMAIN")``.
 
-    The calls about messages are its own methods and those of its ``messages``; the others are in
-    ``settings`` and ``account``. *base_url* stands in place of *app_domain*, for a sandbox or plain
-    http; *options* are those of `poweremail.PowerEmail`, such as ``timeouts``, ``retry`` or
-    ``on_unknown``. It may be used from several threads, and is closed when nobody has it any more.
+    *base_url*: replaces *app_domain*, for a sandbox or plain http.
+    *options*: those of `poweremail.PowerEmail`, such as ``timeouts``, ``retry`` or ``on_unknown``.
+
+    The calls about messages are its own methods and those of ``messages``; the others are in
+    ``settings`` and ``account``. Several threads may use it. It is closed when nobody refers to it
+    any more.
     """
 
     def __init__(
@@ -34,7 +36,7 @@ class PowerEmail(Messages):
         base_url: str | None = None,
         **options: Any,
     ) -> None:
-        # The plain token must not be in a frame that may fail.
+        # Secrets: docs/design.md.
         secret = Secret.of(token)
         del token
         with errors_of_the_page():
@@ -73,7 +75,7 @@ class PowerEmail(Messages):
         self.close()
 
     def __repr__(self) -> str:
-        # A traceback may show a client that could not be made.
+        # A traceback may show a client whose __init__ failed.
         return (
             f"<PowerEmail.{repr(self._client)[1:]}"
             if hasattr(self, "_client")

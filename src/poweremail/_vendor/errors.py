@@ -1,6 +1,6 @@
 """
-Errors that are two things at once: what the vendor's page calls them, and what this library says of
-the mail.
+Errors of two classes at once: the one that the vendor's page names, and the one by which this
+library says what happened to the mail.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ __all__ = ["Error", "ParameterError", "SendingFailedError", "errors_of_the_page"
 
 
 Error = PowerEmailError
-"""The base of all that a call raises."""
+"""The base of every error of a call."""
 
 
 class ParameterError(UsageError, ValidationError):
     """
-    A parameter is missing or wrong, and nothing left this machine; ``field`` names it. ``raw`` is
-    None: no answer came.
+    A parameter is missing or wrong, and nothing left this machine; ``field`` names it. No response
+    came, so ``raw`` is None.
     """
 
     @classmethod
-    def of(cls, error: UsageError) -> Self:
-        """Return *error* as one of these."""
+    def from_error(cls, error: UsageError) -> Self:
+        """Return *error* as a `ParameterError`."""
         found = cls(error.reason, mail_state=error.mail_state, advice=error.advice or None)
         found.field, found.name = error.field, "ValidationError"
         return found
 
 
 class SendingFailedError(DeliveryUnknownError, GeneralError):
-    """The service failed inside while it took a mail, which may or may not have been accepted."""
+    """The service failed internally during a send: it may or may not have accepted the mail."""
 
     @classmethod
-    def of(cls, error: DeliveryUnknownError, cause: GeneralError) -> Self:
-        """Return *error*, whose cause is *cause*, as one of these."""
+    def from_error(cls, error: DeliveryUnknownError, cause: GeneralError) -> Self:
+        """Return *error*, whose cause is *cause*, as a `SendingFailedError`."""
         found = cls(
             error.reason,
             unique_id=error.unique_id,
@@ -62,12 +62,12 @@ class SendingFailedError(DeliveryUnknownError, GeneralError):
 
 @contextmanager
 def errors_of_the_page() -> Iterator[None]:
-    """Let what the page calls a ValidationError or a GeneralError be one, whatever else it is."""
+    """Raise an error that the page calls a ValidationError or a GeneralError as one of these."""
     try:
         yield
     except UsageError as error:
-        raise ParameterError.of(error) from None
+        raise ParameterError.from_error(error) from None
     except DeliveryUnknownError as error:
         if isinstance(error.cause, GeneralError):
-            raise SendingFailedError.of(error, error.cause) from error.cause
+            raise SendingFailedError.from_error(error, error.cause) from error.cause
         raise

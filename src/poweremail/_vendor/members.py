@@ -1,9 +1,8 @@
 """
-Messages as the vendor's page writes them: dicts, checked by the rules of that page and never
-changed.
+Messages as on the vendor's page: dicts, checked by the rules of that page and never changed.
 
-What the page does not forbid passes as it is, members that it does not name among it: the service
-decides.
+Whatever the page does not forbid passes unchanged, including members that it does not name: the
+service decides.
 """
 
 from __future__ import annotations
@@ -24,10 +23,7 @@ _RECIPIENT_TYPES = (None, "to", "cc", "bcc")
 
 
 def check_mail(smtp_user_name: object, message: object) -> None:
-    """
-    Raise `UsageError`, naming the member, where *message* cannot be that of a
-    ``messages/sendMail``.
-    """
+    """Raise `UsageError` for the invalid member of a message for ``messages/sendMail``."""
     _required("smtp_user_name", smtp_user_name)
     members = _envelope(message)
     contents = [
@@ -40,10 +36,7 @@ def check_mail(smtp_user_name: object, message: object) -> None:
 
 
 def check_template(smtp_user_name: object, message: object) -> None:
-    """
-    Raise `UsageError`, naming the member, where *message* cannot be that of a
-    ``messages/sendTemplate``.
-    """
+    """Raise `UsageError` for the invalid member of a message for ``messages/sendTemplate``."""
     _required("smtp_user_name", smtp_user_name)
     members = _envelope(message)
     _required("template_id", members.get("template_id"))
@@ -52,17 +45,14 @@ def check_template(smtp_user_name: object, message: object) -> None:
 
 
 def check_raw(smtp_user_name: object, raw_message: object) -> None:
-    """Raise `UsageError` where *raw_message* is no text."""
+    """Raise `UsageError` if *raw_message* is not a text."""
     _required("smtp_user_name", smtp_user_name)
     if not body_text("raw_message", raw_message).strip():
         raise UsageError("must not be empty", field="raw_message")
 
 
 def check_look_up(x_unique_id: object, skip_page: object) -> None:
-    """
-    Raise `UsageError` where ``messages/getMessageInfo`` cannot be asked for page *skip_page* (from
-    0) of *x_unique_id*.
-    """
+    """Raise `UsageError` if *x_unique_id* is empty or *skip_page* is no page number from 0 on."""
     if not header_text("x_unique_id", x_unique_id, mail_state=None).strip():
         raise UsageError("must not be empty", field="x_unique_id", mail_state=None)
     if not is_whole(skip_page):
@@ -75,8 +65,8 @@ def check_look_up(x_unique_id: object, skip_page: object) -> None:
 
 def read_get(message: object) -> TemplateMessage:
     """
-    Return the message of a ``messages/sendTemplateHTTPGet``. Raises `UsageError` for what it has no
-    field for.
+    Return a message for ``messages/sendTemplateHTTPGet``. Raises `UsageError` for a member that a
+    GET cannot carry.
     """
     if not isinstance(message, dict):
         raise UsageError(f"must be a dict, not {type(message).__name__}", field="message")
@@ -111,10 +101,10 @@ def read_get(message: object) -> TemplateMessage:
 
 def settings(given: Mapping[str, object], needed: tuple[str, ...]) -> dict[str, Any]:
     """
-    Return the members of a call about settings: what is *given*, without what is None.
+    Return the members of a call about settings: those that are *given* and not None.
 
-    A dict stands for the members in it. Raises `UsageError` where one of the *needed* is missing,
-    or a limit is not a whole number above 0.
+    A dict stands for the members in it. Raises `UsageError` if a *needed* member is missing, or a
+    limit or a switch is invalid.
     """
     found: dict[str, Any] = {}
     for name, value in given.items():
@@ -164,8 +154,8 @@ def _files(message: Mapping[str, Any]) -> None:
             type = _required(f"{field}.type", file.get("type"))
             if member == "images" and not type.lower().startswith("image/"):
                 raise UsageError(f"{type!r} does not begin with image/", field=f"{field}.type")
-            # Whether it is sound base64 is left to the service: the page's own example is cut off
-            # in the middle of a group.
+            # The service checks the base64: the page's own example is cut off in the middle of a
+            # group.
             body_text(f"{field}.content", file.get("content"))
 
 
@@ -184,7 +174,7 @@ def _optional(field: str, value: object) -> None:
 
 
 def _dicts(field: str, value: object) -> list[tuple[str, Mapping[str, Any]]]:
-    """The dicts of a list, each with what to call it in an error."""
+    """Return the dicts of a list, each with its name in an error."""
     if value is None:
         return []
     if not isinstance(value, list | tuple) or not all(isinstance(item, dict) for item in value):
@@ -193,7 +183,7 @@ def _dicts(field: str, value: object) -> list[tuple[str, Mapping[str, Any]]]:
 
 
 def _texts(field: str, value: object) -> dict[str, object]:
-    """The values of a dict that have to be checked as text; numbers need no check."""
+    """Return the values of a dict that must be checked as text; numbers need no check."""
     if value is None:
         return {}
     if not isinstance(value, dict):

@@ -12,12 +12,12 @@ __all__ = ["Messages"]
 
 class Messages(Calls):
     """
-    Send mails, and ask what became of them.
+    Send mails, and query their fate.
 
-    A *message* is sent as it is: nothing is added to it, and neither it nor anything in it is
-    changed. It needs ``subject``, ``from_email``, ``to``, and ``html`` or ``text`` (`sendMail`) or
-    ``template_id`` (`sendTemplate`). With an ``X-Unique-Id`` among its ``headers`` it can be found
-    again: by `getMessageInfo`, and where its outcome is unknown.
+    A *message* is sent unchanged, and nothing is added to it. It needs ``subject``, ``from_email``,
+    ``to``, and ``html`` or ``text`` (`sendMail`) or ``template_id`` (`sendTemplate`). With an
+    ``X-Unique-Id`` among its ``headers``, `getMessageInfo` finds it again, even if its outcome is
+    unknown.
     """
 
     def sendMail(self, smtp_user_name: str, message: Dict) -> Dict:
@@ -55,13 +55,13 @@ class Messages(Calls):
         return self._send_raw("messages/sendRaw", smtp_user_name, raw_message)
 
     def senRaw(self, smtp_user_name: str, raw_message: str) -> Dict:
-        """As `sendRaw`, for a service that spells it so."""
+        """Send *raw_message* as `sendRaw` does, to a deployment that spells the path so."""
         return self._send_raw("messages/senRaw", smtp_user_name, raw_message)
 
     def getMessageInfo(self, x_unique_id: str, skip_page: int = 0) -> Dict:
         """
-        Ask for page *skip_page* (from 0) of what became of the mails with *x_unique_id*: 100
-        records, one for each recipient.
+        Return page *skip_page* (from 0) of the records of the mails with *x_unique_id*: 100 a page,
+        one for each recipient.
         """
         with errors_of_the_page():
             members.check_look_up(x_unique_id, skip_page)

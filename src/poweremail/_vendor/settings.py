@@ -22,15 +22,15 @@ class Settings(Calls):
     """
     SMTP users, domains and webhooks.
 
-    What is None is not sent. A dict can stand in place of the members in it: ``addWebhook({"url":
-    ..., "event": ...})``. The calls about SMTP users have two names: that of their path, and a
-    longer one.
+    An argument that is None is not sent. A dict can replace the arguments that it contains:
+    ``addWebhook({"url": ..., "event": ...})``. The calls about SMTP users have two names: that of
+    their path, and a longer one.
     """
 
     def addSmtp(self, total_limit: int | Dict, hourly_limit: int | None = None) -> Dict:
         """
-        Add an SMTP user that may send so many mails in all, and so many an hour. The answer has its
-        name and its password.
+        Add an SMTP user that may send *total_limit* mails in all and *hourly_limit* an hour. The
+        response has its name and its password.
         """
         return self._set("addSmtp", 2, total_limit=total_limit, hourly_limit=hourly_limit)
 
@@ -46,7 +46,7 @@ class Settings(Calls):
         return self._set("editSmtp", 1, smtp_user_name=smtp_user_name, **limits, status=status)
 
     def resetSmtpPassword(self, smtp_user_name: str) -> Dict:
-        """Give an SMTP user another password, which the answer has."""
+        """Replace the password of an SMTP user; the response has the new one."""
         return self._set("resetSmtpPassword", 1, smtp_user_name=smtp_user_name)
 
     def listSmtp(self) -> Dict:
@@ -102,7 +102,7 @@ class Settings(Calls):
         store_log: Switch | None = None,
     ) -> Dict:
         """
-        Have events reported to *url*: those of *event*, separated by commas, such as
+        Let the service post events to *url*. *event* names them, separated by commas:
         ``"open,click"``.
         """
         return self._set(
@@ -126,7 +126,7 @@ class Settings(Calls):
         return self._set("deleteWebhook", 1, webhook_id=webhook_id)
 
     def keyResetWebhook(self, webhook_id: str) -> Dict:
-        """Give a webhook another key, which the answer has. It takes effect at once."""
+        """Replace the key of a webhook; the response has the new one. It takes effect at once."""
         return self._set("keyResetWebhook", 1, webhook_id=webhook_id)
 
     def listWebhook(self) -> Dict:
@@ -134,13 +134,11 @@ class Settings(Calls):
         return self._set("listWebhook")
 
     def getWebhookInfo(self, webhook_id: str) -> Dict:
-        """Tell of one webhook."""
+        """Return one webhook."""
         return self._set("getWebhookInfo", 1, webhook_id=webhook_id)
 
     def _set(self, name: str, needed: int = 0, **given: Any) -> Dict:
-        """
-        Make the call of this *name* with what is *given*, of which the first few are *needed*.
-        """
+        """Make the call *name* with the arguments *given*; the first *needed* are required."""
         with errors_of_the_page():
             params = members.settings(given, tuple(given)[:needed])
         return self.call(f"settings/{name}", params)
@@ -150,5 +148,5 @@ class Account(Calls):
     """The account."""
 
     def viewUserDetail(self) -> Dict:
-        """Tell whose it is, how fast it may send, and its reputation."""
+        """Return its owner, how fast it may send, and its reputation."""
         return self.call("account/viewUserDetail")

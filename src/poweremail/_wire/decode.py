@@ -2,7 +2,7 @@
 Responses to the calls about messages: types, or errors.
 
 The body decides. The service responds 200 to most failures, so the status code decides only if the
-body is no JSON of this API. The answer to "is it a success?" is strict, because a mail is at stake:
+body is no JSON of this API. The test for a success is strict, because a mail is at stake:
 a JSON object with a known word in ``status``, a status of 2xx, and a request that had left whole.
 Everything else about a response is read tolerantly (see `convert`).
 """

@@ -9,7 +9,7 @@ JSON in three strengths: `loads` is strict, `loads_lenient` forgives, `loads_tex
   the closing bracket, words without quotes, missing commas and a member given twice. The lenient
   parser reads these, but only after the strict one has failed, and it rejects whatever is not
   closed: a truncated response must not pass for a complete one.
-- People write JSON, too. They are told where it is wrong, in words that do not depend on the
+- People write JSON, too. The error says where it is wrong, in words that do not depend on the
   version of Python.
 """
 

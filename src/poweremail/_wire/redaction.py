@@ -2,9 +2,9 @@
 Secrets in responses: the token that a response repeats, and the passwords and keys that it grants.
 
 Theory of operation. Results and errors keep the response as ``raw`` and quote it, and both end up
-in logs. So every response is redacted before anything is made of it; where the caller is to have
-the password of a new SMTP user, the members are read once more from the unredacted response, and
-each secret becomes a `Secret` at once.
+in logs. So every response is redacted before anything is made of it. If the caller needs a secret,
+such as the password of a new SMTP user, the members are read once more from the unredacted
+response, and each secret becomes a `Secret` at once.
 
 Redaction works on bytes, not on the parsed JSON, although a parser stands beside it: ``raw`` is to
 differ from what came in the secret alone, and a response that is cut off, or is no JSON at all, has
@@ -180,8 +180,8 @@ def hide_secrets(response: Response) -> Response:
 
 def with_secrets(response: Response) -> dict[str, Any] | None:
     """
-    Return the members of *response*, which is not redacted: secrets as `Secret`, and ``***`` where
-    other texts repeat them.
+    Return the members of *response*, which is not redacted: secrets as `Secret`, and ``***`` for
+    their repetitions in other texts.
 
     None if the members cannot be read.
     """
