@@ -8,7 +8,6 @@ from collections import Counter
 import pytest
 
 from poweremail import AsyncPowerEmail, RateLimits, RetryPolicy, UsageError
-from poweremail._ledger.worker import Worker
 from poweremail._response import Response
 from poweremail.batch import AsyncBatch, BadEntry, Entry, Ledger, LedgerError
 from poweremail.sandbox import Fault, Sandbox
@@ -206,7 +205,7 @@ async def test_what_a_dead_worker_had_is_looked_up_first(sandbox, place, taken):
     async with sandbox.async_client() as client:
         batch = AsyncBatch(client, ledger, "news", concurrency=2, **FAST)
         await batch.add(many(4))
-        dead = Worker(ledger, ledger.find("news"), ["smtp12345"], {}, lease=60.0)
+        dead = ledger.worker(ledger.find("news"), ["smtp12345"], {}, lease=60.0)
         (work,) = dead.step((), 1).work
         if taken:
             await client.messages.send_mail(
@@ -395,7 +394,7 @@ async def test_what_a_dead_worker_had_of_a_mail_that_must_not_be_sent(sandbox, p
         await batch.add(many(1))
         async with batch.run():  # the batch is a rehearsal from now on
             pass
-        dead = Worker(ledger, ledger.find("few"), ["smtp12345"], {}, lease=60.0)
+        dead = ledger.worker(ledger.find("few"), ["smtp12345"], {}, lease=60.0)
         await batch.retry()
         (work,) = dead.step((), 1).work
         let_leases_end(ledger, dead.owner)
@@ -432,7 +431,7 @@ async def test_a_ledger_that_fails_stops_before_a_send(sandbox, place, monkeypat
 
 
 async def test_a_ledger_that_stays_locked_leaves_what_was_under_way_to_be_looked_up(sandbox, place):
-    ledger = Ledger(place, patience=0.05)
+    ledger = Ledger(place, timeout=0.05)
     async with (
         sandbox.async_client() as client,
         AsyncBatch(client, ledger, "news", concurrency=2, **FAST) as batch,
@@ -475,7 +474,7 @@ async def test_a_row_that_another_took_is_not_told(sandbox, place):
     ) as client:
         batch = AsyncBatch(client, ledger, "news", concurrency=1, **FAST)
         await batch.add(many(1))
-        thief = Worker(ledger, ledger.find("news"), ["s"], {}, lease=60.0)
+        thief = ledger.worker(ledger.find("news"), ["s"], {}, lease=60.0)
         running = batch.run()
         async with running:
             await running._advance()

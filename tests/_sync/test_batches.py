@@ -9,7 +9,6 @@ from collections import Counter
 import pytest
 
 from poweremail import PowerEmail, RateLimits, RetryPolicy, UsageError
-from poweremail._ledger.worker import Worker
 from poweremail._response import Response
 from poweremail.batch import Batch, BadEntry, Entry, Ledger, LedgerError
 from poweremail.sandbox import Fault, Sandbox
@@ -205,7 +204,7 @@ def test_what_a_dead_worker_had_is_looked_up_first(sandbox, place, taken):
     with sandbox.client() as client:
         batch = Batch(client, ledger, "news", concurrency=2, **FAST)
         batch.add(many(4))
-        dead = Worker(ledger, ledger.find("news"), ["smtp12345"], {}, lease=60.0)
+        dead = ledger.worker(ledger.find("news"), ["smtp12345"], {}, lease=60.0)
         (work,) = dead.step((), 1).work
         if taken:
             client.messages.send_mail(message(to="user0@example.com", unique_id=work.unique_id))
@@ -388,7 +387,7 @@ def test_what_a_dead_worker_had_of_a_mail_that_must_not_be_sent(sandbox, place, 
         batch.add(many(1))
         with batch.run():  # the batch is a rehearsal from now on
             pass
-        dead = Worker(ledger, ledger.find("few"), ["smtp12345"], {}, lease=60.0)
+        dead = ledger.worker(ledger.find("few"), ["smtp12345"], {}, lease=60.0)
         batch.retry()
         (work,) = dead.step((), 1).work
         let_leases_end(ledger, dead.owner)
@@ -425,7 +424,7 @@ def test_a_ledger_that_fails_stops_before_a_send(sandbox, place, monkeypatch):
 
 
 def test_a_ledger_that_stays_locked_leaves_what_was_under_way_to_be_looked_up(sandbox, place):
-    ledger = Ledger(place, patience=0.05)
+    ledger = Ledger(place, timeout=0.05)
     with (
         sandbox.client() as client,
         Batch(client, ledger, "news", concurrency=2, **FAST) as batch,
@@ -466,7 +465,7 @@ def test_a_row_that_another_took_is_not_told(sandbox, place):
     with PowerEmail("o", "t", "x.example", smtp_user_name="s", transport=Slow()) as client:
         batch = Batch(client, ledger, "news", concurrency=1, **FAST)
         batch.add(many(1))
-        thief = Worker(ledger, ledger.find("news"), ["s"], {}, lease=60.0)
+        thief = ledger.worker(ledger.find("news"), ["s"], {}, lease=60.0)
         running = batch.run()
         with running:
             running._advance()

@@ -14,9 +14,7 @@ from sqlalchemy import text, update
 
 from poweremail import Attachment, NotSentError, RateLimitError, RateLimits, UsageError
 from poweremail._ledger import schema
-from poweremail._ledger.eta import least_seconds
-from poweremail._ledger.payload import Group
-from poweremail._ledger.rate_limits import MARGIN
+from poweremail._ledger.rate_limits import MARGIN_SECONDS, least_seconds, read_used
 from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished
 from poweremail._ledger.verdicts import RELEASED
@@ -107,11 +105,11 @@ class TestAdding:
         with pytest.raises(UsageError, match="there is no batch"):
             ledger.find(f"news{odd}")
 
-    def test_large_messages_are_added_a_few_at_a_time(self):
-        group, file = Group(), Attachment("large.bin", bytes(6_000_000))
+    def test_large_messages_are_added_a_few_at_a_time(self, ledger):
+        group, file = ledger.adding(None), Attachment("large.bin", bytes(6_000_000))
         for _ in range(400):
             group.append(Entry(message=message(attachments=[file])))
-        assert not group.full  # it is one file
+        assert not group.is_full  # it is one file
         for number in range(3):
             group.append(
                 Entry(
@@ -120,12 +118,14 @@ class TestAdding:
                     )
                 )
             )
-        assert group.full
-        small = Group()
+        assert group.is_full
+        small = ledger.adding(None)
         for number in range(500):
-            assert not small.full
+            assert not small.is_full
             small.append(Entry(message=message(), key=str(number)))
-        assert small.full
+        assert small.is_full
+        small.flush()
+        assert (small.is_full, small.total.added) == (False, 500)
 
     def test_large_messages_are_looked_through_a_few_at_a_time(self, ledger):
         batch = ledger.create("news")
@@ -330,7 +330,8 @@ class TestWork:
                 return found
 
         batch = fill(ledger, 3)
-        unlucky, thief = Unlucky(ledger, batch, ["smtp1"], {}, lease=60.0), worker(ledger, batch)
+        unlucky = Unlucky(ledger.database, batch, ["smtp1"], {}, lease=60.0)
+        thief = worker(ledger, batch)
         step = unlucky.step((), 3)
         with ledger.database.transaction() as connection:
             connection.execute(
@@ -421,18 +422,22 @@ class TestBudget:
         batch = fill(ledger, 20)
         limits = RateLimits(per_minute=5, per_hour=None, per_day=None)
         assert len(worker(ledger, batch, "a", limits=limits).step((), 4).work) == 4
-        used, fresh = ledger.budgets(["a", "b"], {"a": limits, "b": limits})
-        assert used.windows == fresh.windows == (Window(5, 60.0 + MARGIN),)
+        with ledger.database.reading() as connection:
+            now = ledger.database.now(connection)
+            used, fresh = (read_used(connection, now, name, limits) for name in ("a", "b"))
+        assert used.windows == fresh.windows == (Window(5, 60.0 + MARGIN_SECONDS),)
         assert (len(used.ages), len(fresh.ages)) == (4, 0)
         assert all(0.0 <= age < 30.0 for age in used.ages)
+        assert ledger.least_seconds(6, ["a", "b"], {"a": limits, "b": limits}) == 0.0
+        assert ledger.least_seconds(2, ["a"], {"a": limits}) > 30.0
         assert least_seconds(1, [used]) == 0.0
-        assert 30.0 < least_seconds(2, [used]) <= 60.0 + MARGIN
+        assert 30.0 < least_seconds(2, [used]) <= 60.0 + MARGIN_SECONDS
 
     def test_the_turn_of_a_minute_has_a_margin(self, ledger):
         batch = fill(ledger, 20)
         it = worker(ledger, batch, limits=RateLimits(per_minute=5, per_hour=None, per_day=None))
         assert len(it.step((), 9).work) == 5
-        for seconds, taken in ((60.0, 0), (60.0 + MARGIN, 5)):
+        for seconds, taken in ((60.0, 0), (60.0 + MARGIN_SECONDS, 5)):
             with ledger.database.transaction() as connection:
                 now = ledger.database.now(connection)
                 connection.execute(update(schema.bookings).values(time=now - seconds))
@@ -516,7 +521,7 @@ class TestRehearsal:
         assert ledger.rehearse(batch, None) is None
         assert ledger.rehearse(batch, {"redirect_to": "me@example.com", "allow": []})
         assert ledger.rehearse(batch, None) == {"redirect_to": "me@example.com", "allow": []}
-        with pytest.raises(UsageError, match="rehearses otherwise already"):
+        with pytest.raises(UsageError, match="is another rehearsal already"):
             ledger.rehearse(batch, {"redirect_to": "you@example.com", "allow": []})
 
     def test_what_was_refused_and_is_planned_again_has_begun(self, ledger):
@@ -524,13 +529,13 @@ class TestRehearsal:
         it = worker(ledger, batch)
         it.step(finish(it.step((), 1), RELEASED), 0)
         assert states(ledger, batch) == {"k0": "planned"}
-        with pytest.raises(UsageError, match="have gone out"):
+        with pytest.raises(UsageError, match="were sent already"):
             ledger.rehearse(batch, {"redirect_to": "me@example.com", "allow": []})
 
     def test_what_has_begun_is_no_rehearsal(self, ledger):
         batch = fill(ledger, 2)
         worker(ledger, batch).step((), 1)
-        with pytest.raises(UsageError, match="mails of it have gone out"):
+        with pytest.raises(UsageError, match="mails of it were sent already"):
             ledger.rehearse(batch, {"redirect_to": "me@example.com", "allow": []})
 
 
@@ -550,8 +555,7 @@ class TestSchema:
         def newest(connection):
             connection.execute(text("ALTER TABLE poweremail_batches ADD COLUMN colour TEXT"))
 
-        for function in (schema.prepare, schema.is_current):
-            monkeypatch.setattr(function, "__defaults__", ((*schema.MIGRATIONS, newest),))
+        monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, newest))
         newer = Ledger(place)
         assert newer.status(newer.find("news")).total == 3
         with newer.database.reading() as connection:
@@ -589,7 +593,7 @@ class TestFiles:
             Ledger(path).create("news")
 
     def test_locked(self, path):
-        ledger = Ledger(path, patience=0.1)
+        ledger = Ledger(path, timeout=0.1)
         batch = fill(ledger, 2)
         it = worker(ledger, batch)
         with sqlite3.connect(path, isolation_level=None) as other:
@@ -619,8 +623,8 @@ class TestFiles:
         ledger.database.reserve(16)
         reserve = path.with_name("ledger.db-reserve")
         assert reserve.stat().st_size == (1024 + 16 * 32) * 1024
-        ledger.database.spend_reserve()
-        ledger.database.spend_reserve()
+        ledger.database.release_reserve()
+        ledger.database.release_reserve()
         assert not reserve.exists()
 
     def test_a_failure_on_a_full_disk_says_so(self, path, monkeypatch):
@@ -671,7 +675,7 @@ def test_a_locked_ledger_can_be_looked_at(tmp_path):
     writer = sqlite3.connect(place, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")
     try:
-        other = Ledger(place, patience=0.0)
+        other = Ledger(place, timeout=0.0)
         assert (other.find("news"), other.status(batch).total, len(list(other.report(batch)))) == (
             batch,
             3,

@@ -19,15 +19,14 @@ import sys, time
 from poweremail.batch import Ledger
 from poweremail._ledger.values import Finished
 from poweremail._ledger.verdicts import ACCEPTED
-from poweremail._ledger.worker import Worker
 from poweremail._policy.limits import RateLimits
 
 place, per_minute = sys.argv[1], int(sys.argv[2])
-ledger = Ledger(place, patience=60.0)
+ledger = Ledger(place, timeout=60.0)
 limits = {}
 if per_minute:
     limits["smtp1"] = RateLimits(per_minute=per_minute, per_hour=None, per_day=None)
-worker = Worker(ledger, ledger.find("news"), ["smtp1"], limits, lease=60.0)
+worker = ledger.worker(ledger.find("news"), ["smtp1"], limits, lease=60.0)
 worker.begin()
 finished, until = [], time.monotonic() + 60
 while time.monotonic() < until:

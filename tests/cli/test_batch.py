@@ -18,8 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail._ledger.eta import Pace, least_seconds
-from poweremail._ledger.rate_limits import Spent
+from poweremail._cli.progress import Pace
+from poweremail._ledger.rate_limits import BudgetUsed, least_seconds
 from poweremail._policy.limits import RateLimits, SlidingLog, Window
 from poweremail.sandbox import Fault
 
@@ -271,7 +271,7 @@ def wait_for(true, seconds: float = 60.0) -> None:
 
 def test_how_long_it_takes():
     windows = RateLimits().windows
-    fresh, unlimited = Spent(windows, ()), Spent((), ())
+    fresh, unlimited = BudgetUsed(windows, ()), BudgetUsed((), ())
 
     def least(mails, *budgets):
         return pytest.approx(least_seconds(mails, budgets), abs=0.1)
@@ -293,7 +293,7 @@ def test_how_long_it_takes():
         0,
     )
     # What has gone counts: 60 within the last 15 seconds, 20 of them 15 seconds ago.
-    used = Spent(windows, (5.0,) * 40 + (15.0,) * 20)
+    used = BudgetUsed(windows, (5.0,) * 40 + (15.0,) * 20)
     assert (least(5, used), least(20, used), least(21, used), least(60, used), least(61, used)) == (
         45,
         45,
@@ -302,7 +302,7 @@ def test_how_long_it_takes():
         105,
     )
     assert (least(60, used, fresh), least(65, used, fresh)) == (0, 45)
-    day = Spent((Window(10, 86_400.0),), (3_600.0,) * 10)
+    day = BudgetUsed((Window(10, 86_400.0),), (3_600.0,) * 10)
     assert (least(10, day), least(11, day)) == (82_800, 82_800 + 86_400)
 
 
@@ -317,7 +317,7 @@ def test_how_long_it_takes_is_what_a_log_says(ages, window, mails):
     log = SlidingLog([window])
     for age in reversed(ages):
         log.book(100.0 - age)
-    assert least_seconds(mails, [Spent((window,), tuple(ages))]) == pytest.approx(
+    assert least_seconds(mails, [BudgetUsed((window,), tuple(ages))]) == pytest.approx(
         log.wait(100.0, mails - 1), abs=0.05
     )
 

@@ -20,7 +20,7 @@ STEPS = (
     "uncommitted",
     "committed",
     "sending row",
-    "answered row",
+    "response for row",
     "looking up row",
     "looked up row",
 )

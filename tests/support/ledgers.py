@@ -33,8 +33,8 @@ def worker(
     ledger: Ledger, batch: int, *users: str, limits: RateLimits | None = None, lease: float = 60.0
 ) -> Worker:
     names = users or ("smtp1",)
-    made = Worker(
-        ledger, batch, names, {} if limits is None else dict.fromkeys(names, limits), lease=lease
+    made = ledger.worker(
+        batch, names, {} if limits is None else dict.fromkeys(names, limits), lease=lease
     )
     made.begin()
     return made

@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -15,7 +16,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from poweremail._cli.output import Output, is_terminal
-from poweremail._ledger.eta import Pace
 from poweremail.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from poweremail.batch import BatchStatus
 
-__all__ = ["Progress", "progress_line"]
+__all__ = ["Pace", "Progress", "progress_line"]
 
+_PACE_SECONDS = 60.0
 _TERMINAL_SECONDS, _LOG_SECONDS = 1.0, 15.0
 """How often the line is printed, on a terminal and elsewhere."""
 
@@ -97,6 +98,31 @@ class Progress:
             from rich.text import Text  # noqa: PLC0415
 
             self._live.update(Text(line))
+
+
+class Pace:
+    """The growth of a number over the last minute."""
+
+    def __init__(self) -> None:
+        self._notes: deque[tuple[float, int]] = deque()
+
+    def note(self, now: float, number: int) -> None:
+        """Note the *number* at the time *now*, in seconds."""
+        self._notes.append((now, number))
+        while len(self._notes) > 2 and now - self._notes[0][0] > _PACE_SECONDS:  # noqa: PLR2004  a pace needs two
+            self._notes.popleft()
+
+    @property
+    def per_second(self) -> float:
+        """The growth per second, 0.0 as long as it is not known."""
+        if not self._notes or self._notes[-1][0] <= self._notes[0][0]:
+            return 0.0
+        (first, low), (last, high) = self._notes[0], self._notes[-1]
+        return max(0.0, (high - low) / (last - first))
+
+    def seconds_for(self, more: int) -> float | None:
+        """The seconds until it will have grown by *more*, None if it does not grow."""
+        return more / self.per_second if self.per_second else None
 
 
 def progress_line(

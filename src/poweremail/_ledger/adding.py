@@ -1,4 +1,4 @@
-"""Filling a batch: messages in groups, each group in one transaction."""
+"""Adds messages to a batch in groups, each in one transaction."""
 
 from __future__ import annotations
 
@@ -8,36 +8,71 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from sqlalchemy import and_, delete, select
+from sqlalchemy import Connection, delete, select
 
 from poweremail._ledger.database import Database
+from poweremail._ledger.entries import Added, BadEntry, BatchItem, Entry
 from poweremail._ledger.payload import pack
 from poweremail._ledger.schema import contents, insert_new, messages, storable
 from poweremail._ledger.states import State
-from poweremail._ledger.values import Added, BadEntry, Entry
+from poweremail._types.content import Content
 from poweremail.errors import UsageError
 
 __all__ = ["Adding"]
 
-_TOLD = 100
+_MAX_ERRORS_REPORTED = 100
+_MAX_GROUP = 500
+_MAX_GROUP_BYTES = 16 * 1024 * 1024
 
 
 class Adding:
     """
-    One pass over the sources of the batch with the number *batch*, or over none at all (None) to
-    see whether they could be added.
+    One pass over the sources of the batch with the number *batch*. If that is None, nothing is
+    written, and the pass shows whether the messages are valid.
 
-    Adding the same source again adds nothing, so a pass that broke off is simply begun anew.
+    To add a source again adds nothing, so a pass that was interrupted can be repeated.
     """
 
     def __init__(self, database: Database, batch: int | None) -> None:
         self._database = database
         self._batch = batch
-        self._sources: set[str] = set()
+        self._sources: set[str | None] = {None}
+        self._clear()
         self.total: Added = Added()
 
+    def append(self, item: BatchItem) -> None:
+        """Add *item* to the group that the next `flush` writes."""
+        entry = item if isinstance(item, Entry | BadEntry) else Entry(message=item)
+        self._group.append(entry)
+        if isinstance(entry, BadEntry):
+            return
+        message = entry.message
+        bodies = (getattr(message, name, None) for name in ("html", "text"))
+        self._bytes += sum(len(body or "") for body in bodies)
+        files: set[Content] = {file.content for file in message.attachments}
+        files |= {file.content for file in message.images}
+        # A file that many mails share is read and stored once.
+        for file in files - self._files:
+            self._bytes += len(file) if isinstance(file, bytes) else file.size or 0
+        self._files |= files
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the group is as large as a transaction should be, or as memory allows."""
+        return len(self._group) >= _MAX_GROUP or self._bytes >= _MAX_GROUP_BYTES
+
+    def flush(self) -> None:
+        """Write the group, whole or not at all. Raises `LedgerError`."""
+        self.add(self._group)
+        self._clear()
+
+    def _clear(self) -> None:
+        self._group: list[Entry | BadEntry] = []
+        self._files: set[Content] = set()
+        self._bytes = 0
+
     def add(self, entries: Sequence[Entry | BadEntry]) -> None:
-        """Add a group, whole or not at all. Raises `LedgerError`."""
+        """Write *entries* as one group."""
         rows: list[dict[str, Any]] = []
         bad: list[dict[str, Any]] = []
         files: dict[str, bytes] = {}
@@ -58,57 +93,48 @@ class Adding:
             added=self.total.added + added,
             known=self.total.known + len(rows) - added,
             invalid=self.total.invalid + len(bad),
-            errors=(*self.total.errors, *errors)[:_TOLD],
+            errors=(*self.total.errors, *errors)[:_MAX_ERRORS_REPORTED],
         )
 
     def _write(
         self, rows: list[dict[str, Any]], bad: list[dict[str, Any]], files: dict[str, bytes]
     ) -> int:
+        new_sources = {row["source"] for row in (*rows, *bad)} - self._sources
         with self._database.transaction() as connection:
-            now = self._database.now(connection)
-            common = {"batch": self._batch, "added": now}
-            sources = {row["source"] for row in (*rows, *bad)} - self._sources
-            for source in sources - {None}:
-                # What was wrong with it the last time may have been corrected.
-                connection.execute(
-                    delete(messages).where(
-                        messages.c.batch == self._batch,
-                        messages.c.state == State.INVALID,
-                        messages.c.source == source,
-                    )
-                )
-            if files:
-                kept = set(
-                    connection.scalars(
-                        select(contents.c.digest).where(contents.c.digest.in_(files))
-                    )
-                )
-                new = [
-                    {"digest": digest, "content": content}
-                    for digest, content in files.items()
-                    if digest not in kept
-                ]
-                if new:
-                    connection.execute(insert_new(connection, contents), new)
+            common = {"batch": self._batch, "added": self._database.now(connection)}
+            invalid = delete(messages).where(
+                messages.c.batch == self._batch, messages.c.state == State.INVALID
+            )
+            # The invalid rows of a source may have been corrected since it was last added.
+            for source in new_sources:
+                connection.execute(invalid.where(messages.c.source == source))
+            _add_contents(connection, files)
             added = 0
             if rows:
-                # A message with a key of its own that could not be kept the last time; it comes
-                # from no source, or from another.
-                corrected = and_(
-                    messages.c.batch == self._batch,
-                    messages.c.key.in_([row["key"] for row in rows]),
-                )
-                connection.execute(
-                    delete(messages).where(corrected, messages.c.state == State.INVALID)
-                )
+                # So may an invalid row that has a key of its own and is from no source, or from
+                # another one.
+                keys = [row["key"] for row in rows]
+                connection.execute(invalid.where(messages.c.key.in_(keys)))
                 statement = insert_new(connection, messages).execution_options(
                     preserve_rowcount=True
                 )
                 added = connection.execute(statement, [row | common for row in rows]).rowcount
             if bad:
                 connection.execute(insert_new(connection, messages), [row | common for row in bad])
-        self._sources |= {source for source in sources if source is not None}
+        self._sources |= new_sources
         return added
+
+
+def _add_contents(connection: Connection, files: dict[str, bytes]) -> None:
+    """Store those of *files* that the ledger does not have; they are not sent to a server twice."""
+    if not files:
+        return
+    known = select(contents.c.digest).where(contents.c.digest.in_(files))
+    # Sorted, so that no two processes wait for each other.
+    new = sorted(files.keys() - set(connection.scalars(known)))
+    if new:
+        rows = [{"digest": digest, "content": files[digest]} for digest in new]
+        connection.execute(insert_new(connection, contents), rows)
 
 
 def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
@@ -117,7 +143,7 @@ def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
     own = entry.message.unique_id
     return {
         "key": entry.key or own or packed.digest,
-        # Drawn once: whatever happens, the mail can be asked for by it.
+        # It is drawn once, so that the mail can be looked up whatever happens.
         "unique_id": own or uuid.uuid4().hex,
         "state": State.PLANNED,
         "due": 0.0,
@@ -129,15 +155,10 @@ def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
 
 
 def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) -> dict[str, Any]:
-    # Two rows may be wrong in the same way, and each of them is listed: where they stand tells them
-    # apart.
-    key = (
-        entry.key
-        if isinstance(entry, Entry) and entry.key
-        else f"invalid {entry.source} {entry.line} {error.explanation}"
-    )
+    # Two rows may have the same error, and each of them is listed: their places distinguish them.
+    key = entry.key if isinstance(entry, Entry) else None
     return {
-        "key": key,
+        "key": key or f"invalid {entry.source} {entry.line} {error.explanation}",
         "state": State.INVALID,
         "error_kind": type(error).__name__,
         "error": error.explanation,

@@ -1,6 +1,10 @@
 """
-The database under a ledger: SQLite in a file, or PostgreSQL; its transactions, its clock, and what
-its failures are called.
+The database of a ledger: SQLite in a file, or PostgreSQL. It provides transactions, the clock, and
+errors in plain words.
+
+It shares nothing with the SQLite files of the runtime: those may lose their last transactions in a
+power cut, and close themselves around a fork. Here a commit is on the disk when it returns, and one
+code serves two databases, so connections and transactions are SQLAlchemy's.
 """
 
 from __future__ import annotations
@@ -16,47 +20,66 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Executable,
-    Float,
-    create_engine,
-    event,
-    literal_column,
-    select,
-)
+from sqlalchemy import Connection, Engine, Float, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
 
 from poweremail._ledger import schema
-from poweremail.errors import LedgerError, UsageError
+from poweremail.errors import ConfigurationError, LedgerError
 
-__all__ = ["Database"]
+__all__ = ["Clock", "Database", "elapsed"]
 
-_CLOCK = {
-    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
-    "postgresql": "CAST(extract(epoch FROM clock_timestamp()) AS float8)",
-}
-# What the outcomes of mails on their way may need, and SQLite's log until it is first emptied
-# (1,000 pages of 4 KiB).
-_ROOM = 6 * 1024 * 1024
-_RESERVED = 1024 * 1024
-_DRIVER = re.compile(r"postgres(?:ql)?(?=://)")
+# SQLite's log grows to 1,000 pages of 4 KiB until it is first emptied, and the outcomes of mails in
+# work must be written in any case.
+_MIN_FREE_BYTES = 6 * 1024 * 1024
+_RESERVE_BYTES = 1024 * 1024
+_BYTES_PER_MAIL = 32 * 1024
+_POSTGRESQL_SCHEME = re.compile(r"postgres(?:ql)?(?=://)")
+
+
+class Clock(FunctionElement[float]):
+    """In a statement: the seconds since the epoch by the clock of the database."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(Clock, "sqlite")
+def _compile_for_sqlite(*_: Any, **__: Any) -> str:
+    return "(julianday('now') - 2440587.5) * 86400.0"
+
+
+@compiles(Clock, "postgresql")
+def _compile_for_postgresql(*_: Any, **__: Any) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) AS float8)"
+
+
+def elapsed(since: float, now: float, seconds: float) -> bool:
+    """
+    Whether more than so many *seconds* lie between two times of a clock that may be set back.
+
+    After such a change the true interval is not known, and it counts as elapsed. Otherwise a
+    periodic task would stop until the clock has caught up.
+    """
+    return abs(now - since) > seconds
 
 
 class Database:
     """
     The database at *place*: the path of a file, or a URL such as ``postgresql://host/name``.
 
-    *patience* is how many seconds to wait for a file that another process is writing. Safe to use
-    from several threads; a child of a fork opens it anew. Every failure is a `LedgerError`, whose
-    text has neither a password nor an address; a *place* that cannot be meant is a `UsageError`.
+    *timeout*: the seconds to wait for a file that another process is writing.
+
+    It may be used from several threads; a child of a fork opens its own connections. Each failure
+    is a `LedgerError` whose text holds neither a password nor an address. An invalid *place* raises
+    `ConfigurationError`.
     """
 
-    def __init__(self, place: str | os.PathLike[str], *, patience: float = 10.0) -> None:
-        self._url = _url(place)
-        self._patience = patience
+    def __init__(self, place: str | os.PathLike[str], *, timeout: float = 10.0) -> None:
+        self._url = _parse_place(place)
+        self._timeout = timeout
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._process = os.getpid()
@@ -64,11 +87,11 @@ class Database:
             Path(self._url.database or "") if self._url.drivername == "sqlite" else None
         )
         self._reserve = Path(f"{self.path}-reserve")
-        # What is counted by several questions is counted at one moment.
-        self._reads = (
-            {"poweremail_reads": True}
-            if self.path is not None
-            else {"isolation_level": "REPEATABLE READ"}
+        # Several queries of one block see the database as it was at one moment.
+        self._read_options: dict[str, Any] = (
+            {"isolation_level": "REPEATABLE READ"}
+            if self.path is None
+            else {"poweremail_reads": True}
         )
 
     def __repr__(self) -> str:
@@ -76,75 +99,49 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        """
-        Begin a transaction, and commit it at the end of the block: what it wrote is then on the
-        disk.
-        """
-        try:
-            with self._open().begin() as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise self._failure(error) from None
+        """Begin a transaction. It is committed, and on the disk, at the end of the block."""
+        with self._translated_errors(), self._open().begin() as connection:
+            yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Begin to read, without keeping others from writing."""
-        try:
-            with self._open().connect().execution_options(**self._reads) as connection:
-                yield connection
-        except SQLAlchemyError as error:
-            raise self._failure(error) from None
+        """Begin to read. Others can write meanwhile."""
+        with self._translated_errors(), self._open().connect() as connection:
+            yield connection.execution_options(**self._read_options)
 
     @staticmethod
     def now(connection: Connection) -> float:
-        """The seconds since the epoch by the clock of the database, which is one for all hosts."""
-        return float(
-            connection.execute(
-                select(literal_column(_CLOCK[connection.dialect.name], Float))
-            ).scalar_one()
-        )
-
-    def look(self, batch: int) -> Executable:
-        """
-        The question for the time, for the reason why *batch* is paused, and for what it rehearses
-        with.
-        """
-        clock = literal_column(_CLOCK["sqlite" if self.path is not None else "postgresql"], Float)
-        return select(clock, schema.batches.c.pause_reason, schema.batches.c.rehearsal).where(
-            schema.batches.c.id == batch
-        )
+        """The seconds since the epoch by the clock of the database."""
+        return float(connection.execute(select(Clock())).scalar_one())
 
     def check_room(self, mails: int) -> None:
         """
-        Raise `LedgerError` where the disk has too little room for the outcomes of so many *mails*:
-        before they are sent, not after.
-
-        It looks at the disk of an SQLite file; a server has an eye on its own.
+        Raise `LedgerError` if the disk of an SQLite file has too little room for the outcomes of so
+        many *mails*: before they are sent, not after.
         """
-        free = self._free()
-        needed = _ROOM + 32 * 1024 * mails
+        free = self._free_bytes()
+        needed = _MIN_FREE_BYTES + _BYTES_PER_MAIL * mails
         if free is not None and free < needed:
             raise LedgerError(
-                f"the disk of the ledger is full: {free} bytes are free, and {needed} are wanted "
+                f"the disk of the ledger is full: {free} bytes are free, and {needed} are needed "
                 "before a mail is sent",
                 advice="make room and run the batch again: it goes on from where it is",
             )
 
     def reserve(self, mails: int) -> None:
         """
-        Put aside, in a file beside an SQLite ledger, what the outcomes of so many *mails* need: the
-        disk may fill meanwhile.
+        Reserve the room for the outcomes of so many *mails*, in a file beside an SQLite file,
+        because the disk may fill during a run.
 
-        The file stays, for the next who sends; where there is no room for it, `check_room` says so.
+        The file stays for the next run. If there is no room for it, `check_room` reports that.
         """
-        if self.path is None:
-            return
-        with suppress(OSError), self._reserve.open("wb") as file:
-            # Written, not only made so long: a hole would take no room.
-            file.write(bytes(_RESERVED + 32 * 1024 * mails))
+        if self.path is not None:
+            with suppress(OSError), self._reserve.open("wb") as file:
+                # Written, not only extended: a hole would take no room.
+                file.write(bytes(_RESERVE_BYTES + _BYTES_PER_MAIL * mails))
 
-    def spend_reserve(self) -> None:
-        """Give back what was put aside, so that what is on its way can be written down."""
+    def release_reserve(self) -> None:
+        """Free the reserved room, so that the outcomes of mails in work can be written."""
         if self.path is not None:
             with suppress(OSError):
                 self._reserve.unlink()
@@ -156,40 +153,41 @@ class Database:
                 self._engine.dispose()
                 self._engine = None
 
-    def _free(self) -> int | None:
-        """How many bytes the disk of the file has left; None where that is not for us to know."""
+    def _free_bytes(self) -> int | None:
+        """The free bytes on the disk of the file; None for a server, or if they are not known."""
         try:
             return None if self.path is None else shutil.disk_usage(self.path.parent).free
         except OSError:
             return None
 
-    def _failure(self, error: SQLAlchemyError) -> LedgerError:
-        """
-        The *error* in the database's own words: those of SQLAlchemy add the statement, whose values
-        are people's addresses.
-        """
-        words = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-        free = self._free()
-        if free is not None and free < _ROOM:
-            # SQLite calls it many names, "disk I/O error" among them.
-            words = f"the disk is full, {free} bytes are free ({words})"
-        return LedgerError(
-            f"the ledger cannot be used: {words}",
-            advice="the batch goes on from where it is once that is put right",
-        )
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except SQLAlchemyError as error:
+            # The database's own words: SQLAlchemy adds the statement, whose values are addresses.
+            reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+            free = self._free_bytes()
+            if free is not None and free < _MIN_FREE_BYTES:
+                # SQLite has many names for it, "disk I/O error" among them.
+                reason = f"the disk is full, {free} bytes are free ({reason})"
+            raise LedgerError(
+                f"the ledger cannot be used: {reason}",
+                advice="the batch goes on from where it is once that is put right",
+            ) from None
 
     def _open(self) -> Engine:
         with self._lock:
             if self._process != os.getpid():
-                # Connections do not survive a fork: the parent's are let go of, and not closed.
+                # Connections do not survive a fork: the parent's are dropped, not closed.
                 if self._engine is not None:
                     self._engine.dispose(close=False)
                 self._engine, self._process = None, os.getpid()
             if self._engine is None:
-                engine = self._connect()
+                engine = self._create_engine()
                 try:
-                    # Who only wants to look does not wait for those who write.
-                    with engine.connect().execution_options(**self._reads) as connection:
+                    # Looked up in a read first, which need not wait for writers.
+                    with engine.connect().execution_options(**self._read_options) as connection:
                         current = schema.is_current(connection)
                     if not current:
                         with engine.begin() as connection:
@@ -198,26 +196,26 @@ class Database:
                     engine.dispose()
                     raise
                 self._engine = engine
-                # Whoever forgets to close it is not to be told so by a ResourceWarning, out of
-                # place and out of time.
+                # A ledger that is never closed causes no ResourceWarning.
                 weakref.finalize(self, engine.dispose).atexit = False
             return self._engine
 
-    def _connect(self) -> Engine:
+    def _create_engine(self) -> Engine:
         if self.path is None:
             try:
-                # Whatever the server's default: rows that others have written meanwhile are passed
-                # over, and are no error.
+                # Whatever the server's default is: rows that others have written meanwhile are
+                # skipped, and are no error.
                 engine = create_engine(
                     self._url, hide_parameters=True, isolation_level="READ COMMITTED"
                 )
             except ModuleNotFoundError as error:
-                raise _usage(
-                    f"{error.name} is not installed; pip install 'poweremail[postgresql]'"
+                raise ConfigurationError(
+                    f"{error.name} is not installed; pip install 'poweremail[postgresql]'",
+                    field="ledger",
                 ) from None
             event.listen(engine, "connect", _prepare_postgresql)
             return engine
-        arguments: dict[str, Any] = {"timeout": self._patience, "check_same_thread": False}
+        arguments: dict[str, Any] = {"timeout": self._timeout, "check_same_thread": False}
         engine = create_engine(self._url, connect_args=arguments, hide_parameters=True)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -225,36 +223,35 @@ class Database:
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
-    # The transactions are begun below; the module's own way begins them too late.
+    # `_begin_sqlite` begins the transactions, because the module itself begins them too late.
     connection.isolation_level = None
     (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
     if mode != "wal":
         raise sqlite3.OperationalError(
             f"the file cannot have a write-ahead log, only {mode!r}: is it on a network disk?"
         )
-    # A commit has to be on the disk when it returns: a mail may be sent next, or its outcome be
-    # told.
+    # A commit must be on the disk when it returns: a mail may be sent next, or its outcome be
+    # reported.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    # A writer takes the lock with its first word, so that it never finds out in the middle that
-    # another was faster.
+    # A writer takes the lock at once; otherwise it could fail in the middle, at its first change.
     reads = connection.get_execution_options().get("poweremail_reads")
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _prepare_postgresql(connection: Any, _: object) -> None:
     with connection.cursor() as cursor:
-        # As with SQLite: a commit has to be on the disk when it returns, whatever the server's
-        # default.
+        # As with SQLite, a commit must be on the disk when it returns, whatever the server's
+        # default is.
         cursor.execute(
             "SELECT set_config('synchronous_commit', 'on', false) WHERE "
             "current_setting('synchronous_commit') = 'off'"
         )
-        # The next rows of a batch are those at the front of an index. A plan that is made before
-        # the numbers of rows are known may sort all of them, in every step.
+        # The next rows of a batch are at the front of an index. A plan that is made before the
+        # numbers of rows are known may sort all rows, in every step.
         cursor.execute(
             "SET plan_cache_mode = force_custom_plan; SET enable_sort = off; SET enable_bitmapscan "
             "= off"
@@ -262,25 +259,26 @@ def _prepare_postgresql(connection: Any, _: object) -> None:
     connection.commit()
 
 
-def _url(place: str | os.PathLike[str]) -> URL:
+def _parse_place(place: str | os.PathLike[str]) -> URL:
     if not isinstance(place, str | os.PathLike) or not os.fspath(place):
-        raise _usage(f"must be the path of a file or a URL, not {type(place).__name__}")
+        raise ConfigurationError(
+            f"must be the path of a file or a URL, not {type(place).__name__}", field="ledger"
+        )
     given = os.fspath(place)
     if "://" not in given:
         return URL.create("sqlite", database=str(Path(given).absolute()))
     try:
-        url = make_url(_DRIVER.sub("postgresql+psycopg", given))
+        url = make_url(_POSTGRESQL_SCHEME.sub("postgresql+psycopg", given))
         url.get_dialect()
     except (ArgumentError, NoSuchModuleError, ValueError):
-        raise _usage(
-            "is no URL such as postgresql://user@host/name or sqlite:///path/to/file"
+        raise ConfigurationError(
+            "is no URL such as postgresql://user@host/name or sqlite:///path/to/file",
+            field="ledger",
         ) from None
     if url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
         return url.set(database=str(Path(url.database or "").absolute()))
     if url.drivername != "postgresql+psycopg":
-        raise _usage(f"must be postgresql://... or a file of SQLite, not {url.drivername}")
+        raise ConfigurationError(
+            f"must be postgresql://... or a file of SQLite, not {url.drivername}", field="ledger"
+        )
     return url
-
-
-def _usage(reason: str) -> UsageError:
-    return UsageError(reason, field="ledger", mail_state=None)

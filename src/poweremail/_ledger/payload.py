@@ -22,7 +22,6 @@ import attrs
 from cattrs import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from poweremail._ledger.values import BadEntry, Entry
 from poweremail._messages.envelope import Envelope
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import Recipient
@@ -31,10 +30,7 @@ from poweremail._types.content import Content, StreamContent
 from poweremail._wire.convert import converter
 from poweremail.errors import UsageError
 
-__all__ = ["Group", "Packed", "pack", "recipients", "unpack"]
-
-_MAX_GROUP_MESSAGES = 500
-_MAX_GROUP_BYTES = 16 * 1024 * 1024
+__all__ = ["Packed", "pack", "recipients", "unpack"]
 
 _FILES = ("attachments", "images")
 _ORDER = (
@@ -86,39 +82,6 @@ for _kind in (Attachment, Image):
     _converter.register_structure_hook(
         _kind, lambda parts, kind: kind(parts[0], parts[2], parts[1])
     )
-
-
-class Group:
-    """
-    Messages that are added in one transaction: up to 500, and fewer if they are large, because they
-    are in memory.
-    """
-
-    def __init__(self) -> None:
-        self.entries: list[Entry | BadEntry] = []
-        self._contents: set[Content] = set()
-        self._bytes = 0
-
-    def append(self, entry: Entry | BadEntry) -> None:
-        """Add *entry*."""
-        self.entries.append(entry)
-        if isinstance(entry, BadEntry):
-            return
-        message = entry.message
-        self._bytes += sum(len(getattr(message, name, None) or "") for name in ("html", "text"))
-        files: tuple[Attachment | Image, ...] = (*message.attachments, *message.images)
-        for file in files:
-            # A content that many mails have is read and stored once.
-            if file.content not in self._contents:
-                self._contents.add(file.content)
-                self._bytes += (
-                    len(file.content) if isinstance(file.content, bytes) else file.content.size or 0
-                )
-
-    @property
-    def full(self) -> bool:
-        """Whether the group should be added before another entry is appended."""
-        return len(self.entries) >= _MAX_GROUP_MESSAGES or self._bytes >= _MAX_GROUP_BYTES
 
 
 @attrs.frozen

@@ -1,212 +1,247 @@
 """
-What the SMTP users have sent lately, in the ledger: one budget for every process and host that
-works on it.
+The rate limits of a batch, counted in the ledger: one budget for each SMTP user, shared by all
+processes and hosts.
+
+Theory of operation. Each worker keeps the sliding logs of its SMTP users in memory, as copies of
+the bookings in the ledger. Each of its transactions first locks the rows of the limited SMTP users,
+then reads the bookings that others have added since, and then books its own. So no two workers book
+at once, and a step reads only what is new. If a transaction fails, its bookings do not exist, and
+the copies are discarded. The arithmetic of windows is that of `SlidingLog`.
+
+A 429 is shared in the same way: the SMTP user waits until a time that is in its row, for twice as
+long after each refusal in a row, until a mail is accepted again.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import attrs
 from sqlalchemy import Connection, delete, insert, select, update
 
-from poweremail._ledger.clock import passed
+from poweremail._ledger.database import elapsed
 from poweremail._ledger.schema import bookings, insert_new, smtp_users
 from poweremail._policy.limits import RateLimits, SlidingLog, Window
 
-__all__ = ["MARGIN", "Budgets", "Spent", "spent"]
+__all__ = ["MARGIN_SECONDS", "BudgetUsed", "Budgets", "least_seconds", "read_used"]
 
-MARGIN = 0.5
+MARGIN_SECONDS = 0.5
 """
-By how many seconds the ledger's windows are longer than the service's.
+By how much the windows of the ledger are longer than those of the service.
 
 A request is booked when its row is taken, and the service counts it when it arrives: after the
-commit, and the first one of a process after its connection was made, too. One that took longer than
-those of the next window would otherwise meet them within one.
+commit, and after the connection was made. If it arrives later than that, the service may answer
+429, and the batch sends it again.
 """
 
-_LONGEST_WINDOW = 86_400.0 + MARGIN
-_STALE = 0.2
-_LONGEST_REFUSAL = 60.0  # of what the service refuses, the shortest window is a minute
+_LONGEST_WINDOW_SECONDS = 86_400.0 + MARGIN_SECONDS
+_MAX_REFUSAL_AGE_SECONDS = 0.2
+_MAX_REFUSAL_SECONDS = 60.0  # the shortest window of the service is a minute
+_MAX_REFUSALS = 16
+_ETA_PRECISION_SECONDS = 0.01
 
 
 @attrs.frozen
-class Spent:
+class BudgetUsed:
     """
-    What an SMTP user has used of its *windows*: how many seconds ago each request was booked, the
-    latest first.
+    The used part of an SMTP user's *windows*.
+
+    *ages*: how many seconds ago each request was booked, the latest first.
     """
 
     windows: tuple[Window, ...]
     ages: tuple[float, ...]
 
 
-def spent(connection: Connection, now: float, name: str, limits: RateLimits | None) -> Spent:
-    """What *name* has used of its *limits*, whoever booked it."""
+def read_used(
+    connection: Connection, now: float, name: str, limits: RateLimits | None
+) -> BudgetUsed:
+    """Read how much of its *limits* the SMTP user *name* has used, in all batches."""
     windows = _windows(limits)
-    if not windows:
-        return Spent((), ())
-    since = bookings.c.time > now - max(window.seconds for window in windows)
+    since = now - max((window.seconds for window in windows), default=0.0)
     found = select(bookings.c.time, bookings.c.count).where(
-        bookings.c.smtp_user_name == name, since
+        bookings.c.smtp_user_name == name, bookings.c.time > since
     )
     ages = [max(0.0, now - time) for time, count in connection.execute(found) for _ in range(count)]
-    return Spent(windows, tuple(sorted(ages)))
+    return BudgetUsed(windows, tuple(sorted(ages)))
+
+
+def least_seconds(mails: int, used: Sequence[BudgetUsed]) -> float:
+    """
+    The earliest time, in seconds from now, at which so many *mails* can have begun.
+
+    Each window is considered alone: where several hold it may take longer, never shorter.
+    """
+    if mails <= 0 or not used or not all(each.windows for each in used):
+        return 0.0
+
+    def mails_after(seconds: float) -> int:
+        return sum(
+            min(_room(window, each.ages, seconds) for window in each.windows) for each in used
+        )
+
+    low, high = 0.0, 0.0
+    while mails_after(high) < mails:
+        low, high = high, 2 * high or 1.0
+    while high - low > _ETA_PRECISION_SECONDS:
+        middle = (low + high) / 2
+        low, high = (low, middle) if mails_after(middle) >= mails else (middle, high)
+    return high
+
+
+def _room(window: Window, ages: Sequence[float], seconds: float) -> int:
+    """How many requests can begin within so many *seconds*, after those of the given *ages*."""
+    whole, rest = divmod(seconds, window.seconds)
+    used = bisect_left(ages, window.seconds - rest, hi=min(window.limit, len(ages)))
+    return (int(whole) + 1) * window.limit - used
 
 
 def _windows(limits: RateLimits | None) -> tuple[Window, ...]:
-    return (
-        ()
-        if limits is None
-        else tuple(Window(each.limit, each.seconds + MARGIN) for each in limits.windows)
-    )
+    windows = () if limits is None else limits.windows
+    return tuple(Window(each.limit, each.seconds + MARGIN_SECONDS) for each in windows)
+
+
+@attrs.define
+class _SmtpUser:
+    """
+    The copy of an SMTP user's row and bookings.
+
+    *last_booking*: the id of the last booking in *log*.
+    *time*: the time of the log. It stands still while a clock that was set back catches up.
+    """
+
+    windows: tuple[Window, ...]
+    log: SlidingLog
+    last_booking: int = 0
+    time: float = 0.0
+    refused_until: float = 0.0
+    refusals: int = 0
+
+    def wait(self, now: float) -> float:
+        return max(self.refused_until - now, self.log.wait(self.time))
 
 
 class Budgets:
     """
-    Says which of *names* may send next, and books it, within a transaction that the caller has
-    begun.
+    Decides which of the SMTP users *names* sends next, and books it, within a transaction of the
+    caller.
 
-    The logs in memory are copies of what the ledger has, brought up to date in each transaction;
-    the row of an SMTP user is locked meanwhile, where there are limits. Between those that may
-    send, the one with the fewest mails on the way goes first.
+    Among those that may send, the one with the fewest mails in work is next.
     """
 
     def __init__(self, names: Sequence[str], limits: Mapping[str, RateLimits]) -> None:
-        self.names = tuple(names)
-        self._windows = {name: windows for name in names if (windows := _windows(limits.get(name)))}
-        self._logs: dict[str, SlidingLog] = {}
-        self._copied: dict[str, int] = {}
-        self._latest: dict[str, float] = {}
-        self._refused: dict[str, tuple[float, int]] = {}
+        self._limits = {name: _windows(limits.get(name)) for name in names}
+        self._limited = sorted(name for name, windows in self._limits.items() if windows)
+        self.discard_copies()
+
+    def discard_copies(self) -> None:
+        """Discard the copies: the bookings of a transaction that failed do not exist."""
+        self._users = {
+            name: _SmtpUser(windows, SlidingLog(windows)) for name, windows in self._limits.items()
+        }
         self._read_at = 0.0
 
-    def forget(self) -> None:
-        """Forget the copies: what was booked in a transaction that failed was not."""
-        self._logs.clear()
-        self._copied.clear()
-        self._latest.clear()
-        self._read_at = 0.0
-
-    def enrol(self, connection: Connection, now: float) -> None:
-        """Make the rows of the SMTP users, and drop bookings that no window looks back to."""
-        for name in sorted(self.names):
+    def register(self, connection: Connection, now: float) -> None:
+        """Create the rows of the SMTP users, and delete bookings that no window includes."""
+        for name in sorted(self._users):
             connection.execute(insert_new(connection, smtp_users).values(name=name))
-        connection.execute(delete(bookings).where(bookings.c.time < now - _LONGEST_WINDOW))
+        connection.execute(delete(bookings).where(bookings.c.time < now - _LONGEST_WINDOW_SECONDS))
 
     def read(self, connection: Connection, now: float) -> None:
         """
-        Bring the copies up to date. What others were refused is looked at now and then only, where
-        nothing is limited.
+        Bring the copies up to date. Without limits only refusals matter, and they are read a few
+        times a second.
         """
-        limited = sorted(self._windows)
-        if not limited and not passed(self._read_at, now, _STALE):
+        if not self._limited and not elapsed(self._read_at, now, _MAX_REFUSAL_AGE_SECONDS):
             return
         self._read_at = now
-        if limited:
-            # In one order, so that no two processes wait for each other.
-            statement = (
-                select(smtp_users.c.name)
-                .where(smtp_users.c.name.in_(limited))
-                .order_by(smtp_users.c.name)
-            )
-            connection.execute(statement.with_for_update())
-        rows = connection.execute(
-            select(smtp_users.c.name, smtp_users.c.refused_until, smtp_users.c.refusals).where(
-                smtp_users.c.name.in_(self.names)
-            )
-        )
-        self._refused = {name: (until, refusals) for name, until, refusals in rows}
-        for name in limited:
-            log = self._logs.setdefault(name, SlidingLog(self._windows[name]))
-            since = bookings.c.id > self._copied.get(name, 0)
+        rows = select(smtp_users).order_by(smtp_users.c.name)
+        if self._limited:
+            # Locked in one order, so that no two processes wait for each other.
+            locked = rows.where(smtp_users.c.name.in_(self._limited))
+            connection.execute(locked.with_for_update())
+        for row in connection.execute(rows.where(smtp_users.c.name.in_(self._users))):
+            user = self._users[row.name]
+            user.refused_until, user.refusals = row.refused_until, row.refusals
+        for name in self._limited:
+            user = self._users[name]
             found = select(bookings.c.id, bookings.c.time, bookings.c.count).where(
-                bookings.c.smtp_user_name == name, since
+                bookings.c.smtp_user_name == name, bookings.c.id > user.last_booking
             )
             for number, time, count in connection.execute(found.order_by(bookings.c.id)):
                 for _ in range(count):
-                    log.book(time)
-                self._copied[name], self._latest[name] = number, time
-            # A clock that was set back stands still here until it has caught up.
-            self._latest[name] = max(now, self._latest.get(name, now))
+                    user.log.book(time)
+                user.last_booking, user.time = number, time
+            user.time = max(now, user.time)
 
     def assign(
-        self, connection: Connection, now: float, wanted: int, on_the_way: Mapping[str, int]
+        self, connection: Connection, now: float, wanted: int, in_work: Mapping[str, int]
     ) -> list[str]:
         """
-        Book up to *wanted* requests and return who makes each; fewer where the windows or refusals
-        allow no more.
+        Book up to *wanted* requests, fewer if limits or refusals do not allow more.
+
+        Returns the name of the SMTP user for each. *in_work*: the number of mails of each.
         """
-        load = {
-            name: on_the_way.get(name, 0) for name in self.names if self._wait(name, now) <= 0.0
-        }
+        load = {name: in_work.get(name, 0) for name in self._users}
         assigned: list[str] = []
         while len(assigned) < wanted and load:
             name = min(load, key=load.__getitem__)
-            if (log := self._logs.get(name)) is not None and log.acquire(self._latest[name]) > 0.0:
+            user = self._users[name]
+            if user.refused_until > now or user.log.acquire(user.time) > 0.0:
                 del load[name]
                 continue
             assigned.append(name)
             load[name] += 1
         for name, count in Counter(assigned).items():
-            if name in self._windows:
-                values = {"smtp_user_name": name, "time": self._latest[name], "count": count}
+            if name in self._limited:
+                user = self._users[name]
+                values = {"smtp_user_name": name, "time": user.time, "count": count}
                 number = connection.execute(insert(bookings).values(values)).inserted_primary_key
                 if number is not None:
-                    self._copied[name] = number[0]
+                    user.last_booking = number[0]
         return assigned
 
     def wait(self, now: float) -> float:
-        """In how many seconds the first of them may send."""
-        return max(0.0, min((self._wait(name, now) for name in self.names), default=0.0))
+        """The seconds until the first SMTP user may send."""
+        return max(0.0, min((user.wait(now) for user in self._users.values()), default=0.0))
 
-    def refuse(self, connection: Connection, now: float, refused: Mapping[str, float]) -> None:
+    def record_refusal(
+        self, connection: Connection, now: float, refused: Mapping[str, float]
+    ) -> None:
         """
-        The service answered 429 to these, and asked to wait so many seconds, or did not say (0.0).
+        Record a 429 for each name in *refused*, with the seconds that the service asked to wait
+        (0.0 if it did not say).
         """
         for name in sorted(refused):
-            until, refusals = self._row(connection, name)
-            if until > now:
-                # One burst is one refusal, however many mails it had; but one of them may have been
-                # asked to wait for longer.
-                longer = max(until, now + refused[name])
-                if longer > until:
-                    self._write(connection, name, longer, refusals)
-                self._refused[name] = (longer, refusals)
-                continue
-            seconds = max(refused[name], min(2.0**refusals, _LONGEST_REFUSAL))
-            self._write(connection, name, now + seconds, min(refusals + 1, 16))
-            self._refused[name] = (now + seconds, refusals + 1)
+            row = connection.execute(
+                select(smtp_users).where(smtp_users.c.name == name).with_for_update()
+            ).one()
+            if row.refused_until > now:
+                # The refusals of one burst count once. But one of them may ask for a longer wait.
+                until, refusals = max(row.refused_until, now + refused[name]), row.refusals
+            else:
+                backoff = min(2.0**row.refusals, _MAX_REFUSAL_SECONDS)
+                until = now + max(refused[name], backoff)
+                refusals = min(row.refusals + 1, _MAX_REFUSALS)
+            self._write(connection, name, until, refusals)
 
-    def welcome(self, connection: Connection, now: float, names: Iterable[str]) -> None:
+    def record_success(self, connection: Connection, now: float, names: Iterable[str]) -> None:
         """
-        The service took mails of these. Those that were on their way when another was refused do
-        not end its wait.
+        Record that the service accepted mails of *names*. Mails that were in work when another one
+        was refused do not end its wait.
         """
         for name in sorted(names):
-            until, refusals = self._refused.get(name, (0.0, 0))
-            if refusals and until <= now:
+            user = self._users[name]
+            if user.refusals and user.refused_until <= now:
                 self._write(connection, name, 0.0, 0)
-                self._refused[name] = (0.0, 0)
 
-    @staticmethod
-    def _row(connection: Connection, name: str) -> tuple[float, int]:
-        statement = select(smtp_users.c.refused_until, smtp_users.c.refusals).where(
-            smtp_users.c.name == name
-        )
-        row = connection.execute(statement.with_for_update()).first()
-        return (0.0, 0) if row is None else (row[0], row[1])
-
-    @staticmethod
-    def _write(connection: Connection, name: str, until: float, refusals: int) -> None:
+    def _write(self, connection: Connection, name: str, until: float, refusals: int) -> None:
         connection.execute(
             update(smtp_users)
             .where(smtp_users.c.name == name)
             .values(refused_until=until, refusals=refusals)
         )
-
-    def _wait(self, name: str, now: float) -> float:
-        log = self._logs.get(name)
-        until, _ = self._refused.get(name, (0.0, 0))
-        return max(until - now, 0.0 if log is None else log.wait(self._latest[name]))
+        user = self._users[name]
+        user.refused_until, user.refusals = until, refusals

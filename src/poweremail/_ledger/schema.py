@@ -1,5 +1,5 @@
 """
-The tables, and the way from an older version of them to this one.
+The tables of a ledger, and the migrations from older versions.
 
 A version is the number of migrations that made it. To change the schema, add a migration; never
 change one that was released.
@@ -7,7 +7,7 @@ change one that was released.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import (
@@ -40,6 +40,7 @@ __all__ = [
     "bookings",
     "contents",
     "insert_new",
+    "is_current",
     "messages",
     "prepare",
     "smtp_users",
@@ -51,26 +52,25 @@ _metadata = MetaData()
 
 def storable(text: str) -> str:
     """
-    Return *text* as every database can keep it: a lone surrogate has no UTF-8, and PostgreSQL takes
-    no NUL. Both become escapes.
+    Return *text* as every database can store it: lone surrogates, which have no UTF-8, and NUL,
+    which PostgreSQL refuses, become escapes.
 
-    They come from file names, from cells and from what the service answers; a text that cannot be
-    kept would stop the batch.
+    Both occur in file names, in cells and in responses, and one such text would stop the batch.
     """
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")
 
 
-class _Words(TypeDecorator[str]):
-    """A text that somebody else wrote."""
+class _ForeignText(TypeDecorator[str]):
+    """A text from outside, stored as `storable` says."""
 
     impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002  SQLAlchemy's
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002  the signature is SQLAlchemy's
         return None if value is None else storable(value)
 
 
-# SQLite counts the rows of a table by an INTEGER only.
+# SQLite numbers the rows of a table only in a column of the type INTEGER.
 _Number = BigInteger().with_variant(Integer, "sqlite")
 
 _version = Table("poweremail_ledger", _metadata, Column("version", Integer, nullable=False))
@@ -79,11 +79,11 @@ batches = Table(
     "poweremail_batches",
     _metadata,
     Column("id", _Number, primary_key=True),
-    Column("name", _Words, nullable=False, unique=True),
+    Column("name", _ForeignText, nullable=False, unique=True),
     Column("added", Float, nullable=False),
     Column("paused", Float),  # since when
-    Column("pause_reason", _Words),
-    Column("rehearsal", Text),  # JSON; None for the real thing
+    Column("pause_reason", _ForeignText),
+    Column("rehearsal", Text),  # JSON; None if it is no rehearsal
 )
 
 messages = Table(
@@ -91,29 +91,29 @@ messages = Table(
     _metadata,
     Column("id", _Number, primary_key=True),
     Column("batch", _Number, ForeignKey("poweremail_batches.id"), nullable=False),
-    Column("key", _Words, nullable=False),
+    Column("key", _ForeignText, nullable=False),
     Column("unique_id", Text),
     Column("state", Text, nullable=False),
-    Column("due", Float),  # when it is to be sent or looked up; None for never
+    Column("due", Float),  # when to send it or to look it up; None for never
     Column("attempts", Integer, nullable=False, default=0),
     Column("looks", Integer, nullable=False, default=0),
-    # Every change of hands counts up: who holds an older number has lost the row.
+    # It grows with each change of owner: the holder of an older number has lost the row.
     Column("fence", Integer, nullable=False, default=0),
     Column("lease_owner", Text),
     Column("lease_until", Float),
     Column("smtp_user_name", Text),
     Column("error_kind", Text),
-    Column("error", _Words),
-    Column("source", _Words),
+    Column("error", _ForeignText),
+    Column("source", _ForeignText),
     Column("line", Integer),
     Column("added", Float, nullable=False),
-    Column("taken", Float),  # when it last began to be sent
+    Column("taken", Float),  # when a worker last took it to send it
     Column("unknown_since", Float),
     Column("settled", Float),
-    Column("files", Text),  # the digests of its contents
+    Column("files", Text),  # the digests of its files, as JSON
     Column("payload", Text, nullable=False),
     UniqueConstraint("batch", "key"),
-    # Who is next, who is on the way, and how many there are of each: one index for the three.
+    # One index for three queries: the next rows, the rows in work, and the count of each state.
     Index("poweremail_messages_by_state", "batch", "state", "due", "id"),
 )
 
@@ -149,47 +149,38 @@ def _create(connection: Connection) -> None:
 
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create,)
-"""What makes each version of the one before it."""
+"""Each makes one version from the version before it."""
 
 _LOCK = 0x506F454C  # "PoEL"
 
 
-def prepare(
-    connection: Connection, migrations: Sequence[Callable[[Connection], None]] = MIGRATIONS
-) -> None:
+def prepare(connection: Connection) -> None:
     """
-    Make the tables, or bring them up to date, within the transaction of *connection*.
+    Create the tables, or migrate them, within the transaction of *connection*.
 
-    Raises `LedgerError` where they are those of a newer version, or the file is no ledger.
+    Raises `LedgerError` if their version is newer than this library, or the file is no ledger.
     """
     if connection.dialect.name == "postgresql":
-        # Two processes may begin at once; SQLite's transaction is a lock by itself.
+        # Two processes may begin at once. The transaction of SQLite is a lock by itself.
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    version = _found(connection)
-    if version > len(migrations):
+    version = _read_version(connection)
+    if version > len(MIGRATIONS):
         raise LedgerError(
-            f"the ledger has version {version}, and this poweremail knows {len(migrations)} at "
+            f"the ledger has version {version}, and this poweremail knows {len(MIGRATIONS)} at "
             "most",
             advice="upgrade poweremail",
         )
-    if version == len(migrations):
-        return
-    for migrate in migrations[version:]:
+    for migrate in MIGRATIONS[version:]:
         migrate(connection)
-    connection.execute(update(_version).values(version=len(migrations)))
+    connection.execute(update(_version).values(version=len(MIGRATIONS)))
 
 
-def is_current(
-    connection: Connection, migrations: Sequence[Callable[[Connection], None]] = MIGRATIONS
-) -> bool:
-    """
-    Whether the tables are there and those of this version: `prepare` has nothing to do. It only
-    reads.
-    """
-    return _found(connection) == len(migrations)
+def is_current(connection: Connection) -> bool:
+    """Whether the tables exist in this version, so that `prepare` has nothing to do."""
+    return _read_version(connection) == len(MIGRATIONS)
 
 
-def _found(connection: Connection) -> int:
+def _read_version(connection: Connection) -> int:
     tables = inspect(connection).get_table_names()
     if _version.name in tables:
         return int(connection.execute(select(_version.c.version)).scalar_one())
@@ -199,7 +190,7 @@ def _found(connection: Connection) -> int:
 
 
 def insert_new(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
-    """An insert into *table* that leaves out what is there already."""
+    """An insert into *table* that skips rows which exist already."""
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()

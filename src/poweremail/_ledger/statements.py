@@ -1,59 +1,106 @@
 """
-The statements that every step of a worker needs, made once: making them costs more than carrying
-them out.
+The statements of every step of a worker, built once: to build them costs more than to execute them.
+Each has bound parameters, which the worker fills in.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, and_, bindparam, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Executable,
+    Select,
+    and_,
+    bindparam,
+    or_,
+    select,
+    update,
+)
 
-from poweremail._ledger.schema import messages
-from poweremail._ledger.states import SETTLED, State
+from poweremail._ledger.database import Clock
+from poweremail._ledger.schema import batches, messages
+from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished
-from poweremail.errors import PowerEmailError
 
-__all__ = ["PLANNED", "TAKE", "UNKNOWN", "WRITE", "written"]
+__all__ = [
+    "EXPIRED",
+    "LOOK",
+    "PLANNED",
+    "RENEW",
+    "TAKE",
+    "UNKNOWN",
+    "WRITE",
+    "is_open",
+    "pause_batch",
+    "write_parameters",
+]
 
-_LONGEST_ERROR = 500
+_MAX_ERROR_CHARS = 500
 
 _row = messages.c
 
 
+def is_open() -> ColumnElement[bool]:
+    """Whether an unknown row is still being looked up: it is due some time, or a worker has it."""
+    return or_(_row.due.is_not(None), _row.lease_owner.is_not(None))
+
+
+def pause_batch(connection: Connection, batch: int, now: float, reason: str) -> None:
+    """Pause *batch*. If it is paused already, the earlier reason stays."""
+    running = and_(batches.c.id == batch, batches.c.paused.is_(None))
+    connection.execute(update(batches).where(running).values(paused=now, pause_reason=reason))
+
+
+LOOK = select(Clock(), batches.c.pause_reason, batches.c.rehearsal).where(
+    batches.c.id == bindparam("of")
+)
+"""Reads the time, the reason of a pause, and the rehearsal of batch *of*."""
+
+_in_work = and_(
+    _row.batch == bindparam("of"),
+    _row.state.in_([State.SENDING.value, State.UNKNOWN.value]),
+)
+
+RENEW = (
+    update(messages)
+    .where(_in_work, _row.lease_owner == bindparam("owner"))
+    .values(lease_until=bindparam("until"))
+)
+"""Renews the leases of *owner* on rows of batch *of*."""
+
+
+def _skip_locked(query: Select[Any]) -> Executable:
+    """*query*, locking its rows. Rows that another worker is just taking are skipped."""
+    return query.with_for_update(skip_locked=True)
+
+
+EXPIRED = _skip_locked(
+    select(_row.id, _row.state).where(_in_work, _row.lease_until < bindparam("now"))
+)
+"""Finds the rows of batch *of* whose lease ended before *now*."""
+
+
 def _due(state: State, *conditions: ColumnElement[bool]) -> Executable:
-    """
-    The question for the next rows in *state*. What another worker is just taking is passed over,
-    not waited for.
-    """
     columns = (
-        *(
-            _row.id,
-            _row.fence,
-            _row.key,
-            _row.unique_id,
-            _row.payload,
-            _row.files,
-            _row.attempts,
-            _row.looks,
-        ),
-        *(_row.smtp_user_name, _row.source, _row.line, _row.unknown_since),
+        *(_row.id, _row.fence, _row.key, _row.unique_id, _row.payload, _row.files, _row.attempts),
+        *(_row.looks, _row.smtp_user_name, _row.source, _row.line, _row.unknown_since),
     )
-    wanted = and_(
+    found = select(*columns).where(
         _row.batch == bindparam("of"),
         _row.state == state.value,
         _row.due <= bindparam("now"),
         *conditions,
     )
-    found = select(*columns).where(wanted).order_by(_row.due, _row.id).limit(bindparam("room"))
-    return found.with_for_update(skip_locked=True)
+    return _skip_locked(found.order_by(_row.due, _row.id).limit(bindparam("room")))
 
 
 PLANNED = _due(State.PLANNED)
-"""Finds rows to send: at most *room* of batch *of*, at the time *now*."""
+"""Finds the next rows to send: at most *room* of batch *of*, at the time *now*."""
 
 UNKNOWN = _due(State.UNKNOWN, _row.lease_owner.is_(None))
-"""Finds rows to look up, as `PLANNED` does those to send."""
+"""Finds the next rows to look up, as `PLANNED` does for rows to send."""
 
 TAKE = (
     update(messages)
@@ -82,19 +129,23 @@ WRITE = (
         lease_owner=None,
         lease_until=None,
         error_kind=bindparam("kind"),
-        error=bindparam("words"),
+        error=bindparam("reason"),
         unknown_since=bindparam("since"),
         settled=bindparam("at"),
     )
 )
-"""Writes down what `written` says of a row, unless another worker has it by now."""
+"""Writes the result of a row, unless another worker has it by now."""
 
 
-def written(each: Finished, now: float) -> dict[str, Any]:
-    """What `WRITE` needs to know of *each* row."""
-    verdict, work = each.verdict, each.work
-    became_unknown = work.unknown_since if work.state is State.UNKNOWN else now
-    settled = verdict.state in SETTLED or (verdict.state is State.UNKNOWN and verdict.delay is None)
+def write_parameters(finished: Finished, now: float) -> dict[str, Any]:
+    """The parameters of `WRITE`."""
+    verdict, work = finished.verdict, finished.work
+    unknown_since = work.unknown_since if work.state is State.UNKNOWN else now
+    kind = reason = None
+    if verdict.error is not None:
+        kind, reason = type(verdict.error).__name__, verdict.error.explanation
+        if len(reason) > _MAX_ERROR_CHARS:
+            reason = f"{reason[: _MAX_ERROR_CHARS - 1]}…"
     return {
         "row": work.id,
         "held": work.fence,
@@ -102,14 +153,8 @@ def written(each: Finished, now: float) -> dict[str, Any]:
         "to_due": None if verdict.delay is None else now + verdict.delay,
         "attempted": int(verdict.attempted),
         "to_looks": work.looks + 1 if verdict.looked else 0,
-        "kind": None if verdict.error is None else type(verdict.error).__name__,
-        "words": None if verdict.error is None else _words_of(verdict.error),
-        "since": became_unknown if verdict.state is State.UNKNOWN else None,
-        "at": now if settled else None,
+        "kind": kind,
+        "reason": reason,
+        "since": unknown_since if verdict.state is State.UNKNOWN else None,
+        "at": now if verdict.is_final else None,
     }
-
-
-def _words_of(error: PowerEmailError) -> str:
-    """The text of *error*, as long as a ledger or an outcome needs it."""
-    text = error.explanation
-    return text if len(text) <= _LONGEST_ERROR else f"{text[: _LONGEST_ERROR - 1]}…"

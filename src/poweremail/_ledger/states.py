@@ -1,28 +1,27 @@
 """
-The states of a message in a batch, and which may follow which.
+The states of a message in a batch, and the transitions between them.
 
-=========
-===================================================================================================================
-state      meaning =========
-===================================================================================================================
-invalid    the row of the source is no message; it is listed with its line, and nothing is sent
-planned    to be sent, now or from a moment on sending    a worker has it under a lease; its request
-may be on the way. Written, and on the disk, before the request begins accepted   the service took
-it: by its answer, or because getMessageInfo shows it rejected   the service answered that it does
-not take it not_sent   provably never taken, and not tried any more unknown    it may or may not
-have been taken; looked up by its unique id, and never sent again unless the user says so =========
-===================================================================================================================
+- *invalid*: the row of the source is not a valid message. It is listed with its line; nothing is
+  sent.
+- *planned*: to be sent, at once or from a given time on.
+- *sending*: a worker holds it under a lease, and its request may have left. The state is on the
+  disk before the request begins.
+- *accepted*: the service accepted it: the response says so, or getMessageInfo shows the mail.
+- *rejected*: the service reported an error, so it did not accept it.
+- *not_sent*: it was provably never accepted, and no further attempt is made.
+- *unknown*: it may have been accepted. It is looked up by its unique id, and never sent again
+  unless the user allows it.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["RETRIED", "SETTLED", "TRANSITIONS", "State"]
+__all__ = ["RETRYABLE", "SETTLED", "TRANSITIONS", "State"]
 
 
 class State(StrEnum):
-    """Where a message of a batch is."""
+    """The state of a message in a batch."""
 
     INVALID = "invalid"
     PLANNED = "planned"
@@ -36,22 +35,22 @@ class State(StrEnum):
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.INVALID: frozenset(),
     State.PLANNED: frozenset({State.SENDING}),
-    # Back to planned: the request provably never arrived, was answered with 429, or was never
-    # begun. To unknown: no trustworthy answer came, or the lease ran out.
+    # Back to planned: the request provably never arrived, the response was a 429, or the request
+    # was never begun. To unknown: there was no trustworthy response, or the lease ended.
     State.SENDING: frozenset(
         {State.ACCEPTED, State.REJECTED, State.NOT_SENT, State.UNKNOWN, State.PLANNED}
     ),
     # To planned: by `retry`; because the user said after how many seconds a mail that is not
-    # visible was never taken; or because its rehearsal lets nobody send it.
+    # visible was never accepted; or because the batch is a rehearsal and the mail must not go out.
     State.UNKNOWN: frozenset({State.ACCEPTED, State.UNKNOWN, State.PLANNED}),
     State.REJECTED: frozenset({State.PLANNED}),
     State.NOT_SENT: frozenset({State.PLANNED}),
     State.ACCEPTED: frozenset(),
 }
-"""What may follow each state; what is not here is refused before it is written."""
+"""The states that may follow each state. Any other transition is refused before it is written."""
 
 SETTLED = frozenset({State.ACCEPTED, State.REJECTED, State.NOT_SENT, State.INVALID})
-"""Nothing more happens to these by itself."""
+"""Rows in these states do not change by themselves."""
 
-RETRIED = (State.NOT_SENT, State.REJECTED, State.UNKNOWN)
-"""What can be planned again by hand."""
+RETRYABLE = (State.NOT_SENT, State.REJECTED, State.UNKNOWN)
+"""Rows in these states can be planned again by `retry`."""

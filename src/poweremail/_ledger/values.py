@@ -1,134 +1,93 @@
-"""What goes into a ledger and what comes out of it."""
+"""The values that a ledger and its workers exchange with their callers. None knows a message."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 
-from poweremail._ledger.states import State
-from poweremail._messages.message import Message, TemplateMessage
-from poweremail._types.checks import body_text
+from poweremail._ledger.states import SETTLED, State
 from poweremail._types.result import SendResult
-from poweremail.errors import PowerEmailError, UsageError
+from poweremail.errors import PowerEmailError
 
 __all__ = [
-    "Added",
-    "BadEntry",
-    "BatchItem",
     "BatchOutcome",
     "BatchStatus",
-    "Entry",
     "Finished",
+    "Planned",
     "Record",
     "Step",
     "Verdict",
     "Work",
+    "boot_time",
 ]
 
 
-@attrs.frozen(kw_only=True)
-class Entry:
+def boot_time() -> float:
     """
-    A message for a batch, and what is known of where it comes from.
+    Seconds on a clock of this machine that also counts while the machine sleeps.
 
-    *key* tells it from the others of the batch: what has a key that is there already is not added
-    again. Without one it is the message's own ``unique_id``, and where it has none, its content.
-    *source* and *line* say where it was read; what is added from a source takes the place of what
-    was invalid in it before.
+    `time.monotonic` stops then, but leases do not.
     """
-
-    message: Message | TemplateMessage
-    key: str | None = None
-    source: str | None = None
-    line: int | None = None
-
-    def __attrs_post_init__(self) -> None:
-        if not isinstance(self.message, Message | TemplateMessage):
-            raise UsageError(
-                f"must be a Message or a TemplateMessage, not {type(self.message).__name__}",
-                field="message",
-            )
-        if self.key is not None and (not isinstance(self.key, str) or not self.key.strip()):
-            raise UsageError(f"must be a string that is not empty, not {self.key!r}", field="key")
-        if self.key is not None and "\0" in body_text("key", self.key):
-            raise UsageError("has a NUL character, which not every ledger can keep", field="key")
-        if self.key is not None and self.message.unique_id not in (None, self.key):
-            raise UsageError(
-                "a message that has a unique_id of its own has it as its key",
-                field="key",
-                advice="give one of the two",
-            )
+    clock = getattr(time, "CLOCK_BOOTTIME", None)
+    return time.time() if clock is None else time.clock_gettime(clock)
 
 
 @attrs.frozen(kw_only=True)
-class BadEntry:
+class Planned:
     """
-    A row of a source that is no message: *error* says why, *recipient* is what stood where an
-    address belongs.
+    A message that is to be sent, as the ledger stores it.
+
+    *contents*: the contents of its files by their digests, perhaps with those of other messages.
     """
 
-    error: UsageError
-    recipient: str | None = None
-    source: str | None = None
-    line: int | None = None
-
-
-BatchItem: TypeAlias = "Message | TemplateMessage | Entry | BadEntry"
-"""What can be added to a batch."""
+    key: str
+    unique_id: str
+    payload: str
+    contents: Mapping[str, bytes] = attrs.field(repr=False)
+    source: str | None
+    line: int | None
 
 
 @attrs.frozen(kw_only=True)
-class Added:
+class Work(Planned):
     """
-    What came of `add`: how many messages were *added*, how many were there already (*known*), and
-    how many rows are *invalid*.
+    A row that a worker holds, to send it (*state* is sending) or to look it up (unknown).
 
-    *errors* tells of the first hundred invalid ones: line and reason.
-    """
-
-    added: int = 0
-    known: int = 0
-    invalid: int = 0
-    errors: tuple[tuple[int | None, str], ...] = ()
-
-
-@attrs.frozen(kw_only=True)
-class Work:
-    """
-    A row that a worker holds: to be sent (``state`` is sending) or to be looked up (unknown).
-
-    *fence* is what it must show to write to the row again. *taken* and *unknown_since* are times of
-    the ledger's clock; *valid_until* is one of `awake`, after which a request must not be begun.
+    *fence*: the number that allows its holder to write to the row.
+    *taken*, *unknown_since*: when the worker took it and when it became unknown, by the ledger's
+    clock.
+    *valid_until*: the `boot_time` from which on no request may be begun.
     """
 
     id: int
     fence: int
     state: State
-    key: str
-    unique_id: str
-    payload: str
-    contents: Mapping[str, bytes] = attrs.field(repr=False)
     attempts: int
     looks: int
     smtp_user_name: str
-    source: str | None
-    line: int | None
     taken: float
     unknown_since: float
     valid_until: float
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether this process was stopped for so long that another worker may have the row."""
+        return boot_time() > self.valid_until
 
 
 @attrs.frozen(kw_only=True)
 class Verdict:
     """
-    What is to be written about a row.
+    The change to be written to a row.
 
-    *delay* is in how many seconds it is due again; None where it is not. *attempted* counts an
-    attempt, *looked* a look-up. *refused* is set where the service answered 429, to how many
-    seconds it asked to wait (0.0 where it did not). *pause* is why the whole batch has to stop.
-    *bad* counts towards the errors in a row.
+    *delay*: the seconds until the row is due again, None if it is not.
+    *attempted*, *looked*: whether to count an attempt or a look-up.
+    *refused*: after a 429, the seconds that the service asked to wait, 0.0 if it did not say.
+    *pause*: why the whole batch must stop.
+    *bad*: whether it counts as one of the failures in a row.
     """
 
     state: State
@@ -140,23 +99,20 @@ class Verdict:
     pause: str | None = None
     bad: bool = False
 
-
-@attrs.frozen(kw_only=True)
-class Finished:
-    """A row and what is to be written about it; *value* is handed back as it is."""
-
-    work: Work
-    verdict: Verdict
-    value: Any = None
+    @property
+    def is_final(self) -> bool:
+        """Whether the row does not change any more by itself."""
+        return self.state in SETTLED or (self.state is State.UNKNOWN and self.delay is None)
 
 
 @attrs.frozen(kw_only=True)
 class BatchOutcome:
     """
-    What became of one message of a batch, as the ledger has it.
+    The outcome of one message of a batch, once it is in the ledger.
 
-    *state* is ``accepted``, ``rejected``, ``not_sent`` or ``unknown``. *result* is what the service
-    answered where it took the mail, *error* what went wrong where it did not.
+    *state*: ``accepted``, ``rejected``, ``not_sent`` or ``unknown``.
+    *result*: the response of the service if it accepted the mail.
+    *error*: the reason if it did not.
     """
 
     key: str
@@ -172,14 +128,25 @@ class BatchOutcome:
 
 
 @attrs.frozen(kw_only=True)
+class Finished:
+    """A row and the change to be written to it. *value* belongs to the caller."""
+
+    work: Work
+    verdict: Verdict
+    value: Any = None
+
+
+@attrs.frozen(kw_only=True)
 class Step:
     """
-    What a step of a worker brought: of what it wrote, *recorded* is on the disk and *lost* belonged
-    to another by then.
+    The result of one step of a worker.
 
-    *work* is what it is to do next. *wait* says in how many seconds there may be more; None where
-    nothing is left to do, now or later. *paused* is the reason for which the batch is paused,
-    *rehearsal* what it rehearsed with when *work* was taken, as the ledger has it.
+    *recorded*: the changes that are on the disk now.
+    *lost*: the changes that were not written, because another worker holds the row.
+    *work*: the rows to send or to look up next.
+    *wait*: the seconds until there may be more to do, None if nothing is left to do.
+    *paused*: why the batch is paused.
+    *rehearsal*: the rehearsal at the time when *work* was taken, as the ledger stores it.
     """
 
     recorded: tuple[Finished, ...] = ()
@@ -193,11 +160,13 @@ class Step:
 @attrs.frozen(kw_only=True)
 class BatchStatus:
     """
-    How a batch is doing: how many messages are in each state, how many failed for which kind of
-    error, and why it is paused.
+    The progress of a batch.
 
-    *open_unknown* of the unknown ones are still being looked up. *rehearsal* is None for the real
-    thing.
+    *counts*: the number of messages in each state.
+    *errors*: the number of failed messages by the kind of their error.
+    *open_unknown*: the number of unknown messages that are still being looked up.
+    *paused*: why it is paused, None if it is not.
+    *rehearsal*: the options of the rehearsal, None if it is none.
     """
 
     name: str
@@ -210,30 +179,28 @@ class BatchStatus:
 
     @property
     def total(self) -> int:
-        """How many messages it has, invalid rows aside."""
+        """The number of messages, without invalid rows."""
         return sum(self.counts.values()) - self.counts[State.INVALID]
 
     @property
     def left(self) -> int:
-        """How many of them nothing final can be said about yet."""
+        """The number of messages whose outcome is not final yet."""
         return self.counts[State.PLANNED] + self.counts[State.SENDING] + self.open_unknown
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do, unless by `retry`."""
+        """Whether nothing is left to do, except by `retry`."""
         return self.left == 0
 
     @property
     def all_accepted(self) -> bool:
-        """Whether the service took every one of them, and no row was invalid."""
+        """Whether the service accepted every message, and no row was invalid."""
         return self.finished and self.counts[State.ACCEPTED] == sum(self.counts.values())
 
 
 @attrs.frozen(kw_only=True)
 class Record:
-    """
-    One message as the ledger has it; times are seconds since the epoch, by the ledger's clock.
-    """
+    """One message as the ledger has it. Times are seconds since the epoch by the ledger's clock."""
 
     key: str
     unique_id: str | None

@@ -1,4 +1,4 @@
-"""What an outcome means for the row: decisions only, by the error and by what the user wants."""
+"""Decides how an outcome changes its row, from the error and the user's options alone."""
 
 from __future__ import annotations
 
@@ -23,82 +23,72 @@ __all__ = ["ACCEPTED", "RELEASED", "SEEN", "Verdicts"]
 
 ACCEPTED = Verdict(state=State.ACCEPTED, attempted=True)
 SEEN = Verdict(state=State.ACCEPTED, looked=True)
-"""getMessageInfo shows it."""
+"""getMessageInfo shows the mail."""
 RELEASED = Verdict(state=State.PLANNED, delay=0.0)
 """The request was never begun."""
 
-# What the service says of an SMTP user that is missing, disabled or used up: of the sender, not of
-# the mail.
+# The service reports a missing, disabled or exhausted SMTP user with such a text. The error then
+# concerns the sender, not the mail.
 _ABOUT_THE_SMTP_USER = re.compile(r"\bsmtp[ _-]?user", re.IGNORECASE)
 
 
 @attrs.frozen
 class Verdicts:
     """
-    Settles outcomes: *retry* says how often and how patiently what was not sent is tried again,
-    *unknown* how long a mail is looked for, and after how many seconds of not being visible it
-    counts as never taken.
+    Decides about outcomes.
+
+    *retry*: how often, and after which waits, a mail that was not sent is tried again.
+    *unknown*: how long a mail is looked up, and after how many seconds a mail that is not visible
+    was never accepted.
     """
 
     retry: RetryPolicy
     unknown: UnknownPolicy
 
-    def of_send(self, work: Work, error: PowerEmailError) -> Verdict:  # noqa: PLR0911  one return an outcome
-        """What becomes of a row whose request ended in *error*."""
+    def of_send(self, work: Work, error: PowerEmailError) -> Verdict:
+        """The verdict on a row whose request ended in *error*."""
         match error:
             case RateLimitError():
-                # It says something about the SMTP user, who waits; the mail has lost nothing.
+                # It concerns the SMTP user, who has to wait. The mail keeps its attempts.
                 return Verdict(
                     state=State.PLANNED, error=error, delay=0.0, refused=error.retry_after or 0.0
                 )
             case AuthenticationError():
-                return Verdict(
-                    state=State.PLANNED,
-                    error=error,
-                    delay=0.0,
-                    pause=f"the service refuses the account: {error.reason}",
-                )
+                return _pausing(error, "the account")
             case ApiError() if error.mail_state == "rejected" and _ABOUT_THE_SMTP_USER.search(
                 error.message
             ):
-                why = f"the service refuses the SMTP user {work.smtp_user_name}: {error.reason}"
-                return Verdict(state=State.PLANNED, error=error, delay=0.0, pause=why)
+                return _pausing(error, f"the SMTP user {work.smtp_user_name}")
             case UsageError():
                 return Verdict(state=State.NOT_SENT, error=error)
-        match error.mail_state:
-            case "rejected":
-                return Verdict(state=State.REJECTED, error=error, attempted=True, bad=True)
-            case "not_sent":
-                attempt = work.attempts + 1
-                if attempt >= self.retry.attempts:
-                    return Verdict(state=State.NOT_SENT, error=error, attempted=True, bad=True)
-                delay = self.retry.wait(attempt, error)
-                return Verdict(
-                    state=State.PLANNED, error=error, attempted=True, delay=delay, bad=True
-                )
-            case _:
-                delay = self.unknown.pause(1, self.unknown.timeout)
-                return Verdict(
-                    state=State.UNKNOWN, error=error, attempted=True, delay=delay, bad=True
-                )
+        state, attempt = State.UNKNOWN, work.attempts + 1
+        delay: float | None = None
+        if error.mail_state == "rejected":
+            state = State.REJECTED
+        elif error.mail_state != "not_sent":
+            delay = self.unknown.pause(1, self.unknown.timeout)
+        elif attempt < self.retry.attempts:
+            state, delay = State.PLANNED, self.retry.wait(attempt, error)
+        else:
+            state = State.NOT_SENT
+        return Verdict(state=state, error=error, attempted=True, delay=delay, bad=True)
 
     @staticmethod
-    def of_unfit(work: Work, error: UsageError, *, read: bool) -> Verdict:
+    def of_unfit(work: Work, error: UsageError, *, is_readable: bool) -> Verdict:
         """
-        What becomes of a row that is not to be sent as it is: it could not be *read*, or its
-        rehearsal does not let it out.
+        The verdict on a row that must not be sent as it is: it is not *readable*, or its rehearsal
+        does not allow its recipients.
 
-        What was taken by a worker that died was not sent by it either, where the rehearsal forbids
-        it. Of a row that cannot be read that is not known: another version may have read and sent
-        it.
+        If the rehearsal forbids a row, a worker that died did not send it either. If the row cannot
+        be read, that is not known: another version may have read and sent it.
         """
         if work.state is State.SENDING:
             return Verdict(state=State.NOT_SENT, error=error)
-        return RELEASED if read else Verdict(state=State.UNKNOWN, error=error, looked=True)
+        return RELEASED if is_readable else Verdict(state=State.UNKNOWN, error=error, looked=True)
 
     def of_look(self, work: Work, error: PowerEmailError) -> Verdict:
-        """What becomes of a row that was looked up and not found."""
-        # The question was asked after the row was taken, so at least so many seconds after it
+        """The verdict on a row that was looked up and not found."""
+        # The query was made after the row was taken, so at least so many seconds after the row
         # became unknown.
         elapsed = work.taken - work.unknown_since
         if elapsed < self.unknown.timeout:
@@ -112,3 +102,9 @@ class Verdicts:
         ):
             return Verdict(state=State.PLANNED, error=error, delay=0.0)
         return Verdict(state=State.UNKNOWN, error=error, looked=True)
+
+
+def _pausing(error: ApiError, refused: str) -> Verdict:
+    """Plan the mail again and pause the batch: every other mail would fail in the same way."""
+    pause = f"the service refuses {refused}: {error.reason}"
+    return Verdict(state=State.PLANNED, error=error, delay=0.0, pause=pause)

@@ -1,10 +1,20 @@
 """
-A worker on a ledger: it takes rows under a lease, and writes down what became of them.
+A worker on a batch: it takes rows under a lease, and writes their results.
 
-One step is one transaction. It writes the outcomes of finished rows, prolongs the leases of those
-in hand, turns rows whose lease ran out into unknown ones, and takes new rows: the move to *sending*
-is on the disk when it returns, and nothing was sent before. Many rows share a step, so that many
-share the wait for the disk.
+Theory of operation. A worker has one operation, `Worker.step`, and each step is one transaction. It
+writes the results of finished rows, renews the leases of the rows in work, turns rows whose lease
+has ended into unknown ones, and takes new rows. When it returns, all of that is on the disk. So the
+caller may send what the step returned, and report what it recorded. A transaction costs a wait for
+the disk; many rows share it, the more the slower the disk is.
+
+The invariant: a row is in the hands of at most one worker that may write to it. Each change of
+owner increases the row's fence, and a result is written only if the fence is still that of its
+worker. If some of the results do not match, the whole transaction is rolled back and repeated
+without them, and the caller learns which were lost. A process that stood still does not begin a
+request after half of its lease (`Work.is_stale`), because its rows may have another owner soon.
+
+How it is tested: `tests/batch/test_states.py` drives workers at random against a model, and the
+crash test kills real ones between any two of the lines that are logged here.
 """
 
 from __future__ import annotations
@@ -14,19 +24,28 @@ import logging
 import threading
 import uuid
 from collections import Counter, OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Executable, and_, func, select, update
+from sqlalchemy import Connection, and_, func, select, update
 
-from poweremail._ledger.clock import awake, passed
-from poweremail._ledger.database import Database
-from poweremail._ledger.ledger import Ledger, open_unknown, pause
+from poweremail._ledger.database import Database, elapsed
 from poweremail._ledger.rate_limits import Budgets
 from poweremail._ledger.schema import contents, messages
-from poweremail._ledger.statements import PLANNED, TAKE, UNKNOWN, WRITE, written
+from poweremail._ledger.statements import (
+    EXPIRED,
+    LOOK,
+    PLANNED,
+    RENEW,
+    TAKE,
+    UNKNOWN,
+    WRITE,
+    is_open,
+    pause_batch,
+    write_parameters,
+)
 from poweremail._ledger.states import TRANSITIONS, State
-from poweremail._ledger.values import Finished, Step, Work
+from poweremail._ledger.values import Finished, Step, Work, boot_time
 from poweremail._ledger.verdicts import ACCEPTED
 from poweremail._policy.limits import RateLimits
 
@@ -34,32 +53,33 @@ __all__ = ["Worker"]
 
 _log = logging.getLogger("poweremail.batch")
 
-_POLL = 1.0
-"""How many seconds may pass until a pause, or what another worker left, is noticed."""
+_POLL_SECONDS = 1.0
+"""The longest wait for a pause, or for rows that another worker left, to be noticed."""
 
-_SWEEP = 0.2
-"""How many seconds pass between two looks for what is unknown and for leases that ran out."""
+_SWEEP_SECONDS = 0.2
+"""The time between two searches for unknown rows and for leases that have ended."""
 
-_FILES_IN_MEMORY = 32 * 1024 * 1024
+_MIN_WAIT_SECONDS = 0.01
+_MAX_CACHED_FILE_BYTES = 32 * 1024 * 1024
 
 _row = messages.c
 
 
 class _LostError(Exception):
-    """A row was given to another worker: the transaction is taken back."""
+    """Another worker has one of the rows: the transaction is rolled back."""
 
 
 class Worker:
     """
     One worker on the batch with the number *batch*, sending as *smtp_users* within *limits*.
 
-    Whoever does not prolong its leases for *lease* seconds of the ledger's clock has lost them: its
-    rows become unknown, and what it has to say about them later is not written any more.
+    A worker that does not renew its leases for *lease* seconds of the ledger's clock has lost them:
+    its rows become unknown, and its results for them are not written any more.
     """
 
     def __init__(
         self,
-        ledger: Ledger,
+        database: Database,
         batch: int,
         smtp_users: Sequence[str],
         limits: Mapping[str, RateLimits],
@@ -67,7 +87,7 @@ class Worker:
         lease: float,
     ) -> None:
         self.owner = uuid.uuid4().hex
-        self._database: Database = ledger.database
+        self._database = database
         self._batch = batch
         self._lease = lease
         self._budgets = Budgets(smtp_users, limits)
@@ -75,51 +95,41 @@ class Worker:
         self._stepping = threading.Lock()
         self._retired = False
         self._renewed = self._swept = 0.0
-        # The time, whether the batch is paused, and whether it is a rehearsal by now: asked
-        # together, in every step.
-        self._look = self._database.look(batch)
         self._files: OrderedDict[str, bytes] = OrderedDict()
 
     def retire(self) -> tuple[Work, ...]:
-        """Take no more rows, a step that has not begun yet included, and return those in hand."""
+        """Take no more rows, not even in a step that waits to begin; return the rows in work."""
         with self._stepping:
             self._retired = True
             return tuple(self._held.values())
 
     def begin(self) -> None:
-        """
-        Announce the SMTP users, and have every unknown mail looked up once more, before others are
-        sent.
-        """
+        """Register the SMTP users, and have every unknown mail looked up once more."""
         with self._database.transaction() as connection:
             now = self._database.now(connection)
-            self._budgets.enrol(connection, now)
-            given_up = and_(
-                _row.batch == self._batch,
-                _row.state == State.UNKNOWN,
-                _row.due.is_(None),
-                _row.lease_owner.is_(None),
-            )
+            self._budgets.register(connection, now)
+            given_up = and_(_row.batch == self._batch, _row.state == State.UNKNOWN, ~is_open())
             connection.execute(update(messages).where(given_up).values(due=now))
 
     def step(self, finished: Sequence[Finished], room: int) -> Step:
         """
-        Write down what is *finished*, and take up to *room* rows. Raises `LedgerError`; then
-        nothing of it has happened.
+        Write the results *finished*, and take up to *room* rows.
+
+        Raises `LedgerError`; then nothing of it has happened.
         """
-        # A step whose caller was cancelled runs on in its thread, beside the one that puts things
-        # in order.
+        # If the caller of a step is cancelled, the step goes on in its thread, beside the one that
+        # cleans up.
         with self._stepping:
             return self._step(finished, 0 if self._retired else room)
 
     def _step(self, finished: Sequence[Finished], room: int) -> Step:
-        valid_until = awake() + self._lease / 2
+        valid_until = boot_time() + self._lease / 2
         if room > 0:
             self._database.check_room(room + len(self._held))
         try:
             step = self._transact_own(finished, room, valid_until)
         except BaseException:
-            self._budgets.forget()
+            self._budgets.discard_copies()
             raise
         for each in (*finished, *step.lost):
             self._held.pop(each.work.id, None)
@@ -127,14 +137,14 @@ class Worker:
         return step
 
     def _transact_own(self, finished: Sequence[Finished], room: int, valid_until: float) -> Step:
-        """Write down those of *finished* that are still this worker's, and tell which are not."""
+        """Make the step with those of *finished* whose rows are still held, and list the others."""
         lost: list[Finished] = []
         while True:
             try:
                 return self._transact(finished, lost, room, valid_until)
             except _LostError:
-                # Rare enough to be done once more, with a look at each row first; meanwhile another
-                # row may be lost.
+                # This is rare, so it may take another transaction. Meanwhile a further row may be
+                # lost.
                 finished, more = self._sorted(finished)
                 if not more:
                     raise
@@ -144,23 +154,16 @@ class Worker:
         self, finished: Sequence[Finished], lost: Sequence[Finished], room: int, valid_until: float
     ) -> Step:
         with self._database.transaction() as connection:
-            now, paused, rehearsal = connection.execute(self._look).one()
+            now, paused, rehearsal = connection.execute(LOOK, {"of": self._batch}).one()
             self._budgets.read(connection, now)
             if finished:
                 self._record(connection, now, finished)
-                paused = next(
-                    (each.verdict.pause for each in finished if each.verdict.pause is not None),
-                    paused,
-                )
-            renewing = passed(self._renewed, now, self._lease / 4)
+                reasons = (each.verdict.pause for each in finished)
+                paused = next((reason for reason in reasons if reason is not None), paused)
+            renewing = elapsed(self._renewed, now, self._lease / 4)
             if renewing and self._held:
-                of_batch = and_(
-                    _row.batch == self._batch, _row.state.in_([State.SENDING, State.UNKNOWN])
-                )
-                mine = and_(of_batch, _row.lease_owner == self.owner)
-                connection.execute(
-                    update(messages).where(mine).values(lease_until=now + self._lease)
-                )
+                until = now + self._lease
+                connection.execute(RENEW, {"of": self._batch, "owner": self.owner, "until": until})
             work, wait = self._take(connection, now, 0 if paused is not None else room, valid_until)
             _log.debug("uncommitted")
         if renewing:
@@ -180,9 +183,9 @@ class Worker:
         if room <= 0:
             return [], 0.0
         work: list[Work] = []
-        if passed(self._swept, now, _SWEEP):
+        if elapsed(self._swept, now, _SWEEP_SECONDS):
             self._expire(connection, now)
-            # What is unknown is looked up before anything else is sent.
+            # Unknown rows are looked up before others are sent.
             work += self._take_unknown(connection, now, room, valid_until)
             if len(work) < room:
                 self._swept = now
@@ -190,74 +193,63 @@ class Worker:
         return work, 0.0 if len(work) == room else self._wait(connection, now)
 
     def _record(self, connection: Connection, now: float, finished: Sequence[Finished]) -> None:
-        """
-        Write *finished* down. Raises `_LostError` where one of them belongs to another worker by
-        now.
-        """
+        """Write *finished*. Raises `_LostError` if another worker holds one of the rows."""
         for each in finished:
             if each.verdict.state not in TRANSITIONS[each.work.state]:
                 raise AssertionError(f"{each.work.state} cannot become {each.verdict.state}")
-        if connection.execute(WRITE, [written(each, now) for each in finished]).rowcount != len(
-            finished
-        ):
+        written = connection.execute(WRITE, [write_parameters(each, now) for each in finished])
+        if written.rowcount != len(finished):
             raise _LostError
         refused: dict[str, float] = {}
         for each in finished:
-            if each.verdict.refused is not None:
-                refused[each.work.smtp_user_name] = max(
-                    each.verdict.refused, refused.get(each.work.smtp_user_name, 0.0)
-                )
-            if each.verdict.pause is not None:
-                pause(connection, self._batch, now, each.verdict.pause)
-        if refused:
-            self._budgets.refuse(connection, now, refused)
-        taken = {each.work.smtp_user_name for each in finished if each.verdict == ACCEPTED}
-        self._budgets.welcome(connection, now, taken - refused.keys())
+            name, verdict = each.work.smtp_user_name, each.verdict
+            if verdict.refused is not None:
+                refused[name] = max(verdict.refused, refused.get(name, 0.0))
+            if verdict.pause is not None:
+                pause_batch(connection, self._batch, now, verdict.pause)
+        self._budgets.record_refusal(connection, now, refused)
+        accepted = {each.work.smtp_user_name for each in finished if each.verdict == ACCEPTED}
+        self._budgets.record_success(connection, now, accepted - refused.keys())
 
     def _sorted(self, finished: Sequence[Finished]) -> tuple[list[Finished], list[Finished]]:
-        """Those of *finished* that are still this worker's, and those that are not."""
+        """Those of *finished* whose rows are still held, and the others."""
         with self._database.reading() as connection:
             found = select(_row.id, _row.fence).where(
                 _row.id.in_([each.work.id for each in finished])
             )
             fences = {row.id: row.fence for row in connection.execute(found)}
-        mine = [each for each in finished if fences.get(each.work.id) == each.work.fence]
-        return mine, [each for each in finished if each not in mine]
+        held = [each for each in finished if fences.get(each.work.id) == each.work.fence]
+        return held, [each for each in finished if each not in held]
 
     def _expire(self, connection: Connection, now: float) -> None:
         """
-        Whose worker is gone is unknown from now on; a look-up that was not finished is simply free
-        again.
+        Take the rows of dead workers away: a mail that was being sent becomes unknown, a look-up
+        becomes due again.
         """
-        gone = and_(
-            _row.batch == self._batch,
-            _row.state.in_([State.SENDING, State.UNKNOWN]),
-            _row.lease_until < now,
-        )
-        found = select(_row.id, _row.state).where(gone).with_for_update(skip_locked=True)
-        rows = connection.execute(found).all()
-        free: dict[str, Any] = {
-            "fence": _row.fence + 1,
-            "lease_owner": None,
-            "lease_until": None,
-            "due": now,
+        rows = connection.execute(EXPIRED, {"of": self._batch, "now": now}).all()
+        unknown: dict[str, Any] = {
+            "state": State.UNKNOWN,
+            "unknown_since": now,
+            "looks": 0,
+            "error_kind": "LeaseExpired",
+            "error": "the worker that had it was gone before it reported the outcome",
         }
-        sending = [number for number, state in rows if state == State.SENDING]
-        if sending:
-            words = {
-                "error_kind": "LeaseExpired",
-                "error": "the worker that had it was gone before it told the outcome",
-            }
-            values = free | words | {"state": State.UNKNOWN, "unknown_since": now, "looks": 0}
-            connection.execute(update(messages).where(_row.id.in_(sending)).values(**values))
-        looked_up = [number for number, state in rows if state == State.UNKNOWN]
-        if looked_up:
-            connection.execute(update(messages).where(_row.id.in_(looked_up)).values(**free))
+        for state, changes in ((State.SENDING, unknown), (State.UNKNOWN, {})):
+            numbers = [row.id for row in rows if row.state == state]
+            if numbers:
+                connection.execute(
+                    update(messages)
+                    .where(_row.id.in_(numbers))
+                    .values(
+                        fence=_row.fence + 1, lease_owner=None, lease_until=None, due=now, **changes
+                    )
+                )
 
     def _take_unknown(
         self, connection: Connection, now: float, room: int, valid_until: float
     ) -> list[Work]:
-        rows = self._next(connection, UNKNOWN, now, room)
+        due = {"of": self._batch, "now": now, "room": room}
+        rows = connection.execute(UNKNOWN, due).all()
         if rows:
             lease = {
                 "fence": _row.fence + 1,
@@ -268,68 +260,52 @@ class Worker:
             connection.execute(
                 update(messages).where(_row.id.in_([row.id for row in rows])).values(**lease)
             )
-        return self._work(
-            connection,
-            rows,
-            State.UNKNOWN,
-            [row.smtp_user_name or "" for row in rows],
-            now,
-            valid_until,
-        )
+        return [
+            self._work(connection, row, State.UNKNOWN, row.smtp_user_name or "", now, valid_until)
+            for row in rows
+        ]
 
     def _take_planned(
         self, connection: Connection, now: float, room: int, valid_until: float
     ) -> list[Work]:
         if room <= 0 or self._budgets.wait(now) > 0.0:
             return []
-        rows = self._next(connection, PLANNED, now, room)
-        on_the_way = Counter(
+        rows = connection.execute(PLANNED, {"of": self._batch, "now": now, "room": room}).all()
+        in_work = Counter(
             work.smtp_user_name for work in self._held.values() if work.state is State.SENDING
         )
-        names = self._budgets.assign(connection, now, len(rows), on_the_way)
-        rows = rows[: len(names)]
-        if rows:
+        names = self._budgets.assign(connection, now, len(rows), in_work)
+        taken = list(zip(rows, names, strict=False))  # the limits may allow fewer
+        if taken:
             lease = {"owner": self.owner, "until": now + self._lease, "at": now}
-            taken = [
-                lease | {"row": row.id, "name": name} for row, name in zip(rows, names, strict=True)
-            ]
-            connection.execute(TAKE, taken)
-        return self._work(connection, rows, State.SENDING, names, now, valid_until)
-
-    def _next(
-        self, connection: Connection, wanted: Executable, now: float, room: int
-    ) -> Sequence[Any]:
-        return connection.execute(wanted, {"of": self._batch, "now": now, "room": room}).all()
+            connection.execute(TAKE, [lease | {"row": row.id, "name": name} for row, name in taken])
+        return [
+            self._work(connection, row, State.SENDING, name, now, valid_until)
+            for row, name in taken
+        ]
 
     def _work(
         self,
         connection: Connection,
-        rows: Sequence[Any],
+        row: Any,
         state: State,
-        names: Iterable[str],
+        name: str,
         now: float,
         valid_until: float,
-    ) -> list[Work]:
-        return [
-            Work(
-                id=row.id,
-                fence=row.fence + 1,
-                state=state,
-                key=row.key,
-                unique_id=row.unique_id,
-                payload=row.payload,
-                contents=self._contents(connection, row.files) if row.files else {},
-                attempts=row.attempts,
-                looks=row.looks,
-                smtp_user_name=name,
-                source=row.source,
-                line=row.line,
-                taken=now,
-                unknown_since=now if row.unknown_since is None else row.unknown_since,
-                valid_until=valid_until,
-            )
-            for row, name in zip(rows, names, strict=True)
-        ]
+    ) -> Work:
+        members = row._asdict() | {
+            "fence": row.fence + 1,
+            "smtp_user_name": name,
+            "unknown_since": now if row.unknown_since is None else row.unknown_since,
+        }
+        files = members.pop("files")
+        return Work(
+            **members,
+            contents=self._contents(connection, files) if files else {},
+            state=state,
+            taken=now,
+            valid_until=valid_until,
+        )
 
     def _contents(self, connection: Connection, files: str) -> dict[str, bytes]:
         wanted: dict[str, bytes] = {}
@@ -340,30 +316,28 @@ class Worker:
                     select(contents.c.content).where(contents.c.digest == digest)
                 ).scalar_one()
             wanted[digest] = self._files[digest] = content
-        # The ones that were used last stay.
-        while len(self._files) > 1 and sum(map(len, self._files.values())) > _FILES_IN_MEMORY:
+        # The files that were used last stay in the cache.
+        while len(self._files) > 1 and sum(map(len, self._files.values())) > _MAX_CACHED_FILE_BYTES:
             self._files.popitem(last=False)
         return wanted
 
     def _wait(self, connection: Connection, now: float) -> float | None:
-        """In how many seconds there may be more to do, None for never."""
+        """The seconds until there may be more to do, None for never."""
         of_batch = _row.batch == self._batch
         left = (
             _row.state == State.PLANNED,
             _row.state == State.SENDING,
-            and_(_row.state == State.UNKNOWN, open_unknown()),
+            and_(_row.state == State.UNKNOWN, is_open()),
         )
         if all(
             connection.execute(select(_row.id).where(of_batch, each).limit(1)).first() is None
             for each in left
         ):
             return None
-        waits = [_POLL]
-        for state in (State.PLANNED, State.UNKNOWN):
+        waits = [_POLL_SECONDS]
+        for state, budget in ((State.PLANNED, self._budgets.wait(now)), (State.UNKNOWN, 0.0)):
             first = select(func.min(_row.due)).where(of_batch, _row.state == state)
             due = connection.execute(first).scalar()
             if due is not None:
-                waits.append(
-                    max(due - now, self._budgets.wait(now) if state is State.PLANNED else 0.0)
-                )
-        return max(0.01, min(waits))
+                waits.append(max(due - now, budget))
+        return max(_MIN_WAIT_SECONDS, min(waits))

@@ -1,9 +1,8 @@
 """
-Batches that survive anything: a named set of messages in a ledger on disk, sent by whoever runs it,
-each of them once.
+Durable batches: a named set of messages in a ledger on disk, each of which is sent once, whatever
+happens to the processes that send them.
 
-The public names are loaded when they are first asked for; a ledger needs the extra
-``poweremail[batch]``.
+The public names are loaded on first use. A ledger needs the extra ``poweremail[batch]``.
 """
 
 from __future__ import annotations
@@ -16,15 +15,9 @@ if TYPE_CHECKING:
     from poweremail._async.durable.batch import AsyncBatch
     from poweremail._async.durable.report import AsyncBatchReport
     from poweremail._async.durable.run import AsyncBatchRun
+    from poweremail._ledger.entries import Added, BadEntry, Entry
     from poweremail._ledger.ledger import Ledger
-    from poweremail._ledger.values import (
-        Added,
-        BadEntry,
-        BatchOutcome,
-        BatchStatus,
-        Entry,
-        Record,
-    )
+    from poweremail._ledger.values import BatchOutcome, BatchStatus, Record
     from poweremail._sync.durable.batch import Batch
     from poweremail._sync.durable.report import BatchReport
     from poweremail._sync.durable.run import BatchRun
@@ -38,8 +31,9 @@ _HOMES = {
     "_sync.durable.batch": ("Batch",),
     "_sync.durable.report": ("BatchReport",),
     "_sync.durable.run": ("BatchRun",),
+    "_ledger.entries": ("Added", "BadEntry", "Entry"),
     "_ledger.ledger": ("Ledger",),
-    "_ledger.values": ("Added", "BadEntry", "BatchOutcome", "BatchStatus", "Entry", "Record"),
+    "_ledger.values": ("BatchOutcome", "BatchStatus", "Record"),
     "batch._sources": ("read_csv", "read_json_lines"),
     "errors": ("LedgerError",),
 }

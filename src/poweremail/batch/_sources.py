@@ -1,9 +1,9 @@
 """
-Messages from files: CSV and JSON Lines, a row at a time.
+Reads messages from files: CSV and JSON Lines, a row at a time.
 
-A column or member that is called like a field of a message is that field; of the others, ``email``
-and ``name`` are the recipient, ``key`` is the key, and the rest are the template's dynamic values.
-A bad row comes out as a `BadEntry`, and the next one is read.
+A column or member with the name of a message's field is that field. Of the others, ``email`` and
+``name`` are the recipient, ``key`` is the key, and the rest are the template's dynamic values. An
+invalid row becomes a `BadEntry`, and the next one is read.
 """
 
 from __future__ import annotations
@@ -13,20 +13,17 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import attrs
 
-from poweremail._ledger.values import BadEntry, Entry
+from poweremail._ledger.entries import BadEntry, Entry
 from poweremail._messages.envelope import Tracking
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import recipient, recipients
 from poweremail._types.attachment import Attachment
 from poweremail._wire.json import loads_text
-from poweremail.errors import UsageError
-
-if TYPE_CHECKING:
-    import _csv
+from poweremail.errors import ConfigurationError, UsageError
 
 __all__ = ["read_csv", "read_json_lines"]
 
@@ -35,22 +32,15 @@ _MEMBERS: dict[type, set[str]] = {
     for kind in (Message, TemplateMessage, Tracking)
 }
 _FIELDS = _MEMBERS[Message] | _MEMBERS[TemplateMessage]
-_IN_CSV = _FIELDS & {
-    "subject",
-    "from_email",
-    "to",
-    "cc",
-    "bcc",
-    "reply_to",
-    "html",
-    "text",
-    "template_id",
-    "unique_id",
+_JSON_FIELDS = _FIELDS - {"images"}
+_ADDRESS_LISTS = ("to", "cc", "bcc", "reply_to")
+_CSV_FIELDS = {
+    *("subject", "from_email", "html", "text", "template_id", "unique_id"),
+    *_ADDRESS_LISTS,
 }
-_SEVERAL = ("to", "cc", "bcc", "reply_to")
-_TOLD = 20
-_NOT_UTF_8 = re.compile("[\udc80-\udcff]")
-"""A byte that is no text, as `_opened` lets it through."""
+_MAX_COLUMNS_REPORTED = 20
+_UNDECODED_BYTE = re.compile("[\udc80-\udcff]")
+"""A byte that is not UTF-8, as ``surrogateescape`` decodes it."""
 
 
 def read_csv(
@@ -63,61 +53,61 @@ def read_csv(
     **fields: Any,
 ) -> Iterator[Entry | BadEntry]:
     """
-    Read the CSV file at *path*: UTF-8, the names of the columns in its first line.
+    Read the CSV file at *path*: UTF-8, with the names of the columns in its first line.
 
-    *email*, *name* and *key* are the columns of the recipient's address, of their name and of the
-    message's key; the name is a dynamic value, too. Columns called subject, from_email, to, cc,
-    bcc, reply_to, html, text, template_id or unique_id are fields of the message (several addresses
-    in one with ``;`` between them); every other one is a dynamic value of the template. *fields*
-    are those that are the same for all: ``template_id="news", subject="News",
+    Columns called subject, from_email, to, cc, bcc, reply_to, html, text, template_id or unique_id
+    are fields of the message; several addresses in one cell have ``;`` between them. Every other
+    column is a dynamic value of the template.
+
+    *email*, *name*, *key*: the columns of the recipient's address, of their name, and of the
+    message's key. The name is a dynamic value as well.
+    *delimiter*: the character between two columns.
+    *fields*: the fields that all messages share: ``template_id="news", subject="News",
     from_email="me@example.com"``.
 
-    Raises `UsageError` for a file that cannot be read, or has no column with addresses; and at a
-    cell that is larger than Python's csv module takes (`csv.field_size_limit`, 131,072 characters),
-    because where it ends, and so the next row begins, is not known.
+    Raises `ConfigurationError` if the file cannot be read or has no column of addresses. Raises it
+    also at a cell that is larger than Python's csv module reads (`csv.field_size_limit`, 131,072
+    characters), because the end of that cell, and so the next row, cannot be found.
     """
-    source = str(path)
     with _opened(path) as file:
-        reading = _Reading(_known_as(path), fields, _IN_CSV, email, name, key)
-        rows = _rows(file, delimiter)
-        header = _next_row(rows)
+        reader = _RowReader(_absolute(path), fields, _CSV_FIELDS, email, name, key)
+        rows = _csv_rows(file, delimiter)
+        _, header = next(rows, (1, []))
         if isinstance(header, UsageError):
-            raise _usage(f"{source!r}, line 1: {header.explanation}", advice=header.advice)
+            raise ConfigurationError(
+                f"{str(path)!r}, line 1: {header.explanation}", field="path", advice=header.advice
+            )
         if not header:
-            raise _usage(f"{source!r} has no line with the names of its columns")
-        header = [column.strip() for column in header]
-        if len(set(header)) < len(header):
-            raise _usage(f"{source!r} has two columns of one name among {', '.join(header)}")
-        if not {email, "to"} & {*header, *fields}:
-            raise _usage(
-                f"{source!r} has no column {email!r}, only {', '.join(map(repr, header[:_TOLD]))}",
+            raise ConfigurationError(
+                f"{str(path)!r} has no line with the names of its columns", field="path"
+            )
+        columns = [column.strip() for column in header]
+        if len(set(columns)) < len(columns):
+            raise ConfigurationError(
+                f"{str(path)!r} has two columns of one name among {', '.join(columns)}",
+                field="path",
+            )
+        if not {email, "to"} & {*columns, *fields}:
+            found = ", ".join(map(repr, columns[:_MAX_COLUMNS_REPORTED]))
+            raise ConfigurationError(
+                f"{str(path)!r} has no column {email!r}, only {found}",
+                field="path",
                 advice="name the column of the addresses; where the columns run together, name the "
                 "delimiter, too",
             )
-        # An empty cell is an empty value, so that the field of the template does not stay in the
-        # mail; elsewhere it is none.
-        dynamic = set(header) - {*_FIELDS, email, key, ""}
-        while True:
-            line = rows.line_num + 1
-            row = _next_row(rows)
-            if row is None:
-                return
+        # An empty cell of a dynamic value is an empty value, so that the placeholder of the
+        # template does not stay in the mail. In any other column it is no value.
+        dynamic = set(columns) - {*_FIELDS, email, key, ""}
+        for line, row in rows:
             if isinstance(row, UsageError):
-                yield BadEntry(error=row, source=reading.source, line=line)
-            elif len(row) not in (0, len(header)):
-                error = UsageError(
-                    f"the row has {len(row)} columns, the header has {len(header)}", field="row"
-                )
-                yield BadEntry(error=error, source=reading.source, line=line)
+                yield reader.bad_entry(row, line)
+            elif len(row) == len(columns):
+                cells = zip(columns, row, strict=True)
+                members = {column: cell for column, cell in cells if cell or column in dynamic}
+                yield reader.entry(members, line)
             elif row:
-                yield reading.entry(
-                    {
-                        c: value
-                        for c, value in zip(header, row, strict=True)
-                        if value != "" or c in dynamic
-                    },
-                    line,
-                )
+                reason = f"the row has {len(row)} columns, the header has {len(columns)}"
+                yield reader.bad_entry(UsageError(reason, field="row"), line)
 
 
 def read_json_lines(
@@ -131,44 +121,36 @@ def read_json_lines(
     """
     Read the file at *path*, which has a JSON object in each line.
 
-    Members that are called like a field of `Message` or `TemplateMessage` are that field,
-    ``dynamic_value`` among them; an attachment is ``{"path": ...}`` or ``{"name": ..., "content":
-    base64}``. *email*, *name* and *key* are as in `read_csv`, every other member is a dynamic
-    value. *fields* are those that are the same for all; a row's own go first.
+    Members with the name of a field of `Message` or `TemplateMessage` are that field,
+    ``dynamic_value`` among them. An attachment is ``{"path": ...}`` or ``{"name": ..., "content":
+    base64}``. Every other member is a dynamic value.
 
-    Raises `UsageError` for a file that cannot be read.
+    *email*, *name*, *key*: the members for recipient and key, as in `read_csv`.
+    *fields*: the fields that all messages share. Those of a row take precedence.
+
+    Raises `ConfigurationError` if the file cannot be read.
     """
     with _opened(path) as file:
-        source = _known_as(path)
-        reading = _Reading(source, fields, _FIELDS - {"images"}, email, name, key)
+        reader = _RowReader(_absolute(path), fields, _JSON_FIELDS, email, name, key)
         for line, text in enumerate(file, 1):
             if not text.strip():
                 continue
-            if (not_utf_8 := _not_utf_8(text)) is not None:
-                yield BadEntry(error=not_utf_8, source=source, line=line)
-                continue
             try:
-                members = loads_text(text)
-            except ValueError as error:
-                yield BadEntry(
-                    error=UsageError(f"the line is not JSON: {error}", field="row"),
-                    source=source,
-                    line=line,
-                )
-                continue
-            if isinstance(members, dict):
-                yield reading.entry(members, line)
+                members = _json_object(text)
+            except UsageError as error:
+                yield reader.bad_entry(error, line)
             else:
-                yield BadEntry(
-                    error=UsageError("the line is not a JSON object", field="row"),
-                    source=source,
-                    line=line,
-                )
+                yield reader.entry(members, line)
 
 
 @attrs.frozen
-class _Reading:
-    """How the rows of one source become messages."""
+class _RowReader:
+    """
+    Makes entries from the rows of one source.
+
+    *common*: the fields that all messages share.
+    *fields*: the names of the columns or members that are fields of a message.
+    """
 
     source: str
     common: Mapping[str, Any]
@@ -178,35 +160,32 @@ class _Reading:
     key: str
 
     def __attrs_post_init__(self) -> None:
-        """What is the same for all rows would be wrong in each of them."""
+        """Check what all messages share: an error in it would be in each of them."""
         if unknown := self.common.keys() - _FIELDS:
-            raise UsageError(
-                f"no mail has {' or '.join(sorted(unknown))}", field="fields", mail_state=None
-            )
+            raise ConfigurationError(f"no mail has {' or '.join(sorted(unknown))}", field="fields")
         if "from_email" in self.common:
             recipient("from_email", self.common["from_email"])
         if self.common.get("reply_to"):
             recipients("reply_to", _separated(self.common["reply_to"]))
 
+    def bad_entry(self, error: UsageError, line: int, address: Any = None) -> BadEntry:
+        return BadEntry(
+            error=error,
+            recipient=None if address is None else str(address),
+            source=self.source,
+            line=line,
+        )
+
     def entry(self, row: Mapping[str, Any], line: int) -> Entry | BadEntry:
+        fields = self.fields - {self.key}
+        members = {**self.common, **{name: row[name] for name in row if name in fields}}
+        used = {*self.fields, self.email, self.key}
+        rest = {name: row[name] for name in row if name not in used}
+        if self.email in row:
+            address, name = row[self.email], row.get(self.name)
+            members["to"] = [(name, address) if name else address]
+        key = row.get(self.key)
         try:
-            members = {
-                **self.common,
-                **{
-                    name: value
-                    for name, value in row.items()
-                    if name in self.fields and name != self.key
-                },
-            }
-            if self.email in row:
-                who = row.get(self.name)
-                members["to"] = [(who, row[self.email]) if who else row[self.email]]
-            rest = {
-                name: value
-                for name, value in row.items()
-                if name not in (*self.fields, self.email, self.key)
-            }
-            key = row.get(self.key)
             return Entry(
                 message=_message(members, rest),
                 key=None if key is None else str(key),
@@ -214,17 +193,11 @@ class _Reading:
                 line=line,
             )
         except UsageError as error:
-            to = row.get(self.email, row.get("to"))
-            return BadEntry(
-                error=error,
-                recipient=None if to is None else str(to),
-                source=self.source,
-                line=line,
-            )
+            return self.bad_entry(error, line, row.get(self.email, row.get("to")))
 
 
 def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | TemplateMessage:
-    for field in _SEVERAL:
+    for field in _ADDRESS_LISTS:
         if field in members:
             members[field] = _separated(members[field])
     for field in ("to", "subject", "from_email"):
@@ -236,13 +209,8 @@ def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | Temp
     if "attachments" in members:
         members["attachments"] = _attachments(members["attachments"])
     if "template_id" in members:
-        _check_members(
-            "row",
-            members,
-            TemplateMessage,
-            "a mail with a template",
-            "leave template_id out, or what stands beside it",
-        )
+        advice = "leave template_id out, or what stands beside it"
+        _check_members("row", members, TemplateMessage, "a mail with a template", advice)
         dynamic = members.get("dynamic_value", {})
         if not isinstance(dynamic, Mapping):
             raise UsageError(
@@ -250,15 +218,11 @@ def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | Temp
             )
         members["dynamic_value"] = {**rest, **dynamic}
         return TemplateMessage(**members)
-    _check_members(
-        "row", members, Message, "a mail without a template", "give template_id, or leave them out"
-    )
+    advice = "give template_id, or leave them out"
+    _check_members("row", members, Message, "a mail without a template", advice)
     if unused := {name for name, value in rest.items() if value != ""} - {"name"}:
-        raise UsageError(
-            f"{', '.join(sorted(unused))}: only a template has dynamic values",
-            field="row",
-            advice="give template_id, or leave them out",
-        )
+        reason = f"{', '.join(sorted(unused))}: only a template has dynamic values"
+        raise UsageError(reason, field="row", advice=advice)
     return Message(**members)
 
 
@@ -269,11 +233,11 @@ def _separated(addresses: Any) -> Any:
 
 
 def _check_members(
-    field: str, members: Mapping[str, Any], kind: type, what: str, advice: str | None = None
+    field: str, members: Mapping[str, Any], kind: type, name: str, advice: str | None = None
 ) -> None:
     if unknown := members.keys() - _MEMBERS[kind]:
         raise UsageError(
-            f"{what} has no {' and no '.join(sorted(unknown))}", field=field, advice=advice
+            f"{name} has no {' and no '.join(sorted(unknown))}", field=field, advice=advice
         )
 
 
@@ -301,65 +265,73 @@ def _attachment(value: Any) -> Attachment:
     )
 
 
-def _known_as(path: str | os.PathLike[str]) -> str:
-    """
-    The absolute name of the file: a relative one is that of another file where it is read from
-    another directory.
-    """
+def _absolute(path: str | os.PathLike[str]) -> str:
+    """The name of the source: absolute, because a relative one names another file elsewhere."""
     return str(Path(path).resolve())
 
 
 def _opened(path: str | os.PathLike[str]) -> TextIO:
     try:
-        # What is not UTF-8 is found in the row that has it, and spoils no other.
+        # A byte that is not UTF-8 is found in its row, and spoils no other.
         return Path(path).open(encoding="utf-8-sig", errors="surrogateescape", newline="")
     except (OSError, TypeError, ValueError) as error:
-        raise _usage(
-            f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}"
+        raise ConfigurationError(
+            f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}", field="path"
         ) from None
 
 
-def _rows(file: TextIO, delimiter: str) -> _csv.Reader:
+def _csv_rows(file: TextIO, delimiter: str) -> Iterator[tuple[int, list[str] | UsageError]]:
+    """The rows of *file*, each with the number of its first line."""
     try:
-        # Strict: a quotation mark that nobody closes is an error, not a value with the rest of the
+        # Strict: a quotation mark that is never closed is an error, not a cell with the rest of the
         # file in it.
-        return csv.reader(file, delimiter=delimiter, strict=True)
+        rows = csv.reader(file, delimiter=delimiter, strict=True)
     except (TypeError, ValueError):
-        raise UsageError(
-            f"must be one character, not {delimiter!r}", field="delimiter", mail_state=None
+        raise ConfigurationError(
+            f"must be one character, not {delimiter!r}", field="delimiter"
         ) from None
+    while True:
+        first = rows.line_num + 1
+        row: list[str] | UsageError
+        try:
+            row = next(rows)
+            _check_utf_8("".join(row))
+        except StopIteration:
+            return
+        except UsageError as error:
+            row = error
+        except csv.Error as error:
+            if "field limit" in str(error):
+                # The limit holds for the whole process, so it is not ours to raise.
+                raise ConfigurationError(
+                    f"the row that begins in line {first} has a cell of more than "
+                    f"{csv.field_size_limit():,} characters: "
+                    "it is not read, and nothing that follows it",
+                    field="path",
+                    advice="give such values as JSON Lines, or raise csv.field_size_limit",
+                ) from None
+            # If it took several lines, more than one mail is missing.
+            last = rows.line_num
+            lines = "the row is" if last <= first else f"the lines up to {last} are"
+            row = UsageError(f"{lines} not CSV: {error}", field="row")
+        yield first, row
 
 
-def _next_row(rows: _csv.Reader) -> list[str] | UsageError | None:
-    first = rows.line_num + 1
+def _json_object(text: str) -> dict[str, Any]:
+    _check_utf_8(text)
     try:
-        row = next(rows, None)
-    except csv.Error as error:
-        if "field limit" in str(error):
-            # The limit is one for the whole process, and so not ours to raise.
-            raise _usage(
-                f"the row that begins in line {first} has a cell of more than "
-                f"{csv.field_size_limit():,} characters: "
-                "it is not read, and nothing that follows it",
-                advice="give such values as JSON Lines, or raise csv.field_size_limit",
-            ) from None
-        # Whoever reads one line of it is not to think that one mail is missing.
-        lines = "the row is" if rows.line_num <= first else f"the lines up to {rows.line_num} are"
-        return UsageError(f"{lines} not CSV: {error}", field="row")
-    return _not_utf_8("".join(row or ())) or row
+        members = loads_text(text)
+    except ValueError as error:
+        raise UsageError(f"the line is not JSON: {error}", field="row") from None
+    if not isinstance(members, dict):
+        raise UsageError("the line is not a JSON object", field="row")
+    return members
 
 
-def _not_utf_8(text: str) -> UsageError | None:
-    """What is wrong with *text* that has bytes which are not UTF-8; None where it has none."""
-    if text.isascii() or (found := _NOT_UTF_8.search(text)) is None:
-        return None
-    byte = ord(found[0]) - 0xDC00
-    return UsageError(
-        f"is not UTF-8: the byte 0x{byte:02X} is no text",
-        field="row",
-        advice="save the file as UTF-8",
-    )
-
-
-def _usage(reason: str, advice: str | None = None) -> UsageError:
-    return UsageError(reason, field="path", mail_state=None, advice=advice)
+def _check_utf_8(text: str) -> None:
+    if not text.isascii() and (found := _UNDECODED_BYTE.search(text)):
+        raise UsageError(
+            f"is not UTF-8: the byte 0x{ord(found[0]) - 0xDC00:02X} is no text",
+            field="row",
+            advice="save the file as UTF-8",
+        )

@@ -1,4 +1,4 @@
-"""A batch in a ledger, as users see it."""
+"""The user's view of a batch in a ledger."""
 
 from __future__ import annotations
 
@@ -10,19 +10,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from poweremail._async.client import AsyncPowerEmail
 from poweremail._async.durable.report import AsyncBatchReport, AsyncDryRun
-from poweremail._async.durable.run import AsyncBatchRun, RunOptions
-from poweremail._ledger.eta import least_seconds
-from poweremail._ledger.payload import Group
-from poweremail._ledger.rehearsal import Rehearsal
+from poweremail._async.durable.run import AsyncBatchRun
+from poweremail._ledger.entries import Added, BatchItem
 from poweremail._ledger.states import State
-from poweremail._ledger.values import Added, BadEntry, BatchItem, BatchStatus, Entry
-from poweremail._ledger.verdicts import Verdicts
+from poweremail._ledger.values import BatchStatus
 from poweremail._policy.limits import RateLimits
-from poweremail._policy.outcome import UnknownPolicy
+from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
 from poweremail._runtime._async import each, finish, in_thread
-from poweremail._types.checks import is_number, is_whole
-from poweremail.errors import UsageError
+from poweremail.batch._options import RETRY, RunOptions
+from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from poweremail._ledger.adding import Adding
@@ -30,47 +27,43 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncBatch"]
 
-_VISIBILITY = 30.0
-# Five attempts span about a minute and a half: what is still not sent then has a cause that
-# somebody has to look at.
-_RETRY = RetryPolicy(attempts=5, first_wait=5.0, max_wait=60.0, max_total=None)
-
 
 class AsyncBatch:
     """
     The batch called *name* in *ledger*, sent by *client*.
 
     *client*
-        Its own retries are not used, and limits are better given to the batch: a mail that waits
-        for those of the client is *sending* meanwhile. None to fill, look at and pause a batch
-        without sending.
+        The client. Its own retries are not used. Give limits to the batch rather than to the
+        client: a mail that waits for the limits of the client is *sending* meanwhile. None for a
+        batch that is filled, looked at or paused, but not sent.
     *ledger*
-        The path of a file (SQLite), a URL such as ``postgresql://host/name``, or an `open_ledger`.
-        It is made where it is missing.
+        The path of a file (SQLite), a URL such as ``postgresql://host/name``, or a `Ledger`. It is
+        created if it is missing.
     *smtp_users*
-        The names of the SMTP users that send; the client's unless given. The next mail goes to
-        whoever is free first.
+        The names of the SMTP users that send; by default that of the client. The SMTP user that is
+        free first sends the next mail.
     *concurrency*
-        How many mails are under way at once: 16. A crash leaves so many in doubt at most.
+        The number of mails in work at once: 16. A crash leaves at most so many unknown.
     *limits*
-        `RateLimits` of each SMTP user, or a mapping from name to them. They are counted in the
-        ledger, for all who work on it. None by default; a 429 is waited for in any case.
+        `RateLimits` for each SMTP user, or a mapping from name to limits. They are counted in the
+        ledger, for all processes that use it. None by default; after a 429 the batch waits in any
+        case.
     *retry*
-        How often and how patiently a mail is tried again that was provably not sent.
+        How often, and after which waits, a mail that was provably not sent is tried again.
     *visibility*, *resend_after*
-        For how many seconds a mail whose outcome is unknown is looked for: 30. It is never sent
-        again, unless *resend_after* says after how many seconds a mail that getMessageInfo does not
-        show was certainly never taken.
+        The seconds for which a mail with an unknown outcome is looked up: 30. It is never sent
+        again, unless *resend_after* gives the seconds after which a mail that getMessageInfo does
+        not show was certainly never accepted.
     *lease*
-        After how many seconds without a sign of life the mails in a worker's hands are given to
-        another: 30.
+        The seconds after which the mails of a worker that shows no sign of life are given to
+        another worker: 30.
     *errors_in_a_row*
-        So many failures with no success between them pause the batch: 20.
+        The number of failures, without a success between them, that pauses the batch: 20.
     *redirect_to*, *allow*
         Make the batch a rehearsal: all mails go to one address, or only to those that match a
-        pattern such as ``*@example.com``. A batch that rehearses does so for good.
+        pattern such as ``*@example.com``. A batch that is a rehearsal stays one.
 
-    Raises `UsageError` for an option that cannot be meant; every method, `LedgerError` where the
+    Raises `ConfigurationError` if an option is invalid. Every method raises `LedgerError` if the
     ledger cannot be used.
     """
 
@@ -83,7 +76,7 @@ class AsyncBatch:
         smtp_users: Iterable[str] = (),
         concurrency: int = 16,
         limits: RateLimits | Mapping[str, RateLimits] | None = None,
-        retry: RetryPolicy = _RETRY,
+        retry: RetryPolicy = RETRY,
         visibility: float | None = None,
         resend_after: float | None = None,
         lease: float = 30.0,
@@ -95,23 +88,16 @@ class AsyncBatch:
         self._client = client
         self._owns_ledger = isinstance(ledger, str | os.PathLike)
         self._ledger: Ledger = _open(ledger) if isinstance(ledger, str | os.PathLike) else ledger
-        self._rehearsal = Rehearsal.of(redirect_to, allow)
-        if visibility is None:
-            visibility = _VISIBILITY if resend_after is None else min(_VISIBILITY, resend_after)
-        _check_whole("concurrency", concurrency)
-        _check_whole("errors_in_a_row", errors_in_a_row)
-        if not is_number(lease, 1.0):
-            raise _usage(f"must be a number of seconds, 1 or more, not {lease!r}", "lease")
-        if not isinstance(retry, RetryPolicy):
-            raise _usage(f"must be a RetryPolicy, not {type(retry).__name__}", "retry")
-        names = (smtp_users,) if isinstance(smtp_users, str) else tuple(dict.fromkeys(smtp_users))
-        self._options = RunOptions(
-            smtp_users=names,
-            concurrency=concurrency,
-            limits=limits,
-            verdicts=Verdicts(retry, UnknownPolicy("reconcile", visibility, resend_after)),
-            lease=lease,
-            errors_in_a_row=errors_in_a_row,
+        self._rehearsal = Rehearsal.from_options(redirect_to, allow)
+        self._options = RunOptions.from_arguments(
+            smtp_users,
+            concurrency,
+            limits,
+            retry,
+            visibility,
+            resend_after,
+            lease,
+            errors_in_a_row,
         )
 
     async def add(
@@ -119,91 +105,86 @@ class AsyncBatch:
         messages: AsyncIterable[BatchItem] | Iterable[BatchItem],
     ) -> Added:
         """
-        Add *messages*, in any number, and return how many of them were new. The batch is made where
-        it is missing.
+        Add *messages*, in any number, and count them. The batch is created if it is missing.
 
-        What is there already is not added again, told by its key (see `Entry`): a source that broke
-        off in the middle is simply added once more. Two messages of the same content and without
-        keys are one. A row that is no message is kept as *invalid*, and stops nothing.
+        A message whose key (see `Entry`) is in the batch already is not added again, so a source
+        that was interrupted can simply be added once more. Two messages with the same content and
+        without keys are one. An invalid row is stored as *invalid*, and the next one is added.
         """
         number = await in_thread(self._ledger.create, self.name)
         await self._rehearse(number)
-        return await self._fill(await in_thread(self._ledger.adding, number), messages)
+        return await self._fill(self._ledger.adding(number), messages)
 
     async def check(
         self,
         messages: AsyncIterable[BatchItem] | Iterable[BatchItem],
     ) -> Added:
         """
-        Do as `add` does, and add nothing: to see which rows are no messages. What is in the batch
-        already is not looked at.
+        Check *messages* as `add` does, and add none. Messages that are in the batch already are
+        not recognized.
         """
-        return await self._fill(await in_thread(self._ledger.adding, None), messages)
+        return await self._fill(self._ledger.adding(None), messages)
 
     def run(self) -> AsyncBatchRun:
         """
-        Send what is planned, and look up what is unknown; to be used as a context manager and
-        iterated over.
+        Send the planned messages and look up the unknown ones: use it as a context manager, and
+        iterate over it.
 
-        Several may run at once, in one process or in many. See `AsyncBatchRun`.
+        Several runs, in one process or in many, may share a batch. See `AsyncBatchRun`.
         """
         return AsyncBatchRun(
-            self._sending(), self._ledger, self.name, self._options, self._rehearse
+            self._required_client(), self._ledger, self.name, self._options, self._rehearse
         )
 
     def dry_run(self) -> AsyncDryRun:
         """
-        Make every planned message ready to be sent, and send none: iterate over where it stands,
-        and what is wrong with it.
+        Make every planned message ready to be sent, and send none: iterate over pairs of its place
+        and of the error that would prevent it, or None.
 
-        A rehearsal that is asked for is tried, and the batch does not become one.
+        If the options ask for a rehearsal, it is tried, but the batch does not become one.
         """
-        return AsyncDryRun(self._ledger, self._number, self._try_rehearsal)
+        return AsyncDryRun(self._ledger, self._number, partial(self._rehearse, keep=False))
 
     async def pause(self, reason: str = "paused by hand") -> None:
         """
-        Let whoever runs the batch finish what is under way and end; nothing more is sent until
+        Make every run of the batch end after the mails in work. Nothing more is sent until
         `resume`.
         """
         await in_thread(self._ledger.pause, await self._number(), reason)
 
     async def resume(self) -> None:
-        """Take the pause back. It does not send; `run` does."""
+        """End the pause. It does not send; `run` does."""
         await in_thread(self._ledger.resume, await self._number())
 
     async def retry(
         self, *, not_sent: bool = True, rejected: bool = False, unknown: bool = False
     ) -> int:
         """
-        Plan again what failed, and return how many mails that are: what was *not_sent*, and
-        *rejected* or *unknown* ones if asked.
+        Plan failed mails again, and return their number: those that were *not_sent*, and on request
+        those that were *rejected* or are *unknown*.
 
-        Of the unknown ones these are those that were looked up in vain. They may have been taken
-        all the same: then the recipient gets two.
+        Unknown mails are included once their look-up has ended in vain. They may have been accepted
+        nevertheless: then the recipient gets two.
         """
         wanted = ((State.NOT_SENT, not_sent), (State.REJECTED, rejected), (State.UNKNOWN, unknown))
-        return await in_thread(
-            self._ledger.retry,
-            await self._number(),
-            frozenset(state for state, asked in wanted if asked),
-        )
+        states = frozenset(state for state, included in wanted if included)
+        return await in_thread(self._ledger.retry, await self._number(), states)
 
     async def status(self) -> BatchStatus:
-        """How the batch is doing, whoever runs it."""
+        """The progress of the batch, in whichever process it runs."""
         return await in_thread(self._ledger.status, await self._number())
 
     async def least_seconds(self, mails: int) -> float:
         """
-        In how many seconds so many *mails* can have begun at the earliest, within the limits; 0.0
-        without any.
+        The earliest time, in seconds from now, at which so many *mails* can have begun within the
+        limits; 0.0 without limits.
 
-        What the SMTP users have sent lately counts, whoever sent it for this ledger. Raises
-        `UsageError` where no client is given.
+        All that the SMTP users have sent for this ledger counts. Raises `ConfigurationError` if the
+        batch has no client.
         """
-        options = self._options.sent_by(self._sending())
-        return least_seconds(
-            mails,
-            await in_thread(self._ledger.budgets, options.smtp_users, options.limits_by_user()),
+        options = self._options.sent_as(self._required_client().smtp_user_name)
+        return await in_thread(
+            self._ledger.least_seconds, mails, options.smtp_users, options.limits_by_user()
         )
 
     def report(self, states: Iterable[str] | None = None) -> AsyncBatchReport:
@@ -215,7 +196,7 @@ class AsyncBatch:
         return AsyncBatchReport(self._ledger, self._number, wanted)
 
     async def aclose(self) -> None:
-        """Close the ledger, where the batch has opened it. The client stays open."""
+        """Close the ledger, if the batch has opened it. The client stays open."""
         if self._owns_ledger:
             await in_thread(self._ledger.close)
 
@@ -233,51 +214,46 @@ class AsyncBatch:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"
 
-    def _sending(self) -> AsyncPowerEmail:
+    def _required_client(self) -> AsyncPowerEmail:
         if self._client is None:
-            raise _usage("a batch without one cannot be run", "client")
+            raise ConfigurationError("a batch without one cannot be run", field="client")
         return self._client
 
     async def _number(self) -> int:
         return await in_thread(self._ledger.find, self.name)
 
     async def _rehearse(self, number: int, *, keep: bool = True) -> Rehearsal | None:
-        wanted = None if self._rehearsal is None else self._rehearsal.members()
-        return Rehearsal.read(
-            await in_thread(partial(self._ledger.rehearse, keep=keep), number, wanted)
-        )
-
-    async def _try_rehearsal(self, number: int) -> Rehearsal | None:
-        return await self._rehearse(number, keep=False)
+        wanted = None if self._rehearsal is None else self._rehearsal.to_dict()
+        stored = await in_thread(partial(self._ledger.rehearse, keep=keep), number, wanted)
+        return None if stored is None else Rehearsal.from_dict(stored)
 
     async def _fill(self, adding: Adding, messages: AsyncIterable[Any] | Iterable[Any]) -> Added:
         if isinstance(messages, str | bytes | dict) or not isinstance(
             messages, AsyncIterable | Iterable
         ):
-            raise _usage(
-                f"must be an iterable of messages, not {type(messages).__name__}", "messages"
+            raise ConfigurationError(
+                f"must be an iterable of messages, not {type(messages).__name__}", field="messages"
             )
-        group = Group()
         source = each(messages)
         try:
             async for item in source:
-                group.append(item if isinstance(item, Entry | BadEntry) else Entry(message=item))
-                if group.full:
-                    await in_thread(adding.add, group.entries)
-                    group = Group()
+                adding.append(item)
+                if adding.is_full:
+                    await in_thread(adding.flush)
         finally:
             await finish(source)
-            # What came before an error of the source is kept: the next time it is known.
-            await in_thread(adding.add, group.entries)
+            # If the source raises, the messages before the error are kept: the next time they are
+            # known.
+            await in_thread(adding.flush)
         return adding.total
 
 
 def _open(place: str | os.PathLike[str]) -> Ledger:
     try:
-        from poweremail._ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy only for those who keep a ledger
+        from poweremail._ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy is loaded for users of a ledger only
     except ModuleNotFoundError as error:
-        raise _usage(
-            f"{error.name} is not installed; pip install 'poweremail[batch]'", "ledger"
+        raise ConfigurationError(
+            f"{error.name} is not installed; pip install 'poweremail[batch]'", field="ledger"
         ) from None
     return Ledger(place)
 
@@ -286,13 +262,6 @@ def _state(name: str) -> State:
     try:
         return State(name)
     except ValueError:
-        raise _usage(f"must be one of {', '.join(State)}, not {name!r}", "states") from None
-
-
-def _check_whole(field: str, value: object) -> None:
-    if not is_whole(value, 1):
-        raise _usage(f"must be 1 or more, not {value!r}", field)
-
-
-def _usage(reason: str, field: str) -> UsageError:
-    return UsageError(reason, field=field, mail_state=None)
+        raise ConfigurationError(
+            f"must be one of {', '.join(State)}, not {name!r}", field="states"
+        ) from None

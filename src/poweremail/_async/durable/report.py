@@ -1,14 +1,15 @@
-"""A walk over the messages of a batch: what became of them, or what would become of them."""
+"""The messages of a batch, one by one: their outcomes, or a rehearsal of sending them."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Generic, Self, TypeVar
 
 from poweremail._ledger.payload import unpack
-from poweremail._ledger.rehearsal import Rehearsal
 from poweremail._ledger.states import State
-from poweremail._ledger.values import Record
+from poweremail._ledger.values import Planned, Record
+from poweremail._policy.rehearsal import Rehearsal
 from poweremail._runtime._async import in_thread
 from poweremail.errors import UsageError
 
@@ -17,39 +18,59 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncBatchReport", "AsyncDryRun"]
 
+Row = TypeVar("Row", Record, Planned)
 
-class AsyncBatchReport:
-    """The messages of a batch, page by page; a page is read when its first message is asked for."""
+
+class _Rows(Generic[Row]):
+    """
+    The rows of a batch, read in pages; a page is read when its first row is asked for.
+
+    *find*: returns the number of the batch, which may not exist yet when the rows are asked for.
+    *read_page*: reads the rows after the one with a number.
+    """
+
+    def __init__(
+        self,
+        find: Callable[[], Awaitable[int]],
+        read_page: Callable[[int, int], list[tuple[int, Row]]],
+    ) -> None:
+        self._find = find
+        self._read_page: Callable[[int, int], list[tuple[int, Row]]] = read_page
+        self._batch: int | None = None
+        self._last = 0
+        self._page: list[tuple[int, Row]] = []
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def _next_row(self) -> Row:
+        if not self._page:
+            if self._batch is None:
+                self._batch = await self._find()
+            self._page = await in_thread(self._read_page, self._batch, self._last)
+            self._page.reverse()
+            if not self._page:
+                raise StopAsyncIteration
+        self._last, row = self._page.pop()
+        return row
+
+
+class AsyncBatchReport(_Rows[Record]):
+    """The messages of a batch, in the order in which they were added."""
 
     def __init__(
         self, ledger: Ledger, find: Callable[[], Awaitable[int]], states: frozenset[State] | None
     ) -> None:
-        self._ledger = ledger
-        self._find = find
-        self._number: int | None = None
-        self._states = states
-        self._above = 0
-        self._page: list[tuple[int, Record]] = []
-
-    def __aiter__(self) -> AsyncBatchReport:
-        return self
+        super().__init__(find, partial(ledger.page, states=states))
 
     async def __anext__(self) -> Record:
-        if not self._page:
-            if self._number is None:
-                self._number = await self._find()
-            self._page = await in_thread(self._ledger.page, self._number, self._above, self._states)
-            self._page.reverse()
-            if not self._page:
-                raise StopAsyncIteration
-        self._above, record = self._page.pop()
-        return record
+        return await self._next_row()
 
 
-class AsyncDryRun:
+class AsyncDryRun(_Rows[Planned]):
     """
-    The planned messages of a batch, each as it would go out, one by one: a pair of where it comes
-    from and of the `UsageError` that it would end in, or None.
+    The planned messages of a batch, each made ready to be sent: pairs of its place and of the
+    `UsageError` that would prevent it, or None.
     """
 
     def __init__(
@@ -58,32 +79,23 @@ class AsyncDryRun:
         find: Callable[[], Awaitable[int]],
         rehearse: Callable[[int], Awaitable[Rehearsal | None]],
     ) -> None:
-        self._ledger = ledger
-        self._find = find
+        super().__init__(self._begin, ledger.planned)
+        self._find_batch = find
         self._rehearse = rehearse
-        self._number: int | None = None
         self._rehearsal: Rehearsal | None = None
-        self._above = 0
-        self._page: list[tuple[int, Any]] = []
 
-    def __aiter__(self) -> AsyncDryRun:
-        return self
+    async def _begin(self) -> int:
+        batch = await self._find_batch()
+        self._rehearsal = await self._rehearse(batch)
+        return batch
 
     async def __anext__(self) -> tuple[str, UsageError | None]:
-        if not self._page:
-            if self._number is None:
-                self._number = await self._find()
-                self._rehearsal = await self._rehearse(self._number)
-            self._page = await in_thread(self._ledger.planned, self._number, self._above)
-            self._page.reverse()
-            if not self._page:
-                raise StopAsyncIteration
-        self._above, row = self._page.pop()
-        where = row.key if row.line is None else f"{row.source}, line {row.line}"
+        row = await self._next_row()
+        place = row.key if row.line is None else f"{row.source}, line {row.line}"
         try:
             message = unpack(row.payload, row.contents, row.unique_id)
             if self._rehearsal is not None:
                 self._rehearsal.apply(message)
         except UsageError as error:
-            return where, error
-        return where, None
+            return place, error
+        return place, None

@@ -1,17 +1,16 @@
 # Generated from src/poweremail/_async/durable/send.py; do not edit.
-"""One row of a batch: sent, or looked up, and what became of it in the words of the ledger."""
+"""Sends or looks up one row of a batch, and returns the change to be written to it."""
 
 from __future__ import annotations
 
 import logging
 
-from poweremail._ledger.clock import awake
 from poweremail._ledger.payload import unpack
-from poweremail._ledger.rehearsal import Rehearsal
-from poweremail._ledger.states import SETTLED, State
+from poweremail._ledger.states import State
 from poweremail._ledger.values import BatchOutcome, Finished, Verdict, Work
 from poweremail._ledger.verdicts import ACCEPTED, RELEASED, SEEN, Verdicts
 from poweremail._messages.message import Message, TemplateMessage
+from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
 from poweremail._sync.client import PowerEmail
 from poweremail._types.result import SendResult
@@ -21,91 +20,78 @@ __all__ = ["Sender"]
 
 _log = logging.getLogger("poweremail.batch")
 
-_ONCE = RetryPolicy(attempts=1)
+_ONE_ATTEMPT = RetryPolicy(attempts=1)
 
 
 class Sender:
     """
-    Sends rows by *client*, once each; *verdicts* says what follows.
+    Sends rows by *client*, with one attempt each; *verdicts* decides what follows.
 
-    ``rehearsal`` is applied to each mail, if there is one; ``begun`` has the numbers of the rows
-    whose request may be on its way.
+    ``rehearsal`` is applied to each mail, if there is one. ``begun`` holds the ids of the rows
+    whose request may have left.
     """
 
     def __init__(self, client: PowerEmail, verdicts: Verdicts) -> None:
         self.rehearsal: Rehearsal | None = None
         self.begun: set[int] = set()
-        self._client = client.with_options(retry=_ONCE, on_unknown="raise")
+        self._messages = client.with_options(retry=_ONE_ATTEMPT, on_unknown="raise").messages
         self._verdicts = verdicts
 
-    def attend(self, work: Work) -> Finished:
-        """Return what became of a row. Raises nothing for a mail that fails."""
-        message = None
+    def process(self, work: Work) -> Finished:
+        """Send or look up a row. A mail that fails raises nothing: the result holds its error."""
+        message: Message | TemplateMessage | None = None
+        result: SendResult | None = None
         try:
             message = unpack(work.payload, work.contents, work.unique_id)
             if self.rehearsal is not None:
                 message = self.rehearsal.apply(message)
         except UsageError as error:
-            recipients = () if message is None else message.recipients
-            return _finished(
-                work,
-                recipients,
-                self._verdicts.of_unfit(work, error, read=message is not None),
-                None,
-            )
-        if work.state is State.UNKNOWN:
-            return self._look_up(work, message.recipients)
-        return self._send(work, message)
+            verdict = self._verdicts.of_unfit(work, error, is_readable=message is not None)
+        else:
+            if work.state is State.UNKNOWN:
+                _log.debug("looking up row %d", work.id)
+                verdict, result = self._look_up(work, message)
+                _log.debug("looked up row %d", work.id)
+            elif work.is_stale:
+                verdict = RELEASED
+            else:
+                self.begun.add(work.id)
+                _log.debug("sending row %d", work.id)
+                verdict, result = self._send(work, message)
+                _log.debug("response for row %d", work.id)
+        outcome = BatchOutcome(
+            key=work.key,
+            unique_id=work.unique_id,
+            recipients=() if message is None else message.recipients,
+            state=verdict.state.value,
+            attempts=work.attempts + verdict.attempted,
+            smtp_user_name=work.smtp_user_name,
+            source=work.source,
+            line=work.line,
+            result=result,
+            error=verdict.error,
+        )
+        return Finished(work=work, verdict=verdict, value=outcome if verdict.is_final else None)
 
-    def _send(self, work: Work, message: Message | TemplateMessage) -> Finished:
-        if awake() > work.valid_until:
-            # This process stood still for so long that the row may be another's by now.
-            return _finished(work, message.recipients, RELEASED, None)
-        self.begun.add(work.id)
-        _log.debug("sending row %d", work.id)
-        verdict, result = ACCEPTED, None
+    def _send(
+        self, work: Work, message: Message | TemplateMessage
+    ) -> tuple[Verdict, SendResult | None]:
         try:
             if isinstance(message, TemplateMessage):
-                result = self._client.messages.send_template(
-                    message, smtp_user_name=work.smtp_user_name
-                )
+                result = self._messages.send_template(message, smtp_user_name=work.smtp_user_name)
             else:
-                result = self._client.messages.send_mail(
-                    message, smtp_user_name=work.smtp_user_name
-                )
+                result = self._messages.send_mail(message, smtp_user_name=work.smtp_user_name)
         except PowerEmailError as error:
-            verdict = self._verdicts.of_send(work, error)
-        _log.debug("answered row %d", work.id)
-        return _finished(work, message.recipients, verdict, result)
+            return self._verdicts.of_send(work, error), None
+        return ACCEPTED, result
 
-    def _look_up(self, work: Work, recipients: tuple[str, ...]) -> Finished:
-        _log.debug("looking up row %d", work.id)
+    def _look_up(
+        self, work: Work, message: Message | TemplateMessage
+    ) -> tuple[Verdict, SendResult | None]:
         unknown = DeliveryUnknownError(
-            "no trustworthy answer came", unique_id=work.unique_id, recipients=recipients
+            "no trustworthy answer came", unique_id=work.unique_id, recipients=message.recipients
         )
-        verdict, result = SEEN, None
         try:
-            result = self._client.messages.reconcile(unknown, visibility=0.0)
+            return SEEN, self._messages.reconcile(unknown, visibility=0.0)
         except PowerEmailError as error:
-            verdict = self._verdicts.of_look(work, error)
-        _log.debug("looked up row %d", work.id)
-        return _finished(work, recipients, verdict, result)
-
-
-def _finished(
-    work: Work, recipients: tuple[str, ...], verdict: Verdict, result: SendResult | None
-) -> Finished:
-    final = verdict.state in SETTLED or (verdict.state is State.UNKNOWN and verdict.delay is None)
-    outcome = BatchOutcome(
-        key=work.key,
-        unique_id=work.unique_id,
-        recipients=recipients,
-        state=verdict.state.value,
-        attempts=work.attempts + verdict.attempted,
-        smtp_user_name=work.smtp_user_name,
-        source=work.source,
-        line=work.line,
-        result=result,
-        error=verdict.error,
-    )
-    return Finished(work=work, verdict=verdict, value=outcome if final else None)
+            return self._verdicts.of_look(work, error), None

@@ -1,4 +1,4 @@
-"""A rehearsal: the mails go to somebody else, or to nobody but those on a list."""
+"""A rehearsal: the mails of a batch go to one address, or only to recipients on a list."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import attrs
 
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import Recipient, recipient
-from poweremail.errors import UsageError
+from poweremail.errors import ConfigurationError, UsageError
 
 __all__ = ["Rehearsal"]
 
@@ -19,21 +19,22 @@ __all__ = ["Rehearsal"]
 @attrs.frozen
 class Rehearsal:
     """
-    Which recipients are meant: those that match a pattern of *allow* (such as ``*@example.com``;
-    empty for none).
+    Decides who may receive the mails of a batch.
 
-    A mail with any other goes to *redirect_to* instead, and to nobody else; without that it is not
-    sent.
+    *redirect_to*: the address that receives each mail with a recipient who is not allowed, instead
+    of all its recipients. If it is None, such a mail is not sent.
+    *allow*: the patterns of allowed recipients, such as ``*@example.com``.
     """
 
     redirect_to: str | None = None
     allow: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, redirect_to: str | None, allow: Iterable[str] | None) -> Rehearsal | None:
+    def from_options(cls, redirect_to: str | None, allow: Iterable[str] | None) -> Rehearsal | None:
         """
-        Check what a user gave; None where it is the real thing. Raises `UsageError` for what is no
-        address and no pattern.
+        Check the options of a batch; None if both are None, because then it is no rehearsal.
+
+        Raises `UsageError` if one is no address or no pattern.
         """
         if redirect_to is None and allow is None:
             return None
@@ -41,30 +42,32 @@ class Rehearsal:
         patterns = (allow,) if isinstance(allow, str) else tuple(allow or ())
         for pattern in patterns:
             if not isinstance(pattern, str) or "@" not in pattern:
-                reason = f"{pattern!r} is no address, and no pattern such as *@example.com"
-                raise UsageError(reason, field="allow", mail_state=None)
+                raise ConfigurationError(
+                    f"{pattern!r} is no address, and no pattern such as *@example.com",
+                    field="allow",
+                )
         return cls(address, tuple(sorted(pattern.strip().lower() for pattern in patterns)))
 
     @classmethod
-    def read(cls, members: Mapping[str, Any] | None) -> Rehearsal | None:
-        """The rehearsal as a ledger has it."""
-        return None if members is None else cls(members["redirect_to"], tuple(members["allow"]))
+    def from_dict(cls, members: Mapping[str, Any]) -> Rehearsal:
+        """Read what `to_dict` returned."""
+        return cls(members["redirect_to"], tuple(members["allow"]))
 
     @classmethod
-    def parse(cls, text: str | None) -> Rehearsal | None:
-        """The rehearsal as a step of a worker tells it."""
-        return None if text is None else cls.read(json.loads(text))
+    def from_json(cls, text: str | None) -> Rehearsal | None:
+        """Read the rehearsal as a ledger stores it; None if the batch is no rehearsal."""
+        return None if text is None else cls.from_dict(json.loads(text))
 
-    def members(self) -> dict[str, Any]:
-        """The rehearsal as a ledger keeps it."""
+    def to_dict(self) -> dict[str, Any]:
+        """The rehearsal as a JSON object."""
         return {"redirect_to": self.redirect_to, "allow": list(self.allow)}
 
     def apply(self, message: Message | TemplateMessage) -> Message | TemplateMessage:
-        """Return *message* as it may go out. Raises `UsageError` where it may not."""
-        meant = message.recipients
+        """Return *message* as it may be sent. Raises `UsageError` if it may not be sent."""
+        recipients = message.recipients
         strangers = [
             address
-            for address in meant
+            for address in recipients
             if not any(fnmatchcase(address.lower(), pattern) for pattern in self.allow)
         ]
         if not strangers:
@@ -73,6 +76,6 @@ class Rehearsal:
             raise UsageError(
                 f"{strangers[0]} is not on the allow-list of the rehearsal", field="allow"
             )
-        first, *others = meant
+        first, *others = recipients
         name = f"for {first} and {len(others)} more" if others else f"for {first}"
         return attrs.evolve(message, to=Recipient(self.redirect_to, name), cc=(), bcc=())

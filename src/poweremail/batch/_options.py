@@ -1,0 +1,103 @@
+"""The options of a run, checked when a batch is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import attrs
+
+from poweremail._ledger.verdicts import Verdicts
+from poweremail._policy.limits import RateLimits
+from poweremail._policy.outcome import UnknownPolicy
+from poweremail._policy.retry import RetryPolicy
+from poweremail._types.checks import is_number, is_whole
+from poweremail.errors import ConfigurationError
+
+__all__ = ["RETRY", "RunOptions"]
+
+RETRY = RetryPolicy(attempts=5, first_wait=5.0, max_wait=60.0, max_total=None)
+"""
+The default. Five attempts take about a minute and a half: a mail that is still not sent then has a
+problem that a person must look at.
+"""
+
+_VISIBILITY_SECONDS = 30.0
+
+
+@attrs.frozen
+class RunOptions:
+    """The options of a run, as `AsyncBatch` describes them."""
+
+    smtp_users: tuple[str, ...]
+    concurrency: int
+    limits: RateLimits | Mapping[str, RateLimits] | None
+    verdicts: Verdicts
+    lease: float
+    errors_in_a_row: int
+
+    @classmethod
+    def from_arguments(
+        cls,
+        smtp_users: Iterable[str],
+        concurrency: int,
+        limits: RateLimits | Mapping[str, RateLimits] | None,
+        retry: RetryPolicy,
+        visibility: float | None,
+        resend_after: float | None,
+        lease: float,
+        errors_in_a_row: int,
+    ) -> RunOptions:
+        """Check the arguments of a batch. Raises `ConfigurationError` if one is invalid."""
+        for field, value in (("concurrency", concurrency), ("errors_in_a_row", errors_in_a_row)):
+            if not is_whole(value, 1):
+                raise ConfigurationError(f"must be 1 or more, not {value!r}", field=field)
+        if not is_number(lease, 1.0):
+            raise ConfigurationError(
+                f"must be a number of seconds, 1 or more, not {lease!r}", field="lease"
+            )
+        if not isinstance(retry, RetryPolicy):
+            raise ConfigurationError(
+                f"must be a RetryPolicy, not {type(retry).__name__}", field="retry"
+            )
+        if visibility is None:
+            # A mail is not looked up for longer than until it may be sent again.
+            limit = _VISIBILITY_SECONDS if resend_after is None else resend_after
+            visibility = min(_VISIBILITY_SECONDS, limit)
+        return cls(
+            (smtp_users,) if isinstance(smtp_users, str) else tuple(dict.fromkeys(smtp_users)),
+            concurrency,
+            limits,
+            Verdicts(retry, UnknownPolicy("reconcile", visibility, resend_after)),
+            lease,
+            errors_in_a_row,
+        )
+
+    def sent_as(self, smtp_user_name: str | None) -> RunOptions:
+        """
+        The options with *smtp_user_name*, that of the client, if the batch names no SMTP user.
+
+        Raises `ConfigurationError` if neither names one.
+        """
+        if self.smtp_users:
+            return self
+        if smtp_user_name is None:
+            raise ConfigurationError(
+                "give one to the client, or some to the batch", field="smtp_users"
+            )
+        return attrs.evolve(self, smtp_users=(smtp_user_name,))
+
+    def limits_by_user(self) -> dict[str, RateLimits]:
+        """The limits by SMTP user. Raises `ConfigurationError` if one is invalid."""
+        limits = (
+            dict.fromkeys(self.smtp_users, self.limits)
+            if isinstance(self.limits, RateLimits)
+            else dict(self.limits or {})
+        )
+        for name, each in limits.items():
+            if not isinstance(each, RateLimits):
+                raise ConfigurationError(
+                    f"must be a RateLimits, not {type(each).__name__}", field=f"limits[{name!r}]"
+                )
+            if each.path is not None:
+                raise ConfigurationError("has no use here: the ledger counts", field="limits.path")
+        return limits
