@@ -86,7 +86,7 @@ class Worker:
         *,
         lease: float,
     ) -> None:
-        self.owner = uuid.uuid4().hex
+        self.owner: str = uuid.uuid4().hex
         self._database = database
         self._batch = batch
         self._lease = lease
