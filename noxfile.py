@@ -236,7 +236,7 @@ def demo(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """
     Measure the library against what it is made of. Arguments after ``--`` go to it: ``--quick``,
-    ``--json FILE``, parts.
+    ``--against WHEEL`` (another build instead), ``--json FILE``, parts.
     """
     session.install(".[fast,httpx2,aiohttp,trio]", *BENCHMARK_PEERS)
     session.run("python", "-m", "benchmarks", *session.posargs)

@@ -1,8 +1,8 @@
 """
-Who is told of each request before it goes out.
+A hook that is called before each request is sent.
 
-Nobody, as a rule. A test run looks where its requests go, so that none of them reaches the real
-service.
+The pytest plugin sets it, so that no request of a test run reaches the real service. Otherwise it
+is None.
 """
 
 from __future__ import annotations
@@ -14,10 +14,11 @@ __all__ = ["Stopped", "watcher"]
 
 class Stopped(BaseException):
     """
-    For a watcher to raise: the request does not go out. It is no `Exception`, so that no
-    application takes it for a failure.
+    Raised by a watcher: the request is not sent.
+
+    It is not an `Exception`, so that no application handles it as a failed send.
     """
 
 
 watcher: Callable[[str, object], object] | None = None
-"""Called with the URL, without its query, and the transport. What it raises ends the call."""
+"""Called with the URL, without its query, and the transport. If it raises, the call ends."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import os
 import subprocess
@@ -82,6 +83,28 @@ def test_each_source_arrives_whole(way, served, tmp_path):
         ("image/png", b"\x89PNG"),
         ("image/gif", b"GIF8"),
     ]
+
+
+@pytest.mark.parametrize("found", ["all", "a part", "nothing"])
+def test_a_file_arrives_whole_whether_or_not_the_system_has_it_in_memory(
+    found, tmp_path, monkeypatch
+):
+    def preadv(file, buffers, offset, flags):
+        if found == "nothing":
+            raise BlockingIOError
+        [buffer] = buffers
+        size = len(buffer) if found == "all" else len(buffer) // 2
+        buffer[:size] = os.pread(file, size, offset)
+        return size
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    path = tmp_path / "content.bin"
+    path.write_bytes(CONTENT)
+    with FaultServer(answer()) as server:
+        with client_of("httpx", server.url) as client:
+            client.messages.send_mail(message(attachments=[Attachment.from_path(path)]))
+    [file] = server.seen[0].json["message"]["attachments"]
+    assert base64.b64decode(file["content"]) == CONTENT
 
 
 @pytest.mark.parametrize("known", [True, False])

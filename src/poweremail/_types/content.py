@@ -71,6 +71,32 @@ class FileContent:
             file.seek(offset)
             return file.read(size)
 
+    def read_cached(self, offset: int, size: int) -> bytearray | None:
+        """
+        Return the same bytes if the system has them in memory, else None.
+
+        It does not wait for the disk to read them, so an event loop may call it. To read them in a
+        thread costs as much as to encode 100 KB.
+        """
+        if _NO_WAIT is None:
+            return None
+        content = bytearray(size)
+        try:
+            file = os.open(self.path, os.O_RDONLY)
+            try:
+                unchanged = self.stamp in (None, _stamp(os.fstat(file)))
+                if unchanged and os.preadv(file, [content], offset, _NO_WAIT) == size:
+                    return content
+            finally:
+                os.close(file)
+        except OSError:  # it would have to wait, or cannot tell
+            pass
+        return None
+
+
+_NO_WAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+"""Linux only: read what is in the page cache, and fail instead of waiting for the rest."""
+
 
 def _stamp(status: os.stat_result) -> tuple[int, ...]:
     """Values that change with the content of a file, or with the file behind a path."""

@@ -260,6 +260,8 @@ def _payload_class() -> Any:
     """The engine's class of a body that writes itself, made when the engine has been loaded."""
     import aiohttp  # noqa: PLC0415
 
+    headers = aiohttp.BytesPayload(b"", content_type="application/json").headers
+
     class AsyncBody(aiohttp.payload.Payload):
         """
         Writes *outgoing* piece by piece.
@@ -268,7 +270,9 @@ def _payload_class() -> Any:
         """
 
         def __init__(self, outgoing: AsyncOutgoing, request: Request) -> None:
-            super().__init__(None, content_type="application/json")
+            # Not by super(), which makes these anew (aiohttp/payload.py, Payload.__init__).
+            self._value = self._encoding = self._filename = None
+            self._headers = headers
             self._outgoing = outgoing
             self._write_timeout = request.endpoint.timeouts.write
             # Read by the engine for the Content-Length (aiohttp/payload.py, Payload.size).

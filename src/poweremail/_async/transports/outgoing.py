@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator
 
 from poweremail._runtime._async import each, finish, in_thread
-from poweremail._types.content import StreamContent
+from poweremail._types.content import FileContent, StreamContent
 from poweremail._wire.http import RAW_PIECE_BYTES, Body, FilePiece, Piece
 from poweremail.errors import UsageError
 
@@ -170,6 +170,10 @@ class AsyncStreamPieces:
 
 async def _read(piece: FilePiece) -> bytes:
     content = piece.content
+    if isinstance(content, FileContent):
+        cached = content.read_cached(piece.offset, piece.size)
+        if cached is not None:
+            return base64.b64encode(cached)
     try:
         raw = await in_thread(content.read, piece.offset, piece.size)
     except (OSError, ValueError) as error:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Iterator
 
 from poweremail._runtime._sync import each, finish, in_thread
-from poweremail._types.content import StreamContent
+from poweremail._types.content import FileContent, StreamContent
 from poweremail._wire.http import RAW_PIECE_BYTES, Body, FilePiece, Piece
 from poweremail.errors import UsageError
 
@@ -171,6 +171,10 @@ class StreamPieces:
 
 def _read(piece: FilePiece) -> bytes:
     content = piece.content
+    if isinstance(content, FileContent):
+        cached = content.read_cached(piece.offset, piece.size)
+        if cached is not None:
+            return base64.b64encode(cached)
     try:
         raw = in_thread(content.read, piece.offset, piece.size)
     except (OSError, ValueError) as error:
