@@ -21,10 +21,10 @@ __all__ = ["SandboxTransport"]
 _REASONS: dict[Broken | None, str] = {
     "refused": "connection refused",
     "reset_before": "connection reset before the body was read",
-    "reset_after": "connection reset before an answer came",
-    "stalled": "connection closed without an answer",
-    "truncated": "connection closed in the middle of the answer",
-    None: "no answer",
+    "reset_after": "connection reset before a response came",
+    "stalled": "connection closed without a response",
+    "truncated": "connection closed in the middle of the response",
+    None: "no response",
 }
 
 
@@ -48,7 +48,7 @@ class SandboxTransport:
         # As on a socket, the read timeout counts from one byte to the next.
         if max(reply.latency, reply.drip) > limit:
             sleep(limit)
-            raise TransportError(f"no answer within {limit} s")
+            raise TransportError(f"no response within {limit} s")
         sleep(reply.latency)
         if reply.response is None or reply.broken is not None:
             if reply.broken == "reset_before":
