@@ -128,7 +128,7 @@ def test_addresses_beyond_ascii_and_senders_that_are_none(sandbox, api):
     with SmtpReceiver() as smtp:
         server = server_of(smtp, allow="example.com")
         assert release(mail, server, "grün@example.com").recipients == ("grün@example.com",)
-        with pytest.raises(UsageError, match="cannot be said to a mail server"):
+        with pytest.raises(UsageError, match="cannot be the sender in SMTP"):
             release(attrs.evolve(mail, from_email="me@example.com> SIZE=1"), server)
     assert "MAIL FROM:<from@example.com> BODY=8BITMIME SMTPUTF8" in smtp.said
 
@@ -136,12 +136,12 @@ def test_addresses_beyond_ascii_and_senders_that_are_none(sandbox, api):
 @pytest.mark.parametrize(
     ("answers", "state", "why"),
     [
-        ({"EHLO": None}, "not_sent", "did not take it"),
+        ({"EHLO": None}, "not_sent", "did not accept the mail"),
         ({"MAIL": b"451 later"}, "not_sent", "451 later"),
         ({"RCPT": b"550 no such user"}, "not_sent", "refused every recipient.*550 no such user"),
         ({"DATA": b"554 no data"}, "not_sent", "554 no data"),
         ({"TAKEN": b"554 spam\x1b[2J"}, "not_sent", r"554 spam \[2J"),
-        ({"TAKEN": None}, "unknown", "broke off after it had been handed over"),
+        ({"TAKEN": None}, "unknown", "broke off after the mail had been handed over"),
     ],
 )
 def test_what_the_server_says_no_to(sandbox, api, answers, state, why):
