@@ -45,15 +45,19 @@ def test_the_templates_are_compiled_once_a_process(monkeypatch):
     ("own", "told", "sample"),
     [
         ({}, "Any owner id and token will do", '"me", "any-token"'),
-        ({"token": "canary"}, "It takes the token that it was started with", '"me", "your-token"'),
+        (
+            {"token": "canary"},
+            "It accepts only the token that it was started with",
+            '"me", "your-token"',
+        ),
         (
             {"owner_id": "canary"},
-            "It takes the owner id that it was started with",
+            "It accepts only the owner id that it was started with",
             '"your-owner-id", "any-token"',
         ),
         (
             {"owner_id": "canary", "token": "canary"},
-            "It takes the owner id and the token",
+            "It accepts only the owner id and the token",
             '"your-owner-id", "your-token"',
         ),
     ],

@@ -131,7 +131,7 @@ def test_search_and_status(open_page, send, sandbox):
         expect_subjects(page, *expected)
     page.locator("#search").fill("nobody")
     expect_subjects(page)
-    assert page.get_by_text("Nothing matches.").is_visible()
+    assert page.get_by_text("No message matches.").is_visible()
     page.locator("#search").fill("")
     page.locator("#status").select_option("hard_bounce")
     expect_subjects(page, "News")
@@ -237,7 +237,7 @@ def test_a_mail_that_has_the_focus_shows_it(open_page, send, screenshot):
 
 def test_what_is_too_much_for_a_rule_is_said_in_its_words(open_page):
     page = open_page()
-    page.get_by_label("Rule: event, share, within what time").fill("open 500%")
+    page.get_by_label("Rule: event, share, time limit").fill("open 500%")
     page.get_by_role("button", name="Add").click()
     page.locator(".toast", has_text="share: must be from 0 to 100 %, not 500 %").wait_for()
     open_page.complaints.clear()
@@ -331,13 +331,15 @@ def test_the_service_beside_the_list(open_page, sandbox, scene):
     assert "rate limited" in page.locator("#faults").inner_text()
     hook = page.locator("#webhooks").inner_text()
     assert hook.splitlines()[:3] == [scene, "open, click, hard bounce", "Production"]
-    assert hook.splitlines()[3].startswith("6 events taken, the last ")
+    assert hook.splitlines()[3].startswith("6 events accepted, the last ")
     assert hook.count("200, delivered") == 5
     (webhook,) = sandbox.webhooks
     assert webhook.key.reveal() not in page.content()
     page.get_by_role("button", name="Switch off rate_limited").click()
-    page.get_by_text("All is well.").wait_for()
-    page.get_by_role("combobox", name="Fault").select_option(label="Reset after it is taken")
+    page.get_by_text("No faults.").wait_for()
+    page.get_by_role("combobox", name="Fault").select_option(
+        label="Reset after the mail is accepted"
+    )
     page.get_by_label("How often").fill("3")
     page.get_by_role("button", name="Switch on").click()
     page.locator("#faults", has_text="reset after acceptance").wait_for()
@@ -538,10 +540,10 @@ def test_what_went_wrong_is_said(open_page, send, sandbox):
     title(page, "Hello")
     page.route("**/_sandbox/messages/1", lambda route: route.fulfill(status=500, body="no"))
     page.keyboard.press("Delete")
-    page.locator(".toast", has_text="the sandbox answered 500").wait_for()
+    page.locator(".toast", has_text="the sandbox responded 500").wait_for()
     page.route("**/_sandbox/messages/1", lambda route: route.abort())
     page.keyboard.press("Delete")
-    page.locator(".toast", has_text="The sandbox does not answer.").wait_for()
+    page.locator(".toast", has_text="The sandbox does not respond.").wait_for()
     open_page.complaints.clear()
 
 
@@ -560,12 +562,12 @@ def test_what_happens_is_posted_and_posted_again(open_page, sandbox, send, scree
         page = open_page()
         page.locator(".row").click()
         page.get_by_role("tab", name="Events").click()
-        page.get_by_role("group", name="Make it happen at ada@example.com").get_by_role(
+        page.get_by_role("group", name="Record an event at ada@example.com").get_by_role(
             "button", name="Open"
         ).click()
         posted = page.get_by_role("list", name=f"Posted to {receiver.url}")
         posted.get_by_text("#1: 200, delivered").wait_for()
-        page.get_by_text("1 event taken").wait_for()
+        page.get_by_text("1 event accepted").wait_for()
         posted.get_by_role("button", name="Post open of message 1 again").click()
         posted.get_by_text("#1: 200, delivered, 2 attempts").wait_for()
         assert receiver.seen == ["POST", "POST"]
@@ -580,15 +582,15 @@ def test_what_happens_is_posted_and_posted_again(open_page, sandbox, send, scree
 
 def test_the_script_is_written_on_the_page(open_page, sandbox, send):
     page = open_page()
-    page.get_by_text("Nothing happens by itself.").wait_for()
-    rule = page.get_by_label("Rule: event, share, within what time")
+    page.get_by_text("No rules yet.").wait_for()
+    rule = page.get_by_label("Rule: event, share, time limit")
     rule.fill("hard_bounce 100%")
     page.get_by_role("button", name="Add").click()
     page.get_by_role("button", name="Remove hard_bounce 100%").wait_for()
     send()
     page.locator("#mail-1 .chip.hard_bounce").wait_for()
     page.get_by_role("button", name="Remove hard_bounce 100%").click()
-    page.get_by_text("Nothing happens by itself.").wait_for()
+    page.get_by_text("No rules yet.").wait_for()
     assert sandbox.script.rules == ()
 
 
@@ -613,13 +615,13 @@ def test_a_message_is_released_where_there_is_a_server_for_it(open_page, sandbox
         dialog = page.get_by_role("dialog")
         assert f"127.0.0.1:{smtp.port}" in dialog.inner_text()
         assert "example.com" in dialog.inner_text()
-        dialog.get_by_role("button", name="Keep it here").click()
+        dialog.get_by_role("button", name="Cancel").click()
         page.get_by_role("button", name="Release").click()
-        dialog.get_by_role("button", name="Hand it on").click()
-        page.locator(".toast", has_text="Handed on to ada@example.com").wait_for()
+        dialog.get_by_role("button", name="Send it").click()
+        page.locator(".toast", has_text="Released to ada@example.com").wait_for()
         page.get_by_role("button", name="Release").click()
         dialog.get_by_label("To").fill("me@example.com")
-        dialog.get_by_role("button", name="Hand it on").click()
-        page.locator(".toast", has_text="Handed on to me@example.com").wait_for()
+        dialog.get_by_role("button", name="Send it").click()
+        page.locator(".toast", has_text="Released to me@example.com").wait_for()
         assert password not in page.content()
     assert len(smtp.mails) == 2

@@ -1,4 +1,4 @@
-"""A socket to listen on, and uvicorn on it until somebody ends it."""
+"""A listening socket, and uvicorn on it until a signal stops it."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ __all__ = ["listener_url", "open_listener", "quiet_config", "run_until_stopped"]
 
 def open_listener(host: str, port: int) -> socket.socket:
     """
-    Open the socket here and hand it over: a port that was only looked up could be taken by the time
-    it is used.
+    Return a listening socket for *host* and *port*, 0 for a free one.
+
+    uvicorn gets the socket and not the number, because a port that was free a moment ago may be
+    taken.
     """
     try:
         family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004
     except ValueError:
         family = socket.AF_INET
     listener = socket.create_server((host, port), family=family)
-    # Inherited by its connections; without it, head and body of an answer come 40 ms apart. asyncio
-    # sees to its own sockets only.
+    # Connections inherit it. Without it, head and body of a response arrive 40 ms apart; asyncio
+    # sets it for the sockets that it opens itself only.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
 
 def listener_url(listener: socket.socket) -> str:
-    """Return the URL at which it is reached, without a slash at its end."""
+    """Return the URL of *listener*, without a slash at its end."""
     host, port = listener.getsockname()[:2]
-    # Who listens everywhere is found here, too.
+    # These mean all addresses, and are none to connect to.
     if host in ("0.0.0.0", "::"):  # noqa: S104
         host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -43,8 +45,8 @@ def listener_url(listener: socket.socket) -> str:
 
 def quiet_config(application: Any, **options: Any) -> uvicorn.Config:
     """
-    Settings of uvicorn for an ASGI *application* that is alone on its port and speaks for itself;
-    *options* are further ones.
+    Return the settings of uvicorn for an ASGI *application* that is alone on its port and logs for
+    itself; *options* are further settings.
     """
     return uvicorn.Config(
         application,
@@ -52,7 +54,7 @@ def quiet_config(application: Any, **options: Any) -> uvicorn.Config:
         loop="asyncio",
         lifespan="off",
         log_config=None,
-        # Below this level uvicorn logs whole requests, and URLs with the token in them.
+        # Below this level uvicorn logs requests, whose URLs may contain the token.
         log_level="warning",
         proxy_headers=False,
         server_header=False,
@@ -65,18 +67,17 @@ def run_until_stopped(server: uvicorn.Server, listener: socket.socket) -> None:
     Run *server* in the foreground: until SIGTERM, after which this returns, or SIGINT, which then
     raises KeyboardInterrupt.
     """
-    with _told_by_sigterm(server):
+    with _stopped_by_sigterm(server):
         server.run([listener])
 
 
 @contextmanager
-def _told_by_sigterm(server: uvicorn.Server) -> Iterator[None]:
+def _stopped_by_sigterm(server: uvicorn.Server) -> Iterator[None]:
     """
-    Let SIGTERM end *server*, and not the process.
+    Make SIGTERM stop *server* instead of the process.
 
-    uvicorn stops in order by itself, but then raises the signal once more, for whoever handled it
-    before: that is this function, which also takes the signal that comes before uvicorn is ready
-    for it.
+    uvicorn stops by itself, but then raises the signal again for the handler that was there before.
+    That is ours, which also handles a signal that arrives before uvicorn has installed its own.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

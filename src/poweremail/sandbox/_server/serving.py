@@ -24,20 +24,23 @@ from poweremail.sandbox._webhooks.delivering import DeliveryThread
 
 __all__ = ["SandboxServer", "serve"]
 
-_LONGEST_HEAD = 256 * 1024
-"""Bytes of request line and headers: the values of a sendTemplateHTTPGet stand in its URL."""
+# Of request line and headers together: the values of a sendTemplateHTTPGet are in its URL.
+_MAX_HEAD_BYTES = 256 * 1024
 
 
 class SandboxServer:
     """
-    An HTTP server of *service*, to be used as a context manager.
+    An HTTP server of *service* on a thread of its own: a context manager that serves inside its
+    ``with`` block.
 
-    It listens on *host* and *port*, 0 for a free one; *max_body* is the largest request body that
-    it reads, in bytes. Its page and control API answer under *host*, loopback names and
-    *allowed_hosts* only: no name that somebody else points at this machine. ``url`` is where it
-    listens; the API is below ``base_url``, a control API below ``/_sandbox``. Inside the ``with``
-    block it answers. Raises OSError where the port is taken. When it stops, requests that are still
-    being answered are cut off.
+    - *host*, *port*: where it listens; port 0 is a free one.
+    - *max_body*: the largest request body that it reads, in bytes.
+    - *allowed_hosts*: names under which the page and the control API respond, beside *host* and
+      loopback names. Any other name may be one that an attacker points at this machine.
+
+    ``url`` is where it listens, ``base_url`` the base URL for clients; the control API is below
+    ``/_sandbox``. Entering raises OSError if the port is taken. Leaving aborts the requests that
+    are still being served.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class SandboxServer:
 
     @property
     def base_url(self) -> str:
-        """What a client takes as its base URL."""
+        """The base URL for clients."""
         return f"{self.url}/v1.0/"
 
     def __enter__(self) -> Self:
@@ -78,7 +81,7 @@ class SandboxServer:
         self._thread.start()
         ready.wait()
         if not server.started:
-            raise RuntimeError("the server did not start; its thread has said why")
+            raise RuntimeError("the server did not start; the error of its thread says why")
         return self
 
     def __exit__(
@@ -105,7 +108,7 @@ def serve(
     Serve *service* in the foreground until SIGTERM, or SIGINT, which then raises KeyboardInterrupt.
 
     *host*, *port*, *max_body* and *allowed_hosts* are those of `SandboxServer`. *on_ready* is
-    called with the URL once the server answers. Raises OSError where the port is taken.
+    called with the URL as soon as the server responds. Raises OSError if the port is taken.
     """
     listener = open_listener(host, port)
     server = _Server(
@@ -116,7 +119,8 @@ def serve(
 
 class _Server(uvicorn.Server):
     """
-    uvicorn, told to say when it answers, and not to wait for those who hang on.
+    uvicorn with the thread of the deliveries, which reports when it is ready, and which does not
+    wait for open connections when it stops.
 
     *on_ready* is called on its event loop.
     """
@@ -129,21 +133,21 @@ class _Server(uvicorn.Server):
                 create_app(service, max_body=max_body, allowed_hosts=hosts),
                 http=BreakableProtocol,
                 date_header=False,
-                h11_max_incomplete_event_size=_LONGEST_HEAD,
+                h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
             )
         )
         self._on_ready = on_ready
-        self._worker = DeliveryThread(service.deliverer)
+        self._delivery_thread = DeliveryThread(service.deliverer)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self._worker.start()
+        self._delivery_thread.start()
         self._on_ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for connection in list(self.server_state.connections):
-            # A stalled answer would be waited for for ever.
+            # uvicorn would wait for a stalled response forever.
             connection.transport.abort()
         await super().shutdown(sockets)
-        # It may be waiting for a receiver, and has to end before the database is closed.
-        await anyio.to_thread.run_sync(self._worker.stop)
+        # It must end before the database closes; in a thread, as it may be waiting for a receiver.
+        await anyio.to_thread.run_sync(self._delivery_thread.stop)

@@ -84,16 +84,15 @@ async def page(
     """List caught mails, newest first."""
     service.recorder.record_due()
     limit = min(limit, _MAX_PAGE)
-    wanted = MailFilter(
-        search=search,
-        to=to or None,
-        from_email=from_email or None,
-        subject=subject or None,
-        unique_id=unique_id or None,
-        status=status or None,
-        after=after or 0,
-        before=before,
-    )
+    texts = {
+        "to": to,
+        "from_email": from_email,
+        "subject": subject,
+        "unique_id": unique_id,
+        "status": status,
+    }
+    given = {name: value for name, value in texts.items() if value}
+    wanted = MailFilter(search=search, after=after or 0, before=before, **given)
     found = service.mails.page(wanted, limit + 1, oldest_first=after is not None)
     return {
         "messages": found[:limit],
@@ -206,7 +205,6 @@ async def html(
         path = f"/_sandbox/images/{control.image_key}/{number}/"
         base = f"{request.url.scheme}://{host}{path}"
     shown = preview(content, cids, image_base=base, remote=bool(remote))
-    # As bytes: a mail may hold lone surrogates of broken text no more than its JSON may.
     return HTMLResponse(shown, headers=preview_headers(base, remote=bool(remote)))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from collections.abc import Iterable
 from typing import Annotated
 
 from fastapi import APIRouter, Header, HTTPException
@@ -15,7 +15,7 @@ from poweremail.sandbox._server.control import Control
 from poweremail.sandbox._server.control.requests import ControlOf
 from poweremail.sandbox._server.headers import DATA_HEADERS, encode_headers
 from poweremail.sandbox._server.protocol import disconnected
-from poweremail.sandbox._store.changes import Change, Changes
+from poweremail.sandbox._store.changes import Changes
 
 __all__ = ["MAX_STREAMS", "router"]
 
@@ -25,7 +25,6 @@ MAX_STREAMS = 32
 _POLL_SECONDS = 0.1
 # A proxy in between would take a silent connection for a dead one.
 _HEARTBEAT_SECONDS = 15.0
-_MAX_POSITION_DIGITS = 15
 
 router = APIRouter(tags=["Messages"])
 
@@ -73,17 +72,16 @@ class _Stream(Response):
         position = _position(self._changes, self._last_id)
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         # A client without an id gets one by an event without data.
-        text = (
-            "retry: 1000\n\n"
-            if self._last_id
-            else f"retry: 1000\nid: {self._id(position)}\ndata:\n\n"
-        )
+        text = "retry: 1000\n\n" if self._last_id else f"retry: 1000\n{self._id(position)}data:\n\n"
         sent_at = time.monotonic()
         while True:
             if self._changes.last != position:
                 changes = self._changes.since(position)
                 position = self._changes.last if changes is None else changes[-1].position
-                text += self._refetch(position) if changes is None else self._events(changes)
+                if changes is None:
+                    text += self._event(position, "refetch", None)
+                for change in changes or ():
+                    text += self._event(change.position, change.kind, change.number)
             elif time.monotonic() - sent_at > _HEARTBEAT_SECONDS:
                 text += ": heartbeat\n\n"
             if text:
@@ -92,29 +90,17 @@ class _Stream(Response):
             if await disconnected(receive, _POLL_SECONDS):
                 return
 
-    def _events(self, changes: Iterable[Change]) -> str:
-        return "".join(
-            f"id: {self._id(change.position)}\nevent: {change.kind}\n"
-            f"data: {json.dumps({'number': change.number})}\n\n"
-            for change in changes
-        )
-
-    def _refetch(self, position: int) -> str:
-        return f"id: {self._id(position)}\nevent: refetch\ndata: {{}}\n\n"
+    def _event(self, position: int, kind: str, number: int | None) -> str:
+        data = json.dumps({"number": number})
+        return f"{self._id(position)}event: {kind}\ndata: {data}\n\n"
 
     def _id(self, position: int) -> str:
-        return f"{self._changes.run}-{position}"
+        return f"id: {self._changes.run}-{position}\n"
 
 
 def _position(changes: Changes, last_id: str) -> int:
     """Return the position to go on from: -1, which is forgotten, if the id is of another run."""
     if not last_id:
         return changes.last
-    run, _, position = last_id.partition("-")
-    known = (
-        run == changes.run
-        and position.isascii()
-        and position.isdecimal()
-        and len(position) <= _MAX_POSITION_DIGITS
-    )
-    return int(position) if known else -1
+    found = re.fullmatch(rf"{re.escape(changes.run)}-([0-9]{{1,15}})", last_id)
+    return int(found[1]) if found else -1

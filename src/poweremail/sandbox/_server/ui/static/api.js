@@ -1,4 +1,4 @@
-// The control API of the sandbox. Nothing else is ever asked.
+// Requests to the control API of the sandbox, the only ones of this page.
 
 const ROOT = "/_sandbox";
 
@@ -9,11 +9,11 @@ async function call(method, path, body) {
     options.headers["Content-Type"] = "application/json";
   }
   const response = await fetch(ROOT + path, options).catch(() => {
-    throw new Error("The sandbox does not answer.");
+    throw new Error("The sandbox does not respond.");
   });
   if (!response.ok) {
     const { error } = await response.json().catch(() => ({}));
-    throw Object.assign(new Error(error || `the sandbox answered ${response.status}`), { status: response.status });
+    throw Object.assign(new Error(error || `the sandbox responded ${response.status}`), { status: response.status });
   }
   return response;
 }
@@ -25,10 +25,10 @@ export const post = (path, body) => json("POST", path, body);
 export const remove = (path) => json("DELETE", path);
 export const address = (path) => ROOT + path;
 
-/** The first *most* characters of a text, and whether that is all of it. */
-export async function text(path, most) {
+/** The first *limit* characters of a text, and whether that is all of it. */
+export async function text(path, limit) {
   const whole = await (await call("GET", path)).text();
-  return { text: whole.slice(0, most), whole: whole.length <= most };
+  return { text: whole.slice(0, limit), whole: whole.length <= limit };
 }
 
 export function query(values) {

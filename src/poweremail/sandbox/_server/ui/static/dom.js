@@ -1,4 +1,4 @@
-// Elements are made from text, never from HTML: what stands in a mail cannot become a part of the page.
+// Elements are made from text, never from HTML: nothing in a mail can become a part of the page.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -29,12 +29,12 @@ export function button(label, onClick, props) {
   return h("button", { type: "button", class: "plain", click: onClick, ...props }, label);
 }
 
-/** Say it to those who do not see the page. */
+/** Announce a text to screen readers. */
 export function announce(text) {
   $("announce").textContent = text;
 }
 
-/** Show for a moment that something went wrong, or was done. */
+/** Show a short message for a moment. */
 export function toast(text) {
   announce(text);
   document.querySelector(".toast")?.remove();
@@ -43,7 +43,7 @@ export function toast(text) {
   setTimeout(() => note.remove(), 4000);
 }
 
-/** Do what may fail, and say so where it does. */
+/** Do *work*, and show its error if it fails. */
 export async function attempt(work) {
   try {
     return await work();
@@ -90,7 +90,7 @@ export const WORDS = {
   spam: "Spam",
 };
 
-/** A mark for a state; *number* of recipients in it, where there are several. */
+/** A mark for a state, with the *number* of recipients in it if there are several. */
 export function chip(status, number) {
   const word = WORDS[status] || status;
   return h("span", { class: `chip ${status}` }, number ? `${count(number)} ${word.toLowerCase()}` : word);
@@ -98,9 +98,9 @@ export function chip(status, number) {
 
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 
-const TURNS = /[\u202a-\u202e\u2066-\u2069]/g;
+const DIRECTION_MARKS = /[\u202a-\u202e\u2066-\u2069]/g;
 
-/** A text that may be written in any direction, without a say in the direction of what follows: a name must not turn an address around. */
-export const isolated = (text) => (/^[\x20-\x7e]*$/.test(text) ? text : `\u2068${text.replace(TURNS, "")}\u2069`);
+/** A text of any direction, isolated from what follows: a name must not turn an address around. */
+export const isolated = (text) => (/^[\x20-\x7e]*$/.test(text) ? text : `\u2068${text.replace(DIRECTION_MARKS, "")}\u2069`);
 
 export const person = (who) => (who.name ? `${isolated(who.name)} <${isolated(who.email)}>` : isolated(who.email));

@@ -1,4 +1,4 @@
-// What became of a message at each recipient, and buttons that make it so.
+// The events of a message at each recipient, and buttons that record one.
 
 import { post } from "./api.js";
 import { attempt, button, chip, count, fullTime, h, plural } from "./dom.js";
@@ -10,12 +10,12 @@ const KINDS = [
   ["hard_bounce", "Hard bounce"],
   ["spam", "Spam"],
 ];
-const MOST = 100;
+const MAX_RECIPIENTS = 100;
 
 export function eventsTab(mail) {
   const record = (kind, recipient) =>
     attempt(() => post(`/messages/${mail.number}/events`, { kind, recipient, ip: "127.0.0.1", user_agent: navigator.userAgent }));
-  const shown = mail.recipients.slice(0, MOST);
+  const shown = mail.recipients.slice(0, MAX_RECIPIENTS);
   return h(
     "div",
     {},
@@ -35,14 +35,14 @@ export function eventsTab(mail) {
           ),
           h(
             "div",
-            { class: "buttons", role: "group", "aria-label": `Make it happen at ${who.email}` },
+            { class: "buttons", role: "group", "aria-label": `Record an event at ${who.email}` },
             KINDS.map(([kind, label]) => button(label, () => record(kind, who.email), { id: `do-${kind}-${index}` })),
           ),
         ),
       ),
     ),
-    mail.recipients.length > MOST && h("p", { class: "faint" }, `and ${count(mail.recipients.length - MOST)} more recipients`),
-    h("h3", {}, "What happened"),
+    mail.recipients.length > MAX_RECIPIENTS && h("p", { class: "faint" }, `and ${count(mail.recipients.length - MAX_RECIPIENTS)} more recipients`),
+    h("h3", {}, "Recorded events"),
     mail.events.length
       ? h(
           "ol",
@@ -57,6 +57,6 @@ export function eventsTab(mail) {
             ),
           ),
         )
-      : h("p", { class: "faint" }, "Nothing since it was delivered. The buttons above make it happen; getMessageInfo tells of it."),
+      : h("p", { class: "faint" }, "No event since it was delivered. The buttons above record one, and getMessageInfo reports it."),
   );
 }

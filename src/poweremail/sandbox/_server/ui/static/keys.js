@@ -1,4 +1,4 @@
-// The keyboard, wherever the focus is; not while somebody types.
+// Keyboard shortcuts, wherever the focus is, but not while the user types.
 
 import { $ } from "./dom.js";
 

@@ -1,11 +1,11 @@
-// The list of messages: a page at a time, newest first, and what comes in while one looks.
+// The list of messages: a page at a time, newest first, with new messages as they arrive.
 
 import { get, query } from "./api.js";
 import { $, WORDS, announce, attempt, chip, count, h, hidden, icon, isolated, person, plural, shortTime } from "./dom.js";
 
-const PAGE = 50;
-const CHIPS = 2; // that have room in a row
-const MANY = 20; // after so many changes at once it is less work to load the page again
+const PAGE_SIZE = 50;
+const MAX_CHIPS = 2; // that have room in a row
+const MAX_SINGLE_UPDATES = 20; // above it, loading the page again is less work
 
 const list = $("list");
 const scroll = $("scroll");
@@ -18,7 +18,7 @@ export class List {
     this.selected = null;
     this.total = 0;
     this.unseen = 0;
-    this.turn = 0; // an answer that comes after a newer question is dropped
+    this.latest = 0; // the number of the latest load: responses that belong to an earlier one are dropped
     list.addEventListener("click", (event) => {
       const row = event.target.closest("[role=option]");
       if (row) this.select(Number(row.dataset.number), { enter: true });
@@ -43,10 +43,10 @@ export class List {
 
   /** Load the newest page. */
   async load(filter = this.filter) {
-    const turn = ++this.turn;
+    const load = ++this.latest;
     this.filter = filter;
-    const page = await get(`/messages${query({ ...filter, limit: PAGE })}`);
-    if (turn !== this.turn) return;
+    const page = await get(`/messages${query({ ...filter, limit: PAGE_SIZE })}`);
+    if (load !== this.latest) return;
     this.mails = page.messages;
     this.unseen = 0;
     this.settle(page.total, page.more);
@@ -55,7 +55,7 @@ export class List {
   }
 
   async older() {
-    // A second click while the first is on its way would bring the same page twice.
+    // A second click before the response would load the same page twice.
     if (this.fetching || !this.mails.length) return;
     this.fetching = true;
     try {
@@ -66,20 +66,20 @@ export class List {
   }
 
   async append() {
-    const turn = this.turn;
+    const load = this.latest;
     const before = this.mails.at(-1).number;
-    const page = await get(`/messages${query({ ...this.filter, before, limit: PAGE })}`);
-    if (turn !== this.turn) return;
+    const page = await get(`/messages${query({ ...this.filter, before, limit: PAGE_SIZE })}`);
+    if (load !== this.latest) return;
     this.mails.push(...page.messages);
     list.append(...page.messages.map(rowOf));
     this.settle(page.total, page.more);
     this.mark();
   }
 
-  /** Take in what happened: *caught* says that something is new, *changed* and *deleted* are numbers. */
+  /** Apply changes: *caught* is whether there are new messages, *changed* and *deleted* are numbers of messages. */
   async update({ caught, changed, deleted }) {
     const known = changed.filter((number) => this.mails.some((mail) => mail.number === number));
-    if (known.length > MANY || (changed.length && this.filter.status) || (caught && !this.mails.length)) {
+    if (known.length > MAX_SINGLE_UPDATES || (changed.length && this.filter.status) || (caught && !this.mails.length)) {
       await this.load();
       return;
     }
@@ -89,17 +89,17 @@ export class List {
   }
 
   async newer() {
-    const turn = this.turn;
+    const load = this.latest;
     const after = this.mails[0]?.number ?? 0;
-    const page = await get(`/messages${query({ ...this.filter, after, limit: PAGE })}`);
-    if (turn !== this.turn) return;
+    const page = await get(`/messages${query({ ...this.filter, after, limit: PAGE_SIZE })}`);
+    if (load !== this.latest) return;
     if (page.more || !this.mails.length) {
       await this.load();
       return;
     }
     const fresh = page.messages.reverse();
     this.mails.unshift(...fresh);
-    // Whoever has scrolled down keeps what they look at.
+    // If the user has scrolled down, the visible rows stay where they are.
     const away = scroll.scrollTop >= 8;
     const height = scroll.scrollHeight;
     const top = scroll.scrollTop;
@@ -180,8 +180,8 @@ export class List {
     if (!shown) {
       empty.replaceChildren(
         this.total && this.filtered
-          ? h("p", { class: "nothing" }, "Nothing matches.")
-          : h("p", { class: "nothing" }, "No messages yet. They appear here as they come."),
+          ? h("p", { class: "nothing" }, "No message matches.")
+          : h("p", { class: "nothing" }, "No messages yet. New ones appear here."),
       );
     }
   }
@@ -190,9 +190,9 @@ export class List {
 function rowOf(mail, fresh) {
   const more = mail.recipient_count - mail.recipients.length;
   const to = mail.recipients.map((who) => isolated(who.name || who.email)).join(", ") + (more > 0 ? ` and ${count(more)} more` : "");
-  // They come in the order of their weight: what most needs to be seen is last.
+  // The API sorts states by importance; the most important one is last.
   const statuses = Object.entries(mail.statuses).filter(([status]) => status !== "delivered").reverse();
-  const others = statuses.slice(CHIPS).map(([status, number]) => `${count(number)} ${WORDS[status].toLowerCase()}`);
+  const others = statuses.slice(MAX_CHIPS).map(([status, number]) => `${count(number)} ${WORDS[status].toLowerCase()}`);
   const several = mail.recipient_count > 1;
   return h(
     "li",
@@ -214,7 +214,7 @@ function rowOf(mail, fresh) {
         { class: "marks" },
         mail.attachment_count > 0 && h("span", { class: "clip" }, icon("clip"), hidden(`${mail.attachment_count} attached `)),
         mail.template_id && h("span", { class: "tag" }, hidden("template "), mail.template_id),
-        statuses.slice(0, CHIPS).map(([status, number]) => chip(status, several && number)),
+        statuses.slice(0, MAX_CHIPS).map(([status, number]) => chip(status, several && number)),
         others.length > 0 && h("span", { class: "chip more", title: others.join(", ") }, hidden(others.join(", ")), h("span", { "aria-hidden": "true" }, `+${others.length}`)),
       ),
     ),

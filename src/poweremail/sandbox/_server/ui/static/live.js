@@ -1,16 +1,16 @@
-// What happens, as it happens. While nobody looks at the page, the connection is given up: a browser has few of them for one host.
+// The stream of changes. It is closed while the page is hidden: a browser has few connections to one host.
 
 import { address } from "./api.js";
 import { $ } from "./dom.js";
 
-const TOGETHER = 120; // milliseconds in which changes are gathered
+const GATHER_MS = 120; // changes within this time are reported together
 const KINDS = ["caught", "changed", "deleted", "cleared", "refetch"];
 
 export class Live {
-  /** *onChange* gets what happened in one go, and may take its time; *onAgain* is called where all is *cleared*, or some of it may have been missed. */
-  constructor(onChange, onAgain) {
+  /** *onChange* gets the changes, gathered, and is awaited; *onReload* is called if all is *cleared*, or if changes may have been missed. */
+  constructor(onChange, onReload) {
     this.onChange = onChange;
-    this.onAgain = onAgain;
+    this.onReload = onReload;
     this.timer = null;
     this.reset();
     document.addEventListener("visibilitychange", () => (document.hidden ? this.stop() : this.start()));
@@ -19,26 +19,26 @@ export class Live {
 
   reset() {
     this.pending = false;
-    this.news = { caught: false, changed: new Set(), deleted: new Set() };
+    this.changes = { caught: false, changed: new Set(), deleted: new Set() };
   }
 
   start() {
     if (this.source) return;
-    const again = this.started;
+    const wasStarted = this.started;
     this.started = true;
     const source = new EventSource(address("/stream"));
     this.source = source;
-    source.addEventListener("open", () => this.say("on", "Live"));
+    source.addEventListener("open", () => this.showState("on", "Live"));
     source.addEventListener("error", () => {
-      this.say("off", "Reconnecting");
-      // A refusal is final for the browser, but not for us.
+      this.showState("off", "Reconnecting");
+      // After an error status the browser gives up; we try again.
       if (source.readyState === EventSource.CLOSED && this.source === source) {
         this.source = null;
         setTimeout(() => document.hidden || this.start(), 3000);
       }
     });
-    for (const kind of KINDS) source.addEventListener(kind, (event) => this.note(kind, JSON.parse(event.data).number));
-    if (again) this.onAgain();
+    for (const kind of KINDS) source.addEventListener(kind, (event) => this.gather(kind, JSON.parse(event.data).number));
+    if (wasStarted) this.onReload();
   }
 
   stop() {
@@ -46,28 +46,28 @@ export class Live {
     this.source = null;
   }
 
-  say(state, text) {
+  showState(state, text) {
     $("live").dataset.state = state;
     $("live-text").textContent = text;
   }
 
-  note(kind, number) {
+  gather(kind, number) {
     if (kind === "cleared" || kind === "refetch") {
       this.reset();
-      this.onAgain(kind === "cleared");
+      this.onReload(kind === "cleared");
       return;
     }
-    if (kind === "caught") this.news.caught = true;
-    else this.news[kind].add(number);
+    if (kind === "caught") this.changes.caught = true;
+    else this.changes[kind].add(number);
     this.pending = true;
-    this.timer ??= setTimeout(() => this.tell(), TOGETHER);
+    this.timer ??= setTimeout(() => this.report(), GATHER_MS);
   }
 
-  /** One change after the other: two at once would both take in what is new. What comes meanwhile is gathered. */
-  async tell() {
-    const { caught, changed, deleted } = this.news;
+  /** One report at a time: two at once would both load the new messages. Changes go on being gathered meanwhile. */
+  async report() {
+    const { caught, changed, deleted } = this.changes;
     this.reset();
     await this.onChange({ caught, changed: [...changed].filter((each) => !deleted.has(each)), deleted: [...deleted] });
-    this.timer = this.pending ? setTimeout(() => this.tell(), TOGETHER) : null;
+    this.timer = this.pending ? setTimeout(() => this.report(), GATHER_MS) : null;
   }
 }

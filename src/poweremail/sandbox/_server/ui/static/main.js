@@ -1,7 +1,7 @@
-// The page: a list, a message, the service, and how they go together.
+// The page: connects the list, the message and the service.
 
 import { remove } from "./api.js";
-import { $, announce, attempt, count } from "./dom.js";
+import { $, announce, attempt, count, plural } from "./dom.js";
 import { bindKeys } from "./keys.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
@@ -9,8 +9,9 @@ import { MessageView } from "./message.js";
 import { loadServer } from "./release.js";
 import { ServiceView } from "./service.js";
 
-const SETTLE = 150; // milliseconds after the last key until a search begins, or a message on the way is loaded
-const SERVICE_EVERY = 1000; // the counts beside the list are asked for no more often
+const SEARCH_DELAY_MS = 150; // after the last key
+const SHOW_DELAY_MS = 60; // a message that the selection only passes is not loaded
+const SERVICE_INTERVAL_MS = 1000; // the counts beside the list are loaded no more often
 
 const wide = matchMedia("(min-width: 800px)");
 const view = new MessageView(() => back());
@@ -26,7 +27,7 @@ const list = new List((number, enter) => {
     if (!wide.matches) goTo(number === null ? "messages" : "message");
     return;
   }
-  settling = setTimeout(() => attempt(() => view.show(number)), 60);
+  settling = setTimeout(() => attempt(() => view.show(number)), SHOW_DELAY_MS);
 });
 
 function goTo(pane) {
@@ -43,17 +44,16 @@ function back() {
   $("list").focus();
 }
 
-/** What has to follow wherever the number of messages may have changed. */
+/** Update everything that depends on the number of messages. */
 function settle() {
   const before = document.body.dataset.total;
   document.body.dataset.total = String(list.total);
   document.title = list.total ? `(${count(list.total)}) PowerEmail sandbox` : "PowerEmail sandbox";
   if (!view.mail && before !== document.body.dataset.total) view.empty();
-  // One look a second is enough for counts.
   serviceTimer ??= setTimeout(() => {
     serviceTimer = null;
     attempt(() => service.load());
-  }, SERVICE_EVERY);
+  }, SERVICE_INTERVAL_MS);
 }
 
 async function reload(filter) {
@@ -69,10 +69,10 @@ async function reload(filter) {
 }
 
 const live = new Live(
-  (news) =>
+  (changes) =>
     attempt(async () => {
-      await list.update(news);
-      if (view.mail && news.changed.includes(view.mail.number)) await view.refresh();
+      await list.update(changes);
+      if (view.mail && changes.changed.includes(view.mail.number)) await view.refresh();
       settle();
     }),
   (cleared) =>
@@ -94,7 +94,7 @@ async function find() {
 let typing = 0;
 $("search").addEventListener("input", () => {
   clearTimeout(typing);
-  typing = setTimeout(() => attempt(find), SETTLE);
+  typing = setTimeout(() => attempt(find), SEARCH_DELAY_MS);
 });
 $("status").addEventListener("change", () => attempt(find));
 $("find").addEventListener("submit", (event) => {
@@ -108,7 +108,7 @@ for (const each of document.querySelectorAll("[data-close]")) each.addEventListe
 $("theme").addEventListener("click", () => window.toggleTheme());
 $("help").addEventListener("click", () => $("keys").showModal());
 $("delete-all").addEventListener("click", () => {
-  $("confirm-text").textContent = `${count(list.total)} of them, for good. SMTP users, templates and faults stay.`;
+  $("confirm-text").textContent = `This deletes ${plural(list.total, "message")} for good. SMTP users, templates and faults stay.`;
   $("confirm").showModal();
 });
 $("confirm-yes").addEventListener("click", () => {

@@ -1,4 +1,4 @@
-// One message: its head, its tabs, and what is in them.
+// The pane of one message: its head and its tabs.
 
 import { get, remove } from "./api.js";
 import { $, attempt, button, chip, copy, count, fullTime, h, icon, person, size } from "./dom.js";
@@ -6,7 +6,7 @@ import { eventsTab } from "./events.js";
 import { releaseButton } from "./release.js";
 import { filesTab, headersTab, htmlTab, linksTab, rawTab, sourceTab, templateTab, textTab } from "./tabs.js";
 
-const FIRST = 3; // people of each kind in the head; all of them stand among the events
+const MAX_HEAD_RECIPIENTS = 3; // of each kind; the tab of events has all of them
 const pane = $("message");
 
 const TABS = [
@@ -26,7 +26,7 @@ export class MessageView {
     this.onBack = onBack;
     this.mail = null;
     this.wanted = "html"; // the tab last chosen, kept from message to message
-    this.turn = 0;
+    this.latest = 0; // the number of the latest load: the response to an earlier one is dropped
   }
 
   get tabs() {
@@ -34,19 +34,19 @@ export class MessageView {
   }
 
   async show(number) {
-    const turn = ++this.turn;
+    const load = ++this.latest;
     if (number === null) {
       this.mail = null;
       this.empty();
       return;
     }
     const mail = await get(`/messages/${number}`);
-    if (turn !== this.turn) return;
+    if (load !== this.latest) return;
     this.mail = mail;
     this.draw();
   }
 
-  /** Something happened to the message: draw anew what tells of it, and leave alone what is being read. */
+  /** The message has changed: redraw its state, and leave the part that is being read alone. */
   async refresh() {
     if (!this.mail) return;
     const { number } = this.mail;
@@ -65,7 +65,7 @@ export class MessageView {
     for (const each of first.querySelectorAll("[data-copy]")) {
       each.addEventListener("click", () => copy($(each.dataset.copy).textContent));
     }
-    pane.replaceChildren(document.body.dataset.total === "0" ? first : h("p", { class: "nothing" }, "Choose a message to read it."));
+    pane.replaceChildren(document.body.dataset.total === "0" ? first : h("p", { class: "nothing" }, "Choose a message to read."));
   }
 
   draw() {
@@ -81,8 +81,8 @@ export class MessageView {
     const line = (name, value) => value && h("div", {}, h("dt", {}, name), h("dd", {}, value));
     const to = (type) => {
       const people = mail.recipients.filter((who) => who.type === type).map(person);
-      const more = people.length - FIRST;
-      return people.slice(0, FIRST).join(", ") + (more > 0 ? ` and ${count(more)} more` : "");
+      const more = people.length - MAX_HEAD_RECIPIENTS;
+      return people.slice(0, MAX_HEAD_RECIPIENTS).join(", ") + (more > 0 ? ` and ${count(more)} more` : "");
     };
     const states = new Map();
     for (const who of mail.recipients) states.set(who.status, (states.get(who.status) || 0) + 1);

@@ -1,4 +1,4 @@
-// Beside the messages: what the service knows and does.
+// The pane of the service: SMTP users, templates, faults and the clock.
 
 import { get, post, remove } from "./api.js";
 import { $, attempt, button, count, fullTime, h, icon, plural } from "./dom.js";
@@ -7,22 +7,22 @@ import { drawScript, drawWebhooks } from "./webhooks.js";
 const LIMITS = { per_minute: "a minute", per_hour: "an hour", per_day: "a day", hourly_limit: "mails an hour", total_limit: "mails in all" };
 
 const FAULTS = [
-  ["Answer 503, not taken", { kind: "status", code: 503, accepted: false }],
-  ["Answer 503, yet taken", { kind: "status", code: 503, accepted: true }],
+  ["503, mail not accepted", { kind: "status", code: 503, accepted: false }],
+  ["503, mail accepted", { kind: "status", code: 503, accepted: true }],
   ["429, too many requests", { kind: "rate_limited" }],
-  ["Reset before it is taken", { kind: "reset_before_acceptance" }],
-  ["Reset after it is taken", { kind: "reset_after_acceptance" }],
-  ["Silence after it is taken", { kind: "stall", seconds: 30 }],
+  ["Reset before the mail is accepted", { kind: "reset_before_acceptance" }],
+  ["Reset after the mail is accepted", { kind: "reset_after_acceptance" }],
+  ["No response, mail accepted", { kind: "stall", seconds: 30 }],
   ["Two seconds late", { kind: "latency", seconds: 2 }],
-  ["A page of HTML with 200", { kind: "html" }],
-  ["JSON cut off", { kind: "truncated" }],
-  ["Shows a minute later", { kind: "late_visibility", seconds: 60 }],
+  ["HTML with status 200", { kind: "html" }],
+  ["Truncated JSON", { kind: "truncated" }],
+  ["Visible a minute later", { kind: "late_visibility", seconds: 60 }],
 ];
 
 const none = (text) => h("p", { class: "faint" }, text);
 
 export class ServiceView {
-  /** Ask for everything; what cannot be had leaves the rest alone. */
+  /** Load all parts; a part that fails leaves the others alone. */
   async load() {
     await Promise.all([this.users(), this.templates(), drawWebhooks(), drawScript(), this.faults(), this.clock()].map((part) => attempt(() => part)));
   }
@@ -30,7 +30,7 @@ export class ServiceView {
   async users() {
     const { smtp_users: users } = await get("/smtp_users");
     $("users").replaceChildren(
-      ...(users.length ? users.map(userCard) : [none("Any may send. They show here once they have.")]),
+      ...(users.length ? users.map(userCard) : [none("Any user may send. Users appear here after their first mail.")]),
     );
   }
 
@@ -62,19 +62,19 @@ export class ServiceView {
       times,
       h("button", { class: "plain", type: "submit" }, "Switch on"),
     );
-    $("faults").replaceChildren(faults.length ? h("ul", { class: "cards" }, faults.map((rule) => this.faultCard(rule))) : none("All is well."), form);
+    $("faults").replaceChildren(faults.length ? h("ul", { class: "cards" }, faults.map((rule) => this.faultCard(rule))) : none("No faults."), form);
   }
 
   faultCard(rule) {
     const { kind, ...options } = rule.fault;
-    const said = Object.entries({ ...options, call: rule.call, recipient: rule.recipient, nth: rule.nth, chance: rule.chance === 1 ? null : rule.chance })
+    const details = Object.entries({ ...options, call: rule.call, recipient: rule.recipient, nth: rule.nth, chance: rule.chance === 1 ? null : rule.chance })
       .filter(([, value]) => value !== null && value !== undefined)
       .map(([name, value]) => `${name} ${typeof value === "object" ? JSON.stringify(value) : value}`);
     const off = () => attempt(() => remove(`/faults/${rule.number}`).then(() => this.faults()));
     return h(
       "li",
       { class: "fault" },
-      h("span", {}, h("b", {}, kind.replaceAll("_", " ")), h("small", {}, [...said, `struck ${count(rule.hit)}${rule.times ? ` of ${count(rule.times)}` : ""} times`].join(", "))),
+      h("span", {}, h("b", {}, kind.replaceAll("_", " ")), h("small", {}, [...details, `hit ${count(rule.hit)}${rule.times ? ` of ${count(rule.times)}` : ""} times`].join(", "))),
       h("button", { type: "button", class: "tool", "aria-label": `Switch off ${kind}`, title: "Switch off", click: off }, icon("off")),
     );
   }
@@ -91,13 +91,13 @@ export class ServiceView {
 
 function span(seconds) {
   const units = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
-  const said = [];
+  const texts = [];
   let left = Math.round(seconds);
   for (const [length, unit] of units) {
-    if (left >= length) said.push(`${Math.floor(left / length)} ${unit}`);
+    if (left >= length) texts.push(`${Math.floor(left / length)} ${unit}`);
     left %= length;
   }
-  return said.slice(0, 2).join(" ");
+  return texts.slice(0, 2).join(" ");
 }
 
 function parts(template) {

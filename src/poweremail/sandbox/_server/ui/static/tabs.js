@@ -1,15 +1,15 @@
-// What the tabs of a message show, each a function from the message to an element.
+// The tabs of a message, each a function from the message to an element.
 
 import { address, post, text } from "./api.js";
 import { attempt, button, copy, h, icon, person, size, toast } from "./dom.js";
 
-const MOST = 300_000; // characters of a source that are shown; more would make the page slow
+const MAX_SOURCE_CHARS = 300_000; // more would make the page slow
 
 const REMOTE = /(?:src|srcset|poster|background|data)\s*=\s*["']?\s*(?:https?:)?\/\/|url\(\s*["']?\s*(?:https?:)?\/\/|@import|<link\b/i;
 
 let phone = false;
 
-// What is inside a frame is no part of this page: a frame that has the focus matches no :focus here, and has to be found.
+// A frame's content is no part of this page: a frame that has the focus matches no :focus, so it gets a class.
 function markFrame() {
   for (const frame of document.querySelectorAll(".stage iframe")) frame.classList.toggle("focused", frame === document.activeElement);
 }
@@ -17,7 +17,7 @@ addEventListener("blur", markFrame);
 addEventListener("focus", markFrame, true);
 
 export function htmlTab(mail) {
-  // No script, no form, no origin; what it may load is said by the headers it comes with.
+  // No script, no form, no origin; the headers of its response limit what it may load.
   const frame = h("iframe", {
     sandbox: "",
     referrerpolicy: "no-referrer",
@@ -117,7 +117,7 @@ export function templateTab(mail) {
     "div",
     {},
     table("Template", [["Id", mail.template_id]]),
-    values.length ? table("Values", values) : h("p", { class: "nothing" }, "No values were given."),
+    values.length ? table("Values", values) : h("p", { class: "nothing" }, "No values."),
   );
 }
 
@@ -130,7 +130,7 @@ export function headersTab(mail) {
       ["Subject", mail.subject],
       ...Object.entries(mail.headers).filter(([name]) => !["from", "subject"].includes(name.toLowerCase())),
     ]),
-    table("How it came", [
+    table("Request", [
       ["Call", mail.operation],
       ["SMTP user", mail.smtp_user_name],
       ["Unique id", mail.unique_id ?? "none"],
@@ -144,7 +144,7 @@ function later(path, tools, change = (whole) => whole) {
   const pre = h("pre", { class: "code" }, "…");
   const note = h("span", {}, "");
   attempt(async () => {
-    const found = await text(path, MOST);
+    const found = await text(path, MAX_SOURCE_CHARS);
     pre.textContent = found.whole ? change(found.text) : found.text;
     note.textContent = found.whole ? "" : "Only the beginning is shown.";
   });
@@ -152,7 +152,7 @@ function later(path, tools, change = (whole) => whole) {
 }
 
 export const rawTab = (mail) =>
-  later(`/messages/${mail.number}/raw`, h("span", { class: "faint" }, "Owner id and token are never kept."), (json) => JSON.stringify(JSON.parse(json), null, 2));
+  later(`/messages/${mail.number}/raw`, h("span", { class: "faint" }, "Owner id and token are never stored."), (json) => JSON.stringify(JSON.parse(json), null, 2));
 
 export const sourceTab = (mail) =>
   later(

@@ -1,4 +1,4 @@
-// Runs before the page is drawn, so that a choice made earlier shows at once. Without one, the system's goes.
+// Runs before the page is drawn, so that an earlier choice shows at once. Without one, the system's theme is used.
 (() => {
   const root = document.documentElement;
   const saved = () => {
@@ -19,7 +19,7 @@
     try {
       localStorage.setItem("poweremail-theme", theme);
     } catch {
-      // then it lasts as long as the page
+      // the choice then lasts as long as the page
     }
   };
 })();
