@@ -423,8 +423,17 @@ def test_a_row_has_room_for_what_became_of_the_mail(open_page, send, sandbox):
     ) == [0, 0, 0, 0]
 
 
-def test_a_name_cannot_turn_an_address_around(open_page, send):
-    send(to="\u202eevil <ada@example.com>")
+def test_a_name_cannot_turn_an_address_around(open_page, sandbox):
+    # Our own client would leave the character out.
+    mail = MailContent(
+        operation="sendMail",
+        smtp_user_name="s",
+        subject="Hello",
+        from_email="me@example.com",
+        recipients=(CaughtRecipient("to", "ada@example.com", "\u202eevil"),),
+        text="x",
+    )
+    sandbox.service.mails.add(mail, received=1_700_000_000_000, visible_from=0)
     page = open_page()
     title(page, "Hello")
     assert page.locator("#head dd").nth(1).inner_text() == "\u2068evil\u2069 <ada@example.com>"

@@ -51,49 +51,12 @@ router = APIRouter(tags=["Messages"], route_class=ControlRoute)
 
 
 @router.get("/messages", response_model=models.Page)
-async def page(
-    service: ServiceOf,
-    search: Annotated[
-        str,
-        Query(
-            description="words that are all in the subject, an address, a name, the unique id or "
-            "the template's id"
-        ),
-    ] = "",
-    to: Annotated[str, Query(description="the whole address of a recipient")] = "",
-    from_email: Annotated[str, Query(description="the whole address of the sender")] = "",
-    subject: Annotated[str, Query(description="a part of the subject")] = "",
-    unique_id: Annotated[str, Query(description="the whole X-Unique-Id")] = "",
-    status: Annotated[
-        str,
-        Query(
-            description="the state at one recipient at least: delivered, soft_bounce, open, "
-            "click, hard_bounce or spam"
-        ),
-    ] = "",
-    before: Annotated[
-        Number | None,
-        Query(description="only lower numbers: the next page begins before the last of this one"),
-    ] = None,
-    after: Annotated[
-        Number | None,
-        Query(description="only higher numbers, oldest first: to follow new mails"),
-    ] = None,
-    limit: Annotated[Number, Query(description="the most to return, up to 1000")] = 100,
-) -> Any:
+async def page(service: ServiceOf, query: Annotated[models.PageQuery, Query()]) -> Any:
     """List caught mails, newest first."""
     service.recorder.record_due()
-    limit = min(limit, _MAX_PAGE)
-    texts = {
-        "to": to,
-        "from_email": from_email,
-        "subject": subject,
-        "unique_id": unique_id,
-        "status": status,
-    }
-    given = {name: value for name, value in texts.items() if value}
-    wanted = MailFilter(search=search, after=after or 0, before=before, **given)
-    found = service.mails.page(wanted, limit + 1, oldest_first=after is not None)
+    limit = min(query.limit, _MAX_PAGE)
+    wanted = MailFilter(after=query.after or 0, before=query.before, **query.conditions())
+    found = service.mails.page(wanted, limit + 1, oldest_first=query.after is not None)
     return {
         "messages": found[:limit],
         "more": len(found) > limit,
@@ -124,8 +87,7 @@ async def wait(control: ControlOf, request: Request, body: models.WaitBody) -> A
 
 async def _wait(service: Service, request: Request, body: models.WaitBody) -> dict[str, Any]:
     deadline = time.monotonic() + body.timeout
-    members = body.model_dump(exclude={"timeout"})
-    wanted = MailFilter(**{**members, "search": body.search or ""})
+    wanted = MailFilter(after=body.after, **body.conditions())
     seen = -1
     while True:
         service.recorder.record_due()

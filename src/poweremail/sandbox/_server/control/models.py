@@ -24,18 +24,50 @@ def _examples(*examples: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [*examples]})
 
 
-class WaitBody(Body):
-    """The mail to wait for: the members of a search, and how long to wait."""
+class Search(Body):
+    """Conditions that a mail meets, all of them."""
+
+    search: Text | None = Field(
+        None,
+        description="words that are all in the subject, an address, a name, the unique id or the "
+        "template's id",
+    )
+    to: Text | None = Field(None, description="the whole address of a recipient")
+    from_email: Text | None = Field(None, description="the whole address of the sender")
+    subject: Text | None = Field(None, description="a part of the subject")
+    unique_id: Text | None = Field(None, description="the whole X-Unique-Id")
+    status: Text | None = Field(
+        None,
+        description="the state at one recipient at least: delivered, soft_bounce, open, click, "
+        "hard_bounce or spam",
+    )
+
+    def conditions(self) -> dict[str, Any]:
+        """Return the conditions that are set, for `MailFilter`."""
+        members = self.model_dump(include={*Search.model_fields})
+        return {name: value for name, value in members.items() if value}
+
+
+class PageQuery(Search):
+    """The query of a page of mails."""
+
+    model_config: ClassVar = ConfigDict(strict=False)
+    before: Number | None = Field(
+        None,
+        description="only lower numbers: the next page begins before the last of this one",
+    )
+    after: Number | None = Field(
+        None, description="only higher numbers, oldest first: to follow new mails"
+    )
+    limit: Number = Field(100, description="the most to return, up to 1000")
+
+
+class WaitBody(Search):
+    """The mail to wait for, and how long."""
 
     model_config: ClassVar = _examples(
         {"to": "ada@example.com", "subject": "Confirm", "timeout": 30}
     )
-    search: Text | None = None
-    to: Text | None = None
-    from_email: Text | None = None
-    subject: Text | None = None
-    unique_id: Text | None = None
-    status: Text | None = None
     after: Number = 0
     timeout: Annotated[
         float,

@@ -87,8 +87,13 @@ class Body(BaseModel):
 
 async def check_query(request: Request) -> None:
     """Refuse a query that has a parameter which its route does not declare."""
-    parameters = request.scope["route"].dependant.query_params
-    _check_names(request.query_params, [parameter.alias for parameter in parameters])
+    known: list[str] = []
+    # FastAPI's own record of a route: fastapi.routing.APIRoute.dependant.
+    for field in request.scope["route"].dependant.query_params:
+        model = field.field_info.annotation
+        is_model = isinstance(model, type) and issubclass(model, BaseModel)
+        known += model.model_fields if is_model else [field.alias]
+    _check_names(request.query_params, known)
 
 
 def _check_names(names: Any, known: Any) -> None:
