@@ -1,4 +1,10 @@
-"""References to a Content-ID in HTML."""
+"""
+References to a Content-ID in HTML.
+
+A reference is the beginning of an attribute's value (``src="cid:logo"``) or of a CSS ``url()``. It
+must stand in a tag or in a style sheet: ``cid:`` in prose, in the query of a link or in a comment
+is text. Outlook's conditional comments contain tags.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +15,17 @@ from urllib.parse import unquote
 
 __all__ = ["cid_references", "spellings"]
 
-# A Content-ID where HTML or CSS refers to one: src="cid:x", src=cid:x, url(cid:x). Prose that
-# mentions "cid:" is not meant.
+# Comments, which have no group, style sheets, and tags, whose quoted values may contain ">". No
+# tag goes on after the next "<", so that the time is linear.
+_MARKUP = re.compile(
+    r"<!--(?!\s*\[if).*?(?:-->|\Z)"
+    r"|(<style\b.*?(?:</style|\Z)|<[a-z](?:[^<>\"']|\"[^\"<]*+\"|'[^'<]*+')*+>|<[a-z][^<>]*+>)",
+    re.IGNORECASE | re.DOTALL,
+)
 _CID = re.compile(
-    r"""(?:=|\burl\()\s*+(?:(["'])\s*+)?cid:((?(1)(?:(?!\1)[^<>])+|[^"'()\s<>]+))""", re.IGNORECASE
+    r"""(?:(?<=[\s"'/])[a-z][\w:.-]*+\s*+=|\burl\()\s*+"""
+    r"""(?:(["'])\s*+)?cid:((?(1)(?:(?!\1)[^<>])+|[^"'()\s<>]+))""",
+    re.IGNORECASE,
 )
 
 
@@ -21,7 +34,9 @@ def cid_references(html: str) -> Iterator[re.Match[str]]:
     Find the references to a Content-ID in *html*. Group 2 of each match is the id as it is written
     there: see `spellings`.
     """
-    return _CID.finditer(html)
+    for markup in _MARKUP.finditer(html):
+        if markup[1] is not None:
+            yield from _CID.finditer(html, markup.start(), markup.end())
 
 
 def spellings(cid: str) -> set[str]:
