@@ -216,7 +216,7 @@ def test_a_message_of_the_standard_library(sandbox):
         result = client.messages.send_raw(mail)
     assert result.recipients == ("ada@example.com", "b@example.com")
     [caught] = sandbox.outbox
-    assert (caught.subject, caught.from_name, caught.text) == ("Grüße", "Jürgen", "hé\r\n")
+    assert (caught.subject, caught.from_name, caught.text) == ("Grüße", "Jürgen", "hé\n")
     assert caught.attachments[0].content == b"\x00\xff"
     assert "X-Unique-Id" not in mail
 
