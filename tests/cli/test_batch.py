@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import io
 import json
 import os
@@ -14,13 +15,16 @@ import time
 from collections import Counter
 from contextlib import suppress
 
+import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poweremail._cli.batch import RehearsalOptions, RunOptions
 from poweremail._cli.progress import Pace
 from poweremail._ledger.rate_limits import BudgetUsed, least_seconds
 from poweremail._policy.limits import RateLimits, SlidingLog, Window
+from poweremail.batch import Batch
 from poweremail.sandbox import Fault
 
 READERS = "email,name,NAME,key\n" + "".join(
@@ -357,3 +361,11 @@ def test_on_a_terminal_one_line_changes(batch, command):
     assert process.wait(timeout=60) == 7
     assert b"news: 20 of 20 (100%)" in shown
     assert b" a minute; 0:00:" in shown
+
+
+def test_the_defaults_of_the_options_are_those_of_the_library():
+    library = inspect.signature(Batch).parameters
+    for field in attrs.fields(RunOptions):
+        if field.name in ("concurrency", "lease", "errors_in_a_row"):
+            assert field.default == library[field.name].default
+    assert RunOptions().batch_options(RehearsalOptions())["retry"] == library["retry"].default

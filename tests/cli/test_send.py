@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import json
+import shlex
 import signal
 import subprocess
 import sys
 import termios
 import time
 from email.message import EmailMessage
+from pathlib import Path
 
 import pytest
 
 from poweremail.sandbox import Fault
-from support.messages import PNG
+from support.messages import PNG, message
 
 HELLO = (
     "send",
@@ -408,3 +410,66 @@ def test_values_that_are_none_are_told(command, content, told):
     done = command(*WELCOME, "--values-file", "-", stdin=content)
     assert done.status == 2
     assert told in done.err
+
+
+@pytest.mark.parametrize(
+    "redirect",
+    ["> /dev/full", ">&-", "--json >&-", "--json > /dev/full", "2> /dev/full", "> /dev/full 2>&1"],
+)
+def test_an_accepted_mail_is_a_success_even_if_nothing_can_be_printed(command, redirect):
+    words = shlex.join([*command.argv, *HELLO, "--unique-id", "u1"])
+    done = subprocess.run(
+        ["bash", "-c", f"{words} {redirect}"],
+        env=command.whole_environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, len(command.sandbox.outbox)) == (0, 1), done.stderr
+    assert "Traceback" not in done.stderr
+    if redirect in ("> /dev/full", ">&-"):
+        assert "u1" in done.stderr
+
+
+def test_a_list_that_cannot_be_printed_is_no_success(command):
+    with command.sandbox.client() as client:
+        client.messages.send_mail(message(unique_id="u1"))
+    with Path("/dev/full").open("w") as full, command.start("info", "u1", stdout=full) as process:
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert err == b"poweremail: standard output cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("part", ["text", "html"])
+@pytest.mark.parametrize("dash", ["-", "@-"])
+def test_a_dash_is_standard_input(command, part, dash):
+    done = command(*HELLO[:-2], f"--{part}", dash, stdin=b"the nightly report\n")
+    assert done.status == 0
+    assert getattr(command.sandbox.outbox[0], part).strip() == "the nightly report"
+
+
+@pytest.mark.parametrize(
+    ("options", "stdin", "reason"),
+    [
+        (("--text", "-", "--html", "-"), b"x", "--html: standard input is read by --text already"),
+        (("--text", "-"), b"", "--text: standard input is empty"),
+        (("--text-file", "Dear Ada,\nhello"), b"", "--text-file: must be the name of a file"),
+    ],
+)
+def test_standard_input_that_is_no_content(command, options, stdin, reason):
+    done = command(*HELLO[:-2], *options, stdin=stdin)
+    assert (done.status, command.sandbox.outbox) == (2, [])
+    assert reason in done.err
+
+
+def test_standard_input_that_is_closed(command):
+    words = shlex.join([*command.argv, *HELLO[:-2], "--text", "-"])
+    done = subprocess.run(
+        ["bash", "-c", f"{words} <&-"],
+        env=command.whole_environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, command.sandbox.outbox) == (2, [])
+    assert "--text: standard input is closed" in done.stderr

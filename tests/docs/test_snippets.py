@@ -180,7 +180,7 @@ def serves_until_it_is_told_to_stop(words: list[str], tmp_path: Path) -> None:
     with subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, env=environ
     ) as process:
-        assert process.stdout.readline().startswith("The sandbox answers at http://127.0.0.1:")
+        assert process.stdout.readline().startswith("The sandbox listens at http://127.0.0.1:")
         process.terminate()
 
 

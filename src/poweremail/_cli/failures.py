@@ -115,9 +115,11 @@ def report_interruption(out: Output, mail: Envelope | None) -> None:
         out.json({"state": state, "error": error} | ({} if mail is None else _mail_of(mail)))
 
 
-def report_output(out: Output, error: OutputError) -> None:
-    """Print that standard output cannot be written."""
-    _print(out, f"cannot write to standard output: {error}")
+def report_output(out: Output, error: OutputError, unique_id: str | None) -> None:
+    """Print that standard output cannot be written. *unique_id* is that of an accepted mail."""
+    heading = "accepted, but " if unique_id else ""
+    line = ("unique id", unique_id or "")
+    _print(out, f"{heading}standard output cannot be written: {error}", line)
 
 
 @contextmanager

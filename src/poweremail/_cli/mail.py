@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -160,7 +161,7 @@ def _send(
         result: poweremail.SendResult = getattr(client.messages, method)(message)
         session.mail = None
         # Whatever becomes of the output, the mail was accepted: nobody may send it again.
-        session.status = exits.OK
+        session.status, session.accepted_id = exits.OK, result.unique_id
     found = "; found by its unique id, since the response was lost" if result.reconciled else ""
     out = session.out
     out.result(
@@ -176,7 +177,9 @@ def _send(
         },
         f"accepted for {', '.join(result.recipients)}: {result.message}{found}",
     )
-    if result.unique_id and not out.as_json:
+    if sys.stdout is None and result.unique_id:
+        out.error(f"unique id: {result.unique_id}")
+    elif result.unique_id and not out.as_json:
         out.data(result.unique_id)
 
 

@@ -27,7 +27,7 @@ class Session:
 
     ``out`` prints. ``mail`` is the mail that is being sent, for the text of an interruption.
     ``status`` is set once the command's work is done: it is then the exit status even if the output
-    cannot be written.
+    cannot be written. ``accepted_id`` is the unique id of a mail that was accepted.
     """
 
     def __init__(self, given: Mapping[str, Any], flags: Mapping[str, str]) -> None:
@@ -36,6 +36,7 @@ class Session:
         self.out = Output(as_json=bool(given.get("json")), quiet=bool(given.get("quiet")))
         self.mail: poweremail.Message | poweremail.TemplateMessage | None = None
         self.status: int | None = None
+        self.accepted_id: str | None = None
 
     def run(self, command: Callable[..., None], **values: Any) -> None:
         """Run *command*, report an error, and exit with the status for it."""
@@ -43,7 +44,7 @@ class Session:
             command(self, **values)
         except OutputError as error:
             if not error.reader_gone:
-                failures.report_output(self.out, error)
+                failures.report_output(self.out, error, self.accepted_id)
             # `head` closes the pipe when it has enough: that is no failure.
             otherwise = exits.OK if error.reader_gone else exits.FAILED
             raise typer.Exit(otherwise if self.status is None else self.status) from None
