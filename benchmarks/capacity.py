@@ -1,4 +1,4 @@
-"""What the server can do when no client holds it up."""
+"""The capacity of the server alone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import time
 
 from benchmarks import samples
-from benchmarks.server import ANSWER
+from benchmarks.server import RESPONSE
 
 CONNECTIONS = 10
 IN_ONE_WRITE = 20
@@ -14,8 +14,8 @@ IN_ONE_WRITE = 20
 
 def capacity(port: int, requests: int = 40_000) -> float:
     """
-    Requests per second that the server at *port* answers over connections that write ahead and
-    never look at an answer.
+    Return the requests per second that the server at *port* handles over connections that write
+    ahead and do not look at the responses.
     """
     content = samples.content(samples.small_mail())
     head = (
@@ -28,7 +28,7 @@ def capacity(port: int, requests: int = 40_000) -> float:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
         for _ in range(requests // CONNECTIONS // IN_ONE_WRITE):
             writer.write(batch)
-            await reader.readexactly(len(ANSWER) * IN_ONE_WRITE)
+            await reader.readexactly(len(RESPONSE) * IN_ONE_WRITE)
         writer.close()
         await writer.wait_closed()
 

@@ -38,11 +38,11 @@ SIZES = {"100KB": 100_000, "10MB": samples.FILE_BYTES}
 
 def contests(folder: Path, scale: int) -> Iterator[Contest]:
     """The parts; *scale* is 1 for a quick run."""
-    answer = samples.page()
+    response = samples.page()
 
     def decode() -> object:
         return message_info_page(
-            decode_success(answer, GET_MESSAGE_INFO, time.time()), samples.UNIQUE_ID, 0
+            decode_success(response, GET_MESSAGE_INFO, time.time()), samples.UNIQUE_ID, 0
         )
 
     mail = samples.small_mail()
@@ -51,7 +51,7 @@ def contests(folder: Path, scale: int) -> Iterator[Contest]:
         yield Contest(
             f"decode/page/{name}",
             way(repeated(decode, 100 * scale)),
-            repeated(lambda: json.loads(answer.body), 300 * scale),
+            repeated(lambda: json.loads(response.body), 300 * scale),
         )
         yield Contest(
             f"encode/mail/{name}",

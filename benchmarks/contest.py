@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 
 
 class Cost(NamedTuple):
-    """What *calls* calls took: seconds of the client's CPU, seconds on the clock."""
+    """The cost of *calls* calls: seconds of the client's CPU, and seconds on the clock."""
 
     calls: int
     cpu: float
@@ -35,7 +35,7 @@ class Clock:
 
 
 Peer = Callable[[], Cost]
-"""Does its work once, as often as a round asks for, and says what it cost."""
+"""Makes the calls of one round, and returns their cost."""
 
 
 def repeated(work: Callable[[], object], calls: int) -> Peer:
@@ -73,7 +73,7 @@ def _alternating(number: int, *turns: tuple[Peer, list[Cost]]) -> Iterator[tuple
 
 
 class Ratio(NamedTuple):
-    """The *middle* of the rounds' ratios, and their ends."""
+    """The median (*middle*) of the ratios of the rounds, the lowest and the highest."""
 
     middle: float
     low: float
@@ -89,7 +89,7 @@ class Ratio(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What both peers cost, round by round."""
+    """The costs of both peers, round by round."""
 
     part: str
     ours: list[Cost]
@@ -117,7 +117,7 @@ class Result(NamedTuple):
 
     @property
     def fastest(self) -> float:
-        """The most calls per second that either peer made."""
+        """The highest number of calls per second of either peer."""
         return max(cost.calls / cost.wall for cost in (*self.ours, *self.theirs))
 
     def row(self) -> str:

@@ -21,14 +21,14 @@ JSON = {"Content-Type": "application/json"}
 
 
 def url(port: int) -> str:
-    """Where a mail is sent to."""
+    """The URL to which a mail is sent."""
     return f"http://127.0.0.1:{port}/v1.0/messages/sendMail"
 
 
 def bare(engine: str, port: int) -> Way:
     """
     POST the same bytes by the engine's own async client, made as its manual says, and read the
-    answer.
+    response.
     """
     content = samples.content(samples.small_mail())
     if engine == "aiohttp":
@@ -36,8 +36,8 @@ def bare(engine: str, port: int) -> Way:
 
         def with_session(session: Any) -> Callable[[], Any]:
             async def post() -> bytes:
-                async with session.post(url(port), data=content, headers=JSON) as answer:
-                    return await answer.read()  # type: ignore[no-any-return]
+                async with session.post(url(port), data=content, headers=JSON) as response:
+                    return await response.read()  # type: ignore[no-any-return]
 
             return post
 
@@ -60,7 +60,7 @@ def sync_bare(engine: str, port: int) -> Way:
 
 def sync_vendor(port: int) -> Way:
     """
-    What the vendor's own library does: one session of requests, which writes and reads the JSON.
+    POST as the vendor's own library does: one session of requests, which writes and reads the JSON.
     """
     requests = importlib.import_module("requests")
     members = importlib.import_module("json").loads(samples.content(samples.small_mail()))

@@ -18,7 +18,7 @@ BEGIN, END = "<!-- figures: {name} -->", "<!-- end of figures -->"
 
 
 def ground(figures: dict[str, Any]) -> str:
-    """Where and with what the figures were taken."""
+    """The machine and the libraries of the figures."""
     libraries = ", ".join(
         f"{name} {version}"
         for name, version in figures["libraries"].items()
@@ -33,7 +33,7 @@ def ground(figures: dict[str, Any]) -> str:
 
 
 def goals(figures: dict[str, Any]) -> str:
-    """What was meant, what was found, and whether it is as meant."""
+    """The goals, the values found, and whether they are reached."""
     lines = ["| goal | limit | found | |", "| --- | ---: | ---: | --- |"]
     for goal, value in judged(figures):
         sign = "≥" if goal.at_least else "≤"
@@ -67,7 +67,7 @@ TABLES = {"ground": ground, "goals": goals, "parts": parts}
 
 
 def filled(page: str, figures: dict[str, Any]) -> str:
-    """*page* with the tables of *figures* between its marks."""
+    """Return *page* with the tables of *figures* between its marks."""
     for name, table in TABLES.items():
         begin = BEGIN.format(name=name)
         head, found, rest = page.partition(begin)

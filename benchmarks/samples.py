@@ -65,5 +65,5 @@ def mail_with_file(folder: Path, size: int = FILE_BYTES) -> Message:
 
 
 def page() -> Response:
-    """An answer to getMessageInfo with 100 records, as the service's page shows them."""
+    """A response to getMessageInfo with 100 records, as the service's page shows them."""
     return Response(200, (), page_body())

@@ -19,7 +19,7 @@ from poweremail import AsyncPowerEmail, Message, PowerEmail, RateLimits, Respons
 
 Send = Callable[[], Awaitable[object]]
 Way = tuple[Callable[[], Any], Callable[[Any], Callable[[], Any]]]
-"""What makes a client, and what makes of a client the function that sends."""
+"""A function that makes a client, and one that returns the send function of a client."""
 
 CALLS = {"httpx": 200, "httpx2": 400, "aiohttp": 1_000}
 """
@@ -101,23 +101,23 @@ def _vendor(port: int, scale: int) -> Iterator[Contest]:
 
 
 class _Nowhere:
-    """A transport that has the answer already: what is left is the library."""
+    """A transport that has the response already, so only the library costs time."""
 
-    answer = Response(
+    response = Response(
         200,
         (("Content-Type", "application/json"),),
         b'{"status":"success","message":"message have been Queued ..."}',
     )
 
     async def handle(self, _: object) -> Response:
-        return self.answer
+        return self.response
 
     async def aclose(self) -> None:
         pass
 
 
 def _own_cost(scale: int) -> Iterator[Contest]:
-    """What the library itself costs, and what limits and retries cost a send that succeeds."""
+    """The cost of the library itself, and of limits and retries for a send that succeeds."""
     calls = 3_000 * scale
 
     def ours(**options: Any) -> Peer:

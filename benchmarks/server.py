@@ -1,8 +1,8 @@
 """
 A server on loopback, fast enough that it is never what is measured.
 
-It answers every send with the same success, and getMessageInfo with a full page, as long as there
-are pages. ``python server.py`` prints two ports, of which the second answers 20 ms later, and
+It responds to every send with the same success, and to getMessageInfo with a full page, as long as
+are pages. ``python server.py`` prints two ports, of which the second responds 20 ms later, and it
 serves until its standard input ends.
 """
 
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 BODY = b'{"status":"success","message":"message have been Queued ..."}'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-ANSWER = HEAD % len(BODY) + BODY
+RESPONSE = HEAD % len(BODY) + BODY
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length:"
 INFO = b"/v1.0/messages/getMessageInfo"
@@ -31,7 +31,7 @@ PAGE_MARK = b"00000000"
 
 def page_body(count: int = 100) -> bytes:
     """
-    An answer to getMessageInfo with *count* records; `PAGE_MARK` stands where the page's number
+    A response to getMessageInfo with *count* records; `PAGE_MARK` stands where the page's number
     goes.
     """
     time = 1_700_000_000_000
@@ -61,14 +61,14 @@ FULL_PAGE, SHORT_PAGE = page_body(), page_body(1)
 
 
 class Ports(NamedTuple):
-    """Where the server is: at once, and 20 ms later."""
+    """The ports of the server: one responds at once, the other 20 ms later."""
 
     fast: int
     slow: int
 
 
 class Protocol(asyncio.Protocol):
-    """Reads just enough of HTTP to know where each request ends."""
+    """Reads just enough of HTTP to find the end of each request."""
 
     latency = 0.0
 
@@ -79,9 +79,9 @@ class Protocol(asyncio.Protocol):
         self._buffer = b""
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that is whole."""
+        """Respond to every request that is complete."""
         self._buffer += data
-        answers: list[bytes] = []
+        responses: list[bytes] = []
         while (end := self._buffer.find(HEAD_END)) >= 0:
             head = self._buffer[:end]
             lower = head.lower()
@@ -90,24 +90,24 @@ class Protocol(asyncio.Protocol):
             size = end + len(HEAD_END) + length
             if len(self._buffer) < size:
                 break
-            answers.append(page(self._buffer[end:size]) if INFO in head else ANSWER)
+            responses.append(page(self._buffer[end:size]) if INFO in head else RESPONSE)
             self._buffer = self._buffer[size:]
-        if answers and self.latency:
+        if responses and self.latency:
             asyncio.get_running_loop().call_later(
-                self.latency, self._transport.write, b"".join(answers)
+                self.latency, self._transport.write, b"".join(responses)
             )
-        elif answers:
-            self._transport.write(b"".join(answers))
+        elif responses:
+            self._transport.write(b"".join(responses))
 
 
 class SlowProtocol(Protocol):
-    """Answers as far away servers do."""
+    """Responds as late as a server that is far away."""
 
     latency = LATENCY
 
 
 def page(body: bytes) -> bytes:
-    """The answer to a getMessageInfo request."""
+    """The response to a getMessageInfo request."""
     number = int(body[body.find(SKIP_PAGE) + len(SKIP_PAGE) :].partition(b"}")[0])
     content = (FULL_PAGE if number < LAST_PAGE else SHORT_PAGE).replace(PAGE_MARK, b"%08d" % number)
     return HEAD % len(content) + content

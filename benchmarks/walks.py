@@ -62,8 +62,8 @@ def _sync_walk(port: int, pages: int, look_ahead: int) -> Peer:
 
 def memory(port: int, messages: int) -> dict[str, Any]:
     """
-    Send *messages*, made as they are asked for, and tell how much memory the process had after a
-    tenth of them and at the end.
+    Send *messages*, made one by one, and return how much memory the process had after a tenth of
+    them and at the end.
 
     Through the fastest engine, because the memory is a matter of the batch and not of the engine.
     """
@@ -94,5 +94,5 @@ def memory(port: int, messages: int) -> dict[str, Any]:
 
 
 def resident() -> int:
-    """Bytes of memory that this process has; on Linux."""
+    """The resident memory of this process in bytes; on Linux."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

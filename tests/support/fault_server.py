@@ -1,9 +1,9 @@
 """
-A server on loopback that misbehaves as told: raw sockets and threads, so that every world can be
-tested against the same one.
+A server on loopback that misbehaves on purpose: raw sockets and threads, so that the async and the
+sync client are tested against the same one.
 
-It knows nothing of the library or of its sandbox. Each request takes the next behaviour of
-``script``; when that is used up, the last one again.
+It knows nothing of the library or of its sandbox. Each request gets the next behaviour of
+``script``, and the last one when the script has ended.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SUCCESS = {"status": "success", "message": "message have been Queued ..."}
 
 
 class Seen(NamedTuple):
-    """A request that arrived whole."""
+    """A request that arrived completely."""
 
     method: str
     target: str
@@ -49,7 +49,7 @@ class Seen(NamedTuple):
 
 
 Behaviour = Callable[["Connection"], bool]
-"""Does something with the connection, and says whether it goes on."""
+"""Does something with the connection, and returns whether it stays open."""
 
 
 class Connection:
@@ -137,7 +137,7 @@ def answer(
     status: int = 200,
     headers: Iterable[tuple[str, str]] = (("Content-Type", "application/json"),),
 ) -> Behaviour:
-    """Take the request and answer *body*."""
+    """Read the request and respond with *body*."""
     content = (
         body
         if isinstance(body, bytes)
@@ -155,7 +155,7 @@ def answer(
 
 
 def answer_with(make: Callable[[Seen], dict[str, Any]]) -> Behaviour:
-    """Take the request and answer what *make* makes of it."""
+    """Read the request and respond with the result of *make*."""
 
     def behave(connection: Connection) -> bool:
         connection.send(
@@ -180,26 +180,26 @@ def reset_in_body(connection: Connection) -> bool:
 
 
 def reset_after_body(connection: Connection) -> bool:
-    """Take the request, reset the connection."""
+    """Read the request, reset the connection."""
     connection.read_body()
     return connection.reset()
 
 
 def close_after_body(connection: Connection) -> bool:
-    """Take the request, close the connection in good order."""
+    """Read the request, close the connection in good order."""
     connection.read_body()
     return False
 
 
 def stall(connection: Connection) -> bool:
-    """Take the request and never answer."""
+    """Read the request and never respond."""
     connection.read_body()
     connection.server.stopped.wait()
     return False
 
 
 def truncate(connection: Connection) -> bool:
-    """Take the request, announce an answer and break off in its middle."""
+    """Read the request, announce a response and break off in its middle."""
     connection.read_body()
     body = json.dumps(SUCCESS).encode()
     connection.send(200, body[:20], length=len(body))
@@ -207,12 +207,12 @@ def truncate(connection: Connection) -> bool:
 
 
 def early(status: int) -> Behaviour:
-    """Answer before the body has been read, and close."""
+    """Respond before the body has been read, and close."""
 
     def behave(connection: Connection) -> bool:
         connection.send(status, b"no", (("Connection", "close"),))
         connection.socket.shutdown(socket.SHUT_WR)
-        # Let the answer arrive: closing with unread input would reset the connection.
+        # Let the response arrive: closing with unread input would reset the connection.
         connection.socket.settimeout(1)
         while connection.socket.recv(1 << 16):
             if connection.server.stopped.is_set():
