@@ -115,11 +115,9 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     Raises the `ApiError` that the response reports, or `ProtocolError` if it reports neither.
     """
     try:
-        members = loads_lenient(response.body)
+        members = _error_out_of_list(loads_lenient(response.body))
     except (ValueError, RecursionError):
         raise _unreadable(response, operation, now) from None
-    if isinstance(members, list) and members and all(_status(item) == "error" for item in members):
-        members = members[0]
     status = _status(members)
     if status == "error":
         raise _reported(members, response, operation, now)
@@ -216,6 +214,13 @@ def _records(members: Mapping[str, Any], response: Response) -> list[dict[str, A
     if not isinstance(records, list) or not {dict}.issuperset(map(type, records)):
         raise ProtocolError("the response has no list of records in message_data", raw=response)
     return records
+
+
+def _error_out_of_list(value: Any) -> Any:
+    """Return the first error if *value* is a list of errors, as some deployments send it."""
+    if isinstance(value, list) and value and all(_status(item) == "error" for item in value):
+        return value[0]
+    return value
 
 
 def _status(members: object) -> str | None:

@@ -45,6 +45,18 @@ _header_value = itemgetter(1)
 _JSON_ESCAPES = dict(zip("/\"\\'\b\f\n\r\t", "/\"\\'bfnrt", strict=True))
 
 
+def _json_prefix(credentials: Credentials) -> bytes:
+    return (
+        f'{{"owner_id":{json.dumps(credentials.owner_id)},'
+        f'"token":{json.dumps(credentials.token.reveal())}'
+    ).encode()
+
+
+def _pattern(credentials: Credentials) -> re.Pattern[bytes] | None:
+    too_short = len(credentials.token.reveal()) < _MIN_TOKEN_CHARS
+    return None if too_short else all_spellings(credentials.token.reveal())
+
+
 @attrs.frozen(eq=False)
 class Credentials:
     """
@@ -56,24 +68,19 @@ class Credentials:
 
     owner_id: str
     token: Secret
-    json_prefix: bytes = attrs.field(init=False, repr=False)
-    _plain: bytes = attrs.field(init=False, repr=False)
-    _pattern: re.Pattern[bytes] | None = attrs.field(init=False, repr=False)
-
-    @json_prefix.default
-    def _write_prefix(self) -> bytes:
-        return (
-            f'{{"owner_id":{json.dumps(self.owner_id)},"token":{json.dumps(self.token.reveal())}'
-        ).encode()
-
-    @_plain.default
-    def _encode_token(self) -> bytes:
-        return self.token.reveal().encode()
-
-    @_pattern.default
-    def _compile_pattern(self) -> re.Pattern[bytes] | None:
-        too_short = len(self.token.reveal()) < _MIN_TOKEN_CHARS
-        return None if too_short else all_spellings(self.token.reveal())
+    json_prefix: bytes = attrs.field(
+        init=False,
+        repr=False,
+        default=attrs.Factory(_json_prefix, takes_self=True),
+    )
+    _plain: bytes = attrs.field(
+        init=False,
+        repr=False,
+        default=attrs.Factory(lambda self: self.token.reveal().encode(), takes_self=True),
+    )
+    _pattern: re.Pattern[bytes] | None = attrs.field(
+        init=False, repr=False, default=attrs.Factory(_pattern, takes_self=True)
+    )
 
     def redact_text(self, text: str) -> str:
         """Return *text* without the token."""
