@@ -1,7 +1,7 @@
 """
 The values that go into the library and come out of it, by their public names.
 
-Each is loaded when it is first asked for. The most common ones are in `poweremail`, too.
+Each is loaded when it is first used. The most common ones are in `poweremail`, too.
 """
 
 from __future__ import annotations

@@ -277,8 +277,8 @@ class WebhookReceiver:
 
 def _check_not_awaitable(returned: object) -> None:
     if inspect.isawaitable(returned):
-        # An async function that does not look like one. Nobody would await what it returned, and
-        # the event would be lost.
+        # An async function that does not look like one. No code would await the awaitable, and the
+        # event would be lost.
         if inspect.iscoroutine(returned):
             returned.close()
         raise UsageError(
