@@ -42,8 +42,11 @@ _DOT = base64.b64decode(
 @attrs.frozen
 class _Step:
     """
-    One claim: *title* says what was done, *detail* what came of it, *ok* whether that is what
-    should have.
+    One step of the demo.
+
+    - *title*: what was done.
+    - *detail*: what happened.
+    - *ok*: whether that is right.
     """
 
     title: str
@@ -53,7 +56,7 @@ class _Step:
 
 @attrs.frozen
 class _Stage:
-    """What the steps play on."""
+    """What the steps work with."""
 
     sandbox: Sandbox
     client: AsyncPowerEmail
@@ -64,7 +67,7 @@ class _Stage:
 
 
 def run(console: Console | None = None) -> bool:
-    """Run every step and print what happened; say whether all of it is as it should be."""
+    """Run every step, print what happened, and return whether all of it is right."""
     return anyio.run(_run, console or Console(highlight=False))
 
 

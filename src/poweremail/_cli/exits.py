@@ -1,9 +1,8 @@
 """
-How a command of ``poweremail`` ends.
+The exit statuses of ``poweremail``.
 
-A script that sends must tell a mail that may be sent again from one that may not, so each state of
-a mail has a status of its own: after *NOT_SENT* it is safe to send again, after *UNKNOWN* it is
-not.
+Each state of a mail has a status of its own, so that a script knows whether it may send the mail
+again: after *NOT_SENT* that is safe, after *UNKNOWN* it is not.
 """
 
 from __future__ import annotations
@@ -30,29 +29,29 @@ FAILED: Final = 1
 
 USAGE: Final = 2
 """
-The command was not meant so, or a setting is missing; nothing was sent. typer's own status for a
-wrong option.
+An option is invalid or a setting is missing; nothing was sent. It is typer's own status for an
+invalid option.
 """
 
 REJECTED: Final = 3
-"""The service refused the mail or the call."""
+"""The service rejected the mail or the call."""
 
 NOT_SENT: Final = 4
 """The mail or the call provably never reached the service whole; sending it again is safe."""
 
 UNKNOWN: Final = 5
-"""The service may have taken the mail and no trustworthy answer came."""
+"""The service may have accepted the mail, and no trustworthy response came."""
 
 UNFINISHED: Final = 6
 """
-A batch was paused or stopped, or its ledger failed: run it again, and it goes on from where it is.
+A batch was paused or stopped, or its ledger failed. Run it again to go on.
 """
 
 SOME_FAILED: Final = 7
 """
-A batch is finished, and not every mail of it was accepted; or it was filled, and not every row is a
-mail. Its report tells which.
+A batch is finished and some of its mails were not accepted, or it was filled and some rows are no
+mails. Its report has them.
 """
 
 INTERRUPTED: Final = 130
-"""Ended by Ctrl-C, as shells say it."""
+"""Ctrl-C ended the command; shells use the same number."""
