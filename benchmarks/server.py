@@ -1,8 +1,8 @@
 """
 A server on loopback, fast enough that it is never what is measured.
 
-It responds to every send with the same success, and to getMessageInfo with a full page, as long as
-are pages. ``python server.py`` prints two ports, of which the second responds 20 ms later, and it
+It responds to every send with the same success, and to getMessageInfo with a full page until the
+last page. ``python server.py`` prints two ports, of which the second responds 20 ms later, and
 serves until its standard input ends.
 """
 
