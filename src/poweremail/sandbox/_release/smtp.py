@@ -1,8 +1,8 @@
 """
 Release a caught mail: hand it on to a real SMTP server, for allowed addresses only.
 
-A sandbox exists so that no mail leaves the machine. This is its one exit, and it is closed until
-somebody names both a server and the addresses that may get mail from it.
+A sandbox exists so that no mail leaves the machine. This is its one exit, and it is closed unless
+both a server and the addresses that may get mail from it are configured.
 
 `smtplib.SMTP.sendmail` is not used: if a connection breaks, it does not say whether that was before
 or after the mail itself was sent, which is the difference between *not sent* and *unknown*.
@@ -145,7 +145,7 @@ def release(
 
 def _recipients(mail: CaughtMail, server: SmtpServer, to: Iterable[str] | str | None) -> list[str]:
     if not server.allow:
-        raise UsageError("nobody may get released mail: the allow-list is empty", field="allow")
+        raise UsageError("no address may get released mail: the allow-list is empty", field="allow")
     if to is None:
         emails = dict.fromkeys(recipient.email for recipient in mail.recipients)
         recipients = [email for email in emails if server.allows(email)]
@@ -187,7 +187,7 @@ def _hand_over(
                 response = smtp.data(data)
                 data_sent = False  # the server has decided
                 _expect_ok(response)
-                # The mail is sent, whatever happens to the connection now.
+                # The mail is sent. An error of the connection changes nothing any more.
                 with suppress(OSError, smtplib.SMTPException):
                     smtp.quit()
                 return Released(accepted, refused)

@@ -2,8 +2,8 @@
 The guard of the sandbox against other sites: only its own page may use it from a browser.
 
 Any site that is open in a browser can send requests to this machine. Their contents prove nothing,
-but two headers that the browser adds do: the Host that the user asked for, which reveals a name
-that was made to point here (DNS rebinding), and the Origin of the page that sends the request.
+but two headers that the browser adds do: Host, the address that the user opened, which reveals a
+name that was made to point here (DNS rebinding), and Origin, the page that sends the request.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Guard:
             return _WRONG_HOST
         is_foreign = site not in (None, "same-origin", "none")
         if is_page and method in _SAFE_METHODS:
-            # A link from elsewhere may lead here. The frame of a mail has no origin, and loads the
+            # A link of another site may lead here. The frame of a mail has no origin, and loads the
             # images of the mail.
             may_be_foreign = headers.get("sec-fetch-mode") == "navigate" or path.startswith(
                 "/_sandbox/images/"

@@ -73,8 +73,7 @@ async def delete_all(service: ServiceOf) -> Any:
 @router.post("/messages/wait", response_model=models.Message)
 async def wait(control: ControlOf, request: Request, body: models.WaitBody) -> Any:
     """
-    Return the newest mail that matches, as soon as there is one; 404 after *timeout* seconds
-    without one.
+    Return the newest mail that matches, as soon as there is one, or 404 after *timeout* seconds.
     """
     if control.waiting >= _MAX_WAITING:
         raise HTTPException(503, f"{_MAX_WAITING} requests wait already")
@@ -196,7 +195,7 @@ def _file(service: Service, number: int, kind: str, index: int) -> Response:
 
 @router.get("/images/{key}/{number}/{index}", include_in_schema=False)
 async def inline_image(control: ControlOf, key: str, number: Number, index: Number) -> Response:
-    """Return an image to be shown in its mail, for whoever has the key that is in the mail."""
+    """Return an image to be shown in its mail; its address, with the key, is in the mail only."""
     if not secrets.compare_digest(key.encode(), control.image_key.encode()):
         raise LookupError("there is no such image")
     file = control.service.mails.file(number, "image", index)

@@ -19,6 +19,8 @@ from poweremail.sandbox._server.control.requests import Body, Flag, Number, Text
 
 _MAX_WAIT_SECONDS = 300
 
+Limit = Annotated[int, expects("a number from 1 on, or null")]
+
 
 def _examples(*examples: dict[str, Any]) -> ConfigDict:
     return ConfigDict(json_schema_extra={"examples": [*examples]})
@@ -118,11 +120,11 @@ class SmtpUserBody(Body):
     )
     name: Text
     enabled: Flag = True
-    per_minute: int | None = None
-    per_hour: int | None = None
-    per_day: int | None = None
-    hourly_limit: int | None = None
-    total_limit: int | None = None
+    per_minute: Limit | None = None
+    per_hour: Limit | None = None
+    per_day: Limit | None = None
+    hourly_limit: Limit | None = None
+    total_limit: Limit | None = None
 
 
 class TemplateBody(Body):
@@ -144,7 +146,7 @@ class DomainBody(Body):
 
 
 class FaultBody(Body):
-    """A fault, and which calls it hits. The reasons for which a rule is refused are its own."""
+    """A fault, and which calls it hits. The sandbox checks these members itself."""
 
     model_config: ClassVar = _examples(
         {"fault": {"kind": "status", "code": 503}, "call": "sendMail", "times": 2}
@@ -351,7 +353,7 @@ class TrackingDomains(Reply):
 
 
 class Webhook(Reply):
-    """A webhook without its key: whoever can read the key can sign."""
+    """A webhook without its key, which would be enough to sign events."""
 
     webhook_id: str
     url: str

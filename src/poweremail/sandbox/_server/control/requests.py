@@ -69,7 +69,7 @@ def expects(description: str) -> WrapValidator:
 Text = Annotated[str, expects("a string")]
 Flag = Annotated[bool, expects("true or false")]
 MAX_NUMBER = 10**15  # below the largest integer of SQLite
-Number = Annotated[int, Field(ge=0, lt=MAX_NUMBER), expects("a number from 0 on")]
+Number = Annotated[int, Field(ge=0, le=MAX_NUMBER), expects("a number from 0 on")]
 ZeroOrOne = Annotated[int, Field(ge=0, le=1), expects("0 or 1")]
 
 
@@ -80,13 +80,13 @@ class Body(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _check_names(cls, members: dict[str, Any]) -> dict[str, Any]:
+    def _check_members(cls, members: dict[str, Any]) -> dict[str, Any]:
         _check_names(members, cls.model_fields)
         return members
 
 
 async def check_query(request: Request) -> None:
-    """Refuse a query that has a parameter which its route does not declare."""
+    """Raise `UsageError` if a query has a parameter that its route does not declare."""
     known: list[str] = []
     # FastAPI's own record of a route: fastapi.routing.APIRoute.dependant.
     for field in request.scope["route"].dependant.query_params:
@@ -97,7 +97,7 @@ async def check_query(request: Request) -> None:
 
 
 def _check_names(names: Any, known: Any) -> None:
-    """Refuse a misspelt name, which would silently change nothing."""
+    """Raise `UsageError` for an unknown name: it may be a known one with a spelling mistake."""
     for name in names:
         if name not in known:
             listed = ", ".join(known) or "none"
@@ -105,7 +105,7 @@ def _check_names(names: Any, known: Any) -> None:
 
 
 class _JsonRequest(Request):
-    """A request whose body is JSON, whatever its Content-Type, and ``{}`` if it is empty."""
+    """A request whose body is read as JSON under any Content-Type; an empty one is ``{}``."""
 
     async def body(self) -> bytes:
         try:

@@ -1,8 +1,8 @@
 """
 The page of the sandbox: its HTML, scripts and styles, and the control API described for people.
 
-Everything comes from this package, nothing from elsewhere. The page itself holds no data: its
-script gets the data from the control API.
+Everything comes from this package: the page loads nothing from other hosts. It holds no data
+itself; its script gets the data from the control API.
 """
 
 from __future__ import annotations
