@@ -1,4 +1,4 @@
-"""The application by itself: what it does with a client that goes away."""
+"""The application by itself, with a client that disconnects."""
 
 import json
 
@@ -66,19 +66,19 @@ async def test_a_body_in_pieces(request_of, sandbox):
     assert len(sandbox.outbox) == 1
 
 
-async def test_gone_before_the_answer(request_of, sandbox):
+async def test_disconnect_before_the_response(request_of, sandbox):
     sandbox.faults.add(Fault.latency(60))
     assert await request_of() == []
     assert len(sandbox.outbox) == 1
 
 
-async def test_gone_in_a_dripping_answer(request_of, sandbox):
+async def test_disconnect_in_a_dripping_response(request_of, sandbox):
     sandbox.faults.add(Fault.slow_drip(60))
     start, first = await request_of()
     assert (start["type"], first["body"], first["more_body"]) == ("http.response.start", b"{", True)
 
 
-async def test_a_dripping_answer(request_of, sandbox):
+async def test_a_dripping_response(request_of, sandbox):
     sandbox.faults.add(Fault.slow_drip(0.0001))
     _, *pieces, end = await request_of(stays=True)
     assert {len(piece["body"]) for piece in pieces} == {1}

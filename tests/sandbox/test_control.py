@@ -164,11 +164,11 @@ async def test_search(control, api):
 
 async def test_events(control, api, clock):
     api.send(to=[{"email": "ada@example.com"}, {"email": "grace@example.com"}])
-    answer = await control.post(
+    response = await control.post(
         "messages/1/events",
         json={"kind": "open", "recipient": "ADA@example.com", "user_agent": "Mozilla"},
     )
-    (event,) = answer.json()["events"]
+    (event,) = response.json()["events"]
     assert (event["kind"], event["email"], event["user_agent"], event["ip"]) == (
         "open",
         "ada@example.com",
@@ -234,7 +234,7 @@ async def test_events(control, api, clock):
         assert (await control.post(f"messages/{path}/events", json=members)).status_code == status
 
 
-async def test_wait_for_what_is_there(control, api):
+async def test_wait_for_a_mail_that_is_there(control, api):
     api.send(subject="Confirm one")
     api.send(subject="Confirm two")
     api.send(subject="Other")
@@ -256,12 +256,12 @@ async def test_wait_for_what_is_there(control, api):
         assert (await control.post("messages/wait", json=members)).status_code == status
 
 
-async def test_wait_for_what_comes(control, api):
+async def test_wait_for_a_mail_that_arrives_later(control, api):
     async with anyio.create_task_group() as group:
-        answers = []
+        responses = []
 
         async def wait():
-            answers.append(
+            responses.append(
                 await control.post("messages/wait", json={"unique_id": "later", "timeout": 10})
             )
 
@@ -270,10 +270,10 @@ async def test_wait_for_what_comes(control, api):
         # From another thread, as a program under test would.
         await anyio.to_thread.run_sync(lambda: api.send(headers={"X-Unique-Id": "other"}))
         await anyio.to_thread.run_sync(lambda: api.send(headers={"X-Unique-Id": "later"}))
-    assert answers[0].json()["number"] == 2
+    assert responses[0].json()["number"] == 2
 
 
-async def test_too_many_wait(control, api):
+async def test_too_many_waiting_requests_get_503(control, api):
     await control.get("health")  # loads the control API, in a thread that nobody waits for below
     async with anyio.create_task_group() as group:
         for _ in range(64):
@@ -286,7 +286,7 @@ async def test_too_many_wait(control, api):
         api.send(headers={"X-Unique-Id": "x"})
 
 
-async def test_every_answer_is_as_it_is_described(control, api, sandbox):
+async def test_every_response_has_the_documented_schema(control, api, sandbox):
     """The document is what clients in other languages are made from."""
     sandbox.add_template("t1", html="x")
     sandbox.add_smtp_user("smtp12345", per_minute=5)
@@ -349,9 +349,9 @@ def check(schema, value, schemas):
 @pytest.mark.parametrize(
     "query", ["after=x", "limit=-1", "after=", "limit=1e3", "after=9999999999999999"]
 )
-async def test_pages_that_are_none(control, query):
-    answer = await control.get(f"messages?{query}")
-    assert (answer.status_code, answer.json()["error"].partition(": ")[2]) == (
+async def test_invalid_queries_of_a_page(control, query):
+    response = await control.get(f"messages?{query}")
+    assert (response.status_code, response.json()["error"].partition(": ")[2]) == (
         400,
         "must be a number from 0 on",
     )
@@ -391,9 +391,9 @@ async def test_faults(control, api, sandbox):
         ),
     ],
 )
-async def test_faults_that_are_none(control, body, error):
-    answer = await control.post("faults", content=body)
-    assert (answer.status_code, answer.json()) == (400, {"error": error})
+async def test_invalid_faults(control, body, error):
+    response = await control.post("faults", content=body)
+    assert (response.status_code, response.json()) == (400, {"error": error})
 
 
 async def test_templates_and_users(control, sandbox):
@@ -423,7 +423,7 @@ async def test_templates_and_users(control, sandbox):
     assert sandbox.service.store.template("t") is None
 
 
-async def test_limits_and_what_is_used_of_them(control, api, clock):
+async def test_limits_and_how_much_is_used(control, api, clock):
     assert (await control.get("smtp_users")).json() == {"smtp_users": []}
     none = {
         "per_minute": None,
@@ -473,8 +473,11 @@ async def test_the_clock(control, sandbox, clock):
         {"advance": 10**20},
         {"advance": 10**400},
     ):
-        answer = await control.post("clock", json=members)
-        assert (answer.status_code, answer.json()["error"].partition(":")[0]) == (400, "advance")
+        response = await control.post("clock", json=members)
+        assert (response.status_code, response.json()["error"].partition(":")[0]) == (
+            400,
+            "advance",
+        )
     assert sandbox.clock.advanced == 1.5
 
 
@@ -485,7 +488,7 @@ async def test_reset(control, api, sandbox):
     assert (sandbox.outbox, sandbox.faults.rules) == ([], ())
 
 
-async def test_what_is_not_there(control):
+async def test_unknown_paths_and_methods(control):
     assert (await control.get("nothing")).status_code == 404
     wrong = await control.post("health")
     assert (wrong.status_code, wrong.headers["allow"], wrong.json()) == (

@@ -1,4 +1,4 @@
-"""Who may use the sandbox from a browser."""
+"""Which pages may use the sandbox from a browser."""
 
 import httpx
 import pytest
@@ -46,10 +46,10 @@ async def client(sandbox):
     ],
 )
 async def test_hosts(client, path, host, allowed):
-    answer = await client.get(path, headers={"Host": host})
-    assert (answer.status_code != 403) is allowed
+    response = await client.get(path, headers={"Host": host})
+    assert (response.status_code != 403) is allowed
     if not allowed:
-        assert answer.json()["error"].startswith("This host is not one of the sandbox's.")
+        assert response.json()["error"].startswith("This host is not one of the sandbox's.")
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ async def test_hosts(client, path, host, allowed):
     [("POST", "/_sandbox/reset"), ("DELETE", "/_sandbox/messages"), ("POST", SEND), ("GET", GET)],
 )
 async def test_origins(client, method, path, headers, allowed):
-    answer = await client.request(method, path, headers=headers)
-    assert (answer.status_code != 403) is allowed
+    response = await client.request(method, path, headers=headers)
+    assert (response.status_code != 403) is allowed
 
 
 async def test_programs_reach_the_api_under_any_name(client):
@@ -89,23 +89,23 @@ async def test_programs_reach_the_api_under_any_name(client):
     ).status_code == 403
 
 
-async def test_reading_from_a_link_elsewhere(client):
+async def test_a_link_of_another_site_leads_to_the_page(client):
     """Somebody follows a link to the page; what it shows they alone can read."""
-    answer = await client.get(
+    response = await client.get(
         "/", headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
     )
-    assert answer.status_code == 200
-    assert "access-control-allow-origin" not in answer.headers
+    assert response.status_code == 200
+    assert "access-control-allow-origin" not in response.headers
 
 
 @pytest.mark.parametrize(
     "path", ["/_sandbox/messages", "/_sandbox/stream", "/_sandbox/static/main.js"]
 )
-async def test_what_another_page_may_not_even_ask(client, path):
-    answer = await client.get(
+async def test_another_site_may_not_even_read(client, path):
+    response = await client.get(
         path, headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
     )
-    assert (answer.status_code, answer.json()) == (
+    assert (response.status_code, response.json()) == (
         403,
         {"error": "A page of another site may not use the sandbox."},
     )
@@ -115,7 +115,7 @@ async def test_what_another_page_may_not_even_ask(client, path):
     "path",
     ["/", "/_sandbox/docs", "/_sandbox/static/main.js", "/_sandbox/messages", "/_sandbox/nothing"],
 )
-async def test_every_answer_ties_the_browser_down(client, path):
+async def test_every_response_restricts_the_browser(client, path):
     headers = (await client.get(path)).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["referrer-policy"] == "no-referrer"
@@ -129,7 +129,7 @@ async def test_every_answer_ties_the_browser_down(client, path):
     ("path", "host"),
     [("/v1.0/nothing", "localhost"), ("/favicon.ico", "localhost"), ("/", "evil.example")],
 )
-async def test_answers_of_the_api_and_refusals_do_nothing_in_a_browser(client, path, host):
+async def test_responses_of_the_api_and_403_do_nothing_in_a_browser(client, path, host):
     headers = (await client.get(path, headers={"Host": host})).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers.get_list("content-security-policy") == [
@@ -137,7 +137,7 @@ async def test_answers_of_the_api_and_refusals_do_nothing_in_a_browser(client, p
     ]
 
 
-async def test_the_page_needs_nothing_from_elsewhere(client):
+async def test_the_page_loads_nothing_from_other_hosts(client):
     page = (await client.get("/")).text
     assert "http://localhost:8025" in page
     assert "//" not in page.replace("http://localhost:8025", "")

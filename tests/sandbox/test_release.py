@@ -1,4 +1,4 @@
-"""A caught mail, handed on to a real mail server, and to nobody who was not allowed."""
+"""Releasing a caught mail to a real mail server, for allowed addresses only."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def server_of(smtp, **changes):
     )
 
 
-def test_only_those_who_are_allowed_get_it(sandbox, api):
+def test_only_allowed_recipients_get_it(sandbox, api):
     api.send(to=TO, text="Grüße\n.\n", headers={"Bcc": "hidden@example.com", "X-Unique-Id": "Id"})
     with SmtpReceiver() as smtp:
         assert sandbox.release(sandbox.outbox[0], server=server_of(smtp)) == Released(
@@ -62,7 +62,7 @@ def test_only_those_who_are_allowed_get_it(sandbox, api):
     assert data.replace(b"\r\n", b"").count(b"\n") == 0
 
 
-def test_to_an_allowed_address_of_ones_own(sandbox, api):
+def test_to_an_allowed_address_that_is_no_recipient(sandbox, api):
     api.send()
     with SmtpReceiver() as smtp:
         server = server_of(smtp, allow=["Me@example.net", "@example.com"])
@@ -106,7 +106,7 @@ def test_a_raw_message_goes_without_its_bcc(sandbox, api):
         ([3], ["example.com"], "3 is not on the allow-list"),
     ],
 )
-def test_who_does_not_get_it(sandbox, api, to, allow, why):
+def test_addresses_that_do_not_get_it(sandbox, api, to, allow, why):
     api.send()
     with SmtpReceiver() as smtp:
         with pytest.raises(UsageError, match=why) as caught:
@@ -122,7 +122,7 @@ def test_no_server_no_mail(sandbox, api):
         sandbox.release(1, server=server_of(smtp))
 
 
-def test_addresses_beyond_ascii_and_senders_that_are_none(sandbox, api):
+def test_addresses_beyond_ascii_and_invalid_senders(sandbox, api):
     api.send()
     [mail] = sandbox.outbox
     with SmtpReceiver() as smtp:
@@ -134,7 +134,7 @@ def test_addresses_beyond_ascii_and_senders_that_are_none(sandbox, api):
 
 
 @pytest.mark.parametrize(
-    ("answers", "state", "why"),
+    ("replies", "state", "why"),
     [
         ({"EHLO": None}, "not_sent", "did not accept the mail"),
         ({"MAIL": b"451 later"}, "not_sent", "451 later"),
@@ -144,9 +144,9 @@ def test_addresses_beyond_ascii_and_senders_that_are_none(sandbox, api):
         ({"TAKEN": None}, "unknown", "broke off after the mail had been handed over"),
     ],
 )
-def test_what_the_server_says_no_to(sandbox, api, answers, state, why):
+def test_errors_of_the_server(sandbox, api, replies, state, why):
     api.send()
-    with SmtpReceiver(answers) as smtp:
+    with SmtpReceiver(replies) as smtp:
         with pytest.raises(ReleaseError, match=why) as caught:
             sandbox.release(1, server=server_of(smtp))
     assert caught.value.mail_state == state
@@ -161,7 +161,7 @@ def test_a_server_that_is_not_there(sandbox, api):
     assert caught.value.mail_state == "not_sent"
 
 
-def test_some_are_refused_and_a_rude_end_changes_nothing(sandbox, api):
+def test_a_refused_recipient_and_a_broken_goodbye(sandbox, api):
     api.send(to=[{"email": "ada@example.com"}, {"email": "bob@example.com"}])
     with SmtpReceiver({"RCPT TO:<bob@example.com>": b"550 no such user", "QUIT": None}) as smtp:
         released = sandbox.release(1, server=server_of(smtp))
@@ -247,7 +247,7 @@ def test_a_connection_is_secured(sandbox, api, certificate, monkeypatch, securit
     assert len(smtp.mails) == 1
 
 
-def test_without_the_security_that_was_asked_for_nothing_is_said(sandbox, api):
+def test_without_the_required_security_no_mail_is_sent(sandbox, api):
     api.send()
     with SmtpReceiver() as smtp, pytest.raises(ReleaseError, match="STARTTLS"):
         sandbox.release(1, server=server_of(smtp, security="starttls"))
@@ -270,7 +270,7 @@ def test_without_the_security_that_was_asked_for_nothing_is_said(sandbox, api):
         {"user": "me", "password": PASSWORD, "security": "none"},
     ],
 )
-def test_what_is_no_server(changes):
+def test_invalid_options(changes):
     with pytest.raises(UsageError) as caught:
         SmtpServer(**{"host": "mail.example.com", "allow": "example.com", **changes})
     assert PASSWORD not in str(caught.value)

@@ -42,7 +42,7 @@ def test_the_templates_are_compiled_once_a_process(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("own", "told", "sample"),
+    ("own", "text", "sample"),
     [
         ({}, "Any owner id and token will do", '"me", "any-token"'),
         (
@@ -62,10 +62,10 @@ def test_the_templates_are_compiled_once_a_process(monkeypatch):
         ),
     ],
 )
-def test_the_page_says_which_credentials_will_do(client, own, told, sample):
+def test_the_page_says_which_credentials_are_accepted(client, own, text, sample):
     with Sandbox(**own) as sandbox, sandbox.server() as server:
         page = client.get(server.url).text
-    assert told in page
+    assert text in page
     assert sample in page
     assert "canary" not in page
 
@@ -166,7 +166,7 @@ def test_a_get_with_a_long_query(served, client):
 
 
 @pytest.mark.parametrize("path", ["/v1.0", "/v1.0/nothing", "/_other", "/docs"])
-def test_pages_that_are_not_there(served, client, path):
+def test_unknown_pages(served, client, path):
     assert client.get(served[1].url + path).json() == {
         "status": "error",
         "message": "Page not found",
@@ -262,7 +262,7 @@ def test_latency(served, client, body):
     assert time.monotonic() - began >= 0.05
 
 
-def test_answers_of_other_kinds(served, client, body):
+def test_responses_of_other_kinds(served, client, body):
     sandbox, server = served
     for fault, status, type in (
         (Fault.html(), 200, "text/html; charset=utf-8"),
@@ -304,7 +304,7 @@ def test_nothing_is_logged(served, client, body, caplog, capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_stopping_does_not_wait_for_those_who_hang_on(body):
+def test_stopping_does_not_wait_for_open_connections(body):
     with Sandbox() as sandbox:
         sandbox.faults.add(Fault.stall(), call="sendMail")
         with sandbox.server() as server:

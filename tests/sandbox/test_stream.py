@@ -1,4 +1,4 @@
-"""The stream of what happens, and what it is told from."""
+"""The stream of changes, and the changes it is made from."""
 
 import json
 import threading
@@ -39,10 +39,10 @@ def events(lines, count):
     raise AssertionError("the stream ended")
 
 
-def test_what_happens_is_told_in_order(server, api, sandbox):
-    with listen(server) as answer:
-        assert answer.headers["content-type"] == "text/event-stream"
-        lines = answer.iter_lines()
+def test_changes_are_streamed_in_order(server, api, sandbox):
+    with listen(server) as response:
+        assert response.headers["content-type"] == "text/event-stream"
+        lines = response.iter_lines()
         threading.Thread(target=api.send).start()
         assert events(lines, 1)[0] == [("caught", 1)]
         sandbox.service.record_event(1, "open")
@@ -57,34 +57,34 @@ def test_what_happens_is_told_in_order(server, api, sandbox):
         ]
 
 
-def test_who_comes_back_is_told_what_was_missed(server, api):
-    with listen(server) as answer:
+def test_a_client_that_reconnects_gets_the_changes_it_missed(server, api):
+    with listen(server) as response:
         api.send()
-        _, last_id = events(answer.iter_lines(), 1)
+        _, last_id = events(response.iter_lines(), 1)
     api.send()
     api.send()
-    with listen(server, last_id) as answer:
-        assert events(answer.iter_lines(), 2)[0] == [("caught", 2), ("caught", 3)]
+    with listen(server, last_id) as response:
+        assert events(response.iter_lines(), 2)[0] == [("caught", 2), ("caught", 3)]
 
 
 @pytest.mark.parametrize(
     "last_id", ["other-1", "nonsense", "-", "{run}-99", "{run}-x", "{run}-" + "9" * 40]
 )
-def test_who_knows_too_little_is_told_to_look_again(server, sandbox, api, last_id):
+def test_a_client_with_an_unknown_id_gets_refetch(server, sandbox, api, last_id):
     api.send()
-    with listen(server, last_id.format(run=sandbox.service.store.changes.run)) as answer:
-        assert events(answer.iter_lines(), 1)[0] == [("refetch", None)]
+    with listen(server, last_id.format(run=sandbox.service.store.changes.run)) as response:
+        assert events(response.iter_lines(), 1)[0] == [("refetch", None)]
 
 
-def test_no_more_than_so_many_listen(server):
+def test_too_many_streams_get_503(server):
     streams = [listen(server) for _ in range(MAX_STREAMS)]
-    answers = [stream.__enter__() for stream in streams]
+    responses = [stream.__enter__() for stream in streams]
     with listen(server) as refused:
         assert refused.status_code == 503
         assert json.loads(refused.read()) == {"error": "32 streams are open already"}
     for stream in streams:
         stream.__exit__(None, None, None)
-    assert {answer.status_code for answer in answers} == {200}
+    assert {response.status_code for response in responses} == {200}
 
 
 def test_changes_forget_the_oldest():
