@@ -17,7 +17,7 @@ def _postgresql():
 
 @pytest.fixture
 def postgresql(_postgresql) -> str:
-    """The URL of a schema that nobody has used yet."""
+    """The URL of a new schema."""
     name = f"test_{uuid.uuid4().hex}"
     engine = create_engine(_postgresql.replace("://", "+psycopg://"))
     with engine.begin() as connection:
@@ -28,7 +28,7 @@ def postgresql(_postgresql) -> str:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def place(request, tmp_path) -> str:
-    """Where a ledger can be: a file, and a server where there is one."""
+    """The places of a ledger: a file, and a server if it is installed."""
     return (
         str(tmp_path / "ledger.db")
         if request.param == "sqlite"

@@ -1,4 +1,4 @@
-"""A run that is cancelled: what it broke off may have been sent."""
+"""A run that is cancelled: a request that it interrupts may have been sent."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.messages import message
 
 
 class Stuck:
-    """A transport that never answers; it says when three requests wait for it."""
+    """A transport that never responds. *three* is set when three requests wait."""
 
     def __init__(self) -> None:
         self._waiting = 0

@@ -10,8 +10,7 @@ from support.crash import Crash
 def test_nothing_is_doubled_and_nothing_is_missing(tmp_path):
     crash = Crash(tmp_path, str(tmp_path / "ledger.db"), mails=40, kills=3, seed=9)
     assert crash.run() == []
-    # How many strike before the batch is done depends on the machine; that none did would be no
-    # test.
+    # Their number before the batch is done depends on the machine. Without any, this is no test.
     assert crash.figures["kills"] >= 1
 
 

@@ -1,7 +1,4 @@
-"""
-What a ledger keeps, and what workers do to it: on SQLite, and on PostgreSQL where its programs are
-installed.
-"""
+"""The ledger and its workers, on SQLite, and on PostgreSQL if its programs are installed."""
 
 from __future__ import annotations
 
@@ -714,4 +711,18 @@ def test_the_defaults_of_a_server_do_not_matter(postgresql):
         assert connection.execute(text("SHOW transaction_isolation")).scalar() == "repeatable read"
     with ledger.database.transaction() as connection:
         assert connection.execute(text("SHOW transaction_isolation")).scalar() == "read committed"
+    ledger.close()
+
+
+def test_the_old_name_of_the_timeout_warns(tmp_path):
+    with pytest.warns(DeprecationWarning, match="timeout="):
+        ledger = Ledger(tmp_path / "ledger.db", patience=0.1)
+    with sqlite3.connect(tmp_path / "ledger.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        with pytest.raises(LedgerError, match="locked"):
+            ledger.create("news")
+        assert time.monotonic() - began < 5.0
+        other.execute("ROLLBACK")
+    other.close()
     ledger.close()

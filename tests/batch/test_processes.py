@@ -1,7 +1,4 @@
-"""
-Two and four processes on one ledger: each row is claimed by one of them, and all of them have one
-budget.
-"""
+"""Two and four processes on one ledger: one of them claims each row, and they share one budget."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """
-The ledger alone against a model of it: whatever workers do and whenever they die, no row is lost,
-held twice or written by two.
+The ledger against a model of it: in any order of steps and deaths of workers, no row is lost, held
+twice or written by two workers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which requests the budgets have let go, and when."""
+"""Records the bookings of the rate limits."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from poweremail._policy.limits import SlidingLog
 
 
 def record(monkeypatch) -> list[float]:
-    """
-    Return a list that every budget of this process adds the moments to that it books, by its own
-    clock.
-    """
+    """Return a list of the times that the budgets of this process book, each by its own clock."""
     booked: list[float] = []
     acquire = SlidingLog.acquire
 
@@ -24,7 +21,7 @@ def record(monkeypatch) -> list[float]:
 
 
 def exceeds(times, windows) -> bool:
-    """Whether any window has more of *times* than its limit."""
+    """Return whether more of *times* are in any window than its limit."""
     times = sorted(times)
     # Sums of seconds since 1970 are exact to less than a microsecond.
     return any(

@@ -1,8 +1,7 @@
 """
-Whether a batch survives anything: the real command is killed again and again, and the sandbox tells
-what it got.
+The crash test: the real command is killed again and again, and the sandbox counts the mails.
 
-``python -m support.crash --kills 200 --mails 5000`` prints the figures; ``--ledger`` names a URL,
+``python -m support.crash --kills 200 --mails 5000`` prints the figures. ``--ledger`` names a URL,
 ``--postgresql`` starts a server.
 """
 
@@ -28,8 +27,7 @@ from support.served import ServedSandbox
 LEASE = 2.0
 RESEND_AFTER = 3.0
 """
-Far longer than the sandbox needs to take a mail, or to let go of one, that a killed process had on
-its way.
+Far longer than the sandbox needs to accept or to drop a mail that a killed process was sending.
 """
 
 _HERE = Path(__file__).parent
@@ -43,8 +41,7 @@ _PLAIN = {
 
 class Crash:
     """
-    One batch of *mails* in *ledger*, whose runs are killed until *kills* have struck, and the one
-    that is let live.
+    One batch of *mails* in *ledger*: its runs are killed *kills* times, and the last one is not.
     """
 
     def __init__(
@@ -66,7 +63,7 @@ class Crash:
         self._ledger = ledger
 
     def run(self) -> list[str]:
-        """Do it, and return what is wrong, one text each."""
+        """Run the test and return the problems that were found."""
         with ServedSandbox(seed=1) as sandbox, sandbox.server() as server:
             self._environ = _PLAIN | {
                 "POWEREMAIL_OWNER_ID": "me",
@@ -79,16 +76,16 @@ class Crash:
                 ),
             }
             sandbox.add_template("welcome", text="Welcome, {{NAME}}!")
-            self._make_it_hard(sandbox)
+            self._add_faults(sandbox)
             self._create()
-            self._kill_it(sandbox)
-            # The last run is let live; what the sandbox loses is not part of it.
+            self._kill_runs(sandbox)
+            # The last run is not killed, and the sandbox loses nothing any more.
             sandbox.faults.clear()
             done = self._command("batch", "run", "news", *self._options())
             self.figures["the last run's status"] = done.returncode
             return self._compare(sandbox)
 
-    def _make_it_hard(self, sandbox: ServedSandbox) -> None:
+    def _add_faults(self, sandbox: ServedSandbox) -> None:
         for number in range(_REJECTED):
             sandbox.faults.add(
                 Fault.error("ValidationError", "no such address"),
@@ -122,7 +119,7 @@ class Crash:
             "--from",
             "me@example.com",
         )
-        # Filling it is killed, too: adding the same source again goes on where it broke off.
+        # `create` is killed as well: to add the same source again completes it.
         process = subprocess.Popen(
             self._python("-m", "poweremail", *arguments),
             env=self._environ,
@@ -134,7 +131,7 @@ class Crash:
         done = self._command(*arguments)
         assert done.returncode == 0, done.stderr
 
-    def _kill_it(self, sandbox: ServedSandbox) -> None:
+    def _kill_runs(self, sandbox: ServedSandbox) -> None:
         # Each run gets its share of the mails, so that the kills are spread over the batch.
         share = max(2, 4 * self.mails // (self.kills + 1))
         while self.figures["kills"] < self.kills:
@@ -174,8 +171,8 @@ class Crash:
         return subprocess.Popen(command, env=self._environ, **quiet), name
 
     def _options(self) -> tuple[object, ...]:
-        # Rows that a killed process held are looked up when its lease is over; then a mail that is
-        # not visible was never taken.
+        # The rows of a killed process are looked up after its lease. A mail that is not visible
+        # then was never accepted.
         return (
             "--lease",
             LEASE,
@@ -189,31 +186,35 @@ class Crash:
 
     def _compare(self, sandbox: ServedSandbox) -> list[str]:
         got = Counter(recipient.email for mail in sandbox.outbox for recipient in mail.recipients)
-        told = {
+        reported = {
             row["recipient"]: row["state"]
             for row in csv.DictReader(io.StringIO(self._command("batch", "report", "news").stdout))
         }
         self.figures |= Counter(
-            {f"reported {state}": count for state, count in Counter(told.values()).items()}
+            {f"reported {state}": count for state, count in Counter(reported.values()).items()}
         )
         self.figures["in the sandbox"] = got.total()
         wanted = {f"user{number}@example.com" for number in range(self.mails)}
         problems = [f"{address} got {count}" for address, count in got.items() if count > 1]
         self.figures["doubled"] = len(problems)
         missing = [
-            address for address in wanted if address not in got and told.get(address) != "rejected"
+            address
+            for address in wanted
+            if address not in got and reported.get(address) != "rejected"
         ]
         self.figures["missing"] = len(missing)
         problems += [
-            f"{address} got none and is reported {told.get(address)}" for address in missing
+            f"{address} got none and is reported {reported.get(address)}" for address in missing
         ]
         disagreeing = [
-            address for address in wanted if (told.get(address) == "accepted") != (address in got)
+            address
+            for address in wanted
+            if (reported.get(address) == "accepted") != (address in got)
         ]
         self.figures["reported otherwise"] = len(disagreeing)
-        problems += [f"{address} is reported {told.get(address)}" for address in disagreeing]
-        if told.keys() != wanted:
-            problems.append(f"the report has {len(told)} recipients")
+        problems += [f"{address} is reported {reported.get(address)}" for address in disagreeing]
+        if reported.keys() != wanted:
+            problems.append(f"the report has {len(reported)} recipients")
         return problems
 
     def _command(self, *arguments: object) -> subprocess.CompletedProcess[str]:

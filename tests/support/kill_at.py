@@ -1,8 +1,8 @@
 """
 The command, killed by SIGKILL at a step of a batch: ``python kill_at.py STEP NTH batch run ...``.
 
-A batch tells of its steps at level DEBUG; STEP is how such a line begins, and the NTH one is the
-last thing that this process does.
+A batch logs its steps at level DEBUG. STEP is the beginning of such a line, and the process ends at
+the NTH of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tests of the ledger have in common."""
+"""Helpers of the ledger's tests."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def finish(step: Step, verdict: Verdict = ACCEPTED) -> list[Finished]:
 
 
 def let_leases_end(ledger: Ledger, owner: str) -> None:
-    """As if *owner* had not been heard of for longer than its lease."""
+    """End the leases of *owner*, as if it had not renewed them."""
     with ledger.database.transaction() as connection:
         connection.execute(
             update(messages).where(messages.c.lease_owner == owner).values(lease_until=0.0)

@@ -1,4 +1,4 @@
-"""A PostgreSQL server of one's own, where its programs are installed."""
+"""A PostgreSQL server for the tests, if its programs are installed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ USER = "postgres"
 
 def programs() -> Path | None:
     """
-    The folder with ``initdb`` and ``pg_ctl``, None where there is none. Debian keeps them out of
-    the way.
+    The folder of ``initdb`` and ``pg_ctl``, None if they are not installed. Debian does not add it
+    to the path.
     """
     found = shutil.which("initdb")
     if found is not None:
@@ -30,10 +30,10 @@ def programs() -> Path | None:
 @contextmanager
 def server() -> Iterator[str]:
     """
-    Run a server on a free port of this machine, and give its URL. It refuses to be root, so then it
-    is another user.
+    Run a server on a free port of this machine, and yield its URL. As root it runs as another user,
+    because it refuses to be root.
 
-    It does not wait for the disk: what is killed here are its clients, never the machine.
+    It does not wait for the disk: the tests kill its clients, never the machine.
     """
     where = programs()
     if where is None:

@@ -143,7 +143,7 @@ def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
     own = entry.message.unique_id
     return {
         "key": entry.key or own or packed.digest,
-        # It is drawn once, so that the mail can be looked up whatever happens.
+        # It is drawn once, so that every attempt and every look-up has the same one.
         "unique_id": own or uuid.uuid4().hex,
         "state": State.PLANNED,
         "due": 0.0,

@@ -1,6 +1,6 @@
 """
-Durable batches: a named set of messages in a ledger on disk, each of which is sent once, whatever
-happens to the processes that send them.
+Durable batches: a named set of messages in a ledger on disk, each of which is sent once, even if
+the processes that send them are killed.
 
 The public names are loaded on first use. A ledger needs the extra ``poweremail[batch]``.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import attrs
 
@@ -24,53 +25,55 @@ problem that a person must look at.
 _VISIBILITY_SECONDS = 30.0
 
 
-@attrs.frozen
+def _names(given: Iterable[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
+
+
+def _check_whole(_: object, field: attrs.Attribute[int], value: int) -> None:
+    if not is_whole(value, 1):
+        raise ConfigurationError(f"must be 1 or more, not {value!r}", field=field.name)
+
+
+@attrs.frozen(kw_only=True)
 class RunOptions:
-    """The options of a run, as `AsyncBatch` describes them."""
+    """
+    The options of a run, as `AsyncBatch` describes them.
 
-    smtp_users: tuple[str, ...]
-    concurrency: int
+    Raises `ConfigurationError` if one is invalid.
+    """
+
+    smtp_users: tuple[str, ...] = attrs.field(converter=_names)
+    concurrency: int = attrs.field(validator=_check_whole)
     limits: RateLimits | Mapping[str, RateLimits] | None
-    verdicts: Verdicts
-    lease: float
-    errors_in_a_row: int
+    retry: RetryPolicy = attrs.field()
+    visibility: float | None
+    resend_after: float | None
+    lease: float = attrs.field()
+    errors_in_a_row: int = attrs.field(validator=_check_whole)
+    verdicts: Verdicts = attrs.field(init=False)
 
-    @classmethod
-    def from_arguments(
-        cls,
-        smtp_users: Iterable[str],
-        concurrency: int,
-        limits: RateLimits | Mapping[str, RateLimits] | None,
-        retry: RetryPolicy,
-        visibility: float | None,
-        resend_after: float | None,
-        lease: float,
-        errors_in_a_row: int,
-    ) -> RunOptions:
-        """Check the arguments of a batch. Raises `ConfigurationError` if one is invalid."""
-        for field, value in (("concurrency", concurrency), ("errors_in_a_row", errors_in_a_row)):
-            if not is_whole(value, 1):
-                raise ConfigurationError(f"must be 1 or more, not {value!r}", field=field)
-        if not is_number(lease, 1.0):
+    @lease.validator
+    def _check_lease(self, _: attrs.Attribute[float], value: float) -> None:
+        if not is_number(value, 1.0):
             raise ConfigurationError(
-                f"must be a number of seconds, 1 or more, not {lease!r}", field="lease"
+                f"must be a number of seconds, 1 or more, not {value!r}", field="lease"
             )
-        if not isinstance(retry, RetryPolicy):
+
+    @retry.validator
+    def _check_retry(self, _: attrs.Attribute[RetryPolicy], value: object) -> None:
+        if not isinstance(value, RetryPolicy):
             raise ConfigurationError(
-                f"must be a RetryPolicy, not {type(retry).__name__}", field="retry"
+                f"must be a RetryPolicy, not {type(value).__name__}", field="retry"
             )
+
+    @verdicts.default
+    def _make_verdicts(self) -> Verdicts:
+        visibility: Any = self.visibility
         if visibility is None:
             # A mail is not looked up for longer than until it may be sent again.
-            limit = _VISIBILITY_SECONDS if resend_after is None else resend_after
+            limit = _VISIBILITY_SECONDS if self.resend_after is None else self.resend_after
             visibility = min(_VISIBILITY_SECONDS, limit)
-        return cls(
-            (smtp_users,) if isinstance(smtp_users, str) else tuple(dict.fromkeys(smtp_users)),
-            concurrency,
-            limits,
-            Verdicts(retry, UnknownPolicy("reconcile", visibility, resend_after)),
-            lease,
-            errors_in_a_row,
-        )
+        return Verdicts(self.retry, UnknownPolicy("reconcile", visibility, self.resend_after))
 
     def sent_as(self, smtp_user_name: str | None) -> RunOptions:
         """

@@ -1,4 +1,4 @@
-"""What became of every recipient, as rows for a table, CSV or JSON."""
+"""The outcome for each recipient of a batch, as rows for a table, CSV or JSON."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ COLUMNS = (
 
 _FORMULA = re.compile(r"[\t\r\n]|[=+\-@](?![\w.+=@-]*\Z)", re.ASCII)
 """
-How a cell begins that a spreadsheet would take for a formula (OWASP, CSV injection).
+The beginning of a cell that a spreadsheet would read as a formula (OWASP, CSV injection).
 
-What consists of nothing but letters, digits and ``. _ + = @ -`` is left as it is: it calls and
-links nothing, and it may be an address or a key, which another character would make another one.
+A cell of nothing but letters, digits and ``. _ + = @ -`` is left as it is: it calls and links
+nothing, and it may be an address or a key, which an additional character would change.
 """
 
 
 def rows(record: Record) -> Iterator[dict[str, Any]]:
     """
-    A row for each recipient of a message; one without a recipient where it has none. Times are ISO
+    A row for each recipient of a message, or one without a recipient if it has none. Times are ISO
     8601, in UTC.
     """
     common = {name: getattr(record, name, None) for name in COLUMNS}
@@ -54,12 +54,12 @@ def rows(record: Record) -> Iterator[dict[str, Any]]:
 
 def csv_line(row: dict[str, Any] | None = None) -> str:
     """
-    A *row* as a line of CSV, without its end; the names of the columns where none is given.
+    A *row* as a line of CSV, without its line end; the names of the columns if it is None.
 
-    What a spreadsheet would calculate has a ``'`` before it.
+    A cell that a spreadsheet would calculate begins with a ``'``.
     """
     text = io.StringIO()
-    # Quotation marks go round those ends of lines only that the writer makes itself.
+    # The line end of the writer decides which characters in a cell it quotes.
     csv.writer(text, lineterminator="\r\n").writerow(
         COLUMNS if row is None else [_harmless(row[name]) for name in COLUMNS]
     )

@@ -266,7 +266,7 @@ def _attachment(value: Any) -> Attachment:
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:
-    """The name of the source: absolute, because a relative one names another file elsewhere."""
+    """The absolute path: a relative one names another file in another working directory."""
     return str(Path(path).resolve())
 
 

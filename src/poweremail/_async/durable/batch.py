@@ -89,15 +89,15 @@ class AsyncBatch:
         self._owns_ledger = isinstance(ledger, str | os.PathLike)
         self._ledger: Ledger = _open(ledger) if isinstance(ledger, str | os.PathLike) else ledger
         self._rehearsal = Rehearsal.from_options(redirect_to, allow)
-        self._options = RunOptions.from_arguments(
-            smtp_users,
-            concurrency,
-            limits,
-            retry,
-            visibility,
-            resend_after,
-            lease,
-            errors_in_a_row,
+        self._options = RunOptions(
+            smtp_users=smtp_users,
+            concurrency=concurrency,
+            limits=limits,
+            retry=retry,
+            visibility=visibility,
+            resend_after=resend_after,
+            lease=lease,
+            errors_in_a_row=errors_in_a_row,
         )
 
     async def add(
