@@ -650,6 +650,27 @@ class TestFiles:
         assert add(ledger, batch, *entries(500, first=2)).added == 500
         ledger.close()
 
+    @pytest.mark.parametrize("how", ["deleted", "replaced", "moved"])
+    def test_a_file_that_is_gone_stops_before_a_send(self, path, how):
+        ledger = Ledger(path)
+        batch = fill(ledger, 3)
+        it = worker(ledger, batch)
+        step = it.step((), 1)
+        if how == "moved":
+            path.rename(path.with_name("other.db"))
+        else:
+            path.unlink()
+        if how == "replaced":
+            other = Ledger(path)
+            fill(other, 3)
+            other.close()
+        with pytest.raises(LedgerError, match="was deleted or replaced"):
+            it.step(finish(step), 1)
+        if how == "moved":  # and back: nothing of the step is lost
+            path.with_name("other.db").rename(path)
+            assert len(it.step(finish(step), 1).recorded) == 1
+        ledger.close()
+
     def test_a_folder_that_is_not_there(self, tmp_path):
         with pytest.raises(LedgerError, match="unable to open"):
             Ledger(tmp_path / "nowhere" / "ledger.db").create("news")

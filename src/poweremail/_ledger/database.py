@@ -82,6 +82,7 @@ class Database:
         self._timeout = timeout
         self._lock = threading.Lock()
         self._engine: Engine | None = None
+        self._file_identity: tuple[int, int] | None = None
         self._process = os.getpid()
         self.path: Path | None = (
             Path(self._url.database or "") if self._url.drivername == "sqlite" else None
@@ -113,6 +114,19 @@ class Database:
     def now(connection: Connection) -> float:
         """The seconds since the epoch by the clock of the database."""
         return float(connection.execute(select(Clock())).scalar_one())
+
+    def check_file(self) -> None:
+        """
+        Raise `LedgerError` if the SQLite file was deleted or replaced since it was opened.
+
+        The open connections would still write to the old file, which no other process sees any
+        more: the next run would send every mail again.
+        """
+        if self._engine is not None and self._identify_file() != self._file_identity:
+            raise LedgerError(
+                f"the file {str(self.path)!r} was deleted or replaced while it was in use",
+                advice="put the file back before the batch runs again; what was sent is in it",
+            )
 
     def check_room(self, mails: int) -> None:
         """
@@ -152,6 +166,14 @@ class Database:
             if self._engine is not None:
                 self._engine.dispose()
                 self._engine = None
+
+    def _identify_file(self) -> tuple[int, int] | None:
+        """Device and inode of the file; None for a server, or if there is no file."""
+        try:
+            found = None if self.path is None else self.path.stat()
+        except OSError:
+            return None
+        return None if found is None else (found.st_dev, found.st_ino)
 
     def _free_bytes(self) -> int | None:
         """The free bytes on the disk of the file; None for a server, or if they are not known."""
@@ -195,7 +217,7 @@ class Database:
                 except BaseException:
                     engine.dispose()
                     raise
-                self._engine = engine
+                self._engine, self._file_identity = engine, self._identify_file()
                 # A ledger that is never closed causes no ResourceWarning.
                 weakref.finalize(self, engine.dispose).atexit = False
             return self._engine

@@ -124,6 +124,7 @@ class Worker:
 
     def _step(self, finished: Sequence[Finished], room: int) -> Step:
         valid_until = boot_time() + self._lease / 2
+        self._database.check_file()
         if room > 0:
             self._database.check_room(room + len(self._held))
         try:
