@@ -310,6 +310,26 @@ def test_an_exception_from_outside_ends_the_call_at_once(options, wrapped, kind,
     assert (record.levelname, record.args) == ("WARNING", ("u1",))
 
 
+def test_an_exception_that_the_program_handles_is_not_from_outside(engine, caplog):
+    """A mail that reports an error is sent in an except block, whose exception is its context."""
+    quick = Timeouts(read=0.3)
+    with FaultServer(stall, reset_after_body, answer(), answer()) as server:
+        with client_of(engine, server.url, timeouts=quick, on_unknown="resend") as client:
+            try:
+                handle_signal(LookupError)
+            except LookupError:
+                result = client.messages.send_mail(message())
+    assert (result.attempts, server.posts) == (3, 3)
+    with client_of(engine, f"http://127.0.0.1:{NOTHING}", retry=RetryPolicy(1)) as client:
+        try:
+            handle_signal(LookupError)
+        except LookupError:
+            with pytest.raises(NotSentError, match="(?i)connect") as caught:
+                client.messages.send_mail(message())
+    assert "from outside" not in str(caught.value)
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+
+
 def test_an_exception_from_outside_ends_a_look_up(caplog):
     class Interrupted:
         def handle(self, request):

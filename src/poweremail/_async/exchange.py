@@ -19,6 +19,7 @@ handler's, ends the call at once, as itself.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 
 from poweremail import _watch
@@ -169,6 +170,7 @@ class AsyncExchange:
         body = request.body
         if body is not None:
             body.begun = False
+        handled = sys.exception()
         try:
             response = request.endpoint.credentials.redact_response(
                 await self._transport.handle(request)
@@ -178,7 +180,7 @@ class AsyncExchange:
             # A file or stream of the user could not be read; what it raised is the cause.
             return FailedAttempt(error, may_repeat=False)
         except Exception as error:
-            outside = exception_from_outside(error, self._transport)
+            outside = exception_from_outside(error, self._transport, handled)
             if outside is None:
                 if request.operation.reads and not isinstance(error, PowerEmailError):
                     raise  # it concerns no mail and no change, so there is nothing to add

@@ -10,8 +10,10 @@ any class, and an engine may already have turned it into an error of its own.
 The place where it was raised decides: the innermost frame of its traceback. If that frame is of
 this library, the transport, an HTTP engine or the standard library, the exception is theirs;
 otherwise it comes from outside. An exception that was turned into another is found in the chain of
-causes. One exception to the rule: an error class of an HTTP engine or of sockets, raised by other
-code, comes from a mock in a test and means a failed attempt.
+causes. That chain ends at an exception which was being handled before the attempt began: Python
+makes it the context of whatever a program raises in its ``except`` block, such as where it mails
+an error, and it ended nothing. One exception to the rule: an error class of an HTTP engine or of
+sockets, raised by other code, comes from a mock in a test and means a failed attempt.
 
 Tests: ``test_retry`` raises in a module that imitates a signal handler, directly and wrapped, and
 ``test_engines`` has mock transports.
@@ -41,21 +43,27 @@ _NETWORK_ERRORS = _ENGINES | {"socket", "ssl"}
 """Top-level modules that define the errors of a network."""
 
 
-def exception_from_outside(error: BaseException, transport: object) -> BaseException | None:
+def exception_from_outside(
+    error: BaseException, transport: object, handled: BaseException | None = None
+) -> BaseException | None:
     """
     Return the exception from outside that *error* is, or was made from; None if there is none.
 
     *transport*: what carried the request; its module counts as an HTTP engine.
+    *handled*: the exception that was being handled when the attempt began (`sys.exception`).
     """
-    return next((each for each in _chain(error) if _is_outside(each, transport)), None)
+    return next((each for each in _chain(error, handled) if _is_outside(each, transport)), None)
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen: set[int] = set()
-    while error is not None and id(error) not in seen:
-        seen.add(id(error))
-        yield error
-        error = error.__cause__ or error.__context__
+def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
+    seen = {id(handled)}
+    link: BaseException | None = error
+    while link is not None:
+        seen.add(id(link))
+        yield link
+        link = link.__cause__ or link.__context__
+        if id(link) in seen:
+            return
 
 
 def _is_outside(error: BaseException, transport: object) -> bool:

@@ -20,6 +20,7 @@ handler's, ends the call at once, as itself.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 
 from poweremail import _watch
@@ -168,6 +169,7 @@ class Exchange:
         body = request.body
         if body is not None:
             body.begun = False
+        handled = sys.exception()
         try:
             response = request.endpoint.credentials.redact_response(self._transport.handle(request))
             return decode_success(response, request.operation, time.time(), number)
@@ -175,7 +177,7 @@ class Exchange:
             # A file or stream of the user could not be read; what it raised is the cause.
             return FailedAttempt(error, may_repeat=False)
         except Exception as error:
-            outside = exception_from_outside(error, self._transport)
+            outside = exception_from_outside(error, self._transport, handled)
             if outside is None:
                 if request.operation.reads and not isinstance(error, PowerEmailError):
                     raise  # it concerns no mail and no change, so there is nothing to add

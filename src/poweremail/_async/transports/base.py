@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterable
 from types import ModuleType
@@ -161,6 +162,7 @@ class AsyncAdapter(ABC):
         """Send *request* and return the response, read whole."""
         engine = self._engines.get(quick_connection_scope()) or await self._engine()
         outgoing = engine.outgoing(request.body)
+        handled = sys.exception()
         slots, slot = engine.slots, None
         if slots is not None:
             timeout = request.endpoint.timeouts.pool
@@ -174,7 +176,7 @@ class AsyncAdapter(ABC):
         try:
             return await _exchange(engine, request, outgoing, slot)
         except engine.errors as error:
-            failed = failure(error, request, body_left=outgoing.seal())
+            failed = failure(error, request, handled, body_left=outgoing.seal())
         finally:
             credentials_in_use.reset(token)
             if slots is not None:
@@ -272,15 +274,19 @@ def checked_limit(max_connections: object) -> int:
     return max_connections
 
 
-def failure(error: BaseException, request: Request, *, body_left: bool) -> TransportError:
+def failure(
+    error: BaseException, request: Request, handled: BaseException | None, *, body_left: bool
+) -> TransportError:
     """
     Return the `TransportError` for the *error* of an engine.
+
+    *handled*: the exception that was being handled before the request, which is no cause of it.
 
     Raise it outside the except block, so that the engine's error is not its context either: that
     has the URL, and so the token of a GET.
     """
     reason = type(error).__name__
-    if text := _first_text(error):
+    if text := _first_text(error, handled):
         reason = f"{reason}: {text}"
     failed = TransportError(request.endpoint.credentials.redact_text(reason), body_left=body_left)
     # Nor is it the cause if it has the token: in the URL of a GET, or in its text.
@@ -288,8 +294,10 @@ def failure(error: BaseException, request: Request, *, body_left: bool) -> Trans
     return failed
 
 
-def _first_text(error: BaseException | None) -> str:
+def _first_text(error: BaseException | None, handled: BaseException | None) -> str:
     """The first text in the chain of causes: that of the engine's own error is often empty."""
-    while error is not None and not str(error):
+    while error is not None and error is not handled:
+        if text := str(error):
+            return text
         error = error.__cause__ or error.__context__
-    return str(error or "")
+    return ""
