@@ -15,7 +15,7 @@ from starlette.routing import Match
 from poweremail._version import __version__
 from poweremail.errors import PowerEmailError, UsageError
 from poweremail.sandbox._release.smtp import ReleaseError
-from poweremail.sandbox._server.control import account, events, mails, models, stream
+from poweremail.sandbox._server.control import account, events, mails, replies, stream
 from poweremail.sandbox._server.control.requests import check_query
 from poweremail.sandbox._server.headers import PAGE_HEADERS
 from poweremail.sandbox._server.ui import api_page, static_file
@@ -44,7 +44,7 @@ api = FastAPI(
     redoc_url=None,
     redirect_slashes=False,
     dependencies=[Depends(check_query)],
-    responses={"default": {"model": models.Error, "description": "The reason of the failure"}},
+    responses={"default": {"model": replies.Error, "description": "The reason of the failure"}},
     generate_unique_id_function=_operation_id,
 )
 for _router in _ROUTERS:

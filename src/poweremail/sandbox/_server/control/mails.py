@@ -10,7 +10,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from poweremail.sandbox._release.source import source as mail_source
-from poweremail.sandbox._server.control import models
+from poweremail.sandbox._server.control import bodies, replies
 from poweremail.sandbox._server.control.requests import (
     ControlOf,
     ControlRoute,
@@ -50,8 +50,8 @@ _BINARY: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet
 router = APIRouter(tags=["Messages"], route_class=ControlRoute)
 
 
-@router.get("/messages", response_model=models.Page)
-async def page(service: ServiceOf, query: Annotated[models.PageQuery, Query()]) -> Any:
+@router.get("/messages", response_model=replies.Page)
+async def page(service: ServiceOf, query: Annotated[bodies.PageQuery, Query()]) -> Any:
     """List caught mails, newest first."""
     service.recorder.record_due()
     limit = min(query.limit, _MAX_PAGE)
@@ -64,14 +64,14 @@ async def page(service: ServiceOf, query: Annotated[models.PageQuery, Query()]) 
     }
 
 
-@router.delete("/messages", response_model=models.Forgotten)
+@router.delete("/messages", response_model=replies.Forgotten)
 async def delete_all(service: ServiceOf) -> Any:
     """Delete all mails."""
     return {"forgotten": service.mails.clear()}
 
 
-@router.post("/messages/wait", response_model=models.Message)
-async def wait(control: ControlOf, request: Request, body: models.WaitBody) -> Any:
+@router.post("/messages/wait", response_model=replies.Message)
+async def wait(control: ControlOf, request: Request, body: bodies.WaitBody) -> Any:
     """
     Return the newest mail that matches, as soon as there is one, or 404 after *timeout* seconds.
     """
@@ -84,7 +84,7 @@ async def wait(control: ControlOf, request: Request, body: models.WaitBody) -> A
         control.waiting -= 1
 
 
-async def _wait(service: Service, request: Request, body: models.WaitBody) -> dict[str, Any]:
+async def _wait(service: Service, request: Request, body: bodies.WaitBody) -> dict[str, Any]:
     deadline = time.monotonic() + body.timeout
     wanted = MailFilter(after=body.after, **body.conditions())
     seen = -1
@@ -103,7 +103,7 @@ async def _wait(service: Service, request: Request, body: models.WaitBody) -> di
             raise LookupError("the client has disconnected")
 
 
-@router.get("/messages/{number}", response_model=models.Message)
+@router.get("/messages/{number}", response_model=replies.Message)
 async def find(service: ServiceOf, number: Number) -> Any:
     """Return a mail with its parts, links, recipients and events."""
     service.recorder.record_due()
@@ -115,7 +115,7 @@ def _find(service: Service, number: int) -> dict[str, Any]:
     return {**mail, "links": find_links(mail["html"])}
 
 
-@router.delete("/messages/{number}", response_model=models.Nothing)
+@router.delete("/messages/{number}", response_model=replies.Nothing)
 async def delete(service: ServiceOf, number: Number) -> Any:
     """Delete a mail."""
     service.mails.delete(number)
@@ -205,8 +205,8 @@ async def inline_image(control: ControlOf, key: str, number: Number, index: Numb
     return Response(file.content, headers={**inline_image_headers(), "Content-Type": media_type})
 
 
-@router.post("/messages/{number}/events", response_model=models.Events)
-async def record_event(service: ServiceOf, number: Number, body: models.EventBody) -> Any:
+@router.post("/messages/{number}/events", response_model=replies.Events)
+async def record_event(service: ServiceOf, number: Number, body: bodies.EventBody) -> Any:
     """
     Record an event (open, click, soft_bounce, hard_bounce, spam) at one recipient, or at all.
     """
