@@ -55,6 +55,7 @@ export class ServiceView {
           event.preventDefault();
           const rule = { fault: FAULTS[choice.value][1] };
           if (times.value) rule.times = Number(times.value);
+          form.reset();
           attempt(() => post("/faults", rule).then(() => this.faults()));
         },
       },
@@ -62,7 +63,11 @@ export class ServiceView {
       times,
       h("button", { class: "plain", type: "submit" }, "Switch on"),
     );
+    // A form that is being filled in keeps its values and the focus.
+    for (const input of [choice, times]) input.value = $(input.id)?.value ?? input.value;
+    const focused = document.activeElement?.id;
     $("faults").replaceChildren(faults.length ? h("ul", { class: "cards" }, faults.map((rule) => this.faultCard(rule))) : none("No faults."), form);
+    if (form.contains($(focused))) $(focused).focus();
   }
 
   faultCard(rule) {
