@@ -45,6 +45,35 @@ def test_columns_become_recipient_and_dynamic_values(csv_file):
     assert dict(entry.message.dynamic_value) == {"name": "Ada", "NAME": "A", "CODE": "1"}
 
 
+@pytest.mark.parametrize(
+    ("text", "options", "lines"),
+    [
+        ("email,NAME,,\na@example.com,A,,\nb@example.com,B\n", {}, [2, 3]),
+        ("email,NAME\na@example.com,A,,,\n,\n , \n\nb@example.com,B\n", {}, [2, 6]),
+        ("\n,\r\nemail,NAME\na@example.com,A\nb@example.com,B\n", {}, [4, 5]),
+        ("sep=;\nemail;NAME\na@example.com;A\nb@example.com;B\n", {}, [3, 4]),
+        ("\ufeffSEP=,\r\nemail,NAME\na@example.com,A\nb@example.com,B\n", {}, [3, 4]),
+        ('"sep=|"\nemail;NAME\na@example.com;A\nb@example.com;B\n', {"delimiter": ";"}, [3, 4]),
+    ],
+)
+def test_tables_as_spreadsheets_write_them(csv_file, text, options, lines):
+    first, second = csv_file(text, **options)
+    assert [first.line, second.line] == lines
+    assert [dict(each.message.dynamic_value) for each in (first, second)] == [
+        {"NAME": "A"},
+        {"NAME": "B"},
+    ]
+    assert (first.message.recipients, second.message.recipients) == (
+        ("a@example.com",),
+        ("b@example.com",),
+    )
+
+
+def test_a_cell_without_a_column_is_not_dropped(csv_file):
+    (bad,) = csv_file("email,NAME\na@example.com,A,,more\n")
+    assert bad.error.explanation == "row: the row has 4 columns, the header has 2"
+
+
 def test_columns_with_the_names_of_fields(csv_file):
     (entry,) = csv_file(
         "address;cc;subject;x\na@example.com;b@example.com;Hello;1\n",

@@ -12,6 +12,7 @@ import csv
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -39,6 +40,9 @@ _CSV_FIELDS = {
     *_ADDRESS_LISTS,
 }
 _MAX_COLUMNS_REPORTED = 20
+_SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?\r?\n?', re.IGNORECASE)
+"""The line by which Excel reads the delimiter; many exports write it."""
+
 _UNDECODED_BYTE = re.compile("[\udc80-\udcff]")
 """A byte that is not UTF-8, as ``surrogateescape`` decodes it."""
 
@@ -55,13 +59,16 @@ def read_csv(
     """
     Read the CSV file at *path*: UTF-8, with the names of the columns in its first line.
 
+    Spreadsheets leave traces, which are skipped: a line ``sep=;`` at the beginning, empty lines,
+    rows whose cells were cleared, and columns without a name at the end.
+
     Columns called subject, from_email, to, cc, bcc, reply_to, html, text, template_id or unique_id
     are fields of the message; several addresses in one cell have ``;`` between them. Every other
     column is a dynamic value of the template.
 
     *email*, *name*, *key*: the columns of the recipient's address, of their name, and of the
     message's key. The name is a dynamic value as well.
-    *delimiter*: the character between two columns.
+    *delimiter*: the character between two columns; that of a line ``sep=`` replaces the default.
     *fields*: the fields that all messages share: ``template_id="news", subject="News",
     from_email="me@example.com"``.
 
@@ -72,17 +79,20 @@ def read_csv(
     with _opened(path) as file:
         reader = _RowReader(_absolute(path), fields, _CSV_FIELDS, email, name, key)
         rows = _csv_rows(file, delimiter)
-        _, header = next(rows, (1, []))
+        line, header = next(((line, row) for line, row in rows if _has_text(row)), (1, []))
         if isinstance(header, UsageError):
             raise ConfigurationError(
-                f"{str(path)!r}, line 1: {header.explanation}", field="path", advice=header.advice
+                f"{str(path)!r}, line {line}: {header.explanation}",
+                field="path",
+                advice=header.advice,
             )
         if not header:
             raise ConfigurationError(
                 f"{str(path)!r} has no line with the names of its columns", field="path"
             )
         columns = [column.strip() for column in header]
-        if len(set(columns)) < len(columns):
+        named = [column for column in columns if column]
+        if len(set(named)) < len(named):
             raise ConfigurationError(
                 f"{str(path)!r} has two columns of one name among {', '.join(columns)}",
                 field="path",
@@ -98,16 +108,19 @@ def read_csv(
         # An empty cell of a dynamic value is an empty value, so that the placeholder of the
         # template does not stay in the mail. In any other column it is no value.
         dynamic = set(columns) - {*_FIELDS, email, key, ""}
+        width = 1 + columns.index(named[-1])
         for line, row in rows:
             if isinstance(row, UsageError):
                 yield reader.bad_entry(row, line)
-            elif len(row) == len(columns):
-                cells = zip(columns, row, strict=True)
-                members = {column: cell for column, cell in cells if cell or column in dynamic}
-                yield reader.entry(members, line)
-            elif row:
+            elif not _has_text(row):
+                continue
+            elif len(row) < width or any(row[len(columns) :]):
                 reason = f"the row has {len(row)} columns, the header has {len(columns)}"
                 yield reader.bad_entry(UsageError(reason, field="row"), line)
+            else:
+                cells = zip(columns, row, strict=False)
+                members = {column: cell for column, cell in cells if cell or column in dynamic}
+                yield reader.entry(members, line)
 
 
 def read_json_lines(
@@ -282,10 +295,14 @@ def _opened(path: str | os.PathLike[str]) -> TextIO:
 
 def _csv_rows(file: TextIO, delimiter: str) -> Iterator[tuple[int, list[str] | UsageError]]:
     """The rows of *file*, each with the number of its first line."""
+    first_line = file.readline()
+    if found := _SEPARATOR_LINE.fullmatch(first_line):
+        # An empty line in its place keeps the numbers of the lines.
+        first_line, delimiter = "\n", found[1] if delimiter == "," else delimiter
     try:
         # Strict: a quotation mark that is never closed is an error, not a cell with the rest of the
         # file in it.
-        rows = csv.reader(file, delimiter=delimiter, strict=True)
+        rows = csv.reader(chain([first_line], file), delimiter=delimiter, strict=True)
     except (TypeError, ValueError):
         raise ConfigurationError(
             f"must be one character, not {delimiter!r}", field="delimiter"
@@ -326,6 +343,10 @@ def _json_object(text: str) -> dict[str, Any]:
     if not isinstance(members, dict):
         raise UsageError("the line is not a JSON object", field="row")
     return members
+
+
+def _has_text(row: list[str] | UsageError) -> bool:
+    return isinstance(row, UsageError) or any(map(str.strip, row))
 
 
 def _check_utf_8(text: str) -> None:
