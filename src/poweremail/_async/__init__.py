@@ -1,1 +1,7 @@
-"""The client: transports, the attempts of a call, sends, pages, settings and durable batches."""
+"""
+The client, written by hand in async; ``tools/generate_sync.py`` makes its twin ``_sync``.
+
+A call goes down through `client`, then `messages` or `settings`, then `send` (the outcome of a
+mail) and `exchange` (attempts and retries) to a transport. Beside that path stand `limiter` (rate
+limits), `message_infos` (the page iterator), `send_many` and `durable` (batches in a ledger).
+"""

@@ -1,4 +1,4 @@
 """
-Values that users give and get. They import attrs, the standard library, ``errors`` and
-``response``: nothing else.
+Values that users give and get. They import attrs, the standard library, `poweremail.errors` and
+`poweremail._response`, and nothing else.
 """
