@@ -382,20 +382,20 @@ def test_an_interrupted_waiter_leaves_the_queue(behind):
 
 
 def test_a_waiter_interrupted_with_the_lock_releases_it():
-    line = _sync._Line()
-    line.join()
-    first = line.gates[0]
+    queue = _sync._Queue()
+    queue.join()
+    first = queue.gates[0]
     gates = [threading.Lock() for _ in range(2)]
     for gate in gates:
         gate.acquire()
-        line.gates.append(gate)
-    line.leave(first)
+        queue.gates.append(gate)
+    queue.leave(first)
     assert [gate.locked() for gate in gates] == [False, True]
-    line.leave(gates[0])
+    queue.leave(gates[0])
     assert [gate.locked() for gate in gates] == [False, False]
-    # Interrupted before it was in the line.
-    line.leave(threading.Lock())
-    assert list(line.gates) == [gates[1]]
+    # Interrupted before it was in the queue.
+    queue.leave(threading.Lock())
+    assert list(queue.gates) == [gates[1]]
 
 
 def test_ctrl_c_ends_a_wait(tmp_path):

@@ -1,5 +1,5 @@
 """
-The client, written by hand in async; ``tools/generate_sync.py`` makes its twin ``_sync``.
+The client.
 
 A call goes down through `client`, then `messages` or `settings`, then `send` (the outcome of a
 mail) and `exchange` (attempts and retries) to a transport. Beside that path stand `limiter` (rate

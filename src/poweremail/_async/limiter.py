@@ -1,11 +1,11 @@
 """
 Rate limits of a client: each send waits until its SMTP user may make another request.
 
-Theory of operation. A `Budget` knows what was booked and returns the seconds until the next request
-may go; it never waits. The limiter waits. Waiters of one SMTP user are served first come, first
+Theory of operation. A `Budget` has the bookings and returns the seconds until the next request may
+be sent; it never waits. The limiter waits. Waiters of one SMTP user are served first come, first
 served: the first holds a fair lock and sleeps until its slot, the others wait for the lock. So
-there is one timer a user, however long the queue, and a waiter that is cancelled simply leaves the
-lock's queue; nothing was booked for it.
+there is one timer for each user, however long the queue, and a waiter that is cancelled simply
+leaves the lock's queue; nothing was booked for it.
 
 After its sleep a waiter tries to book, and sleeps again if it cannot: another process may have used
 the slot meanwhile, or a clock was set.
@@ -30,9 +30,9 @@ Arguments = TypeVarTuple("Arguments")
 
 class AsyncLimiter:
     """
-    Makes requests wait until *limits* allow them, each SMTP user for itself.
+    Makes requests wait until *limits* allow them; each SMTP user has its own windows.
 
-    *windows*: replace those of the limits, for tests in which a minute is too long.
+    *windows*: replace those of the limits, for tests, in which a minute is too long.
 
     With a file, a request that is cancelled while it is being booked may stay booked.
     """
@@ -70,8 +70,8 @@ class AsyncLimiter:
                     LimitWait(smtp_user_name=smtp_user_name, seconds=seconds, ahead=ahead)
                 )
 
-        # A request behind others is announced before it queues, by what this process knows, and
-        # the first in the queue when it could not book.
+        # A request behind others is announced before it queues, with an estimate of this process;
+        # the first in the queue is announced when it could not book.
         if (ahead := lock.queued) and (seconds := budget.estimate(smtp_user_name, ahead)):
             announce(seconds, ahead)
         async with lock:
@@ -81,7 +81,7 @@ class AsyncLimiter:
 
     async def expected_wait(self, smtp_user_name: str) -> float:
         """
-        Return the seconds until a request that was made now could go, after those that wait
+        Return the seconds until a request that is made now could be sent, after those that wait
         already.
 
         With a file, only the waiting requests of this process are known. Raises `UsageError` if

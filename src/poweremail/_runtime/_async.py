@@ -58,18 +58,18 @@ async def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R
 
 
 def shielded() -> AbstractContextManager[object]:
-    """Return a block that is not cancelled, for closing things although the loop is ending."""
+    """Return a block that is not cancelled, for closing connections although the loop is ending."""
     return anyio.CancelScope(shield=True)
 
 
 def connection_scope() -> object:
     """
-    Return the scope of connections that are made now, the event loop.
+    Return the scope of connections that are made now: the event loop.
 
     They must not outlive it, nor be used in another one.
     """
     try:
-        # A process that was forked has no running loop until it makes one.
+        # A forked process has no running loop until it makes one, so it needs no process id.
         return asyncio.get_running_loop()
     except RuntimeError:
         return (os.getpid(), anyio.lowlevel.current_token())
@@ -77,7 +77,8 @@ def connection_scope() -> object:
 
 quick_connection_scope = _get_running_loop
 """
-The same, for the way of every send: None on trio, where `connection_scope` has to be called.
+The same, but faster, since every send calls it: None on trio, where `connection_scope` has to be
+called.
 
 asyncio exports the function for the implementations of loops (``asyncio/events.py``). Unlike
 ``get_running_loop`` it does not raise, and it is written in C.
@@ -159,7 +160,7 @@ class AtScopeEnd:
         self._generator: AsyncGenerator[None, None] | None = None
 
     async def arm(self) -> None:
-        """Begin to wait for the end."""
+        """Start waiting for the end."""
         self._generator = self._wait()
         await anext(self._generator)
 

@@ -1,20 +1,20 @@
 """
 Many calls at once, in the async twin: on anyio, asyncio and trio.
 
-Theory of operation of `BoundedMap`. Three things must be bounded at once: the calls that run, the
-results that nobody has collected, and the items that were pulled from the source ahead of time. A
-semaphore with a task for each item bounds the first only, and pulls the whole source into memory.
-Here *limit* workers each pull an item, call the function and append the result, in a loop: an item
-is pulled by a worker that is free to use it, so none waits in between. A worker that finds too many
-uncollected results waits until one is collected.
+Theory of operation of `BoundedMap`. Three numbers must be bounded at once: the running calls, the
+results that have not been collected, and the items that were pulled from the source ahead of time.
+A semaphore with a task for each item bounds the first only, and pulls the whole source into memory.
+Here *limit* workers each pull an item, call the function and append the result, in a loop. A worker
+pulls an item only when it is free to use it, so no item waits in between. A worker that finds too
+many uncollected results waits until one is collected.
 
-The bound on results is *limit* and a half of it. With *limit* alone a worker whose result has not
-been collected could not go on, so workers whose calls end together would stop, although there is
-work: responses do come together.
+The bound on calls and results together is one and a half times *limit*. If it were *limit*, a
+worker whose result has not been collected could not go on. Responses often arrive together, and
+then all workers would stop although there is work.
 
 The invariant: ``_uncollected`` counts results and running calls, and each idle worker is in
-``_idle``. Whatever ends the pulling (the end of the source, an error, leaving the block) wakes all
-of them, and the last worker to end wakes the consumer.
+``_idle``. If the pulling ends (by the end of the source, an error, or leaving the block), all idle
+workers wake, and the last worker to end wakes the consumer.
 
 The consumer and the workers wait by `Waiter`, which on asyncio is a future: a memory stream of
 anyio costs several times as much per item. ``tests/runtime/test_many.py`` shows the bounds,
@@ -45,8 +45,8 @@ async def _leave(tasks: TaskGroup, kind: type[BaseException] | None, *error: Any
     if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
         await tasks.__aexit__(kind, *error)
     else:
-        # The task group would wrap an error of the block in a group. So it is not told of it, and
-        # the error goes on as it is.
+        # If the task group got an error of the block, it would wrap it in a group. So it does not
+        # get it, and the error goes on unwrapped.
         await tasks.__aexit__(None, None, None)
 
 
@@ -55,10 +55,10 @@ class BoundedMap(Generic[T, R]):
     Calls *function* with the index and the item of each item of *source*, at most *limit* at once;
     iterate over the results in the order in which the calls end.
 
-    The source is pulled no faster than results are collected: half as many results as calls, at
-    least one, may wait beside the calls. To leave early stops pulling, and waits for the calls that
-    have begun. An error of the source is raised after the results of its items; an error of
-    *function* is raised in place of its result.
+    The source is pulled no faster than results are collected: while *limit* calls run, at most half
+    as many results wait, and at least one may. Leaving the block early stops pulling, and waits for
+    the calls that have begun. An error of the source is raised after the results of its items; an
+    error of *function* is raised in place of its result.
     """
 
     def __init__(
@@ -151,17 +151,17 @@ class BoundedMap(Generic[T, R]):
             return False
         try:
             self._results.append((await self._function(index, item), None))
-        except Exception as error:  # noqa: BLE001  raised to the caller in place of the result, by __anext__
+        except Exception as error:  # noqa: BLE001  raised by __anext__, in place of the result
             self._results.append((None, error))
         self._wake_consumer()
         return True
 
     async def _pull(self) -> T:
         if not waits(self._source):
-            # No other task runs meanwhile.
+            # No other task runs while the source is pulled, so there is nothing to lock.
             return await anext(self._source)
         async with self._pull_lock:
-            # The pull of another worker may have been the last.
+            # While this worker waited for the lock, another one may have found the end.
             if not self._ended:
                 with anyio.CancelScope() as self._pulling:
                     return await anext(self._source)
@@ -201,7 +201,7 @@ async def together(
             try:
                 result = done[index] = await function(item)
                 ended = ended or is_last(result)
-            except Exception as error:  # noqa: BLE001  the caller's, in its place
+            except Exception as error:  # noqa: BLE001  returned in place of the result
                 done[index] = error
                 ended = True
             if ended:
@@ -217,9 +217,9 @@ class Jobs(Generic[T, R]):
     """
     Calls *function* with each item that is given to `start`; `ended` returns the results.
 
-    *limit* is the number of calls that the caller makes at once; the sync twin needs it. It is used
-    by one task. To leave its block waits for the calls that have begun; a cancelled block cancels
-    them. An error of *function* is raised by `ended`.
+    *limit* is the number of calls that the caller makes at once; only the sync twin needs it. One
+    task uses the object. Leaving its block waits for the calls that have begun; a cancelled block
+    cancels them. `ended` raises an error of *function*.
     """
 
     def __init__(self, function: Callable[[T], Awaitable[R]], limit: int) -> None:  # noqa: ARG002
@@ -269,7 +269,7 @@ class Jobs(Generic[T, R]):
 
 class Repeated:
     """
-    Calls *function* every *seconds* while its block lasts. An error of it ends the block.
+    Calls *function* every *seconds* while its block runs. An error of it ends the block.
     """
 
     def __init__(self, function: Callable[[], Awaitable[None]], seconds: float) -> None:
@@ -287,7 +287,7 @@ class Repeated:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # An error of the block goes on as it is; the task has nothing to do with it.
+        # The task group does not get an error of the block, so that it goes on unwrapped.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
 

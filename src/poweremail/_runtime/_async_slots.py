@@ -2,9 +2,9 @@
 A bounded pool and its queue, in the async twin: on anyio, asyncio and trio.
 
 Theory of operation. A client may have hundreds of callers and twenty connections, so most requests
-wait for one. What a pool does for each request must therefore not depend on how many wait: httpx
-and httpcore examine every waiting request whenever one ends, which with 500 callers takes more time
-than all the sending.
+wait for one. The work of a pool for each request must therefore not grow with the number of
+waiters: httpx and httpcore examine every waiting request whenever one ends, which with 500 callers
+takes more time than all the sending.
 
 - A `Slots` makes at most *limit* items. It keeps those that are free, and a queue of waiters.
 - ``acquire`` returns a free item, the one released last, because its connection is the freshest; or
@@ -13,8 +13,8 @@ than all the sending.
   that arrives at that moment cannot overtake.
 
 The invariant: as long as the queue has a waiter, no item is free. An item is either free, held by a
-caller, or in a waiter that has been notified. The last case is the one that is easily lost: a
-waiter's time may end, or its task may be cancelled, in the same step of the loop in which it is
+caller, or in a waiter that has been notified. The item of a notified waiter is easily lost: the
+waiter may time out, or its task may be cancelled, in the same step of the loop in which it is
 notified. ``acquire`` then finds the waiter ready, and releases the item again.
 
 Why not ``anyio.Semaphore`` or ``asyncio.Queue``: they hold no item, or do not hand it over
@@ -44,7 +44,7 @@ class Slots(Generic[T]):
     """
     A pool of at most *limit* items, made by *make*; waiters are served first come, first served.
 
-    An item is whatever the holders keep for each other, such as a connection. A pool belongs to one
+    An item is a resource that has one user at a time, such as a connection. A pool belongs to one
     event loop.
     """
 
@@ -71,14 +71,14 @@ class Slots(Generic[T]):
             return await queued.wait(timeout)
         except BaseException:
             if queued.ready:
-                # Notified in the very moment in which the wait ended.
+                # It was notified in the same step of the loop in which its wait ended.
                 self.release(queued.item)  # type: ignore[arg-type]
             else:
                 self._queue.remove(queued)
             raise
 
     def release(self, item: T) -> None:
-        """Hand *item* to the first waiter, or keep it."""
+        """Give *item* to the first waiter, or keep it."""
         if self._queue:
             self._queue.popleft().notify(item)
         else:
@@ -113,7 +113,7 @@ class Waiter(Generic[T]):
 
 
 class _LoopWaiter(Waiter[T]):
-    """The same on asyncio, made of a future and a timer."""
+    """A `Waiter` on asyncio, made of a future and a timer, which is several times as fast."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.ready = False

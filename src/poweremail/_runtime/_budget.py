@@ -1,8 +1,8 @@
 """
 The budget of rate limits in memory, for both the async and the sync client.
 
-A budget books one request at a time and never waits for a window: that is the limiter's part. A
-subclass keeps the bookings elsewhere.
+A budget books one request at a time and never waits for a window; the limiter waits. The subclass
+`FileBudget` keeps the bookings in a file.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["Budget"]
 
 class Budget:
     """
-    A budget of its own for each SMTP user. Safe to use from several threads and event loops.
+    The bookings of each SMTP user. Safe to use from several threads and event loops.
 
-    *clock*: returns seconds and does not go back.
+    *clock*: returns seconds that never decrease.
     """
 
     blocks: ClassVar[bool] = False
@@ -39,16 +39,16 @@ class Budget:
         self._logs: defaultdict[str, SlidingLog] = defaultdict(partial(SlidingLog, self._windows))
 
     def acquire(self, smtp_user_name: str) -> float:
-        """Book a request and return 0.0, or return the seconds until one may go."""
+        """Book a request and return 0.0, or return the seconds until one may be sent."""
         with self._lock:
             return self._logs[smtp_user_name].acquire(self._clock())
 
     def expected_wait(self, smtp_user_name: str, ahead: int) -> float:
-        """Return the seconds until a request with *ahead* others before it may go."""
+        """Return the seconds until a request with *ahead* others before it may be sent."""
         return self.estimate(smtp_user_name, ahead)
 
     def estimate(self, smtp_user_name: str, ahead: int) -> float:
-        """As `expected_wait`, but without blocking: by what this process knows."""
+        """As `expected_wait`, but without blocking: by the bookings that this process knows."""
         with self._lock:
             return self._logs[smtp_user_name].wait(self._now(), ahead)
 

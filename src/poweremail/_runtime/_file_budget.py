@@ -2,15 +2,15 @@
 The budget of rate limits in an SQLite file that the processes of a machine share.
 
 Theory of operation. The file has the bookings; each process has a copy of them as `SlidingLog`
-objects. Every question is one short transaction (``BEGIN IMMEDIATE``): read the bookings since the
-last question, ask the copy, and write a booking if the request may go. Since only one process is
-inside a transaction, no two can book the same slot. A transaction that fails closes the connection,
-and a new connection makes the copy start again, so what a process believes never outlives what the
-file has.
+objects. Every query is one short transaction (``BEGIN IMMEDIATE``): read the bookings since the
+last query, query the copy, and write a booking if the request may be sent. Since only one process
+is inside a transaction, no two can book the same slot. A transaction that fails closes the
+connection, and the copy is discarded when a new connection is made, so it never has a booking that
+the file does not have.
 
-Processes share no monotonic clock, so bookings carry the time of day. If that is set back, the file
-records by how much (*ahead*), and the time since the last booking counts as none: a request may
-then wait for up to one window more, and no longer.
+Processes share no monotonic clock, so bookings carry the time of day. If that clock is set back,
+the file records by how much (*ahead*), and time continues from the last booking: a request may then
+wait for up to one window more, and no longer.
 
 Tests: ``tests/runtime/test_limiter`` runs several processes, kills them in the middle of a
 transaction, and sets the clock.
@@ -77,7 +77,7 @@ class FileBudget(Budget):
         self._latest = self._ahead = 0.0
 
     def acquire(self, smtp_user_name: str) -> float:
-        """Book a request and return 0.0, or return the seconds until one may go."""
+        """Book a request and return 0.0, or return the seconds until one may be sent."""
         with self._file.transaction("not_sent") as connection:
             log, now = self._read(connection, smtp_user_name)
             with self._lock:
@@ -88,15 +88,15 @@ class FileBudget(Budget):
 
     def expected_wait(self, smtp_user_name: str, ahead: int) -> float:
         """
-        Return the seconds until a request with *ahead* others before it may go, if no other process
-        makes any.
+        Return the seconds until a request with *ahead* others before it may be sent, if no other
+        process makes any.
         """
         with self._file.transaction() as connection:
             self._read(connection, smtp_user_name)
         return self.estimate(smtp_user_name, ahead)
 
     def close(self) -> None:
-        """Close the file. The next question opens it again and copies it from the beginning."""
+        """Close the file. The next query opens it again and copies it from the beginning."""
         self._file.close()
 
     def _now(self) -> float:
@@ -121,7 +121,7 @@ class FileBudget(Budget):
         time_of_day = self._clock()
         if time_of_day + ahead < latest:
             ahead = latest - time_of_day
-            # Written even if nothing is booked: for the next question, time must go on.
+            # Written even if nothing is booked: for the next query, time must go on.
             connection.execute("UPDATE clock SET ahead = ?", (ahead,))
         with self._lock:
             log = self._logs[smtp_user_name]
@@ -135,8 +135,8 @@ class FileBudget(Budget):
         number = self._copied.get(smtp_user_name, 0) + 1
         connection.execute("INSERT INTO bookings VALUES (?, ?, ?)", (smtp_user_name, number, now))
         connection.execute("UPDATE clock SET latest = ?", (now,))
-        # Two old bookings go for each new one, so that the file shrinks after a busy day; the last
-        # one always stays.
+        # Two old bookings are deleted for each new one, so that the file shrinks after a busy day;
+        # the last one always stays.
         connection.execute(
             "DELETE FROM bookings WHERE smtp_user_name = ? AND time <= ? AND number IN"
             " (SELECT number FROM bookings WHERE smtp_user_name = ? ORDER BY number LIMIT 2)",

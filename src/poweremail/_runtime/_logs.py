@@ -3,7 +3,9 @@ Keeps the token out of the engines' logs.
 
 httpx logs the whole URL at INFO, and the URL of a GET has the token; httpcore and hpack log headers
 at DEBUG, in which a server may repeat it; aiohttp logs names of cookies. The filter on their
-loggers replaces the token of the request that is under way; other records pass unchanged.
+loggers replaces the token of the request that is being sent; other records pass unchanged.
+
+A new HTTP engine needs its loggers in `_LOGGERS`.
 """
 
 from __future__ import annotations
@@ -25,12 +27,12 @@ _LOGGERS = (
     "aiohttp.client",
     "aiohttp.internal",
 )
-"""A filter works on the logger a record is made for, and not on those below it."""
+"""All loggers are listed, because a filter on a logger does not see the records of its children."""
 
 credentials_in_use: ContextVar[Credentials | None] = ContextVar(
     "poweremail_credentials", default=None
 )
-"""Those of the request that this task or thread is sending."""
+"""The credentials of the request that this task or thread is sending."""
 
 
 class _Filter(logging.Filter):
@@ -48,6 +50,6 @@ _FILTER = _Filter()
 
 
 def redact_engine_logs() -> None:
-    """Put the filter on the engines' loggers; to call it again does no harm."""
+    """Put the filter on the engines' loggers; calling this again changes nothing."""
     for name in _LOGGERS:
         logging.getLogger(name).addFilter(_FILTER)

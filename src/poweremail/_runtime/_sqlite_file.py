@@ -136,7 +136,8 @@ def open_database(
     Open a database for all threads of this process, and return it and the function that closes it.
 
     *owner*
-        It closes with this object, so that an object that nobody closed leaves no ResourceWarning.
+        The database is closed when this object is garbage, so that no ResourceWarning appears if
+        the object was not closed.
     *prepare*
         Creates or checks the tables. If it raises, the database is closed.
     *timeout*
@@ -148,9 +149,9 @@ def open_database(
     close = weakref.finalize(owner, connection.close)
     try:
         prepare(connection)
-        # With a log, a commit need not wait for the disk: after a power cut the last transactions
-        # may be missing. If another process is at work, or makes the same change, no harm is done:
-        # the mode is that of the file.
+        # With a write-ahead log, a commit need not wait for the disk: after a power cut the last
+        # transactions may be missing. The mode belongs to the file, so it does not matter if this
+        # fails because another process uses the file or sets the mode.
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
@@ -160,23 +161,23 @@ def open_database(
     return connection, close
 
 
-# The files of this process, closed around a fork: see the theory of operation.
+# All files of this process are closed before a fork: see the theory of operation.
 _forking = threading.Lock()
 _files: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
-_held: list[SqliteFile] = []
+_locked_for_fork: list[SqliteFile] = []
 
 
 def _before_fork() -> None:
     _forking.acquire()
     for file in _files:
         file._in_use.acquire()  # noqa: SLF001  a part of the class, but called once for all objects
-        _held.append(file)
+        _locked_for_fork.append(file)
         file._close()  # noqa: SLF001
 
 
 def _after_fork() -> None:
-    while _held:
-        _held.pop()._in_use.release()  # noqa: SLF001
+    while _locked_for_fork:
+        _locked_for_fork.pop()._in_use.release()  # noqa: SLF001
     _forking.release()
 
 

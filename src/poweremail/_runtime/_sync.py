@@ -38,7 +38,7 @@ def sleep(seconds: float) -> None:
 
 
 def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R:
-    """Call *function*, which may block; here it holds up nobody else."""
+    """Call *function*, which may block: other threads run on."""
     return function(*args)
 
 
@@ -49,7 +49,7 @@ def shielded() -> AbstractContextManager[object]:
 
 def connection_scope() -> object:
     """
-    Return the scope of connections that are made now, the process.
+    Return the scope of connections that are made now: the process.
 
     They must not be used in another one.
     """
@@ -57,7 +57,7 @@ def connection_scope() -> object:
 
 
 quick_connection_scope = os.getpid
-"""The same, for the way of every send."""
+"""The same, but faster, since every send calls it."""
 
 
 class ThreadLock:
@@ -113,7 +113,8 @@ class FairLock:
 
 class _Queue:
     """
-    The holder of a lock, and the waiters after it, each with a gate; whoever leaves opens the next.
+    The holder of a lock, then its waiters, each with a gate. A thread that leaves the queue opens
+    the gate of the next one.
     """
 
     def __init__(self) -> None:
@@ -145,7 +146,7 @@ class _Queue:
 
 
 class AtScopeEnd:
-    """Calls *close* in `close_now`; a process has no end that would have to be waited for."""
+    """Calls *close* in `close_now` only: the sockets of a process close when it ends."""
 
     def __init__(self, close: Callable[[], None]) -> None:
         self._close = close

@@ -1,9 +1,9 @@
 """
 Many calls at once, in the sync twin: on threads.
 
-The calls run in a pool, and the source is pulled in the caller's thread, which iterators of users
-expect. The results come through a `SimpleQueue`, because its lock, unlike that of a future, can be
-interrupted by Ctrl-C.
+The calls run in a pool, and the source is pulled in the caller's thread, because iterators of users
+expect that. The results come through a `SimpleQueue`, because Ctrl-C interrupts its lock, unlike
+that of a future.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class BoundedMap(Generic[T, R]):
     Calls *function* with the index and the item of each item of *source*, at most *limit* at once;
     iterate over the results in the order in which the calls end.
 
-    The source is pulled no faster than results are collected. To leave early stops pulling, and
-    waits for the calls that have begun. An error of the source is raised after the results of its
-    items; an error of *function* is raised in place of its result.
+    The source is pulled no faster than results are collected. Leaving the block early stops
+    pulling, and waits for the calls that have begun. An error of the source is raised after the
+    results of its items; an error of *function* is raised in place of its result.
     """
 
     def __init__(self, function: Callable[[int, T], R], source: Iterable[T], limit: int) -> None:
@@ -121,7 +121,7 @@ def together(
                     result = done[index] = function(item)
                     if is_last(result):
                         ended.set()
-                except Exception as error:  # noqa: BLE001  the caller's, in its place
+                except Exception as error:  # noqa: BLE001  returned in place of the result
                     done[index] = error
                     ended.set()
         finally:
@@ -142,8 +142,8 @@ class Jobs(Generic[T, R]):
     """
     Calls *function* with each item that is given to `start`; `ended` returns the results.
 
-    The calls run on *limit* threads. It is used by one thread. To leave its block waits for the
-    calls that have begun. An error of *function* is raised by `ended`.
+    The calls run on *limit* threads. One thread uses the object. Leaving its block waits for the
+    calls that have begun. `ended` raises an error of *function*.
     """
 
     def __init__(self, function: Callable[[T], R], limit: int) -> None:
@@ -182,8 +182,8 @@ class Jobs(Generic[T, R]):
 
 class Repeated:
     """
-    Calls *function* every *seconds* while its block lasts, on a thread. An error of it goes to the
-    hook for threads.
+    Calls *function* every *seconds* while its block runs, on a thread. An error of it goes to
+    `threading.excepthook`.
     """
 
     def __init__(self, function: Callable[[], None], seconds: float) -> None:

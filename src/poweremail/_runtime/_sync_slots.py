@@ -22,7 +22,7 @@ class Slots(Generic[T]):
     """
     A pool of at most *limit* items, made by *make*; waiters are served first come, first served.
 
-    An item is whatever the holders keep for each other, such as a connection.
+    An item is a resource that has one user at a time, such as a connection.
     """
 
     def __init__(self, limit: int, make: Callable[[], T]) -> None:
@@ -58,7 +58,7 @@ class Slots(Generic[T]):
         return queued.item
 
     def release(self, item: T) -> None:
-        """Hand *item* to the first waiter, or keep it."""
+        """Give *item* to the first waiter, or keep it."""
         with self._lock:
             if self._queue:
                 queued = self._queue.popleft()
@@ -73,12 +73,12 @@ class Slots(Generic[T]):
             if waiting:
                 self._queue.remove(queued)
         if not waiting:
-            # Notified in the very moment in which the wait ended.
+            # It was notified between the end of its wait and this check.
             self.release(queued.item)
 
 
 class _Waiter(Generic[T]):
-    """A single-use waiter: its gate opens when it has been given its *item*."""
+    """A single-use waiter: its gate opens when it gets its *item*."""
 
     item: T
 

@@ -1,10 +1,10 @@
-# async only: aiohttp has no other side
+# async only: aiohttp has no sync client
 """
 The adapter to aiohttp, for asyncio.
 
-The engine pulls the body when it has a connection, which shows how far it has come (``base.py``). A
-request without a body is followed by `AsyncHeadProgress`, which stands next to the engine's
-connector and sees where each attempt fails.
+The engine pulls the body when it has a connection, which shows how much of the request has left
+(``base.py``). For a request without a body, `AsyncHeadProgress` runs next to the engine's connector
+and sees where each attempt fails.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ class AsyncAiohttpTransport(AsyncAdapter):
     - *session*: a ``ClientSession`` of your own, with its connector, proxies, middlewares and
       cookies. It stays yours: closing the transport does not close it, and it belongs to the event
       loop that it was made in. Redirects are not followed, the timeouts are those of `Timeouts`,
-      and a GET is not repeated, as aiohttp itself does if its connection breaks. Without a session
-      the transport makes its own; it honours the proxy variables of the environment and verifies
-      TLS.
+      and a GET is not repeated, though aiohttp itself repeats it if the connection breaks. Without
+      a session the transport makes its own; it honours the proxy variables of the environment and
+      verifies TLS.
     - *max_connections*: the limit on connections if there is no *session*.
 
     Raises `ConfigurationError` if *session* is not a ``ClientSession``, or aiohttp is not
@@ -67,8 +67,8 @@ class AsyncAiohttpTransport(AsyncAdapter):
                 f"must be a ClientSession of aiohttp, not {kind}", field="session"
             )
         self._limit = checked_limit(max_connections)
-        given = cast("aiohttp.ClientSession | None", session)
-        super().__init__(None if given is None else AsyncGivenSession(given))
+        users_session = cast("aiohttp.ClientSession | None", session)
+        super().__init__(None if users_session is None else AsyncGivenSession(users_session))
 
     def _open(self) -> AsyncEngine:
         _check_on_asyncio()
@@ -79,15 +79,15 @@ class AsyncSession(AsyncEngine):
     """A *session* of aiohttp."""
 
     waits_in_pool = True
-    """Whether requests wait for a connection in the engine."""
+    """True if requests wait for a connection in the engine, False if they wait in `Slots`."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
-        import aiohttp  # noqa: PLC0415  loaded by whoever makes a transport
+        import aiohttp  # noqa: PLC0415  loaded when a transport is made
 
         self.errors = (aiohttp.ClientError, OSError)
         self._session = session
-        self._payload = _payload_class()
-        # A handful of each are in use.
+        self._payload_class = _payload_class()
+        # Only a handful of URLs and timeouts are in use.
         self._url: Callable[[str], yarl.URL] = cache(_url)
         self._timeout: Callable[[Timeouts], aiohttp.ClientTimeout] = cache(self._make_timeout)
 
@@ -98,18 +98,18 @@ class AsyncSession(AsyncEngine):
         slot: None,  # noqa: ARG002
     ) -> AsyncSessionReply:
         """Send *request* through the session."""
-        payload = None if request.body is None else self._payload(outgoing, request)
+        payload = None if request.body is None else self._payload_class(outgoing, request)
         options = self._options(request)
         progress = None
         if payload is None:
             progress = AsyncHeadProgress(outgoing)
-            # Innermost, with nothing between it and the connector.
+            # The last middleware is the innermost: nothing is between it and the connector.
             options["middlewares"] = (*options.get("middlewares", ()), progress.follow)
         try:
             return AsyncSessionReply(
                 await self._session.request(
                     request.method,
-                    # The full URL may have the token, so it is in no variable.
+                    # The full URL may have the token, so it is not kept in a variable.
                     self._url(request.url) if request.query is None else _url(request.full_url()),
                     data=payload,
                     headers=(*request.constant_headers, ACCEPT_ENCODING),
@@ -121,10 +121,10 @@ class AsyncSession(AsyncEngine):
                 ),
                 payload,
             )
-        except _BrokenError as broken:
-            error = broken.__cause__
-        except self.errors as failed:
-            error = failed
+        except _NoRetryError as wrapper:
+            error = wrapper.__cause__
+        except self.errors as engine_error:
+            error = engine_error
         if payload is not None and payload.error is not None:
             raise payload.error from None
         raise cast("BaseException", error)
@@ -140,7 +140,7 @@ class AsyncSession(AsyncEngine):
         import aiohttp  # noqa: PLC0415
 
         connect, pool = timeouts.connect, timeouts.pool
-        # The engine's "connect" is the time until there is a connection, free or new.
+        # The engine's "connect" covers both waiting for a free connection and making one.
         until_connected = (
             None if not self.waits_in_pool or connect is None or pool is None else connect + pool
         )
@@ -150,16 +150,16 @@ class AsyncSession(AsyncEngine):
 
 
 class AsyncGivenSession(AsyncSession):
-    """A session of the user, who closes it."""
+    """A session that the user made and closes."""
 
     def check_open(self) -> None:
-        """Raise `UsageError` if the session has been closed, or cannot run here."""
+        """Raise `UsageError` if the session has been closed, or the loop is not asyncio's."""
         _check_on_asyncio()
         check_open(self._session.closed)
 
     def _options(self, request: Request) -> dict[str, Any]:
-        # A request with middlewares of its own would ignore those of the session, which is the only
-        # place where they can be found (aiohttp/client.py, ClientSession.__init__).
+        # A request with middlewares of its own ignores those of the session, so they are passed on.
+        # The session has no public name for them (aiohttp/client.py, ClientSession.__init__).
         if request.body is None:
             return {"middlewares": getattr(self._session, "_middlewares", ())}
         return {}
@@ -171,9 +171,9 @@ class AsyncOwnSession(AsyncSession):
     waits_in_pool = False
 
     def __init__(self, limit: int) -> None:
-        import aiohttp  # noqa: PLC0415  loaded by whoever makes a transport
+        import aiohttp  # noqa: PLC0415  loaded when a transport is made
 
-        # The slots keep to the limit. Cookies mean nothing here.
+        # `Slots` limits the connections, so the connector does not. The API uses no cookies.
         connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS)
         super().__init__(
             aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
@@ -186,7 +186,11 @@ class AsyncOwnSession(AsyncSession):
 
 
 class AsyncSessionReply:
-    """A *response* of aiohttp, whose repr would show the whole URL, to a request with *payload*."""
+    """
+    A *response* of aiohttp to a request with *payload*.
+
+    The response is private, because its repr shows the whole URL.
+    """
 
     def __init__(self, response: aiohttp.ClientResponse, payload: Any) -> None:
         self._response = response
@@ -201,30 +205,28 @@ class AsyncSessionReply:
         return self._response.content.iter_any()
 
     async def aclose(self) -> None:
-        """Let go of the connection."""
+        """Release the connection, or close it if the engine is still writing the body."""
         if self._payload is None or self._payload.written:
             self._response.release()
         else:
-            # The body is still under way.
             self._response.close()
 
 
 class AsyncHeadProgress:
     """
-    How far a request without a body has come; it sets ``outgoing.left``.
+    Follows a request without a body, and sets ``outgoing.left`` when its head may have left.
 
-    `follow` is a middleware of the engine, the innermost, so that it sees every attempt, also those
-    that are repeated above it. The engine itself repeats a GET whose connection broke, which would
-    be a second mail; an error of another kind keeps it from that.
+    `follow` is the innermost middleware of the engine, so it sees every attempt, also those that
+    middlewares above it repeat. aiohttp repeats a GET if its connection breaks, which would be a
+    second mail; it does not repeat it after a `_NoRetryError`.
     """
 
     def __init__(self, outgoing: AsyncOutgoing) -> None:
-        import aiohttp  # noqa: PLC0415  loaded by whoever makes a transport
+        import aiohttp  # noqa: PLC0415  loaded when a transport is made
 
         self._outgoing = outgoing
         outgoing.left = False
-        # These are raised by the connector. In the one attempt that is made here, the request was
-        # not handed over.
+        # The connector raises these, before the request is written.
         self._connect_errors = (
             aiohttp.ClientConnectorError,
             aiohttp.ConnectionTimeoutError,
@@ -237,10 +239,10 @@ class AsyncHeadProgress:
         try:
             response: aiohttp.ClientResponse = await handler(request)
         except self._connect_errors as error:
-            raise _BrokenError from error
+            raise _NoRetryError from error
         except self._errors as error:
             self._outgoing.left = True
-            raise _BrokenError from error
+            raise _NoRetryError from error
         except BaseException:
             self._outgoing.left = True
             raise
@@ -248,16 +250,16 @@ class AsyncHeadProgress:
         return response
 
 
-class _BrokenError(Exception):
+class _NoRetryError(Exception):
     """
-    An error of the engine, as its ``__cause__``, in a form that the engine does not take for a
-    reason to try again.
+    Wraps an error of the engine, its ``__cause__``: aiohttp repeats a GET after errors of its own
+    classes only.
     """
 
 
 @cache
 def _payload_class() -> Any:
-    """The engine's class of a body that writes itself, made when the engine has been loaded."""
+    """Return a subclass of aiohttp's ``Payload``; made here, because aiohttp is loaded late."""
     import aiohttp  # noqa: PLC0415
 
     headers = aiohttp.BytesPayload(b"", content_type="application/json").headers
@@ -270,7 +272,8 @@ def _payload_class() -> Any:
         """
 
         def __init__(self, outgoing: AsyncOutgoing, request: Request) -> None:
-            # Not by super(), which makes these anew (aiohttp/payload.py, Payload.__init__).
+            # Not by super(), which would build the headers for each request (aiohttp/payload.py,
+            # Payload.__init__).
             self._value = self._encoding = self._filename = None
             self._headers = headers
             self._outgoing = outgoing
@@ -286,7 +289,7 @@ def _payload_class() -> Any:
         async def write(self, writer: Any) -> None:
             whole = self._outgoing.whole()
             if whole is not None:
-                # Nearly always. It fits into the buffers, so there is nothing to wait for.
+                # The usual case. The body fits into the buffers, so no timeout is needed.
                 await writer.write(whole)
                 self.written = True
                 return
@@ -299,7 +302,7 @@ def _payload_class() -> Any:
                 raise
             self.written = True
 
-        async def write_with_length(self, writer: Any, content_length: int | None) -> None:  # noqa: ARG002  it is that long
+        async def write_with_length(self, writer: Any, content_length: int | None) -> None:  # noqa: ARG002  the body has that length
             await self.write(writer)
 
     return AsyncBody
@@ -317,12 +320,12 @@ def _check_on_asyncio() -> None:
 def _url(url: str) -> yarl.URL:
     import yarl  # noqa: PLC0415
 
-    # As it is: what is encoded already must not be encoded again.
+    # The URL is encoded already.
     return yarl.URL(url, encoded=True)
 
 
 def _proxy(base_url: str) -> str | None:
-    """The proxy of the environment for the service, if any."""
+    """Return the proxy that the environment names for the service, or None."""
     parts = urlsplit(base_url)
     proxies = getproxies()
     proxy = proxies.get(parts.scheme) or proxies.get("all")

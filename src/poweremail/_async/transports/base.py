@@ -2,28 +2,27 @@
 The foundation of the transports: the protocol, and everything that the adapters to HTTP engines
 share.
 
-Theory of operation. The library promises to say whether a mail may have been accepted, and no HTTP
-engine answers that: names of exceptions do not tell what has been written. So an adapter gives the
-engine the body piece by piece (`AsyncOutgoing`), and the last piece is noted just before it is
-handed over. As long as that has not happened the service cannot have the whole mail.
+Theory of operation. The library promises to say whether a mail may have been accepted. No HTTP
+engine reports that: the name of an exception does not show how much has been written. So an adapter
+gives the engine the body piece by piece (`AsyncOutgoing`), and the last piece is noted just before
+the engine gets it. Until then the service cannot have the whole mail.
 
-That is worth something only if no piece leaves later. Some servers respond before they have the
-whole body, and read on; some engines return that response and continue to pull the body in a task
-or thread of their own. A mail that was reported as *not sent* would then arrive, and once more when
-it is sent again. So a body is *sealed* when its call ends: from then on, to pull a piece raises.
-Only after that does anybody look at ``left``. The order matters, since an engine may pull in
-another thread: the iterator sets ``left`` and then checks the seal, `AsyncOutgoing.seal` sets the
-seal and then reads ``left``. Whichever comes first, a piece that leaves is counted. When an attempt
-ends, `AsyncExchange` seals the body once more, for transports that forget it.
+That holds only if no piece leaves later. Some servers respond before they have the whole body, and
+read on; some engines return that response and continue to pull the body in a task or thread of
+their own. A mail that was reported as *not sent* would then arrive, and once more when it is sent
+again. So a body is *sealed* when its call ends: from then on, pulling a piece raises. ``left`` is
+read only after that. The order matters, since an engine may pull in another thread: the iterator
+sets ``left`` and then checks the seal, `AsyncOutgoing.seal` sets the seal and then reads ``left``.
+Whichever comes first, a piece that leaves is counted. When an attempt ends, `AsyncExchange` seals
+the body once more, for transports that forget it.
 
-`AsyncAdapter.handle` is the way of each request: the connections of the current scope (a loop, or a
-process), a slot among them, the exchange, and what a failure means. An `AsyncEngine` holds only
-what is peculiar to an HTTP engine. A time limit for a whole attempt belongs around the exchange in
-`AsyncAdapter.handle`; a look at the socket before the first byte of the body leaves belongs to
-`AsyncOutgoing.hand_over`, through which each piece goes.
+Each request goes through `AsyncAdapter.handle`: it finds the engine of the current scope (a loop,
+or a process), acquires a slot, makes the exchange, and turns a failure into a `TransportError`. An `AsyncEngine` holds only what is peculiar to an HTTP engine. A time limit for a
+whole attempt belongs around the exchange in `AsyncAdapter.handle`; a check of the socket before the
+first byte of the body leaves belongs to `AsyncOutgoing.hand_over`, through which each piece goes.
 
 The tests are in ``tests/_async``: ``test_every_engine.py`` and ``test_contract.py`` run each engine
-against servers that misbehave, ``test_sealed.py`` shows that a sealed body stays here.
+against servers that misbehave, ``test_sealed.py`` shows that no piece of a sealed body leaves.
 """
 
 from __future__ import annotations
@@ -80,7 +79,7 @@ class AsyncTransport(Protocol):
     """
 
     async def handle(self, request: Request) -> Response:
-        """Send *request* and return the response, read whole."""
+        """Send *request* and return the whole response."""
         ...
 
     async def aclose(self) -> None:
@@ -92,7 +91,7 @@ class AsyncReply(Protocol):
     """
     A response of an engine whose body has not been read.
 
-    ``encoding`` is the Content-Encoding that is still to be undone, or None.
+    ``encoding`` is the Content-Encoding that has not been decoded yet, or None.
     """
 
     status: int
@@ -106,8 +105,8 @@ class AsyncReply(Protocol):
 
     async def aclose(self) -> None:
         """
-        Let go of the connection; it can be used again if everything was written and read. May be
-        called twice.
+        Release the connection; it is reused if the request was written and the response read to the
+        end. May be called twice.
         """
         ...
 
@@ -137,17 +136,17 @@ class AsyncEngine(ABC):
     async def aclose(self) -> None:
         """Close all connections."""
 
-    def check_open(self) -> None:  # noqa: B027  most engines have nobody else who closes them
+    def check_open(self) -> None:  # noqa: B027  most engines have no owner who closes them
         """Raise `UsageError` if the engine's client has been closed by its owner."""
 
 
 class AsyncAdapter(ABC):
     """
-    A transport over an HTTP engine, and so a base class.
+    The base class of a transport over an HTTP engine.
 
-    *given*: the engine over a client that the user configured and closes. Without one `_open` makes
-    an engine for each scope, because connections must not be used in another. It is closed by
-    `aclose`, or when its loop ends.
+    *given*: the engine over a client that the user configured and closes. Without one, `_open`
+    makes an engine for each scope (a loop, or a process), because connections must not be used in
+    another one. `aclose` or the end of the loop closes it.
     """
 
     def __init__(self, given: AsyncEngine | None = None) -> None:
@@ -159,7 +158,7 @@ class AsyncAdapter(ABC):
         redact_engine_logs()
 
     async def handle(self, request: Request) -> Response:
-        """Send *request* and return the response, read whole."""
+        """Send *request* and return the whole response."""
         engine = self._engines.get(quick_connection_scope()) or await self._engine()
         outgoing = engine.outgoing(request.body)
         handled = sys.exception()
@@ -185,7 +184,7 @@ class AsyncAdapter(ABC):
         raise failed
 
     async def aclose(self) -> None:
-        """Close what this transport made; it sends no further request."""
+        """Close the connections that this transport made; it sends no further request."""
         self._closed = True
         self._engines.clear()
         if end := self._ends.get(connection_scope()):
@@ -226,10 +225,10 @@ async def _exchange(
     try:
         async for chunk in reply.chunks:
             if not body.feed(chunk):
-                # Leaving the loop would leave the engine's generators open. Reading on from what
-                # has been closed ends them, by an error or not.
+                # The body is too large. Leaving this loop would leave the engine's generators open;
+                # reading on from a closed reply ends them, with or without an error.
                 await reply.aclose()
-            # It may hold a password, and the next one may fail.
+            # A chunk may hold a password, and a traceback would show it if the next one fails.
             del chunk
     except engine.errors:
         if body.failure is None:
@@ -280,22 +279,23 @@ def failure(
     """
     Return the `TransportError` for the *error* of an engine.
 
-    *handled*: the exception that was being handled before the request, which is no cause of it.
+    *handled*: the exception that the caller was handling before the request; it is no cause.
 
-    Raise it outside the except block, so that the engine's error is not its context either: that
-    has the URL, and so the token of a GET.
+    Raise it outside the except block: inside, the engine's error would become its context, and
+    that error has the URL, and so the token of a GET.
     """
     reason = type(error).__name__
     if text := _first_text(error, handled):
         reason = f"{reason}: {text}"
     failed = TransportError(request.endpoint.credentials.redact_text(reason), body_left=body_left)
-    # Nor is it the cause if it has the token: in the URL of a GET, or in its text.
+    # For the same reason the engine's error is the cause only if it cannot have the token, neither
+    # in the URL of a GET nor in its text.
     failed.__cause__ = error if request.query is None and failed.reason == reason else None
     return failed
 
 
 def _first_text(error: BaseException | None, handled: BaseException | None) -> str:
-    """The first text in the chain of causes: that of the engine's own error is often empty."""
+    """Return the first text in the chain of causes: the engine's own error often has none."""
     while error is not None and error is not handled:
         if text := str(error):
             return text

@@ -1,8 +1,7 @@
 """
-The body of a request on its way out, read while it is sent.
+The outgoing body of a request, read while it is sent.
 
-How it is proven whether the last byte may have left, and why a body is sealed, is told in
-``base.py``.
+``base.py`` explains how this proves whether the last byte may have left, and why a body is sealed.
 """
 
 from __future__ import annotations
@@ -21,14 +20,14 @@ __all__ = ["AsyncOutgoing"]
 
 class AsyncOutgoing:
     """
-    The body of a request, as an iterable of bytes. Each iteration begins anew.
+    The body of a request, as an iterable of bytes. Each iteration starts at its first byte.
 
-    ``left`` is False until the last byte is handed to the engine: until then it certainly has not
-    left. For a request without a body it is True from the start, since nothing can be proven.
+    ``left`` is False until the engine gets the last byte: until then that byte cannot have left.
+    For a request without a body it is True from the start, since nothing can be proven.
 
     A transport calls `seal` or `aclose` when its call ends, before it reads ``left``: an engine
     that still pulls pieces then gets an error. An iteration raises `UsageError` if a file or stream
-    cannot be read, or has not the announced length.
+    cannot be read, or does not have the announced length.
     """
 
     def __init__(self, body: Body | None) -> None:
@@ -59,21 +58,21 @@ class AsyncOutgoing:
         object or because its attempt has ended.
         """
         body = self._body
-        # First this, then the check: see the module base.
+        # ``left`` must be set before the check (theory of operation in ``base.py``).
         if last:
             self.left = True
         if self._sealed or (body is not None and body.attempts_ended != self._attempt):
             raise RuntimeError("the request has ended: no further piece of its body may leave")
 
     def seal(self) -> bool:
-        """Let no further piece leave; return whether the last one may have left."""
+        """Let no further piece leave, and return whether the last one may have left."""
         self._sealed = True
         return self.left
 
     async def aclose(self) -> None:
         """Seal the body, and close the stream that was being read, if any."""
         self._sealed = True
-        # The two refer to each other: without this the body would wait for the garbage collector.
+        # The two refer to each other; without this only the garbage collector would free the body.
         pieces, self._pieces = self._pieces, None
         if pieces is not None and pieces.stream is not None:
             await pieces.stream.aclose()
@@ -91,7 +90,7 @@ class AsyncPieces:
         self._outgoing = outgoing
         self._pieces: Iterator[Piece] = iter(()) if body is None else body.pieces()
         self._next = next(self._pieces, None)
-        self._room = math.inf if body is None or body.limit is None else body.limit
+        self._bytes_allowed = math.inf if body is None or body.limit is None else body.limit
 
     def __aiter__(self) -> AsyncPieces:
         return self
@@ -114,8 +113,8 @@ class AsyncPieces:
                     piece = await _read(content)
                 case StreamContent():
                     self.stream = AsyncStreamPieces(content)
-        self._room -= len(piece)
-        if self._room < 0:
+        self._bytes_allowed -= len(piece)
+        if self._bytes_allowed < 0:
             raise UsageError("the message is larger than max_request_bytes allows", field="message")
         self._outgoing.hand_over(last=self._next is None and self.stream is None)
         return piece
@@ -146,7 +145,7 @@ class AsyncStreamPieces:
     async def _pull(self) -> None:
         try:
             chunk = await anext(self._source, None)
-        except Exception as error:  # whatever the user's stream raises, the mail was not sent
+        except Exception as error:  # the user's stream may raise any class; the mail was not sent
             raise UsageError(
                 f"the stream failed: {type(error).__name__}: {error}", field="content"
             ) from error

@@ -1,2 +1,6 @@
 # Generated from src/poweremail/_async/durable/__init__.py; do not edit.
-"""Durable batches: the driver of the ledger in `poweremail._ledger`."""
+"""
+Durable batches: they send the rows of a ledger and record each outcome in it.
+
+The ledger itself, which knows neither HTTP nor a client, is `poweremail._ledger`.
+"""

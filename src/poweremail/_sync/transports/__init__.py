@@ -1,7 +1,10 @@
 # Generated from src/poweremail/_async/transports/__init__.py; do not edit.
 """
-The transports: each carries a request to the service and brings back the answer. Most are loaded on
+The transports: each carries a request to the service and returns the response. Most are loaded on
 demand.
+
+To add an HTTP engine, add a module with an `Adapter` and an `Engine` (``base.py``
+explains both), and its name to `TransportName` and `open_transport`.
 """
 
 from __future__ import annotations
@@ -22,8 +25,9 @@ TransportName = Literal[
 
 def open_transport(transport: Transport | TransportName) -> Transport:
     """
-    Return the transport that is meant by name; an object is used as it is. Raises `UsageError`
-    where it is neither.
+    Return the transport with that name; a transport object is returned as it is.
+
+    Raises `ConfigurationError` if *transport* is neither.
     """
     match transport:
         case "httpx" | "httpx2":
@@ -40,13 +44,13 @@ def open_transport(transport: Transport | TransportName) -> Transport:
         and hasattr(transport, "close")
     ):
         return transport
-    what = (
+    described = (
         repr(transport)
         if isinstance(transport, str)
         else f"{type(transport).__module__}.{type(transport).__qualname__}"
     )
     raise ConfigurationError(
-        f"must be {', '.join(map(repr, get_args(TransportName)))} or a transport, not {what}",
+        f"must be {', '.join(map(repr, get_args(TransportName)))} or a transport, not {described}",
         field="transport",
         advice="wrap a client of your own: HttpxTransport(client)",
     )

@@ -2,20 +2,20 @@
 """
 The adapter to httpx, the default engine, and to httpx2, which has the same interface.
 
-Theory of operation. The client of httpx builds a request, its headers and its URL anew for each
-call, and its pool examines all connections and all waiting requests for each of them: with hundreds
-of callers most of the time goes there. So a client of ours is not used at all. `Connections`
+Theory of operation. For each call, the client of httpx builds a request with its headers and its
+URL, and its pool examines all connections and all waiting requests: with hundreds of callers most
+of the time is spent there. So, if the user brings no client, none is used. `Connections`
 drives the connections of httpcore, which is below httpx (httpcore2 below httpx2), by their public
 interface. Each connection belongs to a slot, a slot to one request at a time, and `Slots` limits
-their number; a hundred callers cost no more per call than one. A connection that was closed, has
-expired or was left in the middle of something is replaced when its slot is used next.
+their number; with a hundred callers a call costs no more than with one. A connection that was
+closed, has expired or was left in the middle of an exchange is replaced when its slot is used next.
 
 `ClientEngine` sends through a ``Client``: one that the user configured, because its
 proxies, hooks and authentication must see every request, or one of ours if the environment names a
 proxy, because httpx knows which proxy is for which host.
 
-A body shows how far it has come (``base.py``). A request without one is followed by httpx's trace
-events: its head has not left before ``send_request_headers.started``.
+The body itself shows how much of it has left (``base.py``). If a request has none, the trace events
+of httpx show it: the head has not left before ``send_request_headers.started``.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ _KEEP_ALIVE_SECONDS = 5.0
 """An idle connection is not used for longer, as in httpx: many servers close it soon after."""
 
 _PROXY_METHOD = b"CONNECT"
+"""The request that opens a tunnel through a proxy; its head is not that of the call."""
 
 _MAX_URLS_CACHED = 32
 """A handful of URLs are in use. One with a query has the token, and is not cached."""
@@ -93,7 +94,7 @@ class HttpxTransport(Adapter):
         super().__init__(None if client is None else ClientEngine(client))
 
     def _open(self) -> Engine:
-        # It loads half of what is loaded here, for one question.
+        # Loaded late: it loads as many modules as the rest of this transport, for one function.
         from urllib.request import getproxies  # noqa: PLC0415
 
         if not getproxies():
@@ -117,7 +118,7 @@ class Connections(Engine):
             core.UnsupportedProtocol,
             core.ConnectionNotAvailable,
         )
-        self._made: list[_Slot] = []
+        self._all_slots: list[_Slot] = []
         self.slots = Slots(limit, self._make_slot)
         self._target: Callable[[str], _Target] = lru_cache(_MAX_URLS_CACHED)(self._read_url)
 
@@ -132,14 +133,14 @@ class Connections(Engine):
 
     def close(self) -> None:
         """Close all connections."""
-        for slot in self._made:
+        for slot in self._all_slots:
             connection, slot.connection = slot.connection, None
             if connection is not None:
                 connection.close()
 
     def _make_slot(self) -> _Slot:
         slot = _Slot()
-        self._made.append(slot)
+        self._all_slots.append(slot)
         return slot
 
     def _connect(self, slot: _Slot, origin: httpcore.Origin) -> httpcore.HTTPConnection:
@@ -158,13 +159,13 @@ class Connections(Engine):
         """
         Return the engine's request.
 
-        Its URL may have the token, so it is in no variable of a frame that can fail.
+        Its URL may have the token, so no frame that can fail holds it in a variable.
         """
         timeouts = request.endpoint.timeouts
         extensions: dict[str, Any] = {
             "timeout": {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}
         }
-        url, headers, stream = target.url, target.headers, outgoing
+        url = target.url
         if request.body is None:
             extensions["trace"] = _follow_head(outgoing)
         if request.query is not None:
@@ -183,14 +184,14 @@ class Connections(Engine):
                 method=request.method.encode(),
                 url=url,
                 headers=headers,
-                stream=stream,
+                stream=outgoing,
                 extensions=extensions,
             ),
         )
 
     def _read_url(self, url: str) -> _Target:
         parts = urlsplit(url)
-        made = self._core.URL(
+        core_url = self._core.URL(
             scheme=parts.scheme.encode(),
             host=(parts.hostname or "").encode(),
             port=parts.port,
@@ -198,7 +199,7 @@ class Connections(Engine):
         )
         name, value = ACCEPT_ENCODING
         headers = [(b"Host", parts.netloc.encode()), (name.encode(), value.encode())]
-        return _Target(made.origin, made, headers)
+        return _Target(core_url.origin, core_url, headers)
 
 
 class _Target(NamedTuple):
@@ -210,7 +211,7 @@ class _Target(NamedTuple):
 
 
 class _Slot:
-    """Whoever holds it may use its connection."""
+    """One place in the pool: the request that holds it is the only user of its connection."""
 
     connection: httpcore.HTTPConnection | None = None
 
@@ -232,7 +233,7 @@ class ConnectionReply:
         try:
             self.headers = tuple([(n.decode("ascii"), v.decode()) for n, v in response.headers])
         except UnicodeDecodeError:
-            self.headers = tuple(map(_decoded, response.headers))
+            self.headers = tuple(map(_decode_header, response.headers))
         self.encoding: str | None = None
         for name, value in self.headers:
             if name.lower() == "content-encoding":
@@ -249,7 +250,8 @@ class ConnectionReply:
         self._response.close()
 
 
-def _decoded(header: tuple[bytes, bytes]) -> tuple[str, str]:
+def _decode_header(header: tuple[bytes, bytes]) -> tuple[str, str]:
+    # Latin-1 reads any bytes; the headers of this API are ASCII.
     name, value = header
     try:
         return name.decode("ascii"), value.decode()
@@ -263,9 +265,9 @@ _making_context = threading.Lock()
 
 def _tls_context(engine: str) -> ssl.SSLContext:
     """
-    Return the engine's own TLS context, which verifies.
+    Return the engine's own TLS context, which verifies certificates.
 
-    It takes up to 100 ms to make, so it is made once, and in a thread.
+    Making it takes up to 100 ms, so it is made once, and in a thread.
     """
     return _contexts[engine] if engine in _contexts else in_thread(_make_context, engine)
 
@@ -279,11 +281,11 @@ def _make_context(engine: str) -> ssl.SSLContext:
 
 class ClientEngine(Engine):
     """
-    A ``Client`` of httpx or httpx2, all of it: its proxies, hooks and authentication see each
-    request.
+    Sends through a ``Client`` of httpx or httpx2, so that its proxies, hooks and
+    authentication see each request.
 
-    *limit*: the number of requests that are given to it at once, since its pool spends time on each
-    that waits in it; None leaves that to the client.
+    *limit*: the number of requests that the client gets at once, since its pool spends time on each
+    request that waits in it; None leaves that to the client.
     """
 
     def __init__(self, client: object, *, limit: int | None = None) -> None:
@@ -294,7 +296,7 @@ class ClientEngine(Engine):
             self.slots = Slots(limit, lambda: None)
         # The engine accepts streams of its own class only.
         self.outgoing = type("Stream", (Outgoing, self._engine.SyncByteStream), {})
-        # To parse a URL takes a third of the time in which a request is built.
+        # Parsing the URL would take a third of the time for building a request.
         self._url: Callable[[str], httpx.URL] = lru_cache(_MAX_URLS_CACHED)(self._engine.URL)
 
     def check_open(self) -> None:
@@ -313,7 +315,7 @@ class ClientEngine(Engine):
                 self._build(request, outgoing), stream=True, follow_redirects=False
             )
         except self._engine.PoolTimeout:
-            # No connection, no trace event: the head has not left.
+            # Without a connection there is no trace event, and the head has not left.
             outgoing.left = outgoing.left and request.body is not None
             raise
         return ClientReply(response)
@@ -326,7 +328,7 @@ class ClientEngine(Engine):
         """
         Return the engine's request.
 
-        Its repr shows the whole URL, so it is in no variable of a frame that can fail.
+        Its repr shows the whole URL, so no frame that can fail holds it in a variable.
         """
         timeouts = request.endpoint.timeouts
         extensions: dict[str, Any] = {
@@ -347,8 +349,8 @@ class ClientEngine(Engine):
         )
         if request.body is None:
             return built
-        # As content, the body would be wrapped in a generator, which a broken connection leaves
-        # open.
+        # As the argument content=, the body would be wrapped in a generator, which stays open if
+        # the connection breaks.
         return cast(
             "httpx.Request",
             self._engine.Request(
@@ -368,7 +370,7 @@ class ClientReply:
         self._response = response
         self.status = response.status_code
         self.headers = tuple(response.headers.multi_items())
-        # A hook of the user's client may have read it, and so inflated it.
+        # A hook of the user's client may have read the body, and so decompressed it.
         self.encoding = (
             None if response.is_stream_consumed else response.headers.get("Content-Encoding")
         )
@@ -389,15 +391,16 @@ def _follow_head(outgoing: Outgoing) -> Callable[..., Any]:
     """
     Return a trace function for a request without a body, which sets ``outgoing.left``.
 
-    It stays True if the engine reports nothing, because that proves nothing.
+    ``left`` is True at first, and stays so if the engine reports no event: that proves nothing.
     """
-    sending = False
+    head_started = False
 
     def trace(event: str, info: dict[str, Any]) -> None:
-        nonlocal sending
+        nonlocal head_started
         if event.endswith(".send_request_headers.started"):
-            sending = sending or getattr(info.get("request"), "method", b"") != _PROXY_METHOD
-        outgoing.left = sending
+            is_proxy_request = getattr(info.get("request"), "method", b"") == _PROXY_METHOD
+            head_started = head_started or not is_proxy_request
+        outgoing.left = head_started
 
     return trace
 

@@ -1,1 +1,1 @@
-"""The transport into a sandbox of this process; ``_sync`` beside this folder is generated from it."""
+"""The transport into a sandbox of this process; the tree beside this one is its twin."""
