@@ -17,9 +17,10 @@ Whichever comes first, a piece that leaves is counted. When an attempt ends, `As
 the body once more, for transports that forget it.
 
 Each request goes through `AsyncAdapter.handle`: it finds the engine of the current scope (a loop,
-or a process), acquires a slot, makes the exchange, and turns a failure into a `TransportError`. An `AsyncEngine` holds only what is peculiar to an HTTP engine. A time limit for a
-whole attempt belongs around the exchange in `AsyncAdapter.handle`; a check of the socket before the
-first byte of the body leaves belongs to `AsyncOutgoing.hand_over`, through which each piece goes.
+or a process), acquires a slot, makes the exchange, and turns a failure into a `TransportError`. An
+`AsyncEngine` holds only what is peculiar to an HTTP engine. A time limit for a whole attempt
+belongs around the exchange in `AsyncAdapter.handle`; a check of the socket before the first byte of
+the body leaves belongs to `AsyncOutgoing.hand_over`, through which each piece goes.
 
 The tests are in ``tests/_async``: ``test_every_engine.py`` and ``test_contract.py`` run each engine
 against servers that misbehave, ``test_sealed.py`` shows that no piece of a sealed body leaves.
