@@ -37,7 +37,7 @@ def mail(
     Raises `UsageError` if an option is invalid; one error names all options that are missing.
     """
     source = _Source()
-    fields = _fields(envelope, files) | source.bodies(body)
+    fields: dict[str, Any] = _fields(envelope, files) | source.bodies(body)
     if body.eml is not None:
         if fields:
             raise UsageError(

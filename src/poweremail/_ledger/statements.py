@@ -11,7 +11,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
-    Select,
     and_,
     bindparam,
     or_,
@@ -71,7 +70,7 @@ RENEW = (
 """Renews the leases of *owner* on rows of batch *of*."""
 
 
-def _skip_locked(query: Select[Any]) -> Executable:
+def _skip_locked(query: Any) -> Executable:
     """*query*, locking its rows. Rows that another worker is just taking are skipped."""
     return query.with_for_update(skip_locked=True)
 

@@ -53,7 +53,8 @@ def control_app(service: Service) -> ASGIApp:
         if api is None:
             # In a thread, so that the service's API goes on responding meanwhile.
             name = "poweremail.sandbox._server.control.api"
-            api = (await anyio.to_thread.run_sync(import_module, name)).api
+            loaded: ASGIApp = (await anyio.to_thread.run_sync(import_module, name)).api
+            api = loaded
         # uvicorn leaves out the body of a response to HEAD, so GET serves both.
         method = "GET" if scope["method"] == "HEAD" else scope["method"]
         await api({**scope, "method": method, "control": control}, receive, send)
