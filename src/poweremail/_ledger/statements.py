@@ -72,7 +72,8 @@ RENEW = (
 
 def _skip_locked(query: Any) -> Executable:
     """*query*, locking its rows. Rows that another worker is just taking are skipped."""
-    return query.with_for_update(skip_locked=True)
+    locking: Executable = query.with_for_update(skip_locked=True)
+    return locking
 
 
 EXPIRED = _skip_locked(

@@ -34,6 +34,29 @@ def _check_whole(_: object, field: attrs.Attribute[int], value: int) -> None:
         raise ConfigurationError(f"must be 1 or more, not {value!r}", field=field.name)
 
 
+def _check_lease(_: object, field: attrs.Attribute[float], value: float) -> None:
+    if not is_number(value, 1.0):
+        raise ConfigurationError(
+            f"must be a number of seconds, 1 or more, not {value!r}", field=field.name
+        )
+
+
+def _check_retry(_: object, field: attrs.Attribute[RetryPolicy], value: object) -> None:
+    if not isinstance(value, RetryPolicy):
+        raise ConfigurationError(
+            f"must be a RetryPolicy, not {type(value).__name__}", field=field.name
+        )
+
+
+def _verdicts(options: RunOptions) -> Verdicts:
+    visibility: Any = options.visibility
+    if visibility is None:
+        # A mail is not looked up for longer than until it may be sent again.
+        limit = _VISIBILITY_SECONDS if options.resend_after is None else options.resend_after
+        visibility = min(_VISIBILITY_SECONDS, limit)
+    return Verdicts(options.retry, UnknownPolicy("reconcile", visibility, options.resend_after))
+
+
 @attrs.frozen(kw_only=True)
 class RunOptions:
     """
@@ -45,35 +68,14 @@ class RunOptions:
     smtp_users: tuple[str, ...] = attrs.field(converter=_names)
     concurrency: int = attrs.field(validator=_check_whole)
     limits: RateLimits | Mapping[str, RateLimits] | None
-    retry: RetryPolicy = attrs.field()
+    retry: RetryPolicy = attrs.field(validator=_check_retry)
     visibility: float | None
     resend_after: float | None
-    lease: float = attrs.field()
+    lease: float = attrs.field(validator=_check_lease)
     errors_in_a_row: int = attrs.field(validator=_check_whole)
-    verdicts: Verdicts = attrs.field(init=False)
-
-    @lease.validator
-    def _check_lease(self, _: attrs.Attribute[float], value: float) -> None:
-        if not is_number(value, 1.0):
-            raise ConfigurationError(
-                f"must be a number of seconds, 1 or more, not {value!r}", field="lease"
-            )
-
-    @retry.validator
-    def _check_retry(self, _: attrs.Attribute[RetryPolicy], value: object) -> None:
-        if not isinstance(value, RetryPolicy):
-            raise ConfigurationError(
-                f"must be a RetryPolicy, not {type(value).__name__}", field="retry"
-            )
-
-    @verdicts.default
-    def _make_verdicts(self) -> Verdicts:
-        visibility: Any = self.visibility
-        if visibility is None:
-            # A mail is not looked up for longer than until it may be sent again.
-            limit = _VISIBILITY_SECONDS if self.resend_after is None else self.resend_after
-            visibility = min(_VISIBILITY_SECONDS, limit)
-        return Verdicts(self.retry, UnknownPolicy("reconcile", visibility, self.resend_after))
+    verdicts: Verdicts = attrs.field(
+        init=False, default=attrs.Factory(lambda self: _verdicts(self), takes_self=True)
+    )
 
     def sent_as(self, smtp_user_name: str | None) -> RunOptions:
         """
