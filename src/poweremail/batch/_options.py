@@ -73,9 +73,7 @@ class RunOptions:
     resend_after: float | None
     lease: float = attrs.field(validator=_check_lease)
     errors_in_a_row: int = attrs.field(validator=_check_whole)
-    verdicts: Verdicts = attrs.field(
-        init=False, default=attrs.Factory(lambda self: _verdicts(self), takes_self=True)
-    )
+    verdicts: Verdicts = attrs.field(init=False, default=attrs.Factory(_verdicts, takes_self=True))
 
     def sent_as(self, smtp_user_name: str | None) -> RunOptions:
         """
