@@ -13,7 +13,7 @@ The tree of exceptions.
      │   └─ RateLimitError        the service responded 429
      ├─ ProtocolError         the response is neither a success nor a known error
      ├─ TransportError        no response came
-     │   └─ NotSentError          ... to a send, and the request provably never arrived whole
+     │   └─ NotSentError          ... to a send, and the service provably never got the whole mail
      ├─ LedgerError           the ledger of a batch cannot be read or written
      ├─ DeliveryUnknownError  it is not known whether a mail was accepted
      ├─ ChangeUnknownError    it is not known whether a change took effect
@@ -145,7 +145,8 @@ class ApiError(PowerEmailError):
     *message*: the service's text.
     *name*: the service's name for the kind of error, None if it gave none.
     *code*: the service's code, as it came.
-    *retry_after*: the seconds to wait that the response demands, None if it demands nothing.
+    *retry_after*: the seconds to wait before the next request, as the response demands; None if it
+    demands nothing.
     """
 
     def __init__(
@@ -219,7 +220,7 @@ class TransportError(PowerEmailError):
 
 class NotSentError(TransportError):
     """
-    The mail provably never reached the service whole, in any attempt.
+    In no attempt did the whole mail reach the service; this is proven.
 
     *raw*: the response, if one came before the mail had left whole.
     """
@@ -317,7 +318,7 @@ class WebhookError(PowerEmailError):
 
 
 class WebhookSignatureError(WebhookError):
-    """The signature is missing, or no key produces it: anybody may have sent the events."""
+    """The signature is missing, or no key produces it: the events may be forged."""
 
     default_advice = (
         "check url, scheme and keys; `poweremail webhook diagnose` tells which of "

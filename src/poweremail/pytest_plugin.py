@@ -48,7 +48,7 @@ _GUARD = "poweremail_guard"
 
 @attrs.frozen
 class ServedSandbox:
-    """A *sandbox* that listens on a socket; *base_url* is the option for its clients."""
+    """A *sandbox* with an HTTP server; *base_url* is the option for its clients."""
 
     sandbox: Sandbox
     base_url: str
@@ -69,8 +69,8 @@ class ServedSandbox:
         }
 
 
-class _Stopped(pytest.fail.Exception, _watch.Stopped):  # type: ignore[name-defined,misc]  # as mypy sees it, no class
-    """For pytest a failure of the test, for the library a request that was not sent."""
+class _Stopped(pytest.fail.Exception, _watch.Stopped):  # type: ignore[name-defined,misc]  # for mypy it is no class
+    """To pytest this is a failed test, to the library a request that was not sent."""
 
     __module__ = "builtins"  # like pytest's own, so that its report shows the name alone
 
@@ -86,7 +86,7 @@ class Guard:
     def __call__(self, url: str, transport: object) -> None:
         """Check a request. Raises a failure of pytest, which is no `Exception`."""
         host = urlsplit(url).hostname or ""
-        if not _goes_out(transport) or is_loopback(host) or host in self._allowed_now:
+        if not _is_librarys(transport) or is_loopback(host) or host in self._allowed_now:
             return
         text = (
             f"stopped before it was sent: a request to {host}, which is not this machine. Give the "
@@ -218,8 +218,8 @@ def poweremail_environ(
     return poweremail_server.environ
 
 
-def _goes_out(transport: object) -> bool:
-    """Whether it is an engine of the library; other transports are for their authors to guard."""
+def _is_librarys(transport: object) -> bool:
+    """Return whether *transport* is one of the library's; the guard does not cover others."""
     module = type(transport).__module__
     return module.startswith(("poweremail._async.transports.", "poweremail._sync.transports."))
 

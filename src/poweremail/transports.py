@@ -1,9 +1,9 @@
 """
-The transports by their public names, and what it takes to write one.
+The public names of the transports, and of the classes that a transport of your own needs.
 
 `AsyncHttpxTransport` and `HttpxTransport` take a client of httpx or httpx2 that you configured,
 `AsyncAiohttpTransport` a session of aiohttp. `AsyncTransport` and `Transport` are the
-protocols. Each is loaded when it is first used. The transports into a sandbox of this process stand
+protocols. Each is loaded when it is first used. The transports into a sandbox of this process are
 in `poweremail.sandbox`.
 """
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _NO_PYREQWEST = "pyreqwest could send a mail twice; use aiohttp on asyncio, else httpx"
 
+# The module of each name, below this package.
 _HOMES = {
     "_async.transports.aiohttp": ("AsyncAiohttpTransport",),
     "_async.transports.base": ("AsyncOutgoing", "AsyncTransport"),

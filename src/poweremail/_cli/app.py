@@ -1,4 +1,4 @@
-"""The commands by their names. What each does stands in a module of its own."""
+"""The names of the commands. The function of each is in the module of its group."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from poweremail._version import __version__
 
 __all__ = ["app"]
 
+# The headings of the help text.
 _MAIL = "Mail"
 _ACCOUNT = "Account"
 _LOCAL = "On this machine"
@@ -25,13 +26,13 @@ app = typer.Typer(
     "sent, 5 unknown whether it was sent, 6 a batch is unfinished, 7 some mails of a batch were "
     "not accepted or not added, 130 interrupted.",
     no_args_is_help=True,
-    # A traceback with local variables would show the token.
+    # They would show local variables, and so the token.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
-def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer's callbacks get the value so
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer passes the value by position
     if wanted:
         typer.echo(__version__)
         raise typer.Exit

@@ -217,7 +217,7 @@ async def _rejected(stage: _Stage) -> list[_Step]:
 
 async def _unknown(stage: _Stage) -> list[_Step]:
     rule = stage.sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", times=1)
-    title = "A mail whose answer is lost"
+    title = "A mail whose response is lost"
     try:
         await stage.client.messages.send_mail(
             Message(subject="Hi", from_email=_SENDER, to="ada@example.com", text="Hello")

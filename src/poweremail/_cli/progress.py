@@ -27,10 +27,13 @@ __all__ = ["Pace", "Progress", "progress_line"]
 
 _PACE_SECONDS = 60.0
 _TERMINAL_SECONDS, _LOG_SECONDS = 1.0, 15.0
-"""How often the line is printed, on a terminal and elsewhere."""
+"""The interval of the line, on a terminal and elsewhere."""
 
 _MAX_SHARE_OF_TIME = 1 / 20
-"""Of the time, for queries of the ledger: it counts all rows, which takes long in a large batch."""
+"""
+The share of the time for queries of the ledger: a query counts all rows, which takes long in a
+large batch.
+"""
 
 
 class Progress:
@@ -38,7 +41,8 @@ class Progress:
     Prints the progress from a thread until it is left.
 
     - *status*: returns the status of the batch.
-    - *least_seconds*: returns how long that many mails take at least, within the limits.
+    - *least_seconds*: returns the seconds that a number of mails takes at least, because of the
+      rate limits.
     """
 
     def __init__(
@@ -104,31 +108,31 @@ class Pace:
     """The growth of a number over the last minute."""
 
     def __init__(self) -> None:
-        self._notes: deque[tuple[float, int]] = deque()
+        self._samples: deque[tuple[float, int]] = deque()  # (time in seconds, number)
 
     def note(self, now: float, number: int) -> None:
         """Note the *number* at the time *now*, in seconds."""
-        self._notes.append((now, number))
-        while len(self._notes) > 2 and now - self._notes[0][0] > _PACE_SECONDS:  # noqa: PLR2004  a pace needs two
-            self._notes.popleft()
+        self._samples.append((now, number))
+        while len(self._samples) > 2 and now - self._samples[0][0] > _PACE_SECONDS:  # noqa: PLR2004  a pace needs two
+            self._samples.popleft()
 
     @property
     def per_second(self) -> float:
         """The growth per second, 0.0 as long as it is not known."""
-        if not self._notes or self._notes[-1][0] <= self._notes[0][0]:
+        if not self._samples or self._samples[-1][0] <= self._samples[0][0]:
             return 0.0
-        (first, low), (last, high) = self._notes[0], self._notes[-1]
-        return max(0.0, (high - low) / (last - first))
+        (first_time, first_number), (last_time, last_number) = self._samples[0], self._samples[-1]
+        return max(0.0, (last_number - first_number) / (last_time - first_time))
 
     def seconds_for(self, more: int) -> float | None:
-        """The seconds until it will have grown by *more*, None if it does not grow."""
+        """Return the seconds until the number has grown by *more*; None if it does not grow."""
         return more / self.per_second if self.per_second else None
 
 
 def progress_line(
     status: BatchStatus, per_second: float = 0.0, seconds_left: float | None = None
 ) -> str:
-    """Return *status* in one line: how much is done, how fast, how long it takes, what failed."""
+    """Return *status* in one line: the mails done, the pace, the time left, the errors."""
     done = status.total - status.left
     share = f" ({done / status.total:.0%})" if status.total else ""
     parts = [f"{status.name}: {done:,} of {status.total:,}{share}"]

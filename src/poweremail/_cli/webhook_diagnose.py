@@ -1,4 +1,4 @@
-"""``poweremail webhook diagnose``: reading a captured request, and printing which scheme fits."""
+"""``poweremail webhook diagnose``: read a captured request, and print the scheme that fits."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def read_request(captured: bytes) -> tuple[list[tuple[bytes, bytes]], bytes, lis
     """
     Return the headers and the body of a request, and remarks about the capture.
 
-    The request line may be missing, and lines may end with LF alone, as editors save them. Raises
-    `ConfigurationError` if there are no headers.
+    The request line may be missing, and lines may end with LF alone, because editors save them so.
+    Raises `ConfigurationError` if there are no headers.
     """
     head, *rest = _END_OF_HEAD.split(captured.lstrip(b"\r\n"), maxsplit=1)
     lines = head.split(b"\n")
@@ -80,7 +80,7 @@ def read_request(captured: bytes) -> tuple[list[tuple[bytes, bytes]], bytes, lis
 
 
 def _without_chunk_sizes(body: bytes) -> bytes:
-    """Return the body without the sizes of its chunks, which the capture may lack already."""
+    """Return the body without the sizes of its chunks; a capture may have it without them."""
     chunks: list[bytes] = []
     rest = body
     while True:

@@ -158,11 +158,11 @@ class _Application:
             return
         if self._directory is not None:
             self._save(self._directory, scope, body)
-        answer = await self._receiver.arespond(scope["method"], scope["headers"], body)
+        response = await self._receiver.arespond(scope["method"], scope["headers"], body)
         has_events = scope["method"] == "POST" and body.strip()
-        if self._forward_url and answer.status == HTTPStatus.OK and has_events:
-            answer = await self._forward(self._forward_url, scope["headers"], body)
-        await send_response(scope, send, answer)
+        if self._forward_url and response.status == HTTPStatus.OK and has_events:
+            response = await self._forward(self._forward_url, scope["headers"], body)
+        await send_response(scope, send, response)
 
     def _save(self, directory: Path, scope: Scope, body: bytes) -> None:
         self._saved += 1

@@ -1,4 +1,4 @@
-"""When to repeat an attempt, and when to give up."""
+"""The waits between attempts, and when to give up."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class RetryEvent:
     A retry that is about to happen.
 
     *operation*: the path of the call.
-    *unique_id*: that of the mail; None if there is none.
+    *unique_id*: the unique id of the mail; None if the call has none.
     *attempt*: the number of attempts made so far.
-    *error*: what the last attempt ended in.
-    *wait*: the seconds until the next.
+    *error*: the error that ended the last attempt.
+    *wait*: the seconds until the next attempt.
     """
 
     operation: str
@@ -36,19 +36,19 @@ class RetryEvent:
 @attrs.frozen
 class RetryPolicy:
     """
-    How often and when a call is repeated. *Whether* it may be depends on its outcome.
+    How often and when a call is repeated. *Whether* it may be repeated depends on its outcome.
 
     *attempts*
         Requests in all, 4 by default: with these waits they span about four seconds, which outlives
         a restarting proxy. 1 turns retries off.
     *first_wait*, *max_wait*
         Seconds before the second attempt (0.5) and at most (8). The wait doubles each time, less a
-        random part of up to half, so that many clients do not come back at the same moment. A
-        longer Retry-After of the service is waited for.
+        random part of up to half, so that many clients do not come back at the same moment. If the
+        service sends a longer Retry-After, the wait is that long.
     *max_total*
         Seconds from the first attempt's start after which no further attempt begins (60); None for
-        no limit. A wait that would end later is not begun, a long Retry-After included. An attempt
-        is never cut short.
+        no limit. If a wait, a Retry-After included, would end later, the call gives up at once. An
+        attempt is never cut short.
     *on_retry*
         Called with a `RetryEvent` before each wait. An exception from it ends the call.
 

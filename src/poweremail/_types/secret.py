@@ -9,10 +9,10 @@ MASK = "***"
 
 class Secret:
     """
-    Hold a credential so that no repr, log line or traceback with locals shows it.
+    A credential that no repr, log line or traceback with locals shows.
 
-    `reveal` returns it. Call it inside the expression that needs it, never into a local variable:
-    locals end up in tracebacks.
+    `reveal` returns it. Call it inside the expression that needs it, and never assign the result to
+    a local variable: locals end up in tracebacks (Secrets: docs/design.md).
     """
 
     __slots__ = ("_value",)
@@ -22,7 +22,7 @@ class Secret:
 
     @classmethod
     def of(cls, value: str | Secret) -> Secret:
-        """Return *value* as a secret, which it may be already."""
+        """Return *value* as a `Secret`, unchanged if it is one already."""
         return value if isinstance(value, Secret) else cls(value)
 
     def reveal(self) -> str:

@@ -16,10 +16,10 @@ class Timeouts:
     Limits of the four steps of a request, in seconds; None waits forever.
 
     *connect*
-        5: a name that resolves and a host that listens answer within one; waiting longer only
+        5: a name that resolves and a host that listens respond within one; waiting longer only
         delays the retry, which is safe.
     *read*
-        30: the time without a byte of the answer. It is long on purpose: running out of it leaves
+        30: the time without a byte of the response. It is long on purpose: running out of it leaves
         the outcome of a send unknown.
     *write*
         30: the time that one piece of the body (at most 256 KiB) may take to leave.

@@ -1,9 +1,10 @@
 """
 The one cattrs converter: messages to the members of requests, members of responses to types.
 
-cattrs generates the functions. Here are the names that differ (`override(rename=...)`), the hooks
-for types, and by hand only what is not one to one: three fields with recipients are one list on the
-wire, Reply-To and tracking are headers, and an attachment's content is not in memory.
+cattrs generates the functions. This file has the names that differ (`override(rename=...)`) and the
+hooks for types. Only what is not one to one is written by hand: three fields with recipients are
+one list on the wire, Reply-To and tracking are headers, and an attachment's content is not in
+memory.
 
 The hooks for types are tolerant. The service's documentation shows times as numbers and as strings
 of digits, lists of unequal length, and an int where an object is meant. A hook returns None for

@@ -2,9 +2,9 @@
 Responses to the calls about messages: types, or errors.
 
 The body decides. The service responds 200 to most failures, so the status code decides only if the
-body is no JSON of this API. The test for a success is strict, because a mail is at stake:
-a JSON object with a known word in ``status``, a status of 2xx, and a request that had left whole.
-Everything else about a response is read tolerantly (see `convert`).
+body is no JSON of this API. The test for a success is strict, because a wrong success loses a mail:
+the body is a JSON object with a known word in ``status``, the status code is 2xx, and the whole
+request had left before the response came. Everything else is read tolerantly (see `convert`).
 """
 
 from __future__ import annotations
@@ -51,19 +51,22 @@ __all__ = [
 ]
 
 # The documentation has "success" in every example and "queued" in the table of the GET call.
-_SUCCESS = frozenset(("success", "queued"))
-_GOOD = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
+_SUCCESS_WORDS = frozenset(("success", "queued"))
+_SUCCESS_STATUSES = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)
 
 # Names of errors, reduced to lower-case letters, because deployments spell them differently.
-_KINDS: dict[str, type[ApiError]] = {
+_ERROR_CLASSES: dict[str, type[ApiError]] = {
     "validationerror": ValidationError,
     "generalerror": GeneralError,
     "sendingerror": GeneralError,
     "authenticationerror": AuthenticationError,
     "invalidkey": AuthenticationError,
 }
-# What an error of a send says about the mail; all others say that it was rejected.
-_STATES: dict[type[ApiError], MailState] = {RateLimitError: "not_sent", GeneralError: "unknown"}
+# The state of the mail after an error of a send; after all others it is rejected.
+_MAIL_STATES: dict[type[ApiError], MailState] = {
+    RateLimitError: "not_sent",
+    GeneralError: "unknown",
+}
 _SECONDS = re.compile(r"\s*-?\d{1,9}(?:\.\d{1,9})?\s*\Z")
 _NOT_A_LETTER = re.compile(r"[^a-z]")
 
@@ -73,7 +76,7 @@ _EXCERPT_CHARS = 200
 """Characters of a response that an error quotes."""
 
 
-# Not frozen: to make a frozen one takes twice as long, and only the caller of the exchange has it.
+# Not frozen: making a frozen one takes twice as long, and only the caller of the exchange has it.
 @attrs.define
 class ApiResponse:
     """
@@ -97,7 +100,7 @@ def decode_success(
 
     Passwords and keys are `Secret` in the members, and ``***`` in the response and in errors.
     """
-    if not operation.answers_secrets:
+    if not operation.returns_secrets:
         return ApiResponse(read_envelope(response, operation, now), response, attempts)
     redacted = hide_secrets(response)
     members = read_envelope(redacted, operation, now)
@@ -125,9 +128,9 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
         raise ProtocolError(
             "a response came before the request had left whole", raw=response, temporary=True
         )
-    if status not in _SUCCESS:
+    if status not in _SUCCESS_WORDS:
         raise _unreadable(response, operation, now)
-    if response.status not in _GOOD:
+    if response.status not in _SUCCESS_STATUSES:
         raise ProtocolError(
             f"the response says {status}, and its status is HTTP {response.status}",
             raw=response,
@@ -198,8 +201,8 @@ def call_result(response: ApiResponse) -> CallResult:
 
 def call_result_of_send(result: SendResult) -> CallResult:
     """
-    Return the result of a send as that of a call. If its own response was lost, the data says what
-    was found out.
+    Return the result of a send as that of a call. If the response of the send was lost, the data
+    has the reconciled status and message.
     """
     members = (
         {"status": result.status, "message": result.message}
@@ -252,7 +255,7 @@ def _reported(
 ) -> ApiError:
     """Return the error that a response reports."""
     name, code = _name(members), members.get("code")
-    kind = _KINDS.get(_NOT_A_LETTER.sub("", (name or "").lower()), ApiError)
+    kind = _ERROR_CLASSES.get(_NOT_A_LETTER.sub("", (name or "").lower()), ApiError)
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
         kind = RateLimitError
     elif kind is ApiError and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -266,7 +269,7 @@ def _reported(
 
 
 def _unreadable(response: Response, operation: Operation, now: float) -> PowerEmailError:
-    """Return the error for a response whose body is no JSON of this API: the status decides."""
+    """Return the error for a response whose body is no JSON of this API, by its status code."""
     reason = f"the response is no JSON of this API: HTTP {response.status}, {_excerpt(response)}"
     kind: type[ApiError] = ApiError
     match response.status:
@@ -277,7 +280,7 @@ def _unreadable(response: Response, operation: Operation, now: float) -> PowerEm
         case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             kind = GeneralError
         case status if status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.REQUEST_TIMEOUT:
-            # 408 says that the request took too long, and not that it was rejected.
+            # 408 means that the request took too long; the mail may have been accepted.
             return ProtocolError(reason, raw=response, temporary=True)
     return kind(reason, **_consequences(kind, response, operation, now))
 
@@ -285,9 +288,10 @@ def _unreadable(response: Response, operation: Operation, now: float) -> PowerEm
 def _consequences(
     kind: type[ApiError], response: Response, operation: Operation, now: float
 ) -> dict[str, Any]:
+    """Return the arguments of *kind* that say what the error means for the mail and for a retry."""
     return {
         "retry_after": _retry_after(response, now),
-        "mail_state": _STATES.get(kind, "rejected") if operation.sends else None,
+        "mail_state": _MAIL_STATES.get(kind, "rejected") if operation.sends else None,
         "raw": response,
         "temporary": kind in (GeneralError, RateLimitError),
     }
@@ -301,7 +305,7 @@ def _excerpt(response: Response) -> str:
 
 
 def _retry_after(response: Response, now: float) -> float | None:
-    """Return Retry-After in seconds (RFC 9110, 10.2.3); it is a number of them or a date."""
+    """Return Retry-After (RFC 9110, 10.2.3) in seconds; the header has seconds or a date."""
     value = response.header("Retry-After")
     if value is None:
         return None

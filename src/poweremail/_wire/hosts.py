@@ -7,14 +7,14 @@ import re
 
 __all__ = ["is_host", "is_loopback"]
 
-# RFC 1123, 2.1, and beyond it the letters of other languages, and the underscore, which names of
-# containers have.
+# RFC 1123, 2.1; also letters of other languages, and the underscore, which occurs in the names of
+# containers.
 _LABEL = r"(?!-)[\w-]{1,63}(?<!-)"
 _NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*\.?\Z")
 
 
 def is_host(text: str) -> bool:
-    """Whether *text* is an IP address or can be the name of a host."""
+    """Return whether *text* is an IP address or a possible name of a host."""
     try:
         ipaddress.ip_address(text)
     except ValueError:
@@ -23,7 +23,7 @@ def is_host(text: str) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether *host* is a name or an address that only this machine reaches."""
+    """Return whether *host* is a name or an address of this machine only."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:

@@ -48,7 +48,7 @@ _EXCERPT_CHARS = 20
 
 def dumps(value: Any, *, plain: bool = False) -> bytes:
     """
-    Write *value* as UTF-8 without spaces, NaN or unnecessary escapes.
+    Write *value* as UTF-8 without spaces and unnecessary escapes. NaN is rejected.
 
     *plain*: the value consists of dicts, lists, strings and integers only, so orjson may write it;
     it writes other types, such as floats and dates, in its own way.
@@ -112,7 +112,7 @@ def loads_text(text: str) -> Any:
     """
     Read JSON that a person has written.
 
-    Raises ValueError, whose text says where it is wrong and is to follow after "is not JSON: ".
+    Raises ValueError, whose text says where it is wrong; it continues "is not JSON: ".
     """
     try:
         return json.loads(text)

@@ -1,9 +1,10 @@
 """
 The table of calls.
 
-The calls about messages are documented on the vendor's page "Messages Calls". The others are
-publicly known of the same product under other names. Every call is a POST with a JSON body, except
-one.
+The vendor's page "Messages Calls" documents the calls about messages. The others are publicly known
+from the same product under other brands. Every call is a POST with a JSON body, except one.
+
+To add a call, add an `Operation`; its flags decide whether the call may be repeated.
 """
 
 from __future__ import annotations
@@ -50,12 +51,12 @@ class Operation:
 
     *path*: relative to the base URL.
     *method*: of the HTTP request.
-    *sends*: the call hands over a mail, so its outcome is that of the mail, and a repetition can be
-    a second mail.
+    *sends*: the call sends a mail, so its outcome is that of the mail, and a repetition can be a
+    second mail.
     *reads*: the call changes nothing at the service.
     *repeatable*: a repetition leaves the service as the first call did and gets the same response,
     as with every call that reads.
-    *answers_secrets*: the response may have a password or a key. Calls about messages have none.
+    *returns_secrets*: the response may have a password or a key. Calls about messages have none.
     """
 
     path: str
@@ -63,7 +64,7 @@ class Operation:
     sends: bool = False
     reads: bool = False
     repeatable: bool = attrs.field(default=attrs.Factory(lambda self: self.reads, takes_self=True))
-    answers_secrets: bool = attrs.field(
+    returns_secrets: bool = attrs.field(
         init=False,
         default=attrs.Factory(
             lambda self: not self.path.lower().startswith("messages/"), takes_self=True
@@ -77,9 +78,10 @@ SEND_TEMPLATE_HTTP_GET = Operation("messages/sendTemplateHTTPGet", method="GET",
 SEND_RAW = Operation("messages/sendRaw", sends=True)
 GET_MESSAGE_INFO = Operation("messages/getMessageInfo", reads=True)
 
-# Only an edit may be repeated: it states what is to be, so the second finds it done. A call that
-# adds or draws something does so again. A second delete gets the response for something that never
-# existed, which would turn a success into an error. A verification sends a mail.
+# Of the calls that change something, only an edit may be repeated: it sets values, so the second
+# one changes nothing. A call that adds or generates something would do so again. A second delete
+# would report that there is no such thing, which would turn a success into an error. A verification
+# sends a mail.
 ADD_SMTP = Operation("settings/addSmtp")
 EDIT_SMTP = Operation("settings/editSmtp", repeatable=True)
 RESET_SMTP_PASSWORD = Operation("settings/resetSmtpPassword")

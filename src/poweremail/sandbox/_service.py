@@ -81,8 +81,8 @@ class Service:
     *limits*
         Those of SMTP users without limits of their own.
     *verify_webhook*
-        Returns whether a URL that is to become a webhook answers the handshake; None accepts every
-        URL.
+        Returns whether a URL that is to become a webhook responds to the handshake; None accepts
+        every URL.
     *script*
         The events that mails get by chance; ``recorder`` and ``record_event`` record
         them.

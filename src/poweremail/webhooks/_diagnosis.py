@@ -1,9 +1,9 @@
 """
 Find the signature scheme of a captured request, and what differs from the settings if none fits.
 
-A signature looks forged if the application sees another URL than the service has signed, or another
-key or body: a proxy ends TLS, adds a slash or drops the query, a shell appends a line end to a key.
-Each such change is tried, alone and with the others.
+A signature looks forged if the URL, the key or the body that the application sees is not the one
+that the service signed: a proxy ends TLS, adds a slash or drops the query, a shell appends a line
+end to a key. Each such change is tried, alone and together with the others.
 """
 
 from __future__ import annotations
@@ -85,28 +85,32 @@ def diagnose(
     secrets, brand = check_keys(keys), check_brand(brand)
     content_type = next(iter(header_values(headers, "Content-Type")), "")
     signatures = tuple(_signatures(headers, brand))
-    found: dict[str, SignatureMatch] = {}
-    for (header, signature), (at, (key, key_change)), (variant, url_changes), (
-        sent,
+    closest: dict[str, SignatureMatch] = {}  # by the name of the scheme
+    for (header, signature), (key_index, (key, key_change)), (signed_url, url_changes), (
+        signed_body,
         body_change,
     ), scheme in product(signatures, _keys(secrets), _urls(url), _bodies(body), SCHEMES.values()):
-        if not verify(signature, scheme, key, url=variant, body=sent, content_type=content_type):
+        if not verify(
+            signature, scheme, key, url=signed_url, body=signed_body, content_type=content_type
+        ):
             continue
-        named = (
+        header_change = (
             ()
             if header.lower() == signature_header(brand).lower()
             else (f"the signature is in the header {header}",)
         )
-        differences = (*named, *key_change, *url_changes, *body_change)
-        if scheme.name not in found or len(differences) < len(found[scheme.name].differences):
-            found[scheme.name] = SignatureMatch(scheme.name, variant, at + 1, header, differences)
+        differences = (*header_change, *key_change, *url_changes, *body_change)
+        if scheme.name not in closest or len(differences) < len(closest[scheme.name].differences):
+            closest[scheme.name] = SignatureMatch(
+                scheme.name, signed_url, key_index + 1, header, differences
+            )
     return Diagnosis(
-        signatures, tuple(sorted(found.values(), key=lambda match: len(match.differences)))
+        signatures, tuple(sorted(closest.values(), key=lambda match: len(match.differences)))
     )
 
 
 def _signatures(headers: Headers, brand: str) -> Iterator[tuple[str, str]]:
-    """Yield the header of this brand first, then those of others."""
+    """Yield the name and the value of each signature header, that of this brand first."""
     known = signature_header(brand).lower()
     named = [
         (name, value.strip())
@@ -117,6 +121,7 @@ def _signatures(headers: Headers, brand: str) -> Iterator[tuple[str, str]]:
 
 
 def _keys(secrets: tuple[Secret, ...]) -> list[tuple[int, tuple[Secret, tuple[str, ...]]]]:
+    """Return the index of each key with the key, and again without white space around it."""
     variants: list[tuple[int, tuple[Secret, tuple[str, ...]]]] = []
     for at, secret in enumerate(secrets):
         variants.append((at, (secret, ())))
@@ -131,6 +136,7 @@ def _keys(secrets: tuple[Secret, ...]) -> list[tuple[int, tuple[Secret, tuple[st
 
 
 def _bodies(body: bytes) -> list[tuple[bytes, tuple[str, ...]]]:
+    """Return *body*, and *body* without the line ends that an editor may have added."""
     stripped = body.rstrip(b"\r\n")
     return [
         (body, ()),
@@ -140,8 +146,8 @@ def _bodies(body: bytes) -> list[tuple[bytes, tuple[str, ...]]]:
 
 def _urls(url: str) -> list[tuple[str, tuple[str, ...]]]:
     """
-    Return *url* and what proxies and people turn it into, each with its changes in words, the
-    fewest first.
+    Return *url* and the URLs that proxies and people make of it, each with its changes in words,
+    the one with the fewest first.
     """
     try:
         parts = urlsplit(url)

@@ -15,10 +15,11 @@ _READ_BYTES = 64 * 1024
 
 class WebhookWSGI:
     """
-    *receiver* as an application of its own, or below a path of another one by a dispatcher.
+    A WSGI application that passes each request to *receiver*. A dispatcher may mount it below a
+    path of another application.
 
-    The receiver's handler must not be ``async``. Its URL is the one that is signed, whatever the
-    path of the request is.
+    The receiver's handler must not be ``async``. Signatures are checked with the receiver's own
+    URL; the path of the request does not matter.
     """
 
     def __init__(self, receiver: WebhookReceiver) -> None:
@@ -42,23 +43,23 @@ class WebhookWSGI:
                 HTTPStatus.BAD_REQUEST, "the length of the body is not a number"
             )
         if length:
-            wanted = int(length[:20])
+            bytes_to_read = int(length[:20])
         else:
             # Without a length, only a server that marks the end of the body can be read from: with
             # any other, the read could block for ever.
-            wanted = limit + 1 if environ.get("wsgi.input_terminated") else 0
-        if length and wanted > limit:
+            bytes_to_read = limit + 1 if environ.get("wsgi.input_terminated") else 0
+        if length and bytes_to_read > limit:
             return self._receiver.reject(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {limit} bytes"
             )
         try:
-            body = _read(environ["wsgi.input"], wanted)
+            body = _read(environ["wsgi.input"], bytes_to_read)
         except OSError as error:
             return self._receiver.reject(
                 HTTPStatus.BAD_REQUEST, f"the client disconnected: {error}"
             )
-        # An empty body is for the receiver: somebody else may have read it.
-        if length and 0 < len(body) < wanted:
+        # The receiver rejects an empty body itself: middleware may have read it before.
+        if length and 0 < len(body) < bytes_to_read:
             return self._receiver.reject(
                 HTTPStatus.BAD_REQUEST, "the client disconnected before the end of the body"
             )

@@ -90,7 +90,7 @@ class AsyncSender:
         self, work: Work, message: Message | TemplateMessage
     ) -> tuple[Verdict, SendResult | None]:
         unknown = DeliveryUnknownError(
-            "no trustworthy answer came", unique_id=work.unique_id, recipients=message.recipients
+            "no trustworthy response came", unique_id=work.unique_id, recipients=message.recipients
         )
         try:
             return SEEN, await self._messages.reconcile(unknown, visibility=0.0)

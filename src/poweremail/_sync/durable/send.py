@@ -89,7 +89,7 @@ class Sender:
         self, work: Work, message: Message | TemplateMessage
     ) -> tuple[Verdict, SendResult | None]:
         unknown = DeliveryUnknownError(
-            "no trustworthy answer came", unique_id=work.unique_id, recipients=message.recipients
+            "no trustworthy response came", unique_id=work.unique_id, recipients=message.recipients
         )
         try:
             return SEEN, self._messages.reconcile(unknown, visibility=0.0)

@@ -1,4 +1,4 @@
-"""A request and its reply: the same for the in-process transport and for the HTTP server."""
+"""A request and its reply, the same for the in-process transport and for the HTTP server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Broken = Literal["refused", "reset_before", "reset_after", "stalled", "truncated
 """
 How a connection breaks.
 
-- ``refused``: nothing of the request reached the service.
+- ``refused``: no byte of the request reached the service.
 - ``reset_before``: reset before the body was read.
 - ``reset_after``: reset after the request was carried out.
 - ``stalled``: carried out, then silence.
@@ -44,7 +44,7 @@ class Call:
 @attrs.frozen
 class Reply:
     """
-    The service's reply, as the caller experiences it.
+    The service's reply, with its timing and its faults, as the caller meets them.
 
     First *latency* seconds pass. Then *response* comes, with *drip* seconds between the bytes of
     its body; or the connection breaks:

@@ -1,8 +1,8 @@
 """
-From the members of a send to its mail.
+Read the mail out of the members of a send.
 
 A reader returns the fields of the `MailContent` that the members set, or raises `Refusal` if the
-service would reject them. The checks come in the order in which the service is known to check.
+service would reject them. The order of the checks is that of the service, as far as it is known.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def read_send_mail(members: _Members, _: FindTemplate) -> dict[str, Any]:
 
 
 def read_send_template(members: _Members, find: FindTemplate) -> dict[str, Any]:
-    """Read a ``sendTemplate``. Without a subject it has that of its template."""
+    """Read a ``sendTemplate``. If it has no subject, it gets that of its template."""
     message = _message(members)
     filled = _filled(message, find)
     subject = filled.pop("subject")
@@ -48,7 +48,7 @@ def read_send_template(members: _Members, find: FindTemplate) -> dict[str, Any]:
 
 
 def read_send_template_http_get(members: _Members, find: FindTemplate) -> dict[str, Any]:
-    """Read a ``sendTemplateHTTPGet``, whose fields stood in the query."""
+    """Read a ``sendTemplateHTTPGet``, whose fields were in the query."""
     filled = _filled(members, find)
     filled["subject"] = parts.required(members.get("subject"), "subject")
     from_email, _ = _sender(members)
@@ -62,12 +62,12 @@ def read_send_template_http_get(members: _Members, find: FindTemplate) -> dict[s
 
 def read_raw(members: _Members, _: FindTemplate) -> dict[str, Any]:
     """Read a ``sendRaw`` from its ``raw_message``."""
-    read = read_raw_message(parts.required(members.get("raw_message"), "a message value"))
-    parts.required(read.subject, "subject")
-    parts.required(read.from_email, "from-email")
-    if not read.recipients:
+    mail = read_raw_message(parts.required(members.get("raw_message"), "a message value"))
+    parts.required(mail.subject, "subject")
+    parts.required(mail.from_email, "from-email")
+    if not mail.recipients:
         raise Refusal(parts.NO_RECIPIENT)
-    return {"unique_id": parts.unique_id(read.headers), **attrs.asdict(read, recurse=False)}
+    return {"unique_id": parts.unique_id(mail.headers), **attrs.asdict(mail, recurse=False)}
 
 
 def _message(members: _Members) -> _Members:
@@ -78,7 +78,7 @@ def _message(members: _Members) -> _Members:
 
 
 def _filled(message: _Members, find: FindTemplate) -> dict[str, Any]:
-    """The fields of the template with its values: its id, subject, html and text."""
+    """Return the fields of the template, filled in: its id, subject, html, text and values."""
     template = find(parts.required(message.get("template_id"), "Template Id!!"))
     if template is None:
         raise Refusal("Invalid Template Id")

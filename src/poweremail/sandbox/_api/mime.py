@@ -1,4 +1,4 @@
-"""A whole RFC 5322 message, as ``sendRaw`` takes it, as the sandbox displays it."""
+"""Reads the RFC 5322 message of a ``sendRaw`` into the fields that the sandbox stores and shows."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _RECIPIENT_TYPES: dict[str, RecipientType] = {"to": "to", "cc": "cc", "bcc": "bc
 @attrs.frozen(kw_only=True)
 class RawMail:
     """
-    The content of a raw message. *subject* and *from_email* are empty if the message has none; the
-    unnamed fields are those of a `MailContent`.
+    The content of a raw message: fields of a `MailContent`. *subject* and *from_email* are ``""``
+    if the message has none.
     """
 
     subject: str
@@ -32,16 +32,18 @@ class RawMail:
 
 
 def read_raw_message(raw: str) -> RawMail:
-    """Read *raw*, whatever it is: leniently, but by the readers that the client uses."""
+    """Read *raw* leniently, by the readers that the client uses. Any text can be read."""
     message = parse(raw.encode())
     lines = header_lines(message)
     headers = {line.name: " ".join(line.decode(errors="replace").split()) for line in lines}
-    first = {line.name.lower(): line for line in reversed(lines)}
-    senders = first["from"].mailboxes(lenient=True) if "from" in first else []
+    first_by_name = {line.name.lower(): line for line in reversed(lines)}
+    senders = first_by_name["from"].mailboxes(lenient=True) if "from" in first_by_name else []
     content, _ = read_content(message, lenient=True)
     images = [file for file in content.files if file.cid and file.type.startswith("image/")]
     return RawMail(
-        subject=headers.get(first["subject"].name, "") if "subject" in first else "",
+        subject=(
+            headers.get(first_by_name["subject"].name, "") if "subject" in first_by_name else ""
+        ),
         from_email=senders[0].address if senders else "",
         from_name=(senders[0].name or None) if senders else None,
         recipients=tuple(

@@ -1,4 +1,8 @@
-"""The parts of a message in JSON: text, addresses, headers, files. All raise `Refusal`."""
+"""
+The parts of a message in JSON: text, addresses, headers, files.
+
+Each function raises `Refusal` if the service would reject the part.
+"""
 
 from __future__ import annotations
 
@@ -36,11 +40,15 @@ def text(value: Any) -> str | None:
 
 
 def required(value: Any, name: str) -> str:
-    """Return *value*, which must be such a string; *name* is the service's name for it."""
-    found = text(value)
-    if found is None:
+    """
+    Return *value*, which must be a string with more than white space in it.
+
+    *name*: the service's name for it, in the text of the refusal.
+    """
+    checked = text(value)
+    if checked is None:
         raise Refusal(f"You must specify {name}")
-    return found
+    return checked
 
 
 def address(field: str, email: Any, name: Any = None) -> Recipient:
@@ -60,11 +68,11 @@ def _recipient(item: Mapping[str, Any]) -> CaughtRecipient:
     if not text(item.get("email")):
         raise Refusal(NO_RECIPIENT)
     mailbox = address("to", item["email"], item.get("name"))
-    type = item.get("type")
-    known = _TYPES.get("to" if type in (None, "") else str(type).lower())
-    if known is None:
+    type_member = item.get("type")
+    recipient_type = _TYPES.get("to" if type_member in (None, "") else str(type_member).lower())
+    if recipient_type is None:
         raise Refusal("Invalid to: type must be to, cc or bcc")
-    return CaughtRecipient(known, mailbox.email, mailbox.name)
+    return CaughtRecipient(recipient_type, mailbox.email, mailbox.name)
 
 
 def _objects(field: str, value: Any) -> list[dict[str, Any]]:
@@ -86,7 +94,7 @@ def strings(field: str, value: Any) -> dict[str, str]:
 
 
 def unique_id(headers: Mapping[str, str]) -> str | None:
-    """Return the value of ``X-Unique-Id``, in any case, or None."""
+    """Return the value of the header ``X-Unique-Id``, whose case does not matter, or None."""
     found = (value for name, value in headers.items() if name.lower() == "x-unique-id")
     return next(filter(text, found), None)
 
@@ -115,11 +123,11 @@ def _decode(field: str, content: str) -> bytes:
         return base64.b64decode(content, validate=True)
     except (binascii.Error, ValueError):
         pass
-    # Line breaks are usual. The vendor's own example ends in the middle of a group: the complete
-    # bytes before it count.
+    # Line breaks are usual, and padding may be missing. The vendor's own example ends within a
+    # byte: a group of four characters of which only the first is there, which is left out.
     content = _WHITE_SPACE.sub("", content)
     if not _BASE64.match(content):
         raise Refusal(f"Invalid {field}: the content is not base64")
     content = content.rstrip("=")
-    whole = content[: len(content) - (len(content) % 4 == 1)]
-    return base64.b64decode(whole + "=" * (-len(whole) % 4))
+    complete = content[: len(content) - (len(content) % 4 == 1)]
+    return base64.b64decode(complete + "=" * (-len(complete) % 4))

@@ -1,7 +1,7 @@
 """
-From the bytes of a request to its members.
+Read the members out of the bytes of a request.
 
-The service does not publish its messages for requests that cannot be read; these are the sandbox's.
+The service does not publish its texts for requests that cannot be read; these are the sandbox's.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from poweremail.sandbox._api.responses import Refusal
 
 __all__ = ["read_json", "read_query"]
 
-# No request of the API needs as much, and every reader of the stored members can cope.
 _MAX_DEPTH = 32
+"""Levels of nesting: more than any request needs, and few enough for every recursive reader."""
 _MAX_FIELDS = 10_000
+"""Fields of a query, more than any request needs."""
 _DYNAMIC_VALUE = re.compile(r"dynamic_value\[(.*)\]\Z", re.DOTALL)
 
 
@@ -54,7 +55,7 @@ def read_query(query: str) -> dict[str, Any]:
 
 
 def _reject_constant(name: str) -> None:
-    # Python reads NaN and Infinity, JSON knows neither.
+    # Python reads NaN and Infinity, but JSON has neither.
     raise ValueError(name)
 
 
@@ -62,7 +63,7 @@ def _check(members: Any) -> None:
     """
     Reject values that could not be stored: deep nesting, infinite numbers, lone surrogates.
 
-    It goes level by level, so that depth is no danger.
+    It goes level by level, so deep nesting does not exhaust the stack.
     """
     level = [members]
     for _ in range(_MAX_DEPTH):
@@ -71,7 +72,7 @@ def _check(members: Any) -> None:
             if isinstance(item, str):
                 _check_text(item)
             elif isinstance(item, float) and not math.isfinite(item):
-                # 1e999 is sound JSON; Python reads it as infinity.
+                # 1e999 is valid JSON; Python reads it as infinity.
                 raise Refusal("The body has a number that is too large")
             elif isinstance(item, dict):
                 below += (*item, *item.values())

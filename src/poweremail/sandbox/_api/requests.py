@@ -1,8 +1,8 @@
 """
-From a request to a mail, a lookup or a setting: read and checked here, carried out by the service.
+Read a request into a mail, a lookup or a setting, which the service then carries out.
 
-The rules follow what the vendor publishes. Where that is silent, the sandbox rejects only what no
-mail could carry.
+The rules are those that the vendor publishes. If it publishes none, the sandbox rejects only values
+that no mail could carry.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ _NAMES = {
 """The name of the call at each path."""
 
 CALLS = tuple(dict.fromkeys(_NAMES.values()))
-"""All calls."""
+"""The names of all calls."""
 
 _PREFIX = "/v1.0"
 _SETTINGS = {_NAMES[path]: call for path, call in settings.CALLS.items()}
 _MAX_PAGE_DIGITS = 18
-"""No store has as many pages, and SQLite can still count them."""
+"""A number of so many digits fits into SQLite's integers; further digits are cut off."""
 
 
 @attrs.frozen
@@ -67,7 +67,7 @@ class Setting:
 
 
 Wanted = MailContent | Lookup | Setting
-"""The content of a request: a mail to accept, a lookup to answer, or a setting to change."""
+"""The content of a request: a mail to accept, a lookup to carry out, or a setting to change."""
 
 
 def call_name(path: str) -> str | None:
@@ -77,8 +77,10 @@ def call_name(path: str) -> str | None:
 
 class Requests:
     """
-    Reads requests; *store* has the templates and the SMTP users.
+    Reads requests.
 
+    *store*
+        Has the templates and the SMTP users.
     *owner_id*, *token*
         The credentials to accept; None accepts any that are not empty.
     """
@@ -89,7 +91,11 @@ class Requests:
         self._token = token
 
     def read(self, call: Call, name: str | None) -> Wanted:
-        """Return the content of *call*, of which *name* is the `call_name`. Raises `Refusal`."""
+        """
+        Return the content of *call*; *name* is its `call_name`.
+
+        Raises `Refusal` if the service would reject it.
+        """
         if name is None:
             raise Refusal("Page not found", name=None)
         method = "GET" if name == "sendTemplateHTTPGet" else "POST"
@@ -110,12 +116,16 @@ class Requests:
         )
 
     def _authenticate(self, members: dict[str, Any]) -> None:
-        """Remove the credentials from *members*, so that no frame that raises holds one."""
-        right = (
+        """
+        Check the credentials, and remove them from *members*: no later frame that raises may hold
+        them (Secrets: docs/design.md). Raises `Refusal` if they are wrong.
+        """
+        # Both are removed before either is judged.
+        verdicts = (
             _accepted(members.pop("owner_id", None), self._owner_id),
             _accepted(members.pop("token", None), self._token),
         )
-        if not all(right):
+        if not all(verdicts):
             raise Refusal("Token MissMatch", name="AuthenticationError")
 
     def _smtp_user_name(self, members: Mapping[str, Any]) -> str:
@@ -128,11 +138,15 @@ class Requests:
         return name
 
 
-def _accepted(given: Any, wanted: Secret | None) -> bool:
-    """Whether a credential is *wanted* or, if that is None, not empty. An id may be a number."""
+def _accepted(given: Any, expected: Secret | None) -> bool:
+    """
+    Return whether the credential *given* is *expected*; if that is None, any that is not empty is
+    accepted. An owner id may be a number.
+    """
     if isinstance(given, bool) or not isinstance(given, str | int) or given == "":
         return False
-    return wanted is None or hmac.compare_digest(str(given).encode(), wanted.reveal().encode())
+    # Encoded, because compare_digest raises on strings beyond ASCII.
+    return expected is None or hmac.compare_digest(str(given).encode(), expected.reveal().encode())
 
 
 def _lookup(members: Mapping[str, Any]) -> Lookup:

@@ -1,4 +1,4 @@
-"""Responses in the form of the service: HTTP 200 in any case, and an envelope of JSON."""
+"""Responses in the form of the service: always HTTP 200, with a JSON object."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def envelope(status: str, **members: Any) -> Response:
     return Response(200, (JSON, ("Content-Length", str(len(body)))), body)
 
 
-class Refusal(Exception):  # noqa: N818 - the service says no; it is no error of the sandbox
+class Refusal(Exception):  # noqa: N818  the service rejects a request; the sandbox has no error
     """
     The service rejects the request.
 
@@ -38,7 +38,7 @@ class Refusal(Exception):  # noqa: N818 - the service says no; it is no error of
 
     @property
     def response(self) -> Response:
-        """The response that says so, in the form of the vendor's page."""
+        """The response that reports the rejection, in the form of the vendor's page."""
         if self.name is None:
             return envelope("error", message=self.message)
         return envelope("error", code="-1", name=self.name, message=self.message)

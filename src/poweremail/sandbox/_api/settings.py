@@ -2,7 +2,8 @@
 The calls about the account: `CALLS` names the function of each path.
 
 A function gets the account and the members of the request, and returns the members of the response
-or raises `Refusal`. The service publishes few of its messages here; the others are the sandbox's.
+or raises `Refusal`. The service publishes few of its texts for these calls; the others are the
+sandbox's.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits
 __all__ = ["CALLS", "Account", "SettingCall", "VerifyWebhook"]
 
 VerifyWebhook = Callable[[str], bool]
-"""Returns whether a URL answers the handshake, so that it is a receiver of webhooks."""
+"""Returns whether a URL responds to the handshake, so that it is a receiver of webhooks."""
 
 _Members = Mapping[str, Any]
 
 _SMTP_LIMITS = ("total_limit", "hourly_limit")
 _ACCOUNT_SINCE = 1_458_034_022
-"""Epoch seconds: the time of the vendor's own example."""
+"""Epoch seconds at which the account was made: those of the vendor's own example."""
 
 
 @attrs.frozen
@@ -43,11 +44,11 @@ class Account:
     *now*
         Milliseconds since the epoch.
     *limits*
-        Those of SMTP users without limits of their own.
+        The limits of SMTP users that have none of their own.
     *verify_webhook*
-        None accepts every URL.
+        Checks the URL of a new webhook; None accepts every URL.
     *handshake*
-        The text that a URL must answer to become a webhook.
+        The text that a URL must respond with to become a webhook.
     """
 
     store: Store
@@ -77,7 +78,7 @@ def _user_detail(member: str, account: Account, _: _Members) -> dict[str, Any]:
     }
 
 
-# SMTP users. A password is drawn, sent and forgotten: there is nothing to log in to.
+# SMTP users. A password is generated, returned and not stored: the sandbox has no SMTP login.
 
 
 def _add_smtp(account: Account, members: _Members) -> dict[str, Any]:
@@ -115,7 +116,7 @@ def _list_smtp(account: Account, _: _Members) -> dict[str, Any]:
             {
                 "smtp_user_name": name,
                 "status": "Enable" if enabled else "Disable",
-                # Every SMTP user of the service has these limits, so 0 is free to mean "none".
+                # No SMTP user of the service is without these limits, so 0 can mean "no limit".
                 "total_limit": limits.total_limit or 0,
                 "hourly_limit": limits.hourly_limit or 0,
             }
@@ -131,7 +132,7 @@ def _smtp_user_name(members: _Members) -> str:
 
 
 def _smtp_limits(members: _Members) -> SmtpLimits:
-    """The limits that are given; None for the others."""
+    """Return the limits that the members set; the others are None."""
     given: dict[str, Any] = {}
     for field in _SMTP_LIMITS:
         value = members.get(field)
@@ -280,7 +281,7 @@ def _webhook(account: Account, members: _Members) -> RegisteredWebhook:
 
 
 def _webhook_url(account: Account, members: _Members) -> tuple[str, dict[str, Any]]:
-    """Return the URL, which answers the handshake, and the other columns that are given."""
+    """Return the URL, which responded to the handshake, and the other columns that are given."""
     with refusing():
         url = arguments.url("url", _text(members, "url"))
     description = members.get("description")
@@ -297,7 +298,7 @@ def _webhook_url(account: Account, members: _Members) -> tuple[str, dict[str, An
 
 
 def _events(value: Any) -> tuple[str, ...] | None:
-    """Events as a list or with commas between them; None if none is given."""
+    """Read events, a list or a string with commas; return None if none is given."""
     if value is None:
         return None
     known = ",".join(EVENT_NAMES)
@@ -318,7 +319,7 @@ def _text(members: _Members, field: str) -> str:
 
 
 def _switch(members: _Members, field: str) -> bool | None:
-    """``Enable`` or ``Disable``; None if it is not given."""
+    """Read ``Enable`` or ``Disable``; return None if the member is missing or empty."""
     value = members.get(field)
     if value is None or value == "":
         return None
@@ -355,4 +356,4 @@ CALLS: dict[str, SettingCall] = {
     "/account/viewUserDetail": partial(_user_detail, "user_data"),
     "/accounts/userDetails": partial(_user_detail, "user_details"),  # as one deployment has it
 }
-"""The function of each path. The last part of the path is the name of the call."""
+"""The function for each path. The last part of the path is the name of the call."""

@@ -1,4 +1,4 @@
-"""Events of mails at their recipients, as getMessageInfo and the webhooks report them."""
+"""Stores what recipients do with mails (open, click, bounce), for getMessageInfo and webhooks."""
 
 from __future__ import annotations
 
