@@ -2,7 +2,7 @@
 Two builds of the library against each other: this one, and a wheel of another version.
 
 One process cannot have both, so each build has a process of its own, which runs ``python -m
-benchmarks.builds`` and measures the parts that it is told to, one after the other. The two take
+benchmarks.builds`` and measures the parts that it is given, one after the other. The two take
 turns, round by round, so that what else happens on the machine concerns both. They have the same
 dependencies: the wheel is unpacked into a folder, which comes first on the path of its process.
 

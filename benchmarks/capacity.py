@@ -9,7 +9,7 @@ from benchmarks import samples
 from benchmarks.server import RESPONSE
 
 CONNECTIONS = 10
-IN_ONE_WRITE = 20
+REQUESTS_A_WRITE = 20
 
 
 def capacity(port: int, requests: int = 40_000) -> float:
@@ -22,13 +22,13 @@ def capacity(port: int, requests: int = 40_000) -> float:
         "POST /v1.0/messages/sendMail HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: "
         f"{len(content)}\r\n\r\n"
     )
-    batch = (head.encode() + content) * IN_ONE_WRITE
+    batch = (head.encode() + content) * REQUESTS_A_WRITE
 
     async def connection() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
-        for _ in range(requests // CONNECTIONS // IN_ONE_WRITE):
+        for _ in range(requests // CONNECTIONS // REQUESTS_A_WRITE):
             writer.write(batch)
-            await reader.readexactly(len(RESPONSE) * IN_ONE_WRITE)
+            await reader.readexactly(len(RESPONSE) * REQUESTS_A_WRITE)
         writer.close()
         await writer.wait_closed()
 

@@ -1,4 +1,4 @@
-"""Encoding, decoding and importing, against the least that could do."""
+"""Encoding, decoding and importing, against the least work that gives the same result."""
 
 from __future__ import annotations
 
@@ -63,12 +63,12 @@ def contests(folder: Path, scale: int) -> Iterator[Contest]:
         calls = 4 * scale * (samples.FILE_BYTES // size)
         with_file = samples.mail_with_file(folder, size)
         content = (folder / f"attachment-{size}.bin").read_bytes()
-        for world, ours in (
+        for backend, ours in (
             ("threads", _outgoing(with_file, calls)),
             ("asyncio", _async_outgoing(with_file, calls)),
         ):
             yield Contest(
-                f"encode/{name}/{world}",
+                f"encode/{name}/{backend}",
                 ours,
                 repeated(lambda content=content: base64.b64encode(content), 2 * calls),
             )

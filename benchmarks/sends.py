@@ -84,13 +84,13 @@ def _vendor(port: int, scale: int) -> Iterator[Contest]:
                 _sync_peer(_sync_ours(engine, port), CALLS[engine] * scale, threads),
                 _sync_peer(sync_vendor(port), theirs, threads),
             )
-    for world, engine in (
+    for backend, engine in (
         *(("asyncio", engine) for engine in ASYNC_ENGINES),
         ("uvloop", "aiohttp"),
     ):
         yield Contest(
-            f"vendor/{world}/{engine}/{MANY}",
-            _async_peer(world, _ours(engine, port), CALLS[engine] * scale, MANY),
+            f"vendor/{backend}/{engine}/{MANY}",
+            _async_peer(backend, _ours(engine, port), CALLS[engine] * scale, MANY),
             _sync_peer(sync_vendor(port), theirs, MANY),
         )
     yield Contest(
@@ -157,11 +157,11 @@ class _Null:
 def _many(port: int, scale: int) -> Iterator[Contest]:
     mails = [samples.small_mail()] * (1_000 * scale)
     for at_once in (1, AT_ONCE):
-        for world in ("asyncio", "trio"):
+        for backend in ("asyncio", "trio"):
             yield Contest(
-                f"send_many/{world}/{at_once}",
-                _async_many(world, port, mails, at_once),
-                _async_loop(world, port, mails, at_once),
+                f"send_many/{backend}/{at_once}",
+                _async_many(backend, port, mails, at_once),
+                _async_loop(backend, port, mails, at_once),
             )
         yield Contest(
             f"send_many/threads/{at_once}",
@@ -196,15 +196,15 @@ def _sync_ours(engine: str, port: int) -> Way:
     return lambda: sync_client(port, engine), lambda client: lambda: client.messages.send_mail(mail)
 
 
-def run(world: str, function: Callable[[], Awaitable[Cost]]) -> Cost:
-    """Run *function* in *world*: asyncio, trio, or asyncio on the loop of uvloop."""
-    if world != "uvloop":
-        return anyio.run(function, backend=world)
+def run(backend: str, function: Callable[[], Awaitable[Cost]]) -> Cost:
+    """Run *function* on *backend*: asyncio, trio, or asyncio on the loop of uvloop."""
+    if backend != "uvloop":
+        return anyio.run(function, backend=backend)
     with asyncio.Runner(loop_factory=importlib.import_module("uvloop").new_event_loop) as runner:
         return runner.run(function())  # type: ignore[arg-type]
 
 
-def _async_peer(world: str, way: Way, calls: int, at_once: int) -> Peer:
+def _async_peer(backend: str, way: Way, calls: int, at_once: int) -> Peer:
     make, sender = way
 
     async def measure() -> Cost:
@@ -225,7 +225,7 @@ def _async_peer(world: str, way: Way, calls: int, at_once: int) -> Peer:
                 await all_of(calls)
         return clock.cost(calls // at_once * at_once)
 
-    return lambda: run(world, measure)
+    return lambda: run(backend, measure)
 
 
 def _sync_peer(way: Way, calls: int, threads: int) -> Peer:
@@ -247,7 +247,7 @@ def _sync_peer(way: Way, calls: int, threads: int) -> Peer:
     return measure
 
 
-def _async_many(world: str, port: int, mails: list[Message], at_once: int) -> Peer:
+def _async_many(backend: str, port: int, mails: list[Message], at_once: int) -> Peer:
     async def measure() -> Cost:
         async with async_client(port) as client:
             await client.messages.send_mail(mails[0])
@@ -256,10 +256,10 @@ def _async_many(world: str, port: int, mails: list[Message], at_once: int) -> Pe
                     sent = [outcome.result async for outcome in outcomes]
         return clock.cost(len(sent))
 
-    return lambda: run(world, measure)
+    return lambda: run(backend, measure)
 
 
-def _async_loop(world: str, port: int, mails: list[Message], at_once: int) -> Peer:
+def _async_loop(backend: str, port: int, mails: list[Message], at_once: int) -> Peer:
     async def measure() -> Cost:
         async with async_client(port) as client:
             await client.messages.send_mail(mails[0])
@@ -274,7 +274,7 @@ def _async_loop(world: str, port: int, mails: list[Message], at_once: int) -> Pe
                         tasks.start_soon(work)
         return clock.cost(len(sent))
 
-    return lambda: run(world, measure)
+    return lambda: run(backend, measure)
 
 
 def _sync_many(port: int, mails: list[Message], at_once: int) -> Peer:

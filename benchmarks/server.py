@@ -25,7 +25,7 @@ LENGTH = b"content-length:"
 INFO = b"/v1.0/messages/getMessageInfo"
 SKIP_PAGE = b'"skip_page":'
 LAST_PAGE = 999
-LATENCY = 0.02
+LATENCY_SECONDS = 0.02
 PAGE_MARK = b"00000000"
 
 
@@ -103,7 +103,7 @@ class Protocol(asyncio.Protocol):
 class SlowProtocol(Protocol):
     """Responds as late as a server that is far away."""
 
-    latency = LATENCY
+    latency = LATENCY_SECONDS
 
 
 def page(body: bytes) -> bytes:

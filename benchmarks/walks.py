@@ -19,18 +19,18 @@ def contests(ports: Ports, scale: int) -> Iterator[Contest]:
     """The parts; *scale* is 1 for a quick run, which walks over the last pages only."""
     pages = 100 if scale == 1 else LAST_PAGE
     for name, port in (("far", ports.slow), ("near", ports.fast)):
-        for world in ("asyncio", "trio"):
+        for backend in ("asyncio", "trio"):
             yield Contest(
-                f"walk/{name}/{world}",
-                _walk(world, port, pages, LOOK_AHEAD),
-                _walk(world, port, pages, 0),
+                f"walk/{name}/{backend}",
+                _walk(backend, port, pages, LOOK_AHEAD),
+                _walk(backend, port, pages, 0),
             )
         yield Contest(
             f"walk/{name}/threads", _sync_walk(port, pages, LOOK_AHEAD), _sync_walk(port, pages, 0)
         )
 
 
-def _walk(world: str, port: int, pages: int, look_ahead: int) -> Peer:
+def _walk(backend: str, port: int, pages: int, look_ahead: int) -> Peer:
     async def measure() -> Cost:
         async with async_client(port) as client:
             with Clock() as clock:
@@ -43,7 +43,7 @@ def _walk(world: str, port: int, pages: int, look_ahead: int) -> Peer:
         assert count == pages * 100 + 1
         return clock.cost(pages)
 
-    return lambda: run(world, measure)
+    return lambda: run(backend, measure)
 
 
 def _sync_walk(port: int, pages: int, look_ahead: int) -> Peer:

@@ -32,7 +32,7 @@ class Docstrings(griffe.Extension):
     """Turns each docstring that is collected."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
-        """Write the docstring of *obj* anew."""
+        """Replace the docstring of *obj*."""
         if obj.docstring:
             obj.docstring.value = NAME.sub(link, TERM.sub(r"\n\1\n:   ", obj.docstring.value))
 

@@ -10,7 +10,7 @@ _PATHS = {path.rpartition("/")[2]: path for path in CALLS}
 
 
 class Clock:
-    """A clock that stands still until told."""
+    """A clock that stands still until a test advances it."""
 
     def __init__(self) -> None:
         self.now = 1_458_034_022.169
@@ -21,7 +21,7 @@ class Clock:
 
 class Api:
     """
-    The API of a sandbox, called by name with members; what comes back is the JSON of its answer.
+    The API of a sandbox, called by name with members; a call returns the JSON of the response.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -65,9 +65,9 @@ class Api:
         return {name: value for name, value in members.items() if value is not ...}
 
     def info(self, unique_id: str, **members: Any) -> list[dict[str, Any]]:
-        answer = self("getMessageInfo", x_unique_id=unique_id, **members)
-        assert answer.pop("status") == "success"
-        return answer["message_data"]
+        response = self("getMessageInfo", x_unique_id=unique_id, **members)
+        assert response.pop("status") == "success"
+        return response["message_data"]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from poweremail.errors import UsageError
 from poweremail.sandbox import Fault, Sandbox
 
 
-def test_it_is_the_time_of_the_machine():
+def test_the_clock_starts_at_the_time_of_the_machine():
     with Sandbox() as sandbox:
         before = time.time()
         assert before <= sandbox.clock.now() <= time.time()
@@ -19,7 +19,7 @@ def test_it_is_the_time_of_the_machine():
         assert before + 100 <= sandbox.clock.now() <= time.time() + 100
 
 
-def test_mails_are_received_by_it(api, sandbox, clock):
+def test_mails_carry_the_time_of_the_clock(api, sandbox, clock):
     api.send()
     sandbox.clock.advance(0.001)
     api.send()
@@ -34,7 +34,7 @@ def test_mails_are_received_by_it(api, sandbox, clock):
     ]
 
 
-def test_late_mails_become_visible_by_it(api, sandbox):
+def test_late_mails_become_visible_by_the_clock(api, sandbox):
     sandbox.faults.add(Fault.late_visibility(30))
     api.send()
     sandbox.clock.advance(29.999)
@@ -43,7 +43,7 @@ def test_late_mails_become_visible_by_it(api, sandbox):
     assert len(api.info("Id")) == 1
 
 
-def test_a_file_keeps_how_far_it_was_advanced(tmp_path):
+def test_a_file_keeps_the_advanced_time(tmp_path):
     path = tmp_path / "caught.db"
     with Sandbox(path, clock=lambda: 1000.0) as sandbox:
         sandbox.clock.advance(5)
@@ -59,13 +59,13 @@ def test_a_file_keeps_how_far_it_was_advanced(tmp_path):
 @pytest.mark.parametrize(
     "seconds", [-1, math.nan, math.inf, "1", None, True, 253_402_300_800, 251_944_266_778, 10**400]
 )
-def test_what_no_clock_can_do(api, sandbox, seconds):
+def test_invalid_advances_are_rejected(api, sandbox, seconds):
     with pytest.raises(UsageError, match="advance: must "):
         sandbox.clock.advance(seconds)
     assert sandbox.clock.advanced == 0
 
 
-def test_the_end_of_time(api, sandbox, clock):
+def test_the_clock_stops_at_the_largest_date(api, sandbox, clock):
     sandbox.clock.advance(251_944_266_777)
     api.send()
     assert sandbox.outbox[0].received.year == 9999
@@ -73,7 +73,7 @@ def test_the_end_of_time(api, sandbox, clock):
         sandbox.clock.advance(1)
 
 
-def test_many_threads_advance_it(sandbox):
+def test_many_threads_advance_the_clock(sandbox):
     threads = [
         threading.Thread(target=lambda: [sandbox.clock.advance(0.001) for _ in range(50)])
         for _ in range(8)

@@ -1,5 +1,5 @@
 """
-What is posted to webhooks: signed, again where it failed, and again where somebody asks for it.
+Deliveries to webhooks: they are signed, repeated if they fail, and repeated on request.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ URL = "http://localhost:9/hook?a=1"
 
 class Recording:
     """
-    A poster that keeps what it was given, and answers with the *statuses* in turn, and then 200.
+    A poster that records each post, and responds with the *statuses* in turn, and then 200.
     """
 
     def __init__(self, *statuses: int | None) -> None:
@@ -64,7 +64,7 @@ def until(condition):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_a_receiver_in_this_process_gets_what_happened(clock, scheme):
+def test_a_receiver_in_this_process_gets_the_events(clock, scheme):
     got = []
     with Sandbox(clock=clock, webhook_scheme=scheme) as sandbox, sandbox.client() as client:
         hook = sandbox.add_webhook(URL)
@@ -113,7 +113,7 @@ def test_a_receiver_in_this_process_gets_what_happened(clock, scheme):
     assert dict(got[3].msg)["reason"].startswith("550")
 
 
-def test_what_is_posted_bears_the_name_of_the_brand(clock):
+def test_the_headers_of_a_post_have_the_name_of_the_brand(clock):
     got = []
     with Sandbox(clock=clock, brand="Acme") as sandbox, sandbox.client() as client:
         hook = sandbox.add_webhook(URL)
@@ -132,7 +132,7 @@ def test_what_is_posted_bears_the_name_of_the_brand(clock):
 
 
 @pytest.mark.parametrize("brand", ["", "Power Email", "é", "a\nb", None])
-def test_a_brand_that_no_header_can_have_is_refused(brand):
+def test_a_brand_that_is_no_header_name_is_rejected(brand):
     for make in (
         lambda: Sandbox(brand=brand),
         lambda: WebhookReceiver(print, url=URL, keys=[], scheme="body-hex", brand=brand),
@@ -141,7 +141,7 @@ def test_a_brand_that_no_header_can_have_is_refused(brand):
             make()
 
 
-async def test_a_receiver_that_is_awaited(sandbox, api, hook):
+async def test_an_async_receiver_is_awaited(sandbox, api, hook):
     got = []
 
     async def handle(event):
@@ -164,7 +164,7 @@ async def test_a_receiver_that_is_awaited(sandbox, api, hook):
     assert got == ["send", "send", "open"]
 
 
-def test_only_who_wants_to_know_is_told(sandbox, api):
+def test_a_webhook_gets_only_the_events_it_is_registered_for(sandbox, api):
     sandbox.add_webhook("https://example.com/sends", events=["send"])
     sandbox.add_webhook("https://example.com/opens", events=["open", "click"])
     sandbox.add_webhook("https://example.com/bounces", events="hard_bounce")
@@ -178,13 +178,13 @@ def test_only_who_wants_to_know_is_told(sandbox, api):
     ]
 
 
-def test_a_mail_to_many_goes_in_several_posts(sandbox, api, hook):
+def test_events_of_a_mail_to_many_are_split_into_several_posts(sandbox, api, hook):
     api.send(to=[{"email": f"u{number}@example.com"} for number in range(250)])
     assert [len(delivery.events) for delivery in sandbox.deliver(Recording())] == [100, 100, 50]
     assert sandbox.webhooks[0].total_event == 250
 
 
-def test_what_was_refused_is_posted_again_and_then_given_up(sandbox, api, hook):
+def test_a_failed_post_is_repeated_and_then_given_up(sandbox, api, hook):
     api.send()
     poster = Recording(*[500, None, 204, 404, 302, 503])
     for number, wait in enumerate((*RETRY_AFTER, None)):
@@ -210,7 +210,7 @@ def test_what_was_refused_is_posted_again_and_then_given_up(sandbox, api, hook):
     assert sandbox.webhooks[0].total_event == 1
 
 
-def test_a_replay_is_the_same_byte_for_byte(sandbox, api, hook):
+def test_a_replay_posts_the_same_bytes(sandbox, api, hook):
     api.send()
     poster = Recording(200, 200, 500)
     [delivery] = sandbox.deliver(poster)
@@ -230,7 +230,7 @@ def test_a_replay_is_the_same_byte_for_byte(sandbox, api, hook):
         sandbox.replay(9, poster)
 
 
-def test_a_replay_handled_once(sandbox, api, hook):
+def test_a_replayed_event_is_handled_once(sandbox, api, hook):
     got = []
     receiver = receiver_of(hook, got.append)
     api.send()
@@ -239,7 +239,7 @@ def test_a_replay_handled_once(sandbox, api, hook):
     assert len(got) == 1
 
 
-def test_a_new_key_signs_what_happens_from_then_on(sandbox, api, hook):
+def test_a_new_key_signs_later_events_only(sandbox, api, hook):
     got = []
     api.send()
     new = api("keyResetWebhook", webhook_id=hook.webhook_id)["key"]
@@ -257,7 +257,7 @@ def test_a_new_key_signs_what_happens_from_then_on(sandbox, api, hook):
     assert [event.event for event in got] == ["open", "send"]
 
 
-def test_a_webhook_that_is_silent_does_not_hold_up_the_others(sandbox, api):
+def test_a_silent_webhook_does_not_delay_the_others(sandbox, api):
     sandbox.add_webhook("https://example.com/silent", events="send")
     sandbox.add_webhook("https://example.com/well", events="send")
     for _ in range(3):
@@ -282,7 +282,7 @@ def test_a_webhook_that_is_silent_does_not_hold_up_the_others(sandbox, api):
     ]
 
 
-def test_what_was_to_be_told_to_a_webhook_that_is_gone_is_given_up(sandbox, api, hook):
+def test_deliveries_to_a_deleted_webhook_are_given_up(sandbox, api, hook):
     api.send()
     api("deleteWebhook", webhook_id=hook.webhook_id)
     assert sandbox.deliver(Recording()) == []
@@ -291,7 +291,7 @@ def test_what_was_to_be_told_to_a_webhook_that_is_gone_is_given_up(sandbox, api,
     assert sandbox.deliveries == []
 
 
-def test_what_is_to_be_told_is_kept_in_the_file(tmp_path, clock, api):
+def test_waiting_deliveries_are_kept_in_the_file(tmp_path, clock, api):
     path = tmp_path / "sandbox.db"
     with Sandbox(path, clock=clock) as sandbox, sandbox.client() as client:
         sandbox.add_webhook(URL)
@@ -329,7 +329,7 @@ def test_two_sandboxes_on_one_file_post_each_delivery_once(tmp_path, clock):
         assert sandbox.deliver(Recording()) == []
 
 
-def test_what_another_process_has_posted_between_look_and_claim_is_left(
+def test_a_delivery_that_another_process_posted_before_the_claim_is_not_posted_again(
     tmp_path, clock, monkeypatch
 ):
     path = tmp_path / "sandbox.db"
@@ -356,7 +356,9 @@ def test_what_another_process_has_posted_between_look_and_claim_is_left(
         assert [len(each.attempts) for each in sandbox.deliveries] == [1]
 
 
-def test_what_a_dead_process_had_taken_is_posted_in_the_end(sandbox, api, hook, monkeypatch):
+def test_a_delivery_that_a_dead_process_claimed_is_posted_in_the_end(
+    sandbox, api, hook, monkeypatch
+):
     api.send()
     now = sandbox.clock.milliseconds()
     assert sandbox.service.deliveries.claim(now).number == 1
@@ -368,7 +370,7 @@ def test_what_a_dead_process_had_taken_is_posted_in_the_end(sandbox, api, hook, 
     assert [each.state for each in sandbox.deliver(Recording())] == ["delivered"]
 
 
-def test_two_servers_on_one_file(tmp_path):
+def test_two_servers_on_one_file_post_each_delivery_once(tmp_path):
     path = tmp_path / "sandbox.db"
     with (
         Receiver({"POST": (200, "")}) as receiver,
@@ -388,7 +390,7 @@ def test_two_servers_on_one_file(tmp_path):
     assert receiver.seen == ["POST"] * 20
 
 
-def test_old_deliveries_are_forgotten_once_nothing_is_to_be_done(sandbox, api, hook, monkeypatch):
+def test_old_deliveries_are_deleted_unless_they_wait(sandbox, api, hook, monkeypatch):
     monkeypatch.setattr("poweremail.sandbox._webhooks.deliveries._MAX_DELIVERIES_KEPT", 100)
     for number in range(301):
         api.send() if number == 0 else sandbox.record(1, "open")
@@ -401,7 +403,7 @@ def test_old_deliveries_are_forgotten_once_nothing_is_to_be_done(sandbox, api, h
     assert numbers == [8, *range(201, 302)]
 
 
-def test_a_receiver_does_not_deliver_while_it_is_delivered_to(sandbox, api, hook):
+def test_a_receiver_that_calls_the_sandbox_starts_no_nested_delivery(sandbox, api, hook):
     class Nested(Recording):
         def post(self, url, headers, body):
             sandbox.deliver(self)
@@ -412,7 +414,7 @@ def test_a_receiver_does_not_deliver_while_it_is_delivered_to(sandbox, api, hook
     assert [delivery.state for delivery in sandbox.deliver(Recording())] == ["delivered"]
 
 
-def test_what_is_forgotten_while_it_is_under_way(sandbox, api, hook):
+def test_a_delivery_is_deleted_while_it_is_posted(sandbox, api, hook):
     class Clearing(Recording):
         def post(self, url, headers, body):
             sandbox.clear()
@@ -425,7 +427,7 @@ def test_what_is_forgotten_while_it_is_under_way(sandbox, api, hook):
     assert sandbox.service.store.rows("SELECT 1 FROM attempts") == []
 
 
-def test_the_beginning_of_an_endless_answer_is_kept(sandbox, api):
+def test_the_beginning_of_an_endless_response_is_kept(sandbox, api):
     with Receiver({"POST": (200, "x" * 100_000)}) as receiver:
         sandbox.add_webhook(receiver.url)
         api.send()
@@ -433,7 +435,7 @@ def test_the_beginning_of_an_endless_answer_is_kept(sandbox, api):
     assert delivery.attempts[0].answer == "x" * 1024
 
 
-def test_the_worker_waits_where_the_database_cannot_be_used(tmp_path, caplog, clock):
+def test_the_worker_waits_while_the_database_cannot_be_used(tmp_path, caplog, clock):
     with Sandbox(tmp_path / "sandbox.db", clock=clock) as sandbox, sandbox.client() as client:
         sandbox.add_webhook("http://localhost:9/hook")
         client.messages.send_mail(
@@ -449,12 +451,12 @@ def test_the_worker_waits_where_the_database_cannot_be_used(tmp_path, caplog, cl
             until(lambda: sandbox.deliveries[0].attempts)
 
 
-def test_an_unknown_scheme():
+def test_an_unknown_scheme_is_rejected():
     with pytest.raises(UsageError, match="form-base64"):
         Sandbox(webhook_scheme="plain")
 
 
-def test_the_server_posts_by_itself(clock):
+def test_the_server_posts_until_the_receiver_is_back(clock):
     """A real receiver under a real WSGI server; it is down at first, and comes back."""
     got = []
     app = {}
@@ -526,7 +528,7 @@ def test_the_server_posts_by_itself(clock):
     assert len(got) == 3
 
 
-def test_over_http_the_bytes_are_the_same(sandbox, api):
+def test_a_post_over_http_has_the_stored_bytes(sandbox, api):
     with Receiver(
         {"GET": (200, "God bless you, PowerEmail"), "POST": (302, "http://127.0.0.1:1/")}
     ) as receiver:
@@ -541,7 +543,7 @@ def test_over_http_the_bytes_are_the_same(sandbox, api):
     assert "ConnectError" in gone.attempts[1].answer
 
 
-def test_a_key_shows_nowhere(sandbox, hook, api, caplog):
+def test_no_text_shows_a_key(sandbox, hook, api, caplog):
     caplog.set_level(logging.DEBUG)
     api.send()
     key = hook.key.reveal()
@@ -600,7 +602,7 @@ def test_the_calls_of_the_control_api(sandbox, hook, api):
         assert control.delete("event_rules").status_code == 200
 
 
-def test_a_sandbox_that_is_closed_before_its_server_is_no_trouble(caplog):
+def test_a_sandbox_may_be_closed_before_its_server(caplog):
     sandbox = Sandbox()
     before = set(threading.enumerate())
     with sandbox.server():

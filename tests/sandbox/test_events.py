@@ -15,7 +15,7 @@ def statuses(api):
     return [record["status"] for page in range(3) for record in api.info("Id", skip_page=page)]
 
 
-def test_what_is_recorded_shows_in_the_message_info(sandbox, clock):
+def test_recorded_events_appear_in_the_message_info(sandbox, clock):
     with sandbox.client() as client:
         unique_id = client.messages.send_mail(
             Message(
@@ -43,7 +43,7 @@ def test_what_is_recorded_shows_in_the_message_info(sandbox, clock):
     ]
 
 
-def test_what_cannot_happen(sandbox, api):
+def test_impossible_events_are_rejected(sandbox, api):
     api.send()
     with pytest.raises(UsageError, match="must be one of open"):
         sandbox.record(1, "send")
@@ -53,7 +53,7 @@ def test_what_cannot_happen(sandbox, api):
         sandbox.record(1, "open", recipient="bob@example.com")
 
 
-def test_the_script_strikes_its_share_within_its_time(sandbox, api, clock):
+def test_the_script_causes_its_share_of_events_within_its_time(sandbox, api, clock):
     sandbox.script.add("hard_bounce 10%")
     sandbox.script.add(EventRule("open", 0.5, within=5))
     api.send(to=PEOPLE)
@@ -75,7 +75,7 @@ def test_the_script_strikes_its_share_within_its_time(sandbox, api, clock):
     assert all(0 <= time - int(clock.now * 1000) <= 5000 for time in times)
 
 
-def test_the_same_seed_makes_the_same_of_the_same_mails(clock):
+def test_the_same_seed_causes_the_same_events(clock):
     def run(seed, people=PEOPLE):
         with Sandbox(
             clock=clock,
@@ -106,7 +106,7 @@ def test_the_same_seed_makes_the_same_of_the_same_mails(clock):
     assert run(None) != run(None)
 
 
-def test_rules_come_and_go(sandbox, api):
+def test_rules_are_added_and_removed(sandbox, api):
     first, second = sandbox.script.add("spam 100%"), sandbox.script.add("click 100% within 90s")
     assert [str(placed.rule) for placed in sandbox.script.rules] == [
         "spam 100%",
@@ -125,7 +125,7 @@ def test_rules_come_and_go(sandbox, api):
     assert sandbox.service.mails.find(1)["events"][0]["url"] == "https://example.com/?a&b"
 
 
-def test_what_is_forgotten_has_no_future(sandbox, api):
+def test_deleted_mails_get_no_events(sandbox, api):
     sandbox.script.add("open 100% within 10s")
     api.send()
     api.send()
@@ -166,7 +166,7 @@ def test_many_events_at_once(sandbox, api):
         "open 30% within 5s, click 1%",
     ],
 )
-def test_what_is_no_rule(text):
+def test_invalid_rules_are_rejected(text):
     with pytest.raises(UsageError):
         EventScript([text])
 
@@ -179,7 +179,7 @@ def test_what_is_no_rule(text):
         ("open 5% within 400d", "within: must be 366 d at most, not 400 d"),
     ],
 )
-def test_what_is_too_much_is_told_in_the_words_of_the_rule(text, told):
+def test_an_excessive_value_is_reported_in_the_words_of_the_rule(text, told):
     with pytest.raises(UsageError) as caught:
         EventRule.parse(text)
     assert caught.value.explanation == told
@@ -195,12 +195,12 @@ def test_what_is_too_much_is_told_in_the_words_of_the_rule(text, told):
         {"within": float("inf")},
     ],
 )
-def test_what_no_rule_can_have(changes):
+def test_invalid_options_of_a_rule_are_rejected(changes):
     with pytest.raises(UsageError):
         EventRule(**{"event": "open", "share": 0.5, **changes})
 
 
-def test_one_rule_in_words_is_a_script():
+def test_a_script_may_be_one_rule_as_a_string():
     assert [str(placed.rule) for placed in EventScript(" spam 0.1 %  within 2 m ").rules] == [
         "spam 0.1% within 120s"
     ]
@@ -211,7 +211,7 @@ def test_one_rule_in_words_is_a_script():
     st.integers(0, 10_000).map(lambda share: share / 10_000),
     st.integers(0, 10**9).map(lambda within: within / 1000),
 )
-def test_a_rule_is_read_as_it_is_written(event, share, within):
+def test_a_printed_rule_is_read_back_unchanged(event, share, within):
     rule = EventRule(event, share, within)
     again = EventRule.parse(str(rule))
     assert (again.event, again.share, again.within) == (
@@ -223,7 +223,7 @@ def test_a_rule_is_read_as_it_is_written(event, share, within):
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_a_rule_or_refused(text):
+def test_any_text_is_a_rule_or_is_rejected(text):
     try:
         rule = EventRule.parse(text)
     except UsageError:

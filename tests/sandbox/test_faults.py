@@ -54,7 +54,7 @@ def hit(api, fault, **rule):
     ],
 )
 @pytest.mark.parametrize("rule", [{}, {"recipient": "ADA@example.com"}])
-def test_no_answer_comes(api, fault, taken, broken, latency, rule):
+def test_no_response_comes(api, fault, taken, broken, latency, rule):
     reply, was_taken = hit(api, fault, **rule)
     assert (reply.response, reply.broken, reply.latency, was_taken) == (
         None,
@@ -87,7 +87,7 @@ def test_truncated(api):
         (Fault.status(502, accepted=True), 502, True),
     ],
 )
-def test_a_page_of_html(api, fault, status, taken):
+def test_the_response_is_a_page_of_html(api, fault, status, taken):
     reply, was_taken = hit(api, fault)
     response = reply.response
     assert (response.status, was_taken, reply.broken) == (status, taken, None)
@@ -98,14 +98,14 @@ def test_a_page_of_html(api, fault, status, taken):
     assert response.body.startswith(b"<!DOCTYPE html>")
 
 
-def test_the_right_answer_under_the_wrong_type(api):
+def test_the_right_response_has_the_wrong_content_type(api):
     reply, taken = hit(api, Fault.wrong_content_type())
     assert taken
     assert reply.response.body == SUCCESS
     assert reply.response.header("Content-Type") == "text/html; charset=utf-8"
 
 
-def test_slow_faults_go_together_with_one_that_decides(api, sandbox):
+def test_delays_combine_with_a_fault_that_decides(api, sandbox):
     sandbox.faults.add(Fault.latency(1))
     sandbox.faults.add(Fault.latency(0.5), recipient="ada@example.com")
     sandbox.faults.add(Fault.slow_drip(0.1))
@@ -167,7 +167,7 @@ def test_late_visibility_counts_sends_only(api, sandbox):
         ({"array": True}, [{"status": "error", "code": "-1", "name": "E", "message": "m"}]),
     ],
 )
-def test_shapes_of_errors(api, options, envelope):
+def test_errors_come_in_every_form(api, options, envelope):
     reply, taken = hit(api, Fault.error(**{"name": "E", "message": "m", **options}))
     assert not taken
     assert (reply.response.status, json.loads(reply.response.body)) == (200, envelope)
@@ -225,7 +225,7 @@ def test_the_nth_mail_to_a_recipient(api, sandbox):
     assert (rule.seen, rule.hit) == (3, 1)
 
 
-def test_a_refused_mail_is_refused_under_a_fault_by_recipient(api, sandbox):
+def test_an_invalid_mail_stays_invalid_under_a_fault_by_recipient(api, sandbox):
     sandbox.faults.add(Fault.stall(), recipient="ada@example.com")
     assert api.send(subject="")["message"] == "You must specify subject"
 
@@ -235,7 +235,7 @@ def test_an_unknown_path_can_fail_too(sandbox):
     assert sandbox.service.handle(Call("POST", "/v1.0/settings/nothing")).response.status == 500
 
 
-def test_chance_is_the_same_with_the_same_seed():
+def test_the_same_seed_hits_the_same_requests():
     def run(seed):
         faults = Faults(seed)
         faults.add(Fault.refuse(), chance=0.5)
@@ -245,7 +245,7 @@ def test_chance_is_the_same_with_the_same_seed():
     assert 5 < len(run(1)) < 35
 
 
-def test_clear_begins_chance_anew():
+def test_clear_restarts_the_random_sequence():
     faults = Faults("seed")
     faults.add(Fault.refuse(), chance=0.5)
     first = fired(faults, 40)
@@ -272,7 +272,7 @@ def test_one_rule_can_be_removed(api, sandbox):
     assert sandbox.faults.add(Fault.refuse()).number == 4
 
 
-def test_a_rule_that_goes_while_a_request_is_under_way_still_strikes_in_its_turn(api, sandbox):
+def test_a_rule_that_is_removed_during_a_request_still_hits_it_in_order(api, sandbox):
     before = sandbox.faults.add(Fault.latency(1))
     sandbox.faults.add(Fault.status(500))
     sandbox.faults.add(Fault.status(502), recipient="ada@example.com")
@@ -285,20 +285,20 @@ def test_a_rule_that_goes_while_a_request_is_under_way_still_strikes_in_its_turn
     assert (reply.response.status, reply.latency) == (500, 1)
 
 
-def test_a_mail_that_shows_after_the_end_of_time(api, sandbox):
+def test_a_mail_may_become_visible_after_the_largest_date(api, sandbox):
     sandbox.faults.add(Fault.late_visibility(1e308))
     assert api.send()["status"] == "success"
     assert api.info("Id") == []
 
 
 @pytest.mark.parametrize("fault", EVERY_KIND, ids=lambda fault: fault.kind)
-def test_faults_can_be_written_down(fault):
+def test_a_fault_survives_a_round_trip_through_a_dict(fault):
     written = json.loads(json.dumps(fault.to_dict()))
     assert Fault.from_dict(written) == fault
     hash(fault.effect)
 
 
-def test_rules_can_be_written_down():
+def test_a_rule_survives_a_round_trip_through_a_dict():
     faults = Faults()
     rule = faults.add(
         Fault.stall(3), call="sendMail", recipient="a@example.com", nth=2, times=3, chance=0.5
@@ -337,7 +337,7 @@ def test_rules_can_be_written_down():
         ({"kind": "rate_limited", "retry_after": []}, "seconds: must be"),
     ],
 )
-def test_what_is_no_fault(members, text):
+def test_invalid_faults_are_rejected(members, text):
     with pytest.raises(UsageError, match=text):
         Fault.from_dict(members)
 
@@ -356,12 +356,12 @@ def test_what_is_no_fault(members, text):
         ({"fault": "stall"}, "fault: must be an object"),
     ],
 )
-def test_what_is_no_rule(rule, text):
+def test_invalid_rules_are_rejected(rule, text):
     with pytest.raises(UsageError, match=text):
         Faults().add_dict({"fault": {"kind": "refuse"}, **rule})
 
 
-def test_a_seed_goes_from_the_sandbox_to_its_faults():
+def test_the_sandbox_passes_its_seed_to_its_faults():
     hits = []
     for _ in range(2):
         with Sandbox(seed=7) as sandbox:

@@ -47,7 +47,7 @@ def taken(api: Api, requests: int, **message) -> int:
     return len(api.sandbox.outbox) - before
 
 
-def test_nothing_is_limited_unless_told(api):
+def test_nothing_is_limited_by_default(api):
     assert taken(api, 70) == 70
 
 
@@ -65,7 +65,7 @@ def test_the_numbers_of_the_service():
 @pytest.mark.parametrize(
     ("limit", "seconds"), [("per_minute", MINUTE), ("per_hour", HOUR), ("per_day", DAY)]
 )
-def test_requests(api, sandbox, limit, seconds):
+def test_requests_within_each_window_are_limited(api, sandbox, limit, seconds):
     sandbox.add_smtp_user("smtp12345", **{limit: 2})
     assert taken(api, 1) == 1
     sandbox.clock.advance(10)
@@ -78,7 +78,7 @@ def test_requests(api, sandbox, limit, seconds):
     assert taken(api, 2) == 1
 
 
-def test_all_windows_at_once(api, sandbox):
+def test_all_windows_hold_at_once(api, sandbox):
     sandbox.add_smtp_user("smtp12345", per_minute=2, per_hour=3, per_day=4)
     went = []
     for advance in (0, MINUTE, HOUR - MINUTE, MINUTE, DAY):
@@ -87,7 +87,7 @@ def test_all_windows_at_once(api, sandbox):
     assert went == [2, 1, 1, 0, 2]
 
 
-def test_the_answer_to_a_request_too_many(limited):
+def test_the_response_to_a_request_above_the_limit(limited):
     envelope = {
         "status": "error",
         "code": "-1",
@@ -154,7 +154,7 @@ def test_every_call_that_sends_counts_and_no_other_does(api, sandbox):
     )
 
 
-def test_what_is_refused_counts_for_nothing(api, sandbox):
+def test_a_rejected_request_does_not_count(api, sandbox):
     sandbox.add_smtp_user("smtp12345", per_minute=1, total_limit=1)
     assert api.send(subject="")["message"] == "You must specify subject"
     assert (
@@ -164,11 +164,11 @@ def test_what_is_refused_counts_for_nothing(api, sandbox):
     assert taken(api, 2) == 1
     used = sandbox.smtp_users[0].used
     assert used == SmtpUsage(per_minute=1, per_hour=1, per_day=1, hourly_limit=1, total_limit=1)
-    # Over the limit, what is wrong with a request is still told first.
+    # Above the limit, an error in the request is still reported first.
     assert api.send(subject="")["message"] == "You must specify subject"
 
 
-def test_a_mail_whose_answer_is_lost_counts(api, sandbox):
+def test_a_mail_whose_response_is_lost_counts(api, sandbox):
     sandbox.add_smtp_user("smtp12345", per_minute=1)
     sandbox.faults.add(Fault.reset_after_acceptance(), times=1)
     assert taken(api, 2) == 1
@@ -186,7 +186,7 @@ def test_each_smtp_user_has_windows_of_its_own(limited):
         assert statuses == [200, 429]
 
 
-def test_limits_of_its_own_go_before_those_of_all(limited):
+def test_limits_of_a_user_override_the_common_ones(limited):
     api = limited(SmtpLimits(per_minute=1, total_limit=3))
     api.sandbox.add_smtp_user("smtp12345", per_minute=2, hourly_limit=7)
     (user,) = api.sandbox.smtp_users
@@ -199,7 +199,7 @@ def test_limits_of_its_own_go_before_those_of_all(limited):
     assert taken(api, 3) == 1
 
 
-def test_what_is_used_stays_used(api, sandbox):
+def test_changed_limits_keep_the_usage(api, sandbox):
     taken(api, 2)
     sandbox.add_smtp_user("smtp12345", per_minute=3)
     assert taken(api, 1) == 1
@@ -212,7 +212,7 @@ def test_what_is_used_stays_used(api, sandbox):
     assert taken(api, 5) == 4
 
 
-def test_a_file_that_is_opened_again_still_knows(tmp_path, api, clock):
+def test_a_reopened_file_keeps_the_usage(tmp_path, api, clock):
     path = tmp_path / "caught.db"
     for expected in (2, 0):
         with Sandbox(path, clock=clock) as sandbox:
@@ -225,7 +225,7 @@ def test_a_file_that_is_opened_again_still_knows(tmp_path, api, clock):
         assert taken(api, 3) == 2
 
 
-def test_a_clock_that_goes_back_stands_still_for_the_limits(api, sandbox, clock):
+def test_for_the_limits_a_clock_that_is_set_back_stands_still(api, sandbox, clock):
     sandbox.add_smtp_user("smtp12345", per_minute=2)
     assert taken(api, 1) == 1
     clock.now -= 30
@@ -237,7 +237,7 @@ def test_a_clock_that_goes_back_stands_still_for_the_limits(api, sandbox, clock)
     assert taken(api, 3) == 2
 
 
-def test_many_threads_take_no_more_than_there_is(api, sandbox):
+def test_many_threads_do_not_exceed_the_limit(api, sandbox):
     sandbox.add_smtp_user("smtp12345", per_minute=50, total_limit=45)
     threads = [threading.Thread(target=lambda: [api.send() for _ in range(10)]) for _ in range(8)]
     for thread in threads:
@@ -247,7 +247,7 @@ def test_many_threads_take_no_more_than_there_is(api, sandbox):
     assert len(sandbox.outbox) == 45
 
 
-def test_two_processes_with_one_file_take_no_more_than_there_is(tmp_path, api):
+def test_two_processes_with_one_file_do_not_exceed_the_limit(tmp_path, api):
     path = tmp_path / "caught.db"
     with Sandbox(path) as one, Sandbox(path) as two:
         one.add_smtp_user("smtp12345", total_limit=3)
@@ -286,7 +286,7 @@ def test_a_user_with_a_long_history_is_no_slower(sandbox, api):
     "limit", ["per_minute", "per_hour", "per_day", "hourly_limit", "total_limit"]
 )
 @pytest.mark.parametrize("number", [0, -1, True, 1.5, "60", 10**30])
-def test_what_is_no_limit(sandbox, limit, number):
+def test_invalid_limits_are_rejected(sandbox, limit, number):
     with pytest.raises(UsageError, match=f"{limit}: must be a number from 1 on, or None"):
         SmtpLimits(**{limit: number})
     with pytest.raises(UsageError, match=limit):
@@ -294,19 +294,19 @@ def test_what_is_no_limit(sandbox, limit, number):
     assert sandbox.smtp_users == []
 
 
-def test_limits_that_are_none():
+def test_limits_may_be_none():
     with Sandbox(limits=None) as sandbox:
         assert sandbox.service.smtp_users() == []
     with pytest.raises(UsageError, match="limits: must be SmtpLimits, not 60"):
         Sandbox(limits=60)
 
 
-def test_what_is_no_answer():
+def test_an_invalid_answer_option_is_rejected():
     with pytest.raises(UsageError, match="answer: must be '429' or 'error', not 429"):
         SmtpLimits(answer=429)
 
 
-def test_what_a_client_makes_of_it(limited):
+def test_a_client_reports_the_limit_as_an_error(limited):
     message = poweremail.Message(
         subject="Hi", from_email="me@example.com", to="ada@example.com", text="Hello"
     )
@@ -361,9 +361,7 @@ def fits(limits: SmtpLimits, history: list[tuple[int, int]], now: int, mails: in
 
 @settings(deadline=None)
 @given(LIMITS, REQUESTS)
-def test_never_more_than_the_limit_in_any_window_and_everything_as_soon_as_it_may_be(
-    limits, requests
-):
+def test_no_window_exceeds_its_limit_and_no_request_waits_longer_than_needed(limits, requests):
     store, history, now = Store(), [], 1_458_034_022_169
     for gap, mails in requests:
         now += gap
@@ -392,7 +390,7 @@ def test_never_more_than_the_limit_in_any_window_and_everything_as_soon_as_it_ma
 
 @settings(deadline=None)
 @given(REQUESTS)
-def test_what_is_used_is_what_was_taken(requests):
+def test_the_usage_equals_the_accepted_requests(requests):
     store, history, now = Store(), [], 0
     for gap, mails in requests:
         now += gap

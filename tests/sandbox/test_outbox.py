@@ -58,7 +58,7 @@ def test_find(sandbox, criteria, numbers) -> None:
     assert [mail.number for mail in sandbox.outbox.find(**criteria)] == numbers
 
 
-def test_it_grows_and_what_was_found_does_not(sandbox) -> None:
+def test_an_outbox_grows_and_a_result_does_not(sandbox) -> None:
     outbox, found = sandbox.outbox, sandbox.outbox.find(to="ada@example.com")
     with sandbox.client() as client:
         client.messages.send_mail(
@@ -93,7 +93,7 @@ def test_one(sandbox) -> None:
         sandbox.outbox.one()
 
 
-def test_of_many_the_last_are_told(sandbox) -> None:
+def test_an_error_lists_the_latest_of_many_mails(sandbox) -> None:
     mail = sandbox.outbox[0]
     many = Outbox(lambda: [mail] * 30)
     assert many.lines()[0] == "caught 30 mails, of which the last 20 are:"

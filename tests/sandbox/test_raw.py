@@ -79,7 +79,7 @@ def test_a_multipart_message(api, sandbox):
     "header", ["Content-Type: text/plain; ", "Content-Disposition: attachment; "]
 )
 @pytest.mark.parametrize("bomb", [";" * 200_000, "a=b; " * 40_000, 'a="b; ' * 40_000])
-def test_long_parameters_are_read_in_no_time(header, bomb):
+def test_long_parameters_are_read_quickly(header, bomb):
     raw = f"From: a@example.com\nTo: b@example.com\nSubject: x\n{header}{bomb}\n\nhi\n"
     began = time.process_time()
     read = read_raw_message(raw)

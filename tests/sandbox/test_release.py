@@ -309,8 +309,8 @@ def test_by_the_control_api(clock):
                     "recipients": ["ada@example.com"],
                     "refused": {},
                 }
-                answer = control.post("messages/1/release", json={"to": ["b@example.com"]})
-                assert answer.json()["recipients"] == ["b@example.com"]
+                response = control.post("messages/1/release", json={"to": ["b@example.com"]})
+                assert response.json()["recipients"] == ["b@example.com"]
                 assert (
                     control.post("messages/1/release", json={"to": "x@example.org"}).status_code
                     == 400

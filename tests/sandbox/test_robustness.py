@@ -1,5 +1,5 @@
 """
-Whatever arrives, an answer in one of the API's envelopes goes back, and what was taken can be read
+For any request, a response in one of the API's envelopes goes back, and what was taken can be read
 again.
 """
 

@@ -73,7 +73,7 @@ def test_the_token_is_a_secret():
         lambda: Sandbox().async_client(token="my-token", timeouts=5),
     ],
 )
-def test_the_token_is_in_no_frame_that_fails(fail):
+def test_no_frame_that_fails_has_the_token(fail):
     with pytest.raises(poweremail.UsageError) as caught:
         fail()
     frames = [entry.frame for entry in caught.traceback if str(entry.path).startswith(PACKAGE)]
@@ -81,12 +81,12 @@ def test_the_token_is_in_no_frame_that_fails(fail):
     assert "my-token" not in "".join(repr(dict(frame.f_locals)) for frame in frames)
 
 
-def test_empty_credentials_are_none():
+def test_empty_credentials_accept_any():
     with Sandbox(owner_id="", token="") as sandbox, sandbox.client() as client:
         client.messages.send_mail(MESSAGE)
 
 
-def test_options_win(sandbox):
+def test_options_of_a_client_do_not_change_its_sandbox(sandbox):
     with (
         Sandbox() as other,
         sandbox.client(app_domain="example.com") as client,
@@ -97,14 +97,14 @@ def test_options_win(sandbox):
         assert (len(sandbox.outbox), len(other.outbox)) == (1, 1)
 
 
-def test_an_unknown_outcome(sandbox):
+def test_a_lost_response_is_an_unknown_outcome(sandbox):
     sandbox.faults.add(Fault.reset_after_acceptance())
     with sandbox.client() as client, pytest.raises(poweremail.DeliveryUnknownError) as caught:
         client.messages.send_mail(MESSAGE)
     assert sandbox.outbox[0].unique_id == caught.value.unique_id
 
 
-def test_without_a_server_nothing_of_one_is_loaded():
+def test_a_sandbox_without_a_server_loads_no_server_module():
     code = (
         "import sys, poweremail.sandbox as s; s.Sandbox(); print({'starlette', 'uvicorn', "
         "'httpx', 'anyio'} & set(sys.modules))"

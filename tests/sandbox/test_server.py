@@ -116,8 +116,8 @@ def read_until(connection: socket.socket, text: bytes) -> None:
 
 def test_a_call(served, client, body):
     sandbox, server = served
-    answer = client.post(server.base_url + "messages/sendMail", content=body)
-    assert (answer.status_code, answer.content, answer.headers["content-type"]) == (
+    response = client.post(server.base_url + "messages/sendMail", content=body)
+    assert (response.status_code, response.content, response.headers["content-type"]) == (
         200,
         SUCCESS,
         "application/json",
@@ -179,7 +179,7 @@ def test_reset_before_the_body_is_read(served, fault):
     sandbox.faults.add(fault)
     with connect(server) as connection:
         connection.sendall(head(1000))
-        # Not a byte of the body has left: only a server that does not wait for it can answer.
+        # Not a byte of the body has left: only a server that does not wait for it can respond.
         with pytest.raises(ConnectionResetError):
             connection.recv(1)
     assert sandbox.outbox == []
@@ -231,8 +231,8 @@ def test_truncated(served, client, body):
 def test_slow_drip(served, client, body):
     sandbox, server = served
     sandbox.faults.add(Fault.slow_drip(0.001))
-    with client.stream("POST", server.base_url + "messages/sendMail", content=body) as answer:
-        pieces = list(answer.iter_raw())
+    with client.stream("POST", server.base_url + "messages/sendMail", content=body) as response:
+        pieces = list(response.iter_raw())
     assert b"".join(pieces) == SUCCESS
     assert len(pieces) > 1
 
@@ -249,7 +249,7 @@ def test_a_client_that_goes_away_in_its_body(served, client, body):
     sandbox, server = served
     with connect(server) as connection:
         connection.sendall(head(len(body)) + body[:-1])
-    # The next call is answered after the server has seen the end of the one before.
+    # The next call gets its response after the server has seen the end of the one before.
     assert client.post(server.base_url + "messages/sendMail", content=body).content == SUCCESS
     assert len(sandbox.outbox) == 1
 
@@ -272,22 +272,22 @@ def test_responses_of_other_kinds(served, client, body):
     ):
         sandbox.faults.clear()
         sandbox.faults.add(fault)
-        answer = client.post(server.base_url + "messages/sendMail", content=body)
-        assert (answer.status_code, answer.headers.get_list("content-type")) == (status, [type])
+        response = client.post(server.base_url + "messages/sendMail", content=body)
+        assert (response.status_code, response.headers.get_list("content-type")) == (status, [type])
 
 
 def test_a_body_that_is_too_large(client, body):
     with Sandbox() as sandbox, SandboxServer(sandbox.service, max_body=1000) as server:
-        answer = client.post(server.base_url + "messages/sendMail", content=b" " * 1_000_000)
-        assert answer.json()["message"] == "The body is larger than 1000 bytes"
+        response = client.post(server.base_url + "messages/sendMail", content=b" " * 1_000_000)
+        assert response.json()["message"] == "The body is larger than 1000 bytes"
         assert client.post(server.base_url + "messages/sendMail", content=body).content == SUCCESS
 
 
 def test_a_body_of_the_control_api_that_is_too_large(served, client):
-    answer = client.post(
+    response = client.post(
         f"{served[1].url}/_sandbox/templates", content=b" " * (8 * 1024 * 1024 + 1)
     )
-    assert (answer.status_code, answer.json()) == (
+    assert (response.status_code, response.json()) == (
         413,
         {"error": "the body is larger than 8388608 bytes"},
     )

@@ -16,11 +16,11 @@ GET = (
 
 
 def test_the_vendors_example_of_send_mail(api, sandbox):
-    answer = api.send(
+    response = api.send(
         attachments=[{"type": "text/plain", "name": "myfile.txt", "content": "ZXhhbXBsZSBmaWxl"}],
         images=[{"type": "image/png", "name": "IMAGECID", "content": "dgfdddger"}],
     )
-    assert answer == SUCCESS
+    assert response == SUCCESS
     (mail,) = sandbox.outbox
     assert (mail.number, mail.operation, mail.smtp_user_name, mail.unique_id) == (
         1,
@@ -80,13 +80,13 @@ def test_recipients_by_type(api, sandbox):
 @pytest.mark.parametrize(
     "headers", [..., None, {}, [], {"X-Unique-Id": ""}, {"X-Other": 7, "X-Empty": None}]
 )
-def test_without_unique_id_a_mail_is_taken_and_cannot_be_found(api, sandbox, headers):
+def test_a_mail_without_unique_id_is_accepted_and_cannot_be_looked_up(api, sandbox, headers):
     assert api.send(headers=headers) == SUCCESS
     assert sandbox.outbox[0].unique_id is None
     assert api.info("Id") == []
 
 
-def test_numbers_in_headers_are_written_out(api, sandbox):
+def test_numbers_in_headers_become_text(api, sandbox):
     api.send(headers={"x-unique-id": 42, "X-Empty": None, "X-Half": 0.5})
     assert sandbox.outbox[0].headers == {"x-unique-id": "42", "X-Empty": "", "X-Half": "0.5"}
     assert len(api.info("42")) == 1
@@ -214,9 +214,9 @@ def test_message_info_has_a_hundred_records_a_page(api):
         "/v1.0/messages/senRaw",
     ],
 )
-def test_paths_that_are_known(sandbox, path):
-    answer = sandbox.service.handle(Call("POST", path, body=b"{}")).response
-    assert json.loads(answer.body)["message"] == "Token MissMatch"
+def test_known_paths_respond(sandbox, path):
+    response = sandbox.service.handle(Call("POST", path, body=b"{}")).response
+    assert json.loads(response.body)["message"] == "Token MissMatch"
 
 
 @pytest.mark.parametrize(
@@ -232,13 +232,13 @@ def test_paths_that_are_known(sandbox, path):
     ],
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT"])
-def test_an_unknown_path_has_no_page(sandbox, path, method):
-    answer = sandbox.service.handle(Call(method, path)).response
-    assert json.loads(answer.body) == {"status": "error", "message": "Page not found"}
-    assert answer.status == 200
+def test_an_unknown_path_is_not_found(sandbox, path, method):
+    response = sandbox.service.handle(Call(method, path)).response
+    assert json.loads(response.body) == {"status": "error", "message": "Page not found"}
+    assert response.status == 200
 
 
-def test_smtp_users_are_noted(api, sandbox):
+def test_smtp_users_are_recorded(api, sandbox):
     api.send()
     assert [(user.name, user.enabled) for user in sandbox.smtp_users] == [("smtp12345", True)]
     assert api.send() == SUCCESS
@@ -284,7 +284,7 @@ def test_once_smtp_users_are_added_only_they_may_send(api, sandbox):
 def test_a_fixed_pair_of_credentials(owner_id, token, accepted):
     with Sandbox(owner_id="o", token="t") as sandbox:
         body = json.dumps({"owner_id": owner_id, "token": token, "x_unique_id": "x"}).encode()
-        answer = json.loads(
+        response = json.loads(
             sandbox.service.handle(
                 Call("POST", "/messages/getMessageInfo", body=body)
             ).response.body
@@ -295,14 +295,14 @@ def test_a_fixed_pair_of_credentials(owner_id, token, accepted):
         "name": "AuthenticationError",
         "message": "Token MissMatch",
     }
-    assert answer == ({"status": "success", "message_data": []} if accepted else mismatch)
+    assert response == ({"status": "success", "message_data": []} if accepted else mismatch)
 
 
 @pytest.mark.parametrize(
     "credentials",
     [{}, {"owner_id": ""}, {"token": ""}, {"token": None}, {"token": True}, {"owner_id": {}}],
 )
-def test_any_credentials_do_but_none_do_not(api, credentials):
+def test_any_credentials_are_accepted_unless_empty(api, credentials):
     assert api.info("x") == []
     assert api("getMessageInfo", x_unique_id="x", owner_id=7)["status"] == "success"
     if credentials:

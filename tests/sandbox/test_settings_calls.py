@@ -1,5 +1,5 @@
 """
-The calls about settings and the account: what is refused, what is kept, and what nobody gets to
+The calls about settings and the account: what is rejected, what is stored, and what nobody gets to
 see.
 """
 
@@ -19,9 +19,9 @@ URL = "https://receiver.example/events"
 
 
 def added(api, **members):
-    answer = api("addSmtp", **{"total_limit": 5, "hourly_limit": 5} | members)
-    assert answer["status"] == "success", answer
-    return answer["smtp_user_name"]
+    response = api("addSmtp", **{"total_limit": 5, "hourly_limit": 5} | members)
+    assert response["status"] == "success", response
+    return response["smtp_user_name"]
 
 
 @pytest.mark.parametrize(
@@ -92,17 +92,17 @@ def added(api, **members):
         ("getWebhookInfo", {}, "Invalid Webhook Id"),
     ],
 )
-def test_what_is_refused(api, call, members, message):
-    answer = api(call, **members)
-    assert (answer["status"], answer["name"]) == ("error", "ValidationError")
-    assert answer["message"].startswith(message)
+def test_invalid_members_are_rejected(api, call, members, message):
+    response = api(call, **members)
+    assert (response["status"], response["name"]) == ("error", "ValidationError")
+    assert response["message"].startswith(message)
 
 
 def test_every_call_needs_the_credentials(api):
     assert api("listWebhook", token="")["message"] == "Token MissMatch"
 
 
-def test_an_smtp_user_of_the_api_leaves_it_as_it_is_who_else_may_send(api, sandbox):
+def test_an_smtp_user_added_by_the_api_does_not_restrict_the_others(api, sandbox):
     name = added(api)
     assert re.fullmatch(r"smtp\d{8}", name)
     assert api.send()["status"] == "success"
@@ -115,14 +115,14 @@ def test_an_smtp_user_of_the_api_leaves_it_as_it_is_who_else_may_send(api, sandb
     assert {user.name for user in sandbox.smtp_users} == {"only", name, another}
 
 
-def test_who_has_sent_can_be_disabled(api, sandbox):
+def test_an_smtp_user_that_has_sent_can_be_disabled(api, sandbox):
     api.send()
     assert api("editSmtp", smtp_user_name="smtp12345", status="Disable")["status"] == "success"
     assert api.send()["message"] == "The smtp user is disabled"
     assert api("sendMail", smtp_user_name="another", message=api.message())["status"] == "success"
 
 
-def test_limits_may_come_as_digits_and_the_others_stay(api):
+def test_limits_may_be_digits_and_omitted_limits_stay(api):
     name = added(api, total_limit="7", hourly_limit="3")
     api("editSmtp", smtp_user_name=name, hourly_limit="4")
     assert api("listSmtp")["smtp_list"] == [
@@ -130,19 +130,19 @@ def test_limits_may_come_as_digits_and_the_others_stay(api):
     ]
 
 
-def test_passwords_are_answered_and_nowhere_kept(api, tmp_path):
+def test_passwords_are_returned_and_not_stored(api, tmp_path):
     with Sandbox(tmp_path / "caught.db") as sandbox:
         api.sandbox = sandbox
-        answer = api("addSmtp", total_limit=1, hourly_limit=1)
-        reset = api("resetSmtpPassword", smtp_user_name=answer["smtp_user_name"])
-    assert reset["smtp_user_name"] == answer["smtp_user_name"]
-    assert reset["smtp_password"] != answer["smtp_password"]
+        response = api("addSmtp", total_limit=1, hourly_limit=1)
+        reset = api("resetSmtpPassword", smtp_user_name=response["smtp_user_name"])
+    assert reset["smtp_user_name"] == response["smtp_user_name"]
+    assert reset["smtp_password"] != response["smtp_password"]
     written = b"".join(file.read_bytes() for file in tmp_path.iterdir())
-    assert answer["smtp_password"].encode() not in written
+    assert response["smtp_password"].encode() not in written
     assert reset["smtp_password"].encode() not in written
 
 
-def test_domains_are_the_same_in_any_case(api, sandbox):
+def test_the_case_of_a_domain_does_not_matter(api, sandbox):
     api("addSendingDomain", domain="A.Example")
     sandbox.add_sending_domain("a.EXAMPLE", valid=True)
     sandbox.add_tracking_domain("t.example", valid=False)
@@ -204,7 +204,7 @@ def test_webhooks(api, sandbox):
     assert [webhook.description for webhook in sandbox.webhooks] == ["ours"]
 
 
-def test_a_key_is_in_no_text(api, sandbox):
+def test_no_text_has_a_key(api, sandbox):
     webhook = sandbox.add_webhook(URL)
     key = webhook.key.reveal()
     reply = api.reply("listWebhook")
@@ -212,7 +212,7 @@ def test_a_key_is_in_no_text(api, sandbox):
         assert key not in repr(value)
 
 
-def test_a_verifier_of_ones_own(clock, api):
+def test_a_custom_verifier_checks_the_url(clock, api):
     asked = []
     with Sandbox(
         clock=clock, verify_webhook=lambda url: bool(asked.append(url)) or url == URL
@@ -235,7 +235,7 @@ def test_a_verifier_of_ones_own(clock, api):
 
 
 @pytest.mark.parametrize(
-    ("answers", "right", "seen"),
+    ("responses", "right", "seen"),
     [
         ({"GET": (200, HANDSHAKE)}, True, ["GET"]),
         ({"GET": (200, f"<p>{HANDSHAKE}</p>")}, True, ["GET"]),
@@ -245,13 +245,13 @@ def test_a_verifier_of_ones_own(clock, api):
         ({"GET": (302, "http://127.0.0.1:9/"), "POST": (302, "/")}, False, ["GET", "POST"]),
     ],
 )
-def test_the_handshake(answers, right, seen):
-    with Receiver(answers) as receiver:
+def test_the_handshake(responses, right, seen):
+    with Receiver(responses) as receiver:
         assert answers_handshake(receiver.url) is right
         assert receiver.seen == seen
 
 
-async def test_the_server_asks_for_the_handshake_of_its_brand():
+async def test_the_server_requests_the_handshake_of_its_brand():
     with (
         Sandbox(brand="Acme") as sandbox,
         Receiver({"GET": (200, "God bless you, Acme")}) as ours,
@@ -260,23 +260,23 @@ async def test_the_server_asks_for_the_handshake_of_its_brand():
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://x"
         ) as client:
-            answers = []
+            responses = []
             for receiver in (ours, other):
                 members = {"owner_id": "o", "token": "t", "url": receiver.url}
-                answers.append(
+                responses.append(
                     (await client.post("/v1.0/settings/addWebhook", json=members)).json()["message"]
                 )
-    assert answers == ["webhook added", "Invalid url: it must answer God bless you, Acme"]
+    assert responses == ["webhook added", "Invalid url: it must answer God bless you, Acme"]
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:9/", "http://a.invalid/", "http://127.0.0.1:9/\x7f b", "http://"]
 )
-def test_nobody_there(url):
+def test_an_unreachable_url_is_no_webhook(url):
     assert not answers_handshake(url)
 
 
-async def test_a_verifier_of_ones_own_goes_before_that_of_the_server():
+async def test_a_custom_verifier_replaces_that_of_the_server():
     with Sandbox(verify_webhook=lambda url: url == URL) as sandbox:
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(create_app(sandbox.service)), base_url="http://x"
@@ -330,7 +330,7 @@ def test_the_account(api, sandbox):
     assert detail["reputation"] == "100%"
 
 
-def test_a_fault_keeps_a_change_from_being_made(api, sandbox):
+def test_a_fault_prevents_a_change(api, sandbox):
     sandbox.faults.add(Fault.status(503), call="addSendingDomain", times=1)
     sandbox.faults.add(Fault.status(503, accepted=True), call="addTrackingDomain", times=1)
     for call in ("addSendingDomain", "addTrackingDomain"):
@@ -338,7 +338,7 @@ def test_a_fault_keeps_a_change_from_being_made(api, sandbox):
     assert (sandbox.sending_domains, len(sandbox.tracking_domains)) == ([], 1)
 
 
-def test_clear_forgets_it_all(api, sandbox):
+def test_clear_deletes_all_settings(api, sandbox):
     added(api)
     sandbox.add_sending_domain("a.example")
     sandbox.add_tracking_domain("t.example")
@@ -352,7 +352,7 @@ def test_clear_forgets_it_all(api, sandbox):
     ) == ([], [], [], [])
 
 
-def test_a_file_keeps_it_all(tmp_path, api):
+def test_a_file_keeps_all_settings(tmp_path, api):
     with Sandbox(tmp_path / "caught.db") as sandbox:
         api.sandbox = sandbox
         name = added(api)
@@ -364,7 +364,7 @@ def test_a_file_keeps_it_all(tmp_path, api):
         assert [user.name for user in sandbox.smtp_users] == [name]
 
 
-def test_the_unique_id_that_a_client_adds_is_a_header_like_others(sandbox):
+def test_the_unique_id_that_a_client_adds_is_an_ordinary_header(sandbox):
     with sandbox.client() as client:
         result = client.messages.send_raw(
             "From: a@example.com\nTo: b@example.com\nSubject: x\n\nHi"

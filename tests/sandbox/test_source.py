@@ -98,7 +98,7 @@ def test_a_mail_with_one_part():
     assert parsed(mail(text=None)).get_content().rstrip() == ""
 
 
-def test_a_raw_mail_is_as_it_came():
+def test_the_source_of_a_raw_mail_is_unchanged():
     assert (
         source(mail(operation="sendRaw", raw={"raw_message": "Subject: x\n\nü"}))
         == "Subject: x\n\nü".encode()
@@ -110,7 +110,7 @@ TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 
 @settings(max_examples=30, deadline=None)
 @given(subject=TEXT, name=TEXT, text=TEXT, value=TEXT, file=TEXT)
-def test_whatever_it_says_it_can_be_read_again(subject, name, text, value, file):
+def test_the_source_of_any_mail_can_be_parsed(subject, name, text, value, file):
     written = source(
         mail(
             subject=subject,
@@ -149,20 +149,20 @@ def test_whatever_it_says_it_can_be_read_again(subject, name, text, value, file)
         ),
     ],
 )
-def test_what_is_changed_for_the_frame(html, shown):
+def test_the_preview_changes_only_what_the_frame_needs(html, shown):
     assert (
         preview(html, ["a", "b c", "d&e", "a"], image_base="/i/", remote=False)
         == f'<base target="_blank">{shown}'
     )
 
 
-def test_with_remote_content_links_stay():
+def test_link_elements_stay_if_remote_content_is_allowed():
     assert preview("<link rel=stylesheet>", [], image_base="", remote=True).endswith(
         "<link rel=stylesheet>"
     )
 
 
-def test_links():
+def test_links_of_a_mail_are_found():
     text = "<a href=http://a>x</a><A HREF = 'https://b/?c&amp;d'><a href=\"javascript:x\"><a href=http://a>"
     assert find_links(text) == ["http://a", "https://b/?c&d"]
     assert find_links(None) == []
@@ -185,7 +185,7 @@ def test_links():
         "<!doctype ",
     ],
 )
-def test_no_text_makes_it_slow(piece):
+def test_no_text_slows_the_preview_down(piece):
     text = piece * (1_000_000 // len(piece))
     preview(text, ["a"], image_base="/i/", remote=False)
     find_links(text)

@@ -35,7 +35,7 @@ def test_a_file_is_written_ahead(tmp_path):
         assert (tmp_path / "caught.db-wal").exists()
 
 
-def test_what_is_no_file_of_a_sandbox(tmp_path):
+def test_a_file_that_is_not_a_sandboxs_is_rejected(tmp_path):
     text = tmp_path / "text"
     text.write_text("This is not a database. " * 100)
     other = tmp_path / "other.db"
@@ -56,7 +56,7 @@ def old_file(path, script, *more):
     return path
 
 
-def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path, api):
+def test_a_file_of_the_first_version_is_migrated(tmp_path, api):
     script = (Path(__file__).parent / "version_1.sql").read_text()
     path = old_file(tmp_path / "old.db", script, "PRAGMA user_version = 1")
     sent = datetime(2016, 3, 15, 9, 27, 2, tzinfo=UTC).timestamp()
@@ -87,7 +87,7 @@ def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path, api):
         assert [api.send()["status"], api.send()["status"]] == ["success", "error"]
 
 
-def test_a_file_of_the_second_version_is_brought_up_to_date(tmp_path, api):
+def test_a_file_of_the_second_version_is_migrated(tmp_path, api):
     script = (Path(__file__).parent / "version_2.sql").read_text()
     path = old_file(tmp_path / "old.db", script, "PRAGMA user_version = 2")
     for number in (1, 2):
@@ -120,7 +120,7 @@ def test_a_file_of_the_second_version_is_brought_up_to_date(tmp_path, api):
         (["PRAGMA user_version = 1"], "it is not a file of the sandbox"),
     ],
 )
-def test_a_file_that_cannot_be_brought_up_to_date_stays_as_it_is(tmp_path, statements, reason):
+def test_a_file_that_cannot_be_migrated_stays_unchanged(tmp_path, statements, reason):
     path = old_file(tmp_path / "old.db", "", *statements)
     before = path.read_bytes()
     with pytest.raises(UsageError, match=reason):
@@ -128,7 +128,7 @@ def test_a_file_that_cannot_be_brought_up_to_date_stays_as_it_is(tmp_path, state
     assert path.read_bytes() == before
 
 
-def test_clear_forgets_everything_and_numbers_go_on(api, sandbox):
+def test_clear_deletes_everything_and_numbers_continue(api, sandbox):
     sandbox.add_template("t1", text="x")
     api.send()
     sandbox.add_smtp_user("smtp9")
@@ -177,7 +177,7 @@ def test_many_threads(api, sandbox):
     assert len(api.info("Id", skip_page=1)) == 60
 
 
-def test_a_forgotten_sandbox_leaves_no_warning(tmp_path):
+def test_a_sandbox_that_was_not_closed_leaves_no_warning(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Sandbox(tmp_path / "caught.db")
@@ -193,7 +193,7 @@ def test_close_twice():
         len(sandbox.outbox)
 
 
-def test_a_failing_store_keeps_nothing_of_a_mail(api, sandbox, monkeypatch):
+def test_a_failing_store_keeps_no_part_of_a_mail(api, sandbox, monkeypatch):
     connection = sandbox.service.store._connection
     connection.execute(
         "CREATE TRIGGER no BEFORE INSERT ON recipients BEGIN SELECT RAISE(ABORT, 'no'); END"

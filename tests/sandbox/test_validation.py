@@ -108,10 +108,10 @@ def test_message(api, value):
 )
 def test_send_template(api, sandbox, changes, text):
     sandbox.add_template("t1", text="{{a}}")
-    answer = api(
+    response = api(
         "sendTemplate", smtp_user_name="s", message=api.message(**{"template_id": "t1", **changes})
     )
-    assert answer == {"status": "error", "code": "-1", "name": "ValidationError", "message": text}
+    assert response == {"status": "error", "code": "-1", "name": "ValidationError", "message": text}
 
 
 @pytest.mark.parametrize(
@@ -164,11 +164,11 @@ def test_unique_id(api, unique_id):
 
 @pytest.mark.parametrize("page", [-1, "-1", "x", 1.5, True, [], "²", "1" * 5, " "])
 def test_skip_page(api, page):
-    answer = api("getMessageInfo", x_unique_id="x", skip_page=page)
+    response = api("getMessageInfo", x_unique_id="x", skip_page=page)
     if page == "11111":
-        assert answer == {"status": "success", "message_data": []}
+        assert response == {"status": "success", "message_data": []}
     else:
-        assert answer["message"] == "Invalid skip_page: it must be a page number from 0 on"
+        assert response["message"] == "Invalid skip_page: it must be a page number from 0 on"
 
 
 @pytest.mark.parametrize(
@@ -190,8 +190,8 @@ def test_skip_page(api, page):
     ],
 )
 def test_bodies(sandbox, body, text):
-    answer = sandbox.service.handle(Call("POST", "/messages/sendMail", body=body)).response
-    assert json.loads(answer.body) == {
+    response = sandbox.service.handle(Call("POST", "/messages/sendMail", body=body)).response
+    assert json.loads(response.body) == {
         "status": "error",
         "code": "-1",
         "name": "ValidationError",
@@ -199,7 +199,7 @@ def test_bodies(sandbox, body, text):
     }
 
 
-def test_a_byte_order_mark_is_no_harm(sandbox):
+def test_a_byte_order_mark_is_ignored(sandbox):
     body = b'\xef\xbb\xbf{"owner_id": "o", "token": "t", "x_unique_id": "x"}'
     assert (
         b"success"
@@ -216,10 +216,10 @@ def test_a_byte_order_mark_is_no_harm(sandbox):
     ],
 )
 def test_methods(sandbox, method, name, right):
-    answer = json.loads(
+    response = json.loads(
         sandbox.service.handle(Call(method, f"/messages/{name}", body=b"{}")).response.body
     )
-    assert (answer["name"], answer["message"]) == (
+    assert (response["name"], response["message"]) == (
         "ValidationError",
         f"This call is made with {right}",
     )

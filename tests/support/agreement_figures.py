@@ -1,9 +1,9 @@
 """
-A plugin of pytest, ``-p support.agreement_figures``: prints what the proof that outcomes and
-reality agree has tried.
+A plugin of pytest, ``-p support.agreement_figures``: prints the figures of the proof that outcomes
+and reality agree.
 
-How many scripts are drawn is told by POWEREMAIL_PROOF: then they are others each time. Without it
-they are a few, and always the same.
+POWEREMAIL_PROOF is the number of scripts to draw; they are different in each run. Without it a few
+scripts are drawn, always the same.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ _COLUMNS = (
 
 
 class Figures(Counter[str]):
-    """How often what was seen."""
+    """The number of scripts, mails, outcomes and faults by name."""
 
     def __repr__(self) -> str:
-        # What a failing test prints is the script.
+        # Short, so that a failing test shows its script and not these numbers.
         return "Figures()"
 
 
 def effort(scripts: int) -> settings:
-    """Try so many *scripts*, or as many as the environment says."""
+    """Return settings that try so many *scripts*, or as many as the environment says."""
     return settings(
         max_examples=PROOF or scripts,
         derandomize=not PROOF,
@@ -52,7 +52,7 @@ def effort(scripts: int) -> settings:
         deadline=None,
         print_blob=True,
         phases=(Phase.explicit, Phase.generate, Phase.shrink),
-        # The fixtures are made ready for each script by the test itself.
+        # The test itself clears its fixtures before each script.
         suppress_health_check=(
             HealthCheck.function_scoped_fixture,
             HealthCheck.too_slow,
@@ -62,7 +62,7 @@ def effort(scripts: int) -> settings:
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
-    """Print the figures that the tests have left in their reports."""
+    """Print the figures that the tests recorded in their reports."""
     rows: dict[str, Figures] = {}
     for report in (report for reports in terminalreporter.stats.values() for report in reports):
         left = dict(getattr(report, "user_properties", ()))

@@ -1,9 +1,9 @@
 """
-The ground on which a script is played: a sandbox that notes what arrives at it and what it does,
-in-process or with a server.
+The ground on which a script runs: a sandbox, in-process or with a server, that logs each request
+and its handling.
 
-Each attempt of the client carries a number in its query, which the service does not look at, so
-that what the client saw and what the sandbox did can be put side by side.
+Each attempt of the client carries a number in its query, which the service ignores, so that the
+judge can compare the client's view of an attempt with the sandbox's.
 """
 
 from __future__ import annotations
@@ -31,18 +31,19 @@ __all__ = ["Attempt", "Ground", "Handling", "Log"]
 
 _SUBJECT = re.compile(rb'"subject":"(mail \d+)"')
 _UNIQUE_ID = re.compile(rb'"x_unique_id":"([^"]+)"')
-_PATIENCE = 20.0
-"""Seconds until a server that does not come to rest is an error."""
+_SETTLE_TIMEOUT_SECONDS = 20.0
+"""A server that is still busy after this time is an error."""
 
 
 @attrs.define
 class Attempt:
     """
-    One request as the client saw it: of the mail with this *subject*, or a look for this
+    One request as the client saw it: of the mail with this *subject*, or a lookup of this
     *unique_id*.
 
-    *small* says that it leaves in one piece, *got* what came of it; the times are those of
-    `time.monotonic`.
+    *small*: whether it leaves in one piece.
+    *got*: the response or the error.
+    *started*, *ended*: times of `time.monotonic`.
     """
 
     number: int
@@ -58,10 +59,12 @@ class Attempt:
 @attrs.frozen
 class Handling:
     """
-    What the sandbox did with one request: the faults that hit it, the *reply*, how many mails it
-    *stored*, and when.
+    One request as the sandbox handled it.
 
-    *read* is False where the connection broke before the body was read.
+    *arrival*: the faults that hit it.
+    *read*: False if the connection broke before the body was read.
+    *stored*: the number of mails that it stored.
+    *at*: the time of `time.monotonic`.
     """
 
     arrival: Arrival
@@ -72,7 +75,7 @@ class Handling:
 
     @property
     def shown(self) -> frozenset[str]:
-        """The recipients that an answer of getMessageInfo shows."""
+        """The recipients in a response to getMessageInfo."""
         body = self.reply.response.body if self.reply.response is not None else b""
         try:
             records = json.loads(body)["message_data"]
@@ -83,7 +86,7 @@ class Handling:
 
 @attrs.define
 class Log:
-    """Every attempt of a script, and what was done with each, by its number."""
+    """Every attempt of a script, and its handlings by its number."""
 
     attempts: list[Attempt] = attrs.field(factory=list)
     handlings: dict[int, list[Handling]] = attrs.field(factory=dict)
@@ -91,7 +94,7 @@ class Log:
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
     def begin(self, request: Request) -> tuple[Request, Attempt]:
-        """Note that *request* goes out; return it with its number in it."""
+        """Record that *request* is sent; return it with its number in the query."""
         with self._lock:
             attempt = Attempt(
                 len(self.attempts),
@@ -112,14 +115,13 @@ class Log:
         return [attempt for attempt in self.attempts if attempt.subject == subject]
 
     def handling(self, attempt: Attempt) -> Handling | None:
-        """What was done with *attempt*."""
+        """Return the handling of *attempt*, or None if it never arrived."""
         return next(iter(self.handlings.get(attempt.number, ())), None)
 
 
 class Ground:
     """
-    A sandbox, to be used as a context manager; *served* says that it is reached by HTTP, at
-    ``url``.
+    A sandbox, used as a context manager. If it is *served*, clients reach it by HTTP at ``url``.
     """
 
     def __init__(self, *, served: bool) -> None:
@@ -151,7 +153,7 @@ class Ground:
 
     def clear(self, script: Script) -> Log:
         """
-        Forget everything, make ready for *script*, and return the log that it is going to fill.
+        Delete everything, set up the sandbox for *script*, and return the log that it will fill.
         """
         self.sandbox.clear()
         self.sandbox.add_template("t1", text="Dear {{NAME}}")
@@ -163,27 +165,29 @@ class Ground:
 
     def settle(self) -> None:
         """
-        Wait until nothing is under way any more, all clients being closed.
+        Wait until the server is idle. All clients must be closed.
 
-        A mail that a client gave up may still lie in a socket. A listening socket hands its
-        connections over in the order in which they were made, so once a request on a new one is
-        answered, the server knows all before it; one that it has forgotten was read to its end, and
-        what was read of it is a task until it is answered.
+        A request that a client gave up may still be in a socket. A listening socket accepts
+        connections in the order in which they were made, so once a request on a new connection has
+        its response, the server knows all earlier connections. It drops a connection only after it
+        has read everything, and a request is one of its tasks until it has its response.
         """
         if self._server is None:
             return
         self._fence()
         state = self._server._server.server_state
-        waits_until = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _SETTLE_TIMEOUT_SECONDS
         while state.connections or state.tasks:
-            if time.monotonic() > waits_until:
+            if time.monotonic() > deadline:
                 raise AssertionError(
                     f"the server does not come to rest: {state.connections}, {state.tasks}"
                 )
             time.sleep(0.0005)
 
     def _fence(self) -> None:
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=_PATIENCE)
+        connection = http.client.HTTPConnection(
+            urlsplit(self.url).netloc, timeout=_SETTLE_TIMEOUT_SECONDS
+        )
         try:
             connection.request("GET", "/_sandbox/health", headers={"Connection": "close"})
             assert connection.getresponse().read()
@@ -210,7 +214,7 @@ class Ground:
 
 class _NotingFaults(Faults):
     """
-    Counts requests, and keeps the arrival of the one that is being handled, with all that hit it.
+    Counts requests, and keeps the arrival of the current one, with the faults that hit it.
     """
 
     def __init__(self, seed: int, log: Log) -> None:

@@ -1,8 +1,8 @@
 """
 The judge of the proof that outcomes and reality agree.
 
-What an attempt may mean is told from the fault that hit it, by a table of its own; what became of
-the mail is told by the sandbox's store. Neither asks the library.
+The meaning of an attempt follows from the fault that hit it, by a table of its own; the fate of the
+mail is read from the sandbox's store. Neither uses the library.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ _TEXTS = {
 _TOKENS = (TOKEN, quote(TOKEN), quote(TOKEN, safe=""), quote_plus(TOKEN))
 _UNKNOWN_NAMES = ("generalerror", "sendingerror")
 _KNOWN_NAMES = (*_UNKNOWN_NAMES, "validationerror", "authenticationerror", "invalidkey")
-_LOOKS = 6
+_MAX_LOOKUPS = 6
 """
-Looks within the patience of a script: at once, at its end, and a few for clocks that are coarse.
+Lookups within the timeout of a script: at once, at its end, and a few because clocks are coarse.
 """
-_GRAIN = 0.002
+_CLOCK_STEP_SECONDS = 0.002
 """The sandbox's clock counts milliseconds."""
 
 
@@ -45,10 +45,10 @@ def disagreements(
     script: Script, results: Mapping[int, Result], ground: Ground, log: Log, figures: Counter[str]
 ) -> Iterator[str]:
     """
-    Yield whatever *results*, the outcome of each mail by its number, say otherwise than it was; add
-    up the *figures*.
+    Yield each disagreement between *results*, the outcome of each mail by its number, and the
+    store; add up the *figures*.
 
-    To be asked when nothing is under way any more.
+    Call it after `Ground.settle`.
     """
     outbox = ground.sandbox.outbox
     figures["scripts"] += 1
@@ -67,7 +67,7 @@ def disagreements(
         case = _Case(script, mail, results.get(mail.number), log, outbox, served=ground.served)
         for each in case.disagreements(figures):
             figures["disagreements"] += 1
-            yield f"{mail.subject}: {each}\n{case.told}"
+            yield f"{mail.subject}: {each}\n{case.history}"
 
 
 def _requests(log: Log) -> Iterator[str]:
@@ -80,7 +80,7 @@ def _requests(log: Log) -> Iterator[str]:
 
 @attrs.define
 class _Case:
-    """One mail, what was said of it and what was done with it."""
+    """One mail, its reported outcome, and its requests."""
 
     script: Script
     mail: Mail
@@ -112,8 +112,8 @@ class _Case:
         return self.script.resend_after is not None and self.mail.has_id
 
     @property
-    def told(self) -> str:
-        """All that is known, line by line."""
+    def history(self) -> str:
+        """The outcome, the copies and the requests, line by line."""
         lines = [
             f"    reported: {self.state}, {self.result!s}",
             f"    in the store {len(self.copies)} times",
@@ -140,19 +140,19 @@ class _Case:
         figures[self.state or "no state"] += 1
         figures["reconciled"] += getattr(self.result, "reconciled", False)
         figures["stored"] += len(self.copies)
-        yield from self._told_right()
-        yield from self._store(figures)
-        yield from self._meant(figures)
-        yield from self._repeated()
+        yield from self._check_outcome()
+        yield from self._check_store(figures)
+        yield from self._check_meaning(figures)
+        yield from self._check_repeats()
 
-    def _told_right(self) -> Iterator[str]:
-        """What the outcome says is complete, and has no token in it."""
+    def _check_outcome(self) -> Iterator[str]:
+        """The outcome is complete, and has no token in it."""
         if self.result is None:
             yield "no outcome"
             return
         for shown in _shown(self.result):
             if any(token in shown for token in _TOKENS):
-                yield f"the token is told: {shown}"
+                yield f"the token is shown: {shown}"
         if isinstance(self.result, PowerEmailError):
             if self.state not in _TEXTS or not str(self.result).startswith(_TEXTS[self.state]):
                 yield f"mail_state is {self.state}, the text {str(self.result)!r}"
@@ -166,8 +166,8 @@ class _Case:
             if bool(self.result.unique_id) != self.mail.has_id:
                 yield f"the outcome has the unique id {self.result.unique_id!r}"
 
-    def _store(self, figures: Counter[str]) -> Iterator[str]:
-        """What is said of the mail is so in the store."""
+    def _check_store(self, figures: Counter[str]) -> Iterator[str]:
+        """The outcome agrees with the store."""
         copies = self.copies
         if self.state == "accepted" and not copies:
             figures["losses"] += 1
@@ -190,15 +190,15 @@ class _Case:
             figures["duplicates"] += len(copies) - 1
             yield f"in the store {len(copies)} times"
 
-    def _meant(self, figures: Counter[str]) -> Iterator[str]:
-        """What is said of the mail is what the attempts amount to."""
+    def _check_meaning(self, figures: Counter[str]) -> Iterator[str]:
+        """The outcome follows from the attempts."""
         meanings = [self._meaning(attempt, figures) for attempt in self.attempts]
         if not meanings:
             yield "nothing was sent"
             return
         *_, last = meanings
         if self.state == "unknown":
-            yield from self._unknown(meanings)
+            yield from self._check_unknown(meanings)
         elif isinstance(self.result, SendResult) and self.result.reconciled:
             if not self._seen():
                 yield "reported as reconciled, and getMessageInfo did not show it"
@@ -208,18 +208,18 @@ class _Case:
             if self.state != "accepted" and {"unknown"} in meanings:
                 yield f"reported as {self.state}, and of an attempt nobody can know"
 
-    def _unknown(self, meanings: list[set[str]]) -> Iterator[str]:
-        """That it is unknown is justified."""
+    def _check_unknown(self, meanings: list[set[str]]) -> Iterator[str]:
+        """An unknown outcome is justified."""
         if not any("unknown" in meaning for meaning in meanings):
-            yield "reported as unknown, and every answer came through sound"
+            yield "reported as unknown, and every response came whole"
         if {"accepted"} in meanings:
-            yield "reported as unknown, and the sound answer of an attempt says accepted"
-        # Where several mails share the id, another one's look may have come later.
+            yield "reported as unknown, and the whole response of an attempt says accepted"
+        # If several mails share the id, the lookup of another mail may have come later.
         if self._seen() and self.mail.send.unique_id is None:
             yield "reported as unknown, and getMessageInfo showed it"
 
-    def _repeated(self) -> Iterator[str]:
-        """It was sent as often as it may be."""
+    def _check_repeats(self) -> Iterator[str]:
+        """The mail was sent and looked up no more often than allowed."""
         attempts = self.attempts
         allowed = self.script.attempts ** (2 if self.resends_later else 1)
         if len(attempts) > allowed:
@@ -242,13 +242,13 @@ class _Case:
         looking = self.script.on_unknown == "reconcile" and self.mail.send.unique_id is None
         if self.script.on_unknown != "reconcile" and looks:
             yield f"looked up {looks} times"
-        if looking and looks > _LOOKS * self.script.attempts * unknown:
+        if looking and looks > _MAX_LOOKUPS * self.script.attempts * unknown:
             yield f"looked up {looks} times"
 
     def _meaning(self, attempt: Attempt, figures: Counter[str] | None = None) -> set[str]:
         """
-        What the client may make of *attempt*: more than one thing only where time or the network
-        decided.
+        Return the outcomes that the client may report for *attempt*: more than one only if time or
+        the network decided.
         """
         handling = self.log.handling(attempt)
         if handling is None:
@@ -256,7 +256,7 @@ class _Case:
         meaning = _meaning(handling, in_process_small=None if self.served else attempt.small)
         reply = handling.reply
         if max(reply.latency, reply.drip) > READ and reply.broken != "stalled":
-            # A client that was held up may find the answer before it notices that it is late.
+            # A client that was held up may read the response before it notices that it is late.
             in_time = (
                 meaning if self.served or reply.broken in ("refused", "reset_before") else set()
             )
@@ -270,8 +270,8 @@ class _Case:
 
     def _ids(self) -> set[str]:
         """The unique id, as far as it can be known."""
-        told = self.mail.send.unique_id or getattr(self.result, "unique_id", None)
-        return {told} if told else {copy.unique_id for copy in self.copies}
+        known = self.mail.send.unique_id or getattr(self.result, "unique_id", None)
+        return {known} if known else {copy.unique_id for copy in self.copies}
 
     def _looks(self) -> list[Attempt]:
         return [
@@ -291,7 +291,7 @@ class _Case:
         )
 
     def _shown(self, look: Attempt) -> frozenset[str]:
-        """What the answer to *look* showed the client, where it came through."""
+        """Return the recipients that the response to *look* showed, if it came whole."""
         handling = self.log.handling(look)
         sound = (
             handling is not None and isinstance(look.got, Response) and not handling.reply.broken
@@ -305,7 +305,7 @@ class _Case:
         """
         if not self.resends_later:
             return False
-        due = attempt.ended + self.script.resend_after - _GRAIN
+        due = attempt.ended + self.script.resend_after - _CLOCK_STEP_SECONDS
         following = next(
             other.started for other in self.attempts if other.started > attempt.started
         )
@@ -331,13 +331,12 @@ class _Case:
         """
         handling = self.log.handling(attempt)
         visible = handling.at + handling.arrival.effect.visible_after
-        return visible - attempt.ended > self.script.resend_after - _GRAIN
+        return visible - attempt.ended > self.script.resend_after - _CLOCK_STEP_SECONDS
 
 
 def _meaning(handling: Handling, *, in_process_small: bool | None) -> set[str]:
     """
-    What the fault that decides means for the mail, as the documentation tells it; delays are not
-    looked at.
+    Return what the fault that decides means for the mail, as documented; delays do not count.
     """
     fault = next(
         (
@@ -354,7 +353,7 @@ def _meaning(handling: Handling, *, in_process_small: bool | None) -> set[str]:
         case None | "wrong_content_type" | "truncated" if (
             not handling.stored and handling.reply.broken is None
         ):
-            # The sandbox itself refused it. Where half of the answer is lost, its status is not.
+            # The sandbox itself rejected it. If half of the response is lost, its status is known.
             limited = handling.reply.response.status == 429
             meaning = "not_sent" if limited else "unknown" if kind == "truncated" else "rejected"
         case None | "wrong_content_type":
@@ -368,8 +367,8 @@ def _meaning(handling: Handling, *, in_process_small: bool | None) -> set[str]:
         case "refuse":
             meaning = "not_sent"
         case "reset_before_acceptance":
-            # By then the first piece is under way, and all of them where it took the body to find
-            # the recipient of the rule.
+            # By then the first piece has left, and all pieces if the rule has a recipient, which
+            # only the body shows.
             meaning = "unknown" if in_process_small or handling.read else "not_sent"
         case _:
             meaning = "unknown"

@@ -1,9 +1,9 @@
 """
-What is tried by the proof that outcomes and reality agree: a `Script` of faults and sends, and the
+The scripts of the proof that outcomes and reality agree: a `Script` of faults and sends, and the
 strategy that draws one.
 
-The repr of a script is the code that makes it, without what is as by default: what a failing run
-prints can be pasted into a test.
+The repr of a script is the code that makes it, without default values, so that the output of a
+failing run can be pasted into a test.
 """
 
 from __future__ import annotations
@@ -53,21 +53,21 @@ LARGE = bytes(range(256)) * 1300
 
 
 class Code:
-    """The repr is the code that makes the value; what is as by default is left out."""
+    """The repr is the code that makes the value, without default values."""
 
     def __repr__(self) -> str:
-        told = [
+        arguments = [
             f"{field.name}={getattr(self, field.name)!r}"
             for field in attrs.fields(type(self))
             if field.init
             and (field.default is attrs.NOTHING or getattr(self, field.name) != field.default)
         ]
-        return f"{type(self).__name__}({', '.join(told)})"
+        return f"{type(self).__name__}({', '.join(arguments)})"
 
 
 @attrs.frozen(repr=False)
 class Rule(Code):
-    """From here on, this goes wrong: the arguments are those of ``Faults.add``."""
+    """From here on, requests get this fault: the arguments are those of ``Faults.add``."""
 
     fault: Fault
     call: str | None = None
@@ -78,7 +78,7 @@ class Rule(Code):
 
     @property
     def options(self) -> dict[str, object]:
-        """When it strikes."""
+        """The conditions under which it hits a request."""
         return {
             field.name: getattr(self, field.name)
             for field in attrs.fields(Rule)
