@@ -18,6 +18,6 @@ def main() -> None:
         sys.exit(
             f"poweremail: {error.name} is not installed; pip install 'poweremail[cli,sandbox]'"
         )
-    # The command tells by itself what the library logs.
+    # The command itself reports what the library logs.
     logging.getLogger("poweremail").addHandler(logging.NullHandler())
     app()

@@ -56,7 +56,7 @@ class _Step:
 
 @attrs.frozen
 class _Stage:
-    """What the steps work with."""
+    """The sandbox, the client and the console that the steps use."""
 
     sandbox: Sandbox
     client: AsyncPowerEmail

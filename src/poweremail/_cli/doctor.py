@@ -87,7 +87,7 @@ class _Check:
 
 @attrs.frozen
 class _Subject:
-    """What the checks are about."""
+    """The client, the SMTP user and the brand that are checked."""
 
     client: poweremail.PowerEmail
     smtp_user_name: str

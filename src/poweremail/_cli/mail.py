@@ -160,7 +160,7 @@ def _send(
         session.mail = message
         result: poweremail.SendResult = getattr(client.messages, method)(message)
         session.mail = None
-        # Whatever becomes of the output, the mail was accepted: nobody may send it again.
+        # Even if the output fails, the mail was accepted, and must not be sent again.
         session.status, session.accepted_id = exits.OK, result.unique_id
     found = "; found by its unique id, since the response was lost" if result.reconciled else ""
     out = session.out

@@ -32,7 +32,7 @@ MARGIN_SECONDS = 0.5
 By how much the windows of the ledger are longer than those of the service.
 
 A request is booked when its row is taken, and the service counts it when it arrives: after the
-commit, and after the connection was made. If it arrives later than that, the service may answer
+commit, and after the connection was made. If it arrives later than that, the service may respond
 429, and the batch sends it again.
 """
 
@@ -70,9 +70,9 @@ def read_used(
 
 def least_seconds(mails: int, used: Sequence[BudgetUsed]) -> float:
     """
-    The earliest time, in seconds from now, at which so many *mails* can have begun.
+    Return the earliest time, in seconds from now, at which so many *mails* can have begun.
 
-    Each window is considered alone: where several hold it may take longer, never shorter.
+    Each window is considered alone: with several windows it may take longer, but never shorter.
     """
     if mails <= 0 or not used or not all(each.windows for each in used):
         return 0.0
@@ -92,10 +92,10 @@ def least_seconds(mails: int, used: Sequence[BudgetUsed]) -> float:
 
 
 def _room(window: Window, ages: Sequence[float], seconds: float) -> int:
-    """How many requests can begin within so many *seconds*, after those of the given *ages*."""
-    whole, rest = divmod(seconds, window.seconds)
-    used = bisect_left(ages, window.seconds - rest, hi=min(window.limit, len(ages)))
-    return (int(whole) + 1) * window.limit - used
+    """Return how many requests can begin within *seconds*, after those of the given *ages*."""
+    whole_windows, rest_seconds = divmod(seconds, window.seconds)
+    used = bisect_left(ages, window.seconds - rest_seconds, hi=min(window.limit, len(ages)))
+    return (int(whole_windows) + 1) * window.limit - used
 
 
 def _windows(limits: RateLimits | None) -> tuple[Window, ...]:
@@ -204,22 +204,22 @@ class Budgets:
         return assigned
 
     def wait(self, now: float) -> float:
-        """The seconds until the first SMTP user may send."""
+        """Return the seconds until the first SMTP user may send."""
         return max(0.0, min((user.wait(now) for user in self._users.values()), default=0.0))
 
     def record_refusal(
         self, connection: Connection, now: float, refused: Mapping[str, float]
     ) -> None:
         """
-        Record a 429 for each name in *refused*, with the seconds that the service asked to wait
-        (0.0 if it did not say).
+        Record a 429 for each name in *refused*, with the seconds of its Retry-After (0.0 without
+        one).
         """
         for name in sorted(refused):
             row = connection.execute(
                 select(smtp_users).where(smtp_users.c.name == name).with_for_update()
             ).one()
             if row.refused_until > now:
-                # The refusals of one burst count once. But one of them may ask for a longer wait.
+                # The refusals of one burst count once, but one of them may have a longer wait.
                 until, refusals = max(row.refused_until, now + refused[name]), row.refusals
             else:
                 backoff = min(2.0**row.refusals, _MAX_REFUSAL_SECONDS)

@@ -7,11 +7,11 @@ has ended into unknown ones, and takes new rows. When it returns, all of that is
 caller may send what the step returned, and report what it recorded. A transaction costs a wait for
 the disk; many rows share it, the more the slower the disk is.
 
-The invariant: a row is in the hands of at most one worker that may write to it. Each change of
-owner increases the row's fence, and a result is written only if the fence is still that of its
-worker. If some of the results do not match, the whole transaction is rolled back and repeated
-without them, and the caller learns which were lost. A process that stood still does not begin a
-request after half of its lease (`Work.is_stale`), because its rows may have another owner soon.
+The invariant: at most one worker may write to a row. Each change of owner increases the row's
+fence, and a result is written only if the fence is still that of its worker. If some of the results
+do not match, the whole transaction is rolled back and repeated without them, and the caller learns
+which were lost. A process that stood still does not begin a request after half of its lease
+(`Work.is_stale`), because its rows may have another owner soon.
 
 How it is tested: `tests/batch/test_states.py` drives workers at random against a model, and the
 crash test kills real ones between any two of the lines that are logged here.
@@ -54,7 +54,7 @@ __all__ = ["Worker"]
 _log = logging.getLogger("poweremail.batch")
 
 _POLL_SECONDS = 1.0
-"""The longest wait for a pause, or for rows that another worker left, to be noticed."""
+"""The longest time until a pause, or a row that another worker released, is noticed."""
 
 _SWEEP_SECONDS = 0.2
 """The time between two searches for unknown rows and for leases that have ended."""
@@ -213,7 +213,7 @@ class Worker:
         self._budgets.record_success(connection, now, accepted - refused.keys())
 
     def _sorted(self, finished: Sequence[Finished]) -> tuple[list[Finished], list[Finished]]:
-        """Those of *finished* whose rows are still held, and the others."""
+        """Return those of *finished* whose rows are still held, and the others."""
         with self._database.reading() as connection:
             found = select(_row.id, _row.fence).where(
                 _row.id.in_([each.work.id for each in finished])
@@ -224,7 +224,7 @@ class Worker:
 
     def _expire(self, connection: Connection, now: float) -> None:
         """
-        Take the rows of dead workers away: a mail that was being sent becomes unknown, a look-up
+        Release the rows of dead workers: a mail that was being sent becomes unknown, a look-up
         becomes due again.
         """
         rows = connection.execute(EXPIRED, {"of": self._batch, "now": now}).all()
@@ -323,7 +323,7 @@ class Worker:
         return wanted
 
     def _wait(self, connection: Connection, now: float) -> float | None:
-        """The seconds until there may be more to do, None for never."""
+        """Return the seconds until there may be more to do; None if there will be nothing."""
         of_batch = _row.batch == self._batch
         left = (
             _row.state == State.PLANNED,

@@ -1,7 +1,7 @@
 """
 Calls about messages, as requests.
 
-Whatever is wrong with a call is found here or in the types, before anything is sent.
+Every error in a call is found here or in the types, before anything is sent.
 """
 
 from __future__ import annotations

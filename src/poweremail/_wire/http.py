@@ -138,7 +138,7 @@ class Body:
         """
         Yield the body in pieces of at most 256 KiB; files and streams are still to be read.
 
-        Each attempt iterates anew. The last piece is never a stream.
+        Each attempt iterates from the start. The last piece is never a stream.
         """
         self.begun = True
         for part in self._parts:
@@ -203,7 +203,7 @@ class Endpoint:
     deployment: Deployment = _DEPLOYMENT
 
 
-# Not frozen, although nobody changes it: to make a frozen one takes three times as long.
+# Not frozen, although it is never changed: making a frozen one takes three times as long.
 @attrs.define
 class Request:
     """

@@ -176,7 +176,7 @@ class WebhookReceiver:
         except WebhookSignatureError as error:
             # How the service checks a URL when it is registered is published nowhere. Its closest
             # relative posts an empty list of events, signed with a key that nobody has yet. An
-            # empty list hands over nothing, so it needs no signature.
+            # empty list has no events, so it needs no signature.
             if _is_empty_batch(headers, body):
                 return self._success()
             return self.reject(HTTPStatus.FORBIDDEN, str(error))

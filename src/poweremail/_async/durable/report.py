@@ -23,9 +23,10 @@ Row = TypeVar("Row", Record, Planned)
 
 class _Rows(Generic[Row]):
     """
-    The rows of a batch, read in pages; a page is read when its first row is asked for.
+    The rows of a batch, read in pages; a page is read when its first row is needed.
 
-    *find*: returns the number of the batch, which may not exist yet when the rows are asked for.
+    *find*: returns the number of the batch; it is called when the first row is needed, because the
+    batch may be created later than this object.
     *read_page*: reads the rows after the one with a number.
     """
 

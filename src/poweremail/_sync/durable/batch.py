@@ -139,10 +139,10 @@ class Batch:
 
     def dry_run(self) -> DryRun:
         """
-        Make every planned message ready to be sent, and send none: iterate over pairs of its place
-        and of the error that would prevent it, or None.
+        Prepare every planned message and send none: iterate over pairs of a message's place and the
+        error that would prevent its sending, or None.
 
-        If the options ask for a rehearsal, it is tried, but the batch does not become one.
+        If the options set a rehearsal, it is applied, but the batch does not become one.
         """
         return DryRun(self._ledger, self._number, partial(self._rehearse, keep=False))
 
@@ -162,24 +162,24 @@ class Batch:
         Plan failed mails again, and return their number: those that were *not_sent*, and on request
         those that were *rejected* or are *unknown*.
 
-        Unknown mails are included once their look-up has ended in vain. They may have been accepted
-        nevertheless: then the recipient gets two.
+        Unknown mails are included once their look-up has ended without a result. They may have been
+        accepted: then the recipient gets two.
         """
         wanted = ((State.NOT_SENT, not_sent), (State.REJECTED, rejected), (State.UNKNOWN, unknown))
         states = frozenset(state for state, included in wanted if included)
         return in_thread(self._ledger.retry, self._number(), states)
 
     def status(self) -> BatchStatus:
-        """The progress of the batch, in whichever process it runs."""
+        """Return the progress of the batch, even if another process runs it."""
         return in_thread(self._ledger.status, self._number())
 
     def least_seconds(self, mails: int) -> float:
         """
-        The earliest time, in seconds from now, at which so many *mails* can have begun within the
-        limits; 0.0 without limits.
+        Return the earliest time, in seconds from now, at which so many *mails* can have begun
+        within the limits; 0.0 without limits.
 
-        All that the SMTP users have sent for this ledger counts. Raises `ConfigurationError` if the
-        batch has no client.
+        All mails that the SMTP users have sent for this ledger count. Raises `ConfigurationError`
+        if the batch has no client.
         """
         options = self._options.sent_as(self._required_client().smtp_user_name)
         return in_thread(
@@ -188,8 +188,8 @@ class Batch:
 
     def report(self, states: Iterable[str] | None = None) -> BatchReport:
         """
-        Every message of the batch as a `Record`, in the order in which they were added; only those
-        in *states*, if given.
+        Return an iterator over the messages of the batch as `Record`, in the order in which they
+        were added; *states* restricts it to messages in these states.
         """
         wanted = None if states is None else frozenset(_state(state) for state in states)
         return BatchReport(self._ledger, self._number, wanted)
@@ -239,8 +239,8 @@ class Batch:
                     in_thread(adding.flush)
         finally:
             finish(source)
-            # If the source raises, the messages before the error are kept: the next time they are
-            # known.
+            # If the source raises, the messages before the error are kept, so adding the source
+            # again skips them.
             in_thread(adding.flush)
         return adding.total
 

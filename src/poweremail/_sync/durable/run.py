@@ -3,17 +3,17 @@
 One run of a batch: it takes rows from the ledger, sends or looks them up, and yields outcomes.
 
 Theory of operation. A run has one worker of the ledger. Steps of the worker, each a transaction in
-a thread, follow each other; requests go on beside them. A step writes what has finished meanwhile,
-and takes as many rows as may begin, so the slower the disk, the more rows share a transaction. A
-second task makes an empty step from time to time, which renews the leases however slowly the caller
-takes outcomes.
+a thread, follow each other; requests go on beside them. A step writes the results of the requests
+that ended since the last one, and takes as many rows as may begin, so the slower the disk, the more
+rows share a transaction. A second task makes an empty step from time to time, which renews the
+leases even if the caller takes outcomes slowly.
 
 The invariant: the outcome of a request is never dropped. It is in `_finished` from the moment it is
-known until a step has written it, and the caller sees it only after that. So every way out (the end
-of the batch, an error or a cancellation of the caller, a ledger that fails) goes through the same
-narrow places: the calls in work end, or are cancelled; what is known is written; a row whose
-request may have left becomes unknown, and a row whose request was never begun is planned again. If
-nothing can be written, the leases end, and another run looks the rows up.
+known until a step has written it, and the caller sees it only after that. So every exit (the end of
+the batch, an error or a cancellation of the caller, a failed ledger) takes the same path: the calls
+in work end, or are cancelled; the known outcomes are written; a row whose request may have left
+becomes unknown, and a row whose request was never begun is planned again. If nothing can be
+written, the leases end, and another run looks the rows up.
 
 If the ledger fails, no further request begins. Those in work end, the reserved room on the disk is
 freed, and their outcomes are written after all, in a few attempts.
@@ -212,7 +212,7 @@ class BatchRun:
                 return
 
     def _leave(self, *, raising: bool) -> None:
-        """Write all that is known. A row whose request was interrupted may have been sent."""
+        """Write all known outcomes. A row whose request was interrupted may have been sent."""
         finished = [*self._finished, *self._jobs.ended(0.0)]
         known = {(each.work.id, each.work.fence) for each in finished}
         unknown = Verdict(
@@ -221,8 +221,8 @@ class BatchRun:
         for work in in_thread(self._worker.retire):
             if (work.id, work.fence) not in known:
                 # A row that was taken to be sent, and not begun, was certainly not sent.
-                doubtful = work.state is State.UNKNOWN or work.id in self._sender.begun
-                finished.append(Finished(work=work, verdict=unknown if doubtful else RELEASED))
+                may_be_sent = work.state is State.UNKNOWN or work.id in self._sender.begun
+                finished.append(Finished(work=work, verdict=unknown if may_be_sent else RELEASED))
         if finished:
             try:
                 in_thread(self._worker.step, finished, 0)

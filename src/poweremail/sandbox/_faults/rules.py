@@ -204,7 +204,7 @@ class Faults:
             self._rules = left
 
     def clear(self) -> None:
-        """Remove all rules, and let chance begin anew from the seed."""
+        """Remove all rules, and restart the random sequence from the seed."""
         with self._lock:
             self._rules.clear()
             self._chance = random.Random(self._seed)  # noqa: S311

@@ -1,1 +1,1 @@
-"""Caught mail that is handed on to a real SMTP server."""
+"""Releases caught mail to a real SMTP server."""

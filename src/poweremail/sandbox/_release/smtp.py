@@ -1,5 +1,5 @@
 """
-Release a caught mail: hand it on to a real SMTP server, for allowed addresses only.
+Release a caught mail: send it to a real SMTP server, for allowed addresses only.
 
 A sandbox exists so that no mail leaves the machine. This is its one exit, and it is closed unless
 both a server and the addresses that may get mail from it are configured.
@@ -37,7 +37,7 @@ _TIMEOUT_SECONDS = 30.0
 
 _MAX_RESPONSE_CHARS = 500
 
-# These characters must not be in an address of an SMTP command; the server checks the rest.
+# Without the characters that would end an address in an SMTP command; the server checks the rest.
 _ADDRESS = re.compile(r"[^\s<>@\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+\Z")
 _DOMAIN = re.compile(r"@?[^\s<>@\x00-\x1f\x7f]+\Z")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
@@ -48,8 +48,8 @@ class ReleaseError(PowerEmailError):
     """
     A mail could not be released.
 
-    ``mail_state`` is ``"not_sent"``, or ``"unknown"`` if the connection broke after the mail had
-    been handed over.
+    ``mail_state`` is ``"not_sent"``, or ``"unknown"`` if the connection broke after the server got
+    the mail.
     """
 
 
@@ -105,7 +105,7 @@ class SmtpServer:
             raise ConfigurationError(reason, field="security")
 
     def allows(self, email: str) -> bool:
-        """Whether mail may be released to this address."""
+        """Return whether mail may be released to this address."""
         email = email.casefold()
         return bool(_ADDRESS.match(email)) and (
             email in self.allow or email.rpartition("@")[2] in self.allow
@@ -124,10 +124,10 @@ def release(
     mail: CaughtMail, server: SmtpServer, to: Iterable[str] | str | None = None
 ) -> Released:
     """
-    Hand *mail* on to *server*: for those of its recipients that are allowed, or for the addresses
+    Send *mail* to *server*, for those of its recipients that are allowed, or for the addresses
     *to*, all of which must be allowed.
 
-    The headers stay those of the mail, without Bcc. Raises `UsageError` if no address may get it,
+    The headers are those of the mail, without Bcc. Raises `UsageError` if no address may get it,
     and `ReleaseError` if the server does not accept it.
     """
     recipients = _recipients(mail, server, to)
@@ -137,8 +137,8 @@ def release(
     data = _without_bcc(_LINE_END.sub(b"\r\n", source(mail)))
     result = _hand_over(server, mail.from_email, recipients, data)
     if isinstance(result, ReleaseError):
-        # Raised here, because frames that talk to the server hold the password: neither they nor an
-        # error of smtplib, which would bring them along, may hang on this error.
+        # Raised here, because the frames that talk to the server hold the password: this error must
+        # refer neither to them nor to an error of smtplib, whose traceback has them.
         raise result
     return result
 
@@ -196,7 +196,7 @@ def _hand_over(
         # All errors of smtplib are OSErrors, and those of TLS too.
         problem = f"did not accept the mail: {_describe(error)}"
         if isinstance(error, smtplib.SMTPDataError):
-            data_sent = False  # the server refused the command that goes before the mail
+            data_sent = False  # the server rejected the DATA command, which precedes the mail
         elif data_sent:
             problem = f"broke off after the mail had been handed over: {_describe(error)}"
     return ReleaseError(
@@ -242,7 +242,7 @@ def _printable(code: int, text: bytes | str) -> str:
 
 
 def _without_password(server: SmtpServer, text: str) -> str:
-    """Return *text* without the password, as it is or in base64, should a server repeat it."""
+    """Return *text* without the password, which a server may repeat, plain or in base64."""
     if server.password is None:
         return text
     password = server.password.reveal()

@@ -14,20 +14,20 @@ __all__ = ["source"]
 
 # RFC 5322, 3.6.8: printable ASCII without the colon.
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,200}\Z")
-# Multiparts and messages have parts of their own, so they cannot hold just any bytes.
+# Multiparts and messages consist of parts, so a file with any other bytes cannot have their types.
 _MIME_TYPE = re.compile(
     r"(?!multipart/|message/)[\w!#$&^.+-]+/[\w!#$&^.+-]+\Z", re.ASCII | re.IGNORECASE
 )
-_WRITTEN_HERE = {"from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version"}
+_HEADERS_WRITTEN_HERE = {"from", "to", "cc", "bcc", "subject", "date", "message-id", "mime-version"}
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 def source(mail: CaughtMail) -> bytes:
     """
-    Return *mail* with CRLF line ends; a mail of ``sendRaw`` as it was handed over.
+    Return *mail* with CRLF line ends; a mail of ``sendRaw`` is returned as it came.
 
-    What would not be sent is left out: the Bcc header, and headers whose names no mail can contain.
-    The date is the time when the mail was caught.
+    The Bcc header is left out, because it is never sent, and so are headers whose names no mail can
+    contain. The date is the time when the mail was caught.
     """
     if mail.operation == "sendRaw":
         return str(mail.raw["raw_message"]).encode()
@@ -50,7 +50,7 @@ def _headers(mail: CaughtMail) -> Iterable[tuple[str, HeaderValue]]:
     yield "Message-ID", f"<{mail.number}@sandbox.invalid>"
     for name, value in mail.headers.items():
         lower = name.lower()
-        is_allowed = lower not in _WRITTEN_HERE and not lower.startswith("content-")
+        is_allowed = lower not in _HEADERS_WRITTEN_HERE and not lower.startswith("content-")
         if is_allowed and _HEADER_NAME.match(name):
             yield name, _one_line(value)
 
@@ -65,5 +65,5 @@ def _files(mail: CaughtMail) -> Iterable[File]:
 
 
 def _one_line(text: str) -> str:
-    """*text* without control characters, so that no line break adds a header."""
+    """Return *text* without control characters, because a line break would add a header."""
     return _CONTROLS.sub(" ", text)

@@ -30,7 +30,7 @@ DATA_HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'",
 }
-"""For what scripts and programs read: opened in a browser by itself, it can do nothing."""
+"""For data that scripts and programs read: if a browser opens it directly, it can do nothing."""
 
 PAGE_HEADERS = {
     **_SAME_ORIGIN,
