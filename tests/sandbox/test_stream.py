@@ -76,6 +76,11 @@ def test_a_client_with_an_unknown_id_gets_refetch(server, sandbox, api, last_id)
         assert events(response.iter_lines(), 1)[0] == [("refetch", None)]
 
 
+def test_a_stream_has_no_head(server):
+    response = httpx.head(f"{server.url}/_sandbox/stream", **PLAIN_HTTP)
+    assert (response.status_code, response.headers["allow"]) == (405, "GET")
+
+
 def test_too_many_streams_get_503(server):
     streams = [listen(server) for _ in range(MAX_STREAMS)]
     responses = [stream.__enter__() for stream in streams]

@@ -55,8 +55,10 @@ def control_app(service: Service) -> ASGIApp:
             name = "poweremail.sandbox._server.control.api"
             loaded: ASGIApp = (await anyio.to_thread.run_sync(import_module, name)).api
             api = loaded
-        # uvicorn leaves out the body of a response to HEAD, so GET serves both.
-        method = "GET" if scope["method"] == "HEAD" else scope["method"]
+        # uvicorn leaves out the body of a response to HEAD, so GET serves both. A stream has no
+        # end, so the next request of that connection would wait for ever: it takes GET only.
+        is_stream = scope["path"].endswith("/stream")
+        method = "GET" if scope["method"] == "HEAD" and not is_stream else scope["method"]
         await api({**scope, "method": method, "control": control}, receive, send)
 
     return with_headers(run, DATA_HEADERS)
