@@ -1,13 +1,41 @@
-"""Public names that are loaded when they are first used (PEP 562)."""
+"""Public names and packages that are loaded when they are first used (PEP 562)."""
 
 from __future__ import annotations
 
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
+from threading import Thread, current_thread, main_thread
+from types import ModuleType
 
-__all__ = ["lazily"]
+__all__ = ["import_undisturbed", "lazily"]
+
+
+def import_undisturbed(name: str) -> ModuleType:
+    """
+    Import the module *name* so that no signal handler leaves half of it behind.
+
+    Handlers run in the main thread. If one raises during an import, Python forgets the package but
+    keeps its submodules, and every later import of it in this process can fail. So the import is
+    made in a thread of its own, which goes on whatever happens to the one that waits for it.
+    """
+    if name not in sys.modules and current_thread() is main_thread():
+        thread = Thread(target=_try_import, args=(name,))
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter is ending, and starts no thread
+            if thread.ident is not None:
+                raise
+        else:
+            thread.join()
+    return import_module(name)
+
+
+def _try_import(name: str) -> None:
+    with suppress(Exception):  # the import after it raises the same
+        import_module(name)
 
 
 def lazily(

@@ -25,6 +25,7 @@ import time
 from poweremail import _watch
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.transports import AsyncTransport
+from poweremail._lazy import import_undisturbed
 from poweremail._policy.origin import exception_from_outside
 from poweremail._policy.outcome import FailedAttempt, Mail, judge_failure
 from poweremail._policy.retry import RetryEvent, RetryPolicy
@@ -90,6 +91,7 @@ class AsyncExchange:
         self, request: Request, mail: Mail, failed: FailedAttempt, started: float
     ) -> ApiResponse | FailedAttempt:
         """Make further attempts after the first one, which began at *started* and *failed*."""
+        import_undisturbed("tenacity")
         from tenacity import (  # noqa: PLC0415  see the theory of operation
             AsyncRetrying,
             DoSleep,

@@ -24,6 +24,7 @@ import sys
 import time
 
 from poweremail import _watch
+from poweremail._lazy import import_undisturbed
 from poweremail._policy.origin import exception_from_outside
 from poweremail._policy.outcome import FailedAttempt, Mail, judge_failure
 from poweremail._policy.retry import RetryEvent, RetryPolicy
@@ -91,6 +92,7 @@ class Exchange:
         self, request: Request, mail: Mail, failed: FailedAttempt, started: float
     ) -> ApiResponse | FailedAttempt:
         """Make further attempts after the first one, which began at *started* and *failed*."""
+        import_undisturbed("tenacity")
         from tenacity import (  # noqa: PLC0415  see the theory of operation
             DoSleep,
             RetryCallState,

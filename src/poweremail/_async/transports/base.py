@@ -37,6 +37,7 @@ from types import ModuleType
 from typing import Any, Protocol
 
 from poweremail._async.transports.outgoing import AsyncOutgoing
+from poweremail._lazy import import_undisturbed
 from poweremail._response import Response
 from poweremail._runtime._async import (
     AtScopeEnd,
@@ -262,7 +263,7 @@ def check_installed(engine: str) -> None:
 def load_engine(name: str, engine: str) -> ModuleType:
     """Return the module *name* of *engine*. Raises `ConfigurationError` if it is not installed."""
     check_installed(engine)
-    return importlib.import_module(name)
+    return import_undisturbed(name)
 
 
 def checked_limit(max_connections: object) -> int:

@@ -37,6 +37,7 @@ from collections.abc import Iterable
 from types import ModuleType
 from typing import Any, Protocol
 
+from poweremail._lazy import import_undisturbed
 from poweremail._response import Response
 from poweremail._runtime._logs import credentials_in_use, redact_engine_logs
 from poweremail._runtime._sync import (
@@ -261,7 +262,7 @@ def check_installed(engine: str) -> None:
 def load_engine(name: str, engine: str) -> ModuleType:
     """Return the module *name* of *engine*. Raises `ConfigurationError` if it is not installed."""
     check_installed(engine)
-    return importlib.import_module(name)
+    return import_undisturbed(name)
 
 
 def checked_limit(max_connections: object) -> int:
