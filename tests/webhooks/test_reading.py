@@ -14,6 +14,7 @@ from poweremail import (
     WebhookError,
     WebhookPayloadError,
     WebhookSignatureError,
+    webhooks,
 )
 from poweremail._types.secret import Secret
 from poweremail.webhooks import (
@@ -219,3 +220,11 @@ def test_nothing_but_webhook_errors_escapes(body, signature, content_type, right
             read(headers, body, scheme=scheme)
         except WebhookError as error:
             assert isinstance(error, PowerEmailError)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("WebhookAnswer", "WebhookResponse"), ("handshake_answer", "handshake_text")]
+)
+def test_old_names_work_and_warn(old, new):
+    with pytest.warns(DeprecationWarning, match=f"{old} is now poweremail.webhooks.{new}"):
+        assert getattr(webhooks, old) is getattr(webhooks, new)
