@@ -17,8 +17,8 @@ from benchmarks import samples
 from benchmarks.contest import Clock, Contest, Cost, Peer, repeated
 
 from poweremail import Message
+from poweremail._types.options import Timeouts
 from poweremail._types.secret import Secret
-from poweremail._types.timeouts import Timeouts
 from poweremail._wire import encode
 from poweremail._wire import json as wire_json
 from poweremail._wire.decode import decode_success, message_info_page

@@ -32,12 +32,11 @@ if TYPE_CHECKING:
     )
     from poweremail._types.address import Recipient
     from poweremail._types.attachment import Attachment, Image
-    from poweremail._types.deployment import Deployment
     from poweremail._types.event import EventBatch, EventName, WebhookEvent
     from poweremail._types.message_info import Engagement, MessageInfo, MessageInfoPage
+    from poweremail._types.options import Deployment, Timeouts
     from poweremail._types.result import CallResult, SendOutcome, SendResult
     from poweremail._types.secret import Secret
-    from poweremail._types.timeouts import Timeouts
     from poweremail.errors import (
         ApiError,
         AuthenticationError,
@@ -91,14 +90,13 @@ _HOMES = {
     ),
     "_types.address": ("Recipient",),
     "_types.attachment": ("Attachment", "Image"),
-    "_types.deployment": ("Deployment",),
     "_types.event": ("EventBatch", "EventName", "WebhookEvent"),
     "_messages.envelope": ("Tracking",),
     "_messages.message": ("Converted", "Message", "TemplateMessage"),
     "_types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
     "_types.result": ("CallResult", "SendOutcome", "SendResult"),
     "_types.secret": ("Secret",),
-    "_types.timeouts": ("Timeouts",),
+    "_types.options": ("Deployment", "Timeouts"),
 }
 
 __all__ = [

@@ -35,7 +35,7 @@ import attrs
 import pytest
 
 from poweremail import _watch
-from poweremail._wire.hosts import is_loopback
+from poweremail._types.checks import is_loopback
 
 if TYPE_CHECKING:
     from poweremail import AsyncPowerEmail, PowerEmail

@@ -26,12 +26,11 @@ if TYPE_CHECKING:
     )
     from poweremail._types.address import Recipient
     from poweremail._types.attachment import Attachment, Image
-    from poweremail._types.deployment import Deployment
     from poweremail._types.event import EventBatch, EventName, WebhookEvent
     from poweremail._types.message_info import Engagement, MessageInfo, MessageInfoPage
+    from poweremail._types.options import Deployment, Timeouts
     from poweremail._types.result import CallResult, SendOutcome, SendResult
     from poweremail._types.secret import Secret
-    from poweremail._types.timeouts import Timeouts
 
 _HOMES = {
     "_messages.envelope": ("Envelope", "Tracking"),
@@ -49,12 +48,11 @@ _HOMES = {
     ),
     "_types.address": ("Recipient",),
     "_types.attachment": ("Attachment", "Image"),
-    "_types.deployment": ("Deployment",),
     "_types.event": ("EventBatch", "EventName", "WebhookEvent"),
     "_types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
     "_types.result": ("CallResult", "SendOutcome", "SendResult"),
     "_types.secret": ("Secret",),
-    "_types.timeouts": ("Timeouts",),
+    "_types.options": ("Deployment", "Timeouts"),
 }
 
 __all__ = [

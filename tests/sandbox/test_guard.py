@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from poweremail._wire.hosts import is_loopback
+from poweremail._types.checks import is_loopback
 from poweremail.sandbox._server.app import create_app
 from poweremail.sandbox._server.guard import host_of
 

@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from poweremail import Message, TemplateMessage
+from poweremail._types.options import Timeouts
 from poweremail._types.secret import Secret
-from poweremail._types.timeouts import Timeouts
 from poweremail._wire import encode
 from poweremail._wire import json as wire_json
 from poweremail._wire.http import Endpoint

@@ -17,10 +17,9 @@ from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import NO_MAIL, Mail, OnUnknown
 from poweremail._policy.retry import RetryPolicy
 from poweremail._policy.settings import DEFAULT, Default, Settings, complete, from_env
-from poweremail._types.deployment import Deployment
+from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.result import CallResult
 from poweremail._types.secret import Secret
-from poweremail._types.timeouts import Timeouts
 from poweremail._wire import decode, encode
 
 __all__ = ["AsyncPowerEmail"]

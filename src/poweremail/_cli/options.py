@@ -24,8 +24,8 @@ import attrs
 import typer
 
 from poweremail._cli.session import Session
+from poweremail._types.options import Timeouts
 from poweremail._types.secret import Secret
-from poweremail._types.timeouts import Timeouts
 from poweremail.webhooks._signature import BRAND
 
 __all__ = [

@@ -16,8 +16,8 @@ from poweremail._cli.options import DEFAULT_BRAND, Brand, command
 from poweremail._cli.output import OutputError
 from poweremail._cli.session import Session
 from poweremail._policy.limits import RateLimits
+from poweremail._types.checks import is_loopback
 from poweremail._types.secret import Secret
-from poweremail._wire.hosts import is_loopback
 from poweremail._wire.json import loads_text
 from poweremail.errors import ConfigurationError
 from poweremail.webhooks._signature import SCHEMES, find_scheme

@@ -16,11 +16,9 @@ from attrs.validators import optional
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
-from poweremail._types.checks import header_text, is_whole
-from poweremail._types.deployment import Deployment
+from poweremail._types.checks import header_text, is_loopback, is_whole
+from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.secret import Secret
-from poweremail._types.timeouts import Timeouts
-from poweremail._wire.hosts import is_loopback
 from poweremail._wire.http import Endpoint
 from poweremail._wire.redaction import Credentials
 from poweremail.errors import ConfigurationError, UsageError

@@ -18,10 +18,9 @@ from poweremail._sync.messages import Messages
 from poweremail._sync.send import Sender
 from poweremail._sync.settings import AccountCalls, SettingsCalls
 from poweremail._sync.transports import Transport, TransportName, open_transport
-from poweremail._types.deployment import Deployment
+from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.result import CallResult
 from poweremail._types.secret import Secret
-from poweremail._types.timeouts import Timeouts
 from poweremail._wire import decode, encode
 
 __all__ = ["PowerEmail"]

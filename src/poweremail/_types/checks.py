@@ -1,7 +1,8 @@
-"""Checks of strings that go into headers or JSON, and of numbers."""
+"""Checks of strings that go into headers or JSON, of numbers, and of the names of hosts."""
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ __all__ = [
     "CONTROL",
     "body_text",
     "header_text",
+    "is_host",
+    "is_loopback",
     "is_number",
     "is_whole",
     "string_mapping",
@@ -22,6 +25,11 @@ __all__ = [
 # A header may contain a tab. Any other control character could end the header or the mail.
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+# RFC 1123, 2.1; also letters of other languages, and the underscore, which occurs in the names of
+# containers.
+_HOST_LABEL = r"(?!-)[\w-]{1,63}(?<!-)"
+_HOST_NAME = re.compile(rf"(?=.{{1,253}}\Z){_HOST_LABEL}(?:\.{_HOST_LABEL})*\.?\Z")
 
 
 def body_text(field: str, value: object, *, mail_state: MailState | None = "not_sent") -> str:
@@ -78,3 +86,22 @@ def is_number(value: object, least: float = 0.0, most: float = math.inf) -> Type
         and least <= value <= most
         and value < math.inf
     )
+
+
+def is_host(text: str) -> bool:
+    """Return whether *text* is an IP address or a possible name of a host."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return bool(_HOST_NAME.match(text))
+    return True
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether *host* is a name or an address of this machine only."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -18,7 +18,7 @@ from poweremail._messages.raw import RawMessage
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.checks import header_text, is_whole
 from poweremail._types.content import Content
-from poweremail._types.deployment import is_call_path
+from poweremail._types.options import is_call_path
 from poweremail._types.secret import Secret
 from poweremail._wire.convert import CONTENT_MARK, converter
 from poweremail._wire.http import Base64, Body, Endpoint, Request

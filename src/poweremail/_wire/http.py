@@ -21,9 +21,8 @@ from itertools import groupby
 import attrs
 
 from poweremail._types.content import Content, FileContent, OpenFileContent, StreamContent
-from poweremail._types.deployment import Deployment
+from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.secret import Secret
-from poweremail._types.timeouts import Timeouts
 from poweremail._version import __version__
 from poweremail._wire.operations import Operation
 from poweremail._wire.redaction import Credentials

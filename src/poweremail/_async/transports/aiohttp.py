@@ -27,7 +27,7 @@ from poweremail._async.transports.base import (
 )
 from poweremail._runtime._async import quick_connection_scope
 from poweremail._runtime._async_slots import Slots
-from poweremail._types.timeouts import Timeouts
+from poweremail._types.options import Timeouts
 from poweremail._wire.http import ACCEPT_ENCODING, Request
 from poweremail.errors import ConfigurationError, PowerEmailError, UsageError
 

@@ -20,8 +20,8 @@ from typing import Literal, get_args
 
 import attrs
 
+from poweremail._types.checks import is_host, is_loopback
 from poweremail._types.secret import Secret
-from poweremail._wire.hosts import is_host, is_loopback
 from poweremail._wire.redaction import all_spellings
 from poweremail.errors import ConfigurationError, PowerEmailError, UsageError
 from poweremail.sandbox._release.source import source

@@ -15,7 +15,7 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from poweremail._wire.hosts import is_loopback
+from poweremail._types.checks import is_loopback
 
 __all__ = ["Guard", "host_of"]
 

@@ -1,13 +1,28 @@
-"""The time that each step of a request may take."""
+"""Options of a client that are values: its timeouts, and the paths of its deployment."""
 
 from __future__ import annotations
+
+import re
 
 import attrs
 
 from poweremail._types.checks import is_number
 from poweremail.errors import ConfigurationError
 
-__all__ = ["Timeouts"]
+__all__ = ["Deployment", "Timeouts", "is_call_path"]
+
+_PATH = re.compile(r"[A-Za-z0-9_\-]+(?:/[A-Za-z0-9_\-]+)*\Z")
+
+
+def is_call_path(value: object) -> bool:
+    """Return whether *value* is the path of a call, such as ``settings/listSmtp``."""
+    return isinstance(value, str) and _PATH.match(value) is not None
+
+
+def _path(_: Deployment, attribute: attrs.Attribute[str], value: object) -> None:
+    if not is_call_path(value):
+        reason = f"{value!r} is not a path such as {attribute.default}"
+        raise ConfigurationError(reason, field=f"deployment.{attribute.name}")
 
 
 @attrs.frozen(cache_hash=True)
@@ -45,3 +60,21 @@ class Timeouts:
                     f"must be a positive number of seconds or None, not {seconds!r}",
                     field=f"timeouts.{field.name}",
                 )
+
+
+@attrs.frozen(kw_only=True)
+class Deployment:
+    """
+    The paths of the calls that differ between deployments. Give those that the support of your
+    service names.
+
+    *send_raw*
+        ``messages/sendRaw``; in some deployments ``messages/senRaw``.
+    *user_detail*
+        ``account/viewUserDetail``; in one deployment ``accounts/userDetails``.
+
+    Raises `ConfigurationError` if one is no path.
+    """
+
+    send_raw: str = attrs.field(default="messages/sendRaw", validator=_path)
+    user_detail: str = attrs.field(default="account/viewUserDetail", validator=_path)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poweremail._wire.hosts import is_host
+from poweremail._types.checks import is_host
 
 
 @pytest.mark.parametrize(
