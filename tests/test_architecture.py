@@ -22,7 +22,7 @@ import pytest
 
 
 def both(name: str) -> tuple[str, str]:
-    """The module of this name in the async world and its generated twin."""
+    """The async module of this name and its generated sync twin."""
     return f"poweremail._async.{name}", f"poweremail._sync.{name}"
 
 
@@ -107,7 +107,7 @@ SANDBOX_API_MAY_IMPORT = (
 """The API of the service is values in, values out: it knows no client and no webhook."""
 
 ANY = ("poweremail",)
-ASYNC_WORLDS = (
+ASYNC_MODULES = (
     "poweremail._runtime._async",
     "poweremail._runtime._async_many",
     "poweremail._runtime._async_slots",
@@ -118,8 +118,8 @@ ASYNC_WORLDS = (
 
 LIBRARIES = {
     "aiohttp": ("poweremail._async.transports.aiohttp",),
-    "anyio": (*ASYNC_WORLDS, "poweremail.webhooks"),
-    "asyncio": ASYNC_WORLDS,
+    "anyio": (*ASYNC_MODULES, "poweremail.webhooks"),
+    "asyncio": ASYNC_MODULES,
     "attrs": ANY,
     "cattrs": ("poweremail._wire", "poweremail._ledger.payload"),
     "fastapi": ("poweremail.sandbox._server.control",),
@@ -135,12 +135,12 @@ LIBRARIES = {
     "sqlalchemy": ("poweremail._ledger",),
     "starlette": ("poweremail.sandbox._server",),
     "tenacity": both("exchange"),
-    "trio": ASYNC_WORLDS,
+    "trio": ASYNC_MODULES,
     "typer": ("poweremail._cli",),
     "uvicorn": ("poweremail.sandbox._server", "poweremail._cli"),
     "yarl": ("poweremail._async.transports.aiohttp",),  # the URLs of aiohttp
 }
-"""Who may import what; of the standard library, only what is named here is kept to its place."""
+"""The modules that may import each library; the standard library is free but for these names."""
 
 NOT_AT_IMPORT = {
     "aiohttp",
@@ -195,7 +195,7 @@ def is_package(name: str) -> bool:
 
 def imports(importer: str) -> Iterator[str]:
     """
-    What *importer* imports, wherever in the file: in functions and for the type checker, too.
+    Return what *importer* imports anywhere in the file, also in functions and for type checkers.
 
     Each is the full name of a module: ``from poweremail._wire import http`` imports
     ``poweremail._wire.http``.
@@ -293,13 +293,13 @@ def test_what_runs_up(importer: str, imported: str, expected: bool) -> None:
     assert runs_up(importer, imported) is expected
 
 
-def test_the_worlds_do_not_mix() -> None:
-    worlds = {"_async": "_sync", "_sync": "_async"}
+def test_async_and_sync_modules_do_not_mix() -> None:
+    trees = {"_async": "_sync", "_sync": "_async"}
     mixed = [
         (a, b)
         for a, b in arrows()
-        for world, other in worlds.items()
-        if world in a.split(".") and other in b.split(".")
+        for tree, other in trees.items()
+        if tree in a.split(".") and other in b.split(".")
     ]
     assert mixed == []
 
@@ -367,7 +367,7 @@ def parameters(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[str]:
 
 def surface(body: list[ast.stmt], prefix: str = "") -> dict[str, list[str]]:
     """
-    The public classes and functions of a module or class, by their name in the sync world, with
+    The public classes and functions of a module or class, by their sync name, with
     their parameters.
     """
     found: dict[str, list[str]] = {}

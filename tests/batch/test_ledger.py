@@ -319,8 +319,8 @@ class TestWork:
 
     def test_rows_that_are_lost_one_after_the_other(self, ledger):
         class Unlucky(Worker):
-            def _sorted(self, finished):
-                found = super()._sorted(finished)
+            def _split_held(self, finished):
+                found = super()._split_held(finished)
                 # Another takes the rest, just after it was seen.
                 let_leases_end(ledger, self.owner)
                 thief.step((), 5)

@@ -37,9 +37,9 @@ commit, and after the connection was made. If it arrives later than that, the se
 """
 
 _LONGEST_WINDOW_SECONDS = 86_400.0 + MARGIN_SECONDS
-_MAX_REFUSAL_AGE_SECONDS = 0.2
-_MAX_REFUSAL_SECONDS = 60.0  # the shortest window of the service is a minute
-_MAX_REFUSALS = 16
+_REFUSALS_READ_INTERVAL_SECONDS = 0.2
+_MAX_BACKOFF_SECONDS = 60.0  # the shortest window of the service is a minute
+_MAX_REFUSALS_COUNTED = 16  # the backoff has reached its maximum long before
 _ETA_PRECISION_SECONDS = 0.01
 
 
@@ -154,7 +154,7 @@ class Budgets:
         Bring the copies up to date. Without limits only refusals matter, and they are read a few
         times a second.
         """
-        if not self._limited and not elapsed(self._read_at, now, _MAX_REFUSAL_AGE_SECONDS):
+        if not self._limited and not elapsed(self._read_at, now, _REFUSALS_READ_INTERVAL_SECONDS):
             return
         self._read_at = now
         rows = select(smtp_users).order_by(smtp_users.c.name)
@@ -222,9 +222,9 @@ class Budgets:
                 # The refusals of one burst count once, but one of them may have a longer wait.
                 until, refusals = max(row.refused_until, now + refused[name]), row.refusals
             else:
-                backoff = min(2.0**row.refusals, _MAX_REFUSAL_SECONDS)
+                backoff = min(2.0**row.refusals, _MAX_BACKOFF_SECONDS)
                 until = now + max(refused[name], backoff)
-                refusals = min(row.refusals + 1, _MAX_REFUSALS)
+                refusals = min(row.refusals + 1, _MAX_REFUSALS_COUNTED)
             self._write(connection, name, until, refusals)
 
     def record_success(self, connection: Connection, now: float, names: Iterable[str]) -> None:

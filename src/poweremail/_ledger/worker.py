@@ -92,14 +92,14 @@ class Worker:
         self._lease = lease
         self._budgets = Budgets(smtp_users, limits)
         self._held: dict[int, Work] = {}
-        self._stepping = threading.Lock()
+        self._step_lock = threading.Lock()
         self._retired = False
         self._renewed = self._swept = 0.0
         self._files: OrderedDict[str, bytes] = OrderedDict()
 
     def retire(self) -> tuple[Work, ...]:
         """Take no more rows, not even in a step that waits to begin; return the rows in work."""
-        with self._stepping:
+        with self._step_lock:
             self._retired = True
             return tuple(self._held.values())
 
@@ -119,7 +119,7 @@ class Worker:
         """
         # If the caller of a step is cancelled, the step goes on in its thread, beside the one that
         # cleans up.
-        with self._stepping:
+        with self._step_lock:
             return self._step(finished, 0 if self._retired else room)
 
     def _step(self, finished: Sequence[Finished], room: int) -> Step:
@@ -146,7 +146,7 @@ class Worker:
             except _LostError:
                 # This is rare, so it may take another transaction. Meanwhile a further row may be
                 # lost.
-                finished, more = self._sorted(finished)
+                finished, more = self._split_held(finished)
                 if not more:
                     raise
                 lost += more
@@ -212,7 +212,7 @@ class Worker:
         accepted = {each.work.smtp_user_name for each in finished if each.verdict == ACCEPTED}
         self._budgets.record_success(connection, now, accepted - refused.keys())
 
-    def _sorted(self, finished: Sequence[Finished]) -> tuple[list[Finished], list[Finished]]:
+    def _split_held(self, finished: Sequence[Finished]) -> tuple[list[Finished], list[Finished]]:
         """Return those of *finished* whose rows are still held, and the others."""
         with self._database.reading() as connection:
             found = select(_row.id, _row.fence).where(
