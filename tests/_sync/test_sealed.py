@@ -51,7 +51,7 @@ def test_a_server_that_responds_early_and_reads_on_gets_no_second_mail(engine):
 
 
 def wait_for_a_late_mail(server: FaultServer) -> None:
-    """Wait until the server has counted the mail that it accepted, then for one that is too many."""
+    """Wait until the server has counted the mail that it accepted, then for one too many."""
     for posts, seconds in ((0, 5.0), (1, 0.5)):
         deadline = time.monotonic() + seconds
         while server.posts == posts and time.monotonic() < deadline:
