@@ -200,3 +200,10 @@ def test_one_key_is_one_key():
 def test_an_unknown_scheme_is_told():
     with pytest.raises(UsageError, match="'sha1' is none of form-base64, form-hex"):
         sign("sha1", KEY, url=URL, body=b"")
+
+
+def test_a_scheme_of_ones_own():
+    scheme = SignatureScheme("own", covers=lambda request: request.body[::-1], spell=bytes.hex)
+    signature = sign(scheme, "key", url="https://example.com/", body=b"abc")
+    assert verify(signature.upper(), scheme, ["old", "key"], url="other", body=b"abc")
+    assert not verify(signature, scheme, "key", url="https://example.com/", body=b"cba")

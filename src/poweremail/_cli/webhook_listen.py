@@ -151,7 +151,7 @@ class _Application:
             body = await read_body(scope, receive, self._receiver.max_body)
         except WebhookPayloadError as error:
             await send_response(
-                scope, send, self._receiver.reject(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+                scope, send, self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
             )
             return
         if body is None:

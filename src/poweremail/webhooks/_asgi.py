@@ -57,9 +57,9 @@ class WebhookASGI:
             try:
                 body = await read_body(scope, receive, self._receiver.max_body)
             except WebhookPayloadError as error:
-                response = self._receiver.reject(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+                response = self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
         if timeout.cancelled_caught:
-            response = self._receiver.reject(
+            response = self._receiver.refuse(
                 HTTPStatus.REQUEST_TIMEOUT,
                 f"the body did not arrive whole within {self._body_timeout:g} s",
             )

@@ -128,7 +128,7 @@ class WebhookReceiver:
         Raises `UsageError` if the handler is ``async``, and nothing because of the content of the
         request.
         """
-        self.require_sync_handler()
+        self.require_sync()
         batch = self._read_request(method, headers, body)
         if isinstance(batch, WebhookResponse):
             return batch
@@ -150,7 +150,7 @@ class WebhookReceiver:
             return batch
         return self._respond_to_batch([await self._ahandle(event) for event in batch])
 
-    def require_sync_handler(self) -> None:
+    def require_sync(self) -> None:
         """Raise `UsageError` if the handler has to be awaited."""
         if self.is_async:
             raise UsageError(
@@ -160,7 +160,7 @@ class WebhookReceiver:
                 advice="use arespond or WebhookASGI",
             )
 
-    def reject(self, status: HTTPStatus, reason: str) -> WebhookResponse:
+    def refuse(self, status: HTTPStatus, reason: str) -> WebhookResponse:
         """Return an error response, and log the *reason*."""
         _logger.warning("webhook: responded %d: %s", status, reason)
         return _error_response(status)
@@ -179,9 +179,9 @@ class WebhookReceiver:
             # empty list has no events, so it needs no signature.
             if _is_empty_batch(headers, body):
                 return self._success()
-            return self.reject(HTTPStatus.FORBIDDEN, str(error))
+            return self.refuse(HTTPStatus.FORBIDDEN, str(error))
         except WebhookPayloadError as error:
-            return self.reject(HTTPStatus.BAD_REQUEST, str(error))
+            return self.refuse(HTTPStatus.BAD_REQUEST, str(error))
         except Exception:
             _logger.exception("webhook: there are no keys to check a signature with")
             return _error_response(HTTPStatus.SERVICE_UNAVAILABLE)
@@ -197,14 +197,14 @@ class WebhookReceiver:
     ) -> WebhookResponse | None:
         if method == "POST":
             if len(body) > self.max_body:
-                return self.reject(
+                return self.refuse(
                     HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
                     f"the body has more than {self.max_body} bytes",
                 )
             if body.strip():
                 return None
             if not body and self._announces_body(headers):
-                return self.reject(HTTPStatus.SERVICE_UNAVAILABLE, _BODY_IS_GONE)
+                return self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, _BODY_IS_GONE)
         elif method not in ("GET", "HEAD"):
             return _error_response(HTTPStatus.METHOD_NOT_ALLOWED, ("Allow", "GET, HEAD, POST"))
         return self._success()

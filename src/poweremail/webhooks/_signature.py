@@ -84,17 +84,17 @@ class SignatureScheme:
     A way to sign a request.
 
     - *name*: its name in settings and messages.
-    - *signed_bytes*: returns the bytes that are signed. Raises ``ValueError`` if the scheme cannot
+    - *covers*: returns the bytes that are signed. Raises ``ValueError`` if the scheme cannot
       sign such a body.
-    - *encode*: turns the digest into text.
+    - *spell*: turns the digest into text.
     - *fields_only*: whether the signature covers the values of a form, and not the bytes of the
       body. Events are then read from the fields alone, because the rest is not protected.
     - *digest*: the name of the hash.
     """
 
     name: str
-    signed_bytes: Callable[[SignedRequest], bytes]
-    encode: Callable[[bytes], str]
+    covers: Callable[[SignedRequest], bytes]
+    spell: Callable[[bytes], str]
     fields_only: bool = False
     digest: str = "sha1"
 
@@ -104,8 +104,8 @@ class SignatureScheme:
 
         Raises ``ValueError`` if the scheme cannot sign such a body.
         """
-        signed = self.signed_bytes(request)
-        return self.encode(hmac.digest(key.reveal().encode(), signed, self.digest))
+        signed = self.covers(request)
+        return self.spell(hmac.digest(key.reveal().encode(), signed, self.digest))
 
 
 def form_fields(body: bytes, content_type: str = FORM_TYPE) -> list[tuple[bytes, bytes]]:
@@ -295,7 +295,7 @@ def verify(
     if isinstance(signature, str):
         signature = signature.encode("utf-8", "surrogatepass")
     received = signature.strip()
-    if chosen.encode is bytes.hex:
+    if chosen.spell is bytes.hex:
         received = received.lower()
     matches = False
     for key in check_keys(keys):

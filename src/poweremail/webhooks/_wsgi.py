@@ -23,7 +23,7 @@ class WebhookWSGI:
     """
 
     def __init__(self, receiver: WebhookReceiver) -> None:
-        receiver.require_sync_handler()
+        receiver.require_sync()
         self._receiver = receiver
 
     def __call__(
@@ -39,7 +39,7 @@ class WebhookWSGI:
         limit = self._receiver.max_body
         length = environ.get("CONTENT_LENGTH") or ""
         if length and not (length.isascii() and length.isdigit()):
-            return self._receiver.reject(
+            return self._receiver.refuse(
                 HTTPStatus.BAD_REQUEST, "the length of the body is not a number"
             )
         if length:
@@ -49,18 +49,18 @@ class WebhookWSGI:
             # any other, the read could block for ever.
             bytes_to_read = limit + 1 if environ.get("wsgi.input_terminated") else 0
         if length and bytes_to_read > limit:
-            return self._receiver.reject(
+            return self._receiver.refuse(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {limit} bytes"
             )
         try:
             body = _read(environ["wsgi.input"], bytes_to_read)
         except OSError as error:
-            return self._receiver.reject(
+            return self._receiver.refuse(
                 HTTPStatus.BAD_REQUEST, f"the client disconnected: {error}"
             )
         # The receiver rejects an empty body itself: middleware may have read it before.
         if length and 0 < len(body) < bytes_to_read:
-            return self._receiver.reject(
+            return self._receiver.refuse(
                 HTTPStatus.BAD_REQUEST, "the client disconnected before the end of the body"
             )
         return self._receiver.respond(environ["REQUEST_METHOD"], _headers(environ), body)
