@@ -128,7 +128,7 @@ class MessageInfos:
         if digest in self._digests:
             self._next_page = None
             raise ProtocolError(
-                f"getMessageInfo returned for page {page.skip_page} the records of page "
+                f"getMessageInfo returned page {page.skip_page} with the records of page "
                 f"{self._digests[digest]} again",
                 raw=page.raw,
             )
