@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sqlite3
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text, update
@@ -572,6 +575,30 @@ class TestSchema:
             ledger.create(" ")
 
 
+class ReadOnlyFolder:
+    """A new folder, *path*, that this process may not write inside the block."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._user = os.geteuid()
+
+    def __enter__(self) -> None:
+        self.path.chmod(0o555)
+        if not self._user:  # the rights of a file do not bind root
+            os.seteuid(65534)
+
+    def __exit__(self, *_: object) -> None:
+        os.seteuid(self._user)
+        self.path.chmod(0o700)
+
+
+@pytest.fixture
+def read_only_folder():
+    # Not `tmp_path`: its parents are closed to other users.
+    with tempfile.TemporaryDirectory() as path:
+        yield ReadOnlyFolder(Path(path))
+
+
 class TestFiles:
     """What can go wrong with a file."""
 
@@ -670,6 +697,57 @@ class TestFiles:
             path.with_name("other.db").rename(path)
             assert len(it.step(finish(step), 1).recorded) == 1
         ledger.close()
+
+    @pytest.mark.parametrize("is_running", [False, True])
+    def test_one_that_cannot_be_written_can_be_looked_at(self, read_only_folder, is_running):
+        place = read_only_folder.path / "a ? # %20 ledger.db"
+        writer = Ledger(place)
+        batch = fill(writer, 3)
+        if not is_running:
+            writer.close()
+        with read_only_folder:
+            ledger = Ledger(place)
+            assert ledger.names() == ["news"]
+            assert ledger.status(ledger.find("news")).total == 3
+            assert [record.key for record in ledger.report(batch)] == ["k0", "k1", "k2"]
+            assert len(ledger.planned(batch, 0)) == 3
+            wanted = {"redirect_to": "me@example.com", "allow": []}
+            assert ledger.rehearse(batch, wanted, keep=False) == wanted
+            for change in (
+                lambda: ledger.pause(batch, "why"),
+                lambda: ledger.rehearse(batch, wanted),
+                lambda: worker(ledger, batch),
+                lambda: ledger.create("other"),
+            ):
+                with pytest.raises(LedgerError, match="readonly"):
+                    change()
+            ledger.close()
+        writer.close()
+        assert sorted(file.name for file in read_only_folder.path.iterdir()) == [place.name]
+
+    def test_a_log_that_cannot_be_read_is_not_left_out(self, read_only_folder, tmp_path):
+        writer = Ledger(tmp_path / "ledger.db")
+        fill(writer, 3)
+        for name in ("ledger.db", "ledger.db-wal"):  # as a copy on another disk
+            shutil.copy(tmp_path / name, read_only_folder.path)
+        writer.close()
+        with read_only_folder, pytest.raises(LedgerError, match=r"'ledger.db-wal' has changes"):
+            Ledger(read_only_folder.path / "ledger.db").names()
+
+    def test_an_empty_log_holds_nothing(self, read_only_folder):
+        place = read_only_folder.path / "ledger.db"
+        writer = Ledger(place)
+        fill(writer, 3)
+        writer.close()
+        place.with_name("ledger.db-wal").touch()
+        with read_only_folder:
+            ledger = Ledger(place)
+            assert ledger.names() == ["news"]
+            ledger.close()
+
+    def test_no_ledger_in_a_folder_that_cannot_be_written(self, read_only_folder):
+        with read_only_folder, pytest.raises(LedgerError, match="unable to open"):
+            Ledger(read_only_folder.path / "ledger.db").names()
 
     def test_a_folder_that_is_not_there(self, tmp_path):
         with pytest.raises(LedgerError, match="unable to open"):

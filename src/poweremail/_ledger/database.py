@@ -36,6 +36,8 @@ __all__ = ["Clock", "Database", "elapsed"]
 _MIN_FREE_BYTES = 6 * 1024 * 1024
 _RESERVE_BYTES = 1024 * 1024
 _BYTES_PER_MAIL = 32 * 1024
+# SQLite's codes if it cannot make a file beside the database.
+_NO_FILES = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 _POSTGRESQL_SCHEME = re.compile(r"postgres(?:ql)?(?=://)")
 
 
@@ -78,37 +80,42 @@ class Database:
     """
 
     def __init__(self, place: str | os.PathLike[str], *, timeout: float = 10.0) -> None:
-        self._url = _parse_place(place)
-        self._timeout = timeout
-        self._lock = threading.Lock()
-        self._engine: Engine | None = None
-        self._file_identity: tuple[int, int] | None = None
-        self._process = os.getpid()
-        self.path: Path | None = (
-            Path(self._url.database or "") if self._url.drivername == "sqlite" else None
-        )
+        url = _parse_place(place)
+        self.path: Path | None = Path(url.database or "") if url.drivername == "sqlite" else None
         self._reserve = Path(f"{self.path}-reserve")
+        if self.path is None:
+            self._engine = _postgresql_engine(url)
+            options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"}
+        else:
+            self._engine = _sqlite_engine(url, timeout)
+            options = {"poweremail_reads": True}
         # Several queries of one block see the database as it was at one moment.
-        self._read_options: dict[str, Any] = (
-            {"isolation_level": "REPEATABLE READ"}
-            if self.path is None
-            else {"poweremail_reads": True}
-        )
+        self._reading_engine = self._engine.execution_options(**options)
+        self._lock = threading.Lock()
+        self._file_identity: tuple[int, int] | None = None
+        self._is_prepared = False
+        self._process = os.getpid()
+        # A ledger that is never closed causes no ResourceWarning.
+        weakref.finalize(self, self._engine.dispose).atexit = False
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self._url.render_as_string(hide_password=True)}>"
+        return f"<{type(self).__name__} {self._engine.url.render_as_string()}>"
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Begin a transaction. It is committed, and on the disk, at the end of the block."""
-        with self._translated_errors(), self._open().begin() as connection:
-            yield connection
+        with self._translated_errors():
+            self._prepare()
+            with self._engine.begin() as connection:
+                yield connection
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Begin to read. Others can write meanwhile."""
-        with self._translated_errors(), self._open().connect() as connection:
-            yield connection.execution_options(**self._read_options)
+        with self._translated_errors():
+            self._prepare()
+            with self._reading_engine.connect() as connection:
+                yield connection
 
     @staticmethod
     def now(connection: Connection) -> float:
@@ -122,7 +129,7 @@ class Database:
         The open connections would still write to the old file, which no other process sees any
         more: the next run would send every mail again.
         """
-        if self._engine is not None and self._identify_file() != self._file_identity:
+        if self._is_prepared and self._identify_file() != self._file_identity:
             raise LedgerError(
                 f"the file {str(self.path)!r} was deleted or replaced while it was in use",
                 advice="put the file back before the batch runs again; what was sent is in it",
@@ -163,9 +170,8 @@ class Database:
     def close(self) -> None:
         """Close the connections. The next transaction opens others."""
         with self._lock:
-            if self._engine is not None:
-                self._engine.dispose()
-                self._engine = None
+            self._engine.dispose()
+            self._is_prepared = False
 
     def _identify_file(self) -> tuple[int, int] | None:
         """Device and inode of the file; None for a server, or if there is no file."""
@@ -198,56 +204,56 @@ class Database:
                 advice="the batch goes on from where it is once that is put right",
             ) from None
 
-    def _open(self) -> Engine:
+    def _prepare(self) -> None:
+        """Create or migrate the tables before the first use."""
         with self._lock:
             if self._process != os.getpid():
                 # Connections do not survive a fork: the parent's are dropped, not closed.
-                if self._engine is not None:
-                    self._engine.dispose(close=False)
-                self._engine, self._process = None, os.getpid()
-            if self._engine is None:
-                engine = self._create_engine()
-                try:
-                    # Looked up in a read first, which need not wait for writers.
-                    with engine.connect().execution_options(**self._read_options) as connection:
-                        current = schema.is_current(connection)
-                    if not current:
-                        with engine.begin() as connection:
-                            schema.prepare(connection)
-                except BaseException:
-                    engine.dispose()
-                    raise
-                self._engine, self._file_identity = engine, self._identify_file()
-                # A ledger that is never closed causes no ResourceWarning.
-                weakref.finalize(self, engine.dispose).atexit = False
-            return self._engine
-
-    def _create_engine(self) -> Engine:
-        if self.path is None:
-            try:
-                # Whatever the server's default is: rows that others have written meanwhile are
-                # skipped, and are no error.
-                engine = create_engine(
-                    self._url, hide_parameters=True, isolation_level="READ COMMITTED"
-                )
-            except ModuleNotFoundError as error:
-                raise ConfigurationError(
-                    f"{error.name} is not installed; pip install 'poweremail[postgresql]'",
-                    field="ledger",
-                ) from None
-            event.listen(engine, "connect", _prepare_postgresql)
-            return engine
-        arguments: dict[str, Any] = {"timeout": self._timeout, "check_same_thread": False}
-        engine = create_engine(self._url, connect_args=arguments, hide_parameters=True)
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
-        return engine
+                self._engine.dispose(close=False)
+                self._process, self._is_prepared = os.getpid(), False
+            if self._is_prepared:
+                return
+            # Looked up in a read first, which need not wait for writers, nor be allowed to write.
+            with self._reading_engine.connect() as connection:
+                current = schema.is_current(connection)
+            if not current:
+                with self._engine.begin() as connection:
+                    schema.prepare(connection)
+            self._file_identity, self._is_prepared = self._identify_file(), True
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
+def _postgresql_engine(url: URL) -> Engine:
+    try:
+        # Whatever the server's default is: rows that others have written meanwhile are skipped,
+        # and are no error.
+        engine = create_engine(url, hide_parameters=True, isolation_level="READ COMMITTED")
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"{error.name} is not installed; pip install 'poweremail[postgresql]'", field="ledger"
+        ) from None
+    event.listen(engine, "connect", _prepare_postgresql)
+    return engine
+
+
+def _sqlite_engine(url: URL, timeout: float) -> Engine:
     # `_begin_sqlite` begins the transactions, because the module itself begins them too late.
-    connection.isolation_level = None
-    (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    arguments = {"timeout": timeout, "check_same_thread": False, "isolation_level": None}
+    engine = create_engine(url, connect_args=arguments, hide_parameters=True)
+    event.listen(engine, "do_connect", _connect_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _connect_sqlite(_: object, __: object, place: Any, options: Any) -> sqlite3.Connection:
+    connection: sqlite3.Connection = sqlite3.connect(*place, **options)
+    try:
+        (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+    except sqlite3.OperationalError as error:
+        connection.close()
+        path = Path(*place)
+        if error.sqlite_errorcode & 0xFF not in _NO_FILES or _is_writable(path.parent):
+            raise
+        return _connect_read_only(path, options)
     if mode != "wal":
         raise sqlite3.OperationalError(
             f"the file cannot have a write-ahead log, only {mode!r}: is it on a network disk?"
@@ -256,6 +262,32 @@ def _prepare_sqlite(connection: sqlite3.Connection, _: object) -> None:
     # reported.
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+def _connect_read_only(path: Path, options: Any) -> sqlite3.Connection:
+    """
+    Open a file in a directory where SQLite cannot make its two files: the write-ahead log and the
+    index of that log, which readers need too.
+
+    Without a log nobody writes, and the file can be read as it is. If the log holds changes, the
+    file alone is out of date.
+    """
+    log = Path(f"{path}-wal")
+    with suppress(FileNotFoundError):
+        if log.stat().st_size:
+            raise sqlite3.OperationalError(
+                f"the directory of {str(path)!r} is read-only, and {log.name!r} has changes that "
+                "cannot be read there; copy both files to another directory and name that copy"
+            )
+    connection: sqlite3.Connection = sqlite3.connect(
+        f"{path.as_uri()}?immutable=1", uri=True, **options
+    )
+    return connection
+
+
+def _is_writable(directory: Path) -> bool:
+    return os.access(directory, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -122,7 +122,8 @@ class Ledger:
         False nothing is written. Raises `ConfigurationError` if mails were sent already, or the
         batch is another rehearsal.
         """
-        with self.database.transaction() as connection:
+        block = self.database.transaction if keep else self.database.reading
+        with block() as connection:
             stored = connection.execute(
                 select(batches.c.rehearsal).where(batches.c.id == batch)
             ).scalar()
