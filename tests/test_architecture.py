@@ -121,7 +121,11 @@ LIBRARIES = {
     "anyio": (*ASYNC_MODULES, "poweremail.webhooks"),
     "asyncio": ASYNC_MODULES,
     "attrs": ANY,
-    "cattrs": ("poweremail._wire", "poweremail._ledger.payload"),
+    "cattrs": (
+        "poweremail._wire",
+        "poweremail._ledger.payload",
+        "poweremail.sandbox._store.database",
+    ),
     "fastapi": ("poweremail.sandbox._server.control",),
     "httpcore": both("transports.httpx"),
     "httpx": (*both("transports.httpx"), "poweremail.sandbox._webhooks.posting", "poweremail._cli"),

@@ -6,10 +6,12 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import TypeGuard
+from typing import Any, TypeGuard, TypeVar
+
+import attrs
 
 from poweremail._types.frozen import FrozenMapping
-from poweremail.errors import MailState, UsageError
+from poweremail.errors import ConfigurationError, MailState, UsageError
 
 __all__ = [
     "CONTROL",
@@ -19,8 +21,12 @@ __all__ = [
     "is_loopback",
     "is_number",
     "is_whole",
+    "must_be",
+    "require",
     "string_mapping",
 ]
+
+T = TypeVar("T")
 
 # A header may contain a tab. Any other control character could end the header or the mail.
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -86,6 +92,20 @@ def is_number(value: object, least: float = 0.0, most: float = math.inf) -> Type
         and least <= value <= most
         and value < math.inf
     )
+
+
+def require(field: str, value: T, wanted: str, valid: object) -> T:
+    """Return *value* if it is *valid*, else raise `ConfigurationError`: it must be *wanted*."""
+    if not valid:
+        raise ConfigurationError(f"must be {wanted}, not {value!r}", field=field)
+    return value
+
+
+def must_be(
+    wanted: str, valid: Callable[[Any], object]
+) -> Callable[[object, attrs.Attribute[Any], Any], None]:
+    """Return a validator for a field of attrs, which `require`s that *valid* accepts a value."""
+    return lambda _, attribute, value: require(attribute.name, value, wanted, valid(value))
 
 
 def is_host(text: str) -> bool:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import secrets
-import sqlite3
 from datetime import datetime
 from typing import Any, Literal
 
 import attrs
 
 from poweremail._types.secret import Secret
-from poweremail.sandbox._store.database import Store, at, insert
+from poweremail.sandbox._store.database import Store, value_of
 
 __all__ = ["AccountStore", "Domain", "DomainKind", "RegisteredWebhook"]
 
@@ -85,21 +84,16 @@ class AccountStore:
     def domains(self, kind: DomainKind) -> list[Domain]:
         """Return the domains of a kind, oldest first."""
         query = "SELECT * FROM domains WHERE kind = ? ORDER BY created, domain"
-        return [
-            Domain(row["kind"], row["domain"], at(row["created"]), bool(row["valid"]))
-            for row in self._store.rows(query, kind)
-        ]
+        return [value_of(Domain, row) for row in self._store.rows(query, kind)]
 
     def add_webhook(
         self, url: str, events: tuple[str, ...], *, now: int, store_log: bool, description: str
     ) -> RegisteredWebhook:
         """Add a webhook with a random id and a random key."""
-        webhook_id = secrets.token_hex(12)
-        with self._store.transaction() as connection:
-            insert(
-                connection,
-                "webhooks",
-                webhook_id=webhook_id,
+        with self._store.transaction():
+            self._store.insert(
+                "INSERT INTO webhooks",
+                webhook_id=secrets.token_hex(12),
                 url=url,
                 events=",".join(events),
                 key=_random_key(),
@@ -108,8 +102,7 @@ class AccountStore:
                 created=now,
                 total_event=0,
             )
-        [added] = self._webhooks("WHERE webhook_id = ?", webhook_id)
-        return added
+            return self.webhooks()[-1]
 
     def edit_webhook(self, webhook_id: str, **changes: Any) -> bool:
         """
@@ -124,13 +117,13 @@ class AccountStore:
 
     def delete_webhook(self, webhook_id: str) -> None:
         """Delete a webhook. Its deliveries that wait have failed."""
-        with self._store.transaction() as connection:
-            connection.execute(
+        with self._store.transaction():
+            self._store.change(
                 "UPDATE deliveries SET state = 'failed', next_attempt = NULL"
                 " WHERE webhook_id = ? AND state = 'waiting'",
-                (webhook_id,),
+                webhook_id,
             )
-            connection.execute("DELETE FROM webhooks WHERE webhook_id = ?", (webhook_id,))
+            self._store.change("DELETE FROM webhooks WHERE webhook_id = ?", webhook_id)
 
     def reset_webhook_key(self, webhook_id: str) -> RegisteredWebhook | None:
         """Give a webhook another random key. Returns None if there is none of that id."""
@@ -139,33 +132,13 @@ class AccountStore:
 
     def webhook(self, webhook_id: str) -> RegisteredWebhook | None:
         """Return the webhook of that id, or None."""
-        return next(iter(self._webhooks("WHERE webhook_id = ?", webhook_id)), None)
+        return next((each for each in self.webhooks() if each.webhook_id == webhook_id), None)
 
     def webhooks(self) -> list[RegisteredWebhook]:
         """Return every webhook, oldest first."""
-        return self._webhooks("ORDER BY number")
-
-    def _webhooks(self, which: str, *values: str) -> list[RegisteredWebhook]:
-        return [
-            _webhook(row)
-            for row in self._store.rows(f"SELECT * FROM webhooks {which}", *values)  # noqa: S608
-        ]
+        rows = self._store.rows("SELECT * FROM webhooks ORDER BY number")
+        return [value_of(RegisteredWebhook, row) for row in rows]
 
 
 def _random_key() -> str:
     return secrets.token_urlsafe(24)
-
-
-def _webhook(row: sqlite3.Row) -> RegisteredWebhook:
-    members = dict(row)
-    del members["number"]
-    return RegisteredWebhook(
-        **members
-        | {
-            "events": tuple(row["events"].split(",")),
-            "key": Secret(row["key"]),
-            "store_log": bool(row["store_log"]),
-            "created": at(row["created"]),
-            "last_success": None if row["last_success"] is None else at(row["last_success"]),
-        }
-    )

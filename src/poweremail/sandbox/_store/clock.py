@@ -28,7 +28,8 @@ class Clock:
         self._base = base
         self._store = store
         self._lock = threading.Lock()
-        self._advanced = store.advanced()
+        [row] = store.rows("SELECT advanced FROM clock")
+        self._advanced: int = row["advanced"]
 
     def now(self) -> float:
         """The time, in seconds since the epoch."""
@@ -61,7 +62,7 @@ class Clock:
             self._put(0)
 
     def _put(self, milliseconds: int) -> None:
-        self._store.put_advanced(milliseconds)
+        self._store.change("UPDATE clock SET advanced = ?", milliseconds)
         self._advanced = milliseconds
 
     def milliseconds(self) -> int:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Any, TypeVar
+
+import attrs
+from cattrs import Converter
 
 from poweremail._runtime._sqlite_file import open_database
+from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store import schema
 from poweremail.sandbox._store.changes import Changes
@@ -26,7 +32,12 @@ from poweremail.sandbox._store.limits import (
 )
 from poweremail.sandbox._store.mail import Template
 
-__all__ = ["END_OF_TIME", "Store", "at", "insert"]
+__all__ = ["END_OF_TIME", "Row", "Store", "at", "value_of"]
+
+T = TypeVar("T")
+
+Row = dict[str, Any]
+"""A row of a result: its values by the names of the columns."""
 
 END_OF_TIME = 2**62
 """Greater than every number and every time that the store keeps."""
@@ -44,16 +55,28 @@ def at(milliseconds: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=milliseconds)
 
 
-def insert(connection: sqlite3.Connection, table: str, **columns: object) -> int:
-    """Insert a row, and return its number. The names come from this package, never from a call."""
-    marks = ", ".join("?" * len(columns))
-    return (
-        connection.execute(
-            f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
-            tuple(columns.values()),
-        ).lastrowid
-        or 0
-    )
+# How columns hold what is not a plain value.
+_READERS: dict[Any, Callable[[Any], object]] = {
+    datetime: at,
+    Secret: Secret,
+    tuple[str, ...]: lambda text: tuple(text.split(",")),
+    tuple[tuple[str, str], ...]: lambda text: tuple(map(tuple, json.loads(text))),
+    Mapping[str, str]: json.loads,
+    Mapping[str, Any]: json.loads,
+}
+_converter = Converter(detailed_validation=False)
+_converter.register_structure_hook_func(
+    lambda kind: kind in _READERS, lambda value, kind: _READERS[kind](value)
+)
+
+
+def value_of(kind: type[T], row: Row, **others: object) -> T:
+    """Return the *kind* whose fields are the columns of *row*, and *others*."""
+    return _converter.structure(row | others, kind)
+
+
+def _row(cursor: sqlite3.Cursor, values: tuple[Any, ...]) -> Row:
+    return {column[0]: value for column, value in zip(cursor.description, values, strict=True)}
 
 
 class Store:
@@ -62,11 +85,12 @@ class Store:
 
     *path* is the file, created if it is missing; None keeps all in memory. Raises
     `ConfigurationError` if the file is not a sandbox's. Times are whole milliseconds since the
-    epoch. Credentials are never stored. Safe to use from several threads.
+    epoch. Credentials are never stored. Names of tables and columns come from this package, never
+    from a request. Safe to use from several threads.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.changes: Changes = Changes()
         self.close: Callable[[], object]
         try:
@@ -75,57 +99,79 @@ class Store:
             )
         except sqlite3.Error as error:
             raise ConfigurationError(f"cannot use {str(path)!r}: {error}", field="path") from None
-        self._connection.row_factory = sqlite3.Row
+        self._connection.row_factory = _row
+
+    def reading(self) -> AbstractContextManager[object]:
+        """Return a context in which no other thread changes what is read."""
+        return self._lock
 
     @contextmanager
-    def reading(self) -> Iterator[sqlite3.Connection]:
-        """Read, undisturbed by other threads."""
+    def transaction(self) -> Iterator[None]:
+        """
+        Make all changes or none, undisturbed by other threads and processes. A transaction within
+        another is a part of it.
+        """
         with self._lock:
-            yield self._connection
+            if self._connection.in_transaction:
+                yield
+                return
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield
 
-    @contextmanager
-    def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Make all changes or none, undisturbed by other threads and processes."""
-        with self._lock, self._connection:
-            self._connection.execute("BEGIN IMMEDIATE")
-            yield self._connection
-
-    def rows(self, query: str, *values: object) -> list[sqlite3.Row]:
+    def rows(self, query: str, *values: object) -> list[Row]:
         """Return the rows that *query* finds."""
-        with self.reading() as connection:
-            return connection.execute(query, values).fetchall()
+        with self._lock:
+            return self._connection.execute(query, values).fetchall()
+
+    def row(self, query: str, *values: object) -> Row | None:
+        """Return the first row that *query* finds, or None."""
+        return next(iter(self.rows(query, *values)), None)
 
     def change(self, statement: str, *values: object) -> int:
-        """Execute *statement* in a transaction of its own, and return how many rows it changed."""
-        with self.transaction() as connection:
-            return connection.execute(statement, values).rowcount
+        """Execute *statement* in a transaction, and return how many rows it changed."""
+        with self.transaction():
+            return self._connection.execute(statement, values).rowcount
+
+    def change_each(self, statement: str, each: Iterable[tuple[object, ...]]) -> None:
+        """Execute *statement* with the values of *each*, in a transaction."""
+        with self.transaction():
+            self._connection.executemany(statement, each)
+
+    def insert(self, insert_into: str, **columns: object) -> int:
+        """
+        Insert a row in a transaction, and return its number.
+
+        *insert_into* is the statement up to the name of the table: ``INSERT INTO mails``.
+        """
+        marks = ", ".join("?" * len(columns))
+        statement = f"{insert_into} ({', '.join(columns)}) VALUES ({marks})"
+        with self.transaction():
+            return self._connection.execute(statement, tuple(columns.values())).lastrowid or 0
 
     def clear(self) -> None:
         """Delete everything but the advance of the clock."""
-        with self.transaction() as connection:
+        with self.transaction():
             for table in schema.TABLES:
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
+                self.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
         self.changes.note("cleared")
 
     def put_template(self, template: Template) -> None:
         """Keep *template*, in place of one of the same id."""
-        self.change(
-            "INSERT OR REPLACE INTO templates VALUES (?, ?, ?, ?)",
-            *(template.template_id, template.subject, template.html, template.text),
-        )
+        self.insert("INSERT OR REPLACE INTO templates", **attrs.asdict(template))
 
     def templates(self) -> list[Template]:
         """Return all templates, by id."""
-        return [Template(*row) for row in self.rows("SELECT * FROM templates ORDER BY template_id")]
+        return [
+            Template(**row) for row in self.rows("SELECT * FROM templates ORDER BY template_id")
+        ]
 
     def template(self, template_id: str) -> Template | None:
         """Return the template of that id, or None."""
-        found = self.rows("SELECT * FROM templates WHERE template_id = ?", template_id)
-        return Template(*found[0]) if found else None
+        row = self.row("SELECT * FROM templates WHERE template_id = ?", template_id)
+        return Template(**row) if row else None
 
-    def book(
-        self, connection: sqlite3.Connection, name: str, mails: int, *, now: int, limits: SmtpLimits
-    ) -> None:
+    def book(self, name: str, mails: int, *, now: int, limits: SmtpLimits) -> None:
         """
         Count a request of the SMTP user *name*, in the transaction that keeps its mail.
 
@@ -136,31 +182,30 @@ class Store:
 
         Raises `LimitReached` if the request exceeds a limit.
         """
-        row = connection.execute("SELECT * FROM smtp_users WHERE name = ?", (name,)).fetchone()
-        if row is not None:
+        if row := self.row("SELECT * FROM smtp_users WHERE name = ?", name):
             limits = limits.override(_own_limits(row))
         latest = self._tally(name, END_OF_TIME)
         # Tallies never go back in time. If the clock does, they stand still until it catches up.
         now = max(now, latest.at)
         if limits.limited:
             check(limits, usage(now, partial(self._tally, name)), mails)
-        connection.execute(
+        self.change(
             "INSERT INTO tallies VALUES (?, ?, ?, ?)",
-            (name, now, latest.requests + 1, latest.mails + mails),
+            *(name, now, latest.requests + 1, latest.mails + mails),
         )
-        connection.execute(_NOTE_SMTP_USER, (name,))
+        self.note_smtp_user(name)
 
     def _tally(self, name: str, time: int) -> Tally:
-        row = self._connection.execute(
+        row = self.row(
             "SELECT at, requests, mails FROM tallies WHERE smtp_user_name = ? AND at <= ?"
             " ORDER BY at DESC, requests DESC LIMIT 1",
-            (name, time),
-        ).fetchone()
-        return Tally(-END_OF_TIME, 0, 0) if row is None else Tally(*row)
+            *(name, time),
+        )
+        return Tally(**row) if row else Tally(-END_OF_TIME, 0, 0)
 
     def usage(self, name: str, now: int) -> SmtpUsage:
         """Return the part of its limits that the SMTP user *name* has used at the time *now*."""
-        with self._lock:
+        with self.reading():
             return usage(max(now, self._tally(name, END_OF_TIME).at), partial(self._tally, name))
 
     def put_smtp_user(self, name: str, *, enabled: bool, limits: SmtpLimits = UNLIMITED) -> None:
@@ -170,15 +215,16 @@ class Store:
         After the first call only users that were added may send. *limits* are its own; None is the
         limit of the sandbox.
         """
-        columns = ", ".join(("name", "enabled", "added", *LIMITS))
-        self.change(
-            f"INSERT OR REPLACE INTO smtp_users ({columns}) VALUES (?, ?, 1, ?, ?, ?, ?, ?)",  # noqa: S608
-            *(name, enabled, *limits.to_dict().values()),
+        self.insert(
+            "INSERT OR REPLACE INTO smtp_users",
+            **{"name": name, "enabled": enabled, "added": 1, **limits.to_dict()},
         )
 
     def note_smtp_user(self, name: str) -> None:
         """List an SMTP user as if it had sent; this changes nothing for other users."""
-        self.change(_NOTE_SMTP_USER, name)
+        self.change(
+            "INSERT OR IGNORE INTO smtp_users (name, enabled, added) VALUES (?, 1, 0)", name
+        )
 
     def draw_smtp_user(self, limits: SmtpLimits) -> str:
         """Keep an SMTP user with *limits* under a random name, and return the name."""
@@ -204,14 +250,10 @@ class Store:
 
     def may_send(self, name: str) -> bool | None:
         """Return whether an SMTP user may send; None if others were added, and this one not."""
-        found = self.rows(
-            f"SELECT enabled FROM smtp_users WHERE name = ? AND {_KNOWN}",  # noqa: S608
-            name,
-        )
-        if found:
-            return bool(found[0]["enabled"])
-        others = self.rows(f"SELECT 1 FROM smtp_users WHERE {_ADDED} LIMIT 1")  # noqa: S608
-        return None if others else True
+        user = self.row(f"SELECT enabled FROM smtp_users WHERE name = ? AND {_KNOWN}", name)  # noqa: S608
+        if user:
+            return bool(user["enabled"])
+        return None if self.row(f"SELECT 1 FROM smtp_users WHERE {_ADDED}") else True  # noqa: S608
 
     def smtp_users(self) -> list[tuple[str, bool, SmtpLimits]]:
         """
@@ -223,18 +265,6 @@ class Store:
         query = f"SELECT * FROM smtp_users WHERE {_KNOWN} ORDER BY name"  # noqa: S608
         return [(row["name"], bool(row["enabled"]), _own_limits(row)) for row in self.rows(query)]
 
-    def advanced(self) -> int:
-        """Return how many milliseconds the clock was advanced."""
-        [(advanced,)] = self.rows("SELECT advanced FROM clock")
-        return int(advanced)
 
-    def put_advanced(self, milliseconds: int) -> None:
-        """Keep how many milliseconds the clock was advanced."""
-        self.change("UPDATE clock SET advanced = ?", milliseconds)
-
-
-_NOTE_SMTP_USER = "INSERT OR IGNORE INTO smtp_users (name, enabled, added) VALUES (?, 1, 0)"
-
-
-def _own_limits(row: sqlite3.Row) -> SmtpLimits:
+def _own_limits(row: Row) -> SmtpLimits:
     return SmtpLimits(**{name: row[name] for name in LIMITS})

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Sequence
 from typing import Any
 
 import attrs
 
-from poweremail.errors import UsageError
+from poweremail._types.checks import require
+from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.database import at as to_datetime
-from poweremail.sandbox._store.database import insert
 
 __all__ = [
     "EVENT_KINDS",
@@ -20,7 +18,7 @@ __all__ = [
     "find_recipients",
     "keep",
     "of_mail",
-    "of_recipients",
+    "opens_and_clicks",
 ]
 
 EVENT_KINDS = ("open", "click", "soft_bounce", "hard_bounce", "spam")
@@ -71,99 +69,68 @@ class MailEvent:
         return members | {"at": to_datetime(self.at).isoformat()}
 
 
-def check_kind(kind: object) -> str:
+def check_kind(kind: str) -> str:
     """Return *kind*. Raises `UsageError` if it is not one of `EVENT_KINDS`."""
-    if not isinstance(kind, str) or kind not in EVENT_KINDS:
-        raise UsageError(
-            f"must be one of {', '.join(EVENT_KINDS)}, not {kind!r}", field="kind", mail_state=None
-        )
-    return kind
+    return require("kind", kind, f"one of {', '.join(EVENT_KINDS)}", kind in EVENT_KINDS)
 
 
-def find_recipients(connection: sqlite3.Connection, mail: int, email: str | None) -> list[int]:
+def find_recipients(store: Store, mail: int, email: str | None) -> list[int]:
     """
     Return the numbers of the recipients of *mail* with that address; None finds all.
 
     Raises LookupError if there is no such mail or recipient.
     """
-    found = connection.execute(
+    found = store.rows(
         "SELECT number FROM recipients WHERE mail = ? AND (? IS NULL OR casefold(email) ="
         " casefold(?)) ORDER BY number",
-        (mail, email, email or ""),
-    ).fetchall()
+        *(mail, email, email or ""),
+    )
     if not found:
         raise LookupError(
             f"there is no mail number {mail}"
             if email is None
             else f"mail number {mail} has no such recipient"
         )
-    return [number for (number,) in found]
+    return [row["number"] for row in found]
 
 
-def keep(
-    connection: sqlite3.Connection,
-    mail: int,
-    recipient: int,
-    kind: str,
-    *,
-    at: int,
-    ip: str,
-    user_agent: str,
-    url: str | None,
-) -> MailEvent:
-    """Keep an event of *mail* at the *recipient* of that number, and return it."""
-    email, status = connection.execute(
-        "SELECT email, status FROM recipients WHERE number = ?", (recipient,)
-    ).fetchone()
-    columns: dict[str, Any] = {
-        "mail": mail,
-        "kind": kind,
-        "at": at,
-        "ip": ip,
-        "user_agent": user_agent,
-        "url": url,
-    }
-    number = insert(connection, "events", recipient=recipient, **columns)
-    if STATUSES.index(kind) > STATUSES.index(status):
-        connection.execute("UPDATE recipients SET status = ? WHERE number = ?", (kind, recipient))
-    return MailEvent(number=number, email=email, **columns)
+def keep(store: Store, recipient: int, **event: Any) -> MailEvent:
+    """
+    Keep an event at the *recipient* of that number, and return it.
+
+    *event* has the fields of `MailEvent` but the number and the address.
+    """
+    [row] = store.rows("SELECT email, status FROM recipients WHERE number = ?", recipient)
+    number = store.insert("INSERT INTO events", recipient=recipient, **event)
+    if STATUSES.index(event["kind"]) > STATUSES.index(row["status"]):
+        store.change("UPDATE recipients SET status = ? WHERE number = ?", event["kind"], recipient)
+    return MailEvent(number=number, email=row["email"], **event)
 
 
-def of_mail(connection: sqlite3.Connection, mail: int) -> list[MailEvent]:
+def of_mail(store: Store, mail: int) -> list[MailEvent]:
     """Return the latest events of *mail*, newest first."""
-    rows = connection.execute(
+    rows = store.rows(
         "SELECT events.number, events.mail, email, kind, at, ip, user_agent, url"
         " FROM events JOIN recipients ON recipients.number = events.recipient"
         " WHERE events.mail = ? ORDER BY events.number DESC LIMIT ?",
-        (mail, _MAX_EVENTS_LISTED),
+        *(mail, _MAX_EVENTS_LISTED),
     )
-    return [MailEvent(**dict(row)) for row in rows]
+    return [MailEvent(**row) for row in rows]
 
 
-def of_recipients(
-    connection: sqlite3.Connection, recipients: Sequence[int]
-) -> dict[int, dict[str, Any]]:
+def opens_and_clicks(store: Store, recipient: int) -> dict[str, Any]:
     """
-    Return the members of getMessageInfo about opens and clicks, by number of the recipient.
+    Return the members of getMessageInfo about the opens and clicks of a recipient.
 
     ``time`` is in milliseconds, as a string of digits: clients have to read that, too.
     """
-    found: dict[int, dict[str, Any]] = {}
-    for number in recipients:
-        found[number] = {}
-        for kind in ("open", "click"):
-            found[number] |= {kind: 0, f"{kind}Data": {"ip": [], "ua": [], "time": []}}
-    if not found:
-        return {}
-    query = (
-        "SELECT recipient, kind, ip, user_agent, at FROM events WHERE recipient IN"  # noqa: S608
-        f" ({', '.join('?' * len(recipients))}) AND kind IN ('open', 'click') ORDER BY number"
-    )
-    for number, kind, ip, user_agent, at in connection.execute(query, recipients):
-        members = found[number]
-        members[kind] += 1
-        data = members[f"{kind}Data"]
-        data["ip"].append(ip)
-        data["ua"].append(user_agent)
-        data["time"].append(str(at))
-    return found
+    members: dict[str, Any] = {}
+    for kind in ("open", "click"):
+        found = store.rows(
+            "SELECT ip, user_agent AS ua, CAST(at AS TEXT) AS time FROM events"
+            " WHERE recipient = ? AND kind = ? ORDER BY number",
+            *(recipient, kind),
+        )
+        data = {name: [row[name] for row in found] for name in ("ip", "ua", "time")}
+        members |= {kind: len(found), f"{kind}Data": data}
+    return members

@@ -17,8 +17,7 @@ from typing import Any, Literal
 
 import attrs
 
-from poweremail._types.checks import is_whole
-from poweremail.errors import ConfigurationError
+from poweremail._types.checks import is_whole, must_be
 
 __all__ = [
     "LIMITS",
@@ -45,16 +44,12 @@ LIMITS = (*REQUEST_LIMITS, "hourly_limit", "total_limit")
 """All limits, in the order in which they are checked; the last two count mails."""
 
 
-def _limit(_: SmtpLimits, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value is not None and not (is_whole(value, 1) and value <= _MAX_LIMIT):
-        raise ConfigurationError(
-            f"must be a number from 1 on, or None, not {value!r}", field=attribute.name
-        )
-
-
-def _answer(_: SmtpLimits, __: object, value: object) -> None:
-    if value not in ("429", "error"):
-        raise ConfigurationError(f"must be '429' or 'error', not {value!r}", field="answer")
+def _limit(default: int | None = None) -> Any:
+    valid = must_be(
+        "a number from 1 on, or None",
+        lambda value: value is None or (is_whole(value, 1) and value <= _MAX_LIMIT),
+    )
+    return attrs.field(default=default, validator=valid)
 
 
 @attrs.frozen(kw_only=True)
@@ -75,12 +70,15 @@ class SmtpLimits:
     Raises `ConfigurationError` if an option is invalid.
     """
 
-    per_minute: int | None = attrs.field(default=60, validator=_limit)
-    per_hour: int | None = attrs.field(default=3_600, validator=_limit)
-    per_day: int | None = attrs.field(default=50_000, validator=_limit)
-    hourly_limit: int | None = attrs.field(default=None, validator=_limit)
-    total_limit: int | None = attrs.field(default=None, validator=_limit)
-    answer: Literal["429", "error"] = attrs.field(default="429", validator=_answer)
+    per_minute: int | None = _limit(60)
+    per_hour: int | None = _limit(3_600)
+    per_day: int | None = _limit(50_000)
+    hourly_limit: int | None = _limit()
+    total_limit: int | None = _limit()
+    answer: Literal["429", "error"] = attrs.field(
+        default="429",
+        validator=must_be("'429' or 'error'", lambda value: value in ("429", "error")),
+    )
 
     @property
     def limited(self) -> bool:
@@ -113,7 +111,7 @@ class SmtpUsage:
 
     def to_dict(self) -> dict[str, int]:
         """Return the numbers by name."""
-        return {name: getattr(self, name) for name in LIMITS}
+        return attrs.asdict(self)
 
 
 @attrs.frozen(kw_only=True)

@@ -29,21 +29,21 @@ from __future__ import annotations
 
 import json
 import secrets
-import sqlite3
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
 import attrs
 
 from poweremail._types.secret import Secret
-from poweremail.sandbox._store.database import Store, at, insert
+from poweremail.sandbox._store.database import Row, Store, at, value_of
+from poweremail.sandbox._store.events import MailEvent
 from poweremail.sandbox._webhooks.posting import AttemptResult
 from poweremail.webhooks._events import form_body
 from poweremail.webhooks._signature import BRAND, FORM_TYPE, SignatureScheme, sign, signature_header
 
-__all__ = ["RETRY_AFTER", "Attempt", "Deliveries", "Delivery", "DeliveryState", "OutgoingEvent"]
+__all__ = ["RETRY_AFTER", "Attempt", "Deliveries", "Delivery", "DeliveryState"]
 
 DeliveryState = Literal["waiting", "delivered", "failed"]
 
@@ -62,30 +62,18 @@ _MAX_DELIVERIES_KEPT = 10_000
 _CLAIM_SECONDS = 60
 """Far more than a POST takes: the process that holds an older claim must have died."""
 
-_OK = 200
+_REASONS = {
+    "soft_bounce": "452 4.2.2 mailbox full",
+    "hard_bounce": "550 5.1.1 no such user",
+    "spam": "complaint by the recipient",
+}
 
 
 @attrs.frozen(kw_only=True)
-class Attempt:
-    """
-    One POST.
-
-    *at*
-        When it was made.
-    *status*
-        The HTTP status, or None if no response came.
-    *answer*
-        The first KB of the response; without a status, the reason why none came.
-    """
+class Attempt(AttemptResult):
+    """One POST: its result, and the time *at* which it was made."""
 
     at: datetime
-    status: int | None
-    answer: str
-
-    @property
-    def ok(self) -> bool:
-        """Whether the receiver took it: the service accepts status 200 only."""
-        return self.status == _OK
 
 
 @attrs.frozen(kw_only=True)
@@ -118,16 +106,6 @@ class Delivery:
     attempts: tuple[Attempt, ...] = ()
 
 
-@attrs.frozen
-class OutgoingEvent:
-    """An event for webhooks: *kind*, the recipient, *at* in milliseconds, and kind's *details*."""
-
-    kind: str
-    email: str
-    at: int
-    details: Mapping[str, str]
-
-
 class Deliveries:
     """
     The deliveries in *store*, signed by *scheme* under the name of *brand*.
@@ -140,56 +118,42 @@ class Deliveries:
         self._scheme = scheme
         self._brand = brand
 
-    def enqueue(
-        self,
-        connection: sqlite3.Connection,
-        mail: int,
-        about: Mapping[str, Any],
-        outgoing: Iterable[OutgoingEvent],
-        *,
-        now: int,
-    ) -> None:
+    def enqueue(self, mail: int, outgoing: Iterable[MailEvent], *, now: int) -> None:
         """
         Add a delivery for each webhook that wants some of the *outgoing* events of *mail*.
 
-        *about* has the mail's own columns. The key of this moment signs, for good: a receiver must
-        accept the old key for a while after a reset, as with the service.
+        It has to be called in the transaction that keeps them. The key of this moment signs, for
+        good: a receiver must accept the old key for a while after a reset, as with the service.
         """
-        webhooks = connection.execute(
-            "SELECT webhook_id, url, events, key FROM webhooks ORDER BY number"
-        ).fetchall()
+        webhooks = self._store.rows("SELECT * FROM webhooks ORDER BY number")
         if not webhooks:
             return
+        [about] = self._store.rows(
+            "SELECT smtp_user_name, unique_id, from_email, subject FROM mails WHERE number = ?",
+            mail,
+        )
         # The same event has the same id at each webhook.
         all_events = [(event.kind, _event_members(about, event)) for event in outgoing]
         for webhook in webhooks:
             kinds = webhook["events"].split(",")
             events = [event for event in all_events if event[0] in kinds]
             for start in range(0, len(events), _MAX_EVENTS_A_POST):
-                self._enqueue(
-                    connection, webhook, mail, events[start : start + _MAX_EVENTS_A_POST], now
-                )
+                self._enqueue(webhook, mail, events[start : start + _MAX_EVENTS_A_POST], now)
 
     def _enqueue(
-        self,
-        connection: sqlite3.Connection,
-        webhook: sqlite3.Row,
-        mail: int,
-        events: Sequence[tuple[str, dict[str, Any]]],
-        now: int,
+        self, webhook: Row, mail: int, events: Sequence[tuple[str, dict[str, Any]]], now: int
     ) -> None:
         url, body = webhook["url"], form_body((event for _, event in events), self._brand)
         signature = sign(
             self._scheme, Secret(webhook["key"]), url=url, body=body, content_type=FORM_TYPE
         )
-        headers = [
-            ("Content-Type", FORM_TYPE),
-            ("User-Agent", "poweremail-sandbox"),
-            (signature_header(self._brand), signature),
-        ]
-        number = insert(
-            connection,
-            "deliveries",
+        headers = {
+            "Content-Type": FORM_TYPE,
+            "User-Agent": "poweremail-sandbox",
+            signature_header(self._brand): signature,
+        }
+        number = self._store.insert(
+            "INSERT INTO deliveries",
             webhook_id=webhook["webhook_id"],
             mail=mail,
             events=",".join(kind for kind, _ in events),
@@ -198,17 +162,16 @@ class Deliveries:
             next_attempt=now,
             tried=0,
             url=url,
-            headers=json.dumps(headers),
+            headers=json.dumps(list(headers.items())),
             body=body,
         )
         if number % 100 == 0:
-            last = (number - _MAX_DELIVERIES_KEPT,)
             old = "FROM deliveries WHERE number <= ? AND next_attempt IS NULL"
-            connection.execute(
+            for statement in (
                 f"DELETE FROM attempts WHERE delivery IN (SELECT number {old})",  # noqa: S608
-                last,
-            )
-            connection.execute(f"DELETE {old}", last)
+                f"DELETE {old}",
+            ):
+                self._store.change(statement, number - _MAX_DELIVERIES_KEPT)
 
     def claim(self, now: int, *, after: int = 0, skip: Collection[str] = ()) -> Delivery | None:
         """
@@ -261,43 +224,39 @@ class Deliveries:
 
     def note(self, delivery: Delivery, result: AttemptResult, *, now: int) -> Delivery:
         """Keep the result of an attempt, schedule the next, and return the changed delivery."""
-        attempt = Attempt(at=at(now), status=result.status, answer=result.answer)
         number = delivery.number
-        with self._store.transaction() as connection:
-            row = connection.execute(
-                "SELECT state, tried FROM deliveries WHERE number = ?", (number,)
-            ).fetchone()
+        with self._store.transaction():
+            row = self._store.row("SELECT state, tried FROM deliveries WHERE number = ?", number)
             if row is None:  # deleted during the POST
+                attempt = Attempt(at=at(now), **attrs.asdict(result))
                 return attrs.evolve(
                     delivery, attempts=(*delivery.attempts, attempt), next_attempt=None
                 )
-            insert(
-                connection,
-                "attempts",
-                delivery=number,
-                at=now,
-                status=result.status,
-                answer=result.answer,
+            self._store.insert(
+                "INSERT INTO attempts", delivery=number, at=now, **attrs.asdict(result)
             )
-            state, due = _next(row, now, ok=attempt.ok)
-            connection.execute(
+            self._store.change(
                 "UPDATE deliveries SET state = ?, next_attempt = ?, tried = tried + 1"
                 " WHERE number = ?",
-                (state, due, number),
+                *(*_next(row, now, ok=result.ok), number),
             )
-            if attempt.ok:
-                delivered = len(delivery.events) if row["state"] != "delivered" else 0
-                connection.execute(
+            if result.ok:
+                self._store.change(
                     "UPDATE webhooks SET last_success = ?, total_event = total_event + ?"
                     " WHERE webhook_id = ?",
-                    (now, delivered, delivery.webhook_id),
+                    now,
+                    0 if row["state"] == "delivered" else len(delivery.events),
+                    delivery.webhook_id,
                 )
-        return self.find(number)
+            return self.find(number)
 
     def _find(self, which: str, *values: object) -> list[Delivery]:
-        with self._store.reading() as connection:
-            rows = connection.execute(f"SELECT * FROM deliveries WHERE {which}", values).fetchall()  # noqa: S608 - values go by ?
-            return [_delivery(connection, row) for row in rows]
+        attempts = "SELECT * FROM attempts WHERE delivery = ? ORDER BY number"
+        with self._store.reading():
+            return [
+                value_of(Delivery, row, attempts=self._store.rows(attempts, row["number"]))
+                for row in self._store.rows(f"SELECT * FROM deliveries WHERE {which}", *values)  # noqa: S608 - values go by ?
+            ]
 
 
 def _machine_time() -> int:
@@ -305,8 +264,13 @@ def _machine_time() -> int:
     return round(time.time() * 1000)
 
 
-def _event_members(about: Mapping[str, Any], event: OutgoingEvent) -> dict[str, Any]:
+def _event_members(about: Row, event: MailEvent) -> dict[str, Any]:
     """The members that the service is seen to send. It does not publish those of ``msg``."""
+    details: dict[str, str | None] = {}
+    if event.kind in _REASONS:
+        details = {"reason": _REASONS[event.kind]}
+    elif event.kind != "send":
+        details = {"ip": event.ip, "ua": event.user_agent, "url": event.url}
     return {
         "_id": secrets.token_hex(12),
         "user_id": "sandbox",
@@ -318,12 +282,12 @@ def _event_members(about: Mapping[str, Any], event: OutgoingEvent) -> dict[str, 
             "email": event.email,
             "sender": about["from_email"],
             "subject": about["subject"],
-            **event.details,
+            **{name: value for name, value in details.items() if value is not None},
         },
     }
 
 
-def _next(row: sqlite3.Row, now: int, *, ok: bool) -> tuple[DeliveryState, int | None]:
+def _next(row: Row, now: int, *, ok: bool) -> tuple[DeliveryState, int | None]:
     """Return the state after one more attempt, and when the next one is due."""
     if ok:
         return "delivered", None
@@ -332,26 +296,3 @@ def _next(row: sqlite3.Row, now: int, *, ok: bool) -> tuple[DeliveryState, int |
     if row["tried"] >= len(RETRY_AFTER):
         return "failed", None
     return "waiting", now + RETRY_AFTER[row["tried"]] * 1000
-
-
-def _delivery(connection: sqlite3.Connection, row: sqlite3.Row) -> Delivery:
-    attempts = connection.execute(
-        "SELECT at, status, answer FROM attempts WHERE delivery = ? ORDER BY number",
-        (row["number"],),
-    )
-    members = dict(row)
-    del members["tried"]
-    due = row["next_attempt"]
-    return Delivery(
-        **members
-        | {
-            "events": tuple(row["events"].split(",")),
-            "created": at(row["created"]),
-            "next_attempt": None if due is None else at(due),
-            "headers": tuple((name, value) for name, value in json.loads(row["headers"])),
-            "attempts": tuple(
-                Attempt(at=at(each["at"]), status=each["status"], answer=each["answer"])
-                for each in attempts
-            ),
-        }
-    )

@@ -14,9 +14,10 @@ from poweremail.sandbox._webhooks.deliveries import Deliveries, Delivery
 from poweremail.sandbox._webhooks.posting import (
     AttemptResult,
     AwaitedReceiver,
+    Post,
     Poster,
     RespondingReceiver,
-    poster_to,
+    post_to,
     result_of,
 )
 from poweremail.sandbox._webhooks.recording import EventRecorder
@@ -60,14 +61,14 @@ class Deliverer:
                 field="deliver",
                 mail_state=None,
             )
-        poster = poster_to(to)
+        post = post_to(to)
         posted: list[Delivery] = []
         silent: set[str] = set()
         with self._lock, closing(self._due(silent, stop)) as due:
             self._delivering_thread = threading.get_ident()
             try:
                 for delivery in due:
-                    posted.append(self._post(delivery, poster))
+                    posted.append(self._post(delivery, post))
                     if posted[-1].attempts[-1].status is None:
                         silent.add(delivery.webhook_id)
             finally:
@@ -101,10 +102,10 @@ class Deliverer:
 
     def replay(self, number: int, to: RespondingReceiver | Poster | None = None) -> Delivery:
         """Post a delivery once more, byte for byte. Raises LookupError if there is none."""
-        return self._post(self._deliveries.find(number), poster_to(to))
+        return self._post(self._deliveries.find(number), post_to(to))
 
-    def _post(self, delivery: Delivery, poster: Poster) -> Delivery:
-        return self._note(delivery, poster.post(delivery.url, delivery.headers, delivery.body))
+    def _post(self, delivery: Delivery, post: Post) -> Delivery:
+        return self._note(delivery, post(delivery.url, delivery.headers, delivery.body))
 
     def _note(self, delivery: Delivery, result: AttemptResult) -> Delivery:
         return self._deliveries.note(delivery, result, now=self._clock.milliseconds())

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol
 
 import attrs
@@ -20,12 +21,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AttemptResult",
     "AwaitedReceiver",
-    "HttpPoster",
+    "Post",
     "Poster",
-    "ReceiverPoster",
     "RespondingReceiver",
     "answers_handshake",
-    "poster_to",
+    "post_to",
     "result_of",
 ]
 
@@ -53,6 +53,11 @@ class AttemptResult:
     status: int | None
     answer: str
 
+    @property
+    def ok(self) -> bool:
+        """Whether the receiver took it: the service accepts status 200 only."""
+        return self.status == HTTPStatus.OK
+
 
 class Poster(Protocol):
     """Carries the POST of a delivery."""
@@ -78,38 +83,33 @@ class AwaitedReceiver(Protocol):
         ...  # pragma: no cover
 
 
-class ReceiverPoster:
-    """Posts to *receiver* for every URL, without a socket."""
-
-    def __init__(self, receiver: RespondingReceiver) -> None:
-        self._receiver = receiver
-
-    def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> AttemptResult:  # noqa: ARG002 - it is one receiver
-        """See `Poster`."""
-        return result_of(self._receiver.respond("POST", dict(headers), body))
+Post = Callable[[str, Sequence[tuple[str, str]], bytes], AttemptResult]
+"""`Poster.post`."""
 
 
-class HttpPoster:
-    """Posts over HTTP, on a new connection each time, exactly the bytes it is given."""
-
-    def post(self, url: str, headers: Sequence[tuple[str, str]], body: bytes) -> AttemptResult:
-        """See `Poster`."""
-        import httpx  # noqa: PLC0415 - a sandbox without webhooks needs none
-
-        try:
-            # Built by hand: a client would add headers of its own.
-            request = httpx.Request("POST", url, headers=list(headers), content=body)
-            status, excerpt = _send(request, _EXCERPT_BYTES, _POST_SECONDS)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return AttemptResult(None, f"{type(error).__name__}: {error}")
-        return result_of((status, (), excerpt))
-
-
-def poster_to(to: RespondingReceiver | Poster | None) -> Poster:
-    """Return the poster for *to*: a receiver, a poster or, for the URLs of deliveries, None."""
+def post_to(to: RespondingReceiver | Poster | None) -> Post:
+    """
+    Return the function that posts to *to*: a receiver, which gets all deliveries without a socket,
+    or a poster. None posts each to its URL.
+    """
     if to is None:
-        return HttpPoster()
-    return to if hasattr(to, "post") else ReceiverPoster(to)  # type: ignore[return-value]
+        return _post_over_http
+    if hasattr(to, "post"):
+        post: Post = to.post
+        return post
+    return lambda _, headers, body: result_of(to.respond("POST", dict(headers), body))
+
+
+def _post_over_http(url: str, headers: Sequence[tuple[str, str]], body: bytes) -> AttemptResult:
+    """Post on a new connection, exactly the bytes that are given."""
+    import httpx  # noqa: PLC0415 - a sandbox without webhooks needs none
+
+    try:
+        # Built by hand: a client would add headers of its own.
+        request = httpx.Request("POST", url, headers=list(headers), content=body)
+        return result_of(_send(request, _EXCERPT_BYTES, _POST_SECONDS))
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        return AttemptResult(None, f"{type(error).__name__}: {error}")
 
 
 def result_of(response: tuple[int, Any, bytes]) -> AttemptResult:
@@ -130,7 +130,7 @@ def answers_handshake(url: str, brand: str = BRAND) -> bool:
     for method in ("GET", "POST"):
         try:
             request = httpx.Request(method, url)
-            status, body = _send(request, _MAX_HANDSHAKE_BYTES, _HANDSHAKE_SECONDS)
+            status, _, body = _send(request, _MAX_HANDSHAKE_BYTES, _HANDSHAKE_SECONDS)
         except (httpx.HTTPError, httpx.InvalidURL):
             continue
         if 200 <= status < 300 and expected in body:  # noqa: PLR2004 - the success class
@@ -138,8 +138,12 @@ def answers_handshake(url: str, brand: str = BRAND) -> bool:
     return False
 
 
-def _send(request: httpx.Request, max_bytes: int, seconds: float) -> tuple[int, bytes]:
-    """Return the status and the first *max_bytes* of the body; a slow body ends early, too."""
+def _send(
+    request: httpx.Request, max_bytes: int, seconds: float
+) -> tuple[int, httpx.Headers, bytes]:
+    """
+    Return status, headers and the first *max_bytes* of the body; a slow body ends early, too.
+    """
     import httpx  # noqa: PLC0415
 
     until = time.monotonic() + seconds
@@ -154,7 +158,7 @@ def _send(request: httpx.Request, max_bytes: int, seconds: float) -> tuple[int, 
             body += chunk
             if len(body) >= max_bytes or time.monotonic() > until:
                 break
-        return response.status_code, body[:max_bytes]
+        return response.status_code, response.headers, body[:max_bytes]
 
 
 @cache

@@ -7,27 +7,18 @@ the webhooks that want it get a delivery, in one transaction.
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 from poweremail.sandbox._store import events
 from poweremail.sandbox._store.clock import Clock
-from poweremail.sandbox._store.database import Store
+from poweremail.sandbox._store.database import Row, Store
 from poweremail.sandbox._store.events import MailEvent
 from poweremail.sandbox._store.mail import MailContent, find_links
-from poweremail.sandbox._webhooks.deliveries import Deliveries, OutgoingEvent
+from poweremail.sandbox._webhooks.deliveries import Deliveries
 from poweremail.sandbox._webhooks.script import EventScript
 
 __all__ = ["EventRecorder"]
 
 _EVENTS_A_TRANSACTION = 200
 _USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"
-_REASONS = {
-    "soft_bounce": "452 4.2.2 mailbox full",
-    "hard_bounce": "550 5.1.1 no such user",
-    "spam": "complaint by the recipient",
-}
 
 
 class EventRecorder:
@@ -46,28 +37,28 @@ class EventRecorder:
         self._script = script
         self._deliveries = deliveries
 
-    def sent(
-        self, connection: sqlite3.Connection, number: int, mail: MailContent, now: int
-    ) -> None:
+    def sent(self, number: int, mail: MailContent, now: int) -> None:
         """Record that *mail* was accepted, in the transaction that keeps it; plan its events."""
-        about = {
-            name: getattr(mail, name)
-            for name in ("smtp_user_name", "unique_id", "from_email", "subject")
-        }
         emails = [recipient.email for recipient in mail.recipients]
-        sent = [OutgoingEvent("send", email, now, {}) for email in emails]
-        self._deliveries.enqueue(connection, number, about, sent, now=now)
-        planned = list(self._script.plan(number, emails))
-        if planned:
-            recipients = connection.execute(
-                "SELECT number FROM recipients WHERE mail = ? ORDER BY number", (number,)
-            ).fetchall()
-            connection.executemany(
+        sent = (
+            MailEvent(
+                number=0,
+                mail=number,
+                email=email,
+                kind="send",
+                at=now,
+                ip="",
+                user_agent="",
+                url=None,
+            )
+            for email in emails
+        )
+        self._deliveries.enqueue(number, sent, now=now)
+        if planned := list(self._script.plan(number, emails)):
+            recipients = events.find_recipients(self._store, number, None)
+            self._store.change_each(
                 "INSERT INTO planned_events (mail, recipient, kind, at) VALUES (?, ?, ?, ?)",
-                [
-                    (number, recipients[each.index][0], each.kind, now + each.after)
-                    for each in planned
-                ],
+                ((number, recipients[each.index], each.kind, now + each.after) for each in planned),
             )
 
     def record(
@@ -95,14 +86,21 @@ class EventRecorder:
         """
         events.check_kind(kind)
         now = self._clock.milliseconds()
-        with self._store.transaction() as connection:
+        with self._store.transaction():
             kept = [
                 events.keep(
-                    connection, number, each, kind, at=now, ip=ip, user_agent=user_agent, url=url
+                    self._store,
+                    each,
+                    mail=number,
+                    kind=kind,
+                    at=now,
+                    ip=ip,
+                    user_agent=user_agent,
+                    url=url,
                 )
-                for each in events.find_recipients(connection, number, recipient)
+                for each in events.find_recipients(self._store, number, recipient)
             ]
-            self._enqueue(connection, number, kept, now)
+            self._deliveries.enqueue(number, kept, now=now)
         self._store.changes.note("changed", number)
         return kept
 
@@ -118,51 +116,30 @@ class EventRecorder:
         # First without a transaction, because that would write to the file at every look.
         if not self._store.rows(f"SELECT 1 {due}", now, 1):
             return False
-        with self._store.transaction() as connection:
-            planned = connection.execute(f"SELECT * {due}", (now, _EVENTS_A_TRANSACTION)).fetchall()
-            connection.executemany(
-                "DELETE FROM planned_events WHERE number = ?", [(row["number"],) for row in planned]
-            )
+        with self._store.transaction():
+            planned = self._store.rows(f"SELECT * {due}", now, _EVENTS_A_TRANSACTION)
             for row in planned:
-                self._record_planned(connection, row, now)
+                self._store.change("DELETE FROM planned_events WHERE number = ?", row["number"])
+                self._record_planned(row, now)
         for number in dict.fromkeys(row["mail"] for row in planned):
             self._store.changes.note("changed", number)
         return len(planned) == _EVENTS_A_TRANSACTION
 
-    def _record_planned(self, connection: sqlite3.Connection, row: sqlite3.Row, now: int) -> None:
-        mail, kind = row["mail"], row["kind"]
+    def _record_planned(self, planned: Row, now: int) -> None:
+        mail, kind = planned["mail"], planned["kind"]
         url = None
         if kind == "click":
-            (html,) = connection.execute(
-                "SELECT html FROM mails WHERE number = ?", (mail,)
-            ).fetchone()
-            url = next(iter(find_links(html)), None)
-        origin = ("127.0.0.1", _USER_AGENT) if kind in ("open", "click") else ("", "")
+            [row] = self._store.rows("SELECT html FROM mails WHERE number = ?", mail)
+            url = next(iter(find_links(row["html"])), None)
+        by_person = kind in ("open", "click")
         kept = events.keep(
-            connection,
-            mail,
-            row["recipient"],
-            kind,
-            at=row["at"],
-            ip=origin[0],
-            user_agent=origin[1],
+            self._store,
+            planned["recipient"],
+            mail=mail,
+            kind=kind,
+            at=planned["at"],
+            ip="127.0.0.1" if by_person else "",
+            user_agent=_USER_AGENT if by_person else "",
             url=url,
         )
-        self._enqueue(connection, mail, [kept], now)
-
-    def _enqueue(
-        self, connection: sqlite3.Connection, number: int, kept: Iterable[MailEvent], now: int
-    ) -> None:
-        about: Mapping[str, Any] = connection.execute(
-            "SELECT smtp_user_name, unique_id, from_email, subject FROM mails WHERE number = ?",
-            (number,),
-        ).fetchone()
-        outgoing = [OutgoingEvent(each.kind, each.email, each.at, _details(each)) for each in kept]
-        self._deliveries.enqueue(connection, number, about, outgoing, now=now)
-
-
-def _details(event: MailEvent) -> dict[str, str]:
-    if event.kind in _REASONS:
-        return {"reason": _REASONS[event.kind]}
-    url = {} if event.url is None else {"url": event.url}
-    return {"ip": event.ip, "ua": event.user_agent, **url}
+        self._deliveries.enqueue(mail, [kept], now=now)
