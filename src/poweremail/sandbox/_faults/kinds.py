@@ -14,12 +14,12 @@ import math
 from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
-from typing import Any, Literal, ParamSpec
+from typing import Any, Literal, ParamSpec, get_args
 
 import attrs
 
 from poweremail._response import Response
-from poweremail._types.checks import is_number, is_whole
+from poweremail._types.checks import is_number, is_whole, require
 from poweremail._types.frozen import FrozenMapping
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api.call import Broken
@@ -30,6 +30,7 @@ __all__ = ["Effect", "Fault"]
 _P = ParamSpec("_P")
 _HTML = ("Content-Type", "text/html; charset=utf-8")
 _LAST_STATUS = 599  # the last class of RFC 9110
+_NameIn = Literal["name", "type", "type_object"]
 
 
 @attrs.frozen(kw_only=True)
@@ -211,7 +212,7 @@ class Fault:
         message: str | list[str],
         *,
         code: str | int | None = "-1",
-        name_in: Literal["name", "type", "type_object"] = "name",
+        name_in: _NameIn = "name",
         array: bool = False,
         http_status: int = 200,
     ) -> Effect:
@@ -230,25 +231,18 @@ class Fault:
             Whether the error stands in an array.
         """
         texts = message if isinstance(message, list) else [message]
-        if not all(isinstance(text, str) for text in (name, *texts)):
-            raise ConfigurationError(
-                f"must be strings, not {(name, message)!r}", field="name and message"
-            )
-        if code is not None and (isinstance(code, bool) or not isinstance(code, str | int)):
-            raise ConfigurationError(
-                f"must be a string, a number or None, not {code!r}", field="code"
-            )
-        if name_in not in ("name", "type", "type_object"):
-            raise ConfigurationError(
-                f"must be name, type or type_object, not {name_in!r}", field="name_in"
-            )
-        envelope: dict[str, Any] = {"status": "error", "message": message}
-        if code is not None:
-            envelope["code"] = code
-        if name_in == "name":
-            envelope["name"] = name
-        else:
-            envelope["type"] = name if name_in == "type" else {"name": name}
+        is_text = all(isinstance(text, str) for text in (name, *texts))
+        require("name and message", (name, message), "strings", is_text)
+        is_code = code is None or (isinstance(code, str | int) and not isinstance(code, bool))
+        require("code", code, "a string, a number or None", is_code)
+        require("name_in", name_in, "name, type or type_object", name_in in get_args(_NameIn))
+        member = "name" if name_in == "name" else "type"
+        envelope = {
+            "status": "error",
+            "message": message,
+            **({} if code is None else {"code": code}),
+            member: {"name": name} if name_in == "type_object" else name,
+        }
         return _not_accepted(
             [envelope] if _flag("array", array) else envelope,
             _status("http_status", http_status, 200),
@@ -279,15 +273,13 @@ class Fault:
         """
         options = dict(members)
         kind = options.pop("kind", None)
-        if not isinstance(kind, str) or kind not in _KINDS:
-            raise ConfigurationError(
-                f"must be one of {', '.join(_KINDS)}, not {kind!r}", field="kind"
-            )
+        require("kind", kind, f"one of {', '.join(_KINDS)}", kind in tuple(_KINDS))
+        make = _KINDS[kind]
         try:
-            inspect.signature(_KINDS[kind]).bind(**options)
+            inspect.signature(make).bind(**options)
         except TypeError as error:
             raise ConfigurationError(str(error), field=kind) from None
-        return _KINDS[kind](**options)
+        return make(**options)
 
 
 def _page(status: int, title: object, accepted: object) -> Effect:
@@ -306,33 +298,23 @@ def _not_accepted(envelope: object, status: int, *headers: tuple[str, str]) -> E
     )
 
 
-def _seconds(value: object) -> float:
-    if not is_number(value):
-        raise ConfigurationError(f"must be a number of seconds, not {value!r}", field="seconds")
-    return float(value)
+def _seconds(value: Any) -> float:
+    return float(require("seconds", value, "a number of seconds", is_number(value)))
 
 
-def _flag(field: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise ConfigurationError(f"must be True or False, not {value!r}", field=field)
-    return value
+def _flag(field: str, value: Any) -> bool:
+    return bool(require(field, value, "True or False", isinstance(value, bool)))
 
 
-def _status(field: str, value: object, least: int) -> int:
-    if not (is_whole(value, least) and value <= _LAST_STATUS):
-        raise ConfigurationError(
-            f"must be an HTTP status from {least} to {_LAST_STATUS}, not {value!r}", field=field
-        )
-    return value
+def _status(field: str, value: Any, least: int) -> int:
+    valid = is_whole(value, least) and value <= _LAST_STATUS
+    return int(require(field, value, f"an HTTP status from {least} to {_LAST_STATUS}", valid))
 
 
-def _retry_after(value: object) -> str:
+def _retry_after(value: Any) -> str:
     if isinstance(value, str):
-        if not (value.isascii() and value.isprintable()):
-            raise ConfigurationError(
-                f"must be seconds or an HTTP date, not {value!r}", field="retry_after"
-            )
-        return value
+        valid = value.isascii() and value.isprintable()
+        return require("retry_after", value, "seconds or an HTTP date", valid)
     seconds = _seconds(value)
     # RFC 9110 knows whole seconds only; a fraction is what a sloppy server would send.
-    return str(int(seconds)) if seconds.is_integer() else str(seconds)
+    return f"{seconds:.0f}" if seconds.is_integer() else str(seconds)

@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 
-from poweremail._types.checks import is_number, is_whole
+from poweremail._types.checks import is_number, is_whole, must_be, require
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api.requests import CALLS, SENDS
 from poweremail.sandbox._faults.kinds import Effect, Fault
@@ -21,22 +21,12 @@ _OPTIONS = ("call", "recipient", "nth", "times", "chance")
 _COUNTS = ("number", "seen", "hit")
 
 
-def _must_be(
-    wanted: str, valid: Callable[[Any], object]
-) -> Callable[[FaultRule, attrs.Attribute[Any], Any], None]:
-    """Return a validator that reports a value as not *wanted* unless it is *valid*."""
-
-    def check(_: FaultRule, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if not valid(value):
-            raise ConfigurationError(f"must be {wanted}, not {value!r}", field=attribute.name)
-
-    return check
+def _option(wanted: str, valid: Callable[[Any], object], default: Any = None) -> Any:
+    return attrs.field(default=default, validator=must_be(wanted, valid))
 
 
-_call = _must_be(f"one of {', '.join(CALLS)}", lambda value: value is None or value in CALLS)
-_address = _must_be("an address", lambda value: value is None or (isinstance(value, str) and value))
-_count = _must_be("a number from 1 on", lambda value: value is None or is_whole(value, 1))
-_probability = _must_be("a probability from 0 to 1", lambda value: is_number(value, 0, 1))
+def _count() -> Any:
+    return _option("a number from 1 on", lambda value: value is None or is_whole(value, 1))
 
 
 @attrs.define(kw_only=True)
@@ -51,21 +41,28 @@ class FaultRule:
     """
 
     fault: Fault = attrs.field(on_setattr=attrs.setters.frozen)
-    call: str | None = attrs.field(default=None, validator=_call)
-    recipient: str | None = attrs.field(default=None, validator=_address)
-    nth: int | None = attrs.field(default=None, validator=_count)
-    times: int | None = attrs.field(default=None, validator=_count)
-    chance: float = attrs.field(default=1.0, validator=_probability)
+    call: str | None = _option(
+        f"one of {', '.join(CALLS)}", lambda value: value is None or value in CALLS
+    )
+    recipient: str | None = _option(
+        "an address", lambda value: value is None or (isinstance(value, str) and value)
+    )
+    nth: int | None = _count()
+    times: int | None = _count()
+    chance: float = _option(
+        "a probability from 0 to 1", lambda value: is_number(value, 0, 1), default=1.0
+    )
     number: int = attrs.field(default=0, init=False, eq=False)
     seen: int = attrs.field(default=0, init=False)
     hit: int = attrs.field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        if self.fault.effect.visible_after and self.call not in (None, *SENDS):
-            raise ConfigurationError(
-                f"must be one of {', '.join(SENDS)}, whose mail is to show late, not {self.call!r}",
-                field="call",
-            )
+        require(
+            "call",
+            self.call,
+            f"one of {', '.join(SENDS)}, whose mail is to show late",
+            self.call in (None, *SENDS) or not self.fault.effect.visible_after,
+        )
 
     def concerns(self, call: str | None, recipients: set[str] | None) -> bool:
         """
@@ -78,11 +75,11 @@ class FaultRule:
         """
         if self.fault.effect.visible_after and call not in SENDS:
             return False
+        if self.call not in (None, call):
+            return False
         if self.recipient is None or recipients is None:
-            by_recipient = self.recipient is None and recipients is None
-        else:
-            by_recipient = self.recipient.lower() in recipients
-        return by_recipient and self.call in (None, call)
+            return self.recipient is None and recipients is None
+        return self.recipient.lower() in recipients
 
     def strikes(self, chance: random.Random) -> bool:
         """Count a request that the rule concerns, and return whether it is hit."""
@@ -97,8 +94,7 @@ class FaultRule:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the rule as JSON values, with its number and its counts."""
-        members = {name: getattr(self, name) for name in (*_OPTIONS, *_COUNTS)}
-        return {"fault": self.fault.to_dict(), **members}
+        return attrs.asdict(self, recurse=False) | {"fault": self.fault.to_dict()}
 
 
 @attrs.frozen
@@ -117,11 +113,10 @@ class Arrival:
         """
         effects = [fault.effect for _, fault in sorted(self.hits, key=lambda hit: hit[0])]
         decisive = next((effect for effect in effects if effect.decides), Effect())
+        delays = [effect for effect in effects if effect is decisive or not effect.decides]
         return attrs.evolve(
             decisive,
-            latency=sum(
-                effect.latency for effect in effects if effect is decisive or not effect.decides
-            ),
+            latency=sum(effect.latency for effect in delays),
             drip=max((effect.drip for effect in effects), default=0.0),
             visible_after=max((effect.visible_after for effect in effects), default=0.0),
         )
@@ -188,8 +183,7 @@ class Faults:
         """
         options = {name: value for name, value in members.items() if name not in _COUNTS}
         fault = options.pop("fault", None)
-        if not isinstance(fault, Mapping):
-            raise ConfigurationError(f"must be an object with a kind, not {fault!r}", field="fault")
+        require("fault", fault, "an object with a kind", isinstance(fault, Mapping))
         if unknown := options.keys() - set(_OPTIONS):
             raise ConfigurationError(f"a rule has no {', '.join(sorted(unknown))}", field="fault")
         return self.add(Fault.from_dict(fault), **options)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from poweremail._types.checks import is_number
+from poweremail._types.checks import is_number, must_be
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store.events import EVENT_KINDS
 
@@ -21,6 +21,7 @@ _BOUNCES = ("hard_bounce", "soft_bounce")
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _MAX_DAYS = 366
+_MAX_WITHIN = round(_MAX_DAYS * _SECONDS["d"])
 _PATTERN = re.compile(
     r"(?P<event>[a-z_]+)\s+(?P<percent>\d{1,3}(?:\.\d{1,12})?)\s*%"
     r"(?:\s+within\s+(?P<number>\d{1,9}(?:\.\d{1,9})?)\s*(?P<unit>ms|s|m|h|d))?",
@@ -47,24 +48,18 @@ class EventRule:
     Raises `ConfigurationError` if a part is invalid.
     """
 
-    event: str
-    share: float
-    within: float = 0.0
-
-    def __attrs_post_init__(self) -> None:
-        if not isinstance(self.event, str) or self.event not in EVENT_KINDS:
-            raise ConfigurationError(
-                f"must be one of {', '.join(EVENT_KINDS)}, not {self.event!r}", field="kind"
-            )
-        if not is_number(self.share, 0, 1):
-            raise ConfigurationError(
-                f"must be a number from 0 to 1, not {self.share!r}", field="share"
-            )
-        longest = _MAX_DAYS * _SECONDS["d"]
-        if not is_number(self.within, 0, longest):
-            raise ConfigurationError(
-                f"must be seconds from 0 to {longest:.0f}, not {self.within!r}", field="within"
-            )
+    event: str = attrs.field(
+        validator=must_be(f"one of {', '.join(EVENT_KINDS)}", lambda kind: kind in EVENT_KINDS)
+    )
+    share: float = attrs.field(
+        validator=must_be("a number from 0 to 1", lambda share: is_number(share, 0, 1))
+    )
+    within: float = attrs.field(
+        default=0.0,
+        validator=must_be(
+            f"seconds from 0 to {_MAX_WITHIN}", lambda within: is_number(within, 0, _MAX_WITHIN)
+        ),
+    )
 
     @classmethod
     def parse(cls, text: str) -> EventRule:
@@ -82,7 +77,7 @@ class EventRule:
                 f"must be from 0 to 100 %, not {found['percent']} %", field="share"
             )
         within = float(found["number"]) * _SECONDS[found["unit"]] if found["number"] else 0.0
-        if within > _MAX_DAYS * _SECONDS["d"]:
+        if within > _MAX_WITHIN:
             raise ConfigurationError(
                 f"must be {_MAX_DAYS} d at most, not {found['number']} {found['unit']}",
                 field="within",
