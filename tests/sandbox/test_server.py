@@ -365,7 +365,8 @@ def test_fastapi_is_loaded_by_the_first_request_to_the_control_api():
         "from poweremail.sandbox import Sandbox\n"
         "with Sandbox() as sandbox, sandbox.server() as server:\n"
         "    for path in ('/', '/v1.0/messages/sendMail', '/_sandbox/health'):\n"
-        "        assert httpx.get(server.url + path, trust_env=False).status_code == 200\n"
+        "        response = httpx.get(server.url + path, trust_env=False, timeout=60)\n"
+        "        assert response.status_code == 200\n"
         "        print('fastapi' in sys.modules)\n"
     )
     done = subprocess.run(
