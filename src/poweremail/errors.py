@@ -203,6 +203,7 @@ class TransportError(PowerEmailError):
 
     *body_left*: False if it is certain that the last byte of the request's body never left this
     machine, so the service cannot have acted on the request; True if it may have left.
+    *temporary*: False if a setting of the environment must be corrected first.
     """
 
     def __init__(
@@ -213,8 +214,9 @@ class TransportError(PowerEmailError):
         mail_state: MailState | None = None,
         advice: str | None = None,
         raw: Response | None = None,
+        temporary: bool = True,
     ) -> None:
-        super().__init__(reason, mail_state=mail_state, advice=advice, raw=raw, temporary=True)
+        super().__init__(reason, mail_state=mail_state, advice=advice, raw=raw, temporary=temporary)
         self.body_left = body_left
 
 
@@ -227,8 +229,22 @@ class NotSentError(TransportError):
 
     default_advice = "it is safe to send it again"
 
-    def __init__(self, reason: str, *, raw: Response | None = None) -> None:
-        super().__init__(reason, body_left=False, mail_state="not_sent", raw=raw)
+    def __init__(
+        self,
+        reason: str,
+        *,
+        raw: Response | None = None,
+        advice: str | None = None,
+        temporary: bool = True,
+    ) -> None:
+        super().__init__(
+            reason,
+            body_left=False,
+            mail_state="not_sent",
+            advice=advice,
+            raw=raw,
+            temporary=temporary,
+        )
 
 
 class LedgerError(PowerEmailError):

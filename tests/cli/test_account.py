@@ -231,6 +231,19 @@ def test_the_doctor_tells_of_the_network_and_of_missing_settings(command):
     )
 
 
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("ALL_PROXY", "socks5://me:hidden@127.0.0.1:9"), ("SSL_CERT_FILE", "/nonexistent/ca.pem")],
+)
+def test_the_doctor_names_a_setting_of_the_environment_that_cannot_be_used(command, setting, value):
+    command.environ |= {setting: value, "NO_PROXY": ""}
+    done = command("doctor", "--base-url", "https://127.0.0.1:9")
+    assert done.status == 1
+    assert f"FAILED  account: no response: {setting}" in done.out
+    assert "correct the setting" in done.out
+    assert "hidden" not in done.out + done.err
+
+
 def test_a_call_that_got_no_answer_keeps_no_other_check_from_being_made(command):
     command.sandbox.faults.add(Fault.reset_after_acceptance(), call="viewUserDetail")
     done = command("doctor")

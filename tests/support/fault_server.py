@@ -222,6 +222,27 @@ def early(status: int) -> Behaviour:
     return behave
 
 
+def tunnel(connection: Connection) -> bool:
+    """Connect the client with the host that it asks for, as a proxy does for HTTPS."""
+    connection.read_body()
+    host, _, port = connection.target.rpartition(":")
+    with socket.create_connection((host, int(port))) as other:
+        connection.socket.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
+        back = threading.Thread(target=_copy, args=(other, connection.socket))
+        back.start()
+        _copy(connection.socket, other)
+        back.join()
+    return False
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # one of the two sides has gone
+        while data := source.recv(1 << 16):
+            target.sendall(data)
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
+
+
 class FaultServer:
     """Serve *script* on a free loopback port."""
 

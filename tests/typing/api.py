@@ -317,6 +317,7 @@ async def async_clients(environ: Mapping[str, str]) -> None:
             AsyncPowerEmail,
         )
         assert_type(client.with_options(), AsyncPowerEmail)
+        assert_type(await patient.prepare(), None)
         await patient.aclose()
 
 
@@ -444,6 +445,7 @@ def sync_clients(environ: Mapping[str, str]) -> None:
             client.with_options(on_unknown="reconcile", visibility=5, resend_after=None), PowerEmail
         )
         assert_type(client.with_options(), PowerEmail)
+        assert_type(patient.prepare(), None)
         patient.close()
 
 

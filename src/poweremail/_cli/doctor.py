@@ -117,7 +117,7 @@ def _checks(session: Session, brand: str) -> Iterator[_Check]:
                 except TransportError as error:
                     # If the request did not arrive, no other would.
                     reached = error.body_left
-                    advice = (
+                    advice = error.advice or (
                         "check the network, app_domain or base_url, and the proxy if you use one"
                     )
                     yield _Check(name, False, f"no response: {error.reason}", advice)

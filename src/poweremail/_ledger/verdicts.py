@@ -16,6 +16,7 @@ from poweremail.errors import (
     DeliveryUnknownError,
     PowerEmailError,
     RateLimitError,
+    TransportError,
     UsageError,
 )
 
@@ -54,11 +55,14 @@ class Verdicts:
                     state=State.PLANNED, error=error, delay=0.0, refused=error.retry_after or 0.0
                 )
             case AuthenticationError():
-                return _pausing(error, "the account")
+                return _pausing(error, f"the service refuses the account: {error.reason}")
             case ApiError() if error.mail_state == "rejected" and _ABOUT_THE_SMTP_USER.search(
                 error.message
             ):
-                return _pausing(error, f"the SMTP user {work.smtp_user_name}")
+                refused = f"the service refuses the SMTP user {work.smtp_user_name}"
+                return _pausing(error, f"{refused}: {error.reason}")
+            case TransportError() if not error.temporary:
+                return _pausing(error, error.reason)
             case UsageError():
                 return Verdict(state=State.NOT_SENT, error=error)
         state, attempt = State.UNKNOWN, work.attempts + 1
@@ -104,7 +108,6 @@ class Verdicts:
         return Verdict(state=State.UNKNOWN, error=error, looked=True)
 
 
-def _pausing(error: ApiError, refused: str) -> Verdict:
+def _pausing(error: PowerEmailError, pause: str) -> Verdict:
     """Plan the mail again and pause the batch: every other mail would fail in the same way."""
-    pause = f"the service refuses {refused}: {error.reason}"
     return Verdict(state=State.PLANNED, error=error, delay=0.0, pause=pause)

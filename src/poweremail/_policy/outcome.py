@@ -47,6 +47,7 @@ __all__ = [
     "UnknownPolicy",
     "folded",
     "judge_failure",
+    "not_sent",
 ]
 
 OnUnknown = Literal["raise", "reconcile", "resend"]
@@ -135,11 +136,18 @@ def _meaning(error: PowerEmailError, operation: Operation, mail: Mail) -> PowerE
     if operation.reads or not isinstance(error, TransportError | ProtocolError | GeneralError):
         return error
     if _never_arrived(error):
-        return NotSentError(error.reason, raw=error.raw) if operation.sends else error
+        return not_sent(error) if operation.sends else error
     if not operation.sends:
         return ChangeUnknownError(error.reason, cause=error)
     return DeliveryUnknownError(
         error.reason, unique_id=mail.unique_id, recipients=mail.recipients, cause=error
+    )
+
+
+def not_sent(error: PowerEmailError) -> NotSentError:
+    """Return *error*, after which the service cannot have the mail, as that of a send."""
+    return NotSentError(
+        error.reason, raw=error.raw, advice=error.advice or None, temporary=error.temporary
     )
 
 
@@ -148,7 +156,7 @@ def _may_repeat(error: PowerEmailError, operation: Operation, resend: bool) -> b
         return error.temporary
     if isinstance(error, DeliveryUnknownError):
         return resend
-    return isinstance(error, RateLimitError) or _never_arrived(error)
+    return isinstance(error, RateLimitError) or (error.temporary and _never_arrived(error))
 
 
 def _never_arrived(error: PowerEmailError) -> bool:

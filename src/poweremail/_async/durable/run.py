@@ -76,6 +76,7 @@ class AsyncBatchRun:
         rehearse: Callable[[int], Awaitable[Rehearsal | None]],
     ) -> None:
         self.paused: str | None = None
+        self._client = client
         self._sender = AsyncSender(client, options.verdicts)
         self._ledger = ledger
         self._name = name
@@ -96,6 +97,8 @@ class AsyncBatchRun:
     async def __aenter__(self) -> Self:
         self._expect("new", "it can be entered only once; call run() again")
         options = self._options
+        # Before a row is taken: no mail could be sent, and each would need its outcome.
+        await self._client.prepare()
         number = await in_thread(self._ledger.find, self._name)
         await self._rehearse(number)
         self._worker = self._ledger.worker(

@@ -10,11 +10,10 @@ and sees where each attempt fails.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from poweremail._async.transports.base import (
     MAX_CONNECTIONS,
@@ -25,8 +24,9 @@ from poweremail._async.transports.base import (
     checked_limit,
     load_engine,
 )
-from poweremail._runtime._async import quick_connection_scope
+from poweremail._runtime._async import in_thread, quick_connection_scope
 from poweremail._runtime._async_slots import Slots
+from poweremail._runtime._environment import proxy_for, tls_context, tls_settings
 from poweremail._types.options import Timeouts
 from poweremail._wire.http import ACCEPT_ENCODING, Request
 from poweremail.errors import ConfigurationError, PowerEmailError, UsageError
@@ -99,7 +99,7 @@ class AsyncSession(AsyncEngine):
     ) -> AsyncSessionReply:
         """Send *request* through the session."""
         payload = None if request.body is None else self._payload_class(outgoing, request)
-        options = self._options(request)
+        options = await self._options(request)
         progress = None
         if payload is None:
             progress = AsyncHeadProgress(outgoing)
@@ -133,7 +133,7 @@ class AsyncSession(AsyncEngine):
         """Close the session."""
         await self._session.close()
 
-    def _options(self, request: Request) -> dict[str, Any]:  # noqa: ARG002  for subclasses
+    async def _options(self, request: Request) -> dict[str, Any]:  # noqa: ARG002  for subclasses
         return {}
 
     def _make_timeout(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
@@ -157,7 +157,7 @@ class AsyncGivenSession(AsyncSession):
         _check_on_asyncio()
         check_open(self._session.closed)
 
-    def _options(self, request: Request) -> dict[str, Any]:
+    async def _options(self, request: Request) -> dict[str, Any]:
         # A request with middlewares of its own ignores those of the session, so they are passed on.
         # The session has no public name for them (aiohttp/client.py, ClientSession.__init__).
         if request.body is None:
@@ -179,10 +179,21 @@ class AsyncOwnSession(AsyncSession):
             aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         )
         self.slots = Slots(limit, lambda: None)
-        self._proxy = cache(_proxy)
+        self._routes: dict[str, dict[str, Any]] = {}
 
-    def _options(self, request: Request) -> dict[str, Any]:
-        return {"proxy": self._proxy(request.endpoint.base_url)}
+    async def prepare(self, base_url: str) -> None:
+        """Find the proxy for *base_url*, and make the TLS context if the environment has a say."""
+        proxy = proxy_for(base_url, ("http", "https"))
+        route: dict[str, Any] = {} if proxy is None else {"proxy": proxy.reveal()}
+        if tls_settings():
+            route["ssl"] = await in_thread(tls_context, "aiohttp", ssl.create_default_context)
+        self._routes[base_url] = route
+
+    async def _options(self, request: Request) -> dict[str, Any]:
+        base_url = request.endpoint.base_url
+        if base_url not in self._routes:
+            await self.prepare(base_url)
+        return self._routes[base_url].copy()
 
 
 class AsyncSessionReply:
@@ -322,11 +333,3 @@ def _url(url: str) -> yarl.URL:
 
     # The URL is encoded already.
     return yarl.URL(url, encoded=True)
-
-
-def _proxy(base_url: str) -> str | None:
-    """Return the proxy that the environment names for the service, or None."""
-    parts = urlsplit(base_url)
-    proxies = getproxies()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
-    return None if not proxy or proxy_bypass(parts.netloc) else proxy

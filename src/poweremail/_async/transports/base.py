@@ -138,6 +138,12 @@ class AsyncEngine(ABC):
     async def aclose(self) -> None:
         """Close all connections."""
 
+    async def prepare(self, base_url: str) -> None:  # noqa: B027  most clients of users are ready
+        """
+        Make what connections to *base_url* need. Raises `TransportError` if a setting of the
+        environment does not allow any.
+        """
+
     def check_open(self) -> None:  # noqa: B027  most engines have no owner who closes them
         """Raise `UsageError` if the engine's client has been closed by its owner."""
 
@@ -184,6 +190,13 @@ class AsyncAdapter(ABC):
                 slots.release(slot)
             await outgoing.aclose()
         raise failed
+
+    async def prepare(self, base_url: str) -> None:
+        """
+        Make what connections to *base_url* need; none is made. Raises `TransportError` if a setting
+        of the environment does not allow any.
+        """
+        await (await self._engine()).prepare(base_url)
 
     async def aclose(self) -> None:
         """Close the connections that this transport made; it sends no further request."""

@@ -9,9 +9,8 @@ interface. Each connection belongs to a slot, a slot to one request at a time, a
 their number; with a hundred callers a call costs no more than with one. A connection that was
 closed, has expired or was left in the middle of an exchange is replaced when its slot is used next.
 
-`AsyncClientEngine` sends through an ``AsyncClient``: one that the user configured, because its
-proxies, hooks and authentication must see every request, or one of ours if the environment names a
-proxy, because httpx knows which proxy is for which host.
+`AsyncClientEngine` sends through an ``AsyncClient`` that the user configured, because its proxies,
+hooks and authentication must see every request.
 
 The body itself shows how much of it has left (``base.py``). If a request has none, the trace events
 of httpx show it: the head has not left before ``send_request_headers.started``.
@@ -20,12 +19,11 @@ of httpx show it: the head has not left before ``send_request_headers.started``.
 from __future__ import annotations
 
 import importlib
-import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from functools import lru_cache
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from poweremail._async.transports.base import (
     MAX_CONNECTIONS,
@@ -39,6 +37,8 @@ from poweremail._async.transports.base import (
 )
 from poweremail._runtime._async import in_thread
 from poweremail._runtime._async_slots import Slots
+from poweremail._runtime._environment import proxy_for, tls_context
+from poweremail._types.secret import Secret
 from poweremail._wire.http import ACCEPT_ENCODING, Request
 from poweremail.errors import ConfigurationError
 
@@ -58,6 +58,8 @@ _PROXY_METHOD = b"CONNECT"
 
 _MAX_URLS_CACHED = 32
 """A handful of URLs are in use. One with a query has the token, and is not cached."""
+
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class AsyncHttpxTransport(AsyncAdapter):
@@ -93,18 +95,15 @@ class AsyncHttpxTransport(AsyncAdapter):
         super().__init__(None if client is None else AsyncClientEngine(client))
 
     def _open(self) -> AsyncEngine:
-        # Loaded late: it loads as many modules as the rest of this transport, for one function.
-        from urllib.request import getproxies  # noqa: PLC0415
-
-        if not getproxies():
-            return AsyncConnections(self._name, self._limit)
-        engine = load_engine(self._name, self._name)
-        limits = engine.Limits(max_connections=self._limit, max_keepalive_connections=self._limit)
-        return AsyncClientEngine(engine.AsyncClient(limits=limits), limit=self._limit)
+        return AsyncConnections(self._name, self._limit)
 
 
 class AsyncConnections(AsyncEngine):
-    """At most *limit* connections of httpcore, or of httpcore2 if *engine* is ``"httpx2"``."""
+    """
+    At most *limit* connections of httpcore, or of httpcore2 if *engine* is ``"httpx2"``.
+
+    They lead through the proxy that the environment names.
+    """
 
     def __init__(self, engine: str, limit: int) -> None:
         self._name = engine
@@ -120,6 +119,18 @@ class AsyncConnections(AsyncEngine):
         self._all_slots: list[_Slot] = []
         self.slots = Slots(limit, self._make_slot)
         self._target: Callable[[str], _Target] = lru_cache(_MAX_URLS_CACHED)(self._read_url)
+        self._proxy = lru_cache(_MAX_URLS_CACHED)(proxy_for)
+        self._context: ssl.SSLContext | None = None
+
+    async def prepare(self, base_url: str) -> None:
+        """Find the proxy for *base_url*, and make the TLS context."""
+        proxy = self._proxy(base_url, _PROXY_SCHEMES)
+        speaks_tls = base_url.startswith("https:") or (
+            proxy is not None and proxy.reveal().startswith("https:")
+        )
+        if speaks_tls and self._context is None:
+            engine = load_engine(self._name, self._name)
+            self._context = await in_thread(tls_context, self._name, engine.create_ssl_context)
 
     async def send(
         self, request: Request, outgoing: AsyncOutgoing, slot: _Slot
@@ -128,7 +139,7 @@ class AsyncConnections(AsyncEngine):
         target = self._target(request.url)
         connection = slot.connection
         if connection is None or not _is_usable(connection, target.origin):
-            connection = await self._connect(slot, target.origin)
+            connection = await self._connect(slot, target.origin, request.endpoint.base_url)
         response = await connection.handle_async_request(self._build(request, target, outgoing))
         return AsyncConnectionReply(response)
 
@@ -144,17 +155,33 @@ class AsyncConnections(AsyncEngine):
         self._all_slots.append(slot)
         return slot
 
-    async def _connect(self, slot: _Slot, origin: httpcore.Origin) -> httpcore.AsyncHTTPConnection:
+    async def _connect(
+        self, slot: _Slot, origin: httpcore.Origin, base_url: str
+    ) -> httpcore.AsyncConnectionInterface:
         """Replace the connection of *slot* by a new one; it connects when it is used."""
         stale, slot.connection = slot.connection, None
         if stale is not None:
             await stale.aclose()
-        context = await _tls_context(self._name) if origin.scheme == b"https" else None
-        connection: httpcore.AsyncHTTPConnection = self._core.AsyncHTTPConnection(
-            origin, context, keepalive_expiry=_KEEP_ALIVE_SECONDS
+        await self.prepare(base_url)
+        proxy = self._proxy(base_url, _PROXY_SCHEMES)
+        # The pool of httpcore is not used; it knows which connection leads through which proxy.
+        pool: httpcore.AsyncConnectionPool = self._core.AsyncConnectionPool(
+            self._context,
+            None if proxy is None else self._core_proxy(proxy),
+            keepalive_expiry=_KEEP_ALIVE_SECONDS,
         )
-        slot.connection = connection
-        return connection
+        slot.connection = pool.create_connection(origin)
+        return slot.connection
+
+    def _core_proxy(self, proxy: Secret) -> httpcore.Proxy:
+        parts = urlsplit(proxy.reveal())
+        user = unquote(parts.username or "").encode(), unquote(parts.password or "").encode()
+        made: httpcore.Proxy = self._core.Proxy(
+            self._core_url(parts._replace(path="", query="")),
+            user if any(user) else None,
+            ssl_context=self._context if parts.scheme == "https" else None,
+        )
+        return made
 
     def _build(
         self, request: Request, target: _Target, outgoing: AsyncOutgoing
@@ -192,14 +219,18 @@ class AsyncConnections(AsyncEngine):
             ),
         )
 
-    def _read_url(self, url: str) -> _Target:
-        parts = urlsplit(url)
-        core_url = self._core.URL(
+    def _core_url(self, parts: SplitResult) -> httpcore.URL:
+        url: httpcore.URL = self._core.URL(
             scheme=parts.scheme.encode(),
-            host=(parts.hostname or "").encode(),
+            host=(parts.hostname or "").encode("idna"),
             port=parts.port,
             target=(f"{parts.path}?{parts.query}" if parts.query else parts.path).encode(),
         )
+        return url
+
+    def _read_url(self, url: str) -> _Target:
+        parts = urlsplit(url)
+        core_url = self._core_url(parts)
         name, value = ACCEPT_ENCODING
         headers = [(b"Host", parts.netloc.encode()), (name.encode(), value.encode())]
         return _Target(core_url.origin, core_url, headers)
@@ -216,10 +247,10 @@ class _Target(NamedTuple):
 class _Slot:
     """One place in the pool: the request that holds it is the only user of its connection."""
 
-    connection: httpcore.AsyncHTTPConnection | None = None
+    connection: httpcore.AsyncConnectionInterface | None = None
 
 
-def _is_usable(connection: httpcore.AsyncHTTPConnection, origin: httpcore.Origin) -> bool:
+def _is_usable(connection: httpcore.AsyncConnectionInterface, origin: httpcore.Origin) -> bool:
     return (
         connection.is_idle()
         and connection.can_handle_request(origin)
@@ -262,41 +293,16 @@ def _decode_header(header: tuple[bytes, bytes]) -> tuple[str, str]:
         return name.decode("latin-1"), value.decode("latin-1")
 
 
-_contexts: dict[str, ssl.SSLContext] = {}
-_making_context = threading.Lock()
-
-
-async def _tls_context(engine: str) -> ssl.SSLContext:
-    """
-    Return the engine's own TLS context, which verifies certificates.
-
-    Making it takes up to 100 ms, so it is made once, and in a thread.
-    """
-    return _contexts[engine] if engine in _contexts else await in_thread(_make_context, engine)
-
-
-def _make_context(engine: str) -> ssl.SSLContext:
-    with _making_context:
-        if engine not in _contexts:
-            _contexts[engine] = load_engine(engine, engine).create_ssl_context()
-        return _contexts[engine]
-
-
 class AsyncClientEngine(AsyncEngine):
     """
     Sends through an ``AsyncClient`` of httpx or httpx2, so that its proxies, hooks and
     authentication see each request.
-
-    *limit*: the number of requests that the client gets at once, since its pool spends time on each
-    request that waits in it; None leaves that to the client.
     """
 
-    def __init__(self, client: object, *, limit: int | None = None) -> None:
+    def __init__(self, client: object) -> None:
         self._engine = _engine_of(client)
         self._client = cast("httpx.AsyncClient", client)
         self.errors = (self._engine.HTTPError, self._engine.InvalidURL, self._engine.StreamError)
-        if limit is not None:
-            self.slots = Slots(limit, lambda: None)
         # The engine accepts streams of its own class only.
         self.outgoing = type("Stream", (AsyncOutgoing, self._engine.AsyncByteStream), {})
         # Parsing the URL would take a third of the time for building a request.

@@ -77,6 +77,7 @@ class BatchRun:
         rehearse: Callable[[int], Rehearsal | None],
     ) -> None:
         self.paused: str | None = None
+        self._client = client
         self._sender = Sender(client, options.verdicts)
         self._ledger = ledger
         self._name = name
@@ -97,6 +98,8 @@ class BatchRun:
     def __enter__(self) -> Self:
         self._expect("new", "it can be entered only once; call run() again")
         options = self._options
+        # Before a row is taken: no mail could be sent, and each would need its outcome.
+        self._client.prepare()
         number = in_thread(self._ledger.find, self._name)
         self._rehearse(number)
         self._worker = self._ledger.worker(

@@ -139,6 +139,12 @@ class Engine(ABC):
     def close(self) -> None:
         """Close all connections."""
 
+    def prepare(self, base_url: str) -> None:  # noqa: B027  most clients of users are ready
+        """
+        Make what connections to *base_url* need. Raises `TransportError` if a setting of the
+        environment does not allow any.
+        """
+
     def check_open(self) -> None:  # noqa: B027  most engines have no owner who closes them
         """Raise `UsageError` if the engine's client has been closed by its owner."""
 
@@ -185,6 +191,13 @@ class Adapter(ABC):
                 slots.release(slot)
             outgoing.close()
         raise failed
+
+    def prepare(self, base_url: str) -> None:
+        """
+        Make what connections to *base_url* need; none is made. Raises `TransportError` if a setting
+        of the environment does not allow any.
+        """
+        self._engine().prepare(base_url)
 
     def close(self) -> None:
         """Close the connections that this transport made; it sends no further request."""

@@ -10,9 +10,8 @@ interface. Each connection belongs to a slot, a slot to one request at a time, a
 their number; with a hundred callers a call costs no more than with one. A connection that was
 closed, has expired or was left in the middle of an exchange is replaced when its slot is used next.
 
-`ClientEngine` sends through a ``Client``: one that the user configured, because its
-proxies, hooks and authentication must see every request, or one of ours if the environment names a
-proxy, because httpx knows which proxy is for which host.
+`ClientEngine` sends through a ``Client`` that the user configured, because its proxies,
+hooks and authentication must see every request.
 
 The body itself shows how much of it has left (``base.py``). If a request has none, the trace events
 of httpx show it: the head has not left before ``send_request_headers.started``.
@@ -21,13 +20,13 @@ of httpx show it: the head has not left before ``send_request_headers.started``.
 from __future__ import annotations
 
 import importlib
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
+from poweremail._runtime._environment import proxy_for, tls_context
 from poweremail._runtime._sync import in_thread
 from poweremail._runtime._sync_slots import Slots
 from poweremail._sync.transports.base import (
@@ -40,6 +39,7 @@ from poweremail._sync.transports.base import (
     checked_limit,
     load_engine,
 )
+from poweremail._types.secret import Secret
 from poweremail._wire.http import ACCEPT_ENCODING, Request
 from poweremail.errors import ConfigurationError
 
@@ -59,6 +59,8 @@ _PROXY_METHOD = b"CONNECT"
 
 _MAX_URLS_CACHED = 32
 """A handful of URLs are in use. One with a query has the token, and is not cached."""
+
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
 
 class HttpxTransport(Adapter):
@@ -94,18 +96,15 @@ class HttpxTransport(Adapter):
         super().__init__(None if client is None else ClientEngine(client))
 
     def _open(self) -> Engine:
-        # Loaded late: it loads as many modules as the rest of this transport, for one function.
-        from urllib.request import getproxies  # noqa: PLC0415
-
-        if not getproxies():
-            return Connections(self._name, self._limit)
-        engine = load_engine(self._name, self._name)
-        limits = engine.Limits(max_connections=self._limit, max_keepalive_connections=self._limit)
-        return ClientEngine(engine.Client(limits=limits), limit=self._limit)
+        return Connections(self._name, self._limit)
 
 
 class Connections(Engine):
-    """At most *limit* connections of httpcore, or of httpcore2 if *engine* is ``"httpx2"``."""
+    """
+    At most *limit* connections of httpcore, or of httpcore2 if *engine* is ``"httpx2"``.
+
+    They lead through the proxy that the environment names.
+    """
 
     def __init__(self, engine: str, limit: int) -> None:
         self._name = engine
@@ -121,13 +120,25 @@ class Connections(Engine):
         self._all_slots: list[_Slot] = []
         self.slots = Slots(limit, self._make_slot)
         self._target: Callable[[str], _Target] = lru_cache(_MAX_URLS_CACHED)(self._read_url)
+        self._proxy = lru_cache(_MAX_URLS_CACHED)(proxy_for)
+        self._context: ssl.SSLContext | None = None
+
+    def prepare(self, base_url: str) -> None:
+        """Find the proxy for *base_url*, and make the TLS context."""
+        proxy = self._proxy(base_url, _PROXY_SCHEMES)
+        speaks_tls = base_url.startswith("https:") or (
+            proxy is not None and proxy.reveal().startswith("https:")
+        )
+        if speaks_tls and self._context is None:
+            engine = load_engine(self._name, self._name)
+            self._context = in_thread(tls_context, self._name, engine.create_ssl_context)
 
     def send(self, request: Request, outgoing: Outgoing, slot: _Slot) -> ConnectionReply:
         """Send *request* over the connection of *slot*, or over a new one."""
         target = self._target(request.url)
         connection = slot.connection
         if connection is None or not _is_usable(connection, target.origin):
-            connection = self._connect(slot, target.origin)
+            connection = self._connect(slot, target.origin, request.endpoint.base_url)
         response = connection.handle_request(self._build(request, target, outgoing))
         return ConnectionReply(response)
 
@@ -143,17 +154,33 @@ class Connections(Engine):
         self._all_slots.append(slot)
         return slot
 
-    def _connect(self, slot: _Slot, origin: httpcore.Origin) -> httpcore.HTTPConnection:
+    def _connect(
+        self, slot: _Slot, origin: httpcore.Origin, base_url: str
+    ) -> httpcore.ConnectionInterface:
         """Replace the connection of *slot* by a new one; it connects when it is used."""
         stale, slot.connection = slot.connection, None
         if stale is not None:
             stale.close()
-        context = _tls_context(self._name) if origin.scheme == b"https" else None
-        connection: httpcore.HTTPConnection = self._core.HTTPConnection(
-            origin, context, keepalive_expiry=_KEEP_ALIVE_SECONDS
+        self.prepare(base_url)
+        proxy = self._proxy(base_url, _PROXY_SCHEMES)
+        # The pool of httpcore is not used; it knows which connection leads through which proxy.
+        pool: httpcore.ConnectionPool = self._core.ConnectionPool(
+            self._context,
+            None if proxy is None else self._core_proxy(proxy),
+            keepalive_expiry=_KEEP_ALIVE_SECONDS,
         )
-        slot.connection = connection
-        return connection
+        slot.connection = pool.create_connection(origin)
+        return slot.connection
+
+    def _core_proxy(self, proxy: Secret) -> httpcore.Proxy:
+        parts = urlsplit(proxy.reveal())
+        user = unquote(parts.username or "").encode(), unquote(parts.password or "").encode()
+        made: httpcore.Proxy = self._core.Proxy(
+            self._core_url(parts._replace(path="", query="")),
+            user if any(user) else None,
+            ssl_context=self._context if parts.scheme == "https" else None,
+        )
+        return made
 
     def _build(self, request: Request, target: _Target, outgoing: Outgoing) -> httpcore.Request:
         """
@@ -189,14 +216,18 @@ class Connections(Engine):
             ),
         )
 
-    def _read_url(self, url: str) -> _Target:
-        parts = urlsplit(url)
-        core_url = self._core.URL(
+    def _core_url(self, parts: SplitResult) -> httpcore.URL:
+        url: httpcore.URL = self._core.URL(
             scheme=parts.scheme.encode(),
-            host=(parts.hostname or "").encode(),
+            host=(parts.hostname or "").encode("idna"),
             port=parts.port,
             target=(f"{parts.path}?{parts.query}" if parts.query else parts.path).encode(),
         )
+        return url
+
+    def _read_url(self, url: str) -> _Target:
+        parts = urlsplit(url)
+        core_url = self._core_url(parts)
         name, value = ACCEPT_ENCODING
         headers = [(b"Host", parts.netloc.encode()), (name.encode(), value.encode())]
         return _Target(core_url.origin, core_url, headers)
@@ -213,10 +244,10 @@ class _Target(NamedTuple):
 class _Slot:
     """One place in the pool: the request that holds it is the only user of its connection."""
 
-    connection: httpcore.HTTPConnection | None = None
+    connection: httpcore.ConnectionInterface | None = None
 
 
-def _is_usable(connection: httpcore.HTTPConnection, origin: httpcore.Origin) -> bool:
+def _is_usable(connection: httpcore.ConnectionInterface, origin: httpcore.Origin) -> bool:
     return (
         connection.is_idle()
         and connection.can_handle_request(origin)
@@ -259,41 +290,16 @@ def _decode_header(header: tuple[bytes, bytes]) -> tuple[str, str]:
         return name.decode("latin-1"), value.decode("latin-1")
 
 
-_contexts: dict[str, ssl.SSLContext] = {}
-_making_context = threading.Lock()
-
-
-def _tls_context(engine: str) -> ssl.SSLContext:
-    """
-    Return the engine's own TLS context, which verifies certificates.
-
-    Making it takes up to 100 ms, so it is made once, and in a thread.
-    """
-    return _contexts[engine] if engine in _contexts else in_thread(_make_context, engine)
-
-
-def _make_context(engine: str) -> ssl.SSLContext:
-    with _making_context:
-        if engine not in _contexts:
-            _contexts[engine] = load_engine(engine, engine).create_ssl_context()
-        return _contexts[engine]
-
-
 class ClientEngine(Engine):
     """
     Sends through a ``Client`` of httpx or httpx2, so that its proxies, hooks and
     authentication see each request.
-
-    *limit*: the number of requests that the client gets at once, since its pool spends time on each
-    request that waits in it; None leaves that to the client.
     """
 
-    def __init__(self, client: object, *, limit: int | None = None) -> None:
+    def __init__(self, client: object) -> None:
         self._engine = _engine_of(client)
         self._client = cast("httpx.Client", client)
         self.errors = (self._engine.HTTPError, self._engine.InvalidURL, self._engine.StreamError)
-        if limit is not None:
-            self.slots = Slots(limit, lambda: None)
         # The engine accepts streams of its own class only.
         self.outgoing = type("Stream", (Outgoing, self._engine.SyncByteStream), {})
         # Parsing the URL would take a third of the time for building a request.
