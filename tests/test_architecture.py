@@ -76,7 +76,11 @@ ROOMS = (
     both("send"),
     (*both("messages"), *both("settings")),
     both("client"),
-    ("poweremail.batch._options", "poweremail.batch._report", "poweremail.batch._sources"),
+    (
+        *("poweremail.batch._options", "poweremail.batch._report"),
+        *("poweremail.batch._files", "poweremail.batch._former"),
+        *("poweremail.batch._rows", "poweremail.batch._sources"),
+    ),
     both("durable"),
     ("poweremail._vendor",),
     # The public names; of what is inside, only the rooms above them know.

@@ -182,3 +182,47 @@ def test_the_ledger_lists_its_batch(place):
 def test_a_payload_that_cannot_be_read_whole_is_no_message(payload):
     with pytest.raises(UsageError, match="the ledger's row cannot be read"):
         unpack(payload, {}, "id-1")
+
+
+def test_what_0_1_read_otherwise_is_known_by_its_key_of_then(tmp_path, monkeypatch):
+    """
+    `read-otherwise.db` was written by 0.1.0, too. It took several addresses in one string for a
+    name, kept encoded names and invisible characters, dropped the empty cell of a column called
+    like a field, guessed types by the tables of the machine, and used keys as they were written.
+    """
+    monkeypatch.setattr(
+        "mimetypes.guess_type",
+        lambda name: {
+            "file.ics": ("text/calendar", None),
+            "file.tar.gz": ("application/x-tar", "gzip"),
+            "file.txt": ("text/plain", None),
+        }[name],
+    )
+    place = str(shutil.copy(FIXTURES / "read-otherwise.db", tmp_path))
+    before = rows(place)
+    common = {"subject": "s", "from_email": "me@example.com"}
+    with Batch(None, place, "news") as batch:
+        for _ in range(2):
+            csv = batch.add(read_csv(FIXTURES / "read-otherwise.csv", template_id="t", **common))
+            lines = batch.add(read_json_lines(FIXTURES / "read-otherwise.jsonl", **common))
+            keys = batch.add(
+                read_csv(
+                    FIXTURES / "keys-read-otherwise.csv", template_id="t", key="email", **common
+                )
+            )
+            folded = batch.add(
+                read_csv(
+                    FIXTURES / "keys-read-otherwise.csv",
+                    template_id="t",
+                    key="email",
+                    fold_case=True,
+                    **common,
+                )
+            )
+            assert (lines.added, lines.known) == (0, 3)
+            assert (keys.added, keys.known, folded.added, folded.known) == (0, 4, 0, 4)
+            assert csv.known + csv.added == 6
+            # The row that was invalid then is a mail now.
+            assert len(rows(place)) == len(before) + 1
+    after = rows(place)
+    assert {key: row for key, row in before.items() if row[0] != "invalid"}.items() <= after.items()

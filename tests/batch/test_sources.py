@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail import Message, TemplateMessage, UsageError
+from poweremail import ConfigurationError, Message, TemplateMessage, UsageError
 from poweremail.batch import BadEntry, Entry, read_csv, read_json_lines
 
 COMMON = {"template_id": "t1", "subject": "News", "from_email": "me@example.com"}
@@ -335,3 +337,167 @@ def test_an_empty_cell_is_an_empty_value_of_the_template_and_no_field(csv_file):
         {"text": "x", "subject": "s", "from_email": "me@example.com"},
     )
     assert isinstance(plain.message, Message)
+
+
+def keys_of(entries) -> list[str | None]:
+    assert [each for each in entries if isinstance(each, BadEntry)] == []
+    return [each.key for each in entries]
+
+
+@pytest.mark.parametrize("blank", [" ", "\t", "\u00a0", "\u202f", "\u200b", "\ufeff"])
+def test_white_space_around_a_key_does_not_count(csv_file, lines_file, blank):
+    got = csv_file(f"id,email\n17,a@example.com\n17{blank},a@example.com\n", key="id")
+    assert keys_of(got) == ["17", "17"]
+    got = lines_file(
+        {"email": "a@example.com", "key": f"{blank}k 1{blank}"},
+        {"email": "a@example.com", "key": 17},
+        **COMMON,
+    )
+    assert keys_of(got) == ["k 1", "17"]
+    assert Entry(message=got[0].message, key=f"{blank}k").key == "k"
+    with pytest.raises(UsageError, match="must be a string that is not empty"):
+        Entry(message=got[0].message, key=blank)
+
+
+@pytest.mark.parametrize(
+    ("cell", "key"),
+    [
+        ("ada@example.com", "ada@example.com"),
+        ("\u00a0ada@example.com ", "ada@example.com"),
+        ("Ada <ada@example.com>", "ada@example.com"),
+        ('"""Lovelace, Ada"" <ada@example.com>"', "ada@example.com"),
+        ("bob@example.com; Ada <ada@example.com>", "ada@example.com,bob@example.com"),
+        ('"ada@example.com, bob@example.com"', "ada@example.com,bob@example.com"),
+        ('"ada@example.com, Ada <ada@example.com>"', "ada@example.com"),
+        ("Ada@Example.com", "Ada@Example.com"),
+    ],
+)
+@pytest.mark.parametrize("column", ["email", "to"])
+def test_the_column_of_the_addresses_as_key(csv_file, column, cell, key):
+    got = csv_file(f"{column},NAME\n{cell},A\n", key=column)
+    assert keys_of(got) == [key]
+    assert set(got[0].message.recipients) == set(key.split(","))
+    got = csv_file(f"{column},NAME\n{cell},A\n", key=column, fold_case=True)
+    assert keys_of(got) == [key.lower()]
+
+
+def test_case_of_keys_is_folded_if_asked_for(csv_file):
+    text = "id,email\nA1,a@example.com\na1,a@example.com\n"
+    assert keys_of(csv_file(text, key="id")) == ["A1", "a1"]
+    assert keys_of(csv_file(text, key="id", fold_case=True)) == ["a1", "a1"]
+
+
+@pytest.mark.parametrize(
+    ("cell", "name", "recipients"),
+    [
+        ("Ada Lovelace <ada@example.com>", "Ada", ["Ada <ada@example.com>"]),
+        ("ada@example.com", "Ada", ["Ada <ada@example.com>"]),
+        ("Ada <ada@example.com>", "", ["Ada <ada@example.com>"]),
+        (
+            "Bob <b@example.com>; ada@example.com",
+            "Ada",
+            ["Bob <b@example.com>", "ada@example.com"],
+        ),
+    ],
+)
+def test_a_whole_mailbox_beside_a_name(csv_file, cell, name, recipients):
+    (entry,) = csv_file(f"email,name\n{cell},{name}\n")
+    assert list(map(str, entry.message.to)) == recipients
+    assert entry.message.dynamic_value == {"name": name}
+
+
+def test_an_empty_cell_of_a_column_that_is_called_like_a_field(csv_file):
+    header = "email,subject,cc,reply_to,unique_id,key,tracking,headers"
+    (entry,) = csv_file(f"{header}\na@example.com, ,\u00a0,,,\u00a0,,\n")
+    assert isinstance(entry, Entry)
+    assert (entry.key, entry.message.subject, entry.message.cc) == (None, "News", ())
+    # CSV has no field of these names: they are dynamic values like any other.
+    assert entry.message.dynamic_value == {"tracking": "", "headers": ""}
+
+
+def test_null_is_as_if_the_member_were_not_there(lines_file):
+    optional = (
+        *("cc", "bcc", "reply_to", "headers", "attachments", "tracking", "unique_id"),
+        *("dynamic_value", "template_id", "key", "name", "subject", "from_email"),
+    )
+    (entry,) = lines_file({"email": "a@example.com"} | dict.fromkeys(optional), **COMMON)
+    (least,) = lines_file({"email": "a@example.com"}, **COMMON)
+    assert (entry.message, entry.key) == (least.message, None)
+    (to,) = lines_file({"email": None, "to": "a@example.com"}, **COMMON)
+    assert to.message == least.message
+    missing, value = lines_file({"email": None}, {"email": "a@example.com", "N": None}, **COMMON)
+    assert missing.error.explanation == "to: is missing"
+    assert value.error.explanation == "dynamic_value['N']: must be a str, not NoneType"
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize(
+    "member",
+    ["email", "name", "key", "N", "subject", "cc", "unique_id", "text", "headers", "tracking"],
+)
+def test_a_number_that_is_none_makes_the_row_invalid(lines_file, number, member):
+    rows = (f'{{"email": "a@example.com", "{member}": {number}}}', {"email": "b@example.com"})
+    bad, good = lines_file(*rows, **COMMON)
+    assert (bad.line, type(good)) == (1, Entry)
+
+
+@pytest.mark.parametrize(
+    ("start", "kind", "advice"),
+    [
+        (b"PK\x03\x04\x14\x00", "an Excel workbook (.xlsx)", "save it as CSV, UTF-8"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook (.xls)", "save it as CSV, UTF-8"),
+        (b"\n<html><table>", "HTML or XML", "save it as CSV, UTF-8"),
+        (b"\x1f\x8b\x08\x00\n\n", "compressed by gzip", "gunzip"),
+        (b"\xff\xfee\x00m\x00", "UTF-16 text", "iconv"),
+        (b' [\n {"email": "a@example.com"},', "one JSON array", "jq -c '.[]'"),
+        (b"\xef\xbb\xbf[]", "one JSON array", "jq -c '.[]'"),
+    ],
+)
+def test_files_in_another_format(tmp_path, start, kind, advice):
+    path = tmp_path / "rows"
+    path.write_bytes(start + b"\n")
+    for read, name in ((read_csv, "CSV"), (read_json_lines, "JSON Lines")):
+        with pytest.raises(ConfigurationError) as caught:
+            next(read(path, **COMMON))
+        assert f"'{path}' is {kind}" in caught.value.explanation
+        assert caught.value.explanation.endswith(f", not {name}")
+        assert advice in caught.value.advice
+
+
+def test_json_lines_where_csv_is_expected(csv_file):
+    with pytest.raises(ConfigurationError, match="is JSON, not CSV") as caught:
+        csv_file('{"email": "a@example.com"}\n')
+    assert "JSON Lines" in caught.value.advice
+
+
+cells = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=6).map(str.strip)
+people = st.lists(st.tuples(st.sampled_from("abc"), cells), min_size=1, max_size=4)
+
+
+@given(rows=people, quirks=st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_table_with_the_traces_of_a_spreadsheet_gives_the_same_rows(
+    rows, quirks, tmp_path_factory
+):
+    path = tmp_path_factory.mktemp("tables") / "r.csv"
+    delimiter = quirks.draw(st.sampled_from(",;\t"))
+    extra = quirks.draw(st.integers(0, 3))
+    end = quirks.draw(st.sampled_from(["\n", "\r\n"]))
+    blank = st.lists(st.sampled_from([[], [""], ["", " "], ["\u00a0", ""]]), max_size=2)
+    lines = [*quirks.draw(blank), ["email", "NAME", *[""] * extra]]
+    for name, value in rows:
+        lines += [
+            *quirks.draw(blank),
+            [f"{name}@example.com", value, *[""] * quirks.draw(st.integers(0, extra + 2))],
+        ]
+    text = io.StringIO()
+    quoting = quirks.draw(st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]))
+    csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting).writerows(lines)
+    separator = quirks.draw(st.booleans())
+    head = f"sep={delimiter}{end}" if separator else ""
+    bom = quirks.draw(st.sampled_from(["", "\ufeff"]))
+    path.write_bytes(f"{bom}{head}{text.getvalue()}".encode())
+    got = list(read_csv(path, **COMMON, delimiter="," if separator else delimiter))
+    assert [(each.message.recipients, dict(each.message.dynamic_value)) for each in got] == [
+        ((f"{name}@example.com",), {"NAME": value}) for name, value in rows
+    ]

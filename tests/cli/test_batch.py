@@ -136,7 +136,7 @@ def test_a_source_without_a_mail_in_it_is_no_success(batch, command, tmp_path):
     done = create(command, "--json", name="other", source="r.jsonl")
     assert (done.status, done.objects) == (
         7,
-        [{"added": 0, "known": 0, "invalid": 2, "dry_run": False}],
+        [{"added": 0, "known": 0, "invalid": 2, "shared": 0, "dry_run": False}],
     )
     assert done.err == (
         "line 1: row: the line is not JSON: it goes wrong at character 1, 'hello'\nline 2: row: "

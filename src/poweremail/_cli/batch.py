@@ -112,6 +112,9 @@ class SourceOptions:
     key_column: Annotated[
         str, typer.Option(metavar="COLUMN", help="The column of the key, unique for each mail.")
     ] = "key"
+    fold_case: Annotated[
+        bool, typer.Option("--fold-case", help="Keys that differ only in case are one key.")
+    ] = False
     delimiter: Annotated[
         str,
         typer.Option(metavar="CHARACTER", help="What separates the columns of CSV, or tab."),
@@ -121,7 +124,12 @@ class SourceOptions:
         """Return the rows of the file *source* as mails with these *fields*."""
         from poweremail.batch import read_csv, read_json_lines  # noqa: PLC0415  it loads SQLAlchemy
 
-        columns = {"email": self.email_column, "name": self.name_column, "key": self.key_column}
+        columns: dict[str, Any] = {
+            "email": self.email_column,
+            "name": self.name_column,
+            "key": self.key_column,
+            "fold_case": self.fold_case,
+        }
         if source.suffix.lower() in (".jsonl", ".ndjson"):
             return read_json_lines(source, **columns, **fields)
         delimiter = {"\\t": "\t", "tab": "\t"}.get(self.delimiter, self.delimiter)
@@ -276,9 +284,11 @@ def create(
             "added": added.added,
             "known": added.known,
             "invalid": added.invalid,
+            "shared": added.shared,
             "dry_run": dry_run,
         },
-        f"{added.added:,} {verb}, {added.known:,} known already, {added.invalid:,} invalid",
+        f"{added.added:,} {verb}, {added.known:,} known already, {added.invalid:,} invalid"
+        + (f"; recipients of {added.shared:,} see each other" if added.shared else ""),
     )
     raise typer.Exit(session.status)
 

@@ -15,6 +15,7 @@ from poweremail._ledger.entries import Added, BadEntry, BatchItem, Entry
 from poweremail._ledger.payload import pack
 from poweremail._ledger.schema import contents, insert_new, messages, storable
 from poweremail._ledger.states import State
+from poweremail._types.address import trim
 from poweremail._types.content import Content
 from poweremail.errors import UsageError
 
@@ -74,30 +75,40 @@ class Adding:
     def add(self, entries: Sequence[Entry | BadEntry]) -> None:
         """Write *entries* as one group."""
         rows: list[dict[str, Any]] = []
+        former: list[str | None] = []
         bad: list[dict[str, Any]] = []
         files: dict[str, bytes] = {}
         errors: list[tuple[int | None, str]] = []
+        shared = 0
         for entry in entries:
             try:
                 if isinstance(entry, Entry):
-                    rows.append(_row(entry, files))
+                    row, former_key = _row(entry, files)
+                    rows.append(row)
+                    former.append(former_key)
+                    shared += len(entry.message.to) + len(entry.message.cc) > 1
                     continue
                 error, recipient = entry.error, entry.recipient
             except UsageError as failure:  # a file that cannot be read
                 error, recipient = failure, None
             bad.append(_bad_row(entry, error, recipient))
             errors.append((entry.line, error.explanation))
-        added = len(rows) if self._batch is None else self._write(rows, bad, files)
+        added = len(rows) if self._batch is None else self._write(rows, former, bad, files)
         self.total = attrs.evolve(
             self.total,
             added=self.total.added + added,
             known=self.total.known + len(rows) - added,
             invalid=self.total.invalid + len(bad),
             errors=(*self.total.errors, *errors)[:_MAX_ERRORS_REPORTED],
+            shared=self.total.shared + shared,
         )
 
     def _write(
-        self, rows: list[dict[str, Any]], bad: list[dict[str, Any]], files: dict[str, bytes]
+        self,
+        rows: list[dict[str, Any]],
+        former: list[str | None],
+        bad: list[dict[str, Any]],
+        files: dict[str, bytes],
     ) -> int:
         new_sources = {row["source"] for row in (*rows, *bad)} - self._sources
         with self._database.transaction() as connection:
@@ -115,6 +126,8 @@ class Adding:
                 # another one.
                 keys = [row["key"] for row in rows]
                 connection.execute(invalid.where(messages.c.key.in_(keys)))
+                rows = _without_stored(connection, self._batch, rows, former)
+            if rows:
                 statement = insert_new(connection, messages).execution_options(
                     preserve_rowcount=True
                 )
@@ -123,6 +136,27 @@ class Adding:
                 connection.execute(insert_new(connection, messages), [row | common for row in bad])
         self._sources |= new_sources
         return added
+
+
+def _without_stored(
+    connection: Connection,
+    batch: int | None,
+    rows: list[dict[str, Any]],
+    former: list[str | None],
+) -> list[dict[str, Any]]:
+    """Return those of *rows* that are not in the batch under their *former* key."""
+    wanted = {storable(key) for key in former if key is not None}
+    if not wanted:
+        return rows
+    found = select(messages.c.key).where(
+        messages.c.batch == batch, messages.c.key.in_(wanted), messages.c.state != State.INVALID
+    )
+    stored = set(connection.scalars(found))
+    return [
+        row
+        for row, key in zip(rows, former, strict=True)
+        if key is None or storable(key) not in stored
+    ]
 
 
 def _add_contents(connection: Connection, files: dict[str, bytes]) -> None:
@@ -137,12 +171,15 @@ def _add_contents(connection: Connection, files: dict[str, bytes]) -> None:
         connection.execute(insert_new(connection, contents), rows)
 
 
-def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
-    packed = pack(entry.message)
-    files |= packed.contents
+def _row(entry: Entry, files: dict[str, bytes]) -> tuple[dict[str, Any], str | None]:
+    """The row of *entry*, and the key that an earlier release gave it, if that is another one."""
     own = entry.message.unique_id
+    packed = pack(entry.message, {} if entry.key or own else entry.former)
+    files |= packed.contents
+    key = entry.key or trim(own or "") or packed.digest
+    former = entry.former.get("key") if entry.key else own or packed.former
     return {
-        "key": entry.key or own or packed.digest,
+        "key": key,
         # It is drawn once, so that every attempt and every look-up has the same one.
         "unique_id": own or uuid.uuid4().hex,
         "state": State.PLANNED,
@@ -151,7 +188,7 @@ def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
         "line": entry.line,
         "files": json.dumps(sorted(packed.contents)) if packed.contents else None,
         "payload": packed.payload,
-    }
+    }, (former if former != key else None)
 
 
 def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) -> dict[str, Any]:

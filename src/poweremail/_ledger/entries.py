@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import attrs
 
 from poweremail._messages.message import Message, TemplateMessage
+from poweremail._types.address import trim
 from poweremail._types.checks import body_text
 from poweremail.errors import UsageError
 
@@ -20,6 +22,9 @@ class Entry:
 
     *key*: identifies the message in its batch. A message whose key is in the batch already is not
     added again. The default is the message's ``unique_id``, and without one its content.
+    White space around it does not count.
+    *former*: the key and the stored members by which an earlier release knows the same message, if
+    they differ: a message that it has stored is not added again.
     *source*, *line*: where it was read. Adding a source again replaces the rows of it that were
     invalid before.
     """
@@ -28,6 +33,7 @@ class Entry:
     key: str | None = None
     source: str | None = None
     line: int | None = None
+    former: Mapping[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.message, Message | TemplateMessage):
@@ -37,11 +43,16 @@ class Entry:
             )
         if self.key is None:
             return
-        if not isinstance(self.key, str) or not self.key.strip():
+        if not isinstance(self.key, str) or not trim(self.key):
             raise UsageError(f"must be a string that is not empty, not {self.key!r}", field="key")
         if "\0" in body_text("key", self.key):
             raise UsageError("has a NUL character, which not every ledger can keep", field="key")
-        if self.message.unique_id not in (None, self.key):
+        key = trim(self.key)
+        if key != self.key:
+            # The way of attrs to set a field of a frozen class while it is made.
+            object.__setattr__(self, "former", {"key": self.key, **self.former})
+            object.__setattr__(self, "key", key)
+        if self.message.unique_id is not None and trim(self.message.unique_id) != key:
             raise UsageError(
                 "a message that has a unique_id of its own has it as its key",
                 field="key",
@@ -77,9 +88,12 @@ class Added:
     *known*: the number of messages that were in the batch already.
     *invalid*: the number of invalid rows.
     *errors*: line and reason of the first hundred invalid rows.
+    *shared*: the number of messages, new or known, whose recipients see each other, because *to*
+    and *cc* list several.
     """
 
     added: int = 0
     known: int = 0
     invalid: int = 0
     errors: tuple[tuple[int | None, str], ...] = ()
+    shared: int = 0

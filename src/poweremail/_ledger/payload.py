@@ -7,6 +7,8 @@ that is added again would be sent again. The converter of the wire writes the me
 forms for addresses and files, and `_ORDER` fixes their order, which must not follow that of the
 fields in a class. A new field goes to the end of `_ORDER` and is left out if it has its default.
 tests/batch/test_old_ledger.py keeps a ledger of release 0.1 and compares the texts and the keys.
+What 0.1 read otherwise, and so stored under another key, is looked up by the digest of its text,
+too.
 
 Contents are stored by their digest, so a hundred thousand mails with one price list have it once.
 """
@@ -15,7 +17,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mimetypes
 from collections.abc import Callable, Mapping
+from pathlib import PurePath
 from typing import Any
 
 import attrs
@@ -27,6 +31,8 @@ from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.content import Content, StreamContent
+from poweremail._types.frozen import FrozenMapping
+from poweremail._types.mime_types import UNKNOWN_TYPE, guess_type
 from poweremail._wire.convert import converter
 from poweremail.errors import UsageError
 
@@ -92,16 +98,19 @@ class Packed:
     *payload*: the text.
     *contents*: the contents of its files, by their digest.
     *digest*: the digest of the text.
+    *former*: the digest of the text that release 0.1 made of it.
     """
 
     payload: str
     contents: Mapping[str, bytes]
     digest: str
+    former: str
 
 
-def pack(message: Envelope) -> Packed:
+def pack(message: Envelope, former: Mapping[str, Any] = FrozenMapping()) -> Packed:
     """
-    Return *message* as it is stored, without its unique id.
+    Return *message* as it is stored, without its unique id. *former*: the members that release 0.1
+    read otherwise.
 
     Reads its files. Raises `UsageError` if a file cannot be read, or is a stream, which could be
     read only once.
@@ -113,12 +122,30 @@ def pack(message: Envelope) -> Packed:
             content = _read(file[2])
             file[2] = hashlib.blake2b(content, digest_size=32).hexdigest()
             contents[file[2]] = content
-    payload = json.dumps(
-        {name: members[name] for name in _ORDER if name in members},
-        ensure_ascii=False,
-        separators=(",", ":"),
-    )
-    return Packed(payload, contents, hashlib.blake2b(payload.encode(), digest_size=16).hexdigest())
+    payload = _text(members)
+    digest = was = _digest(payload)
+    for file in members.get("attachments", ()):
+        # The type was guessed, and 0.1 asked the tables of the machine.
+        if file[1] == guess_type(file[0], contents[file[2]]):
+            file[1] = _former_type(file[0])
+            was = ""
+    if former or not was:
+        was = _digest(_text({**members, **former}))
+    return Packed(payload, contents, digest, was)
+
+
+def _text(members: Mapping[str, Any]) -> str:
+    known = {name: members[name] for name in _ORDER if name in members}
+    return json.dumps(known, ensure_ascii=False, separators=(",", ":"))
+
+
+def _digest(payload: str) -> str:
+    return hashlib.blake2b(payload.encode(), digest_size=16).hexdigest()
+
+
+def _former_type(name: str) -> str:
+    type, encoding = mimetypes.guess_type("".join(("file", *PurePath(name).suffixes[-2:])))
+    return type if type and not encoding else UNKNOWN_TYPE
 
 
 def unpack(

@@ -23,7 +23,7 @@ import attrs
 from poweremail._types.checks import CONTROL, header_text
 from poweremail.errors import UsageError
 
-__all__ = ["AddressLike", "AddressesLike", "Recipient", "recipient", "recipients"]
+__all__ = ["AddressLike", "AddressesLike", "Recipient", "recipient", "recipients", "trim"]
 
 # atext of RFC 5322 with the non-ASCII of RFC 6531; dots only between atoms; or a quoted string.
 # Classes say what is not in them: a range up to the last character of Unicode takes milliseconds to
@@ -110,12 +110,13 @@ def _is_odd(character: str) -> bool:
     )
 
 
-def _trim(text: str) -> str:
+def trim(text: str) -> str:
+    """*text* without white space, and without characters that nobody sees, at its ends."""
     return text.strip() if text.isascii() else _REMAINS_AT_ENDS.sub("", text)
 
 
 def _email(value: object) -> str:
-    email = _trim(header_text("email", value))
+    email = trim(header_text("email", value))
     if reason := _unusable(email):
         raise UsageError(f"{email!r} {reason}", field="email")
     return email
@@ -124,7 +125,7 @@ def _email(value: object) -> str:
 def _name(value: object) -> str | None:
     if value is None:
         return None
-    name = _trim(header_text("name", value))
+    name = trim(header_text("name", value))
     if not name.isascii() and (found := _BIDI_CONTROL.search(name)):
         raise UsageError(
             f"has U+{ord(found[0]):04X} ({unicodedata.name(found[0])}) at position "
@@ -161,7 +162,7 @@ class Recipient:
         Read ``ada@example.com``, ``Ada <ada@example.com>`` or ``"Lovelace, Ada"
         <ada@example.com>``.
         """
-        text = _trim(header_text("email", text))
+        text = trim(header_text("email", text))
         if len(_split(text)) > 1:
             raise UsageError(
                 f"{text!r} lists several addresses, and only one can stand here",

@@ -19,6 +19,7 @@ from poweremail.errors import UsageError
 __all__ = ["Attachment", "Image"]
 
 _MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+(?:\s*;.*)?\Z")
+_MAX_HEAD_BYTES = 64 * 1024
 _WHITE_SPACE = re.compile(rb"\s+")
 
 
@@ -52,6 +53,20 @@ def _decode(content: str | bytes) -> bytes:
         raise UsageError(f"is not base64: {error}", field="content") from None
 
 
+def _guess_type(name: str, content: Content) -> str:
+    type = guess_type(name)
+    if type != "text/calendar" or isinstance(content, StreamContent):
+        return type
+    if isinstance(content, bytes):
+        return guess_type(name, content)
+    try:
+        start = content.read(0, _MAX_HEAD_BYTES)
+        content.read(0, 0)  # an open file stays at its position
+    except (OSError, ValueError):
+        return type  # the send reads it again, and says why it cannot
+    return guess_type(name, start)
+
+
 def _check_type(field: str, value: object) -> str:
     text = header_text(field, value)
     if not _MIME_TYPE.match(text):
@@ -74,7 +89,8 @@ class Attachment:
     *name*: the file name that the recipient sees.
     *content*: its bytes; `from_path` and the other class methods read other sources.
     *type*: its MIME type. If it is empty, it is guessed from *name*;
-    ``application/octet-stream`` if that says nothing.
+    ``application/octet-stream`` if that says nothing. A calendar (``.ics``) that is not a stream
+    has the method that its content has: ``text/calendar; method=REQUEST; charset=utf-8``.
 
     Raises `UsageError` if a header cannot contain the name or the type.
     """
@@ -85,7 +101,7 @@ class Attachment:
 
     def __attrs_post_init__(self) -> None:
         _required_name("attachment.name", self.name)
-        type = _check_type("attachment.type", self.type or guess_type(self.name))
+        type = _check_type("attachment.type", self.type or _guess_type(self.name, self.content))
         # The way of attrs for a derived field of a frozen class.
         object.__setattr__(self, "type", type)
 

@@ -8,6 +8,7 @@ table that comes with Python is used, and what people attach to mails is listed 
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from mimetypes import MimeTypes
 from pathlib import PurePath
@@ -53,6 +54,10 @@ _COMPRESSED = {
     "gzip": "application/gzip",
     "xz": "application/x-xz",
 }
+# A property of a calendar (RFC 5545, 3.7.2). A line that goes on begins with a space.
+_METHOD = re.compile(
+    rb"^METHOD(?:;[^:\r\n]*)?:[ \t]*([a-z0-9-]+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE
+)
 # The usual suffix of types that have several.
 _SUFFIXES = {"image/jpeg": ".jpg", "text/html": ".html", "text/plain": ".txt"}
 
@@ -65,12 +70,21 @@ def _table() -> MimeTypes:
     return table
 
 
-def guess_type(name: str) -> str:
-    """Return the MIME type of a file called *name*, `UNKNOWN_TYPE` if its suffix is not known."""
+def guess_type(name: str, content: bytes = b"") -> str:
+    """
+    Return the MIME type of a file called *name*, `UNKNOWN_TYPE` if its suffix is not known.
+
+    *content*: its beginning. Mail programs offer to accept an invitation only if the type of a
+    calendar has the method that its content has (RFC 6047, 2.4).
+    """
     # Only the suffixes: the table reads a whole name as a URL, and some of them wrongly.
     suffixes = "".join(PurePath(name).suffixes[-2:])
     type, encoding = _table().guess_type(f"file{suffixes}")
-    return _COMPRESSED.get(encoding, UNKNOWN_TYPE) if encoding else type or UNKNOWN_TYPE
+    if encoding:
+        return _COMPRESSED.get(encoding, UNKNOWN_TYPE)
+    if type == "text/calendar" and (found := _METHOD.search(content)):
+        return f"{type}; method={found[1].decode().upper()}; charset=utf-8"
+    return type or UNKNOWN_TYPE
 
 
 def guess_suffix(type: str) -> str:
