@@ -172,6 +172,15 @@ def test_dry_runs_add_and_send_nothing(batch, command, tmp_path):
     assert command.sandbox.outbox == []
 
 
+def test_create_says_how_many_mails_show_their_recipients_to_each_other(command, tmp_path):
+    (tmp_path / "more.csv").write_text(
+        'email,cc\na@example.com,\n"b@example.com; c@example.com",\nd@example.com,e@example.com\n'
+    )
+    for option in ("--dry-run", "--fold-case"):
+        done = create(command, option, name="other", source="more.csv")
+        assert (done.status, "recipients of 2 see each other" in done.err) == (0, True)
+
+
 def test_rehearsal(batch, command):
     assert batch("run", "news", "--redirect-to", "me@example.com").status == 7
     assert received(command) == {"me@example.com": 20}
