@@ -172,7 +172,7 @@ def test_dry_runs_add_and_send_nothing(batch, command, tmp_path):
     assert command.sandbox.outbox == []
 
 
-def test_create_says_how_many_mails_show_their_recipients_to_each_other(command, tmp_path):
+def test_create_says_how_many_mails_show_their_recipients_to_each_other(batch, command, tmp_path):
     (tmp_path / "more.csv").write_text(
         'email,cc\na@example.com,\n"b@example.com; c@example.com",\nd@example.com,e@example.com\n'
     )

@@ -10,6 +10,7 @@ import attrs
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import trim
 from poweremail._types.checks import body_text
+from poweremail._types.frozen import FrozenMapping
 from poweremail.errors import UsageError
 
 __all__ = ["Added", "BadEntry", "BatchItem", "Entry"]
@@ -33,7 +34,7 @@ class Entry:
     key: str | None = None
     source: str | None = None
     line: int | None = None
-    former: Mapping[str, Any] = attrs.field(factory=dict, eq=False, repr=False)
+    former: Mapping[str, Any] = attrs.field(factory=FrozenMapping[Any], eq=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         if not isinstance(self.message, Message | TemplateMessage):
