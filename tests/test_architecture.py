@@ -79,8 +79,9 @@ ROOMS = (
     (
         *("poweremail.batch._options", "poweremail.batch._report"),
         *("poweremail.batch._files", "poweremail.batch._former"),
-        *("poweremail.batch._rows", "poweremail.batch._sources"),
     ),
+    ("poweremail.batch._rows",),
+    ("poweremail.batch._sources",),
     both("durable"),
     ("poweremail._vendor",),
     # The public names; of what is inside, only the rooms above them know.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from email.header import Header, make_header
+from email.utils import formataddr
 from unittest.mock import patch
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from poweremail import Message, Recipient, UsageError
 from poweremail._types import address as address_module
 from poweremail._types.address import recipient, recipients
+from poweremail._types.encoded_words import decode_words
 
 ADA = Recipient("ada@example.com", "Ada")
 BARE = Recipient("ada@example.com")
@@ -465,3 +468,35 @@ def test_two_addresses_are_no_pair():
             text="Hello",
         )
     assert caught.value.field == "to[0]"
+
+
+@pytest.mark.parametrize(
+    "name", ["Zoë", "Müller, Jörg", "山田 太郎 " * 20, "a@example.org>", '"x" \\', "=?utf-8?q?x?="]
+)
+@pytest.mark.parametrize(
+    "encode",
+    [
+        lambda name: Header(name, "utf-8").encode(),
+        lambda name: Header(Header(name, "utf-8").encode(), "utf-8").encode(),
+        lambda name: make_header([(name[:3], "utf-16"), (name[3:], "utf-8")]).encode(),
+    ],
+)
+def test_a_name_that_is_encoded_already_is_decoded(name, encode):
+    shown = decode_words(name).strip()
+    encoded = encode(name)
+    assert Recipient("ada@example.com", encoded).name == shown
+    assert recipients("to", [(encoded, "ada@example.com")])[0].name == shown
+    assert recipients("to", formataddr((name, "ada@example.com")))[0].name == shown
+    folded = encoded.replace("\n", "\r\n")
+    assert Recipient("ada@example.com", folded).name == shown
+    one_line = encoded.replace("\n", "")
+    (read,) = recipients("to", f"{one_line} <ada@example.com>")
+    assert (read.email, read.name) == ("ada@example.com", shown)
+    assert recipients("to", str(read)) == (read,)
+
+
+def test_a_word_that_cannot_be_decoded_stays():
+    for name in ("=?utf-8?q?=FF?=", "=?utf-8?x?y?=", "a =?utf-8?q?=C3", "=?utf-8?b?é?="):
+        assert Recipient("ada@example.com", name).name == name
+    with pytest.raises(UsageError, match="control character"):
+        Recipient("ada@example.com", "=?utf-8?q?a=0D=0ABcc:_b?=")

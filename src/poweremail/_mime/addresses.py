@@ -28,7 +28,7 @@ import re
 from collections.abc import Iterator
 
 from poweremail._mime.values import Mailbox
-from poweremail._mime.words import decode_words, has_words
+from poweremail._types.encoded_words import decode_words, has_words
 
 __all__ = ["read_mailboxes"]
 

@@ -15,7 +15,8 @@ import attrs
 
 from poweremail._mime.addresses import read_mailboxes
 from poweremail._mime.values import Mailbox
-from poweremail._mime.words import decode_words, encode_words
+from poweremail._mime.words import encode_words
+from poweremail._types.encoded_words import decode_words
 
 __all__ = ["HeaderLine", "header_line", "header_lines", "parse"]
 

@@ -20,9 +20,10 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import unquote
 
-from poweremail._mime.charset import decode_text
 from poweremail._mime.headers import header_lines
-from poweremail._mime.words import decode_words, parameter
+from poweremail._mime.words import parameter
+from poweremail._types.charset import decode_text
+from poweremail._types.encoded_words import decode_words
 
 __all__ = ["LINE_END", "PARSER_FAILURES", "Part", "as_bytes", "reason", "shown"]
 

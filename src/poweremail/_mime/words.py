@@ -1,6 +1,6 @@
 """
-Text in headers: encoded words (RFC 2047), parameters (RFC 2231), and lines of the right length (RFC
-5322, 2.1.1).
+Writes text in headers: encoded words (RFC 2047), parameters (RFC 2231), and lines of the right
+length (RFC 5322, 2.1.1).
 
 The standard library's own folding is not used: in the Python versions that are supported it garbles
 some non-ASCII names with commas, long words, and characters such as U+2028, and drops runs of
@@ -10,19 +10,12 @@ spaces.
 from __future__ import annotations
 
 import base64
-import binascii
-import quopri
 import re
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote
 
-from poweremail._mime.charset import decode_text
+__all__ = ["encode_words", "fold", "parameter"]
 
-__all__ = ["decode_words", "encode_words", "fold", "has_words", "parameter"]
-
-# An encoded word, with the language of RFC 2231; broken programs leave spaces in it.
-_WORD = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?\r\n]*)\?=")
-_BASE64 = re.compile(r"[A-Za-z0-9+/= ]*\Z")
 # Characters that a "Q" word need not encode, even in a display name (RFC 2047, 5 (3)).
 _PLAIN_IN_Q = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&+\-.^_`{|}~]+\Z")
@@ -31,58 +24,6 @@ _MAX_LINE_CHARS = 78
 # An encoded word has at most 75 characters (RFC 2047, 2), including "=?utf-8?q?" and "?=".
 _MAX_WORD_CHARS = 75 - 12
 _MAX_PARAMETER_CHARS = 58
-
-
-def has_words(text: str) -> bool:
-    """Whether *text* contains an encoded word."""
-    return _WORD.search(text) is not None
-
-
-def decode_words(text: str, *, errors: str = "strict") -> str:
-    """
-    Return *text* with its encoded words decoded. Words that are malformed stay as they are.
-
-    Raises UnicodeError if a word's bytes are not of its charset and *errors* is ``"strict"``.
-    """
-    decoded: list[str] = []
-    pending: list[tuple[str, bytes]] = []
-    position = 0
-    for found in _WORD.finditer(text):
-        data = _bytes_of(found[2], found[3])
-        if data is None:
-            continue
-        between = text[position : found.start()]
-        # White space between two words is not shown (RFC 2047, 6.2).
-        if between.strip() or not pending:
-            decoded += (*_texts(pending, errors), between)
-            pending = []
-        pending.append((found[1].lower(), data))
-        position = found.end()
-    return "".join((*decoded, *_texts(pending, errors), text[position:]))
-
-
-def _bytes_of(encoding: str, text: str) -> bytes | None:
-    try:
-        if encoding in "bB":
-            if not _BASE64.match(text):
-                return None
-            # Padding is often missing; more than enough does no harm.
-            return binascii.a2b_base64(text.encode("ascii") + b"==")
-        return quopri.decodestring(text.encode("ascii"), header=True)
-    except ValueError:
-        return None
-
-
-def _texts(words: list[tuple[str, bytes]], errors: str) -> Iterator[str]:
-    """
-    The words' text. Neighbours of one charset are joined first: some programs split characters
-    between words.
-    """
-    while words:
-        charset = words[0][0]
-        same = next((index for index, word in enumerate(words) if word[0] != charset), len(words))
-        yield decode_text(b"".join(data for _, data in words[:same]), charset, errors=errors)
-        words = words[same:]
 
 
 def encode_words(text: str, used: int = 0) -> list[str]:

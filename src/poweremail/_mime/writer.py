@@ -30,7 +30,8 @@ from typing import TypeAlias
 from poweremail._mime.headers import header_line, parse
 from poweremail._mime.part import LINE_END, Part, as_bytes
 from poweremail._mime.values import Content, File, Mailbox
-from poweremail._mime.words import encode_words, fold, has_words, parameter
+from poweremail._mime.words import encode_words, fold, parameter
+from poweremail._types.encoded_words import has_words
 
 __all__ = ["STRUCTURED", "HeaderValue", "flatten", "write_message"]
 

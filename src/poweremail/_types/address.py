@@ -21,6 +21,7 @@ from typing import TypeAlias
 import attrs
 
 from poweremail._types.checks import CONTROL, header_text
+from poweremail._types.encoded_words import decode_words
 from poweremail.errors import UsageError
 
 __all__ = ["AddressLike", "AddressesLike", "Recipient", "recipient", "recipients", "trim"]
@@ -125,7 +126,7 @@ def _email(value: object) -> str:
 def _name(value: object) -> str | None:
     if value is None:
         return None
-    name = trim(header_text("name", value))
+    name = trim(header_text("name", _decoded(value)))
     if not name.isascii() and (found := _BIDI_CONTROL.search(name)):
         raise UsageError(
             f"has U+{ord(found[0]):04X} ({unicodedata.name(found[0])}) at position "
@@ -135,10 +136,23 @@ def _name(value: object) -> str | None:
     return name or None
 
 
+def _decoded(name: object) -> object:
+    """
+    *name* without encoded words, which `email.utils.formataddr` and `email.header.Header` write;
+    some programs do so twice. A word that cannot be decoded stays.
+    """
+    try:
+        while isinstance(name, str) and "=?" in name and (decoded := decode_words(name)) != name:
+            name = decoded
+    except UnicodeError:
+        pass
+    return name
+
+
 @attrs.frozen
 class Recipient:
     """
-    One mailbox: *email* and, where known, the display *name*.
+    One mailbox: *email* and, where known, the display *name*. Encoded words in a name are decoded.
 
     Raises `UsageError` for an address that cannot be used, or a control character in either.
     """
