@@ -121,8 +121,8 @@ def test_the_source_of_any_mail_can_be_parsed(subject, name, text, value, file):
         )
     )
     read = read_raw_message(written.decode())
-    assert [each.email for each in read.recipients] == ["b@example.com"]
-    assert [each.content for each in read.attachments] == [b"content"]
+    assert [each.email for each in read["recipients"]] == ["b@example.com"]
+    assert [each.content for each in read["attachments"]] == [b"content"]
     assert email.utils.parseaddr(email.message_from_bytes(written)["From"])[1] == "a@example.com"
 
 

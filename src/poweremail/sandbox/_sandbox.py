@@ -5,20 +5,20 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from poweremail._types.event import EVENT_NAMES, EventName
 from poweremail._types.secret import Secret
 from poweremail._wire import arguments
 from poweremail.errors import ConfigurationError
+from poweremail.sandbox._api.requests import Requests
 from poweremail.sandbox._api.settings import VerifyWebhook
-from poweremail.sandbox._client.clients import Clients
+from poweremail.sandbox._client.clients import make_async_client, make_client
 from poweremail.sandbox._faults.rules import Faults
 from poweremail.sandbox._outbox import Outbox
 from poweremail.sandbox._release.smtp import Released, SmtpServer
 from poweremail.sandbox._service import DEFAULT_SCHEME, Service
-from poweremail.sandbox._store.accounts import Domain, DomainKind, RegisteredWebhook
+from poweremail.sandbox._store.accounts import Domain, RegisteredWebhook
 from poweremail.sandbox._store.clock import Clock
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.events import MailEvent
@@ -96,7 +96,6 @@ class Sandbox:
         token = Secret.of(token) if token else None
         if not isinstance(limits, SmtpLimits | None):
             raise ConfigurationError(f"must be SmtpLimits, not {limits!r}", field="limits")
-        owner_id = owner_id or None
         events = EventScript(script, seed=seed)
         scheme, brand = find_scheme(webhook_scheme), check_brand(brand)
         store = Store(path)
@@ -104,8 +103,7 @@ class Sandbox:
             store,
             clock=Clock(clock or time.time, store),
             faults=Faults(seed),
-            owner_id=owner_id,
-            token=token,
+            requests=Requests(store, Secret(owner_id) if owner_id else None, token),
             limits=limits or UNLIMITED,
             verify_webhook=verify_webhook,
             script=events,
@@ -113,17 +111,11 @@ class Sandbox:
             brand=brand,
             smtp_server=smtp_server,
         )
-        self._clients = Clients(self.service, owner_id, token)
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -200,15 +192,11 @@ class Sandbox:
 
     def add_sending_domain(self, domain: str, *, valid: bool = True) -> None:
         """Add a domain to send from; if it exists, change whether every check of it succeeds."""
-        self._put_domain("sending", domain, valid=valid)
+        self.service.put_domain("sending", domain, valid=valid)
 
     def add_tracking_domain(self, domain: str, *, valid: bool = True) -> None:
         """Add a domain for tracked links; if it exists, change whether its check succeeds."""
-        self._put_domain("tracking", domain, valid=valid)
-
-    def _put_domain(self, kind: DomainKind, domain: str, *, valid: bool) -> None:
-        domain = arguments.domain("domain", domain).lower()
-        self.service.registry.put_domain(kind, domain, now=self.clock.milliseconds(), valid=valid)
+        self.service.put_domain("tracking", domain, valid=valid)
 
     def add_webhook(
         self,
@@ -349,7 +337,7 @@ class Sandbox:
 
     def client(self, **options: Any) -> PowerEmail:
         """Return a client of this sandbox, without a socket; *options*: see `PowerEmail`."""
-        return self._clients.make(options)
+        return make_client(self.service, options)
 
     def async_client(self, **options: Any) -> AsyncPowerEmail:
         """
@@ -357,7 +345,7 @@ class Sandbox:
 
         *options* are those of `AsyncPowerEmail`.
         """
-        return self._clients.make_async(options)
+        return make_async_client(self.service, options)
 
     def server(
         self, host: str = "127.0.0.1", port: int = 0, *, allowed_hosts: Iterable[str] = ()

@@ -13,22 +13,21 @@ from http import HTTPStatus
 import attrs
 
 from poweremail._response import Response
-from poweremail._types.secret import Secret
+from poweremail._wire import arguments
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api.call import Call, Reply
-from poweremail.sandbox._api.requests import Lookup, Requests, Setting, Wanted, call_name
+from poweremail.sandbox._api.requests import Requests, Wanted, call_name
 from poweremail.sandbox._api.responses import Refusal, envelope
 from poweremail.sandbox._api.settings import Account, VerifyWebhook
 from poweremail.sandbox._faults.kinds import Effect
 from poweremail.sandbox._faults.rules import Arrival, Faults
 from poweremail.sandbox._release.smtp import Released, SmtpServer, release
-from poweremail.sandbox._store.accounts import AccountStore
+from poweremail.sandbox._store.accounts import AccountStore, DomainKind
 from poweremail.sandbox._store.clock import Clock
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.events import MailEvent
 from poweremail.sandbox._store.limits import (
     REQUEST_LIMITS,
-    UNLIMITED,
     LimitReached,
     SmtpLimits,
     SmtpUser,
@@ -40,11 +39,8 @@ from poweremail.sandbox._webhooks.delivering import Deliverer
 from poweremail.sandbox._webhooks.recording import EventRecorder
 from poweremail.sandbox._webhooks.script import EventScript
 from poweremail.webhooks._signature import (
-    BRAND,
     SchemeName,
     SignatureScheme,
-    check_brand,
-    find_scheme,
     handshake_text,
 )
 
@@ -67,6 +63,7 @@ _ACCEPTED = {
 }
 
 
+@attrs.define(eq=False, repr=False, slots=False)
 class Service:
     """
     The service. Safe to use from several threads.
@@ -75,9 +72,8 @@ class Service:
         Its database. ``mails`` are its mails, ``registry`` its domains and webhooks.
     *clock*, *faults*
         Its time, and the faults that hit requests.
-    *owner_id*, *token*
-        The credentials to accept; None accepts any. ``own_owner_id`` and ``own_token`` say whether
-        they are given.
+    *requests*
+        Reads requests, and knows the credentials to accept.
     *limits*
         Those of SMTP users without limits of their own.
     *verify_webhook*
@@ -94,38 +90,43 @@ class Service:
         The mail server that caught mails may be released to.
     """
 
-    def __init__(
-        self,
-        store: Store,
-        *,
-        clock: Clock,
-        faults: Faults,
-        owner_id: str | None = None,
-        token: Secret | None = None,
-        limits: SmtpLimits = UNLIMITED,
-        verify_webhook: VerifyWebhook | None = None,
-        script: EventScript | None = None,
-        webhook_scheme: str | SignatureScheme = DEFAULT_SCHEME,
-        brand: str = BRAND,
-        smtp_server: SmtpServer | None = None,
-    ) -> None:
-        self.store = store
-        self.mails: MailStore = MailStore(store)
-        self.registry: AccountStore = AccountStore(store)
-        self.verify_webhook = verify_webhook
-        self.brand: str = check_brand(brand)
-        self.clock = clock
-        self.faults = faults
-        self.script: EventScript = EventScript() if script is None else script
-        self.deliveries: Deliveries = Deliveries(store, find_scheme(webhook_scheme), self.brand)
-        self.recorder: EventRecorder = EventRecorder(store, clock, self.script, self.deliveries)
-        self.record_event: Callable[..., list[MailEvent]] = self.recorder.record
-        self.deliverer: Deliverer = Deliverer(self.deliveries, self.recorder, clock)
-        self.smtp_server = smtp_server
-        self.own_owner_id: bool = owner_id is not None
-        self.own_token: bool = token is not None
-        self._requests = Requests(store, owner_id, token)
-        self._limits = limits
+    store: Store
+    clock: Clock
+    faults: Faults
+    requests: Requests
+    limits: SmtpLimits
+    verify_webhook: VerifyWebhook | None
+    script: EventScript
+    webhook_scheme: SignatureScheme
+    brand: str
+    smtp_server: SmtpServer | None
+    mails: MailStore = attrs.field(init=False)
+    registry: AccountStore = attrs.field(init=False)
+    deliveries: Deliveries = attrs.field(init=False)
+    recorder: EventRecorder = attrs.field(init=False)
+    deliverer: Deliverer = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.mails = MailStore(self.store)
+        self.registry = AccountStore(self.store)
+        self.deliveries = Deliveries(self.store, self.webhook_scheme, self.brand)
+        self.recorder = EventRecorder(self.store, self.clock, self.script, self.deliveries)
+        self.deliverer = Deliverer(self.deliveries, self.recorder, self.clock)
+
+    @property
+    def own_owner_id(self) -> bool:
+        """Whether one owner id only is accepted."""
+        return self.requests.owner_id is not None
+
+    @property
+    def own_token(self) -> bool:
+        """Whether one token only is accepted."""
+        return self.requests.token is not None
+
+    @property
+    def record_event(self) -> Callable[..., list[MailEvent]]:
+        """Records an event of a mail: see `Sandbox.record`."""
+        return self.recorder.record
 
     def arrive(self, path: str) -> Arrival:
         """
@@ -156,15 +157,15 @@ class Service:
         arrival = arrival or self.arrive(call.path)
         response = None
         if not arrival.effect.before_body:
-            wanted: Wanted | Response
             try:
-                wanted = self._requests.read(call, arrival.call)
+                wanted = self.requests.read(call, arrival.call)
+                if isinstance(wanted, MailContent):
+                    addresses = [each.email for each in wanted.recipients]
+                    arrival = self.faults.at_body(arrival, addresses)
+                if arrival.effect.carried_out:
+                    response = self._carry_out(wanted, arrival.effect, verify_webhook)
             except Refusal as refusal:
-                wanted = refusal.response
-            if isinstance(wanted, MailContent):
-                arrival = self.faults.at_body(arrival, [each.email for each in wanted.recipients])
-            if arrival.effect.carried_out:
-                response = self._carry_out(wanted, arrival.effect, verify_webhook)
+                response = refusal.response
         effect = arrival.effect
         return Reply(
             effect.response(response),
@@ -200,59 +201,52 @@ class Service:
             SmtpUser(
                 name=name,
                 enabled=enabled,
-                limits=self._limits.override(own),
+                limits=self.limits.override(own),
                 used=self.store.usage(name, now),
             )
             for name, enabled, own in self.store.smtp_users()
         ]
 
+    def put_domain(self, kind: DomainKind, domain: str, *, valid: bool) -> None:
+        """Add a domain; if it exists, change whether it is *valid*. Raises `UsageError`."""
+        domain = arguments.domain("domain", domain).lower()
+        self.registry.put_domain(kind, domain, now=self.clock.milliseconds(), valid=valid)
+
     def _carry_out(
-        self, wanted: Wanted | Response, effect: Effect, verify_webhook: VerifyWebhook | None
+        self, wanted: Wanted, effect: Effect, verify_webhook: VerifyWebhook | None
     ) -> Response:
         now = self.clock.milliseconds()
-        match wanted:
-            case MailContent():
-                delay = int(min(effect.visible_after * 1000, _MAX_VISIBILITY_MS))
-                try:
-                    self.mails.add(
-                        wanted,
-                        received=now,
-                        visible_from=now + delay,
-                        limits=self._limits,
-                        then=self.recorder.sent,
-                    )
-                except LimitReached as reached:
-                    return self._over_limit(reached)
-                return envelope(**_ACCEPTED[wanted.operation])
-            case Lookup():
-                self.recorder.record_due()
-                records = self.mails.records(wanted.unique_id, wanted.page, now=now)
-                return envelope("success", message_data=records)
-            case Setting():
-                account = Account(
-                    self.store,
-                    self.registry,
-                    now,
-                    self._limits,
-                    verify_webhook or self.verify_webhook,
-                    handshake_text(self.brand),
-                )
-                try:
-                    return envelope("success", **wanted.carry_out(account, wanted.members))
-                except Refusal as refusal:
-                    return refusal.response
-            case _:
-                return wanted
+        if not isinstance(wanted, MailContent):
+            self.recorder.record_due()
+            account = Account(
+                store=self.store,
+                registry=self.registry,
+                mails=self.mails,
+                now=now,
+                limits=self.limits,
+                verify_webhook=verify_webhook or self.verify_webhook,
+                handshake=handshake_text(self.brand),
+            )
+            return envelope("success", **wanted(account))
+        delay = int(min(effect.visible_after * 1000, _MAX_VISIBILITY_MS))
+        try:
+            self.mails.add(
+                wanted,
+                received=now,
+                visible_from=now + delay,
+                limits=self.limits,
+                then=self.recorder.sent,
+            )
+        except LimitReached as reached:
+            return self._over_limit(reached)
+        return envelope(**_ACCEPTED[wanted.operation])
 
     def _over_limit(self, reached: LimitReached) -> Response:
         """The messages are the sandbox's own: the service does not publish its."""
-        if reached.limit not in REQUEST_LIMITS:
-            return Refusal(
-                f"The {reached.limit} of the smtp user is reached ({reached.number})"
-            ).response
-        span = reached.limit.removeprefix("per_")
-        message = f"Too many requests: more than {reached.number} a {span}"
+        limit, number = reached.limit, reached.number
+        if limit not in REQUEST_LIMITS:
+            raise Refusal(f"The {limit} of the smtp user is reached ({number})")
+        message = f"Too many requests: more than {number} a {limit.removeprefix('per_')}"
         response = envelope("error", code="-1", message=message)
-        if self._limits.answer == "error":
-            return response
-        return attrs.evolve(response, status=HTTPStatus.TOO_MANY_REQUESTS)
+        status = HTTPStatus.OK if self.limits.answer == "error" else HTTPStatus.TOO_MANY_REQUESTS
+        return attrs.evolve(response, status=status)

@@ -1,8 +1,9 @@
 """
-Read the mail out of the members of a send.
+The calls about mails: the sends, and the look-up.
 
-A reader returns the fields of the `MailContent` that the members set, or raises `Refusal` if the
-service would reject them. The order of the checks is that of the service, as far as it is known.
+The reader of a send returns the fields of the `MailContent` that the members set, or raises
+`Refusal` if the service would reject them. The order of the checks is that of the service, as far
+as it is known.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ import attrs
 from poweremail.sandbox._api import parts
 from poweremail.sandbox._api.mime import read_raw_message
 from poweremail.sandbox._api.responses import Refusal
+from poweremail.sandbox._api.settings import Account
 from poweremail.sandbox._store.mail import CaughtRecipient, Template
 
 __all__ = [
     "Reader",
+    "look_up",
     "read_raw",
     "read_send_mail",
     "read_send_template",
     "read_send_template_http_get",
 ]
+
+_MAX_PAGE_DIGITS = 18
+"""A number of so many digits fits into SQLite's integers; further digits are cut off."""
 
 _Members = Mapping[str, Any]
 FindTemplate = Callable[[str], Template | None]
@@ -63,11 +69,22 @@ def read_send_template_http_get(members: _Members, find: FindTemplate) -> dict[s
 def read_raw(members: _Members, _: FindTemplate) -> dict[str, Any]:
     """Read a ``sendRaw`` from its ``raw_message``."""
     mail = read_raw_message(parts.required(members.get("raw_message"), "a message value"))
-    parts.required(mail.subject, "subject")
-    parts.required(mail.from_email, "from-email")
-    if not mail.recipients:
+    parts.required(mail["subject"], "subject")
+    parts.required(mail["from_email"], "from-email")
+    if not mail["recipients"]:
         raise Refusal(parts.NO_RECIPIENT)
-    return {"unique_id": parts.unique_id(mail.headers), **attrs.asdict(mail, recurse=False)}
+    return {"unique_id": parts.unique_id(mail["headers"]), **mail}
+
+
+def look_up(account: Account, members: _Members) -> dict[str, Any]:
+    """Carry out a ``getMessageInfo``; its ``skip_page`` counts the pages before it."""
+    unique_id = parts.required(members.get("x_unique_id"), "x_unique_id")
+    page = members.get("skip_page")
+    digits = "0" if page is None or page == "" else str(page)
+    if isinstance(page, bool) or not (digits.isascii() and digits.isdecimal()):
+        raise Refusal("Invalid skip_page: it must be a page number from 0 on")
+    records = account.mails.records(unique_id, int(digits[:_MAX_PAGE_DIGITS]), now=account.now)
+    return {"message_data": records}
 
 
 def _message(members: _Members) -> _Members:

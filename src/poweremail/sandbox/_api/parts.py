@@ -18,6 +18,7 @@ from poweremail.sandbox._store.mail import CaughtFile, CaughtRecipient, Recipien
 
 __all__ = [
     "NO_RECIPIENT",
+    "RECIPIENT_TYPES",
     "address",
     "files",
     "recipients",
@@ -29,8 +30,7 @@ __all__ = [
 
 NO_RECIPIENT = "You must specify at least one recipient"
 
-_TYPES: dict[str, RecipientType] = {"to": "to", "cc": "cc", "bcc": "bcc"}
-_WHITE_SPACE = re.compile(r"\s+")
+RECIPIENT_TYPES: dict[str, RecipientType] = {"to": "to", "cc": "cc", "bcc": "bcc"}
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}\Z")
 
 
@@ -69,7 +69,9 @@ def _recipient(item: Mapping[str, Any]) -> CaughtRecipient:
         raise Refusal(NO_RECIPIENT)
     mailbox = address("to", item["email"], item.get("name"))
     type_member = item.get("type")
-    recipient_type = _TYPES.get("to" if type_member in (None, "") else str(type_member).lower())
+    recipient_type = RECIPIENT_TYPES.get(
+        "to" if type_member in (None, "") else str(type_member).lower()
+    )
     if recipient_type is None:
         raise Refusal("Invalid to: type must be to, cc or bcc")
     return CaughtRecipient(recipient_type, mailbox.email, mailbox.name)
@@ -125,7 +127,7 @@ def _decode(field: str, content: str) -> bytes:
         pass
     # Line breaks are usual, and padding may be missing. The vendor's own example ends within a
     # byte: a group of four characters of which only the first is there, which is left out.
-    content = _WHITE_SPACE.sub("", content)
+    content = "".join(content.split())
     if not _BASE64.match(content):
         raise Refusal(f"Invalid {field}: the content is not base64")
     content = content.rstrip("=")

@@ -23,6 +23,7 @@ from poweremail.sandbox._api.responses import Refusal, refusing
 from poweremail.sandbox._store.accounts import AccountStore, Domain, DomainKind, RegisteredWebhook
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits
+from poweremail.sandbox._store.mails import MailStore
 
 __all__ = ["CALLS", "Account", "SettingCall", "VerifyWebhook"]
 
@@ -53,6 +54,7 @@ class Account:
 
     store: Store
     registry: AccountStore
+    mails: MailStore
     now: int
     limits: SmtpLimits
     verify_webhook: VerifyWebhook | None
@@ -83,10 +85,10 @@ def _user_detail(member: str, account: Account, _: _Members) -> dict[str, Any]:
 
 def _add_smtp(account: Account, members: _Members) -> dict[str, Any]:
     for field in _SMTP_LIMITS:
-        if members.get(field) in (None, ""):
+        if _given(members, field) is None:
             raise Refusal(f"You must specify {field}")
     name = account.store.draw_smtp_user(_smtp_limits(members))
-    return {"message": "smtp user added", "smtp_user_name": name, "smtp_password": _password()}
+    return {"message": "smtp user added", **_login(name)}
 
 
 def _edit_smtp(account: Account, members: _Members) -> dict[str, Any]:
@@ -94,39 +96,33 @@ def _edit_smtp(account: Account, members: _Members) -> dict[str, Any]:
     limits = _smtp_limits(members)
     if enabled is None and not limits.limited:
         raise Refusal("No update field given !!")
-    if not account.store.edit_smtp_user(name, enabled=enabled, limits=limits):
-        raise Refusal("Invalid smtp user")
+    _change_smtp(account, name, enabled=enabled, limits=limits)
     return {"message": "smtp user updated"}
 
 
 def _reset_smtp_password(account: Account, members: _Members) -> dict[str, Any]:
     name = _smtp_user_name(members)
-    if name not in {known for known, _, _ in account.store.smtp_users()}:
-        raise Refusal("Invalid smtp user")
-    return {"message": "smtp password reset", "smtp_user_name": name, "smtp_password": _password()}
+    _change_smtp(account, name)
+    return {"message": "smtp password reset", **_login(name)}
 
 
 def _list_smtp(account: Account, _: _Members) -> dict[str, Any]:
-    users = [
-        (name, enabled, account.limits.override(own))
-        for name, enabled, own in account.store.smtp_users()
-    ]
-    return {
-        "smtp_list": [
+    listed = []
+    for name, enabled, own in account.store.smtp_users():
+        limits = account.limits.override(own)
+        listed.append(
             {
                 "smtp_user_name": name,
                 "status": "Enable" if enabled else "Disable",
                 # No SMTP user of the service is without these limits, so 0 can mean "no limit".
-                "total_limit": limits.total_limit or 0,
-                "hourly_limit": limits.hourly_limit or 0,
+                **{field: getattr(limits, field) or 0 for field in _SMTP_LIMITS},
             }
-            for name, enabled, limits in users
-        ]
-    }
+        )
+    return {"smtp_list": listed}
 
 
 def _smtp_user_name(members: _Members) -> str:
-    if members.get("smtp_user_name") in (None, ""):
+    if _given(members, "smtp_user_name") is None:
         raise Refusal("smtp user required !!")
     return _text(members, "smtp_user_name")
 
@@ -135,8 +131,7 @@ def _smtp_limits(members: _Members) -> SmtpLimits:
     """Return the limits that the members set; the others are None."""
     given: dict[str, Any] = {}
     for field in _SMTP_LIMITS:
-        value = members.get(field)
-        if value not in (None, ""):
+        if (value := _given(members, field)) is not None:
             given[field] = readers.integer(value)
             if given[field] is None:
                 raise Refusal(f"Invalid {field}: it must be a number")
@@ -144,8 +139,16 @@ def _smtp_limits(members: _Members) -> SmtpLimits:
         return attrs.evolve(UNLIMITED, **given)
 
 
-def _password() -> str:
-    return secrets.token_urlsafe(12)
+def _change_smtp(
+    account: Account, name: str, *, enabled: bool | None = None, limits: SmtpLimits = UNLIMITED
+) -> None:
+    """Change what is not None. Raises `Refusal` if there is no such user."""
+    if not account.store.edit_smtp_user(name, enabled=enabled, limits=limits):
+        raise Refusal("Invalid smtp user")
+
+
+def _login(name: str) -> dict[str, str]:
+    return {"smtp_user_name": name, "smtp_password": secrets.token_urlsafe(12)}
 
 
 # Domains. A check reports the option of `Sandbox.add_sending_domain`; there is no DNS query.
@@ -234,9 +237,8 @@ def _delete_webhook(account: Account, members: _Members) -> dict[str, Any]:
 
 
 def _reset_webhook_key(account: Account, members: _Members) -> dict[str, Any]:
-    webhook = account.registry.reset_webhook_key(_webhook(account, members).webhook_id)
-    if webhook is None:  # pragma: no cover - deleted by another request since
-        raise Refusal("Invalid Webhook Id")
+    account.registry.reset_webhook_key(_webhook(account, members).webhook_id)
+    webhook = _webhook(account, members)
     return {
         "message": "webhook key reset",
         "webhook_id": webhook.webhook_id,
@@ -318,13 +320,17 @@ def _text(members: _Members, field: str) -> str:
     return required(members.get(field), field).strip()
 
 
+def _given(members: _Members, field: str) -> Any:
+    """Return the member, None if it is missing or empty."""
+    value = members.get(field)
+    return None if value == "" else value
+
+
 def _switch(members: _Members, field: str) -> bool | None:
     """Read ``Enable`` or ``Disable``; return None if the member is missing or empty."""
-    value = members.get(field)
-    if value is None or value == "":
-        return None
+    value = _given(members, field)
     switch = readers.yes_no(value)
-    if switch is None:
+    if switch is None and value is not None:
         raise Refusal(f"Invalid {field}: it must be Enable or Disable")
     return switch
 
