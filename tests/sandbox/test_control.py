@@ -347,7 +347,7 @@ def check(schema, value, schemas):
 
 
 @pytest.mark.parametrize(
-    "query", ["after=x", "limit=-1", "after=", "limit=1e3", "after=9999999999999999"]
+    "query", ["after=x", "limit=-1", "after=%20", "limit=1e3", "after=9999999999999999"]
 )
 async def test_invalid_queries_of_a_page(control, query):
     response = await control.get(f"messages?{query}")
@@ -355,6 +355,32 @@ async def test_invalid_queries_of_a_page(control, query):
         400,
         "must be a number from 0 on",
     )
+
+
+@pytest.mark.parametrize(
+    ("query", "meaning"),
+    [
+        ("messages?after=&before=&limit=&search=&to=&status=", "messages"),
+        ("messages?to=&subject=one", "messages?subject=one"),
+        ("deliveries?webhook_id=&state=&before=&limit=", "deliveries"),
+        ("messages/1/html?remote=", "messages/1/html"),
+    ],
+)
+async def test_an_empty_value_of_a_query_counts_as_absent(control, api, query, meaning):
+    api.send(subject="one")
+    api.send(subject="two")
+    response, expected = await control.get(query), await control.get(meaning)
+    assert (response.status_code, response.content) == (200, expected.content)
+    assert response.headers == expected.headers
+
+
+async def test_a_name_that_is_not_known_is_wrong_even_without_a_value(control):
+    for path in ("messages?serach=", "health?verbose=", "docs?x=", "stream?from="):
+        response = await control.get(path)
+        assert (response.status_code, "is not known here" in response.json()["error"]) == (
+            400,
+            True,
+        )
 
 
 async def test_faults(control, api, sandbox):
@@ -500,3 +526,28 @@ async def test_unknown_paths_and_methods(control):
     assert (await control.get("static/nothing.js")).status_code == 404
     assert (await control.head("health")).status_code == 200
     assert (await control.post("stream")).status_code == 405
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("GET", "messages/wait", "POST"),
+        ("DELETE", "messages/wait", "POST"),
+        ("HEAD", "messages/wait", "POST"),
+        ("PUT", "messages", "GET, DELETE"),
+        ("PATCH", "messages/1", "GET, DELETE"),
+        ("PUT", "docs", "GET"),
+    ],
+)
+async def test_a_method_that_a_path_does_not_take(control, api, sandbox, method, path, allowed):
+    api.send()
+    wrong = await control.request(method, path)
+    assert (wrong.status_code, wrong.headers["allow"]) == (405, allowed)
+    assert len(sandbox.outbox) == 1
+
+
+@pytest.mark.parametrize("number", ["x", "-1", "1.0", "1e3", "٣", "9" * 16, "9" * 5000])
+async def test_a_path_with_a_word_in_place_of_a_number_does_not_exist(control, number):
+    for path in (f"messages/{number}", f"messages/{number}/raw", f"deliveries/{number}"):
+        response = await control.get(path)
+        assert (response.status_code, response.json()) == (404, {"error": "there is no such path"})

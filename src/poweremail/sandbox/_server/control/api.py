@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, Response
 from fastapi.routing import APIRoute
@@ -13,16 +12,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from poweremail._version import __version__
-from poweremail.errors import PowerEmailError, UsageError
+from poweremail.errors import UsageError
 from poweremail.sandbox._release.smtp import ReleaseError
-from poweremail.sandbox._server.control import account, events, mails, replies, stream
-from poweremail.sandbox._server.control.requests import check_query
+from poweremail.sandbox._server.control import account, mails, replies, stream
+from poweremail.sandbox._server.control.requests import ControlRoute
 from poweremail.sandbox._server.headers import PAGE_HEADERS
 from poweremail.sandbox._server.ui import api_page, static_file
 
 __all__ = ["api"]
 
-_ROUTERS = (mails.router, stream.router, events.router, account.router)
+_ROUTERS = (mails.router, stream.router, account.router)
 
 
 def _operation_id(route: APIRoute) -> str:
@@ -34,6 +33,44 @@ def _methods(route: APIRoute) -> list[str]:
     return sorted(route.methods or ())
 
 
+async def _failed(request: Request, error: Exception) -> Response:
+    """Report why a request failed."""
+    status, headers = 400, {}
+    match error:
+        case RequestValidationError():
+            reason = _invalid(error)
+        case UsageError():
+            reason = error.explanation
+        case HTTPException(status_code=404):
+            status, reason = 404, "there is no such path"
+        case HTTPException(status_code=405):
+            # Starlette names the methods of one route; each of ours has one method.
+            methods = [
+                method
+                for router in _ROUTERS
+                for route in router.routes
+                if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE
+                for method in _methods(route)
+            ]
+            headers["Allow"] = ", ".join(methods) or "GET"
+            status, reason = 405, f"this path takes {headers['Allow']}"
+        case HTTPException():
+            status, reason = error.status_code, error.detail
+        case _:
+            status, reason = 404 if isinstance(error, LookupError) else 502, str(error)
+    return JSONResponse({"error": reason}, status, headers)
+
+
+def _invalid(error: RequestValidationError) -> str:
+    first = error.errors()[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, UsageError):
+        return cause.explanation
+    reason = "is missing" if first["type"] == "missing" else cause or first["msg"]
+    # The location is where the value stands (path, query or body) and the names that lead to it.
+    return f"{first['loc'][1]}: {reason}"
+
+
 api = FastAPI(
     title="PowerEmail sandbox",
     version=__version__,
@@ -43,10 +80,13 @@ api = FastAPI(
     docs_url=None,
     redoc_url=None,
     redirect_slashes=False,
-    dependencies=[Depends(check_query)],
     responses={"default": {"model": replies.Error, "description": "The reason of the failure"}},
     generate_unique_id_function=_operation_id,
+    exception_handlers=dict.fromkeys(
+        (RequestValidationError, UsageError, LookupError, ReleaseError, HTTPException), _failed
+    ),
 )
+api.router.route_class = ControlRoute
 for _router in _ROUTERS:
     api.include_router(_router)
 
@@ -61,49 +101,3 @@ async def docs() -> Response:
 async def static(name: str) -> Response:
     """Return a file of the page."""
     return static_file(name)
-
-
-def _error(status: int, reason: str, headers: Any = None) -> Response:
-    return JSONResponse({"error": reason}, status, headers=headers)
-
-
-@api.exception_handler(RequestValidationError)
-async def _invalid(_: Request, error: RequestValidationError) -> Response:
-    first = error.errors()[0]
-    cause = first.get("ctx", {}).get("error")
-    if isinstance(cause, UsageError):
-        return _error(400, cause.explanation)
-    reason = "is missing" if first["type"] == "missing" else str(cause or first["msg"])
-    # The location is where the value stands (path, query or body) and the names that lead to it.
-    return _error(400, f"{first['loc'][1]}: {reason}")
-
-
-@api.exception_handler(UsageError)
-@api.exception_handler(ReleaseError)
-async def _failed(_: Request, error: PowerEmailError) -> Response:
-    if isinstance(error, UsageError):
-        return _error(400, error.explanation)
-    return _error(502, str(error))
-
-
-@api.exception_handler(LookupError)
-async def _missing(_: Request, error: LookupError) -> Response:
-    return _error(404, str(error))
-
-
-@api.exception_handler(HTTPException)
-async def _http_error(request: Request, error: HTTPException) -> Response:
-    if error.status_code == 404:  # noqa: PLR2004
-        return _error(404, "there is no such path")
-    if error.status_code != 405:  # noqa: PLR2004
-        return _error(error.status_code, error.detail)
-    # Starlette names the methods of one route; each of ours has one method.
-    methods = [
-        method
-        for router in _ROUTERS
-        for route in router.routes
-        if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE
-        for method in _methods(route)
-    ]
-    allowed = ", ".join(methods) or "GET"
-    return _error(405, f"this path takes {allowed}", {"Allow": allowed})

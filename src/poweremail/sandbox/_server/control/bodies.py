@@ -20,20 +20,20 @@ def _examples(*examples: dict[str, Any]) -> ConfigDict:
 class Search(Body):
     """Conditions that a mail meets, all of them."""
 
-    search: Text | None = Field(
-        None,
-        description="words that are all in the subject, an address, a name, the unique id or the "
-        "template's id",
-    )
-    to: Text | None = Field(None, description="the whole address of a recipient")
-    from_email: Text | None = Field(None, description="the whole address of the sender")
-    subject: Text | None = Field(None, description="a part of the subject")
-    unique_id: Text | None = Field(None, description="the whole X-Unique-Id")
-    status: Text | None = Field(
-        None,
-        description="the state at one recipient at least: delivered, soft_bounce, open, click, "
-        "hard_bounce or spam",
-    )
+    search: Text | None = None
+    """words that are all in the subject, an address, a name, the unique id or the template's id"""
+    to: Text | None = None
+    """the whole address of a recipient"""
+    from_email: Text | None = None
+    """the whole address of the sender"""
+    subject: Text | None = None
+    """a part of the subject"""
+    unique_id: Text | None = None
+    """the whole X-Unique-Id"""
+    status: Text | None = None
+    """
+    the state at one recipient at least: delivered, soft_bounce, open, click, hard_bounce or spam
+    """
 
     def conditions(self) -> dict[str, Any]:
         """Return the conditions that are set, for `MailFilter`."""
@@ -41,18 +41,15 @@ class Search(Body):
         return {name: value for name, value in members.items() if value}
 
 
-class PageQuery(Search):
+class PageQuery(Search, strict=False):
     """The query of a page of mails."""
 
-    model_config: ClassVar = ConfigDict(strict=False)
-    before: Number | None = Field(
-        None,
-        description="only lower numbers: the next page begins before the last of this one",
-    )
-    after: Number | None = Field(
-        None, description="only higher numbers, oldest first: to follow new mails"
-    )
-    limit: Number = Field(100, description="the most to return, up to 1000")
+    before: Number | None = None
+    """only lower numbers: the next page begins before the last of this one"""
+    after: Number | None = None
+    """only higher numbers, oldest first: to follow new mails"""
+    limit: Number = 100
+    """the most to return, up to 1000"""
 
 
 class WaitBody(Search):

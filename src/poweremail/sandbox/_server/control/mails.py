@@ -12,6 +12,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 from poweremail.sandbox._release.source import source as mail_source
 from poweremail.sandbox._server.control import bodies, replies
 from poweremail.sandbox._server.control.requests import (
+    MAX_PAGE,
     ControlOf,
     ControlRoute,
     Number,
@@ -32,7 +33,6 @@ from poweremail.sandbox._store.mails import MailFilter
 
 __all__ = ["router"]
 
-_MAX_PAGE = 1_000
 _MAX_WAITING = 64
 
 # Mails come from other threads, too, and none of them wakes a request: looking whether there was a
@@ -54,7 +54,7 @@ router = APIRouter(tags=["Messages"], route_class=ControlRoute)
 async def page(service: ServiceOf, query: Annotated[bodies.PageQuery, Query()]) -> Any:
     """List caught mails, newest first."""
     service.recorder.record_due()
-    limit = min(query.limit, _MAX_PAGE)
+    limit = min(query.limit, MAX_PAGE)
     wanted = MailFilter(after=query.after or 0, before=query.before, **query.conditions())
     found = service.mails.page(wanted, limit + 1, oldest_first=query.after is not None)
     return {
@@ -64,10 +64,10 @@ async def page(service: ServiceOf, query: Annotated[bodies.PageQuery, Query()]) 
     }
 
 
-@router.delete("/messages", response_model=replies.Forgotten)
-async def delete_all(service: ServiceOf) -> Any:
+@router.delete("/messages")
+async def delete_all(service: ServiceOf) -> replies.Forgotten:
     """Delete all mails."""
-    return {"forgotten": service.mails.clear()}
+    return replies.Forgotten(forgotten=service.mails.clear())
 
 
 @router.post("/messages/wait", response_model=replies.Message)
@@ -103,7 +103,7 @@ async def _wait(service: Service, request: Request, body: bodies.WaitBody) -> di
             raise LookupError("the client has disconnected")
 
 
-@router.get("/messages/{number}", response_model=replies.Message)
+@router.get("/messages/{number:digits}", response_model=replies.Message)
 async def find(service: ServiceOf, number: Number) -> Any:
     """Return a mail with its parts, links, recipients and events."""
     service.recorder.record_due()
@@ -115,20 +115,20 @@ def _find(service: Service, number: int) -> dict[str, Any]:
     return {**mail, "links": find_links(mail["html"])}
 
 
-@router.delete("/messages/{number}", response_model=replies.Nothing)
-async def delete(service: ServiceOf, number: Number) -> Any:
+@router.delete("/messages/{number:digits}")
+async def delete(service: ServiceOf, number: Number) -> replies.Nothing:
     """Delete a mail."""
     service.mails.delete(number)
-    return {}
+    return replies.NOTHING
 
 
-@router.get("/messages/{number}/raw", response_model=dict[str, Any])
+@router.get("/messages/{number:digits}/raw", response_model=dict[str, Any])
 async def raw(service: ServiceOf, number: Number) -> Response:
     """Return the JSON of the request that brought a mail, without the credentials."""
     return Response(service.mails.raw(number), media_type="application/json")
 
 
-@router.get("/messages/{number}/source", response_class=PlainTextResponse)
+@router.get("/messages/{number:digits}/source", response_class=PlainTextResponse)
 async def source(
     service: ServiceOf,
     number: Number,
@@ -141,13 +141,13 @@ async def source(
     return PlainTextResponse(content)
 
 
-@router.get("/messages/{number}/text", response_class=PlainTextResponse)
+@router.get("/messages/{number:digits}/text", response_class=PlainTextResponse)
 async def text(service: ServiceOf, number: Number) -> Response:
     """Return the text part of a mail."""
-    return PlainTextResponse(_part(service, number, "text"))
+    return PlainTextResponse(_part(service.mails.find(number), "text"))
 
 
-@router.get("/messages/{number}/html", response_class=HTMLResponse)
+@router.get("/messages/{number:digits}/html", response_class=HTMLResponse)
 async def html(
     control: ControlOf,
     request: Request,
@@ -157,32 +157,37 @@ async def html(
     ] = 0,
 ) -> Response:
     """Return the HTML part of a mail, which in a browser may run nothing and load nothing."""
-    content = _part(control.service, number, "html")
-    cids = [image["name"] for image in control.service.mails.find(number)["images"]]
+    mail = control.service.mails.find(number)
+    cids = [image["name"] for image in mail["images"]]
     # The guard has accepted the Host if a browser sent it; host_of keeps any other out of a header.
     host = request.headers["host"].lower()
     base = ""
     if host_of(host):
         path = f"/_sandbox/images/{control.image_key}/{number}/"
         base = f"{request.url.scheme}://{host}{path}"
-    shown = preview(content, cids, image_base=base, remote=bool(remote))
+    shown = preview(_part(mail, "html"), cids, image_base=base, remote=bool(remote))
     return HTMLResponse(shown, headers=preview_headers(base, remote=bool(remote)))
 
 
-def _part(service: Service, number: int, name: str) -> str:
-    part = service.mails.find(number)[name]
-    if part is None:
-        raise LookupError(f"mail number {number} has no {name} part")
-    return str(part)
+def _part(mail: dict[str, Any], name: str) -> str:
+    if mail[name] is None:
+        raise LookupError(f"mail number {mail['number']} has no {name} part")
+    return str(mail[name])
 
 
-@router.get("/messages/{number}/attachments/{index}", response_class=Response, responses=_BINARY)
+@router.get(
+    "/messages/{number:digits}/attachments/{index:digits}",
+    response_class=Response,
+    responses=_BINARY,
+)
 async def attachment(service: ServiceOf, number: Number, index: Number) -> Response:
     """Return the content of an attachment, counted from 0."""
     return _file(service, number, "attachment", index)
 
 
-@router.get("/messages/{number}/images/{index}", response_class=Response, responses=_BINARY)
+@router.get(
+    "/messages/{number:digits}/images/{index:digits}", response_class=Response, responses=_BINARY
+)
 async def image(service: ServiceOf, number: Number, index: Number) -> Response:
     """Return the content of an image, counted from 0."""
     return _file(service, number, "image", index)
@@ -193,7 +198,7 @@ def _file(service: Service, number: int, kind: str, index: int) -> Response:
     return Response(file.content, headers=attachment_headers(file.name))
 
 
-@router.get("/images/{key}/{number}/{index}", include_in_schema=False)
+@router.get("/images/{key}/{number:digits}/{index:digits}", include_in_schema=False)
 async def inline_image(control: ControlOf, key: str, number: Number, index: Number) -> Response:
     """Return an image to be shown in its mail; its address, with the key, is in the mail only."""
     if not secrets.compare_digest(key.encode(), control.image_key.encode()):
@@ -205,7 +210,7 @@ async def inline_image(control: ControlOf, key: str, number: Number, index: Numb
     return Response(file.content, headers={**inline_image_headers(), "Content-Type": media_type})
 
 
-@router.post("/messages/{number}/events", response_model=replies.Events)
+@router.post("/messages/{number:digits}/events", response_model=replies.Events)
 async def record_event(service: ServiceOf, number: Number, body: bodies.EventBody) -> Any:
     """
     Record an event (open, click, soft_bounce, hard_bounce, spam) at one recipient, or at all.

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from pydantic import (
     AliasPath,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     WithJsonSchema,
 )
 
 
-class Reply(BaseModel):
+class Reply(BaseModel, from_attributes=True):
     """A response. Its values come from a mapping, or from the attributes of an object."""
-
-    model_config: ClassVar = ConfigDict(from_attributes=True)
 
 
 Time = Annotated[
@@ -31,6 +28,9 @@ Time = Annotated[
 
 class Nothing(Reply):
     """The response to a call that has nothing to report."""
+
+
+NOTHING = Nothing()
 
 
 class Error(Reply):
@@ -161,12 +161,6 @@ class SmtpUser(Reply):
     used: Used
 
 
-class SmtpUsers(Reply):
-    """All SMTP users."""
-
-    smtp_users: list[SmtpUser]
-
-
 class Template(Reply):
     """A template."""
 
@@ -176,30 +170,12 @@ class Template(Reply):
     text: str | None
 
 
-class Templates(Reply):
-    """All templates."""
-
-    templates: list[Template]
-
-
 class Domain(Reply):
     """A domain, and whether all checks of it succeed."""
 
     domain: str
     created: Time
     valid: bool
-
-
-class SendingDomains(Reply):
-    """All sending domains."""
-
-    sending_domains: list[Domain]
-
-
-class TrackingDomains(Reply):
-    """All tracking domains."""
-
-    tracking_domains: list[Domain]
 
 
 class Webhook(Reply):
@@ -213,12 +189,6 @@ class Webhook(Reply):
     created: Time
     last_success: Time | None
     total_event: int
-
-
-class Webhooks(Reply):
-    """All webhooks."""
-
-    webhooks: list[Webhook]
 
 
 class Fault(Reply):
@@ -235,12 +205,6 @@ class Fault(Reply):
     hit: int
 
 
-class Faults(Reply):
-    """All faults that are switched on."""
-
-    faults: list[Fault]
-
-
 class EventRule(Reply):
     """A rule of the script; *share* is from 0 to 1, *within* in seconds."""
 
@@ -249,12 +213,6 @@ class EventRule(Reply):
     event: str = Field(validation_alias=AliasPath("rule", "event"))
     share: float = Field(validation_alias=AliasPath("rule", "share"))
     within: float = Field(validation_alias=AliasPath("rule", "within"))
-
-
-class EventRules(Reply):
-    """The script."""
-
-    event_rules: list[EventRule]
 
 
 class Attempt(Reply):

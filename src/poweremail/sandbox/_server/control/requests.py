@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
+from urllib.parse import urlencode
 
 from fastapi import Depends, HTTPException, Request, Response
 from fastapi.routing import APIRoute
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
+from starlette.convertors import IntegerConvertor, register_url_convertor
 
 from poweremail.errors import UsageError, WebhookPayloadError
 from poweremail.sandbox._api.reading import read_json
@@ -26,6 +27,7 @@ from poweremail.webhooks._asgi import read_body
 
 __all__ = [
     "MAX_NUMBER",
+    "MAX_PAGE",
     "Body",
     "ControlOf",
     "ControlRoute",
@@ -34,7 +36,6 @@ __all__ = [
     "ServiceOf",
     "Text",
     "ZeroOrOne",
-    "check_query",
     "expects",
 ]
 
@@ -68,32 +69,29 @@ def expects(description: str) -> WrapValidator:
 
 Text = Annotated[str, expects("a string")]
 Flag = Annotated[bool, expects("true or false")]
+MAX_PAGE = 1_000
 MAX_NUMBER = 10**15  # below the largest integer of SQLite
 Number = Annotated[int, Field(ge=0, le=MAX_NUMBER), expects("a number from 0 on")]
 ZeroOrOne = Annotated[int, Field(ge=0, le=1), expects("0 or 1")]
 
 
-class Body(BaseModel):
-    """The JSON object of a request. Each value must have the type of its member; none is cast."""
+class _Digits(IntegerConvertor):
+    """The numbers in paths: a word is no number, and leads to the path that has this word."""
 
-    model_config: ClassVar = ConfigDict(strict=True, extra="forbid")
+    regex = "[0-9]{1,15}"
+
+
+register_url_convertor("digits", _Digits())
+
+
+class Body(BaseModel, strict=True, extra="forbid", use_attribute_docstrings=True):
+    """The JSON object of a request. Each value must have the type of its member; none is cast."""
 
     @model_validator(mode="before")
     @classmethod
     def _check_members(cls, members: dict[str, Any]) -> dict[str, Any]:
         _check_names(members, cls.model_fields)
         return members
-
-
-async def check_query(request: Request) -> None:
-    """Raise `UsageError` if a query has a parameter that its route does not declare."""
-    known: list[str] = []
-    # FastAPI's own record of a route: fastapi.routing.APIRoute.dependant.
-    for field in request.scope["route"].dependant.query_params:
-        model = field.field_info.annotation
-        is_model = isinstance(model, type) and issubclass(model, BaseModel)
-        known += model.model_fields if is_model else [field.alias]
-    _check_names(request.query_params, known)
 
 
 def _check_names(names: Any, known: Any) -> None:
@@ -126,17 +124,27 @@ class _JsonRequest(Request):
 
 
 class ControlRoute(APIRoute):
-    """A route that reads bodies as the API of the sandbox does, by the same reader of JSON."""
+    """
+    A route that reads bodies as the API of the sandbox does, by the same reader of JSON.
+
+    Of a query, an empty value counts as absent, as forms and scripts send it; a parameter that the
+    route does not declare is an error.
+    """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler of FastAPI, which calls ``body`` once and then ``json``."""
         handler = super().get_route_handler()
+        known: list[str] = []
+        # FastAPI's own record of a route: fastapi.routing.APIRoute.dependant.
+        for field in self.dependant.query_params:
+            known += getattr(field.field_info.annotation, "model_fields", (field.alias,))
 
         async def handle(request: Request) -> Response:
+            _check_names(request.query_params, known)
+            query = urlencode([each for each in request.query_params.multi_items() if each[1]])
             # FastAPI looks at this header before it reads JSON; curl sends the one of forms.
             headers = [(b"content-type", b"application/json"), *request.scope["headers"]]
-            return await handler(
-                _JsonRequest({**request.scope, "headers": headers}, request.receive)
-            )
+            scope = {**request.scope, "headers": headers, "query_string": query.encode()}
+            return await handler(_JsonRequest(scope, request.receive))
 
         return handle

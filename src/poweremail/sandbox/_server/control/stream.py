@@ -12,7 +12,7 @@ from fastapi.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from poweremail.sandbox._server.control import Control
-from poweremail.sandbox._server.control.requests import ControlOf
+from poweremail.sandbox._server.control.requests import ControlOf, ControlRoute
 from poweremail.sandbox._server.headers import DATA_HEADERS, encode_headers
 from poweremail.sandbox._server.protocol import disconnected
 from poweremail.sandbox._store.changes import Changes
@@ -26,7 +26,7 @@ _POLL_SECONDS = 0.1
 # A proxy in between would take a silent connection for a dead one.
 _HEARTBEAT_SECONDS = 15.0
 
-router = APIRouter(tags=["Messages"])
+router = APIRouter(tags=["Messages"], route_class=ControlRoute)
 
 
 @router.get(
