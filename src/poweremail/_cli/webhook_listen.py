@@ -17,14 +17,14 @@ from poweremail._cli.output import Output, plain
 from poweremail._types.event import WebhookEvent
 from poweremail._types.secret import Secret
 from poweremail._wire import arguments
-from poweremail.errors import ConfigurationError, WebhookPayloadError
+from poweremail.errors import ConfigurationError
 from poweremail.sandbox._server.listener import (
     listener_url,
     open_listener,
     quiet_config,
     run_until_stopped,
 )
-from poweremail.webhooks._asgi import Receive, Scope, Send, read_body, send_response
+from poweremail.webhooks._asgi import Scope, WebhookASGI
 from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
 from poweremail.webhooks._seen import Claim
 from poweremail.webhooks._signature import SignatureScheme
@@ -129,14 +129,14 @@ class _NoMemory:
         pass
 
 
-class _Application:
+class _Application(WebhookASGI):
     """The ASGI application: saves a request, hands it to *receiver*, and forwards it if valid."""
 
     def __init__(
         self, out: Output, receiver: WebhookReceiver, forward: str | None, save: Path | None
     ) -> None:
+        super().__init__(receiver)
         self._out = out
-        self._receiver = receiver
         self._forward_url = forward
         # One client for all requests: making one reads the certificates of the authorities. It
         # keeps no idle connections, so nothing needs to be closed at the end.
@@ -146,23 +146,14 @@ class _Application:
         self._directory = save
         self._saved = 0
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
-            body = await read_body(scope, receive, self._receiver.max_body)
-        except WebhookPayloadError as error:
-            await send_response(
-                scope, send, self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
-            )
-            return
-        if body is None:
-            return
+    async def _handle(self, scope: Scope, body: bytes) -> WebhookResponse:
         if self._directory is not None:
             self._save(self._directory, scope, body)
-        response = await self._receiver.arespond(scope["method"], scope["headers"], body)
+        response = await super()._handle(scope, body)
         has_events = scope["method"] == "POST" and body.strip()
         if self._forward_url and response.status == HTTPStatus.OK and has_events:
-            response = await self._forward(self._forward_url, scope["headers"], body)
-        await send_response(scope, send, response)
+            return await self._forward(self._forward_url, scope["headers"], body)
+        return response
 
     def _save(self, directory: Path, scope: Scope, body: bytes) -> None:
         self._saved += 1

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from poweremail.errors import ConfigurationError, WebhookPayloadError
+from poweremail._types.checks import require
+from poweremail.errors import WebhookPayloadError
 from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
 
 __all__ = ["Receive", "Scope", "Send", "WebhookASGI", "read_body", "send_response"]
@@ -29,10 +30,7 @@ class WebhookASGI:
     """
 
     def __init__(self, receiver: WebhookReceiver, *, body_timeout: float = 30.0) -> None:
-        if not body_timeout > 0:
-            raise ConfigurationError(
-                f"must be more than 0, not {body_timeout!r}", field="body_timeout"
-            )
+        require("body_timeout", body_timeout, "more than 0", body_timeout > 0)
         self._receiver = receiver
         self._body_timeout = body_timeout
 
@@ -49,24 +47,24 @@ class WebhookASGI:
                 raise ValueError(f"a webhook cannot serve {kind!r}")
 
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
-        from anyio import move_on_after  # noqa: PLC0415  only a server needs it
+        from anyio import fail_after  # noqa: PLC0415  only a server needs it
 
-        body: bytes | None = None
-        response: WebhookResponse | None = None
-        with move_on_after(self._body_timeout) as timeout:
-            try:
+        try:
+            with fail_after(self._body_timeout):
                 body = await read_body(scope, receive, self._receiver.max_body)
-            except WebhookPayloadError as error:
-                response = self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
-        if timeout.cancelled_caught:
-            response = self._receiver.refuse(
-                HTTPStatus.REQUEST_TIMEOUT,
-                f"the body did not arrive whole within {self._body_timeout:g} s",
-            )
-        if body is not None:
-            response = await self._receiver.arespond(scope["method"], scope["headers"], body)
-        if response is not None:
-            await send_response(scope, send, response)
+        except WebhookPayloadError as error:
+            response = self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+        except TimeoutError:
+            reason = f"the body did not arrive whole within {self._body_timeout:g} s"
+            response = self._receiver.refuse(HTTPStatus.REQUEST_TIMEOUT, reason)
+        else:
+            if body is None:
+                return
+            response = await self._handle(scope, body)
+        await send_response(scope, send, response)
+
+    async def _handle(self, scope: Scope, body: bytes) -> WebhookResponse:
+        return await self._receiver.arespond(scope["method"], scope["headers"], body)
 
 
 async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes | None:

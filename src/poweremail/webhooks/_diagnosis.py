@@ -8,23 +8,26 @@ end to a key. Each such change is tried, alone and together with the others.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from itertools import product
+from typing import TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import attrs
 
 from poweremail._types.secret import Secret
-from poweremail.webhooks._reading import Headers, header_pairs, header_values
+from poweremail.webhooks._reading import Headers, content_type_of, header_pairs
 from poweremail.webhooks._signature import (
     BRAND,
     SCHEMES,
+    KeyOrKeys,
     check_brand,
     check_keys,
     seal_keys,
     signature_header,
     verify,
 )
+
+T = TypeVar("T")
 
 __all__ = ["Diagnosis", "SignatureMatch", "diagnose"]
 
@@ -72,7 +75,7 @@ def diagnose(
     body: bytes,
     *,
     url: str,
-    keys: str | Secret | Iterable[str | Secret],
+    keys: KeyOrKeys,
     brand: str = BRAND,
 ) -> Diagnosis:
     """
@@ -82,66 +85,67 @@ def diagnose(
     key or an invalid *brand*.
     """
     keys = seal_keys(keys)
-    secrets, brand = check_keys(keys), check_brand(brand)
-    content_type = next(iter(header_values(headers, "Content-Type")), "")
-    signatures = tuple(_signatures(headers, brand))
+    known = signature_header(check_brand(brand)).lower()
+    numbered_keys = [
+        (number, *variant)
+        for number, key in enumerate(check_keys(keys), 1)
+        for variant in _variants(
+            (key, ""),
+            (Secret(key.reveal().strip()), f"key {number} has white space around it"),
+        )
+    ]
+    # The header of this brand comes first.
+    signatures = sorted(
+        (
+            (name, value.strip())
+            for name, value in header_pairs(headers)
+            if "signature" in name.lower()
+        ),
+        key=lambda pair: pair[0].lower() != known,
+    )
     closest: dict[str, SignatureMatch] = {}  # by the name of the scheme
-    for (header, signature), (key_index, (key, key_change)), (signed_url, url_changes), (
-        signed_body,
-        body_change,
-    ), scheme in product(signatures, _keys(secrets), _urls(url), _bodies(body), SCHEMES.values()):
+    for (
+        (header, signature),
+        (number, key, key_change),
+        (signed_url, url_changes),
+        (signed_body, body_change),
+        scheme,
+    ) in product(
+        signatures,
+        numbered_keys,
+        _urls(url),
+        _variants((body, ""), (body.rstrip(b"\r\n"), "the captured body has line ends after it")),
+        SCHEMES.values(),
+    ):
         if not verify(
-            signature, scheme, key, url=signed_url, body=signed_body, content_type=content_type
+            signature,
+            scheme,
+            key,
+            url=signed_url,
+            body=signed_body,
+            content_type=content_type_of(headers),
         ):
             continue
         header_change = (
-            ()
-            if header.lower() == signature_header(brand).lower()
-            else (f"the signature is in the header {header}",)
+            () if header.lower() == known else (f"the signature is in the header {header}",)
         )
         differences = (*header_change, *key_change, *url_changes, *body_change)
         if scheme.name not in closest or len(differences) < len(closest[scheme.name].differences):
             closest[scheme.name] = SignatureMatch(
-                scheme.name, signed_url, key_index + 1, header, differences
+                scheme.name, signed_url, number, header, differences
             )
     return Diagnosis(
-        signatures, tuple(sorted(closest.values(), key=lambda match: len(match.differences)))
+        tuple(signatures),
+        tuple(sorted(closest.values(), key=lambda match: len(match.differences))),
     )
 
 
-def _signatures(headers: Headers, brand: str) -> Iterator[tuple[str, str]]:
-    """Yield the name and the value of each signature header, that of this brand first."""
-    known = signature_header(brand).lower()
-    named = [
-        (name, value.strip())
-        for name, value in header_pairs(headers)
-        if "signature" in name.lower()
-    ]
-    yield from sorted(named, key=lambda pair: pair[0].lower() != known)
-
-
-def _keys(secrets: tuple[Secret, ...]) -> list[tuple[int, tuple[Secret, tuple[str, ...]]]]:
-    """Return the index of each key with the key, and again without white space around it."""
-    variants: list[tuple[int, tuple[Secret, tuple[str, ...]]]] = []
-    for at, secret in enumerate(secrets):
-        variants.append((at, (secret, ())))
-        if secret.reveal() != secret.reveal().strip():
-            variants.append(
-                (
-                    at,
-                    (Secret(secret.reveal().strip()), (f"key {at + 1} has white space around it",)),
-                )
-            )
-    return variants
-
-
-def _bodies(body: bytes) -> list[tuple[bytes, tuple[str, ...]]]:
-    """Return *body*, and *body* without the line ends that an editor may have added."""
-    stripped = body.rstrip(b"\r\n")
-    return [
-        (body, ()),
-        *([(stripped, ("the captured body has line ends after it",))] if stripped != body else []),
-    ]
+def _variants(*variants: tuple[T, str]) -> list[tuple[T, tuple[str, ...]]]:
+    """Return values, each with its change in words, if there is one. Of equal ones the first."""
+    found: dict[T, tuple[str, ...]] = {}
+    for value, change in variants:
+        found.setdefault(value, (change,) if change else ())
+    return list(found.items())
 
 
 def _urls(url: str) -> list[tuple[str, tuple[str, ...]]]:
@@ -150,27 +154,32 @@ def _urls(url: str) -> list[tuple[str, tuple[str, ...]]]:
     the one with the fewest first.
     """
     try:
-        parts = urlsplit(url)
+        scheme, netloc, path, query, _ = parts = urlsplit(url)
         port = parts.port
     except ValueError:
         return [(url, ())]
-    other = "http" if parts.scheme == "https" else "https"
-    without_port = parts.netloc.removesuffix(f":{port}")
-    netlocs = {
-        parts.netloc.lower(): "its host in lower case",
-        without_port if port else f"{parts.netloc}:443": "no port" if port else "the port 443",
-        parts.netloc: "",
-    }
-    slash = {f"{parts.path}/": "a slash at its end"}
-    if parts.path.endswith("/"):
-        slash = {parts.path[:-1]: "no slash at its end"}
-    variants: dict[str, tuple[str, ...]] = {url: ()}
-    for (scheme, a), (netloc, b), (path, c), (query, d) in product(
-        {parts.scheme: "", other: f"{other}, not {parts.scheme}"}.items(),
-        netlocs.items(),
-        {parts.path: "", **slash}.items(),
-        {parts.query: "", **({"": "no query"} if parts.query else {})}.items(),
+    other = "http" if scheme == "https" else "https"
+    found: dict[str, tuple[str, ...]] = {url: ()}
+    for variant in product(
+        _variants((scheme, ""), (other, f"{other}, not {scheme}")),
+        _variants(
+            (netloc, ""),
+            (netloc.lower(), "its host in lower case"),
+            (netloc.removesuffix(f":{port}"), "no port")
+            if port
+            else (f"{netloc}:443", "the port 443"),
+        ),
+        _variants(
+            (path, ""),
+            (path[:-1], "no slash at its end")
+            if path.endswith("/")
+            else (f"{path}/", "a slash at its end"),
+        ),
+        _variants((query, ""), ("", "no query")),
     ):
-        changes = tuple(f"the signed URL has {change}" for change in (a, b, c, d) if change)
-        variants.setdefault(urlunsplit((scheme, netloc, path, query, "")), changes)
-    return sorted(variants.items(), key=lambda variant: len(variant[1]))
+        changes = (change for _, each in variant for change in each)
+        found.setdefault(
+            urlunsplit((*(part for part, _ in variant), "")),
+            tuple(f"the signed URL has {change}" for change in changes),
+        )
+    return sorted(found.items(), key=lambda each: len(each[1]))

@@ -77,17 +77,12 @@ def json_body(events: Iterable[Mapping[str, Any]], brand: str = BRAND) -> bytes:
 def _members(body: bytes, content_type: str, fields_only: bool) -> list[Any]:  # noqa: FBT001
     if fields_only:
         return _form_members(body, content_type)
+    kind = content_type.partition(";")[0].strip().lower()
     # The body may be a form although its type is JSON, as documented.
-    is_json = _has_json_type(content_type) and f"{_FIELD_SUFFIX}=".encode() not in body.lower()
+    is_json = kind.endswith("json") and f"{_FIELD_SUFFIX}=".encode() not in body.lower()
     if is_json or body.lstrip()[:1] in (b"[", b"{", b"\xef"):
         return _json_members(_loads(body))
-    return _form_members(
-        body, content_type if content_type.lower().lstrip().startswith("multipart/") else FORM_TYPE
-    )
-
-
-def _has_json_type(content_type: str) -> bool:
-    return content_type.partition(";")[0].strip().lower().endswith("json")
+    return _form_members(body, content_type if kind.startswith("multipart/") else FORM_TYPE)
 
 
 def _form_members(body: bytes, content_type: str) -> list[Any]:
@@ -110,11 +105,9 @@ def _json_members(value: Any) -> list[Any]:
         if not named and "event" in value:
             return [value]
         if len(named) == 1:
-            value = (
-                _loads(named[0].encode("utf-8", "surrogatepass"))
-                if isinstance(named[0], str)
-                else named[0]
-            )
+            [value] = named
+            if isinstance(value, str):
+                value = _loads(value.encode("utf-8", "surrogatepass"))
     if not isinstance(value, list):
         raise WebhookPayloadError("the body is JSON, and has no list of events")
     return value
@@ -123,7 +116,7 @@ def _json_members(value: Any) -> list[Any]:
 def _loads(text: bytes) -> Any:
     try:
         try:
-            value = json.loads(text, parse_float=_finite, parse_constant=lambda _name: None)
+            value = json.loads(text, parse_float=_finite, parse_constant=_finite)
         except ValueError:
             # The JSON of the service has surplus commas in places; no event may be lost for one.
             value = loads_lenient(text)
@@ -148,6 +141,4 @@ def _too_deep(value: Any) -> bool:
             if isinstance(each, dict | list)
             for member in (each.values() if isinstance(each, dict) else each)
         ]
-        if not level:
-            return False
-    return True
+    return bool(level)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
@@ -18,6 +18,7 @@ from poweremail.errors import (
 from poweremail.webhooks._events import MAX_EVENTS, parse_events
 from poweremail.webhooks._signature import (
     BRAND,
+    KeyOrKeys,
     SchemeName,
     SignatureScheme,
     check_brand,
@@ -33,6 +34,7 @@ __all__ = [
     "Headers",
     "Keys",
     "PostReader",
+    "content_type_of",
     "header_pairs",
     "header_values",
     "seal_key_source",
@@ -53,7 +55,7 @@ Headers as web frameworks have them: a mapping, or pairs of name and value. Name
 without regard to case.
 """
 
-Keys = str | Secret | Iterable[str | Secret] | Callable[[], str | Secret | Iterable[str | Secret]]
+Keys = KeyOrKeys | Callable[[], KeyOrKeys]
 """
 One key, several during a rotation, or a function that returns them. The function is called for each
 POST, so that a rotation needs no restart.
@@ -62,8 +64,10 @@ POST, so that a rotation needs no restart.
 
 def header_pairs(headers: Headers) -> Iterator[tuple[str, str]]:
     """Return each name and value as text; bytes are read as Latin-1."""
-    for name, value in cast("Any", headers).items() if isinstance(headers, Mapping) else headers:
-        yield _text(name), _text(value)
+    pairs: Any = headers.items() if isinstance(headers, Mapping) else headers
+    for pair in pairs:
+        name, value = (each if isinstance(each, str) else each.decode("latin-1") for each in pair)
+        yield name, value
 
 
 def header_values(headers: Headers, name: str) -> list[str]:
@@ -72,8 +76,9 @@ def header_values(headers: Headers, name: str) -> list[str]:
     return [value.strip() for key, value in header_pairs(headers) if key.lower() == wanted]
 
 
-def _text(value: str | bytes) -> str:
-    return value.decode("latin-1") if isinstance(value, bytes) else value
+def content_type_of(headers: Headers) -> str:
+    """Return the value of the header Content-Type, ``""`` if there is none."""
+    return next(iter(header_values(headers, "Content-Type")), "")
 
 
 def verify_and_parse(
@@ -103,53 +108,48 @@ def verify_and_parse(
     Nothing else is raised, whatever the bytes are.
     """
     keys = seal_key_source(keys)
-    reader = PostReader.from_settings(
+    reader = PostReader(
         url=url, keys=keys, scheme=scheme, brand=brand, max_body=max_body, max_events=max_events
     )
     return reader.read(headers, body)
 
 
-@attrs.frozen(kw_only=True)
-class PostReader:
-    """The checked settings of `verify_and_parse`."""
+def seal_key_source(keys: Keys) -> Keys:
+    """Return *keys* as secrets, unchecked; a function stays as it is."""
+    return keys if callable(keys) else seal_keys(keys)
 
-    url: str
-    keys: Callable[[], tuple[Secret, ...]] = attrs.field(repr=False)
-    scheme: SignatureScheme
-    brand: str
+
+def _checked_source(keys: Keys) -> Callable[[], tuple[Secret, ...]]:
+    if callable(keys):
+        return lambda: check_keys(keys())
+    checked = check_keys(keys)
+    return lambda: checked
+
+
+def _checked_url(url: str) -> str:
+    if (
+        isinstance(url, str)
+        and url.lower().startswith(("http://", "https://"))
+        and url == url.strip()
+    ):
+        return url
+    raise ConfigurationError(
+        f"{url!r} is not the URL of a webhook",
+        field="url",
+        advice="give it exactly as registered, such as https://example.com/hooks/mail",
+    )
+
+
+@attrs.frozen(kw_only=True, repr=False)  # a traceback may show one that is not complete yet
+class PostReader:
+    """The settings of `verify_and_parse`. Raises `ConfigurationError` if one of them is invalid."""
+
+    url: str = attrs.field(converter=_checked_url)
+    keys: Callable[[], tuple[Secret, ...]] = attrs.field(converter=_checked_source)
+    scheme: SignatureScheme = attrs.field(converter=find_scheme)
+    brand: str = attrs.field(converter=check_brand)
     max_body: int
     max_events: int
-
-    @classmethod
-    def from_settings(
-        cls,
-        *,
-        url: str,
-        keys: Keys,
-        scheme: SchemeName | SignatureScheme,
-        brand: str,
-        max_body: int,
-        max_events: int,
-    ) -> PostReader:
-        """Check the settings. Raises `ConfigurationError` if one of them is invalid."""
-        if (
-            not isinstance(url, str)
-            or not url.lower().startswith(("http://", "https://"))
-            or url != url.strip()
-        ):
-            raise ConfigurationError(
-                f"{url!r} is not the URL of a webhook",
-                field="url",
-                advice="give it exactly as registered, such as https://example.com/hooks/mail",
-            )
-        return cls(
-            url=url,
-            keys=_checked_source(keys),
-            scheme=find_scheme(scheme),
-            brand=check_brand(brand),
-            max_body=max_body,
-            max_events=max_events,
-        )
 
     def read(self, headers: Headers, body: bytes) -> EventBatch:
         """Return the events of a request, as `verify_and_parse` does."""
@@ -161,7 +161,7 @@ class PostReader:
             )
         if len(body) > self.max_body:
             raise WebhookPayloadError(f"the body has {len(body)} bytes, more than {self.max_body}")
-        content_type = next(iter(header_values(headers, "Content-Type")), "")
+        content_type = content_type_of(headers)
         self._verify(headers, body, content_type)
         return parse_events(
             body, content_type, fields_only=self.scheme.fields_only, max_events=self.max_events
@@ -182,15 +182,3 @@ class PostReader:
                 len(keys), f"none of {len(keys)} keys makes it"
             )
             raise WebhookSignatureError(f"the signature is wrong: {cause} by {self.scheme.name}")
-
-
-def seal_key_source(keys: Keys) -> Keys:
-    """Return *keys* as secrets, unchecked; a function stays as it is."""
-    return keys if callable(keys) else seal_keys(keys)
-
-
-def _checked_source(keys: Keys) -> Callable[[], tuple[Secret, ...]]:
-    if callable(keys):
-        return lambda: check_keys(keys())
-    checked = check_keys(keys)
-    return lambda: checked

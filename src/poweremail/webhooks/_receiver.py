@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Literal, NamedTuple, cast
+from typing import NamedTuple, TypeVar, cast
 
 from poweremail._types.event import EventBatch, WebhookEvent
 from poweremail.errors import (
@@ -30,10 +30,11 @@ from poweremail.webhooks._reading import (
     Headers,
     Keys,
     PostReader,
+    content_type_of,
     header_values,
     seal_key_source,
 )
-from poweremail.webhooks._seen import Claim, MemorySeenStore, SeenStore
+from poweremail.webhooks._seen import MemorySeenStore, SeenStore
 from poweremail.webhooks._signature import (
     BRAND,
     SchemeName,
@@ -46,7 +47,7 @@ __all__ = ["WebhookReceiver", "WebhookResponse"]
 
 _logger = logging.getLogger("poweremail.webhooks")
 
-_EventResult = Claim | Literal["handled", "failed"]
+T = TypeVar("T")
 
 _NOT_HANDLED = (
     "webhook: the event %r with the id %r was not handled; the service will send it again"
@@ -106,7 +107,7 @@ class WebhookReceiver:
             raise ConfigurationError(
                 f"must be a function, not {type(handler).__name__}", field="handler"
             )
-        self._reader = PostReader.from_settings(
+        self._reader = PostReader(
             url=url, keys=keys, scheme=scheme, brand=brand, max_body=max_body, max_events=max_events
         )
         self._handler = handler
@@ -212,67 +213,59 @@ class WebhookReceiver:
     def _announces_body(self, headers: Headers) -> bool:
         """Whether the headers of a POST say that it has a body."""
         lengths = header_values(headers, "Content-Length")
-        return (
-            any(length.strip("0") for length in lengths)
-            or any(header_values(headers, "Transfer-Encoding"))
-            or any(header_values(headers, signature_header(self._reader.brand)))
+        others = ("Transfer-Encoding", signature_header(self._reader.brand))
+        return any(length.strip("0") for length in lengths) or any(
+            any(header_values(headers, name)) for name in others
         )
 
-    def _handle(self, event: WebhookEvent) -> _EventResult:
+    def _handle(self, event: WebhookEvent) -> bool:
+        """Return whether the event is handled, now or before."""
         try:
-            if (claim := self._claim(event)) != "new":
-                return claim
-            try:
-                _check_not_awaitable(self._handler(event))
-            except BaseException:
-                self._release(event)
-                raise
-            self._confirm(event)
+            claim = _with_id(self._store.claim, event) or "new"
+            if claim == "new":
+                try:
+                    _check_not_awaitable(self._handler(event))
+                except BaseException:
+                    _with_id(self._store.release, event)
+                    raise
+                _with_id(self._store.confirm, event)
         except Exception:
             _logger.exception(_NOT_HANDLED, event.event, event.id)
-            return "failed"
-        return "handled"
+            return False
+        return claim != "busy"
 
-    async def _ahandle(self, event: WebhookEvent) -> _EventResult:
+    async def _ahandle(self, event: WebhookEvent) -> bool:
         from anyio import CancelScope, to_thread  # noqa: PLC0415
 
         try:
-            if (claim := await to_thread.run_sync(self._claim, event)) != "new":
-                return claim
-            try:
-                await cast("Awaitable[object]", self._handler(event))
-            except BaseException:
-                # A cancelled handler has not handled the event. Its release is not cancelled, or
-                # the event would stay claimed.
+            claim = await to_thread.run_sync(_with_id, self._store.claim, event) or "new"
+            if claim == "new":
+                try:
+                    await cast("Awaitable[object]", self._handler(event))
+                except BaseException:
+                    # A cancelled handler has not handled the event. Its release is not cancelled,
+                    # or the event would stay claimed.
+                    with CancelScope(shield=True):
+                        await to_thread.run_sync(_with_id, self._store.release, event)
+                    raise
                 with CancelScope(shield=True):
-                    await to_thread.run_sync(self._release, event)
-                raise
-            with CancelScope(shield=True):
-                await to_thread.run_sync(self._confirm, event)
+                    await to_thread.run_sync(_with_id, self._store.confirm, event)
         except Exception:
             _logger.exception(_NOT_HANDLED, event.event, event.id)
-            return "failed"
-        return "handled"
+            return False
+        return claim != "busy"
 
-    def _claim(self, event: WebhookEvent) -> Claim:
-        return "new" if event.id is None else self._store.claim(event.id)
-
-    def _confirm(self, event: WebhookEvent) -> None:
-        if event.id is not None:
-            self._store.confirm(event.id)
-
-    def _release(self, event: WebhookEvent) -> None:
-        if event.id is not None:
-            self._store.release(event.id)
-
-    def _respond_to_batch(self, results: Iterable[_EventResult]) -> WebhookResponse:
-        if {"busy", "failed"}.isdisjoint(results):
-            return self._success()
-        return _error_response(HTTPStatus.SERVICE_UNAVAILABLE)
+    def _respond_to_batch(self, handled: list[bool]) -> WebhookResponse:
+        return self._success() if all(handled) else _error_response(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _success(self) -> WebhookResponse:
         """Return the same text for every success: the service may look for it in any of them."""
         return _text_response(HTTPStatus.OK, handshake_text(self._reader.brand))
+
+
+def _with_id(step: Callable[[str], T], event: WebhookEvent) -> T | None:
+    """Call *step* of a store with the event's id, if it has one."""
+    return None if event.id is None else step(event.id)
 
 
 def _check_not_awaitable(returned: object) -> None:
@@ -293,7 +286,7 @@ def _is_empty_batch(headers: Headers, body: bytes) -> bool:
     if len(body) > _MAX_EMPTY_BATCH_BYTES:
         return False
     try:
-        batch = parse_events(body, next(iter(header_values(headers, "Content-Type")), ""))
+        batch = parse_events(body, content_type_of(headers))
     except WebhookError:
         return False
     return not batch.events and not batch.unreadable

@@ -22,7 +22,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from poweremail.errors import ConfigurationError
+from poweremail._types.checks import require
 
 __all__ = ["WEEK", "Claim", "MemorySeenStore", "SeenStore"]
 
@@ -73,8 +73,7 @@ class MemorySeenStore:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         for name, value in (("max_ids", max_ids), ("ttl", ttl)):
-            if not value > 0:
-                raise ConfigurationError(f"must be more than 0, not {value!r}", field=name)
+            require(name, value, "more than 0", value > 0)
         self._max_ids = max_ids
         self._ttl = ttl
         self._clock = clock

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Self
 
 from poweremail._runtime._sqlite_file import Kind, SqliteFile
-from poweremail.errors import ConfigurationError
+from poweremail._types.checks import require
 from poweremail.webhooks._seen import WEEK, Claim
 
 __all__ = ["SqliteSeenStore"]
@@ -53,8 +53,7 @@ class SqliteSeenStore:
         clock: Callable[[], float] = time.time,
     ) -> None:
         for name, value in (("ttl", ttl), ("lease", lease)):
-            if not value > 0:
-                raise ConfigurationError(f"must be more than 0, not {value!r}", field=name)
+            require(name, value, "more than 0", value > 0)
         self._file = SqliteFile(path, _KIND)
         self._ttl = ttl
         self._lease = lease

@@ -16,8 +16,9 @@ import base64
 import hmac
 import re
 from collections.abc import Callable, Iterable, Mapping
+from operator import attrgetter
 from typing import Literal
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qsl
 
 import attrs
 
@@ -28,6 +29,7 @@ __all__ = [
     "BRAND",
     "FORM_TYPE",
     "SCHEMES",
+    "KeyOrKeys",
     "SchemeName",
     "SignatureScheme",
     "SignedRequest",
@@ -53,6 +55,8 @@ _MAX_FORM_FIELDS = 1_000
 SchemeName = Literal[
     "form-base64", "form-hex", "body-base64", "body-hex", "url-body-base64", "url-body-hex"
 ]
+
+KeyOrKeys = str | Secret | Iterable[str | Secret]
 
 _BRAND_PATTERN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)
 _BOUNDARY_PATTERN = re.compile(r'boundary=(?:"([^"]{1,200})"|([^\s;"]{1,200}))', re.IGNORECASE)
@@ -122,12 +126,9 @@ def form_fields(body: bytes, content_type: str = FORM_TYPE) -> list[tuple[bytes,
         raise ValueError("the body is not a form")
     if body.count(b"&") >= _MAX_FORM_FIELDS:
         raise ValueError("the form has too many fields")
-    pairs = (pair.partition(b"=") for pair in body.split(b"&") if pair)
-    return [(_url_decoded(name), _url_decoded(value)) for name, _, value in pairs]
-
-
-def _url_decoded(text: bytes) -> bytes:
-    return unquote_to_bytes(text.replace(b"+", b" "))
+    # Latin-1 keeps every byte.
+    pairs = parse_qsl(body.decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in pairs]
 
 
 def _multipart_fields(body: bytes, content_type: str) -> list[tuple[bytes, bytes]]:
@@ -161,19 +162,15 @@ def _base64(digest: bytes) -> str:
 
 
 SCHEMES: Mapping[str, SignatureScheme] = {
-    scheme.name: scheme
-    for scheme in (
-        SignatureScheme("form-base64", _url_and_fields, _base64, fields_only=True),
-        SignatureScheme("form-hex", _url_and_fields, bytes.hex, fields_only=True),
-        SignatureScheme("body-base64", lambda request: request.body, _base64),
-        SignatureScheme("body-hex", lambda request: request.body, bytes.hex),
-        SignatureScheme(
-            "url-body-base64", lambda request: request.url_bytes + request.body, _base64
-        ),
-        SignatureScheme(
-            "url-body-hex", lambda request: request.url_bytes + request.body, bytes.hex
-        ),
+    f"{signed}-{spelling}": SignatureScheme(
+        f"{signed}-{spelling}", covers, spell, fields_only=signed == "form"
     )
+    for signed, covers in (
+        ("form", _url_and_fields),
+        ("body", attrgetter("body")),
+        ("url-body", lambda request: request.url_bytes + request.body),
+    )
+    for spelling, spell in (("base64", _base64), ("hex", bytes.hex))
 }
 """The known candidates by name, the likeliest first."""
 
@@ -187,7 +184,7 @@ def find_scheme(scheme: str | SignatureScheme) -> SignatureScheme:
     return SCHEMES[scheme]
 
 
-def check_keys(keys: str | Secret | Iterable[str | Secret]) -> tuple[Secret, ...]:
+def check_keys(keys: KeyOrKeys) -> tuple[Secret, ...]:
     """
     Return one key, or the several that are valid during a rotation, as secrets.
 
@@ -213,7 +210,7 @@ def _invalid_key(key: object) -> str | None:
     return None
 
 
-def seal_keys(keys: str | Secret | Iterable[str | Secret]) -> tuple[Secret, ...]:
+def seal_keys(keys: KeyOrKeys) -> tuple[Secret, ...]:
     """
     Return *keys* as secrets, unchecked.
 
@@ -277,7 +274,7 @@ def sign(
 def verify(
     signature: str | bytes,
     scheme: str | SignatureScheme,
-    keys: str | Secret | Iterable[str | Secret],
+    keys: KeyOrKeys,
     *,
     url: str,
     body: bytes,

@@ -36,12 +36,10 @@ class WebhookWSGI:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
     def _respond(self, environ: dict[str, Any]) -> WebhookResponse:
-        limit = self._receiver.max_body
-        length = environ.get("CONTENT_LENGTH") or ""
+        refuse, limit = self._receiver.refuse, self._receiver.max_body
+        length: str = environ.get("CONTENT_LENGTH") or ""
         if length and not (length.isascii() and length.isdigit()):
-            return self._receiver.refuse(
-                HTTPStatus.BAD_REQUEST, "the length of the body is not a number"
-            )
+            return refuse(HTTPStatus.BAD_REQUEST, "the length of the body is not a number")
         if length:
             bytes_to_read = int(length[:20])
         else:
@@ -49,21 +47,22 @@ class WebhookWSGI:
             # any other, the read could block for ever.
             bytes_to_read = limit + 1 if environ.get("wsgi.input_terminated") else 0
         if length and bytes_to_read > limit:
-            return self._receiver.refuse(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {limit} bytes"
-            )
+            reason = f"the body has more than {limit} bytes"
+            return refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
         try:
             body = _read(environ["wsgi.input"], bytes_to_read)
         except OSError as error:
-            return self._receiver.refuse(
-                HTTPStatus.BAD_REQUEST, f"the client disconnected: {error}"
-            )
+            return refuse(HTTPStatus.BAD_REQUEST, f"the client disconnected: {error}")
         # The receiver rejects an empty body itself: middleware may have read it before.
         if length and 0 < len(body) < bytes_to_read:
-            return self._receiver.refuse(
-                HTTPStatus.BAD_REQUEST, "the client disconnected before the end of the body"
-            )
-        return self._receiver.respond(environ["REQUEST_METHOD"], _headers(environ), body)
+            reason = "the client disconnected before the end of the body"
+            return refuse(HTTPStatus.BAD_REQUEST, reason)
+        headers = [
+            (name.removeprefix("HTTP_").replace("_", "-"), value or "")
+            for name, value in environ.items()
+            if name.startswith(("HTTP_", "CONTENT_"))
+        ]
+        return self._receiver.respond(environ["REQUEST_METHOD"], headers, body)
 
 
 def _read(source: Any, wanted: int) -> bytes:
@@ -71,13 +70,3 @@ def _read(source: Any, wanted: int) -> bytes:
     while len(body) < wanted and (piece := source.read(min(_READ_BYTES, wanted - len(body)))):
         body += piece
     return bytes(body)
-
-
-def _headers(environ: dict[str, Any]) -> list[tuple[str, str]]:
-    named = [
-        (name.removeprefix("HTTP_"), value)
-        for name, value in environ.items()
-        if name.startswith("HTTP_")
-    ]
-    named += [(name, environ.get(name) or "") for name in ("CONTENT_TYPE", "CONTENT_LENGTH")]
-    return [(name.replace("_", "-"), value) for name, value in named]
