@@ -12,7 +12,7 @@ from poweremail._lazy import lazily
 
 if TYPE_CHECKING:
     from poweremail._messages.envelope import Envelope, Tracking
-    from poweremail._messages.message import Converted, Message, TemplateMessage
+    from poweremail._messages.message import Converted, MailObject, Message, TemplateMessage
     from poweremail._policy.limits import LimitWait, RateLimits
     from poweremail._policy.retry import RetryEvent, RetryPolicy
     from poweremail._response import Response
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_messages.envelope": ("Envelope", "Tracking"),
-    "_messages.message": ("Converted", "Message", "TemplateMessage"),
+    "_messages.message": ("Converted", "MailObject", "Message", "TemplateMessage"),
     "_policy.limits": ("LimitWait", "RateLimits"),
     "_policy.retry": ("RetryEvent", "RetryPolicy"),
     "_response": ("Response",),
@@ -68,6 +68,7 @@ __all__ = [
     "Image",
     "LimitWait",
     "Listing",
+    "MailObject",
     "Message",
     "MessageInfo",
     "MessageInfoPage",

@@ -406,6 +406,7 @@ def test_what_django_makes():
     image["Content-ID"] = "<logo>"
     made.attach(image)
     read = Message.from_email_message(made.message())
+    assert Message.from_email_message(made) == read
     # From version 6 on, Django has the standard library write its parts, which ends each of them in
     # a new line.
     bodies = (read.text.rstrip("\n"), read.html.rstrip("\n"))
@@ -421,6 +422,51 @@ def test_what_django_makes():
     assert (text.name, text.content.decode().rstrip("\n")) == ("é.txt", "naïve")
     assert (message.name, message.type) == ("inner.eml", "message/rfc822")
     assert message.content.rstrip().endswith(b"\r\n\r\ninner")
+
+
+def django_mail(**fields):
+    from django.conf import settings as django_settings
+    from django.core.mail import EmailMessage as DjangoMessage
+
+    if not django_settings.configured:
+        django_settings.configure(DEFAULT_CHARSET="utf-8", EMAIL_USE_LOCALTIME=False)
+    return DjangoMessage("s", "x", "me@example.com", **fields)
+
+
+def test_bcc_of_a_mail_object_of_django():
+    made = django_mail(
+        to=["Ada <ada@exämple.com>", "ada@EXAMPLE.org"],
+        cc=["c@example.com"],
+        bcc=["Bob <b@example.com>", "b@example.com", "c@example.com"],
+    )
+    assert Message.from_email_message(made.message()).bcc == ()
+    read = Message.from_email_message(made)
+    assert [each.email for each in read.to] == ["ada@xn--exmple-cua.com", "ada@EXAMPLE.org"]
+    # Who is in a header already gets the mail once.
+    assert (read.cc, read.bcc) == ((Recipient("c@example.com"),), (Recipient("b@example.com"),))
+    only_hidden = Message.from_email_message(django_mail(bcc=["b@example.com"]))
+    assert (only_hidden.to, only_hidden.recipients) == ((), ("b@example.com",))
+
+
+def test_a_header_of_a_mail_object_makes_nobody_a_recipient():
+    made = django_mail(to=["sub@example.com"], headers={"To": "list@example.com"})
+    with pytest.raises(UsageError, match=r"To list@example\.com: recipients\(\) does not list it"):
+        Message.from_email_message(made)
+    message, dropped = Message.from_email_message(made, lossy=True)
+    assert (message.recipients, len(dropped)) == (("sub@example.com",), 1)
+
+
+@pytest.mark.parametrize("made", [None, "x", {}, Message])
+def test_what_is_no_message(made):
+    with pytest.raises(UsageError, match=r"must be an email\.message\.EmailMessage, not"):
+        Message.from_email_message(made)
+
+
+def test_a_mail_object_that_makes_no_message():
+    for fields in ({"headers": {"X-A": "a\nb"}}, {"bcc": ["not an address"]}):
+        with pytest.raises(UsageError) as caught:
+            Message.from_email_message(django_mail(to=["a@example.com"], **fields))
+        assert caught.value.field.startswith("email_message")
 
 
 def test_text_that_was_put_into_a_message_as_it_is():

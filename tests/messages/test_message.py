@@ -533,6 +533,8 @@ def test_dynamic_values(value, text):
     [
         ({"A": None}, "dynamic_value['A']", "must be a str, not NoneType"),
         ({"A": True}, "dynamic_value['A']", "must be a str, not bool"),
+        ({"A": float("nan")}, "dynamic_value['A']", "must be finite, not nan"),
+        ({"A": float("-inf")}, "dynamic_value['A']", "must be finite, not -inf"),
         ({"A": b"x"}, "dynamic_value['A']", "must be a str, not bytes"),
         ({"A": ["x"]}, "dynamic_value['A']", "must be a str, not list"),
         (

@@ -404,3 +404,41 @@ def test_streams_that_cannot_be_meant(kind):
             kind.from_stream([b"x"], "x.png", size=size)
     assert "<a stream>" in repr(kind.from_stream([b"x"], "x.png"))
     assert "<1 bytes>" in repr(kind.from_stream([b"x"], "x.png", size=1))
+
+
+CALENDAR = "BEGIN:VCALENDAR\r\nVERSION:2.0\r\n{}\r\nBEGIN:VEVENT\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "type"),
+    [
+        ("METHOD:REQUEST", "text/calendar; method=REQUEST; charset=utf-8"),
+        ("method:cancel ", "text/calendar; method=CANCEL; charset=utf-8"),
+        ("METHOD;X-A=b:REPLY", "text/calendar; method=REPLY; charset=utf-8"),
+        ("PRODID:é\nMETHOD:PUBLISH", "text/calendar; method=PUBLISH; charset=utf-8"),
+        ("PRODID:x", "text/calendar"),
+        ("DESCRIPTION:see\r\n METHOD:REQUEST", "text/calendar"),
+        ("X-METHOD:REQUEST", "text/calendar"),
+        ("METHOD:a b", "text/calendar"),
+        ('METHOD:REQUEST"; x="', "text/calendar"),
+    ],
+)
+def test_an_invitation_has_the_method_of_its_content(tmp_path, line, type):
+    content = CALENDAR.format(line).encode()
+    path = tmp_path / "invite.ics"
+    path.write_bytes(content)
+    file = io.BytesIO(b"skipped" + content)
+    file.seek(len(b"skipped"))
+    for attachment in (
+        Attachment.from_path(path),
+        Attachment.from_path(path, name="Termin.ICS"),
+        Attachment.from_bytes(content, "invite.ics"),
+        Attachment.from_base64(base64.b64encode(content), "invite.ics"),
+        Attachment.from_file(file, "invite.ics"),
+    ):
+        assert attachment.type == type
+    assert file.read() == content
+    # A type that is given counts, and a stream is not read before it is sent.
+    assert Attachment.from_path(path, type="text/plain").type == "text/plain"
+    assert Attachment.from_path(path, name="a.txt").type == "text/plain"
+    assert Attachment.from_stream([content], "invite.ics").type == "text/calendar"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, overload
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, overload
 
 import attrs
 
@@ -18,6 +19,18 @@ if TYPE_CHECKING:
     from email.message import Message as StdMessage
 
 __all__ = ["Converted", "Message", "TemplateMessage"]
+
+
+class MailObject(Protocol):
+    """A mail that makes a message of the standard library, and names all its recipients."""
+
+    def message(self) -> StdMessage:
+        """Return the message, which may lack Bcc."""
+        ...
+
+    def recipients(self) -> Iterable[str]:
+        """Return the addresses of To, Cc and Bcc."""
+        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -58,28 +71,29 @@ class Message(Envelope):
     @overload
     @classmethod
     def from_email_message(
-        cls, email_message: EmailMessage | StdMessage, *, lossy: Literal[False] = False
+        cls, email_message: EmailMessage | StdMessage | MailObject, *, lossy: Literal[False] = False
     ) -> Message: ...
 
     @overload
     @classmethod
     def from_email_message(
-        cls, email_message: EmailMessage | StdMessage, *, lossy: Literal[True]
+        cls, email_message: EmailMessage | StdMessage | MailObject, *, lossy: Literal[True]
     ) -> Converted: ...
 
     @overload
     @classmethod
     def from_email_message(
-        cls, email_message: EmailMessage | StdMessage, *, lossy: bool
+        cls, email_message: EmailMessage | StdMessage | MailObject, *, lossy: bool
     ) -> Message | Converted: ...
 
     @classmethod
     def from_email_message(
-        cls, email_message: EmailMessage | StdMessage, *, lossy: bool = False
+        cls, email_message: EmailMessage | StdMessage | MailObject, *, lossy: bool = False
     ) -> Message | Converted:
         """
         Read a message of the standard library: an ``EmailMessage``, or one of the older
-        ``email.mime`` classes.
+        ``email.mime`` classes. A mail object of Django, or any other with ``message()`` and
+        ``recipients()``, keeps its Bcc, which its ``message()`` alone does not have.
 
         Raises `UsageError`, which names everything that the service cannot carry. With *lossy* it
         is left out, and the result is a `Converted`: the message, and a list of what was dropped.
@@ -132,6 +146,8 @@ class Converted(NamedTuple):
 
 def _dynamic_text(field: str, value: object) -> str:
     if isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise UsageError(f"must be finite, not {value}", field=field)
         return str(value)
     return body_text(field, value)
 

@@ -14,7 +14,7 @@ from poweremail._mime.headers import HeaderLine, header_lines
 from poweremail._mime.part import PARSER_FAILURES, reason, shown
 from poweremail._mime.reader import read_content
 from poweremail._mime.values import File
-from poweremail._types.address import Recipient
+from poweremail._types.address import Recipient, ascii_domain, recipients
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.checks import header_text
 from poweremail._types.content_id import cid_references, spellings
@@ -53,25 +53,24 @@ _GENERIC_TYPES = ("application/octet-stream", "application/x-unknown", "binary/o
 _EMPTY_URL = "data:,"
 
 
-def read_fields(source: StdMessage, *, lossy: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+def read_fields(source: object, *, lossy: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
     """
     Return the fields of a `Message` that says what *source* says, and what was lost, which is
     nothing unless *lossy*.
 
     Raises `UsageError`, which names all of it, if something would be lost or is missing.
     """
-    if not isinstance(source, StdMessage):
-        raise UsageError(
-            f"must be an email.message.EmailMessage, not {type(source).__name__}",
-            field="email_message",
-            advice="email.message_from_bytes(data, policy=email.policy.default) makes one",
-        )
     try:
-        fields, losses = _read_headers(header_lines(source))
-        content, lost_content = read_content(source)
+        message, envelope = _opened(source)
+        fields, losses = _read_headers(header_lines(message))
+        content, lost_content = read_content(message)
+    except UsageError:
+        raise
     except PARSER_FAILURES as error:
         raise UsageError(f"cannot be read: {reason(error)}", field="email_message") from error
     losses += lost_content
+    if envelope is not None:
+        _keep_to_envelope(fields, envelope, losses)
     fields["text"] = content.text
     fields["attachments"], fields["images"] = _sort_files(content.files, content.html or "", losses)
     fields["html"] = _without_dangling(content.html, fields["images"], losses)
@@ -84,6 +83,42 @@ def read_fields(source: StdMessage, *, lossy: bool) -> tuple[dict[str, Any], tup
             advice=None if faults else "lossy=True leaves it out and lists it; send_raw carries it",
         )
     return fields, tuple(losses)
+
+
+def _opened(source: Any) -> tuple[StdMessage, tuple[Recipient, ...] | None]:
+    """
+    Return *source* as a message of the standard library, and the recipients if it names them: the
+    message of a mail object of Django has no Bcc.
+    """
+    if isinstance(source, StdMessage):
+        return source, None
+    if callable(getattr(source, "message", None)) and callable(getattr(source, "recipients", None)):
+        return source.message(), recipients("email_message.recipients()", source.recipients())
+    raise UsageError(
+        f"must be an email.message.EmailMessage, not {type(source).__name__}",
+        field="email_message",
+        advice="email.message_from_bytes(data, policy=email.policy.default) makes one",
+    )
+
+
+def _keep_to_envelope(
+    fields: dict[str, Any], envelope: tuple[Recipient, ...], losses: list[str]
+) -> None:
+    """Make Bcc of the recipients in *envelope* that no header has. Nobody else gets the mail."""
+    hidden = {_with_ascii_domain(each): each for each in envelope}
+    known = set(hidden)
+    for field in ("to", "cc", "bcc"):
+        for each in fields[field]:
+            if _with_ascii_domain(each) not in known:
+                losses.append(f"{field.title()} {each}: recipients() does not list it")
+            hidden.pop(_with_ascii_domain(each), None)
+        fields[field] = [each for each in fields[field] if _with_ascii_domain(each) in known]
+    fields["bcc"] += hidden.values()
+
+
+def _with_ascii_domain(recipient: Recipient) -> str:
+    """The address to compare: Django writes domains in ASCII into the headers."""
+    return f"{recipient.email.rpartition('@')[0]}@{ascii_domain(recipient)}"
 
 
 def _faults(fields: dict[str, Any]) -> list[str]:

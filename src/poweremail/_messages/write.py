@@ -9,7 +9,7 @@ from email.utils import formatdate, make_msgid
 from poweremail._messages.envelope import UNIQUE_ID_HEADER, Envelope
 from poweremail._mime.values import Content, File, Mailbox
 from poweremail._mime.writer import HeaderValue, write_message
-from poweremail._types.address import Recipient
+from poweremail._types.address import Recipient, ascii_domain
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.content import read_whole
 from poweremail.errors import UsageError
@@ -46,19 +46,12 @@ def _headers(envelope: Envelope) -> list[tuple[str, HeaderValue]]:
     if "date" not in given:
         texts["Date"] = formatdate(localtime=True)
     if "message-id" not in given:
-        texts["Message-ID"] = make_msgid(domain=_ascii_domain(envelope.from_email))
+        domain = ascii_domain(envelope.from_email).strip("[]")
+        texts["Message-ID"] = make_msgid(domain=domain if domain.isascii() else "localhost")
     if envelope.unique_id is not None:
         texts[UNIQUE_ID_HEADER] = envelope.unique_id
     texts |= envelope.tracking.headers() if envelope.tracking else {}
     return [*addresses, *texts.items(), *envelope.headers.items()]
-
-
-def _ascii_domain(sender: Recipient) -> str:
-    domain = sender.email.rpartition("@")[2].strip("[]")
-    try:
-        return domain.encode("idna").decode("ascii")
-    except UnicodeError:
-        return "localhost"
 
 
 def _mailboxes(recipients: Iterable[Recipient]) -> list[Mailbox]:

@@ -24,7 +24,15 @@ from poweremail._types.checks import CONTROL, header_text
 from poweremail._types.encoded_words import decode_words
 from poweremail.errors import UsageError
 
-__all__ = ["AddressLike", "AddressesLike", "Recipient", "recipient", "recipients", "trim"]
+__all__ = [
+    "AddressLike",
+    "AddressesLike",
+    "Recipient",
+    "ascii_domain",
+    "recipient",
+    "recipients",
+    "trim",
+]
 
 # atext of RFC 5322 with the non-ASCII of RFC 6531; dots only between atoms; or a quoted string.
 # Classes say what is not in them: a range up to the last character of Unicode takes milliseconds to
@@ -219,6 +227,15 @@ def _split(text: str) -> list[str]:
             complete = None
     parts.append(text[start:])
     return [part for each in parts if (part := each.strip(", ;\t"))] or [text]
+
+
+def ascii_domain(recipient: Recipient) -> str:
+    """The domain of *recipient* in lower case, as DNS has it if DNS can."""
+    domain = recipient.email.rpartition("@")[2].lower()
+    try:
+        return domain.encode("idna").decode("ascii")
+    except UnicodeError:
+        return domain
 
 
 def _needs_quotes(name: str) -> bool:
