@@ -6,11 +6,23 @@ from __future__ import annotations
 import pickle
 import time
 
+import attrs
 import pytest
 
-from _sync.ways import WAYS, reached
-from poweremail import DeliveryUnknownError, NotSentError, RetryPolicy, UsageError
+from _sync.ways import WAYS, client_of, reached
+from poweremail import (
+    PowerEmail,
+    DeliveryUnknownError,
+    NotSentError,
+    Response,
+    RetryPolicy,
+    Timeouts,
+    TransportError,
+    UsageError,
+)
+from poweremail._sync import exchange, send
 from poweremail.sandbox import Fault, Sandbox
+from support.fault_server import FaultServer, stall
 from support.messages import message, template
 
 LOST = Fault.reset_after_acceptance()
@@ -254,3 +266,162 @@ def test_a_later_failure_does_not_make_an_unknown_send_known(sandbox, options, f
         with pytest.raises(DeliveryUnknownError):
             client.messages.send_mail(message())
     assert len(sandbox.outbox) == 1
+
+
+EMPTY_PAGE = Response(200, (), b'{"status": "success", "message_data": []}')
+FULL_PAGE = Response(
+    200,
+    (),
+    b'{"status": "success", "message_data": [%s]}'
+    % b",".join([b'{"email": "bob@example.com", "time": 1}'] * 100),
+)
+
+
+@attrs.define
+class Service:
+    """
+    A service whose responses to a send are lost, in a time that only moves with its requests.
+
+    *responses* to look-ups, each after so many seconds, the last one again and again. One that
+    takes longer than the request allows never comes.
+    """
+
+    responses: list[tuple[float, Response]]
+    now: float = 1_000.0
+    lookups: list[float] = attrs.field(factory=list)
+    sends: int = 0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    time = monotonic
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def handle(self, request) -> Response:
+        if request.operation.sends:
+            self.sends += 1
+            raise TransportError("lost", body_left=True)
+        self.lookups.append(self.now)
+        seconds, response = self.responses[0]
+        if len(self.responses) > 1:
+            del self.responses[0]
+        limits = attrs.asdict(request.endpoint.timeouts).values()
+        allowed = min(limit for limit in limits if limit is not None)
+        self.now += min(seconds, allowed)
+        if seconds > allowed:
+            raise TransportError("ReadTimeout")
+        return response
+
+    def close(self) -> None:
+        pass
+
+    def client(self, **options) -> PowerEmail:
+        return PowerEmail(
+            "owner",
+            "token",
+            "tes.example.com",
+            smtp_user_name="smtp1",
+            transport=self,
+            **{"on_unknown": "reconcile"} | options,
+        )
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Return a function that makes a `Service` and lets the client live in its time."""
+
+    def make(*responses: tuple[float, Response]) -> Service:
+        service = Service(list(responses))
+        for module in (exchange, send):
+            monkeypatch.setattr(module, "time", service)
+            monkeypatch.setattr(module, "sleep", service.sleep)
+        return service
+
+    return make
+
+
+@pytest.mark.parametrize("visibility", [0.5, 2.0, 30.0])
+@pytest.mark.parametrize(
+    "responses",
+    [
+        [(1e9, EMPTY_PAGE)],
+        [(0.3, EMPTY_PAGE)],
+        [(0.3, EMPTY_PAGE), (1e9, EMPTY_PAGE)],
+        [(0.3, Response(503))],
+        [(0.4, FULL_PAGE)],
+        [(0.0, EMPTY_PAGE)],
+        [(1.9, EMPTY_PAGE)],
+    ],
+)
+@pytest.mark.parametrize("read", [1.2, None])
+def test_a_look_up_as_a_whole_ends_within_visibility(serve, visibility, responses, read):
+    service = serve(*responses)
+    with service.client(visibility=visibility, timeouts=Timeouts(read=read)) as client:
+        began = service.now
+        with pytest.raises(DeliveryUnknownError):
+            client.messages.send_mail(message())
+        assert service.now - began <= visibility + 1e-6
+        assert service.sends == 1
+
+        began = service.now
+        with pytest.raises(DeliveryUnknownError):
+            client.messages.reconcile("u1", visibility=visibility, recipients=["ada@x.org"])
+        assert service.now - began <= visibility + 1e-6
+
+
+def test_the_last_look_up_begins_late(serve):
+    service = serve((0.01, EMPTY_PAGE))
+    with service.client(visibility=30) as client:
+        began = service.now
+        with pytest.raises(DeliveryUnknownError, match="did not show it within 30 s") as caught:
+            client.messages.send_mail(message())
+    assert caught.value.seen is False
+    assert 29 <= service.lookups[-1] - began < 30
+    assert len(service.lookups) == 11
+
+
+def test_a_look_up_that_is_cut_off_does_not_hide_the_one_before_it(serve):
+    service = serve((0.01, EMPTY_PAGE), (0.01, EMPTY_PAGE), (1e9, EMPTY_PAGE))
+    with service.client(visibility=2, timeouts=Timeouts(read=None)) as client:
+        with pytest.raises(DeliveryUnknownError, match="did not show it within 2 s") as caught:
+            client.messages.send_mail(message())
+    assert caught.value.seen is None
+
+
+def test_a_look_up_that_is_cut_off_sends_nothing_again(serve):
+    service = serve((0.01, EMPTY_PAGE), (1e9, EMPTY_PAGE))
+    with service.client(visibility=2, resend_after=4) as client:
+        began = service.now
+        with pytest.raises(DeliveryUnknownError):
+            client.messages.send_mail(message())
+    assert service.sends == 1
+    assert service.now - began <= 4 + 5
+
+
+def test_a_mail_is_sent_again_only_after_a_look_up_that_began_late_enough(serve):
+    service = serve((0.7, EMPTY_PAGE))
+    with service.client(visibility=2, resend_after=4, retry=RetryPolicy(2)) as client:
+        began = service.now
+        with pytest.raises(DeliveryUnknownError):
+            client.messages.send_mail(message())
+    assert service.sends == 2
+    assert sum(lookup - began >= 4 for lookup in service.lookups) >= 1
+    assert service.now - began >= 8
+
+
+def test_looking_once_takes_as_long_as_its_request_may(serve):
+    service = serve((25.0, EMPTY_PAGE))
+    with service.client() as client:
+        with pytest.raises(DeliveryUnknownError, match="did not show it"):
+            client.messages.reconcile("u1", visibility=0)
+    assert len(service.lookups) == 1
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "in-process"])
+def test_each_engine_ends_a_silent_look_up(way):
+    with FaultServer(stall) as server:
+        with client_of(way, server.url, timeouts=Timeouts()) as client:
+            with pytest.raises(DeliveryUnknownError, match="could not be looked up"):
+                client.messages.reconcile("u1", visibility=0.2)

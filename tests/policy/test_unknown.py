@@ -87,6 +87,20 @@ def test_the_pauses_between_look_ups(look_ups, remaining, seconds):
     assert UnknownPolicy.pause(look_ups, remaining) == seconds
 
 
+@pytest.mark.parametrize(
+    ("options", "last_lookup", "end"),
+    [
+        ({"visibility": 0}, 0, math.inf),
+        ({"visibility": 2}, 1.6, 2),
+        ({"visibility": 30}, 29, 30),
+        ({"visibility": 2, "resend_after": 3}, 3, 8),
+    ],
+)
+def test_when_a_look_up_ends(options, last_lookup, end):
+    policy = UnknownPolicy("reconcile", **options)
+    assert (policy.last_lookup, policy.end) == (last_lookup, end)
+
+
 def test_addresses_are_compared_in_any_case():
     assert folded(["Ada@Example.COM", "ada@example.com", "BOB@x"]) == {"ada@example.com", "bob@x"}
     assert folded([]) == frozenset()

@@ -19,8 +19,11 @@ handler's, ends the call at once, as itself.
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
+
+import attrs
 
 from poweremail import _watch
 from poweremail._async.limiter import AsyncLimiter
@@ -32,7 +35,7 @@ from poweremail._policy.retry import RetryEvent, RetryPolicy
 from poweremail._runtime._async import sleep
 from poweremail._wire.decode import ApiResponse, decode_success
 from poweremail._wire.http import Request
-from poweremail.errors import PowerEmailError, UsageError
+from poweremail.errors import PowerEmailError, TransportError, UsageError
 
 __all__ = ["AsyncExchange"]
 
@@ -66,9 +69,11 @@ class AsyncExchange:
         """Make every further attempt raise `UsageError`."""
         self._closed = True
 
-    async def run(self, request: Request, mail: Mail) -> ApiResponse:
+    async def run(self, request: Request, mail: Mail, deadline: float = math.inf) -> ApiResponse:
         """
         Return the response to *request*, which sends *mail*.
+
+        *deadline*: the time on the monotonic clock at which the last attempt ends.
 
         Raises the error of the last attempt, or of the last one that the service may have acted on.
         """
@@ -76,9 +81,9 @@ class AsyncExchange:
             await self._admit(request, mail)
         # The wait for the limits does not count against the time for the retries.
         started = time.monotonic()
-        outcome = await self._attempt(request, mail, 1)
+        outcome = await self._attempt(request, mail, 1, deadline)
         if isinstance(outcome, FailedAttempt) and outcome.may_repeat and self._retry.attempts > 1:
-            outcome = await self._repeat(request, mail, outcome, started)
+            outcome = await self._repeat(request, mail, outcome, started, deadline)
         if isinstance(outcome, ApiResponse):
             return outcome
         try:
@@ -88,7 +93,7 @@ class AsyncExchange:
             del outcome
 
     async def _repeat(
-        self, request: Request, mail: Mail, failed: FailedAttempt, started: float
+        self, request: Request, mail: Mail, failed: FailedAttempt, started: float, deadline: float
     ) -> ApiResponse | FailedAttempt:
         """Make further attempts after the first one, which began at *started* and *failed*."""
         import_undisturbed("tenacity")
@@ -102,8 +107,11 @@ class AsyncExchange:
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda outcome: outcome.may_repeat),
             wait=lambda state: self._retry.wait(state.attempt_number, failed.error),
-            stop=lambda state: self._retry.gives_up(
-                state.attempt_number, time.monotonic() - started, state.upcoming_sleep
+            stop=lambda state: (
+                time.monotonic() + state.upcoming_sleep >= deadline
+                or self._retry.gives_up(
+                    state.attempt_number, time.monotonic() - started, state.upcoming_sleep
+                )
             ),
             before_sleep=lambda state: self._announce(
                 request, mail, state.attempt_number, failed.error, state.upcoming_sleep
@@ -124,7 +132,7 @@ class AsyncExchange:
             except PowerEmailError as error:
                 failed = FailedAttempt(error, may_repeat=False)
                 break
-            outcome = await self._attempt(request, mail, state.attempt_number)
+            outcome = await self._attempt(request, mail, state.attempt_number, deadline)
             if isinstance(outcome, ApiResponse):
                 return outcome
             failed = outcome
@@ -165,7 +173,7 @@ class AsyncExchange:
             )
 
     async def _attempt(
-        self, request: Request, mail: Mail, number: int
+        self, request: Request, mail: Mail, number: int, deadline: float
     ) -> ApiResponse | FailedAttempt:
         if _watch.watcher is not None:
             _watch.watcher(request.url, self._transport)
@@ -174,6 +182,8 @@ class AsyncExchange:
             body.begun = False
         handled = sys.exception()
         try:
+            if deadline < math.inf:
+                request = _ending_by(deadline, request)
             response = request.endpoint.credentials.redact_response(
                 await self._transport.handle(request)
             )
@@ -194,3 +204,15 @@ class AsyncExchange:
                 # Sealed, see transports/base.py: what still reads it gets an error.
                 body.attempts_ended += 1
         raise outside
+
+
+def _ending_by(deadline: float, request: Request) -> Request:
+    """
+    Return *request* with timeouts that end at *deadline*. Raises `TransportError` if it has passed.
+    """
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise TransportError("the time for this call is over", body_left=False)
+    endpoint = request.endpoint
+    timeouts = endpoint.timeouts.within(remaining)
+    return attrs.evolve(request, endpoint=attrs.evolve(endpoint, timeouts=timeouts))

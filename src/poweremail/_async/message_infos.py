@@ -20,6 +20,7 @@ Tests: ``test_pages`` counts requests and repeats pages against an HTTP server.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from operator import attrgetter
@@ -42,11 +43,16 @@ _identity = attrgetter("email", "time", "subject")
 
 
 async def fetch_page(
-    exchange: AsyncExchange, endpoint: Endpoint, unique_id: str, number: int
+    exchange: AsyncExchange,
+    endpoint: Endpoint,
+    unique_id: str,
+    number: int,
+    deadline: float = math.inf,
 ) -> MessageInfoPage:
     """Return page *number* (from 0) of the records of *unique_id*."""
     request = encode.get_message_info(endpoint, unique_id, number)
-    return decode.message_info_page(await exchange.run(request, NO_MAIL), unique_id, number)
+    response = await exchange.run(request, NO_MAIL, deadline)
+    return decode.message_info_page(response, unique_id, number)
 
 
 class AsyncMessageInfos:
@@ -71,6 +77,7 @@ class AsyncMessageInfos:
         unique_id: str,
         first_page: int = 0,
         look_ahead: int = 0,
+        deadline: float = math.inf,
     ) -> None:
         if not is_whole(look_ahead):
             raise ConfigurationError(
@@ -80,6 +87,7 @@ class AsyncMessageInfos:
         self._endpoint = endpoint
         self._unique_id = unique_id
         self._look_ahead = look_ahead
+        self._deadline = deadline
         self._next_page: int | None = first_page
         self._burst = look_ahead
         self._fetched: deque[MessageInfoPage | Exception] = deque()
@@ -116,7 +124,9 @@ class AsyncMessageInfos:
         return page
 
     async def _fetch(self, number: int) -> MessageInfoPage:
-        return await fetch_page(self._exchange, self._endpoint, self._unique_id, number)
+        return await fetch_page(
+            self._exchange, self._endpoint, self._unique_id, number, self._deadline
+        )
 
     def _check_new(self, page: MessageInfoPage) -> None:
         if page.next_skip_page is None:

@@ -18,6 +18,7 @@ may follow.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, get_args
 
@@ -54,6 +55,8 @@ OnUnknown = Literal["raise", "reconcile", "resend"]
 
 _FIRST_PAUSE_SECONDS = 0.25
 _LONGEST_PAUSE_SECONDS = 5.0
+_MAX_LAST_LOOKUP_SECONDS = 1.0
+_RESEND_LOOKUP_SECONDS = 5.0
 
 
 # Not frozen, although it never changes: to make a frozen one takes three times as long.
@@ -200,6 +203,25 @@ class UnknownPolicy:
     def timeout(self) -> float:
         """The seconds for which a mail is looked up."""
         return self.visibility if self.resend_after is None else self.resend_after
+
+    @property
+    def last_lookup(self) -> float:
+        """
+        The seconds after which no further look-up begins.
+
+        It is so early that the last one can end in time. Before a mail is sent again, the last one
+        begins in no case before *resend_after*.
+        """
+        if self.resend_after is not None:
+            return self.resend_after
+        return self.visibility - min(self.visibility / 5, _MAX_LAST_LOOKUP_SECONDS)
+
+    @property
+    def end(self) -> float:
+        """The seconds after which the look-up is cut off. With a timeout of 0 it looks once."""
+        if not self.timeout:
+            return math.inf
+        return self.timeout + (0.0 if self.resend_after is None else _RESEND_LOOKUP_SECONDS)
 
     @staticmethod
     def pause(lookups: int, remaining: float) -> float:

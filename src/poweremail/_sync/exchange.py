@@ -20,8 +20,11 @@ handler's, ends the call at once, as itself.
 from __future__ import annotations
 
 import logging
+import math
 import sys
 import time
+
+import attrs
 
 from poweremail import _watch
 from poweremail._lazy import import_undisturbed
@@ -33,7 +36,7 @@ from poweremail._sync.limiter import Limiter
 from poweremail._sync.transports import Transport
 from poweremail._wire.decode import ApiResponse, decode_success
 from poweremail._wire.http import Request
-from poweremail.errors import PowerEmailError, UsageError
+from poweremail.errors import PowerEmailError, TransportError, UsageError
 
 __all__ = ["Exchange"]
 
@@ -67,9 +70,11 @@ class Exchange:
         """Make every further attempt raise `UsageError`."""
         self._closed = True
 
-    def run(self, request: Request, mail: Mail) -> ApiResponse:
+    def run(self, request: Request, mail: Mail, deadline: float = math.inf) -> ApiResponse:
         """
         Return the response to *request*, which sends *mail*.
+
+        *deadline*: the time on the monotonic clock at which the last attempt ends.
 
         Raises the error of the last attempt, or of the last one that the service may have acted on.
         """
@@ -77,9 +82,9 @@ class Exchange:
             self._admit(request, mail)
         # The wait for the limits does not count against the time for the retries.
         started = time.monotonic()
-        outcome = self._attempt(request, mail, 1)
+        outcome = self._attempt(request, mail, 1, deadline)
         if isinstance(outcome, FailedAttempt) and outcome.may_repeat and self._retry.attempts > 1:
-            outcome = self._repeat(request, mail, outcome, started)
+            outcome = self._repeat(request, mail, outcome, started, deadline)
         if isinstance(outcome, ApiResponse):
             return outcome
         try:
@@ -89,7 +94,7 @@ class Exchange:
             del outcome
 
     def _repeat(
-        self, request: Request, mail: Mail, failed: FailedAttempt, started: float
+        self, request: Request, mail: Mail, failed: FailedAttempt, started: float, deadline: float
     ) -> ApiResponse | FailedAttempt:
         """Make further attempts after the first one, which began at *started* and *failed*."""
         import_undisturbed("tenacity")
@@ -103,8 +108,11 @@ class Exchange:
         retrying = Retrying(
             retry=retry_if_result(lambda outcome: outcome.may_repeat),
             wait=lambda state: self._retry.wait(state.attempt_number, failed.error),
-            stop=lambda state: self._retry.gives_up(
-                state.attempt_number, time.monotonic() - started, state.upcoming_sleep
+            stop=lambda state: (
+                time.monotonic() + state.upcoming_sleep >= deadline
+                or self._retry.gives_up(
+                    state.attempt_number, time.monotonic() - started, state.upcoming_sleep
+                )
             ),
             before_sleep=lambda state: self._announce(
                 request, mail, state.attempt_number, failed.error, state.upcoming_sleep
@@ -125,7 +133,7 @@ class Exchange:
             except PowerEmailError as error:
                 failed = FailedAttempt(error, may_repeat=False)
                 break
-            outcome = self._attempt(request, mail, state.attempt_number)
+            outcome = self._attempt(request, mail, state.attempt_number, deadline)
             if isinstance(outcome, ApiResponse):
                 return outcome
             failed = outcome
@@ -165,7 +173,9 @@ class Exchange:
                 "the client is closed", mail_state="not_sent" if request.operation.sends else None
             )
 
-    def _attempt(self, request: Request, mail: Mail, number: int) -> ApiResponse | FailedAttempt:
+    def _attempt(
+        self, request: Request, mail: Mail, number: int, deadline: float
+    ) -> ApiResponse | FailedAttempt:
         if _watch.watcher is not None:
             _watch.watcher(request.url, self._transport)
         body = request.body
@@ -173,6 +183,8 @@ class Exchange:
             body.begun = False
         handled = sys.exception()
         try:
+            if deadline < math.inf:
+                request = _ending_by(deadline, request)
             response = request.endpoint.credentials.redact_response(self._transport.handle(request))
             return decode_success(response, request.operation, time.time(), number)
         except UsageError as error:
@@ -191,3 +203,15 @@ class Exchange:
                 # Sealed, see transports/base.py: what still reads it gets an error.
                 body.attempts_ended += 1
         raise outside
+
+
+def _ending_by(deadline: float, request: Request) -> Request:
+    """
+    Return *request* with timeouts that end at *deadline*. Raises `TransportError` if it has passed.
+    """
+    remaining = deadline - time.monotonic()
+    if remaining <= 0:
+        raise TransportError("the time for this call is over", body_left=False)
+    endpoint = request.endpoint
+    timeouts = endpoint.timeouts.within(remaining)
+    return attrs.evolve(request, endpoint=attrs.evolve(endpoint, timeouts=timeouts))

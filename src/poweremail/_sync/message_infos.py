@@ -21,6 +21,7 @@ Tests: ``test_pages`` counts requests and repeats pages against an HTTP server.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator
 from operator import attrgetter
@@ -43,11 +44,16 @@ _identity = attrgetter("email", "time", "subject")
 
 
 def fetch_page(
-    exchange: Exchange, endpoint: Endpoint, unique_id: str, number: int
+    exchange: Exchange,
+    endpoint: Endpoint,
+    unique_id: str,
+    number: int,
+    deadline: float = math.inf,
 ) -> MessageInfoPage:
     """Return page *number* (from 0) of the records of *unique_id*."""
     request = encode.get_message_info(endpoint, unique_id, number)
-    return decode.message_info_page(exchange.run(request, NO_MAIL), unique_id, number)
+    response = exchange.run(request, NO_MAIL, deadline)
+    return decode.message_info_page(response, unique_id, number)
 
 
 class MessageInfos:
@@ -72,6 +78,7 @@ class MessageInfos:
         unique_id: str,
         first_page: int = 0,
         look_ahead: int = 0,
+        deadline: float = math.inf,
     ) -> None:
         if not is_whole(look_ahead):
             raise ConfigurationError(
@@ -81,6 +88,7 @@ class MessageInfos:
         self._endpoint = endpoint
         self._unique_id = unique_id
         self._look_ahead = look_ahead
+        self._deadline = deadline
         self._next_page: int | None = first_page
         self._burst = look_ahead
         self._fetched: deque[MessageInfoPage | Exception] = deque()
@@ -117,7 +125,7 @@ class MessageInfos:
         return page
 
     def _fetch(self, number: int) -> MessageInfoPage:
-        return fetch_page(self._exchange, self._endpoint, self._unique_id, number)
+        return fetch_page(self._exchange, self._endpoint, self._unique_id, number, self._deadline)
 
     def _check_new(self, page: MessageInfoPage) -> None:
         if page.next_skip_page is None:

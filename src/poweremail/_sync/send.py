@@ -6,10 +6,10 @@ Theory of operation. The exchange has repeated the request where that is safe, s
 here accepted, failed, or unknown. If it is unknown and the client reconciles, the mail is
 looked up by its unique id: getMessageInfo lists one record for each recipient. Several mails may
 share an id, so the mail counts as accepted only when each of its recipients is listed. The index of
-the service may lag, so the look-up is repeated until *visibility* (or *resend_after*) seconds have
-passed, and a response counts only if it was requested after that time: a slow one may be as old as
-its request. The mail is sent again only if the user allowed it and a look-up that succeeded listed
-none of the recipients.
+the service may lag, so the look-up is repeated for *visibility* seconds, and as a whole ends within
+them: a request gets no more time than is left. The mail is sent again only if the user allowed it
+and a look-up that was requested after *resend_after* seconds listed none of the recipients: a
+response may be as old as its request.
 
 Once a send was unknown, no later failure makes it "not sent": the first attempt may still have been
 accepted.
@@ -71,8 +71,8 @@ class Sender:
 
     def find_delivery(self, unknown: DeliveryUnknownError, policy: UnknownPolicy) -> SendResult:
         """
-        Look the mail of *unknown* up until each of its recipients is listed, or until the timeout
-        of *policy*.
+        Look the mail of *unknown* up until each of its recipients is listed, or the time of
+        *policy* is over.
 
         Raises `DeliveryUnknownError`, whose ``seen`` says what was listed, and `UsageError` if the
         mail has no unique id.
@@ -82,21 +82,27 @@ class Sender:
                 "a mail without one cannot be looked up", field="unique_id", mail_state="unknown"
             ) from unknown
         started = time.monotonic()
+        deadline = started + policy.end
+        last_begins = started + policy.last_lookup
+        wanted = folded(unknown.recipients)
+        reported: _Lookup | None = None
         lookups = 0
         while True:
-            requested_after = time.monotonic() - started
-            lookup = self._look_up(unknown.unique_id, folded(unknown.recipients))
+            begun = time.monotonic()
+            lookup = self._look_up(unknown.unique_id, wanted, deadline)
             lookups += 1
             if lookup.proof is not None:
                 return reconciled_result(
                     unknown.unique_id, unknown.recipients or tuple(lookup.seen), lookup.proof
                 )
-            if requested_after >= policy.timeout or not lookup.may_change:
+            # A look-up that was cut off says less than the one before it.
+            if reported is None or lookup.error is None or time.monotonic() < deadline:
+                reported = lookup
+            if begun >= last_begins or not lookup.may_change:
                 break
-            remaining = policy.timeout - (time.monotonic() - started)
-            sleep(policy.pause(lookups, max(remaining, 0.0)))
+            sleep(policy.pause(lookups, max(last_begins - time.monotonic(), 0.0)))
         raise DeliveryUnknownError(
-            f"{unknown.reason}; {lookup.report(policy.timeout)}",
+            f"{unknown.reason}; {reported.report(policy.timeout)}",
             unique_id=unknown.unique_id,
             recipients=unknown.recipients,
             cause=unknown.cause,
@@ -128,10 +134,10 @@ class Sender:
         consumed = request.body is not None and request.body.consumed
         return self._policy.resend_after is not None and looked_up.seen is False and not consumed
 
-    def _look_up(self, unique_id: str, wanted: frozenset[str]) -> _Lookup:
+    def _look_up(self, unique_id: str, wanted: frozenset[str], deadline: float) -> _Lookup:
         """Read the records of *unique_id* until each of the *wanted* recipients is listed."""
         seen: frozenset[str] = frozenset()
-        records = MessageInfos(self._exchange, self._endpoint, unique_id)
+        records = MessageInfos(self._exchange, self._endpoint, unique_id, deadline=deadline)
         try:
             for record in records:
                 listed = folded((record.email or "",))

@@ -61,6 +61,14 @@ class Timeouts:
                     field=f"timeouts.{field.name}",
                 )
 
+    def within(self, seconds: float) -> Timeouts:
+        """Return these limits, each of them at most *seconds*."""
+        limits = {
+            name: seconds if limit is None else min(limit, seconds)
+            for name, limit in attrs.asdict(self).items()
+        }
+        return Timeouts(**limits)
+
 
 @attrs.frozen(kw_only=True)
 class Deployment:

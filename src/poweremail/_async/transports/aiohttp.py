@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 from poweremail._async.transports.base import (
@@ -39,6 +39,8 @@ __all__ = ["AsyncAiohttpTransport"]
 
 _KEEP_ALIVE_SECONDS = 5.0
 """An idle connection is not used for longer, as in httpx: many servers close it soon after."""
+
+_MAX_TIMEOUTS_CACHED = 32
 
 
 class AsyncAiohttpTransport(AsyncAdapter):
@@ -87,9 +89,11 @@ class AsyncSession(AsyncEngine):
         self.errors = (aiohttp.ClientError, OSError)
         self._session = session
         self._payload_class = _payload_class()
-        # Only a handful of URLs and timeouts are in use.
+        # Only a handful of URLs and timeouts are in use, but a look-up has timeouts of its own.
         self._url: Callable[[str], yarl.URL] = cache(_url)
-        self._timeout: Callable[[Timeouts], aiohttp.ClientTimeout] = cache(self._make_timeout)
+        self._timeout: Callable[[Timeouts], aiohttp.ClientTimeout] = lru_cache(
+            _MAX_TIMEOUTS_CACHED
+        )(self._make_timeout)
 
     async def send(
         self,
