@@ -412,7 +412,7 @@ def test_a_mail_is_sent_again_only_after_a_look_up_that_began_late_enough(serve)
 
 
 def test_looking_once_takes_as_long_as_its_request_may(serve):
-    service = serve((25.0, EMPTY_PAGE))
+    service = serve((4.0, EMPTY_PAGE))
     with service.client() as client:
         with pytest.raises(DeliveryUnknownError, match="did not show it"):
             client.messages.reconcile("u1", visibility=0)
