@@ -27,7 +27,6 @@ from poweremail.sandbox._store.clock import Clock
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.events import MailEvent
 from poweremail.sandbox._store.limits import (
-    REQUEST_LIMITS,
     LimitReached,
     SmtpLimits,
     SmtpUser,
@@ -244,7 +243,7 @@ class Service:
     def _over_limit(self, reached: LimitReached) -> Response:
         """The messages are the sandbox's own: the service does not publish its."""
         limit, number = reached.limit, reached.number
-        if limit not in REQUEST_LIMITS:
+        if reached.unit == "mails":
             raise Refusal(f"The {limit} of the smtp user is reached ({number})")
         message = f"Too many requests: more than {number} a {limit.removeprefix('per_')}"
         response = envelope("error", code="-1", message=message)

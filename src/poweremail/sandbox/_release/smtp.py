@@ -20,7 +20,7 @@ from typing import Literal, get_args
 
 import attrs
 
-from poweremail._types.checks import is_host, is_loopback
+from poweremail._types.checks import is_host, is_loopback, require
 from poweremail._types.secret import Secret
 from poweremail._wire.redaction import all_spellings
 from poweremail.errors import ConfigurationError, PowerEmailError, UsageError
@@ -89,14 +89,11 @@ class SmtpServer:
     password: Secret | None = attrs.field(default=None, converter=_password)
 
     def __attrs_post_init__(self) -> None:
-        if not isinstance(self.host, str) or not is_host(self.host):
-            reason = f"must be the name or address of a host, not {self.host!r}"
-            raise ConfigurationError(reason, field="host")
-        if not 1 <= self.port <= 65535:  # noqa: PLR2004
-            raise ConfigurationError(f"must be from 1 to 65535, not {self.port!r}", field="port")
-        if self.security not in (known := get_args(SmtpSecurity)):
-            reason = f"must be one of {', '.join(known)}, not {self.security!r}"
-            raise ConfigurationError(reason, field="security")
+        is_name = isinstance(self.host, str) and is_host(self.host)
+        require("host", self.host, "the name or address of a host", is_name)
+        require("port", self.port, "from 1 to 65535", 1 <= self.port <= 65535)  # noqa: PLR2004
+        known = get_args(SmtpSecurity)
+        require("security", self.security, f"one of {', '.join(known)}", self.security in known)
         if bool(self.user) != bool(self.password):
             reason = "a user needs a password, and a password a user"
             raise ConfigurationError(reason, field="user")
@@ -149,12 +146,12 @@ def _recipients(mail: CaughtMail, server: SmtpServer, to: Iterable[str] | str | 
     if to is None:
         emails = dict.fromkeys(recipient.email for recipient in mail.recipients)
         recipients = [email for email in emails if server.allows(email)]
-        if not recipients:
-            raise UsageError("none of the mail's recipients is on the allow-list", field="to")
-        return recipients
-    recipients = list(dict.fromkeys((to,) if isinstance(to, str) else to))
+        reason = "none of the mail's recipients is on the allow-list"
+    else:
+        recipients = list(dict.fromkeys((to,) if isinstance(to, str) else to))
+        reason = "must not be empty"
     if not recipients:
-        raise UsageError("must not be empty", field="to")
+        raise UsageError(reason, field="to")
     for email in recipients:
         if not isinstance(email, str) or not server.allows(email):
             raise UsageError(f"{email!r} is not on the allow-list", field="to")

@@ -22,7 +22,6 @@ from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store import schema
 from poweremail.sandbox._store.changes import Changes
 from poweremail.sandbox._store.limits import (
-    LIMITS,
     UNLIMITED,
     SmtpLimits,
     SmtpUsage,
@@ -183,7 +182,7 @@ class Store:
         Raises `LimitReached` if the request exceeds a limit.
         """
         if row := self.row("SELECT * FROM smtp_users WHERE name = ?", name):
-            limits = limits.override(_own_limits(row))
+            limits = limits.override(SmtpLimits.from_columns(row))
         latest = self._tally(name, END_OF_TIME)
         # Tallies never go back in time. If the clock does, they stand still until it catches up.
         now = max(now, latest.at)
@@ -263,8 +262,7 @@ class Store:
         those that have sent.
         """
         query = f"SELECT * FROM smtp_users WHERE {_KNOWN} ORDER BY name"  # noqa: S608
-        return [(row["name"], bool(row["enabled"]), _own_limits(row)) for row in self.rows(query)]
-
-
-def _own_limits(row: Row) -> SmtpLimits:
-    return SmtpLimits(**{name: row[name] for name in LIMITS})
+        return [
+            (row["name"], bool(row["enabled"]), SmtpLimits.from_columns(row))
+            for row in self.rows(query)
+        ]

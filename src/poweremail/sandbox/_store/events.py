@@ -58,9 +58,9 @@ class MailEvent:
     email: str
     kind: str
     at: int
-    ip: str
-    user_agent: str
-    url: str | None
+    ip: str = ""
+    user_agent: str = ""
+    url: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the event as JSON members, without the number of the mail."""
@@ -69,9 +69,9 @@ class MailEvent:
         return members | {"at": to_datetime(self.at).isoformat()}
 
 
-def check_kind(kind: str) -> str:
-    """Return *kind*. Raises `UsageError` if it is not one of `EVENT_KINDS`."""
-    return require("kind", kind, f"one of {', '.join(EVENT_KINDS)}", kind in EVENT_KINDS)
+def check_kind(field: str, kind: str) -> None:
+    """Raise `UsageError` for *field* if *kind* is not one of `EVENT_KINDS`."""
+    require(field, kind, f"one of {', '.join(EVENT_KINDS)}", kind in EVENT_KINDS)
 
 
 def find_recipients(store: Store, mail: int, email: str | None) -> list[int]:

@@ -12,7 +12,7 @@ purpose: the sandbox judges the client, and a fault in shared code would hide it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import attrs
@@ -20,8 +20,6 @@ import attrs
 from poweremail._types.checks import is_whole, must_be
 
 __all__ = [
-    "LIMITS",
-    "REQUEST_LIMITS",
     "UNLIMITED",
     "LimitReached",
     "SmtpLimits",
@@ -32,16 +30,18 @@ __all__ = [
     "usage",
 ]
 
-_MINUTE_MS, _HOUR_MS, _DAY_MS = 60_000, 3_600_000, 86_400_000
-
 _MAX_LIMIT = 10**15
 """SQLite and JSON can hold it, and no user sends as much."""
 
-REQUEST_LIMITS = ("per_minute", "per_hour", "per_day")
-"""The limits that count requests."""
-
-LIMITS = (*REQUEST_LIMITS, "hourly_limit", "total_limit")
-"""All limits, in the order in which they are checked; the last two count mails."""
+# What a limit counts, and its window in milliseconds, in the order in which limits are checked. The
+# last window began before every tally.
+_WINDOWS: dict[str, tuple[Literal["requests", "mails"], int]] = {
+    "per_minute": ("requests", 60_000),
+    "per_hour": ("requests", 3_600_000),
+    "per_day": ("requests", 86_400_000),
+    "hourly_limit": ("mails", 3_600_000),
+    "total_limit": ("mails", 2**62),
+}
 
 
 def _limit(default: int | None = None) -> Any:
@@ -90,9 +90,14 @@ class SmtpLimits:
         given = {name: number for name, number in own.to_dict().items() if number is not None}
         return SmtpLimits(**self.to_dict() | given, answer=self.answer)
 
+    @classmethod
+    def from_columns(cls, columns: Mapping[str, Any]) -> SmtpLimits:
+        """Return the limits that stand in *columns* of the same names."""
+        return cls(**{name: columns[name] for name in _WINDOWS})
+
     def to_dict(self) -> dict[str, int | None]:
         """Return the numbers by name."""
-        return {name: getattr(self, name) for name in LIMITS}
+        return {name: getattr(self, name) for name in _WINDOWS}
 
 
 UNLIMITED = SmtpLimits(per_minute=None, per_hour=None, per_day=None)
@@ -143,30 +148,29 @@ def usage(now: int, tally_at: Callable[[int], Tally]) -> SmtpUsage:
 
     A request that is exactly as old as a window is long is no longer in it.
     """
-    latest, minute, hour, day = (
-        tally_at(now - length) for length in (0, _MINUTE_MS, _HOUR_MS, _DAY_MS)
-    )
+    latest = tally_at(now)
     return SmtpUsage(
-        per_minute=latest.requests - minute.requests,
-        per_hour=latest.requests - hour.requests,
-        per_day=latest.requests - day.requests,
-        hourly_limit=latest.mails - hour.mails,
-        total_limit=latest.mails,
+        **{
+            name: getattr(latest, unit) - getattr(tally_at(now - length), unit)
+            for name, (unit, length) in _WINDOWS.items()
+        }
     )
 
 
 class LimitReached(Exception):  # noqa: N818 - the service says no; it is no error of the sandbox
-    """A request is over the *limit* of that name, which allows *number*."""
+    """A request is over the *limit* of that name, which allows *number* of its *unit*."""
 
-    def __init__(self, limit: str, number: int) -> None:
+    def __init__(self, limit: str, unit: str, number: int) -> None:
         super().__init__(f"{limit} is {number}")
         self.limit = limit
+        self.unit = unit
         self.number = number
 
 
 def check(limits: SmtpLimits, used: SmtpUsage, mails: int) -> None:
     """Raise `LimitReached` if a request with so many *mails* is over a limit."""
-    for name, number in limits.to_dict().items():
-        more = 1 if name in REQUEST_LIMITS else mails
-        if number is not None and getattr(used, name) + more > number:
-            raise LimitReached(name, number)
+    for name, (unit, _) in _WINDOWS.items():
+        most = getattr(limits, name)
+        more = mails if unit == "mails" else 1
+        if most is not None and getattr(used, name) + more > most:
+            raise LimitReached(name, unit, most)

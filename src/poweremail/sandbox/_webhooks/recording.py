@@ -41,17 +41,7 @@ class EventRecorder:
         """Record that *mail* was accepted, in the transaction that keeps it; plan its events."""
         emails = [recipient.email for recipient in mail.recipients]
         sent = (
-            MailEvent(
-                number=0,
-                mail=number,
-                email=email,
-                kind="send",
-                at=now,
-                ip="",
-                user_agent="",
-                url=None,
-            )
-            for email in emails
+            MailEvent(number=0, mail=number, email=email, kind="send", at=now) for email in emails
         )
         self._deliveries.enqueue(number, sent, now=now)
         if planned := list(self._script.plan(number, emails)):
@@ -84,20 +74,12 @@ class EventRecorder:
         getMessageInfo shows it, and the next delivery reports it to the webhooks that want it.
         Raises `UsageError` for another kind, LookupError if there is no such mail or recipient.
         """
-        events.check_kind(kind)
+        events.check_kind("kind", kind)
         now = self._clock.milliseconds()
+        details = {"ip": ip, "user_agent": user_agent, "url": url}
         with self._store.transaction():
             kept = [
-                events.keep(
-                    self._store,
-                    each,
-                    mail=number,
-                    kind=kind,
-                    at=now,
-                    ip=ip,
-                    user_agent=user_agent,
-                    url=url,
-                )
+                events.keep(self._store, each, mail=number, kind=kind, at=now, **details)
                 for each in events.find_recipients(self._store, number, recipient)
             ]
             self._deliveries.enqueue(number, kept, now=now)
@@ -127,19 +109,13 @@ class EventRecorder:
 
     def _record_planned(self, planned: Row, now: int) -> None:
         mail, kind = planned["mail"], planned["kind"]
-        url = None
+        details = {"ip": "", "user_agent": "", "url": None}
+        if kind in ("open", "click"):
+            details = {"ip": "127.0.0.1", "user_agent": _USER_AGENT, "url": None}
         if kind == "click":
             [row] = self._store.rows("SELECT html FROM mails WHERE number = ?", mail)
-            url = next(iter(find_links(row["html"])), None)
-        by_person = kind in ("open", "click")
+            details["url"] = next(iter(find_links(row["html"])), None)
         kept = events.keep(
-            self._store,
-            planned["recipient"],
-            mail=mail,
-            kind=kind,
-            at=planned["at"],
-            ip="127.0.0.1" if by_person else "",
-            user_agent=_USER_AGENT if by_person else "",
-            url=url,
+            self._store, planned["recipient"], mail=mail, kind=kind, at=planned["at"], **details
         )
         self._deliveries.enqueue(mail, [kept], now=now)

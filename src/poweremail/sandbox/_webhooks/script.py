@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from poweremail._types.checks import is_number, must_be
+from poweremail._types.checks import is_number, require
 from poweremail.errors import ConfigurationError
-from poweremail.sandbox._store.events import EVENT_KINDS
+from poweremail.sandbox._store import events
 
 __all__ = ["EventRule", "EventScript", "PlacedRule", "PlannedEvent"]
 
@@ -28,7 +28,7 @@ _PATTERN = re.compile(
     re.ASCII,
 )
 _GRAMMAR = (
-    f"EVENT SHARE% [within TIME]: EVENT is one of {', '.join(EVENT_KINDS)}, TIME a number "
+    f"EVENT SHARE% [within TIME]: EVENT is one of {', '.join(events.EVENT_KINDS)}, TIME a number "
     f"and one of {', '.join(_SECONDS)}"
 )
 
@@ -48,18 +48,15 @@ class EventRule:
     Raises `ConfigurationError` if a part is invalid.
     """
 
-    event: str = attrs.field(
-        validator=must_be(f"one of {', '.join(EVENT_KINDS)}", lambda kind: kind in EVENT_KINDS)
-    )
-    share: float = attrs.field(
-        validator=must_be("a number from 0 to 1", lambda share: is_number(share, 0, 1))
-    )
-    within: float = attrs.field(
-        default=0.0,
-        validator=must_be(
-            f"seconds from 0 to {_MAX_WITHIN}", lambda within: is_number(within, 0, _MAX_WITHIN)
-        ),
-    )
+    event: str
+    share: float
+    within: float = 0.0
+
+    def __attrs_post_init__(self) -> None:
+        events.check_kind("event", self.event)
+        require("share", self.share, "a number from 0 to 1", is_number(self.share, 0, 1))
+        valid = is_number(self.within, 0, _MAX_WITHIN)
+        require("within", self.within, f"seconds from 0 to {_MAX_WITHIN}", valid)
 
     @classmethod
     def parse(cls, text: str) -> EventRule:
@@ -160,25 +157,19 @@ class EventScript:
     def plan(self, mail: int, recipients: Iterable[str]) -> Iterator[PlannedEvent]:
         """Return the events of mail number *mail* at its *recipients*, given by address."""
         placed = self._placed
-        if placed:
-            for index, email in enumerate(recipients):
-                yield from self._plan_one(placed, mail, index, email)
-
-    def _plan_one(
-        self, placed: tuple[PlacedRule, ...], mail: int, index: int, email: str
-    ) -> list[PlannedEvent]:
-        planned: list[PlannedEvent] = []
-        for number, rule in ((each.number, each.rule) for each in placed):
-            # A generator for each pair, so that no rule and no recipient disturbs another.
-            chance = random.Random(f"{self._seed}/{mail}/{email.casefold()}/{number}/{rule}")  # noqa: S311 - chance, not secrecy
-            if chance.random() < rule.share:
-                delay = round(chance.random() * rule.within * 1000)
-                planned.append(PlannedEvent(index, rule.event, delay))
-        for bounce in _BOUNCES:
-            bounces = [each for each in planned if each.kind == bounce]
-            if bounces:
-                return bounces[:1]
-        return planned
+        for index, email in enumerate(recipients if placed else ()):
+            planned: list[PlannedEvent] = []
+            for each in placed:
+                rule = each.rule
+                # A generator for each pair, so that no rule and no recipient disturbs another.
+                chance = random.Random(  # noqa: S311 - chance, not secrecy
+                    f"{self._seed}/{mail}/{email.casefold()}/{each.number}/{rule}"
+                )
+                if chance.random() < rule.share:
+                    delay = round(chance.random() * rule.within * 1000)
+                    planned.append(PlannedEvent(index, rule.event, delay))
+            bounces = [each for kind in _BOUNCES for each in planned if each.kind == kind]
+            yield from bounces[:1] or planned
 
 
 def _decimal(number: float) -> str:
