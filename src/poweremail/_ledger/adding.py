@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
 
-from poweremail._ledger.database import Database
+from poweremail._ledger.database import Clock, Database
 from poweremail._ledger.entries import Added, BadEntry, BatchItem, Entry
 from poweremail._ledger.payload import pack
 from poweremail._ledger.schema import contents, insert_new, messages, storable
@@ -75,7 +75,6 @@ class Adding:
     def add(self, entries: Sequence[Entry | BadEntry]) -> None:
         """Write *entries* as one group."""
         rows: list[dict[str, Any]] = []
-        former: list[str | None] = []
         bad: list[dict[str, Any]] = []
         files: dict[str, bytes] = {}
         errors: list[tuple[int | None, str]] = []
@@ -83,9 +82,7 @@ class Adding:
         for entry in entries:
             try:
                 if isinstance(entry, Entry):
-                    row, former_key = _row(entry, files)
-                    rows.append(row)
-                    former.append(former_key)
+                    rows.append(_row(entry, files))
                     shared += len(entry.message.to) + len(entry.message.cc) > 1
                     continue
                 error, recipient = entry.error, entry.recipient
@@ -93,7 +90,7 @@ class Adding:
                 error, recipient = failure, None
             bad.append(_bad_row(entry, error, recipient))
             errors.append((entry.line, error.explanation))
-        added = len(rows) if self._batch is None else self._write(rows, former, bad, files)
+        added = len(rows) if self._batch is None else self._write(rows, bad, files)
         self.total = attrs.evolve(
             self.total,
             added=self.total.added + added,
@@ -104,59 +101,41 @@ class Adding:
         )
 
     def _write(
-        self,
-        rows: list[dict[str, Any]],
-        former: list[str | None],
-        bad: list[dict[str, Any]],
-        files: dict[str, bytes],
+        self, rows: list[dict[str, Any]], bad: list[dict[str, Any]], files: dict[str, bytes]
     ) -> int:
+        """Write the rows of messages and the *bad* ones, and return the number of new messages."""
         new_sources = {row["source"] for row in (*rows, *bad)} - self._sources
         with self._database.transaction() as connection:
-            common = {"batch": self._batch, "added": self._database.now(connection)}
-            invalid = delete(messages).where(
-                messages.c.batch == self._batch, messages.c.state == State.INVALID
+            # The invalid rows of a source may have been corrected since it was last added. So may
+            # one that has a key of its own and is from no source, or from another one.
+            corrected = or_(
+                messages.c.source.in_(new_sources),
+                messages.c.key.in_([row["key"] for row in rows]),
             )
-            # The invalid rows of a source may have been corrected since it was last added.
-            for source in new_sources:
-                connection.execute(invalid.where(messages.c.source == source))
+            of_batch = messages.c.batch == self._batch
+            invalid = and_(of_batch, messages.c.state == State.INVALID)
+            connection.execute(delete(messages).where(invalid, corrected))
             _add_contents(connection, files)
-            added = 0
-            if rows:
-                # So may an invalid row that has a key of its own and is from no source, or from
-                # another one.
-                keys = [row["key"] for row in rows]
-                connection.execute(invalid.where(messages.c.key.in_(keys)))
-                rows = _without_stored(connection, self._batch, rows, former)
-            if rows:
-                statement = insert_new(connection, messages).execution_options(
-                    preserve_rowcount=True
-                )
-                added = connection.execute(statement, [row | common for row in rows]).rowcount
-            if bad:
-                connection.execute(insert_new(connection, messages), [row | common for row in bad])
+            rows = _without_stored(connection, of_batch, rows)
+            add = insert_new(connection, messages).values(batch=self._batch, added=Clock())
+            add = add.execution_options(preserve_rowcount=True)
+            added, _ = (
+                connection.execute(add, each).rowcount if each else 0 for each in (rows, bad)
+            )
         self._sources |= new_sources
         return added
 
 
 def _without_stored(
-    connection: Connection,
-    batch: int | None,
-    rows: list[dict[str, Any]],
-    former: list[str | None],
+    connection: Connection, of_batch: ColumnElement[bool], rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Return those of *rows* that are not in the batch under their *former* key."""
-    wanted = {storable(key) for key in former if key is not None}
-    if not wanted:
-        return rows
+    """Return those of *rows* that are not in the batch under their former key."""
+    former = [storable(row.pop("former") or "") for row in rows]
     found = select(messages.c.key).where(
-        messages.c.batch == batch, messages.c.key.in_(wanted), messages.c.state != State.INVALID
+        of_batch, messages.c.key.in_({*former} - {""}), messages.c.state != State.INVALID
     )
-    stored = set(connection.scalars(found))
-    return [
-        row
-        for row, key in zip(rows, former, strict=True)
-        if key is None or storable(key) not in stored
-    ]
+    stored = set(connection.scalars(found)) if any(former) else ()
+    return [row for row, key in zip(rows, former, strict=True) if key not in stored]
 
 
 def _add_contents(connection: Connection, files: dict[str, bytes]) -> None:
@@ -171,8 +150,10 @@ def _add_contents(connection: Connection, files: dict[str, bytes]) -> None:
         connection.execute(insert_new(connection, contents), rows)
 
 
-def _row(entry: Entry, files: dict[str, bytes]) -> tuple[dict[str, Any], str | None]:
-    """The row of *entry*, and the key that an earlier release gave it, if that is another one."""
+def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
+    """
+    The row of *entry*, and *former*, the key that an earlier release gave it, if that is another.
+    """
     own = entry.message.unique_id
     packed = pack(entry.message, {} if entry.key or own else entry.former)
     files |= packed.contents
@@ -188,7 +169,8 @@ def _row(entry: Entry, files: dict[str, bytes]) -> tuple[dict[str, Any], str | N
         "line": entry.line,
         "files": json.dumps(sorted(packed.contents)) if packed.contents else None,
         "payload": packed.payload,
-    }, (former if former != key else None)
+        "former": former if former != key else None,
+    }
 
 
 def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) -> dict[str, Any]:

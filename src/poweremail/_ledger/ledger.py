@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 import attrs
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select, update
 
 from poweremail._ledger.adding import Adding
-from poweremail._ledger.database import Database
+from poweremail._ledger.database import Clock, Database
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.rate_limits import least_seconds, read_used
 from poweremail._ledger.schema import batches, contents, insert_new, messages
@@ -28,12 +28,20 @@ __all__ = ["Ledger"]
 _PAGE_SIZE = 500
 _MAX_PAGE_FILE_BYTES = 16 * 1024 * 1024
 
-_RECORD_COLUMNS = [
-    messages.c[field.name] for field in attrs.fields(Record) if field.name != "recipients"
-]
-_PLANNED_COLUMNS = [
-    messages.c[field.name] for field in attrs.fields(Planned) if field.name != "contents"
-]
+T = TypeVar("T")
+
+_row = messages.c
+
+
+def _page(members: type[Any], *columns: Any) -> Select[Any]:
+    """Reads id, the named *members* that are columns, and *columns*."""
+    names = [field.name for field in attrs.fields(members) if field.name in _row]
+    found = select(_row.id, *(_row[name] for name in names), *columns)
+    return found.order_by(_row.id).limit(_PAGE_SIZE)
+
+
+_RECORDS = _page(Record, _row.payload.label("recipients"))
+_PLANNED = _page(Planned, _row.files.label("contents")).where(_row.state == State.PLANNED)
 
 
 class Ledger:
@@ -71,19 +79,14 @@ class Ledger:
         if not isinstance(name, str) or not name.strip():
             raise ConfigurationError(f"must be a name, not {name!r}", field="name")
         with self.database.transaction() as connection:
-            connection.execute(
-                insert_new(connection, batches).values(
-                    name=name, added=self.database.now(connection)
-                )
-            )
-            return int(
-                connection.execute(select(batches.c.id).where(batches.c.name == name)).scalar_one()
-            )
+            connection.execute(insert_new(connection, batches).values(name=name, added=Clock()))
+            number = select(batches.c.id).where(batches.c.name == name)
+            return int(connection.execute(number).scalar_one())
 
     def find(self, name: str) -> int:
         """Return the number of the batch called *name*."""
         with self.database.reading() as connection:
-            number = connection.execute(select(batches.c.id).where(batches.c.name == name)).scalar()
+            number = connection.scalar(select(batches.c.id).where(batches.c.name == name))
         if number is None:
             raise ConfigurationError(
                 f"there is no batch called {name!r}",
@@ -124,24 +127,18 @@ class Ledger:
         """
         block = self.database.transaction if keep else self.database.reading
         with block() as connection:
-            stored = connection.execute(
-                select(batches.c.rehearsal).where(batches.c.id == batch)
-            ).scalar()
+            stored = connection.scalar(select(batches.c.rehearsal).where(batches.c.id == batch))
             given = None if rehearsal is None else json.dumps(rehearsal, sort_keys=True)
             if given is None or given == stored:
                 return None if stored is None else dict(json.loads(stored))
             # A planned row may have been sent before as well: after a 429, or by `retry`.
-            sent = select(messages.c.id).where(
-                messages.c.batch == batch,
-                or_(
-                    messages.c.state.not_in([State.PLANNED, State.INVALID]),
-                    messages.c.taken.is_not(None),
-                ),
+            was_sent = or_(
+                _row.state.not_in([State.PLANNED, State.INVALID]), _row.taken.is_not(None)
             )
             reason = None
             if stored is not None:
                 reason = "it is another rehearsal already"
-            elif connection.execute(sent.limit(1)).first() is not None:
+            elif connection.scalar(select(exists().where(_row.batch == batch, was_sent))):
                 reason = "mails of it were sent already"
             if reason is not None:
                 raise ConfigurationError(
@@ -158,7 +155,7 @@ class Ledger:
     def pause(self, batch: int, reason: str) -> None:
         """Let no worker begin another mail of *batch*. The reason of an earlier pause stays."""
         with self.database.transaction() as connection:
-            pause_batch(connection, batch, self.database.now(connection), reason)
+            pause_batch(connection, batch, reason)
 
     def resume(self, batch: int) -> None:
         """End the pause."""
@@ -178,10 +175,10 @@ class Ledger:
                 f"only {', '.join(RETRYABLE)} can be tried again", field="states"
             )
         statement = update(messages).where(
-            messages.c.batch == batch, messages.c.state.in_(sorted(states)), ~is_open()
+            _row.batch == batch, _row.state.in_(sorted(states)), ~is_open()
         )
         statement = statement.values(
-            fence=messages.c.fence + 1,
+            fence=_row.fence + 1,
             state=State.PLANNED,
             due=0.0,
             attempts=0,
@@ -194,23 +191,23 @@ class Ledger:
 
     def status(self, batch: int) -> BatchStatus:
         """The progress of *batch*."""
-        of_batch = messages.c.batch == batch
-        failed = messages.c.state.in_(
-            [State.REJECTED, State.NOT_SENT, State.UNKNOWN, State.INVALID]
-        )
-        states = select(messages.c.state, func.count()).where(of_batch)
-        kinds = select(messages.c.error_kind, func.count()).where(of_batch, failed)
-        unknown = select(func.count()).where(of_batch, messages.c.state == State.UNKNOWN, is_open())
+        of_batch = _row.batch == batch
+        failed = _row.state.in_([*RETRYABLE, State.INVALID])
+        unknown = select(func.count()).where(of_batch, _row.state == State.UNKNOWN, is_open())
         with self.database.reading() as connection:
+
+            def counts(column: ColumnElement[Any], *conditions: ColumnElement[bool]) -> Any:
+                counted = select(column, func.count()).where(of_batch, *conditions).group_by(column)
+                return {key or "": count for key, count in connection.execute(counted)}
+
             row = connection.execute(select(batches).where(batches.c.id == batch)).one()
-            counted = connection.execute(states.group_by(messages.c.state)).all()
-            errors = connection.execute(kinds.group_by(messages.c.error_kind)).all()
+            states = dict.fromkeys(map(str, State), 0) | counts(_row.state)
+            errors = counts(_row.error_kind, failed)
             open_unknown = connection.execute(unknown).scalar_one()
-        counts = {str(state): count for state, count in counted}
         return BatchStatus(
             name=row.name,
-            counts={state.value: counts.get(state, 0) for state in State},
-            errors={kind or "": count for kind, count in errors},
+            counts=states,
+            errors=errors,
             open_unknown=open_unknown,
             paused=row.pause_reason,
             rehearsal=None if row.rehearsal is None else json.loads(row.rehearsal),
@@ -243,39 +240,29 @@ class Ledger:
         self, batch: int, after: int, states: frozenset[State] | None = None
     ) -> list[tuple[int, Record]]:
         """The next messages of `report`, with their numbers, after the one with number *after*."""
-        wanted = select(messages.c.id, messages.c.payload, *_RECORD_COLUMNS).where(
-            messages.c.batch == batch, messages.c.id > after
-        )
+        wanted = _RECORDS.where(_row.batch == batch, _row.id > after)
         if states is not None:
-            wanted = wanted.where(messages.c.state.in_(sorted(states)))
+            wanted = wanted.where(_row.state.in_(sorted(states)))
         with self.database.reading() as connection:
-            rows = connection.execute(wanted.order_by(messages.c.id).limit(_PAGE_SIZE)).all()
-        return [
-            (number, Record(recipients=recipients(payload), **_members(_RECORD_COLUMNS, columns)))
-            for number, payload, *columns in rows
-        ]
+            rows = connection.execute(wanted).all()
+        return [_numbered(Record, row, recipients=recipients(row.recipients)) for row in rows]
 
     def planned(self, batch: int, after: int) -> list[tuple[int, Planned]]:
         """The next planned messages, with their numbers, after the one with number *after*."""
-        wanted = select(messages.c.id, messages.c.files, *_PLANNED_COLUMNS).where(
-            messages.c.batch == batch, messages.c.id > after, messages.c.state == State.PLANNED
-        )
+        wanted = _PLANNED.where(_row.batch == batch, _row.id > after)
+        read: dict[str, bytes] = {}
+        page: list[tuple[int, Planned]] = []
         with self.database.reading() as connection:
-            rows = connection.execute(wanted.order_by(messages.c.id).limit(_PAGE_SIZE)).all()
-            read: dict[str, bytes] = {}
-            page: list[tuple[int, Planned]] = []
-            for number, files, *columns in rows:
-                if files and (missing := set(json.loads(files)) - read.keys()):
+            for row in connection.execute(wanted).all():
+                if missing := set(json.loads(row.contents or "[]")) - read.keys():
                     if sum(map(len, read.values())) > _MAX_PAGE_FILE_BYTES:
                         break
-                    found = select(contents.c.digest, contents.c.content).where(
-                        contents.c.digest.in_(missing)
-                    )
+                    found = select(contents).where(contents.c.digest.in_(missing))
                     read |= {each.digest: each.content for each in connection.execute(found)}
-                members = _members(_PLANNED_COLUMNS, columns)
-                page.append((number, Planned(contents=read, **members)))
+                page.append(_numbered(Planned, row, contents=read))
         return page
 
 
-def _members(columns: Sequence[Any], values: Sequence[Any]) -> dict[str, Any]:
-    return {column.name: value for column, value in zip(columns, values, strict=True)}
+def _numbered(kind: Callable[..., T], row: Row[Any], **members: Any) -> tuple[int, T]:
+    columns = row._asdict() | members
+    return columns.pop("id"), kind(**columns)

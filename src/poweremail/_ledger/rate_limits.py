@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import attrs
 from sqlalchemy import Connection, delete, insert, select, update
 
-from poweremail._ledger.database import elapsed
+from poweremail._ledger.database import Clock, elapsed
 from poweremail._ledger.schema import bookings, insert_new, smtp_users
 from poweremail._policy.limits import RateLimits, SlidingLog, Window
 
@@ -143,11 +143,12 @@ class Budgets:
         }
         self._read_at = 0.0
 
-    def register(self, connection: Connection, now: float) -> None:
+    def register(self, connection: Connection) -> None:
         """Create the rows of the SMTP users, and delete bookings that no window includes."""
         for name in sorted(self._users):
             connection.execute(insert_new(connection, smtp_users).values(name=name))
-        connection.execute(delete(bookings).where(bookings.c.time < now - _LONGEST_WINDOW_SECONDS))
+        old = bookings.c.time < Clock() - _LONGEST_WINDOW_SECONDS
+        connection.execute(delete(bookings).where(old))
 
     def read(self, connection: Connection, now: float) -> None:
         """

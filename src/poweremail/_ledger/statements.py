@@ -8,11 +8,17 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
     Executable,
+    ScalarSelect,
+    Select,
     and_,
     bindparam,
+    case,
+    exists,
+    func,
     or_,
     select,
     update,
@@ -24,21 +30,24 @@ from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished
 
 __all__ = [
-    "EXPIRED",
+    "CHANGE",
+    "EXPIRE",
+    "FENCES",
+    "LEFT",
     "LOOK",
     "PLANNED",
     "RENEW",
-    "TAKE",
     "UNKNOWN",
-    "WRITE",
     "is_open",
     "pause_batch",
-    "write_parameters",
+    "result_columns",
 ]
 
 _MAX_ERROR_CHARS = 500
 
 _row = messages.c
+_of_batch = _row.batch == bindparam("of")
+_now: BindParameter[float] = bindparam("now")
 
 
 def is_open() -> ColumnElement[bool]:
@@ -46,10 +55,10 @@ def is_open() -> ColumnElement[bool]:
     return or_(_row.due.is_not(None), _row.lease_owner.is_not(None))
 
 
-def pause_batch(connection: Connection, batch: int, now: float, reason: str) -> None:
+def pause_batch(connection: Connection, batch: int, reason: str) -> None:
     """Pause *batch*. If it is paused already, the earlier reason stays."""
     running = and_(batches.c.id == batch, batches.c.paused.is_(None))
-    connection.execute(update(batches).where(running).values(paused=now, pause_reason=reason))
+    connection.execute(update(batches).where(running).values(paused=Clock(), pause_reason=reason))
 
 
 LOOK = select(Clock(), batches.c.pause_reason, batches.c.rehearsal).where(
@@ -58,40 +67,55 @@ LOOK = select(Clock(), batches.c.pause_reason, batches.c.rehearsal).where(
 """Reads the time, the reason of a pause, and the rehearsal of batch *of*."""
 
 _in_work = and_(
-    _row.batch == bindparam("of"),
+    _of_batch,
     _row.state.in_([State.SENDING.value, State.UNKNOWN.value]),
+    _row.lease_owner.is_not(None),
 )
 
-RENEW = (
-    update(messages)
-    .where(_in_work, _row.lease_owner == bindparam("owner"))
-    .values(lease_until=bindparam("until"))
-)
-"""Renews the leases of *owner* on rows of batch *of*."""
+RENEW = update(messages).where(_in_work, _row.lease_owner == bindparam("owner"))
+"""Changes the rows of batch *of* that *owner* holds, as `CHANGE` does."""
 
 
-def _skip_locked(query: Any) -> Executable:
+def _skip_locked(query: Select[Any]) -> Select[Any]:
     """*query*, locking its rows. Rows that another worker is just taking are skipped."""
-    locking: Executable = query.with_for_update(skip_locked=True)
-    return locking
+    return query.with_for_update(skip_locked=True)
 
 
-EXPIRED = _skip_locked(
-    select(_row.id, _row.state).where(_in_work, _row.lease_until < bindparam("now"))
+def _if_sending(value: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((_row.state == State.SENDING.value, value), else_=column)
+
+
+EXPIRE = (
+    update(messages)
+    .where(_row.id.in_(_skip_locked(select(_row.id).where(_in_work, _row.lease_until < _now))))
+    .values(
+        state=State.UNKNOWN.value,
+        due=_now,
+        fence=_row.fence + 1,
+        lease_owner=None,
+        lease_until=None,
+        unknown_since=func.coalesce(_row.unknown_since, _now),
+        error_kind=_if_sending("LeaseExpired", _row.error_kind),
+        error=_if_sending(
+            "the worker that had it was gone before it reported the outcome", _row.error
+        ),
+    )
 )
-"""Finds the rows of batch *of* whose lease ended before *now*."""
+"""
+Releases the rows of batch *of* whose lease ended before *now*: a mail that was being sent becomes
+unknown, a look-up becomes due again.
+"""
 
 
 def _due(state: State, *conditions: ColumnElement[bool]) -> Executable:
     columns = (
-        *(_row.id, _row.fence, _row.key, _row.unique_id, _row.payload, _row.files, _row.attempts),
-        *(_row.looks, _row.smtp_user_name, _row.source, _row.line, _row.unknown_since),
+        *(_row.id, _row.key, _row.unique_id, _row.payload, _row.files.label("contents")),
+        *(_row.source, _row.line, _row.attempts, _row.looks, _row.smtp_user_name),
+        (_row.fence + 1).label("fence"),
+        func.coalesce(_row.unknown_since, _now).label("unknown_since"),
     )
     found = select(*columns).where(
-        _row.batch == bindparam("of"),
-        _row.state == state.value,
-        _row.due <= bindparam("now"),
-        *conditions,
+        _of_batch, _row.state == state.value, _row.due <= _now, *conditions
     )
     return _skip_locked(found.order_by(_row.due, _row.id).limit(bindparam("room")))
 
@@ -102,43 +126,31 @@ PLANNED = _due(State.PLANNED)
 UNKNOWN = _due(State.UNKNOWN, _row.lease_owner.is_(None))
 """Finds the next rows to look up, as `PLANNED` does for rows to send."""
 
-TAKE = (
-    update(messages)
-    .where(_row.id == bindparam("row"))
-    .values(
-        state=State.SENDING.value,
-        taken=bindparam("at"),
-        due=None,
-        fence=_row.fence + 1,
-        lease_owner=bindparam("owner"),
-        lease_until=bindparam("until"),
-        smtp_user_name=bindparam("name"),
-    )
+CHANGE = update(messages).where(_row.id == bindparam("row"))
+"""Changes *row*: its other parameters are the columns to be written."""
+
+FENCES = (
+    select(_row.id, _row.fence)
+    .where(_row.id.in_(bindparam("rows", expanding=True)))
+    .order_by(_row.id)
+    .with_for_update()
 )
-"""Gives *row* to *owner* until the time *until*, to be sent as the SMTP user *name*."""
-
-WRITE = (
-    update(messages)
-    .where(_row.id == bindparam("row"), _row.fence == bindparam("held"))
-    .values(
-        state=bindparam("to_state"),
-        due=bindparam("to_due"),
-        attempts=_row.attempts + bindparam("attempted"),
-        looks=bindparam("to_looks"),
-        fence=_row.fence + 1,
-        lease_owner=None,
-        lease_until=None,
-        error_kind=bindparam("kind"),
-        error=bindparam("reason"),
-        unknown_since=bindparam("since"),
-        settled=bindparam("at"),
-    )
-)
-"""Writes the result of a row, unless another worker has it by now."""
+"""Locks *rows*, in one order, so that no two processes wait for each other."""
 
 
-def write_parameters(finished: Finished, now: float) -> dict[str, Any]:
-    """The parameters of `WRITE`."""
+def _first_due(state: State) -> ScalarSelect[Any]:
+    return select(func.min(_row.due)).where(_of_batch, _row.state == state.value).scalar_subquery()
+
+
+LEFT = select(_first_due(State.PLANNED), _first_due(State.UNKNOWN), exists().where(_in_work))
+"""
+Reads when the first row of batch *of* is due to be sent, when the first to be looked up, and
+whether a worker has any.
+"""
+
+
+def result_columns(finished: Finished, now: float) -> dict[str, Any]:
+    """The parameters of `CHANGE` that write a result."""
     verdict, work = finished.verdict, finished.work
     unknown_since = work.unknown_since if work.state is State.UNKNOWN else now
     kind = reason = None
@@ -148,13 +160,15 @@ def write_parameters(finished: Finished, now: float) -> dict[str, Any]:
             reason = f"{reason[: _MAX_ERROR_CHARS - 1]}…"
     return {
         "row": work.id,
-        "held": work.fence,
-        "to_state": verdict.state.value,
-        "to_due": None if verdict.delay is None else now + verdict.delay,
-        "attempted": int(verdict.attempted),
-        "to_looks": work.looks + 1 if verdict.looked else 0,
-        "kind": kind,
-        "reason": reason,
-        "since": unknown_since if verdict.state is State.UNKNOWN else None,
-        "at": now if verdict.is_final else None,
+        "state": verdict.state,
+        "due": None if verdict.delay is None else now + verdict.delay,
+        "attempts": work.attempts + verdict.attempted,
+        "looks": work.looks + 1 if verdict.looked else 0,
+        "fence": work.fence + 1,
+        "lease_owner": None,
+        "lease_until": None,
+        "error_kind": kind,
+        "error": reason,
+        "unknown_since": unknown_since if verdict.state is State.UNKNOWN else None,
+        "settled": now if verdict.is_final else None,
     }

@@ -8,10 +8,10 @@ caller may send what the step returned, and report what it recorded. A transacti
 the disk; many rows share it, the more the slower the disk is.
 
 The invariant: at most one worker may write to a row. Each change of owner increases the row's
-fence, and a result is written only if the fence is still that of its worker. If some of the results
-do not match, the whole transaction is rolled back and repeated without them, and the caller learns
-which were lost. A process that stood still does not begin a request after half of its lease
-(`Work.is_stale`), because its rows may have another owner soon.
+fence, and a result is written only if the fence, in the row that the transaction has locked, is
+still that of its worker. The caller learns which results were lost. A process that stood still does
+not begin a request after half of its lease (`Work.is_stale`), because its rows may have another
+owner soon.
 
 How it is tested: `tests/batch/test_states.py` drives workers at random against a model, and the
 crash test kills real ones between any two of the lines that are logged here.
@@ -24,25 +24,26 @@ import logging
 import threading
 import uuid
 from collections import Counter, OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, func, select, update
+from sqlalchemy import Connection, and_, select, update
 
-from poweremail._ledger.database import Database, elapsed
+from poweremail._ledger.database import Clock, Database, elapsed
 from poweremail._ledger.rate_limits import Budgets
 from poweremail._ledger.schema import contents, messages
 from poweremail._ledger.statements import (
-    EXPIRED,
+    CHANGE,
+    EXPIRE,
+    FENCES,
+    LEFT,
     LOOK,
     PLANNED,
     RENEW,
-    TAKE,
     UNKNOWN,
-    WRITE,
     is_open,
     pause_batch,
-    write_parameters,
+    result_columns,
 )
 from poweremail._ledger.states import TRANSITIONS, State
 from poweremail._ledger.values import Finished, Step, Work, boot_time
@@ -61,12 +62,6 @@ _SWEEP_SECONDS = 0.2
 
 _MIN_WAIT_SECONDS = 0.01
 _MAX_CACHED_FILE_BYTES = 32 * 1024 * 1024
-
-_row = messages.c
-
-
-class _LostError(Exception):
-    """Another worker has one of the rows: the transaction is rolled back."""
 
 
 class Worker:
@@ -105,11 +100,11 @@ class Worker:
 
     def begin(self) -> None:
         """Register the SMTP users, and have every unknown mail looked up once more."""
+        row = messages.c
         with self._database.transaction() as connection:
-            now = self._database.now(connection)
-            self._budgets.register(connection, now)
-            given_up = and_(_row.batch == self._batch, _row.state == State.UNKNOWN, ~is_open())
-            connection.execute(update(messages).where(given_up).values(due=now))
+            self._budgets.register(connection)
+            given_up = and_(row.batch == self._batch, row.state == State.UNKNOWN, ~is_open())
+            connection.execute(update(messages).where(given_up).values(due=Clock()))
 
     def step(self, finished: Sequence[Finished], room: int) -> Step:
         """
@@ -123,54 +118,39 @@ class Worker:
             return self._step(finished, 0 if self._retired else room)
 
     def _step(self, finished: Sequence[Finished], room: int) -> Step:
-        valid_until = boot_time() + self._lease / 2
+        self._valid_until = boot_time() + self._lease / 2
         self._database.check_file()
         if room > 0:
             self._database.check_room(room + len(self._held))
         try:
-            step = self._transact_own(finished, room, valid_until)
+            with self._database.transaction() as connection:
+                step = self._transact(connection, finished, room)
+                _log.debug("uncommitted")
         except BaseException:
             self._budgets.discard_copies()
+            self._renewed = 0.0
             raise
-        for each in (*finished, *step.lost):
+        for each in finished:
             self._held.pop(each.work.id, None)
         self._held |= {work.id: work for work in step.work}
         return step
 
-    def _transact_own(self, finished: Sequence[Finished], room: int, valid_until: float) -> Step:
-        """Make the step with those of *finished* whose rows are still held, and list the others."""
-        lost: list[Finished] = []
-        while True:
-            try:
-                return self._transact(finished, lost, room, valid_until)
-            except _LostError:
-                # This is rare, so it may take another transaction. Meanwhile a further row may be
-                # lost.
-                finished, more = self._split_held(finished)
-                if not more:
-                    raise
-                lost += more
-
-    def _transact(
-        self, finished: Sequence[Finished], lost: Sequence[Finished], room: int, valid_until: float
-    ) -> Step:
-        with self._database.transaction() as connection:
-            now, paused, rehearsal = connection.execute(LOOK, {"of": self._batch}).one()
-            self._budgets.read(connection, now)
-            if finished:
-                self._record(connection, now, finished)
-                reasons = (each.verdict.pause for each in finished)
-                paused = next((reason for reason in reasons if reason is not None), paused)
-            renewing = elapsed(self._renewed, now, self._lease / 4)
-            if renewing and self._held:
-                until = now + self._lease
-                connection.execute(RENEW, {"of": self._batch, "owner": self.owner, "until": until})
-            work, wait = self._take(connection, now, 0 if paused is not None else room, valid_until)
-            _log.debug("uncommitted")
-        if renewing:
+    def _transact(self, connection: Connection, finished: Sequence[Finished], room: int) -> Step:
+        now, paused, rehearsal = connection.execute(LOOK, {"of": self._batch}).one()
+        self._budgets.read(connection, now)
+        fences = self._lock(connection, finished)
+        held = [each for each in finished if fences.get(each.work.id) == each.work.fence]
+        lost = [each for each in finished if fences.get(each.work.id) != each.work.fence]
+        self._record(connection, now, held)
+        reasons = (each.verdict.pause for each in held)
+        paused = next((reason for reason in reasons if reason is not None), paused)
+        if elapsed(self._renewed, now, self._lease / 4):
+            own = {"of": self._batch, "owner": self.owner, "lease_until": now + self._lease}
+            connection.execute(RENEW, own)
             self._renewed = now
+        work, wait = self._take(connection, now, room if paused is None else 0)
         return Step(
-            recorded=tuple(finished),
+            recorded=tuple(held),
             lost=tuple(lost),
             work=tuple(work),
             wait=wait,
@@ -178,139 +158,91 @@ class Worker:
             rehearsal=rehearsal,
         )
 
+    @staticmethod
+    def _lock(connection: Connection, finished: Sequence[Finished]) -> dict[int, int]:
+        """Lock the rows of *finished*, and return their fences."""
+        if not finished:
+            return {}
+        rows = connection.execute(FENCES, {"rows": [each.work.id for each in finished]})
+        return {row.id: row.fence for row in rows}
+
+    def _record(self, connection: Connection, now: float, held: Sequence[Finished]) -> None:
+        refused: dict[str, float] = {}
+        accepted: set[str] = set()
+        for work, verdict in ((each.work, each.verdict) for each in held):
+            if verdict.state not in TRANSITIONS[work.state]:
+                raise AssertionError(f"{work.state} cannot become {verdict.state}")
+            name = work.smtp_user_name
+            if verdict.refused is not None:
+                refused[name] = max(verdict.refused, refused.get(name, 0.0))
+            if verdict.pause is not None:
+                pause_batch(connection, self._batch, verdict.pause)
+            if verdict == ACCEPTED:
+                accepted.add(name)
+        if held:
+            connection.execute(CHANGE, [result_columns(each, now) for each in held])
+        self._budgets.record_refusal(connection, now, refused)
+        self._budgets.record_success(connection, now, accepted - refused.keys())
+
     def _take(
-        self, connection: Connection, now: float, room: int, valid_until: float
+        self, connection: Connection, now: float, room: int
     ) -> tuple[list[Work], float | None]:
         if room <= 0:
             return [], 0.0
         work: list[Work] = []
+        due = {"of": self._batch, "now": now}
         if elapsed(self._swept, now, _SWEEP_SECONDS):
-            self._expire(connection, now)
+            connection.execute(EXPIRE, due)
             # Unknown rows are looked up before others are sent.
-            work += self._take_unknown(connection, now, room, valid_until)
+            rows = connection.execute(UNKNOWN, due | {"room": room}).all()
+            names = [row.smtp_user_name or "" for row in rows]
+            work = self._lease_rows(connection, now, State.UNKNOWN, rows, names)
             if len(work) < room:
                 self._swept = now
-        work += self._take_planned(connection, now, room - len(work), valid_until)
+        left = room - len(work)
+        if left and not self._budgets.wait(now):
+            rows = connection.execute(PLANNED, due | {"room": left}).all()
+            in_work = Counter(
+                work.smtp_user_name for work in self._held.values() if work.state is State.SENDING
+            )
+            # The limits may allow fewer than there are rows.
+            names = self._budgets.assign(connection, now, len(rows), in_work)
+            work += self._lease_rows(connection, now, State.SENDING, rows, names)
         return work, 0.0 if len(work) == room else self._wait(connection, now)
 
-    def _record(self, connection: Connection, now: float, finished: Sequence[Finished]) -> None:
-        """Write *finished*. Raises `_LostError` if another worker holds one of the rows."""
-        for each in finished:
-            if each.verdict.state not in TRANSITIONS[each.work.state]:
-                raise AssertionError(f"{each.work.state} cannot become {each.verdict.state}")
-        written = connection.execute(WRITE, [write_parameters(each, now) for each in finished])
-        if written.rowcount != len(finished):
-            raise _LostError
-        refused: dict[str, float] = {}
-        for each in finished:
-            name, verdict = each.work.smtp_user_name, each.verdict
-            if verdict.refused is not None:
-                refused[name] = max(verdict.refused, refused.get(name, 0.0))
-            if verdict.pause is not None:
-                pause_batch(connection, self._batch, now, verdict.pause)
-        self._budgets.record_refusal(connection, now, refused)
-        accepted = {each.work.smtp_user_name for each in finished if each.verdict == ACCEPTED}
-        self._budgets.record_success(connection, now, accepted - refused.keys())
-
-    def _split_held(self, finished: Sequence[Finished]) -> tuple[list[Finished], list[Finished]]:
-        """Return those of *finished* whose rows are still held, and the others."""
-        with self._database.reading() as connection:
-            found = select(_row.id, _row.fence).where(
-                _row.id.in_([each.work.id for each in finished])
-            )
-            fences = {row.id: row.fence for row in connection.execute(found)}
-        held = [each for each in finished if fences.get(each.work.id) == each.work.fence]
-        return held, [each for each in finished if each not in held]
-
-    def _expire(self, connection: Connection, now: float) -> None:
-        """
-        Release the rows of dead workers: a mail that was being sent becomes unknown, a look-up
-        becomes due again.
-        """
-        rows = connection.execute(EXPIRED, {"of": self._batch, "now": now}).all()
-        unknown: dict[str, Any] = {
-            "state": State.UNKNOWN,
-            "unknown_since": now,
-            "looks": 0,
-            "error_kind": "LeaseExpired",
-            "error": "the worker that had it was gone before it reported the outcome",
-        }
-        for state, changes in ((State.SENDING, unknown), (State.UNKNOWN, {})):
-            numbers = [row.id for row in rows if row.state == state]
-            if numbers:
-                connection.execute(
-                    update(messages)
-                    .where(_row.id.in_(numbers))
-                    .values(
-                        fence=_row.fence + 1, lease_owner=None, lease_until=None, due=now, **changes
-                    )
-                )
-
-    def _take_unknown(
-        self, connection: Connection, now: float, room: int, valid_until: float
-    ) -> list[Work]:
-        due = {"of": self._batch, "now": now, "room": room}
-        rows = connection.execute(UNKNOWN, due).all()
-        if rows:
-            lease = {
-                "fence": _row.fence + 1,
-                "lease_owner": self.owner,
-                "lease_until": now + self._lease,
-                "due": None,
-            }
-            connection.execute(
-                update(messages).where(_row.id.in_([row.id for row in rows])).values(**lease)
-            )
-        return [
-            self._work(connection, row, State.UNKNOWN, row.smtp_user_name or "", now, valid_until)
-            for row in rows
-        ]
-
-    def _take_planned(
-        self, connection: Connection, now: float, room: int, valid_until: float
-    ) -> list[Work]:
-        if room <= 0 or self._budgets.wait(now) > 0.0:
-            return []
-        rows = connection.execute(PLANNED, {"of": self._batch, "now": now, "room": room}).all()
-        in_work = Counter(
-            work.smtp_user_name for work in self._held.values() if work.state is State.SENDING
-        )
-        names = self._budgets.assign(connection, now, len(rows), in_work)
-        taken = list(zip(rows, names, strict=False))  # the limits may allow fewer
-        if taken:
-            lease = {"owner": self.owner, "until": now + self._lease, "at": now}
-            connection.execute(TAKE, [lease | {"row": row.id, "name": name} for row, name in taken])
-        return [
-            self._work(connection, row, State.SENDING, name, now, valid_until)
-            for row, name in taken
-        ]
-
-    def _work(
+    def _lease_rows(
         self,
         connection: Connection,
-        row: Any,
-        state: State,
-        name: str,
         now: float,
-        valid_until: float,
-    ) -> Work:
-        members = row._asdict() | {
-            "fence": row.fence + 1,
-            "smtp_user_name": name,
-            "unknown_since": now if row.unknown_since is None else row.unknown_since,
-        }
-        files = members.pop("files")
-        return Work(
-            **members,
-            contents=self._contents(connection, files) if files else {},
-            state=state,
-            taken=now,
-            valid_until=valid_until,
+        state: State,
+        rows: Sequence[Any],
+        names: Iterable[str],
+    ) -> list[Work]:
+        """Take the first *rows*, one for each of the *names* of SMTP users, into *state*."""
+        taken = {"state": state, "taken": now, "valid_until": self._valid_until}
+        works = [
+            Work(
+                **row._asdict()
+                | taken
+                | {"smtp_user_name": name, "contents": self._contents(connection, row.contents)}
+            )
+            for row, name in zip(rows, names, strict=False)
+        ]
+        until = now + self._lease
+        lease = {"state": state, "due": None, "lease_owner": self.owner, "lease_until": until}
+        if state is State.SENDING:
+            lease["taken"] = now
+        changes = (
+            {"row": work.id, "fence": work.fence, "smtp_user_name": work.smtp_user_name}
+            for work in works
         )
+        if works:
+            connection.execute(CHANGE, [lease | change for change in changes])
+        return works
 
-    def _contents(self, connection: Connection, files: str) -> dict[str, bytes]:
+    def _contents(self, connection: Connection, files: str | None) -> dict[str, bytes]:
         wanted: dict[str, bytes] = {}
-        for digest in json.loads(files):
+        for digest in json.loads(files or "[]"):
             content = self._files.pop(digest, None)
             if content is None:
                 content = connection.execute(
@@ -324,21 +256,12 @@ class Worker:
 
     def _wait(self, connection: Connection, now: float) -> float | None:
         """Return the seconds until there may be more to do; None if there will be nothing."""
-        of_batch = _row.batch == self._batch
-        left = (
-            _row.state == State.PLANNED,
-            _row.state == State.SENDING,
-            and_(_row.state == State.UNKNOWN, is_open()),
-        )
-        if all(
-            connection.execute(select(_row.id).where(of_batch, each).limit(1)).first() is None
-            for each in left
-        ):
+        planned, unknown, is_in_work = connection.execute(LEFT, {"of": self._batch}).one()
+        if planned is None and unknown is None and not is_in_work:
             return None
         waits = [_POLL_SECONDS]
-        for state, budget in ((State.PLANNED, self._budgets.wait(now)), (State.UNKNOWN, 0.0)):
-            first = select(func.min(_row.due)).where(of_batch, _row.state == state)
-            due = connection.execute(first).scalar()
-            if due is not None:
-                waits.append(max(due - now, budget))
+        if planned is not None:
+            waits.append(max(planned - now, self._budgets.wait(now)))
+        if unknown is not None:
+            waits.append(unknown - now)
         return max(_MIN_WAIT_SECONDS, min(waits))
