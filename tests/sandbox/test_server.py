@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 import httpx
@@ -305,6 +306,7 @@ def test_nothing_is_logged(served, client, body, caplog, capfd):
 
 
 def test_stopping_does_not_wait_for_open_connections(body):
+    before = threading.enumerate()
     with Sandbox() as sandbox:
         sandbox.faults.add(Fault.stall(), call="sendMail")
         with sandbox.server() as server:
@@ -312,11 +314,12 @@ def test_stopping_does_not_wait_for_open_connections(body):
             stalled.sendall(head(len(body)) + body)
             idle.sendall(head(2, "nothing") + b"{}")
             read_until(idle, b"Page not found")
+            assert set(threading.enumerate()) > set(before)
         with stalled, idle:
             for connection in (stalled, idle):
                 with contextlib.suppress(ConnectionResetError):
                     assert connection.recv(1) == b""
-    assert not server._thread.is_alive()
+    assert set(threading.enumerate()) <= set(before)
 
 
 def test_a_port_that_is_taken(served):

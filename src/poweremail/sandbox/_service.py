@@ -18,7 +18,7 @@ from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api.call import Call, Reply
 from poweremail.sandbox._api.requests import Requests, Wanted, call_name
 from poweremail.sandbox._api.responses import Refusal, envelope
-from poweremail.sandbox._api.settings import Account, VerifyWebhook
+from poweremail.sandbox._api.settings import AccountCall, VerifyWebhook
 from poweremail.sandbox._faults.kinds import Effect
 from poweremail.sandbox._faults.rules import Arrival, Faults
 from poweremail.sandbox._release.smtp import Released, SmtpServer, release
@@ -217,16 +217,17 @@ class Service:
         now = self.clock.milliseconds()
         if not isinstance(wanted, MailContent):
             self.recorder.record_due()
-            account = Account(
-                store=self.store,
-                registry=self.registry,
-                mails=self.mails,
-                now=now,
-                limits=self.limits,
-                verify_webhook=verify_webhook or self.verify_webhook,
-                handshake=handshake_text(self.brand),
+            account = AccountCall(
+                wanted.members,
+                self.store,
+                self.registry,
+                self.mails,
+                now,
+                self.limits,
+                verify_webhook or self.verify_webhook,
+                handshake_text(self.brand),
             )
-            return envelope("success", **wanted(account))
+            return envelope("success", **wanted.carry_out(account))
         delay = int(min(effect.visible_after * 1000, _MAX_VISIBILITY_MS))
         try:
             self.mails.add(

@@ -15,8 +15,8 @@ import attrs
 
 from poweremail.sandbox._api import parts
 from poweremail.sandbox._api.mime import read_raw_message
-from poweremail.sandbox._api.responses import Refusal
-from poweremail.sandbox._api.settings import Account
+from poweremail.sandbox._api.responses import Members, Refusal
+from poweremail.sandbox._api.settings import AccountCall
 from poweremail.sandbox._store.mail import CaughtRecipient, Template
 
 __all__ = [
@@ -33,10 +33,10 @@ _MAX_PAGE_DIGITS = 18
 
 _Members = Mapping[str, Any]
 FindTemplate = Callable[[str], Template | None]
-Reader = Callable[[_Members, FindTemplate], dict[str, Any]]
+Reader = Callable[[_Members, FindTemplate], Members]
 
 
-def read_send_mail(members: _Members, _: FindTemplate) -> dict[str, Any]:
+def read_send_mail(members: _Members, _: FindTemplate) -> Members:
     """Read a ``sendMail``."""
     message = _message(members)
     html, text = parts.text(message.get("html")), parts.text(message.get("text"))
@@ -45,7 +45,7 @@ def read_send_mail(members: _Members, _: FindTemplate) -> dict[str, Any]:
     return {"html": html, "text": text, **_envelope(message)}
 
 
-def read_send_template(members: _Members, find: FindTemplate) -> dict[str, Any]:
+def read_send_template(members: _Members, find: FindTemplate) -> Members:
     """Read a ``sendTemplate``. If it has no subject, it gets that of its template."""
     message = _message(members)
     filled = _filled(message, find)
@@ -53,7 +53,7 @@ def read_send_template(members: _Members, find: FindTemplate) -> dict[str, Any]:
     return {**filled, **_envelope(message, subject)}
 
 
-def read_send_template_http_get(members: _Members, find: FindTemplate) -> dict[str, Any]:
+def read_send_template_http_get(members: _Members, find: FindTemplate) -> Members:
     """Read a ``sendTemplateHTTPGet``, whose fields were in the query."""
     filled = _filled(members, find)
     filled["subject"] = parts.required(members.get("subject"), "subject")
@@ -66,7 +66,7 @@ def read_send_template_http_get(members: _Members, find: FindTemplate) -> dict[s
     }
 
 
-def read_raw(members: _Members, _: FindTemplate) -> dict[str, Any]:
+def read_raw(members: _Members, _: FindTemplate) -> Members:
     """Read a ``sendRaw`` from its ``raw_message``."""
     mail = read_raw_message(parts.required(members.get("raw_message"), "a message value"))
     parts.required(mail["subject"], "subject")
@@ -76,14 +76,14 @@ def read_raw(members: _Members, _: FindTemplate) -> dict[str, Any]:
     return {"unique_id": parts.unique_id(mail["headers"]), **mail}
 
 
-def look_up(account: Account, members: _Members) -> dict[str, Any]:
+def look_up(call: AccountCall) -> Members:
     """Carry out a ``getMessageInfo``; its ``skip_page`` counts the pages before it."""
-    unique_id = parts.required(members.get("x_unique_id"), "x_unique_id")
-    page = members.get("skip_page")
+    unique_id = parts.required(call.members.get("x_unique_id"), "x_unique_id")
+    page = call.members.get("skip_page")
     digits = "0" if page is None or page == "" else str(page)
     if isinstance(page, bool) or not (digits.isascii() and digits.isdecimal()):
         raise Refusal("Invalid skip_page: it must be a page number from 0 on")
-    records = account.mails.records(unique_id, int(digits[:_MAX_PAGE_DIGITS]), now=account.now)
+    records = call.mails.records(unique_id, int(digits[:_MAX_PAGE_DIGITS]), now=call.now)
     return {"message_data": records}
 
 
@@ -94,7 +94,7 @@ def _message(members: _Members) -> _Members:
     return message
 
 
-def _filled(message: _Members, find: FindTemplate) -> dict[str, Any]:
+def _filled(message: _Members, find: FindTemplate) -> Members:
     """Return the fields of the template, filled in: its id, subject, html, text and values."""
     template = find(parts.required(message.get("template_id"), "Template Id!!"))
     if template is None:
@@ -103,7 +103,7 @@ def _filled(message: _Members, find: FindTemplate) -> dict[str, Any]:
     return {**attrs.asdict(template.fill(values)), "dynamic_value": values}
 
 
-def _envelope(message: _Members, default_subject: str | None = None) -> dict[str, Any]:
+def _envelope(message: _Members, default_subject: str | None = None) -> Members:
     subject = parts.text(message.get("subject")) or default_subject
     if not subject:
         raise Refusal("You must specify subject")

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from poweremail._mime.headers import header_lines, parse
 from poweremail._mime.reader import read_content
 from poweremail.sandbox._api.parts import RECIPIENT_TYPES
+from poweremail.sandbox._api.responses import Members
 from poweremail.sandbox._store.mail import CaughtFile, CaughtRecipient
 
 __all__ = ["read_raw_message"]
 
 
-def read_raw_message(raw: str) -> dict[str, Any]:
+def read_raw_message(raw: str) -> Members:
     """
     Read *raw* leniently, by the readers that the client uses. Any text can be read.
 

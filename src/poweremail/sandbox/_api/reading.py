@@ -12,7 +12,7 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl
 
-from poweremail.sandbox._api.responses import Refusal
+from poweremail.sandbox._api.responses import Members, Refusal
 
 __all__ = ["read_json", "read_query"]
 
@@ -23,7 +23,7 @@ _MAX_FIELDS = 10_000
 _DYNAMIC_VALUE = re.compile(r"dynamic_value\[(.*)\]\Z", re.DOTALL)
 
 
-def read_json(body: bytes) -> dict[str, Any]:
+def read_json(body: bytes) -> Members:
     """Read the body of a POST. Raises `Refusal` if it is not a JSON object of sound text."""
     try:
         members = json.loads(body.decode("utf-8-sig"), parse_constant=_reject_constant)
@@ -35,13 +35,13 @@ def read_json(body: bytes) -> dict[str, Any]:
     return members
 
 
-def read_query(query: str) -> dict[str, Any]:
+def read_query(query: str) -> Members:
     """Read the query of a GET; its ``dynamic_value[NAME]`` fields become one object."""
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
     except ValueError:
         raise Refusal("The query has too many fields") from None
-    members: dict[str, Any] = {}
+    members: Members = {}
     dynamic_value: dict[str, str] = {}
     for name, value in pairs:
         if found := _DYNAMIC_VALUE.match(name):

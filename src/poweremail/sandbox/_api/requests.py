@@ -8,7 +8,7 @@ that no mail could carry.
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -18,11 +18,11 @@ from poweremail.sandbox._api import messages, settings
 from poweremail.sandbox._api.call import Call
 from poweremail.sandbox._api.parts import text
 from poweremail.sandbox._api.reading import read_json, read_query
-from poweremail.sandbox._api.responses import Refusal
+from poweremail.sandbox._api.responses import Members, Refusal
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.mail import MailContent
 
-__all__ = ["CALLS", "SENDS", "Requests", "Wanted", "call_name"]
+__all__ = ["CALLS", "SENDS", "OtherCall", "Requests", "Wanted", "call_name"]
 
 _READERS: dict[str, messages.Reader] = {
     "sendMail": messages.read_send_mail,
@@ -49,11 +49,17 @@ CALLS = tuple(dict.fromkeys(_NAMES.values()))
 _PREFIX = "/v1.0"
 _FUNCTIONS = {_NAMES[path]: function for path, function in _OTHER_CALLS.items()}
 
-Wanted = MailContent | Callable[[settings.Account], dict[str, Any]]
-"""
-The content of a request: a mail to accept, or a function that carries it out on the account and
-returns the members of the response, or raises `Refusal`.
-"""
+
+@attrs.frozen
+class OtherCall:
+    """A call that sends nothing: the function that carries it out, and its members."""
+
+    carry_out: Callable[[settings.AccountCall], Members]
+    members: Members
+
+
+Wanted = MailContent | OtherCall
+"""The content of a request: a mail to accept, or another call to carry out."""
 
 
 def call_name(path: str) -> str | None:
@@ -90,7 +96,7 @@ class Requests:
         members = read_query(call.query) if method == "GET" else read_json(call.body)
         self._authenticate(members)
         if function := _FUNCTIONS.get(name):
-            return lambda account: function(account, members)
+            return OtherCall(function, members)
         return MailContent(
             operation=name,
             smtp_user_name=self._smtp_user_name(members),
@@ -98,7 +104,7 @@ class Requests:
             **_READERS[name](members, self.store.template),
         )
 
-    def _authenticate(self, members: dict[str, Any]) -> None:
+    def _authenticate(self, members: Members) -> None:
         """
         Check the credentials, and remove them from *members*: no later frame that raises may hold
         them (Secrets: docs/design.md). Raises `Refusal` if they are wrong.
@@ -111,7 +117,7 @@ class Requests:
         if not all(verdicts):
             raise Refusal("Token MissMatch", name="AuthenticationError")
 
-    def _smtp_user_name(self, members: Mapping[str, Any]) -> str:
+    def _smtp_user_name(self, members: Members) -> str:
         name = text(members.get("smtp_user_name"))
         if name is None:
             raise Refusal("smtp user required !!")

@@ -10,7 +10,10 @@ from typing import Any
 from poweremail._response import Response
 from poweremail.errors import UsageError
 
-__all__ = ["JSON", "Refusal", "envelope", "refusing"]
+__all__ = ["JSON", "Members", "Refusal", "envelope", "refusing"]
+
+Members = dict[str, Any]
+"""The members of a JSON object, or the fields of a value that are made from them."""
 
 JSON = ("Content-Type", "application/json")
 

@@ -1,9 +1,8 @@
 """
-The calls about the account: `CALLS` names the function of each path.
+The calls about the account: `CALLS` names the method of each path.
 
-A function gets the account and the members of the request, and returns the members of the response
-or raises `Refusal`. The service publishes few of its texts for these calls; the others are the
-sandbox's.
+A method returns the members of the response or raises `Refusal`. The service publishes few of its
+texts for these calls; the others are the sandbox's.
 """
 
 from __future__ import annotations
@@ -12,25 +11,23 @@ import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 
 from poweremail._types.event import EVENT_NAMES
 from poweremail._wire import arguments, readers
 from poweremail.sandbox._api.parts import required
-from poweremail.sandbox._api.responses import Refusal, refusing
+from poweremail.sandbox._api.responses import Members, Refusal, refusing
 from poweremail.sandbox._store.accounts import AccountStore, Domain, DomainKind, RegisteredWebhook
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits
 from poweremail.sandbox._store.mails import MailStore
 
-__all__ = ["CALLS", "Account", "SettingCall", "VerifyWebhook"]
+__all__ = ["CALLS", "AccountCall", "VerifyWebhook"]
 
 VerifyWebhook = Callable[[str], bool]
 """Returns whether a URL responds to the handshake, so that it is a receiver of webhooks."""
-
-_Members = Mapping[str, Any]
 
 _SMTP_LIMITS = ("total_limit", "hourly_limit")
 _ACCOUNT_SINCE = 1_458_034_022
@@ -38,10 +35,12 @@ _ACCOUNT_SINCE = 1_458_034_022
 
 
 @attrs.frozen
-class Account:
+class AccountCall:
     """
-    The account at one moment.
+    A call, and the account at its moment.
 
+    *members*
+        Those of the request.
     *now*
         Milliseconds since the epoch.
     *limits*
@@ -52,6 +51,7 @@ class Account:
         The text that a URL must respond with to become a webhook.
     """
 
+    members: Mapping[str, Any]
     store: Store
     registry: AccountStore
     mails: MailStore
@@ -60,306 +60,289 @@ class Account:
     verify_webhook: VerifyWebhook | None
     handshake: str
 
+    # The account.
 
-SettingCall = Callable[[Account, _Members], dict[str, Any]]
-
-
-# The account.
-
-
-def _user_detail(member: str, account: Account, _: _Members) -> dict[str, Any]:
-    return {
-        member: {
+    def user_detail(self, member: str) -> Members:
+        """Describe the account, as the *member* of that name."""
+        detail = {
             "name": "Sandbox",
             "email": "sandbox@example.com",
             "mobile": "0000000000",
             "create_date": _ACCOUNT_SINCE,
-            "allowed_speed": account.limits.per_hour or 3_600,
+            "allowed_speed": self.limits.per_hour or 3_600,
             "reputation": "100%",
         }
-    }
+        return {member: detail}
 
+    # SMTP users. A password is generated, returned and not stored: there is no SMTP login.
 
-# SMTP users. A password is generated, returned and not stored: the sandbox has no SMTP login.
+    def add_smtp(self) -> Members:
+        """Add an SMTP user with the limits given, under a name that is drawn."""
+        for field in _SMTP_LIMITS:
+            if self._given(field) is None:
+                raise Refusal(f"You must specify {field}")
+        name = self.store.draw_smtp_user(self._smtp_limits())
+        return {"message": "smtp user added", **_login(name)}
 
+    def edit_smtp(self) -> Members:
+        """Change the status of an SMTP user, or its limits."""
+        name, enabled, limits = self._smtp_user_name(), self._switch("status"), self._smtp_limits()
+        if enabled is None and not limits.limited:
+            raise Refusal("No update field given !!")
+        self._change_smtp(name, enabled, limits)
+        return {"message": "smtp user updated"}
 
-def _add_smtp(account: Account, members: _Members) -> dict[str, Any]:
-    for field in _SMTP_LIMITS:
-        if _given(members, field) is None:
-            raise Refusal(f"You must specify {field}")
-    name = account.store.draw_smtp_user(_smtp_limits(members))
-    return {"message": "smtp user added", **_login(name)}
+    def reset_smtp_password(self) -> Members:
+        """Give an SMTP user another password."""
+        name = self._smtp_user_name()
+        self._change_smtp(name, None, UNLIMITED)
+        return {"message": "smtp password reset", **_login(name)}
 
+    def list_smtp(self) -> Members:
+        """List the SMTP users and their limits of mails."""
+        listed = []
+        for name, enabled, own in self.store.smtp_users():
+            limits = self.limits.override(own)
+            listed.append(
+                {
+                    "smtp_user_name": name,
+                    "status": _enabled(enabled),
+                    # No SMTP user of the service is without these limits: 0 can mean "no limit".
+                    **{field: getattr(limits, field) or 0 for field in _SMTP_LIMITS},
+                }
+            )
+        return {"smtp_list": listed}
 
-def _edit_smtp(account: Account, members: _Members) -> dict[str, Any]:
-    name, enabled = _smtp_user_name(members), _switch(members, "status")
-    limits = _smtp_limits(members)
-    if enabled is None and not limits.limited:
-        raise Refusal("No update field given !!")
-    _change_smtp(account, name, enabled=enabled, limits=limits)
-    return {"message": "smtp user updated"}
+    def _smtp_user_name(self) -> str:
+        if self._given("smtp_user_name") is None:
+            raise Refusal("smtp user required !!")
+        return self._text("smtp_user_name")
 
+    def _smtp_limits(self) -> SmtpLimits:
+        """Return the limits that the members set; the others are None."""
+        given: Members = {}
+        for field in _SMTP_LIMITS:
+            if (value := self._given(field)) is not None:
+                given[field] = readers.integer(value)
+                if given[field] is None:
+                    raise Refusal(f"Invalid {field}: it must be a number")
+        with refusing():
+            return attrs.evolve(UNLIMITED, **given)
 
-def _reset_smtp_password(account: Account, members: _Members) -> dict[str, Any]:
-    name = _smtp_user_name(members)
-    _change_smtp(account, name)
-    return {"message": "smtp password reset", **_login(name)}
+    def _change_smtp(self, name: str, enabled: bool | None, limits: SmtpLimits) -> None:  # noqa: FBT001
+        """Change what is not None. Raises `Refusal` if there is no such user."""
+        if not self.store.edit_smtp_user(name, enabled=enabled, limits=limits):
+            raise Refusal("Invalid smtp user")
 
+    # Domains. A check reports the option of `Sandbox.add_sending_domain`; there is no DNS query.
 
-def _list_smtp(account: Account, _: _Members) -> dict[str, Any]:
-    listed = []
-    for name, enabled, own in account.store.smtp_users():
-        limits = account.limits.override(own)
-        listed.append(
+    def add_domain(self, kind: DomainKind) -> Members:
+        """Add a domain, which is not valid yet."""
+        if not self.registry.add_domain(kind, self._domain_name(), now=self.now):
+            raise Refusal(f"The {kind} domain is already there")
+        return {"message": f"{kind} domain added"}
+
+    def delete_domain(self, kind: DomainKind) -> Members:
+        """Delete a domain."""
+        self.registry.delete_domain(kind, self._domain(kind).domain)
+        return {"message": f"{kind} domain deleted"}
+
+    def check_domain(self, kind: DomainKind) -> Members:
+        """Report whether a domain is valid."""
+        domain = self._domain(kind)
+        valid = _valid(domain)
+        records = ("dkim", "spf") if kind == "sending" else ("cname",)
+        verdict = "valid_signing" if kind == "sending" else "valid_tracking"
+        return {"domain": domain.domain, **dict.fromkeys(records, valid), verdict: valid["valid"]}
+
+    def verify_sending_domain(self) -> Members:
+        """Check the mailbox that would get instructions; none are sent."""
+        domain = self._domain("sending").domain
+        with refusing():
+            mailbox = arguments.mailbox("mailbox", self._text("mailbox"), domain)
+        return {"message": f"instructions were sent to {mailbox}@{domain}"}
+
+    def list_domains(self, kind: DomainKind) -> Members:
+        """List the domains, and whether they are valid."""
+        records = ("dkim", "spf", "verify_domain") if kind == "sending" else ("cname",)
+        listed = [
             {
-                "smtp_user_name": name,
-                "status": "Enable" if enabled else "Disable",
-                # No SMTP user of the service is without these limits, so 0 can mean "no limit".
-                **{field: getattr(limits, field) or 0 for field in _SMTP_LIMITS},
+                "domain": domain.domain,
+                "create_date": _epoch_seconds(domain.created),
+                **dict.fromkeys(records, _valid(domain)),
             }
-        )
-    return {"smtp_list": listed}
+            for domain in self.registry.domains(kind)
+        ]
+        return {f"{kind}_domain_list": listed}
 
+    def _domain_name(self) -> str:
+        with refusing():
+            return arguments.domain("domain", self._text("domain")).lower()
 
-def _smtp_user_name(members: _Members) -> str:
-    if _given(members, "smtp_user_name") is None:
-        raise Refusal("smtp user required !!")
-    return _text(members, "smtp_user_name")
+    def _domain(self, kind: DomainKind) -> Domain:
+        domain = self.registry.domain(kind, self._domain_name())
+        if domain is None:
+            raise Refusal(f"Invalid {kind} domain")
+        return domain
 
+    # Webhooks.
 
-def _smtp_limits(members: _Members) -> SmtpLimits:
-    """Return the limits that the members set; the others are None."""
-    given: dict[str, Any] = {}
-    for field in _SMTP_LIMITS:
-        if (value := _given(members, field)) is not None:
-            given[field] = readers.integer(value)
-            if given[field] is None:
-                raise Refusal(f"Invalid {field}: it must be a number")
-    with refusing():
-        return attrs.evolve(UNLIMITED, **given)
+    def add_webhook(self) -> Members:
+        """Add a webhook."""
+        url, options = self._webhook_url()
+        # The service does not publish which events it sends if none is named: here, all.
+        defaults: Members = {"events": EVENT_NAMES, "store_log": False, "description": ""}
+        self.registry.add_webhook(url, now=self.now, **defaults | options)
+        return {"message": "webhook added"}
 
+    def edit_webhook(self) -> Members:
+        """Change the URL of a webhook, and what else is given."""
+        webhook_id = self._webhook().webhook_id
+        if not self.members.keys() - {"webhook_id"}:
+            raise Refusal("No update field given !!")
+        url, options = self._webhook_url()
+        if not self.registry.edit_webhook(webhook_id, url=url, **options):
+            raise Refusal("Invalid Webhook Id")
+        return {"message": "webhook updated"}
 
-def _change_smtp(
-    account: Account, name: str, *, enabled: bool | None = None, limits: SmtpLimits = UNLIMITED
-) -> None:
-    """Change what is not None. Raises `Refusal` if there is no such user."""
-    if not account.store.edit_smtp_user(name, enabled=enabled, limits=limits):
-        raise Refusal("Invalid smtp user")
+    def delete_webhook(self) -> Members:
+        """Delete a webhook."""
+        self.registry.delete_webhook(self._webhook().webhook_id)
+        return {"message": "webhook deleted"}
+
+    def reset_webhook_key(self) -> Members:
+        """Give a webhook another key."""
+        self.registry.reset_webhook_key(self._webhook().webhook_id)
+        described = _described(self._webhook())
+        return {
+            "message": "webhook key reset",
+            **{name: described[name] for name in ("webhook_id", "key")},
+        }
+
+    def list_webhooks(self) -> Members:
+        """List the webhooks."""
+        return {"webhook_list": [_described(webhook) for webhook in self.registry.webhooks()]}
+
+    def webhook_info(self) -> Members:
+        """Describe a webhook, and say how many events it got."""
+        webhook = self._webhook()
+        success = webhook.last_success
+        return {
+            "webhook_data": {
+                **_described(webhook),
+                "last_success": success and _epoch_seconds(success),
+                "total_event": webhook.total_event,
+            }
+        }
+
+    def _webhook(self) -> RegisteredWebhook:
+        webhook_id = readers.text(self.members.get("webhook_id"))
+        webhook = self.registry.webhook(webhook_id) if webhook_id else None
+        if webhook is None:
+            raise Refusal("Invalid Webhook Id")
+        return webhook
+
+    def _webhook_url(self) -> tuple[str, Members]:
+        """Return the URL, which responded to the handshake, and the other columns given."""
+        with refusing():
+            url = arguments.url("url", self._text("url"))
+        description = self.members.get("description")
+        if not isinstance(description, str | None):
+            raise Refusal("Invalid description: it must be a string")
+        options = {
+            "events": self._events(),
+            "store_log": self._switch("store_log"),
+            "description": description,
+        }
+        if self.verify_webhook is not None and not self.verify_webhook(url):
+            raise Refusal(f"Invalid url: it must answer {self.handshake}")
+        return url, {name: value for name, value in options.items() if value is not None}
+
+    def _events(self) -> tuple[str, ...] | None:
+        """Read events, a list or a string with commas; return None if none is given."""
+        value = self.members.get("event")
+        if value is None:
+            return None
+        known = ",".join(EVENT_NAMES)
+        names = readers.words(value)
+        if names is None:
+            raise Refusal(f"Invalid event: it must be some of {known}")
+        for name in names:
+            if name not in EVENT_NAMES:
+                raise Refusal(f"Invalid event {name}: it must be one of {known}")
+        return tuple(dict.fromkeys(names)) or None
+
+    # Members.
+
+    def _text(self, field: str) -> str:
+        return required(self.members.get(field), field).strip()
+
+    def _given(self, field: str) -> Any:
+        """Return the member, None if it is missing or empty."""
+        value = self.members.get(field)
+        return None if value == "" else value
+
+    def _switch(self, field: str) -> bool | None:
+        """Read ``Enable`` or ``Disable``; return None if the member is missing or empty."""
+        value = self._given(field)
+        switch = readers.yes_no(value)
+        if switch is None and value is not None:
+            raise Refusal(f"Invalid {field}: it must be Enable or Disable")
+        return switch
 
 
 def _login(name: str) -> dict[str, str]:
     return {"smtp_user_name": name, "smtp_password": secrets.token_urlsafe(12)}
 
 
-# Domains. A check reports the option of `Sandbox.add_sending_domain`; there is no DNS query.
-
-
-def _add_domain(kind: DomainKind, account: Account, members: _Members) -> dict[str, Any]:
-    if not account.registry.add_domain(kind, _domain_name(members), now=account.now):
-        raise Refusal(f"The {kind} domain is already there")
-    return {"message": f"{kind} domain added"}
-
-
-def _delete_domain(kind: DomainKind, account: Account, members: _Members) -> dict[str, Any]:
-    account.registry.delete_domain(kind, _domain(kind, account, members).domain)
-    return {"message": f"{kind} domain deleted"}
-
-
-def _check_domain(kind: DomainKind, account: Account, members: _Members) -> dict[str, Any]:
-    domain = _domain(kind, account, members)
-    valid = _valid(domain)
-    records = ("dkim", "spf") if kind == "sending" else ("cname",)
-    verdict = "valid_signing" if kind == "sending" else "valid_tracking"
-    return {"domain": domain.domain, **dict.fromkeys(records, valid), verdict: valid["valid"]}
-
-
-def _verify_sending_domain(account: Account, members: _Members) -> dict[str, Any]:
-    domain = _domain("sending", account, members).domain
-    with refusing():
-        mailbox = arguments.mailbox("mailbox", _text(members, "mailbox"), domain)
-    return {"message": f"instructions were sent to {mailbox}@{domain}"}
-
-
-def _list_domains(kind: DomainKind, account: Account, _: _Members) -> dict[str, Any]:
-    records = ("dkim", "spf", "verify_domain") if kind == "sending" else ("cname",)
-    return {
-        f"{kind}_domain_list": [
-            {
-                "domain": domain.domain,
-                "create_date": _epoch_seconds(domain.created),
-                **dict.fromkeys(records, _valid(domain)),
-            }
-            for domain in account.registry.domains(kind)
-        ]
-    }
-
-
-def _domain_name(members: _Members) -> str:
-    with refusing():
-        return arguments.domain("domain", _text(members, "domain")).lower()
-
-
-def _domain(kind: DomainKind, account: Account, members: _Members) -> Domain:
-    domain = account.registry.domain(kind, _domain_name(members))
-    if domain is None:
-        raise Refusal(f"Invalid {kind} domain")
-    return domain
-
-
 def _valid(domain: Domain) -> dict[str, str]:
     return {"valid": "Yes" if domain.valid else "No"}
 
 
-# Webhooks.
-
-
-def _add_webhook(account: Account, members: _Members) -> dict[str, Any]:
-    url, options = _webhook_url(account, members)
-    # The service does not publish which events it sends if none is named; the sandbox sends all.
-    defaults: dict[str, Any] = {"events": EVENT_NAMES, "store_log": False, "description": ""}
-    account.registry.add_webhook(url, now=account.now, **defaults | options)
-    return {"message": "webhook added"}
-
-
-def _edit_webhook(account: Account, members: _Members) -> dict[str, Any]:
-    webhook_id = _webhook(account, members).webhook_id
-    if not members.keys() - {"webhook_id"}:
-        raise Refusal("No update field given !!")
-    url, options = _webhook_url(account, members)
-    if not account.registry.edit_webhook(webhook_id, url=url, **options):
-        raise Refusal("Invalid Webhook Id")
-    return {"message": "webhook updated"}
-
-
-def _delete_webhook(account: Account, members: _Members) -> dict[str, Any]:
-    account.registry.delete_webhook(_webhook(account, members).webhook_id)
-    return {"message": "webhook deleted"}
-
-
-def _reset_webhook_key(account: Account, members: _Members) -> dict[str, Any]:
-    account.registry.reset_webhook_key(_webhook(account, members).webhook_id)
-    webhook = _webhook(account, members)
-    return {
-        "message": "webhook key reset",
-        "webhook_id": webhook.webhook_id,
-        "key": webhook.key.reveal(),
-    }
-
-
-def _list_webhooks(account: Account, _: _Members) -> dict[str, Any]:
-    return {"webhook_list": [_webhook_members(webhook) for webhook in account.registry.webhooks()]}
-
-
-def _webhook_info(account: Account, members: _Members) -> dict[str, Any]:
-    webhook = _webhook(account, members)
-    success = webhook.last_success
-    return {
-        "webhook_data": {
-            **_webhook_members(webhook),
-            "last_success": None if success is None else _epoch_seconds(success),
-            "total_event": webhook.total_event,
-        }
-    }
-
-
-def _webhook_members(webhook: RegisteredWebhook) -> dict[str, Any]:
+def _described(webhook: RegisteredWebhook) -> Members:
     return {
         "webhook_id": webhook.webhook_id,
         "url": webhook.url,
         "event": ",".join(webhook.events),
         "key": webhook.key.reveal(),
-        "store_log": "Enable" if webhook.store_log else "Disable",
+        "store_log": _enabled(webhook.store_log),
         "description": webhook.description,
         "create_date": _epoch_seconds(webhook.created),
     }
 
 
-def _webhook(account: Account, members: _Members) -> RegisteredWebhook:
-    webhook_id = readers.text(members.get("webhook_id"))
-    webhook = account.registry.webhook(webhook_id) if webhook_id else None
-    if webhook is None:
-        raise Refusal("Invalid Webhook Id")
-    return webhook
-
-
-def _webhook_url(account: Account, members: _Members) -> tuple[str, dict[str, Any]]:
-    """Return the URL, which responded to the handshake, and the other columns that are given."""
-    with refusing():
-        url = arguments.url("url", _text(members, "url"))
-    description = members.get("description")
-    if not isinstance(description, str | None):
-        raise Refusal("Invalid description: it must be a string")
-    options = {
-        "events": _events(members.get("event")),
-        "store_log": _switch(members, "store_log"),
-        "description": description,
-    }
-    if account.verify_webhook is not None and not account.verify_webhook(url):
-        raise Refusal(f"Invalid url: it must answer {account.handshake}")
-    return url, {name: value for name, value in options.items() if value is not None}
-
-
-def _events(value: Any) -> tuple[str, ...] | None:
-    """Read events, a list or a string with commas; return None if none is given."""
-    if value is None:
-        return None
-    known = ",".join(EVENT_NAMES)
-    names = readers.words(value)
-    if names is None:
-        raise Refusal(f"Invalid event: it must be some of {known}")
-    for name in names:
-        if name not in EVENT_NAMES:
-            raise Refusal(f"Invalid event {name}: it must be one of {known}")
-    return tuple(dict.fromkeys(names)) or None
-
-
-# Members.
-
-
-def _text(members: _Members, field: str) -> str:
-    return required(members.get(field), field).strip()
-
-
-def _given(members: _Members, field: str) -> Any:
-    """Return the member, None if it is missing or empty."""
-    value = members.get(field)
-    return None if value == "" else value
-
-
-def _switch(members: _Members, field: str) -> bool | None:
-    """Read ``Enable`` or ``Disable``; return None if the member is missing or empty."""
-    value = _given(members, field)
-    switch = readers.yes_no(value)
-    if switch is None and value is not None:
-        raise Refusal(f"Invalid {field}: it must be Enable or Disable")
-    return switch
+def _enabled(value: object) -> str:
+    return "Enable" if value else "Disable"
 
 
 def _epoch_seconds(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
-CALLS: dict[str, SettingCall] = {
-    "/settings/addSmtp": _add_smtp,
-    "/settings/editSmtp": _edit_smtp,
-    "/settings/resetSmtpPassword": _reset_smtp_password,
-    "/settings/listSmtp": _list_smtp,
-    "/settings/addSendingDomain": partial(_add_domain, "sending"),
-    "/settings/deleteSendingDomain": partial(_delete_domain, "sending"),
-    "/settings/checkSendingDomain": partial(_check_domain, "sending"),
-    "/settings/verifySendingDomain": _verify_sending_domain,
-    "/settings/listSendingDomain": partial(_list_domains, "sending"),
-    "/settings/addTrackingDomain": partial(_add_domain, "tracking"),
-    "/settings/deleteTrackingDomain": partial(_delete_domain, "tracking"),
-    "/settings/checkTrackingDomain": partial(_check_domain, "tracking"),
-    "/settings/listTrackingDomain": partial(_list_domains, "tracking"),
-    "/settings/addWebhook": _add_webhook,
-    "/settings/editWebhook": _edit_webhook,
-    "/settings/deleteWebhook": _delete_webhook,
-    "/settings/keyResetWebhook": _reset_webhook_key,
-    "/settings/listWebhook": _list_webhooks,
-    "/settings/getWebhookInfo": _webhook_info,
-    "/account/viewUserDetail": partial(_user_detail, "user_data"),
-    "/accounts/userDetails": partial(_user_detail, "user_details"),  # as one deployment has it
+CALLS: dict[str, Callable[[AccountCall], Members]] = {
+    "/settings/addSmtp": AccountCall.add_smtp,
+    "/settings/editSmtp": AccountCall.edit_smtp,
+    "/settings/resetSmtpPassword": AccountCall.reset_smtp_password,
+    "/settings/listSmtp": AccountCall.list_smtp,
+    "/settings/verifySendingDomain": AccountCall.verify_sending_domain,
+    **{
+        f"/settings/{verb}{kind.title()}Domain": partial(carry_out, kind=kind)
+        for kind in get_args(DomainKind)
+        for verb, carry_out in (
+            ("add", AccountCall.add_domain),
+            ("delete", AccountCall.delete_domain),
+            ("check", AccountCall.check_domain),
+            ("list", AccountCall.list_domains),
+        )
+    },
+    "/settings/addWebhook": AccountCall.add_webhook,
+    "/settings/editWebhook": AccountCall.edit_webhook,
+    "/settings/deleteWebhook": AccountCall.delete_webhook,
+    "/settings/keyResetWebhook": AccountCall.reset_webhook_key,
+    "/settings/listWebhook": AccountCall.list_webhooks,
+    "/settings/getWebhookInfo": AccountCall.webhook_info,
+    "/account/viewUserDetail": partial(AccountCall.user_detail, member="user_data"),
+    # as one deployment has it
+    "/accounts/userDetails": partial(AccountCall.user_detail, member="user_details"),
 }
-"""The function for each path. The last part of the path is the name of the call."""
+"""The method for each path. The last part of the path is the name of the call."""

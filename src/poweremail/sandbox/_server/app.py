@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import partial
 
 import anyio.to_thread
+import attrs
 from starlette.routing import Mount, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -18,7 +19,7 @@ from poweremail.sandbox._api.call import Call, Reply
 from poweremail.sandbox._api.responses import Refusal
 from poweremail.sandbox._server.control import control_app
 from poweremail.sandbox._server.guard import Guard
-from poweremail.sandbox._server.headers import DATA_HEADERS, encode_headers, with_headers
+from poweremail.sandbox._server.headers import DATA_HEADERS, with_headers
 from poweremail.sandbox._server.protocol import Wire, disconnected
 from poweremail.sandbox._server.ui import Page
 from poweremail.sandbox._service import Service
@@ -50,8 +51,7 @@ def create_app(
 
     Faults that break a connection need the server of `poweremail.sandbox._server.serving` below.
     """
-    page = Page(own_owner_id=service.own_owner_id, own_token=service.own_token)
-    api = _Api(service, max_body)
+    page, api = Page(service.own_owner_id, service.own_token), _Api(service, max_body)
 
     async def page_or_api(scope: Scope, receive: Receive, send: Send) -> None:
         is_page = scope["path"] == "/" and scope["method"] in ("GET", "HEAD")
@@ -63,14 +63,10 @@ def create_app(
     return with_headers(Guard(router, allowed_hosts=allowed_hosts), _MINIMAL_HEADERS)
 
 
+@attrs.frozen
 class _Api:
-    def __init__(self, service: Service, max_body: int) -> None:
-        self._service = service
-        self._max_body = max_body
-        # A service that was given its own way to verify a URL keeps it.
-        self._verify_webhook = service.verify_webhook or partial(
-            answers_handshake, brand=service.brand
-        )
+    service: Service
+    max_body: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         reply = await self._reply(scope, receive)
@@ -83,28 +79,28 @@ class _Api:
 
     async def _reply(self, scope: Scope, receive: Receive) -> Reply | None:
         """Return the reply to a request; None if the client disconnects in its body."""
-        arrival = self._service.arrive(scope["path"])
+        arrival = self.service.arrive(scope["path"])
         body: bytes | None = b""
         if not arrival.effect.before_body:
             try:
-                body = await read_body(scope, receive, self._max_body)
+                body = await read_body(scope, receive, self.max_body)
             except WebhookPayloadError:
-                reason = f"The body is larger than {self._max_body} bytes"
-                return Reply(Refusal(reason).response)
+                return Reply(Refusal(f"The body is larger than {self.max_body} bytes").response)
         if body is None:
             return None
-        query = scope["query_string"].decode("latin-1")
-        call = Call(scope["method"], scope["path"], query, body)
-        if arrival.call in _HANDSHAKE_CALLS:
-            # In a thread, because the URL may be one of this very server.
-            return await anyio.to_thread.run_sync(
-                partial(self._service.handle, call, arrival, verify_webhook=self._verify_webhook)
-            )
-        return self._service.handle(call, arrival)
+        call = Call(scope["method"], scope["path"], scope["query_string"].decode("latin-1"), body)
+        if arrival.call not in _HANDSHAKE_CALLS:
+            return self.service.handle(call, arrival)
+        # A service that was given its own way to verify a URL keeps it.
+        verify = self.service.verify_webhook or partial(answers_handshake, brand=self.service.brand)
+        # In a thread, because the URL may be one of this very server.
+        return await anyio.to_thread.run_sync(
+            partial(self.service.handle, call, arrival, verify_webhook=verify)
+        )
 
 
 async def _send(response: Response, reply: Reply, receive: Receive, send: Send) -> None:
-    headers = encode_headers(response.headers)
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
     # A response that a fault cuts short has a Content-Length that is never reached.
     end = {"type": "http.response.body", "more_body": reply.broken is not None}

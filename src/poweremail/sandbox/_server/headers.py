@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote
 
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = [
     "DATA_HEADERS",
     "PAGE_HEADERS",
     "attachment_headers",
-    "encode_headers",
     "inline_image_headers",
     "preview_headers",
     "with_headers",
@@ -90,21 +90,15 @@ def attachment_headers(name: str) -> dict[str, str]:
     }
 
 
-def encode_headers(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
-    """Return *headers* in the form of ASGI."""
-    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
-
-
 def with_headers(app: ASGIApp, headers: Mapping[str, str]) -> ASGIApp:
     """Add *headers* to every response of *app* that has no Content-Security-Policy of its own."""
-    encoded = encode_headers(headers.items())
 
     async def run(scope: Scope, receive: Receive, send: Send) -> None:
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start" and all(
-                name.lower() != b"content-security-policy" for name, _ in message["headers"]
-            ):
-                message["headers"] = [*message["headers"], *encoded]
+            if message["type"] == "http.response.start":
+                present = MutableHeaders(scope=message)
+                if "Content-Security-Policy" not in present:
+                    present.update(headers)
             await send(message)
 
         await app(scope, receive, send_with_headers)

@@ -18,32 +18,14 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-__all__ = ["BreakableProtocol", "Wire", "disconnected"]
+__all__ = ["Wire", "disconnected"]
 
 # struct linger: switched on, zero seconds. Its members are shorts on Windows.
 _LINGER_ZERO_SECONDS = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 
 
-class Wire:
-    """The connection below a request."""
-
-    def __init__(self, protocol: H11Protocol) -> None:
-        self._protocol = protocol
-
-    def reset(self) -> None:
-        """End the connection by a TCP reset; what was not read or not sent yet is lost."""
-        self._protocol.transport.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO_SECONDS
-        )
-        self._protocol.transport.abort()
-
-    def close(self) -> None:
-        """Send what was written, then end the connection."""
-        self._protocol.transport.close()
-
-
-class BreakableProtocol(H11Protocol):
-    """uvicorn's own protocol, with a `Wire` for the application and without an access log."""
+class Wire(H11Protocol):
+    """uvicorn's own protocol, which the application can break, and without an access log."""
 
     def __init__(
         self,
@@ -52,9 +34,20 @@ class BreakableProtocol(H11Protocol):
         app_state: dict[str, Any],
         _loop: Any = None,
     ) -> None:
-        super().__init__(config, server_state, {**app_state, "wire": Wire(self)}, _loop)
+        super().__init__(config, server_state, {**app_state, "wire": self}, _loop)
         # The URL of a GET contains the token.
         self.access_log = False
+
+    def reset(self) -> None:
+        """End the connection by a TCP reset; what was not read or not sent yet is lost."""
+        self.transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO_SECONDS
+        )
+        self.transport.abort()
+
+    def close(self) -> None:
+        """Send what was written, then end the connection."""
+        self.transport.close()
 
 
 async def disconnected(receive: Receive, seconds: float | None) -> bool:

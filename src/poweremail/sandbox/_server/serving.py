@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Self
 
 import anyio.to_thread
+import attrs
 import uvicorn
 
 from poweremail.sandbox._server.app import MAX_BODY, create_app
@@ -18,7 +18,7 @@ from poweremail.sandbox._server.listener import (
     quiet_config,
     run_until_stopped,
 )
-from poweremail.sandbox._server.protocol import BreakableProtocol
+from poweremail.sandbox._server.protocol import Wire
 from poweremail.sandbox._service import Service
 from poweremail.sandbox._webhooks.delivering import DeliveryThread
 
@@ -28,6 +28,7 @@ __all__ = ["SandboxServer", "serve"]
 _MAX_HEAD_BYTES = 256 * 1024
 
 
+@attrs.define(kw_only=True, eq=False, repr=False)
 class SandboxServer:
     """
     An HTTP server of *service* on a thread of its own: a context manager that serves inside its
@@ -43,22 +44,13 @@ class SandboxServer:
     are still being served.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        max_body: int = MAX_BODY,
-        allowed_hosts: Iterable[str] = (),
-    ) -> None:
-        self._service = service
-        self._address = (host, port)
-        self._max_body = max_body
-        self._hosts = (host, *allowed_hosts)
-        self._server: _Server | None = None
-        self._thread: threading.Thread | None = None
-        self.url: str = ""
+    service: Service = attrs.field(kw_only=False)
+    host: str = "127.0.0.1"
+    port: int = 0
+    max_body: int = MAX_BODY
+    allowed_hosts: Iterable[str] = ()
+    url: str = attrs.field(default="", init=False)
+    _running: tuple[_Server, threading.Thread] | None = attrs.field(default=None, init=False)
 
     @property
     def base_url(self) -> str:
@@ -66,10 +58,11 @@ class SandboxServer:
         return f"{self.url}/v1.0/"
 
     def __enter__(self) -> Self:
-        listener = open_listener(*self._address)
+        listener = open_listener(self.host, self.port)
         self.url = listener_url(listener)
         ready = threading.Event()
-        server = self._server = _Server(self._service, self._max_body, self._hosts, ready.set)
+        hosts = (self.host, *self.allowed_hosts)
+        server = _Server(self.service, self.max_body, hosts, ready.set)
 
         def run() -> None:
             try:
@@ -77,22 +70,19 @@ class SandboxServer:
             finally:
                 ready.set()
 
-        self._thread = threading.Thread(target=run, name="poweremail-sandbox", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=run, name="poweremail-sandbox", daemon=True)
+        self._running = server, thread
+        thread.start()
         ready.wait()
         if not server.started:
             raise RuntimeError("the server did not start; the error of its thread says why")
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join()
+    def __exit__(self, *_: object) -> None:
+        if self._running is not None:
+            server, thread = self._running
+            server.should_exit = True
+            thread.join()
 
 
 def serve(
@@ -131,7 +121,7 @@ class _Server(uvicorn.Server):
         super().__init__(
             quiet_config(
                 create_app(service, max_body=max_body, allowed_hosts=hosts),
-                http=BreakableProtocol,
+                http=Wire,
                 date_header=False,
                 h11_max_incomplete_event_size=_MAX_HEAD_BYTES,
             )

@@ -11,7 +11,7 @@ import attrs
 
 __all__ = ["Change", "ChangeKind", "Changes"]
 
-ChangeKind = Literal["caught", "changed", "deleted", "cleared"]
+ChangeKind = Literal["caught", "changed", "deleted", "cleared", "refetch"]
 
 _MAX_CHANGES_KEPT = 1_000
 """As many as happen within seconds, even in a batch."""

@@ -9,13 +9,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, HTTPException
 from fastapi.responses import Response
+from starlette.datastructures import Headers
 from starlette.types import Receive, Scope, Send
 
 from poweremail.sandbox._server.control import Control
 from poweremail.sandbox._server.control.requests import ControlOf, ControlRoute
-from poweremail.sandbox._server.headers import DATA_HEADERS, encode_headers
+from poweremail.sandbox._server.headers import DATA_HEADERS
 from poweremail.sandbox._server.protocol import disconnected
-from poweremail.sandbox._store.changes import Changes
+from poweremail.sandbox._store.changes import Change, Changes
 
 __all__ = ["MAX_STREAMS", "router"]
 
@@ -55,33 +56,33 @@ class _Stream(Response):
     def __init__(self, control: Control, last_id: str) -> None:
         super().__init__()
         self._control = control
-        self._changes = control.service.store.changes
         self._last_id = last_id
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
         """Send until the client disconnects."""
         self._control.streams += 1
         try:
-            await self._follow(receive, send)
+            await self._follow(self._control.service.store.changes, receive, send)
         finally:
             self._control.streams -= 1
 
-    async def _follow(self, receive: Receive, send: Send) -> None:
-        headers = encode_headers({**DATA_HEADERS, "Content-Type": "text/event-stream"}.items())
+    async def _follow(self, changes: Changes, receive: Receive, send: Send) -> None:
         # Before the client can know that it listens: it may then make changes at once.
-        position = _position(self._changes, self._last_id)
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        # A client without an id gets one by an event without data.
-        text = "retry: 1000\n\n" if self._last_id else f"retry: 1000\n{self._id(position)}data:\n\n"
-        sent_at = time.monotonic()
+        position = _position(changes, self._last_id)
+        headers = Headers({**DATA_HEADERS, "Content-Type": "text/event-stream"})
+        await send({"type": "http.response.start", "status": 200, "headers": headers.raw})
+        sent_at, text = time.monotonic(), "retry: 1000\n\n"
+        if not self._last_id:
+            # An event without data gives the client an id.
+            text += f"id: {changes.run}-{position}\ndata:\n\n"
         while True:
-            if self._changes.last != position:
-                changes = self._changes.since(position)
-                position = self._changes.last if changes is None else changes[-1].position
-                if changes is None:
-                    text += self._event(position, "refetch", None)
-                for change in changes or ():
-                    text += self._event(change.position, change.kind, change.number)
+            if changes.last != position:
+                found = changes.since(position)
+                if found is None:
+                    found = [Change(changes.last, "refetch", None)]
+                for change in found:
+                    position, data = change.position, json.dumps({"number": change.number})
+                    text += f"id: {changes.run}-{position}\nevent: {change.kind}\ndata: {data}\n\n"
             elif time.monotonic() - sent_at > _HEARTBEAT_SECONDS:
                 text += ": heartbeat\n\n"
             if text:
@@ -89,13 +90,6 @@ class _Stream(Response):
                 sent_at, text = time.monotonic(), ""
             if await disconnected(receive, _POLL_SECONDS):
                 return
-
-    def _event(self, position: int, kind: str, number: int | None) -> str:
-        data = json.dumps({"number": number})
-        return f"{self._id(position)}event: {kind}\ndata: {data}\n\n"
-
-    def _id(self, position: int) -> str:
-        return f"id: {self._changes.run}-{position}\n"
 
 
 def _position(changes: Changes, last_id: str) -> int:

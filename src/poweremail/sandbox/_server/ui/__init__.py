@@ -12,6 +12,7 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import Any
 
+import attrs
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.datastructures import Headers
 from starlette.responses import Response
@@ -45,6 +46,7 @@ def _templates() -> Environment:
     return environment
 
 
+@attrs.frozen
 class Page:
     """
     The page as an ASGI application, for requests that have passed the guard.
@@ -53,30 +55,29 @@ class Page:
     this, but shows neither.
     """
 
-    def __init__(self, *, own_owner_id: bool, own_token: bool) -> None:
-        self._own = {"own_owner_id": own_owner_id, "own_token": own_token}
-        self._template = _templates().get_template("page.html")
+    own_owner_id: bool
+    own_token: bool
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond with the page."""
         url = f"{scope['scheme']}://{Headers(scope=scope)['host']}"
-        content = self._template.render(url=url, version=__version__, **self._own)
+        content = _rendered("page.html", url=url, **attrs.asdict(self))
         response = Response(content, headers=PAGE_HEADERS, media_type="text/html")
         await response(scope, receive, send)
 
 
 def api_page(document: dict[str, Any]) -> str:
     """Return the HTML that describes the control API; *document* is its OpenAPI document."""
-    return (
-        _templates()
-        .get_template("api.html")
-        .render(
-            paths=document["paths"],
-            schemas=document["components"]["schemas"],
-            groups=("Messages", "The service"),
-            version=__version__,
-        )
+    return _rendered(
+        "api.html",
+        paths=document["paths"],
+        schemas=document["components"]["schemas"],
+        groups=("Messages", "The service"),
     )
+
+
+def _rendered(template: str, **values: Any) -> str:
+    return _templates().get_template(template).render(version=__version__, **values)
 
 
 def static_file(name: str) -> Response:
