@@ -103,7 +103,7 @@ def diagnose(
         ),
         key=lambda pair: pair[0].lower() != known,
     )
-    closest: dict[str, SignatureMatch] = {}  # by the name of the scheme
+    matches: list[SignatureMatch] = []
     for (
         (header, signature),
         (number, key, key_change),
@@ -117,7 +117,7 @@ def diagnose(
         _variants((body, ""), (body.rstrip(b"\r\n"), "the captured body has line ends after it")),
         SCHEMES.values(),
     ):
-        if not verify(
+        if verify(
             signature,
             scheme,
             key,
@@ -125,18 +125,14 @@ def diagnose(
             body=signed_body,
             content_type=content_type_of(headers),
         ):
-            continue
-        header_change = (
-            () if header.lower() == known else (f"the signature is in the header {header}",)
-        )
-        differences = (*header_change, *key_change, *url_changes, *body_change)
-        if scheme.name not in closest or len(differences) < len(closest[scheme.name].differences):
-            closest[scheme.name] = SignatureMatch(
-                scheme.name, signed_url, number, header, differences
-            )
+            other = () if header.lower() == known else (f"the signature is in the header {header}",)
+            differences = (*other, *key_change, *url_changes, *body_change)
+            matches.append(SignatureMatch(scheme.name, signed_url, number, header, differences))
+    matches.sort(key=lambda match: len(match.differences))
+    # Of each scheme the first, which is the closest.
+    closest = {match.scheme: match for match in reversed(matches)}
     return Diagnosis(
-        tuple(signatures),
-        tuple(sorted(closest.values(), key=lambda match: len(match.differences))),
+        tuple(signatures), tuple(match for match in matches if match is closest[match.scheme])
     )
 
 

@@ -164,7 +164,7 @@ class WebhookReceiver:
     def refuse(self, status: HTTPStatus, reason: str) -> WebhookResponse:
         """Return an error response, and log the *reason*."""
         _logger.warning("webhook: responded %d: %s", status, reason)
-        return _error_response(status)
+        return _response(status)
 
     def _read_request(
         self, method: str, headers: Headers, body: bytes
@@ -185,7 +185,7 @@ class WebhookReceiver:
             return self.refuse(HTTPStatus.BAD_REQUEST, str(error))
         except Exception:
             _logger.exception("webhook: there are no keys to check a signature with")
-            return _error_response(HTTPStatus.SERVICE_UNAVAILABLE)
+            return _response(HTTPStatus.SERVICE_UNAVAILABLE)
         if batch.unreadable:
             _logger.warning(
                 "webhook: %d members of a batch are not events, and were left out",
@@ -207,7 +207,7 @@ class WebhookReceiver:
             if not body and self._announces_body(headers):
                 return self.refuse(HTTPStatus.SERVICE_UNAVAILABLE, _BODY_IS_GONE)
         elif method not in ("GET", "HEAD"):
-            return _error_response(HTTPStatus.METHOD_NOT_ALLOWED, ("Allow", "GET, HEAD, POST"))
+            return _response(HTTPStatus.METHOD_NOT_ALLOWED, None, ("Allow", "GET, HEAD, POST"))
         return self._success()
 
     def _announces_body(self, headers: Headers) -> bool:
@@ -256,11 +256,11 @@ class WebhookReceiver:
         return claim != "busy"
 
     def _respond_to_batch(self, handled: list[bool]) -> WebhookResponse:
-        return self._success() if all(handled) else _error_response(HTTPStatus.SERVICE_UNAVAILABLE)
+        return self._success() if all(handled) else _response(HTTPStatus.SERVICE_UNAVAILABLE)
 
     def _success(self) -> WebhookResponse:
         """Return the same text for every success: the service may look for it in any of them."""
-        return _text_response(HTTPStatus.OK, handshake_text(self._reader.brand))
+        return _response(HTTPStatus.OK, handshake_text(self._reader.brand))
 
 
 def _with_id(step: Callable[[str], T], event: WebhookEvent) -> T | None:
@@ -292,12 +292,10 @@ def _is_empty_batch(headers: Headers, body: bytes) -> bool:
     return not batch.events and not batch.unreadable
 
 
-def _error_response(status: HTTPStatus, *headers: tuple[str, str]) -> WebhookResponse:
-    return _text_response(status, f"{status.phrase}\n", *headers)
-
-
-def _text_response(status: HTTPStatus, text: str, *headers: tuple[str, str]) -> WebhookResponse:
-    body = text.encode()
+def _response(
+    status: HTTPStatus, text: str | None = None, *headers: tuple[str, str]
+) -> WebhookResponse:
+    body = (text or f"{status.phrase}\n").encode()
     standard = (
         ("Content-Type", "text/plain; charset=utf-8"),
         ("Content-Length", str(len(body))),

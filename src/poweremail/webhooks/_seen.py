@@ -72,8 +72,8 @@ class MemorySeenStore:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        for name, value in (("max_ids", max_ids), ("ttl", ttl)):
-            require(name, value, "more than 0", value > 0)
+        require("max_ids", max_ids, "more than 0", max_ids > 0)
+        require("ttl", ttl, "more than 0", ttl > 0)
         self._max_ids = max_ids
         self._ttl = ttl
         self._clock = clock

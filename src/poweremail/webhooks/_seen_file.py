@@ -52,8 +52,8 @@ class SqliteSeenStore:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        for name, value in (("ttl", ttl), ("lease", lease)):
-            require(name, value, "more than 0", value > 0)
+        require("ttl", ttl, "more than 0", ttl > 0)
+        require("lease", lease, "more than 0", lease > 0)
         self._file = SqliteFile(path, _KIND)
         self._ttl = ttl
         self._lease = lease

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from poweremail._types.checks import is_number
+from poweremail._types.checks import is_number, require
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store.database import Store
 
@@ -46,10 +46,7 @@ class Clock:
 
         Raises `ConfigurationError` if they are negative or end beyond the year 9999.
         """
-        if not is_number(seconds):
-            raise ConfigurationError(
-                f"must be a number of seconds from 0 on, not {seconds!r}", field="advance"
-            )
+        require("advance", seconds, "a number of seconds from 0 on", is_number(seconds))
         with self._lock:
             # The first comparison keeps ints that no float can hold from the sum.
             if seconds >= _YEAR_10000 or self.now() + seconds >= _YEAR_10000:

@@ -159,13 +159,11 @@ class Template:
 
     def fill(self, values: Mapping[str, str]) -> Template:
         """Return the template with its fields replaced by *values*."""
-
-        def filled(text: str | None) -> str | None:
-            return text and _FIELD.sub(lambda field: values.get(field[1], ""), text)
-
-        return Template(
-            self.template_id, filled(self.subject), filled(self.html), filled(self.text)
+        parts = (
+            text and _FIELD.sub(lambda field: values.get(field[1], ""), text)
+            for text in (self.subject, self.html, self.text)
         )
+        return Template(self.template_id, *parts)
 
 
 def find_links(text: str | None) -> list[str]:
