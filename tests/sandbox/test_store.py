@@ -5,7 +5,7 @@ import gc
 import sqlite3
 import threading
 import warnings
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from poweremail.errors import UsageError
 from poweremail.sandbox import Sandbox, SmtpUsage
 from poweremail.sandbox._store.limits import UNLIMITED
 from poweremail.sandbox._store.mails import MailFilter
+from poweremail.webhooks import WebhookReceiver
 
 
 def test_a_file_keeps_everything(tmp_path, api):
@@ -107,6 +108,55 @@ def test_a_file_of_the_second_version_is_migrated(tmp_path, api):
             api.sandbox = sandbox
             assert api("editSmtp", smtp_user_name="b", status="Enable")["status"] == "success"
             api("editSmtp", smtp_user_name="b", status="Disable")
+
+
+def test_a_file_of_the_sixth_version_means_what_it_meant(tmp_path, api):
+    script = (Path(__file__).parent / "version_6.sql").read_text()
+    path = old_file(tmp_path / "old.db", script, "PRAGMA user_version = 6")
+    then = datetime(2016, 3, 15, 9, 27, 2, tzinfo=UTC)
+    with Sandbox(path, clock=then.timestamp) as sandbox:
+        [mail] = sandbox.outbox
+        assert (mail.number, mail.received, mail.subject) == (1, then, "Grüße")
+        assert (mail.to, mail.cc, mail.unique_id) == (("bob@b.example",), ("c@c.example",), "id-1")
+        assert mail.headers == {"X-A": "1", "X-Unique-Id": "id-1"}
+        assert [(file.name, file.content) for file in mail.attachments] == [("a.bin", b"\x00\xff")]
+        assert mail.raw["smtp_user_name"] == "smtp1"
+        members = sandbox.service.mails.find(1)
+        assert [(event["kind"], event["email"]) for event in members["events"]] == [
+            ("hard_bounce", "c@c.example"),
+            ("open", "c@c.example"),
+            ("open", "bob@b.example"),
+        ]
+        assert [
+            (each["status"], each["open"], each["click"]) for each in members["recipients"]
+        ] == [("open", 1, 0), ("hard_bounce", 1, 0)]
+        [webhook] = sandbox.webhooks
+        assert (webhook.events, webhook.key.reveal()) == (("open", "hard_bounce"), "a-test-key")
+        assert (webhook.created, webhook.last_success, webhook.store_log) == (then, None, False)
+        assert [(each.domain, each.valid) for each in sandbox.sending_domains] == [
+            ("a.example", False)
+        ]
+        [user] = sandbox.smtp_users
+        assert (user.limits.per_minute, user.limits.total_limit) == (9, 100)
+        assert user.used == SmtpUsage(
+            per_minute=1, per_hour=1, per_day=1, hourly_limit=2, total_limit=2
+        )
+        assert sandbox.clock.advanced == 0.5
+        tried, _, due = sandbox.deliveries
+        assert (tried.events, tried.state, tried.created) == (("open",), "waiting", then)
+        assert tried.next_attempt == then + timedelta(seconds=1)
+        assert [(each.at, each.status, each.answer) for each in tried.attempts] == [
+            (then, 500, "no")
+        ]
+        receiver = WebhookReceiver(
+            lambda event: None, url=webhook.url, keys=webhook.key, scheme="form-base64"
+        )
+        assert [(each.number, each.state) for each in sandbox.deliver(receiver)] == [
+            (due.number, "delivered")
+        ]
+        sandbox.clock.advance(3600)  # the clicks that its script had planned
+        assert len(sandbox.deliver(receiver)) == 2
+        assert [each["click"] for each in sandbox.service.mails.find(1)["recipients"]] == [1, 1]
 
 
 @pytest.mark.parametrize(
