@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail import ConfigurationError, Message, TemplateMessage, UsageError
+from poweremail import ConfigurationError, Message, Recipient, TemplateMessage, UsageError
 from poweremail.batch import BadEntry, Entry, read_csv, read_json_lines
 
 COMMON = {"template_id": "t1", "subject": "News", "from_email": "me@example.com"}
@@ -501,3 +501,19 @@ def test_a_table_with_the_traces_of_a_spreadsheet_gives_the_same_rows(
     assert [(each.message.recipients, dict(each.message.dynamic_value)) for each in got] == [
         ((f"{name}@example.com",), {"NAME": value}) for name, value in rows
     ]
+
+
+@pytest.mark.parametrize(
+    "to",
+    [
+        "a@example.com",
+        ("Ada", "a@example.com"),
+        ("a@example.com", "b@example.com"),
+        ("a@example.com", "b@example.com", "c@example.com"),
+        Recipient("a@example.com"),
+        [Recipient("a@example.com"), ("Bob", "b@example.com"), "Carl <c@example.com>"],
+    ],
+)
+def test_recipients_that_all_rows_share(csv_file, to):
+    (entry,) = csv_file("NAME\nA\n", to=to)
+    assert entry.message.to == Message(subject="s", from_email="m@example.com", to=to, text="x").to

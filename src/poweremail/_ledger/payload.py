@@ -130,7 +130,7 @@ def pack(message: Envelope, former: Mapping[str, Any] = FrozenMapping()) -> Pack
             file[1] = _former_type(file[0])
             was = ""
     if former or not was:
-        was = _digest(_text({**members, **former}))
+        was = _digest(_text({**members, **_converter.unstructure(former)}))
     return Packed(payload, contents, digest, was)
 
 

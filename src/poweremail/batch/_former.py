@@ -10,7 +10,7 @@ when the readers do, since 0.1 is what it was.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from poweremail._messages.message import Message, TemplateMessage
@@ -25,45 +25,39 @@ _NO_DYNAMIC_VALUES = {"attachments", "dynamic_value", "headers", "images", "trac
 
 def former_members(given: Mapping[str, Any], message: Message | TemplateMessage) -> dict[str, Any]:
     """
-    Return the members of *message* that 0.1 read otherwise, as it stored them.
+    Return the members of *message* that 0.1 may have read otherwise, as it stored them.
 
     *given*: the fields of the row, before they were read.
     """
-    former: dict[str, Any] = {}
-    for field in ("from_email", "to", "cc", "bcc", "reply_to"):
-        read = getattr(message, field)
-        now = [_stored(each) for each in ((read,) if isinstance(read, Recipient) else read)]
-        then = [_mailbox(each) for each in _listed(given.get(field))]
-        if now != then:
-            former[field] = then[0] if field == "from_email" else then
-    dynamic = getattr(message, "dynamic_value", {})
-    if not _NO_DYNAMIC_VALUES.isdisjoint(dynamic):
+    addresses = ("from_email", "to", "cc", "bcc", "reply_to")
+    former: dict[str, Any] = {
+        field: [_mailbox(each) for each in _listed(given[field])]
+        for field in addresses
+        if given.get(field)
+    }
+    former["from_email"] = former["from_email"][0]
+    if isinstance(message, TemplateMessage):
         former["dynamic_value"] = {
-            name: text for name, text in dynamic.items() if text or name not in _NO_DYNAMIC_VALUES
+            name: text
+            for name, text in message.dynamic_value.items()
+            if text or name not in _NO_DYNAMIC_VALUES
         }
     return former
 
 
-def _listed(value: Any) -> Iterator[Any]:
-    if isinstance(value, str):
-        yield from (each for each in value.split(";") if each.strip()) if ";" in value else [value]
-    elif isinstance(value, Recipient) or (isinstance(value, tuple) and value):
-        yield value
-    else:
-        yield from value or ()
+def _listed(value: Any) -> Iterable[Any]:
+    if isinstance(value, str) and ";" in value:
+        return filter(str.strip, value.split(";"))
+    is_pair = isinstance(value, tuple) and len(value) == 2  # noqa: PLR2004
+    return [value] if is_pair or isinstance(value, str | Recipient) else value
 
 
-def _mailbox(value: Any) -> list[str]:
+def _mailbox(value: Any) -> Recipient | list[str]:
     if isinstance(value, Recipient):
-        return _stored(value)
+        return value
     name, address = value if isinstance(value, tuple) else ("", value.strip())
     if found := None if name else _ANGLE_AT_END.search(address):
         name, address = address[: found.start()].strip(), found[1]
         if len(name) > 1 and name.startswith('"') and name.endswith('"'):
             name = re.sub(r"\\(.)", r"\1", name[1:-1])
-    parts = [address.strip(), (name or "").strip()]
-    return parts if parts[1] else parts[:1]
-
-
-def _stored(recipient: Recipient) -> list[str]:
-    return [recipient.email, recipient.name] if recipient.name else [recipient.email]
+    return list(filter(None, (address.strip(), (name or "").strip())))
