@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email import message_from_bytes, policy
 from email.message import EmailMessage, Message
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from poweremail import UsageError
 from poweremail._messages.raw import RawMessage
+from poweremail._mime.headers import header_lines
 
 HEAD = "From: me@example.com\nTo: ada@example.com\n"
 
@@ -138,3 +140,28 @@ def test_whatever_it_is_it_is_read_or_refused(raw):
             assert error.field == "raw_message"
         else:
             assert read.recipients
+
+
+PIECES = ["Größe", "x" * 90, "=?utf-8?q?x?=", "a, b", '"q"', "  ", "\U0001f5fc", "<a@b>"]
+TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=120) | (
+    st.lists(st.sampled_from(PIECES), max_size=12).map(" ".join)
+)
+IDS = st.lists(st.from_regex(r"<[!-;?-~]{1,300}>", fullmatch=True), min_size=1, max_size=12)
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=st.sampled_from(["Subject", "X-A", "Comments", "X-" + "n" * 60]), text=TEXTS, ids=IDS)
+def test_no_header_of_an_email_message_reads_back_differently(name, text, ids):
+    for using in (policy.default, policy.SMTP, policy.SMTPUTF8):
+        mail = EmailMessage(using)
+        mail["From"], mail["To"] = "me@example.com", "ada@example.com"
+        mail[name] = text
+        for structured in ("References", "List-Unsubscribe"):
+            mail[structured] = " ".join(ids)
+        mail.set_content("x")
+        sent = RawMessage.of(mail).text
+        assert all(len(line) <= 998 for line in sent.split("\r\n"))
+        read = header_lines(message_from_bytes(sent.encode()))
+        texts = {line.name: line.decode() for line in read}
+        assert texts[name] == str(mail[name]).strip()
+        assert texts["References"] == texts["List-Unsubscribe"] == " ".join(ids)

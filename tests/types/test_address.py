@@ -250,6 +250,29 @@ def test_no_list_loses_a_recipient(data):
     assert recipients("to", text) == tuple(written)
 
 
+WORDS = st.sampled_from(["Ada", "Inc.", "Billing,", "at@", "(work)", "O'Neil", "Zoë;", "a.b", '5"'])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.data())
+def test_no_list_as_people_write_it_loses_a_recipient(data):
+    """Names without quotes, each after a mailbox whose end is clear."""
+    mailboxes = data.draw(
+        st.lists(st.tuples(EMAILS, st.lists(WORDS, max_size=3)), min_size=1, max_size=5)
+    )
+    text = ""
+    for email, words in mailboxes:
+        if text:
+            # After a bare address, white space before <...> makes it a name.
+            ended = text.endswith(">")
+            text += data.draw(SEPARATORS.filter(lambda text, ended=ended: ended or text.strip()))
+        text += f"{' '.join(words)} <{email}>" if words else email
+    emails = [email for email, _ in mailboxes]
+    assert [each.email for each in recipients("to", text)] == emails
+    several = recipients("to", [text, "last@example.com"])
+    assert [each.email for each in several] == [*emails, "last@example.com"]
+
+
 @pytest.mark.parametrize(
     ("email", "code"),
     [
