@@ -63,14 +63,12 @@ class Tracking:
 
     def headers(self) -> dict[str, str]:
         """The headers that request it from the service."""
-        headers: dict[str, str] = {}
-        if self.opens is not None:
-            headers["X-STes-TrackOpen"] = "yes" if self.opens else "no"
-        if self.clicks is not None:
-            headers["X-STes-TrackClick"] = self.clicks
-        if self.domain is not None:
-            headers["X-STes-TrackingDomain"] = self.domain
-        return headers
+        values = {
+            "X-STes-TrackOpen": {None: None, True: "yes", False: "no"}[self.opens],
+            "X-STes-TrackClick": self.clicks,
+            "X-STes-TrackingDomain": self.domain,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
 
 def _from_email(value: AddressLike) -> Recipient:
@@ -176,6 +174,7 @@ class Envelope:
         if self.reply_to:
             spoken_for["reply-to"] = "reply_to"
         seen: set[str] = set()
+        others: dict[str, str] = {}
         for name, value in self.headers.items():
             if not HEADER_NAME.match(name):
                 raise UsageError(f"{name!r} is not a header name", field="headers")
@@ -187,19 +186,15 @@ class Envelope:
                     f"{name!r} is said by {spoken_for[lower]} already", field="headers"
                 )
             seen.add(lower)
-            if lower == UNIQUE_ID_HEADER.lower():
+            if lower != UNIQUE_ID_HEADER.lower():
+                others[name] = value
+            else:
                 if self.unique_id not in (None, value):
                     raise UsageError(f"{name!r} differs from unique_id", field="headers")
                 # From here on it stands in one place. A frozen class sets its own fields in this
                 # way while it is initialised, says the documentation of attrs.
                 object.__setattr__(self, "unique_id", value)
-        if UNIQUE_ID_HEADER.lower() in seen:
-            others = {
-                name: value
-                for name, value in self.headers.items()
-                if name.lower() != UNIQUE_ID_HEADER.lower()
-            }
-            object.__setattr__(self, "headers", FrozenMapping(others))
+        object.__setattr__(self, "headers", FrozenMapping(others))
 
     @property
     def recipients(self) -> tuple[str, ...]:

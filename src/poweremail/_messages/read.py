@@ -47,7 +47,6 @@ _ADDRESS_FIELDS = {
     "reply-to": "reply_to",
     "sender": "sender",
 }
-_CLICKS = ("html", "text", "both", "no")
 _GENERIC_TYPES = ("application/octet-stream", "application/x-unknown", "binary/octet-stream")
 # An empty resource: a reference to an image that is not there shows nothing and loads nothing.
 _EMPTY_URL = "data:,"
@@ -238,20 +237,17 @@ def _printable(text: str, substitute: str) -> str:
 
 def _tracking(texts: dict[str, tuple[str, str]]) -> Tracking | None:
     """Move what `Tracking` can say out of *texts*; any other value stays a header."""
-    opens, clicks, domain = (
-        texts.get(f"x-stes-{name}", ("", ""))[1].strip()
-        for name in ("trackopen", "trackclick", "trackingdomain")
-    )
     options: dict[str, Any] = {}
-    if opens.lower() in {"yes", "no"}:
-        options["opens"] = opens.lower() == "yes"
-        del texts["x-stes-trackopen"]
-    if clicks.lower() in _CLICKS:
-        options["clicks"] = clicks.lower()
-        del texts["x-stes-trackclick"]
-    if domain:
-        options["domain"] = domain
-        del texts["x-stes-trackingdomain"]
+    for header, option, values in (
+        ("x-stes-trackopen", "opens", {"yes": True, "no": False}),
+        ("x-stes-trackclick", "clicks", {word: word for word in ("html", "text", "both", "no")}),
+        ("x-stes-trackingdomain", "domain", None),
+    ):
+        text = texts.get(header, ("", ""))[1].strip()
+        value = (text or None) if values is None else values.get(text.lower())
+        if value is not None:
+            options[option] = value
+            del texts[header]
     return Tracking(**options) if options else None
 
 

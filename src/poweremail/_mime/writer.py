@@ -207,13 +207,13 @@ def _is_plain(text: str) -> bool:
 
 
 def _image(policy: _Policy, file: File) -> EmailMessage:
-    part = _part(
-        policy,
-        _type_words(file.type),
-        Content_Transfer_Encoding="base64",
-        Content_ID=_text("Content-ID", f"<{file.cid}>"),
-        Content_Disposition="inline",
-    )
+    cid = _text("Content-ID", f"<{file.cid}>")
+    return _file_part(policy, file, Content_ID=cid, Content_Disposition="inline")
+
+
+def _file_part(policy: _Policy, file: File, **headers: str) -> EmailMessage:
+    words = _type_words(file.type)
+    part = _part(policy, words, Content_Transfer_Encoding="base64", **headers)
     part.set_payload(base64.encodebytes(file.content).decode("ascii"))
     return part
 
@@ -222,11 +222,7 @@ def _attachment(policy: _Policy, file: File) -> EmailMessage:
     words = _type_words(file.type)
     disposition = fold("Content-Disposition", ["attachment;", *parameter("filename", file.name)])
     if not words[0].startswith("message/"):
-        part = _part(
-            policy, words, Content_Transfer_Encoding="base64", Content_Disposition=disposition
-        )
-        part.set_payload(base64.encodebytes(file.content).decode("ascii"))
-        return part
+        return _file_part(policy, file, Content_Disposition=disposition)
     # A message must not be encoded (RFC 2046, 5.2.1). The parser knows which kind contains what.
     head = (
         f"Content-Type: {fold('Content-Type', words)}\r\nContent-Disposition: {disposition}\r\n\r\n"

@@ -6,11 +6,12 @@ import re
 
 import attrs
 
-from poweremail._types.checks import is_number
+from poweremail._types.checks import is_number, require
 from poweremail.errors import ConfigurationError
 
 __all__ = ["Deployment", "Timeouts", "is_call_path"]
 
+_SECONDS = "a positive number of seconds or None"
 _PATH = re.compile(r"[A-Za-z0-9_\-]+(?:/[A-Za-z0-9_\-]+)*\Z")
 
 
@@ -53,13 +54,8 @@ class Timeouts:
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(Timeouts):
             seconds = getattr(self, field.name)
-            if seconds is None:
-                continue
-            if not is_number(seconds) or seconds == 0:
-                raise ConfigurationError(
-                    f"must be a positive number of seconds or None, not {seconds!r}",
-                    field=f"timeouts.{field.name}",
-                )
+            valid = seconds is None or (is_number(seconds) and seconds > 0)
+            require(f"timeouts.{field.name}", seconds, _SECONDS, valid)
 
     def within(self, seconds: float) -> Timeouts:
         """Return these limits, each of them at most *seconds*."""

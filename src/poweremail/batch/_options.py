@@ -11,7 +11,7 @@ from poweremail._ledger.verdicts import Verdicts
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
-from poweremail._types.checks import is_number, is_whole
+from poweremail._types.checks import is_number, is_whole, must_be, require
 from poweremail.errors import ConfigurationError
 
 __all__ = ["RETRY", "RunOptions"]
@@ -29,23 +29,9 @@ def _names(given: Iterable[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
 
 
-def _check_whole(_: object, field: attrs.Attribute[int], value: int) -> None:
-    if not is_whole(value, 1):
-        raise ConfigurationError(f"must be 1 or more, not {value!r}", field=field.name)
-
-
-def _check_lease(_: object, field: attrs.Attribute[float], value: float) -> None:
-    if not is_number(value, 1.0):
-        raise ConfigurationError(
-            f"must be a number of seconds, 1 or more, not {value!r}", field=field.name
-        )
-
-
-def _check_retry(_: object, field: attrs.Attribute[RetryPolicy], value: object) -> None:
-    if not isinstance(value, RetryPolicy):
-        raise ConfigurationError(
-            f"must be a RetryPolicy, not {type(value).__name__}", field=field.name
-        )
+_IS_COUNT = must_be("1 or more", lambda value: is_whole(value, 1))
+_IS_LEASE = must_be("a number of seconds, 1 or more", lambda value: is_number(value, 1.0))
+_IS_RETRY = must_be("a RetryPolicy", lambda value: isinstance(value, RetryPolicy))
 
 
 def _verdicts(options: RunOptions) -> Verdicts:
@@ -66,13 +52,13 @@ class RunOptions:
     """
 
     smtp_users: tuple[str, ...] = attrs.field(converter=_names)
-    concurrency: int = attrs.field(validator=_check_whole)
+    concurrency: int = attrs.field(validator=_IS_COUNT)
     limits: RateLimits | Mapping[str, RateLimits] | None
-    retry: RetryPolicy = attrs.field(validator=_check_retry)
+    retry: RetryPolicy = attrs.field(validator=_IS_RETRY)
     visibility: float | None
     resend_after: float | None
-    lease: float = attrs.field(validator=_check_lease)
-    errors_in_a_row: int = attrs.field(validator=_check_whole)
+    lease: float = attrs.field(validator=_IS_LEASE)
+    errors_in_a_row: int = attrs.field(validator=_IS_COUNT)
     verdicts: Verdicts = attrs.field(init=False, default=attrs.Factory(_verdicts, takes_self=True))
 
     def sent_as(self, smtp_user_name: str | None) -> RunOptions:
@@ -97,10 +83,7 @@ class RunOptions:
             else dict(self.limits or {})
         )
         for name, each in limits.items():
-            if not isinstance(each, RateLimits):
-                raise ConfigurationError(
-                    f"must be a RateLimits, not {type(each).__name__}", field=f"limits[{name!r}]"
-                )
+            require(f"limits[{name!r}]", each, "a RateLimits", isinstance(each, RateLimits))
             if each.path is not None:
                 raise ConfigurationError("has no use here: the ledger counts", field="limits.path")
         return limits
