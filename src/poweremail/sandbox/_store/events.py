@@ -124,13 +124,14 @@ def opens_and_clicks(store: Store, recipient: int) -> dict[str, Any]:
 
     ``time`` is in milliseconds, as a string of digits: clients have to read that, too.
     """
+    events = store.rows(
+        "SELECT kind, ip, user_agent AS ua, CAST(at AS TEXT) AS time FROM events"
+        " WHERE recipient = ? ORDER BY number",
+        recipient,
+    )
     members: dict[str, Any] = {}
     for kind in ("open", "click"):
-        found = store.rows(
-            "SELECT ip, user_agent AS ua, CAST(at AS TEXT) AS time FROM events"
-            " WHERE recipient = ? AND kind = ? ORDER BY number",
-            *(recipient, kind),
-        )
-        data = {name: [row[name] for row in found] for name in ("ip", "ua", "time")}
+        found = [event for event in events if event["kind"] == kind]
+        data = {name: [event[name] for event in found] for name in ("ip", "ua", "time")}
         members |= {kind: len(found), f"{kind}Data": data}
     return members

@@ -15,7 +15,7 @@ from poweremail.sandbox._store.database import END_OF_TIME, Row, Store, at, valu
 from poweremail.sandbox._store.events import STATUSES
 from poweremail.sandbox._store.limits import SmtpLimits
 from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, MailContent
-from poweremail.sandbox._store.schema import PARTS_OF_MAILS
+from poweremail.sandbox._store.schema import KEEP_WORDS, PARTS_OF_MAILS
 
 __all__ = ["FIRST_RECIPIENTS", "MailFilter", "MailStore"]
 
@@ -172,7 +172,7 @@ class MailStore:
                     for file in files
                 ),
             )
-            store.insert("INSERT INTO searchable", mail=number, words=_words(mail))
+            store.change(f"{KEEP_WORDS} WHERE number = ?", number)
             then(number, mail, received)
         store.changes.note("caught", number)
         return number
@@ -318,13 +318,6 @@ class MailStore:
             "statuses": {status: counts[status] for status in STATUSES if status in counts},
             "attachment_count": len(self._files(number, "attachment", "number")),
         }
-
-
-def _words(mail: MailContent) -> str:
-    """Return the text that `MailFilter.search` looks through."""
-    addresses = [word for each in mail.recipients for word in (each.email, each.name)]
-    words = (mail.subject, mail.from_email, mail.from_name, mail.unique_id, mail.template_id)
-    return "\n".join(word for word in (*words, *addresses) if word).casefold()
 
 
 def _members(row: Row) -> dict[str, Any]:

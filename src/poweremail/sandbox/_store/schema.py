@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-__all__ = ["PARTS_OF_MAILS", "TABLES", "prepare"]
+__all__ = ["KEEP_WORDS", "PARTS_OF_MAILS", "TABLES", "prepare"]
 
 PARTS_OF_MAILS = ("recipients", "files", "searchable", "events", "planned_events")
 """The tables of which rows are deleted with a mail: their column ``mail`` has its number."""
@@ -16,6 +16,15 @@ TABLES = (
     *("deliveries", "attempts", "claims"),
 )
 """All tables but that of the clock."""
+
+KEEP_WORDS = """
+INSERT INTO searchable (mail, words)
+    SELECT number, casefold(concat_lines(subject, from_email, from_name, unique_id, template_id, (
+        SELECT group_concat(concat_lines(email, name), char(10))
+        FROM recipients WHERE mail = mails.number
+    ))) FROM mails
+"""
+"""Keeps the words of all mails for a search, or of those of a ``WHERE`` that is added."""
 
 # Each step makes a version from the one before; a step that was published never changes.
 # Wide columns stand last: SQLite reads a row from its front, and stops at the last column it needs.
@@ -110,15 +119,11 @@ CREATE TABLE webhooks (
 """,
     # The words for a search stand in a narrow table of their own: a scan of it costs a fraction of
     # a scan of the mails.
-    """
+    f"""
 ALTER TABLE recipients ADD COLUMN status TEXT NOT NULL DEFAULT 'delivered';
 CREATE INDEX recipients_of_status ON recipients (status, mail);
 CREATE TABLE searchable (mail INTEGER PRIMARY KEY, words TEXT NOT NULL);
-INSERT INTO searchable (mail, words)
-    SELECT number, casefold(concat_lines(subject, from_email, from_name, unique_id, template_id, (
-        SELECT group_concat(concat_lines(email, name), char(10))
-        FROM recipients WHERE mail = mails.number
-    ))) FROM mails;
+{KEEP_WORDS};
 CREATE TABLE events (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     mail INTEGER NOT NULL,

@@ -30,7 +30,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any, Literal
 
@@ -133,17 +133,15 @@ class Deliveries:
             mail,
         )
         # The same event has the same id at each webhook.
-        all_events = [(event.kind, _event_members(about, event)) for event in outgoing]
+        all_events = [_event_members(about, event) for event in outgoing]
         for webhook in webhooks:
             kinds = webhook["events"].split(",")
-            events = [event for event in all_events if event[0] in kinds]
+            events = [event for event in all_events if event["event"] in kinds]
             for start in range(0, len(events), _MAX_EVENTS_A_POST):
                 self._enqueue(webhook, mail, events[start : start + _MAX_EVENTS_A_POST], now)
 
-    def _enqueue(
-        self, webhook: Row, mail: int, events: Sequence[tuple[str, dict[str, Any]]], now: int
-    ) -> None:
-        url, body = webhook["url"], form_body((event for _, event in events), self._brand)
+    def _enqueue(self, webhook: Row, mail: int, events: list[dict[str, Any]], now: int) -> None:
+        url, body = webhook["url"], form_body(events, self._brand)
         signature = sign(
             self._scheme, Secret(webhook["key"]), url=url, body=body, content_type=FORM_TYPE
         )
@@ -156,7 +154,7 @@ class Deliveries:
             "INSERT INTO deliveries",
             webhook_id=webhook["webhook_id"],
             mail=mail,
-            events=",".join(kind for kind, _ in events),
+            events=",".join(event["event"] for event in events),
             created=now,
             state="waiting",
             next_attempt=now,
@@ -203,10 +201,9 @@ class Deliveries:
 
     def find(self, number: int) -> Delivery:
         """Return the delivery of that number. Raises LookupError if there is none."""
-        found = self._find("number = ?", number)
-        if not found:
-            raise LookupError(f"there is no delivery number {number}")
-        return found[0]
+        for delivery in self._find("number = ?", number):
+            return delivery
+        raise LookupError(f"there is no delivery number {number}")
 
     def all(self) -> list[Delivery]:
         """Return those that are kept, oldest first."""
