@@ -301,9 +301,7 @@ class Sandbox:
 
         Raises LookupError if there is none.
         """
-        return self.service.deliverer.replay(
-            delivery if isinstance(delivery, int) else delivery.number, to
-        )
+        return self.service.deliverer.replay(_number(delivery), to)
 
     def release(
         self,
@@ -367,5 +365,5 @@ class Sandbox:
         return SandboxServer(self.service, host=host, port=port, allowed_hosts=allowed_hosts)
 
 
-def _number(mail: CaughtMail | int) -> int:
-    return mail if isinstance(mail, int) else mail.number
+def _number(numbered: CaughtMail | Delivery | int) -> int:
+    return numbered if isinstance(numbered, int) else numbered.number

@@ -17,7 +17,7 @@ from poweremail.sandbox._api import parts
 from poweremail.sandbox._api.mime import read_raw_message
 from poweremail.sandbox._api.responses import Members, Refusal
 from poweremail.sandbox._api.settings import AccountCall
-from poweremail.sandbox._store.mail import CaughtRecipient, Template
+from poweremail.sandbox._store.mail import Template
 
 __all__ = [
     "Reader",
@@ -49,21 +49,14 @@ def read_send_template(members: _Members, find: FindTemplate) -> Members:
     """Read a ``sendTemplate``. If it has no subject, it gets that of its template."""
     message = _message(members)
     filled = _filled(message, find)
-    subject = filled.pop("subject")
-    return {**filled, **_envelope(message, subject)}
+    return {**filled, **_envelope(message, filled["subject"])}
 
 
 def read_send_template_http_get(members: _Members, find: FindTemplate) -> Members:
     """Read a ``sendTemplateHTTPGet``, whose fields were in the query."""
-    filled = _filled(members, find)
-    filled["subject"] = parts.required(members.get("subject"), "subject")
-    from_email, _ = _sender(members)
-    recipient = parts.address("to", parts.required(members.get("to"), "at least one recipient"))
-    return {
-        **filled,
-        "from_email": from_email,
-        "recipients": (CaughtRecipient("to", recipient.email),),
-    }
+    message = {name: members.get(name) for name in ("subject", "from_email")}
+    to = [{"email": members.get("to")}]
+    return {**_filled(members, find), **_envelope({**message, "to": to})}
 
 
 def read_raw(members: _Members, _: FindTemplate) -> Members:

@@ -65,9 +65,8 @@ def recipients(value: Any) -> tuple[CaughtRecipient, ...]:
 
 
 def _recipient(item: Mapping[str, Any]) -> CaughtRecipient:
-    if not text(item.get("email")):
-        raise Refusal(NO_RECIPIENT)
-    mailbox = address("to", item["email"], item.get("name"))
+    email = required(item.get("email"), "at least one recipient")
+    mailbox = address("to", email, item.get("name"))
     type_member = item.get("type")
     recipient_type = RECIPIENT_TYPES.get(
         "to" if type_member in (None, "") else str(type_member).lower()

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import attrs
+
 from poweremail._response import Response
 from poweremail.errors import UsageError
 
@@ -24,6 +26,7 @@ def envelope(status: str, **members: Any) -> Response:
     return Response(200, (JSON, ("Content-Length", str(len(body)))), body)
 
 
+@attrs.define
 class Refusal(Exception):  # noqa: N818  the service rejects a request; the sandbox has no error
     """
     The service rejects the request.
@@ -34,10 +37,8 @@ class Refusal(Exception):  # noqa: N818  the service rejects a request; the sand
         The kind of error; None if the service gives none.
     """
 
-    def __init__(self, message: str, name: str | None = "ValidationError") -> None:
-        super().__init__(message)
-        self.message = message
-        self.name = name
+    message: str
+    name: str | None = "ValidationError"
 
     @property
     def response(self) -> Response:

@@ -25,12 +25,8 @@ _ROUTERS = (mails.router, stream.router, account.router)
 
 
 def _operation_id(route: APIRoute) -> str:
-    name = re.sub(r"\W+", "_", route.path_format).strip("_")
-    return f"{'_'.join(_methods(route)).lower()}_{name}"
-
-
-def _methods(route: APIRoute) -> list[str]:
-    return sorted(route.methods or ())
+    words = re.findall(r"\w+", f"{'_'.join(route.methods or ())}{route.path_format}")
+    return "_".join(words).lower()
 
 
 async def _failed(request: Request, error: Exception) -> Response:
@@ -50,7 +46,7 @@ async def _failed(request: Request, error: Exception) -> Response:
                 for router in _ROUTERS
                 for route in router.routes
                 if isinstance(route, APIRoute) and route.matches(request.scope)[0] is not Match.NONE
-                for method in _methods(route)
+                for method in route.methods or ()
             ]
             headers["Allow"] = ", ".join(methods) or "GET"
             status, reason = 405, f"this path takes {headers['Allow']}"

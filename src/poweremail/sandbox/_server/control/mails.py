@@ -45,7 +45,6 @@ _IMAGE_TYPES = {
     f"image/{kind}"
     for kind in ("png", "jpeg", "jpg", "gif", "webp", "avif", "bmp", "x-icon", "svg+xml")
 }
-_BINARY: dict[int | str, dict[str, Any]] = {200: {"content": {"application/octet-stream": {}}}}
 
 router = APIRouter(tags=["Messages"], route_class=ControlRoute)
 
@@ -175,27 +174,23 @@ def _part(mail: dict[str, Any], name: str) -> str:
     return str(mail[name])
 
 
-@router.get(
-    "/messages/{number:digits}/attachments/{index:digits}",
-    response_class=Response,
-    responses=_BINARY,
-)
-async def attachment(service: ServiceOf, number: Number, index: Number) -> Response:
-    """Return the content of an attachment, counted from 0."""
-    return _file(service, number, "attachment", index)
+def _add_file_call(kind: str) -> None:
+    """Add the call that returns a file of a *kind*."""
+
+    @router.get(
+        f"/messages/{{number:digits}}/{kind}s/{{index:digits}}",
+        response_class=Response,
+        responses={200: {"content": {"application/octet-stream": {}}}},
+        name=kind,
+        description=f"Return the content of an {kind}, counted from 0.",
+    )
+    async def file(service: ServiceOf, number: Number, index: Number) -> Response:
+        found = service.mails.file(number, kind, index)
+        return Response(found.content, headers=attachment_headers(found.name))
 
 
-@router.get(
-    "/messages/{number:digits}/images/{index:digits}", response_class=Response, responses=_BINARY
-)
-async def image(service: ServiceOf, number: Number, index: Number) -> Response:
-    """Return the content of an image, counted from 0."""
-    return _file(service, number, "image", index)
-
-
-def _file(service: Service, number: int, kind: str, index: int) -> Response:
-    file = service.mails.file(number, kind, index)
-    return Response(file.content, headers=attachment_headers(file.name))
+for _kind in ("attachment", "image"):
+    _add_file_call(_kind)
 
 
 @router.get("/images/{key}/{number:digits}/{index:digits}", include_in_schema=False)
