@@ -19,6 +19,11 @@ from poweremail._types.address import Recipient
 __all__ = ["former_members"]
 
 _ANGLE_AT_END = re.compile(r'<((?:"(?:[^"\\]|\\.)*"@)?[^<>"]*)>\Z')
+# Several addresses, an encoded word, or an invisible character, which a repr escapes.
+_READ_OTHERWISE = re.compile(
+    r"@.*@|=\?|\\[ux]|[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]",
+    re.DOTALL,
+)
 # It took empty cells of columns with these names for fields, which CSV does not have.
 _NO_DYNAMIC_VALUES = {"attachments", "dynamic_value", "headers", "images", "tracking"}
 
@@ -29,18 +34,16 @@ def former_members(given: Mapping[str, Any], message: Message | TemplateMessage)
 
     *given*: the fields of the row, before they were read.
     """
-    addresses = ("from_email", "to", "cc", "bcc", "reply_to")
-    former: dict[str, Any] = {
-        field: [_mailbox(each) for each in _listed(given[field])]
-        for field in addresses
-        if given.get(field)
-    }
-    former["from_email"] = former["from_email"][0]
-    if isinstance(message, TemplateMessage):
+    former: dict[str, Any] = {}
+    for field in ("from_email", "to", "cc", "bcc", "reply_to"):
+        value = given.get(field)
+        if value and _READ_OTHERWISE.search(value if isinstance(value, str) else repr(value)):
+            mailboxes = [_mailbox(each) for each in _listed(value)]
+            former[field] = mailboxes[0] if field == "from_email" else mailboxes
+    dynamic = getattr(message, "dynamic_value", {})
+    if not _NO_DYNAMIC_VALUES.isdisjoint(dynamic):
         former["dynamic_value"] = {
-            name: text
-            for name, text in message.dynamic_value.items()
-            if text or name not in _NO_DYNAMIC_VALUES
+            name: text for name, text in dynamic.items() if text or name not in _NO_DYNAMIC_VALUES
         }
     return former
 

@@ -62,6 +62,12 @@ class RowReader:
     name: str
     key: str
     fold_case: bool
+    used: set[str] = attrs.field(init=False)
+
+    @used.default
+    def _used(self) -> set[str]:
+        """The columns that are no dynamic values."""
+        return {*self.fields, self.email, self.key}
 
     def __attrs_post_init__(self) -> None:
         """Check what all messages share: an error in it would be in each of them."""
@@ -89,14 +95,11 @@ class RowReader:
             return self.bad_entry(error, line, row.get(self.email, row.get("to")))
 
     def _entry(self, row: Mapping[str, Any], line: int) -> Entry:
-        optional = {*self.fields, self.email, self.name, self.key}
-        row = {name: row[name] for name in row if row[name] is not None or name not in optional}
         # The column of the addresses may be the key as well.
         addresses = self.email if self.email in row else "to"
         fields = self.fields - ({self.key} - {addresses})
         given = {**self.common, **{name: row[name] for name in row if name in fields}}
-        used = {*self.fields, self.email, self.key}
-        rest = {name: row[name] for name in row if name not in used}
+        rest = {name: row[name] for name in row if name not in self.used}
         members = dict(given)
         if self.email in row:
             address, name = row[self.email], row.get(self.name)

@@ -81,7 +81,7 @@ def read_csv(
             )
         # An empty cell of a dynamic value is an empty value, so that the placeholder of the
         # template does not stay in the mail. In any other column it is no value.
-        may_lack = {*CSV_FIELDS, email, key, ""} - {name}
+        may_lack = (reader.used | {""}) - {name}
         width = 1 + columns.index(named[-1])
         for line, row in rows:
             if isinstance(row, UsageError):
@@ -125,8 +125,14 @@ def read_json_lines(
     """
     with open_rows(path, json_lines=True) as file:
         reader = RowReader(path, fields, JSON_FIELDS, email, name, key, fold_case)
+        may_lack = {*reader.used, name}
         for line, members in json_objects(file):
             if isinstance(members, UsageError):
                 yield reader.bad_entry(members, line)
             else:
-                yield reader.entry(members, line)
+                given = {
+                    member: value
+                    for member, value in members.items()
+                    if value is not None or member not in may_lack
+                }
+                yield reader.entry(given, line)
