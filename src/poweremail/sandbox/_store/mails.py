@@ -13,7 +13,7 @@ from poweremail._types.message_info import PAGE_SIZE
 from poweremail.sandbox._store import events
 from poweremail.sandbox._store.database import END_OF_TIME, Row, Store, at, value_of
 from poweremail.sandbox._store.events import STATUSES
-from poweremail.sandbox._store.limits import SmtpLimits
+from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits
 from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, MailContent
 from poweremail.sandbox._store.schema import KEEP_WORDS, PARTS_OF_MAILS
 
@@ -131,8 +131,8 @@ class MailStore:
         *,
         received: int,
         visible_from: int,
-        limits: SmtpLimits,
-        then: Callable[[int, MailContent, int], None],
+        limits: SmtpLimits = UNLIMITED,
+        then: Callable[[int, MailContent, int], None] | None = None,
     ) -> int:
         """
         Keep *mail* and return its number.
@@ -173,7 +173,8 @@ class MailStore:
                 ),
             )
             store.change(f"{KEEP_WORDS} WHERE number = ?", number)
-            then(number, mail, received)
+            if then is not None:
+                then(number, mail, received)
         store.changes.note("caught", number)
         return number
 
