@@ -9,6 +9,8 @@ from collections import Counter
 import pytest
 
 from poweremail import PowerEmail, RateLimits, RetryPolicy, UsageError
+from poweremail._ledger.values import Finished
+from poweremail._ledger.verdicts import RELEASED
 from poweremail._response import Response
 from poweremail.batch import Batch, BadEntry, Entry, Ledger, LedgerError
 from poweremail.sandbox import Fault, Sandbox
@@ -256,6 +258,117 @@ def test_too_many_failures_in_a_row_pause_the_batch(sandbox, place):
             assert len([outcome for outcome in outcomes]) == 3
             assert "3 failures in a row" in outcomes.paused
         assert batch.status().counts["planned"] == 17
+
+
+@pytest.mark.parametrize(
+    ("course", "settled", "is_paused"),
+    [
+        ("ffaffaffa", 9, False),
+        ("faaffaff", 8, False),
+        ("ffafff", 6, True),
+        ("affaffffa", 7, True),
+        ("fffa", 3, True),
+        # A mail whose outcome is unknown has failed. One that must wait has neither failed nor not.
+        ("ffl", 2, True),
+        ("ffwfa", 3, True),
+    ],
+)
+def test_failures_in_a_row_are_counted_from_the_last_success(
+    sandbox, place, course, settled, is_paused
+):
+    """f fails, a is accepted, the response of l is lost, w must wait for another SMTP user."""
+    faults = {
+        "f": Fault.error("ValidationError", "no"),
+        "l": Fault.reset_after_acceptance(),
+        "w": Fault.rate_limited(retry_after=3600),
+    }
+    for number, letter in enumerate(course):
+        if letter in faults:
+            sandbox.faults.add(
+                faults[letter], call="sendMail", recipient=f"user{number}@example.com"
+            )
+    options = FAST | {"errors_in_a_row": 3, "concurrency": 1, "smtp_users": ["a", "b"]}
+    with (
+        sandbox.client() as client,
+        Batch(client, place, "news", **options) as batch,
+    ):
+        batch.add(many(len(course)))
+        with batch.run() as outcomes:
+            assert len([outcome for outcome in outcomes]) == settled
+            assert (outcomes.paused is not None) == is_paused
+
+
+def test_an_outcome_that_a_look_up_settled_is_as_complete_as_any(sandbox, place):
+    sandbox.faults.add(
+        Fault.reset_after_acceptance(), call="sendMail", recipient="lost@example.com"
+    )
+    sandbox.faults.add(
+        Fault.reset_before_acceptance(), call="sendMail", recipient="never@example.com"
+    )
+    ledger = Ledger(place)
+    with sandbox.client() as client:
+        batch = Batch(client, ledger, "news", smtp_users=["a"], **FAST)
+        for line, name in enumerate(("response", "lost", "never", "dead"), start=2):
+            mail = message(to=f"{name}@example.com", bcc="office@example.com")
+            batch.add([Entry(message=mail, key=name, source="a.csv", line=line)])
+        dead = ledger.worker(ledger.find("news"), ["b"], {}, lease=60.0)
+        (work,) = [work for work in dead.step((), 4).work if work.key == "dead"]
+        dead.step(
+            [Finished(work=each, verdict=RELEASED) for each in dead.retire() if each != work], 0
+        )
+        mail = message(to="dead@example.com", bcc="office@example.com", unique_id=work.unique_id)
+        client.messages.send_mail(mail, smtp_user_name="b")
+        let_leases_end(ledger, dead.owner)
+        with batch.run() as running:
+            outcomes = {outcome.key: outcome for outcome in running}
+        records = {record.key: record for record in batch.report()}
+    ledger.close()
+    for line, (key, state, user, attempts) in enumerate(
+        (
+            ("response", "accepted", "a", 1),
+            ("lost", "accepted", "a", 1),
+            ("never", "unknown", "a", 1),
+            # The attempt of a worker that is gone is not known.
+            ("dead", "accepted", "b", 0),
+        ),
+        start=2,
+    ):
+        outcome, record = outcomes[key], records[key]
+        recipients = (f"{key}@example.com", "office@example.com")
+        expected = (state, user, attempts, recipients, "a.csv", line, record.unique_id)
+        for found in (outcome, record):
+            assert expected == (
+                found.state,
+                found.smtp_user_name,
+                found.attempts,
+                found.recipients,
+                found.source,
+                found.line,
+                found.unique_id,
+            )
+        assert (outcome.result is None, outcome.error is None) == (
+            (False, True) if state == "accepted" else (True, False)
+        )
+        if outcome.result is not None:
+            assert outcome.result.unique_id == record.unique_id
+            assert outcome.result.recipients == recipients
+            assert outcome.result.reconciled == (key != "response")
+            assert (record.error_kind, record.error) == (None, None)
+
+
+def test_a_run_that_waits_asks_the_ledger_seldom(sandbox, place, caplog):
+    sandbox.faults.add(Fault.refuse(), call="sendMail", nth=1)
+    options = {"retry": RetryPolicy(first_wait=1.0, max_total=None), "lease": 60.0}
+    caplog.set_level("DEBUG", "poweremail.batch")
+    with (
+        sandbox.client() as client,
+        Batch(client, place, "news", **options) as batch,
+    ):
+        batch.add(many(1))
+        assert run(batch) == {"k0": "accepted"}
+    # It takes the mail, records the failure, takes it again half a second later, and records that;
+    # the rest is for a machine on which all of this takes seconds.
+    assert 4 <= [record.message for record in caplog.records].count("step") <= 12
 
 
 def test_pause_stop_and_leaving_early_leave_a_batch_that_goes_on(sandbox, place):

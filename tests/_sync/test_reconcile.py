@@ -93,6 +93,18 @@ def test_another_mail_under_the_same_id_proves_nothing(sandbox):
     assert len(sandbox.outbox) == 1
 
 
+@pytest.mark.parametrize(("wanted", "requests"), [("a0", 1), ("a99", 1), ("b0", 2), ("c99", 3)])
+def test_a_look_up_reads_no_page_after_the_one_that_shows_the_mail(sandbox, wanted, requests):
+    with sandbox.client(**FAST) as client:
+        for name in "abc":  # a page has 100 records
+            to = [f"{name}{number}@example.com" for number in range(100)]
+            client.messages.send_mail(message(unique_id="news", to=to))
+        rule = sandbox.faults.add(Fault.latency(0), call="getMessageInfo")
+        recipient = f"{wanted}@example.com"
+        result = client.messages.reconcile("news", recipients=recipient)
+    assert (result.recipients, rule.seen) == ((recipient,), requests)
+
+
 def test_a_mail_that_is_never_listed_is_sent_again_if_allowed(sandbox):
     sandbox.faults.add(NEVER, call="sendMail", times=2)
     with sandbox.client(**FAST | {"visibility": 0.1, "resend_after": 0.2}) as client:

@@ -294,8 +294,7 @@ class TestWork:
             ),
             1,
         )
-        assert step.work == ()
-        assert 0.0 < step.wait <= 0.3
+        assert (step.work, step.wait) == ((), pytest.approx(0.3))
         (record,) = ledger.report(batch)
         assert (record.attempts, record.error_kind, record.error) == (1, "NotSentError", "refused")
         time.sleep(0.35)
@@ -413,8 +412,8 @@ class TestBudget:
         one, other = (worker(ledger, batch, limits=limits) for _ in range(2))
         steps = [one.step((), 3), other.step((), 3), one.step((), 3), other.step((), 3)]
         assert [len(step.work) for step in steps] == [3, 2, 0, 0]
-        # It is asked again soon whether the batch was paused.
-        assert 0 < steps[-1].wait <= 1.0
+        # Whether the batch was paused is asked once a second, however long the limits take.
+        assert [step.wait for step in steps] == [0.0, 1.0, 1.0, 1.0]
 
     def test_what_is_booked_counts_with_the_margin(self, ledger):
         batch = fill(ledger, 20)
@@ -498,11 +497,24 @@ class TestBudget:
             assert 25.0 < found.refused_until - ledger.database.now(connection) <= 30.0
             assert found.refusals == 1
 
+    def test_each_refusal_in_a_row_doubles_the_wait_up_to_a_minute(self, ledger):
+        batch = fill(ledger, 1)
+        for expected in (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0):
+            it = worker(ledger, batch)
+            step = it.step((), 1)
+            with ledger.database.reading() as connection:
+                before = ledger.database.now(connection)
+            it.step(finish(step, _refused(0.0)), 0)
+            with ledger.database.transaction() as connection:
+                after = ledger.database.now(connection)
+                until = connection.scalar(text("SELECT refused_until FROM poweremail_smtp_users"))
+                assert before + expected <= until <= after + expected
+                connection.execute(text("UPDATE poweremail_smtp_users SET refused_until = 0"))
+
     def test_a_refusal_is_forgotten_when_a_mail_was_taken(self, ledger):
         batch = fill(ledger, 4)
         it = worker(ledger, batch)
-        it.step(finish(it.step((), 1), _refused(0.0)), 0)
-        assert 0.0 < it.step((), 1).wait <= 1.0
+        assert it.step(finish(it.step((), 1), _refused(0.0)), 1).wait == pytest.approx(1.0)
         with ledger.database.transaction() as connection:
             connection.execute(text("UPDATE poweremail_smtp_users SET refused_until = 0"))
         time.sleep(0.25)
