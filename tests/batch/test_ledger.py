@@ -8,6 +8,7 @@ import sqlite3
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -687,24 +688,34 @@ class TestFiles:
         assert add(ledger, batch, *entries(500, first=2)).added == 500
         ledger.close()
 
-    @pytest.mark.parametrize("how", ["deleted", "replaced", "moved"])
-    def test_a_file_that_is_gone_stops_before_a_send(self, path, how):
+    @pytest.mark.parametrize(
+        ("name", "how"),
+        [
+            *product(
+                ["ledger.db", "ledger.db-wal", "ledger.db-shm"], ["deleted", "replaced", "moved"]
+            ),
+            ("ledger.db", "emptied"),
+        ],
+    )
+    def test_a_file_that_is_gone_stops_before_a_send(self, path, how, name):
         ledger = Ledger(path)
         batch = fill(ledger, 3)
         it = worker(ledger, batch)
         step = it.step((), 1)
-        if how == "moved":
-            path.rename(path.with_name("other.db"))
+        file = path.with_name(name)
+        if how == "deleted":
+            file.unlink()
+        elif how == "replaced":
+            copy = shutil.copy(file, path.with_name("copy"))
+            copy.rename(file)
+        elif how == "emptied":
+            file.write_bytes(b"")
         else:
-            path.unlink()
-        if how == "replaced":
-            other = Ledger(path)
-            fill(other, 3)
-            other.close()
-        with pytest.raises(LedgerError, match="was deleted or replaced"):
+            file.rename(path.with_name("other"))
+        with pytest.raises(LedgerError, match=f"{name}' was deleted or replaced"):
             it.step(finish(step), 1)
         if how == "moved":  # and back: nothing of the step is lost
-            path.with_name("other.db").rename(path)
+            path.with_name("other").rename(file)
             assert len(it.step(finish(step), 1).recorded) == 1
         ledger.close()
 

@@ -92,7 +92,7 @@ class Database:
         # Several queries of one block see the database as it was at one moment.
         self._reading_engine = self._engine.execution_options(**options)
         self._lock = threading.Lock()
-        self._file_identity: tuple[int, int] | None = None
+        self._file_identities = self._identify_files()
         self._is_prepared = False
         self._process = os.getpid()
         # A ledger that is never closed causes no ResourceWarning.
@@ -124,16 +124,20 @@ class Database:
 
     def check_file(self) -> None:
         """
-        Raise `LedgerError` if the SQLite file was deleted or replaced since it was opened.
+        Raise `LedgerError` if a file of SQLite was deleted or replaced since it was opened: the
+        database, its write-ahead log, or the index of that log.
 
-        The open connections would still write to the old file, which no other process sees any
+        The open connections would still write to the old files, which no other process sees any
         more: the next run would send every mail again.
         """
-        if self._is_prepared and self._identify_file() != self._file_identity:
-            raise LedgerError(
-                f"the file {str(self.path)!r} was deleted or replaced while it was in use",
-                advice="put the file back before the batch runs again; what was sent is in it",
-            )
+        if not self._is_prepared:
+            return
+        for place, identity in self._identify_files().items():
+            if identity != self._file_identities[place]:
+                raise LedgerError(
+                    f"the file {place!r} was deleted or replaced while it was in use",
+                    advice="put the file back before the batch runs again; what was sent is in it",
+                )
 
     def check_room(self, mails: int) -> None:
         """
@@ -173,13 +177,19 @@ class Database:
             self._engine.dispose()
             self._is_prepared = False
 
-    def _identify_file(self) -> tuple[int, int] | None:
-        """Device and inode of the file; None for a server, or if there is no file."""
-        try:
-            found = None if self.path is None else self.path.stat()
-        except OSError:
-            return None
-        return None if found is None else (found.st_dev, found.st_ino)
+    def _identify_files(self) -> dict[str, object]:
+        """
+        The identity of each file of SQLite; empty for a server. A file that was emptied is another
+        one, except for the log, which may be empty.
+        """
+        found: dict[str, object] = {}
+        for suffix in () if self.path is None else ("", "-wal", "-shm"):
+            place = f"{self.path}{suffix}"
+            found[place] = None
+            with suppress(OSError):
+                status = Path(place).stat()
+                found[place] = (status.st_dev, status.st_ino, bool(status.st_size or suffix))
+        return found
 
     def _free_bytes(self) -> int | None:
         """The free bytes on the disk of the file; None for a server, or if they are not known."""
@@ -219,7 +229,7 @@ class Database:
             if not current:
                 with self._engine.begin() as connection:
                     schema.prepare(connection)
-            self._file_identity, self._is_prepared = self._identify_file(), True
+            self._file_identities, self._is_prepared = self._identify_files(), True
 
 
 def _postgresql_engine(url: URL) -> Engine:
