@@ -14,17 +14,23 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 import poweremail
-from _sync.ways import ENGINES, TOKEN, client_of
-from poweremail import PowerEmail, PowerEmailError
-from poweremail.sandbox import Sandbox
+from _sync.ways import ENGINES, OPTIONS, TOKEN, WAYS, client_of, reached
+from poweremail import PowerEmail, Attachment, PowerEmailError, RetryPolicy
+from poweremail.batch import Batch
+from poweremail.sandbox import Fault, Sandbox
+from poweremail.transports import HttpxTransport, Outgoing
 from support.fault_server import (
     FaultServer,
     answer,
+    close_after_body,
+    early,
     reset_after_body,
     reset_before_body,
+    reset_in_body,
     stall,
     truncate,
 )
+from support.interrupt import handle_signal
 from support.messages import large, message, template
 
 # Words that are in no form of the token's neighbours, and in every form of the token.
@@ -105,6 +111,52 @@ BEHAVIOURS = {
 }
 
 
+CLIENT = tuple(
+    str(Path(PACKAGE, tree, f"{room}.py"))
+    for tree in ("_sync", "_sync")
+    for room in ("client", "messages", "settings")
+)
+"""The files of the methods that a caller calls: they have what the caller gave them."""
+
+
+def chain_of(error: BaseException | None, seen: set[int]):
+    """Every exception that can be reached from *error*."""
+    if error is None or id(error) in seen:
+        return
+    seen.add(id(error))
+    yield error
+    yield from chain_of(error.__cause__, seen)
+    yield from chain_of(error.__context__, seen)
+    yield from chain_of(getattr(error, "cause", None), seen)
+    for inner in getattr(error, "exceptions", ()):
+        yield from chain_of(inner, seen)
+
+
+def attributes_of(value: object):
+    """The attributes of *value*, in its dict or in slots."""
+    yield from getattr(value, "__dict__", {}).values()
+    for kind in type(value).__mro__:
+        slots = vars(kind).get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else slots:
+            if not name.startswith("__"):
+                yield getattr(value, name, None)
+
+
+def locals_of(error: BaseException):
+    """
+    The local variables, and their attributes, of every frame in the chain of *error* that is
+    neither of this file nor of a method of the client; with the place of the frame.
+    """
+    for each in chain_of(error, set()):
+        for frame, line in traceback.walk_tb(each.__traceback__):
+            code = frame.f_code
+            if code.co_filename == __file__ or code.co_filename in CLIENT:
+                continue
+            for name, value in frame.f_locals.items():
+                for shown in (value, *attributes_of(value)):
+                    yield f"{code.co_filename}:{line} {name}", repr(shown)
+
+
 def texts_of(error: BaseException | None):
     """
     Everything that a person or a program may print of an error: its chain, and the local variables
@@ -158,6 +210,130 @@ def test_the_token_is_in_no_text_and_no_log(engine, behaviour, caplog):
     assert calls == 4
     for record in caplog.records:
         assert CANARY not in f"{record.getMessage()} {record.args!r} {record.msg!r}"
+
+
+def drawn(content: str):
+    yield from (content.encode(),) * 3
+    raise LookupError("the source ended")
+
+
+BODY = "words of the mail"
+MAILS = {
+    "small": lambda: message(text=BODY),
+    "large": lambda: large(text=BODY),
+    "stream": lambda: message(
+        attachments=[Attachment.from_stream(drawn(BODY * 30_000), "a.txt")], text=BODY
+    ),
+}
+FAULTS = BEHAVIOURS | {
+    "reset in the body": reset_in_body,
+    "closed": close_after_body,
+    "early": early(413),
+    "early success": early(200),
+    "no server": None,
+}
+IN_THE_BODY = ("reset before", "reset in the body", "stalled", "early", "early success")
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("mail", "fault"),
+    [
+        *(("small", fault) for fault in FAULTS),
+        *(("large", fault) for fault in IN_THE_BODY),
+        *(("stream", fault) for fault in IN_THE_BODY),
+    ],
+)
+def test_no_frame_of_an_error_has_the_token_or_the_body(engine, fault, mail):
+    options = {
+        "timeouts": poweremail.Timeouts(read=0.1, write=0.5, connect=0.5),
+        "retry": poweremail.RetryPolicy(2, first_wait=0.001),
+        "on_unknown": "reconcile",
+        "visibility": 0.01,
+    }
+    with FaultServer(*filter(None, [FAULTS[fault]])) as server:
+        url = "http://127.0.0.1:1" if fault == "no server" else server.url
+        with client_of(engine, url, **options) as client:
+            for send in (
+                lambda: client.messages.send_mail(MAILS[mail]()),
+                lambda: client.messages.send_template_http_get(template()),
+                lambda: client.messages.get_message_info("u1"),
+            ):
+                try:
+                    send()
+                except PowerEmailError as error:
+                    for place, text in locals_of(error):
+                        assert CANARY not in text, place
+                        assert BODY not in text, place
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault.refuse(),
+        Fault.reset_before_acceptance(),
+        Fault.reset_after_acceptance(),
+        Fault.stall(0.2),
+        Fault.truncated(),
+        Fault.html(),
+        Fault.status(503),
+        Fault.error("GeneralError", "x"),
+        Fault.rate_limited(),
+    ],
+    ids=lambda fault: fault.kind,
+)
+def test_no_frame_of_an_outcome_has_the_token_or_the_body(way, fault, served, tmp_path):
+    served.faults.add(fault, call="sendMail")
+    mails = [message(text=BODY, subject=str(number)) for number in range(2)]
+    options = {"token": TOKEN} if way == "in-process" else {}
+    with (
+        reached(way, served, timeouts=poweremail.Timeouts(read=0.1), **options) as client,
+        Batch(
+            client, tmp_path / "ledger.db", "news", retry=RetryPolicy(1), visibility=0.0
+        ) as batch,
+    ):
+        with client.messages.send_many(mails) as outcomes:
+            errors = [outcome.error for outcome in outcomes]
+        if not isinstance(errors[0], poweremail.RateLimitError):
+            batch.add(mails)
+            with batch.run() as outcomes:
+                errors += [outcome.error for outcome in outcomes]
+            assert len(errors) == 4
+    for error in errors:
+        for place, text in locals_of(error):
+            assert CANARY not in text, place
+            assert BODY not in text, place
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_place_in_the_engine_is_still_named(engine):
+    with FaultServer(reset_after_body) as server:
+        with client_of(engine, server.url, retry=poweremail.RetryPolicy(1)) as client:
+            with pytest.raises(poweremail.DeliveryUnknownError) as caught:
+                client.messages.send_mail(message())
+    shown = "".join(traceback.format_exception(caught.value))
+    library = "aiohttp" if "aiohttp" in engine else "http"
+    assert f"/{library}" in shown.partition(" in Adapter.handle")[2]
+    assert not hasattr(caught.value, "__notes__")
+
+
+def test_the_frames_of_an_interruption_do_not_show_the_body():
+    class Interrupting(HttpxTransport):
+        def handle(self, request):
+            pieces = [piece for piece in Outgoing(request.body)]
+            handle_signal(KeyboardInterrupt if pieces else LookupError)
+
+    options = OPTIONS | {"transport": Interrupting()}
+    with PowerEmail("owner", TOKEN, "example.com", **options) as client:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            client.messages.send_mail(message(text=BODY))
+    frames = [frame.f_code.co_name for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    assert "handle" not in frames
+    assert frames[-1] == "handle_signal"
+    for place, text in locals_of(caught.value):
+        assert CANARY not in text, place
+        assert BODY not in text, place
 
 
 SECRET = "canary/pass word+1"

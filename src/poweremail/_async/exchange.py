@@ -29,7 +29,7 @@ from poweremail import _watch
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.transports import AsyncTransport
 from poweremail._lazy import import_undisturbed
-from poweremail._policy.origin import exception_from_outside
+from poweremail._policy.origin import exception_from_outside, forget_frames
 from poweremail._policy.outcome import FailedAttempt, Mail, judge_failure
 from poweremail._policy.retry import RetryEvent, RetryPolicy
 from poweremail._runtime._async import sleep
@@ -177,32 +177,35 @@ class AsyncExchange:
     ) -> ApiResponse | FailedAttempt:
         if _watch.watcher is not None:
             _watch.watcher(request.url, self._transport)
-        body = request.body
-        if body is not None:
-            body.begun = False
+        # Secrets: docs/design.md. Neither the body nor the response is a local variable here.
+        if request.body is not None:
+            request.body.begun = False
         handled = sys.exception()
         try:
             if deadline < math.inf:
                 request = _ending_by(deadline, request)
-            response = request.endpoint.credentials.redact_response(
-                await self._transport.handle(request)
+            return decode_success(
+                request.endpoint.credentials.redact_response(await self._transport.handle(request)),
+                request.operation,
+                time.time(),
+                number,
             )
-            return decode_success(response, request.operation, time.time(), number)
-        except UsageError as error:
-            # A file or stream of the user could not be read; what it raised is the cause.
-            return FailedAttempt(error, may_repeat=False)
-        except Exception as error:
+        except BaseException as error:
+            forget_frames(error, self._transport, handled)
+            if isinstance(error, UsageError):
+                # A file or stream of the user could not be read; what it raised is the cause.
+                return FailedAttempt(error, may_repeat=False)
             outside = exception_from_outside(error, self._transport, handled)
+            if outside is error or not isinstance(error, Exception):
+                raise
             if outside is None:
                 if request.operation.reads and not isinstance(error, PowerEmailError):
                     raise  # it concerns no mail and no change, so there is nothing to add
                 return judge_failure(error, request, mail, resend=self._resend)
-            if outside is error:
-                raise
         finally:
-            if body is not None:
+            if request.body is not None:
                 # Sealed, see transports/base.py: what still reads it gets an error.
-                body.attempts_ended += 1
+                request.body.attempts_ended += 1
         raise outside
 
 

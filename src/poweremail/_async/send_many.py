@@ -88,4 +88,5 @@ class AsyncSendMany:
         try:
             return SendOutcome(index, message, result=await self._send(message))
         except PowerEmailError as error:
-            return SendOutcome(index, message, error=error)
+            # A value, not raised any more: its frames would keep the mail in memory.
+            return SendOutcome(index, message, error=error.with_traceback(None))

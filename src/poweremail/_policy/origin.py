@@ -1,5 +1,6 @@
 """
-Whether an exception comes from outside the call that it ended.
+Where an exception was raised: whether it comes from outside the call that it ended, and which
+frames of it may be kept.
 
 Theory of operation. A signal handler, Celery's soft time limit and a hook of the user raise in the
 middle of other code: inside the HTTP engine, inside this library. Such an exception says nothing
@@ -15,16 +16,22 @@ makes it the context of whatever a program raises in its ``except`` block, such 
 an error, and it ended nothing. One exception to the rule: an error class of an HTTP engine or of
 sockets, raised by other code, comes from a mock in a test and means a failed attempt.
 
+The frames of the library and of the engines are taken out of every exception that ends an attempt,
+since their local variables have the body, and so the token, where reporters of errors show them. A
+note keeps the places of an engine's error. The frames of other code stay if that code raised the
+exception.
+
 Tests: ``test_retry`` raises in a module that imitates a signal handler, directly and wrapped, and
-``test_engines`` has mock transports.
+``test_engines`` has mock transports; ``test_secrets`` looks into each frame that is left.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from types import FrameType, TracebackType
 
-__all__ = ["exception_from_outside"]
+__all__ = ["exception_from_outside", "forget_frames"]
 
 _ENGINES = frozenset(
     (
@@ -55,6 +62,44 @@ def exception_from_outside(
     return next((each for each in _chain(error, handled) if _is_outside(each, transport)), None)
 
 
+def forget_frames(
+    error: BaseException, transport: object, handled: BaseException | None = None
+) -> None:
+    """
+    Take the frames of the call out of *error* and of its causes. An error that is left without any,
+    and is not of this library, gets a note that says where they were.
+
+    *transport*, *handled*: as for `exception_from_outside`.
+    """
+    seen = {id(None), id(handled)}
+    pending: list[BaseException | None] = [error]
+    while pending:
+        link = pending.pop()
+        if link is None or id(link) in seen:
+            continue
+        seen.add(id(link))
+        pending += link.__cause__, link.__context__
+        if isinstance(link, BaseExceptionGroup):
+            pending += link.exceptions
+        traces = []
+        trace = link.__traceback__
+        while trace is not None:
+            traces.append(trace)
+            trace = trace.tb_next
+        kept = None
+        while traces and not _is_inside(traces[-1].tb_frame, transport):
+            last = traces.pop()
+            kept = TracebackType(kept, last.tb_frame, last.tb_lasti, last.tb_lineno)
+        link.__traceback__ = kept
+        if kept is None and traces and _package(type(link).__module__) != "poweremail":
+            link.add_note("\n".join(["Raised by way of:", *map(_place, traces)]))
+
+
+def _place(trace: TracebackType) -> str:
+    code = trace.tb_frame.f_code
+    return f'  File "{code.co_filename}", line {trace.tb_lineno}, in {code.co_qualname}'
+
+
 def _chain(error: BaseException, handled: BaseException | None) -> Iterator[BaseException]:
     seen = {id(handled)}
     link: BaseException | None = error
@@ -72,12 +117,20 @@ def _is_outside(error: BaseException, transport: object) -> bool:
         return False
     while trace.tb_next is not None:
         trace = trace.tb_next
-    module = trace.tb_frame.f_globals.get("__name__")
+    return not _is_inside(trace.tb_frame, transport)
+
+
+def _is_inside(frame: FrameType, transport: object) -> bool:
+    """Whether the *frame* is of this library, the transport, an engine or the standard library."""
+    module = frame.f_globals.get("__name__")
     if not isinstance(module, str):  # generated code, such as that of attrs
-        return False
+        return True
     package = _package(module)
-    inside = package in _ENGINES or package in sys.stdlib_module_names
-    return not inside and module != type(transport).__module__
+    return (
+        package in _ENGINES
+        or package in sys.stdlib_module_names
+        or module == type(transport).__module__
+    )
 
 
 def _package(module: str) -> str:

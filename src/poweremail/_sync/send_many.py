@@ -85,4 +85,5 @@ class SendMany:
         try:
             return SendOutcome(index, message, result=self._send(message))
         except PowerEmailError as error:
-            return SendOutcome(index, message, error=error)
+            # A value, not raised any more: its frames would keep the mail in memory.
+            return SendOutcome(index, message, error=error.with_traceback(None))

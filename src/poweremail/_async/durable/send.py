@@ -68,7 +68,8 @@ class AsyncSender:
             source=work.source,
             line=work.line,
             result=result,
-            error=verdict.error,
+            # Its frames have the row, and so the mail.
+            error=None if verdict.error is None else verdict.error.with_traceback(None),
         )
         return Finished(work=work, verdict=verdict, value=outcome if verdict.is_final else None)
 
