@@ -17,10 +17,12 @@ from contextlib import suppress
 
 import attrs
 import pytest
+import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail._cli.batch import RehearsalOptions, RunOptions
+from poweremail._cli.app import app
+from poweremail._cli.batch_options import RunOptions
 from poweremail._cli.progress import Pace
 from poweremail._ledger.rate_limits import BudgetUsed, least_seconds
 from poweremail._policy.limits import RateLimits, SlidingLog, Window
@@ -200,12 +202,13 @@ def test_json_lines_without_a_template(batch, command, tmp_path):
         "--html",
         "t.html",
         "--attach",
-        "t.txt",
+        "t.txt;type=text/x-mine",
     )
     assert batch("create", "plain", "r.jsonl", *arguments, "--json").objects[0]["added"] == 1
     assert batch("run", "plain").status == 0
     (mail,) = command.sandbox.outbox
     assert (mail.text, mail.html, mail.attachments[0].content) == ("Hello", "<p>Hello", b"Hello")
+    assert (mail.attachments[0].name, mail.attachments[0].type) == ("t.txt", "text/x-mine")
 
 
 def test_several_smtp_users_and_limits(batch, command):
@@ -272,6 +275,47 @@ def test_a_signal_lets_what_is_under_way_finish(batch, command, number):
     assert dict(line.split(b"\t") for line in out.splitlines())[b"accepted"] == b"%d" % sent
     command.sandbox.faults.clear()
     batch("run", "news")
+    assert received(command) == {f"user{n}@example.com": 1 for n in range(20)}
+
+
+INTERRUPTED = """
+import os, signal, sys
+from importlib.abc import MetaPathFinder
+
+class Finder(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), {number})
+        return None
+
+from poweremail._cli import main
+sys.meta_path.insert(0, Finder())
+main()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "module",
+    [
+        *("poweremail._cli.app", "typer", "poweremail._cli.batch"),
+        *("poweremail._cli.batch_run", "sqlalchemy", "poweremail._sync.client", "httpx"),
+    ],
+)
+def test_a_signal_while_the_command_is_loaded_ends_it_in_order(batch, command, number, module):
+    program = INTERRUPTED.format(module=module, number=int(number))
+    done = subprocess.run(
+        [sys.executable, "-c", program, "batch", "run", "news"],
+        env=command.whole_environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (6, ""), done.stderr
+    assert done.stderr == "poweremail: interrupted\n"
+    assert command.sandbox.outbox == []
+    assert batch("run", "news").status == 7
     assert received(command) == {f"user{n}@example.com": 1 for n in range(20)}
 
 
@@ -374,7 +418,10 @@ def test_on_a_terminal_one_line_changes(batch, command):
 
 def test_the_defaults_of_the_options_are_those_of_the_library():
     library = inspect.signature(Batch).parameters
-    for field in attrs.fields(RunOptions):
-        if field.name in ("concurrency", "lease", "errors_in_a_row"):
-            assert field.default == library[field.name].default
-    assert RunOptions().batch_options(RehearsalOptions())["retry"] == library["retry"].default
+    command = typer.main.get_command(app).commands["batch"].commands["run"]
+    defaults = {option.name: option.default for option in command.params}
+    for name in ("concurrency", "lease", "errors_in_a_row"):
+        assert defaults[name] == library[name].default
+    assert defaults["attempts"] == library["retry"].default.attempts
+    given = {field.name: defaults[field.name] for field in attrs.fields(RunOptions)}
+    assert RunOptions(**given).batch_options()["retry"] == library["retry"].default

@@ -473,3 +473,40 @@ def test_standard_input_that_is_closed(command):
     )
     assert (done.returncode, command.sandbox.outbox) == (2, [])
     assert "--text: standard input is closed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "suffix", "type"),
+    [
+        ("invite.ics", ";type=text/calendar; method=REQUEST", "text/calendar; method=REQUEST"),
+        ("data", ";type=application/x-mine", "application/x-mine"),
+        ("notes.txt", "", "text/plain"),
+        # Characters that separate elsewhere are part of the name.
+        ("a;b=c:d.txt", "", "text/plain"),
+        ("a;type=b=c:d.txt", "", "text/plain"),
+        ("a;type=b.txt", ";type=text/x-mine", "text/x-mine"),
+        ("ends with;type=", "", "application/octet-stream"),
+    ],
+)
+@pytest.mark.parametrize("flag", ["--attach", "--image"])
+def test_a_file_has_the_type_that_is_given_or_that_of_its_name(
+    command, tmp_path, name, suffix, type, flag
+):
+    (tmp_path / name).write_bytes(b"content")
+    if flag == "--image":
+        type, suffix = "image/x-mine", ";type=image/x-mine"
+    prefix = "logo=" if flag == "--image" else ""
+    html = ("--html", '<img src="cid:logo">') if prefix else ()
+    done = command(*HELLO, *html, flag, f"{prefix}{tmp_path / name}{suffix}")
+    assert done.status == 0, done.err
+    (mail,) = command.sandbox.outbox
+    (file,) = (*mail.attachments, *mail.images)
+    assert (file.name, file.type) == (prefix.rstrip("=") or name, type)
+    assert file.content == b"content"
+
+
+def test_a_type_that_is_none_is_told_by_the_name_of_the_option(command, tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    done = command(*HELLO, "--attach", f"{tmp_path / 'a.txt'};type=calendar")
+    assert (done.status, command.sandbox.outbox) == (2, [])
+    assert "not sent: --attach: attachment.type: 'calendar' is not a MIME type" in done.err

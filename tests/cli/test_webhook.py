@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -82,9 +83,9 @@ class Listening:
 
 
 @contextlib.contextmanager
-def listening(*arguments: str, key: str = f"old,{KEY}"):
+def listening(*arguments: str, key: str = f"old,{KEY}", stdout: Any = subprocess.PIPE):
     environ = ENVIRON | {"POWEREMAIL_WEBHOOK_KEY": key, "POWEREMAIL_WEBHOOK_SCHEME": "form-base64"}
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    pipes = {"stdout": stdout, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(
         command("listen", "--port", "0", *arguments), env=environ, **pipes
     ) as process:
@@ -173,6 +174,27 @@ def test_listen_ends_when_it_is_told_to():
     with listening() as ours:
         httpx.get(ours.url, **PLAIN_HTTP)
         ours.stop(signal.SIGTERM)
+
+
+def test_listen_ends_once_nobody_reads_what_it_prints():
+    with listening("--json") as ours:
+        assert ours.post().status_code == 200
+        assert json.loads(ours.process.stdout.readline())["id"] == "e1"
+        # As `head -1` does. No further event comes.
+        ours.process.stdout.close()
+        said = ours.process.stderr.read()
+        assert ours.process.wait(60) == 0
+    assert "Traceback" not in said
+    assert "cannot be written" not in said
+
+
+def test_an_event_that_cannot_be_printed_is_left_for_another_listener():
+    with Path("/dev/full").open("w") as full, listening(stdout=full) as ours:
+        assert ours.post().status_code == 503
+        said = ours.process.stderr.read()
+        assert ours.process.wait(60) == 1
+    assert said.endswith("poweremail: standard output cannot be written: No space left on device\n")
+    assert "Traceback" not in said
 
 
 def test_listen_without_a_key_lets_the_url_be_registered():

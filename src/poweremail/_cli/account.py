@@ -1,18 +1,21 @@
 """
 The commands about the account: ``poweremail account``, ``call``, ``smtp-users``,
 ``sending-domains``, ``tracking-domains`` and ``webhooks``.
+
+Most of them make one call of the client and print its result: `_call` makes such a command from the
+name of the client's method, whose arguments are the fields of option groups.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import attrs
 import typer
 
-import poweremail
 from poweremail._cli import exits
-from poweremail._cli.options import connected, sub_commands
+from poweremail._cli.options import argument, connected, connecting, flag, option, sub_commands
 from poweremail._cli.session import Session
 from poweremail._types.event import EVENT_NAMES
 from poweremail._wire.json import loads_text
@@ -36,13 +39,8 @@ poweremail call settings/listSmtp
 poweremail call settings/editSmtp smtp_user_name=smtp12345 hourly_limit:=500
 """
 
-UserName = Annotated[str, typer.Argument(help="The SMTP user.", metavar="NAME")]
-_HOURLY = typer.Option(metavar="MAILS", help="How many mails it may send an hour.")
-_TOTAL = typer.Option(metavar="MAILS", help="How many mails it may send in all.")
-Domain = Annotated[str, typer.Argument(help="The domain.", metavar="DOMAIN")]
-WebhookId = Annotated[
-    str, typer.Argument(help="The webhook's id, as in the list.", metavar="WEBHOOK_ID")
-]
+_Show: TypeAlias = Callable[[Session, Any], object]
+"""Prints the result of a call."""
 
 
 @connected
@@ -55,20 +53,14 @@ def account(session: Session) -> None:
 @connected
 def call(
     session: Session,
-    path: Annotated[
-        str, typer.Argument(help="The call, such as settings/listSmtp.", metavar="PATH")
-    ],
-    members: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="NAME=TEXT for a string, NAME:=JSON for any other value.",
-            metavar="[MEMBER=VALUE]...",
-        ),
-    ] = None,
+    path: str = argument("The call, such as settings/listSmtp.", "PATH"),
+    members: list[str] | None = argument(
+        "NAME=TEXT for a string, NAME:=JSON for any other value.",
+        "[MEMBER=VALUE]...",
+        default=None,
+    ),
     *,
-    show_secrets: Annotated[
-        bool, typer.Option("--show-secrets", help="Print passwords and keys instead of ***.")
-    ] = False,
+    show_secrets: bool = flag("Print passwords and keys instead of ***.", "--show-secrets"),
 ) -> None:
     """Make any call of the API and print the response as JSON."""
     with session.client() as client:
@@ -92,232 +84,239 @@ def _member(text: str) -> tuple[str, Any]:
         ) from None
 
 
-@connected
-def _list_smtp_users(session: Session) -> None:
-    """List the SMTP users, which send the mails."""
-    with session.client() as client:
-        session.out.table(
-            client.settings.list_smtp(),
-            ("smtp_user_name", "enabled", "hourly_limit", "total_limit"),
-        )
-
-
-smtp_users = sub_commands(_list_smtp_users)
-
-
-@smtp_users.command("add")
-@connected
-def add_smtp_user(
-    session: Session,
-    *,
-    hourly_limit: Annotated[int, _HOURLY],
-    total_limit: Annotated[int, _TOTAL],
-) -> None:
-    """Add an SMTP user and print its name and password. The service shows it only once."""
-    with session.client() as client:
-        _print_password(
-            session, client.settings.add_smtp(total_limit=total_limit, hourly_limit=hourly_limit)
-        )
-
-
-@smtp_users.command("edit")
-@connected
-def edit_smtp_user(
-    session: Session,
-    name: UserName,
-    *,
-    hourly_limit: Annotated[int | None, _HOURLY] = None,
-    total_limit: Annotated[int | None, _TOTAL] = None,
-    enable: Annotated[
-        bool | None, typer.Option("--enable/--disable", help="Whether it may send.")
-    ] = None,
-) -> None:
-    """Change the limits of an SMTP user, or whether it may send."""
-    with session.client() as client:
-        user = client.settings.edit_smtp(
-            name, hourly_limit=hourly_limit, total_limit=total_limit, enabled=enable
-        )
-    session.out.done(user.message)
-
-
-@smtp_users.command("reset-password")
-@connected
-def reset_password(session: Session, name: UserName) -> None:
-    """Give an SMTP user a new password, and print it. The old one is invalid at once."""
-    with session.client() as client:
-        _print_password(session, client.settings.reset_smtp_password(name))
-
-
-def _print_password(session: Session, user: poweremail.SmtpUser) -> None:
-    password = None if user.password is None else user.password.reveal()
-    session.out.record({"smtp_user_name": user.smtp_user_name, "smtp_password": password})
-
-
-def _domains(
-    kind: str, purpose: str, records: tuple[str, ...], columns: tuple[str, ...]
-) -> typer.Typer:
+def _call(method: str, show: _Show, help: str, *groups: type) -> Callable[..., None]:
     """
-    Return the commands about one kind of domains.
+    Return a command that makes one call about settings.
 
-    - *kind*: the API's word for it.
-    - *purpose*: what such a domain is for, in the help texts.
-    - *records*: the members that say whether its DNS records are valid.
-    - *columns*: those of the list.
+    *method* of the client is called with the fields of the option *groups*.
     """
 
-    def request(session: Session, verb: str, *arguments: str) -> Any:
+    def run(session: Session, **arguments: Any) -> None:
         with session.client() as client:
-            return getattr(client.settings, f"{verb}_{kind}_domain")(*arguments)
+            result = getattr(client.settings, method)(**arguments)
+        show(session, result)
 
-    def listing(session: Session) -> None:
-        session.out.table(request(session, "list"), columns)
-
-    listing.__doc__ = f"List the domains that {purpose}."
-    app = sub_commands(connected(listing))
-
-    @app.command(help=f"Add a domain that {purpose}.")
-    @connected
-    def add(session: Session, domain: Domain) -> None:
-        session.out.done(request(session, "add", domain).message)
-
-    @app.command(help="Check a domain's DNS records: status 0 if they are valid, 1 if not.")
-    @connected
-    def check(session: Session, domain: Domain) -> None:
-        found = request(session, "check", domain)
-        session.out.record(found)
-        if not all(getattr(found, record) for record in records):
-            raise typer.Exit(exits.FAILED)
-
-    @app.command(help=f"Remove a domain that {purpose}.")
-    @connected
-    def delete(session: Session, domain: Domain) -> None:
-        session.out.done(request(session, "delete", domain).message)
-
-    return app
+    run.__doc__ = help
+    return connecting(fields=groups)(run)
 
 
-sending_domains = _domains(
-    "sending",
-    "mail is sent from",
-    ("dkim_valid", "spf_valid"),
-    ("domain", "dkim_valid", "spf_valid", "verified", "create_date"),
-)
-tracking_domains = _domains(
-    "tracking",
-    "tracked links lead through",
-    ("cname_valid",),
-    ("domain", "cname_valid", "create_date"),
-)
+def _group(method: str, help: str, *columns: str) -> typer.Typer:
+    """Return a group of commands whose ``list`` prints the *columns* of what *method* returns."""
+    return sub_commands(
+        _call(method, lambda session, result: session.out.table(result, columns), help)
+    )
 
 
-@sending_domains.command("verify")
-@connected
-def verify_domain(
-    session: Session,
-    domain: Domain,
-    mailbox: Annotated[
-        str,
-        typer.Argument(
-            help="The part before the @ of an address there, such as postmaster.", metavar="MAILBOX"
-        ),
-    ],
-) -> None:
-    """Have instructions sent to a mailbox of the domain, which prove that it is yours."""
-    with session.client() as client:
-        session.out.done(client.settings.verify_sending_domain(domain, mailbox).message)
+def _add(app: typer.Typer, name: str, *call: Any) -> None:
+    """Add the command *name* to a group of commands; *call* are the arguments of `_call`."""
+    app.command(name)(_call(*call))
 
 
-@connected
-def _list_webhooks(session: Session) -> None:
-    """List the webhooks, the URLs to which the service posts events."""
-    with session.client() as client:
-        columns = ("webhook_id", "url", "events", "description")
-        session.out.table(client.settings.list_webhook(), columns)
+def _done(session: Session, result: Any) -> None:
+    session.out.done(result.message)
 
 
-webhooks = sub_commands(_list_webhooks)
+def _record(session: Session, result: Any) -> None:
+    session.out.record(result)
+
+
+def _secret(name: str, secret: str, shown_as: str) -> _Show:
+    """Return a function that prints the members *name* and *secret* of a result, both legibly."""
+
+    def show(session: Session, result: Any) -> None:
+        value = getattr(result, secret)
+        session.out.record(
+            {name: getattr(result, name), shown_as: None if value is None else value.reveal()}
+        )
+
+    return show
+
+
+_password = _secret("smtp_user_name", "password", "smtp_password")
+
+
+def _checked_domain(session: Session, domain: Any) -> None:
+    session.out.record(domain)
+    if not all(getattr(domain, f"{record}_valid", True) for record in ("dkim", "spf", "cname")):
+        raise typer.Exit(exits.FAILED)
+
+
+def _event_names(given: list[str] | None) -> list[str] | None:
+    # The API separates events by commas, and so do people who read its pages.
+    return given and [name.strip() for each in given for name in each.split(",")]
+
+
+_HOURLY, _TOTAL = "How many mails it may send an hour.", "How many mails it may send in all."
 
 
 @attrs.frozen
-class WebhookOptions:
-    """What the service posts to a webhook."""
-
-    event: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="EVENT",
-            help=f"{', '.join(EVENT_NAMES)}; all unless given. Can be repeated, or have "
-            "commas between.",
-        ),
-    ] = None
-    description: Annotated[
-        str | None, typer.Option(metavar="TEXT", help="A description for people.")
-    ] = None
-    store_log: Annotated[
-        bool | None,
-        typer.Option("--store-log/--no-store-log", help="Have the service keep what it posts."),
-    ] = None
-
-    def members(self) -> dict[str, Any]:
-        """Return the options of the client's method."""
-        # The API separates events by commas, and so do people who read its pages.
-        events = self.event and [name.strip() for each in self.event for name in each.split(",")]
-        return {"events": events, "description": self.description, "store_log": self.store_log}
+class _SmtpUser:
+    smtp_user_name: str = argument("The SMTP user.", "NAME")
 
 
-@webhooks.command("add")
-@connected
-def add_webhook(
-    session: Session,
-    url: Annotated[
-        str,
-        typer.Argument(help="The URL; it must answer the service's handshake.", metavar="URL"),
-    ],
-    options: WebhookOptions,
-) -> None:
-    """Add a webhook: have the service post events to a URL."""
-    with session.client() as client:
-        session.out.done(client.settings.add_webhook(url, **options.members()).message)
+@attrs.frozen
+class _NewSmtpUser:
+    hourly_limit: int = option(_HOURLY, "MAILS", default=...)
+    total_limit: int = option(_TOTAL, "MAILS", default=...)
+
+
+@attrs.frozen
+class _ChangedSmtpUser(_SmtpUser):
+    hourly_limit: int | None = option(_HOURLY, "MAILS")
+    total_limit: int | None = option(_TOTAL, "MAILS")
+    enabled: bool | None = option("Let it send, or not.", None, "--enable/--disable")
+
+
+@attrs.frozen
+class _Domain:
+    domain: str = argument("The domain.", "DOMAIN")
+
+
+@attrs.frozen
+class _Mailbox(_Domain):
+    mailbox: str = argument(
+        "The part before the @ of an address there, such as postmaster.", "MAILBOX"
+    )
+
+
+@attrs.frozen
+class _Webhook:
+    webhook_id: str = argument("The webhook's id, as in the list.", "WEBHOOK_ID")
+
+
+@attrs.frozen
+class _Url:
+    url: str = argument("The URL; it must respond to the service's handshake.", "URL")
+
+
+@attrs.frozen
+class _WebhookOptions:
+    events: list[str] | None = option(
+        f"{', '.join(EVENT_NAMES)}; all unless given. Can be repeated, or have commas between.",
+        "EVENT",
+        "--event",
+        callback=_event_names,
+    )
+    description: str | None = option("A description for people.", "TEXT")
+    store_log: bool | None = option("Have the service keep what it posts.")
+
+
+smtp_users = _group(
+    "list_smtp",
+    "List the SMTP users, which send the mails.",
+    *("smtp_user_name", "enabled", "hourly_limit", "total_limit"),
+)
+sending_domains = _group(
+    "list_sending_domain",
+    "List the domains that mail is sent from.",
+    *("domain", "dkim_valid", "spf_valid", "verified", "create_date"),
+)
+tracking_domains = _group(
+    "list_tracking_domain",
+    "List the domains that tracked links lead through.",
+    *("domain", "cname_valid", "create_date"),
+)
+webhooks = _group(
+    "list_webhook",
+    "List the webhooks, the URLs to which the service posts events.",
+    *("webhook_id", "url", "events", "description"),
+)
+
+_add(
+    smtp_users,
+    "add",
+    "add_smtp",
+    _password,
+    "Add an SMTP user and print its name and password. The service shows it only once.",
+    _NewSmtpUser,
+)
+_add(
+    smtp_users,
+    "edit",
+    "edit_smtp",
+    _done,
+    "Change the limits of an SMTP user, or whether it may send.",
+    _ChangedSmtpUser,
+)
+_add(
+    smtp_users,
+    "reset-password",
+    "reset_smtp_password",
+    _password,
+    "Give an SMTP user a new password, and print it. The old one is invalid at once.",
+    _SmtpUser,
+)
+for _domains, _kind, _purpose in (
+    (sending_domains, "sending", "mail is sent from"),
+    (tracking_domains, "tracking", "tracked links lead through"),
+):
+    _add(_domains, "add", f"add_{_kind}_domain", _done, f"Add a domain that {_purpose}.", _Domain)
+    _add(
+        _domains,
+        "check",
+        f"check_{_kind}_domain",
+        _checked_domain,
+        "Check a domain's DNS records: status 0 if they are valid, 1 if not.",
+        _Domain,
+    )
+    _add(
+        _domains,
+        "delete",
+        f"delete_{_kind}_domain",
+        _done,
+        f"Remove a domain that {_purpose}.",
+        _Domain,
+    )
+_add(
+    sending_domains,
+    "verify",
+    "verify_sending_domain",
+    _done,
+    "Have instructions sent to a mailbox of the domain, which prove that it is yours.",
+    _Mailbox,
+)
+_add(
+    webhooks,
+    "add",
+    "add_webhook",
+    _done,
+    "Add a webhook: have the service post events to a URL.",
+    _Url,
+    _WebhookOptions,
+)
 
 
 @webhooks.command("edit")
 @connected
-def edit_webhook(
+def _edit_webhook(
     session: Session,
-    webhook_id: WebhookId,
-    options: WebhookOptions,
+    webhook: _Webhook,
+    options: _WebhookOptions,
     *,
-    url: Annotated[str | None, typer.Option(metavar="URL", help="The new URL.")] = None,
+    url: str | None = option("The new URL.", "URL"),
 ) -> None:
     """Change a webhook."""
     with session.client() as client:
         if url is None:  # the call needs one
-            url = client.settings.get_webhook_info(webhook_id).url or ""
-        changed = client.settings.edit_webhook(webhook_id, url, **options.members())
-        session.out.done(changed.message)
+            url = client.settings.get_webhook_info(webhook.webhook_id).url or ""
+        changed = client.settings.edit_webhook(webhook.webhook_id, url, **attrs.asdict(options))
+    session.out.done(changed.message)
 
 
-@webhooks.command("delete")
-@connected
-def delete_webhook(session: Session, webhook_id: WebhookId) -> None:
-    """Remove a webhook."""
-    with session.client() as client:
-        session.out.done(client.settings.delete_webhook(webhook_id).message)
-
-
-@webhooks.command("info")
-@connected
-def show_webhook(session: Session, webhook_id: WebhookId) -> None:
-    """Show a webhook, and when its URL last accepted an event."""
-    with session.client() as client:
-        session.out.record(client.settings.get_webhook_info(webhook_id))
-
-
-@webhooks.command("reset-key")
-@connected
-def reset_webhook_key(session: Session, webhook_id: WebhookId) -> None:
-    """Give a webhook a new key, and print it. The service signs with it at once."""
-    with session.client() as client:
-        webhook = client.settings.key_reset_webhook(webhook_id)
-    key = None if webhook.key is None else webhook.key.reveal()
-    session.out.record({"webhook_id": webhook.webhook_id, "key": key})
+_add(webhooks, "delete", "delete_webhook", _done, "Remove a webhook.", _Webhook)
+_add(
+    webhooks,
+    "info",
+    "get_webhook_info",
+    _record,
+    "Show a webhook, and when its URL last accepted an event.",
+    _Webhook,
+)
+_add(
+    webhooks,
+    "reset-key",
+    "key_reset_webhook",
+    _secret("webhook_id", "key", "key"),
+    "Give a webhook a new key, and print it. The service signs with it at once.",
+    _Webhook,
+)

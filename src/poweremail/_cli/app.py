@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from poweremail._cli import account, batch, doctor, mail, sandbox, webhook
-from poweremail._cli.options import ConnectionOptions, OutputOptions, command
+from poweremail._cli.options import ConnectionOptions, OutputOptions, command, flag
 from poweremail._cli.session import Session
 from poweremail._version import __version__
 
@@ -43,12 +41,7 @@ def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer passes the valu
 def _options(
     _: Session,
     *,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
-        ),
-    ] = False,
+    version: bool = flag("Print the version.", "--version", callback=_print_version, is_eager=True),
 ) -> None:
     pass
 

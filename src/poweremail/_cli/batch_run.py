@@ -11,47 +11,33 @@ from typing import Any
 
 import typer
 
-from poweremail._cli import exits
+from poweremail._cli import STOP_SIGNALS, exits
+from poweremail._cli.batch_options import BatchOptions
 from poweremail._cli.output import MAX_ERRORS_REPORTED
-from poweremail._cli.progress import Progress, progress_line
+from poweremail._cli.progress import progress_line, progress_shown
 from poweremail._cli.session import Session
-from poweremail.batch import Batch, BatchRun, BatchStatus
+from poweremail.batch import BatchRun, BatchStatus
 
 __all__ = ["dry_run_batch", "run_batch", "summary"]
 
-_STOP_SIGNALS = (
-    signal.SIGINT,
-    signal.SIGTERM,
-    *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()),
-)
-
 
 def run_batch(
-    session: Session,
-    ledger: str,
-    name: str,
-    options: Mapping[str, Any],
-    *,
-    resumes: bool = False,
+    session: Session, target: BatchOptions, options: Mapping[str, Any], *, resumes: bool
 ) -> None:
     """Run the batch and exit with its status. *resumes* ends a pause first."""
+    name = target.name
     with (
         session.client(sends=not options["smtp_users"]) as client,
-        Batch(client, ledger, name, **options) as batch,
+        target.opened(client, **options) as batch,
     ):
         if resumes:
             batch.resume()
         elif (paused := batch.status().paused) is not None:
-            _end(
-                session,
-                exits.UNFINISHED,
-                f"{name} is paused: {paused}",
-                f"poweremail batch resume {name}",
-            )
+            _end(session, exits.UNFINISHED, f"{name} is paused: {paused}", f"resume {name}")
         running = batch.run()
         with (
-            Progress(session.out, batch.status, batch.least_seconds),
             _stopped_by_signals(running),
+            progress_shown(session.out, batch.status, batch.least_seconds),
             running,
         ):
             for _ in running:
@@ -62,25 +48,15 @@ def run_batch(
     session.out.record(summary(status))
     if session.status == exits.UNFINISHED:
         verb = "run" if status.paused is None else "resume"
-        _end(
-            session,
-            exits.UNFINISHED,
-            f"{name} is not finished",
-            f"poweremail batch {verb} {name}",
-        )
+        _end(session, exits.UNFINISHED, f"{name} is not finished", f"{verb} {name}")
     if session.status == exits.SOME_FAILED:
-        _end(
-            session,
-            exits.SOME_FAILED,
-            "some were not accepted",
-            f"poweremail batch report {name}",
-        )
+        _end(session, exits.SOME_FAILED, "some were not accepted", f"report {name}")
 
 
-def dry_run_batch(session: Session, ledger: str, name: str, options: Mapping[str, Any]) -> None:
+def dry_run_batch(session: Session, target: BatchOptions, options: Mapping[str, Any]) -> None:
     """Check every planned mail as it would be sent, and send nothing."""
     bad = checked = 0
-    with Batch(None, ledger, name, **options) as batch:
+    with target.opened(**options) as batch:
         for line, error in batch.dry_run():
             checked += 1
             if error is not None:
@@ -116,7 +92,7 @@ def _exit_status(status: BatchStatus) -> int:
 
 
 def _end(session: Session, status: int, reason: str, command: str) -> None:
-    session.out.error(f"poweremail: {reason}\n  what now   {command}")
+    session.out.error(f"poweremail: {reason}\n  what now   poweremail batch {command}")
     raise typer.Exit(status)
 
 
@@ -143,7 +119,7 @@ def _stopped_by_signals(running: BatchRun) -> Iterator[None]:
             )
 
     # A signal that is ignored stays so: that is what `nohup` sets.
-    signals = [each for each in _STOP_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+    signals = [each for each in STOP_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
     handlers = [signal.signal(each, stop) for each in signals]
     try:
         yield

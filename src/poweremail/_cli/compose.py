@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any
 
 import attrs
 
-from poweremail._cli.failures import option
+from poweremail._cli.failures import from_option
+from poweremail._cli.files import STDIN, Source, file_and_type
 from poweremail._cli.mail_options import BodyOptions, EnvelopeOptions, FileOptions, ValueOptions
 from poweremail._messages.envelope import UNIQUE_ID_HEADER, Tracking
 from poweremail._messages.message import Message, TemplateMessage
@@ -20,9 +20,6 @@ from poweremail._wire.json import loads_text
 from poweremail.errors import UsageError
 
 __all__ = ["mail", "template_mail", "wire_form"]
-
-_STDIN = "-"
-_MAX_FILE_NAME_CHARS = 1_000
 
 
 def mail(
@@ -36,8 +33,8 @@ def mail(
 
     Raises `UsageError` if an option is invalid; one error names all options that are missing.
     """
-    source = _Source()
-    fields: dict[str, Any] = _fields(envelope, files) | source.bodies(body)
+    source = Source()
+    fields: dict[str, Any] = _fields(envelope, files) | _bodies(body, source)
     if body.eml is not None:
         if fields:
             raise UsageError(
@@ -71,7 +68,7 @@ def template_mail(
     _require(fields, [])
     return TemplateMessage(
         template_id=template_id,
-        dynamic_value=_Source().values(values),
+        dynamic_value=_values(values),
         unique_id=envelope.unique_id or (_draw_id() if with_id else None),
         tracking=tracking,
         **fields,
@@ -94,93 +91,59 @@ def wire_form(message: Message | TemplateMessage) -> dict[str, Any]:
     return members
 
 
-class _Source:
-    """Reads the files that options name, and standard input for one option only."""
+def _bodies(body: BodyOptions, source: Source) -> dict[str, str]:
+    """Return text and HTML, as far as they are given."""
+    given = {
+        "text": _body("text", body.text, body.text_file, source),
+        "html": _body("html", body.html, body.html_file, source),
+    }
+    return {name: content for name, content in given.items() if content is not None}
 
-    def __init__(self) -> None:
-        self._stdin_option = ""
 
-    def bodies(self, body: BodyOptions) -> dict[str, str]:
-        """Return text and HTML, as far as they are given."""
-        found = {
-            "text": self._body("text", body.text, body.text_file),
-            "html": self._body("html", body.html, body.html_file),
-        }
-        return {name: content for name, content in found.items() if content is not None}
-
-    def values(self, options: ValueOptions) -> dict[str, Any]:
-        """Return the dynamic values."""
-        pairs = _pairs("--value", options.value or (), "=")
-        if options.values_file is None:
-            return dict(pairs)
-        text = self._text(options.values_file, "--values-file")
-        try:
-            members = loads_text(text)
-        except ValueError as error:
-            raise UsageError(
-                f"{options.values_file} is not JSON: {error}", field="--values-file"
-            ) from None
-        if not isinstance(members, dict):
-            raise UsageError(f"{options.values_file} is not a JSON object", field="--values-file")
-        return members | pairs
-
-    def read(self, path: Path, flag: str) -> bytes:
-        """Return what is in the file, or in standard input if it is named ``-``."""
-        name = str(path)
-        if name == _STDIN:
-            return self._stdin(flag)
-        if "\n" in name or len(name) > _MAX_FILE_NAME_CHARS:
-            raise UsageError(
-                "must be the name of a file, not its content",
-                field=flag,
-                advice=f"write the content to a file, or pipe it in and give {flag} -",
-            )
-        try:
-            return path.read_bytes()
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else error
-            raise UsageError(f"{path} cannot be read: {reason}", field=flag) from None
-
-    def _stdin(self, flag: str) -> bytes:
-        if self._stdin_option:
-            raise UsageError(f"standard input is read by {self._stdin_option} already", field=flag)
-        self._stdin_option = flag
-        if sys.stdin is None:
-            raise UsageError("standard input is closed", field=flag)
-        content = sys.stdin.buffer.read()
-        if not content.strip():
-            raise UsageError("standard input is empty", field=flag)
-        return content
-
-    def _text(self, path: Path, flag: str) -> str:
-        try:
-            return self.read(path, flag).decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            raise UsageError(f"{path} is not UTF-8 at byte {error.start}", field=flag) from None
-
-    def _body(self, name: str, given: str | None, path: Path | None) -> str | None:
-        if given is not None and path is not None:
+def _body(name: str, given: str | None, path: Path | None, source: Source) -> str | None:
+    if path is not None:
+        if given is not None:
             raise UsageError(f"--{name} and --{name}-file exclude each other")
-        if path is not None:
-            return self._text(path, f"--{name}-file")
-        if given is None or (given != _STDIN and not given.startswith("@")):
-            return given
-        if given.startswith("@@"):
-            return given[1:]
-        return self._text(Path(given.removeprefix("@")), f"--{name}")
+        return source.read_text(path, f"--{name}-file")
+    if given is None or (given != STDIN and not given.startswith("@")):
+        return given
+    if given.startswith("@@"):
+        return given[1:]
+    return source.read_text(Path(given.removeprefix("@")), f"--{name}")
+
+
+def _values(options: ValueOptions) -> dict[str, Any]:
+    """Return the dynamic values."""
+    pairs = _pairs("--value", options.dynamic_value or (), "=")
+    path, flag = options.values_file, "--values-file"
+    if path is None:
+        return dict(pairs)
+    text = Source().read_text(path, flag)
+    try:
+        members = loads_text(text)
+    except ValueError as error:
+        raise UsageError(f"{path} is not JSON: {error}", field=flag) from None
+    if not isinstance(members, dict):
+        raise UsageError(f"{path} is not a JSON object", field=flag)
+    return members | pairs
 
 
 def _fields(envelope: EnvelopeOptions, files: FileOptions) -> dict[str, Any]:
     """Return the fields of a message that are given."""
-    fields: dict[str, Any] = attrs.asdict(
-        envelope, filter=lambda field, _: field.name not in ("header", "unique_id")
-    )
-    fields["headers"] = _pairs("--header", envelope.header or (), ":")
-    with option("--attach", path="--attach"):
-        fields["attachments"] = [Attachment.from_path(path) for path in files.attach or ()]
-    images = _pairs("--image", files.image or (), "=", "CID=FILE")
-    with option("--image", path="--image"):
-        fields["images"] = [Image.from_path(path, cid=cid) for cid, path in images.items()]
+    fields: dict[str, Any] = attrs.asdict(envelope)
+    del fields["unique_id"]
+    fields["headers"] = _pairs("--header", envelope.headers or (), ":")
+    with from_option("--attach", path="--attach"):
+        fields["attachments"] = [
+            Attachment.from_path(path, type=type)
+            for path, type in map(file_and_type, files.attachments or ())
+        ]
+    images = _pairs("--image", files.images or (), "=", "CID=FILE")
+    with from_option("--image", path="--image"):
+        fields["images"] = [
+            Image.from_path(path, cid=cid, type=type)
+            for cid, (path, type) in zip(images, map(file_and_type, images.values()), strict=True)
+        ]
     return {name: value for name, value in fields.items() if value}
 
 

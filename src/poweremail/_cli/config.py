@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
+from poweremail._cli.files import read_text
 from poweremail._policy.settings import from_env
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
@@ -205,34 +206,23 @@ def _from_file(
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         if required:
-            raise ConfigurationError(f"there is no settings file {path}") from None
+            raise ConfigurationError(f"there is no settings file {path}")
         return {}
-    except OSError as error:
-        raise ConfigurationError(
-            f"the settings file {path} cannot be read: {error.strerror}"
-        ) from None
-    except ValueError as error:
-        reason = "it is not UTF-8" if isinstance(error, UnicodeDecodeError) else str(error)
+    text = read_text(path, "config")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        reason = str(error)
     # Raised here: a frame of the TOML reader, in the chain, would hold the file's text.
     raise ConfigurationError(f"the settings file {path} is not TOML: {reason}")
 
 
 def _token_from(path: Path) -> Secret:
-    try:
-        token = Secret(path.read_text(encoding="utf-8").strip())
-    except OSError as error:
-        reason = error.strerror or ""
-    except UnicodeDecodeError:
-        reason = "it is not UTF-8"
-    else:
-        if token:
-            return token
-        reason = "it is empty"
-    raise ConfigurationError(f"the token file {path} cannot be read: {reason}")
+    if token := Secret(read_text(path, "token_file").strip()):
+        return token
+    raise ConfigurationError(f"{path} cannot be read: it is empty", field="token_file")
 
 
 def _prompted_token() -> Secret:

@@ -24,7 +24,6 @@ from poweremail import (
     DeliveryUnknownError,
     Image,
     Message,
-    MessageInfo,
     TemplateMessage,
     Timeouts,
 )
@@ -39,31 +38,27 @@ _DOT = base64.b64decode(
 )
 
 
-@attrs.frozen
-class _Step:
-    """
-    One step of the demo.
-
-    - *title*: what was done.
-    - *detail*: what happened.
-    - *ok*: whether that is right.
-    """
-
-    title: str
-    detail: str
-    ok: bool
-
-
-@attrs.frozen
+@attrs.define
 class _Stage:
-    """The sandbox, the client and the console that the steps use."""
+    """
+    The sandbox, the client and the console that the steps use, and how many steps there were.
+    """
 
     sandbox: Sandbox
     client: AsyncPowerEmail
     console: Console
+    steps: int = 0
+    failed: int = 0
 
     def last_caught(self) -> CaughtMail:
         return self.sandbox.outbox[-1]
+
+    def check(self, title: str, detail: str, *, ok: bool) -> None:
+        """Print what a step did and what happened; *ok* says that it is right."""
+        self.steps += 1
+        self.failed += not ok
+        self.console.print(f"{'[green]ok[/]    ' if ok else '[red]FAILED[/]'}  {title}")
+        self.console.print(f"        [dim]{escape(detail)}[/]", soft_wrap=True)
 
 
 def run(console: Console | None = None) -> bool:
@@ -75,7 +70,7 @@ async def _run(console: Console) -> bool:
     began = time.perf_counter()
     with Sandbox() as sandbox, sandbox.server() as server:
         console.print(
-            f"A sandbox of PowerEmail answers at [bold]{server.url}[/]. Everything below goes "
+            f"A sandbox of PowerEmail listens at [bold]{server.url}[/]. Everything below goes "
             "there over HTTP.\n"
         )
         sandbox.add_template(
@@ -89,21 +84,19 @@ async def _run(console: Console) -> bool:
             timeouts=Timeouts(read=5),
         ) as client:
             stage = _Stage(sandbox, client, console)
-            steps = [step for play in _PLAYS for step in await play(stage)]
-    for step in steps:
-        console.print(f"{'[green]ok[/]    ' if step.ok else '[red]FAILED[/]'}  {step.title}")
-        console.print(f"        [dim]{escape(step.detail)}[/]", soft_wrap=True)
-    failed = sum(not step.ok for step in steps)
+            for play in _PLAYS:
+                await play(stage)
     verdict = (
-        "[bold green]All of it is true.[/]"
-        if not failed
-        else f"[bold red]{failed} of it went wrong.[/]"
+        f"[bold red]{stage.failed} of it went wrong.[/]"
+        if stage.failed
+        else "[bold green]All of it is true.[/]"
     )
-    console.print(f"\n{verdict} {len(steps)} steps in {time.perf_counter() - began:.1f} s.")
-    return not failed
+    seconds = time.perf_counter() - began
+    console.print(f"\n{verdict} {stage.steps} steps in {seconds:.1f} s.")
+    return not stage.failed
 
 
-async def _mail(stage: _Stage) -> list[_Step]:
+async def _mail(stage: _Stage) -> None:
     result = await stage.client.messages.send_mail(
         Message(
             subject="Invoice 42",
@@ -117,16 +110,14 @@ async def _mail(stage: _Stage) -> list[_Step]:
     )
     mail = stage.last_caught()
     arrived = [file.content for file in (*mail.attachments, *mail.images)] == [b"42.00 EUR\n", _DOT]
-    return [
-        _Step(
-            "A mail with an attachment and an inline image",
-            f"{result.status}, found again as {result.unique_id}",
-            mail.unique_id == result.unique_id and arrived,
-        )
-    ]
+    stage.check(
+        "A mail with an attachment and an inline image",
+        f"{result.status}, found again as {result.unique_id}",
+        ok=mail.unique_id == result.unique_id and arrived,
+    )
 
 
-async def _templates(stage: _Stage) -> list[_Step]:
+async def _templates(stage: _Stage) -> None:
     message = TemplateMessage(
         template_id="welcome",
         subject="Welcome",
@@ -134,20 +125,15 @@ async def _templates(stage: _Stage) -> list[_Step]:
         to="grace@example.com",
         dynamic_value={"NAME": "Grace"},
     )
-    steps: list[_Step] = []
     for title, send in (
         ("A template mail by POST", stage.client.messages.send_template),
         ("The same by GET", stage.client.messages.send_template_http_get),
     ):
-        result = await send(message)
-        mail = stage.last_caught()
-        steps.append(
-            _Step(title, f"{result.status}, reads: {mail.text}", mail.text == "Welcome, Grace!")
-        )
-    return steps
+        status, text = (await send(message)).status, stage.last_caught().text
+        stage.check(title, f"{status}, reads: {text}", ok=text == "Welcome, Grace!")
 
 
-async def _batch(stage: _Stage) -> list[_Step]:
+async def _batch(stage: _Stage) -> None:
     messages = (
         Message(
             subject="News",
@@ -169,53 +155,42 @@ async def _batch(stage: _Stage) -> list[_Step]:
                 progress.advance(task)
     rate = _BATCH / (time.perf_counter() - began)
     caught = sum(mail.unique_id == "news" for mail in stage.sandbox.outbox)
-    return [
-        _Step(
-            f"A batch of {_BATCH}, 8 at a time",
-            f"{accepted} accepted, {caught} caught, {rate:.0f} a second",
-            accepted == caught == _BATCH,
-        )
-    ]
+    stage.check(
+        f"A batch of {_BATCH}, 8 at a time",
+        f"{accepted} accepted, {caught} caught, {rate:.0f} a second",
+        ok=accepted == caught == _BATCH,
+    )
 
 
-async def _pages(stage: _Stage) -> list[_Step]:
+async def _pages(stage: _Stage) -> None:
     sizes = [len(await stage.client.messages.get_message_info("news", page)) for page in range(3)]
-    records: list[MessageInfo] = [
-        info async for info in stage.client.messages.iter_message_info("news")
-    ]
+    records = [info async for info in stage.client.messages.iter_message_info("news")]
     recipients = {info.email for info in records}
-    return [
-        _Step(
-            "What became of the batch, page by page",
-            f"pages of {', '.join(map(str, sizes))}; {len(recipients)} recipients, all "
-            f"{records[0].status}",
-            sizes == [100, 100, 50]
-            and len(recipients) == _BATCH
-            and {info.status for info in records} == {"delivered"},
-        )
-    ]
+    stage.check(
+        "What became of the batch, page by page",
+        f"pages of {', '.join(map(str, sizes))}; {len(recipients)} recipients, all "
+        f"{records[0].status}",
+        ok=sizes == [100, 100, 50]
+        and len(recipients) == _BATCH
+        and {info.status for info in records} == {"delivered"},
+    )
 
 
-async def _rejected(stage: _Stage) -> list[_Step]:
+async def _rejected(stage: _Stage) -> None:
     message = TemplateMessage(
         template_id="no such template", subject="Hi", from_email=_SENDER, to="ada@example.com"
     )
     before = len(stage.sandbox.outbox)
+    detail, ok = "it was accepted", False
     try:
         await stage.client.messages.send_template(message)
     except ApiError as error:
+        detail = f"{type(error).__name__}: {error.message}; not repeated"
         ok = error.mail_state == "rejected" and len(stage.sandbox.outbox) == before
-        return [
-            _Step(
-                "A mail that the service rejects",
-                f"{type(error).__name__}: {error.message}; not repeated",
-                ok,
-            )
-        ]
-    return [_Step("A mail that the service rejects", "it was accepted", ok=False)]
+    stage.check("A mail that the service rejects", detail, ok=ok)
 
 
-async def _unknown(stage: _Stage) -> list[_Step]:
+async def _unknown(stage: _Stage) -> None:
     rule = stage.sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", times=1)
     title = "A mail whose response is lost"
     try:
@@ -224,22 +199,21 @@ async def _unknown(stage: _Stage) -> list[_Step]:
         )
     except DeliveryUnknownError as error:
         found = await stage.client.messages.get_message_info(error.unique_id or "")
-        return [
-            _Step(
-                title,
-                "DeliveryUnknownError; posted once, not repeated",
-                rule.hit == 1 and error.mail_state == "unknown",
-            ),
-            _Step(
-                "  ... and what its unique id tells later",
-                f"{len(found)} mail with it: it had been accepted",
-                len(found) == 1,
-            ),
-        ]
-    return [_Step(title, "it was reported as accepted", ok=False)]
+        stage.check(
+            title,
+            "DeliveryUnknownError; posted once, not repeated",
+            ok=rule.hit == 1 and error.mail_state == "unknown",
+        )
+        stage.check(
+            "  ... and what its unique id tells later",
+            f"{len(found)} mail with it: it had been accepted",
+            ok=len(found) == 1,
+        )
+    else:
+        stage.check(title, "it was reported as accepted", ok=False)
 
 
-_PLAYS: tuple[Callable[[_Stage], Awaitable[list[_Step]]], ...] = (
+_PLAYS: tuple[Callable[[_Stage], Awaitable[None]], ...] = (
     _mail,
     _templates,
     _batch,

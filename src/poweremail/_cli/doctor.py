@@ -12,7 +12,7 @@ import typer
 import poweremail
 from poweremail._cli import exits
 from poweremail._cli.config import NAMES
-from poweremail._cli.options import DEFAULT_BRAND, Brand, connected
+from poweremail._cli.options import brand_option, connected
 from poweremail._cli.session import Session
 from poweremail.errors import PowerEmailError, TransportError, UsageError
 from poweremail.webhooks._signature import check_brand, handshake_text
@@ -46,7 +46,7 @@ def config(session: Session) -> None:
 
 
 @connected
-def doctor(session: Session, brand: Brand = DEFAULT_BRAND) -> None:
+def doctor(session: Session, brand: str = brand_option()) -> None:
     """
     Check that mail can be sent: settings, credentials, SMTP user, domains, webhooks.
 

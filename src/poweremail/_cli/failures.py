@@ -29,7 +29,7 @@ from poweremail.errors import (
     UsageError,
 )
 
-__all__ = ["cannot_listen", "option", "report", "report_interruption", "report_output"]
+__all__ = ["cannot_listen", "from_option", "report", "report_interruption", "report_output"]
 
 
 class _Ending(NamedTuple):
@@ -61,21 +61,8 @@ _UNFINISHED: Final = _Ending(
 )
 _BY_MAIL_STATE: Final = {"rejected": _REJECTED, "not_sent": _NOT_SENT, "unknown": _UNKNOWN}
 
-_PARAMETERS: Final = {
-    "attachments": "attach",
-    "dynamic_value": "value",
-    "events": "event",
-    "headers": "header",
-    "images": "image",
-    "path": "file",
-    "scheme": "webhook_scheme",
-    "states": "state",
-    "timeouts": "timeout",
-    "tracking.clicks": "track_clicks",
-    "tracking.domain": "tracking_domain",
-    "tracking.opens": "track_opens",
-}
-"""The parameters of commands whose names differ from the library's field that they become."""
+_MEMBERS: Final = ("field", "name", "code", "message", "retry_after", "seen")
+"""The members of errors that JSON shows, as far as an error has them."""
 
 
 def report(out: Output, error: PowerEmailError, flags: Mapping[str, str]) -> int:
@@ -123,7 +110,7 @@ def report_output(out: Output, error: OutputError, unique_id: str | None) -> Non
 
 
 @contextmanager
-def option(flag: str, **fields: str) -> Iterator[None]:
+def from_option(flag: str, **fields: str) -> Iterator[None]:
     """
     Let a `UsageError` name the option *flag*, from which the invalid value came.
 
@@ -150,10 +137,9 @@ def cannot_listen(error: OSError, host: str, port: int) -> ConfigurationError:
 
 def _explanation(error: PowerEmailError, flags: Mapping[str, str]) -> str:
     if isinstance(error, UsageError):
-        field = error.field.partition("[")[0]  # of ``to[0]``
-        for name in (field, field.partition(".")[0]):  # ``timeouts.read`` is an option, too
-            if flag := flags.get(name) or flags.get(_PARAMETERS.get(name, "")):
-                return f"{flag}: {error.reason}"
+        name, _, member = error.field.partition("[")[0].partition(".")  # to[0], tracking.opens
+        if flag := flags.get(name) or flags.get(member):
+            return f"{flag}: {error.reason}"
     return error.explanation
 
 
@@ -203,14 +189,7 @@ def _described(error: PowerEmailError) -> dict[str, Any]:
         "reason": error.explanation,
         "advice": error.advice,
     }
-    if isinstance(error, UsageError):
-        described["field"] = error.field
-    if isinstance(error, ApiError):
-        described |= {
-            name: getattr(error, name) for name in ("name", "code", "message", "retry_after")
-        }
-    if isinstance(error, DeliveryUnknownError):
-        described["seen"] = error.seen
+    described |= {name: getattr(error, name) for name in _MEMBERS if hasattr(error, name)}
     if isinstance(error, DeliveryUnknownError | ChangeUnknownError):
-        described["cause"] = None if error.cause is None else _described(error.cause)
+        described["cause"] = error.cause and _described(error.cause)
     return described

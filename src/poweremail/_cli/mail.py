@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
-
-import typer
 
 import poweremail
 from poweremail._cli import exits
 from poweremail._cli.mail_options import (
     BodyOptions,
-    DryRun,
     EnvelopeOptions,
     FileOptions,
-    HttpGet,
     TrackingOptions,
     UnknownOptions,
     ValueOptions,
 )
-from poweremail._cli.options import connected
+from poweremail._cli.options import argument, connected, flag, option
 from poweremail._cli.session import Session
 from poweremail._policy.outcome import UnknownPolicy
 
@@ -41,10 +36,8 @@ Example:
 poweremail template welcome {_TO} -s Welcome --value NAME=Ada
 """
 
-UniqueId = Annotated[
-    str,
-    typer.Argument(help="The unique id that was printed with the mail.", metavar="UNIQUE_ID"),
-]
+_UNIQUE_ID = argument("The unique id that was printed with the mail.", "UNIQUE_ID")
+_DRY_RUN = flag("Check the mail and print what would be sent; send nothing.", "--dry-run", "-n")
 
 
 @connected
@@ -56,7 +49,7 @@ def send(
     tracking: TrackingOptions,
     unknown: UnknownOptions,
     *,
-    dry_run: DryRun = False,
+    dry_run: bool = _DRY_RUN,
 ) -> None:
     """Send a mail and print its unique id."""
     from poweremail._cli import compose  # noqa: PLC0415  it loads the converters
@@ -70,15 +63,17 @@ def send(
 @connected
 def template(
     session: Session,
-    template_id: Annotated[str, typer.Argument(help="The template.", metavar="TEMPLATE_ID")],
+    template_id: str = argument("The template.", "TEMPLATE_ID"),
+    *,
     envelope: EnvelopeOptions,
     values: ValueOptions,
     files: FileOptions,
     tracking: TrackingOptions,
     unknown: UnknownOptions,
-    *,
-    http_get: HttpGet = False,
-    dry_run: DryRun = False,
+    http_get: bool = flag(
+        "Send by a GET request, which carries one recipient and no unique id.", "--http-get"
+    ),
+    dry_run: bool = _DRY_RUN,
 ) -> None:
     """Send a mail that is made from a template and print its unique id."""
     from poweremail._cli import compose  # noqa: PLC0415
@@ -93,11 +88,9 @@ def template(
 @connected
 def info(
     session: Session,
-    unique_id: UniqueId,
+    unique_id: str = _UNIQUE_ID,
     *,
-    skip_page: Annotated[
-        int, typer.Option(help="Skip so many pages of 100 recipients.", min=0, metavar="PAGES")
-    ] = 0,
+    skip_page: int = option("Skip so many pages of 100 recipients.", "PAGES", default=0, min=0),
 ) -> None:
     """Show what became of a mail, a line for each recipient."""
     with session.client() as client:
@@ -113,18 +106,12 @@ def info(
 @connected
 def reconcile(
     session: Session,
-    unique_id: UniqueId,
+    unique_id: str = _UNIQUE_ID,
     *,
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A recipient to look for, if several mails share the unique id; can be repeated.",
-            metavar="ADDRESS",
-        ),
-    ] = None,
-    visibility: Annotated[
-        float, typer.Option(help="Look for so long.", metavar="SECONDS")
-    ] = UnknownPolicy().visibility,
+    to: list[str] | None = option(
+        "A recipient to look for, if several mails share the unique id; can be repeated.", "ADDRESS"
+    ),
+    visibility: float = option("Look for so long.", "SECONDS", default=UnknownPolicy().visibility),
 ) -> None:
     """Find out whether a mail was accepted: status 0 if it was, 5 if that stays unknown."""
     with session.client() as client:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import functools
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import attrs
-import typer
 
+from poweremail._cli.options import flag, option
 from poweremail._messages.envelope import Tracking
 from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 
 __all__ = [
+    "ATTACH",
     "BodyOptions",
-    "DryRun",
     "EnvelopeOptions",
     "FileOptions",
-    "HttpGet",
     "TrackingOptions",
     "UnknownOptions",
     "ValueOptions",
@@ -25,163 +24,108 @@ __all__ = [
 
 _Strings: TypeAlias = list[str] | None
 
-_envelope = functools.partial(typer.Option, rich_help_panel="Envelope")
-_content = functools.partial(typer.Option, rich_help_panel="Content")
-_tracking = functools.partial(typer.Option, rich_help_panel="Tracking")
-_unknown = functools.partial(typer.Option, rich_help_panel="If it is unknown whether it was sent")
+_envelope = functools.partial(option, rich_help_panel="Envelope")
+_CONTENT = "Content"
+_content = functools.partial(option, rich_help_panel=_CONTENT)
+_tracking = functools.partial(option, rich_help_panel="Tracking")
+_unknown = functools.partial(option, rich_help_panel="If it is unknown whether it was sent")
 
-DryRun = Annotated[
-    bool,
-    typer.Option(
-        "--dry-run", "-n", help="Check the mail and print what would be sent; send nothing."
-    ),
-]
-HttpGet = Annotated[
-    bool,
-    typer.Option(
-        "--http-get", help="Send by a GET request, which carries one recipient and no unique id."
-    ),
-]
+ATTACH = (
+    "A file to attach; can be repeated. Its MIME type follows from its name, or is given as in "
+    "'invite.ics;type=text/calendar; method=REQUEST'."
+)
 
 
 @attrs.frozen
 class EnvelopeOptions:
     """From whom to whom, and the headers."""
 
-    from_email: Annotated[
-        str | None,
-        _envelope("--from", metavar="ADDRESS", help='The sender, such as "Ada <ada@example.com>".'),
-    ] = None
-    to: Annotated[
-        _Strings,
-        _envelope(metavar="ADDRESS", help="A recipient; can be repeated, as the next three can."),
-    ] = None
-    cc: Annotated[_Strings, _envelope(metavar="ADDRESS", help="A recipient of a copy.")] = None
-    bcc: Annotated[
-        _Strings, _envelope(metavar="ADDRESS", help="A recipient that the others do not see.")
-    ] = None
-    reply_to: Annotated[_Strings, _envelope(metavar="ADDRESS", help="Where replies go.")] = None
-    subject: Annotated[
-        str | None, _envelope("--subject", "-s", metavar="TEXT", help="The subject.")
-    ] = None
-    header: Annotated[
-        _Strings,
-        _envelope("--header", "-H", metavar="NAME:VALUE", help="A header; can be repeated."),
-    ] = None
-    unique_id: Annotated[
-        str | None,
-        _envelope(
-            metavar="ID", help="The X-Unique-Id, by which the mail is found; drawn unless given."
-        ),
-    ] = None
+    from_email: str | None = _envelope(
+        'The sender, such as "Ada <ada@example.com>".', "ADDRESS", "--from"
+    )
+    to: _Strings = _envelope("A recipient; can be repeated, as the next three can.", "ADDRESS")
+    cc: _Strings = _envelope("A recipient of a copy.", "ADDRESS")
+    bcc: _Strings = _envelope("A recipient that the others do not see.", "ADDRESS")
+    reply_to: _Strings = _envelope("Where replies go.", "ADDRESS")
+    subject: str | None = _envelope("The subject.", "TEXT", "--subject", "-s")
+    headers: _Strings = _envelope("A header; can be repeated.", "NAME:VALUE", "--header", "-H")
+    unique_id: str | None = _envelope(
+        "The X-Unique-Id, by which the mail is found; drawn unless given.", "ID"
+    )
 
 
 @attrs.frozen
 class BodyOptions:
     """The text and the HTML of a mail, or a whole message."""
 
-    text: Annotated[
-        str | None,
-        _content(
-            metavar="TEXT",
-            help="The text; - reads it from standard input, @FILE from a file; @@ is an @.",
-        ),
-    ] = None
-    text_file: Annotated[
-        Path | None, _content(metavar="FILE", help="Read the text from this file.")
-    ] = None
-    html: Annotated[str | None, _content(metavar="HTML", help="The HTML, -, or @FILE.")] = None
-    html_file: Annotated[
-        Path | None, _content(metavar="FILE", help="Read the HTML from this file.")
-    ] = None
-    eml: Annotated[
-        Path | None,
-        _content(
-            metavar="FILE",
-            help="Send this whole message (RFC 5322); - reads it from standard input.",
-        ),
-    ] = None
-    lossy: Annotated[
-        bool, _content("--lossy", help="With --eml: leave out what the service cannot carry.")
-    ] = False
+    text: str | None = _content(
+        "The text; - reads it from standard input, @FILE from a file; @@ is an @.", "TEXT"
+    )
+    text_file: Path | None = _content("Read the text from this file.", "FILE")
+    html: str | None = _content("The HTML, -, or @FILE.", "HTML")
+    html_file: Path | None = _content("Read the HTML from this file.", "FILE")
+    eml: Path | None = _content(
+        "Send this whole message (RFC 5322); - reads it from standard input.", "FILE"
+    )
+    lossy: bool = flag(
+        "With --eml: leave out what the service cannot carry.", "--lossy", rich_help_panel=_CONTENT
+    )
 
 
 @attrs.frozen
 class ValueOptions:
     """The dynamic values of a template."""
 
-    value: Annotated[
-        _Strings,
-        _content(metavar="NAME=VALUE", help="The value of a dynamic field; can be repeated."),
-    ] = None
-    values_file: Annotated[
-        Path | None,
-        _content(
-            metavar="FILE", help="Read such values from a JSON object; --value overrides them."
-        ),
-    ] = None
+    dynamic_value: _Strings = _content(
+        "The value of a dynamic field; can be repeated.", "NAME=VALUE", "--value"
+    )
+    values_file: Path | None = _content(
+        "Read such values from a JSON object; --value overrides them.", "FILE"
+    )
 
 
 @attrs.frozen
 class FileOptions:
     """Attachments and inline images."""
 
-    attach: Annotated[
-        list[Path] | None,
-        _content("--attach", "-a", metavar="FILE", help="A file to attach; can be repeated."),
-    ] = None
-    image: Annotated[
-        _Strings,
-        _content(metavar="CID=FILE", help='An image for <img src="cid:CID">; can be repeated.'),
-    ] = None
+    attachments: _Strings = _content(ATTACH, "FILE", "--attach", "-a")
+    images: _Strings = _content(
+        'An image for <img src="cid:CID">; can be repeated.', "CID=FILE", "--image"
+    )
 
 
 @attrs.frozen
 class TrackingOptions:
     """Whether opens and clicks are counted."""
 
-    track_opens: Annotated[
-        bool | None, _tracking("--track-opens/--no-track-opens", help="Count opens.")
-    ] = None
-    track_clicks: Annotated[
-        Literal["html", "text", "both", "no"] | None,
-        _tracking(metavar="PARTS", help="Count clicks in html, text, both or no parts."),
-    ] = None
-    tracking_domain: Annotated[
-        str | None, _tracking(metavar="DOMAIN", help="The domain of tracked links.")
-    ] = None
+    opens: bool | None = _tracking("Count opens.", None, "--track-opens/--no-track-opens")
+    clicks: Literal["html", "text", "both", "no"] | None = _tracking(
+        "Count clicks in html, text, both or no parts.", "PARTS", "--track-clicks"
+    )
+    domain: str | None = _tracking("The domain of tracked links.", "DOMAIN", "--tracking-domain")
 
     def tracking(self) -> Tracking | None:
         """Return the tracking, or None if no option was given."""
-        if attrs.astuple(self) == (None, None, None):
-            return None
-        return Tracking(
-            opens=self.track_opens, clicks=self.track_clicks, domain=self.tracking_domain
-        )
+        given = attrs.asdict(self)
+        return None if set(given.values()) == {None} else Tracking(**given)
 
 
 @attrs.frozen
 class UnknownOptions:
     """What to do if no trustworthy response came to a mail."""
 
-    on_unknown: Annotated[
-        OnUnknown,
-        _unknown(
-            metavar="ACTION",
-            help="raise: exit with status 5; reconcile: look the mail up by its unique id; "
-            "resend: send it again at once, which may deliver it twice.",
-        ),
-    ] = UnknownPolicy().on_unknown
-    visibility: Annotated[
-        float, _unknown(metavar="SECONDS", help="With reconcile: look it up for so long.")
-    ] = UnknownPolicy().visibility
-    resend_after: Annotated[
-        float | None,
-        _unknown(
-            metavar="SECONDS",
-            help="With reconcile: send it again if it is not seen after so long.",
-        ),
-    ] = None
+    on_unknown: OnUnknown = _unknown(
+        "raise: exit with status 5; reconcile: look the mail up by its unique id; resend: send it "
+        "again at once, which may deliver it twice.",
+        "ACTION",
+        default=UnknownPolicy().on_unknown,
+    )
+    visibility: float = _unknown(
+        "With reconcile: look it up for so long.", "SECONDS", default=UnknownPolicy().visibility
+    )
+    resend_after: float | None = _unknown(
+        "With reconcile: send it again if it is not seen after so long.", "SECONDS"
+    )
 
     def policy(self) -> dict[str, Any]:
         """Return the options as those of a client, checked. Raises `UsageError`."""

@@ -3,9 +3,9 @@ The options of commands, and the decorators that read them.
 
 A command is a function whose first argument is a `Session`. Typer reads a command's options from
 its signature, so a list of options that several commands share would have to be written in each.
-Here such a list is a class, an *option group*: an attrs class whose fields are annotated as typer's
-parameters are. The decorators put the fields of a command's option groups into its signature, and
-call it with an instance of each group.
+Here such a list is a class, an *option group*: an attrs class whose fields are options. The
+decorators put the fields of a command's option groups into its signature, and call it with an
+instance of each group.
 
 The shared groups may stand before the sub command as well as after it. If an option is given twice,
 the one nearer to the end counts.
@@ -15,26 +15,31 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from copy import copy
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
+from typing import Any, TypeAlias, get_type_hints
 
 import attrs
 import typer
 
+from poweremail._cli import exits
 from poweremail._cli.session import Session
 from poweremail._types.options import Timeouts
 from poweremail._types.secret import Secret
 from poweremail.webhooks._signature import BRAND
 
 __all__ = [
-    "DEFAULT_BRAND",
-    "Brand",
     "ConnectionOptions",
     "OutputOptions",
+    "argument",
+    "brand_option",
     "command",
     "connected",
+    "connecting",
+    "flag",
+    "option",
     "printing",
     "sub_commands",
 ]
@@ -42,141 +47,145 @@ __all__ = [
 Command: TypeAlias = Callable[..., None]
 
 _GIVEN = "poweremail.given"
-_connection = functools.partial(typer.Option, rich_help_panel="Connection")
-_output = functools.partial(typer.Option, rich_help_panel="Output")
 
-Brand = Annotated[
-    str,
-    typer.Option(
-        help="The brand of your deployment: it is in the names of the signature's header and form "
+
+def option(
+    help: str, metavar: str | None = None, *flags: str, default: Any = None, **settings: Any
+) -> Any:
+    """
+    Return the declaration of an option, as the default of a parameter or of a group's field.
+
+    - *flags*: how it is written, if that does not follow from the name of the parameter.
+    - *default*: ``...`` if it is required.
+    - *settings*: further arguments of `typer.Option`.
+    """
+    return typer.Option(default, *flags, help=help, metavar=metavar, **settings)
+
+
+def flag(help: str, *flags: str, **settings: Any) -> Any:
+    """Return the declaration of an option without a value, True if it is given."""
+    return option(help, None, *flags, default=False, **settings)
+
+
+def argument(help: str, metavar: str, *, default: Any = ...) -> Any:
+    """Return the declaration of an argument, which is required unless it has a *default*."""
+    return typer.Argument(default, help=help, metavar=metavar)
+
+
+_CONNECTION = "Connection"
+_connection = functools.partial(option, rich_help_panel=_CONNECTION)
+_output = functools.partial(flag, rich_help_panel="Output")
+
+
+def brand_option() -> Any:
+    """Return the declaration of ``--brand``."""
+    return option(
+        "The brand of your deployment: it is in the names of the signature's header and form "
         "field, and in the handshake.",
+        "NAME",
+        default=BRAND,
         envvar="POWEREMAIL_WEBHOOK_BRAND",
-        metavar="NAME",
-    ),
-]
-DEFAULT_BRAND = BRAND
+    )
 
 
 @attrs.frozen
 class ConnectionOptions:
     """Where the service is, and who calls it."""
 
-    profile: Annotated[
-        str | None, _connection(metavar="NAME", help="Use this profile of the settings file.")
-    ] = None
-    config: Annotated[Path | None, _connection(metavar="FILE", help="Read this settings file.")] = (
-        None
+    profile: str | None = _connection("Use this profile of the settings file.", "NAME")
+    config: Path | None = _connection("Read this settings file.", "FILE")
+    owner_id: str | None = _connection("The owner id of the account.", "ID")
+    token_file: Path | None = _connection("Read the token from this file.", "FILE")
+    ask_token: bool = flag("Prompt for the token.", "--ask-token", rich_help_panel=_CONNECTION)
+    token: Secret | None = _connection(
+        "The token. The list of processes shows it to others: prefer any other way.",
+        "TOKEN",
+        parser=Secret,
     )
-    owner_id: Annotated[
-        str | None, _connection(metavar="ID", help="The owner id of the account.")
-    ] = None
-    token_file: Annotated[
-        Path | None, _connection(metavar="FILE", help="Read the token from this file.")
-    ] = None
-    ask_token: Annotated[bool, _connection("--ask-token", help="Prompt for the token.")] = False
-    token: Annotated[
-        Secret | None,
-        _connection(
-            parser=Secret,
-            metavar="TOKEN",
-            help="The token. The list of processes shows it to others: prefer any other way.",
-        ),
-    ] = None
-    app_domain: Annotated[
-        str | None,
-        _connection(metavar="DOMAIN", help="The domain of the service, such as tes.example.com."),
-    ] = None
-    base_url: Annotated[
-        str | None,
-        _connection(metavar="URL", help="The URL of the service, such as that of a sandbox."),
-    ] = None
-    smtp_user: Annotated[
-        str | None, _connection(metavar="NAME", help="The SMTP user that sends.")
-    ] = None
-    timeout: Annotated[
-        float | None,
-        _connection(
-            metavar="SECONDS",
-            help=f"Wait so long for more of a response; {Timeouts().read:g} unless given.",
-        ),
-    ] = None
+    app_domain: str | None = _connection(
+        "The domain of the service, such as tes.example.com.", "DOMAIN"
+    )
+    base_url: str | None = _connection("The URL of the service, such as that of a sandbox.", "URL")
+    smtp_user: str | None = _connection("The SMTP user that sends.", "NAME")
+    timeouts: float | None = _connection(
+        f"Wait so long for more of a response; {Timeouts().read:g} unless given.",
+        "SECONDS",
+        "--timeout",
+    )
 
 
 @attrs.frozen
 class OutputOptions:
     """How a command prints."""
 
-    json: Annotated[bool, _output("--json", help="Print JSON, one object a line.")] = False
-    quiet: Annotated[bool, _output("--quiet", "-q", help="Print data and errors only.")] = False
-
-
-def _is_group(annotation: object) -> bool:
-    return isinstance(annotation, type) and attrs.has(annotation)
+    json: bool = _output("Print JSON, one object a line.", "--json")
+    quiet: bool = _output("Print data and errors only.", "--quiet", "-q")
 
 
 def _options_of(group: type) -> Iterator[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
+    hints = get_type_hints(group)
     for field in attrs.fields(group):
-        default = inspect.Parameter.empty if field.default is attrs.NOTHING else field.default
         yield inspect.Parameter(
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=default,
+            default=field.default,
             annotation=hints[field.name],
         )
 
 
-def _keyword(parameter: inspect.Parameter) -> inspect.Parameter:
-    return parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-
-
 def _hidden(parameter: inspect.Parameter) -> inspect.Parameter:
-    kind, option = get_args(parameter.annotation)
-    option = copy(option)
-    option.hidden = True
-    return parameter.replace(annotation=Annotated[kind, option])
+    declared = copy(parameter.default)
+    declared.hidden = True
+    return parameter.replace(default=declared)
 
 
-def command(*shared: type, hidden: bool = False) -> Callable[[Command], Command]:
+def command(
+    *shared: type,
+    fields: Iterable[type] = (),
+    hidden: bool = False,
+    interrupted: int = exits.INTERRUPTED,
+) -> Callable[[Command], Command]:
     """
     Return a decorator that makes a function a command and calls it with a `Session`.
 
     - *shared*: option groups from which the session is made, beside those that the function names.
+    - *fields*: option groups whose fields the function gets one by one, by keyword.
     - *hidden*: leave the shared options out of ``--help``.
+    - *interrupted*: the exit status after a signal.
 
     If the function is that of a command with sub commands, it runs only if none of them is named.
     """
     shared_options = [
-        _hidden(option) if hidden else option for group in shared for option in _options_of(group)
+        _hidden(each) if hidden else each for group in shared for each in _options_of(group)
     ]
 
     def decorate(function: Command) -> Command:
         own = list(inspect.signature(function, eval_str=True).parameters.values())[1:]
-        groups = {option.name: option.annotation for option in own if _is_group(option.annotation)}
+        groups = {each.name: each.annotation for each in own if attrs.has(each.annotation)}
 
         @functools.wraps(function)
         def run(context: typer.Context, **values: Any) -> None:
             given = context.meta.setdefault(_GIVEN, {})
-            for option in shared_options:
-                value = values.pop(option.name)
+            for each in shared_options:
+                value = values.pop(each.name)
                 if value is not None and value is not False:
-                    given[option.name] = value
+                    given[each.name] = value
             if context.invoked_subcommand is not None:
                 return
             for name, group in groups.items():
                 values[name] = group(
                     **{field.name: values.pop(field.name) for field in attrs.fields(group)}
                 )
-            Session(given, _flags_given(context)).run(function, **values)
+            Session(given, _flags_given(context), interrupted).run(function, **values)
 
-        parameters = [
-            inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
-        ]
-        for option in own:
-            parameters += (
-                _options_of(option.annotation) if option.name in groups else [_keyword(option)]
-            )
-        parameters += shared_options
+        keyword_only = inspect.Parameter.KEYWORD_ONLY
+        parameters = [inspect.Parameter("context", keyword_only, annotation=typer.Context)]
+        for each in own:
+            if each.name in groups:
+                parameters += _options_of(each.annotation)
+            elif each.kind is not inspect.Parameter.VAR_KEYWORD:
+                parameters.append(each.replace(kind=keyword_only))
+        parameters += chain(*map(_options_of, fields), shared_options)
         typed: Any = run
         # Typer reads the signature, and then the type hints, of the function that it is given.
         typed.__signature__ = inspect.Signature(parameters)
@@ -187,7 +196,8 @@ def command(*shared: type, hidden: bool = False) -> Callable[[Command], Command]
     return decorate
 
 
-connected = command(ConnectionOptions, OutputOptions)
+connecting = functools.partial(command, ConnectionOptions, OutputOptions)
+connected = connecting()
 """Make a function a command that calls the service."""
 
 printing = command(OutputOptions)

@@ -26,7 +26,7 @@ import typer
 
 from poweremail._types.secret import Secret
 
-__all__ = ["MAX_ERRORS_REPORTED", "Output", "OutputError", "is_terminal", "plain"]
+__all__ = ["MAX_ERRORS_REPORTED", "Output", "OutputError", "is_terminal", "members", "plain"]
 
 MAX_ERRORS_REPORTED = 20
 """How many invalid rows of a batch are printed; the others are counted."""
@@ -131,21 +131,21 @@ class Output:
 
     def record(self, item: object) -> None:
         """Print one *item*, a mapping or a value of the library: a line for each member."""
-        members = _members(item)
+        shown = members(item)
         if self.as_json:
-            self.json(members)
+            self.json(shown)
             return
-        if not members.get("extra", True):
-            members.pop("extra")
+        if not shown.get("extra", True):
+            shown.pop("extra")
         on_terminal = is_terminal(sys.stdout)
-        width = max(map(len, members), default=0)
-        for name, value in members.items():
+        width = max(map(len, shown), default=0)
+        for name, value in shown.items():
             heading = f"{name.replace('_', ' '):{width}}  " if on_terminal else f"{name}\t"
             self.data(f"{heading}{plain(value)}")
 
     def table(self, items: Iterable[object], columns: tuple[str, ...]) -> int:
         """Print the *columns* of *items* (as JSON, all members) and return how many there were."""
-        rows = map(_members, items)
+        rows = map(members, items)
         if not self.as_json and is_terminal(sys.stdout):
             return _draw(list(rows), columns)
         count = 0
@@ -185,7 +185,7 @@ def _draw(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> int:
     return len(rows)
 
 
-def _members(item: object) -> dict[str, Any]:
+def members(item: object) -> dict[str, Any]:
     """Return the members of *item* by name, without the response from which it was read."""
     if isinstance(item, Mapping):
         return dict(item)
@@ -198,7 +198,7 @@ def _jsonable(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping) or hasattr(value, "__attrs_attrs__"):
-        return _members(value)
+        return members(value)
     return str(value)
 
 

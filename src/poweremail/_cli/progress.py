@@ -9,21 +9,18 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from poweremail._cli.output import Output, is_terminal
 from poweremail.errors import LedgerError
 
 if TYPE_CHECKING:
-    from rich.live import Live
-
     from poweremail.batch import BatchStatus
 
-__all__ = ["Pace", "Progress", "progress_line"]
+__all__ = ["Pace", "progress_line", "progress_shown"]
 
 _PACE_SECONDS = 60.0
 _TERMINAL_SECONDS, _LOG_SECONDS = 1.0, 15.0
@@ -36,72 +33,54 @@ large batch.
 """
 
 
-class Progress:
+@contextmanager
+def progress_shown(
+    out: Output, status: Callable[[], BatchStatus], least_seconds: Callable[[int], float]
+) -> Iterator[None]:
     """
-    Prints the progress from a thread until it is left.
+    Print the progress from a thread until the block ends.
 
     - *status*: returns the status of the batch.
     - *least_seconds*: returns the seconds that a number of mails takes at least, because of the
       rate limits.
     """
+    pace, ended = Pace(), threading.Event()
 
-    def __init__(
-        self, out: Output, status: Callable[[], BatchStatus], least_seconds: Callable[[int], float]
-    ) -> None:
-        self._out = out
-        self._status = status
-        self._least_seconds = least_seconds
-        self._pace = Pace()
-        self._ended = threading.Event()
-        self._live: Live | None = None
-        self._thread = threading.Thread(target=self._watch, name="poweremail-progress", daemon=True)
+    def show(show_line: Callable[[str], None]) -> None:
+        now = status()
+        pace.note(time.monotonic(), now.total - now.left)
+        seconds = pace.seconds_for(now.left)
+        # Mails that are being sent are within the limits already.
+        least = least_seconds(now.counts["planned"])
+        left = None if seconds is None and not least else max(seconds or 0.0, least)
+        show_line(progress_line(now, pace.per_second, left))
 
-    def __enter__(self) -> Self:
-        if is_terminal(sys.stderr):
-            from rich.console import Console  # noqa: PLC0415  only a terminal needs it
-            from rich.live import Live  # noqa: PLC0415
-
-            console = Console(stderr=True, highlight=False)
-            self._live = Live(console=console, refresh_per_second=4, transient=True)
-            self._live.start()
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._ended.set()
-        self._thread.join()
-        if self._live is not None:
-            self._live.stop()
-
-    def _watch(self) -> None:
-        interval = _LOG_SECONDS if self._live is None else _TERMINAL_SECONDS
-        while True:
+    def watch(interval: float, show_line: Callable[[str], None]) -> None:
+        wait = 0.0
+        while not ended.wait(wait):
             began = time.monotonic()
             # The run meets the same error, and reports it.
             with suppress(LedgerError):
-                self._print(self._status())
-            elapsed = time.monotonic() - began
-            if self._ended.wait(max(interval, elapsed / _MAX_SHARE_OF_TIME)):
-                return
+                show(show_line)
+            wait = max(interval, (time.monotonic() - began) / _MAX_SHARE_OF_TIME)
 
-    def _print(self, status: BatchStatus) -> None:
-        self._pace.note(time.monotonic(), status.total - status.left)
-        seconds = self._pace.seconds_for(status.left)
-        # Mails that are being sent are within the limits already.
-        least = self._least_seconds(status.counts["planned"])
-        left = None if seconds is None and not least else max(seconds or 0.0, least)
-        line = progress_line(status, self._pace.per_second, left)
-        if self._live is None:
-            self._out.say(line)
-        else:
+    with ExitStack() as stack:
+        way: tuple[float, Callable[[str], None]] = (_LOG_SECONDS, out.say)
+        if is_terminal(sys.stderr):
+            from rich.console import Console  # noqa: PLC0415  only a terminal needs it
+            from rich.live import Live  # noqa: PLC0415
             from rich.text import Text  # noqa: PLC0415
 
-            self._live.update(Text(line))
+            console = Console(stderr=True, highlight=False)
+            live = stack.enter_context(Live(console=console, refresh_per_second=4, transient=True))
+            way = (_TERMINAL_SECONDS, lambda line: live.update(Text(line)))
+        thread = threading.Thread(target=watch, args=way, name="poweremail-progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
 
 
 class Pace:

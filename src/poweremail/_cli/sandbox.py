@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import typer
 
 from poweremail._cli import exits
-from poweremail._cli.failures import cannot_listen, option
-from poweremail._cli.options import DEFAULT_BRAND, Brand, command
+from poweremail._cli.failures import cannot_listen, from_option
+from poweremail._cli.options import brand_option, command, flag, option
 from poweremail._cli.output import OutputError
 from poweremail._cli.session import Session
 from poweremail._policy.limits import RateLimits
@@ -38,25 +38,16 @@ _SMTP_USER_NAME = "smtp12345"
 class ReleaseOptions:
     """The mail server that may deliver caught mail."""
 
-    release_host: Annotated[
-        str | None,
-        typer.Option(
-            metavar="HOST",
-            help="The mail server to which caught mail may be released; its user and password are "
-            "POWEREMAIL_SANDBOX_SMTP_USER and _PASSWORD.",
-        ),
-    ] = None
-    release_port: Annotated[int, typer.Option(help="Its port.", min=1, max=65535)] = 587
-    release_allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PATTERN",
-            help="An address or a domain that may get released mail; can be repeated.",
-        ),
-    ] = None
-    release_tls: Annotated[
-        str, typer.Option(metavar="HOW", help="How to connect: starttls, tls or none.")
-    ] = "starttls"
+    release_host: str | None = option(
+        "The mail server to which caught mail may be released; its user and password are "
+        "POWEREMAIL_SANDBOX_SMTP_USER and _PASSWORD.",
+        "HOST",
+    )
+    release_port: int = option("Its port.", "PORT", default=587, min=1, max=65535)
+    release_allow: list[str] | None = option(
+        "An address or a domain that may get released mail; can be repeated.", "PATTERN"
+    )
+    release_tls: str = option("How to connect: starttls, tls or none.", "HOW", default="starttls")
 
     def server(self) -> SmtpServer | None:
         """Return the server, or None if none is given. Raises `ConfigurationError`."""
@@ -70,20 +61,17 @@ class ReleaseOptions:
             raise ConfigurationError(
                 "needs --release-allow: who may get released mail", field="--release-host"
             )
-        security: Any = self.release_tls  # checked by SmtpServer
-        with option(
-            "--release-host",
-            host="--release-host",
-            port="--release-port",
-            allow="--release-allow",
-            security="--release-tls",
-            user="POWEREMAIL_SANDBOX_SMTP_USER",
-        ):
+        fields: dict[str, Any] = {
+            "host": self.release_host,
+            "port": self.release_port,
+            "allow": self.release_allow,
+            "security": self.release_tls,
+        }
+        flags = {name: f"--release-{name}" for name in fields}
+        flags |= {"security": "--release-tls", "user": "POWEREMAIL_SANDBOX_SMTP_USER"}
+        with from_option("--release-host", **flags):
             return SmtpServer(
-                host=self.release_host,
-                port=self.release_port,
-                allow=self.release_allow,
-                security=security,
+                **fields,
                 user=os.environ.get("POWEREMAIL_SANDBOX_SMTP_USER") or None,
                 password=Secret(os.environ.get("POWEREMAIL_SANDBOX_SMTP_PASSWORD", "")),
             )
@@ -93,69 +81,45 @@ class ReleaseOptions:
 class SandboxOptions:
     """What the sandbox accepts, and how it behaves."""
 
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help="Keep the caught mail in this file; without it, mail is lost at the end.",
-        ),
-    ] = None
-    owner_id: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID", help="Accept only this owner id.", envvar="POWEREMAIL_SANDBOX_OWNER_ID"
-        ),
-    ] = None
-    token: Annotated[
-        Secret | None,
-        typer.Option(
-            parser=Secret,
-            metavar="TOKEN",
-            help="Accept only this token; better set the variable.",
-            envvar="POWEREMAIL_SANDBOX_TOKEN",
-        ),
-    ] = None
-    fault: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="JSON",
-            help='Make something fail, such as \'{"fault": {"kind": "html"}, "call": "sendMail", '
-            '"nth": 3}\'; can be repeated.',
-        ),
-    ] = None
-    event: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="RULE",
-            help="Make events of caught mails by chance, such as 'open 30% within 5s'; can be "
-            "repeated.",
-        ),
-    ] = None
-    seed: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT", help="Make the chance of faults and events the same in every run."
-        ),
-    ] = None
-    webhook_scheme: Annotated[
-        str,
-        typer.Option(
-            metavar="NAME", help=f"Sign posts to webhooks by this scheme: {', '.join(SCHEMES)}."
-        ),
-    ] = next(iter(SCHEMES))
-    brand: Brand = DEFAULT_BRAND
-    limits: Annotated[
-        bool,
-        typer.Option(
-            "--limits",
-            help="Limit each SMTP user to {0.per_minute:,} requests a minute, {0.per_hour:,} an "
-            "hour and {0.per_day:,} a day.".format(RateLimits()),
-        ),
-    ] = False
-    per_minute: Annotated[
-        int | None,
-        typer.Option(help="Limit each SMTP user to so many requests a minute.", min=1),
-    ] = None
+    path: Path | None = option(
+        "Keep the caught mail in this file; without it, mail is lost at the end.", "FILE", "--file"
+    )
+    owner_id: str | None = option(
+        "Accept only this owner id.", "ID", envvar="POWEREMAIL_SANDBOX_OWNER_ID"
+    )
+    token: Secret | None = option(
+        "Accept only this token; better set the variable.",
+        "TOKEN",
+        parser=Secret,
+        envvar="POWEREMAIL_SANDBOX_TOKEN",
+    )
+    faults: list[str] | None = option(
+        'Make something fail, such as \'{"fault": {"kind": "html"}, "call": "sendMail", "nth": '
+        "3}'; can be repeated.",
+        "JSON",
+        "--fault",
+    )
+    events: list[str] | None = option(
+        "Make events of caught mails by chance, such as 'open 30% within 5s'; can be repeated.",
+        "RULE",
+        "--event",
+    )
+    seed: str | None = option("Make the chance of faults and events the same in every run.", "TEXT")
+    scheme: str = option(
+        f"Sign posts to webhooks by this scheme: {', '.join(SCHEMES)}.",
+        "NAME",
+        "--webhook-scheme",
+        default=next(iter(SCHEMES)),
+    )
+    brand: str = brand_option()
+    limits: bool = flag(
+        "Limit each SMTP user to {0.per_minute:,} requests a minute, {0.per_hour:,} an hour and "
+        "{0.per_day:,} a day.".format(RateLimits()),
+        "--limits",
+    )
+    per_minute: int | None = option(
+        "Limit each SMTP user to so many requests a minute.", "REQUESTS", min=1
+    )
 
 
 @command()
@@ -164,22 +128,17 @@ def sandbox(
     options: SandboxOptions,
     release: ReleaseOptions,
     *,
-    host: Annotated[
-        str,
-        typer.Option(
-            help="The address to listen on. Any other than loopback lets others read the mail."
-        ),
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)
-    ] = 8025,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="A further name under which browsers may open the page; can be repeated.",
-        ),
-    ] = None,
+    host: str = option(
+        "The address to listen on. Any other than loopback lets others read the mail.",
+        "ADDRESS",
+        default="127.0.0.1",
+    ),
+    port: int = option(
+        "The port to listen on; 0 for a free one.", "PORT", default=8025, min=0, max=65535
+    ),
+    allow_host: list[str] | None = option(
+        "A further name under which browsers may open the page; can be repeated.", "NAME"
+    ),
 ) -> None:
     """Serve the API on this machine and catch the mail that is sent to it."""
     from poweremail.sandbox._server.serving import serve  # noqa: PLC0415  as in `_opened`
@@ -188,7 +147,7 @@ def sandbox(
         session.out.warn(_WARNING)
     try:
         with _opened(options, release.server()) as opened:
-            _prepare(opened, options.fault or [])
+            _prepare(opened, options.faults or [])
             serve(
                 opened.service,
                 host=host,
@@ -215,19 +174,19 @@ def _opened(options: SandboxOptions, smtp_server: SmtpServer | None) -> Sandbox:
     from poweremail.sandbox import EventRule, Sandbox, SmtpLimits  # noqa: PLC0415
     from poweremail.sandbox._store.limits import UNLIMITED  # noqa: PLC0415
 
-    with option("--event"):
-        rules = [EventRule.parse(text) for text in options.event or ()]
+    with from_option("--event"):
+        rules = [EventRule.parse(text) for text in options.events or ()]
     limits = SmtpLimits() if options.limits else UNLIMITED
     if options.per_minute is not None:
         limits = attrs.evolve(limits, per_minute=options.per_minute)
     return Sandbox(
-        options.file,
+        options.path,
         owner_id=options.owner_id,
         token=options.token,
         seed=options.seed,
         limits=limits,
         script=rules,
-        webhook_scheme=find_scheme(options.webhook_scheme),
+        webhook_scheme=find_scheme(options.scheme),
         brand=options.brand,
         smtp_server=smtp_server,
     )
@@ -237,7 +196,7 @@ def _prepare(opened: Sandbox, faults: list[str]) -> None:
     opened.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
     # The list of SMTP users shows the announced one before it has sent anything.
     opened.service.store.note_smtp_user(_SMTP_USER_NAME)
-    with option("--fault"):
+    with from_option("--fault"):
         for fault in faults:
             opened.faults.add_dict(_json_object(fault))
 

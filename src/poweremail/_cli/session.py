@@ -11,7 +11,7 @@ from typing import Any
 import typer
 
 import poweremail
-from poweremail._cli import exits, failures
+from poweremail._cli import exits, failures, let_signals_interrupt
 from poweremail._cli.config import Settings, resolve
 from poweremail._cli.output import Output, OutputError
 
@@ -24,15 +24,22 @@ class Session:
 
     - *given*: the shared options that were given.
     - *flags*: how each option that was given is written, by the name of its parameter.
+    - *interrupted*: the exit status after Ctrl-C, SIGTERM or the end of the terminal.
 
     ``out`` prints. ``mail`` is the mail that is being sent, for the text of an interruption.
     ``status`` is set once the command's work is done: it is then the exit status even if the output
     cannot be written. ``accepted_id`` is the unique id of a mail that was accepted.
     """
 
-    def __init__(self, given: Mapping[str, Any], flags: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        given: Mapping[str, Any],
+        flags: Mapping[str, str],
+        interrupted: int = exits.INTERRUPTED,
+    ) -> None:
         self._given = given
         self._flags = flags
+        self._interrupted = interrupted
         self.out = Output(as_json=bool(given.get("json")), quiet=bool(given.get("quiet")))
         self.mail: poweremail.Message | poweremail.TemplateMessage | None = None
         self.status: int | None = None
@@ -41,6 +48,7 @@ class Session:
     def run(self, command: Callable[..., None], **values: Any) -> None:
         """Run *command*, report an error, and exit with the status for it."""
         try:
+            let_signals_interrupt()
             command(self, **values)
         except OutputError as error:
             if not error.reader_gone:
@@ -50,7 +58,7 @@ class Session:
             raise typer.Exit(otherwise if self.status is None else self.status) from None
         except KeyboardInterrupt:
             failures.report_interruption(self.out, self.mail)
-            raise typer.Exit(exits.INTERRUPTED) from None
+            raise typer.Exit(self._interrupted) from None
         except poweremail.PowerEmailError as error:
             raise typer.Exit(failures.report(self.out, error, self._flags)) from None
 
@@ -70,7 +78,7 @@ class Session:
         Raises `ConfigurationError` if a setting is missing, and says how to give it.
         """
         settings = self.settings.complete(sends=sends)
-        if (timeout := self._given.get("timeout")) is not None:
+        if (timeout := self._given.get("timeouts")) is not None:
             options["timeouts"] = poweremail.Timeouts(read=timeout)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

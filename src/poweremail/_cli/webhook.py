@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from pathlib import Path
-from typing import Annotated
 
 import attrs
 import typer
 
-from poweremail._cli.options import DEFAULT_BRAND, Brand, printing
+from poweremail._cli.files import Source, read_text
+from poweremail._cli.options import argument, brand_option, option, printing
 from poweremail._cli.output import is_terminal
 from poweremail._cli.session import Session
 from poweremail._types.event import EVENT_NAMES
@@ -27,37 +28,18 @@ app = typer.Typer(
 
 _KEY_VARIABLE = "POWEREMAIL_WEBHOOK_KEY"
 
-_url = typer.Option(
-    metavar="URL",
-    help="The URL exactly as it was registered with the service.",
-    envvar="POWEREMAIL_WEBHOOK_URL",
-)
-Scheme = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME",
-        help=f"The scheme of the signature: {', '.join(SCHEMES)}.",
-        envvar="POWEREMAIL_WEBHOOK_SCHEME",
-    ),
-]
-
 
 @attrs.frozen
 class KeyOptions:
     """The keys of a webhook, and the brand in the names of its header."""
 
-    key_file: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE",
-            help=f"A file with a key on each line; without it, {_KEY_VARIABLE} has the keys, with "
-            "commas between.",
-        ),
-    ] = None
-    key: Annotated[
-        Secret | None, typer.Option(envvar=_KEY_VARIABLE, parser=Secret, hidden=True)
-    ] = None
-    brand: Brand = DEFAULT_BRAND
+    key_file: Path | None = option(
+        f"A file with a key on each line; without it, {_KEY_VARIABLE} has the keys, with commas "
+        "between.",
+        "FILE",
+    )
+    key: Secret | None = option("", envvar=_KEY_VARIABLE, parser=Secret, hidden=True)
+    brand: str = brand_option()
 
     def keys(self, *, needed: bool = True) -> tuple[Secret, ...]:
         """
@@ -80,33 +62,43 @@ class KeyOptions:
         return check_keys(keys)
 
 
+_SCHEME = option(
+    f"The scheme of the signature: {', '.join(SCHEMES)}.",
+    "NAME",
+    default=...,
+    envvar="POWEREMAIL_WEBHOOK_SCHEME",
+)
+_url = functools.partial(
+    option,
+    "The URL exactly as it was registered with the service.",
+    "URL",
+    envvar="POWEREMAIL_WEBHOOK_URL",
+)
+
+
+@attrs.frozen
+class ListenOptions:
+    """Where a listener receives requests, and what it does with them."""
+
+    url: str | None = _url()
+    host: str = option("The address to listen on.", "ADDRESS", default="127.0.0.1")
+    port: int = option(
+        "The port to listen on; 0 for a free one.", "PORT", default=8026, min=0, max=65535
+    )
+    forward: str | None = option(
+        "Forward requests with a valid signature to this URL, unchanged, and respond with its "
+        "response.",
+        "URL",
+    )
+    save: Path | None = option(
+        "Save each request in this directory for `diagnose`, whoever it came from.", "DIRECTORY"
+    )
+
+
 @app.command()
 @printing
 def listen(
-    session: Session,
-    scheme: Scheme,
-    options: KeyOptions,
-    *,
-    url: Annotated[str | None, _url] = None,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(help="The port to listen on; 0 for a free one.", min=0, max=65535)
-    ] = 8026,
-    forward: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Forward requests with a valid signature to this URL, unchanged, and respond with "
-            "its response.",
-        ),
-    ] = None,
-    save: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIRECTORY",
-            help="Save each request in this directory for `diagnose`, whoever it came from.",
-        ),
-    ] = None,
+    session: Session, *, scheme: str = _SCHEME, options: ListenOptions, keys: KeyOptions
 ) -> None:
     """
     Print the events that the service posts to this machine, until Ctrl-C.
@@ -118,42 +110,32 @@ def listen(
 
     run(
         session.out,
+        options,
         scheme=find_scheme(scheme),
-        url=url,
-        host=host,
-        port=port,
-        forward=forward,
-        save=save,
-        keys=options.keys(needed=False),
-        brand=options.brand,
+        keys=keys.keys(needed=False),
+        brand=keys.brand,
     )
+
+
+@attrs.frozen
+class EventOptions:
+    """The events to post, and where."""
+
+    event: str = argument(f"The kind of event: {', '.join(EVENT_NAMES)}.", "EVENT")
+    to_url: str = option("The URL to post to.", "URL", default=...)
+    url: str | None = _url()
+    unique_id: str | None = option("The X-Unique-Id of the mail; drawn unless given.", "ID")
+    recipient: str = option("The recipient of the mail.", "ADDRESS", default="ada@example.com")
+    count: int = option(
+        "Post so many events in one request.", "EVENTS", default=1, min=1, max=10_000
+    )
+    body_format: str = option("The format of the body: form or json.", "FORMAT", default="form")
 
 
 @app.command()
 @printing
 def trigger(
-    session: Session,
-    event: Annotated[
-        str, typer.Argument(help=f"The kind of event: {', '.join(EVENT_NAMES)}.", metavar="EVENT")
-    ],
-    scheme: Scheme,
-    options: KeyOptions,
-    *,
-    to_url: Annotated[str, typer.Option(help="The URL to post to.", metavar="URL")],
-    url: Annotated[str | None, _url] = None,
-    unique_id: Annotated[
-        str | None,
-        typer.Option(metavar="ID", help="The X-Unique-Id of the mail; drawn unless given."),
-    ] = None,
-    recipient: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="The recipient of the mail.")
-    ] = "ada@example.com",
-    count: Annotated[
-        int, typer.Option(help="Post so many events in one request.", min=1, max=10_000)
-    ] = 1,
-    body_format: Annotated[
-        str, typer.Option(help="The format of the body: form or json.", metavar="FORMAT")
-    ] = "form",
+    session: Session, *, scheme: str = _SCHEME, options: EventOptions, keys: KeyOptions
 ) -> None:
     """
     Post signed events to a webhook of yours, as the service would.
@@ -164,37 +146,28 @@ def trigger(
     """
     from poweremail._cli.webhook_trigger import trigger as run  # noqa: PLC0415  it loads httpx
 
-    raise typer.Exit(
-        run(
-            session.out,
-            event,
-            to_url=to_url,
-            url=url or to_url,
-            scheme=find_scheme(scheme),
-            key=options.keys()[0],
-            unique_id=unique_id,
-            recipient=recipient,
-            count=count,
-            body_format=body_format,
-            brand=check_brand(options.brand),
-        )
+    status = run(
+        session.out,
+        options,
+        scheme=find_scheme(scheme),
+        key=keys.keys()[0],
+        brand=check_brand(keys.brand),
     )
+    raise typer.Exit(status)
 
 
 @app.command()
 @printing
 def diagnose(
     session: Session,
-    options: KeyOptions,
+    keys: KeyOptions,
     *,
-    file: Annotated[
-        Path,
-        typer.Option(
-            metavar="FILE",
-            help="A request as it came: headers, an empty line, body; - is standard input.",
-        ),
-    ],
-    url: Annotated[str, _url],
+    file: Path = option(
+        "A request as it came: headers, an empty line, body; - is standard input.",
+        "FILE",
+        default=...,
+    ),
+    url: str = _url(default=...),
 ) -> None:
     """
     Find the scheme by which a captured request is signed, or what comes close to it.
@@ -204,25 +177,12 @@ def diagnose(
     """
     from poweremail._cli.webhook_diagnose import diagnose as run  # noqa: PLC0415  seldom needed
 
-    try:
-        captured = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-    except OSError as error:
-        raise ConfigurationError(
-            f"{str(file)!r} cannot be read: {error.strerror}", field="--file"
-        ) from None
-    raise typer.Exit(run(session.out, captured, url=url, keys=options.keys(), brand=options.brand))
+    captured = Source(ConfigurationError).read(file, "--file")
+    raise typer.Exit(run(session.out, captured, url=url, keys=keys.keys(), brand=keys.brand))
 
 
 def _keys_in(file: Path) -> tuple[Secret, ...]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-    except UnicodeError:
-        reason = "is not UTF-8"
-    else:
-        if keys := tuple(Secret(line) for line in lines if line.strip()):
-            return keys
-        reason = "has no key"
-    # Raised here: the decoder's error, in the chain, quotes what it could not decode, a key.
-    raise ConfigurationError(f"{str(file)!r} {reason}", field="--key-file")
+    lines = read_text(file, "--key-file").splitlines()
+    if keys := tuple(Secret(line) for line in lines if line.strip()):
+        return keys
+    raise ConfigurationError(f"{file} has no key", field="--key-file")

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
+import select
+import sys
+import threading
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import httpx
 import uvicorn
 
 from poweremail._cli.failures import cannot_listen
-from poweremail._cli.output import Output, plain
+from poweremail._cli.output import Output, OutputError, members, plain
+from poweremail._cli.webhook import ListenOptions
 from poweremail._types.event import WebhookEvent
 from poweremail._types.secret import Secret
 from poweremail._wire import arguments
@@ -42,78 +48,50 @@ _FORWARD_SECONDS = 30
 
 def listen(
     out: Output,
+    options: ListenOptions,
     *,
     scheme: SignatureScheme,
-    url: str | None,
-    host: str,
-    port: int,
-    forward: str | None,
-    save: Path | None,
     keys: Sequence[Secret],
     brand: str,
 ) -> None:
     """
-    Serve until Ctrl-C or SIGTERM.
+    Serve until Ctrl-C or SIGTERM, or until nobody reads standard output.
 
-    Raises `ConfigurationError` for an invalid option or an address that is not free.
+    Raises `ConfigurationError` for an invalid option or an address that is not free, and
+    `OutputError` if an event cannot be printed.
     """
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
-    if forward is not None:
-        arguments.url("--forward", forward)
+    if options.forward is not None:
+        arguments.url("--forward", options.forward)
     try:
-        if save is not None:
-            save.mkdir(parents=True, exist_ok=True)
+        if options.save is not None:
+            options.save.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
-            f"cannot make the directory {str(save)!r}: {error.strerror}", field="--save"
+            f"cannot make the directory {str(options.save)!r}: {error.strerror}", field="--save"
         ) from None
     try:
-        opened = open_listener(host, port)
+        opened = open_listener(options.host, options.port)
     except OSError as error:
-        raise cannot_listen(error, host, port) from None
+        raise cannot_listen(error, options.host, options.port) from None
     with opened as listener:
         own_url = f"{listener_url(listener)}/"
-        receiver = WebhookReceiver(
-            lambda event: _print_event(out, event),
-            url=url or own_url,
-            keys=keys,
-            scheme=scheme,
-            brand=brand,
-            store=_NoMemory(),
-        )
+        url = options.url or own_url
+        application = _Application(out, options, url=url, keys=keys, scheme=scheme, brand=brand)
         out.error(f"Listening at {own_url} (Ctrl-C ends it).")
-        out.say(f"  registered as  {url or own_url}")
+        out.say(f"  registered as  {url}")
         out.say(f"  signed by      {scheme.name}, {len(keys)} key{'s' * (len(keys) != 1)}")
-        if forward is not None:
-            out.say(f"  forwards to    {forward}")
+        if options.forward is not None:
+            out.say(f"  forwards to    {options.forward}")
         if not keys:
             out.error("  There is no key: the URL can be registered, and every event is rejected.")
-        application = _Application(out, receiver, forward, save)
+        threading.Thread(target=application.stop_without_reader, daemon=True).start()
         try:
-            run_until_stopped(uvicorn.Server(quiet_config(application)), listener)
+            run_until_stopped(application.server, listener)
         except KeyboardInterrupt:
             out.error("")  # end the line of the terminal's ^C
-
-
-def _print_event(out: Output, event: WebhookEvent) -> None:
-    if out.as_json:
-        out.json(
-            {
-                "id": event.id,
-                "event": event.event,
-                "time": event.time,
-                "unique_id": event.unique_id,
-                "smtp_user_name": event.smtp_user_name,
-                "user_id": event.user_id,
-                "recipient": event.recipient,
-                "msg": event.msg,
-                "extra": event.extra,
-            }
-        )
-        return
-    time = "--" if event.time is None else f"{event.time:%m-%d %H:%M:%S}"
-    recipient, unique_id = plain(event.recipient or "--"), plain(event.unique_id or "--")
-    out.data(f"{time:14}  {plain(event.event):11}  {recipient:24}  {unique_id}")
+    if application.failure is not None:
+        raise application.failure
 
 
 class _NoMemory:
@@ -130,30 +108,60 @@ class _NoMemory:
 
 
 class _Application(WebhookASGI):
-    """The ASGI application: saves a request, hands it to *receiver*, and forwards it if valid."""
+    """
+    The ASGI application: saves a request, hands it to a receiver, and forwards it if valid.
 
-    def __init__(
-        self, out: Output, receiver: WebhookReceiver, forward: str | None, save: Path | None
-    ) -> None:
-        super().__init__(receiver)
+    ``failure`` is set when an event could not be printed. The server then stops.
+    """
+
+    def __init__(self, out: Output, options: ListenOptions, **receiver: Any) -> None:
+        super().__init__(WebhookReceiver(self._print, store=_NoMemory(), **receiver))
         self._out = out
-        self._forward_url = forward
+        self._options = options
+        self.server = uvicorn.Server(quiet_config(self))
+        self.failure: OutputError | None = None
         # One client for all requests: making one reads the certificates of the authorities. It
         # keeps no idle connections, so nothing needs to be closed at the end.
         self._client = httpx.AsyncClient(
             timeout=_FORWARD_SECONDS, limits=httpx.Limits(max_keepalive_connections=0)
         )
-        self._directory = save
         self._saved = 0
 
+    def stop_without_reader(self) -> None:
+        """
+        Stop the server as soon as standard output is a pipe that nobody reads, as ``head`` leaves
+        it: the next event, at which writing would fail, may never come. Blocks until then.
+        """
+        # Closed or replaced standard output has no file descriptor; Windows has no poll.
+        with suppress(AttributeError, OSError):
+            poll = select.poll()
+            poll.register(sys.stdout.fileno(), 0)  # only errors, which are always reported
+            poll.poll()
+            self.server.should_exit = True
+
     async def _handle(self, scope: Scope, body: bytes) -> WebhookResponse:
-        if self._directory is not None:
-            self._save(self._directory, scope, body)
+        if self._options.save is not None:
+            self._save(self._options.save, scope, body)
         response = await super()._handle(scope, body)
         has_events = scope["method"] == "POST" and body.strip()
-        if self._forward_url and response.status == HTTPStatus.OK and has_events:
-            return await self._forward(self._forward_url, scope["headers"], body)
+        if self.failure is not None:
+            # The service sends the events again, to a listener that can show them.
+            return _empty_response(HTTPStatus.SERVICE_UNAVAILABLE)
+        if self._options.forward and response.status == HTTPStatus.OK and has_events:
+            return await self._forward(self._options.forward, scope["headers"], body)
         return response
+
+    def _print(self, event: WebhookEvent) -> None:
+        try:
+            if self._out.as_json:
+                self._out.json(members(event) | {"recipient": event.recipient})
+                return
+            time = "--" if event.time is None else f"{event.time:%m-%d %H:%M:%S}"
+            recipient, unique_id = plain(event.recipient or "--"), plain(event.unique_id or "--")
+            self._out.data(f"{time:14}  {plain(event.event):11}  {recipient:24}  {unique_id}")
+        except OutputError as error:
+            self.failure = error
+            self.server.should_exit = True
 
     def _save(self, directory: Path, scope: Scope, body: bytes) -> None:
         self._saved += 1
@@ -177,7 +185,7 @@ class _Application(WebhookASGI):
             response = await self._client.send(request)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             self._out.error(f"not forwarded: {type(error).__name__}: {error}")
-            return WebhookResponse(HTTPStatus.BAD_GATEWAY, (("Content-Length", "0"),), b"")
+            return _empty_response(HTTPStatus.BAD_GATEWAY)
         if not response.is_success:
             self._out.error(f"status {response.status_code} from {url}")
         described = [
@@ -190,3 +198,7 @@ class _Application(WebhookASGI):
             (*described, ("Content-Length", str(len(response.content)))),
             response.content,
         )
+
+
+def _empty_response(status: HTTPStatus) -> WebhookResponse:
+    return WebhookResponse(status, (("Content-Length", "0"),), b"")

@@ -11,6 +11,7 @@ import httpx
 
 from poweremail._cli import exits
 from poweremail._cli.output import Output, plain
+from poweremail._cli.webhook import EventOptions
 from poweremail._types.event import EVENT_NAMES
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
@@ -40,34 +41,22 @@ names here.
 
 
 def trigger(
-    out: Output,
-    event: str,
-    *,
-    to_url: str,
-    url: str,
-    scheme: SignatureScheme,
-    key: Secret,
-    unique_id: str | None,
-    recipient: str,
-    count: int,
-    body_format: str,
-    brand: str,
+    out: Output, options: EventOptions, *, scheme: SignatureScheme, key: Secret, brand: str
 ) -> int:
-    """
-    Post *count* events to *to_url*, signed for *url*; print the response, return the exit status.
-    """
-    if event not in EVENT_NAMES:
-        close = difflib.get_close_matches(event.lower().replace("-", "_"), EVENT_NAMES, 1)
+    """Post the events, signed with *key*; print the response and return the exit status."""
+    if options.event not in EVENT_NAMES:
+        close = difflib.get_close_matches(options.event.lower().replace("-", "_"), EVENT_NAMES, 1)
         hint = f"; did you mean {close[0]}?" if close else ""
         raise ConfigurationError(
-            f"{event!r} is none of {', '.join(EVENT_NAMES)}{hint}", field="EVENT"
+            f"{options.event!r} is none of {', '.join(EVENT_NAMES)}{hint}", field="EVENT"
         )
-    if body_format not in _FORMATS:
+    if options.body_format not in _FORMATS:
         raise ConfigurationError(
-            f"{body_format!r} is none of {', '.join(_FORMATS)}", field="--body-format"
+            f"{options.body_format!r} is none of {', '.join(_FORMATS)}", field="--body-format"
         )
-    content_type, encode = _FORMATS[body_format]
-    events = [_event(event, number, recipient, unique_id) for number in range(count)]
+    to_url, url = options.to_url, options.url or options.to_url
+    content_type, encode = _FORMATS[options.body_format]
+    events = [_event(options, number) for number in range(options.count)]
     body = encode(events, brand)
     headers = {
         "Content-Type": content_type,
@@ -102,24 +91,25 @@ def trigger(
     if out.as_json:
         out.json(result)
     else:
-        out.say(f"{count} {event} event{'s' * (count > 1)}, signed by {scheme.name} for {url}")
+        kind = f"{options.event} event{'s' * (options.count > 1)}"
+        out.say(f"{options.count} {kind}, signed by {scheme.name} for {url}")
         out.data(line)
     return status
 
 
-def _event(name: str, number: int, recipient: str, unique_id: str | None) -> dict[str, Any]:
+def _event(options: EventOptions, number: int) -> dict[str, Any]:
     """Return an event with the members that the service is seen to send."""
     return {
         "_id": secrets.token_hex(12),
         "user_id": "5f2b8c0d9e1a4b7c6d3e2f10",
         "smtp_name": "smtp12345",
-        "x_unique_id": unique_id or secrets.token_hex(16),
+        "x_unique_id": options.unique_id or secrets.token_hex(16),
         "ts": round(time.time() * 1_000) + number,
-        "event": name,
+        "event": options.event,
         "msg": {
-            "email": recipient,
+            "email": options.recipient,
             "sender": "billing@example.com",
             "subject": "Invoice 42",
-            **_DETAILS.get(name, {}),
+            **_DETAILS.get(options.event, {}),
         },
     }

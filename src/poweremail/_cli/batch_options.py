@@ -1,0 +1,193 @@
+"""The options of the commands about batches, in groups that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from poweremail._cli.failures import from_option
+from poweremail._cli.files import file_and_type, read_bytes, read_text
+from poweremail._cli.mail_options import ATTACH
+from poweremail._cli.options import argument, flag, option
+from poweremail._policy.limits import RateLimits
+from poweremail._policy.outcome import UnknownPolicy
+from poweremail._policy.retry import RetryPolicy
+from poweremail.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from poweremail import PowerEmail
+    from poweremail.batch import Batch
+
+__all__ = [
+    "BatchOptions",
+    "LedgerOptions",
+    "MailOptions",
+    "RehearsalOptions",
+    "RunOptions",
+    "SourceOptions",
+]
+
+
+@attrs.frozen
+class LedgerOptions:
+    """Where the ledger is."""
+
+    ledger: str = option(
+        "The ledger: a file, or postgresql://... (if that has a password, set the variable).",
+        "FILE|URL",
+        "--ledger",
+        default="poweremail-ledger.db",
+        envvar="POWEREMAIL_LEDGER",
+    )
+
+    def existing(self) -> str:
+        """
+        Return the ledger. Raises `ConfigurationError` if there is no such file: reading a ledger
+        must not make one.
+        """
+        if "://" not in self.ledger and not Path(self.ledger).exists():
+            raise ConfigurationError(
+                f"there is no ledger {self.ledger}", advice="`poweremail batch create` makes one"
+            )
+        return self.ledger
+
+
+@attrs.frozen
+class BatchOptions(LedgerOptions):
+    """A batch in a ledger."""
+
+    name: str = argument("The batch.", "NAME")
+
+    def opened(self, client: PowerEmail | None = None, **options: Any) -> Batch:
+        """Open the batch, whose ledger must exist."""
+        from poweremail.batch import Batch  # noqa: PLC0415  it loads SQLAlchemy
+
+        return Batch(client, self.existing(), self.name, **options)
+
+
+@attrs.frozen
+class MailOptions:
+    """The fields that all mails of a batch have in common."""
+
+    template_id: str | None = option("The template.", "ID", "--template")
+    subject: str | None = option("The subject.", "TEXT", "--subject", "-s")
+    from_email: str | None = option("The sender.", "ADDRESS", "--from")
+    reply_to: str | None = option("Where replies go.", "ADDRESS")
+    html: Path | None = option("The HTML, if there is no template.", "FILE")
+    text: Path | None = option("The text, if there is no template.", "FILE")
+    attachments: list[str] | None = option(ATTACH, "FILE", "--attach", "-a")
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields that are given. Raises `ConfigurationError` for an unreadable file."""
+        from poweremail import Attachment  # noqa: PLC0415  the library is loaded when it is used
+
+        fields = attrs.asdict(self, filter=lambda _, value: value is not None)
+        for name in {"html", "text"} & fields.keys():
+            fields[name] = read_text(fields[name], f"--{name}")
+        if self.attachments:
+            with from_option("--attach"):
+                fields["attachments"] = [
+                    Attachment.from_bytes(read_bytes(path, ""), path.name, type=type)
+                    for path, type in map(file_and_type, self.attachments)
+                ]
+        return fields
+
+
+@attrs.frozen
+class SourceOptions:
+    """How files of rows are read."""
+
+    email_column: str = option("The column of the recipient's address.", "COLUMN", default="email")
+    name_column: str = option("The column of the recipient's name.", "COLUMN", default="name")
+    key_column: str = option(
+        "The column of the key, unique for each mail.", "COLUMN", default="key"
+    )
+    fold_case: bool = flag("Keys that differ only in case are one key.", "--fold-case")
+    delimiter: str = option("What separates the columns of CSV, or tab.", "CHARACTER", default=",")
+
+    def rows(self, source: Path, fields: dict[str, Any]) -> Iterator[Any]:
+        """Return the rows of the file *source* as mails with these *fields*."""
+        from poweremail.batch import read_csv, read_json_lines  # noqa: PLC0415  it loads SQLAlchemy
+
+        columns: dict[str, Any] = {
+            "email": self.email_column,
+            "name": self.name_column,
+            "key": self.key_column,
+            "fold_case": self.fold_case,
+        }
+        if source.suffix.lower() in (".jsonl", ".ndjson"):
+            return read_json_lines(source, **columns, **fields)
+        delimiter = {"\\t": "\t", "tab": "\t"}.get(self.delimiter, self.delimiter)
+        return read_csv(source, delimiter=delimiter, **columns, **fields)
+
+
+@attrs.frozen
+class RehearsalOptions:
+    """Where the mails of a rehearsal may go."""
+
+    redirect_to: str | None = option(
+        "Rehearse: send all mails to this address. Such a batch stays a rehearsal.", "ADDRESS"
+    )
+    allow: list[str] | None = option(
+        "Rehearse: send only to recipients that match, such as *@example.com; can be repeated.",
+        "PATTERN",
+    )
+
+
+@attrs.frozen
+class RunOptions(RehearsalOptions):
+    """How a batch is run."""
+
+    smtp_users: str | None = option("The SMTP users that send, with commas.", "NAMES")
+    concurrency: int = option("Send so many mails at once.", "MAILS", default=16, min=1)
+    limits: bool = flag(
+        "Keep each SMTP user to the service's limits: {0.per_minute:,} mails a minute, "
+        "{0.per_hour:,} an hour and {0.per_day:,} a day.".format(RateLimits()),
+        "--limits",
+    )
+    per_minute: int | None = option(
+        "Send so many mails a minute by each SMTP user.", "MAILS", min=1
+    )
+    per_hour: int | None = option("Send so many mails an hour by each SMTP user.", "MAILS", min=1)
+    per_day: int | None = option("Send so many mails a day by each SMTP user.", "MAILS", min=1)
+    attempts: int = option("Try a mail so often if it is not sent.", "TIMES", default=5, min=1)
+    visibility: float | None = option(
+        "Look for a mail whose outcome is unknown for so long; "
+        f"{UnknownPolicy().visibility:g} unless given.",
+        "SECONDS",
+        min=0,
+    )
+    resend_after: float | None = option(
+        "Send such a mail again if it is not seen after so long; never unless given.",
+        "SECONDS",
+        min=0,
+    )
+    lease: float = option(
+        "Look up the mails of a process that has not been heard of for so long.",
+        "SECONDS",
+        default=30.0,
+        min=1,
+    )
+    errors_in_a_row: int = option(
+        "Pause the batch after so many errors in a row.", "ERRORS", default=20, min=1
+    )
+
+    def batch_options(self) -> dict[str, Any]:
+        """Return the options of a `Batch`."""
+        options = attrs.asdict(self)
+        windows = {name: options.pop(name) for name in ("per_minute", "per_hour", "per_day")}
+        given = {name: number for name, number in windows.items() if number}
+        limited = given or self.limits
+        return options | {
+            "smtp_users": [
+                name for each in (self.smtp_users or "").split(",") if (name := each.strip())
+            ],
+            # With --limits, a window that is not given is the service's, otherwise there is none.
+            "limits": RateLimits(**(given if self.limits else windows)) if limited else None,
+            "retry": RetryPolicy(
+                options.pop("attempts"), first_wait=5.0, max_wait=60.0, max_total=None
+            ),
+        }
