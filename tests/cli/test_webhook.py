@@ -475,7 +475,7 @@ def test_options_that_cannot_be_meant_are_told(arguments, text):
         (
             ["diagnose", "--file", "/nowhere", "--url", URL],
             "--file",
-            "'/nowhere' cannot be read: No such file",
+            "/nowhere cannot be read: No such file",
         ),
         (
             ["diagnose", "--file", "-", "--url", URL, "--key-file", "/nowhere"],

@@ -97,7 +97,7 @@ def run(
     session: Session, target: BatchOptions, options: RunOptions, *, dry_run: bool = _DRY_RUN
 ) -> None:
     """
-    Send the planned mails and look up the unknown ones.
+    Send the planned mails and reconcile the unknown ones.
 
     After Ctrl-C it finishes the mails that are being sent, and ends. Run it again to go on.
     """
@@ -200,9 +200,7 @@ def retry(
         "Mails that were never sent (the default if no other is named).", "--not-sent"
     ),
     rejected: bool = flag("Mails that the service rejected.", "--rejected"),
-    unknown: bool = flag(
-        "Mails that no look-up found. Recipients may get them twice.", "--unknown"
-    ),
+    unknown: bool = flag("Mails that stayed unknown. Recipients may get them twice.", "--unknown"),
 ) -> None:
     """Plan failed mails again; run the batch to send them."""
     with target.opened() as batch:

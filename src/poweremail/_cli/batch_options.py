@@ -155,18 +155,18 @@ class RunOptions(RehearsalOptions):
     per_day: int | None = option("Send so many mails a day by each SMTP user.", "MAILS", min=1)
     attempts: int = option("Try a mail so often if it is not sent.", "TIMES", default=5, min=1)
     visibility: float | None = option(
-        "Look for a mail whose outcome is unknown for so long; "
+        "Wait so long for a mail whose outcome is unknown to appear at the service; "
         f"{UnknownPolicy().visibility:g} unless given.",
         "SECONDS",
         min=0,
     )
     resend_after: float | None = option(
-        "Send such a mail again if it is not seen after so long; never unless given.",
+        "Send such a mail again if it has not appeared after so long; never unless given.",
         "SECONDS",
         min=0,
     )
     lease: float = option(
-        "Look up the mails of a process that has not been heard of for so long.",
+        "Reconcile the mails of a process that has not been heard of for so long.",
         "SECONDS",
         default=30.0,
         min=1,

@@ -107,7 +107,7 @@ def _stopped_by_signals(running: BatchRun) -> Iterator[None]:
 
     def stop(number: int, _: FrameType | None) -> None:
         if received:
-            # The ledger has the mails that are being sent: the next run looks them up.
+            # The ledger has the mails that are being sent: the next run reconciles them.
             os._exit(exits.UNFINISHED)
         received.append(number)
         running.stop()

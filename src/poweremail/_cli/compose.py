@@ -10,13 +10,12 @@ from typing import Any
 import attrs
 
 from poweremail._cli.failures import from_option
-from poweremail._cli.files import STDIN, Source, file_and_type
+from poweremail._cli.files import STDIN, Source, file_and_type, json_object
 from poweremail._cli.mail_options import BodyOptions, EnvelopeOptions, FileOptions, ValueOptions
 from poweremail._messages.envelope import UNIQUE_ID_HEADER, Tracking
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.attachment import Attachment, Image
 from poweremail._wire.convert import converter
-from poweremail._wire.json import loads_text
 from poweremail.errors import UsageError
 
 __all__ = ["mail", "template_mail", "wire_form"]
@@ -93,23 +92,20 @@ def wire_form(message: Message | TemplateMessage) -> dict[str, Any]:
 
 def _bodies(body: BodyOptions, source: Source) -> dict[str, str]:
     """Return text and HTML, as far as they are given."""
-    given = {
-        "text": _body("text", body.text, body.text_file, source),
-        "html": _body("html", body.html, body.html_file, source),
-    }
-    return {name: content for name, content in given.items() if content is not None}
-
-
-def _body(name: str, given: str | None, path: Path | None, source: Source) -> str | None:
-    if path is not None:
-        if given is not None:
-            raise UsageError(f"--{name} and --{name}-file exclude each other")
-        return source.read_text(path, f"--{name}-file")
-    if given is None or (given != STDIN and not given.startswith("@")):
-        return given
-    if given.startswith("@@"):
-        return given[1:]
-    return source.read_text(Path(given.removeprefix("@")), f"--{name}")
+    bodies: dict[str, str] = {}
+    for name in ("text", "html"):
+        flag, given, path = f"--{name}", getattr(body, name), getattr(body, f"{name}_file")
+        if path is not None:
+            if given is not None:
+                raise UsageError(f"{flag} and {flag}-file exclude each other")
+            bodies[name] = source.read_text(path, f"{flag}-file")
+        elif given == STDIN or (given or "").startswith("@"):
+            is_text = given.startswith("@@")
+            file = Path(given.removeprefix("@"))
+            bodies[name] = given[1:] if is_text else source.read_text(file, flag)
+        elif given is not None:
+            bodies[name] = given
+    return bodies
 
 
 def _values(options: ValueOptions) -> dict[str, Any]:
@@ -118,14 +114,7 @@ def _values(options: ValueOptions) -> dict[str, Any]:
     path, flag = options.values_file, "--values-file"
     if path is None:
         return dict(pairs)
-    text = Source().read_text(path, flag)
-    try:
-        members = loads_text(text)
-    except ValueError as error:
-        raise UsageError(f"{path} is not JSON: {error}", field=flag) from None
-    if not isinstance(members, dict):
-        raise UsageError(f"{path} is not a JSON object", field=flag)
-    return members | pairs
+    return json_object(Source().read_text(path, flag), str(path), flag, UsageError) | pairs
 
 
 def _fields(envelope: EnvelopeOptions, files: FileOptions) -> dict[str, Any]:

@@ -205,7 +205,7 @@ async def _unknown(stage: _Stage) -> None:
             ok=rule.hit == 1 and error.mail_state == "unknown",
         )
         stage.check(
-            "  ... and what its unique id tells later",
+            "  ... and what its unique id shows later",
             f"{len(found)} mail with it: it had been accepted",
             ok=len(found) == 1,
         )

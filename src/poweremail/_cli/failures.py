@@ -94,7 +94,7 @@ def report_interruption(out: Output, mail: Envelope | None) -> None:
         _print(
             out,
             "unknown whether it was sent: interrupted before a response came",
-            *_lines_of(mail, "it may have been accepted, and cannot be looked up"),
+            *_lines_of(mail, "it may have been accepted, and has no unique id to find it by"),
         )
     if out.as_json:
         error = {"type": "KeyboardInterrupt", "reason": "interrupted"}
@@ -154,11 +154,11 @@ def _lines_of(mail: DeliveryUnknownError | Envelope, without_id: str) -> Iterato
     """Say which mail it is that may have been accepted, and how to find out."""
     yield "unique id", mail.unique_id or "none"
     yield "to", ", ".join(mail.recipients)
-    look_up = (
+    next_step = (
         "see whether it was accepted before you send it again: poweremail reconcile "
         f"{mail.unique_id}"
     )
-    yield "what now", look_up if mail.unique_id else without_id
+    yield "what now", next_step if mail.unique_id else without_id
 
 
 def _mail_of(mail: DeliveryUnknownError | Envelope) -> dict[str, Any]:

@@ -5,10 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
+from poweremail._wire.json import loads_text
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = ["STDIN", "Source", "file_and_type", "read_bytes", "read_text"]
+__all__ = [
+    "STDIN",
+    "Source",
+    "file_and_type",
+    "json_object",
+    "read_bytes",
+    "read_stdin",
+    "read_text",
+]
 
 STDIN = "-"
 _MAX_NAME_CHARS = 1_000
@@ -35,6 +45,13 @@ def read_bytes(path: Path, flag: str, error: type[UsageError] = ConfigurationErr
     raise error(f"{path} cannot be read: {reason}", field=flag)
 
 
+def read_stdin(flag: str, error: type[UsageError] = ConfigurationError) -> bytes:
+    """Return standard input. Raises an *error* that names the option *flag* if it is closed."""
+    if sys.stdin is None:
+        raise error("standard input is closed", field=flag)
+    return sys.stdin.buffer.read()
+
+
 def read_text(path: Path, flag: str, error: type[UsageError] = ConfigurationError) -> str:
     """Return the text of a file in UTF-8. Raises as `read_bytes` does."""
     return _decoded(read_bytes(path, flag, error), path, flag, error)
@@ -49,15 +66,27 @@ def _decoded(content: bytes, path: Path, flag: str, error: type[UsageError]) -> 
     raise error(f"{path} cannot be read: it is not UTF-8 at byte {position}", field=flag)
 
 
+def json_object(
+    text: str, shown: str, flag: str, error: type[UsageError] = ConfigurationError
+) -> dict[str, Any]:
+    """Return the JSON object *text*, which an *error* calls *shown*. Raises as the others do."""
+    try:
+        members = loads_text(text)
+    except ValueError as failure:
+        raise error(f"{shown} is not JSON: {failure}", field=flag) from None
+    if not isinstance(members, dict):
+        raise error(f"{shown} is not a JSON object", field=flag)
+    return members
+
+
 class Source:
     """
     Reads what the options of a mail name, standard input for one option only.
 
-    Raises an *error*, which names the option, if something cannot be read.
+    Raises `UsageError`, which names the option, if something cannot be read.
     """
 
-    def __init__(self, error: type[UsageError] = UsageError) -> None:
-        self._error = error
+    def __init__(self) -> None:
         self._stdin_flag = ""
 
     def read(self, path: Path, flag: str) -> bytes:
@@ -66,24 +95,22 @@ class Source:
         if name == STDIN:
             return self._stdin(flag)
         if "\n" in name or len(name) > _MAX_NAME_CHARS:
-            raise self._error(
+            raise UsageError(
                 "must be the name of a file, not its content",
                 field=flag,
                 advice=f"write the content to a file, or pipe it in and give {flag} -",
             )
-        return read_bytes(path, flag, self._error)
+        return read_bytes(path, flag, UsageError)
 
     def read_text(self, path: Path, flag: str) -> str:
         """Return the same as text. It must be UTF-8."""
-        return _decoded(self.read(path, flag), path, flag, self._error)
+        return _decoded(self.read(path, flag), path, flag, UsageError)
 
     def _stdin(self, flag: str) -> bytes:
         if self._stdin_flag:
-            raise self._error(f"standard input is read by {self._stdin_flag} already", field=flag)
+            raise UsageError(f"standard input is read by {self._stdin_flag} already", field=flag)
         self._stdin_flag = flag
-        if sys.stdin is None:
-            raise self._error("standard input is closed", field=flag)
-        content = sys.stdin.buffer.read()
+        content = read_stdin(flag, UsageError)
         if not content.strip():
-            raise self._error("standard input is empty", field=flag)
+            raise UsageError("standard input is empty", field=flag)
         return content

@@ -109,9 +109,11 @@ def reconcile(
     unique_id: str = _UNIQUE_ID,
     *,
     to: list[str] | None = option(
-        "A recipient to look for, if several mails share the unique id; can be repeated.", "ADDRESS"
+        "A recipient of the mail, if several mails share the unique id; can be repeated.", "ADDRESS"
     ),
-    visibility: float = option("Look for so long.", "SECONDS", default=UnknownPolicy().visibility),
+    visibility: float = option(
+        "Wait so long for it to appear.", "SECONDS", default=UnknownPolicy().visibility
+    ),
 ) -> None:
     """Find out whether a mail was accepted: status 0 if it was, 5 if that stays unknown."""
     with session.client() as client:

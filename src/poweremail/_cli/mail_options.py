@@ -96,7 +96,7 @@ class FileOptions:
 
 @attrs.frozen
 class TrackingOptions:
-    """Whether opens and clicks are counted."""
+    """Counting of opens and clicks."""
 
     opens: bool | None = _tracking("Count opens.", None, "--track-opens/--no-track-opens")
     clicks: Literal["html", "text", "both", "no"] | None = _tracking(
@@ -115,16 +115,18 @@ class UnknownOptions:
     """What to do if no trustworthy response came to a mail."""
 
     on_unknown: OnUnknown = _unknown(
-        "raise: exit with status 5; reconcile: look the mail up by its unique id; resend: send it "
-        "again at once, which may deliver it twice.",
+        "raise: exit with status 5; reconcile: find out by the unique id whether it was accepted; "
+        "resend: send it again at once, which may deliver it twice.",
         "ACTION",
         default=UnknownPolicy().on_unknown,
     )
     visibility: float = _unknown(
-        "With reconcile: look it up for so long.", "SECONDS", default=UnknownPolicy().visibility
+        "With reconcile: wait so long for it to appear.",
+        "SECONDS",
+        default=UnknownPolicy().visibility,
     )
     resend_after: float | None = _unknown(
-        "With reconcile: send it again if it is not seen after so long.", "SECONDS"
+        "With reconcile: send it again if it has not appeared after so long.", "SECONDS"
     )
 
     def policy(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ closed from the start, nothing is printed and nothing is raised.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import re
@@ -113,7 +114,7 @@ class Output:
         text = json.dumps(
             value,
             ensure_ascii=encoding.lower().replace("-", "") != "utf8",
-            default=_with_secrets if show_secrets else _jsonable,
+            default=functools.partial(_jsonable, show_secrets=show_secrets),
             indent=indent,
         )
         _print(_UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
@@ -193,15 +194,10 @@ def members(item: object) -> dict[str, Any]:
     return {name: getattr(item, name) for name in names if name != "raw"}
 
 
-def _jsonable(value: object) -> object:
+def _jsonable(value: object, *, show_secrets: bool) -> object:
     """Convert for JSON: times to ISO 8601, mappings and the library's values to objects."""
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, Mapping) or hasattr(value, "__attrs_attrs__"):
         return members(value)
-    return str(value)
-
-
-def _with_secrets(value: object) -> object:
-    """Convert for JSON as `_jsonable` does, but show secrets."""
-    return value.reveal() if isinstance(value, Secret) else _jsonable(value)
+    return value.reveal() if show_secrets and isinstance(value, Secret) else str(value)

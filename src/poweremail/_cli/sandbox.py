@@ -12,13 +12,13 @@ import typer
 
 from poweremail._cli import exits
 from poweremail._cli.failures import cannot_listen, from_option
+from poweremail._cli.files import json_object
 from poweremail._cli.options import brand_option, command, flag, option
 from poweremail._cli.output import OutputError
 from poweremail._cli.session import Session
 from poweremail._policy.limits import RateLimits
 from poweremail._types.checks import is_loopback
 from poweremail._types.secret import Secret
-from poweremail._wire.json import loads_text
 from poweremail.errors import ConfigurationError
 from poweremail.webhooks._signature import SCHEMES, find_scheme
 
@@ -163,7 +163,7 @@ def sandbox(
 
 @command()
 def demo(_: Session) -> None:
-    """Send mails to a sandbox on this machine, look them up, and print what happened."""
+    """Send mails to a sandbox on this machine, query them, and print what happened."""
     from poweremail._cli.demo import run  # noqa: PLC0415  it loads the server and rich
 
     raise typer.Exit(exits.OK if run() else exits.FAILED)
@@ -196,29 +196,19 @@ def _prepare(opened: Sandbox, faults: list[str]) -> None:
     opened.add_template("welcome", html="<h1>Welcome, {{NAME}}!</h1>", text="Welcome, {{NAME}}!")
     # The list of SMTP users shows the announced one before it has sent anything.
     opened.service.store.note_smtp_user(_SMTP_USER_NAME)
-    with from_option("--fault"):
-        for fault in faults:
-            opened.faults.add_dict(_json_object(fault))
-
-
-def _json_object(text: str) -> dict[str, object]:
-    try:
-        members = loads_text(text)
-    except ValueError as error:
-        raise ConfigurationError(f"{text!r} is not JSON: {error}") from None
-    if not isinstance(members, dict):
-        raise ConfigurationError(f"{text!r} is not a JSON object")
-    return members
+    for fault in faults:
+        members = json_object(fault, repr(fault), "--fault")
+        with from_option("--fault"):
+            opened.faults.add_dict(members)
 
 
 def _announce(session: Session, opened: Sandbox, url: str) -> None:
-    credentials = {
-        "owner id": opened.service.own_owner_id,
-        "token": opened.service.own_token,
-    }
-    fixed = " and ".join(name for name, own in credentials.items() if own)
-    free = " and ".join(name for name, own in credentials.items() if not own)
-    accepted = [f"only the {fixed} given at the start"] * bool(fixed) + [f"any {free}"] * bool(free)
+    service = opened.service
+    fixed, free = list[str](), list[str]()
+    for name, own in (("owner id", service.own_owner_id), ("token", service.own_token)):
+        (fixed if own else free).append(name)
+    accepted = [f"only the {' and '.join(fixed)} given at the start"] if fixed else []
+    accepted += [f"any {' and '.join(free)}"] if free else []
     arguments = f'"owner_id", "token", base_url="{url}", smtp_user_name="{_SMTP_USER_NAME}"'
     lines = (
         f"The sandbox listens at {url} (Ctrl-C ends it).",

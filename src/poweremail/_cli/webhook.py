@@ -9,7 +9,7 @@ from pathlib import Path
 import attrs
 import typer
 
-from poweremail._cli.files import Source, read_text
+from poweremail._cli.files import STDIN, read_bytes, read_stdin, read_text
 from poweremail._cli.options import argument, brand_option, option, printing
 from poweremail._cli.output import is_terminal
 from poweremail._cli.session import Session
@@ -177,7 +177,7 @@ def diagnose(
     """
     from poweremail._cli.webhook_diagnose import diagnose as run  # noqa: PLC0415  seldom needed
 
-    captured = Source(ConfigurationError).read(file, "--file")
+    captured = read_stdin("--file") if str(file) == STDIN else read_bytes(file, "--file")
     raise typer.Exit(run(session.out, captured, url=url, keys=keys.keys(), brand=keys.brand))
 
 

@@ -1,4 +1,4 @@
-"""``poweremail webhook trigger``: events that look like the service's, and posting them."""
+"""``poweremail webhook trigger``: make events like those of the service, and post them."""
 
 from __future__ import annotations
 
@@ -23,6 +23,12 @@ __all__ = ["trigger"]
 _FORMATS = {"form": (FORM_TYPE, form_body), "json": (JSON_TYPE, json_body)}
 _EXCERPT_CHARS = 200
 _TIMEOUT_SECONDS = 30
+_NEVER_LEFT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
 _READER = {
     "ip": "203.0.113.7",
     "ua": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101",
@@ -71,16 +77,9 @@ def trigger(
     try:
         response = httpx.post(to_url, headers=headers, content=body, timeout=_TIMEOUT_SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        never_left = isinstance(
-            error,
-            httpx.ConnectError
-            | httpx.ConnectTimeout
-            | httpx.UnsupportedProtocol
-            | httpx.InvalidURL,
-        )
-        status, state = (
-            (exits.NOT_SENT, "not sent") if never_left else (exits.UNKNOWN, "no response came")
-        )
+        never_left = isinstance(error, _NEVER_LEFT)
+        status = exits.NOT_SENT if never_left else exits.UNKNOWN
+        state = "not sent" if never_left else "no response came"
         line = f"{state}: {type(error).__name__}: {error}"
         result["error"] = line
     else:
