@@ -75,12 +75,13 @@ def test_a_record_is_aligned_on_a_terminal(command):
 def test_what_strangers_wrote_cannot_steer_the_terminal():
     assert plain("a\x1b[2Jb\tc\x9b") == "a\\x1b[2Jb\\tc\\x9b"
     assert plain(Secret("word")) == "***"
-    assert [plain(value) for value in (None, True, False, 0, ("a", None))] == [
+    assert [plain(value) for value in (None, True, False, 0, ("a", None), {"x": 1, "y": 2})] == [
         "",
         "yes",
         "no",
         "0",
         "a, ",
+        "x 1, y 2",
     ]
 
 

@@ -62,6 +62,8 @@ def plain(value: object) -> str:
             return "yes" if value else "no"
         case list() | tuple():
             return ", ".join(map(plain, value))
+        case Mapping():
+            return ", ".join(f"{plain(name)} {plain(each)}" for name, each in value.items())
         case datetime():
             return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S}Z"
         case _:
