@@ -11,11 +11,12 @@ from typing import Any
 
 import typer
 
-from poweremail._cli import STOP_SIGNALS, exits
+from poweremail._cli import exits
 from poweremail._cli.batch_options import BatchOptions
 from poweremail._cli.output import MAX_ERRORS_REPORTED
 from poweremail._cli.progress import progress_line, progress_shown
 from poweremail._cli.session import Session
+from poweremail._cli.signals import STOP_SIGNALS
 from poweremail.batch import BatchRun, BatchStatus
 
 __all__ = ["dry_run_batch", "run_batch", "summary"]

@@ -11,9 +11,10 @@ from typing import Any
 import typer
 
 import poweremail
-from poweremail._cli import exits, failures, let_signals_interrupt
+from poweremail._cli import exits, failures
 from poweremail._cli.config import Settings, resolve
 from poweremail._cli.output import Output, OutputError
+from poweremail._cli.signals import let_signals_interrupt
 
 __all__ = ["Session"]
 

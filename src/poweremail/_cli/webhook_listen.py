@@ -19,7 +19,7 @@ import uvicorn
 
 from poweremail._cli.failures import cannot_listen
 from poweremail._cli.output import Output, OutputError, members, plain
-from poweremail._cli.webhook import ListenOptions
+from poweremail._cli.webhook_options import ListenOptions
 from poweremail._types.event import WebhookEvent
 from poweremail._types.secret import Secret
 from poweremail._wire import arguments
@@ -33,7 +33,7 @@ from poweremail.sandbox._server.listener import (
 from poweremail.webhooks._asgi import Scope, WebhookASGI
 from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
 from poweremail.webhooks._seen import Claim
-from poweremail.webhooks._signature import SignatureScheme
+from poweremail.webhooks._signature import find_scheme
 
 __all__ = ["listen"]
 
@@ -46,20 +46,14 @@ _FORWARDED_RESPONSE_HEADERS = frozenset(("content-type", "retry-after"))
 _FORWARD_SECONDS = 30
 
 
-def listen(
-    out: Output,
-    options: ListenOptions,
-    *,
-    scheme: SignatureScheme,
-    keys: Sequence[Secret],
-    brand: str,
-) -> None:
+def listen(out: Output, options: ListenOptions, *, keys: Sequence[Secret], brand: str) -> None:
     """
     Serve until Ctrl-C or SIGTERM, or until nobody reads standard output.
 
     Raises `ConfigurationError` for an invalid option or an address that is not free, and
     `OutputError` if an event cannot be printed.
     """
+    scheme = find_scheme(options.scheme)
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     if options.forward is not None:
         arguments.url("--forward", options.forward)

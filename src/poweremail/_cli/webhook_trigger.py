@@ -11,12 +11,12 @@ import httpx
 
 from poweremail._cli import exits
 from poweremail._cli.output import Output, plain
-from poweremail._cli.webhook import EventOptions
+from poweremail._cli.webhook_options import EventOptions
 from poweremail._types.event import EVENT_NAMES
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 from poweremail.webhooks._events import JSON_TYPE, form_body, json_body
-from poweremail.webhooks._signature import FORM_TYPE, SignatureScheme, sign, signature_header
+from poweremail.webhooks._signature import FORM_TYPE, find_scheme, sign, signature_header
 
 __all__ = ["trigger"]
 
@@ -46,9 +46,7 @@ names here.
 """
 
 
-def trigger(
-    out: Output, options: EventOptions, *, scheme: SignatureScheme, key: Secret, brand: str
-) -> int:
+def trigger(out: Output, options: EventOptions, *, key: Secret, brand: str) -> int:
     """Post the events, signed with *key*; print the response and return the exit status."""
     if options.event not in EVENT_NAMES:
         close = difflib.get_close_matches(options.event.lower().replace("-", "_"), EVENT_NAMES, 1)
@@ -60,6 +58,7 @@ def trigger(
         raise ConfigurationError(
             f"{options.body_format!r} is none of {', '.join(_FORMATS)}", field="--body-format"
         )
+    scheme = find_scheme(options.scheme)
     to_url, url = options.to_url, options.url or options.to_url
     content_type, encode = _FORMATS[options.body_format]
     events = [_event(options, number) for number in range(options.count)]
