@@ -226,3 +226,21 @@ def test_what_0_1_read_otherwise_is_known_by_its_key_of_then(tmp_path, monkeypat
             assert len(rows(place)) == len(before) + 1
     after = rows(place)
     assert {key: row for key, row in before.items() if row[0] != "invalid"}.items() <= after.items()
+
+
+def test_a_key_that_was_corrected_since_is_known(tmp_path):
+    place = str(shutil.copy(FIXTURES / "read-otherwise.db", tmp_path))
+    connection = sqlite3.connect(place)
+    connection.execute("DELETE FROM poweremail_messages WHERE key = 'ada@example.com'")
+    connection.execute(
+        "UPDATE poweremail_messages SET key = ? WHERE key LIKE ?", ("\u00a0C-1\t", "C@%")
+    )
+    connection.commit()
+    connection.close()
+    path = tmp_path / "corrected.csv"
+    path.write_text(
+        "email,key\nada@example.com,ada@example.com\nc@example.com,C-1\nd@example.com,C\n"
+    )
+    with Batch(None, place, "news") as batch:
+        added = batch.add(read_csv(path, template_id="t", subject="s", from_email="me@example.com"))
+    assert (added.added, added.known) == (1, 2)

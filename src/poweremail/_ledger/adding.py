@@ -38,6 +38,7 @@ class Adding:
         self._database = database
         self._batch = batch
         self._sources: set[str | None] = {None}
+        self._trimmed: set[str] | None = None
         self._clear()
         self.total: Added = Added()
 
@@ -116,6 +117,9 @@ class Adding:
             invalid = and_(of_batch, messages.c.state == State.INVALID)
             connection.execute(delete(messages).where(invalid, corrected))
             _add_contents(connection, files)
+            if self._trimmed is None:
+                self._trimmed = _trimmed_keys(connection, of_batch)
+            rows = [row for row in rows if row["key"] not in self._trimmed]
             rows = _without_stored(connection, of_batch, rows)
             add = insert_new(connection, messages).values(batch=self._batch, added=Clock())
             add = add.execution_options(preserve_rowcount=True)
@@ -124,6 +128,17 @@ class Adding:
             )
         self._sources |= new_sources
         return added
+
+
+def _trimmed_keys(connection: Connection, of_batch: ColumnElement[bool]) -> set[str]:
+    """
+    The keys that release 0.1 stored with white space around them, without it: whoever has corrected
+    such a key since then does not want a second mail.
+    """
+    key = messages.c.key
+    blank = or_(*(key.like(f"{each}%") | key.like(f"%{each}") for each in " \t\u00a0"))
+    found = select(key).where(of_batch, messages.c.state != State.INVALID, blank)
+    return set(map(trim, connection.scalars(found)))
 
 
 def _without_stored(
