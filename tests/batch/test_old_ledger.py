@@ -16,6 +16,7 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import attrs
 import pytest
 
 from poweremail import Attachment, Image, Message, TemplateMessage, Tracking, UsageError
@@ -244,3 +245,19 @@ def test_a_key_that_was_corrected_since_is_known(tmp_path):
     with Batch(None, place, "news") as batch:
         added = batch.add(read_csv(path, template_id="t", subject="s", from_email="me@example.com"))
     assert (added.added, added.known) == (1, 2)
+
+
+def test_messages_of_code_that_0_1_read_otherwise_are_known(tmp_path):
+    """`read-otherwise.db` has the mail to Carl's colleagues, whom 0.1 took for one mailbox."""
+    place = str(shutil.copy(FIXTURES / "read-otherwise.db", tmp_path))
+    again = Message(
+        subject="s",
+        from_email="me@example.com",
+        to="c@example.com",
+        cc="C1 <c1@example.com>, C2 <c2@example.com>",
+        text="x",
+        attachments=[Attachment.from_bytes(b"x", "a.txt")],
+    )
+    with Batch(None, place, "news") as batch:
+        assert batch.add([again]).known == 1
+        assert batch.add([attrs.evolve(again, text="y")]).added == 1

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
 
 from poweremail._ledger.database import Clock, Database
 from poweremail._ledger.entries import Added, BadEntry, BatchItem, Entry
+from poweremail._ledger.former import former_of
 from poweremail._ledger.payload import pack
 from poweremail._ledger.schema import contents, insert_new, messages, storable
 from poweremail._ledger.states import State
@@ -170,10 +171,11 @@ def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
     The row of *entry*, and *former*, the key that an earlier release gave it, if that is another.
     """
     own = entry.message.unique_id
-    packed = pack(entry.message, {} if entry.key or own else entry.former)
+    former = {} if entry.key or own else entry.former or former_of(entry.message)
+    packed = pack(entry.message, former)
     files |= packed.contents
     key = entry.key or trim(own or "") or packed.digest
-    former = entry.former.get("key") if entry.key else own or packed.former
+    former_key = entry.former.get("key") if entry.key else own or packed.former
     return {
         "key": key,
         # It is drawn once, so that every attempt and every look-up has the same one.
@@ -184,7 +186,7 @@ def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
         "line": entry.line,
         "files": json.dumps(sorted(packed.contents)) if packed.contents else None,
         "payload": packed.payload,
-        "former": former if former != key else None,
+        "former": former_key if former_key != key else None,
     }
 
 

@@ -17,11 +17,11 @@ from typing import Any
 import attrs
 
 from poweremail._ledger.entries import BadEntry, Entry
+from poweremail._ledger.former import former_members
 from poweremail._messages.envelope import Tracking
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import recipient, recipients
 from poweremail._types.attachment import Attachment
-from poweremail.batch._former import former_members
 from poweremail.errors import ConfigurationError, UsageError
 
 __all__ = ["BODIES", "CSV_FIELDS", "JSON_FIELDS", "RowReader"]

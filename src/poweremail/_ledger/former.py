@@ -1,5 +1,5 @@
 """
-How release 0.1 read a row.
+How release 0.1 read a mail.
 
 The key of a row without a key of its own is a digest of its message. Where this release reads the
 same row otherwise, the digest would be another one, and a source that was added by 0.1 would be
@@ -16,7 +16,7 @@ from typing import Any
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import Recipient
 
-__all__ = ["former_members"]
+__all__ = ["former_members", "former_of"]
 
 _ANGLE_AT_END = re.compile(r'<((?:"(?:[^"\\]|\\.)*"@)?[^<>"]*)>\Z')
 # Several addresses, an encoded word, or an invisible character, which a repr escapes.
@@ -24,6 +24,7 @@ _READ_OTHERWISE = re.compile(
     r"@.*@|=\?|\\[ux]|[\u00ad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]",
     re.DOTALL,
 )
+_LISTS = ("to", "cc", "bcc", "reply_to")
 # It took empty cells of columns with these names for fields, which CSV does not have.
 _NO_DYNAMIC_VALUES = {"attachments", "dynamic_value", "headers", "images", "tracking"}
 
@@ -35,7 +36,7 @@ def former_members(given: Mapping[str, Any], message: Message | TemplateMessage)
     *given*: the fields of the row, before they were read.
     """
     former: dict[str, Any] = {}
-    for field in ("from_email", "to", "cc", "bcc", "reply_to"):
+    for field in ("from_email", *_LISTS):
         value = given.get(field)
         if value and _READ_OTHERWISE.search(value if isinstance(value, str) else repr(value)):
             mailboxes = [_mailbox(each) for each in _listed(value)]
@@ -46,6 +47,15 @@ def former_members(given: Mapping[str, Any], message: Message | TemplateMessage)
             name: text for name, text in dynamic.items() if text or name not in _NO_DYNAMIC_VALUES
         }
     return former
+
+
+def former_of(message: Message | TemplateMessage) -> dict[str, Any]:
+    """
+    Return the same for a message that code has made, perhaps of one string with several addresses
+    and ``", "`` between them.
+    """
+    given = {field: ", ".join(map(str, getattr(message, field))) for field in _LISTS}
+    return former_members(given, message)
 
 
 def _listed(value: Any) -> Iterable[Any]:
