@@ -248,6 +248,19 @@ class TestWork:
         successor.step([seen], 0)
         assert states(ledger, batch) == {"k0": "accepted"}
 
+    def test_a_result_is_lost_from_the_end_of_the_lease_on_whoever_takes_the_row(self, ledger):
+        batch = fill(ledger, 2)
+        gone, successor = worker(ledger, batch), worker(ledger, batch)
+        step = gone.step((), 2)
+        let_leases_end(ledger, gone.owner)
+        (taken,) = successor.step((), 1).work
+        late = gone.step(finish(step), 0)
+        assert (late.recorded, len(late.lost)) == ((), 2)
+        assert states(ledger, batch) == {"k0": "unknown", "k1": "unknown"}
+        # The other one is free, and is looked up as well.
+        (other,) = successor.step((), 2).work
+        assert {taken.key, other.key} == {"k0", "k1"}
+
     def test_of_several_only_the_lost_one_is_lost(self, ledger):
         batch = fill(ledger, 3)
         it, other = worker(ledger, batch), worker(ledger, batch)

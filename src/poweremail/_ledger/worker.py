@@ -195,7 +195,7 @@ class Worker:
             connection.execute(EXPIRE, due)
             # Unknown rows are looked up before others are sent.
             rows = connection.execute(UNKNOWN, due | {"room": room}).all()
-            names = [row.smtp_user_name or "" for row in rows]
+            names = [row.smtp_user_name for row in rows]
             work = self._lease_rows(connection, now, State.UNKNOWN, rows, names)
             if len(work) < room:
                 self._swept = now

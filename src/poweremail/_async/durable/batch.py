@@ -9,11 +9,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from poweremail._async.client import AsyncPowerEmail
-from poweremail._async.durable.report import AsyncBatchReport, AsyncDryRun
+from poweremail._async.durable.report import AsyncBatchReport, AsyncDryRun, ReadPage
 from poweremail._async.durable.run import AsyncBatchRun
 from poweremail._ledger.entries import Added, BatchItem
 from poweremail._ledger.states import State
-from poweremail._ledger.values import BatchStatus
+from poweremail._ledger.values import BatchStatus, Planned, Record
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
@@ -100,10 +100,7 @@ class AsyncBatch:
             errors_in_a_row=errors_in_a_row,
         )
 
-    async def add(
-        self,
-        messages: AsyncIterable[BatchItem] | Iterable[BatchItem],
-    ) -> Added:
+    async def add(self, messages: AsyncIterable[BatchItem] | Iterable[BatchItem]) -> Added:
         """
         Add *messages*, in any number, and count them. The batch is created if it is missing.
 
@@ -115,10 +112,7 @@ class AsyncBatch:
         await self._rehearse(number)
         return await self._fill(self._ledger.adding(number), messages)
 
-    async def check(
-        self,
-        messages: AsyncIterable[BatchItem] | Iterable[BatchItem],
-    ) -> Added:
+    async def check(self, messages: AsyncIterable[BatchItem] | Iterable[BatchItem]) -> Added:
         """
         Check *messages* as `add` does, and add none. Messages that are in the batch already are
         not recognized.
@@ -132,9 +126,13 @@ class AsyncBatch:
 
         Several runs, in one process or in many, may share a batch. See `AsyncBatchRun`.
         """
-        return AsyncBatchRun(
-            self._required_client(), self._ledger, self.name, self._options, self._rehearse
-        )
+
+        async def begin() -> int:
+            number = await self._number()
+            await self._rehearse(number)
+            return number
+
+        return AsyncBatchRun(self._required_client(), self._ledger, self._options, begin)
 
     def dry_run(self) -> AsyncDryRun:
         """
@@ -143,7 +141,14 @@ class AsyncBatch:
 
         If the options set a rehearsal, it is applied, but the batch does not become one.
         """
-        return AsyncDryRun(self._ledger, self._number, partial(self._rehearse, keep=False))
+
+        async def begin() -> ReadPage[Planned]:
+            number = await self._number()
+            rows.rehearsal = await self._rehearse(number, keep=False)
+            return partial(self._ledger.planned, number)
+
+        rows = AsyncDryRun(begin)
+        return rows
 
     async def pause(self, reason: str = "paused by hand") -> None:
         """
@@ -193,7 +198,11 @@ class AsyncBatch:
         were added; *states* restricts it to messages in these states.
         """
         wanted = None if states is None else frozenset(_state(state) for state in states)
-        return AsyncBatchReport(self._ledger, self._number, wanted)
+
+        async def begin() -> ReadPage[Record]:
+            return partial(self._ledger.page, await self._number(), states=wanted)
+
+        return AsyncBatchReport(begin)
 
     async def aclose(self) -> None:
         """Close the ledger, if the batch has opened it. The client stays open."""

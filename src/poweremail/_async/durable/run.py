@@ -65,23 +65,23 @@ class AsyncBatchRun:
     outcomes are taken. It ends when nothing is left to do for any worker, when the batch is paused,
     and soon after `stop`. If the block is left early, the mails in work are finished. Afterwards
     ``paused`` is the reason why the batch is paused, or None.
+
+    *begin*: called once, when the block is entered; returns the number of the batch.
     """
 
     def __init__(
         self,
         client: AsyncPowerEmail,
         ledger: Ledger,
-        name: str,
         options: RunOptions,
-        rehearse: Callable[[int], Awaitable[Rehearsal | None]],
+        begin: Callable[[], Awaitable[int]],
     ) -> None:
         self.paused: str | None = None
         self._client = client
         self._sender = AsyncSender(client, options.verdicts)
         self._ledger = ledger
-        self._name = name
+        self._begin = begin
         self._options = options.sent_as(client.smtp_user_name)
-        self._rehearse = rehearse
         self._state = "new"
         self._stopping = False
         self._is_over = False
@@ -99,10 +99,8 @@ class AsyncBatchRun:
         options = self._options
         # Before a row is taken: no mail could be sent, and each would need its outcome.
         await self._client.prepare()
-        number = await in_thread(self._ledger.find, self._name)
-        await self._rehearse(number)
         self._worker = self._ledger.worker(
-            number, options.smtp_users, options.limits_by_user(), lease=options.lease
+            await self._begin(), options.smtp_users, options.limits_by_user(), lease=options.lease
         )
         await in_thread(self._worker.begin)
         await in_thread(self._ledger.database.reserve, options.concurrency)
@@ -137,8 +135,7 @@ class AsyncBatchRun:
         self._expect("open", "iterate inside its block: `async with batch.run() as outcomes:`")
         while not self._ready:
             if self._is_over:
-                failure, self._failure = self._failure, None
-                raise failure or StopAsyncIteration
+                raise self._failed() or StopAsyncIteration
             await self._advance()
         return self._ready.popleft()
 
@@ -232,21 +229,23 @@ class AsyncBatchRun:
                 _log.warning(
                     "%d outcomes could not be written: they will be looked up", len(finished)
                 )
-                if self._failure is None:
-                    self._failure = error
-        failure, self._failure = self._failure, None
+                self._failure = self._failure or error
+        failure = self._failed()
         if raising and failure is not None:
             raise failure
+
+    def _failed(self) -> LedgerError | None:
+        """Return the failure of the ledger; it is raised once."""
+        failure, self._failure = self._failure, None
+        return failure
 
     def _counted(self, finished: Finished) -> Finished:
         """Count failures in a row; the last one that is allowed pauses the batch."""
         verdict, limit = finished.verdict, self._options.errors_in_a_row
         if verdict.state is State.ACCEPTED:
             self._failures_in_a_row = 0
-        if not verdict.bad:
-            return finished
-        self._failures_in_a_row += 1
-        if self._failures_in_a_row < limit or verdict.pause is not None:
+        self._failures_in_a_row += verdict.bad
+        if not verdict.bad or self._failures_in_a_row < limit:
             return finished
         self._failures_in_a_row = 0
         pause = f"{limit} failures in a row, the last: {verdict.error}"

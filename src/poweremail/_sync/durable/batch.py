@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from poweremail._ledger.entries import Added, BatchItem
 from poweremail._ledger.states import State
-from poweremail._ledger.values import BatchStatus
+from poweremail._ledger.values import BatchStatus, Planned, Record
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
 from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._sync.client import PowerEmail
-from poweremail._sync.durable.report import BatchReport, DryRun
+from poweremail._sync.durable.report import BatchReport, DryRun, ReadPage
 from poweremail._sync.durable.run import BatchRun
 from poweremail.batch._options import RETRY, RunOptions
 from poweremail.errors import ConfigurationError
@@ -101,10 +101,7 @@ class Batch:
             errors_in_a_row=errors_in_a_row,
         )
 
-    def add(
-        self,
-        messages: Iterable[BatchItem],
-    ) -> Added:
+    def add(self, messages: Iterable[BatchItem]) -> Added:
         """
         Add *messages*, in any number, and count them. The batch is created if it is missing.
 
@@ -116,10 +113,7 @@ class Batch:
         self._rehearse(number)
         return self._fill(self._ledger.adding(number), messages)
 
-    def check(
-        self,
-        messages: Iterable[BatchItem],
-    ) -> Added:
+    def check(self, messages: Iterable[BatchItem]) -> Added:
         """
         Check *messages* as `add` does, and add none. Messages that are in the batch already are
         not recognized.
@@ -133,9 +127,13 @@ class Batch:
 
         Several runs, in one process or in many, may share a batch. See `BatchRun`.
         """
-        return BatchRun(
-            self._required_client(), self._ledger, self.name, self._options, self._rehearse
-        )
+
+        def begin() -> int:
+            number = self._number()
+            self._rehearse(number)
+            return number
+
+        return BatchRun(self._required_client(), self._ledger, self._options, begin)
 
     def dry_run(self) -> DryRun:
         """
@@ -144,7 +142,14 @@ class Batch:
 
         If the options set a rehearsal, it is applied, but the batch does not become one.
         """
-        return DryRun(self._ledger, self._number, partial(self._rehearse, keep=False))
+
+        def begin() -> ReadPage[Planned]:
+            number = self._number()
+            rows.rehearsal = self._rehearse(number, keep=False)
+            return partial(self._ledger.planned, number)
+
+        rows = DryRun(begin)
+        return rows
 
     def pause(self, reason: str = "paused by hand") -> None:
         """
@@ -192,7 +197,11 @@ class Batch:
         were added; *states* restricts it to messages in these states.
         """
         wanted = None if states is None else frozenset(_state(state) for state in states)
-        return BatchReport(self._ledger, self._number, wanted)
+
+        def begin() -> ReadPage[Record]:
+            return partial(self._ledger.page, self._number(), states=wanted)
+
+        return BatchReport(begin)
 
     def close(self) -> None:
         """Close the ledger, if the batch has opened it. The client stays open."""

@@ -4,41 +4,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Generic, Self, TypeVar
+from typing import Generic, Self, TypeAlias, TypeVar
 
 from poweremail._ledger.payload import unpack
-from poweremail._ledger.states import State
 from poweremail._ledger.values import Planned, Record
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._runtime._sync import in_thread
 from poweremail.errors import UsageError
 
-if TYPE_CHECKING:
-    from poweremail._ledger.ledger import Ledger
-
-__all__ = ["BatchReport", "DryRun"]
+__all__ = ["BatchReport", "DryRun", "ReadPage"]
 
 Row = TypeVar("Row", Record, Planned)
+ReadPage: TypeAlias = Callable[[int], list[tuple[int, Row]]]
 
 
 class _Rows(Generic[Row]):
     """
     The rows of a batch, read in pages; a page is read when its first row is needed.
 
-    *find*: returns the number of the batch; it is called when the first row is needed, because the
-    batch may be created later than this object.
-    *read_page*: reads the rows after the one with a number.
+    *begin*: called when the first row is needed, because the batch may be created later than this
+    object; returns the function that reads the rows after the one with a number.
     """
 
-    def __init__(
-        self,
-        find: Callable[[], int],
-        read_page: Callable[[int, int], list[tuple[int, Row]]],
-    ) -> None:
-        self._find = find
-        self._read_page: Callable[[int, int], list[tuple[int, Row]]] = read_page
-        self._batch: int | None = None
+    def __init__(self, begin: Callable[[], ReadPage[Row]]) -> None:
+        self._begin: Callable[[], ReadPage[Row]] = begin
+        self._read_page: ReadPage[Row] | None = None
         self._last = 0
         self._page: list[tuple[int, Row]] = []
 
@@ -47,9 +37,9 @@ class _Rows(Generic[Row]):
 
     def _next_row(self) -> Row:
         if not self._page:
-            if self._batch is None:
-                self._batch = self._find()
-            self._page = in_thread(self._read_page, self._batch, self._last)
+            if self._read_page is None:
+                self._read_page = self._begin()
+            self._page = in_thread(self._read_page, self._last)
             self._page.reverse()
             if not self._page:
                 raise StopIteration
@@ -60,11 +50,6 @@ class _Rows(Generic[Row]):
 class BatchReport(_Rows[Record]):
     """The messages of a batch, in the order in which they were added."""
 
-    def __init__(
-        self, ledger: Ledger, find: Callable[[], int], states: frozenset[State] | None
-    ) -> None:
-        super().__init__(find, partial(ledger.page, states=states))
-
     def __next__(self) -> Record:
         return self._next_row()
 
@@ -73,31 +58,19 @@ class DryRun(_Rows[Planned]):
     """
     The planned messages of a batch, each made ready to be sent: pairs of its place and of the
     `UsageError` that would prevent it, or None.
+
+    ``rehearsal`` is applied to each message, if there is one.
     """
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        find: Callable[[], int],
-        rehearse: Callable[[int], Rehearsal | None],
-    ) -> None:
-        super().__init__(self._begin, ledger.planned)
-        self._find_batch = find
-        self._rehearse = rehearse
-        self._rehearsal: Rehearsal | None = None
-
-    def _begin(self) -> int:
-        batch = self._find_batch()
-        self._rehearsal = self._rehearse(batch)
-        return batch
+    rehearsal: Rehearsal | None = None
 
     def __next__(self) -> tuple[str, UsageError | None]:
         row = self._next_row()
         place = row.key if row.line is None else f"{row.source}, line {row.line}"
         try:
             message = unpack(row.payload, row.contents, row.unique_id)
-            if self._rehearsal is not None:
-                self._rehearsal.apply(message)
+            if self.rehearsal is not None:
+                self.rehearsal.apply(message)
         except UsageError as error:
             return place, error
         return place, None

@@ -66,23 +66,23 @@ class BatchRun:
     outcomes are taken. It ends when nothing is left to do for any worker, when the batch is paused,
     and soon after `stop`. If the block is left early, the mails in work are finished. Afterwards
     ``paused`` is the reason why the batch is paused, or None.
+
+    *begin*: called once, when the block is entered; returns the number of the batch.
     """
 
     def __init__(
         self,
         client: PowerEmail,
         ledger: Ledger,
-        name: str,
         options: RunOptions,
-        rehearse: Callable[[int], Rehearsal | None],
+        begin: Callable[[], int],
     ) -> None:
         self.paused: str | None = None
         self._client = client
         self._sender = Sender(client, options.verdicts)
         self._ledger = ledger
-        self._name = name
+        self._begin = begin
         self._options = options.sent_as(client.smtp_user_name)
-        self._rehearse = rehearse
         self._state = "new"
         self._stopping = False
         self._is_over = False
@@ -100,10 +100,8 @@ class BatchRun:
         options = self._options
         # Before a row is taken: no mail could be sent, and each would need its outcome.
         self._client.prepare()
-        number = in_thread(self._ledger.find, self._name)
-        self._rehearse(number)
         self._worker = self._ledger.worker(
-            number, options.smtp_users, options.limits_by_user(), lease=options.lease
+            self._begin(), options.smtp_users, options.limits_by_user(), lease=options.lease
         )
         in_thread(self._worker.begin)
         in_thread(self._ledger.database.reserve, options.concurrency)
@@ -138,8 +136,7 @@ class BatchRun:
         self._expect("open", "iterate inside its block: `with batch.run() as outcomes:`")
         while not self._ready:
             if self._is_over:
-                failure, self._failure = self._failure, None
-                raise failure or StopIteration
+                raise self._failed() or StopIteration
             self._advance()
         return self._ready.popleft()
 
@@ -233,21 +230,23 @@ class BatchRun:
                 _log.warning(
                     "%d outcomes could not be written: they will be looked up", len(finished)
                 )
-                if self._failure is None:
-                    self._failure = error
-        failure, self._failure = self._failure, None
+                self._failure = self._failure or error
+        failure = self._failed()
         if raising and failure is not None:
             raise failure
+
+    def _failed(self) -> LedgerError | None:
+        """Return the failure of the ledger; it is raised once."""
+        failure, self._failure = self._failure, None
+        return failure
 
     def _counted(self, finished: Finished) -> Finished:
         """Count failures in a row; the last one that is allowed pauses the batch."""
         verdict, limit = finished.verdict, self._options.errors_in_a_row
         if verdict.state is State.ACCEPTED:
             self._failures_in_a_row = 0
-        if not verdict.bad:
-            return finished
-        self._failures_in_a_row += 1
-        if self._failures_in_a_row < limit or verdict.pause is not None:
+        self._failures_in_a_row += verdict.bad
+        if not verdict.bad or self._failures_in_a_row < limit:
             return finished
         self._failures_in_a_row = 0
         pause = f"{limit} failures in a row, the last: {verdict.error}"
