@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = [
     "DATA_HEADERS",
+    "INLINE_IMAGE_HEADERS",
     "PAGE_HEADERS",
     "attachment_headers",
-    "inline_image_headers",
     "preview_headers",
     "with_headers",
 ]
@@ -44,6 +44,17 @@ PAGE_HEADERS = {
 }
 """For the page itself: its own files only, and no string ever becomes HTML or a script."""
 
+INLINE_IMAGE_HEADERS = {
+    **_ALWAYS,
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+}
+"""
+For an image inside a mail. The frame that shows the mail has no origin, so every origin may embed
+the image; its address cannot be guessed.
+"""
+
 
 def preview_headers(image_base: str, *, remote: bool) -> dict[str, str]:
     """
@@ -61,21 +72,6 @@ def preview_headers(image_base: str, *, remote: bool) -> dict[str, str]:
         "'none'; frame-ancestors 'self'"
     )
     return {**_SAME_ORIGIN, "Cache-Control": "no-store", "Content-Security-Policy": policy}
-
-
-def inline_image_headers() -> dict[str, str]:
-    """
-    Return the headers of an image inside a mail.
-
-    The frame that shows the mail has no origin, so every origin may embed the image; its address
-    cannot be guessed.
-    """
-    return {
-        **_ALWAYS,
-        "Cross-Origin-Resource-Policy": "cross-origin",
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-    }
 
 
 def attachment_headers(name: str) -> dict[str, str]:

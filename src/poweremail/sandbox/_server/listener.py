@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import signal
 import socket
 import threading
@@ -23,10 +22,7 @@ def open_listener(host: str, port: int) -> socket.socket:
     uvicorn gets the socket and not the number, because a port that was free a moment ago may be
     taken.
     """
-    try:
-        family = socket.AF_INET6 if ipaddress.ip_address(host).version == 6 else socket.AF_INET  # noqa: PLR2004
-    except ValueError:
-        family = socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.create_server((host, port), family=family)
     # Connections inherit it. Without it, head and body of a response arrive 40 ms apart; asyncio
     # sets it for the sockets that it opens itself only.
@@ -38,8 +34,7 @@ def listener_url(listener: socket.socket) -> str:
     """Return the URL of *listener*, without a slash at its end."""
     host, port = listener.getsockname()[:2]
     # These mean all addresses, and are none to connect to.
-    if host in ("0.0.0.0", "::"):  # noqa: S104
-        host = "127.0.0.1" if host == "0.0.0.0" else "::1"  # noqa: S104
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

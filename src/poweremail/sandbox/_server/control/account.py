@@ -14,18 +14,15 @@ from poweremail._version import __version__
 from poweremail.sandbox._server.control import bodies, replies
 from poweremail.sandbox._server.control.replies import NOTHING, Nothing
 from poweremail.sandbox._server.control.requests import (
-    MAX_NUMBER,
     MAX_PAGE,
     ControlRoute,
     Number,
     ServiceOf,
-    expects,
 )
 from poweremail.sandbox._service import Service
 from poweremail.sandbox._store.accounts import DomainKind
 from poweremail.sandbox._store.limits import SmtpLimits
 from poweremail.sandbox._store.mail import Template
-from poweremail.sandbox._webhooks.deliveries import DeliveryState
 
 __all__ = ["router"]
 
@@ -158,25 +155,12 @@ async def delete_rule(service: ServiceOf, number: Number) -> Nothing:
 
 
 @router.get("/deliveries", response_model=replies.Deliveries)
-async def deliveries(
-    service: ServiceOf,
-    webhook_id: Annotated[str, Query(description="only those of one webhook")] = "",
-    state: Annotated[
-        DeliveryState | None,
-        expects("one of waiting, delivered, failed"),
-        Query(description="waiting, delivered or failed"),
-    ] = None,
-    before: Annotated[
-        Number,
-        Query(description="only lower numbers: the next page begins before the last of this one"),
-    ] = MAX_NUMBER,
-    limit: Annotated[Number, Query(description="the most to return, up to 1000")] = 50,
-) -> Any:
+async def deliveries(service: ServiceOf, query: Annotated[bodies.DeliveriesQuery, Query()]) -> Any:
     """List what was and is to be posted to webhooks, newest first."""
     service.recorder.record_due()
-    limit = min(limit, MAX_PAGE)
+    limit = min(query.limit, MAX_PAGE)
     found = service.deliveries.page(
-        limit + 1, before=before, webhook_id=webhook_id or None, state=state
+        limit + 1, before=query.before, webhook_id=query.webhook_id or None, state=query.state
     )
     return {"deliveries": found[:limit], "more": len(found) > limit}
 

@@ -6,7 +6,15 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from poweremail.sandbox._server.control.requests import Body, Flag, Number, Text, expects
+from poweremail.sandbox._server.control.requests import (
+    MAX_NUMBER,
+    Body,
+    Flag,
+    Number,
+    Text,
+    expects,
+)
+from poweremail.sandbox._webhooks.deliveries import DeliveryState
 
 _MAX_WAIT_SECONDS = 300
 
@@ -49,6 +57,19 @@ class PageQuery(Search, strict=False):
     after: Number | None = None
     """only higher numbers, oldest first: to follow new mails"""
     limit: Number = 100
+    """the most to return, up to 1000"""
+
+
+class DeliveriesQuery(Body, strict=False):
+    """The query of a page of deliveries."""
+
+    webhook_id: Text = ""
+    """only those of one webhook"""
+    state: Annotated[DeliveryState | None, expects("one of waiting, delivered, failed")] = None
+    """waiting, delivered or failed"""
+    before: Number = MAX_NUMBER
+    """only lower numbers: the next page begins before the last of this one"""
+    limit: Number = 50
     """the most to return, up to 1000"""
 
 

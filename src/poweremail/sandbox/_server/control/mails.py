@@ -21,8 +21,8 @@ from poweremail.sandbox._server.control.requests import (
 )
 from poweremail.sandbox._server.guard import host_of
 from poweremail.sandbox._server.headers import (
+    INLINE_IMAGE_HEADERS,
     attachment_headers,
-    inline_image_headers,
     preview_headers,
 )
 from poweremail.sandbox._server.preview import preview
@@ -72,7 +72,7 @@ async def delete_all(service: ServiceOf) -> replies.Forgotten:
 @router.post("/messages/wait", response_model=replies.Message)
 async def wait(control: ControlOf, request: Request, body: bodies.WaitBody) -> Any:
     """
-    Return the newest mail that matches, as soon as there is one, or 404 after *timeout* seconds.
+    Return the newest mail that matches, as soon as there is one, or 404 after the timeout.
     """
     if control.waiting >= _MAX_WAITING:
         raise HTTPException(503, f"{_MAX_WAITING} requests wait already")
@@ -83,7 +83,7 @@ async def wait(control: ControlOf, request: Request, body: bodies.WaitBody) -> A
         control.waiting -= 1
 
 
-async def _wait(service: Service, request: Request, body: bodies.WaitBody) -> dict[str, Any]:
+async def _wait(service: Service, request: Request, body: bodies.WaitBody) -> Any:
     deadline = time.monotonic() + body.timeout
     wanted = MailFilter(after=body.after, **body.conditions())
     seen = -1
@@ -94,7 +94,7 @@ async def _wait(service: Service, request: Request, body: bodies.WaitBody) -> di
             seen = last
             number = service.mails.first(wanted)
             if number is not None:
-                return _find(service, number)
+                return await find(service, number)
         left = deadline - time.monotonic()
         if left <= 0:
             raise LookupError("no such mail came in time")
@@ -106,10 +106,6 @@ async def _wait(service: Service, request: Request, body: bodies.WaitBody) -> di
 async def find(service: ServiceOf, number: Number) -> Any:
     """Return a mail with its parts, links, recipients and events."""
     service.recorder.record_due()
-    return _find(service, number)
-
-
-def _find(service: Service, number: int) -> dict[str, Any]:
     mail = service.mails.find(number)
     return {**mail, "links": find_links(mail["html"])}
 
@@ -202,7 +198,7 @@ async def inline_image(control: ControlOf, key: str, number: Number, index: Numb
     media_type = file.type.lower().partition(";")[0].strip()
     if media_type not in _IMAGE_TYPES:
         raise LookupError("this type of image is not shown")
-    return Response(file.content, headers={**inline_image_headers(), "Content-Type": media_type})
+    return Response(file.content, headers={**INLINE_IMAGE_HEADERS, "Content-Type": media_type})
 
 
 @router.post("/messages/{number:digits}/events", response_model=replies.Events)
