@@ -353,6 +353,25 @@ async def test_a_body_that_drips_ends_at_the_timeout(caplog):
     assert "within 0.1 s" in caplog.text
 
 
+async def test_the_log_tells_of_a_middleware_that_has_read_the_body(caplog):
+    """What is left to read is then the end of the connection, when the client has lost patience."""
+    body = form(event())
+    messages = [{"type": "http.request", "body": body}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(message):
+        raise AssertionError(message)
+
+    async def log_and_pass_on(scope, receive, send):
+        assert (await receive())["body"] == body
+        await WebhookASGI(receiver(print))(scope, receive, send)
+
+    await log_and_pass_on({"type": "http", "method": "POST", "headers": []}, receive, send)
+    assert "a middleware has read it" in caplog.text
+
+
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
 def test_a_body_timeout_that_no_body_can_meet_is_refused(seconds):
     with pytest.raises(ConfigurationError, match="body_timeout: must be more than 0"):

@@ -17,6 +17,10 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
+# No server sends a body twice: for a body that is gone, ``receive`` waits until the client leaves.
+_OR_READ = "; or a middleware has read it: let this application take it first"
+
+
 class WebhookASGI:
     """
     *receiver* as an application of its own, or mounted below a path of another one:
@@ -55,10 +59,12 @@ class WebhookASGI:
         except WebhookPayloadError as error:
             response = self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
         except TimeoutError:
-            reason = f"the body did not arrive whole within {self._body_timeout:g} s"
+            reason = f"the body did not arrive whole within {self._body_timeout:g} s{_OR_READ}"
             response = self._receiver.refuse(HTTPStatus.REQUEST_TIMEOUT, reason)
         else:
             if body is None:
+                reason = f"the client disconnected before the end of the body{_OR_READ}"
+                self._receiver.refuse(HTTPStatus.BAD_REQUEST, reason)
                 return
             response = await self._handle(scope, body)
         await send_response(scope, send, response)
