@@ -20,6 +20,8 @@ from poweremail._types.encoded_words import decode_words
 
 __all__ = ["HeaderLine", "header_line", "header_lines", "parse"]
 
+# A lone surrogate that stands for no byte.
+_NOT_A_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 # A fold is a line end before white space. Unfolding replaces both by one space.
 _FOLD = re.compile(r"(?:\r\n|\r|\n)[ \t]")
 
@@ -124,5 +126,4 @@ def _encoded(header: Header) -> str:
 
 
 def _is_escaped(text: str) -> bool:
-    surrogates = [character for character in text if "\ud800" <= character <= "\udfff"]
-    return all("\udc80" <= character <= "\udcff" for character in surrogates)
+    return not _NOT_A_BYTE.search(text)

@@ -47,6 +47,7 @@ LINE_END = re.compile(r"\r+\n")
 _EXCERPT_CHARS = 100
 # Longer parameters than any program writes. The time for reading them is quadratic in their length.
 _MAX_DESCRIPTION_CHARS = 8192
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _PARAMETER_NAME = re.compile(r"[A-Za-z0-9!#$&+\-.^_`{|}~]+\Z")
 
 
@@ -169,13 +170,17 @@ class Part:
 
         Raises UnicodeError if it cannot be decoded and *errors* is ``"strict"``.
         """
-        payload = self.payload
-        if isinstance(payload, str) and not payload.isascii() and not _has_surrogates(payload):
-            # Text that was put into the message without being encoded.
-            return LINE_END.sub("\n", payload)
-        return LINE_END.sub(
-            "\n", decode_text(self._decoded(), self.parameter("charset") or None, errors=errors)
+        text = (
+            str(self.payload)
+            if self._is_unencoded()
+            else decode_text(self._decoded(), self.parameter("charset") or None, errors=errors)
         )
+        return LINE_END.sub("\n", text)
+
+    def _is_unencoded(self) -> bool:
+        """Whether the content is text that was put into the message as it is."""
+        text = self.payload
+        return isinstance(text, str) and not text.isascii() and not _SURROGATE.search(text)
 
     def _decoded(self) -> bytes:
         payload = self.payload
@@ -183,7 +188,7 @@ class Part:
             return bytes(payload)
         if not isinstance(payload, str):
             return b""
-        if not payload.isascii() and not _has_surrogates(payload):
+        if self._is_unencoded():
             return payload.encode()
         try:
             self._plain.set_payload(payload)
@@ -198,14 +203,14 @@ class Part:
 
     def _source_of_content(self) -> bytes:
         """Everything below the headers, as the message has it."""
-        policy = self._source.policy.clone(linesep="\r\n")
+        policy = self._source.policy
         # Folding again would change an attached message and could break its signature.
-        policy = (
-            policy.clone(refold_source="none")
-            if isinstance(policy, EmailPolicy)
-            else policy.clone(max_line_length=None)
+        is_new = isinstance(policy, EmailPolicy)
+        unfolded: dict[str, Any] = (
+            {"refold_source": "none"} if is_new else {"max_line_length": None}
         )
-        return as_bytes(self._source, policy).partition(b"\r\n\r\n")[2]
+        written = as_bytes(self._source, policy.clone(linesep="\r\n", **unfolded))
+        return written.partition(b"\r\n\r\n")[2]
 
     def _header(self, name: str) -> str:
         return decode_words(str(self._plain.get(name, "")), errors="replace").strip()
@@ -253,7 +258,3 @@ def _value(name: str, value: str | tuple[str | None, str | None, str], errors: s
         return decode_text(data, charset, errors=errors)
     # RFC 2231 forbids encoded words here, and many programs write them.
     return decode_words(value, errors=errors)
-
-
-def _has_surrogates(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)

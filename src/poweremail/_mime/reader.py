@@ -192,8 +192,9 @@ class _Reader:
             return bodies[0] if bodies else _Body()
         if self._lenient:
             # There is one of each kind.
+            kinds = zip(*bodies, strict=True)
             return _Body(
-                *(next(filter(_is_given, kind), None) for kind in zip(*bodies, strict=True))
+                *(next((text for text in kind if text is not None), None) for kind in kinds)
             )
         if all(body.html is None for body in bodies):
             first = [(body.text or "").removesuffix("\n") for body in bodies[:-1]]
@@ -235,10 +236,6 @@ class _Reader:
                 f"the end of the {part.type} part {shown(part.name)}, whose base64 is cut off"
             )
         return content
-
-
-def _is_given(text: str | None) -> bool:
-    return text is not None
 
 
 def _shows_something(html: str) -> bool:

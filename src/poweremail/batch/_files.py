@@ -17,7 +17,7 @@ from typing import Any, TextIO
 from poweremail._wire.json import loads_text
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = ["csv_rows", "has_text", "json_objects", "open_rows"]
+__all__ = ["csv_rows", "has_text", "json_objects", "open_rows", "unusable"]
 
 _AS_CSV = "open it in a spreadsheet program and save it as CSV, UTF-8"
 _FORMATS = [
@@ -64,9 +64,8 @@ def open_rows(path: str | os.PathLike[str], *, json_lines: bool = False) -> Text
             encoding="utf-8-sig", errors="surrogateescape", newline=""
         )
     except (OSError, TypeError, ValueError) as error:
-        raise ConfigurationError(
-            f"cannot read {str(path)!r}: {getattr(error, 'strerror', None) or error}", field="path"
-        ) from None
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"cannot read {str(path)!r}: {reason}", field="path") from None
     # Looked at, not read: a pipe can be read only once.
     start: bytes = file.buffer.peek()  # type: ignore[attr-defined]  # it is a BufferedReader
     kind, advice = next(
@@ -76,12 +75,15 @@ def open_rows(path: str | os.PathLike[str], *, json_lines: bool = False) -> Text
         kind, advice = "JSON", "read it as JSON Lines: `read_json_lines`, or a file .jsonl"
     if kind:
         file.close()
-        raise ConfigurationError(
-            f"{str(path)!r} is {kind}, not {'JSON Lines' if json_lines else 'CSV'}",
-            field="path",
-            advice=advice,
-        )
+        raise unusable(path, f"is {kind}, not {'JSON Lines' if json_lines else 'CSV'}", advice)
     return file
+
+
+def unusable(
+    path: str | os.PathLike[str], reason: str, advice: str | None = None
+) -> ConfigurationError:
+    """The error for the file at *path*, none of whose rows is read."""
+    return ConfigurationError(f"{str(path)!r} {reason}", field="path", advice=advice)
 
 
 def csv_rows(file: TextIO, delimiter: str) -> Iterator[tuple[int, list[str] | UsageError]]:

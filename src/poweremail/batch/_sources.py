@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from poweremail._ledger.entries import BadEntry, Entry
-from poweremail.batch._files import csv_rows, has_text, json_objects, open_rows
+from poweremail.batch._files import csv_rows, has_text, json_objects, open_rows, unusable
 from poweremail.batch._rows import BODIES, CSV_FIELDS, JSON_FIELDS, RowReader
-from poweremail.errors import ConfigurationError, UsageError
+from poweremail.errors import UsageError
 
 __all__ = ["read_csv", "read_json_lines"]
 
@@ -55,28 +55,19 @@ def read_csv(
         rows = csv_rows(file, delimiter)
         line, header = next(((line, row) for line, row in rows if has_text(row)), (1, []))
         if isinstance(header, UsageError):
-            raise ConfigurationError(
-                f"{str(path)!r}, line {line}: {header.explanation}",
-                field="path",
-                advice=header.advice,
-            )
+            raise unusable(path, f"in line {line}: {header.explanation}", header.advice)
         if not header:
-            raise ConfigurationError(
-                f"{str(path)!r} has no line with the names of its columns", field="path"
-            )
+            raise unusable(path, "has no line with the names of its columns")
         columns = [column.strip() for column in header]
         named = [column for column in columns if column]
         if len(set(named)) < len(named):
-            raise ConfigurationError(
-                f"{str(path)!r} has two columns of one name among {', '.join(columns)}",
-                field="path",
-            )
+            raise unusable(path, f"has two columns of one name among {', '.join(columns)}")
         if not {email, "to"} & {*columns, *fields}:
             found = ", ".join(map(repr, columns[:_MAX_COLUMNS_REPORTED]))
-            raise ConfigurationError(
-                f"{str(path)!r} has no column {email!r}, only {found}",
-                field="path",
-                advice="name the column of the addresses; where the columns run together, name the "
+            raise unusable(
+                path,
+                f"has no column {email!r}, only {found}",
+                "name the column of the addresses; where the columns run together, name the "
                 "delimiter, too",
             )
         # An empty cell of a dynamic value is an empty value, so that the placeholder of the
