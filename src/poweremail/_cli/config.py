@@ -83,14 +83,10 @@ class Settings:
 
         Raises `ConfigurationError` with all that are missing and the ways to give them.
         """
-        has_place = not _PLACES.isdisjoint(self.found)
-        missing = [
-            name
-            for name in _NEEDED
-            if name not in self.found
-            and not (name == "app_domain" and has_place)
-            and not (name == "smtp_user_name" and not sends)
-        ]
+        needless = set() if sends else {"smtp_user_name"}
+        if not _PLACES.isdisjoint(self.found):
+            needless |= _PLACES
+        missing = [name for name in _NEEDED if name not in {*self.found, *needless}]
         if not missing:
             return self
         verb, them = ("is", "it") if len(missing) == 1 else ("are", "them")

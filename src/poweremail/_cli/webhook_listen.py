@@ -32,7 +32,7 @@ from poweremail.sandbox._server.listener import (
 )
 from poweremail.webhooks._asgi import Scope, WebhookASGI
 from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
-from poweremail.webhooks._seen import Claim
+from poweremail.webhooks._seen import Claim, MemorySeenStore
 from poweremail.webhooks._signature import find_scheme
 
 __all__ = ["listen"]
@@ -88,17 +88,12 @@ def listen(out: Output, options: ListenOptions, *, keys: Sequence[Secret], brand
         raise application.failure
 
 
-class _NoMemory:
+class _NoMemory(MemorySeenStore):
     """A store that never knows an event: a person who listens wants to see repeated ones, too."""
 
     def claim(self, _event_id: str, /) -> Claim:
+        """Take every event for a new one."""
         return "new"
-
-    def confirm(self, _event_id: str, /) -> None:
-        pass
-
-    def release(self, _event_id: str, /) -> None:
-        pass
 
 
 class _Application(WebhookASGI):
