@@ -129,7 +129,7 @@ LIBRARIES = {
         "poweremail.sandbox._store.database",
     ),
     "fastapi": ("poweremail.sandbox._server.control",),
-    "httpcore": both("transports.httpx"),
+    "httpcore": both("transports.httpcore"),
     "httpx": (*both("transports.httpx"), "poweremail.sandbox._webhooks.posting", "poweremail._cli"),
     "httpx2": both("transports.httpx"),
     "jinja2": ("poweremail.sandbox._server.ui",),

@@ -261,13 +261,16 @@ def test_a_mail_that_never_leaves_whole_is_not_sent(way, sandbox, fault):
 
 
 def test_a_small_mail_may_have_left_before_a_reset(way, sandbox):
+    """On a socket the reset may come before the mail: then it is not sent, and sent again."""
     rule = sandbox.faults.add(Fault.reset_before_acceptance())
     with reached(way, sandbox) as client:
-        with pytest.raises(DeliveryUnknownError):
+        with pytest.raises(
+            DeliveryUnknownError if way == "in-process" else (DeliveryUnknownError, NotSentError)
+        ):
             client.messages.send_mail(message())
         with pytest.raises(DeliveryUnknownError):
             client.messages.send_template_http_get(template())
-    assert rule.hit == 2
+    assert rule.hit >= 2
     assert sandbox.outbox == []
 
 

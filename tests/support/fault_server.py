@@ -244,10 +244,13 @@ def _copy(source: socket.socket, target: socket.socket) -> None:
 
 
 class FaultServer:
-    """Serve *script* on a free loopback port."""
+    """Serve *script* on loopback, on a free port or on *port*."""
 
-    def __init__(self, *script: Behaviour, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, *script: Behaviour, tls: ssl.SSLContext | None = None, port: int = 0
+    ) -> None:
         self._tls = tls
+        self._port = port
         self.script = list(script) or [answer()]
         self.seen: list[Seen] = []
         self.connections = 0
@@ -262,7 +265,7 @@ class FaultServer:
         return len(self.seen)
 
     def __enter__(self) -> FaultServer:
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", self._port))
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http{'s' if self._tls else ''}://127.0.0.1:{self.port}"
         self._start(self._accept)

@@ -29,11 +29,12 @@ def _path(_: Deployment, attribute: attrs.Attribute[str], value: object) -> None
 @attrs.frozen(cache_hash=True)
 class Timeouts:
     """
-    Limits of the four steps of a request, in seconds; None waits forever.
+    Limits of one attempt, in seconds; None waits forever.
 
     *connect*
-        5: a name that resolves and a host that listens respond within one; waiting longer only
-        delays the retry, which is safe.
+        5: the time until a connection is ready, TLS and a proxy's CONNECT included. A name that
+        resolves and a host that listens respond within one; waiting longer only delays the retry,
+        which is safe.
     *read*
         30: the time without a byte of the response. It is long on purpose: running out of it leaves
         the outcome of a send unknown.
@@ -42,6 +43,16 @@ class Timeouts:
     *pool*
         60: the time to wait for a free connection. The mail waits unsent, so a long wait costs
         nothing but time.
+    *response*
+        Four times *read*: the time from the last byte of the body to the end of the response. It
+        ends a response that comes so slowly that *read* never runs out. Then the outcome is
+        unknown.
+    *total*
+        None: the time from taking a connection to the end of the response. The outcome of a send is
+        unknown if the last byte of the body may have left, else *not sent*.
+
+    No limit counts the waits for the limits of an SMTP user, for the next attempt or for a look-up;
+    ``RetryPolicy.max_total`` and ``visibility`` bound these.
 
     Raises `ConfigurationError` if one is no positive number.
     """
@@ -50,6 +61,12 @@ class Timeouts:
     read: float | None = 30.0
     write: float | None = 30.0
     pool: float | None = 60.0
+    response: float | None = attrs.field()
+    total: float | None = None
+
+    @response.default
+    def _(self) -> float | None:
+        return 4 * self.read if is_number(self.read) else None
 
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(Timeouts):

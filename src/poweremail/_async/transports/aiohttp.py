@@ -13,23 +13,29 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterable, Callable
 from functools import cache, lru_cache
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from poweremail._async.transports.base import (
+    KEEPALIVE_EXPIRY,
     MAX_CONNECTIONS,
     AsyncAdapter,
     AsyncEngine,
     AsyncOutgoing,
+    Use,
     check_open,
+    checked_expiry,
     checked_limit,
     load_engine,
+    peer_has_closed,
 )
+from poweremail._response import Response
 from poweremail._runtime._async import in_thread, quick_connection_scope
 from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._environment import proxy_for, tls_context, tls_settings
 from poweremail._types.options import Timeouts
 from poweremail._wire.http import ACCEPT_ENCODING, Request
-from poweremail.errors import ConfigurationError, PowerEmailError, UsageError
+from poweremail.errors import ConfigurationError, PowerEmailError, TransportError, UsageError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -37,8 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AsyncAiohttpTransport"]
 
-_KEEP_ALIVE_SECONDS = 5.0
-"""An idle connection is not used for longer, as in httpx: many servers close it soon after."""
+_MAX_INTERIM_RESPONSES = 20
 
 _MAX_TIMEOUTS_CACHED = 32
 
@@ -54,13 +59,19 @@ class AsyncAiohttpTransport(AsyncAdapter):
       a session the transport makes its own; it honours the proxy variables of the environment and
       verifies TLS.
     - *max_connections*: the limit on connections if there is no *session*.
+    - *keepalive_expiry*: the seconds for which an idle connection is kept, if there is no
+      *session*. The default is below the 5 seconds after which Node, Apache and uvicorn close it.
 
     Raises `ConfigurationError` if *session* is not a ``ClientSession``, or aiohttp is not
     installed. A request raises `UsageError` on trio.
     """
 
     def __init__(
-        self, session: object | None = None, *, max_connections: int = MAX_CONNECTIONS
+        self,
+        session: object | None = None,
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        keepalive_expiry: float = KEEPALIVE_EXPIRY,
     ) -> None:
         engine = load_engine("aiohttp", "aiohttp")
         if session is not None and not isinstance(session, engine.ClientSession):
@@ -69,16 +80,40 @@ class AsyncAiohttpTransport(AsyncAdapter):
                 f"must be a ClientSession of aiohttp, not {kind}", field="session"
             )
         self._limit = checked_limit(max_connections)
+        self._keepalive_expiry = checked_expiry(keepalive_expiry)
         users_session = cast("aiohttp.ClientSession | None", session)
         super().__init__(None if users_session is None else AsyncGivenSession(users_session))
 
     def _open(self) -> AsyncEngine:
         _check_on_asyncio()
-        return AsyncOwnSession(self._limit)
+        return AsyncOwnSession(self._limit, self._keepalive_expiry)
+
+
+class AsyncTimedOutgoing(AsyncOutgoing):
+    """A body whose attempt ends by *limit*."""
+
+    limit: asyncio.Timeout | None = None
+
+    def start(self) -> None:
+        """Note that the request has a connection, or begins to make one."""
+        super().start()
+        self._reschedule()
+
+    def note_written(self, delay: float | None = 0) -> None:
+        """Note that the last byte has been written, or will be within *delay* seconds."""
+        super().note_written(delay)
+        self._reschedule()
+
+    def _reschedule(self) -> None:
+        seconds = self.time_left()
+        if seconds is not None and self.limit is not None and not self.limit.expired():
+            self.limit.reschedule(asyncio.get_running_loop().time() + seconds)
 
 
 class AsyncSession(AsyncEngine):
     """A *session* of aiohttp."""
+
+    outgoing = AsyncTimedOutgoing
 
     waits_in_pool = True
     """True if requests wait for a connection in the engine, False if they wait in `Slots`."""
@@ -107,6 +142,9 @@ class AsyncSession(AsyncEngine):
         progress = None
         if payload is None:
             progress = AsyncHeadProgress(outgoing)
+            outgoing.start()
+            # The engine does not tell when it has a connection.
+            outgoing.note_written(self._until_connected(request.endpoint.timeouts))
             # The last middleware is the innermost: nothing is between it and the connector.
             options["middlewares"] = (*options.get("middlewares", ()), progress.follow)
         try:
@@ -133,6 +171,12 @@ class AsyncSession(AsyncEngine):
             raise payload.error from None
         raise cast("BaseException", error)
 
+    async def exchange(self, request: Request, outgoing: AsyncOutgoing, slot: None) -> Response:
+        """Send *request*, with the body *outgoing*, and return the whole response."""
+        async with asyncio.timeout(outgoing.time_left()) as limit:
+            cast("AsyncTimedOutgoing", outgoing).limit = limit
+            return await super().exchange(request, outgoing, slot)
+
     async def aclose(self) -> None:
         """Close the session."""
         await self._session.close()
@@ -143,14 +187,20 @@ class AsyncSession(AsyncEngine):
     def _make_timeout(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
         import aiohttp  # noqa: PLC0415
 
-        connect, pool = timeouts.connect, timeouts.pool
-        # The engine's "connect" covers both waiting for a free connection and making one.
-        until_connected = (
-            None if not self.waits_in_pool or connect is None or pool is None else connect + pool
-        )
         return aiohttp.ClientTimeout(
-            total=None, connect=until_connected, sock_connect=connect, sock_read=timeouts.read
+            total=None,
+            connect=self._until_connected(timeouts),
+            sock_connect=timeouts.connect,
+            sock_read=timeouts.read,
         )
+
+    def _until_connected(self, timeouts: Timeouts) -> float | None:
+        """
+        Return the engine's timeout "connect", which covers both the wait for a free connection and
+        the whole of making one, with a proxy's CONNECT.
+        """
+        pool = timeouts.pool if self.waits_in_pool else 0
+        return None if pool is None or timeouts.connect is None else pool + timeouts.connect
 
 
 class AsyncGivenSession(AsyncSession):
@@ -174,11 +224,11 @@ class AsyncOwnSession(AsyncSession):
 
     waits_in_pool = False
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, keepalive_expiry: float) -> None:
         import aiohttp  # noqa: PLC0415  loaded when a transport is made
 
         # `Slots` limits the connections, so the connector does not. The API uses no cookies.
-        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_SECONDS)
+        connector = _connector_class()(limit=0, keepalive_timeout=keepalive_expiry)
         super().__init__(
             aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         )
@@ -295,6 +345,7 @@ def _payload_class() -> Any:
             self._write_timeout = request.endpoint.timeouts.write
             # Read by the engine for the Content-Length (aiohttp/payload.py, Payload.size).
             self._size = request.body.length if request.body else 0
+            self._started = monotonic()
             self.written = False
             self.error: PowerEmailError | None = None
 
@@ -302,16 +353,28 @@ def _payload_class() -> Any:
             raise TypeError("a body of the library is read once, by the engine")
 
         async def write(self, writer: Any) -> None:
-            whole = self._outgoing.whole()
-            if whole is not None:
-                # The usual case. The body fits into the buffers, so no timeout is needed.
-                await writer.write(whole)
-                self.written = True
-                return
+            outgoing = self._outgoing
+            outgoing.start()
+            link = _link(writer.protocol, monotonic() - self._started)
             try:
-                async for piece in self._outgoing:
-                    async with asyncio.timeout(self._write_timeout):
-                        await writer.write(piece)
+                if await link.has_response(writer):
+                    return  # the engine reads it; the body is held back
+                whole = outgoing.whole()
+                if whole is None:
+                    async for piece in outgoing:
+                        async with asyncio.timeout(self._write_timeout):
+                            await writer.write(piece)
+                    outgoing.note_written()
+                else:
+                    # The usual case. The body fits into the buffers, so no timeout is needed.
+                    try:
+                        await writer.write(whole, drain=False)
+                    except OSError:  # the connection was closed before
+                        outgoing.left = False
+                        raise
+                    # Nothing else has run since the engine wrote: if the connection is closing now,
+                    # the system has refused the body.
+                    outgoing.left = not writer.transport.is_closing()
             except PowerEmailError as error:
                 self.error = error
                 raise
@@ -321,6 +384,99 @@ def _payload_class() -> Any:
             await self.write(writer)
 
     return AsyncBody
+
+
+class AsyncLink:
+    """
+    What is known of a connection, beyond its *protocol*.
+
+    ``responded``: whether the present request has its final response.
+    """
+
+    def __init__(self, protocol: Any, connect_seconds: float) -> None:
+        import aiohttp  # noqa: PLC0415
+
+        self.use = Use(connect_seconds)
+        self.responded = False
+        self._interim_count = 0
+        self._read = protocol.read
+        self._failure = aiohttp.ClientConnectionError
+        # The engine has no hook for it: see aiohttp/client_reqrep.py, ClientResponse.start.
+        protocol.read = self._read_message
+
+    def begin(self) -> None:
+        """Note that a request begins."""
+        self.responded, self._interim_count = False, 0
+
+    async def has_response(self, writer: Any) -> bool:
+        """
+        Return whether the response is there before the body.
+
+        Raises `TransportError` if the server has closed the connection.
+        """
+        self.begin()
+        wait = self.use.seconds_to_wait(monotonic())
+        if wait:
+            writer.send_headers()
+            await asyncio.sleep(wait)
+        if self.responded:
+            return True
+        if self.use.requests > 1 and _is_dead(writer.protocol):
+            raise TransportError("the server closed the connection", body_left=False)
+        return False
+
+    async def _read_message(self) -> Any:
+        message = await self._read()
+        if 100 <= message[0].code < 200:  # noqa: PLR2004
+            self._interim_count += 1
+            if self._interim_count > _MAX_INTERIM_RESPONSES:
+                raise self._failure(f"more than {_MAX_INTERIM_RESPONSES} interim responses")
+        else:
+            self.responded, self.use.idle_since = True, monotonic()
+        return message
+
+
+def _link(protocol: Any, connect_seconds: float) -> AsyncLink:
+    """Return what is known of the connection of *protocol*; a new one took *connect_seconds*."""
+    link = protocol.read.__self__
+    return link if isinstance(link, AsyncLink) else AsyncLink(protocol, connect_seconds)
+
+
+def _is_dead(protocol: Any) -> bool:
+    """Return whether the connection of *protocol*, which waits for a request, is at its end."""
+    transport = protocol.transport
+    return (
+        transport is None
+        or transport.is_closing()
+        or protocol.should_close
+        or peer_has_closed(transport.get_extra_info("socket"))
+    )
+
+
+@cache
+def _connector_class() -> Any:
+    """Return a subclass of aiohttp's connector; made here, because aiohttp is loaded late."""
+    import aiohttp  # noqa: PLC0415
+
+    class AsyncConnector(aiohttp.TCPConnector):
+        """Hands out no connection that is at its end."""
+
+        async def connect(
+            self,
+            req: aiohttp.ClientRequest,
+            traces: Any,
+            timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  its interface
+        ) -> Any:
+            started = monotonic()
+            while True:
+                connection = await super().connect(req, traces, timeout)
+                link = _link(connection.protocol, monotonic() - started)
+                if not link.use.requests or not _is_dead(connection.protocol):
+                    link.begin()
+                    return connection
+                connection.close()
+
+    return AsyncConnector
 
 
 def _check_on_asyncio() -> None:

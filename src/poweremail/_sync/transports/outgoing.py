@@ -1,6 +1,6 @@
 # Generated from src/poweremail/_async/transports/outgoing.py; do not edit.
 """
-The outgoing body of a request, read while it is sent.
+The outgoing body of a request, read while it is sent, and the time that its attempt has left.
 
 ``base.py`` explains how this proves whether the last byte may have left, and why a body is sealed.
 """
@@ -9,14 +9,20 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from time import monotonic
 
 from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._types.content import FileContent, StreamContent
+from poweremail._types.options import Timeouts
 from poweremail._wire.http import RAW_PIECE_BYTES, Body, FilePiece, Piece
 from poweremail.errors import UsageError
 
-__all__ = ["Outgoing"]
+__all__ = ["Outgoing", "outgoing_in_use"]
+
+outgoing_in_use: ContextVar[Outgoing | None] = ContextVar("poweremail_outgoing", default=None)
+"""The body of the request that this task or thread is sending."""
 
 
 class Outgoing:
@@ -29,9 +35,20 @@ class Outgoing:
     A transport calls `seal` or `close` when its call ends, before it reads ``left``: an engine
     that still pulls pieces then gets an error. An iteration raises `UsageError` if a file or stream
     cannot be read, or does not have the announced length.
+
+    *timeouts*: whose ``total`` and ``response`` bound the attempt. ``total`` counts from the first
+    `start`, ``response`` from the last `note_written`; `time_left` says how long the next wait may
+    take. ``look`` is called once, before the first piece is read: it may find that the connection
+    is dead, and raise. ``stream`` is the connection that
+    has the request.
     """
 
-    def __init__(self, body: Body | None) -> None:
+    def __init__(self, body: Body | None, timeouts: Timeouts | None = None) -> None:
+        self.timeouts = timeouts
+        self.look: Callable[[], None] | None = None
+        self.stream: object = None
+        self._total_ends: float = math.inf
+        self._response_ends: float = math.inf
         self._body = body
         self._pieces: Pieces | None = None
         self._sealed = False
@@ -39,6 +56,7 @@ class Outgoing:
         self._attempt = 0 if body is None else body.attempts_ended
 
     def __iter__(self) -> Pieces:
+        self.start()
         self._pieces = Pieces(self, self._body)
         return self._pieces
 
@@ -62,8 +80,42 @@ class Outgoing:
         # ``left`` must be set before the check (theory of operation in ``base.py``).
         if last:
             self.left = True
+            self.note_written()
         if self._sealed or (body is not None and body.attempts_ended != self._attempt):
             raise RuntimeError("the request has ended: no further piece of its body may leave")
+
+    def start(self) -> None:
+        """Note that the request has a connection, or begins to make one."""
+        timeouts = self.timeouts
+        if timeouts is not None and timeouts.total is not None and self._total_ends == math.inf:
+            self._total_ends = monotonic() + timeouts.total
+
+    def note_written(self, delay: float | None = 0) -> None:
+        """
+        Note that the last byte has been written, or will be within *delay* seconds: then the time
+        for the response begins.
+        """
+        timeouts = self.timeouts
+        if timeouts is not None and timeouts.response is not None and delay is not None:
+            self._response_ends = monotonic() + delay + timeouts.response
+
+    def time_left(self, limit: float | None = None) -> float | None:
+        """Return the seconds that the attempt has left, at most *limit*; None is no limit."""
+        ends = min(self._total_ends, self._response_ends)
+        if ends == math.inf:
+            return limit
+        left = ends - monotonic()
+        return left if limit is None or left < limit else limit
+
+    @property
+    def expired(self) -> str | None:
+        """The limit that has run out, or None."""
+        now = monotonic()
+        if now >= self._total_ends:
+            return f"TotalTimeout: the attempt did not end within {self.timeouts.total} s"  # type: ignore[union-attr]
+        if now >= self._response_ends:
+            return f"ResponseTimeout: the response did not end within {self.timeouts.response} s"  # type: ignore[union-attr]
+        return None
 
     def seal(self) -> bool:
         """Let no further piece leave, and return whether the last one may have left."""
@@ -97,6 +149,9 @@ class Pieces:
         return self
 
     def __next__(self) -> bytes:
+        look, self._outgoing.look = self._outgoing.look, None
+        if look is not None:
+            look()
         piece: bytes | None = None
         while not piece:
             if self.stream is not None:

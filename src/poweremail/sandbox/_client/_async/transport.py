@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from urllib.parse import urlsplit
 
 import attrs
@@ -44,12 +43,19 @@ class AsyncSandboxTransport:
         finally:
             await outgoing.aclose()
         reply = self._service.handle(_call(request, body), arrival)
-        timeout = request.endpoint.timeouts.read
-        limit = math.inf if timeout is None else timeout
-        # As on a socket, the read timeout counts from one byte to the next.
-        if max(reply.latency, reply.drip) > limit:
-            await sleep(limit)
-            raise TransportError(f"no response within {limit} s")
+        whole_response = 0 if reply.response is None or reply.broken else len(reply.response.body)
+        seconds = reply.latency + reply.drip * whole_response
+        timeouts = request.endpoint.timeouts
+        limits = (
+            # As on a socket, the read timeout counts from one byte to the next.
+            (timeouts.read, max(reply.latency, reply.drip)),
+            (timeouts.response, seconds),
+            (timeouts.total, seconds),
+        )
+        exceeded = [limit for limit, needed in limits if limit is not None and needed > limit]
+        if exceeded:
+            await sleep(min(exceeded))
+            raise TransportError(f"no whole response within {min(exceeded)} s")
         await sleep(reply.latency)
         if reply.response is None or reply.broken is not None:
             if reply.broken == "reset_before":

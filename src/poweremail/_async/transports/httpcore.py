@@ -1,0 +1,481 @@
+"""
+The connections of httpcore, which is below httpx, and of httpcore2, which is below httpx2.
+
+Theory of operation. For each call, the client of httpx builds a request with its headers and its
+URL, and its pool examines all connections and all waiting requests: with hundreds of callers most
+of the time is spent there. So, if the user brings no client, none is used. `AsyncConnections`
+drives the connections of httpcore by their public interface. Each connection belongs to a slot, a
+slot to one request at a time, and `Slots` limits their number; with a hundred callers a call costs
+no more than with one. A connection that was closed, has expired or was left in the middle of an
+exchange is replaced when its slot is used next.
+
+httpcore reads and writes through a network stream, and takes a backend that makes it. Ours,
+`AsyncStream`, wraps that of the engine. It is the one place that sees each read and write of an
+attempt, in threads too, where nothing else could interrupt a read. So it does three things:
+
+- It shortens each wait to the time that the attempt has left (`Timeouts.response` and ``total``),
+  and counts interim responses.
+- It looks whether a connection that is used again is still alive. The server may have closed it, or
+  have responded with 408, while the head was on its way. The head tells nobody anything, so it
+  leaves first; that gives a FIN on its way more time to arrive. Before the first piece of the body
+  is read, `AsyncStream.look` finds what the server sent meanwhile. If that is the end of the
+  connection or a response, the body is held back, and the engine reads the response instead: the
+  outcome is *not sent*, and the send is repeated.
+- If the engine cannot write the last piece, some of its bytes have not left. The engine goes on to
+  read a response, and ``left`` says that the service cannot have the whole mail.
+
+A readable socket proves nothing over TLS: it may be a session ticket. So, unless the connection is
+busy, the stream reads for a short time, and keeps what comes for the engine. Of a busy connection
+it only asks the system for the state, which costs a microsecond.
+
+The tests are in ``tests/_async/test_timeouts.py`` and ``test_stale.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable, Awaitable, Callable
+from functools import lru_cache
+from time import monotonic
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from poweremail._async.transports.base import (
+    AsyncEngine,
+    AsyncOutgoing,
+    Use,
+    load_engine,
+    peer_has_closed,
+)
+from poweremail._async.transports.outgoing import outgoing_in_use
+from poweremail._runtime._async import in_thread, quick_connection_scope
+from poweremail._runtime._async_slots import Slots
+from poweremail._runtime._environment import proxy_for, tls_context
+from poweremail._types.secret import Secret
+from poweremail._wire.http import ACCEPT_ENCODING, Request
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpcore
+
+__all__ = ["MAX_URLS_CACHED", "AsyncBackend", "AsyncConnections", "follow_head"]
+
+MAX_URLS_CACHED = 32
+"""A handful of URLs are in use. One with a query has the token, and is not cached."""
+
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+
+_PROXY_METHOD = b"CONNECT"
+"""The request that opens a tunnel through a proxy; its head is not that of the call."""
+
+_MAX_INTERIM_RESPONSES = 20
+
+_SECONDS_TO_READ_WAITING = 0.05
+"""For reading what has arrived already; over TLS it may be nothing but a session ticket."""
+
+
+class AsyncConnections(AsyncEngine):
+    """
+    At most *limit* connections of httpcore, or of httpcore2 if *engine* is ``"httpx2"``.
+
+    They lead through the proxy that the environment names.
+    """
+
+    def __init__(self, engine: str, limit: int, keepalive_expiry: float) -> None:
+        self._name = engine
+        self._keepalive_expiry = keepalive_expiry
+        core = self._core = load_engine("httpcore2" if engine == "httpx2" else "httpcore", engine)
+        self.errors = (
+            core.NetworkError,
+            core.TimeoutException,
+            core.ProtocolError,
+            core.ProxyError,
+            core.UnsupportedProtocol,
+            core.ConnectionNotAvailable,
+        )
+        self._backend = AsyncBackend(core, _backend(core))
+        self._all_slots: list[_Slot] = []
+        self.slots = Slots(limit, self._make_slot)
+        self._target: Callable[[str], _Target] = lru_cache(MAX_URLS_CACHED)(self._read_url)
+        self._proxy = lru_cache(MAX_URLS_CACHED)(proxy_for)
+        self._context: ssl.SSLContext | None = None
+
+    async def prepare(self, base_url: str) -> None:
+        """Find the proxy for *base_url*, and make the TLS context."""
+        proxy = self._proxy(base_url, _PROXY_SCHEMES)
+        speaks_tls = base_url.startswith("https:") or (
+            proxy is not None and proxy.reveal().startswith("https:")
+        )
+        if speaks_tls and self._context is None:
+            engine = load_engine(self._name, self._name)
+            self._context = await in_thread(tls_context, self._name, engine.create_ssl_context)
+
+    async def send(
+        self, request: Request, outgoing: AsyncOutgoing, slot: _Slot
+    ) -> AsyncConnectionReply:
+        """Send *request* over the connection of *slot*, or over a new one."""
+        target = self._target(request.url)
+        connection = slot.connection
+        if connection is None or not _is_usable(connection, target.origin):
+            connection = await self._connect(slot, target.origin, request.endpoint.base_url)
+        response = await connection.handle_async_request(self._build(request, target, outgoing))
+        return AsyncConnectionReply(response)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for slot in self._all_slots:
+            connection, slot.connection = slot.connection, None
+            if connection is not None:
+                await connection.aclose()
+
+    def _make_slot(self) -> _Slot:
+        slot = _Slot()
+        self._all_slots.append(slot)
+        return slot
+
+    async def _connect(
+        self, slot: _Slot, origin: httpcore.Origin, base_url: str
+    ) -> httpcore.AsyncConnectionInterface:
+        """Replace the connection of *slot* by a new one; it connects when it is used."""
+        stale, slot.connection = slot.connection, None
+        if stale is not None:
+            await stale.aclose()
+        await self.prepare(base_url)
+        proxy = self._proxy(base_url, _PROXY_SCHEMES)
+        # The pool of httpcore is not used; it knows which connection leads through which proxy.
+        pool: httpcore.AsyncConnectionPool = self._core.AsyncConnectionPool(
+            self._context,
+            None if proxy is None else self._core_proxy(proxy),
+            keepalive_expiry=self._keepalive_expiry,
+            network_backend=self._backend,
+        )
+        slot.connection = pool.create_connection(origin)
+        return slot.connection
+
+    def _core_proxy(self, proxy: Secret) -> httpcore.Proxy:
+        parts = urlsplit(proxy.reveal())
+        user = unquote(parts.username or "").encode(), unquote(parts.password or "").encode()
+        made: httpcore.Proxy = self._core.Proxy(
+            self._core_url(parts._replace(path="", query="")),
+            user if any(user) else None,
+            ssl_context=self._context if parts.scheme == "https" else None,
+        )
+        return made
+
+    def _build(
+        self, request: Request, target: _Target, outgoing: AsyncOutgoing
+    ) -> httpcore.Request:
+        """
+        Return the engine's request.
+
+        Its URL may have the token, so no frame that can fail holds it in a variable.
+        """
+        timeouts = request.endpoint.timeouts
+        extensions: dict[str, Any] = {
+            "timeout": {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}
+        }
+        url = target.url
+        if request.body is None:
+            extensions["trace"] = follow_head(outgoing)
+        if request.query is not None:
+            url = self._core.URL(
+                scheme=url.scheme,
+                host=url.host,
+                port=url.port,
+                target=url.target + b"?" + request.query.reveal().encode(),
+            )
+        headers = [*target.headers, *((n.encode(), v.encode()) for n, v in request.headers)]
+        # httpcore's own class would check each name and value again (httpcore/_models.py,
+        # enforce_headers), and a connection reads nothing but these attributes.
+        return cast(
+            "httpcore.Request",
+            SimpleNamespace(
+                method=request.method.encode(),
+                url=url,
+                headers=headers,
+                stream=outgoing,
+                extensions=extensions,
+            ),
+        )
+
+    def _core_url(self, parts: SplitResult) -> httpcore.URL:
+        url: httpcore.URL = self._core.URL(
+            scheme=parts.scheme.encode(),
+            host=(parts.hostname or "").encode("idna"),
+            port=parts.port,
+            target=(f"{parts.path}?{parts.query}" if parts.query else parts.path).encode(),
+        )
+        return url
+
+    def _read_url(self, url: str) -> _Target:
+        parts = urlsplit(url)
+        core_url = self._core_url(parts)
+        name, value = ACCEPT_ENCODING
+        headers = [(b"Host", parts.netloc.encode()), (name.encode(), value.encode())]
+        return _Target(core_url.origin, core_url, headers)
+
+
+class _Target(NamedTuple):
+    """A URL for httpcore, and the headers that each request for it has."""
+
+    origin: httpcore.Origin
+    url: httpcore.URL
+    headers: list[tuple[bytes, bytes]]
+
+
+class _Slot:
+    """One place in the pool: the request that holds it is the only user of its connection."""
+
+    connection: httpcore.AsyncConnectionInterface | None = None
+
+
+def _is_usable(connection: httpcore.AsyncConnectionInterface, origin: httpcore.Origin) -> bool:
+    return (
+        connection.is_idle()
+        and connection.can_handle_request(origin)
+        and not connection.has_expired()
+    )
+
+
+class AsyncConnectionReply:
+    """A response of httpcore."""
+
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+        self.status = response.status
+        try:
+            self.headers = tuple([(n.decode("ascii"), v.decode()) for n, v in response.headers])
+        except UnicodeDecodeError:
+            self.headers = tuple(map(_decode_header, response.headers))
+        self.encoding: str | None = None
+        for name, value in self.headers:
+            if name.lower() == "content-encoding":
+                self.encoding = value
+                break
+
+    @property
+    def chunks(self) -> AsyncIterable[bytes]:
+        """The body as it comes."""
+        return cast("AsyncIterable[bytes]", self._response.stream)
+
+    async def aclose(self) -> None:
+        """Let go of the connection."""
+        await self._response.aclose()
+
+
+def _decode_header(header: tuple[bytes, bytes]) -> tuple[str, str]:
+    # Latin-1 reads any bytes; the headers of this API are ASCII.
+    name, value = header
+    try:
+        return name.decode("ascii"), value.decode()
+    except UnicodeDecodeError:
+        return name.decode("latin-1"), value.decode("latin-1")
+
+
+def follow_head(outgoing: AsyncOutgoing) -> Callable[..., Any]:
+    """
+    Return a trace function for a request without a body, which sets ``outgoing.left``.
+
+    ``left`` is True at first, and stays so if the engine reports no event: that proves nothing.
+    """
+    head_started = False
+
+    async def trace(event: str, info: dict[str, Any]) -> None:
+        nonlocal head_started
+        if event.endswith(".send_request_headers.started"):
+            is_proxy_request = getattr(info.get("request"), "method", b"") == _PROXY_METHOD
+            head_started = head_started or not is_proxy_request
+        outgoing.left = head_started
+
+    return trace
+
+
+def _backend(core: ModuleType) -> Any:
+    """Return the engine's own backend for this event loop."""  # async only
+    # sync only: """Return the engine's own backend."""
+    if quick_connection_scope() is None:  # async only
+        return core.TrioBackend()  # async only
+    return core.AnyIOBackend()  # async only
+    # sync only: return core.SyncBackend()
+
+
+class AsyncBackend:
+    """A network backend of httpcore, or of httpcore2, around *backend*."""
+
+    def __init__(self, core: ModuleType, backend: Any) -> None:
+        self._core = core
+        self._backend = backend
+
+    async def connect_tcp(self, *, timeout: float | None = None, **address: Any) -> AsyncStream:  # noqa: ASYNC109  its interface
+        """Connect to a host and a port."""
+        return await self._connect(self._backend.connect_tcp, timeout, address)
+
+    async def connect_unix_socket(
+        self,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109  its interface
+        **address: Any,
+    ) -> AsyncStream:
+        """Connect to the socket at a path."""
+        return await self._connect(self._backend.connect_unix_socket, timeout, address)
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait *seconds*."""
+        await self._backend.sleep(seconds)
+
+    async def _connect(
+        self, connect: Callable[..., Awaitable[Any]], limit: float | None, address: dict[str, Any]
+    ) -> AsyncStream:
+        started = monotonic()
+        if outgoing := outgoing_in_use.get():
+            outgoing.start()
+            limit = _time_left(outgoing, limit, self._core.ConnectTimeout)
+        stream = await connect(timeout=limit, **address)
+        connect_by = None if limit is None else started + limit
+        return AsyncStream(self._core, stream, monotonic() - started, connect_by)
+
+
+def _time_left(
+    outgoing: AsyncOutgoing, limit: float | None, error: type[Exception]
+) -> float | None:
+    """Return the seconds for the next wait. Raises *error* if none is left."""
+    seconds = outgoing.time_left(limit)
+    if seconds is not None and seconds <= 0:
+        raise error
+    return seconds
+
+
+class AsyncStream:
+    """
+    A network stream of httpcore around *stream*.
+
+    *connect_seconds*: the time that the connection took.
+    *connect_by*: the time by which TLS and a proxy's CONNECT must be done; None is no limit.
+    """
+
+    def __init__(
+        self, core: ModuleType, stream: Any, connect_seconds: float, connect_by: float | None
+    ) -> None:
+        self._core = core
+        self._stream = stream
+        self._use = Use(connect_seconds)
+        self._connect_by = connect_by
+        self._in_tunnel_request = False
+        self._wait_for_end = 0.0
+        self._unread = b""
+        self._interim_count = 0
+        self._interim: bytes | None = None
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109  its interface
+        """Write all of *buffer*."""
+        outgoing = outgoing_in_use.get()
+        if outgoing is None or not buffer:
+            await self._stream.write(buffer, timeout)
+            return
+        if outgoing.stream is not self:
+            self._begin(outgoing, buffer)
+        try:
+            await self._stream.write(buffer, _time_left(outgoing, timeout, self._core.WriteTimeout))
+        except self._core.WriteError:
+            # Some bytes of this piece have not left, and the pieces after it will not.
+            outgoing.left = False
+            raise
+        if outgoing.left:
+            outgoing.note_written()
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  its interface
+        """Return some bytes, none at the end."""
+        data, self._unread = self._unread[:max_bytes], self._unread[max_bytes:]
+        if not data:
+            outgoing = outgoing_in_use.get()
+            if outgoing is None:
+                return cast("bytes", await self._stream.read(max_bytes, timeout))
+            if self._in_tunnel_request:
+                timeout = self._left_to_connect(None)
+            seconds = _time_left(outgoing, timeout, self._core.ReadTimeout)
+            try:
+                data = await self._stream.read(max_bytes, seconds)
+            except self._core.ReadTimeout:
+                if self._in_tunnel_request:
+                    raise self._core.ConnectTimeout from None
+                raise
+        if self._interim is not None:
+            self._count_interim(data)
+        self._use.idle_since = monotonic()
+        return data
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  its interface
+    ) -> Any:
+        """Return the stream that speaks TLS over this one."""
+        stream = await self._stream.start_tls(
+            ssl_context, server_hostname, self._left_to_connect(timeout)
+        )
+        ssl_object = stream.get_extra_info("ssl_object")
+        if ssl_object is not None and ssl_object.selected_alpn_protocol() == "h2":
+            return stream  # it carries several attempts at once
+        return AsyncStream(self._core, stream, self._use.connect_seconds, self._connect_by)
+
+    def get_extra_info(self, info: str) -> Any:
+        """Return what the engine's stream says about *info*."""
+        return self._stream.get_extra_info(info)
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self._stream.aclose()
+
+    async def look(self) -> None:
+        """
+        Look whether the server has closed the connection, or has responded already.
+
+        Raises the engine's ``WriteError`` if so: the engine then goes on to read the response.
+        """
+        wait = self._wait_for_end
+        if not wait:
+            if not peer_has_closed(self._stream.get_extra_info("socket")):
+                return
+            wait = _SECONDS_TO_READ_WAITING
+        try:
+            self._unread = await self._stream.read(65536, wait)
+        except self._core.ReadTimeout:
+            return
+        except self._core.ReadError:
+            pass
+        if not self._unread.startswith(b"HTTP/1.1 1"):
+            raise self._core.WriteError("the server closed the connection or responded already")
+
+    def _begin(self, outgoing: AsyncOutgoing, head: bytes) -> None:
+        """Note that a request of *outgoing* begins with *head*."""
+        outgoing.stream = self
+        self._interim, self._interim_count = b"", 0
+        self._in_tunnel_request = head.startswith(_PROXY_METHOD)
+        self._wait_for_end = self._use.seconds_to_wait(monotonic())
+        if self._use.requests > 1:
+            outgoing.look = self.look
+
+    def _left_to_connect(self, limit: float | None) -> float | None:
+        if self._connect_by is None:
+            return limit
+        left = self._connect_by - monotonic()
+        if left <= 0:
+            raise self._core.ConnectTimeout
+        return left if limit is None else min(left, limit)
+
+    def _count_interim(self, data: bytes) -> None:
+        """Count the interim responses in *data*. Raises the engine's error if they are too many."""
+        head = (self._interim or b"") + data
+        while head[9:10] == b"1":
+            _, end, rest = head.partition(b"\r\n\r\n")
+            if not end:
+                break
+            head = rest
+            self._interim_count += 1
+            if self._interim_count > _MAX_INTERIM_RESPONSES:
+                raise self._core.RemoteProtocolError(
+                    f"more than {_MAX_INTERIM_RESPONSES} interim responses"
+                )
+        self._interim = head if head[9:10] in (b"", b"1") else None

@@ -1,0 +1,290 @@
+# Generated from tests/_async/test_stale.py; do not edit.
+"""
+A connection that the server is closing costs no mail its outcome.
+
+The server of `support.closing_server` closes in six ways while the client wants to use its
+connections again, and counts what arrived. ``nox -s proof`` makes many sends in each way, and
+demands that few of them are unknown.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import ssl
+import threading
+from contextlib import contextmanager
+
+import httpx
+import httpx2
+import pytest
+import trustme
+
+from _sync.ways import ENGINES, OPTIONS, TOKEN, client_of
+from poweremail import (
+    PowerEmail,
+    ConfigurationError,
+    DeliveryUnknownError,
+    NotSentError,
+    PowerEmailError,
+    RetryPolicy,
+    Timeouts,
+)
+from poweremail._sync.transports import base
+from poweremail._runtime._sync import sleep
+from poweremail._runtime._sync_many import BoundedMap
+from poweremail.transports import (
+    HttpxTransport,
+)
+from support.agreement_figures import PROOF
+from support.closing_server import WAYS, closing_server
+from support.fault_server import FaultServer, answer
+from support.messages import large, message, template
+
+OWN = [engine for engine in ENGINES if not engine.startswith("a ")]
+CALLERS = 20
+SENDS = 200 if PROOF else 40
+SEEDS = range(3 if PROOF else 1)
+MAX_UNKNOWN = 0.002
+"""Of the sends of all seeds: this is demanded of the long run only."""
+AUTHORITY = trustme.CA()
+
+
+@pytest.mark.parametrize("closes", WAYS)
+@pytest.mark.parametrize("engine", OWN)
+def test_what_is_reported_is_what_arrived(engine, closes, record_property):
+    unknown = 0
+    for seed in SEEDS:
+        outcomes, arrived = send_many(engine, closes, seed)
+        for subject, outcome in outcomes.items():
+            assert arrived[subject] <= 1
+            if isinstance(outcome, DeliveryUnknownError):
+                unknown += 1
+            else:
+                assert arrived[subject] == (not isinstance(outcome, NotSentError))
+    record_property("unknown", unknown)
+    if PROOF:
+        assert unknown <= MAX_UNKNOWN * SENDS * len(SEEDS)
+
+
+def send_many(engine, closes, seed):
+    """Send from several callers that pause in between; return the outcomes and what arrived."""
+    random_pause = random.Random(seed)
+    outcomes = {}
+    with closing_server(closes, seed) as server:
+        url = f"http://127.0.0.1:{server.port}"
+        with client_of(engine, url, retry=RetryPolicy(8, first_wait=0.01)) as client:
+
+            def send(number, _) -> None:
+                sleep(random_pause.uniform(0, 0.06))
+                subject = f"mail {number}"
+                try:
+                    outcomes[subject] = client.messages.send_mail(message(subject=subject))
+                except PowerEmailError as error:
+                    outcomes[subject] = error
+
+            with BoundedMap(send, range(SENDS), CALLERS) as done:
+                for _ in done:
+                    pass
+    return outcomes, server.arrived
+
+
+def close_at_head(connection) -> bool:
+    """Close before the body has been read."""
+    return False
+
+
+def reset_at_head(connection) -> bool:
+    return connection.reset()
+
+
+def respond_late(connection) -> bool:
+    """Say that no request came in time, as some servers do before they close."""
+    connection.send(408, b"", [("Connection", "close")])
+    connection.socket.shutdown(socket.SHUT_WR)
+    connection.socket.recv(1 << 16)
+    return False
+
+
+def close_notify(connection) -> bool:
+    """Say goodbye as TLS does, but keep the TCP connection open."""
+    connection.socket.settimeout(0.1)
+    try:
+        connection.socket.unwrap()
+    except OSError:
+        connection.server.stopped.wait()
+    return False
+
+
+def interim_at_head(connection) -> bool:
+    connection.socket.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
+    return answer()(connection)
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Wait so long between head and body that a busy machine delivers what the server sends."""
+    monkeypatch.setattr(base, "_WAIT_SECONDS", 2.0)
+
+
+@pytest.mark.parametrize("closes", [close_at_head, reset_at_head, respond_late])
+@pytest.mark.parametrize("size", [message, large])
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.usefixtures("patient")
+def test_no_body_follows_a_head_that_meets_the_end(engine, size, closes):
+    with FaultServer(answer(), closes, answer()) as server:
+        with client_of(engine, server.url) as client:
+            client.messages.send_mail(message())
+            assert client.messages.send_mail(size()).attempts == 2
+    assert (server.posts, server.connections) == (2, 2)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.usefixtures("patient")
+def test_an_interim_response_before_the_body_is_no_end(engine):
+    with FaultServer(answer(), interim_at_head) as server:
+        with client_of(engine, server.url) as client:
+            client.messages.send_mail(message())
+            assert client.messages.send_mail(message()).attempts == 1
+    assert (server.posts, server.connections) == (2, 1)
+
+
+@contextmanager
+def secure(engine: str):
+    """A transport over a client of one's own that trusts `AUTHORITY`."""
+    context = ssl.create_default_context()
+    AUTHORITY.configure_trust(context)
+    with {"httpx": httpx, "httpx2": httpx2}[engine].Client(verify=context) as client:
+        yield HttpxTransport(client)
+
+
+@pytest.mark.parametrize("closes", [close_at_head, reset_at_head, respond_late, close_notify])
+@pytest.mark.parametrize("engine", OWN)
+@pytest.mark.usefixtures("patient")
+def test_the_end_is_seen_over_tls_too(engine, closes):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("127.0.0.1").configure_cert(tls)
+    with FaultServer(answer(), closes, answer(), tls=tls) as server:
+        with (
+            secure(engine) as transport,
+            PowerEmail(
+                "owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS
+            ) as client,
+        ):
+            client.messages.send_mail(message())
+            assert client.messages.send_mail(message()).attempts == 2
+            assert client.messages.send_mail(message()).attempts == 1
+    assert (server.posts, server.connections) == (3, 2)
+
+
+@pytest.mark.parametrize("engine", OWN)
+def test_an_idle_connection_is_used_until_it_expires(engine):
+    kind = HttpxTransport
+    options = {"engine": engine}
+    with FaultServer(answer()) as server:
+        for seconds, connections in ((4.0, 1), (0.05, 2)):
+            server.connections = 0
+            with PowerEmail(
+                "owner",
+                TOKEN,
+                base_url=server.url,
+                transport=kind(keepalive_expiry=seconds, **options),
+                **OPTIONS,
+            ) as client:
+                client.messages.send_mail(message())
+                sleep(0.1)
+                client.messages.send_mail(message())
+            assert server.connections == connections
+
+
+def test_the_expiry_is_checked():
+    with pytest.raises(ConfigurationError, match="keepalive_expiry: must be a number of seconds"):
+        HttpxTransport(keepalive_expiry=-1)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_connections_that_fail_to_connect_cost_no_place_in_the_pool(engine):
+    """More of them than the twenty connections that there may be at once."""
+    port = free_port()
+    timeouts = Timeouts(pool=1)
+    with client_of(
+        engine, f"http://127.0.0.1:{port}", timeouts=timeouts, retry=RetryPolicy(1)
+    ) as client:
+        for _ in range(25):
+            with pytest.raises(NotSentError, match="(?i)connect"):
+                client.messages.send_mail(message())
+            with pytest.raises(NotSentError, match="(?i)connect"):
+                client.messages.send_template_http_get(template())
+        with FaultServer(answer(), port=port) as server:
+            client.messages.send_mail(message())
+    assert server.posts == 1
+
+
+def refuse_tunnel(connection) -> bool:
+    connection.send(407, b"", [("Connection", "close")])
+    return False
+
+
+@pytest.mark.parametrize("engine", OWN)
+def test_tunnels_that_fail_cost_no_place_in_the_pool(engine, monkeypatch):
+    with FaultServer(refuse_tunnel) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        with client_of(
+            engine, "https://api.example.com", timeouts=Timeouts(pool=1), retry=RetryPolicy(1)
+        ) as client:
+            for _ in range(25):
+                with pytest.raises(NotSentError, match="407"):
+                    client.messages.send_mail(message())
+
+
+@contextmanager
+def narrow(engine: str):
+    """A transport over a client of one's own that has a single connection."""
+    package = {"httpx": httpx, "httpx2": httpx2}[engine]
+    with package.Client(limits=package.Limits(max_connections=1)) as client:
+        yield HttpxTransport(client)
+
+
+@pytest.mark.parametrize("engine", OWN)
+def test_the_pool_of_ones_own_client_is_waited_for_as_long_as_the_timeout_says(engine):
+    released = threading.Event()
+
+    def hold(connection) -> bool:
+        released.wait()
+        return answer()(connection)
+
+    with FaultServer(hold, answer()) as server:
+        with (
+            narrow(engine) as transport,
+            PowerEmail(
+                "owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS
+            ) as client,
+        ):
+            hurried = client.with_options(
+                timeouts=Timeouts(connect=0.1, pool=0.1), retry=RetryPolicy(1)
+            )
+
+            def send(index, _) -> None:
+                if index == 0:
+                    client.messages.send_mail(message())
+                    return
+                while not server.connections:
+                    sleep(0.01)
+                try:
+                    with pytest.raises(NotSentError):
+                        hurried.messages.send_mail(message())
+                    with pytest.raises(NotSentError):
+                        hurried.messages.send_template_http_get(template())
+                finally:
+                    released.set()
+
+            with BoundedMap(send, range(2), 2) as done:
+                assert len([result for result in done]) == 2
+            client.messages.send_mail(message())
+    assert (server.posts, server.connections) == (2, 1)

@@ -1,0 +1,226 @@
+# Generated from tests/_async/test_timeouts.py; do not edit.
+"""
+An attempt ends in time, whatever the server does, and says whether the mail may have left.
+
+Each server here would hold the client for ever. `Timeouts.read` never runs out, because bytes come
+all the time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import httpx
+import httpx2
+import pytest
+
+from _sync.ways import ENGINES, OPTIONS, TLS, TOKEN, client_of
+from poweremail import (
+    PowerEmail,
+    ConfigurationError,
+    DeliveryUnknownError,
+    NotSentError,
+    RetryPolicy,
+    Timeouts,
+)
+from poweremail._runtime._sync import sleep
+from poweremail._runtime._sync_many import BoundedMap
+from poweremail.sandbox import SandboxTransport, Fault, Sandbox
+from poweremail.transports import HttpxTransport
+from support.fault_server import SUCCESS, FaultServer, answer
+from support.messages import large, message, template
+
+OWN = [engine for engine in ENGINES if not engine.startswith("a ")]
+ONCE = RetryPolicy(1)
+SHORT = Timeouts(connect=5, read=20, response=0.4)
+
+
+def repeat(connection, data: bytes, seconds: float) -> bool:
+    """Send *data* again and again until the client has gone."""
+    with contextlib.suppress(OSError):
+        while not connection.server.stopped.wait(seconds):
+            connection.socket.sendall(data)
+    return False
+
+
+def drip_body(connection) -> bool:
+    connection.read_body()
+    connection.send(200, b"", length=1_000_000)
+    return repeat(connection, b" ", 0.02)
+
+
+def drip_head(connection) -> bool:
+    connection.read_body()
+    connection.socket.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    return repeat(connection, b"a", 0.02)
+
+
+def drip_interim(connection) -> bool:
+    connection.read_body()
+    return repeat(connection, b"HTTP/1.1 102 Processing\r\n\r\n", 0.05)
+
+
+def pour_interim(connection) -> bool:
+    connection.read_body()
+    return repeat(connection, b"HTTP/1.1 102 Processing\r\n\r\n" * 1000, 0)
+
+
+@pytest.mark.parametrize("behave", [drip_body, drip_head, drip_interim])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_slow_response_ends(engine, behave):
+    with FaultServer(behave) as server:
+        with client_of(engine, server.url, timeouts=SHORT, retry=ONCE) as client:
+            with pytest.raises(DeliveryUnknownError, match="did not end within 0.4 s"):
+                client.messages.send_mail(message())
+    assert server.posts == 1
+
+
+@pytest.mark.parametrize("behave", [drip_body, drip_head, drip_interim])
+@pytest.mark.parametrize("engine", OWN)
+def test_a_slow_response_to_a_get_ends(engine, behave):
+    timeouts = Timeouts(connect=0.5, read=20, response=0.4)
+    with FaultServer(behave) as server:
+        with client_of(engine, server.url, timeouts=timeouts, retry=ONCE) as client:
+            with pytest.raises(DeliveryUnknownError, match="did not end within 0.4 s"):
+                client.messages.send_template_http_get(template())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_endless_interim_responses_end(engine):
+    with FaultServer(pour_interim) as server:
+        with client_of(engine, server.url, timeouts=Timeouts(), retry=ONCE) as client:
+            with pytest.raises(DeliveryUnknownError, match="more than 20 interim responses"):
+                client.messages.send_mail(message())
+
+
+def interim(count: int):
+    """Respond after *count* interim responses, with those of two in one piece."""
+
+    def behave(connection) -> bool:
+        connection.read_body()
+        pieces = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" * count
+        for start in range(0, len(pieces), 61):
+            connection.socket.sendall(pieces[start : start + 61])
+        connection.send(200, json.dumps(SUCCESS).encode())
+        return True
+
+    return behave
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_few_interim_responses_do_no_harm(engine):
+    with FaultServer(interim(20), interim(20), interim(21)) as server:
+        with client_of(engine, server.url, retry=ONCE) as client:
+            client.messages.send_mail(message())
+            client.messages.send_mail(message())
+            with pytest.raises(DeliveryUnknownError, match="more than 20 interim responses"):
+                client.messages.send_mail(message())
+    assert (server.posts, server.connections) == (3, 1)
+
+
+def slow(connection) -> bool:
+    connection.server.stopped.wait(2)
+    return answer()(connection)
+
+
+def wait_for(condition) -> None:
+    while not condition():
+        sleep(0.01)
+
+
+def read_nothing(connection) -> bool:
+    connection.server.stopped.wait()
+    return False
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("behave", "outcome"), [(read_nothing, NotSentError), (drip_head, DeliveryUnknownError)]
+)
+def test_the_outcome_of_a_total_timeout_follows_the_body(engine, behave, outcome):
+    timeouts = Timeouts(connect=5, read=20, write=20, total=0.5)
+    with FaultServer(behave) as server:
+        with client_of(engine, server.url, timeouts=timeouts, retry=ONCE) as client:
+            with pytest.raises(outcome, match="TotalTimeout: the attempt did not end within 0.5 s"):
+                client.messages.send_mail(large())
+
+
+@pytest.mark.parametrize("engine", OWN)
+def test_the_total_time_counts_no_wait_for_a_connection(engine):
+    """The last mail waits until one of the twenty connections is free, for longer than its time."""
+    behaviours = [slow] * 20 + [answer()]
+    with FaultServer(*behaviours) as server:
+        with client_of(engine, server.url, retry=ONCE) as client:
+            hurried = client.with_options(timeouts=Timeouts(total=1))
+
+            def send(index, _) -> None:
+                if index < 20:
+                    client.messages.send_mail(message())
+                else:
+                    wait_for(lambda: server.connections == 20)
+                    hurried.messages.send_mail(message())
+
+            with BoundedMap(send, range(21), 21) as done:
+                assert len([result for result in done]) == 21
+    assert server.posts == 21
+
+
+@pytest.mark.parametrize("engine", OWN)
+def test_a_proxy_that_keeps_silent_counts_as_connecting(engine, monkeypatch):
+    timeouts = Timeouts(connect=0.3, read=60)
+    with FaultServer(read_nothing) as proxy:
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "")
+        with client_of(engine, "https://api.example.com", timeouts=timeouts, retry=ONCE) as client:
+            with pytest.raises(NotSentError, match="(?i)connect"):
+                client.messages.send_mail(message())
+            with pytest.raises(NotSentError, match="(?i)connect"):
+                client.messages.send_template_http_get(template())
+
+
+@pytest.mark.parametrize("package", [httpx, httpx2], ids=["httpx", "httpx2"])
+def test_a_transport_of_another_class_is_looked_at_between_two_pieces(package):
+    """httpx lets a client have any transport: this one has no stream of ours."""
+
+    class Drip(package.SyncByteStream):
+        def __iter__(self):
+            while True:
+                sleep(0.02)
+                yield b" "
+
+    transport = package.MockTransport(lambda _: package.Response(200, stream=Drip()))
+    with package.Client(transport=transport, verify=TLS) as own:
+        options = OPTIONS | {"timeouts": Timeouts(total=0.4), "retry": ONCE}
+        with PowerEmail(
+            "owner", TOKEN, "example.com", transport=HttpxTransport(own), **options
+        ) as client:
+            with pytest.raises(DeliveryUnknownError):
+                client.messages.send_mail(message())
+
+
+@pytest.mark.parametrize("field", ["response", "total"])
+def test_the_sandbox_in_this_process_keeps_to_them(field):
+    timeouts = Timeouts(read=60, **{field: 0.05})
+    with Sandbox() as sandbox:
+        sandbox.faults.add(Fault.slow_drip(0.01))
+        client = PowerEmail(
+            "owner",
+            TOKEN,
+            "example.com",
+            transport=SandboxTransport(sandbox.service),
+            **OPTIONS | {"timeouts": timeouts, "retry": ONCE},
+        )
+        with client:
+            with pytest.raises(DeliveryUnknownError, match="no whole response within 0.05 s"):
+                client.messages.send_mail(message())
+
+
+def test_the_time_for_a_response_follows_the_read_timeout():
+    assert Timeouts().response == 120
+    assert Timeouts(read=2).response == 8
+    assert Timeouts(read=None).response is None
+    assert Timeouts(read=2, response=None).response is None
+    assert Timeouts().total is None
+    with pytest.raises(ConfigurationError, match="timeouts.total: must be a positive number"):
+        Timeouts(total=0)
