@@ -63,6 +63,16 @@ class TestAdding:
         with pytest.raises(UsageError, match="has it as its key"):
             Entry(message=message(unique_id="a"), key="b")
 
+    def test_mails_whose_recipients_see_each_other_are_counted(self, ledger):
+        batch = ledger.create("news")
+        mails = [
+            message(),
+            message(to=["a@example.com", "b@example.com"]),
+            message(cc="c@example.com"),
+            message(bcc=["c@example.com", "d@example.com"]),
+        ]
+        assert [add(ledger, each, *mails).shared for each in (None, batch, batch)] == [2, 2, 2]
+
     def test_two_batches_have_nothing_to_do_with_each_other(self, ledger):
         assert add(ledger, fill(ledger, 3), *entries(3)).known == 3
         assert add(ledger, ledger.create("other"), *entries(3)).added == 3
