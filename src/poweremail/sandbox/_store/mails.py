@@ -33,7 +33,7 @@ _SHORT = (
     "from_name",
     "template_id",
 )
-"""Short columns, of the same names as the fields of a mail. The others are called so, too."""
+"""The short columns. Like all others, they have the names of the mail's fields."""
 
 _SIZES = ("mail_size", "attachment_size")
 _MAPPINGS = ("headers", "dynamic_value")
@@ -248,10 +248,9 @@ class MailStore:
                 " ORDER BY recipients.number LIMIT ? OFFSET ?",
                 *(unique_id, now, PAGE_SIZE, min(page * PAGE_SIZE, END_OF_TIME)),
             )
-            return [
-                record | events.opens_and_clicks(self._store, record.pop("number"))
-                for record in records
-            ]
+            for record in records:
+                record.update(events.opens_and_clicks(self._store, record.pop("number")))
+        return records
 
     def count(self) -> int:
         """Return how many mails there are."""
