@@ -514,6 +514,12 @@ async def test_reset(control, api, sandbox):
     assert (sandbox.outbox, sandbox.faults.rules) == ([], ())
 
 
+async def test_a_bug_is_not_reported_as_something_missing(control, sandbox, monkeypatch):
+    monkeypatch.setattr(sandbox.service.mails, "count", lambda: {}["bug"])
+    with pytest.raises(KeyError, match="bug"):
+        await control.get("health")
+
+
 async def test_unknown_paths_and_methods(control):
     assert (await control.get("nothing")).status_code == 404
     wrong = await control.post("health")

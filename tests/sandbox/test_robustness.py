@@ -5,10 +5,14 @@ again.
 
 import json
 
+import anyio
+import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from poweremail import Message
 from poweremail.sandbox import Call, Sandbox
+from poweremail.sandbox._server.app import create_app
 
 PATHS = [
     f"/v1.0/messages/{name}"
@@ -22,6 +26,8 @@ PATHS = [
         "senRaw",
     )
 ]
+MAIL = Message(subject="s", from_email="a@example.com", to="b@example.com", html="<p>x</p>")
+DIGITS = st.integers(0, 10**20).map(str)
 ANY_TEXT = st.text(st.characters(), max_size=8)
 TEXT = st.text(max_size=8)
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT
@@ -170,3 +176,39 @@ def test_any_raw_message(raw):
 )
 def test_any_bytes(method, path, query, body):
     check(Call(method, path, query, body))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_any_request_to_the_control_api_gets_a_documented_status(data):
+    with Sandbox() as sandbox:
+        with sandbox.client() as client:
+            client.messages.send_mail(MAIL)
+        anyio.run(request_anything, data, create_app(sandbox.service))
+
+
+async def request_anything(data, app):
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://localhost/_sandbox"
+    ) as control:
+        document = (await control.get("/openapi.json")).json()
+        calls = [(method, path) for path in document["paths"] for method in document["paths"][path]]
+        calls.remove(("get", "/stream"))  # it has no end
+        schemas = document["components"]["schemas"].values()
+        known = {name for schema in schemas for name in schema.get("properties", ())}
+        names = st.sampled_from(sorted({*known, "limit", "before", "remote", "download"})) | TEXT
+        for _ in range(4):
+            method, path = data.draw(st.sampled_from(calls))
+            number = data.draw(st.sampled_from(["0", "1", "2", "x", "9" * 20]))
+            query = data.draw(st.dictionaries(names, TEXT | DIGITS, max_size=2))
+            members = data.draw(st.dictionaries(names, JSON | DIGITS, max_size=3))
+            response = await control.request(
+                method,
+                path.replace("{number}", number).replace("{index}", "0"),
+                params=query,
+                content=json.dumps({**members, "timeout": 0} if "wait" in path else members),
+            )
+            if response.status_code != 200:
+                assert response.status_code in {400, 404}
+                (reason,) = response.json().values()
+                assert reason

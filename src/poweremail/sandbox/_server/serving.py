@@ -48,7 +48,7 @@ class SandboxServer:
     host: str = "127.0.0.1"
     port: int = 0
     max_body: int = MAX_BODY
-    allowed_hosts: Iterable[str] = ()
+    allowed_hosts: Iterable[str] = attrs.field(default=(), converter=tuple[str, ...])
     url: str = attrs.field(default="", init=False)
     _running: tuple[_Server, threading.Thread] | None = attrs.field(default=None, init=False)
 

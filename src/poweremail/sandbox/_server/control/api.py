@@ -52,8 +52,12 @@ async def _failed(request: Request, error: Exception) -> Response:
             status, reason = 405, f"this path takes {headers['Allow']}"
         case HTTPException():
             status, reason = error.status_code, error.detail
-        case _:
-            status, reason = 404 if isinstance(error, LookupError) else 502, str(error)
+        case ReleaseError():
+            status, reason = 502, str(error)
+        case _ if type(error) is LookupError:
+            status, reason = 404, str(error)
+        case _:  # a KeyError or an IndexError, which is a bug
+            raise error
     return JSONResponse({"error": reason}, status, headers)
 
 
