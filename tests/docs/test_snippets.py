@@ -74,6 +74,7 @@ def place(tmp_path, monkeypatch, served):
     )
     (tmp_path / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (tmp_path / "body.txt").write_text("Thank you!")
+    (tmp_path / "invite.ics").write_bytes(b"BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nEND:VCALENDAR\r\n")
     (tmp_path / "mail.eml").write_text(
         "From: me@example.com\nTo: ada@example.com\nSubject: Hi\n\nHello\n"
     )
