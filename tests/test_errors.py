@@ -212,3 +212,18 @@ def test_an_unknown_delivery_says_what_to_look_for():
     cause = TransportError("reset")
     error = DeliveryUnknownError("reset", unique_id="id-1", recipients=("a@x",), cause=cause)
     assert (error.unique_id, error.recipients, error.cause) == ("id-1", ("a@x",), cause)
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("via http://me:p%40ss@proxy:3128/", "via http://***@proxy:3128/"),
+        ("'socks5://me@[::1]:1' or https://a:b@c", "'socks5://***@[::1]:1' or https://***@c"),
+        ("postgresql+psycopg://me:a@b@host/name", "postgresql+psycopg://***@host/name"),
+        ("https://example.com/?to=ada@example.com", "https://example.com/?to=ada@example.com"),
+        ("ada@example.com", "ada@example.com"),
+    ],
+)
+def test_the_user_part_of_a_url_is_in_no_text(reason, shown):
+    error = ConfigurationError(reason, field="ledger")
+    assert (error.reason, str(error), error.args) == (shown, f"ledger: {shown}", (shown,))

@@ -27,6 +27,7 @@ and `__str__` composes them, so no code takes a text apart again.
 
 from __future__ import annotations
 
+import re
 from typing import ClassVar, Literal
 
 from poweremail._response import Response
@@ -62,11 +63,19 @@ _STATE_TEXT: dict[MailState | None, str] = {
 }
 
 
+_URL_USER = re.compile(r"""(?<=://)[^\s/?#"'<>]*(?=@)""")
+
+
+def hide_url_users(text: str) -> str:
+    """Replace the user part of each URL in *text* by ``***``: it may have a password."""
+    return _URL_USER.sub("***", text) if "://" in text else text
+
+
 class PowerEmailError(Exception):
     """
     The base of every error of this library.
 
-    *reason*: why it happened.
+    *reason*: why it happened. ``***`` replaces the user parts of URLs.
     *mail_state*: what happened to the mail: ``"not_sent"``, ``"rejected"`` or ``"unknown"``; None
     if the call concerned no mail.
     *advice*: what to do about it; None for the advice of the class.
@@ -85,8 +94,8 @@ class PowerEmailError(Exception):
         raw: Response | None = None,
         temporary: bool = False,
     ) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = hide_url_users(reason)
+        super().__init__(self.reason)
         self.mail_state: MailState | None = mail_state
         self.advice: str = self.default_advice if advice is None else advice
         self.raw = raw

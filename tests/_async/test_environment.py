@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import ssl
+import traceback
 from unittest import mock
+from urllib.parse import quote
 
 import pytest
 import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from _async.ways import ENGINES, client_of
+from _async.ways import ENGINES, OPTIONS, client_of
 from poweremail import (
     AsyncPowerEmail,
     DeliveryUnknownError,
@@ -22,7 +25,7 @@ from poweremail import (
     TransportError,
 )
 from poweremail.batch import AsyncBatch, Entry
-from support.fault_server import FaultServer, answer, tunnel
+from support.fault_server import FaultServer, answer, reset_after_body, reset_before_body, tunnel
 from support.messages import message, template
 
 OWN = [engine for engine in ENGINES if not engine.startswith("a ")]
@@ -120,6 +123,61 @@ async def test_a_mail_goes_through_a_tunnel_to_a_server_that_the_file_vouches_fo
                 await client.messages.send_template_http_get(template())
     assert server.posts == 2
     assert {seen.method for seen in proxy.seen} == {"CONNECT"}
+
+
+PASSWORD = "drawn/word+of%20the proxy"
+SPELLINGS = (PASSWORD, quote(PASSWORD, safe=""), quote(PASSWORD), repr(PASSWORD.encode())[2:-1])
+
+
+def refuse_tunnel(connection) -> bool:
+    connection.send(407, b"", [("Proxy-Authenticate", "Basic"), ("Connection", "close")])
+    return False
+
+
+@pytest.mark.parametrize("base_url", [NOWHERE, "https://127.0.0.1:1"])
+@pytest.mark.parametrize("fault", [refuse_tunnel, reset_before_body, reset_after_body])
+@pytest.mark.parametrize("engine", OWN)
+async def test_the_password_of_a_proxy_is_in_no_text_no_log_and_no_file(
+    engine, fault, base_url, tmp_path, caplog
+):
+    caplog.set_level(logging.DEBUG)
+    with FaultServer(fault) as proxy:
+        url = f"http://me:{quote(PASSWORD, safe='')}@127.0.0.1:{proxy.port}"
+        with environment(ALL_PROXY=url):
+            async with (
+                client_of(engine, base_url, retry=RetryPolicy(2, first_wait=0.001)) as client,
+                AsyncBatch(
+                    client, tmp_path / "ledger.db", "news", retry=RetryPolicy(1), visibility=0.0
+                ) as batch,
+            ):
+                with pytest.raises(PowerEmailError) as caught:
+                    await client.messages.send_mail(message())
+                await batch.add([message()])
+                async with batch.run() as outcomes:
+                    errors = [caught.value, *[outcome.error async for outcome in outcomes]]
+    texts = ["".join(traceback.format_exception(error)) for error in errors]
+    texts += [record.getMessage() for record in caplog.records]
+    texts += [file.read_bytes().decode("latin-1") for file in tmp_path.iterdir()]
+    assert len(errors) == 2
+    assert not [text for text in texts for spelling in SPELLINGS if spelling in text]
+
+
+async def test_an_error_of_an_engine_does_not_show_the_password_of_a_proxy():
+    class Printing:
+        async def handle(self, request):
+            raise LookupError(f"http://me:{quote(PASSWORD)}@proxy and {(b'me', PASSWORD.encode())}")
+
+        async def aclose(self):
+            pass
+
+    with environment(ALL_PROXY=f"http://me:{quote(PASSWORD, safe='')}@127.0.0.1:1"):
+        async with client_of("httpx", NOWHERE) as client:
+            await client.prepare()
+    options = OPTIONS | {"transport": Printing()}
+    async with AsyncPowerEmail("o", "tokentoken", "example.com", **options) as client:
+        with pytest.raises(NotSentError) as caught:
+            await client.messages.send_mail(message())
+    assert caught.value.reason == "LookupError: http://***@proxy and (b'me', b'***')"
 
 
 FILES = {"empty": b"", "garbled": b"-----BEGIN CERTIFICATE-----\nno\n", "key": b"no certificate"}

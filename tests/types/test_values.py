@@ -271,3 +271,12 @@ def test_a_secret_does_not_print():
     assert len({secret, Secret("hunter2")}) == 1
     assert secret
     assert not Secret("")
+
+
+def test_a_secret_is_copied_and_not_pickled():
+    secret = Secret("hidden word")
+    assert copy.copy(secret) is secret
+    assert copy.deepcopy([secret]) == [secret]
+    with pytest.raises(TypeError, match="cannot be pickled") as caught:
+        pickle.dumps(secret)
+    assert "hidden word" not in str(caught.value)

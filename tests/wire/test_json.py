@@ -15,6 +15,7 @@ from poweremail._types.secret import Secret
 from poweremail._wire import encode
 from poweremail._wire import json as wire_json
 from poweremail._wire.http import Endpoint
+from poweremail._wire.json import loads_lenient
 from poweremail._wire.redaction import Credentials
 
 ENDPOINT = Endpoint(
@@ -173,3 +174,13 @@ def test_mails_are_written_alike():
         == 1
     )
     assert len(set(both(lambda: encode.get_message_info(ENDPOINT, "u1", 2**70).body.whole))) == 1
+
+
+@pytest.mark.parametrize(
+    "text", ['{"n": %s, "status": "success"}', '{n: %s, "status": "success",}']
+)
+def test_an_integer_that_python_refuses_is_its_digits(text):
+    digits = "9" * 5_000
+    for sign in ("", "-"):
+        read = loads_lenient((text % f"{sign}{digits}").encode())
+        assert read == {"n": f"{sign}{digits}", "status": "success"}

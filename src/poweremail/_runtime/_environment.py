@@ -22,9 +22,10 @@ from collections.abc import Callable, Collection
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from poweremail._types.secret import Secret
+from poweremail._wire.redaction import hide_password
 from poweremail.errors import TransportError
 
 if TYPE_CHECKING:
@@ -52,8 +53,10 @@ def proxy_for(base_url: str, schemes: Collection[str]) -> Secret | None:
     Raises `TransportError` if the proxy cannot be used.
     """
     setting, proxy = _proxy_setting(urlsplit(base_url))
-    if proxy is not None and (problem := _problem(proxy, schemes)):
-        raise _unusable(setting, problem)
+    if proxy is not None:
+        if problem := _problem(proxy, schemes):
+            raise _unusable(setting, problem)
+        hide_password(Secret(unquote(urlsplit(proxy.reveal()).password or "")))
     return proxy
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 __all__ = ["MASK", "Secret"]
 
 MASK = "***"
@@ -12,7 +14,8 @@ class Secret:
     A credential that no repr, log line or traceback with locals shows.
 
     `reveal` returns it. Call it inside the expression that needs it, and never assign the result to
-    a local variable: locals end up in tracebacks (Secrets: docs/design.md).
+    a local variable: locals end up in tracebacks (Secrets: docs/design.md). It cannot be pickled,
+    since a pickle would show it.
     """
 
     __slots__ = ("_value",)
@@ -28,6 +31,15 @@ class Secret:
     def reveal(self) -> str:
         """Return the credential itself."""
         return self._value
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Secret cannot be pickled, since the pickle would show it; use reveal()")
 
     def __repr__(self) -> str:
         return f"Secret({MASK!r})"

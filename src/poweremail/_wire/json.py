@@ -75,7 +75,15 @@ def loads(body: bytes) -> Any:
             return orjson.loads(body)
         except ValueError:
             pass
-    return json.loads(body)
+    return json.loads(body, parse_int=_integer)
+
+
+def _integer(digits: str) -> int | str:
+    # Python refuses to read more than some thousand digits. The rest of a response is still right.
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
 
 
 def _may_have_long_integer(body: bytes) -> bool:
@@ -206,7 +214,7 @@ class _LenientParser:
     def _bare(self) -> Any:
         if number := _NUMBER.match(self._text, self._position):
             self._position = number.end()
-            return json.loads(number.group())
+            return json.loads(number.group(), parse_int=_integer)
         if words := _BARE_WORDS.match(self._text, self._position):
             self._position = words.end()
             text = words.group().strip()

@@ -29,8 +29,9 @@ import attrs
 from poweremail._response import Response
 from poweremail._types.secret import MASK, Secret
 from poweremail._wire.json import loads_lenient
+from poweremail.errors import hide_url_users
 
-__all__ = ["Credentials", "all_spellings", "hide_secrets", "with_secrets"]
+__all__ = ["Credentials", "all_spellings", "hide_password", "hide_secrets", "with_secrets"]
 
 _MASK = MASK.encode()
 
@@ -83,8 +84,14 @@ class Credentials:
     )
 
     def redact_text(self, text: str) -> str:
-        """Return *text* without the token."""
-        return self._redact(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        """
+        Return *text*, of an error or a log, without the token, without the user parts of URLs and
+        without the passwords that `hide_password` was given.
+        """
+        redacted = self._redact(hide_url_users(text).encode("utf-8", "surrogatepass"))
+        for pattern in _hidden_passwords.values():
+            redacted = pattern.sub(_MASK, redacted)
+        return redacted.decode("utf-8", "surrogatepass")
 
     def redact_response(self, response: Response) -> Response:
         """Return *response* without the token; the same object if it does not contain it."""
@@ -97,7 +104,10 @@ class Credentials:
         if not self._may_contain_token(b"%b\n%b" % (text, values)):  # nearly always
             return response
         body = self._redact(text)
-        headers = tuple((name, self.redact_text(value)) for name, value in response.headers)
+        headers = tuple(
+            (name, self._redact(value.encode("utf-8", "surrogatepass")).decode(errors="replace"))
+            for name, value in response.headers
+        )
         return _changed(response, body, headers)
 
     def _redact(self, text: bytes) -> bytes:
@@ -120,6 +130,15 @@ class Credentials:
         )
 
 
+_hidden_passwords: dict[Secret, re.Pattern[bytes]] = {}
+
+
+def hide_password(password: Secret) -> None:
+    """Make `Credentials.redact_text` hide *password*, such as that of a proxy, from now on."""
+    if len(password.reveal()) >= _MIN_TOKEN_CHARS:
+        _hidden_passwords[password] = all_spellings(password.reveal())
+
+
 def all_spellings(secret: str) -> re.Pattern[bytes]:
     """Return a pattern that finds *secret*, each of its characters in any spelling."""
     return re.compile(b"".join(map(_spellings, secret)))
@@ -132,6 +151,7 @@ def _spellings(character: str) -> bytes:
     spellings = [
         b"(?i:%s)" % b"".join(rb"\\u" + unit for unit in units),
         b"(?i:%s)" % b"".join(b"%%%02x" % byte for byte in character.encode()),
+        b"(?i:%s)" % b"".join(rb"\\x%02x" % byte for byte in character.encode()),
         b"(?i:&#(?:0*%d|x0*%x);)" % (ord(character), ord(character)),
     ]
     if (entity := html.escape(character)) != character:

@@ -34,6 +34,7 @@ from poweremail._runtime._async import in_thread, quick_connection_scope
 from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._environment import proxy_for, tls_context, tls_settings
 from poweremail._types.options import Timeouts
+from poweremail._types.secret import Secret
 from poweremail._wire.http import ACCEPT_ENCODING, Request
 from poweremail.errors import ConfigurationError, PowerEmailError, TransportError, UsageError
 
@@ -233,21 +234,22 @@ class AsyncOwnSession(AsyncSession):
             aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
         )
         self.slots = Slots(limit, lambda: None)
-        self._routes: dict[str, dict[str, Any]] = {}
+        self._routes: dict[str, tuple[Secret | None, dict[str, Any]]] = {}
 
     async def prepare(self, base_url: str) -> None:
         """Find the proxy for *base_url*, and make the TLS context if the environment has a say."""
         proxy = proxy_for(base_url, ("http", "https"))
-        route: dict[str, Any] = {} if proxy is None else {"proxy": proxy.reveal()}
+        tls: dict[str, Any] = {}
         if tls_settings():
-            route["ssl"] = await in_thread(tls_context, "aiohttp", ssl.create_default_context)
-        self._routes[base_url] = route
+            tls["ssl"] = await in_thread(tls_context, "aiohttp", ssl.create_default_context)
+        self._routes[base_url] = proxy, tls
 
     async def _options(self, request: Request) -> dict[str, Any]:
         base_url = request.endpoint.base_url
         if base_url not in self._routes:
             await self.prepare(base_url)
-        return self._routes[base_url].copy()
+        proxy, tls = self._routes[base_url]
+        return {"proxy": None if proxy is None else proxy.reveal(), **tls}
 
 
 class AsyncSessionReply:
