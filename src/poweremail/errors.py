@@ -94,7 +94,7 @@ class PowerEmailError(Exception):
         raw: Response | None = None,
         temporary: bool = False,
     ) -> None:
-        self.reason = hide_url_users(reason)
+        self.reason: str = hide_url_users(reason)
         super().__init__(self.reason)
         self.mail_state: MailState | None = mail_state
         self.advice: str = self.default_advice if advice is None else advice
