@@ -18,9 +18,11 @@ the body once more, for transports that forget it.
 
 Each request goes through `AsyncAdapter.handle`: it finds the engine of the current scope (a loop,
 or a process), acquires a slot, makes the exchange, and turns a failure into a `TransportError`. An
-`AsyncEngine` holds only what is peculiar to an HTTP engine. A time limit for a whole attempt
-belongs around the exchange in `AsyncAdapter.handle`; a check of the socket before the first byte of
-the body leaves belongs to `AsyncOutgoing.hand_over`, through which each piece goes.
+`AsyncEngine` holds only what is peculiar to an HTTP engine.
+
+An attempt also has to end in time, and a mail should not leave over a connection that the server is
+closing. `AsyncOutgoing` knows the time that is left, `Use` how much care a connection needs; the
+adapters act on both (``httpcore.py`` explains how, ``aiohttp.py`` does the same by its own means).
 
 The tests are in ``tests/_async``: ``test_every_engine.py`` and ``test_contract.py`` run each engine
 against servers that misbehave, ``test_sealed.py`` shows that no piece of a sealed body leaves.
