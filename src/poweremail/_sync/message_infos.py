@@ -37,7 +37,7 @@ from poweremail.errors import ConfigurationError, ProtocolError
 
 __all__ = ["MessageInfos", "fetch_page"]
 
-_MAX_BURST_FACTOR = 8
+_MAX_BURST_FACTOR = 16
 """The largest burst, as a multiple of *look_ahead*."""
 
 _identity = attrgetter("email", "time", "subject")
@@ -61,7 +61,7 @@ class MessageInfos:
     Every record of a unique id. A page is fetched when its first record is needed.
 
     With *look_ahead*, pages after the first are fetched several at once: *look_ahead* pages, then
-    twice as many each time, up to eight times *look_ahead*. At the end that costs up to
+    twice as many each time, up to sixteen times *look_ahead*. At the end that costs up to
     *look_ahead* - 1 requests for pages that do not exist. The iteration may be left at any record;
     nothing stays open.
 
