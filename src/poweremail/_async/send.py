@@ -51,7 +51,8 @@ class AsyncSender:
         """Send *mail* and return the result if it was accepted; else raise its outcome."""
         try:
             try:
-                return await self._send_once(request, mail)
+                response = await self._exchange.run(request, mail)
+                return send_result(response, mail.unique_id, mail.recipients)
             except DeliveryUnknownError as error:
                 if self._policy.on_unknown != "reconcile" or mail.unique_id is None:
                     raise
@@ -110,10 +111,6 @@ class AsyncSender:
             seen=None if lookup.error is not None else bool(lookup.seen),
         ) from unknown
 
-    async def _send_once(self, request: Request, mail: Mail) -> SendResult:
-        response = await self._exchange.run(request, mail)
-        return send_result(response, mail.unique_id or "", mail.recipients)
-
     async def _reconcile(
         self, request: Request, mail: Mail, unknown: DeliveryUnknownError
     ) -> SendResult:
@@ -127,7 +124,8 @@ class AsyncSender:
                     raise
             sends += 1
             try:
-                return await self._send_once(request, mail)
+                response = await self._exchange.run(request, mail)
+                return send_result(response, mail.unique_id, mail.recipients)
             except DeliveryUnknownError as error:
                 unknown = error
             except PowerEmailError as error:

@@ -12,7 +12,6 @@ nothing and say nothing, which is a silent loss, so it raises.
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from types import TracebackType
 from typing import Self
 
 from poweremail._messages.message import Message, TemplateMessage
@@ -61,14 +60,9 @@ class AsyncSendMany:
         await self._map.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self._state = "closed"
-        await self._map.__aexit__(kind, error, trace)
+        await self._map.__aexit__(*error)
 
     def __aiter__(self) -> AsyncSendMany:
         return self

@@ -15,7 +15,6 @@ from collections.abc import (
     Iterable,
 )
 from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Generic, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
@@ -95,12 +94,7 @@ class ThreadLock:
     def __enter__(self) -> None:
         return None
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         return None
 
 
@@ -115,12 +109,7 @@ class FairLock:
     async def __aenter__(self) -> None:
         await self._lock().acquire()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self._lock().release()
 
     @property

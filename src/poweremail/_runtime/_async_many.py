@@ -25,7 +25,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, cast
 
 import anyio
@@ -40,10 +39,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-async def _leave(tasks: TaskGroup, kind: type[BaseException] | None, *error: Any) -> None:
+async def _leave(tasks: TaskGroup, *error: Any) -> None:
     """Leave the block of *tasks*: wait for them, or cancel them if the block is cancelled."""
-    if kind is not None and issubclass(kind, anyio.get_cancelled_exc_class()):
-        await tasks.__aexit__(kind, *error)
+    if isinstance(error[1], anyio.get_cancelled_exc_class()):
+        await tasks.__aexit__(*error)
     else:
         # If the task group got an error of the block, it would wrap it in a group. So it does not
         # get it, and the error goes on unwrapped.
@@ -90,17 +89,12 @@ class BoundedMap(Generic[T, R]):
             self._tasks.start_soon(self._work)
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self._end()
         if self._pulling is not None:
             self._pulling.cancel()
         try:
-            await _leave(self._tasks, kind, error, trace)
+            await _leave(self._tasks, *error)
         finally:
             await finish(self._source)
 
@@ -234,13 +228,8 @@ class Jobs(Generic[T, R]):
         await self._tasks.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await _leave(self._tasks, kind, error, trace)
+    async def __aexit__(self, *error: object) -> None:
+        await _leave(self._tasks, *error)
 
     def start(self, item: T) -> None:
         """Begin to call *function* with *item*."""
@@ -281,12 +270,7 @@ class Repeated:
         await self._tasks.__aenter__()
         self._tasks.start_soon(self._repeat)
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         # The task group does not get an error of the block, so that it goes on unwrapped.
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)

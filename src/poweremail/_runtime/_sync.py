@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext, suppress
-from types import TracebackType
 from typing import TypeVar, TypeVarTuple
 
 from poweremail.errors import UsageError
@@ -69,12 +68,7 @@ class ThreadLock:
     def __enter__(self) -> None:
         self._lock.acquire()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._lock.release()
 
 
@@ -92,12 +86,7 @@ class FairLock:
     def __enter__(self) -> None:
         self._queue().join()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         queue = self._queue()
         queue.leave(queue.gates[0])
 

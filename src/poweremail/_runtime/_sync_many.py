@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import Generic, Self, TypeVar, cast
 
 from poweremail._runtime._sync import finish
@@ -53,12 +52,7 @@ class BoundedMap(Generic[T, R]):
         self._threads = _pool(self._limit)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         source, self._source = self._source, None
         self._in_flight = 0
         self._threads.shutdown(wait=True)
@@ -156,12 +150,7 @@ class Jobs(Generic[T, R]):
         self._threads = _pool(self._limit)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._threads.shutdown(wait=True)
 
     def start(self, item: T) -> None:
@@ -197,12 +186,7 @@ class Repeated:
         )
         self._thread.start()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._ended.set()
         self._thread.join()
 

@@ -52,7 +52,8 @@ class Sender:
         """Send *mail* and return the result if it was accepted; else raise its outcome."""
         try:
             try:
-                return self._send_once(request, mail)
+                response = self._exchange.run(request, mail)
+                return send_result(response, mail.unique_id, mail.recipients)
             except DeliveryUnknownError as error:
                 if self._policy.on_unknown != "reconcile" or mail.unique_id is None:
                     raise
@@ -109,10 +110,6 @@ class Sender:
             seen=None if lookup.error is not None else bool(lookup.seen),
         ) from unknown
 
-    def _send_once(self, request: Request, mail: Mail) -> SendResult:
-        response = self._exchange.run(request, mail)
-        return send_result(response, mail.unique_id or "", mail.recipients)
-
     def _reconcile(self, request: Request, mail: Mail, unknown: DeliveryUnknownError) -> SendResult:
         """Look the mail up, and send it again while that is allowed."""
         sends = 1
@@ -124,7 +121,8 @@ class Sender:
                     raise
             sends += 1
             try:
-                return self._send_once(request, mail)
+                response = self._exchange.run(request, mail)
+                return send_result(response, mail.unique_id, mail.recipients)
             except DeliveryUnknownError as error:
                 unknown = error
             except PowerEmailError as error:

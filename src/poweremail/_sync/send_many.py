@@ -13,7 +13,6 @@ nothing and say nothing, which is a silent loss, so it raises.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from types import TracebackType
 from typing import Self
 
 from poweremail._messages.message import Message, TemplateMessage
@@ -60,14 +59,9 @@ class SendMany:
         self._map.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._state = "closed"
-        self._map.__exit__(kind, error, trace)
+        self._map.__exit__(*error)
 
     def __iter__(self) -> SendMany:
         return self

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from poweremail._policy.outcome import NO_MAIL
 from poweremail._sync.exchange import Exchange
@@ -21,12 +21,11 @@ from poweremail._types.result import CallResult
 from poweremail._wire import decode_settings as decode
 from poweremail._wire import encode_settings as encode
 from poweremail._wire import operations
-from poweremail._wire.decode import call_result
+from poweremail._wire.decode import ApiResponse, call_result
 from poweremail._wire.http import Endpoint, Request
+from poweremail._wire.operations import Operation
 
 __all__ = ["AccountCalls", "SettingsCalls"]
-
-T = TypeVar("T")
 
 
 class Calls:
@@ -36,20 +35,14 @@ class Calls:
         self._endpoint = endpoint
         self._exchange = exchange
 
-    def _result(self, request: Request) -> CallResult:
-        return call_result(self._exchange.run(request, NO_MAIL))
+    def _run(self, request: Request) -> ApiResponse:
+        return self._exchange.run(request, NO_MAIL)
 
-    def _one(self, request: Request, kind: type[T], *names: str) -> T:
-        return decode.one(kind, self._exchange.run(request, NO_MAIL), *names)
-
-    def _list(
-        self,
-        operation: operations.Operation,
-        kind: type[T],
-        name: str,
-    ) -> Listing[T]:
-        request = encode.request(self._endpoint, operation)
-        return decode.listing(kind, self._exchange.run(request, NO_MAIL), name)
+    def _call(
+        self, operation: Operation, optional: Mapping[str, Any] | None = None, /, **required: Any
+    ) -> ApiResponse:
+        """Make the call *operation*; the arguments are those of `encode.request`."""
+        return self._run(encode.request(self._endpoint, operation, optional, **required))
 
 
 class AccountCalls(Calls):
@@ -57,8 +50,8 @@ class AccountCalls(Calls):
 
     def view_user_detail(self) -> AccountDetail:
         """Return the owner of the account and how much it may send (``account/viewUserDetail``)."""
-        request = encode.user_detail(self._endpoint)
-        return self._one(request, AccountDetail, "user_data", "user_details")
+        response = self._run(encode.user_detail(self._endpoint))
+        return decode.one(AccountDetail, response, "user_data", "user_details")
 
 
 class SettingsCalls(Calls):
@@ -79,14 +72,9 @@ class SettingsCalls(Calls):
 
         The service draws its name and its password.
         """
-        return self._one(
-            encode.request(
-                self._endpoint,
-                operations.ADD_SMTP,
-                total_limit=total_limit,
-                hourly_limit=hourly_limit,
-            ),
+        return decode.one(
             SmtpUser,
+            self._call(operations.ADD_SMTP, total_limit=total_limit, hourly_limit=hourly_limit),
         )
 
     def edit_smtp(
@@ -105,73 +93,66 @@ class SettingsCalls(Calls):
             smtp_user_name,
             {"total_limit": total_limit, "hourly_limit": hourly_limit, "enabled": enabled},
         )
-        return self._result(request)
+        return call_result(self._run(request))
 
     def reset_smtp_password(self, smtp_user_name: str) -> SmtpUser:
         """Let the service draw a new password for an SMTP user, and return it."""
-        return self._one(
-            encode.request(
-                self._endpoint, operations.RESET_SMTP_PASSWORD, smtp_user_name=smtp_user_name
-            ),
+        return decode.one(
             SmtpUser,
+            self._call(operations.RESET_SMTP_PASSWORD, smtp_user_name=smtp_user_name),
         )
 
     def list_smtp(self) -> Listing[SmtpUser]:
         """Return every SMTP user."""
-        return self._list(operations.LIST_SMTP, SmtpUser, "smtp_list")
+        return decode.listing(SmtpUser, self._call(operations.LIST_SMTP), "smtp_list")
 
     def add_sending_domain(self, domain: str) -> CallResult:
         """Add a domain to send from."""
-        return self._result(
-            encode.request(self._endpoint, operations.ADD_SENDING_DOMAIN, domain=domain)
-        )
+        return call_result(self._call(operations.ADD_SENDING_DOMAIN, domain=domain))
 
     def delete_sending_domain(self, domain: str) -> CallResult:
         """Remove a domain to send from."""
-        return self._result(
-            encode.request(self._endpoint, operations.DELETE_SENDING_DOMAIN, domain=domain)
-        )
+        return call_result(self._call(operations.DELETE_SENDING_DOMAIN, domain=domain))
 
     def check_sending_domain(self, domain: str) -> SendingDomain:
         """Let the service look at a sending domain's DNS records."""
-        return self._one(
-            encode.request(self._endpoint, operations.CHECK_SENDING_DOMAIN, domain=domain),
-            SendingDomain,
-        )
+        return decode.one(SendingDomain, self._call(operations.CHECK_SENDING_DOMAIN, domain=domain))
 
     def verify_sending_domain(self, domain: str, mailbox: str) -> CallResult:
         """
         Let the service send instructions to *mailbox* (the part before the @) at *domain*, to prove
         that you own it.
         """
-        return self._result(encode.verify_sending_domain(self._endpoint, domain, mailbox))
+        request = encode.verify_sending_domain(self._endpoint, domain, mailbox)
+        return call_result(self._run(request))
 
     def list_sending_domain(self) -> Listing[SendingDomain]:
         """Return every domain to send from."""
-        return self._list(operations.LIST_SENDING_DOMAIN, SendingDomain, "sending_domain_list")
+        return decode.listing(
+            SendingDomain, self._call(operations.LIST_SENDING_DOMAIN), "sending_domain_list"
+        )
 
     def add_tracking_domain(self, domain: str) -> CallResult:
         """Add a domain that tracked links lead through."""
-        return self._result(
-            encode.request(self._endpoint, operations.ADD_TRACKING_DOMAIN, domain=domain)
-        )
+        return call_result(self._call(operations.ADD_TRACKING_DOMAIN, domain=domain))
 
     def delete_tracking_domain(self, domain: str) -> CallResult:
         """Remove a domain that tracked links lead through."""
-        return self._result(
-            encode.request(self._endpoint, operations.DELETE_TRACKING_DOMAIN, domain=domain)
-        )
+        return call_result(self._call(operations.DELETE_TRACKING_DOMAIN, domain=domain))
 
     def check_tracking_domain(self, domain: str) -> TrackingDomain:
         """Let the service look at a tracking domain's DNS record."""
-        return self._one(
-            encode.request(self._endpoint, operations.CHECK_TRACKING_DOMAIN, domain=domain),
-            TrackingDomain,
+        return decode.one(
+            TrackingDomain, self._call(operations.CHECK_TRACKING_DOMAIN, domain=domain)
         )
 
     def list_tracking_domain(self) -> Listing[TrackingDomain]:
         """Return every domain that tracked links lead through."""
-        return self._list(operations.LIST_TRACKING_DOMAIN, TrackingDomain, "tracking_domain_list")
+        return decode.listing(
+            TrackingDomain,
+            self._call(operations.LIST_TRACKING_DOMAIN),
+            "tracking_domain_list",
+        )
 
     def add_webhook(
         self,
@@ -187,13 +168,13 @@ class SettingsCalls(Calls):
         While this call runs, the service requests the URL, which must respond with ``God bless you,
         PowerEmail``. The id and the key of the new webhook are in `list_webhook`.
         """
-        request = encode.request(
-            self._endpoint,
-            operations.ADD_WEBHOOK,
-            {"events": events, "description": description, "store_log": store_log},
-            url=url,
+        return call_result(
+            self._call(
+                operations.ADD_WEBHOOK,
+                {"events": events, "description": description, "store_log": store_log},
+                url=url,
+            )
         )
-        return self._result(request)
 
     def edit_webhook(
         self,
@@ -207,35 +188,30 @@ class SettingsCalls(Calls):
         """
         Change a webhook. Its *url* is required, and the service requests it as in `add_webhook`.
         """
-        request = encode.request(
-            self._endpoint,
-            operations.EDIT_WEBHOOK,
-            {"events": events, "description": description, "store_log": store_log},
-            webhook_id=webhook_id,
-            url=url,
+        return call_result(
+            self._call(
+                operations.EDIT_WEBHOOK,
+                {"events": events, "description": description, "store_log": store_log},
+                webhook_id=webhook_id,
+                url=url,
+            )
         )
-        return self._result(request)
 
     def delete_webhook(self, webhook_id: str) -> CallResult:
         """Remove a webhook."""
-        return self._result(
-            encode.request(self._endpoint, operations.DELETE_WEBHOOK, webhook_id=webhook_id)
-        )
+        return call_result(self._call(operations.DELETE_WEBHOOK, webhook_id=webhook_id))
 
     def key_reset_webhook(self, webhook_id: str) -> Webhook:
         """
         Let the service draw a new key for a webhook, and return it; it signs with it at once.
         """
-        return self._one(
-            encode.request(self._endpoint, operations.KEY_RESET_WEBHOOK, webhook_id=webhook_id),
-            Webhook,
-        )
+        return decode.one(Webhook, self._call(operations.KEY_RESET_WEBHOOK, webhook_id=webhook_id))
 
     def list_webhook(self) -> Listing[Webhook]:
         """Return every webhook."""
-        return self._list(operations.LIST_WEBHOOK, Webhook, "webhook_list")
+        return decode.listing(Webhook, self._call(operations.LIST_WEBHOOK), "webhook_list")
 
     def get_webhook_info(self, webhook_id: str) -> Webhook:
         """Return one webhook with its counts and its last success."""
-        request = encode.request(self._endpoint, operations.GET_WEBHOOK_INFO, webhook_id=webhook_id)
-        return self._one(request, Webhook, "webhook_data")
+        response = self._call(operations.GET_WEBHOOK_INFO, webhook_id=webhook_id)
+        return decode.one(Webhook, response, "webhook_data")

@@ -140,10 +140,12 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     return envelope
 
 
-def send_result(response: ApiResponse, unique_id: str, recipients: tuple[str, ...]) -> SendResult:
+def send_result(
+    response: ApiResponse, unique_id: str | None, recipients: tuple[str, ...]
+) -> SendResult:
     """Return the result of a send."""
     return SendResult(
-        unique_id=unique_id,
+        unique_id=unique_id or "",
         recipients=recipients,
         status=str(response.members["status"]),
         message=_message(response.members),
