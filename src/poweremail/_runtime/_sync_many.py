@@ -52,7 +52,7 @@ class BoundedMap(Generic[T, R]):
         self._threads = _pool(self._limit)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         source, self._source = self._source, None
         self._in_flight = 0
         self._threads.shutdown(wait=True)
@@ -150,7 +150,7 @@ class Jobs(Generic[T, R]):
         self._threads = _pool(self._limit)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *error: object) -> None:
         self._threads.shutdown(wait=True)
 
     def start(self, item: T) -> None:
