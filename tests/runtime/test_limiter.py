@@ -382,20 +382,29 @@ def test_an_interrupted_waiter_leaves_the_queue(behind):
 
 
 def test_a_waiter_interrupted_with_the_lock_releases_it():
-    queue = _sync._Queue()
-    queue.join()
-    first = queue.gates[0]
-    gates = [threading.Lock() for _ in range(2)]
-    for gate in gates:
-        gate.acquire()
-        queue.gates.append(gate)
-    queue.leave(first)
-    assert [gate.locked() for gate in gates] == [False, True]
-    queue.leave(gates[0])
-    assert [gate.locked() for gate in gates] == [False, False]
-    # Interrupted before it was in the queue.
-    queue.leave(threading.Lock())
-    assert list(queue.gates) == [gates[1]]
+    """The lock is handed to the main thread in the moment in which a handler raises there."""
+    lock = _sync.FairLock()
+    lock.__enter__()
+
+    def hand_over_and_interrupt(*_):
+        lock.__exit__(None, None, None)
+        raise Interrupted
+
+    def when_it_waits():
+        wait_until(lambda: lock.queued == 2)
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1)
+
+    before = signal.signal(signal.SIGUSR1, hand_over_and_interrupt)
+    try:
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(when_it_waits)
+            with pytest.raises(Interrupted), lock:
+                pass
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert lock.queued == 0
+    with lock:
+        assert lock.queued == 1
 
 
 def test_ctrl_c_ends_a_wait(tmp_path):

@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from operator import attrgetter
 
 from poweremail._async.exchange import AsyncExchange
 from poweremail._policy.outcome import NO_MAIL
-from poweremail._runtime._async_many import together
+from poweremail._runtime._async_many import BoundedMap
 from poweremail._types.checks import is_whole
 from poweremail._types.message_info import MessageInfo, MessageInfoPage
 from poweremail._wire import decode, encode
@@ -111,9 +112,7 @@ class AsyncMessageInfos:
 
     async def _get(self, number: int) -> MessageInfoPage:
         if self._look_ahead and not self._fetched and self.page is not None:
-            numbers = range(number, number + self._burst)
-            fetched = await together(self._fetch, numbers, self._look_ahead, _is_last)
-            self._fetched.extend(fetched)
+            await self._fetch_burst(range(number, number + self._burst))
             self._burst = min(self._burst * 2, self._look_ahead * _MAX_BURST_FACTOR)
         if not self._fetched:
             return await self._fetch(number)
@@ -122,6 +121,28 @@ class AsyncMessageInfos:
             self._fetched.clear()
             raise page
         return page
+
+    async def _fetch_burst(self, numbers: Iterable[int]) -> None:
+        """
+        Fetch the pages *numbers*; after an error or the last page no further one is begun.
+        """
+        fetched: dict[int, MessageInfoPage | Exception] = {}
+        ended = False
+
+        async def fetch(_: int, number: int) -> None:
+            nonlocal ended
+            try:
+                page = fetched[number] = await self._fetch(number)
+                ended = ended or page.next_skip_page is None
+            except Exception as error:  # noqa: BLE001  raised when its page is due
+                fetched[number] = error
+                ended = True
+
+        wanted = takewhile(lambda _: not ended, numbers)
+        async with BoundedMap(fetch, wanted, self._look_ahead) as ends:
+            async for _ in ends:
+                pass
+        self._fetched.extend(fetched[number] for number in sorted(fetched))
 
     async def _fetch(self, number: int) -> MessageInfoPage:
         return await fetch_page(
@@ -142,7 +163,3 @@ class AsyncMessageInfos:
                 raw=page.raw,
             )
         self._digests[digest] = page.skip_page
-
-
-def _is_last(page: MessageInfoPage) -> bool:
-    return page.next_skip_page is None

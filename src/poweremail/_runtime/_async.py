@@ -22,6 +22,8 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
+from poweremail._runtime._async_slots import Slots
+
 __all__ = [
     "AtScopeEnd",
     "FairLock",
@@ -107,32 +109,26 @@ class FairLock:
     """
 
     async def __aenter__(self) -> None:
-        await self._lock().acquire()
+        await self._pool().acquire(None)
 
     async def __aexit__(self, *_: object) -> None:
-        self._lock().release()
+        self._pool().release(None)
 
     @property
     def queued(self) -> int:
         """The number of tasks that have the lock or wait for it."""
-        statistics = self._lock().statistics()
-        return statistics.locked + statistics.tasks_waiting
+        return self._pool().queued
 
-    def _lock(self) -> anyio.Lock:
-        locks = _locks.get(None)
-        if locks is None:
-            locks = WeakKeyDictionary()
-            _locks.set(locks)
-        lock = locks.get(self)
-        if lock is None:
-            # fast_acquire: a free lock is acquired without letting another task run first, which
-            # would cost more than the lock.
-            lock = locks[self] = anyio.Lock(fast_acquire=True)
-        return lock
+    def _pool(self) -> Slots[None]:
+        pools = _pools.get(None)
+        if pools is None:
+            pools = WeakKeyDictionary()
+            _pools.set(pools)
+        return pools.get(self) or pools.setdefault(self, Slots(1, lambda: None))
 
 
-_locks: anyio.lowlevel.RunVar[WeakKeyDictionary[FairLock, anyio.Lock]] = anyio.lowlevel.RunVar(
-    "poweremail_locks"
+_pools: anyio.lowlevel.RunVar[WeakKeyDictionary[FairLock, Slots[None]]] = anyio.lowlevel.RunVar(
+    "poweremail_pools"
 )
 
 

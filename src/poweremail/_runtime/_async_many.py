@@ -33,7 +33,7 @@ from anyio.abc import TaskGroup
 from poweremail._runtime._async import each, finish, waits
 from poweremail._runtime._async_slots import Waiter, waiter
 
-__all__ = ["BoundedMap", "Jobs", "Repeated", "together"]
+__all__ = ["BoundedMap", "Jobs", "Repeated"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -169,42 +169,6 @@ class BoundedMap(Generic[T, R]):
     def _wake_consumer(self) -> None:
         if self._consumer is not None:
             self._consumer.notify()
-
-
-async def together(
-    function: Callable[[T], Awaitable[R]],
-    items: Iterable[T],
-    limit: int,
-    is_last: Callable[[R], bool],
-) -> list[R | Exception]:
-    """
-    Call *function* with each of *items*, at most *limit* at once, and return their results and
-    errors in the order of the items.
-
-    After an error, or a result for which *is_last* is true, no further call is begun.
-    """
-    done: list[R | Exception | None] = []
-    rest = iter(items)
-    ended = False
-
-    async def work() -> None:
-        nonlocal ended
-        for item in rest:
-            index = len(done)
-            done.append(None)
-            try:
-                result = done[index] = await function(item)
-                ended = ended or is_last(result)
-            except Exception as error:  # noqa: BLE001  returned in place of the result
-                done[index] = error
-                ended = True
-            if ended:
-                return
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(limit):
-            tasks.start_soon(work)
-    return cast("list[R | Exception]", done)
 
 
 class Jobs(Generic[T, R]):

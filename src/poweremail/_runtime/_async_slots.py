@@ -49,10 +49,16 @@ class Slots(Generic[T]):
     """
 
     def __init__(self, limit: int, make: Callable[[], T]) -> None:
-        self._unmade = limit
+        self._limit = limit
+        self._made = 0
         self._make = make
         self._free: list[T] = []
         self._queue: deque[Waiter[T]] = deque()
+
+    @property
+    def queued(self) -> int:
+        """The number of tasks that have an item or wait for one."""
+        return self._made - len(self._free) + len(self._queue)
 
     async def acquire(self, timeout: float | None) -> T:  # noqa: ASYNC109  a cancel scope costs more
         """
@@ -62,8 +68,8 @@ class Slots(Generic[T]):
         """
         if self._free:
             return self._free.pop()
-        if self._unmade:
-            self._unmade -= 1
+        if self._made < self._limit:
+            self._made += 1
             return self._make()
         queued: Waiter[T] = waiter()
         self._queue.append(queued)

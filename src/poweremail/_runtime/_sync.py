@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections import deque
 from collections.abc import AsyncIterable, Callable, Generator, Iterable, Iterator
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar, TypeVarTuple
 
+from poweremail._runtime._sync_slots import Slots
 from poweremail.errors import UsageError
 
 __all__ = [
@@ -81,57 +81,22 @@ class FairLock:
     """
 
     def __init__(self) -> None:
-        self._queues: dict[object, _Queue] = {}
+        self._pools: dict[object, Slots[None]] = {}
 
     def __enter__(self) -> None:
-        self._queue().join()
+        self._pool().acquire(None)
 
     def __exit__(self, *_: object) -> None:
-        queue = self._queue()
-        queue.leave(queue.gates[0])
+        self._pool().release(None)
 
     @property
     def queued(self) -> int:
         """The number of threads that have the lock or wait for it."""
-        return len(self._queue().gates)
+        return self._pool().queued
 
-    def _queue(self) -> _Queue:
+    def _pool(self) -> Slots[None]:
         scope = connection_scope()
-        return self._queues.get(scope) or self._queues.setdefault(scope, _Queue())
-
-
-class _Queue:
-    """
-    The holder of a lock, then its waiters, each with a gate. A thread that leaves the queue opens
-    the gate of the next one.
-    """
-
-    def __init__(self) -> None:
-        self.gates: deque[threading.Lock] = deque()
-        self._lock = threading.Lock()
-
-    def join(self) -> None:
-        """Wait for the lock."""
-        gate = threading.Lock()
-        try:
-            with self._lock:
-                if self.gates:
-                    gate.acquire()
-                self.gates.append(gate)
-            gate.acquire()
-        except BaseException:
-            # Ctrl-C. If the gate is open already, the next one is opened in its place.
-            self.leave(gate)
-            raise
-
-    def leave(self, gate: threading.Lock) -> None:
-        """Leave the queue, with the lock or without it."""
-        with self._lock:
-            had_lock = bool(self.gates) and self.gates[0] is gate
-            with suppress(ValueError):
-                self.gates.remove(gate)
-            if had_lock and self.gates:
-                self.gates[0].release()
+        return self._pools.get(scope) or self._pools.setdefault(scope, Slots(1, lambda: None))
 
 
 class AtScopeEnd:

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Generic, Self, TypeVar, cast
+from typing import Generic, Self, TypeVar
 
 from poweremail._runtime._sync import finish
 
-__all__ = ["BoundedMap", "Jobs", "Repeated", "together"]
+__all__ = ["BoundedMap", "Jobs", "Repeated"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -85,51 +85,6 @@ class BoundedMap(Generic[T, R]):
         self._threads.submit(self._function, self._index, item).add_done_callback(self._done.put)
         self._index += 1
         self._in_flight += 1
-
-
-def together(
-    function: Callable[[T], R], items: Iterable[T], limit: int, is_last: Callable[[R], bool]
-) -> list[R | Exception]:
-    """
-    Call *function* with each of *items*, at most *limit* at once, and return their results and
-    errors in the order of the items.
-
-    After an error, or a result for which *is_last* is true, no further call is begun.
-    """
-    done: list[R | Exception | None] = []
-    rest = enumerate(items)
-    ended = threading.Event()
-    lock = threading.Lock()
-    workers_ended: SimpleQueue[None] = SimpleQueue()
-
-    def work() -> None:
-        try:
-            while not ended.is_set():
-                with lock:
-                    pulled = next(rest, None)
-                    if pulled is None:
-                        return
-                    done.append(None)
-                index, item = pulled
-                try:
-                    result = done[index] = function(item)
-                    if is_last(result):
-                        ended.set()
-                except Exception as error:  # noqa: BLE001  returned in place of the result
-                    done[index] = error
-                    ended.set()
-        finally:
-            workers_ended.put(None)
-
-    with _pool(limit) as threads:
-        for _ in range(limit):
-            threads.submit(work)
-        try:
-            for _ in range(limit):
-                workers_ended.get()
-        finally:
-            ended.set()
-    return cast("list[R | Exception]", done)
 
 
 class Jobs(Generic[T, R]):

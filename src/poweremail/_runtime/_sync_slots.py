@@ -26,11 +26,18 @@ class Slots(Generic[T]):
     """
 
     def __init__(self, limit: int, make: Callable[[], T]) -> None:
-        self._unmade = limit
+        self._limit = limit
+        self._made = 0
         self._make = make
         self._free: list[T] = []
         self._queue: deque[_Waiter[T]] = deque()
         self._lock = threading.Lock()
+
+    @property
+    def queued(self) -> int:
+        """The number of threads that have an item or wait for one."""
+        with self._lock:
+            return self._made - len(self._free) + len(self._queue)
 
     def acquire(self, timeout: float | None) -> T:
         """
@@ -41,8 +48,8 @@ class Slots(Generic[T]):
         with self._lock:
             if self._free:
                 return self._free.pop()
-            if self._unmade:
-                self._unmade -= 1
+            if self._made < self._limit:
+                self._made += 1
                 return self._make()
             queued = _Waiter[T]()
             self._queue.append(queued)

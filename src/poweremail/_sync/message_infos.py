@@ -23,11 +23,12 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import takewhile
 from operator import attrgetter
 
 from poweremail._policy.outcome import NO_MAIL
-from poweremail._runtime._sync_many import together
+from poweremail._runtime._sync_many import BoundedMap
 from poweremail._sync.exchange import Exchange
 from poweremail._types.checks import is_whole
 from poweremail._types.message_info import MessageInfo, MessageInfoPage
@@ -112,9 +113,7 @@ class MessageInfos:
 
     def _get(self, number: int) -> MessageInfoPage:
         if self._look_ahead and not self._fetched and self.page is not None:
-            numbers = range(number, number + self._burst)
-            fetched = together(self._fetch, numbers, self._look_ahead, _is_last)
-            self._fetched.extend(fetched)
+            self._fetch_burst(range(number, number + self._burst))
             self._burst = min(self._burst * 2, self._look_ahead * _MAX_BURST_FACTOR)
         if not self._fetched:
             return self._fetch(number)
@@ -123,6 +122,28 @@ class MessageInfos:
             self._fetched.clear()
             raise page
         return page
+
+    def _fetch_burst(self, numbers: Iterable[int]) -> None:
+        """
+        Fetch the pages *numbers*; after an error or the last page no further one is begun.
+        """
+        fetched: dict[int, MessageInfoPage | Exception] = {}
+        ended = False
+
+        def fetch(_: int, number: int) -> None:
+            nonlocal ended
+            try:
+                page = fetched[number] = self._fetch(number)
+                ended = ended or page.next_skip_page is None
+            except Exception as error:  # noqa: BLE001  raised when its page is due
+                fetched[number] = error
+                ended = True
+
+        wanted = takewhile(lambda _: not ended, numbers)
+        with BoundedMap(fetch, wanted, self._look_ahead) as ends:
+            for _ in ends:
+                pass
+        self._fetched.extend(fetched[number] for number in sorted(fetched))
 
     def _fetch(self, number: int) -> MessageInfoPage:
         return fetch_page(self._exchange, self._endpoint, self._unique_id, number, self._deadline)
@@ -141,7 +162,3 @@ class MessageInfos:
                 raw=page.raw,
             )
         self._digests[digest] = page.skip_page
-
-
-def _is_last(page: MessageInfoPage) -> bool:
-    return page.next_skip_page is None
