@@ -136,6 +136,8 @@ def test_a_file_or_a_profile_that_is_not_there_is_told(config):
     assert "has no profile 'production'" in config("config", "--profile", "production").err
     assert config("config", "--profile", "production").status == 2
     assert "there is no settings file /nowhere" in config("config", "--config", "/nowhere").err
+    done = config("config", "--config", "/dev/null/config.toml")
+    assert (done.status, "cannot be read: Not a directory" in done.err) == (2, True)
     config.config.write_bytes(b"\xff")
     assert "it is not UTF-8" in config("config").err
     config.config.unlink()

@@ -202,10 +202,14 @@ def _from_file(
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:
-    if not path.exists():
+    try:
+        path.stat()
+    except FileNotFoundError:
         if required:
-            raise ConfigurationError(f"there is no settings file {path}")
+            raise ConfigurationError(f"there is no settings file {path}") from None
         return {}
+    except OSError:
+        pass  # reading it reports the same
     text = read_text(path, "config")
     try:
         return tomllib.loads(text)

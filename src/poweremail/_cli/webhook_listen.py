@@ -72,15 +72,15 @@ def listen(out: Output, options: ListenOptions, *, keys: Sequence[Secret], brand
         own_url = f"{listener_url(listener)}/"
         url = options.url or own_url
         application = _Application(out, options, url=url, keys=keys, scheme=scheme, brand=brand)
-        out.error(f"Listening at {own_url} (Ctrl-C ends it).")
-        out.say(f"  registered as  {url}")
-        out.say(f"  signed by      {scheme.name}, {len(keys)} key{'s' * (len(keys) != 1)}")
-        if options.forward is not None:
-            out.say(f"  forwards to    {options.forward}")
-        if not keys:
-            out.error("  There is no key: the URL can be registered, and every event is rejected.")
-        threading.Thread(target=application.stop_without_reader, daemon=True).start()
         try:
+            out.error(f"Listening at {own_url} (Ctrl-C ends it).")
+            out.say(f"  registered as  {url}")
+            out.say(f"  signed by      {scheme.name}, {len(keys)} key{'s' * (len(keys) != 1)}")
+            if options.forward is not None:
+                out.say(f"  forwards to    {options.forward}")
+            if not keys:
+                out.error("  There is no key: the URL can be registered, all events are rejected.")
+            threading.Thread(target=application.stop_without_reader, daemon=True).start()
             run_until_stopped(application.server, listener)
         except KeyboardInterrupt:
             out.error("")  # end the line of the terminal's ^C
