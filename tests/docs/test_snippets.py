@@ -69,6 +69,7 @@ def place(tmp_path, monkeypatch, served):
     A directory with the files that the examples name, and the environment that the README sets.
     """
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.7\n%%EOF\n")
+    (tmp_path / "invite.ics").write_text("BEGIN:VCALENDAR\nEND:VCALENDAR\n")
     (tmp_path / "readers.csv").write_text(
         "email,name,NAME\nada@example.com,Ada,Ada\ngrace@example.com,Grace,Grace\n"
     )
