@@ -20,16 +20,14 @@ __all__ = ["description", "domain", "enabled", "events", "identifier", "limit", 
 def limit(field: str, value: object) -> int:
     """Check a number of mails, 1 or more."""
     if not is_whole(value, 1):
-        raise UsageError(
-            f"must be a number of mails, 1 or more, not {value!r}", field=field, mail_state=None
-        )
+        raise _invalid(field, f"must be a number of mails, 1 or more, not {value!r}")
     return value
 
 
 def enabled(field: str, value: object) -> str:
     """Check a bool; the service's words are ``Enable`` and ``Disable``."""
     if not isinstance(value, bool):
-        raise UsageError(f"must be True or False, not {value!r}", field=field, mail_state=None)
+        raise _invalid(field, f"must be True or False, not {value!r}")
     return "Enable" if value else "Disable"
 
 
@@ -37,7 +35,7 @@ def identifier(field: str, value: object) -> str:
     """Check a name or an id that the service has given."""
     name = header_text(field, value, mail_state=None).strip()
     if not name:
-        raise UsageError("must not be empty", field=field, mail_state=None)
+        raise _invalid(field, "must not be empty")
     return name
 
 
@@ -50,9 +48,7 @@ def domain(field: str, value: object) -> str:
     """Check the name of a domain, such as ``example.com``."""
     name = identifier(field, value)
     if not _is_address(f"postmaster@{name}") or "." not in name or name.startswith("["):
-        raise UsageError(
-            f"{name!r} is not a domain such as example.com", field=field, mail_state=None
-        )
+        raise _invalid(field, f"{name!r} is not a domain such as example.com")
     return name
 
 
@@ -60,10 +56,8 @@ def mailbox(field: str, value: object, of_domain: str) -> str:
     """Check the part before the @ of an address at *of_domain*."""
     name = identifier(field, value)
     if not _is_address(f"{name}@{of_domain}"):
-        raise UsageError(
-            f"{name!r} is not the part of an address before the @, such as postmaster",
-            field=field,
-            mail_state=None,
+        raise _invalid(
+            field, f"{name!r} is not the part of an address before the @, such as postmaster"
         )
     return name
 
@@ -79,11 +73,7 @@ def url(field: str, value: object) -> str:
     except ValueError:
         usable = False
     if not usable or any(character.isspace() for character in address):
-        raise UsageError(
-            f"{address!r} is not a URL such as https://example.com/events",
-            field=field,
-            mail_state=None,
-        )
+        raise _invalid(field, f"{address!r} is not a URL such as https://example.com/events")
     return address
 
 
@@ -95,20 +85,19 @@ def events(field: str, value: Iterable[EventName] | EventName) -> str:
     if isinstance(value, str):
         value = (value,)
     if not isinstance(value, Iterable):
-        raise UsageError(
-            f"must be events, not {type(value).__name__}", field=field, mail_state=None
-        )
+        raise _invalid(field, f"must be events, not {type(value).__name__}")
     names = list(value)
     if not names:
-        raise UsageError(
-            "must not be empty; leave it out for the service's choice", field=field, mail_state=None
-        )
+        raise _invalid(field, "must not be empty; leave it out for the service's choice")
     for name in names:
         if name not in EVENT_NAMES:
-            raise UsageError(
-                f"{name!r} is not one of {', '.join(EVENT_NAMES)}", field=field, mail_state=None
-            )
+            raise _invalid(field, f"{name!r} is not one of {', '.join(EVENT_NAMES)}")
     return ",".join(dict.fromkeys(names))
+
+
+def _invalid(field: str, reason: str) -> UsageError:
+    """Return the error of a *field* in a call that concerns no mail."""
+    return UsageError(reason, field=field, mail_state=None)
 
 
 def _is_address(text: str) -> bool:

@@ -21,6 +21,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from functools import cached_property
 from operator import itemgetter
 from typing import Any
 
@@ -46,42 +47,31 @@ _header_value = itemgetter(1)
 _JSON_ESCAPES = dict(zip("/\"\\'\b\f\n\r\t", "/\"\\'bfnrt", strict=True))
 
 
-def _json_prefix(credentials: Credentials) -> bytes:
-    return (
-        f'{{"owner_id":{json.dumps(credentials.owner_id)},'
-        f'"token":{json.dumps(credentials.token.reveal())}'
-    ).encode()
-
-
-def _pattern(credentials: Credentials) -> re.Pattern[bytes] | None:
-    too_short = len(credentials.token.reveal()) < _MIN_TOKEN_CHARS
-    return None if too_short else all_spellings(credentials.token.reveal())
-
-
 @attrs.frozen(eq=False)
 class Credentials:
     """
     *owner_id* and *token*: members of every request, because there is no Authorization header.
 
-    ``json_prefix`` is the beginning of a JSON body that carries them. The ``redact`` methods
-    replace the token by ``***``, however each of its characters is spelled.
+    The ``redact`` methods replace the token by ``***``, however each of its characters is spelled.
     """
 
     owner_id: str
     token: Secret
-    json_prefix: bytes = attrs.field(
-        init=False,
-        repr=False,
-        default=attrs.Factory(_json_prefix, takes_self=True),
-    )
-    _plain: bytes = attrs.field(
-        init=False,
-        repr=False,
-        default=attrs.Factory(lambda self: self.token.reveal().encode(), takes_self=True),
-    )
-    _pattern: re.Pattern[bytes] | None = attrs.field(
-        init=False, repr=False, default=attrs.Factory(_pattern, takes_self=True)
-    )
+
+    @cached_property
+    def json_prefix(self) -> bytes:
+        """The beginning of a JSON body that carries the credentials."""
+        owner_id, token = json.dumps(self.owner_id), Secret(json.dumps(self.token.reveal()))
+        return f'{{"owner_id":{owner_id},"token":{token.reveal()}'.encode()
+
+    @cached_property
+    def _plain(self) -> bytes:
+        return self.token.reveal().encode()
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[bytes] | None:
+        is_secret = len(self.token.reveal()) >= _MIN_TOKEN_CHARS
+        return all_spellings(self.token.reveal()) if is_secret else None
 
     def redact_text(self, text: str) -> str:
         """
