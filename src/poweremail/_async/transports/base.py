@@ -48,6 +48,8 @@ from poweremail._runtime._async import (
     AtScopeEnd,
     ThreadLock,
     connection_scope,
+    each,
+    finish,
     quick_connection_scope,
     shielded,
 )
@@ -161,9 +163,11 @@ class AsyncEngine(ABC):
         reply = await self.send(request, outgoing, slot)
         body = ResponseBody(reply.encoding, request.endpoint.max_response_bytes)
         expired, closed = None, False
+        chunks = each(reply.chunks)
         try:
-            async for chunk in reply.chunks:
-                if closed:
+            async for chunk in chunks:
+                if closed:  # a transport of the user's own, which goes on
+                    await finish(chunks)
                     break
                 wanted, expired = body.feed(chunk), outgoing.expired
                 if expired or not wanted:

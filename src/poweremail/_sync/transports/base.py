@@ -49,6 +49,8 @@ from poweremail._runtime._sync import (
     AtScopeEnd,
     ThreadLock,
     connection_scope,
+    each,
+    finish,
     quick_connection_scope,
     shielded,
 )
@@ -162,9 +164,11 @@ class Engine(ABC):
         reply = self.send(request, outgoing, slot)
         body = ResponseBody(reply.encoding, request.endpoint.max_response_bytes)
         expired, closed = None, False
+        chunks = each(reply.chunks)
         try:
-            for chunk in reply.chunks:
-                if closed:
+            for chunk in chunks:
+                if closed:  # a transport of the user's own, which goes on
+                    finish(chunks)
                     break
                 wanted, expired = body.feed(chunk), outgoing.expired
                 if expired or not wanted:
