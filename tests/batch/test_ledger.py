@@ -343,6 +343,21 @@ class TestWork:
         assert record.error.startswith("bad \\")
         assert ledger.status(batch).paused.startswith("why: \\")
 
+    def test_a_long_reason_is_kept_up_to_500_characters(self, ledger):
+        batch = fill(ledger, 2)
+        it = worker(ledger, batch)
+        reasons = ["x" * 500, "x" * 501]
+        it.step(
+            [
+                Finished(
+                    work=work, verdict=Verdict(state=State.REJECTED, error=NotSentError(reason))
+                )
+                for work, reason in zip(it.step((), 2).work, reasons, strict=True)
+            ],
+            0,
+        )
+        assert [record.error for record in ledger.report(batch)] == ["x" * 500, f"{'x' * 499}…"]
+
     def test_a_row_that_is_taken_while_its_result_waits_to_be_written_is_lost(self, ledger):
         batch = fill(ledger, 3)
         it = worker(ledger, batch)

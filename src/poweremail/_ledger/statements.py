@@ -131,7 +131,7 @@ CHANGE = update(messages).where(_row.id == bindparam("row"))
 
 FENCES = (
     select(_row.id, _row.fence)
-    .where(_row.id.in_(bindparam("rows", expanding=True)))
+    .where(_row.id.in_(bindparam("rows")))
     .order_by(_row.id)
     .with_for_update()
 )
