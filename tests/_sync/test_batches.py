@@ -100,6 +100,28 @@ def test_any_iterable(sandbox, place):
                 batch.add(wrong)
 
 
+def test_a_long_source_is_written_in_groups(place):
+    written = []
+
+    class Source:
+        def __init__(self) -> None:
+            self.items = iter(many(1001))
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            for item in self.items:
+                if item.key in ("k499", "k500", "k1000"):
+                    written.append(batch.status().total)
+                return item
+            raise StopIteration
+
+    with Batch(None, place, "news") as batch:
+        assert batch.add(Source()).added == 1001
+    assert written == [0, 500, 1000]
+
+
 def test_one_that_is_rejected_stops_nothing(sandbox, place):
     sandbox.faults.add(
         Fault.error("ValidationError", "no such address"), recipient="user3@example.com"

@@ -138,6 +138,16 @@ class TestAdding:
         small.flush()
         assert (small.is_full, small.total.added) == (False, 500)
 
+    def test_large_files_are_added_a_few_at_a_time(self, ledger, tmp_path):
+        group = ledger.adding(None)
+        for number in range(3):
+            assert not group.is_full
+            path = tmp_path / f"{number}.bin"
+            with path.open("wb") as file:
+                file.truncate(6_000_000)
+            group.append(Entry(message=message(attachments=[Attachment.from_path(path)])))
+        assert group.is_full
+
     def test_large_messages_are_looked_through_a_few_at_a_time(self, ledger):
         batch = ledger.create("news")
         for number in range(4):
@@ -807,6 +817,15 @@ class TestFiles:
     def test_no_ledger_in_a_folder_that_cannot_be_written(self, read_only_folder):
         with read_only_folder, pytest.raises(LedgerError, match="unable to open"):
             Ledger(read_only_folder.path / "ledger.db").names()
+
+    def test_a_ledger_that_was_closed_takes_the_file_that_is_there_then(self, path):
+        ledger = Ledger(path)
+        fill(ledger, 3)
+        ledger.close()
+        path.unlink()
+        assert ledger.names() == []  # it is made anew
+        assert len(worker(ledger, fill(ledger, 2)).step((), 5).work) == 2
+        ledger.close()
 
     def test_a_folder_that_is_not_there(self, tmp_path):
         with pytest.raises(LedgerError, match="unable to open"):
