@@ -185,10 +185,12 @@ async def test_a_transport_of_another_class_is_looked_at_between_two_pieces(pack
     """httpx lets a client have any transport: this one has no stream of ours."""
 
     class Drip(package.AsyncByteStream):
-        async def __aiter__(self):
-            while True:
-                await sleep(0.02)
-                yield b" "
+        def __aiter__(self):
+            return self
+
+        async def __anext__(self) -> bytes:
+            await sleep(0.02)
+            return b" "
 
     transport = package.MockTransport(lambda _: package.Response(200, stream=Drip()))
     async with package.AsyncClient(transport=transport, verify=TLS) as own:

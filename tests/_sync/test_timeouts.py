@@ -185,9 +185,11 @@ def test_a_transport_of_another_class_is_looked_at_between_two_pieces(package):
 
     class Drip(package.SyncByteStream):
         def __iter__(self):
-            while True:
-                sleep(0.02)
-                yield b" "
+            return self
+
+        def __next__(self) -> bytes:
+            sleep(0.02)
+            return b" "
 
     transport = package.MockTransport(lambda _: package.Response(200, stream=Drip()))
     with package.Client(transport=transport, verify=TLS) as own:

@@ -48,7 +48,6 @@ from poweremail._runtime._async import (
     AtScopeEnd,
     ThreadLock,
     connection_scope,
-    each,
     finish,
     quick_connection_scope,
     shielded,
@@ -163,7 +162,7 @@ class AsyncEngine(ABC):
         reply = await self.send(request, outgoing, slot)
         body = ResponseBody(reply.encoding, request.endpoint.max_response_bytes)
         expired, closed = None, False
-        chunks = each(reply.chunks)
+        chunks = reply.chunks.__aiter__()
         try:
             async for chunk in chunks:
                 if closed:  # a transport of the user's own, which goes on

@@ -49,7 +49,6 @@ from poweremail._runtime._sync import (
     AtScopeEnd,
     ThreadLock,
     connection_scope,
-    each,
     finish,
     quick_connection_scope,
     shielded,
@@ -164,7 +163,7 @@ class Engine(ABC):
         reply = self.send(request, outgoing, slot)
         body = ResponseBody(reply.encoding, request.endpoint.max_response_bytes)
         expired, closed = None, False
-        chunks = each(reply.chunks)
+        chunks = reply.chunks.__iter__()
         try:
             for chunk in chunks:
                 if closed:  # a transport of the user's own, which goes on
