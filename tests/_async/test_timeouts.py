@@ -180,6 +180,7 @@ async def test_a_proxy_that_keeps_silent_counts_as_connecting(engine, monkeypatc
                 await client.messages.send_template_http_get(template())
 
 
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])  # async only
 @pytest.mark.parametrize("package", [httpx, httpx2], ids=["httpx", "httpx2"])
 async def test_a_transport_of_another_class_is_looked_at_between_two_pieces(package):
     """httpx lets a client have any transport: this one has no stream of ours."""
