@@ -294,7 +294,7 @@ class Service:
     """
     A service whose responses to a send are lost, in a time that only moves with its requests.
 
-    *responses* to look-ups, each after so many seconds, the last one again and again. One that
+    *responses* to lookups, each after so many seconds, the last one again and again. One that
     takes longer than the request allows never comes.
     """
 

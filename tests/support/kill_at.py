@@ -26,7 +26,7 @@ STEPS = (
 )
 """
 Before a transaction; before and after its commit; before and after a request; before and after a
-look-up.
+lookup.
 """
 
 

@@ -61,7 +61,7 @@ class Adding:
 
     @property
     def is_full(self) -> bool:
-        """Whether the group is as large as a transaction should be, or as memory allows."""
+        """True if the group is as large as a transaction should be, or as memory allows."""
         return len(self._group) >= _MAX_GROUP or self._bytes >= _MAX_GROUP_BYTES
 
     def flush(self) -> None:
@@ -178,7 +178,7 @@ def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
     former_key = entry.former.get("key") if entry.key else own or packed.former
     return {
         "key": key,
-        # It is drawn once, so that every attempt and every look-up has the same one.
+        # It is drawn once, so that every attempt and every lookup has the same one.
         "unique_id": own or uuid.uuid4().hex,
         "state": State.PLANNED,
         "due": 0.0,

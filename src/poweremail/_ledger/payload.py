@@ -7,8 +7,8 @@ that is added again would be sent again. The converter of the wire writes the me
 forms for addresses and files, and `_ORDER` fixes their order, which must not follow that of the
 fields in a class. A new field goes to the end of `_ORDER` and is left out if it has its default.
 tests/batch/test_old_ledger.py keeps a ledger of release 0.1 and compares the texts and the keys.
-What 0.1 read otherwise, and so stored under another key, is looked up by the digest of its text,
-too.
+A message that 0.1 read otherwise, and so stored under another key, is looked up by the digest of
+its old text, too.
 
 Contents are stored by their digest, so a hundred thousand mails with one price list have it once.
 """
@@ -125,7 +125,7 @@ def pack(message: Envelope, former: Mapping[str, Any] = FrozenMapping()) -> Pack
     payload = _text(members)
     digest = was = _digest(payload)
     for file in members.get("attachments", ()):
-        # The type was guessed, and 0.1 asked the tables of the machine.
+        # The type was guessed, and 0.1 guessed by the tables of the machine.
         if file[1] == guess_type(file[0], contents[file[2]]):
             file[1] = _former_type(file[0])
             was = ""

@@ -176,7 +176,7 @@ def prepare(connection: Connection) -> None:
 
 
 def is_current(connection: Connection) -> bool:
-    """Whether the tables exist in this version, so that `prepare` has nothing to do."""
+    """Return whether the tables exist in this version, so that `prepare` has nothing to do."""
     return _read_version(connection) == len(MIGRATIONS)
 
 

@@ -51,7 +51,7 @@ _now: BindParameter[float] = bindparam("now")
 
 
 def is_open() -> ColumnElement[bool]:
-    """Whether an unknown row is still being looked up: it is due some time, or a worker has it."""
+    """True for an unknown row that is still looked up: it is due some time, or a worker has it."""
     return or_(_row.due.is_not(None), _row.lease_owner.is_not(None))
 
 
@@ -103,7 +103,7 @@ EXPIRE = (
 )
 """
 Releases the rows of batch *of* whose lease ended before *now*: a mail that was being sent becomes
-unknown, a look-up becomes due again.
+unknown, a lookup becomes due again.
 """
 
 

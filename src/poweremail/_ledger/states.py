@@ -47,7 +47,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.NOT_SENT: frozenset({State.PLANNED}),
     State.ACCEPTED: frozenset(),
 }
-"""The states that may follow each state. Any other transition is refused before it is written."""
+"""The states that may follow each state. Any other transition is rejected before it is written."""
 
 SETTLED = frozenset({State.ACCEPTED, State.REJECTED, State.NOT_SENT, State.INVALID})
 """Rows in these states do not change by themselves."""

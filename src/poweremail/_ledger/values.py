@@ -74,7 +74,7 @@ class Work(Planned):
 
     @property
     def is_stale(self) -> bool:
-        """Whether this process was stopped for so long that another worker may have the row."""
+        """True if this process was stopped for so long that another worker may have the row."""
         return boot_time() > self.valid_until
 
 
@@ -84,8 +84,8 @@ class Verdict:
     The change to be written to a row.
 
     *delay*: the seconds until the row is due again, None if it is not.
-    *attempted*, *looked*: whether to count an attempt or a look-up.
-    *refused*: after a 429, the seconds that the service asked to wait, 0.0 if it did not say.
+    *attempted*, *looked*: whether to count an attempt or a lookup.
+    *refused*: after a 429, the seconds of its Retry-After, 0.0 without one.
     *pause*: why the whole batch must stop.
     *bad*: whether it counts as one of the failures in a row.
     """
@@ -101,7 +101,7 @@ class Verdict:
 
     @property
     def is_final(self) -> bool:
-        """Whether the row does not change any more by itself."""
+        """True if the row no longer changes by itself."""
         return self.state in SETTLED or (self.state is State.UNKNOWN and self.delay is None)
 
 
@@ -189,12 +189,12 @@ class BatchStatus:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do, except by `retry`."""
+        """True if nothing is left to do, except by `retry`."""
         return self.left == 0
 
     @property
     def all_accepted(self) -> bool:
-        """Whether the service accepted every message, and no row was invalid."""
+        """True if the service accepted every message, and no row was invalid."""
         return self.finished and self.counts[State.ACCEPTED] == sum(self.counts.values())
 
 

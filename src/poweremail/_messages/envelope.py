@@ -35,7 +35,7 @@ _FIELDS_OF_HEADERS = {
 @attrs.frozen(kw_only=True)
 class Tracking:
     """
-    What the service measures of a mail. None leaves the choice to the account's settings.
+    The events that the service counts of a mail. None leaves the choice to the account's settings.
 
     *opens*: count opens.
     *clicks*: count clicks in the ``"html"``, the ``"text"`` or ``"both"`` parts, or ``"no"``.

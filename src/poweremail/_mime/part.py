@@ -129,7 +129,7 @@ class Part:
 
     @property
     def name_is_garbled(self) -> bool:
-        """Whether the file name has bytes that are not of its charset."""
+        """True if the file name has bytes that are not of its charset."""
         if "\ufffd" not in self.name:
             return False
         try:
@@ -161,7 +161,7 @@ class Part:
 
     @property
     def cut_off(self) -> bool:
-        """Whether the content ends in the middle of a byte; known once it was read."""
+        """True if the content ends in the middle of a byte; known once it was read."""
         return any(isinstance(defect, InvalidBase64LengthDefect) for defect in self._plain.defects)
 
     def text(self, *, errors: str = "strict") -> str:
@@ -178,7 +178,7 @@ class Part:
         return LINE_END.sub("\n", text)
 
     def _is_unencoded(self) -> bool:
-        """Whether the content is text that was put into the message as it is."""
+        """Return whether the content is text that was put into the message as it is."""
         text = self.payload
         return isinstance(text, str) and not text.isascii() and not _SURROGATE.search(text)
 

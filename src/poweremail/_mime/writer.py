@@ -199,7 +199,7 @@ def _text_part(policy: _Policy, text: str, subtype: str) -> EmailMessage:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether *text* needs no encoding."""
+    """Return whether *text* needs no encoding."""
     return text.isascii() and all(
         len(line) <= _MAX_LINE_CHARS and line.replace("\t", " ").isprintable()
         for line in text.split("\n")

@@ -61,7 +61,7 @@ class RateLimits:
     at once. The defaults are what the service allows an SMTP user, unless the plan says otherwise:
 
     *per_minute*
-        60. Above it the service answers 429 and does not say when to come back.
+        60. Above it the service responds with 429, and does not say when to try again.
     *per_hour*
         3,600, the same rate over a longer time: it matters if *per_minute* is raised or None.
     *per_day*
@@ -154,7 +154,7 @@ class SlidingLog:
     with others ahead of it follows the same rule, applied to the planned times of those: each of
     its chains ends in a request that was booked, or in one that goes now. The plan for the booked
     ones is kept until the next booking; the plan for those that go now depends on the windows
-    alone. Both grow by one step for each place in the queue, so to book and to ask cost the same
+    alone. Both grow by one step for each place in the queue, so booking and asking cost the same
     however many bookings there are.
     """
 

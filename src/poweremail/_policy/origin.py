@@ -121,7 +121,7 @@ def _is_outside(error: BaseException, transport: object) -> bool:
 
 
 def _is_inside(frame: FrameType, transport: object) -> bool:
-    """Whether the *frame* is of this library, the transport, an engine or the standard library."""
+    """Return whether *frame* is of this library, the transport, an engine or the stdlib."""
     module = frame.f_globals.get("__name__")
     if not isinstance(module, str):  # generated code, such as that of attrs
         return True

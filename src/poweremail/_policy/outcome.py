@@ -4,7 +4,7 @@ The outcome of a send.
 - *accepted*: the service reported success or queued. Nothing is raised.
 - *rejected*: the service reported an error, so it did not accept the mail: `ApiError` and its
   subclasses. Never repeated.
-- *not sent*: the mail provably never reached the service whole, or the service answered 429:
+- *not sent*: the mail provably never reached the service whole, or the response was 429:
   `NotSentError`, `RateLimitError`. Repeated as the `RetryPolicy` says.
 - *unknown*: the whole mail left and no trustworthy response came: `DeliveryUnknownError`. Repeated
   only if the user allows it (`UnknownPolicy`), because the API has no idempotency key: to repeat
@@ -172,7 +172,7 @@ def _never_arrived(error: PowerEmailError) -> bool:
 @attrs.frozen
 class UnknownPolicy:
     """
-    What a client does about a send whose outcome is unknown: three of its options.
+    The three options of a client for a send whose outcome is unknown.
 
     Raises `ConfigurationError` if an option is invalid.
     """
@@ -207,7 +207,7 @@ class UnknownPolicy:
     @property
     def last_lookup(self) -> float:
         """
-        The seconds after which no further look-up begins.
+        The seconds after which no further lookup begins.
 
         It is so early that the last one can end in time. Before a mail is sent again, the last one
         begins in no case before *resend_after*.
@@ -218,7 +218,7 @@ class UnknownPolicy:
 
     @property
     def end(self) -> float:
-        """The seconds after which the look-up is cut off. With a timeout of 0 it looks once."""
+        """The seconds after which the lookup is cut off. With a timeout of 0 it looks once."""
         if not self.timeout:
             return math.inf
         return self.timeout + (0.0 if self.resend_after is None else _RESEND_LOOKUP_SECONDS)
@@ -226,7 +226,7 @@ class UnknownPolicy:
     @staticmethod
     def pause(lookups: int, remaining: float) -> float:
         """
-        Return the seconds to wait after the *lookups*-th look-up, at most *remaining*.
+        Return the seconds to wait after the *lookups*-th lookup, at most *remaining*.
 
         The pause doubles from a quarter of a second to five seconds.
         """

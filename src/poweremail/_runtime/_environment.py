@@ -1,5 +1,5 @@
 """
-What the environment says about connections: the proxy on the way to the service, and the
+The settings of the environment for connections: the proxy on the way to the service, and the
 certificates to trust.
 
 Theory of operation. Each HTTP engine reads these variables in its own way. On a value that it

@@ -6,9 +6,9 @@ Theory of operation. The exchange has repeated the request where that is safe, s
 here accepted, failed, or unknown. If it is unknown and the client reconciles, the mail is
 looked up by its unique id: getMessageInfo lists one record for each recipient. Several mails may
 share an id, so the mail counts as accepted only when each of its recipients is listed. The index of
-the service may lag, so the look-up is repeated for *visibility* seconds, and as a whole ends within
+the service may lag, so the lookup is repeated for *visibility* seconds, and as a whole ends within
 them: a request gets no more time than is left. The mail is sent again only if the user allowed it
-and a look-up that was requested after *resend_after* seconds listed none of the recipients: a
+and a lookup that was requested after *resend_after* seconds listed none of the recipients: a
 response may be as old as its request.
 
 Once a send was unknown, no later failure makes it "not sent": the first attempt may still have been
@@ -96,7 +96,7 @@ class Sender:
                 return reconciled_result(
                     unknown.unique_id, unknown.recipients or tuple(lookup.seen), lookup.proof
                 )
-            # A look-up that was cut off says less than the one before it.
+            # A lookup that was cut off says less than the one before it.
             if reported is None or lookup.error is None or time.monotonic() < deadline:
                 reported = lookup
             if begun >= last_begins or not lookup.may_change:
@@ -150,11 +150,11 @@ class Sender:
 @attrs.frozen
 class _Lookup:
     """
-    One look-up of a mail.
+    One lookup of a mail.
 
     *seen*, *missing*: the recipients that were listed, and those that were not.
     *proof*: the page that listed the last recipient; None if the mail was not found.
-    *error*: why the look-up failed; None if it did not.
+    *error*: why the lookup failed; None if it did not.
     """
 
     seen: frozenset[str]
@@ -164,7 +164,7 @@ class _Lookup:
 
     @property
     def may_change(self) -> bool:
-        """True if another look-up may find more."""
+        """True if another lookup may find more."""
         return self.error is None or self.error.temporary
 
     def report(self, seconds: float) -> str:

@@ -80,12 +80,12 @@ def string_mapping(
 
 
 def is_whole(value: object, least: int = 0) -> TypeGuard[int]:
-    """Whether *value* is an int, but no bool, of at least *least*."""
+    """Return whether *value* is an int, and no bool, of at least *least*."""
     return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def is_number(value: object, least: float = 0.0, most: float = math.inf) -> TypeGuard[float]:
-    """Whether *value* is a finite int or float, but no bool, from *least* to *most*."""
+    """Return whether *value* is a finite int or float, and no bool, from *least* to *most*."""
     return (
         isinstance(value, int | float)
         and not isinstance(value, bool)

@@ -17,7 +17,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/= ]*\Z")
 
 
 def has_words(text: str) -> bool:
-    """Whether *text* contains an encoded word."""
+    """Return whether *text* contains an encoded word."""
     return _WORD.search(text) is not None
 
 

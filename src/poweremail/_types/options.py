@@ -51,7 +51,7 @@ class Timeouts:
         None: the time from taking a connection to the end of the response. The outcome of a send is
         unknown if the last byte of the body may have left, else *not sent*.
 
-    No limit counts the waits for the limits of an SMTP user, for the next attempt or for a look-up;
+    No limit counts the waits for the limits of an SMTP user, for the next attempt or for a lookup;
     ``RetryPolicy.max_total`` and ``visibility`` bound these.
 
     Raises `ConfigurationError` if one is no positive number.

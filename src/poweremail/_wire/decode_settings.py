@@ -90,7 +90,7 @@ def decode(kind: type[T], members: Mapping[str, Any], response: Response) -> T:
     Return *members* as a *kind*. Its ``extra`` has the members that it does not know, and those
     that could not be read, or not completely.
     """
-    # A loop over cattrs' hooks, and not the function that cattrs generates: that does not tell
+    # A loop over cattrs' hooks, and not the function that cattrs generates: that does not report
     # which members could not be read.
     hooks = _domain_converter if kind in (SendingDomain, TrackingDomain) else _converter
     attrs_class: Any = attrs.resolve_types(kind)  # type: ignore[type-var]

@@ -129,7 +129,7 @@ class Body:
 
     @property
     def consumed(self) -> bool:
-        """Whether a stream in it has been read, so that the body cannot be sent again."""
+        """True if a stream in it has been read, so that the body cannot be sent again."""
         contents = (part.content for part in self._parts if isinstance(part, Base64))
         return any(isinstance(content, StreamContent) and content.begun for content in contents)
 

@@ -44,7 +44,7 @@ def integer(value: object, _: object = None) -> int | None:
 def time(value: object, _: object = None) -> datetime | None:
     """
     Read milliseconds since the epoch, as the API documents them, or seconds or microseconds: the
-    magnitude tells them apart.
+    magnitude distinguishes them.
     """
     number = integer(value)
     if number is None or not 0 < number < 10**17:

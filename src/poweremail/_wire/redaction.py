@@ -166,7 +166,7 @@ _STRING = rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
 _BARE = rb'(?!["\s\[{]|(?:null|true|false)\b)[^"\\,\]}\r\n]++'
 _VALUE = b"(?:%b|%b)" % (_STRING, _BARE)
 _STRICT_MEMBER = re.compile(rb'((?<!\\)"%b"\s*:\s*)%b' % (_NAME, _VALUE), re.DOTALL)
-# What only the lenient parser reads may have names without quotes.
+# The lenient parser also reads names without quotes.
 _LENIENT_MEMBER = re.compile(rb'([{,]\s*"?%b"?\s*:\s*)%b' % (_NAME, _VALUE), re.DOTALL)
 
 
@@ -238,7 +238,7 @@ def _secrets(value: Any, name: str = "") -> Iterator[str]:
 
 
 def _is_secret(name: str, value: object) -> bool:
-    """Whether the member is a secret; an empty value, true and false reveal nothing."""
+    """Return whether the member is a secret. Empty values, true and false reveal nothing."""
     return (
         isinstance(value, str | int | float)
         and not isinstance(value, bool)

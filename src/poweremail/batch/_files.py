@@ -153,7 +153,7 @@ def _json_object(text: str) -> dict[str, Any]:
 
 
 def has_text(row: list[str] | UsageError) -> bool:
-    """Whether *row* has a cell that is not blank, or is an error."""
+    """Return whether *row* is an error, or has a cell that is not blank."""
     return isinstance(row, UsageError) or any(map(str.strip, row))
 
 

@@ -59,7 +59,7 @@ class Sandbox:
         The limits of SMTP users without limits of their own; by default there are none.
         ``SmtpLimits()`` has the numbers of the service.
     *verify_webhook*
-        Called with a URL that is to become a webhook; returns whether it answers the service's
+        Called with a URL that is to become a webhook; returns whether it responds to the service's
         handshake. By default every URL is accepted; but the server requests the handshake from it.
     *script*
         Events that mails get by chance, such as ``["hard_bounce 2%", "open 30% within 5s"]``: see

@@ -114,12 +114,12 @@ class Service:
 
     @property
     def own_owner_id(self) -> bool:
-        """Whether one owner id only is accepted."""
+        """True if only one owner id is accepted."""
         return self.requests.owner_id is not None
 
     @property
     def own_token(self) -> bool:
-        """Whether one token only is accepted."""
+        """True if only one token is accepted."""
         return self.requests.token is not None
 
     @property

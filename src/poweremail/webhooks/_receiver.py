@@ -115,7 +115,7 @@ class WebhookReceiver:
         self.is_async: bool = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
             getattr(handler, "__call__", None)  # noqa: B004
         )
-        """Whether the handler has to be awaited. If so, only `arespond` can call it."""
+        """True if the handler has to be awaited: then only `arespond` can call it."""
 
     @property
     def max_body(self) -> int:
@@ -211,7 +211,7 @@ class WebhookReceiver:
         return self._success()
 
     def _announces_body(self, headers: Headers) -> bool:
-        """Whether the headers of a POST say that it has a body."""
+        """Return whether the headers of a POST say that it has a body."""
         lengths = header_values(headers, "Content-Length")
         others = ("Transfer-Encoding", signature_header(self._reader.brand))
         return any(length.strip("0") for length in lengths) or any(

@@ -236,7 +236,7 @@ def check_brand(brand: str) -> str:
 
 
 def handshake_text(brand: str = BRAND) -> str:
-    """Return the text with which a webhook's URL must respond, or the service refuses the URL."""
+    """Return the text with which a webhook's URL must respond to be accepted by the service."""
     return f"God bless you, {brand}"
 
 

@@ -168,7 +168,7 @@ class AsyncBatch:
         Plan failed mails again, and return their number: those that were *not_sent*, and on request
         those that were *rejected* or are *unknown*.
 
-        Unknown mails are included once their look-up has ended without a result. They may have been
+        Unknown mails are included once their lookup has ended without a result. They may have been
         accepted: then the recipient gets two.
         """
         wanted = ((State.NOT_SENT, not_sent), (State.REJECTED, rejected), (State.UNKNOWN, unknown))

@@ -125,7 +125,7 @@ class AsyncSession(AsyncEngine):
         self.errors = (aiohttp.ClientError, OSError)
         self._session = session
         self._payload_class = _payload_class()
-        # Only a handful of URLs and timeouts are in use, but a look-up has timeouts of its own.
+        # Only a handful of URLs and timeouts are in use, but a lookup has timeouts of its own.
         self._url: Callable[[str], yarl.URL] = cache(_url)
         self._timeout: Callable[[Timeouts], aiohttp.ClientTimeout] = lru_cache(
             _MAX_TIMEOUTS_CACHED
@@ -144,7 +144,7 @@ class AsyncSession(AsyncEngine):
         if payload is None:
             progress = AsyncHeadProgress(outgoing)
             outgoing.start()
-            # The engine does not tell when it has a connection.
+            # The engine does not report when it has a connection.
             outgoing.note_written(self._until_connected(request.endpoint.timeouts))
             # The last middleware is the innermost: nothing is between it and the connector.
             options["middlewares"] = (*options.get("middlewares", ()), progress.follow)
@@ -390,7 +390,7 @@ def _payload_class() -> Any:
 
 class AsyncLink:
     """
-    What is known of a connection, beyond its *protocol*.
+    The state of a connection, beyond its *protocol*.
 
     ``responded``: whether the present request has its final response.
     """

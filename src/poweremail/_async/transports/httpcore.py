@@ -16,8 +16,8 @@ attempt, in threads too, where nothing else could interrupt a read. So it does t
 - It shortens each wait to the time that the attempt has left (`Timeouts.response` and ``total``),
   and counts interim responses.
 - It looks whether a connection that is used again is still alive. The server may have closed it, or
-  have responded with 408, while the head was on its way. The head tells nobody anything, so it
-  leaves first; that gives a FIN on its way more time to arrive. Before the first piece of the body
+  have responded with 408, while the head was on its way. A head alone sends no mail, so it leaves
+  first; that gives a FIN on its way more time to arrive. Before the first piece of the body
   is read, `AsyncStream.look` finds what the server sent meanwhile. If that is the end of the
   connection or a response, the body is held back, and the engine reads the response instead: the
   outcome is *not sent*, and the send is repeated.

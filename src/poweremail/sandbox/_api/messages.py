@@ -1,5 +1,5 @@
 """
-The calls about mails: the sends, and the look-up.
+The calls about mails: the sends, and the lookup.
 
 The reader of a send returns the fields of the `MailContent` that the members set, or raises
 `Refusal` if the service would reject them. The order of the checks is that of the service, as far

@@ -62,12 +62,12 @@ class Effect:
 
     @property
     def decides(self) -> bool:
-        """Whether this changes the response, and not only its time. One fault of a request does."""
+        """True if this changes the response, not only its time. One fault of a request does."""
         return attrs.evolve(self, latency=0.0, drip=0.0, visible_after=0.0) != Effect()
 
     @property
     def before_body(self) -> bool:
-        """Whether the connection breaks before the body of the request is read."""
+        """True if the connection breaks before the body of the request is read."""
         return self.broken in ("refused", "reset_before")
 
     def response(self, genuine: Response | None) -> Response | None:

@@ -31,7 +31,7 @@ class Changes:
     The last changes, in order.
 
     A watcher polls `last`, and calls `since` with the position it knows. Nothing is called back, so
-    any thread may note a change. *run* tells this sandbox from an earlier one with the same file.
+    any thread may note a change. *run* is another in each sandbox, even with the same file.
     """
 
     def __init__(self) -> None:

@@ -33,8 +33,8 @@ __all__ = [
 _MAX_LIMIT = 10**15
 """SQLite and JSON can hold it, and no user sends as much."""
 
-# What a limit counts, and its window in milliseconds, in the order in which limits are checked. The
-# last window began before every tally.
+# Each limit counts requests or mails, in a window of so many milliseconds, and they are checked in
+# this order. The last window began before every tally.
 _WINDOWS: dict[str, tuple[Literal["requests", "mails"], int]] = {
     "per_minute": ("requests", 60_000),
     "per_hour": ("requests", 3_600_000),
@@ -82,7 +82,7 @@ class SmtpLimits:
 
     @property
     def limited(self) -> bool:
-        """Whether there is a limit at all."""
+        """True if there is any limit."""
         return any(number is not None for number in self.to_dict().values())
 
     def override(self, own: SmtpLimits) -> SmtpLimits:

@@ -55,7 +55,7 @@ class AttemptResult:
 
     @property
     def ok(self) -> bool:
-        """Whether the receiver took it: the service accepts status 200 only."""
+        """True if the receiver accepted it: for the service, status 200 only."""
         return self.status == HTTPStatus.OK
 
 
