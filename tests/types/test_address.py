@@ -186,6 +186,16 @@ def test_recipients_are_to_then_cc_then_bcc():
             "has a lone surrogate at position 0, which no encoding can carry",
         ),
         (
+            "ada@example.com, \ud800@example.com",
+            "to",
+            "has a lone surrogate at position 0, which no encoding can carry",
+        ),
+        (
+            [("\udfff@example.com", "ada@example.com")],
+            "to[0]",
+            "has a lone surrogate at position 0, which no encoding can carry",
+        ),
+        (
             [("\udfff", "ada@example.com")],
             "to[0]",
             "has a lone surrogate at position 0, which no encoding can carry",
@@ -207,6 +217,13 @@ def test_what_is_no_address_names_its_field(given, field, why):
         "Ada <ada@example.com> bob@example.com",
         "Ada <ada@example.com>bob@example.com",
         ", Ada <ada@example.com>,, bob@example.com ,",
+        "Ada <ada@example.com>\nbob@example.com",
+        "Ada <ada@example.com>,\r\nbob@example.com\r\n",
+        "\nAda <ada@example.com>\n\n\tbob@example.com",
+        "Ada <ada@example.com>;\vbob@example.com",
+        "Ada <ada@example.com>\uff0cbob@example.com",
+        "Ada <ada@example.com>\uff1b bob@example.com\uff1b",
+        "Ada <ada@example.com>\u3001bob@example.com",
         '"Ada" <ada@example.com>\t<bob@example.com>',
     ],
 )
@@ -216,6 +233,46 @@ def test_several_addresses_in_one_string(text):
     for read in (Recipient.parse, lambda text: recipient("from_email", text)):
         with pytest.raises(UsageError, match="lists several addresses, and only one can stand"):
             read(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ada <ada@example.com>\r\nBcc: eve@example.com",
+        "Ada <ada@example.com>\r\nBcc: <eve@example.com>",
+        "ada@example.com,\nX-Header: Eve <eve@example.com>",
+        "ada@example.com\n \tReply-To : eve@example.com <eve@example.com>",
+        "Ada\n<ada@example.com>",
+        "ada@example.com\r\n <ada@example.com>",
+        "ada@example.com\x1cbob@example.com",
+        "ada@example.com\0bob@example.com",
+    ],
+)
+def test_a_line_end_that_separates_no_addresses_is_invalid(text):
+    for read in (Recipient.parse, lambda text: recipients("to", [text])):
+        with pytest.raises(UsageError, match="has a control character"):
+            read(text)
+
+
+def test_line_ends_around_one_address_or_name_are_removed():
+    for text in ("ada@example.com\n", "\r\nada@example.com", "<ada@example.com>\n"):
+        assert recipient("from_email", text) == BARE
+    assert Recipient("ada@example.com\r\n", "Ada\n") == ADA
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"ada@example.com","bob@example.com" <eve@example.com>',
+        '"Ada <ada@example.com>, "Bob" <bob@example.com>',
+        '"Ada ada@example.com; "Bob" <bob@example.com>',
+        'Ada "ada@example.com", Bob "bob@example.com" <eve@example.com>',
+    ],
+)
+def test_an_address_between_unclear_quotation_marks_is_not_lost(text):
+    with pytest.raises(UsageError, match="'ada@example.com' between quotation marks") as caught:
+        recipients("to", text)
+    assert caught.value.advice == "put the whole name in double quotes, or none of it"
 
 
 @pytest.mark.parametrize(
@@ -234,7 +291,9 @@ def test_what_is_only_a_name(text, name):
     assert recipients("to", text) == (Recipient("ada@example.com", name),)
 
 
-SEPARATORS = st.sampled_from([",", ";", " ", "\t", ", ", " ; ", ",,", " , "])
+SEPARATORS = st.sampled_from(
+    [",", ";", " ", "\t", ", ", " ; ", ",,", " , ", ",\n", "\r\n;", "\uff0c", "\u3001\n"]
+)
 
 
 @settings(max_examples=200, deadline=None)
@@ -285,6 +344,7 @@ def test_no_list_as_people_write_it_loses_a_recipient(data):
         ("ada@ex\U000e0001ample.com", "U+E0001"),
         ("\u2018ada@example.com\u2019", "U+2018"),
         ("ad\u3164a@example.com", "U+3164"),
+        ("ada\uff0cbob@example.com", "U+FF0C"),
     ],
 )
 def test_invisible_characters_are_named(email, code):
@@ -371,39 +431,39 @@ def test_usable_addresses_pass_as_they_are(email):
         ("ada\tlovelace@example.com", "has a space"),
         ("ada\u00a0@example.com", "has a space"),
         ("ada@example.com\u2028x", "has a space"),
-        ("ada@@example.com", "is not written right before the @"),
-        ("a@b@example.com", "is not written right before the @"),
-        (".ada@example.com", "is not written right before the @"),
-        ("ada.@example.com", "is not written right before the @"),
-        ("ada..lovelace@example.com", "is not written right before the @"),
-        ('ada"@example.com', "is not written right before the @"),
-        ('"ada@example.com', "is not written right before the @"),
-        ('"ada"x@example.com', "is not written right before the @"),
-        ('"ada\\"@example.com', "is not written right before the @"),
-        ("ada,bob@example.com", "is not written right before the @"),
-        ("ada(comment)@example.com", "is not written right before the @"),
-        ("<ada@example.com", "is not written right before the @"),
-        ("ada;bob@example.com", "is not written right before the @"),
-        ("mailto:ada@example.com", "is not written right before the @"),
-        ("ada\\@example.com", "is not written right before the @"),
+        ("ada@@example.com", "has no valid local part before the @"),
+        ("a@b@example.com", "has no valid local part before the @"),
+        (".ada@example.com", "has no valid local part before the @"),
+        ("ada.@example.com", "has no valid local part before the @"),
+        ("ada..lovelace@example.com", "has no valid local part before the @"),
+        ('ada"@example.com', "has no valid local part before the @"),
+        ('"ada@example.com', "has no valid local part before the @"),
+        ('"ada"x@example.com', "has no valid local part before the @"),
+        ('"ada\\"@example.com', "has no valid local part before the @"),
+        ("ada,bob@example.com", "has no valid local part before the @"),
+        ("ada(comment)@example.com", "has no valid local part before the @"),
+        ("<ada@example.com", "has no valid local part before the @"),
+        ("ada;bob@example.com", "has no valid local part before the @"),
+        ("mailto:ada@example.com", "has no valid local part before the @"),
+        ("ada\\@example.com", "has no valid local part before the @"),
         ("ada\u0085b@example.com", "has a space"),
-        ("ada\u0080@example.com", "is not written right before the @"),
-        ("ada@.example.com", "is not written right after the @"),
-        ("ada@example.com.", "is not written right after the @"),
-        ("ada@example..com", "is not written right after the @"),
-        ("ada@-example.com", "is not written right after the @"),
-        ("ada@example-.com", "is not written right after the @"),
-        ("ada@example.-com", "is not written right after the @"),
-        ("ada@example.com-", "is not written right after the @"),
-        ("ada@exam!ple.com", "is not written right after the @"),
-        ("ada@example.com>", "is not written right after the @"),
-        ("ada@example.com,", "is not written right after the @"),
-        ("ada@[192.0.2.1", "is not written right after the @"),
-        ("ada@192.0.2.1]", "is not written right after the @"),
-        ("ada@[]", "is not written right after the @"),
-        ("ada@exam\u0081ple.com", "is not written right after the @"),
-        (f"ada@{'a' * 64}.com", "is not written right after the @"),
-        (f"ada@x.{'ü' * 64}", "is not written right after the @"),
+        ("ada\u0080@example.com", "has no valid local part before the @"),
+        ("ada@.example.com", "has no valid domain after the @"),
+        ("ada@example.com.", "has no valid domain after the @"),
+        ("ada@example..com", "has no valid domain after the @"),
+        ("ada@-example.com", "has no valid domain after the @"),
+        ("ada@example-.com", "has no valid domain after the @"),
+        ("ada@example.-com", "has no valid domain after the @"),
+        ("ada@example.com-", "has no valid domain after the @"),
+        ("ada@exam!ple.com", "has no valid domain after the @"),
+        ("ada@example.com>", "has no valid domain after the @"),
+        ("ada@example.com,", "has no valid domain after the @"),
+        ("ada@[192.0.2.1", "has no valid domain after the @"),
+        ("ada@192.0.2.1]", "has no valid domain after the @"),
+        ("ada@[]", "has no valid domain after the @"),
+        ("ada@exam\u0081ple.com", "has no valid domain after the @"),
+        (f"ada@{'a' * 64}.com", "has no valid domain after the @"),
+        (f"ada@x.{'ü' * 64}", "has no valid domain after the @"),
         (f"{'a' * 65}@example.com", "has more than 64 bytes before the @"),
         (f"{'ü' * 33}@example.com", "has more than 64 bytes before the @"),
         (f"ada@{'.'.join(['a' * 62] * 3)}.{'b' * 62}", "is longer than 254 bytes"),
@@ -414,6 +474,30 @@ def test_unusable_addresses_say_why(email, why):
         Recipient(email)
     assert (caught.value.field, caught.value.mail_state) == ("email", "not_sent")
     assert caught.value.explanation == f"email: {email.strip()!r} {why}"
+
+
+@pytest.mark.parametrize(
+    ("text", "advice"),
+    [
+        ("ada@example.com|bob@example.com", "separate several addresses by commas"),
+        ("ada@example.com/bob@example.com", "separate several addresses by commas"),
+        ("mailto:ada@example.com", "leave out mailto:"),
+        ("Ada <mailto:ada@example.com>", "leave out mailto:"),
+        ("ada@example.com (Ada)", "write the name first: Ada <ada@example.com>"),
+        ("Ada Lovelace ada@example.com", "write the address after a name between < and >"),
+        ("'ada@example.com'", "leave out the quotation marks"),
+        ("\u201cada@example.com\u201d", "leave out the quotation marks"),
+        ("ada\uff20example.com", "write @ in place of the wide at sign"),
+        ("ada@example.com.", "leave out the dot at the end"),
+        ("ada\u200b@example.com", ""),
+        ("ada@-example.com", ""),
+        ("ada", ""),
+    ],
+)
+def test_the_error_of_a_common_mistake_says_how_to_write_it(text, advice):
+    with pytest.raises(UsageError) as caught:
+        recipients("to", text)
+    assert caught.value.advice == advice
 
 
 @pytest.mark.parametrize("control", [chr(code) for code in (*range(9), *range(10, 32), 127)])

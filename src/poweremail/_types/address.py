@@ -5,10 +5,10 @@ An address is checked for what makes it unusable (RFC 5321 and RFC 6531: lengths
 spaces, control or invisible characters, no empty label in the domain), not for whether it exists.
 International addresses pass as they are.
 
-Several addresses in one string are several recipients. White space, a comma or a semicolon
-separates two of them only if a complete address stands before it; otherwise it belongs to the name,
-as in ``Billing, Inc. <billing@example.com>``. So no recipient that somebody wrote is lost. The
-headers of messages have stricter rules: see `poweremail._mime.addresses`.
+Several addresses in one string are several recipients. White space (line ends, too), a comma or a
+semicolon separates two of them only if a complete address stands before it; otherwise it belongs to
+the name, as in ``Billing, Inc. <billing@example.com>``. So no recipient that somebody wrote is
+lost. The headers of messages have stricter rules: see `poweremail._mime.addresses`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 import attrs
 
-from poweremail._types.checks import CONTROL, header_text
+from poweremail._types.checks import CONTROL, body_text, header_text
 from poweremail._types.encoded_words import decode_words
 from poweremail.errors import UsageError
 
@@ -48,27 +48,54 @@ _SPACE = re.compile(r"\s")
 # An <address>; a quoted local part may have a "<" of its own.
 _ANGLE = r'<((?:"(?:[^"\\]|\\.)*"@)?[^<>"]*)>'
 _ANGLE_AT_END = re.compile(rf"{_ANGLE}\Z")
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_IS_QUOTED = re.compile(rf"{_QUOTED}\Z")
+# Chinese and Japanese keyboards write the last three.
+_SEPARATORS = ",;\uff0c\uff1b\u3001"
 # White space, a separator, an <address>, a quoted string, or a word. A quote inside a word is an
 # ordinary character, as in 5".
 _TOKEN = re.compile(
-    rf"(?P<space>\s+)|(?P<separator>[,;])|(?P<angle>{_ANGLE})"
-    r'|(?P<word>"(?:[^"\\]|\\.)*"(?:@[^\s,;<>]*)?|[^\s,;<]+|<)'
+    rf"(?P<space>\s+)|(?P<separator>[{_SEPARATORS}])|(?P<angle>{_ANGLE})"
+    rf"|(?P<word>{_QUOTED}(?:@[^\s{_SEPARATORS}<>]*)?|[^\s{_SEPARATORS}<]+|<)"
 )
+# Line ends separate addresses, as in a cell of a spreadsheet. One before a header is an attack.
+_LINE_ENDS = "\n\v\f\r"
+_HEADER = re.compile(rf"[{_LINE_ENDS}][ \t]*[\w\-]+[ \t]*:")
+_FORBIDDEN = re.compile(rf"(?![{_LINE_ENDS}]){CONTROL.pattern}")
+_BETWEEN = f"{_SEPARATORS} \t{_LINE_ENDS}"
 # The Bidi_Control characters of Unicode. They can make a name read as something else.
 _BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _BIDI_CONTROL = re.compile(f"[{_BIDI_CONTROLS}]")
 # Invisible remains of copying from a web page, a chat or a spreadsheet.
 _REMAINS = rf"[\s\u00ad\u200b\u2060\ufeff{_BIDI_CONTROLS}]+"
 _REMAINS_AT_ENDS = re.compile(rf"\A{_REMAINS}|{_REMAINS}\Z")
-# Invisible although they count as letters, marks or symbols; then U+FFFD and typographic quotes.
-_ODD = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffd\u2018\u2019\u201c\u201d")
-_ODD_CATEGORIES = ("Cf", "Co", "Zl", "Zp")
+# Invisible although they count as letters, marks or symbols; then U+FFFD, typographic quotes, and
+# separators.
+_ODD = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0\ufffd\u2018\u2019\u201c\u201d"
+    "\uff0c\uff1b\u3001"
+)
+_ODD_CATEGORIES = ("Cf", "Co", "Cs", "Zl", "Zp")
 # The common address, recognised in one match; all others are checked below.
 _PLAIN_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9\-]{0,61}[A-Za-z0-9])?+"
 _PLAIN = re.compile(
     r"(?=.{1,64}@.{1,180}\Z)[A-Za-z0-9_%+\-]++(?:\.[A-Za-z0-9_%+\-]++)*+@"
     rf"{_PLAIN_LABEL}(?:\.{_PLAIN_LABEL})*+\Z"
 )
+
+# Common ways of writing that no address has, and what to write in their place.
+_ADVICE = [
+    (re.compile(pattern), advice)
+    for pattern, advice in (
+        ("(?i)<?mailto:", "leave out mailto:"),
+        ("[^@]*[\uff20\ufe6b]", "write @ in place of the wide at sign"),
+        ("[!-?A-~]+@[ -?A-~]*@", "separate several addresses by commas"),
+        (r"\S+@\S+\s*\(", "write the name first: Ada <ada@example.com>"),
+        (r"[^:@]*[^\s:@,;]\s+\S+@\S+\Z", "write the address after a name between < and >"),
+        ("[\"'\u2018\u201c]", "leave out the quotation marks"),
+        (r".*\.\Z", "leave out the dot at the end"),
+    )
+]
 
 _MAX_LOCAL_BYTES = 64
 _MAX_ADDRESS_BYTES = 254
@@ -84,9 +111,10 @@ def _unusable(address: str) -> str | None:  # noqa: PLR0911  one return a reason
         return "has no @"
     if not local or not domain:
         return "has nothing before the @" if domain else "has nothing after the @"
-    if len(local.encode()) > _MAX_LOCAL_BYTES:
+    # Whoever takes the address raises a clear error for a lone surrogate.
+    if len(local.encode(errors="surrogatepass")) > _MAX_LOCAL_BYTES:
         return f"has more than {_MAX_LOCAL_BYTES} bytes before the @"
-    if len(address.encode()) > _MAX_ADDRESS_BYTES:
+    if len(address.encode(errors="surrogatepass")) > _MAX_ADDRESS_BYTES:
         return f"is longer than {_MAX_ADDRESS_BYTES} bytes"
     if _SPACE.search(domain) or (_SPACE.search(local) and not local.startswith('"')):
         return "has a space"
@@ -94,11 +122,11 @@ def _unusable(address: str) -> str | None:  # noqa: PLR0911  one return a reason
         name = unicodedata.name(odd, "a character without a name")
         return f"has U+{ord(odd):04X} ({name}), which no address has"
     if not _LOCAL.match(local):
-        return "is not written right before the @"
+        return "has no valid local part before the @"
     if not _DOMAIN.match(domain) or any(
         len(label) > _MAX_LABEL_CHARS for label in domain.split(".")
     ):
-        return "is not written right after the @"
+        return "has no valid domain after the @"
     return None
 
 
@@ -118,16 +146,19 @@ def trim(text: str) -> str:
 
 
 def _email(value: object) -> str:
-    email = trim(header_text("email", value))
+    email = header_text("email", trim(value) if isinstance(value, str) else value)
     if reason := _unusable(email):
-        raise UsageError(f"{email!r} {reason}", field="email")
+        start = email[:_MAX_ADDRESS_BYTES]
+        advice = next((advice for mistake, advice in _ADVICE if mistake.match(start)), None)
+        raise UsageError(f"{email!r} {reason}", field="email", advice=advice)
     return email
 
 
 def _name(value: object) -> str | None:
     if value is None:
         return None
-    name = trim(header_text("name", _decoded(value)))
+    name = _decoded(value)
+    name = header_text("name", trim(name) if isinstance(name, str) else name)
     if not name.isascii() and (found := _BIDI_CONTROL.search(name)):
         raise UsageError(
             f"has U+{ord(found[0]):04X} ({unicodedata.name(found[0])}) at position "
@@ -177,26 +208,34 @@ class Recipient:
         Read ``ada@example.com``, ``Ada <ada@example.com>`` or ``"Lovelace, Ada"
         <ada@example.com>``.
         """
-        text = trim(header_text("email", text))
+        text = trim(body_text("email", text))
         if len(_split(text)) > 1:
             raise UsageError(
                 f"{text!r} lists several addresses, and only one can stand here",
                 field="email",
                 advice="put a name that contains an address in double quotes",
             )
-        if not text.endswith(">"):
+        if not header_text("email", text).endswith(">"):
             return cls(text)
         found = _ANGLE_AT_END.search(text)
         if not found:
             raise UsageError(f"{text!r} does not end in an address between < and >", field="email")
-        return cls(found[1], _unquote(text[: found.start()].strip()))
+        name = text[: found.start()].strip()
+        if '"' in name and not _IS_QUOTED.match(name) and (inner := _address_in(name)):
+            raise UsageError(
+                f"{text!r} has the address {inner!r} between quotation marks that do not match",
+                field="email",
+                advice="put the whole name in double quotes, or none of it",
+            )
+        return cls(found[1], _unquote(name))
 
 
 def _split(text: str) -> list[str]:
     """Return *text* in parts of one mailbox each, by the rule at the head of this file."""
-    is_list = text.count("@") > 1 or "," in text or ";" in text
-    if not is_list or CONTROL.search(text):
-        return [text]  # a control character makes all of it invalid, wherever it stands
+    may_list = text.count("@") > 1 or "," in text or ";" in text or not text.isascii()
+    # An unexpected control character makes all of it invalid, wherever it stands.
+    if not may_list or _HEADER.search(text) or _FORBIDDEN.search(text):
+        return [text]
     parts: list[str] = []
     start = 0
     # The kind of token that has completed an address, if one has: a word or an angle.
@@ -219,7 +258,7 @@ def _split(text: str) -> list[str]:
         elif kind == "separator":
             complete = None
     parts.append(text[start:])
-    return [part for each in parts if (part := each.strip(", ;\t"))] or [text]
+    return [part for each in parts if (part := each.strip(_BETWEEN))] or [text]
 
 
 def ascii_domain(recipient: Recipient) -> str:
@@ -231,8 +270,14 @@ def ascii_domain(recipient: Recipient) -> str:
         return domain
 
 
+def _address_in(name: str) -> str | None:
+    """The first complete address in *name*."""
+    words = re.split(rf'[\s"<>{_SEPARATORS}]+', name)
+    return next((word for word in words if not _unusable(word)), None)
+
+
 def _needs_quotes(name: str) -> bool:
-    return any(character in '()<>[]:;@\\,."' for character in name)
+    return any(character in f'()<>[]:@\\."{_SEPARATORS}' for character in name)
 
 
 def _unquote(name: str) -> str:
