@@ -415,6 +415,49 @@ def test_an_empty_cell_of_a_column_that_is_called_like_a_field(csv_file):
     assert entry.message.dynamic_value == {"tracking": "", "headers": ""}
 
 
+@pytest.mark.parametrize("text", ["\ufeff\ufeffemail,A\n", "\u200bemail\u00a0,A\u200b\n"])
+def test_invisible_characters_around_the_name_of_a_column_do_not_count(csv_file, text):
+    (entry,) = csv_file(f"{text}a@example.com,1\n")
+    assert (entry.message.recipients, entry.message.dynamic_value) == (
+        ("a@example.com",),
+        {"A": "1"},
+    )
+
+
+def test_line_ends_in_a_cell_separate_addresses(csv_file):
+    rows = '"a@example.com\nb@example.com\n","Ada\n"\n"c@example.com\n","Carl\n"\n'
+    two, one = csv_file(f"email,name\n{rows}")
+    assert two.message.recipients == ("a@example.com", "b@example.com")
+    assert one.message.to == (Recipient("c@example.com", "Carl"),)
+
+
+@pytest.mark.parametrize("name", ["CC", "Cc", "BCC", "Bcc"])
+def test_copies_in_a_column_of_another_case_are_not_dropped(csv_file, lines_file, name):
+    bad, good = csv_file(f"email,{name}\na@example.com,b@example.com\nc@example.com,none\n")
+    assert bad.error.reason == f"has addresses in {name!r}, which is no field"
+    assert bad.error.advice == f"call it {name.lower()!r}"
+    assert good.message.dynamic_value == {name: "none"}
+    row = {"email": "a@example.com", name: ["b@example.com"]}
+    (bad,) = lines_file(row, **COMMON)
+    assert bad.error.reason == f"has addresses in {name!r}, which is no field"
+
+
+def test_recipients_in_two_columns_are_not_dropped(csv_file, lines_file):
+    bad, *good = csv_file(
+        "email,to\na@example.com,b@example.com\nc@example.com,\n,d@example.com\n"
+        "e@example.com,e@example.com\n"
+    )
+    assert bad.error.reason == "has recipients in 'email' and in 'to'"
+    assert [each.message.recipients[0] for each in good] == [
+        f"{name}@example.com" for name in "cde"
+    ]
+    (entry,) = csv_file("email,to\na@example.com,b@example.com\n", email="to")
+    assert entry.message.recipients == ("b@example.com",)
+    assert entry.message.dynamic_value == {"email": "a@example.com"}
+    (bad,) = lines_file({"email": "a@example.com", "to": ["b@example.com"]}, **COMMON)
+    assert bad.error.reason == "has recipients in 'email' and in 'to'"
+
+
 def test_null_is_as_if_the_member_were_not_there(lines_file):
     optional = (
         *("cc", "bcc", "reply_to", "headers", "attachments", "tracking", "unique_id"),
@@ -448,7 +491,13 @@ def test_a_number_that_is_none_makes_the_row_invalid(lines_file, number, member)
         (b"\xd0\xcf\x11\xe0\xa1\xb1", "an old Excel workbook (.xls)", "save it as CSV, UTF-8"),
         (b"\n<html><table>", "HTML or XML", "save it as CSV, UTF-8"),
         (b"\x1f\x8b\x08\x00\n\n", "compressed by gzip", "gunzip"),
-        (b"\xff\xfee\x00m\x00", "UTF-16 text", "iconv"),
+        (b"\xff\xfee\x00m\x00", "UTF-16 text", "iconv -f UTF-16 "),
+        ("email,n\n".encode("utf-16-le"), "UTF-16 text", "iconv -f UTF-16LE "),
+        ("email,n\n".encode("utf-16-be"), "UTF-16 text", "iconv -f UTF-16BE "),
+        ("email,n\n".encode("utf-32"), "UTF-32 text", "iconv -f UTF-32 "),
+        (b"PAR1\x15\x04\x15", "a Parquet file", "duckdb"),
+        (b"%PDF-1.7", "a PDF", "CSV, UTF-8"),
+        (b"SQLite format 3\x00\x10", "binary data", "save it as CSV, UTF-8"),
         (b' [\n {"email": "a@example.com"},', "one JSON array", "jq -c '.[]'"),
         (b"\xef\xbb\xbf[]", "one JSON array", "jq -c '.[]'"),
     ],

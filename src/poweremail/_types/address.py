@@ -29,6 +29,7 @@ __all__ = [
     "AddressesLike",
     "Recipient",
     "ascii_domain",
+    "lists_several",
     "recipient",
     "recipients",
     "trim",
@@ -209,7 +210,7 @@ class Recipient:
         <ada@example.com>``.
         """
         text = trim(body_text("email", text))
-        if len(_split(text)) > 1:
+        if lists_several(text):
             raise UsageError(
                 f"{text!r} lists several addresses, and only one can stand here",
                 field="email",
@@ -259,6 +260,11 @@ def _split(text: str) -> list[str]:
             complete = None
     parts.append(text[start:])
     return [part for each in parts if (part := each.strip(_BETWEEN))] or [text]
+
+
+def lists_several(text: str) -> bool:
+    """Whether *text* lists more than one address."""
+    return len(_split(text)) > 1
 
 
 def ascii_domain(recipient: Recipient) -> str:

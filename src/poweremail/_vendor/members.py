@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from poweremail._messages.message import TemplateMessage
+from poweremail._types.address import lists_several
 from poweremail._types.checks import body_text, header_text, is_whole
 from poweremail.errors import UsageError
 
@@ -130,12 +131,12 @@ def _envelope(message: object) -> Mapping[str, Any]:
     if not isinstance(message, dict):
         raise UsageError(f"must be a dict, not {type(message).__name__}", field="message")
     _required("subject", message.get("subject"))
-    _required("from_email", message.get("from_email"))
+    _one_address("from_email", message.get("from_email"))
     _optional("from_name", message.get("from_name"))
     if not message.get("to"):
         raise UsageError("give at least one recipient", field="to")
     for field, recipient in _dicts("to", message["to"]):
-        _required(f"{field}.email", recipient.get("email"))
+        _one_address(f"{field}.email", recipient.get("email"))
         _optional(f"{field}.name", recipient.get("name"))
         if recipient.get("type") not in _RECIPIENT_TYPES:
             raise UsageError(
@@ -166,6 +167,15 @@ def _required(field: str, value: object) -> str:
     if not text.strip():
         raise UsageError("must not be empty", field=field)
     return text
+
+
+def _one_address(field: str, value: object) -> None:
+    if lists_several(_required(field, value)):
+        raise UsageError(
+            f"{value!r} lists several addresses, and only one can stand here",
+            field=field,
+            advice="give each recipient a dict of its own",
+        )
 
 
 def _optional(field: str, value: object) -> None:

@@ -20,6 +20,7 @@ from poweremail.errors import ConfigurationError, UsageError
 __all__ = ["csv_rows", "has_text", "json_objects", "open_rows", "unusable"]
 
 _AS_CSV = "open it in a spreadsheet program and save it as CSV, UTF-8"
+_AS_UTF_8 = "save it as UTF-8; `iconv -f {0} -t UTF-8` converts it"
 _FORMATS = [
     (re.compile(pattern, re.DOTALL | re.IGNORECASE), kind, advice)
     for pattern, kind, advice in (
@@ -30,11 +31,14 @@ _FORMATS = [
         (rb"BZh[1-9]1AY", "compressed by bzip2", "decompress it with bunzip2"),
         (rb"\xfd7zXZ\0", "compressed by xz", "decompress it with unxz"),
         (rb"\x28\xb5\x2f\xfd", "compressed by zstd", "decompress it with unzstd"),
-        (
-            rb"\xff\xfe|\xfe\xff",
-            "UTF-16 text",
-            "save it as UTF-8; `iconv -f UTF-16 -t UTF-8` converts it",
-        ),
+        (rb"PAR1", "a Parquet file", "`duckdb -csv -c \"FROM 'in.parquet'\"` converts it"),
+        (rb"%PDF-", "a PDF", "export the table itself as CSV, UTF-8"),
+        (rb"\xff\xfe\0\0|\0\0\xfe\xff", "UTF-32 text", _AS_UTF_8.format("UTF-32")),
+        (rb"\xff\xfe|\xfe\xff", "UTF-16 text", _AS_UTF_8.format("UTF-16")),
+        # Two ASCII characters, without a byte order mark.
+        (rb"[\t-~]\0[\t-~]\0", "UTF-16 text", _AS_UTF_8.format("UTF-16LE")),
+        (rb"\0[\t-~]\0[\t-~]", "UTF-16 text", _AS_UTF_8.format("UTF-16BE")),
+        (rb"[^\r\n{]*\0", "binary data", _AS_CSV),
         (
             rb"(?:\xef\xbb\xbf)?\s*\[\s*(?:\{|\]|\Z)",
             "one JSON array",

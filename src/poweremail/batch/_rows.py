@@ -38,6 +38,8 @@ CSV_FIELDS = {
     *("to", "cc", "bcc", "reply_to"),
     *BODIES,
 }
+_OTHER_CASE = {"CC", "Cc", "BCC", "Bcc"}
+"""Other spellings of fields. Taken for dynamic values, they would cost recipients."""
 
 
 def _absolute(path: str | os.PathLike[str]) -> str:
@@ -101,7 +103,17 @@ class RowReader:
         given = {**self.common, **{name: row[name] for name in row if name in fields}}
         rest = {name: row[name] for name in row if name not in self.used}
         members = dict(given)
+        for name in _OTHER_CASE & rest.keys():
+            if "@" in str(rest[name]):
+                reason = f"has addresses in {name!r}, which is no field"
+                raise UsageError(reason, field="row", advice=f"call it {name.lower()!r}")
         if self.email in row:
+            if self.email != "to" and row.get("to", row[self.email]) != row[self.email]:
+                raise UsageError(
+                    f"has recipients in {self.email!r} and in 'to'",
+                    field="row",
+                    advice="leave one empty, or name the column of the addresses",
+                )
             address, name = row[self.email], row.get(self.name)
             given["to"] = [(name, address) if name else address]
             members["to"] = _to(address, name)

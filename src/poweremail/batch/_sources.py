@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from poweremail._ledger.entries import BadEntry, Entry
+from poweremail._types.address import trim
 from poweremail.batch._files import csv_rows, has_text, json_objects, open_rows, unusable
 from poweremail.batch._rows import BODIES, CSV_FIELDS, JSON_FIELDS, RowReader
 from poweremail.errors import UsageError
@@ -58,7 +59,7 @@ def read_csv(
             raise unusable(path, f"in line {line}: {header.explanation}", header.advice)
         if not header:
             raise unusable(path, "has no line with the names of its columns")
-        columns = [column.strip() for column in header]
+        columns = [trim(column) for column in header]
         named = [column for column in columns if column]
         if len(set(named)) < len(named):
             raise unusable(path, f"has two columns of one name among {', '.join(columns)}")
