@@ -103,10 +103,10 @@ class RowReader:
         given = {**self.common, **{name: row[name] for name in row if name in fields}}
         rest = {name: row[name] for name in row if name not in self.used}
         members = dict(given)
-        for name in _OTHER_CASE & rest.keys():
-            if "@" in str(rest[name]):
-                reason = f"has addresses in {name!r}, which is no field"
-                raise UsageError(reason, field="row", advice=f"call it {name.lower()!r}")
+        for other in _OTHER_CASE & rest.keys():
+            if "@" in str(rest[other]):
+                reason = f"has addresses in {other!r}, which is no field"
+                raise UsageError(reason, field="row", advice=f"call it {other.lower()!r}")
         if self.email in row:
             if self.email != "to" and row.get("to", row[self.email]) != row[self.email]:
                 raise UsageError(
