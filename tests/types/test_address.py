@@ -70,7 +70,7 @@ AWKWARD = st.text('<>"\\@, .ab\u00a0', max_size=12)
         (ADA, ADA),
     ],
 )
-def test_one_address(given, expected):
+def test_one_address_in_each_form(given, expected):
     assert recipient("to", given) == expected
 
 
@@ -95,7 +95,7 @@ def test_one_address(given, expected):
         (frozenset({"ada@example.com"}), (BARE,)),
     ],
 )
-def test_one_address_or_many(given, expected):
+def test_one_or_many_addresses_in_each_form(given, expected):
     assert recipients("to", given) == expected
 
 
@@ -202,7 +202,7 @@ def test_recipients_are_to_then_cc_then_bcc():
         ),
     ],
 )
-def test_what_is_no_address_names_its_field(given, field, why):
+def test_an_invalid_address_names_its_field(given, field, why):
     with pytest.raises(UsageError) as caught:
         recipients("to", given)
     assert caught.value.field == field
@@ -287,7 +287,7 @@ def test_an_address_between_unclear_quotation_marks_is_not_lost(text):
         ('5" disk, 3" disk <ada@example.com>', '5" disk, 3" disk'),
     ],
 )
-def test_what_is_only_a_name(text, name):
+def test_commas_and_brackets_in_a_display_name_add_no_recipient(text, name):
     assert recipients("to", text) == (Recipient("ada@example.com", name),)
 
 
@@ -369,7 +369,7 @@ def test_names_keep_joiners_but_no_bidi_controls():
 
 
 @pytest.mark.parametrize("field", ["from_email", "to", "cc", "bcc", "reply_to"])
-def test_the_message_names_the_field_of_an_unusable_address(field):
+def test_a_message_names_the_field_of_an_invalid_address(field):
     fields = {
         "subject": "s",
         "from_email": "me@example.com",
@@ -411,7 +411,7 @@ def test_the_message_names_the_field_of_an_unusable_address(field):
         f"ada@{'.'.join(['a' * 62] * 3)}.{'b' * 61}",
     ],
 )
-def test_usable_addresses_pass_as_they_are(email):
+def test_valid_addresses_are_not_changed(email):
     assert Recipient(email).email == email
     assert Recipient.parse(f"Ada <{email}>") == Recipient(email, "Ada")
 
@@ -469,7 +469,7 @@ def test_usable_addresses_pass_as_they_are(email):
         (f"ada@{'.'.join(['a' * 62] * 3)}.{'b' * 62}", "is longer than 254 bytes"),
     ],
 )
-def test_unusable_addresses_say_why(email, why):
+def test_invalid_addresses_say_why(email, why):
     with pytest.raises(UsageError) as caught:
         Recipient(email)
     assert (caught.value.field, caught.value.mail_state) == ("email", "not_sent")
@@ -534,7 +534,7 @@ def test_str_quotes_what_needs_quotes(name, text):
 @given(email=EMAILS, name=st.none() | NAMES | AWKWARD)
 @example(email='"a<b"@x', name='"foo<')
 @example(email='"@b"@x', name="foo<")
-def test_what_str_writes_parse_reads(email, name):
+def test_parse_reads_what_str_writes(email, name):
     written = Recipient(email, name)
     assert Recipient.parse(str(written)) == written
     assert recipients("to", str(written)) == (written,)
@@ -542,7 +542,7 @@ def test_what_str_writes_parse_reads(email, name):
 
 @settings(max_examples=150, deadline=None)
 @given(st.text() | AWKWARD | EMAILS)
-def test_a_text_is_an_address_or_a_usage_error(text):
+def test_any_text_is_an_address_or_a_usage_error(text):
     for read in (Recipient, Recipient.parse):
         try:
             accepted = read(text)
@@ -557,13 +557,13 @@ def test_a_text_is_an_address_or_a_usage_error(text):
     st.from_regex(r"[a-z.\-+_%]{1,6}@[a-z.\-]{1,10}", fullmatch=True)
     | st.from_regex(r"a{60,66}@b{60,66}\.c", fullmatch=True)
 )
-def test_the_short_way_decides_as_the_exact_way(address):
+def test_the_fast_pattern_decides_as_the_exact_check(address):
     verdict = address_module._unusable(address)
     with patch.object(address_module, "_PLAIN", re.compile(r"(?!)")):
         assert address_module._unusable(address) == verdict
 
 
-def test_two_addresses_are_no_pair():
+def test_a_pair_of_two_addresses_is_invalid():
     """Taken for a name and an address, one of the two would get nothing."""
     with pytest.raises(
         UsageError, match="cannot tell which of .* is the name .*give two addresses"

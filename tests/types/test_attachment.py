@@ -47,7 +47,7 @@ def test_the_type_is_guessed_from_the_name(name, type):
     assert Attachment(name, b"").type == type
 
 
-def test_the_machine_has_no_say_in_types(monkeypatch):
+def test_types_do_not_depend_on_the_machine(monkeypatch):
     """A slim container has no ``mime.types``; another machine has one that says anything."""
     monkeypatch.setattr(mimetypes, "_db", None)
     mimetypes.add_type("application/x-wrong", ".pdf")
@@ -82,7 +82,7 @@ def test_content_cannot_change_after_it_was_given():
 
 @pytest.mark.parametrize("content", ["abc", None, 5, [1]])
 @pytest.mark.parametrize("kind", [Attachment, Image])
-def test_content_that_is_no_bytes(kind, content):
+def test_content_that_is_not_bytes_is_invalid(kind, content):
     with pytest.raises(
         UsageError, match="from_path takes a path, from_base64 takes base64 text"
     ) as caught:
@@ -101,7 +101,7 @@ def test_content_that_is_no_bytes(kind, content):
         ("", b""),
     ],
 )
-def test_base64(text, content):
+def test_from_base64_decodes_its_text(text, content):
     assert Attachment.from_base64(text, "x").content == content
     assert Image.from_base64(text, "x.png").content == content
 
@@ -123,14 +123,14 @@ def test_base64(text, content):
     ],
 )
 @pytest.mark.parametrize("kind", [Attachment, Image])
-def test_what_is_no_base64(kind, text):
+def test_invalid_base64(kind, text):
     with pytest.raises(UsageError, match="^not sent: content: is not base64: ") as caught:
         kind.from_base64(text, "x.png")
     assert caught.value.field == "content"
 
 
 @pytest.mark.parametrize("kind", [Attachment, Image])
-def test_base64_of_another_type(kind):
+def test_from_base64_rejects_other_types(kind):
     with pytest.raises(UsageError) as caught:
         kind.from_base64(None, "x.png")
     assert caught.value.explanation == "content: must be base64 as str or bytes, not NoneType"
@@ -138,12 +138,12 @@ def test_base64_of_another_type(kind):
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary())
-def test_base64_of_anything_is_read_back(content):
+def test_base64_of_any_content_is_read_back(content):
     assert Attachment.from_base64(base64.encodebytes(content), "x").content == content
 
 
 @pytest.mark.parametrize("convert", [str, lambda path: path])
-def test_from_path_looks_and_does_not_read(tmp_path, convert):
+def test_from_path_checks_the_file_and_does_not_read_it(tmp_path, convert):
     path = tmp_path / "report.pdf"
     path.write_bytes(b"x" * 1000)
     attachment = Attachment.from_path(convert(path))
@@ -179,7 +179,7 @@ def test_image_from_path(tmp_path):
         ("lone\udc00surrogate", "cannot read|surrogates not allowed"),
     ],
 )
-def test_from_path_of_what_is_no_file(tmp_path, kind, name, why):
+def test_from_path_rejects_what_is_not_a_file(tmp_path, kind, name, why):
     (tmp_path / "directory").mkdir()
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(UsageError, match=why) as caught:
@@ -188,7 +188,7 @@ def test_from_path_of_what_is_no_file(tmp_path, kind, name, why):
 
 
 @pytest.mark.parametrize("path", [None, 5, b"x"])
-def test_from_path_of_what_is_no_path(path):
+def test_from_path_rejects_what_is_not_a_path(path):
     with pytest.raises(UsageError) as caught:
         Attachment.from_path(path)
     assert caught.value.field == "path"
@@ -209,7 +209,7 @@ def unreadable(tmp_path):
     os.seteuid(before)
 
 
-def test_from_path_of_an_unreadable_file(unreadable):
+def test_from_path_rejects_an_unreadable_file(unreadable):
     with pytest.raises(UsageError, match="Permission denied"):
         Attachment.from_path(unreadable)
 
@@ -245,7 +245,7 @@ def test_a_file_is_not_read_to_guess_its_type(tmp_path):
 
 
 @pytest.mark.parametrize("type", ["image/png", "IMAGE/PNG", "image/png; x=y"])
-def test_a_type_of_an_image(type):
+def test_an_image_accepts_an_image_type(type):
     assert Image("x", b"", type).type == type
     assert Image.from_bytes(b"", "x", type=type).type == type
     assert Image.from_base64("", "x", type=type).type == type
@@ -261,7 +261,7 @@ def test_a_type_of_an_image(type):
         (lambda: Image("x", b"RIFF\0\0\0\0WAVE"), "application/octet-stream"),
     ],
 )
-def test_what_is_no_image(image, type):
+def test_an_image_rejects_any_other_type(image, type):
     with pytest.raises(UsageError) as caught:
         image()
     assert caught.value.field == "image.type"
@@ -286,7 +286,7 @@ BAD_TEXT = [
         (5, "must be a str, not int"),
     ],
 )
-def test_names_that_cannot_stand_in_a_header(text, why):
+def test_invalid_file_names(text, why):
     with pytest.raises(UsageError) as caught:
         Attachment(text, b"")
     assert (caught.value.field, caught.value.explanation) == (
@@ -308,7 +308,7 @@ def test_names_that_cannot_stand_in_a_header(text, why):
         ),
     ],
 )
-def test_types_that_are_none(text, why):
+def test_invalid_types(text, why):
     with pytest.raises(UsageError) as caught:
         Attachment("x", b"", text)
     assert (caught.value.field, caught.value.explanation) == (
@@ -338,7 +338,7 @@ def test_the_repr_shows_no_content(tmp_path):
 
 @settings(max_examples=200, deadline=None)
 @given(name=st.text(), type=st.text() | st.none())
-def test_a_text_is_a_name_or_a_usage_error(name, type):
+def test_any_text_is_a_file_name_or_a_usage_error(name, type):
     for make in (Attachment.from_bytes, Image.from_bytes):
         try:
             made = make(PNG, name, type=type)
@@ -350,7 +350,7 @@ def test_a_text_is_a_name_or_a_usage_error(name, type):
 
 @settings(max_examples=100, deadline=None)
 @given(st.text())
-def test_a_text_is_base64_or_a_usage_error(text):
+def test_any_text_is_base64_or_a_usage_error(text):
     try:
         Attachment.from_base64(text, "x")
     except UsageError as error:
@@ -372,7 +372,7 @@ class Unseekable(io.BytesIO):
         (None, "no attribute"),
     ],
 )
-def test_what_is_no_open_binary_file(kind, file, why):
+def test_from_file_needs_an_open_binary_file(kind, file, why):
     with pytest.raises(UsageError, match=rf"not sent: file: .*{why}") as caught:
         kind.from_file(file, "x.png")
     assert caught.value.field == "file"
@@ -395,7 +395,7 @@ def test_an_open_file_is_read_from_its_position_on_and_left_there():
 
 
 @pytest.mark.parametrize("kind", [Attachment, Image])
-def test_streams_that_cannot_be_meant(kind):
+def test_invalid_streams(kind):
     for stream in (b"x", "x", 5, None):
         with pytest.raises(UsageError, match="not sent: stream: must be an iterable of bytes"):
             kind.from_stream(stream, "x.png")

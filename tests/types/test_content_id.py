@@ -24,7 +24,7 @@ from poweremail._types.content_id import cid_references
         '<!--[if mso]><v:fill src="cid:a"/><![endif]-->',
     ],
 )
-def test_references(html):
+def test_cid_references_in_html_are_found(html):
     assert [found[2] for found in cid_references(html)] == ["a"]
 
 
@@ -38,7 +38,7 @@ def test_references(html):
         '<p title="the scheme cid:a">',
     ],
 )
-def test_texts(html):
+def test_cids_in_text_and_comments_are_no_references(html):
     assert list(cid_references(html)) == []
     Message(subject="s", from_email="me@example.com", to="ada@example.com", html=html)
 
@@ -46,7 +46,7 @@ def test_texts(html):
 @pytest.mark.parametrize(
     "piece", ["<a ", "<a '", "<a \"'", "<style", "<!--", "src=", " a", "<a a=cid:"]
 )
-def test_no_html_takes_long(piece):
+def test_the_search_takes_linear_time(piece):
     html = piece * (500_000 // len(piece))
     began = time.process_time()
     list(cid_references(html))

@@ -20,7 +20,7 @@ from poweremail._types.checks import is_host
         "::1",
     ],
 )
-def test_hosts(text):
+def test_valid_host_names(text):
     assert is_host(text)
 
 
@@ -44,5 +44,5 @@ def test_hosts(text):
         "a." * 126 + "aa",
     ],
 )
-def test_what_is_none(text):
+def test_invalid_host_names(text):
     assert not is_host(text)

@@ -198,7 +198,7 @@ def test_a_response_finds_a_header_in_any_case_and_takes_the_first():
     assert RAW.header("X-None") is None
 
 
-def test_a_response_as_text():
+def test_the_text_of_a_response_replaces_invalid_bytes():
     assert Response(200, (), "für".encode()).text == "für"
     assert Response(200, (), b"f\xfcr").text == "f\ufffdr"
     assert Response(204).text == ""
@@ -222,7 +222,7 @@ def test_a_page_that_is_full_has_a_next(records, following):
         (SendOutcome(0, "m", error=UsageError("bad", mail_state=None)), "unknown"),
     ],
 )
-def test_the_state_of_an_outcome(outcome, state):
+def test_an_outcome_reports_the_state_of_its_mail(outcome, state):
     assert outcome.state == state
 
 
@@ -230,7 +230,7 @@ def test_the_repr_of_an_outcome_leaves_the_message_out():
     assert repr(SendOutcome(3, "the message")) == "SendOutcome(index=3, result=None, error=None)"
 
 
-def test_a_retry_event():
+def test_a_retry_event_is_frozen():
     event = RetryEvent(
         operation="messages/sendMail", unique_id=None, attempt=1, error=NotSentError("x"), wait=0.5
     )
@@ -241,13 +241,13 @@ def test_a_retry_event():
 
 @pytest.mark.parametrize("field", ["connect", "read", "write", "pool"])
 @pytest.mark.parametrize("seconds", [None, 1, 0.001, 1e9])
-def test_timeouts(field, seconds):
+def test_valid_timeouts(field, seconds):
     assert getattr(Timeouts(**{field: seconds}), field) == seconds
 
 
 @pytest.mark.parametrize("field", ["connect", "read", "write", "pool"])
 @pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan"), True, "5"])
-def test_timeouts_that_cannot_be_meant(field, seconds):
+def test_invalid_timeouts(field, seconds):
     with pytest.raises(UsageError) as caught:
         Timeouts(**{field: seconds})
     assert (caught.value.field, caught.value.mail_state) == (f"timeouts.{field}", None)
@@ -258,10 +258,10 @@ def test_timeouts_that_cannot_be_meant(field, seconds):
 
 
 def test_the_default_timeouts():
-    assert attrs.astuple(Timeouts()) == (5.0, 30.0, 30.0, 60.0)
+    assert attrs.astuple(Timeouts()) == (5.0, 30.0, 30.0, 60.0, 120.0, None)
 
 
-def test_a_secret_does_not_print():
+def test_a_secret_is_masked_in_texts_and_compares_by_value():
     secret = Secret("hunter2")
     assert secret.reveal() == "hunter2"
     assert f"{secret} {secret!r} {[secret]}" == "*** Secret('***') [Secret('***')]"
