@@ -105,7 +105,7 @@ SUCCESSES = [
 @pytest.mark.parametrize("operation", [SEND_MAIL, SEND_TEMPLATE_HTTP_GET])
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
 @pytest.mark.parametrize(("body", "word", "message"), SUCCESSES)
-def test_a_success(operation, status, body, word, message):
+def test_a_success_becomes_a_result(operation, status, body, word, message):
     response = answer(body, status)
     success = decode_success(response, operation, 0.0, 2)
     result = send_result(success, "id-1", ("ada@example.com",))
@@ -119,7 +119,7 @@ def test_a_success(operation, status, body, word, message):
     )
 
 
-def test_what_is_not_known_of_a_success_is_kept():
+def test_unknown_members_of_a_success_are_kept():
     response = answer({"status": "success", "message": "m", "queue": {"id": 5}, "code": 0})
     result = send_result(decode_success(response, SEND_MAIL, 0.0), None, ())
     assert result.extra == {"queue": {"id": 5}, "code": 0}
@@ -138,7 +138,7 @@ def test_a_result_that_was_looked_up():
     )
 
 
-def test_the_answer_to_a_call():
+def test_the_result_of_a_call():
     response = answer({"status": "success", "message": "ok", "smtp_list": [{"status": "Enable"}]})
     assert call_result(decode_success(response, SETTINGS, 0.0)) == CallResult(
         data={"status": "success", "message": "ok", "smtp_list": [{"status": "Enable"}]},
@@ -323,7 +323,7 @@ def test_an_error_envelope_with_429_is_a_rate_limit(body, name):
 
 @pytest.mark.parametrize("status", [500, 502, 503, 599])
 @pytest.mark.parametrize(("body", "kind"), [(body, kind) for body, kind, *_ in ENVELOPES])
-def test_an_error_envelope_with_5xx_is_believed_where_it_says_what_is_wrong(status, body, kind):
+def test_a_5xx_error_envelope_is_a_rejection_only_if_it_names_the_problem(status, body, kind):
     error = error_of(answer(body, status))
     assert type(error) is (GeneralError if kind is ApiError else kind)
     assert error.mail_state == STATES[type(error)]
@@ -393,7 +393,9 @@ NOTHING = [
     ],
 )
 @pytest.mark.parametrize("body", NOTHING, ids=lambda body: repr(body[:40]))
-def test_a_body_that_says_nothing(body, status, kind, state, temporary):
+def test_a_body_that_is_no_json_of_the_api_is_judged_by_its_status(
+    body, status, kind, state, temporary
+):
     error = error_of(answer(body, status))
     assert type(error) is kind
     assert (error.mail_state, error.temporary) == (state, temporary)
@@ -417,7 +419,7 @@ def test_the_text_quotes_the_beginning_of_the_body(body, quoted):
 
 
 @pytest.mark.parametrize("status", [199, 300, 400, 408, 429, 500])
-def test_a_success_with_another_status_code_is_none(status):
+def test_a_success_with_an_error_status_is_a_protocol_error(status):
     """The one says that the mail was taken, the other that it was not: neither can be trusted."""
     error = error_of(answer({"status": "success"}, status))
     assert (type(error), error.explanation) == (
@@ -479,14 +481,14 @@ def test_only_an_object_that_says_so_with_2xx_is_a_success(value, status):
     | st.text('{}[]",: \nstatuerorab0-.<\\', max_size=40).map(str.encode),
     status=CODES,
 )
-def test_random_bytes_are_an_error_of_ours(body, status):
+def test_any_bytes_raise_an_error_of_the_library(body, status):
     error = error_of(answer(body, status))
     assert isinstance(error, ApiError | ProtocolError)
 
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
-def test_a_truncated_answer_is_never_a_success(data):
+def test_a_truncated_response_is_never_a_success(data):
     body = json.dumps(
         {"status": "success", "message": data.draw(st.text()), "extra": data.draw(JSON)},
         ensure_ascii=data.draw(st.booleans()),

@@ -176,7 +176,7 @@ def test_a_mail_has_no_member_for_what_was_not_given(fields, content):
     }
 
 
-def test_a_mail_to_nobody_but_blind_copies():
+def test_a_mail_with_bcc_recipients_only():
     request = encode.send_mail(ENDPOINT, "smtp12345", mail(to=(), bcc="ada@example.com"), None)
     assert members(request)["message"]["to"] == [{"email": "ada@example.com", "type": "bcc"}]
 
@@ -240,7 +240,7 @@ def test_any_text_arrives_as_it_was(subject, text):
     assert (received["subject"], received["text"]) == (subject, text)
 
 
-def test_a_recipient_alone():
+def test_a_recipient_becomes_an_object():
     assert converter.unstructure(Recipient("ada@example.com", "Ada")) == {
         "email": "ada@example.com",
         "name": "Ada",
@@ -407,7 +407,7 @@ def test_the_http_get_carries_any_value(values):
         ),
     ],
 )
-def test_what_a_get_cannot_carry(fields, field, why):
+def test_a_get_rejects_what_it_cannot_carry(fields, field, why):
     with pytest.raises(UsageError) as caught:
         encode.send_template_http_get(ENDPOINT, "smtp12345", template(**fields), None)
     assert (caught.value.field, caught.value.mail_state) == (field, "not_sent")
@@ -419,7 +419,7 @@ def test_a_get_cannot_carry_a_drawn_unique_id():
         encode.send_template_http_get(ENDPOINT, "smtp12345", template(), "drawn")
 
 
-def test_values_too_long_for_a_url():
+def test_a_get_rejects_values_that_are_too_long_for_a_url():
     encode.send_template_http_get(
         ENDPOINT, "smtp12345", template(dynamic_value={"A": "x" * 59_000}), None
     )
@@ -469,7 +469,7 @@ def test_get_message_info_concerns_no_mail(unique_id, skip_page, text):
 @pytest.mark.parametrize(
     "path", ["settings/other", "/settings/other", "settings/other/", "other", "a-b/c_d/e1"]
 )
-def test_call(path):
+def test_call_sends_the_members_to_its_path(path):
     request = encode.call(ENDPOINT, path, {"domain": "example.com", "n": [1, None, {"ü": True}]})
     assert request.operation == Operation(path.strip("/"))
     assert (request.operation.sends, request.operation.repeatable) == (False, False)
@@ -483,7 +483,7 @@ def test_call(path):
 
 
 @pytest.mark.parametrize("body", [{}, MappingProxyType({}), template().dynamic_value])
-def test_call_without_members(body):
+def test_call_without_members_sends_the_credentials(body):
     assert members(encode.call(ENDPOINT, "settings/listSmtp", body)) == {
         "owner_id": "owner",
         "token": TOKEN,
@@ -509,7 +509,7 @@ def test_call_takes_any_mapping():
         ("messages/sendTemplateHTTPGet", Operation("messages/sendTemplateHTTPGet", sends=True)),
     ],
 )
-def test_a_call_by_path_is_known_for_what_it_does(path, operation):
+def test_a_call_by_path_has_the_properties_of_its_operation(path, operation):
     request = encode.call(ENDPOINT, path, {})
     assert request.operation == operation
     assert request.method == "POST"
@@ -536,7 +536,7 @@ BAD_PATHS = [
 
 
 @pytest.mark.parametrize("path", BAD_PATHS)
-def test_a_call_to_what_is_no_path(path):
+def test_a_call_rejects_an_invalid_path(path):
     with pytest.raises(UsageError) as caught:
         encode.call(ENDPOINT, path, {})
     assert str(caught.value) == f"path: {path!r} is not a path such as settings/listSmtp"
@@ -566,7 +566,7 @@ RECURSIVE["itself"] = RECURSIVE
 @pytest.mark.parametrize(
     ("path", "state"), [("settings/x", None), ("messages/sendRaw", "not_sent")]
 )
-def test_a_call_with_what_is_no_body(path, state, body, why):
+def test_a_call_rejects_an_invalid_body(path, state, body, why):
     with pytest.raises(UsageError) as caught:
         encode.call(ENDPOINT, path, body)
     assert caught.value.explanation.startswith(f"body: {why}")

@@ -50,7 +50,7 @@ def test_the_limit_is_exact(data, limit):
             body.finish()
 
 
-def test_a_few_bytes_do_not_become_gigabytes():
+def test_the_limit_counts_inflated_bytes():
     body = ResponseBody("gzip", 1_000)
     assert not body.feed(gzip.compress(bytes(10_000_000)))
     assert not body.feed(b"more")
@@ -71,7 +71,7 @@ def test_a_few_bytes_do_not_become_gigabytes():
         ),
     ],
 )
-def test_what_cannot_be_inflated_is_an_error_that_may_pass(encoding, data, text):
+def test_a_body_that_cannot_be_inflated_is_a_temporary_error(encoding, data, text):
     body = ResponseBody(encoding, 10_000)
     body.feed(data)
     with pytest.raises(ProtocolError) as caught:

@@ -89,7 +89,7 @@ def both(function, *args, **options):
 
 
 @pytest.mark.parametrize("body", BODIES, ids=lambda body: repr(body[:30]))
-def test_bodies_are_read_alike(with_orjson, body):
+def test_both_json_engines_read_bodies_alike(with_orjson, body):
     fast, plain = both(wire_json.loads, body)
     assert fast == plain == outcome(json.loads, body)
     assert len(set(both(wire_json.loads_lenient, body))) == 1
@@ -97,7 +97,7 @@ def test_bodies_are_read_alike(with_orjson, body):
 
 @given(value=VALUES, indent=st.sampled_from([None, 1]), ascii_only=st.booleans())
 @example(value={"number": 2**64, "text": "é\ud800"}, indent=None, ascii_only=True)
-def test_what_is_written_is_read_alike(value, indent, ascii_only):
+def test_both_json_engines_read_what_either_writes(value, indent, ascii_only):
     body = json.dumps(value, indent=indent, ensure_ascii=ascii_only).encode(
         "utf-8", "surrogatepass"
     )
@@ -114,7 +114,7 @@ def test_what_is_written_is_read_alike(value, indent, ascii_only):
 @example(value="\x7f\x80\u2028\ud800")
 @example(value={"a": [2**64, -(2**63) - 1]})
 @example(value=['\b\f\n\r\t\\"/\x00\x1f'])
-def test_what_is_checked_is_written_alike(value):
+def test_both_json_engines_write_checked_values_alike(value):
     fast, plain = both(wire_json.dumps, value, plain=True)
     assert fast == plain
 
@@ -131,7 +131,7 @@ def test_what_is_checked_is_written_alike(value):
         {"a": (1,)},
     ],
 )
-def test_what_is_not_checked_is_written_by_the_standard_library(value):
+def test_unchecked_values_are_written_by_the_standard_library(value):
     fast, plain = both(wire_json.dumps, value)
     assert fast == plain
 
@@ -142,7 +142,7 @@ class Text(str):
     __slots__ = ()
 
 
-def test_mails_are_written_alike():
+def test_both_json_engines_write_mails_alike():
     mails = [
         Message(
             subject="é\u2028",
@@ -179,7 +179,7 @@ def test_mails_are_written_alike():
 @pytest.mark.parametrize(
     "text", ['{"n": %s, "status": "success"}', '{n: %s, "status": "success",}']
 )
-def test_an_integer_that_python_refuses_is_its_digits(text):
+def test_an_integer_with_too_many_digits_is_kept_as_text(text):
     digits = "9" * 5_000
     for sign in ("", "-"):
         read = loads_lenient((text % f"{sign}{digits}").encode())

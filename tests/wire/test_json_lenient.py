@@ -48,7 +48,7 @@ def written(value, layout) -> bytes:
 @given(value=VALUES, layout=LAYOUTS)
 @example(value=5, layout={})
 @example(value=[-0.0, 1e300, -1.5e-7, 10**40], layout={})
-def test_what_is_json_is_read_as_json(value, layout):
+def test_valid_json_is_read_as_json(value, layout):
     body = written(value, layout)
     assume(b"\xed" not in body)  # a surrogate that was written as it is: no JSON
     assert loads_lenient(body) == json.loads(body)
@@ -78,7 +78,7 @@ def test_no_strict_prefix_of_an_object_is_a_value(value, layout, data):
 
 
 @pytest.mark.parametrize("read", [loads_lenient, loads_with_repeats])
-def test_no_strict_prefix_of_a_known_answer_is_a_value(read):
+def test_no_strict_prefix_of_a_known_response_is_a_value(read):
     whole = (
         '{"status": "success", "n": [1, 2.5, {"a": null, "ü": "\\u00fc\\""}], "x": true, "y": '
         "bare words, }"
@@ -120,7 +120,7 @@ def test_no_strict_prefix_of_a_known_answer_is_a_value(read):
         ("{1: 2}", {"1": 2}),
     ],
 )
-def test_what_is_forgiven(text, value):
+def test_malformed_json_that_is_read(text, value):
     assert loads_lenient(text.encode()) == value
     assert loads_with_repeats(text.encode()) == value
 
@@ -155,17 +155,17 @@ def test_what_is_forgiven(text, value):
         ",",
     ],
 )
-def test_what_is_not_forgiven(text):
+def test_malformed_json_that_is_rejected(text):
     for read in (loads_lenient, loads_with_repeats):
         with pytest.raises(ValueError):
             read(text.encode())
 
 
-def test_bytes_that_are_no_utf_8_are_replaced():
+def test_invalid_utf_8_is_replaced():
     assert loads_lenient(b'{"a": "f\xfcr"}') == {"a": "f\ufffdr"}
 
 
-def test_nesting_beyond_reason():
+def test_nesting_that_is_too_deep_is_rejected():
     for read in (loads_lenient, loads_with_repeats):
         with pytest.raises(RecursionError):
             read(b"[" * 100_000 + b"]" * 100_000)

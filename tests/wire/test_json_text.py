@@ -7,7 +7,7 @@ import pytest
 from poweremail._wire.json import loads_text
 
 
-def test_what_is_json():
+def test_json_is_read():
     assert loads_text('{"a": [1, "x", null]}') == {"a": [1, "x", None]}
 
 
@@ -31,7 +31,7 @@ def test_what_is_json():
         ("9" * 5_000, "it has a number with too many digits"),
     ],
 )
-def test_what_is_none(text, why):
+def test_the_error_of_invalid_json_says_why(text, why):
     with pytest.raises(ValueError) as caught:
         loads_text(text)
     assert str(caught.value) == why

@@ -222,7 +222,7 @@ def test_click_data_given_twice_in_otherwise_strict_json():
         ({"clickData": {"ip": "a", "ua": None, "time": {}}}, 0, 0),
     ],
 )
-def test_counts(members, count, events):
+def test_clicks_are_counted_from_any_form(members, count, events):
     record = record_of(**members)
     assert (record.click_count, len(record.clicks)) == (count, events)
 
@@ -242,7 +242,7 @@ def test_counts(members, count, events):
         ({}, []),
     ],
 )
-def test_ragged_lists(data, events):
+def test_lists_of_different_lengths_make_incomplete_events(data, events):
     expected = tuple(Engagement(*event) for event in events)
     record = record_of(openData=data, clickData=data)
     assert (record.opens, record.clicks) == (expected, expected)
@@ -279,7 +279,7 @@ def test_ragged_lists(data, events):
         (None, None),
     ],
 )
-def test_times(value, expected):
+def test_times_are_read_in_each_unit(value, expected):
     time = record_of(time=value).time
     assert time == expected
     assert time is None or time.tzinfo is UTC
@@ -293,7 +293,7 @@ def test_any_time_is_read_or_left_out(value):
 
 
 @pytest.mark.parametrize("value", [1919, "1919", 1919.0, " 1919 "])
-def test_sizes(value):
+def test_sizes_are_read_from_any_number(value):
     record = record_of(mailSize=value, attchSize=value)
     assert (record.mail_size, record.attachment_size) == (1919, 1919)
 
@@ -317,7 +317,7 @@ def test_an_empty_record():
     )
 
 
-def test_texts_that_are_none():
+def test_values_of_other_types_become_text():
     record = record_of(subject=5, sender=None, email=["a"], sendFrom=True, status="brand_new")
     assert (record.subject, record.sender, record.email, record.send_from, record.status) == (
         "5",
@@ -368,7 +368,7 @@ def test_an_empty_page():
         {"message_data": [[]]},
     ],
 )
-def test_no_list_of_records(members):
+def test_a_response_without_a_list_of_records_is_a_protocol_error(members):
     with pytest.raises(ProtocolError) as caught:
         page_of({"status": "success"} | members)
     assert str(caught.value) == "the response has no list of records in message_data"
@@ -386,7 +386,7 @@ def test_a_record_that_cannot_be_read_a_second_time_stays_as_it_was_read(depth):
     assert page_of(body).records[0].click_count == 4
 
 
-def test_another_encoding_is_read_once():
+def test_a_body_in_utf_16_is_read():
     body = '{"status":"success","message_data":[{"clickData":{"ip":["a"]},"clickData":4}]}'.encode(
         "utf-16"
     )

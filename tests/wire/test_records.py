@@ -62,7 +62,7 @@ def one_by_one(records):
 @given(
     records=st.lists(RECORDS, max_size=3) | st.lists(st.fixed_dictionaries(ORDINARY), max_size=3)
 )
-def test_both_ways_read_alike(records):
+def test_the_fast_reader_and_the_careful_one_agree(records):
     assert repr(message_infos(records)) == repr(one_by_one(records))
 
 
@@ -83,7 +83,7 @@ def test_a_time_is_exact(time):
     assert fast.time == careful.time
 
 
-def test_what_is_read_is_like_what_is_made():
+def test_a_record_that_was_read_fast_equals_one_that_was_constructed():
     [fast], [careful] = message_infos([RECORD]), one_by_one([RECORD])
     assert (type(fast), fast, hash(fast), repr(fast)) == (
         MessageInfo,
@@ -101,7 +101,7 @@ def test_what_is_read_is_like_what_is_made():
     assert message_infos([]) == ()
 
 
-def test_one_odd_record_changes_nothing_for_the_others():
+def test_one_malformed_record_does_not_change_the_others():
     odd = RECORD | {"campaign": 7}
     infos = message_infos([RECORD, odd, RECORD])
     assert infos == one_by_one([RECORD, odd, RECORD])

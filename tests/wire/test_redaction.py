@@ -43,7 +43,7 @@ TOKENS = [
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("token", TOKENS)
-def test_no_form_of_the_token_stays(token, form):
+def test_no_spelling_of_the_token_remains(token, form):
     echo = FORMS[form](token)
     credentials = Credentials("owner", Secret(token))
     assert credentials.redact_text(f"<{echo}> and <{echo}>") == "<***> and <***>"
@@ -66,7 +66,7 @@ def test_no_form_of_the_token_stays(token, form):
 )
 @example(token="aaaa", form="plain", before="aaa", after="aa")
 @example(token="abab", form="plain", before="ab", after="")
-def test_any_token_disappears(token, form, before, after):
+def test_any_token_is_masked(token, form, before, after):
     credentials = Credentials("owner", Secret(token))
     echo = FORMS[form](token)
     text = before + echo + after
@@ -85,13 +85,13 @@ def test_any_token_disappears(token, form, before, after):
     assert (cleaned.status, cleaned.request_left, cleaned.headers[1]) == (200, False, ("B", ""))
 
 
-def test_an_answer_without_the_token_is_the_same_object():
+def test_a_response_without_the_token_is_the_same_object():
     response = Response(200, (("A", "b"),), b"body")
     assert Credentials("owner", Secret("token")).redact_response(response) is response
 
 
 @pytest.mark.parametrize(("header", "body"), [("token", b"body"), ("b", b"token")])
-def test_an_answer_with_the_token_in_one_place(header, body):
+def test_a_response_with_the_token_in_one_place(header, body):
     redacted = Credentials("owner", Secret("token")).redact_response(
         Response(200, (("A", header),), body)
     )

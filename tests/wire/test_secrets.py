@@ -25,7 +25,7 @@ def response(members: object, *headers: tuple[str, str]) -> Response:
     ["password", "smtp_password", "SMTP_Password", "key", "webhook_key", "client_secret", "passwd"],
 )
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_a_member_is_hidden_and_can_be_had(name, ascii_only):
+def test_a_secret_member_is_masked_and_can_be_revealed(name, ascii_only):
     body = json.dumps(
         {"status": "success", "list": [{name: CANARY, "keys": 1, "monkey": "seen"}]},
         ensure_ascii=ascii_only,
@@ -40,7 +40,7 @@ def test_a_member_is_hidden_and_can_be_had(name, ascii_only):
     assert members["list"] == [{name: Secret(CANARY), "keys": 1, "monkey": "seen"}]
 
 
-def test_what_repeats_it_is_hidden_too():
+def test_every_copy_of_a_secret_is_masked():
     success = decode_success(
         response(
             {"status": "success", "message": f"it is {CANARY}!", "key": CANARY},
@@ -91,24 +91,24 @@ def test_what_repeats_it_is_hidden_too():
         (b"<html>key</html>", b"<html>key</html>"),
     ],
 )
-def test_bodies(body, hidden):
+def test_bodies_with_secrets_are_masked(body, hidden):
     given_ = Response(200, (), body)
     assert hide_secrets(given_).body == hidden
     if body == hidden:
         assert hide_secrets(given_) is given_
 
 
-def test_a_name_in_escapes_is_a_name():
+def test_an_escaped_member_name_is_recognized():
     hidden = hide_secrets(Response(200, (), b'{"smtp_p\\u0061ssword": "canary-123"}'))
     assert b"canary" not in hidden.body
 
 
 @pytest.mark.parametrize("body", [b"[1]", b"{", b"\xff"])
-def test_what_is_no_object_has_no_members(body):
+def test_a_body_that_is_no_object_has_no_secrets(body):
     assert with_secrets(Response(200, (), body)) is None
 
 
-def test_errors_do_not_quote_it():
+def test_errors_do_not_quote_secrets():
     with pytest.raises(ValidationError) as caught:
         decode_success(
             response(
@@ -129,7 +129,7 @@ def test_errors_do_not_quote_it():
     assert b"canary" not in unreadable.value.raw.body
 
 
-def test_answers_about_messages_are_left_alone():
+def test_responses_about_messages_are_not_changed():
     given_ = response({"status": "success", "key": "campaign-1"})
     success = decode_success(given_, SEND_MAIL, 0.0)
     assert success.members == {"status": "success", "key": "campaign-1"}
@@ -138,7 +138,7 @@ def test_answers_about_messages_are_left_alone():
 
 @settings(max_examples=150, deadline=None)
 @given(st.text(min_size=8, max_size=20), st.booleans(), st.text(max_size=5))
-def test_whatever_the_secret_is(secret, ascii_only, around):
+def test_any_secret_is_masked(secret, ascii_only, around):
     secret = f"canary{secret}"
     members = {
         "status": "success",

@@ -164,7 +164,7 @@ def sent(request) -> dict:
         ),
     ],
 )
-def test_what_goes_out(request_, path, body):
+def test_each_call_sends_its_members(request_, path, body):
     assert request_.operation.path == f"settings/{path}"
     assert request_.operation == encode.call(ENDPOINT, request_.operation.path, {}).operation
     assert sent(request_) == body
@@ -276,7 +276,7 @@ def test_the_account_by_the_path_of_the_deployment():
         (lambda: calls.request(ENDPOINT, operations.DELETE_WEBHOOK, webhook_id=5), "webhook_id"),
     ],
 )
-def test_what_is_refused(call, field):
+def test_invalid_arguments(call, field):
     with pytest.raises(UsageError) as caught:
         call()
     assert (caught.value.field, caught.value.mail_state) == (field, None)
@@ -284,7 +284,7 @@ def test_what_is_refused(call, field):
 
 
 @pytest.mark.parametrize("status", ["Enable", "enabled", "Yes", "TRUE", "1", 1, True, "On"])
-def test_yes(status):
+def test_each_spelling_of_yes_is_true(status):
     user = decode.decode(
         SmtpUser,
         {"smtp_user_name": "s", "status": status, "total_limit": "10", "hourly_limit": 5.0},
@@ -301,12 +301,12 @@ def test_yes(status):
 
 
 @pytest.mark.parametrize("status", ["Disable", "no", "False", "0", 0, False])
-def test_no(status):
+def test_each_spelling_of_no_is_false(status):
     assert decode.decode(SmtpUser, {"status": status}, RAW).enabled is False
 
 
 @pytest.mark.parametrize("status", ["perhaps", 2, [], {}, 1.5])
-def test_what_cannot_be_read_is_kept(status):
+def test_members_that_cannot_be_read_are_kept_in_extra(status):
     user = decode.decode(
         SmtpUser, {"status": status, "hourly_limit": "unlimited", "more": [1]}, RAW
     )
@@ -344,7 +344,7 @@ def test_domains(date, valid):
     ) == (DAY, True, False, {})
 
 
-def test_what_a_check_says_beside_is_kept():
+def test_unknown_members_of_a_domain_check_are_kept():
     domain = decode.decode(
         SendingDomain,
         {"dkim": {"valid": "No", "record": "v=DKIM1"}, "create_date": "yesterday"},
@@ -405,7 +405,7 @@ def test_reputation(told, percent):
     assert detail.extra == ({} if percent is not None else {"reputation": told})
 
 
-def test_a_list():
+def test_a_list_is_read():
     answer = {
         "status": "success",
         "message": "ok",
@@ -425,13 +425,13 @@ def test_a_list():
 @pytest.mark.parametrize(
     "answer", [{}, {"smtp_list": None}, {"smtp_list": {}}, {"smtp_list": ["a"]}]
 )
-def test_no_list(answer):
+def test_a_response_without_a_list_is_a_protocol_error(answer):
     with pytest.raises(ProtocolError, match="no list of objects in smtp_list"):
         decode.listing(SmtpUser, ApiResponse(answer, RAW), "smtp_list")
 
 
 @pytest.mark.parametrize("name", ["user_data", "user_details"])
-def test_an_object_by_either_name(name):
+def test_an_object_is_read_under_either_name(name):
     answer = {"status": "success", name: {"name": "Ada"}}
     assert (
         decode.one(AccountDetail, ApiResponse(answer, RAW), "user_data", "user_details").name
@@ -440,7 +440,7 @@ def test_an_object_by_either_name(name):
 
 
 @pytest.mark.parametrize("answer", [{}, {"user_data": []}, {"user_details": None}])
-def test_no_object(answer):
+def test_a_response_without_an_object_is_a_protocol_error(answer):
     with pytest.raises(ProtocolError, match="no object in user_data or user_details"):
         decode.one(AccountDetail, ApiResponse(answer, RAW), "user_data", "user_details")
 
@@ -499,7 +499,7 @@ KINDS = (
 
 @settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8), st.sampled_from(KINDS))
-def test_whatever_comes_is_read_and_nothing_is_lost(members, kind):
+def test_any_members_are_read_or_kept_in_extra(members, kind):
     result = decode.decode(kind, members, RAW)
     unread = {name: value for name, value in members.items() if name in result.extra}
     assert repr(dict(result.extra)) == repr(unread)
