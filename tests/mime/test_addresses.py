@@ -109,7 +109,7 @@ def test_a_name_is_never_an_address(to, expected):
         ("=?utf-8?q?=FF?= <a@x.org>", [("\ufffd", "a@x.org")]),
     ],
 )
-def test_what_only_the_lenient_mode_reads(text, expected):
+def test_only_the_lenient_mode_reads_malformed_mailboxes(text, expected):
     assert listed(text, lenient=True) == tuple(expected)
     with pytest.raises(ValueError, match=r"^(has|its)"):
         read_mailboxes(text)
@@ -129,7 +129,7 @@ def test_the_lenient_mode_reads_everything_and_agrees_with_the_strict_one(text):
 @pytest.mark.parametrize(
     "piece", ['"', '"\\', "(", ")", "<", "<a", "[", "[a", '"a', "(a)", "=?", ":", ","]
 )
-def test_no_header_takes_long(piece):
+def test_every_header_is_read_in_linear_time(piece):
     text = piece * (200_000 // len(piece))
     began = time.process_time()
     read_mailboxes(text, lenient=True)
