@@ -137,7 +137,7 @@ def test_international_addresses_are_written_in_utf_8():
     assert there_and_back(ours) == ours
 
 
-def test_what_cannot_be_written(tmp_path):
+def test_a_message_that_cannot_be_written_raises(tmp_path):
     path = tmp_path / "a.bin"
     path.write_bytes(b"1234")
     ours = message(attachments=[Attachment.from_path(path)])
@@ -268,13 +268,13 @@ MESSAGES = st.builds(
 
 @given(MESSAGES)
 @settings(max_examples=60, deadline=None)
-def test_there_and_back(ours):
+def test_a_message_is_read_back_equal(ours):
     assert there_and_back(ours) == ours
 
 
 @given(MESSAGES)
 @settings(max_examples=20, deadline=None)
-def test_no_header_is_added(ours):
+def test_only_the_headers_of_the_message_are_written(ours):
     expected = {
         "from",
         "to",

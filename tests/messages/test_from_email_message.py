@@ -62,7 +62,7 @@ def test_the_simplest_message():
     )
 
 
-def test_nothing_lost_is_an_empty_list():
+def test_lossy_returns_an_empty_list_if_nothing_is_lost():
     message, dropped = Message.from_email_message(mail(), lossy=True)
     assert (message.text, dropped) == ("Hello\n", ())
     assert isinstance(Message.from_email_message(mail(), lossy=True), Converted)
@@ -115,7 +115,7 @@ def test_mails_as_programs_write_them(using):
 
 
 @pytest.mark.parametrize("using", POLICIES)
-def test_mails_that_say_more_than_the_service_can(using):
+def test_a_mail_with_more_than_the_service_carries_raises_or_is_lossy(using):
     thunderbird = lost(raw(CORPUS["thunderbird"], using), "To: the name of the group 'friends'")
     assert thunderbird.to == (Recipient("ada@example.com"), Recipient("bob@example.com", "Bob"))
     original, patch = thunderbird.attachments
@@ -208,7 +208,7 @@ def test_a_tracking_header_that_says_something_else_stays_a_header():
         ("jörg@exämple.de", [(None, "jörg@exämple.de")]),
     ],
 )
-def test_addresses(using, to, expected):
+def test_addresses_of_a_header(using, to, expected):
     message = raw(f"From: me@example.com\nSubject: s\nTo: {to}\n\nHi", using)
     assert [
         (recipient.name, recipient.email) for recipient in Message.from_email_message(message).to
@@ -268,7 +268,7 @@ def test_addresses_that_were_set_on_an_email_message():
     ]
 
 
-def test_senders():
+def test_the_sender_header():
     assert Message.from_email_message(mail(Sender="Me <me@example.com>")).from_email == Recipient(
         "me@example.com"
     )
@@ -305,7 +305,7 @@ def test_a_header_with_control_characters_or_an_unknown_charset():
 
 
 @pytest.mark.parametrize("lossy", [False, True])
-def test_what_no_mail_can_do_without_is_all_named(lossy):
+def test_every_missing_part_is_named(lossy):
     with pytest.raises(UsageError) as caught:
         Message.from_email_message(EmailMessage(), lossy=lossy)
     assert [
@@ -321,7 +321,7 @@ def test_what_no_mail_can_do_without_is_all_named(lossy):
     assert caught.value.mail_state == "not_sent"
 
 
-def test_what_is_no_message_is_refused():
+def test_bytes_are_no_message():
     with pytest.raises(UsageError, match="must be an email.message.EmailMessage, not bytes"):
         Message.from_email_message(b"From: me")
 
@@ -357,7 +357,7 @@ def test_everything_that_the_content_manager_makes():
         assert unnamed == Attachment("attachment-4.png", PNG)
 
 
-def test_the_old_classes():
+def test_messages_of_the_old_mime_classes():
     message = MIMEMultipart("related")
     message["Subject"] = Header("Grüße", "iso-8859-1")
     message["From"] = Header("Jörg, Müller", "utf-8").encode() + " <j@example.com>"
@@ -383,7 +383,7 @@ def test_the_old_classes():
 @pytest.mark.filterwarnings(
     "ignore:MIMEBase attachments are deprecated"
 )  # by Django 6; they are what older ones take
-def test_what_django_makes():
+def test_messages_that_django_makes():
     from django.conf import settings as django_settings
     from django.core.mail import EmailMultiAlternatives
 
@@ -457,12 +457,12 @@ def test_a_header_of_a_mail_object_makes_nobody_a_recipient():
 
 
 @pytest.mark.parametrize("made", [None, "x", {}, Message])
-def test_what_is_no_message(made):
+def test_objects_that_are_no_message(made):
     with pytest.raises(UsageError, match=r"must be an email\.message\.EmailMessage, not"):
         Message.from_email_message(made)
 
 
-def test_a_mail_object_that_makes_no_message():
+def test_a_mail_object_that_fails_to_make_a_message():
     for fields in ({"headers": {"X-A": "a\nb"}}, {"bcc": ["not an address"]}):
         with pytest.raises(UsageError) as caught:
             Message.from_email_message(django_mail(to=["a@example.com"], **fields))
@@ -586,7 +586,7 @@ SHOWN = "Content-Type: text/html\n\n<img src=cid:a>"
     ],
 )
 @pytest.mark.parametrize("using", POLICIES)
-def test_structures(using, body, text, html, images, attachments):
+def test_the_structure_of_parts(using, body, text, html, images, attachments):
     message = raw(HEAD + body, using)
     if not (text or html):
         with pytest.raises(UsageError, match="neither a text nor an HTML"):
@@ -598,7 +598,7 @@ def test_structures(using, body, text, html, images, attachments):
     assert [file.name for file in read.attachments] == attachments
 
 
-def test_the_start_of_a_related():
+def test_the_start_parameter_of_multipart_related():
     body = parts("related", IMAGE, SHOWN.replace("\n", "\nContent-ID: <r>\n", 1)).replace(
         "related;", 'related; start="<r>";'
     )
@@ -709,7 +709,7 @@ def test_the_start_of_a_related():
     ],
 )
 @pytest.mark.parametrize("using", POLICIES)
-def test_structures_that_say_more_than_the_service_can(using, body, word, text, html, attachments):
+def test_structures_with_more_than_the_service_carries(using, body, word, text, html, attachments):
     message = raw((HEAD + body).encode("utf-8", "surrogateescape"), using)
     converted = Message.from_email_message(message, lossy=True)
     assert any(word in line for line in converted.dropped), converted.dropped
@@ -754,7 +754,7 @@ def test_a_report_is_carried_as_its_parts():
         ("iso-8859-1", b"\x93x\x94", "“x”"),
     ],
 )
-def test_charsets(charset, data, text):
+def test_charsets_are_decoded_as_browsers_do(charset, data, text):
     head = f"{HEAD}Content-Type: text/plain; charset={charset}\nContent-Transfer-Encoding: 8bit\n\n"
     assert Message.from_email_message(raw(head.encode() + data)).text == text
 
@@ -854,7 +854,7 @@ JUNK += [
     st.sampled_from(sorted(CORPUS)), st.integers(0, 2**32), st.sampled_from(POLICIES), st.booleans()
 )
 @settings(max_examples=100, deadline=None)
-def test_whatever_arrives_is_read_or_refused(name, seed, using, lossy):
+def test_any_message_is_read_or_rejected(name, seed, using, lossy):
     chance = random.Random(seed)
     data = bytearray(CORPUS[name])
     for _ in range(chance.randint(1, 12)):

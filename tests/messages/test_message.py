@@ -69,7 +69,7 @@ def test_a_message_of_everything():
     assert full.recipients == ("ada@example.com", "bob@example.com", "eve@example.com")
 
 
-def test_the_least_messages():
+def test_minimal_messages():
     least = message()
     assert (least.cc, least.bcc, least.reply_to, least.attachments, least.images) == (
         (),
@@ -159,12 +159,12 @@ def test_an_empty_template_id(empty):
 
 @pytest.mark.parametrize("make", [message, template])
 @pytest.mark.parametrize("field", ["subject", "unique_id"])
-def test_a_field_of_the_head_that_is_no_str(make, field):
+def test_a_field_of_the_head_must_be_a_str(make, field):
     refused(make, field, "must be a str, not bytes", **{field: b"x"})
 
 
 @pytest.mark.parametrize("field", ["html", "text"])
-def test_a_body_that_is_no_str(field):
+def test_a_body_must_be_a_str(field):
     refused(message, field, "must be a str, not bytes", **{field: b"x"})
 
 
@@ -238,7 +238,7 @@ def test_a_tab_may_stand_in_a_header():
     ],
 )
 @pytest.mark.parametrize("make", [message, template])
-def test_headers_that_are_refused(make, headers, field, why):
+def test_invalid_headers(make, headers, field, why):
     refused(make, field, why, headers=headers)
 
 
@@ -262,7 +262,7 @@ def test_headers_are_a_copy():
 
 
 @pytest.mark.parametrize("name", ["Reply-To", "reply-to", "REPLY-TO"])
-def test_reply_to_is_said_in_one_place(name):
+def test_reply_to_is_given_once(name):
     assert message(headers={name: "help@example.com"}).headers == {name: "help@example.com"}
     refused(
         message,
@@ -281,7 +281,7 @@ def test_reply_to_is_said_in_one_place(name):
         (Tracking(domain="t.example.com"), "X-STes-TrackingDomain"),
     ],
 )
-def test_tracking_is_said_in_one_place(tracking, name):
+def test_tracking_is_given_once(tracking, name):
     refused(
         message,
         "headers",
@@ -456,7 +456,7 @@ def test_cids_are_case_sensitive():
         "acid:x",
     ],
 )
-def test_prose_may_mention_cids(html):
+def test_text_in_html_may_mention_cids(html):
     assert message(html=html).html == html
 
 
@@ -508,7 +508,7 @@ def test_tracking_as_headers(tracking, headers):
         ({"domain": 5}, "tracking.domain", "must be a str, not int"),
     ],
 )
-def test_tracking_that_cannot_be_meant(fields, field, why):
+def test_invalid_tracking(fields, field, why):
     refused(Tracking, field, why, **fields)
 
 
@@ -552,7 +552,7 @@ def test_dynamic_values(value, text):
         (None, "dynamic_value", "must be a mapping, not NoneType"),
     ],
 )
-def test_dynamic_values_that_are_refused(value, field, why):
+def test_invalid_dynamic_values(value, field, why):
     refused(template, field, why, dynamic_value=value)
 
 

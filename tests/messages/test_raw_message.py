@@ -16,7 +16,7 @@ from poweremail._mime.headers import header_lines
 HEAD = "From: me@example.com\nTo: ada@example.com\n"
 
 
-def test_what_is_read():
+def test_the_addresses_and_the_unique_id_are_read():
     text = (
         "X-UNIQUE-ID:\r\n id-1\r\nFrom: =?utf-8?q?J=C3=BC?= <me@example.com>\r\n"
         'To: "Doe, John" <john@example.com>,\r\n\tada@example.com\r\n'
@@ -85,7 +85,7 @@ def test_bytes_are_utf_8():
         (None, "must be a str"),
     ],
 )
-def test_what_cannot_be_sent(text, why):
+def test_invalid_raw_messages(text, why):
     with pytest.raises(UsageError, match=f"^not sent: raw_message: .*{why}") as caught:
         RawMessage.of(text)
     assert (caught.value.field, caught.value.mail_state) == ("raw_message", "not_sent")
@@ -106,7 +106,7 @@ def test_messages_of_the_standard_library():
     "injected",
     ["a\nBcc: b@example.com", "a\r\nBcc: b@example.com", "a\rBcc: b@example.com", "a\n\nbody"],
 )
-def test_a_header_cannot_begin_another(injected):
+def test_a_header_with_a_line_break_is_rejected(injected):
     mail = Message()
     mail["From"], mail["To"], mail["Subject"] = "me@example.com", "ada@example.com", injected
     with pytest.raises(
@@ -132,7 +132,7 @@ def test_a_message_that_cannot_be_written():
     st.text(alphabet=st.sampled_from('From:To,ada@x.y<>"; \t\r\n\\()=?ü\0'), max_size=80)
     | st.binary(max_size=40)
 )
-def test_whatever_it_is_it_is_read_or_refused(raw):
+def test_any_text_or_bytes_are_read_or_rejected(raw):
     for message in (raw, HEAD + raw if isinstance(raw, str) else HEAD.encode() + raw):
         try:
             read = RawMessage.of(message)
