@@ -207,7 +207,7 @@ def test_a_fresh_budget_goes_at_once_and_then_waits():
     assert log.wait(1_000.0, 50_000 - 60) == 86_400.0
 
 
-def test_no_windows_no_waits():
+def test_without_windows_nothing_waits():
     log = SlidingLog(())
     for _ in range(3):
         log.book(1.0)
@@ -216,7 +216,7 @@ def test_no_windows_no_waits():
 
 @settings(max_examples=100, deadline=None)
 @given(windows=WINDOWS, count=st.integers(0, 100))
-def test_it_remembers_no_more_than_the_largest_limit(windows, count):
+def test_the_log_keeps_no_more_than_the_largest_limit(windows, count):
     log = SlidingLog(windows)
     for time in range(count):
         log.book(float(time))

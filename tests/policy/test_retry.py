@@ -79,7 +79,9 @@ def test_retry_after_beats_the_longest_wait():
         (RetryPolicy(max_total=0), 1, 0.1, 0.0, True),
     ],
 )
-def test_when_it_gives_up(policy, attempt, elapsed, wait, enough):
+def test_retries_end_after_the_last_attempt_or_the_total_time(
+    policy, attempt, elapsed, wait, enough
+):
     assert policy.gives_up(attempt, elapsed, wait) is enough
 
 

@@ -77,7 +77,7 @@ def test_options_are_kept():
         "xn--bcher-kva.example",
     ],
 )
-def test_the_app_domain(domain):
+def test_the_app_domain_makes_the_url(domain):
     assert url(app_domain=domain) == f"https://api.{domain}/v1.0/"
 
 
@@ -217,18 +217,18 @@ def test_plain_http_to_another_machine_warns_the_caller(client, given, host):
         ("canary\ud800", "has a lone surrogate at position 6, which no encoding can carry"),
     ],
 )
-def test_texts_that_are_needed(field, value, why):
+def test_required_texts_reject_invalid_values(field, value, why):
     error = refused(**{field: value})
     assert (error.field, error.explanation) == (field, f"{field}: {why}")
 
 
 @pytest.mark.parametrize("field", ["owner_id", "token", "brand"])
-def test_texts_that_cannot_be_left_out(field):
+def test_required_texts_cannot_be_none(field):
     assert refused(**{field: None}).explanation == f"{field}: must be a string that is not empty"
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "1", None, True])
-def test_the_largest_response(value):
+def test_the_maximum_size_of_a_response_is_checked(value):
     assert (
         str(refused(max_response_bytes=value))
         == f"max_response_bytes: must be a number of bytes, not {value!r}"
@@ -246,7 +246,7 @@ def test_options_of_another_type(field, kind, value):
     )
 
 
-def test_changed_settings():
+def test_changing_settings_keeps_the_others():
     before = checked(smtp_user_name="smtp1")
     assert before.changed() == before
     after = before.changed(smtp_user_name="smtp2", timeouts=Timeouts(read=1), retry=RetryPolicy(1))

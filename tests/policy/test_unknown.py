@@ -26,7 +26,7 @@ def test_the_defaults():
         ({"on_unknown": "reconcile", "visibility": 5, "resend_after": 60.5}, 60.5),
     ],
 )
-def test_how_long_a_mail_is_looked_for(options, timeout):
+def test_the_timeout_of_a_lookup(options, timeout):
     assert UnknownPolicy(**options).timeout == timeout
 
 
@@ -83,7 +83,7 @@ def test_invalid_options(options, text):
         (6, 0.0, 0.0),
     ],
 )
-def test_the_pauses_between_look_ups(look_ups, remaining, seconds):
+def test_the_pauses_between_lookups(look_ups, remaining, seconds):
     assert UnknownPolicy.pause(look_ups, remaining) == seconds
 
 
@@ -96,7 +96,7 @@ def test_the_pauses_between_look_ups(look_ups, remaining, seconds):
         ({"visibility": 2, "resend_after": 3}, 3, 8),
     ],
 )
-def test_when_a_look_up_ends(options, last_lookup, end):
+def test_the_last_lookup_and_the_end(options, last_lookup, end):
     policy = UnknownPolicy("reconcile", **options)
     assert (policy.last_lookup, policy.end) == (last_lookup, end)
 
