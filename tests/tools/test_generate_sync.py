@@ -229,11 +229,11 @@ def checkout(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Checkout:
         ),
     ],
 )
-def test_rewriting(checkout: Checkout, source: str, expected: str) -> None:
+def test_async_code_is_rewritten(checkout: Checkout, source: str, expected: str) -> None:
     assert checkout.generated(source) == expected
 
 
-def test_a_file_of_the_async_world_alone_has_no_twin(checkout: Checkout) -> None:
+def test_a_file_marked_async_only_has_no_twin(checkout: Checkout) -> None:
     checkout.write(
         SOURCES / "other.py", "# async only: there is no other side\nasync def f(): ...\n"
     )
@@ -324,40 +324,40 @@ class TestCheck:
     def _generated(self, checkout: Checkout) -> None:
         checkout.generated("async def f():\n    return 1\n")
 
-    def test_passes_on_what_was_generated_whatever_python_cached(self, checkout: Checkout) -> None:
+    def test_check_passes_on_generated_files_and_ignores_pycache(self, checkout: Checkout) -> None:
         checkout.write(GENERATED / "__pycache__/module.cpython-311.pyc", "")
         assert checkout.run("--check") == (0, "")
 
-    def test_a_source_that_changed(self, checkout: Checkout) -> None:
+    def test_check_reports_a_changed_source(self, checkout: Checkout) -> None:
         checkout.write(SOURCES / "module.py", "async def f():\n    return 2\n")
         self.fails(checkout, "stale: src/poweremail/_sync/module.py")
 
-    def test_a_missing_file(self, checkout: Checkout) -> None:
+    def test_check_reports_a_missing_file(self, checkout: Checkout) -> None:
         checkout.write(SOURCES / "other.py", "x = 1\n")
         self.fails(checkout, "missing: src/poweremail/_sync/other.py")
 
     @pytest.mark.parametrize("name", ["orphan.py", "sub/orphan.py", "notes.txt"])
-    def test_a_file_without_source(self, checkout: Checkout, name: str) -> None:
+    def test_check_reports_a_file_without_source(self, checkout: Checkout, name: str) -> None:
         checkout.write(GENERATED / name, "")
         self.fails(checkout, f"extra: src/poweremail/_sync/{name}")
 
-    def test_the_tree_of_a_source_tree_that_is_gone(self, checkout: Checkout) -> None:
+    def test_check_reports_the_tree_of_a_removed_source_tree(self, checkout: Checkout) -> None:
         checkout.write(Path("tests/_sync/test_client.py"), "")
         self.fails(checkout, "extra: tests/_sync/test_client.py")
 
     @pytest.mark.parametrize("appended", ["x = 1\n", "# a comment\n", "\n", " "])
-    def test_appended_text(self, checkout: Checkout, appended: str) -> None:
+    def test_check_reports_appended_text(self, checkout: Checkout, appended: str) -> None:
         checkout.write(GENERATED / "module.py", checkout.read(GENERATED / "module.py") + appended)
         self.fails(checkout, "stale: src/poweremail/_sync/module.py")
 
-    def test_a_cut_off_end(self, checkout: Checkout) -> None:
+    def test_check_reports_a_truncated_file(self, checkout: Checkout) -> None:
         checkout.write(GENERATED / "module.py", checkout.read(GENERATED / "module.py")[:-1])
         self.fails(checkout, "stale: src/poweremail/_sync/module.py")
 
     @pytest.mark.parametrize(
         ("old", "new"), [("return 1", "return (1)"), ("    ", "  "), ("\n", "\r\n")]
     )
-    def test_reformatted_text(self, checkout: Checkout, old: str, new: str) -> None:
+    def test_check_reports_reformatted_text(self, checkout: Checkout, old: str, new: str) -> None:
         text = checkout.read(GENERATED / "module.py").replace(old, new)
         (checkout.root / GENERATED / "module.py").write_bytes(text.encode())
         self.fails(checkout, "stale: src/poweremail/_sync/module.py")
@@ -390,7 +390,7 @@ class TestCheck:
         ("x = 'what is awaited'", "awaited"),
     ],
 )
-def test_async_words_that_are_left(checkout: Checkout, line: str, word: str) -> None:
+def test_async_words_that_remain_are_errors(checkout: Checkout, line: str, word: str) -> None:
     complaint = checkout.problem(f'"""A module."""\n\n{line}\n')
     assert complaint.startswith(f"src/poweremail/_sync/module.py:4: {word!r} is left in: x")
 
@@ -400,7 +400,7 @@ def test_every_leftover_of_every_file_is_named(checkout: Checkout) -> None:
     assert len(checkout.problem("x = 'asyncio'").splitlines()) == 3
 
 
-def test_a_rule_that_never_fires(checkout: Checkout) -> None:
+def test_a_rule_that_never_fires_is_an_error(checkout: Checkout) -> None:
     assert (
         checkout.problem("x = aread()", {"aread": "read", "afoo": "foo"})
         == "the rule 'afoo' never fired: remove it from RULES\n"
@@ -411,25 +411,25 @@ def test_a_rule_that_shadows_another_is_noticed(checkout: Checkout) -> None:
     assert "'aread'" in checkout.problem("x = y.aread()", {"y.aread": "y.read", "aread": "read"})
 
 
-def test_text_that_does_not_parse(checkout: Checkout) -> None:
+def test_output_that_does_not_parse_is_an_error(checkout: Checkout) -> None:
     complaint = checkout.problem("if x:\n    y = 1  # async only\nz = 1\n")
     assert complaint.startswith(
         "src/poweremail/_async/module.py: no valid code after rewriting: expected an indented block"
     )
 
 
-def test_a_source_that_does_not_parse(checkout: Checkout) -> None:
+def test_a_source_that_does_not_parse_is_an_error(checkout: Checkout) -> None:
     complaint = checkout.problem("x = (  # async only\n")
     assert complaint.startswith("src/poweremail/_async/module.py: no valid code after rewriting")
 
 
-def test_no_sources(checkout: Checkout) -> None:
+def test_missing_sources_are_an_error(checkout: Checkout) -> None:
     code, complaint = checkout.run("--check")
     assert code == 1
     assert complaint.startswith("nothing to generate from")
 
 
-def test_ruff_that_fails(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_ruff_is_an_error(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(generate_sync, "REPOSITORY", checkout.root)
     checkout.write(Path("pyproject.toml"), "[tool.ruff]\nunknown = 1\n")
     assert checkout.problem("x = 1").startswith(
@@ -437,7 +437,7 @@ def test_ruff_that_fails(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) ->
     )
 
 
-def test_no_ruff(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ruff_is_an_error(checkout: Checkout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", str(checkout.root / "python"))
     monkeypatch.setenv("PATH", "")
     assert checkout.problem("x = 1").startswith("ruff is not installed")
