@@ -9,7 +9,7 @@ from poweremail._runtime._async_many import BoundedMap
 
 
 @pytest.mark.parametrize(("limit", "most"), [(1, 2), (4, 6), (8, 12)])
-async def test_half_as_many_results_as_calls_may_wait_to_be_taken(limit, most):
+async def test_at_most_half_as_many_results_as_calls_wait_to_be_consumed(limit, most):
     begun = []
 
     async def call(index, item):

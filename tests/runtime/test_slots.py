@@ -50,7 +50,7 @@ async def test_the_queue_is_kept_and_a_waiter_that_leaves_takes_no_item_along():
     assert await slots.acquire(0) == 7
 
 
-async def test_an_item_that_comes_as_the_timeout_ends_is_not_lost():
+async def test_an_item_released_as_the_timeout_ends_is_not_lost():
     slots, got = _async_slots.Slots[int](1, int), []
     await slots.acquire(None)
 
