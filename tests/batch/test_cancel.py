@@ -34,7 +34,7 @@ class Stuck:
         pass
 
 
-async def test_what_was_broken_off_is_unknown_at_once(tmp_path):
+async def test_cancelled_sends_are_unknown_at_once(tmp_path):
     stuck = Stuck()
 
     async def run():
@@ -57,7 +57,7 @@ async def test_what_was_broken_off_is_unknown_at_once(tmp_path):
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 @pytest.mark.parametrize("where", ["step", "_step", "after"])
-async def test_what_was_taken_and_not_begun_stays_planned(tmp_path, monkeypatch, where):
+async def test_claimed_rows_that_did_not_begin_stay_planned(tmp_path, monkeypatch, where):
     """
     Cancelled by asyncio itself, as by Ctrl-C: the step runs on in its thread, whether it has not
     begun, is under way or over.
@@ -98,7 +98,7 @@ async def test_what_was_taken_and_not_begun_stays_planned(tmp_path, monkeypatch,
             assert (counts["sending"], counts["unknown"], counts["planned"]) == (0, 0, 10)
 
 
-async def test_an_error_of_the_one_who_takes_the_outcomes_comes_through_as_it_is(tmp_path):
+async def test_an_error_of_the_consumer_is_raised_in_no_group(tmp_path):
     async with AsyncBatch(None, tmp_path / "ledger.db", "news") as batch:
         await batch.add([message()])
     from poweremail.sandbox import Sandbox
@@ -115,9 +115,7 @@ async def test_an_error_of_the_one_who_takes_the_outcomes_comes_through_as_it_is
             assert (await batch.status()).all_accepted
 
 
-async def test_a_run_that_is_cancelled_while_it_renews_its_lease_comes_to_its_end(
-    tmp_path, monkeypatch
-):
+async def test_a_run_that_is_cancelled_while_it_renews_its_lease_ends(tmp_path, monkeypatch):
     """It waits for the renewal then, and is cancelled anew in this wait."""
     stuck = Stuck()
     real = Worker.step

@@ -41,14 +41,14 @@ def add(ledger: Ledger, batch: int, *items):
 
 
 class TestAdding:
-    def test_the_same_again_adds_nothing(self, ledger):
+    def test_adding_the_same_again_adds_nothing(self, ledger):
         batch = ledger.create("news")
         first, second = (add(ledger, batch, *entries(10)) for _ in range(2))
         assert (first.added, first.known, second.added, second.known) == (10, 0, 0, 10)
         assert ledger.create("news") == batch
         assert ledger.names() == ["news"]
 
-    def test_without_a_key_it_is_the_unique_id_or_the_content_that_counts(self, ledger):
+    def test_without_a_key_the_unique_id_or_the_content_is_the_key(self, ledger):
         batch = ledger.create("news")
         added = add(
             ledger,
@@ -162,7 +162,7 @@ class TestAdding:
             pages.append(len(page))
         assert pages == [3, 1]
 
-    def test_one_with_a_key_is_added_once_its_file_is_there_again(self, ledger, tmp_path):
+    def test_an_invalid_row_with_a_key_is_added_when_its_file_is_back(self, ledger, tmp_path):
         path = tmp_path / "a.txt"
         path.write_text("A")
         entry = Entry(message=message(attachments=[Attachment.from_path(path)]), key="k")
@@ -176,7 +176,7 @@ class TestAdding:
         adding.add([Entry(message=message(attachments=[Attachment.from_path(path)]), key="k")])
         assert (adding.total.added, states(ledger, batch)) == (1, {"k": "planned"})
 
-    def test_a_file_that_many_mails_have_is_kept_once(self, ledger, tmp_path):
+    def test_a_file_of_many_mails_is_stored_once(self, ledger, tmp_path):
         batch = ledger.create("news")
         prices = tmp_path / "prices.pdf"
         prices.write_bytes(b"42" * 1000)
@@ -196,7 +196,7 @@ class TestAdding:
         works = worker(ledger, batch).step((), 5).work
         assert {tuple(work.contents.values()) for work in works} == {(b"42" * 1000,)}
 
-    def test_what_cannot_be_kept_is_invalid(self, ledger, tmp_path):
+    def test_messages_that_cannot_be_stored_are_invalid(self, ledger, tmp_path):
         batch = ledger.create("news")
         gone = tmp_path / "gone"
         gone.write_bytes(b"x")
@@ -211,7 +211,7 @@ class TestAdding:
         )
         assert (added.added, added.invalid) == (1, 2)
 
-    def test_dry(self, ledger):
+    def test_a_dry_run_counts_and_stores_nothing(self, ledger):
         adding = ledger.adding(None)
         adding.add(entries(3))
         assert adding.total.added == 3
@@ -219,7 +219,7 @@ class TestAdding:
 
 
 class TestWork:
-    def test_a_row_goes_its_way(self, ledger):
+    def test_a_row_goes_from_planned_to_accepted(self, ledger):
         batch = fill(ledger, 5)
         it = worker(ledger, batch)
         step = it.step((), 2)
@@ -231,7 +231,7 @@ class TestWork:
         assert it.step(finish(step), 10).wait is None
         assert ledger.status(batch).all_accepted
 
-    def test_the_message_comes_out_as_it_went_in(self, ledger):
+    def test_a_stored_message_is_read_back_equal(self, ledger):
         from poweremail._ledger.payload import unpack
 
         batch = ledger.create("news")
@@ -248,13 +248,13 @@ class TestWork:
         with pytest.raises(UsageError, match="cannot be read"):
             unpack("[]", {}, "x")
 
-    def test_nobody_gets_what_another_has(self, ledger):
+    def test_two_workers_claim_different_rows(self, ledger):
         batch = fill(ledger, 10)
         one, other = worker(ledger, batch), worker(ledger, batch)
         taken = [work.key for step in (one.step((), 6), other.step((), 6)) for work in step.work]
         assert sorted(taken) == sorted(f"k{n}" for n in range(10))
 
-    def test_whose_lease_ran_out_cannot_record_over_the_successor(self, ledger):
+    def test_a_worker_without_its_lease_cannot_overwrite_its_successor(self, ledger):
         batch = fill(ledger, 1)
         gone, successor = worker(ledger, batch), worker(ledger, batch)
         step = gone.step((), 1)
@@ -268,7 +268,7 @@ class TestWork:
         successor.step([seen], 0)
         assert states(ledger, batch) == {"k0": "accepted"}
 
-    def test_a_result_is_lost_from_the_end_of_the_lease_on_whoever_takes_the_row(self, ledger):
+    def test_a_result_after_the_end_of_the_lease_is_lost(self, ledger):
         batch = fill(ledger, 2)
         gone, successor = worker(ledger, batch), worker(ledger, batch)
         step = gone.step((), 2)
@@ -281,7 +281,7 @@ class TestWork:
         (other,) = successor.step((), 2).work
         assert {taken.key, other.key} == {"k0", "k1"}
 
-    def test_of_several_only_the_lost_one_is_lost(self, ledger):
+    def test_a_lost_row_does_not_lose_the_other_results(self, ledger):
         batch = fill(ledger, 3)
         it, other = worker(ledger, batch), worker(ledger, batch)
         step = it.step((), 3)
@@ -296,7 +296,7 @@ class TestWork:
             ["k1"],
         )
 
-    def test_a_lease_that_is_prolonged_does_not_end(self, ledger):
+    def test_a_renewed_lease_does_not_end(self, ledger):
         batch = fill(ledger, 1)
         # However busy the machine is, it comes back before the lease is over; the first of them is
         # over at the end.
@@ -309,7 +309,7 @@ class TestWork:
         assert other.step((), 1).work == ()
         assert it.step(finish(step), 0).recorded
 
-    def test_a_lookup_that_was_not_finished_is_free_again(self, ledger):
+    def test_an_unfinished_lookup_can_be_claimed_again(self, ledger):
         batch = fill(ledger, 1)
         gone = worker(ledger, batch)
         gone.step(finish(gone.step((), 1), UNKNOWN), 0)
@@ -318,7 +318,7 @@ class TestWork:
         let_leases_end(ledger, gone.owner)
         assert [work.state for work in worker(ledger, batch).step((), 1).work] == [State.UNKNOWN]
 
-    def test_what_is_not_due_waits(self, ledger):
+    def test_a_row_that_is_not_due_waits(self, ledger):
         batch = fill(ledger, 1)
         it = worker(ledger, batch)
         error = NotSentError("refused")
@@ -334,14 +334,14 @@ class TestWork:
         time.sleep(0.35)
         assert it.step((), 1).work[0].attempts == 1
 
-    def test_what_was_never_begun_has_lost_no_attempt(self, ledger):
+    def test_a_released_row_has_lost_no_attempt(self, ledger):
         batch = fill(ledger, 1)
         it = worker(ledger, batch)
         it.step(finish(it.step((), 1), RELEASED), 0)
         assert it.step((), 1).work[0].attempts == 0
 
     @pytest.mark.parametrize("odd", ["\0", "\ud800"])
-    def test_what_the_service_says_is_kept_whatever_it_is(self, ledger, odd):
+    def test_any_text_of_the_service_can_be_stored(self, ledger, odd):
         batch = fill(ledger, 1)
         it = worker(ledger, batch)
         error = NotSentError(f"bad {odd}")
@@ -368,7 +368,7 @@ class TestWork:
         )
         assert [record.error for record in ledger.report(batch)] == ["x" * 500, f"{'x' * 499}…"]
 
-    def test_a_row_that_is_taken_while_its_result_waits_to_be_written_is_lost(self, ledger):
+    def test_a_row_that_is_claimed_before_its_result_is_written_is_lost(self, ledger):
         batch = fill(ledger, 3)
         it = worker(ledger, batch)
         step = it.step((), 3)
@@ -405,7 +405,7 @@ class TestWork:
             until = connection.execute(text("SELECT lease_until FROM poweremail_messages")).scalar()
             assert until > ledger.database.now(connection) + 55
 
-    def test_what_a_state_cannot_become_is_never_written(self, ledger):
+    def test_an_invalid_transition_is_never_written(self, ledger):
         batch = fill(ledger, 1)
         it = worker(ledger, batch)
         step = it.step((), 1)
@@ -424,7 +424,7 @@ class TestWork:
         ledger.resume(batch)
         assert len(it.step((), 5).work) == 1
 
-    def test_retry(self, ledger):
+    def test_retry_plans_the_chosen_rows_again(self, ledger):
         batch = fill(ledger, 4)
         it = worker(ledger, batch)
         verdicts = [
@@ -455,7 +455,7 @@ class TestWork:
 
 
 class TestBudget:
-    def test_one_budget_for_all_who_send_as_one_user(self, ledger):
+    def test_workers_of_one_smtp_user_share_its_budget(self, ledger):
         batch = fill(ledger, 20)
         limits = RateLimits(per_minute=5, per_hour=None, per_day=None)
         one, other = (worker(ledger, batch, limits=limits) for _ in range(2))
@@ -464,7 +464,7 @@ class TestBudget:
         # Whether the batch was paused is asked once a second, however long the limits take.
         assert [step.wait for step in steps] == [0.0, 1.0, 1.0, 1.0]
 
-    def test_what_is_booked_counts_with_the_margin(self, ledger):
+    def test_least_seconds_counts_bookings_with_the_margin(self, ledger):
         batch = fill(ledger, 20)
         limits = RateLimits(per_minute=5, per_hour=None, per_day=None)
         assert len(worker(ledger, batch, "a", limits=limits).step((), 4).work) == 4
@@ -479,7 +479,7 @@ class TestBudget:
         assert least_seconds(1, [used]) == 0.0
         assert 30.0 < least_seconds(2, [used]) <= 60.0 + MARGIN_SECONDS
 
-    def test_the_turn_of_a_minute_has_a_margin(self, ledger):
+    def test_a_window_ends_a_margin_later(self, ledger):
         batch = fill(ledger, 20)
         it = worker(ledger, batch, limits=RateLimits(per_minute=5, per_hour=None, per_day=None))
         assert len(it.step((), 9).work) == 5
@@ -492,7 +492,7 @@ class TestBudget:
             )
             assert len(other.step((), 9).work) == taken
 
-    def test_who_is_free_first(self, ledger):
+    def test_rows_go_to_the_smtp_users_that_are_free(self, ledger):
         batch = fill(ledger, 20)
         it = worker(
             ledger, batch, "a", "b", limits=RateLimits(per_minute=3, per_hour=None, per_day=None)
@@ -501,7 +501,7 @@ class TestBudget:
         assert sorted(names) == ["a", "a", "b", "b"]
         assert len(it.step((), 10).work) == 2
 
-    def test_a_transaction_that_failed_has_booked_nothing(self, ledger, tmp_path):
+    def test_a_failed_transaction_books_nothing(self, ledger, tmp_path):
         batch = fill(ledger, 20)
         it = worker(ledger, batch, limits=RateLimits(per_minute=5, per_hour=None, per_day=None))
         step = it.step((), 2)
@@ -509,7 +509,7 @@ class TestBudget:
             it.step(finish(step, Verdict(state=State.SENDING)), 2)
         assert len(it.step((), 10).work) == 3
 
-    def test_who_is_refused_waits_for_all(self, ledger):
+    def test_a_429_holds_up_every_worker_of_the_smtp_user(self, ledger):
         batch = fill(ledger, 20)
         one, other = (worker(ledger, batch, "a", "b") for _ in range(2))
         step = one.step((), 2)
@@ -532,7 +532,7 @@ class TestBudget:
             if record.state in ("planned", "sending")
         } == {0}
 
-    def test_the_longest_wait_that_was_asked_for_counts(self, ledger):
+    def test_the_longest_retry_after_counts(self, ledger):
         batch = fill(ledger, 4)
         it = worker(ledger, batch)
         first, second, third = it.step((), 3).work
@@ -560,7 +560,7 @@ class TestBudget:
                 assert before + expected <= until <= after + expected
                 connection.execute(text("UPDATE poweremail_smtp_users SET refused_until = 0"))
 
-    def test_a_refusal_is_forgotten_when_a_mail_was_taken(self, ledger):
+    def test_an_accepted_mail_resets_the_backoff(self, ledger):
         batch = fill(ledger, 4)
         it = worker(ledger, batch)
         assert it.step(finish(it.step((), 1), _refused(0.0)), 1).wait == pytest.approx(1.0)
@@ -575,7 +575,7 @@ class TestBudget:
 
 
 class TestRehearsal:
-    def test_it_stays_one(self, ledger):
+    def test_a_rehearsal_stays_a_rehearsal(self, ledger):
         batch = fill(ledger, 2)
         assert ledger.rehearse(batch, None) is None
         assert ledger.rehearse(batch, {"redirect_to": "me@example.com", "allow": []})
@@ -583,7 +583,7 @@ class TestRehearsal:
         with pytest.raises(UsageError, match="is another rehearsal already"):
             ledger.rehearse(batch, {"redirect_to": "you@example.com", "allow": []})
 
-    def test_what_was_refused_and_is_planned_again_has_begun(self, ledger):
+    def test_a_batch_with_a_released_row_has_begun(self, ledger):
         batch = fill(ledger, 1)
         it = worker(ledger, batch)
         it.step(finish(it.step((), 1), RELEASED), 0)
@@ -591,7 +591,7 @@ class TestRehearsal:
         with pytest.raises(UsageError, match="were sent already"):
             ledger.rehearse(batch, {"redirect_to": "me@example.com", "allow": []})
 
-    def test_what_has_begun_is_no_rehearsal(self, ledger):
+    def test_a_batch_that_has_begun_cannot_become_a_rehearsal(self, ledger):
         batch = fill(ledger, 2)
         worker(ledger, batch).step((), 1)
         with pytest.raises(UsageError, match="mails of it were sent already"):
@@ -599,16 +599,14 @@ class TestRehearsal:
 
 
 class TestSchema:
-    def test_a_newer_one_is_refused(self, ledger, place):
+    def test_a_newer_ledger_is_rejected(self, ledger, place):
         ledger.create("news")
         with ledger.database.transaction() as connection:
             connection.execute(text("UPDATE poweremail_ledger SET version = 99"))
         with pytest.raises(LedgerError, match=r"version 99.*upgrade poweremail"):
             Ledger(place).create("news")
 
-    def test_an_older_one_is_brought_up_to_date_and_keeps_what_it_has(
-        self, ledger, place, monkeypatch
-    ):
+    def test_an_older_ledger_is_migrated_and_keeps_its_rows(self, ledger, place, monkeypatch):
         fill(ledger, 3)
 
         def newest(connection):
@@ -627,7 +625,7 @@ class TestSchema:
 
         assert set(TRANSITIONS) == set(State)
 
-    def test_unknown_batches(self, ledger):
+    def test_unknown_names_of_batches(self, ledger):
         with pytest.raises(UsageError, match="no batch called 'nope'"):
             ledger.find("nope")
         with pytest.raises(UsageError, match="must be a name"):
@@ -665,7 +663,7 @@ class TestFiles:
     def path(self, tmp_path):
         return tmp_path / "ledger.db"
 
-    def test_something_else(self, path):
+    def test_a_file_that_is_no_ledger_is_rejected(self, path):
         with sqlite3.connect(path) as other:
             other.execute("CREATE TABLE t (a)")
         other.close()
@@ -675,7 +673,7 @@ class TestFiles:
         with pytest.raises(LedgerError, match="not a database"):
             Ledger(path).create("news")
 
-    def test_locked(self, path):
+    def test_a_locked_ledger_raises_before_a_row_is_claimed(self, path):
         ledger = Ledger(path, timeout=0.1)
         batch = fill(ledger, 2)
         it = worker(ledger, batch)
@@ -701,7 +699,7 @@ class TestFiles:
         assert states(ledger, batch) == {"k0": "planned", "k1": "planned"}
         ledger.close()
 
-    def test_room_is_put_aside_for_outcomes(self, path):
+    def test_disk_space_is_reserved_for_outcomes(self, path):
         ledger = Ledger(path)
         ledger.database.reserve(16)
         reserve = path.with_name("ledger.db-reserve")
@@ -710,7 +708,7 @@ class TestFiles:
         ledger.database.release_reserve()
         assert not reserve.exists()
 
-    def test_a_failure_on_a_full_disk_says_so(self, path, monkeypatch):
+    def test_a_failure_on_a_full_disk_names_the_disk(self, path, monkeypatch):
         ledger = Ledger(path)
         ledger.create("news")
         with ledger.database.transaction() as connection:
@@ -745,7 +743,7 @@ class TestFiles:
             ("ledger.db", "emptied"),
         ],
     )
-    def test_a_file_that_is_gone_stops_before_a_send(self, path, how, name):
+    def test_a_deleted_file_stops_before_a_send(self, path, how, name):
         ledger = Ledger(path)
         batch = fill(ledger, 3)
         it = worker(ledger, batch)
@@ -768,7 +766,7 @@ class TestFiles:
         ledger.close()
 
     @pytest.mark.parametrize("is_running", [False, True])
-    def test_one_that_cannot_be_written_can_be_looked_at(self, read_only_folder, is_running):
+    def test_a_read_only_ledger_can_be_read(self, read_only_folder, is_running):
         place = read_only_folder.path / "a ? # %20 ledger.db"
         writer = Ledger(place)
         batch = fill(writer, 3)
@@ -794,7 +792,7 @@ class TestFiles:
         writer.close()
         assert sorted(file.name for file in read_only_folder.path.iterdir()) == [place.name]
 
-    def test_a_log_that_cannot_be_read_is_not_left_out(self, read_only_folder, tmp_path):
+    def test_changes_in_an_unreadable_log_are_not_ignored(self, read_only_folder, tmp_path):
         writer = Ledger(tmp_path / "ledger.db")
         fill(writer, 3)
         for name in ("ledger.db", "ledger.db-wal"):  # as a copy on another disk
@@ -803,7 +801,7 @@ class TestFiles:
         with read_only_folder, pytest.raises(LedgerError, match=r"'ledger.db-wal' has changes"):
             Ledger(read_only_folder.path / "ledger.db").names()
 
-    def test_an_empty_log_holds_nothing(self, read_only_folder):
+    def test_an_empty_log_beside_a_read_only_ledger_is_ignored(self, read_only_folder):
         place = read_only_folder.path / "ledger.db"
         writer = Ledger(place)
         fill(writer, 3)
@@ -814,11 +812,11 @@ class TestFiles:
             assert ledger.names() == ["news"]
             ledger.close()
 
-    def test_no_ledger_in_a_folder_that_cannot_be_written(self, read_only_folder):
+    def test_no_ledger_is_created_in_a_read_only_folder(self, read_only_folder):
         with read_only_folder, pytest.raises(LedgerError, match="unable to open"):
             Ledger(read_only_folder.path / "ledger.db").names()
 
-    def test_a_ledger_that_was_closed_takes_the_file_that_is_there_then(self, path):
+    def test_a_closed_ledger_opens_the_file_that_is_there_then(self, path):
         ledger = Ledger(path)
         fill(ledger, 3)
         ledger.close()
@@ -827,11 +825,11 @@ class TestFiles:
         assert len(worker(ledger, fill(ledger, 2)).step((), 5).work) == 2
         ledger.close()
 
-    def test_a_folder_that_is_not_there(self, tmp_path):
+    def test_a_missing_folder_is_an_error(self, tmp_path):
         with pytest.raises(LedgerError, match="unable to open"):
             Ledger(tmp_path / "nowhere" / "ledger.db").create("news")
 
-    def test_a_fork_opens_it_anew(self, path):
+    def test_a_fork_opens_the_ledger_again(self, path):
         ledger = Ledger(path)
         batch = fill(ledger, 2)
         child = os.fork()
@@ -841,7 +839,7 @@ class TestFiles:
         ledger.close()
 
 
-def test_a_locked_ledger_can_be_looked_at(tmp_path):
+def test_a_locked_ledger_can_be_read(tmp_path):
     place = tmp_path / "ledger.db"
     first = Ledger(place)
     batch = fill(first, 3)
@@ -865,12 +863,12 @@ def test_a_locked_ledger_can_be_looked_at(tmp_path):
 @pytest.mark.parametrize(
     "place", ["mysql://x/y", "sqlite://", "sqlite:///:memory:", "http://x", "", 3, "a://b://c"]
 )
-def test_places_that_cannot_be(place):
+def test_invalid_places(place):
     with pytest.raises(UsageError, match="ledger: "):
         Ledger(place)
 
 
-def test_no_password_shows(tmp_path):
+def test_the_password_of_a_place_is_in_no_text(tmp_path):
     ledger = Ledger("postgresql://ada:canary@127.0.0.1:1/x")
     assert "canary" not in repr(ledger)
     with pytest.raises(LedgerError) as caught:

@@ -120,7 +120,7 @@ def test_the_keys_of_messages_with_files_stay():
     assert {pack(message).digest for message in from_python()} <= keys
 
 
-def test_its_planned_rows_are_sent_and_all_are_reported(place):
+def test_planned_rows_of_an_old_ledger_are_sent_and_all_are_reported(place):
     with Sandbox() as sandbox, sandbox.client(smtp_user_name="smtp1") as client:
         sandbox.add_template("welcome", html="Hello")
         with Batch(client, place, "news") as batch:
@@ -151,7 +151,7 @@ def test_its_planned_rows_are_sent_and_all_are_reported(place):
     }
 
 
-def test_its_rejected_rows_can_be_sent_again(place):
+def test_rejected_rows_of_an_old_ledger_can_be_sent_again(place):
     with Sandbox() as sandbox, sandbox.client(smtp_user_name="smtp1") as client:
         sandbox.add_template("welcome", html="Hello")
         with Batch(client, place, "news") as batch:
@@ -160,7 +160,7 @@ def test_its_rejected_rows_can_be_sent_again(place):
                 assert [outcome.state for outcome in outcomes].count("accepted") == 6
 
 
-def test_the_ledger_lists_its_batch(place):
+def test_an_old_ledger_lists_its_batch(place):
     ledger = Ledger(place)
     assert ledger.names() == ["news"]
     ledger.close()
@@ -185,7 +185,7 @@ def test_a_payload_that_cannot_be_read_whole_is_no_message(payload):
         unpack(payload, {}, "id-1")
 
 
-def test_what_0_1_read_otherwise_is_known_by_its_key_of_then(tmp_path, monkeypatch):
+def test_rows_that_0_1_read_otherwise_are_known_by_their_old_key(tmp_path, monkeypatch):
     """
     `read-otherwise.db` was written by 0.1.0, too. It took several addresses in one string for a
     name, kept encoded names and invisible characters, dropped the empty cell of a column called

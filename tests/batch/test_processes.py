@@ -51,7 +51,7 @@ def claim(place: str, processes: int, per_minute: int = 0) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("processes", [2, 4])
-def test_no_row_is_claimed_twice_and_none_is_left(place, processes):
+def test_two_processes_claim_each_row_once(place, processes):
     ledger = Ledger(place)
     batch = fill(ledger, 400)
     claimed = Counter(key for keys in claim(place, processes) for key in keys)
@@ -60,7 +60,7 @@ def test_no_row_is_claimed_twice_and_none_is_left(place, processes):
     ledger.close()
 
 
-def test_one_budget(place):
+def test_two_processes_share_one_budget(place):
     ledger = Ledger(place)
     fill(ledger, 100)
     assert sum(map(len, claim(place, 2, per_minute=40))) == 40

@@ -32,7 +32,7 @@ def cells(**members: object) -> dict[str, str]:
         "=1+1;",
     ],
 )
-def test_what_a_spreadsheet_would_calculate_is_text(text):
+def test_cells_that_a_spreadsheet_would_calculate_are_text(text):
     row = cells(recipient=text, error=text, key=text)
     assert {row[column] for column in ("recipient", "error", "key")} == {f"'{text}"}
 
@@ -49,6 +49,6 @@ def test_what_a_spreadsheet_would_calculate_is_text(text):
         "-",
     ],
 )
-def test_addresses_and_keys_stay_what_they_are(text):
+def test_addresses_and_keys_are_not_changed(text):
     assert cells(recipient=text, key=text)["recipient"] == text
     assert cells(attempts=-1)["attempts"] == "-1"

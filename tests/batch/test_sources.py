@@ -58,7 +58,7 @@ def test_columns_become_recipient_and_dynamic_values(csv_file):
         ('"sep=|"\nemail;NAME\na@example.com;A\nb@example.com;B\n', {"delimiter": ";"}, [3, 4]),
     ],
 )
-def test_tables_as_spreadsheets_write_them(csv_file, text, options, lines):
+def test_tables_of_spreadsheets_are_read(csv_file, text, options, lines):
     first, second = csv_file(text, **options)
     assert [first.line, second.line] == lines
     assert [dict(each.message.dynamic_value) for each in (first, second)] == [
@@ -114,7 +114,7 @@ def test_a_bad_row_fails_alone_with_its_line(csv_file):
     assert got[1].recipient == "nobody"
 
 
-def test_bytes_that_are_no_text_and_rows_that_are_no_csv(csv_file):
+def test_invalid_utf_8_and_invalid_csv_rows(csv_file):
     got = csv_file(b"email,NAME\na@example.com,\xff\nb@example.com,b\n")
     assert [type(each).__name__ for each in got] == ["BadEntry", "Entry"]
     assert (got[0].line, got[0].error.explanation) == (
@@ -126,7 +126,7 @@ def test_bytes_that_are_no_text_and_rows_that_are_no_csv(csv_file):
     assert "is not CSV" in got[0].error.explanation
 
 
-def test_a_file_in_latin_1_is_told_that_it_is_not_utf_8(csv_file, tmp_path):
+def test_a_file_in_latin_1_is_reported_as_not_utf_8(csv_file, tmp_path):
     (bad,) = csv_file("email,NAME\na@example.com,René\n".encode("latin-1"))
     assert (bad.line, bad.error.explanation) == (2, "row: is not UTF-8: the byte 0xE9 is no text")
     with pytest.raises(UsageError, match="line 1: .*is not UTF-8: the byte 0xE9") as caught:
@@ -197,7 +197,7 @@ def test_files_of_one_name_in_two_directories_are_two_sources(tmp_path, monkeypa
         list(read_csv("e.csv"))
 
 
-def test_json_lines(lines_file, tmp_path):
+def test_json_lines_are_read(lines_file, tmp_path):
     (tmp_path / "a.txt").write_text("x")
     got = lines_file(
         {"email": "a@example.com", "name": "Ada", "CODE": 7, "key": 1},
@@ -226,7 +226,7 @@ def test_json_lines(lines_file, tmp_path):
     assert (got[3].message.unique_id, dict(got[3].message.headers)) == ("u1", {"X-A": "1"})
 
 
-def test_json_lines_that_are_none(lines_file):
+def test_invalid_json_lines(lines_file):
     got = lines_file(
         "{",
         [1],
@@ -292,7 +292,7 @@ names = st.sampled_from(
 
 @given(row=st.dictionaries(names, values, max_size=6))
 @settings(max_examples=100, deadline=None)
-def test_any_object_is_a_mail_or_told_why_not(row, tmp_path_factory):
+def test_any_object_is_a_mail_or_an_error(row, tmp_path_factory):
     path = tmp_path_factory.mktemp("rows") / "r.jsonl"
     path.write_text(json.dumps({"email": "a@example.com"} | row))
     for common in (COMMON, {"subject": "News", "from_email": "me@example.com", "text": "Hello"}):
@@ -302,7 +302,7 @@ def test_any_object_is_a_mail_or_told_why_not(row, tmp_path_factory):
             assert "object is not" not in entry.error.explanation
 
 
-def test_an_open_quotation_mark_swallows_no_rows_in_silence(csv_file):
+def test_an_open_quotation_mark_is_an_error(csv_file):
     (bad,) = csv_file('email,NAME\na@example.com,"Bob\nb@example.com,Carl\nc@example.com,Dora\n')
     assert (bad.line, bad.error.explanation) == (
         2,
@@ -318,7 +318,7 @@ def test_an_open_quotation_mark_swallows_no_rows_in_silence(csv_file):
     assert good.message.dynamic_value["NAME"] == 'C "the" D'
 
 
-def test_a_file_without_addresses_is_told_at_once(csv_file):
+def test_a_file_without_addresses_is_an_error(csv_file):
     with pytest.raises(UsageError, match="has no column 'email', only 'email;NAME'"):
         csv_file("email;NAME\na@example.com;A\n")
     (entry,) = csv_file("NAME\nA\n", to="a@example.com")
@@ -345,7 +345,7 @@ def keys_of(entries) -> list[str | None]:
 
 
 @pytest.mark.parametrize("blank", [" ", "\t", "\u00a0", "\u202f", "\u200b", "\ufeff"])
-def test_white_space_around_a_key_does_not_count(csv_file, lines_file, blank):
+def test_white_space_around_a_key_is_ignored(csv_file, lines_file, blank):
     got = csv_file(f"id,email\n17,a@example.com\n17{blank},a@example.com\n", key="id")
     assert keys_of(got) == ["17", "17"]
     got = lines_file(
@@ -373,7 +373,7 @@ def test_white_space_around_a_key_does_not_count(csv_file, lines_file, blank):
     ],
 )
 @pytest.mark.parametrize("column", ["email", "to"])
-def test_the_column_of_the_addresses_as_key(csv_file, column, cell, key):
+def test_the_column_of_the_addresses_can_be_the_key(csv_file, column, cell, key):
     got = csv_file(f"{column},NAME\n{cell},A\n", key=column)
     assert keys_of(got) == [key]
     assert set(got[0].message.recipients) == set(key.split(","))
@@ -381,7 +381,7 @@ def test_the_column_of_the_addresses_as_key(csv_file, column, cell, key):
     assert keys_of(got) == [key.lower()]
 
 
-def test_case_of_keys_is_folded_if_asked_for(csv_file):
+def test_fold_case_ignores_the_case_of_keys(csv_file):
     text = "id,email\nA1,a@example.com\na1,a@example.com\n"
     assert keys_of(csv_file(text, key="id")) == ["A1", "a1"]
     assert keys_of(csv_file(text, key="id", fold_case=True)) == ["a1", "a1"]
@@ -458,7 +458,7 @@ def test_recipients_in_two_columns_are_not_dropped(csv_file, lines_file):
     assert bad.error.reason == "has recipients in 'email' and in 'to'"
 
 
-def test_null_is_as_if_the_member_were_not_there(lines_file):
+def test_null_is_an_absent_member(lines_file):
     optional = (
         *("cc", "bcc", "reply_to", "headers", "attachments", "tracking", "unique_id"),
         *("dynamic_value", "template_id", "key", "name", "subject", "from_email"),
@@ -478,7 +478,7 @@ def test_null_is_as_if_the_member_were_not_there(lines_file):
     "member",
     ["email", "name", "key", "N", "subject", "cc", "unique_id", "text", "headers", "tracking"],
 )
-def test_a_number_that_is_none_makes_the_row_invalid(lines_file, number, member):
+def test_nan_and_infinity_make_the_row_invalid(lines_file, number, member):
     rows = (f'{{"email": "a@example.com", "{member}": {number}}}', {"email": "b@example.com"})
     bad, good = lines_file(*rows, **COMMON)
     assert (bad.line, type(good)) == (1, Entry)
@@ -502,7 +502,7 @@ def test_a_number_that_is_none_makes_the_row_invalid(lines_file, number, member)
         (b"\xef\xbb\xbf[]", "one JSON array", "jq -c '.[]'"),
     ],
 )
-def test_files_in_another_format(tmp_path, start, kind, advice):
+def test_files_in_another_format_are_rejected_with_advice(tmp_path, start, kind, advice):
     path = tmp_path / "rows"
     path.write_bytes(start + b"\n")
     for read, name in ((read_csv, "CSV"), (read_json_lines, "JSON Lines")):
@@ -513,7 +513,7 @@ def test_files_in_another_format(tmp_path, start, kind, advice):
         assert advice in caught.value.advice
 
 
-def test_json_lines_where_csv_is_expected(csv_file):
+def test_json_lines_passed_as_csv_are_rejected_with_advice(csv_file):
     with pytest.raises(ConfigurationError, match="is JSON, not CSV") as caught:
         csv_file('{"email": "a@example.com"}\n')
     assert "JSON Lines" in caught.value.advice
@@ -525,9 +525,7 @@ people = st.lists(st.tuples(st.sampled_from("abc"), cells), min_size=1, max_size
 
 @given(rows=people, quirks=st.data())
 @settings(max_examples=100, deadline=None)
-def test_a_table_with_the_traces_of_a_spreadsheet_gives_the_same_rows(
-    rows, quirks, tmp_path_factory
-):
+def test_a_table_saved_by_a_spreadsheet_gives_the_same_rows(rows, quirks, tmp_path_factory):
     path = tmp_path_factory.mktemp("tables") / "r.csv"
     delimiter = quirks.draw(st.sampled_from(",;\t"))
     extra = quirks.draw(st.integers(0, 3))
@@ -563,6 +561,6 @@ def test_a_table_with_the_traces_of_a_spreadsheet_gives_the_same_rows(
         [Recipient("a@example.com"), ("Bob", "b@example.com"), "Carl <c@example.com>"],
     ],
 )
-def test_recipients_that_all_rows_share(csv_file, to):
+def test_recipients_shared_by_all_rows(csv_file, to):
     (entry,) = csv_file("NAME\nA\n", to=to)
     assert entry.message.to == Message(subject="s", from_email="m@example.com", to=to, text="x").to
