@@ -203,12 +203,12 @@ async def prove(script, ground, figures, engine=None):
 @example(script=LIMITED_LATER)
 @example(script=IN_COMMON)
 @example(script=EVERY_ERROR)
-async def test_in_process(script, here, figures):
+async def test_outcomes_agree_with_the_sandbox_in_process(script, here, figures):
     await prove(script, here, figures)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @effort(20)
 @given(script=scripts())
-async def test_over_http(engine, script, there, figures):
+async def test_outcomes_agree_with_the_sandbox_over_http(engine, script, there, figures):
     await prove(script, there, figures, engine)

@@ -50,7 +50,7 @@ async def run(batch: AsyncBatch) -> dict[str, str]:
         return {outcome.key: outcome.state async for outcome in outcomes}
 
 
-async def test_each_mail_is_sent_once_and_told_once(sandbox, place):
+async def test_each_mail_is_sent_once_and_reported_once(sandbox, place):
     async with sandbox.async_client() as client, AsyncBatch(client, place, "news", **FAST) as batch:
         added = await batch.add(
             [*many(30), Entry(message=template(), key="template"), message(to="plain@example.com")]
@@ -74,7 +74,7 @@ async def test_each_mail_is_sent_once_and_told_once(sandbox, place):
         assert "ledger.db" in repr(batch)
 
 
-async def test_any_iterable(sandbox, place):
+async def test_any_iterable_can_be_added(sandbox, place):
     class Source:
         def __init__(self) -> None:
             self.items = iter(many(3))
@@ -121,7 +121,7 @@ async def test_a_long_source_is_written_in_groups(place):
     assert written == [0, 500, 1000]
 
 
-async def test_one_that_is_rejected_stops_nothing(sandbox, place):
+async def test_a_rejected_mail_does_not_stop_the_others(sandbox, place):
     sandbox.faults.add(
         Fault.error("ValidationError", "no such address"), recipient="user3@example.com"
     )
@@ -147,7 +147,7 @@ async def test_one_that_is_rejected_stops_nothing(sandbox, place):
         assert await run(batch) == {"k3": "accepted"}
 
 
-async def test_what_was_not_sent_is_tried_again_and_not_for_ever(sandbox, place):
+async def test_not_sent_mails_are_retried_up_to_the_attempts(sandbox, place):
     sandbox.faults.add(Fault.refuse(), call="sendMail", times=2)
     async with (
         sandbox.async_client() as client,
@@ -164,7 +164,7 @@ async def test_what_was_not_sent_is_tried_again_and_not_for_ever(sandbox, place)
         assert await run(batch) == {"k1": "accepted"}
 
 
-async def test_a_refusal_for_being_too_fast_is_waited_for(sandbox, place):
+async def test_a_429_is_waited_for(sandbox, place):
     sandbox.faults.add(Fault.rate_limited(retry_after=0.1), call="sendMail", nth=2)
     async with sandbox.async_client() as client, AsyncBatch(client, place, "news", **FAST) as batch:
         await batch.add(many(4))
@@ -172,7 +172,7 @@ async def test_a_refusal_for_being_too_fast_is_waited_for(sandbox, place):
         assert {record.attempts async for record in batch.report()} == {1}
 
 
-async def test_the_unknown_is_looked_up_and_never_sent_again_by_itself(sandbox, place):
+async def test_an_unknown_mail_is_looked_up_and_not_sent_again(sandbox, place):
     sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", nth=1)
     sandbox.faults.add(Fault.reset_before_acceptance(), call="sendMail", nth=2)
     async with (
@@ -199,7 +199,7 @@ async def test_the_unknown_is_looked_up_and_never_sent_again_by_itself(sandbox, 
         assert set(received(sandbox).values()) == {1}
 
 
-async def test_the_unknown_is_sent_again_where_the_user_says_after_when(sandbox, place):
+async def test_an_unknown_mail_is_sent_again_after_resend_after(sandbox, place):
     sandbox.faults.add(Fault.reset_before_acceptance(), call="sendMail", nth=1)
     async with sandbox.async_client() as client:
         batch = AsyncBatch(
@@ -211,7 +211,7 @@ async def test_the_unknown_is_sent_again_where_the_user_says_after_when(sandbox,
         await batch.aclose()
 
 
-async def test_late_in_the_index_is_not_sent_again(sandbox, place):
+async def test_a_mail_that_is_listed_late_is_not_sent_again(sandbox, place):
     sandbox.faults.add(Fault.late_visibility(0.4), call="sendMail")
     sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", times=2)
     async with (
@@ -224,7 +224,7 @@ async def test_late_in_the_index_is_not_sent_again(sandbox, place):
 
 
 @pytest.mark.parametrize("taken", [True, False])
-async def test_what_a_dead_worker_had_is_looked_up_first(sandbox, place, taken):
+async def test_rows_of_a_dead_worker_are_looked_up_first(sandbox, place, taken):
     ledger = Ledger(place)
     async with sandbox.async_client() as client:
         batch = AsyncBatch(client, ledger, "news", concurrency=2, **FAST)
@@ -256,7 +256,7 @@ async def test_what_a_dead_worker_had_is_looked_up_first(sandbox, place, taken):
         ),
     ],
 )
-async def test_what_concerns_all_pauses_the_batch(sandbox, place, fault, reason):
+async def test_an_error_of_the_account_or_smtp_user_pauses_the_batch(sandbox, place, fault, reason):
     sandbox.faults.add(fault, call="sendMail")
     async with sandbox.async_client() as client, AsyncBatch(client, place, "news", **FAST) as batch:
         await batch.add(many(50))
@@ -396,7 +396,7 @@ async def test_a_run_that_waits_asks_the_ledger_seldom(sandbox, place, caplog):
     assert 4 <= [record.message for record in caplog.records].count("step") <= 12
 
 
-async def test_pause_stop_and_leaving_early_leave_a_batch_that_goes_on(sandbox, place):
+async def test_a_batch_goes_on_after_pause_stop_and_leaving_early(sandbox, place):
     async with (
         sandbox.async_client() as client,
         AsyncBatch(client, place, "news", concurrency=2, **FAST) as batch,
@@ -436,7 +436,7 @@ async def test_several_smtp_users_each_with_its_limits(sandbox, place):
         await batch.aclose()
 
 
-async def test_how_long_it_takes_counts_what_went_in_other_batches(sandbox, place):
+async def test_least_seconds_counts_requests_of_other_batches(sandbox, place):
     limits = RateLimits(per_minute=5, per_hour=None, per_day=None)
     async with sandbox.async_client() as client:
         first = AsyncBatch(client, place, "first", limits=limits, **FAST)
@@ -455,7 +455,7 @@ async def test_how_long_it_takes_counts_what_went_in_other_batches(sandbox, plac
         await AsyncBatch(None, place, "second", limits=limits).least_seconds(1)
 
 
-async def test_a_rehearsal(sandbox, place):
+async def test_a_rehearsal_redirects_recipients_that_are_not_allowed(sandbox, place):
     async with (
         sandbox.async_client() as client,
         AsyncBatch(
@@ -496,7 +496,7 @@ async def test_a_rehearsal(sandbox, place):
         assert "No" not in {mail.subject for mail in sandbox.outbox}
 
 
-async def test_a_run_that_has_taken_nothing_yet_keeps_to_a_rehearsal_that_begins(sandbox, place):
+async def test_a_run_without_rows_follows_a_rehearsal_that_begins(sandbox, place):
     async with (
         sandbox.async_client() as client,
         AsyncBatch(client, place, "news", **FAST) as batch,
@@ -520,7 +520,7 @@ async def test_a_dry_run_makes_no_rehearsal(sandbox, place):
 
 
 @pytest.mark.parametrize("readable", [True, False])
-async def test_what_a_dead_worker_had_of_a_mail_that_must_not_be_sent(sandbox, place, readable):
+async def test_rows_of_a_dead_worker_in_a_rehearsal(sandbox, place, readable):
     ledger = Ledger(place)
     async with sandbox.async_client() as client:
         batch = AsyncBatch(
@@ -565,7 +565,7 @@ async def test_a_ledger_that_fails_stops_before_a_send(sandbox, place, monkeypat
         assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(30)}
 
 
-async def test_a_ledger_that_stays_locked_leaves_what_was_under_way_to_be_looked_up(sandbox, place):
+async def test_a_ledger_that_stays_locked_leaves_the_mails_in_progress_unknown(sandbox, place):
     ledger = Ledger(place, timeout=0.05)
     async with (
         sandbox.async_client() as client,
@@ -592,7 +592,7 @@ async def test_a_ledger_that_stays_locked_leaves_what_was_under_way_to_be_looked
     ledger.close()
 
 
-async def test_a_row_that_another_took_is_not_told(sandbox, place):
+async def test_a_row_that_another_worker_claimed_is_not_reported(sandbox, place):
     class Slow:
         async def handle(self, request):
             if request.operation.sends:
@@ -620,7 +620,7 @@ async def test_a_row_that_another_took_is_not_told(sandbox, place):
     ledger.close()
 
 
-async def test_misuse(sandbox, place):
+async def test_invalid_options_and_calls(sandbox, place):
     async with sandbox.async_client() as client:
         for wrong in (
             {"concurrency": 0},

@@ -130,7 +130,7 @@ async def test_a_send_by_call_is_known_to_be_one(sandbox):
             await client.call("messages/sendMail", {"smtp_user_name": "smtp1", "message": {}})
 
 
-async def test_a_send_by_call_goes_by_the_options_of_the_client(sandbox):
+async def test_a_send_by_call_follows_the_options_of_the_client(sandbox):
     sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail")
     body = {"smtp_user_name": "smtp1", "message": RAW | {"headers": {"x-unique-id": "mine"}}}
     async with sandbox.async_client() as client:
@@ -175,7 +175,7 @@ async def test_a_call_carries_json_and_the_clients_credentials(sandbox, body):
             await client.call("settings/listSmtp", body)
 
 
-async def test_requests_go_to_the_base_url_with_the_right_head():
+async def test_requests_have_the_url_and_headers_of_the_service():
     with FaultServer() as server:
         async with client_of("httpx", server.url) as client:
             await client.messages.send_mail(message(text="naïve 📧"))
@@ -223,7 +223,7 @@ async def test_a_redirect_is_not_followed():
     assert (server.posts, other.posts) == (1, 0)
 
 
-async def test_the_environment_makes_a_client():
+async def test_from_env_makes_a_client():
     environ = {
         "POWEREMAIL_OWNER_ID": "owner",
         "POWEREMAIL_TOKEN": TOKEN,
@@ -250,7 +250,7 @@ async def test_the_environment_makes_a_client():
         AsyncPowerEmail.from_env({})
 
 
-async def test_the_environment_of_the_process_is_the_default(monkeypatch):
+async def test_from_env_reads_the_environment_of_the_process_by_default(monkeypatch):
     monkeypatch.setenv("POWEREMAIL_OWNER_ID", "owner")
     monkeypatch.setenv("POWEREMAIL_TOKEN", TOKEN)
     monkeypatch.setenv("POWEREMAIL_BASE_URL", "http://127.0.0.1:1")
@@ -310,7 +310,7 @@ def never_wait(wait) -> None:
     raise TooLong(f"{wait.smtp_user_name}: {wait.seconds:.0f} s")
 
 
-async def test_sends_wait_for_their_turn(sandbox):
+async def test_sends_wait_for_the_limits(sandbox):
     sandbox.faults.add(Fault.rate_limited(), times=1)
     limits = RateLimits(per_minute=3, on_wait=never_wait)
     async with sandbox.async_client(
@@ -384,7 +384,7 @@ def test_a_missing_engine_raises(monkeypatch, engine):
         AsyncPowerEmail("owner", TOKEN, "example.com", transport=engine)
 
 
-def test_an_engine_is_named():
+def test_an_engine_is_chosen_by_name():
     with pytest.raises(
         UsageError,
         match=r"^transport: must be 'httpx', 'httpx2'.* or a transport, not 'urllib'",
@@ -394,7 +394,7 @@ def test_an_engine_is_named():
         AsyncHttpxTransport(engine="urllib")
 
 
-async def test_a_closed_client_of_ones_own_raises():
+async def test_a_closed_client_of_the_user_raises():
     own = httpx.AsyncClient()
     await own.aclose()
     async with AsyncPowerEmail(

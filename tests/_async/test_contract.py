@@ -39,7 +39,7 @@ def sandbox(served):
     return served
 
 
-async def test_a_mail_arrives_as_it_was_meant(way, sandbox):
+async def test_every_field_of_a_mail_arrives(way, sandbox):
     async with reached(way, sandbox) as client:
         result = await client.messages.send_mail(full())
     assert (result.unique_id, result.status, result.attempts) == ("invoice-42", "success", 1)
@@ -96,7 +96,7 @@ async def test_templates_arrive_by_post_and_by_get(way, sandbox):
     }
 
 
-async def test_what_became_of_a_mail_is_told_page_by_page(way, sandbox):
+async def test_message_infos_are_read_page_by_page(way, sandbox):
     async with reached(way, sandbox) as client:
         await client.messages.send_mail(
             message(unique_id="many", to=[f"user{number}@example.com" for number in range(250)])
@@ -216,14 +216,14 @@ async def test_an_unknown_outcome_is_not_repeated(way, sandbox, fault, taken):
 @pytest.mark.parametrize(
     "fault", [Fault.wrong_content_type(), Fault.slow_drip(0.001), Fault.latency(0.05)], ids=_name
 )
-async def test_what_only_looks_bad_is_a_success(way, sandbox, fault):
+async def test_a_slow_or_mislabelled_success_is_a_success(way, sandbox, fault):
     sandbox.faults.add(fault)
     async with reached(way, sandbox) as client:
         assert (await client.messages.send_mail(message())).attempts == 1
     assert len(sandbox.outbox) == 1
 
 
-async def test_a_limited_mail_is_repeated(way, sandbox):
+async def test_a_mail_is_repeated_after_429(way, sandbox):
     rule = sandbox.faults.add(Fault.rate_limited(), times=2)
     async with reached(way, sandbox) as client:
         assert (await client.messages.send_mail(message())).attempts == 3
@@ -231,7 +231,7 @@ async def test_a_limited_mail_is_repeated(way, sandbox):
     assert len(sandbox.outbox) == 1
 
 
-async def test_a_limit_that_lasts_is_told(way, sandbox):
+async def test_a_429_that_lasts_raises_a_rate_limit_error(way, sandbox):
     rule = sandbox.faults.add(Fault.rate_limited(retry_after=0))
     async with reached(way, sandbox) as client:
         with pytest.raises(RateLimitError, match="not sent: Too many requests") as caught:
@@ -296,7 +296,7 @@ async def test_reads_are_repeated_on_anything_temporary(way, sandbox):
     assert sandbox.faults.rules[-1].hit == 1
 
 
-async def test_an_answer_that_is_too_large_is_refused(way, sandbox):
+async def test_a_response_that_is_too_large_is_an_error(way, sandbox):
     async with reached(way, sandbox, max_response_bytes=1_000) as client:
         await client.messages.send_mail(
             message(unique_id="many", to=[f"user{number}@example.com" for number in range(100)])
@@ -306,7 +306,7 @@ async def test_an_answer_that_is_too_large_is_refused(way, sandbox):
         assert len(await client.messages.get_message_info("none")) == 0
 
 
-async def test_a_closed_client_says_so(way, sandbox):
+async def test_a_closed_client_raises_a_usage_error(way, sandbox):
     async with reached(way, sandbox) as client:
         await client.messages.send_mail(message())
         await client.aclose()

@@ -96,7 +96,7 @@ async def test_hooks_and_headers_of_the_client_stay_in_force(engine):
     assert server.seen[0].headers["accept-encoding"] == "gzip"
 
 
-async def test_a_hook_that_raises_says_nothing_about_the_mail(engine):
+async def test_a_hook_that_raises_makes_the_outcome_unknown(engine):
     async def on_response(response):
         response.raise_for_status()
 

@@ -92,7 +92,7 @@ async def test_the_names_that_need_no_proxy(excluded, direct):
 
 
 @pytest.mark.parametrize("engine", OWN)
-async def test_a_list_without_a_proxy_does_no_harm(engine):
+async def test_no_proxy_without_a_proxy_has_no_effect(engine):
     with FaultServer(answer()) as server, environment(NO_PROXY=UNREADABLE):
         async with client_of(engine, server.url) as client:
             await client.messages.send_mail(message())
@@ -114,7 +114,9 @@ async def test_a_proxy_gets_its_own_password(engine, scheme):
 
 
 @pytest.mark.parametrize("engine", OWN)
-async def test_a_mail_goes_through_a_tunnel_to_a_server_that_the_file_vouches_for(engine, tmp_path):
+async def test_a_mail_goes_through_a_tunnel_to_a_server_trusted_by_the_certificate_file(
+    engine, tmp_path
+):
     AUTHORITY.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     with tls_server() as server, FaultServer(tunnel) as proxy:
         with environment(HTTPS_PROXY=proxy.url, SSL_CERT_FILE=str(tmp_path / "ca.pem")):
@@ -206,9 +208,7 @@ def folder(tmp_path):
     ("setting", "value"), [(name, value) for name, values in UNUSABLE.items() for value in values]
 )
 @pytest.mark.parametrize("engine", OWN)
-async def test_a_setting_that_cannot_be_used_is_named_and_nothing_is_sent(
-    engine, setting, value, folder
-):
+async def test_an_unusable_setting_is_named_and_nothing_is_sent(engine, setting, value, folder):
     value = value.replace("FOLDER", folder)
     base_url = NOWHERE if setting == "HTTP_PROXY" else "https://127.0.0.1:1"
     retries = []
@@ -241,7 +241,7 @@ async def test_a_setting_that_was_corrected_is_read_again(folder):
 
 
 @pytest.mark.parametrize("engine", OWN)
-async def test_a_batch_stops_before_it_takes_a_row(engine, tmp_path):
+async def test_an_unusable_setting_stops_a_batch_before_it_claims_a_row(engine, tmp_path):
     messages = [Entry(message=message(), key=str(number)) for number in range(3)]
     with FaultServer(answer()) as server:
         async with (
@@ -316,7 +316,7 @@ ENVIRONMENTS = st.fixed_dictionaries(
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
-async def test_no_environment_makes_a_mail_unknown_that_was_not_sent(engine, scheme, variables):
+async def test_in_any_environment_an_unsent_mail_is_not_sent(engine, scheme, variables):
     with FaultServer(answer()) as server, environment(**variables):
         base_url = server.url if scheme == "http" else "https://127.0.0.1:1"
         async with client_of(engine, base_url, retry=RetryPolicy(1)) as client:

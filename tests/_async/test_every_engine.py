@@ -54,7 +54,7 @@ ENCODED = {
 
 @pytest.mark.parametrize(("body", "encoding", "error"), ENCODED.values(), ids=ENCODED)
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_compressed_answers(engine, body, encoding, error):
+async def test_compressed_responses(engine, body, encoding, error):
     with FaultServer(answer(body, headers=[("Content-Encoding", encoding)]), answer()) as server:
         async with client_of(engine, server.url) as client:
             if error is None:
@@ -74,7 +74,7 @@ def success_before_the_body(connection) -> bool:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_a_success_before_the_mail_has_left_is_none(engine):
+async def test_an_early_success_does_not_count(engine):
     with FaultServer(success_before_the_body, answer()) as server:
         async with client_of(engine, server.url) as client:
             assert (await client.messages.send_mail(large())).attempts == 2
@@ -84,7 +84,7 @@ async def test_a_success_before_the_mail_has_left_is_none(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("broken", [close_after_body, reset_after_body])
 @pytest.mark.parametrize("call", ["send_mail", "send_template_http_get"])
-async def test_what_was_taken_is_not_sent_again(engine, broken, call):
+async def test_a_mail_that_may_have_arrived_is_not_sent_again(engine, broken, call):
     """
     Engines repeat a GET, and forget what they have sent, when a connection that was kept breaks.
     """
@@ -99,7 +99,7 @@ async def test_what_was_taken_is_not_sent_again(engine, broken, call):
 
 
 @pytest.mark.parametrize("engine", OWN)
-async def test_what_found_no_server_was_not_sent(engine):
+async def test_a_mail_without_a_server_is_not_sent(engine):
     async with client_of(engine, "http://127.0.0.1:1", retry=RetryPolicy(1)) as client:
         for call, mail in (
             (client.messages.send_mail, message()),
@@ -111,7 +111,7 @@ async def test_what_found_no_server_was_not_sent(engine):
 
 
 @pytest.mark.parametrize("engine", OWN)
-async def test_the_proxy_of_the_environment_is_asked(engine, monkeypatch):
+async def test_the_proxy_of_the_environment_is_used(engine, monkeypatch):
     with FaultServer(answer()) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
@@ -178,7 +178,7 @@ async def test_the_write_timeout_counts_while_a_large_mail_goes_out(engine):
 
 
 @pytest.mark.parametrize("engine", OWN)
-async def test_more_callers_than_connections_wait_in_line(engine):
+async def test_callers_beyond_the_connections_are_queued(engine):
     with FaultServer(answer()) as server:
         async with client_of(engine, server.url) as client:
             async with client.messages.send_many(
@@ -203,7 +203,7 @@ def test_pyreqwest_names_its_replacements():
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_a_session_of_aiohttp_keeps_what_it_was_given():  # async only
+async def test_a_session_of_aiohttp_keeps_its_options():  # async only
     seen = []
 
     async def middleware(request, handler):

@@ -49,7 +49,7 @@ async def test_the_default_budget_lets_a_minutes_requests_go(place):
     await limiter.acquire("smtp2")
 
 
-async def test_one_after_the_other(place, booked):
+async def test_sequential_requests_keep_to_the_windows(place, booked):
     limiter = AsyncLimiter(RateLimits(**place), windows=FAST)
     for _ in range(20):
         await limiter.acquire("smtp1")
@@ -59,7 +59,7 @@ async def test_one_after_the_other(place, booked):
     assert 0.2 <= booked[-1] - booked[0] < 60
 
 
-async def test_many_at_once(place, booked):
+async def test_concurrent_requests_keep_to_the_windows(place, booked):
     limiter = AsyncLimiter(RateLimits(**place), windows=FAST)
 
     async def send(index, smtp_user_name):
@@ -132,7 +132,7 @@ async def test_two_limiters_share_a_file(tmp_path):
         assert await limiter.expected_wait("smtp2") == 0.0
 
 
-async def test_a_slot_that_another_took(tmp_path, booked):
+async def test_four_limiters_on_one_file_keep_to_the_windows(tmp_path, booked):
     limits = RateLimits(path=tmp_path / "budget.db")
     limiters = [AsyncLimiter(limits, windows=FAST) for _ in range(4)]
 
@@ -148,7 +148,7 @@ async def test_a_slot_that_another_took(tmp_path, booked):
 @pytest.mark.parametrize(
     "trouble", ["a folder", "not a database", "another database", "a missing folder"]
 )
-async def test_a_file_that_cannot_be_used(tmp_path, trouble):
+async def test_an_unusable_file_is_an_error(tmp_path, trouble):
     path = tmp_path / "budget.db"
     if trouble == "a folder":
         path.mkdir()
@@ -177,7 +177,7 @@ async def test_a_file_that_cannot_be_used(tmp_path, trouble):
         other.close()
 
 
-async def test_a_file_that_is_mended_is_used(tmp_path):
+async def test_a_repaired_file_is_used(tmp_path):
     path = tmp_path / "budget.db"
     path.write_bytes(b"Dear diary" * 500)
     limiter = AsyncLimiter(RateLimits(path=path), windows=[Window(1, 30.0)])

@@ -56,7 +56,7 @@ async def test_a_mail_with_a_response_is_not_looked_up(sandbox):
     assert rule.seen == 0
 
 
-async def test_it_is_looked_for_until_it_shows(sandbox):
+async def test_lookups_repeat_until_the_mail_is_listed(sandbox):
     sandbox.faults.add(LOST, call="sendMail")
     sandbox.faults.add(Fault.late_visibility(0.6), call="sendMail")
     async with sandbox.async_client(**FAST | {"visibility": 5}) as client:
@@ -95,7 +95,7 @@ async def test_another_mail_under_the_same_id_proves_nothing(sandbox):
 
 
 @pytest.mark.parametrize(("wanted", "requests"), [("a0", 1), ("a99", 1), ("b0", 2), ("c99", 3)])
-async def test_a_look_up_reads_no_page_after_the_one_that_shows_the_mail(sandbox, wanted, requests):
+async def test_a_lookup_reads_no_page_after_the_one_that_lists_the_mail(sandbox, wanted, requests):
     async with sandbox.async_client(**FAST) as client:
         for name in "abc":  # a page has 100 records
             to = [f"{name}{number}@example.com" for number in range(100)]
@@ -125,7 +125,7 @@ async def test_a_mail_that_is_listed_in_part_is_never_sent_again(sandbox):
     assert rule.hit == 1
 
 
-async def test_it_is_not_sent_again_for_ever(sandbox):
+async def test_resends_end_with_the_attempts(sandbox):
     rule = sandbox.faults.add(NEVER, call="sendMail")
     async with sandbox.async_client(
         **FAST | {"visibility": 0, "resend_after": 0.01, "retry": RetryPolicy(3)}
@@ -138,7 +138,7 @@ async def test_it_is_not_sent_again_for_ever(sandbox):
 @pytest.mark.parametrize(
     "fault", [Fault.error("AuthenticationError", "Token MissMatch"), Fault.status(503)]
 )
-async def test_a_failed_look_up_claims_nothing_and_sends_nothing(sandbox, fault):
+async def test_a_failed_lookup_proves_nothing_and_sends_nothing(sandbox, fault):
     sandbox.faults.add(NEVER, call="sendMail")
     sandbox.faults.add(fault, call="getMessageInfo")
     async with sandbox.async_client(**FAST | {"visibility": 0.1, "resend_after": 0.1}) as client:
@@ -147,7 +147,7 @@ async def test_a_failed_look_up_claims_nothing_and_sends_nothing(sandbox, fault)
     assert sandbox.outbox == []
 
 
-async def test_a_look_that_fails_is_made_again(sandbox):
+async def test_a_failed_lookup_is_repeated(sandbox):
     sandbox.faults.add(LOST, call="sendMail")
     sandbox.faults.add(Fault.html(), call="getMessageInfo", times=6)
     async with sandbox.async_client(**FAST | {"visibility": 5}) as client:
@@ -163,7 +163,7 @@ async def test_a_get_cannot_be_looked_up(sandbox):
             await client.messages.reconcile(caught.value)
 
 
-async def test_it_can_be_found_out_later_and_elsewhere(sandbox):
+async def test_a_pickled_error_can_be_reconciled_by_another_client(sandbox):
     sandbox.faults.add(LOST, call="sendMail", times=1)
     async with sandbox.async_client() as client:
         with pytest.raises(DeliveryUnknownError) as caught:
@@ -191,7 +191,7 @@ async def test_it_can_be_found_out_later_and_elsewhere(sandbox):
             await other.messages.reconcile("never used", visibility=0)
 
 
-async def test_the_arguments_of_reconcile(sandbox):
+async def test_invalid_arguments_of_reconcile(sandbox):
     async with sandbox.async_client() as client:
         await client.messages.send_mail(message(unique_id="u1"))
         for recipients in (
@@ -218,7 +218,7 @@ async def test_resend_may_deliver_twice(sandbox):
     assert [mail.unique_id for mail in sandbox.outbox] == [result.unique_id] * 2
 
 
-async def test_another_choice_drops_resend_after(sandbox):
+async def test_another_on_unknown_drops_resend_after(sandbox):
     async with sandbox.async_client(on_unknown="reconcile", visibility=1, resend_after=2) as client:
         for choice in ("raise", "resend"):
             client.with_options(on_unknown=choice)
@@ -227,7 +227,7 @@ async def test_another_choice_drops_resend_after(sandbox):
         assert client.with_options(visibility=0.5)
 
 
-async def test_the_choice_can_be_made_for_some_calls(sandbox):
+async def test_on_unknown_can_be_changed_for_some_calls(sandbox):
     sandbox.faults.add(LOST, call="sendMail")
     async with sandbox.async_client(visibility=7) as client:
         with pytest.raises(DeliveryUnknownError):
@@ -254,7 +254,7 @@ async def test_the_choice_can_be_made_for_some_calls(sandbox):
         ),
     ],
 )
-async def test_invalid_choices(sandbox, options, text):
+async def test_invalid_options_for_unknown_outcomes(sandbox, options, text):
     with pytest.raises(UsageError, match=f"^{text}"):
         sandbox.async_client(**options)
     async with sandbox.async_client() as client:
@@ -369,7 +369,7 @@ def serve(monkeypatch):
     ],
 )
 @pytest.mark.parametrize("read", [1.2, None])
-async def test_a_look_up_as_a_whole_ends_within_visibility(serve, visibility, responses, read):
+async def test_a_lookup_as_a_whole_ends_within_visibility(serve, visibility, responses, read):
     service = serve(*responses)
     async with service.client(visibility=visibility, timeouts=Timeouts(read=read)) as client:
         began = service.now
@@ -384,7 +384,7 @@ async def test_a_look_up_as_a_whole_ends_within_visibility(serve, visibility, re
         assert service.now - began <= visibility + 1e-6
 
 
-async def test_the_last_look_up_begins_late(serve):
+async def test_the_last_lookup_begins_late(serve):
     service = serve((0.01, EMPTY_PAGE))
     async with service.client(visibility=30) as client:
         began = service.now
@@ -395,7 +395,7 @@ async def test_the_last_look_up_begins_late(serve):
     assert len(service.lookups) == 11
 
 
-async def test_a_look_up_that_is_cut_off_does_not_hide_the_one_before_it(serve):
+async def test_a_lookup_that_is_cut_off_does_not_hide_the_one_before_it(serve):
     service = serve((0.01, EMPTY_PAGE), (0.01, EMPTY_PAGE), (1e9, EMPTY_PAGE))
     async with service.client(visibility=2, timeouts=Timeouts(read=None)) as client:
         with pytest.raises(DeliveryUnknownError, match="did not show it within 2 s") as caught:
@@ -403,7 +403,7 @@ async def test_a_look_up_that_is_cut_off_does_not_hide_the_one_before_it(serve):
     assert caught.value.seen is None
 
 
-async def test_a_look_up_that_is_cut_off_sends_nothing_again(serve):
+async def test_a_lookup_that_is_cut_off_sends_nothing_again(serve):
     service = serve((0.01, EMPTY_PAGE), (1e9, EMPTY_PAGE))
     async with service.client(visibility=2, resend_after=4) as client:
         began = service.now
@@ -413,7 +413,7 @@ async def test_a_look_up_that_is_cut_off_sends_nothing_again(serve):
     assert service.now - began <= 4 + 5
 
 
-async def test_a_mail_is_sent_again_only_after_a_look_up_that_began_late_enough(serve):
+async def test_a_mail_is_sent_again_only_after_a_lookup_that_began_late_enough(serve):
     service = serve((0.7, EMPTY_PAGE))
     async with service.client(visibility=2, resend_after=4, retry=RetryPolicy(2)) as client:
         began = service.now
@@ -424,7 +424,7 @@ async def test_a_mail_is_sent_again_only_after_a_look_up_that_began_late_enough(
     assert service.now - began >= 8
 
 
-async def test_looking_once_takes_as_long_as_its_request_may(serve):
+async def test_a_single_lookup_lasts_as_long_as_its_request_may(serve):
     service = serve((4.0, EMPTY_PAGE))
     async with service.client() as client:
         with pytest.raises(DeliveryUnknownError, match="did not show it"):
@@ -433,7 +433,7 @@ async def test_looking_once_takes_as_long_as_its_request_may(serve):
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "in-process"])
-async def test_each_engine_ends_a_silent_look_up(way):
+async def test_each_engine_ends_a_silent_lookup(way):
     with FaultServer(stall) as server:
         async with client_of(way, server.url, timeouts=Timeouts()) as client:
             with pytest.raises(DeliveryUnknownError, match="could not be looked up"):

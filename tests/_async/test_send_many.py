@@ -62,7 +62,7 @@ async def test_every_message_has_its_outcome(sandbox, count, concurrency):
 
 
 @pytest.mark.parametrize("kind", [list, iter, tuple, Source])
-async def test_any_source_will_do(sandbox, kind):
+async def test_any_iterable_is_a_source(sandbox, kind):
     async with (
         sandbox.async_client() as client,
         client.messages.send_many(kind([message(), template()])) as outcomes,
@@ -116,7 +116,7 @@ async def test_the_source_is_pulled_no_faster_than_outcomes_are_consumed(sandbox
     assert len(sandbox.outbox) <= source.pulled
 
 
-async def test_leaving_early_lets_running_sends_finish():
+async def test_leaving_the_block_early_lets_running_sends_finish():
     source = Source(many(1_000))
     with FaultServer(answer()) as server:
         async with client_of("httpx", server.url) as client:
@@ -131,7 +131,7 @@ async def test_leaving_early_lets_running_sends_finish():
     assert server.posts == posted + 1
 
 
-async def test_leaving_without_an_outcome(sandbox):
+async def test_leaving_the_block_at_once_sends_little(sandbox):
     async with sandbox.async_client() as client:
         async with client.messages.send_many(many(10), concurrency=2):
             pass
@@ -182,7 +182,7 @@ class Broken:
         pass
 
 
-async def test_an_error_that_is_not_ours_is_an_outcome(sandbox):
+async def test_a_foreign_error_of_a_send_is_an_outcome(sandbox):
     async with (
         sandbox.async_client(transport=Broken()) as client,
         client.messages.send_many(many(3), concurrency=2) as outcomes,
@@ -192,7 +192,7 @@ async def test_an_error_that_is_not_ours_is_an_outcome(sandbox):
     assert all(isinstance(outcome.error.__cause__, LookupError) for outcome in got)
 
 
-async def test_an_error_of_a_hook_is_raised_plainly(sandbox):
+async def test_an_error_of_a_hook_is_raised_in_no_group(sandbox):
     def stop(event):
         raise LookupError("a bug in a hook")
 
@@ -209,7 +209,7 @@ async def test_an_error_of_a_hook_is_raised_plainly(sandbox):
             await anext(outcomes)
 
 
-async def test_a_batch_has_a_block(sandbox):
+async def test_outcomes_can_be_iterated_inside_the_block_only(sandbox):
     """Without it nothing would be sent, silently."""
     async with sandbox.async_client() as client:
         outcomes = client.messages.send_many(many(3))
@@ -231,7 +231,7 @@ async def test_a_batch_has_a_block(sandbox):
 
 
 @pytest.mark.parametrize("concurrency", [0, -1, True, 1.5])
-async def test_the_concurrency_is_a_number(sandbox, concurrency):
+async def test_an_invalid_concurrency_is_rejected(sandbox, concurrency):
     async with sandbox.async_client() as client:
         with pytest.raises(UsageError, match="concurrency: must be 1 or more"):
             client.messages.send_many([], concurrency=concurrency)

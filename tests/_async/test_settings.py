@@ -41,7 +41,7 @@ def sandbox(served):
     return served
 
 
-async def test_smtp_users(way, sandbox):
+async def test_smtp_users_can_be_added_changed_and_deleted(way, sandbox):
     async with reached(way, sandbox) as client:
         added = await client.settings.add_smtp(total_limit=10, hourly_limit=2)
         assert isinstance(added.password, Secret)
@@ -77,7 +77,7 @@ async def test_smtp_users(way, sandbox):
     assert len(sandbox.outbox) == 3
 
 
-async def test_sending_domains(way, sandbox):
+async def test_sending_domains_can_be_added_checked_and_deleted(way, sandbox):
     async with reached(way, sandbox) as client:
         await client.settings.add_sending_domain("Example.com")
         with pytest.raises(ValidationError, match="already there"):
@@ -107,7 +107,7 @@ async def test_sending_domains(way, sandbox):
             await client.settings.delete_sending_domain("example.com")
 
 
-async def test_tracking_domains(way, sandbox):
+async def test_tracking_domains_can_be_added_checked_and_deleted(way, sandbox):
     async with reached(way, sandbox) as client:
         await client.settings.add_tracking_domain("t.example.com")
         checked = await client.settings.check_tracking_domain("t.example.com")
@@ -127,7 +127,7 @@ async def test_tracking_domains(way, sandbox):
         assert list(await client.settings.list_tracking_domain()) == []
 
 
-async def test_webhooks(way, sandbox):
+async def test_webhooks_can_be_added_changed_and_deleted(way, sandbox):
     with Receiver() as receiver:
         async with reached(way, sandbox) as client:
             await client.settings.add_webhook(
@@ -177,7 +177,7 @@ async def test_a_url_that_does_not_respond_is_no_webhook(sandbox):
 
 
 @pytest.mark.parametrize("path", ["account/viewUserDetail", "accounts/userDetails"])
-async def test_the_account(way, sandbox, path):
+async def test_the_account_is_read(way, sandbox, path):
     async with reached(way, sandbox, deployment=Deployment(user_detail=path)) as client:
         detail = await client.account.view_user_detail()
     assert (detail.name, detail.reputation, detail.allowed_speed) == ("Sandbox", 100.0, 3_600)
@@ -185,7 +185,7 @@ async def test_the_account(way, sandbox, path):
 
 
 @pytest.mark.parametrize("path", ["messages/sendRaw", "messages/senRaw"])
-async def test_a_raw_message(way, sandbox, path):
+async def test_a_raw_message_is_sent(way, sandbox, path):
     async with reached(way, sandbox, deployment=Deployment(send_raw=path)) as client:
         result = await client.messages.send_raw(RAW)
         assert result.recipients == ("ada@example.com", "c@example.com")
@@ -201,7 +201,7 @@ async def test_a_raw_message(way, sandbox, path):
     assert (first.smtp_user_name, second.smtp_user_name) == ("smtp12345", "another")
 
 
-async def test_a_message_of_the_standard_library(sandbox):
+async def test_a_message_of_the_standard_library_is_sent(sandbox):
     mail = EmailMessage()
     mail["From"], mail["To"], mail["Bcc"], mail["Subject"] = (
         "Jürgen <me@example.com>",
@@ -304,7 +304,7 @@ async def test_a_response_of_call_has_its_secrets_masked():
     assert json.loads(result.raw.body)["smtp_password"] == "***"
 
 
-def test_a_deployment_has_paths():
+def test_an_invalid_path_of_a_deployment_is_rejected():
     with pytest.raises(
         UsageError,
         match=r"^deployment\.send_raw: 'https://x' is not a path such as messages/sendRaw",

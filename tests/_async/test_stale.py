@@ -53,7 +53,7 @@ AUTHORITY = trustme.CA()
 
 @pytest.mark.parametrize("closes", WAYS)
 @pytest.mark.parametrize("engine", OWN)
-async def test_what_is_reported_is_what_arrived(engine, closes, record_property):
+async def test_reported_outcomes_match_the_mails_that_arrived(engine, closes, record_property):
     unknown = 0
     for seed in SEEDS:
         outcomes, arrived = await send_many(engine, closes, seed)
@@ -132,7 +132,7 @@ def patient(monkeypatch):
 @pytest.mark.parametrize("size", [message, large])
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.usefixtures("patient")
-async def test_no_body_follows_a_head_that_meets_the_end(engine, size, closes):
+async def test_no_body_is_sent_over_a_closed_connection(engine, size, closes):
     with FaultServer(answer(), closes, answer()) as server:
         async with client_of(engine, server.url) as client:
             await client.messages.send_mail(message())
@@ -142,7 +142,7 @@ async def test_no_body_follows_a_head_that_meets_the_end(engine, size, closes):
 
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.usefixtures("patient")
-async def test_an_interim_response_before_the_body_is_no_end(engine):
+async def test_an_interim_response_does_not_hold_the_body_back(engine):
     with FaultServer(answer(), interim_at_head) as server:
         async with client_of(engine, server.url) as client:
             await client.messages.send_mail(message())
@@ -167,7 +167,7 @@ async def secure(engine: str):
 @pytest.mark.parametrize("closes", [close_at_head, reset_at_head, respond_late, close_notify])
 @pytest.mark.parametrize("engine", OWN)
 @pytest.mark.usefixtures("patient")
-async def test_the_end_is_seen_over_tls_too(engine, closes):
+async def test_a_closed_connection_is_detected_over_tls(engine, closes):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert("127.0.0.1").configure_cert(tls)
     with FaultServer(answer(), closes, answer(), tls=tls) as server:
@@ -205,7 +205,7 @@ async def test_an_idle_connection_is_used_until_it_expires(engine):
             assert server.connections == connections
 
 
-def test_the_expiry_is_checked():
+def test_an_invalid_keepalive_expiry_is_rejected():
     with pytest.raises(ConfigurationError, match="keepalive_expiry: must be a number of seconds"):
         AsyncHttpxTransport(keepalive_expiry=-1)
     with pytest.raises(ConfigurationError, match="keepalive_expiry: .* not 'x'"):  # async only
@@ -218,7 +218,7 @@ def free_port() -> int:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-async def test_connections_that_fail_to_connect_cost_no_place_in_the_pool(engine):
+async def test_failed_connects_release_their_place_in_the_pool(engine):
     """More of them than the twenty connections that there may be at once."""
     port = free_port()
     timeouts = Timeouts(pool=1)
@@ -241,7 +241,7 @@ def refuse_tunnel(connection) -> bool:
 
 
 @pytest.mark.parametrize("engine", OWN)
-async def test_tunnels_that_fail_cost_no_place_in_the_pool(engine, monkeypatch):
+async def test_failed_tunnels_release_their_place_in_the_pool(engine, monkeypatch):
     with FaultServer(refuse_tunnel) as proxy:
         monkeypatch.setenv("https_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
@@ -267,7 +267,7 @@ async def narrow(engine: str):
 
 
 @pytest.mark.parametrize("engine", OWN)
-async def test_the_pool_of_ones_own_client_is_waited_for_as_long_as_the_timeout_says(engine):
+async def test_the_pool_of_the_users_client_is_waited_for_up_to_the_timeout(engine):
     released = threading.Event()
 
     def hold(connection) -> bool:

@@ -25,7 +25,7 @@ def server_context(*names: str) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("a ")])
-async def test_a_certificate_that_nobody_vouches_for_gets_nothing(engine):
+async def test_an_untrusted_certificate_gets_no_mail(engine):
     with FaultServer(answer(), tls=server_context("127.0.0.1")) as server:
         async with AsyncPowerEmail(
             "owner", TOKEN, base_url=server.url, transport=engine, **OPTIONS
@@ -41,7 +41,7 @@ async def test_a_certificate_that_nobody_vouches_for_gets_nothing(engine):
 @pytest.mark.parametrize(
     ("name", "error"), [("127.0.0.1", None), ("api.example.com", "(?i)certificate")]
 )
-async def test_an_authority_of_ones_own_is_a_matter_of_the_engine(engine, name, error):
+async def test_a_private_authority_is_configured_at_the_engine(engine, name, error):
     context = ssl.create_default_context()
     AUTHORITY.configure_trust(context)
     with FaultServer(answer(), tls=server_context(name)) as server:
@@ -58,7 +58,7 @@ async def test_an_authority_of_ones_own_is_a_matter_of_the_engine(engine, name, 
                     await client.messages.send_mail(message())
 
 
-async def test_a_server_that_speaks_no_tls_gets_nothing():
+async def test_a_server_without_tls_gets_no_mail():
     with FaultServer(answer()) as server:
         base_url = server.url.replace("http", "https")
         options = OPTIONS | {"timeouts": Timeouts(connect=0.1)}

@@ -202,12 +202,12 @@ def prove(script, ground, figures, engine=None):
 @example(script=LIMITED_LATER)
 @example(script=IN_COMMON)
 @example(script=EVERY_ERROR)
-def test_in_process(script, here, figures):
+def test_outcomes_agree_with_the_sandbox_in_process(script, here, figures):
     prove(script, here, figures)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 @effort(20)
 @given(script=scripts())
-def test_over_http(engine, script, there, figures):
+def test_outcomes_agree_with_the_sandbox_over_http(engine, script, there, figures):
     prove(script, there, figures, engine)

@@ -51,7 +51,7 @@ def run(batch: Batch) -> dict[str, str]:
         return {outcome.key: outcome.state for outcome in outcomes}
 
 
-def test_each_mail_is_sent_once_and_told_once(sandbox, place):
+def test_each_mail_is_sent_once_and_reported_once(sandbox, place):
     with sandbox.client() as client, Batch(client, place, "news", **FAST) as batch:
         added = batch.add(
             [*many(30), Entry(message=template(), key="template"), message(to="plain@example.com")]
@@ -75,7 +75,7 @@ def test_each_mail_is_sent_once_and_told_once(sandbox, place):
         assert "ledger.db" in repr(batch)
 
 
-def test_any_iterable(sandbox, place):
+def test_any_iterable_can_be_added(sandbox, place):
     class Source:
         def __init__(self) -> None:
             self.items = iter(many(3))
@@ -122,7 +122,7 @@ def test_a_long_source_is_written_in_groups(place):
     assert written == [0, 500, 1000]
 
 
-def test_one_that_is_rejected_stops_nothing(sandbox, place):
+def test_a_rejected_mail_does_not_stop_the_others(sandbox, place):
     sandbox.faults.add(
         Fault.error("ValidationError", "no such address"), recipient="user3@example.com"
     )
@@ -148,7 +148,7 @@ def test_one_that_is_rejected_stops_nothing(sandbox, place):
         assert run(batch) == {"k3": "accepted"}
 
 
-def test_what_was_not_sent_is_tried_again_and_not_for_ever(sandbox, place):
+def test_not_sent_mails_are_retried_up_to_the_attempts(sandbox, place):
     sandbox.faults.add(Fault.refuse(), call="sendMail", times=2)
     with (
         sandbox.client() as client,
@@ -165,7 +165,7 @@ def test_what_was_not_sent_is_tried_again_and_not_for_ever(sandbox, place):
         assert run(batch) == {"k1": "accepted"}
 
 
-def test_a_refusal_for_being_too_fast_is_waited_for(sandbox, place):
+def test_a_429_is_waited_for(sandbox, place):
     sandbox.faults.add(Fault.rate_limited(retry_after=0.1), call="sendMail", nth=2)
     with sandbox.client() as client, Batch(client, place, "news", **FAST) as batch:
         batch.add(many(4))
@@ -173,7 +173,7 @@ def test_a_refusal_for_being_too_fast_is_waited_for(sandbox, place):
         assert {record.attempts for record in batch.report()} == {1}
 
 
-def test_the_unknown_is_looked_up_and_never_sent_again_by_itself(sandbox, place):
+def test_an_unknown_mail_is_looked_up_and_not_sent_again(sandbox, place):
     sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", nth=1)
     sandbox.faults.add(Fault.reset_before_acceptance(), call="sendMail", nth=2)
     with (
@@ -200,7 +200,7 @@ def test_the_unknown_is_looked_up_and_never_sent_again_by_itself(sandbox, place)
         assert set(received(sandbox).values()) == {1}
 
 
-def test_the_unknown_is_sent_again_where_the_user_says_after_when(sandbox, place):
+def test_an_unknown_mail_is_sent_again_after_resend_after(sandbox, place):
     sandbox.faults.add(Fault.reset_before_acceptance(), call="sendMail", nth=1)
     with sandbox.client() as client:
         batch = Batch(client, place, "news", concurrency=1, resend_after=0.3, retry=FAST["retry"])
@@ -210,7 +210,7 @@ def test_the_unknown_is_sent_again_where_the_user_says_after_when(sandbox, place
         batch.close()
 
 
-def test_late_in_the_index_is_not_sent_again(sandbox, place):
+def test_a_mail_that_is_listed_late_is_not_sent_again(sandbox, place):
     sandbox.faults.add(Fault.late_visibility(0.4), call="sendMail")
     sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", times=2)
     with (
@@ -223,7 +223,7 @@ def test_late_in_the_index_is_not_sent_again(sandbox, place):
 
 
 @pytest.mark.parametrize("taken", [True, False])
-def test_what_a_dead_worker_had_is_looked_up_first(sandbox, place, taken):
+def test_rows_of_a_dead_worker_are_looked_up_first(sandbox, place, taken):
     ledger = Ledger(place)
     with sandbox.client() as client:
         batch = Batch(client, ledger, "news", concurrency=2, **FAST)
@@ -253,7 +253,7 @@ def test_what_a_dead_worker_had_is_looked_up_first(sandbox, place, taken):
         ),
     ],
 )
-def test_what_concerns_all_pauses_the_batch(sandbox, place, fault, reason):
+def test_an_error_of_the_account_or_smtp_user_pauses_the_batch(sandbox, place, fault, reason):
     sandbox.faults.add(fault, call="sendMail")
     with sandbox.client() as client, Batch(client, place, "news", **FAST) as batch:
         batch.add(many(50))
@@ -393,7 +393,7 @@ def test_a_run_that_waits_asks_the_ledger_seldom(sandbox, place, caplog):
     assert 4 <= [record.message for record in caplog.records].count("step") <= 12
 
 
-def test_pause_stop_and_leaving_early_leave_a_batch_that_goes_on(sandbox, place):
+def test_a_batch_goes_on_after_pause_stop_and_leaving_early(sandbox, place):
     with (
         sandbox.client() as client,
         Batch(client, place, "news", concurrency=2, **FAST) as batch,
@@ -431,7 +431,7 @@ def test_several_smtp_users_each_with_its_limits(sandbox, place):
         batch.close()
 
 
-def test_how_long_it_takes_counts_what_went_in_other_batches(sandbox, place):
+def test_least_seconds_counts_requests_of_other_batches(sandbox, place):
     limits = RateLimits(per_minute=5, per_hour=None, per_day=None)
     with sandbox.client() as client:
         first = Batch(client, place, "first", limits=limits, **FAST)
@@ -450,7 +450,7 @@ def test_how_long_it_takes_counts_what_went_in_other_batches(sandbox, place):
         Batch(None, place, "second", limits=limits).least_seconds(1)
 
 
-def test_a_rehearsal(sandbox, place):
+def test_a_rehearsal_redirects_recipients_that_are_not_allowed(sandbox, place):
     with (
         sandbox.client() as client,
         Batch(
@@ -491,7 +491,7 @@ def test_a_rehearsal(sandbox, place):
         assert "No" not in {mail.subject for mail in sandbox.outbox}
 
 
-def test_a_run_that_has_taken_nothing_yet_keeps_to_a_rehearsal_that_begins(sandbox, place):
+def test_a_run_without_rows_follows_a_rehearsal_that_begins(sandbox, place):
     with (
         sandbox.client() as client,
         Batch(client, place, "news", **FAST) as batch,
@@ -515,7 +515,7 @@ def test_a_dry_run_makes_no_rehearsal(sandbox, place):
 
 
 @pytest.mark.parametrize("readable", [True, False])
-def test_what_a_dead_worker_had_of_a_mail_that_must_not_be_sent(sandbox, place, readable):
+def test_rows_of_a_dead_worker_in_a_rehearsal(sandbox, place, readable):
     ledger = Ledger(place)
     with sandbox.client() as client:
         batch = Batch(client, ledger, "few", allow=["*@ok.example"] if readable else None, **FAST)
@@ -558,7 +558,7 @@ def test_a_ledger_that_fails_stops_before_a_send(sandbox, place, monkeypatch):
         assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(30)}
 
 
-def test_a_ledger_that_stays_locked_leaves_what_was_under_way_to_be_looked_up(sandbox, place):
+def test_a_ledger_that_stays_locked_leaves_the_mails_in_progress_unknown(sandbox, place):
     ledger = Ledger(place, timeout=0.05)
     with (
         sandbox.client() as client,
@@ -585,7 +585,7 @@ def test_a_ledger_that_stays_locked_leaves_what_was_under_way_to_be_looked_up(sa
     ledger.close()
 
 
-def test_a_row_that_another_took_is_not_told(sandbox, place):
+def test_a_row_that_another_worker_claimed_is_not_reported(sandbox, place):
     class Slow:
         def handle(self, request):
             if request.operation.sends:
@@ -611,7 +611,7 @@ def test_a_row_that_another_took_is_not_told(sandbox, place):
     ledger.close()
 
 
-def test_misuse(sandbox, place):
+def test_invalid_options_and_calls(sandbox, place):
     with sandbox.client() as client:
         for wrong in (
             {"concurrency": 0},

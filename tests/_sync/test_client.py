@@ -131,7 +131,7 @@ def test_a_send_by_call_is_known_to_be_one(sandbox):
             client.call("messages/sendMail", {"smtp_user_name": "smtp1", "message": {}})
 
 
-def test_a_send_by_call_goes_by_the_options_of_the_client(sandbox):
+def test_a_send_by_call_follows_the_options_of_the_client(sandbox):
     sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail")
     body = {"smtp_user_name": "smtp1", "message": RAW | {"headers": {"x-unique-id": "mine"}}}
     with sandbox.client() as client:
@@ -176,7 +176,7 @@ def test_a_call_carries_json_and_the_clients_credentials(sandbox, body):
             client.call("settings/listSmtp", body)
 
 
-def test_requests_go_to_the_base_url_with_the_right_head():
+def test_requests_have_the_url_and_headers_of_the_service():
     with FaultServer() as server:
         with client_of("httpx", server.url) as client:
             client.messages.send_mail(message(text="naïve 📧"))
@@ -224,7 +224,7 @@ def test_a_redirect_is_not_followed():
     assert (server.posts, other.posts) == (1, 0)
 
 
-def test_the_environment_makes_a_client():
+def test_from_env_makes_a_client():
     environ = {
         "POWEREMAIL_OWNER_ID": "owner",
         "POWEREMAIL_TOKEN": TOKEN,
@@ -251,7 +251,7 @@ def test_the_environment_makes_a_client():
         PowerEmail.from_env({})
 
 
-def test_the_environment_of_the_process_is_the_default(monkeypatch):
+def test_from_env_reads_the_environment_of_the_process_by_default(monkeypatch):
     monkeypatch.setenv("POWEREMAIL_OWNER_ID", "owner")
     monkeypatch.setenv("POWEREMAIL_TOKEN", TOKEN)
     monkeypatch.setenv("POWEREMAIL_BASE_URL", "http://127.0.0.1:1")
@@ -311,7 +311,7 @@ def never_wait(wait) -> None:
     raise TooLong(f"{wait.smtp_user_name}: {wait.seconds:.0f} s")
 
 
-def test_sends_wait_for_their_turn(sandbox):
+def test_sends_wait_for_the_limits(sandbox):
     sandbox.faults.add(Fault.rate_limited(), times=1)
     limits = RateLimits(per_minute=3, on_wait=never_wait)
     with sandbox.client(
@@ -384,7 +384,7 @@ def test_a_missing_engine_raises(monkeypatch, engine):
         PowerEmail("owner", TOKEN, "example.com", transport=engine)
 
 
-def test_an_engine_is_named():
+def test_an_engine_is_chosen_by_name():
     with pytest.raises(
         UsageError,
         match=r"^transport: must be 'httpx', 'httpx2'.* or a transport, not 'urllib'",
@@ -394,7 +394,7 @@ def test_an_engine_is_named():
         HttpxTransport(engine="urllib")
 
 
-def test_a_closed_client_of_ones_own_raises():
+def test_a_closed_client_of_the_user_raises():
     own = httpx.Client()
     own.close()
     with PowerEmail(

@@ -97,7 +97,7 @@ def test_hooks_and_headers_of_the_client_stay_in_force(engine):
     assert server.seen[0].headers["accept-encoding"] == "gzip"
 
 
-def test_a_hook_that_raises_says_nothing_about_the_mail(engine):
+def test_a_hook_that_raises_makes_the_outcome_unknown(engine):
     def on_response(response):
         response.raise_for_status()
 

@@ -53,7 +53,7 @@ ENCODED = {
 
 @pytest.mark.parametrize(("body", "encoding", "error"), ENCODED.values(), ids=ENCODED)
 @pytest.mark.parametrize("engine", ENGINES)
-def test_compressed_answers(engine, body, encoding, error):
+def test_compressed_responses(engine, body, encoding, error):
     with FaultServer(answer(body, headers=[("Content-Encoding", encoding)]), answer()) as server:
         with client_of(engine, server.url) as client:
             if error is None:
@@ -73,7 +73,7 @@ def success_before_the_body(connection) -> bool:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_success_before_the_mail_has_left_is_none(engine):
+def test_an_early_success_does_not_count(engine):
     with FaultServer(success_before_the_body, answer()) as server:
         with client_of(engine, server.url) as client:
             assert client.messages.send_mail(large()).attempts == 2
@@ -83,7 +83,7 @@ def test_a_success_before_the_mail_has_left_is_none(engine):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("broken", [close_after_body, reset_after_body])
 @pytest.mark.parametrize("call", ["send_mail", "send_template_http_get"])
-def test_what_was_taken_is_not_sent_again(engine, broken, call):
+def test_a_mail_that_may_have_arrived_is_not_sent_again(engine, broken, call):
     """
     Engines repeat a GET, and forget what they have sent, when a connection that was kept breaks.
     """
@@ -96,7 +96,7 @@ def test_what_was_taken_is_not_sent_again(engine, broken, call):
 
 
 @pytest.mark.parametrize("engine", OWN)
-def test_what_found_no_server_was_not_sent(engine):
+def test_a_mail_without_a_server_is_not_sent(engine):
     with client_of(engine, "http://127.0.0.1:1", retry=RetryPolicy(1)) as client:
         for call, mail in (
             (client.messages.send_mail, message()),
@@ -108,7 +108,7 @@ def test_what_found_no_server_was_not_sent(engine):
 
 
 @pytest.mark.parametrize("engine", OWN)
-def test_the_proxy_of_the_environment_is_asked(engine, monkeypatch):
+def test_the_proxy_of_the_environment_is_used(engine, monkeypatch):
     with FaultServer(answer()) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
@@ -175,7 +175,7 @@ def test_the_write_timeout_counts_while_a_large_mail_goes_out(engine):
 
 
 @pytest.mark.parametrize("engine", OWN)
-def test_more_callers_than_connections_wait_in_line(engine):
+def test_callers_beyond_the_connections_are_queued(engine):
     with FaultServer(answer()) as server:
         with client_of(engine, server.url) as client:
             with client.messages.send_many(

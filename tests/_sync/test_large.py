@@ -159,7 +159,7 @@ def test_a_stream_that_has_not_been_read_is_sent_again(served):
         assert client.messages.send_mail(mail).attempts == 3
 
 
-def test_a_stream_is_not_sent_again_after_a_look_up():
+def test_a_stream_is_not_sent_again_after_a_lookup():
     with FaultServer(reset_after_body, answer({"status": "success", "message_data": []})) as server:
         with client_of(
             "httpx", server.url, on_unknown="reconcile", visibility=0, resend_after=0.01
@@ -181,7 +181,7 @@ def test_a_stream_is_not_sent_again_after_a_look_up():
         ([5], 4, "yielded int, not bytes"),
     ],
 )
-def test_a_stream_that_is_not_what_was_announced_is_not_sent(chunks, size, text):
+def test_a_stream_of_another_length_than_announced_is_not_sent(chunks, size, text):
     with FaultServer(answer()) as server:
         with client_of("httpx", server.url) as client:
             with pytest.raises(UsageError, match=f"not sent: content: .*{text}"):
@@ -194,7 +194,7 @@ def test_a_stream_that_is_not_what_was_announced_is_not_sent(chunks, size, text)
     assert server.posts == 1
 
 
-def test_an_error_of_the_stream_is_told():
+def test_an_error_of_the_stream_is_reported():
     def failing():
         yield b"1"
         raise LookupError("the source broke")

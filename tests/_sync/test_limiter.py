@@ -50,7 +50,7 @@ def test_the_default_budget_lets_a_minutes_requests_go(place):
     limiter.acquire("smtp2")
 
 
-def test_one_after_the_other(place, booked):
+def test_sequential_requests_keep_to_the_windows(place, booked):
     limiter = Limiter(RateLimits(**place), windows=FAST)
     for _ in range(20):
         limiter.acquire("smtp1")
@@ -60,7 +60,7 @@ def test_one_after_the_other(place, booked):
     assert 0.2 <= booked[-1] - booked[0] < 60
 
 
-def test_many_at_once(place, booked):
+def test_concurrent_requests_keep_to_the_windows(place, booked):
     limiter = Limiter(RateLimits(**place), windows=FAST)
 
     def send(index, smtp_user_name):
@@ -133,7 +133,7 @@ def test_two_limiters_share_a_file(tmp_path):
         assert limiter.expected_wait("smtp2") == 0.0
 
 
-def test_a_slot_that_another_took(tmp_path, booked):
+def test_four_limiters_on_one_file_keep_to_the_windows(tmp_path, booked):
     limits = RateLimits(path=tmp_path / "budget.db")
     limiters = [Limiter(limits, windows=FAST) for _ in range(4)]
 
@@ -149,7 +149,7 @@ def test_a_slot_that_another_took(tmp_path, booked):
 @pytest.mark.parametrize(
     "trouble", ["a folder", "not a database", "another database", "a missing folder"]
 )
-def test_a_file_that_cannot_be_used(tmp_path, trouble):
+def test_an_unusable_file_is_an_error(tmp_path, trouble):
     path = tmp_path / "budget.db"
     if trouble == "a folder":
         path.mkdir()
@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_used(tmp_path, trouble):
         other.close()
 
 
-def test_a_file_that_is_mended_is_used(tmp_path):
+def test_a_repaired_file_is_used(tmp_path):
     path = tmp_path / "budget.db"
     path.write_bytes(b"Dear diary" * 500)
     limiter = Limiter(RateLimits(path=path), windows=[Window(1, 30.0)])

@@ -68,7 +68,7 @@ def test_pages_are_fetched_when_they_are_needed():
 
 
 @pytest.mark.parametrize("period", [1, 2, 3])
-def test_a_server_that_repeats_its_pages_is_found_out(period):
+def test_a_repeated_page_raises_an_error(period):
     def answer(request) -> dict:
         first = request.json["skip_page"] % period * 100
         return {
@@ -186,7 +186,7 @@ def test_pages_are_fetched_side_by_side():
     assert server.posts == 5
 
 
-def test_an_error_ahead_comes_in_its_turn_and_the_walk_goes_on():
+def test_an_error_of_a_later_page_is_raised_in_order_and_can_be_retried():
     failing = [True]
 
     def answer(request) -> dict:
@@ -233,7 +233,7 @@ def test_a_walk_that_is_left_early_leaves_nothing_behind(last, pages_fetched):
 
 
 @pytest.mark.parametrize("look_ahead", [-1, True, 1.5])
-def test_looking_ahead_is_a_number_of_pages(look_ahead):
+def test_an_invalid_look_ahead_is_rejected(look_ahead):
     with client_of("httpx", "http://127.0.0.1:1") as client:
         with pytest.raises(UsageError, match="^look_ahead: must be a number of pages"):
             client.messages.iter_message_info("u1", look_ahead=look_ahead)

@@ -84,7 +84,7 @@ def test_a_read_is_repeated(engine, behaviour):
     assert server.posts == 3
 
 
-def test_a_service_that_is_not_there_is_tried_again(engine):
+def test_a_refused_connection_is_retried(engine):
     events = []
     with client_of(
         engine,
@@ -98,7 +98,7 @@ def test_a_service_that_is_not_there_is_tried_again(engine):
     assert [event.attempt for event in events] == [1, 2] * 2
 
 
-def test_a_large_mail_that_is_cut_off_is_sent_again(engine):
+def test_a_large_mail_that_is_cut_off_is_retried(engine):
     with FaultServer(reset_before_body, answer()) as server:
         with client_of(engine, server.url, timeouts=Timeouts()) as client:
             result = client.messages.send_mail(large())
@@ -147,7 +147,7 @@ def test_retries_can_be_turned_off(engine):
     assert server.posts == 1
 
 
-def test_the_last_attempt_decides():
+def test_the_last_attempt_decides_the_outcome():
     with FaultServer(answer("", status=429), reset_after_body) as server:
         with client_of("httpx", server.url) as client:
             with pytest.raises(DeliveryUnknownError):
@@ -155,7 +155,7 @@ def test_the_last_attempt_decides():
     assert server.posts == 2
 
 
-def test_retries_are_announced(caplog):
+def test_on_retry_is_called_before_each_retry(caplog):
     events = []
     policy = RetryPolicy(first_wait=0.001, on_retry=events.append)
     with (
@@ -172,7 +172,7 @@ def test_retries_are_announced(caplog):
     assert record.getMessage().startswith("messages/sendMail: attempt 1 failed (not sent: ")
 
 
-def test_an_error_of_the_hook_ends_the_call():
+def test_an_error_of_on_retry_ends_the_call():
     def stop(event):
         raise KeyError(event.attempt)
 
@@ -330,7 +330,7 @@ def test_an_exception_that_the_program_handles_is_not_from_outside(engine, caplo
     assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
-def test_an_exception_from_outside_ends_a_look_up(caplog):
+def test_an_exception_from_outside_ends_a_lookup(caplog):
     class Interrupted:
         def handle(self, request):
             if request.operation.sends:

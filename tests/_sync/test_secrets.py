@@ -307,7 +307,7 @@ def test_no_frame_of_an_outcome_has_the_token_or_the_body(way, fault, served, tm
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_the_place_in_the_engine_is_still_named(engine):
+def test_the_note_of_an_error_names_the_place_in_the_engine(engine):
     with FaultServer(reset_after_body) as server:
         with client_of(engine, server.url, retry=poweremail.RetryPolicy(1)) as client:
             with pytest.raises(poweremail.DeliveryUnknownError) as caught:
@@ -409,7 +409,7 @@ def test_passwords_and_keys_are_in_no_text_and_no_log(behaviour, caplog):
 
 
 @pytest.mark.parametrize("engine", ["a client of httpx", "a client of httpx2"])
-def test_the_log_line_of_a_get_is_still_useful(engine, caplog):
+def test_the_log_line_of_a_get_keeps_its_path(engine, caplog):
     caplog.set_level(logging.INFO)
     with FaultServer(answer()) as server:
         with client_of(engine, server.url) as client:

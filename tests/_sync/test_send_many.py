@@ -63,7 +63,7 @@ def test_every_message_has_its_outcome(sandbox, count, concurrency):
 
 
 @pytest.mark.parametrize("kind", [list, iter, tuple, Source])
-def test_any_source_will_do(sandbox, kind):
+def test_any_iterable_is_a_source(sandbox, kind):
     with (
         sandbox.client() as client,
         client.messages.send_many(kind([message(), template()])) as outcomes,
@@ -117,7 +117,7 @@ def test_the_source_is_pulled_no_faster_than_outcomes_are_consumed(sandbox):
     assert len(sandbox.outbox) <= source.pulled
 
 
-def test_leaving_early_lets_running_sends_finish():
+def test_leaving_the_block_early_lets_running_sends_finish():
     source = Source(many(1_000))
     with FaultServer(answer()) as server:
         with client_of("httpx", server.url) as client:
@@ -132,7 +132,7 @@ def test_leaving_early_lets_running_sends_finish():
     assert server.posts == posted + 1
 
 
-def test_leaving_without_an_outcome(sandbox):
+def test_leaving_the_block_at_once_sends_little(sandbox):
     with sandbox.client() as client:
         with client.messages.send_many(many(10), concurrency=2):
             pass
@@ -183,7 +183,7 @@ class Broken:
         pass
 
 
-def test_an_error_that_is_not_ours_is_an_outcome(sandbox):
+def test_a_foreign_error_of_a_send_is_an_outcome(sandbox):
     with (
         sandbox.client(transport=Broken()) as client,
         client.messages.send_many(many(3), concurrency=2) as outcomes,
@@ -193,7 +193,7 @@ def test_an_error_that_is_not_ours_is_an_outcome(sandbox):
     assert all(isinstance(outcome.error.__cause__, LookupError) for outcome in got)
 
 
-def test_an_error_of_a_hook_is_raised_plainly(sandbox):
+def test_an_error_of_a_hook_is_raised_in_no_group(sandbox):
     def stop(event):
         raise LookupError("a bug in a hook")
 
@@ -210,7 +210,7 @@ def test_an_error_of_a_hook_is_raised_plainly(sandbox):
             next(outcomes)
 
 
-def test_a_batch_has_a_block(sandbox):
+def test_outcomes_can_be_iterated_inside_the_block_only(sandbox):
     """Without it nothing would be sent, silently."""
     with sandbox.client() as client:
         outcomes = client.messages.send_many(many(3))
@@ -232,7 +232,7 @@ def test_a_batch_has_a_block(sandbox):
 
 
 @pytest.mark.parametrize("concurrency", [0, -1, True, 1.5])
-def test_the_concurrency_is_a_number(sandbox, concurrency):
+def test_an_invalid_concurrency_is_rejected(sandbox, concurrency):
     with sandbox.client() as client:
         with pytest.raises(UsageError, match="concurrency: must be 1 or more"):
             client.messages.send_many([], concurrency=concurrency)

@@ -68,7 +68,7 @@ def pour_interim(connection) -> bool:
 
 @pytest.mark.parametrize("behave", [drip_body, drip_head, drip_interim])
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_slow_response_ends(engine, behave):
+def test_a_slow_response_is_cut_off(engine, behave):
     with FaultServer(behave) as server:
         with client_of(engine, server.url, timeouts=SHORT, retry=ONCE) as client:
             with pytest.raises(DeliveryUnknownError, match="did not end within 0.4 s"):
@@ -78,7 +78,7 @@ def test_a_slow_response_ends(engine, behave):
 
 @pytest.mark.parametrize("behave", [drip_body, drip_head, drip_interim])
 @pytest.mark.parametrize("engine", OWN)
-def test_a_slow_response_to_a_get_ends(engine, behave):
+def test_a_slow_response_to_a_get_is_cut_off(engine, behave):
     timeouts = Timeouts(connect=0.5, read=20, response=0.4)
     with FaultServer(behave) as server:
         with client_of(engine, server.url, timeouts=timeouts, retry=ONCE) as client:
@@ -87,7 +87,7 @@ def test_a_slow_response_to_a_get_ends(engine, behave):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_endless_interim_responses_end(engine):
+def test_endless_interim_responses_are_cut_off(engine):
     with FaultServer(pour_interim) as server:
         with client_of(engine, server.url, timeouts=Timeouts(), retry=ONCE) as client:
             with pytest.raises(DeliveryUnknownError, match="more than 20 interim responses"):
@@ -109,7 +109,7 @@ def interim(count: int):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_few_interim_responses_do_no_harm(engine):
+def test_a_few_interim_responses_are_skipped(engine):
     with FaultServer(interim(20), interim(20), interim(21)) as server:
         with client_of(engine, server.url, retry=ONCE) as client:
             client.messages.send_mail(message())
@@ -180,7 +180,7 @@ def test_a_proxy_that_keeps_silent_counts_as_connecting(engine, monkeypatch):
 
 
 @pytest.mark.parametrize("package", [httpx, httpx2], ids=["httpx", "httpx2"])
-def test_a_transport_of_another_class_is_looked_at_between_two_pieces(package):
+def test_a_foreign_transport_is_checked_between_two_pieces(package):
     """httpx lets a client have any transport: this one has no stream of ours."""
 
     class Drip(package.SyncByteStream):
@@ -202,7 +202,7 @@ def test_a_transport_of_another_class_is_looked_at_between_two_pieces(package):
 
 
 @pytest.mark.parametrize("field", ["response", "total"])
-def test_the_sandbox_in_this_process_keeps_to_them(field):
+def test_the_sandbox_in_process_keeps_to_the_timeouts(field):
     timeouts = Timeouts(read=60, **{field: 0.05})
     with Sandbox() as sandbox:
         sandbox.faults.add(Fault.slow_drip(0.01))

@@ -26,7 +26,7 @@ def server_context(*names: str) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("a ")])
-def test_a_certificate_that_nobody_vouches_for_gets_nothing(engine):
+def test_an_untrusted_certificate_gets_no_mail(engine):
     with FaultServer(answer(), tls=server_context("127.0.0.1")) as server:
         with PowerEmail("owner", TOKEN, base_url=server.url, transport=engine, **OPTIONS) as client:
             with pytest.raises(NotSentError, match="(?i)certificate"):
@@ -40,7 +40,7 @@ def test_a_certificate_that_nobody_vouches_for_gets_nothing(engine):
 @pytest.mark.parametrize(
     ("name", "error"), [("127.0.0.1", None), ("api.example.com", "(?i)certificate")]
 )
-def test_an_authority_of_ones_own_is_a_matter_of_the_engine(engine, name, error):
+def test_a_private_authority_is_configured_at_the_engine(engine, name, error):
     context = ssl.create_default_context()
     AUTHORITY.configure_trust(context)
     with FaultServer(answer(), tls=server_context(name)) as server:
@@ -57,7 +57,7 @@ def test_an_authority_of_ones_own_is_a_matter_of_the_engine(engine, name, error)
                     client.messages.send_mail(message())
 
 
-def test_a_server_that_speaks_no_tls_gets_nothing():
+def test_a_server_without_tls_gets_no_mail():
     with FaultServer(answer()) as server:
         base_url = server.url.replace("http", "https")
         options = OPTIONS | {"timeouts": Timeouts(connect=0.1)}
