@@ -47,7 +47,7 @@ def test_domains_are_added_checked_and_deleted(command):
     assert command("sending-domains", "verify", "example.com", "postmaster").status == 0
 
 
-def test_webhooks_are_kept_and_their_keys_are_shown_only_when_drawn(command):
+def test_keys_of_webhooks_are_shown_only_when_they_are_drawn(command):
     with Receiver(b"God bless you, PowerEmail") as url:
         assert (
             command(
@@ -123,13 +123,13 @@ def test_a_call_takes_strings_and_json(command):
         (Fault.error("GeneralError", "try later"), 5, "unknown"),
     ],
 )
-def test_a_change_ends_as_it_did(command, fault, status, state):
+def test_the_exit_status_follows_the_state_of_the_change(command, fault, status, state):
     command.sandbox.faults.add(fault)
     done = command("smtp-users", "add", "--hourly-limit", "5", "--total-limit", "100", "--json")
     assert (done.status, done.objects[0]["state"]) == (status, state)
 
 
-def test_a_look_that_has_no_answer_failed(command):
+def test_a_failed_read_exits_with_1_or_4(command):
     command.sandbox.faults.add(Fault.html())
     done = command("info", "u1", "--json")
     assert (done.status, done.objects[0]["state"]) == (1, "failed")
@@ -137,7 +137,7 @@ def test_a_look_that_has_no_answer_failed(command):
     assert done.status == 4
 
 
-def test_the_doctor_finds_all_well(command):
+def test_the_doctor_reports_no_problem(command):
     command.sandbox.add_smtp_user("smtp12345", hourly_limit=5)
     command.sandbox.add_sending_domain("example.com")
     command.sandbox.add_tracking_domain("t.example.com")
@@ -150,7 +150,7 @@ def test_the_doctor_finds_all_well(command):
         assert "smtp12345 may send 5 mails an hour" in done.out
 
 
-def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(command):
+def test_the_doctor_reports_problems_with_advice(command):
     command.sandbox.add_smtp_user("smtp12345", enabled=False)
     command.sandbox.add_sending_domain("example.com", valid=False)
     command.sandbox.add_tracking_domain("t.example.com", valid=False)
@@ -174,7 +174,7 @@ def test_the_doctor_finds_what_is_wrong_and_says_what_to_do(command):
     assert command("doctor", "--smtp-user", "nobody").out.count("there is no nobody") == 1
 
 
-def test_the_doctor_finds_nothing_wrong_with_what_the_service_does_not_tell(command):
+def test_the_doctor_reports_no_problem_for_absent_members(command):
     """Of DNS records some deployments tell in a check only."""
     told = {
         "status": "success",
@@ -198,7 +198,7 @@ def test_the_doctor_finds_nothing_wrong_with_what_the_service_does_not_tell(comm
     assert checks["webhook"]["advice"] == "poweremail webhooks edit 2 --url URL"
 
 
-def test_each_check_is_made_whatever_became_of_the_others(command):
+def test_a_failed_check_does_not_stop_the_others(command):
     command.sandbox.faults.add(
         Fault.error("AuthenticationError", "Token MissMatch"), call="viewUserDetail"
     )
@@ -211,7 +211,7 @@ def test_each_check_is_made_whatever_became_of_the_others(command):
     assert "webhooks: none" in done.out
 
 
-def test_the_doctor_tells_of_the_network_and_of_missing_settings(command):
+def test_the_doctor_reports_the_network_and_missing_settings(command):
     done = command("doctor", "--base-url", "http://127.0.0.1:9")
     assert done.status == 1
     assert done.out.count("no response: ") == 1
@@ -244,7 +244,7 @@ def test_the_doctor_names_a_setting_of_the_environment_that_cannot_be_used(comma
     assert "hidden" not in done.out + done.err
 
 
-def test_a_call_that_got_no_answer_keeps_no_other_check_from_being_made(command):
+def test_a_call_without_a_response_does_not_stop_other_checks(command):
     command.sandbox.faults.add(Fault.reset_after_acceptance(), call="viewUserDetail")
     done = command("doctor")
     assert done.out.count("no response: ") == 1
@@ -252,7 +252,7 @@ def test_a_call_that_got_no_answer_keeps_no_other_check_from_being_made(command)
     assert "webhooks: none" in done.out
 
 
-def test_the_doctor_asks_for_the_handshake_of_the_brand(command):
+def test_the_doctor_requests_the_handshake_of_the_brand(command):
     with Receiver(b"God bless you, Acme") as url:
         command.sandbox.add_webhook(url)
         assert (
@@ -299,7 +299,7 @@ class Receiver:
         self._server.server_close()
 
 
-def test_json_of_a_list_is_an_object_a_line(command):
+def test_json_of_a_list_is_one_object_per_line(command):
     command.sandbox.add_smtp_user("a")
     command.sandbox.add_smtp_user("b")
     assert [

@@ -95,7 +95,7 @@ def test_from_a_file_to_a_report(batch, command, tmp_path):
     ) == (7, 7, 20)
 
 
-def test_all_accepted(batch, command, tmp_path):
+def test_a_batch_with_every_mail_accepted_exits_with_0(batch, command, tmp_path):
     (tmp_path / "readers.csv").write_text(READERS)
     done = create(command)
     assert (done.status, "0 added, 20 known already, 0 invalid" in done.err) == (0, True)
@@ -113,7 +113,7 @@ def test_pause_resume_and_list(batch, command):
     assert len(command.sandbox.outbox) == 20
 
 
-def test_what_concerns_all_pauses(batch, command):
+def test_an_error_of_the_account_pauses_the_batch(batch, command):
     command.sandbox.faults.add(
         Fault.error("AuthenticationError", "Token MissMatch"), call="sendTemplate"
     )
@@ -123,7 +123,7 @@ def test_what_concerns_all_pauses(batch, command):
     assert "refuses the account" in batch("status", "news").out
 
 
-def test_retry(batch, command):
+def test_retry_plans_rejected_rows_again(batch, command):
     command.sandbox.faults.add(Fault.error("ValidationError", "no"), recipient="user3@example.com")
     assert batch("run", "news").status == 7
     command.sandbox.faults.clear()
@@ -133,7 +133,7 @@ def test_retry(batch, command):
     assert len(command.sandbox.outbox) == 20
 
 
-def test_a_source_without_a_mail_in_it_is_no_success(batch, command, tmp_path):
+def test_an_empty_source_is_no_success(batch, command, tmp_path):
     (tmp_path / "r.jsonl").write_text("hello\n[1]\n")
     done = create(command, "--json", name="other", source="r.jsonl")
     assert (done.status, done.objects) == (
@@ -146,9 +146,7 @@ def test_a_source_without_a_mail_in_it_is_no_success(batch, command, tmp_path):
     )
 
 
-def test_a_file_clears_what_was_wrong_with_it_and_nothing_else(
-    batch, command, tmp_path, monkeypatch
-):
+def test_a_corrected_file_clears_its_own_invalid_rows_only(batch, command, tmp_path, monkeypatch):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "readers.csv").write_text("email\nx@example.com\n")
     monkeypatch.chdir(tmp_path / "b")
@@ -161,7 +159,7 @@ def test_a_file_clears_what_was_wrong_with_it_and_nothing_else(
     assert batch("status", "news", "--json").objects[0].get("invalid", 0) == 0
 
 
-def test_dry_runs_add_and_send_nothing(batch, command, tmp_path):
+def test_dry_runs_store_and_send_nothing(batch, command, tmp_path):
     (tmp_path / "more.csv").write_text("email\na@example.com\nx\n")
     done = create(command, "--dry-run", name="other", source="more.csv")
     assert (done.status, "1 could be added" in done.err) == (1, True)
@@ -183,7 +181,7 @@ def test_create_says_how_many_mails_show_their_recipients_to_each_other(batch, c
         assert (done.status, "recipients of 2 see each other" in done.err) == (0, True)
 
 
-def test_rehearsal(batch, command):
+def test_a_rehearsal_redirects_every_mail(batch, command):
     assert batch("run", "news", "--redirect-to", "me@example.com").status == 7
     assert received(command) == {"me@example.com": 20}
 
@@ -222,7 +220,7 @@ def test_several_smtp_users_and_limits(batch, command):
     assert batch("run", "news", "--limits").status == 7
 
 
-def test_misuse(batch, command, tmp_path):
+def test_invalid_arguments_are_reported(batch, command, tmp_path):
     for arguments in (
         ("run", "nope"),
         ("status", "news", "--ledger", "nowhere.db"),
@@ -262,7 +260,7 @@ def test_a_ledger_of_a_newer_version(batch, command, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_lets_what_is_under_way_finish(batch, command, number):
+def test_a_signal_lets_mails_in_progress_finish(batch, command, number):
     command.sandbox.faults.add(Fault.latency(0.3), call="sendTemplate")
     process = command.start("batch", "run", "news", "--concurrency", "2")
     wait_for(lambda: command.sandbox.outbox)
@@ -326,7 +324,7 @@ def wait_for(true, seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def test_how_long_it_takes():
+def test_least_seconds_of_budgets():
     windows = RateLimits().windows
     fresh, unlimited = BudgetUsed(windows, ()), BudgetUsed((), ())
 
@@ -369,7 +367,7 @@ def test_how_long_it_takes():
     st.integers(1, 30),
 )
 @settings(max_examples=60, deadline=None)
-def test_how_long_it_takes_is_what_a_log_says(ages, window, mails):
+def test_least_seconds_agree_with_the_log(ages, window, mails):
     ages = sorted(ages)
     log = SlidingLog([window])
     for age in reversed(ages):
@@ -379,7 +377,7 @@ def test_how_long_it_takes_is_what_a_log_says(ages, window, mails):
     )
 
 
-def test_pace():
+def test_the_pace_is_measured_over_a_minute():
     pace = Pace()
     assert (pace.per_second, pace.seconds_for(5)) == (0.0, None)
     for second in range(0, 200, 10):
@@ -387,7 +385,7 @@ def test_pace():
     assert (pace.per_second, pace.seconds_for(10)) == (2.0, 5.0)
 
 
-def test_on_a_terminal_one_line_changes(batch, command):
+def test_on_a_terminal_the_progress_is_one_line(batch, command):
     command.sandbox.faults.add(Fault.latency(0.2), call="sendTemplate")
     ours, theirs = pty.openpty()
     environ = {**os.environ, **command.environ, "TERM": "xterm", "COLUMNS": "200"}

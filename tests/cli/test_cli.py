@@ -85,7 +85,7 @@ def sandbox(*arguments: str, environ: dict[str, str] | None = None):
             process.terminate()
 
 
-def test_the_demo_tells_what_happened_and_all_of_it_is_true():
+def test_the_demo_reports_what_happened_and_every_claim_is_true():
     done = run("demo")
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
@@ -101,7 +101,7 @@ def test_the_demo_tells_what_happened_and_all_of_it_is_true():
 @pytest.mark.parametrize(
     "play", ["_mail", "_templates", "_batch", "_pages", "_rejected", "_unknown"]
 )
-def test_the_demo_fails_where_one_thing_is_not_true(monkeypatch, play):
+def test_the_demo_fails_if_one_claim_is_false(monkeypatch, play):
     """
     Each claim is checked: with a service that loses what it caught, or rejects nothing, the demo
     must notice.
@@ -167,7 +167,7 @@ def test_the_sandbox_catches_what_is_sent_to_it(tmp_path, number):
         assert [mail.subject for mail in kept.outbox] == ["Caught"]
 
 
-def test_the_sandbox_bears_the_name_of_another_brand():
+def test_the_sandbox_has_the_name_of_another_brand():
     with (
         Receiver({"GET": (200, "God bless you, Acme"), "POST": (200, "")}) as receiver,
         sandbox("--brand", "Acme") as (_, url),
@@ -198,7 +198,7 @@ def test_the_sandbox_says_which_credentials_it_accepts(options, told):
     assert "canary" not in said
 
 
-def test_the_page_answers_under_the_names_it_is_told():
+def test_the_page_responds_under_allowed_host_names_only():
     with sandbox("--allow-host", "mail.test") as (process, url):
         told = {
             host: httpx.get(url, headers={"Host": host}, **PLAIN_HTTP).status_code
@@ -209,7 +209,7 @@ def test_the_page_answers_under_the_names_it_is_told():
     assert told == {"mail.test:1": 200, "localhost": 200, "evil.example": 403}
 
 
-def test_the_sandbox_can_insist_on_credentials():
+def test_the_sandbox_can_require_credentials():
     with sandbox("--owner-id", "me", environ={"POWEREMAIL_SANDBOX_TOKEN": "right"}) as (
         process,
         url,
@@ -226,7 +226,7 @@ def test_the_sandbox_can_insist_on_credentials():
     assert "right" not in printed
 
 
-def test_the_sandbox_can_be_told_what_goes_wrong():
+def test_the_sandbox_takes_faults():
     fault = json.dumps({"fault": {"kind": "html"}, "call": "getMessageInfo", "nth": 2})
     with (
         sandbox("--fault", fault) as (_, url),
@@ -249,7 +249,7 @@ def test_the_sandbox_can_be_told_what_goes_wrong():
         (["--limits", "--per-minute", "2"], (2, 3_600, 50_000)),
     ],
 )
-def test_the_sandbox_can_hold_its_users_to_limits(options, limits):
+def test_the_sandbox_takes_limits_of_smtp_users(options, limits):
     with (
         sandbox(*options) as (_, url),
         PowerEmail(
@@ -269,7 +269,7 @@ def test_the_sandbox_can_hold_its_users_to_limits(options, limits):
     assert tuple(user["limits"].values())[:3] == limits
 
 
-def test_the_sandbox_lets_things_happen_tells_a_webhook_and_releases():
+def test_the_sandbox_records_events_posts_them_to_a_webhook_and_releases():
     password = "canary-of-the-mail-server"
     environ = {"POWEREMAIL_SANDBOX_SMTP_USER": "me", "POWEREMAIL_SANDBOX_SMTP_PASSWORD": password}
     with SmtpReceiver() as smtp, Receiver({"GET": (200, HANDSHAKE), "POST": (200, "")}) as receiver:
@@ -350,13 +350,13 @@ RELEASE = ("--release-host", "localhost", "--release-allow", "example.com")
         ([*RELEASE, "--release-port", "0"], "--release-port"),
     ],
 )
-def test_options_that_cannot_be_meant_are_told(arguments, text):
+def test_invalid_options_are_reported(arguments, text):
     done = run_here("sandbox", *arguments)
     assert done.exit_code == 2
     assert text in done.stderr
 
 
-def test_a_user_of_the_mail_server_without_a_password_is_told(monkeypatch):
+def test_a_user_of_the_mail_server_without_a_password_is_reported(monkeypatch):
     monkeypatch.setenv("POWEREMAIL_SANDBOX_SMTP_USER", "me")
     done = run_here("sandbox", *RELEASE)
     assert (
@@ -365,20 +365,20 @@ def test_a_user_of_the_mail_server_without_a_password_is_told(monkeypatch):
     ) == (2, True)
 
 
-def test_a_port_that_is_taken_is_told():
+def test_a_port_in_use_is_reported():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         done = run_here("sandbox", "--port", str(taken.getsockname()[1]))
     assert (done.exit_code, done.stdout) == (2, "")
     assert "Address already in use\n  what now   use --port 0 for a free port" in done.stderr
 
 
-def test_an_address_that_is_not_of_this_machine_is_told():
+def test_an_address_of_another_machine_is_reported():
     done = run_here("sandbox", "--host", "203.0.113.5", "--port", "0")
     assert done.exit_code == 2
     assert "cannot listen on 203.0.113.5 port 0: Cannot assign requested address" in done.stderr
 
 
-def test_the_command_says_what_it_is():
+def test_version_and_help_fit_the_terminal():
     assert run("--version").stdout == f"{__version__}\n"
     for arguments in (["--help"], ["sandbox", "-h"], ["demo", "--help"]):
         done = run_here(*arguments)
@@ -387,7 +387,7 @@ def test_the_command_says_what_it_is():
     assert "demo" in run_here("--help").stdout
 
 
-def test_without_its_extra_the_command_says_what_to_install(monkeypatch):
+def test_a_missing_extra_is_reported_with_the_install_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "poweremail._cli.app", None)
     monkeypatch.delitem(sys.modules, "poweremail._cli.app")
     monkeypatch.setitem(sys.modules, "typer", None)

@@ -42,7 +42,7 @@ def effective(command, *arguments) -> dict[str, str]:
     return {row["setting"]: row["value"] for row in told["settings"]}
 
 
-def test_a_flag_goes_before_the_environment_and_that_before_the_file(config):
+def test_flags_override_the_environment_and_that_overrides_the_file(config):
     assert effective(config) == {
         "owner_id": "file",
         "token": "***",
@@ -57,14 +57,14 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(config):
     assert (shown["owner_id"], shown["smtp_user_name"]) == ("environment", "flag-user")
 
 
-def test_where_the_service_is_comes_from_one_source(config):
+def test_base_url_and_app_domain_come_from_one_source(config):
     assert effective(config, "--app-domain", "a.example.com")["app_domain"] == "a.example.com"
     assert "base_url" not in effective(config, "--app-domain", "a.example.com")
     config.environ["POWEREMAIL_APP_DOMAIN"] = "b.example.com"
     assert "base_url" not in effective(config)
 
 
-def test_a_profile_that_is_asked_for_goes_before_the_environment(config):
+def test_a_requested_profile_overrides_the_environment(config):
     config.environ["POWEREMAIL_OWNER_ID"] = "environment"
     shown = effective(config, "--profile", "staging")
     assert (shown["owner_id"], shown["app_domain"], shown["token"]) == (
@@ -78,7 +78,7 @@ def test_a_profile_that_is_asked_for_goes_before_the_environment(config):
     assert (shown["owner_id"], shown["smtp_user_name"]) == ("environment", "staging-user")
 
 
-def test_config_tells_the_file_and_the_source_of_each_setting(config):
+def test_config_shows_the_file_and_the_source_of_each_setting(config):
     done = config("config", "--profile", "staging")
     assert done.err == f"settings file: {config.config}\n"
     assert f"owner_id\tstaging\t{config.config} [profile.staging]\n" in done.out
@@ -106,7 +106,7 @@ def test_options_stand_before_or_after_the_command(command):
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o600])
-def test_a_file_that_others_can_read_is_told(config, mode):
+def test_a_file_that_others_can_read_is_reported(config, mode):
     config.config.chmod(mode)
     err = config("account", "--timeout", "1").err
     assert (
@@ -125,14 +125,14 @@ def test_a_file_that_others_can_read_is_told(config, mode):
         ("token_file = 'nothing'", "nothing cannot be read: No such file"),
     ],
 )
-def test_a_file_that_cannot_be_meant_is_told(config, content, told):
+def test_an_invalid_file_is_reported(config, content, told):
     config.config.write_text(content)
     done = config("account")
     assert done.status == 2
     assert told in done.err
 
 
-def test_a_file_or_a_profile_that_is_not_there_is_told(config):
+def test_a_missing_file_or_profile_is_reported(config):
     assert "has no profile 'production'" in config("config", "--profile", "production").err
     assert config("config", "--profile", "production").status == 2
     assert "there is no settings file /nowhere" in config("config", "--config", "/nowhere").err
@@ -144,7 +144,7 @@ def test_a_file_or_a_profile_that_is_not_there_is_told(config):
     assert "it has none" in config("config", "--profile", "staging").err
 
 
-def test_what_is_missing_is_told_with_the_ways_to_give_it(command):
+def test_missing_settings_are_reported_with_the_ways_to_give_them(command):
     command.environ = {"XDG_CONFIG_HOME": command.environ["XDG_CONFIG_HOME"]}
     done = command(
         "send", "--from", "a@example.com", "--to", "b@example.com", "-s", "Hi", "--text", "Hello"
@@ -203,20 +203,20 @@ def asked_on_a_terminal(command, typed: bytes) -> tuple[int, bytes]:
     return os.waitstatus_to_exitcode(status), shown
 
 
-def test_the_token_is_asked_for_on_the_terminal_without_an_echo(command):
+def test_the_token_is_read_from_the_terminal_without_echo(command):
     status, shown = asked_on_a_terminal(command, b"typed-by-hand\n")
     assert status == 0
     assert b"Sandbox" in shown
     assert b"typed-by-hand" not in shown
 
 
-def test_an_interruption_at_the_prompt_is_told_on_a_line_of_its_own(command):
+def test_an_interruption_at_the_prompt_is_reported_on_a_new_line(command):
     status, shown = asked_on_a_terminal(command, b"\x03")
     assert status == 130
     assert shown.splitlines()[-2:] == [b"Token: ", b"poweremail: interrupted"]
 
 
-def test_without_a_terminal_the_token_cannot_be_asked_for(command):
+def test_without_a_terminal_there_is_no_prompt_for_the_token(command):
     done = command.process("account", "--ask-token", stdin=b"from stdin\n", start_new_session=True)
     assert done.status == 2
     assert "there is no terminal to ask for the token on" in done.err
@@ -240,7 +240,7 @@ def test_the_token_is_in_no_list_of_processes(command, tmp_path):
     assert b"token-to-be-kept" not in b"".join([*lines, out, err])
 
 
-def test_plain_http_to_another_machine_is_warned_of(command):
+def test_plain_http_to_another_machine_prints_a_warning(command):
     done = command("account", "--base-url", "http://192.0.2.1:9", "--timeout", "0.2", "--json")
     assert "warning: base_url is plain http" in done.err
     assert json.loads(done.out)["state"] in ("not_sent", "failed")

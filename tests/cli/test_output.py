@@ -63,7 +63,7 @@ def test_a_table_is_drawn_on_a_terminal_and_plain_elsewhere(command):
     assert "\x1b[" in coloured
 
 
-def test_a_terminal_gets_no_colour_where_none_is_wanted(command):
+def test_no_color_turns_colour_off(command):
     assert "\x1b[3" not in on_a_terminal(command, "account", "--help", NO_COLOR="1")
 
 
@@ -72,7 +72,7 @@ def test_a_record_is_aligned_on_a_terminal(command):
     assert "name           Sandbox" in drawn
 
 
-def test_what_strangers_wrote_cannot_steer_the_terminal():
+def test_control_characters_of_the_service_do_not_reach_the_terminal():
     assert plain("a\x1b[2Jb\tc\x9b") == "a\\x1b[2Jb\\tc\\x9b"
     assert plain(Secret("word")) == "***"
     assert [plain(value) for value in (None, True, False, 0, ("a", None), {"x": 1, "y": 2})] == [
@@ -85,7 +85,7 @@ def test_what_strangers_wrote_cannot_steer_the_terminal():
     ]
 
 
-def test_every_page_is_told_as_it_comes(command):
+def test_each_page_is_printed_as_it_arrives(command):
     with command.sandbox.client() as client:
         for number in range(103):
             client.messages.send_mail(message(unique_id="news", to=f"reader{number}@example.com"))
@@ -99,7 +99,7 @@ def test_every_page_is_told_as_it_comes(command):
     assert "shows no mail" in done.err
 
 
-def test_a_reader_that_goes_away_is_no_error(command):
+def test_a_closed_pipe_is_no_error(command):
     with command.sandbox.client() as client:
         client.messages.send_mail(
             message(unique_id="news", to=[f"reader{number}@example.com" for number in range(100)])

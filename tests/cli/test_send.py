@@ -41,7 +41,7 @@ WELCOME = (
 )
 
 
-def test_everything_that_a_mail_can_say_arrives(command, tmp_path):
+def test_every_field_of_a_mail_arrives(command, tmp_path):
     content = bytes(range(256)) * 700
     (tmp_path / "all bytes.bin").write_bytes(content)
     (tmp_path / "logo.png").write_bytes(PNG)
@@ -111,7 +111,7 @@ def test_the_unique_id_is_drawn_and_printed(command):
     assert mail.smtp_user_name == "other"
 
 
-def test_json_tells_of_the_accepted_mail(command):
+def test_json_reports_the_accepted_mail(command):
     (sent,) = command(*HELLO, "--json").objects
     assert (sent["state"], sent["recipients"], sent["attempts"]) == (
         "accepted",
@@ -130,7 +130,9 @@ def test_json_tells_of_the_accepted_mail(command):
         ("a@b", "a@b"),
     ],
 )
-def test_content_comes_from_where_it_is(command, tmp_path, monkeypatch, text, expected):
+def test_content_comes_from_the_option_a_file_or_standard_input(
+    command, tmp_path, monkeypatch, text, expected
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "body.txt").write_text("from a file")
     assert command(*HELLO[:-1], text, stdin=b"from stdin").status == 0
@@ -198,14 +200,14 @@ def test_the_exit_status_says_what_happened_to_the_mail(command, fault, status, 
         assert "poweremail reconcile u1" in done.err
 
 
-def test_a_service_that_is_not_there_is_told(command):
+def test_a_refused_connection_is_reported(command):
     done = command.process(*HELLO, "--base-url", "http://127.0.0.1:9")
     assert (done.status, done.out) == (4, "")
     assert done.err.startswith("poweremail: not sent: ")
     assert "it is safe to send it again" in done.err
 
 
-def test_what_is_unknown_can_be_looked_up_at_once_or_later(command):
+def test_an_unknown_mail_can_be_looked_up_at_once_or_later(command):
     command.sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", times=2)
     (sent,) = command(*HELLO, "--json", "--on-unknown", "reconcile", "--visibility", "5").objects
     assert (sent["state"], sent["reconciled"]) == ("accepted", True)
@@ -254,13 +256,13 @@ def test_a_whole_message_comes_from_standard_input_or_a_file(command, tmp_path):
     assert dict(command.sandbox.outbox[1].headers)["X-STes-TrackOpen"] == "yes"
 
 
-def test_a_whole_message_says_all_itself(command):
+def test_eml_excludes_options_for_what_the_message_has(command):
     done = command("send", "--eml", "-", "--subject", "Other", "--to", "b@example.com", stdin=eml())
     assert (done.status, command.sandbox.outbox) == (2, [])
     assert "--eml: the message already has subject, to" in done.err
 
 
-def test_what_the_service_cannot_take_of_a_message_is_told_or_left_out(command):
+def test_parts_of_a_message_that_the_service_does_not_carry_are_reported_or_left_out(command):
     raw = eml().replace(
         b"To: Ada", b"Received: from a\nReceived: from b\nX-Twice: 1\nX-Twice: 2\nTo: Ada"
     )
@@ -313,14 +315,14 @@ def test_a_hostile_whole_message_is_read_at_once(command):
         ),
     ],
 )
-def test_what_is_wrong_is_told_by_the_name_of_the_option(command, options, told):
+def test_errors_name_the_option(command, options, told):
     for further in [(), ("--dry-run",)] if options[0] != "--timeout" else [()]:
         done = command(*HELLO, *options, *further)
         assert (done.status, done.err.splitlines()[0]) == (2, f"poweremail: {told}")
     assert command.sandbox.outbox == []
 
 
-def test_what_is_wrong_with_a_whole_message_is_told_in_options_too(command):
+def test_errors_of_a_whole_message_name_the_option(command):
     raw = eml().replace(b"To: Ada", b"Sender: c@example.com\nTo: Ada")
     done = command("send", "--eml", "-", stdin=raw)
     assert done.err == (
@@ -330,7 +332,7 @@ def test_what_is_wrong_with_a_whole_message_is_told_in_options_too(command):
     )
 
 
-def test_ctrl_c_tells_what_is_known_about_the_mail(command):
+def test_ctrl_c_reports_the_state_of_the_mail(command):
     command.sandbox.faults.add(Fault.stall(), call="sendMail")
     with command.start(*HELLO, "--json") as process:
         while not command.sandbox.outbox:
@@ -352,7 +354,7 @@ def test_ctrl_c_tells_what_is_known_about_the_mail(command):
     assert "Traceback" not in err.decode()
 
 
-def test_ctrl_c_before_there_is_a_mail(command):
+def test_ctrl_c_before_a_mail_exists(command):
     with command.start(*HELLO[:-1], "@-", stdin=subprocess.PIPE) as process:
         process.stdin.write(b"Hel")
         process.stdin.flush()
@@ -394,7 +396,7 @@ def waiting_in(pipe) -> int:
         (("info", ""), "UNIQUE_ID: must not be empty"),
     ],
 )
-def test_what_cannot_be_meant_is_told_and_nothing_is_sent(command, arguments, told):
+def test_invalid_arguments_are_reported_and_nothing_is_sent(command, arguments, told):
     done = command(*arguments)
     assert (done.status, done.out) == (2, "")
     assert told in done.err
@@ -406,7 +408,7 @@ def test_what_cannot_be_meant_is_told_and_nothing_is_sent(command, arguments, to
     ("content", "told"),
     [(b"[]", "is not a JSON object"), (b"{", "is not JSON"), (b"\xff", "is not UTF-8 at byte 0")],
 )
-def test_values_that_are_none_are_told(command, content, told):
+def test_invalid_values_files_are_reported(command, content, told):
     done = command(*WELCOME, "--values-file", "-", stdin=content)
     assert done.status == 2
     assert told in done.err
@@ -442,7 +444,7 @@ def test_a_list_that_cannot_be_printed_is_no_success(command):
 
 @pytest.mark.parametrize("part", ["text", "html"])
 @pytest.mark.parametrize("dash", ["-", "@-"])
-def test_a_dash_is_standard_input(command, part, dash):
+def test_a_dash_means_standard_input(command, part, dash):
     done = command(*HELLO[:-2], f"--{part}", dash, stdin=b"the nightly report\n")
     assert done.status == 0
     assert getattr(command.sandbox.outbox[0], part).strip() == "the nightly report"
@@ -456,13 +458,13 @@ def test_a_dash_is_standard_input(command, part, dash):
         (("--text-file", "Dear Ada,\nhello"), b"", "--text-file: must be the name of a file"),
     ],
 )
-def test_standard_input_that_is_no_content(command, options, stdin, reason):
+def test_unusable_standard_input_is_reported(command, options, stdin, reason):
     done = command(*HELLO[:-2], *options, stdin=stdin)
     assert (done.status, command.sandbox.outbox) == (2, [])
     assert reason in done.err
 
 
-def test_standard_input_that_is_closed(command):
+def test_closed_standard_input_is_reported(command):
     words = shlex.join([*command.argv, *HELLO[:-2], "--text", "-"])
     done = subprocess.run(
         ["bash", "-c", f"{words} <&-"],
@@ -505,7 +507,7 @@ def test_a_file_has_the_type_that_is_given_or_that_of_its_name(
     assert file.content == b"content"
 
 
-def test_a_type_that_is_none_is_told_by_the_name_of_the_option(command, tmp_path):
+def test_an_invalid_type_is_reported_by_the_name_of_the_option(command, tmp_path):
     (tmp_path / "a.txt").write_text("a")
     done = command(*HELLO, "--attach", f"{tmp_path / 'a.txt'};type=calendar")
     assert (done.status, command.sandbox.outbox) == (2, [])

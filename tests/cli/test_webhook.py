@@ -128,7 +128,7 @@ def recorder():
         thread.join()
 
 
-def test_listen_prints_what_is_rightly_signed():
+def test_listen_prints_events_with_a_valid_signature():
     with listening() as ours:
         cmdline = Path(f"/proc/{ours.process.pid}/cmdline").read_text()
         assert httpx.get(ours.url, **PLAIN_HTTP).content == HELLO
@@ -150,7 +150,7 @@ def test_listen_prints_what_is_rightly_signed():
     assert KEY not in cmdline
 
 
-def test_listen_prints_json_that_cannot_paint_the_terminal():
+def test_listen_prints_json_without_control_characters():
     body = form(event(1, msg={"email": "\x1b[2J\ud800", "n": float("nan")}, colour="red"))
     with listening("--json", "--url", URL) as ours:
         assert ours.post(body, url=URL).status_code == 200
@@ -170,13 +170,13 @@ def test_listen_prints_json_that_cannot_paint_the_terminal():
     assert line.isprintable()
 
 
-def test_listen_ends_when_it_is_told_to():
+def test_listen_ends_on_a_signal():
     with listening() as ours:
         httpx.get(ours.url, **PLAIN_HTTP)
         ours.stop(signal.SIGTERM)
 
 
-def test_listen_ends_once_nobody_reads_what_it_prints():
+def test_listen_ends_when_its_output_is_closed():
     with listening("--json") as ours:
         assert ours.post().status_code == 200
         assert json.loads(ours.process.stdout.readline())["id"] == "e1"
@@ -197,7 +197,7 @@ def test_an_event_that_cannot_be_printed_is_left_for_another_listener():
     assert "Traceback" not in said
 
 
-def test_listen_without_a_key_lets_the_url_be_registered():
+def test_listen_without_a_key_responds_to_the_handshake_only():
     with listening(key="") as ours:
         assert httpx.get(ours.url, **PLAIN_HTTP).content == HELLO
         assert ours.post().status_code == 403
@@ -205,7 +205,7 @@ def test_listen_without_a_key_lets_the_url_be_registered():
     assert "There is no key" in ours.said
 
 
-def test_listen_sends_on_what_came(recorder):
+def test_listen_forwards_requests(recorder):
     with listening("--forward", recorder.url) as ours:
         for status in (200, 503):
             recorder.status = status
@@ -235,14 +235,14 @@ def test_listen_sends_on_what_came(recorder):
     ]
 
 
-def test_listen_says_what_it_could_not_send_on():
+def test_listen_reports_requests_that_it_could_not_forward():
     with listening("--forward", "http://127.0.0.1:1/") as ours:
         assert ours.post().status_code == 502
         ours.stop()
     assert "not forwarded: ConnectError" in ours.said
 
 
-def test_what_listen_keeps_is_what_diagnose_reads(tmp_path):
+def test_diagnose_reads_what_listen_captured(tmp_path):
     with listening("--save", str(tmp_path / "kept"), "--url", URL) as ours:
         ours.post(url=URL)
         ours.post(url=f"{URL}/")
@@ -290,7 +290,7 @@ def captured(body: bytes = BODY, ending: bytes = b"\r\n", **headers: str) -> byt
     ],
     ids=["whole", "LF", "no first line", "more after it", "chunked", "chunked, taken apart"],
 )
-def test_diagnose_reads_what_was_captured(request_):
+def test_diagnose_reads_captured_requests(request_):
     assert run("diagnose", "--file", "-", "--url", URL, stdin=request_).exit_code == 0
 
 
@@ -304,7 +304,7 @@ def test_diagnose_reads_what_was_captured(request_):
         (b"{}", 2, "has no headers"),
     ],
 )
-def test_diagnose_says_what_is_missing(request_, status, text):
+def test_diagnose_reports_what_is_missing(request_, status, text):
     done = run("diagnose", "--file", "-", "--url", URL, stdin=request_)
     assert done.exit_code == status
     assert text in done.output
@@ -328,7 +328,7 @@ def test_diagnose_reads_any_bytes(request_):
     ("scheme", "body_format"),
     [("form-base64", "form"), ("body-hex", "json"), ("url-body-base64", "form")],
 )
-def test_trigger_posts_what_a_receiver_takes(scheme, body_format):
+def test_trigger_posts_events_that_a_receiver_accepts(scheme, body_format):
     with listening("--scheme", scheme, "--json") as ours:
         options = (
             "--scheme",
@@ -356,13 +356,13 @@ def test_trigger_posts_what_a_receiver_takes(scheme, body_format):
     assert [each["id"] for each in events[3:]] == json.loads(done.stdout)["events"]
 
 
-def test_trigger_tells_what_was_answered(recorder):
+def test_trigger_reports_the_response(recorder):
     recorder.status = 403
     done = run("trigger", "open", "--to-url", recorder.url, "--scheme", "body-hex")
     assert (done.exit_code, done.stdout) == (3, "403 Forbidden  mine\n")
 
 
-def test_trigger_tells_what_did_not_get_there():
+def test_trigger_reports_posts_that_did_not_arrive():
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
 
@@ -461,7 +461,7 @@ def test_trigger_tells_what_did_not_get_there():
         (["listen", "--scheme", "body-hex", "--brand", ""], "--brand: must consist of letters"),
     ],
 )
-def test_options_that_cannot_be_meant_are_told(arguments, text):
+def test_invalid_options_are_reported(arguments, text):
     done = run(*arguments, stdin=b"A: b\r\n\r\n")
     assert done.exit_code == 2
     assert text in done.output
@@ -492,7 +492,7 @@ def test_options_that_cannot_be_meant_are_told(arguments, text):
         ),
     ],
 )
-def test_what_cannot_be_meant_is_told_as_json(arguments, field, reason):
+def test_invalid_options_are_reported_as_json(arguments, field, reason):
     done = run(*arguments, "--json", stdin=b"")
     assert done.exit_code == 2
     told = json.loads(done.stdout)
@@ -527,13 +527,13 @@ def test_keys_come_from_a_file(tmp_path):
         assert "canary" not in done.output
 
 
-def test_without_a_key_and_a_terminal_it_is_told():
+def test_a_missing_key_without_a_terminal_is_reported():
     done = run("diagnose", "--file", "-", "--url", URL, stdin=captured(), key=None)
     assert done.exit_code == 2
     assert "set POWEREMAIL_WEBHOOK_KEY" in done.output
 
 
-def test_the_terminal_is_asked_for_the_key_and_does_not_show_it(tmp_path):
+def test_the_key_is_read_from_the_terminal_without_echo(tmp_path):
     (tmp_path / "request.http").write_bytes(captured())
     ours, theirs = pty.openpty()
     arguments = command("diagnose", "--file", str(tmp_path / "request.http"), "--url", URL)
@@ -554,7 +554,7 @@ def test_the_terminal_is_asked_for_the_key_and_does_not_show_it(tmp_path):
     assert KEY.encode() not in shown
 
 
-def test_the_commands_of_the_docs_can_be_given():
+def test_the_commands_on_the_docs_page_are_valid():
     page = Path(__file__).parents[2] / "docs" / "webhooks.md"
     fences = [token.content for token in MarkdownIt().parse(page.read_text()) if token.info == "sh"]
     lines = [shlex.split(line) for fence in fences for line in fence.splitlines()]
