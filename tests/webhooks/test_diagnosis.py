@@ -36,7 +36,7 @@ def test_the_scheme_is_found(scheme):
         ),
     ],
 )
-def test_a_url_that_is_nearly_right(registered, told, differences):
+def test_a_url_that_nearly_matches_is_explained(registered, told, differences):
     found = diagnose(signed(BODY, url=registered), BODY, url=told, keys=KEY)
     assert found.exact == ()
     (match,) = found.matches
@@ -46,7 +46,7 @@ def test_a_url_that_is_nearly_right(registered, told, differences):
     ]
 
 
-def test_other_things_that_are_nearly_right():
+def test_a_header_key_or_body_that_nearly_matches_is_explained():
     found = diagnose(
         {"X-OtherTES-Signature": signed(BODY)[HEADER], "content-type": FORM},
         BODY + b"\r\n",
@@ -61,7 +61,7 @@ def test_other_things_that_are_nearly_right():
     )
 
 
-def test_nothing_fits():
+def test_without_a_match_the_signatures_are_listed():
     assert diagnose({}, BODY, url=URL, keys=KEY).signatures == ()
     found = diagnose([(b"x-poweremailtes-signature", b"\xff")], BODY, url="http://[", keys=KEY)
     assert found.signatures == (("x-poweremailtes-signature", "\xff"),)

@@ -49,14 +49,14 @@ TEXT = json.dumps(EVENTS)
         ),
     ],
 )
-def test_every_form_that_is_seen(body, content_type):
+def test_every_known_form_of_body_is_read(body, content_type):
     batch = parse_events(body, content_type)
     assert [each.raw for each in batch] == EVENTS
     assert [each.event for each in batch.events] == ["open", "click"]
     assert (len(batch), batch.unreadable) == (2, ())
 
 
-def test_an_event_has_what_the_service_told():
+def test_an_event_has_the_members_of_the_service():
     (one,) = parse_events(
         json.dumps(event(7, colour="red", msg={"email": "ada@example.com", "ip": "::1"})).encode(),
         JSON,
@@ -92,7 +92,7 @@ def test_an_event_has_what_the_service_told():
         (1_700_000_000_123_456, 123_456),
     ],
 )
-def test_times_are_told_by_their_magnitude(ts, microseconds):
+def test_the_unit_of_a_time_follows_its_magnitude(ts, microseconds):
     (one,) = parse_events(json.dumps([event(ts=ts)]).encode(), JSON)
     assert one.time == dt.datetime(2023, 11, 14, 22, 13, 20, microseconds, dt.UTC)
 
@@ -115,7 +115,7 @@ def test_times_are_told_by_their_magnitude(ts, microseconds):
         float("inf"),
     ],
 )
-def test_what_is_no_time_is_none(ts):
+def test_an_invalid_time_is_none(ts):
     (one,) = parse_events(json.dumps([event(ts=ts)]).encode(), JSON)
     assert one.time is None
 
@@ -124,12 +124,12 @@ def test_what_is_no_time_is_none(ts):
     ("_id", "id"),
     [("a", "a"), (5, "5"), ({"$oid": "5f"}, "5f"), ({}, None), (None, None), ("", None)],
 )
-def test_ids_as_they_come(_id, id):
+def test_ids_of_any_type_become_text(_id, id):
     (one,) = parse_events(json.dumps([event(_id=_id)]).encode(), JSON)
     assert one.id == id
 
 
-def test_what_is_left_out_is_none_or_empty():
+def test_absent_members_are_none_or_empty():
     (one,) = parse_events(b'[{"event": "deferred"}]', JSON)
     assert (one.event, one.id, one.time, one.unique_id, one.recipient) == (
         "deferred",
@@ -177,12 +177,12 @@ def test_one_bad_member_does_not_lose_the_good_ones():
         (b"\x00\xff\xfe", JSON, "not whole|no list"),
     ],
 )
-def test_what_cannot_be_read_is_told(body, content_type, text):
+def test_unreadable_bodies_raise(body, content_type, text):
     with pytest.raises(WebhookPayloadError, match=text):
         parse_events(body, content_type)
 
 
-def test_with_fields_only_the_rest_of_the_body_is_not_believed():
+def test_fields_only_ignores_the_rest_of_the_body():
     """
     A scheme that signs fields does not protect the bytes around them: as JSON they could be
     rearranged.
@@ -223,7 +223,7 @@ def reads_or_says_so(body: bytes, content_type: str) -> None:
 
 @given(value=JSONS, content_type=TYPES, cut=st.integers(0, 40))
 @settings(max_examples=200, deadline=None)
-def test_any_json_is_read_or_refused(value, content_type, cut):
+def test_any_json_is_read_or_rejected(value, content_type, cut):
     text = json.dumps(value).encode()
     reads_or_says_so(text[: len(text) - cut], content_type)
     as_form = urlencode({"tes_events": text}).encode()
@@ -234,7 +234,7 @@ def test_any_json_is_read_or_refused(value, content_type, cut):
 @example(body=b'[{"event":"a","_id":1e999,"ts":-1e999,"msg":{"email":NaN}}]', content_type=JSON)
 @example(body=b'[{"event":"a","_id":' + b"9" * 4_300 + b"}]", content_type=JSON)
 @settings(max_examples=300, deadline=None)
-def test_any_bytes_are_read_or_refused(body, content_type):
+def test_any_bytes_are_read_or_rejected(body, content_type):
     reads_or_says_so(body, content_type)
     reads_or_says_so(b"tes_events=" + body, content_type)
     reads_or_says_so(b"[" + body + b"]", content_type)

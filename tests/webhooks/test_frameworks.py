@@ -86,7 +86,7 @@ async def test_fastapi_with_a_route(capsys):
 
 
 @pytest.mark.anyio
-async def test_below_a_path_of_fastapi(capsys):
+async def test_fastapi_with_a_mounted_application(capsys):
     from fastapi import FastAPI
 
     app = FastAPI()
@@ -102,7 +102,7 @@ async def test_flask_with_a_route(capsys):
 
 
 @pytest.mark.anyio
-async def test_below_a_path_of_flask(capsys):
+async def test_flask_with_a_mounted_application(capsys):
     from flask import Flask
     from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
@@ -115,7 +115,7 @@ async def test_below_a_path_of_flask(capsys):
 
 
 @pytest.mark.anyio
-async def test_django(capsys, monkeypatch):
+async def test_django_with_a_view(capsys, monkeypatch):
     import sys
 
     import django

@@ -37,7 +37,7 @@ def read(headers, body=BODY, **changes):
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
-def test_what_is_rightly_signed_is_read(scheme):
+def test_a_request_with_a_valid_signature_is_read(scheme):
     assert [each.id for each in read(signed(BODY, scheme), scheme=scheme)] == ["e1", "e2"]
     for other in SCHEMES:
         if other != scheme:
@@ -45,7 +45,7 @@ def test_what_is_rightly_signed_is_read(scheme):
                 read(signed(BODY, scheme), scheme=other)
 
 
-def test_headers_come_in_many_shapes():
+def test_headers_may_be_of_several_types():
     plain = signed(BODY)
     raw = [(name.lower().encode(), value.encode()) for name, value in plain.items()]
     for headers in (
@@ -58,7 +58,7 @@ def test_headers_come_in_many_shapes():
         assert len(read(headers)) == 2
 
 
-def test_keys_in_many_shapes():
+def test_keys_may_be_of_several_types():
     for keys in (
         KEY,
         Secret(KEY),
@@ -91,7 +91,7 @@ def test_a_key_can_be_changed_without_a_restart():
         ({**signed(BODY), "Content-Type": "text/plain"}, "the key does not make it"),
     ],
 )
-def test_what_is_not_rightly_signed_is_not_read(headers, text):
+def test_a_request_without_a_valid_signature_is_rejected(headers, text):
     with pytest.raises(WebhookSignatureError, match=text) as caught:
         read(headers)
     assert "diagnose" in str(caught.value)
@@ -115,7 +115,7 @@ def test_the_brand_is_in_the_header():
     assert handshake_text("Other") == "God bless you, Other"
 
 
-def test_a_body_that_is_too_large_is_not_read():
+def test_a_body_that_is_too_large_is_rejected():
     assert len(read(signed(BODY), max_body=len(BODY))) == 2
     with pytest.raises(WebhookPayloadError, match="bytes, more than"):
         read(signed(BODY), max_body=len(BODY) - 1)
@@ -138,7 +138,7 @@ def test_a_body_that_is_too_large_is_not_read():
     ],
     ids=lambda changes: "-".join(changes),
 )
-def test_settings_that_cannot_be_meant(changes):
+def test_invalid_settings(changes):
     with pytest.raises(UsageError) as caught:
         read(signed(BODY), **changes)
     assert caught.value.mail_state is None
@@ -193,7 +193,7 @@ def test_the_key_is_in_no_error():
         lambda: diagnose({}, b"", url=URL, keys=[KEY, ""]),
     ],
 )
-def test_the_key_is_in_no_error_of_settings_that_cannot_be_meant(use):
+def test_the_key_is_in_no_error_of_invalid_settings(use):
     with pytest.raises(UsageError) as caught:
         use()
     assert_without_the_key(caught.value)

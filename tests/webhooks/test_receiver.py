@@ -89,7 +89,7 @@ async def test_an_event_without_an_id_is_handed_over_each_time(way):
     assert ours.handled.taken == [None, None]
 
 
-async def test_a_failing_event_comes_again_and_the_others_do_not(way, caplog):
+async def test_only_the_failed_event_is_handed_over_again(way, caplog):
     ours = way()
     ours.handled.failing = {"e1", None}
     body = form(event(1), event(2), event(3, _id=None))
@@ -101,7 +101,7 @@ async def test_a_failing_event_comes_again_and_the_others_do_not(way, caplog):
     assert "'open' with the id 'e1' was not handled" in caplog.text
 
 
-async def test_bad_members_are_left_out_and_told(way, caplog):
+async def test_unreadable_members_are_left_out_and_reported(way, caplog):
     ours = way()
     assert (await ours.post(form(event(1), 5, event(2)))).status == 200
     assert ours.handled.taken == ["e1", "e2"]
@@ -120,7 +120,7 @@ async def test_bad_members_are_left_out_and_told(way, caplog):
         ("POST", b"[]", {HEADER: "by a key that nobody knows yet"}),
     ],
 )
-async def test_the_handshake_needs_no_signature_and_hands_nothing_over(way, method, body, headers):
+async def test_the_handshake_needs_no_signature(way, method, body, headers):
     ours = way(keys=[])
     answer = await ours.post(body, headers, method)
     assert (answer.status, answer.body) == (200, HELLO)
@@ -145,7 +145,7 @@ async def test_the_handshake_needs_no_signature_and_hands_nothing_over(way, meth
         ("POST", b"x" * 3_000, signed(b"x" * 3_000), 413),
     ],
 )
-async def test_what_is_refused(way, method, body, headers, status):
+async def test_rejected_requests(way, method, body, headers, status):
     ours = way(max_body=2_500)
     answer = await ours.post(body, headers, method)
     assert answer.status == status
@@ -160,7 +160,7 @@ async def test_what_is_refused(way, method, body, headers, status):
     assert ours.handled.taken == []
 
 
-async def test_why_is_in_the_log_and_the_key_is_not(way, caplog):
+async def test_the_log_has_the_reason_and_not_the_key(way, caplog):
     ours = way()
     await ours.post(form(event()), signed(form(event()), key="wrong"))
     assert "responded 403: the signature is wrong" in caplog.text
@@ -173,7 +173,7 @@ async def test_why_is_in_the_log_and_the_key_is_not(way, caplog):
         assert KEY not in text
 
 
-async def test_keys_that_cannot_be_had(way, caplog):
+async def test_a_failing_key_function_loses_no_event(way, caplog):
     def nobody():
         raise LookupError("the vault is sealed")
 
@@ -189,7 +189,7 @@ async def test_a_store_that_fails_loses_no_event(way, tmp_path, caplog):
     assert "cannot use" in caplog.text
 
 
-async def test_a_file_remembers_for_the_next_process(way, tmp_path):
+async def test_a_file_remembers_events_for_the_next_process(way, tmp_path):
     for taken in (["e1"], []):
         with SqliteSeenStore(tmp_path / "seen.db") as store:
             ours = way(store=store)
@@ -197,7 +197,7 @@ async def test_a_file_remembers_for_the_next_process(way, tmp_path):
             assert ours.handled.taken == taken
 
 
-async def test_an_event_that_another_is_at_comes_again():
+async def test_an_event_that_another_process_handles_comes_again():
     """Answered 200 it would be lost, if the other one fails."""
     began, go_on = anyio.Event(), anyio.Event()
     taken = []
@@ -223,7 +223,7 @@ async def test_an_event_that_another_is_at_comes_again():
     assert (taken, statuses) == (["e1"], [200])
 
 
-async def test_a_handler_that_is_cancelled_has_not_handled():
+async def test_a_cancelled_handler_has_not_handled_the_event():
     store = MemorySeenStore()
     began = anyio.Event()
 
@@ -239,7 +239,7 @@ async def test_a_handler_that_is_cancelled_has_not_handled():
     assert store.claim("e1") == "new"
 
 
-async def test_a_handler_may_block_without_holding_the_loop():
+async def test_a_blocking_handler_does_not_block_the_loop():
     inside, go_on = threading.Event(), threading.Event()
 
     def blocks(event):
@@ -272,7 +272,7 @@ def test_many_threads_hand_an_event_over_once():
     assert set(statuses) <= {200, 503}
 
 
-async def test_an_async_function_in_other_clothes_loses_no_event(caplog):
+async def test_a_wrapped_async_handler_loses_no_event(caplog):
     async def handle(event):
         pytest.fail("nobody can have awaited it")
 
@@ -284,7 +284,7 @@ async def test_an_async_function_in_other_clothes_loses_no_event(caplog):
     assert WebhookReceiver(functools.partial(handle), **SETTINGS).is_async
 
 
-async def test_what_is_returned_to_be_awaited_is_told(caplog):
+async def test_an_awaitable_from_a_sync_handler_is_reported(caplog):
     class Later:
         def __await__(self):
             yield
@@ -297,7 +297,7 @@ async def test_what_is_returned_to_be_awaited_is_told(caplog):
     )
 
 
-def test_handlers_that_cannot_be_meant():
+def test_invalid_handlers():
     with pytest.raises(UsageError, match="handler: must be a function"):
         WebhookReceiver(None, **SETTINGS)
     ours = Async()
@@ -305,7 +305,7 @@ def test_handlers_that_cannot_be_meant():
         ours.receiver.respond("GET", {}, b"")
 
 
-def test_a_signal_in_a_handler_gives_the_event_back(caplog):
+def test_a_signal_in_a_handler_releases_the_event(caplog):
     store = MemorySeenStore()
 
     def interrupted(event):

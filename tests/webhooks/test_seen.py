@@ -55,7 +55,7 @@ def test_a_released_event_is_new(store):
     store.release("never heard of")
 
 
-def test_an_event_is_forgotten_after_a_while(store, clock):
+def test_an_event_is_forgotten_after_its_time(store, clock):
     store.claim("e1")
     store.confirm("e1")
     clock.now += 59
@@ -64,7 +64,7 @@ def test_an_event_is_forgotten_after_a_while(store, clock):
     assert store.claim("e1") == "new"
 
 
-def test_one_of_many_threads_gets_it(store):
+def test_one_of_many_threads_claims_an_event(store):
     barrier = threading.Barrier(8)
 
     def claims(_):
@@ -153,7 +153,7 @@ def test_the_file_does_not_grow_for_ever(tmp_path, clock):
     assert rows <= 62
 
 
-def test_files_that_cannot_be_used(tmp_path):
+def test_unusable_files(tmp_path):
     (tmp_path / "text").write_text("no database " * 100)
     with sqlite3.connect(tmp_path / "other.db") as other:
         other.execute("CREATE TABLE x (y)")
@@ -168,7 +168,7 @@ def test_files_that_cannot_be_used(tmp_path):
 @pytest.mark.parametrize(
     "options", [{"ttl": 0}, {"ttl": -1}, {"max_ids": 0}, {"lease": 0}, {"ttl": float("nan")}]
 )
-def test_numbers_that_cannot_be_meant(tmp_path, options):
+def test_invalid_numbers(tmp_path, options):
     make = SqliteSeenStore if "lease" in options else MemorySeenStore
     with pytest.raises(UsageError, match="must be more than 0"):
         make(*[tmp_path / "x"] * (make is SqliteSeenStore), **options)

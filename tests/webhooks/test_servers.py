@@ -93,7 +93,7 @@ def server(request, taken):
             yield url
 
 
-def test_over_http(server, taken):
+def test_requests_over_http(server, taken):
     with httpx.Client(**PLAIN_HTTP) as client:
         assert client.get(server).content == HELLO
         assert client.head(server).content == b""
@@ -111,7 +111,7 @@ def test_over_http(server, taken):
     assert taken == ["e1", "e2"]
 
 
-def test_a_body_in_pieces(taken):
+def test_a_body_may_arrive_in_pieces(taken):
     with on_uvicorn(WebhookASGI(receiver(asynchronous(taken), max_body=5_000))) as url:
         assert (
             httpx.post(
@@ -124,7 +124,7 @@ def test_a_body_in_pieces(taken):
 
 
 @pytest.mark.parametrize("serve", [on_uvicorn, on_wsgiref])
-def test_a_client_that_goes_away(serve, taken):
+def test_a_client_that_disconnects_does_not_disturb_the_server(serve, taken):
     kind = WebhookASGI if serve is on_uvicorn else WebhookWSGI
     with serve(kind(receiver(lambda event: taken.append(event.id)))) as url:
         with socket.create_connection(("127.0.0.1", httpx.URL(url).port)) as connection:
@@ -185,7 +185,7 @@ async def test_asgi_on_both_loops(kind, taken):
 
 
 @pytest.mark.anyio
-async def test_asgi_answers_whatever_comes():
+async def test_asgi_responds_to_any_request():
     application = WebhookASGI(receiver(print, max_body=10))
     assert (
         await asgi(
@@ -242,7 +242,7 @@ class Broken(io.BytesIO):
         raise ConnectionResetError("reset")
 
 
-def test_wsgi_answers_whatever_comes(taken):
+def test_wsgi_responds_to_any_request(taken):
     application = WebhookWSGI(receiver(lambda event: taken.append(event.id), max_body=5_000))
     headers = {
         "CONTENT_TYPE": signed(BODY)["Content-Type"],
@@ -267,7 +267,7 @@ def test_wsgi_answers_whatever_comes(taken):
     assert taken == ["e1", "e2"]
 
 
-def test_wsgi_cannot_await():
+def test_wsgi_rejects_an_async_handler():
     with pytest.raises(UsageError, match="has to be awaited"):
         WebhookWSGI(receiver(asynchronous([])))
 
@@ -279,7 +279,7 @@ def test_wsgi_cannot_await():
     right=st.booleans(),
 )
 @settings(max_examples=150, deadline=None)
-def test_no_bytes_are_answered_with_a_server_error(body, signature, kind, right):
+def test_no_body_gets_a_server_error(body, signature, kind, right):
     application = WebhookWSGI(receiver(lambda event: None, scheme="body-hex"))
     given_ = signed(body, "body-hex")["X-PowerEmailTES-SIGNATURE"] if right else signature
     status, _ = wsgi(application, body, CONTENT_TYPE=kind, HTTP_X_POWEREMAILTES_SIGNATURE=given_)
@@ -353,7 +353,7 @@ async def test_a_body_that_drips_ends_at_the_timeout(caplog):
     assert "within 0.1 s" in caplog.text
 
 
-async def test_the_log_tells_of_a_middleware_that_has_read_the_body(caplog):
+async def test_the_log_names_a_middleware_that_has_read_the_body(caplog):
     """What is left to read is then the end of the connection, when the client has lost patience."""
     body = form(event())
     messages = [{"type": "http.request", "body": body}, {"type": "http.disconnect"}]
@@ -373,6 +373,6 @@ async def test_the_log_tells_of_a_middleware_that_has_read_the_body(caplog):
 
 
 @pytest.mark.parametrize("seconds", [0, -1, float("nan")])
-def test_a_body_timeout_that_no_body_can_meet_is_refused(seconds):
+def test_an_invalid_body_timeout_is_rejected(seconds):
     with pytest.raises(ConfigurationError, match="body_timeout: must be more than 0"):
         WebhookASGI(receiver(print, scheme="body-hex"), body_timeout=seconds)
