@@ -117,7 +117,7 @@ def test_the_page_shows_what_went_wrong(served, capsys):
     )
 
 
-def test_without_a_base_url_the_service_is_asked_by_https():
+def test_without_a_base_url_requests_use_https():
     client = PowerEmail.PowerEmail("owner_id", TOKEN, "tes.example.com")
     assert (
         repr(client) == "<PowerEmail.PowerEmail owner_id='owner_id' "
@@ -282,12 +282,12 @@ def test_each_call_about_settings_goes_to_its_path(server, client, name, args, k
     assert server.seen[0].body == plainly({"owner_id": "owner_id", "token": TOKEN} | members)
 
 
-def test_no_call_about_settings_is_left_out():
+def test_every_call_about_settings_exists():
     methods = {name for name in vars(PowerEmail.Settings) if not name.startswith("_")}
     assert methods == {name for name, *_ in SETTINGS}
 
 
-def test_the_account_and_any_other_call(server, client):
+def test_the_account_and_call(server, client):
     client.account.viewUserDetail()
     client.call("accounts/userDetails", {"a": 1})
     assert [seen.path for seen in server.seen] == [
@@ -299,7 +299,7 @@ def test_the_account_and_any_other_call(server, client):
 # What comes back.
 
 
-def test_the_answer_comes_back_as_it_is():
+def test_the_response_is_returned_unchanged():
     answer_text = (
         '{"zeta": [1, 2.50, true, null], "status": "success", "message": 250, "alpha": '
         '{"b": "1", "a": "\\u00e9"}}'
@@ -372,7 +372,7 @@ def refused(send, field: str) -> PowerEmail.Error:
 
 
 @pytest.mark.parametrize(("field", "message"), FORBIDDEN)
-def test_what_the_page_forbids_is_not_sent(server, client, field, message):
+def test_messages_that_the_page_forbids_are_not_sent(server, client, field, message):
     refused(lambda: client.sendMail("smtp1", message), field)
     assert server.seen == []
 
@@ -387,7 +387,7 @@ def test_what_the_page_forbids_is_not_sent(server, client, field, message):
         ("to", template(to=None)),
     ],
 )
-def test_what_the_page_forbids_of_a_template_is_not_sent(server, client, field, message):
+def test_templates_that_the_page_forbids_are_not_sent(server, client, field, message):
     refused(lambda: client.messages.sendTemplate("smtp1", message), field)
     assert server.seen == []
 
@@ -404,7 +404,7 @@ def test_what_the_page_forbids_of_a_template_is_not_sent(server, client, field, 
         ("message", "hello"),
     ],
 )
-def test_what_a_get_cannot_carry_is_not_sent(server, client, field, message):
+def test_a_template_that_a_get_cannot_carry_is_not_sent(server, client, field, message):
     refused(lambda: client.sendTemplateHTTPGet("smtp1", message), field)
     assert server.seen == []
 
@@ -448,14 +448,14 @@ def test_a_send_needs_an_smtp_user(server, client):
         ("body", lambda client: client.call("settings/x", {"token": "t"})),
     ],
 )
-def test_what_is_asked_wrongly_is_not_asked(server, client, field, ask):
+def test_invalid_arguments_of_other_calls_are_not_sent(server, client, field, ask):
     with pytest.raises(PowerEmail.ParameterError) as caught:
         ask(client)
     assert (caught.value.field, caught.value.mail_state) == (field, None)
     assert server.seen == []
 
 
-def test_options_that_cannot_be_meant():
+def test_invalid_options():
     # fmt: skip  # noqa: RUF028
     for arguments, options in (
         (("", TOKEN, "a.example"), {}),
@@ -507,7 +507,7 @@ def envelope(name: str, **others) -> dict:
         (answer("<html>ok</html>"), (PowerEmail.DeliveryUnknownError,), "unknown", 1),
     ],
 )
-def test_every_failure_is_an_error(behaviour, kinds, state, requests):
+def test_every_failure_raises_with_the_state_of_the_mail(behaviour, kinds, state, requests):
     message = mail(
         headers={"x-unique-id": "mine"},
         to=[{"email": "ada@example.com"}, {"email": "bob@example.com", "type": "bcc"}],
@@ -532,7 +532,7 @@ def test_every_failure_is_an_error(behaviour, kinds, state, requests):
     assert TOKEN not in shown + repr(error) + str(error)
 
 
-def test_an_error_of_the_service_is_told_whole():
+def test_an_error_keeps_the_name_and_message_of_the_service():
     with (
         FaultServer(answer(envelope("GeneralError", code=-1))) as server,
         client_of(server.url) as client,
@@ -553,7 +553,7 @@ def test_an_error_of_the_service_is_told_whole():
         assert caught.value.mail_state is None
 
 
-def test_what_never_arrived_is_repeated_and_then_not_sent():
+def test_a_mail_that_never_arrives_is_repeated_and_not_sent():
     with FaultServer() as server:
         url = server.url
     events = []
@@ -572,7 +572,7 @@ def test_what_never_arrived_is_repeated_and_then_not_sent():
         assert server.seen[0].body == server.seen[1].body
 
 
-def test_what_is_unknown_can_be_looked_up(served):
+def test_an_unknown_mail_can_be_looked_up(served):
     message = mail(headers={"X-Unique-Id": "mine"})
     served.faults.add(Fault.reset_after_acceptance(), call="sendMail")
     with client_of(served.url, on_unknown="reconcile", visibility=1) as client:
@@ -586,7 +586,7 @@ def test_what_is_unknown_can_be_looked_up(served):
     assert len(served.outbox) == 2
 
 
-def test_limits_are_kept_to(served):
+def test_sends_keep_to_the_limits(served):
     def stop(wait) -> None:
         raise TimeoutError(wait.smtp_user_name)
 
@@ -616,7 +616,7 @@ def test_threads_share_a_client():
         assert [answer["subject"] for answer in answers] == subjects
 
 
-def test_a_client_closes(server):
+def test_a_closed_client_raises(server):
     client = client_of(server.url)
     client.close()
     client.close()
@@ -624,7 +624,7 @@ def test_a_client_closes(server):
         client.sendMail("smtp1", mail())
 
 
-def test_nobody_has_to_close_it(server):
+def test_a_client_closes_when_nothing_refers_to_it(server):
     messages = client_of(server.url).messages
     gc.collect()
     assert messages.sendMail("smtp1", mail()) == SUCCESS
@@ -635,7 +635,7 @@ def test_nobody_has_to_close_it(server):
         inner.call("settings/listSmtp")
 
 
-def test_the_token_does_not_show(server, client, caplog):
+def test_the_token_is_in_no_text(server, client, caplog):
     caplog.set_level(0)
     client.sendTemplateHTTPGet("smtp1", GET)
     client.sendMail("smtp1", mail())
