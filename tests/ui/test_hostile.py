@@ -110,7 +110,7 @@ def wanted_by(sandbox, remote, html):
     return html.replace("REMOTE", remote.url).replace("HOST", remote.url.removeprefix("http://"))
 
 
-def test_no_hostile_mail_gets_out(watched, sandbox, remote):
+def test_no_hostile_mail_makes_a_request(watched, sandbox, remote):
     corpus = [*SCRIPTS, *LOADS]
     picture = CaughtFile("logo", "image/svg+xml", PICTURE % remote.url.encode())
     sandbox.add_template("t", text="x")
@@ -143,7 +143,7 @@ def test_no_hostile_mail_gets_out(watched, sandbox, remote):
     assert watched.url.startswith(sandbox.url)
 
 
-def test_the_remote_server_would_see_it(watched, open_page, sandbox, remote):
+def test_remote_content_is_loaded_if_the_user_allows_it(watched, open_page, sandbox, remote):
     """That nothing came means something only if something can."""
     open_page.allowed.append(remote.url)
     put(
@@ -159,7 +159,7 @@ def test_the_remote_server_would_see_it(watched, open_page, sandbox, remote):
     assert any(line.startswith("GET /a.") for line in remote.seen)
 
 
-def test_opened_by_itself_the_mail_is_as_harmless(browser, sandbox, remote):
+def test_a_hostile_mail_opened_by_its_url_makes_no_request(browser, sandbox, remote):
     number = put(sandbox, wanted_by(sandbox, remote, "".join([*SCRIPTS, *LOADS[:40]])))
     with browser.new_context() as context:
         page = context.new_page()
@@ -211,7 +211,7 @@ def test_no_text_of_a_mail_becomes_html(watched, sandbox, remote, text):
     assert watched.evaluate("document.querySelectorAll('script').length") == 2
 
 
-def test_a_page_of_another_origin_can_do_nothing(browser, sandbox, send_one):
+def test_a_page_of_another_origin_gets_nothing(browser, sandbox, send_one):
     """What every site that is open in the browser could try."""
     attempts = """async (url) => {
       const tried = [];

@@ -51,7 +51,7 @@ def title(page, text):
     page.locator("#head h2", has_text=text).wait_for()
 
 
-def test_a_new_user_is_told_how_to_begin(open_page, sandbox, send, screenshot):
+def test_an_empty_page_says_how_to_begin(open_page, sandbox, send, screenshot):
     page = open_page()
     assert page.get_by_text("Waiting for the first mail").is_visible()
     screenshot(page, "empty")
@@ -84,7 +84,7 @@ def test_mails_show_as_they_come(open_page, sandbox, send):
     page.get_by_text("Waiting for the first mail").wait_for()
 
 
-def test_who_has_scrolled_down_keeps_the_place(open_page, send):
+def test_a_new_mail_keeps_the_scroll_position(open_page, send):
     for number in range(40):
         send(f"mail {number}")
     page = open_page()
@@ -98,7 +98,7 @@ def test_who_has_scrolled_down_keeps_the_place(open_page, send):
     assert page.locator("#mail-41").is_visible()
 
 
-def test_after_a_break_the_list_is_whole(open_page, send, sandbox):
+def test_the_list_is_complete_after_a_disconnect(open_page, send, sandbox):
     page = open_page()
     send("before")
     expect_subjects(page, "before")
@@ -190,7 +190,7 @@ def test_one_message_in_all_its_tabs(open_page, sandbox, scene, screenshot):
     ]
 
 
-def test_events_by_their_buttons(open_page, sandbox, send, screenshot):
+def test_buttons_record_events(open_page, sandbox, send, screenshot):
     send(
         "Hello",
         to=["ada@example.com", "grace@example.com"],
@@ -220,7 +220,7 @@ def test_events_by_their_buttons(open_page, sandbox, send, screenshot):
     screenshot(page, "events")
 
 
-def test_a_mail_that_has_the_focus_shows_it(open_page, send, screenshot):
+def test_the_focused_mail_is_outlined(open_page, send, screenshot):
     send()
     page = open_page()
     title(page, "Hello")
@@ -235,7 +235,7 @@ def test_a_mail_that_has_the_focus_shows_it(open_page, send, screenshot):
     assert page.evaluate(outline) == "none"
 
 
-def test_what_is_too_much_for_a_rule_is_said_in_its_words(open_page):
+def test_an_error_of_a_rule_names_its_part(open_page):
     page = open_page()
     page.get_by_label("Rule: event, share, time limit").fill("open 500%")
     page.get_by_role("button", name="Add").click()
@@ -243,7 +243,7 @@ def test_what_is_too_much_for_a_rule_is_said_in_its_words(open_page):
     open_page.complaints.clear()
 
 
-def test_by_keyboard_alone(open_page, send, sandbox):
+def test_the_keyboard_reaches_everything(open_page, send, sandbox):
     for subject in ("one", "two", "three"):
         send(subject)
     page = open_page()
@@ -317,7 +317,7 @@ def test_delete_all_asks_first(open_page, send, sandbox):
     assert sandbox.outbox == []
 
 
-def test_the_service_beside_the_list(open_page, sandbox, scene):
+def test_the_service_panel_is_beside_the_list(open_page, sandbox, scene):
     page = open_page()
     page.get_by_role("progressbar", name="news: 29 of 40 mails in all").wait_for()
     assert page.locator("#templates").inner_text().split() == [
@@ -350,7 +350,7 @@ def test_the_service_beside_the_list(open_page, sandbox, scene):
     assert sandbox.clock.advanced == 3600
 
 
-def test_on_a_phone(open_page, sandbox, scene, screenshot):
+def test_the_page_on_a_phone(open_page, sandbox, scene, screenshot):
     page = open_page(375, 740)
     assert not page.locator("#message").is_visible()
     # What has no room on the screen is said all the same.
@@ -386,7 +386,7 @@ def test_the_service_on_a_tablet_scrolls_down_and_not_to_the_side(
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (390, 844), (640, 400)])
-def test_however_long_the_head_the_mail_has_room(open_page, send, screenshot, width, height):
+def test_a_long_head_leaves_room_for_the_mail(open_page, send, screenshot, width, height):
     to = [f"{'n' * 150} {number} <reader{number}@{'long.' * 9}example.com>" for number in range(30)]
     send("W" * 4000, to=to, cc=to, unique_id="u" * 300)
     page = open_page(width, height)
@@ -405,7 +405,7 @@ def test_however_long_the_head_the_mail_has_room(open_page, send, screenshot, wi
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
 
-def test_a_row_has_room_for_what_became_of_the_mail(open_page, send, sandbox):
+def test_a_row_has_room_for_the_status(open_page, send, sandbox):
     send(to=[f"reader{number}@example.com" for number in range(6)])
     for number, kind in enumerate(("open", "click", "soft_bounce", "hard_bounce", "spam")):
         sandbox.record(sandbox.outbox[0], kind, recipient=f"reader{number}@example.com")
@@ -423,7 +423,7 @@ def test_a_row_has_room_for_what_became_of_the_mail(open_page, send, sandbox):
     ) == [0, 0, 0, 0]
 
 
-def test_a_name_cannot_turn_an_address_around(open_page, sandbox):
+def test_bidi_controls_in_a_name_do_not_reverse_the_address(open_page, sandbox):
     # Our own client would leave the character out.
     mail = MailContent(
         operation="sendMail",
@@ -439,7 +439,7 @@ def test_a_name_cannot_turn_an_address_around(open_page, sandbox):
     assert page.locator("#head dd").nth(1).inner_text() == "\u2068evil\u2069 <ada@example.com>"
 
 
-def test_a_new_user_on_a_phone_is_told_how_to_begin(open_page, send):
+def test_an_empty_page_on_a_phone_says_how_to_begin(open_page, send):
     page = open_page(390, 844)
     page.get_by_text("Waiting for the first mail").wait_for()
     send()
@@ -448,7 +448,7 @@ def test_a_new_user_on_a_phone_is_told_how_to_begin(open_page, send):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_light_and_dark(open_page, sandbox, scene, screenshot, scheme):
+def test_light_and_dark_colours(open_page, sandbox, scene, screenshot, scheme):
     page = open_page(color_scheme=scheme)
     title(page, "Invoice 42")
     page.frame_locator("iframe").get_by_text("Thank you, Ada!").wait_for()
@@ -504,7 +504,7 @@ CONTRAST = """
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_everybody_can_read_it(open_page, sandbox, scene, scheme):
+def test_names_and_contrasts_are_accessible(open_page, sandbox, scene, scheme):
     page = open_page(color_scheme=scheme)
     title(page, "Invoice 42")
     page.locator("#faults .fault").wait_for()
@@ -543,7 +543,7 @@ def test_a_link_to_one_message(open_page, send):
     title(page, "one")
 
 
-def test_what_went_wrong_is_said(open_page, send, sandbox):
+def test_errors_are_shown(open_page, send, sandbox):
     send()
     page = open_page()
     title(page, "Hello")
@@ -564,7 +564,7 @@ def test_the_api_page(open_page, browser, sandbox, screenshot):
         screenshot(page, "api")
 
 
-def test_what_happens_is_posted_and_posted_again(open_page, sandbox, send, screenshot):
+def test_events_are_posted_to_webhooks_and_replayed(open_page, sandbox, send, screenshot):
     with Receiver({"GET": (200, HANDSHAKE), "POST": (200, "<b>thanks</b>")}) as receiver:
         webhook = sandbox.add_webhook(receiver.url, events=["open", "click"])
         send()
@@ -589,7 +589,7 @@ def test_what_happens_is_posted_and_posted_again(open_page, sandbox, send, scree
     assert webhook.key.reveal() not in page.content()
 
 
-def test_the_script_is_written_on_the_page(open_page, sandbox, send):
+def test_the_event_script_is_edited_on_the_page(open_page, sandbox, send):
     page = open_page()
     page.get_by_text("No rules yet.").wait_for()
     rule = page.get_by_label("Rule: event, share, time limit")
@@ -603,7 +603,7 @@ def test_the_script_is_written_on_the_page(open_page, sandbox, send):
     assert sandbox.script.rules == ()
 
 
-def test_a_message_is_released_where_there_is_a_server_for_it(open_page, sandbox, send):
+def test_a_message_is_released_if_there_is_a_mail_server(open_page, sandbox, send):
     send()
     page = open_page()
     title(page, "Hello")
