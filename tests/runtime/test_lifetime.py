@@ -56,7 +56,7 @@ def test_a_client_outlives_its_loop(run, engine):
     assert (server.posts, server.connections) == (6, 3)
 
 
-def test_two_loops_at_once_do_not_disturb_each_other():
+def test_two_loops_at_once_have_their_own_connections():
     with FaultServer(answer()) as server:
         client = AsyncPowerEmail("owner", "token", base_url=server.url, **OPTIONS)
 
@@ -111,7 +111,7 @@ def engine(request):
     return request.param
 
 
-async def test_connections_are_kept_and_bounded(engine):
+async def test_connections_are_reused_and_limited(engine):
     with FaultServer(answer()) as server:
         async with AsyncPowerEmail(
             "owner", "token", base_url=server.url, transport=engine, **OPTIONS
@@ -165,7 +165,7 @@ def test_the_source_is_pulled_in_the_callers_thread():
     assert threads == {threading.current_thread()}
 
 
-def test_aiohttp_says_that_it_cannot_run_on_trio():
+def test_aiohttp_on_trio_raises():
     async def send() -> None:
         async with AsyncPowerEmail(
             "owner", "token", base_url="http://127.0.0.1:1", transport="aiohttp", **OPTIONS
@@ -200,7 +200,7 @@ def test_a_client_can_be_used_after_a_fork():
     assert (server.posts, server.connections) == (3, 2)
 
 
-async def test_a_cancelled_send_leaves_a_sound_client(engine, caplog):
+async def test_a_client_can_be_used_after_a_cancelled_send(engine, caplog):
     with FaultServer(stall, answer()) as server:
         async with AsyncPowerEmail(
             "owner", "token", base_url=server.url, transport=engine, **OPTIONS
@@ -321,7 +321,7 @@ def test_a_stalled_send_can_be_interrupted():
     )
 
 
-async def test_a_transport_of_its_own_times_out_in_the_pool(engine):
+async def test_a_wait_for_a_connection_times_out_as_not_sent(engine):
     """A mail that waits for a free connection has not been sent."""
     with FaultServer(stall) as server:
         options = OPTIONS | {"timeouts": Timeouts(read=2, pool=0.2), "transport": engine}

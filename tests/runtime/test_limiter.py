@@ -63,7 +63,7 @@ class Clock:
 
 
 @pytest.mark.parametrize("place", ["memory", "file"])
-async def test_tasks_go_in_the_order_in_which_they_came(place, tmp_path):
+async def test_tasks_are_served_in_order(place, tmp_path):
     limits = RateLimits(path=tmp_path / "budget.db" if place == "file" else None)
     limiter, came = AsyncLimiter(limits, windows=[Window(2, 0.02)]), []
 
@@ -81,7 +81,7 @@ async def test_tasks_go_in_the_order_in_which_they_came(place, tmp_path):
 @pytest.mark.parametrize(
     "cancelled", [0, 1, 2, 3, 4], ids=["the head", "second", "middle", "fourth", "the last"]
 )
-async def test_a_cancelled_waiter_takes_nothing_from_the_others(cancelled, booked):
+async def test_a_cancelled_waiter_uses_no_budget(cancelled, booked):
     limiter, came = AsyncLimiter(RateLimits(), windows=[Window(1, 0.2)]), []
     scopes = [anyio.CancelScope() for _ in range(5)]
 
@@ -172,7 +172,7 @@ async def test_the_expected_wait_counts_the_queue():
         tasks.cancel_scope.cancel()
 
 
-async def test_the_head_sleeps_once(monkeypatch):
+async def test_the_first_waiter_sleeps_once(monkeypatch):
     slept = []
 
     async def sleep(seconds):
@@ -251,7 +251,7 @@ def test_loops_at_the_same_time_share_the_budget(booked):
     assert not exceeds(booked, FAST)
 
 
-def test_nothing_is_kept_of_an_ended_loop():
+def test_an_ended_loop_is_freed():
     lock = _async.FairLock()
 
     async def main():
@@ -285,7 +285,7 @@ def wait_until(condition):
 
 
 @pytest.mark.parametrize("place", ["memory", "file"])
-def test_threads_never_exceed(place, tmp_path, booked):
+def test_threads_never_exceed_the_limits(place, tmp_path, booked):
     limiter = Limiter(
         RateLimits(path=tmp_path / "budget.db" if place == "file" else None), windows=FAST
     )
@@ -296,7 +296,7 @@ def test_threads_never_exceed(place, tmp_path, booked):
     assert limiter._lock("smtp1").queued == 0
 
 
-def test_threads_go_in_the_order_in_which_they_came():
+def test_threads_are_served_in_order():
     limiter, came = Limiter(RateLimits(), windows=[Window(1, 0.01)]), []
 
     def send(number):
@@ -312,7 +312,7 @@ def test_threads_go_in_the_order_in_which_they_came():
     assert came == list(range(10))
 
 
-def test_the_lock_is_held_by_one_at_a_time():
+def test_one_thread_at_a_time_holds_the_lock():
     lock, inside, most = _sync.FairLock(), 0, 0
 
     def work(_):
@@ -407,7 +407,7 @@ def test_a_waiter_interrupted_with_the_lock_releases_it():
         assert lock.queued == 1
 
 
-def test_ctrl_c_ends_a_wait(tmp_path):
+def test_ctrl_c_interrupts_a_wait(tmp_path):
     """
     While it sleeps, while it waits for the one that sleeps, and in the middle of a transaction,
     which must not stay open.
@@ -481,7 +481,7 @@ print(*booked)
 
 
 @pytest.mark.parametrize("count", [2, 4])
-def test_processes_never_exceed(count, tmp_path):
+def test_processes_never_exceed_the_limits(count, tmp_path):
     """They make the file at the same time, too."""
     each = 24 // count
     workers = [
@@ -605,7 +605,7 @@ def test_the_file_stays_small(tmp_path):
 
 
 @pytest.mark.parametrize("back", [0.001, 3.0, 600.0, 1e9])
-def test_a_clock_that_is_set_back_hangs_nothing(tmp_path, back):
+def test_a_clock_that_is_set_back_makes_no_endless_wait(tmp_path, back):
     clock = Clock(1.8e9)
     budgets = [file_budget(tmp_path, clock, Window(2, 10.0)) for _ in range(2)]
     for budget in budgets:
@@ -629,7 +629,7 @@ def test_a_clock_that_is_set_back_hangs_nothing(tmp_path, back):
     assert budgets[0].acquire("smtp1") == pytest.approx(10)
 
 
-def test_a_clock_that_goes_back_all_the_time(tmp_path):
+def test_a_clock_that_goes_back_again_and_again(tmp_path):
     clock = Clock()
     budget = file_budget(tmp_path, clock, Window(1, 1.0))
     waits = 0
@@ -641,7 +641,7 @@ def test_a_clock_that_goes_back_all_the_time(tmp_path):
     assert waits == 9
 
 
-def test_a_locked_file_is_an_error_and_no_hang(tmp_path):
+def test_a_locked_file_is_an_error(tmp_path):
     budget = file_budget(tmp_path, time.time, timeout=0.01)
     assert budget.acquire("smtp1") == 0.0
     with contextlib.closing(sqlite3.connect(tmp_path / "budget.db", isolation_level=None)) as other:
@@ -655,7 +655,7 @@ def test_a_locked_file_is_an_error_and_no_hang(tmp_path):
     assert len(rows(tmp_path)) == 2
 
 
-def test_a_file_that_may_only_be_read(tmp_path, monkeypatch):
+def test_a_read_only_file_is_an_error(tmp_path, monkeypatch):
     """As root, the file's mode would not keep anybody from writing."""
     file_budget(tmp_path, time.time).acquire("smtp1")
     connect = sqlite3.connect
@@ -669,7 +669,7 @@ def test_a_file_that_may_only_be_read(tmp_path, monkeypatch):
     assert len(rows(tmp_path)) == 1
 
 
-def test_another_process_may_be_turning_the_log_on(tmp_path):
+def test_another_process_may_be_switching_to_wal(tmp_path):
     class Busy(sqlite3.Connection):
         def execute(self, statement, *args):
             if "journal_mode" in statement:
@@ -686,7 +686,7 @@ def test_another_process_may_be_turning_the_log_on(tmp_path):
     assert len(rows(tmp_path)) == 2
 
 
-def test_the_path_is_that_of_the_beginning(tmp_path, monkeypatch):
+def test_the_path_does_not_follow_the_working_directory(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     budget = FileBudget(":memory:", FAST)
     (tmp_path / "elsewhere").mkdir()
