@@ -95,7 +95,7 @@ def place(tmp_path, monkeypatch, served):
 
 
 @of("python")
-def test_python_runs(snippet, place, capsys):
+def test_python_snippets_run(snippet, place, capsys):
     if "\ndef test_" in snippet.text or "async def test_" in snippet.text:
         pytest_passes(snippet.text)
         return
@@ -136,12 +136,12 @@ def pytest_passes(tests: str) -> None:
 
 
 @of("json")
-def test_json_is_json(snippet):
+def test_json_snippets_are_valid(snippet):
     json.loads(snippet.text)
 
 
 @of("sh")
-def test_shell_runs(snippet, place, tmp_path):
+def test_commands_in_snippets_run(snippet, place, tmp_path):
     for line in snippet.text.splitlines():
         words = shlex.split(line)
         if any(elsewhere in line for elsewhere in ELSEWHERE):
@@ -186,12 +186,12 @@ def serves_until_it_is_told_to_stop(words: list[str], tmp_path: Path) -> None:
         process.terminate()
 
 
-def test_nothing_is_left_out():
+def test_every_snippet_has_a_language_that_is_tested():
     """A fence of another language would not be run by anybody."""
     assert {snippet.language for snippet in snippets()} <= {"python", "json", "sh", ""}
 
 
-def test_links_lead_somewhere():
+def test_links_have_a_target():
     for page in PAGES:
         for token in MarkdownIt().parse(page.read_text()):
             for child in token.children or ():
@@ -211,7 +211,7 @@ def places(page: Path) -> set[str]:
     }
 
 
-def test_every_page_has_a_place_in_the_site():
+def test_every_page_is_in_the_navigation():
     """What mkdocs makes of the pages is checked by ``nox -s docs``."""
     navigation = (ROOT / "tools" / "mkdocs.yml").read_text()
     told = re.findall(r"^ *- (?:[^:\n]+: )?([\w/-]+\.md)$", navigation, re.MULTILINE)
@@ -220,7 +220,7 @@ def test_every_page_has_a_place_in_the_site():
     )
 
 
-def test_every_public_name_has_a_place_in_the_reference():
+def test_every_public_name_is_in_the_reference():
     pages = "\n".join(page.read_text() for page in (ROOT / "docs" / "reference").glob("*.md"))
     told = re.findall(r"^::: poweremail\.(\w+)$", pages, re.MULTILINE)
     # Told by a page for all of their module, or in words.
