@@ -17,7 +17,7 @@ def project(tmp_path: Path):
     """Write down *tests* as a project's and run them; options go to pytest."""
 
     def run(tests: str, *options: str) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "test_app.py").write_text(textwrap.dedent(tests))
+        (tmp_path / "test_the_app_sends_to_the_server.py").write_text(textwrap.dedent(tests))
         # A project of its own: not this one's settings, and not the workers of this run.
         environ = {
             name: value
@@ -63,25 +63,25 @@ def passed(done: subprocess.CompletedProcess[str]) -> str:
     )
 
 
-def test_each_world_has_a_client_and_one_outbox(project) -> None:
+def test_both_clients_share_one_outbox(project) -> None:
     done = project(
         MESSAGE
         + """
 import pytest
 
-def test_sync(poweremail_client, poweremail_outbox):
+def test_the_sync_client_sends(poweremail_client, poweremail_outbox):
     assert poweremail_outbox == []
     poweremail_client.messages.send_mail(message())
     assert poweremail_outbox.one(to="ada@example.com").text == "Hi"
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
-async def test_async(async_poweremail_client, poweremail_outbox, anyio_backend):
+async def test_the_async_client_sends(async_poweremail_client, poweremail_outbox, anyio_backend):
     assert not poweremail_outbox
     await async_poweremail_client.messages.send_mail(message())
     assert [mail.subject for mail in poweremail_outbox] == ["Hello"]
 
-def test_both_share_the_sandbox(poweremail_client, poweremail_sandbox, poweremail_outbox):
+def test_both_clients_share_the_sandbox(poweremail_client, poweremail_sandbox, poweremail_outbox):
     poweremail_sandbox.add_template("t1", text="Hi {{NAME}}")
     assert len(poweremail_outbox) == 0
 """,
@@ -92,7 +92,7 @@ def test_both_share_the_sandbox(poweremail_client, poweremail_sandbox, poweremai
     assert passed(done) == "4 passed", done.stdout
 
 
-def test_the_marker_lets_something_go_wrong(project) -> None:
+def test_the_marker_adds_a_fault(project) -> None:
     done = project(
         MESSAGE
         + """
@@ -101,19 +101,19 @@ from poweremail import DeliveryUnknownError, PowerEmail, ValidationError
 from poweremail.sandbox import Fault
 
 @pytest.mark.poweremail_fault(Fault.reset_after_acceptance(), nth=2)
-def test_in_process(poweremail_client, poweremail_outbox):
+def test_the_fault_hits_the_sandbox_in_process(poweremail_client, poweremail_outbox):
     poweremail_client.messages.send_mail(message())
     with pytest.raises(DeliveryUnknownError):
         poweremail_client.messages.send_mail(message(subject="Again"))
     assert len(poweremail_outbox) == 2
 
 @pytest.mark.poweremail_fault(Fault.html())
-def test_over_http(poweremail_server):
+def test_the_fault_hits_the_server(poweremail_server):
     with PowerEmail.from_env(poweremail_server.environ) as client:
         with pytest.raises(DeliveryUnknownError):
             client.messages.send_mail(message())
 
-def test_it_goes_right_again(poweremail_client, poweremail_server):
+def test_the_next_test_has_no_fault(poweremail_client, poweremail_server):
     assert poweremail_server.outbox == []
     with PowerEmail.from_env(poweremail_server.environ) as client:
         client.messages.send_mail(message())
@@ -137,7 +137,7 @@ with PowerEmail.from_env() as client:
     )
 '''
 
-def test_app(poweremail_environ, poweremail_server):
+def test_the_app_sends_to_the_server(poweremail_environ, poweremail_server):
     subprocess.run([sys.executable, "-c", APP], check=True)
     assert poweremail_server.outbox.one(subject="From an app").to == ("b@example.com",)
 """
@@ -145,19 +145,19 @@ def test_app(poweremail_environ, poweremail_server):
     assert passed(done) == "1 passed", done.stdout
 
 
-def test_a_failing_assertion_says_what_was_caught(project) -> None:
+def test_a_failed_assertion_shows_the_caught_mails(project) -> None:
     done = project(
         MESSAGE
         + """
-def test_one(poweremail_client, poweremail_outbox):
+def test_one_mail_is_found(poweremail_client, poweremail_outbox):
     poweremail_client.messages.send_mail(message())
     poweremail_outbox.one(to="grace@example.com")
 
-def test_length(poweremail_client, poweremail_outbox):
+def test_the_length_is_compared(poweremail_client, poweremail_outbox):
     poweremail_client.messages.send_mail(message(cc="eve@example.com"))
     assert len(poweremail_outbox) == 2
 
-def test_equal(poweremail_client, poweremail_outbox):
+def test_the_outbox_is_compared(poweremail_client, poweremail_outbox):
     poweremail_client.messages.send_mail(message())
     assert poweremail_outbox == []
 """
@@ -168,19 +168,19 @@ def test_equal(poweremail_client, poweremail_outbox):
         "AssertionError: expected one mail with to='grace@example.com', but found 0" in done.stdout
     )
     assert (
-        "sandbox/outbox.py" not in done.stdout
+        "sandbox/_outbox.py" not in done.stdout
     )  # the line of the test is what counts, not the insides of the outbox
     assert "where 1 = len(<Outbox of 1 mail: " + line + ", cc eve@example.com>)" in done.stdout
     assert "assert outbox == []" in done.stdout
     assert len(re.findall(rf"^E +{line}$", done.stdout, re.MULTILINE)) == 2
 
 
-def test_it_loads_nothing_for_those_who_do_not_use_it(project) -> None:
+def test_the_plugin_loads_nothing_until_it_is_used(project) -> None:
     done = project(
         """
 import sys
 
-def test_nothing():
+def test_no_heavy_module_is_loaded():
     heavy = {"cattrs", "httpx", "tenacity", "starlette", "uvicorn", "poweremail.sandbox"}
     assert not heavy & sys.modules.keys()
 """
@@ -207,22 +207,22 @@ def test_a_test_that_sends_to_the_real_service_fails(project) -> None:
     done = project(
         REAL
         + """
-def test_plain():
+def test_a_send_fails():
     send()
 
-def test_swallowed():
+def test_a_swallowed_error_fails_the_test():
     try:
         send()
     except BaseException:
         pass
 
-def test_on_another_thread():
+def test_a_send_on_another_thread_fails():
     thread = threading.Thread(target=send)
     thread.start()
     thread.join()
 
 @pytest.mark.anyio
-async def test_awaited():
+async def test_an_awaited_send_fails():
     from poweremail import AsyncPowerEmail
     client = AsyncPowerEmail("me", "token", "tes.example.com", smtp_user_name="smtp12345")
     async with client:
@@ -232,7 +232,7 @@ def test_this_machine_may_be_sent_to(poweremail_server):
     with PowerEmail.from_env(poweremail_server.environ) as client:
         client.messages.send_mail(message())
 
-def test_a_transport_of_ones_own_is_not_looked_after():
+def test_a_transport_of_the_user_is_not_guarded():
     class Nowhere:
         def handle(self, request):
             from poweremail.transports import Response
@@ -272,7 +272,7 @@ def test_a_host_can_be_allowed(project, how, tmp_path) -> None:
 import socket
 
 {marker}
-def test_allowed(monkeypatch):
+def test_an_allowed_host_is_connected(monkeypatch):
     def nobody(*arguments, **options):
         raise socket.gaierror("asked for")
     monkeypatch.setattr(socket, "getaddrinfo", nobody)
