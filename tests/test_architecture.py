@@ -295,7 +295,7 @@ def test_imports_run_down() -> None:
         ("poweremail.transports", "poweremail.sandbox", True),
     ],
 )
-def test_what_runs_up(importer: str, imported: str, expected: bool) -> None:
+def test_imports_that_run_up_are_recognized(importer: str, imported: str, expected: bool) -> None:
     assert runs_up(importer, imported) is expected
 
 
@@ -451,7 +451,7 @@ def test_the_slots_of_the_runtime_have_one_surface() -> None:
         ("class A:\n x = 1", "class A:\n def __init__(self, x): ...", False),
     ],
 )
-def test_what_one_surface_means(asynchronous: str, synchronous: str, same: bool) -> None:
+def test_surfaces_are_compared(asynchronous: str, synchronous: str, same: bool) -> None:
     assert (surface(ast.parse(asynchronous).body) == surface(ast.parse(synchronous).body)) is same
 
 
@@ -509,6 +509,6 @@ def test_the_public_names_are_there_and_no_others(face: str) -> None:
         _ = module.nothing
 
 
-def test_the_sandbox_is_read_from_one_page() -> None:
+def test_the_sandbox_has_at_most_16_children() -> None:
     folder = package_root() / "sandbox"
     assert sum(child.name != "__pycache__" for child in folder.iterdir()) <= 16

@@ -70,17 +70,17 @@ def state(error: PowerEmailError) -> dict:
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
-def test_a_pickle_knows_all_that_the_error_knew(error, protocol):
+def test_a_pickled_error_keeps_its_state(error, protocol):
     assert state(pickle.loads(pickle.dumps(error, protocol))) == state(error)
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 @pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
-def test_a_copy_knows_all_that_the_error_knew(error, duplicate):
+def test_a_copied_error_keeps_its_state(error, duplicate):
     assert state(duplicate(error)) == state(error)
 
 
-def test_every_class_is_tried_above():
+def test_every_class_is_among_the_examples():
     assert {type(error).__name__ for error in ERRORS} | {"MailState"} == set(errors.__all__)
 
 
@@ -102,7 +102,7 @@ def test_every_class_is_tried_above():
         (ChangeUnknownError, (PowerEmailError,)),
     ],
 )
-def test_the_tree(kind, parents):
+def test_the_classes_have_their_parents(kind, parents):
     assert kind.__bases__ == parents
 
 
@@ -176,7 +176,7 @@ def test_the_text_says_the_state_then_why_then_what_to_do(error, text):
         (DeliveryUnknownError("x", cause=TransportError("x")), False, "unknown", None),
     ],
 )
-def test_what_every_error_knows(error, temporary, mail_state, raw):
+def test_every_error_has_temporary_mail_state_and_raw(error, temporary, mail_state, raw):
     assert (error.temporary, error.mail_state, error.raw) == (temporary, mail_state, raw)
 
 
