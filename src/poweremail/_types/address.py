@@ -59,6 +59,11 @@ _TOKEN = re.compile(
     rf"(?P<space>\s+)|(?P<separator>[{_SEPARATORS}])|(?P<angle>{_ANGLE})"
     rf"|(?P<word>{_QUOTED}(?:@[^\s{_SEPARATORS}<>]*)?|[^\s{_SEPARATORS}<]+|<)"
 )
+# An address that is not complete, as in 'ada@example.com', or is between unpaired quotation marks,
+# is no recipient, but with a separator behind it it is no name either.
+_ADDRESS_IN_NAME = re.compile(
+    rf"[^\s@]@[\w\-.\[]++(?:>|[^\s\w@|/:{_SEPARATORS}]*+\s*+[|/:{_SEPARATORS}])"
+)
 # Line ends separate addresses, as in a cell of a spreadsheet. One before a header is an attack.
 _LINE_ENDS = "\n\v\f\r"
 _HEADER = re.compile(rf"[{_LINE_ENDS}][ \t]*[\w\-]+[ \t]*:")
@@ -222,11 +227,11 @@ class Recipient:
         if not found:
             raise UsageError(f"{text!r} does not end in an address between < and >", field="email")
         name = text[: found.start()].strip()
-        if '"' in name and not _IS_QUOTED.match(name) and (inner := _address_in(name)):
+        if "@" in name and not _IS_QUOTED.match(name) and _ADDRESS_IN_NAME.search(name):
             raise UsageError(
-                f"{text!r} has the address {inner!r} between quotation marks that do not match",
+                f"{text!r} seems to have another address before <{found[1]}>",
                 field="email",
-                advice="put the whole name in double quotes, or none of it",
+                advice="separate addresses by commas; put a name with an address in double quotes",
             )
         return cls(found[1], _unquote(name))
 
@@ -252,10 +257,10 @@ def _split(text: str) -> list[str]:
         if ends:
             parts.append(text[start : token.start()])
             start, complete = token.start(), None
-        if kind == "angle" and not _unusable(token["angle"][1:-1].strip()):
+        if kind == "angle" and not _unusable(trim(token["angle"][1:-1])):
             complete = "angle"
         elif kind == "word":
-            complete = None if _unusable(token[0]) else "word"
+            complete = None if _unusable(trim(token[0])) else "word"
         elif kind == "separator":
             complete = None
     parts.append(text[start:])
@@ -274,12 +279,6 @@ def ascii_domain(recipient: Recipient) -> str:
         return domain.encode("idna").decode("ascii")
     except UnicodeError:
         return domain
-
-
-def _address_in(name: str) -> str | None:
-    """The first complete address in *name*."""
-    words = re.split(rf'[\s"<>{_SEPARATORS}]+', name)
-    return next((word for word in words if not _unusable(word)), None)
 
 
 def _needs_quotes(name: str) -> bool:
