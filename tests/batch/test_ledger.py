@@ -765,6 +765,23 @@ class TestFiles:
             assert len(it.step(finish(step), 1).recorded) == 1
         ledger.close()
 
+    def test_a_file_that_cannot_be_reached_is_not_called_deleted(self, tmp_path):
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        ledger = Ledger(folder / "ledger.db")
+        it = worker(ledger, fill(ledger, 3))
+        step = it.step((), 1)
+        folder.rename(tmp_path / "other")
+        folder.symlink_to(folder)
+        with pytest.raises(LedgerError, match="cannot be reached: Too many levels") as caught:
+            it.step(finish(step), 1)
+        assert "deleted" not in str(caught.value)
+        assert "put the file back" not in str(caught.value)
+        folder.unlink()
+        (tmp_path / "other").rename(folder)
+        assert len(it.step(finish(step), 1).recorded) == 1
+        ledger.close()
+
     @pytest.mark.parametrize("is_running", [False, True])
     def test_a_read_only_ledger_can_be_read(self, read_only_folder, is_running):
         place = read_only_folder.path / "a ? # %20 ledger.db"

@@ -236,11 +236,16 @@ def test_invalid_arguments_are_reported(batch, command, tmp_path):
         ("create", "x", "readers.csv", "--reply-to", "a@example.com; me"),
         ("create", "x", "readers.csv", "--attach", "."),
         ("report", "nope", "--output", "report.csv"),
+        # Whether there is such a file cannot be found out, as in a folder that may not be read.
+        ("status", "news", "--ledger", "a" * 300),
+        ("status", "news", "--ledger", "readers.csv/ledger.db"),
+        ("create", "x", "a" * 300),
     ):
         done = batch(*arguments)
         assert (done.status, done.out) == (2, ""), arguments
         assert "Errno" not in done.err
     assert "--redirect-to: 'nobody' has no @" in batch("run", "news", "--redirect-to", "nobody").err
+    assert ": File name too long\n" in batch("status", "news", "--ledger", "a" * 300).err
     assert "--from: 'me' has no @" in batch("create", "x", "readers.csv", "--from", "me").err
     # Nothing of it has left a batch or a file behind.
     assert len(batch("list").out.splitlines()) == 1

@@ -20,6 +20,7 @@ from poweremail._cli.batch_options import (
     RunOptions,
     SourceOptions,
 )
+from poweremail._cli.files import exists
 from poweremail._cli.options import argument, connected, connecting, flag, option
 from poweremail._cli.output import MAX_ERRORS_REPORTED
 from poweremail._cli.session import Session
@@ -68,7 +69,7 @@ def create(
 
     fields = mail.fields()
     for source in sources:  # before the batch is made
-        if not source.exists():
+        if not exists(source, "FILE"):
             raise ConfigurationError(f"there is no file {str(source)!r}")
         if source.is_file() or source.is_dir():  # a pipe could be read only once
             next(columns.rows(source, fields), None)

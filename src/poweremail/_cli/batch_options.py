@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from poweremail._cli.failures import from_option
-from poweremail._cli.files import file_and_type, read_bytes, read_text
+from poweremail._cli.files import exists, file_and_type, read_bytes, read_text
 from poweremail._cli.mail_options import ATTACH
 from poweremail._cli.options import argument, flag, option
 from poweremail._policy.limits import RateLimits
@@ -48,7 +48,7 @@ class LedgerOptions:
         Return the ledger. Raises `ConfigurationError` if there is no such file: reading a ledger
         must not make one.
         """
-        if "://" not in self.ledger and not Path(self.ledger).exists():
+        if "://" not in self.ledger and not exists(Path(self.ledger), "--ledger"):
             raise ConfigurationError(
                 f"there is no ledger {self.ledger}", advice="`poweremail batch create` makes one"
             )

@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
-from poweremail._cli.files import read_text
+from poweremail._cli.files import exists, read_text
 from poweremail._policy.settings import from_env
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
@@ -202,14 +202,10 @@ def _from_file(
 
 
 def _read(path: Path, *, required: bool) -> dict[str, Any]:
-    try:
-        path.stat()
-    except FileNotFoundError:
+    if not exists(path, "config"):
         if required:
-            raise ConfigurationError(f"there is no settings file {path}") from None
+            raise ConfigurationError(f"there is no settings file {path}")
         return {}
-    except OSError:
-        pass  # reading it reports the same
     text = read_text(path, "config")
     try:
         return tomllib.loads(text)

@@ -13,6 +13,7 @@ from poweremail.errors import ConfigurationError, UsageError
 __all__ = [
     "STDIN",
     "Source",
+    "exists",
     "file_and_type",
     "json_object",
     "read_bytes",
@@ -34,6 +35,22 @@ def file_and_type(text: str) -> tuple[Path, str | None]:
     if name and type and not os.path.lexists(text):
         return Path(name), type
     return Path(text), None
+
+
+def exists(path: Path, flag: str) -> bool:
+    """
+    Return whether there is a file. Raises `ConfigurationError`, which names the option *flag*, if
+    that cannot be found out, for example because its folder may not be read.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return False
+    except OSError as failure:
+        reason = failure.strerror
+    else:
+        return True
+    raise ConfigurationError(f"{path} cannot be read: {reason}", field=flag)
 
 
 def read_bytes(path: Path, flag: str, error: type[UsageError] = ConfigurationError) -> bytes:

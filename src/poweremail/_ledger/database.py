@@ -38,6 +38,7 @@ _RESERVE_BYTES = 1024 * 1024
 _BYTES_PER_MAIL = 32 * 1024
 # SQLite's codes if it cannot make a file beside the database.
 _NO_FILES = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+_GOES_ON = "the batch goes on from where it is once that is put right"
 _POSTGRESQL_SCHEME = re.compile(r"postgres(?:ql)?(?=://)")
 
 
@@ -92,7 +93,7 @@ class Database:
         # Several queries of one block see the database as it was at one moment.
         self._reading_engine = self._engine.execution_options(**options)
         self._lock = threading.Lock()
-        self._file_identities = self._identify_files()
+        self._file_identities: dict[str, object] = {}
         self._is_prepared = False
         self._process = os.getpid()
         # A ledger that is never closed causes no ResourceWarning.
@@ -181,14 +182,22 @@ class Database:
         """
         The identity of each file of SQLite; empty for a server. A file that was emptied is another
         one, except for the log, which may be empty.
+
+        Raises `LedgerError` if a file cannot be reached, so that it may be there or not.
         """
         found: dict[str, object] = {}
         for suffix in () if self.path is None else ("", "-wal", "-shm"):
             place = f"{self.path}{suffix}"
             found[place] = None
-            with suppress(OSError):
+            try:
                 status = os.stat(place)  # noqa: PTH116  in every step, and a Path takes longer
-                found[place] = (status.st_dev, status.st_ino, bool(status.st_size or suffix))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise LedgerError(
+                    f"the file {place!r} cannot be reached: {error.strerror}", advice=_GOES_ON
+                ) from None
+            found[place] = (status.st_dev, status.st_ino, bool(status.st_size or suffix))
         return found
 
     def _free_bytes(self) -> int | None:
@@ -211,7 +220,7 @@ class Database:
                 reason = f"the disk is full, {free} bytes are free ({reason})"
             raise LedgerError(
                 f"the ledger cannot be used: {reason}",
-                advice="the batch goes on from where it is once that is put right",
+                advice=_GOES_ON,
             ) from None
 
     def _prepare(self) -> None:
