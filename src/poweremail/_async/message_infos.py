@@ -9,8 +9,9 @@ pages are queued. The caller can therefore stop at any record and nothing stays 
 the background would be faster still, but every loop would need a block around it that ends it.
 
 The first page comes alone, since most ids have one. The first burst has *look_ahead* pages and each
-further one twice as many, because a burst ends with its slowest page: fewer, longer bursts wait
-less, and a caller that stops early has caused no more requests than about twice what it has read.
+further one twice as many, up to `_MAX_BURST_FACTOR` times as many, because a burst ends with its
+slowest page: fewer, longer bursts wait less. A caller that stops early has caused about twice as
+many requests as it has read pages, at most.
 
 A service that ignores the page number would be read forever, so each full page is compared with all
 earlier ones, by a hash: one integer a page keeps a walk over a million records small.

@@ -10,6 +10,13 @@ the copies are discarded. The arithmetic of windows is that of `SlidingLog`.
 
 A 429 is shared in the same way: the SMTP user waits until a time that is in its row, for twice as
 long after each refusal in a row, until a mail is accepted again.
+
+The invariant: in no window do the committed bookings of an SMTP user exceed its limit, whoever
+books. Why not a budget for each worker: their number changes, and a share that its worker does not
+use would be lost.
+
+How it is tested: `tests/batch/test_ledger.py` (``TestBudget``) moves bookings and refusals by hand,
+`tests/batch/test_processes.py` has processes book at the same time.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ response, and each secret becomes a `Secret` at once.
 Redaction works on bytes, not on the parsed JSON, although a parser stands beside it: ``raw`` is to
 differ from what came in the secret alone, and a response that is cut off, or is no JSON at all, has
 secrets, too. A secret may come back in another spelling (an escape of JSON, of a URL, of HTML), so
-the patterns know them all. tests/wire/test_redact.py and test_secrets.py draw random secrets and
+the patterns know them all. tests/wire/test_redaction.py and test_secrets.py draw random secrets and
 spellings; tests/_async/test_secrets.py looks for the token in every text and every local variable
 of every error. The section "Secrets" of docs/design.md has the rules for code that handles one.
 """
