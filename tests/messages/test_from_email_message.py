@@ -6,6 +6,7 @@ nothing else happens.
 from __future__ import annotations
 
 import random
+from base64 import b64encode, encodebytes
 from email import message_from_bytes, policy
 from email.header import Header
 from email.message import EmailMessage
@@ -13,6 +14,7 @@ from email.message import Message as OldMessage
 from email.mime.image import MIMEImage
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
+from quopri import encodestring
 
 import pytest
 from hypothesis import given, settings
@@ -23,6 +25,7 @@ from support.emails import CORPUS, PDF, PNG
 
 POLICIES = [policy.default, policy.SMTPUTF8, policy.compat32]
 HEAD = "From: me@example.com\nTo: ada@example.com\nSubject: s\n"
+INNER = b"From: eve@example.com\nSubject: Inner =\n\n" + b"A long line, x=1. " * 9 + b"\n"
 
 
 def mail(body: str | None = "Hello\n", **headers: str) -> EmailMessage:
@@ -867,3 +870,34 @@ def test_any_message_is_read_or_rejected(name, seed, using, lossy):
         Message.from_email_message(message, lossy=lossy)
     except UsageError as error:
         assert error.mail_state == "not_sent"
+
+
+@pytest.mark.parametrize("using", POLICIES)
+@pytest.mark.parametrize(
+    ("encoding", "content"),
+    [
+        ("base64", b64encode(INNER)),
+        ("BASE64", encodebytes(INNER)),
+        ("quoted-printable", encodestring(INNER)),
+        ("8bit", INNER),
+        ("base64", INNER),
+    ],
+)
+def test_an_attached_message_that_is_encoded_is_decoded(using, encoding, content):
+    head = f"Content-Type: message/rfc822\nContent-Transfer-Encoding: {encoding}\n\n"
+    message = raw(HEAD + parts("mixed", TEXT, head + content.decode()), using)
+    (file,) = Message.from_email_message(message).attachments
+    assert (file.type, message_from_bytes(file.content)["Subject"]) == ("message/rfc822", "Inner =")
+    assert file.content.replace(b"\r\n", b"\n").strip() == INNER.strip()
+
+
+def test_the_error_of_a_content_that_is_no_text_names_the_way_to_send_it():
+    invitation = "Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR\n"
+    for lossy in (False, True):
+        with pytest.raises(UsageError, match="neither a text nor an HTML") as caught:
+            Message.from_email_message(raw(HEAD + invitation, policy.default), lossy=lossy)
+        assert caught.value.advice == "send_raw carries it"
+    nobody = raw(f"From: me@example.com\nSubject: s\n{invitation}", policy.default)
+    with pytest.raises(UsageError, match="it has no recipient") as caught:
+        Message.from_email_message(nobody)
+    assert not caught.value.advice

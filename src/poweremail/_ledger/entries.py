@@ -86,7 +86,7 @@ class Added:
     The result of `add`.
 
     *added*: the number of new messages.
-    *known*: the number of messages that were in the batch already.
+    *known*: the number of messages that were in the batch already, or have the key of another row.
     *invalid*: the number of invalid rows.
     *errors*: line and reason of the first hundred invalid rows.
     *shared*: the number of messages, new or known, whose recipients see each other, because *to*

@@ -75,11 +75,14 @@ def read_fields(source: object, *, lossy: bool) -> tuple[dict[str, Any], tuple[s
     fields["html"] = _without_dangling(content.html, fields["images"], losses)
     faults = _faults(fields)
     if faults or (losses and not lossy):
+        # A raw message needs a sender and a recipient, and may be all that can carry the content.
+        can_be_raw = fields["from_email"] and (fields["to"] or fields["cc"] or fields["bcc"])
+        as_raw = "send_raw carries it" if can_be_raw else None
         raise UsageError(
             f"the service cannot carry all of it: "
             f"{'; '.join(faults if lossy else (*faults, *losses))}",
             field="email_message",
-            advice=None if faults else "lossy=True leaves it out and lists it; send_raw carries it",
+            advice=as_raw if faults else f"lossy=True leaves it out and lists it; {as_raw}",
         )
     return fields, tuple(losses)
 

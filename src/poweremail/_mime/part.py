@@ -155,9 +155,18 @@ class Part:
 
     def content(self) -> bytes:
         """The content's bytes, with the transfer encoding undone."""
-        if isinstance(self.payload, list):
-            return self._source_of_content()
-        return self._decoded()
+        if not isinstance(self.payload, list):
+            return self._decoded()
+        source = self._source_of_content()
+        encoding = str(self._plain.get("content-transfer-encoding", "")).lower()
+        # RFC 2046, 5.2.1 forbids to encode a message, and many programs do it. The parser does not
+        # decode it, and finds no header in base64.
+        is_base64 = encoding == "base64" and not any(map(len, self.children))
+        if self.maintype == "message" and (is_base64 or encoding == "quoted-printable"):
+            self._plain.set_payload(source.decode("ascii", "replace"))
+            decoded = self._plain.get_payload(decode=True)
+            return decoded if isinstance(decoded, bytes) else source
+        return source
 
     @property
     def cut_off(self) -> bool:

@@ -219,7 +219,7 @@ class Recipient:
             raise UsageError(
                 f"{text!r} lists several addresses, and only one can stand here",
                 field="email",
-                advice="put a name that contains an address in double quotes",
+                advice="give one; put a name that contains an address in double quotes",
             )
         if not header_text("email", text).endswith(">"):
             return cls(text)
