@@ -901,3 +901,11 @@ def test_the_error_of_a_content_that_is_no_text_names_the_way_to_send_it():
     with pytest.raises(UsageError, match="it has no recipient") as caught:
         Message.from_email_message(nobody)
     assert not caught.value.advice
+
+
+@pytest.mark.parametrize("using", POLICIES)
+def test_an_encoded_line_end_at_the_end_of_a_header_does_not_count(using):
+    encoded = f"=?utf-8?b?{b64encode(b'Voice' + bytes([13, 10])).decode()}?="
+    head = HEAD.replace("Subject: s", f"Subject: {encoded}\nX-A: {encoded}")
+    read = Message.from_email_message(raw(f"{head}\nHello", using))
+    assert (read.subject, read.headers) == ("Voice", {"X-A": "Voice"})

@@ -218,6 +218,8 @@ def _add_text(texts: dict[str, tuple[str, str]], line: HeaderLine, losses: list[
     except UnicodeError as error:
         losses.append(f"{line.name} {shown(line.text)}: cannot be decoded ({error})")
         text = line.decode(errors="replace")
+    # Some programs encode the line end with the text. It ends nothing there.
+    text = text.strip("\r\n")
     lower = line.name.lower()
     if lower in texts:
         if texts[lower][1] != text:
