@@ -1,9 +1,9 @@
 """
 How release 0.1 read a mail.
 
-The key of a row without a key of its own is a digest of its message. Where this release reads the
-same row otherwise, the digest would be another one, and a source that was added by 0.1 would be
-sent again. So the ledger looks the message up as 0.1 stored it, too. Nothing here needs to change
+The key of a row without a key of its own is a digest of its message. If this release reads the same
+row in another way, the digest is another one, and a source that was added by 0.1 would be sent
+again. So the ledger looks the message up as 0.1 stored it, too. Nothing here needs to change
 when the readers do, since 0.1 is what it was.
 """
 
