@@ -14,8 +14,8 @@ import pytest
 from _async.ways import OPTIONS, TOKEN
 from poweremail import AsyncPowerEmail, DeliveryUnknownError, NotSentError
 from poweremail.transports import AsyncHttpxTransport
-from support.fault_server import SUCCESS, FaultServer, answer
-from support.messages import message, template
+from support.fault_server import SUCCESS, FaultServer, answer, reset_before_body
+from support.messages import large, message, template
 
 
 @pytest.fixture(params=[httpx, httpx2], ids=["httpx", "httpx2"])
@@ -132,3 +132,25 @@ async def test_the_error_of_an_engine_does_not_carry_the_token_of_a_get(engine):
     while error is not None:
         assert type(error).__module__.startswith("poweremail")
         error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("mail", [message, large])
+async def test_a_transport_that_repeats_a_mail_itself_leaves_it_unknown(engine, mail):
+    """The service had the whole mail once; that the second one broke off says nothing of it."""
+
+    class Repeating(engine.AsyncHTTPTransport):
+        async def handle_async_request(self, request):
+            response = await super().handle_async_request(request)
+            if response.status_code == 503:
+                await response.aclose()
+                response = await super().handle_async_request(request)
+            return response
+
+    with FaultServer(answer(status=503), reset_before_body) as server:
+        async with (
+            engine.AsyncClient(transport=Repeating()) as own,
+            client_over(own, server.url) as client,
+        ):
+            with pytest.raises(DeliveryUnknownError):
+                await client.messages.send_mail(mail())
+    assert server.posts == 1

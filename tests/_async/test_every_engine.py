@@ -21,6 +21,7 @@ from poweremail import (
     Timeouts,
     UsageError,
 )
+from poweremail._async.transports import base  # async only
 from poweremail.transports import (
     AsyncAiohttpTransport,  # async only
     AsyncHttpxTransport,
@@ -31,6 +32,7 @@ from support.fault_server import (
     answer,
     close_after_body,
     reset_after_body,
+    reset_before_body,  # async only
     stall,
 )
 from support.messages import large, message, template
@@ -200,6 +202,29 @@ def test_pyreqwest_names_its_replacements():
         AsyncPowerEmail("owner", TOKEN, "example.com", transport="pyreqwest")
     with pytest.raises(ImportError, match=r"was removed: pyreqwest.*aiohttp.*httpx"):
         from poweremail.transports import AsyncPyreqwestTransport  # noqa: F401
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+@pytest.mark.parametrize("mail", [message, large])
+async def test_a_middleware_that_repeats_a_mail_leaves_it_unknown(mail, monkeypatch):  # async only
+    """The service had the whole mail once; that the second one broke off says nothing of it."""
+    monkeypatch.setattr(base, "_WAIT_SECONDS", 2.0)
+
+    async def repeat(request, handler):
+        response = await handler(request)
+        if response.status == 503:
+            response.release()
+            response = await handler(request)
+        return response
+
+    with FaultServer(answer(status=503), reset_before_body) as server:
+        async with aiohttp.ClientSession(middlewares=(repeat,)) as session:
+            transport = AsyncAiohttpTransport(session)
+            options = {"base_url": server.url, "transport": transport, **OPTIONS}
+            async with AsyncPowerEmail("owner", TOKEN, **options) as client:
+                with pytest.raises(DeliveryUnknownError):
+                    await client.messages.send_mail(mail())
+    assert server.posts == 1
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

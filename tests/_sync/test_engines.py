@@ -15,8 +15,8 @@ import pytest
 from _sync.ways import OPTIONS, TOKEN
 from poweremail import PowerEmail, DeliveryUnknownError, NotSentError
 from poweremail.transports import HttpxTransport
-from support.fault_server import SUCCESS, FaultServer, answer
-from support.messages import message, template
+from support.fault_server import SUCCESS, FaultServer, answer, reset_before_body
+from support.messages import large, message, template
 
 
 @pytest.fixture(params=[httpx, httpx2], ids=["httpx", "httpx2"])
@@ -133,3 +133,25 @@ def test_the_error_of_an_engine_does_not_carry_the_token_of_a_get(engine):
     while error is not None:
         assert type(error).__module__.startswith("poweremail")
         error = error.__cause__ or error.__context__
+
+
+@pytest.mark.parametrize("mail", [message, large])
+def test_a_transport_that_repeats_a_mail_itself_leaves_it_unknown(engine, mail):
+    """The service had the whole mail once; that the second one broke off says nothing of it."""
+
+    class Repeating(engine.HTTPTransport):
+        def handle_request(self, request):
+            response = super().handle_request(request)
+            if response.status_code == 503:
+                response.close()
+                response = super().handle_request(request)
+            return response
+
+    with FaultServer(answer(status=503), reset_before_body) as server:
+        with (
+            engine.Client(transport=Repeating()) as own,
+            client_over(own, server.url) as client,
+        ):
+            with pytest.raises(DeliveryUnknownError):
+                client.messages.send_mail(mail())
+    assert server.posts == 1

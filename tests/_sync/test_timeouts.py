@@ -32,6 +32,7 @@ from support.fault_server import SUCCESS, FaultServer, answer
 from support.messages import large, message, template
 
 OWN = [engine for engine in ENGINES if not engine.startswith("a ")]
+SOCKS = [(engine, "socks5") for engine in OWN if engine != "aiohttp"]
 ONCE = RetryPolicy(1)
 SHORT = Timeouts(connect=5, read=20, response=0.4)
 
@@ -166,11 +167,13 @@ def test_the_total_time_counts_no_wait_for_a_connection(engine):
     assert server.posts == 21
 
 
-@pytest.mark.parametrize("engine", OWN)
-def test_a_proxy_that_keeps_silent_counts_as_connecting(engine, monkeypatch):
+@pytest.mark.parametrize(("engine", "scheme"), [*((engine, "http") for engine in OWN), *SOCKS])
+def test_a_proxy_that_keeps_silent_counts_as_connecting(engine, scheme, monkeypatch):
+    if scheme == "socks5":
+        pytest.importorskip("socksio")
     timeouts = Timeouts(connect=0.3, read=60)
     with FaultServer(read_nothing) as proxy:
-        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("https_proxy", proxy.url.replace("http", scheme))
         monkeypatch.setenv("no_proxy", "")
         with client_of(engine, "https://api.example.com", timeouts=timeouts, retry=ONCE) as client:
             with pytest.raises(NotSentError, match="(?i)connect"):

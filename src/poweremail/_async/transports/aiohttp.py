@@ -91,9 +91,10 @@ class AsyncAiohttpTransport(AsyncAdapter):
 
 
 class AsyncTimedOutgoing(AsyncOutgoing):
-    """A body whose attempt ends by *limit*."""
+    """A body whose attempt ends by *limit*, and that leaves over *transport*."""
 
     limit: asyncio.Timeout | None = None
+    transport: asyncio.WriteTransport | None = None
 
     def start(self) -> None:
         """Note that the request has a connection, or begins to make one."""
@@ -174,9 +175,15 @@ class AsyncSession(AsyncEngine):
 
     async def exchange(self, request: Request, outgoing: AsyncOutgoing, slot: None) -> Response:
         """Send *request*, with the body *outgoing*, and return the whole response."""
-        async with asyncio.timeout(outgoing.time_left()) as limit:
-            cast("AsyncTimedOutgoing", outgoing).limit = limit
-            return await super().exchange(request, outgoing, slot)
+        timed = cast("AsyncTimedOutgoing", outgoing)
+        try:
+            async with asyncio.timeout(outgoing.time_left()) as timed.limit:
+                return await super().exchange(request, outgoing, slot)
+        except BaseException:
+            # The engine would close it when the server has read what is on its way: perhaps never.
+            if timed.transport is not None:
+                timed.transport.abort()
+            raise
 
     async def aclose(self) -> None:
         """Close the session."""
@@ -338,7 +345,7 @@ def _payload_class() -> Any:
         ``written`` says that it is done, ``error`` why a file or stream could not be read.
         """
 
-        def __init__(self, outgoing: AsyncOutgoing, request: Request) -> None:
+        def __init__(self, outgoing: AsyncTimedOutgoing, request: Request) -> None:
             # Not by super(), which would build the headers for each request (aiohttp/payload.py,
             # Payload.__init__).
             self._value = self._encoding = self._filename = None
@@ -357,26 +364,26 @@ def _payload_class() -> Any:
         async def write(self, writer: Any) -> None:
             outgoing = self._outgoing
             outgoing.start()
+            outgoing.transport = writer.transport
             link = _link(writer.protocol, monotonic() - self._started)
             try:
-                if await link.has_response(writer):
+                if await link.has_response(writer, outgoing):
                     return  # the engine reads it; the body is held back
                 whole = outgoing.whole()
                 if whole is None:
                     async for piece in outgoing:
                         async with asyncio.timeout(self._write_timeout):
                             await writer.write(piece)
-                    outgoing.note_written()
                 else:
                     # The usual case. The body fits into the buffers, so no timeout is needed.
                     try:
                         await writer.write(whole, drain=False)
-                    except OSError:  # the connection was closed before
-                        outgoing.left = False
-                        raise
-                    # Nothing else has run since the engine wrote: if the connection is closing now,
-                    # the system has refused the body.
-                    outgoing.left = not writer.transport.is_closing()
+                    finally:
+                        # Nothing else has run since the engine wrote: if the connection is closing
+                        # now, the system has refused the body.
+                        if _is_closing(writer.transport):
+                            outgoing.take_back()
+                outgoing.note_left()
             except PowerEmailError as error:
                 self.error = error
                 raise
@@ -410,9 +417,9 @@ class AsyncLink:
         """Note that a request begins."""
         self.responded, self._interim_count = False, 0
 
-    async def has_response(self, writer: Any) -> bool:
+    async def has_response(self, writer: Any, outgoing: AsyncOutgoing) -> bool:
         """
-        Return whether the response is there before the body.
+        Return whether the response is there before the body, *outgoing*.
 
         Raises `TransportError` if the server has closed the connection.
         """
@@ -424,7 +431,7 @@ class AsyncLink:
         if self.responded:
             return True
         if self.use.requests > 1 and _is_dead(writer.protocol):
-            raise TransportError("the server closed the connection", body_left=False)
+            raise TransportError("the server closed the connection", body_left=outgoing.left)
         return False
 
     async def _read_message(self) -> Any:
@@ -444,12 +451,15 @@ def _link(protocol: Any, connect_seconds: float) -> AsyncLink:
     return link if isinstance(link, AsyncLink) else AsyncLink(protocol, connect_seconds)
 
 
+def _is_closing(transport: asyncio.Transport | None) -> bool:
+    return transport is None or transport.is_closing()
+
+
 def _is_dead(protocol: Any) -> bool:
     """Return whether the connection of *protocol*, which waits for a request, is at its end."""
     transport = protocol.transport
     return (
-        transport is None
-        or transport.is_closing()
+        _is_closing(transport)
         or protocol.should_close
         or peer_has_closed(transport.get_extra_info("socket"))
     )

@@ -69,6 +69,9 @@ _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _PROXY_METHOD = b"CONNECT"
 """The request that opens a tunnel through a proxy; its head is not that of the call."""
 
+_PROXY_REQUESTS = (_PROXY_METHOD, b"\x05", b"\x01")
+"""How requests to proxies begin: the two others are those of SOCKS (RFC 1928, RFC 1929)."""
+
 _MAX_INTERIM_RESPONSES = 20
 
 _SECONDS_TO_READ_WAITING = 0.05
@@ -333,7 +336,10 @@ class AsyncBackend:
             limit = _time_left(outgoing, limit, self._core.ConnectTimeout)
         stream = await connect(timeout=limit, **address)
         connect_by = None if limit is None else started + limit
-        return AsyncStream(self._core, stream, monotonic() - started, connect_by)
+        made = AsyncStream(self._core, stream, monotonic() - started, connect_by)
+        if outgoing:
+            outgoing.unready = made
+        return made
 
 
 def _time_left(
@@ -361,7 +367,7 @@ class AsyncStream:
         self._stream = stream
         self._use = Use(connect_seconds)
         self._connect_by = connect_by
-        self._in_tunnel_request = False
+        self._in_proxy_request = False
         self._wait_for_end = 0.0
         self._unread = b""
         self._interim_count = 0
@@ -373,16 +379,14 @@ class AsyncStream:
         if outgoing is None or not buffer:
             await self._stream.write(buffer, timeout)
             return
-        if outgoing.stream is not self:
+        if outgoing.stream is not self or self._in_proxy_request:
             self._begin(outgoing, buffer)
         try:
             await self._stream.write(buffer, _time_left(outgoing, timeout, self._core.WriteTimeout))
         except self._core.WriteError:
-            # Some bytes of this piece have not left, and the pieces after it will not.
-            outgoing.left = False
+            outgoing.take_back()
             raise
-        if outgoing.left:
-            outgoing.note_written()
+        outgoing.note_left()
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109  its interface
         """Return some bytes, none at the end."""
@@ -391,13 +395,13 @@ class AsyncStream:
             outgoing = outgoing_in_use.get()
             if outgoing is None:
                 return cast("bytes", await self._stream.read(max_bytes, timeout))
-            if self._in_tunnel_request:
+            if self._in_proxy_request:
                 timeout = self._left_to_connect(None)
             seconds = _time_left(outgoing, timeout, self._core.ReadTimeout)
             try:
                 data = await self._stream.read(max_bytes, seconds)
             except self._core.ReadTimeout:
-                if self._in_tunnel_request:
+                if self._in_proxy_request:
                     raise self._core.ConnectTimeout from None
                 raise
         if self._interim is not None:
@@ -417,6 +421,8 @@ class AsyncStream:
         )
         ssl_object = stream.get_extra_info("ssl_object")
         if ssl_object is not None and ssl_object.selected_alpn_protocol() == "h2":
+            if outgoing := outgoing_in_use.get():
+                outgoing.unready = None
             return stream  # it carries several attempts at once
         return AsyncStream(self._core, stream, self._use.connect_seconds, self._connect_by)
 
@@ -435,24 +441,26 @@ class AsyncStream:
         Raises the engine's ``WriteError`` if so: the engine then goes on to read the response.
         """
         wait = self._wait_for_end
-        if not wait:
-            if not peer_has_closed(self._stream.get_extra_info("socket")):
-                return
-            wait = _SECONDS_TO_READ_WAITING
-        try:
-            self._unread = await self._stream.read(65536, wait)
-        except self._core.ReadTimeout:
+        if not wait and not peer_has_closed(self._stream.get_extra_info("socket")):
             return
+        try:
+            self._unread = await self._stream.read(65536, wait or _SECONDS_TO_READ_WAITING)
+        except self._core.ReadTimeout:
+            if wait:
+                return
         except self._core.ReadError:
             pass
         if not self._unread.startswith(b"HTTP/1.1 1"):
             raise self._core.WriteError("the server closed the connection or responded already")
 
     def _begin(self, outgoing: AsyncOutgoing, head: bytes) -> None:
-        """Note that a request of *outgoing* begins with *head*."""
+        """Note that a request of *outgoing*, or one to a proxy on its way, begins with *head*."""
         outgoing.stream = self
+        self._in_proxy_request = head.startswith(_PROXY_REQUESTS)
+        if self._in_proxy_request:
+            return
+        outgoing.unready = None
         self._interim, self._interim_count = b"", 0
-        self._in_tunnel_request = head.startswith(_PROXY_METHOD)
         self._wait_for_end = self._use.seconds_to_wait(monotonic())
         if self._use.requests > 1:
             outgoing.look = self.look

@@ -11,8 +11,9 @@ import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from time import monotonic
+from typing import Protocol
 
-from poweremail._runtime._async import each, finish, in_thread
+from poweremail._runtime._async import each, finish, in_thread, shielded
 from poweremail._types.content import FileContent, StreamContent
 from poweremail._types.options import Timeouts
 from poweremail._wire.http import RAW_PIECE_BYTES, Body, FilePiece, Piece
@@ -38,19 +39,21 @@ class AsyncOutgoing:
     *timeouts*: whose ``total`` and ``response`` bound the attempt. ``total`` counts from the first
     `start`, ``response`` from the last `note_written`; `time_left` says how long the next wait may
     take. ``look`` is called once, before the first piece is read: it may find that the connection
-    is dead, and raise. ``stream`` is the connection that
-    has the request.
+    is dead, and raise. ``stream`` is the connection that has the request, ``unready`` one that is
+    still being made: `aclose` closes it, since not every engine does if the attempt is cancelled.
     """
 
     def __init__(self, body: Body | None, timeouts: Timeouts | None = None) -> None:
         self.timeouts = timeouts
         self.look: Callable[[], Awaitable[None]] | None = None
         self.stream: object = None
+        self.unready: AsyncCloseable | None = None
         self._total_ends: float = math.inf
         self._response_ends: float = math.inf
         self._body = body
         self._pieces: AsyncPieces | None = None
         self._sealed = False
+        self._written = False
         self.left: bool = body is None
         self._attempt = 0 if body is None else body.attempts_ended
 
@@ -83,15 +86,29 @@ class AsyncOutgoing:
         if self._sealed or (body is not None and body.attempts_ended != self._attempt):
             raise RuntimeError("the request has ended: no further piece of its body may leave")
 
+    def take_back(self) -> None:
+        """
+        Note that the engine could not write the piece that it got last: some of its bytes have not
+        left. If the engine had written the whole body before, such as for a client that repeats a
+        request, that one may have arrived.
+        """
+        self.left = self._written
+
     def start(self) -> None:
         """Note that the request has a connection, or begins to make one."""
         timeouts = self.timeouts
         if timeouts is not None and timeouts.total is not None and self._total_ends == math.inf:
             self._total_ends = monotonic() + timeouts.total
 
+    def note_left(self) -> None:
+        """Note that the engine has written what it got; if that was the last byte, it has left."""
+        if self.left:
+            self._written = True
+            self.note_written()
+
     def note_written(self, delay: float | None = 0) -> None:
         """
-        Note that the last byte has been written, or will be within *delay* seconds: then the time
+        Note that the last byte is being written, or will be within *delay* seconds: then the time
         for the response begins.
         """
         timeouts = self.timeouts
@@ -122,12 +139,23 @@ class AsyncOutgoing:
         return self.left
 
     async def aclose(self) -> None:
-        """Seal the body, and close the stream that was being read, if any."""
+        """Seal the body, and close the stream that was being read and ``unready``, if any."""
         self._sealed = True
+        if self.unready is not None:
+            with shielded():
+                await self.unready.aclose()
         # The two refer to each other; without this only the garbage collector would free the body.
         pieces, self._pieces = self._pieces, None
         if pieces is not None and pieces.stream is not None:
             await pieces.stream.aclose()
+
+
+class AsyncCloseable(Protocol):
+    """What has ``aclose``."""
+
+    async def aclose(self) -> None:
+        """Close it."""
+        ...
 
 
 class AsyncPieces:
