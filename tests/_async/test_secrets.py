@@ -13,7 +13,7 @@ from urllib.parse import quote, quote_plus
 import pytest
 
 import poweremail
-from _async.ways import ENGINES, OPTIONS, TOKEN, WAYS, client_of, reached
+from _async.ways import ENGINES, OPTIONS, TOKEN, client_of, reached
 from poweremail import AsyncPowerEmail, Attachment, PowerEmailError, RetryPolicy
 from poweremail.batch import AsyncBatch
 from poweremail.sandbox import Fault, Sandbox
@@ -181,7 +181,12 @@ async def test_the_token_is_in_no_text_and_no_log(engine, behaviour, caplog):
     caplog.set_level(logging.DEBUG)
     calls = 0
     with FaultServer(behaviour) as server:
-        async with client_of(engine, server.url, timeouts=poweremail.Timeouts(read=0.1)) as client:
+        async with client_of(
+            engine,
+            server.url,
+            timeouts=poweremail.Timeouts(read=0.1),
+            retry=RetryPolicy(2, first_wait=0.001),
+        ) as client:
             sends = (
                 (client.messages.send_mail, message()),
                 (client.messages.send_template_http_get, template()),
@@ -232,18 +237,28 @@ FAULTS = BEHAVIOURS | {
     "no server": None,
 }
 IN_THE_BODY = ("reset before", "reset in the body", "stalled", "early", "early success")
+ENGINE, *OTHER_ENGINES = ENGINES
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+# Every fault by one engine, and by every engine the faults in which its frames have the body.
 @pytest.mark.parametrize(
-    ("mail", "fault"),
+    ("engine", "mail", "fault"),
     [
-        *(("small", fault) for fault in FAULTS),
-        *(("large", fault) for fault in IN_THE_BODY),
-        *(("stream", fault) for fault in IN_THE_BODY),
+        *((ENGINE, "small", fault) for fault in FAULTS),
+        *((ENGINE, mail, fault) for mail in ("large", "stream") for fault in IN_THE_BODY),
+        *(
+            (engine, *case)
+            for engine in OTHER_ENGINES
+            for case in (
+                ("small", "malformed"),
+                ("large", "reset before"),
+                ("stream", "early"),
+                ("stream", "stalled"),
+            )
+        ),
     ],
 )
-async def test_no_frame_of_an_error_has_the_token_or_the_body(engine, fault, mail):
+async def test_no_frame_of_an_error_has_the_token_or_the_body(engine, mail, fault):
     options = {
         "timeouts": poweremail.Timeouts(read=0.1, write=0.5, connect=0.5),
         "retry": poweremail.RetryPolicy(2, first_wait=0.001),
@@ -266,21 +281,29 @@ async def test_no_frame_of_an_error_has_the_token_or_the_body(engine, fault, mai
                         assert BODY not in text, place
 
 
-@pytest.mark.parametrize("way", WAYS)
+BREAKS = (
+    Fault.refuse(),
+    Fault.reset_before_acceptance(),
+    Fault.reset_after_acceptance(),
+    Fault.stall(0.2),
+    Fault.truncated(),
+)
+RESPONSES = (
+    Fault.html(),
+    Fault.status(503),
+    Fault.error("GeneralError", "x"),
+    Fault.rate_limited(),
+)
+
+
 @pytest.mark.parametrize(
-    "fault",
+    ("way", "fault"),
     [
-        Fault.refuse(),
-        Fault.reset_before_acceptance(),
-        Fault.reset_after_acceptance(),
-        Fault.stall(0.2),
-        Fault.truncated(),
-        Fault.html(),
-        Fault.status(503),
-        Fault.error("GeneralError", "x"),
-        Fault.rate_limited(),
+        *(("in-process", fault) for fault in BREAKS),
+        *((ENGINE, fault) for fault in BREAKS + RESPONSES),
+        *((engine, Fault.reset_after_acceptance()) for engine in OTHER_ENGINES),
     ],
-    ids=lambda fault: fault.kind,
+    ids=lambda value: getattr(value, "kind", value),
 )
 async def test_no_frame_of_an_outcome_has_the_token_or_the_body(way, fault, served, tmp_path):
     served.faults.add(fault, call="sendMail")
