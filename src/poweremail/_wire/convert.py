@@ -49,6 +49,9 @@ its place. Random, so that no text of a mail can contain it.
 """
 
 _EMPTY: FrozenMapping[Any] = FrozenMapping()
+_WRITTEN_BY_HAND: dict[str, Any] = dict.fromkeys(
+    ("cc", "bcc", "reply_to", "headers", "tracking", "unique_id"), override(omit=True)
+)
 _DECIMAL = re.compile(r"\s*\d{1,18}\.\d{1,9}\s*\Z")
 
 
@@ -70,12 +73,7 @@ def _message_hook(kind: type[Envelope]) -> Callable[[Envelope], dict[str, Any]]:
         _cattrs_omit_if_default=True,
         from_email=override(unstruct_hook=attrgetter("email")),
         to=override(unstruct_hook=partial(_recipients, "to"), omit_if_default=False),
-        cc=override(omit=True),
-        bcc=override(omit=True),
-        reply_to=override(omit=True),
-        headers=override(omit=True),
-        tracking=override(omit=True),
-        unique_id=override(omit=True),
+        **_WRITTEN_BY_HAND,
     )
 
     def unstructure(message: Envelope) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from poweremail._types.result import CallResult, SendResult
 from poweremail._wire.convert import extra_members
 from poweremail._wire.json import loads_lenient
 from poweremail._wire.operations import Operation
-from poweremail._wire.records import message_infos, ordinary_infos
+from poweremail._wire.records import message_infos, ordinary_info
 from poweremail._wire.redaction import hide_secrets, with_secrets
 from poweremail.errors import (
     ApiError,
@@ -100,9 +100,7 @@ def decode_success(
 
     Passwords and keys are `Secret` in the members, and ``***`` in the response and in errors.
     """
-    if not operation.returns_secrets:
-        return ApiResponse(read_envelope(response, operation, now), response, attempts)
-    redacted = hide_secrets(response)
+    redacted = hide_secrets(response) if operation.returns_secrets else response
     members = read_envelope(redacted, operation, now)
     if redacted is not response:
         members = with_secrets(response) or members
@@ -118,7 +116,7 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
     Raises the `ApiError` that the response reports, or `ProtocolError` if it reports neither.
     """
     try:
-        members = _error_out_of_list(loads_lenient(response.body))
+        members: dict[str, Any] = _error_out_of_list(loads_lenient(response.body))
     except (ValueError, RecursionError):
         raise _unreadable(response, operation, now) from None
     status = _status(members)
@@ -136,8 +134,7 @@ def read_envelope(response: Response, operation: Operation, now: float) -> dict[
             raw=response,
             temporary=True,
         )
-    envelope: dict[str, Any] = members
-    return envelope
+    return members
 
 
 def send_result(
@@ -176,8 +173,8 @@ def reconciled_result(
 def message_info_page(response: ApiResponse, unique_id: str, skip_page: int) -> MessageInfoPage:
     """Return a page of getMessageInfo. Raises `ProtocolError` if it has no list of records."""
     records = _records(response.members, response.response)
-    infos = ordinary_infos(records)
-    if infos is None:
+    infos = tuple(filter(None, map(ordinary_info, records)))
+    if len(infos) < len(records):
         if any(isinstance(record.get("clickData"), int) for record in records):
             # The member may have been given twice, and a dict keeps only the second. If the body
             # cannot be read again, the records stay as they were read.
@@ -211,7 +208,7 @@ def call_result_of_send(result: SendResult) -> CallResult:
         if result.reconciled
         else loads_lenient(result.raw.body)
     )
-    return call_result(ApiResponse(members, result.raw))
+    return CallResult(data=members, message=result.message, raw=result.raw)
 
 
 def _records(members: Mapping[str, Any], response: Response) -> list[dict[str, Any]]:
@@ -258,45 +255,50 @@ def _reported(
     """Return the error that a response reports."""
     name, code = _name(members), members.get("code")
     kind = _ERROR_CLASSES.get(_NOT_A_LETTER.sub("", (name or "").lower()), ApiError)
-    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
-        kind = RateLimitError
-    elif kind is ApiError and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        kind = GeneralError
-    return kind(
+    return _api_error(
+        kind,
         _message(members).strip() or "the service gave no reason",
+        response,
+        operation,
+        now,
         name=name,
         code=code if isinstance(code, str | int) else None,
-        **_consequences(kind, response, operation, now),
     )
 
 
 def _unreadable(response: Response, operation: Operation, now: float) -> PowerEmailError:
     """Return the error for a response whose body is no JSON of this API, by its status code."""
     reason = f"the response is no JSON of this API: HTTP {response.status}, {_excerpt(response)}"
-    kind: type[ApiError] = ApiError
-    match response.status:
-        case HTTPStatus.TOO_MANY_REQUESTS:
-            kind, reason = RateLimitError, f"too many requests: {reason}"
-        case HTTPStatus.UNAUTHORIZED:
-            kind = AuthenticationError
-        case status if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            kind = GeneralError
-        case status if status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.REQUEST_TIMEOUT:
-            # 408 means that the request took too long; the mail may have been accepted.
-            return ProtocolError(reason, raw=response, temporary=True)
-    return kind(reason, **_consequences(kind, response, operation, now))
+    if response.status < HTTPStatus.BAD_REQUEST or response.status == HTTPStatus.REQUEST_TIMEOUT:
+        # 408 means that the request took too long; the mail may have been accepted.
+        return ProtocolError(reason, raw=response, temporary=True)
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        reason = f"too many requests: {reason}"
+    kind = AuthenticationError if response.status == HTTPStatus.UNAUTHORIZED else ApiError
+    return _api_error(kind, reason, response, operation, now)
 
 
-def _consequences(
-    kind: type[ApiError], response: Response, operation: Operation, now: float
-) -> dict[str, Any]:
-    """Return the arguments of *kind* that say what the error means for the mail and for a retry."""
-    return {
-        "retry_after": _retry_after(response, now),
-        "mail_state": _MAIL_STATES.get(kind, "rejected") if operation.sends else None,
-        "raw": response,
-        "temporary": kind in (GeneralError, RateLimitError),
-    }
+def _api_error(
+    kind: type[ApiError],
+    message: str,
+    response: Response,
+    operation: Operation,
+    now: float,
+    **details: Any,
+) -> ApiError:
+    """Return a *kind* that says what it means for the mail and for a retry."""
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        kind = RateLimitError
+    elif kind is ApiError and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        kind = GeneralError
+    return kind(
+        message,
+        retry_after=_retry_after(response, now),
+        mail_state=_MAIL_STATES.get(kind, "rejected") if operation.sends else None,
+        raw=response,
+        temporary=kind in (GeneralError, RateLimitError),
+        **details,
+    )
 
 
 def _excerpt(response: Response) -> str:

@@ -7,6 +7,7 @@ Every error in a call is found here or in the types, before anything is sent.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -32,7 +33,7 @@ from poweremail._wire.operations import (
     Operation,
     operation_at,
 )
-from poweremail.errors import MailState, UsageError
+from poweremail.errors import UsageError
 
 __all__ = [
     "call",
@@ -47,21 +48,14 @@ __all__ = [
 _MAX_QUERY_CHARS = 60_000
 """The HTTP engines accept no more; many servers accept 8 KiB and respond 414 to more."""
 
+_NOT_IN_GET = (
+    *("cc", "bcc", "reply_to", "headers", "attachments", "images", "tracking", "unique_id"),
+)
+"""Fields of a message that a GET cannot carry."""
+
+_unfit_for_get = partial(UsageError, advice="use send_template")
+
 _CONTENT = CONTENT_MARK.encode()
-
-
-def send_mail(
-    endpoint: Endpoint, smtp_user_name: str, message: Message, unique_id: str | None
-) -> Request:
-    """Return *message* as a ``messages/sendMail`` request that carries *unique_id*."""
-    return _send(endpoint, SEND_MAIL, smtp_user_name, message, unique_id)
-
-
-def send_template(
-    endpoint: Endpoint, smtp_user_name: str, message: TemplateMessage, unique_id: str | None
-) -> Request:
-    """Return *message* as a ``messages/sendTemplate`` request that carries *unique_id*."""
-    return _send(endpoint, SEND_TEMPLATE, smtp_user_name, message, unique_id)
 
 
 def send_template_http_get(
@@ -86,9 +80,7 @@ def send_template_http_get(
         urlencode({"owner_id": credentials.owner_id, "token": credentials.token.reveal(), **fields})
     )
     if len(query.reveal()) > _MAX_QUERY_CHARS:
-        raise UsageError(
-            "the values are too long for a URL", field="dynamic_value", advice="use send_template"
-        )
+        raise _unfit_for_get("the values are too long for a URL", field="dynamic_value")
     return Request(SEND_TEMPLATE_HTTP_GET, endpoint, query=query)
 
 
@@ -124,42 +116,37 @@ def get_message_info(endpoint: Endpoint, unique_id: str, skip_page: int) -> Requ
 def call(endpoint: Endpoint, path: str, members: Mapping[str, Any]) -> Request:
     """Return a POST of *members* and the credentials to *path*, relative to the base URL."""
     operation = operation_at(path.strip("/") if isinstance(path, str) else "")
-    state: MailState | None = "not_sent" if operation.sends else None
+    invalid = partial(UsageError, mail_state="not_sent" if operation.sends else None)
     if not is_call_path(operation.path):
-        raise UsageError(
-            f"{path!r} is not a path such as settings/listSmtp", field="path", mail_state=state
-        )
+        raise invalid(f"{path!r} is not a path such as settings/listSmtp", field="path")
     if not isinstance(members, Mapping):
-        raise UsageError(
-            f"must be a mapping, not {type(members).__name__}", field="body", mail_state=state
-        )
+        raise invalid(f"must be a mapping, not {type(members).__name__}", field="body")
     if taken := {"owner_id", "token"} & members.keys():
-        raise UsageError(
-            f"{' and '.join(sorted(taken))}: the client adds its own",
-            field="body",
-            mail_state=state,
-        )
+        raise invalid(f"{' and '.join(sorted(taken))}: the client adds its own", field="body")
     try:
         return post(endpoint, operation, dict(members), plain=False)
     except (TypeError, ValueError, RecursionError) as error:
-        raise UsageError(
-            f"cannot be written as JSON: {error}", field="body", mail_state=state
-        ) from error
+        raise invalid(f"cannot be written as JSON: {error}", field="body") from error
 
 
 def _send(
-    endpoint: Endpoint,
     operation: Operation,
+    endpoint: Endpoint,
     smtp_user_name: str,
     message: Message | TemplateMessage,
     unique_id: str | None,
 ) -> Request:
+    """Return *message* as a request for *operation* that carries *unique_id*."""
     members = converter.unstructure(message)
     if unique_id is not None:
         members.setdefault("headers", {})[UNIQUE_ID_HEADER] = unique_id
     fields = {"smtp_user_name": smtp_user_name, "message": members}
     files: tuple[Attachment | Image, ...] = message.attachments + message.images
-    return post(endpoint, operation, fields, [file.content for file in files] if files else ())
+    return post(endpoint, operation, fields, [file.content for file in files])
+
+
+send_mail = partial(_send, SEND_MAIL)
+send_template = partial(_send, SEND_TEMPLATE)
 
 
 def post(
@@ -206,28 +193,12 @@ def _with_contents(text: bytes, contents: Sequence[Content]) -> list[bytes | Bas
 
 
 def _check_fits_in_get(message: TemplateMessage, unique_id: str | None) -> None:
-    for field, given in (
-        ("cc", message.cc),
-        ("bcc", message.bcc),
-        ("reply_to", message.reply_to),
-        ("headers", message.headers),
-        ("attachments", message.attachments),
-        ("images", message.images),
-        ("tracking", message.tracking),
-        ("unique_id", message.unique_id or unique_id),
-    ):
-        if given:
-            raise UsageError("cannot be carried by a GET", field=field, advice="use send_template")
+    for field in _NOT_IN_GET:
+        if getattr(message, field) or (field == "unique_id" and unique_id):
+            raise _unfit_for_get("cannot be carried by a GET", field=field)
     if len(message.to) != 1:
-        raise UsageError(
-            f"a GET carries one recipient, not {len(message.to)}",
-            field="to",
-            advice="use send_template",
-        )
+        raise _unfit_for_get(f"a GET carries one recipient, not {len(message.to)}", field="to")
     for field, recipient in (("to", message.to[0]), ("from_email", message.from_email)):
         if recipient.name is not None:
-            raise UsageError(
-                f"a GET carries the address only, not the name {recipient.name!r}",
-                field=field,
-                advice="use send_template",
-            )
+            reason = f"a GET carries the address only, not the name {recipient.name!r}"
+            raise _unfit_for_get(reason, field=field)

@@ -56,7 +56,6 @@ class Operation:
     *reads*: the call changes nothing at the service.
     *repeatable*: a repetition leaves the service as the first call did and gets the same response,
     as with every call that reads.
-    *returns_secrets*: the response may have a password or a key. Calls about messages have none.
     """
 
     path: str
@@ -64,12 +63,11 @@ class Operation:
     sends: bool = False
     reads: bool = False
     repeatable: bool = attrs.field(default=attrs.Factory(lambda self: self.reads, takes_self=True))
-    returns_secrets: bool = attrs.field(
-        init=False,
-        default=attrs.Factory(
-            lambda self: not self.path.lower().startswith("messages/"), takes_self=True
-        ),
-    )
+
+    @property
+    def returns_secrets(self) -> bool:
+        """Whether the response may have a password or a key. Calls about messages have none."""
+        return not self.path.lower().startswith("messages/")
 
 
 SEND_MAIL = Operation("messages/sendMail", sends=True)

@@ -19,9 +19,9 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import cached_property
+from functools import cached_property, partial
 from operator import itemgetter
 from typing import Any
 
@@ -79,9 +79,7 @@ class Credentials:
         without the passwords that `hide_password` was given.
         """
         redacted = self._redact(hide_url_users(text).encode("utf-8", "surrogatepass"))
-        for pattern in _hidden_passwords.values():
-            redacted = pattern.sub(_MASK, redacted)
-        return redacted.decode("utf-8", "surrogatepass")
+        return _masked(_hidden_passwords.values(), redacted).decode("utf-8", "surrogatepass")
 
     def redact_response(self, response: Response) -> Response:
         """Return *response* without the token; the same object if it does not contain it."""
@@ -93,12 +91,7 @@ class Credentials:
         values = "\n".join(map(_header_value, response.headers)).encode("utf-8", "surrogatepass")
         if not self._may_contain_token(b"%b\n%b" % (text, values)):  # nearly always
             return response
-        body = self._redact(text)
-        headers = tuple(
-            (name, self._redact(value.encode("utf-8", "surrogatepass")).decode(errors="replace"))
-            for name, value in response.headers
-        )
-        return _changed(response, body, headers)
+        return _changed(response, self._redact(text), self._redact)
 
     def _redact(self, text: bytes) -> bytes:
         if self._pattern is None or not self._may_contain_token(text):
@@ -185,14 +178,10 @@ def hide_secrets(response: Response) -> Response:
         member = _LENIENT_MEMBER
         with suppress(ValueError, RecursionError):
             secrets.update(_secrets(loads_lenient(response.body)))
+    patterns = [all_spellings(secret) for secret in _echoes(secrets)]
+    hide_echoes = partial(_masked, patterns)
     body = member.sub(rb'\1"%b"' % _MASK, response.body)
-    headers = response.headers
-    for pattern in map(all_spellings, _echoes(secrets)):
-        body = pattern.sub(_MASK, body)
-        headers = tuple(
-            (name, pattern.sub(_MASK, value.encode()).decode()) for name, value in headers
-        )
-    return _changed(response, body, headers)
+    return _changed(response, hide_echoes(body), hide_echoes)
 
 
 def with_secrets(response: Response) -> dict[str, Any] | None:
@@ -252,7 +241,18 @@ def _echoes(secrets: set[str]) -> list[str]:
     return sorted((each for each in secrets if len(each) >= _MIN_ECHO_CHARS), key=len, reverse=True)
 
 
-def _changed(response: Response, body: bytes, headers: tuple[tuple[str, str], ...]) -> Response:
+def _masked(patterns: Iterable[re.Pattern[bytes]], text: bytes) -> bytes:
+    for pattern in patterns:
+        text = pattern.sub(_MASK, text)
+    return text
+
+
+def _changed(response: Response, body: bytes, redact: Callable[[bytes], bytes]) -> Response:
+    """Return *response* with *body* and redacted headers; the same object if both are the same."""
+    headers = tuple(
+        (name, redact(value.encode("utf-8", "surrogatepass")).decode(errors="replace"))
+        for name, value in response.headers
+    )
     if body == response.body and headers == response.headers:
         return response
     return attrs.evolve(response, body=body, headers=headers)
