@@ -256,6 +256,22 @@ def test_a_whole_message_comes_from_standard_input_or_a_file(command, tmp_path):
     assert dict(command.sandbox.outbox[1].headers)["X-STes-TrackOpen"] == "yes"
 
 
+def test_eml_with_a_byte_order_mark(command):
+    done = command("send", "--eml", "-", "--unique-id", "u1", stdin=b"\xef\xbb\xbf" + eml())
+    assert (done.status, done.out) == (0, "u1\n")
+    (mail,) = command.sandbox.outbox
+    assert (mail.subject, mail.to) == ("Grüße", ("ada@example.com",))
+
+
+def test_nothing_can_be_left_out_of_an_eml_that_is_only_an_invitation(command):
+    invitation = (
+        b"From: a@example.com\nTo: b@example.com\nSubject: s\nContent-Type: text/calendar\n\nx"
+    )
+    done = command("send", "--eml", "-", stdin=invitation)
+    assert "neither a text nor an HTML body" in done.err
+    assert "--lossy" not in done.err
+
+
 def test_eml_excludes_options_for_what_the_message_has(command):
     done = command("send", "--eml", "-", "--subject", "Other", "--to", "b@example.com", stdin=eml())
     assert (done.status, command.sandbox.outbox) == (2, [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
@@ -152,10 +153,13 @@ def _whole_message(content: bytes, *, lossy: bool) -> tuple[Message, tuple[str, 
     from poweremail._mime.headers import parse  # noqa: PLC0415
 
     try:
-        converted = Message.from_email_message(parse(content, default), lossy=lossy)
+        # Editors of Windows write a byte order mark, which would hide the first header.
+        message = parse(content.removeprefix(codecs.BOM_UTF8), default)
+        converted = Message.from_email_message(message, lossy=lossy)
     except UsageError as error:
         # The library's advice is for those who write Python.
-        advice = "--lossy leaves it out, and says what it left out" if error.advice else None
+        can_be_left_out = "lossy" in error.advice
+        advice = "--lossy leaves it out, and says what it left out" if can_be_left_out else None
         raise UsageError(error.reason, field="--eml", advice=advice) from None
     return (converted, ()) if isinstance(converted, Message) else converted
 
