@@ -81,7 +81,13 @@ async def test_the_hosts_that_need_no_proxy(engine, excluded, direct):
 
 @pytest.mark.parametrize(
     ("excluded", "direct"),
-    [("localhost", True), (".localhost", True), ("LOCALHOST", True), ("ocalhost", False)],
+    [
+        ("localhost", True),
+        (".localhost", True),
+        ("LOCALHOST", True),
+        ("localhost.", True),
+        ("ocalhost", False),
+    ],
 )
 async def test_the_names_that_need_no_proxy(excluded, direct):
     with FaultServer(answer()) as server, FaultServer(answer()) as proxy:

@@ -80,7 +80,7 @@ def _has_host(no_proxy: Collection[str], service: SplitResult) -> bool:
     Whether *no_proxy* has the host of *service*: its name, a domain that it is in, its address, or
     a network that has its address. An entry that cannot be read has no host.
     """
-    host = service.hostname or ""
+    host = (service.hostname or "").rstrip(".")
     for entry in no_proxy:
         scheme, _, name = entry.strip().lower().rpartition("://")
         if name == "*":
@@ -96,7 +96,7 @@ def _has_host(no_proxy: Collection[str], service: SplitResult) -> bool:
             pass
         try:
             parts = urlsplit(f"//{name}")
-            domain, port = (parts.hostname or "").lstrip("*."), parts.port
+            domain, port = (parts.hostname or "").lstrip("*").strip("."), parts.port
         except ValueError:
             continue
         if domain and f".{host}".endswith(f".{domain}") and port in (None, service.port):
