@@ -14,14 +14,21 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text, update
 
-from poweremail import Attachment, NotSentError, RateLimitError, RateLimits, UsageError
+from poweremail import (
+    Attachment,
+    ConfigurationError,
+    NotSentError,
+    RateLimitError,
+    RateLimits,
+    UsageError,
+)
 from poweremail._ledger import schema
 from poweremail._ledger.rate_limits import MARGIN_SECONDS, least_seconds, read_used
 from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished
 from poweremail._ledger.verdicts import RELEASED
 from poweremail._policy.limits import Window
-from poweremail.batch import BadEntry, Entry, Ledger, LedgerError
+from poweremail.batch import BadEntry, Entry, Ledger, LedgerError, read_csv
 from support.ledgers import ACCEPTED, Verdict, entries, fill, finish, let_leases_end, states, worker
 from support.messages import full, message, template
 
@@ -764,6 +771,22 @@ class TestFiles:
             path.with_name("other").rename(file)
             assert len(it.step(finish(step), 1).recorded) == 1
         ledger.close()
+
+    def test_a_relative_path_needs_a_working_directory(self, tmp_path, monkeypatch):
+        source = tmp_path / "readers.csv"
+        source.write_text("email\nada@example.com\n")
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        folder.rmdir()
+        for place in ("ledger.db", "sqlite:///ledger.db"):
+            with pytest.raises(ConfigurationError, match="ledger: .* directory was deleted"):
+                Ledger(place)
+        fields = {"subject": "s", "from_email": "me@example.com", "text": "t"}
+        with pytest.raises(ConfigurationError, match="path: .* directory was deleted"):
+            list(read_csv("../readers.csv", **fields))
+        assert len(list(read_csv(source, **fields))) == 1
+        Ledger(tmp_path / "ledger.db").close()
 
     def test_a_file_that_cannot_be_reached_is_not_called_deleted(self, tmp_path):
         folder = tmp_path / "folder"

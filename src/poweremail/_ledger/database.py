@@ -332,6 +332,15 @@ def _prepare_postgresql(connection: Any, _: object) -> None:
     connection.commit()
 
 
+def _absolute(path: str) -> str:
+    try:
+        return str(Path(path).absolute())
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "is a relative path, and the working directory was deleted", field="ledger"
+        ) from None
+
+
 def _parse_place(place: str | os.PathLike[str]) -> URL:
     if not isinstance(place, str | os.PathLike) or not os.fspath(place):
         raise ConfigurationError(
@@ -339,7 +348,7 @@ def _parse_place(place: str | os.PathLike[str]) -> URL:
         )
     given = os.fspath(place)
     if "://" not in given:
-        return URL.create("sqlite", database=str(Path(given).absolute()))
+        return URL.create("sqlite", database=_absolute(given))
     try:
         url = make_url(_POSTGRESQL_SCHEME.sub("postgresql+psycopg", given))
         url.get_dialect()
@@ -349,7 +358,7 @@ def _parse_place(place: str | os.PathLike[str]) -> URL:
             field="ledger",
         ) from None
     if url.drivername == "sqlite" and url.database not in (None, "", ":memory:"):
-        return url.set(database=str(Path(url.database or "").absolute()))
+        return url.set(database=_absolute(url.database or ""))
     if url.drivername != "postgresql+psycopg":
         raise ConfigurationError(
             f"must be postgresql://... or a file of SQLite, not {url.drivername}", field="ledger"

@@ -44,7 +44,12 @@ _OTHER_CASE = {"CC", "Cc", "BCC", "Bcc"}
 
 def _absolute(path: str | os.PathLike[str]) -> str:
     """The absolute path: a relative one names another file in another working directory."""
-    return str(Path(path).resolve())
+    try:
+        return str(Path(path).resolve())
+    except FileNotFoundError:
+        raise ConfigurationError(
+            "is a relative path, and the working directory was deleted", field="path"
+        ) from None
 
 
 @attrs.frozen
