@@ -38,7 +38,7 @@ from poweremail.transports import (
 )
 from support.agreement_figures import PROOF
 from support.closing_server import WAYS, closing_server
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, answer, reset_in_body
 from support.messages import large, message, template
 
 OWN = [engine for engine in ENGINES if not engine.startswith("a ")]
@@ -176,6 +176,21 @@ def test_a_closed_connection_is_detected_over_tls(engine, closes, monkeypatch):
             monkeypatch.setattr(base, "_WAIT_SECONDS", 0.01)  # there is no end to wait for
             assert client.messages.send_mail(message()).attempts == 1
     assert (server.posts, server.connections) == (3, 2)
+
+
+@pytest.mark.parametrize("engine", OWN)
+def test_a_large_mail_that_breaks_off_over_tls_is_sent_again(engine):
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("127.0.0.1").configure_cert(tls)
+    with FaultServer(reset_in_body, answer(), tls=tls) as server:
+        with (
+            secure(engine) as transport,
+            PowerEmail(
+                "owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS
+            ) as client,
+        ):
+            assert client.messages.send_mail(large()).attempts == 2
+    assert server.posts == 1
 
 
 @pytest.mark.parametrize("engine", OWN)

@@ -374,6 +374,9 @@ def _payload_class() -> Any:
                     async for piece in outgoing:
                         async with asyncio.timeout(self._write_timeout):
                             await writer.write(piece)
+                            # Over TLS a broken connection takes pieces and drops them, until the
+                            # loop has told the engine.
+                            await asyncio.sleep(0)
                 else:
                     # The usual case. The body fits into the buffers, so no timeout is needed.
                     try:
