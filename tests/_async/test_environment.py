@@ -6,6 +6,7 @@ import base64
 import logging
 import os
 import ssl
+import sys
 import traceback
 from unittest import mock
 from urllib.parse import quote
@@ -27,6 +28,7 @@ from poweremail import (
 from poweremail.batch import AsyncBatch, Entry
 from support.fault_server import FaultServer, answer, reset_after_body, reset_before_body, tunnel
 from support.messages import message, template
+from support.socks_proxy import SocksProxy
 
 OWN = [engine for engine in ENGINES if not engine.startswith("a ")]
 AUTHORITY = trustme.CA()
@@ -133,6 +135,19 @@ async def test_a_mail_goes_through_a_tunnel_to_a_server_trusted_by_the_certifica
     assert {seen.method for seen in proxy.seen} == {"CONNECT"}
 
 
+@pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
+@pytest.mark.parametrize("engine", ["httpx", "httpx2"])
+async def test_a_mail_goes_through_a_socks_proxy(engine, scheme):
+    with FaultServer(answer()) as server, SocksProxy("me@home", "p/w") as proxy:
+        url = f"{scheme}://me%40home:p%2Fw@127.0.0.1:{proxy.port}"
+        with environment(ALL_PROXY=url):
+            async with client_of(engine, server.url) as client:
+                await client.messages.send_mail(message())
+                await client.messages.send_template_http_get(template())
+    assert server.posts == 2
+    assert proxy.targets == [("127.0.0.1", server.port)]
+
+
 PASSWORD = "drawn/word+of%20the proxy"
 SPELLINGS = (PASSWORD, quote(PASSWORD, safe=""), quote(PASSWORD), repr(PASSWORD.encode())[2:-1])
 
@@ -214,9 +229,13 @@ def folder(tmp_path):
     ("setting", "value"), [(name, value) for name, values in UNUSABLE.items() for value in values]
 )
 @pytest.mark.parametrize("engine", OWN)
-async def test_an_unusable_setting_is_named_and_nothing_is_sent(engine, setting, value, folder):
+async def test_an_unusable_setting_is_named_and_nothing_is_sent(
+    engine, setting, value, folder, monkeypatch
+):
     value = value.replace("FOLDER", folder)
     base_url = NOWHERE if setting == "HTTP_PROXY" else "https://127.0.0.1:1"
+    # As if the package for SOCKS were not installed.
+    monkeypatch.setitem(sys.modules, "socksio", None)
     retries = []
     retry = RetryPolicy(first_wait=0.001, on_retry=retries.append)
     with environment(**{setting: value}):

@@ -799,7 +799,7 @@ class TestFiles:
         with pytest.raises(LedgerError, match="cannot be reached: Too many levels") as caught:
             it.step(finish(step), 1)
         assert "deleted" not in str(caught.value)
-        assert "put the file back" not in str(caught.value)
+        assert "put it back" not in str(caught.value)
         folder.unlink()
         (tmp_path / "other").rename(folder)
         assert len(it.step(finish(step), 1).recorded) == 1

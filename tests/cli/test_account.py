@@ -233,7 +233,7 @@ def test_the_doctor_reports_the_network_and_missing_settings(command):
 
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("ALL_PROXY", "socks5://me:hidden@127.0.0.1:9"), ("SSL_CERT_FILE", "/nonexistent/ca.pem")],
+    [("ALL_PROXY", "socks4://me:hidden@127.0.0.1:9"), ("SSL_CERT_FILE", "/nonexistent/ca.pem")],
 )
 def test_the_doctor_names_a_setting_of_the_environment_that_cannot_be_used(command, setting, value):
     command.environ |= {setting: value, "NO_PROXY": ""}

@@ -228,14 +228,15 @@ def tunnel(connection: Connection) -> bool:
     host, _, port = connection.target.rpartition(":")
     with socket.create_connection((host, int(port))) as other:
         connection.socket.sendall(b"HTTP/1.1 200 Connected\r\n\r\n")
-        back = threading.Thread(target=_copy, args=(other, connection.socket))
+        back = threading.Thread(target=copy, args=(other, connection.socket))
         back.start()
-        _copy(connection.socket, other)
+        copy(connection.socket, other)
         back.join()
     return False
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def copy(source: socket.socket, target: socket.socket) -> None:
+    """Copy what *source* receives to *target*, up to its end."""
     with contextlib.suppress(OSError):  # one of the two sides has gone
         while data := source.recv(1 << 16):
             target.sendall(data)

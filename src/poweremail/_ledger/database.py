@@ -137,7 +137,8 @@ class Database:
             if identity != self._file_identities[place]:
                 raise LedgerError(
                     f"the file {place!r} was deleted or replaced while it was in use",
-                    advice="put the file back before the batch runs again; what was sent is in it",
+                    advice="put it back before any command opens it, together with its -wal and"
+                    " -shm files; what was sent is in them",
                 )
 
     def check_room(self, mails: int) -> None:
