@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 
 import httpx
 import httpx2
@@ -43,6 +44,29 @@ def repeat(connection, data: bytes, seconds: float) -> bool:
         while not connection.server.stopped.wait(seconds):
             connection.socket.sendall(data)
     return False
+
+
+@pytest.mark.parametrize("engine", OWN)
+def test_an_error_says_in_words_that_time_ran_out(engine):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"127.0.0.1:{silent.getsockname()[1]}"
+        timeouts = Timeouts(connect=0.1, read=0.1)
+        for scheme, error in (("http", DeliveryUnknownError), ("https", NotSentError)):
+            with client_of(engine, f"{scheme}://{host}", timeouts=timeouts, retry=ONCE) as client:
+                with pytest.raises(error, match="(?i)time(d )?out|deadline") as caught:
+                    client.messages.send_mail(message())
+            assert "scope" not in str(caught.value)
+            assert "0x" not in str(caught.value)
+
+
+@pytest.mark.parametrize("engine", OWN)
+def test_an_error_shows_no_address_in_memory(engine):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"https://127.0.0.1:{closed.getsockname()[1]}"
+    with client_of(engine, url, retry=ONCE) as client:
+        with pytest.raises(NotSentError, match="(?i)connect") as caught:
+            client.messages.send_mail(message())
+    assert "0x" not in str(caught.value)
 
 
 def drip_body(connection) -> bool:

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import re
 import select
 import socket
 import sys
@@ -83,6 +84,9 @@ KEEPALIVE_EXPIRY = 4.0
 The default for the seconds after which an idle connection is no longer used. Node, Apache and
 uvicorn close it after 5; a request that meets the end of its connection is lost time.
 """
+
+_OBJECT = re.compile(r"(?: ssl:)?<[^<>]* object at 0x[0-9a-f]+>")
+"""What engines print of objects, such as their TLS context: an address means nothing to users."""
 
 _TCP_ESTABLISHED = 1
 
@@ -405,9 +409,15 @@ def failure(
 
 
 def _first_text(error: BaseException | None, handled: BaseException | None) -> str:
-    """Return the first text in the chain of causes: the engine's own error often has none."""
+    """
+    Return the first text in the chain of causes: the engine's own error often has none.
+
+    The causes of a timeout, such as a cancellation, say nothing to users.
+    """
+    default = "timed out" if "Timeout" in type(error).__name__ else ""
     while error is not None and error is not handled:
-        if text := str(error):
+        text = _OBJECT.sub("", str(error)) or default
+        if text:
             return text
         error = error.__cause__ or error.__context__
     return ""
