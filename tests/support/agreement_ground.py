@@ -175,7 +175,7 @@ class Ground:
         if self._server is None:
             return
         self._fence()
-        state = self._server._server.server_state
+        state = self._server._running[0].server_state
         deadline = time.monotonic() + _SETTLE_TIMEOUT_SECONDS
         while state.connections or state.tasks:
             if time.monotonic() > deadline:

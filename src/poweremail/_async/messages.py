@@ -24,7 +24,7 @@ from poweremail.errors import DeliveryUnknownError, UsageError
 
 __all__ = ["AsyncMessages"]
 
-M = TypeVar("M", Message, TemplateMessage, RawMessage)
+M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
 
 class AsyncMessages:

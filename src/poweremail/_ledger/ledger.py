@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import attrs
-from sqlalchemy import ColumnElement, Row, Select, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, exists, func, or_, select, update
 
 from poweremail._ledger.adding import Adding
 from poweremail._ledger.database import Clock, Database
@@ -33,10 +33,10 @@ T = TypeVar("T")
 _row = messages.c
 
 
-def _page(members: type[Any], *columns: Any) -> Select[Any]:
+def _page(members: type[Any], *columns: Any) -> Any:
     """Reads id, the named *members* that are columns, and *columns*."""
     names = [field.name for field in attrs.fields(members) if field.name in _row]
-    found = select(_row.id, *(_row[name] for name in names), *columns)
+    found: Any = select(_row.id, *(_row[name] for name in names), *columns)
     return found.order_by(_row.id).limit(_PAGE_SIZE)
 
 

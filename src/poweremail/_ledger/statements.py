@@ -13,7 +13,6 @@ from sqlalchemy import (
     Connection,
     Executable,
     ScalarSelect,
-    Select,
     and_,
     bindparam,
     case,
@@ -76,7 +75,7 @@ RENEW = update(messages).where(_in_work, _row.lease_owner == bindparam("owner"))
 """Changes the rows of batch *of* that *owner* holds, as `CHANGE` does."""
 
 
-def _skip_locked(query: Select[Any]) -> Select[Any]:
+def _skip_locked(query: Any) -> Any:
     """*query*, locking its rows. Rows that another worker is just taking are skipped."""
     return query.with_for_update(skip_locked=True)
 
@@ -117,7 +116,8 @@ def _due(state: State, *conditions: ColumnElement[bool]) -> Executable:
     found = select(*columns).where(
         _of_batch, _row.state == state.value, _row.due <= _now, *conditions
     )
-    return _skip_locked(found.order_by(_row.due, _row.id).limit(bindparam("room")))
+    query: Executable = _skip_locked(found.order_by(_row.due, _row.id).limit(bindparam("room")))
+    return query
 
 
 PLANNED = _due(State.PLANNED)

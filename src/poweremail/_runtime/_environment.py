@@ -106,13 +106,13 @@ def _has_host(no_proxy: Collection[str], service: SplitResult) -> bool:
 
 def _problem(proxy: Secret, schemes: Collection[str]) -> str | None:
     """Return why *proxy* cannot be used, without its password; None if it can be."""
+    no_url = "it is not the URL of a proxy, such as http://proxy.example.com:3128"
     try:
         parts = urlsplit(proxy.reveal())
-        is_url = bool((parts.hostname or "").encode("idna")) and parts.port != 0
+        if not (parts.hostname or "").encode("idna") or parts.port == 0:
+            return no_url
     except ValueError:  # also a port out of range, and a name that IDNA does not allow
-        is_url = False
-    if not is_url:
-        return "it is not the URL of a proxy, such as http://proxy.example.com:3128"
+        return no_url
     if parts.scheme not in schemes:
         return f"its scheme is {parts.scheme!r}, not {' or '.join(schemes)}"
     if parts.scheme.startswith("socks") and find_spec("socksio") is None:

@@ -25,7 +25,7 @@ from poweremail.errors import DeliveryUnknownError, UsageError
 
 __all__ = ["Messages"]
 
-M = TypeVar("M", Message, TemplateMessage, RawMessage)
+M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
 
 class Messages:

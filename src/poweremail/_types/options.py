@@ -61,12 +61,12 @@ class Timeouts:
     read: float | None = 30.0
     write: float | None = 30.0
     pool: float | None = 60.0
-    response: float | None = attrs.field()
+    response: float | None = attrs.field(
+        default=attrs.Factory(
+            lambda self: 4 * self.read if is_number(self.read) else None, takes_self=True
+        )
+    )
     total: float | None = None
-
-    @response.default
-    def _(self) -> float | None:
-        return 4 * self.read if is_number(self.read) else None
 
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(Timeouts):

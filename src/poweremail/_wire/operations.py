@@ -56,6 +56,7 @@ class Operation:
     *reads*: the call changes nothing at the service.
     *repeatable*: a repetition leaves the service as the first call did and gets the same response,
     as with every call that reads.
+    *returns_secrets*: the response may have a password or a key; calls about messages have none.
     """
 
     path: str
@@ -63,11 +64,12 @@ class Operation:
     sends: bool = False
     reads: bool = False
     repeatable: bool = attrs.field(default=attrs.Factory(lambda self: self.reads, takes_self=True))
+    returns_secrets: bool = attrs.field(init=False)
 
-    @property
-    def returns_secrets(self) -> bool:
-        """Whether the response may have a password or a key. Calls about messages have none."""
-        return not self.path.lower().startswith("messages/")
+    def __attrs_post_init__(self) -> None:
+        # The way of attrs to set a field of a frozen class while it is made.
+        is_about_messages = self.path.lower().startswith("messages/")
+        object.__setattr__(self, "returns_secrets", not is_about_messages)
 
 
 SEND_MAIL = Operation("messages/sendMail", sends=True)

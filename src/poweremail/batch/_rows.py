@@ -69,12 +69,11 @@ class RowReader:
     name: str
     key: str
     fold_case: bool
-    used: set[str] = attrs.field(init=False)
-
-    @used.default
-    def _used(self) -> set[str]:
-        """The columns that are no dynamic values."""
-        return {*self.fields, self.email, self.key}
+    used: set[str] = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: {*self.fields, self.email, self.key}, takes_self=True),
+    )
+    """The columns that are no dynamic values."""
 
     def __attrs_post_init__(self) -> None:
         """Check what all messages share: an error in it would be in each of them."""
@@ -152,7 +151,7 @@ def _to(address: Any, name: Any) -> Any:
     if not name:
         return [address]
     found = recipients("to", [address])
-    return found if len(found) > 1 else [(name, found[0].email)]
+    return [(name, found[0].email)] if len(found) == 1 else found
 
 
 def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | TemplateMessage:

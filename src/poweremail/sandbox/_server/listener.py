@@ -32,9 +32,9 @@ def open_listener(host: str, port: int) -> socket.socket:
 
 def listener_url(listener: socket.socket) -> str:
     """Return the URL of *listener*, without a slash at its end."""
-    host, port = listener.getsockname()[:2]
+    bound, port = listener.getsockname()[:2]
     # These mean all addresses, and are none to connect to.
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    host: str = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(bound) or bound  # noqa: S104
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 

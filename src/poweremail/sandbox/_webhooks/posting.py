@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from functools import cache
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import attrs
 
@@ -94,10 +94,11 @@ def post_to(to: RespondingReceiver | Poster | None) -> Post:
     """
     if to is None:
         return _post_over_http
-    if hasattr(to, "post"):
-        post: Post = to.post
+    post: Post | None = getattr(to, "post", None)
+    if post is not None:
         return post
-    return lambda _, headers, body: result_of(to.respond("POST", dict(headers), body))
+    receiver = cast("RespondingReceiver", to)
+    return lambda _, headers, body: result_of(receiver.respond("POST", dict(headers), body))
 
 
 def _post_over_http(url: str, headers: Sequence[tuple[str, str]], body: bytes) -> AttemptResult:
