@@ -33,6 +33,7 @@ The tests are in ``tests/_async/test_timeouts.py`` and ``test_stale.py``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterable, Awaitable, Callable
 from functools import lru_cache
 from time import monotonic
@@ -352,6 +353,16 @@ def _time_left(
     return seconds
 
 
+def _drop_frames(error: BaseException | None, handled: BaseException | None) -> None:
+    """
+    Take the frames out of *error* and what led to it: through their callers, they would keep the
+    mail until the next garbage collection. *handled*: what the caller was handling before.
+    """
+    while error is not None and error is not handled:
+        error.__traceback__ = None
+        error = error.__context__
+
+
 class AsyncStream:
     """
     A network stream of httpcore around *stream*.
@@ -443,9 +454,11 @@ class AsyncStream:
         wait = self._wait_for_end
         if not wait and not peer_has_closed(self._stream.get_extra_info("socket")):
             return
+        handled = sys.exception()
         try:
             self._unread = await self._stream.read(65536, wait or _SECONDS_TO_READ_WAITING)
-        except self._core.ReadTimeout:
+        except self._core.ReadTimeout as error:
+            _drop_frames(error, handled)
             if wait:
                 return
         except self._core.ReadError:

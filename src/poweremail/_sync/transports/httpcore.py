@@ -34,6 +34,7 @@ The tests are in ``tests/_sync/test_timeouts.py`` and ``test_stale.py``.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from time import monotonic
@@ -343,6 +344,16 @@ def _time_left(outgoing: Outgoing, limit: float | None, error: type[Exception]) 
     return seconds
 
 
+def _drop_frames(error: BaseException | None, handled: BaseException | None) -> None:
+    """
+    Take the frames out of *error* and what led to it: through their callers, they would keep the
+    mail until the next garbage collection. *handled*: what the caller was handling before.
+    """
+    while error is not None and error is not handled:
+        error.__traceback__ = None
+        error = error.__context__
+
+
 class Stream:
     """
     A network stream of httpcore around *stream*.
@@ -434,9 +445,11 @@ class Stream:
         wait = self._wait_for_end
         if not wait and not peer_has_closed(self._stream.get_extra_info("socket")):
             return
+        handled = sys.exception()
         try:
             self._unread = self._stream.read(65536, wait or _SECONDS_TO_READ_WAITING)
-        except self._core.ReadTimeout:
+        except self._core.ReadTimeout as error:
+            _drop_frames(error, handled)
             if wait:
                 return
         except self._core.ReadError:
