@@ -268,13 +268,14 @@ def _connect_sqlite(_: object, __: object, place: Any, options: Any) -> sqlite3.
     connection: sqlite3.Connection = sqlite3.connect(*place, **options)
     try:
         (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         connection.close()
         path = Path(*place)
         if error.sqlite_errorcode & 0xFF not in _NO_FILES or _is_writable(path.parent):
             raise
         return _connect_read_only(path, options)
     if mode != "wal":
+        connection.close()
         raise sqlite3.OperationalError(
             f"the file cannot have a write-ahead log, only {mode!r}: is it on a network disk?"
         )
