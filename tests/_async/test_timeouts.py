@@ -49,8 +49,10 @@ def repeat(connection, data: bytes, seconds: float) -> bool:
 async def test_an_error_says_in_words_that_time_ran_out(engine):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = f"127.0.0.1:{silent.getsockname()[1]}"
-        timeouts = Timeouts(connect=0.1, read=0.1)
-        for scheme, error in (("http", DeliveryUnknownError), ("https", NotSentError)):
+        for scheme, timeouts, error in (
+            ("http", Timeouts(read=0.1), DeliveryUnknownError),
+            ("https", Timeouts(connect=0.1), NotSentError),
+        ):
             async with client_of(
                 engine, f"{scheme}://{host}", timeouts=timeouts, retry=ONCE
             ) as client:
