@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, cast
 from poweremail._async.transports.base import (
     KEEPALIVE_EXPIRY,
     MAX_CONNECTIONS,
+    MAX_INTERIM_RESPONSES,
     AsyncAdapter,
     AsyncEngine,
     AsyncOutgoing,
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
     import yarl
 
 __all__ = ["AsyncAiohttpTransport"]
-
-_MAX_INTERIM_RESPONSES = 20
 
 _MAX_TIMEOUTS_CACHED = 32
 
@@ -441,8 +440,8 @@ class AsyncLink:
         message = await self._read()
         if 100 <= message[0].code < 200:  # noqa: PLR2004
             self._interim_count += 1
-            if self._interim_count > _MAX_INTERIM_RESPONSES:
-                raise self._failure(f"more than {_MAX_INTERIM_RESPONSES} interim responses")
+            if self._interim_count > MAX_INTERIM_RESPONSES:
+                raise self._failure(f"more than {MAX_INTERIM_RESPONSES} interim responses")
         else:
             self.responded, self.use.idle_since = True, monotonic()
         return message

@@ -62,6 +62,7 @@ from poweremail.errors import ConfigurationError, TransportError, UsageError
 __all__ = [
     "KEEPALIVE_EXPIRY",
     "MAX_CONNECTIONS",
+    "MAX_INTERIM_RESPONSES",
     "AsyncAdapter",
     "AsyncEngine",
     "AsyncOutgoing",
@@ -78,6 +79,9 @@ __all__ = [
 
 MAX_CONNECTIONS = 20
 """The default limit on open connections: enough for a batch, and polite to the service."""
+
+MAX_INTERIM_RESPONSES = 20
+"""The limit on 1xx responses to one request; a server that sends more will not end."""
 
 KEEPALIVE_EXPIRY = 4.0
 """
@@ -360,7 +364,8 @@ class Use:
         Its FIN needs half a round trip to arrive, which is less than connecting took. Servers have
         limits of seconds, so only after a second is it worth to wait that long; before, a
         millisecond is enough for a server that is near. The second request waits as well, since a
-        server may close after every response. A busy connection waits for nothing.
+        server may close after every response. A busy connection waits for nothing; but if the event
+        loop needs longer for a turn than `_IDLE_SECONDS`, none counts as busy.
         """
         self.requests += 1
         idle = now - self.idle_since

@@ -46,6 +46,7 @@ from poweremail._runtime._environment import proxy_for, tls_context
 from poweremail._runtime._sync import in_thread
 from poweremail._runtime._sync_slots import Slots
 from poweremail._sync.transports.base import (
+    MAX_INTERIM_RESPONSES,
     Engine,
     Outgoing,
     Use,
@@ -73,8 +74,6 @@ _PROXY_METHOD = b"CONNECT"
 
 _PROXY_REQUESTS = (_PROXY_METHOD, b"\x05", b"\x01")
 """How requests to proxies begin: the two others are those of SOCKS (RFC 1928, RFC 1929)."""
-
-_MAX_INTERIM_RESPONSES = 20
 
 _SECONDS_TO_READ_WAITING = 0.05
 """For reading what has arrived already; over TLS it may be nothing but a session ticket."""
@@ -486,8 +485,8 @@ class Stream:
                 break
             head = rest
             self._interim_count += 1
-            if self._interim_count > _MAX_INTERIM_RESPONSES:
+            if self._interim_count > MAX_INTERIM_RESPONSES:
                 raise self._core.RemoteProtocolError(
-                    f"more than {_MAX_INTERIM_RESPONSES} interim responses"
+                    f"more than {MAX_INTERIM_RESPONSES} interim responses"
                 )
         self._interim = head if head[9:10] in (b"", b"1") else None
