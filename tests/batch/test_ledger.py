@@ -613,20 +613,6 @@ class TestSchema:
         with pytest.raises(LedgerError, match=r"version 99.*upgrade poweremail"):
             Ledger(place).create("news")
 
-    def test_an_older_ledger_is_migrated_and_keeps_its_rows(self, ledger, place, monkeypatch):
-        fill(ledger, 3)
-
-        def newest(connection):
-            connection.execute(text("ALTER TABLE poweremail_batches ADD COLUMN colour TEXT"))
-
-        monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, newest))
-        newer = Ledger(place)
-        assert newer.status(newer.find("news")).total == 3
-        with newer.database.reading() as connection:
-            assert connection.execute(text("SELECT version FROM poweremail_ledger")).scalar() == 2
-            connection.execute(text("SELECT colour FROM poweremail_batches"))
-        newer.close()
-
     def test_every_state_is_in_the_table(self):
         from poweremail._ledger.states import TRANSITIONS
 

@@ -77,10 +77,36 @@ def rows(place: str) -> dict[str, tuple[str, str, str]]:
     """State, unique id and payload of each row, by its key."""
     connection = sqlite3.connect(place)
     try:
-        found = connection.execute("SELECT key, state, unique_id, payload FROM poweremail_messages")
+        (version,) = connection.execute("SELECT version FROM poweremail_ledger").fetchone()
+        table = "poweremail_messages"
+        if version > 1:
+            table += " JOIN poweremail_payloads ON message = id"
+        found = connection.execute(f"SELECT key, state, unique_id, payload FROM {table}")
         return {key: (state, unique_id, payload) for key, state, unique_id, payload in found}
     finally:
         connection.close()
+
+
+def tables(place: str) -> dict[str, list[tuple[object, ...]]]:
+    """The columns of each table, in any order; an index by its name."""
+    connection = sqlite3.connect(place)
+    try:
+        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master")]
+        return {
+            name: sorted(row[1:4] for row in connection.execute(f"PRAGMA table_info({name})"))
+            for name in names
+            if not name.startswith("sqlite_")
+        }
+    finally:
+        connection.close()
+
+
+def test_a_migrated_ledger_has_the_tables_of_a_new_one(place, tmp_path):
+    new = str(tmp_path / "new.db")
+    for each in (place, new):
+        with Batch(None, each, "news") as batch:
+            batch.add([])
+    assert tables(place) == tables(new)
 
 
 @pytest.mark.parametrize(

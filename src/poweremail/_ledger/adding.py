@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
-from sqlalchemy import ColumnElement, Connection, and_, delete, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
 
 from poweremail._ledger.database import Clock, Database
 from poweremail._ledger.entries import Added, BadEntry, BatchItem, Entry
 from poweremail._ledger.former import former_of
 from poweremail._ledger.payload import pack
-from poweremail._ledger.schema import contents, insert_new, messages, storable
+from poweremail._ledger.schema import contents, insert_new, messages, payloads, storable
 from poweremail._ledger.states import State
 from poweremail._types.address import trim
 from poweremail._types.content import Content
@@ -122,13 +122,21 @@ class Adding:
                 self._trimmed = _trimmed_keys(connection, of_batch)
             rows = [row for row in rows if row["key"] not in self._trimmed]
             rows = _without_stored(connection, of_batch, rows)
-            add = insert_new(connection, messages).values(batch=self._batch, added=Clock())
-            add = add.execution_options(preserve_rowcount=True)
-            added, _ = (
-                connection.execute(add, each).rowcount if each else 0 for each in (rows, bad)
-            )
+            added, _ = (_insert(connection, self._batch, each) for each in (rows, bad))
         self._sources |= new_sources
         return added
+
+
+def _insert(connection: Connection, batch: int | None, rows: list[dict[str, Any]]) -> int:
+    """Insert those of *rows* whose key is new, with their payloads, and return their number."""
+    if not rows:
+        return 0
+    texts = {storable(row["key"]): row.pop("payload") for row in rows}
+    add = insert_new(connection, messages).values(batch=batch, added=Clock())
+    found = connection.execute(add.returning(messages.c.id, messages.c.key), rows).all()
+    if found:
+        connection.execute(insert(payloads), [{"message": id, **texts[key]} for id, key in found])
+    return len(found)
 
 
 def _trimmed_keys(connection: Connection, of_batch: ColumnElement[bool]) -> set[str]:
@@ -184,8 +192,10 @@ def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
         "due": 0.0,
         "source": entry.source,
         "line": entry.line,
-        "files": json.dumps(sorted(packed.contents)) if packed.contents else None,
-        "payload": packed.payload,
+        "payload": {
+            "payload": packed.payload,
+            "files": json.dumps(sorted(packed.contents)) if packed.contents else None,
+        },
         "former": former_key if former_key != key else None,
     }
 
@@ -200,7 +210,10 @@ def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) 
         "error": error.explanation,
         "source": entry.source,
         "line": entry.line,
-        "payload": json.dumps(
-            {"to": [[storable(recipient)]]} if recipient else {}, ensure_ascii=False
-        ),
+        "payload": {
+            "payload": json.dumps(
+                {"to": [[storable(recipient)]]} if recipient else {}, ensure_ascii=False
+            ),
+            "files": None,
+        },
     }

@@ -15,7 +15,7 @@ from poweremail._ledger.adding import Adding
 from poweremail._ledger.database import Clock, Database
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.rate_limits import least_seconds, read_used
-from poweremail._ledger.schema import batches, contents, insert_new, messages
+from poweremail._ledger.schema import batches, contents, insert_new, messages, payloads
 from poweremail._ledger.statements import is_open, pause_batch
 from poweremail._ledger.states import RETRYABLE, State
 from poweremail._ledger.values import BatchStatus, Planned, Record
@@ -37,11 +37,13 @@ def _page(members: type[Any], *columns: Any) -> Any:
     """Reads id, the named *members* that are columns, and *columns*."""
     names = [field.name for field in attrs.fields(members) if field.name in _row]
     found: Any = select(_row.id, *(_row[name] for name in names), *columns)
-    return found.order_by(_row.id).limit(_PAGE_SIZE)
+    return found.join_from(messages, payloads).order_by(_row.id).limit(_PAGE_SIZE)
 
 
-_RECORDS = _page(Record, _row.payload.label("recipients"))
-_PLANNED = _page(Planned, _row.files.label("contents")).where(_row.state == State.PLANNED)
+_RECORDS = _page(Record, payloads.c.payload.label("recipients"))
+_PLANNED = _page(Planned, payloads.c.payload, payloads.c.files.label("contents")).where(
+    _row.state == State.PLANNED
+)
 
 
 class Ledger:

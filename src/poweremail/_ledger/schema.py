@@ -1,8 +1,12 @@
 """
 The tables of a ledger, and the migrations from older versions.
 
-A version is the number of migrations that made it. To change the schema, add a migration; never
-change one that was released.
+A new ledger gets the tables as they are below. An older one is migrated, step by step; to change
+the schema, change a table and add the migration, and never change a migration that was released.
+tests/batch/test_old_ledger.py compares the two ways.
+
+The state of a mail is apart from its payload, because each step rewrites the state: a row of
+PostgreSQL is rewritten whole.
 """
 
 from __future__ import annotations
@@ -31,17 +35,20 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.schema import CreateColumn
 
 from poweremail.errors import LedgerError
 
 __all__ = [
-    "MIGRATIONS",
+    "VERSION",
     "batches",
     "bookings",
     "contents",
     "insert_new",
     "is_current",
+    "lanes",
     "messages",
+    "payloads",
     "prepare",
     "smtp_users",
     "storable",
@@ -84,6 +91,12 @@ batches = Table(
     Column("paused", Float),  # since when
     Column("pause_reason", _ForeignText),
     Column("rehearsal", Text),  # JSON; None if it is no rehearsal
+    Column("kind", Text),  # "outbox"; None for a batch
+    Column("options", Text),  # JSON: the options that all its workers share
+    Column("failures_in_a_row", Integer, nullable=False, server_default="0"),
+    Column("runners", Integer),  # the most lanes; None for any number
+    # When a worker last searched for leases that have ended: one search serves all workers.
+    Column("swept", Float, nullable=False, server_default="0"),
 )
 
 messages = Table(
@@ -110,11 +123,27 @@ messages = Table(
     Column("taken", Float),  # when a worker last took it to send it
     Column("unknown_since", Float),
     Column("settled", Float),
-    Column("files", Text),  # the digests of its files, as JSON
-    Column("payload", Text, nullable=False),
+    Column("expires", Float),  # a planned row is not sent after that; None for never
+    # Since when a hook waits for the outcome; None if it was called, or there is none.
+    Column("unreported", Float),
     UniqueConstraint("batch", "key"),
     # One index for three queries: the next rows, the rows in work, and the count of each state.
     Index("poweremail_messages_by_state", "batch", "state", "due", "id"),
+)
+
+payloads = Table(
+    "poweremail_payloads",
+    _metadata,
+    Column(
+        "message",
+        _Number,
+        ForeignKey("poweremail_messages.id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("payload", Text, nullable=False),
+    Column("files", Text),  # the digests of its files, as JSON
+    Column("trace_context", Text),
 )
 
 contents = Table(
@@ -130,6 +159,7 @@ smtp_users = Table(
     Column("name", Text, primary_key=True),
     Column("refused_until", Float, nullable=False, default=0.0),
     Column("refusals", Integer, nullable=False, default=0),
+    Column("limits", Text),  # JSON; None if it has none
 )
 
 bookings = Table(
@@ -143,13 +173,53 @@ bookings = Table(
 )
 
 
-def _create(connection: Connection) -> None:
-    _metadata.create_all(connection)
-    connection.execute(insert(_version).values(version=0))
+# A lane is the permission to be one of the workers of a batch.
+lanes = Table(
+    "poweremail_lanes",
+    _metadata,
+    Column("batch", _Number, ForeignKey("poweremail_batches.id"), primary_key=True),
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    # It grows each time the lane is taken: a message that carries an older one is out of date.
+    Column("turn", Integer, nullable=False, server_default="0"),
+    Column("due", Float),  # when it is worth taking again; None if there is nothing to do
+    Column("owner", Text),
+    Column("host", _ForeignText),
+    Column("process", Integer),
+    Column("taken", Float),
+    Column("lease_until", Float),
+    Column("drained", Float),  # since when its worker is asked to end
+)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_create,)
-"""Each makes one version from the version before it."""
+def _split_payloads(connection: Connection) -> None:
+    """
+    Move the payloads into a table of their own, and add what many workers share.
+
+    A worker of the version before it takes no row afterwards, because its query names a column that
+    is gone; the outcomes of its mails in work can still be written.
+    """
+    for table in (payloads, lanes):
+        table.create(connection)
+    connection.exec_driver_sql(
+        "INSERT INTO poweremail_payloads (message, payload, files)"
+        " SELECT id, payload, files FROM poweremail_messages"
+    )
+    for column in ("payload", "files"):
+        connection.exec_driver_sql(f"ALTER TABLE poweremail_messages DROP COLUMN {column}")
+    for table, names in (
+        (messages, ("expires", "unreported")),
+        (batches, ("kind", "options", "failures_in_a_row", "runners", "swept")),
+        (smtp_users, ("limits",)),
+    ):
+        for name in names:
+            column_ddl = CreateColumn(table.c[name]).compile(dialect=connection.dialect)
+            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column_ddl}")
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_split_payloads,)
+"""The first makes version 2 from version 1, and so on."""
+
+VERSION = 1 + len(MIGRATIONS)
 
 _LOCK = 0x506F454C  # "PoEL"
 
@@ -164,20 +234,23 @@ def prepare(connection: Connection) -> None:
         # Two processes may begin at once. The transaction of SQLite is a lock by itself.
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     version = _read_version(connection)
-    if version > len(MIGRATIONS):
+    if version > VERSION:
         raise LedgerError(
-            f"the ledger has version {version}, and this poweremail knows {len(MIGRATIONS)} at "
-            "most",
+            f"the ledger has version {version}, and this poweremail knows {VERSION} at most",
             advice="upgrade poweremail",
         )
-    for migrate in MIGRATIONS[version:]:
+    if version == 0:
+        _metadata.create_all(connection)
+        connection.execute(insert(_version).values(version=VERSION))
+        return
+    for migrate in MIGRATIONS[version - 1 :]:
         migrate(connection)
-    connection.execute(update(_version).values(version=len(MIGRATIONS)))
+    connection.execute(update(_version).values(version=VERSION))
 
 
 def is_current(connection: Connection) -> bool:
     """Return whether the tables exist in this version, so that `prepare` has nothing to do."""
-    return _read_version(connection) == len(MIGRATIONS)
+    return _read_version(connection) == VERSION
 
 
 def _read_version(connection: Connection) -> int:

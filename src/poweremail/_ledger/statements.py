@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from poweremail._ledger.database import Clock
-from poweremail._ledger.schema import batches, messages
+from poweremail._ledger.schema import batches, messages, payloads
 from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished
 
@@ -77,7 +77,7 @@ RENEW = update(messages).where(_in_work, _row.lease_owner == bindparam("owner"))
 
 def _skip_locked(query: Any) -> Any:
     """*query*, locking its rows. Rows that another worker is just taking are skipped."""
-    return query.with_for_update(skip_locked=True)
+    return query.with_for_update(skip_locked=True, of=messages)
 
 
 def _if_sending(value: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -108,13 +108,16 @@ unknown, a lookup becomes due again.
 
 def _due(state: State, *conditions: ColumnElement[bool]) -> Executable:
     columns = (
-        *(_row.id, _row.key, _row.unique_id, _row.payload, _row.files.label("contents")),
+        *(_row.id, _row.key, _row.unique_id),
+        *(payloads.c.payload, payloads.c.files.label("contents")),
         *(_row.source, _row.line, _row.attempts, _row.looks, _row.smtp_user_name),
         (_row.fence + 1).label("fence"),
         func.coalesce(_row.unknown_since, _now).label("unknown_since"),
     )
-    found = select(*columns).where(
-        _of_batch, _row.state == state.value, _row.due <= _now, *conditions
+    found = (
+        select(*columns)
+        .join_from(messages, payloads)
+        .where(_of_batch, _row.state == state.value, _row.due <= _now, *conditions)
     )
     query: Executable = _skip_locked(found.order_by(_row.due, _row.id).limit(bindparam("room")))
     return query
