@@ -75,6 +75,9 @@ def lazily(
         return value
 
     def names() -> list[str]:
-        return sorted({*home, *vars(sys.modules[module])})
+        # Without what the module itself imports, such as TYPE_CHECKING.
+        present = vars(sys.modules[module])
+        inner = {name for name in present if f"{module}.{name}" in sys.modules or name[:2] == "__"}
+        return sorted(home.keys() | inner)
 
     return load, names

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail import AsyncPowerEmail, Deployment, PowerEmail, RetryPolicy, Timeouts, UsageError
+import poweremail
+from poweremail import (
+    AsyncPowerEmail,
+    ConfigurationError,
+    Deployment,
+    PowerEmail,
+    RetryPolicy,
+    Timeouts,
+    UsageError,
+)
 from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.settings import DEFAULT, Settings, complete, from_env
 from poweremail._types.secret import Secret
+from poweremail.transports import AsyncHttpxTransport, HttpxTransport
 
 OPTIONS = {
     "owner_id": "owner",
@@ -426,3 +438,23 @@ def test_any_text_makes_settings_or_a_usage_error(text):
             else:
                 assert made.endpoint.base_url.startswith(("https://", "http://"))
                 assert made.endpoint.base_url.endswith("/")
+
+
+@pytest.mark.parametrize(
+    ("client", "transport", "reason"),
+    [
+        (PowerEmail, lambda: "aiohttp", "'aiohttp' is async only (AsyncPowerEmail can use it)"),
+        (PowerEmail, AsyncHttpxTransport, "AsyncHttpxTransport is async only (AsyncPowerEmail"),
+        (AsyncPowerEmail, HttpxTransport, "HttpxTransport is for threads only (PowerEmail can"),
+        (AsyncPowerEmail, httpx.AsyncClient, "wrap a client of your own"),
+    ],
+)
+def test_a_transport_of_the_other_client_is_named_as_such(client, transport, reason):
+    with pytest.raises(ConfigurationError, match=re.escape(reason)) as caught:
+        client("owner", "token", "example.com", transport=transport())
+    assert caught.value.field == "transport"
+
+
+def test_a_public_module_lists_its_names_and_not_what_it_imports():
+    assert {"PowerEmail", "AsyncPowerEmail", "Message"} <= set(dir(poweremail))
+    assert not {"TYPE_CHECKING", "import_module", "sys"} & set(dir(poweremail))

@@ -154,7 +154,7 @@ def test_from_path_checks_the_file_and_does_not_read_it(tmp_path, convert):
 def test_from_path_with_another_name_and_type(tmp_path):
     path = tmp_path / "tmp123"
     path.write_bytes(b"")
-    assert Attachment.from_path(path, name="a.csv", type="text/x") == Attachment(
+    assert Attachment.from_path(path, "a.csv", type="text/x") == Attachment(
         "a.csv", FileContent(path, 0), "text/x"
     )
     assert Attachment.from_path(path, name="a.txt").type == "text/plain"

@@ -23,7 +23,7 @@ from poweremail._wire.http import Endpoint
 from poweremail._wire.redaction import Credentials
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = ["DEFAULT", "Default", "Settings", "complete", "from_env"]
+__all__ = ["DEFAULT", "Default", "Settings", "complete", "from_env", "unusable_transport"]
 
 
 class Default(Enum):
@@ -246,3 +246,23 @@ def complete(options: dict[str, Any]) -> dict[str, Any]:
             f"missing from the environment: {', '.join(missing)}", field="environment"
         )
     return options
+
+
+def unusable_transport(given: object, names: tuple[str, ...]) -> ConfigurationError:
+    """
+    Return the error for a transport that the client cannot use. *names*: the engines that it knows.
+    """
+    described = (
+        repr(given)
+        if isinstance(given, str)
+        else f"{type(given).__module__}.{type(given).__qualname__}"
+    )
+    closes = {name for name in ("close", "aclose") if hasattr(given, name)}
+    if given == "aiohttp" or (hasattr(given, "handle") and closes == {"aclose"}):
+        reason, advice = f"{described} is async only", "AsyncPowerEmail can use it"
+    elif hasattr(given, "handle") and closes == {"close"}:
+        reason, advice = f"{described} is for threads only", "PowerEmail can use it"
+    else:
+        reason = f"must be {', '.join(map(repr, names))} or a transport, not {described}"
+        advice = "wrap a client of your own: HttpxTransport(client), AsyncHttpxTransport(client)"
+    return ConfigurationError(reason, field="transport", advice=advice)

@@ -107,7 +107,7 @@ class Attachment:
 
     @classmethod
     def from_path(
-        cls, path: str | os.PathLike[str], *, name: str | None = None, type: str | None = None
+        cls, path: str | os.PathLike[str], name: str | None = None, *, type: str | None = None
     ) -> Attachment:
         """
         Attach the file at *path*, under its own name unless *name* is given. It is read piece by
@@ -181,7 +181,7 @@ class Image:
 
     @classmethod
     def from_path(
-        cls, path: str | os.PathLike[str], *, cid: str | None = None, type: str | None = None
+        cls, path: str | os.PathLike[str], cid: str | None = None, *, type: str | None = None
     ) -> Image:
         """
         Show the file at *path*; *cid* is its file name unless given. It is read piece by piece

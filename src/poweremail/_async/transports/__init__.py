@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from poweremail._async.transports.base import AsyncTransport
 from poweremail._async.transports.httpx import AsyncHttpxTransport
+from poweremail._policy.settings import unusable_transport
 from poweremail.errors import ConfigurationError
 
 __all__ = ["AsyncHttpxTransport", "AsyncTransport", "TransportName", "open_transport"]
@@ -48,13 +49,4 @@ def open_transport(transport: AsyncTransport | TransportName) -> AsyncTransport:
         and hasattr(transport, "aclose")
     ):
         return transport
-    described = (
-        repr(transport)
-        if isinstance(transport, str)
-        else f"{type(transport).__module__}.{type(transport).__qualname__}"
-    )
-    raise ConfigurationError(
-        f"must be {', '.join(map(repr, get_args(TransportName)))} or a transport, not {described}",
-        field="transport",
-        advice="wrap a client of your own: AsyncHttpxTransport(client)",
-    )
+    raise unusable_transport(transport, get_args(TransportName))

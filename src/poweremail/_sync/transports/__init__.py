@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
+from poweremail._policy.settings import unusable_transport
 from poweremail._sync.transports.base import Transport
 from poweremail._sync.transports.httpx import HttpxTransport
 from poweremail.errors import ConfigurationError
@@ -44,13 +45,4 @@ def open_transport(transport: Transport | TransportName) -> Transport:
         and hasattr(transport, "close")
     ):
         return transport
-    described = (
-        repr(transport)
-        if isinstance(transport, str)
-        else f"{type(transport).__module__}.{type(transport).__qualname__}"
-    )
-    raise ConfigurationError(
-        f"must be {', '.join(map(repr, get_args(TransportName)))} or a transport, not {described}",
-        field="transport",
-        advice="wrap a client of your own: HttpxTransport(client)",
-    )
+    raise unusable_transport(transport, get_args(TransportName))
