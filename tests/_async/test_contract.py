@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from _async.ways import ENGINES, WAYS, reached
+from _async.ways import ENGINES, WAYS, reached, until
 from poweremail import (
     ApiError,
     Attachment,
@@ -158,7 +158,7 @@ REJECTED = [
     (Fault.status(404), ApiError),
     (Fault.status(401), AuthenticationError),
 ]
-SLOW = (Fault.stall(), Fault.slow_drip(0.9), Fault.latency(0.9))
+SLOW = (Fault.stall(), Fault.slow_drip(1), Fault.latency(1))
 UNKNOWN = [
     (Fault.reset_after_acceptance(), True),
     (Fault.stall(), True),
@@ -170,8 +170,8 @@ UNKNOWN = [
     (Fault.status(503, accepted=True), True),
     (Fault.status(503), False),
     (Fault.status(302 + 200, accepted=True), True),
-    (Fault.slow_drip(0.9), True),
-    (Fault.latency(0.9), True),
+    (Fault.slow_drip(1), True),
+    (Fault.latency(1), True),
     (Fault.error("GeneralError", "oops"), False),
     (Fault.error("SendingError", "try after sometime"), False),
 ]
@@ -198,10 +198,11 @@ async def test_a_rejected_mail_is_not_repeated(way, sandbox, fault, error):
 async def test_an_unknown_outcome_is_not_repeated(way, sandbox, fault, taken):
     rule = sandbox.faults.add(fault)
     # A short one where no answer comes; where one does, a busy machine may take its time.
-    timeouts = Timeouts(read=0.7 if fault in SLOW else 30)
+    timeouts = Timeouts(read=0.1 if fault in SLOW else 30)
     async with reached(way, sandbox, timeouts=timeouts) as client:
         with pytest.raises(DeliveryUnknownError, match="unknown whether it was sent") as caught:
             await client.messages.send_mail(message(unique_id="u1"))
+        await until(lambda: len(sandbox.outbox) == taken)
     assert (caught.value.mail_state, caught.value.unique_id, caught.value.recipients) == (
         "unknown",
         "u1",

@@ -20,7 +20,7 @@ import httpx2
 import pytest
 import trustme
 
-from _async.ways import ENGINES, OPTIONS, TOKEN, client_of
+from _async.ways import ENGINES, OPTIONS, TOKEN, client_of, until
 from poweremail import (
     AsyncPowerEmail,
     ConfigurationError,
@@ -141,8 +141,8 @@ async def test_no_body_is_sent_over_a_closed_connection(engine, size, closes):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.usefixtures("patient")
-async def test_an_interim_response_does_not_hold_the_body_back(engine):
+async def test_an_interim_response_does_not_hold_the_body_back(engine, monkeypatch):
+    monkeypatch.setattr(base, "_WAIT_SECONDS", 0.2)  # aiohttp waits for all of it
     with FaultServer(answer(), interim_at_head) as server:
         async with client_of(engine, server.url) as client:
             await client.messages.send_mail(message())
@@ -305,8 +305,7 @@ async def test_the_pool_of_the_users_client_is_waited_for_up_to_the_timeout(engi
                 if index == 0:
                     await client.messages.send_mail(message())
                     return
-                while not server.connections:
-                    await sleep(0.01)
+                await until(lambda: server.connections)
                 try:
                     with pytest.raises(NotSentError):
                         await hurried.messages.send_mail(message())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import aiohttp  # async only
@@ -11,6 +11,7 @@ import httpx
 import httpx2
 
 from poweremail import AsyncPowerEmail, RetryPolicy, Timeouts
+from poweremail._runtime._async import sleep
 from poweremail.transports import (
     AsyncAiohttpTransport,  # async only
     AsyncHttpxTransport,
@@ -66,3 +67,12 @@ async def reached(way: str, sandbox: ServedSandbox, **options) -> AsyncIterator[
     else:
         async with client_of(way, sandbox.url, **options) as client:
             yield client
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for *condition*, for a minute at most."""
+    for _ in range(6_000):
+        if condition():
+            return
+        await sleep(0.01)
+    raise TimeoutError

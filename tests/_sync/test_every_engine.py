@@ -129,7 +129,7 @@ def slowly(connection) -> bool:
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     for _ in range(8):
         connection._read(400_000)
-        time.sleep(0.4)
+        time.sleep(0.2)
     # The rest at once, so that a busy machine is not taken for a server that does not answer.
     connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 22)
     connection.headers["content-length"] = str(
@@ -142,7 +142,7 @@ def slowly(connection) -> bool:
 def test_the_read_timeout_does_not_count_while_a_large_mail_goes_out(engine):
     with FaultServer(slowly) as server:
         with client_of(
-            engine, server.url, timeouts=Timeouts(read=2.5), retry=RetryPolicy(1)
+            engine, server.url, timeouts=Timeouts(read=1.2), retry=RetryPolicy(1)
         ) as client:
             client.messages.send_mail(large())
     assert server.posts == 1

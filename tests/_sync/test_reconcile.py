@@ -57,11 +57,11 @@ def test_a_mail_with_a_response_is_not_looked_up(sandbox):
 
 def test_lookups_repeat_until_the_mail_is_listed(sandbox):
     sandbox.faults.add(LOST, call="sendMail")
-    sandbox.faults.add(Fault.late_visibility(0.6), call="sendMail")
+    sandbox.faults.add(Fault.late_visibility(0.2), call="sendMail")
     with sandbox.client(**FAST | {"visibility": 5}) as client:
         began = time.monotonic()
         assert client.messages.send_mail(message()).reconciled
-        assert 0.5 < time.monotonic() - began < 4
+        assert time.monotonic() - began >= 0.2
     assert len(sandbox.outbox) == 1
 
 

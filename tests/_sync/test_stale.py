@@ -20,7 +20,7 @@ import httpx2
 import pytest
 import trustme
 
-from _sync.ways import ENGINES, OPTIONS, TOKEN, client_of
+from _sync.ways import ENGINES, OPTIONS, TOKEN, client_of, until
 from poweremail import (
     PowerEmail,
     ConfigurationError,
@@ -140,8 +140,8 @@ def test_no_body_is_sent_over_a_closed_connection(engine, size, closes):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.usefixtures("patient")
-def test_an_interim_response_does_not_hold_the_body_back(engine):
+def test_an_interim_response_does_not_hold_the_body_back(engine, monkeypatch):
+    monkeypatch.setattr(base, "_WAIT_SECONDS", 0.2)  # aiohttp waits for all of it
     with FaultServer(answer(), interim_at_head) as server:
         with client_of(engine, server.url) as client:
             client.messages.send_mail(message())
@@ -290,8 +290,7 @@ def test_the_pool_of_the_users_client_is_waited_for_up_to_the_timeout(engine):
                 if index == 0:
                     client.messages.send_mail(message())
                     return
-                while not server.connections:
-                    sleep(0.01)
+                until(lambda: server.connections)
                 try:
                     with pytest.raises(NotSentError):
                         hurried.messages.send_mail(message())

@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
+import threading
 
 import httpx
 import httpx2
 import pytest
 
-from _sync.ways import ENGINES, OPTIONS, TLS, TOKEN, client_of
+from _sync.ways import ENGINES, OPTIONS, TLS, TOKEN, client_of, until
 from poweremail import (
     PowerEmail,
     ConfigurationError,
@@ -146,16 +147,6 @@ def test_a_few_interim_responses_are_skipped(engine):
     assert (server.posts, server.connections) == (3, 1)
 
 
-def slow(connection) -> bool:
-    connection.server.stopped.wait(2)
-    return answer()(connection)
-
-
-def wait_for(condition) -> None:
-    while not condition():
-        sleep(0.01)
-
-
 def read_nothing(connection) -> bool:
     connection.server.stopped.wait()
     return False
@@ -176,8 +167,13 @@ def test_the_outcome_of_a_total_timeout_follows_the_body(engine, behave, outcome
 @pytest.mark.parametrize("engine", OWN)
 def test_the_total_time_counts_no_wait_for_a_connection(engine):
     """The last mail waits until one of the twenty connections is free, for longer than its time."""
-    behaviours = [slow] * 20 + [answer()]
-    with FaultServer(*behaviours) as server:
+    is_over = threading.Event()
+
+    def hold(connection) -> bool:
+        is_over.wait(60)
+        return answer()(connection)
+
+    with FaultServer(*[hold] * 20, answer()) as server:
         with client_of(engine, server.url, retry=ONCE) as client:
             hurried = client.with_options(timeouts=Timeouts(total=1))
 
@@ -185,7 +181,8 @@ def test_the_total_time_counts_no_wait_for_a_connection(engine):
                 if index < 20:
                     client.messages.send_mail(message())
                 else:
-                    wait_for(lambda: server.connections == 20)
+                    until(lambda: server.connections == 20)
+                    threading.Timer(1.1, is_over.set).start()
                     hurried.messages.send_mail(message())
 
             with BoundedMap(send, range(21), 21) as done:

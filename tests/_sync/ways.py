@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Callable
 from contextlib import ExitStack, contextmanager
 
 import httpx
 import httpx2
 
 from poweremail import PowerEmail, RetryPolicy, Timeouts
+from poweremail._runtime._sync import sleep
 from poweremail.transports import (
     HttpxTransport,
 )
@@ -58,3 +59,12 @@ def reached(way: str, sandbox: ServedSandbox, **options) -> Iterator[PowerEmail]
     else:
         with client_of(way, sandbox.url, **options) as client:
             yield client
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait for *condition*, for a minute at most."""
+    for _ in range(6_000):
+        if condition():
+            return
+        sleep(0.01)
+    raise TimeoutError
