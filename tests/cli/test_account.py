@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from poweremail.sandbox import Fault
+from support.receiver import Receiver
 
 
 def members(done) -> dict[str, str]:
@@ -48,7 +49,7 @@ def test_domains_are_added_checked_and_deleted(command):
 
 
 def test_keys_of_webhooks_are_shown_only_when_they_are_drawn(command):
-    with Receiver(b"God bless you, PowerEmail") as url:
+    with responding("God bless you, PowerEmail") as url:
         assert (
             command(
                 "webhooks",
@@ -141,7 +142,7 @@ def test_the_doctor_reports_no_problem(command):
     command.sandbox.add_smtp_user("smtp12345", hourly_limit=5)
     command.sandbox.add_sending_domain("example.com")
     command.sandbox.add_tracking_domain("t.example.com")
-    with Receiver(b"God bless you, PowerEmail") as url:
+    with responding("God bless you, PowerEmail") as url:
         command("webhooks", "add", url)
         done = command("doctor")
         assert (done.status, done.err) == (0, "all is well\n")
@@ -154,9 +155,9 @@ def test_the_doctor_reports_problems_with_advice(command):
     command.sandbox.add_smtp_user("smtp12345", enabled=False)
     command.sandbox.add_sending_domain("example.com", valid=False)
     command.sandbox.add_tracking_domain("t.example.com", valid=False)
-    with Receiver(b"God bless you, PowerEmail") as url:
+    with responding("God bless you, PowerEmail") as url:
         command("webhooks", "add", url)
-        with Receiver(b"nothing of the kind") as other:
+        with responding("nothing of the kind") as other:
             command.sandbox.add_webhook(other)
             checks = [check for check in command("doctor", "--json").objects if not check["ok"]]
     found = {check["name"]: check for check in checks}
@@ -182,9 +183,10 @@ def test_the_doctor_reports_no_problem_for_absent_members(command):
         "tracking_domain_list": [{"domain": "t.example.com"}],
         "webhook_list": [{"webhook_id": 2}],
     }
-    with Receiver(json.dumps(told).encode()) as url:
+    with responding(json.dumps(told)) as url:
         checks = {
-            check["name"]: check for check in command("doctor", "--json", "--base-url", url).objects
+            check["name"]: check
+            for check in command("doctor", "--json", "--base-url", url.partition("?")[0]).objects
         }
     assert checks["sending domain"] == {
         "name": "sending domain",
@@ -253,7 +255,7 @@ def test_a_call_without_a_response_does_not_stop_other_checks(command):
 
 
 def test_the_doctor_requests_the_handshake_of_the_brand(command):
-    with Receiver(b"God bless you, Acme") as url:
+    with responding("God bless you, Acme") as url:
         command.sandbox.add_webhook(url)
         assert (
             f"ok      webhook: {url} responds with the handshake"
@@ -270,33 +272,11 @@ def test_the_doctor_requests_the_handshake_of_the_brand(command):
     assert done.objects[0]["error"]["field"] == "brand"
 
 
-class Receiver:
-    """Something that answers *text* to whoever asks."""
-
-    def __init__(self, text: bytes) -> None:
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(text)))
-                self.end_headers()
-                self.wfile.write(text)
-
-            do_POST = do_GET  # noqa: N815
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever)
-
-    def __enter__(self) -> str:
-        self._thread.start()
-        return f"http://127.0.0.1:{self._server.server_port}/"
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+@contextmanager
+def responding(text: str) -> Iterator[str]:
+    """The URL of something that responds with *text*, whatever it is asked."""
+    with Receiver({"GET": (200, text), "POST": (200, text)}) as receiver:
+        yield receiver.url
 
 
 def test_json_of_a_list_is_one_object_per_line(command):

@@ -29,6 +29,7 @@ from poweremail._cli.app import app
 from poweremail._cli.webhook_diagnose import read_request
 from support.command import Runner
 from support.plain_http import PLAIN_HTTP
+from support.serving import HTTPServerInThread
 from support.webhooks import FORM, HEADER, HELLO, KEY, URL, event, form, signed
 
 ENVIRON = {
@@ -119,13 +120,9 @@ class Recorder(http.server.BaseHTTPRequestHandler):
 def recorder():
     """A server that keeps what is posted to it, and answers the status that it is told."""
     handler = type("Handler", (Recorder,), {"requests": []})
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+    with HTTPServerInThread(("127.0.0.1", 0), handler) as server:
         handler.url = f"http://127.0.0.1:{server.server_port}/hook"
         yield handler
-        server.shutdown()
-        thread.join()
 
 
 def test_listen_prints_events_with_a_valid_signature():

@@ -8,7 +8,7 @@ import logging
 import sqlite3
 import threading
 import time
-from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.simple_server import make_server
 
 import anyio.lowlevel
 import httpx
@@ -20,6 +20,7 @@ from poweremail.sandbox import RETRY_AFTER, AttemptResult, Sandbox
 from poweremail.webhooks import SCHEMES, WebhookReceiver, WebhookWSGI
 from support.plain_http import PLAIN_HTTP
 from support.receiver import Receiver
+from support.serving import Quiet, WSGIServerInThread
 from support.webhooks import SIGNERS
 
 HEADER = "X-PowerEmailTES-SIGNATURE"
@@ -38,11 +39,6 @@ class Recording:
     def post(self, url, headers, body):
         self.posts.append((url, tuple(headers), body))
         return AttemptResult(self.statuses.pop(0) if self.statuses else 200, "answer")
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
 
 
 @pytest.fixture
@@ -461,70 +457,62 @@ def test_the_server_posts_until_the_receiver_is_back(clock):
     got = []
     app = {}
     with make_server(
-        "127.0.0.1", 0, lambda environ, start: app["wsgi"](environ, start), handler_class=Quiet
+        "127.0.0.1",
+        0,
+        lambda environ, start: app["wsgi"](environ, start),
+        WSGIServerInThread,
+        Quiet,
     ) as wsgi:
-        thread = threading.Thread(target=wsgi.serve_forever, kwargs={"poll_interval": 0.01})
         url = f"http://127.0.0.1:{wsgi.server_port}/hook"
 
         def down(_environ, start):
             start("503 Service Unavailable", [])
             return [b"we are down " * 200]
 
-        thread.start()
-        try:
-            with (
-                Sandbox(clock=clock) as sandbox,
-                sandbox.server() as server,
-                PowerEmail("me", "any", base_url=server.url, smtp_user_name="smtp12345") as client,
-            ):
-                app["wsgi"] = WebhookWSGI(
-                    WebhookReceiver(got.append, url=url, keys=[], scheme="form-base64")
-                )
-                # The question on registration is really asked.
-                client.settings.add_webhook(url)
-                [hook] = client.settings.list_webhook()
-                app["wsgi"] = down
-                client.messages.send_mail(
-                    Message(
-                        subject="Hi", from_email="a@example.com", to="ada@example.com", text="x"
-                    )
-                )
-                base = f"{server.url}/_sandbox"
-                listed = lambda: httpx.get(f"{base}/deliveries", **PLAIN_HTTP).json()["deliveries"]  # noqa: E731
-                until(lambda: listed()[0]["attempts"])
-                [refused] = listed()
-                assert (refused["state"], refused["attempts"][0]["status"]) == ("waiting", 503)
-                assert len(refused["attempts"][0]["answer"]) == 1024
-                app["wsgi"] = WebhookWSGI(
-                    WebhookReceiver(got.append, url=url, keys=hook.key, scheme="form-base64")
-                )
-                httpx.post(f"{base}/clock", json={"advance": RETRY_AFTER[0]}, **PLAIN_HTTP)
-                until(lambda: listed()[0]["state"] == "delivered")
-                httpx.post(
-                    f"{base}/event_rules", json={"rule": "open 100% within 5s"}, **PLAIN_HTTP
-                )
-                client.messages.send_mail(
-                    Message(
-                        subject="Hi", from_email="a@example.com", to="bob@example.com", text="x"
-                    )
-                )
-                httpx.post(f"{base}/clock", json={"advance": 5}, **PLAIN_HTTP)
-                until(lambda: len(got) == 3)
-                assert sorted((event.event, event.recipient) for event in got) == [
-                    ("open", "bob@example.com"),
-                    ("send", "ada@example.com"),
-                    ("send", "bob@example.com"),
-                ]
-                number = listed()[-1]["number"]
-                before = httpx.get(f"{base}/deliveries/{number}", **PLAIN_HTTP).json()
-                after = httpx.post(f"{base}/deliveries/{number}/replay", **PLAIN_HTTP).json()
-                assert (after["headers"], after["body"]) == (before["headers"], before["body"])
-                assert [attempt["status"] for attempt in after["attempts"]] == [503, 200, 200]
-                [webhook] = httpx.get(f"{base}/webhooks", **PLAIN_HTTP).json()["webhooks"]
-                assert webhook["total_event"] == 3
-        finally:
-            wsgi.shutdown()
-            thread.join()
+        with (
+            Sandbox(clock=clock) as sandbox,
+            sandbox.server() as server,
+            PowerEmail("me", "any", base_url=server.url, smtp_user_name="smtp12345") as client,
+        ):
+            app["wsgi"] = WebhookWSGI(
+                WebhookReceiver(got.append, url=url, keys=[], scheme="form-base64")
+            )
+            # The question on registration is really asked.
+            client.settings.add_webhook(url)
+            [hook] = client.settings.list_webhook()
+            app["wsgi"] = down
+            client.messages.send_mail(
+                Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x")
+            )
+            base = f"{server.url}/_sandbox"
+            listed = lambda: httpx.get(f"{base}/deliveries", **PLAIN_HTTP).json()["deliveries"]  # noqa: E731
+            until(lambda: listed()[0]["attempts"])
+            [refused] = listed()
+            assert (refused["state"], refused["attempts"][0]["status"]) == ("waiting", 503)
+            assert len(refused["attempts"][0]["answer"]) == 1024
+            app["wsgi"] = WebhookWSGI(
+                WebhookReceiver(got.append, url=url, keys=hook.key, scheme="form-base64")
+            )
+            httpx.post(f"{base}/clock", json={"advance": RETRY_AFTER[0]}, **PLAIN_HTTP)
+            until(lambda: listed()[0]["state"] == "delivered")
+            httpx.post(f"{base}/event_rules", json={"rule": "open 100% within 5s"}, **PLAIN_HTTP)
+            client.messages.send_mail(
+                Message(subject="Hi", from_email="a@example.com", to="bob@example.com", text="x")
+            )
+            httpx.post(f"{base}/clock", json={"advance": 5}, **PLAIN_HTTP)
+            until(lambda: len(got) == 3)
+            assert sorted((event.event, event.recipient) for event in got) == [
+                ("open", "bob@example.com"),
+                ("send", "ada@example.com"),
+                ("send", "bob@example.com"),
+            ]
+            number = listed()[-1]["number"]
+            before = httpx.get(f"{base}/deliveries/{number}", **PLAIN_HTTP).json()
+            after = httpx.post(f"{base}/deliveries/{number}/replay", **PLAIN_HTTP).json()
+            assert (after["headers"], after["body"]) == (before["headers"], before["body"])
+            assert [attempt["status"] for attempt in after["attempts"]] == [503, 200, 200]
+            [webhook] = httpx.get(f"{base}/webhooks", **PLAIN_HTTP).json()["webhooks"]
+            assert webhook["total_event"] == 3
     assert len(got) == 3
 
 

@@ -6,7 +6,7 @@ import contextlib
 import io
 import socket
 import threading
-import wsgiref.simple_server
+from wsgiref.simple_server import make_server
 from wsgiref.util import setup_testing_defaults
 from wsgiref.validate import validator
 
@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from poweremail import ConfigurationError, UsageError
 from poweremail.webhooks import WebhookASGI, WebhookReceiver, WebhookWSGI
 from support.plain_http import PLAIN_HTTP
+from support.serving import Quiet, WSGIServerInThread
 from support.webhooks import HELLO, KEY, URL, event, form, signed
 
 BODY = form(event(1), event(2))
@@ -56,24 +57,10 @@ def on_uvicorn(application):
         listener.close()
 
 
-class Quiet(wsgiref.simple_server.WSGIRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @contextlib.contextmanager
 def on_wsgiref(application):
-    server = wsgiref.simple_server.make_server(
-        "127.0.0.1", 0, validator(application), handler_class=Quiet
-    )
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
+    with make_server("127.0.0.1", 0, validator(application), WSGIServerInThread, Quiet) as server:
         yield f"http://127.0.0.1:{server.server_port}/hooks/mail"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @pytest.fixture(params=["uvicorn", "uvicorn, sync handler", "wsgiref"])
