@@ -27,54 +27,57 @@ def programs() -> Path | None:
     return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 
 
-@contextmanager
-def server() -> Iterator[str]:
+class Server:
     """
-    Run a server on a free port of this machine, and yield its URL. As root it runs as another user,
-    because it refuses to be root.
+    A server whose files are in *folder*, on a free port of this machine. As root it runs as another
+    user, because it refuses to be root.
 
-    It does not wait for the disk: the tests kill its clients, never the machine.
+    It does not wait for the disk: the tests kill its clients and the server, never the machine.
     """
-    where = programs()
-    if where is None:
-        pytest.skip("PostgreSQL is not installed")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        folder = Path(name, "server")
-        folder.mkdir()
-        become: list[str] = []
-        if os.geteuid() == 0:
-            become = ["runuser", "-u", USER, "--"]
-            Path(name).chmod(0o755)
-            shutil.chown(folder, USER)
+
+    def __init__(self, folder: Path) -> None:
+        programs_of_server = programs()
+        if programs_of_server is None:
+            pytest.skip("PostgreSQL is not installed")
+        self._programs = programs_of_server
+        self._folder = folder
+        self._data = folder / "data"
+        self._become = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        data = folder / "data"
-        run([*become, where / "initdb", "-D", data, "-A", "trust", "-U", USER], folder)
-        settings = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
-        run(
-            [
-                *become,
-                where / "pg_ctl",
-                "-D",
-                data,
-                "-o",
-                settings,
-                "-l",
-                folder / "log",
-                "-w",
-                "start",
-            ],
-            folder,
+            self.port: int = free.getsockname()[1]
+        self.url = f"postgresql://{USER}@127.0.0.1:{self.port}/{USER}"
+        if not self._data.exists():
+            folder.mkdir(exist_ok=True)
+            if self._become:
+                folder.parent.chmod(0o755)
+                shutil.chown(folder, USER)
+            self._run("initdb", "-D", self._data, "-A", "trust", "-U", USER)
+
+    def start(self) -> None:
+        settings = f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        log = self._folder / "log"
+        self._run("pg_ctl", "-D", self._data, "-o", settings, "-l", log, "-w", "start")
+
+    def stop(self) -> None:
+        """Stop it at once, as a crash does: open transactions are lost."""
+        self._run("pg_ctl", "-D", self._data, "-m", "immediate", "-w", "stop")
+
+    def _run(self, program: str, *arguments: object) -> None:
+        command = map(str, (*self._become, self._programs / program, *arguments))
+        done = subprocess.run(
+            list(command), cwd=self._folder, capture_output=True, text=True, check=False
         )
+        assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Run a server in a folder of its own, and yield its URL."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
+        running = Server(Path(name, "server"))
+        running.start()
         try:
-            yield f"postgresql://{USER}@127.0.0.1:{port}/{USER}"
+            yield running.url
         finally:
-            run([*become, where / "pg_ctl", "-D", data, "-m", "immediate", "-w", "stop"], folder)
-
-
-def run(command: list[object], folder: Path) -> None:
-    done = subprocess.run(
-        list(map(str, command)), cwd=folder, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+            running.stop()
