@@ -7,10 +7,9 @@ from collections import Counter
 
 import pytest
 
-from poweremail import AsyncPowerEmail, RateLimits, RetryPolicy, UsageError
+from poweremail import AsyncPowerEmail, RateLimits, Response, RetryPolicy, UsageError
 from poweremail._ledger.values import Finished
 from poweremail._ledger.verdicts import RELEASED
-from poweremail._response import Response
 from poweremail.batch import AsyncBatch, BadEntry, Entry, Ledger, LedgerError
 from poweremail.sandbox import Fault, Sandbox
 from support.ledgers import finish, let_leases_end
@@ -535,7 +534,7 @@ async def test_rows_of_a_dead_worker_in_a_rehearsal(sandbox, place, readable):
         let_leases_end(ledger, dead.owner)
         if not readable:
             with sqlite3.connect(place) as connection:
-                connection.execute("UPDATE poweremail_messages SET payload = '{}'")
+                connection.execute("UPDATE poweremail_payloads SET payload = '{}'")
             connection.close()
         # Nobody may send it, so the dead one did not. One that cannot be read may have been sent by
         # whoever could.
@@ -586,7 +585,7 @@ async def test_a_ledger_that_stays_locked_leaves_the_mails_in_progress_unknown(s
         sent = len(sandbox.outbox)
         assert first.state == "accepted"
         assert (counts["accepted"] + counts["sending"], counts["planned"]) == (sent, 10 - sent)
-        let_leases_end(ledger, running._worker.owner)
+        let_leases_end(ledger)
         assert set((await run(batch)).values()) == {"accepted"}
         assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(10)}
     ledger.close()
@@ -596,8 +595,9 @@ async def test_a_row_that_another_worker_claimed_is_not_reported(sandbox, place)
     class Slow:
         async def handle(self, request):
             if request.operation.sends:
-                let_leases_end(ledger, running._worker.owner)
+                let_leases_end(ledger)
                 assert len(thief.step((), 1).work) == 1
+                running.stop()
             return Response(200, (), b'{"status": "success", "message": "", "message_data": []}')
 
         async def aclose(self):
@@ -612,10 +612,8 @@ async def test_a_row_that_another_worker_claimed_is_not_reported(sandbox, place)
         thief = ledger.worker(ledger.find("news"), ["s"], {}, lease=60.0)
         running = batch.run()
         async with running:
-            await running._advance()
-            await running._advance()
+            assert [outcome async for outcome in running] == []
         assert thief.retire()
-        assert not running._ready
         assert (await batch.status()).counts["unknown"] == 1
     ledger.close()
 

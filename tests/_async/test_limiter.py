@@ -6,9 +6,9 @@ import sqlite3
 
 import pytest
 
-from poweremail import UsageError
+from poweremail import LimitWait, RateLimits, UsageError
 from poweremail._async.limiter import AsyncLimiter
-from poweremail._policy.limits import LimitWait, RateLimits, Window
+from poweremail._policy.limits import Window
 from poweremail._runtime._async_many import BoundedMap
 from support.booked import exceeds, record
 

@@ -8,10 +8,9 @@ from collections import Counter
 
 import pytest
 
-from poweremail import PowerEmail, RateLimits, RetryPolicy, UsageError
+from poweremail import PowerEmail, RateLimits, Response, RetryPolicy, UsageError
 from poweremail._ledger.values import Finished
 from poweremail._ledger.verdicts import RELEASED
-from poweremail._response import Response
 from poweremail.batch import Batch, BadEntry, Entry, Ledger, LedgerError
 from poweremail.sandbox import Fault, Sandbox
 from support.ledgers import finish, let_leases_end
@@ -528,7 +527,7 @@ def test_rows_of_a_dead_worker_in_a_rehearsal(sandbox, place, readable):
         let_leases_end(ledger, dead.owner)
         if not readable:
             with sqlite3.connect(place) as connection:
-                connection.execute("UPDATE poweremail_messages SET payload = '{}'")
+                connection.execute("UPDATE poweremail_payloads SET payload = '{}'")
             connection.close()
         # Nobody may send it, so the dead one did not. One that cannot be read may have been sent by
         # whoever could.
@@ -579,7 +578,7 @@ def test_a_ledger_that_stays_locked_leaves_the_mails_in_progress_unknown(sandbox
         sent = len(sandbox.outbox)
         assert first.state == "accepted"
         assert (counts["accepted"] + counts["sending"], counts["planned"]) == (sent, 10 - sent)
-        let_leases_end(ledger, running._worker.owner)
+        let_leases_end(ledger)
         assert set(run(batch).values()) == {"accepted"}
         assert received(sandbox) == {f"user{n}@example.com": 1 for n in range(10)}
     ledger.close()
@@ -589,8 +588,9 @@ def test_a_row_that_another_worker_claimed_is_not_reported(sandbox, place):
     class Slow:
         def handle(self, request):
             if request.operation.sends:
-                let_leases_end(ledger, running._worker.owner)
+                let_leases_end(ledger)
                 assert len(thief.step((), 1).work) == 1
+                running.stop()
             return Response(200, (), b'{"status": "success", "message": "", "message_data": []}')
 
         def close(self):
@@ -603,10 +603,8 @@ def test_a_row_that_another_worker_claimed_is_not_reported(sandbox, place):
         thief = ledger.worker(ledger.find("news"), ["s"], {}, lease=60.0)
         running = batch.run()
         with running:
-            running._advance()
-            running._advance()
+            assert [outcome for outcome in running] == []
         assert thief.retire()
-        assert not running._ready
         assert batch.status().counts["unknown"] == 1
     ledger.close()
 

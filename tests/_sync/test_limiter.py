@@ -7,9 +7,9 @@ import sqlite3
 
 import pytest
 
-from poweremail import UsageError
+from poweremail import LimitWait, RateLimits, UsageError
 from poweremail._sync.limiter import Limiter
-from poweremail._policy.limits import LimitWait, RateLimits, Window
+from poweremail._policy.limits import Window
 from poweremail._runtime._sync_many import BoundedMap
 from support.booked import exceeds, record
 

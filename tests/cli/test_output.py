@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import typer
 
+from poweremail import Secret
 from poweremail._cli.app import app
 from poweremail._cli.output import plain
-from poweremail._types.secret import Secret
 from support.messages import message
 
 ESCAPES = re.compile(r"\x1b\[[0-9;]*m")

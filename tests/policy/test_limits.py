@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail import Response, SmtpUser, UsageError
-from poweremail._policy.limits import LimitWait, RateLimits, SlidingLog, Window
+from poweremail import LimitWait, RateLimits, Response, SmtpUser, UsageError
+from poweremail._policy.limits import SlidingLog, Window
 
 # Halves and quarters, so that sums are exact and requests fall on the very edge of a window.
 WINDOWS = st.lists(

@@ -18,6 +18,7 @@ from poweremail import (
     ProtocolError,
     RateLimitError,
     Response,
+    Secret,
     Timeouts,
     TransportError,
     UsageError,
@@ -25,8 +26,7 @@ from poweremail import (
 )
 from poweremail._policy.outcome import NO_MAIL, FailedAttempt, Mail, judge_failure
 from poweremail._types.content import StreamContent
-from poweremail._types.secret import Secret
-from poweremail._wire.http import Base64, Body, Endpoint, Request
+from poweremail._wire.http import Base64, Body, Endpoint
 from poweremail._wire.operations import (
     GET_MESSAGE_INFO,
     SEND_MAIL,
@@ -35,6 +35,7 @@ from poweremail._wire.operations import (
     operation_at,
 )
 from poweremail._wire.redaction import Credentials
+from poweremail.transports import Request
 
 MAIL = Mail("id-1", ("ada@example.com", "bob@example.com"), "smtp1")
 WHOLE = Response(502, (), b"x")

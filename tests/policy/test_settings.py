@@ -17,12 +17,12 @@ from poweremail import (
     Deployment,
     PowerEmail,
     RetryPolicy,
+    Secret,
     Timeouts,
     UsageError,
 )
 from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.settings import DEFAULT, Settings, complete, from_env
-from poweremail._types.secret import Secret
 from poweremail.transports import AsyncHttpxTransport, HttpxTransport
 
 OPTIONS = {

@@ -26,9 +26,9 @@ import anyio.lowlevel
 import pytest
 import trio
 
-from poweremail import UsageError
+from poweremail import RateLimits, UsageError
 from poweremail._async.limiter import AsyncLimiter
-from poweremail._policy.limits import RateLimits, Window
+from poweremail._policy.limits import Window
 from poweremail._runtime import _async, _sync
 from poweremail._runtime._budget import Budget
 from poweremail._runtime._file_budget import FileBudget

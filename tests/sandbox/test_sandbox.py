@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import poweremail
-from poweremail._types.secret import Secret
+from poweremail import Secret
 from poweremail.sandbox import (
     AsyncSandboxTransport,
     AttemptResult,

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from poweremail.sandbox import CaughtFile, CaughtMail, CaughtRecipient
 from poweremail.sandbox._api.mime import read_raw_message
 from poweremail.sandbox._release.source import source
 from poweremail.sandbox._server.preview import preview
 from poweremail.sandbox._store.database import at
-from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, CaughtRecipient, find_links
+from poweremail.sandbox._store.mail import find_links
 
 
 def mail(**changes):

@@ -19,11 +19,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import attrs
 
-from poweremail import PowerEmailError
-from poweremail._types.secret import Secret
-from poweremail.sandbox import Sandbox
-from poweremail.sandbox._api.call import Call, Reply
-from poweremail.sandbox._faults.rules import Arrival, Faults
+from poweremail import PowerEmailError, Secret
+from poweremail.sandbox import Call, Faults, Reply, Sandbox
+from poweremail.sandbox._faults.rules import Arrival
 from poweremail.transports import Request, Response
 from support.agreement_scripts import Script
 

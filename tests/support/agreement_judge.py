@@ -14,8 +14,7 @@ from urllib.parse import quote, quote_plus
 
 import attrs
 
-from poweremail import DeliveryUnknownError, PowerEmailError, SendResult
-from poweremail._types.result import CallResult
+from poweremail import CallResult, DeliveryUnknownError, PowerEmailError, SendResult
 from poweremail.sandbox import CaughtMail
 from poweremail.transports import Response
 from support.agreement_ground import Attempt, Ground, Handling, Log

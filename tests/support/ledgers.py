@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import update
 
+from poweremail import RateLimits
 from poweremail._ledger.schema import messages
 from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished, Step, Verdict
 from poweremail._ledger.verdicts import ACCEPTED
 from poweremail._ledger.worker import Worker
-from poweremail._policy.limits import RateLimits
 from poweremail.batch import Entry, Ledger
 from support.messages import message
 
@@ -44,12 +44,11 @@ def finish(step: Step, verdict: Verdict = ACCEPTED) -> list[Finished]:
     return [Finished(work=work, verdict=verdict, value=work.key) for work in step.work]
 
 
-def let_leases_end(ledger: Ledger, owner: str) -> None:
-    """End the leases of *owner*, as if it had not renewed them."""
+def let_leases_end(ledger: Ledger, owner: str | None = None) -> None:
+    """End the leases of *owner*, or all of them, as if they had not been renewed."""
+    ended = update(messages).where(messages.c.lease_owner.is_not(None)).values(lease_until=0.0)
     with ledger.database.transaction() as connection:
-        connection.execute(
-            update(messages).where(messages.c.lease_owner == owner).values(lease_until=0.0)
-        )
+        connection.execute(ended if owner is None else ended.where(messages.c.lease_owner == owner))
 
 
 def states(ledger: Ledger, batch: int) -> dict[str, str]:

@@ -26,6 +26,7 @@ from poweremail import (
     Response,
     RetryEvent,
     RetryPolicy,
+    Secret,
     SendOutcome,
     SendResult,
     TemplateMessage,
@@ -35,7 +36,6 @@ from poweremail import (
 )
 from poweremail._types.attachment import FileContent
 from poweremail._types.frozen import FrozenMapping
-from poweremail._types.secret import Secret
 
 ENVELOPE = {
     "subject": "Invoice",

@@ -15,7 +15,8 @@ import httpx
 import pytest
 
 from poweremail import Message
-from poweremail.sandbox._store.mail import CaughtFile, CaughtRecipient, MailContent
+from poweremail.sandbox import CaughtFile, CaughtRecipient
+from poweremail.sandbox._store.mail import MailContent
 from support.plain_http import PLAIN_HTTP
 
 from .hostile import LOADS, SCRIPTS, TEXTS

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from poweremail import Message
-from poweremail.sandbox import SmtpServer
-from poweremail.sandbox._store.mail import CaughtRecipient, MailContent
+from poweremail.sandbox import CaughtRecipient, SmtpServer
+from poweremail.sandbox._store.mail import MailContent
 from support.plain_http import PLAIN_HTTP
 from support.receiver import HANDSHAKE, Receiver
 from support.smtp import SmtpReceiver

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from poweremail import UsageError
-from poweremail.webhooks._diagnosis import diagnose
-from poweremail.webhooks._signature import SCHEMES
+from poweremail.webhooks import SCHEMES, diagnose
 from support.webhooks import FORM, HEADER, KEY, URL, event, form, signed
 
 BODY = form(event())

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from poweremail import (
     PowerEmailError,
+    Secret,
     UsageError,
     WebhookError,
     WebhookPayloadError,
     WebhookSignatureError,
     webhooks,
 )
-from poweremail._types.secret import Secret
 from poweremail.webhooks import (
     SCHEMES,
     WebhookReceiver,

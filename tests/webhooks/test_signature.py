@@ -11,16 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from poweremail import UsageError
-from poweremail._types.secret import Secret
-from poweremail.webhooks._signature import (
-    SCHEMES,
-    SignatureScheme,
-    check_keys,
-    form_fields,
-    sign,
-    verify,
-)
+from poweremail import Secret, UsageError
+from poweremail.webhooks import SCHEMES, SignatureScheme, sign
+from poweremail.webhooks._signature import check_keys, form_fields, verify
 from support.webhooks import KEY, SIGNERS, URL, event, form
 
 # RFC 2202, test case 2 of HMAC-SHA1.

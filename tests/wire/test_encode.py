@@ -17,6 +17,7 @@ from poweremail import (
     Image,
     Message,
     Recipient,
+    Secret,
     TemplateMessage,
     Timeouts,
     Tracking,
@@ -24,10 +25,9 @@ from poweremail import (
     __version__,
 )
 from poweremail._types.attachment import FileContent
-from poweremail._types.secret import Secret
 from poweremail._wire import encode
 from poweremail._wire.convert import converter
-from poweremail._wire.http import Body, Endpoint, FilePiece, Request
+from poweremail._wire.http import Body, Endpoint, FilePiece
 from poweremail._wire.operations import (
     ADD_SMTP,
     GET_MESSAGE_INFO,
@@ -38,6 +38,7 @@ from poweremail._wire.operations import (
     Operation,
 )
 from poweremail._wire.redaction import Credentials
+from poweremail.transports import Request
 
 TOKEN = 'canary/to"ken\\ü&='
 ENDPOINT = Endpoint(

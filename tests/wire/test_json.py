@@ -9,9 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from poweremail import Message, TemplateMessage
-from poweremail._types.options import Timeouts
-from poweremail._types.secret import Secret
+from poweremail import Message, Secret, TemplateMessage, Timeouts
 from poweremail._wire import encode
 from poweremail._wire import json as wire_json
 from poweremail._wire.http import Endpoint

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from poweremail import Response
-from poweremail._types.secret import Secret
+from poweremail import Response, Secret
 from poweremail._wire.redaction import Credentials
 
 FORMS = {
