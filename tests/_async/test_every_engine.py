@@ -20,6 +20,7 @@ from poweremail import (
     RetryPolicy,
     Timeouts,
     UsageError,
+    ValidationError,  # async only
 )
 from poweremail._async.transports import base  # async only
 from poweremail.transports import (
@@ -225,6 +226,24 @@ async def test_a_middleware_that_repeats_a_mail_leaves_it_unknown(mail, monkeypa
                 with pytest.raises(DeliveryUnknownError):
                     await client.messages.send_mail(mail())
     assert server.posts == 1
+
+
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_options_of_a_session_change_no_outcome():  # async only
+    """Neither a time limit of its own, nor that it raises for a response that reports an error."""
+    invalid = {"status": "error", "name": "ValidationError", "message": "no subject"}
+    with FaultServer(answer(invalid, status=400), answer(), answer(invalid, status=400)) as server:
+        given = {"raise_for_status": True, "timeout": aiohttp.ClientTimeout(total=1e-9)}
+        async with aiohttp.ClientSession(**given) as session:
+            transport = AsyncAiohttpTransport(session)
+            options = {"base_url": server.url, "transport": transport, **OPTIONS}
+            async with AsyncPowerEmail("owner", TOKEN, **options) as client:
+                with pytest.raises(ValidationError):
+                    await client.messages.send_mail(message())
+                await client.messages.send_mail(message())
+                with pytest.raises(ValidationError):
+                    await client.messages.send_template_http_get(template())
+    assert server.posts == 3
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])

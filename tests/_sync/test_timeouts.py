@@ -12,6 +12,7 @@ import contextlib
 import json
 import socket
 import threading
+import time
 
 import httpx
 import httpx2
@@ -47,8 +48,9 @@ def repeat(connection, data: bytes, seconds: float) -> bool:
     return False
 
 
-@pytest.mark.parametrize("engine", OWN)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_an_error_says_in_words_that_time_ran_out(engine):
+    began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as silent:
         host = f"127.0.0.1:{silent.getsockname()[1]}"
         for scheme, timeouts, error in (
@@ -60,6 +62,7 @@ def test_an_error_says_in_words_that_time_ran_out(engine):
                     client.messages.send_mail(message())
             assert "scope" not in str(caught.value)
             assert "0x" not in str(caught.value)
+    assert time.monotonic() - began < 30  # the wait for a connection in the pool may be longer
 
 
 @pytest.mark.parametrize("engine", OWN)
@@ -157,11 +160,27 @@ def read_nothing(connection) -> bool:
     ("behave", "outcome"), [(read_nothing, NotSentError), (drip_head, DeliveryUnknownError)]
 )
 def test_the_outcome_of_a_total_timeout_follows_the_body(engine, behave, outcome):
-    timeouts = Timeouts(connect=5, read=20, write=20, total=0.5)
+    timeouts = Timeouts(connect=5, read=60, write=60, total=0.5)
     with FaultServer(behave) as server:
         with client_of(engine, server.url, timeouts=timeouts, retry=ONCE) as client:
+            began = time.monotonic()
             with pytest.raises(outcome, match="TotalTimeout: the attempt did not end within 0.5 s"):
                 client.messages.send_mail(large())
+            assert time.monotonic() - began < 30  # another timeout would have ended it later
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_total_time_counts_for_a_get(engine, kept):
+    timeouts = Timeouts(connect=5, read=20, response=5, total=0.3)
+    with FaultServer(*[answer()] * kept, drip_head) as server:
+        with client_of(engine, server.url, retry=ONCE) as client:
+            if kept:
+                client.messages.send_mail(message())
+            hurried = client.with_options(timeouts=timeouts)
+            with pytest.raises(DeliveryUnknownError, match="did not end within 0.3 s"):
+                hurried.messages.send_template_http_get(template())
+    assert server.connections == 1
 
 
 @pytest.mark.parametrize("engine", OWN)

@@ -275,7 +275,8 @@ def _decode_header(header: tuple[bytes, bytes]) -> tuple[str, str]:
 
 def follow_head(outgoing: Outgoing) -> Callable[..., Any]:
     """
-    Return a trace function for a request without a body, which sets ``outgoing.left``.
+    Return a trace function for a request without a body, which sets ``outgoing.left``, and starts
+    *outgoing* where the engine already has a connection.
 
     ``left`` is True at first, and stays so if the engine reports no event: that proves nothing.
     """
@@ -286,6 +287,7 @@ def follow_head(outgoing: Outgoing) -> Callable[..., Any]:
         if event.endswith(".send_request_headers.started"):
             is_proxy_request = getattr(info.get("request"), "method", b"") == _PROXY_METHOD
             head_started = head_started or not is_proxy_request
+            outgoing.start()
         outgoing.left = head_started
 
     return trace
