@@ -22,7 +22,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DBAPIError,
+    NoSuchModuleError,
+    OperationalError,
+    SQLAlchemyError,
+)
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
@@ -38,7 +45,27 @@ _RESERVE_BYTES = 1024 * 1024
 _BYTES_PER_MAIL = 32 * 1024
 # SQLite's codes if it cannot make a file beside the database.
 _NO_FILES = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+# PostgreSQL's codes, or their beginnings, if the connection was lost (08, 57P), the transaction was
+# undone in favour of another (40), there are too many connections, or the server is a replica, as
+# during a failover.
+_PASSING_STATES = ("08", "40", "57P", "53300", "25006")
 _GOES_ON = "the batch goes on from where it is once that is put right"
+# A worker needs a connection for the time of a step only.
+_POOL_SIZE = 2
+_POOL_OVERFLOW = 3
+# A server that is gone without a word is noticed within some 15 seconds.
+_CONNECTION = {
+    "application_name": "poweremail",
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 10_000,
+}
+_SETTINGS = "poweremail_settings"
+# The next rows of a batch are at the front of an index. A plan that is made before the numbers of
+# rows are known may sort all rows, in every step.
+_PLANNER = "; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off"
 _POSTGRESQL_SCHEME = re.compile(r"postgres(?:ql)?(?=://)")
 
 
@@ -76,8 +103,10 @@ class Database:
     *timeout*: the seconds to wait for a file that another process is writing.
 
     It may be used from several threads; a child of a fork opens its own connections. Each failure
-    is a `LedgerError` whose text holds neither a password nor an address. An invalid *place* raises
-    `ConfigurationError`.
+    is a `LedgerError` whose text holds neither a password nor an address; it is *temporary* if the
+    connection was lost or the database was busy, so that a transaction may be repeated. If that
+    happened during a commit, it is not known whether the transaction is on the disk.
+    An invalid *place* raises `ConfigurationError`.
     """
 
     def __init__(self, place: str | os.PathLike[str], *, timeout: float = 10.0) -> None:
@@ -86,12 +115,9 @@ class Database:
         self._reserve = Path(f"{self.path}-reserve")
         if self.path is None:
             self._engine = _postgresql_engine(url)
-            options: dict[str, Any] = {"isolation_level": "REPEATABLE READ"}
         else:
             self._engine = _sqlite_engine(url, timeout)
-            options = {"poweremail_reads": True}
-        # Several queries of one block see the database as it was at one moment.
-        self._reading_engine = self._engine.execution_options(**options)
+        self._reading_engine = self._engine.execution_options(poweremail_reads=True)
         self._lock = threading.Lock()
         self._file_identities: dict[str, object] = {}
         self._is_prepared = False
@@ -112,7 +138,10 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """Begin to read. Others can write meanwhile."""
+        """
+        Begin to read. Others can write meanwhile; all queries of the block see the database as it
+        was at one moment.
+        """
         with self._translated_errors():
             self._prepare()
             with self._reading_engine.connect() as connection:
@@ -219,9 +248,12 @@ class Database:
             if free is not None and free < _MIN_FREE_BYTES:
                 # SQLite has many names for it, "disk I/O error" among them.
                 reason = f"the disk is full, {free} bytes are free ({reason})"
+            temporary = _is_temporary(error)
+            if temporary and self.path is None:
+                # The other connections lead to the same server.
+                self._engine.dispose()
             raise LedgerError(
-                f"the ledger cannot be used: {reason}",
-                advice=_GOES_ON,
+                f"the ledger cannot be used: {reason}", advice=_GOES_ON, temporary=temporary
             ) from None
 
     def _prepare(self) -> None:
@@ -242,16 +274,38 @@ class Database:
             self._file_identities, self._is_prepared = self._identify_files(), True
 
 
+def _is_temporary(error: SQLAlchemyError) -> bool:
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, PoolTimeoutError)
+    if isinstance(error.orig, sqlite3.Error):
+        return getattr(error.orig, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:  # the client's library has noticed it
+        return error.connection_invalidated or isinstance(error, OperationalError)
+    return str(state).startswith(_PASSING_STATES)
+
+
 def _postgresql_engine(url: URL) -> Engine:
+    # `_begin_postgresql` begins the transactions, with their settings, in one round trip. No
+    # setting or prepared statement stays in a connection, because a pooler such as PgBouncer may
+    # give each transaction another one.
+    arguments = {"autocommit": True, "prepare_threshold": None}
+    defaults = {name: value for name, value in _CONNECTION.items() if name not in url.query}
     try:
-        # Whatever the server's default is: rows that others have written meanwhile are skipped,
-        # and are no error.
-        engine = create_engine(url, hide_parameters=True, isolation_level="READ COMMITTED")
+        engine = create_engine(
+            url,
+            connect_args=defaults | arguments,
+            hide_parameters=True,
+            pool_size=_POOL_SIZE,
+            max_overflow=_POOL_OVERFLOW,
+            pool_pre_ping=True,
+        )
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"{error.name} is not installed; pip install 'poweremail[postgresql]'", field="ledger"
         ) from None
-    event.listen(engine, "connect", _prepare_postgresql)
+    event.listen(engine, "connect", _look_at_postgresql)
+    event.listen(engine, "begin", _begin_postgresql)
     return engine
 
 
@@ -317,21 +371,22 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def _prepare_postgresql(connection: Any, _: object) -> None:
-    with connection.cursor() as cursor:
-        # As with SQLite, a commit must be on the disk when it returns, whatever the server's
-        # default is.
-        cursor.execute(
-            "SELECT set_config('synchronous_commit', 'on', false) WHERE "
-            "current_setting('synchronous_commit') = 'off'"
-        )
-        # The next rows of a batch are at the front of an index. A plan that is made before the
-        # numbers of rows are known may sort all rows, in every step.
-        cursor.execute(
-            "SET plan_cache_mode = force_custom_plan; SET enable_sort = off; SET enable_bitmapscan "
-            "= off"
-        )
-    connection.commit()
+def _look_at_postgresql(connection: Any, record: Any) -> None:
+    # As with SQLite, a commit must be on the disk when it returns, whatever the server's default
+    # is. Other values than off also wait for replicas, or do not, and stay.
+    (commits,) = connection.execute("SHOW synchronous_commit").fetchone()
+    record.info[_SETTINGS] = _PLANNER + (
+        "; SET LOCAL synchronous_commit = on" if commits == "off" else ""
+    )
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    # Whatever the server's default is: rows that others have written meanwhile are skipped, and are
+    # no error.
+    begin = "BEGIN ISOLATION LEVEL READ COMMITTED" + connection.info[_SETTINGS]
+    if connection.get_execution_options().get("poweremail_reads"):
+        begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    connection.exec_driver_sql(begin)
 
 
 def _absolute(path: str) -> str:
