@@ -568,7 +568,7 @@ async def test_a_ledger_that_stays_locked_leaves_the_mails_in_progress_unknown(s
     ledger = Ledger(place, timeout=0.05)
     async with (
         sandbox.async_client() as client,
-        AsyncBatch(client, ledger, "news", concurrency=2, **FAST) as batch,
+        AsyncBatch(client, ledger, "news", concurrency=2, lease=2.0, **FAST) as batch,
     ):
         await batch.add(many(10))
         other = sqlite3.connect(place, isolation_level=None, check_same_thread=False)

@@ -561,7 +561,7 @@ def test_a_ledger_that_stays_locked_leaves_the_mails_in_progress_unknown(sandbox
     ledger = Ledger(place, timeout=0.05)
     with (
         sandbox.client() as client,
-        Batch(client, ledger, "news", concurrency=2, **FAST) as batch,
+        Batch(client, ledger, "news", concurrency=2, lease=2.0, **FAST) as batch,
     ):
         batch.add(many(10))
         other = sqlite3.connect(place, isolation_level=None, check_same_thread=False)

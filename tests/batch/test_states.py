@@ -6,6 +6,7 @@ twice or written by two workers.
 from __future__ import annotations
 
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from hypothesis import HealthCheck, settings
@@ -17,7 +18,16 @@ from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished, Work
 from poweremail._ledger.verdicts import RELEASED, SEEN
 from poweremail.batch import Ledger
-from support.ledgers import ACCEPTED, Verdict, entries, let_leases_end, states, worker
+from poweremail.errors import LedgerError
+from support.ledgers import (
+    ACCEPTED,
+    Verdict,
+    connection_lost,
+    entries,
+    let_leases_end,
+    states,
+    worker,
+)
 
 OF_SENDS = {
     "accepted": ACCEPTED,
@@ -127,6 +137,24 @@ class Batches(RuleBasedStateMachine):
         if late:
             step = it.step(late, 0)
             assert (step.recorded, len(step.lost)) == ((), len(late))
+
+    @rule(it=workers, room=st.integers(0, 4), committed=st.booleans())
+    def lose_the_connection(self, it, room, committed):
+        """The step may have happened or not. The next one finds out, and nothing is lost."""
+        finished = [
+            Finished(work=work, verdict=ACCEPTED if work.state is State.SENDING else SEEN)
+            for work in list(self.held[it].values())[:2]
+        ]
+        it._swept = -1e9
+        it._gives_up_at = 0.0  # it has been patient already
+        with connection_lost(self.ledger, committed=committed), suppress(LedgerError):
+            it.step(finished, room)
+            raise AssertionError
+        step = it.step(finished, 0)
+        assert (step.recorded, step.lost, step.work) == (tuple(finished), (), ())
+        for each in finished:
+            del self.held[it][each.work.id]
+            self.model[each.work.key] = "accepted"
 
     @rule()
     def pause(self):

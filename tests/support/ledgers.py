@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, update
 
 from poweremail import RateLimits
 from poweremail._ledger.schema import messages
@@ -11,9 +14,20 @@ from poweremail._ledger.values import Finished, Step, Verdict
 from poweremail._ledger.verdicts import ACCEPTED
 from poweremail._ledger.worker import Worker
 from poweremail.batch import Entry, Ledger
+from poweremail.errors import LedgerError
 from support.messages import message
 
-__all__ = ["ACCEPTED", "Verdict", "entries", "fill", "finish", "let_leases_end", "states", "worker"]
+__all__ = [
+    "ACCEPTED",
+    "Verdict",
+    "connection_lost",
+    "entries",
+    "fill",
+    "finish",
+    "let_leases_end",
+    "states",
+    "worker",
+]
 
 
 def entries(count: int, first: int = 0) -> list[Entry]:
@@ -49,6 +63,33 @@ def let_leases_end(ledger: Ledger, owner: str | None = None) -> None:
     ended = update(messages).where(messages.c.lease_owner.is_not(None)).values(lease_until=0.0)
     with ledger.database.transaction() as connection:
         connection.execute(ended if owner is None else ended.where(messages.c.lease_owner == owner))
+
+
+@contextmanager
+def connection_lost(ledger: Ledger, *, committed: bool, times: int = 1) -> Iterator[None]:
+    """
+    In this block the first *times* transactions lose their connection: before their commit, or
+    when they were *committed* and nobody heard of it.
+    """
+    begin = ledger.database.transaction
+    left = times
+
+    @contextmanager
+    def transaction() -> Iterator[Connection]:
+        nonlocal left
+        left -= 1
+        with begin() as connection:
+            yield connection
+            if left >= 0 and not committed:
+                raise LedgerError("the connection is lost", temporary=True)
+        if left >= 0:
+            raise LedgerError("the connection is lost", temporary=True)
+
+    ledger.database.transaction = transaction
+    try:
+        yield
+    finally:
+        del ledger.database.transaction
 
 
 def states(ledger: Ledger, batch: int) -> dict[str, str]:

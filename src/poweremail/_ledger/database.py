@@ -64,8 +64,16 @@ _CONNECTION = {
 }
 _SETTINGS = "poweremail_settings"
 # The next rows of a batch are at the front of an index. A plan that is made before the numbers of
-# rows are known may sort all rows, in every step.
-_PLANNER = "; SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off"
+# rows are known may sort all rows, in every step. Set for each transaction, because a pooler may
+# share the connection with other clients.
+_PLANNER = "".join(
+    f"; SET LOCAL {setting}"
+    for setting in (
+        "plan_cache_mode = force_custom_plan",
+        "enable_sort = off",
+        "enable_bitmapscan = off",
+    )
+)
 _POSTGRESQL_SCHEME = re.compile(r"postgres(?:ql)?(?=://)")
 
 
@@ -286,15 +294,12 @@ def _is_temporary(error: SQLAlchemyError) -> bool:
 
 
 def _postgresql_engine(url: URL) -> Engine:
-    # `_begin_postgresql` begins the transactions, with their settings, in one round trip. No
-    # setting or prepared statement stays in a connection, because a pooler such as PgBouncer may
-    # give each transaction another one.
-    arguments = {"autocommit": True, "prepare_threshold": None}
+    # `_begin_postgresql` begins the transactions, with their settings, in one round trip.
     defaults = {name: value for name, value in _CONNECTION.items() if name not in url.query}
     try:
         engine = create_engine(
             url,
-            connect_args=defaults | arguments,
+            connect_args=defaults | {"autocommit": True},
             hide_parameters=True,
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_OVERFLOW,
@@ -372,9 +377,15 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _look_at_postgresql(connection: Any, record: Any) -> None:
+    pid, commits = connection.execute(
+        "SELECT pg_backend_pid(), current_setting('synchronous_commit')"
+    ).fetchone()
+    if pid != connection.info.backend_pid:
+        # A pooler such as PgBouncer stands between, and may give each transaction another server
+        # process, which does not know the prepared statements of this one.
+        connection.prepare_threshold = None
     # As with SQLite, a commit must be on the disk when it returns, whatever the server's default
-    # is. Other values than off also wait for replicas, or do not, and stay.
-    (commits,) = connection.execute("SHOW synchronous_commit").fetchone()
+    # is. Other values than off stay: they decide about waiting for replicas.
     record.info[_SETTINGS] = _PLANNER + (
         "; SET LOCAL synchronous_commit = on" if commits == "off" else ""
     )

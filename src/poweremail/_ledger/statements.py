@@ -35,7 +35,9 @@ __all__ = [
     "LEFT",
     "LOOK",
     "PLANNED",
+    "RELEASE",
     "RENEW",
+    "RESULTS",
     "UNKNOWN",
     "is_open",
     "pause_batch",
@@ -71,8 +73,8 @@ _in_work = and_(
     _row.lease_owner.is_not(None),
 )
 
-RENEW = update(messages).where(_in_work, _row.lease_owner == bindparam("owner"))
-"""Changes the rows of batch *of* that *owner* holds, as `CHANGE` does."""
+RENEW = update(messages).where(_in_work, _row.lease_owner == bindparam("owner")).returning(_row.id)
+"""Changes the rows of batch *of* that *owner* holds, as `CHANGE` does, and reads their ids."""
 
 
 def _skip_locked(query: Any) -> Any:
@@ -104,6 +106,20 @@ EXPIRE = (
 Releases the rows of batch *of* whose lease ended before *now*: a mail that was being sent becomes
 unknown, a lookup becomes due again.
 """
+
+
+RELEASE = (
+    update(messages)
+    .where(_row.id.in_(bindparam("rows")))
+    .values(
+        state=_if_sending(State.PLANNED.value, _row.state),
+        due=_now,
+        fence=_row.fence + 1,
+        lease_owner=None,
+        lease_until=None,
+    )
+)
+"""Gives back *rows* whose work was never begun."""
 
 
 def _due(state: State, *conditions: ColumnElement[bool]) -> Executable:
@@ -139,6 +155,13 @@ FENCES = (
     .with_for_update()
 )
 """Locks *rows*, in one order, so that no two processes wait for each other."""
+
+
+RESULTS = select(
+    *(_row.id.label("row"), _row.fence, _row.state, _row.attempts, _row.looks),
+    *(_row.lease_owner, _row.error_kind),
+).where(_row.id.in_(bindparam("rows")))
+"""Reads from *rows* what shows whether a result was written to them, as `result_columns` has it."""
 
 
 def _first_due(state: State) -> ScalarSelect[Any]:

@@ -13,6 +13,12 @@ still that of its worker. The caller learns which results were lost. A process t
 not begin a request after half of its lease (`Work.is_stale`), because its rows may have another
 owner soon.
 
+If the database is out of reach, the step is repeated for half a lease: leases were renewed a
+quarter of a lease ago at most, so they last until then. A lost connection may hide whether the
+commit took place, and a step may be repeated in either case. A row that has its result already, as
+the fence and the columns show, is recorded. A row that was taken, but whose taking was never
+reported, is among those whose lease is renewed, without being held: it is released.
+
 How it is tested: `tests/batch/test_states.py` drives workers at random against a model, and the
 crash test kills real ones between any two of the lines that are logged here.
 """
@@ -22,6 +28,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -39,7 +46,9 @@ from poweremail._ledger.statements import (
     LEFT,
     LOOK,
     PLANNED,
+    RELEASE,
     RENEW,
+    RESULTS,
     UNKNOWN,
     is_open,
     pause_batch,
@@ -49,6 +58,8 @@ from poweremail._ledger.states import TRANSITIONS, State
 from poweremail._ledger.values import Finished, Step, Work, boot_time
 from poweremail._ledger.verdicts import ACCEPTED
 from poweremail._policy.limits import RateLimits
+from poweremail._policy.retry import RetryPolicy
+from poweremail.errors import LedgerError
 
 __all__ = ["Worker"]
 
@@ -61,6 +72,7 @@ _SWEEP_SECONDS = 0.2
 """The time between two searches for unknown rows and for leases that have ended."""
 
 _MIN_WAIT_SECONDS = 0.01
+_REPEATS = RetryPolicy(first_wait=0.1, max_wait=1.0)
 _MAX_CACHED_FILE_BYTES = 32 * 1024 * 1024
 
 
@@ -89,13 +101,14 @@ class Worker:
         self._held: dict[int, Work] = {}
         self._step_lock = threading.Lock()
         self._retired = False
+        self._gives_up_at: float | None = None  # by `boot_time`, while the database is away
         self._renewed = self._swept = 0.0
         self._files: OrderedDict[str, bytes] = OrderedDict()
 
     def retire(self) -> tuple[Work, ...]:
         """Take no more rows, not even in a step that waits to begin; return the rows in work."""
+        self._retired = True
         with self._step_lock:
-            self._retired = True
             return tuple(self._held.values())
 
     def begin(self) -> None:
@@ -110,12 +123,36 @@ class Worker:
         """
         Write the results *finished*, and take up to *room* rows.
 
-        Raises `LedgerError`; then nothing of it has happened.
+        It is repeated for half a lease if the database is out of reach. Raises `LedgerError` after
+        that, or for another reason; then it may have happened nevertheless, and the next step with
+        these results finds out.
         """
         # If the caller of a step is cancelled, the step goes on in its thread, beside the one that
         # cleans up.
         with self._step_lock:
-            return self._step(finished, 0 if self._retired else room)
+            attempt = 0
+            while True:
+                attempt += 1
+                try:
+                    step = self._step(finished, 0 if self._retired else room)
+                except LedgerError as error:
+                    if not error.temporary or not self._is_patient(error):
+                        raise
+                    time.sleep(_REPEATS.wait(attempt, None))
+                else:
+                    self._gives_up_at = None
+                    return step
+
+    def _is_patient(self, error: LedgerError) -> bool:
+        """Return whether to try again after *error*. Each outage is waited for once."""
+        if self._gives_up_at is None:
+            self._gives_up_at = boot_time() + self._lease / 2
+            _log.warning(
+                "nothing is sent until the ledger is back, for %g seconds at most: %s",
+                self._lease / 2,
+                error,
+            )
+        return boot_time() < self._gives_up_at
 
     def _step(self, finished: Sequence[Finished], room: int) -> Step:
         self._valid_until = boot_time() + self._lease / 2
@@ -140,18 +177,21 @@ class Worker:
         self._budgets.read(connection, now)
         fences = self._lock(connection, finished)
         held = [each for each in finished if fences.get(each.work.id) == each.work.fence]
-        lost = [each for each in finished if fences.get(each.work.id) != each.work.fence]
+        others = [each for each in finished if fences.get(each.work.id) != each.work.fence]
+        written = _written_before(connection, now, others)
         self._record(connection, now, held)
         reasons = (each.verdict.pause for each in held)
         paused = next((reason for reason in reasons if reason is not None), paused)
         if elapsed(self._renewed, now, self._lease / 4):
             own = {"of": self._batch, "owner": self.owner, "lease_until": now + self._lease}
-            connection.execute(RENEW, own)
+            renewed = set(connection.scalars(RENEW, own))
+            if unreported := sorted(renewed - self._held.keys()):
+                connection.execute(RELEASE, {"rows": unreported, "now": now})
             self._renewed = now
         work, wait = self._take(connection, now, room if paused is None else 0)
         return Step(
-            recorded=tuple(held),
-            lost=tuple(lost),
+            recorded=(*held, *(each for each in others if each.work.id in written)),
+            lost=tuple(each for each in others if each.work.id not in written),
             work=tuple(work),
             wait=wait,
             paused=paused,
@@ -265,3 +305,18 @@ class Worker:
         if unknown is not None:
             waits.append(unknown - now)
         return max(_MIN_WAIT_SECONDS, min(waits))
+
+
+def _written_before(
+    connection: Connection, now: float, finished: Sequence[Finished]
+) -> frozenset[int]:
+    """Return the ids of the rows that have the result of *finished*: a commit was interrupted."""
+    if not finished:
+        return frozenset()
+    rows = connection.execute(RESULTS, {"rows": [each.work.id for each in finished]})
+    stored = {row.row: row._asdict().items() for row in rows}
+    return frozenset(
+        each.work.id
+        for each in finished
+        if each.work.id in stored and stored[each.work.id] <= result_columns(each, now).items()
+    )
