@@ -18,6 +18,7 @@ from poweremail._cli.batch_options import (
     MailOptions,
     RehearsalOptions,
     RunOptions,
+    SetOptions,
     SourceOptions,
 )
 from poweremail._cli.files import exists
@@ -149,6 +150,33 @@ def status(session: Session, target: BatchOptions) -> None:
 
     with target.opened() as batch:
         session.out.record(summary(batch.status()))
+
+
+@app.command("set")
+@connected
+def set_options(session: Session, target: BatchOptions, options: SetOptions) -> None:
+    """
+    Change options that all processes share which run a batch; those that run take them over.
+
+    Limits belong to the SMTP user, and hold for all batches of the ledger.
+    """
+    from poweremail._cli.batch_run import summary  # noqa: PLC0415  it loads SQLAlchemy
+    from poweremail.batch import Ledger  # noqa: PLC0415
+
+    changes, windows = options.changes()
+    own = session.settings.options().get("smtp_user_name")
+    names = options.names() or ([own] if own else [])
+    if windows and not names:
+        raise ConfigurationError(
+            "limits belong to an SMTP user, and none is named", advice="name it by --smtp-users"
+        )
+    ledger = Ledger(target.existing())
+    try:
+        number = ledger.find(target.name)
+        ledger.change_options(number, changes, dict.fromkeys(names if windows else (), windows))
+        session.out.record(summary(ledger.status(number)))
+    finally:
+        ledger.close()
 
 
 @app.command()

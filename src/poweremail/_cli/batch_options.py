@@ -12,9 +12,9 @@ from poweremail._cli.failures import from_option
 from poweremail._cli.files import exists, file_and_type, read_bytes, read_text
 from poweremail._cli.mail_options import ATTACH
 from poweremail._cli.options import argument, flag, option
+from poweremail._ledger.options import NAMES, WINDOWS, SharedOptions, limits_of, windows_of
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import UnknownPolicy
-from poweremail._policy.retry import RetryPolicy
 from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,8 +27,12 @@ __all__ = [
     "MailOptions",
     "RehearsalOptions",
     "RunOptions",
+    "SetOptions",
     "SourceOptions",
 ]
+
+_DEFAULTS = SharedOptions()
+_RETRY = _DEFAULTS.verdicts.retry
 
 
 @attrs.frozen
@@ -137,12 +141,11 @@ class RehearsalOptions:
     )
 
 
-@attrs.frozen
-class RunOptions(RehearsalOptions):
-    """How a batch is run."""
+@attrs.frozen(slots=False)  # beside another base, which has slots
+class SharedRunOptions:
+    """The options that all workers of a batch share: the ledger has them."""
 
     smtp_users: str | None = option("The SMTP users that send, with commas.", "NAMES")
-    concurrency: int = option("Send so many mails at once.", "MAILS", default=16, min=1)
     limits: bool = flag(
         "Keep each SMTP user to the service's limits: {0.per_minute:,} mails a minute, "
         "{0.per_hour:,} an hour and {0.per_day:,} a day.".format(RateLimits()),
@@ -153,7 +156,11 @@ class RunOptions(RehearsalOptions):
     )
     per_hour: int | None = option("Send so many mails an hour by each SMTP user.", "MAILS", min=1)
     per_day: int | None = option("Send so many mails a day by each SMTP user.", "MAILS", min=1)
-    attempts: int = option("Try a mail so often if it is not sent.", "TIMES", default=5, min=1)
+    attempts: int | None = option(
+        f"Try a mail so often if it is not sent; {_DEFAULTS.attempts} unless given.",
+        "TIMES",
+        min=1,
+    )
     visibility: float | None = option(
         "Wait so long for a mail whose outcome is unknown to appear at the service; "
         f"{UnknownPolicy().visibility:g} unless given.",
@@ -165,29 +172,89 @@ class RunOptions(RehearsalOptions):
         "SECONDS",
         min=0,
     )
-    lease: float = option(
-        "Reconcile the mails of a process that has not been heard of for so long.",
+    lease: float | None = option(
+        "Reconcile the mails of a process that has not been heard of for so long; "
+        f"{_DEFAULTS.lease:g} unless given.",
         "SECONDS",
-        default=30.0,
         min=1,
     )
-    errors_in_a_row: int = option(
-        "Pause the batch after so many errors in a row.", "ERRORS", default=20, min=1
+    errors_in_a_row: int | None = option(
+        "Pause the batch after so many errors in a row, of all that run it; "
+        f"{_DEFAULTS.errors_in_a_row} unless given.",
+        "ERRORS",
+        min=1,
     )
+
+    def names(self) -> list[str]:
+        """Return the names of the SMTP users."""
+        return [name for each in (self.smtp_users or "").split(",") if (name := each.strip())]
+
+    def windows(self) -> dict[str, int | None]:
+        """Return the windows that are given. With --limits, the others are the service's."""
+        given: dict[str, int | None] = {
+            name: number for name in WINDOWS if (number := getattr(self, name)) is not None
+        }
+        return windows_of(RateLimits()) | given if self.limits else given
+
+
+@attrs.frozen
+class RunOptions(SharedRunOptions, RehearsalOptions):
+    """
+    How a batch is run. The ledger keeps what all that run it share: it must be the same again, or
+    be left out.
+    """
+
+    concurrency: int = option("Send so many mails at once.", "MAILS", default=16, min=1)
 
     def batch_options(self) -> dict[str, Any]:
         """Return the options of a `Batch`."""
-        options = attrs.asdict(self)
-        windows = {name: options.pop(name) for name in ("per_minute", "per_hour", "per_day")}
-        given = {name: number for name, number in windows.items() if number}
-        limited = given or self.limits
+        options = attrs.asdict(self, filter=lambda field, _: field.name not in WINDOWS)
+        attempts = options.pop("attempts")
+        retry = None if attempts is None else attrs.evolve(_RETRY, attempts=attempts)
         return options | {
-            "smtp_users": [
-                name for each in (self.smtp_users or "").split(",") if (name := each.strip())
-            ],
-            # With --limits, a window that is not given is the service's, otherwise there is none.
-            "limits": RateLimits(**(given if self.limits else windows)) if limited else None,
-            "retry": RetryPolicy(
-                options.pop("attempts"), first_wait=5.0, max_wait=60.0, max_total=None
-            ),
+            "smtp_users": self.names(),
+            # Without --limits, a window that is not given is none.
+            "limits": limits_of(self.windows()),
+            "retry": retry,
         }
+
+
+@attrs.frozen
+class SetOptions(SharedRunOptions):
+    """The options of a batch, to be changed."""
+
+    first_wait: float | None = option(
+        f"Wait so long before the second attempt; {_DEFAULTS.first_wait:g} unless given.",
+        "SECONDS",
+        min=0,
+    )
+    max_wait: float | None = option(
+        f"Wait so long between attempts at most; {_DEFAULTS.max_wait:g} unless given.",
+        "SECONDS",
+        min=0,
+    )
+    default: list[str] | None = option(
+        "Give this option its default, such as attempts; can be repeated.", "OPTION"
+    )
+
+    def changes(self) -> tuple[dict[str, Any], dict[str, int | None]]:
+        """
+        Return the options and the windows that change; None gives one its default.
+
+        Raises `ConfigurationError` if none changes, or one is given in two ways.
+        """
+        options = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
+        windows = self.windows()
+        given = {*options, *windows}
+        for each in self.default or ():
+            name = each.removeprefix("--").replace("-", "_")
+            if name not in (*NAMES, *WINDOWS, "limits"):
+                known = ", ".join((*NAMES, *WINDOWS, "limits")).replace("_", "-")
+                raise ConfigurationError(f"must be one of {known}, not {each}", field="default")
+            named = WINDOWS if name == "limits" else (name,)
+            if not given.isdisjoint(named):
+                raise ConfigurationError(f"{each} is given a value, too", field="default")
+            (options if name in NAMES else windows).update(dict.fromkeys(named))
+        if not options and not windows:
+            raise ConfigurationError("no option is given", advice="name those to be changed")
+        return options, windows

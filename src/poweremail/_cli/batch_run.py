@@ -17,6 +17,7 @@ from poweremail._cli.output import MAX_ERRORS_REPORTED
 from poweremail._cli.progress import progress_line, progress_shown
 from poweremail._cli.session import Session
 from poweremail._cli.signals import STOP_SIGNALS
+from poweremail._ledger.options import windows_of
 from poweremail.batch import BatchRun, BatchStatus
 
 __all__ = ["dry_run_batch", "run_batch", "summary"]
@@ -82,6 +83,11 @@ def summary(status: BatchStatus) -> dict[str, Any]:
         "finished": status.finished,
         "paused": status.paused,
         "rehearsal": status.rehearsal,
+        "options": status.options,
+        "limits": {
+            name: {window: limit for window, limit in windows_of(each).items() if limit}
+            for name, each in status.limits.items()
+        },
         "errors": dict(status.errors),
     }
 

@@ -6,13 +6,16 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import attrs
 from sqlalchemy import ColumnElement, Row, exists, func, or_, select, update
 
+from poweremail._ledger import stored_options
 from poweremail._ledger.adding import Adding
 from poweremail._ledger.database import Clock, Database
+from poweremail._ledger.options import SharedOptions
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.rate_limits import least_seconds, read_used
 from poweremail._ledger.schema import batches, contents, insert_new, messages, payloads
@@ -117,6 +120,40 @@ class Ledger:
         """Return a new worker on *batch*."""
         return Worker(self.database, batch, smtp_users, limits, lease=lease)
 
+    def settle_options(
+        self, batch: int, given: Mapping[str, Any], limits: Mapping[str, RateLimits | None]
+    ) -> SharedOptions:
+        """
+        Store the options that are *given* for *batch*, and the *limits* by SMTP user, None if none
+        are given. Returns the options that the workers of the batch share.
+
+        Raises `ConfigurationError`, and stores nothing, if one has another value already.
+        """
+        wanted = {name: each for name, each in limits.items() if each is not None}
+        if not given and not wanted:
+            with self.database.reading() as connection:
+                return stored_options.read(connection, batch)
+        with self.database.transaction() as connection:
+            return stored_options.settle(connection, batch, given, wanted)
+
+    def change_options(
+        self,
+        batch: int,
+        changes: Mapping[str, Any],
+        limits: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
+    ) -> None:
+        """
+        Change options that the workers of *batch* share, and *limits* by SMTP user. None gives an
+        option its default, and disables a window. Running workers see it in their next step.
+        """
+        with self.database.transaction() as connection:
+            stored_options.change(connection, batch, changes, limits)
+
+    def limits(self, smtp_users: Sequence[str]) -> dict[str, RateLimits]:
+        """The limits of those *smtp_users* that have some."""
+        with self.database.reading() as connection:
+            return stored_options.read_limits(connection, smtp_users)
+
     def rehearse(
         self, batch: int, rehearsal: Mapping[str, Any] | None, *, keep: bool = True
     ) -> Mapping[str, Any] | None:
@@ -160,10 +197,12 @@ class Ledger:
             pause_batch(connection, batch, reason)
 
     def resume(self, batch: int) -> None:
-        """End the pause."""
+        """End the pause. Failures in a row are counted from here on."""
         with self.database.transaction() as connection:
             connection.execute(
-                update(batches).where(batches.c.id == batch).values(paused=None, pause_reason=None)
+                update(batches)
+                .where(batches.c.id == batch)
+                .values(paused=None, pause_reason=None, failures_in_a_row=0)
             )
 
     def retry(self, batch: int, states: frozenset[State]) -> int:
@@ -206,6 +245,7 @@ class Ledger:
             states = dict.fromkeys(map(str, State), 0) | counts(_row.state)
             errors = counts(_row.error_kind, failed)
             open_unknown = connection.execute(unknown).scalar_one()
+            limits = stored_options.read_limits(connection)
         return BatchStatus(
             name=row.name,
             counts=states,
@@ -213,18 +253,22 @@ class Ledger:
             open_unknown=open_unknown,
             paused=row.pause_reason,
             rehearsal=None if row.rehearsal is None else json.loads(row.rehearsal),
+            options=json.loads(row.options or "{}"),
+            limits=limits,
             added=row.added,
         )
 
     def least_seconds(
-        self, mails: int, smtp_users: Sequence[str], limits: Mapping[str, RateLimits]
+        self, mails: int, smtp_users: Sequence[str], limits: Mapping[str, RateLimits | None]
     ) -> float:
         """
         The earliest time, in seconds from now, at which *smtp_users* can have begun so many *mails*
-        within their *limits*, after all that they have sent for any batch.
+        within their limits, after all that they have sent for any batch. *limits* are those of
+        SMTP users that have none yet.
         """
         with self.database.reading() as connection:
             now = self.database.now(connection)
+            limits = {**limits, **stored_options.read_limits(connection, smtp_users)}
             used = [read_used(connection, now, name, limits.get(name)) for name in smtp_users]
         return least_seconds(mails, used)
 

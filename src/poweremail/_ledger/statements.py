@@ -33,6 +33,7 @@ __all__ = [
     "EXPIRE",
     "FENCES",
     "LEFT",
+    "LOCK",
     "LOOK",
     "PLANNED",
     "RELEASE",
@@ -62,10 +63,19 @@ def pause_batch(connection: Connection, batch: int, reason: str) -> None:
     connection.execute(update(batches).where(running).values(paused=Clock(), pause_reason=reason))
 
 
-LOOK = select(Clock(), batches.c.pause_reason, batches.c.rehearsal).where(
-    batches.c.id == bindparam("of")
+_properties = (
+    *(Clock().label("now"), batches.c.pause_reason, batches.c.rehearsal),
+    *(batches.c.options, batches.c.failures_in_a_row),
 )
-"""Reads the time, the reason of a pause, and the rehearsal of batch *of*."""
+
+LOOK = select(*_properties).where(batches.c.id == bindparam("of"))
+"""Reads the time and the properties of batch *of*."""
+
+LOCK = LOOK.with_for_update(key_share=True)
+"""
+As `LOOK`, and locks the row. It comes before all other locks of a step, so that no two steps wait
+for each other. The key stays free: mails that are added meanwhile refer to it.
+"""
 
 _in_work = and_(
     _of_batch,

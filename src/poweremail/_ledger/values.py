@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from poweremail._ledger.states import SETTLED, State
+from poweremail._policy.limits import RateLimits
 from poweremail._types.result import SendResult
 from poweremail.errors import PowerEmailError
 
@@ -147,6 +148,7 @@ class Step:
     *wait*: the seconds until there may be more to do, None if nothing is left to do.
     *paused*: why the batch is paused.
     *rehearsal*: the rehearsal at the time when *work* was taken, as the ledger stores it.
+    *options*: the options of the batch, as the ledger stores them.
     """
 
     recorded: tuple[Finished, ...] = ()
@@ -155,6 +157,7 @@ class Step:
     wait: float | None = 0.0
     paused: str | None = None
     rehearsal: str | None = None
+    options: str | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -167,6 +170,8 @@ class BatchStatus:
     *open_unknown*: the number of unknown messages that are still being looked up.
     *paused*: why it is paused, None if it is not.
     *rehearsal*: the options of the rehearsal, None if it is none.
+    *options*: the options that all its workers share, as far as they were given.
+    *limits*: the limits of the SMTP users, which all batches of the ledger share.
     """
 
     name: str
@@ -175,6 +180,8 @@ class BatchStatus:
     open_unknown: int
     paused: str | None
     rehearsal: Mapping[str, Any] | None
+    options: Mapping[str, Any]
+    limits: Mapping[str, RateLimits]
     added: float
 
     @property

@@ -37,13 +37,15 @@ from typing import Any
 from sqlalchemy import Connection, and_, select, update
 
 from poweremail._ledger.database import Clock, Database, elapsed
+from poweremail._ledger.options import SharedOptions
 from poweremail._ledger.rate_limits import Budgets
-from poweremail._ledger.schema import contents, messages
+from poweremail._ledger.schema import batches, contents, messages
 from poweremail._ledger.statements import (
     CHANGE,
     EXPIRE,
     FENCES,
     LEFT,
+    LOCK,
     LOOK,
     PLANNED,
     RELEASE,
@@ -55,7 +57,7 @@ from poweremail._ledger.statements import (
     result_columns,
 )
 from poweremail._ledger.states import TRANSITIONS, State
-from poweremail._ledger.values import Finished, Step, Work, boot_time
+from poweremail._ledger.values import Finished, Step, Verdict, Work, boot_time
 from poweremail._ledger.verdicts import ACCEPTED
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.retry import RetryPolicy
@@ -82,6 +84,8 @@ class Worker:
 
     A worker that does not renew its leases for *lease* seconds of the ledger's clock has lost them:
     its rows become unknown, and its results for them are not written any more.
+
+    ``options`` are those of the batch at the last step.
     """
 
     def __init__(
@@ -97,6 +101,8 @@ class Worker:
         self._database = database
         self._batch = batch
         self._lease = lease
+        self.options: SharedOptions = SharedOptions(lease=lease)
+        self._options_stored: str | None = None
         self._budgets = Budgets(smtp_users, limits)
         self._held: dict[int, Work] = {}
         self._step_lock = threading.Lock()
@@ -110,6 +116,18 @@ class Worker:
         self._retired = True
         with self._step_lock:
             return tuple(self._held.values())
+
+    def adopt_lease(self) -> float:
+        """
+        Let the lease of ``options`` be that of the rows from the next step on.
+
+        Returns the seconds within which the next step must renew the leases, those of rows that
+        have the former lease included.
+        """
+        shorter = min(self._lease, self.options.lease)
+        if self._lease != self.options.lease:
+            self._lease, self._renewed = self.options.lease, 0.0
+        return shorter / 4
 
     def begin(self) -> None:
         """Register the SMTP users, and have every unknown mail looked up once more."""
@@ -173,15 +191,14 @@ class Worker:
         return step
 
     def _transact(self, connection: Connection, finished: Sequence[Finished], room: int) -> Step:
-        now, paused, rehearsal = connection.execute(LOOK, {"of": self._batch}).one()
+        batch = self._look(connection, finished)
+        now, paused = batch.now, batch.pause_reason
         self._budgets.read(connection, now)
         fences = self._lock(connection, finished)
         held = [each for each in finished if fences.get(each.work.id) == each.work.fence]
         others = [each for each in finished if fences.get(each.work.id) != each.work.fence]
         written = _written_before(connection, now, others)
-        self._record(connection, now, held)
-        reasons = (each.verdict.pause for each in held)
-        paused = next((reason for reason in reasons if reason is not None), paused)
+        paused = self._record(connection, now, held, batch.failures_in_a_row) or paused
         if elapsed(self._renewed, now, self._lease / 4):
             own = {"of": self._batch, "owner": self.owner, "lease_until": now + self._lease}
             renewed = set(connection.scalars(RENEW, own))
@@ -195,8 +212,26 @@ class Worker:
             work=tuple(work),
             wait=wait,
             paused=paused,
-            rehearsal=rehearsal,
+            rehearsal=batch.rehearsal,
+            options=batch.options,
         )
+
+    def _look(self, connection: Connection, finished: Sequence[Finished]) -> Any:
+        """
+        Read the time and the properties of the batch. Its row is locked only if *finished* may
+        change it: never while all goes well, so that no worker waits for another.
+        """
+        of_batch = {"of": self._batch}
+        batch = connection.execute(LOOK, of_batch).one()
+        verdicts = [each.verdict for each in finished]
+        if any(each.bad or each.pause for each in verdicts) or (
+            batch.failures_in_a_row and any(each.state is State.ACCEPTED for each in verdicts)
+        ):
+            batch = connection.execute(LOCK, of_batch).one()
+        if batch.options != self._options_stored:
+            self._options_stored = batch.options
+            self.options = SharedOptions.from_json(batch.options)
+        return batch
 
     @staticmethod
     def _lock(connection: Connection, finished: Sequence[Finished]) -> dict[int, int]:
@@ -206,7 +241,13 @@ class Worker:
         rows = connection.execute(FENCES, {"rows": [each.work.id for each in finished]})
         return {row.id: row.fence for row in rows}
 
-    def _record(self, connection: Connection, now: float, held: Sequence[Finished]) -> None:
+    def _record(
+        self, connection: Connection, now: float, held: Sequence[Finished], failures: int
+    ) -> str | None:
+        """
+        Write the results *held*, after so many *failures* in a row. Returns why the batch must
+        pause, None if it need not.
+        """
         refused: dict[str, float] = {}
         accepted: set[str] = set()
         for work, verdict in ((each.work, each.verdict) for each in held):
@@ -215,14 +256,37 @@ class Worker:
             name = work.smtp_user_name
             if verdict.refused is not None:
                 refused[name] = max(verdict.refused, refused.get(name, 0.0))
-            if verdict.pause is not None:
-                pause_batch(connection, self._batch, verdict.pause)
             if verdict == ACCEPTED:
                 accepted.add(name)
         if held:
             connection.execute(CHANGE, [result_columns(each, now) for each in held])
         self._budgets.record_refusal(connection, now, refused)
         self._budgets.record_success(connection, now, accepted - refused.keys())
+        return self._count_failures(connection, [each.verdict for each in held], failures)
+
+    def _count_failures(
+        self, connection: Connection, verdicts: Sequence[Verdict], failures: int
+    ) -> str | None:
+        """
+        Count the failures in a row of all workers; the last one that is allowed pauses the batch.
+        """
+        pause: str | None = None
+        counted = failures
+        for verdict in verdicts:
+            reason = verdict.pause
+            if verdict.state is State.ACCEPTED:
+                counted = 0
+            counted += verdict.bad
+            if verdict.bad and counted >= self.options.errors_in_a_row:
+                reason = f"{counted} failures in a row, the last: {verdict.error}"
+                counted = 0
+            pause = pause or reason
+        if counted != failures:
+            row = update(batches).where(batches.c.id == self._batch)
+            connection.execute(row.values(failures_in_a_row=counted))
+        if pause is not None:
+            pause_batch(connection, self._batch, pause)
+        return pause
 
     def _take(
         self, connection: Connection, now: float, room: int

@@ -223,11 +223,13 @@ class Jobs(Generic[T, R]):
 class Repeated:
     """
     Calls *function* every *seconds* while its block runs. An error of it ends the block.
+
+    ``seconds`` may be changed at any time; it holds from the next call on.
     """
 
     def __init__(self, function: Callable[[], Awaitable[None]], seconds: float) -> None:
         self._function = function
-        self._seconds = seconds
+        self.seconds = seconds
 
     async def __aenter__(self) -> None:
         self._tasks = anyio.create_task_group()
@@ -241,6 +243,6 @@ class Repeated:
 
     async def _repeat(self) -> None:
         while True:
-            await anyio.sleep(self._seconds)
+            await anyio.sleep(self.seconds)
             with anyio.CancelScope(shield=True):
                 await self._function()

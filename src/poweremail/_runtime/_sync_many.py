@@ -128,11 +128,13 @@ class Repeated:
     """
     Calls *function* every *seconds* while its block runs, on a thread. An error of it goes to
     `threading.excepthook`.
+
+    ``seconds`` may be changed at any time; it holds from the next call on.
     """
 
     def __init__(self, function: Callable[[], None], seconds: float) -> None:
         self._function = function
-        self._seconds = seconds
+        self.seconds = seconds
         self._ended = threading.Event()
 
     def __enter__(self) -> None:
@@ -146,5 +148,5 @@ class Repeated:
         self._thread.join()
 
     def _repeat(self) -> None:
-        while not self._ended.wait(self._seconds):
+        while not self._ended.wait(self.seconds):
             self._function()

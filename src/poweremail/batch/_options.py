@@ -1,65 +1,76 @@
-"""The options of a run, checked when a batch is made."""
+"""The options of a batch, checked when it is made."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import attrs
 
-from poweremail._ledger.verdicts import Verdicts
+from poweremail._ledger.options import RETRY_OPTIONS, SharedOptions, windows_of
 from poweremail._policy.limits import RateLimits
-from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
-from poweremail._types.checks import is_number, is_whole, must_be, require
+from poweremail._types.checks import is_whole, must_be, require
 from poweremail.errors import ConfigurationError
 
-__all__ = ["RETRY", "RunOptions"]
+__all__ = ["ChangedOptions", "RunOptions"]
 
-RETRY = RetryPolicy(attempts=5, first_wait=5.0, max_wait=60.0, max_total=None)
-"""
-The default. Five attempts take about a minute and a half: a mail that is still not sent then has a
-problem that a person must look at.
-"""
 
-_VISIBILITY_SECONDS = 30.0
+class ChangedOptions(TypedDict, total=False):
+    """The options that `AsyncBatch.set_options` changes. None gives an option its default."""
+
+    limits: RateLimits | Mapping[str, RateLimits | None] | None
+    retry: RetryPolicy | None
+    visibility: float | None
+    resend_after: float | None
+    lease: float | None
+    errors_in_a_row: int | None
 
 
 def _names(given: Iterable[str]) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(dict.fromkeys(given))
 
 
-_IS_COUNT = must_be("1 or more", lambda value: is_whole(value, 1))
-_IS_LEASE = must_be("a number of seconds, 1 or more", lambda value: is_number(value, 1.0))
-_IS_RETRY = must_be("a RetryPolicy", lambda value: isinstance(value, RetryPolicy))
-
-
-def _verdicts(options: RunOptions) -> Verdicts:
-    visibility: Any = options.visibility
-    if visibility is None:
-        # A mail is not looked up for longer than until it may be sent again.
-        limit = _VISIBILITY_SECONDS if options.resend_after is None else options.resend_after
-        visibility = min(_VISIBILITY_SECONDS, limit)
-    return Verdicts(options.retry, UnknownPolicy("reconcile", visibility, options.resend_after))
+def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The *options* of a batch as the ledger stores them, with those of the `RetryPolicy`."""
+    values = {name: value for name, value in options.items() if name not in ("limits", "retry")}
+    if "retry" in options:
+        retry = options["retry"]
+        is_valid = retry is None or isinstance(retry, RetryPolicy)
+        require("retry", retry, "a RetryPolicy", is_valid)
+        values |= {name: getattr(retry, name, None) for name in RETRY_OPTIONS}
+    return values
 
 
 @attrs.frozen(kw_only=True)
 class RunOptions:
     """
-    The options of a run, as `AsyncBatch` describes them.
+    The options of a process that runs a batch, as `AsyncBatch` describes them.
+
+    *limits*: as given to the batch.
+    *given*: the options that all workers share, as the ledger stores them, if they were given.
 
     Raises `ConfigurationError` if one is invalid.
     """
 
     smtp_users: tuple[str, ...] = attrs.field(converter=_names)
-    concurrency: int = attrs.field(validator=_IS_COUNT)
-    limits: RateLimits | Mapping[str, RateLimits] | None
-    retry: RetryPolicy = attrs.field(validator=_IS_RETRY)
-    visibility: float | None
-    resend_after: float | None
-    lease: float = attrs.field(validator=_IS_LEASE)
-    errors_in_a_row: int = attrs.field(validator=_IS_COUNT)
-    verdicts: Verdicts = attrs.field(init=False, default=attrs.Factory(_verdicts, takes_self=True))
+    concurrency: int = attrs.field(validator=must_be("1 or more", lambda value: is_whole(value, 1)))
+    limits: RateLimits | Mapping[str, RateLimits | None] | None
+    given: dict[str, Any]
+
+    @classmethod
+    def from_options(
+        cls,
+        *,
+        smtp_users: Iterable[str],
+        concurrency: int,
+        limits: RateLimits | Mapping[str, RateLimits | None] | None,
+        **shared: Any,
+    ) -> RunOptions:
+        """Check the options of a batch. A *shared* one that is None was not given."""
+        given = {name: value for name, value in _flat(shared).items() if value is not None}
+        SharedOptions.from_dict(given)
+        return cls(smtp_users=smtp_users, concurrency=concurrency, limits=limits, given=given)
 
     def sent_as(self, smtp_user_name: str | None) -> RunOptions:
         """
@@ -75,15 +86,49 @@ class RunOptions:
             )
         return attrs.evolve(self, smtp_users=(smtp_user_name,))
 
-    def limits_by_user(self) -> dict[str, RateLimits]:
-        """The limits by SMTP user. Raises `ConfigurationError` if one is invalid."""
+    def limits_by_user(self) -> dict[str, RateLimits | None]:
+        """
+        The limits by SMTP user, None if none are given. Raises `ConfigurationError` if one is
+        invalid.
+        """
         limits = (
-            dict.fromkeys(self.smtp_users, self.limits)
-            if isinstance(self.limits, RateLimits)
-            else dict(self.limits or {})
+            self.limits
+            if isinstance(self.limits, Mapping)
+            else dict.fromkeys(self.smtp_users, self.limits)
         )
         for name, each in limits.items():
-            require(f"limits[{name!r}]", each, "a RateLimits", isinstance(each, RateLimits))
-            if each.path is not None:
+            is_valid = each is None or isinstance(each, RateLimits)
+            require(f"limits[{name!r}]", each, "a RateLimits", is_valid)
+            if each is not None and each.path is not None:
                 raise ConfigurationError("has no use here: the ledger counts", field="limits.path")
-        return limits
+        return dict(limits)
+
+    def changed(
+        self, changes: ChangedOptions, smtp_user_name: str | None
+    ) -> tuple[RunOptions, dict[str, Any], dict[str, dict[str, int | None]]]:
+        """
+        The options with *changes*, and what the ledger has to change: options, and windows by SMTP
+        user. Limits without names are for the SMTP users of the batch, or *smtp_user_name*, that of
+        the client.
+
+        Raises `ConfigurationError` if one is invalid.
+        """
+        names = ChangedOptions.__annotations__
+        if unknown := changes.keys() - names.keys():
+            reason = f"is not shared by the workers of a batch; these are: {', '.join(names)}"
+            raise ConfigurationError(reason, field=min(unknown))
+        values = _flat(changes)
+        given = {
+            name: value for name, value in {**self.given, **values}.items() if value is not None
+        }
+        SharedOptions.from_dict(given)
+        options = attrs.evolve(self, given=given)
+        if "limits" not in changes:
+            return options, values, {}
+        changed = attrs.evolve(self, limits=changes["limits"])
+        if not isinstance(changed.limits, Mapping):
+            changed = changed.sent_as(smtp_user_name)
+        limits = changed.limits_by_user()
+        known = {name: each for name, each in self.limits_by_user().items() if each is not None}
+        windows = {name: windows_of(each) for name, each in limits.items()}
+        return attrs.evolve(options, limits={**known, **limits}), values, windows

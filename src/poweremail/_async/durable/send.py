@@ -24,17 +24,19 @@ _ONE_ATTEMPT = RetryPolicy(attempts=1)
 
 class AsyncSender:
     """
-    Sends rows by *client*, with one attempt each; *verdicts* decides what follows.
+    Sends rows by *client*, with one attempt each.
 
-    ``rehearsal`` is applied to each mail, if there is one. ``begun`` holds the ids of the rows
-    whose request may have left.
+    ``verdicts`` decides what follows; the caller sets it before the first row. ``rehearsal`` is
+    applied to each mail, if there is one. ``begun`` holds the ids of the rows whose request may
+    have left.
     """
 
-    def __init__(self, client: AsyncPowerEmail, verdicts: Verdicts) -> None:
+    verdicts: Verdicts
+
+    def __init__(self, client: AsyncPowerEmail) -> None:
         self.rehearsal: Rehearsal | None = None
         self.begun: set[int] = set()
         self._messages = client.with_options(retry=_ONE_ATTEMPT, on_unknown="raise").messages
-        self._verdicts = verdicts
 
     async def process(self, work: Work) -> Finished:
         """Send or look up a row. A mail that fails raises nothing: the result holds its error."""
@@ -45,7 +47,7 @@ class AsyncSender:
             if self.rehearsal is not None:
                 message = self.rehearsal.apply(message)
         except UsageError as error:
-            verdict = self._verdicts.of_unfit(work, error, is_readable=message is not None)
+            verdict = self.verdicts.of_unfit(work, error, is_readable=message is not None)
         else:
             if work.state is State.UNKNOWN:
                 _log.debug("looking up row %d", work.id)
@@ -84,7 +86,7 @@ class AsyncSender:
             else:
                 result = await self._messages.send_mail(message, smtp_user_name=work.smtp_user_name)
         except PowerEmailError as error:
-            return self._verdicts.of_send(work, error), None
+            return self.verdicts.of_send(work, error), None
         return ACCEPTED, result
 
     async def _look_up(
@@ -96,4 +98,4 @@ class AsyncSender:
         try:
             return SEEN, await self._messages.reconcile(unknown, visibility=0.0)
         except PowerEmailError as error:
-            return self._verdicts.of_look(work, error), None
+            return self.verdicts.of_look(work, error), None

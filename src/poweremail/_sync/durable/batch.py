@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from poweremail._ledger.entries import Added, BatchItem
 from poweremail._ledger.states import State
@@ -19,7 +19,7 @@ from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._sync.client import PowerEmail
 from poweremail._sync.durable.report import BatchReport, DryRun, ReadPage
 from poweremail._sync.durable.run import BatchRun
-from poweremail.batch._options import RETRY, RunOptions
+from poweremail.batch._options import ChangedOptions, RunOptions
 from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -45,12 +45,21 @@ class Batch:
         free first sends the next mail.
     *concurrency*
         The number of mails in work at once: 16. A crash leaves at most so many unknown.
+    *redirect_to*, *allow*
+        Make the batch a rehearsal: all mails go to one address, or only to those that match a
+        pattern such as ``*@example.com``. A batch that is a rehearsal stays one.
+
+    The other options are shared by all workers of the batch, on all hosts: the first run that gives
+    one stores it in the ledger. Later runs give the same or leave it out; `set_options` changes it.
+
     *limits*
-        `RateLimits` for each SMTP user, or a mapping from name to limits. They are counted in the
-        ledger, for all processes that use it. None by default; after a 429 the batch waits in any
-        case.
+        `RateLimits` for each SMTP user, or a mapping from name to limits. They belong to the SMTP
+        user, and are counted for all batches and processes of the ledger. No limits by default;
+        after a 429 the batch waits in any case.
     *retry*
-        How often, and after which waits, a mail that was provably not sent is tried again.
+        How often, and after which waits, a mail that was provably not sent is tried again; by
+        default ``RetryPolicy(attempts=5, first_wait=5, max_wait=60)``. Its other options have no
+        meaning here.
     *visibility*, *resend_after*
         The seconds for which a mail with an unknown outcome is looked up: 30. It is never sent
         again, unless *resend_after* gives the seconds after which a mail that getMessageInfo does
@@ -59,10 +68,8 @@ class Batch:
         The seconds after which the mails of a worker that shows no sign of life are given to
         another worker: 30.
     *errors_in_a_row*
-        The number of failures, without a success between them, that pauses the batch: 20.
-    *redirect_to*, *allow*
-        Make the batch a rehearsal: all mails go to one address, or only to those that match a
-        pattern such as ``*@example.com``. A batch that is a rehearsal stays one.
+        The number of failures of all its workers, without a success between them, that pauses the
+        batch: 20.
 
     Raises `ConfigurationError` if an option is invalid. Every method raises `LedgerError` if the
     ledger cannot be used.
@@ -76,12 +83,12 @@ class Batch:
         *,
         smtp_users: Iterable[str] = (),
         concurrency: int = 16,
-        limits: RateLimits | Mapping[str, RateLimits] | None = None,
-        retry: RetryPolicy = RETRY,
+        limits: RateLimits | Mapping[str, RateLimits | None] | None = None,
+        retry: RetryPolicy | None = None,
         visibility: float | None = None,
         resend_after: float | None = None,
-        lease: float = 30.0,
-        errors_in_a_row: int = 20,
+        lease: float | None = None,
+        errors_in_a_row: int | None = None,
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,
     ) -> None:
@@ -90,7 +97,7 @@ class Batch:
         self._owns_ledger = isinstance(ledger, str | os.PathLike)
         self._ledger: Ledger = _open(ledger) if isinstance(ledger, str | os.PathLike) else ledger
         self._rehearsal = Rehearsal.from_options(redirect_to, allow)
-        self._options = RunOptions(
+        self._options = RunOptions.from_options(
             smtp_users=smtp_users,
             concurrency=concurrency,
             limits=limits,
@@ -161,6 +168,24 @@ class Batch:
     def resume(self) -> None:
         """End the pause. It does not send; `run` does."""
         in_thread(self._ledger.resume, self._number())
+
+    def set_options(self, **changes: Unpack[ChangedOptions]) -> None:
+        """
+        Change options that all workers of the batch share: *limits*, *retry*, *visibility*,
+        *resend_after*, *lease* and *errors_in_a_row*. None gives an option its default.
+
+        Running workers take the change over within a few seconds; a *lease*, within a quarter of
+        the former one.
+
+        *limits* without names are for the SMTP users of the batch, or that of the client. They hold
+        for all batches of the ledger.
+
+        Raises `ConfigurationError` if an option is invalid, or the options do not fit together.
+        """
+        name = None if self._client is None else self._client.smtp_user_name
+        options, values, limits = self._options.changed(changes, name)
+        in_thread(self._ledger.change_options, self._number(), values, limits)
+        self._options = options
 
     def retry(self, *, not_sent: bool = True, rejected: bool = False, unknown: bool = False) -> int:
         """

@@ -30,8 +30,6 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import attrs
-
 from poweremail._ledger.states import State
 from poweremail._ledger.values import BatchOutcome, Finished, Verdict, Work
 from poweremail._ledger.verdicts import RELEASED
@@ -79,7 +77,7 @@ class BatchRun:
     ) -> None:
         self.paused: str | None = None
         self._client = client
-        self._sender = Sender(client, options.verdicts)
+        self._sender = Sender(client)
         self._ledger = ledger
         self._begin = begin
         self._options = options.sent_as(client.smtp_user_name)
@@ -89,20 +87,22 @@ class BatchRun:
         self._failure: LedgerError | None = None
         self._finished: list[Finished] = []
         self._ready: deque[BatchOutcome] = deque()
-        self._failures_in_a_row = 0
         self._wait = 0.0
         self._step_lock = FairLock()
         self._jobs: Jobs[Work, Finished] = Jobs(self._sender.process, options.concurrency)
-        self._renewing = Repeated(self._renew, options.lease / 4)
 
     def __enter__(self) -> Self:
         self._expect("new", "it can be entered only once; call run() again")
         options = self._options
         # Before a row is taken: no mail could be sent, and each would need its outcome.
         self._client.prepare()
-        self._worker = self._ledger.worker(
-            self._begin(), options.smtp_users, options.limits_by_user(), lease=options.lease
+        batch = self._begin()
+        shared = in_thread(
+            self._ledger.settle_options, batch, options.given, options.limits_by_user()
         )
+        limits = in_thread(self._ledger.limits, options.smtp_users)
+        self._worker = self._ledger.worker(batch, options.smtp_users, limits, lease=shared.lease)
+        self._renewing = Repeated(self._renew, shared.lease / 4)
         in_thread(self._worker.begin)
         in_thread(self._ledger.database.reserve, options.concurrency)
         self._state = "open"
@@ -149,7 +149,7 @@ class BatchRun:
 
     def _advance(self) -> None:
         # Kept before the next wait, so that a cancellation of that wait cannot drop them.
-        self._finished += [self._counted(each) for each in self._jobs.ended(self._wait)]
+        self._finished += self._jobs.ended(self._wait)
         with self._step_lock:
             room = 0 if self._stopping else self._options.concurrency - self._jobs.under_way
             try:
@@ -180,6 +180,7 @@ class BatchRun:
         self._ready.extend(each.value for each in step.recorded if each.value is not None)
         # Until the first row is taken, another process may make the batch a rehearsal.
         self._sender.rehearsal = Rehearsal.from_json(step.rehearsal)
+        self._sender.verdicts = self._worker.options.verdicts
         for work in step.work:
             self._jobs.start(work)
         self.paused = self.paused if step.paused is None else step.paused
@@ -196,6 +197,7 @@ class BatchRun:
         with self._step_lock:
             try:
                 in_thread(self._worker.step, (), 0)
+                self._renewing.seconds = self._worker.adopt_lease()
             except LedgerError as error:
                 _log.warning("the leases could not be renewed: %s", error)
 
@@ -239,18 +241,6 @@ class BatchRun:
         """Return the failure of the ledger; it is raised once."""
         failure, self._failure = self._failure, None
         return failure
-
-    def _counted(self, finished: Finished) -> Finished:
-        """Count failures in a row; the last one that is allowed pauses the batch."""
-        verdict, limit = finished.verdict, self._options.errors_in_a_row
-        if verdict.state is State.ACCEPTED:
-            self._failures_in_a_row = 0
-        self._failures_in_a_row += verdict.bad
-        if not verdict.bad or self._failures_in_a_row < limit:
-            return finished
-        self._failures_in_a_row = 0
-        pause = f"{limit} failures in a row, the last: {verdict.error}"
-        return attrs.evolve(finished, verdict=attrs.evolve(verdict, pause=pause))
 
     def _expect(self, state: str, advice: str) -> None:
         # Outside its block the run sends nothing; without an error that would be a silent loss.

@@ -1,0 +1,141 @@
+"""
+The options that all workers of a batch share, and the limits of the SMTP users, which all batches
+share, in the ledger.
+
+An option that was never given is not stored, and means its default. The first run that gives one
+stores it. From then on it must be given with the same value or not at all, so that no two hosts do
+different things to one batch; `change` gives it another value for all of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from poweremail._ledger.options import RETRY_OPTIONS, WINDOWS, SharedOptions, limits_of, windows_of
+from poweremail._ledger.schema import batches, insert_new, smtp_users
+from poweremail._policy.limits import RateLimits
+from poweremail.errors import ConfigurationError
+
+__all__ = ["change", "read", "read_limits", "settle"]
+
+Values = Mapping[str, Any]
+
+
+def settle(
+    connection: Connection, batch: int, given: Values, limits: Mapping[str, RateLimits]
+) -> SharedOptions:
+    """
+    Store what is *given* for *batch*, and the *limits* by SMTP user, unless others are stored.
+
+    Returns the options of the batch. Raises `ConfigurationError` if another value is stored.
+    """
+    name, stored = _lock_batch(connection, batch)
+    for option, value in given.items():
+        if stored.get(option, value) != value:
+            field = f"retry.{option}" if option in RETRY_OPTIONS else option
+            raise _conflict(name, option, stored[option], value, field, "of the batch")
+    options = _write_batch(connection, batch, stored, {**stored, **given})
+    for user in sorted(limits):
+        current = _lock_smtp_user(connection, user)
+        known = limits_of(current)
+        wanted = windows_of(limits[user])
+        for window, value in wanted.items():
+            if known is not None and getattr(known, window) != value:
+                field, owner = f"limits.{window}", f"of the SMTP user {user}"
+                raise _conflict(name, window, getattr(known, window), value, field, owner)
+        _write_smtp_user(connection, user, current, {**current, **wanted})
+    return options
+
+
+def change(
+    connection: Connection, batch: int, changes: Values, limits: Mapping[str, Values]
+) -> None:
+    """
+    Change options of *batch*, and *limits* by SMTP user. None gives an option its default, and
+    disables a window.
+
+    Raises `ConfigurationError` if the options do not fit together then.
+    """
+    _, stored = _lock_batch(connection, batch)
+    merged = {**stored, **changes}
+    left = {option: value for option, value in merged.items() if value is not None}
+    _write_batch(connection, batch, stored, left)
+    for user in sorted(limits):
+        current = _lock_smtp_user(connection, user)
+        changed: dict[str, Any] = {**dict.fromkeys(WINDOWS), **current, **limits[user]}
+        if all(changed[window] is None for window in WINDOWS):
+            changed = {key: value for key, value in changed.items() if key not in WINDOWS}
+        _write_smtp_user(connection, user, current, changed)
+
+
+def read(connection: Connection, batch: int) -> SharedOptions:
+    """Read the options of *batch*."""
+    found = select(batches.c.options).where(batches.c.id == batch)
+    return SharedOptions.from_json(connection.scalar(found))
+
+
+def read_limits(
+    connection: Connection, names: Iterable[str] | None = None
+) -> dict[str, RateLimits]:
+    """Read the limits of the SMTP users *names* that have some; of all without *names*."""
+    found = select(smtp_users.c.name, smtp_users.c.limits).where(smtp_users.c.limits.is_not(None))
+    if names is not None:
+        found = found.where(smtp_users.c.name.in_(list(names)))
+    read = ((row.name, limits_of(json.loads(row.limits))) for row in connection.execute(found))
+    return {name: limits for name, limits in sorted(read) if limits is not None}
+
+
+def _conflict(
+    batch: str, option: str, stored: object, given: object, field: str, owner: str
+) -> ConfigurationError:
+    words = "no limit" if stored is None else stored
+    wanted = "no limit" if given is None else given
+    name = option.replace("_", "-")
+    arguments = f"--default {name}" if given is None else f"--{name} {given}"
+    return ConfigurationError(
+        f"{option} {owner} is {words} in the ledger, for all that run it, and {wanted} was given",
+        field=field,
+        advice=f"leave it out, or change it for all: `poweremail batch set {batch} {arguments}`, "
+        "in Python `batch.set_options`",
+    )
+
+
+def _lock_batch(connection: Connection, batch: int) -> tuple[str, dict[str, Any]]:
+    """Lock the row of *batch*, and return its name and what is stored."""
+    # Without the key: mails that are added meanwhile refer to it.
+    found = select(batches.c.name, batches.c.options).where(batches.c.id == batch)
+    row = connection.execute(found.with_for_update(key_share=True)).one()
+    return row.name, json.loads(row.options or "{}")
+
+
+def _write_batch(
+    connection: Connection, batch: int, stored: Values, values: Values
+) -> SharedOptions:
+    options = SharedOptions.from_dict(values)
+    if values != stored:
+        written = json.dumps(values, sort_keys=True)
+        connection.execute(update(batches).where(batches.c.id == batch).values(options=written))
+    return options
+
+
+def _lock_smtp_user(connection: Connection, name: str) -> dict[str, Any]:
+    """Lock the row of an SMTP user, which is made if it is missing, and return what is stored."""
+    connection.execute(insert_new(connection, smtp_users).values(name=name))
+    found = select(smtp_users.c.limits).where(smtp_users.c.name == name)
+    values: dict[str, Any] = json.loads(
+        connection.scalar(found.with_for_update(key_share=True)) or "{}"
+    )
+    return values
+
+
+def _write_smtp_user(connection: Connection, name: str, stored: Values, values: Values) -> None:
+    limits_of(values)
+    if values != stored:
+        written = json.dumps(values, sort_keys=True) if values else None
+        connection.execute(
+            update(smtp_users).where(smtp_users.c.name == name).values(limits=written)
+        )
