@@ -528,3 +528,26 @@ def test_an_invalid_type_is_reported_by_the_name_of_the_option(command, tmp_path
     done = command(*HELLO, "--attach", f"{tmp_path / 'a.txt'};type=calendar")
     assert (done.status, command.sandbox.outbox) == (2, [])
     assert "not sent: --attach: attachment.type: 'calendar' is not a MIME type" in done.err
+
+
+def test_a_rehearsal_redirects_by_options_and_by_the_environment(command):
+    assert command(*HELLO, "--redirect-to", "qa@example.com").status == 0
+    command.environ["POWEREMAIL_REDIRECT_TO"] = "staging@example.com"
+    assert command(*HELLO).status == 0
+    refused = command(*HELLO, "--allow", "*@example.org")
+    assert (refused.status, "not on the allow-list" in refused.err) == (2, True)
+    assert [mail.to for mail in command.sandbox.outbox] == [
+        ("qa@example.com",),
+        ("staging@example.com",),
+    ]
+
+
+def test_a_dry_run_of_the_environment_sends_nothing_and_says_so(command):
+    command.environ["POWEREMAIL_DRY_RUN"] = "1"
+    done = command(*HELLO, "--json")
+    assert (done.status, done.objects[0]["dry_run"], done.objects[0]["state"]) == (
+        0,
+        True,
+        "not_sent",
+    )
+    assert not command.sandbox.outbox

@@ -21,7 +21,7 @@ import pytest
 
 import PowerEmail
 import poweremail
-from poweremail.sandbox import Fault
+from poweremail.sandbox import Fault, Sandbox
 from support.fault_server import (
     FaultServer,
     answer,
@@ -698,3 +698,26 @@ def test_both_names_import_where_case_is_ignored(tmp_path, order):
         "poweremail._sync.client",
         "PowerEmailError",
     ]
+
+
+def test_a_rehearsal_of_the_environment_redirects_every_send(monkeypatch):
+    monkeypatch.setenv("POWEREMAIL_REDIRECT_TO", "qa@example.com")
+    with Sandbox() as sandbox, sandbox.server() as running:
+        sandbox.add_template("template_id", html="x")
+        with client_of(running.url) as client:
+            client.messages.sendMail("smtp1", mail())
+            client.messages.sendTemplate("smtp1", template())
+            client.messages.sendRaw(
+                "smtp1", "From: me@example.com\nSubject: s\nTo: a@example.com\n\nHi"
+            )
+            client.messages.sendTemplateHTTPGet(
+                "smtp1",
+                {
+                    "template_id": "template_id",
+                    "subject": "s",
+                    "from_email": "me@example.com",
+                    "to": "ada@example.com",
+                },
+            )
+        assert {mail.to for mail in sandbox.outbox} == {("qa@example.com",)}
+        assert len(sandbox.outbox) == 4

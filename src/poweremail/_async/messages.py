@@ -17,7 +17,7 @@ from poweremail._policy.settings import Settings
 from poweremail._types.address import AddressesLike
 from poweremail._types.address import recipients as read_recipients
 from poweremail._types.message_info import MessageInfoPage
-from poweremail._types.result import SendResult
+from poweremail._types.result import SendResult, dry_run_result
 from poweremail._wire import encode
 from poweremail._wire.http import Endpoint, Request
 from poweremail.errors import DeliveryUnknownError, UsageError
@@ -172,7 +172,15 @@ class AsyncMessages:
         sender = self._settings.smtp_user_name
         if smtp_user_name is not None or sender is None:
             sender = self._settings.smtp_user(smtp_user_name)
-        request = encode_send(self._settings.endpoint, sender, message, unique_id)
+        endpoint = self._settings.endpoint
+        request = encode_send(endpoint, sender, message, unique_id)
+        if self._settings.rehearsals:
+            # Only now: what cannot be sent for real is an error in a rehearsal, too.
+            by_get = request.operation.method == "GET"
+            message = self._settings.rehearse(message, by_get=by_get)
+            request = encode_send(endpoint, sender, message, unique_id)
+        if self._settings.dry_run:
+            return dry_run_result(unique_id, message.recipients)
         return await self._sender.send(request, Mail(unique_id, message.recipients, sender))
 
 

@@ -133,7 +133,7 @@ class RehearsalOptions:
     """Where the mails of a rehearsal may go."""
 
     redirect_to: str | None = option(
-        "Rehearse: send all mails to this address. Such a batch stays a rehearsal.", "ADDRESS"
+        "Rehearse: send to this address instead. A batch stays a rehearsal.", "ADDRESS"
     )
     allow: list[str] | None = option(
         "Rehearse: send only to recipients that match, such as *@example.com; can be repeated.",

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 
+import attrs
+
 import poweremail
 from poweremail._cli import exits
+from poweremail._cli.batch_options import RehearsalOptions
 from poweremail._cli.mail_options import (
     BodyOptions,
     EnvelopeOptions,
@@ -48,6 +51,7 @@ def send(
     files: FileOptions,
     tracking: TrackingOptions,
     unknown: UnknownOptions,
+    rehearsal: RehearsalOptions,
     *,
     dry_run: bool = _DRY_RUN,
 ) -> None:
@@ -57,7 +61,7 @@ def send(
     message, dropped = compose.mail(envelope, body, files, tracking.tracking())
     for part in dropped:
         session.out.warn(f"left out: {part}")
-    _send(session, message, unknown, "send_mail", dry_run=dry_run)
+    _send(session, message, "send_mail", unknown, rehearsal, dry_run=dry_run)
 
 
 @connected
@@ -70,6 +74,7 @@ def template(
     files: FileOptions,
     tracking: TrackingOptions,
     unknown: UnknownOptions,
+    rehearsal: RehearsalOptions,
     http_get: bool = flag(
         "Send by a GET request, which carries one recipient and no unique id.", "--http-get"
     ),
@@ -82,7 +87,7 @@ def template(
         template_id, envelope, values, files, tracking.tracking(), with_id=not http_get
     )
     method = "send_template_http_get" if http_get else "send_template"
-    _send(session, message, unknown, method, dry_run=dry_run)
+    _send(session, message, method, unknown, rehearsal, dry_run=dry_run)
 
 
 @connected
@@ -135,17 +140,18 @@ def reconcile(
 def _send(
     session: Session,
     message: poweremail.Message | poweremail.TemplateMessage,
-    unknown: UnknownOptions,
     method: str,
+    unknown: UnknownOptions,
+    rehearsal: RehearsalOptions,
     *,
     dry_run: bool,
 ) -> None:
     """Send *message* by that *method* of the client and print the result."""
-    policy = unknown.policy()
+    options = unknown.policy() | attrs.asdict(rehearsal)
     if dry_run:
         _show(session, message)
         return
-    with session.client(sends=True, **policy) as client:
+    with session.client(sends=True, **options) as client:
         session.mail = message
         result: poweremail.SendResult = getattr(client.messages, method)(message)
         session.mail = None
@@ -155,7 +161,8 @@ def _send(
     out = session.out
     out.result(
         {
-            "state": "accepted",
+            "state": "not_sent" if result.dry_run else "accepted",
+            "dry_run": result.dry_run,
             "unique_id": result.unique_id or None,
             "recipients": result.recipients,
             "status": result.status,
@@ -164,7 +171,8 @@ def _send(
             "reconciled": result.reconciled,
             "extra": result.extra,
         },
-        f"accepted for {', '.join(result.recipients)}: {result.message}{found}",
+        f"{'a dry run' if result.dry_run else 'accepted'} for {', '.join(result.recipients)}: "
+        f"{result.message}{found}",
     )
     if sys.stdout is None and result.unique_id:
         out.error(f"unique id: {result.unique_id}")

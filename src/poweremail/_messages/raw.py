@@ -9,6 +9,7 @@ message whose recipients are not clear is not sent.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from email.message import Message as EmailMessage
 from email.parser import HeaderParser
 
@@ -33,6 +34,10 @@ _FIELD = "raw_message"
 _ODD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _END_OF_HEAD = re.compile(r"\r?\n\r?\n|\r?\n\Z|\A\r?\n")
 _HEADER_LINE = re.compile(r"[!-9;-~]+[ \t]*:|[ \t]")
+# With the lines that continue it.
+_RECIPIENT_HEADERS = re.compile(
+    r"^(?:resent-)?(?:to|cc|bcc)[ \t]*:.*\n(?:[ \t].*\n)*", re.IGNORECASE | re.MULTILINE
+)
 _UNFOLDED = re.compile(r"(?:\r\n?+|\n)(?![ \t])")
 
 
@@ -79,6 +84,15 @@ class RawMessage:
         """
         end = "\r\n" if "\r\n" in self.text else "\n"
         return f"{UNIQUE_ID_HEADER}: {unique_id}{end}{self.text}"
+
+    def readdressed(self, to: str, headers: Mapping[str, str]) -> str:
+        """The whole message to the address *to* alone, with *headers*."""
+        found = _END_OF_HEAD.search(self.text)
+        end = found.start() if found else len(self.text)
+        line_end = "\r\n" if "\r\n" in self.text else "\n"
+        added = "".join(f"{name}: {text}{line_end}" for name, text in {"To": to, **headers}.items())
+        head = _RECIPIENT_HEADERS.sub("", self.text[:end] + line_end).removesuffix(line_end)
+        return f"{added}{head}{self.text[end:]}"
 
 
 def _text(message: object) -> str:

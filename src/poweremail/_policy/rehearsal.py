@@ -1,25 +1,39 @@
-"""A rehearsal: the mails of a batch go to one address, or only to recipients on a list."""
+"""
+A rehearsal: mails go to one address, or only to recipients on a list, so that a send in staging
+never reaches real people.
+
+The service has no test mode. A client, a batch and the environment can each have a rehearsal; a
+mail passes through all of them, one after the other, so each can only tighten the others.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 
 from poweremail._messages.message import Message, TemplateMessage
+from poweremail._messages.raw import RawMessage
 from poweremail._types.address import Recipient, recipient
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = ["Rehearsal"]
+__all__ = ["REDIRECTED_FOR", "Rehearsal"]
+
+REDIRECTED_FOR = "X-PowerEmail-Redirected-For"
+"""The header of a redirected mail that names those who would have got it."""
+
+_MAX_NAMED = 10
+
+M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
 
 @attrs.frozen
 class Rehearsal:
     """
-    Decides who may receive the mails of a batch.
+    Decides who may receive mails.
 
     *redirect_to*: the address that receives each mail with a recipient who is not allowed, instead
     of all its recipients. If it is None, such a mail is not sent.
@@ -32,7 +46,7 @@ class Rehearsal:
     @classmethod
     def from_options(cls, redirect_to: str | None, allow: Iterable[str] | None) -> Rehearsal | None:
         """
-        Check the options of a batch; None if both are None, because then it is no rehearsal.
+        Check the options; None if both are None, because then it is no rehearsal.
 
         Raises `UsageError` if one is no address or no pattern.
         """
@@ -62,20 +76,79 @@ class Rehearsal:
         """The rehearsal as a JSON object."""
         return {"redirect_to": self.redirect_to, "allow": list(self.allow)}
 
-    def apply(self, message: Message | TemplateMessage) -> Message | TemplateMessage:
-        """Return *message* as it may be sent. Raises `UsageError` if it may not be sent."""
+    def apply(self, message: M, *, by_get: bool = False) -> M:
+        """
+        Return *message* as it may be sent. Raises `UsageError` if it may not be sent.
+
+        *by_get*: it goes by a GET request, which carries an address and no header.
+        """
         recipients = message.recipients
+        redirected = self._redirected(recipients)
+        if redirected is None:
+            return message
+        if isinstance(message, RawMessage):
+            to = (redirected.email,)
+            text = message.readdressed(*to, {REDIRECTED_FOR: _listed(recipients)})
+            return attrs.evolve(message, text=text, recipients=to)
+        if by_get:
+            return attrs.evolve(message, to=redirected.email, cc=(), bcc=())
+        # If it was redirected before, the header names its first recipients.
+        headers = {REDIRECTED_FOR: _listed(recipients), **message.headers}
+        return attrs.evolve(message, to=redirected, cc=(), bcc=(), headers=headers)
+
+    def apply_to_body(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Do the same for the *body* of a send that the caller has written by hand."""
+        if isinstance(body.get("raw_message"), str):
+            raw = RawMessage.of(body["raw_message"])
+            return {**body, "raw_message": self.apply(raw).text}
+        members = body.get("message")
+        if not isinstance(members, Mapping) or not isinstance(members.get("to"), list | tuple):
+            raise _unclear()
+        headers = members.get("headers") or {}
+        addresses = [
+            entry.get("email") if isinstance(entry, Mapping) else None for entry in members["to"]
+        ]
+        if (
+            not all(isinstance(address, str) for address in addresses)
+            or not isinstance(headers, Mapping)
+            or {"cc", "bcc"} & {*members, *(str(name).lower() for name in headers)}
+        ):
+            raise _unclear()
+        recipients = tuple(recipient("to", address).email for address in addresses)
+        redirected = self._redirected(recipients)
+        if redirected is None:
+            return body
+        to = [{"email": redirected.email, "type": "to", "name": redirected.name}]
+        headers = {REDIRECTED_FOR: _listed(recipients), **headers}
+        return {**body, "message": {**members, "to": to, "headers": headers}}
+
+    def _redirected(self, recipients: tuple[str, ...]) -> Recipient | None:
+        """Return who gets a mail in place of *recipients*; None if they may get it themselves."""
         strangers = [
             address
             for address in recipients
             if not any(fnmatchcase(address.lower(), pattern) for pattern in self.allow)
         ]
-        if not strangers:
-            return message
+        if not strangers or (*map(str.lower, recipients),) == (str(self.redirect_to).lower(),):
+            return None
         if self.redirect_to is None:
             raise UsageError(
                 f"{strangers[0]} is not on the allow-list of the rehearsal", field="allow"
             )
         first, *others = recipients
         name = f"for {first} and {len(others)} more" if others else f"for {first}"
-        return attrs.evolve(message, to=Recipient(self.redirect_to, name), cc=(), bcc=())
+        return Recipient(self.redirect_to, name)
+
+
+def _listed(recipients: tuple[str, ...]) -> str:
+    listed = ", ".join(recipients[:_MAX_NAMED])
+    more = len(recipients) - _MAX_NAMED
+    return f"{listed} and {more} more" if more > 0 else listed
+
+
+def _unclear() -> UsageError:
+    return UsageError(
+        "its recipients are not clear, so the rehearsal cannot check them",
+        field="body",
+        advice="use client.messages",
+    )

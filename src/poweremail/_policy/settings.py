@@ -5,25 +5,37 @@ from __future__ import annotations
 import ipaddress
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
 from attrs.validators import optional
 
+from poweremail._messages.message import Message, TemplateMessage
+from poweremail._messages.raw import RawMessage
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import OnUnknown, UnknownPolicy
+from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
 from poweremail._types.checks import header_text, is_loopback, is_whole
 from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.secret import Secret
 from poweremail._wire.http import Endpoint
+from poweremail._wire.operations import Operation
 from poweremail._wire.redaction import Credentials
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = ["DEFAULT", "Default", "Settings", "complete", "from_env", "unusable_transport"]
+__all__ = [
+    "DEFAULT",
+    "REHEARSAL_VARIABLES",
+    "Default",
+    "Settings",
+    "complete",
+    "from_env",
+    "unusable_transport",
+]
 
 
 class Default(Enum):
@@ -38,7 +50,15 @@ class Default(Enum):
 DEFAULT: Final = Default.DEFAULT
 """An option that was not given, if None has a meaning of its own."""
 
+M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
+
+REHEARSAL_VARIABLES = ("POWEREMAIL_REDIRECT_TO", "POWEREMAIL_ALLOW", "POWEREMAIL_DRY_RUN")
+
 _API_VERSION = "v1.0/"
+_SWITCH = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
 _HOST = re.compile(
     r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?)*\Z"
 )
@@ -68,7 +88,8 @@ class Settings:
     """
     The options of a client. Raises `ConfigurationError` if one is invalid.
 
-    ``endpoint`` and ``unknown`` are made from the others.
+    ``endpoint`` and ``unknown`` are made from the others. ``rehearsals`` are applied to each mail,
+    one after the other.
     """
 
     base_url: str
@@ -84,6 +105,8 @@ class Settings:
     deployment: Deployment = attrs.field(validator=_is_a(Deployment))
     max_response_bytes: int = attrs.field(validator=_is_size)
     max_request_bytes: int | None = attrs.field(validator=optional(_is_size))
+    rehearsals: tuple[Rehearsal, ...] = ()
+    dry_run: bool = False
     endpoint: Endpoint = attrs.field(
         init=False, default=attrs.Factory(lambda self: self._endpoint(), takes_self=True)
     )
@@ -135,6 +158,63 @@ class Settings:
             # It belongs to "reconcile" and is dropped with it.
             given.setdefault("resend_after", None)
         return attrs.evolve(self, **given)
+
+    def rehearsing(
+        self, redirect_to: str | None, allow: Iterable[str] | None, *, dry_run: bool
+    ) -> Settings:
+        """Return these settings with a further rehearsal. It never loosens an earlier one."""
+        rehearsal = Rehearsal.from_options(redirect_to, allow)
+        added = () if rehearsal is None else (rehearsal,)
+        if not isinstance(dry_run, bool):
+            raise ConfigurationError(f"must be True or False, not {dry_run!r}", field="dry_run")
+        if not added and not dry_run:
+            return self
+        return attrs.evolve(
+            self, rehearsals=self.rehearsals + added, dry_run=self.dry_run or dry_run
+        )
+
+    def tightened(self, environ: Mapping[str, str]) -> Settings:
+        """Return these settings with the rehearsal that *environ* has."""
+        redirect_to, allow, dry_run = (environ.get(name) or None for name in REHEARSAL_VARIABLES)
+        if redirect_to is allow is dry_run is None:
+            return self
+        try:
+            return self.rehearsing(
+                redirect_to,
+                None if allow is None else allow.replace(",", " ").split(),
+                dry_run=dry_run is not None and _SWITCH[dry_run.lower()],
+            )
+        except (UsageError, KeyError) as error:
+            reason = error.explanation if isinstance(error, UsageError) else "must be 1 or 0"
+            names = " or ".join(name for name in REHEARSAL_VARIABLES if environ.get(name))
+            raise ConfigurationError(f"{names}: {reason}", field="environment") from None
+
+    def rehearse(self, message: M, *, by_get: bool = False) -> M:
+        """Return *message* as it may be sent. Raises `UsageError` if it may not be sent."""
+        for rehearsal in self.rehearsals:
+            message = rehearsal.apply(message, by_get=by_get)
+        return message
+
+    @property
+    def rehearses(self) -> bool:
+        """True if a mail may go to others than its recipients, or to nobody."""
+        return self.dry_run or bool(self.rehearsals)
+
+    def rehearse_body(self, operation: Operation, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        """
+        Return the handwritten *body* of *operation* as it may be sent.
+
+        Raises `UsageError` if it may not, or if an operation that is not known may send mail.
+        """
+        if not operation.sends:
+            if operation.path.lower().startswith("messages/") and not operation.reads:
+                raise UsageError(
+                    f"{operation.path} may send mail, and a rehearsal cannot check it", field="path"
+                )
+            return body
+        for rehearsal in self.rehearsals:
+            body = rehearsal.apply_to_body(body)
+        return body
 
     def smtp_user(self, given: str | None) -> str:
         """Return the SMTP user of one send: *given*, or the client's."""

@@ -4,13 +4,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self
 
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import NO_MAIL, Mail, OnUnknown, not_sent
 from poweremail._policy.retry import RetryPolicy
-from poweremail._policy.settings import DEFAULT, Default, Settings, complete, from_env
+from poweremail._policy.settings import (
+    DEFAULT,
+    REHEARSAL_VARIABLES,
+    Default,
+    Settings,
+    complete,
+    from_env,
+)
 from poweremail._sync.exchange import Exchange
 from poweremail._sync.limiter import Limiter
 from poweremail._sync.messages import Messages
@@ -18,7 +25,7 @@ from poweremail._sync.send import Sender
 from poweremail._sync.settings import AccountCalls, SettingsCalls
 from poweremail._sync.transports import Transport, TransportName, open_transport
 from poweremail._types.options import Deployment, Timeouts
-from poweremail._types.result import CallResult
+from poweremail._types.result import CallResult, dry_run_result
 from poweremail._types.secret import Secret
 from poweremail._wire import decode, encode
 from poweremail.errors import TransportError
@@ -63,6 +70,17 @@ class PowerEmail:
         The name under which the service is run; services of the same family differ in it only.
     *deployment*
         The paths of the calls that differ between services: see `Deployment`.
+    *redirect_to*, *allow*
+        Make the client a rehearsal: all mails go to one address, or only to recipients that match a
+        pattern such as ``*@example.com``; with both, a mail with any other recipient is redirected.
+        ``X-PowerEmail-Redirected-For`` names the recipients that it had.
+    *dry_run*
+        Check each mail and send none: the `SendResult` has ``dry_run=True``. Everything but sends
+        goes on as usual.
+        The variables ``POWEREMAIL_REDIRECT_TO``, ``POWEREMAIL_ALLOW`` (with commas between the
+        patterns) and ``POWEREMAIL_DRY_RUN`` (``1``) do the same to every client of a process. What
+        several of client, batch and environment set applies one after the other: none can loosen
+        another.
     *max_request_bytes*
         The largest request that is sent, in bytes on the wire, where base64 makes 4 of 3; no limit
         by default, because the service publishes none. A larger mail raises `UsageError` before its
@@ -93,6 +111,9 @@ class PowerEmail:
         deployment: Deployment = _DEPLOYMENT,
         max_response_bytes: int = 16 * 1024 * 1024,
         max_request_bytes: int | None = None,
+        redirect_to: str | None = None,
+        allow: Iterable[str] | None = None,
+        dry_run: bool = False,
     ) -> None:
         # The plain token must be in no frame of a traceback.
         token = Secret.of(token)
@@ -113,6 +134,7 @@ class PowerEmail:
             max_response_bytes=max_response_bytes,
             max_request_bytes=max_request_bytes,
         )
+        settings = settings.rehearsing(redirect_to, allow, dry_run=dry_run).tightened(os.environ)
         self._assemble(
             settings, open_transport(transport), None if limits is None else Limiter(limits)
         )
@@ -146,10 +168,14 @@ class PowerEmail:
         *options* are those of the class and take precedence. Raises `ConfigurationError` that names
         each variable that is missing.
         """
-        given = from_env(os.environ if environ is None else environ, options)
+        variables = os.environ if environ is None else environ
+        given = from_env(variables, options)
+        rehearsal = {name: variables.get(name, "") for name in REHEARSAL_VARIABLES}
         # The plain token must be in no frame of a traceback.
-        del environ, options
-        return cls(**complete(given))
+        del environ, variables, options
+        client = cls(**complete(given))
+        client._assemble(client._settings.tightened(rehearsal), client._transport, client._limiter)
+        return client
 
     def with_options(
         self,
@@ -160,11 +186,15 @@ class PowerEmail:
         on_unknown: OnUnknown | Literal[Default.DEFAULT] = DEFAULT,
         visibility: float | Literal[Default.DEFAULT] = DEFAULT,
         resend_after: float | Literal[Default.DEFAULT] | None = DEFAULT,
+        redirect_to: str | None = None,
+        allow: Iterable[str] | None = None,
+        dry_run: bool = False,
     ) -> PowerEmail:
         """
         Return a client with other options that shares the transport and the limits of this one.
 
-        Closing the new client does not close the transport.
+        *redirect_to*, *allow* and *dry_run* apply in addition to those of this client. Closing the
+        new client does not close the transport.
         """
         client = object.__new__(type(self))
         settings = self._settings.changed(
@@ -174,9 +204,14 @@ class PowerEmail:
             on_unknown=on_unknown,
             visibility=visibility,
             resend_after=resend_after,
-        )
+        ).rehearsing(redirect_to, allow, dry_run=dry_run)
         client._assemble(settings, self._transport, self._limiter, owns_transport=False)
         return client
+
+    @property
+    def dry_run(self) -> bool:
+        """True if the client sends nothing."""
+        return self._settings.dry_run
 
     @property
     def smtp_user_name(self) -> str | None:
@@ -195,6 +230,12 @@ class PowerEmail:
         """
         body = body or {}
         request = encode.call(self._settings.endpoint, path, body)
+        if self._settings.rehearses:
+            body = self._settings.rehearse_body(request.operation, body)
+            request = encode.call(self._settings.endpoint, path, body)
+        if request.operation.sends and self._settings.dry_run:
+            mail = Mail.of(body)
+            return decode.call_result_of_send(dry_run_result(mail.unique_id, mail.recipients))
         if request.operation.sends:
             return decode.call_result_of_send(self._sender.send(request, Mail.of(body)))
         return decode.call_result(self._exchange.run(request, NO_MAIL))

@@ -11,19 +11,21 @@ from poweremail._response import Response
 from poweremail._types.frozen import FrozenMapping
 from poweremail.errors import PowerEmailError
 
-__all__ = ["CallResult", "SendOutcome", "SendResult"]
+__all__ = ["CallResult", "SendOutcome", "SendResult", "dry_run_result"]
 
 
 @attrs.frozen(kw_only=True)
 class SendResult:
     """
-    The service accepted the mail.
+    The service accepted the mail, or would have got it, if *dry_run* is True.
 
     *unique_id*: the message's ``X-Unique-Id``, the key of `get_message_info`; empty for
     ``send_template_http_get``, which cannot carry one.
     *recipients*: its addresses.
     *status*, *message*: the service's words; the status is ``success`` or ``queued``.
     *attempts*: the number of requests.
+    *dry_run*: nothing was sent, because the client only rehearses; *raw* is empty then, and
+    *status* is ``dry_run``.
     *reconciled*: the response to the send was lost, and getMessageInfo showed the mail; *raw* is
     that page then.
     *extra*: the members of the response that this library does not know.
@@ -35,8 +37,22 @@ class SendResult:
     message: str
     attempts: int = 1
     reconciled: bool = False
+    dry_run: bool = False
     extra: Mapping[str, Any] = attrs.field(factory=FrozenMapping, hash=False)
     raw: Response
+
+
+def dry_run_result(unique_id: str | None, recipients: tuple[str, ...]) -> SendResult:
+    """Return the result of a send by a client that sends nothing."""
+    return SendResult(
+        unique_id=unique_id or "",
+        recipients=recipients,
+        status="dry_run",
+        message="nothing was sent",
+        attempts=0,
+        dry_run=True,
+        raw=Response(0),
+    )
 
 
 @attrs.frozen

@@ -200,12 +200,12 @@ def call_result(response: ApiResponse) -> CallResult:
 
 def call_result_of_send(result: SendResult) -> CallResult:
     """
-    Return the result of a send as that of a call. If the response of the send was lost, the data
-    has the reconciled status and message.
+    Return the result of a send as that of a call. If there is no response to it, the data has the
+    status and message that the library gave.
     """
     members = (
         {"status": result.status, "message": result.message}
-        if result.reconciled
+        if result.reconciled or result.dry_run
         else loads_lenient(result.raw.body)
     )
     return CallResult(data=members, message=result.message, raw=result.raw)

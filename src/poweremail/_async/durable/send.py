@@ -13,7 +13,7 @@ from poweremail._messages.message import Message, TemplateMessage
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
 from poweremail._types.result import SendResult
-from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
+from poweremail.errors import ConfigurationError, DeliveryUnknownError, PowerEmailError, UsageError
 
 __all__ = ["AsyncSender"]
 
@@ -34,6 +34,12 @@ class AsyncSender:
     verdicts: Verdicts
 
     def __init__(self, client: AsyncPowerEmail) -> None:
+        if client.dry_run:
+            raise ConfigurationError(
+                "its client has dry_run=True and sends nothing",
+                field="client",
+                advice="batch.dry_run() checks the mails",
+            )
         self.rehearsal: Rehearsal | None = None
         self.begun: set[int] = set()
         self._messages = client.with_options(retry=_ONE_ATTEMPT, on_unknown="raise").messages

@@ -14,7 +14,7 @@ from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
 from poweremail._sync.client import PowerEmail
 from poweremail._types.result import SendResult
-from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
+from poweremail.errors import ConfigurationError, DeliveryUnknownError, PowerEmailError, UsageError
 
 __all__ = ["Sender"]
 
@@ -35,6 +35,12 @@ class Sender:
     verdicts: Verdicts
 
     def __init__(self, client: PowerEmail) -> None:
+        if client.dry_run:
+            raise ConfigurationError(
+                "its client has dry_run=True and sends nothing",
+                field="client",
+                advice="batch.dry_run() checks the mails",
+            )
         self.rehearsal: Rehearsal | None = None
         self.begun: set[int] = set()
         self._messages = client.with_options(retry=_ONE_ATTEMPT, on_unknown="raise").messages
