@@ -16,7 +16,8 @@ from poweremail._ledger.states import State
 from poweremail.batch import Batch, Ledger, LedgerError
 from poweremail.sandbox import Fault
 from support.ledgers import Verdict, connection_lost, entries, fill, finish, states, worker
-from support.postgresql import running_pooler, running_server
+from support.pgbouncer import running_pooler
+from support.postgresql import running_server
 
 SECONDS_AWAY = 10.0
 """A failover takes about so long."""
