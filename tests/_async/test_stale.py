@@ -150,6 +150,28 @@ async def test_an_interim_response_does_not_hold_the_body_back(engine, monkeypat
     assert (server.posts, server.connections) == (2, 1)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_a_busy_connection_that_ends_unseen_costs_no_outcome(engine):
+    """It ends while the program does something else between two sends."""
+    may_end, has_ended = threading.Event(), threading.Event()
+
+    def answer_and_end(connection) -> bool:
+        answer()(connection)
+        may_end.wait(60)
+        connection.socket.shutdown(socket.SHUT_WR)
+        has_ended.set()
+        return False
+
+    with FaultServer(answer(), answer_and_end, answer()) as server:
+        async with client_of(engine, server.url) as client:
+            await client.messages.send_mail(message())
+            await client.messages.send_mail(message())
+            may_end.set()
+            assert has_ended.wait(60)
+            assert (await client.messages.send_mail(message())).status == "success"
+    assert (server.posts, server.connections) == (3, 2)
+
+
 @asynccontextmanager
 async def secure(engine: str):
     """A transport over a client of one's own that trusts `AUTHORITY`."""
