@@ -198,6 +198,14 @@ def test_the_number_of_connections_is_checked():
         AsyncAiohttpTransport(max_connections=True)
 
 
+def test_a_client_of_another_package_is_rejected():
+    class AsyncClient:
+        """Has the name of the class of httpx only."""
+
+    with pytest.raises(ConfigurationError, match=r"^client: must be .*Client of httpx or httpx2"):
+        AsyncHttpxTransport(AsyncClient())
+
+
 def test_pyreqwest_names_its_replacements():
     with pytest.raises(ConfigurationError, match=r"pyreqwest was removed.*'aiohttp'.*'httpx'"):
         AsyncPowerEmail("owner", TOKEN, "example.com", transport="pyreqwest")

@@ -76,6 +76,31 @@ async def test_an_error_shows_no_address_in_memory(engine):
     assert "0x" not in str(caught.value)
 
 
+@contextlib.contextmanager
+def full_queue():
+    """The URL of a server whose queue of connections is full: the system answers no further one."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(3):
+            caller = stack.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_the_wait_for_a_connection_ends_in_time(engine):
+    began = time.monotonic()
+    with full_queue() as url:
+        timeouts = Timeouts(connect=0.2, read=60)
+        async with client_of(engine, url, timeouts=timeouts, retry=ONCE) as client:
+            with pytest.raises(NotSentError, match="(?i)time(d )?out"):
+                await client.messages.send_mail(message())
+            with pytest.raises(NotSentError, match="(?i)time(d )?out"):
+                await client.messages.send_template_http_get(template())
+    assert time.monotonic() - began < 30  # the system would try for minutes
+
+
 def drip_body(connection) -> bool:
     connection.read_body()
     connection.send(200, b"", length=1_000_000)

@@ -190,6 +190,14 @@ def test_the_number_of_connections_is_checked():
         HttpxTransport(max_connections=0)
 
 
+def test_a_client_of_another_package_is_rejected():
+    class Client:
+        """Has the name of the class of httpx only."""
+
+    with pytest.raises(ConfigurationError, match=r"^client: must be .*Client of httpx or httpx2"):
+        HttpxTransport(Client())
+
+
 def test_pyreqwest_names_its_replacements():
     with pytest.raises(ConfigurationError, match=r"pyreqwest was removed.*'aiohttp'.*'httpx'"):
         PowerEmail("owner", TOKEN, "example.com", transport="pyreqwest")

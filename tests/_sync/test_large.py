@@ -9,10 +9,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 
 import pytest
 
-from _sync.ways import WAYS, client_of, reached
+from _sync.ways import ENGINES, WAYS, client_of, reached, until
 from poweremail import Attachment, DeliveryUnknownError, Image, NotSentError, Timeouts, UsageError
 from poweremail.sandbox import Fault
 from support.fault_server import (
@@ -150,6 +151,35 @@ def test_a_stream_that_has_been_read_is_not_sent_again():
             ):
                 client.messages.send_mail(mail)
     assert (server.posts, stream.begun) == (0, 1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_mail_whose_end_cannot_be_written_is_not_sent(engine, request):
+    """The connection breaks while the stream is read to its end, before the last piece is due."""
+    outcome = NotSentError
+    is_reset = threading.Event()
+
+    def reset(connection) -> bool:
+        connection._read(200_000)
+        connection.reset()
+        connection.socket.close()
+        is_reset.set()
+        return False
+
+    class Ending(Stream):
+        def __next__(self):
+            if chunk := next(self.chunks, None):
+                return chunk
+            until(is_reset.is_set)
+            raise StopIteration
+
+    # As large as a piece of the body, so that all before the last one has been written.
+    stream = Attachment.from_stream(Ending(bytes(192 * 1024)), "x.bin", size=192 * 1024)
+    with FaultServer(reset) as server:
+        with client_of(engine, server.url, timeouts=PATIENT) as client:
+            with pytest.raises(outcome):
+                client.messages.send_mail(message(attachments=[stream]))
+    assert server.posts == 0
 
 
 def test_a_stream_that_has_not_been_read_is_sent_again(served):
