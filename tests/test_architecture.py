@@ -76,7 +76,12 @@ ROOMS = (
     both("send"),
     (*both("messages"), *both("settings")),
     both("client"),
-    ("poweremail.batch._options", "poweremail.batch._report", "poweremail.batch._files"),
+    (
+        "poweremail.batch._options",
+        "poweremail.batch._slice",
+        "poweremail.batch._report",
+        "poweremail.batch._files",
+    ),
     ("poweremail.batch._rows",),
     ("poweremail.batch._sources",),
     both("durable"),

@@ -15,13 +15,15 @@ from sqlalchemy import ColumnElement, Row, exists, func, or_, select, update
 from poweremail._ledger import stored_options
 from poweremail._ledger.adding import Adding
 from poweremail._ledger.database import Clock, Database
+from poweremail._ledger.holder import Holder
+from poweremail._ledger.lanes import Lanes
 from poweremail._ledger.options import SharedOptions
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.rate_limits import least_seconds, read_used
 from poweremail._ledger.schema import batches, contents, insert_new, messages, payloads
 from poweremail._ledger.statements import is_open, pause_batch
 from poweremail._ledger.states import RETRYABLE, State
-from poweremail._ledger.values import BatchStatus, Planned, Record
+from poweremail._ledger.values import BatchStatus, Kick, Planned, Record
 from poweremail._ledger.worker import Worker
 from poweremail._policy.limits import RateLimits
 from poweremail.errors import ConfigurationError
@@ -71,6 +73,7 @@ class Ledger:
             warnings.warn("patience= is called timeout= now", DeprecationWarning, stacklevel=2)
             timeout = patience
         self.database: Database = Database(place, timeout=timeout)
+        self.lanes: Lanes = Lanes(self.database)
 
     def __repr__(self) -> str:
         return repr(self.database).replace("Database", "Ledger", 1)
@@ -153,6 +156,10 @@ class Ledger:
         """The limits of those *smtp_users* that have some."""
         with self.database.reading() as connection:
             return stored_options.read_limits(connection, smtp_users)
+
+    def holder(self, batch: int, kick: Kick | None, *, lease: float) -> Holder:
+        """Return what takes and keeps a lane of *batch* for a worker."""
+        return Holder(self.lanes, batch, kick, lease=lease)
 
     def rehearse(
         self, batch: int, rehearsal: Mapping[str, Any] | None, *, keep: bool = True
@@ -246,6 +253,7 @@ class Ledger:
             errors = counts(_row.error_kind, failed)
             open_unknown = connection.execute(unknown).scalar_one()
             limits = stored_options.read_limits(connection)
+            workers, drained = self.lanes.counted(connection, batch)
         return BatchStatus(
             name=row.name,
             counts=states,
@@ -256,6 +264,9 @@ class Ledger:
             options=json.loads(row.options or "{}"),
             limits=limits,
             added=row.added,
+            workers=workers,
+            runners=row.runners,
+            drained=drained,
         )
 
     def least_seconds(

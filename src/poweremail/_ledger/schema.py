@@ -44,6 +44,7 @@ __all__ = [
     "batches",
     "bookings",
     "contents",
+    "drains",
     "insert_new",
     "is_current",
     "lanes",
@@ -177,17 +178,31 @@ bookings = Table(
 lanes = Table(
     "poweremail_lanes",
     _metadata,
-    Column("batch", _Number, ForeignKey("poweremail_batches.id"), primary_key=True),
+    Column(
+        "batch", _Number, ForeignKey("poweremail_batches.id", ondelete="CASCADE"), primary_key=True
+    ),
     Column("lane", Integer, primary_key=True, autoincrement=False),
     # It grows each time the lane is taken: a message that carries an older one is out of date.
     Column("turn", Integer, nullable=False, server_default="0"),
-    Column("due", Float),  # when it is worth taking again; None if there is nothing to do
+    # When it is worth taking again; None for as soon as the batch has work. If it is held: since
+    # when somebody waits for it.
+    Column("due", Float),
     Column("owner", Text),
     Column("host", _ForeignText),
     Column("process", Integer),
     Column("taken", Float),
     Column("lease_until", Float),
-    Column("drained", Float),  # since when its worker is asked to end
+    Column("kicked", Float),  # when somebody was last asked to take it, since it was left
+)
+
+# Whose workers are to end: those of a batch (None: of all), on a host (None: on all).
+drains = Table(
+    "poweremail_drains",
+    _metadata,
+    Column("id", _Number, primary_key=True),
+    Column("batch", _Number, ForeignKey("poweremail_batches.id", ondelete="CASCADE")),
+    Column("host", _ForeignText),
+    Column("since", Float, nullable=False),
 )
 
 
@@ -198,7 +213,7 @@ def _split_payloads(connection: Connection) -> None:
     A worker of the version before it takes no row afterwards, because its query names a column that
     is gone; the outcomes of its mails in work can still be written.
     """
-    for table in (payloads, lanes):
+    for table in (payloads, lanes, drains):
         table.create(connection)
     connection.exec_driver_sql(
         "INSERT INTO poweremail_payloads (message, payload, files)"

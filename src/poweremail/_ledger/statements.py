@@ -16,7 +16,6 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
-    exists,
     func,
     or_,
     select,
@@ -178,10 +177,14 @@ def _first_due(state: State) -> ScalarSelect[Any]:
     return select(func.min(_row.due)).where(_of_batch, _row.state == state.value).scalar_subquery()
 
 
-LEFT = select(_first_due(State.PLANNED), _first_due(State.UNKNOWN), exists().where(_in_work))
+LEFT = select(
+    _first_due(State.PLANNED),
+    _first_due(State.UNKNOWN),
+    select(func.min(_row.lease_until)).where(_in_work).scalar_subquery(),
+)
 """
-Reads when the first row of batch *of* is due to be sent, when the first to be looked up, and
-whether a worker has any.
+Reads when the first row of batch *of* is due to be sent, when the first to be looked up, and when
+the first lease of a worker ends.
 """
 
 

@@ -17,11 +17,14 @@ __all__ = [
     "BatchOutcome",
     "BatchStatus",
     "Finished",
+    "Kick",
+    "LaneStatus",
     "Planned",
     "Record",
     "Step",
     "Verdict",
     "Work",
+    "Worked",
     "boot_time",
 ]
 
@@ -172,6 +175,9 @@ class BatchStatus:
     *rehearsal*: the options of the rehearsal, None if it is none.
     *options*: the options that all its workers share, as far as they were given.
     *limits*: the limits of the SMTP users, which all batches of the ledger share.
+    *workers*: the number of workers that hold a lane of it.
+    *runners*: the most workers that it may have, None for any number.
+    *drained*: whether its workers are to end, on all hosts.
     """
 
     name: str
@@ -183,6 +189,9 @@ class BatchStatus:
     options: Mapping[str, Any]
     limits: Mapping[str, RateLimits]
     added: float
+    workers: int = 0
+    runners: int | None = None
+    drained: bool = False
 
     @property
     def total(self) -> int:
@@ -222,3 +231,61 @@ class Record:
     added: float
     taken: float | None
     settled: float | None
+
+
+@attrs.frozen
+class Kick:
+    """
+    The permission to work on a batch once, for a task queue: the name of the *batch*, a *lane* of
+    it, and the *turn* of that lane.
+
+    It may come twice, late or never. Who takes the lane spends the turn; an older turn is worth
+    nothing.
+    """
+
+    batch: str
+    lane: int
+    turn: int
+
+
+@attrs.frozen(kw_only=True)
+class LaneStatus:
+    """
+    A worker of a batch. Times are seconds since the epoch by the ledger's clock.
+
+    *lane*: the number of the lane that it holds.
+    *host*, *process*: where it runs, and the number of its process.
+    *taken*, *lease_until*: when it took the lane, and until when it has it unless it renews it.
+    *lost*: whether it has not been heard of for so long that another may take the lane.
+    *drained*: whether it was told to end.
+    """
+
+    lane: int
+    host: str
+    process: int
+    taken: float
+    lease_until: float
+    lost: bool
+    drained: bool
+
+
+@attrs.frozen(kw_only=True)
+class Worked:
+    """
+    What a slice of work did, and when to come again.
+
+    *counts*: the number of mails that it settled, by state.
+    *reason*: why it ended: ``finished`` (nothing is left to do, for any worker), ``paused``,
+    ``time`` (its seconds are over), ``waiting`` (for limits, for mails that are due later, or for
+    those of other workers), ``runners`` (other workers hold all lanes, or the turn is spent),
+    ``drained`` or ``stopped``.
+    *again_in*: the seconds after which there may be more to do, 0.0 for at once, with no maximum;
+    None if there is no reason to come again by itself.
+    *kick*: what to give to the next `work` after so long; None if *again_in* is None, or the turn
+    was spent.
+    """
+
+    counts: Mapping[str, int]
+    reason: str
+    again_in: float | None = None
+    kick: Kick | None = None

@@ -67,9 +67,6 @@ __all__ = ["Worker"]
 
 _log = logging.getLogger("poweremail.batch")
 
-_POLL_SECONDS = 1.0
-"""The longest time until a pause, or a row that another worker released, is noticed."""
-
 _SWEEP_SECONDS = 0.2
 """The time between two searches for unknown rows and for leases that have ended."""
 
@@ -129,13 +126,14 @@ class Worker:
             self._lease, self._renewed = self.options.lease, 0.0
         return shorter / 4
 
-    def begin(self) -> None:
-        """Register the SMTP users, and have every unknown mail looked up once more."""
+    def begin(self, *, reopen: bool = True) -> None:
+        """Register the SMTP users. *reopen*: have every unknown mail looked up once more."""
         row = messages.c
         with self._database.transaction() as connection:
             self._budgets.register(connection)
             given_up = and_(row.batch == self._batch, row.state == State.UNKNOWN, ~is_open())
-            connection.execute(update(messages).where(given_up).values(due=Clock()))
+            if reopen:
+                connection.execute(update(messages).where(given_up).values(due=Clock()))
 
     def step(self, finished: Sequence[Finished], room: int) -> Step:
         """
@@ -360,15 +358,11 @@ class Worker:
 
     def _wait(self, connection: Connection, now: float) -> float | None:
         """Return the seconds until there may be more to do; None if there will be nothing."""
-        planned, unknown, is_in_work = connection.execute(LEFT, {"of": self._batch}).one()
-        if planned is None and unknown is None and not is_in_work:
-            return None
-        waits = [_POLL_SECONDS]
+        planned, unknown, in_work = connection.execute(LEFT, {"of": self._batch}).one()
         if planned is not None:
-            waits.append(max(planned - now, self._budgets.wait(now)))
-        if unknown is not None:
-            waits.append(unknown - now)
-        return max(_MIN_WAIT_SECONDS, min(waits))
+            planned = max(planned, now + self._budgets.wait(now))
+        times = [time for time in (planned, unknown, in_work) if time is not None]
+        return max(_MIN_WAIT_SECONDS, min(times) - now) if times else None
 
 
 def _written_before(

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     from poweremail._async.durable.run import AsyncBatchRun
     from poweremail._ledger.entries import Added, BadEntry, Entry
     from poweremail._ledger.ledger import Ledger
-    from poweremail._ledger.values import BatchOutcome, BatchStatus, Record
+    from poweremail._ledger.values import (
+        BatchOutcome,
+        BatchStatus,
+        Kick,
+        LaneStatus,
+        Record,
+        Worked,
+    )
     from poweremail._sync.durable.batch import Batch
     from poweremail._sync.durable.report import BatchReport
     from poweremail._sync.durable.run import BatchRun
@@ -33,7 +40,7 @@ _HOMES = {
     "_sync.durable.run": ("BatchRun",),
     "_ledger.entries": ("Added", "BadEntry", "Entry"),
     "_ledger.ledger": ("Ledger",),
-    "_ledger.values": ("BatchOutcome", "BatchStatus", "Record"),
+    "_ledger.values": ("BatchOutcome", "BatchStatus", "Kick", "LaneStatus", "Record", "Worked"),
     "batch._sources": ("read_csv", "read_json_lines"),
     "errors": ("LedgerError",),
 }
@@ -50,9 +57,12 @@ __all__ = [
     "BatchRun",
     "BatchStatus",
     "Entry",
+    "Kick",
+    "LaneStatus",
     "Ledger",
     "LedgerError",
     "Record",
+    "Worked",
     "read_csv",
     "read_json_lines",
 ]

@@ -13,12 +13,13 @@ from poweremail._async.durable.report import AsyncBatchReport, AsyncDryRun, Read
 from poweremail._async.durable.run import AsyncBatchRun
 from poweremail._ledger.entries import Added, BatchItem
 from poweremail._ledger.states import State
-from poweremail._ledger.values import BatchStatus, Planned, Record
+from poweremail._ledger.values import BatchStatus, Kick, LaneStatus, Planned, Record, Worked
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
 from poweremail._runtime._async import each, finish, in_thread
 from poweremail.batch._options import ChangedOptions, RunOptions
+from poweremail.batch._slice import ENDLESS, Slice
 from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ class AsyncBatch:
     ) -> None:
         self.name = name
         self._client = client
+        self._stopped = False
         self._owns_ledger = isinstance(ledger, str | os.PathLike)
         self._ledger: Ledger = _open(ledger) if isinstance(ledger, str | os.PathLike) else ledger
         self._rehearsal = Rehearsal.from_options(redirect_to, allow)
@@ -133,13 +135,53 @@ class AsyncBatch:
 
         Several runs, in one process or in many, may share a batch. See `AsyncBatchRun`.
         """
+        return self._run(ENDLESS)
 
-        async def begin() -> int:
-            number = await self._number()
-            await self._rehearse(number)
-            return number
+    async def work(
+        self, seconds: float = 20.0, idle: float = 0.0, kick: Kick | None = None
+    ) -> Worked:
+        """
+        Work on the batch for up to so many *seconds*, and return what was done and when to come
+        again: a bounded `run`, for a task queue.
 
-        return AsyncBatchRun(self._required_client(), self._ledger, self._options, begin)
+        After the *seconds* no mail is begun, and those in work are finished. Where `run` waits, for
+        limits or for mails that are due later, this ends, after *idle* seconds, at most 2. Mails
+        that stayed unknown are not looked up anew. *kick*: the turn to spend, as the `Worked`
+        before, `start` or the ledger's ``lanes.beat`` gave it; None takes any free lane.
+        """
+        return await self._run(Slice.checked(seconds, idle, kick)).work()
+
+    def stop(self) -> None:
+        """
+        Let every `run` and `work` of this object end after the mails in work, now and from now on.
+        It can be called by the handler of a signal.
+        """
+        self._stopped = True
+
+    async def start(self, runners: int | None = None) -> list[Kick]:
+        """
+        Let up to *runners* workers, on all hosts together, work on the batch, and end its drain;
+        None keeps the number.
+
+        It sends nothing itself: it returns a kick for each lane that nobody holds, for a task
+        queue. Raises `ConfigurationError` if no number was ever given.
+        """
+        return await in_thread(self._ledger.lanes.start, await self._number(), runners)
+
+    async def workers(self) -> list[LaneStatus]:
+        """Return all workers of the batch, on all hosts."""
+        return await in_thread(self._ledger.lanes.workers, await self._number())
+
+    async def drain(self, host: str | None = None) -> None:
+        """
+        Let the workers of the batch, on *host* if it is given, end after the mails in work, and
+        none begin, until `undrain` or `start`.
+        """
+        await in_thread(self._ledger.lanes.drain, await self._number(), host)
+
+    async def undrain(self, host: str | None = None) -> None:
+        """End the drain that was begun with the same *host*."""
+        await in_thread(self._ledger.lanes.undrain, await self._number(), host)
 
     def dry_run(self) -> AsyncDryRun:
         """
@@ -247,6 +289,21 @@ class AsyncBatch:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"
+
+    def _run(self, within: Slice) -> AsyncBatchRun:
+        async def begin() -> int:
+            number = await self._number()
+            await self._rehearse(number)
+            return number
+
+        return AsyncBatchRun(
+            self._required_client(),
+            self._ledger,
+            self._options,
+            begin,
+            is_stopped=lambda: self._stopped,
+            within=within,
+        )
 
     def _required_client(self) -> AsyncPowerEmail:
         if self._client is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from poweremail._ledger.entries import Added, BatchItem
 from poweremail._ledger.states import State
-from poweremail._ledger.values import BatchStatus, Planned, Record
+from poweremail._ledger.values import BatchStatus, Kick, LaneStatus, Planned, Record, Worked
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
@@ -20,6 +20,7 @@ from poweremail._sync.client import PowerEmail
 from poweremail._sync.durable.report import BatchReport, DryRun, ReadPage
 from poweremail._sync.durable.run import BatchRun
 from poweremail.batch._options import ChangedOptions, RunOptions
+from poweremail.batch._slice import ENDLESS, Slice
 from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -94,6 +95,7 @@ class Batch:
     ) -> None:
         self.name = name
         self._client = client
+        self._stopped = False
         self._owns_ledger = isinstance(ledger, str | os.PathLike)
         self._ledger: Ledger = _open(ledger) if isinstance(ledger, str | os.PathLike) else ledger
         self._rehearsal = Rehearsal.from_options(redirect_to, allow)
@@ -134,13 +136,51 @@ class Batch:
 
         Several runs, in one process or in many, may share a batch. See `BatchRun`.
         """
+        return self._run(ENDLESS)
 
-        def begin() -> int:
-            number = self._number()
-            self._rehearse(number)
-            return number
+    def work(self, seconds: float = 20.0, idle: float = 0.0, kick: Kick | None = None) -> Worked:
+        """
+        Work on the batch for up to so many *seconds*, and return what was done and when to come
+        again: a bounded `run`, for a task queue.
 
-        return BatchRun(self._required_client(), self._ledger, self._options, begin)
+        After the *seconds* no mail is begun, and those in work are finished. Where `run` waits, for
+        limits or for mails that are due later, this ends, after *idle* seconds, at most 2. Mails
+        that stayed unknown are not looked up anew. *kick*: the turn to spend, as the `Worked`
+        before, `start` or the ledger's ``lanes.beat`` gave it; None takes any free lane.
+        """
+        return self._run(Slice.checked(seconds, idle, kick)).work()
+
+    def stop(self) -> None:
+        """
+        Let every `run` and `work` of this object end after the mails in work, now and from now on.
+        It can be called by the handler of a signal.
+        """
+        self._stopped = True
+
+    def start(self, runners: int | None = None) -> list[Kick]:
+        """
+        Let up to *runners* workers, on all hosts together, work on the batch, and end its drain;
+        None keeps the number.
+
+        It sends nothing itself: it returns a kick for each lane that nobody holds, for a task
+        queue. Raises `ConfigurationError` if no number was ever given.
+        """
+        return in_thread(self._ledger.lanes.start, self._number(), runners)
+
+    def workers(self) -> list[LaneStatus]:
+        """Return all workers of the batch, on all hosts."""
+        return in_thread(self._ledger.lanes.workers, self._number())
+
+    def drain(self, host: str | None = None) -> None:
+        """
+        Let the workers of the batch, on *host* if it is given, end after the mails in work, and
+        none begin, until `undrain` or `start`.
+        """
+        in_thread(self._ledger.lanes.drain, self._number(), host)
+
+    def undrain(self, host: str | None = None) -> None:
+        """End the drain that was begun with the same *host*."""
+        in_thread(self._ledger.lanes.undrain, self._number(), host)
 
     def dry_run(self) -> DryRun:
         """
@@ -246,6 +286,21 @@ class Batch:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"
+
+    def _run(self, within: Slice) -> BatchRun:
+        def begin() -> int:
+            number = self._number()
+            self._rehearse(number)
+            return number
+
+        return BatchRun(
+            self._required_client(),
+            self._ledger,
+            self._options,
+            begin,
+            is_stopped=lambda: self._stopped,
+            within=within,
+        )
 
     def _required_client(self) -> PowerEmail:
         if self._client is None:

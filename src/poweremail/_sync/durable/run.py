@@ -2,18 +2,21 @@
 """
 One run of a batch: it takes rows from the ledger, sends or looks them up, and yields outcomes.
 
-Theory of operation. A run has one worker of the ledger. Steps of the worker, each a transaction in
+Theory of operation. A run has one worker of the ledger, and holds a lane of the batch while it
+takes rows. A slice of work is a run that has bounds, see `Slice`: it ends where another run would
+wait. Steps of the worker, each a transaction in
 a thread, follow each other; requests go on beside them. A step writes the results of the requests
 that ended since the last one, and takes as many rows as may begin, so the slower the disk, the more
 rows share a transaction. A second task makes an empty step from time to time, which renews the
-leases even if the caller takes outcomes slowly.
+leases even if the caller takes outcomes slowly. It renews the lane as well, and so learns that the
+worker is to end.
 
 The invariant: the outcome of a request is never dropped. It is in `_finished` from the moment it is
 known until a step has written it, and the caller sees it only after that. So every exit (the end of
 the batch, an error or a cancellation of the caller, a failed ledger) takes the same path: the calls
 in work end, or are cancelled; the known outcomes are written; a row whose request may have left
-becomes unknown, and a row whose request was never begun is planned again. If nothing can be
-written, the leases end, and another run looks the rows up.
+becomes unknown, and a row whose request was never begun is planned again; the lane is left. If
+nothing can be written, the leases end, and another run looks the rows up.
 
 If the ledger fails, no further request begins. Those in work end, the reserved room on the disk is
 freed, and their outcomes are written after all, in a few attempts.
@@ -25,13 +28,14 @@ are killed at each step (`test_crash.py`), and disks fill up (`test_batches.py`)
 from __future__ import annotations
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from poweremail._ledger.states import State
-from poweremail._ledger.values import BatchOutcome, Finished, Verdict, Work
+from poweremail._ledger.values import BatchOutcome, Finished, Kick, Verdict, Work, Worked
 from poweremail._ledger.verdicts import RELEASED
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._runtime._sync import FairLock, in_thread, shielded, sleep
@@ -39,6 +43,7 @@ from poweremail._runtime._sync_many import Jobs, Repeated
 from poweremail._sync.client import PowerEmail
 from poweremail._sync.durable.send import Sender
 from poweremail.batch._options import RunOptions
+from poweremail.batch._slice import ENDLESS, Slice
 from poweremail.errors import ConfigurationError, DeliveryUnknownError, LedgerError
 
 if TYPE_CHECKING:
@@ -51,6 +56,9 @@ _log = logging.getLogger("poweremail.batch")
 _POLL_SECONDS = 1.0
 """The longest time until a pause by another process is noticed."""
 
+_HEARTBEAT_SECONDS = 2.0
+"""The longest time until a drain is noticed."""
+
 _MAX_RESCUES = 3
 """The number of attempts, at growing intervals, to write outcomes after the ledger has failed."""
 
@@ -61,11 +69,15 @@ class BatchRun:
     on the disk.
 
     Use it as a context manager and iterate over it, in one task or thread. It sends no faster than
-    outcomes are taken. It ends when nothing is left to do for any worker, when the batch is paused,
-    and soon after `stop`. If the block is left early, the mails in work are finished. Afterwards
-    ``paused`` is the reason why the batch is paused, or None.
+    outcomes are taken. It ends when nothing is left to do for any worker, when the batch is paused
+    or drained, and soon after `stop`. If the block is left early, the mails in work are finished.
+    Afterwards ``paused`` is the reason why the batch is paused, or None.
+
+    It holds a lane of the batch, so `Batch.workers` lists it. If the batch has ``runners``, and all
+    lanes are held, it waits for one.
 
     *begin*: called once, when the block is entered; returns the number of the batch.
+    *is_stopped*: whether it is to end as after `stop`.
     """
 
     def __init__(
@@ -74,17 +86,25 @@ class BatchRun:
         ledger: Ledger,
         options: RunOptions,
         begin: Callable[[], int],
+        *,
+        is_stopped: Callable[[], bool] = lambda: False,
+        within: Slice = ENDLESS,
     ) -> None:
         self.paused: str | None = None
         self._client = client
         self._sender = Sender(client)
         self._ledger = ledger
         self._begin = begin
+        self._is_stopped = is_stopped
+        self._slice = within
         self._options = options.sent_as(client.smtp_user_name)
         self._state = "new"
         self._stopping = False
+        self._reason: str | None = None
+        self._again_in = 0.0
         self._is_over = False
         self._failure: LedgerError | None = None
+        self._next: tuple[float | None, Kick | None] = (None, None)
         self._finished: list[Finished] = []
         self._ready: deque[BatchOutcome] = deque()
         self._wait = 0.0
@@ -102,9 +122,13 @@ class BatchRun:
         )
         limits = in_thread(self._ledger.limits, options.smtp_users)
         self._worker = self._ledger.worker(batch, options.smtp_users, limits, lease=shared.lease)
-        self._renewing = Repeated(self._renew, shared.lease / 4)
-        in_thread(self._worker.begin)
+        self._renewing = Repeated(self._renew, min(shared.lease / 4, _HEARTBEAT_SECONDS))
+        self._holder = self._ledger.holder(batch, self._slice.kick, lease=shared.lease)
+        # Slices follow each other: a mail that was given up is looked up again by a run only.
+        reopen = self._slice.is_endless
+        in_thread(partial(self._worker.begin, reopen=reopen))
         in_thread(self._ledger.database.reserve, options.concurrency)
+        self._timer = self._slice.begin()
         self._state = "open"
         self._jobs.__enter__()
         self._renewing.__enter__()
@@ -145,15 +169,29 @@ class BatchRun:
         Begin no further mail. The iteration ends after the mails in work, and the batch can be run
         again.
         """
-        self._stopping = True
+        self._end("stopped")
+
+    def work(self) -> Worked:
+        """Run to the end of the slice. The object cannot be used for anything else."""
+        counts: Counter[str] = Counter()
+        with self:
+            for outcome in self:
+                counts[outcome.state] += 1
+        again_in, kick = self._next
+        return Worked(
+            counts=dict(counts), reason=self._reason or "stopped", again_in=again_in, kick=kick
+        )
 
     def _advance(self) -> None:
         # Kept before the next wait, so that a cancellation of that wait cannot drop them.
         self._finished += self._jobs.ended(self._wait)
+        if self._is_stopped():
+            self._end("stopped")
+        if not self._timer.left:
+            self._end("time")
         with self._step_lock:
-            room = 0 if self._stopping else self._options.concurrency - self._jobs.under_way
             try:
-                self._step(room)
+                self._step(self._room())
             except LedgerError as error:
                 self._stopping = True
                 if self._failure is None:
@@ -163,6 +201,27 @@ class BatchRun:
             if self._finished:
                 self._rescue()
             self._is_over = True
+
+    def _end(self, reason: str) -> None:
+        """Begin no further mail, for the first *reason* that is given."""
+        self._stopping = True
+        self._reason = self._reason or reason
+
+    def _room(self) -> int:
+        """Take a lane, or renew it, if need be. Returns how many rows may be taken."""
+        if not self._stopping and not self._holder.is_held:
+            try:
+                refused = in_thread(self._holder.hold)
+            except LedgerError as error:
+                # A step is repeated for a while: whether the ledger comes back shows there.
+                if not error.temporary:
+                    raise
+                return 0
+            if refused is not None and not (refused == "runners" and self._slice.is_endless):
+                self._end(refused)
+        if self._stopping or not self._holder.is_held:
+            return 0
+        return self._options.concurrency - self._jobs.under_way
 
     def _step(self, room: int) -> None:
         """Write what has finished, and begin as many rows as there is *room* for."""
@@ -184,20 +243,29 @@ class BatchRun:
         for work in step.work:
             self._jobs.start(work)
         self.paused = self.paused if step.paused is None else step.paused
-        nothing_left = step.wait is None and not self._jobs.under_way
-        if step.paused is not None or nothing_left:
-            self._stopping = True
-        is_full = self._jobs.under_way == self._options.concurrency
-        self._wait = (
-            _POLL_SECONDS if step.wait is None or is_full else min(step.wait, _POLL_SECONDS)
-        )
+        if self._jobs.under_way:
+            self._timer.note_work()
+        if step.paused is not None:
+            self._end("paused")
+        elif not self._jobs.under_way and step.wait is None:
+            self._end("finished")
+        elif not self._jobs.under_way and room and not self._timer.may_wait(step.wait or 0.0):
+            self._again_in = step.wait or 0.0
+            self._end("waiting")
+        may_take = room and self._jobs.under_way < self._options.concurrency
+        self._wait = _POLL_SECONDS if step.wait is None or not may_take else step.wait
+        if not self._stopping:
+            self._wait = min(self._wait, _POLL_SECONDS, self._timer.left)
 
     def _renew(self) -> None:
         """Renew the leases, however slowly the caller takes outcomes."""
         with self._step_lock:
             try:
+                in_thread(self._holder.renew)
                 in_thread(self._worker.step, (), 0)
-                self._renewing.seconds = self._worker.adopt_lease()
+                renewed_within = self._worker.adopt_lease()
+                self._holder.lease = self._worker.options.lease
+                self._renewing.seconds = min(renewed_within, _HEARTBEAT_SECONDS)
             except LedgerError as error:
                 _log.warning("the leases could not be renewed: %s", error)
 
@@ -233,9 +301,19 @@ class BatchRun:
                     "%d outcomes could not be written: they will be looked up", len(finished)
                 )
                 self._failure = self._failure or error
+        try:
+            self._next = in_thread(self._holder.leave, self._come_again())
+        except LedgerError as error:
+            _log.warning("the lane could not be left, it is free when its lease ends: %s", error)
         failure = self._failed()
         if raising and failure is not None:
             raise failure
+
+    def _come_again(self) -> float | None:
+        if self._reason == "waiting":
+            return self._again_in
+        # Other workers may go on at once if this one did not come to an end.
+        return None if self._reason in ("finished", "paused", "runners") else 0.0
 
     def _failed(self) -> LedgerError | None:
         """Return the failure of the ledger; it is raised once."""

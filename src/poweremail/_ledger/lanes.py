@@ -1,0 +1,417 @@
+"""
+The lanes of a batch: who may work on it, on all hosts together.
+
+Theory of operation. A lane is a row with a lease, and the permission to be one of the workers of a
+batch. Each worker holds one, takes it before its first row and leaves it after its last. A batch
+with ``runners`` has so many lanes; without, a worker that finds none free makes one.
+
+A task queue carries `Kick`: a lane and its turn. To take the lane spends the turn, and only the
+current turn takes it. So kicks can be doubled, delivered again, late or lost: of all kicks of one
+turn at most one begins to work, and what it sends on has the next turn, so kicks do not multiply. A
+lost kick, and a worker that was killed, are replaced by `Lanes.beat`, which anybody may call at any
+time. It kicks a lane again after growing intervals, so that a queue that nobody reads does not
+grow.
+
+The invariant: a lane has at most one holder whose lease has not ended, and no holder has a number
+above ``runners``, except until the next heartbeat after ``runners`` was lowered. A holder that
+stood still for longer than its lease learns at its next renewal, before it takes rows, that it has
+lost the lane. Whoever works without a lane still doubles no mail: rows have leases of their own.
+
+All times are the database's, so clocks of hosts do not matter.
+
+How it is tested: `tests/batch/test_lanes.py` drives lanes at random against a model, and runs real
+processes against a cap.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from typing import Any, Literal, TypeAlias
+
+import attrs
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from poweremail._ledger.database import Clock, Database
+from poweremail._ledger.schema import batches, drains, lanes, messages
+from poweremail._ledger.statements import is_open
+from poweremail._ledger.states import State
+from poweremail._ledger.values import Kick, LaneStatus
+from poweremail._types.checks import is_whole, require
+from poweremail.errors import ConfigurationError
+
+__all__ = ["Lane", "Lanes", "Refused"]
+
+Refused: TypeAlias = Literal["runners", "drained", "finished"]
+"""Why there is no lane, or no longer: see `Worked`."""
+
+_KICK_AGAIN_SECONDS = 20.0
+"""The time between two kicks of a lane that nobody takes, at least; it doubles..."""
+
+_MAX_KICK_AGAIN_SECONDS = 300.0
+"""... up to this."""
+
+_GRACE_SECONDS = 2.0
+"""So much later than it is due, the kick of a lane counts as lost."""
+
+_MIN_KICK_SECONDS = 1.0
+"""Mails that come within this time share a kick."""
+
+_lane = lanes.c
+
+
+@attrs.frozen
+class Lane:
+    """A lane that is held by *owner*. *turn*: the next one."""
+
+    batch: int
+    lane: int
+    turn: int
+    owner: str
+
+
+def _here() -> tuple[str, int]:
+    return socket.gethostname(), os.getpid()
+
+
+def _is_free() -> ColumnElement[bool]:
+    return or_(_lane.owner.is_(None), _lane.lease_until < Clock())
+
+
+def _is_allowed() -> ColumnElement[bool]:
+    """The number of the lane is one of those that its batch may have."""
+    runners = select(batches.c.runners).where(batches.c.id == _lane.batch).scalar_subquery()
+    return _lane.lane <= func.coalesce(runners, _lane.lane)
+
+
+def _is_drained(batch: Any, host: Any) -> ColumnElement[bool]:
+    """Workers of *batch* on *host* are to end. Host None: on all hosts."""
+    on_host: ColumnElement[bool] = drains.c.host.is_(None)
+    if host is not None:
+        on_host = or_(on_host, drains.c.host == host)
+    return exists().where(or_(drains.c.batch.is_(None), drains.c.batch == batch), on_host)
+
+
+def _is_unfinished(batch: Any) -> ColumnElement[bool]:
+    row = messages.c
+    return or_(
+        exists().where(row.batch == batch, row.state == State.PLANNED),
+        exists().where(row.batch == batch, row.state == State.SENDING),
+        exists().where(row.batch == batch, row.state == State.UNKNOWN, is_open()),
+    )
+
+
+def _has_work(host: str | None) -> ColumnElement[bool]:
+    """A batch that workers on *host* (None: on any) may work on now or later."""
+    return and_(
+        batches.c.paused.is_(None),
+        ~_is_drained(batches.c.id, host),
+        _is_unfinished(batches.c.id),
+    )
+
+
+class Lanes:
+    """The lanes of all batches in *database*. *batch* is the number of a batch."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def start(self, batch: int, runners: int | None = None) -> list[Kick]:
+        """
+        Let up to *runners* workers on all hosts together work on *batch*, and end its drain.
+
+        None keeps the number. Returns a kick for each lane that nobody holds. Raises
+        `ConfigurationError` if no number was ever set.
+        """
+        require("runners", runners, "1 or more", runners is None or is_whole(runners, 1))
+        with self._database.transaction() as connection:
+            name, stored = self._lock(connection, batch)
+            runners = stored if runners is None else runners
+            if runners is None:
+                raise ConfigurationError("say how many workers the batch may have", field="runners")
+            connection.execute(update(batches).where(batches.c.id == batch).values(runners=runners))
+            connection.execute(delete(drains).where(drains.c.batch == batch))
+            for number in range(self._last(connection, batch) + 1, runners + 1):
+                connection.execute(insert(lanes).values(batch=batch, lane=number, due=Clock()))
+            wanted = and_(_lane.batch == batch, _lane.lane <= runners, _is_free())
+            return self._kick(connection, {batch: name}, wanted)
+
+    def take(
+        self,
+        kick: Kick,
+        *,
+        lease: float,
+        host: str | None = None,
+        process: int | None = None,
+    ) -> Lane | Refused:
+        """
+        Take the lane of *kick* for *lease* seconds, and spend its turn.
+
+        A drain refuses it without spending the turn. *host* and *process* are this one's by
+        default.
+        """
+        with self._database.transaction() as connection:
+            batch = connection.scalar(select(batches.c.id).where(batches.c.name == kick.batch))
+            of_turn = and_(_lane.lane == kick.lane, _lane.turn == kick.turn)
+            return self._take(connection, batch, of_turn, lease, host, process)
+
+    def take_any(
+        self,
+        batch: int,
+        *,
+        lease: float,
+        host: str | None = None,
+        process: int | None = None,
+    ) -> Lane | Refused:
+        """
+        Take a lane that nobody holds. Without ``runners`` one is made if there is none.
+
+        The refusal is *finished* rather than *runners* if the batch has nothing left to do.
+        """
+        with self._database.transaction() as connection:
+            _, runners = self._lock(connection, batch)
+            free = select(func.min(_lane.lane)).where(
+                _lane.batch == batch, _is_free(), _is_allowed()
+            )
+            number = connection.scalar(free)
+            if number is None and runners is None:
+                number = self._last(connection, batch) + 1
+                connection.execute(insert(lanes).values(batch=batch, lane=number))
+            taken = self._take(connection, batch, _lane.lane == number, lease, host, process)
+            if taken == "runners" and not connection.scalar(select(_is_unfinished(batch))):
+                return "finished"
+            return taken
+
+    def renew(self, lane: Lane, *, lease: float) -> Refused | None:
+        """
+        Hold *lane* for *lease* seconds from now; return why it must be left.
+
+        *runners* says that another worker has it, or that fewer lanes are allowed now.
+        """
+        with self._database.transaction() as connection:
+            held = _held_by(lane)
+            until = {"lease_until": Clock() + lease}
+            connection.execute(update(lanes).where(held).values(until))
+            columns = select(_is_allowed(), _is_drained(_lane.batch, _lane.host)).where(held)
+            found = connection.execute(columns.select_from(lanes)).one_or_none()
+        if found is None or not found[0]:
+            return "runners"
+        return "drained" if found[1] else None
+
+    def leave(self, lane: Lane, again_in: float | None) -> tuple[float | None, Kick | None]:
+        """
+        Free *lane*, which is worth taking in *again_in* seconds, None for not by itself.
+
+        Returns the seconds, which are 0.0 if somebody asked for the lane while it was held, and the
+        kick for the next turn. There is none if another worker has taken the lane.
+        """
+        with self._database.transaction() as connection:
+            asked = select(_lane.due, batches.c.name).join_from(lanes, batches)
+            found = connection.execute(
+                asked.where(_held_by(lane)).with_for_update(of=lanes)
+            ).one_or_none()
+            if found is None:
+                return None, None
+            if found.due is not None:
+                again_in = 0.0
+            due = None if again_in is None else Clock() + again_in
+            connection.execute(
+                update(lanes)
+                .where(_held_by(lane))
+                .values(owner=None, host=None, process=None, lease_until=None, due=due)
+            )
+        if again_in is None:
+            return None, None
+        return again_in, Kick(found.name, lane.lane, lane.turn)
+
+    def beat(self, batch: int | None = None) -> list[Kick]:
+        """
+        Return kicks that replace lost ones: for lanes of *batch*, or of all batches, that nobody
+        holds although there is work for them.
+
+        Call it every 30 seconds, on as many hosts as you like. Only batches that were started have
+        such lanes.
+        """
+        with self._database.transaction() as connection:
+            wanted = _has_work(None)
+            if batch is not None:
+                wanted = and_(wanted, batches.c.id == batch)
+            started = select(batches.c.id, batches.c.name).where(
+                batches.c.runners.is_not(None), wanted
+            )
+            names = {row.id: row.name for row in connection.execute(started)}
+            now = self._database.now(connection)
+            is_due = or_(_lane.due.is_(None), _lane.due < now - _GRACE_SECONDS)
+            since = now - _lane.kicked
+            interval = _lane.kicked - func.coalesce(_lane.due, _lane.kicked)
+            is_late = or_(
+                _lane.kicked.is_(None),
+                # A clock that was set back counts as well.
+                since < 0.0,
+                and_(
+                    since > _KICK_AGAIN_SECONDS,
+                    or_(since > interval, since > _MAX_KICK_AGAIN_SECONDS),
+                ),
+            )
+            lanes_wanted = and_(
+                _lane.batch.in_(names),
+                _is_allowed(),
+                _is_free(),
+                or_(_lane.owner.is_not(None), is_due),
+                is_late,
+            )
+            return self._kick(connection, names, lanes_wanted) if names else []
+
+    def kick(self, batch: int) -> Kick | None:
+        """
+        Return a kick for a new mail of *batch*, or None if there is nothing to be sent to a queue.
+
+        A worker that is about to end comes again, and a kick that was sent within the last second
+        is on its way. Call it after the commit of the mail.
+        """
+        with self._database.transaction() as connection:
+            name, _ = self._lock(connection, batch)
+            of_batch = and_(_lane.batch == batch, _is_allowed())
+            late = Clock() - _MIN_KICK_SECONDS
+            free = select(_lane.lane, _lane.kicked).where(of_batch, _is_free())
+            on_its_way = free.where(_lane.kicked > late).limit(1)
+            connection.execute(update(lanes).where(of_batch, ~_is_free()).values(due=Clock()))
+            if connection.execute(on_its_way).first() is not None:
+                return None
+            number = connection.scalar(free.with_only_columns(func.min(_lane.lane)))
+            if number is None:
+                return None
+            wanted = and_(_lane.batch == batch, _lane.lane == number, _is_free())
+            return next(iter(self._kick(connection, {batch: name}, wanted)), None)
+
+    def drain(self, batch: int | None = None, host: str | None = None) -> None:
+        """
+        Let the workers of *batch* (None: of all batches) on *host* (None: on all) end after the
+        mails in work, and none begin, until `undrain`.
+        """
+        with self._database.transaction() as connection:
+            connection.execute(delete(drains).where(*_same(batch, host)))
+            connection.execute(insert(drains).values(batch=batch, host=host, since=Clock()))
+
+    def undrain(self, batch: int | None = None, host: str | None = None) -> None:
+        """End the drain that was begun with the same arguments."""
+        with self._database.transaction() as connection:
+            connection.execute(delete(drains).where(*_same(batch, host)))
+
+    def workers(self, batch: int) -> list[LaneStatus]:
+        """The workers of *batch*, by their lanes."""
+        columns = (_lane.lane, _lane.host, _lane.process, _lane.taken, _lane.lease_until)
+        lost = (_lane.lease_until < Clock()).label("lost")
+        drained = _is_drained(_lane.batch, _lane.host).label("drained")
+        wanted = select(*columns, lost, drained).select_from(lanes)
+        held = wanted.where(_lane.batch == batch, _lane.owner.is_not(None)).order_by(_lane.lane)
+        with self._database.reading() as connection:
+            rows = connection.execute(held).all()
+        return [LaneStatus(**row._asdict()) for row in rows]
+
+    @staticmethod
+    def counted(connection: Connection, batch: int) -> tuple[int, bool]:
+        """The number of lanes of *batch* that are held, and whether it is drained on all hosts."""
+        held = select(func.count()).where(_lane.batch == batch, ~_is_free())
+        drained = select(_is_drained(batch, None))
+        return connection.scalar(held) or 0, bool(connection.scalar(drained))
+
+    def with_work(self, host: str | None = None) -> list[str]:
+        """
+        The names of the batches that a worker on *host* (by default this one) may work on, oldest
+        first: they are not finished, paused or drained, and one of their lanes is free.
+        """
+        has_lane = or_(
+            batches.c.runners.is_(None),
+            exists().where(
+                _lane.batch == batches.c.id, _lane.lane <= batches.c.runners, _is_free()
+            ),
+        )
+        wanted = select(batches.c.name).where(
+            _has_work(_here()[0] if host is None else host), has_lane
+        )
+        with self._database.reading() as connection:
+            return list(connection.scalars(wanted.order_by(batches.c.id)))
+
+    @staticmethod
+    def _lock(connection: Connection, batch: int) -> tuple[str, int | None]:
+        """Let nobody else start or take lanes of *batch*; return its name and its runners."""
+        row = select(batches.c.name, batches.c.runners).where(batches.c.id == batch)
+        # Mails can be added meanwhile: that needs the key of the row only.
+        name, runners = connection.execute(row.with_for_update(key_share=True)).one()
+        return name, runners
+
+    @staticmethod
+    def _last(connection: Connection, batch: int) -> int:
+        number = connection.scalar(select(func.max(_lane.lane)).where(_lane.batch == batch))
+        return number or 0
+
+    @staticmethod
+    def _take(
+        connection: Connection,
+        batch: int | None,
+        wanted: ColumnElement[bool],
+        lease: float,
+        host: str | None,
+        process: int | None,
+    ) -> Lane | Refused:
+        this_host, this_process = _here()
+        values = {
+            "owner": uuid.uuid4().hex,
+            "host": host or this_host,
+            "process": process or this_process,
+        }
+        if connection.scalar(select(_is_drained(batch, values["host"]))):
+            return "drained"
+        taken = (
+            update(lanes)
+            .where(_lane.batch == batch, wanted, _is_free(), _is_allowed())
+            .values(
+                turn=_lane.turn + 1,
+                due=None,
+                kicked=None,
+                taken=Clock(),
+                lease_until=Clock() + lease,
+                **values,
+            )
+        )
+        if not connection.execute(taken).rowcount:
+            return "runners"
+        row = select(_lane.batch, _lane.lane, _lane.turn, _lane.owner)
+        return Lane(*connection.execute(row.where(_lane.owner == values["owner"])).one())
+
+    @staticmethod
+    def _kick(
+        connection: Connection, names: dict[int, str], wanted: ColumnElement[bool]
+    ) -> list[Kick]:
+        """Return kicks for the lanes that are *wanted*, which are due now at the latest."""
+        rows = select(_lane.batch, _lane.lane, _lane.turn).where(wanted)
+        ordered = rows.order_by(_lane.batch, _lane.lane).with_for_update()
+        found = connection.execute(ordered).all()
+        for row in found:
+            connection.execute(
+                update(lanes)
+                .where(_lane.batch == row.batch, _lane.lane == row.lane)
+                .values(kicked=Clock(), due=func.coalesce(_lane.due, Clock()))
+            )
+        return [Kick(names[row.batch], row.lane, row.turn) for row in found]
+
+
+def _held_by(lane: Lane) -> ColumnElement[bool]:
+    return and_(_lane.batch == lane.batch, _lane.lane == lane.lane, _lane.owner == lane.owner)
+
+
+def _same(batch: int | None, host: str | None) -> tuple[ColumnElement[bool], ...]:
+    return drains.c.batch.is_not_distinct_from(batch), drains.c.host.is_not_distinct_from(host)

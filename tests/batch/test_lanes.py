@@ -1,0 +1,225 @@
+"""
+Lanes against a model of them: in any order of kicks that come late, twice or never, of deaths and
+drains, no lane has two holders, a turn is spent once, and kicks do not multiply.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from sqlalchemy import update
+
+from poweremail._ledger.lanes import Lane
+from poweremail._ledger.schema import lanes
+from poweremail.batch import Kick, Ledger
+from support.ledgers import fill
+
+HOSTS = st.sampled_from(["web-1", "web-2"])
+
+
+def shift(ledger: Ledger, seconds: float) -> None:
+    """Move all times of lanes back, as if so many *seconds* passed."""
+    names = ("due", "taken", "lease_until", "kicked")
+    with ledger.database.transaction() as connection:
+        connection.execute(update(lanes).values({name: lanes.c[name] - seconds for name in names}))
+
+
+def let_lease_end(ledger: Ledger, lane: int) -> None:
+    with ledger.database.transaction() as connection:
+        connection.execute(update(lanes).where(lanes.c.lane == lane).values(lease_until=0.0))
+
+
+class Lanes(RuleBasedStateMachine):
+    """Time is moved by hand; a second passes in no test."""
+
+    @initialize(runners=st.integers(1, 3))
+    def begin(self, runners):
+        self.folder = tempfile.TemporaryDirectory()
+        self.ledger = Ledger(Path(self.folder.name, "ledger.db"))
+        self.lanes = self.ledger.lanes
+        self.batch = fill(self.ledger, 1)
+        self.runners = runners
+        self.turns: Counter[int] = Counter()
+        self.spent: set[Kick] = set()
+        # What a worker believes to hold, and whether it does.
+        self.believed: list[tuple[Lane, str]] = []
+        self.held: dict[int, Lane] = {}
+        self.drained: set[str | None] = set()
+        self.queue: list[Kick] = []
+        self.made = 0
+        self.queue += self.lanes.start(self.batch, runners)
+
+    def refuses(self, host: str) -> bool:
+        return bool(self.drained & {None, host})
+
+    def took(self, lane: Lane, host: str) -> None:
+        assert lane.lane not in self.held
+        assert lane.lane <= self.runners
+        assert not self.refuses(host)
+        assert lane.turn > self.turns[lane.lane] - 1
+        self.turns[lane.lane] = lane.turn
+        self.held[lane.lane] = lane
+        self.believed.append((lane, host))
+
+    @precondition(lambda self: self.queue)
+    @rule(data=st.data(), host=HOSTS, again=st.booleans())
+    def a_kick_arrives(self, data, host, again):
+        """In any order, and perhaps it is delivered once more later."""
+        kick = data.draw(st.sampled_from(self.queue))
+        if not again:
+            self.queue.remove(kick)
+        taken = self.lanes.take(kick, lease=60.0, host=host)
+        is_current = kick.turn == self.turns[kick.lane] and kick.lane <= self.runners
+        may = is_current and kick.lane not in self.held and not self.refuses(host)
+        assert isinstance(taken, Lane) == may
+        if isinstance(taken, Lane):
+            assert kick not in self.spent
+            self.spent.add(kick)
+            assert taken.turn == kick.turn + 1
+            self.took(taken, host)
+        else:
+            assert taken == ("drained" if self.refuses(host) else "runners")
+
+    @rule(host=HOSTS)
+    def somebody_takes_any(self, host):
+        taken = self.lanes.take_any(self.batch, lease=60.0, host=host)
+        if isinstance(taken, Lane):
+            self.took(taken, host)
+        elif not self.refuses(host):
+            assert taken == "runners"
+            assert {*range(1, self.runners + 1)} <= self.held.keys()
+
+    @precondition(lambda self: self.queue)
+    @rule(data=st.data())
+    def a_kick_is_lost(self, data):
+        self.queue.remove(data.draw(st.sampled_from(self.queue)))
+
+    @precondition(lambda self: self.believed)
+    @rule(data=st.data(), again_in=st.sampled_from([None, 0.0, 500.0]))
+    def a_worker_leaves(self, data, again_in):
+        """It may be one whose lease ended long ago."""
+        lane, host = data.draw(st.sampled_from(self.believed))
+        self.believed.remove((lane, host))
+        held = self.held.get(lane.lane) == lane
+        seconds, kick = self.lanes.leave(lane, again_in)
+        if not held:
+            assert (seconds, kick) == (None, None) or self.is_unclaimed(lane)
+            if kick is None:
+                return
+        self.held.pop(lane.lane, None)
+        assert (seconds is None) == (kick is None)
+        if kick is not None:
+            assert kick == Kick("news", lane.lane, lane.turn)
+            self.queue.append(kick)
+
+    def is_unclaimed(self, lane: Lane) -> bool:
+        """Its lease is over, and nobody has taken it since."""
+        return self.turns[lane.lane] == lane.turn
+
+    @precondition(lambda self: self.believed)
+    @rule(data=st.data())
+    def a_worker_is_killed(self, data):
+        self.believed.remove(data.draw(st.sampled_from(self.believed)))
+
+    @precondition(lambda self: self.believed)
+    @rule(data=st.data())
+    def a_worker_renews(self, data):
+        lane, host = data.draw(st.sampled_from(self.believed))
+        refused = self.lanes.renew(lane, lease=60.0)
+        if self.is_unclaimed(lane):
+            self.held[lane.lane] = lane
+            over = lane.lane > self.runners
+            assert refused == ("runners" if over else "drained" if self.refuses(host) else None)
+        else:
+            assert refused == "runners"
+
+    @rule()
+    def leases_end(self):
+        """Everybody stands still for longer than a lease, then those who live go on."""
+        shift(self.ledger, 61.0)
+        self.held.clear()
+
+    @rule(seconds=st.sampled_from([1.0, 30.0]))
+    def time_passes(self, seconds):
+        shift(self.ledger, seconds)
+        # Those who live renew in time; the lease of a dead one ends.
+        alive = [lane for lane, _ in self.believed]
+        for number, lane in list(self.held.items()):
+            if lane in alive:
+                self.lanes.renew(lane, lease=60.0)
+            else:
+                let_lease_end(self.ledger, number)
+                del self.held[number]
+
+    @rule()
+    def the_beat(self):
+        kicks = self.lanes.beat()
+        assert len(kicks) == len(set(kicks)) <= self.runners
+        for kick in kicks:
+            assert kick.lane not in self.held
+            assert kick.turn == self.turns[kick.lane]
+            assert None not in self.drained
+        self.queue += kicks
+        # Whoever calls it again at once gets none.
+        assert self.lanes.beat() == []
+
+    @rule(host=st.none() | HOSTS)
+    def drain(self, host):
+        self.lanes.drain(self.batch, host)
+        self.drained.add(host)
+
+    @rule(host=st.none() | HOSTS)
+    def undrain(self, host):
+        self.lanes.undrain(self.batch, host)
+        self.drained.discard(host)
+
+    @rule(runners=st.none() | st.integers(1, 4))
+    def start(self, runners):
+        self.drained.clear()
+        self.runners = self.runners if runners is None else runners
+        kicks = self.lanes.start(self.batch, runners)
+        assert {kick.lane for kick in kicks} == {*range(1, self.runners + 1)} - self.held.keys()
+        self.queue += kicks
+
+    @invariant()
+    def the_ledger_is_the_model(self):
+        if not hasattr(self, "lanes"):
+            return
+        listed = {each.lane for each in self.lanes.workers(self.batch) if not each.lost}
+        assert listed == self.held.keys()
+        assert self.ledger.status(self.batch).workers == len(self.held)
+
+    @invariant()
+    def kicks_do_not_multiply(self):
+        """Of all kicks in the queue, however many, at most one for each lane is worth anything."""
+        if hasattr(self, "queue"):
+            worth = {kick for kick in self.queue if kick.turn == self.turns[kick.lane]}
+            assert max(Counter(kick.lane for kick in worth).values(), default=0) <= 1
+
+    def teardown(self):
+        if not hasattr(self, "lanes"):
+            return
+        # However it went: nothing is lost. Every lane comes back by the beat alone.
+        for host in list(self.drained):
+            self.lanes.undrain(self.batch, host)
+        shift(self.ledger, 1000.0)
+        kicks = self.lanes.beat()
+        assert {kick.lane for kick in kicks} == {*range(1, self.runners + 1)}
+        assert all(isinstance(self.lanes.take(kick, lease=60.0), Lane) for kick in kicks)
+        self.ledger.close()
+        self.folder.cleanup()
+
+
+TestLanes = Lanes.TestCase
+TestLanes.settings = settings(
+    max_examples=25,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    derandomize=True,
+)
