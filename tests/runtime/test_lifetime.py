@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 import anyio
 import pytest
 import trio
+from anyio.from_thread import start_blocking_portal
 
 from poweremail import (
     AsyncPowerEmail,
@@ -73,6 +74,19 @@ def test_two_loops_at_once_have_their_own_connections():
         gc.collect()
     assert server.posts == 150
     assert server.connections <= 12
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_client_that_one_loop_closes_is_closed_in_all(engine):
+    with FaultServer(answer()) as server, start_blocking_portal() as one:
+        client = AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS)
+        derived = client.with_options(retry=RetryPolicy(2))  # it shares the transport only
+        one.call(derived.messages.send_mail, message())
+        with start_blocking_portal() as other:
+            other.call(client.aclose)
+        with pytest.raises(UsageError, match="has been closed"):
+            one.call(derived.messages.send_mail, message())
+    assert server.posts == 1
 
 
 def test_nothing_is_left_behind():
