@@ -428,3 +428,75 @@ def test_options_of_run_that_are_not_given_are_not_given_to_the_library():
     options = RunOptions(**given).batch_options()
     assert options.pop("smtp_users") == []
     assert options == {name: library[name].default for name in options}
+
+
+def test_options_are_the_same_for_all_until_they_are_set(batch, command):
+    assert batch("run", "news", "--attempts", "3", "--limits", "--per-minute", "500").status == 7
+    (status,) = batch("status", "news", "--json").objects
+    assert status["options"] == {"attempts": 3, "first_wait": 5.0, "max_wait": 60.0}
+    limits = {"smtp12345": {"per_minute": 500, "per_hour": 3600, "per_day": 50000}}
+    assert status["limits"] == limits
+    assert "attempts 3, first_wait 5.0" in batch("status", "news").out
+    # Another value is an error, and names the command that changes it.
+    create(command, source="readers.csv", name="other")
+    for name, arguments, words in (
+        ("news", ["--attempts", "4"], "--attempts: attempts of the batch is 3 in the ledger"),
+        ("news", ["--per-minute", "90"], "per_minute of the SMTP user smtp12345 is 500"),
+        ("other", ["--per-minute", "500"], "per_hour of the SMTP user smtp12345 is 3600"),
+    ):
+        done = batch("resume", name, *arguments)
+        assert (done.status, words in done.err) == (2, True), done.err
+        assert f"poweremail batch set {name} --" in done.err
+    assert len(command.sandbox.outbox) == 20
+    # As the error says:
+    assert batch("set", "news", "--attempts", "4", "--per-minute", "90").status == 0
+    done = batch("set", "other", "--default", "per-hour", "--default", "per-day", "--json")
+    assert done.objects[0]["limits"] == {"smtp12345": {"per_minute": 90}}
+    assert batch("run", "news", "--attempts", "4", "--per-minute", "90").status == 7
+    assert batch("run", "other", "--per-minute", "90").status == 7
+    assert len(command.sandbox.outbox) == 40
+
+
+def test_set_changes_what_is_named(batch):
+    def set_options(*arguments):
+        done = batch("set", "news", *arguments, "--json")
+        assert done.status == 0, done.err
+        return done.objects[0]["options"], done.objects[0]["limits"]
+
+    assert set_options("--lease", "60", "--errors-in-a-row", "50", "--max-wait", "9") == (
+        {"lease": 60.0, "errors_in_a_row": 50, "max_wait": 9.0},
+        {},
+    )
+    assert set_options("--default", "lease", "--default", "max-wait", "--visibility", "3") == (
+        {"errors_in_a_row": 50, "visibility": 3.0},
+        {},
+    )
+    ours = {"per_minute": 60, "per_hour": 3600, "per_day": 9}
+    _, limits = set_options("--smtp-users", "a, b", "--limits", "--per-day", "9")
+    assert limits == {"a": ours, "b": ours}
+    _, limits = set_options("--smtp-users", "b", "--default", "limits")
+    assert limits == {"a": ours}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "no option is given"),
+        (["--default", "concurrency"], "must be one of attempts"),
+        (["--default", "lease", "--lease", "3"], "lease is given a value, too"),
+        (["--default", "limits", "--per-day", "3"], "limits is given a value, too"),
+        (["--visibility", "5", "--resend-after", "3"], "less than visibility"),
+        (["--lease", "0"], "range"),
+    ],
+)
+def test_invalid_changes_of_options(batch, arguments, words):
+    done = batch("set", "news", *arguments)
+    assert (done.status, words in done.err) == (2, True), done.err
+    assert batch("status", "news", "--json").objects[0]["options"] == {}
+
+
+def test_limits_are_set_for_an_smtp_user_that_is_named(batch, command):
+    del command.environ["POWEREMAIL_SMTP_USER_NAME"]
+    done = batch("set", "news", "--per-minute", "3")
+    assert (done.status, "--smtp-users" in done.err) == (2, True), done.err
+    assert batch("set", "none", "--lease", "3").status == 2

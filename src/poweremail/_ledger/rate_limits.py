@@ -21,6 +21,7 @@ How it is tested: `tests/batch/test_ledger.py` (``TestBudget``) moves bookings a
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ import attrs
 from sqlalchemy import Connection, delete, insert, select, update
 
 from poweremail._ledger.database import Clock, elapsed
+from poweremail._ledger.options import limits_of
 from poweremail._ledger.schema import bookings, insert_new, smtp_users
 from poweremail._policy.limits import RateLimits, SlidingLog, Window
 
@@ -117,6 +119,7 @@ class _SmtpUser:
 
     *last_booking*: the id of the last booking in *log*.
     *time*: the time of the log. It stands still while a clock that was set back catches up.
+    *stored*: its limits as the ledger stores them.
     """
 
     windows: tuple[Window, ...]
@@ -125,6 +128,7 @@ class _SmtpUser:
     time: float = 0.0
     refused_until: float = 0.0
     refusals: int = 0
+    stored: str | None = None
 
     def wait(self, now: float) -> float:
         return max(self.refused_until - now, self.log.wait(self.time))
@@ -172,6 +176,8 @@ class Budgets:
             connection.execute(locked.with_for_update())
         for row in connection.execute(rows.where(smtp_users.c.name.in_(self._users))):
             user = self._users[row.name]
+            if row.limits != user.stored:
+                user = self._adopt(row.name, row.limits)
             user.refused_until, user.refusals = row.refused_until, row.refusals
         for name in self._limited:
             user = self._users[name]
@@ -183,6 +189,13 @@ class Budgets:
                     user.log.book(time)
                 user.last_booking, user.time = number, time
             user.time = max(now, user.time)
+
+    def _adopt(self, name: str, stored: str | None) -> _SmtpUser:
+        """Adopt limits that were stored meanwhile. All bookings are read again."""
+        windows = self._limits[name] = _windows(limits_of(json.loads(stored or "{}")))
+        self._limited = sorted(name for name, windows in self._limits.items() if windows)
+        user = self._users[name] = _SmtpUser(windows, SlidingLog(windows), stored=stored)
+        return user
 
     def assign(
         self, connection: Connection, now: float, wanted: int, in_work: Mapping[str, int]
