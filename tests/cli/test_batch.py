@@ -486,7 +486,7 @@ def test_set_changes_what_is_named(batch):
         (["--default", "lease", "--lease", "3"], "lease is given a value, too"),
         (["--default", "limits", "--per-day", "3"], "limits is given a value, too"),
         (["--visibility", "5", "--resend-after", "3"], "less than visibility"),
-        (["--lease", "0"], "range"),
+        (["--lease", "0"], "--lease"),
     ],
 )
 def test_invalid_changes_of_options(batch, arguments, words):

@@ -809,6 +809,7 @@ async def durable_async_batch(client: AsyncPowerEmail, messages: AsyncIterator[M
             outcomes.stop()
         await batch.pause("because")
         await batch.resume()
+        await batch.set_options(limits={"a": None}, retry=RetryPolicy(3), lease=None)
         assert_type(await batch.retry(unknown=True), int)
         assert_type((await batch.status()).finished, bool)
         assert_type(await batch.least_seconds(100), float)
@@ -825,7 +826,9 @@ def durable_batch(client: PowerEmail) -> None:
         batch.add(read_json_lines("r.jsonl", text="Hi"))
         with batch.run() as outcomes:
             assert_type([outcome.state for outcome in outcomes], list[str])
+        batch.set_options(limits=RateLimits(), visibility=5, errors_in_a_row=50)
         assert_type(batch.status(), BatchStatus)
+        assert_type(batch.status().limits, Mapping[str, RateLimits])
 
 
 # What is no longer, or never was, accepted: an unused `ignore` is an error of both checkers.
