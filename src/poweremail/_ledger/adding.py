@@ -20,7 +20,7 @@ from poweremail._types.address import trim
 from poweremail._types.content import Content
 from poweremail.errors import UsageError
 
-__all__ = ["Adding"]
+__all__ = ["Adding", "row_of"]
 
 _MAX_ERRORS_REPORTED = 100
 _MAX_GROUP = 500
@@ -84,7 +84,7 @@ class Adding:
         for entry in entries:
             try:
                 if isinstance(entry, Entry):
-                    rows.append(_row(entry, files))
+                    rows.append(row_of(entry, files))
                     shared += len(entry.message.to) + len(entry.message.cc) > 1
                     continue
                 error, recipient = entry.error, entry.recipient
@@ -174,7 +174,7 @@ def _add_contents(connection: Connection, files: dict[str, bytes]) -> None:
         connection.execute(insert_new(connection, contents), rows)
 
 
-def _row(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
+def row_of(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
     """
     The row of *entry*, and *former*, the key that an earlier release gave it, if that is another.
     """

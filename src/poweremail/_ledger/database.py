@@ -33,7 +33,8 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from poweremail._ledger import schema
+from poweremail._ledger import schema as tables
+from poweremail._types.checks import require
 from poweremail.errors import ConfigurationError, LedgerError
 
 __all__ = ["Clock", "Database", "elapsed"]
@@ -109,6 +110,7 @@ class Database:
     The database at *place*: the path of a file, or a URL such as ``postgresql://host/name``.
 
     *timeout*: the seconds to wait for a file that another process is writing.
+    *schema*: the schema of the tables in PostgreSQL; None for the first one of the search path.
 
     It may be used from several threads; a child of a fork opens its own connections. Each failure
     is a `LedgerError` whose text holds neither a password nor an address; it is *temporary* if the
@@ -117,18 +119,30 @@ class Database:
     An invalid *place* raises `ConfigurationError`.
     """
 
-    def __init__(self, place: str | os.PathLike[str], *, timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        place: str | os.PathLike[str],
+        *,
+        timeout: float = 10.0,
+        schema: str | None = None,
+    ) -> None:
         url = _parse_place(place)
+        self.schema = schema
         self.path: Path | None = Path(url.database or "") if url.drivername == "sqlite" else None
         self._reserve = Path(f"{self.path}-reserve")
         if self.path is None:
             self._engine = _postgresql_engine(url)
         else:
             self._engine = _sqlite_engine(url, timeout)
+        if schema is not None:
+            if self.path is not None:
+                raise ConfigurationError("a file of SQLite has no schemas", field="schema")
+            require("schema", schema, "a name", isinstance(schema, str) and bool(schema))
+            self._engine = self._engine.execution_options(schema_translate_map={None: schema})
         self._reading_engine = self._engine.execution_options(poweremail_reads=True)
         self._lock = threading.Lock()
         self._file_identities: dict[str, object] = {}
-        self._is_prepared = False
+        self._is_prepared = self._is_beside_others = False
         self._process = os.getpid()
         # A ledger that is never closed causes no ResourceWarning.
         weakref.finalize(self, self._engine.dispose).atexit = False
@@ -154,6 +168,12 @@ class Database:
             self._prepare()
             with self._reading_engine.connect() as connection:
                 yield connection
+
+    def create_tables(self) -> None:
+        """Create or migrate the tables, also in a file that has the tables of something else."""
+        self._is_beside_others = True
+        with self._translated_errors():
+            self._prepare()
 
     @staticmethod
     def now(connection: Connection) -> float:
@@ -274,11 +294,12 @@ class Database:
             if self._is_prepared:
                 return
             # Looked up in a read first, which need not wait for writers, nor be allowed to write.
+            beside = self._is_beside_others
             with self._reading_engine.connect() as connection:
-                current = schema.is_current(connection)
+                current = tables.is_current(connection, beside_others=beside)
             if not current:
                 with self._engine.begin() as connection:
-                    schema.prepare(connection)
+                    tables.prepare(connection, beside_others=beside)
             self._file_identities, self._is_prepared = self._identify_files(), True
 
 

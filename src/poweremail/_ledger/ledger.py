@@ -57,6 +57,8 @@ class Ledger:
     created if it is missing.
 
     *timeout*: the seconds to wait for a file that another process is writing.
+    *schema*: the schema of its tables in PostgreSQL, which is created if it is missing; by default
+    the first one of the search path.
 
     It may be used from several threads. Every method raises `LedgerError` if the database cannot be
     used, and `ConfigurationError` for a batch that does not exist.
@@ -68,11 +70,12 @@ class Ledger:
         *,
         timeout: float = 10.0,
         patience: float | None = None,
+        schema: str | None = None,
     ) -> None:
         if patience is not None:
             warnings.warn("patience= is called timeout= now", DeprecationWarning, stacklevel=2)
             timeout = patience
-        self.database: Database = Database(place, timeout=timeout)
+        self.database: Database = Database(place, timeout=timeout, schema=schema)
         self.lanes: Lanes = Lanes(self.database)
 
     def __repr__(self) -> str:
@@ -217,13 +220,17 @@ class Ledger:
         Plan the messages in *states* again, and return their number.
 
         Unknown messages that are still being looked up are left out, because they may be found.
+        So are cancelled ones.
         """
         if not states <= set(RETRYABLE):
             raise ConfigurationError(
                 f"only {', '.join(RETRYABLE)} can be tried again", field="states"
             )
         statement = update(messages).where(
-            _row.batch == batch, _row.state.in_(sorted(states)), ~is_open()
+            _row.batch == batch,
+            _row.state.in_(sorted(states)),
+            ~is_open(),
+            _row.error_kind.is_distinct_from("Cancelled"),
         )
         statement = statement.values(
             fence=_row.fence + 1,

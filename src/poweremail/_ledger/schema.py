@@ -12,7 +12,7 @@ PostgreSQL is rewritten whole.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import (
     BigInteger,
@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    func,
     insert,
     inspect,
     select,
@@ -35,7 +36,8 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.schema import CreateColumn
+from sqlalchemy.engine import Dialect
+from sqlalchemy.schema import CreateColumn, CreateSchema
 
 from poweremail.errors import LedgerError
 
@@ -49,10 +51,15 @@ __all__ = [
     "is_current",
     "lanes",
     "messages",
+    "metadata",
     "payloads",
     "prepare",
+    "read_version",
+    "record_version",
+    "schema_of",
     "smtp_users",
     "storable",
+    "version_row",
 ]
 
 _metadata = MetaData()
@@ -81,7 +88,7 @@ class _ForeignText(TypeDecorator[str]):
 # SQLite numbers the rows of a table only in a column of the type INTEGER.
 _Number = BigInteger().with_variant(Integer, "sqlite")
 
-_version = Table("poweremail_ledger", _metadata, Column("version", Integer, nullable=False))
+version_row = Table("poweremail_ledger", _metadata, Column("version", Integer, nullable=False))
 
 batches = Table(
     "poweremail_batches",
@@ -130,6 +137,17 @@ messages = Table(
     UniqueConstraint("batch", "key"),
     # One index for three queries: the next rows, the rows in work, and the count of each state.
     Index("poweremail_messages_by_state", "batch", "state", "due", "id"),
+    *(
+        Index(name, "batch", column, postgresql_where=rows, sqlite_where=rows)
+        for name, column, rows in (
+            (
+                "poweremail_messages_by_expiry",
+                "expires",
+                text("state = 'planned' AND expires IS NOT NULL"),
+            ),
+            ("poweremail_messages_by_report", "unreported", text("unreported IS NOT NULL")),
+        )
+    ),
 )
 
 payloads = Table(
@@ -229,6 +247,8 @@ def _split_payloads(connection: Connection) -> None:
         for name in names:
             column_ddl = CreateColumn(table.c[name]).compile(dialect=connection.dialect)
             connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column_ddl}")
+    for index in messages.indexes:
+        index.create(connection, checkfirst=True)
 
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_split_payloads,)
@@ -239,46 +259,113 @@ VERSION = 1 + len(MIGRATIONS)
 _LOCK = 0x506F454C  # "PoEL"
 
 
-def prepare(connection: Connection) -> None:
+def prepare(connection: Connection, *, beside_others: bool = False) -> None:
     """
     Create the tables, or migrate them, within the transaction of *connection*.
 
+    *beside_others*: whether a file of SQLite may have the tables of something else as well.
+
     Raises `LedgerError` if their version is newer than this library, or the file is no ledger.
     """
+    schema = schema_of(connection)
     if connection.dialect.name == "postgresql":
         # Two processes may begin at once. The transaction of SQLite is a lock by itself.
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-    version = _read_version(connection)
+        if schema is not None:
+            if not inspect(connection).has_schema(schema):
+                connection.execute(CreateSchema(schema))
+            # For the migrations, which name no schema.
+            name = connection.dialect.identifier_preparer.quote(schema)
+            connection.exec_driver_sql(f"SET LOCAL search_path TO {name}")
+    version = read_version(connection, beside_others=beside_others)
+    if version == 0:
+        _metadata.create_all(connection)
+    if not version:
+        record_version(connection)
+        return
     if version > VERSION:
         raise LedgerError(
             f"the ledger has version {version}, and this poweremail knows {VERSION} at most",
             advice="upgrade poweremail",
         )
-    if version == 0:
-        _metadata.create_all(connection)
-        connection.execute(insert(_version).values(version=VERSION))
-        return
     for migrate in MIGRATIONS[version - 1 :]:
         migrate(connection)
-    connection.execute(update(_version).values(version=VERSION))
+    connection.execute(update(version_row).values(version=VERSION))
 
 
-def is_current(connection: Connection) -> bool:
+def is_current(connection: Connection, *, beside_others: bool = False) -> bool:
     """Return whether the tables exist in this version, so that `prepare` has nothing to do."""
-    return _read_version(connection) == VERSION
+    return read_version(connection, beside_others=beside_others) == VERSION
 
 
-def _read_version(connection: Connection) -> int:
-    tables = inspect(connection).get_table_names()
-    if _version.name in tables:
-        return int(connection.execute(select(_version.c.version)).scalar_one())
-    if tables and connection.dialect.name == "sqlite":
-        raise LedgerError("it is a database of something else", advice="name another file")
+def read_version(connection: Connection, *, beside_others: bool = False) -> int | None:
+    """The version of the tables; 0 if there are none, None if it was never recorded."""
+    names = inspect(connection).get_table_names(schema_of(connection))
+    if version_row.name in names:
+        # Two processes may have recorded it at once.
+        version: int | None = connection.scalar(select(func.max(version_row.c.version)))
+        return version
+    if names and connection.dialect.name == "sqlite" and not beside_others:
+        raise LedgerError(
+            "it is a database of something else",
+            advice="name another file, or let `create_tables` of an Outbox add the tables",
+        )
     return 0
 
 
-def insert_new(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+def record_version(connection: Connection) -> None:
+    """
+    Record the version of new tables, which a migration tool may have made from `metadata`.
+
+    Raises `LedgerError` if their columns are not those of this version.
+    """
+    inspector, schema = inspect(connection), schema_of(connection)
+    for table in _metadata.tables.values():
+        found = {column["name"] for column in inspector.get_columns(table.name, schema)}
+        if found != set(table.c.keys()):
+            raise LedgerError(
+                f"the columns of the table {table.name} are not those of version {VERSION}",
+                advice="make them from poweremail.batch.metadata",
+            )
+    connection.execute(insert(version_row).values(version=VERSION))
+
+
+def schema_of(connection: Connection) -> str | None:
+    """The schema of the tables; None for the first one of the search path."""
+    names: Any = connection.get_execution_options().get("schema_translate_map") or {}
+    name: str | None = names.get(None)
+    return name
+
+
+class HasDialect(Protocol):
+    """Whatever executes statements in a dialect."""
+
+    @property
+    def dialect(self) -> Dialect: ...
+
+
+def insert_new(connection: HasDialect, table: Table) -> postgresql.Insert | sqlite.Insert:
     """An insert into *table* that skips rows which exist already."""
     if connection.dialect.name == "postgresql":
         return postgresql.insert(table).on_conflict_do_nothing()
     return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def _public_metadata() -> MetaData:
+    """
+    The tables for migration tools, which write the types of columns into files: plain types, and
+    no class of this library.
+    """
+    public = MetaData()
+    for table in _metadata.sorted_tables:
+        for column in table.to_metadata(public).columns:
+            if isinstance(column.type, _ForeignText):
+                column.type = Text()
+    return public
+
+
+metadata = _public_metadata()
+"""
+The tables of a ledger for migration tools such as Alembic: one of the *metadata* from which they
+create and compare tables.
+"""

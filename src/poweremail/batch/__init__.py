@@ -13,10 +13,12 @@ from poweremail._lazy import lazily
 
 if TYPE_CHECKING:
     from poweremail._async.durable.batch import AsyncBatch
+    from poweremail._async.durable.outbox import AsyncOutbox
     from poweremail._async.durable.report import AsyncBatchReport
     from poweremail._async.durable.run import AsyncBatchRun
     from poweremail._ledger.entries import Added, BadEntry, Entry
     from poweremail._ledger.ledger import Ledger
+    from poweremail._ledger.schema import metadata
     from poweremail._ledger.values import (
         BatchOutcome,
         BatchStatus,
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
         Worked,
     )
     from poweremail._sync.durable.batch import Batch
+    from poweremail._sync.durable.outbox import Outbox
     from poweremail._sync.durable.report import BatchReport
     from poweremail._sync.durable.run import BatchRun
     from poweremail.batch._sources import read_csv, read_json_lines
@@ -33,13 +36,16 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "_async.durable.batch": ("AsyncBatch",),
+    "_async.durable.outbox": ("AsyncOutbox",),
     "_async.durable.report": ("AsyncBatchReport",),
     "_async.durable.run": ("AsyncBatchRun",),
     "_sync.durable.batch": ("Batch",),
+    "_sync.durable.outbox": ("Outbox",),
     "_sync.durable.report": ("BatchReport",),
     "_sync.durable.run": ("BatchRun",),
     "_ledger.entries": ("Added", "BadEntry", "Entry"),
     "_ledger.ledger": ("Ledger",),
+    "_ledger.schema": ("metadata",),
     "_ledger.values": ("BatchOutcome", "BatchStatus", "Kick", "LaneStatus", "Record", "Worked"),
     "batch._sources": ("read_csv", "read_json_lines"),
     "errors": ("LedgerError",),
@@ -50,6 +56,7 @@ __all__ = [
     "AsyncBatch",
     "AsyncBatchReport",
     "AsyncBatchRun",
+    "AsyncOutbox",
     "BadEntry",
     "Batch",
     "BatchOutcome",
@@ -61,8 +68,10 @@ __all__ = [
     "LaneStatus",
     "Ledger",
     "LedgerError",
+    "Outbox",
     "Record",
     "Worked",
+    "metadata",
     "read_csv",
     "read_json_lines",
 ]

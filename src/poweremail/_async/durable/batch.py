@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from poweremail._ledger.adding import Adding
     from poweremail._ledger.ledger import Ledger
 
-__all__ = ["AsyncBatch"]
+__all__ = ["AsyncBatch", "open_ledger"]
 
 
 class AsyncBatch:
@@ -96,7 +96,9 @@ class AsyncBatch:
         self._client = client
         self._stopped = False
         self._owns_ledger = isinstance(ledger, str | os.PathLike)
-        self._ledger: Ledger = _open(ledger) if isinstance(ledger, str | os.PathLike) else ledger
+        self._ledger: Ledger = (
+            open_ledger(ledger) if isinstance(ledger, str | os.PathLike) else ledger
+        )
         self._rehearsal = Rehearsal.from_options(redirect_to, allow)
         self._options = RunOptions.from_options(
             smtp_users=smtp_users,
@@ -339,7 +341,8 @@ class AsyncBatch:
         return adding.total
 
 
-def _open(place: str | os.PathLike[str]) -> Ledger:
+def open_ledger(place: str | os.PathLike[str]) -> Ledger:
+    """Return the ledger at *place*. Raises `ConfigurationError` if SQLAlchemy is not installed."""
     try:
         from poweremail._ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy is loaded for users of a ledger only
     except ModuleNotFoundError as error:

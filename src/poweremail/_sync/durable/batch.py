@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from poweremail._ledger.adding import Adding
     from poweremail._ledger.ledger import Ledger
 
-__all__ = ["Batch"]
+__all__ = ["Batch", "open_ledger"]
 
 
 class Batch:
@@ -97,7 +97,9 @@ class Batch:
         self._client = client
         self._stopped = False
         self._owns_ledger = isinstance(ledger, str | os.PathLike)
-        self._ledger: Ledger = _open(ledger) if isinstance(ledger, str | os.PathLike) else ledger
+        self._ledger: Ledger = (
+            open_ledger(ledger) if isinstance(ledger, str | os.PathLike) else ledger
+        )
         self._rehearsal = Rehearsal.from_options(redirect_to, allow)
         self._options = RunOptions.from_options(
             smtp_users=smtp_users,
@@ -334,7 +336,8 @@ class Batch:
         return adding.total
 
 
-def _open(place: str | os.PathLike[str]) -> Ledger:
+def open_ledger(place: str | os.PathLike[str]) -> Ledger:
+    """Return the ledger at *place*. Raises `ConfigurationError` if SQLAlchemy is not installed."""
     try:
         from poweremail._ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy is loaded for users of a ledger only
     except ModuleNotFoundError as error:

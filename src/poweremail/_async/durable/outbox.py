@@ -1,0 +1,177 @@
+"""The user's view of an outbox."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from poweremail._async.durable.batch import open_ledger
+from poweremail._ledger.values import Record
+from poweremail._messages.message import Message, TemplateMessage
+from poweremail._runtime._async import in_thread
+from poweremail.errors import UsageError
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import (  # async only
+        AsyncConnection,
+        AsyncSession,
+        async_scoped_session,
+    )
+
+    # sync only: from poweremail._ledger.outbox import Target as Transaction
+    from poweremail._ledger.ledger import Ledger
+
+    Transaction = AsyncConnection | AsyncSession | async_scoped_session[Any]  # async only
+
+T = TypeVar("T")
+
+__all__ = ["AsyncOutbox"]
+
+
+class AsyncOutbox:
+    """
+    A batch to which mails are added one by one, each in a transaction of your own database.
+
+    *ledger*
+        A URL such as ``postgresql://host/name``, the path of a file (SQLite), or a `Ledger`: your
+        database, as the workers reach it. `add` does not use it.
+    *name*
+        The name of its batch: ``outbox``. Run ``AsyncBatch(client, ledger, "outbox")`` to send.
+    *bulk_share*
+        The share of each limit that other batches may use while this outbox exists: 0.8. It is
+        stored when the first mail is added.
+
+    Its tables must be in your database: see `create_tables`. Raises `ConfigurationError` if an
+    option is invalid.
+    """
+
+    def __init__(
+        self,
+        ledger: str | os.PathLike[str] | Ledger,
+        *,
+        name: str = "outbox",
+        bulk_share: float = 0.8,
+    ) -> None:
+        self.name = name
+        self._owns_ledger = isinstance(ledger, str | os.PathLike)
+        self._ledger: Ledger = (
+            open_ledger(ledger) if isinstance(ledger, str | os.PathLike) else ledger
+        )
+        from poweremail._ledger.outbox import NewMail, OutboxTables  # noqa: PLC0415  as in open_ledger
+
+        self._new_mail = NewMail.of
+        self._tables = OutboxTables(
+            name=name, schema=self._ledger.database.schema, bulk_share=bulk_share
+        )
+
+    async def add(
+        self,
+        connection: Transaction,
+        message: Message | TemplateMessage,
+        *,
+        key: str | None = None,
+        not_before: datetime | None = None,
+        expires: datetime | None = None,
+    ) -> str:
+        """
+        Add *message* in the transaction of *connection*, and return its key.
+
+        *connection*: an `AsyncConnection` or `AsyncSession` of SQLAlchemy. An `Outbox` also takes
+        the alias of a database of Django.
+        *key*: identifies the mail. If the outbox has a mail with this key already, nothing is
+        added. The default is the message's ``unique_id``, and without one its content: two equal
+        messages are one mail.
+        *not_before*: when it may be sent at the earliest, with a time zone.
+        *expires*: when it must not be sent any more, with a time zone; it ends *not sent* then.
+
+        The mail is sent if the transaction is committed. Nothing is committed or rolled back here.
+        If the message is invalid, `UsageError` is raised before the database is used. Raises
+        `ConfigurationError` if the database is neither PostgreSQL nor SQLite, and `LedgerError` if
+        the tables are missing.
+        """
+        mail = await in_thread(self._new_mail, message, key, not_before, expires)
+        await self._within(connection, partial(self._tables.add, mail=mail))
+        return mail.key
+
+    async def find(self, key: str, *, within: Transaction | None = None) -> Record | None:
+        """
+        Return the mail with this *key*, None if there is none.
+
+        *within*: the transaction that reads it, as for `add`; by default one of the ledger, which
+        does not see what is not committed.
+        """
+        find = partial(self._tables.find, key=key)
+        if within is not None:
+            return await self._within(within, find)
+        return await in_thread(self._read, find)
+
+    async def cancel(self, key: str, *, within: Transaction | None = None) -> bool:
+        """
+        End the mail with this *key* as *not sent*, if no worker has taken it yet, and return
+        whether that was so. The key stays known.
+
+        *within*: the transaction that does it, as for `add`; by default one of the ledger.
+        """
+        cancel = partial(self._tables.cancel, key=key)
+        if within is not None:
+            return await self._within(within, cancel)
+        return await in_thread(self._write, cancel)
+
+    async def create_tables(self) -> None:
+        """
+        Create or migrate the tables in the database of the ledger, beside the tables that it has.
+
+        Not needed if Alembic or Django's migrations create them.
+        """
+        await in_thread(self._ledger.database.create_tables)
+
+    @staticmethod
+    async def _within(connection: Transaction, work: Callable[[Any], T]) -> T:
+        from sqlalchemy.ext.asyncio import (  # noqa: PLC0415  as in open_ledger  # async only
+            AsyncConnection,
+            AsyncSession,
+            async_scoped_session,
+        )
+
+        if isinstance(connection, async_scoped_session):  # async only
+            connection = connection()
+        if not isinstance(connection, AsyncConnection | AsyncSession):  # async only
+            raise UsageError(
+                "must be an AsyncConnection or AsyncSession of SQLAlchemy, not "
+                f"{type(connection).__name__}",
+                field="connection",
+                advice="a Connection, a Session or an alias of Django goes to `Outbox`",
+            )
+        return await connection.run_sync(work)  # async only
+        # sync only: return work(connection)
+
+    def _read(self, work: Callable[[Any], T]) -> T:
+        with self._ledger.database.reading() as connection:
+            return work(connection)
+
+    def _write(self, work: Callable[[Any], T]) -> T:
+        with self._ledger.database.transaction() as connection:
+            return work(connection)
+
+    async def aclose(self) -> None:
+        """Close the ledger, if the outbox has opened it."""
+        if self._owns_ledger:
+            await in_thread(self._ledger.close)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"
