@@ -126,11 +126,11 @@ class _Database(Protocol):
     @property
     def dialect(self) -> Dialect: ...
 
-    def rows(self, statement: Executable) -> list[tuple[Any, ...]]:
-        """Execute *statement* and return its rows."""
+    # Executes a statement and returns its rows.
+    def rows(self, statement: Executable) -> list[tuple[Any, ...]]: ...
 
-    def adopt(self) -> None:
-        """Record the version of tables that have none."""
+    # Records the version of tables that have none.
+    def adopt(self) -> None: ...
 
 
 class _OnSqlalchemy:
