@@ -364,7 +364,7 @@ def _public_metadata() -> MetaData:
     return public
 
 
-metadata = _public_metadata()
+metadata: MetaData = _public_metadata()
 """
 The tables of a ledger for migration tools such as Alembic: one of the *metadata* from which they
 create and compare tables.
