@@ -326,3 +326,35 @@ def test_the_pool_of_the_users_client_is_waited_for_up_to_the_timeout(engine):
                 assert len([result for result in done]) == 2
             client.messages.send_mail(message())
     assert (server.posts, server.connections) == (2, 1)
+
+
+@pytest.mark.parametrize("engine", OWN)
+def test_the_pool_of_the_users_client_is_waited_for_longer_than_to_connect(engine):
+    released = threading.Event()
+
+    def hold(connection) -> bool:
+        released.wait(60)
+        return answer()(connection)
+
+    with FaultServer(hold, answer()) as server:
+        with (
+            narrow(engine) as transport,
+            PowerEmail(
+                "owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS
+            ) as client,
+        ):
+            patient = client.with_options(
+                timeouts=Timeouts(connect=0.1, pool=60), retry=RetryPolicy(1)
+            )
+
+            def send(index, _) -> None:
+                if index == 0:
+                    client.messages.send_mail(message())
+                    return
+                until(lambda: server.connections)
+                threading.Timer(0.3, released.set).start()
+                patient.messages.send_mail(message())
+
+            with BoundedMap(send, range(2), 2) as done:
+                assert len([result for result in done]) == 2
+    assert (server.posts, server.connections) == (2, 1)
