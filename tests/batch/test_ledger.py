@@ -22,7 +22,7 @@ from poweremail import (
     RateLimits,
     UsageError,
 )
-from poweremail._ledger import schema
+from poweremail._ledger import schema, statements
 from poweremail._ledger.rate_limits import MARGIN_SECONDS, least_seconds, read_used
 from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished
@@ -296,6 +296,7 @@ class TestWork:
             connection.execute(
                 text("UPDATE poweremail_messages SET lease_until = 0 WHERE key = 'k1'")
             )
+            connection.execute(update(schema.batches).values(swept=0.0))
         assert [work.key for work in other.step((), 5).work] == ["k1"]
         step = it.step(finish(step), 0)
         assert ([each.value for each in step.recorded], [each.value for each in step.lost]) == (
@@ -402,8 +403,8 @@ class TestWork:
         it.step((), 1)
         # As if the clock had been an hour ahead.
         it._renewed += 3600.0
-        it._swept += 3600.0
         with ledger.database.transaction() as connection:
+            connection.execute(update(schema.batches).values(swept=schema.batches.c.swept + 3600.0))
             connection.execute(
                 text("UPDATE poweremail_messages SET lease_until = lease_until - 30")
             )
@@ -411,6 +412,74 @@ class TestWork:
         with ledger.database.reading() as connection:
             until = connection.execute(text("SELECT lease_until FROM poweremail_messages")).scalar()
             assert until > ledger.database.now(connection) + 55
+
+    def test_one_worker_searches_for_ended_leases_for_all(self, ledger):
+        batch = fill(ledger, 20)
+        gone, *others = (worker(ledger, batch) for _ in range(4))
+        gone.step((), 1)
+        let_leases_end(ledger, gone.owner)
+        looked_up = [work.key for it in others for work in it.step((), 1).work[:1]]
+        assert looked_up.count("k0") == 1
+        with ledger.database.reading() as connection:
+            swept = connection.scalar(text("SELECT swept FROM poweremail_batches"))
+        for it in others:
+            it.step((), 1)
+        with ledger.database.transaction() as connection:
+            assert connection.scalar(text("SELECT swept FROM poweremail_batches")) == swept
+            connection.execute(text("UPDATE poweremail_batches SET swept = swept - 1.1"))
+        others[0].step((), 1)
+        with ledger.database.reading() as connection:
+            assert connection.scalar(text("SELECT swept FROM poweremail_batches")) > swept - 1.0
+
+    def test_the_claim_of_a_sweep_waits_for_nobody(self, postgresql):
+        ledger = Ledger(postgresql)
+        batch = fill(ledger, 2)
+        it = worker(ledger, batch)
+        with ledger.database.transaction() as connection:
+            connection.execute(text("UPDATE poweremail_batches SET swept = 1.0"))
+        with ledger.database.transaction() as connection:
+            connection.execute(text("SELECT 1 FROM poweremail_batches FOR NO KEY UPDATE"))
+            assert len(it.step((), 1).work) == 1
+        ledger.close()
+
+    def test_the_queries_of_a_step_use_their_indexes_before_rows_are_counted(self, postgresql):
+        ledger = Ledger(postgresql)
+        fill(ledger, 3000, "old")
+        with ledger.database.transaction() as connection:
+            connection.execute(
+                text("UPDATE poweremail_messages SET state = 'accepted', due = NULL")
+            )
+        ledger.database.count_rows("poweremail_messages", "poweremail_batches")
+        of = {"of": fill(ledger, 500), "now": 1.0, "room": 16, "owner": "x", "lease_until": 1.0}
+        plans = {}
+        with ledger.database.transaction() as connection:
+            for name in ("LOOK", "PLANNED", "UNKNOWN", "EXPIRE", "RENEW", "LEFT"):
+                columns = ("lease_until",) if name == "RENEW" else None
+                compiled = getattr(statements, name).compile(
+                    dialect=connection.dialect, column_keys=columns
+                )
+                explained = connection.exec_driver_sql(
+                    f"EXPLAIN {compiled}", compiled.construct_params(of)
+                )
+                plans[name] = "\n".join(explained.scalars())
+        ledger.close()
+        assert not [plan for plan in plans.values() if "Seq Scan on poweremail_messages" in plan]
+        used = {
+            name: sorted(
+                index
+                for index in ("planned", "unknown", "in_work")
+                if f"poweremail_messages_{index}" in plan
+            )
+            for name, plan in plans.items()
+        }
+        assert used == {
+            "LOOK": ["unknown"],
+            "PLANNED": ["planned"],
+            "UNKNOWN": ["unknown"],
+            "EXPIRE": ["in_work"],
+            "RENEW": ["in_work"],
+            "LEFT": ["in_work", "planned", "unknown"],
+        }, plans
 
     def test_an_invalid_transition_is_never_written(self, ledger):
         batch = fill(ledger, 1)

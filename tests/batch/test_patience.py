@@ -60,7 +60,6 @@ class TestRepeatedSteps:
         unknown = finish(it.step((), 1), Verdict(state=State.UNKNOWN, attempted=True, delay=0.0))
         it.step(unknown, 0)
         with connection_lost(ledger, committed=True):
-            it._swept = 0.0
             (work,) = it.step((), 1).work
         assert work.state is State.UNKNOWN
 

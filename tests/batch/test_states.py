@@ -64,7 +64,6 @@ class Batches(RuleBasedStateMachine):
 
     def hire(self):
         it = worker(self.ledger, self.batch)
-        it._swept = -1e9
         self.looked_up.clear()
         self.held[it], self.lost[it] = {}, {}
         return it
@@ -79,7 +78,6 @@ class Batches(RuleBasedStateMachine):
 
     @rule(it=workers, room=st.integers(1, 4))
     def take(self, it, room):
-        it._swept = -1e9  # each look is a real one, however fast the machine
         step = it.step((), room)
         assert step.work == () or not self.paused
         busy = {work.key for held in self.held.values() for work in held.values()}
@@ -116,7 +114,6 @@ class Batches(RuleBasedStateMachine):
         let_leases_end(self.ledger, it.owner)
         other = next(each for each in self.held if each is not it)
         it._renewed = 0.0
-        other._swept = -1e9
         if self.paused:
             self.ledger.resume(self.batch)
         # One that has no room for more than one look takes at most that.
@@ -145,7 +142,6 @@ class Batches(RuleBasedStateMachine):
             Finished(work=work, verdict=ACCEPTED if work.state is State.SENDING else SEEN)
             for work in list(self.held[it].values())[:2]
         ]
-        it._swept = -1e9
         it._gives_up_at = 0.0  # it has been patient already
         with connection_lost(self.ledger, committed=committed), suppress(LedgerError):
             it.step(finished, room)

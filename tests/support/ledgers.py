@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, update
 
 from poweremail import RateLimits
-from poweremail._ledger.schema import messages
+from poweremail._ledger.schema import batches, messages
 from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished, Step, Verdict
 from poweremail._ledger.verdicts import ACCEPTED
@@ -59,9 +59,13 @@ def finish(step: Step, verdict: Verdict = ACCEPTED) -> list[Finished]:
 
 
 def let_leases_end(ledger: Ledger, owner: str | None = None) -> None:
-    """End the leases of *owner*, or all of them, as if they had not been renewed."""
+    """
+    End the leases of *owner*, or all of them, as if they had not been renewed. The next step of a
+    worker searches for them.
+    """
     ended = update(messages).where(messages.c.lease_owner.is_not(None)).values(lease_until=0.0)
     with ledger.database.transaction() as connection:
+        connection.execute(update(batches).values(swept=0.0))
         connection.execute(ended if owner is None else ended.where(messages.c.lease_owner == owner))
 
 

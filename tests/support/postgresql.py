@@ -32,15 +32,17 @@ class Server:
     A server whose files are in *folder*, on a free port of this machine. As root it runs as another
     user, because it refuses to be root.
 
-    It does not wait for the disk: the tests kill its clients and the server, never the machine.
+    Unless *fsync* is true, it does not wait for the disk: the tests kill its clients and the
+    server, never the machine.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
         programs_of_server = programs()
         if programs_of_server is None:
             pytest.skip("PostgreSQL is not installed")
         self._programs = programs_of_server
         self._folder = folder
+        self._fsync = fsync
         self._data = folder / "data"
         self._become = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
         with socket.socket() as free:
@@ -55,7 +57,9 @@ class Server:
             self._run("initdb", "-D", self._data, "-A", "trust", "-U", USER)
 
     def start(self) -> None:
-        settings = f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        settings = (
+            f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 -c fsync={self._fsync}"
+        )
         log = self._folder / "log"
         self._run("pg_ctl", "-D", self._data, "-o", settings, "-l", log, "-w", "start")
 
@@ -72,10 +76,10 @@ class Server:
 
 
 @contextmanager
-def running_server() -> Iterator[Server]:
+def running_server(*, fsync: bool = False) -> Iterator[Server]:
     """Run a server in a folder of its own, and yield it."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        running = Server(Path(name, "server"))
+        running = Server(Path(name, "server"), fsync=fsync)
         running.start()
         try:
             yield running

@@ -26,6 +26,13 @@ _MAX_ERRORS_REPORTED = 100
 _MAX_GROUP = 500
 _MAX_GROUP_BYTES = 16 * 1024 * 1024
 
+_COUNT_AFTER = 5_000
+"""
+The rows after which the database counts them again, for its plans; then after twice as many, and so
+on, because it takes longer the more there are. PostgreSQL would do so by itself, but a minute later
+than the first worker begins.
+"""
+
 
 class Adding:
     """
@@ -40,6 +47,7 @@ class Adding:
         self._batch = batch
         self._sources: set[str | None] = {None}
         self._trimmed: set[str] | None = None
+        self._count_after = _COUNT_AFTER
         self._clear()
         self.total: Added = Added()
 
@@ -101,6 +109,9 @@ class Adding:
             errors=(*self.total.errors, *errors)[:_MAX_ERRORS_REPORTED],
             shared=self.total.shared + shared,
         )
+        if self._batch is not None and self.total.added >= self._count_after:
+            self._count_after = 2 * self.total.added
+            self._database.count_rows(messages.name, payloads.name)
 
     def _write(
         self, rows: list[dict[str, Any]], bad: list[dict[str, Any]], files: dict[str, bytes]

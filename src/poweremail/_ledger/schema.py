@@ -135,17 +135,21 @@ messages = Table(
     # Since when a hook waits for the outcome; None if it was called, or there is none.
     Column("unreported", Float),
     UniqueConstraint("batch", "key"),
-    # One index for three queries: the next rows, the rows in work, and the count of each state.
-    Index("poweremail_messages_by_state", "batch", "state", "due", "id"),
+    # Each query has an index of its own with only the rows that it may return. So its plan is the
+    # right one even before the database has counted the rows of a new batch.
     *(
-        Index(name, "batch", column, postgresql_where=rows, sqlite_where=rows)
-        for name, column, rows in (
-            (
-                "poweremail_messages_by_expiry",
-                "expires",
-                text("state = 'planned' AND expires IS NOT NULL"),
-            ),
-            ("poweremail_messages_by_report", "unreported", text("unreported IS NOT NULL")),
+        Index(
+            f"poweremail_messages_{name}",
+            *("batch", *columns),
+            postgresql_where=text(rows),
+            sqlite_where=text(rows),
+        )
+        for name, columns, rows in (
+            ("planned", ("due", "id"), "state = 'planned'"),
+            ("unknown", ("due", "id"), "state = 'unknown'"),
+            ("in_work", ("lease_until",), "lease_until IS NOT NULL"),
+            ("by_expiry", ("expires",), "state = 'planned' AND expires IS NOT NULL"),
+            ("by_report", ("unreported",), "unreported IS NOT NULL"),
         )
     ),
 )
@@ -247,6 +251,7 @@ def _split_payloads(connection: Connection) -> None:
         for name in names:
             column_ddl = CreateColumn(table.c[name]).compile(dialect=connection.dialect)
             connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column_ddl}")
+    connection.exec_driver_sql("DROP INDEX poweremail_messages_by_state")
     for index in messages.indexes:
         index.create(connection, checkfirst=True)
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     bindparam,
     case,
     func,
+    literal_column,
     or_,
     select,
     update,
@@ -37,7 +38,9 @@ __all__ = [
     "PLANNED",
     "RELEASE",
     "RENEW",
+    "REOPEN",
     "RESULTS",
+    "SWEEP",
     "UNKNOWN",
     "is_open",
     "pause_batch",
@@ -64,23 +67,31 @@ def pause_batch(connection: Connection, batch: int, reason: str) -> None:
 
 _properties = (
     *(Clock().label("now"), batches.c.pause_reason, batches.c.rehearsal),
-    *(batches.c.options, batches.c.failures_in_a_row),
+    *(batches.c.options, batches.c.failures_in_a_row, batches.c.swept),
 )
 
-LOOK = select(*_properties).where(batches.c.id == bindparam("of"))
-"""Reads the time and the properties of batch *of*."""
+_in_work = and_(_of_batch, _row.lease_until.is_not(None))
 
-LOCK = LOOK.with_for_update(key_share=True)
+
+def _in(state: State) -> ColumnElement[bool]:
+    """Whether a row of the batch is in *state*: a literal, as in the condition of an index."""
+    return and_(_of_batch, _row.state == literal_column(f"'{state.value}'"))
+
+
+def _first_due(state: State) -> ScalarSelect[Any]:
+    return select(func.min(_row.due)).where(_in(state), _row.due.is_not(None)).scalar_subquery()
+
+
+LOOK = select(*_properties, _first_due(State.UNKNOWN).label("first_unknown")).where(
+    batches.c.id == bindparam("of")
+)
+"""Reads the time, the properties of batch *of*, and when its first unknown row is due."""
+
+LOCK = LOOK.with_for_update(key_share=True, of=batches)
 """
 As `LOOK`, and locks the row. It comes before all other locks of a step, so that no two steps wait
 for each other. The key stays free: mails that are added meanwhile refer to it.
 """
-
-_in_work = and_(
-    _of_batch,
-    _row.state.in_([State.SENDING.value, State.UNKNOWN.value]),
-    _row.lease_owner.is_not(None),
-)
 
 RENEW = update(messages).where(_in_work, _row.lease_owner == bindparam("owner")).returning(_row.id)
 """Changes the rows of batch *of* that *owner* holds, as `CHANGE` does, and reads their ids."""
@@ -94,6 +105,20 @@ def _skip_locked(query: Any) -> Any:
 def _if_sending(value: str, column: ColumnElement[Any]) -> ColumnElement[Any]:
     return case((_row.state == State.SENDING.value, value), else_=column)
 
+
+SWEEP = (
+    update(batches)
+    .where(
+        batches.c.id.in_(
+            select(batches.c.id)
+            .where(batches.c.id == bindparam("of"), batches.c.swept == bindparam("last"))
+            # Another worker that is just claiming the sweep is not waited for.
+            .with_for_update(key_share=True, skip_locked=True)
+        )
+    )
+    .values(swept=_now)
+)
+"""Claims the sweep of batch *of* for a worker that knows the time of the *last* one."""
 
 EXPIRE = (
     update(messages)
@@ -142,7 +167,7 @@ def _due(state: State, *conditions: ColumnElement[bool]) -> Executable:
     found = (
         select(*columns)
         .join_from(messages, payloads)
-        .where(_of_batch, _row.state == state.value, _row.due <= _now, *conditions)
+        .where(_in(state), _row.due <= _now, *conditions)
     )
     query: Executable = _skip_locked(found.order_by(_row.due, _row.id).limit(bindparam("room")))
     return query
@@ -173,10 +198,6 @@ RESULTS = select(
 """Reads from *rows* what shows whether a result was written to them, as `result_columns` has it."""
 
 
-def _first_due(state: State) -> ScalarSelect[Any]:
-    return select(func.min(_row.due)).where(_of_batch, _row.state == state.value).scalar_subquery()
-
-
 LEFT = select(
     _first_due(State.PLANNED),
     _first_due(State.UNKNOWN),
@@ -184,8 +205,15 @@ LEFT = select(
 )
 """
 Reads when the first row of batch *of* is due to be sent, when the first to be looked up, and when
-the first lease of a worker ends.
+the first lease of a row in work ends.
 """
+
+REOPEN = (
+    update(messages)
+    .where(_in(State.UNKNOWN), _row.due.is_(None), _row.lease_owner.is_(None))
+    .values(due=Clock())
+)
+"""Has the rows of batch *of* looked up once more whose lookup has ended."""
 
 
 def result_columns(finished: Finished, now: float) -> dict[str, Any]:

@@ -34,12 +34,12 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, select, update
+from sqlalchemy import Connection, select, update
 
-from poweremail._ledger.database import Clock, Database, elapsed
+from poweremail._ledger.database import Database, elapsed
 from poweremail._ledger.options import SharedOptions
 from poweremail._ledger.rate_limits import Budgets
-from poweremail._ledger.schema import batches, contents, messages
+from poweremail._ledger.schema import batches, contents
 from poweremail._ledger.statements import (
     CHANGE,
     EXPIRE,
@@ -50,9 +50,10 @@ from poweremail._ledger.statements import (
     PLANNED,
     RELEASE,
     RENEW,
+    REOPEN,
     RESULTS,
+    SWEEP,
     UNKNOWN,
-    is_open,
     pause_batch,
     result_columns,
 )
@@ -67,8 +68,8 @@ __all__ = ["Worker"]
 
 _log = logging.getLogger("poweremail.batch")
 
-_SWEEP_SECONDS = 0.2
-"""The time between two searches for unknown rows and for leases that have ended."""
+_SWEEP_SECONDS = 1.0
+"""The time between two searches for leases that have ended: one search serves all workers."""
 
 _MIN_WAIT_SECONDS = 0.01
 _REPEATS = RetryPolicy(first_wait=0.1, max_wait=1.0)
@@ -105,7 +106,7 @@ class Worker:
         self._step_lock = threading.Lock()
         self._retired = False
         self._gives_up_at: float | None = None  # by `boot_time`, while the database is away
-        self._renewed = self._swept = 0.0
+        self._renewed = 0.0
         self._files: OrderedDict[str, bytes] = OrderedDict()
 
     def retire(self) -> tuple[Work, ...]:
@@ -128,12 +129,10 @@ class Worker:
 
     def begin(self, *, reopen: bool = True) -> None:
         """Register the SMTP users. *reopen*: have every unknown mail looked up once more."""
-        row = messages.c
         with self._database.transaction() as connection:
             self._budgets.register(connection)
-            given_up = and_(row.batch == self._batch, row.state == State.UNKNOWN, ~is_open())
             if reopen:
-                connection.execute(update(messages).where(given_up).values(due=Clock()))
+                connection.execute(REOPEN, {"of": self._batch})
 
     def step(self, finished: Sequence[Finished], room: int) -> Step:
         """
@@ -197,13 +196,16 @@ class Worker:
         others = [each for each in finished if fences.get(each.work.id) != each.work.fence]
         written = _written_before(connection, now, others)
         paused = self._record(connection, now, held, batch.failures_in_a_row) or paused
+        is_unknown_due = batch.first_unknown is not None and batch.first_unknown <= now
         if elapsed(self._renewed, now, self._lease / 4):
             own = {"of": self._batch, "owner": self.owner, "lease_until": now + self._lease}
             renewed = set(connection.scalars(RENEW, own))
             if unreported := sorted(renewed - self._held.keys()):
                 connection.execute(RELEASE, {"rows": unreported, "now": now})
+                is_unknown_due = True
             self._renewed = now
-        work, wait = self._take(connection, now, room if paused is None else 0)
+        room = room if paused is None else 0
+        work, wait = self._take(connection, batch, room, is_unknown_due=is_unknown_due)
         return Step(
             recorded=(*held, *(each for each in others if each.work.id in written)),
             lost=tuple(each for each in others if each.work.id not in written),
@@ -287,20 +289,18 @@ class Worker:
         return pause
 
     def _take(
-        self, connection: Connection, now: float, room: int
+        self, connection: Connection, batch: Any, room: int, *, is_unknown_due: bool
     ) -> tuple[list[Work], float | None]:
         if room <= 0:
             return [], 0.0
+        now: float = batch.now
         work: list[Work] = []
         due = {"of": self._batch, "now": now}
-        if elapsed(self._swept, now, _SWEEP_SECONDS):
-            connection.execute(EXPIRE, due)
-            # Unknown rows are looked up before others are sent.
+        # Unknown rows are looked up before others are sent.
+        if self._sweep(connection, batch) or is_unknown_due:
             rows = connection.execute(UNKNOWN, due | {"room": room}).all()
             names = [row.smtp_user_name for row in rows]
             work = self._lease_rows(connection, now, State.UNKNOWN, rows, names)
-            if len(work) < room:
-                self._swept = now
         left = room - len(work)
         if left and not self._budgets.wait(now):
             rows = connection.execute(PLANNED, due | {"room": left}).all()
@@ -310,7 +310,16 @@ class Worker:
             # The limits may allow fewer than there are rows.
             names = self._budgets.assign(connection, now, len(rows), in_work)
             work += self._lease_rows(connection, now, State.SENDING, rows, names)
-        return work, 0.0 if len(work) == room else self._wait(connection, now)
+        return work, 0.0 if len(work) == room else self._wait(connection, batch)
+
+    def _sweep(self, connection: Connection, batch: Any) -> bool:
+        """Return whether leases have ended. Only one worker searches for them, once a second."""
+        if not elapsed(batch.swept, batch.now, _SWEEP_SECONDS):
+            return False
+        claim = {"of": self._batch, "last": batch.swept, "now": batch.now}
+        if not connection.execute(SWEEP, claim).rowcount:
+            return False
+        return connection.execute(EXPIRE, {"of": self._batch, "now": batch.now}).rowcount > 0
 
     def _lease_rows(
         self,
@@ -356,13 +365,17 @@ class Worker:
             self._files.popitem(last=False)
         return wanted
 
-    def _wait(self, connection: Connection, now: float) -> float | None:
+    def _wait(self, connection: Connection, batch: Any) -> float | None:
         """Return the seconds until there may be more to do; None if there will be nothing."""
-        planned, unknown, in_work = connection.execute(LEFT, {"of": self._batch}).one()
+        planned, unknown, lease_until = connection.execute(LEFT, {"of": self._batch}).one()
+        times: list[float] = []
         if planned is not None:
-            planned = max(planned, now + self._budgets.wait(now))
-        times = [time for time in (planned, unknown, in_work) if time is not None]
-        return max(_MIN_WAIT_SECONDS, min(times) - now) if times else None
+            times.append(max(planned, batch.now + self._budgets.wait(batch.now)))
+        if unknown is not None:
+            times.append(unknown)
+        if lease_until is not None:
+            times.append(max(lease_until, batch.swept + _SWEEP_SECONDS))
+        return max(_MIN_WAIT_SECONDS, min(times) - batch.now) if times else None
 
 
 def _written_before(

@@ -200,10 +200,17 @@ class Jobs(Generic[T, R]):
         self.under_way += 1
         self._tasks.start_soon(self._call, item)
 
-    async def ended(self, seconds: float) -> list[R]:
-        """Wait up to *seconds* for a call to end, and return the results of those that have."""
+    async def ended(self, seconds: float, *, enough: int = 1, linger: float = 0.0) -> list[R]:
+        """
+        Wait up to *seconds* for a call to end, and *linger* seconds more, until *enough* have;
+        return the results of those that have.
+        """
         with anyio.move_on_after(seconds):
             await self._news.wait()
+        with anyio.move_on_after(linger):
+            while 0 < len(self._results) < enough and self._error is None:
+                self._news = anyio.Event()
+                await self._news.wait()
         if self._error is not None:
             raise self._error
         results, self._results, self._news = self._results, [], anyio.Event()

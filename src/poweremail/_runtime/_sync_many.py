@@ -9,6 +9,7 @@ that of a future.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -45,6 +46,7 @@ class BoundedMap(Generic[T, R]):
         self._index = 0
         self._in_flight = 0
         self._done: SimpleQueue[Future[R]] = SimpleQueue()
+        self._results: list[R] = []
         self._source_error: Exception | None = None
 
     def __enter__(self) -> Self:
@@ -99,6 +101,7 @@ class Jobs(Generic[T, R]):
         self._function = function
         self._limit = limit
         self._done: SimpleQueue[Future[R]] = SimpleQueue()
+        self._results: list[R] = []
         self.under_way = 0
 
     def __enter__(self) -> Self:
@@ -113,13 +116,20 @@ class Jobs(Generic[T, R]):
         self.under_way += 1
         self._threads.submit(self._function, item).add_done_callback(self._done.put)
 
-    def ended(self, seconds: float) -> list[R]:
-        """Wait up to *seconds* for a call to end, and return the results of those that have."""
-        results: list[R] = []
+    def ended(self, seconds: float, *, enough: int = 1, linger: float = 0.0) -> list[R]:
+        """
+        Wait up to *seconds* for a call to end, and *linger* seconds more, until *enough* have;
+        return the results of those that have.
+        """
+        # Kept in the object meanwhile: an exception of a signal handler must not drop them.
         with suppress(Empty):
-            results.append(self._done.get(timeout=seconds).result())
+            if not self._results:
+                self._results.append(self._done.get(timeout=seconds).result())
+            until = time.monotonic() + linger
             while True:
-                results.append(self._done.get_nowait().result())
+                left = until - time.monotonic() if len(self._results) < enough else 0.0
+                self._results.append(self._done.get(timeout=max(0.0, left)).result())
+        results, self._results = self._results, []
         self.under_way -= len(results)
         return results
 

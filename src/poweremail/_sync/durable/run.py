@@ -7,9 +7,10 @@ takes rows. A slice of work is a run that has bounds, see `Slice`: it ends where
 wait. Steps of the worker, each a transaction in
 a thread, follow each other; requests go on beside them. A step writes the results of the requests
 that ended since the last one, and takes as many rows as may begin, so the slower the disk, the more
-rows share a transaction. A second task makes an empty step from time to time, which renews the
-leases even if the caller takes outcomes slowly. It renews the lane as well, and so learns that the
-worker is to end.
+rows share a transaction. After the first result it waits a moment for others, so that rows share a
+transaction even if the disk is fast. A second task makes an empty step from time to time, which
+renews the leases even if the caller takes outcomes slowly. It renews the lane as well, and so
+learns that the worker is to end.
 
 The invariant: the outcome of a request is never dropped. It is in `_finished` from the moment it is
 known until a step has written it, and the caller sees it only after that. So every exit (the end of
@@ -58,6 +59,12 @@ _POLL_SECONDS = 1.0
 
 _HEARTBEAT_SECONDS = 2.0
 """The longest time until a drain is noticed."""
+
+_LINGER_SECONDS = 0.01
+"""
+How long a step waits for more results after the first one, until a quarter of `concurrency` is
+there: a transaction for each result would cost more than the wait.
+"""
 
 _MAX_RESCUES = 3
 """The number of attempts, at growing intervals, to write outcomes after the ledger has failed."""
@@ -184,7 +191,8 @@ class BatchRun:
 
     def _advance(self) -> None:
         # Kept before the next wait, so that a cancellation of that wait cannot drop them.
-        self._finished += self._jobs.ended(self._wait)
+        enough = min(self._options.concurrency // 4, self._jobs.under_way)
+        self._finished += self._jobs.ended(self._wait, enough=enough, linger=_LINGER_SECONDS)
         if self._is_stopped():
             self._end("stopped")
         if not self._timer.left:
