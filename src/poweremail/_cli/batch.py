@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import typer
 
-from poweremail._cli import exits
+from poweremail._cli import batch_work, exits
 from poweremail._cli.batch_options import (
     BatchOptions,
     LedgerOptions,
@@ -34,7 +34,7 @@ app = typer.Typer(
     epilog="Exit status of create: 0 all rows are mails, 7 some are not (the others are in the "
     "batch); of run and resume: 0 all accepted, 6 unfinished (paused, stopped, or the ledger "
     "failed: run it again), 7 finished, and some were not accepted; of a --dry-run of either: 1 "
-    "some could not be sent.",
+    "some could not be sent; of work: 0 it ended in order, 6 the ledger failed.",
     no_args_is_help=True,
 )
 
@@ -255,3 +255,13 @@ def list_batches(session: Session, target: LedgerOptions) -> None:
         session.out.table(batches, ("name", "total", "accepted", "left", "paused"))
     finally:
         opened.close()
+
+
+for each in (
+    batch_work.start,
+    batch_work.work,
+    batch_work.workers,
+    batch_work.drain,
+    batch_work.undrain,
+):
+    app.command()(each)

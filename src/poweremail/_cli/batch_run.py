@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
@@ -18,9 +18,9 @@ from poweremail._cli.progress import progress_line, progress_shown
 from poweremail._cli.session import Session
 from poweremail._cli.signals import STOP_SIGNALS
 from poweremail._ledger.options import windows_of
-from poweremail.batch import BatchRun, BatchStatus
+from poweremail.batch import BatchStatus
 
-__all__ = ["dry_run_batch", "run_batch", "summary"]
+__all__ = ["dry_run_batch", "run_batch", "stopped_by_signals", "summary"]
 
 
 def run_batch(
@@ -38,7 +38,7 @@ def run_batch(
             _end(session, exits.UNFINISHED, f"{name} is paused: {paused}", f"resume {name}")
         running = batch.run()
         with (
-            _stopped_by_signals(running),
+            stopped_by_signals(running.stop),
             progress_shown(session.out, batch.status, batch.least_seconds),
             running,
         ):
@@ -82,6 +82,9 @@ def summary(status: BatchStatus) -> dict[str, Any]:
         "left": status.left,
         "finished": status.finished,
         "paused": status.paused,
+        "workers": status.workers,
+        "runners": status.runners,
+        "drained": status.drained,
         "rehearsal": status.rehearsal,
         "options": status.options,
         "limits": {
@@ -104,20 +107,20 @@ def _end(session: Session, status: int, reason: str, command: str) -> None:
 
 
 @contextmanager
-def _stopped_by_signals(running: BatchRun) -> Iterator[None]:
+def stopped_by_signals(stop: Callable[[], None]) -> Iterator[None]:
     """
-    Stop *running* in order on Ctrl-C, SIGTERM and when the terminal is closed.
+    Call *stop*, which ends the work in order, on Ctrl-C, SIGTERM and when the terminal is closed.
 
     The second signal ends the process at once.
     """
     received: list[int] = []
 
-    def stop(number: int, _: FrameType | None) -> None:
+    def received_one(number: int, _: FrameType | None) -> None:
         if received:
             # The ledger has the mails that are being sent: the next run reconciles them.
             os._exit(exits.UNFINISHED)
         received.append(number)
-        running.stop()
+        stop()
         with suppress(OSError):  # the terminal, or the reader of a pipe, may be gone
             os.write(
                 2,
@@ -127,7 +130,7 @@ def _stopped_by_signals(running: BatchRun) -> Iterator[None]:
 
     # A signal that is ignored stays so: that is what `nohup` sets.
     signals = [each for each in STOP_SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
-    handlers = [signal.signal(each, stop) for each in signals]
+    handlers = [signal.signal(each, received_one) for each in signals]
     try:
         yield
     finally:
