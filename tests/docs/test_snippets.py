@@ -8,6 +8,7 @@ import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,9 @@ from markdown_it import MarkdownIt
 import poweremail
 from poweremail import errors, webhooks
 from poweremail._cli.app import app
+from poweremail.batch import Batch
 from support.command import Runner
+from support.ledgers import entries
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -55,10 +58,10 @@ def snippets() -> list[Snippet]:
     ]
 
 
-def of(language: str):
+def of(*languages: str):
     return pytest.mark.parametrize(
         "snippet",
-        [snippet for snippet in snippets() if snippet.language == language],
+        [snippet for snippet in snippets() if snippet.language in languages],
         ids=lambda s: f"{s.page}:{s.line}",
     )
 
@@ -142,12 +145,17 @@ def test_json_snippets_are_valid(snippet):
 
 @of("sh")
 def test_commands_in_snippets_run(snippet, place, tmp_path):
+    if "poweremail batch" in snippet.text and "batch create" not in snippet.text:
+        with Batch(None, "poweremail-ledger.db", "news") as batch:  # of an earlier snippet
+            batch.add(entries(1))
     for line in snippet.text.splitlines():
         words = shlex.split(line)
         if any(elsewhere in line for elsewhere in ELSEWHERE):
             continue
         if words[0] == "export":
             assert all(word.startswith("POWEREMAIL_") for word in words[1:])
+        elif "--forever" in words:
+            works_until_it_is_told_to_stop(words, tmp_path)
         elif words[:2] == ["poweremail", "batch"]:
             subprocess.run(
                 [sys.executable, "-m", *words], cwd=tmp_path, check=True, capture_output=True
@@ -186,9 +194,28 @@ def serves_until_it_is_told_to_stop(words: list[str], tmp_path: Path) -> None:
         process.terminate()
 
 
+def works_until_it_is_told_to_stop(words: list[str], tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    command = [sys.executable, "-m", *words, "--ready-file", ready]
+    with subprocess.Popen(command, cwd=tmp_path) as process:
+        while not ready.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+    assert process.returncode == 0
+
+
+@of("ini", "yaml")
+def test_configurations_in_snippets_are_files_of_the_examples(snippet):
+    """tests/docs/test_examples.py reads the files."""
+    examples = (ROOT / "docs" / "examples").iterdir()
+    assert snippet.text in [example.read_text() for example in examples]
+
+
 def test_every_snippet_has_a_language_that_is_tested():
     """A fence of another language would not be run by anybody."""
-    assert {snippet.language for snippet in snippets()} <= {"python", "json", "sh", ""}
+    languages = {snippet.language for snippet in snippets()}
+    assert languages <= {"python", "json", "sh", "ini", "yaml", ""}
 
 
 def test_links_have_a_target():
