@@ -177,7 +177,9 @@ def _add_contents(connection: Connection, files: dict[str, bytes]) -> None:
     """Store those of *files* that the ledger does not have; they are not sent to a server twice."""
     if not files:
         return
+    # Locked, so that none of them is purged before this transaction refers to it.
     known = select(contents.c.digest).where(contents.c.digest.in_(files))
+    known = known.with_for_update(read=True, key_share=True)
     # Sorted, so that no two processes wait for each other.
     new = sorted(files.keys() - set(connection.scalars(known)))
     if new:

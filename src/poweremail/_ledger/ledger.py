@@ -16,6 +16,7 @@ from poweremail._ledger import stored_options
 from poweremail._ledger.adding import Adding
 from poweremail._ledger.database import Clock, Database
 from poweremail._ledger.holder import Holder
+from poweremail._ledger.housekeeping import Purged, has_content, purge
 from poweremail._ledger.lanes import Lanes
 from poweremail._ledger.options import SharedOptions
 from poweremail._ledger.payload import recipients
@@ -26,6 +27,7 @@ from poweremail._ledger.states import RETRYABLE, State
 from poweremail._ledger.values import BatchStatus, Kick, Planned, Record
 from poweremail._ledger.worker import Worker
 from poweremail._policy.limits import RateLimits
+from poweremail._types.checks import is_number, require
 from poweremail.errors import ConfigurationError
 
 __all__ = ["Ledger"]
@@ -219,8 +221,8 @@ class Ledger:
         """
         Plan the messages in *states* again, and return their number.
 
-        Unknown messages that are still being looked up are left out, because they may be found.
-        So are cancelled ones.
+        Unknown messages that are still being looked up are left out, because they may be found. So
+        are cancelled ones, and those whose content was purged.
         """
         if not states <= set(RETRYABLE):
             raise ConfigurationError(
@@ -231,6 +233,7 @@ class Ledger:
             _row.state.in_(sorted(states)),
             ~is_open(),
             _row.error_kind.is_distinct_from("Cancelled"),
+            has_content(),
         )
         statement = statement.values(
             fence=_row.fence + 1,
@@ -243,6 +246,29 @@ class Ledger:
         )
         with self.database.transaction() as connection:
             return int(connection.execute(statement).rowcount)
+
+    def purge(
+        self,
+        *,
+        older_than: float,
+        batch: int | None = None,
+        unknown: bool = False,
+        only_payloads: bool = False,
+    ) -> Purged:
+        """
+        Delete the messages that were settled more than *older_than* seconds ago: of *batch*, or of
+        all batches. Workers may run meanwhile.
+
+        A batch keeps its messages until none of them is left to be sent or looked up; the messages
+        of an outbox go one by one. Messages that stayed unknown are kept, unless *unknown* includes
+        them. A batch without messages, and files without a message, are deleted, too.
+
+        A message whose key is deleted is new if it is added again, and would be sent again. With
+        *only_payloads* the key and the outcome stay, and only the content goes: the addresses, the
+        fields, the files and the text of an error. Such a message cannot be planned again.
+        """
+        require("older_than", older_than, "a number of seconds", is_number(older_than))
+        return purge(self.database, older_than, batch, unknown=unknown, only_payloads=only_payloads)
 
     def status(self, batch: int) -> BatchStatus:
         """The progress of *batch*."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from poweremail._async.durable.report import AsyncBatchReport
     from poweremail._async.durable.run import AsyncBatchRun
     from poweremail._ledger.entries import Added, BadEntry, Entry
+    from poweremail._ledger.housekeeping import Purged
     from poweremail._ledger.ledger import Ledger
     from poweremail._ledger.schema import metadata
     from poweremail._ledger.values import (
@@ -44,6 +45,7 @@ _HOMES = {
     "_sync.durable.report": ("BatchReport",),
     "_sync.durable.run": ("BatchRun",),
     "_ledger.entries": ("Added", "BadEntry", "Entry"),
+    "_ledger.housekeeping": ("Purged",),
     "_ledger.ledger": ("Ledger",),
     "_ledger.schema": ("metadata",),
     "_ledger.values": ("BatchOutcome", "BatchStatus", "Kick", "LaneStatus", "Record", "Worked"),
@@ -69,6 +71,7 @@ __all__ = [
     "Ledger",
     "LedgerError",
     "Outbox",
+    "Purged",
     "Record",
     "Worked",
     "metadata",
