@@ -38,6 +38,7 @@ from poweremail._ledger.states import SETTLED, State
 __all__ = ["Purged", "has_content", "purge"]
 
 _GROUP = 500
+_LOCK_SECONDS = 5
 _EMPTY = "{}"
 """The payload of a message whose content was deleted."""
 
@@ -187,10 +188,12 @@ def _delete_files(database: Database) -> int:
 
 
 def _lock_files(connection: Connection) -> None:
-    """Wait for those who add files. The transaction of SQLite is a lock by itself."""
+    """Wait for those who add files, not long. The transaction of SQLite is a lock by itself."""
     if connection.dialect.name == "postgresql":
         names = filter(None, (schema_of(connection), contents.name))
         table = ".".join(map(connection.dialect.identifier_preparer.quote, names))
+        # Whoever wants to add a file meanwhile waits as well.
+        connection.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_SECONDS}s'"))
         connection.execute(text(f"LOCK TABLE {table} IN EXCLUSIVE MODE"))
 
 

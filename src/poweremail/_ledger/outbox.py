@@ -270,6 +270,8 @@ class OutboxTables:
             # Sorted, so that no two transactions wait for each other.
             for digest, content in sorted(mail.files.items()):
                 known = select(contents.c.digest).where(contents.c.digest == digest)
+                # Locked, so that it is not purged before this transaction refers to it.
+                known = known.with_for_update(read=True, key_share=True)
                 if not database.rows(known):
                     new = insert_new(database, contents)
                     database.rows(new.values(digest=digest, content=content))
