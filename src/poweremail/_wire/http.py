@@ -30,6 +30,7 @@ from poweremail.errors import ProtocolError
 
 __all__ = [
     "ACCEPT_ENCODING",
+    "CONSTANT_HEADERS",
     "RAW_PIECE_BYTES",
     "Base64",
     "Body",
@@ -53,8 +54,10 @@ _UNCOMPRESSED = frozenset(("", "identity"))
 _COMPRESSED = frozenset(("gzip", "x-gzip", "deflate"))
 _GZIP_OR_ZLIB = zlib.MAX_WBITS + 32
 
-_HEADERS = (("User-Agent", f"poweremail/{__version__}"), ("Accept", "application/json"))
-_HEADERS_OF_BODY = (*_HEADERS, ("Content-Type", "application/json"))
+CONSTANT_HEADERS = (("User-Agent", f"poweremail/{__version__}"), ("Accept", "application/json"))
+"""The headers that every request has."""
+
+_HEADERS_OF_BODY = (*CONSTANT_HEADERS, ("Content-Type", "application/json"))
 _CHUNKED = ("Transfer-Encoding", "chunked")
 _DEPLOYMENT = Deployment()
 
@@ -236,14 +239,14 @@ class Request:
     def headers(self) -> tuple[tuple[str, str], ...]:
         """The headers to send; with a body also its type, and its length or ``chunked``."""
         if self.body is None:
-            return _HEADERS
+            return CONSTANT_HEADERS
         length = self.body.length
         return (*_HEADERS_OF_BODY, _CHUNKED if length is None else ("Content-Length", str(length)))
 
     @property
     def constant_headers(self) -> tuple[tuple[str, str], ...]:
         """The headers without the length, for an HTTP engine that frames the body itself."""
-        return _HEADERS if self.body is None else _HEADERS_OF_BODY
+        return CONSTANT_HEADERS if self.body is None else _HEADERS_OF_BODY
 
 
 class ResponseBody:

@@ -10,7 +10,9 @@ and sees where each attempt fails.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
+from abc import abstractmethod
 from collections.abc import AsyncIterable, Callable
 from functools import cache, lru_cache
 from time import monotonic
@@ -28,15 +30,13 @@ from poweremail._async.transports.base import (
     checked_expiry,
     checked_limit,
     load_engine,
-    peer_has_closed,
 )
 from poweremail._response import Response
 from poweremail._runtime._async import in_thread, quick_connection_scope
 from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._environment import proxy_for, tls_context, tls_settings
 from poweremail._types.options import Timeouts
-from poweremail._types.secret import Secret
-from poweremail._wire.http import ACCEPT_ENCODING, Request
+from poweremail._wire.http import ACCEPT_ENCODING, CONSTANT_HEADERS, Request
 from poweremail.errors import ConfigurationError, PowerEmailError, TransportError, UsageError
 
 if TYPE_CHECKING:
@@ -90,25 +90,59 @@ class AsyncAiohttpTransport(AsyncAdapter):
 
 
 class AsyncTimedOutgoing(AsyncOutgoing):
-    """A body whose attempt ends by *limit*, and that leaves over *transport*."""
+    """A body that leaves over *transport*, and whose attempt ends by *limit*."""
 
     limit: asyncio.Timeout | None = None
     transport: asyncio.WriteTransport | None = None
 
-    def start(self) -> None:
-        """Note that the request has a connection, or begins to make one."""
-        super().start()
-        self._reschedule()
 
-    def note_written(self, delay: float | None = 0) -> None:
-        """Note that the last byte has been written, or will be within *delay* seconds."""
-        super().note_written(delay)
-        self._reschedule()
+class AsyncDeadlines:
+    """
+    Ends the attempts of a session in time.
 
-    def _reschedule(self) -> None:
-        seconds = self.time_left()
-        if seconds is not None and self.limit is not None and not self.limit.expired():
-            self.limit.reschedule(asyncio.get_running_loop().time() + seconds)
+    The end of an attempt moves with each piece of its body, and hardly any attempt gets there. A
+    timer for each would be set and cancelled for nothing; one timer serves all, and goes off when
+    the first of them could be over.
+    """
+
+    def __init__(self) -> None:
+        self._attempts: set[AsyncTimedOutgoing] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._next_check = math.inf
+
+    def add(self, outgoing: AsyncTimedOutgoing) -> asyncio.Timeout:
+        """Return the block in which the attempt of *outgoing* is made."""
+        self._attempts.add(outgoing)
+        outgoing.limit, outgoing.end_by = asyncio.timeout(None), self.check_by
+        self.check_by(outgoing.ends)
+        return outgoing.limit
+
+    def discard(self, outgoing: AsyncTimedOutgoing) -> None:
+        """Forget *outgoing*, whose attempt has ended."""
+        self._attempts.discard(outgoing)
+
+    def check_by(self, time: float) -> None:
+        """Check at *time*, on the monotonic clock, at the latest."""
+        if time < self._next_check:
+            self.stop()
+            self._next_check = time
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(time - monotonic(), self._check)
+
+    def stop(self) -> None:
+        """Check no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._next_check = math.inf
+
+    def _check(self) -> None:
+        self._next_check = math.inf
+        for outgoing in tuple(self._attempts):
+            if outgoing.expired is None:
+                self.check_by(outgoing.ends)
+            elif outgoing.limit is not None:
+                self._attempts.discard(outgoing)
+                outgoing.limit.reschedule(asyncio.get_running_loop().time())
 
 
 class AsyncSession(AsyncEngine):
@@ -124,6 +158,7 @@ class AsyncSession(AsyncEngine):
 
         self.errors = (aiohttp.ClientError, OSError)
         self._session = session
+        self._deadlines = AsyncDeadlines()
         self._payload_class = _payload_class()
         # Only a handful of URLs and timeouts are in use, but a lookup has timeouts of its own.
         self._url: Callable[[str], yarl.URL] = cache(_url)
@@ -139,15 +174,18 @@ class AsyncSession(AsyncEngine):
     ) -> AsyncSessionReply:
         """Send *request* through the session."""
         payload = None if request.body is None else self._payload_class(outgoing, request)
-        options = await self._options(request)
-        progress = None
+        options = self._options(request)
+        if options is None:
+            await self.prepare(request.endpoint.base_url)
+            options = self._options(request) or {}
         if payload is None:
             progress = AsyncHeadProgress(outgoing)
             outgoing.start()
             # The engine does not report when it has a connection.
             outgoing.note_written(self._until_connected(request.endpoint.timeouts))
             # The last middleware is the innermost: nothing is between it and the connector.
-            options["middlewares"] = (*options.get("middlewares", ()), progress.follow)
+            given = options.get("middlewares", ())
+            options = {**options, "middlewares": (*given, progress.follow)}
         try:
             return AsyncSessionReply(
                 await self._session.request(
@@ -155,7 +193,6 @@ class AsyncSession(AsyncEngine):
                     # The full URL may have the token, so it is not kept in a variable.
                     self._url(request.url) if request.query is None else _url(request.full_url()),
                     data=payload,
-                    headers=(*request.constant_headers, ACCEPT_ENCODING),
                     timeout=self._timeout(request.endpoint.timeouts),
                     allow_redirects=False,
                     auto_decompress=False,
@@ -174,22 +211,26 @@ class AsyncSession(AsyncEngine):
 
     async def exchange(self, request: Request, outgoing: AsyncOutgoing, slot: None) -> Response:
         """Send *request*, with the body *outgoing*, and return the whole response."""
-        timed = cast("AsyncTimedOutgoing", outgoing)
+        timed: AsyncTimedOutgoing = outgoing  # type: ignore[assignment]
         try:
-            async with asyncio.timeout(outgoing.time_left()) as timed.limit:
+            async with self._deadlines.add(timed):
                 return await super().exchange(request, outgoing, slot)
         except BaseException:
             # The engine would close it when the server has read what is on its way: perhaps never.
             if timed.transport is not None:
                 timed.transport.abort()
             raise
+        finally:
+            self._deadlines.discard(timed)
 
     async def aclose(self) -> None:
         """Close the session."""
+        self._deadlines.stop()
         await self._session.close()
 
-    async def _options(self, request: Request) -> dict[str, Any]:  # noqa: ARG002  for subclasses
-        return {}
+    @abstractmethod
+    def _options(self, request: Request) -> dict[str, Any] | None:
+        """Return further options of *request*; None if `prepare` has to be called first."""
 
     def _make_timeout(self, timeouts: Timeouts) -> aiohttp.ClientTimeout:
         import aiohttp  # noqa: PLC0415
@@ -218,12 +259,13 @@ class AsyncGivenSession(AsyncSession):
         _check_on_asyncio()
         check_open(self._session.closed)
 
-    async def _options(self, request: Request) -> dict[str, Any]:
+    def _options(self, request: Request) -> dict[str, Any]:
+        options: dict[str, Any] = {"headers": (*request.constant_headers, ACCEPT_ENCODING)}
         # A request with middlewares of its own ignores those of the session, so they are passed on.
         # The session has no public name for them (aiohttp/client.py, ClientSession.__init__).
         if request.body is None:
-            return {"middlewares": getattr(self._session, "_middlewares", ())}
-        return {}
+            options["middlewares"] = getattr(self._session, "_middlewares", ())
+        return options
 
 
 class AsyncOwnSession(AsyncSession):
@@ -237,10 +279,14 @@ class AsyncOwnSession(AsyncSession):
         # `Slots` limits the connections, so the connector does not. The API uses no cookies.
         connector = _connector_class()(limit=0, keepalive_timeout=keepalive_expiry)
         super().__init__(
-            aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+            aiohttp.ClientSession(
+                connector=connector,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers=(*CONSTANT_HEADERS, ACCEPT_ENCODING),
+            )
         )
         self.slots = Slots(limit, lambda: None)
-        self._routes: dict[str, tuple[Secret | None, dict[str, Any]]] = {}
+        self._routes: dict[str, dict[str, Any]] = {}
 
     async def prepare(self, base_url: str) -> None:
         """Find the proxy for *base_url*, and make the TLS context if the environment has a say."""
@@ -248,14 +294,10 @@ class AsyncOwnSession(AsyncSession):
         tls: dict[str, Any] = {}
         if tls_settings():
             tls["ssl"] = await in_thread(tls_context, "aiohttp", ssl.create_default_context)
-        self._routes[base_url] = proxy, tls
+        self._routes[base_url] = {"proxy": None if proxy is None else proxy.reveal(), **tls}
 
-    async def _options(self, request: Request) -> dict[str, Any]:
-        base_url = request.endpoint.base_url
-        if base_url not in self._routes:
-            await self.prepare(base_url)
-        proxy, tls = self._routes[base_url]
-        return {"proxy": None if proxy is None else proxy.reveal(), **tls}
+    def _options(self, request: Request) -> dict[str, Any] | None:
+        return self._routes.get(request.endpoint.base_url)
 
 
 class AsyncSessionReply:
@@ -273,9 +315,10 @@ class AsyncSessionReply:
         self.encoding = response.headers.get("Content-Encoding")
 
     @property
-    def chunks(self) -> AsyncIterable[bytes]:
-        """The body as it comes."""
-        return self._response.content.iter_any()
+    def chunks(self) -> AsyncIterable[bytes] | bytes:
+        """The body as it comes, or all of it if it has arrived."""
+        content = self._response.content
+        return content.read_nowait() if content.is_eof() else content.iter_any()
 
     async def aclose(self) -> None:
         """Release the connection, or close it if the engine is still writing the body."""
@@ -353,7 +396,6 @@ def _payload_class() -> Any:
             self._write_timeout = request.endpoint.timeouts.write
             # Read by the engine for the Content-Length (aiohttp/payload.py, Payload.size).
             self._size = request.body.length if request.body else 0
-            self._started = monotonic()
             self.written = False
             self.error: PowerEmailError | None = None
 
@@ -361,21 +403,26 @@ def _payload_class() -> Any:
             raise TypeError("a body of the library is read once, by the engine")
 
         async def write(self, writer: Any) -> None:
+            await self.write_with_length(writer, None)
+
+        async def write_with_length(self, writer: Any, content_length: int | None) -> None:  # noqa: ARG002  the body has that length
             outgoing = self._outgoing
             outgoing.start()
-            outgoing.transport = writer.transport
-            link = _link(writer.protocol, monotonic() - self._started)
+            protocol = writer.protocol
+            outgoing.transport = protocol.transport
+            link = _link(protocol, outgoing.asked)
+            outgoing.use = link
             try:
-                if await link.has_response(writer, outgoing):
+                wait = link.begin(outgoing.asked)
+                if wait:
+                    writer.send_headers()
+                    await asyncio.sleep(wait)
+                if link.responded:
                     return  # the engine reads it; the body is held back
+                link.check(outgoing)
                 whole = outgoing.whole()
                 if whole is None:
-                    async for piece in outgoing:
-                        async with asyncio.timeout(self._write_timeout):
-                            await writer.write(piece)
-                            # Over TLS a broken connection takes pieces and drops them, until the
-                            # loop has told the engine.
-                            await asyncio.sleep(0)
+                    await _write_pieces(writer, outgoing, self._write_timeout)
                 else:
                     # The usual case. The body fits into the buffers, so no timeout is needed.
                     try:
@@ -383,23 +430,31 @@ def _payload_class() -> Any:
                     finally:
                         # Nothing else has run since the engine wrote: if the connection is closing
                         # now, the system has refused the body.
-                        if _is_closing(writer.transport):
+                        if _is_closing(outgoing.transport):
                             outgoing.take_back()
-                outgoing.note_left()
+                    outgoing.written = True
             except PowerEmailError as error:
                 self.error = error
                 raise
             self.written = True
 
-        async def write_with_length(self, writer: Any, content_length: int | None) -> None:  # noqa: ARG002  the body has that length
-            await self.write(writer)
-
     return AsyncBody
 
 
-class AsyncLink:
+async def _write_pieces(writer: Any, outgoing: AsyncOutgoing, limit: float | None) -> None:
+    """Write *outgoing*, each piece within *limit* seconds."""
+    async for piece in outgoing:
+        async with asyncio.timeout(limit):
+            await writer.write(piece)
+            # Over TLS a broken connection takes pieces and drops them, until the loop has told the
+            # engine.
+            await asyncio.sleep(0)
+    outgoing.note_left()
+
+
+class AsyncLink(Use):
     """
-    The state of a connection, beyond its *protocol*.
+    The use of the connection of *protocol*.
 
     ``responded``: whether the present request has its final response.
     """
@@ -407,64 +462,52 @@ class AsyncLink:
     def __init__(self, protocol: Any, connect_seconds: float) -> None:
         import aiohttp  # noqa: PLC0415
 
-        self.use = Use(connect_seconds)
+        super().__init__(connect_seconds, protocol.transport.get_extra_info("socket"))
         self.responded = False
+        self._protocol = protocol
         self._interim_count = 0
-        self._read = protocol.read
+        self._feed = protocol.feed_data
         self._failure = aiohttp.ClientConnectionError
-        # The engine has no hook for it: see aiohttp/client_reqrep.py, ClientResponse.start.
-        protocol.read = self._read_message
+        # The engine has no hook for it: see aiohttp/client_proto.py, ResponseHandler.data_received.
+        protocol.feed_data = self.note_message
 
-    def begin(self) -> None:
-        """Note that a request begins."""
-        self.responded, self._interim_count = False, 0
+    def begin(self, asked: float) -> float:
+        """Note that a request begins; see `Use`."""
+        self.responded = False
+        return super().begin(asked)
 
-    async def has_response(self, writer: Any, outgoing: AsyncOutgoing) -> bool:
-        """
-        Return whether the response is there before the body, *outgoing*.
-
-        Raises `TransportError` if the server has closed the connection.
-        """
-        self.begin()
-        wait = self.use.seconds_to_wait(monotonic())
-        if wait:
-            writer.send_headers()
-            await asyncio.sleep(wait)
-        if self.responded:
-            return True
-        if self.use.requests > 1 and _is_dead(writer.protocol):
+    def check(self, outgoing: AsyncOutgoing) -> None:
+        """Raise `TransportError` if the server has closed it, before *outgoing* leaves."""
+        if self.requests > 1 and (_is_closing(self._protocol.transport) or self.is_dead()):
             raise TransportError("the server closed the connection", body_left=outgoing.left)
-        return False
 
-    async def _read_message(self) -> Any:
-        message = await self._read()
+    def is_dead(self) -> bool:
+        """Return whether the connection, which is open on this side, is at its end."""
+        return self._protocol.should_close or self.has_closed()
+
+    def note_message(self, message: Any, *rest: Any) -> None:
+        """Note that the head of a response has arrived."""
+        if self._interim_count > MAX_INTERIM_RESPONSES:
+            return
         if 100 <= message[0].code < 200:  # noqa: PLR2004
             self._interim_count += 1
             if self._interim_count > MAX_INTERIM_RESPONSES:
-                raise self._failure(f"more than {MAX_INTERIM_RESPONSES} interim responses")
+                reason = f"more than {MAX_INTERIM_RESPONSES} interim responses"
+                self._protocol.set_exception(self._failure(reason))
+                return
         else:
-            self.responded, self.use.idle_since = True, monotonic()
-        return message
+            self.responded, self._interim_count = True, 0
+        self._feed(message, *rest)
 
 
-def _link(protocol: Any, connect_seconds: float) -> AsyncLink:
-    """Return what is known of the connection of *protocol*; a new one took *connect_seconds*."""
-    link = protocol.read.__self__
-    return link if isinstance(link, AsyncLink) else AsyncLink(protocol, connect_seconds)
+def _link(protocol: Any, asked: float) -> AsyncLink:
+    """Return what is known of the connection of *protocol*; a new one was wanted since *asked*."""
+    link = getattr(protocol.feed_data, "__self__", None)
+    return link if isinstance(link, AsyncLink) else AsyncLink(protocol, monotonic() - asked)
 
 
-def _is_closing(transport: asyncio.Transport | None) -> bool:
+def _is_closing(transport: asyncio.WriteTransport | None) -> bool:
     return transport is None or transport.is_closing()
-
-
-def _is_dead(protocol: Any) -> bool:
-    """Return whether the connection of *protocol*, which waits for a request, is at its end."""
-    transport = protocol.transport
-    return (
-        _is_closing(transport)
-        or protocol.should_close
-        or peer_has_closed(transport.get_extra_info("socket"))
-    )
 
 
 @cache
@@ -484,9 +527,8 @@ def _connector_class() -> Any:
             started = monotonic()
             while True:
                 connection = await super().connect(req, traces, timeout)
-                link = _link(connection.protocol, monotonic() - started)
-                if not link.use.requests or not _is_dead(connection.protocol):
-                    link.begin()
+                link = _link(connection.protocol, started)
+                if not link.requests or not link.is_dead():
                     return connection
                 connection.close()
 

@@ -32,13 +32,14 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import re
 import select
 import socket
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterable
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, AsyncIterator, Callable
+from time import monotonic
 from types import ModuleType
 from typing import Any, Protocol
 
@@ -68,13 +69,13 @@ __all__ = [
     "AsyncOutgoing",
     "AsyncReply",
     "AsyncTransport",
+    "Use",
     "check_installed",
     "check_open",
     "checked_expiry",
     "checked_limit",
     "failure",
     "load_engine",
-    "peer_has_closed",
 ]
 
 MAX_CONNECTIONS = 20
@@ -92,9 +93,14 @@ uvicorn close it after 5; a request that meets the end of its connection is lost
 _OBJECT = re.compile(r"(?: ssl:)?<[^<>]* object at 0x[0-9a-f]+>")
 """What engines print of objects, such as their TLS context: an address means nothing to users."""
 
-_TCP_ESTABLISHED = 1
+Poll = Callable[[int], list[tuple[int, int]]]
 
-_IDLE_SECONDS = 0.003
+_KNOWS_STATE = sys.platform == "linux"
+_TCP_ESTABLISHED = 1
+_CLOSED: int = getattr(select, "POLLRDHUP", 0)
+"""What the system reports of a connection that the other side has closed; 0 outside Linux."""
+
+_IDLE_SECONDS = 0.001
 _WAIT_SECONDS = 0.001
 _LONG_IDLE_SECONDS = 1.0
 _MAX_WAIT_SECONDS = 0.05
@@ -132,8 +138,8 @@ class AsyncReply(Protocol):
     encoding: str | None
 
     @property
-    def chunks(self) -> AsyncIterable[bytes]:
-        """The body as it comes."""
+    def chunks(self) -> AsyncIterable[bytes] | bytes:
+        """The body as it comes, or all of it if it has arrived."""
         ...
 
     async def aclose(self) -> None:
@@ -169,22 +175,13 @@ class AsyncEngine(ABC):
         """Send *request*, with the body *outgoing*, and return the whole response."""
         reply = await self.send(request, outgoing, slot)
         body = ResponseBody(reply.encoding, request.endpoint.max_response_bytes)
-        expired, closed = None, False
-        chunks = reply.chunks.__aiter__()
+        expired = None
         try:
-            async for chunk in chunks:
-                if closed:  # a transport of the user's own, which goes on
-                    await finish(chunks)
-                    break
-                wanted, expired = body.feed(chunk), outgoing.expired
-                if expired or not wanted:
-                    closed = True
-                    # The body is too large or too slow. Leaving this loop would leave the engine's
-                    # generators open; reading on from a closed reply ends them, with or without an
-                    # error.
-                    await reply.aclose()
-                # A chunk may hold a password, and a traceback would show it if the next one fails.
-                del chunk
+            chunks = reply.chunks
+            if isinstance(chunks, bytes):
+                body.feed(chunks)
+            else:
+                expired = await _read(reply, chunks.__aiter__(), body, outgoing)
         except self.errors:
             if body.failure is None:
                 raise
@@ -206,6 +203,26 @@ class AsyncEngine(ABC):
 
     def check_open(self) -> None:  # noqa: B027  most engines have no owner who closes them
         """Raise `UsageError` if the engine's client has been closed by its owner."""
+
+
+async def _read(
+    reply: AsyncReply, chunks: AsyncIterator[bytes], body: ResponseBody, outgoing: AsyncOutgoing
+) -> str | None:
+    """Feed the *chunks* of *reply* to *body*; return the limit that has run out, or None."""
+    expired, closed = None, False
+    async for chunk in chunks:
+        if closed:  # a transport of the user's own, which goes on
+            await finish(chunks)
+            break
+        wanted, expired = body.feed(chunk), outgoing.expired
+        if expired or not wanted:
+            closed = True
+            # The body is too large or too slow. Leaving this loop would leave the engine's
+            # generators open; reading on from a closed reply ends them, with or without an error.
+            await reply.aclose()
+        # A chunk may hold a password, and a traceback would show it if the next one fails.
+        del chunk
+    return expired
 
 
 class AsyncAdapter(ABC):
@@ -344,52 +361,84 @@ def checked_expiry(keepalive_expiry: object) -> float:
     return keepalive_expiry
 
 
-@dataclass(slots=True)
 class Use:
     """
     The use of a connection, which decides how much care it needs before it is used again.
 
     *connect_seconds*: the time that it took to connect.
+    *sock*: its socket; None if that is not known, and then nothing is either of the other side.
     """
 
-    connect_seconds: float
-    requests: int = 0
-    idle_since: float = 0.0
+    def __init__(self, connect_seconds: float, sock: Any) -> None:
+        self.connect_seconds = connect_seconds
+        self.requests = 0
+        self._idle_since = math.inf
+        # Made once for a connection: an engine takes longer to name its socket than the system to
+        # say what it knows of it.
+        self._state: Callable[[int, int, int], bytes] | None = None
+        self._poll: Poll = _see_nothing if sock is None else _poll_of(sock)
+        if _KNOWS_STATE and isinstance(sock, socket.socket) and sock.family != socket.AF_UNIX:
+            self._state = sock.getsockopt
 
-    def seconds_to_wait(self, now: float) -> float:
+    def begin(self, asked: float) -> float:
         """
-        Return the time to wait between the head and the body of the request that begins *now*.
+        Note that a request begins, for which a connection was wanted since *asked*. Return the time
+        to wait between its head and its body.
 
         A connection without a request for a while may be one that the server is closing just now.
         Its FIN needs half a round trip to arrive, which is less than connecting took. Servers have
         limits of seconds, so only after a second is it worth to wait that long; before, a
         millisecond is enough for a server that is near. The second request waits as well, since a
-        server may close after every response. A busy connection waits for nothing; but if the event
-        loop needs longer for a turn than `_IDLE_SECONDS`, none counts as busy.
+        server may close after every response.
+
+        A busy connection waits for nothing. It is busy if the request was there before the last one
+        had ended, or came directly after it; how long a busy program takes to get to it says
+        nothing.
         """
         self.requests += 1
-        idle = now - self.idle_since
-        if self.requests == 1 or (idle < _IDLE_SECONDS and self.requests > 2):  # noqa: PLR2004
+        idle_since, self._idle_since = self._idle_since, math.inf
+        if self.requests == 1:
             return 0
-        if idle < _LONG_IDLE_SECONDS:
-            return _WAIT_SECONDS
-        return min(max(self.connect_seconds, _WAIT_SECONDS), _MAX_WAIT_SECONDS)
+        if monotonic() - idle_since >= _LONG_IDLE_SECONDS:
+            return min(max(self.connect_seconds, _WAIT_SECONDS), _MAX_WAIT_SECONDS)
+        if self.requests > 2 and asked - idle_since < _IDLE_SECONDS:  # noqa: PLR2004
+            return 0
+        return _WAIT_SECONDS
+
+    def end(self) -> None:
+        """Note that the request has ended."""
+        self._idle_since = monotonic()
+
+    def has_closed(self) -> bool:
+        """
+        Return whether the other side has closed the connection; outside Linux, also whether it has
+        sent something that has not been read.
+        """
+        if self._state is not None:
+            # In threads. This lets no other thread run, which could take milliseconds, as poll does
+            # (CPython's sock_getsockopt). The first byte is the state (linux/tcp.h).
+            return self._state(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _TCP_ESTABLISHED
+        # To be readable proves nothing: over TLS it may be a session ticket.
+        found = self._poll(0)
+        return bool(found) and (not _CLOSED or found[0][1] != select.POLLIN)
+
+    def has_sent(self) -> bool:
+        """Return whether there is something to read, which may be the end."""
+        return bool(self._poll(0))
 
 
-def peer_has_closed(sock: socket.socket) -> bool:
-    """
-    Return whether the other side of a connection has closed it; outside Linux, also whether it has
-    sent something that has not been read.
-    """
-    if sys.platform == "linux" and sock.family != socket.AF_UNIX:
-        # This does not let other threads run, which could take milliseconds: see CPython's
-        # sock_getsockopt. The first byte is the state (linux/tcp.h).
-        return sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _TCP_ESTABLISHED
+def _poll_of(sock: Any) -> Poll:
+    """Return a function that returns what the system has to say of *sock*, like select.poll."""
+    descriptor = sock.fileno()
     if not hasattr(select, "poll"):
-        return bool(select.select([sock.fileno()], [], [], 0)[0])
+        return lambda _: [(fd, 1) for fd in select.select([descriptor], [], [], 0)[0]]
     poll = select.poll()
-    poll.register(sock.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    poll.register(descriptor, select.POLLIN | _CLOSED)
+    return poll.poll
+
+
+def _see_nothing(_: int) -> list[tuple[int, int]]:
+    return []
 
 
 def failure(

@@ -37,23 +37,33 @@ class AsyncOutgoing:
     cannot be read, or does not have the announced length.
 
     *timeouts*: whose ``total`` and ``response`` bound the attempt. ``total`` counts from the first
-    `start`, ``response`` from the last `note_written`; `time_left` says how long the next wait may
-    take. ``look`` is called once, before the first piece is read: it may find that the connection
-    is dead, and raise. ``stream`` is the connection that has the request, ``unready`` one that is
-    still being made: `aclose` closes it, since not every engine does if the attempt is cancelled.
+    `start`, ``response`` from the last `note_written`. ``ends`` is the time on the monotonic clock
+    at which the attempt ends, and ``end_by`` is called with it whenever it changes. ``written``
+    says that the engine has written the whole body, and not only got it.
+
+    ``look`` is called once, before the first piece is read: it may find that the connection
+    is dead, and raise. ``asked`` is the time since when a connection is wanted, ``stream`` the one
+    that has the request, ``use`` its use, which `aclose` ends. ``unready`` is one that is still
+    being made: `aclose` closes it, since not every engine does if the attempt is cancelled.
     """
+
+    look: Callable[[], Awaitable[None]] | None = None
+    stream: object = None
+    use: ConnectionUse | None = None
+    unready: AsyncCloseable | None = None
+    end_by: Callable[[float], None] | None = None
+    ends: float = math.inf
+    written: bool = False
+    _total_ends: float = math.inf
+    _response_ends: float = math.inf
+    _pieces: AsyncPieces | None = None
+    _sealed: bool = False
 
     def __init__(self, body: Body | None, timeouts: Timeouts | None = None) -> None:
         self.timeouts = timeouts
-        self.look: Callable[[], Awaitable[None]] | None = None
-        self.stream: object = None
-        self.unready: AsyncCloseable | None = None
-        self._total_ends: float = math.inf
-        self._response_ends: float = math.inf
+        self.has_body: bool = body is not None
+        self.asked: float = monotonic()
         self._body = body
-        self._pieces: AsyncPieces | None = None
-        self._sealed = False
-        self._written = False
         self.left: bool = body is None
         self._attempt = 0 if body is None else body.attempts_ended
 
@@ -92,18 +102,19 @@ class AsyncOutgoing:
         left. If the engine had written the whole body before, such as for a client that repeats a
         request, that one may have arrived.
         """
-        self.left = self._written
+        self.left = self.written
 
     def start(self) -> None:
         """Note that the request has a connection, or begins to make one."""
         timeouts = self.timeouts
         if timeouts is not None and timeouts.total is not None and self._total_ends == math.inf:
             self._total_ends = monotonic() + timeouts.total
+            self._note_end()
 
     def note_left(self) -> None:
         """Note that the engine has written what it got; if that was the last byte, it has left."""
         if self.left:
-            self._written = True
+            self.written = True
             self.note_written()
 
     def note_written(self, delay: float | None = 0) -> None:
@@ -114,13 +125,25 @@ class AsyncOutgoing:
         timeouts = self.timeouts
         if timeouts is not None and timeouts.response is not None and delay is not None:
             self._response_ends = monotonic() + delay + timeouts.response
+            self._note_end()
 
-    def time_left(self, limit: float | None = None) -> float | None:
-        """Return the seconds that the attempt has left, at most *limit*; None is no limit."""
-        ends = min(self._total_ends, self._response_ends)
-        if ends == math.inf:
+    def _note_end(self) -> None:
+        self.ends = min(self._total_ends, self._response_ends)
+        if self.end_by is not None:
+            self.end_by(self.ends)
+
+    def time_left(
+        self, limit: float | None = None, error: type[Exception] = TimeoutError
+    ) -> float | None:
+        """
+        Return the seconds for the next wait, at most *limit*; None is no limit. Raises *error* if
+        the attempt has no time left.
+        """
+        if self.ends == math.inf:
             return limit
-        left = ends - monotonic()
+        left = self.ends - monotonic()
+        if left <= 0:
+            raise error
         return left if limit is None or left < limit else limit
 
     @property
@@ -139,8 +162,10 @@ class AsyncOutgoing:
         return self.left
 
     async def aclose(self) -> None:
-        """Seal the body, and close the stream that was being read and ``unready``, if any."""
+        """Seal the body, end ``use``, and close ``unready`` and the stream that was being read."""
         self._sealed = True
+        if self.use is not None:
+            self.use.end()
         if self.unready is not None:
             with shielded():
                 await self.unready.aclose()
@@ -155,6 +180,14 @@ class AsyncCloseable(Protocol):
 
     async def aclose(self) -> None:
         """Close it."""
+        ...
+
+
+class ConnectionUse(Protocol):
+    """What has ``end``: see `Use` in ``base.py``."""
+
+    def end(self) -> None:
+        """Note that the request has ended."""
         ...
 
 

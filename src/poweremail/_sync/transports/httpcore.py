@@ -51,7 +51,6 @@ from poweremail._sync.transports.base import (
     Outgoing,
     Use,
     load_engine,
-    peer_has_closed,
 )
 from poweremail._sync.transports.outgoing import outgoing_in_use
 from poweremail._types.secret import Secret
@@ -328,21 +327,14 @@ class Backend:
         started = monotonic()
         if outgoing := outgoing_in_use.get():
             outgoing.start()
-            limit = _time_left(outgoing, limit, self._core.ConnectTimeout)
+            limit = outgoing.time_left(limit, self._core.ConnectTimeout)
         stream = connect(timeout=limit, **address)
         connect_by = None if limit is None else started + limit
-        made = Stream(self._core, stream, monotonic() - started, connect_by)
+        use = Use(monotonic() - started, stream.get_extra_info("socket"))
+        made = Stream(self._core, stream, use, connect_by)
         if outgoing:
             outgoing.unready = made
         return made
-
-
-def _time_left(outgoing: Outgoing, limit: float | None, error: type[Exception]) -> float | None:
-    """Return the seconds for the next wait. Raises *error* if none is left."""
-    seconds = outgoing.time_left(limit)
-    if seconds is not None and seconds <= 0:
-        raise error
-    return seconds
 
 
 def _drop_frames(error: BaseException | None, handled: BaseException | None) -> None:
@@ -359,19 +351,18 @@ class Stream:
     """
     A network stream of httpcore around *stream*.
 
-    *connect_seconds*: the time that the connection took.
+    *use*: what it was used for.
     *connect_by*: the time by which TLS and a proxy's CONNECT must be done; None is no limit.
     """
 
-    def __init__(
-        self, core: ModuleType, stream: Any, connect_seconds: float, connect_by: float | None
-    ) -> None:
+    def __init__(self, core: ModuleType, stream: Any, use: Use, connect_by: float | None) -> None:
         self._core = core
         self._stream = stream
-        self._use = Use(connect_seconds)
+        self._use = use
         self._connect_by = connect_by
         self._in_proxy_request = False
         self._wait_for_end = 0.0
+        self._head = b""
         self._unread = b""
         self._interim_count = 0
         self._interim: bytes | None = None
@@ -379,13 +370,18 @@ class Stream:
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Write all of *buffer*."""
         outgoing = outgoing_in_use.get()
-        if outgoing is None or not buffer:
+        if outgoing is None or not (buffer or self._head):
             self._stream.write(buffer, timeout)
             return
         if outgoing.stream is not self or self._in_proxy_request:
             self._begin(outgoing, buffer)
+            if outgoing.has_body and not self._in_proxy_request and not self._wait_for_end:
+                self._head = buffer
+                return
+        elif self._head:
+            buffer, self._head = self._head + buffer, b""
         try:
-            self._stream.write(buffer, _time_left(outgoing, timeout, self._core.WriteTimeout))
+            self._stream.write(buffer, outgoing.time_left(timeout, self._core.WriteTimeout))
         except self._core.WriteError:
             outgoing.take_back()
             raise
@@ -398,9 +394,11 @@ class Stream:
             outgoing = outgoing_in_use.get()
             if outgoing is None:
                 return cast("bytes", self._stream.read(max_bytes, timeout))
+            if self._head:
+                self.write(b"", timeout)
             if self._in_proxy_request:
                 timeout = self._left_to_connect(None)
-            seconds = _time_left(outgoing, timeout, self._core.ReadTimeout)
+            seconds = outgoing.time_left(timeout, self._core.ReadTimeout)
             try:
                 data = self._stream.read(max_bytes, seconds)
             except self._core.ReadTimeout:
@@ -409,7 +407,6 @@ class Stream:
                 raise
         if self._interim is not None:
             self._count_interim(data)
-        self._use.idle_since = monotonic()
         return data
 
     def start_tls(
@@ -427,10 +424,13 @@ class Stream:
             if outgoing := outgoing_in_use.get():
                 outgoing.unready = None
             return stream  # it carries several attempts at once
-        return Stream(self._core, stream, self._use.connect_seconds, self._connect_by)
+        use = Use(self._use.connect_seconds, stream.get_extra_info("socket"))
+        return Stream(self._core, stream, use, self._connect_by)
 
     def get_extra_info(self, info: str) -> Any:
         """Return what the engine's stream says about *info*."""
+        if info == "is_readable":
+            return self._use.has_sent()
         return self._stream.get_extra_info(info)
 
     def close(self) -> None:
@@ -444,8 +444,9 @@ class Stream:
         Raises the engine's ``WriteError`` if so: the engine then goes on to read the response.
         """
         wait = self._wait_for_end
-        if not wait and not peer_has_closed(self._stream.get_extra_info("socket")):
+        if not wait and not self._use.has_closed():
             return
+        self._head = b""
         handled = sys.exception()
         try:
             self._unread = self._stream.read(65536, wait or _SECONDS_TO_READ_WAITING)
@@ -466,7 +467,8 @@ class Stream:
             return
         outgoing.unready = None
         self._interim, self._interim_count = b"", 0
-        self._wait_for_end = self._use.seconds_to_wait(monotonic())
+        outgoing.use = self._use
+        self._wait_for_end = self._use.begin(outgoing.asked)
         if self._use.requests > 1:
             outgoing.look = self.look
 
