@@ -14,6 +14,7 @@ import math
 import ssl
 from abc import abstractmethod
 from collections.abc import AsyncIterable, Callable
+from contextvars import Context
 from functools import cache, lru_cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
@@ -103,31 +104,24 @@ class AsyncDeadlines:
     The end of an attempt moves with each piece of its body, and hardly any attempt gets there. A
     timer for each would be set and cancelled for nothing; one timer serves all, and goes off when
     the first of them could be over.
+
+    ``attempts`` are those that are being made.
     """
 
     def __init__(self) -> None:
-        self._attempts: set[AsyncTimedOutgoing] = set()
+        self.attempts: set[AsyncTimedOutgoing] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._next_check = math.inf
-
-    def add(self, outgoing: AsyncTimedOutgoing) -> asyncio.Timeout:
-        """Return the block in which the attempt of *outgoing* is made."""
-        self._attempts.add(outgoing)
-        outgoing.limit, outgoing.end_by = asyncio.timeout(None), self.check_by
-        self.check_by(outgoing.ends)
-        return outgoing.limit
-
-    def discard(self, outgoing: AsyncTimedOutgoing) -> None:
-        """Forget *outgoing*, whose attempt has ended."""
-        self._attempts.discard(outgoing)
 
     def check_by(self, time: float) -> None:
         """Check at *time*, on the monotonic clock, at the latest."""
         if time < self._next_check:
             self.stop()
             self._next_check = time
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(time - monotonic(), self._check)
+            # The context of the caller has the mail, which would be kept as long as the timer.
+            self._timer = asyncio.get_running_loop().call_later(
+                time - monotonic(), self._check, context=Context()
+            )
 
     def stop(self) -> None:
         """Check no more."""
@@ -137,11 +131,11 @@ class AsyncDeadlines:
 
     def _check(self) -> None:
         self._next_check = math.inf
-        for outgoing in tuple(self._attempts):
+        for outgoing in tuple(self.attempts):
             if outgoing.expired is None:
                 self.check_by(outgoing.ends)
             elif outgoing.limit is not None:
-                self._attempts.discard(outgoing)
+                self.attempts.discard(outgoing)
                 outgoing.limit.reschedule(asyncio.get_running_loop().time())
 
 
@@ -212,8 +206,12 @@ class AsyncSession(AsyncEngine):
     async def exchange(self, request: Request, outgoing: AsyncOutgoing, slot: None) -> Response:
         """Send *request*, with the body *outgoing*, and return the whole response."""
         timed: AsyncTimedOutgoing = outgoing  # type: ignore[assignment]
+        timed.end_by = self._deadlines.check_by
+        self._deadlines.attempts.add(timed)
         try:
-            async with self._deadlines.add(timed):
+            if outgoing.ends < math.inf:
+                self._deadlines.check_by(outgoing.ends)
+            async with asyncio.timeout(None) as timed.limit:
                 return await super().exchange(request, outgoing, slot)
         except BaseException:
             # The engine would close it when the server has read what is on its way: perhaps never.
@@ -221,7 +219,7 @@ class AsyncSession(AsyncEngine):
                 timed.transport.abort()
             raise
         finally:
-            self._deadlines.discard(timed)
+            self._deadlines.attempts.discard(timed)
 
     async def aclose(self) -> None:
         """Close the session."""
@@ -432,7 +430,7 @@ def _payload_class() -> Any:
                         # now, the system has refused the body.
                         if _is_closing(outgoing.transport):
                             outgoing.take_back()
-                    outgoing.written = True
+                    outgoing.written = outgoing.left
             except PowerEmailError as error:
                 self.error = error
                 raise
