@@ -409,7 +409,6 @@ def _payload_class() -> Any:
             protocol = writer.protocol
             outgoing.transport = protocol.transport
             link = _link(protocol, outgoing.asked)
-            outgoing.use = link
             try:
                 wait = link.begin(outgoing.asked)
                 if wait:
@@ -495,6 +494,7 @@ class AsyncLink(Use):
                 return
         else:
             self.responded, self._interim_count = True, 0
+            self.idle_since = monotonic()
         self._feed(message, *rest)
 
 

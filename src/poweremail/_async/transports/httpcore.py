@@ -414,6 +414,7 @@ class AsyncStream:
                 raise
         if self._interim is not None:
             self._count_interim(data)
+        self._use.idle_since = monotonic()
         return data
 
     async def start_tls(
@@ -474,7 +475,6 @@ class AsyncStream:
             return
         outgoing.unready = None
         self._interim, self._interim_count = b"", 0
-        outgoing.use = self._use
         self._wait_for_end = self._use.begin(outgoing.asked)
         if self._use.requests > 1:
             outgoing.look = self.look

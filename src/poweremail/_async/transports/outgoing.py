@@ -41,15 +41,14 @@ class AsyncOutgoing:
     at which the attempt ends, and ``end_by`` is called with it whenever it changes. ``written``
     says that the engine has written the whole body, and not only got it.
 
-    ``look`` is called once, before the first piece is read: it may find that the connection
-    is dead, and raise. ``asked`` is the time since when a connection is wanted, ``stream`` the one
-    that has the request, ``use`` its use, which `aclose` ends. ``unready`` is one that is still
-    being made: `aclose` closes it, since not every engine does if the attempt is cancelled.
+    ``look`` is called once, before the first piece is read: it may find that the connection is
+    dead, and raise. ``asked`` is the time since when a connection is wanted, ``stream`` the one that
+    has the request, ``unready`` one that is still being made: `aclose` closes it, since not every
+    engine does if the attempt is cancelled.
     """
 
     look: Callable[[], Awaitable[None]] | None = None
     stream: object = None
-    use: ConnectionUse | None = None
     unready: AsyncCloseable | None = None
     end_by: Callable[[float], None] | None = None
     ends: float = math.inf
@@ -162,10 +161,8 @@ class AsyncOutgoing:
         return self.left
 
     async def aclose(self) -> None:
-        """Seal the body, end ``use``, and close ``unready`` and the stream that was being read."""
+        """Seal the body, and close the stream that was being read and ``unready``, if any."""
         self._sealed = True
-        if self.use is not None:
-            self.use.end()
         if self.unready is not None:
             with shielded():
                 await self.unready.aclose()
@@ -180,14 +177,6 @@ class AsyncCloseable(Protocol):
 
     async def aclose(self) -> None:
         """Close it."""
-        ...
-
-
-class ConnectionUse(Protocol):
-    """What has ``end``: see `Use` in ``base.py``."""
-
-    def end(self) -> None:
-        """Note that the request has ended."""
         ...
 
 

@@ -33,7 +33,6 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import math
 import re
 import select
 import socket
@@ -101,7 +100,7 @@ _TCP_ESTABLISHED = 1
 _CLOSED: int = getattr(select, "POLLRDHUP", 0)
 """What the system reports of a connection that the other side has closed; 0 outside Linux."""
 
-_IDLE_SECONDS = 0.001
+_IDLE_SECONDS = 0.003
 _WAIT_SECONDS = 0.001
 _LONG_IDLE_SECONDS = 1.0
 _MAX_WAIT_SECONDS = 0.05
@@ -368,12 +367,14 @@ class Use:
 
     *connect_seconds*: the time that it took to connect.
     *sock*: its socket; None if that is not known, and then nothing is either of the other side.
+
+    ``idle_since`` is when it had its last response, on the monotonic clock.
     """
 
     def __init__(self, connect_seconds: float, sock: Any) -> None:
         self.connect_seconds = connect_seconds
         self.requests = 0
-        self._idle_since = math.inf
+        self.idle_since = 0.0
         # Made once for a connection: an engine takes longer to name its socket than the system to
         # say what it knows of it.
         self._state: Callable[[int, int, int], bytes] | None = None
@@ -392,23 +393,18 @@ class Use:
         millisecond is enough for a server that is near. The second request waits as well, since a
         server may close after every response.
 
-        A busy connection waits for nothing. It is busy if the request was there before the last one
-        had ended, or came directly after it; how long a busy program takes to get to it says
-        nothing.
+        A busy connection waits for nothing: one that was used just now, or that the request had to
+        wait for, however long a busy program takes to get to it.
         """
         self.requests += 1
-        idle_since, self._idle_since = self._idle_since, math.inf
         if self.requests == 1:
             return 0
-        if monotonic() - idle_since >= _LONG_IDLE_SECONDS:
+        idle = monotonic() - self.idle_since
+        if idle >= _LONG_IDLE_SECONDS:
             return min(max(self.connect_seconds, _WAIT_SECONDS), _MAX_WAIT_SECONDS)
-        if self.requests > 2 and asked - idle_since < _IDLE_SECONDS:  # noqa: PLR2004
+        if self.requests > 2 and (asked < self.idle_since or idle < _IDLE_SECONDS):  # noqa: PLR2004
             return 0
         return _WAIT_SECONDS
-
-    def end(self) -> None:
-        """Note that the request has ended."""
-        self._idle_since = monotonic()
 
     def has_closed(self) -> bool:
         """

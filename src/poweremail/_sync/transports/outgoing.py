@@ -42,15 +42,14 @@ class Outgoing:
     at which the attempt ends, and ``end_by`` is called with it whenever it changes. ``written``
     says that the engine has written the whole body, and not only got it.
 
-    ``look`` is called once, before the first piece is read: it may find that the connection
-    is dead, and raise. ``asked`` is the time since when a connection is wanted, ``stream`` the one
-    that has the request, ``use`` its use, which `close` ends. ``unready`` is one that is still
-    being made: `close` closes it, since not every engine does if the attempt is cancelled.
+    ``look`` is called once, before the first piece is read: it may find that the connection is
+    dead, and raise. ``asked`` is the time since when a connection is wanted, ``stream`` the one that
+    has the request, ``unready`` one that is still being made: `close` closes it, since not every
+    engine does if the attempt is cancelled.
     """
 
     look: Callable[[], None] | None = None
     stream: object = None
-    use: ConnectionUse | None = None
     unready: Closeable | None = None
     end_by: Callable[[float], None] | None = None
     ends: float = math.inf
@@ -163,10 +162,8 @@ class Outgoing:
         return self.left
 
     def close(self) -> None:
-        """Seal the body, end ``use``, and close ``unready`` and the stream that was being read."""
+        """Seal the body, and close the stream that was being read and ``unready``, if any."""
         self._sealed = True
-        if self.use is not None:
-            self.use.end()
         if self.unready is not None:
             with shielded():
                 self.unready.close()
@@ -181,14 +178,6 @@ class Closeable(Protocol):
 
     def close(self) -> None:
         """Close it."""
-        ...
-
-
-class ConnectionUse(Protocol):
-    """What has ``end``: see `Use` in ``base.py``."""
-
-    def end(self) -> None:
-        """Note that the request has ended."""
         ...
 
 
