@@ -408,7 +408,7 @@ def _payload_class() -> Any:
             outgoing.start()
             protocol = writer.protocol
             outgoing.transport = protocol.transport
-            link = _link(protocol, outgoing.asked)
+            outgoing.use = link = _link(protocol, outgoing.asked)
             try:
                 wait = link.begin(outgoing.asked)
                 if wait:

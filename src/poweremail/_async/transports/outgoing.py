@@ -42,13 +42,14 @@ class AsyncOutgoing:
     says that the engine has written the whole body, and not only got it.
 
     ``look`` is called once, before the first piece is read: it may find that the connection is
-    dead, and raise. ``asked`` is the time since when a connection is wanted, ``stream`` the one that
-    has the request, ``unready`` one that is still being made: `aclose` closes it, since not every
-    engine does if the attempt is cancelled.
+    dead, and raise. ``asked`` is the time since when a connection is wanted, ``stream`` the one
+    that has the request, ``use`` what it was used for. ``unready`` is one that is still being made:
+    `aclose` closes it, since not every engine does if the attempt is cancelled.
     """
 
     look: Callable[[], Awaitable[None]] | None = None
     stream: object = None
+    use: AsyncReleasable | None = None
     unready: AsyncCloseable | None = None
     end_by: Callable[[float], None] | None = None
     ends: float = math.inf
@@ -163,6 +164,8 @@ class AsyncOutgoing:
     async def aclose(self) -> None:
         """Seal the body, and close the stream that was being read and ``unready``, if any."""
         self._sealed = True
+        if self.use is not None:
+            self.use.released = monotonic()
         if self.unready is not None:
             with shielded():
                 await self.unready.aclose()
@@ -178,6 +181,12 @@ class AsyncCloseable(Protocol):
     async def aclose(self) -> None:
         """Close it."""
         ...
+
+
+class AsyncReleasable(Protocol):
+    """What notes when it was ``released``, such as a `Use`."""
+
+    released: float
 
 
 class AsyncPieces:

@@ -100,6 +100,7 @@ _TCP_ESTABLISHED = 1
 _CLOSED: int = getattr(select, "POLLRDHUP", 0)
 """What the system reports of a connection that the other side has closed; 0 outside Linux."""
 
+_AT_ONCE_SECONDS = 0.0001
 _IDLE_SECONDS = 0.003
 _WAIT_SECONDS = 0.001
 _LONG_IDLE_SECONDS = 1.0
@@ -368,13 +369,14 @@ class Use:
     *connect_seconds*: the time that it took to connect.
     *sock*: its socket; None if that is not known, and then nothing is either of the other side.
 
-    ``idle_since`` is when it had its last response, on the monotonic clock.
+    On the monotonic clock, ``idle_since`` is when its last response arrived, ``released`` when the
+    caller had read that.
     """
 
     def __init__(self, connect_seconds: float, sock: Any) -> None:
         self.connect_seconds = connect_seconds
         self.requests = 0
-        self.idle_since = 0.0
+        self.idle_since = self.released = 0.0
         # Made once for a connection: an engine takes longer to name its socket than the system to
         # say what it knows of it.
         self._state: Callable[[int, int, int], bytes] | None = None
@@ -393,8 +395,9 @@ class Use:
         millisecond is enough for a server that is near. The second request waits as well, since a
         server may close after every response.
 
-        A busy connection waits for nothing: one that was used just now, or that the request had to
-        wait for, however long a busy program takes to get to it.
+        A busy connection waits for nothing: one that was used just now. It was also busy if a
+        request waited for it or came directly after the last one; how long a busy program then
+        takes to get to it says nothing.
         """
         self.requests += 1
         if self.requests == 1:
@@ -402,7 +405,8 @@ class Use:
         idle = monotonic() - self.idle_since
         if idle >= _LONG_IDLE_SECONDS:
             return min(max(self.connect_seconds, _WAIT_SECONDS), _MAX_WAIT_SECONDS)
-        if self.requests > 2 and (asked < self.idle_since or idle < _IDLE_SECONDS):  # noqa: PLR2004
+        at_once = asked - max(self.idle_since, self.released) < _AT_ONCE_SECONDS
+        if self.requests > 2 and (at_once or idle < _IDLE_SECONDS):  # noqa: PLR2004
             return 0
         return _WAIT_SECONDS
 

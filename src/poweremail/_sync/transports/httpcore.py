@@ -468,6 +468,7 @@ class Stream:
             return
         outgoing.unready = None
         self._interim, self._interim_count = b"", 0
+        outgoing.use = self._use
         self._wait_for_end = self._use.begin(outgoing.asked)
         if self._use.requests > 1:
             outgoing.look = self.look

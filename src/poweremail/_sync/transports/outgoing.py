@@ -43,13 +43,14 @@ class Outgoing:
     says that the engine has written the whole body, and not only got it.
 
     ``look`` is called once, before the first piece is read: it may find that the connection is
-    dead, and raise. ``asked`` is the time since when a connection is wanted, ``stream`` the one that
-    has the request, ``unready`` one that is still being made: `close` closes it, since not every
-    engine does if the attempt is cancelled.
+    dead, and raise. ``asked`` is the time since when a connection is wanted, ``stream`` the one
+    that has the request, ``use`` what it was used for. ``unready`` is one that is still being made:
+    `close` closes it, since not every engine does if the attempt is cancelled.
     """
 
     look: Callable[[], None] | None = None
     stream: object = None
+    use: Releasable | None = None
     unready: Closeable | None = None
     end_by: Callable[[float], None] | None = None
     ends: float = math.inf
@@ -164,6 +165,8 @@ class Outgoing:
     def close(self) -> None:
         """Seal the body, and close the stream that was being read and ``unready``, if any."""
         self._sealed = True
+        if self.use is not None:
+            self.use.released = monotonic()
         if self.unready is not None:
             with shielded():
                 self.unready.close()
@@ -179,6 +182,12 @@ class Closeable(Protocol):
     def close(self) -> None:
         """Close it."""
         ...
+
+
+class Releasable(Protocol):
+    """What notes when it was ``released``, such as a `Use`."""
+
+    released: float
 
 
 class Pieces:
