@@ -410,6 +410,7 @@ def _payload_class() -> Any:
             outgoing.transport = protocol.transport
             outgoing.use = link = _link(protocol, outgoing.asked)
             try:
+                link.responded = False
                 wait = link.begin(outgoing.asked)
                 if wait:
                     writer.send_headers()
@@ -467,11 +468,6 @@ class AsyncLink(Use):
         self._failure = aiohttp.ClientConnectionError
         # The engine has no hook for it: see aiohttp/client_proto.py, ResponseHandler.data_received.
         protocol.feed_data = self.note_message
-
-    def begin(self, asked: float) -> float:
-        """Note that a request begins; see `Use`."""
-        self.responded = False
-        return super().begin(asked)
 
     def check(self, outgoing: AsyncOutgoing) -> None:
         """Raise `TransportError` if the server has closed it, before *outgoing* leaves."""

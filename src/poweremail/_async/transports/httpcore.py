@@ -17,16 +17,17 @@ attempt, in threads too, where nothing else could interrupt a read. So it does t
   and counts interim responses.
 - It looks whether a connection that is used again is still alive. The server may have closed it, or
   have responded with 408, while the head was on its way. A head alone sends no mail, so it leaves
-  first; that gives a FIN on its way more time to arrive. Before the first piece of the body
-  is read, `AsyncStream.look` finds what the server sent meanwhile. If that is the end of the
-  connection or a response, the body is held back, and the engine reads the response instead: the
-  outcome is *not sent*, and the send is repeated.
+  first if the connection was idle; that gives a FIN on its way more time to arrive. Before the
+  first piece of the body is read, `AsyncStream.look` finds what the server sent meanwhile. If that
+  is the end of the connection or a response, the body is held back, and the engine reads the
+  response instead: the outcome is *not sent*, and the send is repeated. On a busy or new connection
+  the head waits for the first piece, and both leave in one write; a write costs more than the look.
 - If the engine cannot write the last piece, some of its bytes have not left. The engine goes on to
   read a response, and ``left`` says that the service cannot have the whole mail.
 
 A readable socket proves nothing over TLS: it may be a session ticket. So, unless the connection is
 busy, the stream reads for a short time, and keeps what comes for the engine. Of a busy connection
-it only asks the system for the state, which costs a microsecond.
+it only asks the system for the state, which costs a microsecond (`Use`).
 
 The tests are in ``tests/_async/test_timeouts.py`` and ``test_stale.py``.
 """
