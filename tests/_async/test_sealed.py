@@ -142,6 +142,14 @@ async def test_a_body_can_be_read_again_before_it_is_sealed():
         assert (await client.messages.send_mail(message())).attempts == 1
 
 
+async def test_a_body_cannot_be_read_anew_when_its_call_has_ended():
+    outgoing = AsyncOutgoing(Body(b"{}"))
+    await outgoing.aclose()
+    with pytest.raises(RuntimeError, match="the request has ended"):
+        assert [piece async for piece in outgoing]
+    assert not outgoing.left
+
+
 async def test_the_seal_and_the_last_piece_never_miss_each_other():
     """An engine may pull in a thread of its own: each piece that it gets is counted."""
 

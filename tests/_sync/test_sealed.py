@@ -143,6 +143,14 @@ def test_a_body_can_be_read_again_before_it_is_sealed():
         assert client.messages.send_mail(message()).attempts == 1
 
 
+def test_a_body_cannot_be_read_anew_when_its_call_has_ended():
+    outgoing = Outgoing(Body(b"{}"))
+    outgoing.close()
+    with pytest.raises(RuntimeError, match="the request has ended"):
+        assert [piece for piece in outgoing]
+    assert not outgoing.left
+
+
 def test_the_seal_and_the_last_piece_never_miss_each_other():
     """An engine may pull in a thread of its own: each piece that it gets is counted."""
 

@@ -68,8 +68,11 @@ class AsyncOutgoing:
         self._attempt = 0 if body is None else body.attempts_ended
 
     def __aiter__(self) -> AsyncPieces:
+        body = self._body  # read before the seal is checked, since another thread may close it
+        if self._sealed:
+            raise RuntimeError("the request has ended: its body may not be read")
         self.start()
-        self._pieces = AsyncPieces(self, self._body)
+        self._pieces = AsyncPieces(self, body)
         return self._pieces
 
     def whole(self) -> bytes | None:
@@ -169,7 +172,9 @@ class AsyncOutgoing:
         if self.unready is not None:
             with shielded():
                 await self.unready.aclose()
-        # The two refer to each other; without this only the garbage collector would free the body.
+        # The loop keeps the context of a timer that was cancelled until its time, and with it this
+        # object; and the two refer to each other. The body is to be freed now.
+        self._body = None
         pieces, self._pieces = self._pieces, None
         if pieces is not None and pieces.stream is not None:
             await pieces.stream.aclose()

@@ -69,8 +69,11 @@ class Outgoing:
         self._attempt = 0 if body is None else body.attempts_ended
 
     def __iter__(self) -> Pieces:
+        body = self._body  # read before the seal is checked, since another thread may close it
+        if self._sealed:
+            raise RuntimeError("the request has ended: its body may not be read")
         self.start()
-        self._pieces = Pieces(self, self._body)
+        self._pieces = Pieces(self, body)
         return self._pieces
 
     def whole(self) -> bytes | None:
@@ -170,7 +173,9 @@ class Outgoing:
         if self.unready is not None:
             with shielded():
                 self.unready.close()
-        # The two refer to each other; without this only the garbage collector would free the body.
+        # The loop keeps the context of a timer that was cancelled until its time, and with it this
+        # object; and the two refer to each other. The body is to be freed now.
+        self._body = None
         pieces, self._pieces = self._pieces, None
         if pieces is not None and pieces.stream is not None:
             pieces.stream.close()
