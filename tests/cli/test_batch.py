@@ -114,6 +114,31 @@ def test_pause_resume_and_list(batch, command):
     assert len(command.sandbox.outbox) == 20
 
 
+def test_old_mails_are_purged(batch, command):
+    assert batch("run", "news").status == 7
+    done = batch("purge", "--older-than", "90d")
+    assert "0 mails deleted, 0 batches and 0 files deleted" in done.out + done.err
+    done = batch("purge", "news", "--older-than", "0", "--payloads", "--json")
+    assert json.loads(done.out)["messages"] == 21
+    report = csv.DictReader(io.StringIO(batch("report", "news").out))
+    assert {row["recipient"] for row in report} == {""}
+    assert create(command).status == 7  # the keys are known, and only the invalid row is read anew
+    assert len(received(command)) == 20
+    assert batch("purge", "--older-than", "0s").status == 0
+    assert json.loads(batch("list", "--json").out or "[]") == []
+    wrong = batch("purge", "--older-than", "soon")
+    assert (wrong.status, "--older-than: must be an age such as 90d" in wrong.err) == (2, True)
+
+
+def test_the_demand_for_runners(batch):
+    done = batch("demand", "news", "--seconds-per-mail", "30", "--concurrency", "2", "--json")
+    found = json.loads(done.out)
+    assert (found["runners"], found["due"], found["bound_by"]) == (5, 20, "due")
+    batch("pause", "news", "--reason", "because")
+    done = batch("demand", "news")
+    assert "0 runners: the batch is paused: because" in done.out + done.err
+
+
 def test_an_error_of_the_account_pauses_the_batch(batch, command):
     command.sandbox.faults.add(
         Fault.error("AuthenticationError", "Token MissMatch"), call="sendTemplate"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from poweremail._cli import account, batch, doctor, mail, sandbox, webhook
+from poweremail._cli import account, batch, batch_upkeep, doctor, mail, sandbox, webhook
 from poweremail._cli.options import ConnectionOptions, OutputOptions, command, flag
 from poweremail._cli.session import Session
 from poweremail._version import __version__
@@ -50,6 +50,8 @@ app.command(rich_help_panel=_MAIL, epilog=mail.SEND_EXAMPLES)(mail.send)
 app.command(rich_help_panel=_MAIL, epilog=mail.TEMPLATE_EXAMPLES)(mail.template)
 app.command(rich_help_panel=_MAIL)(mail.info)
 app.command(rich_help_panel=_MAIL)(mail.reconcile)
+batch.app.command()(batch_upkeep.demand)
+batch.app.command()(batch_upkeep.purge)
 app.add_typer(batch.app, name="batch", rich_help_panel=_MAIL)
 
 app.command(rich_help_panel=_ACCOUNT)(doctor.doctor)

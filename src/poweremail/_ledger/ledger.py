@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Row, exists, func, or_, select, update
 from poweremail._ledger import stored_options
 from poweremail._ledger.adding import Adding
 from poweremail._ledger.database import Clock, Database
+from poweremail._ledger.demand import Demand, read_demand
 from poweremail._ledger.holder import Holder
 from poweremail._ledger.housekeeping import Purged, has_content, purge
 from poweremail._ledger.lanes import Lanes
@@ -315,6 +316,33 @@ class Ledger:
             limits = {**limits, **stored_options.read_limits(connection, smtp_users)}
             used = [read_used(connection, now, name, limits.get(name)) for name in smtp_users]
         return least_seconds(mails, used)
+
+    def demand(
+        self,
+        batch: int,
+        smtp_users: Sequence[str],
+        limits: Mapping[str, RateLimits | None],
+        *,
+        concurrency: int,
+        within: float,
+        seconds_per_mail: float | None,
+    ) -> Demand:
+        """
+        How many runners *batch* can use now, as `Batch.demand` describes it. Without *smtp_users*,
+        all that the ledger knows count. *limits* are those of SMTP users that have none yet.
+        """
+        for name, seconds in (("within", within), ("seconds_per_mail", seconds_per_mail)):
+            is_valid = seconds is None or (is_number(seconds) and seconds > 0)
+            require(name, seconds, "a number of seconds above 0", is_valid)
+        return read_demand(
+            self.database,
+            batch,
+            smtp_users,
+            limits,
+            concurrency=concurrency,
+            within=within,
+            seconds_per_mail=seconds_per_mail,
+        )
 
     def report(self, batch: int, states: frozenset[State] | None = None) -> Iterator[Record]:
         """

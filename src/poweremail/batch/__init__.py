@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from poweremail._async.durable.outbox import AsyncOutbox
     from poweremail._async.durable.report import AsyncBatchReport
     from poweremail._async.durable.run import AsyncBatchRun
+    from poweremail._ledger.demand import Demand
     from poweremail._ledger.entries import Added, BadEntry, Entry
     from poweremail._ledger.housekeeping import Purged
     from poweremail._ledger.ledger import Ledger
@@ -44,6 +45,7 @@ _HOMES = {
     "_sync.durable.outbox": ("Outbox",),
     "_sync.durable.report": ("BatchReport",),
     "_sync.durable.run": ("BatchRun",),
+    "_ledger.demand": ("Demand",),
     "_ledger.entries": ("Added", "BadEntry", "Entry"),
     "_ledger.housekeeping": ("Purged",),
     "_ledger.ledger": ("Ledger",),
@@ -65,6 +67,7 @@ __all__ = [
     "BatchReport",
     "BatchRun",
     "BatchStatus",
+    "Demand",
     "Entry",
     "Kick",
     "LaneStatus",

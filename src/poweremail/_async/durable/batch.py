@@ -24,6 +24,7 @@ from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from poweremail._ledger.adding import Adding
+    from poweremail._ledger.demand import Demand
     from poweremail._ledger.ledger import Ledger
 
 __all__ = ["AsyncBatch", "open_ledger"]
@@ -259,6 +260,39 @@ class AsyncBatch:
         options = self._options.sent_as(self._required_client().smtp_user_name)
         return await in_thread(
             self._ledger.least_seconds, mails, options.smtp_users, options.limits_by_user()
+        )
+
+    async def demand(
+        self, *, within: float = 60.0, seconds_per_mail: float | None = None
+    ) -> Demand:
+        """
+        Return how many runners of this *concurrency* the batch can use now, for an autoscaler.
+
+        *within*: the seconds in which the mails that are due should be sent.
+        *seconds_per_mail*: how long a mail takes; by default the median of those that were sent
+        last, and 0.5 before any was sent.
+
+        The mails to be done are those in work, those to be looked up now, and of those that are due
+        to be sent as many as the limits allow *within* that time. It takes that number times
+        *seconds_per_mail* / (*concurrency* * *within*) runners, rounded up, and no more than the
+        batch may have. It is 0 if the batch is paused or nothing can be done.
+
+        The limits are those of the batch's SMTP users, or the client's. If neither names one, all
+        that the ledger knows count.
+        """
+        options = self._options
+        if not options.smtp_users and self._client is not None and self._client.smtp_user_name:
+            options = options.sent_as(self._client.smtp_user_name)
+        return await in_thread(
+            partial(
+                self._ledger.demand,
+                concurrency=options.concurrency,
+                within=within,
+                seconds_per_mail=seconds_per_mail,
+            ),
+            await self._number(),
+            options.smtp_users,
+            options.limits_by_user(),
         )
 
     def report(self, states: Iterable[str] | None = None) -> AsyncBatchReport:
