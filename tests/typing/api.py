@@ -74,6 +74,7 @@ from poweremail.batch import (
     Batch,
     BatchOutcome,
     BatchStatus,
+    Demand,
     Entry,
     Ledger,
     Record,
@@ -813,6 +814,7 @@ async def durable_async_batch(client: AsyncPowerEmail, messages: AsyncIterator[M
         assert_type(await batch.retry(unknown=True), int)
         assert_type((await batch.status()).finished, bool)
         assert_type(await batch.least_seconds(100), float)
+        assert_type((await batch.demand(within=30.0)).runners, int)
         async for record in batch.report(["unknown"]):
             assert_type(record, Record)
 
@@ -828,6 +830,7 @@ def durable_batch(client: PowerEmail) -> None:
             assert_type([outcome.state for outcome in outcomes], list[str])
         batch.set_options(limits=RateLimits(), visibility=5, errors_in_a_row=50)
         assert_type(batch.status(), BatchStatus)
+        assert_type(batch.demand(), Demand)
         assert_type(batch.status().limits, Mapping[str, RateLimits])
 
 
