@@ -357,7 +357,7 @@ def wait_for(true, seconds: float = 60.0) -> None:
 
 def test_least_seconds_of_budgets():
     windows = RateLimits().windows
-    fresh, unlimited = BudgetUsed(windows, ()), BudgetUsed((), ())
+    fresh, unlimited = BudgetUsed(windows, ((),) * 3), BudgetUsed((), ())
 
     def least(mails, *budgets):
         return pytest.approx(least_seconds(mails, budgets), abs=0.1)
@@ -379,7 +379,7 @@ def test_least_seconds_of_budgets():
         0,
     )
     # What has gone counts: 60 within the last 15 seconds, 20 of them 15 seconds ago.
-    used = BudgetUsed(windows, (5.0,) * 40 + (15.0,) * 20)
+    used = BudgetUsed(windows, (((5.0, 40), (15.0, 20)),) * 3)
     assert (least(5, used), least(20, used), least(21, used), least(60, used), least(61, used)) == (
         45,
         45,
@@ -388,7 +388,7 @@ def test_least_seconds_of_budgets():
         105,
     )
     assert (least(60, used, fresh), least(65, used, fresh)) == (0, 45)
-    day = BudgetUsed((Window(10, 86_400.0),), (3_600.0,) * 10)
+    day = BudgetUsed((Window(10, 86_400.0),), (((3_600.0, 10),),))
     assert (least(10, day), least(11, day)) == (82_800, 82_800 + 86_400)
 
 
@@ -403,9 +403,9 @@ def test_least_seconds_agree_with_the_log(ages, window, mails):
     log = SlidingLog([window])
     for age in reversed(ages):
         log.book(100.0 - age)
-    assert least_seconds(mails, [BudgetUsed((window,), tuple(ages))]) == pytest.approx(
-        log.wait(100.0, mails - 1), abs=0.05
-    )
+    assert least_seconds(
+        mails, [BudgetUsed((window,), ([(age, 1) for age in ages],))]
+    ) == pytest.approx(log.wait(100.0, mails - 1), abs=0.05)
 
 
 def test_the_pace_is_measured_over_a_minute():

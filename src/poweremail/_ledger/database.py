@@ -20,7 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Float, create_engine, event, select
+from sqlalchemy import Boolean, Connection, Engine, Float, create_engine, event, select
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import (
     ArgumentError,
@@ -37,7 +37,7 @@ from poweremail._ledger import schema as tables
 from poweremail._types.checks import require
 from poweremail.errors import ConfigurationError, LedgerError
 
-__all__ = ["Clock", "Database", "elapsed"]
+__all__ = ["Clock", "Database", "Unflushed", "elapsed"]
 
 # SQLite's log grows to 1,000 pages of 4 KiB until it is first emptied, and the outcomes of mails in
 # work must be written in any case.
@@ -95,6 +95,26 @@ def _compile_for_postgresql(*_: Any, **__: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) AS float8)"
 
 
+class Unflushed(FunctionElement[bool]):
+    """
+    As a condition of a statement that is a transaction of its own: always true, and on PostgreSQL
+    the transaction does not wait for the disk. The next one that does writes it to the disk, too.
+    """
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(Unflushed, "sqlite")
+def _no_setting_for_sqlite(*_: Any, **__: Any) -> str:
+    return "1 = 1"
+
+
+@compiles(Unflushed, "postgresql")
+def _setting_for_postgresql(*_: Any, **__: Any) -> str:
+    return "set_config('synchronous_commit', 'off', true) = 'off'"
+
+
 def elapsed(since: float, now: float, seconds: float) -> bool:
     """
     Whether more than so many *seconds* lie between two times of a clock that may be set back.
@@ -140,6 +160,7 @@ class Database:
             require("schema", schema, "a name", isinstance(schema, str) and bool(schema))
             self._engine = self._engine.execution_options(schema_translate_map={None: schema})
         self._reading_engine = self._engine.execution_options(poweremail_reads=True)
+        self._statements_engine = self._engine.execution_options(poweremail_statements=True)
         self._lock = threading.Lock()
         self._file_identities: dict[str, object] = {}
         self._is_prepared = self._is_beside_others = False
@@ -156,6 +177,14 @@ class Database:
         with self._translated_errors():
             self._prepare()
             with self._engine.begin() as connection:
+                yield connection
+
+    @contextmanager
+    def statements(self) -> Iterator[Connection]:
+        """On a server: each statement of the block is a transaction of its own."""
+        with self._translated_errors():
+            self._prepare()
+            with self._statements_engine.connect() as connection:
                 yield connection
 
     @contextmanager
@@ -426,8 +455,11 @@ def _look_at_postgresql(connection: Any, record: Any) -> None:
 def _begin_postgresql(connection: Connection) -> None:
     # Whatever the server's default is: rows that others have written meanwhile are skipped, and are
     # no error.
+    options = connection.get_execution_options()
+    if options.get("poweremail_statements"):
+        return
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED" + connection.info[_SETTINGS]
-    if connection.get_execution_options().get("poweremail_reads"):
+    if options.get("poweremail_reads"):
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     connection.exec_driver_sql(begin)
 

@@ -312,9 +312,8 @@ class Ledger:
         SMTP users that have none yet.
         """
         with self.database.reading() as connection:
-            now = self.database.now(connection)
             limits = {**limits, **stored_options.read_limits(connection, smtp_users)}
-            used = [read_used(connection, now, name, limits.get(name)) for name in smtp_users]
+            used = [read_used(connection, name, limits.get(name)) for name in smtp_users]
         return least_seconds(mails, used)
 
     def demand(

@@ -39,12 +39,12 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.schema import CreateColumn, CreateSchema
 
+from poweremail._ledger.usage import Usage
 from poweremail.errors import LedgerError
 
 __all__ = [
     "VERSION",
     "batches",
-    "bookings",
     "contents",
     "drains",
     "insert_new",
@@ -183,18 +183,10 @@ smtp_users = Table(
     Column("refused_until", Float, nullable=False, default=0.0),
     Column("refusals", Integer, nullable=False, default=0),
     Column("limits", Text),  # JSON; None if it has none
+    Column("used", Text),  # JSON, see `Usage`; None if nothing was ever booked
+    # It grows with each change of *used*: whoever has read an older one reads again.
+    Column("revision", Integer, nullable=False, server_default="0"),
 )
-
-bookings = Table(
-    "poweremail_bookings",
-    _metadata,
-    Column("id", _Number, primary_key=True),
-    Column("smtp_user_name", Text, nullable=False),
-    Column("time", Float, nullable=False),
-    Column("count", Integer, nullable=False),
-    Index("poweremail_bookings_by_user", "smtp_user_name", "id"),
-)
-
 
 # A lane is the permission to be one of the workers of a batch.
 lanes = Table(
@@ -246,7 +238,7 @@ def _split_payloads(connection: Connection) -> None:
     for table, names in (
         (messages, ("expires", "unreported")),
         (batches, ("kind", "options", "failures_in_a_row", "runners", "swept")),
-        (smtp_users, ("limits",)),
+        (smtp_users, ("limits", "used", "revision")),
     ):
         for name in names:
             column_ddl = CreateColumn(table.c[name]).compile(dialect=connection.dialect)
@@ -254,6 +246,27 @@ def _split_payloads(connection: Connection) -> None:
     connection.exec_driver_sql("DROP INDEX poweremail_messages_by_state")
     for index in messages.indexes:
         index.create(connection, checkfirst=True)
+    _merge_bookings(connection)
+
+
+def _merge_bookings(connection: Connection) -> None:
+    """
+    Make the bookings of version 1 a part of their SMTP users.
+
+    The empty table stays: a worker of version 1 that still runs reads it before it writes the last
+    outcomes.
+    """
+    rows = connection.exec_driver_sql(
+        "SELECT smtp_user_name, time, count FROM poweremail_bookings ORDER BY id"
+    ).all()
+    now = max((row.time for row in rows), default=0.0)
+    used: dict[str, Usage] = {}
+    for name, time, count in rows:
+        used.setdefault(name, Usage(None, now)).book(count, at=time)
+    for name, usage in used.items():
+        row = update(smtp_users).where(smtp_users.c.name == name)
+        connection.execute(row.values(used=usage.to_json()))
+    connection.exec_driver_sql("DELETE FROM poweremail_bookings")
 
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_split_payloads,)

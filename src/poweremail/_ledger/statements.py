@@ -30,6 +30,7 @@ from poweremail._ledger.values import Finished
 
 __all__ = [
     "CHANGE",
+    "COUNT_DUE",
     "EXPIRE",
     "FENCES",
     "LEFT",
@@ -178,6 +179,15 @@ PLANNED = _due(State.PLANNED)
 
 UNKNOWN = _due(State.UNKNOWN, _row.lease_owner.is_(None))
 """Finds the next rows to look up, as `PLANNED` does for rows to send."""
+
+COUNT_DUE = select(func.count()).select_from(
+    select(_row.id)
+    .join_from(messages, batches)
+    .where(_in(State.PLANNED), _row.due <= Clock(), batches.c.paused.is_(None))
+    .limit(bindparam("room"))
+    .subquery()
+)
+"""Counts the next rows to send of batch *of*, up to *room*; none if it is paused."""
 
 CHANGE = update(messages).where(_row.id == bindparam("row"))
 """Changes *row*: its other parameters are the columns to be written."""

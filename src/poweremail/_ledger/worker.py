@@ -32,16 +32,19 @@ import time
 import uuid
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+import attrs
 from sqlalchemy import Connection, select, update
 
 from poweremail._ledger.database import Database, elapsed
 from poweremail._ledger.options import SharedOptions
-from poweremail._ledger.rate_limits import Budgets
+from poweremail._ledger.rate_limits import Budgets, Grant
 from poweremail._ledger.schema import batches, contents
 from poweremail._ledger.statements import (
     CHANGE,
+    COUNT_DUE,
     EXPIRE,
     FENCES,
     LEFT,
@@ -107,6 +110,9 @@ class Worker:
         self._retired = False
         self._gives_up_at: float | None = None  # by `boot_time`, while the database is away
         self._renewed = 0.0
+        # What is booked for a step. On PostgreSQL, if a step failed: what is to be given back.
+        self._grants: list[Grant] = []
+        self._has_plenty = False  # whether the last step found as many rows as it wanted
         self._files: OrderedDict[str, bytes] = OrderedDict()
 
     def retire(self) -> tuple[Work, ...]:
@@ -174,14 +180,25 @@ class Worker:
         self._database.check_file()
         if room > 0:
             self._database.check_room(room + len(self._held))
+        is_server = self._database.path is None
+        booked: list[Grant] = []
         try:
+            if is_server:
+                self._book_before(finished, room)
+                booked = self._grants
             with self._database.transaction() as connection:
                 step = self._transact(connection, finished, room)
                 _log.debug("uncommitted")
         except BaseException:
-            self._budgets.discard_copies()
+            self._budgets.forget()
             self._renewed = 0.0
+            # On SQLite they were part of the transaction.
+            self._grants = booked
             raise
+        if any(each.time is not None for each in self._grants):
+            # The step is done. If it cannot be given back now, that is done in the next one.
+            with suppress(LedgerError), self._database.statements() as alone:
+                self._give_back(alone)
         for each in finished:
             self._held.pop(each.work.id, None)
         self._held |= {work.id: work for work in step.work}
@@ -190,7 +207,6 @@ class Worker:
     def _transact(self, connection: Connection, finished: Sequence[Finished], room: int) -> Step:
         batch = self._look(connection, finished)
         now, paused = batch.now, batch.pause_reason
-        self._budgets.read(connection, now)
         fences = self._lock(connection, finished)
         held = [each for each in finished if fences.get(each.work.id) == each.work.fence]
         others = [each for each in finished if fences.get(each.work.id) != each.work.fence]
@@ -205,7 +221,11 @@ class Worker:
                 is_unknown_due = True
             self._renewed = now
         room = room if paused is None else 0
+        if self._database.path is not None:
+            self._book(connection, finished, room)
         work, wait = self._take(connection, batch, room, is_unknown_due=is_unknown_due)
+        if self._database.path is not None:
+            self._give_back(connection)
         return Step(
             recorded=(*held, *(each for each in others if each.work.id in written)),
             lost=tuple(each for each in others if each.work.id not in written),
@@ -214,6 +234,65 @@ class Worker:
             paused=paused,
             rehearsal=batch.rehearsal,
             options=batch.options,
+        )
+
+    def _book_before(self, finished: Sequence[Finished], room: int) -> None:
+        """Do as `_book` in transactions of its own, if anything is to be read or written."""
+        refused, accepted = self._refusals(finished)
+        reads = room > 0 and (self._budgets.is_limited or self._budgets.needs_to_read())
+        if self._grants or refused or accepted or reads:
+            with self._database.statements() as connection:
+                self._book(connection, finished, room)
+        else:
+            self._grants = self._budgets.grant(None, room, self._in_work(finished))
+
+    def _book(self, connection: Connection, finished: Sequence[Finished], room: int) -> None:
+        """
+        Write what *finished* says of the SMTP users, and book up to *room* requests: those of
+        ``_grants``.
+        """
+        budgets = self._budgets
+        self._give_back(connection)
+        refused, accepted = self._refusals(finished)
+        for name in sorted(refused):
+            budgets.refuse(connection, name, refused[name])
+        for name in sorted(accepted):
+            budgets.accept(connection, name)
+        if room <= 0:
+            return
+        budgets.read(connection, self._batch)
+        if budgets.is_limited and not self._has_plenty:
+            counted = connection.execute(COUNT_DUE, {"of": self._batch, "room": room})
+            room = int(counted.scalar_one())
+        self._grants = budgets.grant(connection, room, self._in_work(finished))
+
+    def _give_back(self, connection: Connection) -> None:
+        """Give back what was booked and is not needed."""
+        self._budgets.give_back(connection, self._grants)
+        self._grants = []
+
+    def _refusals(self, finished: Sequence[Finished]) -> tuple[dict[str, float], set[str]]:
+        """
+        Return the SMTP users that got a 429, with the longest Retry-After, and those that may send
+        again after one.
+        """
+        refused: dict[str, float] = {}
+        accepted: set[str] = set()
+        for work, verdict in ((each.work, each.verdict) for each in finished):
+            name = work.smtp_user_name
+            if verdict.refused is not None:
+                refused[name] = max(verdict.refused, refused.get(name, 0.0))
+            if verdict == ACCEPTED and self._budgets.was_refused(name):
+                accepted.add(name)
+        return refused, accepted - refused.keys()
+
+    def _in_work(self, finished: Sequence[Finished]) -> Counter[str]:
+        """Count the mails in work of each SMTP user, without those that have *finished*."""
+        ended = {each.work.id for each in finished}
+        return Counter(
+            work.smtp_user_name
+            for work in self._held.values()
+            if work.state is State.SENDING and work.id not in ended
         )
 
     def _look(self, connection: Connection, finished: Sequence[Finished]) -> Any:
@@ -248,20 +327,11 @@ class Worker:
         Write the results *held*, after so many *failures* in a row. Returns why the batch must
         pause, None if it need not.
         """
-        refused: dict[str, float] = {}
-        accepted: set[str] = set()
         for work, verdict in ((each.work, each.verdict) for each in held):
             if verdict.state not in TRANSITIONS[work.state]:
                 raise AssertionError(f"{work.state} cannot become {verdict.state}")
-            name = work.smtp_user_name
-            if verdict.refused is not None:
-                refused[name] = max(verdict.refused, refused.get(name, 0.0))
-            if verdict == ACCEPTED:
-                accepted.add(name)
         if held:
             connection.execute(CHANGE, [result_columns(each, now) for each in held])
-        self._budgets.record_refusal(connection, now, refused)
-        self._budgets.record_success(connection, now, accepted - refused.keys())
         return self._count_failures(connection, [each.verdict for each in held], failures)
 
     def _count_failures(
@@ -302,14 +372,13 @@ class Worker:
             names = [row.smtp_user_name for row in rows]
             work = self._lease_rows(connection, now, State.UNKNOWN, rows, names)
         left = room - len(work)
-        if left and not self._budgets.wait(now):
-            rows = connection.execute(PLANNED, due | {"room": left}).all()
-            in_work = Counter(
-                work.smtp_user_name for work in self._held.values() if work.state is State.SENDING
-            )
-            # The limits may allow fewer than there are rows.
-            names = self._budgets.assign(connection, now, len(rows), in_work)
+        # The limits may allow fewer than there are rows.
+        names = [each.name for each in self._grants for _ in range(each.count)][:left]
+        if names:
+            rows = connection.execute(PLANNED, due | {"room": len(names)}).all()
             work += self._lease_rows(connection, now, State.SENDING, rows, names)
+            self._grants = _without(self._grants, len(rows))
+            self._has_plenty = len(rows) == len(names)
         return work, 0.0 if len(work) == room else self._wait(connection, batch)
 
     def _sweep(self, connection: Connection, batch: Any) -> bool:
@@ -370,12 +439,23 @@ class Worker:
         planned, unknown, lease_until = connection.execute(LEFT, {"of": self._batch}).one()
         times: list[float] = []
         if planned is not None:
-            times.append(max(planned, batch.now + self._budgets.wait(batch.now)))
+            times.append(max(planned, batch.now + self._budgets.wait()))
         if unknown is not None:
             times.append(unknown)
         if lease_until is not None:
             times.append(max(lease_until, batch.swept + _SWEEP_SECONDS))
         return max(_MIN_WAIT_SECONDS, min(times) - batch.now) if times else None
+
+
+def _without(grants: Sequence[Grant], used: int) -> list[Grant]:
+    """Return what is left of *grants* after so many requests of the first ones."""
+    left: list[Grant] = []
+    for grant in grants:
+        unused = max(0, grant.count - used)
+        used -= grant.count - unused
+        if unused:
+            left.append(attrs.evolve(grant, count=unused))
+    return left
 
 
 def _written_before(
