@@ -81,9 +81,7 @@ def read_demand(
         waiting = select(smtp_users.c.name).where(smtp_users.c.refused_until > now + within)
         refused = set(connection.scalars(waiting))
         used = [
-            read_used(connection, now, name, limits.get(name))
-            for name in names
-            if name not in refused
+            read_used(connection, name, limits.get(name)) for name in names if name not in refused
         ]
         planned, begun, left = _counts(connection, batch, now)
         if seconds_per_mail is None:
