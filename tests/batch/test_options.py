@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import pytest
@@ -76,7 +77,7 @@ class TestSettling:
             (
                 {"limits": FEW},
                 {"limits": RateLimits(6, None, None)},
-                ("per_minute", "smtp12345", "5", "6", "--per-minute 6"),
+                ("per_minute", "is 5", "6 was", "--smtp-users smtp12345 --per-minute 6"),
             ),
             (
                 {"limits": RateLimits()},
@@ -277,10 +278,63 @@ def test_one_of_two_processes_with_other_options_wins(served, place):
             process.stdin.flush()
         told = [process.communicate(timeout=60)[0] for process in processes]
         lost, won = sorted(told)
-        assert lost.startswith("ConfigurationError lease")
+        assert lost.startswith("ConfigurationError lease: is 2")
         assert won == "won 5\n"
         assert batch.status().options == {"lease": 20.0 if told[0] == won else 25.0}
     assert len(served.outbox) == 5
+
+
+def test_one_of_two_rehearsals_at_the_same_moment_wins(ledger):
+    wanted = [{"redirect_to": f"{name}@example.com", "allow": []} for name in ("me", "you")]
+
+    def rehearse(batch, each):
+        try:
+            return ledger.rehearse(batch, each)
+        except ConfigurationError as error:
+            return error.reason
+
+    with ThreadPoolExecutor(2) as threads:
+        for number in range(10):
+            batch = fill(ledger, 1, name=f"news {number}")
+            results = list(threads.map(rehearse, (batch, batch), wanted))
+            assert sum(each in wanted for each in results) == 1
+            assert ledger.rehearse(batch, None) in results
+
+
+_values = st.fixed_dictionaries(
+    {},
+    optional={
+        "attempts": st.sampled_from([1, 2]),
+        "first_wait": st.sampled_from([0, 2.5]),
+        "lease": st.sampled_from([1, 2.5]),
+        "errors_in_a_row": st.sampled_from([1, 2]),
+    },
+)
+_changes = _values.flatmap(
+    lambda values: st.sets(st.sampled_from(NAMES)).map(
+        lambda defaults: {**values, **dict.fromkeys(defaults)}
+    )
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.lists(st.one_of(_values.map(lambda v: (v, True)), _changes.map(lambda v: (v, False)))))
+def test_options_are_those_that_came_first_until_they_change(tmp_path_factory, course):
+    stored: dict[str, float] = {}
+    with closing(Ledger(tmp_path_factory.mktemp("ledger") / "ledger.db")) as ledger:
+        batch = ledger.create("news")
+        for values, is_given in course:
+            if not is_given:
+                ledger.change_options(batch, values)
+                merged = stored | values
+                stored = {name: value for name, value in merged.items() if value is not None}
+            elif any(stored.get(name, value) != value for name, value in values.items()):
+                with pytest.raises(ConfigurationError):
+                    ledger.settle_options(batch, values, {})
+            else:
+                stored |= values
+                assert ledger.settle_options(batch, values, {}) == SharedOptions(**stored)
+            assert ledger.status(batch).options == stored
 
 
 class TestFailuresInARow:

@@ -465,7 +465,11 @@ def test_options_are_the_same_for_all_until_they_are_set(batch, command):
     # Another value is an error, and names the command that changes it.
     create(command, source="readers.csv", name="other")
     for name, arguments, words in (
-        ("news", ["--attempts", "4"], "--attempts: attempts of the batch is 3 in the ledger"),
+        (
+            "news",
+            ["--attempts", "4"],
+            "--attempts: is 3 in the ledger, for all that run the batch, and 4 was given",
+        ),
         ("news", ["--per-minute", "90"], "per_minute of the SMTP user smtp12345 is 500"),
         ("other", ["--per-minute", "500"], "per_hour of the SMTP user smtp12345 is 3600"),
     ):

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 import attrs
-from sqlalchemy import ColumnElement, Row, exists, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, func, select, update
 
 from poweremail._ledger import stored_options
 from poweremail._ledger.adding import Adding
@@ -177,32 +177,9 @@ class Ledger:
         False nothing is written. Raises `ConfigurationError` if mails were sent already, or the
         batch is another rehearsal.
         """
-        block = self.database.transaction if keep else self.database.reading
-        with block() as connection:
-            stored = connection.scalar(select(batches.c.rehearsal).where(batches.c.id == batch))
-            given = None if rehearsal is None else json.dumps(rehearsal, sort_keys=True)
-            if given is None or given == stored:
-                return None if stored is None else dict(json.loads(stored))
-            # A planned row may have been sent before as well: after a 429, or by `retry`.
-            was_sent = or_(
-                _row.state.not_in([State.PLANNED, State.INVALID]), _row.taken.is_not(None)
-            )
-            reason = None
-            if stored is not None:
-                reason = "it is another rehearsal already"
-            elif connection.scalar(select(exists().where(_row.batch == batch, was_sent))):
-                reason = "mails of it were sent already"
-            if reason is not None:
-                raise ConfigurationError(
-                    f"the batch cannot become this rehearsal: {reason}",
-                    field="redirect_to",
-                    advice="make another batch",
-                )
-            if keep:
-                connection.execute(
-                    update(batches).where(batches.c.id == batch).values(rehearsal=given)
-                )
-            return rehearsal
+        keep = keep and rehearsal is not None
+        with self.database.transaction() if keep else self.database.reading() as connection:
+            return stored_options.rehearse(connection, batch, rehearsal, keep=keep)
 
     def pause(self, batch: int, reason: str) -> None:
         """Let no worker begin another mail of *batch*. The reason of an earlier pause stays."""

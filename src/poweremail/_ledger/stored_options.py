@@ -10,17 +10,19 @@ different things to one batch; `change` gives it another value for all of them.
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, exists, or_, select, update
 
 from poweremail._ledger.options import RETRY_OPTIONS, WINDOWS, SharedOptions, limits_of, windows_of
-from poweremail._ledger.schema import batches, insert_new, smtp_users
+from poweremail._ledger.schema import batches, insert_new, messages, smtp_users
+from poweremail._ledger.states import State
 from poweremail._policy.limits import RateLimits
 from poweremail.errors import ConfigurationError
 
-__all__ = ["change", "read", "read_limits", "settle"]
+__all__ = ["change", "read", "read_limits", "rehearse", "settle"]
 
 Values = Mapping[str, Any]
 
@@ -36,8 +38,7 @@ def settle(
     name, stored = _lock_batch(connection, batch)
     for option, value in given.items():
         if stored.get(option, value) != value:
-            field = f"retry.{option}" if option in RETRY_OPTIONS else option
-            raise _conflict(name, option, stored[option], value, field, "of the batch")
+            raise _conflict(name, option, stored[option], value)
     options = _write_batch(connection, batch, stored, {**stored, **given})
     for user in sorted(limits):
         current = _lock_smtp_user(connection, user)
@@ -45,8 +46,7 @@ def settle(
         wanted = windows_of(limits[user])
         for window, value in wanted.items():
             if known is not None and getattr(known, window) != value:
-                field, owner = f"limits.{window}", f"of the SMTP user {user}"
-                raise _conflict(name, window, getattr(known, window), value, field, owner)
+                raise _conflict(name, window, getattr(known, window), value, user)
         _write_smtp_user(connection, user, current, {**current, **wanted})
     return options
 
@@ -89,18 +89,56 @@ def read_limits(
     return {name: limits for name, limits in sorted(read) if limits is not None}
 
 
+def rehearse(
+    connection: Connection, batch: int, rehearsal: Values | None, *, keep: bool
+) -> Values | None:
+    """
+    Make *batch* a *rehearsal*, unless it is None, and return what it is then. Without *keep*
+    nothing is written.
+
+    Raises `ConfigurationError` if mails were sent already, or the batch is another rehearsal.
+    """
+    found = select(batches.c.rehearsal).where(batches.c.id == batch)
+    stored = connection.scalar(found.with_for_update(key_share=True) if keep else found)
+    given = None if rehearsal is None else json.dumps(rehearsal, sort_keys=True)
+    if given is None or given == stored:
+        return None if stored is None else dict(json.loads(stored))
+    row = messages.c
+    # A planned row may have been sent before as well: after a 429, or by `retry`.
+    was_sent = or_(row.state.not_in([State.PLANNED, State.INVALID]), row.taken.is_not(None))
+    reason = None
+    if stored is not None:
+        reason = "it is another rehearsal already"
+    elif connection.scalar(select(exists().where(row.batch == batch, was_sent))):
+        reason = "mails of it were sent already"
+    if reason is not None:
+        raise ConfigurationError(
+            f"the batch cannot become this rehearsal: {reason}",
+            field="redirect_to",
+            advice="make another batch",
+        )
+    if keep:
+        connection.execute(update(batches).where(batches.c.id == batch).values(rehearsal=given))
+    return rehearsal
+
+
 def _conflict(
-    batch: str, option: str, stored: object, given: object, field: str, owner: str
+    batch: str, option: str, stored: object, given: object, smtp_user: str | None = None
 ) -> ConfigurationError:
-    words = "no limit" if stored is None else stored
-    wanted = "no limit" if given is None else given
+    is_now, wanted = ("no limit" if value is None else value for value in (stored, given))
+    reason = f"is {is_now} in the ledger, for all that run the batch, and {wanted} was given"
+    field = f"retry.{option}" if option in RETRY_OPTIONS else option
     name = option.replace("_", "-")
-    arguments = f"--default {name}" if given is None else f"--{name} {given}"
+    command = ["poweremail", "batch", "set", batch]
+    if smtp_user is not None:
+        field, reason = "limits", f"{option} of the SMTP user {smtp_user} {reason}"
+        command += ["--smtp-users", smtp_user]
+    command += ["--default", name] if given is None else [f"--{name}", f"{given}"]
     return ConfigurationError(
-        f"{option} {owner} is {words} in the ledger, for all that run it, and {wanted} was given",
+        reason,
         field=field,
-        advice=f"leave it out, or change it for all: `poweremail batch set {batch} {arguments}`, "
-        "in Python `batch.set_options`",
+        advice=f"leave it out, or change it for all: `{shlex.join(command)}`, in Python "
+        "`batch.set_options`",
     )
 
 

@@ -218,8 +218,7 @@ class AsyncBatch:
         Change options that all workers of the batch share: *limits*, *retry*, *visibility*,
         *resend_after*, *lease* and *errors_in_a_row*. None gives an option its default.
 
-        Running workers take the change over within a few seconds; a *lease*, within a quarter of
-        the former one.
+        Running workers take the change over within a few seconds.
 
         *limits* without names are for the SMTP users of the batch, or that of the client. They hold
         for all batches of the ledger.
