@@ -64,16 +64,11 @@ _CONNECTION = {
     "tcp_user_timeout": 10_000,
 }
 _SETTINGS = "poweremail_settings"
-# The next rows of a batch are at the front of an index. A plan that is made before the numbers of
-# rows are known may sort all rows, in every step. Set for each transaction, because a pooler may
-# share the connection with other clients.
+# The next rows of a batch are at the front of an index. Plans are kept, and one that is made while
+# the tables are small must not scan or sort all rows when they are large. Set for each transaction,
+# because a pooler may share the connection with other clients.
 _PLANNER = "".join(
-    f"; SET LOCAL {setting}"
-    for setting in (
-        "plan_cache_mode = force_custom_plan",
-        "enable_sort = off",
-        "enable_bitmapscan = off",
-    )
+    f"; SET LOCAL {way} = off" for way in ("enable_seqscan", "enable_sort", "enable_bitmapscan")
 )
 _POSTGRESQL_SCHEME = re.compile(r"postgres(?:ql)?(?=://)")
 
