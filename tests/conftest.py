@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import signal
+import uuid
 
 import pytest
+from sqlalchemy import create_engine, text
 
+from support.postgresql import server
 from support.served import ServedSandbox
 
 # What is started in the background may inherit signals that are ignored, and so would the processes
@@ -42,3 +45,20 @@ def served(_server) -> ServedSandbox:
     """One server for the whole run, as empty as a new one."""
     _server.clear()
     return _server
+
+
+@pytest.fixture(scope="session")
+def _postgresql():
+    with server() as url:
+        yield url
+
+
+@pytest.fixture
+def postgresql(_postgresql) -> str:
+    """The URL of a new schema."""
+    name = f"test_{uuid.uuid4().hex}"
+    engine = create_engine(_postgresql.replace("://", "+psycopg://"))
+    with engine.begin() as connection:
+        connection.execute(text(f"CREATE SCHEMA {name}"))
+    engine.dispose()
+    return f"{_postgresql}?options=-csearch_path%3D{name}"

@@ -22,9 +22,10 @@ def sandbox():
         yield sandbox
 
 
-@pytest.fixture
-def ledger(tmp_path):
-    ledger = Ledger(tmp_path / "ledger.db")
+@pytest.fixture(params=["sqlite", "postgresql"])
+def ledger(request, tmp_path):
+    on_disk = request.param == "sqlite"
+    ledger = Ledger(tmp_path / "ledger.db" if on_disk else request.getfixturevalue("postgresql"))
     yield ledger
     ledger.close()
 
