@@ -5,10 +5,15 @@ drains, no lane has two holders, a turn is spent once, and kicks do not multiply
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
+import time
 from collections import Counter
+from itertools import accumulate
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -16,6 +21,7 @@ from sqlalchemy import update
 
 from poweremail._ledger.lanes import Lane
 from poweremail._ledger.schema import lanes
+from poweremail._ledger.values import boot_time
 from poweremail.batch import Kick, Ledger
 from support.ledgers import fill
 
@@ -223,3 +229,158 @@ TestLanes.settings = settings(
     suppress_health_check=list(HealthCheck),
     derandomize=True,
 )
+
+
+CLAIM = """
+import random, sys, time
+from poweremail.batch import Kick, Ledger
+
+place, seconds = sys.argv[1], float(sys.argv[2])
+ledger = Ledger(place, timeout=60.0)
+batch = ledger.find("news")
+until = time.monotonic() + seconds
+kicks = []
+while time.monotonic() < until:
+    kicks += 2 * ledger.lanes.beat()  # each is doubled
+    random.shuffle(kicks)
+    if kicks and random.random() < 0.7:
+        kick = kicks[0] if random.random() < 0.3 else kicks.pop()  # delivered again, perhaps
+        lane = ledger.lanes.take(kick, lease=0.5)
+    else:
+        lane = ledger.lanes.take_any(batch, lease=0.5)
+    if isinstance(lane, str):
+        time.sleep(random.uniform(0.0, 0.02))
+        continue
+    taken = time.monotonic()
+    time.sleep(random.uniform(0.0, 0.1))
+    until_now = time.monotonic()
+    if ledger.lanes.renew(lane, lease=0.5) is None:
+        # So it has had the lane without a break.
+        print(taken, until_now, flush=True)
+        _, kick = ledger.lanes.leave(lane, random.choice([None, 0.0]))
+        kicks += [kick] if kick and random.random() < 0.8 else []  # lost, perhaps
+ledger.close()
+"""
+
+
+def test_real_processes_never_hold_more_lanes_than_runners(place):
+    """Some are killed, kicks are doubled, delivered again and lost."""
+    ledger = Ledger(place)
+    batch = fill(ledger, 1)
+    ledger.lanes.start(batch, 2)
+    command = [sys.executable, "-W", "error", "-c", CLAIM, place, "6.0"]
+    running = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    time.sleep(4.0)
+    for process in running[:2]:
+        process.kill()
+    done = [process.communicate() for process in running]
+    assert [process.returncode for process in running] == [-9, -9, 0, 0], done
+    spans = [tuple(map(float, line.split())) for out, _ in done for line in out.splitlines()]
+    changes = sorted([(end, -1) for _, end in spans] + [(begin, 1) for begin, _ in spans])
+    holders = list(accumulate(change for _, change in changes))
+    assert max(holders) == 2
+    # However it went, no lane is lost.
+    shift(ledger, 1000.0)
+    assert {kick.lane for kick in ledger.lanes.beat()} == {1, 2}
+    ledger.close()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Moves the clock of this machine, which a process that stands still does not see."""
+    moved = [0.0]
+    monkeypatch.setattr("poweremail._ledger.holder.boot_time", lambda: boot_time() + moved[0])
+    return lambda seconds: moved.append(moved.pop() + seconds)
+
+
+def test_a_holder_that_stood_still_finds_out_before_it_takes_rows(ledger, clock):
+    batch = fill(ledger, 1)
+    (kick,) = ledger.lanes.start(batch, 1)
+    still = ledger.holder(batch, kick, lease=60.0)
+    assert not still.is_held
+    assert (still.hold(), still.is_held) == (None, True)
+    clock(31.0)
+    # Half a lease later it asks; nobody has taken the lane.
+    assert not still.is_held
+    assert (still.hold(), still.is_held) == (None, True)
+    clock(61.0)
+    let_lease_end(ledger, 1)
+    other = ledger.holder(batch, None, lease=60.0)
+    assert other.hold() is None
+    assert (still.hold(), still.is_held) == ("runners", False)
+    assert still.leave(0.0) == (None, None)
+    assert other.leave(None) == (None, None)
+    # Who has left takes no lane, not even in a thread that was late.
+    assert other.hold() == "runners"
+
+
+def test_a_holder_without_a_kick_takes_another_lane(ledger):
+    batch = fill(ledger, 1)
+    ledger.lanes.start(batch, 2)
+    low, high = (ledger.holder(batch, None, lease=60.0) for _ in range(2))
+    assert (low.hold(), high.hold()) == (None, None)
+    ledger.lanes.start(batch, 1)
+    high.renew()
+    # Its lane is one too many.
+    assert (high.is_held, high.hold()) == (False, "runners")
+    assert [worker.lane for worker in ledger.lanes.workers(batch)] == [1]
+    low.leave(0.0)
+    assert (high.hold(), high.is_held) == (None, True)
+    assert [worker.lane for worker in ledger.lanes.workers(batch)] == [1]
+
+
+def test_a_queue_that_nobody_reads_does_not_grow(ledger):
+    batch = fill(ledger, 1)
+    queue = ledger.lanes.start(batch, 4)
+    for _ in range(60):  # a beat every 30 seconds, for half an hour
+        shift(ledger, 30.0)
+        queue += ledger.lanes.beat()
+    assert len(queue) <= 4 * (6 + 30 / 5)
+    # A lost kick is replaced by the next beat all the same.
+    lane = ledger.lanes.take(queue[-1], lease=60.0)
+    ledger.lanes.leave(lane, 0.0)
+    shift(ledger, 30.0)
+    assert Kick("news", lane.lane, lane.turn) in ledger.lanes.beat()
+
+
+def test_plain_runs_have_lanes_that_no_beat_kicks(ledger):
+    batch = fill(ledger, 1)
+    taken = [ledger.lanes.take_any(batch, lease=60.0) for _ in range(3)]
+    assert [lane.lane for lane in taken] == [1, 2, 3]
+    ledger.lanes.leave(taken[1], 0.0)
+    assert ledger.lanes.take_any(batch, lease=60.0).lane == 2
+    shift(ledger, 1000.0)
+    assert ledger.lanes.beat() == []
+
+
+def test_the_beat_leaves_batches_that_have_nothing_to_do(ledger):
+    batch = fill(ledger, 1)
+    ledger.lanes.start(batch, 1)
+    shift(ledger, 1000.0)
+    ledger.lanes.drain(host="web-1")
+    ledger.pause(batch, "because")
+    assert (ledger.lanes.beat(), ledger.lanes.with_work("web-2")) == ([], [])
+    ledger.resume(batch)
+    assert ledger.lanes.with_work("web-1") == []
+    assert ledger.lanes.with_work("web-2") == ["news"]
+    assert len(ledger.lanes.beat(batch)) == 1
+    assert ledger.lanes.take(Kick("nothing", 1, 0), lease=60.0) == "runners"
+    other = fill(ledger, 0, "empty")
+    ledger.lanes.start(other, 1)
+    shift(ledger, 1000.0)
+    assert [kick.batch for kick in ledger.lanes.beat()] == ["news"]
+    ledger.lanes.drain()
+    assert (ledger.lanes.beat(), ledger.lanes.with_work("web-2")) == ([], [])
+
+
+def test_a_clock_that_is_set_back_stops_no_beat_for_long(ledger):
+    batch = fill(ledger, 1)
+    (kick,) = ledger.lanes.start(batch, 1)
+    shift(ledger, 1000.0)
+    assert ledger.lanes.beat() == [kick]
+    # The last kick is in the future now.
+    shift(ledger, -500.0)
+    assert ledger.lanes.beat() == [kick]

@@ -340,7 +340,8 @@ def record_version(connection: Connection) -> None:
     """
     for table in _metadata.tables.values():
         # The inspector takes seconds with the settings of a worker's transactions.
-        nothing = select(literal_column("*")).select_from(table).limit(0)
+        columns: Any = literal_column("*")
+        nothing = select(columns).select_from(table).limit(0)
         if set(connection.execute(nothing).keys()) != set(table.c.keys()):
             raise LedgerError(
                 f"the columns of the table {table.name} are not those of version {VERSION}",
