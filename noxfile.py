@@ -230,6 +230,18 @@ def crash(session: nox.Session) -> None:
 
 
 @nox.session
+def engines(session: nox.Session) -> None:
+    """
+    Kill the workers of task queues, their broker and their database again and again, and compare
+    what the sandbox got with what is reported; print the figures.
+
+    Arguments after ``--`` go to it: ``--kills 50 celery``, ``--folder F`` to go on after a stop.
+    """
+    session.install("-e", ".[all]", *group("test"))
+    session.run("python", "-m", "support.engines", *session.posargs, env={"PYTHONPATH": "tests"})
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Run the demo of the checkout. Arguments after ``--`` go to it."""
     session.install(".[all]")

@@ -30,6 +30,7 @@ ITSELF_ONLY = (
     "poweremail._async",
     "poweremail._sync",
     "poweremail.batch",
+    "poweremail.engines",
     "poweremail.sandbox",
     "poweremail",
 )
@@ -51,6 +52,9 @@ SANDBOX_ROOMS = (
     "_sandbox",
 )
 """The rooms of the sandbox, from the ground up."""
+
+ENGINES = ("celery", "taskiq", "procrastinate")
+"""The task queues; none knows another one."""
 
 ROOMS = (
     (
@@ -88,6 +92,9 @@ ROOMS = (
     ("poweremail._vendor",),
     # The public names; of what is inside, only the rooms above them know.
     ("poweremail", "poweremail.transports", "poweremail.types", "poweremail.batch"),
+    ("poweremail.engines._async", "poweremail.engines._sync"),
+    *((f"poweremail.engines.{name}",) for name in ENGINES),
+    ("poweremail.engines",),
     ("poweremail.webhooks",),
     *((f"poweremail.sandbox.{name}",) for name in SANDBOX_ROOMS),
     ("poweremail.sandbox",),
@@ -119,6 +126,7 @@ ASYNC_MODULES = (
     "poweremail._runtime._async_many",
     "poweremail._runtime._async_slots",
     "poweremail._async.transports.aiohttp",
+    "poweremail.engines.taskiq",
     "poweremail.sandbox._server",
     "poweremail._cli",
 )
@@ -133,6 +141,7 @@ LIBRARIES = {
         "poweremail._ledger.payload",
         "poweremail.sandbox._store.database",
     ),
+    "celery": ("poweremail.engines.celery",),
     "django": ("poweremail._ledger.outbox",),
     "fastapi": ("poweremail.sandbox._server.control",),
     "httpcore": both("transports.httpcore"),
@@ -141,11 +150,18 @@ LIBRARIES = {
     "jinja2": ("poweremail.sandbox._server.ui",),
     "orjson": ("poweremail._wire.json",),
     "platformdirs": ("poweremail._cli",),
+    "procrastinate": ("poweremail.engines.procrastinate",),
+    "psycopg": ("poweremail.engines.procrastinate",),  # its connections carry jobs
     "pydantic": ("poweremail.sandbox._server.control",),
     "pytest": ("poweremail.pytest_plugin",),
     "rich": ("poweremail._cli",),
-    "sqlalchemy": ("poweremail._ledger", *both("durable.outbox")),
+    "sqlalchemy": (
+        "poweremail._ledger",
+        *both("durable.outbox"),
+        "poweremail.engines.procrastinate",
+    ),
     "starlette": ("poweremail.sandbox._server",),
+    "taskiq": ("poweremail.engines.taskiq",),
     "tenacity": both("exchange"),
     "trio": ASYNC_MODULES,
     "typer": ("poweremail._cli",),
@@ -159,6 +175,7 @@ NOT_AT_IMPORT = {
     "anyio",
     "asyncio",
     "cattrs",
+    "celery",
     "django",
     "fastapi",
     "httpcore",
@@ -167,10 +184,13 @@ NOT_AT_IMPORT = {
     "jinja2",
     "orjson",
     "platformdirs",
+    "procrastinate",
+    "psycopg",
     "pydantic",
     "rich",
     "sqlalchemy",
     "starlette",
+    "taskiq",
     "tenacity",
     "trio",
     "typer",
@@ -477,6 +497,7 @@ def run_python(code: str, *arguments: str) -> str:
         "poweremail.types",
         "poweremail.transports",
         "poweremail.batch",
+        "poweremail.engines",
         "poweremail.webhooks",
         "PowerEmail",
     ],
@@ -504,6 +525,7 @@ def test_imports_form_no_circle() -> None:
         "poweremail.types",
         "poweremail.transports",
         "poweremail.batch",
+        "poweremail.engines",
         "poweremail.webhooks",
     ],
 )

@@ -52,6 +52,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 TREES = {
     "src/poweremail/_async": "src/poweremail/_sync",
     "src/poweremail/sandbox/_client/_async": "src/poweremail/sandbox/_client/_sync",
+    "src/poweremail/engines/_async": "src/poweremail/engines/_sync",
     "tests/_async": "tests/_sync",
 }
 """Each source tree and its generated twin, relative to the root."""

@@ -37,6 +37,9 @@ PAGES = sorted(
 # tests/cli/test_webhook.py reads them.
 ELSEWHERE = ("poweremail demo", ".venv/bin/nox", "nox -s bench", "poweremail webhook")
 
+# Programs of an application whose workers have to run: tests/engines/test_pages.py runs them.
+WITH_WORKERS = "from shop import"
+
 # What only a shell understands; a command without it runs in this process, which takes a tenth of
 # the time.
 SHELL = frozenset(("|", "<", ">", ">>", "&&", "||", ";", "&"))
@@ -61,7 +64,11 @@ def snippets() -> list[Snippet]:
 def of(*languages: str):
     return pytest.mark.parametrize(
         "snippet",
-        [snippet for snippet in snippets() if snippet.language in languages],
+        [
+            snippet
+            for snippet in snippets()
+            if snippet.language in languages and WITH_WORKERS not in snippet.text
+        ],
         ids=lambda s: f"{s.page}:{s.line}",
     )
 
@@ -94,6 +101,9 @@ def place(tmp_path, monkeypatch, served):
     }
     for name, value in options.items():
         monkeypatch.setenv(f"POWEREMAIL_{name}", value)
+    # Those of the applications with a task queue. Nobody connects.
+    monkeypatch.setenv("LEDGER", "ledger.db")
+    monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:1")
     return served
 
 

@@ -22,14 +22,14 @@ class Server:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
         self.url = f"redis://127.0.0.1:{self.port}/0"
-        self._command = [
+        self._start = [
             program,
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)),
             *("--save", "", "--appendonly", "no", "--loglevel", "warning"),
         ]
 
     def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        self._process = subprocess.Popen(self._start, stdout=subprocess.DEVNULL)
         while not self._answers():
             assert self._process.poll() is None, "redis-server has ended"
             time.sleep(0.02)
@@ -39,10 +39,17 @@ class Server:
         self._process.kill()
         self._process.wait()
 
+    def flush(self) -> None:
+        """Delete all that is in it."""
+        assert self._command("FLUSHALL").startswith(b"+OK")
+
     def _answers(self) -> bool:
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1.0) as connection:
-                connection.sendall(b"PING\r\n")
-                return connection.recv(16).startswith(b"+PONG")
+            return self._command("PING").startswith(b"+PONG")
         except OSError:
             return False
+
+    def _command(self, words: str) -> bytes:
+        with socket.create_connection(("127.0.0.1", self.port), 5.0) as connection:
+            connection.sendall(f"{words}\r\n".encode())
+            return connection.recv(16)

@@ -141,10 +141,8 @@ class Lanes:
             runners = stored if runners is None else runners
             if runners is None:
                 raise ConfigurationError("say how many workers the batch may have", field="runners")
-            connection.execute(update(batches).where(batches.c.id == batch).values(runners=runners))
+            self._allow(connection, batch, runners)
             connection.execute(delete(drains).where(drains.c.batch == batch))
-            for number in range(self._last(connection, batch) + 1, runners + 1):
-                connection.execute(insert(lanes).values(batch=batch, lane=number, due=Clock()))
             wanted = and_(_lane.batch == batch, _lane.lane <= runners, _is_free())
             return self._kick(connection, {batch: name}, wanted)
 
@@ -274,15 +272,18 @@ class Lanes:
             )
             return self._kick(connection, names, lanes_wanted) if names else []
 
-    def kick(self, batch: int) -> Kick | None:
+    def kick(self, batch: int, *, runners: int) -> Kick | None:
         """
         Return a kick for a new mail of *batch*, or None if there is nothing to be sent to a queue.
 
         A worker that is about to end comes again, and a kick that was sent within the last second
-        is on its way. Call it after the commit of the mail.
+        is on its way. Call it after the commit of the mail. *runners*: the most workers on all
+        hosts together, for a batch that was never started.
         """
         with self._database.transaction() as connection:
-            name, _ = self._lock(connection, batch)
+            name, stored = self._lock(connection, batch)
+            if stored is None:
+                self._allow(connection, batch, runners)
             of_batch = and_(_lane.batch == batch, _is_allowed())
             late = Clock() - _MIN_KICK_SECONDS
             free = select(_lane.lane, _lane.kicked).where(of_batch, _is_free())
@@ -352,6 +353,12 @@ class Lanes:
         # Mails can be added meanwhile: that needs the key of the row only.
         name, runners = connection.execute(row.with_for_update(key_share=True)).one()
         return name, runners
+
+    def _allow(self, connection: Connection, batch: int, runners: int) -> None:
+        """Let *batch* have so many lanes."""
+        connection.execute(update(batches).where(batches.c.id == batch).values(runners=runners))
+        for number in range(self._last(connection, batch) + 1, runners + 1):
+            connection.execute(insert(lanes).values(batch=batch, lane=number, due=Clock()))
 
     @staticmethod
     def _last(connection: Connection, batch: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterable, Iterable, Mapping
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
@@ -141,7 +141,12 @@ class AsyncBatch:
         return self._run(ENDLESS)
 
     async def work(
-        self, seconds: float = 20.0, idle: float = 0.0, kick: Kick | None = None
+        self,
+        seconds: float = 20.0,
+        idle: float = 0.0,
+        kick: Kick | None = None,
+        *,
+        is_stopped: Callable[[], bool] = lambda: False,
     ) -> Worked:
         """
         Work on the batch for up to so many *seconds*, and return what was done and when to come
@@ -151,8 +156,9 @@ class AsyncBatch:
         limits or for mails that are due later, this ends, after *idle* seconds, at most 2. Mails
         that stayed unknown are not looked up anew. *kick*: the turn to spend, as the `Worked`
         before, `start` or the ledger's ``lanes.beat`` gave it; None takes any free lane.
+        *is_stopped*: called at least once a second; if it returns True, no more mails are begun.
         """
-        return await self._run(Slice.checked(seconds, idle, kick)).work()
+        return await self._run(Slice.checked(seconds, idle, kick), is_stopped).work()
 
     def stop(self) -> None:
         """
@@ -325,7 +331,7 @@ class AsyncBatch:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"
 
-    def _run(self, within: Slice) -> AsyncBatchRun:
+    def _run(self, within: Slice, is_stopped: Callable[[], bool] = lambda: False) -> AsyncBatchRun:
         async def begin() -> int:
             number = await self._number()
             await self._rehearse(number)
@@ -336,7 +342,7 @@ class AsyncBatch:
             self._ledger,
             self._options,
             begin,
-            is_stopped=lambda: self._stopped,
+            is_stopped=lambda: self._stopped or is_stopped(),
             within=within,
         )
 

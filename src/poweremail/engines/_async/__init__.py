@@ -1,0 +1,1 @@
+"""What all engines have in common. ``_sync`` beside it is generated from it."""

@@ -1,0 +1,146 @@
+"""`AsyncMail` over a queue that is a list: what is put into it, and what a task makes of it."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from sqlalchemy import update
+
+from poweremail import RateLimits
+from poweremail._ledger.schema import lanes
+from poweremail.batch import AsyncBatch, Entry
+from poweremail.engines import AsyncMail
+from poweremail.sandbox import Sandbox
+from support.messages import message
+
+
+class Queue(AsyncMail):
+    """*kicks* has what was sent: a kick, and the seconds until it is to be delivered."""
+
+    broken = False
+
+    async def send_kick(self, kick, delay):
+        if self.broken:
+            raise OSError("no broker")
+        self.kicks.append((kick, delay))
+
+    async def work_off(self, most: int = 50) -> list[str]:
+        """Let tasks take the kicks one by one, and return why each ended."""
+        reasons = []
+        while self.kicks and len(reasons) < most:
+            reasons.append((await self.drive(self.kicks.pop(0)[0])).reason)
+        return reasons
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox() as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def place(tmp_path) -> str:
+    return str(tmp_path / "ledger.db")
+
+
+def queue(sandbox, place, **options) -> Queue:
+    mail = Queue(place, client=sandbox.async_client, **options)
+    mail.kicks = []
+    return mail
+
+
+async def fill(place, count: int = 5, **options) -> None:
+    async with AsyncBatch(None, place, "news") as batch:
+        await batch.add(
+            [Entry(message=message(to=f"user{n}@example.com"), key=f"k{n}") for n in range(count)]
+        )
+        if options:
+            await batch.set_options(**options)
+
+
+async def test_a_batch_is_sent_by_as_many_tasks_as_it_may_have(sandbox, place):
+    await fill(place)
+    mail = queue(sandbox, place)
+    await mail.start("news", runners=2)
+    assert [(kick.batch, kick.lane, delay) for kick, delay in mail.kicks] == [
+        ("news", 1, 0.0),
+        ("news", 2, 0.0),
+    ]
+    assert "finished" in await mail.work_off()
+    assert len(sandbox.outbox) == 5
+    assert await mail.workers("news") == []
+
+
+async def test_a_kick_that_comes_twice_is_spent_once(sandbox, place):
+    await fill(place)
+    mail = queue(sandbox, place)
+    await mail.start("news", runners=1)
+    ((kick, _),) = mail.kicks
+    assert (await mail.drive(kick)).reason == "finished"
+    assert (await mail.drive(kick)).reason == "runners"
+    assert len(sandbox.outbox) == 5
+
+
+async def test_the_next_kick_is_for_the_time_when_there_is_more_to_do(sandbox, place):
+    await fill(place, 2, limits={"smtp1": RateLimits(per_minute=None, per_hour=1)})
+    mail = queue(sandbox, place, smtp_users=["smtp1"])
+    await mail.start("news", runners=1)
+    ((kick, _),) = mail.kicks
+    mail.kicks.clear()
+    worked = await mail.drive(kick)
+    assert worked.reason == "waiting"
+    assert worked.again_in > 3000
+    # A longer delay would be kept by a worker, or be delivered again by the broker.
+    assert mail.kicks == [(worked.kick, 60.0)]
+
+
+async def test_a_lost_kick_is_replaced_by_the_beat(sandbox, place):
+    await fill(place)
+    mail = queue(sandbox, place)
+    await mail.start("news", runners=1)
+    mail.kicks.clear()
+    await mail.beat()
+    assert mail.kicks == []  # it may be on its way
+    with mail.ledger.database.transaction() as connection:
+        connection.execute(update(lanes).values(kicked=lanes.c.kicked - 30, due=lanes.c.due - 30))
+    await mail.beat()
+    assert await mail.work_off() == ["finished"]
+    assert len(sandbox.outbox) == 5
+
+
+async def test_a_broker_that_is_gone_harms_nothing(sandbox, place, caplog):
+    await fill(place)
+    mail = queue(sandbox, place)
+    mail.broken = True
+    with caplog.at_level(logging.ERROR):
+        await mail.start("news", runners=1)
+    assert "a kick could not be sent" in caplog.text
+
+
+async def test_kick_raises_nothing(sandbox, place, caplog):
+    mail = queue(sandbox, place)
+    await mail.kick()  # there is no outbox yet
+    assert "the outbox was not kicked" in caplog.text
+    assert mail.kicks == []
+
+
+async def test_a_task_ends_when_its_worker_does(sandbox, place):
+    await fill(place)
+    mail = queue(sandbox, place, is_stopping=lambda: True)
+    await mail.start("news", runners=1)
+    ((kick, _),) = mail.kicks
+    mail.kicks.clear()
+    assert (await mail.drive(kick)).reason == "stopped"
+    assert len(sandbox.outbox) == 0
+    assert mail.kicks == [(kick, 0.0)]  # for another host
+
+
+async def test_a_drain_holds_until_its_end(sandbox, place):
+    await fill(place)
+    mail = queue(sandbox, place)
+    await mail.start("news", runners=1)
+    await mail.drain("news")
+    assert (await mail.drive(mail.kicks[0][0])).reason == "drained"
+    await mail.undrain("news")
+    assert "finished" in await mail.work_off()

@@ -1,0 +1,149 @@
+"""The programs of the pages about task queues, with the workers that the pages start."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+from markdown_it import MarkdownIt
+
+from poweremail.batch import Batch, Entry
+from support import redis
+from support.messages import message
+
+DOCS = Path(__file__).parents[2] / "docs"
+PROGRAMS = Path(sys.executable).parent
+
+
+def fences(page: str, language: str) -> list[str]:
+    tokens = MarkdownIt().parse((DOCS / page).read_text())
+    return [each.content for each in tokens if each.type == "fence" and each.info == language]
+
+
+@pytest.fixture(scope="session")
+def broker():
+    with tempfile.TemporaryDirectory() as folder:
+        server = redis.Server(Path(folder))
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture
+def environ(tmp_path, monkeypatch, served, broker, postgresql):
+    """A folder with the files of the examples, and the environment that the pages speak of."""
+    broker.flush()
+    served.add_template("welcome", text="Welcome, {{NAME}}!")
+    (tmp_path / "readers.csv").write_text("email,NAME\nada@example.com,Ada\ngrace@example.com,G\n")
+    monkeypatch.chdir(tmp_path)
+    return {name: value for name, value in os.environ.items() if "POWEREMAIL" not in name} | {
+        "BROKER_URL": broker.url,
+        "RQ_REDIS_URL": broker.url,
+        "LEDGER": postgresql,
+        "POWEREMAIL_OWNER_ID": "me",
+        "POWEREMAIL_TOKEN": "any",
+        "POWEREMAIL_SMTP_USER_NAME": "smtp12345",
+        "POWEREMAIL_BASE_URL": served.url,
+        "PYTHONPATH": str(tmp_path),
+    }
+
+
+@contextmanager
+def running(command: str, environ):
+    """Run a program that ends after SIGTERM."""
+    program, *arguments = shlex.split(command)
+    with Path(f"{program}.log").open("ab") as log:
+        process = subprocess.Popen(
+            [PROGRAMS / program, *arguments], env=environ, stdout=log, stderr=log
+        )
+    try:
+        yield
+        process.send_signal(signal.SIGTERM)
+        process.wait(30)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def run(code: str, environ) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def wait_for(served, *subjects: str) -> None:
+    """Wait until the sandbox has got mails with these subjects, and no others."""
+    until = time.monotonic() + 60
+    while (got := sorted(mail.subject for mail in served.outbox)) != sorted(subjects):
+        logs = "".join(path.read_text()[-2000:] for path in Path().glob("*.log"))
+        assert time.monotonic() < until, f"{got}\n{logs}"
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("engine", ["celery", "taskiq", "procrastinate"])
+def test_the_programs_of_a_page_run(engine, environ, served):
+    shop, *programs = fences(f"{engine}.md", "python")
+    Path("shop.py").write_text(shop)
+    commands = [line for block in fences(f"{engine}.md", "") for line in block.splitlines()]
+    with ExitStack() as stack:
+        for command in commands:
+            if "schema" in command:
+                program, *arguments = shlex.split(command)
+                subprocess.run([PROGRAMS / program, *arguments], env=environ, check=True)
+            else:
+                stack.enter_context(running(command, environ))
+        (batch,) = (code for code in programs if "read_csv" in code)
+        run(batch, environ)
+        wait_for(served, "News", "News")
+        (request,) = (code for code in programs if "outbox.add" in code)
+        if "FastAPI" in request:
+            Path("web.py").write_text(request)
+            request = REQUEST
+        run(request, environ)
+        wait_for(served, "News", "News", "Order 42")
+
+
+REQUEST = """
+from fastapi.testclient import TestClient
+from web import app
+
+with TestClient(app) as client:
+    assert client.post("/orders/42").json() == {"key": "order-42"}
+    assert client.get("/orders/42").json()["state"] in ("planned", "sending", "accepted")
+    assert client.get("/orders/43").json() == {"state": None}
+"""
+
+RECIPES = {
+    "RqMail": ["rq worker --with-scheduler mail", "rq cron mails"],
+    "DramatiqMail": ["dramatiq mails"],
+    "SaqMail": ["saq mails.settings"],
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_sends_a_batch(name, environ, served):
+    (code,) = (code for code in fences("queues.md", "python") if f"class {name}" in code)
+    Path("mails.py").write_text(code)
+    page = (DOCS / "queues.md").read_text()
+    with Batch(None, environ["LEDGER"], "news") as batch:
+        batch.add([Entry(message=message(to=f"u{n}@example.com"), key=str(n)) for n in range(5)])
+    start = "mails.mail.start('news', runners=2)"
+    if "AsyncMail" in code:
+        start = f"import asyncio; asyncio.run({start})"
+    with ExitStack() as stack:
+        for command in RECIPES[name]:
+            assert f"`{command}`" in re.sub(r"\s+", " ", page)
+            stack.enter_context(running(command, environ))
+        run(f"import mails; {start}", environ)
+        wait_for(served, *["Hi"] * 5)
