@@ -178,7 +178,7 @@ def judge(site: Site, figures: Counter[str], *, runners: int) -> list[str]:
     figures["rolled back by the web application"] = len(trace.keys["rolled_back"])
     figures["slices"] = len(trace.slices)
     figures["most slices at once"] = trace.most_at_once()
-    figures |= Counter({name: len(found) for name, found in problems.items()})
+    figures.update({name: len(found) for name, found in problems.items()})
     found = [f"{name}: {each}" for name, keys in problems.items() for each in keys]
     if figures["most slices at once"] > runners:
         found.append(f"{figures['most slices at once']} lanes of {runners}")
