@@ -106,7 +106,9 @@ class Trace:
                 each.steps += each.answered and each.slice == name
         elif text == "committed":
             # A step that begins at once after a response may come too early for it.
-            for each in [each for each in working.values() if each.slice == name and each.steps > 1]:
+            for each in [
+                each for each in working.values() if each.slice == name and each.steps > 1
+            ]:
                 working.pop(each.row).ended = time
 
     def most_at_once(self) -> int:
