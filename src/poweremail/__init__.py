@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from poweremail._types.event import EventBatch, EventName, WebhookEvent
     from poweremail._types.message_info import Engagement, MessageInfo, MessageInfoPage
     from poweremail._types.options import Deployment, Timeouts
+    from poweremail._types.outcome_event import OutcomeEvent
     from poweremail._types.result import CallResult, SendOutcome, SendResult
     from poweremail._types.secret import Secret
     from poweremail.errors import (
@@ -94,6 +95,7 @@ _HOMES = {
     "_messages.envelope": ("Tracking",),
     "_messages.message": ("Converted", "Message", "TemplateMessage"),
     "_types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
+    "_types.outcome_event": ("OutcomeEvent",),
     "_types.result": ("CallResult", "SendOutcome", "SendResult"),
     "_types.secret": ("Secret",),
     "_types.options": ("Deployment", "Timeouts"),
@@ -122,6 +124,7 @@ __all__ = [
     "MessageInfo",
     "MessageInfoPage",
     "NotSentError",
+    "OutcomeEvent",
     "PowerEmail",
     "PowerEmailError",
     "ProtocolError",

@@ -6,8 +6,9 @@ import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from inspect import iscoroutinefunction
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 from sqlalchemy import ColumnElement, Row, func, select, update
@@ -22,6 +23,7 @@ from poweremail._ledger.lanes import Lanes
 from poweremail._ledger.options import SharedOptions
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.rate_limits import least_seconds, read_used
+from poweremail._ledger.reports import Reports
 from poweremail._ledger.schema import batches, contents, insert_new, messages, payloads
 from poweremail._ledger.statements import is_open, pause_batch
 from poweremail._ledger.states import RETRYABLE, State
@@ -29,6 +31,7 @@ from poweremail._ledger.values import BatchStatus, Kick, Planned, Record
 from poweremail._ledger.worker import Worker
 from poweremail._policy.limits import RateLimits
 from poweremail._types.checks import is_number, require
+from poweremail._types.outcome_event import OutcomeEvent
 from poweremail.errors import ConfigurationError
 
 __all__ = ["Ledger"]
@@ -37,6 +40,9 @@ _PAGE_SIZE = 500
 _MAX_PAGE_FILE_BYTES = 16 * 1024 * 1024
 
 T = TypeVar("T")
+
+Hook: TypeAlias = Callable[[OutcomeEvent], object]
+H = TypeVar("H", bound=Hook)
 
 _row = messages.c
 
@@ -62,6 +68,7 @@ class Ledger:
     *timeout*: the seconds to wait for a file that another process is writing.
     *schema*: the schema of its tables in PostgreSQL, which is created if it is missing; by default
     the first one of the search path.
+    *on_outcome*: called with each outcome, see `on_outcome`.
 
     It may be used from several threads. Every method raises `LedgerError` if the database cannot be
     used, and `ConfigurationError` for a batch that does not exist.
@@ -74,12 +81,16 @@ class Ledger:
         timeout: float = 10.0,
         patience: float | None = None,
         schema: str | None = None,
+        on_outcome: Hook | None = None,
     ) -> None:
         if patience is not None:
             warnings.warn("patience= is called timeout= now", DeprecationWarning, stacklevel=2)
             timeout = patience
         self.database: Database = Database(place, timeout=timeout, schema=schema)
         self.lanes: Lanes = Lanes(self.database)
+        self.hooks: list[Hook] = []
+        if on_outcome is not None:
+            self.on_outcome(on_outcome)
 
     def __repr__(self) -> str:
         return repr(self.database).replace("Database", "Ledger", 1)
@@ -87,6 +98,36 @@ class Ledger:
     def close(self) -> None:
         """Close the connections. The next call opens others."""
         self.database.close()
+
+    def on_outcome(self, hook: H) -> H:
+        """
+        Let the workers that use this object call *hook* with an `OutcomeEvent` for each outcome,
+        after it is on the disk. Returns *hook*, so it can be a decorator.
+
+        It is called at least once for each outcome: if the worker is killed before it returned,
+        another worker with a hook calls it again after a lease. If it raises, that is logged, and
+        it is called again later; nothing happens to the mail.
+
+        `AsyncBatch` calls a plain function in a worker thread, and awaits an async one; `Batch`
+        takes plain functions only. The batch goes on when it has returned. A mail that was
+        cancelled calls no hook.
+        """
+        if not callable(hook):
+            raise ConfigurationError(f"must be a function, not {hook!r}", field="on_outcome")
+        self.hooks.append(hook)
+        return hook
+
+    def plain_hooks(self) -> tuple[Hook, ...]:
+        """The hooks. Raises `ConfigurationError` if one is an async function."""
+        if any(map(iscoroutinefunction, self.hooks)):
+            raise ConfigurationError(
+                "a Batch cannot await it", field="on_outcome", advice="use AsyncBatch"
+            )
+        return tuple(self.hooks)
+
+    def reports(self, batch: int, grace: float) -> Reports:
+        """The outcomes of *batch* that hooks must still be called for."""
+        return Reports(self.database, batch, grace)
 
     def create(self, name: str) -> int:
         """Return the number of the batch called *name*, which is created if it is missing."""
@@ -127,7 +168,8 @@ class Ledger:
         lease: float,
     ) -> Worker:
         """Return a new worker on *batch*."""
-        return Worker(self.database, batch, smtp_users, limits, lease=lease)
+        reports = bool(self.hooks)
+        return Worker(self.database, batch, smtp_users, limits, lease=lease, reports=reports)
 
     def settle_options(
         self, batch: int, given: Mapping[str, Any], limits: Mapping[str, RateLimits | None]

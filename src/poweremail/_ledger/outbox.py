@@ -45,6 +45,7 @@ from poweremail._ledger.database import Clock
 from poweremail._ledger.entries import Entry
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.schema import (
+    OUTBOX,
     VERSION,
     batches,
     contents,
@@ -62,10 +63,7 @@ from poweremail._types.address import trim
 from poweremail._types.checks import is_number, must_be
 from poweremail.errors import ConfigurationError, LedgerError, UsageError
 
-__all__ = ["KIND", "NewMail", "OutboxTables", "Target"]
-
-KIND = "outbox"
-"""The kind of a batch that is an outbox."""
+__all__ = ["NewMail", "OutboxTables", "Target"]
 
 Target: TypeAlias = Connection | Session | scoped_session[Any] | str
 """What stands for a transaction: a connection or session of SQLAlchemy, or an alias of Django."""
@@ -269,7 +267,9 @@ class OutboxTables:
         for (number,) in database.rows(add.returning(_row.id)):
             # Sorted, so that no two transactions wait for each other.
             for digest, content in sorted(mail.files.items()):
+                # Locked, so that it is not purged before this transaction refers to it.
                 known = select(contents.c.digest).where(contents.c.digest == digest)
+                known = known.with_for_update(read=True, key_share=True)
                 # Locked, so that it is not purged before this transaction refers to it.
                 known = known.with_for_update(read=True, key_share=True)
                 if not database.rows(known):
@@ -304,7 +304,7 @@ class OutboxTables:
         return bool(_database(target, self.schema).rows(change.returning(_row.id)))
 
     def _has_key(self, key: str) -> ColumnElement[bool]:
-        own = select(batches.c.id).where(batches.c.name == self.name, batches.c.kind == KIND)
+        own = select(batches.c.id).where(batches.c.name == self.name, batches.c.kind == OUTBOX)
         return (_row.batch == own.scalar_subquery()) & (_row.key == trim(key))
 
     def _batch(self, database: _Database) -> int:
@@ -315,12 +315,12 @@ class OutboxTables:
         if not found:
             options = json.dumps({"bulk_share": self.bulk_share})
             new = insert_new(database, batches).values(
-                name=self.name, added=Clock(), kind=KIND, options=options, failures_in_a_row=0
+                name=self.name, added=Clock(), kind=OUTBOX, options=options, failures_in_a_row=0
             )
             database.rows(new)
             found = database.rows(own)
         number, kind = found[0]
-        if kind != KIND:
+        if kind != OUTBOX:
             raise ConfigurationError(
                 f"{self.name!r} is a batch", field="name", advice="give the outbox another name"
             )

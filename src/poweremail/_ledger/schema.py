@@ -44,6 +44,7 @@ from poweremail._ledger.usage import Usage
 from poweremail.errors import LedgerError
 
 __all__ = [
+    "OUTBOX",
     "VERSION",
     "batches",
     "contents",
@@ -383,6 +384,9 @@ def _public_metadata() -> MetaData:
                 column.type = Text()
     return public
 
+
+OUTBOX = "outbox"
+"""The kind of a batch that is an outbox."""
 
 metadata: MetaData = _public_metadata()
 """

@@ -68,7 +68,7 @@ def pause_batch(connection: Connection, batch: int, reason: str) -> None:
 
 _properties = (
     *(Clock().label("now"), batches.c.pause_reason, batches.c.rehearsal),
-    *(batches.c.options, batches.c.failures_in_a_row, batches.c.swept),
+    *(batches.c.options, batches.c.failures_in_a_row, batches.c.swept, batches.c.kind),
 )
 
 _in_work = and_(_of_batch, _row.lease_until.is_not(None))
@@ -174,7 +174,7 @@ def _due(state: State, *conditions: ColumnElement[bool]) -> Executable:
     return query
 
 
-PLANNED = _due(State.PLANNED)
+PLANNED = _due(State.PLANNED, or_(_row.expires.is_(None), _row.expires > _now))
 """Finds the next rows to send: at most *room* of batch *of*, at the time *now*."""
 
 UNKNOWN = _due(State.UNKNOWN, _row.lease_owner.is_(None))

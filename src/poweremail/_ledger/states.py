@@ -34,7 +34,8 @@ class State(StrEnum):
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.INVALID: frozenset(),
-    State.PLANNED: frozenset({State.SENDING}),
+    # To not sent: it has expired.
+    State.PLANNED: frozenset({State.SENDING, State.NOT_SENT}),
     # Back to planned: the request provably never arrived, the response was a 429, or the request
     # was never begun. To unknown: there was no trustworthy response, or the lease ended.
     State.SENDING: frozenset(

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, exists, or_, select, update
 
 from poweremail._ledger.options import RETRY_OPTIONS, WINDOWS, SharedOptions, limits_of, windows_of
-from poweremail._ledger.schema import batches, insert_new, messages, smtp_users
+from poweremail._ledger.schema import OUTBOX, batches, insert_new, messages, smtp_users
 from poweremail._ledger.states import State
 from poweremail._policy.limits import RateLimits
 from poweremail.errors import ConfigurationError
@@ -35,11 +35,11 @@ def settle(
 
     Returns the options of the batch. Raises `ConfigurationError` if another value is stored.
     """
-    name, stored = _lock_batch(connection, batch)
+    name, kind, stored = _lock_batch(connection, batch)
     for option, value in given.items():
         if stored.get(option, value) != value:
             raise _conflict(name, option, stored[option], value)
-    options = _write_batch(connection, batch, stored, {**stored, **given})
+    options = _write_batch(connection, batch, kind, stored, {**stored, **given})
     for user in sorted(limits):
         current = _lock_smtp_user(connection, user)
         known = limits_of(current)
@@ -60,10 +60,10 @@ def change(
 
     Raises `ConfigurationError` if the options do not fit together then.
     """
-    _, stored = _lock_batch(connection, batch)
+    _, kind, stored = _lock_batch(connection, batch)
     merged = {**stored, **changes}
     left = {option: value for option, value in merged.items() if value is not None}
-    _write_batch(connection, batch, stored, left)
+    _write_batch(connection, batch, kind, stored, left)
     for user in sorted(limits):
         current = _lock_smtp_user(connection, user)
         changed: dict[str, Any] = {**dict.fromkeys(WINDOWS), **current, **limits[user]}
@@ -142,18 +142,24 @@ def _conflict(
     )
 
 
-def _lock_batch(connection: Connection, batch: int) -> tuple[str, dict[str, Any]]:
-    """Lock the row of *batch*, and return its name and what is stored."""
+def _lock_batch(connection: Connection, batch: int) -> tuple[str, str | None, dict[str, Any]]:
+    """Lock the row of *batch*, and return its name, its kind and what is stored."""
     # Without the key: mails that are added meanwhile refer to it.
-    found = select(batches.c.name, batches.c.options).where(batches.c.id == batch)
+    found = select(batches.c.name, batches.c.kind, batches.c.options).where(batches.c.id == batch)
     row = connection.execute(found.with_for_update(key_share=True)).one()
-    return row.name, json.loads(row.options or "{}")
+    return row.name, row.kind, json.loads(row.options or "{}")
 
 
 def _write_batch(
-    connection: Connection, batch: int, stored: Values, values: Values
+    connection: Connection, batch: int, kind: str | None, stored: Values, values: Values
 ) -> SharedOptions:
     options = SharedOptions.from_dict(values)
+    if kind == OUTBOX and options.resend_after is not None:
+        raise ConfigurationError(
+            "a mail of an outbox that is unknown is never sent again",
+            field="resend_after",
+            advice="leave it out; `poweremail batch retry --unknown` sends it again all the same",
+        )
     if values != stored:
         written = json.dumps(values, sort_keys=True)
         connection.execute(update(batches).where(batches.c.id == batch).values(options=written))

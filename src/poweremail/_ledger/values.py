@@ -148,7 +148,10 @@ class Step:
     *recorded*: the changes that are on the disk now.
     *lost*: the changes that were not written, because another worker holds the row.
     *work*: the rows to send or to look up next.
+    *expired*: the outcomes of rows that were not sent before they expired.
+    *settled*: the ids of the rows that have a final outcome since this step.
     *wait*: the seconds until there may be more to do, None if nothing is left to do.
+    *rests*: whether only mails that are due later are left, in an outbox: nobody waits for them.
     *paused*: why the batch is paused.
     *rehearsal*: the rehearsal at the time when *work* was taken, as the ledger stores it.
     *options*: the options of the batch, as the ledger stores them.
@@ -157,7 +160,10 @@ class Step:
     recorded: tuple[Finished, ...] = ()
     lost: tuple[Finished, ...] = ()
     work: tuple[Work, ...] = ()
+    expired: tuple[BatchOutcome, ...] = ()
+    settled: tuple[int, ...] = ()
     wait: float | None = 0.0
+    rests: bool = False
     paused: str | None = None
     rehearsal: str | None = None
     options: str | None = None

@@ -33,6 +33,10 @@ RELEASED = Verdict(state=State.PLANNED, delay=0.0)
 _ABOUT_THE_SMTP_USER = re.compile(r"\bsmtp[ _-]?user", re.IGNORECASE)
 
 
+_MAX_WAIT_SECONDS = 900.0
+"""The longest wait before a mail of an outbox is tried again, unless `retry` has a longer one."""
+
+
 @attrs.frozen
 class Verdicts:
     """
@@ -41,10 +45,12 @@ class Verdicts:
     *retry*: how often, and after which waits, a mail that was not sent is tried again.
     *unknown*: how long a mail is looked up, and after how many seconds a mail that is not visible
     was never accepted.
+    *keeps_trying*: whether a mail that was not sent is tried again without an end, as in an outbox.
     """
 
     retry: RetryPolicy
     unknown: UnknownPolicy
+    keeps_trying: bool = False
 
     def of_send(self, work: Work, error: PowerEmailError) -> Verdict:
         """The verdict on a row whose request ended in *error*."""
@@ -67,15 +73,20 @@ class Verdicts:
                 return Verdict(state=State.NOT_SENT, error=error)
         state, attempt = State.UNKNOWN, work.attempts + 1
         delay: float | None = None
+        bad = True
         if error.mail_state == "rejected":
             state = State.REJECTED
         elif error.mail_state != "not_sent":
             delay = self.unknown.pause(1, self.unknown.timeout)
+        elif self.keeps_trying:
+            patient = attrs.evolve(self.retry, max_wait=max(self.retry.max_wait, _MAX_WAIT_SECONDS))
+            # The outbox need not pause: nothing is lost while its mails wait.
+            state, delay, bad = State.PLANNED, patient.wait(attempt, error), False
         elif attempt < self.retry.attempts:
             state, delay = State.PLANNED, self.retry.wait(attempt, error)
         else:
             state = State.NOT_SENT
-        return Verdict(state=state, error=error, attempted=True, delay=delay, bad=True)
+        return Verdict(state=state, error=error, attempted=True, delay=delay, bad=bad)
 
     @staticmethod
     def of_unfit(work: Work, error: UsageError, *, is_readable: bool) -> Verdict:

@@ -39,9 +39,10 @@ import attrs
 from sqlalchemy import Connection, select, update
 
 from poweremail._ledger.database import Database, elapsed
+from poweremail._ledger.expiry import end_expired, first_expiry
 from poweremail._ledger.options import SharedOptions
 from poweremail._ledger.rate_limits import Budgets, Grant
-from poweremail._ledger.schema import batches, contents
+from poweremail._ledger.schema import OUTBOX, batches, contents
 from poweremail._ledger.statements import (
     CHANGE,
     COUNT_DUE,
@@ -61,8 +62,8 @@ from poweremail._ledger.statements import (
     result_columns,
 )
 from poweremail._ledger.states import TRANSITIONS, State
-from poweremail._ledger.values import Finished, Step, Verdict, Work, boot_time
-from poweremail._ledger.verdicts import ACCEPTED
+from poweremail._ledger.values import BatchOutcome, Finished, Step, Verdict, Work, boot_time
+from poweremail._ledger.verdicts import ACCEPTED, Verdicts
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.retry import RetryPolicy
 from poweremail.errors import LedgerError
@@ -86,7 +87,8 @@ class Worker:
     A worker that does not renew its leases for *lease* seconds of the ledger's clock has lost them:
     its rows become unknown, and its results for them are not written any more.
 
-    ``options`` are those of the batch at the last step.
+    ``options`` and ``verdicts`` are those of the batch at the last step. *reports*: whether hooks
+    are called for outcomes.
     """
 
     def __init__(
@@ -97,12 +99,17 @@ class Worker:
         limits: Mapping[str, RateLimits],
         *,
         lease: float,
+        reports: bool = False,
     ) -> None:
         self.owner: str = uuid.uuid4().hex
         self._database = database
         self._batch = batch
         self._lease = lease
         self.options: SharedOptions = SharedOptions(lease=lease)
+        self.verdicts: Verdicts = self.options.verdicts
+        self._reports = reports
+        self._is_outbox = self._rests = False
+        self._ended_expired = 0.0
         self._options_stored: str | None = None
         self._budgets = Budgets(smtp_users, limits)
         self._held: dict[int, Work] = {}
@@ -223,14 +230,24 @@ class Worker:
         room = room if paused is None else 0
         if self._database.path is not None:
             self._book(connection, finished, room)
+        expired: list[tuple[int, BatchOutcome]] = []
+        if self._is_outbox and room and elapsed(self._ended_expired, now, _SWEEP_SECONDS):
+            expired = end_expired(connection, self._batch, now, reported=self._reports)
+            self._ended_expired = now
+        self._rests = False
         work, wait = self._take(connection, batch, room, is_unknown_due=is_unknown_due)
+        settled = [each.work.id for each in held if each.verdict.is_final]
+        settled += [id for id, _ in expired]
         if self._database.path is not None:
             self._give_back(connection)
         return Step(
             recorded=(*held, *(each for each in others if each.work.id in written)),
             lost=tuple(each for each in others if each.work.id not in written),
             work=tuple(work),
+            expired=tuple(outcome for _, outcome in expired),
+            settled=tuple(settled),
             wait=wait,
+            rests=self._rests,
             paused=paused,
             rehearsal=batch.rehearsal,
             options=batch.options,
@@ -310,6 +327,8 @@ class Worker:
         if batch.options != self._options_stored:
             self._options_stored = batch.options
             self.options = SharedOptions.from_json(batch.options)
+        self._is_outbox = batch.kind == OUTBOX
+        self.verdicts = attrs.evolve(self.options.verdicts, keeps_trying=self._is_outbox)
         return batch
 
     @staticmethod
@@ -331,8 +350,12 @@ class Worker:
             if verdict.state not in TRANSITIONS[work.state]:
                 raise AssertionError(f"{work.state} cannot become {verdict.state}")
         if held:
-            connection.execute(CHANGE, [result_columns(each, now) for each in held])
+            connection.execute(CHANGE, [self._columns(each, now) for each in held])
         return self._count_failures(connection, [each.verdict for each in held], failures)
+
+    def _columns(self, finished: Finished, now: float) -> dict[str, Any]:
+        noted = now if self._reports and finished.verdict.is_final else None
+        return result_columns(finished, now) | {"unreported": noted}
 
     def _count_failures(
         self, connection: Connection, verdicts: Sequence[Verdict], failures: int
@@ -438,12 +461,16 @@ class Worker:
         """Return the seconds until there may be more to do; None if there will be nothing."""
         planned, unknown, lease_until = connection.execute(LEFT, {"of": self._batch}).one()
         times: list[float] = []
+        self._rests = self._is_outbox and unknown is None and lease_until is None
         if planned is not None:
+            self._rests = self._rests and planned > batch.now
             times.append(max(planned, batch.now + self._budgets.wait()))
         if unknown is not None:
             times.append(unknown)
         if lease_until is not None:
             times.append(max(lease_until, batch.swept + _SWEEP_SECONDS))
+        if self._is_outbox and (expires := first_expiry(connection, self._batch)) is not None:
+            times.append(max(expires, self._ended_expired + _SWEEP_SECONDS))
         return max(_MIN_WAIT_SECONDS, min(times) - batch.now) if times else None
 
 

@@ -35,6 +35,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from poweremail._async.client import AsyncPowerEmail
+from poweremail._async.durable.hooks import AsyncHooks
 from poweremail._async.durable.send import AsyncSender
 from poweremail._ledger.states import State
 from poweremail._ledger.values import BatchOutcome, Finished, Kick, Verdict, Work, Worked
@@ -112,6 +113,7 @@ class AsyncBatchRun:
         self._failure: LedgerError | None = None
         self._next: tuple[float | None, Kick | None] = (None, None)
         self._finished: list[Finished] = []
+        self._settled: list[int] = []
         self._ready: deque[BatchOutcome] = deque()
         self._wait = 0.0
         self._step_lock = FairLock()
@@ -129,6 +131,7 @@ class AsyncBatchRun:
         limits = await in_thread(self._ledger.limits, options.smtp_users)
         self._worker = self._ledger.worker(batch, options.smtp_users, limits, lease=shared.lease)
         self._renewing = Repeated(self._renew, min(shared.lease / 4, _HEARTBEAT_SECONDS))
+        self._hooks = AsyncHooks(self._ledger, batch, shared.lease)
         self._holder = self._ledger.holder(batch, self._slice.kick, lease=shared.lease)
         # Slices follow each other: a mail that was given up is looked up again by a run only.
         reopen = self._slice.is_endless
@@ -204,10 +207,16 @@ class AsyncBatchRun:
                 if self._failure is None:
                     self._failure = error
                     _log.warning("the ledger failed, nothing more is sent: %s", error)
+        await self._report()
         if self._stopping and not self._jobs.under_way:
             if self._finished:
                 await self._rescue()
             self._is_over = True
+
+    async def _report(self) -> None:
+        """Call the hooks for what has been settled."""
+        settled, self._settled = self._settled, []
+        await self._hooks.report(settled)
 
     def _end(self, reason: str) -> None:
         """Begin no further mail, for the first *reason* that is given."""
@@ -243,24 +252,32 @@ class AsyncBatchRun:
             _log.warning(
                 "another worker has row %d meanwhile; it finds out the outcome", each.work.id
             )
+        self._settled += step.settled
         self._ready.extend(each.value for each in step.recorded if each.value is not None)
+        self._ready.extend(step.expired)
         # Until the first row is taken, another process may make the batch a rehearsal.
         self._sender.rehearsal = Rehearsal.from_json(step.rehearsal)
-        self._sender.verdicts = self._worker.options.verdicts
+        self._sender.verdicts = self._worker.verdicts
         for work in step.work:
             self._jobs.start(work)
         self.paused = self.paused if step.paused is None else step.paused
         if self._jobs.under_way:
             self._timer.note_work()
+        wait, rests = step.wait, step.rests and self._slice.is_endless
+        if (wait is None or rests) and not self._jobs.under_way:
+            # Another worker may be gone before it has called its hooks.
+            reports_in = await self._hooks.wait()
+            rests = rests and reports_in is None
+            wait = min((each for each in (wait, reports_in) if each is not None), default=None)
         if step.paused is not None:
             self._end("paused")
-        elif not self._jobs.under_way and step.wait is None:
+        elif not self._jobs.under_way and wait is None:
             self._end("finished")
-        elif not self._jobs.under_way and room and not self._timer.may_wait(step.wait or 0.0):
-            self._again_in = step.wait or 0.0
+        elif not self._jobs.under_way and room and (rests or not self._timer.may_wait(wait or 0.0)):
+            self._again_in = wait or 0.0
             self._end("waiting")
         may_take = room and self._jobs.under_way < self._options.concurrency
-        self._wait = _POLL_SECONDS if step.wait is None or not may_take else step.wait
+        self._wait = _POLL_SECONDS if wait is None or not may_take else wait
         if not self._stopping:
             self._wait = min(self._wait, _POLL_SECONDS, self._timer.left)
 
@@ -302,12 +319,14 @@ class AsyncBatchRun:
                 finished.append(Finished(work=work, verdict=unknown if may_be_sent else RELEASED))
         if finished:
             try:
-                await in_thread(self._worker.step, finished, 0)
+                step = await in_thread(self._worker.step, finished, 0)
+                self._settled += step.settled
             except LedgerError as error:
                 _log.warning(
                     "%d outcomes could not be written: they will be looked up", len(finished)
                 )
                 self._failure = self._failure or error
+        await self._report()
         try:
             self._next = await in_thread(self._holder.leave, self._come_again())
         except LedgerError as error:
