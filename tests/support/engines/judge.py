@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import attrs
@@ -69,23 +69,29 @@ class Trace:
         self._working: dict[str, dict[int, InWork]] = defaultdict(dict)
         for time, process, kind, words in sorted(_lines(folder)):
             if kind == "lost":
-                for each in words:
-                    self.lost[each].append(time)
-                for each in self.slices.values():
-                    each.is_over = each.is_over or each.process in words
-                if any(self._in_slices[each] for each in words) or "database" in words:
-                    self._lost_at_work.append(time)
+                self._note_loss(time, words)
             elif kind == "begin":
                 self._in_slices[process].add(words[0])
             elif kind == "end":
                 self._in_slices[process].discard(words[0])
-                working = self._working[process]
-                for each in [each for each in working.values() if each.slice == words[0]]:
-                    working.pop(each.row).ended = time
+                self._end(process, time, lambda each, name=words[0]: each.slice == name)
             elif kind == "log":
                 self._note_log(time, process, words[0], " ".join(words[1:]))
             elif kind in ("offered", "committed", "rolled_back"):
                 self.keys[kind].add(words[0])
+
+    def _note_loss(self, time: float, lost: list[str]) -> None:
+        for each in lost:
+            self.lost[each].append(time)
+        for each in self.slices.values():
+            each.is_over = each.is_over or each.process in lost
+        if any(self._in_slices[each] for each in lost) or "database" in lost:
+            self._lost_at_work.append(time)
+
+    def _end(self, process: str, time: float, has_ended: Callable[[InWork], bool]) -> None:
+        working = self._working[process]
+        for each in [each for each in working.values() if has_ended(each)]:
+            working.pop(each.row).ended = time
 
     def _note_log(self, time: float, process: str, name: str, text: str) -> None:
         working = self._working[process]
