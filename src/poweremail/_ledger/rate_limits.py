@@ -75,8 +75,13 @@ _BUSY_SECONDS = 0.02
 """The wait for an SMTP user that others were faster to book, each time."""
 
 _MAX_ASKED = 8
+"""The most limited SMTP users that are asked in a step."""
+
 _SPREAD = 4
-"""The most limited SMTP users that are asked in a step, and that share its rows."""
+"""
+Up to so many limited SMTP users share the rows of a step. Of more, as many do as get so many rows
+each: asking costs as much for one row as for many.
+"""
 
 _MAX_BACKOFF_SECONDS = 60.0  # the shortest window of the service is a minute
 _MAX_REFUSALS_COUNTED = 16  # the backoff has reached its maximum long before
@@ -299,7 +304,9 @@ class Budgets:
         grants: list[Grant] = []
         asked = 0
         while wanted > 0 and load and asked < _MAX_ASKED:
-            most = len(load) if connection is None else min(_SPREAD, _MAX_ASKED - asked)
+            most = len(load)
+            if connection is not None and most > _SPREAD:
+                most = max(1, min(wanted // _SPREAD, _MAX_ASKED - asked))
             chosen = heapq.nsmallest(most, load, key=load.__getitem__)
             for name, count in _spread(wanted, {name: load[name] for name in chosen}).items():
                 grant = Grant(name, count)
