@@ -281,7 +281,7 @@ def test_real_processes_never_hold_more_lanes_than_runners(place):
     spans = [tuple(map(float, line.split())) for out, _ in done for line in out.splitlines()]
     changes = sorted([(end, -1) for _, end in spans] + [(begin, 1) for begin, _ in spans])
     holders = list(accumulate(change for _, change in changes))
-    assert max(holders) == 2
+    assert 1 <= max(holders) <= 2
     # However it went, no lane is lost.
     shift(ledger, 1000.0)
     assert {kick.lane for kick in ledger.lanes.beat()} == {1, 2}

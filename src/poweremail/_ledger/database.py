@@ -66,9 +66,11 @@ _CONNECTION = {
 _SETTINGS = "poweremail_settings"
 # The next rows of a batch are at the front of an index. Plans are kept, and one that is made while
 # the tables are small must not scan or sort all rows when they are large. Set for each transaction,
-# because a pooler may share the connection with other clients.
+# because a pooler may share the connection with other clients. If a way that is off must be taken
+# all the same, it seems so expensive that the server would compile the query, which takes longer.
 _PLANNER = "".join(
-    f"; SET LOCAL {way} = off" for way in ("enable_seqscan", "enable_sort", "enable_bitmapscan")
+    f"; SET LOCAL {way} = off"
+    for way in ("enable_seqscan", "enable_sort", "enable_bitmapscan", "jit")
 )
 _POSTGRESQL_SCHEME = re.compile(r"postgres(?:ql)?(?=://)")
 
