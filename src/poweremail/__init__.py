@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from poweremail._types.event import EventBatch, EventName, WebhookEvent
     from poweremail._types.message_info import Engagement, MessageInfo, MessageInfoPage
     from poweremail._types.options import Deployment, Timeouts
-    from poweremail._types.outcome_event import OutcomeEvent
+    from poweremail._types.outcome_event import AttemptEvent, OutcomeEvent
     from poweremail._types.result import CallResult, SendOutcome, SendResult
     from poweremail._types.secret import Secret
     from poweremail.errors import (
@@ -95,7 +95,7 @@ _HOMES = {
     "_messages.envelope": ("Tracking",),
     "_messages.message": ("Converted", "Message", "TemplateMessage"),
     "_types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
-    "_types.outcome_event": ("OutcomeEvent",),
+    "_types.outcome_event": ("AttemptEvent", "OutcomeEvent"),
     "_types.result": ("CallResult", "SendOutcome", "SendResult"),
     "_types.secret": ("Secret",),
     "_types.options": ("Deployment", "Timeouts"),
@@ -106,6 +106,7 @@ __all__ = [
     "ApiError",
     "AsyncPowerEmail",
     "Attachment",
+    "AttemptEvent",
     "AuthenticationError",
     "CallResult",
     "ChangeUnknownError",

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from poweremail._types.event import EventBatch, EventName, WebhookEvent
     from poweremail._types.message_info import Engagement, MessageInfo, MessageInfoPage
     from poweremail._types.options import Deployment, Timeouts
+    from poweremail._types.outcome_event import AttemptEvent, OutcomeEvent
     from poweremail._types.result import CallResult, SendOutcome, SendResult
     from poweremail._types.secret import Secret
 
@@ -50,6 +51,7 @@ _HOMES = {
     "_types.attachment": ("Attachment", "Image"),
     "_types.event": ("EventBatch", "EventName", "WebhookEvent"),
     "_types.message_info": ("Engagement", "MessageInfo", "MessageInfoPage"),
+    "_types.outcome_event": ("AttemptEvent", "OutcomeEvent"),
     "_types.result": ("CallResult", "SendOutcome", "SendResult"),
     "_types.secret": ("Secret",),
     "_types.options": ("Deployment", "Timeouts"),
@@ -58,6 +60,7 @@ _HOMES = {
 __all__ = [
     "AccountDetail",
     "Attachment",
+    "AttemptEvent",
     "CallResult",
     "Converted",
     "Deployment",
@@ -72,6 +75,7 @@ __all__ = [
     "Message",
     "MessageInfo",
     "MessageInfoPage",
+    "OutcomeEvent",
     "RateLimits",
     "Recipient",
     "Response",

@@ -182,7 +182,7 @@ async def test_on_retry_is_called_before_each_retry(caplog):
     assert (event.operation, event.unique_id, event.attempt) == ("messages/sendMail", "u1", 1)
     assert isinstance(event.error, RateLimitError)
     assert 0 < event.wait <= 0.001
-    [record] = [record for record in caplog.records if record.name == "poweremail"]
+    [record, _] = [record for record in caplog.records if record.name == "poweremail"]
     assert record.getMessage().startswith("messages/sendMail: attempt 1 failed (not sent: ")
 
 

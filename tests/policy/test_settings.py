@@ -41,6 +41,8 @@ OPTIONS = {
     "deployment": Deployment(),
     "max_response_bytes": 1_000,
     "max_request_bytes": None,
+    "on_outcome": None,
+    "on_attempt": None,
 }
 
 

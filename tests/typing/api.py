@@ -26,6 +26,7 @@ from poweremail import (
     ApiError,
     AsyncPowerEmail,
     Attachment,
+    AttemptEvent,
     AuthenticationError,
     CallResult,
     ChangeUnknownError,
@@ -41,6 +42,7 @@ from poweremail import (
     MessageInfo,
     MessageInfoPage,
     NotSentError,
+    OutcomeEvent,
     PowerEmail,
     PowerEmailError,
     ProtocolError,
@@ -285,6 +287,22 @@ assert_type(
     RateLimits,
 )
 
+
+def count(event: OutcomeEvent) -> None:
+    assert_type(event.id, str)
+    assert_type(event.state, Literal["accepted", "rejected", "not_sent", "unknown"])
+    assert_type(event.recipients, tuple[str, ...])
+    assert_type(event.seconds, float)
+
+
+def measure(event: AttemptEvent) -> float:
+    assert_type(event.error, PowerEmailError | None)
+    assert_type(event.status, int | None)
+    return event.seconds
+
+
+hooked = PowerEmail("o", "t", "tes.example.com", on_outcome=count, on_attempt=measure)
+hooked.with_options(on_outcome=None, on_attempt=lambda event: event.attempt)
 
 # The async client.
 

@@ -27,6 +27,7 @@ from poweremail._policy.outcome import Mail, UnknownPolicy, folded
 from poweremail._policy.settings import Settings
 from poweremail._response import Response
 from poweremail._runtime._async import sleep
+from poweremail._runtime._observed import Call
 from poweremail._types.result import SendResult
 from poweremail._watch import Stopped
 from poweremail._wire.decode import reconciled_result, send_result
@@ -50,14 +51,10 @@ class AsyncSender:
     async def send(self, request: Request, mail: Mail) -> SendResult:
         """Send *mail* and return the result if it was accepted; else raise its outcome."""
         try:
-            try:
-                response = await self._exchange.run(request, mail)
-                return send_result(response, mail.unique_id, mail.recipients)
-            except DeliveryUnknownError as error:
-                if self._policy.on_unknown != "reconcile" or mail.unique_id is None:
-                    raise
-                unknown = error
-            return await self._reconcile(request, mail, unknown)
+            if self._exchange.is_observed:
+                with self._exchange.hooks.observing(request, mail) as call:
+                    return await self._send(request, mail, call)
+            return await self._send(request, mail, None)
         except (PowerEmailError, Stopped):
             raise
         except BaseException:
@@ -68,6 +65,16 @@ class AsyncSender:
                 mail.unique_id,
             )
             raise
+
+    async def _send(self, request: Request, mail: Mail, call: Call | None) -> SendResult:
+        try:
+            response = await self._exchange.run(request, mail, call=call)
+            return send_result(response, mail.unique_id, mail.recipients)
+        except DeliveryUnknownError as error:
+            if self._policy.on_unknown != "reconcile" or mail.unique_id is None:
+                raise
+            unknown = error
+        return await self._reconcile(request, mail, unknown, call)
 
     async def find_delivery(
         self, unknown: DeliveryUnknownError, policy: UnknownPolicy
@@ -112,7 +119,7 @@ class AsyncSender:
         ) from unknown
 
     async def _reconcile(
-        self, request: Request, mail: Mail, unknown: DeliveryUnknownError
+        self, request: Request, mail: Mail, unknown: DeliveryUnknownError, call: Call | None
     ) -> SendResult:
         """Look the mail up, and send it again while that is allowed."""
         sends = 1
@@ -124,7 +131,7 @@ class AsyncSender:
                     raise
             sends += 1
             try:
-                response = await self._exchange.run(request, mail)
+                response = await self._exchange.run(request, mail, call=call)
                 return send_result(response, mail.unique_id, mail.recipients)
             except DeliveryUnknownError as error:
                 unknown = error

@@ -13,13 +13,12 @@ import math
 import os
 from array import array
 from collections.abc import Callable, Sequence
-from inspect import iscoroutinefunction
 from typing import Any
 
 import attrs
 
 from poweremail._types.account import SmtpUser
-from poweremail._types.checks import is_whole
+from poweremail._types.checks import is_plain_function, is_whole
 from poweremail.errors import ConfigurationError
 
 __all__ = ["LimitWait", "RateLimits", "SlidingLog", "Window"]
@@ -100,9 +99,7 @@ class RateLimits:
             raise ConfigurationError(
                 f"must be the path of a file, not {self.path!r}", field="limits.path"
             )
-        if self.on_wait is not None and (
-            not callable(self.on_wait) or iscoroutinefunction(self.on_wait)
-        ):
+        if self.on_wait is not None and not is_plain_function(self.on_wait):
             raise ConfigurationError(
                 f"must be a plain function, not {type(self.on_wait).__name__}",
                 field="limits.on_wait",

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from inspect import iscoroutinefunction
 
 import attrs
 
-from poweremail._types.checks import is_number, is_whole
+from poweremail._types.checks import is_number, is_plain_function, is_whole
 from poweremail.errors import ApiError, ConfigurationError, PowerEmailError
 
 __all__ = ["RetryEvent", "RetryPolicy"]
@@ -72,9 +71,7 @@ class RetryPolicy:
                 raise ConfigurationError(
                     f"must be a number of seconds, not {seconds!r}", field=f"retry.{name}"
                 )
-        if self.on_retry is not None and (
-            not callable(self.on_retry) or iscoroutinefunction(self.on_retry)
-        ):
+        if self.on_retry is not None and not is_plain_function(self.on_retry):
             raise ConfigurationError(
                 f"must be a plain function, not {self.on_retry!r}", field="retry.on_retry"
             )

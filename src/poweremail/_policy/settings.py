@@ -19,8 +19,15 @@ from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
-from poweremail._types.checks import header_text, is_loopback, is_whole
+from poweremail._types.checks import (
+    header_text,
+    is_loopback,
+    is_plain_function,
+    is_whole,
+    must_be,
+)
 from poweremail._types.options import Deployment, Timeouts
+from poweremail._types.outcome_event import AttemptEvent, OutcomeEvent
 from poweremail._types.secret import Secret
 from poweremail._wire.http import Endpoint
 from poweremail._wire.operations import Operation
@@ -31,6 +38,8 @@ __all__ = [
     "DEFAULT",
     "REHEARSAL_VARIABLES",
     "Default",
+    "OnAttempt",
+    "OnOutcome",
     "Settings",
     "complete",
     "from_env",
@@ -83,6 +92,12 @@ def _is_a(kind: type) -> Callable[[object, attrs.Attribute[Any], object], None]:
     return check
 
 
+OnOutcome = Callable[[OutcomeEvent], object]
+OnAttempt = Callable[[AttemptEvent], object]
+
+_IS_HOOK = optional(must_be("a plain function", is_plain_function))
+
+
 @attrs.frozen(kw_only=True)
 class Settings:
     """
@@ -105,6 +120,8 @@ class Settings:
     deployment: Deployment = attrs.field(validator=_is_a(Deployment))
     max_response_bytes: int = attrs.field(validator=_is_size)
     max_request_bytes: int | None = attrs.field(validator=optional(_is_size))
+    on_outcome: OnOutcome | None = attrs.field(default=None, validator=_IS_HOOK)
+    on_attempt: OnAttempt | None = attrs.field(default=None, validator=_IS_HOOK)
     rehearsals: tuple[Rehearsal, ...] = ()
     dry_run: bool = False
     endpoint: Endpoint = attrs.field(

@@ -14,10 +14,13 @@ from poweremail._policy.settings import (
     DEFAULT,
     REHEARSAL_VARIABLES,
     Default,
+    OnAttempt,
+    OnOutcome,
     Settings,
     complete,
     from_env,
 )
+from poweremail._runtime._observed import Hooks
 from poweremail._sync.exchange import Exchange
 from poweremail._sync.limiter import Limiter
 from poweremail._sync.messages import Messages
@@ -81,6 +84,14 @@ class PowerEmail:
         patterns) and ``POWEREMAIL_DRY_RUN`` (``1``) do the same to every client of a process. What
         several of client, batch and environment set applies one after the other: none can loosen
         another.
+    *on_outcome*
+        Called with an `OutcomeEvent` when a mail was accepted, rejected, not sent, or its outcome
+        stays unknown: once for each call that sends and gets as far as its first request.
+    *on_attempt*
+        Called with an `AttemptEvent` after each request of any call.
+
+        Both are plain functions, called in the task or thread of the call, which waits for them.
+        What they raise is logged and changes nothing.
     *max_request_bytes*
         The largest request that is sent, in bytes on the wire, where base64 makes 4 of 3; no limit
         by default, because the service publishes none. A larger mail raises `UsageError` before its
@@ -111,6 +122,8 @@ class PowerEmail:
         deployment: Deployment = _DEPLOYMENT,
         max_response_bytes: int = 16 * 1024 * 1024,
         max_request_bytes: int | None = None,
+        on_outcome: OnOutcome | None = None,
+        on_attempt: OnAttempt | None = None,
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,
         dry_run: bool = False,
@@ -133,6 +146,8 @@ class PowerEmail:
             deployment=deployment,
             max_response_bytes=max_response_bytes,
             max_request_bytes=max_request_bytes,
+            on_outcome=on_outcome,
+            on_attempt=on_attempt,
         )
         settings = settings.rehearsing(redirect_to, allow, dry_run=dry_run).tightened(os.environ)
         self._assemble(
@@ -152,7 +167,11 @@ class PowerEmail:
         self._limiter = limiter
         self._owns_transport = owns_transport
         self._exchange = Exchange(
-            transport, settings.retry, limiter, resend=settings.unknown.on_unknown == "resend"
+            transport,
+            settings.retry,
+            limiter,
+            resend=settings.unknown.on_unknown == "resend",
+            hooks=Hooks(settings.on_outcome, settings.on_attempt),
         )
         self._sender = Sender(settings, self._exchange)
         self.messages: Messages = Messages(settings, self._exchange, self._sender)
@@ -186,6 +205,8 @@ class PowerEmail:
         on_unknown: OnUnknown | Literal[Default.DEFAULT] = DEFAULT,
         visibility: float | Literal[Default.DEFAULT] = DEFAULT,
         resend_after: float | Literal[Default.DEFAULT] | None = DEFAULT,
+        on_outcome: OnOutcome | Literal[Default.DEFAULT] | None = DEFAULT,
+        on_attempt: OnAttempt | Literal[Default.DEFAULT] | None = DEFAULT,
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,
         dry_run: bool = False,
@@ -204,6 +225,8 @@ class PowerEmail:
             on_unknown=on_unknown,
             visibility=visibility,
             resend_after=resend_after,
+            on_outcome=on_outcome,
+            on_attempt=on_attempt,
         ).rehearsing(redirect_to, allow, dry_run=dry_run)
         client._assemble(settings, self._transport, self._limiter, owns_transport=False)
         return client

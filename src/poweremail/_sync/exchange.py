@@ -31,6 +31,8 @@ from poweremail._lazy import import_undisturbed
 from poweremail._policy.origin import exception_from_outside, forget_frames
 from poweremail._policy.outcome import FailedAttempt, Mail, judge_failure
 from poweremail._policy.retry import RetryEvent, RetryPolicy
+from poweremail._runtime import _observed
+from poweremail._runtime._observed import Call, Hooks
 from poweremail._runtime._sync import sleep
 from poweremail._sync.limiter import Limiter
 from poweremail._sync.transports import Transport
@@ -50,6 +52,7 @@ class Exchange:
     *retry*: how often and when an attempt is repeated.
     *limiter*: where each attempt of a send waits for its SMTP user's limits; None for no limits.
     *resend*: whether a send is repeated although the service may have accepted it.
+    *hooks*: those of the client.
     """
 
     def __init__(
@@ -59,32 +62,51 @@ class Exchange:
         limiter: Limiter | None = None,
         *,
         resend: bool = False,
+        hooks: Hooks | None = None,
     ) -> None:
         self._transport = transport
         self._retry = retry
         self._limiter = limiter
         self._resend = resend
         self._closed = False
+        self.hooks: Hooks = hooks or Hooks()
 
     def close(self) -> None:
         """Make every further attempt raise `UsageError`."""
         self._closed = True
 
-    def run(self, request: Request, mail: Mail, deadline: float = math.inf) -> ApiResponse:
+    @property
+    def is_observed(self) -> bool:
+        """Whether calls are observed."""
+        return (
+            self.hooks.are_set or _observed.observer is not None or _log.isEnabledFor(logging.INFO)
+        )
+
+    def run(
+        self,
+        request: Request,
+        mail: Mail,
+        deadline: float = math.inf,
+        call: Call | None = None,
+    ) -> ApiResponse:
         """
         Return the response to *request*, which sends *mail*.
 
         *deadline*: the time on the monotonic clock at which the last attempt ends.
+        *call*: the call that it belongs to, if the caller observes that.
 
         Raises the error of the last attempt, or of the last one that the service may have acted on.
         """
+        if call is None and self.is_observed:
+            with self.hooks.observing(request, mail) as observed:
+                return self.run(request, mail, deadline, observed)
         if self._closed or self._limiter is not None:
-            self._admit(request, mail)
+            self._admit(request, mail, call)
         # The wait for the limits does not count against the time for the retries.
         started = time.monotonic()
-        outcome = self._attempt(request, mail, 1, deadline)
+        outcome = self._attempt(request, mail, 1, deadline, call)
         if isinstance(outcome, FailedAttempt) and outcome.may_repeat and self._retry.attempts > 1:
-            outcome = self._repeat(request, mail, outcome, started, deadline)
+            outcome = self._repeat(request, mail, outcome, started, deadline, call)
         if isinstance(outcome, ApiResponse):
             return outcome
         try:
@@ -94,7 +116,13 @@ class Exchange:
             del outcome
 
     def _repeat(
-        self, request: Request, mail: Mail, failed: FailedAttempt, started: float, deadline: float
+        self,
+        request: Request,
+        mail: Mail,
+        failed: FailedAttempt,
+        started: float,
+        deadline: float,
+        call: Call | None,
     ) -> ApiResponse | FailedAttempt:
         """Make further attempts after the first one, which began at *started* and *failed*."""
         import_undisturbed("tenacity")
@@ -129,11 +157,11 @@ class Exchange:
             sleep(wait)
             state.prepare_for_next_attempt()
             try:
-                self._admit(request, mail)
+                self._admit(request, mail, call)
             except PowerEmailError as error:
                 failed = FailedAttempt(error, may_repeat=False)
                 break
-            outcome = self._attempt(request, mail, state.attempt_number, deadline)
+            outcome = self._attempt(request, mail, state.attempt_number, deadline, call)
             if isinstance(outcome, ApiResponse):
                 return outcome
             failed = outcome
@@ -148,7 +176,10 @@ class Exchange:
         self, request: Request, mail: Mail, attempt: int, error: PowerEmailError, wait: float
     ) -> None:
         operation = request.operation.path
-        _log.info("%s: attempt %d failed (%s); the next in %.2f s", operation, attempt, error, wait)
+        reason = PowerEmailError.__str__(error)  # without recipients
+        _log.info(
+            "%s: attempt %d failed (%s); the next in %.2f s", operation, attempt, reason, wait
+        )
         if self._retry.on_retry is not None:
             self._retry.on_retry(
                 RetryEvent(
@@ -160,11 +191,16 @@ class Exchange:
                 )
             )
 
-    def _admit(self, request: Request, mail: Mail) -> None:
+    def _admit(self, request: Request, mail: Mail, call: Call | None) -> None:
         """Wait for the limits. Raises `UsageError` if the client is or becomes closed."""
         self._check_open(request)
         if self._limiter is not None and mail.smtp_user_name is not None:
-            self._limiter.acquire(mail.smtp_user_name)
+            began = time.monotonic()
+            try:
+                self._limiter.acquire(mail.smtp_user_name)
+            finally:
+                if call is not None:
+                    call.note_limit_wait(time.monotonic() - began)
             self._check_open(request)
 
     def _check_open(self, request: Request) -> None:
@@ -174,6 +210,15 @@ class Exchange:
             )
 
     def _attempt(
+        self, request: Request, mail: Mail, number: int, deadline: float, call: Call | None
+    ) -> ApiResponse | FailedAttempt:
+        if call is None:
+            return self._handle(request, mail, number, deadline)
+        with self.hooks.observing_attempt(call) as attempt:
+            attempt.result = self._handle(request, mail, number, deadline)
+            return attempt.result
+
+    def _handle(
         self, request: Request, mail: Mail, number: int, deadline: float
     ) -> ApiResponse | FailedAttempt:
         if _watch.watcher is not None:

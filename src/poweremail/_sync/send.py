@@ -25,6 +25,7 @@ import attrs
 from poweremail._policy.outcome import Mail, UnknownPolicy, folded
 from poweremail._policy.settings import Settings
 from poweremail._response import Response
+from poweremail._runtime._observed import Call
 from poweremail._runtime._sync import sleep
 from poweremail._sync.exchange import Exchange
 from poweremail._sync.message_infos import MessageInfos
@@ -51,14 +52,10 @@ class Sender:
     def send(self, request: Request, mail: Mail) -> SendResult:
         """Send *mail* and return the result if it was accepted; else raise its outcome."""
         try:
-            try:
-                response = self._exchange.run(request, mail)
-                return send_result(response, mail.unique_id, mail.recipients)
-            except DeliveryUnknownError as error:
-                if self._policy.on_unknown != "reconcile" or mail.unique_id is None:
-                    raise
-                unknown = error
-            return self._reconcile(request, mail, unknown)
+            if self._exchange.is_observed:
+                with self._exchange.hooks.observing(request, mail) as call:
+                    return self._send(request, mail, call)
+            return self._send(request, mail, None)
         except (PowerEmailError, Stopped):
             raise
         except BaseException:
@@ -69,6 +66,16 @@ class Sender:
                 mail.unique_id,
             )
             raise
+
+    def _send(self, request: Request, mail: Mail, call: Call | None) -> SendResult:
+        try:
+            response = self._exchange.run(request, mail, call=call)
+            return send_result(response, mail.unique_id, mail.recipients)
+        except DeliveryUnknownError as error:
+            if self._policy.on_unknown != "reconcile" or mail.unique_id is None:
+                raise
+            unknown = error
+        return self._reconcile(request, mail, unknown, call)
 
     def find_delivery(self, unknown: DeliveryUnknownError, policy: UnknownPolicy) -> SendResult:
         """
@@ -110,7 +117,9 @@ class Sender:
             seen=None if lookup.error is not None else bool(lookup.seen),
         ) from unknown
 
-    def _reconcile(self, request: Request, mail: Mail, unknown: DeliveryUnknownError) -> SendResult:
+    def _reconcile(
+        self, request: Request, mail: Mail, unknown: DeliveryUnknownError, call: Call | None
+    ) -> SendResult:
         """Look the mail up, and send it again while that is allowed."""
         sends = 1
         while True:
@@ -121,7 +130,7 @@ class Sender:
                     raise
             sends += 1
             try:
-                response = self._exchange.run(request, mail)
+                response = self._exchange.run(request, mail, call=call)
                 return send_result(response, mail.unique_id, mail.recipients)
             except DeliveryUnknownError as error:
                 unknown = error

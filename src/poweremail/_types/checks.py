@@ -6,6 +6,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping
+from inspect import iscoroutinefunction
 from typing import Any, TypeGuard, TypeVar
 
 import attrs
@@ -20,6 +21,7 @@ __all__ = [
     "is_host",
     "is_loopback",
     "is_number",
+    "is_plain_function",
     "is_whole",
     "must_be",
     "require",
@@ -92,6 +94,11 @@ def is_number(value: object, least: float = 0.0, most: float = math.inf) -> Type
         and least <= value <= most
         and value < math.inf
     )
+
+
+def is_plain_function(value: object) -> bool:
+    """Return whether *value* can be called, and is no coroutine function."""
+    return callable(value) and not iscoroutinefunction(value)
 
 
 def require(field: str, value: T, wanted: str, valid: object) -> T:

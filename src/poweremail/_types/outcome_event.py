@@ -1,4 +1,4 @@
-"""The outcome of a mail, as a hook gets it."""
+"""The outcome of a mail, and an attempt of a call, as hooks get them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Literal
 
 import attrs
 
-__all__ = ["OutcomeEvent"]
+from poweremail.errors import PowerEmailError
+
+__all__ = ["AttemptEvent", "OutcomeEvent"]
 
 
 @attrs.frozen(kw_only=True)
@@ -24,6 +26,9 @@ class OutcomeEvent:
     *error_kind*, *error*: the name of the error's class, and its text without advice; None if the
     mail was accepted.
     *batch*, *key*: the name of the batch or outbox, and the key of the mail in it.
+
+    The hook of a client gets three more. *operation* is the path of the call. *seconds* is the time
+    that it took, lookups included; *limit_seconds* is the part of it that it waited for limits.
     """
 
     id: str
@@ -36,3 +41,32 @@ class OutcomeEvent:
     error: str | None = None
     batch: str | None = None
     key: str | None = None
+    operation: str | None = None
+    seconds: float = 0.0
+    limit_seconds: float = 0.0
+
+
+@attrs.frozen(kw_only=True)
+class AttemptEvent:
+    """
+    One request of a call, and how it ended.
+
+    *operation*: the path of the call.
+    *unique_id*: the unique id of the mail; None if the call has none.
+    *smtp_user_name*: the SMTP user of the mail.
+    *attempt*: its number, from 1. Where a mail was looked up, the numbers go on when it is sent
+    again.
+    *status*: the HTTP status of the response; None if none came.
+    *error*: the error that ended the attempt; None if it succeeded.
+    *seconds*: the time that it took.
+    *limit_seconds*: the time that it waited for limits before.
+    """
+
+    operation: str
+    unique_id: str | None
+    smtp_user_name: str | None
+    attempt: int
+    status: int | None
+    error: PowerEmailError | None
+    seconds: float
+    limit_seconds: float
