@@ -15,6 +15,7 @@ import attrs
 from celery import Celery
 from celery.signals import worker_shutting_down
 
+from poweremail._ledger.ledger import Ledger
 from poweremail._ledger.values import Kick
 from poweremail.engines._sync.mail import Mail, MailOptions
 
@@ -43,7 +44,7 @@ class CeleryMail(Mail):
     def __init__(
         self,
         app: Celery,
-        ledger: str | os.PathLike[str],
+        ledger: str | os.PathLike[str] | Ledger,
         *,
         queue: str | None = None,
         beat: float = 30.0,

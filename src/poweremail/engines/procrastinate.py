@@ -50,7 +50,7 @@ class ProcrastinateMail(AsyncMail):
     def __init__(
         self,
         app: App,
-        ledger: str | os.PathLike[str],
+        ledger: str | os.PathLike[str] | Ledger,
         *,
         queue: str = "default",
         beat: int = 30,

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias, Unpack
 import attrs
 from taskiq import AsyncBroker, TaskiqEvents, TaskiqState
 
+from poweremail._ledger.ledger import Ledger
 from poweremail._ledger.values import Kick, Worked
 from poweremail.engines._async.mail import AsyncMail, AsyncMailOptions
 
@@ -43,7 +44,7 @@ class TaskiqMail(AsyncMail):
     def __init__(
         self,
         broker: AsyncBroker,
-        ledger: str | os.PathLike[str],
+        ledger: str | os.PathLike[str] | Ledger,
         *,
         beat: int = 30,
         **options: Unpack[AsyncMailOptions],

@@ -112,10 +112,7 @@ class Trace:
                 each.steps += each.answered and each.slice == name
         elif text == "committed":
             # A step that begins at once after a response may come too early for it.
-            for each in [
-                each for each in working.values() if each.slice == name and each.steps > 1
-            ]:
-                working.pop(each.row).ended = time
+            self._end(process, time, lambda each: each.slice == name and each.steps > 1)
 
     def most_at_once(self) -> int:
         """Return the largest number of slices that began mails at the same time."""

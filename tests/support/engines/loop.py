@@ -19,7 +19,7 @@ from support.engines.site import Site
 MAX_QUEUED = 40
 """Kicks in the queue: some for each lane and each web request of the last seconds."""
 
-MAX_WAIT_SECONDS = 120.0
+MAX_WAIT_SECONDS = 240.0
 """Workers begin, and end, within this time on a machine that has other things to do."""
 
 _LEFT = """

@@ -14,9 +14,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from poweremail._ledger import lanes
 from support.engines.settings import (
     BEAT_SECONDS,
     CONCURRENCY,
+    KICK_AGAIN_SECONDS,
     OUTBOX_RUNNERS,
     SLICE_SECONDS,
     SMTP_USERS,
@@ -24,6 +26,7 @@ from support.engines.settings import (
 
 # The workers of all hosts of the proof run on one machine.
 socket.gethostname = lambda: os.environ["ENGINES_HOST"]
+lanes._KICK_AGAIN_SECONDS = KICK_AGAIN_SECONDS
 
 LEDGER = os.environ["ENGINES_LEDGER"]
 BROKER = os.environ["ENGINES_BROKER"]

@@ -23,7 +23,7 @@ from support.engines.settings import BATCH, LEASE, PER_MINUTE, RUNNERS, SMTP_USE
 from support.engines.traced import LEDGER, note
 
 ENOUGH = Path(os.environ["ENGINES_TRACE"]).with_name("enough")
-_PLANNED = 150
+_PLANNED = 80
 _ROLLED_BACK = 0.1
 
 

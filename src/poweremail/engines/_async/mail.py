@@ -63,7 +63,7 @@ class AsyncMail(ABC):
 
     *ledger*
         A URL such as ``postgresql://host/name``, which all hosts can reach; the path of a file for
-        one host.
+        one host; or a `Ledger`, which may have a schema and hooks.
     *client*
         Returns the client. It is called once in each process that sends; by default
         `AsyncPowerEmail.from_env`.
@@ -84,7 +84,7 @@ class AsyncMail(ABC):
 
     def __init__(
         self,
-        ledger: str | os.PathLike[str],
+        ledger: str | os.PathLike[str] | Ledger,
         *,
         client: Callable[[], AsyncPowerEmail] = AsyncPowerEmail.from_env,
         seconds: float = 20.0,
@@ -93,7 +93,7 @@ class AsyncMail(ABC):
         outbox_runners: int = 4,
         is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
-        self.ledger: Ledger = Ledger(ledger)
+        self.ledger: Ledger = ledger if isinstance(ledger, Ledger) else Ledger(ledger)
         self._make_client = client
         self._seconds = seconds
         self._concurrency = concurrency
