@@ -18,6 +18,11 @@ from pathlib import Path
 from typing import Any, Literal, assert_type
 
 import httpx
+from celery import Celery
+from procrastinate import App
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
+from taskiq import AsyncBroker
 
 import PowerEmail as vendors  # noqa: N813  the other PowerEmail is the client
 import poweremail
@@ -82,6 +87,15 @@ from poweremail.batch import (
     Record,
     read_csv,
     read_json_lines,
+)
+from poweremail.engines import (
+    CeleryMail,
+    Kick,
+    LaneStatus,
+    Mail,
+    ProcrastinateMail,
+    TaskiqMail,
+    Worked,
 )
 from poweremail.sandbox import (
     AsyncSandboxTransport,
@@ -916,3 +930,24 @@ async def webhooks(request_headers: Mapping[str, str], store: SeenStore) -> None
     assert_type(handshake_text(), str)
     for error in (WebhookError("why"), WebhookPayloadError("why"), WebhookSignatureError("why")):
         assert_type(error.explanation, str)
+
+
+async def task_queues(
+    celery: Celery, broker: AsyncBroker, app: App, session: Session, async_session: AsyncSession
+) -> None:
+    kick = Kick(batch="news", lane=1, turn=0)
+    of_celery = CeleryMail(
+        celery, "postgresql://host/name", queue="mail", client=PowerEmail.from_env, seconds=10
+    )
+    CeleryMail(celery, Ledger("ledger.db"), client=AsyncPowerEmail.from_env)  # type: ignore[arg-type]
+    assert_type(of_celery.drive(kick), Worked)
+    assert_type(of_celery.outbox.add(session, message, key="a"), str)
+    of_celery.start("news", runners=8)
+    of_celery.drain(host="web-3")
+    assert_type(of_celery.workers("news"), list[LaneStatus])
+    of_taskiq = TaskiqMail(broker, "postgresql://host/name", smtp_users=["smtp1"])
+    assert_type(await of_taskiq.outbox.add(async_session, message), str)
+    await of_taskiq.kick()
+    of_procrastinate = ProcrastinateMail(app, "postgresql://host/name", beat=10)
+    assert_type(await of_procrastinate.drive(kick), Worked)
+    Mail("ledger.db")  # type: ignore[abstract]
