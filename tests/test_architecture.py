@@ -99,6 +99,7 @@ ROOMS = (
     *((f"poweremail.sandbox.{name}",) for name in SANDBOX_ROOMS),
     ("poweremail.sandbox",),
     ("poweremail._cli", "poweremail.pytest_plugin"),
+    ("poweremail.contrib",),
     ("poweremail.__main__",),
 )
 """
@@ -142,7 +143,7 @@ LIBRARIES = {
         "poweremail.sandbox._store.database",
     ),
     "celery": ("poweremail.engines.celery",),
-    "django": ("poweremail._ledger.outbox",),
+    "django": ("poweremail._ledger.outbox", "poweremail.contrib.django"),
     "fastapi": ("poweremail.sandbox._server.control",),
     "httpcore": both("transports.httpcore"),
     "httpx": (*both("transports.httpx"), "poweremail.sandbox._webhooks.posting", "poweremail._cli"),
@@ -320,6 +321,7 @@ def test_imports_run_down() -> None:
         ("poweremail.sandbox._client._async.transport", "poweremail.sandbox._service", False),
         ("poweremail._async.client", "poweremail.sandbox._client._async.transport", True),
         ("poweremail.transports", "poweremail.sandbox", True),
+        ("poweremail.webhooks", "poweremail.contrib.django.signals", True),
     ],
 )
 def test_imports_that_run_up_are_recognized(importer: str, imported: str, expected: bool) -> None:

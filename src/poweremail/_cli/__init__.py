@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
 
 from poweremail._cli.signals import delay_signals
 
 __all__ = ["main"]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None, name: str | None = None) -> None:
     """
-    Run the command. Without the extra ``cli`` it says what to install and exits with status 1.
+    Run the command, by default with the arguments and the name of this process. Without the extra
+    ``cli`` it says what to install and exits with status 1.
     """
     delay_signals()
     try:
@@ -23,4 +25,4 @@ def main() -> None:
         )
     # The command itself reports what the library logs.
     logging.getLogger("poweremail").addHandler(logging.NullHandler())
-    app()
+    app(args=arguments, prog_name=name)

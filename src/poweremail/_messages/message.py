@@ -174,3 +174,24 @@ class TemplateMessage(Envelope):
         super().__attrs_post_init__()
         if not header_text("template_id", self.template_id).strip():
             raise UsageError("must not be empty", field="template_id")
+
+    @classmethod
+    def from_email_message(
+        cls,
+        email_message: EmailMessage | StdMessage | MailObject,
+        *,
+        template_id: str,
+        dynamic_value: Mapping[str, str | int | float] | None = None,
+    ) -> TemplateMessage:
+        """
+        Make a mail from a template with the addresses, the headers and the files of a message as
+        `Message.from_email_message` takes it. Each image with a Content-ID is one that the template
+        shows.
+
+        Raises `UsageError`, which names everything that the service cannot carry; a body belongs to
+        it.
+        """
+        from poweremail._messages.read import read_fields  # noqa: PLC0415  as above
+
+        fields, _ = read_fields(email_message, lossy=False, by_template=True)
+        return cls(template_id=template_id, dynamic_value=dynamic_value or {}, **fields)

@@ -52,10 +52,13 @@ _GENERIC_TYPES = ("application/octet-stream", "application/x-unknown", "binary/o
 _EMPTY_URL = "data:,"
 
 
-def read_fields(source: object, *, lossy: bool) -> tuple[dict[str, Any], tuple[str, ...]]:
+def read_fields(
+    source: object, *, lossy: bool, by_template: bool = False
+) -> tuple[dict[str, Any], tuple[str, ...]]:
     """
     Return the fields of a `Message` that says what *source* says, and what was lost, which is
-    nothing unless *lossy*.
+    nothing unless *lossy*. For a mail *by_template* they are those of an `Envelope`, and *source*
+    needs no body.
 
     Raises `UsageError`, which names all of it, if something would be lost or is missing.
     """
@@ -70,19 +73,31 @@ def read_fields(source: object, *, lossy: bool) -> tuple[dict[str, Any], tuple[s
     losses += lost_content
     if envelope is not None:
         _keep_to_envelope(fields, envelope, losses)
-    fields["text"] = content.text
-    fields["attachments"], fields["images"] = _sort_files(content.files, content.html or "", losses)
-    fields["html"] = _without_dangling(content.html, fields["images"], losses)
-    faults = _faults(fields)
+    fields["attachments"], fields["images"] = _sort_files(
+        content.files, content.html or "", losses, by_template=by_template
+    )
+    if by_template:
+        bodies = {"a text body": content.text, "an HTML body": content.html}
+        losses += [
+            f"{name}: the template has its own"
+            for name, body in bodies.items()
+            if body and body.strip()
+        ]
+    else:
+        fields["text"] = content.text
+        fields["html"] = _without_dangling(content.html, fields["images"], losses)
+    faults = _faults(fields, needs_body=not by_template)
     if faults or (losses and not lossy):
         # A raw message needs a sender and a recipient, and may be all that can carry the content.
         can_be_raw = fields["from_email"] and (fields["to"] or fields["cc"] or fields["bcc"])
-        as_raw = "send_raw carries it" if can_be_raw else None
+        as_raw = "send_raw carries it" if can_be_raw and not by_template else None
         raise UsageError(
             f"the service cannot carry all of it: "
             f"{'; '.join(faults if lossy else (*faults, *losses))}",
             field="email_message",
-            advice=as_raw if faults else f"lossy=True leaves it out and lists it; {as_raw}",
+            advice=as_raw
+            if faults or by_template
+            else f"lossy=True leaves it out and lists it; {as_raw}",
         )
     return fields, tuple(losses)
 
@@ -123,13 +138,15 @@ def _with_ascii_domain(recipient: Recipient) -> str:
     return f"{recipient.email.rpartition('@')[0]}@{ascii_domain(recipient)}"
 
 
-def _faults(fields: dict[str, Any]) -> list[str]:
+def _faults(fields: dict[str, Any], *, needs_body: bool) -> list[str]:
     """Needed by the service and missing in *fields*; leaving something out is no remedy."""
     needed = {
         "it has no sender (From)": fields["from_email"],
         "it has no recipient (To, Cc or Bcc)": fields["to"] or fields["cc"] or fields["bcc"],
         "it has no subject": fields["subject"].strip(),
-        "it has neither a text nor an HTML body": fields["text"] or fields["html"],
+        "it has neither a text nor an HTML body": not needs_body
+        or fields["text"]
+        or fields["html"],
     }
     return [fault for fault, value in needed.items() if not value]
 
@@ -257,9 +274,9 @@ def _tracking(texts: dict[str, tuple[str, str]]) -> Tracking | None:
 
 
 def _sort_files(
-    files: Iterable[File], html: str, losses: list[str]
+    files: Iterable[File], html: str, losses: list[str], *, by_template: bool
 ) -> tuple[list[Attachment], list[Image]]:
-    """Return *files* as attachments, and as the images that *html* shows."""
+    """Return *files* as attachments, and as the images that *html*, or the template, shows."""
     referred = {form for found in cid_references(html) for form in spellings(found[2])}
     attachments: list[Attachment] = []
     images: dict[str, Image] = {}
@@ -267,7 +284,7 @@ def _sort_files(
         used = bool(file.cid) and file.cid in referred
         type = _image_type(file) if used else file.media_type
         is_image = type.startswith("image/") and (
-            used or (file.related and bool(file.cid) and not file.is_attachment)
+            used or ((file.related or by_template) and bool(file.cid) and not file.is_attachment)
         )
         if used and not is_image:
             losses.append(

@@ -1,0 +1,1 @@
+"""Parts for frameworks. The library itself imports none of them."""

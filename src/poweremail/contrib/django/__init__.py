@@ -1,0 +1,43 @@
+"""
+Django sends its mail by the service: ``EMAIL_BACKEND = "poweremail.contrib.django.EmailBackend"``.
+
+With ``"poweremail.contrib.django"`` in ``INSTALLED_APPS`` the settings are checked, and
+``manage.py poweremail`` runs the commands of ``poweremail`` with them. Each name is loaded when it
+is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from poweremail._lazy import lazily
+
+if TYPE_CHECKING:
+    from poweremail.contrib.django._backends import (
+        EmailBackend,
+        NotAllAcceptedError,
+        SandboxEmailBackend,
+    )
+    from poweremail.contrib.django._clients import get_client
+    from poweremail.contrib.django._webhook import webhook
+
+_HOMES = {
+    "contrib.django._backends": (
+        "EmailBackend",
+        "NotAllAcceptedError",
+        "SandboxEmailBackend",
+    ),
+    "contrib.django._clients": ("get_client",),
+    "contrib.django._webhook": ("webhook",),
+}
+
+__all__ = [
+    "EmailBackend",
+    "NotAllAcceptedError",
+    "SandboxEmailBackend",
+    "get_client",
+    "webhook",
+]
+
+if not TYPE_CHECKING:  # a type checker knows the names above, and no others
+    __getattr__, __dir__ = lazily(__name__, _HOMES)

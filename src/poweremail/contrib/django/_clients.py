@@ -1,0 +1,71 @@
+"""The clients of this process: one for each set of options. They outlive threads and forks."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable, Mapping
+from typing import Any
+
+from poweremail import ConfigurationError, PowerEmail, Secret
+from poweremail.contrib.django._settings import CLIENT_OPTIONS, read_settings
+
+__all__ = ["close_clients", "get_client", "rehearses"]
+
+_REHEARSAL = ("redirect_to", "allow", "dry_run")
+
+_clients: dict[Hashable, PowerEmail] = {}
+
+
+def get_client(**overrides: Any) -> PowerEmail:
+    """
+    Return the client of this process, made of ``settings.POWEREMAIL`` and, for what that leaves
+    out, of the environment: see `PowerEmail.from_env`.
+
+    *overrides* are options of `PowerEmail` that replace those of the settings. *redirect_to*,
+    *allow* and *dry_run* apply in addition to them. The client is shared by all threads: do not
+    close it. Raises `ConfigurationError` if an option is invalid or missing.
+    """
+    if "token" in overrides:
+        overrides["token"] = Secret.of(overrides["token"])
+    rehearsal = {name: overrides.pop(name) for name in _REHEARSAL if name in overrides}
+    chosen = {name: value for name, value in read_settings().items() if name in CLIENT_OPTIONS}
+    client = _shared(chosen | overrides)
+    return client.with_options(**rehearsal) if rehearsal else client
+
+
+def _shared(chosen: Mapping[str, Any]) -> PowerEmail:
+    key = tuple(sorted((name, _hashable(name, value)) for name, value in chosen.items()))
+    client = _clients.get(key)
+    if client is None:
+        # Without a lock, which a fork could leave locked: of two that are made at once, one stays.
+        made = PowerEmail.from_env(**chosen)
+        client = _clients.setdefault(key, made)
+        if client is not made:
+            made.close()
+    return client
+
+
+def _hashable(name: str, value: Any) -> Hashable:
+    if isinstance(value, list | set):
+        value = tuple(value)
+    try:
+        return hash(value), value
+    except TypeError:
+        raise ConfigurationError(
+            f"{type(value).__name__} cannot be an option", field=f"POWEREMAIL[{name.upper()!r}]"
+        ) from None
+
+
+def rehearses(overrides: Mapping[str, Any]) -> bool:
+    """Return whether a client with these *overrides* keeps mail from some recipients."""
+    given = {**read_settings(), **{name: v for name, v in overrides.items() if v}}
+    return any(
+        given.get(name) or os.environ.get(f"POWEREMAIL_{name.upper()}") for name in _REHEARSAL
+    )
+
+
+def close_clients() -> None:
+    """Close all clients. The next `get_client` makes new ones."""
+    while _clients:
+        _, client = _clients.popitem()
+        client.close()

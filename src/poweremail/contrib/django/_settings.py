@@ -1,0 +1,68 @@
+"""The setting ``POWEREMAIL``: a dict that has the options of a client, and a few of Django's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from inspect import signature
+from typing import Any
+
+from django.conf import settings
+
+from poweremail import ConfigurationError, PowerEmail, Secret
+
+__all__ = ["CLIENT_OPTIONS", "read_settings"]
+
+CLIENT_OPTIONS = frozenset(signature(PowerEmail).parameters)
+"""Those of `PowerEmail`."""
+
+_OTHERS = frozenset(
+    (
+        "concurrency",
+        "metadata_header",
+        "outbox",
+        "sandbox_url",
+        "tags_header",
+        "webhook",
+    )
+)
+
+
+def read_settings() -> dict[str, Any]:
+    """
+    Return the members of ``settings.POWEREMAIL``, by their name in lower case.
+
+    Raises `ConfigurationError` if one is not known or is given twice.
+    """
+    if not isinstance(getattr(settings, "POWEREMAIL", {}), Mapping):
+        raise ConfigurationError("must be a dict", field="POWEREMAIL")
+    given = _sealed()
+    names = [name for name, _ in given]
+    for name in names:
+        if name not in CLIENT_OPTIONS | _OTHERS:
+            known = ", ".join(sorted(CLIENT_OPTIONS | _OTHERS)).upper()
+            raise ConfigurationError(
+                "is not an option", field=f"POWEREMAIL[{name.upper()!r}]", advice=f"known: {known}"
+            )
+        if names.count(name) > 1:
+            raise ConfigurationError("is given twice", field=f"POWEREMAIL[{name.upper()!r}]")
+    return dict(given)
+
+
+def _sealed() -> list[tuple[str, Any]]:
+    """The members. No frame that can raise an error has a plain token or key in it."""
+    return [(str(name).lower(), _seal(name, value)) for name, value in _members()]
+
+
+def _members() -> list[tuple[object, Any]]:
+    return list(getattr(settings, "POWEREMAIL", {}).items())
+
+
+def _seal(name: object, value: Any) -> Any:
+    name = str(name).lower()
+    if name == "webhook" and isinstance(value, Mapping):
+        return {str(inner).lower(): _seal(inner, each) for inner, each in value.items()}
+    if name == "keys" and isinstance(value, list | tuple | set):
+        return tuple(Secret(key) if isinstance(key, str) else key for key in value)
+    if name in ("token", "keys") and isinstance(value, str):
+        return Secret(value)
+    return value

@@ -1,0 +1,68 @@
+"""``manage.py poweremail``: the command ``poweremail`` with the settings of the project."""
+
+from __future__ import annotations
+
+import os
+from argparse import REMAINDER, ArgumentParser
+from collections.abc import Mapping
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from poweremail import ConfigurationError, Secret
+from poweremail._cli import main
+from poweremail.contrib.django._bases import BaseCommand
+from poweremail.contrib.django._settings import read_settings
+
+__all__ = ["Command"]
+
+_CONNECTION = ("owner_id", "token", "app_domain", "base_url", "smtp_user_name")
+_REHEARSAL = ("redirect_to", "allow", "dry_run")
+
+
+class Command(BaseCommand):
+    """Runs a command of ``poweremail`` with the account and the rehearsal of the settings."""
+
+    help = (
+        "Run a command of poweremail with the account of this project: doctor, info, sandbox, "
+        "batch work and so on. `manage.py poweremail -- --help` lists them."
+    )
+    requires_system_checks: list[str] = []  # noqa: RUF012  as Django has it; doctor finds more
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Take all arguments as they are."""
+        parser.add_argument("arguments", nargs=REMAINDER, help="those of the command")
+
+    def handle(self, *, arguments: list[str], **_: Any) -> None:
+        """Run the command. It ends the process with its own status."""
+        try:
+            _export(read_settings())
+        except ConfigurationError as error:
+            raise CommandError(str(error)) from None
+        if arguments[:1] == ["--"]:
+            del arguments[0]
+        main(arguments, "manage.py poweremail")
+
+
+def _export(options: Mapping[str, Any]) -> None:
+    """Set the variables that the command reads. It starts no process of somebody else."""
+    if options.get("base_url") or options.get("app_domain"):
+        # The settings say where the service is, so the environment does not.
+        for name in ("base_url", "app_domain"):
+            os.environ.pop(_variable(name), None)
+    for name in _CONNECTION:
+        if (value := options.get(name)) is not None:
+            os.environ[_variable(name)] = value.reveal() if isinstance(value, Secret) else value
+    for name in _REHEARSAL:
+        if (value := options.get(name)) not in (None, False):
+            text = "1" if value is True else value if isinstance(value, str) else ",".join(value)
+            if os.environ.get(_variable(name), text) != text:
+                raise ConfigurationError(
+                    f"differs from {_variable(name)}, and a command can follow one of them only",
+                    field=f"POWEREMAIL[{name.upper()!r}]",
+                )
+            os.environ[_variable(name)] = text
+
+
+def _variable(name: str) -> str:
+    return f"POWEREMAIL_{name.upper()}"
