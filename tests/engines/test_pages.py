@@ -53,7 +53,7 @@ def environ(tmp_path, monkeypatch, served, broker, postgresql):
         "POWEREMAIL_TOKEN": "any",
         "POWEREMAIL_SMTP_USER_NAME": "smtp12345",
         "POWEREMAIL_BASE_URL": served.url,
-        "PYTHONPATH": str(tmp_path),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH")))),
     }
 
 
@@ -93,7 +93,9 @@ def wait_for(served, *subjects: str) -> None:
 
 @pytest.mark.parametrize("engine", ["celery", "taskiq", "procrastinate"])
 def test_the_programs_of_a_page_run(engine, environ, served):
-    shop, *programs = fences(f"{engine}.md", "python")
+    shop, *programs = [
+        code for code in fences(f"{engine}.md", "python") if not code.startswith("# shop/")
+    ]
     Path("shop.py").write_text(shop)
     commands = [line for block in fences(f"{engine}.md", "") for line in block.splitlines()]
     with ExitStack() as stack:

@@ -64,11 +64,11 @@ class Loop:
         return problems
 
     def _let_befall(self, faults: Faults) -> None:
+        self._keep_up(self._chance.uniform(0.0, 1.5))
         # A fault that hits nobody is none.
         self._wait_until(
             lambda: all(host.is_working for host in self._site.hosts), "no worker works"
         )
-        self._keep_up(self._chance.uniform(0.0, 1.5))
         name = min(faults.names, key=lambda name: (self.figures[name], self._chance.random()))
         getattr(faults, name)()
         self.figures[name] += 1
