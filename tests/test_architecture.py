@@ -159,6 +159,7 @@ LIBRARIES = {
     "sqlalchemy": (
         "poweremail._ledger",
         *both("durable.outbox"),
+        "poweremail.contrib.django",
         "poweremail.engines.procrastinate",
     ),
     "starlette": ("poweremail.sandbox._server",),

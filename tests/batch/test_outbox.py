@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import uuid
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
@@ -287,3 +291,67 @@ def test_a_schema_has_the_tables(postgresql):
     ledger.close()
     with pytest.raises(ConfigurationError, match="SQLite has no schemas"):
         Ledger("file.db", schema="mail")
+
+
+@given(requests=st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=20))
+@settings(
+    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_the_first_committed_mail_of_each_key_is_there(tmp_path, requests):
+    place = str(tmp_path / f"{uuid.uuid4().hex}.db")
+    engine = create_engine(url(place))
+    expected: dict[str, str] = {}
+    with Outbox(place) as outbox:
+        outbox.create_tables()
+        for number, (key, commits) in enumerate(requests):
+            with engine.connect() as connection:
+                outbox.add(connection, message(to=f"user{number}@example.com"), key=f"k{key}")
+                (connection.commit if commits else connection.rollback)()
+            if commits:
+                expected.setdefault(f"k{key}", f"user{number}@example.com")
+        for key in range(6):
+            found = outbox.find(f"k{key}")
+            assert (found and found.recipients[0]) == expected.get(f"k{key}")
+    engine.dispose()
+
+
+def test_web_requests_beside_workers(place, outbox):
+    """200 requests, of which every tenth is rolled back: the others' mails are sent, once each."""
+    numbers = iter(range(200))  # shared: each number goes to one thread
+    over = threading.Event()
+
+    def serve() -> None:
+        for number in numbers:
+            with outbox.engine.connect() as connection:
+                # SQLite: a transaction that reads first may not write later.
+                key = outbox.add(connection, message(to=f"u{number}@example.com"), key=f"o{number}")
+                connection.execute(text("INSERT INTO orders VALUES (:n)"), {"n": number})
+                assert key == f"o{number}"
+                (connection.rollback if number % 10 == 0 else connection.commit)()
+
+    def work(client) -> None:
+        while True:
+            is_last = over.is_set()
+            with Batch(client, place, "outbox") as batch:
+                try:
+                    with batch.run() as outcomes:
+                        list(outcomes)
+                except ConfigurationError:  # no mail was added yet
+                    pass
+            if is_last:
+                return
+
+    with Sandbox() as sandbox, sandbox.client(smtp_user_name="smtp1") as client:
+        web = [threading.Thread(target=serve) for _ in range(4)]
+        workers = [threading.Thread(target=work, args=(client,)) for _ in range(2)]
+        for thread in (*web, *workers):
+            thread.start()
+        for thread in web:
+            thread.join()
+        over.set()
+        for thread in workers:
+            thread.join()
+        sent = Counter(mail.recipients[0].email for mail in sandbox.outbox)
+    assert sent == {f"u{number}@example.com": 1 for number in range(200) if number % 10}
+    with outbox.engine.connect() as connection:
+        assert connection.scalar(text("SELECT count(*) FROM orders")) == 180

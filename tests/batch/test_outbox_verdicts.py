@@ -164,3 +164,17 @@ def test_a_refused_account_pauses_the_outbox_and_no_mail_is_lost(ledger, outbox)
         assert outbox.find("k").state == "planned"
         batch.resume()
     assert [outcome.state for outcome in run(ledger)] == ["accepted"]
+
+
+def test_a_lost_kick_for_a_new_mail_is_replaced(ledger, outbox):
+    """Also while the lane is not due before the mails that were there when it was left."""
+    add(ledger, outbox, "later", not_before=LATER)
+    with Sandbox() as sandbox, sandbox.client(smtp_user_name="smtp1") as client:
+        with Batch(client, ledger, "outbox") as batch:
+            (kick,) = batch.start(1)
+            worked = batch.work(kick=kick)
+            assert worked.again_in > 80_000
+            assert ledger.lanes.beat() == []
+            add(ledger, outbox, "new", not_before=PAST)
+            assert ledger.lanes.beat() == [worked.kick]
+            assert batch.work(kick=worked.kick).counts == {"accepted": 1}

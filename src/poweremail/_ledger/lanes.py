@@ -45,7 +45,7 @@ from sqlalchemy import (
 )
 
 from poweremail._ledger.database import Clock, Database
-from poweremail._ledger.schema import batches, drains, lanes, messages
+from poweremail._ledger.schema import OUTBOX, batches, drains, lanes, messages
 from poweremail._ledger.statements import is_open
 from poweremail._ledger.states import State
 from poweremail._ledger.values import Kick, LaneStatus
@@ -251,7 +251,16 @@ class Lanes:
             )
             names = {row.id: row.name for row in connection.execute(started)}
             now = self._database.now(connection)
-            is_due = or_(_lane.due.is_(None), _lane.due < now - _GRACE_SECONDS)
+            late = now - _GRACE_SECONDS
+            # A mail that was added to an outbox may be due before those that its worker has seen.
+            has_mail = exists().where(
+                batches.c.id == _lane.batch,
+                batches.c.kind == OUTBOX,
+                messages.c.batch == _lane.batch,
+                messages.c.state == State.PLANNED,
+                messages.c.due < late,
+            )
+            is_due = or_(_lane.due.is_(None), _lane.due < late, has_mail)
             since = now - _lane.kicked
             interval = _lane.kicked - func.coalesce(_lane.due, _lane.kicked)
             is_late = or_(

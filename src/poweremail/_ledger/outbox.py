@@ -205,7 +205,7 @@ class _OnDjango:
 
 
 _HOW_TO_CREATE = (
-    "create them: `manage.py migrate` with poweremail.contrib.django, Alembic with "
+    "create them: `manage.py migrate` with poweremail.contrib.django.outbox, Alembic with "
     "poweremail.batch.metadata, or `create_tables()` of the outbox"
 )
 
@@ -340,11 +340,13 @@ class OutboxTables:
             exists = database.rows(select(func.to_regclass(literal(place)).is_not(None)))
             found = database.rows(select(version_row.c.version)) if exists[0][0] else [(0,)]
         if not found:
+            # Not noted as checked: the transaction may be rolled back.
             database.adopt()
         elif (version := max(found)[0]) != VERSION:
             state = f"have version {version}, not {VERSION}" if version else "are missing"
             raise LedgerError(f"the tables of the outbox {state}", advice=_HOW_TO_CREATE)
-        self._checked.add(database.name)
+        else:
+            self._checked.add(database.name)
 
     @staticmethod
     def _lock_sqlite(database: _Database) -> list[tuple[Any, ...]]:
