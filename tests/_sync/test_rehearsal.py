@@ -73,6 +73,11 @@ SENDS = {
 }
 
 
+TO_QA = [{"email": "qa@example.com"}]
+A_RAW_FOR_QA = "From: o@example.com\nTo: qa@example.com\nSubject: s\n\nt"
+OTHERS = ["Resent-To", "resent-cc", "Resent-Bcc", "Apparently-To"]
+
+
 def reached(sandbox) -> set[str]:
     return {recipient.email for mail in sandbox.outbox for recipient in mail.recipients}
 
@@ -174,6 +179,21 @@ def test_the_variables_of_a_given_environment_count():
         {"message": {"to": ["ada@real.org"]}},
         {"message": {"to": [{"email": "qa@example.com"}], "headers": {"BCC": "ada@real.org"}}},
         {"message": {"to": [{"email": "qa@example.com"}], "cc": [{"email": "ada@real.org"}]}},
+        {"message": {"to": []}},
+        {"message": {"to": TO_QA, "Bcc": [{"email": "ada@real.org"}]}},
+        {"message": {"to": TO_QA, "bcc_address": "ada@real.org"}},
+        {"message": {"to": TO_QA, "To": [{"email": "ada@real.org"}]}},
+        {"message": {"to": TO_QA, "headers": {"To": "ada@real.org"}}},
+        {"message": {"to": TO_QA, "headers": {"Bcc ": "ada@real.org"}}},
+        {"message": {"to": TO_QA, "headers": {"X-A": "a\r\nBcc: ada@real.org"}}},
+        {"message": {"to": TO_QA, "headers": {"X-A: a\nBcc": "ada@real.org"}}},
+        {"message": {"to": TO_QA, "subject": "s\r\nBcc: ada@real.org"}},
+        {"message": {"to": [{"email": "qa@example.com", "name": "a\r\nBcc: ada@real.org"}]}},
+        {"message": {"to": [{"email": "ada@real.org <qa@example.com>"}]}},
+        {"message": {"to": TO_QA}, "raw_message": A_RAW_FOR_QA},
+        {"message": {"to": TO_QA}, "raw_message": ["To: ada@real.org"]},
+        {"message": {"to": TO_QA}, "to": "ada@real.org"},
+        {"raw_message": A_RAW_FOR_QA, "to": "ada@real.org"},
         {"to": "ada@real.org"},
     ],
 )
@@ -184,6 +204,44 @@ def test_a_handwritten_body_whose_recipients_are_not_clear_is_not_sent(sandbox, 
         with pytest.raises(UsageError, match="may send mail"):
             client.call("messages/sendSomehow", unclear)
         client.call("settings/listSmtp")
+    assert not sandbox.outbox
+
+
+@pytest.mark.parametrize("header", OTHERS)
+@pytest.mark.parametrize("allow", [None, ["*@example.com"]])
+def test_headers_that_may_name_further_recipients_are_left_out(sandbox, client_of, header, allow):
+    others = {header: "ada@real.org"}
+    with client_of(redirect_to="qa@example.com", allow=allow) as client:
+        client.messages.send_mail(a_mail("qa@example.com", headers=others))
+        client.messages.send_raw(f"{header}: ada@real.org\n{A_RAW_FOR_QA}")
+        client.call("messages/sendMail", body("qa@example.com", headers=others))
+    assert [mail.to for mail in sandbox.outbox] == [("qa@example.com",)] * 3
+    for mail in sandbox.outbox:
+        assert header.lower() not in {name.lower() for name in mail.headers}
+        assert REDIRECTED_FOR in mail.headers
+
+
+@pytest.mark.parametrize("header", OTHERS)
+def test_such_headers_are_not_sent_without_a_redirection(sandbox, client_of, header):
+    with client_of(allow=["*@example.com"]) as client:
+        for send in (
+            lambda: client.messages.send_mail(
+                a_mail("qa@example.com", headers={header: "ada@real.org"})
+            ),
+            lambda: client.messages.send_raw(f"{header} : ada@real.org\n{A_RAW_FOR_QA}"),
+        ):
+            with pytest.raises(UsageError, match="does not check their recipients"):
+                send()
+    assert not sandbox.outbox
+
+
+@pytest.mark.parametrize("gap", [" ", "\t"])
+def test_white_space_before_the_colon_hides_no_recipient(sandbox, client_of, gap):
+    with client_of(allow=["*@example.com"]) as client:
+        with pytest.raises(UsageError, match=r"ada@real\.org is not on the allow-list"):
+            client.messages.send_raw(f"Bcc{gap}: ada@real.org\n{A_RAW_FOR_QA}")
+        with pytest.raises(UsageError, match=r"ada@real\.org is not on the allow-list"):
+            client.messages.send_raw(f"X-A{gap}: b\nBcc: ada@real.org\n{A_RAW_FOR_QA}")
     assert not sandbox.outbox
 
 

@@ -14,7 +14,7 @@ from poweremail._types.checks import header_text, string_mapping
 from poweremail._types.frozen import FrozenMapping
 from poweremail.errors import UsageError
 
-__all__ = ["HEADER_NAME", "UNIQUE_ID_HEADER", "Envelope", "Tracking"]
+__all__ = ["HEADER_NAME", "OTHER_RECIPIENTS", "UNIQUE_ID_HEADER", "Envelope", "Tracking"]
 
 T = TypeVar("T")
 
@@ -22,6 +22,9 @@ T = TypeVar("T")
 HEADER_NAME = re.compile(r"[!-9;-~]+\Z")
 
 UNIQUE_ID_HEADER = "X-Unique-Id"
+
+OTHER_RECIPIENTS = ("resent-to", "resent-cc", "resent-bcc", "apparently-to")
+"""Headers beside To, Cc and Bcc from which some mail servers take recipients."""
 
 # Headers that are fields of a message. Given as headers, too, they could add a recipient or
 # contradict the mail.

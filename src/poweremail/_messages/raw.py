@@ -15,7 +15,7 @@ from email.parser import HeaderParser
 
 import attrs
 
-from poweremail._messages.envelope import UNIQUE_ID_HEADER
+from poweremail._messages.envelope import OTHER_RECIPIENTS, UNIQUE_ID_HEADER
 from poweremail._mime.headers import HeaderLine, header_lines
 from poweremail._mime.part import PARSER_FAILURES
 from poweremail._mime.writer import flatten
@@ -34,9 +34,12 @@ _FIELD = "raw_message"
 _ODD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)")
 _END_OF_HEAD = re.compile(r"\r?\n\r?\n|\r?\n\Z|\A\r?\n")
 _HEADER_LINE = re.compile(r"[!-9;-~]+[ \t]*:|[ \t]")
+# Obsolete syntax, at which the standard library's parser ends the headers; servers read it.
+_GAP = re.compile(r"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
 # With the lines that continue it.
 _RECIPIENT_HEADERS = re.compile(
-    r"^(?:resent-)?(?:to|cc|bcc)[ \t]*:.*\n(?:[ \t].*\n)*", re.IGNORECASE | re.MULTILINE
+    rf"^(?:{'|'.join(('to', 'cc', 'bcc', *OTHER_RECIPIENTS))})[ \t]*:.*\n(?:[ \t].*\n)*",
+    re.IGNORECASE | re.MULTILINE,
 )
 _UNFOLDED = re.compile(r"(?:\r\n?+|\n)(?![ \t])")
 
@@ -45,12 +48,14 @@ _UNFOLDED = re.compile(r"(?:\r\n?+|\n)(?![ \t])")
 class RawMessage:
     """
     A raw message that can be sent: *text* is all of it, *recipients* are the addresses of its To,
-    Cc and Bcc, *unique_id* is its ``X-Unique-Id``, None where it has none.
+    Cc and Bcc, *unique_id* is its ``X-Unique-Id``, None where it has none. *has_others*: other
+    headers may name further recipients.
     """
 
     text: str = attrs.field(repr=lambda text: f"<{len(text)} characters>")
     recipients: tuple[str, ...]
     unique_id: str | None
+    has_others: bool = False
 
     @classmethod
     def of(cls, message: RawMessageLike) -> RawMessage:
@@ -75,7 +80,8 @@ class RawMessage:
         if not recipients:
             raise UsageError("has no recipient in To, Cc or Bcc", field=_FIELD)
         unique_ids = headers.get(UNIQUE_ID_HEADER.lower(), [])
-        return cls(text, tuple(recipients), _unique_id(unique_ids))
+        has_others = not headers.keys().isdisjoint(OTHER_RECIPIENTS)
+        return cls(text, tuple(recipients), _unique_id(unique_ids), has_others)
 
     def with_unique_id(self, unique_id: str) -> str:
         """
@@ -144,7 +150,8 @@ def _header_lines(text: str) -> list[HeaderLine]:
             )
     if found := re.search("\0", text):
         raise UsageError(f"has a NUL at position {found.start()}", field=_FIELD)
-    return header_lines(HeaderParser().parsestr("\n".join(lines), headersonly=True))
+    head = _GAP.sub(r"\1:", "\n".join(lines))
+    return header_lines(HeaderParser().parsestr(head, headersonly=True))
 
 
 def _addresses(line: HeaderLine) -> list[str]:

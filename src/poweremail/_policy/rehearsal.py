@@ -9,15 +9,19 @@ mail passes through all of them, one after the other, so each can only tighten t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from itertools import chain
 from typing import Any, TypeVar
 
 import attrs
 
+from poweremail._messages.envelope import OTHER_RECIPIENTS
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._messages.raw import RawMessage
 from poweremail._types.address import Recipient, recipient
+from poweremail._types.checks import CONTROL
 from poweremail.errors import ConfigurationError, UsageError
 
 __all__ = ["REDIRECTED_FOR", "Rehearsal"]
@@ -26,6 +30,8 @@ REDIRECTED_FOR = "X-PowerEmail-Redirected-For"
 """The header of a redirected mail that names those who would have got it."""
 
 _MAX_NAMED = 10
+# What separates a name, a comment or another mailbox from an address.
+_NOT_PLAIN = re.compile(r"[<>(),;]")
 
 M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
@@ -83,55 +89,78 @@ class Rehearsal:
         *by_get*: it goes by a GET request, which carries an address and no header.
         """
         recipients = message.recipients
-        redirected = self._redirected(recipients)
+        has_others = (
+            message.has_others if isinstance(message, RawMessage) else _has_others(message.headers)
+        )
+        redirected = self._redirected(recipients, has_others=has_others)
         if redirected is None:
             return message
         if isinstance(message, RawMessage):
             to = (redirected.email,)
             text = message.readdressed(*to, {REDIRECTED_FOR: _listed(recipients)})
-            return attrs.evolve(message, text=text, recipients=to)
+            return attrs.evolve(message, text=text, recipients=to, has_others=False)
         if by_get:
             return attrs.evolve(message, to=redirected.email, cc=(), bcc=())
         # If it was redirected before, the header names its first recipients.
-        headers = {REDIRECTED_FOR: _listed(recipients), **message.headers}
+        headers = {REDIRECTED_FOR: _listed(recipients), **_without_others(message.headers)}
         return attrs.evolve(message, to=redirected, cc=(), bcc=(), headers=headers)
 
     def apply_to_body(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do the same for the *body* of a send that the caller has written by hand."""
-        if isinstance(body.get("raw_message"), str):
+        if body.keys() <= {"smtp_user_name", "raw_message"} and isinstance(
+            body.get("raw_message"), str
+        ):
             raw = RawMessage.of(body["raw_message"])
             return {**body, "raw_message": self.apply(raw).text}
         members = body.get("message")
-        if not isinstance(members, Mapping) or not isinstance(members.get("to"), list | tuple):
+        # A further member might be what the service takes the recipients from.
+        if not body.keys() <= {"smtp_user_name", "message"} or not isinstance(members, Mapping):
             raise _unclear()
-        headers = members.get("headers") or {}
-        addresses = [
-            entry.get("email") if isinstance(entry, Mapping) else None for entry in members["to"]
-        ]
+        headers, entries = members.get("headers") or {}, members.get("to")
         if (
-            not all(isinstance(address, str) for address in addresses)
-            or not isinstance(headers, Mapping)
-            or {"cc", "bcc"} & {*members, *(str(name).lower() for name in headers)}
+            not isinstance(headers, Mapping)
+            or not isinstance(entries, list | tuple)
+            or not all(isinstance(entry, Mapping) for entry in entries)
+            or any(map(_may_name_recipients, {*members} - {"to"}))
+            or any(map(_may_name_recipients, headers))
+            or any(map(_has_control, _texts_of_headers(members, headers, entries)))
         ):
             raise _unclear()
+        addresses = [entry.get("email") for entry in entries]
+        if not addresses or not all(isinstance(address, str) for address in addresses):
+            raise _unclear()
         recipients = tuple(recipient("to", address).email for address in addresses)
-        redirected = self._redirected(recipients)
+        redirected = self._redirected(recipients, has_others=_has_others(headers))
         if redirected is None:
+            if any(_NOT_PLAIN.search(address) for address in addresses):
+                raise _unclear()
             return body
         to = [{"email": redirected.email, "type": "to", "name": redirected.name}]
-        headers = {REDIRECTED_FOR: _listed(recipients), **headers}
+        headers = {REDIRECTED_FOR: _listed(recipients), **_without_others(headers)}
         return {**body, "message": {**members, "to": to, "headers": headers}}
 
-    def _redirected(self, recipients: tuple[str, ...]) -> Recipient | None:
-        """Return who gets a mail in place of *recipients*; None if they may get it themselves."""
+    def _redirected(self, recipients: tuple[str, ...], *, has_others: bool) -> Recipient | None:
+        """
+        Return who gets a mail in place of *recipients*; None if they may get it themselves.
+
+        *has_others*: it has headers from which the service may take others.
+        """
         strangers = [
             address
             for address in recipients
             if not any(fnmatchcase(address.lower(), pattern) for pattern in self.allow)
         ]
-        if not strangers or (*map(str.lower, recipients),) == (str(self.redirect_to).lower(),):
+        if not has_others and (
+            not strangers or (*map(str.lower, recipients),) == (str(self.redirect_to).lower(),)
+        ):
             return None
         if self.redirect_to is None:
+            if not strangers:
+                raise UsageError(
+                    f"may not have {' or '.join(map(str.title, OTHER_RECIPIENTS))}: the rehearsal "
+                    "does not check their recipients",
+                    field="headers",
+                )
             raise UsageError(
                 f"{strangers[0]} is not on the allow-list of the rehearsal", field="allow"
             )
@@ -144,6 +173,39 @@ def _listed(recipients: tuple[str, ...]) -> str:
     listed = ", ".join(recipients[:_MAX_NAMED])
     more = len(recipients) - _MAX_NAMED
     return f"{listed} and {more} more" if more > 0 else listed
+
+
+def _has_others(headers: Mapping[Any, Any]) -> bool:
+    return len(_without_others(headers)) < len(headers)
+
+
+def _without_others(headers: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {
+        name: value
+        for name, value in headers.items()
+        if str(name).strip().lower() not in OTHER_RECIPIENTS
+    }
+
+
+def _may_name_recipients(name: object) -> bool:
+    folded = str(name).strip().lower()
+    return folded == "to" or folded.startswith(("cc", "bcc"))
+
+
+def _texts_of_headers(
+    members: Mapping[Any, Any],
+    headers: Mapping[Any, Any],
+    entries: Iterable[Mapping[Any, Any]],
+) -> Iterator[object]:
+    """What the service writes into headers."""
+    yield from (members.get(name) for name in ("subject", "from_email", "from_name"))
+    yield from chain.from_iterable(headers.items())
+    for entry in entries:
+        yield from entry.values()
+
+
+def _has_control(text: object) -> bool:
+    return isinstance(text, str) and CONTROL.search(text) is not None
 
 
 def _unclear() -> UsageError:
