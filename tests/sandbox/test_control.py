@@ -162,6 +162,44 @@ async def test_search(control, api):
     )
 
 
+async def test_delete_what_matches(control, api, sandbox):
+    for number in (1, 2, 1):
+        api.send(to=[{"email": f"run-{number}@example.com"}], text=f"of run {number}")
+    assert (await control.delete("messages?to=")).json() == {
+        "error": "to: must not be empty; nothing was deleted"
+    }
+    answer = await control.delete(
+        "messages", params={"to": "run-1@example.com", "search": '"run 1"'}
+    )
+    assert answer.json() == {"forgotten": 2}
+    assert [mail.number for mail in sandbox.outbox] == [2]
+    assert (await control.delete("messages?search=nothing")).json() == {"forgotten": 0}
+    too_many = (await control.delete("messages", params={"search": "x " * 33})).json()
+    assert too_many["error"].startswith("search: has 33 words")
+    assert (await control.delete("messages")).json() == {"forgotten": 1}
+
+
+async def test_read_and_unread(control, api, sandbox):
+    api.send()
+    api.send()
+    changes = sandbox.service.store.changes
+    for read, unread in ((True, [2]), (True, [2]), (False, [2, 1])):
+        assert (await control.post("messages/1/read", json={"read": read})).json() == {}
+        page = (await control.get("messages?search=is:unread")).json()["messages"]
+        assert [mail["number"] for mail in page] == unread
+        assert (await control.get("messages/1")).json()["read"] is read
+    assert changes.last == 4  # two mails, and what did change
+    assert (await control.post("messages/3/read")).status_code == 404
+
+
+async def test_wait_for_what_a_text_says(control, api):
+    api.send(text="Your code is 471108")
+    body = {"search": '"code is"', "timeout": 0}
+    assert (await control.post("messages/wait", json=body)).json()["number"] == 1
+    body = {"search": "code -is", "timeout": 0}
+    assert (await control.post("messages/wait", json=body)).status_code == 404
+
+
 async def test_events(control, api, clock):
     api.send(to=[{"email": "ada@example.com"}, {"email": "grace@example.com"}])
     response = await control.post(

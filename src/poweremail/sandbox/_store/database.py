@@ -21,6 +21,7 @@ from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store import schema
 from poweremail.sandbox._store.changes import Changes
+from poweremail.sandbox._store.index import SearchIndex
 from poweremail.sandbox._store.limits import (
     UNLIMITED,
     SmtpLimits,
@@ -91,14 +92,19 @@ class Store:
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self._lock = threading.RLock()
         self.changes: Changes = Changes()
-        self.close: Callable[[], object]
         try:
-            self._connection, self.close = open_database(
+            self._connection, self._close = open_database(
                 self, ":memory:" if path is None else path, schema.prepare
             )
         except sqlite3.Error as error:
             raise ConfigurationError(f"cannot use {str(path)!r}: {error}", field="path") from None
         self._connection.row_factory = _row
+        self.search_index: SearchIndex = SearchIndex(self)
+
+    def close(self) -> None:
+        """Close the database, once no other thread uses it. A second call does nothing."""
+        with self._lock:
+            self._close()
 
     def reading(self) -> AbstractContextManager[object]:
         """Return a context in which no other thread changes what is read."""
@@ -153,6 +159,7 @@ class Store:
         with self.transaction():
             for table in schema.TABLES:
                 self.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
+            self.search_index.clear()
         self.changes.note("cleared")
 
     def put_template(self, template: Template) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import attrs
@@ -15,14 +15,13 @@ from poweremail.sandbox._store.database import END_OF_TIME, Row, Store, at, valu
 from poweremail.sandbox._store.events import STATUSES
 from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits
 from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, MailContent
-from poweremail.sandbox._store.schema import KEEP_WORDS, PARTS_OF_MAILS
+from poweremail.sandbox._store.schema import PARTS_OF_MAILS
+from poweremail.sandbox._store.search import Search, fold, parse_search, search_text
 
 __all__ = ["FIRST_RECIPIENTS", "MailFilter", "MailStore"]
 
 FIRST_RECIPIENTS = 3
 """How many recipients of each mail `MailStore.page` lists."""
-
-_MAX_WORDS = 16
 
 _SHORT = (
     "operation",
@@ -39,7 +38,13 @@ _SIZES = ("mail_size", "attachment_size")
 _MAPPINGS = ("headers", "dynamic_value")
 _BODIES = ("html", "text")
 
-_LISTED = ", ".join(f"m.{name}" for name in ("number", "received", *_SHORT, "mail_size"))
+_LISTED = ", ".join(
+    (
+        *(f"m.{name}" for name in ("number", "received", *_SHORT, "mail_size")),
+        "NOT s.unread AS read",
+        "s.attachments AS attachment_count",
+    )
+)
 _WHOLE = ", ".join((_LISTED, "attachment_size", *_MAPPINGS, *_BODIES))
 _RECIPIENTS = (
     "SELECT type, email, name, status,"
@@ -48,9 +53,14 @@ _RECIPIENTS = (
     " FROM recipients r WHERE mail = ? ORDER BY number"
 )
 
-_HAS_RECIPIENT = (
+_IS_RECIPIENT = (
     "EXISTS (SELECT 1 FROM recipients WHERE mail = s.mail AND casefold(email) = casefold(?))"
 )
+_HAS_RECIPIENT = (
+    "EXISTS (SELECT 1 FROM recipients"
+    " WHERE mail = s.mail AND instr(fold(concat_lines(email, name)), ?) > 0)"
+)
+_HAS_STATUS = "EXISTS (SELECT 1 FROM recipients WHERE mail = s.mail AND status = ?)"
 
 
 _is_status = must_be(
@@ -64,8 +74,7 @@ class MailFilter:
     Conditions that a mail meets, all of them. None and the empty string set no condition.
 
     *search*
-        Words that are all in its subject, its addresses and their names, its unique id or the id of
-        its template. Case does not matter.
+        Words, phrases and conditions as people type them: see `parse_search`.
     *to*, *from_email*
         The whole address of a recipient, or of the sender. Case does not matter.
     *subject*
@@ -87,29 +96,71 @@ class MailFilter:
     after: int = 0
     before: int | None = None
 
-    def query(self, columns: str, *, oldest_first: bool = False) -> tuple[str, list[Any]]:
-        """Return the query for *columns* of ``mails m``, and its parameters without the limit."""
-        # Few mails have most of the states, so the index of states leads. It is in order of the
-        # mails, so that only one page is read.
+    _search: Search = attrs.field(
+        init=False, eq=False, default=attrs.Factory(lambda self: parse_search(self.search), True)
+    )
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The folded texts that its searchable text contains."""
+        return self._search.texts
+
+    @property
+    def conditional(self) -> bool:
+        """False if all mails meet it."""
+        return self != MailFilter()
+
+    def query(
+        self, columns: str, *, oldest_first: bool = False, index: str | None = None
+    ) -> tuple[str, list[Any]]:
+        """
+        Return the query for *columns* of ``mails m``, and its parameters without the limit.
+
+        *index*: the query of `SearchIndex` that leads to the mails.
+        """
+        search = self._search
         source, number, group = "searchable s", "s.mail", ""
-        if self.status is not None:
+        conditions: list[tuple[str, Any]] = []
+        if index is not None:
+            source = "mail_index i CROSS JOIN searchable s ON s.mail = i.rowid"
+            number = "i.rowid"
+            conditions = [("mail_index MATCH ?", index), (_HAS_STATUS, self.status)]
+        elif self.status is not None:
+            # Few mails have most of the states, so the index of states leads. It is in order of the
+            # mails, so that only one page is read.
             source = "recipients r CROSS JOIN searchable s ON s.mail = r.mail"
             number, group = "r.mail", "GROUP BY r.mail "
-        words = [*self.search.split()[:_MAX_WORDS], self.to, self.from_email, self.subject]
+            conditions = [("r.status = ?", self.status)]
+        heads = [*search.senders, *search.recipients, *search.subjects]
+        heads += [fold(text) for text in (self.to, self.from_email, self.subject) if text]
         # Cheap conditions first: they spare most mails the exact ones.
-        conditions: list[tuple[str, Any]] = [
+        conditions += [
             (f"{number} > ?", self.after),
             (f"{number} < ?", END_OF_TIME if self.before is None else self.before),
-            ("r.status = ?", self.status),
             ("s.mail IN (SELECT mail FROM recipients WHERE unique_id = ?)", self.unique_id),
-            *(("instr(s.words, ?) > 0", word.casefold()) for word in words if word),
-            ("instr(casefold(m.subject), casefold(?)) > 0", self.subject),
+            # Without an index, whose order would be another one.
+            ("+s.received < ?", search.before),
+            ("+s.received >= ?", search.since),
+            *(("instr(s.words, ?) > 0", head) for head in heads),
+            ("instr(fold(m.subject), ?) > 0", None if self.subject is None else fold(self.subject)),
+            *(("instr(fold(m.subject), ?) > 0", text) for text in search.subjects),
             ("casefold(m.from_email) = casefold(?)", self.from_email),
-            (_HAS_RECIPIENT, self.to),
+            *(
+                ("instr(fold(concat_lines(m.from_email, m.from_name)), ?) > 0", text)
+                for text in search.senders
+            ),
+            (_IS_RECIPIENT, self.to),
+            *((_HAS_RECIPIENT, text) for text in search.recipients),
+            *(("instr(t.words, ?) > 0", text) for text in search.texts),
         ]
         given = [(condition, value) for condition, value in conditions if value is not None]
-        where = " AND ".join(condition for condition, _ in given)
+        flags = ["s.attachments"] if search.attachment else []
+        if search.unread is not None:
+            flags.append("s.unread" if search.unread else "NOT s.unread")
+        where = " AND ".join((*flags, *(condition for condition, _ in given)))
         order = f"{group}ORDER BY {number} {'ASC' if oldest_first else 'DESC'} LIMIT ?"
+        if search.texts:
+            source = f"{source} CROSS JOIN texts t ON t.mail = s.mail"
         source = f"{source} CROSS JOIN mails m ON m.number = s.mail"
         values = [value for _, value in given]
         return f"SELECT {columns} FROM {source} WHERE {where} {order}", values  # noqa: S608 - values go by ?
@@ -172,9 +223,26 @@ class MailStore:
                     for file in files
                 ),
             )
-            store.change(f"{KEEP_WORDS} WHERE number = ?", number)
+            head = "\n".join(fold(part) for part in _head(mail) if part)
+            words = search_text(
+                head,
+                mail.text,
+                mail.html,
+                mail.headers.items(),
+                (file.name for file in (*mail.attachments, *mail.images)),
+            )
+            store.insert(
+                "INSERT INTO searchable",
+                mail=number,
+                words=head,
+                received=received,
+                unread=1,
+                attachments=len(mail.attachments),
+            )
+            store.insert("INSERT INTO texts", mail=number, words=words)
             if then is not None:
                 then(number, mail, received)
+        store.search_index.caught(len(words))
         store.changes.note("caught", number)
         return number
 
@@ -182,27 +250,24 @@ class MailStore:
         """Return the mails with a number above *after*, oldest first, *limit* of them at most."""
         query = "SELECT * FROM mails WHERE number > ? ORDER BY number LIMIT ?"
         with self._store.reading():
-            rows = self._store.rows(query, after, -1 if limit is None else limit)
-            return [self._mail(row) for row in rows]
+            return self._whole(self._store.rows(query, after, -1 if limit is None else limit))
 
     def mail(self, number: int) -> CaughtMail:
         """Return one mail."""
         with self._store.reading():
-            return self._mail(self._row("*", number))
+            return self._whole([self._row("m.*", number)])[0]
 
     def page(
         self, wanted: MailFilter, limit: int, *, oldest_first: bool = False
     ) -> list[dict[str, Any]]:
         """Return *limit* mails at most that are *wanted*, in short, newest first by default."""
-        query, values = wanted.query(_LISTED, oldest_first=oldest_first)
         with self._store.reading():
-            rows = self._store.rows(query, *values, limit)
-            return [{**_members(row), **self._summary(row["number"])} for row in rows]
+            rows = self._found(wanted, _LISTED, limit, oldest_first=oldest_first)
+            return self._in_short(rows)
 
     def first(self, wanted: MailFilter) -> int | None:
         """Return the number of the newest mail that is *wanted*, or None."""
-        query, values = wanted.query("m.number")
-        return next((row["number"] for row in self._store.rows(query, *values, 1)), None)
+        return next((row["number"] for row in self._found(wanted, "m.number", 1)), None)
 
     def find(self, number: int) -> dict[str, Any]:
         """Return the members of a mail, without the content of its files and its request."""
@@ -266,32 +331,121 @@ class MailStore:
                 self._store.change(f"DELETE FROM {table} WHERE mail = ?", number)  # noqa: S608 - a constant
         self._store.changes.note("deleted", number)
 
+    def delete_all(self, wanted: MailFilter) -> int:
+        """Delete the mails that are *wanted*, and return how many there were."""
+        if not wanted.conditional:
+            return self.clear()
+        with self._store.transaction():
+            numbers = [row["number"] for row in self._found(wanted, "m.number", -1)]
+            for number in numbers:
+                self.delete(number)
+        return len(numbers)
+
+    def set_read(self, number: int, *, read: bool) -> None:
+        """Note whether somebody has read a mail."""
+        with self._store.transaction():
+            self._row("number", number)
+            changed = self._store.change(
+                "UPDATE searchable SET unread = ? WHERE mail = ? AND unread = ?",
+                *(not read, number, read),
+            )
+        if changed:
+            self._store.changes.note("changed", number)
+
     def clear(self) -> int:
         """Delete all mails, and return how many there were. Used parts of limits stay used."""
         with self._store.transaction():
             for table in PARTS_OF_MAILS:
                 self._store.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
+            self._store.search_index.clear()
             deleted = self._store.change("DELETE FROM mails")
         self._store.changes.note("cleared")
         return deleted
 
+    def _found(
+        self, wanted: MailFilter, columns: str, limit: int, *, oldest_first: bool = False
+    ) -> list[Row]:
+        """Return *columns* of *limit* mails that are *wanted*; -1 is no limit."""
+        with self._store.reading():
+            last, index = (
+                self._store.search_index.query(wanted.texts) if wanted.texts else (0, None)
+            )
+            parts = [(wanted, index)]
+            if index is not None:
+                # Mails that are not indexed yet are newer than the others, and are scanned.
+                before = min(last + 1, END_OF_TIME if wanted.before is None else wanted.before)
+                waiting = attrs.evolve(wanted, after=max(last, wanted.after))
+                parts = [(waiting, None), (attrs.evolve(wanted, before=before), index)]
+            found: list[Row] = []
+            for each, index in parts[::-1] if oldest_first else parts:
+                query, values = each.query(columns, oldest_first=oldest_first, index=index)
+                left = limit if limit < 0 else limit - len(found)
+                found += self._store.rows(query, *values, left)
+            return found
+
     def _row(self, columns: str, number: int) -> Row:
-        row = self._store.row(f"SELECT {columns} FROM mails m WHERE number = ?", number)  # noqa: S608
+        row = self._store.row(
+            f"SELECT {columns} FROM mails m JOIN searchable s ON s.mail = m.number"  # noqa: S608
+            " WHERE m.number = ?",
+            number,
+        )
         if row is None:
             raise LookupError(f"there is no mail number {number}")
         return row
 
-    def _mail(self, row: Row) -> CaughtMail:
-        number = row["number"]
-        return value_of(
-            CaughtMail,
-            row,
-            recipients=self._store.rows(
-                "SELECT type, email, name FROM recipients WHERE mail = ? ORDER BY number", number
-            ),
-            attachments=self._files(number, "attachment", "content"),
-            images=self._files(number, "image", "content"),
+    def _whole(self, rows: list[Row]) -> list[CaughtMail]:
+        """Return the mails of *rows*, with a query for each kind of part."""
+        recipients = self._parts(rows, "SELECT mail, type, email, name FROM recipients")
+        files = self._parts(rows, "SELECT mail, kind, name, type, content FROM files")
+        return [
+            value_of(
+                CaughtMail,
+                row,
+                recipients=recipients[row["number"]],
+                attachments=_of_kind(files[row["number"]], "attachment"),
+                images=_of_kind(files[row["number"]], "image"),
+            )
+            for row in rows
+        ]
+
+    def _in_short(self, rows: list[Row]) -> list[dict[str, Any]]:
+        """Return the members of the mails of *rows* in a list."""
+        first = self._parts(
+            rows,
+            "SELECT mail, type, email, name, status FROM (SELECT *, row_number() OVER"
+            " (PARTITION BY mail ORDER BY number) AS place FROM recipients",
+            f") WHERE place <= {FIRST_RECIPIENTS}",
         )
+        counts = self._parts(
+            rows,
+            "SELECT mail, status, count(*) AS count FROM recipients",
+            "GROUP BY mail, status",
+        )
+        members = []
+        for row in rows:
+            states = {each["status"]: each["count"] for each in counts[row["number"]]}
+            members.append(
+                _members(row)
+                | {
+                    "recipients": first[row["number"]],
+                    "recipient_count": sum(states.values()),
+                    "statuses": {name: states[name] for name in STATUSES if name in states},
+                }
+            )
+        return members
+
+    def _parts(
+        self, rows: list[Row], query: str, end: str = "ORDER BY mail, number"
+    ) -> dict[int, list[Row]]:
+        """Return what *query* finds of the mails of *rows*, by their numbers."""
+        found: dict[int, list[Row]] = {row["number"]: [] for row in rows}
+        numbers = json.dumps([*found])
+        for part in self._store.rows(
+            f"{query} WHERE mail IN (SELECT value FROM json_each(?)) {end}",  # noqa: S608 - constants
+            numbers,
+        ):
+            found[part.pop("mail")].append(part)
+        return found
 
     def _files(self, number: int, kind: str, column: str) -> list[Row]:
         return self._store.rows(
@@ -299,25 +453,16 @@ class MailStore:
             *(number, kind),
         )
 
-    def _summary(self, number: int) -> dict[str, Any]:
-        rows = self._store.rows
-        counts = {
-            row["status"]: row["count"]
-            for row in rows(
-                "SELECT status, count(*) AS count FROM recipients WHERE mail = ? GROUP BY status",
-                number,
-            )
-        }
-        return {
-            "recipients": rows(
-                "SELECT type, email, name, status FROM recipients WHERE mail = ?"
-                " ORDER BY number LIMIT ?",
-                *(number, FIRST_RECIPIENTS),
-            ),
-            "recipient_count": sum(counts.values()),
-            "statuses": {status: counts[status] for status in STATUSES if status in counts},
-            "attachment_count": len(self._files(number, "attachment", "number")),
-        }
+
+def _of_kind(files: list[Row], kind: str) -> list[Row]:
+    return [file for file in files if file["kind"] == kind]
+
+
+def _head(mail: MailContent) -> Iterator[str | None]:
+    """Yield the subject, the ids and the addresses of *mail*."""
+    yield from (mail.subject, mail.from_email, mail.from_name, mail.unique_id, mail.template_id)
+    for recipient in mail.recipients:
+        yield from (recipient.email, recipient.name)
 
 
 def _members(row: Row) -> dict[str, Any]:

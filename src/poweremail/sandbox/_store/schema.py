@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 
-__all__ = ["KEEP_WORDS", "PARTS_OF_MAILS", "TABLES", "prepare"]
+from poweremail.sandbox._store.search import fold, search_text_of_columns
 
-PARTS_OF_MAILS = ("recipients", "files", "searchable", "events", "planned_events")
+__all__ = ["PARTS_OF_MAILS", "TABLES", "prepare"]
+
+PARTS_OF_MAILS = ("recipients", "files", "searchable", "texts", "events", "planned_events")
 """The tables of which rows are deleted with a mail: their column ``mail`` has its number."""
 
 TABLES = (
@@ -16,15 +18,6 @@ TABLES = (
     *("deliveries", "attempts", "claims"),
 )
 """All tables but that of the clock."""
-
-KEEP_WORDS = """
-INSERT INTO searchable (mail, words)
-    SELECT number, casefold(concat_lines(subject, from_email, from_name, unique_id, template_id, (
-        SELECT group_concat(concat_lines(email, name), char(10))
-        FROM recipients WHERE mail = mails.number
-    ))) FROM mails
-"""
-"""Keeps the words of all mails for a search, or of those of a ``WHERE`` that is added."""
 
 # Each step makes a version from the one before; a step that was published never changes.
 # Wide columns stand last: SQLite reads a row from its front, and stops at the last column it needs.
@@ -119,11 +112,15 @@ CREATE TABLE webhooks (
 """,
     # The words for a search stand in a narrow table of their own: a scan of it costs a fraction of
     # a scan of the mails.
-    f"""
+    """
 ALTER TABLE recipients ADD COLUMN status TEXT NOT NULL DEFAULT 'delivered';
 CREATE INDEX recipients_of_status ON recipients (status, mail);
 CREATE TABLE searchable (mail INTEGER PRIMARY KEY, words TEXT NOT NULL);
-{KEEP_WORDS};
+INSERT INTO searchable (mail, words)
+    SELECT number, casefold(concat_lines(subject, from_email, from_name, unique_id, template_id, (
+        SELECT group_concat(concat_lines(email, name), char(10))
+        FROM recipients WHERE mail = mails.number
+    ))) FROM mails;
 CREATE TABLE events (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     mail INTEGER NOT NULL,
@@ -175,6 +172,26 @@ CREATE INDEX attempts_of_delivery ON attempts (delivery);
     """
 CREATE TABLE claims (delivery INTEGER PRIMARY KEY, until INTEGER NOT NULL);
 """,
+    # The whole text of a mail stands apart from the narrow table: see `SearchIndex`.
+    """
+ALTER TABLE searchable ADD COLUMN received INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE searchable ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE searchable ADD COLUMN attachments INTEGER NOT NULL DEFAULT 0;
+UPDATE searchable SET
+    received = (SELECT received FROM mails WHERE number = searchable.mail),
+    attachments = (
+        SELECT count(*) FROM files WHERE mail = searchable.mail AND kind = 'attachment'
+    );
+CREATE INDEX searchable_received ON searchable (received, mail);
+CREATE INDEX searchable_unread ON searchable (mail) WHERE unread;
+CREATE INDEX searchable_attachments ON searchable (mail) WHERE attachments;
+CREATE TABLE texts (mail INTEGER PRIMARY KEY, words TEXT NOT NULL);
+INSERT INTO texts (mail, words)
+    SELECT mail, search_text(words, text, html, headers, (
+        SELECT group_concat(name, char(10)) FROM files WHERE mail = mails.number
+    )) FROM searchable JOIN mails ON number = mail;
+CREATE TABLE indexed (last_mail INTEGER PRIMARY KEY, mails INTEGER NOT NULL, terms TEXT NOT NULL);
+""",
 )
 _VERSION = len(_STEPS)
 
@@ -187,10 +204,12 @@ def prepare(connection: sqlite3.Connection) -> None:
     """
     Create the tables, or bring those of an older version up to date. Raises `sqlite3.Error`.
 
-    Queries of *connection* may then use ``casefold``, which knows all letters; SQLite's own
-    ``lower`` knows those of ASCII.
+    Queries of *connection* may then use ``casefold``, which knows all letters (SQLite's own
+    ``lower`` knows those of ASCII), ``fold`` and ``concat_lines``.
     """
     connection.create_function("casefold", 1, str.casefold, deterministic=True)
+    connection.create_function("fold", 1, fold, deterministic=True)
+    connection.create_function("search_text", 5, search_text_of_columns, deterministic=True)
     connection.create_function("concat_lines", -1, _concat_lines, deterministic=True)
     with connection:
         # Of two processes that open a file at the same time, the second finds it done.

@@ -29,7 +29,11 @@ class Search(Body):
     """Conditions that a mail meets, all of them."""
 
     search: Text | None = None
-    """words that are all in the subject, an address, a name, the unique id or the template's id"""
+    """
+    words and "phrases" that are all in the mail (its subject, addresses, ids, text, HTML, headers
+    and names of files), also from:, to:, subject:, has:attachment, is:unread, is:read, before: and
+    after:
+    """
     to: Text | None = None
     """the whole address of a recipient"""
     from_email: Text | None = None
@@ -58,6 +62,17 @@ class PageQuery(Search, strict=False):
     """only higher numbers, oldest first: to follow new mails"""
     limit: Number = 100
     """the most to return, up to 1000"""
+
+
+class DeleteQuery(Search, strict=False):
+    """The mails to delete; without a condition all."""
+
+
+class ReadBody(Body):
+    """Whether a mail was read."""
+
+    model_config: ClassVar = _examples({"read": True})
+    read: Flag = True
 
 
 class DeliveriesQuery(Body, strict=False):

@@ -64,9 +64,12 @@ async def page(service: ServiceOf, query: Annotated[bodies.PageQuery, Query()]) 
 
 
 @router.delete("/messages")
-async def delete_all(service: ServiceOf) -> replies.Forgotten:
-    """Delete all mails."""
-    return replies.Forgotten(forgotten=service.mails.clear())
+async def delete_all(
+    service: ServiceOf, query: Annotated[bodies.DeleteQuery, Query()]
+) -> replies.Forgotten:
+    """Delete the mails that match; all mails if there is no condition."""
+    wanted = MailFilter(**query.conditions())
+    return replies.Forgotten(forgotten=service.mails.delete_all(wanted))
 
 
 @router.post("/messages/wait", response_model=replies.Message)
@@ -114,6 +117,13 @@ async def find(service: ServiceOf, number: Number) -> Any:
 async def delete(service: ServiceOf, number: Number) -> replies.Nothing:
     """Delete a mail."""
     service.mails.delete(number)
+    return replies.NOTHING
+
+
+@router.post("/messages/{number:digits}/read")
+async def set_read(service: ServiceOf, number: Number, body: bodies.ReadBody) -> replies.Nothing:
+    """Mark a mail as read, or as unread."""
+    service.mails.set_read(number, read=body.read)
     return replies.NOTHING
 
 

@@ -66,6 +66,7 @@ class _Mail(Reply):
     from_name: str | None
     template_id: str | None
     mail_size: int
+    read: bool
 
 
 class Summary(_Mail):

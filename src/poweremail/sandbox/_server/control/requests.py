@@ -128,7 +128,8 @@ class ControlRoute(APIRoute):
     A route that reads bodies as the API of the sandbox does, by the same reader of JSON.
 
     Of a query, an empty value counts as absent, as forms and scripts send it; a parameter that the
-    route does not declare is an error.
+    route does not declare is an error. So is an empty one of a DELETE: without its value it would
+    delete more than it should.
     """
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
@@ -141,7 +142,12 @@ class ControlRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             _check_names(request.query_params, known)
-            query = urlencode([each for each in request.query_params.multi_items() if each[1]])
+            items = request.query_params.multi_items()
+            if request.method == "DELETE" and (
+                empty := [name for name, value in items if not value]
+            ):
+                raise HTTPException(400, f"{empty[0]}: must not be empty; nothing was deleted")
+            query = urlencode([each for each in items if each[1]])
             # FastAPI looks at this header before it reads JSON; curl sends the one of forms.
             headers = [(b"content-type", b"application/json"), *request.scope["headers"]]
             scope = {**request.scope, "headers": headers, "query_string": query.encode()}

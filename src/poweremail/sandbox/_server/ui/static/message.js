@@ -44,6 +44,7 @@ export class MessageView {
     if (load !== this.latest) return;
     this.mail = mail;
     this.draw();
+    if (!mail.read) await post(`/messages/${number}/read`, {});
   }
 
   /** The message has changed: redraw its state, and leave the part that is being read alone. */
