@@ -4,10 +4,10 @@ The index of the words in mails.
 The problem: a search shall find parts of words and whole phrases in 100,000 mails of 5 KB at once;
 reading all of them takes a second. And a mail shall be caught as fast as without an index.
 
-How it works. Each mail's folded text is kept in ``texts``. A full-text index (FTS5) knows in which
-mails the terms stand, and where. A thread indexes mails in groups after they were caught: one at a
-time would cost more than the rest of the catch. While mails keep coming, it uses a tenth of the
-time. Mails that are not indexed yet are scanned.
+How it works. A full-text index (FTS5) knows in which mails the terms stand, and where. A thread
+indexes mails in groups after they were caught: one at a time would cost more than the rest of the
+catch. It also keeps their folded texts, in ``texts``. While mails keep coming, it uses an eighth of
+the time. Mails that are not indexed yet are scanned, and their texts are made for it.
 
 A term is a run of ASCII letters, digits and all other characters beyond ASCII, exactly as FTS5's
 tokenizer ``ascii`` and `_TERM` see it. The table ``indexed`` has a row for each group, with the
@@ -36,7 +36,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from poweremail.sandbox._store.database import Store
 
-__all__ = ["SearchIndex"]
+__all__ = ["TEXT_OF_MAIL", "SearchIndex"]
+
+TEXT_OF_MAIL = """
+    search_text(s.words, m.text, m.html, m.headers, (
+        SELECT group_concat(name, char(10)) FROM files WHERE mail = m.number
+    ))
+"""
+"""The text of a mail ``m`` with its row ``s`` of ``searchable``."""
 
 _TERM = re.compile("[0-9a-z\x80-\U0010ffff]+")
 
@@ -53,8 +60,10 @@ _MAX_TERMS = 1_000
 If more terms contain a part of a word, mails with it are so many that a scan soon finds a page.
 """
 _MAX_KNOWN_WORDS, _MAX_KNOWN_WORD_CHARS = 100_000, 64
-_REST = 9
+_REST = 7
 """For how long the thread rests after a group while mails are caught, in times of the group."""
+_IDLE_SECONDS = 0.5
+"""If no mail was caught for so long, the thread does not rest."""
 
 
 class SearchIndex:
@@ -66,6 +75,7 @@ class SearchIndex:
         self._thread: threading.Thread | None = None
         self._available: bool | None = None  # None: not known yet
         self._waiting = self._waiting_chars = 0
+        self._last_caught = 0.0
         # Words whose terms are in ``indexed``, if this process has written its last row.
         self._known_words: set[str] = set()
         self._last_written = -1
@@ -74,13 +84,14 @@ class SearchIndex:
         """Note that a mail was caught, whose text has so many *chars*."""
         self._waiting += 1
         self._waiting_chars += chars
+        self._last_caught = time.perf_counter()
         if self._waiting >= _MIN_WAITING or self._waiting_chars >= _MIN_WAITING_CHARS:
             self._start()
 
     def query(self, texts: Iterable[str]) -> tuple[int, str | None]:
         """
         Return the number of the last indexed mail, and a query of ``mail_index`` that finds all
-        mails up to this one that contain the folded *texts*. None: all are to be scanned.
+        mails up to this one that contain the folded *texts*. None: ``texts`` is to be scanned.
         """
         indexed_to = self._indexed_to()
         waiting = self._store.row(
@@ -90,15 +101,16 @@ class SearchIndex:
         if waiting and waiting["count"] >= _MIN_WAITING:
             self._start()
         if not indexed_to or not self._works():
-            return 0, None
+            return indexed_to, None
         parts = [part for text in texts if (part := self._part(text))]
-        return (indexed_to, " AND ".join(f"({part})" for part in parts)) if parts else (0, None)
+        return indexed_to, " AND ".join(f"({part})" for part in parts) or None
 
     def clear(self) -> None:
         """Forget all mails."""
         if self._indexed_to() and self._works():
             self._store.change("INSERT INTO mail_index (mail_index) VALUES ('delete-all')")
-        self._store.change("DELETE FROM indexed")
+        for table in ("indexed", "texts"):
+            self._store.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
         self._last_written = -1
 
     def _indexed_to(self) -> int:
@@ -172,12 +184,15 @@ class SearchIndex:
         """
         Index some mails that wait, and return for how many seconds to rest; None if none waits.
         """
-        store, caught_before, began = self._store, self._waiting, time.perf_counter()
+        store, began = self._store, time.perf_counter()
+        busy = began - self._last_caught < _IDLE_SECONDS
         with store.transaction():
             rows, chars, last = [], 0, self._indexed_to()
             if self._works():
                 for row in store.rows(
-                    "SELECT mail, words FROM texts WHERE mail > ? ORDER BY mail LIMIT ?",
+                    f"SELECT s.mail, {TEXT_OF_MAIL} AS words"  # noqa: S608 - a constant
+                    " FROM searchable s JOIN mails m ON m.number = s.mail"
+                    " WHERE s.mail > ? ORDER BY s.mail LIMIT ?",
                     *(last, _GROUP_MAILS),
                 ):
                     rows.append(row)
@@ -192,16 +207,16 @@ class SearchIndex:
                 return None
             if self._last_written != last:
                 self._known_words.clear()
-            store.change_each(
-                "INSERT INTO mail_index (rowid, words) VALUES (?, ?)",
-                ((row["mail"], row["words"]) for row in rows),
-            )
+            for table in ("texts (mail, words)", "mail_index (rowid, words)"):
+                store.change_each(
+                    f"INSERT INTO {table} VALUES (?, ?)",  # noqa: S608 - a constant
+                    ((row["mail"], row["words"]) for row in rows),
+                )
             terms = self._new_terms(row["words"] for row in rows)
             store.change(
                 "INSERT INTO indexed VALUES (?, ?, ?)", *(rows[-1]["mail"], len(rows), terms)
             )
         self._last_written = rows[-1]["mail"]
-        busy = self._waiting != caught_before
         self._waiting = max(0, self._waiting - len(rows))
         self._waiting_chars = max(0, self._waiting_chars - chars)
         return _REST * (time.perf_counter() - began) if busy else 0

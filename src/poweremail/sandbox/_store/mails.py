@@ -13,10 +13,11 @@ from poweremail._types.message_info import PAGE_SIZE
 from poweremail.sandbox._store import events
 from poweremail.sandbox._store.database import END_OF_TIME, Row, Store, at, value_of
 from poweremail.sandbox._store.events import STATUSES
+from poweremail.sandbox._store.index import TEXT_OF_MAIL
 from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits
 from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, MailContent
 from poweremail.sandbox._store.schema import PARTS_OF_MAILS
-from poweremail.sandbox._store.search import Search, fold, parse_search, search_text
+from poweremail.sandbox._store.search import Search, fold, parse_search
 
 __all__ = ["FIRST_RECIPIENTS", "MailFilter", "MailStore"]
 
@@ -111,12 +112,20 @@ class MailFilter:
         return self != MailFilter()
 
     def query(
-        self, columns: str, *, oldest_first: bool = False, index: str | None = None
+        self,
+        columns: str,
+        *,
+        oldest_first: bool = False,
+        index: str | None = None,
+        indexed: bool = False,
     ) -> tuple[str, list[Any]]:
         """
         Return the query for *columns* of ``mails m``, and its parameters without the limit.
 
-        *index*: the query of `SearchIndex` that leads to the mails.
+        *index*
+            The query of `SearchIndex` that leads to the mails.
+        *indexed*
+            Whether their texts are kept.
         """
         search = self._search
         source, number, group = "searchable s", "s.mail", ""
@@ -131,6 +140,7 @@ class MailFilter:
             source = "recipients r CROSS JOIN searchable s ON s.mail = r.mail"
             number, group = "r.mail", "GROUP BY r.mail "
             conditions = [("r.status = ?", self.status)]
+        text_of_mail = "t.words" if indexed else TEXT_OF_MAIL
         heads = [*search.senders, *search.recipients, *search.subjects]
         heads += [fold(text) for text in (self.to, self.from_email, self.subject) if text]
         # Cheap conditions first: they spare most mails the exact ones.
@@ -151,7 +161,7 @@ class MailFilter:
             ),
             (_IS_RECIPIENT, self.to),
             *((_HAS_RECIPIENT, text) for text in search.recipients),
-            *(("instr(t.words, ?) > 0", text) for text in search.texts),
+            *((f"instr({text_of_mail}, ?) > 0", text) for text in search.texts),
         ]
         given = [(condition, value) for condition, value in conditions if value is not None]
         flags = ["s.attachments"] if search.attachment else []
@@ -159,7 +169,7 @@ class MailFilter:
             flags.append("s.unread" if search.unread else "NOT s.unread")
         where = " AND ".join((*flags, *(condition for condition, _ in given)))
         order = f"{group}ORDER BY {number} {'ASC' if oldest_first else 'DESC'} LIMIT ?"
-        if search.texts:
+        if search.texts and indexed:
             source = f"{source} CROSS JOIN texts t ON t.mail = s.mail"
         source = f"{source} CROSS JOIN mails m ON m.number = s.mail"
         values = [value for _, value in given]
@@ -224,13 +234,6 @@ class MailStore:
                 ),
             )
             head = "\n".join(fold(part) for part in _head(mail) if part)
-            words = search_text(
-                head,
-                mail.text,
-                mail.html,
-                mail.headers.items(),
-                (file.name for file in (*mail.attachments, *mail.images)),
-            )
             store.insert(
                 "INSERT INTO searchable",
                 mail=number,
@@ -239,10 +242,9 @@ class MailStore:
                 unread=1,
                 attachments=len(mail.attachments),
             )
-            store.insert("INSERT INTO texts", mail=number, words=words)
             if then is not None:
                 then(number, mail, received)
-        store.search_index.caught(len(words))
+        store.search_index.caught(len(mail.text or "") + len(mail.html or ""))
         store.changes.note("caught", number)
         return number
 
@@ -367,18 +369,20 @@ class MailStore:
     ) -> list[Row]:
         """Return *columns* of *limit* mails that are *wanted*; -1 is no limit."""
         with self._store.reading():
-            last, index = (
-                self._store.search_index.query(wanted.texts) if wanted.texts else (0, None)
-            )
-            parts = [(wanted, index)]
-            if index is not None:
-                # Mails that are not indexed yet are newer than the others, and are scanned.
-                before = min(last + 1, END_OF_TIME if wanted.before is None else wanted.before)
-                waiting = attrs.evolve(wanted, after=max(last, wanted.after))
-                parts = [(waiting, None), (attrs.evolve(wanted, before=before), index)]
+            last, index = 0, None
+            if wanted.texts:
+                last, index = self._store.search_index.query(wanted.texts)
+            # Mails that are not indexed yet are newer than the others.
+            waiting = attrs.evolve(wanted, after=max(last, wanted.after))
+            before = min(last + 1, END_OF_TIME if wanted.before is None else wanted.before)
+            indexed = attrs.evolve(wanted, before=before)
+            queries = [waiting.query(columns, oldest_first=oldest_first)]
+            if last:
+                queries.append(
+                    indexed.query(columns, oldest_first=oldest_first, index=index, indexed=True)
+                )
             found: list[Row] = []
-            for each, index in parts[::-1] if oldest_first else parts:
-                query, values = each.query(columns, oldest_first=oldest_first, index=index)
+            for query, values in queries[::-1] if oldest_first else queries:
                 left = limit if limit < 0 else limit - len(found)
                 found += self._store.rows(query, *values, left)
             return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from poweremail.sandbox._store.search import fold, search_text_of_columns
+from poweremail.sandbox._store.search import fold, search_text
 
 __all__ = ["PARTS_OF_MAILS", "TABLES", "prepare"]
 
@@ -172,7 +172,8 @@ CREATE INDEX attempts_of_delivery ON attempts (delivery);
     """
 CREATE TABLE claims (delivery INTEGER PRIMARY KEY, until INTEGER NOT NULL);
 """,
-    # The whole text of a mail stands apart from the narrow table: see `SearchIndex`.
+    # The whole text of a mail stands apart from the narrow table, once it is indexed: see
+    # `SearchIndex`.
     """
 ALTER TABLE searchable ADD COLUMN received INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE searchable ADD COLUMN unread INTEGER NOT NULL DEFAULT 0;
@@ -186,10 +187,6 @@ CREATE INDEX searchable_received ON searchable (received, mail);
 CREATE INDEX searchable_unread ON searchable (mail) WHERE unread;
 CREATE INDEX searchable_attachments ON searchable (mail) WHERE attachments;
 CREATE TABLE texts (mail INTEGER PRIMARY KEY, words TEXT NOT NULL);
-INSERT INTO texts (mail, words)
-    SELECT mail, search_text(words, text, html, headers, (
-        SELECT group_concat(name, char(10)) FROM files WHERE mail = mails.number
-    )) FROM searchable JOIN mails ON number = mail;
 CREATE TABLE indexed (last_mail INTEGER PRIMARY KEY, mails INTEGER NOT NULL, terms TEXT NOT NULL);
 """,
 )
@@ -209,7 +206,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     """
     connection.create_function("casefold", 1, str.casefold, deterministic=True)
     connection.create_function("fold", 1, fold, deterministic=True)
-    connection.create_function("search_text", 5, search_text_of_columns, deterministic=True)
+    connection.create_function("search_text", 5, search_text, deterministic=True)
     connection.create_function("concat_lines", -1, _concat_lines, deterministic=True)
     with connection:
         # Of two processes that open a file at the same time, the second finds it done.

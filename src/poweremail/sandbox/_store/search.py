@@ -10,7 +10,6 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +17,7 @@ import attrs
 
 from poweremail.errors import UsageError
 
-__all__ = ["Search", "fold", "parse_search", "search_text", "search_text_of_columns"]
+__all__ = ["Search", "fold", "parse_search", "search_text"]
 
 _MAX_WORDS = 32
 _MAX_CHARS = 1_000_000
@@ -120,29 +119,18 @@ def fold(text: str) -> str:
 
 
 def search_text(
-    head: str,
-    text: str | None,
-    html: str | None,
-    headers: Iterable[tuple[str, str]],
-    names: Iterable[str],
+    head: str, text: str | None, html: str | None, headers: str, names: str | None
 ) -> str:
     """
     Return the folded text of a mail that searches look through, a line for each part.
 
-    *head* is folded already; *names* are those of files. Of a body it is the first million
-    characters.
+    *head* is folded already; *headers* is JSON; *names* are those of files, a line each. Of a body
+    it is the first million characters.
     """
     parts = [text[:_MAX_CHARS] if text else "", _visible_text(html[:_MAX_CHARS]) if html else ""]
-    parts += [f"{name}: {value}" for name, value in headers]
-    parts += names
+    parts += [f"{name}: {value}" for name, value in json.loads(headers).items()]
+    parts += (names or "").split("\n")
     return "\n".join((head, *(folded for part in parts if (folded := fold(part)))))
-
-
-def search_text_of_columns(
-    head: str, text: str | None, html: str | None, headers: str, names: str | None
-) -> str:
-    """Do as `search_text`, from columns: JSON and lines."""
-    return search_text(head, text, html, json.loads(headers).items(), (names or "").split("\n"))
 
 
 def _visible_text(source: str) -> str:
