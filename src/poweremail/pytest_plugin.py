@@ -11,6 +11,9 @@ installed.
 ``poweremail_server``
     The sandbox over HTTP, for applications in other processes: one server for the whole run, empty
     at the start of each test.
+``poweremail_session_server``
+    That server for fixtures of the session, such as an application that is started once; nothing
+    empties it.
 ``poweremail_environ``
     Sets ``POWEREMAIL_BASE_URL`` and the credentials to that server's, for code that calls
     ``from_env``, and returns them.
@@ -189,23 +192,22 @@ def poweremail_outbox(poweremail_sandbox: Sandbox) -> Outbox:
 
 
 @pytest.fixture(scope="session")
-def _poweremail_served() -> Iterator[tuple[Sandbox, str]]:
-    """Yield one sandbox over HTTP for the whole run, and its URL."""
+def poweremail_session_server() -> Iterator[ServedSandbox]:
+    """Yield one sandbox over HTTP for the whole run; each worker of pytest-xdist has its own."""
     from poweremail.sandbox import Sandbox  # noqa: PLC0415
 
     with Sandbox() as sandbox, sandbox.server() as server:
-        yield sandbox, server.base_url
+        yield ServedSandbox(sandbox, server.base_url)
 
 
 @pytest.fixture
 def poweremail_server(
-    _poweremail_served: tuple[Sandbox, str], request: pytest.FixtureRequest
+    poweremail_session_server: ServedSandbox, request: pytest.FixtureRequest
 ) -> ServedSandbox:
     """Return the sandbox over HTTP, emptied, and its URL."""
-    sandbox, base_url = _poweremail_served
-    sandbox.clear()
-    _add_faults(sandbox, request)
-    return ServedSandbox(sandbox, base_url)
+    poweremail_session_server.sandbox.clear()
+    _add_faults(poweremail_session_server.sandbox, request)
+    return poweremail_session_server
 
 
 @pytest.fixture

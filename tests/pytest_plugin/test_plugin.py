@@ -31,8 +31,6 @@ def project(tmp_path: Path):
             "-p",
             "no:cacheprovider",
             "-p",
-            "no:xdist",
-            "-p",
             "no:asyncio",
             "-p",
             "no:trio",
@@ -279,5 +277,75 @@ def test_an_allowed_host_is_connected(monkeypatch):
     with pytest.raises(NotSentError, match="asked for"):
         send("allowed.test")
 """
+    )
+    assert passed(done) == "1 passed", done.stdout
+
+
+def test_an_application_of_the_session_has_a_server(project) -> None:
+    done = project(
+        MESSAGE
+        + """
+import pytest
+from poweremail import PowerEmail
+
+@pytest.fixture(scope="session")
+def application(poweremail_session_server):
+    with PowerEmail.from_env(poweremail_session_server.environ) as client:
+        yield lambda: client.messages.send_mail(message())
+
+@pytest.mark.parametrize("number", range(2))
+def test_each_test_begins_with_an_empty_outbox(application, poweremail_server, number):
+    application()
+    assert poweremail_server.outbox.wait(to="ada@example.com").number == number + 1
+    assert len(poweremail_server.outbox) == 1
+""",
+    )
+    assert passed(done) == "2 passed", done.stdout
+
+
+def test_parallel_workers_do_not_meet(project, tmp_path) -> None:
+    done = project(
+        MESSAGE
+        + """
+import time
+from pathlib import Path
+import pytest
+from poweremail import PowerEmail
+
+HERE = Path(__file__).parent
+
+@pytest.mark.parametrize("number", range(2))
+def test_each_worker_has_a_server(poweremail_server, number, worker_id):
+    (HERE / f"{number}.txt").write_text(f"{worker_id} {poweremail_server.base_url}")
+    deadline = time.monotonic() + 60
+    while not (HERE / f"{1 - number}.txt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)  # until the other one runs, too
+    with PowerEmail.from_env(poweremail_server.environ) as client:
+        client.messages.send_mail(message(subject=f"of {number}"))
+    assert poweremail_server.outbox.one().subject == f"of {number}"
+""",
+        "-p",
+        "xdist",
+        "-n",
+        "2",
+    )
+    assert passed(done) == "2 passed", done.stdout
+    one, other = ((tmp_path / f"{number}.txt").read_text().split() for number in range(2))
+    assert not {*one} & {*other}
+
+
+def test_a_server_without_the_extra_says_what_to_install(project) -> None:
+    done = project(
+        r"""
+import sys
+import pytest
+from poweremail.errors import ConfigurationError
+from poweremail.sandbox import Sandbox
+
+def test_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    with Sandbox() as sandbox, pytest.raises(ConfigurationError, match=r"poweremail\[sandbox\]"):
+        sandbox.server()
+""",
     )
     assert passed(done) == "1 passed", done.stdout

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, overload
 
+from poweremail._types.checks import is_number, require
 from poweremail.sandbox._store.mail import CaughtMail
 
 __all__ = ["Outbox"]
 
 _MAX_MAILS_LISTED = 20
+
+# Mails come on any thread, and none of them wakes who waits. A look costs next to nothing.
+_POLL_SECONDS = 0.01
 
 
 class Outbox(Sequence[CaughtMail]):
@@ -18,10 +23,25 @@ class Outbox(Sequence[CaughtMail]):
     The caught mails, oldest first. Every use reads them again.
 
     It equals a list of the same mails; its repr has a few words about each of them.
+
+    *read*
+        Returns the mails.
+    *count*
+        Returns how many there are, without reading them.
+    *position*
+        Returns another number after each change; without it the mails never change.
     """
 
-    def __init__(self, read: Callable[[], Sequence[CaughtMail]]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Sequence[CaughtMail]],
+        *,
+        count: Callable[[], int] | None = None,
+        position: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._read = read
+        self._count = count or (lambda: len(read()))
+        self._position = position
 
     @overload
     def __getitem__(self, index: int) -> CaughtMail: ...
@@ -31,7 +51,7 @@ class Outbox(Sequence[CaughtMail]):
         return self._read()[index]
 
     def __len__(self) -> int:
-        return len(self._read())
+        return self._count()
 
     def __iter__(self) -> Iterator[CaughtMail]:
         return iter(self._read())
@@ -112,15 +132,73 @@ class Outbox(Sequence[CaughtMail]):
         found = Outbox(lambda: caught).find(**conditions)
         if len(found) == 1:
             return found[0]
-        criteria = ", ".join(
-            f"{name}={_condition_text(value)}"
-            for name, value in conditions.items()
-            if value is not None
-        )
-        wanted = f"one mail with {criteria}" if criteria else "one mail"
         raise AssertionError(
-            "\n".join((f"expected {wanted}, but found {len(found)}", *_lines(found or caught)))
+            "\n".join(
+                (
+                    f"expected {_wanted(conditions)}, but found {len(found)}",
+                    *_lines(found or caught),
+                )
+            )
         )
+
+    def wait(
+        self,
+        *,
+        to: str | None = None,
+        from_email: str | None = None,
+        subject: str | re.Pattern[str] | None = None,
+        containing: str | None = None,
+        unique_id: str | None = None,
+        template_id: str | None = None,
+        timeout: float = 5,
+    ) -> CaughtMail:
+        """
+        Return the one mail that meets all conditions (see `find`), as soon as it was caught.
+
+        It is for mails that another thread or process sends. Raises AssertionError after *timeout*
+        seconds, or if several mails meet the conditions; its text lists the caught mails.
+        """
+        __tracebackhide__ = True
+        conditions: dict[str, Any] = {
+            "to": to,
+            "from_email": from_email,
+            "subject": subject,
+            "containing": containing,
+            "unique_id": unique_id,
+            "template_id": template_id,
+        }
+        waiting = _Waiting(self, self._position, conditions, timeout)
+        while (mail := waiting.look()) is None:
+            time.sleep(_POLL_SECONDS)
+        return mail
+
+    async def wait_async(
+        self,
+        *,
+        to: str | None = None,
+        from_email: str | None = None,
+        subject: str | re.Pattern[str] | None = None,
+        containing: str | None = None,
+        unique_id: str | None = None,
+        template_id: str | None = None,
+        timeout: float = 5,  # noqa: ASYNC109 - it is to raise what a test raises
+    ) -> CaughtMail:
+        """As `wait`, while other tasks run: on asyncio and on trio."""
+        from poweremail._runtime._async import sleep  # noqa: PLC0415 - it loads anyio
+
+        __tracebackhide__ = True
+        conditions: dict[str, Any] = {
+            "to": to,
+            "from_email": from_email,
+            "subject": subject,
+            "containing": containing,
+            "unique_id": unique_id,
+            "template_id": template_id,
+        }
+        waiting = _Waiting(self, self._position, conditions, timeout)
+        while (mail := waiting.look()) is None:
+            await sleep(_POLL_SECONDS)
+        return mail
 
     def lines(self) -> list[str]:
         """Return a heading and a line for each mail; of many, only the last."""
@@ -131,6 +209,50 @@ class Outbox(Sequence[CaughtMail]):
         shown = "; ".join(_line(mail) for mail in mails[:_MAX_MAILS_LISTED])
         more = "; ..." if len(mails) > _MAX_MAILS_LISTED else ""
         return f"<Outbox of {_counted(len(mails))}{': ' if mails else ''}{shown}{more}>"
+
+
+class _Waiting:
+    """The wait for a mail in *outbox* that meets *conditions*, for *timeout* seconds."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        position: Callable[[], int],
+        conditions: dict[str, Any],
+        timeout: float,
+    ) -> None:
+        require("timeout", timeout, "a number of seconds from 0 on", is_number(timeout))
+        self._outbox, self._position, self._conditions = outbox, position, conditions
+        self._timeout = timeout
+        self._deadline = time.monotonic() + timeout
+        self._seen: int | None = None
+
+    def look(self) -> CaughtMail | None:
+        """Return the mail, or None if it has not come yet. Raises AssertionError."""
+        __tracebackhide__ = True
+        # Whoever shares the file from another process notes no change here, so the last look reads
+        # it in any case.
+        is_late = time.monotonic() >= self._deadline
+        position = self._position()
+        if position == self._seen and not is_late:
+            return None
+        self._seen = position
+        if self._outbox.find(**self._conditions):
+            return self._outbox.one(**self._conditions)
+        if not is_late:
+            return None
+        wanted = _wanted(self._conditions)
+        heading = f"waited {self._timeout:g} seconds for {wanted}, but none came"
+        raise AssertionError("\n".join((heading, *self._outbox.lines())))
+
+
+def _wanted(conditions: dict[str, Any]) -> str:
+    criteria = ", ".join(
+        f"{name}={_condition_text(value)}"
+        for name, value in conditions.items()
+        if value is not None
+    )
+    return f"one mail with {criteria}" if criteria else "one mail"
 
 
 def _lines(mails: Sequence[CaughtMail]) -> list[str]:

@@ -125,7 +125,8 @@ class Sandbox:
     @property
     def outbox(self) -> Outbox:
         """The caught mails, oldest first."""
-        return Outbox(self.service.mails.mails)
+        mails, changes = self.service.mails, self.service.store.changes
+        return Outbox(mails.mails, count=mails.count, position=lambda: changes.last)
 
     @property
     def clock(self) -> Clock:
@@ -358,10 +359,15 @@ class Sandbox:
         *allowed_hosts*
             Other names under which browsers may open the page.
 
-        It needs the extra ``poweremail[sandbox]``.
+        Raises `ConfigurationError` if the extra ``poweremail[sandbox]`` is not installed.
         """
-        from poweremail.sandbox._server.serving import SandboxServer  # noqa: PLC0415 - it loads starlette and uvicorn
-
+        try:
+            from poweremail.sandbox._server.serving import SandboxServer  # noqa: PLC0415 - it loads starlette and uvicorn
+        except ModuleNotFoundError as error:
+            raise ConfigurationError(
+                f"the server of the sandbox needs {error.name}, which is not installed",
+                advice="pip install 'poweremail[sandbox]'; sandbox.client() needs no extra",
+            ) from error
         return SandboxServer(self.service, host=host, port=port, allowed_hosts=allowed_hosts)
 
 

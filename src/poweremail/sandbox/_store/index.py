@@ -6,8 +6,8 @@ reading all of them takes a second. And a mail shall be caught as fast as withou
 
 How it works. A full-text index (FTS5) knows in which mails the terms stand, and where. A thread
 indexes mails in groups after they were caught: one at a time would cost more than the rest of the
-catch. It also keeps their folded texts, in ``texts``. While mails keep coming, it uses an eighth of
-the time. Mails that are not indexed yet are scanned, and their texts are made for it.
+catch. It also keeps their folded texts, in ``texts``. While mails keep coming, it uses a
+twelfth of the time. Mails that are not indexed yet are scanned, and their texts are made for it.
 
 A term is a run of ASCII letters, digits and all other characters beyond ASCII, exactly as FTS5's
 tokenizer ``ascii`` and `_TERM` see it. The table ``indexed`` has a row for each group, with the
@@ -60,7 +60,7 @@ _MAX_TERMS = 1_000
 If more terms contain a part of a word, mails with it are so many that a scan soon finds a page.
 """
 _MAX_KNOWN_WORDS, _MAX_KNOWN_WORD_CHARS = 100_000, 64
-_REST = 7
+_REST = 11
 """For how long the thread rests after a group while mails are caught, in times of the group."""
 _IDLE_SECONDS = 0.5
 """If no mail was caught for so long, the thread does not rest."""
@@ -114,8 +114,8 @@ class SearchIndex:
         self._last_written = -1
 
     def _indexed_to(self) -> int:
-        row = self._store.row("SELECT max(last_mail) AS last FROM indexed")
-        return int((row and row["last"]) or 0)
+        [row] = self._store.rows("SELECT coalesce(max(last_mail), 0) AS last FROM indexed")
+        return int(row["last"])
 
     def _works(self) -> bool:
         """Return whether this SQLite can use the index; make it if it does not exist."""
