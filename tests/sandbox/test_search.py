@@ -31,7 +31,7 @@ def keep(sandbox, *, received=0, **changes) -> int:
 
 def index(sandbox) -> None:
     """Index all mails now."""
-    while sandbox.service.store.search_index.index_group() is not None:
+    while sandbox.service.mails.search_index.index_group() is not None:
         pass
 
 
@@ -200,7 +200,7 @@ def test_a_thread_indexes_many_mails(tmp_path) -> None:
         for number in range(600):
             keep(sandbox, text=f"number {number}x" if number % 2 else "even")
         wait_for_the_index(sandbox)
-        query = sandbox.service.store.search_index.query(["number 77x"])
+        query = sandbox.service.mails.search_index.query(["number 77x"])
         assert query == (600, '("number 77x"*)')
         assert found(sandbox, "77x") == [578, 478, 378, 278, 178, 78]
     # Another process continues, and knows no word.
@@ -211,13 +211,13 @@ def test_a_thread_indexes_many_mails(tmp_path) -> None:
         for number in range(2, 601):
             sandbox.service.mails.delete(number)
         index(sandbox)
-        assert sandbox.service.store.search_index.query(["x"])[0] == 601
+        assert sandbox.service.mails.search_index.query(["x"])[0] == 601
         [row] = sandbox.service.store.rows("SELECT sum(mails) AS mails FROM indexed")
         assert row == {"mails": 2}
 
 
 def wait_for_the_index(sandbox) -> None:
-    thread = sandbox.service.store.search_index._thread
+    thread = sandbox.service.mails.search_index._thread
     if thread is not None:
         thread.join(60)
         assert not thread.is_alive()
@@ -232,12 +232,12 @@ def test_a_closed_sandbox_stops_the_thread(tmp_path) -> None:
 
 def test_an_sqlite_without_fts5(sandbox) -> None:
     """Every SQLite at hand has it, so it is hidden."""
-    store = sandbox.service.store
+    search_index = sandbox.service.mails.search_index
     before = found(sandbox, "code")
-    store.search_index._available = False
+    search_index._available = False
     assert found(sandbox, "code") == before
     index(sandbox)
-    store.search_index.clear()
+    search_index.clear()
     assert found(sandbox, "code") == before
 
 

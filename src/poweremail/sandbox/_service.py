@@ -189,6 +189,7 @@ class Service:
     def clear(self) -> None:
         """Delete everything: see `Sandbox.clear`."""
         self.store.clear()
+        self.mails.search_index.clear()
         self.faults.clear()
         self.script.clear()
         self.clock.reset()

@@ -96,7 +96,10 @@ def strings(field: str, value: Any) -> dict[str, str]:
 
 def unique_id(headers: Mapping[str, str]) -> str | None:
     """Return the value of the header ``X-Unique-Id``, whose case does not matter, or None."""
-    found = (value for name, value in headers.items() if name.lower() == "x-unique-id")
+    # Of several, the first: each is a line.
+    found = (
+        value.split("\n")[0] for name, value in headers.items() if name.lower() == "x-unique-id"
+    )
     return next(filter(text, found), None)
 
 

@@ -13,16 +13,13 @@ broken HTML; a replaced name of an element is gone however the browser reads the
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Sequence
-from urllib.parse import unquote
+
+from poweremail.sandbox._api.inline import find_image, replace_cids
 
 __all__ = ["preview"]
 
-# The places of an address: an attribute, url() of a style, the list of a srcset. The repetitions
-# are bounded, so that no text makes it slow.
-_CID = re.compile(r"([=(,]\s{0,8}[\"']?\s{0,8})cid:([^\s\"'<>()]{1,1000})", re.IGNORECASE)
 # Chromium connects for these elements even if it may not load them.
 _FRAMES = re.compile(
     r"<(?=(?:iframe|frame|fencedframe|portal|object|embed|applet)[\s/>])", re.IGNORECASE
@@ -46,14 +43,12 @@ def preview(text: str, images: Sequence[str], *, image_base: str, remote: bool) 
     - *remote*: keep ``<link>``, for which a browser connects ahead of time, before it checks
       whether it may. Frames are never kept.
     """
-    indexes = {cid: index for index, cid in reversed(list(enumerate(images)))}
 
-    def replace_cid(found: re.Match[str]) -> str:
-        cid = unquote(html.unescape(found[2]))
-        index = indexes.get(cid, indexes.get(found[2]))
-        return found[0] if index is None else f"{found[1]}{image_base}{index}"
+    def address(reference: str) -> str | None:
+        index = find_image(images, reference)
+        return None if index is None else f"{image_base}{index}"
 
-    text = _CID.sub(replace_cid, text)
+    text = replace_cids(text, address)
     text = _FRAMES.sub("<x-", text)
     if not remote:
         text = _LINKS.sub("<x-", text)

@@ -21,7 +21,6 @@ from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store import schema
 from poweremail.sandbox._store.changes import Changes
-from poweremail.sandbox._store.index import SearchIndex
 from poweremail.sandbox._store.limits import (
     UNLIMITED,
     SmtpLimits,
@@ -93,13 +92,14 @@ class Store:
         self._lock = threading.RLock()
         self.changes: Changes = Changes()
         try:
-            self._connection, self._close = open_database(
-                self, ":memory:" if path is None else path, schema.prepare
+            self._connection, self._close = (
+                open_database(self, ":memory:", schema.prepare_in_memory)
+                if path is None
+                else open_database(self, path, schema.prepare)
             )
         except sqlite3.Error as error:
             raise ConfigurationError(f"cannot use {str(path)!r}: {error}", field="path") from None
         self._connection.row_factory = _row
-        self.search_index: SearchIndex = SearchIndex(self)
 
     def close(self) -> None:
         """Close the database, once no other thread uses it. A second call does nothing."""
@@ -159,7 +159,6 @@ class Store:
         with self.transaction():
             for table in schema.TABLES:
                 self.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
-            self.search_index.clear()
         self.changes.note("cleared")
 
     def put_template(self, template: Template) -> None:

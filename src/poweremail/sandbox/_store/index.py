@@ -31,10 +31,8 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from poweremail.sandbox._store.database import Store
+from poweremail.sandbox._store.database import Store
 
 __all__ = ["TEXT_OF_MAIL", "SearchIndex"]
 

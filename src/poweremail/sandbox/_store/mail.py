@@ -74,7 +74,8 @@ class MailContent:
     *html*, *text*
         The bodies as a reader sees them: the fields of a template are replaced.
     *headers*, *unique_id*
-        The headers of the message, and its ``X-Unique-Id``, None if it has none.
+        The headers of the message, and its ``X-Unique-Id``, None if it has none. If a message of
+        ``sendRaw`` has a header several times, its value has a line for each.
     *template_id*, *dynamic_value*
         Those of a template mail.
     *raw*

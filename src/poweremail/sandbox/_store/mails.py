@@ -13,7 +13,7 @@ from poweremail._types.message_info import PAGE_SIZE
 from poweremail.sandbox._store import events
 from poweremail.sandbox._store.database import END_OF_TIME, Row, Store, at, value_of
 from poweremail.sandbox._store.events import STATUSES
-from poweremail.sandbox._store.index import TEXT_OF_MAIL
+from poweremail.sandbox._store.index import TEXT_OF_MAIL, SearchIndex
 from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits
 from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, MailContent
 from poweremail.sandbox._store.schema import PARTS_OF_MAILS
@@ -185,6 +185,7 @@ class MailStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.search_index: SearchIndex = SearchIndex(store)
 
     def add(
         self,
@@ -244,7 +245,7 @@ class MailStore:
             )
             if then is not None:
                 then(number, mail, received)
-        store.search_index.caught(len(mail.text or "") + len(mail.html or ""))
+        self.search_index.caught(len(mail.text or "") + len(mail.html or ""))
         store.changes.note("caught", number)
         return number
 
@@ -359,7 +360,7 @@ class MailStore:
         with self._store.transaction():
             for table in PARTS_OF_MAILS:
                 self._store.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
-            self._store.search_index.clear()
+            self.search_index.clear()
             deleted = self._store.change("DELETE FROM mails")
         self._store.changes.note("cleared")
         return deleted
@@ -371,7 +372,7 @@ class MailStore:
         with self._store.reading():
             last, index = 0, None
             if wanted.texts:
-                last, index = self._store.search_index.query(wanted.texts)
+                last, index = self.search_index.query(wanted.texts)
             # Mails that are not indexed yet are newer than the others.
             waiting = attrs.evolve(wanted, after=max(last, wanted.after))
             before = min(last + 1, END_OF_TIME if wanted.before is None else wanted.before)

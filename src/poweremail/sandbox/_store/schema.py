@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import sqlite3
+import threading
 
 from poweremail.sandbox._store.search import fold, search_text
 
-__all__ = ["PARTS_OF_MAILS", "TABLES", "prepare"]
+__all__ = ["PARTS_OF_MAILS", "TABLES", "prepare", "prepare_in_memory"]
 
 PARTS_OF_MAILS = ("recipients", "files", "searchable", "texts", "events", "planned_events")
 """The tables of which rows are deleted with a mail: their column ``mail`` has its number."""
@@ -204,10 +206,7 @@ def prepare(connection: sqlite3.Connection) -> None:
     Queries of *connection* may then use ``casefold``, which knows all letters (SQLite's own
     ``lower`` knows those of ASCII), ``fold`` and ``concat_lines``.
     """
-    connection.create_function("casefold", 1, str.casefold, deterministic=True)
-    connection.create_function("fold", 1, fold, deterministic=True)
-    connection.create_function("search_text", 5, search_text, deterministic=True)
-    connection.create_function("concat_lines", -1, _concat_lines, deterministic=True)
+    _add_functions(connection)
     with connection:
         # Of two processes that open a file at the same time, the second finds it done.
         connection.execute("BEGIN IMMEDIATE")
@@ -221,3 +220,26 @@ def prepare(connection: sqlite3.Connection) -> None:
             for statement in step.split(";"):
                 connection.execute(statement)
         connection.execute(f"PRAGMA user_version = {_VERSION}")
+
+
+def prepare_in_memory(connection: sqlite3.Connection) -> None:
+    """Do as `prepare` for an empty database in memory, in a tenth of the time: a test has one."""
+    with _lock:
+        if not _models:
+            model = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+            atexit.register(model.close)
+            prepare(model)
+            _models.append(model)
+        _models[0].backup(connection)
+    _add_functions(connection)
+
+
+_lock = threading.Lock()
+_models: list[sqlite3.Connection] = []  # an empty database, once one was needed
+
+
+def _add_functions(connection: sqlite3.Connection) -> None:
+    connection.create_function("casefold", 1, str.casefold, deterministic=True)
+    connection.create_function("fold", 1, fold, deterministic=True)
+    connection.create_function("search_text", 5, search_text, deterministic=True)
+    connection.create_function("concat_lines", -1, _concat_lines, deterministic=True)

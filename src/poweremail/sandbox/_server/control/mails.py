@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
+from poweremail.sandbox._api.inline import image_type
 from poweremail.sandbox._release.source import source as mail_source
 from poweremail.sandbox._server.control import bodies, replies
 from poweremail.sandbox._server.control.requests import (
@@ -205,8 +206,10 @@ async def inline_image(control: ControlOf, key: str, number: Number, index: Numb
     if not secrets.compare_digest(key.encode(), control.image_key.encode()):
         raise LookupError("there is no such image")
     file = control.service.mails.file(number, "image", index)
-    media_type = file.type.lower().partition(";")[0].strip()
+    media_type = image_type(file.type, file.content)
     if media_type not in _IMAGE_TYPES:
+        media_type = image_type("", file.content)
+    if media_type is None:
         raise LookupError("this type of image is not shown")
     return Response(file.content, headers={**INLINE_IMAGE_HEADERS, "Content-Type": media_type})
 
