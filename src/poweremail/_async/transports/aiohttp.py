@@ -13,9 +13,9 @@ import asyncio
 import math
 import ssl
 from abc import abstractmethod
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from contextvars import Context
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,6 +37,7 @@ from poweremail._runtime._async import in_thread, quick_connection_scope
 from poweremail._runtime._async_slots import Slots
 from poweremail._runtime._environment import proxy_for, tls_context, tls_settings
 from poweremail._types.options import Timeouts
+from poweremail._types.secret import Secret
 from poweremail._wire.http import ACCEPT_ENCODING, CONSTANT_HEADERS, Request
 from poweremail.errors import ConfigurationError, PowerEmailError, TransportError, UsageError
 
@@ -173,7 +174,9 @@ class AsyncSession(AsyncEngine):
             await self.prepare(request.endpoint.base_url)
             options = self._options(request) or {}
         if payload is None:
-            progress = AsyncHeadProgress(outgoing)
+            progress = AsyncHeadProgress(
+                outgoing, request.query, traced=bool(self._session.trace_configs)
+            )
             outgoing.start()
             # The engine does not report when it has a connection.
             outgoing.note_written(self._until_connected(request.endpoint.timeouts))
@@ -184,8 +187,7 @@ class AsyncSession(AsyncEngine):
             return AsyncSessionReply(
                 await self._session.request(
                     request.method,
-                    # The full URL may have the token, so it is not kept in a variable.
-                    self._url(request.url) if request.query is None else _url(request.full_url()),
+                    self._url(request.url),
                     data=payload,
                     timeout=self._timeout(request.endpoint.timeouts),
                     allow_redirects=False,
@@ -333,12 +335,18 @@ class AsyncHeadProgress:
     `follow` is the innermost middleware of the engine, so it sees every attempt, also those that
     middlewares above it repeat. aiohttp repeats a GET if its connection breaks, which would be a
     second mail; it does not repeat it after a `_NoRetryError`.
+
+    It also puts *query* into the URL, and only while the head is written. The query has the token,
+    and instrumentations, such as those of OpenTelemetry and Sentry, report URLs. *traced* says
+    whether there may be one.
     """
 
-    def __init__(self, outgoing: AsyncOutgoing) -> None:
+    def __init__(self, outgoing: AsyncOutgoing, query: Secret | None, *, traced: bool) -> None:
         import aiohttp  # noqa: PLC0415  loaded when a transport is made
 
         self._outgoing = outgoing
+        self._query = query
+        self._traced = traced
         outgoing.left = False
         # The connector raises these, before the request is written.
         self._connect_errors = (
@@ -350,6 +358,18 @@ class AsyncHeadProgress:
 
     async def follow(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
         """Let *handler* send *request*, once."""
+        if self._query is not None:
+            if self._traced and _by_plain_proxy(request):
+                raise UsageError(
+                    "a GET through a proxy without TLS has the token in its URL, and what traces "
+                    "the session may show that to others",
+                    field="transport",
+                    advice="use send_template",
+                )
+            # It is called when there is a connection (aiohttp/client.py, ClientSession._request).
+            request.send = partial(  # type: ignore[method-assign]
+                _send_with_query, request, request.send, self._query
+            )
         try:
             response: aiohttp.ClientResponse = await handler(request)
         except self._connect_errors as error:
@@ -362,6 +382,50 @@ class AsyncHeadProgress:
             raise
         self._outgoing.left = True
         return response
+
+
+class _WithQuery:
+    """
+    The *url* of a request, which shows its *query* as the target of the request only.
+
+    A plain proxy gets the whole URL as target (*shown*).
+    """
+
+    def __init__(self, url: yarl.URL, query: Secret, *, shown: bool) -> None:
+        self._url = url
+        self._query = query
+        self._shown = shown
+
+    @property
+    def raw_path_qs(self) -> str:
+        """The target of a request."""
+        return f"{self._url.raw_path}?{self._query.reveal()}"
+
+    def __str__(self) -> str:
+        return f"{self._url}?{self._query.reveal()}" if self._shown else str(self._url)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._url, name)
+
+
+async def _send_with_query(
+    request: aiohttp.ClientRequest,
+    send: Callable[[Any], Awaitable[aiohttp.ClientResponse]],
+    query: Secret,
+    connection: Any,
+) -> aiohttp.ClientResponse:
+    """Let *request*, with *query*, *send* its head over *connection*."""
+    url = request.url
+    request.url = cast("yarl.URL", _WithQuery(url, query, shown=_by_plain_proxy(request)))
+    try:
+        return await send(connection)
+    finally:
+        request.url = url
+
+
+def _by_plain_proxy(request: aiohttp.ClientRequest) -> bool:
+    """Return whether *request* goes to a proxy that gets its whole URL."""
+    return request.proxy is not None and not request.is_ssl()
 
 
 class _NoRetryError(Exception):

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_URLS_CACHED", "AsyncBackend", "AsyncConnections", "follow_head"]
 
 MAX_URLS_CACHED = 32
-"""A handful of URLs are in use. One with a query has the token, and is not cached."""
+"""A handful of URLs are in use."""
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
@@ -169,25 +169,13 @@ class AsyncConnections(AsyncEngine):
     def _build(
         self, request: Request, target: _Target, outgoing: AsyncOutgoing
     ) -> httpcore.Request:
-        """
-        Return the engine's request.
-
-        Its URL may have the token, so no frame that can fail holds it in a variable.
-        """
+        """Return the engine's request."""
         timeouts = request.endpoint.timeouts
         extensions: dict[str, Any] = {
             "timeout": {"connect": timeouts.connect, "read": timeouts.read, "write": timeouts.write}
         }
-        url = target.url
         if request.body is None:
-            extensions["trace"] = follow_head(outgoing)
-        if request.query is not None:
-            url = self._core.URL(
-                scheme=url.scheme,
-                host=url.host,
-                port=url.port,
-                target=url.target + b"?" + request.query.reveal().encode(),
-            )
+            extensions["trace"] = follow_head(outgoing, request.query)
         headers = [*target.headers, *((n.encode(), v.encode()) for n, v in request.headers)]
         # httpcore's own class would check each name and value again (httpcore/_models.py,
         # enforce_headers), and a connection reads nothing but these attributes.
@@ -195,7 +183,7 @@ class AsyncConnections(AsyncEngine):
             "httpcore.Request",
             SimpleNamespace(
                 method=request.method.encode(),
-                url=url,
+                url=target.url,
                 headers=headers,
                 stream=outgoing,
                 extensions=extensions,
@@ -276,24 +264,52 @@ def _decode_header(header: tuple[bytes, bytes]) -> tuple[str, str]:
         return name.decode("latin-1"), value.decode("latin-1")
 
 
-def follow_head(outgoing: AsyncOutgoing) -> Callable[..., Any]:
+def follow_head(outgoing: AsyncOutgoing, query: Secret | None) -> Callable[..., Any]:
     """
     Return a trace function for a request without a body, which sets ``outgoing.left``, and starts
     *outgoing* where the engine already has a connection.
 
     ``left`` is True at first, and stays so if the engine reports no event: that proves nothing.
+
+    It also puts *query*, which has the token, into the URL while the head is written, and takes it
+    out again. No program that traces requests sees it there, whether it follows the calls of the
+    user's client, of its transport or of a connection.
     """
     head_started = False
+    put_back: Callable[[], None] | None = None
 
     async def trace(event: str, info: dict[str, Any]) -> None:
-        nonlocal head_started
+        nonlocal head_started, put_back
+        if put_back is not None:
+            put_back()
+            put_back = None
         if event.endswith(".send_request_headers.started"):
-            is_proxy_request = getattr(info.get("request"), "method", b"") == _PROXY_METHOD
+            request = info.get("request")
+            is_proxy_request = getattr(request, "method", b"") == _PROXY_METHOD
             head_started = head_started or not is_proxy_request
             outgoing.start()
+            if query is not None and request is not None and not is_proxy_request:
+                put_back = _put_query(request, query)
         outgoing.left = head_started
 
     return trace
+
+
+def _put_query(request: Any, query: Secret) -> Callable[[], None]:
+    """Put *query* into the URL of httpcore's *request*; return a function that restores the URL."""
+    # The next to read it are _send_request_headers in httpcore/_async/http11.py and http2.py.
+    url = request.url
+    request.url = type(url)(
+        scheme=url.scheme,
+        host=url.host,
+        port=url.port,
+        target=url.target + b"?" + query.reveal().encode(),
+    )
+
+    def put_back() -> None:
+        request.url = url
+
+    return put_back
 
 
 def _backend(core: ModuleType) -> Any:

@@ -8,13 +8,15 @@ below its client.
 hooks and authentication must see every request.
 
 The body itself shows how much of it has left (``base.py``). If a request has none, the trace events
-of httpx show it: the head has not left before ``send_request_headers.started``.
+of httpx show it: the head has not left before ``send_request_headers.started``. With that event the
+query of a GET is put into its URL, too: it has the token, and instrumentations of httpx, such as
+those of OpenTelemetry and Sentry, report URLs. A transport without these events cannot send a GET.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -37,7 +39,7 @@ from poweremail._async.transports.httpcore import (
     follow_head,
 )
 from poweremail._wire.http import ACCEPT_ENCODING, Request
-from poweremail.errors import ConfigurationError
+from poweremail.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     import httpx
@@ -52,7 +54,8 @@ class AsyncHttpxTransport(AsyncAdapter):
     - *client*: an ``AsyncClient`` of your own, configured as you like: proxies, TLS context,
       HTTP/2, limits. It stays yours: closing the transport does not close it. Without one the
       transport makes its own connections and closes them; then TLS is verified, and the proxy
-      variables of the environment are honoured.
+      variables of the environment are honoured. ``send_template_http_get``, whose URL has the
+      token, needs a client with httpx's own transport, which hides it from instrumentations.
     - *engine*: the package to use if there is no *client*.
     - *max_connections*: the limit on connections if there is no *client*.
     - *keepalive_expiry*: the seconds for which an idle connection is kept, if there is no *client*.
@@ -112,6 +115,8 @@ class AsyncClientEngine(AsyncEngine):
         slot: None,  # noqa: ARG002
     ) -> AsyncClientReply:
         """Send *request* through the client."""
+        if request.query is not None:
+            self._check_hides_query()
         try:
             response = await self._client.send(
                 self._build(request, outgoing), stream=True, follow_redirects=False
@@ -126,12 +131,20 @@ class AsyncClientEngine(AsyncEngine):
         """Close the client."""
         await self._client.aclose()
 
-    def _build(self, request: Request, outgoing: AsyncOutgoing) -> httpx.Request:
-        """
-        Return the engine's request.
+    def _check_hides_query(self) -> None:
+        """Raise `UsageError` if a transport of the client cannot hide the query of a GET."""
+        for transport in _transports(self._client):
+            if _pool_below(transport) is None:
+                kind = type(transport).__qualname__
+                raise UsageError(
+                    f"a GET has the token in its URL, and {kind}, a transport of the client, may "
+                    "show that to others",
+                    field="client",
+                    advice="use send_template, or a client with the transport of httpx",
+                )
 
-        Its repr shows the whole URL, so no frame that can fail holds it in a variable.
-        """
+    def _build(self, request: Request, outgoing: AsyncOutgoing) -> httpx.Request:
+        """Return the engine's request."""
         timeouts = request.endpoint.timeouts
         extensions: dict[str, Any] = {
             "timeout": {
@@ -142,10 +155,10 @@ class AsyncClientEngine(AsyncEngine):
             }
         }
         if request.body is None:
-            extensions["trace"] = follow_head(outgoing)
+            extensions["trace"] = follow_head(outgoing, request.query)
         built = self._client.build_request(
             request.method,
-            self._url(request.url) if request.query is None else request.full_url(),
+            self._url(request.url),
             headers=(*request.headers, ACCEPT_ENCODING),
             extensions=extensions,
         )
@@ -200,14 +213,28 @@ def _engine_of(client: object) -> ModuleType:
     )
 
 
+def _transports(client: object) -> Iterator[object]:
+    """The transports of *client*; httpx has no name for them (httpx/_client.py, AsyncClient)."""
+    mounts = getattr(client, "_mounts", {})
+    candidates = (getattr(client, "_transport", None), *mounts.values())
+    # A mount of None means the transport of the client.
+    return (transport for transport in candidates if transport is not None)
+
+
+def _pool_below(transport: object) -> Any:
+    """Return the pool of httpcore that *transport* sends through; None if it has none."""
+    # httpx/_transports/default.py. Instrumentations wrap a transport, and keep it as _transport.
+    while not hasattr(transport, "_pool") and hasattr(transport, "_transport"):
+        transport = transport._transport  # noqa: SLF001
+    return getattr(transport, "_pool", None)
+
+
 def _watch_connections(client: object) -> None:
     """Let the pools of *client* make streams of ours (theory of operation in ``httpcore.py``)."""
-    # httpx has no option for it: see httpx/_client.py, AsyncClient.__init__, and
-    # httpx/_transports/default.py; in httpcore, _async/connection_pool.py. A transport of another
+    # httpx has no option for it: in httpcore, see _async/connection_pool.py. A transport of another
     # class keeps its own streams.
-    mounts = getattr(client, "_mounts", {})
-    for transport in (getattr(client, "_transport", None), *mounts.values()):
-        pool = getattr(transport, "_pool", None)
+    for transport in _transports(client):
+        pool = _pool_below(transport)
         backend = getattr(pool, "_network_backend", None)
         if pool is not None and backend is not None and not isinstance(backend, AsyncBackend):
             core = importlib.import_module(type(pool).__module__.partition(".")[0])

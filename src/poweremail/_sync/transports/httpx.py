@@ -9,7 +9,9 @@ below its client.
 hooks and authentication must see every request.
 
 The body itself shows how much of it has left (``base.py``). If a request has none, the trace events
-of httpx show it: the head has not left before ``send_request_headers.started``.
+of httpx show it: the head has not left before ``send_request_headers.started``. With that event the
+query of a GET is put into its URL, too: it has the token, and instrumentations of httpx, such as
+those of OpenTelemetry and Sentry, report URLs. A transport without these events cannot send a GET.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ from poweremail._sync.transports.httpcore import (
     follow_head,
 )
 from poweremail._wire.http import ACCEPT_ENCODING, Request
-from poweremail.errors import ConfigurationError
+from poweremail.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     import httpx
@@ -53,7 +55,8 @@ class HttpxTransport(Adapter):
     - *client*: a ``Client`` of your own, configured as you like: proxies, TLS context,
       HTTP/2, limits. It stays yours: closing the transport does not close it. Without one the
       transport makes its own connections and closes them; then TLS is verified, and the proxy
-      variables of the environment are honoured.
+      variables of the environment are honoured. ``send_template_http_get``, whose URL has the
+      token, needs a client with httpx's own transport, which hides it from instrumentations.
     - *engine*: the package to use if there is no *client*.
     - *max_connections*: the limit on connections if there is no *client*.
     - *keepalive_expiry*: the seconds for which an idle connection is kept, if there is no *client*.
@@ -113,6 +116,8 @@ class ClientEngine(Engine):
         slot: None,  # noqa: ARG002
     ) -> ClientReply:
         """Send *request* through the client."""
+        if request.query is not None:
+            self._check_hides_query()
         try:
             response = self._client.send(
                 self._build(request, outgoing), stream=True, follow_redirects=False
@@ -127,12 +132,20 @@ class ClientEngine(Engine):
         """Close the client."""
         self._client.close()
 
-    def _build(self, request: Request, outgoing: Outgoing) -> httpx.Request:
-        """
-        Return the engine's request.
+    def _check_hides_query(self) -> None:
+        """Raise `UsageError` if a transport of the client cannot hide the query of a GET."""
+        for transport in _transports(self._client):
+            if _pool_below(transport) is None:
+                kind = type(transport).__qualname__
+                raise UsageError(
+                    f"a GET has the token in its URL, and {kind}, a transport of the client, may "
+                    "show that to others",
+                    field="client",
+                    advice="use send_template, or a client with the transport of httpx",
+                )
 
-        Its repr shows the whole URL, so no frame that can fail holds it in a variable.
-        """
+    def _build(self, request: Request, outgoing: Outgoing) -> httpx.Request:
+        """Return the engine's request."""
         timeouts = request.endpoint.timeouts
         extensions: dict[str, Any] = {
             "timeout": {
@@ -143,10 +156,10 @@ class ClientEngine(Engine):
             }
         }
         if request.body is None:
-            extensions["trace"] = follow_head(outgoing)
+            extensions["trace"] = follow_head(outgoing, request.query)
         built = self._client.build_request(
             request.method,
-            self._url(request.url) if request.query is None else request.full_url(),
+            self._url(request.url),
             headers=(*request.headers, ACCEPT_ENCODING),
             extensions=extensions,
         )
@@ -201,14 +214,28 @@ def _engine_of(client: object) -> ModuleType:
     )
 
 
+def _transports(client: object) -> Iterator[object]:
+    """The transports of *client*; httpx has no name for them (httpx/_client.py, Client)."""
+    mounts = getattr(client, "_mounts", {})
+    candidates = (getattr(client, "_transport", None), *mounts.values())
+    # A mount of None means the transport of the client.
+    return (transport for transport in candidates if transport is not None)
+
+
+def _pool_below(transport: object) -> Any:
+    """Return the pool of httpcore that *transport* sends through; None if it has none."""
+    # httpx/_transports/default.py. Instrumentations wrap a transport, and keep it as _transport.
+    while not hasattr(transport, "_pool") and hasattr(transport, "_transport"):
+        transport = transport._transport  # noqa: SLF001
+    return getattr(transport, "_pool", None)
+
+
 def _watch_connections(client: object) -> None:
     """Let the pools of *client* make streams of ours (theory of operation in ``httpcore.py``)."""
-    # httpx has no option for it: see httpx/_client.py, Client.__init__, and
-    # httpx/_transports/default.py; in httpcore, _sync/connection_pool.py. A transport of another
+    # httpx has no option for it: in httpcore, see _sync/connection_pool.py. A transport of another
     # class keeps its own streams.
-    mounts = getattr(client, "_mounts", {})
-    for transport in (getattr(client, "_transport", None), *mounts.values()):
-        pool = getattr(transport, "_pool", None)
+    for transport in _transports(client):
+        pool = _pool_below(transport)
         backend = getattr(pool, "_network_backend", None)
         if pool is not None and backend is not None and not isinstance(backend, Backend):
             core = importlib.import_module(type(pool).__module__.partition(".")[0])
