@@ -16,6 +16,7 @@ from poweremail._ledger.former import former_of
 from poweremail._ledger.payload import pack
 from poweremail._ledger.schema import contents, insert_new, messages, payloads, storable
 from poweremail._ledger.states import State
+from poweremail._runtime._observed import traceparent
 from poweremail._types.address import trim
 from poweremail._types.content import Content
 from poweremail.errors import UsageError
@@ -208,6 +209,7 @@ def row_of(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
         "payload": {
             "payload": packed.payload,
             "files": json.dumps(sorted(packed.contents)) if packed.contents else None,
+            "trace_context": traceparent(),
         },
         "former": former_key if former_key != key else None,
     }
@@ -228,5 +230,6 @@ def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) 
                 {"to": [[storable(recipient)]]} if recipient else {}, ensure_ascii=False
             ),
             "files": None,
+            "trace_context": None,
         },
     }

@@ -160,7 +160,7 @@ RELEASE = (
 def _due(state: State, *conditions: ColumnElement[bool]) -> Executable:
     columns = (
         *(_row.id, _row.key, _row.unique_id),
-        *(payloads.c.payload, payloads.c.files.label("contents")),
+        *(payloads.c.payload, payloads.c.files.label("contents"), payloads.c.trace_context),
         *(_row.source, _row.line, _row.attempts, _row.looks, _row.smtp_user_name),
         (_row.fence + 1).label("fence"),
         func.coalesce(_row.unknown_since, _now).label("unknown_since"),

@@ -63,6 +63,7 @@ class Work(Planned):
     *fence*: the number that allows its holder to write to the row.
     *taken*, *unknown_since*: when the worker took it and when it became unknown, by the ledger's
     clock.
+    *trace_context*: the span that added the message, as W3C Trace Context writes it.
     *valid_until*: the `boot_time` from which on no request may be begun.
     """
 
@@ -74,6 +75,7 @@ class Work(Planned):
     smtp_user_name: str
     taken: float
     unknown_since: float
+    trace_context: str | None
     valid_until: float
 
     @property

@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import PurePath
 from time import monotonic
 from traceback import extract_tb
@@ -34,7 +36,7 @@ from poweremail._wire.decode import ApiResponse
 from poweremail._wire.http import Request
 from poweremail.errors import ChangeUnknownError, PowerEmailError
 
-__all__ = ["Attempt", "Call", "Hooks", "Observer", "observe"]
+__all__ = ["Attempt", "Call", "Hooks", "Observer", "adding_span", "observe", "traceparent"]
 
 _log = logging.getLogger("poweremail")
 
@@ -59,6 +61,8 @@ class Observer(Protocol):
         ...
 
 
+_added_by: ContextVar[str | None] = ContextVar("poweremail_added_by", default=None)
+
 observer: Observer | None = None
 """That of the process; None if nobody observes."""
 
@@ -69,10 +73,40 @@ def observe(by: Observer | None) -> None:
     observer = by
 
 
+def traceparent() -> str | None:
+    """
+    Return the current span of OpenTelemetry, as W3C Trace Context writes it; None if there is none.
+
+    OpenTelemetry is not imported: if the program has not done so, there is no span.
+    """
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is None:
+        return None
+    try:
+        span = trace.get_current_span().get_span_context()
+        if span.is_valid:
+            return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags:02x}"
+    except Exception:  # noqa: BLE001  a mail does not depend on it
+        _log.warning("the current span could not be read")
+    return None
+
+
+@contextmanager
+def adding_span(added_by: str | None) -> Iterator[None]:
+    """Note that *added_by*, a `traceparent`, added the mail that the block sends."""
+    token = _added_by.set(added_by)
+    try:
+        yield
+    finally:
+        _added_by.reset(token)
+
+
 @attrs.define(eq=False)
 class Call:
     """
     A call that is being made, with *request*, to send *mail*.
+
+    *added_by*: the `traceparent` of the span that added the mail to a batch or an outbox.
 
     *attempts*: the number of attempts that have begun.
     *limit_seconds*: the time that it has waited for limits.
@@ -87,6 +121,7 @@ class Call:
 
     request: Request
     mail: Mail
+    added_by: str | None = attrs.field(factory=_added_by.get)
     attempts: int = 0
     limit_seconds: float = 0.0
     next_limit_seconds: float = 0.0
@@ -132,13 +167,15 @@ class Attempt:
     """
     Attempt *number* of *call*, before which it waited *limit_seconds* for limits.
 
-    Set at the end: its *result*, None if it was interrupted, and the *seconds* that it took.
+    Set at the end: its *result*, None if it was interrupted, the name of the *error_kind*, and the
+    *seconds* that it took.
     """
 
     call: Call
     number: int
     limit_seconds: float
     result: ApiResponse | FailedAttempt | None = None
+    error_kind: str | None = None
     seconds: float = 0.0
 
     @property
@@ -196,8 +233,13 @@ class Hooks:
         began = monotonic()
         try:
             yield attempt
+        except BaseException as error:
+            attempt.error_kind = type(error).__name__
+            raise
         finally:
             attempt.seconds = monotonic() - began
+            if attempt.error is not None:
+                attempt.error_kind = type(attempt.error).__name__
             call.status = attempt.status
             if self._on_attempt is not None:
                 _run_safely(call, self._on_attempt, _attempt_event(attempt))

@@ -12,6 +12,7 @@ from poweremail._ledger.verdicts import ACCEPTED, RELEASED, SEEN, Verdicts
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
+from poweremail._runtime._observed import adding_span
 from poweremail._types.result import SendResult
 from poweremail.errors import ConfigurationError, DeliveryUnknownError, PowerEmailError, UsageError
 
@@ -55,17 +56,18 @@ class AsyncSender:
         except UsageError as error:
             verdict = self.verdicts.of_unfit(work, error, is_readable=message is not None)
         else:
-            if work.state is State.UNKNOWN:
-                _log.debug("looking up row %d", work.id)
-                verdict, result = await self._look_up(work, message)
-                _log.debug("looked up row %d", work.id)
-            elif work.is_stale:
-                verdict = RELEASED
-            else:
-                self.begun.add(work.id)
-                _log.debug("sending row %d", work.id)
-                verdict, result = await self._send(work, message)
-                _log.debug("response for row %d", work.id)
+            with adding_span(work.trace_context):
+                if work.state is State.UNKNOWN:
+                    _log.debug("looking up row %d", work.id)
+                    verdict, result = await self._look_up(work, message)
+                    _log.debug("looked up row %d", work.id)
+                elif work.is_stale:
+                    verdict = RELEASED
+                else:
+                    self.begun.add(work.id)
+                    _log.debug("sending row %d", work.id)
+                    verdict, result = await self._send(work, message)
+                    _log.debug("response for row %d", work.id)
         outcome = BatchOutcome(
             key=work.key,
             unique_id=work.unique_id,

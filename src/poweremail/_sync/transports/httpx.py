@@ -222,7 +222,7 @@ def _transports(client: object) -> Iterator[object]:
     return (transport for transport in candidates if transport is not None)
 
 
-def _pool_below(transport: object) -> Any:
+def _pool_below(transport: Any) -> Any:
     """Return the pool of httpcore that *transport* sends through; None if it has none."""
     # httpx/_transports/default.py. Instrumentations wrap a transport, and keep it as _transport.
     while not hasattr(transport, "_pool") and hasattr(transport, "_transport"):
