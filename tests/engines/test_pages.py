@@ -126,6 +126,64 @@ with TestClient(app) as client:
     assert client.get("/orders/43").json() == {"state": None}
 """
 
+SETTINGS = """
+import os
+from urllib.parse import parse_qs, urlsplit
+
+ledger = urlsplit(os.environ["LEDGER"])
+SECRET_KEY = "secret"
+ROOT_URLCONF = "shop.urls"
+ALLOWED_HOSTS = ["*"]
+INSTALLED_APPS = ["poweremail.contrib.django.outbox"]
+CELERY_BROKER_URL = os.environ["BROKER_URL"]
+DATABASES = {
+    "default": {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": ledger.path[1:],
+        "USER": ledger.username,
+        "HOST": ledger.hostname,
+        "PORT": ledger.port,
+        "OPTIONS": {"options": parse_qs(ledger.query)["options"][0]},
+    }
+}
+"""
+URLS = """
+from django.urls import path
+from shop.views import order
+
+urlpatterns = [path("orders/<int:number>", order)]
+"""
+DJANGO_REQUEST = """
+from django.test import Client
+
+assert Client().post("/orders/42").json() == {"number": 42}
+"""
+
+
+def test_a_project_of_django_sends_a_mail_of_its_transaction(environ, served):
+    files = {
+        "__init__": "from shop.celery import app as celery_app",
+        "settings": SETTINGS,
+        "urls": URLS,
+    }
+    files |= {
+        code.splitlines()[0].removeprefix("# shop/").removesuffix(".py"): code
+        for code in fences("celery.md", "python")
+        if code.startswith("# shop/")
+    }
+    Path("shop").mkdir()
+    for name, code in files.items():
+        Path("shop", f"{name}.py").write_text(code)
+    environ |= {"DJANGO_SETTINGS_MODULE": "shop.settings"}
+    set_up = "import django; django.setup(); "
+    run(
+        f"{set_up}from django.core.management import call_command; call_command('migrate')", environ
+    )
+    with running("celery -A shop worker --queues mail --concurrency 2", environ):
+        run(set_up + DJANGO_REQUEST, environ)
+        wait_for(served, "Order 42")
+
+
 RECIPES = {
     "RqMail": ["rq worker --with-scheduler mail", "rq cron mails"],
     "DramatiqMail": ["dramatiq mails"],
