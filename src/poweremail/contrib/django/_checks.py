@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -29,7 +30,10 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 def check_deployment(**_: Any) -> list[CheckMessage]:
     """With ``--deploy``: find what keeps mail from its recipients."""
-    return list(_rehearsals())
+    try:
+        return list(_rehearsals())
+    except ConfigurationError:  # the other check reports it
+        return []
 
 
 def _problems() -> Iterator[CheckMessage]:
@@ -80,22 +84,30 @@ def _backends() -> Iterator[tuple[str, BaseBackend | ImproperlyConfigured]]:
     The backends of this app that the settings name, or why they cannot be made. Django checks the
     others.
     """
-    mailers = getattr(settings, "MAILERS", None)
-    if mailers is None:
-        entries = {"EMAIL_BACKEND": {"BACKEND": settings.EMAIL_BACKEND}}
-    else:
-        entries = {f"MAILERS[{alias!r}]": entry for alias, entry in mailers.items()}
-    for place, entry in entries.items():
+    for alias, entry in _mailers().items():
+        place = "EMAIL_BACKEND" if alias is None else f"MAILERS[{alias!r}]"
         try:
             kind = import_string(entry["BACKEND"])
         except (ImportError, KeyError):
             continue
         if isinstance(kind, type) and issubclass(kind, BaseBackend):
             try:
-                backend: BaseBackend | ImproperlyConfigured = kind(**entry.get("OPTIONS", {}))
+                backend: BaseBackend | ImproperlyConfigured = kind(
+                    alias=alias, **entry.get("OPTIONS", {})
+                )
             except ImproperlyConfigured as error:
                 backend = error
             yield place, backend
+
+
+def _mailers() -> Mapping[str | None, Mapping[str, Any]]:
+    """The entries of ``MAILERS``, or in older versions the one that ``EMAIL_BACKEND`` makes."""
+    mailers: Mapping[str | None, Mapping[str, Any]] | None = getattr(settings, "MAILERS", None)
+    if mailers is not None:
+        return mailers
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Django 6.1 has warned of the setting already
+        return {None: {"BACKEND": settings.EMAIL_BACKEND}}
 
 
 def _error(error: PowerEmailError, code: str, place: str = "") -> CheckMessage:
