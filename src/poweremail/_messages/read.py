@@ -110,7 +110,9 @@ def _opened(source: Any) -> tuple[StdMessage, tuple[Recipient, ...] | None]:
     if isinstance(source, StdMessage):
         return source, None
     if callable(getattr(source, "message", None)) and callable(getattr(source, "recipients", None)):
-        return source.message(), recipients("email_message.recipients()", source.recipients())
+        # Django's may be texts that are translated when they are used.
+        addresses = [str(each) for each in source.recipients()]
+        return source.message(), recipients("email_message.recipients()", addresses)
     raise UsageError(
         f"must be an email.message.EmailMessage, not {type(source).__name__}",
         field="email_message",
@@ -130,7 +132,8 @@ def _keep_to_envelope(
                 losses.append(f"{field.title()} {each}: recipients() does not list it")
             hidden.pop(_with_ascii_domain(each), None)
         fields[field] = [each for each in fields[field] if _with_ascii_domain(each) in known]
-    fields["bcc"] += hidden.values()
+    # With domains in ASCII, as Django writes those in headers.
+    fields["bcc"] += [Recipient(email, each.name) for email, each in hidden.items()]
 
 
 def _with_ascii_domain(recipient: Recipient) -> str:

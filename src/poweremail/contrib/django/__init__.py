@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         SandboxEmailBackend,
     )
     from poweremail.contrib.django._clients import get_client
+    from poweremail.contrib.django._outbox import OutboxEmailBackend, Queued, get_outbox
     from poweremail.contrib.django._webhook import webhook
 
 _HOMES = {
@@ -28,14 +29,18 @@ _HOMES = {
         "SandboxEmailBackend",
     ),
     "contrib.django._clients": ("get_client",),
+    "contrib.django._outbox": ("OutboxEmailBackend", "Queued", "get_outbox"),
     "contrib.django._webhook": ("webhook",),
 }
 
 __all__ = [
     "EmailBackend",
     "NotAllAcceptedError",
+    "OutboxEmailBackend",
+    "Queued",
     "SandboxEmailBackend",
     "get_client",
+    "get_outbox",
     "webhook",
 ]
 

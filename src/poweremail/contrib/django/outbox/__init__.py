@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 from poweremail.batch import Ledger
 from poweremail.errors import ConfigurationError
 
-__all__ = ["ledger"]
+__all__ = ["ledger", "ledger_place"]
 
 
 def ledger(alias: str = "default", **options: Any) -> Ledger:
@@ -25,10 +25,19 @@ def ledger(alias: str = "default", **options: Any) -> Ledger:
     *options*: those of `Ledger`. Raises `ConfigurationError` if the database is neither PostgreSQL
     nor SQLite.
     """
+    return Ledger(ledger_place(alias), **options)
+
+
+def ledger_place(alias: str) -> str:
+    """
+    Return the path or the URL of the database *alias*, with its password, as a `Ledger` takes it.
+
+    Raises `ConfigurationError` as `ledger` does.
+    """
     connection: Any = connections[alias]
     settings = connection.settings_dict
     if connection.vendor == "sqlite":
-        return Ledger(str(settings["NAME"]), **options)
+        return str(settings["NAME"])
     if connection.vendor != "postgresql":
         raise ConfigurationError(
             f"a ledger is in PostgreSQL or SQLite, not in {connection.vendor}", field="alias"
@@ -49,7 +58,7 @@ def ledger(alias: str = "default", **options: Any) -> Ledger:
         database=settings["NAME"] or None,
         query={name: str(value) for name, value in given.items()},
     )
-    return Ledger(url.render_as_string(hide_password=False), **options)
+    return url.render_as_string(hide_password=False)
 
 
 _NOT_OF_LIBPQ = ("assume_role", "isolation_level", "pool", "server_side_binding")

@@ -7,11 +7,13 @@ from argparse import REMAINDER, ArgumentParser
 from collections.abc import Mapping
 from typing import Any
 
+from django.apps import apps
 from django.core.management.base import CommandError
 
 from poweremail import ConfigurationError, Secret
 from poweremail._cli import main
 from poweremail.contrib.django._bases import BaseCommand
+from poweremail.contrib.django._outbox import outbox_database
 from poweremail.contrib.django._settings import read_settings
 
 __all__ = ["Command"]
@@ -37,6 +39,7 @@ class Command(BaseCommand):
         """Run the command. It ends the process with its own status."""
         try:
             _export(read_settings())
+            _export_ledger()
         except ConfigurationError as error:
             raise CommandError(str(error)) from None
         if arguments[:1] == ["--"]:
@@ -62,6 +65,14 @@ def _export(options: Mapping[str, Any]) -> None:
                     field=f"POWEREMAIL[{name.upper()!r}]",
                 )
             os.environ[_variable(name)] = text
+
+
+def _export_ledger() -> None:
+    """Let the ledger of the command be the database of the outbox, if the project has one."""
+    if apps.is_installed("poweremail.contrib.django.outbox"):
+        from poweremail.contrib.django.outbox import ledger_place  # noqa: PLC0415  SQLAlchemy
+
+        os.environ.setdefault("POWEREMAIL_LEDGER", ledger_place(outbox_database()))
 
 
 def _variable(name: str) -> str:

@@ -1,0 +1,1 @@
+"""A shop whose mails are sent by an outbox."""
