@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import attrs
 
 from poweremail._cli.batch_options import BatchOptions, LedgerOptions
-from poweremail._cli.options import argument, connected, flag, option
+from poweremail._cli.options import argument, connected, flag, option, seconds
 from poweremail._cli.session import Session
-from poweremail.errors import ConfigurationError
 
 __all__ = ["demand", "purge"]
-
-_UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
-_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
 
 
 @connected
@@ -44,7 +38,7 @@ def purge(
     ledger = Ledger(target.existing())
     try:
         done = ledger.purge(
-            older_than=_seconds(older_than),
+            older_than=seconds(older_than, "--older-than"),
             batch=None if name is None else ledger.find(name),
             unknown=unknown,
             only_payloads=payloads,
@@ -90,10 +84,3 @@ def demand(
     with target.opened(smtp_users=names, concurrency=concurrency) as batch:
         found = batch.demand(within=within, seconds_per_mail=seconds_per_mail)
     session.out.result(attrs.asdict(found), f"{found.runners:,} runners: {found.reason}")
-
-
-def _seconds(age: str) -> float:
-    match = _AGE.fullmatch(age.strip().lower())
-    if match is None:
-        raise ConfigurationError(f"must be an age such as 90d, not {age!r}", field="--older-than")
-    return float(match[1]) * _UNIT_SECONDS[match[2]]

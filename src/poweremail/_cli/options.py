@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from itertools import chain
@@ -28,6 +29,7 @@ from poweremail._cli import exits
 from poweremail._cli.session import Session
 from poweremail._types.options import Timeouts
 from poweremail._types.secret import Secret
+from poweremail.errors import ConfigurationError
 from poweremail.webhooks._signature import BRAND
 
 __all__ = [
@@ -41,8 +43,12 @@ __all__ = [
     "flag",
     "option",
     "printing",
+    "seconds",
     "sub_commands",
 ]
+
+_UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
 
 Command: TypeAlias = Callable[..., None]
 
@@ -229,3 +235,11 @@ def _flags_given(context: typer.Context) -> dict[str, str]:
             metavar = getattr(parameter, "metavar", None) or name.upper()
             flags[name] = parameter.opts[0] if is_option else str(metavar)
     return flags
+
+
+def seconds(age: str, field: str) -> float:
+    """Read an age such as ``90d``, of the option *field*. Raises `ConfigurationError`."""
+    match = _AGE.fullmatch(age.strip().lower())
+    if match is None:
+        raise ConfigurationError(f"must be an age such as 90d, not {age!r}", field=field)
+    return float(match[1]) * _UNIT_SECONDS[match[2]]

@@ -13,7 +13,7 @@ import typer
 from poweremail._cli import exits
 from poweremail._cli.failures import cannot_listen, from_option
 from poweremail._cli.files import json_object
-from poweremail._cli.options import brand_option, command, flag, option
+from poweremail._cli.options import brand_option, command, flag, option, seconds
 from poweremail._cli.output import OutputError
 from poweremail._cli.session import Session
 from poweremail._policy.limits import RateLimits
@@ -121,6 +121,11 @@ class SandboxOptions:
         "Limit each SMTP user to so many requests a minute.", "REQUESTS", min=1
     )
 
+    max_messages: int | None = option(
+        "Keep only so many mails; the oldest are deleted.", "NUMBER", min=1
+    )
+    max_age: str | None = option("Delete mails after this time, such as 7d.", "AGE")
+
 
 @command()
 def sandbox(
@@ -189,6 +194,8 @@ def _opened(options: SandboxOptions, smtp_server: SmtpServer | None) -> Sandbox:
         webhook_scheme=find_scheme(options.scheme),
         brand=options.brand,
         smtp_server=smtp_server,
+        max_messages=options.max_messages,
+        max_age=None if options.max_age is None else seconds(options.max_age, "--max-age"),
     )
 
 

@@ -71,6 +71,12 @@ class Sandbox:
         handshake.
     *smtp_server*
         The mail server that caught mails may be released to: see `release`.
+    *max_messages*
+        How many mails are kept; the oldest go. By default, all are kept. Up to a hundredth more may
+        be kept for a moment.
+    *max_age*
+        For how many seconds a mail is kept, by the sandbox's clock. Mails are deleted when others
+        are caught; a server also deletes them in between.
 
     Use it as a context manager, or `close` it, or leave it to the garbage collector. Safe to use
     from several threads. Raises `ConfigurationError` if *path* is not a file of a sandbox. A file
@@ -91,6 +97,8 @@ class Sandbox:
         webhook_scheme: SchemeName | SignatureScheme = DEFAULT_SCHEME,
         brand: str = BRAND,
         smtp_server: SmtpServer | None = None,
+        max_messages: int | None = None,
+        max_age: float | None = None,
     ) -> None:
         # No frame that may fail shall hold the plain token.
         token = Secret.of(token) if token else None
@@ -110,6 +118,8 @@ class Sandbox:
             webhook_scheme=scheme,
             brand=brand,
             smtp_server=smtp_server,
+            max_messages=max_messages,
+            max_age=max_age,
         )
 
     def __enter__(self) -> Self:

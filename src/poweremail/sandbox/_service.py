@@ -33,6 +33,7 @@ from poweremail.sandbox._store.limits import (
 )
 from poweremail.sandbox._store.mail import MailContent
 from poweremail.sandbox._store.mails import MailStore
+from poweremail.sandbox._store.retention import Retention
 from poweremail.sandbox._webhooks.deliveries import Deliveries
 from poweremail.sandbox._webhooks.delivering import Deliverer
 from poweremail.sandbox._webhooks.recording import EventRecorder
@@ -87,6 +88,8 @@ class Service:
         The name of the service in these posts and in the handshake.
     *smtp_server*
         The mail server that caught mails may be released to.
+    *max_messages*, *max_age*
+        How many mails are kept, and for how many seconds: see `Retention`.
     """
 
     store: Store
@@ -99,7 +102,10 @@ class Service:
     webhook_scheme: SignatureScheme
     brand: str
     smtp_server: SmtpServer | None
+    max_messages: int | None = None
+    max_age: float | None = None
     mails: MailStore = attrs.field(init=False)
+    retention: Retention = attrs.field(init=False)
     registry: AccountStore = attrs.field(init=False)
     deliveries: Deliveries = attrs.field(init=False)
     recorder: EventRecorder = attrs.field(init=False)
@@ -107,6 +113,13 @@ class Service:
 
     def __attrs_post_init__(self) -> None:
         self.mails = MailStore(self.store)
+        self.retention = Retention(
+            self.store,
+            self.mails,
+            self.clock,
+            max_messages=self.max_messages,
+            max_age=self.max_age,
+        )
         self.registry = AccountStore(self.store)
         self.deliveries = Deliveries(self.store, self.webhook_scheme, self.brand)
         self.recorder = EventRecorder(self.store, self.clock, self.script, self.deliveries)
@@ -240,6 +253,7 @@ class Service:
             )
         except LimitReached as reached:
             return self._over_limit(reached)
+        self.retention.caught()
         return envelope(**_ACCEPTED[wanted.operation])
 
     def _over_limit(self, reached: LimitReached) -> Response:

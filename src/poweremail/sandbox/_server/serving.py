@@ -127,7 +127,7 @@ class _Server(uvicorn.Server):
             )
         )
         self._on_ready = on_ready
-        self._delivery_thread = DeliveryThread(service.deliverer)
+        self._delivery_thread = DeliveryThread(service.deliverer, service.retention.check_age)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

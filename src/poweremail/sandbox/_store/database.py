@@ -8,7 +8,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -40,6 +40,8 @@ Row = dict[str, Any]
 
 END_OF_TIME = 2**62
 """Greater than every number and every time that the store keeps."""
+
+_MIN_FREE_PAGES = 1_000  # 4 MB
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -106,6 +108,24 @@ class Store:
         with self._lock:
             self._close()
 
+    def shrink(self) -> None:
+        """Give free pages back to the disk, if they are many; but not while a transaction runs."""
+        with self._lock:
+            pages, free = (
+                self.rows(f"PRAGMA {name}")[0][name] for name in ("page_count", "freelist_count")
+            )
+            if self._connection.in_transaction or free < max(_MIN_FREE_PAGES, pages // 5):
+                return
+            # Another process may hold the file: then the next call does it.
+            with suppress(sqlite3.OperationalError):
+                if self.rows("PRAGMA auto_vacuum")[0]["auto_vacuum"] == 0:
+                    # The file of an older version learns it once.
+                    self.rows("PRAGMA auto_vacuum = INCREMENTAL")
+                    self.rows("VACUUM")
+                # Each step frees a page, and `execute` takes only the first.
+                self._connection.executescript("PRAGMA incremental_vacuum")
+                self.rows("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def reading(self) -> AbstractContextManager[object]:
         """Return a context in which no other thread changes what is read."""
         return self._lock
@@ -159,6 +179,7 @@ class Store:
         with self.transaction():
             for table in schema.TABLES:
                 self.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
+        self.shrink()
         self.changes.note("cleared")
 
     def put_template(self, template: Template) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import attrs
@@ -11,6 +11,7 @@ import attrs
 from poweremail._types.checks import must_be
 from poweremail._types.message_info import PAGE_SIZE
 from poweremail.sandbox._store import events
+from poweremail.sandbox._store.contents import delete_contents, keep_files, pack, unpack
 from poweremail.sandbox._store.database import END_OF_TIME, Row, Store, at, value_of
 from poweremail.sandbox._store.events import STATUSES
 from poweremail.sandbox._store.index import TEXT_OF_MAIL, SearchIndex
@@ -53,6 +54,8 @@ _RECIPIENTS = (
     " (SELECT count(*) FROM events WHERE recipient = r.number AND kind = 'click') AS click"
     " FROM recipients r WHERE mail = ? ORDER BY number"
 )
+
+_FILES = "files f JOIN contents c ON c.number = f.content"
 
 _IS_RECIPIENT = (
     "EXISTS (SELECT 1 FROM recipients WHERE mail = s.mail AND casefold(email) = casefold(?))"
@@ -215,7 +218,11 @@ class MailStore:
                 "INSERT INTO mails",
                 received=received,
                 **{name: getattr(mail, name) for name in (*_SHORT, *_SIZES)},
-                **{name: json.dumps(dict(getattr(mail, name))) for name in (*_MAPPINGS, "raw")},
+                **{name: json.dumps(dict(getattr(mail, name))) for name in _MAPPINGS},
+                raw=pack(
+                    json.dumps(dict(mail.raw)),
+                    [file.content for file in (*mail.attachments, *mail.images)],
+                ),
                 **{name: getattr(mail, name) for name in _BODIES},
             )
             store.change_each(
@@ -226,14 +233,8 @@ class MailStore:
                     for each in mail.recipients
                 ),
             )
-            store.change_each(
-                "INSERT INTO files (mail, kind, name, type, content) VALUES (?, ?, ?, ?, ?)",
-                (
-                    (number, kind, file.name, file.type, file.content)
-                    for kind, files in (("attachment", mail.attachments), ("image", mail.images))
-                    for file in files
-                ),
-            )
+            keep_files(store, number, "attachment", mail.attachments)
+            keep_files(store, number, "image", mail.images)
             head = "\n".join(fold(part) for part in _head(mail) if part)
             store.insert(
                 "INSERT INTO searchable",
@@ -280,20 +281,25 @@ class MailStore:
                 **_members(row),
                 **{name: json.loads(row[name]) for name in _MAPPINGS},
                 "recipients": self._store.rows(_RECIPIENTS, number),
-                "attachments": self._files(number, "attachment", "length(content) AS size"),
-                "images": self._files(number, "image", "length(content) AS size"),
+                "attachments": self._files(number, "attachment", "length(c.content) AS size"),
+                "images": self._files(number, "image", "length(c.content) AS size"),
                 "events": [event.to_dict() for event in events.of_mail(self._store, number)],
             }
 
     def raw(self, number: int) -> str:
         """Return the JSON of the request that brought a mail. Credentials are never kept."""
-        return str(self._row("raw", number)["raw"])
+        with self._store.reading():
+            files = self._store.rows(
+                f"SELECT c.content FROM {_FILES} WHERE mail = ? ORDER BY f.number",  # noqa: S608
+                number,
+            )
+            return unpack(self._row("raw", number)["raw"], [file["content"] for file in files])
 
     def file(self, number: int, kind: str, index: int) -> CaughtFile:
         """Return file number *index*, from 0 on, of a mail; *kind*: ``attachment`` or ``image``."""
         found = self._store.row(
-            "SELECT name, type, content FROM files WHERE mail = ? AND kind = ?"
-            " ORDER BY number LIMIT 1 OFFSET ?",
+            f"SELECT name, type, c.content FROM {_FILES} WHERE mail = ? AND kind = ?"  # noqa: S608
+            " ORDER BY f.number LIMIT 1 OFFSET ?",
             *(number, kind, index),
         )
         if not found:
@@ -329,10 +335,19 @@ class MailStore:
         """Delete one mail. The part of a limit that it has used stays used."""
         with self._store.transaction():
             self._row("number", number)
-            self._store.change("DELETE FROM mails WHERE number = ?", number)
-            for table in PARTS_OF_MAILS:
-                self._store.change(f"DELETE FROM {table} WHERE mail = ?", number)  # noqa: S608 - a constant
-        self._store.changes.note("deleted", number)
+            self.delete_each([number])
+
+    def delete_each(self, numbers: Iterable[int]) -> None:
+        """Delete the mails with these *numbers*."""
+        numbers = list(numbers)
+        with self._store.transaction():
+            for number in numbers:
+                delete_contents(self._store, number)
+                self._store.change("DELETE FROM mails WHERE number = ?", number)
+                for table in PARTS_OF_MAILS:
+                    self._store.change(f"DELETE FROM {table} WHERE mail = ?", number)  # noqa: S608 - a constant
+        for number in numbers:
+            self._store.changes.note("deleted", number)
 
     def delete_all(self, wanted: MailFilter) -> int:
         """Delete the mails that are *wanted*, and return how many there were."""
@@ -340,8 +355,8 @@ class MailStore:
             return self.clear()
         with self._store.transaction():
             numbers = [row["number"] for row in self._found(wanted, "m.number", -1)]
-            for number in numbers:
-                self.delete(number)
+            self.delete_each(numbers)
+        self._store.shrink()
         return len(numbers)
 
     def set_read(self, number: int, *, read: bool) -> None:
@@ -360,8 +375,10 @@ class MailStore:
         with self._store.transaction():
             for table in PARTS_OF_MAILS:
                 self._store.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
+            self._store.change("DELETE FROM contents")
             self.search_index.clear()
             deleted = self._store.change("DELETE FROM mails")
+        self._store.shrink()
         self._store.changes.note("cleared")
         return deleted
 
@@ -401,7 +418,13 @@ class MailStore:
     def _whole(self, rows: list[Row]) -> list[CaughtMail]:
         """Return the mails of *rows*, with a query for each kind of part."""
         recipients = self._parts(rows, "SELECT mail, type, email, name FROM recipients")
-        files = self._parts(rows, "SELECT mail, kind, name, type, content FROM files")
+        files = self._parts(
+            rows,
+            f"SELECT mail, kind, name, type, c.content FROM {_FILES}",  # noqa: S608 - a constant
+            "ORDER BY mail, f.number",
+        )
+        for row in rows:
+            row["raw"] = unpack(row["raw"], [file["content"] for file in files[row["number"]]])
         return [
             value_of(
                 CaughtMail,
@@ -454,7 +477,8 @@ class MailStore:
 
     def _files(self, number: int, kind: str, column: str) -> list[Row]:
         return self._store.rows(
-            f"SELECT name, type, {column} FROM files WHERE mail = ? AND kind = ? ORDER BY number",  # noqa: S608
+            f"SELECT name, type, {column} FROM {_FILES}"  # noqa: S608
+            " WHERE mail = ? AND kind = ? ORDER BY f.number",
             *(number, kind),
         )
 

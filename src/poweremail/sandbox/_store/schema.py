@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import hashlib
 import sqlite3
 import threading
 
@@ -15,6 +16,7 @@ PARTS_OF_MAILS = ("recipients", "files", "searchable", "texts", "events", "plann
 
 TABLES = (
     "mails",
+    "contents",
     *PARTS_OF_MAILS,
     *("templates", "smtp_users", "tallies", "domains", "webhooks"),
     *("deliveries", "attempts", "claims"),
@@ -191,8 +193,34 @@ CREATE INDEX searchable_attachments ON searchable (mail) WHERE attachments;
 CREATE TABLE texts (mail INTEGER PRIMARY KEY, words TEXT NOT NULL);
 CREATE TABLE indexed (last_mail INTEGER PRIMARY KEY, mails INTEGER NOT NULL, terms TEXT NOT NULL);
 """,
+    # The column ``content`` of a file has the number of its content.
+    """
+CREATE TABLE contents (
+    number INTEGER PRIMARY KEY, digest BLOB NOT NULL UNIQUE, content BLOB NOT NULL
+);
+INSERT OR IGNORE INTO contents (digest, content)
+    SELECT sha256(content), content FROM files ORDER BY number;
+CREATE TABLE new_files (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    mail INTEGER NOT NULL,
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    type TEXT NOT NULL,
+    content INTEGER NOT NULL
+);
+INSERT INTO new_files SELECT number, mail, kind, name, type,
+    (SELECT number FROM contents WHERE digest = sha256(files.content)) FROM files;
+DROP TABLE files;
+ALTER TABLE new_files RENAME TO files;
+CREATE INDEX files_of_mail ON files (mail);
+CREATE INDEX files_of_content ON files (content);
+""",
 )
 _VERSION = len(_STEPS)
+
+
+def _sha256(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 def _concat_lines(*parts: str | None) -> str:
@@ -207,6 +235,8 @@ def prepare(connection: sqlite3.Connection) -> None:
     ``lower`` knows those of ASCII), ``fold`` and ``concat_lines``.
     """
     _add_functions(connection)
+    # It is a property of an empty file, and of no transaction: see `Store.shrink`.
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     with connection:
         # Of two processes that open a file at the same time, the second finds it done.
         connection.execute("BEGIN IMMEDIATE")
@@ -242,4 +272,5 @@ def _add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("casefold", 1, str.casefold, deterministic=True)
     connection.create_function("fold", 1, fold, deterministic=True)
     connection.create_function("search_text", 5, search_text, deterministic=True)
+    connection.create_function("sha256", 1, _sha256, deterministic=True)
     connection.create_function("concat_lines", -1, _concat_lines, deterministic=True)

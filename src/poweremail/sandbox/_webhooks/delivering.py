@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import threading
-from collections.abc import Collection, Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import closing
 
 from poweremail.errors import UsageError
@@ -112,10 +112,15 @@ class Deliverer:
 
 
 class DeliveryThread:
-    """A thread beside the server, in which *deliverer* delivers until it is stopped."""
+    """
+    A thread beside the server, in which *deliverer* delivers until it is stopped.
 
-    def __init__(self, deliverer: Deliverer) -> None:
+    It also calls *upkeep* again and again.
+    """
+
+    def __init__(self, deliverer: Deliverer, upkeep: Callable[[], object]) -> None:
         self._deliverer = deliverer
+        self._upkeep = upkeep
         self._stop = threading.Event()
         self._thread = threading.Thread(
             target=self._run, name="poweremail-sandbox-webhooks", daemon=True
@@ -133,6 +138,7 @@ class DeliveryThread:
     def _run(self) -> None:
         while not self._stop.wait(_POLL_SECONDS):
             try:
+                self._upkeep()
                 self._deliverer.deliver(stop=self._stop)
             except sqlite3.ProgrammingError:
                 return  # the sandbox was closed before its server
