@@ -105,7 +105,7 @@ def _purge_batch(
     settled = _row.state.in_(sorted(SETTLED))
     is_old = and_(
         _row.batch == batch,
-        func.coalesce(_row.settled, _row.added) < before,
+        func.coalesce(_row.settled, _row.added) <= before,
         settled | _given_up,
         *((has_content(),) if only_payloads else ()),
     )
