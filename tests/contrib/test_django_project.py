@@ -102,15 +102,17 @@ for ending in ("commit", "rollback"):
     assert "queued commit" in told
     project.manage("poweremail", "batch", "work", "outbox", **outbox)
     assert len(subjects(served)) == 2
-    assert subjects(served)[-1] == "commit"
+    assert "commit" in subjects(served)  # beside the test mail, in any order
 
 
-def test_settings_that_a_command_cannot_follow(project, served):
+def test_a_rehearsal_of_the_settings(project, served):
     with (project.place / "shop" / "settings.py").open("a") as settings:
         settings.write('POWEREMAIL["REDIRECT_TO"] = "staging@example.com"\n')
     project.manage("sendtestemail", "ada@example.com")
-    (caught,) = served.outbox
-    assert caught.to == ("staging@example.com",)
+    project.manage("migrate")
+    project.manage("sendtestemail", "ada@example.com", BACKEND="OutboxEmailBackend")
+    project.manage("poweremail", "batch", "work", "outbox")
+    assert [caught.to for caught in served.outbox] == [("staging@example.com",)] * 2
     done = project.run("poweremail", "doctor", POWEREMAIL_REDIRECT_TO="other@example.com")
     assert done.returncode == 1
     assert "differs from POWEREMAIL_REDIRECT_TO" in done.stderr

@@ -21,6 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import Attachment, Converted, Image, Message, Recipient, Tracking, UsageError
+from support.django_project import configure
 from support.emails import CORPUS, PDF, PNG
 
 POLICIES = [policy.default, policy.SMTPUTF8, policy.compat32]
@@ -387,11 +388,9 @@ def test_messages_of_the_old_mime_classes():
     "ignore:MIMEBase attachments are deprecated"
 )  # by Django 6; they are what older ones take
 def test_messages_that_django_makes():
-    from django.conf import settings as django_settings
+    configure()
     from django.core.mail import EmailMultiAlternatives
 
-    if not django_settings.configured:
-        django_settings.configure(DEFAULT_CHARSET="utf-8", EMAIL_USE_LOCALTIME=False)
     inner = EmailMultiAlternatives("in", "inner", "x@example.com", ["y@example.com"])
     made = EmailMultiAlternatives(
         "Grüße" + " Grüße" * 20,
@@ -428,11 +427,9 @@ def test_messages_that_django_makes():
 
 
 def django_mail(**fields):
-    from django.conf import settings as django_settings
+    configure()
     from django.core.mail import EmailMessage as DjangoMessage
 
-    if not django_settings.configured:
-        django_settings.configure(DEFAULT_CHARSET="utf-8", EMAIL_USE_LOCALTIME=False)
     return DjangoMessage("s", "x", "me@example.com", **fields)
 
 

@@ -18,7 +18,7 @@ def configure() -> None:
         ALLOWED_HOSTS=["testserver"],
         CACHES={"default": {"BACKEND": "django.core.cache.backends.dummy.DummyCache"}},
         DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
-        INSTALLED_APPS=["poweremail.contrib.django"],
+        INSTALLED_APPS=["poweremail.contrib.django", "poweremail.contrib.django.outbox"],
         MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"],
         ROOT_URLCONF="support.django_project",
         SECRET_KEY="tests",

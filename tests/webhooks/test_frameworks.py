@@ -10,6 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from poweremail.webhooks import WebhookASGI, WebhookReceiver, WebhookWSGI
+from support.django_project import configure
 from support.webhooks import HELLO, KEY, URL, event, form, signed
 
 PAGE = Path(__file__).parents[2] / "docs" / "webhooks.md"
@@ -118,17 +119,7 @@ async def test_flask_with_a_mounted_application(capsys):
 async def test_django_with_a_view(capsys, monkeypatch):
     import sys
 
-    import django
-    from django.conf import settings
-
-    if not settings.configured:
-        settings.configure(
-            ROOT_URLCONF="example_of_webhooks",
-            ALLOWED_HOSTS=["testserver"],
-            SECRET_KEY="tests",
-            MIDDLEWARE=["django.middleware.csrf.CsrfViewMiddleware"],
-        )
-        django.setup()
+    configure()
     from django.test import Client, override_settings
 
     monkeypatch.setitem(sys.modules, "example_of_webhooks", example("from django.urls import path"))
