@@ -11,10 +11,11 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, get_current_span
+from sqlalchemy import create_engine
 
 from _async.ways import WAYS, client_of, reached
 from poweremail import NotSentError, RateLimits, RetryPolicy
-from poweremail.batch import AsyncBatch
+from poweremail.batch import AsyncBatch, Outbox
 from poweremail.contrib.opentelemetry import PowerEmailInstrumentor
 from poweremail.sandbox import Fault
 from support.messages import message
@@ -165,6 +166,26 @@ async def test_a_mail_of_a_batch_links_to_the_span_that_added_it(served, telemet
         if span.name == "messages/sendMail"
     }
     assert linked == {"u1": [adding.get_span_context().span_id], "u2": []}
+
+
+async def test_a_mail_of_an_outbox_links_to_the_span_that_added_it(served, telemetry, tmp_path):
+    path = tmp_path / "shop.db"
+    engine = create_engine(f"sqlite:///{path}")
+    with Outbox(path) as outbox:
+        outbox.create_tables()
+        with engine.begin() as connection:
+            with telemetry.tracer.start_as_current_span("order") as adding:
+                outbox.add(connection, message(unique_id="u1"))
+    engine.dispose()
+    async with (
+        reached("in-process", served) as client,
+        AsyncBatch(client, path, "outbox") as batch,
+        batch.run() as outcomes,
+    ):
+        async for _ in outcomes:
+            pass
+    (call,) = [span for span in telemetry.spans if span.name == "messages/sendMail"]
+    assert [each.context.span_id for each in call.links] == [adding.get_span_context().span_id]
 
 
 async def test_an_observer_that_fails_harms_no_mail(served, telemetry, monkeypatch, caplog):
