@@ -77,6 +77,7 @@ class SearchIndex:
         # Words whose terms are in ``indexed``, if this process has written its last row.
         self._known_words: set[str] = set()
         self._last_written = -1
+        self._terms, self._terms_to = "", 0
 
     def caught(self, chars: int) -> None:
         """Note that a mail was caught, whose text has so many *chars*."""
@@ -110,6 +111,7 @@ class SearchIndex:
         for table in ("indexed", "texts"):
             self._store.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
         self._last_written = -1
+        self._terms, self._terms_to = "", 0
 
     def _indexed_to(self) -> int:
         [row] = self._store.rows("SELECT coalesce(max(last_mail), 0) AS last FROM indexed")
@@ -156,16 +158,30 @@ class SearchIndex:
             return [term]
         part = f"{'' if open_left else chr(10)}{term}{'' if open_right else chr(10)}"
         found: dict[str, None] = {}
-        rows = self._store.rows("SELECT terms FROM indexed WHERE instr(terms, ?) > 0", part)
-        for row in rows:
-            terms, start = row["terms"], 0
-            while (at := terms.find(part, start)) >= 0:
-                first = terms.rfind("\n", 0, at + 1) + 1
-                start = terms.find("\n", first)
-                found[terms[first:start]] = None
-                if len(found) > _MAX_TERMS:
-                    return None
+        terms, start = self._all_terms(), 0
+        while (at := terms.find(part, start)) >= 0:
+            first = terms.rfind("\n", 0, at + 1) + 1
+            start = terms.find("\n", first)
+            found[terms[first:start]] = None
+            if len(found) > _MAX_TERMS:
+                return None
         return list(found)
+
+    def _all_terms(self) -> str:
+        """
+        Return the lines of all indexed terms: some 10 MB for 100,000 mails.
+
+        They stay in memory; those of an index that was forgotten meanwhile do no harm.
+        """
+        with self._store.reading():
+            rows = self._store.rows(
+                "SELECT last_mail, terms FROM indexed WHERE last_mail > ? ORDER BY last_mail",
+                self._terms_to,
+            )
+            if rows:
+                self._terms = "".join((self._terms, *(row["terms"] for row in rows)))
+                self._terms_to = rows[-1]["last_mail"]
+            return self._terms
 
     def _start(self) -> None:
         with self._lock:
