@@ -275,6 +275,15 @@ def test_all_mails_are_tried_before_an_error_is_raised(account, served):
     assert send(*mails, fail_silently=True) == 2
 
 
+def test_the_same_object_twice_counts_twice(account, served):
+    served.faults.add(Fault.error("ValidationError", "no"), times=1)
+    made = message()
+    with override_settings(POWEREMAIL=account | {"CONCURRENCY": 1}):
+        with pytest.raises(NotAllAcceptedError) as caught:
+            send(made, made)
+    assert (caught.value.accepted, len(served.outbox)) == (1, 1)
+
+
 def test_a_service_that_is_not_there(account, served):
     with override_settings(POWEREMAIL=account | {"BASE_URL": "http://127.0.0.1:9"}):
         from poweremail import RetryPolicy
@@ -330,6 +339,7 @@ def test_options_that_there_are_not(account, options):
         ({"OWNER": "me"}, r"POWEREMAIL\['OWNER'\]: is not an option"),
         ({"TOKEN": "a", "token": "b"}, "is given twice"),
         ({"OWNER_ID": "me"}, "POWEREMAIL_TOKEN"),
+        ({"CONCURRENCY": 0}, "must be 1 or more"),
         ({"RETRY": {"attempts": []}}, "cannot be an option"),
     ],
 )

@@ -15,7 +15,7 @@ backend holds nothing: the client belongs to the process.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from django.core import mail as django_mail
@@ -115,6 +115,8 @@ class BaseBackend(BaseEmailBackend):
         """
         mails = [mail for mail in email_messages or () if mail.recipients()]
         readings: list[tuple[int, Reading]] = []
+        # By the place of the mail: the same object may be given twice.
+        errors: dict[int, PowerEmailError] = {}
         given = read_settings()
         headers = {name: given.get(f"{name}_header") for name in ("tags", "metadata")}
         for index, mail in enumerate(mails):
@@ -123,12 +125,15 @@ class BaseBackend(BaseEmailBackend):
                 readings.append((index, self.read(mail, headers)))
             except UsageError as error:
                 mail.poweremail = SendOutcome(index, mail, error=error)
-        if readings:
-            self.deliver(readings, given)
-        errors = [mail.poweremail.error for mail in mails if mail.poweremail.error is not None]
+                errors[index] = error
+        for index, outcome in self.deliver(readings, given) if readings else ():
+            mails[index].poweremail = outcome
+            if outcome.error is not None:
+                errors[index] = outcome.error
         accepted = len(mails) - len(errors)
         if errors and not self.fail_silently:
-            raise errors[0] if len(mails) == 1 else NotAllAcceptedError(errors, accepted)
+            in_order = [errors[index] for index in sorted(errors)]
+            raise in_order[0] if len(mails) == 1 else NotAllAcceptedError(in_order, accepted)
         return accepted
 
     def check(self) -> None:
@@ -139,8 +144,10 @@ class BaseBackend(BaseEmailBackend):
         """Return *mail* as the service can carry it. Raises `UsageError` if it cannot."""
         return read_mail(mail, headers)
 
-    def deliver(self, readings: Sequence[tuple[int, Reading]], given: dict[str, Any]) -> None:
-        """Set ``poweremail`` of each mail, which has a number."""
+    def deliver(
+        self, readings: Sequence[tuple[int, Reading]], given: dict[str, Any]
+    ) -> Iterator[tuple[int, Any]]:
+        """Yield the number of each mail with its outcome, as they come."""
         raise NotImplementedError
 
 
@@ -170,7 +177,9 @@ class EmailBackend(BaseBackend):
                 "is missing", field="smtp_user_name", advice="each mail would have to name one"
             )
 
-    def deliver(self, readings: Sequence[tuple[int, Reading]], given: dict[str, Any]) -> None:
+    def deliver(
+        self, readings: Sequence[tuple[int, Reading]], given: dict[str, Any]
+    ) -> Iterator[tuple[int, SendOutcome]]:
         """Send the mails, several at once if there are several."""
         client = self.client
         by_user: dict[str | None, list[tuple[int, Reading]]] = {}
@@ -179,7 +188,7 @@ class EmailBackend(BaseBackend):
         for smtp_user_name, group in by_user.items():
             if len(group) == 1:  # in this thread, to which traces and logs belong
                 ((index, reading),) = group
-                reading.mail.poweremail = _sent(client, index, reading)
+                yield index, _sent(client, index, reading)
                 continue
             with client.messages.send_many(
                 (reading.message for _, reading in group),
@@ -188,8 +197,11 @@ class EmailBackend(BaseBackend):
             ) as outcomes:
                 for outcome in outcomes:
                     index, reading = group[outcome.index]
-                    reading.mail.poweremail = SendOutcome(
-                        index, reading.mail, result=outcome.result, error=outcome.error
+                    yield (
+                        index,
+                        SendOutcome(
+                            index, reading.mail, result=outcome.result, error=outcome.error
+                        ),
                     )
 
 

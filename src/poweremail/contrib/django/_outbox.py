@@ -10,7 +10,7 @@ one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import cache
 from typing import Any, ClassVar, Literal
@@ -125,7 +125,9 @@ class OutboxEmailBackend(BaseBackend):
         """As in the base class. The outbox has a place for *key*, *not_before* and *expires*."""
         return read_mail(mail, headers, queued=True)
 
-    def deliver(self, readings: Sequence[tuple[int, Reading]], given: dict[str, Any]) -> None:
+    def deliver(
+        self, readings: Sequence[tuple[int, Reading]], given: dict[str, Any]
+    ) -> Iterator[tuple[int, Queued | SendOutcome]]:
         """Add the mails."""
         del given
         outbox = get_outbox(**self._outbox_options)
@@ -145,8 +147,8 @@ class OutboxEmailBackend(BaseBackend):
             if kick is not None:
                 transaction.on_commit(kick, using=alias, robust=True)
         # Only now: if the database fails, nothing is queued.
-        for (_, reading), outcome in zip(readings, outcomes, strict=True):
-            reading.mail.poweremail = outcome
+        for (index, _), outcome in zip(readings, outcomes, strict=True):
+            yield index, outcome
 
     @property
     def _outbox_options(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from poweremail import ConfigurationError, PowerEmail, Secret
+from poweremail._types.checks import is_whole
 
 __all__ = ["CLIENT_OPTIONS", "read_settings"]
 
@@ -45,7 +46,10 @@ def read_settings() -> dict[str, Any]:
             )
         if names.count(name) > 1:
             raise ConfigurationError("is given twice", field=f"POWEREMAIL[{name.upper()!r}]")
-    return dict(given)
+    options = dict(given)
+    if not is_whole(options.get("concurrency", 1), 1):
+        raise ConfigurationError("must be 1 or more", field="POWEREMAIL['CONCURRENCY']")
+    return options
 
 
 def _sealed() -> list[tuple[str, Any]]:
