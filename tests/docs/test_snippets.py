@@ -37,7 +37,10 @@ PAGES = sorted(
 # Lines of shell that are not run here: the README's two commands are run by continuous integration,
 # the last takes minutes. Those of `poweremail webhook` wait for each other;
 # tests/cli/test_webhook.py reads them.
-ELSEWHERE = ("poweremail demo", ".venv/bin/nox", "nox -s bench", "poweremail webhook")
+ELSEWHERE = (
+    *("poweremail demo", ".venv/bin/nox", "nox -s bench", "poweremail webhook"),
+    "benchmarks.ledger",
+)
 
 # Programs of an application whose workers have to run: tests/engines/test_pages.py runs them.
 WITH_WORKERS = re.compile("from shop import|^# shop/", re.MULTILINE)
