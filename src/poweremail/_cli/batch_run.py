@@ -49,7 +49,7 @@ def run_batch(
     session.out.say(progress_line(status))
     session.out.record(summary(status))
     if session.status == exits.UNFINISHED:
-        verb = "run" if status.paused is None else "resume"
+        verb = "undrain" if status.drained else "run" if status.paused is None else "resume"
         _end(session, exits.UNFINISHED, f"{name} is not finished", f"{verb} {name}")
     if session.status == exits.SOME_FAILED:
         _end(session, exits.SOME_FAILED, "some were not accepted", f"report {name}")

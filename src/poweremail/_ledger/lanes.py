@@ -66,6 +66,9 @@ _MAX_KICK_AGAIN_SECONDS = 300.0
 _GRACE_SECONDS = 2.0
 """So much later than it is due, the kick of a lane counts as lost."""
 
+_MAX_RUNNERS = 10_000
+"""Each is a row, and all of them are made in one transaction."""
+
 _MIN_KICK_SECONDS = 1.0
 """Mails that come within this time share a kick."""
 
@@ -135,7 +138,6 @@ class Lanes:
         None keeps the number. Returns a kick for each lane that nobody holds. Raises
         `ConfigurationError` if no number was ever set.
         """
-        require("runners", runners, "1 or more", runners is None or is_whole(runners, 1))
         with self._database.transaction() as connection:
             name, stored = self._lock(connection, batch)
             runners = stored if runners is None else runners
@@ -365,6 +367,8 @@ class Lanes:
 
     def _allow(self, connection: Connection, batch: int, runners: int) -> None:
         """Let *batch* have so many lanes."""
+        is_number = is_whole(runners, 1) and runners <= _MAX_RUNNERS
+        require("runners", runners, f"a number from 1 to {_MAX_RUNNERS:,}", is_number)
         connection.execute(update(batches).where(batches.c.id == batch).values(runners=runners))
         for number in range(self._last(connection, batch) + 1, runners + 1):
             connection.execute(insert(lanes).values(batch=batch, lane=number, due=Clock()))
