@@ -223,6 +223,26 @@ def wait_for_the_index(sandbox) -> None:
         assert not thread.is_alive()
 
 
+def test_two_processes_share_an_index(tmp_path) -> None:
+    """Two sandboxes are as two processes: neither knows which words the other has indexed."""
+    path = tmp_path / "caught.db"
+    with Sandbox(path) as one, Sandbox(path) as other:
+        keep(one, text="apple pear")
+        index(one)
+        keep(one, text="pear plum")
+        index(other)
+        keep(one, text="plum apple")
+        index(one)
+        for sandbox in (one, other):
+            assert found(sandbox, "ppl") == [3, 1]
+            assert found(sandbox, "lum") == [3, 2]
+        other.service.mails.clear()
+        keep(one, text="apple")
+        index(one)
+        for sandbox in (one, other):
+            assert found(sandbox, "ppl") == [4]
+
+
 def test_a_closed_sandbox_stops_the_thread(tmp_path) -> None:
     with Sandbox(tmp_path / "caught.db") as sandbox:
         for _ in range(600):

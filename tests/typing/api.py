@@ -761,6 +761,7 @@ def sandboxed() -> None:
         assert_type(sandbox.async_client(retry=retry), AsyncPowerEmail)
         assert_type(sandbox.outbox, Outbox)
         assert_type(sandbox.outbox.one(to="ada@example.com"), CaughtMail)
+        assert_type(sandbox.outbox.wait(to="ada@example.com", timeout=5), CaughtMail)
         sandbox.add_sending_domain("example.com", valid=True)
         sandbox.add_tracking_domain("t.example.com", valid=False)
         assert_type(
