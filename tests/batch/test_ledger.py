@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import sqlite3
 import tempfile
@@ -183,6 +184,23 @@ class TestAdding:
         path.write_text("A")
         adding.add([Entry(message=message(attachments=[Attachment.from_path(path)]), key="k")])
         assert (adding.total.added, states(ledger, batch)) == (1, {"k": "planned"})
+
+    def test_a_row_with_too_long_a_text_fails_alone(self, ledger):
+        # Random, so that PostgreSQL cannot compress it to fit into an index.
+        long, longer = (random.Random(1).randbytes(size).hex() for size in (1_000, 50_000))
+        batch = ledger.create("news")
+        adding = ledger.adding(batch)
+        adding.add(
+            [
+                Entry(message=message(), key=long),
+                Entry(message=message(), key=longer, line=2),
+                BadEntry(error=UsageError(f"{longer} is no address"), source="a.csv", line=3),
+                BadEntry(error=UsageError("no address"), source=f"/{longer}", line=4),
+            ]
+        )
+        assert (adding.total.added, adding.total.invalid) == (1, 3)
+        assert [line for line, _ in adding.total.errors] == [2, 3, 4]
+        assert sorted(states(ledger, batch).values()) == ["invalid"] * 3 + ["planned"]
 
     def test_a_file_of_many_mails_is_stored_once(self, ledger, tmp_path):
         batch = ledger.create("news")

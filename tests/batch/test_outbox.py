@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import uuid
 from collections import Counter
@@ -165,6 +166,7 @@ BAD = {
     "key": {"key": ""},
     "NUL": {"key": "\0"},
     "surrogate": {"key": "\ud800"},
+    "long": {"key": random.Random(1).randbytes(1_001).hex()},
 }
 
 

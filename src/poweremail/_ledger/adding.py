@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Sequence
@@ -23,6 +24,8 @@ from poweremail.errors import UsageError
 
 __all__ = ["Adding", "row_of"]
 
+# An entry of an index of PostgreSQL has at most 2,704 bytes.
+_MAX_KEY_BYTES = 2_000
 _MAX_ERRORS_REPORTED = 100
 _MAX_GROUP = 500
 _MAX_GROUP_BYTES = 16 * 1024 * 1024
@@ -195,8 +198,14 @@ def row_of(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
     own = entry.message.unique_id
     former = {} if entry.key or own else entry.former or former_of(entry.message)
     packed = pack(entry.message, former)
-    files |= packed.contents
     key = entry.key or trim(own or "") or packed.digest
+    if not _fits(key):
+        raise UsageError(
+            f"has {len(key):,} characters, and not every ledger can keep more than "
+            f"{_MAX_KEY_BYTES:,} bytes",
+            field="key",
+        )
+    files |= packed.contents
     former_key = entry.former.get("key") if entry.key else own or packed.former
     return {
         "key": key,
@@ -215,11 +224,18 @@ def row_of(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
     }
 
 
+def _fits(key: str) -> bool:
+    return len(storable(key).encode()) <= _MAX_KEY_BYTES
+
+
 def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) -> dict[str, Any]:
     # Two rows may have the same error, and each of them is listed: their places distinguish them.
     key = entry.key if isinstance(entry, Entry) else None
+    key = key or f"invalid {entry.source} {entry.line} {error.explanation}"
+    if not _fits(key):
+        key = f"invalid {hashlib.sha256(storable(key).encode()).hexdigest()}"
     return {
-        "key": key or f"invalid {entry.source} {entry.line} {error.explanation}",
+        "key": key,
         "state": State.INVALID,
         "error_kind": type(error).__name__,
         "error": error.explanation,

@@ -23,7 +23,7 @@ class Entry:
 
     *key*: identifies the message in its batch. A message whose key is in the batch already is not
     added again. The default is the message's ``unique_id``, and without one its content.
-    White space around it does not count.
+    White space around it does not count. It has at most 2,000 bytes.
     *former*: the key and the stored members by which an earlier release knows the same message, if
     they differ: a message that it has stored is not added again.
     *source*, *line*: where it was read. Adding a source again replaces the rows of it that were
