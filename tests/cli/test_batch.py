@@ -250,6 +250,7 @@ def test_invalid_arguments_are_reported(batch, command, tmp_path):
     for arguments in (
         ("run", "nope"),
         ("status", "news", "--ledger", "nowhere.db"),
+        ("status", "news", "--ledger", "sqlite:///nowhere.db"),
         ("create", "missing", "readers.csv", "nope.csv"),
         ("create", "x", "readers.csv", "--text", "nope.txt"),
         ("report", "news", "--state", "nonsense"),

@@ -52,7 +52,8 @@ class LedgerOptions:
         Return the ledger. Raises `ConfigurationError` if there is no such file: reading a ledger
         must not make one.
         """
-        if "://" not in self.ledger and not exists(Path(self.ledger), "--ledger"):
+        path = self.ledger.removeprefix("sqlite:///")
+        if "://" not in path and not exists(Path(path), "--ledger"):
             raise ConfigurationError(
                 f"there is no ledger {self.ledger}", advice="`poweremail batch create` makes one"
             )
