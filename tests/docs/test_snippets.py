@@ -39,7 +39,7 @@ PAGES = sorted(
 # tests/cli/test_webhook.py reads them.
 ELSEWHERE = (
     *("poweremail demo", ".venv/bin/nox", "nox -s bench", "poweremail webhook"),
-    "benchmarks.ledger",
+    *("benchmarks.ledger", "benchmarks.hosts"),
 )
 
 # Programs of an application whose workers have to run: tests/engines/test_pages.py runs them.

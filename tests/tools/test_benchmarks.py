@@ -11,6 +11,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks import report  # noqa: E402
 from benchmarks.goals import GOALS, judged  # noqa: E402
+from benchmarks.hosts import Simulation  # noqa: E402
 
 
 def test_the_page_has_the_figures_of_the_file():
@@ -26,3 +27,12 @@ def test_every_goal_was_measured_and_every_miss_is_explained():
     assert all(part["rounds"] >= 5 for part in figures["parts"])
     if any(not goal.reached(value) for goal, value in found):
         assert "## What was missed" in report.PAGE.read_text()
+
+
+def test_simulated_hosts_use_the_limits_and_never_exceed_them():
+    simulation = Simulation(hosts=20, users=5, concurrency=4, per_minute=10)
+    figures = simulation.run(130.0)
+    # The budget of a minute goes three times in so many seconds.
+    assert figures.mails == 3 * 5 * 10
+    assert figures.fullest_minute == 10
+    assert figures.lost  # the hosts did meet each other
