@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shlex
@@ -110,6 +111,14 @@ def place(tmp_path, monkeypatch, served):
     monkeypatch.setenv("LEDGER", "ledger.db")
     monkeypatch.setenv("BROKER_URL", "redis://127.0.0.1:1")
     return served
+
+
+@pytest.fixture(autouse=True)
+def _handlers_as_before():
+    """Litestar gives the root logger a handler that writes to this test's standard error."""
+    before = logging.root.handlers[:]
+    yield
+    logging.root.handlers[:] = before
 
 
 @of("python")
