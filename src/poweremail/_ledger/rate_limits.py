@@ -53,7 +53,7 @@ from sqlalchemy import (
 
 from poweremail._ledger.database import Clock, Unflushed
 from poweremail._ledger.options import limits_of
-from poweremail._ledger.schema import batches, insert_new, smtp_users
+from poweremail._ledger.schema import OUTBOX, batches, insert_new, smtp_users
 from poweremail._ledger.usage import MARGIN_SECONDS, Usage, windows_with_margin
 from poweremail._ledger.values import boot_time
 from poweremail._policy.limits import RateLimits, Window
@@ -388,7 +388,7 @@ def _write(connection: Connection, name: str, row: Row[Any], usage: Usage) -> bo
 def _read_share(connection: Connection, batch: int) -> float:
     """Read how much of each limit *batch* may use: an outbox has all of it."""
     columns = select(batches.c.id, batches.c.options)
-    outboxes = connection.execute(columns.where(batches.c.kind == "outbox")).all()
+    outboxes = connection.execute(columns.where(batches.c.kind == OUTBOX)).all()
     if batch in [row.id for row in outboxes]:
         return 1.0
     shares = [json.loads(row.options or "{}").get("bulk_share", 1.0) for row in outboxes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar, overload
+from typing import ClassVar, TypedDict, Unpack, overload
 
 from poweremail._types.checks import is_number, require
 from poweremail.sandbox._store.mail import CaughtMail
@@ -16,6 +16,17 @@ _MAX_MAILS_LISTED = 20
 
 # Mails come on any thread, and none of them wakes who waits. A look costs next to nothing.
 _POLL_SECONDS = 0.01
+
+
+class Conditions(TypedDict, total=False):
+    """The conditions of `Outbox.find`."""
+
+    to: str | None
+    from_email: str | None
+    subject: str | re.Pattern[str] | None
+    containing: str | None
+    unique_id: str | None
+    template_id: str | None
 
 
 class Outbox(Sequence[CaughtMail]):
@@ -106,13 +117,7 @@ class Outbox(Sequence[CaughtMail]):
 
     def one(
         self,
-        *,
-        to: str | None = None,
-        from_email: str | None = None,
-        subject: str | re.Pattern[str] | None = None,
-        containing: str | None = None,
-        unique_id: str | None = None,
-        template_id: str | None = None,
+        **conditions: Unpack[Conditions],
     ) -> CaughtMail:
         """
         Return the one mail that meets all conditions: see `find`.
@@ -120,14 +125,6 @@ class Outbox(Sequence[CaughtMail]):
         Raises AssertionError if there is none or several; its text lists the caught mails.
         """
         __tracebackhide__ = True  # pytest then shows the line of the test
-        conditions: dict[str, Any] = {
-            "to": to,
-            "from_email": from_email,
-            "subject": subject,
-            "containing": containing,
-            "unique_id": unique_id,
-            "template_id": template_id,
-        }
         caught = tuple(self)
         found = Outbox(lambda: caught).find(**conditions)
         if len(found) == 1:
@@ -144,13 +141,8 @@ class Outbox(Sequence[CaughtMail]):
     def wait(
         self,
         *,
-        to: str | None = None,
-        from_email: str | None = None,
-        subject: str | re.Pattern[str] | None = None,
-        containing: str | None = None,
-        unique_id: str | None = None,
-        template_id: str | None = None,
         timeout: float = 5,
+        **conditions: Unpack[Conditions],
     ) -> CaughtMail:
         """
         Return the one mail that meets all conditions (see `find`), as soon as it was caught.
@@ -159,14 +151,6 @@ class Outbox(Sequence[CaughtMail]):
         seconds, or if several mails meet the conditions; its text lists the caught mails.
         """
         __tracebackhide__ = True
-        conditions: dict[str, Any] = {
-            "to": to,
-            "from_email": from_email,
-            "subject": subject,
-            "containing": containing,
-            "unique_id": unique_id,
-            "template_id": template_id,
-        }
         waiting = _Waiting(self, self._position, conditions, timeout)
         while (mail := waiting.look()) is None:
             time.sleep(_POLL_SECONDS)
@@ -175,26 +159,13 @@ class Outbox(Sequence[CaughtMail]):
     async def wait_async(
         self,
         *,
-        to: str | None = None,
-        from_email: str | None = None,
-        subject: str | re.Pattern[str] | None = None,
-        containing: str | None = None,
-        unique_id: str | None = None,
-        template_id: str | None = None,
         timeout: float = 5,  # noqa: ASYNC109 - it is to raise what a test raises
+        **conditions: Unpack[Conditions],
     ) -> CaughtMail:
         """As `wait`, while other tasks run: on asyncio and on trio."""
         from poweremail._runtime._async import sleep  # noqa: PLC0415 - it loads anyio
 
         __tracebackhide__ = True
-        conditions: dict[str, Any] = {
-            "to": to,
-            "from_email": from_email,
-            "subject": subject,
-            "containing": containing,
-            "unique_id": unique_id,
-            "template_id": template_id,
-        }
         waiting = _Waiting(self, self._position, conditions, timeout)
         while (mail := waiting.look()) is None:
             await sleep(_POLL_SECONDS)
@@ -218,7 +189,7 @@ class _Waiting:
         self,
         outbox: Outbox,
         position: Callable[[], int],
-        conditions: dict[str, Any],
+        conditions: Conditions,
         timeout: float,
     ) -> None:
         require("timeout", timeout, "a number of seconds from 0 on", is_number(timeout))
@@ -246,7 +217,7 @@ class _Waiting:
         raise AssertionError("\n".join((heading, *self._outbox.lines())))
 
 
-def _wanted(conditions: dict[str, Any]) -> str:
+def _wanted(conditions: Conditions) -> str:
     criteria = ", ".join(
         f"{name}={_condition_text(value)}"
         for name, value in conditions.items()
