@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from poweremail.errors import UsageError
 from poweremail.sandbox import Sandbox
+from poweremail.sandbox._store.filter import MailFilter
 from poweremail.sandbox._store.mail import CaughtFile, CaughtRecipient, MailContent
-from poweremail.sandbox._store.mails import MailFilter
 
 DAY = 24 * 3600 * 1000
 

@@ -12,8 +12,8 @@ import pytest
 
 from poweremail.errors import UsageError
 from poweremail.sandbox import Sandbox, SmtpUsage
+from poweremail.sandbox._store.filter import MailFilter
 from poweremail.sandbox._store.limits import UNLIMITED
-from poweremail.sandbox._store.mails import MailFilter
 from poweremail.webhooks import WebhookReceiver
 
 

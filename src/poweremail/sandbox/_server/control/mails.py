@@ -29,8 +29,8 @@ from poweremail.sandbox._server.headers import (
 from poweremail.sandbox._server.preview import preview
 from poweremail.sandbox._server.protocol import disconnected
 from poweremail.sandbox._service import Service
+from poweremail.sandbox._store.filter import MailFilter
 from poweremail.sandbox._store.mail import find_links
-from poweremail.sandbox._store.mails import MailFilter
 
 __all__ = ["router"]
 
