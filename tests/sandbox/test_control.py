@@ -93,18 +93,12 @@ async def test_the_parts_of_a_message(control, api):
     )
     shown = await control.get("messages/1/html")
     policy = shown.headers["content-security-policy"]
-    assert policy.startswith(
-        "sandbox; default-src 'none'; img-src data: http://localhost/_sandbox/images/"
-    )
+    assert policy.startswith("sandbox; default-src 'none'; img-src data:; style-src")
     assert "https:" not in policy
     assert 'src="cid:other"' in shown.text
     assert shown.text.startswith('<!doctype html><base target="_blank">')
     address = shown.text.partition('<img src="')[2].partition('"')[0]
-    assert f"url({address})" in shown.text
-    image = await control.get(address)
-    assert (image.content, image.headers["content-type"]) == (b"ab", "image/png")
-    assert (await control.get(f"{address[:-1]}1")).status_code == 404
-    assert (await control.get("images/key/1/0")).status_code == 404
+    assert (address, f"url({address})" in shown.text) == ("data:image/png;base64,YWI=", True)
     assert (
         "style-src 'unsafe-inline' http: https:"
         in (await control.get("messages/1/html?remote=1")).headers["content-security-policy"]
@@ -348,7 +342,7 @@ async def test_every_response_has_the_documented_schema(control, api, sandbox):
         if schema:
             check(schema, (await control.get(path[1:].replace("{number}", "1"))).json(), schemas)
             checked += 1
-    assert checked == 15
+    assert checked == 16
     shown = (await control.get("docs")).text
     assert all(f"/_sandbox{path}" in shown for path in document["paths"])
 

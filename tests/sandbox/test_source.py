@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from poweremail.sandbox import CaughtFile, CaughtMail, CaughtRecipient
 from poweremail.sandbox._api.mime import read_raw_message
 from poweremail.sandbox._release.source import source
-from poweremail.sandbox._server.preview import preview
+from poweremail.sandbox._server.preview import MAX_IMAGE_CHARS, preview
 from poweremail.sandbox._store.database import at
 from poweremail.sandbox._store.mail import find_links
 
@@ -167,15 +167,19 @@ def test_the_source_of_any_mail_can_be_parsed(subject, name, text, value, file):
 )
 def test_the_preview_changes_only_what_the_frame_needs(html, shown):
     assert (
-        preview(html, ["a", "b c", "d&e", "a"], image_base="/i/", remote=False)
+        preview(html, ["a", "b c", "d&e", "a"], "/i/{}".format, remote=False)
         == f'<base target="_blank">{shown}'
     )
 
 
+def test_a_mail_that_repeats_a_large_image_does_not_grow_without_end():
+    url = "data:image/png;base64," + "A" * (MAX_IMAGE_CHARS // 3)
+    shown = preview("<img src=cid:a>" * 1_000, ["a"], lambda _: url, remote=False)
+    assert (shown.count(url), shown.count("cid:a")) == (2, 998)
+
+
 def test_link_elements_stay_if_remote_content_is_allowed():
-    assert preview("<link rel=stylesheet>", [], image_base="", remote=True).endswith(
-        "<link rel=stylesheet>"
-    )
+    assert preview("<link rel=stylesheet>", [], str, remote=True).endswith("<link rel=stylesheet>")
 
 
 def test_links_of_a_mail_are_found():
@@ -203,5 +207,5 @@ def test_links_of_a_mail_are_found():
 )
 def test_no_text_slows_the_preview_down(piece):
     text = piece * (1_000_000 // len(piece))
-    preview(text, ["a"], image_base="/i/", remote=False)
+    preview(text, ["a"], "/i/{}".format, remote=False)
     find_links(text)

@@ -76,6 +76,33 @@ def test_a_client_with_an_unknown_id_gets_refetch(server, sandbox, api, last_id)
         assert events(response.iter_lines(), 1)[0] == [("refetch", None)]
 
 
+def test_nothing_holds_the_stream_back(server):
+    """nginx obeys the header; other proxies, and the page, see a first byte at once."""
+    with listen(server, "") as response:
+        assert response.headers["x-accel-buffering"] == "no"
+        assert next(response.iter_raw()).startswith(b": stream\n")
+
+
+def test_changes_can_be_polled(server, api, sandbox):
+    def poll(since=""):
+        url = f"{server.url}/_sandbox/changes?since={since}"
+        return httpx.get(url, **PLAIN_HTTP).json()
+
+    api.send()
+    start = poll()
+    assert start["changes"] == []
+    assert poll(start["last"]) == start
+    api.send()
+    sandbox.service.record_event(1, "open")
+    later = poll(start["last"])
+    assert later["changes"] == [
+        {"kind": "caught", "number": 2},
+        {"kind": "changed", "number": 1},
+    ]
+    assert poll(later["last"])["changes"] == []
+    assert poll("another-1")["changes"] == [{"kind": "refetch", "number": None}]
+
+
 def test_a_stream_has_no_head(server):
     response = httpx.head(f"{server.url}/_sandbox/stream", **PLAIN_HTTP)
     assert (response.status_code, response.headers["allow"]) == (405, "GET")

@@ -209,7 +209,7 @@ def test_no_text_of_a_mail_becomes_html(watched, sandbox, remote, text):
     assert "/" not in download.value.suggested_filename
     signs = [sign for sign in watched.signs if not sign.startswith("download")]
     assert (signs, remote.seen) == ([], [])
-    assert watched.evaluate("document.querySelectorAll('script').length") == 2
+    assert watched.evaluate("document.querySelectorAll('script').length") == 3
 
 
 def test_a_page_of_another_origin_gets_nothing(browser, sandbox, send_one):

@@ -21,6 +21,7 @@ from poweremail.sandbox._server.control import control_app
 from poweremail.sandbox._server.guard import Guard
 from poweremail.sandbox._server.headers import DATA_HEADERS, with_headers
 from poweremail.sandbox._server.protocol import Wire, disconnected
+from poweremail.sandbox._server.target import Target
 from poweremail.sandbox._server.ui import Page
 from poweremail.sandbox._service import Service
 from poweremail.sandbox._webhooks.posting import answers_handshake
@@ -46,8 +47,8 @@ def create_app(
     Make the application of *service*.
 
     - *max_body*: the largest body in bytes; a larger one gets an error of the API.
-    - *allowed_hosts*: names under which the page and the control API respond, beside loopback
-      names: see `Guard`.
+    - *allowed_hosts*: names, or patterns of names, under which the page and the control API
+      respond, beside loopback names and IP addresses: see `Guard`.
 
     Faults that break a connection need the server of `poweremail.sandbox._server.serving` below.
     """
@@ -60,7 +61,8 @@ def create_app(
     router = Router(
         [Mount("/_sandbox", control_app(service))], default=page_or_api, redirect_slashes=False
     )
-    return with_headers(Guard(router, allowed_hosts=allowed_hosts), _MINIMAL_HEADERS)
+    guarded = Guard(router, allowed_hosts=allowed_hosts)
+    return with_headers(Target(guarded), _MINIMAL_HEADERS)
 
 
 @attrs.frozen

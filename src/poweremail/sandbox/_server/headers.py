@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -10,9 +12,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 __all__ = [
     "DATA_HEADERS",
-    "INLINE_IMAGE_HEADERS",
     "PAGE_HEADERS",
     "attachment_headers",
+    "page_headers",
     "preview_headers",
     "with_headers",
 ]
@@ -32,41 +34,38 @@ DATA_HEADERS = {
 }
 """For data that scripts and programs read: if a browser opens it directly, it can do nothing."""
 
-PAGE_HEADERS = {
-    **_SAME_ORIGIN,
-    "Cache-Control": "no-cache",
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src "
-        "'self' data:; frame-src 'self';"
+
+def page_headers(script: str = "") -> dict[str, str]:
+    """
+    Return the headers of the page itself: its own files only, and no string ever becomes HTML or a
+    script.
+
+    *script* is the one script that may stand in its HTML.
+    """
+    digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    allowed = f" 'sha256-{digest}'" if script else ""
+    policy = (
+        f"default-src 'none'; script-src 'self'{allowed}; style-src 'self'; connect-src 'self'; "
+        "img-src 'self' data:; frame-src 'self';"
         " base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for "
         "'script'; trusted-types 'none'"
-    ),
-}
-"""For the page itself: its own files only, and no string ever becomes HTML or a script."""
-
-INLINE_IMAGE_HEADERS = {
-    **_ALWAYS,
-    "Cross-Origin-Resource-Policy": "cross-origin",
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
-}
-"""
-For an image inside a mail. The frame that shows the mail has no origin, so every origin may embed
-the image; its address cannot be guessed.
-"""
+    )
+    return {**_SAME_ORIGIN, "Cache-Control": "no-cache", "Content-Security-Policy": policy}
 
 
-def preview_headers(image_base: str, *, remote: bool) -> dict[str, str]:
+PAGE_HEADERS = page_headers()
+
+
+def preview_headers(*, remote: bool) -> dict[str, str]:
     """
-    Return the headers of the HTML of a mail: no script, no form, no frame; nothing is loaded but
-    the mail's own images, below *image_base*.
+    Return the headers of the HTML of a mail: no script, no form, no frame, and nothing is loaded.
 
     *remote* allows images, styles, fonts and media from anywhere. The plain ``sandbox`` also takes
     the origin away.
     """
     anywhere = " http: https:" if remote else ""
     policy = (
-        f"sandbox; default-src 'none'; img-src data: {image_base}{anywhere}; style-src "
+        f"sandbox; default-src 'none'; img-src data:{anywhere}; style-src "
         f"'unsafe-inline'{anywhere};"
         f" font-src data:{anywhere}; media-src data:{anywhere}; form-action 'none'; base-uri "
         "'none'; frame-ancestors 'self'"

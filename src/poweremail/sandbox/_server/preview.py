@@ -3,9 +3,9 @@ The HTML of a mail as the page shows it.
 
 Nothing here makes hostile HTML safe. The browser does that: it shows the mail in a frame that may
 run no script and load nothing, by the headers of `poweremail.sandbox._server.headers`. This module
-does the rest: inline images get an address, links open nothing, and elements go for which browsers
-connect before they look at those headers. tests/ui/test_hostile.py shows hostile mails to chromium
-and records every connection.
+does the rest: inline images become part of the HTML, links open nothing, and elements go for which
+browsers connect before they look at those headers. tests/ui/test_hostile.py shows hostile mails to
+chromium and records every connection.
 
 Regular expressions do this on purpose. An HTML parser would have to agree with the browser about
 broken HTML; a replaced name of an element is gone however the browser reads the rest.
@@ -14,11 +14,14 @@ broken HTML; a replaced name of an element is gone however the browser reads the
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from poweremail.sandbox._api.inline import find_image, replace_cids
 
-__all__ = ["preview"]
+__all__ = ["MAX_IMAGE_CHARS", "preview"]
+
+MAX_IMAGE_CHARS = 64 * 1024 * 1024
+"""As much as a whole request may have: each image once is never too much."""
 
 # Chromium connects for these elements even if it may not load them.
 _FRAMES = re.compile(
@@ -34,19 +37,29 @@ _ANIMATIONS = re.compile(r"<(?=(?:set|animate)[\s/>])", re.IGNORECASE)
 _DOCTYPE = re.compile(r"\s*<!doctype[^>]*>", re.IGNORECASE)
 
 
-def preview(text: str, images: Sequence[str], *, image_base: str, remote: bool) -> str:
+def preview(
+    text: str, cids: Sequence[str], image: Callable[[int], str | None], *, remote: bool
+) -> str:
     """
     Return the HTML *text* for the frame.
 
-    - *images*: the Content-IDs of the mail's images, in order.
-    - *image_base*: the URL below which each image has its index.
+    - *cids*: the Content-IDs of the mail's images, in order.
+    - *image*: returns the ``data:`` URL of the image with an index, or None if it is not shown.
     - *remote*: keep ``<link>``, for which a browser connects ahead of time, before it checks
       whether it may. Frames are never kept.
+
+    Images are in the HTML, because an address of the sandbox would not be right behind every proxy:
+    the frame of a mail has no origin, and no password. A mail may repeat a large image until
+    `MAX_IMAGE_CHARS` are reached; the rest is not shown.
     """
+    left = MAX_IMAGE_CHARS
 
     def address(reference: str) -> str | None:
-        index = find_image(images, reference)
-        return None if index is None else f"{image_base}{index}"
+        nonlocal left
+        index = find_image(cids, reference)
+        shown = None if index is None else image(index)
+        left -= len(shown or "")
+        return shown if left >= 0 else None
 
     text = replace_cids(text, address)
     text = _FRAMES.sub("<x-", text)

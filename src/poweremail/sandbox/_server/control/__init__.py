@@ -9,7 +9,6 @@ else in the server, so it is loaded by the first request that needs it.
 
 from __future__ import annotations
 
-import secrets
 from importlib import import_module
 
 import anyio.to_thread
@@ -29,13 +28,11 @@ class Control:
 
     - *service*: the sandbox that it controls.
     - *waiting*, *streams*: the number of requests that wait for a mail, and of open streams.
-    - *image_key*: a part of the address of inline images. A page of another site cannot guess it.
     """
 
     service: Service
     waiting: int = 0
     streams: int = 0
-    image_key: str = attrs.field(factory=lambda: secrets.token_urlsafe(16))
 
 
 def control_app(service: Service) -> ASGIApp:

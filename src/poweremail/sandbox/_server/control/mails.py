@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 import time
+from base64 import b64encode
+from functools import cache, partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request
@@ -20,9 +21,7 @@ from poweremail.sandbox._server.control.requests import (
     ServiceOf,
     ZeroOrOne,
 )
-from poweremail.sandbox._server.guard import host_of
 from poweremail.sandbox._server.headers import (
-    INLINE_IMAGE_HEADERS,
     attachment_headers,
     preview_headers,
 )
@@ -155,24 +154,27 @@ async def text(service: ServiceOf, number: Number) -> Response:
 
 @router.get("/messages/{number:digits}/html", response_class=HTMLResponse)
 async def html(
-    control: ControlOf,
-    request: Request,
+    service: ServiceOf,
     number: Number,
     remote: Annotated[
         ZeroOrOne, Query(description="1 to let it load images, styles and fonts")
     ] = 0,
 ) -> Response:
     """Return the HTML part of a mail, which in a browser may run nothing and load nothing."""
-    mail = control.service.mails.find(number)
+    mail = service.mails.find(number)
     cids = [image["name"] for image in mail["images"]]
-    # The guard has accepted the Host if a browser sent it; host_of keeps any other out of a header.
-    host = request.headers["host"].lower()
-    base = ""
-    if host_of(host):
-        path = f"/_sandbox/images/{control.image_key}/{number}/"
-        base = f"{request.url.scheme}://{host}{path}"
-    shown = preview(_part(mail, "html"), cids, image_base=base, remote=bool(remote))
-    return HTMLResponse(shown, headers=preview_headers(base, remote=bool(remote)))
+    image = cache(partial(_data_url, service, number))
+    shown = preview(_part(mail, "html"), cids, image, remote=bool(remote))
+    return HTMLResponse(shown, headers=preview_headers(remote=bool(remote)))
+
+
+def _data_url(service: Service, number: int, index: int) -> str | None:
+    """Return an image of a mail as a ``data:`` URL; None if browsers do not show it."""
+    file = service.mails.file(number, "image", index)
+    media_type = image_type(file.type, file.content)
+    if media_type not in _IMAGE_TYPES:
+        media_type = image_type("", file.content)
+    return media_type and f"data:{media_type};base64,{b64encode(file.content).decode()}"
 
 
 def _part(mail: dict[str, Any], name: str) -> str:
@@ -198,20 +200,6 @@ def _add_file_call(kind: str) -> None:
 
 for _kind in ("attachment", "image"):
     _add_file_call(_kind)
-
-
-@router.get("/images/{key}/{number:digits}/{index:digits}", include_in_schema=False)
-async def inline_image(control: ControlOf, key: str, number: Number, index: Number) -> Response:
-    """Return an image to be shown in its mail; its address, with the key, is in the mail only."""
-    if not secrets.compare_digest(key.encode(), control.image_key.encode()):
-        raise LookupError("there is no such image")
-    file = control.service.mails.file(number, "image", index)
-    media_type = image_type(file.type, file.content)
-    if media_type not in _IMAGE_TYPES:
-        media_type = image_type("", file.content)
-    if media_type is None:
-        raise LookupError("this type of image is not shown")
-    return Response(file.content, headers={**INLINE_IMAGE_HEADERS, "Content-Type": media_type})
 
 
 @router.post("/messages/{number:digits}/events", response_model=replies.Events)

@@ -127,6 +127,20 @@ class Message(_Mail):
     links: list[str]
 
 
+class Change(Reply):
+    """A change: its kind, as in the stream, and the number of the mail, if it is about one."""
+
+    kind: str
+    number: int | None
+
+
+class Changes(Reply):
+    """Changes in order, and where the next call goes on."""
+
+    last: str
+    changes: list[Change]
+
+
 class Forgotten(Reply):
     """The number of mails that were deleted."""
 

@@ -14,12 +14,11 @@ from typing import Any
 
 import attrs
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from poweremail._version import __version__
-from poweremail.sandbox._server.headers import PAGE_HEADERS
+from poweremail.sandbox._server.headers import PAGE_HEADERS, page_headers
 
 __all__ = ["Page", "api_page", "static_file"]
 
@@ -29,6 +28,13 @@ _TYPES = {
     "css": "text/css; charset=utf-8",
     "svg": "image/svg+xml",
 }
+
+
+# All addresses in the page are relative, so that it works below any path of a proxy; but they need
+# a slash at the end of that path. The path is set as one: "//host/" is no other host then.
+_ADD_SLASH = 'if (!location.pathname.endsWith("/")) location.pathname += "/";'
+
+_MAIN_PAGE_HEADERS = page_headers(_ADD_SLASH)
 
 
 @cache
@@ -60,9 +66,8 @@ class Page:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond with the page."""
-        url = f"{scope['scheme']}://{Headers(scope=scope)['host']}"
-        content = _rendered("page.html", url=url, **attrs.asdict(self))
-        response = Response(content, headers=PAGE_HEADERS, media_type="text/html")
+        content = _rendered("page.html", add_slash=_ADD_SLASH, **attrs.asdict(self))
+        response = Response(content, headers=_MAIN_PAGE_HEADERS, media_type="text/html")
         await response(scope, receive, send)
 
 

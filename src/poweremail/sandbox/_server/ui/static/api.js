@@ -1,9 +1,16 @@
 // Requests to the control API of the sandbox, the only ones of this page.
 
-const ROOT = "/_sandbox";
+// A proxy may have put the sandbox below a path. This file is PATH/_sandbox/static/api.js.
+const ROOT = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+
+/** The URL of the sandbox as the browser sees it. */
+export const BASE = new URL("../..", import.meta.url).href.replace(/\/$/, "");
+
+// A page of another origin cannot send this header: see the guard.
+const HEADERS = { Accept: "application/json", "X-Sandbox-Page": "1" };
 
 async function call(method, path, body) {
-  const options = { method, cache: "no-store", headers: { Accept: "application/json" } };
+  const options = { method, cache: "no-store", headers: { ...HEADERS } };
   if (body !== undefined) {
     options.body = JSON.stringify(body);
     options.headers["Content-Type"] = "application/json";

@@ -1,10 +1,15 @@
 // The stream of changes. It is closed while the page is hidden: a browser has few connections to one host.
+// A proxy may hold the stream back: while it is silent, the page polls.
 
-import { address } from "./api.js";
+import { address, get, query } from "./api.js";
 import { $ } from "./dom.js";
 
 const GATHER_MS = 120; // changes within this time are reported together
 const KINDS = ["caught", "changed", "deleted", "cleared", "refetch"];
+const FIRST_MS = 2000; // by then a stream that nobody holds back has sent its first event
+const SILENT_MS = 40_000; // more than two heartbeats
+const POLL_MS = 1500;
+const RETRY_MS = 3000;
 
 export class Live {
   /** *onChange* gets the changes, gathered, and is awaited; *onReload* is called if all is *cleared*, or if changes may have been missed. */
@@ -12,6 +17,7 @@ export class Live {
     this.onChange = onChange;
     this.onReload = onReload;
     this.timer = null;
+    this.last = ""; // the id of the last change that was heard of
     this.reset();
     document.addEventListener("visibilitychange", () => (document.hidden ? this.stop() : this.start()));
     addEventListener("pagehide", () => this.stop());
@@ -24,31 +30,80 @@ export class Live {
 
   start() {
     if (this.source) return;
-    const wasStarted = this.started;
-    this.started = true;
     const source = new EventSource(address("/stream"));
     this.source = source;
-    source.addEventListener("open", () => this.showState("on", "Live"));
+    source.addEventListener("message", (event) => this.heard(event));
+    source.addEventListener("heartbeat", (event) => this.heard(event));
+    for (const kind of KINDS) {
+      source.addEventListener(kind, (event) => {
+        if (!this.knows(event.lastEventId)) this.gather(kind, JSON.parse(event.data).number);
+        this.heard(event);
+      });
+    }
     source.addEventListener("error", () => {
-      this.showState("off", "Reconnecting");
+      if (!this.polling) this.showState("off", "Reconnecting");
       // After an error status the browser gives up; we try again.
       if (source.readyState === EventSource.CLOSED && this.source === source) {
         this.source = null;
-        setTimeout(() => document.hidden || this.start(), 3000);
+        this.retry = setTimeout(() => document.hidden || this.start(), RETRY_MS);
       }
     });
-    for (const kind of KINDS) source.addEventListener(kind, (event) => this.gather(kind, JSON.parse(event.data).number));
-    if (wasStarted) this.onReload();
+    // While it polls, no change is missed.
+    if (this.started && !this.polling) this.onReload();
+    this.started = true;
+    if (!this.polling) this.expect(FIRST_MS);
   }
 
   stop() {
     this.source?.close();
     this.source = null;
+    this.polling = null;
+    clearTimeout(this.retry);
+    clearTimeout(this.silence);
+  }
+
+  /** The stream has delivered something. */
+  heard({ lastEventId }) {
+    if (!this.knows(lastEventId)) this.last = lastEventId;
+    this.polling = null;
+    this.showState("on", "Live");
+    this.expect(SILENT_MS);
+  }
+
+  /** Whether the change of an *id* (RUN-POSITION) was heard of: a stream that was held back brings old ones. */
+  knows(id) {
+    const [run, position] = this.last.split("-");
+    const [otherRun, otherPosition] = id.split("-");
+    return run === otherRun && Number(otherPosition) <= Number(position);
+  }
+
+  expect(milliseconds) {
+    clearTimeout(this.silence);
+    this.silence = setTimeout(() => this.poll(), milliseconds);
+  }
+
+  /** Poll until the stream delivers something, or until the page is hidden. */
+  async poll() {
+    const polling = {};
+    this.polling = polling;
+    while (this.polling === polling) {
+      try {
+        const { last, changes } = await get(`/changes${query({ since: this.last })}`);
+        if (this.polling !== polling) return;
+        if (!this.last) this.onReload();
+        this.last = last;
+        for (const { kind, number } of changes) this.gather(kind, number);
+        this.showState("on", "Polling");
+      } catch {
+        if (this.polling === polling) this.showState("off", "Reconnecting");
+      }
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
   }
 
   showState(state, text) {
     $("live").dataset.state = state;
-    $("live-text").textContent = text;
+    if ($("live-text").textContent !== text) $("live-text").textContent = text;
   }
 
   gather(kind, number) {

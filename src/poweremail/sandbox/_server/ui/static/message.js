@@ -1,6 +1,6 @@
 // The pane of one message: its head and its tabs.
 
-import { get, remove } from "./api.js";
+import { BASE, get, post, remove } from "./api.js";
 import { $, attempt, button, chip, copy, count, fullTime, h, icon, person, size } from "./dom.js";
 import { eventsTab } from "./events.js";
 import { releaseButton } from "./release.js";
@@ -63,6 +63,7 @@ export class MessageView {
 
   empty() {
     const first = $("first-mail").content.cloneNode(true);
+    for (const each of first.querySelectorAll("[data-base]")) each.textContent = BASE;
     for (const each of first.querySelectorAll("[data-copy]")) {
       each.addEventListener("click", () => copy($(each.dataset.copy).textContent));
     }

@@ -1,6 +1,6 @@
 // In the pane of the service: webhooks, the deliveries to them, and the script of events.
 
-import { get, post, remove } from "./api.js";
+import { address, get, post, remove } from "./api.js";
 import { $, attempt, button, fullTime, h, icon, plural, toast } from "./dom.js";
 
 const MAX_DELIVERIES = 5; // for each webhook
@@ -33,7 +33,7 @@ function webhookCard(hook, { deliveries, more }) {
     hook.description && h("small", {}, hook.description),
     h("small", {}, summary),
     deliveries.length > 0 && h("ol", { class: "deliveries", "aria-label": `Posted to ${hook.url}` }, deliveries.map(deliveryRow)),
-    more && h("small", {}, h("a", { href: `/_sandbox/deliveries?webhook_id=${encodeURIComponent(hook.webhook_id)}`, target: "_blank" }, "All deliveries")),
+    more && h("small", {}, h("a", { href: address(`/deliveries?webhook_id=${encodeURIComponent(hook.webhook_id)}`), target: "_blank" }, "All deliveries")),
   );
 }
 

@@ -1,0 +1,59 @@
+"""
+The target of a request, in every form in which clients and proxies write it.
+
+- A client whose ``HTTP_PROXY`` is the sandbox writes a whole URL. The sandbox takes it for one of
+  its own, whatever its host, and forwards nothing.
+- A proxy may put the sandbox below a path, and may leave that path in the target. Whatever comes
+  before ``/_sandbox`` or ``/v1.0`` is such a path.
+"""
+
+from __future__ import annotations
+
+import re
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+__all__ = ["Target"]
+
+_URL = re.compile(r"https?://([^/]*)(.*)\Z", re.IGNORECASE | re.DOTALL)
+_ROOTS = re.compile(r"/(?:_sandbox|v1\.0)(?=/|\Z)")
+
+_NO_TUNNEL = (
+    "The sandbox is no tunnel, and nothing was forwarded. As a proxy it responds to http:// URLs "
+    "only: give the program an http:// URL of the service."
+)
+
+
+class Target:
+    """Passes a request on to *app* with the path that it has in the sandbox; refuses CONNECT."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond 405, or pass the request on."""
+        if scope["method"] == "CONNECT":
+            refusal = JSONResponse({"error": _NO_TUNNEL}, 405, {"Allow": "GET, POST, DELETE"})
+            await refusal(scope, receive, send)
+            return
+        scope = {**scope}
+        if url := _URL.match(scope["path"]):
+            # RFC 9112, 3.2.2: the host of the URL replaces that of the header.
+            scope["headers"] = [*scope["headers"]]
+            MutableHeaders(scope=scope)["host"] = url[1]
+            scope["path"] = url[2] or "/"
+        scope["path"] = _path(scope)
+        await self._app(scope, receive, send)
+
+
+def _path(scope: Scope) -> str:
+    path: str = scope["path"]
+    if root := _ROOTS.search(path):
+        return path[root.start() :]
+    # Who opens any other path in a browser wants the page, which adds the slash that it needs.
+    opened = scope["method"] in ("GET", "HEAD") and "text/html" in Headers(scope=scope).get(
+        "accept", ""
+    )
+    return "/" if opened or not path.strip("/") else path
