@@ -122,18 +122,21 @@ SANDBOX_API_MAY_IMPORT = (
 """The API of the service is values in, values out: it knows no client and no webhook."""
 
 ANY = ("poweremail",)
+AIOHTTP_MODULES = tuple(
+    f"poweremail._async.transports.{name}" for name in ("aiohttp", "aiohttp_body", "aiohttp_head")
+)
 ASYNC_MODULES = (
     "poweremail._runtime._async",
     "poweremail._runtime._async_many",
     "poweremail._runtime._async_slots",
-    "poweremail._async.transports.aiohttp",
+    *AIOHTTP_MODULES,
     "poweremail.engines.taskiq",
     "poweremail.sandbox._server",
     "poweremail._cli",
 )
 
 LIBRARIES = {
-    "aiohttp": ("poweremail._async.transports.aiohttp",),
+    "aiohttp": AIOHTTP_MODULES,
     "anyio": (*ASYNC_MODULES, "poweremail.webhooks"),
     "asyncio": ASYNC_MODULES,
     "attrs": ANY,
@@ -169,7 +172,7 @@ LIBRARIES = {
     "trio": ASYNC_MODULES,
     "typer": ("poweremail._cli",),
     "uvicorn": ("poweremail.sandbox._server", "poweremail._cli"),
-    "yarl": ("poweremail._async.transports.aiohttp",),  # the URLs of aiohttp
+    "yarl": AIOHTTP_MODULES,  # the URLs of aiohttp
 }
 """The modules that may import each library; the standard library is free but for these names."""
 

@@ -13,33 +13,38 @@ import asyncio
 import math
 import ssl
 from abc import abstractmethod
-from collections.abc import AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncIterable, Callable
 from contextvars import Context
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
+from poweremail._async.transports.aiohttp_body import (
+    AsyncTimedOutgoing,
+    body_class,
+    connector_class,
+)
+from poweremail._async.transports.aiohttp_head import AsyncHeadProgress, NoRetryError
 from poweremail._async.transports.base import (
-    KEEPALIVE_EXPIRY,
-    MAX_CONNECTIONS,
-    MAX_INTERIM_RESPONSES,
     AsyncAdapter,
     AsyncEngine,
     AsyncOutgoing,
-    Use,
     check_open,
-    checked_expiry,
-    checked_limit,
-    load_engine,
 )
 from poweremail._response import Response
 from poweremail._runtime._async import in_thread, quick_connection_scope
 from poweremail._runtime._async_slots import Slots
+from poweremail._runtime._engines import (
+    KEEPALIVE_EXPIRY,
+    MAX_CONNECTIONS,
+    checked_expiry,
+    checked_limit,
+    load_engine,
+)
 from poweremail._runtime._environment import proxy_for, tls_context, tls_settings
 from poweremail._types.options import Timeouts
-from poweremail._types.secret import Secret
 from poweremail._wire.http import ACCEPT_ENCODING, CONSTANT_HEADERS, Request
-from poweremail.errors import ConfigurationError, PowerEmailError, TransportError, UsageError
+from poweremail.errors import ConfigurationError, UsageError
 
 if TYPE_CHECKING:
     import aiohttp
@@ -89,13 +94,6 @@ class AsyncAiohttpTransport(AsyncAdapter):
     def _open(self) -> AsyncEngine:
         _check_on_asyncio()
         return AsyncOwnSession(self._limit, self._keepalive_expiry)
-
-
-class AsyncTimedOutgoing(AsyncOutgoing):
-    """A body that leaves over *transport*, and whose attempt ends by *limit*."""
-
-    limit: asyncio.Timeout | None = None
-    transport: asyncio.WriteTransport | None = None
 
 
 class AsyncDeadlines:
@@ -154,7 +152,7 @@ class AsyncSession(AsyncEngine):
         self.errors = (aiohttp.ClientError, OSError)
         self._session = session
         self._deadlines = AsyncDeadlines()
-        self._payload_class = _payload_class()
+        self._body_class = body_class()
         # Only a handful of URLs and timeouts are in use, but a lookup has timeouts of its own.
         self._url: Callable[[str], yarl.URL] = cache(_url)
         self._timeout: Callable[[Timeouts], aiohttp.ClientTimeout] = lru_cache(
@@ -168,7 +166,7 @@ class AsyncSession(AsyncEngine):
         slot: None,  # noqa: ARG002
     ) -> AsyncSessionReply:
         """Send *request* through the session."""
-        payload = None if request.body is None else self._payload_class(outgoing, request)
+        payload = None if request.body is None else self._body_class(outgoing, request)
         options = self._options(request)
         if options is None:
             await self.prepare(request.endpoint.base_url)
@@ -197,7 +195,7 @@ class AsyncSession(AsyncEngine):
                 ),
                 payload,
             )
-        except _NoRetryError as wrapper:
+        except NoRetryError as wrapper:
             error = wrapper.__cause__
         except self.errors as engine_error:
             error = engine_error
@@ -277,7 +275,7 @@ class AsyncOwnSession(AsyncSession):
         import aiohttp  # noqa: PLC0415  loaded when a transport is made
 
         # `Slots` limits the connections, so the connector does not. The API uses no cookies.
-        connector = _connector_class()(limit=0, keepalive_timeout=keepalive_expiry)
+        connector = connector_class()(limit=0, keepalive_timeout=keepalive_expiry)
         super().__init__(
             aiohttp.ClientSession(
                 connector=connector,
@@ -326,271 +324,6 @@ class AsyncSessionReply:
             self._response.release()
         else:
             self._response.close()
-
-
-class AsyncHeadProgress:
-    """
-    Follows a request without a body, and sets ``outgoing.left`` when its head may have left.
-
-    `follow` is the innermost middleware of the engine, so it sees every attempt, also those that
-    middlewares above it repeat. aiohttp repeats a GET if its connection breaks, which would be a
-    second mail; it does not repeat it after a `_NoRetryError`.
-
-    It also puts *query* into the URL, and only while the head is written. The query has the token,
-    and instrumentations, such as those of OpenTelemetry and Sentry, report URLs. *traced* says
-    whether there may be one.
-    """
-
-    def __init__(self, outgoing: AsyncOutgoing, query: Secret | None, *, traced: bool) -> None:
-        import aiohttp  # noqa: PLC0415  loaded when a transport is made
-
-        self._outgoing = outgoing
-        self._query = query
-        self._traced = traced
-        outgoing.left = False
-        # The connector raises these, before the request is written.
-        self._connect_errors = (
-            aiohttp.ClientConnectorError,
-            aiohttp.ConnectionTimeoutError,
-            aiohttp.ClientHttpProxyError,
-        )
-        self._errors = (aiohttp.ClientError, OSError)
-
-    async def follow(self, request: aiohttp.ClientRequest, handler: Any) -> aiohttp.ClientResponse:
-        """Let *handler* send *request*, once."""
-        if self._query is not None:
-            if self._traced and _by_plain_proxy(request):
-                raise UsageError(
-                    "a GET through a proxy without TLS has the token in its URL, and what traces "
-                    "the session may show that to others",
-                    field="transport",
-                    advice="use send_template",
-                )
-            # It is called when there is a connection (aiohttp/client.py, ClientSession._request).
-            request.send = partial(  # type: ignore[method-assign]
-                _send_with_query, request, request.send, self._query
-            )
-        try:
-            response: aiohttp.ClientResponse = await handler(request)
-        except self._connect_errors as error:
-            raise _NoRetryError from error
-        except self._errors as error:
-            self._outgoing.left = True
-            raise _NoRetryError from error
-        except BaseException:
-            self._outgoing.left = True
-            raise
-        self._outgoing.left = True
-        return response
-
-
-class _WithQuery:
-    """
-    The *url* of a request, which shows its *query* as the target of the request only.
-
-    A plain proxy gets the whole URL as target (*shown*).
-    """
-
-    def __init__(self, url: yarl.URL, query: Secret, *, shown: bool) -> None:
-        self._url = url
-        self._query = query
-        self._shown = shown
-
-    @property
-    def raw_path_qs(self) -> str:
-        """The target of a request."""
-        return f"{self._url.raw_path}?{self._query.reveal()}"
-
-    def __str__(self) -> str:
-        return f"{self._url}?{self._query.reveal()}" if self._shown else str(self._url)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._url, name)
-
-
-async def _send_with_query(
-    request: aiohttp.ClientRequest,
-    send: Callable[[Any], Awaitable[aiohttp.ClientResponse]],
-    query: Secret,
-    connection: Any,
-) -> aiohttp.ClientResponse:
-    """Let *request*, with *query*, *send* its head over *connection*."""
-    url = request.url
-    request.url = cast("yarl.URL", _WithQuery(url, query, shown=_by_plain_proxy(request)))
-    try:
-        return await send(connection)
-    finally:
-        request.url = url
-
-
-def _by_plain_proxy(request: aiohttp.ClientRequest) -> bool:
-    """Return whether *request* goes to a proxy that gets its whole URL."""
-    return request.proxy is not None and not request.is_ssl()
-
-
-class _NoRetryError(Exception):
-    """
-    Wraps an error of the engine, its ``__cause__``: aiohttp repeats a GET after errors of its own
-    classes only.
-    """
-
-
-@cache
-def _payload_class() -> Any:
-    """Return a subclass of aiohttp's ``Payload``; made here, because aiohttp is loaded late."""
-    import aiohttp  # noqa: PLC0415
-
-    headers = aiohttp.BytesPayload(b"", content_type="application/json").headers
-
-    class AsyncBody(aiohttp.payload.Payload):
-        """
-        Writes *outgoing* piece by piece.
-
-        ``written`` says that it is done, ``error`` why a file or stream could not be read.
-        """
-
-        def __init__(self, outgoing: AsyncTimedOutgoing, request: Request) -> None:
-            # Not by super(), which would build the headers for each request (aiohttp/payload.py,
-            # Payload.__init__).
-            self._value = self._encoding = self._filename = None
-            self._headers = headers
-            self._outgoing = outgoing
-            self._write_timeout = request.endpoint.timeouts.write
-            # Read by the engine for the Content-Length (aiohttp/payload.py, Payload.size).
-            self._size = request.body.length if request.body else 0
-            self.written = False
-            self.error: PowerEmailError | None = None
-
-        def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002  its interface
-            raise TypeError("a body of the library is read once, by the engine")
-
-        async def write(self, writer: Any) -> None:
-            await self.write_with_length(writer, None)
-
-        async def write_with_length(self, writer: Any, content_length: int | None) -> None:  # noqa: ARG002  the body has that length
-            outgoing = self._outgoing
-            outgoing.start()
-            protocol = writer.protocol
-            outgoing.transport = protocol.transport
-            outgoing.use = link = _link(protocol, outgoing.asked)
-            try:
-                link.responded = False
-                wait = link.begin(outgoing.asked)
-                if wait:
-                    writer.send_headers()
-                    await asyncio.sleep(wait)
-                if link.responded:
-                    return  # the engine reads it; the body is held back
-                link.check(outgoing)
-                whole = outgoing.whole()
-                if whole is None:
-                    await _write_pieces(writer, outgoing, self._write_timeout)
-                else:
-                    # The usual case. The body fits into the buffers, so no timeout is needed.
-                    try:
-                        await writer.write(whole, drain=False)
-                    finally:
-                        # Nothing else has run since the engine wrote: if the connection is closing
-                        # now, the system has refused the body.
-                        if _is_closing(outgoing.transport):
-                            outgoing.take_back()
-                    outgoing.written = outgoing.left
-            except PowerEmailError as error:
-                self.error = error
-                raise
-            self.written = True
-
-    return AsyncBody
-
-
-async def _write_pieces(writer: Any, outgoing: AsyncOutgoing, limit: float | None) -> None:
-    """Write *outgoing*, each piece within *limit* seconds."""
-    async for piece in outgoing:
-        async with asyncio.timeout(limit):
-            await writer.write(piece)
-            # Over TLS a broken connection takes pieces and drops them, until the loop has told the
-            # engine.
-            await asyncio.sleep(0)
-    outgoing.note_left()
-
-
-class AsyncLink(Use):
-    """
-    The use of the connection of *protocol*.
-
-    ``responded``: whether the present request has its final response.
-    """
-
-    def __init__(self, protocol: Any, connect_seconds: float) -> None:
-        import aiohttp  # noqa: PLC0415
-
-        super().__init__(connect_seconds, protocol.transport.get_extra_info("socket"))
-        self.responded = False
-        self._protocol = protocol
-        self._interim_count = 0
-        self._feed = protocol.feed_data
-        self._failure = aiohttp.ClientConnectionError
-        # The engine has no hook for it: see aiohttp/client_proto.py, ResponseHandler.data_received.
-        protocol.feed_data = self.note_message
-
-    def check(self, outgoing: AsyncOutgoing) -> None:
-        """Raise `TransportError` if the server has closed it, before *outgoing* leaves."""
-        if self.requests > 1 and (_is_closing(self._protocol.transport) or self.is_dead()):
-            raise TransportError("the server closed the connection", body_left=outgoing.left)
-
-    def is_dead(self) -> bool:
-        """Return whether the connection, which is open on this side, is at its end."""
-        return self._protocol.should_close or self.has_closed()
-
-    def note_message(self, message: Any, *rest: Any) -> None:
-        """Note that the head of a response has arrived."""
-        if self._interim_count > MAX_INTERIM_RESPONSES:
-            return
-        if 100 <= message[0].code < 200:  # noqa: PLR2004
-            self._interim_count += 1
-            if self._interim_count > MAX_INTERIM_RESPONSES:
-                reason = f"more than {MAX_INTERIM_RESPONSES} interim responses"
-                self._protocol.set_exception(self._failure(reason))
-                return
-        else:
-            self.responded, self._interim_count = True, 0
-            self.idle_since = monotonic()
-        self._feed(message, *rest)
-
-
-def _link(protocol: Any, asked: float) -> AsyncLink:
-    """Return what is known of the connection of *protocol*; a new one was wanted since *asked*."""
-    link = getattr(protocol.feed_data, "__self__", None)
-    return link if isinstance(link, AsyncLink) else AsyncLink(protocol, monotonic() - asked)
-
-
-def _is_closing(transport: asyncio.WriteTransport | None) -> bool:
-    return transport is None or transport.is_closing()
-
-
-@cache
-def _connector_class() -> Any:
-    """Return a subclass of aiohttp's connector; made here, because aiohttp is loaded late."""
-    import aiohttp  # noqa: PLC0415
-
-    class AsyncConnector(aiohttp.TCPConnector):
-        """Hands out no connection that is at its end."""
-
-        async def connect(
-            self,
-            req: aiohttp.ClientRequest,
-            traces: Any,
-            timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  its interface
-        ) -> Any:
-            started = monotonic()
-            while True:
-                connection = await super().connect(req, traces, timeout)
-                link = _link(connection.protocol, started)
-                if not link.requests or not link.is_dead():
-                    return connection
-                connection.close()
-
-    return AsyncConnector
 
 
 def _check_on_asyncio() -> None:

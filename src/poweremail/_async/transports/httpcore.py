@@ -47,11 +47,12 @@ from poweremail._async.transports.base import (
     AsyncEngine,
     AsyncOutgoing,
     Use,
-    load_engine,
 )
+from poweremail._async.transports.head import PROXY_METHOD, follow_head
 from poweremail._async.transports.outgoing import outgoing_in_use
 from poweremail._runtime._async import in_thread, quick_connection_scope
 from poweremail._runtime._async_slots import Slots
+from poweremail._runtime._engines import load_engine
 from poweremail._runtime._environment import proxy_for, tls_context
 from poweremail._types.secret import Secret
 from poweremail._wire.http import ACCEPT_ENCODING, Request
@@ -61,17 +62,14 @@ if TYPE_CHECKING:
 
     import httpcore
 
-__all__ = ["MAX_URLS_CACHED", "AsyncBackend", "AsyncConnections", "follow_head"]
+__all__ = ["MAX_URLS_CACHED", "AsyncBackend", "AsyncConnections"]
 
 MAX_URLS_CACHED = 32
 """A handful of URLs are in use."""
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
-_PROXY_METHOD = b"CONNECT"
-"""The request that opens a tunnel through a proxy; its head is not that of the call."""
-
-_PROXY_REQUESTS = (_PROXY_METHOD, b"\x05", b"\x01")
+_PROXY_REQUESTS = (PROXY_METHOD, b"\x05", b"\x01")
 """How requests to proxies begin: the two others are those of SOCKS (RFC 1928, RFC 1929)."""
 
 _SECONDS_TO_READ_WAITING = 0.05
@@ -262,54 +260,6 @@ def _decode_header(header: tuple[bytes, bytes]) -> tuple[str, str]:
         return name.decode("ascii"), value.decode()
     except UnicodeDecodeError:
         return name.decode("latin-1"), value.decode("latin-1")
-
-
-def follow_head(outgoing: AsyncOutgoing, query: Secret | None) -> Callable[..., Any]:
-    """
-    Return a trace function for a request without a body, which sets ``outgoing.left``, and starts
-    *outgoing* where the engine already has a connection.
-
-    ``left`` is True at first, and stays so if the engine reports no event: that proves nothing.
-
-    It also puts *query*, which has the token, into the URL while the head is written, and takes it
-    out again. No program that traces requests sees it there, whether it follows the calls of the
-    user's client, of its transport or of a connection.
-    """
-    head_started = False
-    put_back: Callable[[], None] | None = None
-
-    async def trace(event: str, info: dict[str, Any]) -> None:
-        nonlocal head_started, put_back
-        if put_back is not None:
-            put_back()
-            put_back = None
-        if event.endswith(".send_request_headers.started"):
-            request = info.get("request")
-            is_proxy_request = getattr(request, "method", b"") == _PROXY_METHOD
-            head_started = head_started or not is_proxy_request
-            outgoing.start()
-            if query is not None and request is not None and not is_proxy_request:
-                put_back = _put_query(request, query)
-        outgoing.left = head_started
-
-    return trace
-
-
-def _put_query(request: Any, query: Secret) -> Callable[[], None]:
-    """Put *query* into the URL of httpcore's *request*; return a function that restores the URL."""
-    # The next to read it are _send_request_headers in httpcore/_async/http11.py and http2.py.
-    url = request.url
-    request.url = type(url)(
-        scheme=url.scheme,
-        host=url.host,
-        port=url.port,
-        target=url.target + b"?" + query.reveal().encode(),
-    )
-
-    def put_back() -> None:
-        request.url = url
-
-    return put_back
 
 
 def _backend(core: ModuleType) -> Any:

@@ -22,21 +22,23 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from poweremail._async.transports.base import (
-    KEEPALIVE_EXPIRY,
-    MAX_CONNECTIONS,
     AsyncAdapter,
     AsyncEngine,
     AsyncOutgoing,
-    check_installed,
     check_open,
-    checked_expiry,
-    checked_limit,
 )
+from poweremail._async.transports.head import follow_head
 from poweremail._async.transports.httpcore import (
     MAX_URLS_CACHED,
     AsyncBackend,
     AsyncConnections,
-    follow_head,
+)
+from poweremail._runtime._engines import (
+    KEEPALIVE_EXPIRY,
+    MAX_CONNECTIONS,
+    check_installed,
+    checked_expiry,
+    checked_limit,
 )
 from poweremail._wire.http import ACCEPT_ENCODING, Request
 from poweremail.errors import ConfigurationError, UsageError

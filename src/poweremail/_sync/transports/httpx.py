@@ -22,22 +22,24 @@ from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from poweremail._sync.transports.base import (
+from poweremail._runtime._engines import (
     KEEPALIVE_EXPIRY,
     MAX_CONNECTIONS,
-    Adapter,
-    Engine,
-    Outgoing,
     check_installed,
-    check_open,
     checked_expiry,
     checked_limit,
 )
+from poweremail._sync.transports.base import (
+    Adapter,
+    Engine,
+    Outgoing,
+    check_open,
+)
+from poweremail._sync.transports.head import follow_head
 from poweremail._sync.transports.httpcore import (
     MAX_URLS_CACHED,
     Backend,
     Connections,
-    follow_head,
 )
 from poweremail._wire.http import ACCEPT_ENCODING, Request
 from poweremail.errors import ConfigurationError, UsageError

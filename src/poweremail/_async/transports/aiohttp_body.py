@@ -1,0 +1,185 @@
+# async only: aiohttp has no sync client
+"""
+The body of a request and the connection that it leaves over, as aiohttp has them.
+
+``httpcore.py`` explains what is done and why; here it is done by aiohttp's own means.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import cache
+from time import monotonic
+from typing import Any
+
+from poweremail._async.transports.base import MAX_INTERIM_RESPONSES, Use
+from poweremail._async.transports.outgoing import AsyncOutgoing
+from poweremail._wire.http import Request
+from poweremail.errors import PowerEmailError, TransportError
+
+__all__ = ["AsyncTimedOutgoing", "body_class", "connector_class"]
+
+
+class AsyncTimedOutgoing(AsyncOutgoing):
+    """A body that leaves over *transport*, and whose attempt ends by *limit*."""
+
+    limit: asyncio.Timeout | None = None
+    transport: asyncio.WriteTransport | None = None
+
+
+@cache
+def body_class() -> Any:
+    """Return a subclass of aiohttp's ``Payload``; made here, because aiohttp is loaded late."""
+    import aiohttp  # noqa: PLC0415
+
+    headers = aiohttp.BytesPayload(b"", content_type="application/json").headers
+
+    class AsyncBody(aiohttp.payload.Payload):
+        """
+        Writes *outgoing* piece by piece.
+
+        ``written`` says that it is done, ``error`` why a file or stream could not be read.
+        """
+
+        def __init__(self, outgoing: AsyncTimedOutgoing, request: Request) -> None:
+            # Not by super(), which would build the headers for each request (aiohttp/payload.py,
+            # Payload.__init__).
+            self._value = self._encoding = self._filename = None
+            self._headers = headers
+            self._outgoing = outgoing
+            self._write_timeout = request.endpoint.timeouts.write
+            # Read by the engine for the Content-Length (aiohttp/payload.py, Payload.size).
+            self._size = request.body.length if request.body else 0
+            self.written = False
+            self.error: PowerEmailError | None = None
+
+        def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002  its interface
+            raise TypeError("a body of the library is read once, by the engine")
+
+        async def write(self, writer: Any) -> None:
+            await self.write_with_length(writer, None)
+
+        async def write_with_length(self, writer: Any, content_length: int | None) -> None:  # noqa: ARG002  the body has that length
+            outgoing = self._outgoing
+            outgoing.start()
+            protocol = writer.protocol
+            outgoing.transport = protocol.transport
+            outgoing.use = link = _link(protocol, outgoing.asked)
+            try:
+                link.responded = False
+                wait = link.begin(outgoing.asked)
+                if wait:
+                    writer.send_headers()
+                    await asyncio.sleep(wait)
+                if link.responded:
+                    return  # the engine reads it; the body is held back
+                link.check(outgoing)
+                whole = outgoing.whole()
+                if whole is None:
+                    await _write_pieces(writer, outgoing, self._write_timeout)
+                else:
+                    # The usual case. The body fits into the buffers, so no timeout is needed.
+                    try:
+                        await writer.write(whole, drain=False)
+                    finally:
+                        # Nothing else has run since the engine wrote: if the connection is closing
+                        # now, the system has refused the body.
+                        if _is_closing(outgoing.transport):
+                            outgoing.take_back()
+                    outgoing.written = outgoing.left
+            except PowerEmailError as error:
+                self.error = error
+                raise
+            self.written = True
+
+    return AsyncBody
+
+
+async def _write_pieces(writer: Any, outgoing: AsyncOutgoing, limit: float | None) -> None:
+    """Write *outgoing*, each piece within *limit* seconds."""
+    async for piece in outgoing:
+        async with asyncio.timeout(limit):
+            await writer.write(piece)
+            # Over TLS a broken connection takes pieces and drops them, until the loop has told the
+            # engine.
+            await asyncio.sleep(0)
+    outgoing.note_left()
+
+
+class AsyncLink(Use):
+    """
+    The use of the connection of *protocol*.
+
+    ``responded``: whether the present request has its final response.
+    """
+
+    def __init__(self, protocol: Any, connect_seconds: float) -> None:
+        import aiohttp  # noqa: PLC0415
+
+        super().__init__(connect_seconds, protocol.transport.get_extra_info("socket"))
+        self.responded = False
+        self._protocol = protocol
+        self._interim_count = 0
+        self._feed = protocol.feed_data
+        self._failure = aiohttp.ClientConnectionError
+        # The engine has no hook for it: see aiohttp/client_proto.py, ResponseHandler.data_received.
+        protocol.feed_data = self.note_message
+
+    def check(self, outgoing: AsyncOutgoing) -> None:
+        """Raise `TransportError` if the server has closed it, before *outgoing* leaves."""
+        if self.requests > 1 and (_is_closing(self._protocol.transport) or self.is_dead()):
+            raise TransportError("the server closed the connection", body_left=outgoing.left)
+
+    def is_dead(self) -> bool:
+        """Return whether the connection, which is open on this side, is at its end."""
+        return self._protocol.should_close or self.has_closed()
+
+    def note_message(self, message: Any, *rest: Any) -> None:
+        """Note that the head of a response has arrived."""
+        if self._interim_count > MAX_INTERIM_RESPONSES:
+            return
+        if 100 <= message[0].code < 200:  # noqa: PLR2004
+            self._interim_count += 1
+            if self._interim_count > MAX_INTERIM_RESPONSES:
+                reason = f"more than {MAX_INTERIM_RESPONSES} interim responses"
+                self._protocol.set_exception(self._failure(reason))
+                return
+        else:
+            self.responded, self._interim_count = True, 0
+            self.idle_since = monotonic()
+        self._feed(message, *rest)
+
+
+def _link(protocol: Any, asked: float) -> AsyncLink:
+    """Return what is known of the connection of *protocol*; a new one was wanted since *asked*."""
+    link = getattr(protocol.feed_data, "__self__", None)
+    return link if isinstance(link, AsyncLink) else AsyncLink(protocol, monotonic() - asked)
+
+
+def _is_closing(transport: asyncio.WriteTransport | None) -> bool:
+    return transport is None or transport.is_closing()
+
+
+@cache
+def connector_class() -> Any:
+    """Return a subclass of aiohttp's connector; made here, because aiohttp is loaded late."""
+    import aiohttp  # noqa: PLC0415
+
+    class AsyncConnector(aiohttp.TCPConnector):
+        """Hands out no connection that is at its end."""
+
+        async def connect(
+            self,
+            req: aiohttp.ClientRequest,
+            traces: Any,
+            timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  its interface
+        ) -> Any:
+            started = monotonic()
+            while True:
+                connection = await super().connect(req, traces, timeout)
+                link = _link(connection.protocol, started)
+                if not link.requests or not link.is_dead():
+                    return connection
+                connection.close()
+
+    return AsyncConnector
