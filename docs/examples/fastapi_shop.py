@@ -1,5 +1,5 @@
 """
-A shop by FastAPI: one mail whose outcome the request tells, and one that is sent after its commit.
+A shop with FastAPI: one mail is sent in the request, the other one after the commit.
 
 Run it: ``uvicorn fastapi_shop:app``. It reads the account from the environment.
 """
@@ -36,7 +36,9 @@ async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
     async with AsyncPowerEmail.from_env() as client, AsyncOutbox(DATABASE) as outbox:
         await outbox.create_tables()
         async with engine.begin() as connection:
-            await connection.execute(text("CREATE TABLE IF NOT EXISTS orders (email TEXT)"))
+            await connection.execute(
+                text("CREATE TABLE IF NOT EXISTS orders (email TEXT)")
+            )
         yield {"mail": client, "outbox": outbox, "engine": engine}
     await engine.dispose()
 
@@ -94,10 +96,11 @@ async def sign_up(person: Person, mail: Mail) -> dict[str, str]:
 async def order(
     person: Person, tasks: BackgroundTasks, mail: Mail, outbox: Outbox, engine: Engine
 ) -> dict[str, str]:
-    """Save an order and its mail in one transaction, and send the mail after the response."""
+    """Save an order and its mail in one transaction, and send it after the response."""
     async with engine.begin() as connection:
         saved = await connection.execute(
-            text("INSERT INTO orders VALUES (:email) RETURNING rowid"), {"email": person.email}
+            text("INSERT INTO orders VALUES (:email) RETURNING rowid"),
+            {"email": person.email},
         )
         number = saved.scalar_one()
         message = Message(
@@ -115,8 +118,8 @@ async def send_what_is_due(mail: AsyncPowerEmail) -> None:
     """
     Work on the outbox for a moment.
 
-    If the process is killed before, or the service is away, nothing is lost: the next task sends
-    the mail, or a worker, ``poweremail batch work outbox --forever``.
+    If the process is killed before, or the service is away, nothing is lost: the next
+    task or a worker (``poweremail batch work outbox --forever``) sends the mail.
     """
     async with AsyncBatch(mail, DATABASE, "outbox") as batch:
         await batch.work(5.0)

@@ -52,7 +52,9 @@ WITH_WORKERS = {"celery.md", "taskiq.md", "procrastinate.md", "queues.md"}
 FOLLOWED = {
     *("index.md", "asyncio.md", "trio.md", "threads.md", "send-mail.md", "send-raw.md"),
     *("send-template.md", "send-many.md", "look-up.md", "go-live.md"),
-    *("outcomes.md", "attachments.md", "limits.md"),
+    *("outcomes.md", "attachments.md", "limits.md", "batches.md", "cli.md", "configure.md"),
+    *("email-message.md", "fastapi.md", "migrate.md", "outbox.md", "transports.md"),
+    *("account.md", "observability.md"),
     *("outcomes.md", "attachments.md", "limits.md", "go-live.md"),
 }
 

@@ -254,7 +254,7 @@ def test_configurations_in_snippets_are_files_of_the_examples(snippet):
 def test_every_snippet_has_a_language_that_is_tested():
     """A fence of another language would not be run by anybody."""
     languages = {snippet.language for snippet in snippets()}
-    assert languages <= {"python", "json", "sh", "ini", "yaml", "text", ""}
+    assert languages <= {"python", "json", "sh", "ini", "yaml", "text", "csv", "toml", ""}
 
 
 def test_links_have_a_target():

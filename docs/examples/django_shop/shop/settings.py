@@ -1,4 +1,4 @@
-"""Settings. The account of the service comes from the environment: only a worker needs it."""
+"""Settings. The account comes from the environment: only a worker needs it."""
 
 import os
 from pathlib import Path
@@ -14,7 +14,11 @@ USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DEFAULT_FROM_EMAIL = "Shop <shop@example.com>"
 
-INSTALLED_APPS = ["shop", "poweremail.contrib.django", "poweremail.contrib.django.outbox"]
+INSTALLED_APPS = [
+    "shop",
+    "poweremail.contrib.django",
+    "poweremail.contrib.django.outbox",
+]
 
 DATABASES = {
     "default": {
