@@ -93,6 +93,34 @@ def test_columns_with_the_names_of_fields(csv_file):
     assert several.message.recipients == ("a@example.com", "b@example.com")
 
 
+def test_requests_to_the_service_may_differ_by_row(csv_file, lines_file):
+    rows = csv_file(
+        "email,auto_text,auto_html,signing_domain,return_path_domain\n"
+        "a@example.com,Yes,no,sign.example.com,b.example.com\n"
+        "b@example.com,,,,\n"
+        "c@example.com,perhaps,,,\n"
+        "d@example.com,,,not a domain,\n"
+    )
+    assert rows[0].message.option_headers() == {
+        "X-STes-Autotext": "yes",
+        "X-STes-AutoHtml": "no",
+        "X-STes-SigningDomain": "sign.example.com",
+        "X-STes-ReturnPathDomain": "b.example.com",
+    }
+    assert dict(rows[0].message.dynamic_value) == {}
+    assert rows[1].message.option_headers() == {}
+    assert [(each.error.field, each.line) for each in rows[2:]] == [
+        ("auto_text", 4),
+        ("signing_domain", 5),
+    ]
+    common = COMMON | {"signing_domain": "sign.example.com", "auto_text": True}
+    (own, shared) = lines_file(
+        {"email": "a@example.com", "auto_text": False}, {"email": "b@example.com"}, **common
+    )
+    assert own.message.option_headers()["X-STes-Autotext"] == "no"
+    assert shared.message.option_headers()["X-STes-Autotext"] == "yes"
+
+
 def test_a_bad_row_fails_alone_with_its_line(csv_file):
     text = (
         'email,NAME\nada@example.com,"two\nlines"\nnobody,x\n'

@@ -46,6 +46,8 @@ def test_every_field_of_a_mail_arrives(command, tmp_path):
     (tmp_path / "all bytes.bin").write_bytes(content)
     (tmp_path / "logo.png").write_bytes(PNG)
     (tmp_path / "body.html").write_text('<img src="cid:logo"> Grüße', encoding="utf-8")
+    command.sandbox.add_tracking_domain("t.example.com")
+    command.sandbox.add_sending_domain("sign.example.com")
     done = command.process(
         *HELLO,
         *(
@@ -77,6 +79,8 @@ def test_every_field_of_a_mail_arrives(command, tmp_path):
             f"logo={tmp_path / 'logo.png'}",
         ),
         *("--track-opens", "--track-clicks", "html", "--tracking-domain", "t.example.com"),
+        *("--no-auto-text", "--auto-html", "--signing-domain", "sign.example.com"),
+        *("--return-path-domain", "sign.example.com"),
     )
     assert (done.status, done.out) == (0, "u1\n")
     assert done.err.startswith(
@@ -101,7 +105,21 @@ def test_every_field_of_a_mail_arrives(command, tmp_path):
     assert headers["Reply-To"] == "Help <help@example.com>"
     assert (headers["X-STes-TrackOpen"], headers["X-STes-TrackClick"]) == ("yes", "html")
     assert headers["X-STes-TrackingDomain"] == "t.example.com"
+    assert (headers["X-STes-Autotext"], headers["X-STes-AutoHtml"]) == ("no", "yes")
+    assert headers["X-STes-SigningDomain"] == "sign.example.com"
+    assert headers["X-STes-ReturnPathDomain"] == "sign.example.com"
     assert (mail.unique_id, mail.smtp_user_name) == ("u1", "smtp12345")
+
+
+def test_what_is_made_of_a_mail_is_what_is_shown_and_sent(command):
+    arguments = ("send", "--from", "me@example.com", "--to", "ada@bücher.example", "-s", "Hi")
+    arguments += ("--html", "<p>Hello</p>", "--text-from-html", "--ascii-domains")
+    shown = command(*arguments, "--dry-run", "--json").objects[0]["message"]
+    assert (shown["text"], shown["to"][0]["email"]) == ("Hello", "ada@xn--bcher-kva.example")
+    assert command(*arguments).status == 0
+    command("template", "t1", *arguments[1:7], "--ascii-domains")
+    caught = command.sandbox.outbox.one()
+    assert (caught.text, caught.to) == ("Hello", ("ada@xn--bcher-kva.example",))
 
 
 def test_the_unique_id_is_drawn_and_printed(command):

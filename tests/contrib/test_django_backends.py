@@ -83,6 +83,26 @@ def send(*messages, **options) -> int:
     return EmailBackend(**options).send_messages(messages)
 
 
+def test_requests_to_the_service_are_attributes_or_headers(account, served):
+    served.add_sending_domain("sign.example.com")
+    made = message(body="", headers={"X-STes-AutoHtml": "no"})
+    made.attach_alternative("<p>Thanks!</p>", "text/html")
+    made.auto_text, made.signing_domain = True, "sign.example.com"
+    made.return_path_domain = "sign.example.com"
+    assert send(made) == 1
+    (caught,) = served.outbox
+    assert caught.text == "Thanks!"
+    assert {name: text for name, text in caught.headers.items() if "STes" in name} == {
+        "X-STes-Autotext": "yes",
+        "X-STes-AutoHtml": "no",
+        "X-STes-SigningDomain": "sign.example.com",
+        "X-STes-ReturnPathDomain": "sign.example.com",
+    }
+    made.auto_html = True
+    with pytest.raises(UsageError, match="auto_html: differs from that of the headers"):
+        send(made)
+
+
 def test_every_part_of_a_mail_arrives(account, served):
     made = message(
         subject=lazystr("Rechnung über 42 €"),

@@ -54,7 +54,7 @@ FOLLOWED = {
     *("send-template.md", "send-many.md", "look-up.md", "go-live.md"),
     *("outcomes.md", "attachments.md", "limits.md", "batches.md", "cli.md", "configure.md"),
     *("email-message.md", "fastapi.md", "migrate.md", "outbox.md", "transports.md"),
-    *("account.md", "observability.md"),
+    *("account.md", "observability.md", "texts-and-domains.md"),
     *("outcomes.md", "attachments.md", "limits.md", "go-live.md"),
 }
 

@@ -158,6 +158,9 @@ def test_headers_that_have_a_meaning():
             X_STes_TrackClick="html",
             X_STes_TrackingDomain="t.example.com",
             X_STes_Autotext="no",
+            X_STes_AutoHtml="Perhaps",
+            X_STes_SigningDomain="sign.example.com",
+            X_STes_ReturnPathDomain="localhost",
             Cc="c@example.com",
             Bcc="Dö <d@example.com>",
             Date="Mon, 1 Jan 2024 09:00:00 +0000",
@@ -169,8 +172,11 @@ def test_headers_that_have_a_meaning():
     assert message.reply_to == (Recipient("help@example.com", "Help"), Recipient("b@example.com"))
     assert message.unique_id == "u-1"
     assert message.tracking == Tracking(opens=True, clicks="html", domain="t.example.com")
+    assert (message.auto_text, message.signing_domain) == (False, "sign.example.com")
+    assert (message.auto_html, message.return_path_domain) == (None, None)
     assert message.headers == {
-        "X-STes-Autotext": "no",
+        "X-STes-AutoHtml": "Perhaps",
+        "X-STes-ReturnPathDomain": "localhost",
         "List-Unsubscribe": "<https://example.com/u>",
     }
     assert (message.cc, message.bcc) == (

@@ -50,6 +50,10 @@ def test_a_message_of_everything():
         headers={"X-Campaign": "q4"},
         tracking=Tracking(opens=True, clicks="html"),
         unique_id="invoice-42",
+        auto_text=False,
+        auto_html=True,
+        signing_domain="sign.example.com",
+        return_path_domain="bounces.example.com",
     )
     assert attrs.asdict(full, recurse=False) == {
         "subject": "Invoice 42",
@@ -65,6 +69,10 @@ def test_a_message_of_everything():
         "headers": FrozenMapping({"X-Campaign": "q4"}),
         "tracking": Tracking(opens=True, clicks="html"),
         "unique_id": "invoice-42",
+        "auto_text": False,
+        "auto_html": True,
+        "signing_domain": "sign.example.com",
+        "return_path_domain": "bounces.example.com",
     }
     assert full.recipients == ("ada@example.com", "bob@example.com", "eve@example.com")
 
@@ -290,6 +298,53 @@ def test_tracking_is_given_once(tracking, name):
         tracking=tracking,
     )
     assert message(headers={name: "x"}, tracking=Tracking()).headers == {name: "x"}
+
+
+OPTIONS = [
+    ("auto_text", True, "X-STes-Autotext", "yes"),
+    ("auto_text", False, "X-STes-Autotext", "no"),
+    ("auto_html", True, "X-STes-AutoHtml", "yes"),
+    ("auto_html", False, "X-STes-AutoHtml", "no"),
+    ("signing_domain", "sign.example.com", "X-STes-SigningDomain", "sign.example.com"),
+    ("return_path_domain", "b.bücher.de", "X-STes-ReturnPathDomain", "b.bücher.de"),
+]
+
+
+@pytest.mark.parametrize("make", [message, template])
+@pytest.mark.parametrize(("field", "value", "header", "text"), OPTIONS)
+def test_requests_to_the_service_are_headers(make, field, value, header, text):
+    made = make(**{field: value}, tracking=Tracking(opens=False))
+    assert made.option_headers() == {"X-STes-TrackOpen": "no", header: text}
+    refused(
+        make,
+        "headers",
+        f"{header.lower()!r} is said by {field} already",
+        headers={header.lower(): text},
+        **{field: value},
+    )
+    assert make(headers={header: text}).headers == {header: text}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("auto_text", "yes"),
+        ("auto_html", 2),
+        ("signing_domain", ""),
+        ("signing_domain", "https://example.com"),
+        ("signing_domain", "me@example.com"),
+        ("signing_domain", "localhost"),
+        ("return_path_domain", "[127.0.0.1]"),
+        ("return_path_domain", "example.com:25"),
+        ("return_path_domain", "a..example.com"),
+        ("return_path_domain", "example.com\r\nBcc: eve@example.com"),
+        ("return_path_domain", 7),
+    ],
+)
+def test_requests_that_cannot_be_meant(field, value):
+    with pytest.raises(UsageError) as refusal:
+        message(**{field: value})
+    assert refusal.value.field == field
 
 
 @pytest.mark.parametrize("name", ["X-Unique-Id", "x-unique-id", "X-UNIQUE-ID"])

@@ -261,6 +261,21 @@ TemplateMessage(
     images=[logo],
 )
 assert_type(template.template_id, str)
+assert_type(template.with_ascii_domains(), TemplateMessage)
+requesting = Message(
+    subject="s",
+    from_email=ada,
+    to=ada,
+    html="<p>",
+    auto_text=True,
+    auto_html=False,
+    signing_domain="example.com",
+    return_path_domain=None,
+)
+assert_type(requesting.auto_text, bool | None)
+assert_type(requesting.signing_domain, str | None)
+assert_type(requesting.with_text_from_html(), Message)
+assert_type(requesting.option_headers(), dict[str, str])
 values: Mapping[str, str] = template.dynamic_value
 
 # Options.

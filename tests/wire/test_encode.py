@@ -391,6 +391,8 @@ def test_the_http_get_carries_any_value(values):
         ({"tracking": Tracking()}, "tracking", "cannot be carried by a GET"),
         ({"tracking": Tracking(opens=True)}, "tracking", "cannot be carried by a GET"),
         ({"unique_id": "a"}, "unique_id", "cannot be carried by a GET"),
+        ({"auto_text": False}, "auto_text", "cannot be carried by a GET"),
+        ({"signing_domain": "a.example.com"}, "signing_domain", "cannot be carried by a GET"),
         (
             {"to": ["ada@example.com", "bob@example.com"]},
             "to",

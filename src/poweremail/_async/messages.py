@@ -173,11 +173,12 @@ class AsyncMessages:
         if smtp_user_name is not None or sender is None:
             sender = self._settings.smtp_user(smtp_user_name)
         endpoint = self._settings.endpoint
+        given, message = message, self._settings.derive(message)
         request = encode_send(endpoint, sender, message, unique_id)
         if self._settings.rehearsals:
             # Only now: what cannot be sent for real is an error in a rehearsal, too.
             by_get = request.operation.method == "GET"
-            message = self._settings.rehearse(message, by_get=by_get)
+            message = self._settings.derive(self._settings.rehearse(given, by_get=by_get))
             request = encode_send(endpoint, sender, message, unique_id)
         if self._settings.dry_run:
             return dry_run_result(unique_id, message.recipients)

@@ -123,7 +123,13 @@ def _run(
     if dry_run:
         dry_run_batch(session, target, options.batch_options())
     else:
-        run_batch(session, target, options.batch_options(), resumes=resumes)
+        run_batch(
+            session,
+            target,
+            options.batch_options(),
+            options.derive_options(),
+            resumes=resumes,
+        )
 
 
 @app.command()

@@ -43,11 +43,15 @@ def work_on(
     session: Session,
     place: str,
     options: Mapping[str, Any],
+    client_options: Mapping[str, Any],
     slices: Slices,
     ready_file: Path | None,
 ) -> None:
     """Work on batches of the ledger at *place* until a signal comes, or once."""
-    with session.client(sends=not options["smtp_users"]) as client, Service(ready_file) as service:
+    with (
+        session.client(sends=not options["smtp_users"], **client_options) as client,
+        Service(ready_file) as service,
+    ):
         ledger = Ledger(place)
         worker = _Worker(client, ledger, options, slices, session.out, service)
         try:

@@ -10,7 +10,7 @@ import attrs
 
 from poweremail._cli.failures import from_option
 from poweremail._cli.files import exists, file_and_type, read_bytes, read_text
-from poweremail._cli.mail_options import ATTACH
+from poweremail._cli.mail_options import ATTACH, DeriveOptions
 from poweremail._cli.options import argument, flag, option
 from poweremail._ledger.options import NAMES, WINDOWS, SharedOptions, limits_of, windows_of
 from poweremail._policy.limits import RateLimits
@@ -199,7 +199,7 @@ class SharedRunOptions:
 
 
 @attrs.frozen
-class RunOptions(SharedRunOptions, RehearsalOptions):
+class RunOptions(SharedRunOptions, RehearsalOptions, DeriveOptions):
     """
     How a batch is run. The ledger keeps what all that run it share: it must be the same again, or
     be left out.
@@ -209,7 +209,8 @@ class RunOptions(SharedRunOptions, RehearsalOptions):
 
     def batch_options(self) -> dict[str, Any]:
         """Return the options of a `Batch`."""
-        options = attrs.asdict(self, filter=lambda field, _: field.name not in WINDOWS)
+        apart = {*WINDOWS, *self.derive_options()}
+        options = attrs.asdict(self, filter=lambda field, _: field.name not in apart)
         attempts = options.pop("attempts")
         retry = None if attempts is None else attrs.evolve(_RETRY, attempts=attempts)
         return options | {

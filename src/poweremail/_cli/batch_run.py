@@ -24,12 +24,17 @@ __all__ = ["dry_run_batch", "run_batch", "stopped_by_signals", "summary"]
 
 
 def run_batch(
-    session: Session, target: BatchOptions, options: Mapping[str, Any], *, resumes: bool
+    session: Session,
+    target: BatchOptions,
+    options: Mapping[str, Any],
+    client_options: Mapping[str, Any],
+    *,
+    resumes: bool,
 ) -> None:
     """Run the batch and exit with its status. *resumes* ends a pause first."""
     name = target.name
     with (
-        session.client(sends=not options["smtp_users"]) as client,
+        session.client(sends=not options["smtp_users"], **client_options) as client,
         target.opened(client, **options) as batch,
     ):
         if resumes:

@@ -137,4 +137,11 @@ def work(
     from poweremail._cli.batch_forever import Slices, work_on  # noqa: PLC0415  as above
 
     slices = Slices(names=tuple(names or ()), seconds=seconds, poll=poll, forever=forever)
-    work_on(session, target.existing(), options.batch_options(), slices, ready_file)
+    work_on(
+        session,
+        target.existing(),
+        options.batch_options(),
+        options.derive_options(),
+        slices,
+        ready_file,
+    )

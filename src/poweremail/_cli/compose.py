@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ def mail(
     body: BodyOptions,
     files: FileOptions,
     tracking: Tracking | None,
+    service: Mapping[str, Any],
 ) -> tuple[Message, tuple[str, ...]]:
     """
     Return the mail, and what was left out of a whole message.
@@ -51,6 +52,7 @@ def mail(
     changes: dict[str, Any] = {"unique_id": envelope.unique_id or message.unique_id or _draw_id()}
     if tracking is not None:
         changes["tracking"] = tracking
+    changes |= service
     return attrs.evolve(message, **changes), dropped
 
 
@@ -60,6 +62,7 @@ def template_mail(
     values: ValueOptions,
     files: FileOptions,
     tracking: Tracking | None,
+    service: Mapping[str, Any],
     *,
     with_id: bool,
 ) -> TemplateMessage:
@@ -71,6 +74,7 @@ def template_mail(
         dynamic_value=_values(values),
         unique_id=envelope.unique_id or (_draw_id() if with_id else None),
         tracking=tracking,
+        **service,
         **fields,
     )
 

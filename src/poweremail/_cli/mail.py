@@ -10,9 +10,12 @@ import poweremail
 from poweremail._cli import exits
 from poweremail._cli.batch_options import RehearsalOptions
 from poweremail._cli.mail_options import (
+    ASCII_DOMAINS,
     BodyOptions,
+    DeriveOptions,
     EnvelopeOptions,
     FileOptions,
+    ServiceOptions,
     TrackingOptions,
     UnknownOptions,
     ValueOptions,
@@ -50,6 +53,8 @@ def send(
     body: BodyOptions,
     files: FileOptions,
     tracking: TrackingOptions,
+    service: ServiceOptions,
+    derive: DeriveOptions,
     unknown: UnknownOptions,
     rehearsal: RehearsalOptions,
     *,
@@ -58,9 +63,13 @@ def send(
     """Send a mail and print its unique id."""
     from poweremail._cli import compose  # noqa: PLC0415  it loads the converters
 
-    message, dropped = compose.mail(envelope, body, files, tracking.tracking())
+    message, dropped = compose.mail(envelope, body, files, tracking.tracking(), service.fields())
     for part in dropped:
         session.out.warn(f"left out: {part}")
+    if derive.text_from_html:
+        message = message.with_text_from_html()
+    if derive.ascii_domains:
+        message = message.with_ascii_domains()
     _send(session, message, "send_mail", unknown, rehearsal, dry_run=dry_run)
 
 
@@ -73,8 +82,10 @@ def template(
     values: ValueOptions,
     files: FileOptions,
     tracking: TrackingOptions,
+    service: ServiceOptions,
     unknown: UnknownOptions,
     rehearsal: RehearsalOptions,
+    ascii_domains: bool = ASCII_DOMAINS,
     http_get: bool = flag(
         "Send by a GET request, which carries one recipient and no unique id.", "--http-get"
     ),
@@ -84,9 +95,17 @@ def template(
     from poweremail._cli import compose  # noqa: PLC0415
 
     message = compose.template_mail(
-        template_id, envelope, values, files, tracking.tracking(), with_id=not http_get
+        template_id,
+        envelope,
+        values,
+        files,
+        tracking.tracking(),
+        service.fields(),
+        with_id=not http_get,
     )
     method = "send_template_http_get" if http_get else "send_template"
+    if ascii_domains:
+        message = message.with_ascii_domains()
     _send(session, message, method, unknown, rehearsal, dry_run=dry_run)
 
 

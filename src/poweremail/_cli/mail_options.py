@@ -13,10 +13,13 @@ from poweremail._messages.envelope import Tracking
 from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 
 __all__ = [
+    "ASCII_DOMAINS",
     "ATTACH",
     "BodyOptions",
+    "DeriveOptions",
     "EnvelopeOptions",
     "FileOptions",
+    "ServiceOptions",
     "TrackingOptions",
     "UnknownOptions",
     "ValueOptions",
@@ -28,8 +31,10 @@ _envelope = functools.partial(option, rich_help_panel="Envelope")
 _CONTENT = "Content"
 _content = functools.partial(option, rich_help_panel=_CONTENT)
 _tracking = functools.partial(option, rich_help_panel="Tracking")
+_service = functools.partial(option, rich_help_panel="What the service does")
 _unknown = functools.partial(option, rich_help_panel="If it is unknown whether it was sent")
 
+ASCII_DOMAINS = flag("Write international domains as DNS has them (IDNA).", "--ascii-domains")
 ATTACH = (
     "A file to attach; can be repeated. Its MIME type follows from its name, or is given as in "
     "'invite.ics;type=text/calendar; method=REQUEST'."
@@ -108,6 +113,38 @@ class TrackingOptions:
         """Return the tracking, or None if no option was given."""
         given = attrs.asdict(self)
         return None if set(given.values()) == {None} else Tracking(**given)
+
+
+@attrs.frozen
+class ServiceOptions:
+    """Other requests to the service."""
+
+    auto_text: bool | None = _service(
+        "Let the service make the text from the HTML.", None, "--auto-text/--no-auto-text"
+    )
+    auto_html: bool | None = _service(
+        "Let the service make the HTML from the text.", None, "--auto-html/--no-auto-html"
+    )
+    signing_domain: str | None = _service("The domain that signs the mail.", "DOMAIN")
+    return_path_domain: str | None = _service("The domain to which bounces go.", "DOMAIN")
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a message that are given."""
+        return attrs.asdict(self, filter=lambda _, value: value is not None)
+
+
+@attrs.frozen(slots=False)  # beside another base, which has slots
+class DeriveOptions:
+    """What the command makes of a mail before it is sent."""
+
+    text_from_html: bool = flag(
+        "Make the text of a mail without one from its HTML (poweremail[html]).", "--text-from-html"
+    )
+    ascii_domains: bool = ASCII_DOMAINS
+
+    def derive_options(self) -> dict[str, bool]:
+        """Return the options as those of a client."""
+        return {name: getattr(self, name) for name in ("text_from_html", "ascii_domains")}
 
 
 @attrs.frozen

@@ -26,7 +26,7 @@ import attrs
 from cattrs import ForbiddenExtraKeysError
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from poweremail._messages.envelope import Envelope
+from poweremail._messages.envelope import OPTION_HEADERS, Envelope
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
@@ -53,6 +53,7 @@ _ORDER = (
     "dynamic_value",
     "tracking",
     *_FILES,
+    *OPTION_HEADERS,
 )
 
 _converter = converter.copy()

@@ -1,20 +1,34 @@
-"""The part that all mails have in common: addresses, subject, headers, files, tracking."""
+"""The part that all mails have in common: addresses, subject, headers, files, options."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Literal, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
-from poweremail._types.address import AddressesLike, AddressLike, Recipient, recipient, recipients
+from poweremail._types.address import (
+    AddressesLike,
+    AddressLike,
+    Recipient,
+    is_domain,
+    recipient,
+    recipients,
+)
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.checks import header_text, string_mapping
 from poweremail._types.frozen import FrozenMapping
 from poweremail.errors import UsageError
 
-__all__ = ["HEADER_NAME", "OTHER_RECIPIENTS", "UNIQUE_ID_HEADER", "Envelope", "Tracking"]
+__all__ = [
+    "HEADER_NAME",
+    "OPTION_HEADERS",
+    "OTHER_RECIPIENTS",
+    "UNIQUE_ID_HEADER",
+    "Envelope",
+    "Tracking",
+]
 
 T = TypeVar("T")
 
@@ -25,6 +39,20 @@ UNIQUE_ID_HEADER = "X-Unique-Id"
 
 OTHER_RECIPIENTS = ("resent-to", "resent-cc", "resent-bcc", "apparently-to")
 """Headers beside To, Cc and Bcc from which some mail servers take recipients."""
+
+OPTION_HEADERS = {
+    "auto_text": "X-STes-Autotext",
+    "auto_html": "X-STes-AutoHtml",
+    "signing_domain": "X-STes-SigningDomain",
+    "return_path_domain": "X-STes-ReturnPathDomain",
+}
+"""The headers of the fields of `Envelope` that are requests to the service."""
+
+_YES_NO: dict[object, str] = {True: "yes", False: "no"}
+
+_NO_OPTIONS = (None,) * len(OPTION_HEADERS)
+_SWITCHES = ("auto_text", "auto_html")
+_DOMAINS = ("signing_domain", "return_path_domain")
 
 # Headers that are fields of a message. Given as headers, too, they could add a recipient or
 # contradict the mail.
@@ -67,11 +95,20 @@ class Tracking:
     def headers(self) -> dict[str, str]:
         """The headers that request it from the service."""
         values = {
-            "X-STes-TrackOpen": {None: None, True: "yes", False: "no"}[self.opens],
+            "X-STes-TrackOpen": self.opens,
             "X-STes-TrackClick": self.clicks,
             "X-STes-TrackingDomain": self.domain,
         }
-        return {name: value for name, value in values.items() if value is not None}
+        return _written(values)
+
+
+def _written(options: Mapping[str, str | bool | None]) -> dict[str, str]:
+    """Return *options* as headers; None is left out."""
+    return {
+        name: _YES_NO.get(value) or str(value)
+        for name, value in options.items()
+        if value is not None
+    }
 
 
 def _from_email(value: AddressLike) -> Recipient:
@@ -136,6 +173,10 @@ class Envelope:
     *tracking*: see `Tracking`.
     *unique_id*: the ``X-Unique-Id`` by which the service finds the mail again; drawn for each send
     if it is None.
+    *auto_text*, *auto_html*: whether the service makes the text of a mail from its HTML, or the
+    HTML from its text, if the mail lacks it. None leaves the choice to the account's settings.
+    *signing_domain*: the domain in whose name the service signs the mail (DKIM).
+    *return_path_domain*: the domain to which bounces go.
 
     Raises `UsageError`, which names the field, if the service could not send it.
     """
@@ -151,6 +192,10 @@ class Envelope:
     images: tuple[Image, ...] = attrs.field(default=(), converter=_images)
     tracking: Tracking | None = None
     unique_id: str | None = None
+    auto_text: bool | None = None
+    auto_html: bool | None = None
+    signing_domain: str | None = None
+    return_path_domain: str | None = None
 
     def __attrs_post_init__(self) -> None:
         if not header_text("subject", self.subject).strip():
@@ -165,15 +210,34 @@ class Envelope:
             cids = [image.cid for image in self.images]
             if len(set(cids)) < len(cids):
                 raise UsageError(f"two images have the same cid among {cids}", field="images")
+        options = (self.auto_text, self.auto_html, self.signing_domain, self.return_path_domain)
+        if options != _NO_OPTIONS:
+            self._check_options()
         if self.headers:
             self._check_headers()
         if self.unique_id is not None and not header_text("unique_id", self.unique_id).strip():
             raise UsageError("must not be empty", field="unique_id")
 
+    def _check_options(self) -> None:
+        for field in _SWITCHES:
+            if (value := getattr(self, field)) not in (None, True, False):
+                raise UsageError(f"must be True, False or None, not {value!r}", field=field)
+        for field in _DOMAINS:
+            value = getattr(self, field)
+            if value is not None and not is_domain(header_text(field, value)):
+                raise UsageError(f"{value!r} is not a domain such as example.com", field=field)
+
     def _check_headers(self) -> None:
-        spoken_for = _FIELDS_OF_HEADERS | (
-            {name.lower(): "tracking" for name in self.tracking.headers()} if self.tracking else {}
-        )
+        spoken_for = _FIELDS_OF_HEADERS | {
+            **dict.fromkeys(
+                map(str.lower, self.tracking.headers() if self.tracking else ()), "tracking"
+            ),
+            **{
+                header.lower(): field
+                for field, header in OPTION_HEADERS.items()
+                if getattr(self, field) is not None
+            },
+        }
         if self.reply_to:
             spoken_for["reply-to"] = "reply_to"
         seen: set[str] = set()
@@ -198,6 +262,39 @@ class Envelope:
                 # way while it is initialised, says the documentation of attrs.
                 object.__setattr__(self, "unique_id", value)
         object.__setattr__(self, "headers", FrozenMapping(others))
+
+    def with_ascii_domains(self) -> Self:
+        """
+        Return this mail with its international domains as DNS has them (IDNA 2008, UTS 46):
+        ``ada@xn--bcher-kva.example`` for ``ada@bücher.example``.
+
+        The part before the @ stays. Raises `UsageError` if a domain is not valid in DNS.
+        """
+        from poweremail._messages.derive import ascii_domain, with_ascii_domain  # noqa: PLC0415  on request only
+
+        def rewritten(field: str, given: Recipient) -> Recipient:
+            email = with_ascii_domain(field, given.email)
+            return given if email == given.email else Recipient(email, given.name)
+
+        changes: dict[str, Any] = {"from_email": rewritten("from_email", self.from_email)}
+        for field in ("to", "cc", "bcc", "reply_to"):
+            changes[field] = tuple(
+                rewritten(f"{field}[{index}]", each)
+                for index, each in enumerate(getattr(self, field))
+            )
+        for field in _DOMAINS:
+            if (domain := getattr(self, field)) is not None:
+                changes[field] = ascii_domain(field, domain)
+        if self.tracking is not None and self.tracking.domain is not None:
+            domain = ascii_domain("tracking.domain", self.tracking.domain)
+            changes["tracking"] = attrs.evolve(self.tracking, domain=domain)
+        changed = any(getattr(self, field) != value for field, value in changes.items())
+        return attrs.evolve(self, **changes) if changed else self
+
+    def option_headers(self) -> dict[str, str]:
+        """The headers of *tracking* and of the other requests to the service."""
+        options = _written({header: getattr(self, name) for name, header in OPTION_HEADERS.items()})
+        return options if self.tracking is None else {**self.tracking.headers(), **options}
 
     @property
     def recipients(self) -> tuple[str, ...]:

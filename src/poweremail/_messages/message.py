@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, overload
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, overload
 
 import attrs
 
@@ -116,6 +116,21 @@ class Message(Envelope):
         fields, dropped = read_fields(email_message, lossy=lossy)
         message = cls(**fields)
         return Converted(message, dropped) if lossy else message
+
+    def with_text_from_html(self) -> Self:
+        """
+        Return this mail with a text that says what its HTML shows, if it has no text of its own.
+
+        The target of a link stands behind it: ``Reset it <https://example.com/reset>``. If the HTML
+        shows no text, the mail stays as it is. Needs ``poweremail[html]``; raises
+        `ConfigurationError` without it.
+        """
+        if self.text or not self.html:
+            return self
+        from poweremail._messages.derive import text_of_html  # noqa: PLC0415  on request only
+
+        text = text_of_html(self.html)
+        return attrs.evolve(self, text=text) if text else self
 
     def as_email_message(self) -> EmailMessage:
         """

@@ -5,16 +5,21 @@ named.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from email.message import Message as StdMessage
 from typing import Any
 
-from poweremail._messages.envelope import HEADER_NAME, UNIQUE_ID_HEADER, Tracking
+from poweremail._messages.envelope import (
+    HEADER_NAME,
+    OPTION_HEADERS,
+    UNIQUE_ID_HEADER,
+    Tracking,
+)
 from poweremail._mime.headers import HeaderLine, header_lines
 from poweremail._mime.part import PARSER_FAILURES, reason, shown
 from poweremail._mime.reader import read_content
 from poweremail._mime.values import File
-from poweremail._types.address import Recipient, ascii_domain, recipients
+from poweremail._types.address import Recipient, ascii_domain, is_domain, recipients
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.checks import header_text
 from poweremail._types.content_id import cid_references, spellings
@@ -176,13 +181,14 @@ def _read_headers(lines: Iterable[HeaderLine]) -> tuple[dict[str, Any], list[str
     from_email = _one_sender(recipients.pop("from_email"), recipients.pop("sender"), losses)
     _, subject = texts.pop("subject", ("", ""))
     _, unique_id = texts.pop(UNIQUE_ID_HEADER.lower(), ("", ""))
-    tracking = _tracking(texts)
+    tracking = _options(texts, _TRACKING)
     return {
         "from_email": from_email,
         **recipients,
         "subject": subject,
         "unique_id": unique_id.strip() or None,
-        "tracking": tracking,
+        "tracking": Tracking(**tracking) if tracking else None,
+        **_options(texts, _OPTIONS),
         "headers": dict(texts.values()),
     }, losses
 
@@ -260,20 +266,41 @@ def _printable(text: str, substitute: str) -> str:
     return "".join(character if character.isprintable() else substitute for character in text)
 
 
-def _tracking(texts: dict[str, tuple[str, str]]) -> Tracking | None:
-    """Move what `Tracking` can say out of *texts*; any other value stays a header."""
+def _options(
+    texts: dict[str, tuple[str, str]], readers: Mapping[str, tuple[str, Callable[[str], Any]]]
+) -> dict[str, Any]:
+    """Move the options that *readers* can read out of *texts*; any other value stays a header."""
     options: dict[str, Any] = {}
-    for header, option, values in (
-        ("x-stes-trackopen", "opens", {"yes": True, "no": False}),
-        ("x-stes-trackclick", "clicks", {word: word for word in ("html", "text", "both", "no")}),
-        ("x-stes-trackingdomain", "domain", None),
-    ):
-        text = texts.get(header, ("", ""))[1].strip()
-        value = (text or None) if values is None else values.get(text.lower())
+    for option, (header, read) in readers.items():
+        value = read(texts.get(header, ("", ""))[1].strip())
         if value is not None:
             options[option] = value
             del texts[header]
-    return Tracking(**options) if options else None
+    return options
+
+
+def _yes_no(text: str) -> bool | None:
+    return {"yes": True, "no": False}.get(text.lower())
+
+
+def _parts(text: str) -> str | None:
+    return text.lower() if text.lower() in ("html", "text", "both", "no") else None
+
+
+def _domain(text: str) -> str | None:
+    return text if is_domain(text) else None
+
+
+_TRACKING: dict[str, tuple[str, Callable[[str], Any]]] = {
+    "opens": ("x-stes-trackopen", _yes_no),
+    "clicks": ("x-stes-trackclick", _parts),
+    "domain": ("x-stes-trackingdomain", lambda text: text or None),
+}
+_OPTIONS: dict[str, tuple[str, Callable[[str], Any]]] = {
+    option: (header.lower(), _yes_no if option.startswith("auto_") else _domain)
+    for option, header in OPTION_HEADERS.items()
+}
+"""The headers that are options of a message, and how each is read."""
 
 
 def _sort_files(

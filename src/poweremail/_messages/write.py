@@ -50,8 +50,12 @@ def _headers(envelope: Envelope) -> list[tuple[str, HeaderValue]]:
         texts["Message-ID"] = make_msgid(domain=domain if domain.isascii() else "localhost")
     if envelope.unique_id is not None:
         texts[UNIQUE_ID_HEADER] = envelope.unique_id
-    texts |= envelope.tracking.headers() if envelope.tracking else {}
-    return [*addresses, *texts.items(), *envelope.headers.items()]
+    return [
+        *addresses,
+        *texts.items(),
+        *envelope.option_headers().items(),
+        *envelope.headers.items(),
+    ]
 
 
 def _mailboxes(recipients: Iterable[Recipient]) -> list[Mailbox]:

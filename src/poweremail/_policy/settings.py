@@ -95,6 +95,7 @@ def _is_a(kind: type) -> Callable[[object, attrs.Attribute[Any], object], None]:
 OnOutcome = Callable[[OutcomeEvent], object]
 OnAttempt = Callable[[AttemptEvent], object]
 
+_IS_SWITCH = must_be("True or False", lambda value: isinstance(value, bool))
 _IS_HOOK = optional(must_be("a plain function", is_plain_function))
 
 
@@ -122,6 +123,8 @@ class Settings:
     max_request_bytes: int | None = attrs.field(validator=optional(_is_size))
     on_outcome: OnOutcome | None = attrs.field(default=None, validator=_IS_HOOK)
     on_attempt: OnAttempt | None = attrs.field(default=None, validator=_IS_HOOK)
+    text_from_html: bool = attrs.field(default=False, validator=_IS_SWITCH)
+    ascii_domains: bool = attrs.field(default=False, validator=_IS_SWITCH)
     rehearsals: tuple[Rehearsal, ...] = ()
     dry_run: bool = False
     endpoint: Endpoint = attrs.field(
@@ -205,6 +208,19 @@ class Settings:
             reason = error.explanation if isinstance(error, UsageError) else "must be 1 or 0"
             names = " or ".join(name for name in REHEARSAL_VARIABLES if environ.get(name))
             raise ConfigurationError(f"{names}: {reason}", field="environment") from None
+
+    def derive(self, message: M) -> M:
+        """
+        Return *message* after *text_from_html* and *ascii_domains*; a raw one stays as it is.
+
+        Raises `UsageError` if a domain is not valid in DNS.
+        """
+        derived: Any = message
+        if self.text_from_html and isinstance(derived, Message):
+            derived = derived.with_text_from_html()
+        if self.ascii_domains and not isinstance(derived, RawMessage):
+            derived = derived.with_ascii_domains()
+        return derived  # type: ignore[no-any-return]  # mypy cannot narrow M to one of its kinds
 
     def rehearse(self, message: M, *, by_get: bool = False) -> M:
         """Return *message* as it may be sent. Raises `UsageError` if it may not be sent."""

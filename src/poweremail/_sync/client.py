@@ -92,6 +92,12 @@ class PowerEmail:
 
         Both are plain functions, called in the task or thread of the call, which waits for them.
         What they raise is logged and changes nothing.
+    *text_from_html*
+        Give each `Message` that has an HTML and no text one: `Message.with_text_from_html`.
+    *ascii_domains*
+        Write international domains as DNS has them: `Message.with_ascii_domains`.
+
+        Neither changes a raw message, nor the body of `call`.
     *max_request_bytes*
         The largest request that is sent, in bytes on the wire, where base64 makes 4 of 3; no limit
         by default, because the service publishes none. A larger mail raises `UsageError` before its
@@ -127,6 +133,8 @@ class PowerEmail:
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,
         dry_run: bool = False,
+        text_from_html: bool = False,
+        ascii_domains: bool = False,
     ) -> None:
         # The plain token must be in no frame of a traceback.
         token = Secret.of(token)
@@ -148,6 +156,8 @@ class PowerEmail:
             max_request_bytes=max_request_bytes,
             on_outcome=on_outcome,
             on_attempt=on_attempt,
+            text_from_html=text_from_html,
+            ascii_domains=ascii_domains,
         )
         settings = settings.rehearsing(redirect_to, allow, dry_run=dry_run).tightened(os.environ)
         self._assemble(
@@ -207,6 +217,8 @@ class PowerEmail:
         resend_after: float | Literal[Default.DEFAULT] | None = DEFAULT,
         on_outcome: OnOutcome | Literal[Default.DEFAULT] | None = DEFAULT,
         on_attempt: OnAttempt | Literal[Default.DEFAULT] | None = DEFAULT,
+        text_from_html: bool | Literal[Default.DEFAULT] = DEFAULT,
+        ascii_domains: bool | Literal[Default.DEFAULT] = DEFAULT,
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,
         dry_run: bool = False,
@@ -227,6 +239,8 @@ class PowerEmail:
             resend_after=resend_after,
             on_outcome=on_outcome,
             on_attempt=on_attempt,
+            text_from_html=text_from_html,
+            ascii_domains=ascii_domains,
         ).rehearsing(redirect_to, allow, dry_run=dry_run)
         client._assemble(settings, self._transport, self._limiter, owns_transport=False)
         return client

@@ -29,6 +29,7 @@ __all__ = [
     "AddressesLike",
     "Recipient",
     "ascii_domain",
+    "is_domain",
     "lists_several",
     "recipient",
     "recipients",
@@ -279,6 +280,11 @@ def ascii_domain(recipient: Recipient) -> str:
         return domain.encode("idna").decode("ascii")
     except UnicodeError:
         return domain
+
+
+def is_domain(text: str) -> bool:
+    """Whether *text* is the name of a domain with a dot in it, such as ``example.com``."""
+    return "." in text and not text.startswith("[") and _unusable(f"postmaster@{text}") is None
 
 
 def _needs_quotes(name: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlsplit
 
-from poweremail._types.address import Recipient
+from poweremail._types.address import Recipient, is_domain
 from poweremail._types.checks import body_text, header_text, is_whole
 from poweremail._types.event import EVENT_NAMES, EventName
 from poweremail.errors import UsageError
@@ -47,7 +47,7 @@ def description(field: str, value: object) -> str:
 def domain(field: str, value: object) -> str:
     """Check the name of a domain, such as ``example.com``."""
     name = identifier(field, value)
-    if not _is_address(f"postmaster@{name}") or "." not in name or name.startswith("["):
+    if not is_domain(name):
         raise _invalid(field, f"{name!r} is not a domain such as example.com")
     return name
 

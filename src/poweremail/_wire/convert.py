@@ -29,7 +29,7 @@ from cattrs import Converter
 from cattrs.fns import identity
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from poweremail._messages.envelope import Envelope
+from poweremail._messages.envelope import OPTION_HEADERS, Envelope
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.event import WebhookEvent
@@ -50,7 +50,8 @@ its place. Random, so that no text of a mail can contain it.
 
 _EMPTY: FrozenMapping[Any] = FrozenMapping()
 _WRITTEN_BY_HAND: dict[str, Any] = dict.fromkeys(
-    ("cc", "bcc", "reply_to", "headers", "tracking", "unique_id"), override(omit=True)
+    ("cc", "bcc", "reply_to", "headers", "tracking", "unique_id", *OPTION_HEADERS),
+    override(omit=True),
 )
 _DECIMAL = re.compile(r"\s*\d{1,18}\.\d{1,9}\s*\Z")
 
@@ -93,8 +94,7 @@ def _headers(message: Envelope) -> dict[str, str]:
     headers = dict(message.headers.items())
     if message.reply_to:
         headers["Reply-To"] = ", ".join(map(str, message.reply_to))
-    if message.tracking is not None:
-        headers.update(message.tracking.headers())
+    headers.update(message.option_headers())
     return headers
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 import attrs
 
-from poweremail._messages.envelope import UNIQUE_ID_HEADER
+from poweremail._messages.envelope import OPTION_HEADERS, UNIQUE_ID_HEADER
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._messages.raw import RawMessage
 from poweremail._types.attachment import Attachment, Image
@@ -50,6 +50,7 @@ _MAX_QUERY_CHARS = 60_000
 
 _NOT_IN_GET = (
     *("cc", "bcc", "reply_to", "headers", "attachments", "images", "tracking", "unique_id"),
+    *OPTION_HEADERS,
 )
 """Fields of a message that a GET cannot carry."""
 
@@ -194,7 +195,8 @@ def _with_contents(text: bytes, contents: Sequence[Content]) -> list[bytes | Bas
 
 def _check_fits_in_get(message: TemplateMessage, unique_id: str | None) -> None:
     for field in _NOT_IN_GET:
-        if getattr(message, field) or (field == "unique_id" and unique_id):
+        value = getattr(message, field)
+        if value or value is False or (field == "unique_id" and unique_id):
             raise _unfit_for_get("cannot be carried by a GET", field=field)
     if len(message.to) != 1:
         raise _unfit_for_get(f"a GET carries one recipient, not {len(message.to)}", field="to")

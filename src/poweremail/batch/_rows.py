@@ -18,10 +18,11 @@ import attrs
 
 from poweremail._ledger.entries import BadEntry, Entry
 from poweremail._ledger.former import former_members
-from poweremail._messages.envelope import Tracking
+from poweremail._messages.envelope import OPTION_HEADERS, Tracking
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import recipient, recipients
 from poweremail._types.attachment import Attachment
+from poweremail._wire.readers import yes_no
 from poweremail.errors import ConfigurationError, UsageError
 
 __all__ = ["BODIES", "CSV_FIELDS", "JSON_FIELDS", "RowReader"]
@@ -36,6 +37,7 @@ BODIES = {"html", "text"}
 CSV_FIELDS = {
     *("subject", "from_email", "template_id", "unique_id"),
     *("to", "cc", "bcc", "reply_to"),
+    *OPTION_HEADERS,
     *BODIES,
 }
 _OTHER_CASE = {"CC", "Cc", "BCC", "Bcc"}
@@ -158,6 +160,10 @@ def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | Temp
     for field in ("to", "subject", "from_email"):
         if field not in members:
             raise UsageError("is missing", field=field)
+    for field in ("auto_text", "auto_html"):
+        if isinstance(value := members.get(field), str):
+            switch = yes_no(value)
+            members[field] = value if switch is None else switch
     if isinstance(members.get("tracking"), dict):
         _check_members("tracking", members["tracking"], Tracking, "it")
         members["tracking"] = Tracking(**members["tracking"])

@@ -33,8 +33,9 @@ def read_csv(
     Spreadsheets leave traces, which are skipped: a line ``sep=;`` at the beginning, empty lines,
     rows whose cells were cleared, and columns without a name at the end.
 
-    Columns called subject, from_email, to, cc, bcc, reply_to, html, text, template_id or unique_id
-    are fields of the message. Every other column is a dynamic value of the template; its empty
+    Columns called subject, from_email, to, cc, bcc, reply_to, html, text, template_id, unique_id,
+    auto_text, auto_html (``yes`` or ``no``), signing_domain or return_path_domain are fields of the
+    message. Every other column is a dynamic value of the template; its empty
     cells are empty values. Several addresses in one cell are one mail, whose recipients see each
     other.
 

@@ -16,6 +16,7 @@ import attrs
 from django.core.mail.message import BadHeaderError
 
 from poweremail import Message, TemplateMessage, Tracking, UsageError
+from poweremail._messages.envelope import OPTION_HEADERS
 
 __all__ = ["Reading", "read_mail"]
 
@@ -79,10 +80,7 @@ def read_mail(mail: Any, headers: Mapping[str, str | None], *, queued: bool = Fa
         if message.tracking is not None:
             raise UsageError("is set by a header, too", field="tracking")
         changes["tracking"] = tracking
-    if (unique_id := extras.take("unique_id")) is not None:
-        if message.unique_id not in (None, unique_id):
-            raise UsageError("differs from that of the headers", field="unique_id")
-        changes["unique_id"] = unique_id
+    changes |= _options(message, extras)
     if added := _headers(extras, headers):
         known = {name.lower() for name in message.headers}
         if twice := [name for name in added if name.lower() in known]:
@@ -145,6 +143,15 @@ def _tracking(extras: _Extras) -> Tracking | None:
     if isinstance(clicks, bool):
         clicks = "both" if clicks else "no"
     return Tracking(opens=opens, clicks=clicks)
+
+
+def _options(message: Message | TemplateMessage, extras: _Extras) -> dict[str, Any]:
+    """The options that attributes or headers can give; both may only say the same."""
+    given = {name: extras.take(name) for name in ("unique_id", *OPTION_HEADERS)}
+    for name, value in given.items():
+        if value is not None and getattr(message, name) not in (None, value):
+            raise UsageError("differs from that of the headers", field=name)
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _headers(extras: _Extras, names: Mapping[str, str | None]) -> dict[str, str]:

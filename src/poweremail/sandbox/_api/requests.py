@@ -16,9 +16,11 @@ import attrs
 from poweremail._types.secret import Secret
 from poweremail.sandbox._api import messages, settings
 from poweremail.sandbox._api.call import Call
+from poweremail.sandbox._api.options import with_options
 from poweremail.sandbox._api.parts import text
 from poweremail.sandbox._api.reading import read_json, read_query
 from poweremail.sandbox._api.responses import Members, Refusal
+from poweremail.sandbox._store.accounts import AccountStore
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.mail import MailContent
 
@@ -101,7 +103,7 @@ class Requests:
             operation=name,
             smtp_user_name=self._smtp_user_name(members),
             raw=members,
-            **_READERS[name](members, self.store.template),
+            **with_options(_READERS[name](members, self.store.template), AccountStore(self.store)),
         )
 
     def _authenticate(self, members: Members) -> None:
