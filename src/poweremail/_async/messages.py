@@ -173,7 +173,9 @@ class AsyncMessages:
         if smtp_user_name is not None or sender is None:
             sender = self._settings.smtp_user(smtp_user_name)
         endpoint = self._settings.endpoint
-        given, message = message, self._settings.derive(message)
+        given = message
+        if self._settings.derives:
+            message = self._settings.derive(given)
         request = encode_send(endpoint, sender, message, unique_id)
         if self._settings.rehearsals:
             # Only now: what cannot be sent for real is an error in a rehearsal, too.

@@ -104,7 +104,7 @@ class Settings:
     """
     The options of a client. Raises `ConfigurationError` if one is invalid.
 
-    ``endpoint`` and ``unknown`` are made from the others. ``rehearsals`` are applied to each mail,
+    ``endpoint``, ``unknown`` and ``derives`` are made from the others. ``rehearsals`` are applied to each mail,
     one after the other.
     """
 
@@ -127,6 +127,12 @@ class Settings:
     ascii_domains: bool = attrs.field(default=False, validator=_IS_SWITCH)
     rehearsals: tuple[Rehearsal, ...] = ()
     dry_run: bool = False
+    derives: bool = attrs.field(
+        init=False,
+        default=attrs.Factory(
+            lambda self: self.text_from_html or self.ascii_domains, takes_self=True
+        ),
+    )
     endpoint: Endpoint = attrs.field(
         init=False, default=attrs.Factory(lambda self: self._endpoint(), takes_self=True)
     )

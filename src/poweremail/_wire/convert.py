@@ -53,6 +53,7 @@ _WRITTEN_BY_HAND: dict[str, Any] = dict.fromkeys(
     ("cc", "bcc", "reply_to", "headers", "tracking", "unique_id", *OPTION_HEADERS),
     override(omit=True),
 )
+_options = attrgetter("tracking", *OPTION_HEADERS)
 _DECIMAL = re.compile(r"\s*\d{1,18}\.\d{1,9}\s*\Z")
 
 
@@ -94,7 +95,8 @@ def _headers(message: Envelope) -> dict[str, str]:
     headers = dict(message.headers.items())
     if message.reply_to:
         headers["Reply-To"] = ", ".join(map(str, message.reply_to))
-    headers.update(message.option_headers())
+    if any(option is not None for option in _options(message)):
+        headers.update(message.option_headers())
     return headers
 
 
