@@ -104,8 +104,8 @@ class Settings:
     """
     The options of a client. Raises `ConfigurationError` if one is invalid.
 
-    ``endpoint``, ``unknown`` and ``derives`` are made from the others. ``rehearsals`` are applied to each mail,
-    one after the other.
+    ``endpoint``, ``unknown`` and ``derives`` are made from the others. ``rehearsals`` are applied
+    to each mail, one after the other.
     """
 
     base_url: str
