@@ -46,8 +46,15 @@ nox.options.sessions = [
 WORKERS = str(2 * (os.cpu_count() or 1))
 """More than the number of processors: much of the suite waits for processes, disks and timeouts."""
 
-ON_THE_FIRST = ("tests/batch/test_crash.py", "tests/batch/test_processes.py")
-"""Tests of SQLite, PostgreSQL and killed processes: they do not depend on the Python version."""
+ON_THE_FIRST = (
+    "tests/batch/test_crash.py",
+    "tests/batch/test_processes.py",
+    "tests/docs/test_pages.py",
+    "tests/docs/test_site.py",
+)
+"""
+Tests of SQLite, PostgreSQL, killed processes and pages: they do not depend on the Python version.
+"""
 
 NEEDED_BY_TESTS = (
     "tests",
@@ -56,6 +63,8 @@ NEEDED_BY_TESTS = (
     "benchmarks",
     "README.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
     "pyproject.toml",
     "noxfile.py",
 )

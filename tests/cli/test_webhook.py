@@ -8,7 +8,6 @@ import json
 import os
 import pty
 import re
-import shlex
 import signal
 import socket
 import subprocess
@@ -19,10 +18,8 @@ from typing import Any
 
 import httpx
 import pytest
-import typer.main
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from markdown_it import MarkdownIt
 
 from poweremail import UsageError
 from poweremail._cli.app import app
@@ -549,17 +546,6 @@ def test_the_key_is_read_from_the_terminal_without_echo(tmp_path):
     os.close(ours)
     assert process.returncode == 0
     assert KEY.encode() not in shown
-
-
-def test_the_commands_on_the_docs_page_are_valid():
-    page = Path(__file__).parents[2] / "docs" / "webhooks.md"
-    fences = [token.content for token in MarkdownIt().parse(page.read_text()) if token.info == "sh"]
-    lines = [shlex.split(line) for fence in fences for line in fence.splitlines()]
-    assert {words[2] for words in lines} == {"listen", "trigger", "diagnose"}
-    group = typer.main.get_command(app).commands["webhook"]
-    for words in lines:
-        arguments = ["/dev/null" if word.endswith(".http") else word for word in words[3:]]
-        group.commands[words[2]].make_context(words[2], arguments).close()
 
 
 def test_help_fits_the_terminal():

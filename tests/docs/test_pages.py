@@ -49,14 +49,8 @@ PAGES = sorted(
 WITH_WORKERS = {"celery.md", "taskiq.md", "procrastinate.md", "queues.md"}
 """tests/engines/test_pages.py runs these, with a real Redis and PostgreSQL."""
 
-FOLLOWED = {
-    *("index.md", "asyncio.md", "trio.md", "threads.md", "send-mail.md", "send-raw.md"),
-    *("send-template.md", "send-many.md", "look-up.md", "go-live.md"),
-    *("outcomes.md", "attachments.md", "limits.md", "batches.md", "cli.md", "configure.md"),
-    *("email-message.md", "fastapi.md", "migrate.md", "outbox.md", "transports.md"),
-    *("account.md", "observability.md", "texts-and-domains.md"),
-    *("outcomes.md", "attachments.md", "limits.md", "go-live.md"),
-}
+DATABASE = "postgresql://mail@db.example.com/mail"
+"""The database of the pages, in whose place the tests have one of their own."""
 
 LANGUAGES = {"python", "sh", "text", "json", "csv", "toml", "ini", "yaml", "html", ""}
 NOT_RUN = re.compile(r"<!-- not run: (.+?) -->", re.DOTALL)
@@ -93,7 +87,7 @@ def blocks(page: Path) -> list[Block]:
 
 
 def runs(page: Path) -> bool:
-    return page.name in FOLLOWED and any(
+    return page.name not in WITH_WORKERS and any(
         block.language in ("python", "sh") for block in blocks(page)
     )
 
@@ -101,7 +95,9 @@ def runs(page: Path) -> bool:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if runs(page)], ids=lambda page: str(page.relative_to(ROOT))
 )
-def test_a_page_runs_as_printed(page, tmp_path):
+def test_a_page_runs_as_printed(page, tmp_path, request):
+    text = page.read_text()
+    database = request.getfixturevalue("postgresql") if DATABASE in text else DATABASE
     work = tmp_path / "work"
     work.mkdir()
     programs = tmp_path / "bin"
@@ -113,7 +109,7 @@ def test_a_page_runs_as_printed(page, tmp_path):
         "PYTHONWARNINGS": "error::DeprecationWarning:__main__",
     } | passed_on()
     installer(programs)
-    with Terminal(work, environ) as terminal:
+    with Terminal(work, environ, {DATABASE: database}) as terminal:
         output = None
         for block in blocks(page):
             if block.not_run:

@@ -37,14 +37,18 @@ _SERVERS = {
 
 class Terminal:
     """
-    A shell in *folder* with these variables alone. Ports of servers are replaced by free ones.
+    A shell in *folder* with these variables alone.
+
+    *places* are what stands in place of URLs of the pages. Ports of servers are replaced by free
+    ones.
 
     Use it as a context manager: it ends what it started.
     """
 
-    def __init__(self, folder: Path, environ: dict[str, str]) -> None:
+    def __init__(self, folder: Path, environ: dict[str, str], places: dict[str, str]) -> None:
+        self._places = places
         self._folder = folder
-        self._ports = {port: _free_port() for port in set(_SERVERS.values())}
+        self._ports: dict[int, int] = {}
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, _COLUMNS, 0, 0))
         self._shell = subprocess.Popen(
@@ -73,10 +77,17 @@ class Terminal:
         os.close(self._ours)
 
     def localize(self, text: str) -> str:
-        """Return *text* with the ports of this terminal in place of the usual ones."""
-        for usual, ours in self._ports.items():
-            text = re.sub(rf"(127\.0\.0\.1|localhost):{usual}\b", rf"\1:{ours}", text)
-        return text
+        """Return *text* with the URLs and ports of this terminal in place of the usual ones."""
+        for printed, ours in self._places.items():
+            text = text.replace(printed, ours)
+        return re.sub(
+            r"(127\.0\.0\.1:|localhost:|--port )(80\d\d)\b",
+            lambda found: f"{found[1]}{self._port(int(found[2]))}",
+            text,
+        )
+
+    def _port(self, usual: int) -> int:
+        return self._ports.setdefault(usual, _free_port())
 
     def run(self, commands: str, timeout: float = 60.0) -> str:
         """Run the *commands* and return what they print. Raises AssertionError if one fails."""
@@ -109,10 +120,9 @@ class Terminal:
         """Let a server listen on our port in place of its usual one."""
         if "--port" not in line and "--help" not in line:
             for server, usual in _SERVERS.items():
-                port = self._ports[usual]
-                told, found = re.subn(f"({server})", rf"\1 --port {port}", line, count=1)
+                told, found = re.subn(server, rf"\g<0> --port {self._port(usual)}", line, count=1)
                 if found:
-                    return told, port
+                    return told, self._port(usual)
         return line, None
 
     def _into_a_log(self, line: str) -> str:
