@@ -146,7 +146,7 @@ LIBRARIES = {
         "poweremail.sandbox._store.database",
     ),
     "celery": ("poweremail.engines.celery",),
-    "django": ("poweremail._ledger.outbox", "poweremail.contrib.django"),
+    "django": ("poweremail._ledger.callers", "poweremail.contrib.django"),
     "fastapi": ("poweremail.sandbox._server.control",),
     "httpcore": both("transports.httpcore"),
     "httpx": (*both("transports.httpx"), "poweremail.sandbox._webhooks.posting", "poweremail._cli"),

@@ -16,7 +16,8 @@ from sqlalchemy import insert, text, update
 
 from poweremail import RateLimits
 from poweremail._ledger import schema
-from poweremail._ledger.rate_limits import Budgets, read_used
+from poweremail._ledger.forecast import read_used
+from poweremail._ledger.rate_limits import Budgets
 from poweremail._ledger.states import State
 from poweremail._ledger.usage import MARGIN_SECONDS, Usage, windows_with_margin
 from poweremail.batch import Ledger
@@ -137,7 +138,7 @@ def test_what_a_step_did_not_use_is_given_back(ledger, rows):
     it = worker(ledger, batch, limits=LIMITS)
     step = it.step((), 3)
     it.step(finish(step, Verdict(state=State.UNKNOWN, delay=0.0, attempted=True)), 0)
-    it._has_plenty = True  # so that it books before it knows that others go first
+    it._bookings._has_plenty = True  # so that it books before it knows that others go first
     assert {work.state for work in it.step((), 3).work} == {State.UNKNOWN}
     assert booked() == 3
     with ledger.database.transaction() as connection:
@@ -216,7 +217,7 @@ def test_limits_that_are_changed_hold_from_the_next_second_on(ledger, rows):
     stored = json.dumps({"per_minute": 7, "per_hour": None, "per_day": None})
     with ledger.database.transaction() as connection:
         connection.execute(update(schema.smtp_users).values(limits=stored))
-    it._budgets.forget()
+    it._bookings.step_failed()
     assert len(it.step((), 9).work) == 2
     assert booked() == 7
 

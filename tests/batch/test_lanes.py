@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from sqlalchemy import Engine, event, update
 
-from poweremail._ledger.lanes import Lane
+from poweremail._ledger.lane_conditions import Lane
 from poweremail._ledger.schema import lanes
 from poweremail._ledger.values import boot_time
 from poweremail.batch import Kick, Ledger

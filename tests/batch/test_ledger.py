@@ -24,7 +24,7 @@ from poweremail import (
     UsageError,
 )
 from poweremail._ledger import schema, statements
-from poweremail._ledger.rate_limits import least_seconds, read_used
+from poweremail._ledger.forecast import least_seconds, read_used
 from poweremail._ledger.states import State
 from poweremail._ledger.usage import MARGIN_SECONDS, Usage
 from poweremail._ledger.values import Finished
@@ -782,11 +782,11 @@ class TestFiles:
 
     def test_disk_space_is_reserved_for_outcomes(self, path):
         ledger = Ledger(path)
-        ledger.database.reserve(16)
+        ledger.database.files.reserve(16)
         reserve = path.with_name("ledger.db-reserve")
         assert reserve.stat().st_size == (1024 + 16 * 32) * 1024
-        ledger.database.release_reserve()
-        ledger.database.release_reserve()
+        ledger.database.files.release()
+        ledger.database.files.release()
         assert not reserve.exists()
 
     def test_a_failure_on_a_full_disk_names_the_disk(self, path, monkeypatch):

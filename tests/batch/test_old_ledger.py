@@ -21,8 +21,8 @@ import attrs
 import pytest
 
 from poweremail import Attachment, Image, Message, RateLimits, TemplateMessage, Tracking, UsageError
+from poweremail._ledger.forecast import read_used
 from poweremail._ledger.payload import pack, unpack
-from poweremail._ledger.rate_limits import read_used
 from poweremail.batch import Batch, Ledger, read_csv, read_json_lines
 from poweremail.sandbox import Sandbox
 

@@ -25,7 +25,7 @@ from poweremail import RateLimits
 from poweremail._cli.app import app
 from poweremail._cli.batch_options import RunOptions
 from poweremail._cli.progress import Pace
-from poweremail._ledger.rate_limits import BudgetUsed, least_seconds
+from poweremail._ledger.forecast import BudgetUsed, least_seconds
 from poweremail._policy.limits import SlidingLog, Window
 from poweremail.batch import Batch
 from poweremail.sandbox import Fault

@@ -11,7 +11,8 @@ from typing import Any
 import attrs
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
 
-from poweremail._ledger.database import Clock, Database
+from poweremail._ledger.clock import Clock
+from poweremail._ledger.database import Database
 from poweremail._ledger.entries import Added, BadEntry, BatchItem, Entry
 from poweremail._ledger.former import former_of
 from poweremail._ledger.payload import pack

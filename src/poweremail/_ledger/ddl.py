@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import create_mock_engine, insert
 
-from poweremail._ledger.schema import VERSION, metadata, version_row
+from poweremail._ledger.schema import metadata, version_row
+from poweremail._ledger.versions import VERSION
 
 __all__ = ["create_statements", "drop_statements"]
 

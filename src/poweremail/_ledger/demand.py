@@ -21,7 +21,7 @@ from sqlalchemy import Connection, and_, case, func, select
 
 from poweremail._ledger import stored_options
 from poweremail._ledger.database import Database
-from poweremail._ledger.rate_limits import BudgetUsed, least_seconds, read_used
+from poweremail._ledger.forecast import BudgetUsed, least_seconds, read_used
 from poweremail._ledger.schema import batches, messages, smtp_users
 from poweremail._ledger.statements import is_open
 from poweremail._ledger.states import State

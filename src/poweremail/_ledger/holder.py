@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from poweremail._ledger.lanes import Lane, Lanes, Refused
+from poweremail._ledger.lane_conditions import Lane
+from poweremail._ledger.lanes import Lanes, Refused
 from poweremail._ledger.values import Kick, boot_time
 
 __all__ = ["Holder"]

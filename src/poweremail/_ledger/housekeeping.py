@@ -30,7 +30,8 @@ from sqlalchemy import (
     update,
 )
 
-from poweremail._ledger.database import Clock, Database
+from poweremail._ledger.clock import Clock
+from poweremail._ledger.database import Database
 from poweremail._ledger.schema import batches, contents, lanes, messages, payloads, schema_of
 from poweremail._ledger.statements import is_open
 from poweremail._ledger.states import SETTLED, State

@@ -28,9 +28,8 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-import attrs
 from sqlalchemy import (
     ColumnElement,
     Connection,
@@ -44,27 +43,28 @@ from sqlalchemy import (
     update,
 )
 
-from poweremail._ledger.database import Clock, Database
-from poweremail._ledger.schema import OUTBOX, batches, drains, lanes, messages
-from poweremail._ledger.statements import is_open
-from poweremail._ledger.states import State
+from poweremail._ledger.clock import Clock
+from poweremail._ledger.database import Database
+from poweremail._ledger.lane_conditions import (
+    Lane,
+    has_work,
+    held_by,
+    is_allowed,
+    is_drained,
+    is_free,
+    is_kick_lost,
+    is_same_drain,
+    is_unfinished,
+)
+from poweremail._ledger.schema import batches, drains, lanes
 from poweremail._ledger.values import Kick, LaneStatus
 from poweremail._types.checks import is_whole, require
 from poweremail.errors import ConfigurationError
 
-__all__ = ["Lane", "Lanes", "Refused"]
+__all__ = ["Lanes", "Refused"]
 
 Refused: TypeAlias = Literal["runners", "drained", "finished"]
 """Why there is no lane, or no longer: see `Worked`."""
-
-_KICK_AGAIN_SECONDS = 20.0
-"""The time between two kicks of a lane that nobody takes, at least; it doubles..."""
-
-_MAX_KICK_AGAIN_SECONDS = 300.0
-"""... up to this."""
-
-_GRACE_SECONDS = 2.0
-"""So much later than it is due, the kick of a lane counts as lost."""
 
 _MAX_RUNNERS = 10_000
 """Each is a row, and all of them are made in one transaction."""
@@ -75,54 +75,8 @@ _MIN_KICK_SECONDS = 1.0
 _lane = lanes.c
 
 
-@attrs.frozen
-class Lane:
-    """A lane that is held by *owner*. *turn*: the next one."""
-
-    batch: int
-    lane: int
-    turn: int
-    owner: str
-
-
 def _here() -> tuple[str, int]:
     return socket.gethostname(), os.getpid()
-
-
-def _is_free() -> ColumnElement[bool]:
-    return or_(_lane.owner.is_(None), _lane.lease_until < Clock())
-
-
-def _is_allowed() -> ColumnElement[bool]:
-    """The number of the lane is one of those that its batch may have."""
-    runners = select(batches.c.runners).where(batches.c.id == _lane.batch).scalar_subquery()
-    return _lane.lane <= func.coalesce(runners, _lane.lane)
-
-
-def _is_drained(batch: Any, host: Any) -> ColumnElement[bool]:
-    """Workers of *batch* on *host* are to end. Host None: on all hosts."""
-    on_host: ColumnElement[bool] = drains.c.host.is_(None)
-    if host is not None:
-        on_host = or_(on_host, drains.c.host == host)
-    return exists().where(or_(drains.c.batch.is_(None), drains.c.batch == batch), on_host)
-
-
-def _is_unfinished(batch: Any) -> ColumnElement[bool]:
-    row = messages.c
-    return or_(
-        exists().where(row.batch == batch, row.state == State.PLANNED),
-        exists().where(row.batch == batch, row.state == State.SENDING),
-        exists().where(row.batch == batch, row.state == State.UNKNOWN, is_open()),
-    )
-
-
-def _has_work(host: str | None) -> ColumnElement[bool]:
-    """A batch that workers on *host* (None: on any) may work on now or later."""
-    return and_(
-        batches.c.paused.is_(None),
-        ~_is_drained(batches.c.id, host),
-        _is_unfinished(batches.c.id),
-    )
 
 
 class Lanes:
@@ -145,7 +99,7 @@ class Lanes:
                 raise ConfigurationError("say how many workers the batch may have", field="runners")
             self._allow(connection, batch, runners)
             connection.execute(delete(drains).where(drains.c.batch == batch))
-            wanted = and_(_lane.batch == batch, _lane.lane <= runners, _is_free())
+            wanted = and_(_lane.batch == batch, _lane.lane <= runners, is_free())
             return self._kick(connection, {batch: name}, wanted)
 
     def take(
@@ -182,15 +136,13 @@ class Lanes:
         """
         with self._database.transaction() as connection:
             _, runners = self._lock(connection, batch)
-            free = select(func.min(_lane.lane)).where(
-                _lane.batch == batch, _is_free(), _is_allowed()
-            )
+            free = select(func.min(_lane.lane)).where(_lane.batch == batch, is_free(), is_allowed())
             number = connection.scalar(free)
             if number is None and runners is None:
                 number = self._last(connection, batch) + 1
                 connection.execute(insert(lanes).values(batch=batch, lane=number))
             taken = self._take(connection, batch, _lane.lane == number, lease, host, process)
-            if taken == "runners" and not connection.scalar(select(_is_unfinished(batch))):
+            if taken == "runners" and not connection.scalar(select(is_unfinished(batch))):
                 return "finished"
             return taken
 
@@ -201,10 +153,10 @@ class Lanes:
         *runners* says that another worker has it, or that fewer lanes are allowed now.
         """
         with self._database.transaction() as connection:
-            held = _held_by(lane)
+            held = held_by(lane)
             until = {"lease_until": Clock() + lease}
             connection.execute(update(lanes).where(held).values(until))
-            columns = select(_is_allowed(), _is_drained(_lane.batch, _lane.host)).where(held)
+            columns = select(is_allowed(), is_drained(_lane.batch, _lane.host)).where(held)
             found = connection.execute(columns.select_from(lanes)).one_or_none()
         if found is None or not found[0]:
             return "runners"
@@ -220,7 +172,7 @@ class Lanes:
         with self._database.transaction() as connection:
             asked = select(_lane.due, batches.c.name).join_from(lanes, batches)
             found = connection.execute(
-                asked.where(_held_by(lane)).with_for_update(of=lanes)
+                asked.where(held_by(lane)).with_for_update(of=lanes)
             ).one_or_none()
             if found is None:
                 return None, None
@@ -229,7 +181,7 @@ class Lanes:
             due = None if again_in is None else Clock() + again_in
             connection.execute(
                 update(lanes)
-                .where(_held_by(lane))
+                .where(held_by(lane))
                 .values(owner=None, host=None, process=None, lease_until=None, due=due)
             )
         if again_in is None:
@@ -245,7 +197,7 @@ class Lanes:
         such lanes.
         """
         with self._database.transaction() as connection:
-            wanted = _has_work(None)
+            wanted = has_work(None)
             if batch is not None:
                 wanted = and_(wanted, batches.c.id == batch)
             started = select(batches.c.id, batches.c.name).where(
@@ -253,35 +205,8 @@ class Lanes:
             )
             names = {row.id: row.name for row in connection.execute(started)}
             now = self._database.now(connection)
-            late = now - _GRACE_SECONDS
-            # A mail that was added to an outbox may be due before those that its worker has seen.
-            has_mail = exists().where(
-                batches.c.id == _lane.batch,
-                batches.c.kind == OUTBOX,
-                messages.c.batch == _lane.batch,
-                messages.c.state == State.PLANNED,
-                messages.c.due < late,
-            )
-            is_due = or_(_lane.due.is_(None), _lane.due < late, has_mail)
-            since = now - _lane.kicked
-            interval = _lane.kicked - func.coalesce(_lane.due, _lane.kicked)
-            is_late = or_(
-                _lane.kicked.is_(None),
-                # A clock that was set back counts as well.
-                since < 0.0,
-                and_(
-                    since > _KICK_AGAIN_SECONDS,
-                    or_(since > interval, since > _MAX_KICK_AGAIN_SECONDS),
-                ),
-            )
-            lanes_wanted = and_(
-                _lane.batch.in_(names),
-                _is_allowed(),
-                _is_free(),
-                or_(_lane.owner.is_not(None), is_due),
-                is_late,
-            )
-            return self._kick(connection, names, lanes_wanted) if names else []
+            wanted = and_(_lane.batch.in_(names), is_allowed(), is_free(), is_kick_lost(now))
+            return self._kick(connection, names, wanted) if names else []
 
     def kick(self, batch: int, *, runners: int) -> Kick | None:
         """
@@ -295,17 +220,17 @@ class Lanes:
             name, stored = self._lock(connection, batch)
             if stored is None:
                 self._allow(connection, batch, runners)
-            of_batch = and_(_lane.batch == batch, _is_allowed())
+            of_batch = and_(_lane.batch == batch, is_allowed())
             late = Clock() - _MIN_KICK_SECONDS
-            free = select(_lane.lane, _lane.kicked).where(of_batch, _is_free())
+            free = select(_lane.lane, _lane.kicked).where(of_batch, is_free())
             on_its_way = free.where(_lane.kicked > late).limit(1)
-            connection.execute(update(lanes).where(of_batch, ~_is_free()).values(due=Clock()))
+            connection.execute(update(lanes).where(of_batch, ~is_free()).values(due=Clock()))
             if connection.execute(on_its_way).first() is not None:
                 return None
             number = connection.scalar(free.with_only_columns(func.min(_lane.lane)))
             if number is None:
                 return None
-            wanted = and_(_lane.batch == batch, _lane.lane == number, _is_free())
+            wanted = and_(_lane.batch == batch, _lane.lane == number, is_free())
             return next(iter(self._kick(connection, {batch: name}, wanted)), None)
 
     def drain(self, batch: int | None = None, host: str | None = None) -> None:
@@ -314,31 +239,24 @@ class Lanes:
         mails in work, and none begin, until `undrain`.
         """
         with self._database.transaction() as connection:
-            connection.execute(delete(drains).where(*_same(batch, host)))
+            connection.execute(delete(drains).where(*is_same_drain(batch, host)))
             connection.execute(insert(drains).values(batch=batch, host=host, since=Clock()))
 
     def undrain(self, batch: int | None = None, host: str | None = None) -> None:
         """End the drain that was begun with the same arguments."""
         with self._database.transaction() as connection:
-            connection.execute(delete(drains).where(*_same(batch, host)))
+            connection.execute(delete(drains).where(*is_same_drain(batch, host)))
 
     def workers(self, batch: int) -> list[LaneStatus]:
         """The workers of *batch*, by their lanes."""
         columns = (_lane.lane, _lane.host, _lane.process, _lane.taken, _lane.lease_until)
         lost = (_lane.lease_until < Clock()).label("lost")
-        drained = _is_drained(_lane.batch, _lane.host).label("drained")
+        drained = is_drained(_lane.batch, _lane.host).label("drained")
         wanted = select(*columns, lost, drained).select_from(lanes)
         held = wanted.where(_lane.batch == batch, _lane.owner.is_not(None)).order_by(_lane.lane)
         with self._database.reading() as connection:
             rows = connection.execute(held).all()
         return [LaneStatus(**row._asdict()) for row in rows]
-
-    @staticmethod
-    def counted(connection: Connection, batch: int) -> tuple[int, bool]:
-        """The number of lanes of *batch* that are held, and whether it is drained on all hosts."""
-        held = select(func.count()).where(_lane.batch == batch, ~_is_free())
-        drained = select(_is_drained(batch, None))
-        return connection.scalar(held) or 0, bool(connection.scalar(drained))
 
     def with_work(self, host: str | None = None) -> list[str]:
         """
@@ -347,12 +265,10 @@ class Lanes:
         """
         has_lane = or_(
             batches.c.runners.is_(None),
-            exists().where(
-                _lane.batch == batches.c.id, _lane.lane <= batches.c.runners, _is_free()
-            ),
+            exists().where(_lane.batch == batches.c.id, _lane.lane <= batches.c.runners, is_free()),
         )
         wanted = select(batches.c.name).where(
-            _has_work(_here()[0] if host is None else host), has_lane
+            has_work(_here()[0] if host is None else host), has_lane
         )
         with self._database.reading() as connection:
             return list(connection.scalars(wanted.order_by(batches.c.id)))
@@ -393,11 +309,11 @@ class Lanes:
             "host": host or this_host,
             "process": process or this_process,
         }
-        if connection.scalar(select(_is_drained(batch, values["host"]))):
+        if connection.scalar(select(is_drained(batch, values["host"]))):
             return "drained"
         taken = (
             update(lanes)
-            .where(_lane.batch == batch, wanted, _is_free(), _is_allowed())
+            .where(_lane.batch == batch, wanted, is_free(), is_allowed())
             .values(
                 turn=_lane.turn + 1,
                 due=None,
@@ -427,11 +343,3 @@ class Lanes:
                 .values(kicked=Clock(), due=func.coalesce(_lane.due, Clock()))
             )
         return [Kick(names[row.batch], row.lane, row.turn) for row in found]
-
-
-def _held_by(lane: Lane) -> ColumnElement[bool]:
-    return and_(_lane.batch == lane.batch, _lane.lane == lane.lane, _lane.owner == lane.owner)
-
-
-def _same(batch: int | None, host: str | None) -> tuple[ColumnElement[bool], ...]:
-    return drains.c.batch.is_not_distinct_from(batch), drains.c.host.is_not_distinct_from(host)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,23 +9,24 @@ from inspect import iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, TypeAlias, TypeVar
 
-import attrs
-from sqlalchemy import ColumnElement, Row, func, select, update
+from sqlalchemy import select, update
 
 from poweremail._ledger import stored_options
 from poweremail._ledger.adding import Adding
-from poweremail._ledger.database import Clock, Database
+from poweremail._ledger.clock import Clock
+from poweremail._ledger.database import Database
 from poweremail._ledger.demand import Demand, read_demand
+from poweremail._ledger.forecast import least_seconds, read_used
 from poweremail._ledger.holder import Holder
 from poweremail._ledger.housekeeping import Purged, has_content, purge
 from poweremail._ledger.lanes import Lanes
 from poweremail._ledger.options import SharedOptions
-from poweremail._ledger.payload import recipients
-from poweremail._ledger.rate_limits import least_seconds, read_used
+from poweremail._ledger.pages import read_planned, read_records
 from poweremail._ledger.reports import Reports
-from poweremail._ledger.schema import batches, contents, insert_new, messages, payloads
+from poweremail._ledger.schema import batches, insert_new, messages
 from poweremail._ledger.statements import is_open, pause_batch
 from poweremail._ledger.states import RETRYABLE, State
+from poweremail._ledger.status import read_status
 from poweremail._ledger.values import BatchStatus, Kick, Planned, Record
 from poweremail._ledger.worker import Worker
 from poweremail._policy.limits import RateLimits
@@ -36,28 +36,10 @@ from poweremail.errors import ConfigurationError
 
 __all__ = ["Ledger"]
 
-_PAGE_SIZE = 500
-_MAX_PAGE_FILE_BYTES = 16 * 1024 * 1024
-
-T = TypeVar("T")
-
 Hook: TypeAlias = Callable[[OutcomeEvent], object]
 H = TypeVar("H", bound=Hook)
 
 _row = messages.c
-
-
-def _page(members: type[Any], *columns: Any) -> Any:
-    """Reads id, the named *members* that are columns, and *columns*."""
-    names = [field.name for field in attrs.fields(members) if field.name in _row]
-    found: Any = select(_row.id, *(_row[name] for name in names), *columns)
-    return found.join_from(messages, payloads).order_by(_row.id).limit(_PAGE_SIZE)
-
-
-_RECORDS = _page(Record, payloads.c.payload.label("recipients"))
-_PLANNED = _page(Planned, payloads.c.payload, payloads.c.files.label("contents")).where(
-    _row.state == State.PLANNED
-)
 
 
 class Ledger:
@@ -292,35 +274,7 @@ class Ledger:
 
     def status(self, batch: int) -> BatchStatus:
         """The progress of *batch*."""
-        of_batch = _row.batch == batch
-        failed = _row.state.in_([*RETRYABLE, State.INVALID])
-        unknown = select(func.count()).where(of_batch, _row.state == State.UNKNOWN, is_open())
-        with self.database.reading() as connection:
-
-            def counts(column: ColumnElement[Any], *conditions: ColumnElement[bool]) -> Any:
-                counted = select(column, func.count()).where(of_batch, *conditions).group_by(column)
-                return {key or "": count for key, count in connection.execute(counted)}
-
-            row = connection.execute(select(batches).where(batches.c.id == batch)).one()
-            states = dict.fromkeys(map(str, State), 0) | counts(_row.state)
-            errors = counts(_row.error_kind, failed)
-            open_unknown = connection.execute(unknown).scalar_one()
-            limits = stored_options.read_limits(connection)
-            workers, drained = self.lanes.counted(connection, batch)
-        return BatchStatus(
-            name=row.name,
-            counts=states,
-            errors=errors,
-            open_unknown=open_unknown,
-            paused=row.pause_reason,
-            rehearsal=None if row.rehearsal is None else json.loads(row.rehearsal),
-            options=json.loads(row.options or "{}"),
-            limits=limits,
-            added=row.added,
-            workers=workers,
-            runners=row.runners,
-            drained=drained,
-        )
+        return read_status(self.database, batch)
 
     def least_seconds(
         self, mails: int, smtp_users: Sequence[str], limits: Mapping[str, RateLimits | None]
@@ -376,29 +330,8 @@ class Ledger:
         self, batch: int, after: int, states: frozenset[State] | None = None
     ) -> list[tuple[int, Record]]:
         """The next messages of `report`, with their numbers, after the one with number *after*."""
-        wanted = _RECORDS.where(_row.batch == batch, _row.id > after)
-        if states is not None:
-            wanted = wanted.where(_row.state.in_(sorted(states)))
-        with self.database.reading() as connection:
-            rows = connection.execute(wanted).all()
-        return [_numbered(Record, row, recipients=recipients(row.recipients)) for row in rows]
+        return read_records(self.database, batch, after, states)
 
     def planned(self, batch: int, after: int) -> list[tuple[int, Planned]]:
         """The next planned messages, with their numbers, after the one with number *after*."""
-        wanted = _PLANNED.where(_row.batch == batch, _row.id > after)
-        read: dict[str, bytes] = {}
-        page: list[tuple[int, Planned]] = []
-        with self.database.reading() as connection:
-            for row in connection.execute(wanted).all():
-                if missing := set(json.loads(row.contents or "[]")) - read.keys():
-                    if sum(map(len, read.values())) > _MAX_PAGE_FILE_BYTES:
-                        break
-                    found = select(contents).where(contents.c.digest.in_(missing))
-                    read |= {each.digest: each.content for each in connection.execute(found)}
-                page.append(_numbered(Planned, row, contents=read))
-        return page
-
-
-def _numbered(kind: Callable[..., T], row: Row[Any], **members: Any) -> tuple[int, T]:
-    columns = row._asdict() | members
-    return columns.pop("id"), kind(**columns)
+        return read_planned(self.database, batch, after)

@@ -14,8 +14,6 @@ rollback it adds the mail.
 In SQLite a transaction that has read cannot always become one that writes: it fails, without a
 wait, if somebody else has written meanwhile. So the first statement here is one that writes, and it
 waits for its turn.
-
-The same statements run on a connection of SQLAlchemy and on one of Django.
 """
 
 from __future__ import annotations
@@ -23,50 +21,41 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any
 
 import attrs
 from sqlalchemy import (
     ColumnElement,
-    Connection,
-    Executable,
     func,
     insert,
     literal,
     select,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Dialect
-from sqlalchemy.orm import Session, scoped_session
 
 from poweremail._ledger.adding import row_of
-from poweremail._ledger.database import Clock
+from poweremail._ledger.callers import HOW_TO_CREATE, CallersDatabase, Target, database_of
+from poweremail._ledger.clock import Clock
 from poweremail._ledger.entries import Entry
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.schema import (
     OUTBOX,
-    VERSION,
     batches,
     contents,
     insert_new,
     messages,
     payloads,
-    record_version,
-    schema_of,
     version_row,
 )
 from poweremail._ledger.states import State
 from poweremail._ledger.values import Record
+from poweremail._ledger.versions import VERSION
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import trim
 from poweremail._types.checks import is_number, must_be
 from poweremail.errors import ConfigurationError, LedgerError, UsageError
 
-__all__ = ["NewMail", "OutboxTables", "Target"]
-
-Target: TypeAlias = Connection | Session | scoped_session[Any] | str
-"""What stands for a transaction: a connection or session of SQLAlchemy, or an alias of Django."""
+__all__ = ["NewMail", "OutboxTables"]
 
 _row = messages.c
 _RECORD_COLUMNS = tuple(field.name for field in attrs.fields(Record) if field.name in _row)
@@ -115,128 +104,6 @@ def _seconds(field: str, moment: datetime | None) -> float | None:
     return moment.timestamp()
 
 
-class _Database(Protocol):
-    """Executes statements in the caller's transaction."""
-
-    name: str
-    """The same for every connection to one database."""
-
-    @property
-    def dialect(self) -> Dialect: ...
-
-    # Executes a statement and returns its rows.
-    def rows(self, statement: Executable) -> list[tuple[Any, ...]]: ...
-
-    # Records the version of tables that have none.
-    def adopt(self) -> None: ...
-
-
-class _OnSqlalchemy:
-    def __init__(self, connection: Connection, schema: str | None) -> None:
-        options = connection.get_execution_options()
-        if options.get("isolation_level") == "AUTOCOMMIT":
-            raise UsageError(
-                "commits each statement, so there is no transaction", field="connection"
-            )
-        self._connection = connection
-        self._options: dict[str, Any] = (
-            {} if schema is None else {"schema_translate_map": {None: schema}}
-        )
-        self.name = f"{connection.engine.url!r} {schema or schema_of(connection)}"
-
-    @property
-    def dialect(self) -> Dialect:
-        return self._connection.dialect
-
-    def rows(self, statement: Executable) -> list[tuple[Any, ...]]:
-        done = self._connection.execute(statement, execution_options=self._options)
-        return [tuple(row) for row in done] if done.returns_rows else []
-
-    def adopt(self) -> None:
-        record_version(self._connection)
-
-
-class _OnDjango:
-    """Uses Django's own cursor, so that its logs, its wrappers and its broken transactions work."""
-
-    _DIALECTS: Mapping[str, Any] = {
-        name: make(paramstyle="format")
-        for name, make in (
-            ("postgresql", postgresql.dialect),
-            ("sqlite", sqlite.dialect),
-        )
-    }
-
-    def __init__(self, alias: str, schema: str | None) -> None:
-        from django.db import connections  # noqa: PLC0415  loaded for its users only
-
-        self._connection = connections[alias]
-        self._schema = schema
-        self.name = f"django {alias} {self._connection.settings_dict['NAME']} {schema}"
-        self.dialect: Any = self._DIALECTS.get(self._connection.vendor)
-        if self.dialect is None:
-            raise _unsupported(self._connection.vendor)
-        if not self._connection.in_atomic_block:
-            raise UsageError(
-                f"the database {alias!r} is in no transaction",
-                field="connection",
-                advice="add the mail in a block `with transaction.atomic():`",
-            )
-
-    def rows(self, statement: Executable) -> list[tuple[Any, ...]]:
-        compilable: Any = statement
-        compiled = compilable.compile(
-            dialect=self.dialect,
-            schema_translate_map=None if self._schema is None else {None: self._schema},
-            render_schema_translate=self._schema is not None,
-        )
-        bound = [self._bound(compiled, name) for name in compiled.positiontup]
-        with self._connection.cursor() as cursor:
-            cursor.execute(str(compiled), bound)
-            return [] if cursor.description is None else [tuple(row) for row in cursor.fetchall()]
-
-    def _bound(self, compiled: Any, name: str) -> Any:
-        process = compiled.binds[name].type.dialect_impl(self.dialect).bind_processor(self.dialect)
-        value = compiled.params[name]
-        return value if process is None else process(value)
-
-    def adopt(self) -> None:
-        raise LedgerError("the tables have no version", advice=_HOW_TO_CREATE)
-
-
-_HOW_TO_CREATE = (
-    "create them: `manage.py migrate` with poweremail.contrib.django.outbox, Alembic with "
-    "poweremail.batch.metadata, or `create_tables()` of the outbox"
-)
-
-
-def _unsupported(name: str) -> ConfigurationError:
-    return ConfigurationError(
-        f"an outbox is in PostgreSQL or SQLite, not in {name}",
-        field="connection",
-        advice="add the mail to a ledger of its own after the commit, by `batch.add` with a key: a "
-        "crash between the two loses the mail, unless a job adds again what is missing",
-    )
-
-
-def _database(target: Target, schema: str | None) -> _Database:
-    if isinstance(target, str):
-        return _OnDjango(target, schema)
-    if isinstance(target, scoped_session):
-        target = target()
-    connection = target.connection() if isinstance(target, Session) else target
-    if not isinstance(connection, Connection):
-        raise UsageError(
-            "must be a Connection or Session of SQLAlchemy, or an alias of Django, not "
-            f"{type(connection).__name__}",
-            field="connection",
-            advice="give the one that has the transaction",
-        )
-    if connection.dialect.name not in ("postgresql", "sqlite"):
-        raise _unsupported(connection.dialect.name)
-    return _OnSqlalchemy(connection, schema)
-
-
 _IS_SHARE = must_be(
     "a number above 0 and up to 1", lambda value: is_number(value) and 0 < value <= 1
 )
@@ -258,7 +125,7 @@ class OutboxTables:
 
     def add(self, target: Target, mail: NewMail) -> None:
         """Add *mail* in the transaction of *target*, if its key is new."""
-        database = _database(target, self.schema)
+        database = database_of(target, self.schema)
         batch = self._batch(database)
         row = {**mail.row, "attempts": 0, "looks": 0, "fence": 0, "added": Clock()}
         if row["due"] is None:
@@ -269,8 +136,6 @@ class OutboxTables:
             for digest, content in sorted(mail.files.items()):
                 # Locked, so that it is not purged before this transaction refers to it.
                 known = select(contents.c.digest).where(contents.c.digest == digest)
-                known = known.with_for_update(read=True, key_share=True)
-                # Locked, so that it is not purged before this transaction refers to it.
                 known = known.with_for_update(read=True, key_share=True)
                 if not database.rows(known):
                     new = insert_new(database, contents)
@@ -285,7 +150,7 @@ class OutboxTables:
             .join_from(messages, payloads)
             .where(self._has_key(key))
         )
-        for payload, *values in _database(target, self.schema).rows(found):
+        for payload, *values in database_of(target, self.schema).rows(found):
             members = dict(zip(_RECORD_COLUMNS, values, strict=True))
             return Record(**members, recipients=recipients(payload))
         return None
@@ -301,13 +166,13 @@ class OutboxTables:
             error_kind="Cancelled",
             error="it was cancelled before it was sent",
         )
-        return bool(_database(target, self.schema).rows(change.returning(_row.id)))
+        return bool(database_of(target, self.schema).rows(change.returning(_row.id)))
 
     def _has_key(self, key: str) -> ColumnElement[bool]:
         own = select(batches.c.id).where(batches.c.name == self.name, batches.c.kind == OUTBOX)
         return (_row.batch == own.scalar_subquery()) & (_row.key == trim(key))
 
-    def _batch(self, database: _Database) -> int:
+    def _batch(self, database: CallersDatabase) -> int:
         """The number of the outbox, whose row is added if it is missing."""
         self._check_version(database)
         own = select(batches.c.id, batches.c.kind).where(batches.c.name == self.name)
@@ -326,7 +191,7 @@ class OutboxTables:
             )
         return int(number)
 
-    def _check_version(self, database: _Database) -> None:
+    def _check_version(self, database: CallersDatabase) -> None:
         """Raise `LedgerError` if the tables are missing, or of another version."""
         if database.dialect.name == "sqlite":
             found = self._lock_sqlite(database)
@@ -344,12 +209,12 @@ class OutboxTables:
             database.adopt()
         elif (version := max(found)[0]) != VERSION:
             state = f"have version {version}, not {VERSION}" if version else "are missing"
-            raise LedgerError(f"the tables of the outbox {state}", advice=_HOW_TO_CREATE)
+            raise LedgerError(f"the tables of the outbox {state}", advice=HOW_TO_CREATE)
         else:
             self._checked.add(database.name)
 
     @staticmethod
-    def _lock_sqlite(database: _Database) -> list[tuple[Any, ...]]:
+    def _lock_sqlite(database: CallersDatabase) -> list[tuple[Any, ...]]:
         """Wait until this transaction may write, and return the versions of the tables."""
         lock = update(version_row).values(version=version_row.c.version)
         try:

@@ -34,7 +34,6 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
 from typing import Any
 
 import attrs
@@ -51,14 +50,14 @@ from sqlalchemy import (
     update,
 )
 
-from poweremail._ledger.database import Clock, Unflushed
+from poweremail._ledger.clock import Clock, Unflushed
 from poweremail._ledger.options import limits_of
 from poweremail._ledger.schema import OUTBOX, batches, insert_new, smtp_users
 from poweremail._ledger.usage import MARGIN_SECONDS, Usage, windows_with_margin
 from poweremail._ledger.values import boot_time
 from poweremail._policy.limits import RateLimits, Window
 
-__all__ = ["BudgetUsed", "Budgets", "Grant", "least_seconds", "read_used"]
+__all__ = ["Budgets", "Grant"]
 
 _REFRESH_SECONDS = 1.0
 """How often limits, and the refusals of other workers, are read."""
@@ -85,7 +84,6 @@ each: asking costs as much for one row as for many.
 
 _MAX_BACKOFF_SECONDS = 60.0  # the shortest window of the service is a minute
 _MAX_REFUSALS_COUNTED = 16  # the backoff has reached its maximum long before
-_ETA_PRECISION_SECONDS = 0.01
 
 _user = smtp_users.c
 _of_user = _user.name == bindparam("user")
@@ -136,54 +134,6 @@ _ACCEPT = (
     .where(_of_user, _user.refused_until <= Clock(), Unflushed())
     .values(refused_until=0.0, refusals=0)
 )
-
-
-@attrs.frozen
-class BudgetUsed:
-    """
-    The used part of an SMTP user's *windows*.
-
-    *ages*: for each window, how many seconds ago how many requests were booked, the latest first.
-    """
-
-    windows: tuple[Window, ...]
-    ages: tuple[Sequence[tuple[float, int]], ...]
-
-
-def read_used(connection: Connection, name: str, limits: RateLimits | None) -> BudgetUsed:
-    """Read how much of its *limits* the SMTP user *name* has used, in all batches."""
-    windows = windows_with_margin(limits)
-    row = connection.execute(_READ, {"user": name}).one_or_none()
-    usage = Usage(None, 0.0) if row is None else Usage(row.used, row.now)
-    return BudgetUsed(windows, tuple(usage.ages(window) for window in windows))
-
-
-def least_seconds(mails: int, used: Sequence[BudgetUsed]) -> float:
-    """
-    Return the earliest time, in seconds from now, at which so many *mails* can have begun.
-
-    Each window is considered alone: with several windows it may take longer, but never shorter.
-    """
-    if mails <= 0 or not used or not all(each.windows for each in used):
-        return 0.0
-
-    def mails_after(seconds: float) -> int:
-        return sum(min(map(_room, each.windows, each.ages, repeat(seconds))) for each in used)
-
-    low, high = 0.0, 0.0
-    while mails_after(high) < mails:
-        low, high = high, 2 * high or 1.0
-    while high - low > _ETA_PRECISION_SECONDS:
-        middle = (low + high) / 2
-        low, high = (low, middle) if mails_after(middle) >= mails else (middle, high)
-    return high
-
-
-def _room(window: Window, ages: Iterable[tuple[float, int]], seconds: float) -> int:
-    """Return how many requests can begin within *seconds*, after those of the given *ages*."""
-    whole_windows, rest_seconds = divmod(seconds, window.seconds)
-    used = sum(count for age, count in ages if age < window.seconds - rest_seconds)
-    return (int(whole_windows) + 1) * window.limit - min(used, window.limit)
 
 
 @attrs.frozen

@@ -17,7 +17,8 @@ from typing import Any
 
 from sqlalchemy import and_, bindparam, or_, select, update
 
-from poweremail._ledger.database import Clock, Database
+from poweremail._ledger.clock import Clock
+from poweremail._ledger.database import Database
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.schema import batches, messages, payloads
 from poweremail._types.outcome_event import OutcomeEvent

@@ -1,9 +1,5 @@
 """
-The tables of a ledger, and the migrations from older versions.
-
-A new ledger gets the tables as they are below. An older one is migrated, step by step; to change
-the schema, change a table and add the migration, and never change a migration that was released.
-tests/batch/test_old_ledger.py compares the two ways.
+The tables of a ledger. To change one, add a migration to `versions`.
 
 The state of a mail is apart from its payload, because each step rewrites the state: a row of
 PostgreSQL is rewritten whole.
@@ -11,7 +7,6 @@ PostgreSQL is rewritten whole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from sqlalchemy import (
@@ -28,43 +23,29 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
-    func,
-    insert,
-    inspect,
-    literal_column,
-    select,
     text,
-    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
-from sqlalchemy.schema import CreateColumn, CreateSchema
-
-from poweremail._ledger.usage import Usage
-from poweremail.errors import LedgerError
 
 __all__ = [
     "OUTBOX",
-    "VERSION",
+    "all_tables",
     "batches",
     "contents",
     "drains",
     "insert_new",
-    "is_current",
     "lanes",
     "messages",
     "metadata",
     "payloads",
-    "prepare",
-    "read_version",
-    "record_version",
     "schema_of",
     "smtp_users",
     "storable",
     "version_row",
 ]
 
-_metadata = MetaData()
+all_tables = MetaData()
 
 
 def storable(text: str) -> str:
@@ -90,11 +71,11 @@ class _ForeignText(TypeDecorator[str]):
 # SQLite numbers the rows of a table only in a column of the type INTEGER.
 _Number = BigInteger().with_variant(Integer, "sqlite")
 
-version_row = Table("poweremail_ledger", _metadata, Column("version", Integer, nullable=False))
+version_row = Table("poweremail_ledger", all_tables, Column("version", Integer, nullable=False))
 
 batches = Table(
     "poweremail_batches",
-    _metadata,
+    all_tables,
     Column("id", _Number, primary_key=True),
     Column("name", _ForeignText, nullable=False, unique=True),
     Column("added", Float, nullable=False),
@@ -111,7 +92,7 @@ batches = Table(
 
 messages = Table(
     "poweremail_messages",
-    _metadata,
+    all_tables,
     Column("id", _Number, primary_key=True),
     Column("batch", _Number, ForeignKey("poweremail_batches.id"), nullable=False),
     Column("key", _ForeignText, nullable=False),
@@ -158,7 +139,7 @@ messages = Table(
 
 payloads = Table(
     "poweremail_payloads",
-    _metadata,
+    all_tables,
     Column(
         "message",
         _Number,
@@ -173,14 +154,14 @@ payloads = Table(
 
 contents = Table(
     "poweremail_contents",
-    _metadata,
+    all_tables,
     Column("digest", Text, primary_key=True),
     Column("content", LargeBinary, nullable=False),
 )
 
 smtp_users = Table(
     "poweremail_smtp_users",
-    _metadata,
+    all_tables,
     Column("name", Text, primary_key=True),
     Column("refused_until", Float, nullable=False, default=0.0),
     Column("refusals", Integer, nullable=False, default=0),
@@ -193,7 +174,7 @@ smtp_users = Table(
 # A lane is the permission to be one of the workers of a batch.
 lanes = Table(
     "poweremail_lanes",
-    _metadata,
+    all_tables,
     Column(
         "batch", _Number, ForeignKey("poweremail_batches.id", ondelete="CASCADE"), primary_key=True
     ),
@@ -214,141 +195,12 @@ lanes = Table(
 # Whose workers are to end: those of a batch (None: of all), on a host (None: on all).
 drains = Table(
     "poweremail_drains",
-    _metadata,
+    all_tables,
     Column("id", _Number, primary_key=True),
     Column("batch", _Number, ForeignKey("poweremail_batches.id", ondelete="CASCADE")),
     Column("host", _ForeignText),
     Column("since", Float, nullable=False),
 )
-
-
-def _split_payloads(connection: Connection) -> None:
-    """
-    Move the payloads into a table of their own, and add what many workers share.
-
-    A worker of the version before it takes no row afterwards, because its query names a column that
-    is gone; the outcomes of its mails in work can still be written.
-    """
-    for table in (payloads, lanes, drains):
-        table.create(connection)
-    connection.exec_driver_sql(
-        "INSERT INTO poweremail_payloads (message, payload, files)"
-        " SELECT id, payload, files FROM poweremail_messages"
-    )
-    for column in ("payload", "files"):
-        connection.exec_driver_sql(f"ALTER TABLE poweremail_messages DROP COLUMN {column}")
-    for table, names in (
-        (messages, ("expires", "unreported")),
-        (batches, ("kind", "options", "failures_in_a_row", "runners", "swept")),
-        (smtp_users, ("limits", "used", "revision")),
-    ):
-        for name in names:
-            column_ddl = CreateColumn(table.c[name]).compile(dialect=connection.dialect)
-            connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column_ddl}")
-    connection.exec_driver_sql("DROP INDEX poweremail_messages_by_state")
-    for index in messages.indexes:
-        index.create(connection, checkfirst=True)
-    _merge_bookings(connection)
-
-
-def _merge_bookings(connection: Connection) -> None:
-    """
-    Make the bookings of version 1 a part of their SMTP users.
-
-    The empty table stays: a worker of version 1 that still runs reads it before it writes the last
-    outcomes.
-    """
-    rows = connection.exec_driver_sql(
-        "SELECT smtp_user_name, time, count FROM poweremail_bookings ORDER BY id"
-    ).all()
-    now = max((row.time for row in rows), default=0.0)
-    used: dict[str, Usage] = {}
-    for name, time, count in rows:
-        used.setdefault(name, Usage(None, now)).book(count, at=time)
-    for name, usage in used.items():
-        row = update(smtp_users).where(smtp_users.c.name == name)
-        connection.execute(row.values(used=usage.to_json()))
-    connection.exec_driver_sql("DELETE FROM poweremail_bookings")
-
-
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_split_payloads,)
-"""The first makes version 2 from version 1, and so on."""
-
-VERSION = 1 + len(MIGRATIONS)
-
-_LOCK = 0x506F454C  # "PoEL"
-
-
-def prepare(connection: Connection, *, beside_others: bool = False) -> None:
-    """
-    Create the tables, or migrate them, within the transaction of *connection*.
-
-    *beside_others*: whether a file of SQLite may have the tables of something else as well.
-
-    Raises `LedgerError` if their version is newer than this library, or the file is no ledger.
-    """
-    schema = schema_of(connection)
-    if connection.dialect.name == "postgresql":
-        # Two processes may begin at once. The transaction of SQLite is a lock by itself.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-        if schema is not None:
-            if not inspect(connection).has_schema(schema):
-                connection.execute(CreateSchema(schema))
-            # For the migrations, which name no schema.
-            name = connection.dialect.identifier_preparer.quote(schema)
-            connection.exec_driver_sql(f"SET LOCAL search_path TO {name}")
-    version = read_version(connection, beside_others=beside_others)
-    if version == 0:
-        _metadata.create_all(connection)
-    if not version:
-        record_version(connection)
-        return
-    if version > VERSION:
-        raise LedgerError(
-            f"the ledger has version {version}, and this poweremail knows {VERSION} at most",
-            advice="upgrade poweremail",
-        )
-    for migrate in MIGRATIONS[version - 1 :]:
-        migrate(connection)
-    connection.execute(update(version_row).values(version=VERSION))
-
-
-def is_current(connection: Connection, *, beside_others: bool = False) -> bool:
-    """Return whether the tables exist in this version, so that `prepare` has nothing to do."""
-    return read_version(connection, beside_others=beside_others) == VERSION
-
-
-def read_version(connection: Connection, *, beside_others: bool = False) -> int | None:
-    """The version of the tables; 0 if there are none, None if it was never recorded."""
-    names = inspect(connection).get_table_names(schema_of(connection))
-    if version_row.name in names:
-        # Two processes may have recorded it at once.
-        version: int | None = connection.scalar(select(func.max(version_row.c.version)))
-        return version
-    if names and connection.dialect.name == "sqlite" and not beside_others:
-        raise LedgerError(
-            "it is a database of something else",
-            advice="name another file, or let `create_tables` of an Outbox add the tables",
-        )
-    return 0
-
-
-def record_version(connection: Connection) -> None:
-    """
-    Record the version of new tables, which a migration tool may have made from `metadata`.
-
-    Raises `LedgerError` if their columns are not those of this version.
-    """
-    for table in _metadata.tables.values():
-        # The inspector takes seconds with the settings of a worker's transactions.
-        columns: Any = literal_column("*")
-        nothing = select(columns).select_from(table).limit(0)
-        if set(connection.execute(nothing).keys()) != set(table.c.keys()):
-            raise LedgerError(
-                f"the columns of the table {table.name} are not those of version {VERSION}",
-                advice="make them from poweremail.batch.metadata",
-            )
-    connection.execute(insert(version_row).values(version=VERSION))
 
 
 def schema_of(connection: Connection) -> str | None:
@@ -378,7 +230,7 @@ def _public_metadata() -> MetaData:
     no class of this library.
     """
     public = MetaData()
-    for table in _metadata.sorted_tables:
+    for table in all_tables.sorted_tables:
         for column in table.to_metadata(public).columns:
             if isinstance(column.type, _ForeignText):
                 column.type = Text()

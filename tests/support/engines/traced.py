@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from poweremail._ledger import lanes
+from poweremail._ledger import lane_conditions
 from support.engines.settings import (
     BEAT_SECONDS,
     CONCURRENCY,
@@ -26,7 +26,7 @@ from support.engines.settings import (
 
 # The workers of all hosts of the proof run on one machine.
 socket.gethostname = lambda: os.environ["ENGINES_HOST"]
-lanes._KICK_AGAIN_SECONDS = KICK_AGAIN_SECONDS
+lane_conditions._KICK_AGAIN_SECONDS = KICK_AGAIN_SECONDS
 
 LEDGER = os.environ["ENGINES_LEDGER"]
 BROKER = os.environ["ENGINES_BROKER"]

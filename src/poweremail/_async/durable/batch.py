@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from poweremail._async.client import AsyncPowerEmail
+from poweremail._async.durable.filling import fill
+from poweremail._async.durable.ledger_user import AsyncLedgerUser
 from poweremail._async.durable.report import AsyncBatchReport, AsyncDryRun, ReadPage
 from poweremail._async.durable.run import AsyncBatchRun
 from poweremail._ledger.entries import Added, BatchItem
@@ -17,20 +18,19 @@ from poweremail._ledger.values import BatchStatus, Kick, LaneStatus, Planned, Re
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
-from poweremail._runtime._async import each, finish, in_thread
+from poweremail._runtime._async import in_thread
 from poweremail.batch._options import ChangedOptions, RunOptions
 from poweremail.batch._slice import ENDLESS, Slice
 from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from poweremail._ledger.adding import Adding
     from poweremail._ledger.demand import Demand
     from poweremail._ledger.ledger import Ledger
 
-__all__ = ["AsyncBatch", "open_ledger"]
+__all__ = ["AsyncBatch"]
 
 
-class AsyncBatch:
+class AsyncBatch(AsyncLedgerUser):
     """
     The batch called *name* in *ledger*, sent by *client*.
 
@@ -93,13 +93,9 @@ class AsyncBatch:
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(ledger, name)
         self._client = client
         self._stopped = False
-        self._owns_ledger = isinstance(ledger, str | os.PathLike)
-        self._ledger: Ledger = (
-            open_ledger(ledger) if isinstance(ledger, str | os.PathLike) else ledger
-        )
         self._rehearsal = Rehearsal.from_options(redirect_to, allow)
         self._options = RunOptions.from_options(
             smtp_users=smtp_users,
@@ -122,14 +118,14 @@ class AsyncBatch:
         """
         number = await in_thread(self._ledger.create, self.name)
         await self._rehearse(number)
-        return await self._fill(self._ledger.adding(number), messages)
+        return await fill(self._ledger.adding(number), messages)
 
     async def check(self, messages: AsyncIterable[BatchItem] | Iterable[BatchItem]) -> Added:
         """
         Check *messages* as `add` does, and add none. Messages that are in the batch already are
         not recognized.
         """
-        return await self._fill(self._ledger.adding(None), messages)
+        return await fill(self._ledger.adding(None), messages)
 
     def run(self) -> AsyncBatchRun:
         """
@@ -312,25 +308,6 @@ class AsyncBatch:
 
         return AsyncBatchReport(begin)
 
-    async def aclose(self) -> None:
-        """Close the ledger, if the batch has opened it. The client stays open."""
-        if self._owns_ledger:
-            await in_thread(self._ledger.close)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"
-
     def _run(self, within: Slice, is_stopped: Callable[[], bool] = lambda: False) -> AsyncBatchRun:
         async def begin() -> int:
             number = await self._number()
@@ -358,37 +335,6 @@ class AsyncBatch:
         wanted = None if self._rehearsal is None else self._rehearsal.to_dict()
         stored = await in_thread(partial(self._ledger.rehearse, keep=keep), number, wanted)
         return None if stored is None else Rehearsal.from_dict(stored)
-
-    async def _fill(self, adding: Adding, messages: AsyncIterable[Any] | Iterable[Any]) -> Added:
-        if isinstance(messages, str | bytes | dict) or not isinstance(
-            messages, AsyncIterable | Iterable
-        ):
-            raise ConfigurationError(
-                f"must be an iterable of messages, not {type(messages).__name__}", field="messages"
-            )
-        source = each(messages)
-        try:
-            async for item in source:
-                adding.append(item)
-                if adding.is_full:
-                    await in_thread(adding.flush)
-        finally:
-            await finish(source)
-            # If the source raises, the messages before the error are kept, so adding the source
-            # again skips them.
-            await in_thread(adding.flush)
-        return adding.total
-
-
-def open_ledger(place: str | os.PathLike[str]) -> Ledger:
-    """Return the ledger at *place*. Raises `ConfigurationError` if SQLAlchemy is not installed."""
-    try:
-        from poweremail._ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy is loaded for users of a ledger only
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{error.name} is not installed; pip install 'poweremail[batch]'", field="ledger"
-        ) from None
-    return Ledger(place)
 
 
 def _state(name: str) -> State:

@@ -6,10 +6,9 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from poweremail._async.durable.batch import open_ledger
+from poweremail._async.durable.ledger_user import AsyncLedgerUser
 from poweremail._ledger.values import Record
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._runtime._async import in_thread
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
         async_scoped_session,
     )
 
-    # sync only: from poweremail._ledger.outbox import Target as Transaction
+    # sync only: from poweremail._ledger.callers import Target as Transaction
     from poweremail._ledger.ledger import Ledger
 
     Transaction = AsyncConnection | AsyncSession | async_scoped_session[Any]  # async only
@@ -32,7 +31,7 @@ T = TypeVar("T")
 __all__ = ["AsyncOutbox"]
 
 
-class AsyncOutbox:
+class AsyncOutbox(AsyncLedgerUser):
     """
     A batch to which mails are added one by one, each in a transaction of your own database.
 
@@ -56,12 +55,8 @@ class AsyncOutbox:
         name: str = "outbox",
         bulk_share: float = 0.8,
     ) -> None:
-        self.name = name
-        self._owns_ledger = isinstance(ledger, str | os.PathLike)
-        self._ledger: Ledger = (
-            open_ledger(ledger) if isinstance(ledger, str | os.PathLike) else ledger
-        )
-        from poweremail._ledger.outbox import NewMail, OutboxTables  # noqa: PLC0415  as in open_ledger
+        super().__init__(ledger, name)
+        from poweremail._ledger.outbox import NewMail, OutboxTables  # noqa: PLC0415  SQLAlchemy is loaded for users of a ledger only
 
         self._new_mail = NewMail.of
         self._tables = OutboxTables(
@@ -131,7 +126,7 @@ class AsyncOutbox:
 
     @staticmethod
     async def _within(connection: Transaction, work: Callable[[Any], T]) -> T:
-        from sqlalchemy.ext.asyncio import (  # noqa: PLC0415  as in open_ledger  # async only
+        from sqlalchemy.ext.asyncio import (  # noqa: PLC0415  SQLAlchemy is loaded for users of a ledger only  # async only
             AsyncConnection,
             AsyncSession,
             async_scoped_session,
@@ -156,22 +151,3 @@ class AsyncOutbox:
     def _write(self, work: Callable[[Any], T]) -> T:
         with self._ledger.database.transaction() as connection:
             return work(connection)
-
-    async def aclose(self) -> None:
-        """Close the ledger, if the outbox has opened it."""
-        if self._owns_ledger:
-            await in_thread(self._ledger.close)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"

@@ -136,7 +136,7 @@ class AsyncBatchRun:
         # Slices follow each other: a mail that was given up is looked up again by a run only.
         reopen = self._slice.is_endless
         await in_thread(partial(self._worker.begin, reopen=reopen))
-        await in_thread(self._ledger.database.reserve, options.concurrency)
+        await in_thread(self._ledger.database.files.reserve, options.concurrency)
         self._timer = self._slice.begin()
         self._state = "open"
         await self._jobs.__aenter__()
@@ -295,7 +295,7 @@ class AsyncBatchRun:
 
     async def _rescue(self) -> None:
         """Write the outcomes that came after the ledger failed: otherwise they are looked up."""
-        await in_thread(self._ledger.database.release_reserve)
+        await in_thread(self._ledger.database.files.release)
         for attempt in range(_MAX_RESCUES):
             await sleep(float(attempt))
             try:

@@ -6,8 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from poweremail._ledger.entries import Added, BatchItem
 from poweremail._ledger.states import State
@@ -15,8 +14,10 @@ from poweremail._ledger.values import BatchStatus, Kick, LaneStatus, Planned, Re
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
-from poweremail._runtime._sync import each, finish, in_thread
+from poweremail._runtime._sync import in_thread
 from poweremail._sync.client import PowerEmail
+from poweremail._sync.durable.filling import fill
+from poweremail._sync.durable.ledger_user import LedgerUser
 from poweremail._sync.durable.report import BatchReport, DryRun, ReadPage
 from poweremail._sync.durable.run import BatchRun
 from poweremail.batch._options import ChangedOptions, RunOptions
@@ -24,14 +25,13 @@ from poweremail.batch._slice import ENDLESS, Slice
 from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from poweremail._ledger.adding import Adding
     from poweremail._ledger.demand import Demand
     from poweremail._ledger.ledger import Ledger
 
-__all__ = ["Batch", "open_ledger"]
+__all__ = ["Batch"]
 
 
-class Batch:
+class Batch(LedgerUser):
     """
     The batch called *name* in *ledger*, sent by *client*.
 
@@ -94,13 +94,9 @@ class Batch:
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(ledger, name)
         self._client = client
         self._stopped = False
-        self._owns_ledger = isinstance(ledger, str | os.PathLike)
-        self._ledger: Ledger = (
-            open_ledger(ledger) if isinstance(ledger, str | os.PathLike) else ledger
-        )
         self._rehearsal = Rehearsal.from_options(redirect_to, allow)
         self._options = RunOptions.from_options(
             smtp_users=smtp_users,
@@ -123,14 +119,14 @@ class Batch:
         """
         number = in_thread(self._ledger.create, self.name)
         self._rehearse(number)
-        return self._fill(self._ledger.adding(number), messages)
+        return fill(self._ledger.adding(number), messages)
 
     def check(self, messages: Iterable[BatchItem]) -> Added:
         """
         Check *messages* as `add` does, and add none. Messages that are in the batch already are
         not recognized.
         """
-        return self._fill(self._ledger.adding(None), messages)
+        return fill(self._ledger.adding(None), messages)
 
     def run(self) -> BatchRun:
         """
@@ -309,25 +305,6 @@ class Batch:
 
         return BatchReport(begin)
 
-    def close(self) -> None:
-        """Close the ledger, if the batch has opened it. The client stays open."""
-        if self._owns_ledger:
-            in_thread(self._ledger.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"
-
     def _run(self, within: Slice, is_stopped: Callable[[], bool] = lambda: False) -> BatchRun:
         def begin() -> int:
             number = self._number()
@@ -355,35 +332,6 @@ class Batch:
         wanted = None if self._rehearsal is None else self._rehearsal.to_dict()
         stored = in_thread(partial(self._ledger.rehearse, keep=keep), number, wanted)
         return None if stored is None else Rehearsal.from_dict(stored)
-
-    def _fill(self, adding: Adding, messages: Iterable[Any]) -> Added:
-        if isinstance(messages, str | bytes | dict) or not isinstance(messages, Iterable):
-            raise ConfigurationError(
-                f"must be an iterable of messages, not {type(messages).__name__}", field="messages"
-            )
-        source = each(messages)
-        try:
-            for item in source:
-                adding.append(item)
-                if adding.is_full:
-                    in_thread(adding.flush)
-        finally:
-            finish(source)
-            # If the source raises, the messages before the error are kept, so adding the source
-            # again skips them.
-            in_thread(adding.flush)
-        return adding.total
-
-
-def open_ledger(place: str | os.PathLike[str]) -> Ledger:
-    """Return the ledger at *place*. Raises `ConfigurationError` if SQLAlchemy is not installed."""
-    try:
-        from poweremail._ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy is loaded for users of a ledger only
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{error.name} is not installed; pip install 'poweremail[batch]'", field="ledger"
-        ) from None
-    return Ledger(place)
 
 
 def _state(name: str) -> State:

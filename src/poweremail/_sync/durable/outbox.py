@@ -7,17 +7,16 @@ import os
 from collections.abc import Callable
 from datetime import datetime
 from functools import partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from poweremail._ledger.values import Record
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._runtime._sync import in_thread
-from poweremail._sync.durable.batch import open_ledger
+from poweremail._sync.durable.ledger_user import LedgerUser
 
 if TYPE_CHECKING:
+    from poweremail._ledger.callers import Target as Transaction
     from poweremail._ledger.ledger import Ledger
-    from poweremail._ledger.outbox import Target as Transaction
 
 
 T = TypeVar("T")
@@ -25,7 +24,7 @@ T = TypeVar("T")
 __all__ = ["Outbox"]
 
 
-class Outbox:
+class Outbox(LedgerUser):
     """
     A batch to which mails are added one by one, each in a transaction of your own database.
 
@@ -49,12 +48,8 @@ class Outbox:
         name: str = "outbox",
         bulk_share: float = 0.8,
     ) -> None:
-        self.name = name
-        self._owns_ledger = isinstance(ledger, str | os.PathLike)
-        self._ledger: Ledger = (
-            open_ledger(ledger) if isinstance(ledger, str | os.PathLike) else ledger
-        )
-        from poweremail._ledger.outbox import NewMail, OutboxTables  # noqa: PLC0415  as in open_ledger
+        super().__init__(ledger, name)
+        from poweremail._ledger.outbox import NewMail, OutboxTables  # noqa: PLC0415  SQLAlchemy is loaded for users of a ledger only
 
         self._new_mail = NewMail.of
         self._tables = OutboxTables(
@@ -134,22 +129,3 @@ class Outbox:
     def _write(self, work: Callable[[Any], T]) -> T:
         with self._ledger.database.transaction() as connection:
             return work(connection)
-
-    def close(self) -> None:
-        """Close the ledger, if the outbox has opened it."""
-        if self._owns_ledger:
-            in_thread(self._ledger.close)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.name!r} in {self._ledger!r}>"

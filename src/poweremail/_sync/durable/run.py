@@ -137,7 +137,7 @@ class BatchRun:
         # Slices follow each other: a mail that was given up is looked up again by a run only.
         reopen = self._slice.is_endless
         in_thread(partial(self._worker.begin, reopen=reopen))
-        in_thread(self._ledger.database.reserve, options.concurrency)
+        in_thread(self._ledger.database.files.reserve, options.concurrency)
         self._timer = self._slice.begin()
         self._state = "open"
         self._jobs.__enter__()
@@ -296,7 +296,7 @@ class BatchRun:
 
     def _rescue(self) -> None:
         """Write the outcomes that came after the ledger failed: otherwise they are looked up."""
-        in_thread(self._ledger.database.release_reserve)
+        in_thread(self._ledger.database.files.release)
         for attempt in range(_MAX_RESCUES):
             sleep(float(attempt))
             try:

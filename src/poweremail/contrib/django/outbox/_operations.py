@@ -8,7 +8,7 @@ from django.db import router
 from django.db.migrations.operations.base import Operation
 
 from poweremail._ledger.ddl import create_statements, drop_statements
-from poweremail._ledger.schema import VERSION
+from poweremail._ledger.versions import VERSION
 from poweremail.errors import ConfigurationError, LedgerError
 
 __all__ = ["CreateLedger"]
