@@ -6,22 +6,29 @@ whatever workers, returns and clocks do, and nearly all of them can be used.
 from __future__ import annotations
 
 import json
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import attrs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import insert, text, update
+from sqlalchemy import event, insert, text, update
 
 from poweremail import RateLimits
 from poweremail._ledger import schema
+from poweremail._ledger.budget_rows import BudgetRows
 from poweremail._ledger.forecast import read_used
 from poweremail._ledger.rate_limits import Budgets
 from poweremail._ledger.states import State
 from poweremail._ledger.usage import MARGIN_SECONDS, Usage, windows_with_margin
 from poweremail.batch import Ledger
 from support.ledgers import Verdict, fill, finish, worker
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.hosts import Simulation
 
 LIMITS = RateLimits(per_minute=5, per_hour=12, per_day=None)
 WINDOWS = windows_with_margin(LIMITS)
@@ -176,23 +183,23 @@ def test_a_booking_that_takes_too_long_or_was_overtaken_fails(ledger, rows):
     batch, booked = rows
     budgets = Budgets(["smtp1"], {"smtp1": LIMITS})
     worker(ledger, batch, limits=LIMITS)
-    from poweremail._ledger import rate_limits
-
     for change in ({"now": -1.0}, {"revision": 1}):
         with ledger.database.transaction() as connection:
-            row = connection.execute(rate_limits._READ, {"user": "smtp1"}).one()
+            found = BudgetRows(connection)
+            row = found.read("smtp1")
             usage = Usage(row.used, row.now)
             usage.book(2)
-            late = attrs.make_class("Row", ["now", "revision"])(
-                row.now + change.get("now", 0.0), row.revision - change.get("revision", 0)
+            late = attrs.make_class("Row", ["name", "now", "revision"])(
+                "smtp1", row.now + change.get("now", 0.0), row.revision - change.get("revision", 0)
             )
-            assert not rate_limits._write(connection, "smtp1", late, usage)
+            assert not found.write(late, usage, 0.0, 0.0)
     assert booked() == 0
     statements = ledger.database.transaction if ledger.database.path else ledger.database.statements
     with statements() as connection:
-        grant = budgets.take(connection, "smtp1", 9)
+        found = BudgetRows(connection)
+        grant = budgets.take(found, "smtp1", 9)
         assert (grant.count, budgets.wait() > 30.0) == (5, True)
-        budgets.give_back(connection, [grant])
+        budgets.give_back(found, [grant])
         assert budgets.wait() == 0.0
     assert booked() == 0
 
@@ -214,12 +221,70 @@ def test_limits_that_are_changed_hold_from_the_next_second_on(ledger, rows):
     batch, booked = rows
     it = worker(ledger, batch, limits=LIMITS)
     assert len(it.step((), 9).work) == 5
-    stored = json.dumps({"per_minute": 7, "per_hour": None, "per_day": None})
-    with ledger.database.transaction() as connection:
-        connection.execute(update(schema.smtp_users).values(limits=stored))
+    ledger.change_options(batch, {}, {"smtp1": {"per_minute": 7}})
     it._bookings.step_failed()
     assert len(it.step((), 9).work) == 2
     assert booked() == 7
+
+
+def test_who_is_free_is_read_in_one_query(ledger):
+    names = ["free", "soon", "later", "refused", "for an outbox", "set back"]
+    with ledger.database.transaction() as connection:
+        BudgetRows(connection).register(names)
+        now = ledger.database.now(connection)
+        for name, columns in {
+            "soon": {"free_at": now + 10.0, "bulk_free_at": now + 10.0},
+            "later": {"free_at": now + 20.0, "bulk_free_at": now + 20.0},
+            "refused": {"refused_until": now + 30.0},
+            "for an outbox": {"bulk_free_at": now + 40.0},
+            # The clock was an hour ahead when it was booked.
+            "set back": {"booked": now + 3600.0, "free_at": now + 3700.0, "bulk_free_at": now + 1},
+        }.items():
+            change = update(schema.smtp_users).where(schema.smtp_users.c.name == name)
+            connection.execute(change.values(columns))
+        found = BudgetRows(connection)
+        bulk = found.first_free(names, 9, bulk=True)
+        outbox = found.first_free(names, 9, bulk=False)
+        assert {each.name for each in bulk[:2]} == {"free", "set back"}
+        assert [each.name for each in bulk[2:]] == ["soon", "later", "refused", "for an outbox"]
+        assert [round(each.free_in, -1) for each in bulk] == [0.0, 0.0, 10.0, 20.0, 30.0, 40.0]
+        assert {each.name for each in outbox[:3]} == {"free", "set back", "for an outbox"}
+        assert [each.name for each in found.first_free(names[1:3], 1, bulk=True)] == ["soon"]
+
+
+def test_a_worker_does_not_ask_what_others_have_used_up(ledger, rows):
+    """However many SMTP users others have used up, one query says so, and when one is free."""
+    batch, _ = rows
+    names = [f"smtp{number}" for number in range(4)]
+    while len(worker(ledger, batch, *names, limits=LIMITS).step((), 9).work):
+        pass
+    late = worker(ledger, batch, *names, limits=LIMITS)
+    statements: list[str] = []
+    event.listen(
+        ledger.database._engine,
+        "before_cursor_execute",
+        lambda *given: statements.append(given[2]),
+    )
+    step = late.step((), 9)
+    assert step.work == ()
+    assert step.wait > 50.0
+    asked = [each for each in statements if "smtp_users" in each]
+    assert len([each for each in asked if "ORDER BY" in each]) == 1
+    assert not [each for each in asked if "UPDATE" in each or "revision" in each]
+    if ledger.database.path is None:
+        statements.clear()
+        assert late.step((), 9).work == ()
+        assert not [each for each in statements if "smtp_users" in each]
+
+
+@given(st.integers(1, 8), st.integers(1, 4), st.integers(1, 20), st.integers(1, 6), st.integers())
+@settings(max_examples=25, deadline=None)
+def test_hosts_use_the_limits_and_never_exceed_them(hosts, users, per_minute, concurrency, seed):
+    simulation = Simulation(hosts, users, concurrency=concurrency, per_minute=per_minute, seed=seed)
+    figures = simulation.run(130.0)
+    assert figures.fullest_minute <= per_minute
+    # The budget of a minute goes three times, at 0 to 1, 61 to 64 and 122 to 130 seconds.
+    assert figures.mails == 3 * users * per_minute
 
 
 def test_workers_that_book_at_once_share_the_budget(postgresql):

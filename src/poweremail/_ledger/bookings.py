@@ -16,6 +16,7 @@ from contextlib import suppress
 import attrs
 from sqlalchemy import Connection
 
+from poweremail._ledger.budget_rows import BudgetRows
 from poweremail._ledger.database import Database
 from poweremail._ledger.rate_limits import Budgets, Grant
 from poweremail._ledger.statements import COUNT_DUE
@@ -49,7 +50,7 @@ class Bookings:
 
     def register(self, connection: Connection) -> None:
         """Make the rows of the SMTP users."""
-        self._budgets.register(connection)
+        self._budgets.register(BudgetRows(connection))
 
     def before_step(self, finished: Sequence[Finished], room: int, held: Iterable[Work]) -> None:
         """
@@ -60,7 +61,7 @@ class Bookings:
         if not self._is_server:
             return
         refused, accepted = self._refusals(finished)
-        reads = room > 0 and (self._budgets.is_limited or self._budgets.needs_to_read())
+        reads = room > 0 and self._budgets.needs_rows()
         if self._grants or refused or accepted or reads:
             with self._database.statements() as connection:
                 self._book(connection, finished, room, held)
@@ -95,6 +96,7 @@ class Bookings:
 
     def after_step(self) -> None:
         """On a server: give back what is not needed. If that fails, the next step does it."""
+        self._before = []
         if any(each.time is not None for each in self._grants):
             with suppress(LedgerError), self._database.statements() as alone:
                 self._give_back(alone)
@@ -107,23 +109,23 @@ class Bookings:
     def _book(
         self, connection: Connection, finished: Sequence[Finished], room: int, held: Iterable[Work]
     ) -> None:
-        budgets = self._budgets
+        budgets, rows = self._budgets, BudgetRows(connection)
         self._give_back(connection)
         refused, accepted = self._refusals(finished)
         for name in sorted(refused):
-            budgets.refuse(connection, name, refused[name])
+            budgets.refuse(rows, name, refused[name])
         for name in sorted(accepted):
-            budgets.accept(connection, name)
+            budgets.accept(rows, name)
         if room <= 0:
             return
-        budgets.read(connection, self._batch)
+        budgets.read(rows, self._batch)
         if budgets.is_limited and not self._has_plenty:
             counted = connection.execute(COUNT_DUE, {"of": self._batch, "room": room})
             room = int(counted.scalar_one())
-        self._grants = budgets.grant(connection, room, _in_work(finished, held))
+        self._grants = budgets.grant(rows, room, _in_work(finished, held))
 
     def _give_back(self, connection: Connection) -> None:
-        self._budgets.give_back(connection, self._grants)
+        self._budgets.give_back(BudgetRows(connection), self._grants)
         self._grants = []
 
     def _refusals(self, finished: Sequence[Finished]) -> tuple[dict[str, float], set[str]]:

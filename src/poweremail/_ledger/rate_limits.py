@@ -13,8 +13,15 @@ the log of the server has one order: a mail is never sent before its booking is 
 SQLite, where there is one writer at a time anyway, the booking is a part of the step, because a
 second commit would cost a second wait for the disk.
 
-A worker asks few SMTP users in a step, and one whose budget is used up not before its wait is over,
-or a minute has passed: others may have given something back.
+A booking also writes when the SMTP user is free again. So one query tells a worker which of its
+SMTP users are free, or when the first one is, whoever used them up: it asks only those. The time is
+advice, and the row decides. Because advice can be too late, after a change of shares for example,
+each worker asks one SMTP user a minute against it.
+
+If there are more workers than the limits can feed, all of them wait for the same SMTP user, and all
+but one of them come in vain. A worker that does so waits a little longer the next time, at random,
+so that few come at once; one that gets something waits less again. One worker alone never comes in
+vain, so it waits for no longer than it must.
 
 A 429 is shared in the same way: the SMTP user waits until a time that is in its row, for twice as
 long after each refusal in a row, until a mail is accepted again.
@@ -24,7 +31,8 @@ A booking that takes longer than a part of the margin fails. Why not a budget fo
 number changes, and a share that its worker does not use would be lost.
 
 How it is tested: `tests/batch/test_budgets.py` compares budgets and workers with a model,
-`tests/batch/test_processes.py` has processes book at the same time.
+`tests/batch/test_processes.py` has processes book at the same time, and `benchmarks/hosts.py`
+simulates hundreds of hosts.
 """
 
 from __future__ import annotations
@@ -33,41 +41,33 @@ import heapq
 import json
 import random
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    Connection,
-    Float,
-    Row,
-    bindparam,
-    case,
-    or_,
-    select,
-    update,
-)
 
-from poweremail._ledger.clock import Clock, Unflushed
+from poweremail._ledger.budget_rows import BudgetRows, Shares
 from poweremail._ledger.options import limits_of
-from poweremail._ledger.schema import OUTBOX, batches, insert_new, smtp_users
-from poweremail._ledger.usage import MARGIN_SECONDS, Usage, windows_with_margin
+from poweremail._ledger.usage import Usage, windows_with_margin
 from poweremail._ledger.values import boot_time
 from poweremail._policy.limits import RateLimits, Window
 
 __all__ = ["Budgets", "Grant"]
 
 _REFRESH_SECONDS = 1.0
-"""How often limits, and the refusals of other workers, are read."""
+"""How often limits, and the refusals of other workers, are read while mails are sent."""
+
+_IDLE_REFRESH_SECONDS = 5.0
+"""The same while no SMTP user is free: so soon a change of limits is noticed."""
 
 _SHARE_READ_SECONDS = 10.0
 """How often it is read how much of the limits is kept for an outbox."""
 
-_ASK_AGAIN_SECONDS = 60.0
-_MAX_BOOKING_SECONDS = MARGIN_SECONDS / 2
-"""A booking that takes longer fails, because its requests would be later than it says."""
+_DOUBT_SECONDS = 60.0
+"""How often an SMTP user is asked that is not free as far as is known."""
+
+_MAX_READ = 32
+"""The most SMTP users of which it is read at once whether they are free."""
 
 _MAX_TRIES = 3
 _BUSY_SECONDS = 0.02
@@ -82,58 +82,9 @@ Up to so many limited SMTP users share the rows of a step. Of more, as many do a
 each: asking costs as much for one row as for many.
 """
 
-_MAX_BACKOFF_SECONDS = 60.0  # the shortest window of the service is a minute
-_MAX_REFUSALS_COUNTED = 16  # the backoff has reached its maximum long before
-
-_user = smtp_users.c
-_of_user = _user.name == bindparam("user")
-
-_READ = select(Clock().label("now"), smtp_users).where(_of_user)
-
-_BOOK = (
-    update(smtp_users)
-    .where(
-        *(_of_user, _user.revision == bindparam("read")),
-        Clock().between(bindparam("now"), bindparam("now") + _MAX_BOOKING_SECONDS),
-        Unflushed(),
-    )
-    .values(used=bindparam("new"), revision=_user.revision + 1)
-)
-
-_backoff = case(
-    *((_user.refusals == count, min(2.0**count, _MAX_BACKOFF_SECONDS)) for count in range(7)),
-    else_=_MAX_BACKOFF_SECONDS,
-)
-_given: BindParameter[float] = bindparam("seconds", type_=Float())
-_is_waiting = _user.refused_until > Clock()
-
-
-def _larger(one: ColumnElement[float], other: ColumnElement[float]) -> ColumnElement[float]:
-    return case((one > other, one), else_=other)
-
-
-_REFUSE = (
-    update(smtp_users)
-    .where(_of_user, Unflushed())
-    .values(
-        # The refusals of one burst count once, but one of them may have a longer wait.
-        refused_until=case(
-            (_is_waiting, _larger(_user.refused_until, Clock() + _given)),
-            else_=Clock() + _larger(_backoff, _given),
-        ),
-        refusals=case(
-            (or_(_is_waiting, _user.refusals >= _MAX_REFUSALS_COUNTED), _user.refusals),
-            else_=_user.refusals + 1,
-        ),
-    )
-    .returning(_user.refused_until - Clock(), _user.refusals)
-)
-
-_ACCEPT = (
-    update(smtp_users)
-    .where(_of_user, _user.refused_until <= Clock(), Unflushed())
-    .values(refused_until=0.0, refusals=0)
-)
+_MIN_DETOUR_SECONDS = 0.02
+_MAX_DETOUR_SECONDS = 2.0
+"""The longest random wait of a worker that came in vain. It is doubled each time, up to this."""
 
 
 @attrs.frozen
@@ -152,41 +103,45 @@ class Grant:
 @attrs.define
 class _SmtpUser:
     """
-    What a worker knows of an SMTP user. Times are those of `boot_time`.
+    What a worker knows of an SMTP user.
 
     *limits*: its limits, None if it has none. *stored*: the same, as the ledger stores them.
-    *free_at*: when it may send again. *ask_at*: when to ask it again.
-    *windows*: those of *limits* that the batch may use.
+    *windows*: those of *limits* that the batch may use. *bulk*: those that no outbox may use.
+    *free_at*: when it may send again, by the clock of the worker.
     """
 
     limits: RateLimits | None
     windows: tuple[Window, ...]
+    bulk: tuple[Window, ...]
     stored: str | None = None
     free_at: float = 0.0
-    ask_at: float = 0.0
     refusals: int = 0
-
-    def wait(self, seconds: float) -> None:
-        now = boot_time()
-        self.free_at = now + seconds
-        self.ask_at = now + min(seconds, _ASK_AGAIN_SECONDS)
 
 
 class Budgets:
     """
     Decides which of the SMTP users *names* sends next, and books it.
 
-    Among those that may send, the one with the fewest mails in work is next. Each method needs a
-    *connection* on which a statement is a transaction of its own, or on SQLite one that is in the
-    transaction of the caller. If that transaction fails, call `forget`.
+    Among those that may send, the one with the fewest mails in work is next. Each method needs the
+    rows on a connection on which a statement is a transaction of its own, or on SQLite on one that
+    is in the transaction of the caller. If that transaction fails, call `forget`.
     """
 
-    def __init__(self, names: Sequence[str], limits: Mapping[str, RateLimits]) -> None:
-        self._users = {
-            name: _SmtpUser(limits.get(name), windows_with_margin(limits.get(name)))
-            for name in names
-        }
-        self._share = 1.0
+    def __init__(
+        self,
+        names: Sequence[str],
+        limits: Mapping[str, RateLimits],
+        clock: Callable[[], float] = boot_time,
+    ) -> None:
+        self._clock = clock
+        self._shares = Shares()
+        self._users: dict[str, _SmtpUser] = {}
+        for name in names:
+            windows = windows_with_margin(limits.get(name))
+            self._users[name] = _SmtpUser(limits.get(name), windows, windows)
+        self._in_vain = 0
+        self._detour = 0.0
+        self._doubt_at = clock() + _DOUBT_SECONDS
         self.forget()
 
     @property
@@ -196,153 +151,192 @@ class Budgets:
 
     def forget(self) -> None:
         """Forget what was read, and read it again."""
-        self._read_at = self._share_read_at = 0.0
+        self._read_at = self._shares_read_at = 0.0
         for user in self._users.values():
-            user.wait(0.0)
+            user.free_at = 0.0
 
-    def register(self, connection: Connection) -> None:
-        """Create the rows of the SMTP users."""
-        rows = [{"name": name} for name in sorted(self._users)]
-        if rows:
-            connection.execute(insert_new(connection, smtp_users), rows)
+    def register(self, rows: BudgetRows) -> None:
+        """Make the rows of the SMTP users."""
+        rows.register(self._users)
 
-    def needs_to_read(self) -> bool:
-        """Return whether `read` would read."""
-        return boot_time() >= self._read_at
+    def wait(self) -> float:
+        """Return the seconds until the first SMTP user may send, or it is worth asking again."""
+        come_at = min(map(self._come_at, self._users.values()), default=0.0)
+        return max(0.0, come_at - self._clock())
 
-    def read(self, connection: Connection, batch: int) -> None:
-        """Read the limits and refusals of the SMTP users, once a second."""
-        now = boot_time()
+    def _come_at(self, user: _SmtpUser) -> float:
+        return user.free_at + (self._detour if user.windows else 0.0)
+
+    def needs_rows(self) -> bool:
+        """Return whether `read` would read, or `grant` would book."""
+        now = self._clock()
+        limited = (user for user in self._users.values() if user.windows)
+        return now >= self._read_at or any(self._come_at(user) <= now for user in limited)
+
+    def read(self, rows: BudgetRows, batch: int) -> None:
+        """Read the limits and refusals of the SMTP users, and who is free, if it is time to."""
+        now = self._clock()
         if now < self._read_at:
             return
-        self._read_at = now + _REFRESH_SECONDS
-        if now >= self._share_read_at:
-            self._share_read_at = now + _SHARE_READ_SECONDS
-            self._share = _read_share(connection, batch)
-        columns = (_user.name, _user.refused_until - Clock(), _user.refusals, _user.limits)
-        rows = connection.execute(select(*columns).where(_user.name.in_(self._users)))
-        for name, refused, refusals, limits in rows:
-            self._adopt(name, refused, refusals, limits)
+        if now >= self._shares_read_at:
+            self._shares_read_at = now + _SHARE_READ_SECONDS
+            self._shares = rows.shares(batch)
+        was_free = self._is_free()
+        self._read_free(rows)
+        if was_free and not self._is_free():
+            self._came(in_vain=True)
+        self._read_at = self._clock() + (
+            _REFRESH_SECONDS if self._is_free() else min(self.wait(), _IDLE_REFRESH_SECONDS)
+        )
 
-    def _adopt(self, name: str, refused: float, refusals: int, stored: str | None) -> _SmtpUser:
+    def _is_free(self) -> bool:
+        now = self._clock()
+        return any(user.free_at <= now for user in self._users.values())
+
+    def _came(self, *, in_vain: bool) -> None:
+        """Adapt the detour, if there are limits."""
+        self._in_vain = self._in_vain + 1 if in_vain else self._in_vain // 2
+        longest = min(_MIN_DETOUR_SECONDS * (2.0**self._in_vain - 1), _MAX_DETOUR_SECONDS)
+        self._detour = random.uniform(0.0, longest)  # noqa: S311  no secret
+
+    def _read_free(self, rows: BudgetRows) -> None:
+        found = rows.first_free(self._users, _MAX_READ, bulk=self._shares.own < 1.0)
+        now = self._clock()
+        for each in found:
+            self._adopt(each.name, each.refusals, each.limits).free_at = now + each.free_in
+        if found and found[-1].free_in > 0.0:
+            # The others are free still later.
+            for name in self._users.keys() - {each.name for each in found}:
+                user = self._users[name]
+                user.free_at = max(user.free_at, now + found[-1].free_in)
+        if now >= self._doubt_at:
+            self._doubt_at = now + _DOUBT_SECONDS
+            # Only one with limits: its row is read before it sends.
+            limited = [user for user in self._users.values() if user.windows]
+            for user in random.sample(limited, min(1, len(limited))):
+                user.free_at = now
+
+    def _adopt(self, name: str, refusals: int, stored: str | None) -> _SmtpUser:
         user = self._users[name]
         user.refusals = refusals
         if stored != user.stored:
             user.stored, user.limits = stored, limits_of(json.loads(stored or "{}"))
-        windows = windows_with_margin(user.limits, self._share)
-        if windows != user.windows:
-            user.windows = windows
-            user.wait(0.0)
-        if boot_time() + refused > user.free_at:
-            user.wait(refused)
+        user.windows = windows_with_margin(user.limits, self._shares.own)
+        user.bulk = windows_with_margin(user.limits, self._shares.bulk)
         return user
 
     def grant(
-        self, connection: Connection | None, wanted: int, in_work: Mapping[str, int]
+        self, rows: BudgetRows | None, wanted: int, in_work: Mapping[str, int]
     ) -> list[Grant]:
         """
         Book up to *wanted* requests, fewer if limits or refusals do not allow more.
 
-        *in_work*: the number of mails of each SMTP user. *connection* may be None if none of them
-        `is_limited`.
+        *in_work*: the number of mails of each SMTP user. *rows* may be None unless it
+        `needs_rows`.
         """
-        now = boot_time()
-        names = [name for name, user in self._users.items() if user.ask_at <= now]
-        # In any order, so that the workers do not all ask the same ones.
-        random.shuffle(names)
-        load = {name: in_work.get(name, 0) for name in names}
         grants: list[Grant] = []
+        load = Counter(in_work)
+        used_up: set[str] = set()
         asked = 0
-        while wanted > 0 and load and asked < _MAX_ASKED:
-            most = len(load)
-            if connection is not None and most > _SPREAD:
+        was_read = False
+        while wanted > 0 and asked < _MAX_ASKED:
+            free = [name for name in self._free(limited=rows is not None) if name not in used_up]
+            if not free:
+                break
+            most = len(free)
+            if rows is not None and most > _SPREAD:
                 most = max(1, min(wanted // _SPREAD, _MAX_ASKED - asked))
-            chosen = heapq.nsmallest(most, load, key=load.__getitem__)
+            chosen = heapq.nsmallest(most, free, key=load.__getitem__)
             for name, count in _spread(wanted, {name: load[name] for name in chosen}).items():
                 grant = Grant(name, count)
-                if connection is not None and self._users[name].windows:
+                if rows is not None and self._users[name].windows:
                     asked += 1
-                    grant = self.take(connection, name, count)
+                    grant = self.take(rows, name, count)
                 load[name] += grant.count
                 wanted -= grant.count
-                if grant.count < count:
-                    del load[name]
                 if grant.count:
                     grants.append(grant)
+                if grant.count < count:
+                    used_up.add(name)
+            if rows is not None and asked and not grants and not was_read:
+                # What is known of the others is as old.
+                was_read = True
+                self._read_free(rows)
+        if asked:
+            self._came(in_vain=not grants)
         return grants
 
-    def take(self, connection: Connection, name: str, wanted: int) -> Grant:
+    def _free(self, *, limited: bool) -> list[str]:
+        """Those that may send now, in any order, so that workers do not all ask the same ones."""
+        now = self._clock()
+        free = [
+            name
+            for name, user in self._users.items()
+            if user.free_at <= now and (limited or not user.windows)
+        ]
+        random.shuffle(free)
+        return free
+
+    def take(self, rows: BudgetRows, name: str, wanted: int) -> Grant:
         """Book up to *wanted* requests of the SMTP user *name*."""
+        user = self._users[name]
         for attempt in range(_MAX_TRIES):
-            row = connection.execute(_READ, {"user": name}).one()
-            user = self._adopt(name, row.refused_until - row.now, row.refusals, row.limits)
+            row = rows.read(name)
+            self._adopt(name, row.refusals, row.limits)
             if row.refused_until > row.now:
+                self._wait(user, row.refused_until - row.now)
                 return Grant(name, 0)
             usage = Usage(row.used, row.now)
             count = usage.room(user.windows, wanted)
             if count:
                 usage.book(count)
-                if not _write(connection, name, row, usage):
-                    user.wait(_BUSY_SECONDS * (attempt + 1))
-                    continue
-            user.wait(usage.wait(user.windows))
-            return Grant(name, count, row.now, usage.set_backs)
+            self._wait(user, usage.wait(user.windows))
+            if not count or self._write(rows, row, usage):
+                return Grant(name, count, row.now, usage.set_backs)
+            self._wait(user, _BUSY_SECONDS * (attempt + 1))
         return Grant(name, 0)
 
-    def give_back(self, connection: Connection, grants: Iterable[Grant]) -> None:
+    def give_back(self, rows: BudgetRows, grants: Iterable[Grant]) -> None:
         """Undo the bookings of *grants*. One that is not found stays: that is the safe side."""
         for grant in grants:
             for _ in range(_MAX_TRIES):
                 if grant.time is None:
                     break
-                row = connection.execute(_READ, {"user": grant.name}).one()
+                row = rows.read(grant.name)
                 usage = Usage(row.used, row.now)
                 if not usage.give_back(grant.time, grant.count, grant.set_backs):
                     break
-                if _write(connection, grant.name, row, usage):
-                    self._users[grant.name].wait(max(0.0, row.refused_until - row.now))
+                if self._write(rows, row, usage):
+                    self._wait(self._users[grant.name], max(0.0, row.refused_until - row.now))
                     break
 
-    def wait(self) -> float:
-        """Return the seconds until the first SMTP user may send."""
-        free_at = min((user.free_at for user in self._users.values()), default=0.0)
-        return max(0.0, free_at - boot_time())
+    def _write(self, rows: BudgetRows, row: Any, usage: Usage) -> bool:
+        user = self._users[row.name]
+        limits = windows_with_margin(user.limits)
+        return rows.write(row, usage, usage.wait(limits), usage.wait(user.bulk))
 
-    def refuse(self, connection: Connection, name: str, seconds: float) -> None:
+    def _wait(self, user: _SmtpUser, seconds: float) -> None:
+        user.free_at = self._clock() + seconds
+
+    def refuse(self, rows: BudgetRows, name: str, seconds: float) -> None:
         """Record a 429, with the *seconds* of its Retry-After, 0.0 without one."""
-        wait, refusals = connection.execute(_REFUSE, {"user": name, "seconds": seconds}).one()
+        wait, refusals = rows.refuse(name, seconds)
         user = self._users[name]
         user.refusals = refusals
-        user.wait(max(wait, user.free_at - boot_time()))
+        self._wait(user, max(wait, user.free_at - self._clock()))
 
     def was_refused(self, name: str) -> bool:
         """Return whether `accept` would change something."""
         user = self._users[name]
-        return user.refusals > 0 and user.free_at <= boot_time()
+        return user.refusals > 0 and user.free_at <= self._clock()
 
-    def accept(self, connection: Connection, name: str) -> None:
+    def accept(self, rows: BudgetRows, name: str) -> None:
         """
         Record that the service accepted a mail. One that was in work when another one was refused
         does not end its wait.
         """
-        connection.execute(_ACCEPT, {"user": name})
+        rows.accept(name)
         self._users[name].refusals = 0
-
-
-def _write(connection: Connection, name: str, row: Row[Any], usage: Usage) -> bool:
-    """Write *usage*, and return False if the *row* has changed since it was read."""
-    values = {"user": name, "read": row.revision, "now": row.now, "new": usage.to_json()}
-    return connection.execute(_BOOK, values).rowcount > 0
-
-
-def _read_share(connection: Connection, batch: int) -> float:
-    """Read how much of each limit *batch* may use: an outbox has all of it."""
-    columns = select(batches.c.id, batches.c.options)
-    outboxes = connection.execute(columns.where(batches.c.kind == OUTBOX)).all()
-    if batch in [row.id for row in outboxes]:
-        return 1.0
-    shares = [json.loads(row.options or "{}").get("bulk_share", 1.0) for row in outboxes]
-    return float(min(shares, default=1.0))
 
 
 def _spread(wanted: int, load: Mapping[str, int]) -> Counter[str]:

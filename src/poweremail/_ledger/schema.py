@@ -169,6 +169,11 @@ smtp_users = Table(
     Column("used", Text),  # JSON, see `Usage`; None if nothing was ever booked
     # It grows with each change of *used*: whoever has read an older one reads again.
     Column("revision", Integer, nullable=False, server_default="0"),
+    # When it was booked last, and when its limits allow more after that: for an outbox, and for
+    # other batches, which may use a share of them.
+    Column("booked", Float, nullable=False, server_default="0"),
+    Column("free_at", Float, nullable=False, server_default="0"),
+    Column("bulk_free_at", Float, nullable=False, server_default="0"),
 )
 
 # A lane is the permission to be one of the workers of a batch.

@@ -181,5 +181,8 @@ def _write_smtp_user(connection: Connection, name: str, stored: Values, values: 
     if values != stored:
         written = json.dumps(values, sort_keys=True) if values else None
         connection.execute(
-            update(smtp_users).where(smtp_users.c.name == name).values(limits=written)
+            update(smtp_users)
+            .where(smtp_users.c.name == name)
+            # What was found out within the former limits is not known any more.
+            .values(limits=written, free_at=0.0, bulk_free_at=0.0)
         )

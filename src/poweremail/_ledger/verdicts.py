@@ -20,13 +20,22 @@ from poweremail.errors import (
     UsageError,
 )
 
-__all__ = ["ACCEPTED", "RELEASED", "SEEN", "Verdicts"]
+__all__ = ["ACCEPTED", "RELEASED", "SEEN", "Verdicts", "of_interrupted"]
 
 ACCEPTED = Verdict(state=State.ACCEPTED, attempted=True)
 SEEN = Verdict(state=State.ACCEPTED, looked=True)
 """getMessageInfo shows the mail."""
 RELEASED = Verdict(state=State.PLANNED, delay=0.0)
 """The request was never begun."""
+
+
+def of_interrupted(work: Work, *, begun: bool) -> Verdict:
+    """The verdict on a row whose processing was interrupted; *begun*: a request may have left."""
+    if work.state is State.SENDING and not begun:
+        return RELEASED
+    error = DeliveryUnknownError("the run was interrupted")
+    return Verdict(state=State.UNKNOWN, error=error, delay=0.0)
+
 
 # The service reports a missing, disabled or exhausted SMTP user with such a text. The error then
 # concerns the sender, not the mail.

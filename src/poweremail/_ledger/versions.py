@@ -49,7 +49,7 @@ def _split_payloads(connection: Connection) -> None:
     for table, names in (
         (messages, ("expires", "unreported")),
         (batches, ("kind", "options", "failures_in_a_row", "runners", "swept")),
-        (smtp_users, ("limits", "used", "revision")),
+        (smtp_users, ("limits", "used", "revision", "booked", "free_at", "bulk_free_at")),
     ):
         for name in names:
             column_ddl = CreateColumn(table.c[name]).compile(dialect=connection.dialect)

@@ -37,15 +37,14 @@ from typing import TYPE_CHECKING, Self
 from poweremail._async.client import AsyncPowerEmail
 from poweremail._async.durable.hooks import AsyncHooks
 from poweremail._async.durable.send import AsyncSender
-from poweremail._ledger.states import State
-from poweremail._ledger.values import BatchOutcome, Finished, Kick, Verdict, Work, Worked
-from poweremail._ledger.verdicts import RELEASED
+from poweremail._ledger.values import BatchOutcome, Finished, Kick, Work, Worked
+from poweremail._ledger.verdicts import of_interrupted
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._runtime._async import FairLock, in_thread, shielded, sleep
 from poweremail._runtime._async_many import Jobs, Repeated
 from poweremail.batch._options import RunOptions
 from poweremail.batch._slice import ENDLESS, Slice
-from poweremail.errors import ConfigurationError, DeliveryUnknownError, LedgerError
+from poweremail.errors import ConfigurationError, LedgerError
 
 if TYPE_CHECKING:
     from poweremail._ledger.ledger import Ledger
@@ -56,6 +55,9 @@ _log = logging.getLogger("poweremail.batch")
 
 _POLL_SECONDS = 1.0
 """The longest time until a pause by another process is noticed."""
+
+_STOP_SECONDS = 0.1
+"""The longest time until it is noticed that the run is to stop. To look costs no transaction."""
 
 _HEARTBEAT_SECONDS = 2.0
 """The longest time until a drain is noticed."""
@@ -193,10 +195,7 @@ class AsyncBatchRun:
 
     async def _advance(self) -> None:
         # Kept before the next wait, so that a cancellation of that wait cannot drop them.
-        enough = min(self._options.concurrency // 4, self._jobs.under_way)
-        self._finished += await self._jobs.ended(self._wait, enough=enough, linger=_LINGER_SECONDS)
-        if self._is_stopped():
-            self._end("stopped")
+        self._finished += await self._results()
         if not self._timer.left:
             self._end("time")
         async with self._step_lock:
@@ -212,6 +211,19 @@ class AsyncBatchRun:
             if self._finished:
                 await self._rescue()
             self._is_over = True
+
+    async def _results(self) -> list[Finished]:
+        """Wait for the results of the next step; to be stopped ends the wait."""
+        enough = min(self._options.concurrency // 4, self._jobs.under_way)
+        was_stopping, left = self._stopping, self._wait
+        while True:
+            seconds = min(left, _STOP_SECONDS)
+            left -= seconds
+            found = await self._jobs.ended(seconds, enough=enough, linger=_LINGER_SECONDS)
+            if self._is_stopped():
+                self._end("stopped")
+            if found or left <= 0.0 or self._stopping > was_stopping:
+                return found
 
     async def _report(self) -> None:
         """Call the hooks for what has been settled."""
@@ -309,14 +321,10 @@ class AsyncBatchRun:
         """Write all known outcomes. A row whose request was interrupted may have been sent."""
         finished = [*self._finished, *await self._jobs.ended(0.0)]
         known = {(each.work.id, each.work.fence) for each in finished}
-        unknown = Verdict(
-            state=State.UNKNOWN, error=DeliveryUnknownError("the run was interrupted"), delay=0.0
-        )
         for work in await in_thread(self._worker.retire):
             if (work.id, work.fence) not in known:
-                # A row that was taken to be sent, and not begun, was certainly not sent.
-                may_be_sent = work.state is State.UNKNOWN or work.id in self._sender.begun
-                finished.append(Finished(work=work, verdict=unknown if may_be_sent else RELEASED))
+                verdict = of_interrupted(work, begun=work.id in self._sender.begun)
+                finished.append(Finished(work=work, verdict=verdict))
         if finished:
             try:
                 step = await in_thread(self._worker.step, finished, 0)
