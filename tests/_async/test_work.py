@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
+from sqlalchemy import event
 
 from poweremail import ConfigurationError, RateLimits, RetryPolicy
 from poweremail.batch import AsyncBatch, Entry, Kick, Ledger
@@ -104,6 +105,23 @@ async def test_a_short_wait_is_waited_for(sandbox, ledger):
         await batch.add(many(3))
         worked = await batch.work(idle=2.0)
         assert (worked.reason, worked.counts) == ("finished", {"accepted": 3})
+
+
+async def test_a_stop_is_looked_for_in_a_wait_without_a_transaction(sandbox, ledger):
+    """The steps that a wait has are a second apart, and the looks a tenth of one."""
+    sandbox.faults.add(Fault.rate_limited(retry_after=1.5), call="sendMail")
+    events: list[str] = []
+    event.listen(ledger.database._engine, "commit", lambda _: events.append("commit"))
+
+    def is_stopped() -> bool:
+        events.append("look")
+        return events[-5:] == ["look"] * 5
+
+    async with sandbox.async_client() as client:
+        batch = AsyncBatch(client, ledger, "news", concurrency=1)
+        await batch.add(many(3))
+        worked = await batch.work(idle=2.0, is_stopped=is_stopped)
+    assert (worked.reason, worked.counts, worked.again_in) == ("stopped", {}, 0.0)
 
 
 async def test_the_mails_of_another_worker_are_not_waited_for(sandbox, ledger):
