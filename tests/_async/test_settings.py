@@ -62,7 +62,7 @@ async def test_smtp_users_can_be_added_changed_and_deleted(way, sandbox):
         edited = await client.settings.edit_smtp(
             added.smtp_user_name, hourly_limit=1, enabled=False
         )
-        assert edited.message == "smtp user updated"
+        assert edited.message == "SMTP User Updated"
         [user] = await client.settings.list_smtp()
         assert (user.enabled, user.total_limit, user.hourly_limit) == (False, 10, 1)
         with pytest.raises(ValidationError, match="rejected by the service: .*disabled"):
@@ -90,7 +90,7 @@ async def test_sending_domains_can_be_added_checked_and_deleted(way, sandbox):
             False,
         )
         told = await client.settings.verify_sending_domain("example.com", "postmaster")
-        assert told.message == "instructions were sent to postmaster@example.com"
+        assert told.message == "Verification instruction has been sent to postmaster@example.com"
         sandbox.add_sending_domain("example.com", valid=True)
         assert (await client.settings.check_sending_domain("example.com")).valid_signing is True
         [listed] = await client.settings.list_sending_domain()

@@ -152,19 +152,23 @@ def test_late_visibility_counts_sends_only(api, sandbox):
 @pytest.mark.parametrize(
     ("options", "envelope"),
     [
-        ({}, {"status": "error", "code": "-1", "name": "E", "message": "m"}),
-        ({"code": -1}, {"status": "error", "code": -1, "name": "E", "message": "m"}),
-        ({"code": None}, {"status": "error", "name": "E", "message": "m"}),
+        ({}, {"status": "error", "code": "-1", "name": "E", "type": "E", "message": "m"}),
+        ({"code": -1}, {"status": "error", "code": -1, "name": "E", "type": "E", "message": "m"}),
+        ({"code": None}, {"status": "error", "name": "E", "type": "E", "message": "m"}),
         (
             {"message": ["a", "b"]},
-            {"status": "error", "code": "-1", "name": "E", "message": ["a", "b"]},
+            {"status": "error", "code": "-1", "name": "E", "type": "E", "message": ["a", "b"]},
         ),
+        ({"name_in": "name"}, {"status": "error", "code": "-1", "name": "E", "message": "m"}),
         ({"name_in": "type"}, {"status": "error", "code": "-1", "type": "E", "message": "m"}),
         (
             {"name_in": "type_object"},
             {"status": "error", "code": "-1", "type": {"name": "E"}, "message": "m"},
         ),
-        ({"array": True}, [{"status": "error", "code": "-1", "name": "E", "message": "m"}]),
+        (
+            {"array": True},
+            [{"status": "error", "code": "-1", "name": "E", "type": "E", "message": "m"}],
+        ),
     ],
 )
 def test_errors_come_in_every_form(api, options, envelope):

@@ -91,6 +91,8 @@ def test_the_response_to_a_request_above_the_limit(limited):
     envelope = {
         "status": "error",
         "code": "-1",
+        "name": "RateLimitError",
+        "type": "RateLimitError",
         "message": "Too many requests: more than 1 a minute",
     }
     for answer, status in (("429", 429), ("error", 200)):
@@ -110,6 +112,7 @@ def test_mails_an_hour(api, sandbox):
         "status": "error",
         "code": "-1",
         "name": "ValidationError",
+        "type": "ValidationError",
         "message": "The hourly_limit of the smtp user is reached (5)",
     }
     assert api.send(to=recipients(3)) == refused

@@ -137,7 +137,8 @@ def check(call: Call) -> None:
         assert response.status == 200
         envelope = json.loads(response.body)
         if envelope["status"] == "error":
-            assert envelope.keys() in ({"status", "message"}, {"status", "message", "code", "name"})
+            named = {"status", "message", "code", "name", "type"}
+            assert envelope.keys() in ({"status", "message"}, named)
             assert sandbox.outbox == []
         elif call.path.endswith("getMessageInfo"):
             assert envelope == {"status": "success", "message_data": []}

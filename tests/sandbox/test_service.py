@@ -293,6 +293,7 @@ def test_a_fixed_pair_of_credentials(owner_id, token, accepted):
         "status": "error",
         "code": "-1",
         "name": "AuthenticationError",
+        "type": "AuthenticationError",
         "message": "Token MissMatch",
     }
     assert response == ({"status": "success", "message_data": []} if accepted else mismatch)

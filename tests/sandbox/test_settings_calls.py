@@ -3,6 +3,7 @@ The calls about settings and the account: what is rejected, what is stored, and 
 see.
 """
 
+import json
 import re
 from email import message_from_string
 
@@ -10,7 +11,7 @@ import httpx
 import pytest
 
 from poweremail import UsageError
-from poweremail.sandbox import Fault, Sandbox
+from poweremail.sandbox import Call, Fault, Sandbox
 from poweremail.sandbox._server.app import create_app
 from poweremail.sandbox._webhooks.posting import answers_handshake
 from support.receiver import HANDSHAKE, Receiver
@@ -166,7 +167,7 @@ def test_the_case_of_a_domain_does_not_matter(api, sandbox):
 
 
 def test_webhooks(api, sandbox):
-    assert api("addWebhook", url=URL) == {"status": "success", "message": "webhook added"}
+    assert api("addWebhook", url=URL) == {"status": "success", "message": "Webhook Added"}
     [entry] = api("listWebhook")["webhook_list"]
     assert (entry["event"], entry["store_log"], entry["description"]) == (
         "send,open,click,soft_bounce,hard_bounce,spam",
@@ -189,7 +190,7 @@ def test_webhooks(api, sandbox):
         **entry,
         "url": f"{URL}/2",
         "event": "open,click",
-        "last_success": None,
+        "last_success": 0,
         "total_event": 0,
     }
     ours = sandbox.add_webhook(URL, events="spam", store_log=True, description="ours")
@@ -202,6 +203,57 @@ def test_webhooks(api, sandbox):
     assert sandbox.webhooks[1].last_success is not None
     api("deleteWebhook", webhook_id=webhook_id)
     assert [webhook.description for webhook in sandbox.webhooks] == ["ours"]
+
+
+def test_every_change_has_the_text_that_is_published(api):
+    """Clients of the family compare these texts, spelling mistakes and all."""
+    limits = {"total_limit": 10, "hourly_limit": 5}
+    name = {"smtp_user_name": api("addSmtp", **limits)["smtp_user_name"]}
+    domain = {"domain": "example.com"}
+    mailbox = {**domain, "mailbox": "postmaster"}
+    assert [
+        api(call, **members)["message"]
+        for call, members in (
+            ("addSmtp", limits),
+            ("editSmtp", {**name, "total_limit": 11}),
+            ("resetSmtpPassword", name),
+            ("addSendingDomain", domain),
+            ("verifySendingDomain", mailbox),
+            ("deleteSendingDomain", domain),
+            ("addTrackingDomain", domain),
+            ("deleteTrackingDomain", domain),
+            ("addWebhook", {"url": URL}),
+        )
+    ] == [
+        "SMTP User Created",
+        "SMTP User Updated",
+        "password reseted",
+        "Sending Domain Added",
+        "Verification instruction has been sent to postmaster@example.com",
+        "Sending Domain Deleted",
+        "Tracking Domain Added",
+        "Tracking Domain Deleted",
+        "Webhook Added",
+    ]
+    webhook_id = api("listWebhook")["webhook_list"][0]["webhook_id"]
+    assert re.fullmatch("[1-9][0-9]{20}", webhook_id)
+    assert [
+        api(call, webhook_id=webhook_id, **members)["message"]
+        for call, members in (
+            ("editWebhook", {"url": f"{URL}/2"}),
+            ("keyResetWebhook", {}),
+            ("deleteWebhook", {}),
+        )
+    ] == ["Webhook Edited", "Webhook key reseted", "Webhook Deleted"]
+
+
+def test_paths_that_published_clients_spell_in_their_own_way(api, sandbox):
+    """One posts settings/keyRestWebhook, one messages/senRaw."""
+    webhook = sandbox.add_webhook(URL)
+    body = {"owner_id": "o", "token": "t", "webhook_id": webhook.webhook_id}
+    call = Call("POST", "/v1.0/settings/keyRestWebhook", body=json.dumps(body).encode())
+    response = json.loads(sandbox.service.handle(call).response.body)
+    assert response["key"] == sandbox.webhooks[0].key.reveal() != webhook.key.reveal()
 
 
 def test_no_text_has_a_key(api, sandbox):
@@ -223,6 +275,7 @@ def test_a_custom_verifier_checks_the_url(clock, api):
             "status": "error",
             "code": "-1",
             "name": "ValidationError",
+            "type": "ValidationError",
             "message": "Invalid url: it must answer God bless you, PowerEmail",
         }
         webhook_id = sandbox.webhooks[0].webhook_id
@@ -266,7 +319,7 @@ async def test_the_server_requests_the_handshake_of_its_brand():
                 responses.append(
                     (await client.post("/v1.0/settings/addWebhook", json=members)).json()["message"]
                 )
-    assert responses == ["webhook added", "Invalid url: it must answer God bless you, Acme"]
+    assert responses == ["Webhook Added", "Invalid url: it must answer God bless you, Acme"]
 
 
 @pytest.mark.parametrize(

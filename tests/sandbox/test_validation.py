@@ -74,6 +74,7 @@ def test_send_mail(api, sandbox, changes, text):
         "status": "error",
         "code": "-1",
         "name": "ValidationError",
+        "type": "ValidationError",
         "message": text,
     }
     assert sandbox.outbox == []
@@ -111,7 +112,13 @@ def test_send_template(api, sandbox, changes, text):
     response = api(
         "sendTemplate", smtp_user_name="s", message=api.message(**{"template_id": "t1", **changes})
     )
-    assert response == {"status": "error", "code": "-1", "name": "ValidationError", "message": text}
+    assert response == {
+        "status": "error",
+        "code": "-1",
+        "name": "ValidationError",
+        "type": "ValidationError",
+        "message": text,
+    }
 
 
 @pytest.mark.parametrize(
@@ -139,6 +146,7 @@ def test_send_template_http_get(api, sandbox, query, text):
         "status": "error",
         "code": "-1",
         "name": "ValidationError",
+        "type": "ValidationError",
         "message": text,
     }
 
@@ -195,6 +203,7 @@ def test_bodies(sandbox, body, text):
         "status": "error",
         "code": "-1",
         "name": "ValidationError",
+        "type": "ValidationError",
         "message": text,
     }
 

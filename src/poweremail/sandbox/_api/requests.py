@@ -40,7 +40,8 @@ _OTHER_CALLS = {"/messages/getMessageInfo": messages.look_up, **settings.CALLS}
 
 _NAMES = {
     **{f"/messages/{name}": name for name in SENDS},
-    "/messages/senRaw": "sendRaw",  # as some deployments spell it
+    "/messages/senRaw": "sendRaw",  # as some deployments and published clients spell it
+    "/settings/keyRestWebhook": "keyResetWebhook",
     **{path: path.rpartition("/")[2] for path in _OTHER_CALLS},
 }
 """The name of the call at each path."""

@@ -12,7 +12,7 @@ import attrs
 from poweremail._response import Response
 from poweremail.errors import UsageError
 
-__all__ = ["JSON", "Members", "Refusal", "envelope", "refusing"]
+__all__ = ["JSON", "Members", "Refusal", "envelope", "named_error", "refusing"]
 
 Members = dict[str, Any]
 """The members of a JSON object, or the fields of a value that are made from them."""
@@ -45,7 +45,17 @@ class Refusal(Exception):  # noqa: N818  the service rejects a request; the sand
         """The response that reports the rejection, in the form of the vendor's page."""
         if self.name is None:
             return envelope("error", message=self.message)
-        return envelope("error", code="-1", name=self.name, message=self.message)
+        return named_error(self.name, self.message)
+
+
+def named_error(name: str, message: str) -> Response:
+    """
+    Return a response that reports an error.
+
+    The name is also its ``type``: some published clients read only the one, some only the other,
+    and take an error without it for success.
+    """
+    return envelope("error", code="-1", name=name, type=name, message=message)
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """
 The calls about the account: `CALLS` names the method of each path.
 
-A method returns the members of the response or raises `Refusal`. The service publishes few of its
-texts for these calls; the others are the sandbox's.
+A method returns the members of the response or raises `Refusal`. The texts of success are those
+that are published for this API; of errors few are, and the others are the sandbox's.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ class AccountCall:
             if self._given(field) is None:
                 raise Refusal(f"You must specify {field}")
         name = self.store.draw_smtp_user(self._smtp_limits())
-        return {"message": "smtp user added", **_login(name)}
+        return {"message": "SMTP User Created", **_login(name)}
 
     def edit_smtp(self) -> Members:
         """Change the status of an SMTP user, or its limits."""
@@ -90,13 +90,13 @@ class AccountCall:
         if enabled is None and not limits.limited:
             raise Refusal("No update field given !!")
         self._change_smtp(name, enabled, limits)
-        return {"message": "smtp user updated"}
+        return {"message": "SMTP User Updated"}
 
     def reset_smtp_password(self) -> Members:
         """Give an SMTP user another password."""
         name = self._smtp_user_name()
         self._change_smtp(name, None, UNLIMITED)
-        return {"message": "smtp password reset", **_login(name)}
+        return {"message": "password reseted", **_login(name)}
 
     def list_smtp(self) -> Members:
         """List the SMTP users and their limits of mails."""
@@ -140,12 +140,12 @@ class AccountCall:
         """Add a domain, which is not valid yet."""
         if not self.registry.add_domain(kind, self._domain_name(), now=self.now):
             raise Refusal(f"The {kind} domain is already there")
-        return {"message": f"{kind} domain added"}
+        return {"message": f"{kind.title()} Domain Added"}
 
     def delete_domain(self, kind: DomainKind) -> Members:
         """Delete a domain."""
         self.registry.delete_domain(kind, self._domain(kind).domain)
-        return {"message": f"{kind} domain deleted"}
+        return {"message": f"{kind.title()} Domain Deleted"}
 
     def check_domain(self, kind: DomainKind) -> Members:
         """Report whether a domain is valid."""
@@ -160,7 +160,7 @@ class AccountCall:
         domain = self._domain("sending").domain
         with refusing():
             mailbox = arguments.mailbox("mailbox", self._text("mailbox"), domain)
-        return {"message": f"instructions were sent to {mailbox}@{domain}"}
+        return {"message": f"Verification instruction has been sent to {mailbox}@{domain}"}
 
     def list_domains(self, kind: DomainKind) -> Members:
         """List the domains, and whether they are valid."""
@@ -193,7 +193,7 @@ class AccountCall:
         # The service does not publish which events it sends if none is named: here, all.
         defaults: Members = {"events": EVENT_NAMES, "store_log": False, "description": ""}
         self.registry.add_webhook(url, now=self.now, **defaults | options)
-        return {"message": "webhook added"}
+        return {"message": "Webhook Added"}
 
     def edit_webhook(self) -> Members:
         """Change the URL of a webhook, and what else is given."""
@@ -203,19 +203,19 @@ class AccountCall:
         url, options = self._webhook_url()
         if not self.registry.edit_webhook(webhook_id, url=url, **options):
             raise Refusal("Invalid Webhook Id")
-        return {"message": "webhook updated"}
+        return {"message": "Webhook Edited"}
 
     def delete_webhook(self) -> Members:
         """Delete a webhook."""
         self.registry.delete_webhook(self._webhook().webhook_id)
-        return {"message": "webhook deleted"}
+        return {"message": "Webhook Deleted"}
 
     def reset_webhook_key(self) -> Members:
         """Give a webhook another key."""
         self.registry.reset_webhook_key(self._webhook().webhook_id)
         described = _described(self._webhook())
         return {
-            "message": "webhook key reset",
+            "message": "Webhook key reseted",
             **{name: described[name] for name in ("webhook_id", "key")},
         }
 
@@ -230,7 +230,7 @@ class AccountCall:
         return {
             "webhook_data": {
                 **_described(webhook),
-                "last_success": success and _epoch_seconds(success),
+                "last_success": _epoch_seconds(success) if success else 0,
                 "total_event": webhook.total_event,
             }
         }

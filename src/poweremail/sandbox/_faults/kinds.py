@@ -30,7 +30,7 @@ __all__ = ["Effect", "Fault"]
 _P = ParamSpec("_P")
 _HTML = ("Content-Type", "text/html; charset=utf-8")
 _LAST_STATUS = 599  # the last class of RFC 9110
-_NameIn = Literal["name", "type", "type_object"]
+_NameIn = Literal["both", "name", "type", "type_object"]
 
 
 @attrs.frozen(kw_only=True)
@@ -212,7 +212,7 @@ class Fault:
         message: str | list[str],
         *,
         code: str | int | None = "-1",
-        name_in: _NameIn = "name",
+        name_in: _NameIn = "both",
         array: bool = False,
         http_status: int = 200,
     ) -> Effect:
@@ -226,7 +226,7 @@ class Fault:
         *code*
             A string, a number, or None if it is absent.
         *name_in*
-            The member for the *name*: ``name``, ``type``, or an object in ``type``.
+            The member for the *name*: ``name``, ``type``, ``both``, or an object in ``type``.
         *array*
             Whether the error stands in an array.
         """
@@ -235,13 +235,13 @@ class Fault:
         require("name and message", (name, message), "strings", is_text)
         is_code = code is None or (isinstance(code, str | int) and not isinstance(code, bool))
         require("code", code, "a string, a number or None", is_code)
-        require("name_in", name_in, "name, type or type_object", name_in in get_args(_NameIn))
-        member = "name" if name_in == "name" else "type"
+        require("name_in", name_in, "both, name, type or type_object", name_in in get_args(_NameIn))
+        members = ("name", "type") if name_in == "both" else (name_in.removesuffix("_object"),)
         envelope = {
             "status": "error",
             "message": message,
             **({} if code is None else {"code": code}),
-            member: {"name": name} if name_in == "type_object" else name,
+            **dict.fromkeys(members, {"name": name} if name_in == "type_object" else name),
         }
         return _not_accepted(
             [envelope] if _flag("array", array) else envelope,
@@ -256,7 +256,8 @@ class Fault:
 
         *retry_after*, seconds or an HTTP date, is sent as Retry-After.
         """
-        envelope = {"status": "error", "code": "-1", "message": "Too many requests"}
+        name, message = "RateLimitError", "Too many requests"
+        envelope = {"status": "error", "code": "-1", "name": name, "type": name, "message": message}
         headers = [] if retry_after is None else [("Retry-After", _retry_after(retry_after))]
         return _not_accepted(envelope, HTTPStatus.TOO_MANY_REQUESTS, *headers)
 

@@ -93,7 +93,7 @@ class AccountStore:
         with self._store.transaction():
             self._store.insert(
                 "INSERT INTO webhooks",
-                webhook_id=secrets.token_hex(12),
+                webhook_id=_random_id(),
                 url=url,
                 events=",".join(events),
                 key=_random_key(),
@@ -138,6 +138,11 @@ class AccountStore:
         """Return every webhook, oldest first."""
         rows = self._store.rows("SELECT * FROM webhooks ORDER BY number")
         return [value_of(RegisteredWebhook, row) for row in rows]
+
+
+def _random_id() -> str:
+    """Return 21 digits, as the ids of the service are."""
+    return str(10**20 + secrets.randbelow(9 * 10**20))
 
 
 def _random_key() -> str:
