@@ -153,6 +153,7 @@ LIBRARIES = {
     "httpx2": both("transports.httpx"),
     "idna": ("poweremail._messages.derive",),
     "inscriptis": ("poweremail._messages.derive",),
+    "bcrypt": ("poweremail.sandbox._server.auth",),
     "jinja2": ("poweremail.sandbox._server.ui",),
     "opentelemetry": ("poweremail.contrib.opentelemetry",),
     "orjson": ("poweremail._wire.json",),

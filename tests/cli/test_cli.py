@@ -198,6 +198,164 @@ def test_the_sandbox_says_which_credentials_it_accepts(options, told):
     assert "canary" not in said
 
 
+def test_every_setting_of_the_sandbox_can_come_from_the_environment(tmp_path):
+    environ = {
+        "POWEREMAIL_SANDBOX_FILE": str(tmp_path / "caught.db"),
+        "POWEREMAIL_SANDBOX_HOST": "127.0.0.1",
+        "POWEREMAIL_SANDBOX_ALLOW_HOST": "mail.test, *.example.com",
+        "POWEREMAIL_SANDBOX_EVENT": "open 30% within 5s\nclick 5%",
+        "POWEREMAIL_SANDBOX_FAULT": '{"fault": {"kind": "html"}, "nth": 7}\n\n{"fault": '
+        '{"kind": "error", "name": "E", "message": "a,  b"}, "nth": 8}',
+        "POWEREMAIL_SANDBOX_LIMITS": "1",
+        "POWEREMAIL_SANDBOX_PER_MINUTE": "2",
+        "POWEREMAIL_SANDBOX_SEED": "",  # as compose passes a variable that is not set
+    }
+    with sandbox(environ=environ) as (process, url):
+        assert url.startswith("http://127.0.0.1:")
+        with httpx.Client(base_url=f"{url}/_sandbox", **PLAIN_HTTP) as control:
+            for host, status in (("mail.test", 200), ("a.example.com", 200), ("a.test", 403)):
+                assert control.get("/health", headers={"Host": host}).status_code == status
+            rules = control.get("/event_rules").json()["event_rules"]
+            assert [each["rule"] for each in rules] == ["open 30% within 5s", "click 5%"]
+            faults = control.get("/faults").json()["faults"]
+            assert [each["nth"] for each in faults] == [7, 8]
+            assert faults[1]["fault"]["message"] == "a,  b"
+            (user,) = control.get("/smtp_users").json()["smtp_users"]
+            assert (user["limits"]["per_minute"], user["limits"]["per_day"]) == (2, 50_000)
+        process.terminate()
+        assert process.stderr.read() == ""
+    assert (tmp_path / "caught.db").exists()
+
+
+def test_each_option_of_the_sandbox_names_its_variable():
+    text = Runner().invoke(app, ["sandbox", "--help"], env={"COLUMNS": "300"}).stdout
+    options = {flag for flag in re.findall(r"--([a-z-]+)", text) if f"--{flag} " in text}
+    options -= {"help", "json", "quiet", "auth", "allow-host"}
+    for flag in options | {"auth", "allow-host", "event", "fault", "host", "port", "file"}:
+        assert f"POWEREMAIL_SANDBOX_{flag.replace('-', '_').upper()}]" in text.replace(
+            ", POWEREMAIL_WEBHOOK_BRAND", ""
+        )
+
+
+def test_the_sandbox_listens_on_both_kinds_of_addresses():
+    with sandbox() as (_, url):
+        port = int(url.rpartition(":")[2])
+        for host in ("127.0.0.1", "::1"):
+            with socket.create_connection((host, port), 10):
+                pass
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "::", "0.0.0.0"])
+def test_health_says_whether_a_sandbox_answers(host):
+    environ = {"POWEREMAIL_SANDBOX_HOST": host}
+    with sandbox(environ=environ) as (process, url):
+        environ["POWEREMAIL_SANDBOX_PORT"] = url.rpartition(":")[2]
+        well = Runner().invoke(app, ["sandbox", "health"], env=environ)
+        assert (well.exit_code, well.stderr) == (0, f"ok: version {__version__}, messages: 0\n")
+        process.terminate()
+        process.wait(30)
+        ill = Runner().invoke(app, ["sandbox", "health"], env=environ)
+    assert ill.exit_code == 1
+    assert "no sandbox answers at" in ill.stderr
+
+
+def test_health_is_not_deceived_by_another_server():
+    with Receiver({"GET": (200, "<html>")}) as other:
+        done = run_here(
+            "sandbox", "health", "--port", str(other.server_port), "--host", "127.0.0.1"
+        )
+    assert (done.exit_code, "no sandbox answers" in done.stderr) == (1, True)
+
+
+def test_each_caught_mail_is_a_line():
+    with (
+        sandbox() as (process, url),
+        PowerEmail("me", "any", base_url=url, smtp_user_name="smtp12345") as client,
+    ):
+        hostile = "Hi \x1b[31m\u202e" + "x" * 200
+        client.messages.send_mail(message(subject="Hi", to=["ada@example.com", "bob@example.com"]))
+        httpx.post(f"{url}/_sandbox/reset", **PLAIN_HTTP)
+        client.call("messages/sendMail", raw_send(hostile))
+        for number in range(250):
+            client.messages.send_mail(message(subject=f"Mail {number}"))
+        process.terminate()
+        lines = process.stdout.read().splitlines()
+        assert process.stderr.read() == ""
+    lines = [line for line in lines if re.match(r"\d\d:\d\d:\d\d  #\d+  ", line)]
+    assert lines[-1].endswith(": Mail 249")
+    assert len({line for line in lines if ": Mail " in line}) == 250
+    (shown,) = [line for line in lines if "x" * 50 in line]
+    assert "Hi \\x1b[31m\\u202exxx" in shown
+    assert len(shown) < 200
+
+
+def raw_send(subject):
+    return {
+        "smtp_user_name": "s",
+        "message": {
+            "subject": subject,
+            "text": "t",
+            "from_email": "me@example.com",
+            "to": [{"email": "ada@example.com"}],
+        },
+    }
+
+
+def test_a_terminal_that_stands_still_does_not_stop_the_sandbox():
+    """Nobody reads the pipe, which takes about 600 lines."""
+    with (
+        sandbox() as (process, url),
+        PowerEmail("me", "any", base_url=url, smtp_user_name="smtp12345") as client,
+    ):
+        mail = message(subject="x" * 80)
+        for _ in range(1_000):
+            client.messages.send_mail(mail)
+        process.terminate()
+        assert process.wait(30) == 0
+        assert process.stderr.read() == ""
+
+
+def test_a_quiet_sandbox_prints_no_mails():
+    with (
+        sandbox("--quiet") as (process, url),
+        PowerEmail("me", "any", base_url=url, smtp_user_name="smtp12345") as client,
+    ):
+        client.messages.send_mail(message(subject="Hello"))
+        process.terminate()
+        assert "Hello" not in process.stdout.read()
+
+
+def test_the_page_asks_for_a_password(tmp_path):
+    line = Runner().invoke(app, ["sandbox", "password", "ada"], input=b"right\n").stdout
+    assert re.fullmatch(r"ada:\$2b\$12\$.{53}\n", line)
+    file = tmp_path / "users"
+    file.write_text(line)
+    with sandbox("--auth", str(file)) as (process, url):
+        told = [
+            httpx.get(f"{url}{path}", auth=auth, **PLAIN_HTTP).status_code
+            for path in ("/", "/_sandbox/messages")
+            for auth in (None, ("ada", "wrong"), ("ada", "right"))
+        ]
+        process.terminate()
+        printed = process.stdout.read() + process.stderr.read()
+    assert told == [401, 401, 200] * 2
+    assert line.partition(":")[2].strip() not in printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["a:b"], "NAME: must be printable, without a colon"),
+        (["#a"], "NAME: must be printable"),
+        (["ada"], "password: must have from 1 to 72 bytes"),
+    ],
+)
+def test_a_password_that_cannot_be_one(arguments, text):
+    done = Runner().invoke(app, ["sandbox", "password", *arguments], input=b"\n")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert text in done.stderr
+
+
 def test_the_page_responds_under_allowed_host_names_only():
     with sandbox("--allow-host", "mail.test") as (process, url):
         told = {
@@ -330,6 +488,11 @@ RELEASE = ("--release-host", "localhost", "--release-allow", "example.com")
         (["--fault", '{"fault": {"kind": "gremlins"}}'], "--fault: kind: must be one of"),
         (["--file", "/nowhere/at/all"], "--file: cannot use '/nowhere/at/all'"),
         (["--port", "70000"], "--port"),
+        (["--allow-host", "https://mail.test"], "--allow-host: must be a name such as"),
+        (["--allow-host", "mail.test:80"], "--allow-host: must be a name such as"),
+        (["--auth", "/nowhere/at/all"], "--auth: cannot read '/nowhere/at/all': No such file"),
+        (["--webhook-ca", "/nowhere"], "--webhook-ca: cannot use '/nowhere': No such file"),
+        (["--webhook-ca", __file__], "it has no certificate in PEM"),
         (["--per-minute", "0"], "--per-minute"),
         (["--event", "open"], "EVENT SHARE% [within TIME]"),
         (["--event", "open 300%"], "--event: share: must be from 0 to 100 %, not 300 %"),

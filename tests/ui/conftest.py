@@ -32,18 +32,23 @@ ARGUMENTS = [
 ]
 
 
-# Not of the whole session: as long as playwright runs, its event loop counts as running on this
-# thread, and others cannot.
-@pytest.fixture(scope="module")
-def browser():
+def chromium():
+    """Return the program, or skip the test."""
     program = shutil.which("chromium")
     if program is None:
         message = "Debian's chromium is not installed"
         pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+    return program
+
+
+# Not of the whole session: as long as playwright runs, its event loop counts as running on this
+# thread, and others cannot.
+@pytest.fixture(scope="module")
+def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from poweremail._cli import account, batch, batch_upkeep, doctor, mail, sandbox, webhook
+from poweremail._cli import (
+    account,
+    batch,
+    batch_upkeep,
+    doctor,
+    mail,
+    sandbox,
+    sandbox_tools,
+    webhook,
+)
 from poweremail._cli.options import ConnectionOptions, OutputOptions, command, flag
 from poweremail._cli.session import Session
 from poweremail._version import __version__
@@ -63,6 +72,6 @@ app.add_typer(account.tracking_domains, name="tracking-domains", rich_help_panel
 app.add_typer(account.webhooks, name="webhooks", rich_help_panel=_ACCOUNT)
 
 app.command(rich_help_panel=_LOCAL)(doctor.config)
-app.command(rich_help_panel=_LOCAL)(sandbox.sandbox)
+app.add_typer(sandbox_tools.app, name="sandbox", rich_help_panel=_LOCAL)
 app.command(rich_help_panel=_LOCAL)(sandbox.demo)
 app.add_typer(webhook.app, name="webhook", rich_help_panel=_LOCAL)

@@ -15,12 +15,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeAlias, get_type_hints
+from typing import Any, TypeAlias, get_args, get_type_hints
 
 import attrs
 import typer
@@ -145,11 +146,46 @@ def _hidden(parameter: inspect.Parameter) -> inspect.Parameter:
     return parameter.replace(default=declared)
 
 
+def _parameters_of(own: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
+    """Return a command's *own* parameters by keyword, the fields of its groups one by one."""
+    parameters: list[inspect.Parameter] = []
+    for each in own:
+        if attrs.has(each.annotation):
+            parameters += _options_of(each.annotation)
+        elif each.kind is not inspect.Parameter.VAR_KEYWORD:
+            parameters.append(each.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    return parameters
+
+
+def _with_variable(parameter: inspect.Parameter, prefix: str) -> inspect.Parameter:
+    """Return the option with an environment variable, beside one that it may have already."""
+    declared = copy(parameter.default)
+    flag = next(iter(declared.param_decls or ()), parameter.name)
+    name = prefix + flag.strip("-").replace("-", "_").upper()
+    if list[str] in get_args(parameter.annotation):
+        # Typer would split the value at every space.
+        declared.default = ...
+        declared.default_factory = functools.partial(_values_of, name)
+        declared.show_default = False
+        declared.help = f"{declared.help} \\[env var: {name}]"
+    else:
+        declared.envvar = [name, declared.envvar] if declared.envvar else name
+    return parameter.replace(default=declared)
+
+
+def _values_of(variable: str) -> list[str]:
+    text = os.environ.get(variable, "")
+    # JSON has commas of its own.
+    values = text.splitlines() if text.lstrip().startswith("{") else re.split("[\n,]", text)
+    return [value.strip() for value in values if value.strip()]
+
+
 def command(
     *shared: type,
     fields: Iterable[type] = (),
     hidden: bool = False,
     interrupted: int = exits.INTERRUPTED,
+    variables: str | None = None,
 ) -> Callable[[Command], Command]:
     """
     Return a decorator that makes a function a command and calls it with a `Session`.
@@ -158,6 +194,9 @@ def command(
     - *fields*: option groups whose fields the function gets one by one, by keyword.
     - *hidden*: leave the shared options out of ``--help``.
     - *interrupted*: the exit status after a signal.
+    - *variables*: each own option can also be set by an environment variable, whose name is this
+      prefix and that of the option. Several values are separated by line ends or, unless they are
+      JSON, by commas.
 
     If the function is that of a command with sub commands, it runs only if none of them is named.
     """
@@ -184,13 +223,13 @@ def command(
                 )
             Session(given, _flags_given(context), interrupted).run(function, **values)
 
-        keyword_only = inspect.Parameter.KEYWORD_ONLY
-        parameters = [inspect.Parameter("context", keyword_only, annotation=typer.Context)]
-        for each in own:
-            if each.name in groups:
-                parameters += _options_of(each.annotation)
-            elif each.kind is not inspect.Parameter.VAR_KEYWORD:
-                parameters.append(each.replace(kind=keyword_only))
+        parameters = _parameters_of(own)
+        if variables is not None:
+            parameters = [_with_variable(each, variables) for each in parameters]
+        context = inspect.Parameter(
+            "context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
+        )
+        parameters.insert(0, context)
         parameters += chain(*map(_options_of, fields), shared_options)
         typed: Any = run
         # Typer reads the signature, and then the type hints, of the function that it is given.

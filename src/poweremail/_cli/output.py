@@ -85,7 +85,7 @@ class Output:
 
     def __init__(self, *, as_json: bool, quiet: bool) -> None:
         self.as_json = as_json
-        self._quiet = quiet
+        self.quiet = quiet
 
     def data(self, line: str) -> None:
         """Print one line of data."""
@@ -94,7 +94,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """Print words for people, unless they asked for quiet."""
-        if not self._quiet:
+        if not self.quiet:
             self.error(text)
 
     def warn(self, text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,17 @@ import attrs
 import typer
 
 from poweremail._cli import exits
+from poweremail._cli.caught import CaughtLines
 from poweremail._cli.failures import cannot_listen, from_option
 from poweremail._cli.files import json_object
-from poweremail._cli.options import brand_option, command, flag, option, seconds
+from poweremail._cli.options import (
+    OutputOptions,
+    brand_option,
+    command,
+    flag,
+    option,
+    seconds,
+)
 from poweremail._cli.output import OutputError
 from poweremail._cli.session import Session
 from poweremail._policy.limits import RateLimits
@@ -25,12 +34,16 @@ from poweremail.webhooks._signature import SCHEMES, find_scheme
 if TYPE_CHECKING:
     from poweremail.sandbox import Sandbox, SmtpServer
 
-__all__ = ["demo", "sandbox"]
+__all__ = ["VARIABLES", "demo", "sandbox"]
 
 _WARNING = (
     "this is not a loopback address: anybody who reaches it can read and delete the caught mail. "
-    "The page opens under localhost, the address itself and the names given by --allow-host."
+    "--auth asks them for a password. The page opens under localhost, IP addresses and the names "
+    "given by --allow-host."
 )
+VARIABLES = "POWEREMAIL_SANDBOX_"
+"""Where the names of the environment variables of all its options begin."""
+
 _SMTP_USER_NAME = "smtp12345"
 
 
@@ -84,14 +97,11 @@ class SandboxOptions:
     path: Path | None = option(
         "Keep the caught mail in this file; without it, mail is lost at the end.", "FILE", "--file"
     )
-    owner_id: str | None = option(
-        "Accept only this owner id.", "ID", envvar="POWEREMAIL_SANDBOX_OWNER_ID"
-    )
+    owner_id: str | None = option("Accept only this owner id.", "ID")
     token: Secret | None = option(
         "Accept only this token; better set the variable.",
         "TOKEN",
         parser=Secret,
-        envvar="POWEREMAIL_SANDBOX_TOKEN",
     )
     faults: list[str] | None = option(
         'Make something fail, such as \'{"fault": {"kind": "html"}, "call": "sendMail", "nth": '
@@ -112,6 +122,9 @@ class SandboxOptions:
         default=next(iter(SCHEMES)),
     )
     brand: str = brand_option()
+    webhook_ca: Path | None = option(
+        "Trust the certificates in this file, too, if a webhook is https.", "FILE"
+    )
     limits: bool = flag(
         "Limit each SMTP user to {0.per_minute:,} requests a minute, {0.per_hour:,} an hour and "
         "{0.per_day:,} a day.".format(RateLimits()),
@@ -127,43 +140,65 @@ class SandboxOptions:
     max_age: str | None = option("Delete mails after this time, such as 7d.", "AGE")
 
 
-@command()
+@attrs.frozen
+class ServerOptions:
+    """Where it listens, and who may use its page."""
+
+    host: str = option(
+        "The address to listen on; localhost is IPv4 and IPv6, :: all addresses of both. Any "
+        "other than loopback lets others read the mail.",
+        "ADDRESS",
+        default="localhost",
+    )
+    port: int = option(
+        "The port to listen on; 0 for a free one.", "PORT", default=8025, min=0, max=65535
+    )
+    allow_host: list[str] | None = option(
+        "A further name under which browsers may open the page, or a pattern such as "
+        "'*.example.com'; can be repeated.",
+        "NAME",
+    )
+    auth: Path | None = option(
+        "Ask for a user and a password in this file before the page and the control API show "
+        "anything: lines as `poweremail sandbox password` prints them.",
+        "FILE",
+    )
+
+    def serve(self, opened: Sandbox, on_ready: Callable[[str], object]) -> None:
+        """Serve until a signal. Raises `ConfigurationError`."""
+        from poweremail.sandbox._server.serving import serve  # noqa: PLC0415  as in `_opened`
+
+        fields = {"allowed_hosts": "--allow-host", "auth": "--auth"}
+        try:
+            with from_option("--host", **fields):
+                serve(
+                    opened.service,
+                    host=self.host,
+                    port=self.port,
+                    allowed_hosts=self.allow_host or (),
+                    auth=self.auth,
+                    on_ready=on_ready,
+                )
+        except OSError as error:
+            raise cannot_listen(error, self.host, self.port) from None
+
+
+@command(OutputOptions, variables=VARIABLES)
 def sandbox(
     session: Session,
     options: SandboxOptions,
     release: ReleaseOptions,
-    *,
-    host: str = option(
-        "The address to listen on. Any other than loopback lets others read the mail.",
-        "ADDRESS",
-        default="127.0.0.1",
-    ),
-    port: int = option(
-        "The port to listen on; 0 for a free one.", "PORT", default=8025, min=0, max=65535
-    ),
-    allow_host: list[str] | None = option(
-        "A further name under which browsers may open the page; can be repeated.", "NAME"
-    ),
+    server: ServerOptions,
 ) -> None:
     """Serve the API on this machine and catch the mail that is sent to it."""
-    from poweremail.sandbox._server.serving import serve  # noqa: PLC0415  as in `_opened`
-
-    if not is_loopback(host):
+    if not is_loopback(server.host):
         session.out.warn(_WARNING)
     try:
-        with _opened(options, release.server()) as opened:
+        with _opened(options, release.server()) as opened, CaughtLines(session.out, opened):
             _prepare(opened, options.faults or [])
-            serve(
-                opened.service,
-                host=host,
-                port=port,
-                allowed_hosts=allow_host or (),
-                on_ready=lambda url: _announce(session, opened, url),
-            )
+            server.serve(opened, lambda url: _announce(session, opened, url))
     except KeyboardInterrupt:
         session.out.data("")  # end the line of the terminal's ^C
-    except OSError as error:
-        raise cannot_listen(error, host, port) from None
 
 
 @command()
@@ -193,6 +228,7 @@ def _opened(options: SandboxOptions, smtp_server: SmtpServer | None) -> Sandbox:
         script=rules,
         webhook_scheme=find_scheme(options.scheme),
         brand=options.brand,
+        webhook_ca=options.webhook_ca,
         smtp_server=smtp_server,
         max_messages=options.max_messages,
         max_age=None if options.max_age is None else seconds(options.max_age, "--max-age"),
@@ -218,7 +254,7 @@ def _announce(session: Session, opened: Sandbox, url: str) -> None:
     accepted += [f"any {' and '.join(free)}"] if free else []
     arguments = f'"owner_id", "token", base_url="{url}", smtp_user_name="{_SMTP_USER_NAME}"'
     lines = (
-        f"The sandbox listens at {url} (Ctrl-C ends it).",
+        f"The sandbox answers at {url} (Ctrl-C ends it).",
         f"  API       {url}/v1.0/",
         f"  page      {url}/",
         f"  control   {url}/_sandbox/docs",
@@ -227,4 +263,7 @@ def _announce(session: Session, opened: Sandbox, url: str) -> None:
         f"  client    AsyncPowerEmail({arguments})",
     )
     with suppress(OutputError):  # it serves even if nobody can read this
-        session.out.data("\n".join(lines))
+        if session.out.as_json:
+            session.out.json({"url": url, "base_url": f"{url}/v1.0/"})
+        else:
+            session.out.data("\n".join(lines))

@@ -8,7 +8,7 @@ import select
 import sys
 import threading
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -26,7 +26,7 @@ from poweremail._wire import arguments
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._server.listener import (
     listener_url,
-    open_listener,
+    open_listeners,
     quiet_config,
     run_until_stopped,
 )
@@ -65,11 +65,13 @@ def listen(out: Output, options: ListenOptions, *, keys: Sequence[Secret], brand
             f"cannot make the directory {str(options.save)!r}: {error.strerror}", field="--save"
         ) from None
     try:
-        opened = open_listener(options.host, options.port)
+        listeners = open_listeners(options.host, options.port)
     except OSError as error:
         raise cannot_listen(error, options.host, options.port) from None
-    with opened as listener:
-        own_url = f"{listener_url(listener)}/"
+    with ExitStack() as opened:
+        for listener in listeners:
+            opened.enter_context(listener)
+        own_url = f"{listener_url(listeners[0])}/"
         url = options.url or own_url
         application = _Application(out, options, url=url, keys=keys, scheme=scheme, brand=brand)
         try:
@@ -81,7 +83,7 @@ def listen(out: Output, options: ListenOptions, *, keys: Sequence[Secret], brand
             if not keys:
                 out.error("  There is no key: the URL can be registered, all events are rejected.")
             threading.Thread(target=application.stop_without_reader, daemon=True).start()
-            run_until_stopped(application.server, listener)
+            run_until_stopped(application.server, listeners)
         except KeyboardInterrupt:
             out.error("")  # end the line of the terminal's ^C
     if application.failure is not None:

@@ -25,7 +25,12 @@ from poweremail.sandbox._store.events import MailEvent
 from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits, SmtpUser
 from poweremail.sandbox._store.mail import CaughtMail, Template
 from poweremail.sandbox._webhooks.deliveries import Delivery
-from poweremail.sandbox._webhooks.posting import AwaitedReceiver, Poster, RespondingReceiver
+from poweremail.sandbox._webhooks.posting import (
+    AwaitedReceiver,
+    Poster,
+    RespondingReceiver,
+    check_ca,
+)
 from poweremail.sandbox._webhooks.script import EventRule, EventScript
 from poweremail.webhooks._signature import (
     BRAND,
@@ -69,6 +74,9 @@ class Sandbox:
     *brand*
         The name of the service in the header and the form field of these posts, and in the
         handshake.
+    *webhook_ca*
+        A file of PEM certificates of authorities that sign your receivers of webhooks. They are
+        trusted beside those that the system trusts.
     *smtp_server*
         The mail server that caught mails may be released to: see `release`.
     *max_messages*
@@ -96,6 +104,7 @@ class Sandbox:
         script: Iterable[EventRule | str] = (),
         webhook_scheme: SchemeName | SignatureScheme = DEFAULT_SCHEME,
         brand: str = BRAND,
+        webhook_ca: str | os.PathLike[str] | None = None,
         smtp_server: SmtpServer | None = None,
         max_messages: int | None = None,
         max_age: float | None = None,
@@ -106,6 +115,7 @@ class Sandbox:
             raise ConfigurationError(f"must be SmtpLimits, not {limits!r}", field="limits")
         events = EventScript(script, seed=seed)
         scheme, brand = find_scheme(webhook_scheme), check_brand(brand)
+        ca = None if webhook_ca is None else check_ca(webhook_ca)
         store = Store(path)
         self.service: Service = Service(
             store,
@@ -118,6 +128,7 @@ class Sandbox:
             webhook_scheme=scheme,
             brand=brand,
             smtp_server=smtp_server,
+            webhook_ca=ca,
             max_messages=max_messages,
             max_age=max_age,
         )
@@ -357,17 +368,27 @@ class Sandbox:
         return make_async_client(self.service, options)
 
     def server(
-        self, host: str = "127.0.0.1", port: int = 0, *, allowed_hosts: Iterable[str] = ()
+        self,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        allowed_hosts: Iterable[str] = (),
+        auth: str | os.PathLike[str] | None = None,
     ) -> SandboxServer:
         """
         Return an HTTP server of this sandbox, to be used as a context manager.
 
         *host*
-            The address to listen on. One that is not loopback lets others read the caught mail.
+            The address to listen on; ``localhost`` is IPv4 and IPv6, ``::`` all addresses of both.
+            One that is not loopback lets others read the caught mail.
         *port*
             0 picks a free one: see `SandboxServer.base_url`.
         *allowed_hosts*
-            Other names under which browsers may open the page.
+            Other names under which browsers may open the page, or patterns such as
+            ``*.example.com``. IP addresses need none.
+        *auth*
+            A file of users and their passwords, without which the page and the control API show
+            nothing: lines as ``poweremail sandbox password`` or ``htpasswd -B`` print them.
 
         Raises `ConfigurationError` if the extra ``poweremail[sandbox]`` is not installed.
         """
@@ -378,7 +399,9 @@ class Sandbox:
                 f"the server of the sandbox needs {error.name}, which is not installed",
                 advice="pip install 'poweremail[sandbox]'; sandbox.client() needs no extra",
             ) from error
-        return SandboxServer(self.service, host=host, port=port, allowed_hosts=allowed_hosts)
+        return SandboxServer(
+            self.service, host=host, port=port, allowed_hosts=allowed_hosts, auth=auth
+        )
 
 
 def _number(numbered: CaughtMail | Delivery | int) -> int:

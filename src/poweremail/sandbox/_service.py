@@ -88,6 +88,8 @@ class Service:
         The name of the service in these posts and in the handshake.
     *smtp_server*
         The mail server that caught mails may be released to.
+    *webhook_ca*
+        A file of certificates that posts to webhooks trust, beside those that the system trusts.
     *max_messages*, *max_age*
         How many mails are kept, and for how many seconds: see `Retention`.
     """
@@ -102,6 +104,7 @@ class Service:
     webhook_scheme: SignatureScheme
     brand: str
     smtp_server: SmtpServer | None
+    webhook_ca: str | None = None
     max_messages: int | None = None
     max_age: float | None = None
     mails: MailStore = attrs.field(init=False)
@@ -123,7 +126,7 @@ class Service:
         self.registry = AccountStore(self.store)
         self.deliveries = Deliveries(self.store, self.webhook_scheme, self.brand)
         self.recorder = EventRecorder(self.store, self.clock, self.script, self.deliveries)
-        self.deliverer = Deliverer(self.deliveries, self.recorder, self.clock)
+        self.deliverer = Deliverer(self.deliveries, self.recorder, self.clock, ca=self.webhook_ca)
 
     @property
     def own_owner_id(self) -> bool:

@@ -17,6 +17,7 @@ from poweremail._response import Response
 from poweremail.errors import WebhookPayloadError
 from poweremail.sandbox._api.call import Call, Reply
 from poweremail.sandbox._api.responses import Refusal
+from poweremail.sandbox._server.auth import PasswordGate, Users
 from poweremail.sandbox._server.control import control_app
 from poweremail.sandbox._server.guard import Guard
 from poweremail.sandbox._server.headers import DATA_HEADERS, with_headers
@@ -41,7 +42,11 @@ _MINIMAL_HEADERS = {
 
 
 def create_app(
-    service: Service, *, max_body: int = MAX_BODY, allowed_hosts: Iterable[str] = ()
+    service: Service,
+    *,
+    max_body: int = MAX_BODY,
+    allowed_hosts: Iterable[str] = (),
+    users: Users | None = None,
 ) -> ASGIApp:
     """
     Make the application of *service*.
@@ -49,6 +54,7 @@ def create_app(
     - *max_body*: the largest body in bytes; a larger one gets an error of the API.
     - *allowed_hosts*: names, or patterns of names, under which the page and the control API
       respond, beside loopback names and IP addresses: see `Guard`.
+    - *users*: those who may use the page and the control API; None is everybody.
 
     Faults that break a connection need the server of `poweremail.sandbox._server.serving` below.
     """
@@ -61,7 +67,8 @@ def create_app(
     router = Router(
         [Mount("/_sandbox", control_app(service))], default=page_or_api, redirect_slashes=False
     )
-    guarded = Guard(router, allowed_hosts=allowed_hosts)
+    opened = router if users is None else PasswordGate(router, users)
+    guarded = Guard(opened, allowed_hosts=allowed_hosts)
     return with_headers(Target(guarded), _MINIMAL_HEADERS)
 
 
@@ -94,7 +101,9 @@ class _Api:
         if arrival.call not in _HANDSHAKE_CALLS:
             return self.service.handle(call, arrival)
         # A service that was given its own way to verify a URL keeps it.
-        verify = self.service.verify_webhook or partial(answers_handshake, brand=self.service.brand)
+        verify = self.service.verify_webhook or partial(
+            answers_handshake, brand=self.service.brand, ca=self.service.webhook_ca
+        )
         # In a thread, because the URL may be one of this very server.
         return await anyio.to_thread.run_sync(
             partial(self.service.handle, call, arrival, verify_webhook=verify)

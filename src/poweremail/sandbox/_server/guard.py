@@ -22,7 +22,8 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from poweremail._types.checks import is_loopback
+from poweremail._types.checks import is_host, is_loopback
+from poweremail.errors import ConfigurationError
 
 __all__ = ["Guard", "host_of"]
 
@@ -57,11 +58,13 @@ class Guard:
       neither show nor change anything for the page of another origin. Links from there still work.
     - The API below ``/v1.0`` is for programs, which may use any name. A browser is treated as in
       the control API, GETs included, because one of them sends mail.
+
+    Raises `ConfigurationError` if one of *allowed_hosts* can be no name.
     """
 
     def __init__(self, app: ASGIApp, *, allowed_hosts: Iterable[str] = ()) -> None:
         self._app = app
-        self._allowed = tuple(host.lower() for host in allowed_hosts)
+        self._allowed = tuple(map(_pattern, allowed_hosts))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond 403, or pass the request on."""
@@ -116,8 +119,20 @@ class Guard:
         port. A pattern for all names names none.
         """
         return not is_loopback(name) and any(
-            fnmatchcase(name, each) for each in self._allowed if each.strip("*.?")
+            fnmatchcase(name, each) for each in self._allowed if each.strip("*.")
         )
+
+
+def _pattern(host: str) -> str:
+    """Return an allowed *host* as it is compared: a name, a pattern, or an address."""
+    pattern = host.strip().strip("[]").lower()
+    if not is_host(pattern.replace("*", "a")):
+        raise ConfigurationError(
+            f"must be a name such as mail.example.com, or a pattern such as *.example.com, without "
+            f"scheme, port and path, not {host!r}",
+            field="allowed_hosts",
+        )
+    return pattern
 
 
 def _hosts(headers: Headers) -> Iterator[str]:

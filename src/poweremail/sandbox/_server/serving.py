@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterable
@@ -10,11 +11,13 @@ from typing import Self
 import anyio.to_thread
 import attrs
 import uvicorn
+from starlette.types import ASGIApp
 
 from poweremail.sandbox._server.app import MAX_BODY, create_app
+from poweremail.sandbox._server.auth import Users
 from poweremail.sandbox._server.listener import (
     listener_url,
-    open_listener,
+    open_listeners,
     quiet_config,
     run_until_stopped,
 )
@@ -34,10 +37,14 @@ class SandboxServer:
     An HTTP server of *service* on a thread of its own: a context manager that serves inside its
     ``with`` block.
 
-    - *host*, *port*: where it listens; port 0 is a free one.
+    - *host*, *port*: where it listens; port 0 is a free one. ``localhost`` is IPv4 and IPv6, ``::``
+      all addresses of both.
     - *max_body*: the largest request body that it reads, in bytes.
-    - *allowed_hosts*: names under which the page and the control API respond, beside *host* and
-      loopback names. Any other name may be one that an attacker points at this machine.
+    - *allowed_hosts*: names, or patterns such as ``*.example.com``, under which the page and the
+      control API respond, beside *host*, loopback names and IP addresses. Any other name may be one
+      that an attacker points at this machine.
+    - *auth*: a file of users and bcrypt hashes of their passwords, without which the page and the
+      control API show nothing: see `Users`.
 
     ``url`` is where it listens, ``base_url`` the base URL for clients; the control API is below
     ``/_sandbox``. Entering raises OSError if the port is taken. Leaving aborts the requests that
@@ -49,6 +56,7 @@ class SandboxServer:
     port: int = 0
     max_body: int = MAX_BODY
     allowed_hosts: Iterable[str] = attrs.field(default=(), converter=tuple[str, ...])
+    auth: str | os.PathLike[str] | None = None
     url: str = attrs.field(default="", init=False)
     _running: tuple[_Server, threading.Thread] | None = attrs.field(default=None, init=False)
 
@@ -58,15 +66,19 @@ class SandboxServer:
         return f"{self.url}/v1.0/"
 
     def __enter__(self) -> Self:
-        listener = open_listener(self.host, self.port)
-        self.url = listener_url(listener)
-        ready = threading.Event()
+        users = None if self.auth is None else Users(self.auth)
         hosts = (self.host, *self.allowed_hosts)
-        server = _Server(self.service, self.max_body, hosts, ready.set)
+        application = create_app(
+            self.service, max_body=self.max_body, allowed_hosts=hosts, users=users
+        )
+        listeners = open_listeners(self.host, self.port)
+        self.url = listener_url(listeners[0])
+        ready = threading.Event()
+        server = _Server(self.service, application, ready.set)
 
         def run() -> None:
             try:
-                server.run([listener])
+                server.run([*listeners])
             finally:
                 ready.set()
 
@@ -92,19 +104,22 @@ def serve(
     port: int = 8025,
     max_body: int = MAX_BODY,
     allowed_hosts: Iterable[str] = (),
+    auth: str | os.PathLike[str] | None = None,
     on_ready: Callable[[str], object] = lambda _url: None,
 ) -> None:
     """
     Serve *service* in the foreground until SIGTERM, or SIGINT, which then raises KeyboardInterrupt.
 
-    *host*, *port*, *max_body* and *allowed_hosts* are those of `SandboxServer`. *on_ready* is
-    called with the URL as soon as the server responds. Raises OSError if the port is taken.
+    *host*, *port*, *max_body*, *allowed_hosts* and *auth* are those of `SandboxServer`. *on_ready*
+    is called with the URL as soon as the server responds. Raises OSError if the port is taken.
     """
-    listener = open_listener(host, port)
-    server = _Server(
-        service, max_body, (host, *allowed_hosts), lambda: on_ready(listener_url(listener))
+    users = None if auth is None else Users(auth)
+    application = create_app(
+        service, max_body=max_body, allowed_hosts=(host, *allowed_hosts), users=users
     )
-    run_until_stopped(server, listener)
+    listeners = open_listeners(host, port)
+    server = _Server(service, application, lambda: on_ready(listener_url(listeners[0])))
+    run_until_stopped(server, listeners)
 
 
 class _Server(uvicorn.Server):
@@ -116,11 +131,11 @@ class _Server(uvicorn.Server):
     """
 
     def __init__(
-        self, service: Service, max_body: int, hosts: Iterable[str], on_ready: Callable[[], object]
+        self, service: Service, application: ASGIApp, on_ready: Callable[[], object]
     ) -> None:
         super().__init__(
             quiet_config(
-                create_app(service, max_body=max_body, allowed_hosts=hosts),
+                application,
                 http=Wire,
                 date_header=False,
                 h11_max_incomplete_event_size=_MAX_HEAD_BYTES,

@@ -31,12 +31,24 @@ _POLL_SECONDS = 0.05
 
 
 class Deliverer:
-    """Posts *deliveries* that are due by *clock*, one at a time. Safe to use from many threads."""
+    """
+    Posts *deliveries* that are due by *clock*, one at a time. Safe to use from many threads.
 
-    def __init__(self, deliveries: Deliveries, recorder: EventRecorder, clock: Clock) -> None:
+    *ca* is a file of certificates that it trusts, beside those that the system trusts.
+    """
+
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        recorder: EventRecorder,
+        clock: Clock,
+        *,
+        ca: str | None = None,
+    ) -> None:
         self._deliveries = deliveries
         self._recorder = recorder
         self._clock = clock
+        self._ca = ca
         self._lock = threading.Lock()
         self._delivering_thread: int | None = None
 
@@ -61,7 +73,7 @@ class Deliverer:
                 field="deliver",
                 mail_state=None,
             )
-        post = post_to(to)
+        post = post_to(to, self._ca)
         posted: list[Delivery] = []
         silent: set[str] = set()
         with self._lock, closing(self._due(silent, stop)) as due:
@@ -102,7 +114,7 @@ class Deliverer:
 
     def replay(self, number: int, to: RespondingReceiver | Poster | None = None) -> Delivery:
         """Post a delivery once more, byte for byte. Raises LookupError if there is none."""
-        return self._post(self._deliveries.find(number), post_to(to))
+        return self._post(self._deliveries.find(number), post_to(to, self._ca))
 
     def _post(self, delivery: Delivery, post: Post) -> Delivery:
         return self._note(delivery, post(delivery.url, delivery.headers, delivery.body))

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from functools import cache
+from functools import cache, partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import attrs
 
+from poweremail.errors import ConfigurationError
 from poweremail.webhooks._signature import BRAND, handshake_text
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ __all__ = [
     "Poster",
     "RespondingReceiver",
     "answers_handshake",
+    "check_ca",
     "post_to",
     "result_of",
 ]
@@ -87,13 +90,13 @@ Post = Callable[[str, Sequence[tuple[str, str]], bytes], AttemptResult]
 """`Poster.post`."""
 
 
-def post_to(to: RespondingReceiver | Poster | None) -> Post:
+def post_to(to: RespondingReceiver | Poster | None, ca: str | None = None) -> Post:
     """
     Return the function that posts to *to*: a receiver, which gets all deliveries without a socket,
-    or a poster. None posts each to its URL.
+    or a poster. None posts each to its URL; *ca* is then a file of certificates to trust, too.
     """
     if to is None:
-        return _post_over_http
+        return partial(_post_over_http, ca=ca)
     post: Post | None = getattr(to, "post", None)
     if post is not None:
         return post
@@ -101,14 +104,16 @@ def post_to(to: RespondingReceiver | Poster | None) -> Post:
     return lambda _, headers, body: result_of(receiver.respond("POST", dict(headers), body))
 
 
-def _post_over_http(url: str, headers: Sequence[tuple[str, str]], body: bytes) -> AttemptResult:
+def _post_over_http(
+    url: str, headers: Sequence[tuple[str, str]], body: bytes, *, ca: str | None
+) -> AttemptResult:
     """Post on a new connection, exactly the bytes that are given."""
     import httpx  # noqa: PLC0415 - a sandbox without webhooks needs none
 
     try:
         # Built by hand: a client would add headers of its own.
         request = httpx.Request("POST", url, headers=list(headers), content=body)
-        return result_of(_send(request, _EXCERPT_BYTES, _POST_SECONDS))
+        return result_of(_send(request, _EXCERPT_BYTES, _POST_SECONDS, ca))
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         return AttemptResult(None, f"{type(error).__name__}: {error}")
 
@@ -119,11 +124,12 @@ def result_of(response: tuple[int, Any, bytes]) -> AttemptResult:
     return AttemptResult(int(status), body[:_EXCERPT_BYTES].decode("utf-8", "replace"))
 
 
-def answers_handshake(url: str, brand: str = BRAND) -> bool:
+def answers_handshake(url: str, brand: str = BRAND, ca: str | None = None) -> bool:
     """
     Return whether *url* is a receiver of webhooks, as the service checks before it registers one.
 
-    It must answer the handshake of *brand* to a GET or, if it does not, to an empty POST.
+    It must answer the handshake of *brand* to a GET or, if it does not, to an empty POST. *ca* is a
+    file of certificates to trust, beside those that the system trusts.
     """
     import httpx  # noqa: PLC0415
 
@@ -131,7 +137,7 @@ def answers_handshake(url: str, brand: str = BRAND) -> bool:
     for method in ("GET", "POST"):
         try:
             request = httpx.Request(method, url)
-            status, _, body = _send(request, _MAX_HANDSHAKE_BYTES, _HANDSHAKE_SECONDS)
+            status, _, body = _send(request, _MAX_HANDSHAKE_BYTES, _HANDSHAKE_SECONDS, ca)
         except (httpx.HTTPError, httpx.InvalidURL):
             continue
         if 200 <= status < 300 and expected in body:  # noqa: PLR2004 - the success class
@@ -140,7 +146,7 @@ def answers_handshake(url: str, brand: str = BRAND) -> bool:
 
 
 def _send(
-    request: httpx.Request, max_bytes: int, seconds: float
+    request: httpx.Request, max_bytes: int, seconds: float, ca: str | None
 ) -> tuple[int, httpx.Headers, bytes]:
     """
     Return status, headers and the first *max_bytes* of the body; a slow body ends early, too.
@@ -151,7 +157,7 @@ def _send(
     # Receivers under development run on this machine or near it, so no proxy. The service is not
     # known to follow redirects.
     with (
-        httpx.Client(verify=_tls(), trust_env=False, timeout=seconds) as client,
+        httpx.Client(verify=_trusting(ca), trust_env=False, timeout=seconds) as client,
         closing(client.send(request, stream=True)) as response,
     ):
         body = b""
@@ -162,9 +168,34 @@ def _send(
         return response.status_code, response.headers, body[:max_bytes]
 
 
+def check_ca(path: str | os.PathLike[str]) -> str:
+    """Return the *path* of certificates that can be read. Raises `ConfigurationError`."""
+    import ssl  # noqa: PLC0415 - a sandbox without it needs none
+
+    try:
+        _trusting(os.fspath(path))
+    except OSError as error:
+        wrong = isinstance(error, ssl.SSLError)
+        reason = "it has no certificate in PEM" if wrong else error.strerror
+        raise ConfigurationError(
+            f"cannot use {os.fspath(path)!r}: {reason}", field="webhook_ca"
+        ) from None
+    return os.fspath(path)
+
+
 @cache
-def _tls() -> ssl.SSLContext:
+def _trusting(ca: str | None) -> ssl.SSLContext:
+    """
+    Return the settings of TLS that trust the authorities of httpx, those of the system (which
+    SSL_CERT_FILE and SSL_CERT_DIR name), and those in the file *ca*.
+
+    Raises OSError if the file cannot be read or has no certificate.
+    """
     # Reading the certificates takes longer than a POST on this machine, so it is done once.
     import httpx  # noqa: PLC0415
 
-    return httpx.create_ssl_context(trust_env=False)
+    context = httpx.create_ssl_context(trust_env=False)
+    context.load_default_certs()
+    if ca is not None:
+        context.load_verify_locations(ca)
+    return context

@@ -54,7 +54,22 @@ export async function attempt(work) {
 }
 
 export async function copy(text) {
-  await attempt(() => navigator.clipboard.writeText(text).then(() => toast("Copied")));
+  await attempt(async () => {
+    // Browsers have it on https and localhost only.
+    if (navigator.clipboard) await navigator.clipboard.writeText(text);
+    else copyBySelection(text);
+    toast("Copied");
+  });
+}
+
+function copyBySelection(text) {
+  const area = h("textarea", { class: "hidden", "aria-hidden": "true" });
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const copied = document.execCommand("copy");
+  area.remove();
+  if (!copied) throw new Error("The browser does not let the page copy.");
 }
 
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
