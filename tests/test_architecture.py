@@ -80,6 +80,8 @@ ROOMS = (
     both("send"),
     (*both("messages"), *both("settings")),
     both("client"),
+    both("failover_rounds"),
+    both("failover"),
     (
         "poweremail.batch._options",
         "poweremail.batch._slice",

@@ -16,12 +16,15 @@ from poweremail._version import __version__
 
 if TYPE_CHECKING:
     from poweremail._async.client import AsyncPowerEmail
+    from poweremail._async.failover import AsyncFailover
     from poweremail._messages.envelope import Tracking
     from poweremail._messages.message import Converted, Message, TemplateMessage
+    from poweremail._policy.failover import CircuitPolicy, FailoverEvent
     from poweremail._policy.limits import LimitWait, RateLimits
     from poweremail._policy.retry import RetryEvent, RetryPolicy
     from poweremail._response import Response
     from poweremail._sync.client import PowerEmail
+    from poweremail._sync.failover import Failover
     from poweremail._types.account import (
         AccountDetail,
         Listing,
@@ -60,6 +63,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "_async.client": ("AsyncPowerEmail",),
     "_sync.client": ("PowerEmail",),
+    "_async.failover": ("AsyncFailover",),
+    "_sync.failover": ("Failover",),
     "errors": (
         "ApiError",
         "AuthenticationError",
@@ -78,6 +83,7 @@ _HOMES = {
         "WebhookPayloadError",
         "WebhookSignatureError",
     ),
+    "_policy.failover": ("CircuitPolicy", "FailoverEvent"),
     "_policy.limits": ("LimitWait", "RateLimits"),
     "_policy.retry": ("RetryEvent", "RetryPolicy"),
     "_response": ("Response",),
@@ -104,12 +110,14 @@ _HOMES = {
 __all__ = [
     "AccountDetail",
     "ApiError",
+    "AsyncFailover",
     "AsyncPowerEmail",
     "Attachment",
     "AttemptEvent",
     "AuthenticationError",
     "CallResult",
     "ChangeUnknownError",
+    "CircuitPolicy",
     "ConfigurationError",
     "Converted",
     "DeliveryUnknownError",
@@ -117,6 +125,8 @@ __all__ = [
     "Engagement",
     "EventBatch",
     "EventName",
+    "Failover",
+    "FailoverEvent",
     "GeneralError",
     "Image",
     "LimitWait",

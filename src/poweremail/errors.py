@@ -81,6 +81,8 @@ class PowerEmailError(Exception):
     *advice*: what to do about it; None for the advice of the class.
     *raw*: the service's response, None if none came.
     *temporary*: whether the same call may succeed later.
+    *target*: the name of the target of an `AsyncFailover` that the error is about; None without
+    one.
     """
 
     default_advice: ClassVar[str] = ""
@@ -100,6 +102,7 @@ class PowerEmailError(Exception):
         self.advice: str = self.default_advice if advice is None else advice
         self.raw = raw
         self.temporary = temporary
+        self.target: str | None = None
 
     def __str__(self) -> str:
         text = f"{_STATE_TEXT[self.mail_state]}{self.explanation}"

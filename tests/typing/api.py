@@ -29,16 +29,20 @@ import poweremail
 from poweremail import (
     AccountDetail,
     ApiError,
+    AsyncFailover,
     AsyncPowerEmail,
     Attachment,
     AttemptEvent,
     AuthenticationError,
     CallResult,
     ChangeUnknownError,
+    CircuitPolicy,
     Converted,
     DeliveryUnknownError,
     Deployment,
     Engagement,
+    Failover,
+    FailoverEvent,
     GeneralError,
     Image,
     LimitWait,
@@ -967,3 +971,41 @@ async def task_queues(
     of_procrastinate = ProcrastinateMail(app, "postgresql://host/name", beat=10)
     assert_type(await of_procrastinate.drive(kick), Worked)
     Mail("ledger.db")  # type: ignore[abstract]
+
+
+# Failover: several clients behind the calls of one.
+
+
+def on_failover(event: FailoverEvent) -> None:
+    assert_type(event.target, str)
+    assert_type(event.error, PowerEmailError)
+    assert_type(event.is_open, bool)
+
+
+async def fail_over(first: AsyncPowerEmail, second: AsyncPowerEmail) -> None:
+    async with AsyncFailover(
+        {"main": first, "backup": second},
+        order="round_robin",
+        weights={"main": 3},
+        retry=RetryPolicy(2),
+        circuit=CircuitPolicy(failures=5, open_seconds=10),
+        on_failover=on_failover,
+    ) as mailer:
+        result = await mailer.messages.send_mail(requesting)
+        assert_type(result, SendResult)
+        assert_type(result.target, str | None)
+        assert_type(await mailer.messages.get_message_info(result), MessageInfoPage)
+        assert_type(await mailer.messages.send_raw(b"..."), SendResult)
+        async with mailer.messages.send_many([requesting]) as outcomes:
+            async for outcome in outcomes:
+                assert_type(outcome.result, SendResult | None)
+        assert_type(mailer.resting(), dict[str, float])
+        assert_type(mailer.clients["main"], AsyncPowerEmail)
+
+
+def fail_over_in_threads(first: PowerEmail) -> None:
+    with Failover({"main": first}) as mailer:
+        assert_type(mailer.messages.send_template(template), SendResult)
+        assert_type(mailer.messages.reconcile("id", target="main").target, str | None)
+    AsyncFailover({"main": first})  # type: ignore[dict-item]
+    Failover({"main": first}, order="random")  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ from poweremail._wire import encode
 from poweremail._wire.http import Endpoint, Request
 from poweremail.errors import DeliveryUnknownError, UsageError
 
-__all__ = ["AsyncMessages"]
+__all__ = ["AsyncMessages", "draw_unique_id"]
 
 M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
@@ -45,7 +45,7 @@ class AsyncMessages:
     async def send_mail(self, message: Message, *, smtp_user_name: str | None = None) -> SendResult:
         """Send *message* (``messages/sendMail``)."""
         message = _checked(message, Message)
-        unique_id = message.unique_id or _draw_unique_id()
+        unique_id = message.unique_id or draw_unique_id()
         return await self._send(encode.send_mail, message, unique_id, smtp_user_name)
 
     async def send_template(
@@ -53,7 +53,7 @@ class AsyncMessages:
     ) -> SendResult:
         """Send a mail made from a template (``messages/sendTemplate``)."""
         message = _checked(message, TemplateMessage)
-        unique_id = message.unique_id or _draw_unique_id()
+        unique_id = message.unique_id or draw_unique_id()
         return await self._send(encode.send_template, message, unique_id, smtp_user_name)
 
     async def send_template_http_get(
@@ -80,7 +80,7 @@ class AsyncMessages:
         ``X-Unique-Id``, one is added as its first header, so that the mail can be looked up.
         """
         message = RawMessage.of(raw_message)
-        unique_id = message.unique_id or _draw_unique_id()
+        unique_id = message.unique_id or draw_unique_id()
         return await self._send(encode.send_raw, message, unique_id, smtp_user_name)
 
     async def get_message_info(self, unique_id: str, skip_page: int = 0) -> MessageInfoPage:
@@ -195,7 +195,7 @@ def _checked(message: M, kind: type[M]) -> M:
     return message
 
 
-def _draw_unique_id() -> str:
+def draw_unique_id() -> str:
     """
     Return 128 random bits as hexadecimal digits, in half the time of a UUID.
 

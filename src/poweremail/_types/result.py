@@ -29,6 +29,7 @@ class SendResult:
     *reconciled*: the response to the send was lost, and getMessageInfo showed the mail; *raw* is
     that page then.
     *extra*: the members of the response that this library does not know.
+    *target*: the name of the target of an `AsyncFailover` that has sent it; None without one.
     """
 
     unique_id: str
@@ -39,6 +40,7 @@ class SendResult:
     reconciled: bool = False
     dry_run: bool = False
     extra: Mapping[str, Any] = attrs.field(factory=FrozenMapping, hash=False)
+    target: str | None = None
     raw: Response
 
 

@@ -1,0 +1,197 @@
+"""
+Which of several targets gets the next attempt of a mail, and which of them rest.
+
+Theory of operation. A target is a client: an SMTP user of an account. Each has a circuit. It is
+*closed* at first. After so many failures in a row it is *open*: nobody asks the target for a while.
+Then it is *half open*: one send may probe the target, while the others still pass it by. If the
+probe succeeds the circuit closes, else it is open again. A 429 with a Retry-After opens it at once,
+for as long as the service demands.
+
+A failure is what says that the target may not work: a mail that was not sent, a 429, and a mail
+whose outcome is unknown. The last is never sent by another target, but the mails after it are. A
+response that rejects a mail is a success here: the target works.
+
+In order of priority, the first target that may be asked gets the mail. Round robin is the smooth
+one of nginx: each time, every candidate's credit grows by its weight, and the one with the most
+pays the weights of all. So weights of 3 and 1 give ``a a b a``, not ``a a a b``.
+
+Everything here is arithmetic on a clock that the caller reads. A lock makes each step atomic for
+threads.
+
+Tests: ``tests/policy/test_failover`` compares with a model, and counts who was asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from threading import Lock
+from typing import Literal, get_args
+
+import attrs
+
+from poweremail._types.checks import is_number, is_whole
+from poweremail.errors import ConfigurationError, PowerEmailError
+
+__all__ = ["CircuitPolicy", "FailoverEvent", "FailoverOrder", "Targets"]
+
+FailoverOrder = Literal["priority", "round_robin"]
+
+
+@attrs.frozen(kw_only=True)
+class CircuitPolicy:
+    """
+    When a target rests.
+
+    *failures*: so many failures in a row open its circuit: 3.
+    *open_seconds*: the seconds until one send may probe it: 30. Long enough that a server restarts
+    meanwhile, and short enough that a target is not forgotten.
+
+    Raises `ConfigurationError` if an option is invalid.
+    """
+
+    failures: int = 3
+    open_seconds: float = 30.0
+
+    def __attrs_post_init__(self) -> None:
+        if not is_whole(self.failures, 1):
+            raise ConfigurationError(
+                f"must be 1 or more, not {self.failures!r}", field="circuit.failures"
+            )
+        if not is_number(self.open_seconds):
+            raise ConfigurationError(
+                f"must be a number of seconds, not {self.open_seconds!r}",
+                field="circuit.open_seconds",
+            )
+
+
+@attrs.frozen(kw_only=True)
+class FailoverEvent:
+    """
+    A target that did not take a mail.
+
+    *target*: its name.
+    *unique_id*: the unique id of the mail; None if the call has none.
+    *error*: why. If the mail's outcome is unknown, no other target gets it.
+    *is_open*: whether the circuit of the target is open now.
+    """
+
+    target: str
+    unique_id: str | None
+    error: PowerEmailError
+    is_open: bool
+
+
+@attrs.define
+class _Circuit:
+    """The state of one target. ``credit`` is that of the round robin."""
+
+    weight: int
+    failures: int = 0
+    open_until: float = -math.inf
+    is_probed: bool = False
+    credit: int = 0
+
+
+class Targets:
+    """
+    The targets of a failover, by name, in order of priority.
+
+    *weights*: the share of each in a round robin; 1 if it is missing.
+
+    Raises `ConfigurationError` if an option is invalid.
+    """
+
+    def __init__(
+        self,
+        names: Iterable[str],
+        order: FailoverOrder,
+        weights: Mapping[str, int],
+        circuit: CircuitPolicy,
+    ) -> None:
+        names = tuple(names)
+        if order not in get_args(FailoverOrder):
+            raise ConfigurationError(
+                f"must be one of {', '.join(get_args(FailoverOrder))}, not {order!r}", field="order"
+            )
+        if weights and order != "round_robin":
+            raise ConfigurationError("goes with order='round_robin'", field="weights")
+        if unknown := [name for name in weights if name not in names]:
+            raise ConfigurationError(f"there is no target {unknown[0]!r}", field="weights")
+        for name, weight in weights.items():
+            if not is_whole(weight, 1):
+                raise ConfigurationError(
+                    f"must be 1 or more, not {weight!r}", field=f"weights[{name!r}]"
+                )
+        self._takes_turns = order == "round_robin"
+        self._policy = circuit
+        self._circuits = {name: _Circuit(weights.get(name, 1)) for name in names}
+        self._lock = Lock()
+
+    def candidates(self, tried: Collection[str], now: float) -> list[str]:
+        """Return those that may be asked at *now*, without those that were *tried*."""
+        with self._lock:
+            return [name for name in self._circuits if name not in tried and self._may(name, now)]
+
+    def take(self, candidates: Iterable[str], now: float) -> str | None:
+        """
+        Return the one of *candidates* to ask, None if none may be asked any more.
+
+        One whose circuit is half open is being probed from here on, until its result is recorded.
+        """
+        with self._lock:
+            names = [name for name in candidates if self._may(name, now)]
+            if not names:
+                return None
+            name = self._next(names) if self._takes_turns else names[0]
+            circuit = self._circuits[name]
+            circuit.is_probed = circuit.failures >= self._policy.failures
+            return name
+
+    def record_success(self, name: str) -> None:
+        """Close the circuit: the target responded."""
+        with self._lock:
+            circuit = self._circuits[name]
+            circuit.failures, circuit.is_probed, circuit.open_until = 0, False, -math.inf
+
+    def record_failure(self, name: str, now: float, retry_after: float | None = None) -> bool:
+        """
+        Count a failure. Return whether the circuit is open from here on.
+
+        *retry_after*: the seconds for which the service wants no further request.
+        """
+        with self._lock:
+            circuit = self._circuits[name]
+            circuit.is_probed = False
+            if retry_after is not None:
+                circuit.open_until = max(circuit.open_until, now + retry_after)
+                return retry_after > 0
+            circuit.failures += 1
+            if circuit.failures < self._policy.failures:
+                return False
+            circuit.open_until = now + self._policy.open_seconds
+            return True
+
+    def release(self, name: str) -> None:
+        """Record that nothing was learned about the target: its send was cancelled."""
+        with self._lock:
+            self._circuits[name].is_probed = False
+
+    def seconds_until_open(self, now: float) -> dict[str, float]:
+        """Return the seconds until each target may be asked; 0 if it may, or is being probed."""
+        with self._lock:
+            return {
+                name: max(circuit.open_until - now, 0.0) for name, circuit in self._circuits.items()
+            }
+
+    def _may(self, name: str, now: float) -> bool:
+        circuit = self._circuits[name]
+        return not circuit.is_probed and now >= circuit.open_until
+
+    def _next(self, names: list[str]) -> str:
+        circuits = {name: self._circuits[name] for name in names}
+        for circuit in circuits.values():
+            circuit.credit += circuit.weight
+        name = max(circuits, key=lambda each: circuits[each].credit)
+        circuits[name].credit -= sum(circuit.weight for circuit in circuits.values())
+        return name

@@ -1,0 +1,391 @@
+"""Sending by the next target: only if the mail was not sent, and never twice."""
+
+from __future__ import annotations
+
+import io
+import logging
+import pickle
+import socket
+import time
+from contextlib import ExitStack
+
+import anyio  # async only
+import pytest
+
+from _async.ways import TOKEN
+from poweremail import (
+    AsyncFailover,
+    AsyncPowerEmail,
+    Attachment,
+    CircuitPolicy,
+    ConfigurationError,
+    DeliveryUnknownError,
+    NotSentError,
+    RateLimitError,
+    RateLimits,
+    RetryPolicy,
+    Timeouts,
+    UsageError,
+    ValidationError,
+)
+from poweremail._runtime._async import sleep
+from poweremail.sandbox import Fault
+from support.messages import message, template
+from support.served import ServedSandbox
+
+FAST = RetryPolicy(first_wait=0.001, max_wait=0.002)
+RAW = "From: me@example.com\nTo: ada@example.com\nSubject: Hi\n\nHello\n"
+SENDS = {
+    "send_mail": message,
+    "send_template": template,
+    "send_template_http_get": lambda: template(to="ada@example.com", from_email="me@example.com"),
+    "send_raw": lambda: RAW,
+}
+
+
+@pytest.fixture(scope="session")
+def _two_services():
+    with ExitStack() as stack:
+        services = []
+        for _ in range(2):
+            sandbox = stack.enter_context(ServedSandbox())
+            sandbox.url = stack.enter_context(sandbox.server()).url
+            services.append(sandbox)
+        yield services
+
+
+@pytest.fixture
+def services(_two_services):
+    for sandbox in _two_services:
+        sandbox.clear()
+        sandbox.add_template("t1", text="Dear {{NAME}}")
+    return _two_services
+
+
+@pytest.fixture
+def nobody():
+    """A URL at which nobody listens."""
+    with socket.socket() as unheard:
+        unheard.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{unheard.getsockname()[1]}"
+
+
+def client(place, **options) -> AsyncPowerEmail:
+    url = place if isinstance(place, str) else place.url
+    options = {
+        "smtp_user_name": "smtp12345",
+        "retry": FAST,
+        "timeouts": Timeouts(read=20),
+    } | options
+    return AsyncPowerEmail("owner", TOKEN, base_url=url, **options)
+
+
+def failover(main, backup, *, options=None, **clients) -> AsyncFailover:
+    return AsyncFailover(
+        {"main": client(main, **clients), "backup": client(backup, **clients)},
+        **{"retry": FAST} | (options or {}),
+    )
+
+
+def caught(services) -> list[int]:
+    return [len(sandbox.outbox) for sandbox in services]
+
+
+@pytest.mark.parametrize("method", SENDS)
+async def test_a_target_that_is_down_is_passed_by(services, nobody, method):
+    services[1].clear()
+    services[1].add_template("t1", text="Dear {{NAME}}")
+    events = []
+    async with failover(nobody, services[1], options={"on_failover": events.append}) as both:
+        result = await getattr(both.messages, method)(SENDS[method]())
+    assert (result.target, result.attempts) == ("backup", 2)
+    assert caught(services) == [0, 1]
+    (event,) = events
+    assert (event.target, event.is_open, type(event.error)) == ("main", False, NotSentError)
+    assert (event.unique_id or "") == result.unique_id == (services[1].outbox[0].unique_id or "")
+
+
+@pytest.mark.parametrize("method", SENDS)
+async def test_a_429_goes_to_the_next_target(services, method):
+    services[0].faults.add(Fault.rate_limited())
+    async with failover(*services) as both:
+        result = await getattr(both.messages, method)(SENDS[method]())
+    assert (result.target, caught(services)) == ("backup", [0, 1])
+
+
+@pytest.mark.parametrize("method", SENDS)
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.reset_after_acceptance(), Fault.html(), Fault.truncated(), Fault.status(503)],
+    ids=["reset", "html", "truncated", "503"],
+)
+async def test_an_unknown_outcome_stays_with_its_target(services, method, fault):
+    services[0].faults.add(fault, nth=1)
+    async with failover(*services) as both:
+        with pytest.raises(DeliveryUnknownError) as unknown:
+            await getattr(both.messages, method)(SENDS[method]())
+        assert unknown.value.target == "main"
+        assert caught(services)[1] == 0
+        assert pickle.loads(pickle.dumps(unknown.value)).target == "main"
+        if unknown.value.unique_id and caught(services)[0]:
+            # The account that may have the mail is asked, although another one is first.
+            again = AsyncFailover({"backup": both.clients["backup"], "main": both.clients["main"]})
+            result = await again.messages.reconcile(unknown.value, visibility=0)
+            assert (result.reconciled, result.target) == (True, "main")
+            page = await again.messages.get_message_info(unknown.value)
+            assert [info.email for info in page] == list(result.recipients)
+
+
+async def test_a_mail_that_is_reconciled_by_its_client_names_the_target(services):
+    services[0].faults.add(Fault.reset_after_acceptance(), call="sendMail")
+    options = {"on_unknown": "reconcile", "visibility": 1}
+    async with failover(*services, **options) as both:
+        result = await both.messages.send_mail(message())
+        assert (result.reconciled, result.target) == (True, "main")
+        assert both.resting() == {}
+    assert caught(services) == [1, 0]
+
+
+async def test_a_rejected_mail_goes_to_nobody_else(services):
+    services[0].faults.add(Fault.error("ValidationError", "no"))
+    async with failover(*services) as both:
+        for _ in range(4):
+            with pytest.raises(ValidationError) as rejected:
+                await both.messages.send_mail(message())
+        assert rejected.value.target == "main"
+        assert both.resting() == {}
+    assert caught(services) == [0, 0]
+
+
+async def test_if_all_fail_they_are_tried_in_rounds_and_each_is_named(services, nobody):
+    services[1].faults.add(Fault.rate_limited())
+    retries = []
+    retry = RetryPolicy(2, first_wait=0.001, on_retry=retries.append)
+    async with failover(nobody, services[1], options={"retry": retry}) as both:
+        with pytest.raises(NotSentError) as failed:
+            await both.messages.send_mail(message())
+    text = str(failed.value)
+    assert text.startswith("not sent: main: ")
+    assert "; backup: " in text
+    assert isinstance(failed.value.__cause__, RateLimitError)
+    assert failed.value.temporary
+    assert [(event.operation, event.attempt) for event in retries] == [("messages/sendMail", 2)]
+    assert TOKEN not in text
+
+
+async def test_if_all_respond_429_that_is_the_error(services):
+    for sandbox in services:
+        sandbox.faults.add(Fault.rate_limited())
+    options = {"retry": RetryPolicy(1)}
+    async with failover(*services, options=options) as both:
+        with pytest.raises(RateLimitError) as limited:
+            await both.messages.send_mail(message())
+    assert limited.value.target == "backup"
+
+
+async def test_a_later_round_succeeds(services):
+    for sandbox in services:
+        sandbox.faults.add(Fault.rate_limited(), nth=1)
+    async with failover(*services) as both:
+        result = await both.messages.send_mail(message())
+    assert (result.target, result.attempts, caught(services)) == ("main", 3, [1, 0])
+
+
+async def test_no_attempt_begins_after_the_time_for_all(services, nobody):
+    options = {"retry": RetryPolicy(4, max_total=0)}
+    async with failover(nobody, services[1], options=options) as both:
+        with pytest.raises(NotSentError) as failed:
+            await both.messages.send_mail(message())
+    assert (failed.value.target, caught(services)) == ("main", [0, 0])
+
+
+async def test_a_circuit_opens_and_one_send_probes_it(services, caplog):
+    main, backup = services
+    events = []
+    circuit = CircuitPolicy(failures=2, open_seconds=0.3)
+    options = {"circuit": circuit, "on_failover": events.append}
+    main.faults.add(Fault.rate_limited(), call="sendMail")
+    async with failover(main, backup, options=options) as both:
+        with caplog.at_level(logging.WARNING, "poweremail"):
+            for _ in range(4):
+                assert (await both.messages.send_mail(message())).target == "backup"
+        assert [event.is_open for event in events] == [False, True]
+        assert "main did not take a mail" in caplog.text
+        assert set(both.resting()) == {"main"}
+        await sleep(both.resting()["main"])
+        assert (await both.messages.send_mail(message())).target == "backup"
+        assert [event.is_open for event in events] == [False, True, True]
+        await sleep(both.resting()["main"])
+        main.faults.clear()
+        assert (await both.messages.send_mail(message())).target == "main"
+        assert both.resting() == {}
+
+
+async def test_a_retry_after_opens_it_at_once(services):
+    services[0].faults.add(Fault.rate_limited(retry_after=60), nth=1)
+    async with failover(*services) as both:
+        targets = [(await both.messages.send_mail(message())).target for _ in range(2)]
+        assert targets == ["backup", "backup"]
+        assert 50 < both.resting()["main"] <= 60
+
+
+async def test_unknown_outcomes_send_later_mails_elsewhere(services):
+    services[0].faults.add(Fault.reset_after_acceptance())
+    async with failover(*services, options={"circuit": CircuitPolicy(failures=1)}) as both:
+        with pytest.raises(DeliveryUnknownError):
+            await both.messages.send_mail(message())
+        assert (await both.messages.send_mail(message())).target == "backup"
+    assert caught(services) == [1, 1]
+
+
+async def test_if_all_rest_nobody_is_asked(services, nobody):
+    options = {"circuit": CircuitPolicy(failures=1), "retry": RetryPolicy(1)}
+    async with failover(nobody, nobody, options=options) as both:
+        with pytest.raises(NotSentError):
+            await both.messages.send_mail(message())
+        began = time.monotonic()
+        with pytest.raises(NotSentError, match="every target rests.*main for 30 s, backup for 30"):
+            await both.messages.send_mail(message())
+        assert time.monotonic() - began < 1
+
+
+async def test_targets_take_turns_by_their_weights(services):
+    options = {"order": "round_robin", "weights": {"main": 3}}
+    async with failover(*services, options=options) as both:
+        targets = [(await both.messages.send_mail(message())).target for _ in range(8)]
+    assert "".join(name[0] for name in targets) == "mmbmmmbm"
+    assert caught(services) == [6, 2]
+
+
+async def test_a_target_without_a_wait_goes_first(services):
+    async with failover(*services, limits=RateLimits(per_minute=2)) as both:
+        began = time.monotonic()
+        targets = [(await both.messages.send_mail(message())).target for _ in range(4)]
+        assert targets == ["main", "main", "backup", "backup"]
+        assert time.monotonic() - began < 20
+
+
+async def test_smtp_users_of_one_account_share_a_transport_and_a_lookup(services):
+    base = client(services[0], smtp_user_name="first")
+    targets = {"first": base, "second": base.with_options(smtp_user_name="second")}
+    async with AsyncFailover(targets, order="round_robin", retry=FAST) as both:
+        results = [await both.messages.send_mail(message()) for _ in range(2)]
+        for result in results:
+            page = await both.messages.get_message_info(result.unique_id)
+            assert [info.email for info in page] == list(result.recipients)
+    assert [mail.smtp_user_name for mail in services[0].outbox] == ["first", "second"]
+    with pytest.raises(UsageError, match="closed"):
+        await base.messages.send_mail(message())
+    with pytest.raises(UsageError, match="not sent: the failover is closed"):
+        await both.messages.send_mail(message())
+    assert caught(services)[0] == 2
+
+
+async def test_a_lookup_goes_to_the_account_that_has_sent(services):
+    services[0].faults.add(Fault.rate_limited(), call="sendMail", nth=1)
+    async with failover(*services) as both:
+        result = await both.messages.send_mail(message())
+        assert [info.email async for info in both.messages.iter_message_info(result)] == list(
+            result.recipients
+        )
+        page = await both.messages.get_message_info(result.unique_id, target="backup")
+        assert len(page.records) == 1
+        assert not (await both.messages.get_message_info(result.unique_id, target="main")).records
+        with pytest.raises(UsageError, match="does not say which account has the mail"):
+            await both.messages.get_message_info(result.unique_id)
+        with pytest.raises(UsageError, match="target: must be one of 'main', 'backup', not 'x'"):
+            await both.messages.get_message_info(result.unique_id, target="x")
+
+
+async def test_many_mails_go_the_same_way(services):
+    services[0].faults.add(Fault.rate_limited())
+    async with failover(*services) as both:
+        mails = [message(to=f"a{number}@example.com") for number in range(20)]
+        async with both.messages.send_many([*mails, template()], concurrency=4) as outcomes:
+            targets = [outcome.result.target async for outcome in outcomes]
+    assert targets == ["backup"] * 21
+    assert len({mail.unique_id for mail in services[1].outbox}) == 21
+
+
+async def test_a_stream_that_was_read_goes_to_no_other_target(services):
+    services[0].faults.add(Fault.rate_limited())
+    stream = Attachment.from_stream(io.BytesIO(b"x" * 1000), "a.bin")
+    async with failover(*services) as both:
+        with pytest.raises(RateLimitError) as limited:
+            await both.messages.send_mail(message(attachments=stream))
+    assert isinstance(limited.value.__cause__, UsageError)
+    assert caught(services) == [0, 0]
+
+
+async def test_an_invalid_mail_is_an_error_of_its_own(services):
+    async with failover(*services) as both:
+        with pytest.raises(UsageError, match="message: must be a Message, not str"):
+            await both.messages.send_mail("Hello")
+        with pytest.raises(UsageError, match="must be a TemplateMessage"):
+            await both.messages.send_template(message())
+        with pytest.raises(UsageError, match="raw_message"):
+            await both.messages.send_raw("")
+        assert both.resting() == {}
+
+
+async def test_a_hook_that_raises_harms_no_mail(services, nobody, caplog):
+    def fail(event):
+        raise RuntimeError(TOKEN)
+
+    async with failover(nobody, services[1], options={"on_failover": fail}) as both:
+        assert (await both.messages.send_mail(message())).target == "backup"
+    assert "on_failover failed" in caplog.text
+    assert TOKEN not in caplog.text
+
+
+async def test_no_secret_is_shown(services):
+    async with failover(*services) as both:
+        assert TOKEN not in repr(both)
+        assert services[0].url in repr(both)
+
+
+async def test_a_send_that_is_cancelled_leaves_the_probe_to_others(services):  # async only
+    services[0].faults.add(Fault.rate_limited(), call="sendMail", nth=1)  # async only
+    options = {"circuit": CircuitPolicy(failures=1, open_seconds=0)}  # async only
+    async with failover(*services, options=options) as both:  # async only
+        await both.messages.send_mail(message())  # async only
+        services[0].faults.add(Fault.stall(), call="sendMail")  # async only
+        with anyio.move_on_after(0.2) as scope:  # async only
+            await both.messages.send_mail(message())  # async only
+        assert scope.cancelled_caught  # async only
+        services[0].faults.clear()  # async only
+        assert (await both.messages.send_mail(message())).target == "main"  # async only
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"clients": {}}, "clients: must be a mapping of names to clients"),
+        ({"clients": {"a": 7}}, r"clients\['a'\]: must be .*PowerEmail, not int"),
+        ({"order": "random"}, "order: must be one of priority, round_robin, not 'random'"),
+        ({"weights": {"main": 2}}, "weights: goes with order='round_robin'"),
+        ({"order": "round_robin", "weights": {"x": 2}}, "weights: there is no target 'x'"),
+        ({"order": "round_robin", "weights": {"main": 0}}, r"weights\['main'\]: must be 1 or more"),
+        ({"retry": 3}, "retry: must be a RetryPolicy, not int"),
+        ({"circuit": 3}, "circuit: must be a CircuitPolicy, not int"),
+        ({"on_failover": 3}, "on_failover: must be a plain function"),
+    ],
+)
+async def test_invalid_options(nobody, options, text):
+    async with client(nobody) as one:
+        with pytest.raises(ConfigurationError, match=text):
+            AsyncFailover(**{"clients": {"main": one}} | options)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"smtp_user_name": None},
+        {"on_unknown": "resend"},
+        {"on_unknown": "reconcile", "resend_after": 60},
+    ],
+)
+async def test_clients_that_it_cannot_use(nobody, option):
+    async with client(nobody, **option) as one:
+        with pytest.raises(ConfigurationError, match=r"clients\['main'\]: has "):
+            AsyncFailover({"main": one})
