@@ -77,6 +77,7 @@ NEEDED_BY_TESTS = (
     "CHANGELOG.md",
     "CONTRIBUTING.md",
     "SECURITY.md",
+    "Containerfile",
     "pyproject.toml",
     "noxfile.py",
 )

@@ -1,8 +1,9 @@
-"""The examples for service managers: they are read by their own programs where these are there."""
+"""The examples for service managers and containers; their own programs read them, if installed."""
 
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -15,9 +16,11 @@ import yaml
 
 from poweremail import Timeouts
 from poweremail._cli.app import app
+from support.command import Runner
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 UNIT = EXAMPLES / "poweremail-worker@.service"
+CONTAINERFILE = EXAMPLES.parents[1] / "Containerfile"
 MANIFEST = EXAMPLES / "poweremail-workers.yaml"
 
 
@@ -99,3 +102,25 @@ def test_kubernetes_reads_the_manifest():
         spec["containers"][0]["command"]
         == manifest()["spec"]["template"]["spec"]["containers"][0]["command"]
     )
+
+
+def test_the_containerfile_passes_its_linter():
+    if not shutil.which("hadolint"):
+        pytest.skip("hadolint is not installed")
+    done = subprocess.run(["hadolint", CONTAINERFILE], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_variables_of_the_sandbox_in_examples_exist():
+    known = Runner().invoke(app, ["sandbox", "--help"], env={"COLUMNS": "300"}).stdout
+    compose = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())
+    names = set(compose["services"]["sandbox"]["environment"])
+    for text in (CONTAINERFILE.read_text(), (EXAMPLES.parent / "share-sandbox.md").read_text()):
+        names |= set(re.findall(r"POWEREMAIL_SANDBOX_[A-Z_]+[A-Z]", text))
+    assert len(names) > 5
+    assert [name for name in sorted(names) if f"{name}]" not in known] == []
+
+
+def test_the_page_has_the_example_for_compose():
+    page = (EXAMPLES.parent / "share-sandbox.md").read_text()
+    assert (EXAMPLES / "compose.yaml").read_text() in page

@@ -91,8 +91,8 @@ def test_the_response_to_a_request_above_the_limit(limited):
     envelope = {
         "status": "error",
         "code": "-1",
-        "name": "RateLimitError",
-        "type": "RateLimitError",
+        "name": "ValidationError",
+        "type": "ValidationError",
         "message": "Too many requests: more than 1 a minute",
     }
     for answer, status in (("429", 429), ("error", 200)):

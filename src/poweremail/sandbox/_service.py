@@ -17,7 +17,7 @@ from poweremail._wire import arguments
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api.call import Call, Reply
 from poweremail.sandbox._api.requests import Requests, Wanted, call_name
-from poweremail.sandbox._api.responses import Refusal, envelope, named_error
+from poweremail.sandbox._api.responses import Refusal, envelope
 from poweremail.sandbox._api.settings import AccountCall, VerifyWebhook
 from poweremail.sandbox._faults.kinds import Effect
 from poweremail.sandbox._faults.rules import Arrival, Faults
@@ -260,11 +260,11 @@ class Service:
         return envelope(**_ACCEPTED[wanted.operation])
 
     def _over_limit(self, reached: LimitReached) -> Response:
-        """The name and the messages are the sandbox's own: the service does not publish its."""
+        """The messages are the sandbox's own: the service does not publish its."""
         limit, number = reached.limit, reached.number
         if reached.unit == "mails":
             raise Refusal(f"The {limit} of the smtp user is reached ({number})")
-        message = f"Too many requests: more than {number} a {limit.removeprefix('per_')}"
-        response = named_error("RateLimitError", message)
+        per = limit.removeprefix("per_")
+        response = Refusal(f"Too many requests: more than {number} a {per}").response
         status = HTTPStatus.OK if self.limits.answer == "error" else HTTPStatus.TOO_MANY_REQUESTS
         return attrs.evolve(response, status=status)

@@ -40,7 +40,9 @@ _OTHER_CALLS = {"/messages/getMessageInfo": messages.look_up, **settings.CALLS}
 
 _NAMES = {
     **{f"/messages/{name}": name for name in SENDS},
-    "/messages/senRaw": "sendRaw",  # as some deployments and published clients spell it
+    # As some deployments and published clients spell them.
+    "/messages/senRaw": "sendRaw",
+    "/settings/addSmtpUser": "addSmtp",
     "/settings/keyRestWebhook": "keyResetWebhook",
     **{path: path.rpartition("/")[2] for path in _OTHER_CALLS},
 }

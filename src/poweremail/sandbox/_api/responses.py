@@ -12,7 +12,7 @@ import attrs
 from poweremail._response import Response
 from poweremail.errors import UsageError
 
-__all__ = ["JSON", "Members", "Refusal", "envelope", "named_error", "refusing"]
+__all__ = ["JSON", "Members", "Refusal", "envelope", "refusing"]
 
 Members = dict[str, Any]
 """The members of a JSON object, or the fields of a value that are made from them."""
@@ -42,20 +42,16 @@ class Refusal(Exception):  # noqa: N818  the service rejects a request; the sand
 
     @property
     def response(self) -> Response:
-        """The response that reports the rejection, in the form of the vendor's page."""
+        """
+        The response that reports the rejection, in the form of the vendor's page.
+
+        The name is also the type: some published clients read only the one, some only the other,
+        and take an error without it for success, or wait for ever.
+        """
         if self.name is None:
             return envelope("error", message=self.message)
-        return named_error(self.name, self.message)
-
-
-def named_error(name: str, message: str) -> Response:
-    """
-    Return a response that reports an error.
-
-    The name is also its ``type``: some published clients read only the one, some only the other,
-    and take an error without it for success.
-    """
-    return envelope("error", code="-1", name=name, type=name, message=message)
+        name = {"name": self.name, "type": self.name}
+        return envelope("error", code="-1", **name, message=self.message)
 
 
 @contextmanager

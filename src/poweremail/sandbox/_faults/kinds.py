@@ -256,8 +256,8 @@ class Fault:
 
         *retry_after*, seconds or an HTTP date, is sent as Retry-After.
         """
-        name, message = "RateLimitError", "Too many requests"
-        envelope = {"status": "error", "code": "-1", "name": name, "type": name, "message": message}
+        name = dict.fromkeys(("name", "type"), "ValidationError")
+        envelope = {"status": "error", "code": "-1", **name, "message": "Too many requests"}
         headers = [] if retry_after is None else [("Retry-After", _retry_after(retry_after))]
         return _not_accepted(envelope, HTTPStatus.TOO_MANY_REQUESTS, *headers)
 
