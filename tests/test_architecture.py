@@ -78,8 +78,10 @@ ROOMS = (
     both("exchange"),
     (*both("message_infos"), *both("send_many")),
     both("send"),
+    both("suppression_check"),
     (*both("messages"), *both("settings")),
     both("client"),
+    both("suppressions"),
     both("failover_rounds"),
     both("failover"),
     (
@@ -97,7 +99,9 @@ ROOMS = (
     ("poweremail.engines._async", "poweremail.engines._sync"),
     *((f"poweremail.engines.{name}",) for name in ENGINES),
     ("poweremail.engines",),
+    ("poweremail.suppression",),
     ("poweremail.webhooks",),
+    ("poweremail.unsubscribe",),
     *((f"poweremail.sandbox.{name}",) for name in SANDBOX_ROOMS),
     ("poweremail.sandbox",),
     ("poweremail._cli", "poweremail.pytest_plugin"),
@@ -139,7 +143,7 @@ ASYNC_MODULES = (
 
 LIBRARIES = {
     "aiohttp": AIOHTTP_MODULES,
-    "anyio": (*ASYNC_MODULES, "poweremail.webhooks"),
+    "anyio": (*ASYNC_MODULES, "poweremail.webhooks", "poweremail.unsubscribe"),
     "asyncio": ASYNC_MODULES,
     "attrs": ANY,
     "cattrs": (
@@ -153,7 +157,7 @@ LIBRARIES = {
     "httpcore": both("transports.httpcore"),
     "httpx": (*both("transports.httpx"), "poweremail.sandbox._webhooks.posting", "poweremail._cli"),
     "httpx2": both("transports.httpx"),
-    "idna": ("poweremail._messages.derive",),
+    "idna": ("poweremail._messages.derive", "poweremail._types.address"),
     "inscriptis": ("poweremail._messages.derive",),
     "bcrypt": ("poweremail.sandbox._server.auth",),
     "jinja2": ("poweremail.sandbox._server.ui",),
@@ -364,8 +368,8 @@ def test_libraries_are_imported_in_their_places_only() -> None:
     assert astray == []
 
 
-def test_types_need_attrs_and_the_standard_library_only() -> None:
-    allowed = {*sys.stdlib_module_names, "attrs"}
+def test_types_need_attrs_idna_and_the_standard_library_only() -> None:
+    allowed = {*sys.stdlib_module_names, "attrs", "idna"}
     below = ("poweremail._types", "poweremail.errors", "poweremail._response")
     of_types = {
         name
@@ -513,6 +517,8 @@ def run_python(code: str, *arguments: str) -> str:
         "poweremail.transports",
         "poweremail.batch",
         "poweremail.engines",
+        "poweremail.suppression",
+        "poweremail.unsubscribe",
         "poweremail.webhooks",
         "PowerEmail",
     ],
@@ -541,6 +547,8 @@ def test_imports_form_no_circle() -> None:
         "poweremail.transports",
         "poweremail.batch",
         "poweremail.engines",
+        "poweremail.suppression",
+        "poweremail.unsubscribe",
         "poweremail.webhooks",
     ],
 )

@@ -19,6 +19,8 @@ from poweremail import (
     ProtocolError,
     RateLimitError,
     Response,
+    SuppressedError,
+    SuppressionStoreError,
     TransportError,
     UsageError,
     ValidationError,
@@ -57,6 +59,8 @@ ERRORS = [
     WebhookSignatureError("why"),
     WebhookPayloadError("why"),
     LedgerError("why", advice="do"),
+    SuppressedError("why", recipients=("a@x", "b@x")),
+    SuppressionStoreError("why"),
 ]
 
 

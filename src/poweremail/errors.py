@@ -14,6 +14,8 @@ The tree of exceptions.
      ├─ ProtocolError         the response is neither a success nor a known error
      ├─ TransportError        no response came
      │   └─ NotSentError          ... to a send, and the service provably never got the whole mail
+     │       ├─ SuppressedError       ... because all of its recipients are suppressed
+     │       └─ SuppressionStoreError ... because it is not known who is suppressed
      ├─ LedgerError           the ledger of a batch cannot be read or written
      ├─ DeliveryUnknownError  it is not known whether a mail was accepted
      ├─ ChangeUnknownError    it is not known whether a change took effect
@@ -45,6 +47,8 @@ __all__ = [
     "PowerEmailError",
     "ProtocolError",
     "RateLimitError",
+    "SuppressedError",
+    "SuppressionStoreError",
     "TransportError",
     "UsageError",
     "ValidationError",
@@ -257,6 +261,26 @@ class NotSentError(TransportError):
             raw=raw,
             temporary=temporary,
         )
+
+
+class SuppressedError(NotSentError):
+    """
+    All recipients of the mail are on the suppression list: nothing was sent, and nothing will be.
+
+    *recipients*: their addresses.
+    """
+
+    default_advice = "take an address off the list only if its owner asks for the mail"
+
+    def __init__(self, reason: str, *, recipients: tuple[str, ...] = ()) -> None:
+        super().__init__(reason, temporary=False)
+        self.recipients = recipients
+
+
+class SuppressionStoreError(NotSentError):
+    """The suppression list could not be read, so no mail was sent to anybody who may be on it."""
+
+    default_advice = "no mail is sent until it can be read; it is safe to send it again then"
 
 
 class LedgerError(PowerEmailError):

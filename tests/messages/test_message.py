@@ -73,6 +73,8 @@ def test_a_message_of_everything():
         "auto_html": True,
         "signing_domain": "sign.example.com",
         "return_path_domain": "bounces.example.com",
+        "stream": None,
+        "unsubscribe": None,
     }
     assert full.recipients == ("ada@example.com", "bob@example.com", "eve@example.com")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from poweremail._async.exchange import AsyncExchange
 from poweremail._async.limiter import AsyncLimiter
@@ -29,8 +29,12 @@ from poweremail._runtime._observed import Hooks
 from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.result import CallResult, dry_run_result
 from poweremail._types.secret import Secret
+from poweremail._types.suppression import AsyncSuppressionStore
 from poweremail._wire import decode, encode
 from poweremail.errors import TransportError
+
+if TYPE_CHECKING:
+    from poweremail._async.suppression_check import AsyncSuppressionCheck
 
 __all__ = ["AsyncPowerEmail"]
 
@@ -83,6 +87,11 @@ class AsyncPowerEmail:
         patterns) and ``POWEREMAIL_DRY_RUN`` (``1``) do the same to every client of a process. What
         several of client, batch and environment set applies one after the other: none can loosen
         another.
+    *suppression*
+        The store of the addresses that must not get mail; none by default. Every call that sends a
+        mail asks it first. Recipients on its list are left out and named in the result; if none is
+        left, `SuppressedError` is raised. If it cannot be read, nothing is sent:
+        `SuppressionStoreError`. See `SuppressionStore`.
     *on_outcome*
         Called with an `OutcomeEvent` when a mail was accepted, rejected, not sent, or its outcome
         stays unknown: once for each call that sends and gets as far as its first request.
@@ -129,6 +138,7 @@ class AsyncPowerEmail:
         max_request_bytes: int | None = None,
         on_outcome: OnOutcome | None = None,
         on_attempt: OnAttempt | None = None,
+        suppression: AsyncSuppressionStore | None = None,
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,
         dry_run: bool = False,
@@ -157,6 +167,7 @@ class AsyncPowerEmail:
             on_attempt=on_attempt,
             text_from_html=text_from_html,
             ascii_domains=ascii_domains,
+            suppression=suppression,
         )
         settings = settings.rehearsing(redirect_to, allow, dry_run=dry_run).tightened(os.environ)
         self._assemble(
@@ -183,7 +194,16 @@ class AsyncPowerEmail:
             hooks=Hooks(settings.on_outcome, settings.on_attempt),
         )
         self._sender = AsyncSender(settings, self._exchange)
-        self.messages: AsyncMessages = AsyncMessages(settings, self._exchange, self._sender)
+        check: AsyncSuppressionCheck | None = None
+        if settings.suppression is not None:
+            # Clients without a store do not load it.
+            from poweremail._async.suppression_check import (  # noqa: PLC0415
+                AsyncSuppressionCheck,
+            )
+
+            check = AsyncSuppressionCheck(settings.suppression)
+        self._suppression_check = check
+        self.messages: AsyncMessages = AsyncMessages(settings, self._exchange, self._sender, check)
         self.settings: AsyncSettingsCalls = AsyncSettingsCalls(settings.endpoint, self._exchange)
         self.account: AsyncAccountCalls = AsyncAccountCalls(settings.endpoint, self._exchange)
 
@@ -218,6 +238,7 @@ class AsyncPowerEmail:
         on_attempt: OnAttempt | Literal[Default.DEFAULT] | None = DEFAULT,
         text_from_html: bool | Literal[Default.DEFAULT] = DEFAULT,
         ascii_domains: bool | Literal[Default.DEFAULT] = DEFAULT,
+        suppression: AsyncSuppressionStore | Literal[Default.DEFAULT] | None = DEFAULT,
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,
         dry_run: bool = False,
@@ -240,6 +261,7 @@ class AsyncPowerEmail:
             on_attempt=on_attempt,
             text_from_html=text_from_html,
             ascii_domains=ascii_domains,
+            suppression=suppression,
         ).rehearsing(redirect_to, allow, dry_run=dry_run)
         client._assemble(settings, self._transport, self._limiter, owns_transport=False)
         return client
@@ -266,6 +288,11 @@ class AsyncPowerEmail:
         """
         body = body or {}
         request = encode.call(self._settings.endpoint, path, body)
+        if self._suppression_check is not None:
+            body, _ = await self._suppression_check.without_suppressed_in_body(
+                request.operation, body
+            )
+            request = encode.call(self._settings.endpoint, path, body)
         if self._settings.rehearses:
             body = self._settings.rehearse_body(request.operation, body)
             request = encode.call(self._settings.endpoint, path, body)

@@ -160,12 +160,16 @@ class AsyncFailoverMessages:
             SEND_TEMPLATE_HTTP_GET, lambda each: each.send_template_http_get(message), None
         )
 
-    async def send_raw(self, raw_message: RawMessageLike) -> SendResult:
+    async def send_raw(
+        self, raw_message: RawMessageLike, *, stream: str | None = None
+    ) -> SendResult:
         """Send a whole RFC 5322 message (``messages/sendRaw``)."""
-        raw = RawMessage.of(raw_message)
+        raw = RawMessage.of(raw_message, stream=stream)
         unique_id = raw.unique_id or draw_unique_id()
         text = raw.text if raw.unique_id else raw.with_unique_id(unique_id)
-        return await self._send(SEND_RAW, lambda each: each.send_raw(text), unique_id)
+        return await self._send(
+            SEND_RAW, lambda each: each.send_raw(text, stream=stream), unique_id
+        )
 
     def send_many(
         self,

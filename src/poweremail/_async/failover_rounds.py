@@ -40,6 +40,8 @@ from poweremail.errors import (
     NotSentError,
     PowerEmailError,
     RateLimitError,
+    SuppressedError,
+    SuppressionStoreError,
     UsageError,
 )
 
@@ -103,7 +105,7 @@ class AsyncRounds:
                     try:
                         result = await self._ask(name, send, unique_id)
                     except (NotSentError, RateLimitError) as error:
-                        errors[name] = error.with_traceback(None)
+                        errors[name] = _if_another_may_follow(error)
                     except UsageError as error:
                         # The first target would have raised it, too, if the mail were invalid:
                         # a stream was read by an attempt that failed.
@@ -151,7 +153,8 @@ class AsyncRounds:
         return result
 
     def _record(self, name: str, error: PowerEmailError, unique_id: str | None) -> None:
-        if not isinstance(error, NotSentError | RateLimitError | DeliveryUnknownError):
+        about_target = isinstance(error, NotSentError | RateLimitError | DeliveryUnknownError)
+        if not about_target or isinstance(error, SuppressedError | SuppressionStoreError):
             if isinstance(error, ApiError):
                 self._targets.record_success(name)  # it responded
             else:
@@ -212,6 +215,13 @@ class AsyncRounds:
         seconds = self._targets.seconds_until_open(time.monotonic())
         listed = ", ".join(f"{name} for {left:.0f} s" for name, left in seconds.items())
         return NotSentError(f"every target rests after failures: {listed}")
+
+
+def _if_another_may_follow(error: PowerEmailError) -> PowerEmailError:
+    """Return *error* without its frames. Raises it if no other target may send the mail either."""
+    if isinstance(error, SuppressedError | SuppressionStoreError):
+        raise error
+    return error.with_traceback(None)
 
 
 def _not_sent(errors: Mapping[str, PowerEmailError]) -> PowerEmailError:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
 
 from poweremail._async.exchange import AsyncExchange
 from poweremail._async.message_infos import AsyncMessageInfos, fetch_page
@@ -18,9 +20,13 @@ from poweremail._types.address import AddressesLike
 from poweremail._types.address import recipients as read_recipients
 from poweremail._types.message_info import MessageInfoPage
 from poweremail._types.result import SendResult, dry_run_result
+from poweremail._types.suppression import Suppression
 from poweremail._wire import encode
 from poweremail._wire.http import Endpoint, Request
-from poweremail.errors import DeliveryUnknownError, UsageError
+from poweremail.errors import DeliveryUnknownError, SuppressedError, UsageError
+
+if TYPE_CHECKING:
+    from poweremail._async.suppression_check import AsyncSuppressionCheck
 
 __all__ = ["AsyncMessages", "draw_unique_id"]
 
@@ -37,10 +43,17 @@ class AsyncMessages:
     *smtp_user_name* overrides that of the client for one call.
     """
 
-    def __init__(self, settings: Settings, exchange: AsyncExchange, sender: AsyncSender) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        exchange: AsyncExchange,
+        sender: AsyncSender,
+        check: AsyncSuppressionCheck | None = None,
+    ) -> None:
         self._settings = settings
         self._exchange = exchange
         self._sender = sender
+        self._check = check
 
     async def send_mail(self, message: Message, *, smtp_user_name: str | None = None) -> SendResult:
         """Send *message* (``messages/sendMail``)."""
@@ -70,7 +83,11 @@ class AsyncMessages:
         return await self._send(encode.send_template_http_get, message, None, smtp_user_name)
 
     async def send_raw(
-        self, raw_message: RawMessageLike, *, smtp_user_name: str | None = None
+        self,
+        raw_message: RawMessageLike,
+        *,
+        smtp_user_name: str | None = None,
+        stream: str | None = None,
     ) -> SendResult:
         """
         Send a whole RFC 5322 message (``messages/sendRaw``): text, UTF-8 bytes, or the standard
@@ -78,8 +95,11 @@ class AsyncMessages:
 
         It is sent as it is, to the addresses of its To, Cc and Bcc headers. If it has no
         ``X-Unique-Id``, one is added as its first header, so that the mail can be looked up.
+
+        *stream*: as that of a `Message`. If recipients are suppressed, the headers that name them
+        are written anew without them.
         """
-        message = RawMessage.of(raw_message)
+        message = RawMessage.of(raw_message, stream=stream)
         unique_id = message.unique_id or draw_unique_id()
         return await self._send(encode.send_raw, message, unique_id, smtp_user_name)
 
@@ -140,6 +160,19 @@ class AsyncMessages:
             visibility = self._settings.unknown.visibility
         return await self._sender.find_delivery(unknown, UnknownPolicy("reconcile", visibility))
 
+    async def likely_recipients(self, message: Sendable) -> tuple[str, ...]:
+        """
+        Return the addresses that *message* most likely went to if this client has sent it: those
+        that it would go to now, without the suppressed ones. If nobody is left, all of them.
+        """
+        if self._check is None:
+            return message.recipients
+        try:
+            remaining, _ = await self._check.without_suppressed(message)
+        except SuppressedError:
+            return message.recipients
+        return remaining.recipients
+
     def send_many(
         self,
         messages: AsyncIterable[Sendable] | Iterable[Sendable],
@@ -177,14 +210,21 @@ class AsyncMessages:
         if self._settings.derives:
             message = self._settings.derive(given)
         request = encode_send(endpoint, sender, message, unique_id)
+        suppressed: tuple[Suppression, ...] = ()
+        if self._check is not None:
+            given, suppressed = await self._check.without_suppressed(given)
+            if suppressed:
+                message = self._settings.derive(given)
+                request = encode_send(endpoint, sender, message, unique_id)
         if self._settings.rehearsals:
             # Only now: what cannot be sent for real is an error in a rehearsal, too.
             by_get = request.operation.method == "GET"
             message = self._settings.derive(self._settings.rehearse(given, by_get=by_get))
             request = encode_send(endpoint, sender, message, unique_id)
         if self._settings.dry_run:
-            return dry_run_result(unique_id, message.recipients)
-        return await self._sender.send(request, Mail(unique_id, message.recipients, sender))
+            return dry_run_result(unique_id, message.recipients, suppressed)
+        result = await self._sender.send(request, Mail(unique_id, message.recipients, sender))
+        return attrs.evolve(result, suppressed=suppressed) if suppressed else result
 
 
 def _checked(message: M, kind: type[M]) -> M:

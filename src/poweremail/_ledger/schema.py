@@ -42,6 +42,7 @@ __all__ = [
     "schema_of",
     "smtp_users",
     "storable",
+    "suppressions",
     "version_row",
 ]
 
@@ -205,6 +206,17 @@ drains = Table(
     Column("batch", _Number, ForeignKey("poweremail_batches.id", ondelete="CASCADE")),
     Column("host", _ForeignText),
     Column("since", Float, nullable=False),
+)
+
+# Addresses that must not get mail.
+suppressions = Table(
+    "poweremail_suppressions",
+    all_tables,
+    Column("address", _ForeignText, primary_key=True),
+    Column("stream", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("note", _ForeignText),
 )
 
 

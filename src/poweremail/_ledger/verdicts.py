@@ -16,6 +16,7 @@ from poweremail.errors import (
     DeliveryUnknownError,
     PowerEmailError,
     RateLimitError,
+    SuppressedError,
     TransportError,
     UsageError,
 )
@@ -76,10 +77,10 @@ class Verdicts:
             ):
                 refused = f"the service refuses the SMTP user {work.smtp_user_name}"
                 return _pausing(error, f"{refused}: {error.reason}")
+            case UsageError() | SuppressedError():
+                return Verdict(state=State.NOT_SENT, error=error)
             case TransportError() if not error.temporary:
                 return _pausing(error, error.reason)
-            case UsageError():
-                return Verdict(state=State.NOT_SENT, error=error)
         state, attempt = State.UNKNOWN, work.attempts + 1
         delay: float | None = None
         bad = True

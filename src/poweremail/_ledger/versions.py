@@ -23,6 +23,7 @@ from poweremail._ledger.schema import (
     payloads,
     schema_of,
     smtp_users,
+    suppressions,
     version_row,
 )
 from poweremail._ledger.usage import Usage
@@ -38,7 +39,7 @@ def _split_payloads(connection: Connection) -> None:
     A worker of the version before it takes no row afterwards, because its query names a column that
     is gone; the outcomes of its mails in work can still be written.
     """
-    for table in (payloads, lanes, drains):
+    for table in (payloads, lanes, drains, suppressions):
         table.create(connection)
     connection.exec_driver_sql(
         "INSERT INTO poweremail_payloads (message, payload, files)"

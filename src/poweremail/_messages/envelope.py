@@ -19,6 +19,8 @@ from poweremail._types.address import (
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.checks import header_text, string_mapping
 from poweremail._types.frozen import FrozenMapping
+from poweremail._types.suppression import check_stream
+from poweremail._types.unsubscribe import Unsubscribe, UnsubscribeLike, read_unsubscribe
 from poweremail.errors import UsageError
 
 __all__ = [
@@ -28,6 +30,7 @@ __all__ = [
     "UNIQUE_ID_HEADER",
     "Envelope",
     "Tracking",
+    "names_others",
 ]
 
 T = TypeVar("T")
@@ -39,6 +42,12 @@ UNIQUE_ID_HEADER = "X-Unique-Id"
 
 OTHER_RECIPIENTS = ("resent-to", "resent-cc", "resent-bcc", "apparently-to")
 """Headers beside To, Cc and Bcc from which some mail servers take recipients."""
+
+
+def names_others(headers: Iterable[object]) -> bool:
+    """Return whether one of the names *headers* is among `OTHER_RECIPIENTS`."""
+    return any(str(name).strip().lower() in OTHER_RECIPIENTS for name in headers)
+
 
 OPTION_HEADERS = {
     "auto_text": "X-STes-Autotext",
@@ -131,6 +140,10 @@ def _reply_to(value: AddressesLike | None) -> tuple[Recipient, ...]:
     return () if value is None else recipients("reply_to", value)
 
 
+def _unsubscribe(value: UnsubscribeLike | None) -> Any:
+    return read_unsubscribe(value)
+
+
 def _headers(value: Mapping[str, str]) -> FrozenMapping[str]:
     return string_mapping("headers", value, header_text)
 
@@ -177,6 +190,11 @@ class Envelope:
     HTML from its text, if the mail lacks it. None leaves the choice to the account's settings.
     *signing_domain*: the domain in whose name the service signs the mail (DKIM).
     *return_path_domain*: the domain to which bounces go.
+    *stream*: the kind of mail, such as ``newsletter``: it selects the list of those who do not want
+    it, if the client has a suppression store. It is not sent.
+    *unsubscribe*: how the recipient unsubscribes: an `Unsubscribe`, an ``https://`` or ``mailto:``
+    URL, or `poweremail.unsubscribe.UnsubscribeLinks`, which sign a link for the recipient and
+    *stream*. A mail with a link that unsubscribes one recipient has exactly one.
 
     Raises `UsageError`, which names the field, if the service could not send it.
     """
@@ -196,6 +214,8 @@ class Envelope:
     auto_html: bool | None = None
     signing_domain: str | None = None
     return_path_domain: str | None = None
+    stream: str | None = None
+    unsubscribe: Unsubscribe | None = attrs.field(default=None, converter=_unsubscribe)
 
     def __attrs_post_init__(self) -> None:
         if not header_text("subject", self.subject).strip():
@@ -213,6 +233,8 @@ class Envelope:
         options = (self.auto_text, self.auto_html, self.signing_domain, self.return_path_domain)
         if options != _NO_OPTIONS:
             self._check_options()
+        if self.stream is not None or self.unsubscribe is not None:
+            self._check_unsubscribe()
         if self.headers:
             self._check_headers()
         if self.unique_id is not None and not header_text("unique_id", self.unique_id).strip():
@@ -227,6 +249,27 @@ class Envelope:
             if value is not None and not is_domain(header_text(field, value)):
                 raise UsageError(f"{value!r} is not a domain such as example.com", field=field)
 
+    def _check_unsubscribe(self) -> None:
+        if self.stream is not None:
+            check_stream("stream", self.stream)
+        if self.unsubscribe is None:
+            return
+        # What makes links stands here until the recipient is known.
+        given: Any = self.unsubscribe
+        is_made = isinstance(given, Unsubscribe)
+        recipients = self.recipients
+        if len(recipients) != 1 and not (is_made and not given.is_personal):
+            raise UsageError(
+                f"its link unsubscribes one recipient, and the mail has {len(recipients)}",
+                field="unsubscribe",
+                advice="send a mail to each recipient",
+            )
+        if not is_made:
+            if self.stream is None:
+                raise UsageError("name what the link unsubscribes from", field="stream")
+            # As for the unique id: a frozen class sets its own fields in this way.
+            object.__setattr__(self, "unsubscribe", given.link(recipients[0], self.stream))
+
     def _check_headers(self) -> None:
         spoken_for = _FIELDS_OF_HEADERS | {
             **dict.fromkeys(
@@ -238,6 +281,8 @@ class Envelope:
                 if getattr(self, field) is not None
             },
         }
+        if self.unsubscribe is not None:
+            spoken_for |= dict.fromkeys(map(str.lower, self.unsubscribe.headers()), "unsubscribe")
         if self.reply_to:
             spoken_for["reply-to"] = "reply_to"
         seen: set[str] = set()
@@ -292,9 +337,11 @@ class Envelope:
         return attrs.evolve(self, **changes) if changed else self
 
     def option_headers(self) -> dict[str, str]:
-        """The headers of *tracking* and of the other requests to the service."""
+        """The headers of *tracking*, the other requests to the service, and *unsubscribe*."""
         options = _written({header: getattr(self, name) for name, header in OPTION_HEADERS.items()})
-        return options if self.tracking is None else {**self.tracking.headers(), **options}
+        tracking = {} if self.tracking is None else self.tracking.headers()
+        unsubscribe = {} if self.unsubscribe is None else self.unsubscribe.headers()
+        return {**tracking, **options, **unsubscribe}
 
     @property
     def recipients(self) -> tuple[str, ...]:

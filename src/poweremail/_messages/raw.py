@@ -9,7 +9,7 @@ message whose recipients are not clear is not sent.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from email.message import Message as EmailMessage
 from email.parser import HeaderParser
 
@@ -18,9 +18,10 @@ import attrs
 from poweremail._messages.envelope import OTHER_RECIPIENTS, UNIQUE_ID_HEADER
 from poweremail._mime.headers import HeaderLine, header_lines
 from poweremail._mime.part import PARSER_FAILURES
-from poweremail._mime.writer import flatten
+from poweremail._mime.writer import address_list, flatten
 from poweremail._types.address import Recipient
 from poweremail._types.checks import body_text, header_text
+from poweremail._types.suppression import check_stream
 from poweremail.errors import UsageError
 
 __all__ = ["RawMessage", "RawMessageLike"]
@@ -38,9 +39,10 @@ _HEADER_LINE = re.compile(r"[!-9;-~]+[ \t]*:|[ \t]")
 _GAP = re.compile(r"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
 # With the lines that continue it.
 _RECIPIENT_HEADERS = re.compile(
-    rf"^(?:{'|'.join(('to', 'cc', 'bcc', *OTHER_RECIPIENTS))})[ \t]*:.*\n(?:[ \t].*\n)*",
+    rf"^({'|'.join(('to', 'cc', 'bcc', *OTHER_RECIPIENTS))})[ \t]*:.*\n(?:[ \t].*\n)*",
     re.IGNORECASE | re.MULTILINE,
 )
+_ADDRESS_HEADERS = ("to", "cc", "bcc")
 _UNFOLDED = re.compile(r"(?:\r\n?+|\n)(?![ \t])")
 
 
@@ -49,17 +51,20 @@ class RawMessage:
     """
     A raw message that can be sent: *text* is all of it, *recipients* are the addresses of its To,
     Cc and Bcc, *unique_id* is its ``X-Unique-Id``, None where it has none. *has_others*: other
-    headers may name further recipients.
+    headers may name further recipients. *stream*: as that of a `Message`.
     """
 
     text: str = attrs.field(repr=lambda text: f"<{len(text)} characters>")
     recipients: tuple[str, ...]
     unique_id: str | None
     has_others: bool = False
+    stream: str | None = attrs.field(default=None, kw_only=True)
 
     @classmethod
-    def of(cls, message: RawMessageLike) -> RawMessage:
+    def of(cls, message: RawMessageLike, *, stream: str | None = None) -> RawMessage:
         """Read and check *message*. Raises `UsageError` where it cannot be sent."""
+        if stream is not None:
+            check_stream("stream", stream)
         text = body_text(_FIELD, _text(message))
         if not text.strip():
             raise UsageError("must not be empty", field=_FIELD)
@@ -73,7 +78,7 @@ class RawMessage:
             raise UsageError("its From header has no address", field=_FIELD)
         recipients = [
             address
-            for name in ("to", "cc", "bcc")
+            for name in _ADDRESS_HEADERS
             for line in headers.get(name, [])
             for address in _addresses(line)
         ]
@@ -81,7 +86,7 @@ class RawMessage:
             raise UsageError("has no recipient in To, Cc or Bcc", field=_FIELD)
         unique_ids = headers.get(UNIQUE_ID_HEADER.lower(), [])
         has_others = not headers.keys().isdisjoint(OTHER_RECIPIENTS)
-        return cls(text, tuple(recipients), _unique_id(unique_ids), has_others)
+        return cls(text, tuple(recipients), _unique_id(unique_ids), has_others, stream=stream)
 
     def with_unique_id(self, unique_id: str) -> str:
         """
@@ -93,12 +98,42 @@ class RawMessage:
 
     def readdressed(self, to: str, headers: Mapping[str, str]) -> str:
         """The whole message to the address *to* alone, with *headers*."""
+        line_end = self._line_end
+        added = "".join(f"{name}: {text}{line_end}" for name, text in {"To": to, **headers}.items())
+        return added + self._with_recipient_headers(lambda _: "")
+
+    def without(self, addresses: Collection[str]) -> RawMessage:
+        """
+        The message without the recipients *addresses*, which are some of them: the headers that
+        name one are written anew, without its comments and groups, and all else stays as it is.
+        """
+
+        def rewrite(found: re.Match[str]) -> str:
+            name = found[1]
+            (line,) = _header_lines(found[0])
+            boxes = line.mailboxes(errors="replace")
+            kept = [box for box in boxes if Recipient(box.address).email not in addresses]
+            if len(kept) == len(boxes):
+                return found[0]
+            if not kept:
+                return ""
+            value = address_list(name, kept).replace("\r\n", self._line_end)
+            return f"{name}: {value}{self._line_end}"
+
+        recipients = tuple(each for each in self.recipients if each not in addresses)
+        return attrs.evolve(self, text=self._with_recipient_headers(rewrite), recipients=recipients)
+
+    @property
+    def _line_end(self) -> str:
+        return "\r\n" if "\r\n" in self.text else "\n"
+
+    def _with_recipient_headers(self, replace: Callable[[re.Match[str]], str]) -> str:
+        """The whole message, each header of recipients replaced by what *replace* returns."""
         found = _END_OF_HEAD.search(self.text)
         end = found.start() if found else len(self.text)
-        line_end = "\r\n" if "\r\n" in self.text else "\n"
-        added = "".join(f"{name}: {text}{line_end}" for name, text in {"To": to, **headers}.items())
-        head = _RECIPIENT_HEADERS.sub("", self.text[:end] + line_end).removesuffix(line_end)
-        return f"{added}{head}{self.text[end:]}"
+        line_end = self._line_end
+        head = _RECIPIENT_HEADERS.sub(replace, self.text[:end] + line_end).removesuffix(line_end)
+        return f"{head}{self.text[end:]}"
 
 
 def _text(message: object) -> str:

@@ -143,7 +143,7 @@ def _keep_to_envelope(
 
 def _with_ascii_domain(recipient: Recipient) -> str:
     """The address to compare: Django writes domains in ASCII into the headers."""
-    return f"{recipient.email.rpartition('@')[0]}@{ascii_domain(recipient)}"
+    return f"{recipient.email.rpartition('@')[0]}@{ascii_domain(recipient.email)}"
 
 
 def _faults(fields: dict[str, Any], *, needs_body: bool) -> list[str]:

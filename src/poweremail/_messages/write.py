@@ -46,7 +46,7 @@ def _headers(envelope: Envelope) -> list[tuple[str, HeaderValue]]:
     if "date" not in given:
         texts["Date"] = formatdate(localtime=True)
     if "message-id" not in given:
-        domain = ascii_domain(envelope.from_email).strip("[]")
+        domain = ascii_domain(envelope.from_email.email).strip("[]")
         texts["Message-ID"] = make_msgid(domain=domain if domain.isascii() else "localhost")
     if envelope.unique_id is not None:
         texts[UNIQUE_ID_HEADER] = envelope.unique_id

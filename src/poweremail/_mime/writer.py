@@ -33,7 +33,7 @@ from poweremail._mime.values import Content, File, Mailbox
 from poweremail._mime.words import encode_words, fold, parameter
 from poweremail._types.encoded_words import has_words
 
-__all__ = ["STRUCTURED", "HeaderValue", "flatten", "write_message"]
+__all__ = ["STRUCTURED", "HeaderValue", "address_list", "flatten", "write_message"]
 
 _Policy: TypeAlias = "EmailPolicy[EmailMessage]"
 HeaderValue: TypeAlias = "str | Sequence[Mailbox]"
@@ -93,7 +93,7 @@ def write_message(
 
 def _header(name: str, value: HeaderValue, *, lenient: bool = False) -> str:
     if not isinstance(value, str):
-        return _address_list(name, value)
+        return address_list(name, value)
     if name.lower() in STRUCTURED:
         try:
             return _structured(name, value)
@@ -103,7 +103,8 @@ def _header(name: str, value: HeaderValue, *, lenient: bool = False) -> str:
     return _text(name, value)
 
 
-def _address_list(name: str, mailboxes: Iterable[Mailbox]) -> str:
+def address_list(name: str, mailboxes: Iterable[Mailbox]) -> str:
+    """Return the value of the header *name* that lists *mailboxes*, folded."""
     words: list[str] = []
     for mailbox in mailboxes:
         if words:
@@ -278,4 +279,4 @@ class _WriterPolicy(EmailPolicy):
             return None
         # Only the standard library writes groups, which may be empty.
         is_list = mailboxes and all(mailbox.group is None for mailbox in mailboxes)
-        return _address_list(name, mailboxes) if is_list else None
+        return address_list(name, mailboxes) if is_list else None

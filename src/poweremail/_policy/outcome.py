@@ -24,8 +24,8 @@ from typing import Any, Literal, get_args
 
 import attrs
 
-from poweremail._messages.derive import with_ascii_domain
 from poweremail._messages.envelope import UNIQUE_ID_HEADER
+from poweremail._types.address import fold_address
 from poweremail._types.checks import is_number
 from poweremail._wire.http import Request
 from poweremail._wire.operations import Operation
@@ -39,7 +39,6 @@ from poweremail.errors import (
     ProtocolError,
     RateLimitError,
     TransportError,
-    UsageError,
 )
 
 __all__ = [
@@ -237,18 +236,8 @@ class UnknownPolicy:
 
 
 def folded(recipients: Iterable[str]) -> frozenset[str]:
-    """
-    Return *recipients* in the form in which they are compared: addresses ignore case, and their
-    domains may be international or as DNS has them.
-    """
-    return frozenset(_folded(address) for address in recipients)
-
-
-def _folded(address: str) -> str:
-    try:
-        return with_ascii_domain("", address).lower()
-    except UsageError:  # what DNS cannot have is compared as it is
-        return address.lower()
+    """Return *recipients* in the form in which they are compared."""
+    return frozenset(map(fold_address, recipients))
 
 
 def _check_seconds(field: str, value: object) -> None:

@@ -9,19 +9,17 @@ mail passes through all of them, one after the other, so each can only tighten t
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from itertools import chain
 from typing import Any, TypeVar
 
 import attrs
 
-from poweremail._messages.envelope import OTHER_RECIPIENTS
+from poweremail._messages.envelope import OTHER_RECIPIENTS, names_others
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._messages.raw import RawMessage
+from poweremail._policy.send_body import SendBody
 from poweremail._types.address import Recipient, recipient
-from poweremail._types.checks import CONTROL
 from poweremail.errors import ConfigurationError, UsageError
 
 __all__ = ["REDIRECTED_FOR", "Rehearsal"]
@@ -30,8 +28,6 @@ REDIRECTED_FOR = "X-PowerEmail-Redirected-For"
 """The header of a redirected mail that names those who would have got it."""
 
 _MAX_NAMED = 10
-# What separates a name, a comment or another mailbox from an address.
-_NOT_PLAIN = re.compile(r"[<>(),;]")
 
 M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
@@ -89,10 +85,10 @@ class Rehearsal:
         *by_get*: it goes by a GET request, which carries an address and no header.
         """
         recipients = message.recipients
-        has_others = (
-            message.has_others if isinstance(message, RawMessage) else _has_others(message.headers)
+        others = (
+            message.has_others if isinstance(message, RawMessage) else names_others(message.headers)
         )
-        redirected = self._redirected(recipients, has_others=has_others)
+        redirected = self._redirected(recipients, has_others=others)
         if redirected is None:
             return message
         if isinstance(message, RawMessage):
@@ -107,37 +103,16 @@ class Rehearsal:
 
     def apply_to_body(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do the same for the *body* of a send that the caller has written by hand."""
-        if body.keys() <= {"smtp_user_name", "raw_message"} and isinstance(
-            body.get("raw_message"), str
-        ):
-            raw = RawMessage.of(body["raw_message"])
-            return {**body, "raw_message": self.apply(raw).text}
-        members = body.get("message")
-        # A further member might be what the service takes the recipients from.
-        if not body.keys() <= {"smtp_user_name", "message"} or not isinstance(members, Mapping):
-            raise _unclear()
-        headers, entries = members.get("headers") or {}, members.get("to")
-        if (
-            not isinstance(headers, Mapping)
-            or not isinstance(entries, list | tuple)
-            or not all(isinstance(entry, Mapping) for entry in entries)
-            or any(map(_may_name_recipients, {*members} - {"to"}))
-            or any(map(_may_name_recipients, headers))
-            or any(map(_has_control, _texts_of_headers(members, headers, entries)))
-        ):
-            raise _unclear()
-        addresses = [entry.get("email") for entry in entries]
-        if not addresses or not all(isinstance(address, str) for address in addresses):
-            raise _unclear()
-        recipients = tuple(recipient("to", address).email for address in addresses)
-        redirected = self._redirected(recipients, has_others=_has_others(headers))
+        read = SendBody.read(body)
+        if read.raw is not None:
+            return read.with_raw(self.apply(read.raw))
+        redirected = self._redirected(read.recipients, has_others=names_others(read.headers))
         if redirected is None:
-            if any(_NOT_PLAIN.search(address) for address in addresses):
-                raise _unclear()
+            read.check_plain()
             return body
         to = [{"email": redirected.email, "type": "to", "name": redirected.name}]
-        headers = {REDIRECTED_FOR: _listed(recipients), **_without_others(headers)}
-        return {**body, "message": {**members, "to": to, "headers": headers}}
+        headers = {REDIRECTED_FOR: _listed(read.recipients), **_without_others(read.headers)}
+        return read.with_members(to=to, headers=headers)
 
     def _redirected(self, recipients: tuple[str, ...], *, has_others: bool) -> Recipient | None:
         """
@@ -175,42 +150,9 @@ def _listed(recipients: tuple[str, ...]) -> str:
     return f"{listed} and {more} more" if more > 0 else listed
 
 
-def _has_others(headers: Mapping[Any, Any]) -> bool:
-    return len(_without_others(headers)) < len(headers)
-
-
 def _without_others(headers: Mapping[Any, Any]) -> dict[Any, Any]:
     return {
         name: value
         for name, value in headers.items()
         if str(name).strip().lower() not in OTHER_RECIPIENTS
     }
-
-
-def _may_name_recipients(name: object) -> bool:
-    folded = str(name).strip().lower()
-    return folded == "to" or folded.startswith(("cc", "bcc"))
-
-
-def _texts_of_headers(
-    members: Mapping[Any, Any],
-    headers: Mapping[Any, Any],
-    entries: Iterable[Mapping[Any, Any]],
-) -> Iterator[object]:
-    """What the service writes into headers."""
-    yield from (members.get(name) for name in ("subject", "from_email", "from_name"))
-    yield from chain.from_iterable(headers.items())
-    for entry in entries:
-        yield from entry.values()
-
-
-def _has_control(text: object) -> bool:
-    return isinstance(text, str) and CONTROL.search(text) is not None
-
-
-def _unclear() -> UsageError:
-    return UsageError(
-        "its recipients are not clear, so the rehearsal cannot check them",
-        field="body",
-        advice="use client.messages",
-    )

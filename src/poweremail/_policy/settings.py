@@ -19,16 +19,19 @@ from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
+from poweremail._policy.send_body import check_can_be_read
 from poweremail._types.checks import (
     header_text,
     is_loopback,
     is_plain_function,
     is_whole,
     must_be,
+    require,
 )
 from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.outcome_event import AttemptEvent, OutcomeEvent
 from poweremail._types.secret import Secret
+from poweremail._types.suppression import AnySuppressionStore
 from poweremail._wire.http import Endpoint
 from poweremail._wire.operations import Operation
 from poweremail._wire.redaction import Credentials
@@ -95,6 +98,12 @@ def _is_a(kind: type) -> Callable[[object, attrs.Attribute[Any], object], None]:
 OnOutcome = Callable[[OutcomeEvent], object]
 OnAttempt = Callable[[AttemptEvent], object]
 
+
+def _is_store(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
+    has_methods = callable(getattr(value, "find", None)) and callable(getattr(value, "add", None))
+    require(attribute.name, value, "a suppression store", has_methods)
+
+
 _IS_SWITCH = must_be("True or False", lambda value: isinstance(value, bool))
 _IS_HOOK = optional(must_be("a plain function", is_plain_function))
 
@@ -125,6 +134,9 @@ class Settings:
     on_attempt: OnAttempt | None = attrs.field(default=None, validator=_IS_HOOK)
     text_from_html: bool = attrs.field(default=False, validator=_IS_SWITCH)
     ascii_domains: bool = attrs.field(default=False, validator=_IS_SWITCH)
+    suppression: AnySuppressionStore | None = attrs.field(
+        default=None, validator=optional(_is_store)
+    )
     rehearsals: tuple[Rehearsal, ...] = ()
     dry_run: bool = False
     derives: bool = attrs.field(
@@ -246,10 +258,7 @@ class Settings:
         Raises `UsageError` if it may not, or if an operation that is not known may send mail.
         """
         if not operation.sends:
-            if operation.path.lower().startswith("messages/") and not operation.reads:
-                raise UsageError(
-                    f"{operation.path} may send mail, and a rehearsal cannot check it", field="path"
-                )
+            check_can_be_read(operation)
             return body
         for rehearsal in self.rehearsals:
             body = rehearsal.apply_to_body(body)

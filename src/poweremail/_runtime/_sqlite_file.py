@@ -36,12 +36,15 @@ class Kind:
     *field*: the option that names the file.
     *application_id*: identifies such a file among SQLite databases, and this version of it.
     *schema*: the statements that make an empty one, separated by semicolons.
+    *durable*: whether each transaction is on the disk when it ends. Otherwise the last ones may be
+    missing after a power cut.
     """
 
     name: str
     field: str
     application_id: int
     schema: str
+    durable: bool = False
 
 
 class SqliteFile:
@@ -49,8 +52,7 @@ class SqliteFile:
     The file at *path*, which other threads and processes may use at the same time.
 
     It is opened by the first transaction, and again by the first one after `close`, an error or a
-    fork. It is closed when the object is garbage. After a power cut the last transactions may be
-    missing.
+    fork. It is closed when the object is garbage.
 
     *timeout*: the seconds to wait while another process has the lock. A transaction takes less than
     a millisecond, so a lock that is held for five seconds is another program's.
@@ -68,9 +70,13 @@ class SqliteFile:
             _files.add(self)
 
     @contextmanager
-    def transaction(self, mail_state: MailState | None = None) -> Iterator[sqlite3.Connection]:
+    def transaction(
+        self, mail_state: MailState | None = None, *, reads: bool = False
+    ) -> Iterator[sqlite3.Connection]:
         """
         Run a transaction on the database: all of its changes are made, or none.
+
+        *reads*: it only reads, so it need not wait for other processes that write.
 
         If the connection is not that of the last transaction, what was read then may be out of
         date. Raises `UsageError` with *mail_state* if the file cannot be used.
@@ -79,7 +85,7 @@ class SqliteFile:
             done = False
             try:
                 connection = self._connection or self._open()
-                connection.execute("BEGIN IMMEDIATE")
+                connection.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
                 yield connection
                 connection.execute("COMMIT")
                 done = True
@@ -108,7 +114,7 @@ class SqliteFile:
 
     def _open(self) -> sqlite3.Connection:
         self._connection, self._close_connection = open_database(
-            self, self._path, self._prepare, timeout=self._timeout
+            self, self._path, self._prepare, timeout=self._timeout, durable=self._kind.durable
         )
         return self._connection
 
@@ -131,6 +137,7 @@ def open_database(
     prepare: Callable[[sqlite3.Connection], None],
     *,
     timeout: float = 5.0,
+    durable: bool = False,
 ) -> tuple[sqlite3.Connection, Callable[[], object]]:
     """
     Open a database for all threads of this process, and return it and the function that closes it.
@@ -142,6 +149,8 @@ def open_database(
         Creates or checks the tables. If it raises, the database is closed.
     *timeout*
         Seconds to wait while another process holds it.
+    *durable*
+        As in `Kind`.
     """
     connection = sqlite3.connect(
         path, timeout=timeout, isolation_level=None, check_same_thread=False
@@ -149,12 +158,13 @@ def open_database(
     close = weakref.finalize(owner, connection.close)
     try:
         prepare(connection)
-        # With a write-ahead log, a commit need not wait for the disk: after a power cut the last
-        # transactions may be missing. The mode belongs to the file, so it does not matter if this
-        # fails because another process uses the file or sets the mode.
+        # With a write-ahead log, readers need not wait for writers, and a commit need not wait for
+        # the disk: after a power cut the last transactions may be missing. The mode belongs to the
+        # file, so it does not matter if this fails because another process uses the file or sets
+        # the mode.
         with suppress(sqlite3.OperationalError):
             connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
     except BaseException:
         close()
         raise

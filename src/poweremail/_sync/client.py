@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import NO_MAIL, Mail, OnUnknown, not_sent
@@ -30,8 +30,12 @@ from poweremail._sync.transports import Transport, TransportName, open_transport
 from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.result import CallResult, dry_run_result
 from poweremail._types.secret import Secret
+from poweremail._types.suppression import SuppressionStore
 from poweremail._wire import decode, encode
 from poweremail.errors import TransportError
+
+if TYPE_CHECKING:
+    from poweremail._sync.suppression_check import SuppressionCheck
 
 __all__ = ["PowerEmail"]
 
@@ -84,6 +88,11 @@ class PowerEmail:
         patterns) and ``POWEREMAIL_DRY_RUN`` (``1``) do the same to every client of a process. What
         several of client, batch and environment set applies one after the other: none can loosen
         another.
+    *suppression*
+        The store of the addresses that must not get mail; none by default. Every call that sends a
+        mail asks it first. Recipients on its list are left out and named in the result; if none is
+        left, `SuppressedError` is raised. If it cannot be read, nothing is sent:
+        `SuppressionStoreError`. See `SuppressionStore`.
     *on_outcome*
         Called with an `OutcomeEvent` when a mail was accepted, rejected, not sent, or its outcome
         stays unknown: once for each call that sends and gets as far as its first request.
@@ -130,6 +139,7 @@ class PowerEmail:
         max_request_bytes: int | None = None,
         on_outcome: OnOutcome | None = None,
         on_attempt: OnAttempt | None = None,
+        suppression: SuppressionStore | None = None,
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,
         dry_run: bool = False,
@@ -158,6 +168,7 @@ class PowerEmail:
             on_attempt=on_attempt,
             text_from_html=text_from_html,
             ascii_domains=ascii_domains,
+            suppression=suppression,
         )
         settings = settings.rehearsing(redirect_to, allow, dry_run=dry_run).tightened(os.environ)
         self._assemble(
@@ -184,7 +195,16 @@ class PowerEmail:
             hooks=Hooks(settings.on_outcome, settings.on_attempt),
         )
         self._sender = Sender(settings, self._exchange)
-        self.messages: Messages = Messages(settings, self._exchange, self._sender)
+        check: SuppressionCheck | None = None
+        if settings.suppression is not None:
+            # Clients without a store do not load it.
+            from poweremail._sync.suppression_check import (  # noqa: PLC0415
+                SuppressionCheck,
+            )
+
+            check = SuppressionCheck(settings.suppression)
+        self._suppression_check = check
+        self.messages: Messages = Messages(settings, self._exchange, self._sender, check)
         self.settings: SettingsCalls = SettingsCalls(settings.endpoint, self._exchange)
         self.account: AccountCalls = AccountCalls(settings.endpoint, self._exchange)
 
@@ -219,6 +239,7 @@ class PowerEmail:
         on_attempt: OnAttempt | Literal[Default.DEFAULT] | None = DEFAULT,
         text_from_html: bool | Literal[Default.DEFAULT] = DEFAULT,
         ascii_domains: bool | Literal[Default.DEFAULT] = DEFAULT,
+        suppression: SuppressionStore | Literal[Default.DEFAULT] | None = DEFAULT,
         redirect_to: str | None = None,
         allow: Iterable[str] | None = None,
         dry_run: bool = False,
@@ -241,6 +262,7 @@ class PowerEmail:
             on_attempt=on_attempt,
             text_from_html=text_from_html,
             ascii_domains=ascii_domains,
+            suppression=suppression,
         ).rehearsing(redirect_to, allow, dry_run=dry_run)
         client._assemble(settings, self._transport, self._limiter, owns_transport=False)
         return client
@@ -267,6 +289,9 @@ class PowerEmail:
         """
         body = body or {}
         request = encode.call(self._settings.endpoint, path, body)
+        if self._suppression_check is not None:
+            body, _ = self._suppression_check.without_suppressed_in_body(request.operation, body)
+            request = encode.call(self._settings.endpoint, path, body)
         if self._settings.rehearses:
             body = self._settings.rehearse_body(request.operation, body)
             request = encode.call(self._settings.endpoint, path, body)

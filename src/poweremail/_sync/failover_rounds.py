@@ -41,6 +41,8 @@ from poweremail.errors import (
     NotSentError,
     PowerEmailError,
     RateLimitError,
+    SuppressedError,
+    SuppressionStoreError,
     UsageError,
 )
 
@@ -104,7 +106,7 @@ class Rounds:
                     try:
                         result = self._ask(name, send, unique_id)
                     except (NotSentError, RateLimitError) as error:
-                        errors[name] = error.with_traceback(None)
+                        errors[name] = _if_another_may_follow(error)
                     except UsageError as error:
                         # The first target would have raised it, too, if the mail were invalid:
                         # a stream was read by an attempt that failed.
@@ -152,7 +154,8 @@ class Rounds:
         return result
 
     def _record(self, name: str, error: PowerEmailError, unique_id: str | None) -> None:
-        if not isinstance(error, NotSentError | RateLimitError | DeliveryUnknownError):
+        about_target = isinstance(error, NotSentError | RateLimitError | DeliveryUnknownError)
+        if not about_target or isinstance(error, SuppressedError | SuppressionStoreError):
             if isinstance(error, ApiError):
                 self._targets.record_success(name)  # it responded
             else:
@@ -213,6 +216,13 @@ class Rounds:
         seconds = self._targets.seconds_until_open(time.monotonic())
         listed = ", ".join(f"{name} for {left:.0f} s" for name, left in seconds.items())
         return NotSentError(f"every target rests after failures: {listed}")
+
+
+def _if_another_may_follow(error: PowerEmailError) -> PowerEmailError:
+    """Return *error* without its frames. Raises it if no other target may send the mail either."""
+    if isinstance(error, SuppressedError | SuppressionStoreError):
+        raise error
+    return error.with_traceback(None)
 
 
 def _not_sent(errors: Mapping[str, PowerEmailError]) -> PowerEmailError:

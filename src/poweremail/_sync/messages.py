@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+import attrs
 
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._messages.raw import RawMessage, RawMessageLike
@@ -19,9 +21,13 @@ from poweremail._types.address import AddressesLike
 from poweremail._types.address import recipients as read_recipients
 from poweremail._types.message_info import MessageInfoPage
 from poweremail._types.result import SendResult, dry_run_result
+from poweremail._types.suppression import Suppression
 from poweremail._wire import encode
 from poweremail._wire.http import Endpoint, Request
-from poweremail.errors import DeliveryUnknownError, UsageError
+from poweremail.errors import DeliveryUnknownError, SuppressedError, UsageError
+
+if TYPE_CHECKING:
+    from poweremail._sync.suppression_check import SuppressionCheck
 
 __all__ = ["Messages", "draw_unique_id"]
 
@@ -38,10 +44,17 @@ class Messages:
     *smtp_user_name* overrides that of the client for one call.
     """
 
-    def __init__(self, settings: Settings, exchange: Exchange, sender: Sender) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        exchange: Exchange,
+        sender: Sender,
+        check: SuppressionCheck | None = None,
+    ) -> None:
         self._settings = settings
         self._exchange = exchange
         self._sender = sender
+        self._check = check
 
     def send_mail(self, message: Message, *, smtp_user_name: str | None = None) -> SendResult:
         """Send *message* (``messages/sendMail``)."""
@@ -71,7 +84,11 @@ class Messages:
         return self._send(encode.send_template_http_get, message, None, smtp_user_name)
 
     def send_raw(
-        self, raw_message: RawMessageLike, *, smtp_user_name: str | None = None
+        self,
+        raw_message: RawMessageLike,
+        *,
+        smtp_user_name: str | None = None,
+        stream: str | None = None,
     ) -> SendResult:
         """
         Send a whole RFC 5322 message (``messages/sendRaw``): text, UTF-8 bytes, or the standard
@@ -79,8 +96,11 @@ class Messages:
 
         It is sent as it is, to the addresses of its To, Cc and Bcc headers. If it has no
         ``X-Unique-Id``, one is added as its first header, so that the mail can be looked up.
+
+        *stream*: as that of a `Message`. If recipients are suppressed, the headers that name them
+        are written anew without them.
         """
-        message = RawMessage.of(raw_message)
+        message = RawMessage.of(raw_message, stream=stream)
         unique_id = message.unique_id or draw_unique_id()
         return self._send(encode.send_raw, message, unique_id, smtp_user_name)
 
@@ -141,6 +161,19 @@ class Messages:
             visibility = self._settings.unknown.visibility
         return self._sender.find_delivery(unknown, UnknownPolicy("reconcile", visibility))
 
+    def likely_recipients(self, message: Sendable) -> tuple[str, ...]:
+        """
+        Return the addresses that *message* most likely went to if this client has sent it: those
+        that it would go to now, without the suppressed ones. If nobody is left, all of them.
+        """
+        if self._check is None:
+            return message.recipients
+        try:
+            remaining, _ = self._check.without_suppressed(message)
+        except SuppressedError:
+            return message.recipients
+        return remaining.recipients
+
     def send_many(
         self,
         messages: Iterable[Sendable],
@@ -178,14 +211,21 @@ class Messages:
         if self._settings.derives:
             message = self._settings.derive(given)
         request = encode_send(endpoint, sender, message, unique_id)
+        suppressed: tuple[Suppression, ...] = ()
+        if self._check is not None:
+            given, suppressed = self._check.without_suppressed(given)
+            if suppressed:
+                message = self._settings.derive(given)
+                request = encode_send(endpoint, sender, message, unique_id)
         if self._settings.rehearsals:
             # Only now: what cannot be sent for real is an error in a rehearsal, too.
             by_get = request.operation.method == "GET"
             message = self._settings.derive(self._settings.rehearse(given, by_get=by_get))
             request = encode_send(endpoint, sender, message, unique_id)
         if self._settings.dry_run:
-            return dry_run_result(unique_id, message.recipients)
-        return self._sender.send(request, Mail(unique_id, message.recipients, sender))
+            return dry_run_result(unique_id, message.recipients, suppressed)
+        result = self._sender.send(request, Mail(unique_id, message.recipients, sender))
+        return attrs.evolve(result, suppressed=suppressed) if suppressed else result
 
 
 def _checked(message: M, kind: type[M]) -> M:

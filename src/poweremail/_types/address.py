@@ -29,6 +29,7 @@ __all__ = [
     "AddressesLike",
     "Recipient",
     "ascii_domain",
+    "fold_address",
     "is_domain",
     "lists_several",
     "recipient",
@@ -273,18 +274,39 @@ def lists_several(text: str) -> bool:
     return len(_split(text)) > 1
 
 
-def ascii_domain(recipient: Recipient) -> str:
-    """The domain of *recipient* in lower case, as DNS has it if DNS can."""
-    domain = recipient.email.rpartition("@")[2].lower()
+def ascii_domain(address: str) -> str:
+    """The domain of *address* in lower case, as DNS has it if DNS can."""
+    domain = address.rpartition("@")[2].lower()
+    if domain.isascii():
+        return domain
+    import idna  # noqa: PLC0415  its tables take a while, and few mails need them
+
     try:
-        return domain.encode("idna").decode("ascii")
-    except UnicodeError:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
         return domain
 
 
 def is_domain(text: str) -> bool:
     """Whether *text* is the name of a domain with a dot in it, such as ``example.com``."""
     return "." in text and not text.startswith("[") and _unusable(f"postmaster@{text}") is None
+
+
+def fold_address(address: str) -> str:
+    """
+    Return the form in which *address*, without a name, is compared: two with the same form are one.
+
+    Lower case, because no known service distinguishes by case, although RFC 5321 allows it; Unicode
+    composed (NFC); the domain as DNS has it; no quotes that are not needed. A dot or a ``+tag``
+    makes another address: whether it is the same mailbox, only its own host knows.
+    """
+    if address.isascii() and '"' not in address:
+        return address.lower()
+    local, at, _ = address.rpartition("@")
+    unquoted = _unquote(local)
+    if unquoted != local and _LOCAL.match(unquoted):
+        local = unquoted
+    return f"{unicodedata.normalize('NFC', local).lower()}{at}{ascii_domain(address)}"
 
 
 def _needs_quotes(name: str) -> bool:

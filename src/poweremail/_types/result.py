@@ -9,6 +9,7 @@ import attrs
 
 from poweremail._response import Response
 from poweremail._types.frozen import FrozenMapping
+from poweremail._types.suppression import Suppression
 from poweremail.errors import PowerEmailError
 
 __all__ = ["CallResult", "SendOutcome", "SendResult", "dry_run_result"]
@@ -21,7 +22,8 @@ class SendResult:
 
     *unique_id*: the message's ``X-Unique-Id``, the key of `get_message_info`; empty for
     ``send_template_http_get``, which cannot carry one.
-    *recipients*: its addresses.
+    *recipients*: its addresses, without those that are suppressed.
+    *suppressed*: the entries of the suppression list because of which recipients were left out.
     *status*, *message*: the service's words; the status is ``success`` or ``queued``.
     *attempts*: the number of requests.
     *dry_run*: nothing was sent, because the client only rehearses; *raw* is empty then, and
@@ -39,12 +41,17 @@ class SendResult:
     attempts: int = 1
     reconciled: bool = False
     dry_run: bool = False
+    suppressed: tuple[Suppression, ...] = ()
     extra: Mapping[str, Any] = attrs.field(factory=FrozenMapping, hash=False)
     target: str | None = None
     raw: Response
 
 
-def dry_run_result(unique_id: str | None, recipients: tuple[str, ...]) -> SendResult:
+def dry_run_result(
+    unique_id: str | None,
+    recipients: tuple[str, ...],
+    suppressed: tuple[Suppression, ...] = (),
+) -> SendResult:
     """Return the result of a send by a client that sends nothing."""
     return SendResult(
         unique_id=unique_id or "",
@@ -53,6 +60,7 @@ def dry_run_result(unique_id: str | None, recipients: tuple[str, ...]) -> SendRe
         message="nothing was sent",
         attempts=0,
         dry_run=True,
+        suppressed=suppressed,
         raw=Response(0),
     )
 

@@ -50,10 +50,13 @@ its place. Random, so that no text of a mail can contain it.
 
 _EMPTY: FrozenMapping[Any] = FrozenMapping()
 _WRITTEN_BY_HAND: dict[str, Any] = dict.fromkeys(
-    ("cc", "bcc", "reply_to", "headers", "tracking", "unique_id", *OPTION_HEADERS),
+    (
+        *("cc", "bcc", "reply_to", "headers", "tracking", "unique_id", "stream", "unsubscribe"),
+        *OPTION_HEADERS,
+    ),
     override(omit=True),
 )
-_options = attrgetter("tracking", *OPTION_HEADERS)
+_options = attrgetter("tracking", "unsubscribe", *OPTION_HEADERS)
 _DECIMAL = re.compile(r"\s*\d{1,18}\.\d{1,9}\s*\Z")
 
 

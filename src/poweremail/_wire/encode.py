@@ -51,6 +51,7 @@ _MAX_QUERY_CHARS = 60_000
 _NOT_IN_GET = (
     *("cc", "bcc", "reply_to", "headers", "attachments", "images", "tracking", "unique_id"),
     *OPTION_HEADERS,
+    "unsubscribe",
 )
 """Fields of a message that a GET cannot carry."""
 

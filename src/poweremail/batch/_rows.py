@@ -32,7 +32,8 @@ _MEMBERS: dict[type, set[str]] = {
     for kind in (Message, TemplateMessage, Tracking)
 }
 _FIELDS = _MEMBERS[Message] | _MEMBERS[TemplateMessage]
-JSON_FIELDS = _FIELDS - {"images"}
+# The last two are common to all rows: in a row they may be dynamic values of a template.
+JSON_FIELDS = _FIELDS - {"images", "stream", "unsubscribe"}
 BODIES = {"html", "text"}
 CSV_FIELDS = {
     *("subject", "from_email", "template_id", "unique_id"),

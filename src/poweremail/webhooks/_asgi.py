@@ -2,19 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from poweremail._types.checks import require
 from poweremail.errors import WebhookPayloadError
 from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
 
-__all__ = ["Receive", "Scope", "Send", "WebhookASGI", "read_body", "send_response"]
+__all__ = [
+    "Receive",
+    "Scope",
+    "Send",
+    "WebhookASGI",
+    "complete_lifespan",
+    "read_body",
+    "send_response",
+]
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class HttpResponse(Protocol):
+    """The response to a request."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Iterable[tuple[str, str]]: ...
+
+    @property
+    def body(self) -> bytes: ...
 
 
 # No server sends a body twice: for a body that is gone, ``receive`` waits until the client leaves.
@@ -44,7 +65,7 @@ class WebhookASGI:
             case "http":
                 await self._respond(scope, receive, send)
             case "lifespan":
-                await _complete_lifespan(receive, send)
+                await complete_lifespan(receive, send)
             case "websocket":
                 await send({"type": "websocket.close", "code": 1000})
             case kind:
@@ -93,7 +114,7 @@ async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes | No
     raise WebhookPayloadError(f"the body has more than {max_body} bytes")
 
 
-async def send_response(scope: Scope, send: Send, response: WebhookResponse) -> None:
+async def send_response(scope: Scope, send: Send, response: HttpResponse) -> None:
     """Send *response*, without its body if the method is HEAD."""
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
@@ -104,7 +125,7 @@ async def send_response(scope: Scope, send: Send, response: WebhookResponse) -> 
     await send({"type": "http.response.body", "body": body})
 
 
-async def _complete_lifespan(receive: Receive, send: Send) -> None:
+async def complete_lifespan(receive: Receive, send: Send) -> None:
     """Confirm start and end: there is nothing to do, but servers wait for it."""
     while True:
         message = await receive()

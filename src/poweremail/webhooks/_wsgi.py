@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
 
-__all__ = ["WebhookWSGI"]
+__all__ = ["UnreadableBodyError", "WebhookWSGI", "read_wsgi_body"]
 
 _READ_BYTES = 64 * 1024
 
@@ -36,33 +36,54 @@ class WebhookWSGI:
         return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
     def _respond(self, environ: dict[str, Any]) -> WebhookResponse:
-        refuse, limit = self._receiver.refuse, self._receiver.max_body
-        length: str = environ.get("CONTENT_LENGTH") or ""
-        if length and not (length.isascii() and length.isdigit()):
-            return refuse(HTTPStatus.BAD_REQUEST, "the length of the body is not a number")
-        if length:
-            bytes_to_read = int(length[:20])
-        else:
-            # Without a length, only a server that marks the end of the body can be read from: with
-            # any other, the read could block for ever.
-            bytes_to_read = limit + 1 if environ.get("wsgi.input_terminated") else 0
-        if length and bytes_to_read > limit:
-            reason = f"the body has more than {limit} bytes"
-            return refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
         try:
-            body = _read(environ["wsgi.input"], bytes_to_read)
-        except OSError as error:
-            return refuse(HTTPStatus.BAD_REQUEST, f"the client disconnected: {error}")
-        # The receiver rejects an empty body itself: middleware may have read it before.
-        if length and 0 < len(body) < bytes_to_read:
-            reason = "the client disconnected before the end of the body"
-            return refuse(HTTPStatus.BAD_REQUEST, reason)
+            body = read_wsgi_body(environ, self._receiver.max_body)
+        except UnreadableBodyError as error:
+            return self._receiver.refuse(error.status, str(error))
         headers = [
             (name.removeprefix("HTTP_").replace("_", "-"), value or "")
             for name, value in environ.items()
             if name.startswith(("HTTP_", "CONTENT_"))
         ]
         return self._receiver.respond(environ["REQUEST_METHOD"], headers, body)
+
+
+class UnreadableBodyError(Exception):
+    """The body of a request cannot be read. *status*: that of the response."""
+
+    def __init__(self, status: HTTPStatus, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def read_wsgi_body(environ: Mapping[str, Any], limit: int) -> bytes:
+    """
+    Return the body of a request. Raises `UnreadableBodyError` if it is not whole, or has more than
+    *limit* bytes and says so.
+    """
+    length: str = environ.get("CONTENT_LENGTH") or ""
+    if length and not (length.isascii() and length.isdigit()):
+        raise UnreadableBodyError(HTTPStatus.BAD_REQUEST, "the length of the body is not a number")
+    if length:
+        bytes_to_read = int(length[:20])
+    else:
+        # Without a length, only a server that marks the end of the body can be read from: with any
+        # other, the read could block for ever.
+        bytes_to_read = limit + 1 if environ.get("wsgi.input_terminated") else 0
+    if length and bytes_to_read > limit:
+        reason = f"the body has more than {limit} bytes"
+        raise UnreadableBodyError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, reason)
+    try:
+        body = _read(environ["wsgi.input"], bytes_to_read)
+    except OSError as error:
+        raise UnreadableBodyError(
+            HTTPStatus.BAD_REQUEST, f"the client disconnected: {error}"
+        ) from None
+    # Whoever takes it rejects an empty body: middleware may have read it before.
+    if length and 0 < len(body) < bytes_to_read:
+        reason = "the client disconnected before the end of the body"
+        raise UnreadableBodyError(HTTPStatus.BAD_REQUEST, reason)
+    return body
 
 
 def _read(source: Any, wanted: int) -> bytes:

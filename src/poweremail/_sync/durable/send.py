@@ -99,10 +99,12 @@ class Sender:
     def _look_up(
         self, work: Work, message: Message | TemplateMessage
     ) -> tuple[Verdict, SendResult | None]:
-        unknown = DeliveryUnknownError(
-            "no trustworthy response came", unique_id=work.unique_id, recipients=message.recipients
-        )
         try:
+            unknown = DeliveryUnknownError(
+                "no trustworthy response came",
+                unique_id=work.unique_id,
+                recipients=self._messages.likely_recipients(message),
+            )
             return SEEN, self._messages.reconcile(unknown, visibility=0.0)
         except PowerEmailError as error:
             return self.verdicts.of_look(work, error), None

@@ -1,0 +1,123 @@
+"""The list of suppressed addresses: what reads it, changes it, and learns of further ones."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterable, Iterable
+from typing import Any
+
+from poweremail._async.client import AsyncPowerEmail
+from poweremail._async.suppression_check import find_entries
+from poweremail._policy.suppression import asks_for_entry, of_event, of_message_info
+from poweremail._runtime._async import each, finish, in_thread
+from poweremail._types.checks import is_plain_function
+from poweremail._types.event import WebhookEvent
+from poweremail._types.suppression import (
+    EVERY_STREAM,
+    AsyncSuppressionStore,
+    Suppression,
+    check_stream,
+    lookup_form,
+    require_plain,  # noqa: F401  for the twin
+)
+from poweremail.errors import UsageError
+
+__all__ = ["AsyncSuppressions"]
+
+_log = logging.getLogger("poweremail.suppression")
+
+
+class AsyncSuppressions:
+    """
+    The list of suppressed addresses in *store*: looks addresses up, and adds those that the service
+    reports.
+
+    *store*
+        The store: see `SuppressionStore`.
+    *client*
+        Looks up who got a mail if an event does not name its recipient; None to add nobody then.
+    *unsubscribed*
+        The stream of an event by which somebody unsubscribes, since the service knows no streams:
+        ``"*"`` by default, every stream. Hard bounces and spam complaints are for every stream.
+
+    Methods raise what the store raises.
+    """
+
+    def __init__(
+        self,
+        store: AsyncSuppressionStore,
+        *,
+        client: AsyncPowerEmail | None = None,
+        unsubscribed: str = EVERY_STREAM,
+    ) -> None:
+        # sync only: require_plain(store)
+        self._store = store
+        self._client = client
+        if unsubscribed != EVERY_STREAM:
+            check_stream("unsubscribed", unsubscribed)
+        self._unsubscribed = unsubscribed
+
+    async def find(self, address: str) -> tuple[Suppression, ...]:
+        """
+        Return all entries of *address*, which may have a display name and any case.
+
+        Raises `UsageError` if it is no address.
+        """
+        return await find_entries(self._store, (lookup_form(address),))
+
+    async def add(self, *suppressions: Suppression) -> None:
+        """Add entries. One that is there already stays as it is."""
+        add: Any = self._store.add
+        if not is_plain_function(add):  # async only
+            await add(suppressions)
+            return
+        await in_thread(add, suppressions)
+
+    async def record_event(self, event: WebhookEvent) -> Suppression | None:
+        """
+        Add the recipient of *event* if it is a hard bounce, a spam complaint or an unsubscribe, and
+        return the entry: the handler of a `WebhookReceiver`.
+
+        Only the recipient whom the event names is added, never the others of the mail. If it names
+        none, the client looks the mail up; without a client, a warning is logged.
+        """
+        try:
+            entry = of_event(event, self._unsubscribed)
+        except UsageError as error:
+            # The service would post the event again, for ever.
+            _log.warning("the event %r names no address: %s", event.id, error.reason)
+            return None
+        if entry is not None:
+            await self.add(entry)
+        elif asks_for_entry(event):
+            if self._client is None or event.unique_id is None:
+                _log.warning("the event %r does not name its recipient: nobody is added", event.id)
+            else:
+                await self.record_mails(self._client, [event.unique_id])
+        return entry
+
+    async def record_mails(
+        self, client: AsyncPowerEmail, unique_ids: AsyncIterable[str] | Iterable[str]
+    ) -> int:
+        """
+        Look up the mails *unique_ids* by *client*, add the recipients that bounced hard, complained
+        or unsubscribed, and return their number: for those who have no webhook.
+
+        Raises what `get_message_info` raises. What was found before that is added.
+        """
+        count = 0
+        source = each(unique_ids)
+        try:
+            async for unique_id in source:
+                async for info in client.messages.iter_message_info(unique_id):
+                    try:
+                        entry = of_message_info(info, unique_id, self._unsubscribed)
+                    except UsageError as error:
+                        _log.warning("a record of mail %s names no address: %s", unique_id, error)
+                        continue
+                    if entry is not None:
+                        await self.add(entry)
+                        count += 1
+        finally:
+            await finish(source)
+        return count

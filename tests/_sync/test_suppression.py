@@ -1,0 +1,378 @@
+# Generated from tests/_async/test_suppression.py; do not edit.
+"""A client with a suppression store: who is left out, on every call that sends."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from email.message import EmailMessage
+
+import pytest
+
+from poweremail import (
+    Failover,
+    PowerEmail,
+    ConfigurationError,
+    Message,
+    NotSentError,
+    RetryPolicy,
+    SuppressionStoreError,
+    TemplateMessage,
+    UsageError,
+    WebhookEvent,
+)
+from poweremail.batch import Batch
+from poweremail.sandbox import Fault, Sandbox
+from poweremail.suppression import (
+    Suppressions,
+    SuppressedError,
+    Suppression,
+    open_store,
+)
+
+ADA, BOB, EVE = "ada@example.org", "bob@example.org", "eve@example.org"
+
+
+@pytest.fixture(params=["file", "ledger"])
+def store(request, tmp_path):
+    place = tmp_path / "list.db"
+    with open_store(str(place) if request.param == "file" else f"sqlite:///{place}") as store:
+        yield store
+
+
+@pytest.fixture
+def sandbox():
+    with Sandbox() as sandbox:
+        sandbox.add_template("welcome", text="Hi")
+        yield sandbox
+
+
+def a_mail(*to: str, **fields: object) -> Message:
+    return Message(subject="Hi", from_email="office@example.com", to=to, text="t", **fields)
+
+
+def a_template(*to: str, **fields: object) -> TemplateMessage:
+    return TemplateMessage(
+        template_id="welcome", subject="Hi", from_email="o@example.com", to=to, **fields
+    )
+
+
+def a_raw(*to: str) -> EmailMessage:
+    raw = EmailMessage()
+    raw["From"], raw["To"], raw["Subject"] = "office@example.com", ", ".join(to), "Hi"
+    raw.set_content("To: not.a.header@example.org")
+    return raw
+
+
+def body(*to: str) -> dict[str, object]:
+    entries = [{"email": each, "type": "to"} for each in to]
+    message = {"subject": "Hi", "from_email": "o@example.com", "text": "t", "to": entries}
+    return {"smtp_user_name": "smtp1", "message": message}
+
+
+SENDS = {
+    "send_mail": lambda client, *to: client.messages.send_mail(a_mail(*to)),
+    "send_template": lambda client, *to: client.messages.send_template(a_template(*to)),
+    "send_raw": lambda client, *to: client.messages.send_raw(a_raw(*to)),
+    "call": lambda client, *to: client.call("messages/sendMail", body(*to)),
+    "call raw": lambda client, *to: client.call(
+        "messages/sendRaw",
+        {
+            "smtp_user_name": "smtp1",
+            "raw_message": f"From: o@example.com\nSubject: s\nTo: {', '.join(to)}\n\nt",
+        },
+    ),
+}
+
+
+def got(sandbox: Sandbox) -> list[str]:
+    return sorted(each.email for mail in sandbox.outbox for each in mail.recipients)
+
+
+@pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)
+def test_suppressed_recipients_are_left_out_of_every_send(sandbox, store, send):
+    store.add([Suppression("ADA@Example.ORG", reason="hard_bounce")])
+    with sandbox.client(suppression=store) as client:
+        send(client, "Ada@example.org", BOB)
+        assert got(sandbox) == [BOB]
+        with pytest.raises(SuppressedError) as caught:
+            send(client, "Ada@EXAMPLE.org")
+    assert got(sandbox) == [BOB]
+    assert caught.value.mail_state == "not_sent"
+    assert not caught.value.temporary
+    assert isinstance(caught.value, NotSentError)
+    assert "hard bounce" in str(caught.value)
+    assert "ada@" not in str(caught.value).lower()
+    assert caught.value.recipients[0].lower() == ADA
+
+
+def test_a_mail_by_get_is_not_sent_to_a_suppressed_address(sandbox, store):
+    store.add([Suppression(ADA, "news", reason="unsubscribe")])
+    with sandbox.client(suppression=store) as client:
+        client.messages.send_template_http_get(a_template(ADA))
+        with pytest.raises(SuppressedError):
+            client.messages.send_template_http_get(a_template(ADA, stream="news"))
+    assert len(sandbox.outbox) == 1
+
+
+def test_the_result_names_those_who_were_left_out(sandbox, store):
+    store.add([Suppression(ADA, reason="spam", note="mail-7"), Suppression(EVE, "news")])
+    with sandbox.client(suppression=store) as client:
+        mail = a_mail(ADA, cc=[BOB, EVE], bcc="Ada@example.org", stream="news")
+        result = client.messages.send_mail(mail)
+        assert result.recipients == (BOB,)
+        assert [(each.address, each.reason) for each in result.suppressed] == [
+            (ADA, "spam"),
+            (EVE, "manual"),
+            (ADA, "spam"),
+        ]
+        assert client.messages.send_mail(a_mail(BOB)).suppressed == ()
+    assert got(sandbox) == [BOB, BOB]
+
+
+def test_a_stream_selects_the_list(sandbox, store):
+    store.add([Suppression(ADA, "news", reason="unsubscribe")])
+    with sandbox.client(suppression=store) as client:
+        for stream in (None, "password-reset"):
+            client.messages.send_mail(a_mail(ADA, stream=stream))
+            client.messages.send_raw(a_raw(ADA), stream=stream)
+        for send in (
+            lambda: client.messages.send_mail(a_mail(ADA, stream="news")),
+            lambda: client.messages.send_raw(a_raw(ADA), stream="news"),
+        ):
+            with pytest.raises(SuppressedError):
+                send()
+        store.add([Suppression(ADA, reason="hard_bounce")])
+        with pytest.raises(SuppressedError):
+            client.messages.send_mail(a_mail(ADA, stream="password-reset"))
+    assert len(sandbox.outbox) == 4
+
+
+def test_send_many_goes_on_after_a_suppressed_one(sandbox, store):
+    store.add([Suppression(ADA)])
+    with (
+        sandbox.client(suppression=store) as client,
+        client.messages.send_many([a_mail(ADA), a_mail(BOB)]) as outcomes,
+    ):
+        states = {outcome.index: outcome.state for outcome in outcomes}
+    assert states == {0: "not_sent", 1: "accepted"}
+
+
+def test_a_batch_and_an_outbox_ask_before_each_mail(sandbox, store, tmp_path):
+    store.add([Suppression(ADA), Suppression(EVE, "news")])
+    mails = [a_mail(ADA), a_mail(BOB, EVE, stream="news"), a_mail(EVE)]
+    with sandbox.client(suppression=store) as client:
+        with Batch(client, tmp_path / "ledger.db", "b") as batch:
+            batch.add(mails)
+            with batch.run() as outcomes:
+                found = {o.recipients[0]: o for o in outcomes}
+            assert batch.status().paused is None
+            records = [record.error_kind for record in batch.report(["not_sent"])]
+    assert records == ["SuppressedError"]
+    assert {to: o.state for to, o in found.items()} == {
+        ADA: "not_sent",
+        BOB: "accepted",
+        EVE: "accepted",
+    }
+    assert [each.address for each in found[BOB].result.suppressed] == [EVE]
+    assert got(sandbox) == [BOB, EVE]
+
+
+def test_an_unknown_mail_of_a_batch_is_looked_up_for_those_who_got_it(sandbox, store, tmp_path):
+    store.add([Suppression(ADA)])
+    sandbox.faults.add(Fault.reset_after_acceptance(), call="sendMail", times=1)
+    with sandbox.client(suppression=store) as client:
+        with Batch(client, tmp_path / "ledger.db", "b", visibility=5) as batch:
+            batch.add([a_mail(ADA, BOB)])
+            with batch.run() as outcomes:
+                states = [outcome.state for outcome in outcomes]
+    assert states == ["accepted"]
+    assert got(sandbox) == [BOB]
+
+
+class Broken:
+    """A store whose database is gone."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def find(self, addresses, /):
+        self.asked += 1
+        raise ConnectionError("postgresql://app:hunter2@db: connection refused")
+
+    def add(self, entries, /):
+        raise ConnectionError("gone")
+
+
+@pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)
+def test_nothing_is_sent_while_the_store_fails(sandbox, send):
+    store = Broken()
+    retry = RetryPolicy(attempts=3, first_wait=0.01)
+    with sandbox.client(suppression=store, retry=retry) as client:
+        with pytest.raises(
+            NotSentError, match="not sent: the suppression list cannot be"
+        ) as caught:
+            send(client, ADA)
+    assert isinstance(caught.value, SuppressionStoreError)
+    assert caught.value.temporary
+    assert "hunter2" not in str(caught.value)
+    assert store.asked == 1
+    assert got(sandbox) == []
+
+
+def test_a_failover_sends_no_suppressed_mail_by_another_client(sandbox, store):
+    store.add([Suppression(ADA, "news")])
+    unchecked = sandbox.client()
+    for checked, kind in ((store, SuppressedError), (Broken(), SuppressionStoreError)):
+        clients = {"a": sandbox.client(suppression=checked), "b": unchecked}
+        with Failover(clients) as failover:
+            with pytest.raises(kind):
+                failover.messages.send_mail(a_mail(ADA, stream="news"))
+            with pytest.raises(kind):
+                failover.messages.send_raw(a_raw(ADA), stream="news")
+            assert failover.resting() == {}
+    assert got(sandbox) == []
+
+
+def test_a_store_that_returns_something_else_sends_nothing(sandbox):
+    class Odd:
+        def find(self, addresses, /):
+            yield "ada@example.org"
+
+        def add(self, entries, /): ...
+
+    with sandbox.client(suppression=Odd()) as client:
+        with pytest.raises(NotSentError, match="find returned a str, not a Suppression"):
+            client.messages.send_mail(a_mail(ADA))
+    assert got(sandbox) == []
+
+
+class Own:
+    """A store of the user's own."""
+
+    def __init__(self) -> None:
+        self.kept: list[Suppression] = []
+
+    def find(self, addresses, /):
+        return (entry for entry in self.kept if entry.address in addresses)
+
+    def add(self, entries, /):
+        self.kept.extend(entries)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Own,
+    ],
+)
+def test_the_store_may_be_of_your_own(sandbox, kind):
+    store = kind()
+    suppressions = Suppressions(store)
+    suppressions.add(Suppression("Ada <ADA@example.org>", "news", reason="unsubscribe"))
+    assert [entry.address for entry in suppressions.find("ada@EXAMPLE.org")] == [ADA]
+    with sandbox.client(suppression=store) as client:
+        with pytest.raises(SuppressedError):
+            client.messages.send_mail(a_mail(ADA, stream="news"))
+        without = client.with_options(suppression=None)
+        without.messages.send_mail(a_mail(ADA, stream="news"))
+    assert got(sandbox) == [ADA]
+
+
+def test_an_invalid_store_is_recognized():
+    for store in (object(), "list.db"):
+        with pytest.raises(ConfigurationError, match="suppression: must be a suppression store"):
+            PowerEmail("o", "t", "tes.example.com", suppression=store)
+
+
+def test_a_rehearsal_leaves_out_the_same_recipients(sandbox, store):
+    store.add([Suppression(ADA)])
+    options = {"suppression": store, "redirect_to": "team@example.com"}
+    with sandbox.client(**options) as client:
+        with pytest.raises(SuppressedError):
+            client.messages.send_mail(a_mail(ADA))
+        client.messages.send_mail(a_mail(ADA, BOB))
+        dry = client.with_options(dry_run=True)
+        assert dry.messages.send_mail(a_mail(ADA, BOB)).suppressed[0].address == ADA
+        dry.call("messages/sendMail", body(ADA, BOB))
+    (mail,) = sandbox.outbox
+    assert mail.to == ("team@example.com",)
+    assert mail.headers["X-PowerEmail-Redirected-For"] == BOB
+
+
+@pytest.mark.parametrize(
+    "send",
+    [
+        lambda c: c.messages.send_mail(a_mail(ADA, headers={"Resent-To": EVE})),
+        lambda c: c.messages.send_raw(f"From: o@example.com\nTo: {ADA}\nApparently-To: {EVE}\n\nt"),
+        lambda c: c.call("messages/sendMail", body(f"{ADA}, {EVE}")),
+        lambda c: c.call("messages/sendMail", {**body(ADA), "rcpt": EVE}),
+        lambda c: c.call("messages/sendSoon", body(ADA)),
+    ],
+)
+def test_a_mail_whose_recipients_are_not_clear_is_not_sent(sandbox, store, send):
+    with sandbox.client(suppression=store) as client:
+        with pytest.raises(UsageError):
+            send(client)
+    assert got(sandbox) == []
+
+
+def test_a_raw_message_keeps_the_rest_of_its_text(sandbox, store):
+    store.add([Suppression(ADA)])
+    raw = (
+        "Received: from x\r\nTo: =?utf-8?q?B=C3=B6b?= <bob@example.org>,\r\n"
+        f" Ada <{ADA}>\r\nFrom: o@example.com\r\nCC: {ADA}\r\nSubject: =?utf-8?q?=C3=BC?=\r\n"
+        "X-Unique-Id: u1\r\n\r\nTo: ada@example.org\r\n"
+    )
+    with sandbox.client(suppression=store) as client:
+        client.messages.send_raw(raw)
+    (mail,) = sandbox.outbox
+    assert mail.raw["raw_message"] == raw.replace(f",\r\n Ada <{ADA}>", "").replace(
+        f"CC: {ADA}\r\n", ""
+    )
+
+
+def event(name: str, msg: dict[str, object], unique_id: str | None = "mail-1") -> WebhookEvent:
+    return WebhookEvent(
+        id="e1",
+        event=name,
+        time=datetime(2026, 1, 2, tzinfo=UTC),
+        unique_id=unique_id,
+        smtp_user_name="smtp1",
+        user_id="u",
+        msg=msg,
+    )
+
+
+def test_events_feed_the_store(store, caplog):
+    suppressions = Suppressions(store, unsubscribed="news")
+    for name in ("send", "open", "click", "soft_bounce", "something_new"):
+        assert suppressions.record_event(event(name, {"email": ADA})) is None
+    for name, address in (("hard_bounce", ADA), ("spam", BOB), ("unsubscribe", EVE)):
+        suppressions.record_event(event(name, {"email": address.upper()}))
+        suppressions.record_event(event(name, {"email": address}))  # posted again
+    assert {(each.address, each.stream, each.reason) for each in store.entries()} == {
+        (ADA, "*", "hard_bounce"),
+        (BOB, "*", "spam"),
+        (EVE, "news", "unsubscribe"),
+    }
+    (entry,) = suppressions.find(ADA)
+    assert (entry.since, entry.note) == (datetime(2026, 1, 2, tzinfo=UTC), "mail-1")
+    with caplog.at_level(logging.WARNING, "poweremail.suppression"):
+        assert suppressions.record_event(event("hard_bounce", {})) is None
+        assert suppressions.record_event(event("hard_bounce", {"email": "nobody"})) is None
+    assert len(caplog.records) == 2
+
+
+def test_mails_are_walked_for_those_who_bounced(sandbox, store):
+    with sandbox.client() as client:
+        mail = a_mail(ADA, BOB, EVE, unique_id="mail-1")
+        client.messages.send_mail(mail)
+        sandbox.record(sandbox.outbox[0], "hard_bounce", recipient=BOB)
+        suppressions = Suppressions(store, client=client)
+        # An event that does not name its recipient concerns one of three: the mail is looked up.
+        suppressions.record_event(event("hard_bounce", {}))
+        assert [each.address for each in store.entries()] == [BOB]
+        sandbox.record(sandbox.outbox[0], "spam", recipient=EVE)
+        assert suppressions.record_mails(client, ["mail-1", "nobody-knows"]) == 2
+    assert {each.address: each.note for each in store.entries()} == {BOB: "mail-1", EVE: "mail-1"}
