@@ -10,6 +10,7 @@ import pytest
 from poweremail import ConfigurationError
 from poweremail.sandbox._server.app import create_app
 from poweremail.sandbox._server.auth import Users, hash_password
+from support.plain_http import PLAIN_HTTP
 
 SEND = "/v1.0/messages/sendMail"
 
@@ -87,7 +88,8 @@ async def test_a_foreign_page_is_refused_before_anybody_is_asked(client):
 
 async def test_programs_and_the_health_check_need_no_password(client):
     assert (await client.post(SEND, json={})).json()["status"] == "error"
-    assert (await client.get("/_sandbox/health")).json()["status"] == "ok"
+    for path in ("", "/mail"):  # a proxy may leave its path
+        assert (await client.get(f"{path}/_sandbox/health")).json()["status"] == "ok"
 
 
 def test_a_right_password_is_checked_once(users, monkeypatch):
@@ -106,13 +108,13 @@ def test_many_wrong_passwords_do_not_stop_the_api(sandbox, tmp_path):
     with sandbox.server(auth=file) as server:
         guesses = [
             threading.Thread(
-                target=lambda: httpx.get(server.url, auth=("ada", "wrong"), timeout=60)
+                target=lambda: httpx.get(server.url, auth=("ada", "wrong"), **PLAIN_HTTP)
             )
-            for _ in range(12)
+            for _ in range(6)
         ]
         for each in guesses:
             each.start()
-        answered = httpx.post(f"{server.url}{SEND}", json={}, timeout=60).elapsed.total_seconds()
+        answered = httpx.post(f"{server.url}{SEND}", json={}, **PLAIN_HTTP).elapsed.total_seconds()
         still = sum(each.is_alive() for each in guesses)
         for each in guesses:
             each.join()

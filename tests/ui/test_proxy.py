@@ -78,7 +78,17 @@ def works(page, sandbox, base):
     assert sandbox.outbox == []
 
 
-@pytest.mark.parametrize("set_up", SET_UPS)
+# tests/sandbox/test_nginx.py has the others: to a browser they are no different.
+DIFFERENT = (
+    "with its defaults, which replace Host",
+    "that ends TLS, replaces Host and says what it was",
+    "below a path that it leaves",
+    "below a path without its slash",
+    "that buffers whatever the sandbox says",
+)
+
+
+@pytest.mark.parametrize("set_up", DIFFERENT)
 def test_behind_nginx(browser, tmp_path, set_up):
     scheme, path, locations = SET_UPS[set_up]
     with (
@@ -90,6 +100,37 @@ def test_behind_nginx(browser, tmp_path, set_up):
         works(page, sandbox, f"{proxy.url}{path}".rstrip("/"))
         state = page.locator("#live-text").inner_text()
         assert state == ("Polling" if "buffers" in set_up else "Live")
+
+
+def test_a_proxy_that_lets_go_of_the_stream_in_pieces(browser, tmp_path):
+    """What comes late is known already, and polling goes on."""
+    locations = """location / { proxy_pass $UP; proxy_ignore_headers X-Accel-Buffering;
+    proxy_buffer_size 4k; proxy_buffers 2 4k; proxy_busy_buffers_size 4k; }"""
+    with (
+        ServedSandbox() as sandbox,
+        sandbox.server(allowed_hosts=[NAME]) as server,
+        Nginx(tmp_path, server.url, "http", locations) as proxy,
+        opened(browser, f"{proxy.url}/") as page,
+        sandbox.client() as client,
+    ):
+        page.locator("#live-text", has_text="Polling").wait_for()
+        for number in range(200):  # more than the buffers hold
+            client.messages.send_mail(
+                Message(
+                    subject=f"Mail {number}",
+                    from_email="me@example.com",
+                    to="ada@example.com",
+                    text="t",
+                )
+            )
+        page.locator("#list .subject", has_text="Mail 199").wait_for()
+        page.wait_for_timeout(3_000)  # more than two polls
+        client.messages.send_mail(
+            Message(subject="Last", from_email="me@example.com", to="ada@example.com", text="t")
+        )
+        page.locator("#list .subject", has_text="Last").wait_for(timeout=15_000)
+        numbers = page.eval_on_selector_all("#list li", "rows => rows.map(row => row.id)")
+        assert len(numbers) == len(set(numbers))
 
 
 def own_address():

@@ -91,11 +91,12 @@ class _Stream(Response):
         # Before the client can know that it listens: it may then make changes at once.
         position = _position(changes, self._last_id)
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS.raw})
-        # The first bytes go out at once: they show that no proxy holds the stream back.
-        sent_at, text = time.monotonic(), ": stream\nretry: 1000\n\n"
-        if not self._last_id:
-            # An event without data gives the client an id.
-            text += f"id: {changes.run}-{position}\ndata:\n\n"
+        # The first event goes out at once: it shows that no proxy holds the stream back. It has no
+        # data, but an id to go on from.
+        sent_at, text = time.monotonic(), ": stream\nretry: 1000\n"
+        if position >= 0:
+            text += f"id: {changes.run}-{position}\n"
+        text += "data:\n\n"
         while True:
             if changes.last != position:
                 position, found = _since(changes, position)
@@ -121,8 +122,9 @@ def _since(changes: Changes, position: int) -> tuple[int, list[Change]]:
 
 
 def _position(changes: Changes, last_id: str) -> int:
-    """Return the position to go on from: -1, which is forgotten, if the id is of another run."""
+    """Return the position to go on from: -1, which is forgotten, if the id is not of this run."""
     if not last_id:
         return changes.last
     found = re.fullmatch(rf"{re.escape(changes.run)}-([0-9]{{1,15}})", last_id)
-    return int(found[1]) if found else -1
+    position = int(found[1]) if found else -1
+    return position if position <= changes.last else -1

@@ -10,6 +10,7 @@ const FIRST_MS = 2000; // by then a stream that nobody holds back has sent its f
 const SILENT_MS = 40_000; // more than two heartbeats
 const POLL_MS = 1500;
 const RETRY_MS = 3000;
+const RECONNECT_MS = 1000; // as the stream tells the browser
 
 export class Live {
   /** *onChange* gets the changes, gathered, and is awaited; *onReload* is called if all is *cleared*, or if changes may have been missed. */
@@ -40,8 +41,13 @@ export class Live {
         this.heard(event);
       });
     }
+    this.connected = performance.now();
     source.addEventListener("error", () => {
-      if (!this.polling) this.showState("off", "Reconnecting");
+      this.connected = performance.now() + RECONNECT_MS;
+      if (!this.polling) {
+        this.showState("off", "Reconnecting");
+        this.expect(FIRST_MS);
+      }
       // After an error status the browser gives up; we try again.
       if (source.readyState === EventSource.CLOSED && this.source === source) {
         this.source = null;
@@ -62,15 +68,16 @@ export class Live {
     clearTimeout(this.silence);
   }
 
-  /** The stream has delivered something. */
+  /** The stream has delivered something. One that was silent at first is held back: it delivers in pieces, late, and polling goes on. */
   heard({ lastEventId }) {
     if (!this.knows(lastEventId)) this.last = lastEventId;
+    if (this.polling && performance.now() - this.connected > FIRST_MS) return;
     this.polling = null;
     this.showState("on", "Live");
     this.expect(SILENT_MS);
   }
 
-  /** Whether the change of an *id* (RUN-POSITION) was heard of: a stream that was held back brings old ones. */
+  /** Whether the change of an *id* (RUN-POSITION) was heard of. */
   knows(id) {
     const [run, position] = this.last.split("-");
     const [otherRun, otherPosition] = id.split("-");
