@@ -104,6 +104,7 @@ ROOMS = (
     ("poweremail.unsubscribe",),
     *((f"poweremail.sandbox.{name}",) for name in SANDBOX_ROOMS),
     ("poweremail.sandbox",),
+    ("poweremail._mocking",),
     ("poweremail._cli", "poweremail.pytest_plugin"),
     ("poweremail.contrib",),
     ("poweremail.__main__",),

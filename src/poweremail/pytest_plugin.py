@@ -22,7 +22,8 @@ installed.
 sandbox, in-process and over HTTP: the arguments are those of `Faults.add`.
 
 A request of the library to another machine is stopped, and the test fails, even if the application
-handles the error.
+handles the error. A request that a mock such as respx or pytest-httpx catches is let through; if
+one is active and does not see the request, the text says so.
 ``@pytest.mark.poweremail_allow_hosts("api.tes.example.com")`` lets those of one test through, the
 ini option ``poweremail_allow_hosts`` those of all; ``poweremail_guard = false`` switches the guard
 off.
@@ -38,6 +39,7 @@ import attrs
 import pytest
 
 from poweremail import _watch
+from poweremail._mocking import advice_about_mocks, is_mocked
 from poweremail._types.checks import is_loopback
 
 if TYPE_CHECKING:
@@ -91,9 +93,11 @@ class Guard:
         host = urlsplit(url).hostname or ""
         if not _is_librarys(transport) or is_loopback(host) or host in self._allowed_now:
             return
+        if is_mocked(transport):
+            return
         text = (
-            f"stopped before it was sent: a request to {host}, which is not this machine. Give the "
-            "application a client of the"
+            f"stopped before it was sent: a request to {host}, which is not this machine."
+            f"{advice_about_mocks(transport)} Give the application a client of the"
             " sandbox (poweremail_client, poweremail_environ), or allow the host: "
             f"@pytest.mark.{_ALLOW_HOSTS}({host!r})"
         )

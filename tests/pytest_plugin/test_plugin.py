@@ -2,63 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-import textwrap
-from pathlib import Path
 
 import pytest
 
-
-@pytest.fixture
-def project(tmp_path: Path):
-    """Write down *tests* as a project's and run them; options go to pytest."""
-
-    def run(tests: str, *options: str) -> subprocess.CompletedProcess[str]:
-        (tmp_path / "test_the_app_sends_to_the_server.py").write_text(textwrap.dedent(tests))
-        # A project of its own: not this one's settings, and not the workers of this run.
-        environ = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("PYTEST_", "POWEREMAIL_", "COV_"))
-        }
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:asyncio",
-            "-p",
-            "no:trio",
-            "-q",
-            *options,
-        ]
-        return subprocess.run(
-            command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False
-        )
-
-    return run
-
-
-MESSAGE = """
-from poweremail import Message
-
-def message(**changes):
-    fields = {"subject": "Hello", "from_email": "a@example.com", "to": "ada@example.com"}
-    return Message(**fields | {"text": "Hi"} | changes)
-"""
-
-
-def passed(done: subprocess.CompletedProcess[str]) -> str:
-    return (
-        re.findall(r"^(\d+ passed.*?|\d+ failed.*?) in ", done.stdout, re.MULTILINE)[0]
-        if done.returncode in (0, 1)
-        else done.stdout
-    )
+from support.plugin_project import MESSAGE, passed
 
 
 def test_both_clients_share_one_outbox(project) -> None:

@@ -14,7 +14,8 @@ otherwise it comes from outside. An exception that was turned into another is fo
 causes. That chain ends at an exception which was being handled before the attempt began: Python
 makes it the context of whatever a program raises in its ``except`` block, such as where it mails
 an error, and it ended nothing. One exception to the rule: an error class of an HTTP engine or of
-sockets, raised by other code, comes from a mock in a test and means a failed attempt.
+sockets, raised by other code, comes from a mock in a test and means a failed attempt. So does an
+`OSError` that a package for mocks raises. respx puts an error of its own between.
 
 The frames of the library and of the engines are taken out of every exception that ends an attempt,
 since their local variables have the body, and so the token, where reporters of errors show them. A
@@ -48,6 +49,12 @@ of users are made of.
 
 _NETWORK_ERRORS = _ENGINES | {"socket", "ssl"}
 """Top-level modules that define the errors of a network."""
+
+_MOCKS = frozenset(("aioresponses", "pytest_httpx", "pytest_httpx2", "respx", "vcr"))
+"""Top-level packages that mock an engine."""
+
+_CARRIERS = frozenset(("respx.models.SideEffectError",))
+"""Errors by which a mock passes on what it was told to raise (respx/models.py, Route)."""
 
 
 def exception_from_outside(
@@ -112,12 +119,19 @@ def _chain(error: BaseException, handled: BaseException | None) -> Iterator[Base
 
 
 def _is_outside(error: BaseException, transport: object) -> bool:
-    trace = error.__traceback__
-    if trace is None or _package(type(error).__module__) in _NETWORK_ERRORS:
+    kind, trace = type(error), error.__traceback__
+    if (
+        trace is None
+        or _package(kind.__module__) in _NETWORK_ERRORS
+        or f"{kind.__module__}.{kind.__qualname__}" in _CARRIERS
+    ):
         return False
     while trace.tb_next is not None:
         trace = trace.tb_next
-    return not _is_inside(trace.tb_frame, transport)
+    frame = trace.tb_frame
+    if isinstance(error, OSError) and _package(str(frame.f_globals.get("__name__"))) in _MOCKS:
+        return False
+    return not _is_inside(frame, transport)
 
 
 def _is_inside(frame: FrameType, transport: object) -> bool:
