@@ -39,6 +39,7 @@ nox.options.sessions = [
     "sync",
     "types",
     "docs",
+    "pages",
     *(f"tests-{version}" for version in OTHERS),
     "wheel",
 ]
@@ -67,6 +68,18 @@ NOT_BETWEEN = (
 What the oldest and the newest Python test, and those between them need not: what stands on the
 core, and passes on both, has nothing of its own that could fail between them.
 """
+
+PAGES = "tests/docs/test_pages.py"
+"""The session `pages` runs it, in environments of its own."""
+
+MAKES_RELEASES = (
+    "build",
+    "check-wheel-contents",
+    "cyclonedx-bom>=7",
+    "twine>=6",
+    "uv",
+    *PROJECT["build-system"]["requires"],
+)
 
 NEEDED_BY_TESTS = (
     "tests",
@@ -144,6 +157,7 @@ def tests(session: nox.Session) -> None:
     session.install("-e", ".[all]", *group("test"))
     # What is covered is the same for every Python.
     part = ("--cov", "--cov-report=term") if session.python == FIRST else ignoring(*NOT_BETWEEN)
+    part += ignoring(PAGES)
     # With arguments it is a part of the suite that runs, which need not cover everything.
     session.run("pytest", *(session.posargs or ("-n", WORKERS, *part)))
 
@@ -151,12 +165,27 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """
-    Build the documentation into ``site``, where no link may lead nowhere. ``-- serve`` shows it
-    while it is written.
+    Build the documentation into ``site``, where no link may lead nowhere, and look at it in a
+    browser: its search, and the width of its code. ``-- serve`` shows it while it is written.
     """
-    session.install("-e", ".[all]", *group("docs", "lint"))  # ruff formats the signatures
+    session.install("-e", ".[all]", *group("docs", "test"))  # ruff formats the signatures
     command = session.posargs or ("build", "--strict")
     session.run("mkdocs", *command, "-f", "tools/mkdocs.yml", env={"NO_MKDOCS_2_WARNING": "1"})
+    if not session.posargs:
+        site = {"POWEREMAIL_SITE": str(ROOT / "site")}
+        session.run("pytest", "tests/docs/test_built_site.py", env=site)
+
+
+@nox.session(python=NEWEST, requires=["build"])
+def pages(session: nox.Session) -> None:
+    """
+    Follow each page of the documentation in a new environment, in which nothing is installed but
+    what the page says.
+    """
+    (built,) = (ROOT / "dist").glob("*.whl")
+    session.install(f"poweremail[all] @ {built.as_uri()}", *group("test"), "uv")
+    wheel = {"POWEREMAIL_PAGES": str(built)}
+    session.run("pytest", *(session.posargs or ("-n", WORKERS, PAGES)), env=wheel)
 
 
 @nox.session
@@ -164,7 +193,19 @@ def build(session: nox.Session) -> None:
     """Build the sdist, and from it the wheel, into ``dist``."""
     shutil.rmtree(ROOT / "dist", ignore_errors=True)
     session.install("build", *PROJECT["build-system"]["requires"])
-    session.run("python", "-m", "build", "--no-isolation", "--outdir", "dist")
+    build_into(session, ROOT, ROOT / "dist")
+
+
+def build_into(session: nox.Session, source: Path, place: Path) -> None:
+    """Build the sdist of *source*, and from it the wheel, with the times of the last commit."""
+    time = session.run(
+        *("git", "-C", ROOT, "log", "-1", "--format=%ct"),
+        external=True,
+        silent=True,
+        success_codes=[0, 128],  # 128 where there is no repository
+    )
+    epoch = {"SOURCE_DATE_EPOCH": time.strip()} if time and time.strip().isdigit() else {}
+    session.run(*("python", "-m", "build", "--no-isolation", "--outdir", place, source), env=epoch)
 
 
 @nox.session(python=NEWEST, requires=["build"])
@@ -196,8 +237,56 @@ def wheel(session: nox.Session) -> None:
         with session.chdir(folder):
             session.run("python", "-c", IS_INSTALLED)
             # What is in the wheel for the browser is looked at in the browser again.
-            once = () if FIRST == NEWEST else ignoring(*ON_THE_FIRST)
+            once = ignoring(PAGES, *(() if FIRST == NEWEST else ON_THE_FIRST))
             session.run("pytest", *(session.posargs or ("-n", WORKERS, *once)))
+
+
+@nox.session(python=FIRST)
+def lowest(session: nox.Session) -> None:
+    """
+    Run the tests with the lowest versions of all dependencies that the metadata allows. The other
+    sessions have the newest.
+    """
+    session.install("--resolution", "lowest-direct", "-e", ".[all]", *group("test"))
+    # What is old uses what Python and newer libraries warn about.
+    old = ("-W", "default::DeprecationWarning", "-W", "default::PendingDeprecationWarning")
+    left_out = ignoring("tests/ui", "tests/docs", *ON_THE_FIRST)
+    session.run("pytest", *old, *(session.posargs or ("-n", WORKERS, *left_out)))
+
+
+@nox.session(requires=["build", "lowest", "pages"])
+def release(session: nox.Session) -> None:
+    """
+    Make sure that ``dist`` can be released: built again it is the same byte for byte, its metadata
+    and contents are right, the sdist can be installed and tested, the tests pass with the lowest
+    dependencies, and the pages run with the wheel. Write the list of dependencies (SBOM) beside it.
+    """
+    session.install(*MAKES_RELEASES)
+    built = sorted(str(path) for path in (ROOT / "dist").glob("poweremail-*[lz]"))
+    session.run("twine", "check", "--strict", *built)
+    session.run("check-wheel-contents", *(path for path in built if path.endswith(".whl")))
+    (sdist,) = (path for path in built if path.endswith(".tar.gz"))
+
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.unpack_archive(sdist, folder, filter="data")
+        (unpacked,) = Path(folder).iterdir()
+        build_into(session, unpacked, Path(folder, "again"))
+        for path in built:
+            again = Path(folder, "again", Path(path).name)
+            if again.read_bytes() != Path(path).read_bytes():
+                session.error(f"{again.name} is not the same when it is built again")
+        requirements = Path(folder, "requirements.txt")
+        session.run(
+            "uv", "pip", "compile", "-q", "--all-extras", "pyproject.toml", "-o", requirements
+        )
+        session.run(
+            *("cyclonedx-py", "requirements", requirements, "--pyproject", "pyproject.toml"),
+            *("--output-reproducible", "-o", f"{sdist.removesuffix('.tar.gz')}.cdx.json"),
+        )
+        session.install(f"{unpacked}[all]", *group("test"))
+        with session.chdir(unpacked):
+            rooms = (f"tests/{room}" for room in ("wire", "mime", "messages", "policy", "sandbox"))
+            session.run("pytest", "-n", WORKERS, "tests/test_architecture.py", *rooms)
 
 
 @nox.session

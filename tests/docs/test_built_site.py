@@ -1,0 +1,123 @@
+"""
+The site that mkdocs has built, in a browser: its search answers the questions of new users, and no
+code is cut off. ``nox -s docs`` builds it and names it in POWEREMAIL_SITE.
+"""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import pytest
+
+SITE = os.environ.get("POWEREMAIL_SITE", "")
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(
+    not (SITE and CHROMIUM), reason="needs the built site and Debian's chromium"
+)
+
+QUESTIONS = {
+    "what do I do on a timeout?": {"outcomes", "configure"},
+    "how do I send from Django?": {"django"},
+    "how do I not send twice?": {"outcomes"},
+    "duplicate": {"outcomes"},
+    "unsubscribe": {"unsubscribe", "go-live"},
+    "celery": {"celery", "queues"},
+    "opentelemetry": {"observability", "reference/opentelemetry"},
+    "unicode": {"send-mail"},
+    "attach a file": {"attachments"},
+    "inline image": {"attachments"},
+    "rate limit 429": {"limits", "outcomes"},
+    "retry": {"outcomes"},
+    "bounce": {"webhooks", "look-up", "testing"},
+    "verify webhook signature": {"webhooks"},
+    "newsletter csv": {"batches", "many-hosts", "examples"},
+    "crash kill -9": {"batches", "many-hosts"},
+    "pytest fixture": {"testing"},
+    "proxy": {"transports"},
+    "exit status": {"cli"},
+    "DKIM SPF": {"go-live", "account"},
+    "staging redirect": {"configure"},
+    "kubernetes": {"many-hosts"},
+    "without await": {"threads"},
+    "FastAPI": {"fastapi"},
+    "template": {"send-template"},
+}
+FIRST = 3
+"""The page is among so many results: that is what a small screen shows."""
+
+
+INPUT = ".md-search__input"
+META = """(untouched) => document.querySelector(".md-search-result__meta")
+    .textContent.includes("Type to start searching") === untouched"""
+SHOWN = """() => document.querySelector(".md-search-result__item")
+    || document.querySelector(".md-search-result__meta").textContent.includes("No ")"""
+
+
+@pytest.fixture(scope="module")
+def site():
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=SITE)
+    handler.log_message = lambda *_: None
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+def test_the_search_answers_the_questions_of_new_users(site, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(site)
+    page.focus(INPUT)
+    missed = {}
+    for question, wanted in QUESTIONS.items():
+        page.fill(INPUT, question[:-1])
+        page.press(INPUT, question[-1])  # the search listens to keys
+        page.wait_for_function(META, arg=False)
+        page.wait_for_function(SHOWN)
+        found = page.eval_on_selector_all(
+            ".md-search-result__item > a",
+            "links => links.map(link => new URL(link.href).pathname.replaceAll('/', ' ').trim())",
+        )
+        page.fill(INPUT, "")
+        page.press(INPUT, "Backspace")
+        page.wait_for_function(META, arg=True)
+        found = [name.replace(" ", "/") or "index" for name in dict.fromkeys(found)][:FIRST]
+        if wanted.isdisjoint(found):
+            missed[question] = found
+    page.close()
+    assert missed == {}
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_no_code_is_cut_off(site, browser, width):
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    cut = {}
+    for html in sorted(Path(SITE).rglob("index.html")):
+        name = str(html.relative_to(SITE).parent)
+        page.goto(f"{site}/{name}/")
+        wide = page.evaluate(
+            """() => [...document.querySelectorAll("article pre > code")]
+                .filter(code => code.scrollWidth > code.clientWidth + 1)
+                .map(code => code.textContent.slice(0, 60))"""
+        )
+        page_is_wide = page.evaluate(
+            "document.documentElement.scrollWidth > document.documentElement.clientWidth + 1"
+        )
+        if wide or page_is_wide:
+            cut[name] = wide or "the page itself"
+    page.close()
+    assert cut == {}
