@@ -237,19 +237,14 @@ def test_each_option_of_the_sandbox_names_its_variable():
         )
 
 
-def test_the_sandbox_listens_on_both_kinds_of_addresses():
-    with sandbox() as (_, url):
-        port = int(url.rpartition(":")[2])
-        for host in ("127.0.0.1", "::1"):
-            with socket.create_connection((host, port), 10):
-                pass
-
-
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "::", "0.0.0.0"])
+@pytest.mark.parametrize("host", ["", "::1", "::"])
 def test_health_says_whether_a_sandbox_answers(host):
     environ = {"POWEREMAIL_SANDBOX_HOST": host}
     with sandbox(environ=environ) as (process, url):
-        environ["POWEREMAIL_SANDBOX_PORT"] = url.rpartition(":")[2]
+        environ["POWEREMAIL_SANDBOX_PORT"] = port = url.rpartition(":")[2]
+        for address in ("::1",) if host == "::1" else ("127.0.0.1", "::1"):
+            with socket.create_connection((address, int(port)), 10):
+                pass
         well = Runner().invoke(app, ["sandbox", "health"], env=environ)
         assert (well.exit_code, well.stderr) == (0, f"ok: version {__version__}, messages: 0\n")
         process.terminate()

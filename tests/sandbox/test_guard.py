@@ -13,7 +13,9 @@ GET = "/v1.0/messages/sendTemplateHTTPGet"
 
 @pytest.fixture
 async def client(sandbox):
-    app = create_app(sandbox.service, allowed_hosts=["mail.test", "*.mail.test", "0.0.0.0", "::"])
+    app = create_app(
+        sandbox.service, allowed_hosts=["mail.test", "*.mail.test", ".dot.test", "0.0.0.0", "::"]
+    )
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://localhost:8025"
     ) as client:
@@ -44,6 +46,9 @@ async def client(sandbox):
         ("A.B.mail.test:1", True),
         ("mail.test.", True),
         ("amail.test", False),
+        ("dot.test", True),
+        ("a.dot.test", True),
+        ("adot.test", False),
         ("10.0.0.1.evil.example", False),
         ("10.0.0", False),
         ("[::ffff:0.0.0.0]", False),

@@ -39,7 +39,10 @@ _WRONG_HOST = (
     "This host is not one of the sandbox's. Use localhost or an IP address, or start the sandbox "
     "with --allow-host."
 )
-_WRONG_ORIGIN = "A page of another origin may not use the sandbox."
+_WRONG_ORIGIN = (
+    "A page of another origin may not use the sandbox. If it is the sandbox's own page behind a "
+    "proxy, start the sandbox with --allow-host and the name of that page."
+)
 _WRONG_SITE = "A page of another site may not use the sandbox."
 
 
@@ -54,8 +57,9 @@ class Guard:
     Passes a request on to *app*, or responds 403.
 
     - The page and the control API respond under IP addresses (there is no name to rebind), under
-      loopback names, and under *allowed_hosts*: names, or patterns such as ``*.example.com``. They
-      neither show nor change anything for the page of another origin. Links from there still work.
+      loopback names, and under *allowed_hosts*: names, or patterns such as ``*.example.com``
+      (below the domain) and ``.example.com`` (the domain, too). They neither show nor change
+      anything for the page of another origin. Links from there still work.
     - The API below ``/v1.0`` is for programs, which may use any name. A browser is treated as in
       the control API, GETs included, because one of them sends mail.
 
@@ -64,7 +68,7 @@ class Guard:
 
     def __init__(self, app: ASGIApp, *, allowed_hosts: Iterable[str] = ()) -> None:
         self._app = app
-        self._allowed = tuple(map(_pattern, allowed_hosts))
+        self._allowed = tuple(each for host in allowed_hosts for each in _patterns(host))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond 403, or pass the request on."""
@@ -123,16 +127,17 @@ class Guard:
         )
 
 
-def _pattern(host: str) -> str:
-    """Return an allowed *host* as it is compared: a name, a pattern, or an address."""
+def _patterns(host: str) -> tuple[str, ...]:
+    """Return an allowed *host* as it is compared: names, patterns or an address."""
     pattern = host.strip().strip("[]").lower()
-    if not is_host(pattern.replace("*", "a")):
+    if not is_host(pattern.removeprefix(".").replace("*", "a")):
         raise ConfigurationError(
             f"must be a name such as mail.example.com, or a pattern such as *.example.com, without "
             f"scheme, port and path, not {host!r}",
             field="allowed_hosts",
         )
-    return pattern
+    # As other servers have it, too: the domain itself and all below it.
+    return (pattern[1:], f"*{pattern}") if pattern.startswith(".") else (pattern,)
 
 
 def _hosts(headers: Headers) -> Iterator[str]:
