@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import update
 
 from poweremail import RateLimits
-from poweremail._ledger.schema import lanes
+from poweremail._ledger.schema import batches, lanes, messages
 from poweremail.batch import AsyncBatch, Entry
 from poweremail.engines import AsyncMail
 from poweremail.sandbox import Sandbox
@@ -80,6 +80,45 @@ async def test_a_kick_that_comes_twice_is_spent_once(sandbox, place):
     assert (await mail.drive(kick)).reason == "finished"
     assert (await mail.drive(kick)).reason == "runners"
     assert len(sandbox.outbox) == 5
+
+
+async def test_the_kick_of_a_batch_that_was_purged_ends(sandbox, place):
+    mail = queue(sandbox, place)
+    await fill(place)
+    await mail.start("news", runners=1)
+    assert await mail.work_off() == ["finished"]
+    await mail.start("news")
+    with mail.ledger.database.transaction() as connection:
+        connection.execute(update(batches).values(added=batches.c.added - 60))
+        connection.execute(update(messages).values(settled=messages.c.settled - 60))
+    assert mail.ledger.purge(older_than=30.0).batches == 1
+    assert await mail.work_off() == ["finished"]
+    assert mail.kicks == []
+
+
+async def test_outcomes_whose_hook_has_failed_are_work_for_the_beat(sandbox, place):
+    mail = queue(sandbox, place)
+    await fill(place, 1, lease=1.0)
+    seen = []
+
+    def hook(event):
+        seen.append(event.state)
+        if len(seen) == 1:
+            raise OSError("not yet")
+
+    mail.ledger.on_outcome(hook)
+    await mail.start("news", runners=1)
+    await mail.work_off(1)
+    mail.kicks.clear()  # they are lost
+    for _ in range(2):
+        with mail.ledger.database.transaction() as connection:
+            an_hour_ago = {"kicked": lanes.c.kicked - 3600, "due": lanes.c.due - 3600}
+            connection.execute(update(lanes).values(an_hour_ago))
+            connection.execute(update(messages).values(unreported=messages.c.unreported - 3600))
+        await mail.beat()
+        await mail.work_off()
+    assert seen == ["accepted", "accepted"]
+    assert mail.kicks == []
 
 
 async def test_the_next_kick_is_for_the_time_when_there_is_more_to_do(sandbox, place):

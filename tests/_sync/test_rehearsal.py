@@ -203,6 +203,9 @@ def test_a_handwritten_body_whose_recipients_are_not_clear_is_not_sent(sandbox, 
             client.call("messages/sendMail", {"smtp_user_name": "smtp1", **unclear})
         with pytest.raises(UsageError, match="may send mail"):
             client.call("messages/sendSomehow", unclear)
+        for path in ("settings/verifySendingDomain", "template/sendTest", "settings/testWebhook"):
+            with pytest.raises(UsageError, match="may send mail"):
+                client.call(path, {"domain": "real.org", "mailbox": "ada"})
         client.call("settings/listSmtp")
     assert not sandbox.outbox
 

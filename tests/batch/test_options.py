@@ -171,6 +171,13 @@ class TestChanging:
             assert batch.status().limits == {"b": FEW}
             batch.set_options(lease=None, errors_in_a_row=None, limits=None)
             assert (batch.status().options, batch.status().limits) == ({}, {"b": FEW})
+            batch.set_options(retry={"max_wait": 30.0})
+            assert batch.status().options == {"max_wait": 30.0}
+        with sandbox.client() as client:
+            # What is not given is not compared.
+            run(Batch(client, place, "news", retry={"attempts": 3}))
+            with pytest.raises(ConfigurationError, match=r"retry.max_wait.*is 30.0"):
+                run(Batch(client, place, "news", retry=RetryPolicy(3)))
 
     def test_invalid_changes(self, sandbox, place):
         with Batch(None, place, "news") as batch:
@@ -180,6 +187,9 @@ class TestChanging:
             for wrong, field in (
                 ({"lease": 0.1}, "lease"),
                 ({"retry": 3}, "retry"),
+                ({"retry": {"total": 3}}, "retry"),
+                ({"retry": {"attempts": 0}}, "attempts"),
+                ({"bulk_share": 0.5}, "an option of an outbox"),
                 ({"errors_in_a_row": 0}, "errors_in_a_row"),
                 ({"limits": {"a": 3}}, "limits"),
                 ({"limits": FEW}, "smtp_users"),  # there is no client to name one

@@ -267,6 +267,26 @@ def test_invalid_options_are_refused(bad):
         Outbox("unused.db", **bad)
 
 
+def test_a_key_is_a_text(outbox):
+    for call in (outbox.find, outbox.cancel):
+        with pytest.raises(UsageError, match="must be a string, not 5") as caught:
+            call(5)
+        assert caught.value.field == "key"
+
+
+def test_the_share_of_other_batches_can_be_changed(place, outbox):
+    with outbox.engine.begin() as connection:
+        outbox.add(connection, message(), key="k")
+    with Batch(None, place, "outbox") as batch:
+        batch.set_options(bulk_share=0.5)
+        assert batch.status().options == {"bulk_share": 0.5}
+        batch.set_options(bulk_share=None)
+        assert batch.status().options == {}
+        for wrong in (0, 1.5, "half"):
+            with pytest.raises(ConfigurationError, match="bulk_share"):
+                batch.set_options(bulk_share=wrong)
+
+
 def test_an_outbox_is_no_batch(place, outbox):
     with Batch(None, place, "news") as batch:
         batch.add([message()])

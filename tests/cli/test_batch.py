@@ -20,6 +20,7 @@ import pytest
 import typer
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from poweremail import RateLimits
 from poweremail._cli.app import app
@@ -27,7 +28,7 @@ from poweremail._cli.batch_options import RunOptions
 from poweremail._cli.progress import Pace
 from poweremail._ledger.forecast import BudgetUsed, least_seconds
 from poweremail._policy.limits import SlidingLog, Window
-from poweremail.batch import Batch
+from poweremail.batch import Batch, Ledger
 from poweremail.sandbox import Fault
 
 READERS = "email,name,NAME,key\n" + "".join(
@@ -195,7 +196,52 @@ def test_dry_runs_store_and_send_nothing(batch, command, tmp_path):
     assert batch("run", "news", "--dry-run", "--allow", "user1@*", "--json").objects == [
         {"checked": 20, "bad": 19, "dry_run": True}
     ]
+    # That of the client counts, too.
+    command.environ["POWEREMAIL_ALLOW"] = "user2@*"
+    assert batch("run", "news", "--dry-run", "--json").objects[0]["bad"] == 19
+    both = batch("run", "news", "--dry-run", "--allow", "user1@*", "--json")
+    assert both.objects[0]["bad"] == 20
     assert command.sandbox.outbox == []
+
+
+def test_commands_in_advice_name_the_ledger(batch, command, tmp_path):
+    place = str(tmp_path / "another.db")
+    del command.environ["POWEREMAIL_LEDGER"]
+    own = ("--ledger", place)
+    create(command, *own, source="readers.csv")
+    for done in (
+        batch("pause", "news", *own),
+        batch("run", "news", *own),
+        batch("start", "news", "--runners", "3", *own),
+        batch("drain", "news", *own),
+    ):
+        assert f"--ledger {place}" in done.err, done.err
+    assert batch("set", "news", "--lease", "60", *own).status == 0
+    done = batch("resume", "news", "--lease", "50", *own)
+    assert f"`poweremail batch set news --lease 50.0 --ledger {place}`" in done.err
+    assert "must be the path of a file or a URL" in batch("list", "--ledger", "").err
+    nowhere = batch("list", "--ledger", "postgresql://127.0.0.1:1/nowhere")
+    assert (nowhere.status, "try again" in nowhere.err, "batch goes" in nowhere.err) == (
+        *(6, True, False),
+    )
+
+
+def test_a_ledger_in_a_schema(batch, command, postgresql):
+    command.environ["POWEREMAIL_LEDGER"] = postgresql
+    command.environ["POWEREMAIL_LEDGER_SCHEMA"] = "mails of ours"
+    try:
+        assert create(command, source="readers.csv").status == 7
+        assert batch("work", "news").status == 0
+        assert len(command.sandbox.outbox) == 20
+        del command.environ["POWEREMAIL_LEDGER_SCHEMA"]
+        assert batch("list", "--json").objects == []
+        (listed,) = batch("list", "--schema", "mails of ours", "--json").objects
+        assert listed["accepted"] == 20
+    finally:
+        ledger = Ledger(postgresql)
+        with ledger.database.transaction() as connection:
+            connection.execute(text('DROP SCHEMA "mails of ours" CASCADE'))
+        ledger.close()
 
 
 def test_create_says_how_many_mails_show_their_recipients_to_each_other(batch, command, tmp_path):
@@ -459,10 +505,10 @@ def test_options_of_run_that_are_not_given_are_not_given_to_the_library():
 def test_options_are_the_same_for_all_until_they_are_set(batch, command):
     assert batch("run", "news", "--attempts", "3", "--limits", "--per-minute", "500").status == 7
     (status,) = batch("status", "news", "--json").objects
-    assert status["options"] == {"attempts": 3, "first_wait": 5.0, "max_wait": 60.0}
+    assert status["options"] == {"attempts": 3}
     limits = {"smtp12345": {"per_minute": 500, "per_hour": 3600, "per_day": 50000}}
     assert status["limits"] == limits
-    assert "attempts 3, first_wait 5.0" in batch("status", "news").out
+    assert "attempts 3" in batch("status", "news").out
     # Another value is an error, and names the command that changes it.
     create(command, source="readers.csv", name="other")
     for name, arguments, words in (
@@ -478,6 +524,9 @@ def test_options_are_the_same_for_all_until_they_are_set(batch, command):
         assert (done.status, words in done.err) == (2, True), done.err
         assert f"poweremail batch set {name} --" in done.err
     assert len(command.sandbox.outbox) == 20
+    # Only what is given is compared.
+    assert batch("set", "news", "--max-wait", "30").status == 0
+    assert batch("run", "news", "--attempts", "3").status == 7
     # As the error says:
     assert batch("set", "news", "--attempts", "4", "--per-minute", "90").status == 0
     done = batch("set", "other", "--default", "per-hour", "--default", "per-day", "--json")

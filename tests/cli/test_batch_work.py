@@ -10,10 +10,12 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
-from poweremail.batch import Batch, Ledger
+from poweremail.batch import Batch, Ledger, Outbox
 from poweremail.sandbox import Fault
 from support.ledgers import entries
+from support.messages import message
 
 
 @pytest.fixture
@@ -128,6 +130,20 @@ def test_forever_means_until_a_signal(batch, command, place, tmp_path, notificat
         while last := notifications.recv(1000):
             pass
     assert last == b"STOPPING=1"
+
+
+def test_the_mail_of_an_outbox_does_not_wait_behind_a_newsletter(batch, command, place):
+    command.sandbox.faults.add(Fault.latency(0.3), call="sendMail")
+    fill(place, "long", 200)
+    process = command.start("batch", "work", "--forever", "--concurrency", "1", "--poll", "0.5")
+    wait_for(lambda: command.sandbox.outbox)
+    with Outbox(place) as outbox, create_engine(f"sqlite:///{place}").begin() as connection:
+        outbox.add(connection, message(to="reset@example.com"), key="reset")
+    wait_for(lambda: received(command)["reset@example.com"])
+    process.terminate()
+    process.communicate(timeout=60)
+    # Else it would have its turn after 20 seconds, or some sixty mails.
+    assert len(command.sandbox.outbox) < 50
 
 
 def test_sigterm_in_the_middle_ends_within_a_request(batch, command):

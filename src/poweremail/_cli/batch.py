@@ -66,8 +66,6 @@ def create(
     Each row is a mail: its columns are the recipient and the template's dynamic values. A row that
     is in the batch already is not added again, so an interrupted command can be repeated.
     """
-    from poweremail.batch import Batch  # noqa: PLC0415  it loads SQLAlchemy
-
     fields = mail.fields()
     for source in sources:  # before the batch is made
         if not exists(source, "FILE"):
@@ -75,7 +73,7 @@ def create(
         if source.is_file() or source.is_dir():  # a pipe could be read only once
             next(columns.rows(source, fields), None)
     rows = chain.from_iterable(columns.rows(source, fields) for source in sources)
-    with Batch(None, target.ledger, target.name, **attrs.asdict(rehearsal)) as batch:
+    with target.made(**attrs.asdict(rehearsal)) as batch:
         added = batch.check(rows) if dry_run else batch.add(rows)
     session.status = (exits.FAILED if dry_run else exits.SOME_FAILED) if added.invalid else exits.OK
     reported = added.errors[:MAX_ERRORS_REPORTED]
@@ -145,7 +143,8 @@ def pause(
     """Pause a batch on all hosts: each finishes the mails that it is sending, and ends."""
     with target.opened() as batch:
         batch.pause(reason)
-    session.out.done(f"{batch.name} is paused; poweremail batch resume {batch.name} runs it again")
+    again = target.command("resume", target.name)
+    session.out.done(f"{target.name} is paused; {again} runs it again")
 
 
 @app.command()
@@ -167,7 +166,6 @@ def set_options(session: Session, target: BatchOptions, options: SetOptions) -> 
     Limits belong to the SMTP user, and hold for all batches of the ledger.
     """
     from poweremail._cli.batch_run import summary  # noqa: PLC0415  it loads SQLAlchemy
-    from poweremail.batch import Ledger  # noqa: PLC0415
 
     changes, windows = options.changes()
     own = session.settings.options().get("smtp_user_name")
@@ -176,13 +174,10 @@ def set_options(session: Session, target: BatchOptions, options: SetOptions) -> 
         raise ConfigurationError(
             "limits belong to an SMTP user, and none is named", advice="name it by --smtp-users"
         )
-    ledger = Ledger(target.existing())
-    try:
+    with target.opened_ledger() as ledger:
         number = ledger.find(target.name)
         ledger.change_options(number, changes, dict.fromkeys(names if windows else (), windows))
         session.out.record(summary(ledger.status(number)))
-    finally:
-        ledger.close()
 
 
 @app.command()
@@ -244,7 +239,7 @@ def retry(
         )
     session.out.result(
         {"planned": planned},
-        f"{planned:,} are planned again; poweremail batch run {target.name} sends them",
+        f"{planned:,} are planned again; {target.command('run', target.name)} sends them",
     )
 
 
@@ -253,14 +248,10 @@ def retry(
 def list_batches(session: Session, target: LedgerOptions) -> None:
     """List the batches of a ledger."""
     from poweremail._cli.batch_run import summary  # noqa: PLC0415
-    from poweremail.batch import Batch, Ledger  # noqa: PLC0415
 
-    opened = Ledger(target.existing())
-    try:
-        batches = [summary(Batch(None, opened, name).status()) for name in opened.names()]
+    with target.opened_ledger() as ledger:
+        batches = [summary(ledger.status(ledger.find(name))) for name in ledger.names()]
         session.out.table(batches, ("name", "total", "accepted", "left", "paused"))
-    finally:
-        opened.close()
 
 
 for each in (

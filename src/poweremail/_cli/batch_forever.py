@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import attrs
 
 from poweremail import PowerEmail
+from poweremail._cli.batch_options import LedgerOptions
 from poweremail._cli.batch_run import stopped_by_signals
 from poweremail._cli.output import Output
 from poweremail._cli.service import Service
@@ -24,6 +26,9 @@ _IDLE_SECONDS = 2.0
 
 _LONGEST_NAP_SECONDS = 0.25
 """The longest time until a signal is noticed."""
+
+_LOOK_SECONDS = 1.0
+"""How often it looks, while it works on a batch, whether an outbox has a mail to be sent."""
 
 _JITTER = 0.25
 """By which part a wait is longer at most, so that many workers do not look at the same time."""
@@ -41,24 +46,21 @@ class Slices:
 
 def work_on(
     session: Session,
-    place: str,
+    target: LedgerOptions,
     options: Mapping[str, Any],
     client_options: Mapping[str, Any],
     slices: Slices,
     ready_file: Path | None,
 ) -> None:
-    """Work on batches of the ledger at *place* until a signal comes, or once."""
+    """Work on batches of the ledger until a signal comes, or once."""
     with (
+        target.opened_ledger() as ledger,
         session.client(sends=not options["smtp_users"], **client_options) as client,
         Service(ready_file) as service,
     ):
-        ledger = Ledger(place)
         worker = _Worker(client, ledger, options, slices, session.out, service)
-        try:
-            with stopped_by_signals(worker.stop):
-                worker.work()
-        finally:
-            ledger.close()
+        with stopped_by_signals(worker.stop):
+            worker.work()
 
 
 class _Worker:
@@ -81,6 +83,8 @@ class _Worker:
         self._stopped = False
         # When to come again to each batch, by the clock of this process.
         self._due: dict[str, float] = {}
+        self._waits_until: dict[str, float] = {}  # for limits, or a retry
+        self._looks_at = 0.0
 
     def stop(self) -> None:
         """End soon. A signal calls it."""
@@ -116,15 +120,20 @@ class _Worker:
         for name in names:
             if self._stopped:
                 return
-            if self._due[name] <= time.monotonic():
-                self._work_on(name)
+            if self._due[name] <= time.monotonic() and self._work_on(name) == "stopped":
+                return  # an outbox is the first in its next turn
 
-    def _work_on(self, name: str) -> None:
+    def _work_on(self, name: str) -> str:
+        """Work on a batch, and return why that ended."""
         batch = self._batches.get(name)
         if batch is None:
             batch = Batch(self._client, self._ledger, name, **self._options)
             self._batches[name] = batch
-        worked = batch.work(self._slices.seconds, _IDLE_SECONDS)
+        worked = batch.work(
+            self._slices.seconds, _IDLE_SECONDS, is_stopped=partial(self._is_urgent, name)
+        )
+        if worked.reason == "waiting":
+            self._waits_until[name] = time.monotonic() + _seconds(worked, self._slices.poll)
         # Somebody may resume or fill it, or change its limits, before.
         again_in = min(self._slices.poll, _seconds(worked, self._slices.poll))
         self._due[name] = time.monotonic() + again_in
@@ -135,6 +144,27 @@ class _Worker:
                 {"name": name, **attrs.asdict(worked, filter=attrs.filters.exclude("kick"))},
                 f"{name}: {settled or 'nothing'}; {worked.reason}",
             )
+        return worked.reason
+
+    def _is_urgent(self, name: str) -> bool:
+        """Whether a mail of an outbox is due, while this works on the batch called *name*."""
+        now = time.monotonic()
+        if not self._slices.forever or now < self._looks_at:
+            return False
+        self._looks_at = now + _LOOK_SECONDS
+        try:
+            waiting = self._ledger.lanes.with_work(urgent=True)
+        except LedgerError:
+            return False  # the steps of the batch find out more
+        wanted = self._slices.names
+        self._due |= {
+            each: now
+            for each in waiting
+            if each != name
+            and (not wanted or each in wanted)
+            and self._waits_until.get(each, 0.0) <= now
+        }
+        return any(self._due.get(each) == now for each in waiting)
 
     def _wait(self) -> float:
         """The seconds until a batch is due, but not longer than until others may have work."""

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,14 +15,21 @@ from poweremail._cli.failures import from_option
 from poweremail._cli.files import exists, file_and_type, read_bytes, read_text
 from poweremail._cli.mail_options import ATTACH, DeriveOptions
 from poweremail._cli.options import argument, flag, option
-from poweremail._ledger.options import NAMES, WINDOWS, SharedOptions, limits_of, windows_of
+from poweremail._ledger.options import (
+    BULK_SHARE,
+    NAMES,
+    WINDOWS,
+    SharedOptions,
+    limits_of,
+    windows_of,
+)
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import UnknownPolicy
 from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from poweremail import PowerEmail
-    from poweremail.batch import Batch
+    from poweremail.batch import Batch, Ledger
 
 __all__ = [
     "BatchOptions",
@@ -32,7 +42,7 @@ __all__ = [
 ]
 
 _DEFAULTS = SharedOptions()
-_RETRY = _DEFAULTS.verdicts.retry
+_LEDGER = "poweremail-ledger.db"
 
 
 @attrs.frozen
@@ -43,8 +53,14 @@ class LedgerOptions:
         "The ledger: a file, or postgresql://... (if that has a password, set the variable).",
         "FILE|URL",
         "--ledger",
-        default="poweremail-ledger.db",
+        default=_LEDGER,
         envvar="POWEREMAIL_LEDGER",
+    )
+    schema: str | None = option(
+        "The schema of its tables in PostgreSQL.",
+        "NAME",
+        "--schema",
+        envvar="POWEREMAIL_LEDGER_SCHEMA",
     )
 
     def existing(self) -> str:
@@ -52,12 +68,39 @@ class LedgerOptions:
         Return the ledger. Raises `ConfigurationError` if there is no such file: reading a ledger
         must not make one.
         """
+        if not self.ledger:
+            raise ConfigurationError("must be the path of a file or a URL", field="ledger")
         path = self.ledger.removeprefix("sqlite:///")
         if "://" not in path and not exists(Path(path), "--ledger"):
             raise ConfigurationError(
                 f"there is no ledger {self.ledger}", advice="`poweremail batch create` makes one"
             )
         return self.ledger
+
+    @contextmanager
+    def opened_ledger(self) -> Iterator[Ledger]:
+        """Open the ledger, which must exist."""
+        with self._open(self.existing()) as ledger:
+            yield ledger
+
+    @contextmanager
+    def _open(self, place: str) -> Iterator[Ledger]:
+        from poweremail.batch import Ledger  # noqa: PLC0415  it loads SQLAlchemy
+
+        ledger = Ledger(place, schema=self.schema)
+        try:
+            yield ledger
+        finally:
+            ledger.close()
+
+    def command(self, *words: str) -> str:
+        """The command ``poweremail batch`` with *words*, about this ledger."""
+        flags: list[str] = []
+        if self.ledger not in (_LEDGER, os.environ.get("POWEREMAIL_LEDGER")):
+            flags += ["--ledger", self.ledger]
+        if self.schema not in (None, os.environ.get("POWEREMAIL_LEDGER_SCHEMA")):
+            flags += ["--schema", self.schema or ""]
+        return shlex.join(["poweremail", "batch", *words, *flags])
 
 
 @attrs.frozen
@@ -66,11 +109,21 @@ class BatchOptions(LedgerOptions):
 
     name: str = argument("The batch.", "NAME")
 
-    def opened(self, client: PowerEmail | None = None, **options: Any) -> Batch:
+    @contextmanager
+    def opened(self, client: PowerEmail | None = None, **options: Any) -> Iterator[Batch]:
         """Open the batch, whose ledger must exist."""
         from poweremail.batch import Batch  # noqa: PLC0415  it loads SQLAlchemy
 
-        return Batch(client, self.existing(), self.name, **options)
+        with self.opened_ledger() as ledger:
+            yield Batch(client, ledger, self.name, **options)
+
+    @contextmanager
+    def made(self, **options: Any) -> Iterator[Batch]:
+        """Open a batch to which mails are added. Its ledger is made if it is missing."""
+        from poweremail.batch import Batch  # noqa: PLC0415  it loads SQLAlchemy
+
+        with self._open(self.ledger) as ledger:
+            yield Batch(None, ledger, self.name, **options)
 
 
 @attrs.frozen
@@ -212,12 +265,12 @@ class RunOptions(SharedRunOptions, RehearsalOptions, DeriveOptions):
         apart = {*WINDOWS, *self.derive_options()}
         options = attrs.asdict(self, filter=lambda field, _: field.name not in apart)
         attempts = options.pop("attempts")
-        retry = None if attempts is None else attrs.evolve(_RETRY, attempts=attempts)
         return options | {
             "smtp_users": self.names(),
             # Without --limits, a window that is not given is none.
             "limits": limits_of(self.windows()),
-            "retry": retry,
+            # What is not given here may have been set.
+            "retry": None if attempts is None else {"attempts": attempts},
         }
 
 
@@ -235,6 +288,13 @@ class SetOptions(SharedRunOptions):
         "SECONDS",
         min=0,
     )
+    bulk_share: float | None = option(
+        "Of an outbox: let other batches use this share of each limit; "
+        f"{BULK_SHARE:g} unless given.",
+        "SHARE",
+        min=0,
+        max=1,
+    )
     default: list[str] | None = option(
         "Give this option its default, such as attempts; can be repeated.", "OPTION"
     )
@@ -245,18 +305,19 @@ class SetOptions(SharedRunOptions):
 
         Raises `ConfigurationError` if none changes, or one is given in two ways.
         """
-        options = {name: value for name in NAMES if (value := getattr(self, name)) is not None}
+        names = (*NAMES, "bulk_share")
+        options = {name: value for name in names if (value := getattr(self, name)) is not None}
         windows = self.windows()
         given = {*options, *windows}
         for each in self.default or ():
             name = each.removeprefix("--").replace("-", "_")
-            if name not in (*NAMES, *WINDOWS, "limits"):
-                known = ", ".join((*NAMES, *WINDOWS, "limits")).replace("_", "-")
+            if name not in (*names, *WINDOWS, "limits"):
+                known = ", ".join((*names, *WINDOWS, "limits")).replace("_", "-")
                 raise ConfigurationError(f"must be one of {known}, not {each}", field="default")
             named = WINDOWS if name == "limits" else (name,)
             if not given.isdisjoint(named):
                 raise ConfigurationError(f"{each} is given a value, too", field="default")
-            (options if name in NAMES else windows).update(dict.fromkeys(named))
+            (options if name in names else windows).update(dict.fromkeys(named))
         if not options and not windows:
             raise ConfigurationError("no option is given", advice="name those to be changed")
         return options, windows

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -19,6 +19,10 @@ from poweremail._cli.session import Session
 from poweremail._cli.signals import STOP_SIGNALS
 from poweremail._ledger.options import windows_of
 from poweremail.batch import BatchStatus
+from poweremail.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from poweremail import PowerEmail
 
 __all__ = ["dry_run_batch", "run_batch", "stopped_by_signals", "summary"]
 
@@ -40,7 +44,8 @@ def run_batch(
         if resumes:
             batch.resume()
         elif (paused := batch.status().paused) is not None:
-            _end(session, exits.UNFINISHED, f"{name} is paused: {paused}", f"resume {name}")
+            command = target.command("resume", name)
+            _end(session, exits.UNFINISHED, f"{name} is paused: {paused}", command)
         running = batch.run()
         with (
             stopped_by_signals(running.stop),
@@ -55,15 +60,15 @@ def run_batch(
     session.out.record(summary(status))
     if session.status == exits.UNFINISHED:
         verb = "undrain" if status.drained else "run" if status.paused is None else "resume"
-        _end(session, exits.UNFINISHED, f"{name} is not finished", f"{verb} {name}")
+        _end(session, exits.UNFINISHED, f"{name} is not finished", target.command(verb, name))
     if session.status == exits.SOME_FAILED:
-        _end(session, exits.SOME_FAILED, "some were not accepted", f"report {name}")
+        _end(session, exits.SOME_FAILED, "some were not accepted", target.command("report", name))
 
 
 def dry_run_batch(session: Session, target: BatchOptions, options: Mapping[str, Any]) -> None:
     """Check every planned mail as it would be sent, and send nothing."""
     bad = checked = 0
-    with target.opened(**options) as batch:
+    with _client_of(session) as client, target.opened(client, **options) as batch:
         for line, error in batch.dry_run():
             checked += 1
             if error is not None:
@@ -76,6 +81,18 @@ def dry_run_batch(session: Session, target: BatchOptions, options: Mapping[str, 
     )
     if bad:
         raise typer.Exit(exits.FAILED)
+
+
+@contextmanager
+def _client_of(session: Session) -> Iterator[PowerEmail | None]:
+    """The client, whose rehearsal counts; None if its settings are not complete."""
+    try:
+        session.settings.complete(sends=True)
+    except ConfigurationError:
+        yield None
+    else:
+        with session.client(sends=True) as client:
+            yield client
 
 
 def summary(status: BatchStatus) -> dict[str, Any]:
@@ -107,7 +124,7 @@ def _exit_status(status: BatchStatus) -> int:
 
 
 def _end(session: Session, status: int, reason: str, command: str) -> None:
-    session.out.error(f"poweremail: {reason}\n  what now   poweremail batch {command}")
+    session.out.error(f"poweremail: {reason}\n  what now   {command}")
     raise typer.Exit(status)
 
 

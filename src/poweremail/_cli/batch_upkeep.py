@@ -33,18 +33,13 @@ def purge(
     A mail whose key is deleted is new if its source is added again, and would be sent again: with
     --payloads its key and its outcome stay. Workers may run meanwhile.
     """
-    from poweremail.batch import Ledger  # noqa: PLC0415  it loads SQLAlchemy
-
-    ledger = Ledger(target.existing())
-    try:
+    with target.opened_ledger() as ledger:
         done = ledger.purge(
             older_than=seconds(older_than, "--older-than"),
             batch=None if name is None else ledger.find(name),
             unknown=unknown,
             only_payloads=payloads,
         )
-    finally:
-        ledger.close()
     kept = {
         "of unfinished batches": done.kept_unfinished,
         "that are unknown": done.kept_unknown,

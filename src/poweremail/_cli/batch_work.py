@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,7 +39,7 @@ def start(
         runners = batch.status().runners
     session.out.result(
         {"name": target.name, "runners": runners},
-        f"{target.name} may have {runners} workers; poweremail batch work {target.name} is one",
+        f"{target.name} may have {runners} workers; {target.command('work', target.name)} is one",
     )
 
 
@@ -70,12 +72,11 @@ def drain(
     Let workers end after the mails that they are sending, and none begin, until `undrain` or
     `start`.
     """
-    number, opened = _opened(target, name, host)
-    try:
-        opened.lanes.drain(number, host)
-    finally:
-        opened.close()
-    session.out.done(f"{_whose(name, host)} end; poweremail batch undrain lets them begin again")
+    with _opened(target, name, host) as (number, ledger):
+        ledger.lanes.drain(number, host)
+    words = [*([] if name is None else [name]), *([] if host is None else ["--host", host])]
+    again = target.command("undrain", *words)
+    session.out.done(f"{_whose(name, host)} end; {again} lets them begin again")
 
 
 @connected
@@ -87,21 +88,19 @@ def undrain(
     host: str | None = _HOST,
 ) -> None:
     """End the drain that was begun with the same name and host."""
-    number, opened = _opened(target, name, host)
-    try:
-        opened.lanes.undrain(number, host)
-    finally:
-        opened.close()
+    with _opened(target, name, host) as (number, ledger):
+        ledger.lanes.undrain(number, host)
     session.out.done(f"{_whose(name, host)} may begin")
 
 
-def _opened(target: LedgerOptions, name: str | None, host: str | None) -> tuple[int | None, Ledger]:
-    from poweremail.batch import Ledger  # noqa: PLC0415  it loads SQLAlchemy
-
+@contextmanager
+def _opened(
+    target: LedgerOptions, name: str | None, host: str | None
+) -> Iterator[tuple[int | None, Ledger]]:
     if name is None and host is None:
         raise ConfigurationError("name a batch, a host, or both", field="NAME")
-    opened = Ledger(target.existing())
-    return (None if name is None else opened.find(name)), opened
+    with target.opened_ledger() as ledger:
+        yield None if name is None else ledger.find(name), ledger
 
 
 def _whose(name: str | None, host: str | None) -> str:
@@ -134,12 +133,12 @@ def work(
 
     Ctrl-C and SIGTERM end it after the mails that are being sent.
     """
-    from poweremail._cli.batch_forever import Slices, work_on  # noqa: PLC0415  as above
+    from poweremail._cli.batch_forever import Slices, work_on  # noqa: PLC0415  it loads SQLAlchemy
 
     slices = Slices(names=tuple(names or ()), seconds=seconds, poll=poll, forever=forever)
     work_on(
         session,
-        target.existing(),
+        target,
         options.batch_options(),
         options.derive_options(),
         slices,

@@ -25,6 +25,7 @@ from sqlalchemy import (
 )
 
 from poweremail._ledger.clock import Clock, Unflushed
+from poweremail._ledger.options import BULK_SHARE
 from poweremail._ledger.schema import OUTBOX, batches, insert_new, smtp_users
 from poweremail._ledger.usage import MARGIN_SECONDS, Usage
 
@@ -178,6 +179,6 @@ class BudgetRows:
         """Read how much of each limit *batch* may use: an outbox has all of it."""
         columns = select(batches.c.id, batches.c.options)
         outboxes = self._connection.execute(columns.where(batches.c.kind == OUTBOX)).all()
-        stored = [json.loads(row.options or "{}").get("bulk_share", 1.0) for row in outboxes]
+        stored = [json.loads(row.options or "{}").get("bulk_share", BULK_SHARE) for row in outboxes]
         bulk = float(min(stored, default=1.0))
         return Shares(1.0 if batch in [row.id for row in outboxes] else bulk, bulk)

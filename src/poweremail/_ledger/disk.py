@@ -22,7 +22,7 @@ _MIN_FREE_BYTES = 6 * 1024 * 1024
 _RESERVE_BYTES = 1024 * 1024
 _BYTES_PER_MAIL = 32 * 1024
 
-GOES_ON = "the batch goes on from where it is once that is put right"
+GOES_ON = "put that right, and try again: it goes on from where it is"
 """The advice if the database of a ledger cannot be used."""
 
 

@@ -14,6 +14,7 @@ from poweremail._ledger.states import State
 
 __all__ = [
     "Lane",
+    "has_due",
     "has_work",
     "held_by",
     "is_allowed",
@@ -65,23 +66,36 @@ def is_drained(batch: Any, host: Any) -> ColumnElement[bool]:
     return exists().where(or_(drains.c.batch.is_(None), drains.c.batch == batch), on_host)
 
 
-def is_unfinished(batch: Any) -> ColumnElement[bool]:
-    """Messages of *batch* are left to be sent or looked up."""
+def is_unfinished(batch: Any, *, reports: bool) -> ColumnElement[bool]:
+    """
+    Messages of *batch* are left to be sent or looked up; with *reports* also, to call hooks for.
+    """
     row = messages.c
     return or_(
+        *([exists().where(row.batch == batch, row.unreported.is_not(None))] if reports else []),
         exists().where(row.batch == batch, row.state == State.PLANNED),
         exists().where(row.batch == batch, row.state == State.SENDING),
         exists().where(row.batch == batch, row.state == State.UNKNOWN, is_open()),
     )
 
 
-def has_work(host: str | None) -> ColumnElement[bool]:
-    """A batch that workers on *host* (None: on any) may work on now or later."""
+def has_work(host: str | None, *, reports: bool) -> ColumnElement[bool]:
+    """
+    A batch that workers on *host* (None: on any), which call hooks if *reports*, may work on now or
+    later.
+    """
     return and_(
         batches.c.paused.is_(None),
         ~is_drained(batches.c.id, host),
-        is_unfinished(batches.c.id),
+        is_unfinished(batches.c.id, reports=reports),
     )
+
+
+def has_due(time: ColumnElement[float] | float) -> ColumnElement[bool]:
+    """A batch has a mail that was due to be sent before *time*."""
+    row = messages.c
+    due = exists().where(row.batch == batches.c.id, row.state == State.PLANNED, row.due < time)
+    return due.correlate(batches)
 
 
 def held_by(lane: Lane) -> ColumnElement[bool]:
@@ -98,13 +112,7 @@ def is_kick_lost(now: float) -> ColumnElement[bool]:
     """Somebody should have taken the lane by *now*, and the last kick was long enough ago."""
     late = now - _GRACE_SECONDS
     # A mail that was added to an outbox may be due before those that its worker has seen.
-    has_mail = exists().where(
-        batches.c.id == _lane.batch,
-        batches.c.kind == OUTBOX,
-        messages.c.batch == _lane.batch,
-        messages.c.state == State.PLANNED,
-        messages.c.due < late,
-    )
+    has_mail = exists().where(batches.c.id == _lane.batch, batches.c.kind == OUTBOX, has_due(late))
     is_due = or_(_lane.due.is_(None), _lane.due < late, has_mail)
     since = now - _lane.kicked
     interval = _lane.kicked - func.coalesce(_lane.due, _lane.kicked)

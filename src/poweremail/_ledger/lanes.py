@@ -28,6 +28,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 from sqlalchemy import (
@@ -47,6 +48,7 @@ from poweremail._ledger.clock import Clock
 from poweremail._ledger.database import Database
 from poweremail._ledger.lane_conditions import (
     Lane,
+    has_due,
     has_work,
     held_by,
     is_allowed,
@@ -56,7 +58,7 @@ from poweremail._ledger.lane_conditions import (
     is_same_drain,
     is_unfinished,
 )
-from poweremail._ledger.schema import batches, drains, lanes
+from poweremail._ledger.schema import OUTBOX, batches, drains, lanes
 from poweremail._ledger.values import Kick, LaneStatus
 from poweremail._types.checks import is_whole, require
 from poweremail.errors import ConfigurationError
@@ -80,10 +82,16 @@ def _here() -> tuple[str, int]:
 
 
 class Lanes:
-    """The lanes of all batches in *database*. *batch* is the number of a batch."""
+    """
+    The lanes of all batches in *database*. *batch* is the number of a batch.
 
-    def __init__(self, database: Database) -> None:
+    *reports*: whether workers of this object call hooks. Then a batch whose hooks were not all
+    called has work for them.
+    """
+
+    def __init__(self, database: Database, reports: Callable[[], bool] = lambda: False) -> None:
         self._database = database
+        self._reports = reports
 
     def start(self, batch: int, runners: int | None = None) -> list[Kick]:
         """
@@ -142,7 +150,8 @@ class Lanes:
                 number = self._last(connection, batch) + 1
                 connection.execute(insert(lanes).values(batch=batch, lane=number))
             taken = self._take(connection, batch, _lane.lane == number, lease, host, process)
-            if taken == "runners" and not connection.scalar(select(is_unfinished(batch))):
+            is_left = is_unfinished(batch, reports=self._reports())
+            if taken == "runners" and not connection.scalar(select(is_left)):
                 return "finished"
             return taken
 
@@ -197,7 +206,7 @@ class Lanes:
         such lanes.
         """
         with self._database.transaction() as connection:
-            wanted = has_work(None)
+            wanted = has_work(None, reports=self._reports())
             if batch is not None:
                 wanted = and_(wanted, batches.c.id == batch)
             started = select(batches.c.id, batches.c.name).where(
@@ -258,20 +267,25 @@ class Lanes:
             rows = connection.execute(held).all()
         return [LaneStatus(**row._asdict()) for row in rows]
 
-    def with_work(self, host: str | None = None) -> list[str]:
+    def with_work(self, host: str | None = None, *, urgent: bool = False) -> list[str]:
         """
-        The names of the batches that a worker on *host* (by default this one) may work on, oldest
-        first: they are not finished, paused or drained, and one of their lanes is free.
+        The names of the batches that a worker on *host* (by default this one) may work on: they are
+        not finished, paused or drained, and one of their lanes is free.
+
+        Outboxes come first, then batches, the oldest of each first. *urgent*: only outboxes with a
+        mail that is due to be sent.
         """
         has_lane = or_(
             batches.c.runners.is_(None),
             exists().where(_lane.batch == batches.c.id, _lane.lane <= batches.c.runners, is_free()),
         )
-        wanted = select(batches.c.name).where(
-            has_work(_here()[0] if host is None else host), has_lane
-        )
+        here = _here()[0] if host is None else host
+        wanted = select(batches.c.name).where(has_work(here, reports=self._reports()), has_lane)
+        if urgent:
+            wanted = wanted.where(batches.c.kind == OUTBOX, has_due(Clock()))
         with self._database.reading() as connection:
-            return list(connection.scalars(wanted.order_by(batches.c.id)))
+            order = (batches.c.kind.is_(None), batches.c.id)
+            return list(connection.scalars(wanted.order_by(*order)))
 
     @staticmethod
     def _lock(connection: Connection, batch: int) -> tuple[str, int | None]:

@@ -69,8 +69,8 @@ class Ledger:
             warnings.warn("patience= is called timeout= now", DeprecationWarning, stacklevel=2)
             timeout = patience
         self.database: Database = Database(place, timeout=timeout, schema=schema)
-        self.lanes: Lanes = Lanes(self.database)
         self.hooks: list[Hook] = []
+        self.lanes: Lanes = Lanes(self.database, reports=lambda: bool(self.hooks))
         if on_outcome is not None:
             self.on_outcome(on_outcome)
 
@@ -120,10 +120,14 @@ class Ledger:
             number = select(batches.c.id).where(batches.c.name == name)
             return int(connection.execute(number).scalar_one())
 
+    def find_any(self, name: str) -> int | None:
+        """Return the number of the batch called *name*, None if there is none."""
+        with self.database.reading() as connection:
+            return connection.scalar(select(batches.c.id).where(batches.c.name == name))
+
     def find(self, name: str) -> int:
         """Return the number of the batch called *name*."""
-        with self.database.reading() as connection:
-            number = connection.scalar(select(batches.c.id).where(batches.c.name == name))
+        number = self.find_any(name)
         if number is None:
             raise ConfigurationError(
                 f"there is no batch called {name!r}",

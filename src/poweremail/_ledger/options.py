@@ -17,7 +17,19 @@ from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
 from poweremail._types.checks import is_number, is_whole, must_be
 
-__all__ = ["NAMES", "RETRY_OPTIONS", "WINDOWS", "SharedOptions", "limits_of", "windows_of"]
+__all__ = [
+    "BULK_SHARE",
+    "NAMES",
+    "RETRY_OPTIONS",
+    "WINDOWS",
+    "SharedOptions",
+    "is_share",
+    "limits_of",
+    "windows_of",
+]
+
+BULK_SHARE = 0.8
+"""The share of each limit that other batches may use beside an outbox, by default."""
 
 RETRY_OPTIONS = ("attempts", "first_wait", "max_wait")
 """The options of a `RetryPolicy` that a batch uses."""
@@ -78,6 +90,11 @@ class SharedOptions:
 
 NAMES = tuple(field.name for field in attrs.fields(SharedOptions) if field.init)
 """The names of the options that a batch stores."""
+
+
+def is_share(value: object) -> bool:
+    """Whether *value* is a share of a limit."""
+    return is_number(value) and 0 < value <= 1
 
 
 def limits_of(values: Mapping[str, Any]) -> RateLimits | None:

@@ -37,6 +37,7 @@ from poweremail._ledger.adding import row_of
 from poweremail._ledger.callers import HOW_TO_CREATE, CallersDatabase, Target, database_of
 from poweremail._ledger.clock import Clock
 from poweremail._ledger.entries import Entry
+from poweremail._ledger.options import is_share
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.schema import (
     OUTBOX,
@@ -52,7 +53,7 @@ from poweremail._ledger.values import Record
 from poweremail._ledger.versions import VERSION
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import trim
-from poweremail._types.checks import is_number, must_be
+from poweremail._types.checks import must_be
 from poweremail.errors import ConfigurationError, LedgerError, UsageError
 
 __all__ = ["NewMail", "OutboxTables"]
@@ -104,11 +105,6 @@ def _seconds(field: str, moment: datetime | None) -> float | None:
     return moment.timestamp()
 
 
-_IS_SHARE = must_be(
-    "a number above 0 and up to 1", lambda value: is_number(value) and 0 < value <= 1
-)
-
-
 @attrs.define(kw_only=True)
 class OutboxTables:
     """
@@ -120,7 +116,7 @@ class OutboxTables:
         validator=must_be("a name", lambda value: isinstance(value, str) and bool(value.strip()))
     )
     schema: str | None
-    bulk_share: float = attrs.field(validator=_IS_SHARE)
+    bulk_share: float = attrs.field(validator=must_be("a number above 0 and up to 1", is_share))
     _checked: set[str] = attrs.field(factory=set, init=False)
 
     def add(self, target: Target, mail: NewMail) -> None:
@@ -169,6 +165,8 @@ class OutboxTables:
         return bool(database_of(target, self.schema).rows(change.returning(_row.id)))
 
     def _has_key(self, key: str) -> ColumnElement[bool]:
+        if not isinstance(key, str):
+            raise UsageError(f"must be a string, not {key!r}", field="key")
         own = select(batches.c.id).where(batches.c.name == self.name, batches.c.kind == OUTBOX)
         return (_row.batch == own.scalar_subquery()) & (_row.key == trim(key))
 

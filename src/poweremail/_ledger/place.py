@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from poweremail.errors import ConfigurationError
 
-__all__ = ["parse_place"]
+__all__ = ["ledger_flags", "parse_place"]
 
 _POSTGRESQL_SCHEME = re.compile(r"postgres(?:ql)?(?=://)")
 
@@ -26,9 +28,11 @@ def _absolute(path: str) -> str:
 
 
 def parse_place(place: str | os.PathLike[str]) -> URL:
-    if not isinstance(place, str | os.PathLike) or not os.fspath(place):
+    is_place = isinstance(place, str | os.PathLike)
+    if not is_place or not os.fspath(place):
+        given = "an empty text" if is_place else type(place).__name__
         raise ConfigurationError(
-            f"must be the path of a file or a URL, not {type(place).__name__}", field="ledger"
+            f"must be the path of a file or a URL, not {given}", field="ledger"
         )
     given = os.fspath(place)
     if "://" not in given:
@@ -48,3 +52,19 @@ def parse_place(place: str | os.PathLike[str]) -> URL:
             f"must be postgresql://... or a file of SQLite, not {url.drivername}", field="ledger"
         )
     return url
+
+
+def ledger_flags(connection: Connection) -> list[str]:
+    """
+    The flags by which a command finds the ledger of *connection*, for advice.
+
+    None for a URL with a password: it is in a variable of the environment, or should be.
+    """
+    url = connection.engine.url
+    if url.password is not None:
+        return []
+    place = url.database or "" if url.drivername == "sqlite" else url.render_as_string()
+    flags = ["--ledger", place.replace("+psycopg", "", 1)]
+    names: Any = connection.get_execution_options().get("schema_translate_map") or {}
+    schema: str | None = names.get(None)
+    return flags if schema is None else [*flags, "--schema", schema]

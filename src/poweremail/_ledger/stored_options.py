@@ -11,15 +11,24 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, exists, or_, select, update
 
-from poweremail._ledger.options import RETRY_OPTIONS, WINDOWS, SharedOptions, limits_of, windows_of
+from poweremail._ledger.options import (
+    RETRY_OPTIONS,
+    WINDOWS,
+    SharedOptions,
+    is_share,
+    limits_of,
+    windows_of,
+)
+from poweremail._ledger.place import ledger_flags
 from poweremail._ledger.schema import OUTBOX, batches, insert_new, messages, smtp_users
 from poweremail._ledger.states import State
 from poweremail._policy.limits import RateLimits
+from poweremail._types.checks import require
 from poweremail.errors import ConfigurationError
 
 __all__ = ["change", "read", "read_limits", "rehearse", "settle"]
@@ -36,9 +45,10 @@ def settle(
     Returns the options of the batch. Raises `ConfigurationError` if another value is stored.
     """
     name, kind, stored = _lock_batch(connection, batch)
+    flags = ledger_flags(connection)
     for option, value in given.items():
         if stored.get(option, value) != value:
-            raise _conflict(name, option, stored[option], value)
+            raise _conflict(name, option, stored[option], value, flags=flags)
     options = _write_batch(connection, batch, kind, stored, {**stored, **given})
     for user in sorted(limits):
         current = _lock_smtp_user(connection, user)
@@ -46,7 +56,7 @@ def settle(
         wanted = windows_of(limits[user])
         for window, value in wanted.items():
             if known is not None and getattr(known, window) != value:
-                raise _conflict(name, window, getattr(known, window), value, user)
+                raise _conflict(name, window, getattr(known, window), value, user, flags=flags)
         _write_smtp_user(connection, user, current, {**current, **wanted})
     return options
 
@@ -61,6 +71,8 @@ def change(
     Raises `ConfigurationError` if the options do not fit together then.
     """
     _, kind, stored = _lock_batch(connection, batch)
+    if "bulk_share" in changes:
+        _change_share(connection, kind, changes["bulk_share"])
     merged = {**stored, **changes}
     left = {option: value for option, value in merged.items() if value is not None}
     _write_batch(connection, batch, kind, stored, left)
@@ -70,6 +82,16 @@ def change(
         if all(changed[window] is None for window in WINDOWS):
             changed = {key: value for key, value in changed.items() if key not in WINDOWS}
         _write_smtp_user(connection, user, current, changed)
+
+
+def _change_share(connection: Connection, kind: str | None, share: object) -> None:
+    """Check *share*, and let all batches find out anew who may send."""
+    if kind != OUTBOX:
+        raise ConfigurationError(
+            "is an option of an outbox: other batches leave the rest to it", field="bulk_share"
+        )
+    require("bulk_share", share, "a number above 0 and up to 1", share is None or is_share(share))
+    connection.execute(update(smtp_users).values(bulk_free_at=0.0))
 
 
 def read(connection: Connection, batch: int) -> SharedOptions:
@@ -123,8 +145,15 @@ def rehearse(
 
 
 def _conflict(
-    batch: str, option: str, stored: object, given: object, smtp_user: str | None = None
+    batch: str,
+    option: str,
+    stored: object,
+    given: object,
+    smtp_user: str | None = None,
+    *,
+    flags: Sequence[str],
 ) -> ConfigurationError:
+    """*flags*: those of the command line that name the ledger."""
     is_now, wanted = ("no limit" if value is None else value for value in (stored, given))
     reason = f"is {is_now} in the ledger, for all that run the batch, and {wanted} was given"
     field = f"retry.{option}" if option in RETRY_OPTIONS else option
@@ -134,6 +163,7 @@ def _conflict(
         field, reason = "limits", f"{option} of the SMTP user {smtp_user} {reason}"
         command += ["--smtp-users", smtp_user]
     command += ["--default", name] if given is None else [f"--{name}", f"{given}"]
+    command += flags
     return ConfigurationError(
         reason,
         field=field,

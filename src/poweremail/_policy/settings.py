@@ -19,7 +19,6 @@ from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
-from poweremail._policy.send_body import check_can_be_read
 from poweremail._types.checks import (
     header_text,
     is_loopback,
@@ -258,7 +257,10 @@ class Settings:
         Raises `UsageError` if it may not, or if an operation that is not known may send mail.
         """
         if not operation.sends:
-            check_can_be_read(operation)
+            if operation.may_mail:
+                raise UsageError(
+                    f"{operation.path} may send mail, and a rehearsal cannot check it", field="path"
+                )
             return body
         for rehearsal in self.rehearsals:
             body = rehearsal.apply_to_body(body)

@@ -71,6 +71,20 @@ class Operation:
         is_about_messages = self.path.lower().startswith("messages/")
         object.__setattr__(self, "returns_secrets", not is_about_messages)
 
+    @property
+    def may_mail(self) -> bool:
+        """
+        Whether the call may make the service send a mail whose recipients it does not show: a
+        verification, and one that is not known and whose path says so.
+        """
+        if self.reads or self.sends:
+            return False
+        words = self.path.lower().split("/")
+        return words[0] == "messages" or words[-1].startswith(_MAILING)
+
+
+_MAILING = ("send", "resend", "verify", "test")
+"""How the names of calls begin that may send a mail."""
 
 SEND_MAIL = Operation("messages/sendMail", sends=True)
 SEND_TEMPLATE = Operation("messages/sendTemplate", sends=True)

@@ -20,11 +20,12 @@ class ChangedOptions(TypedDict, total=False):
     """The options that `AsyncBatch.set_options` changes. None gives an option its default."""
 
     limits: RateLimits | Mapping[str, RateLimits | None] | None
-    retry: RetryPolicy | None
+    retry: RetryPolicy | Mapping[str, float] | None
     visibility: float | None
     resend_after: float | None
     lease: float | None
     errors_in_a_row: int | None
+    bulk_share: float | None
 
 
 def _names(given: Iterable[str]) -> tuple[str, ...]:
@@ -36,6 +37,11 @@ def _flat(options: Mapping[str, Any]) -> dict[str, Any]:
     values = {name: value for name, value in options.items() if name not in ("limits", "retry")}
     if "retry" in options:
         retry = options["retry"]
+        if isinstance(retry, Mapping):
+            known = ", ".join(RETRY_OPTIONS)
+            is_valid = retry.keys() <= set(RETRY_OPTIONS)
+            require("retry", dict(retry), f"a RetryPolicy, or some of {known}", is_valid)
+            return values | dict(retry)
         is_valid = retry is None or isinstance(retry, RetryPolicy)
         require("retry", retry, "a RetryPolicy", is_valid)
         values |= {name: getattr(retry, name, None) for name in RETRY_OPTIONS}

@@ -60,7 +60,8 @@ class AsyncBatch(AsyncLedgerUser):
     *retry*
         How often, and after which waits, a mail that was provably not sent is tried again; by
         default ``RetryPolicy(attempts=5, first_wait=5, max_wait=60)``. Its other options have no
-        meaning here.
+        meaning here. A mapping such as ``{"attempts": 3}`` gives some of these and leaves out the
+        others.
     *visibility*, *resend_after*
         The seconds for which a mail with an unknown outcome is looked up: 30. It is never sent
         again, unless *resend_after* gives the seconds after which a mail that getMessageInfo does
@@ -85,7 +86,7 @@ class AsyncBatch(AsyncLedgerUser):
         smtp_users: Iterable[str] = (),
         concurrency: int = 16,
         limits: RateLimits | Mapping[str, RateLimits | None] | None = None,
-        retry: RetryPolicy | None = None,
+        retry: RetryPolicy | Mapping[str, float] | None = None,
         visibility: float | None = None,
         resend_after: float | None = None,
         lease: float | None = None,
@@ -193,7 +194,8 @@ class AsyncBatch(AsyncLedgerUser):
         Prepare every planned message and send none: iterate over pairs of a message's place and the
         error that would prevent its sending, or None.
 
-        If the options set a rehearsal, it is applied, but the batch does not become one.
+        If the options set a rehearsal, it is applied, but the batch does not become one. If the
+        batch has a client, its rehearsal is applied, too.
         """
 
         async def begin() -> ReadPage[Planned]:
@@ -201,7 +203,8 @@ class AsyncBatch(AsyncLedgerUser):
             rows.rehearsal = await self._rehearse(number, keep=False)
             return partial(self._ledger.planned, number)
 
-        rows = AsyncDryRun(begin)
+        smtp_user_name = next(iter(self._options.smtp_users), None)
+        rows = AsyncDryRun(begin, self._client, smtp_user_name)
         return rows
 
     async def pause(self, reason: str = "paused by hand") -> None:
@@ -218,7 +221,8 @@ class AsyncBatch(AsyncLedgerUser):
     async def set_options(self, **changes: Unpack[ChangedOptions]) -> None:
         """
         Change options that all workers of the batch share: *limits*, *retry*, *visibility*,
-        *resend_after*, *lease* and *errors_in_a_row*. None gives an option its default.
+        *resend_after*, *lease*, *errors_in_a_row*, and for an outbox *bulk_share*. None gives an
+        option its default.
 
         Running workers take the change over within a few seconds.
 

@@ -42,7 +42,7 @@ class AsyncOutbox(AsyncLedgerUser):
         The name of its batch: ``outbox``. Run ``AsyncBatch(client, ledger, "outbox")`` to send.
     *bulk_share*
         The share of each limit that other batches may use while this outbox exists: 0.8. It is
-        stored when the first mail is added.
+        stored when the first mail is added; later ``set_options`` of its batch changes it.
 
     Its tables must be in your database: see `create_tables`. Raises `ConfigurationError` if an
     option is invalid.

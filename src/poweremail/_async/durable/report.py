@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Generic, Self, TypeAlias, TypeVar
 
+from poweremail._async.client import AsyncPowerEmail
 from poweremail._ledger.payload import unpack
 from poweremail._ledger.values import Planned, Record
+from poweremail._messages.message import Message, TemplateMessage
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._runtime._async import in_thread
 from poweremail.errors import UsageError
@@ -58,10 +60,20 @@ class AsyncDryRun(_Rows[Planned]):
     The planned messages of a batch, each made ready to be sent: pairs of its place and of the
     `UsageError` that would prevent it, or None.
 
-    ``rehearsal`` is applied to each message, if there is one.
+    ``rehearsal`` is applied to each message, if there is one. Then *client*, if it is given, checks
+    the message as it does before it sends it as *smtp_user_name*.
     """
 
-    rehearsal: Rehearsal | None = None
+    def __init__(
+        self,
+        begin: Callable[[], Awaitable[ReadPage[Planned]]],
+        client: AsyncPowerEmail | None,
+        smtp_user_name: str | None,
+    ) -> None:
+        super().__init__(begin)
+        self.rehearsal: Rehearsal | None = None
+        self._messages = None if client is None else client.with_options(dry_run=True).messages
+        self._smtp_user_name = smtp_user_name
 
     async def __anext__(self) -> tuple[str, UsageError | None]:
         row = await self._next_row()
@@ -69,7 +81,16 @@ class AsyncDryRun(_Rows[Planned]):
         try:
             message = unpack(row.payload, row.contents, row.unique_id)
             if self.rehearsal is not None:
-                self.rehearsal.apply(message)
+                message = self.rehearsal.apply(message)
+            await self._check(message)
         except UsageError as error:
             return place, error
         return place, None
+
+    async def _check(self, message: Message | TemplateMessage) -> None:
+        if self._messages is None:
+            return
+        if isinstance(message, TemplateMessage):
+            await self._messages.send_template(message, smtp_user_name=self._smtp_user_name)
+        else:
+            await self._messages.send_mail(message, smtp_user_name=self._smtp_user_name)

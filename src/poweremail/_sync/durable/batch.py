@@ -61,7 +61,8 @@ class Batch(LedgerUser):
     *retry*
         How often, and after which waits, a mail that was provably not sent is tried again; by
         default ``RetryPolicy(attempts=5, first_wait=5, max_wait=60)``. Its other options have no
-        meaning here.
+        meaning here. A mapping such as ``{"attempts": 3}`` gives some of these and leaves out the
+        others.
     *visibility*, *resend_after*
         The seconds for which a mail with an unknown outcome is looked up: 30. It is never sent
         again, unless *resend_after* gives the seconds after which a mail that getMessageInfo does
@@ -86,7 +87,7 @@ class Batch(LedgerUser):
         smtp_users: Iterable[str] = (),
         concurrency: int = 16,
         limits: RateLimits | Mapping[str, RateLimits | None] | None = None,
-        retry: RetryPolicy | None = None,
+        retry: RetryPolicy | Mapping[str, float] | None = None,
         visibility: float | None = None,
         resend_after: float | None = None,
         lease: float | None = None,
@@ -194,7 +195,8 @@ class Batch(LedgerUser):
         Prepare every planned message and send none: iterate over pairs of a message's place and the
         error that would prevent its sending, or None.
 
-        If the options set a rehearsal, it is applied, but the batch does not become one.
+        If the options set a rehearsal, it is applied, but the batch does not become one. If the
+        batch has a client, its rehearsal is applied, too.
         """
 
         def begin() -> ReadPage[Planned]:
@@ -202,7 +204,8 @@ class Batch(LedgerUser):
             rows.rehearsal = self._rehearse(number, keep=False)
             return partial(self._ledger.planned, number)
 
-        rows = DryRun(begin)
+        smtp_user_name = next(iter(self._options.smtp_users), None)
+        rows = DryRun(begin, self._client, smtp_user_name)
         return rows
 
     def pause(self, reason: str = "paused by hand") -> None:
@@ -219,7 +222,8 @@ class Batch(LedgerUser):
     def set_options(self, **changes: Unpack[ChangedOptions]) -> None:
         """
         Change options that all workers of the batch share: *limits*, *retry*, *visibility*,
-        *resend_after*, *lease* and *errors_in_a_row*. None gives an option its default.
+        *resend_after*, *lease*, *errors_in_a_row*, and for an outbox *bulk_share*. None gives an
+        option its default.
 
         Running workers take the change over within a few seconds.
 

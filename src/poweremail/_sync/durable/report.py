@@ -8,8 +8,10 @@ from typing import Generic, Self, TypeAlias, TypeVar
 
 from poweremail._ledger.payload import unpack
 from poweremail._ledger.values import Planned, Record
+from poweremail._messages.message import Message, TemplateMessage
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._runtime._sync import in_thread
+from poweremail._sync.client import PowerEmail
 from poweremail.errors import UsageError
 
 __all__ = ["BatchReport", "DryRun", "ReadPage"]
@@ -59,10 +61,20 @@ class DryRun(_Rows[Planned]):
     The planned messages of a batch, each made ready to be sent: pairs of its place and of the
     `UsageError` that would prevent it, or None.
 
-    ``rehearsal`` is applied to each message, if there is one.
+    ``rehearsal`` is applied to each message, if there is one. Then *client*, if it is given, checks
+    the message as it does before it sends it as *smtp_user_name*.
     """
 
-    rehearsal: Rehearsal | None = None
+    def __init__(
+        self,
+        begin: Callable[[], ReadPage[Planned]],
+        client: PowerEmail | None,
+        smtp_user_name: str | None,
+    ) -> None:
+        super().__init__(begin)
+        self.rehearsal: Rehearsal | None = None
+        self._messages = None if client is None else client.with_options(dry_run=True).messages
+        self._smtp_user_name = smtp_user_name
 
     def __next__(self) -> tuple[str, UsageError | None]:
         row = self._next_row()
@@ -70,7 +82,16 @@ class DryRun(_Rows[Planned]):
         try:
             message = unpack(row.payload, row.contents, row.unique_id)
             if self.rehearsal is not None:
-                self.rehearsal.apply(message)
+                message = self.rehearsal.apply(message)
+            self._check(message)
         except UsageError as error:
             return place, error
         return place, None
+
+    def _check(self, message: Message | TemplateMessage) -> None:
+        if self._messages is None:
+            return
+        if isinstance(message, TemplateMessage):
+            self._messages.send_template(message, smtp_user_name=self._smtp_user_name)
+        else:
+            self._messages.send_mail(message, smtp_user_name=self._smtp_user_name)

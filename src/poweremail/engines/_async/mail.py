@@ -119,7 +119,13 @@ class AsyncMail(ABC):
         """
 
     async def drive(self, kick: Kick) -> Worked:
-        """Spend *kick*: work on its batch, and send the kick that follows."""
+        """
+        Spend *kick*: work on its batch, and send the kick that follows.
+
+        A batch that was purged meanwhile is *finished*.
+        """
+        if await in_thread(self.ledger.find_any, kick.batch) is None:
+            return Worked(counts={}, reason="finished", again_in=None, kick=None)
         batch = AsyncBatch(
             self.client,
             self.ledger,

@@ -120,7 +120,13 @@ class Mail(ABC):
         """
 
     def drive(self, kick: Kick) -> Worked:
-        """Spend *kick*: work on its batch, and send the kick that follows."""
+        """
+        Spend *kick*: work on its batch, and send the kick that follows.
+
+        A batch that was purged meanwhile is *finished*.
+        """
+        if in_thread(self.ledger.find_any, kick.batch) is None:
+            return Worked(counts={}, reason="finished", again_in=None, kick=None)
         batch = Batch(
             self.client,
             self.ledger,
