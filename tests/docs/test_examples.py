@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,28 @@ def test_the_containerfile_passes_its_linter():
         pytest.skip("hadolint is not installed")
     done = subprocess.run(["hadolint", CONTAINERFILE], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_container_gets_all_that_a_build_reads():
+    copied = [
+        word
+        for line in CONTAINERFILE.read_text().splitlines()
+        for word in line.split()[1:-1]
+        if line.startswith("COPY ") and not word.startswith("--")
+    ]
+    project = tomllib.loads((CONTAINERFILE.parent / "pyproject.toml").read_text())
+    build = project["tool"]["hatch"]
+    needed = [
+        "pyproject.toml",
+        "README.md",
+        *project["project"]["license-files"],
+        build["version"]["path"],
+        build["metadata"]["hooks"]["custom"]["path"],
+        *build["build"]["targets"]["wheel"]["only-include"],
+    ]
+    assert [
+        path for path in needed if not any(f"{path}/".startswith(f"{each}/") for each in copied)
+    ] == []
 
 
 def test_variables_of_the_sandbox_in_examples_exist():

@@ -78,8 +78,8 @@ class CaughtLines:
         from poweremail.sandbox._store.filter import MailFilter  # noqa: PLC0415
 
         seen, newest = self._changes.last, self._newest()
-        # After a clear, numbers may begin anew.
-        self._last = max(self._last if newest >= self._last else 0, newest - _MAX_BEHIND)
+        # No number is used twice, not even after a reset.
+        self._last = max(self._last, newest - _MAX_BEHIND)
         while found := self._mails.page(MailFilter(after=self._last), _PAGE, oldest_first=True):
             for mail in found:
                 if not self._can_print():
