@@ -68,6 +68,7 @@ RULES = {
     "asynccontextmanager": "contextmanager",
     "handle_async_request": "handle_request",
     "enter_async_context": "enter_context",
+    "push_async_callback": "callback",
     "anext": "next",
     # the names of httpx's two interfaces; its ByteStream is something else
     "AsyncByteStream": "SyncByteStream",

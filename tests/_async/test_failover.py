@@ -281,6 +281,35 @@ async def test_smtp_users_of_one_account_share_a_transport_and_a_lookup(services
     assert caught(services)[0] == 2
 
 
+async def test_closing_closes_each_client_although_one_fails(services, monkeypatch):
+    async with failover(*services) as both:
+        clients = list(both.clients.values())
+
+        async def fail():
+            raise RuntimeError("cannot be closed")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(clients[0], "aclose", fail)
+            with pytest.raises(RuntimeError, match="cannot be closed"):
+                await both.aclose()
+        with pytest.raises(UsageError, match="closed"):
+            await clients[1].messages.send_mail(message())
+
+
+async def test_outcomes_that_come_late_neither_wake_a_target_nor_let_many_try_it(services):
+    main, backup = services
+    main.faults.add(Fault.rate_limited(), call="sendMail", nth=1)
+    main.faults.add(Fault.latency(0.8), call="sendMail")
+    options = {"circuit": CircuitPolicy(failures=1, open_seconds=0.05)}
+    async with failover(main, backup, options=options) as both:
+        assert (await both.messages.send_mail(message())).target == "backup"
+        await sleep(both.resting()["main"])
+        mails = [message(to=f"a{number}@example.com") for number in range(8)]
+        async with both.messages.send_many(mails, concurrency=8) as outcomes:
+            targets = [outcome.result.target async for outcome in outcomes]
+    assert sorted(targets) == ["backup"] * 7 + ["main"]
+
+
 async def test_a_lookup_goes_to_the_account_that_has_sent(services):
     services[0].faults.add(Fault.rate_limited(), call="sendMail", nth=1)
     async with failover(*services) as both:

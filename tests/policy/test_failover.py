@@ -10,15 +10,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import CircuitPolicy, ConfigurationError
-from poweremail._policy.failover import Targets
+from poweremail._policy.failover import Targets, Turn
 
 
 def targets(names="ab", order="priority", weights=None, **circuit) -> Targets:
     return Targets(names, order, weights or {}, CircuitPolicy(**circuit))
 
 
+def turn(chosen: Targets, now: float, tried=()) -> Turn:
+    taken = chosen.take(chosen.candidates(tried, now), now)
+    assert taken is not None
+    return taken
+
+
 def ask(chosen: Targets, now: float, tried=()) -> str | None:
-    return chosen.take(chosen.candidates(tried, now), now)
+    taken = chosen.take(chosen.candidates(tried, now), now)
+    return taken and taken.name
+
+
+def fail(chosen: Targets, now: float, retry_after: float | None = None) -> bool:
+    return chosen.record_failure(turn(chosen, now), now, retry_after)
 
 
 @given(
@@ -39,43 +50,91 @@ def test_turns_follow_the_weights_exactly_and_are_spread(weights, cycles):
 
 def test_the_share_of_one_that_rests_goes_to_the_others_and_comes_back():
     chosen = targets("abc", "round_robin", {"a": 2}, failures=1, open_seconds=10)
-    assert ask(chosen, 0) == "a"
-    chosen.record_failure("a", 0)
+    first = turn(chosen, 0)
+    assert first.name == "a"
+    chosen.record_failure(first, 0)
     assert Counter(ask(chosen, 5) for _ in range(10)) == {"b": 5, "c": 5}
-    chosen.take(["a"], 10)
-    chosen.record_success("a")
+    chosen.record_success(chosen.take(["a"], 10))
     assert Counter(ask(chosen, 11) for _ in range(8)) == {"a": 4, "b": 2, "c": 2}
 
 
 def test_a_circuit_opens_after_failures_in_a_row_only():
     chosen = targets(failures=3, open_seconds=10)
-    assert [chosen.record_failure("a", 0) for _ in range(2)] == [False, False]
-    chosen.record_success("a")
-    assert [chosen.record_failure("a", 0) for _ in range(3)] == [False, False, True]
+    assert [fail(chosen, 0) for _ in range(2)] == [False, False]
+    chosen.record_success(turn(chosen, 0))
+    assert [fail(chosen, 0) for _ in range(3)] == [False, False, True]
     assert chosen.candidates((), 9.9) == ["b"]
     assert chosen.seconds_until_open(4) == {"a": 6, "b": 0}
 
 
 def test_one_send_probes_a_circuit_that_is_half_open():
     chosen = targets(failures=1, open_seconds=10)
-    chosen.record_failure("a", 0)
-    assert ask(chosen, 10) == "a"
+    assert fail(chosen, 0)
+    probe = turn(chosen, 10)
+    assert probe.name == "a"
     assert [ask(chosen, 10) for _ in range(3)] == ["b", "b", "b"]
-    assert chosen.record_failure("a", 11)
+    assert chosen.record_failure(probe, 11)
     assert ask(chosen, 20.9) == "b"
-    assert ask(chosen, 21) == "a"
-    chosen.release("a")
-    assert ask(chosen, 21) == "a"
-    chosen.record_success("a")
+    cancelled = turn(chosen, 21)
+    assert cancelled.name == "a"
+    chosen.release(cancelled)
+    probe = turn(chosen, 21)
+    assert (probe.name, ask(chosen, 21)) == ("a", "b")
+    chosen.record_success(probe)
     assert [ask(chosen, 21), ask(chosen, 21)] == ["a", "a"]
 
 
-def test_a_retry_after_is_no_failure_in_a_row_and_is_never_shortened():
-    chosen = targets(failures=2, open_seconds=1)
-    assert chosen.record_failure("a", 0, 60)
-    assert not chosen.record_failure("a", 0, 0)
+def test_a_retry_after_opens_it_and_one_send_probes_it():
+    chosen = targets(failures=3, open_seconds=5)
+    assert fail(chosen, 0, 60)
     assert chosen.candidates((), 59) == ["b"]
-    assert [ask(chosen, 60), ask(chosen, 60)] == ["a", "a"]  # closed: no probe is needed
+    probe = turn(chosen, 60)
+    assert (probe.name, ask(chosen, 60)) == ("a", "b")
+    assert chosen.record_failure(probe, 61)
+    assert chosen.seconds_until_open(61)["a"] == 5
+
+
+def test_a_retry_after_of_no_time_is_a_failure_as_any():
+    chosen = targets(failures=3, open_seconds=5)
+    assert [fail(chosen, 0, 0) for _ in range(3)] == [False, False, True]
+    assert chosen.seconds_until_open(0)["a"] == 5
+
+
+def test_an_outcome_from_before_it_opened_neither_closes_it_nor_shortens_its_rest():
+    chosen = targets(failures=1, open_seconds=5)
+    late = [turn(chosen, 0) for _ in range(4)]
+    assert fail(chosen, 0, 60)
+    chosen.record_success(late[0])
+    assert chosen.record_failure(late[1], 1)
+    assert chosen.seconds_until_open(0)["a"] == 60
+    assert chosen.record_failure(late[2], 10, 60)
+    assert chosen.seconds_until_open(0)["a"] == 70
+    chosen.release(late[3])
+    assert ask(chosen, 69) == "b"
+
+
+@pytest.mark.parametrize("outcome", ["record_success", "record_failure", "release"])
+def test_an_outcome_from_before_it_opened_ends_no_probe(outcome):
+    chosen = targets(failures=1, open_seconds=5)
+    late = turn(chosen, 0)
+    fail(chosen, 0)
+    probe = turn(chosen, 5)
+    getattr(chosen, outcome)(late, *([6] if outcome == "record_failure" else []))
+    assert ask(chosen, 6) == "b"
+    chosen.record_success(probe)
+    assert ask(chosen, 6) == "a"
+
+
+def test_a_late_retry_after_opens_a_circuit_that_was_closed_meanwhile():
+    chosen = targets(failures=1, open_seconds=5)
+    late = turn(chosen, 0)
+    fail(chosen, 0)
+    chosen.record_success(turn(chosen, 5))
+    before = turn(chosen, 6)
+    assert not chosen.record_failure(late, 6)
+    assert chosen.record_failure(late, 6, 60)
+    chosen.record_success(before)
+    assert chosen.seconds_until_open(6)["a"] == 60
 
 
 def test_what_was_tried_is_not_asked_again():
@@ -85,7 +144,7 @@ def test_what_was_tried_is_not_asked_again():
 
 def test_only_one_of_many_threads_probes():
     chosen = targets("a", failures=1, open_seconds=0)
-    chosen.record_failure("a", 0)
+    fail(chosen, 0)
     with ThreadPoolExecutor(8) as pool:
         asked = list(pool.map(lambda _: ask(chosen, 1), range(200)))
     assert Counter(asked) == {"a": 1, None: 199}
@@ -94,7 +153,7 @@ def test_only_one_of_many_threads_probes():
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["ask", "success", "failure", "retry_after", "release"]),
-        st.sampled_from("ab"),
+        st.integers(0, 5),
         st.integers(0, 6),
     ),
     max_size=40,
@@ -103,33 +162,48 @@ STEPS = st.lists(
 
 @settings(max_examples=300)
 @given(STEPS, st.integers(1, 3))
-def test_a_target_is_asked_as_the_model_says(steps, failures):
+def test_however_attempts_overlap_a_rest_is_kept_and_one_send_probes(steps, failures):
+    """*under_way* are attempts that end in any order; *steps* name one of them by its index."""
     chosen = targets(failures=failures, open_seconds=5)
-    model = {name: {"in_a_row": 0, "until": 0, "probed": False} for name in "ab"}
+    under_way: list[tuple[Turn, bool]] = []
+    rests = {"a": 0.0, "b": 0.0}  # until when
+    has_rested: set[str] = set()
     now = 0
-    for step, name, seconds in steps:
+    for step, index, seconds in steps:
         now += seconds
-        state = model[name]
         if step == "ask":
-            may = [each for each, of in model.items() if now >= of["until"] and not of["probed"]]
-            expected = may[0] if may else None
-            assert ask(chosen, now) == expected
-            if expected:
-                model[expected]["probed"] = model[expected]["in_a_row"] >= failures
-        elif step == "success":
-            chosen.record_success(name)
-            state.update(in_a_row=0, until=0, probed=False)
-        elif step == "failure":
-            state["in_a_row"] += 1
-            opens = state["in_a_row"] >= failures
-            assert chosen.record_failure(name, now) is opens
-            state.update(probed=False, until=now + 5 if opens else state["until"])
-        elif step == "retry_after":
-            chosen.record_failure(name, now, seconds)
-            state.update(probed=False, until=max(state["until"], now + seconds))
+            taken = chosen.take(chosen.candidates((), now), now)
+            if taken is not None:
+                name = taken.name
+                assert now >= rests[name]
+                is_probe = name in has_rested
+                if is_probe:
+                    assert not [1 for other, probes in under_way if probes and other.name == name]
+                under_way.append((taken, is_probe))
+            else:
+                probed = {other.name for other, probes in under_way if probes}
+                assert all(now < rests[name] or name in probed for name in rests)
+            continue
+        if not under_way:
+            continue
+        taken, is_probe = under_way.pop(index % len(under_way))
+        if step == "success":
+            chosen.record_success(taken)
+            if is_probe:
+                has_rested.discard(taken.name)
+        elif step == "release":
+            chosen.release(taken)
         else:
-            chosen.release(name)
-            state["probed"] = False
+            retry_after = seconds if step == "retry_after" else None
+            is_open = chosen.record_failure(taken, now, retry_after)
+            left = chosen.seconds_until_open(now)[taken.name]
+            assert now + left >= rests[taken.name]
+            if is_probe or retry_after:
+                assert is_open
+                assert left >= (retry_after or 5)
+            if is_open:
+                has_rested.add(taken.name)
+            rests[taken.name] = now + left
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from types import MappingProxyType
 from typing import Self, TypeVar
 
@@ -111,8 +112,9 @@ class AsyncFailover:
     async def aclose(self) -> None:
         """Close the clients; closing again does nothing."""
         self._rounds.close()
-        for client in self._clients.values():
-            await client.aclose()
+        async with AsyncExitStack() as closing:  # each of them, although one may fail
+            for client in self._clients.values():
+                closing.push_async_callback(client.aclose)
 
     async def __aenter__(self) -> Self:
         return self

@@ -28,7 +28,7 @@ import attrs
 
 from poweremail._async.client import AsyncPowerEmail
 from poweremail._async.messages import AsyncMessages
-from poweremail._policy.failover import FailoverEvent, Targets
+from poweremail._policy.failover import FailoverEvent, Targets, Turn
 from poweremail._policy.retry import RetryEvent, RetryPolicy
 from poweremail._policy.settings import Settings
 from poweremail._runtime._async import sleep
@@ -100,12 +100,12 @@ class AsyncRounds:
             while True:
                 rounds += 1
                 tried: set[str] = set()
-                while (name := await self._choose(tried)) is not None:
-                    tried.add(name)
+                while (turn := await self._choose(tried)) is not None:
+                    tried.add(turn.name)
                     try:
-                        result = await self._ask(name, send, unique_id)
+                        result = await self._ask(turn, send, unique_id)
                     except (NotSentError, RateLimitError) as error:
-                        errors[name] = _if_another_may_follow(error)
+                        errors[turn.name] = _if_another_may_follow(error)
                     except UsageError as error:
                         # The first target would have raised it, too, if the mail were invalid:
                         # a stream was read by an attempt that failed.
@@ -114,7 +114,7 @@ class AsyncRounds:
                         raise _not_sent(errors) from error
                     else:
                         attempts = requests + result.attempts
-                        return attrs.evolve(result, target=name, attempts=attempts)
+                        return attrs.evolve(result, target=turn.name, attempts=attempts)
                     requests += 1
                     if self._retry.gives_up(0, time.monotonic() - started, 0.0):
                         raise _not_sent(errors)
@@ -127,51 +127,51 @@ class AsyncRounds:
             # The traceback of what is raised holds this frame: with the errors, a cycle.
             del errors
 
-    async def _choose(self, tried: set[str]) -> str | None:
-        """Return the next target to ask; None if each was tried or rests."""
+    async def _choose(self, tried: set[str]) -> Turn | None:
+        """Return a turn of the next target to ask; None if each was tried or rests."""
         while names := self._targets.candidates(tried, time.monotonic()):
             if self._have_limits and len(names) > 1:
                 waits = {name: await self._clients[name].expected_wait() for name in names}
                 names = [name for name in names if waits[name] == min(waits.values())]
             # None if another send began to probe it meanwhile.
-            if (name := self._targets.take(names, time.monotonic())) is not None:
-                return name
+            if (turn := self._targets.take(names, time.monotonic())) is not None:
+                return turn
         return None
 
-    async def _ask(self, name: str, send: Send, unique_id: str | None) -> SendResult:
+    async def _ask(self, turn: Turn, send: Send, unique_id: str | None) -> SendResult:
         """Make one attempt by a target, and record what it says about the target."""
         try:
-            result = await send(self._once[name])
+            result = await send(self._once[turn.name])
         except PowerEmailError as error:
-            error.target = name
-            self._record(name, error, unique_id)
+            error.target = turn.name
+            self._record(turn, error, unique_id)
             raise
         except BaseException:
-            self._targets.release(name)
+            self._targets.release(turn)
             raise
-        self._targets.record_success(name)
+        self._targets.record_success(turn)
         return result
 
-    def _record(self, name: str, error: PowerEmailError, unique_id: str | None) -> None:
+    def _record(self, turn: Turn, error: PowerEmailError, unique_id: str | None) -> None:
         about_target = isinstance(error, NotSentError | RateLimitError | DeliveryUnknownError)
         if not about_target or isinstance(error, SuppressedError | SuppressionStoreError):
             if isinstance(error, ApiError):
-                self._targets.record_success(name)  # it responded
+                self._targets.record_success(turn)  # it responded
             else:
-                self._targets.release(name)
+                self._targets.release(turn)
             return
         retry_after = error.retry_after if isinstance(error, RateLimitError) else None
-        is_open = self._targets.record_failure(name, time.monotonic(), retry_after)
+        is_open = self._targets.record_failure(turn, time.monotonic(), retry_after)
         _log.log(
             logging.WARNING if is_open else logging.INFO,
             "%s did not take a mail (%s)%s",
-            name,
+            turn.name,
             PowerEmailError.__str__(error),  # without recipients
             "; it rests" if is_open else "",
         )
         if self._on_failover is None:
             return
-        event = FailoverEvent(target=name, unique_id=unique_id, error=error, is_open=is_open)
+        event = FailoverEvent(target=turn.name, unique_id=unique_id, error=error, is_open=is_open)
         try:
             self._on_failover(event)
         except Exception as failure:  # noqa: BLE001  whatever the caller's function raises
@@ -213,7 +213,10 @@ class AsyncRounds:
 
     def _resting(self) -> NotSentError:
         seconds = self._targets.seconds_until_open(time.monotonic())
-        listed = ", ".join(f"{name} for {left:.0f} s" for name, left in seconds.items())
+        listed = ", ".join(
+            f"{name} for {left:.0f} s" if left else f"{name} until another mail has tried it"
+            for name, left in seconds.items()
+        )
         return NotSentError(f"every target rests after failures: {listed}")
 
 

@@ -5,7 +5,12 @@ Theory of operation. A target is a client: an SMTP user of an account. Each has 
 *closed* at first. After so many failures in a row it is *open*: nobody asks the target for a while.
 Then it is *half open*: one send may probe the target, while the others still pass it by. If the
 probe succeeds the circuit closes, else it is open again. A 429 with a Retry-After opens it at once,
-for as long as the service demands.
+for as long as the service demands. Nothing shortens a rest.
+
+Many mails are under way at once, and outcomes come in another order than the attempts began. So
+each attempt is a `Turn`, which knows how often the circuit was open when it began. If it was opened
+since, the outcome says how the target was before, and is not news: it neither closes the circuit
+nor ends a probe. Only a Retry-After still counts.
 
 A failure is what says that the target may not work: a mail that was not sent, a 429, and a mail
 whose outcome is unknown. The last is never sent by another target, but the mails after it are. A
@@ -33,7 +38,7 @@ import attrs
 from poweremail._types.checks import is_number, is_whole
 from poweremail.errors import ConfigurationError, PowerEmailError
 
-__all__ = ["CircuitPolicy", "FailoverEvent", "FailoverOrder", "Targets"]
+__all__ = ["CircuitPolicy", "FailoverEvent", "FailoverOrder", "Targets", "Turn"]
 
 FailoverOrder = Literal["priority", "round_robin"]
 
@@ -82,12 +87,32 @@ class FailoverEvent:
     is_open: bool
 
 
+@attrs.frozen
+class Turn:
+    """
+    One attempt at a target.
+
+    *name*: that of the target.
+    *opened*: how often its circuit had been opened when the attempt began.
+    """
+
+    name: str
+    opened: int
+
+
 @attrs.define
 class _Circuit:
-    """The state of one target. ``credit`` is that of the round robin."""
+    """
+    The state of one target.
+
+    *failures*: those in a row.
+    *opened*: how often it was opened. It is closed if *open_until* is minus infinity.
+    *credit*: that of the round robin.
+    """
 
     weight: int
     failures: int = 0
+    opened: int = 0
     open_until: float = -math.inf
     is_probed: bool = False
     credit: int = 0
@@ -133,11 +158,12 @@ class Targets:
         with self._lock:
             return [name for name in self._circuits if name not in tried and self._may(name, now)]
 
-    def take(self, candidates: Iterable[str], now: float) -> str | None:
+    def take(self, candidates: Iterable[str], now: float) -> Turn | None:
         """
-        Return the one of *candidates* to ask, None if none may be asked any more.
+        Return a turn of the one of *candidates* to ask, None if none may be asked any more.
 
-        One whose circuit is half open is being probed from here on, until its result is recorded.
+        One whose circuit is half open is being probed from here on, until the outcome of the turn
+        is recorded.
         """
         with self._lock:
             names = [name for name in candidates if self._may(name, now)]
@@ -145,37 +171,42 @@ class Targets:
                 return None
             name = self._next(names) if self._takes_turns else names[0]
             circuit = self._circuits[name]
-            circuit.is_probed = circuit.failures >= self._policy.failures
-            return name
+            circuit.is_probed = circuit.open_until > -math.inf
+            return Turn(name, circuit.opened)
 
-    def record_success(self, name: str) -> None:
+    def record_success(self, turn: Turn) -> None:
         """Close the circuit: the target responded."""
         with self._lock:
-            circuit = self._circuits[name]
-            circuit.failures, circuit.is_probed, circuit.open_until = 0, False, -math.inf
+            circuit = self._circuits[turn.name]
+            if turn.opened == circuit.opened:
+                circuit.failures, circuit.is_probed, circuit.open_until = 0, False, -math.inf
 
-    def record_failure(self, name: str, now: float, retry_after: float | None = None) -> bool:
+    def record_failure(self, turn: Turn, now: float, retry_after: float | None = None) -> bool:
         """
         Count a failure. Return whether the circuit is open from here on.
 
         *retry_after*: the seconds for which the service wants no further request.
         """
         with self._lock:
-            circuit = self._circuits[name]
-            circuit.is_probed = False
-            if retry_after is not None:
-                circuit.open_until = max(circuit.open_until, now + retry_after)
-                return retry_after > 0
-            circuit.failures += 1
-            if circuit.failures < self._policy.failures:
-                return False
-            circuit.open_until = now + self._policy.open_seconds
-            return True
+            circuit = self._circuits[turn.name]
+            is_closed = circuit.open_until == -math.inf
+            is_news = turn.opened == circuit.opened
+            circuit.failures += is_news
+            opens = is_news and (circuit.is_probed or circuit.failures >= self._policy.failures)
+            if opens or retry_after:
+                seconds = retry_after or self._policy.open_seconds
+                circuit.open_until = max(circuit.open_until, now + seconds)
+                if is_news or is_closed:
+                    circuit.opened += 1
+                    circuit.is_probed = False
+            return circuit.open_until > -math.inf
 
-    def release(self, name: str) -> None:
+    def release(self, turn: Turn) -> None:
         """Record that nothing was learned about the target: its send was cancelled."""
         with self._lock:
-            self._circuits[name].is_probed = False
+            circuit = self._circuits[turn.name]
+            if turn.opened == circuit.opened:
+                circuit.is_probed = False
 
     def seconds_until_open(self, now: float) -> dict[str, float]:
         """Return the seconds until each target may be asked; 0 if it may, or is being probed."""

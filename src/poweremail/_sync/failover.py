@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
 from types import MappingProxyType
 from typing import Self, TypeVar
 
@@ -112,8 +113,9 @@ class Failover:
     def close(self) -> None:
         """Close the clients; closing again does nothing."""
         self._rounds.close()
-        for client in self._clients.values():
-            client.close()
+        with ExitStack() as closing:  # each of them, although one may fail
+            for client in self._clients.values():
+                closing.callback(client.close)
 
     def __enter__(self) -> Self:
         return self
