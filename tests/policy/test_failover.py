@@ -160,50 +160,61 @@ STEPS = st.lists(
 )
 
 
+class Overlapping:
+    """Attempts that end in any order, and what they must not change."""
+
+    def __init__(self, failures: int) -> None:
+        self.targets = targets(failures=failures, open_seconds=5)
+        self.under_way: list[tuple[Turn, bool]] = []
+        self.rests = {"a": 0.0, "b": 0.0}  # until when
+        self.half_open: set[str] = set()
+
+    def begin(self, now: float) -> None:
+        probed = {turn.name for turn, is_probe in self.under_way if is_probe}
+        may = [name for name, until in self.rests.items() if now >= until and name not in probed]
+        taken = self.targets.take(self.targets.candidates((), now), now)
+        assert (taken and taken.name) == next(iter(may), None)
+        if taken is not None:
+            self.under_way.append((taken, taken.name in self.half_open))
+
+    def succeed(self, taken: Turn, is_probe: bool) -> None:
+        self.targets.record_success(taken)
+        if is_probe:
+            self.half_open.discard(taken.name)
+
+    def fail(self, taken: Turn, is_probe: bool, now: float, retry_after: float | None) -> None:
+        is_open = self.targets.record_failure(taken, now, retry_after)
+        left = self.targets.seconds_until_open(now)[taken.name]
+        assert now + left >= self.rests[taken.name]
+        if is_probe or retry_after:
+            assert is_open
+            assert left >= (retry_after or 5)
+        if is_open:
+            self.half_open.add(taken.name)
+        if retry_after:  # a probe that is under way began before this
+            self.under_way = [
+                (turn, probes and turn.name != taken.name) for turn, probes in self.under_way
+            ]
+        self.rests[taken.name] = max(now + left, self.rests[taken.name])
+
+
 @settings(max_examples=300)
 @given(STEPS, st.integers(1, 3))
 def test_however_attempts_overlap_a_rest_is_kept_and_one_send_probes(steps, failures):
-    """*under_way* are attempts that end in any order; *steps* name one of them by its index."""
-    chosen = targets(failures=failures, open_seconds=5)
-    under_way: list[tuple[Turn, bool]] = []
-    rests = {"a": 0.0, "b": 0.0}  # until when
-    has_rested: set[str] = set()
+    model = Overlapping(failures)
     now = 0
     for step, index, seconds in steps:
         now += seconds
         if step == "ask":
-            taken = chosen.take(chosen.candidates((), now), now)
-            if taken is not None:
-                name = taken.name
-                assert now >= rests[name]
-                is_probe = name in has_rested
-                if is_probe:
-                    assert not [1 for other, probes in under_way if probes and other.name == name]
-                under_way.append((taken, is_probe))
+            model.begin(now)
+        elif model.under_way:
+            taken, is_probe = model.under_way.pop(index % len(model.under_way))
+            if step == "success":
+                model.succeed(taken, is_probe)
+            elif step == "release":
+                model.targets.release(taken)
             else:
-                probed = {other.name for other, probes in under_way if probes}
-                assert all(now < rests[name] or name in probed for name in rests)
-            continue
-        if not under_way:
-            continue
-        taken, is_probe = under_way.pop(index % len(under_way))
-        if step == "success":
-            chosen.record_success(taken)
-            if is_probe:
-                has_rested.discard(taken.name)
-        elif step == "release":
-            chosen.release(taken)
-        else:
-            retry_after = seconds if step == "retry_after" else None
-            is_open = chosen.record_failure(taken, now, retry_after)
-            left = chosen.seconds_until_open(now)[taken.name]
-            assert now + left >= rests[taken.name]
-            if is_probe or retry_after:
-                assert is_open
-                assert left >= (retry_after or 5)
-            if is_open:
-                has_rested.add(taken.name)
-            rests[taken.name] = now + left
+                model.fail(taken, is_probe, now, seconds if step == "retry_after" else None)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ for as long as the service demands. Nothing shortens a rest.
 Many mails are under way at once, and outcomes come in another order than the attempts began. So
 each attempt is a `Turn`, which knows how often the circuit was open when it began. If it was opened
 since, the outcome says how the target was before, and is not news: it neither closes the circuit
-nor ends a probe. Only a Retry-After still counts.
+nor ends a probe. Only a Retry-After still counts, and opens it anew.
 
 A failure is what says that the target may not work: a mail that was not sent, a 429, and a mail
 whose outcome is unknown. The last is never sent by another target, but the mails after it are. A
@@ -189,16 +189,14 @@ class Targets:
         """
         with self._lock:
             circuit = self._circuits[turn.name]
-            is_closed = circuit.open_until == -math.inf
             is_news = turn.opened == circuit.opened
             circuit.failures += is_news
             opens = is_news and (circuit.is_probed or circuit.failures >= self._policy.failures)
             if opens or retry_after:
                 seconds = retry_after or self._policy.open_seconds
                 circuit.open_until = max(circuit.open_until, now + seconds)
-                if is_news or is_closed:
-                    circuit.opened += 1
-                    circuit.is_probed = False
+                circuit.opened += 1
+                circuit.is_probed = False
             return circuit.open_until > -math.inf
 
     def release(self, turn: Turn) -> None:
