@@ -11,7 +11,7 @@ accepted.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from email.message import EmailMessage
 from email.message import Message as StdMessage
 from pathlib import Path
@@ -66,6 +66,7 @@ from poweremail import (
     SendOutcome,
     SendResult,
     SmtpUser,
+    SuppressedError,
     TemplateMessage,
     Timeouts,
     Tracking,
@@ -119,6 +120,15 @@ from poweremail.sandbox import (
     SandboxTransport,
     SmtpServer,
 )
+from poweremail.suppression import (
+    AsyncSuppressions,
+    LedgerSuppressionStore,
+    SqliteSuppressionStore,
+    Suppression,
+    Suppressions,
+    import_csv,
+    open_store,
+)
 from poweremail.transports import (
     AsyncAiohttpTransport,
     AsyncHttpxTransport,
@@ -128,6 +138,12 @@ from poweremail.transports import (
     Outgoing,
     Request,
     Transport,
+)
+from poweremail.unsubscribe import (
+    Unsubscribe,
+    UnsubscribeASGI,
+    UnsubscribeLinks,
+    UnsubscribeWSGI,
 )
 from poweremail.webhooks import (
     SCHEMES,
@@ -281,6 +297,76 @@ assert_type(requesting.signing_domain, str | None)
 assert_type(requesting.with_text_from_html(), Message)
 assert_type(requesting.option_headers(), dict[str, str])
 values: Mapping[str, str] = template.dynamic_value
+
+# Suppression and unsubscribing.
+
+
+class OwnStore:
+    def find(self, addresses: Sequence[str], /) -> list[Suppression]:
+        return [Suppression(address, "news", reason="spam") for address in addresses]
+
+    def add(self, suppressions: Iterable[Suppression], /) -> None: ...
+
+
+class OwnAsyncStore:
+    async def find(self, addresses: Sequence[str], /) -> list[Suppression]:
+        return []
+
+    async def add(self, suppressions: Iterable[Suppression], /) -> int:
+        return 0
+
+
+def suppression_of_threads(store: SqliteSuppressionStore, links: UnsubscribeLinks) -> None:
+    client = PowerEmail("o", "t", "d.example", suppression=store)
+    PowerEmail("o", "t", "d.example", suppression=OwnStore())
+    PowerEmail("o", "t", "d.example", suppression=OwnAsyncStore())  # type: ignore[arg-type]
+    client.with_options(suppression=None)
+    suppressions = Suppressions(OwnStore(), client=client, unsubscribed="news")
+    assert_type(suppressions.find("ada@example.com"), tuple[Suppression, ...])
+    assert_type(suppressions.record_mails(client, ["id"]), int)
+    assert_type(store.add([Suppression("ada@example.com")]), int)
+    assert_type(store.remove("ada@example.com", stream="news", reason="spam"), int)
+    assert_type(store.entries(), Iterator[Suppression])
+    assert_type(import_csv(store.add, "left.csv", reason="unsubscribe").rows, int)
+    assert_type(open_store("x.db"), SqliteSuppressionStore | LedgerSuppressionStore)
+    assert_type(links.link("ada@example.com", "news"), Unsubscribe)
+    assert_type(links.read("token").until, dt.datetime)
+    UnsubscribeWSGI(links, store)
+    UnsubscribeASGI(links, OwnAsyncStore())
+
+
+async def suppression_of_loops() -> None:
+    client = AsyncPowerEmail("o", "t", "d.example", suppression=OwnAsyncStore())
+    AsyncPowerEmail("o", "t", "d.example", suppression=OwnStore())
+    suppressions = AsyncSuppressions(OwnAsyncStore(), client=client)
+    assert_type(await suppressions.find("ada@example.com"), tuple[Suppression, ...])
+    result = await client.messages.send_raw("From: ...", stream="news")
+    assert_type(result.suppressed, tuple[Suppression, ...])
+    try:
+        await client.messages.send_mail(message)
+    except SuppressedError as error:
+        assert_type(error.recipients, tuple[str, ...])
+
+
+def with_links(links: UnsubscribeLinks) -> None:
+    mail = Message(
+        subject="s",
+        from_email="me@example.com",
+        to="ada@example.com",
+        text="t",
+        stream="news",
+        unsubscribe=links,
+    )
+    assert_type(mail.stream, str | None)
+    assert_type(mail.unsubscribe, Unsubscribe | None)
+    TemplateMessage(
+        template_id="t",
+        subject="s",
+        from_email="me@example.com",
+        to="ada@example.com",
+        unsubscribe="https://example.com/leave/42",
+    )
+
 
 # Options.
 

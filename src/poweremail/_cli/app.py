@@ -12,6 +12,7 @@ from poweremail._cli import (
     mail,
     sandbox,
     sandbox_tools,
+    suppression,
     webhook,
 )
 from poweremail._cli.options import ConnectionOptions, OutputOptions, command, flag
@@ -62,6 +63,7 @@ app.command(rich_help_panel=_MAIL)(mail.reconcile)
 batch.app.command()(batch_upkeep.demand)
 batch.app.command()(batch_upkeep.purge)
 app.add_typer(batch.app, name="batch", rich_help_panel=_MAIL)
+app.add_typer(suppression.app, name="suppression", rich_help_panel=_MAIL)
 
 app.command(rich_help_panel=_ACCOUNT)(doctor.doctor)
 app.command(rich_help_panel=_ACCOUNT)(account.account)

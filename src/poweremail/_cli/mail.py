@@ -12,6 +12,7 @@ from poweremail._cli.batch_options import RehearsalOptions
 from poweremail._cli.mail_options import (
     ASCII_DOMAINS,
     BodyOptions,
+    BulkOptions,
     DeriveOptions,
     EnvelopeOptions,
     FileOptions,
@@ -54,6 +55,7 @@ def send(
     files: FileOptions,
     tracking: TrackingOptions,
     service: ServiceOptions,
+    bulk: BulkOptions,
     derive: DeriveOptions,
     unknown: UnknownOptions,
     rehearsal: RehearsalOptions,
@@ -63,7 +65,8 @@ def send(
     """Send a mail and print its unique id."""
     from poweremail._cli import compose  # noqa: PLC0415  it loads the converters
 
-    message, dropped = compose.mail(envelope, body, files, tracking.tracking(), service.fields())
+    others = service.fields() | bulk.fields()
+    message, dropped = compose.mail(envelope, body, files, tracking.tracking(), others)
     for part in dropped:
         session.out.warn(f"left out: {part}")
     if derive.text_from_html:
@@ -83,6 +86,7 @@ def template(
     files: FileOptions,
     tracking: TrackingOptions,
     service: ServiceOptions,
+    bulk: BulkOptions,
     unknown: UnknownOptions,
     rehearsal: RehearsalOptions,
     ascii_domains: bool = ASCII_DOMAINS,
@@ -100,7 +104,7 @@ def template(
         values,
         files,
         tracking.tracking(),
-        service.fields(),
+        service.fields() | bulk.fields(),
         with_id=not http_get,
     )
     method = "send_template_http_get" if http_get else "send_template"

@@ -16,6 +16,7 @@ __all__ = [
     "ASCII_DOMAINS",
     "ATTACH",
     "BodyOptions",
+    "BulkOptions",
     "DeriveOptions",
     "EnvelopeOptions",
     "FileOptions",
@@ -31,6 +32,7 @@ _envelope = functools.partial(option, rich_help_panel="Envelope")
 _CONTENT = "Content"
 _content = functools.partial(option, rich_help_panel=_CONTENT)
 _tracking = functools.partial(option, rich_help_panel="Tracking")
+_bulk = functools.partial(option, rich_help_panel="Bulk mail")
 _service = functools.partial(option, rich_help_panel="What the service does")
 _unknown = functools.partial(option, rich_help_panel="If it is unknown whether it was sent")
 
@@ -127,6 +129,23 @@ class ServiceOptions:
     )
     signing_domain: str | None = _service("The domain that signs the mail.", "DOMAIN")
     return_path_domain: str | None = _service("The domain to which bounces go.", "DOMAIN")
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a message that are given."""
+        return attrs.asdict(self, filter=lambda _, value: value is not None)
+
+
+@attrs.frozen
+class BulkOptions:
+    """Who does not want such a mail, and how to leave it."""
+
+    stream: str | None = _bulk(
+        "The kind of mail, such as newsletter: who is suppressed for it gets none.", "NAME"
+    )
+    unsubscribe: str | None = _bulk(
+        "Where the recipient unsubscribes: an https URL that acts upon a POST, or mailto:ADDRESS.",
+        "URL",
+    )
 
     def fields(self) -> dict[str, Any]:
         """Return the fields of a message that are given."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import typer
@@ -16,7 +16,10 @@ from poweremail._cli.config import Settings, resolve
 from poweremail._cli.output import Output, OutputError
 from poweremail._cli.signals import let_signals_interrupt
 
-__all__ = ["Session"]
+__all__ = ["STORE_VARIABLE", "Session"]
+
+STORE_VARIABLE = "POWEREMAIL_SUPPRESSION"
+"""The environment variable that has the place of the suppression store."""
 
 
 class Session:
@@ -76,15 +79,21 @@ class Session:
         - *sends*: it is to send mail, which needs an SMTP user.
         - *options*: further options of `PowerEmail`.
 
+        It asks the suppression store that `STORE_VARIABLE` names.
+
         Raises `ConfigurationError` if a setting is missing, and says how to give it.
         """
         settings = self.settings.complete(sends=sends)
         if (timeout := self._given.get("timeouts")) is not None:
             options["timeouts"] = poweremail.Timeouts(read=timeout)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            client = poweremail.PowerEmail(**settings.options(), **options)
-        for warning in caught:
-            self.out.warn(str(warning.message))
-        with client:
-            yield client
+        with ExitStack() as stack:
+            if place := os.environ.get(STORE_VARIABLE):
+                from poweremail.suppression import open_store  # noqa: PLC0415  seldom needed
+
+                options["suppression"] = stack.enter_context(open_store(place))
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                client = poweremail.PowerEmail(**settings.options(), **options)
+            for warning in caught:
+                self.out.warn(str(warning.message))
+            yield stack.enter_context(client)

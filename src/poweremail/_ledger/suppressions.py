@@ -52,9 +52,9 @@ class LedgerSuppressionStore:
             # In one order, so that two statements which share rows do not wait for each other.
             rows.sort(key=itemgetter("address", "stream", "reason"))
             with self._ledger.database.transaction() as connection:
-                insert = insert_new(connection, suppressions).values(rows)
+                insert = insert_new(connection, suppressions).returning(suppressions.c.reason)
                 # Not `rowcount`, which psycopg does not know of every insert.
-                added += len(connection.execute(insert.returning(suppressions.c.reason)).all())
+                added += len(connection.execute(insert, rows).all())
         return added
 
     def remove(

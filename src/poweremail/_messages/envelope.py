@@ -251,7 +251,7 @@ class Envelope:
 
     def _check_unsubscribe(self) -> None:
         if self.stream is not None:
-            check_stream("stream", self.stream)
+            check_stream("stream", self.stream, mail_state="not_sent")
         if self.unsubscribe is None:
             return
         # What makes links stands here until the recipient is known.

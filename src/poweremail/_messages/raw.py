@@ -64,7 +64,7 @@ class RawMessage:
     def of(cls, message: RawMessageLike, *, stream: str | None = None) -> RawMessage:
         """Read and check *message*. Raises `UsageError` where it cannot be sent."""
         if stream is not None:
-            check_stream("stream", stream)
+            check_stream("stream", stream, mail_state="not_sent")
         text = body_text(_FIELD, _text(message))
         if not text.strip():
             raise UsageError("must not be empty", field=_FIELD)

@@ -11,7 +11,7 @@ import attrs
 
 from poweremail._types.address import fold_address, recipient
 from poweremail._types.checks import body_text, is_plain_function, require
-from poweremail.errors import ConfigurationError, UsageError
+from poweremail.errors import ConfigurationError, MailState, UsageError
 
 __all__ = [
     "EVERY_STREAM",
@@ -40,10 +40,11 @@ _STREAM = re.compile(rf"[\w.\-]{{1,{_MAX_STREAM_CHARS}}}\Z", re.ASCII)
 _WANTED_STREAM = f"1 to {_MAX_STREAM_CHARS} ASCII letters, digits, dots, hyphens or underscores"
 
 
-def check_stream(field: str, value: object) -> str:
+def check_stream(field: str, value: object, *, mail_state: MailState | None = None) -> str:
     """Return *value* if it names a stream, else raise `UsageError` for *field*."""
     if not isinstance(value, str) or not _STREAM.match(value):
-        raise UsageError(f"must be {_WANTED_STREAM}, not {value!r}", field=field)
+        reason = f"must be {_WANTED_STREAM}, not {value!r}"
+        raise UsageError(reason, field=field, mail_state=mail_state)
     return value
 
 
@@ -53,7 +54,12 @@ def lookup_form(address: object) -> str:
 
     Raises `UsageError` if it is no address.
     """
-    return fold_address(recipient("address", address).email)
+    try:
+        return fold_address(recipient("address", address).email)
+    except UsageError as error:
+        raise UsageError(
+            error.reason, field="address", mail_state=None, advice=error.advice
+        ) from None
 
 
 def _list_name(_: object, attribute: attrs.Attribute[Any], value: object) -> None:

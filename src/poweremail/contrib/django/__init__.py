@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     )
     from poweremail.contrib.django._clients import get_client
     from poweremail.contrib.django._outbox import OutboxEmailBackend, Queued, get_outbox
+    from poweremail.contrib.django._unsubscribe import unsubscribe_view
     from poweremail.contrib.django._webhook import webhook
 
 _HOMES = {
@@ -30,6 +31,7 @@ _HOMES = {
     ),
     "contrib.django._clients": ("get_client",),
     "contrib.django._outbox": ("OutboxEmailBackend", "Queued", "get_outbox"),
+    "contrib.django._unsubscribe": ("unsubscribe_view",),
     "contrib.django._webhook": ("webhook",),
 }
 
@@ -41,6 +43,7 @@ __all__ = [
     "SandboxEmailBackend",
     "get_client",
     "get_outbox",
+    "unsubscribe_view",
     "webhook",
 ]
 

@@ -20,6 +20,9 @@ from poweremail._messages.envelope import OPTION_HEADERS
 
 __all__ = ["Reading", "read_mail"]
 
+_FIELDS = ("unique_id", "stream", "unsubscribe", *OPTION_HEADERS)
+"""Fields of a message that an attribute of the same name has."""
+
 _NOT_CARRIED = {
     "envelope_sender": "set a return-path domain in the account",
     "esp_extra": None,
@@ -147,7 +150,7 @@ def _tracking(extras: _Extras) -> Tracking | None:
 
 def _options(message: Message | TemplateMessage, extras: _Extras) -> dict[str, Any]:
     """The options that attributes or headers can give; both may only say the same."""
-    given = {name: extras.take(name) for name in ("unique_id", *OPTION_HEADERS)}
+    given = {name: extras.take(name) for name in _FIELDS}
     for name, value in given.items():
         if value is not None and getattr(message, name) not in (None, value):
             raise UsageError("differs from that of the headers", field=name)

@@ -1,0 +1,81 @@
+"""``poweremail suppression``, and the commands that ask its store."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from poweremail.suppression import SqliteSuppressionStore, Suppression
+
+
+@pytest.fixture(params=["file", "ledger"])
+def store(command, tmp_path, request):
+    place = str(tmp_path / "list.db")
+    command.environ["POWEREMAIL_SUPPRESSION"] = (
+        place if request.param == "file" else f"sqlite:///{place}"
+    )
+    return lambda *arguments: command("suppression", *arguments)
+
+
+def test_entries_are_added_found_listed_and_removed(store):
+    assert "2 added" in store("add", "Ada <ADA@example.com>", "bob@example.com").err
+    assert "0 added" in store("add", "ada@example.com").err
+    added = store("add", "ada@example.com", "--stream", "news", "--reason", "unsubscribe", "--json")
+    assert json.loads(added.out) == {"added": 1, "known": 0}
+    found = store("lookup", "ada@EXAMPLE.com")
+    assert found.status == 0
+    assert [line.split("\t")[:3] for line in found.out.splitlines()] == [
+        ["ada@example.com", "*", "manual"],
+        ["ada@example.com", "news", "unsubscribe"],
+    ]
+    listed = store("list", "--stream", "news", "--json")
+    assert [json.loads(line)["reason"] for line in listed.out.splitlines()] == ["unsubscribe"]
+    assert store("remove", "ada@example.com").status == 0
+    assert store("remove", "ada@example.com").status == 1
+    assert store("lookup", "ada@example.com").status == 1
+    assert store("list").out.split("\t")[0] == "bob@example.com"
+
+
+def test_a_file_is_imported(store, tmp_path):
+    file = tmp_path / "left.csv"
+    file.write_bytes(b"\xef\xbb\xbfEmail Address\r\nADA@example.com\r\nnobody\r\n")
+    done = store("import", file, "--stream", "news", "--reason", "unsubscribe")
+    assert done.status == 7
+    assert "left.csv:3: address: 'nobody' has no @" in done.err
+    assert "1 added of 1 addresses; 1 rows have none" in done.err
+    assert store("lookup", "ada@example.com").out.split("\t")[1:3] == ["news", "unsubscribe"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("lookup", "nobody"), "'nobody' has no @"),
+        (("add", "a@b.example", "--stream", "no name"), "stream: must be 1 to 64"),
+        (("add", "a@b.example", "--reason", "whim"), "--reason: must be one of hard_bounce"),
+        (("import", "missing.csv"), "cannot read"),
+    ],
+)
+def test_wrong_usage_changes_nothing(store, arguments, why):
+    done = store(*arguments)
+    assert done.status == 2
+    assert why in done.err
+    assert store("list").out == ""
+
+
+def test_a_store_has_to_be_named(command):
+    assert command("suppression", "list").status == 2
+
+
+def test_commands_that_send_ask_the_store(command, tmp_path):
+    command.environ["POWEREMAIL_SUPPRESSION"] = str(tmp_path / "list.db")
+    with SqliteSuppressionStore(tmp_path / "list.db") as store:
+        store.add([Suppression("ada@example.com", "news")])
+    mail = ("send", "--from", "me@example.com", "-s", "Hi", "--text", "t")
+    sent = command(*mail, "--to", "ada@example.com", "--unsubscribe", "https://example.com/u/1")
+    assert sent.status == 0
+    assert command.sandbox.outbox[0].headers["List-Unsubscribe"] == "<https://example.com/u/1>"
+    done = command(*mail, "--to", "ada@example.com", "--stream", "news")
+    assert done.status == 4
+    assert "on the suppression list" in done.err
+    assert len(command.sandbox.outbox) == 1
