@@ -42,6 +42,12 @@ __all__ = ["CircuitPolicy", "FailoverEvent", "FailoverOrder", "Targets", "Turn"]
 
 FailoverOrder = Literal["priority", "round_robin"]
 
+_MAX_PROBE_SECONDS = 120.0
+"""
+After so long a probe counts as lost: longer than a send takes by the default timeouts. Without it,
+an exception of a signal handler that fell between two steps could leave a target unasked forever.
+"""
+
 
 @attrs.frozen(kw_only=True)
 class CircuitPolicy:
@@ -107,6 +113,7 @@ class _Circuit:
 
     *failures*: those in a row.
     *opened*: how often it was opened. It is closed if *open_until* is minus infinity.
+    *probed_until*: when the probe that is under way counts as lost; minus infinity without one.
     *credit*: that of the round robin.
     """
 
@@ -114,7 +121,7 @@ class _Circuit:
     failures: int = 0
     opened: int = 0
     open_until: float = -math.inf
-    is_probed: bool = False
+    probed_until: float = -math.inf
     credit: int = 0
 
 
@@ -171,7 +178,8 @@ class Targets:
                 return None
             name = self._next(names) if self._takes_turns else names[0]
             circuit = self._circuits[name]
-            circuit.is_probed = circuit.open_until > -math.inf
+            if circuit.open_until > -math.inf:
+                circuit.probed_until = now + _MAX_PROBE_SECONDS
             return Turn(name, circuit.opened)
 
     def record_success(self, turn: Turn) -> None:
@@ -179,7 +187,8 @@ class Targets:
         with self._lock:
             circuit = self._circuits[turn.name]
             if turn.opened == circuit.opened:
-                circuit.failures, circuit.is_probed, circuit.open_until = 0, False, -math.inf
+                circuit.failures = 0
+                circuit.open_until = circuit.probed_until = -math.inf
 
     def record_failure(self, turn: Turn, now: float, retry_after: float | None = None) -> bool:
         """
@@ -191,12 +200,13 @@ class Targets:
             circuit = self._circuits[turn.name]
             is_news = turn.opened == circuit.opened
             circuit.failures += is_news
-            opens = is_news and (circuit.is_probed or circuit.failures >= self._policy.failures)
+            is_probed = circuit.probed_until > -math.inf
+            opens = is_news and (is_probed or circuit.failures >= self._policy.failures)
             if opens or retry_after:
                 seconds = retry_after or self._policy.open_seconds
                 circuit.open_until = max(circuit.open_until, now + seconds)
                 circuit.opened += 1
-                circuit.is_probed = False
+                circuit.probed_until = -math.inf
             return circuit.open_until > -math.inf
 
     def release(self, turn: Turn) -> None:
@@ -204,7 +214,7 @@ class Targets:
         with self._lock:
             circuit = self._circuits[turn.name]
             if turn.opened == circuit.opened:
-                circuit.is_probed = False
+                circuit.probed_until = -math.inf
 
     def seconds_until_open(self, now: float) -> dict[str, float]:
         """Return the seconds until each target may be asked; 0 if it may, or is being probed."""
@@ -215,7 +225,7 @@ class Targets:
 
     def _may(self, name: str, now: float) -> bool:
         circuit = self._circuits[name]
-        return not circuit.is_probed and now >= circuit.open_until
+        return now >= max(circuit.open_until, circuit.probed_until)
 
     def _next(self, names: list[str]) -> str:
         circuits = {name: self._circuits[name] for name in names}

@@ -56,7 +56,9 @@ _WRITTEN_BY_HAND: dict[str, Any] = dict.fromkeys(
     ),
     override(omit=True),
 )
-_options = attrgetter("tracking", "unsubscribe", *OPTION_HEADERS)
+_OPTIONS = ("tracking", "unsubscribe", *OPTION_HEADERS)
+_options = attrgetter(*_OPTIONS)
+_NO_OPTIONS = (None,) * len(_OPTIONS)
 _DECIMAL = re.compile(r"\s*\d{1,18}\.\d{1,9}\s*\Z")
 
 
@@ -98,7 +100,7 @@ def _headers(message: Envelope) -> dict[str, str]:
     headers = dict(message.headers.items())
     if message.reply_to:
         headers["Reply-To"] = ", ".join(map(str, message.reply_to))
-    if any(option is not None for option in _options(message)):
+    if _options(message) != _NO_OPTIONS:
         headers.update(message.option_headers())
     return headers
 
