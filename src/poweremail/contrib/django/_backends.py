@@ -15,7 +15,7 @@ backend holds nothing: the client belongs to the process.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.core import mail as django_mail
@@ -23,6 +23,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from poweremail import (
     ConfigurationError,
+    Failover,
     PowerEmail,
     PowerEmailError,
     SendOutcome,
@@ -30,7 +31,7 @@ from poweremail import (
     UsageError,
 )
 from poweremail.contrib.django._bases import BaseEmailBackend
-from poweremail.contrib.django._clients import get_client
+from poweremail.contrib.django._clients import get_client, get_failover
 from poweremail.contrib.django._reading import Reading, read_mail
 from poweremail.contrib.django._settings import CLIENT_OPTIONS, read_settings
 
@@ -161,9 +162,17 @@ class EmailBackend(BaseBackend):
 
     Its options, in ``OPTIONS`` of Django 6.1's ``MAILERS``, are those of `PowerEmail`. They replace
     those of ``settings.POWEREMAIL``, but *redirect_to*, *allow* and *dry_run* apply in addition.
+
+    If ``POWEREMAIL["FAILOVER"]`` has targets, they get the mails that the client could not send,
+    except those that name an SMTP user.
     """
 
     option_names: ClassVar[frozenset[str]] = CLIENT_OPTIONS
+
+    @property
+    def failover(self) -> Failover | None:
+        """The client and the targets of the settings; None without targets."""
+        return get_failover(**self.options)
 
     @property
     def client(self) -> PowerEmail:
@@ -176,24 +185,29 @@ class EmailBackend(BaseBackend):
             raise ConfigurationError(
                 "is missing", field="smtp_user_name", advice="each mail would have to name one"
             )
+        _ = self.failover
 
     def deliver(
         self, readings: Sequence[tuple[int, Reading]], given: dict[str, Any]
     ) -> Iterator[tuple[int, SendOutcome]]:
         """Send the mails, several at once if there are several."""
-        client = self.client
+        failover = self.failover
         by_user: dict[str | None, list[tuple[int, Reading]]] = {}
         for index, reading in readings:
             by_user.setdefault(reading.smtp_user_name, []).append((index, reading))
         for smtp_user_name, group in by_user.items():
+            messages: Any = self.client.messages
+            options = {"smtp_user_name": smtp_user_name}
+            if failover is not None and smtp_user_name is None:
+                messages, options = failover.messages, {}
             if len(group) == 1:  # in this thread, to which traces and logs belong
                 ((index, reading),) = group
-                yield index, _sent(client, index, reading)
+                yield index, _sent(messages, options, index, reading)
                 continue
-            with client.messages.send_many(
+            with messages.send_many(
                 (reading.message for _, reading in group),
                 concurrency=given.get("concurrency", _CONCURRENCY),
-                smtp_user_name=smtp_user_name,
+                **options,
             ) as outcomes:
                 for outcome in outcomes:
                     index, reading = group[outcome.index]
@@ -205,13 +219,15 @@ class EmailBackend(BaseBackend):
                     )
 
 
-def _sent(client: PowerEmail, index: int, reading: Reading) -> SendOutcome:
-    message, user = reading.message, reading.smtp_user_name
+def _sent(
+    messages: Any, options: Mapping[str, str | None], index: int, reading: Reading
+) -> SendOutcome:
+    message = reading.message
     try:
         if isinstance(message, TemplateMessage):
-            result = client.messages.send_template(message, smtp_user_name=user)
+            result = messages.send_template(message, **options)
         else:
-            result = client.messages.send_mail(message, smtp_user_name=user)
+            result = messages.send_mail(message, **options)
     except PowerEmailError as error:
         return SendOutcome(index, reading.mail, error=error)
     return SendOutcome(index, reading.mail, result=result)
@@ -226,6 +242,11 @@ class SandboxEmailBackend(EmailBackend):
     """
 
     option_names: ClassVar[frozenset[str]] = CLIENT_OPTIONS - _ACCOUNT
+
+    @property
+    def failover(self) -> Failover | None:
+        """None: the targets of the settings are those of the service."""
+        return None
 
     @property
     def client(self) -> PowerEmail:

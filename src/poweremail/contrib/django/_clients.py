@@ -6,14 +6,15 @@ import os
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-from poweremail import ConfigurationError, PowerEmail, Secret
+from poweremail import ConfigurationError, Failover, PowerEmail, Secret
 from poweremail.contrib.django._settings import CLIENT_OPTIONS, read_settings
 
-__all__ = ["close_clients", "get_client", "rehearses"]
+__all__ = ["close_clients", "get_client", "get_failover", "rehearses"]
 
 _REHEARSAL = ("redirect_to", "allow", "dry_run")
 
 _clients: dict[Hashable, PowerEmail] = {}
+_failovers: dict[Hashable, Failover] = {}
 
 
 def get_client(**overrides: Any) -> PowerEmail:
@@ -33,8 +34,33 @@ def get_client(**overrides: Any) -> PowerEmail:
     return client.with_options(**rehearsal) if rehearsal else client
 
 
+def get_failover(**overrides: Any) -> Failover | None:
+    """
+    Return the failover of this process over ``main``, which is `get_client` of *overrides*, and the
+    targets of ``POWEREMAIL["FAILOVER"]``, whose options replace those of ``main``; None if there
+    are none.
+    """
+    given = read_settings()
+    targets: Mapping[str, Mapping[str, Any]] = given.get("failover", {})
+    if not targets:
+        return None
+    chosen = {name: value for name, value in given.items() if name in CLIENT_OPTIONS}
+    options = {"main": overrides, **{name: {**overrides, **of} for name, of in targets.items()}}
+    key = (_key(chosen), *((name, _key(of)) for name, of in options.items()))
+    failover = _failovers.get(key)
+    if failover is None:
+        # As below. One that does not stay needs no closing, since the clients are shared.
+        made = Failover({name: get_client(**of) for name, of in options.items()})
+        failover = _failovers.setdefault(key, made)
+    return failover
+
+
+def _key(options: Mapping[str, Any]) -> Hashable:
+    return tuple(sorted((name, _hashable(name, value)) for name, value in options.items()))
+
+
 def _shared(chosen: Mapping[str, Any]) -> PowerEmail:
-    key = tuple(sorted((name, _hashable(name, value)) for name, value in chosen.items()))
+    key = _key(chosen)
     client = _clients.get(key)
     if client is None:
         # Without a lock, which a fork could leave locked: of two that are made at once, one stays.
@@ -66,6 +92,7 @@ def rehearses(overrides: Mapping[str, Any]) -> bool:
 
 def close_clients() -> None:
     """Close all clients. The next `get_client` makes new ones."""
+    _failovers.clear()
     while _clients:
         _, client = _clients.popitem()
         client.close()

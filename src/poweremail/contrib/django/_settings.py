@@ -19,6 +19,7 @@ CLIENT_OPTIONS = frozenset(signature(PowerEmail).parameters)
 _OTHERS = frozenset(
     (
         "concurrency",
+        "failover",
         "metadata_header",
         "outbox",
         "sandbox_url",
@@ -47,9 +48,26 @@ def read_settings() -> dict[str, Any]:
         if names.count(name) > 1:
             raise ConfigurationError("is given twice", field=f"POWEREMAIL[{name.upper()!r}]")
     options = dict(given)
+    _check_failover(options.get("failover", {}))
     if not is_whole(options.get("concurrency", 1), 1):
         raise ConfigurationError("must be 1 or more", field="POWEREMAIL['CONCURRENCY']")
     return options
+
+
+def _check_failover(targets: object) -> None:
+    field = "POWEREMAIL['FAILOVER']"
+    if not isinstance(targets, Mapping):
+        raise ConfigurationError("must be a dict of targets", field=field)
+    if "main" in targets:
+        raise ConfigurationError("is the account of POWEREMAIL itself", field=f"{field}['main']")
+    for name, options in targets.items():
+        if not isinstance(options, Mapping):
+            raise ConfigurationError("must be a dict of options", field=f"{field}[{name!r}]")
+        for option in options:
+            if option not in CLIENT_OPTIONS:
+                raise ConfigurationError(
+                    "is not an option of a client", field=f"{field}[{name!r}][{option.upper()!r}]"
+                )
 
 
 def _sealed() -> list[tuple[str, Any]]:
@@ -65,6 +83,13 @@ def _seal(name: object, value: Any) -> Any:
     name = str(name).lower()
     if name == "webhook" and isinstance(value, Mapping):
         return {str(inner).lower(): _seal(inner, each) for inner, each in value.items()}
+    if name == "failover" and isinstance(value, Mapping):
+        return {
+            str(target): {str(inner).lower(): _seal(inner, each) for inner, each in options.items()}
+            if isinstance(options, Mapping)
+            else options
+            for target, options in value.items()
+        }
     if name == "keys" and isinstance(value, list | tuple | set):
         return tuple(Secret(key) if isinstance(key, str) else key for key in value)
     if name in ("token", "keys") and isinstance(value, str):
