@@ -101,6 +101,9 @@ BENCHMARK_PEERS = ("requests", "resend", "uvloop; sys_platform != 'win32'")
 The library that the vendor's own client sends with, a popular mail library, a fast event loop.
 """
 
+WORKER_PEERS = ("django-post_office",)
+"""What else sends queued mail, for the benchmark of many workers."""
+
 IS_INSTALLED = """
 import PowerEmail, poweremail, sysconfig
 for module in (PowerEmail, poweremail):
@@ -363,3 +366,13 @@ def bench(session: nox.Session) -> None:
     """
     session.install(".[fast,httpx2,aiohttp,trio]", *BENCHMARK_PEERS)
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def bench_workers(session: nox.Session) -> None:
+    """
+    Measure many workers on one batch beside a naive task of Celery and django-post_office. It needs
+    PostgreSQL and Redis. Arguments after ``--`` go to it: ``--quick``, ``--old 1400000``.
+    """
+    session.install("-e", ".[all]", *group("test"), *WORKER_PEERS)
+    session.run("python", "-m", "benchmarks.workers", *session.posargs)

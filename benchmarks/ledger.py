@@ -13,13 +13,13 @@ from __future__ import annotations
 import argparse
 import heapq
 import multiprocessing
-import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.cpu import parent_of, seconds_of_server
 from sqlalchemy import text
 
 from poweremail import RateLimits
@@ -39,8 +39,6 @@ WAY_ABOVE = RateLimits(per_minute=1_000_000, per_hour=10_000_000, per_day=100_00
 FRESH, OLD = 100_000, 1_400_000
 SHORT = 20_000
 """The rows of a batch in the other cases: more than are sent."""
-
-_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 _ADD_ROWS = """
 WITH added AS (
@@ -89,7 +87,7 @@ def main() -> None:
         print(f"{'':40}  rows/s  rows/step  PostgreSQL ms/mail  worker ms/mail")
         for case in _cases(quick=options.quick):
             bench.measure(str(case), case)
-        bench.fill("old", old, state="accepted", due=None)
+        add_rows(bench.ledger, "old", old, state="accepted", due=None)
         bench.analyze()
         for name, analyzed in (("fresh beside old", False), ("the same, analysed", True)):
             bench.measure(
@@ -106,48 +104,49 @@ def _cases(*, quick: bool) -> Iterator[Case]:
     yield Case(1, 1, limited=True, concurrency=16)
 
 
+def add_rows(
+    ledger: Ledger, name: str, rows: int, *, state: str = "planned", due: float | None = 0.0
+) -> None:
+    """Make a batch of so many *rows*, without statistics."""
+    values = {"batch": ledger.create(name), "rows": rows, "state": state, "due": due}
+    with ledger.database.transaction() as connection:
+        connection.execute(text(_ADD_ROWS), values)
+
+
 class Bench:
     """A ledger at *url*; a case takes *seconds*."""
 
     def __init__(self, url: str, seconds: float) -> None:
         self._url = url
         self._seconds = seconds
-        self._ledger = Ledger(url)
+        self.ledger = Ledger(url)
         self._batches = 0
-        with self._ledger.database.transaction() as connection:
+        with self.ledger.database.transaction() as connection:
             backend = connection.scalar(text("SELECT pg_backend_pid()"))
             # Statistics are what a case says, not what the server finds out in the middle of it.
             for table in ("messages", "payloads"):
                 connection.execute(
                     text(f"ALTER TABLE poweremail_{table} SET (autovacuum_enabled = off)")
                 )
-        self._server = int(_stat(backend)[1])
-
-    def fill(self, name: str, rows: int, *, state: str = "planned", due: float | None = 0.0) -> int:
-        """Make a batch of so many *rows*, without statistics."""
-        batch = self._ledger.create(name)
-        with self._ledger.database.transaction() as connection:
-            values = {"batch": batch, "rows": rows, "state": state, "due": due}
-            connection.execute(text(_ADD_ROWS), values)
-        return batch
+        self._server = parent_of(backend)
 
     def analyze(self) -> None:
         """Bring the statistics up to date."""
-        with self._ledger.database.transaction() as connection:
+        with self.ledger.database.transaction() as connection:
             connection.execute(text("ANALYZE"))
 
     def measure(self, name: str, case: Case, rows: int = SHORT, *, analyzed: bool = True) -> None:
         """Run *case* on a new batch of so many *rows*, and print its figures."""
         self._batches += 1
         batch = f"batch {self._batches}"
-        self.fill(batch, rows)
+        add_rows(self.ledger, batch, rows)
         if analyzed:
             self.analyze()
-        cpu = self._server_cpu()
+        cpu = seconds_of_server(self._server)
         with multiprocessing.get_context("spawn").Pool(case.workers) as pool:
             arguments = [(self._url, batch, case, self._seconds)] * case.workers
             tallies = pool.starmap(work, arguments, chunksize=1)
-        cpu = self._server_cpu() - cpu
+        cpu = seconds_of_server(self._server) - cpu
         rows, steps, own = (sum(column) for column in zip(*tallies, strict=True))
         print(
             f"{name:40}  {rows / self._seconds:6.0f}  {rows / max(steps, 1):9.1f}"
@@ -157,26 +156,7 @@ class Bench:
 
     def close(self) -> None:
         """Close the ledger."""
-        self._ledger.close()
-
-    def _server_cpu(self) -> float:
-        """The seconds of CPU of the server, its processes and those that have ended."""
-        ticks = 0
-        for place in Path("/proc").glob("[0-9]*"):
-            try:
-                fields = _stat(int(place.name))
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(place.name) == self._server:
-                ticks += sum(map(int, fields[11:15]))  # its own, and those of ended children
-            elif int(fields[1]) == self._server:
-                ticks += sum(map(int, fields[11:13]))
-        return ticks / _TICKS_PER_SECOND
-
-
-def _stat(process: int) -> Sequence[str]:
-    """The fields of a process after its name: state, parent and so on."""
-    return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        self.ledger.close()
 
 
 def work(url: str, batch: str, case: Case, seconds: float) -> Tally:

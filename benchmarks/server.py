@@ -2,8 +2,9 @@
 A server on loopback, fast enough that it is never what is measured.
 
 It responds to every send with the same success, and to getMessageInfo with a full page until the
-last page. ``python server.py`` prints two ports, of which the second responds 20 ms later, and
-serves until its standard input ends.
+last page. ``python server.py [SECONDS]`` prints two ports, of which the second responds so much
+later (0.02), and serves until its standard input ends. A request for ``/count`` gets the number of
+sends.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d
 RESPONSE = HEAD % len(BODY) + BODY
 HEAD_END = b"\r\n\r\n"
 LENGTH = b"content-length:"
+COUNT = b" /count "
 INFO = b"/v1.0/messages/getMessageInfo"
 SKIP_PAGE = b'"skip_page":'
 LAST_PAGE = 999
@@ -71,6 +73,7 @@ class Protocol(asyncio.Protocol):
     """Reads just enough of HTTP to find the end of each request."""
 
     latency = 0.0
+    sends = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
@@ -90,7 +93,7 @@ class Protocol(asyncio.Protocol):
             size = end + len(HEAD_END) + length
             if len(self._buffer) < size:
                 break
-            responses.append(page(self._buffer[end:size]) if INFO in head else RESPONSE)
+            responses.append(self._respond(head, self._buffer[end:size]))
             self._buffer = self._buffer[size:]
         if responses and self.latency:
             asyncio.get_running_loop().call_later(
@@ -98,6 +101,16 @@ class Protocol(asyncio.Protocol):
             )
         elif responses:
             self._transport.write(b"".join(responses))
+
+    @staticmethod
+    def _respond(head: bytes, body: bytes) -> bytes:
+        if INFO in head:
+            return page(body)
+        if COUNT in head:
+            number = b"%d" % Protocol.sends
+            return HEAD % len(number) + number
+        Protocol.sends += 1
+        return RESPONSE
 
 
 class SlowProtocol(Protocol):
@@ -115,6 +128,7 @@ def page(body: bytes) -> bytes:
 
 async def serve() -> None:
     """Serve until standard input ends."""
+    SlowProtocol.latency = float(sys.argv[1]) if sys.argv[1:] else LATENCY_SECONDS
     loop = asyncio.get_running_loop()
     servers = [
         await loop.create_server(protocol, "127.0.0.1", 0) for protocol in (Protocol, SlowProtocol)
@@ -126,9 +140,9 @@ async def serve() -> None:
 
 
 @contextlib.contextmanager
-def served() -> Iterator[Ports]:
-    """Run the server in a process of its own."""
-    command = [sys.executable, str(Path(__file__))]
+def served(latency: float = LATENCY_SECONDS) -> Iterator[Ports]:
+    """Run the server in a process of its own; its second port responds *latency* seconds later."""
+    command = [sys.executable, str(Path(__file__)), str(latency)]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -36,13 +36,13 @@ class Server:
     server, never the machine.
     """
 
-    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
+    def __init__(self, folder: Path, *, fsync: bool = False, connections: int = 100) -> None:
         programs_of_server = programs()
         if programs_of_server is None:
             pytest.skip("PostgreSQL is not installed")
         self._programs = programs_of_server
         self._folder = folder
-        self._fsync = fsync
+        self._settings = f"-c fsync={fsync} -c max_connections={connections}"
         self._data = folder / "data"
         self._become = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
         with socket.socket() as free:
@@ -58,7 +58,7 @@ class Server:
 
     def start(self) -> None:
         settings = (
-            f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 -c fsync={self._fsync}"
+            f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 {self._settings}"
         )
         log = self._folder / "log"
         self._run("pg_ctl", "-D", self._data, "-o", settings, "-l", log, "-w", "start")
@@ -76,10 +76,10 @@ class Server:
 
 
 @contextmanager
-def running_server(*, fsync: bool = False) -> Iterator[Server]:
+def running_server(*, fsync: bool = False, connections: int = 100) -> Iterator[Server]:
     """Run a server in a folder of its own, and yield it."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as name:
-        running = Server(Path(name, "server"), fsync=fsync)
+        running = Server(Path(name, "server"), fsync=fsync, connections=connections)
         running.start()
         try:
             yield running

@@ -34,6 +34,11 @@ class Server:
             assert self._process.poll() is None, "redis-server has ended"
             time.sleep(0.02)
 
+    @property
+    def process(self) -> int:
+        """The number of its process."""
+        return self._process.pid
+
     def stop(self) -> None:
         """Kill it: all that was in it is gone."""
         self._process.kill()

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import report  # noqa: E402
+from benchmarks import idle, report, workers  # noqa: E402
 from benchmarks.goals import GOALS, judged  # noqa: E402
 from benchmarks.hosts import Simulation  # noqa: E402
 
@@ -36,3 +36,18 @@ def test_simulated_hosts_use_the_limits_and_never_exceed_them():
     assert figures.mails == 3 * 5 * 10
     assert figures.fullest_minute == 10
     assert figures.lost  # the hosts did meet each other
+
+
+def test_workers_are_measured():
+    found = workers.main(
+        ["--only", "run", "--workers", "1", "--seconds", "0.2", "--rounds", "1", "--users", "2"]
+    )
+    assert {str(case) for case in found} == {"run, 1", "run limited, 1"}
+    assert all(figures.rate > 0.0 for figures in found.values())
+
+
+def test_idle_workers_are_measured():
+    found = idle.main(["--workers", "2", "--poll", "0.2", "--seconds", "1", "--users", "2"])
+    assert set(found) == {"no work", "waiting for limits"}
+    assert all(figures.connections >= 2 for figures in found.values())
+    assert all(figures.transactions > 0.0 for figures in found.values())

@@ -19,7 +19,7 @@ from poweremail._cli.service import Service
 from poweremail._cli.session import Session
 from poweremail.batch import Batch, Ledger, LedgerError, Worked
 
-__all__ = ["Slices", "work_on"]
+__all__ = ["Slices", "Worker", "work_on"]
 
 _IDLE_SECONDS = 2.0
 """A wait that is not longer is spent in the slice: to begin another costs more."""
@@ -58,12 +58,14 @@ def work_on(
         session.client(sends=not options["smtp_users"], **client_options) as client,
         Service(ready_file) as service,
     ):
-        worker = _Worker(client, ledger, options, slices, session.out, service)
+        worker = Worker(client, ledger, options, slices, session.out, service)
         with stopped_by_signals(worker.stop):
             worker.work()
 
 
-class _Worker:
+class Worker:
+    """Works on the batches of *ledger* that *slices* names, by *client* and with *options*."""
+
     def __init__(
         self,
         client: PowerEmail,
@@ -93,6 +95,7 @@ class _Worker:
             batch.stop()
 
     def work(self) -> None:
+        """Work until `stop`, or once."""
         # Workers that were started together do not look together.
         poll = self._slices.poll if self._slices.forever else 0.0
         self._sleep(random.uniform(0.0, min(poll, 1.0)))  # noqa: S311  no secret
