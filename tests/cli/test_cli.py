@@ -254,6 +254,21 @@ def test_health_says_whether_a_sandbox_answers(host):
     assert "no sandbox answers at" in ill.stderr
 
 
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("8031", "port 8031:"),
+        ("", "port 8025:"),
+        ("tcp://10.0.0.1:80", "port 8025:"),  # as Kubernetes sets it for a service of this name
+    ],
+)
+def test_the_variable_of_the_port(monkeypatch, value, shown):
+    monkeypatch.setenv("POWEREMAIL_SANDBOX_PORT", value)
+    # An address where nothing listens.
+    done = run_here("sandbox", "health", "--host", "127.9.9.9")
+    assert shown in done.stderr
+
+
 def test_health_is_not_deceived_by_another_server():
     with Receiver({"GET": (200, "<html>")}) as other:
         done = run_here(
@@ -483,6 +498,8 @@ RELEASE = ("--release-host", "localhost", "--release-allow", "example.com")
         (["--fault", '{"fault": {"kind": "gremlins"}}'], "--fault: kind: must be one of"),
         (["--file", "/nowhere/at/all"], "--file: cannot use '/nowhere/at/all'"),
         (["--port", "70000"], "--port"),
+        (["--port", "x"], "'x' is no port"),
+        (["--port", "tcp://10.0.0.1:8025"], "is no port"),
         (["--allow-host", "https://mail.test"], "--allow-host: must be a name such as"),
         (["--allow-host", "mail.test:80"], "--allow-host: must be a name such as"),
         (["--auth", "/nowhere/at/all"], "--auth: cannot read '/nowhere/at/all': No such file"),

@@ -67,6 +67,13 @@ def test_a_client_whose_proxy_is_the_sandbox_sends_to_it(server, sandbox):
         # Whoever surfs through it gets its page under no foreign name.
         assert client.get("http://evil.example/", headers=BROWSER).status_code == 403
         assert client.get("http://evil.example/_sandbox/messages").status_code == 403
+        short = "http://api.tes.example.com/messages/sendMail"
+        assert client.post(short, json={}).json()["status"] == "error"
+        # What the program asks of other hosts is not answered in their place.
+        other = client.post("http://payments.example/charge")
+        assert (other.status_code, "NO_PROXY" in other.text) == (502, True)
+        unknown = client.post("http://api.tes.example.com/v1.0/nothing").json()
+        assert unknown == {"status": "error", "message": "Page not found"}
     assert len(sandbox.outbox) == 1
 
 

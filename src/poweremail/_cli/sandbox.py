@@ -34,17 +34,34 @@ from poweremail.webhooks._signature import SCHEMES, find_scheme
 if TYPE_CHECKING:
     from poweremail.sandbox import Sandbox, SmtpServer
 
-__all__ = ["VARIABLES", "demo", "sandbox"]
+__all__ = ["VARIABLES", "demo", "port_option", "sandbox"]
 
 _WARNING = (
     "this is not a loopback address: anybody who reaches it can read and delete the caught mail. "
     "--auth asks them for a password. The page opens under localhost, IP addresses and the names "
     "given by --allow-host."
 )
+_PORT = 8025
+_MAX_PORT = 65_535
 VARIABLES = "POWEREMAIL_SANDBOX_"
 """Where the names of the environment variables of all its options begin."""
 
 _SMTP_USER_NAME = "smtp12345"
+
+
+def port_option(help: str, **settings: Any) -> Any:
+    """Return the declaration of ``--port``."""
+    return option(help, "PORT", default=_PORT, parser=_read_port, **settings)
+
+
+def _read_port(value: str | int) -> int:
+    # In Kubernetes, a service of the name poweremail-sandbox sets this variable to its URL.
+    if str(value).startswith("tcp://") and value == os.environ.get(f"{VARIABLES}PORT"):
+        return _PORT
+    port = int(value) if str(value).isdecimal() else -1
+    if not 0 <= port <= _MAX_PORT:
+        raise typer.BadParameter(f"{value!r} is no port from 0 to {_MAX_PORT}.")
+    return port
 
 
 @attrs.frozen
@@ -150,9 +167,7 @@ class ServerOptions:
         "ADDRESS",
         default="localhost",
     )
-    port: int = option(
-        "The port to listen on; 0 for a free one.", "PORT", default=8025, min=0, max=65535
-    )
+    port: int = port_option("The port to listen on; 0 for a free one.")
     allow_host: list[str] | None = option(
         "A further name under which browsers may open the page, or a pattern such as "
         "'*.example.com'; can be repeated.",

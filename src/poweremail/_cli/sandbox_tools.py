@@ -11,7 +11,7 @@ import typer
 from poweremail._cli import exits
 from poweremail._cli.options import argument, option, printing
 from poweremail._cli.output import is_terminal
-from poweremail._cli.sandbox import VARIABLES, sandbox
+from poweremail._cli.sandbox import VARIABLES, port_option, sandbox
 from poweremail._cli.session import Session
 from poweremail.errors import ConfigurationError
 
@@ -31,7 +31,7 @@ def health(
     host: str = option(
         "The address of the sandbox.", "ADDRESS", default="localhost", envvar=f"{VARIABLES}HOST"
     ),
-    port: int = option("Its port.", "PORT", default=8025, envvar=f"{VARIABLES}PORT"),
+    port: int = port_option("Its port.", envvar=f"{VARIABLES}PORT"),
     # The first request loads the control API, which takes seconds on a busy machine.
     timeout: float = option("Wait so long for it.", "SECONDS", default=10.0),
 ) -> None:

@@ -15,11 +15,17 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from poweremail.sandbox._api.requests import call_name
+
 __all__ = ["Target"]
 
 _URL = re.compile(r"https?://([^/]*)(.*)\Z", re.IGNORECASE | re.DOTALL)
 _ROOTS = re.compile(r"/(?:_sandbox|v1\.0)(?=/|\Z)")
 
+_NO_PROXY = (
+    "The sandbox is no proxy, and nothing was forwarded: it responds to calls of the service only. "
+    "Name this host in NO_PROXY."
+)
 _NO_TUNNEL = (
     "The sandbox is no tunnel, and nothing was forwarded. As a proxy it responds to http:// URLs "
     "only: give the program an http:// URL of the service."
@@ -27,13 +33,13 @@ _NO_TUNNEL = (
 
 
 class Target:
-    """Passes a request on to *app* with the path that it has in the sandbox; refuses CONNECT."""
+    """Passes a request on to *app* with the path that it has in the sandbox; forwards nothing."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond 405, or pass the request on."""
+        """Respond 405 or 502, or pass the request on."""
         if scope["method"] == "CONNECT":
             refusal = JSONResponse({"error": _NO_TUNNEL}, 405, {"Allow": "GET, POST, DELETE"})
             await refusal(scope, receive, send)
@@ -44,7 +50,11 @@ class Target:
             scope["headers"] = [*scope["headers"]]
             MutableHeaders(scope=scope)["host"] = url[1]
             scope["path"] = url[2] or "/"
-        scope["path"] = _path(scope)
+        scope["path"] = path = _path(scope)
+        if url and path != "/" and not _ROOTS.match(path) and call_name(path) is None:
+            # The response of the service, with its 200, would be taken for that of the other host.
+            await JSONResponse({"error": _NO_PROXY}, 502)(scope, receive, send)
+            return
         await self._app(scope, receive, send)
 
 
