@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 import pytest
 
@@ -54,11 +55,45 @@ def mail(**fields):
         ),
         ("<p>日本&nbsp;😀</p>" + "<br>" * 9 + "<p>end</p>", "日本 😀\n\nend"),
         ("plain", "plain"),
+        (
+            "<div style='display: none !important'>a</div><p hidden>b</p>"
+            "<p style='color:red;VISIBILITY:hidden'>c</p><template>d</template>e",
+            "e",
+        ),
+        ("<a style='display:inline-block' href='https://x.y'>Go</a> on", "Go <https://x.y> on"),
+        ("<center>a</center><center>b</center>c<hr>d<section>e</section>", "a\nb\nc\nd\ne"),
+        ("\n<?xml version='1.0' encoding='latin1'?><meta charset='latin1'><p>ü€", "ü€"),
+        ("<p>x</p><!-- comment --><![CDATA[data]]><?php echo?>", "x"),
     ],
 )
 def test_a_text_of_what_the_html_shows(html, text):
     made = mail(html=html).with_text_from_html()
     assert (made.text, made.html) == (text, html)
+
+
+@pytest.mark.parametrize(
+    "html",
+    [
+        "日" * 100_000,  # a language that puts no spaces between its words
+        f"<pre>{' &lt;https://x.y' * 10_000}</pre>",
+        "<div style='padding-left:99999em;margin-top:99999em'>" * 100 + "x<p>y",
+        f"<p style='padding-left:{'9' * 400}em'>x",
+        f"<p style='{'style:' * 2000}'>x",
+        f"<p style='{'display : ' * 20_000}'>x",
+    ],
+    ids=["no spaces", "targets", "widths", "no number", "nested style", "no value"],
+)
+def test_no_html_takes_long_or_grows(html):
+    began = time.process_time()
+    made = mail(html=html).with_text_from_html()
+    assert time.process_time() - began < 5
+    assert len(made.text) <= len(html)
+
+
+def test_words_that_are_nested_deeply_are_not_lost():
+    html = "<table><tr><td><b>a</b>" * 400 + "<i hidden>x</i>" + "</table>b"
+    text = mail(html=html).with_text_from_html().text
+    assert (text.count("a"), text.count("b"), text.count("x")) == (400, 1, 0)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +106,9 @@ def test_a_text_is_made_only_if_there_is_none_and_something_to_say(fields):
 
 
 def test_without_the_extra_it_says_what_to_install(monkeypatch):
-    from poweremail._messages import derive
+    from poweremail._messages import html_text
 
-    derive._renderer.cache_clear()
+    html_text._renderer.cache_clear()
     monkeypatch.setitem(sys.modules, "inscriptis", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'poweremail\[html\]'"):
         mail(html="<p>x</p>").with_text_from_html()

@@ -315,7 +315,10 @@ class Envelope:
 
         The part before the @ stays. Raises `UsageError` if a domain is not valid in DNS.
         """
-        from poweremail._messages.derive import ascii_domain, with_ascii_domain  # noqa: PLC0415  on request only
+        from poweremail._messages.ascii_domains import (  # noqa: PLC0415  on request only
+            ascii_domain,
+            with_ascii_domain,
+        )
 
         def rewritten(field: str, given: Recipient) -> Recipient:
             email = with_ascii_domain(field, given.email)

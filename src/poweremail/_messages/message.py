@@ -127,7 +127,7 @@ class Message(Envelope):
         """
         if self.text or not self.html:
             return self
-        from poweremail._messages.derive import text_of_html  # noqa: PLC0415  on request only
+        from poweremail._messages.html_text import text_of_html  # noqa: PLC0415  on request only
 
         text = text_of_html(self.html)
         return attrs.evolve(self, text=text) if text else self
