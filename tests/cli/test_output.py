@@ -151,6 +151,14 @@ def test_completion_is_written_for_the_shells(command, shell):
     script = subprocess.run([program], env=environ, capture_output=True, text=True, check=False)
     assert script.returncode == 0
     assert "_POWEREMAIL_COMPLETE" in script.stdout
+    shown = subprocess.run(
+        [program, "--show-completion", shell],
+        env=command.whole_environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert shown.stdout.strip() == script.stdout.strip()
 
 
 def test_the_errors_of_json_are_json(command):

@@ -21,7 +21,8 @@ if wheel:
     url = Path(wheel).resolve().as_uri()
     wanted = [re.sub(r"^(poweremail(?:\[.*\])?)$", rf"\1 @ {url}", each) for each in requirements]
     python = shutil.which("python")
-    subprocess.run(["uv", "pip", "install", "-q", "--python", python, *wanted], check=True)
+    install = [os.environ["UV"], "pip", "install", "-q", "--python", python]
+    subprocess.run([*install, *wanted], check=True)
 else:
     for each in requirements:
         if not each.startswith("-"):

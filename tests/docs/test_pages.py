@@ -27,6 +27,7 @@ import configparser
 import json
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -106,6 +107,7 @@ def test_a_page_runs_as_printed(page, tmp_path, request):
         "LANG": "C.UTF-8",
         "PATH": os.pathsep.join([str(programs), str(environment(tmp_path)), os.defpath]),
         "PYTHONUNBUFFERED": "1",
+        "UV": shutil.which("uv") or "uv",
         "PYTHONWARNINGS": "error::DeprecationWarning:__main__",
     } | passed_on()
     installer(programs)
@@ -134,8 +136,8 @@ def test_a_page_runs_as_printed(page, tmp_path, request):
 
 
 def passed_on() -> dict[str, str]:
-    """Where uv keeps packages and Python its bytecode, and which wheel to install."""
-    kept = ("UV_", "PYTHONPYCACHEPREFIX", "POWEREMAIL_PAGES")
+    """Where uv and Python keep and find things, and which wheel to install."""
+    kept = ("UV_", "PYTHONPYCACHEPREFIX", "POWEREMAIL_PAGES", "SSL_CERT_")
     return {name: value for name, value in os.environ.items() if name.startswith(kept)}
 
 

@@ -24,6 +24,7 @@ from contextlib import suppress
 from pathlib import Path
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+_IN_BACKGROUND = re.compile(r"[^&]&\s*$")
 _COLUMNS = 88
 _SERVERS = {
     r"poweremail sandbox(?=[\s&]|$)(?! health)": 8025,
@@ -81,7 +82,7 @@ class Terminal:
         for printed, ours in self._places.items():
             text = text.replace(printed, ours)
         return re.sub(
-            r"(127\.0\.0\.1:|localhost:|--port )(80\d\d)\b",
+            r"(127\.0\.0\.1:|localhost:|--port )(8\d\d\d)\b",
             lambda found: f"{found[1]}{self._port(int(found[2]))}",
             text,
         )
@@ -117,8 +118,11 @@ class Terminal:
         return "\n".join(lines) + "\n", awaited
 
     def _with_a_port(self, line: str) -> tuple[str, int | None]:
-        """Let a server listen on our port in place of its usual one."""
-        if "--port" not in line and "--help" not in line:
+        """Let a server listen on our port in place of its usual one. Return the port, too."""
+        if "--port" in line:
+            port = re.search(r"--port (\d+)", line)
+            return line, int(port[1]) if port and _IN_BACKGROUND.search(line) else None
+        if "--help" not in line:
             for server, usual in _SERVERS.items():
                 told, found = re.subn(server, rf"\g<0> --port {self._port(usual)}", line, count=1)
                 if found:
@@ -127,7 +131,7 @@ class Terminal:
 
     def _into_a_log(self, line: str) -> str:
         """Let what runs in the background write to a file."""
-        if not re.search(r"[^&]&\s*$", line):
+        if not _IN_BACKGROUND.search(line):
             return line
         log = self._folder / f".background-{self._blocks}"
         return f"{line.rstrip().removesuffix('&')} >>'{log}' 2>&1 &"

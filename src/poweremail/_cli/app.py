@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import typer
+from typer._completion_classes import completion_init
+from typer.completion import install_callback, show_callback
 
 from poweremail._cli import (
     account,
@@ -15,7 +19,7 @@ from poweremail._cli import (
     suppression,
     webhook,
 )
-from poweremail._cli.options import ConnectionOptions, OutputOptions, command, flag
+from poweremail._cli.options import ConnectionOptions, OutputOptions, command, flag, option
 from poweremail._cli.session import Session
 from poweremail._version import __version__
 
@@ -34,10 +38,25 @@ app = typer.Typer(
     "sent, 5 unknown whether it was sent, 6 a batch is unfinished, 7 some mails of a batch were "
     "not accepted or not added, 130 interrupted.",
     no_args_is_help=True,
+    add_completion=False,  # typer's own options are for the shell that runs, whichever is named
     # They would show local variables, and so the token.
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+completion_init()  # what typer does if its own options are on (get_completion_inspect_parameters)
+
+
+class _Shell(StrEnum):
+    """The shells in which commands can be completed."""
+
+    BASH = "bash"
+    ZSH = "zsh"
+    FISH = "fish"
+    POWERSHELL = "powershell"
+    PWSH = "pwsh"
+
+
+_SHELL = _Shell | None
 
 
 def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer passes the value by position
@@ -52,6 +71,15 @@ def _options(
     _: Session,
     *,
     version: bool = flag("Print the version.", "--version", callback=_print_version, is_eager=True),
+    install_completion: _SHELL = option(
+        "Install completion for this shell.", "SHELL", callback=install_callback, is_eager=True
+    ),
+    show_completion: _SHELL = option(
+        "Print what completes in this shell.",
+        "SHELL",
+        callback=show_callback,
+        is_eager=True,
+    ),
 ) -> None:
     pass
 

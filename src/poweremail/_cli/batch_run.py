@@ -62,7 +62,16 @@ def run_batch(
         verb = "undrain" if status.drained else "run" if status.paused is None else "resume"
         _end(session, exits.UNFINISHED, f"{name} is not finished", target.command(verb, name))
     if session.status == exits.SOME_FAILED:
-        _end(session, exits.SOME_FAILED, "some were not accepted", target.command("report", name))
+        _end(session, exits.SOME_FAILED, _what_failed(status), target.command("report", name))
+
+
+def _what_failed(status: BatchStatus) -> str:
+    """Return which mails were not accepted: a row that is no mail is none of them."""
+    invalid = status.counts["invalid"]
+    rows = f"{invalid:,} {'row is no mail' if invalid == 1 else 'rows are no mails'}"
+    if status.counts["accepted"] == status.total:
+        return f"every mail was accepted, but {rows}"
+    return "some mails were not accepted" + (f", and {rows}" if invalid else "")
 
 
 def dry_run_batch(session: Session, target: BatchOptions, options: Mapping[str, Any]) -> None:
