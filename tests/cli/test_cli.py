@@ -325,6 +325,17 @@ def test_a_terminal_that_stands_still_does_not_stop_the_sandbox():
         assert process.stderr.read() == ""
 
 
+def test_caught_mails_as_json():
+    with (
+        sandbox("--json") as (process, url),
+        PowerEmail("me", "any", base_url=url.strip('",'), smtp_user_name="smtp12345") as client,
+    ):
+        client.messages.send_mail(message(subject="Hello"))
+        process.terminate()
+        (mail,) = map(json.loads, process.stdout.read().splitlines())
+    assert (mail["number"], mail["subject"]) == (1, "Hello")
+
+
 def test_a_quiet_sandbox_prints_no_mails():
     with (
         sandbox("--quiet") as (process, url),

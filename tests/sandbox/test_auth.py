@@ -153,6 +153,6 @@ def test_a_file_that_cannot_be_read(tmp_path):
 
 def test_hashes():
     assert bcrypt.checkpw("ä".encode(), hash_password("ä").encode())
-    for password in ("", "x" * 73, "ä" * 37):
+    for password in ("", "x" * 73, "ä" * 37, "a\0b"):
         with pytest.raises(ConfigurationError, match="from 1 to 72 bytes"):
             hash_password(password)

@@ -38,9 +38,9 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="PowerEmail sandbox", charset="UT
 
 def hash_password(password: str) -> str:
     """Return the hash of *password* for a line of the file. Raises `ConfigurationError`."""
-    if not 0 < len(password.encode()) <= _MAX_PASSWORD_BYTES:
+    if not 0 < len(password.encode()) <= _MAX_PASSWORD_BYTES or "\0" in password:
         raise ConfigurationError(
-            f"must have from 1 to {_MAX_PASSWORD_BYTES} bytes", field="password"
+            f"must have from 1 to {_MAX_PASSWORD_BYTES} bytes, none of them 0", field="password"
         )
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt()).decode()
 
@@ -89,7 +89,8 @@ class Users:
     def check(self, name: str, password: bytes) -> bool:
         """Return whether the user has this password: this takes a tenth of a second."""
         hashed = self._hashes.get(name)
-        fits = len(password) <= _MAX_PASSWORD_BYTES
+        # What bcrypt cannot hash is nobody's password; some of its versions raise for it.
+        fits = len(password) <= _MAX_PASSWORD_BYTES and b"\0" not in password
         right = bcrypt.checkpw(password if fits else b"", hashed or self._some_hash)
         if right and fits and hashed is not None:
             self._known[name] = self._digest(password)
