@@ -61,6 +61,17 @@ def received(command) -> Counter[str]:
     )
 
 
+def test_requests_to_the_service_hold_for_all_mails_of_a_batch(command, batch):
+    command.sandbox.add_sending_domain("sign.example.com")
+    options = ("--auto-text", "--signing-domain", "sign.example.com")
+    assert create(command, *options, name="signed").status == 7
+    assert batch("run", "signed").status == 7
+    for mail in command.sandbox.outbox:
+        assert mail.headers["X-STes-Autotext"] == "yes"
+        assert mail.headers["X-STes-SigningDomain"] == "sign.example.com"
+    assert len(command.sandbox.outbox) == 20
+
+
 def test_from_a_file_to_a_report(batch, command, tmp_path):
     assert [
         each["key"] for each in batch("report", "news", "--state", "planned", "--json").objects

@@ -22,6 +22,7 @@ from poweremail._cli.batch_options import (
     SourceOptions,
 )
 from poweremail._cli.files import exists
+from poweremail._cli.mail_options import ServiceOptions
 from poweremail._cli.options import argument, connected, connecting, flag, option
 from poweremail._cli.output import MAX_ERRORS_REPORTED
 from poweremail._cli.session import Session
@@ -54,6 +55,7 @@ def create(
     session: Session,
     target: BatchOptions,
     mail: MailOptions,
+    service: ServiceOptions,
     columns: SourceOptions,
     rehearsal: RehearsalOptions,
     *,
@@ -66,7 +68,7 @@ def create(
     Each row is a mail: its columns are the recipient and the template's dynamic values. A row that
     is in the batch already is not added again, so an interrupted command can be repeated.
     """
-    fields = mail.fields()
+    fields = mail.fields() | service.fields()
     for source in sources:  # before the batch is made
         if not exists(source, "FILE"):
             raise ConfigurationError(f"there is no file {str(source)!r}")
