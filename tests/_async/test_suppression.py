@@ -92,7 +92,8 @@ def got(sandbox: Sandbox) -> list[str]:
 async def test_suppressed_recipients_are_left_out_of_every_send(sandbox, store, send):
     store.add([Suppression("ADA@Example.ORG", reason="hard_bounce")])
     async with sandbox.async_client(suppression=store) as client:
-        await send(client, "Ada@example.org", BOB)
+        result = await send(client, "Ada@example.org", BOB)
+        assert [entry.address for entry in result.suppressed] == [ADA]
         assert got(sandbox) == [BOB]
         with pytest.raises(SuppressedError) as caught:
             await send(client, "Ada@EXAMPLE.org")
@@ -218,6 +219,20 @@ async def test_nothing_is_sent_while_the_store_fails(sandbox, send):
     assert caught.value.temporary
     assert "hunter2" not in str(caught.value)
     assert store.asked == 1
+    assert got(sandbox) == []
+
+
+async def test_a_batch_waits_for_a_store_that_fails(sandbox, tmp_path):
+    store = Broken()
+    async with sandbox.async_client(suppression=store) as client:
+        retry = RetryPolicy(attempts=2, first_wait=0.01, max_wait=0.01)
+        async with AsyncBatch(client, tmp_path / "ledger.db", "b", retry=retry) as batch:
+            await batch.add([a_mail(ADA)])
+            async with batch.run() as outcomes:
+                states = [outcome.state async for outcome in outcomes]
+            records = [record.error_kind async for record in batch.report(["not_sent"])]
+    assert (states, store.asked) == (["not_sent"], 2)
+    assert records == ["SuppressionStoreError"]
     assert got(sandbox) == []
 
 

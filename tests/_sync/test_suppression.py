@@ -93,7 +93,8 @@ def got(sandbox: Sandbox) -> list[str]:
 def test_suppressed_recipients_are_left_out_of_every_send(sandbox, store, send):
     store.add([Suppression("ADA@Example.ORG", reason="hard_bounce")])
     with sandbox.client(suppression=store) as client:
-        send(client, "Ada@example.org", BOB)
+        result = send(client, "Ada@example.org", BOB)
+        assert [entry.address for entry in result.suppressed] == [ADA]
         assert got(sandbox) == [BOB]
         with pytest.raises(SuppressedError) as caught:
             send(client, "Ada@EXAMPLE.org")
@@ -217,6 +218,20 @@ def test_nothing_is_sent_while_the_store_fails(sandbox, send):
     assert caught.value.temporary
     assert "hunter2" not in str(caught.value)
     assert store.asked == 1
+    assert got(sandbox) == []
+
+
+def test_a_batch_waits_for_a_store_that_fails(sandbox, tmp_path):
+    store = Broken()
+    with sandbox.client(suppression=store) as client:
+        retry = RetryPolicy(attempts=2, first_wait=0.01, max_wait=0.01)
+        with Batch(client, tmp_path / "ledger.db", "b", retry=retry) as batch:
+            batch.add([a_mail(ADA)])
+            with batch.run() as outcomes:
+                states = [outcome.state for outcome in outcomes]
+            records = [record.error_kind for record in batch.report(["not_sent"])]
+    assert (states, store.asked) == (["not_sent"], 2)
+    assert records == ["SuppressionStoreError"]
     assert got(sandbox) == []
 
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from poweremail.suppression import SqliteSuppressionStore, Suppression
+from poweremail.unsubscribe import UnsubscribeLinks
 
 
 @pytest.fixture(params=["file", "ledger"])
@@ -79,3 +80,31 @@ def test_commands_that_send_ask_the_store(command, tmp_path):
     assert done.status == 4
     assert "on the suppression list" in done.err
     assert len(command.sandbox.outbox) == 1
+
+
+def test_a_batch_signs_a_link_for_each_row_and_asks_the_store(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "people.csv").write_text("email\nada@example.com\nbob@example.com\n")
+    create = ("batch", "create", "news", "people.csv", "--from", "me@example.com", "-s", "News")
+    (tmp_path / "body.txt").write_text("Hello")
+    bulk = ("--text", "body.txt", "--stream", "news", "--unsubscribe-url", "https://example.com/u")
+    command.environ["POWEREMAIL_UNSUBSCRIBE_KEYS"] = ""
+    refused = command(*create, *bulk)
+    assert refused.status == 2
+    assert "needs the keys in POWEREMAIL_UNSUBSCRIBE_KEYS" in refused.err
+    key = "a-key-that-nobody-else-has"
+    command.environ["POWEREMAIL_UNSUBSCRIBE_KEYS"] = f"{key},another-key-from-last-year"
+    assert command(*create, *bulk, "--unsubscribe-mailto", "leave@example.com").status == 0
+    assert key.encode() not in (tmp_path / "poweremail-ledger.db").read_bytes()
+    again = command(*create, *bulk)
+    assert "0 added, 2 known already" in again.err
+    with SqliteSuppressionStore(tmp_path / "list.db") as store:
+        store.add([Suppression("ADA@example.com", "news", reason="unsubscribe")])
+    command.environ["POWEREMAIL_SUPPRESSION"] = str(tmp_path / "list.db")
+    assert command("batch", "run", "news").status == 7
+    (mail,) = command.sandbox.outbox
+    https, mailto = mail.headers["List-Unsubscribe"].split(", ")
+    assert UnsubscribeLinks("https://example.com/u", key).read(https.strip("<>")).address == (
+        "bob@example.com"
+    )
+    assert mailto.startswith("<mailto:leave@example.com?subject=")

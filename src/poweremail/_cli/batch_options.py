@@ -25,13 +25,16 @@ from poweremail._ledger.options import (
 )
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import UnknownPolicy
+from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from poweremail import PowerEmail
     from poweremail.batch import Batch, Ledger
+    from poweremail.unsubscribe import UnsubscribeLinks
 
 __all__ = [
+    "KEYS_VARIABLE",
     "BatchOptions",
     "LedgerOptions",
     "MailOptions",
@@ -43,6 +46,8 @@ __all__ = [
 
 _DEFAULTS = SharedOptions()
 _LEDGER = "poweremail-ledger.db"
+KEYS_VARIABLE = "POWEREMAIL_UNSUBSCRIBE_KEYS"
+"""The environment variable that has the keys of links to unsubscribe."""
 
 
 @attrs.frozen
@@ -137,12 +142,31 @@ class MailOptions:
     html: Path | None = option("The HTML, if there is no template.", "FILE")
     text: Path | None = option("The text, if there is no template.", "FILE")
     attachments: list[str] | None = option(ATTACH, "FILE", "--attach", "-a")
+    stream: str | None = option(
+        "The kind of mail, such as newsletter: who is suppressed for it gets none.", "NAME"
+    )
+    unsubscribe_url: str | None = option(
+        "Sign a link for each recipient to the pages at this https URL, with the keys in "
+        f"{KEYS_VARIABLE}.",
+        "URL",
+    )
+    unsubscribe_mailto: str | None = option(
+        "With --unsubscribe-url: the address that takes mails to unsubscribe.", "ADDRESS"
+    )
 
     def fields(self) -> dict[str, Any]:
-        """Return the fields that are given. Raises `ConfigurationError` for an unreadable file."""
+        """
+        Return the fields that are given. Raises `ConfigurationError` for an unreadable file or an
+        invalid option.
+        """
         from poweremail import Attachment  # noqa: PLC0415  the library is loaded when it is used
 
         fields = attrs.asdict(self, filter=lambda _, value: value is not None)
+        url, mailto = (fields.pop(f"unsubscribe_{kind}", None) for kind in ("url", "mailto"))
+        if url is not None:
+            fields["unsubscribe"] = _links(url, mailto)
+        elif mailto is not None:
+            raise ConfigurationError("goes with --unsubscribe-url", field="--unsubscribe-mailto")
         for name in {"html", "text"} & fields.keys():
             fields[name] = read_text(fields[name], f"--{name}")
         if self.attachments:
@@ -152,6 +176,21 @@ class MailOptions:
                     for path, type in map(file_and_type, self.attachments)
                 ]
         return fields
+
+
+def _links(url: str, mailto: str | None) -> UnsubscribeLinks:
+    from poweremail.unsubscribe import UnsubscribeLinks  # noqa: PLC0415  as above
+
+    if not os.environ.get(KEYS_VARIABLE):
+        raise ConfigurationError(
+            f"needs the keys in {KEYS_VARIABLE}, with commas between them",
+            field="--unsubscribe-url",
+        )
+    with from_option("--unsubscribe-url"):
+        # The keys are in no local variable: see `Secret`.
+        return UnsubscribeLinks(
+            url, [Secret(key) for key in os.environ[KEYS_VARIABLE].split(",")], mailto=mailto
+        )
 
 
 @attrs.frozen

@@ -30,7 +30,7 @@ from poweremail._sync.transports import Transport, TransportName, open_transport
 from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.result import CallResult, dry_run_result
 from poweremail._types.secret import Secret
-from poweremail._types.suppression import SuppressionStore
+from poweremail._types.suppression import Suppression, SuppressionStore
 from poweremail._wire import decode, encode
 from poweremail.errors import TransportError
 
@@ -289,18 +289,23 @@ class PowerEmail:
         """
         body = body or {}
         request = encode.call(self._settings.endpoint, path, body)
+        operation = request.operation
+        suppressed: tuple[Suppression, ...] = ()
         if self._suppression_check is not None:
-            body, _ = self._suppression_check.without_suppressed_in_body(request.operation, body)
-            request = encode.call(self._settings.endpoint, path, body)
+            check = self._suppression_check.without_suppressed_in_body
+            body, suppressed = check(operation, body)
         if self._settings.rehearses:
-            body = self._settings.rehearse_body(request.operation, body)
+            body = self._settings.rehearse_body(operation, body)
+        if suppressed or self._settings.rehearses:
             request = encode.call(self._settings.endpoint, path, body)
-        if request.operation.sends and self._settings.dry_run:
-            mail = Mail.of(body)
-            return decode.call_result_of_send(dry_run_result(mail.unique_id, mail.recipients))
-        if request.operation.sends:
-            return decode.call_result_of_send(self._sender.send(request, Mail.of(body)))
-        return decode.call_result(self._exchange.run(request, NO_MAIL))
+        if not operation.sends:
+            return decode.call_result(self._exchange.run(request, NO_MAIL))
+        mail = Mail.of(body)
+        if self._settings.dry_run:
+            result = dry_run_result(mail.unique_id, mail.recipients)
+        else:
+            result = self._sender.send(request, mail)
+        return decode.call_result_of_send(result, suppressed)
 
     def expected_wait(self, *, smtp_user_name: str | None = None) -> float:
         """

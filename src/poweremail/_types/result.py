@@ -95,8 +95,11 @@ class CallResult:
 
     *data*: the whole decoded response.
     *message*: its text; empty if it has none.
+    *suppressed*: after a send: the entries of the suppression list because of which recipients were
+    left out.
     """
 
     data: Mapping[str, Any] = attrs.field(hash=False)
     message: str
+    suppressed: tuple[Suppression, ...] = ()
     raw: Response

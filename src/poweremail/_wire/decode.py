@@ -23,6 +23,7 @@ import attrs
 from poweremail._response import Response
 from poweremail._types.message_info import MessageInfoPage
 from poweremail._types.result import CallResult, SendResult
+from poweremail._types.suppression import Suppression
 from poweremail._wire.convert import extra_members
 from poweremail._wire.json import loads_lenient
 from poweremail._wire.operations import Operation
@@ -198,17 +199,19 @@ def call_result(response: ApiResponse) -> CallResult:
     )
 
 
-def call_result_of_send(result: SendResult) -> CallResult:
+def call_result_of_send(result: SendResult, suppressed: tuple[Suppression, ...] = ()) -> CallResult:
     """
     Return the result of a send as that of a call. If there is no response to it, the data has the
     status and message that the library gave.
+
+    *suppressed*: the entries because of which recipients were left out.
     """
     members = (
         {"status": result.status, "message": result.message}
         if result.reconciled or result.dry_run
         else loads_lenient(result.raw.body)
     )
-    return CallResult(data=members, message=result.message, raw=result.raw)
+    return CallResult(data=members, message=result.message, suppressed=suppressed, raw=result.raw)
 
 
 def _records(members: Mapping[str, Any], response: Response) -> list[dict[str, Any]]:
