@@ -222,6 +222,20 @@ async def test_nothing_is_sent_while_the_store_fails(sandbox, send):
     assert got(sandbox) == []
 
 
+async def test_a_batch_that_rehearses_leaves_out_the_same_recipients(sandbox, store, tmp_path):
+    store.add([Suppression(ADA)])
+    async with sandbox.async_client(suppression=store) as client:
+        options = {"redirect_to": "team@example.com"}
+        async with AsyncBatch(client, tmp_path / "ledger.db", "b", **options) as batch:
+            await batch.add([a_mail(ADA), a_mail(ADA, BOB)])
+            async with batch.run() as outcomes:
+                states = sorted([outcome.state async for outcome in outcomes])
+    assert states == ["accepted", "not_sent"]
+    (mail,) = sandbox.outbox
+    assert mail.to == ("team@example.com",)
+    assert mail.headers["X-PowerEmail-Redirected-For"] == BOB
+
+
 async def test_a_batch_waits_for_a_store_that_fails(sandbox, tmp_path):
     store = Broken()
     async with sandbox.async_client(suppression=store) as client:

@@ -52,7 +52,8 @@ def test_a_mail_carries_the_headers_of_rfc_8058(clock):
     assert "=?" not in text
     read = links.read(token)
     assert (read.address, read.stream) == ("ada@example.org", "news")
-    assert links.read(https.strip("<>")) == read
+    for url in (https.strip("<>"), f"{https.strip('<>')}/?utm_source=x", f" {token}\r\n"):
+        assert links.read(url) == read
 
 
 def test_a_link_holds_for_a_year(clock):

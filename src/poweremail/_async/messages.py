@@ -160,18 +160,25 @@ class AsyncMessages:
             visibility = self._settings.unknown.visibility
         return await self._sender.find_delivery(unknown, UnknownPolicy("reconcile", visibility))
 
+    async def without_suppressed(self, message: M) -> M:
+        """
+        Return *message* as it would be sent now: without the recipients that are suppressed.
+
+        Raises `SuppressedError` if nobody is left, and `SuppressionStoreError`.
+        """
+        return (
+            message if self._check is None else (await self._check.without_suppressed(message))[0]
+        )
+
     async def likely_recipients(self, message: Sendable) -> tuple[str, ...]:
         """
         Return the addresses that *message* most likely went to if this client has sent it: those
         that it would go to now, without the suppressed ones. If nobody is left, all of them.
         """
-        if self._check is None:
-            return message.recipients
         try:
-            remaining, _ = await self._check.without_suppressed(message)
+            return (await self.without_suppressed(message)).recipients
         except SuppressedError:
             return message.recipients
-        return remaining.recipients
 
     def send_many(
         self,

@@ -155,7 +155,8 @@ class UnsubscribeLinks:
 
         Raises `LinkError` if none of the keys has signed it, or it is too old.
         """
-        token = token.strip().rpartition("/")[2]
+        # Whoever passes the link on may add a slash or a query.
+        token = token.strip().partition("?")[0].rstrip("/").rpartition("/")[2]
         # Before anything is decoded or compared: a stranger chooses it.
         if not _TOKEN.match(token):
             raise LinkError("it is no link to unsubscribe")

@@ -50,9 +50,9 @@ class AsyncSender:
         message: Message | TemplateMessage | None = None
         result: SendResult | None = None
         try:
-            message = unpack(work.payload, work.contents, work.unique_id)
+            message = given = unpack(work.payload, work.contents, work.unique_id)
             if self.rehearsal is not None:
-                message = self.rehearsal.apply(message)
+                message = self.rehearsal.apply(given)
         except UsageError as error:
             verdict = self.verdicts.of_unfit(work, error, is_readable=message is not None)
         else:
@@ -66,7 +66,7 @@ class AsyncSender:
                 else:
                     self.begun.add(work.id)
                     _log.debug("sending row %d", work.id)
-                    verdict, result = await self._send(work, message)
+                    verdict, result = await self._send(work, given)
                     _log.debug("response for row %d", work.id)
         outcome = BatchOutcome(
             key=work.key,
@@ -87,6 +87,10 @@ class AsyncSender:
         self, work: Work, message: Message | TemplateMessage
     ) -> tuple[Verdict, SendResult | None]:
         try:
+            if self.rehearsal is not None:
+                # Of the recipients that it would have, not of those of the rehearsal.
+                message = await self._messages.without_suppressed(message)
+                message = self.rehearsal.apply(message)
             if isinstance(message, TemplateMessage):
                 result = await self._messages.send_template(
                     message, smtp_user_name=work.smtp_user_name

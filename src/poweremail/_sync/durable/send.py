@@ -51,9 +51,9 @@ class Sender:
         message: Message | TemplateMessage | None = None
         result: SendResult | None = None
         try:
-            message = unpack(work.payload, work.contents, work.unique_id)
+            message = given = unpack(work.payload, work.contents, work.unique_id)
             if self.rehearsal is not None:
-                message = self.rehearsal.apply(message)
+                message = self.rehearsal.apply(given)
         except UsageError as error:
             verdict = self.verdicts.of_unfit(work, error, is_readable=message is not None)
         else:
@@ -67,7 +67,7 @@ class Sender:
                 else:
                     self.begun.add(work.id)
                     _log.debug("sending row %d", work.id)
-                    verdict, result = self._send(work, message)
+                    verdict, result = self._send(work, given)
                     _log.debug("response for row %d", work.id)
         outcome = BatchOutcome(
             key=work.key,
@@ -88,6 +88,10 @@ class Sender:
         self, work: Work, message: Message | TemplateMessage
     ) -> tuple[Verdict, SendResult | None]:
         try:
+            if self.rehearsal is not None:
+                # Of the recipients that it would have, not of those of the rehearsal.
+                message = self._messages.without_suppressed(message)
+                message = self.rehearsal.apply(message)
             if isinstance(message, TemplateMessage):
                 result = self._messages.send_template(message, smtp_user_name=work.smtp_user_name)
             else:
