@@ -227,6 +227,33 @@ def test_every_setting_of_the_sandbox_can_come_from_the_environment(tmp_path):
     assert (tmp_path / "caught.db").exists()
 
 
+@pytest.mark.parametrize("variable", ["AUTH", "AUTH_FILE"])
+def test_a_sandbox_that_asks_for_no_password_says_so(tmp_path, variable):
+    """Because the variable is empty, or because it has another name."""
+    environ = {
+        "POWEREMAIL_SANDBOX_HOST": "0.0.0.0",
+        f"POWEREMAIL_SANDBOX_{variable}": "" if variable == "AUTH" else "users",
+        # as Kubernetes sets them
+        "POWEREMAIL_SANDBOX_SERVICE_PORT_HTTP": "80",
+        "POWEREMAIL_SANDBOX_PORT_80_TCP_ADDR": "10.0.0.1",
+    }
+    with sandbox(environ=environ) as (process, _):
+        process.terminate()
+        warnings = process.stderr.read()
+    assert "nobody is asked for a password" in warnings
+    unknown = re.findall(r"POWEREMAIL_SANDBOX_(\w+) is unknown", warnings)
+    assert unknown == ([] if variable == "AUTH" else ["AUTH_FILE"])
+
+
+def test_a_sandbox_that_asks_for_a_password_does_not_warn(tmp_path):
+    users = tmp_path / "users"
+    users.write_text(Runner().invoke(app, ["sandbox", "password", "ada"], input=b"secret\n").stdout)
+    with sandbox("--host", "0.0.0.0", "--auth", str(users)) as (process, url):
+        assert httpx.get(f"{url}/_sandbox/messages", **PLAIN_HTTP).status_code == 401
+        process.terminate()
+        assert process.stderr.read() == ""
+
+
 def test_each_option_of_the_sandbox_names_its_variable():
     text = Runner().invoke(app, ["sandbox", "--help"], env={"COLUMNS": "300"}).stdout
     options = {flag for flag in re.findall(r"--([a-z-]+)", text) if f"--{flag} " in text}
@@ -368,6 +395,7 @@ def test_the_page_asks_for_a_password(tmp_path):
     [
         (["a:b"], "NAME: must be printable, without a colon"),
         (["#a"], "NAME: must be printable"),
+        ([" ada"], "without spaces at its ends"),
         (["ada"], "password: must have from 1 to 72 bytes"),
     ],
 )

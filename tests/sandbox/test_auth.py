@@ -130,6 +130,8 @@ def test_many_wrong_passwords_do_not_stop_the_api(sandbox, tmp_path):
         ("ada\n", "line 1 of"),
         (f"bob:{cheap('x')}\n:{cheap('x')}\n", "line 2 of"),
         ("ada:$apr1$r31.....$HqJZimcKQFAMYayBlzkrA/\n", "a bcrypt hash"),
+        ("ada:$2y$03$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", "a bcrypt hash"),
+        ("ada:$2y$99$aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n", "a bcrypt hash"),
         ("ada:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n", "a bcrypt hash"),
     ],
 )
@@ -151,8 +153,18 @@ def test_a_file_that_cannot_be_read(tmp_path):
         Users(file)
 
 
+def test_a_file_as_windows_writes_it(tmp_path):
+    file = tmp_path / "users"
+    file.write_bytes(f"\ufeffada:{cheap('x')}\r\n".encode())
+    assert Users(file).check("ada", b"x")
+
+
 def test_hashes():
     assert bcrypt.checkpw("ä".encode(), hash_password("ä").encode())
     for password in ("", "x" * 73, "ä" * 37, "a\0b"):
         with pytest.raises(ConfigurationError, match="from 1 to 72 bytes"):
             hash_password(password)
+    with pytest.raises(ConfigurationError, match="not UTF-8") as raised:
+        hash_password("secret\udcff")
+    assert raised.value.__cause__ is None
+    assert "secret" not in str(raised.value)

@@ -16,6 +16,7 @@ import jinja2
 import pytest
 
 import poweremail
+from poweremail import ConfigurationError
 from poweremail.sandbox import Fault, Sandbox
 from poweremail.sandbox._server.app import create_app
 from poweremail.sandbox._server.serving import SandboxServer
@@ -28,6 +29,13 @@ SUCCESS = b'{"status": "success", "message": "message have been Queued ..."}'
 def shared():
     with Sandbox() as sandbox, sandbox.server() as server:
         yield sandbox, server
+
+
+@pytest.mark.parametrize("host", ["exa mple", "http://localhost", "[::1]", ""])
+def test_a_host_that_can_be_none(host):
+    with Sandbox() as sandbox, pytest.raises(ConfigurationError, match=r"host: must be") as raised:
+        SandboxServer(sandbox.service, host=host).__enter__()
+    assert raised.value.field == "host"
 
 
 def test_the_templates_are_compiled_once_a_process(monkeypatch):

@@ -38,6 +38,14 @@ def raw(server, request):
     return head.partition(b"\r\n")[0].decode(), body.decode()
 
 
+@pytest.mark.parametrize(
+    "target", ["http://localhost%2f@evil.example", "http%3a//localhost", "http:%2f%2flocalhost"]
+)
+def test_what_is_encoded_makes_no_other_host(server, target):
+    request = f"GET {target}/_sandbox/messages HTTP/1.1\r\nHost: evil.example\r\n"
+    assert " 403 " in raw(server, request + "Connection: close\r\n\r\n")[0]
+
+
 @pytest.mark.parametrize("path", ["", "/mail", "/a/b/", "/mail/"])
 def test_the_api_is_below_any_path(server, sandbox, path):
     url = f"{server.url}{path}/v1.0/messages/sendMail"

@@ -46,6 +46,7 @@ __all__ = [
     "printing",
     "seconds",
     "sub_commands",
+    "variables_of",
 ]
 
 _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
@@ -157,11 +158,20 @@ def _parameters_of(own: Iterable[inspect.Parameter]) -> list[inspect.Parameter]:
     return parameters
 
 
+def _variable_of(parameter: inspect.Parameter, prefix: str) -> str:
+    flag = next(iter(parameter.default.param_decls or ()), parameter.name)
+    return f"{prefix}{flag.strip('-').replace('-', '_').upper()}"
+
+
+def variables_of(prefix: str, *groups: type) -> set[str]:
+    """Return the environment variables of the options of *groups*, which begin with *prefix*."""
+    return {_variable_of(each, prefix) for group in groups for each in _options_of(group)}
+
+
 def _with_variable(parameter: inspect.Parameter, prefix: str) -> inspect.Parameter:
     """Return the option with an environment variable, beside one that it may have already."""
     declared = copy(parameter.default)
-    flag = next(iter(declared.param_decls or ()), parameter.name)
-    name = prefix + flag.strip("-").replace("-", "_").upper()
+    name = _variable_of(parameter, prefix)
     if list[str] in get_args(parameter.annotation):
         # Typer would split the value at every space.
         declared.default = ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -22,6 +23,7 @@ from poweremail._cli.options import (
     flag,
     option,
     seconds,
+    variables_of,
 )
 from poweremail._cli.output import OutputError
 from poweremail._cli.session import Session
@@ -37,14 +39,19 @@ if TYPE_CHECKING:
 __all__ = ["VARIABLES", "demo", "port_option", "sandbox"]
 
 _WARNING = (
-    "this is not a loopback address: anybody who reaches it can read and delete the caught mail. "
-    "--auth asks them for a password. The page opens under localhost, IP addresses and the names "
-    "given by --allow-host."
+    "this is not a loopback address, and nobody is asked for a password: whoever reaches it can "
+    "read and delete the caught mail. --auth asks for one. The page opens under localhost, IP "
+    "addresses and the names given by --allow-host."
 )
 _PORT = 8025
 _MAX_PORT = 65_535
 VARIABLES = "POWEREMAIL_SANDBOX_"
 """Where the names of the environment variables of all its options begin."""
+
+_WITHOUT_OPTION = (f"{VARIABLES}SMTP_USER", f"{VARIABLES}SMTP_PASSWORD")
+
+# For a Service called poweremail-sandbox, Kubernetes sets these.
+_OF_KUBERNETES = re.compile(rf"{VARIABLES}(?:SERVICE_(?:HOST|PORT)|PORT_\d+_(?:TCP|UDP|SCTP))")
 
 _SMTP_USER_NAME = "smtp12345"
 
@@ -183,7 +190,7 @@ class ServerOptions:
         """Serve until a signal. Raises `ConfigurationError`."""
         from poweremail.sandbox._server.serving import serve  # noqa: PLC0415  as in `_opened`
 
-        fields = {"allowed_hosts": "--allow-host", "auth": "--auth"}
+        fields = {"host": "--host", "allowed_hosts": "--allow-host", "auth": "--auth"}
         try:
             with from_option("--host", **fields):
                 serve(
@@ -206,14 +213,29 @@ def sandbox(
     server: ServerOptions,
 ) -> None:
     """Serve the API on this machine and catch the mail that is sent to it."""
-    if not is_loopback(server.host):
+    if not is_loopback(server.host) and server.auth is None:
         session.out.warn(_WARNING)
+    for name in _unknown_variables():
+        session.out.warn(f"{name} is unknown: `poweremail sandbox --help` names the variables")
     try:
         with _opened(options, release.server()) as opened, CaughtLines(session.out, opened):
             _prepare(opened, options.faults or [])
             server.serve(opened, lambda url: _announce(session, opened, url))
     except KeyboardInterrupt:
         session.out.data("")  # end the line of the terminal's ^C
+
+
+def _unknown_variables() -> list[str]:
+    """Return those that mean nothing: a misspelt one may have been to ask for a password."""
+    known = variables_of(VARIABLES, SandboxOptions, ReleaseOptions, ServerOptions)
+    return sorted(
+        name
+        for name in os.environ
+        if name.startswith(VARIABLES)
+        and name not in known
+        and name not in _WITHOUT_OPTION
+        and not _OF_KUBERNETES.match(name)
+    )
 
 
 @command()

@@ -65,8 +65,11 @@ def password(session: Session, *, name: str = argument("The name of the user.", 
     """
     from poweremail.sandbox._server.auth import hash_password  # noqa: PLC0415  it loads bcrypt
 
-    if not name or ":" in name or not name.isprintable() or name.startswith("#"):
-        raise ConfigurationError("must be printable, without a colon", field="NAME")
+    fits = name and name == name.strip() and name.isprintable()
+    if not fits or ":" in name or name.startswith("#"):
+        raise ConfigurationError(
+            "must be printable, without a colon, and without spaces at its ends", field="NAME"
+        )
     if is_terminal(sys.stdin):
         given = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:

@@ -27,7 +27,8 @@ from poweremail.errors import ConfigurationError
 
 __all__ = ["PasswordGate", "Users", "hash_password"]
 
-_HASH = re.compile(r"\$2[aby]\$[0-9]{2}\$[./A-Za-z0-9]{53}")
+# With the costs that bcrypt has: 04 to 31.
+_HASH = re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _MAX_PASSWORD_BYTES = 72  # bcrypt reads no more
 _MAX_CHECKS_AT_ONCE = 2
 """A check takes a tenth of a second of processor time on purpose: nobody can take all of it."""
@@ -38,11 +39,15 @@ _CHALLENGE = {"WWW-Authenticate": 'Basic realm="PowerEmail sandbox", charset="UT
 
 def hash_password(password: str) -> str:
     """Return the hash of *password* for a line of the file. Raises `ConfigurationError`."""
-    if not 0 < len(password.encode()) <= _MAX_PASSWORD_BYTES or "\0" in password:
+    try:
+        encoded = password.encode()
+    except UnicodeEncodeError:  # the error has the password
+        raise ConfigurationError("is not UTF-8", field="password") from None
+    if not 0 < len(encoded) <= _MAX_PASSWORD_BYTES or b"\0" in encoded:
         raise ConfigurationError(
             f"must have from 1 to {_MAX_PASSWORD_BYTES} bytes, none of them 0", field="password"
         )
-    return bcrypt.hashpw(password.encode(), bcrypt.gensalt()).decode()
+    return bcrypt.hashpw(encoded, bcrypt.gensalt()).decode()
 
 
 class Users:
@@ -56,7 +61,7 @@ class Users:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self._hashes: dict[str, bytes] = {}
         try:
-            lines = Path(path).read_text("utf-8").splitlines()
+            lines = Path(path).read_text("utf-8-sig").splitlines()
         except (OSError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or "it is not UTF-8"
             raise ConfigurationError(

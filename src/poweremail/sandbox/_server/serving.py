@@ -13,6 +13,8 @@ import attrs
 import uvicorn
 from starlette.types import ASGIApp
 
+from poweremail._types.checks import is_host
+from poweremail.errors import ConfigurationError
 from poweremail.sandbox._server.app import MAX_BODY, create_app
 from poweremail.sandbox._server.auth import Users
 from poweremail.sandbox._server.listener import (
@@ -66,10 +68,8 @@ class SandboxServer:
         return f"{self.url}/v1.0/"
 
     def __enter__(self) -> Self:
-        users = None if self.auth is None else Users(self.auth)
-        hosts = (self.host, *self.allowed_hosts)
-        application = create_app(
-            self.service, max_body=self.max_body, allowed_hosts=hosts, users=users
+        application = _application(
+            self.service, self.host, self.max_body, self.allowed_hosts, self.auth
         )
         listeners = open_listeners(self.host, self.port)
         self.url = listener_url(listeners[0])
@@ -113,13 +113,23 @@ def serve(
     *host*, *port*, *max_body*, *allowed_hosts* and *auth* are those of `SandboxServer`. *on_ready*
     is called with the URL as soon as the server responds. Raises OSError if the port is taken.
     """
-    users = None if auth is None else Users(auth)
-    application = create_app(
-        service, max_body=max_body, allowed_hosts=(host, *allowed_hosts), users=users
-    )
+    application = _application(service, host, max_body, allowed_hosts, auth)
     listeners = open_listeners(host, port)
     server = _Server(service, application, lambda: on_ready(listener_url(listeners[0])))
     run_until_stopped(server, listeners)
+
+
+def _application(
+    service: Service,
+    host: str,
+    max_body: int,
+    allowed_hosts: Iterable[str],
+    auth: str | os.PathLike[str] | None,
+) -> ASGIApp:
+    if not is_host(host):
+        raise ConfigurationError(f"must be a name or an IP address, not {host!r}", field="host")
+    users = None if auth is None else Users(auth)
+    return create_app(service, max_body=max_body, allowed_hosts=(host, *allowed_hosts), users=users)
 
 
 class _Server(uvicorn.Server):

@@ -10,6 +10,7 @@ The target of a request, in every form in which clients and proxies write it.
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -45,11 +46,12 @@ class Target:
             await refusal(scope, receive, send)
             return
         scope = {**scope}
-        if url := _URL.match(scope["path"]):
+        # Before it is decoded: a slash that is written as %2F does not end the host.
+        if url := _URL.match(scope["raw_path"].decode("latin-1")):
             # RFC 9112, 3.2.2: the host of the URL replaces that of the header.
             scope["headers"] = [*scope["headers"]]
             MutableHeaders(scope=scope)["host"] = url[1]
-            scope["path"] = url[2] or "/"
+            scope["path"] = unquote(url[2]) or "/"
         scope["path"] = path = _path(scope)
         if url and path != "/" and not _ROOTS.match(path) and call_name(path) is None:
             # The response of the service, with its 200, would be taken for that of the other host.
