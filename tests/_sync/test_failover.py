@@ -249,6 +249,18 @@ def test_if_all_rest_nobody_is_asked(services, nobody):
         assert time.monotonic() - began < 1
 
 
+def test_a_rest_is_waited_for_if_it_is_short(services):
+    for sandbox in services:
+        sandbox.faults.add(Fault.rate_limited(retry_after=1), nth=1)
+    options = {"retry": RetryPolicy(8, first_wait=0.1, max_wait=2)}
+    with failover(*services, options=options) as both:
+        mails = [message(to=f"a{number}@example.com") for number in range(6)]
+        with both.messages.send_many(mails, concurrency=3) as outcomes:
+            states = [outcome.state for outcome in outcomes]
+    assert states == ["accepted"] * 6
+    assert sum(caught(services)) == 6
+
+
 def test_targets_take_turns_by_their_weights(services):
     options = {"order": "round_robin", "weights": {"main": 3}}
     with failover(*services, options=options) as both:

@@ -184,12 +184,20 @@ class Rounds:
     def _wait(
         self, rounds: int, elapsed: float, errors: Mapping[str, PowerEmailError]
     ) -> float | None:
-        """Return the seconds until the next round; None if none may follow."""
+        """
+        Return the seconds until the next round; None if none may follow.
+
+        If all targets rest, it begins when the first one may be asked again, but a long rest is not
+        waited for.
+        """
         if errors and not any(error.temporary for error in errors.values()):
             return None
         wait = min(self._retry.wait(rounds, error) for error in errors.values() or (None,))
         rest = min(self._targets.seconds_until_open(time.monotonic()).values())
-        return None if rest > wait or self._retry.gives_up(rounds, elapsed, wait) else wait
+        if rest > max(wait, self._retry.max_wait):
+            return None
+        wait = max(wait, rest)
+        return None if self._retry.gives_up(rounds, elapsed, wait) else wait
 
     def _announce(
         self,
