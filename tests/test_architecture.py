@@ -156,7 +156,12 @@ LIBRARIES = {
     "django": ("poweremail._ledger.callers", "poweremail.contrib.django"),
     "fastapi": ("poweremail.sandbox._server.control",),
     "httpcore": both("transports.httpcore"),
-    "httpx": (*both("transports.httpx"), "poweremail.sandbox._webhooks.posting", "poweremail._cli"),
+    "httpx": (
+        *both("transports.httpx"),
+        "poweremail.sandbox._webhooks.posting",
+        "poweremail.sandbox._release.link_check",
+        "poweremail._cli",
+    ),
     "httpx2": both("transports.httpx"),
     "idna": ("poweremail._messages.ascii_domains", "poweremail._types.address"),
     "inscriptis": ("poweremail._messages.html_text",),

@@ -13,7 +13,7 @@ from poweremail.sandbox._api.mime import read_raw_message
 from poweremail.sandbox._release.source import source
 from poweremail.sandbox._server.preview import MAX_IMAGE_CHARS, preview
 from poweremail.sandbox._store.database import at
-from poweremail.sandbox._store.mail import find_links
+from poweremail.sandbox._store.links import find_links
 
 
 def mail(**changes):
@@ -127,6 +127,9 @@ def test_the_source_of_any_mail_can_be_parsed(subject, name, text, value, file):
     assert email.utils.parseaddr(email.message_from_bytes(written)["From"])[1] == "a@example.com"
 
 
+NEW_TAB = " target=_blank rel=noreferrer "
+
+
 @pytest.mark.parametrize(
     ("html", "shown"),
     [
@@ -156,12 +159,17 @@ def test_the_source_of_any_mail_can_be_parsed(subject, name, text, value, file):
         ("<iframe src=x></iframe>", "<x-iframe src=x></iframe>"),
         ("<LINK rel=x>", "<x-LINK rel=x>"),
         ("<links>", "<links>"),
-        ("<a/target=_self>", "<a/tar\u200dget=_self>"),
+        ("<a/target=_self>", f"<a{NEW_TAB}/target=_self>"),
         ("<p>TARGET = 5", "<p>TARGET = 5"),
-        ("<a href=x><set>", "<a href=x><set>"),
+        ("<a href=x><set>", f"<a{NEW_TAB} href=x><set>"),
+        ("<A HREF='#x'>", "<A target=_self  HREF='#x'>"),
+        ("<a id=y\nhref= '&#35;x' href=z>", "<a target=_self  id=y\nhref= '&#35;x' href=z>"),
+        ("<a href=y href=#x><a href=#>", f"<a{NEW_TAB} href=y href=#x><a{NEW_TAB} href=#>"),
+        ("<a title='href=#x' href=y>", f"<a{NEW_TAB} title='href=#x' href=y>"),
+        ("<area href=y><abbr href=y>", f"<area{NEW_TAB} href=y><abbr href=y>"),
         (
             "<svg><A/href=x><set><animate a=b>",
-            '<svg><A target="_blank"/href=x><x-set><x-animate a=b>',
+            f"<svg><A{NEW_TAB}/href=x><x-set><x-animate a=b>",
         ),
     ],
 )
@@ -182,11 +190,69 @@ def test_link_elements_stay_if_remote_content_is_allowed():
     assert preview("<link rel=stylesheet>", [], str, remote=True).endswith("<link rel=stylesheet>")
 
 
+@pytest.mark.parametrize(
+    ("kind", "html", "shown"),
+    [
+        ("dark", "@media (prefers-color-scheme: dark)", "@media (min-width:0)"),
+        ("dark", "@media (Prefers-Color-Scheme:light)", "@media (max-width:0)"),
+        ("dark", "<p>(prefers-color-scheme: dark)", "<p>(prefers-color-scheme: dark)"),
+        ("light", "@media (prefers-color-scheme: dark)", "@media (max-width:0)"),
+        ("printed", "@media print{", "@media screen{"),
+        ("printed", "@media only screen and (x)", "@media only print and (x)"),
+        ("printed", "<style media=print>", "<style media=screen>"),
+        ("printed", "<p>print", "<p>print"),
+    ],
+)
+def test_the_styles_of_a_view_apply(kind, html, shown):
+    views = {"dark": {"dark": True}, "light": {"dark": False}, "printed": {"printed": True}}
+    seen = preview(html, [], str, **views[kind])
+    assert seen.endswith(shown)
+    assert preview(html, [], str).endswith(html)
+
+
 def test_links_of_a_mail_are_found():
     text = "<a href=http://a>x</a><A HREF = 'https://b/?c&amp;d'><a href=\"javascript:x\"><a href=http://a>"
     assert find_links(text) == ["http://a", "https://b/?c&d"]
     assert find_links(None) == []
-    assert len(find_links("".join(f"<a href=http://{n}>" for n in range(500)))) == 100
+    assert len(find_links("".join(f"<a href=http://{n}>" for n in range(600)))) == 500
+
+
+@pytest.mark.parametrize(
+    ("html", "found"),
+    [
+        ('<link rel=stylesheet href="https://a/x.css"><a href="https://b">', ["https://b"]),
+        ("<a href='mailto:a@b.c?subject=x'><a href=tel:+49><a href=app://open/1>", 3),
+        ("<a href='#x'><a href='/x'><a href=''><a href=javascript:x><a href='https:'>", []),
+        ("<a title='a > b' href=https://a/>", ["https://a/"]),
+        ("<a href='https://a/\nb'><a href=' https://c '>", ["https://a/b", "https://c"]),
+        ("<!--[if mso]><v:roundrect href='https://a'><![endif]-->", ["https://a"]),
+        ("<abbr href=https://a><a x=<a href=https://b>", ["https://b"]),
+    ],
+)
+def test_what_counts_as_a_link_of_the_html(html, found):
+    links = find_links(html)
+    assert (len(links) if isinstance(found, int) else links) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("at https://a.b/c.", "https://a.b/c"),
+        ("(https://a.b/c)", "https://a.b/c"),
+        ("(see https://a.b/c_(d)).", "https://a.b/c_(d)"),
+        ("<https://a.b/c>", "https://a.b/c"),
+        ('"https://a.b/c", "x"', "https://a.b/c"),
+        ("'https://a.b/c?d='e''", "https://a.b/c?d='e'"),
+        ("**https://a.b/c**", "https://a.b/c"),
+        ("https://a.b/c_", "https://a.b/c_"),
+        ("\u300chttps://a.b/\u4e2d\u6587\u300d\u3002", "https://a.b/\u4e2d\u6587"),
+        ("mailto:a@b.c, that is", "mailto:a@b.c"),
+        ("myapp://open/1!", "myapp://open/1"),
+        ("http:// and https://, javascript:x", None),
+    ],
+)
+def test_what_counts_as_a_link_of_the_text(text, found):
+    assert find_links(None, text) == ([] if found is None else [found])
 
 
 @pytest.mark.parametrize(
@@ -203,9 +269,14 @@ def test_links_of_a_mail_are_found():
         " target",
         "<svg><a ",
         "<!doctype ",
+        "<a x='",
+        "tel:",
+        "https://x)",
+        "@media ",
     ],
 )
 def test_no_text_slows_the_preview_down(piece):
     text = piece * (1_000_000 // len(piece))
-    preview(text, ["a"], "/i/{}".format, remote=False)
-    find_links(text)
+    preview(text, ["a"], "/i/{}".format)
+    preview(text, [], str, dark=True, printed=True)
+    find_links(text, text)

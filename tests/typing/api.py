@@ -878,6 +878,7 @@ def sandboxed() -> None:
     Sandbox(
         verify_webhook=lambda url: url.startswith("https://"), brand="Acme", webhook_ca="ca.pem"
     )
+    Sandbox(link_hosts=["shop.example.com", "10.0.0.0/8"])
     Sandbox().server("localhost", allowed_hosts=["*.example.com"], auth=Path("users"))
 
 

@@ -102,16 +102,6 @@ LOADS = [
     "<meta http-equiv=refresh content='0;url=/v1.0/messages/sendTemplateHTTPGet?to=a@example.com'>",
     "<base href='REMOTE/'><img src='based.png'>",
     "<html manifest='REMOTE/manifest'>",
-    "<a id=bait href='REMOTE/link' ping='REMOTE/ping'>x</a>",
-    "<a id=bait target=_self href='REMOTE/self'>x</a>",
-    "<a id=bait target=_top href='REMOTE/top'>x</a>",
-    "<a id=bait target=_blank href='REMOTE/blank' download>x</a>",
-    "<map name=m><area id=bait shape=default href='REMOTE/area'></map><img usemap=#m width=99 "
-    "height=99 src='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='>",
-    "<svg><a id=bait href='REMOTE/svg'><rect width=99 height=99 /></a></svg>",
-    "<svg><a id=bait xlink:href='REMOTE/svg' target=_top><rect width=99 height=99 /></a></svg>",
-    "<svg><a id=bait href='REMOTE/svg'><rect width=99 height=99 /><set attributeName=target "
-    "to=_self /></a></svg>",
     "<svg><a id=bait><set attributeName=href to='REMOTE/svg'/><animate attributeName='&#116;arget' "
     "values=_self dur=9s /><text y=20>x</text></a></svg>",
     "<form action='REMOTE/form' method=post><button id=bait>x</button></form>",
@@ -128,6 +118,24 @@ LOADS = [
     "<img src='REMOTE/lazy.png' loading=eager fetchpriority=high>",
     "<script>document.location='REMOTE/location'</script>",
 ]
+
+LINKS = [
+    "<a id=bait href='REMOTE/link' ping='REMOTE/ping'>x</a>",
+    "<a id=bait target=_self href='REMOTE/self'>x</a>",
+    "<a id=bait target=_top href='REMOTE/top'>x</a>",
+    "<a id=bait target=_blank href='REMOTE/blank' download>x</a>",
+    "<map name=m><area id=bait shape=default href='REMOTE/area'></map><img usemap=#m width=99 "
+    "height=99 src='data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAA='>",
+    "<svg><a id=bait href='REMOTE/svg'><rect width=99 height=99 /></a></svg>",
+    "<svg><a id=bait xlink:href='REMOTE/svg' target=_top><rect width=99 height=99 /></a></svg>",
+    "<svg><a id=bait href='REMOTE/svg'><rect width=99 height=99 /><set attributeName=target "
+    "to=_self /></a></svg>",
+    "<a id=bait rel=opener target=frame href='REMOTE/opener'>x</a>",
+    "<base target=_self><a/target='_top'/rel='opener'/id=bait href='REMOTE/slash'>x</a>",
+    "<a title='href=#x' id=bait href='REMOTE/title' href=#x>x</a>",
+    "<form id=f target=_self></form><a id=bait form=f href='REMOTE/in-form'>x</a>",
+]
+"""Links that are followed: in a tab of their own, which learns nothing and can do nothing here."""
 
 TEXTS = [
     f'<img src=x onerror="{CANARY}">',

@@ -19,7 +19,7 @@ from poweremail.sandbox import CaughtFile, CaughtRecipient
 from poweremail.sandbox._store.mail import MailContent
 from support.plain_http import PLAIN_HTTP
 
-from .hostile import LOADS, SCRIPTS, TEXTS
+from .hostile import LINKS, LOADS, SCRIPTS, TEXTS
 
 PICTURE = (
     b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><image '
@@ -29,10 +29,12 @@ PICTURE = (
 
 class Remote:
     """
-    A server that is none of ours. It answers nothing and remembers the first line of each request.
+    A server that is none of ours. It remembers each request, and answers *answer* or nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, answer: bytes = b"") -> None:
+        self._answer = answer
+        self.requests: list[str] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self.seen: list[str] = []
@@ -49,9 +51,10 @@ class Remote:
             with connection:
                 connection.settimeout(1)
                 try:
-                    self.seen.append(
-                        connection.recv(4096).decode(errors="replace").partition("\r\n")[0]
-                    )
+                    request = connection.recv(4096).decode(errors="replace")
+                    connection.sendall(self._answer)
+                    self.requests.append(request)
+                    self.seen.append(request.partition("\r\n")[0])
                 except OSError:
                     self.seen.append("a connection")
             self.came.set()
@@ -142,6 +145,32 @@ def test_no_hostile_mail_makes_a_request(watched, sandbox, remote):
         httpx.get(f"{remote.url}/last", **PLAIN_HTTP)
     assert remote.seen == ["GET /last HTTP/1.1"]
     assert watched.url.startswith(sandbox.url)
+
+
+def test_a_link_opens_a_tab_that_learns_nothing_about_the_page(watched, open_page, sandbox):
+    remote = Remote(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<title>other</title>")
+    open_page.allowed.append(remote.url)
+    numbers = [put(sandbox, wanted_by(sandbox, remote, html)) for html in LINKS]
+    watched.reload()
+    watched.wait_for_selector("#live[data-state=on]")
+    for number, html in zip(numbers, LINKS, strict=True):
+        frame = show(watched, number)
+        # An area has no box of its own.
+        box = frame.locator("img" if "<area" in html else "#bait").bounding_box()
+        with watched.context.expect_page() as opened:
+            watched.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        other = opened.value
+        assert other.title() == "other", html
+        assert other.evaluate("[window.opener, document.referrer, name]") == [None, "", ""], html
+        # Such a tab is no sandbox: the page that was opened works as it does from a mail program.
+        assert other.evaluate("origin") == remote.url, html
+        other.close()
+    followed = [each for each in remote.requests if not each.startswith("GET /favicon.ico")]
+    assert len(followed) == len(LINKS)
+    assert not any("referer:" in request.lower() for request in followed)
+    assert [sign for sign in watched.signs if not sign.startswith("window")] == []
+    assert watched.url.startswith(sandbox.url)
+    remote.close()
 
 
 def test_remote_content_is_loaded_if_the_user_allows_it(watched, open_page, sandbox, remote):

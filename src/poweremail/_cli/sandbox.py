@@ -158,6 +158,12 @@ class SandboxOptions:
         "Limit each SMTP user to so many requests a minute.", "REQUESTS", min=1
     )
 
+    link_hosts: list[str] | None = option(
+        "Let the page check links to this host (*.example.com: and all below); an address or a "
+        "network allows hosts that are not public. Can be repeated.",
+        "HOST",
+        "--check-links",
+    )
     max_messages: int | None = option(
         "Keep only so many mails; the oldest are deleted.", "NUMBER", min=1
     )
@@ -249,6 +255,7 @@ def demo(_: Session) -> None:
 def _opened(options: SandboxOptions, smtp_server: SmtpServer | None) -> Sandbox:
     # Starlette and uvicorn are loaded for those who serve, not for every command.
     from poweremail.sandbox import EventRule, Sandbox, SmtpLimits  # noqa: PLC0415
+    from poweremail.sandbox._release.link_check import LinkHosts  # noqa: PLC0415
     from poweremail.sandbox._store.limits import UNLIMITED  # noqa: PLC0415
 
     with from_option("--event"):
@@ -256,6 +263,8 @@ def _opened(options: SandboxOptions, smtp_server: SmtpServer | None) -> Sandbox:
     limits = SmtpLimits() if options.limits else UNLIMITED
     if options.per_minute is not None:
         limits = attrs.evolve(limits, per_minute=options.per_minute)
+    with from_option("--check-links"):
+        LinkHosts.from_entries(options.link_hosts or ())
     return Sandbox(
         options.path,
         owner_id=options.owner_id,
@@ -267,6 +276,7 @@ def _opened(options: SandboxOptions, smtp_server: SmtpServer | None) -> Sandbox:
         brand=options.brand,
         webhook_ca=options.webhook_ca,
         smtp_server=smtp_server,
+        link_hosts=options.link_hosts or (),
         max_messages=options.max_messages,
         max_age=None if options.max_age is None else seconds(options.max_age, "--max-age"),
     )

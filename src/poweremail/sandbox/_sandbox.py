@@ -16,6 +16,7 @@ from poweremail.sandbox._api.settings import VerifyWebhook
 from poweremail.sandbox._client.clients import make_async_client, make_client
 from poweremail.sandbox._faults.rules import Faults
 from poweremail.sandbox._outbox import Outbox
+from poweremail.sandbox._release.link_check import LinkHosts
 from poweremail.sandbox._release.smtp import Released, SmtpServer
 from poweremail.sandbox._service import DEFAULT_SCHEME, Service
 from poweremail.sandbox._store.accounts import Domain, RegisteredWebhook
@@ -79,6 +80,10 @@ class Sandbox:
         trusted beside those that the system trusts.
     *smtp_server*
         The mail server that caught mails may be released to: see `release`.
+    *link_hosts*
+        The hosts that the check of links may send requests to, such as ``["shop.example.com",
+        "*.example.com"]``; none by default. A host with an address that is not public needs this
+        address or its network, too: ``["localhost"]`` or ``["shop.test", "10.0.0.0/8"]``.
     *max_messages*
         How many mails are kept; the oldest go. By default, all are kept. Up to a hundredth more may
         be kept for a moment.
@@ -106,6 +111,7 @@ class Sandbox:
         brand: str = BRAND,
         webhook_ca: str | os.PathLike[str] | None = None,
         smtp_server: SmtpServer | None = None,
+        link_hosts: Iterable[str] = (),
         max_messages: int | None = None,
         max_age: float | None = None,
     ) -> None:
@@ -129,6 +135,7 @@ class Sandbox:
             brand=brand,
             smtp_server=smtp_server,
             webhook_ca=ca,
+            link_hosts=LinkHosts.from_entries(link_hosts),
             max_messages=max_messages,
             max_age=max_age,
         )

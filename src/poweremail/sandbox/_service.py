@@ -21,6 +21,7 @@ from poweremail.sandbox._api.responses import Refusal, envelope
 from poweremail.sandbox._api.settings import AccountCall, VerifyWebhook
 from poweremail.sandbox._faults.kinds import Effect
 from poweremail.sandbox._faults.rules import Arrival, Faults
+from poweremail.sandbox._release.link_check import LinkHosts
 from poweremail.sandbox._release.smtp import Released, SmtpServer, release
 from poweremail.sandbox._store.accounts import AccountStore, DomainKind
 from poweremail.sandbox._store.clock import Clock
@@ -90,6 +91,8 @@ class Service:
         The mail server that caught mails may be released to.
     *webhook_ca*
         A file of certificates that posts to webhooks trust, beside those that the system trusts.
+    *link_hosts*
+        The hosts that a link check may send requests to.
     *max_messages*, *max_age*
         How many mails are kept, and for how many seconds: see `Retention`.
     """
@@ -105,6 +108,7 @@ class Service:
     brand: str
     smtp_server: SmtpServer | None
     webhook_ca: str | None = None
+    link_hosts: LinkHosts = attrs.field(factory=LinkHosts)
     max_messages: int | None = None
     max_age: float | None = None
     mails: MailStore = attrs.field(init=False)

@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
-__all__ = ["find_image", "image_type", "replace_cids", "used_images"]
+from poweremail.sandbox._store.mail import CaughtFile
+
+__all__ = ["find_image", "image_type", "replace_cids", "shown_type", "used_images"]
 
 _QUOTE = r"(?:[\"']|&quot;|&apos;|&#0{0,5}3[49];|&#x0{0,5}2[27];)"
 # The places of an address: an attribute, url() of a style, the list of a srcset. The repetitions
@@ -28,6 +30,14 @@ _IMAGES = (
     (re.compile(rb"BM"), "image/bmp"),
     (re.compile(rb"\x00\x00[\x01\x02]\x00"), "image/x-icon"),
 )
+
+
+# Browsers show these, and no others, as an image. An SVG that is shown as one runs no script and
+# loads nothing.
+_SHOWN = {
+    f"image/{kind}"
+    for kind in ("png", "jpeg", "jpg", "gif", "webp", "avif", "bmp", "x-icon", "svg+xml")
+}
 
 
 def replace_cids(text: str, replace: Callable[[str], str | None]) -> str:
@@ -76,3 +86,11 @@ def image_type(type: str, content: bytes) -> str | None:
     if media_type.startswith("image/") and media_type != "image/*":
         return media_type
     return next((name for pattern, name in _IMAGES if pattern.match(content)), None)
+
+
+def shown_type(file: CaughtFile) -> str | None:
+    """Return the MIME type under which a browser shows *file*, an image or a PDF; else None."""
+    if file.content.startswith(b"%PDF-"):
+        return "application/pdf"
+    named = image_type(file.type, file.content)
+    return named if named in _SHOWN else image_type("", file.content)

@@ -16,14 +16,14 @@ from poweremail.sandbox._store.mail import CaughtFile, CaughtRecipient
 __all__ = ["read_raw_message"]
 
 
-def read_raw_message(raw: str) -> Members:
+def read_raw_message(raw: str | bytes) -> Members:
     """
-    Read *raw* leniently, by the readers that the client uses. Any text can be read.
+    Read *raw* leniently, by the readers that the client uses. Any text can be read, and any bytes.
 
     Returns the fields of a `MailContent`; *subject* and *from_email* are ``""`` if the message has
     none. Images without a type that says so are recognized by their first bytes.
     """
-    message = parse(raw.encode())
+    message = parse(raw.encode() if isinstance(raw, str) else raw)
     lines = header_lines(message)
     first_by_name = {line.name.lower(): line for line in reversed(lines)}
     senders = first_by_name["from"].mailboxes(lenient=True) if "from" in first_by_name else []

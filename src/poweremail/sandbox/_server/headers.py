@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import mimetypes
 from base64 import b64encode
 from collections.abc import Mapping
+from unicodedata import combining, normalize
 from urllib.parse import quote
 
 from starlette.datastructures import MutableHeaders
@@ -16,6 +18,7 @@ __all__ = [
     "attachment_headers",
     "page_headers",
     "preview_headers",
+    "shown_headers",
     "with_headers",
 ]
 
@@ -56,32 +59,60 @@ def page_headers(script: str = "") -> dict[str, str]:
 PAGE_HEADERS = page_headers()
 
 
-def preview_headers(*, remote: bool) -> dict[str, str]:
+def preview_headers(*, remote: bool, images: bool = True) -> dict[str, str]:
     """
     Return the headers of the HTML of a mail: no script, no form, no frame, and nothing is loaded.
+    Without *images*, not even those that are part of it are shown.
 
-    *remote* allows images, styles, fonts and media from anywhere. The plain ``sandbox`` also takes
-    the origin away.
+    *remote* allows images, styles, fonts and media from anywhere. The ``sandbox`` also takes the
+    origin away; a tab that a link opens is a tab like any other.
     """
     anywhere = " http: https:" if remote else ""
+    shown = f"data:{anywhere}" if images else "'none'"
     policy = (
-        f"sandbox; default-src 'none'; img-src data:{anywhere}; style-src "
-        f"'unsafe-inline'{anywhere};"
-        f" font-src data:{anywhere}; media-src data:{anywhere}; form-action 'none'; base-uri "
-        "'none'; frame-ancestors 'self'"
+        f"sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src {shown};"
+        f" style-src 'unsafe-inline'{anywhere}; font-src data:{anywhere};"
+        f" media-src data:{anywhere}; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
     )
     return {**_SAME_ORIGIN, "Cache-Control": "no-store", "Content-Security-Policy": policy}
 
 
-def attachment_headers(name: str) -> dict[str, str]:
-    """Return the headers that make a browser save a file as *name* and not show it: RFC 6266."""
+def attachment_headers(name: str, media_type: str = "") -> dict[str, str]:
+    """
+    Return the headers that make a browser save a file as *name* and not show it: RFC 6266.
+
+    A *name* without an ending gets the one of *media_type*. Programs that know no ``filename*`` use
+    the plain name.
+    """
     clean = "".join(
         letter if letter.isprintable() and letter not in '/\\:*?"<>|' else "_" for letter in name
-    ).strip(". ")[-150:]
+    ).strip(". ")
+    clean = clean or "unnamed"
+    if "." not in clean[1:]:
+        clean += mimetypes.guess_extension(media_type.partition(";")[0].strip().lower()) or ""
+    clean = clean[-150:]
+    letters = normalize("NFKD", clean)
+    plain = "".join(letter for letter in letters if not combining(letter))
+    plain = "".join(letter if " " <= letter <= "~" and letter != "%" else "_" for letter in plain)
+    disposition = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(clean, safe='')}"
     return {
         **DATA_HEADERS,
         "Content-Type": "application/octet-stream",
-        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(clean or 'unnamed', safe='')}",
+        "Content-Disposition": disposition,
+    }
+
+
+def shown_headers(media_type: str) -> dict[str, str]:
+    """Return the headers of a file that the page shows in place: an image, or a PDF."""
+    # No browser shows a PDF in a sandbox. What it contains runs in the browser's viewer alone.
+    sandbox = "" if media_type == "application/pdf" else "sandbox; "
+    policy = f"{sandbox}default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+    return {
+        **_SAME_ORIGIN,
+        "Cache-Control": "no-store",
+        "Content-Type": media_type,
+        "Content-Disposition": "inline",
+        "Content-Security-Policy": policy,
     }
 
 

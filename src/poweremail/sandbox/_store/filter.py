@@ -21,6 +21,7 @@ _HAS_RECIPIENT = (
     "EXISTS (SELECT 1 FROM recipients"
     " WHERE mail = s.mail AND instr(fold(concat_lines(email, name)), ?) > 0)"
 )
+_HAS_TAG = "s.tags != '' AND instr(char(10) || casefold(s.tags) || char(10), ?) > 0"
 _HAS_STATUS = "EXISTS (SELECT 1 FROM recipients WHERE mail = s.mail AND status = ?)"
 
 
@@ -121,6 +122,7 @@ class MailFilter:
             ),
             (_IS_RECIPIENT, self.to),
             *((_HAS_RECIPIENT, text) for text in search.recipients),
+            *((_HAS_TAG, f"\n{tag}\n") for tag in search.tags),
             *((f"instr({text_of_mail}, ?) > 0", text) for text in search.texts),
         ]
         given = [(condition, value) for condition, value in conditions if value is not None]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import html
-import itertools
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -20,15 +18,15 @@ __all__ = [
     "MailContent",
     "RecipientType",
     "Template",
-    "find_links",
+    "tags_of",
 ]
 
 RecipientType = Literal["to", "cc", "bcc"]
 
 _FIELD = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")
-_MAX_LINKS = 100
-# Bounded, so that no text makes it slow.
-_HREF = re.compile(r"href\s{0,8}=\s{0,8}[\"']?\s{0,8}(https?://[^\s\"'<>]{1,4000})", re.IGNORECASE)
+_TAG_HEADERS = ("x-tags", "x-tag")
+_COMMA = re.compile("[,\n]")
+_MAX_TAGS, _MAX_TAG_CHARS = 20, 60
 
 
 def _mapping() -> Any:
@@ -167,7 +165,9 @@ class Template:
         return Template(self.template_id, *parts)
 
 
-def find_links(text: str | None) -> list[str]:
-    """Return the first addresses that the links of the HTML *text* lead to, each once."""
-    links = dict.fromkeys(html.unescape(link[1]) for link in _HREF.finditer(text or ""))
-    return list(itertools.islice(links, _MAX_LINKS))
+def tags_of(headers: Mapping[str, str]) -> list[str]:
+    """Return the tags of a mail, each once: those of the header ``X-Tags``, with commas between."""
+    values = [value for name, value in headers.items() if name.lower() in _TAG_HEADERS]
+    tags = (" ".join(tag.split())[:_MAX_TAG_CHARS] for tag in _COMMA.split(",".join(values)))
+    by_folded = {tag.casefold(): tag for tag in tags if tag}
+    return list(by_folded.values())[:_MAX_TAGS]

@@ -16,9 +16,9 @@ from poweremail.sandbox._store.events import STATUSES
 from poweremail.sandbox._store.filter import MailFilter
 from poweremail.sandbox._store.index import SearchIndex
 from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits
-from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, MailContent
+from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, MailContent, tags_of
 from poweremail.sandbox._store.schema import PARTS_OF_MAILS
-from poweremail.sandbox._store.search import fold
+from poweremail.sandbox._store.search import fold, snippet
 
 __all__ = ["FIRST_RECIPIENTS", "MailStore"]
 
@@ -45,6 +45,7 @@ _LISTED = ", ".join(
         *(f"m.{name}" for name in ("number", "received", *_SHORT, "mail_size")),
         "NOT s.unread AS read",
         "s.attachments AS attachment_count",
+        *("s.snippet", "s.tags"),
     )
 )
 _WHOLE = ", ".join((_LISTED, "attachment_size", *_MAPPINGS, *_BODIES))
@@ -122,6 +123,8 @@ class MailStore:
                 received=received,
                 unread=1,
                 attachments=len(mail.attachments),
+                snippet=snippet(mail.text, mail.html),
+                tags="\n".join(tags_of(mail.headers)),
             )
             if then is not None:
                 then(number, mail, received)
@@ -374,4 +377,4 @@ def _head(mail: MailContent) -> Iterator[str | None]:
 
 
 def _members(row: Row) -> dict[str, Any]:
-    return row | {"received": at(row["received"]).isoformat()}
+    return row | {"received": at(row["received"]).isoformat(), "tags": row["tags"].splitlines()}

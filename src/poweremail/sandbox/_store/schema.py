@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import json
 import sqlite3
 import threading
 
-from poweremail.sandbox._store.search import fold, search_text
+from poweremail.sandbox._store.mail import tags_of
+from poweremail.sandbox._store.search import fold, search_text, snippet
 
 __all__ = ["PARTS_OF_MAILS", "TABLES", "prepare", "prepare_in_memory"]
 
@@ -215,12 +217,25 @@ ALTER TABLE new_files RENAME TO files;
 CREATE INDEX files_of_mail ON files (mail);
 CREATE INDEX files_of_content ON files (content);
 """,
+    # For the list of mails, which shall not read their bodies.
+    """
+ALTER TABLE searchable ADD COLUMN snippet TEXT NOT NULL DEFAULT '';
+ALTER TABLE searchable ADD COLUMN tags TEXT NOT NULL DEFAULT '';
+UPDATE searchable SET (snippet, tags) = (
+    SELECT snippet(text, html), tags(headers) FROM mails WHERE number = searchable.mail
+);
+CREATE INDEX searchable_tags ON searchable (mail) WHERE tags != '';
+""",
 )
 _VERSION = len(_STEPS)
 
 
 def _sha256(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
+
+
+def _tags(headers: str) -> str:
+    return "\n".join(tags_of(json.loads(headers)))
 
 
 def _concat_lines(*parts: str | None) -> str:
@@ -272,5 +287,7 @@ def _add_functions(connection: sqlite3.Connection) -> None:
     connection.create_function("casefold", 1, str.casefold, deterministic=True)
     connection.create_function("fold", 1, fold, deterministic=True)
     connection.create_function("search_text", 5, search_text, deterministic=True)
+    connection.create_function("snippet", 2, snippet, deterministic=True)
+    connection.create_function("tags", 1, _tags, deterministic=True)
     connection.create_function("sha256", 1, _sha256, deterministic=True)
     connection.create_function("concat_lines", -1, _concat_lines, deterministic=True)

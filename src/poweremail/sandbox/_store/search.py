@@ -17,18 +17,22 @@ import attrs
 
 from poweremail.errors import UsageError
 
-__all__ = ["Search", "fold", "parse_search", "search_text"]
+__all__ = ["Search", "fold", "parse_search", "search_text", "snippet", "visible_text"]
 
 _MAX_WORDS = 32
 _MAX_CHARS = 1_000_000
 """Of one body: a search through longer ones would hold up whoever waits for the store."""
+_SNIPPET_CHARS = 160
+# A catch waits for it, so it looks at the beginning of a body; at more of it if that says little.
+_SNIPPET_SOURCES = (1_500, 30_000)
+_BODY = re.compile("<body", re.IGNORECASE)
 
 # KEY:value, KEY:"a value", "a phrase" or a word; a phrase also ends at the end.
 _WORD = re.compile(r'(?:([a-z]+):)?(?:"([^"]*)(?:"|\Z)|([^\s"]+))|"', re.IGNORECASE)
 
 # Each alternative reads on to the end if its own end is missing, so no text makes them slow.
 _INVISIBLE = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(script|style|title)\b.*?(?:</\1\b|\Z)", re.IGNORECASE | re.DOTALL
+    r"<!--.*?(?:-->|\Z)|<(script|style|title)\b.*?(?:</\1[^>]*>|\Z)", re.IGNORECASE | re.DOTALL
 )
 # These stand inside words, all other elements between them.
 _INLINE_TAG = re.compile(
@@ -36,6 +40,9 @@ _INLINE_TAG = re.compile(
     re.IGNORECASE,
 )
 _TAG = re.compile(r"</?[a-z!?][^>]*(?:>|\Z)", re.IGNORECASE)
+# Beside white space: in a word they join letters, and in an emoji its parts.
+_UNSEEN_LETTERS = "[\u00ad\u034f\u200b-\u200f\u2007\u2060-\u2064\ufeff]+"
+_UNSEEN = re.compile(rf"(?<!\S){_UNSEEN_LETTERS}|{_UNSEEN_LETTERS}(?!\S)")
 
 
 @attrs.frozen
@@ -47,6 +54,8 @@ class Search:
         Are anywhere in the mail.
     *senders*, *recipients*, *subjects*
         Are in the sender's address or name; in those of a recipient; in the subject.
+    *tags*
+        Are its tags.
     *attachment*
         True: it has an attachment. None sets no condition, here and below.
     *unread*
@@ -59,13 +68,14 @@ class Search:
     senders: tuple[str, ...] = ()
     recipients: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     attachment: bool | None = None
     unread: bool | None = None
     before: int | None = None
     since: int | None = None
 
 
-_LISTS = {"from": "senders", "to": "recipients", "subject": "subjects"}
+_LISTS = {"from": "senders", "to": "recipients", "subject": "subjects", "tag": "tags"}
 _FLAGS = {
     ("has", "attachment"): ("attachment", True),
     ("has", "attachments"): ("attachment", True),
@@ -80,9 +90,10 @@ def parse_search(text: str) -> Search:
     Read a search as people type it.
 
     Words and ``"quoted phrases"``, ``from:``, ``to:`` and ``subject:`` with a word or a phrase,
-    ``has:attachment``, ``is:unread``, ``is:read``, ``before:`` and ``after:`` with a date or a time
-    of ISO 8601, in UTC unless it says otherwise. Anything else is text, so a search that is half
-    typed finds nothing rather than everything. Raises `UsageError` if it has more than 32 words.
+    ``tag:`` with a whole tag, ``has:attachment``, ``is:unread``, ``is:read``, ``before:`` and
+    ``after:`` with a date or a time of ISO 8601, in UTC unless it says otherwise. Anything else is
+    text, so a search that is half typed finds nothing rather than everything. Raises `UsageError`
+    if it has more than 32 words.
     """
     words = [word for word in _WORD.finditer(text) if word[2] or word[3]]
     if len(words) > _MAX_WORDS:
@@ -127,12 +138,32 @@ def search_text(
     *head* is folded already; *headers* is JSON; *names* are those of files, a line each. Of a body
     it is the first million characters.
     """
-    parts = [text[:_MAX_CHARS] if text else "", _visible_text(html[:_MAX_CHARS]) if html else ""]
+    parts = [text[:_MAX_CHARS] if text else "", visible_text(html[:_MAX_CHARS]) if html else ""]
     parts += [f"{name}: {value}" for name, value in json.loads(headers).items()]
     parts += (names or "").split("\n")
     return "\n".join((head, *(folded for part in parts if (folded := fold(part)))))
 
 
-def _visible_text(source: str) -> str:
+def snippet(text: str | None, html: str | None) -> str:
+    """Return the beginning of what a mail says, on one line."""
+    is_text = bool(text and text[: _SNIPPET_SOURCES[-1]].strip())
+    source = (text if is_text else html) or ""
+    body = None if is_text else _BODY.search(source, 0, _SNIPPET_SOURCES[-1])
+    start, line = body.start() if body else 0, ""
+    for chars in _SNIPPET_SOURCES:
+        part = source[start : start + chars]
+        line = _one_line(part if is_text else visible_text(part))
+        if len(line) > _SNIPPET_CHARS or len(source) <= start + chars:
+            break
+    return line[:_SNIPPET_CHARS].rstrip()
+
+
+def _one_line(text: str) -> str:
+    # Newsletters pad their first line with characters that nobody sees.
+    return " ".join((text if text.isascii() else _UNSEEN.sub(" ", text)).split())
+
+
+def visible_text(source: str) -> str:
+    """Return what a reader sees of the HTML *source*."""
     text = _TAG.sub(" ", _INLINE_TAG.sub("", _INVISIBLE.sub(" ", source)))
     return html.unescape(text) if "&" in text else text

@@ -30,6 +30,7 @@ __all__ = [
     "check_ca",
     "post_to",
     "result_of",
+    "tls_context",
 ]
 
 _POST_SECONDS = 5.0
@@ -157,7 +158,7 @@ def _send(
     # Receivers under development run on this machine or near it, so no proxy. The service is not
     # known to follow redirects.
     with (
-        httpx.Client(verify=_trusting(ca), trust_env=False, timeout=seconds) as client,
+        httpx.Client(verify=tls_context(ca), trust_env=False, timeout=seconds) as client,
         closing(client.send(request, stream=True)) as response,
     ):
         body = b""
@@ -173,7 +174,7 @@ def check_ca(path: str | os.PathLike[str]) -> str:
     import ssl  # noqa: PLC0415 - a sandbox without it needs none
 
     try:
-        _trusting(os.fspath(path))
+        tls_context(os.fspath(path))
     except OSError as error:
         wrong = isinstance(error, ssl.SSLError)
         reason = "it has no certificate in PEM" if wrong else error.strerror
@@ -184,7 +185,7 @@ def check_ca(path: str | os.PathLike[str]) -> str:
 
 
 @cache
-def _trusting(ca: str | None) -> ssl.SSLContext:
+def tls_context(ca: str | None) -> ssl.SSLContext:
     """
     Return the settings of TLS that trust the authorities of httpx, those of the system (which
     SSL_CERT_FILE and SSL_CERT_DIR name), and those in the file *ca*.

@@ -11,7 +11,8 @@ from poweremail.sandbox._store import events
 from poweremail.sandbox._store.clock import Clock
 from poweremail.sandbox._store.database import Row, Store
 from poweremail.sandbox._store.events import MailEvent
-from poweremail.sandbox._store.mail import MailContent, find_links
+from poweremail.sandbox._store.links import find_links, is_web_link
+from poweremail.sandbox._store.mail import MailContent
 from poweremail.sandbox._webhooks.deliveries import Deliveries
 from poweremail.sandbox._webhooks.script import EventScript
 
@@ -113,8 +114,8 @@ class EventRecorder:
         if kind in ("open", "click"):
             details = {"ip": "127.0.0.1", "user_agent": _USER_AGENT, "url": None}
         if kind == "click":
-            [row] = self._store.rows("SELECT html FROM mails WHERE number = ?", mail)
-            details["url"] = next(iter(find_links(row["html"])), None)
+            [row] = self._store.rows("SELECT html, text FROM mails WHERE number = ?", mail)
+            details["url"] = next(filter(is_web_link, find_links(row["html"], row["text"])), None)
         kept = events.keep(
             self._store, planned["recipient"], mail=mail, kind=kind, at=planned["at"], **details
         )

@@ -14,14 +14,14 @@ from starlette.routing import Match
 from poweremail._version import __version__
 from poweremail.errors import UsageError
 from poweremail.sandbox._release.smtp import ReleaseError
-from poweremail.sandbox._server.control import account, mails, replies, stream
+from poweremail.sandbox._server.control import account, mails, parts, replies, stream
 from poweremail.sandbox._server.control.requests import ControlRoute
 from poweremail.sandbox._server.headers import PAGE_HEADERS
 from poweremail.sandbox._server.ui import api_page, static_file
 
 __all__ = ["api"]
 
-_ROUTERS = (mails.router, stream.router, account.router)
+_ROUTERS = (mails.router, parts.router, stream.router, account.router)
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -31,8 +31,8 @@ class Search(Body):
     search: Text | None = None
     """
     words and "phrases" that are all in the mail (its subject, addresses, ids, text, HTML, headers
-    and names of files), also from:, to:, subject:, has:attachment, is:unread, is:read, before: and
-    after:
+    and names of files), also from:, to:, subject:, tag:, has:attachment, is:unread, is:read,
+    before: and after:
     """
     to: Text | None = None
     """the whole address of a recipient"""

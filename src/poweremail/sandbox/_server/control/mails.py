@@ -1,17 +1,18 @@
-"""The calls about caught mails: search, wait, parts, files and events."""
+"""The calls about caught mails: search, wait, checks and events."""
 
 from __future__ import annotations
 
 import time
-from base64 import b64encode
-from functools import cache, partial
+from functools import partial
+from itertools import islice
 from typing import Annotated, Any
 
+import anyio
+import anyio.to_thread
 from fastapi import APIRouter, HTTPException, Query, Request
-from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
-from poweremail.sandbox._api.inline import image_type
-from poweremail.sandbox._release.source import source as mail_source
+from poweremail.sandbox._release.link_check import LinkResult, check_link
+from poweremail.sandbox._server.checks import check_mail
 from poweremail.sandbox._server.control import bodies, replies
 from poweremail.sandbox._server.control.requests import (
     MAX_PAGE,
@@ -19,32 +20,20 @@ from poweremail.sandbox._server.control.requests import (
     ControlRoute,
     Number,
     ServiceOf,
-    ZeroOrOne,
 )
-from poweremail.sandbox._server.headers import (
-    attachment_headers,
-    preview_headers,
-)
-from poweremail.sandbox._server.preview import preview
 from poweremail.sandbox._server.protocol import disconnected
 from poweremail.sandbox._service import Service
 from poweremail.sandbox._store.filter import MailFilter
-from poweremail.sandbox._store.mail import find_links
+from poweremail.sandbox._store.links import find_links, is_web_link
 
 __all__ = ["router"]
 
 _MAX_WAITING = 64
+_MAX_LINKS_CHECKED, _CHECKS_AT_ONCE = 100, 8
 
 # Mails come from other threads, too, and none of them wakes a request: looking whether there was a
 # change costs next to nothing.
 _POLL_SECONDS = 0.05
-
-# Browsers show these, and no others, as an image. An SVG that is shown as one runs no script and
-# loads nothing.
-_IMAGE_TYPES = {
-    f"image/{kind}"
-    for kind in ("png", "jpeg", "jpg", "gif", "webp", "avif", "bmp", "x-icon", "svg+xml")
-}
 
 router = APIRouter(tags=["Messages"], route_class=ControlRoute)
 
@@ -110,7 +99,7 @@ async def find(service: ServiceOf, number: Number) -> Any:
     """Return a mail with its parts, links, recipients and events."""
     service.recorder.record_due()
     mail = service.mails.find(number)
-    return {**mail, "links": find_links(mail["html"])}
+    return {**mail, "links": find_links(mail["html"], mail["text"])}
 
 
 @router.delete("/messages/{number:digits}")
@@ -127,79 +116,30 @@ async def set_read(service: ServiceOf, number: Number, body: bodies.ReadBody) ->
     return replies.NOTHING
 
 
-@router.get("/messages/{number:digits}/raw", response_model=dict[str, Any])
-async def raw(service: ServiceOf, number: Number) -> Response:
-    """Return the JSON of the request that brought a mail, without the credentials."""
-    return Response(service.mails.raw(number), media_type="application/json")
+@router.get("/messages/{number:digits}/checks", response_model=replies.Checks)
+async def checks(service: ServiceOf, number: Number) -> Any:
+    """Check a mail for what mail programs and their users stumble over."""
+    return {"findings": check_mail(service.mails.mail(number))}
 
 
-@router.get("/messages/{number:digits}/source", response_class=PlainTextResponse)
-async def source(
-    service: ServiceOf,
-    number: Number,
-    download: Annotated[ZeroOrOne, Query(description="1 to save it as a file")] = 0,
-) -> Response:
-    """Return a mail as it would be sent, in the format of RFC 5322."""
-    content = mail_source(service.mails.mail(number))
-    if download:
-        return Response(content, headers=attachment_headers(f"message-{number}.eml"))
-    return PlainTextResponse(content)
-
-
-@router.get("/messages/{number:digits}/text", response_class=PlainTextResponse)
-async def text(service: ServiceOf, number: Number) -> Response:
-    """Return the text part of a mail."""
-    return PlainTextResponse(_part(service.mails.find(number), "text"))
-
-
-@router.get("/messages/{number:digits}/html", response_class=HTMLResponse)
-async def html(
-    service: ServiceOf,
-    number: Number,
-    remote: Annotated[
-        ZeroOrOne, Query(description="1 to let it load images, styles and fonts")
-    ] = 0,
-) -> Response:
-    """Return the HTML part of a mail, which in a browser may run nothing and load nothing."""
+@router.post("/messages/{number:digits}/links/check", response_model=replies.CheckedLinks)
+async def check_links(service: ServiceOf, number: Number) -> Any:
+    """
+    Send a request to each web link of a mail whose host was allowed when the sandbox was started.
+    """
     mail = service.mails.find(number)
-    cids = [image["name"] for image in mail["images"]]
-    image = cache(partial(_data_url, service, number))
-    shown = preview(_part(mail, "html"), cids, image, remote=bool(remote))
-    return HTMLResponse(shown, headers=preview_headers(remote=bool(remote)))
+    links = filter(is_web_link, find_links(mail["html"], mail["text"]))
+    results = dict[int, LinkResult]()
+    limiter = anyio.CapacityLimiter(_CHECKS_AT_ONCE)
 
+    async def check(index: int, link: str) -> None:
+        work = partial(check_link, link, service.link_hosts)
+        results[index] = await anyio.to_thread.run_sync(work, limiter=limiter)
 
-def _data_url(service: Service, number: int, index: int) -> str | None:
-    """Return an image of a mail as a ``data:`` URL; None if browsers do not show it."""
-    file = service.mails.file(number, "image", index)
-    media_type = image_type(file.type, file.content)
-    if media_type not in _IMAGE_TYPES:
-        media_type = image_type("", file.content)
-    return media_type and f"data:{media_type};base64,{b64encode(file.content).decode()}"
-
-
-def _part(mail: dict[str, Any], name: str) -> str:
-    if mail[name] is None:
-        raise LookupError(f"mail number {mail['number']} has no {name} part")
-    return str(mail[name])
-
-
-def _add_file_call(kind: str) -> None:
-    """Add the call that returns a file of a *kind*."""
-
-    @router.get(
-        f"/messages/{{number:digits}}/{kind}s/{{index:digits}}",
-        response_class=Response,
-        responses={200: {"content": {"application/octet-stream": {}}}},
-        name=kind,
-        description=f"Return the content of an {kind}, counted from 0.",
-    )
-    async def file(service: ServiceOf, number: Number, index: Number) -> Response:
-        found = service.mails.file(number, kind, index)
-        return Response(found.content, headers=attachment_headers(found.name))
-
-
-for _kind in ("attachment", "image"):
-    _add_file_call(_kind)
+    async with anyio.create_task_group() as group:
+        for index, link in enumerate(islice(links, _MAX_LINKS_CHECKED)):
+            group.start_soon(check, index, link)
+    return {"links": [results[index] for index in sorted(results)]}
 
 
 @router.post("/messages/{number:digits}/events", response_model=replies.Events)

@@ -39,12 +39,17 @@ class Error(Reply):
     error: str
 
 
-class Recipient(Reply):
-    """A recipient and the state of the mail at it."""
+class Mailbox(Reply):
+    """An address; *type* is ``to``, ``cc`` or ``bcc``."""
 
     type: str
     email: str
     name: str | None
+
+
+class Recipient(Mailbox):
+    """A recipient and the state of the mail at it."""
+
     status: str
 
 
@@ -67,11 +72,13 @@ class _Mail(Reply):
     template_id: str | None
     mail_size: int
     read: bool
+    tags: list[str]
 
 
 class Summary(_Mail):
-    """A mail in a list, with its first recipients."""
+    """A mail in a list, with its first recipients; *snippet* is the beginning of its text."""
 
+    snippet: str
     recipients: list[Recipient]
     recipient_count: int
     statuses: dict[str, int]
@@ -139,6 +146,47 @@ class Changes(Reply):
 
     last: str
     changes: list[Change]
+
+
+class AttachedMessage(Reply):
+    """A mail that is attached to a mail."""
+
+    subject: str
+    from_email: str
+    from_name: str | None
+    recipients: list[Mailbox]
+    headers: dict[str, str]
+    html: str | None
+    text: str | None
+    files: list[File]
+
+
+class Finding(Reply):
+    """What a check has found; *advice* says what to do about it."""
+
+    check: str
+    text: str
+    advice: str
+
+
+class Checks(Reply):
+    """The findings of all checks of a mail."""
+
+    findings: list[Finding]
+
+
+class CheckedLink(Reply):
+    """A link, whether it leads somewhere (``null``: not known), and what happened."""
+
+    link: str
+    ok: bool | None
+    result: str
+
+
+class CheckedLinks(Reply):
+    """The web links of a mail that were checked, and those that were not, with the reason."""
+
+    links: list[CheckedLink]
 
 
 class Forgotten(Reply):

@@ -38,6 +38,8 @@ export async function text(path, limit) {
   return { text: whole.slice(0, limit), whole: whole.length <= limit };
 }
 
+export const bytes = async (path) => (await call("GET", path)).arrayBuffer();
+
 export function query(values) {
   const given = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined);
   return given.length ? `?${new URLSearchParams(given)}` : "";

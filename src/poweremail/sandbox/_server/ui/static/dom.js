@@ -72,6 +72,35 @@ function copyBySelection(text) {
   if (!copied) throw new Error("The browser does not let the page copy.");
 }
 
+export const table = (caption, pairs) =>
+  h(
+    "table",
+    {},
+    h("caption", {}, caption),
+    h(
+      "tbody",
+      {},
+      pairs.map(([name, value]) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, value))),
+    ),
+  );
+
+/** What the page remembers from visit to visit, where storage is not switched off. */
+export function remembered(name) {
+  try {
+    return localStorage.getItem(`poweremail-${name}`);
+  } catch {
+    return null;
+  }
+}
+
+export function remember(name, value) {
+  try {
+    localStorage.setItem(`poweremail-${name}`, value);
+  } catch {
+    // it is then forgotten with the page
+  }
+}
+
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" });

@@ -1,10 +1,11 @@
 // The list of messages: a page at a time, newest first, with new messages as they arrive.
 
 import { get, query } from "./api.js";
-import { $, WORDS, announce, attempt, chip, count, h, hidden, icon, isolated, person, plural, shortTime } from "./dom.js";
+import { $, announce, attempt, count, h, plural } from "./dom.js";
+import { rowOf } from "./row.js";
+import { Selection } from "./selection.js";
 
 const PAGE_SIZE = 50;
-const MAX_CHIPS = 2; // that have room in a row
 const MAX_SINGLE_UPDATES = 20; // above it, loading the page again is less work
 
 const list = $("list");
@@ -18,10 +19,15 @@ export class List {
     this.selected = null;
     this.total = 0;
     this.unseen = 0;
+    this.selection = new Selection(this);
     this.latest = 0; // the number of the latest load: responses that belong to an earlier one are dropped
     list.addEventListener("click", (event) => {
       const row = event.target.closest("[role=option]");
-      if (row) this.select(Number(row.dataset.number), { enter: true });
+      if (!row) return;
+      const number = Number(row.dataset.number);
+      if (event.shiftKey) this.selection.extend(number);
+      else if (event.ctrlKey || event.metaKey || event.target.closest(".pick")) this.selection.toggle(number);
+      else this.select(number, { enter: true });
     });
     $("older").addEventListener("click", () => attempt(() => this.older()));
     $("new").addEventListener("click", () => {
@@ -50,7 +56,7 @@ export class List {
     this.mails = page.messages;
     this.unseen = 0;
     this.settle(page.total, page.more);
-    list.replaceChildren(...this.mails.map(rowOf));
+    list.replaceChildren(...this.mails.map((mail) => this.draw(mail)));
     this.mark();
   }
 
@@ -71,7 +77,7 @@ export class List {
     const page = await get(`/messages${query({ ...this.filter, before, limit: PAGE_SIZE })}`);
     if (load !== this.latest) return;
     this.mails.push(...page.messages);
-    list.append(...page.messages.map(rowOf));
+    list.append(...page.messages.map((mail) => this.draw(mail)));
     this.settle(page.total, page.more);
     this.mark();
   }
@@ -103,7 +109,7 @@ export class List {
     const away = scroll.scrollTop >= 8;
     const height = scroll.scrollHeight;
     const top = scroll.scrollTop;
-    list.prepend(...fresh.map((mail) => rowOf(mail, true)));
+    list.prepend(...fresh.map((mail) => this.draw(mail, true)));
     if (away) {
       scroll.scrollTop = top + scroll.scrollHeight - height;
       this.unseen += fresh.length;
@@ -120,7 +126,7 @@ export class List {
     const index = this.mails.findIndex((each) => each.number === number);
     if (index < 0 || mail?.number !== number) return;
     this.mails[index] = mail;
-    this.row(number)?.replaceWith(rowOf(mail));
+    this.row(number)?.replaceWith(this.draw(mail));
     this.mark();
   }
 
@@ -132,6 +138,10 @@ export class List {
     this.settle(Math.max(this.total - gone.size, this.mails.length), !$("older").hidden);
     if (gone.has(this.selected)) this.select((this.mails[index] || this.mails.at(-1))?.number ?? null);
     if (!this.mails.length && !$("older").hidden) attempt(() => this.load());
+  }
+
+  draw(mail, fresh = false) {
+    return rowOf(mail, { fresh, picked: this.selection.has(mail.number) });
   }
 
   row(number) {
@@ -154,9 +164,9 @@ export class List {
   }
 
   mark() {
-    for (const row of list.querySelectorAll("[aria-selected=true]")) row.setAttribute("aria-selected", "false");
+    for (const row of list.querySelectorAll("[aria-current]")) row.removeAttribute("aria-current");
     const row = this.row(this.selected);
-    row?.setAttribute("aria-selected", "true");
+    row?.setAttribute("aria-current", "true");
     if (row) list.setAttribute("aria-activedescendant", row.id);
     else list.removeAttribute("aria-activedescendant");
   }
@@ -171,7 +181,9 @@ export class List {
     const shown = this.mails.length;
     const all = plural(this.total, "message");
     $("count").textContent = this.filtered ? `${count(shown)}${$("older").hidden ? "" : "+"} found in ${all}` : all;
-    $("delete-all").disabled = this.total === 0;
+    $("delete-all").disabled = shown === 0;
+    $("delete-all").textContent = this.filtered ? "Delete found" : "Delete all";
+    this.selection.show();
     $("new").hidden = !this.unseen;
     $("new").textContent = `${count(this.unseen)} new`;
     const empty = $("no-messages");
@@ -185,38 +197,4 @@ export class List {
       );
     }
   }
-}
-
-function rowOf(mail, fresh) {
-  const more = mail.recipient_count - mail.recipients.length;
-  const to = mail.recipients.map((who) => isolated(who.name || who.email)).join(", ") + (more > 0 ? ` and ${count(more)} more` : "");
-  // The API sorts states by importance; the most important one is last.
-  const statuses = Object.entries(mail.statuses).filter(([status]) => status !== "delivered").reverse();
-  const others = statuses.slice(MAX_CHIPS).map(([status, number]) => `${count(number)} ${WORDS[status].toLowerCase()}`);
-  const several = mail.recipient_count > 1;
-  return h(
-    "li",
-    {
-      id: `mail-${mail.number}`,
-      role: "option",
-      class: fresh === true ? "row fresh" : "row",
-      "data-number": String(mail.number),
-      "aria-selected": "false",
-      title: mail.recipients.map(person).join(", "),
-    },
-    h("span", { class: "line" }, h("span", { class: "subject" }, mail.subject), h("time", { datetime: mail.received }, shortTime(mail.received))),
-    h(
-      "span",
-      { class: "line" },
-      h("span", { class: "to" }, hidden("to "), to),
-      h(
-        "span",
-        { class: "marks" },
-        mail.attachment_count > 0 && h("span", { class: "clip" }, icon("clip"), hidden(`${mail.attachment_count} attached `)),
-        mail.template_id && h("span", { class: "tag" }, hidden("template "), mail.template_id),
-        statuses.slice(0, MAX_CHIPS).map(([status, number]) => chip(status, several && number)),
-        others.length > 0 && h("span", { class: "chip more", title: others.join(", ") }, hidden(others.join(", ")), h("span", { "aria-hidden": "true" }, `+${others.length}`)),
-      ),
-    ),
-  );
 }

@@ -1,33 +1,45 @@
 // The page: connects the list, the message and the service.
 
-import { remove } from "./api.js";
-import { $, announce, attempt, count, plural } from "./dom.js";
+import { $, announce, attempt, count } from "./dom.js";
+import { showFile } from "./files.js";
+import { nextWidth } from "./html.js";
 import { bindKeys } from "./keys.js";
 import { List } from "./list.js";
 import { Live } from "./live.js";
 import { MessageView } from "./message.js";
 import { loadServer } from "./release.js";
+import { Route } from "./route.js";
 import { ServiceView } from "./service.js";
 
 const SEARCH_DELAY_MS = 150; // after the last key
 const SHOW_DELAY_MS = 60; // a message that the selection only passes is not loaded
 const SERVICE_INTERVAL_MS = 1000; // the counts beside the list are loaded no more often
 
-const wide = matchMedia("(min-width: 800px)");
-const view = new MessageView(() => back());
+const twoPanes = matchMedia("(min-width: 800px)");
+const threePanes = matchMedia("(min-width: 1100px)");
+const view = new MessageView(() => back(), () => list.selection.delete());
 const service = new ServiceView();
 let settling = 0;
 let serviceTimer = null;
 
 const list = new List((number, enter) => {
-  location.replace(number === null ? "#" : `#${number}`);
+  // A row that is only marked in a narrow window is not shown yet.
+  if (enter || twoPanes.matches || document.body.dataset.pane === "message") route.note(number, { step: enter && !twoPanes.matches });
   clearTimeout(settling);
   if (enter || number === null) {
     attempt(() => view.show(number));
-    if (!wide.matches) goTo(number === null ? "messages" : "message");
+    if (!twoPanes.matches) goTo(number === null ? "messages" : "message");
     return;
   }
   settling = setTimeout(() => attempt(() => view.show(number)), SHOW_DELAY_MS);
+});
+
+const route = new Route((place) => {
+  if (place === "service") goTo("service");
+  else {
+    if (place === null || twoPanes.matches) goTo("messages");
+    if (place !== null && (place !== list.selected || !twoPanes.matches)) list.select(place, { enter: true });
+  }
 });
 
 function goTo(pane) {
@@ -39,8 +51,19 @@ function goTo(pane) {
   if (pane === "service") attempt(() => service.load());
 }
 
+/** Show a pane because the user wants to. */
+function open(pane) {
+  if (pane === "service") {
+    service.fold(false);
+    if (!threePanes.matches) route.note("service", { step: true });
+  } else if (route.place === "service" && route.back()) return;
+  goTo(pane);
+}
+
 function back() {
-  goTo("messages");
+  list.selection.clear();
+  if (twoPanes.matches && route.place !== "service") goTo("messages");
+  else if (!route.back()) goTo("messages");
   $("list").focus();
 }
 
@@ -72,7 +95,8 @@ const live = new Live(
   (changes) =>
     attempt(async () => {
       await list.update(changes);
-      if (view.mail && changes.changed.includes(view.mail.number)) await view.refresh();
+      const number = view.mail?.number;
+      if (changes.changed.includes(number) && number !== list.selection.leaving) await view.refresh();
       settle();
     }),
   (cleared) =>
@@ -103,37 +127,42 @@ $("find").addEventListener("submit", (event) => {
   attempt(find).then(() => $("list").focus());
 });
 
-for (const each of document.querySelectorAll("[data-goto]")) each.addEventListener("click", () => goTo(each.dataset.goto));
+for (const each of document.querySelectorAll("[data-goto]")) each.addEventListener("click", () => open(each.dataset.goto));
 for (const each of document.querySelectorAll("[data-close]")) each.addEventListener("click", () => each.closest("dialog").close());
 $("theme").addEventListener("click", () => window.toggleTheme());
 $("help").addEventListener("click", () => $("keys").showModal());
-$("delete-all").addEventListener("click", () => {
-  $("confirm-text").textContent = `This deletes ${plural(list.total, "message")} for good. SMTP users, templates and faults stay.`;
-  $("confirm").showModal();
-});
-$("confirm-yes").addEventListener("click", () => {
-  $("confirm").close();
-  attempt(() => remove("/messages"));
-});
+$("fold").addEventListener("click", () => service.fold());
 
 bindKeys({
-  move: (step) => list.move(step),
+  move: (step, { extend = false } = {}) => {
+    if (extend && !list.selection.numbers.size) list.selection.toggle(list.selected);
+    list.move(step);
+    if (extend) list.selection.extend(list.selected);
+  },
+  pick: () => list.selection.toggle(list.selected),
+  pickAll: () => list.selection.all(),
+  toggleRead: () => list.selection.toggleRead(),
+  deleteAll: () => list.selection.askAll(),
   enter: () => {
     if (list.selected === null) list.move(1);
+    if (!twoPanes.matches) route.note(list.selected, { step: true });
     goTo("message");
     $("message").focus();
   },
   list: back,
-  delete: () => view.delete(),
+  delete: () => list.selection.delete(),
   search: () => {
-    goTo("messages");
+    open("messages");
     $("search").select();
   },
   help: () => $("keys").showModal(),
   service: () => {
-    goTo("service");
+    open("service");
     $("service").focus();
   },
+  fold: () => service.fold(),
+  width: nextWidth,
+  file: showFile,
   theme: () => window.toggleTheme(),
   tab: (index) => view.chooseNumber(index),
 });
@@ -142,9 +171,10 @@ attempt(async () => {
   await loadServer();
   await list.load();
   settle();
-  const linked = Number(location.hash.slice(1));
-  if (linked) list.select(linked, { enter: true });
-  else if (wide.matches && list.mails.length) list.select(list.mails[0].number);
+  const { place } = route;
+  if (place === "service") goTo("service");
+  if (typeof place === "number") list.select(place, { enter: true });
+  else if (twoPanes.matches && list.mails.length) list.select(list.mails[0].number);
   else view.empty();
   live.start();
   await service.load();

@@ -1,10 +1,14 @@
 // The pane of one message: its head and its tabs.
 
-import { BASE, get, post, remove } from "./api.js";
+import { BASE, get, post } from "./api.js";
+import { checksTab } from "./checks.js";
 import { $, attempt, button, chip, copy, count, fullTime, h, icon, person, size } from "./dom.js";
 import { eventsTab } from "./events.js";
+import { filesTab } from "./files.js";
+import { htmlTab } from "./html.js";
+import { linksTab } from "./links.js";
 import { releaseButton } from "./release.js";
-import { filesTab, headersTab, htmlTab, linksTab, rawTab, sourceTab, templateTab, textTab } from "./tabs.js";
+import { headersTab, rawTab, sourceTab, templateTab, textTab } from "./tabs.js";
 
 const MAX_HEAD_RECIPIENTS = 3; // of each kind; the tab of events has all of them
 const pane = $("message");
@@ -15,6 +19,7 @@ const TABS = [
   ["events", "Events", eventsTab, () => true, (mail) => mail.events.length],
   ["links", "Links", linksTab, (mail) => mail.links.length, (mail) => mail.links.length],
   ["files", "Files", filesTab, (mail) => mail.attachments.length + mail.images.length, (mail) => mail.attachments.length + mail.images.length],
+  ["checks", "Checks", checksTab, () => true],
   ["template", "Template", templateTab, (mail) => mail.template_id !== null],
   ["headers", "Headers", headersTab, () => true],
   ["raw", "JSON", rawTab, () => true],
@@ -22,8 +27,9 @@ const TABS = [
 ];
 
 export class MessageView {
-  constructor(onBack) {
+  constructor(onBack, onDelete) {
     this.onBack = onBack;
+    this.onDelete = onDelete;
     this.mail = null;
     this.wanted = "html"; // the tab last chosen, kept from message to message
     this.latest = 0; // the number of the latest load: the response to an earlier one is dropped
@@ -99,7 +105,7 @@ export class MessageView {
         releaseButton(mail),
         h(
           "button",
-          { type: "button", class: "tool", id: "delete-one", "aria-label": "Delete this message", title: "Delete (Del)", click: () => this.delete() },
+          { type: "button", class: "tool", id: "delete-one", "aria-label": "Delete this message", title: "Delete (Del)", click: () => this.onDelete() },
           icon("bin"),
         ),
       ),
@@ -114,6 +120,7 @@ export class MessageView {
       h(
         "p",
         { class: "facts" },
+        mail.tags.map((tag) => h("span", { class: "tag" }, tag)),
         [...states].map(([status, number]) => chip(status, mail.recipients.length > 1 && number)),
         h("time", { datetime: mail.received }, fullTime(mail.received)),
         h("span", {}, `${mail.operation} by ${mail.smtp_user_name}`),
@@ -179,9 +186,4 @@ export class MessageView {
     body.setAttribute("aria-labelledby", `tab-${name}`);
     body.replaceChildren(draw(this.mail));
   }
-
-  async delete() {
-    if (this.mail) await attempt(() => remove(`/messages/${this.mail.number}`));
-  }
 }
-

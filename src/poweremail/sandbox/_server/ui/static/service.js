@@ -1,7 +1,7 @@
 // The pane of the service: SMTP users, templates, faults and the clock.
 
 import { get, post, remove } from "./api.js";
-import { $, attempt, button, count, fullTime, h, icon, plural } from "./dom.js";
+import { $, attempt, button, count, fullTime, h, icon, plural, remember, remembered } from "./dom.js";
 import { drawScript, drawWebhooks } from "./webhooks.js";
 
 const LIMITS = { per_minute: "a minute", per_hour: "an hour", per_day: "a day", hourly_limit: "mails an hour", total_limit: "mails in all" };
@@ -22,9 +22,20 @@ const FAULTS = [
 const none = (text) => h("p", { class: "faint" }, text);
 
 export class ServiceView {
+  constructor() {
+    this.fold(remembered("folded") === "1");
+  }
+
   /** Load all parts; a part that fails leaves the others alone. */
   async load() {
     await Promise.all([this.users(), this.templates(), drawWebhooks(), drawScript(), this.faults(), this.clock()].map((part) => attempt(() => part)));
+  }
+
+  /** Fold the pane away where it stands beside the list, or show it again; *folded* says which, else it changes. */
+  fold(folded = !("folded" in document.body.dataset)) {
+    document.body.toggleAttribute("data-folded", folded);
+    $("fold").setAttribute("aria-expanded", String(!folded));
+    remember("folded", folded ? "1" : "");
   }
 
   async users() {
