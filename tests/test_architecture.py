@@ -153,7 +153,11 @@ LIBRARIES = {
         "poweremail.sandbox._store.database",
     ),
     "celery": ("poweremail.engines.celery",),
-    "django": ("poweremail._ledger.callers", "poweremail.contrib.django"),
+    "django": (
+        "poweremail._ledger.callers",
+        "poweremail._ledger.place",
+        "poweremail.contrib.django",
+    ),
     "fastapi": ("poweremail.sandbox._server.control",),
     "httpcore": both("transports.httpcore"),
     "httpx": (

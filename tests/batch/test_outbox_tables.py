@@ -16,7 +16,7 @@ from support.messages import message
 
 SHOP = """
 from django.db import connection, transaction
-from poweremail import Message
+from poweremail import ConfigurationError, Message
 from poweremail.batch import Batch, Outbox
 from poweremail.contrib.django.outbox import ledger
 from poweremail.errors import LedgerError, UsageError
@@ -43,6 +43,12 @@ def order(number, undo=False):
 """
 
 SOLD = """
+for wrong in ("django:other", "django:"):
+    try:
+        Outbox(wrong)
+        raise AssertionError("there is no such database")
+    except ConfigurationError as error:
+        assert "cannot be found" in str(error), error
 for number in range(4):
     order(number, undo=number == 2)
     order(number, undo=number == 2)
@@ -63,7 +69,7 @@ except UsageError as error:
 with transaction.atomic():
     assert outbox.cancel("order-3", within="default")
 with Sandbox() as sandbox, sandbox.client(smtp_user_name="smtp1") as client:
-    with Batch(client, ledger(), "outbox") as batch, batch.run() as outcomes:
+    with Batch(client, "django:default", "outbox") as batch, batch.run() as outcomes:
         assert {each.state for each in outcomes} == {"accepted"}
     print(sorted(mail.recipients[0].email for mail in sandbox.outbox))
 """

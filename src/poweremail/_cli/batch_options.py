@@ -55,7 +55,8 @@ class LedgerOptions:
     """Where the ledger is."""
 
     ledger: str = option(
-        "The ledger: a file, or postgresql://... (if that has a password, set the variable).",
+        "The ledger: a file, postgresql://... (if that has a password, set the variable), or "
+        "django:default, a database of Django's settings.",
         "FILE|URL",
         "--ledger",
         default=_LEDGER,
@@ -76,7 +77,8 @@ class LedgerOptions:
         if not self.ledger:
             raise ConfigurationError("must be the path of a file or a URL", field="ledger")
         path = self.ledger.removeprefix("sqlite:///")
-        if "://" not in path and not exists(Path(path), "--ledger"):
+        is_elsewhere = "://" in path or path.startswith("django:")
+        if not is_elsewhere and not exists(Path(path), "--ledger"):
             raise ConfigurationError(
                 f"there is no ledger {self.ledger}", advice="`poweremail batch create` makes one"
             )

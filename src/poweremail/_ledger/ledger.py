@@ -44,8 +44,8 @@ _row = messages.c
 
 class Ledger:
     """
-    The ledger at *place*: the path of a file, or a URL such as ``postgresql://host/name``. It is
-    created if it is missing.
+    The ledger at *place*: the path of a file, a URL such as ``postgresql://host/name``, or
+    ``django:default``, a database of Django's settings. It is created if it is missing.
 
     *timeout*: the seconds to wait for a file that another process is writing.
     *schema*: the schema of its tables in PostgreSQL, which is created if it is missing; by default

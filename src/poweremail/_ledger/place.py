@@ -1,4 +1,4 @@
-"""The place of a ledger as users give it: the path of a file, or a URL."""
+"""The place of a ledger as users give it: a path, a URL, or a database of Django's settings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from poweremail.errors import ConfigurationError
 
-__all__ = ["ledger_flags", "parse_place"]
+__all__ = ["DJANGO", "django_place", "ledger_flags", "parse_place"]
+
+DJANGO = "django:"
+"""How a place begins that is an alias in Django's settings: ``django:default``."""
+
+_NOT_OF_LIBPQ = ("assume_role", "isolation_level", "pool", "server_side_binding")
+"""The options of Django that are not those of libpq."""
 
 _POSTGRESQL_SCHEME = re.compile(r"postgres(?:ql)?(?=://)")
 
@@ -35,6 +41,8 @@ def parse_place(place: str | os.PathLike[str]) -> URL:
             f"must be the path of a file or a URL, not {given}", field="ledger"
         )
     given = os.fspath(place)
+    if given.startswith(DJANGO):
+        given = django_place(given.removeprefix(DJANGO))
     if "://" not in given:
         return URL.create("sqlite", database=_absolute(given))
     try:
@@ -52,6 +60,53 @@ def parse_place(place: str | os.PathLike[str]) -> URL:
             f"must be postgresql://... or a file of SQLite, not {url.drivername}", field="ledger"
         )
     return url
+
+
+def django_place(alias: str) -> str:
+    """
+    Return the path or the URL of the database *alias* of Django's settings, with its password.
+
+    Raises `ConfigurationError` if it is neither PostgreSQL nor SQLite, or there are no settings.
+    """
+    try:
+        from django.core.exceptions import ImproperlyConfigured  # noqa: PLC0415  for its users only
+        from django.db import connections  # noqa: PLC0415
+        from django.utils.connection import ConnectionDoesNotExist  # noqa: PLC0415
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            "names a database of Django, which is not installed", field="ledger"
+        ) from None
+    try:
+        connection: Any = connections[alias]
+    except (ConnectionDoesNotExist, ImproperlyConfigured) as error:
+        raise ConfigurationError(
+            f"names a database of Django that cannot be found: {error}",
+            field="ledger",
+            advice="DJANGO_SETTINGS_MODULE names the settings",
+        ) from None
+    settings = connection.settings_dict
+    if connection.vendor == "sqlite":
+        return str(settings["NAME"])
+    if connection.vendor != "postgresql":
+        raise ConfigurationError(
+            f"is in PostgreSQL or SQLite, not in {connection.vendor}", field="ledger"
+        )
+    given = {
+        name: str(value)
+        for name, value in settings["OPTIONS"].items()
+        if isinstance(value, str | int) and name not in _NOT_OF_LIBPQ
+    }
+    port = settings["PORT"]
+    url = URL.create(
+        "postgresql",
+        username=settings["USER"] or None,
+        password=settings["PASSWORD"] or None,
+        host=settings["HOST"] or None,
+        port=int(port) if port else None,
+        database=settings["NAME"] or None,
+        query=given,
+    )
+    return url.render_as_string(hide_password=False)
 
 
 def ledger_flags(connection: Connection) -> list[str]:

@@ -62,8 +62,9 @@ class AsyncMail(ABC):
     every 30 seconds.
 
     *ledger*
-        A URL such as ``postgresql://host/name``, which all hosts can reach; the path of a file for
-        one host; or a `Ledger`, which may have a schema and hooks.
+        A URL such as ``postgresql://host/name``, which all hosts can reach; ``django:default``, a
+        database of Django's settings; the path of a file for one host; or a `Ledger`, which may
+        have a schema and hooks.
     *client*
         Returns the client. It is called once in each process that sends; by default
         `AsyncPowerEmail.from_env`.

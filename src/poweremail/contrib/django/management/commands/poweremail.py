@@ -70,9 +70,9 @@ def _export(options: Mapping[str, Any]) -> None:
 def _export_ledger() -> None:
     """Let the ledger of the command be the database of the outbox, if the project has one."""
     if apps.is_installed("poweremail.contrib.django.outbox"):
-        from poweremail.contrib.django.outbox import ledger_place  # noqa: PLC0415  SQLAlchemy
+        from poweremail._ledger.place import django_place  # noqa: PLC0415  it loads SQLAlchemy
 
-        os.environ.setdefault("POWEREMAIL_LEDGER", ledger_place(outbox_database()))
+        os.environ.setdefault("POWEREMAIL_LEDGER", django_place(outbox_database()))
 
 
 def _variable(name: str) -> str:
