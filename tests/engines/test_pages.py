@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -58,28 +58,40 @@ def environ(tmp_path, monkeypatch, served, broker, postgresql):
 
 
 @contextmanager
-def running(command: str, environ):
-    """Run a program that ends after SIGTERM."""
-    program, *arguments = shlex.split(command)
-    with Path(f"{program}.log").open("ab") as log:
-        process = subprocess.Popen(
-            [PROGRAMS / program, *arguments], env=environ, stdout=log, stderr=log
-        )
+def running(*commands: str, environ):
+    """Run programs that end after SIGTERM, all at once."""
+    processes = []
     try:
+        for command in commands:
+            program, *arguments = shlex.split(command)
+            with Path(f"{program}.log").open("ab") as log:
+                processes.append(
+                    subprocess.Popen(
+                        [PROGRAMS / program, *arguments], env=environ, stdout=log, stderr=log
+                    )
+                )
         yield
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
+            process.wait(30)
     finally:
-        process.kill()
-        process.wait()
+        for process in processes:
+            process.kill()
+            process.wait()
 
 
-def run(code: str, environ) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def run(*programs: str, environ) -> None:
+    """Run programs of the pages, all at once: to load their libraries takes longest."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code], env=environ, stderr=subprocess.PIPE, text=True
+        )
+        for code in programs
+    ]
+    for process in processes:
+        _, err = process.communicate()
+        assert process.returncode == 0, err
 
 
 def wait_for(served, *subjects: str) -> None:
@@ -98,21 +110,18 @@ def test_the_programs_of_a_page_run(engine, environ, served):
     ]
     Path("shop.py").write_text(shop)
     commands = [line for block in fences(f"{engine}.md", "") for line in block.splitlines()]
-    with ExitStack() as stack:
-        for command in commands:
-            if "schema" in command:
-                program, *arguments = shlex.split(command)
-                subprocess.run([PROGRAMS / program, *arguments], env=environ, check=True)
-            else:
-                stack.enter_context(running(command, environ))
-        (batch,) = (code for code in programs if "read_csv" in code)
-        run(batch, environ)
-        wait_for(served, "News", "News")
-        (request,) = (code for code in programs if "outbox.add" in code)
-        if "FastAPI" in request:
-            Path("web.py").write_text(request)
-            request = REQUEST
-        run(request, environ)
+    (batch,) = (code for code in programs if "read_csv" in code)
+    (request,) = (code for code in programs if "outbox.add" in code)
+    if "FastAPI" in request:
+        Path("web.py").write_text(request)
+        request = REQUEST
+    for command in commands:
+        if "schema" in command:
+            program, *arguments = shlex.split(command)
+            subprocess.run([PROGRAMS / program, *arguments], env=environ, check=True)
+    workers = [command for command in commands if "schema" not in command]
+    with running(*workers, environ=environ):
+        run(batch, request, environ=environ)
         wait_for(served, "News", "News", "Order 42")
 
 
@@ -176,11 +185,9 @@ def test_a_project_of_django_sends_a_mail_of_its_transaction(environ, served):
         Path("shop", f"{name}.py").write_text(code)
     environ |= {"DJANGO_SETTINGS_MODULE": "shop.settings"}
     set_up = "import django; django.setup(); "
-    run(
-        f"{set_up}from django.core.management import call_command; call_command('migrate')", environ
-    )
-    with running("celery -A shop worker --queues mail --concurrency 2", environ):
-        run(set_up + DJANGO_REQUEST, environ)
+    migrate = f"{set_up}from django.core.management import call_command; call_command('migrate')"
+    with running("celery -A shop worker --queues mail --concurrency 2", environ=environ):
+        run(f"{migrate}\n{DJANGO_REQUEST}", environ=environ)
         wait_for(served, "Order 42")
 
 
@@ -201,9 +208,8 @@ def test_a_recipe_sends_a_batch(name, environ, served):
     start = "mails.mail.start('news', runners=2)"
     if "AsyncMail" in code:
         start = f"import asyncio; asyncio.run({start})"
-    with ExitStack() as stack:
-        for command in RECIPES[name]:
-            assert f"`{command}`" in re.sub(r"\s+", " ", page)
-            stack.enter_context(running(command, environ))
-        run(f"import mails; {start}", environ)
+    for command in RECIPES[name]:
+        assert f"`{command}`" in re.sub(r"\s+", " ", page)
+    with running(*RECIPES[name], environ=environ):
+        run(f"import mails; {start}", environ=environ)
         wait_for(served, *["Hi"] * 5)
