@@ -18,10 +18,10 @@ SMTP users are free, or when the first one is, whoever used them up: it asks onl
 advice, and the row decides. Because advice can be too late, after a change of shares for example,
 each worker asks one SMTP user a minute against it.
 
-If there are more workers than the limits can feed, all of them wait for the same SMTP user, and all
-but one of them come in vain. A worker that does so waits a little longer the next time, at random,
-so that few come at once; one that gets something waits less again. One worker alone never comes in
-vain, so it waits for no longer than it must.
+If there are more workers than the limits allow mails for, all of them wait for the same SMTP user,
+and all but one of them ask in vain. Such a worker backs off: the next time it asks a little later,
+at random, so that few ask at once; one that gets something asks earlier again. A worker that is
+alone never asks in vain, so it waits for no longer than it must.
 
 A 429 is shared in the same way: the SMTP user waits until a time that is in its row, for twice as
 long after each refusal in a row, until a mail is accepted again.
@@ -63,8 +63,8 @@ _IDLE_REFRESH_SECONDS = 5.0
 _SHARE_READ_SECONDS = 10.0
 """How often it is read how much of the limits is kept for an outbox."""
 
-_DOUBT_SECONDS = 60.0
-"""How often an SMTP user is asked that is not free as far as is known."""
+_RECHECK_SECONDS = 60.0
+"""How often an SMTP user is asked that is not free, as far as the ledger says."""
 
 _MAX_READ = 32
 """The most SMTP users of which it is read at once whether they are free."""
@@ -82,9 +82,9 @@ Up to so many limited SMTP users share the rows of a step. Of more, as many do a
 each: asking costs as much for one row as for many.
 """
 
-_MIN_DETOUR_SECONDS = 0.02
-_MAX_DETOUR_SECONDS = 2.0
-"""The longest random wait of a worker that came in vain. It is doubled each time, up to this."""
+_MIN_BACKOFF_SECONDS = 0.02
+_MAX_BACKOFF_SECONDS = 2.0
+"""The longest backoff of a worker that asked in vain: it doubles each time, up to this."""
 
 
 @attrs.frozen
@@ -139,9 +139,9 @@ class Budgets:
         for name in names:
             windows = windows_with_margin(limits.get(name))
             self._users[name] = _SmtpUser(limits.get(name), windows, windows)
-        self._in_vain = 0
-        self._detour = 0.0
-        self._doubt_at = clock() + _DOUBT_SECONDS
+        self._misses = 0
+        self._backoff = 0.0
+        self._recheck_at = clock() + _RECHECK_SECONDS
         self.forget()
 
     @property
@@ -165,7 +165,7 @@ class Budgets:
         return max(0.0, come_at - self._clock())
 
     def _come_at(self, user: _SmtpUser) -> float:
-        return user.free_at + (self._detour if user.windows else 0.0)
+        return user.free_at + (self._backoff if user.windows else 0.0)
 
     def needs_rows(self) -> bool:
         """Return whether `read` would read, or `grant` would book."""
@@ -184,7 +184,7 @@ class Budgets:
         was_free = self._is_free()
         self._read_free(rows)
         if was_free and not self._is_free():
-            self._came(in_vain=True)
+            self._note_try(missed=True)
         self._read_at = self._clock() + (
             _REFRESH_SECONDS if self._is_free() else min(self.wait(), _IDLE_REFRESH_SECONDS)
         )
@@ -193,11 +193,11 @@ class Budgets:
         now = self._clock()
         return any(user.free_at <= now for user in self._users.values())
 
-    def _came(self, *, in_vain: bool) -> None:
-        """Adapt the detour, if there are limits."""
-        self._in_vain = self._in_vain + 1 if in_vain else self._in_vain // 2
-        longest = min(_MIN_DETOUR_SECONDS * (2.0**self._in_vain - 1), _MAX_DETOUR_SECONDS)
-        self._detour = random.uniform(0.0, longest)  # noqa: S311  no secret
+    def _note_try(self, *, missed: bool) -> None:
+        """Adapt the backoff: an SMTP user that should be free was, or *missed*, was not."""
+        self._misses = self._misses + 1 if missed else self._misses // 2
+        longest = min(_MIN_BACKOFF_SECONDS * (2.0**self._misses - 1), _MAX_BACKOFF_SECONDS)
+        self._backoff = random.uniform(0.0, longest)  # noqa: S311  no secret
 
     def _read_free(self, rows: BudgetRows) -> None:
         found = rows.first_free(self._users, _MAX_READ, bulk=self._shares.own < 1.0)
@@ -209,12 +209,11 @@ class Budgets:
             for name in self._users.keys() - {each.name for each in found}:
                 user = self._users[name]
                 user.free_at = max(user.free_at, now + found[-1].free_in)
-        if now >= self._doubt_at:
-            self._doubt_at = now + _DOUBT_SECONDS
+        if now >= self._recheck_at:
+            self._recheck_at = now + _RECHECK_SECONDS
             # Only one with limits: its row is read before it sends.
-            limited = [user for user in self._users.values() if user.windows]
-            for user in random.sample(limited, min(1, len(limited))):
-                user.free_at = now
+            if limited := [user for user in self._users.values() if user.windows]:
+                random.choice(limited).free_at = now  # noqa: S311  no secret
 
     def _adopt(self, name: str, refusals: int, stored: str | None) -> _SmtpUser:
         user = self._users[name]
@@ -263,7 +262,7 @@ class Budgets:
                 was_read = True
                 self._read_free(rows)
         if asked:
-            self._came(in_vain=not grants)
+            self._note_try(missed=not grants)
         return grants
 
     def _free(self, *, limited: bool) -> list[str]:
