@@ -119,7 +119,9 @@ async def set_read(service: ServiceOf, number: Number, body: bodies.ReadBody) ->
 @router.get("/messages/{number:digits}/checks", response_model=replies.Checks)
 async def checks(service: ServiceOf, number: Number) -> Any:
     """Check a mail for what mail programs and their users stumble over."""
-    return {"findings": check_mail(service.mails.mail(number))}
+    # In a thread: an HTML of megabytes takes a while.
+    mail = service.mails.mail(number)
+    return {"findings": await anyio.to_thread.run_sync(check_mail, mail)}
 
 
 @router.post("/messages/{number:digits}/links/check", response_model=replies.CheckedLinks)

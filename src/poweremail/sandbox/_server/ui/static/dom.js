@@ -72,6 +72,8 @@ function copyBySelection(text) {
   if (!copied) throw new Error("The browser does not let the page copy.");
 }
 
+export const subjectOf = (mail) => mail.subject || "(no subject)";
+
 export const table = (caption, pairs) =>
   h(
     "table",

@@ -1,7 +1,7 @@
 // The tab of the files of a message: images, PDF, texts, invitations and attached messages are shown in place.
 
 import { address, bytes, get } from "./api.js";
-import { attempt, button, h, icon, person, size, table } from "./dom.js";
+import { attempt, button, h, icon, person, size, subjectOf, table } from "./dom.js";
 import { calendarView } from "./calendar.js";
 import { mailFrame } from "./html.js";
 import { longText } from "./text.js";
@@ -101,7 +101,7 @@ async function messageView(file, path) {
   return h(
     "div",
     {},
-    table(mail.subject || "(no subject)", rows.filter(([, value]) => value)),
+    table(subjectOf(mail), rows.filter(([, value]) => value)),
     mail.html === null ? longText(mail.text ?? "") : mailFrame(`${path}/html`, `The HTML of ${file.name}`),
   );
 }

@@ -1,11 +1,11 @@
 // The tab of the links of a message, where they lead, and clicks that are recorded as if a recipient had made them.
 
 import { post } from "./api.js";
-import { attempt, button, copy, h, toast } from "./dom.js";
+import { announce, attempt, button, copy, count, h, plural, toast } from "./dom.js";
 import { isWeb, linkTo } from "./text.js";
 
 export function linksTab(mail) {
-  const results = new Map(mail.links.map((link) => [link, h("small", { class: "result", role: "status" })]));
+  const results = new Map(mail.links.map((link) => [link, h("small", { class: "result" })]));
   const check = async () => {
     for (const [link, result] of results) result.textContent = isWeb(link) ? "checking…" : "";
     const { links } = await post(`/messages/${mail.number}/links/check`).catch((error) => {
@@ -19,6 +19,7 @@ export function linksTab(mail) {
       shown.classList.toggle("bad", ok === false);
       shown.classList.toggle("good", ok === true);
     }
+    announce(`${plural(links.length, "link")} checked, ${count(links.filter(({ ok }) => ok === false).length)} broken`);
   };
   return h(
     "div",

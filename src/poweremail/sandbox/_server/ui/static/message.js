@@ -2,7 +2,7 @@
 
 import { BASE, get, post } from "./api.js";
 import { checksTab } from "./checks.js";
-import { $, attempt, button, chip, copy, count, fullTime, h, icon, person, size } from "./dom.js";
+import { $, attempt, button, chip, copy, count, fullTime, h, icon, person, size, subjectOf } from "./dom.js";
 import { eventsTab } from "./events.js";
 import { filesTab } from "./files.js";
 import { htmlTab } from "./html.js";
@@ -101,7 +101,7 @@ export class MessageView {
         "div",
         { class: "title" },
         h("button", { type: "button", class: "tool back", "aria-label": "Back to the list", click: this.onBack }, icon("back")),
-        h("h2", { title: mail.subject }, mail.subject),
+        h("h2", { title: mail.subject }, subjectOf(mail)),
         releaseButton(mail),
         h(
           "button",

@@ -1,6 +1,6 @@
 // A row of the list: who wrote to whom about what, how the message begins, and its state.
 
-import { WORDS, chip, count, h, hidden, icon, isolated, person, shortTime } from "./dom.js";
+import { WORDS, chip, count, h, hidden, icon, isolated, person, shortTime, subjectOf } from "./dom.js";
 
 const MAX_CHIPS = 2; // that have room in a row
 const MAX_TAGS = 3;
@@ -24,7 +24,7 @@ export function rowOf(mail, { fresh = false, picked = false } = {}) {
     h(
       "span",
       { class: "line" },
-      h("span", { class: "subject" }, mail.subject),
+      h("span", { class: "subject" }, subjectOf(mail)),
       h("time", { datetime: mail.received }, shortTime(mail.received)),
     ),
     h("span", { class: "line" }, h("span", { class: "to" }, mail.read ? null : hidden("unread, "), hidden("from "), from, h("span", { class: "arrow", "aria-hidden": "true" }, " → "), hidden(" to "), to), marks(mail)),
