@@ -101,6 +101,24 @@ def test_a_right_password_is_checked_once(users, monkeypatch):
     assert users.knows("bob", b"other")
 
 
+@pytest.mark.parametrize("name", ["quick", "slow", "nobody"])
+def test_the_time_that_it_takes_does_not_tell_who_is_a_user(tmp_path, monkeypatch, name):
+    slow = bcrypt.hashpw(b"right", bcrypt.gensalt(6))
+    file = tmp_path / "users"
+    file.write_text(f"quick:{cheap('right')}\nslow:{slow.decode()}\n")
+    users = Users(file)
+    check, checked = bcrypt.checkpw, []
+
+    def record(password, hashed):
+        checked.append(hashed)
+        return check(password, hashed)
+
+    monkeypatch.setattr(bcrypt, "checkpw", record)
+    assert not users.check(name, b"wrong")
+    assert checked.count(slow) == 1
+    assert users.check(name, b"right") is (name != "nobody")
+
+
 def test_many_wrong_passwords_do_not_stop_the_api(sandbox, tmp_path):
     """A check takes a tenth of a second of a processor: at most two run at once."""
     file = tmp_path / "users"

@@ -82,7 +82,7 @@ class Users:
         if not self._hashes:
             raise ConfigurationError(f"{os.fspath(path)!r} has no user", field="auth")
         # So that it takes as long to refuse an unknown user as a wrong password.
-        self._some_hash = next(iter(self._hashes.values()))
+        self._slowest = max(self._hashes.values(), key=_cost)
         self._key = secrets.token_bytes(32)
         self._known: dict[str, bytes] = {}
 
@@ -96,14 +96,22 @@ class Users:
         hashed = self._hashes.get(name)
         # What bcrypt cannot hash is nobody's password; some of its versions raise for it.
         fits = len(password) <= _MAX_PASSWORD_BYTES and b"\0" not in password
-        right = bcrypt.checkpw(password if fits else b"", hashed or self._some_hash)
+        given = password if fits else b""
+        right = bcrypt.checkpw(given, hashed or self._slowest)
         if right and fits and hashed is not None:
             self._known[name] = self._digest(password)
             return True
+        if hashed is not None and _cost(hashed) < _cost(self._slowest):
+            bcrypt.checkpw(given, self._slowest)
         return False
 
     def _digest(self, password: bytes) -> bytes:
         return hmac.digest(self._key, password, sha256)
+
+
+def _cost(hashed: bytes) -> bytes:
+    """Return what the time of a check depends on: the two digits after ``$2b$``."""
+    return hashed[4:6]
 
 
 class PasswordGate:
