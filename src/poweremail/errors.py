@@ -58,6 +58,7 @@ __all__ = [
 ]
 
 MailState = Literal["not_sent", "rejected", "unknown"]
+"""What an error says about the mail."""
 
 _STATE_TEXT: dict[MailState | None, str] = {
     "not_sent": "not sent: ",

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 import http.server
+import importlib
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
@@ -16,8 +18,13 @@ import pytest
 
 SITE = os.environ.get("POWEREMAIL_SITE", "")
 CHROMIUM = shutil.which("chromium")
-pytestmark = pytest.mark.skipif(
-    not (SITE and CHROMIUM), reason="needs the built site and Debian's chromium"
+pytestmark = pytest.mark.skipif(not SITE, reason="needs the built site")
+
+PUBLIC = (
+    *("poweremail", "poweremail.batch", "poweremail.engines", "poweremail.errors"),
+    *("poweremail.sandbox", "poweremail.suppression", "poweremail.transports"),
+    *("poweremail.types", "poweremail.unsubscribe", "poweremail.webhooks"),
+    *("poweremail.contrib.django", "poweremail.contrib.opentelemetry"),
 )
 
 QUESTIONS = {
@@ -72,10 +79,32 @@ def site():
 
 @pytest.fixture(scope="module")
 def browser():
+    if not CHROMIUM:
+        pytest.skip("chromium is not installed")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_every_public_name_is_in_the_reference(module):
+    pages = "".join(page.read_text() for page in Path(SITE, "reference").rglob("index.html"))
+    described = {place.rpartition(".")[2] for place in re.findall(r'id="([\w.]+)"', pages)}
+    # The twins without await are described in words.
+    described |= {name.removeprefix("Async") for name in described} | {"__version__"}
+    assert set(importlib.import_module(module).__all__) - described == set()
+
+
+def test_machines_find_each_page_as_markdown():
+    text = Path(SITE, "llms.txt").read_text()
+    listed = re.findall(r"^- \[[^\]]+\]\(([^)]+)\)", text, re.MULTILINE)
+    docs = Path(__file__).parents[2] / "docs"
+    assert sorted(listed) == sorted(str(page.relative_to(docs)) for page in docs.rglob("*.md"))
+    for name in listed:
+        text = Path(SITE, name).read_text()
+        assert re.search(r"^# ", text, re.MULTILINE), name
+        assert "\n::: " not in text, name
 
 
 def test_the_search_answers_the_questions_of_new_users(site, browser):

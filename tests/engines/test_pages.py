@@ -24,9 +24,14 @@ DOCS = Path(__file__).parents[2] / "docs"
 PROGRAMS = Path(sys.executable).parent
 
 
-def fences(page: str, language: str) -> list[str]:
-    tokens = MarkdownIt().parse((DOCS / page).read_text())
-    return [each.content for each in tokens if each.type == "fence" and each.info == language]
+def fences(page: str, language: str) -> dict[str, str]:
+    """The blocks of a page by their titles, or by their numbers if they have none."""
+    found = {}
+    for each in MarkdownIt().parse((DOCS / page).read_text()):
+        if each.type == "fence" and each.info.partition(" ")[0] == language:
+            title = re.search(r'title="([^"]+)"', each.info)
+            found[title[1] if title else str(len(found))] = each.content
+    return found
 
 
 @pytest.fixture(scope="session")
@@ -42,8 +47,6 @@ def broker():
 def environ(tmp_path, monkeypatch, served, broker, postgresql):
     """A folder with the files of the examples, and the environment that the pages speak of."""
     broker.flush()
-    served.add_template("welcome", text="Welcome, {{NAME}}!")
-    (tmp_path / "readers.csv").write_text("email,NAME\nada@example.com,Ada\ngrace@example.com,G\n")
     monkeypatch.chdir(tmp_path)
     return {name: value for name, value in os.environ.items() if "POWEREMAIL" not in name} | {
         "BROKER_URL": broker.url,
@@ -105,11 +108,17 @@ def wait_for(served, *subjects: str) -> None:
 
 @pytest.mark.parametrize("engine", ["celery", "taskiq", "procrastinate"])
 def test_the_programs_of_a_page_run(engine, environ, served):
-    shop, *programs = [
-        code for code in fences(f"{engine}.md", "python") if not code.startswith("# shop/")
+    page = f"{engine}.md"
+    code = fences(page, "python")
+    Path("shop.py").write_text(code.pop("shop.py"))
+    programs = [text for title, text in code.items() if not title.startswith("shop/")]
+    Path("readers.csv").write_text(fences(page, "csv")["readers.csv"])
+    commands = [
+        line.removesuffix(" &")
+        for block in fences(page, "sh").values()
+        for line in block.splitlines()
+        if line.startswith(engine)
     ]
-    Path("shop.py").write_text(shop)
-    commands = [line for block in fences(f"{engine}.md", "") for line in block.splitlines()]
     (batch,) = (code for code in programs if "read_csv" in code)
     (request,) = (code for code in programs if "outbox.add" in code)
     if "FastAPI" in request:
@@ -176,9 +185,9 @@ def test_a_project_of_django_sends_a_mail_of_its_transaction(environ, served):
         "urls": URLS,
     }
     files |= {
-        code.splitlines()[0].removeprefix("# shop/").removesuffix(".py"): code
-        for code in fences("celery.md", "python")
-        if code.startswith("# shop/")
+        title.removeprefix("shop/").removesuffix(".py"): code
+        for title, code in fences("celery.md", "python").items()
+        if title.startswith("shop/")
     }
     Path("shop").mkdir()
     for name, code in files.items():
@@ -200,7 +209,7 @@ RECIPES = {
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_sends_a_batch(name, environ, served):
-    (code,) = (code for code in fences("queues.md", "python") if f"class {name}" in code)
+    (code,) = (code for code in fences("queues.md", "python").values() if f"class {name}" in code)
     Path("mails.py").write_text(code)
     page = (DOCS / "queues.md").read_text()
     with Batch(None, environ["LEDGER"], "news") as batch:

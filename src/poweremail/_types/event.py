@@ -16,6 +16,7 @@ EventName = Literal["send", "open", "click", "soft_bounce", "hard_bounce", "spam
 """The events that the service is known to send."""
 
 EVENT_NAMES: tuple[EventName, ...] = get_args(EventName)
+"""The kinds of events for which a webhook can be registered."""
 
 
 @attrs.frozen(kw_only=True)

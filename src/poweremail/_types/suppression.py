@@ -31,6 +31,7 @@ Reason = Literal["hard_bounce", "spam", "unsubscribe", "manual"]
 """Why an address must not get mail; ``manual``: somebody decided so."""
 
 REASONS: tuple[Reason, ...] = get_args(Reason)
+"""Why an address may be on a list."""
 
 EVERY_STREAM = "*"
 """The list that holds for all streams, and for mails without one."""

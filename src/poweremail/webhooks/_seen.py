@@ -27,6 +27,7 @@ from poweremail._types.checks import require
 __all__ = ["WEEK", "Claim", "MemorySeenStore", "SeenStore"]
 
 Claim = Literal["new", "busy", "seen"]
+"""The reply of a store: the event is yours, another process has it, or it was handled."""
 
 WEEK = 7 * 24 * 3600.0
 """Seconds for which an event is remembered by default: longer than senders commonly retry."""

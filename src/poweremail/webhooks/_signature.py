@@ -55,6 +55,7 @@ _MAX_FORM_FIELDS = 1_000
 SchemeName = Literal[
     "form-base64", "form-hex", "body-base64", "body-hex", "url-body-base64", "url-body-hex"
 ]
+"""What is signed (form, body, or URL and body), and how the digest is written."""
 
 KeyOrKeys = str | Secret | Iterable[str | Secret]
 
