@@ -69,6 +69,10 @@ def body(*to: str) -> dict[str, object]:
     return {"smtp_user_name": "smtp1", "message": message}
 
 
+def with_members(**members: object) -> dict[str, object]:
+    return {"smtp_user_name": "smtp1", "message": {**body(ADA)["message"], **members}}
+
+
 SENDS = {
     "send_mail": lambda client, *to: client.messages.send_mail(a_mail(*to)),
     "send_template": lambda client, *to: client.messages.send_template(a_template(*to)),
@@ -320,6 +324,25 @@ async def test_the_store_may_be_of_your_own(sandbox, kind):
     assert got(sandbox) == [ADA]
 
 
+async def test_a_store_that_hides_its_coroutines_loses_nothing(sandbox):  # async only
+    class Hides(Own):
+        def find(self, addresses, /):
+            return later()
+
+        def add(self, entries, /):
+            return later()
+
+    async def later() -> list[Suppression]:
+        raise AssertionError("nobody awaits it")
+
+    with pytest.raises(UsageError, match="add: returned an awaitable"):
+        await AsyncSuppressions(Hides()).add(Suppression(ADA))
+    async with sandbox.async_client(suppression=Hides()) as client:
+        with pytest.raises(SuppressionStoreError, match="returned an awaitable"):
+            await client.messages.send_mail(a_mail(ADA))
+    assert got(sandbox) == []
+
+
 def test_an_invalid_store_is_recognized():
     for store in (object(), "list.db"):
         with pytest.raises(ConfigurationError, match="suppression: must be a suppression store"):
@@ -348,6 +371,12 @@ async def test_a_rehearsal_leaves_out_the_same_recipients(sandbox, store):
         lambda c: c.messages.send_raw(f"From: o@example.com\nTo: {ADA}\nApparently-To: {EVE}\n\nt"),
         lambda c: c.call("messages/sendMail", body(f"{ADA}, {EVE}")),
         lambda c: c.call("messages/sendMail", {**body(ADA), "rcpt": EVE}),
+        lambda c: c.call("messages/sendMail", with_members(recipients=[EVE])),
+        lambda c: c.call("messages/sendMail", with_members(headers={"Resent-To:": EVE})),
+        lambda c: c.call("messages/sendMail", with_members(headers={"X-A: b": EVE})),
+        lambda c: c.call("messages/sendMail", with_members(headers={"X-A": [f"b\nBcc: {EVE}"]})),
+        lambda c: c.call("messages/sendMail", with_members(to=[{"email": ADA, "cc": EVE}])),
+        lambda c: c.call("messages/sendMail", with_members(to=[{"email": ADA, "Email": EVE}])),
         lambda c: c.call("messages/sendSoon", body(ADA)),
     ],
 )

@@ -70,6 +70,10 @@ def body(*to: str) -> dict[str, object]:
     return {"smtp_user_name": "smtp1", "message": message}
 
 
+def with_members(**members: object) -> dict[str, object]:
+    return {"smtp_user_name": "smtp1", "message": {**body(ADA)["message"], **members}}
+
+
 SENDS = {
     "send_mail": lambda client, *to: client.messages.send_mail(a_mail(*to)),
     "send_template": lambda client, *to: client.messages.send_template(a_template(*to)),
@@ -336,6 +340,12 @@ def test_a_rehearsal_leaves_out_the_same_recipients(sandbox, store):
         lambda c: c.messages.send_raw(f"From: o@example.com\nTo: {ADA}\nApparently-To: {EVE}\n\nt"),
         lambda c: c.call("messages/sendMail", body(f"{ADA}, {EVE}")),
         lambda c: c.call("messages/sendMail", {**body(ADA), "rcpt": EVE}),
+        lambda c: c.call("messages/sendMail", with_members(recipients=[EVE])),
+        lambda c: c.call("messages/sendMail", with_members(headers={"Resent-To:": EVE})),
+        lambda c: c.call("messages/sendMail", with_members(headers={"X-A: b": EVE})),
+        lambda c: c.call("messages/sendMail", with_members(headers={"X-A": [f"b\nBcc: {EVE}"]})),
+        lambda c: c.call("messages/sendMail", with_members(to=[{"email": ADA, "cc": EVE}])),
+        lambda c: c.call("messages/sendMail", with_members(to=[{"email": ADA, "Email": EVE}])),
         lambda c: c.call("messages/sendSoon", body(ADA)),
     ],
 )

@@ -17,6 +17,10 @@ SAME = [
     ("ada@example.com", "  Ada Lovelace <Ada@Example.com> "),
     ("ada@example.com", '"ada"@example.com'),
     ('"a b"@example.com', '"A B"@example.com'),
+    ('"a b"@example.com', '"a\\ b"@example.com'),
+    ('"a\\"b"@example.com', '"\\a\\"\\b"@example.com'),
+    ("ada@xn--n3h.example", "ada@☃.example"),
+    ("ada@xn--n3h.xn--bcher-kva.example", "ada@☃.BÜCHER.example"),
     ("ada@xn--bcher-kva.example", "ada@bücher.example"),
     ("ada@xn--bcher-kva.example", "ada@BÜCHER.example"),
     ("rené@example.com", "rene\u0301@example.com"),
@@ -68,6 +72,12 @@ def test_the_rest_of_an_entry_is_checked():
     entry = Suppression("ada@example.com", since=datetime(2026, 1, 1, 1, tzinfo=east))
     assert entry.since.isoformat() == "2025-12-31T23:00:00+00:00"
     assert abs(Suppression("a@b.c").since - datetime.now(UTC)) < timedelta(minutes=1)
+
+
+def test_a_time_that_a_store_could_not_give_back_is_refused():
+    for since in (datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)):
+        with pytest.raises(ConfigurationError, match="since: must be after the year 1"):
+            Suppression("ada@example.com", since=since)
 
 
 def test_an_entry_applies_to_its_stream_or_to_all():

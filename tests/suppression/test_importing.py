@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from poweremail import ConfigurationError
+from poweremail import ConfigurationError, UsageError
 from poweremail.suppression import SqliteSuppressionStore, Suppression, import_csv
 
 
@@ -87,3 +87,13 @@ def test_another_column_can_be_named(store, tmp_path):
     path.write_text("email,real\nx@y.z,ada@example.com\n,\n")
     assert import_csv(store.add, path, column="real").rows == 1
     assert [entry.address for entry in store.entries()] == ["ada@example.com"]
+
+
+def test_an_async_store_is_refused(tmp_path):
+    (tmp_path / "list.csv").write_text("ada@example.com\n")
+
+    async def add(entries):
+        list(entries)
+
+    with pytest.raises(UsageError, match="add: returned an awaitable"):
+        import_csv(add, tmp_path / "list.csv")

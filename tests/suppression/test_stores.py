@@ -113,6 +113,22 @@ def test_a_file_of_something_else_is_not_touched(tmp_path):
     connection.close()
 
 
+def test_a_list_that_another_file_replaces_is_read_from_that_file(tmp_path):
+    used, restored = SqliteSuppressionStore(tmp_path / "a.db"), tmp_path / "b.db"
+    used.add([Suppression("ada@example.com")])
+    with SqliteSuppressionStore(restored) as backup:
+        backup.add([Suppression("bob@example.com")])
+    for end in ("-wal", "-shm"):
+        (tmp_path / f"a.db{end}").unlink(missing_ok=True)
+    restored.replace(tmp_path / "a.db")
+    assert [each.address for each in used.entries()] == ["bob@example.com"]
+    (tmp_path / "a.db").unlink()
+    assert used.find(["bob@example.com"])
+    used.add([Suppression("eve@example.com")])
+    with SqliteSuppressionStore(tmp_path / "a.db") as other:
+        assert [each.address for each in other.entries()] == ["eve@example.com"]
+
+
 def test_a_list_is_on_the_disk_when_it_was_added(tmp_path):
     store = SqliteSuppressionStore(tmp_path / "list.db")
     with store._file.transaction() as connection:

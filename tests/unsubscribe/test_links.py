@@ -136,7 +136,9 @@ def test_no_key_is_shown():
         links.read("x" * 50 + "." + "y" * 22)
     with pytest.raises(ConfigurationError) as invalid:
         UnsubscribeLinks(URL, [NEW, "too-short"])
-    for error in (caught.value, invalid.value):
+    with pytest.raises(ConfigurationError, match="keys: each must be a str") as no_text:
+        UnsubscribeLinks(URL, [NEW, OLD.encode()])
+    for error in (caught.value, invalid.value, no_text.value):
         text = shown(error)
         assert "UnsubscribeLinks" in text
         assert f"'{NEW}'" not in text
@@ -147,6 +149,10 @@ def test_no_key_is_shown():
     [
         ((URL, []), "keys: give at least one"),
         ((URL, "short"), "keys: a key must have at least 16"),
+        ((URL, " " * 20), "keys: a key must have at least 16"),
+        ((URL, b"k" * 20), "keys: each must be a str"),
+        ((URL, None), "keys: each must be a str"),
+        (("https://me:secret@example.com/u", NEW), "base_url: must not have a user"),
         (("http://example.com/u", NEW), "base_url: must be an https"),
         (("https://example.com/u?x=1", NEW), "base_url: must not have a query"),
         (("https://example.com/a b", NEW), "base_url: must be ASCII"),
@@ -157,7 +163,38 @@ def test_invalid_options_are_errors(arguments, why):
         UnsubscribeLinks(*arguments)
     with pytest.raises(ConfigurationError, match="valid_for: must be a timedelta"):
         UnsubscribeLinks(URL, NEW, valid_for=timedelta(seconds=5))
+    with pytest.raises(ConfigurationError, match="valid_for: must be a timedelta"):
+        UnsubscribeLinks(URL, NEW, valid_for=timedelta.max)
+    with pytest.raises(ConfigurationError, match="mailto: 'x' has no @"):
+        UnsubscribeLinks(URL, NEW, mailto="x")
     UnsubscribeLinks("http://127.0.0.1:8000/u", NEW)  # while you develop
+
+
+@pytest.mark.parametrize("added", ["/", "?utm_source=mail", "#top", " \n"])
+def test_a_link_is_read_although_something_was_added(added):
+    links = UnsubscribeLinks(URL, NEW)
+    url = links.link("ada@example.org", "news").url
+    assert links.read(f"{url}{added}").address == "ada@example.org"
+
+
+@pytest.mark.parametrize("token", [None, b"x", 7, ""])
+def test_something_else_is_no_link(token):
+    with pytest.raises(LinkError, match="no link"):
+        UnsubscribeLinks(URL, NEW).read(token)
+
+
+@pytest.mark.parametrize(
+    ("mailto", "address"),
+    [
+        ("Team <leave@example.com>", "leave@example.com"),
+        ("leave@bücher.example", "leave@xn--bcher-kva.example"),
+        ("a?b&c=d@example.com", "a%3Fb%26c%3Dd@example.com"),
+        ("50%25+x@example.com", "50%2525+x@example.com"),
+    ],
+)
+def test_every_address_can_be_a_mailto(mailto, address):
+    link = UnsubscribeLinks(URL, NEW, mailto=mailto).link("ada@example.org", "news").mailto
+    assert link.startswith(f"mailto:{address}?subject=")
 
 
 @pytest.mark.parametrize(
@@ -204,6 +241,10 @@ def test_invalid_links_are_errors(value, why):
 def test_headers_and_field_may_not_contradict_each_other():
     with pytest.raises(UsageError, match="'list-unsubscribe' is said by unsubscribe already"):
         a_mail(unsubscribe=URL, headers={"list-unsubscribe": "<https://other.example>"})
+    # RFC 8058 wants an https link beside it.
+    one_click = {"LIST-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+    with pytest.raises(UsageError, match="'LIST-Unsubscribe-Post' is said by unsubscribe already"):
+        a_mail(unsubscribe="mailto:leave@example.com", headers=one_click)
 
 
 def test_rows_of_a_batch_have_a_link_each(tmp_path, clock):

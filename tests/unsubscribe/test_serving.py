@@ -88,6 +88,7 @@ REQUESTS = [
     ("POST", ONE_CLICK, f"{FORM}; charset=utf-8", 200, True),
     ("POST", ONE_CLICK + b"\r\n", FORM, 200, True),
     ("POST", ONE_CLICK, None, 200, True),
+    ("POST", ONE_CLICK, "text/plain", 200, True),
     ("POST", MULTIPART, "multipart/form-data; boundary=b1", 200, True),
     ("POST", MULTIPART, 'Multipart/Form-Data; boundary="b1"', 200, True),
     # what is something else

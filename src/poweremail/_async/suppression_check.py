@@ -11,7 +11,7 @@ from poweremail._policy.send_body import SendBody, check_can_be_read
 from poweremail._policy.suppression import check_others, suppressing, without, without_in_body
 from poweremail._runtime._async import in_thread
 from poweremail._types.address import fold_address
-from poweremail._types.checks import is_plain_function
+from poweremail._types.checks import check_not_awaitable, is_plain_function
 from poweremail._types.suppression import (
     AnySuppressionStore,
     AsyncSuppressionStore,
@@ -98,6 +98,7 @@ def _find(
 
 
 def _checked(found: Iterable[Suppression]) -> tuple[Suppression, ...]:
+    check_not_awaitable("find", found)
     entries = tuple(found)
     for entry in entries:
         if not isinstance(entry, Suppression):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable
 from typing import Any
 
 from poweremail._async.client import AsyncPowerEmail
 from poweremail._async.suppression_check import find_entries
 from poweremail._policy.suppression import asks_for_entry, of_event, of_message_info
 from poweremail._runtime._async import each, finish, in_thread
-from poweremail._types.checks import is_plain_function
+from poweremail._types.checks import check_not_awaitable, is_plain_function
 from poweremail._types.event import WebhookEvent
 from poweremail._types.suppression import (
     EVERY_STREAM,
@@ -71,7 +71,7 @@ class AsyncSuppressions:
         if not is_plain_function(add):  # async only
             await add(suppressions)
             return
-        await in_thread(add, suppressions)
+        await in_thread(_add, add, suppressions)
 
     async def record_event(self, event: WebhookEvent) -> Suppression | None:
         """
@@ -121,3 +121,7 @@ class AsyncSuppressions:
         finally:
             await finish(source)
         return count
+
+
+def _add(add: Callable[[Iterable[Suppression]], object], entries: Iterable[Suppression]) -> None:
+    check_not_awaitable("add", add(entries))

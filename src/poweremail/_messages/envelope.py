@@ -20,7 +20,12 @@ from poweremail._types.attachment import Attachment, Image
 from poweremail._types.checks import header_text, string_mapping
 from poweremail._types.frozen import FrozenMapping
 from poweremail._types.suppression import check_stream
-from poweremail._types.unsubscribe import Unsubscribe, UnsubscribeLike, read_unsubscribe
+from poweremail._types.unsubscribe import (
+    UNSUBSCRIBE_HEADERS,
+    Unsubscribe,
+    UnsubscribeLike,
+    read_unsubscribe,
+)
 from poweremail.errors import UsageError
 
 __all__ = [
@@ -282,7 +287,8 @@ class Envelope:
             },
         }
         if self.unsubscribe is not None:
-            spoken_for |= dict.fromkeys(map(str.lower, self.unsubscribe.headers()), "unsubscribe")
+            # Both: a hand-written second one would ask to post to a mailto.
+            spoken_for |= dict.fromkeys(map(str.lower, UNSUBSCRIBE_HEADERS), "unsubscribe")
         if self.reply_to:
             spoken_for["reply-to"] = "reply_to"
         seen: set[str] = set()

@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 
+from poweremail._messages.envelope import HEADER_NAME
 from poweremail._messages.raw import RawMessage
 from poweremail._types.address import recipient
 from poweremail._types.checks import CONTROL
@@ -19,6 +20,14 @@ __all__ = ["SendBody", "check_can_be_read"]
 
 # What separates a name, a comment or another mailbox from an address.
 _NOT_PLAIN = re.compile(r"[<>(),;]")
+# A further member might be what the service takes the recipients from.
+_MESSAGE_MEMBERS = frozenset(
+    (
+        *("subject", "from_email", "from_name", "to", "headers", "html", "text"),
+        *("attachments", "images", "template_id", "dynamic_value"),
+    )
+)
+_ENTRY_MEMBERS = frozenset(("email", "name", "type"))
 
 
 @attrs.frozen
@@ -45,15 +54,14 @@ class SendBody:
             raw = RawMessage.of(body["raw_message"])
             return cls(body, raw, raw.recipients, {})
         members = body.get("message")
-        # A further member might be what the service takes the recipients from.
         if not body.keys() <= {"smtp_user_name", "message"} or not isinstance(members, Mapping):
             raise _unclear()
         headers, entries = members.get("headers") or {}, members.get("to")
         if (
             not isinstance(headers, Mapping)
             or not isinstance(entries, list | tuple)
-            or not all(isinstance(entry, Mapping) for entry in entries)
-            or any(map(_may_name_recipients, {*members} - {"to"}))
+            or not all(map(_is_entry, entries))
+            or not members.keys() <= _MESSAGE_MEMBERS
             or any(map(_may_name_recipients, headers))
             or any(map(_has_control, _texts_of_headers(members, headers, entries)))
         ):
@@ -89,9 +97,14 @@ def check_can_be_read(operation: Operation) -> None:
         )
 
 
+def _is_entry(entry: object) -> bool:
+    return isinstance(entry, Mapping) and entry.keys() <= _ENTRY_MEMBERS
+
+
 def _may_name_recipients(name: object) -> bool:
+    """Whether *name* may be To, Cc or Bcc in a header, or is not the name of one."""
     folded = str(name).strip().lower()
-    return folded == "to" or folded.startswith(("cc", "bcc"))
+    return not HEADER_NAME.match(folded) or folded == "to" or folded.startswith(("cc", "bcc"))
 
 
 def _texts_of_headers(
@@ -106,8 +119,10 @@ def _texts_of_headers(
         yield from entry.values()
 
 
-def _has_control(text: object) -> bool:
-    return isinstance(text, str) and CONTROL.search(text) is not None
+def _has_control(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return any(map(_has_control, value))
+    return isinstance(value, str) and CONTROL.search(value) is not None
 
 
 def _unclear() -> UsageError:

@@ -51,8 +51,8 @@ class SqliteFile:
     """
     The file at *path*, which other threads and processes may use at the same time.
 
-    It is opened by the first transaction, and again by the first one after `close`, an error or a
-    fork. It is closed when the object is garbage.
+    It is opened by the first transaction, and again by the first one after `close`, an error, a
+    fork, or when another file has taken its place. It is closed when the object is garbage.
 
     *timeout*: the seconds to wait while another process has the lock. A transaction takes less than
     a millisecond, so a lock that is held for five seconds is another program's.
@@ -84,6 +84,8 @@ class SqliteFile:
         with self._in_use:
             done = False
             try:
+                if self._is_replaced(reads=reads):
+                    self._close()
                 connection = self._connection or self._open()
                 connection.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
                 yield connection
@@ -112,10 +114,23 @@ class SqliteFile:
             self._connection = None
             self._close_connection()
 
+    def _is_replaced(self, *, reads: bool) -> bool:
+        """
+        Return whether the path leads to another file than the open one, such as a backup that was
+        restored. A file that was deleted can still be read, and keeps no change.
+        """
+        if self._connection is None:
+            return False
+        try:
+            return not os.path.samestat(self._opened, self._path.stat())
+        except OSError:
+            return not reads
+
     def _open(self) -> sqlite3.Connection:
         self._connection, self._close_connection = open_database(
             self, self._path, self._prepare, timeout=self._timeout, durable=self._kind.durable
         )
+        self._opened = self._path.stat()
         return self._connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:

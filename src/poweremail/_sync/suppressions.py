@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from poweremail._policy.suppression import asks_for_entry, of_event, of_message_info
 from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._sync.client import PowerEmail
 from poweremail._sync.suppression_check import find_entries
+from poweremail._types.checks import check_not_awaitable
 from poweremail._types.event import WebhookEvent
 from poweremail._types.suppression import (
     EVERY_STREAM,
@@ -68,7 +69,7 @@ class Suppressions:
     def add(self, *suppressions: Suppression) -> None:
         """Add entries. One that is there already stays as it is."""
         add: Any = self._store.add
-        in_thread(add, suppressions)
+        in_thread(_add, add, suppressions)
 
     def record_event(self, event: WebhookEvent) -> Suppression | None:
         """
@@ -116,3 +117,7 @@ class Suppressions:
         finally:
             finish(source)
         return count
+
+
+def _add(add: Callable[[Iterable[Suppression]], object], entries: Iterable[Suppression]) -> None:
+    check_not_awaitable("add", add(entries))

@@ -52,6 +52,8 @@ _SPACE = re.compile(r"\s")
 _ANGLE = r'<((?:"(?:[^"\\]|\\.)*"@)?[^<>"]*)>'
 _ANGLE_AT_END = re.compile(rf"{_ANGLE}\Z")
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
+_TO_ESCAPE = re.compile(r'[\\"]')
+_ESCAPED = r"\\\g<0>"
 _IS_QUOTED = re.compile(rf"{_QUOTED}\Z")
 # Chinese and Japanese keyboards write the last three.
 _SEPARATORS = ",;\uff0c\uff1b\u3001"
@@ -284,7 +286,20 @@ def ascii_domain(address: str) -> str:
     try:
         return idna.encode(domain, uts46=True).decode()
     except idna.IDNAError:
+        return _punycode(domain)
+
+
+def _punycode(domain: str) -> str:
+    """Write *domain* as DNS has it, also with characters that IDNA 2003 allows, as in ``☃.net``."""
+    import idna  # noqa: PLC0415  as above
+
+    try:
+        labels = idna.uts46_remap(domain, std3_rules=False).split(".")
+    except idna.IDNAError:
         return domain
+    return ".".join(
+        label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
+    )
 
 
 def is_domain(text: str) -> bool:
@@ -297,15 +312,17 @@ def fold_address(address: str) -> str:
     Return the form in which *address*, without a name, is compared: two with the same form are one.
 
     Lower case, because no known service distinguishes by case, although RFC 5321 allows it; Unicode
-    composed (NFC); the domain as DNS has it; no quotes that are not needed. A dot or a ``+tag``
-    makes another address: whether it is the same mailbox, only its own host knows.
+    composed (NFC); the domain as DNS has it; no quotes and backslashes that are not needed. A dot
+    or a ``+tag`` makes another address: whether it is the same mailbox, only its own host knows.
     """
     if address.isascii() and '"' not in address:
         return address.lower()
     local, at, _ = address.rpartition("@")
     unquoted = _unquote(local)
-    if unquoted != local and _LOCAL.match(unquoted):
-        local = unquoted
+    if unquoted != local:
+        # Quotes that are needed, with the one escaping that is.
+        quoted = f'"{_TO_ESCAPE.sub(_ESCAPED, unquoted)}"'
+        local = unquoted if _LOCAL.match(unquoted) else quoted
     return f"{unicodedata.normalize('NFC', local).lower()}{at}{ascii_domain(address)}"
 
 

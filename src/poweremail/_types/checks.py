@@ -6,7 +6,7 @@ import ipaddress
 import math
 import re
 from collections.abc import Callable, Mapping
-from inspect import iscoroutinefunction
+from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from typing import Any, TypeGuard, TypeVar
 
 import attrs
@@ -17,6 +17,7 @@ from poweremail.errors import ConfigurationError, MailState, UsageError
 __all__ = [
     "CONTROL",
     "body_text",
+    "check_not_awaitable",
     "header_text",
     "is_host",
     "is_loopback",
@@ -97,8 +98,24 @@ def is_number(value: object, least: float = 0.0, most: float = math.inf) -> Type
 
 
 def is_plain_function(value: object) -> bool:
-    """Return whether *value* can be called, and is no coroutine function."""
-    return callable(value) and not iscoroutinefunction(value)
+    """Return whether *value* can be called, and is no coroutine function nor an object with one."""
+    is_async = iscoroutinefunction(value) or iscoroutinefunction(
+        getattr(value, "__call__", None)  # noqa: B004  that of an object
+    )
+    return callable(value) and not is_async
+
+
+def check_not_awaitable(field: str, returned: object) -> None:
+    """
+    Raise `UsageError` if the function *field* has *returned* an awaitable, although it does not
+    look async: nobody would await it, so nothing of what it should do would be done.
+    """
+    if isawaitable(returned):
+        if iscoroutine(returned):
+            returned.close()
+        raise UsageError(
+            "returned an awaitable", field=field, mail_state=None, advice="declare it as async def"
+        )
 
 
 def require(field: str, value: T, wanted: str, valid: object) -> T:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Any, Literal, Protocol, get_args
 
 import attrs
@@ -72,7 +72,10 @@ def _since(value: datetime | None) -> datetime:
     if value is None:
         return datetime.now(UTC)
     is_aware = isinstance(value, datetime) and value.utcoffset() is not None
-    return require("since", value, "a datetime with a time zone", is_aware).astimezone(UTC)
+    require("since", value, "a datetime with a time zone", is_aware)
+    # At the ends of the calendar, a conversion could leave it.
+    is_usual = MINYEAR < value.year < MAXYEAR
+    return require("since", value, "after the year 1 and before 9999", is_usual).astimezone(UTC)
 
 
 def _note(value: str | None) -> str | None:

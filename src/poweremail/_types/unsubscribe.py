@@ -12,10 +12,19 @@ from poweremail._types.address import recipient
 from poweremail._types.checks import is_loopback
 from poweremail.errors import UsageError
 
-__all__ = ["ONE_CLICK", "Unsubscribe", "UnsubscribeLike", "UnsubscribeMaker", "read_unsubscribe"]
+__all__ = [
+    "ONE_CLICK",
+    "UNSUBSCRIBE_HEADERS",
+    "Unsubscribe",
+    "UnsubscribeLike",
+    "UnsubscribeMaker",
+    "read_unsubscribe",
+]
 
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
 """The name and the value that a mail service posts to a one-click link (RFC 8058, 3.1)."""
+
+UNSUBSCRIBE_HEADERS = ("List-Unsubscribe", "List-Unsubscribe-Post")
 
 # A line of a mail has at most 998 bytes, and the header is folded between its links only.
 _MAX_LINK_CHARS = 900
@@ -53,6 +62,9 @@ def _url(value: str | None) -> str | None:
     is_secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
     if not is_secure or not host or parts.fragment:
         raise UsageError(f"must be an https:// URL without a fragment, not {value!r}", field=field)
+    if parts.username is not None:
+        # Everybody who gets the mail can read it.
+        raise UsageError("must not have a user or a password", field=field)
     return value
 
 
@@ -99,9 +111,9 @@ class Unsubscribe:
     def headers(self) -> dict[str, str]:
         """The headers that carry it."""
         links = [f"<{link}>" for link in (self.url, self.mailto) if link is not None]
-        headers = {"List-Unsubscribe": ", ".join(links)}
+        headers = {UNSUBSCRIBE_HEADERS[0]: ", ".join(links)}
         if self.is_personal:
-            headers["List-Unsubscribe-Post"] = "=".join(ONE_CLICK)
+            headers[UNSUBSCRIBE_HEADERS[1]] = "=".join(ONE_CLICK)
         return headers
 
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import attrs
 
+from poweremail._types.checks import check_not_awaitable
 from poweremail._types.suppression import EVERY_STREAM, Reason, Suppression
 from poweremail.batch._files import csv_rows, has_text, open_rows, unusable
 from poweremail.errors import UsageError
@@ -96,6 +97,7 @@ def import_csv(
                     yield entry
 
     added: Any = add(entries())
+    check_not_awaitable("add", added)
     return Imported(
         rows=rows,
         added=added if isinstance(added, int) else None,

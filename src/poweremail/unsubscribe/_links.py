@@ -21,10 +21,11 @@ from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import attrs
 
-from poweremail._types.address import recipient
+from poweremail._types.address import ascii_domain, recipient
 from poweremail._types.checks import require
 from poweremail._types.secret import Secret
 from poweremail._types.suppression import Suppression, check_stream, lookup_form
@@ -41,8 +42,10 @@ _PURPOSE = b"poweremail unsubscribe\0"
 
 _MAX_TOKEN_CHARS = 700
 _TOKEN = re.compile(rf"[A-Za-z0-9_\-]{{8,{_MAX_TOKEN_CHARS}}}\.[A-Za-z0-9_\-]{{22}}\Z")
+_ADDED = re.compile(r"[?#]")
 _MIN_KEY_CHARS = 16
 _HOUR_SECONDS = 3_600
+_LONGEST = timedelta(days=36_525)
 
 
 class LinkError(UsageError):
@@ -72,11 +75,10 @@ class Unsubscription:
         return Suppression(self.address, self.stream, reason="unsubscribe", note="link")
 
 
-def _keys(given: str | Secret | Iterable[str | Secret]) -> tuple[Secret, ...]:
-    keys = (given,) if isinstance(given, str | Secret) else tuple(given)
-    if not keys:
-        raise ConfigurationError("give at least one", field="keys")
-    return tuple(map(Secret.of, keys))
+def _keys(given: object) -> tuple[Secret | None, ...]:
+    """Return the keys; None for what cannot be one. It raises nothing: it has the plain keys."""
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+    return tuple([Secret.of(each) if isinstance(each, str | Secret) else None for each in several])
 
 
 class UnsubscribeLinks:
@@ -93,7 +95,7 @@ class UnsubscribeLinks:
     *mailto*
         An address to which people can write instead; its links carry the token as their subject.
     *valid_for*
-        How long a link can be used: 366 days.
+        How long a link can be used, an hour to 100 years: 366 days.
     *clock*
         Returns epoch seconds.
 
@@ -109,17 +111,24 @@ class UnsubscribeLinks:
         valid_for: timedelta = timedelta(days=366),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._keys = _keys(keys)
+        secrets = _keys(keys)
         # The plain keys must be in no frame of a traceback.
         del keys
-        if any(len(key.reveal()) < _MIN_KEY_CHARS for key in self._keys):
+        if not secrets:
+            raise ConfigurationError("give at least one", field="keys")
+        self._keys = tuple(key for key in secrets if key is not None)
+        if len(self._keys) < len(secrets):
+            raise ConfigurationError("each must be a str or a Secret", field="keys")
+        if any(len(key.reveal().strip()) < _MIN_KEY_CHARS for key in self._keys):
             raise ConfigurationError(
                 f"a key must have at least {_MIN_KEY_CHARS} characters", field="keys"
             )
-        is_interval = isinstance(valid_for, timedelta) and valid_for >= timedelta(hours=1)
-        require("valid_for", valid_for, "a timedelta of an hour or more", is_interval)
+        is_interval = (
+            isinstance(valid_for, timedelta) and timedelta(hours=1) <= valid_for <= _LONGEST
+        )
+        require("valid_for", valid_for, "a timedelta of an hour to 100 years", is_interval)
         self._base_url = _checked_base(base_url)
-        self._mailto = None if mailto is None else recipient("mailto", mailto).email
+        self._mailto = None if mailto is None else _mailto_link(mailto)
         self._valid_for = valid_for
         self._clock = clock
 
@@ -131,7 +140,7 @@ class UnsubscribeLinks:
         Its ``url`` can be shown in the mail, too. Raises `UsageError` if one of them is invalid.
         """
         token = self.token(address, stream)
-        mailto = None if self._mailto is None else f"mailto:{self._mailto}?subject={token}"
+        mailto = None if self._mailto is None else f"{self._mailto}?subject={token}"
         return Unsubscribe(f"{self._base_url}/{token}", mailto=mailto)
 
     def token(self, address: str, stream: str) -> str:
@@ -151,14 +160,16 @@ class UnsubscribeLinks:
 
     def read(self, token: str) -> Unsubscription:
         """
-        Return what the link with *token*, or with this whole URL, asks for.
+        Return what the link with *token*, or with this whole URL, asks for. White space around it,
+        a slash at its end, and a query that somebody has added do not matter.
 
         Raises `LinkError` if none of the keys has signed it, or it is too old.
         """
         # Whoever passes the link on may add a slash or a query.
-        token = token.strip().partition("?")[0].rstrip("/").rpartition("/")[2]
+        if isinstance(token, str):
+            token = _ADDED.split(token, maxsplit=1)[0].strip().rstrip("/").rpartition("/")[2]
         # Before anything is decoded or compared: a stranger chooses it.
-        if not _TOKEN.match(token):
+        if not isinstance(token, str) or not _TOKEN.match(token):
             raise LinkError("it is no link to unsubscribe")
         try:
             payload, signature = map(_decoded, token.split("."))
@@ -190,6 +201,16 @@ def _checked_base(base_url: Any) -> str:
     if "?" in url:
         raise ConfigurationError("must not have a query", field="base_url")
     return url.rstrip("/")
+
+
+def _mailto_link(address: str) -> str:
+    """Return *address* as a URL without a subject (RFC 6068, 2)."""
+    try:
+        email = recipient("mailto", address).email
+        local = quote(email.rpartition("@")[0], safe="!$'*+")
+        return Unsubscribe(mailto=f"{local}@{ascii_domain(email)}").mailto or ""
+    except UsageError as error:
+        raise ConfigurationError(error.reason, field="mailto") from None
 
 
 def _signature(key: Secret, payload: bytes) -> bytes:

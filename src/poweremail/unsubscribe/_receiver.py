@@ -18,7 +18,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, cast
 from urllib.parse import parse_qsl
 
-from poweremail._types.checks import is_plain_function
+from poweremail._types.checks import check_not_awaitable, is_plain_function
 from poweremail._types.suppression import AsyncSuppressionStore
 from poweremail._types.unsubscribe import ONE_CLICK
 from poweremail.errors import ConfigurationError, UsageError
@@ -105,7 +105,7 @@ class UnsubscribeReceiver:
             return asked
         self.require_sync()
         try:
-            self._add([asked.suppression()])
+            check_not_awaitable("add", self._add([asked.suppression()]))
         except Exception:  # noqa: BLE001  whatever the user's store raises
             _log.exception(_NOT_STORED)
             return self._page_response(HTTPStatus.SERVICE_UNAVAILABLE, "failed", asked)
@@ -137,7 +137,7 @@ class UnsubscribeReceiver:
         """
         self.require_sync()
         asked = self._links.read(token)
-        self._add([asked.suppression()])
+        check_not_awaitable("add", self._add([asked.suppression()]))
         return asked
 
     async def aunsubscribe(self, token: str) -> Unsubscription:
@@ -208,7 +208,9 @@ def _is_one_click(content_type: str, body: bytes) -> bool:
             for part in form.walk()
             if not part.is_multipart()
         )
-    if kind not in ("application/x-www-form-urlencoded", ""):
+    # The WSGI server of the standard library, which Django's is as well, says text/plain if the
+    # request has no type.
+    if kind not in ("application/x-www-form-urlencoded", "text/plain", ""):
         return False
     try:
         fields = parse_qsl(body.decode("ascii").strip(), max_num_fields=_MAX_FIELDS)

@@ -10,12 +10,12 @@ learns nothing from it, and the log says it to the person who runs the receiver.
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import NamedTuple, TypeVar, cast
 
+from poweremail._types.checks import check_not_awaitable, is_plain_function
 from poweremail._types.event import EventBatch, WebhookEvent
 from poweremail.errors import (
     ConfigurationError,
@@ -112,9 +112,7 @@ class WebhookReceiver:
         )
         self._handler = handler
         self._store: SeenStore = MemorySeenStore() if store is None else store
-        self.is_async: bool = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(
-            getattr(handler, "__call__", None)  # noqa: B004
-        )
+        self.is_async: bool = not is_plain_function(handler)
         """True if the handler has to be awaited: then only `arespond` can call it."""
 
     @property
@@ -224,7 +222,7 @@ class WebhookReceiver:
             claim = _with_id(self._store.claim, event) or "new"
             if claim == "new":
                 try:
-                    _check_not_awaitable(self._handler(event))
+                    check_not_awaitable("handler", self._handler(event))
                 except BaseException:
                     _with_id(self._store.release, event)
                     raise
@@ -266,20 +264,6 @@ class WebhookReceiver:
 def _with_id(step: Callable[[str], T], event: WebhookEvent) -> T | None:
     """Call *step* of a store with the event's id, if it has one."""
     return None if event.id is None else step(event.id)
-
-
-def _check_not_awaitable(returned: object) -> None:
-    if inspect.isawaitable(returned):
-        # An async function that does not look like one. No code would await the awaitable, and the
-        # event would be lost.
-        if inspect.iscoroutine(returned):
-            returned.close()
-        raise UsageError(
-            "returned an awaitable",
-            field="handler",
-            mail_state=None,
-            advice="declare it as async def",
-        )
 
 
 def _is_empty_batch(headers: Headers, body: bytes) -> bool:
