@@ -58,10 +58,36 @@ def test_a_file_is_imported(store, tmp_path):
     ],
 )
 def test_wrong_usage_changes_nothing(store, arguments, why):
+    store("add", "eve@example.com")
+    before = store("list").out
     done = store(*arguments)
     assert done.status == 2
     assert why in done.err
-    assert store("list").out == ""
+    assert store("list").out == before
+
+
+def test_a_list_that_is_missing_is_no_empty_list(command, tmp_path):
+    missing = tmp_path / "mistyped.db"
+    command.environ["POWEREMAIL_SUPPRESSION"] = str(missing)
+    mail = ("send", "--from", "me@example.com", "-s", "Hi", "--text", "t", "--to", "a@example.com")
+    lookup = ("suppression", "lookup", "a@example.com")
+    for arguments in (mail, lookup, ("suppression", "list")):
+        done = command(*arguments)
+        assert done.status == 2
+        assert "there is no suppression list" in done.err
+    assert not missing.exists()
+    assert not command.sandbox.outbox
+    assert command("suppression", "add", "eve@example.com").status == 0
+    assert command(*mail).status == 0
+
+
+def test_a_database_that_is_gone_is_no_unfinished_batch(command):
+    command.environ["POWEREMAIL_SUPPRESSION"] = "postgresql://app:hunter2@127.0.0.1:1/mail"
+    done = command("suppression", "lookup", "a@example.com")
+    assert done.status == 1
+    assert "the ledger cannot be used" in done.err
+    assert "batch" not in done.err
+    assert "hunter2" not in done.err
 
 
 def test_a_store_has_to_be_named(command):

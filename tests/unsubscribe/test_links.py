@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from datetime import timedelta
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from poweremail import ConfigurationError, Message, TemplateMessage, UsageError
 from poweremail._ledger.payload import pack, unpack
 from poweremail.batch import read_csv, read_json_lines
+from poweremail.sandbox import Sandbox
 from poweremail.unsubscribe import LinkError, Unsubscribe, UnsubscribeLinks
 
 OLD, NEW = "an-old-key-that-was-used", "a-new-key-that-is-used-now"
@@ -211,6 +213,29 @@ def test_a_link_is_for_one_recipient(recipients):
             a_mail(**recipients, stream="news", unsubscribe=unsubscribe)
     a_mail(**recipients, unsubscribe="mailto:leave@example.com")
     a_mail(**recipients, unsubscribe=Unsubscribe("https://example.com/prefs", one_click=False))
+
+
+def test_a_copy_for_somebody_else_needs_a_link_of_its_own():
+    links = UnsubscribeLinks(URL, NEW)
+    mail = a_mail(stream="news", unsubscribe=links)
+    for changes in ({"to": "eve@example.org"}, {"stream": "offers"}):
+        with pytest.raises(UsageError, match="its link was made for another recipient or stream"):
+            attrs.evolve(mail, **changes)
+    copy = attrs.evolve(mail, to="eve@example.org", unsubscribe=links)
+    assert links.read(copy.unsubscribe.url).address == "eve@example.org"
+    assert attrs.evolve(mail, subject="Again", to="ADA@example.org").unsubscribe == mail.unsubscribe
+    # A link of the user's own says nothing about its recipient.
+    attrs.evolve(a_mail(unsubscribe=URL), to="eve@example.org")
+
+
+def test_a_rehearsal_keeps_the_link():
+    links = UnsubscribeLinks(URL, NEW)
+    with Sandbox() as sandbox, sandbox.client(redirect_to="team@example.com") as client:
+        client.messages.send_mail(a_mail(stream="news", unsubscribe=links))
+        (mail,) = sandbox.outbox
+    assert mail.to == ("team@example.com",)
+    link = mail.headers["List-Unsubscribe"].strip("<>")
+    assert links.read(link).address == "ada@example.org"
 
 
 def test_a_signed_link_needs_a_stream():

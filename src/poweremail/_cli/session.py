@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -16,10 +17,26 @@ from poweremail._cli.config import Settings, resolve
 from poweremail._cli.output import Output, OutputError
 from poweremail._cli.signals import let_signals_interrupt
 
-__all__ = ["STORE_VARIABLE", "Session"]
+__all__ = ["STORE_VARIABLE", "Session", "open_list"]
 
 STORE_VARIABLE = "POWEREMAIL_SUPPRESSION"
 """The environment variable that has the place of the suppression store."""
+
+
+def open_list(place: str) -> Any:
+    """
+    Return the suppression store at *place*, which has to exist: a path that is mistyped, or is
+    relative to another directory, must not be an empty list.
+    """
+    from poweremail.suppression import open_store  # noqa: PLC0415  seldom needed
+
+    if "://" not in place and not Path(place).exists():
+        raise poweremail.ConfigurationError(
+            f"there is no suppression list {place}",
+            field=STORE_VARIABLE,
+            advice="`poweremail suppression add` or `import` makes one",
+        )
+    return open_store(place)
 
 
 class Session:
@@ -88,9 +105,7 @@ class Session:
             options["timeouts"] = poweremail.Timeouts(read=timeout)
         with ExitStack() as stack:
             if place := os.environ.get(STORE_VARIABLE):
-                from poweremail.suppression import open_store  # noqa: PLC0415  seldom needed
-
-                options["suppression"] = stack.enter_context(open_store(place))
+                options["suppression"] = stack.enter_context(open_list(place))
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
                 client = poweremail.PowerEmail(**settings.options(), **options)

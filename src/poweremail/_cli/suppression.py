@@ -13,9 +13,9 @@ import typer
 from poweremail._cli import exits
 from poweremail._cli.options import argument, option, printing
 from poweremail._cli.output import MAX_ERRORS_REPORTED
-from poweremail._cli.session import STORE_VARIABLE, Session
+from poweremail._cli.session import STORE_VARIABLE, Session, open_list
 from poweremail._types.suppression import EVERY_STREAM, REASONS, Suppression
-from poweremail.errors import ConfigurationError
+from poweremail.errors import ConfigurationError, LedgerError, PowerEmailError
 from poweremail.suppression import import_csv, open_store
 
 __all__ = ["app"]
@@ -39,10 +39,14 @@ class StoreOptions:
     )
 
     @contextmanager
-    def open(self) -> Iterator[Any]:
-        """Open the store for the time of a block."""
-        with open_store(self.store) as store:
-            yield store
+    def open(self, *, creates: bool = False) -> Iterator[Any]:
+        """Open the store for the time of a block. *creates*: it may be a new one."""
+        with open_store(self.store) if creates else open_list(self.store) as store:
+            try:
+                yield store
+            except LedgerError as error:
+                # That of the ledger says what happened to a batch, and there is none.
+                raise PowerEmailError(error.reason, advice=error.advice) from None
 
 
 def _stream(default: str | None) -> Any:
@@ -107,7 +111,7 @@ def add(
 ) -> None:
     """Add addresses. An entry that is there already stays as it is."""
     entries = [Suppression(each, stream, reason=_checked(reason), note=note) for each in addresses]
-    with options.open() as store:
+    with options.open(creates=True) as store:
         added = store.add(entries)
     session.out.result({"added": added, "known": len(entries) - added}, f"{added} added")
 
@@ -151,7 +155,7 @@ def import_file(
 
     Exit status: 0, or 7 if rows without an address were left out.
     """
-    with options.open() as store:
+    with options.open(creates=True) as store:
         imported = import_csv(
             store.add,
             file,

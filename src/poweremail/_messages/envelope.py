@@ -272,8 +272,16 @@ class Envelope:
         if not is_made:
             if self.stream is None:
                 raise UsageError("name what the link unsubscribes from", field="stream")
+            link = given.link(recipients[0], self.stream).made_for(recipients[0], self.stream)
             # As for the unique id: a frozen class sets its own fields in this way.
-            object.__setattr__(self, "unsubscribe", given.link(recipients[0], self.stream))
+            object.__setattr__(self, "unsubscribe", link)
+        elif given.is_personal and not given.fits(recipients[0], self.stream):
+            # The message was copied with another recipient, who would unsubscribe the first one.
+            raise UsageError(
+                "its link was made for another recipient or stream",
+                field="unsubscribe",
+                advice="give the UnsubscribeLinks again when you copy a message",
+            )
 
     def _check_headers(self) -> None:
         spoken_for = _FIELDS_OF_HEADERS | {

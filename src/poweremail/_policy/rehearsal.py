@@ -99,7 +99,11 @@ class Rehearsal:
             return attrs.evolve(message, to=redirected.email, cc=(), bcc=())
         # If it was redirected before, the header names its first recipients.
         headers = {REDIRECTED_FOR: _listed(recipients), **_without_others(message.headers)}
-        return attrs.evolve(message, to=redirected, cc=(), bcc=(), headers=headers)
+        # The link stays that of the first recipient, as the rest of the mail does.
+        link = message.unsubscribe and attrs.evolve(message.unsubscribe)
+        return attrs.evolve(
+            message, to=redirected, cc=(), bcc=(), headers=headers, unsubscribe=link
+        )
 
     def apply_to_body(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
         """Do the same for the *body* of a send that the caller has written by hand."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import Protocol
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 import attrs
 
-from poweremail._types.address import recipient
+from poweremail._types.address import fold_address, recipient
 from poweremail._types.checks import is_loopback
 from poweremail.errors import UsageError
 
@@ -98,6 +98,9 @@ class Unsubscribe:
     url: str | None = attrs.field(default=None, converter=_url)
     mailto: str | None = attrs.field(default=None, converter=_mailto, kw_only=True)
     one_click: bool = attrs.field(default=True, kw_only=True)
+    _made_for: tuple[str, str | None] | None = attrs.field(
+        init=False, default=None, repr=False, eq=False
+    )
 
     def __attrs_post_init__(self) -> None:
         if self.url is self.mailto is None:
@@ -107,6 +110,17 @@ class Unsubscribe:
     def is_personal(self) -> bool:
         """True if its link unsubscribes one recipient."""
         return self.url is not None and self.one_click
+
+    def made_for(self, address: str, stream: str | None) -> Self:
+        """Return the same links, which remember that only *address* may get them for *stream*."""
+        made = attrs.evolve(self)
+        # The way of attrs to set a field of a frozen class.
+        object.__setattr__(made, "_made_for", (fold_address(address), stream))
+        return made
+
+    def fits(self, address: str, stream: str | None) -> bool:
+        """Return whether they were made for *address* and *stream*, or for nobody in particular."""
+        return self._made_for in (None, (fold_address(address), stream))
 
     def headers(self) -> dict[str, str]:
         """The headers that carry it."""
