@@ -6,6 +6,7 @@ import logging
 from datetime import UTC, datetime
 from email.message import EmailMessage
 
+import attrs
 import pytest
 
 from poweremail import (
@@ -432,6 +433,16 @@ async def test_events_feed_the_store(store, caplog):
         assert await suppressions.record_event(event("hard_bounce", {})) is None
         assert await suppressions.record_event(event("hard_bounce", {"email": "nobody"})) is None
     assert len(caplog.records) == 2
+
+
+async def test_an_event_with_an_odd_id_or_time_counts_for_its_recipient(store):
+    odd_id = event("hard_bounce", {"email": ADA}, unique_id="mail-\ud800")
+    odd_time = attrs.evolve(
+        event("hard_bounce", {"email": BOB}), time=datetime.max.replace(tzinfo=UTC)
+    )
+    for each in (odd_id, odd_time):
+        await AsyncSuppressions(store).record_event(each)
+    assert [each.address for each in store.entries()] == [ADA, BOB]
 
 
 async def test_mails_are_walked_for_those_who_bounced(sandbox, store):

@@ -71,6 +71,31 @@ def test_a_mail_can_be_left_with_one_click(store, served):
     assert len(served.outbox) == 1
 
 
+def reading_middleware(get_response):
+    """A middleware that looks at the form before the view does."""
+
+    def middleware(request):
+        assert request.POST is not None
+        return get_response(request)
+
+    return middleware
+
+
+@pytest.mark.parametrize("form", ["urlencoded", "multipart"])
+def test_a_middleware_may_have_read_the_form(store, form):
+    place = LINKS.link("ada@example.com", "news").url.removeprefix("https://testserver")
+    middleware = [f"{__name__}.reading_middleware"]
+    with override_settings(MIDDLEWARE=middleware):
+        client = Client()
+        if form == "multipart":
+            assert client.post(place, {"other": "1"}).status_code == 400
+            response = client.post(place, {"List-Unsubscribe": "One-Click"})
+        else:
+            response = client.post(place, CLICK, content_type=FORM)
+    assert response.status_code == 200
+    assert [each.address for each in store.entries()] == ["ada@example.com"]
+
+
 def test_no_sign_in_is_needed(store):
     """The mark is that of Django's own middleware for it (5.1), which needs its user tables."""
     view = urlpatterns[0].callback

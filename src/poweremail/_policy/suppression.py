@@ -8,6 +8,7 @@ not sent, because a mail to somebody who has unsubscribed cannot be taken back.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -116,9 +117,7 @@ def of_event(event: WebhookEvent, unsubscribed: str = EVERY_STREAM) -> Suppressi
     if reason is None or event.recipient is None:
         return None
     stream = unsubscribed if reason == "unsubscribe" else EVERY_STREAM
-    return Suppression(
-        event.recipient, stream, reason=reason, since=event.time, note=event.unique_id
-    )
+    return _reported(event.recipient, stream, reason, event.time, event.unique_id)
 
 
 def asks_for_entry(event: WebhookEvent) -> bool:
@@ -138,4 +137,14 @@ def of_message_info(
     if reason is None or info.email is None:
         return None
     stream = unsubscribed if reason == "unsubscribe" else EVERY_STREAM
-    return Suppression(info.email, stream, reason=reason, since=info.time, note=unique_id)
+    return _reported(info.email, stream, reason, info.time, unique_id)
+
+
+def _reported(
+    address: str, stream: str, reason: Reason, since: datetime | None, note: str | None
+) -> Suppression:
+    entry = Suppression(address, stream, reason=reason)
+    try:
+        return attrs.evolve(entry, since=since, note=note)
+    except UsageError:  # an odd time or id is no reason to send to the address again
+        return entry

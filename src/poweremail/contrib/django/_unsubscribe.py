@@ -37,8 +37,12 @@ def unsubscribe_view(
     def view(request: HttpRequest, token: str) -> HttpResponse:
         # Not `request.body`, whose limit is one for forms that people send.
         body = request.read(MAX_BODY + 1) if request.method == "POST" else b""
+        content_type = request.META.get("CONTENT_TYPE", "")
+        if not body and request.POST:
+            # A middleware has read the form before.
+            body, content_type = request.POST.urlencode().encode(), ""
         response: UnsubscribeResponse = receiver.respond(
-            request.method or "GET", token, request.META.get("CONTENT_TYPE", ""), body
+            request.method or "GET", token, content_type, body
         )
         headers = dict(response.headers)
         return HttpResponse(response.body, status=response.status, headers=headers)
