@@ -241,6 +241,17 @@ async def test_a_batch_that_rehearses_leaves_out_the_same_recipients(sandbox, st
     assert mail.headers["X-PowerEmail-Redirected-For"] == BOB
 
 
+@pytest.mark.parametrize("options", [{}, {"redirect_to": "team@example.com"}])
+async def test_a_dry_run_of_a_batch_tells_who_is_suppressed(sandbox, store, tmp_path, options):
+    store.add([Suppression(ADA)])
+    async with sandbox.async_client(suppression=store) as client:
+        async with AsyncBatch(client, tmp_path / "ledger.db", "b", **options) as batch:
+            await batch.add([a_mail(ADA), a_mail(ADA, BOB), a_mail(BOB)])
+            errors = [error async for _, error in batch.dry_run()]
+    assert [type(error).__name__ for error in errors] == ["SuppressedError", "NoneType", "NoneType"]
+    assert got(sandbox) == []
+
+
 async def test_a_batch_waits_for_a_store_that_fails(sandbox, tmp_path):
     store = Broken()
     async with sandbox.async_client(suppression=store) as client:

@@ -240,6 +240,17 @@ def test_a_batch_that_rehearses_leaves_out_the_same_recipients(sandbox, store, t
     assert mail.headers["X-PowerEmail-Redirected-For"] == BOB
 
 
+@pytest.mark.parametrize("options", [{}, {"redirect_to": "team@example.com"}])
+def test_a_dry_run_of_a_batch_tells_who_is_suppressed(sandbox, store, tmp_path, options):
+    store.add([Suppression(ADA)])
+    with sandbox.client(suppression=store) as client:
+        with Batch(client, tmp_path / "ledger.db", "b", **options) as batch:
+            batch.add([a_mail(ADA), a_mail(ADA, BOB), a_mail(BOB)])
+            errors = [error for _, error in batch.dry_run()]
+    assert [type(error).__name__ for error in errors] == ["SuppressedError", "NoneType", "NoneType"]
+    assert got(sandbox) == []
+
+
 def test_a_batch_waits_for_a_store_that_fails(sandbox, tmp_path):
     store = Broken()
     with sandbox.client(suppression=store) as client:

@@ -11,7 +11,7 @@ from poweremail._ledger.values import Planned, Record
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._runtime._async import in_thread
-from poweremail.errors import UsageError
+from poweremail.errors import SuppressedError, UsageError
 
 __all__ = ["AsyncBatchReport", "AsyncDryRun", "ReadPage"]
 
@@ -58,7 +58,8 @@ class AsyncBatchReport(_Rows[Record]):
 class AsyncDryRun(_Rows[Planned]):
     """
     The planned messages of a batch, each made ready to be sent: pairs of its place and of the
-    `UsageError` that would prevent it, or None.
+    error that would prevent it, or None: a `UsageError`, or a `SuppressedError` if *client* has a
+    suppression store.
 
     ``rehearsal`` is applied to each message, if there is one. Then *client*, if it is given, checks
     the message as it does before it sends it as *smtp_user_name*.
@@ -75,15 +76,18 @@ class AsyncDryRun(_Rows[Planned]):
         self._messages = None if client is None else client.with_options(dry_run=True).messages
         self._smtp_user_name = smtp_user_name
 
-    async def __anext__(self) -> tuple[str, UsageError | None]:
+    async def __anext__(self) -> tuple[str, UsageError | SuppressedError | None]:
         row = await self._next_row()
         place = row.key if row.line is None else f"{row.source}, line {row.line}"
         try:
             message = unpack(row.payload, row.contents, row.unique_id)
             if self.rehearsal is not None:
+                if self._messages is not None:
+                    # Of the recipients that it would have, not of those of the rehearsal.
+                    message = await self._messages.without_suppressed(message)
                 message = self.rehearsal.apply(message)
             await self._check(message)
-        except UsageError as error:
+        except (UsageError, SuppressedError) as error:
             return place, error
         return place, None
 
