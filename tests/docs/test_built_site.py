@@ -32,7 +32,7 @@ QUESTIONS = {
     "how do I send from Django?": {"django"},
     "how do I not send twice?": {"outcomes"},
     "duplicate": {"outcomes"},
-    "unsubscribe": {"unsubscribe", "go-live"},
+    "unsubscribe": {"unsubscribe"},
     "celery": {"celery", "queues"},
     "opentelemetry": {"observability", "reference/opentelemetry"},
     "unicode": {"send-mail"},
