@@ -28,9 +28,11 @@ _WEB = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
 # They lead nowhere outside of the mail.
 _NO_LINKS = ("javascript:", "vbscript:", "data:", "cid:", "about:", "blob:")
 
-_ADDRESS = re.compile(
-    r"\b(?:[a-z][a-z0-9+.-]{1,30}://|mailto:|tel:)[^\s<>\"\x00-\x1f\x7f]{1,4000}", re.IGNORECASE
-)
+# It begins with a letter that is rare in texts, so that a search through megabytes is quick.
+_COLON = re.compile(r":(?://|(?<=\bmailto:)|(?<=\btel:))", re.IGNORECASE)
+_BEFORE_COLON = re.compile(r"[a-z][a-z0-9+.-]{1,30}\Z", re.IGNORECASE)
+_MAX_SCHEME = 31
+_AFTER_COLON = re.compile(r"[^\s<>\"\x00-\x1f\x7f]{1,4000}")
 _OPENING = {")": "(", "]": "[", "}": "{", "\uff09": "\uff08", "'": "'"}
 _MAX_END = 12
 _END = frozenset(
@@ -90,8 +92,16 @@ def _is_link(href: str) -> bool:
 
 
 def _of_text(text: str) -> Iterator[str]:
-    for found in _ADDRESS.finditer(text):
-        link = _without_end(found[0])
+    end = 0
+    for colon in _COLON.finditer(text):
+        at = colon.start()
+        if at < end:
+            continue
+        scheme = _BEFORE_COLON.search(text, max(end, at - _MAX_SCHEME), at)
+        rest = scheme and _AFTER_COLON.match(text, at + 1)
+        if scheme is None or rest is None:
+            continue
+        link, end = _without_end(text[scheme.start() : rest.end()]), rest.end()
         if _is_link(link) and not link.endswith("://"):
             yield link
 
