@@ -15,6 +15,7 @@ from poweremail import (
     ConfigurationError,
     Message,
     NotSentError,
+    OutcomeEvent,
     RetryPolicy,
     SuppressionStoreError,
     TemplateMessage,
@@ -468,3 +469,21 @@ async def test_mails_are_walked_for_those_who_bounced(sandbox, store):
         sandbox.record(sandbox.outbox[0], "spam", recipient=EVE)
         assert await suppressions.record_mails(client, ["mail-1", "nobody-knows"]) == 2
     assert {each.address: each.note for each in store.entries()} == {BOB: "mail-1", EVE: "mail-1"}
+
+
+async def test_a_mail_that_is_kept_back_is_an_outcome_like_any_other(store, sandbox):
+    store.add([Suppression(ADA, reason="hard_bounce")])
+    events: list[OutcomeEvent] = []
+    async with sandbox.async_client(suppression=store, on_outcome=events.append) as client:
+        with pytest.raises(SuppressedError):
+            await client.messages.send_mail(a_mail(ADA, unique_id="u1"))
+        with pytest.raises(SuppressedError):
+            await client.messages.send_raw(f"To: {ADA}\r\nFrom: me@x.org\r\n\r\nHi")
+        await client.messages.send_mail(a_mail(BOB))
+    assert [(event.state, event.attempts) for event in events] == [
+        ("not_sent", 0),
+        ("not_sent", 0),
+        ("accepted", 1),
+    ]
+    assert (events[0].unique_id, events[0].recipients) == ("u1", (ADA,))
+    assert events[0].error_kind == "SuppressedError"

@@ -219,7 +219,8 @@ class AsyncMessages:
         request = encode_send(endpoint, sender, message, unique_id)
         suppressed: tuple[Suppression, ...] = ()
         if self._check is not None:
-            given, suppressed = await self._check.without_suppressed(given)
+            with self._sender.checking(request, Mail(unique_id, message.recipients, sender)):
+                given, suppressed = await self._check.without_suppressed(given)
             if suppressed:
                 message = self._settings.derive(given)
                 request = encode_send(endpoint, sender, message, unique_id)

@@ -293,7 +293,8 @@ class PowerEmail:
         suppressed: tuple[Suppression, ...] = ()
         if self._suppression_check is not None:
             check = self._suppression_check.without_suppressed_in_body
-            body, suppressed = check(operation, body)
+            with self._sender.checking(request, Mail.of(body)):
+                body, suppressed = check(operation, body)
         if self._settings.rehearses:
             body = self._settings.rehearse_body(operation, body)
         if suppressed or self._settings.rehearses:

@@ -218,7 +218,8 @@ class Messages:
         request = encode_send(endpoint, sender, message, unique_id)
         suppressed: tuple[Suppression, ...] = ()
         if self._check is not None:
-            given, suppressed = self._check.without_suppressed(given)
+            with self._sender.checking(request, Mail(unique_id, message.recipients, sender)):
+                given, suppressed = self._check.without_suppressed(given)
             if suppressed:
                 message = self._settings.derive(given)
                 request = encode_send(endpoint, sender, message, unique_id)

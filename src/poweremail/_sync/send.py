@@ -19,6 +19,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import attrs
 
@@ -33,7 +35,7 @@ from poweremail._types.result import SendResult
 from poweremail._watch import Stopped
 from poweremail._wire.decode import reconciled_result, send_result
 from poweremail._wire.http import Request
-from poweremail.errors import DeliveryUnknownError, PowerEmailError, UsageError
+from poweremail.errors import DeliveryUnknownError, NotSentError, PowerEmailError, UsageError
 
 __all__ = ["Sender"]
 
@@ -65,6 +67,20 @@ class Sender:
                 "interrupted: the mail with the unique id %s may or may not have been accepted",
                 mail.unique_id,
             )
+            raise
+
+    @contextmanager
+    def checking(self, request: Request, mail: Mail) -> Iterator[None]:
+        """
+        Make a check of *mail* in the block. If it raises `NotSentError`, that is the outcome of the
+        call that was to make *request*, and is reported like any other.
+        """
+        try:
+            yield
+        except NotSentError:
+            if self._exchange.is_observed:
+                with self._exchange.hooks.observing(request, mail):
+                    raise
             raise
 
     def _send(self, request: Request, mail: Mail, call: Call | None) -> SendResult:
