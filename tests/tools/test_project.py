@@ -20,7 +20,7 @@ def test_without_a_base_url_the_words_of_links_stay():
     text = project.description(README, "")
     assert TARGET.findall(text) == []
     assert "<!--" not in text
-    assert "handle each outcome, fail over" in text
+    assert "handle each outcome, look up a mail" in text
 
 
 def test_with_a_base_url_links_and_images_are_absolute():
