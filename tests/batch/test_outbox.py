@@ -37,7 +37,9 @@ def url(place: str, driver: str = "") -> str:
 @pytest.fixture
 def outbox(place):
     with Outbox(place) as outbox:
-        engine = create_engine(url(place))
+        # SQLite: how long a request waits while a worker writes, and on a busy machine that is long.
+        patient = {} if "://" in place else {"timeout": 60}
+        engine = create_engine(url(place), connect_args=patient)
         with engine.begin() as connection:
             connection.execute(text("CREATE TABLE orders (number INTEGER)"))
         outbox.create_tables()
