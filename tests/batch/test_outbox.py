@@ -37,7 +37,7 @@ def url(place: str, driver: str = "") -> str:
 @pytest.fixture
 def outbox(place):
     with Outbox(place) as outbox:
-        # SQLite: how long a request waits while a worker writes, and on a busy machine that is long.
+        # SQLite: a request waits while a worker writes, for long on a busy machine.
         patient = {} if "://" in place else {"timeout": 60}
         engine = create_engine(url(place), connect_args=patient)
         with engine.begin() as connection:
