@@ -12,11 +12,11 @@ from poweremail.sandbox._store.mail import CaughtFile
 __all__ = ["find_image", "image_type", "replace_cids", "shown_type", "used_images"]
 
 _QUOTE = r"(?:[\"']|&quot;|&apos;|&#0{0,5}3[49];|&#x0{0,5}2[27];)"
-# The places of an address: an attribute, url() of a style, the list of a srcset. The repetitions
-# are bounded, so that no text makes it slow.
+# The places of an address: an attribute, url() of a style, the list of a srcset. Repetitions are
+# bounded or take all that they can get, so that no text makes it slow.
 _CID = re.compile(
     rf"([=(,]\s{{0,8}}{_QUOTE}?\s{{0,8}})cid(?::|&colon;|&#0{{0,5}}58;|&#x0{{0,5}}3a;)"
-    rf"(<|&lt;|%3c)?([^\s\"'<>()]{{1,1000}}?)(?(2)(?:>|&gt;|%3e))(?=[\s\"'<>()]|{_QUOTE}|\Z)",
+    rf"(<)?((?:[^\s\"'<>()&]|(?!{_QUOTE})&)++)(?(2)>)",
     re.IGNORECASE,
 )
 

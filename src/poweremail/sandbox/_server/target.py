@@ -10,7 +10,7 @@ The target of a request, in every form in which clients and proxies write it.
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
@@ -47,7 +47,8 @@ class Target:
             return
         scope = {**scope}
         # Before it is decoded: a slash that is written as %2F does not end the host.
-        if url := _URL.match(scope["raw_path"].decode("latin-1")):
+        raw = scope.get("raw_path") or quote(scope["path"], safe="/:@[]").encode()
+        if url := _URL.match(raw.decode("latin-1")):
             # RFC 9112, 3.2.2: the host of the URL replaces that of the header.
             scope["headers"] = [*scope["headers"]]
             MutableHeaders(scope=scope)["host"] = url[1]
