@@ -235,7 +235,7 @@ async def test_a_mail_is_repeated_after_429(way, sandbox):
 async def test_a_429_that_lasts_raises_a_rate_limit_error(way, sandbox):
     rule = sandbox.faults.add(Fault.rate_limited(retry_after=0))
     async with reached(way, sandbox) as client:
-        with pytest.raises(RateLimitError, match="not sent: Too many requests") as caught:
+        with pytest.raises(RateLimitError, match="not sent: .*Too many requests") as caught:
             await client.messages.send_mail(message())
     assert (caught.value.mail_state, caught.value.retry_after) == ("not_sent", 0)
     assert rule.hit == 4

@@ -28,7 +28,7 @@ def example(word: str) -> types.ModuleType:
     (text,) = [
         token.content
         for token in MarkdownIt().parse(PAGE.read_text())
-        if token.info == "python" and word in token.content
+        if token.info.startswith("python") and word in token.content
     ]
     module = types.ModuleType("example_of_webhooks")
     exec(compile(text, str(PAGE), "exec"), module.__dict__)
