@@ -137,8 +137,10 @@ def test_the_mail_of_an_outbox_does_not_wait_behind_a_newsletter(batch, command,
     fill(place, "long", 200)
     process = command.start("batch", "work", "--forever", "--concurrency", "1", "--poll", "0.5")
     wait_for(lambda: command.sandbox.outbox)
-    with Outbox(place) as outbox, create_engine(f"sqlite:///{place}").begin() as connection:
+    engine = create_engine(f"sqlite:///{place}")
+    with Outbox(place) as outbox, engine.begin() as connection:
         outbox.add(connection, message(to="reset@example.com"), key="reset")
+    engine.dispose()
     wait_for(lambda: received(command)["reset@example.com"])
     process.terminate()
     process.communicate(timeout=60)

@@ -401,6 +401,7 @@ def test_a_long_head_leaves_room_for_the_mail(open_page, send, screenshot, width
         page.locator("#tab-html"),
         *([page.locator(".back")] if width < 800 else []),
     ):
+        button.wait_for()
         assert pane["y"] <= button.bounding_box()["y"] < pane["y"] + pane["height"]
     assert page.evaluate("document.documentElement.scrollWidth") == width
 
