@@ -20,7 +20,7 @@ from poweremail.webhooks._asgi import (
     read_body,
     send_response,
 )
-from poweremail.webhooks._wsgi import UnreadableBodyError, read_wsgi_body
+from poweremail.webhooks._wsgi import UnreadableBodyError, read_wsgi_body, start_wsgi_response
 
 __all__ = ["UnsubscribeASGI", "UnsubscribeWSGI"]
 
@@ -31,7 +31,8 @@ class UnsubscribeASGI:
     ``app.mount("/unsubscribe", UnsubscribeASGI(links, store))``.
 
     *links*, *store*, *page*: as for `UnsubscribeReceiver`. The store may have async methods.
-    *body_timeout*: seconds for the whole body to arrive: 10.
+    *body_timeout*: seconds for the whole body to arrive, 10 by default. If they run out, the
+    response is 408, and nothing changes. Raises `ConfigurationError` if it is not above 0.
 
     Let no middleware that checks CSRF tokens or signs people in stand before it.
     """
@@ -102,10 +103,7 @@ class UnsubscribeWSGI:
         self, environ: dict[str, Any], start_response: Callable[..., object]
     ) -> Iterable[bytes]:
         """Serve one request."""
-        response = self._respond(environ)
-        status = HTTPStatus(response.status)
-        start_response(f"{int(status)} {status.phrase}", list(response.headers))
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
+        return start_wsgi_response(environ, start_response, self._respond(environ))
 
     def _respond(self, environ: dict[str, Any]) -> UnsubscribeResponse:
         method: str = environ["REQUEST_METHOD"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any
 
 from poweremail._types.checks import require
 from poweremail.errors import WebhookPayloadError
-from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
+from poweremail.webhooks._receiver import HttpResponse, WebhookReceiver, WebhookResponse
 
 __all__ = [
     "Receive",
@@ -23,19 +23,6 @@ __all__ = [
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-
-class HttpResponse(Protocol):
-    """The response to a request."""
-
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def headers(self) -> Iterable[tuple[str, str]]: ...
-
-    @property
-    def body(self) -> bytes: ...
 
 
 # No server sends a body twice: for a body that is gone, ``receive`` waits until the client leaves.

@@ -11,9 +11,9 @@ learns nothing from it, and the log says it to the person who runs the receiver.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 from poweremail._types.checks import check_not_awaitable, is_plain_function
 from poweremail._types.event import EventBatch, WebhookEvent
@@ -43,7 +43,7 @@ from poweremail.webhooks._signature import (
     signature_header,
 )
 
-__all__ = ["WebhookReceiver", "WebhookResponse"]
+__all__ = ["HttpResponse", "WebhookReceiver", "WebhookResponse"]
 
 _logger = logging.getLogger("poweremail.webhooks")
 
@@ -59,6 +59,19 @@ _BODY_IS_GONE = (
 
 # A body without events is smaller than this. A larger unsigned one is not parsed.
 _MAX_EMPTY_BATCH_BYTES = 1_024
+
+
+class HttpResponse(Protocol):
+    """A response that an ASGI or a WSGI server sends."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Iterable[tuple[str, str]]: ...
+
+    @property
+    def body(self) -> bytes: ...
 
 
 class WebhookResponse(NamedTuple):

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
+from poweremail.webhooks._receiver import HttpResponse, WebhookReceiver, WebhookResponse
 
-__all__ = ["UnreadableBodyError", "WebhookWSGI", "read_wsgi_body"]
+__all__ = ["UnreadableBodyError", "WebhookWSGI", "read_wsgi_body", "start_wsgi_response"]
 
 _READ_BYTES = 64 * 1024
 
@@ -30,10 +30,7 @@ class WebhookWSGI:
         self, environ: dict[str, Any], start_response: Callable[..., object]
     ) -> Iterable[bytes]:
         """Serve one request."""
-        response = self._respond(environ)
-        status = HTTPStatus(response.status)
-        start_response(f"{int(status)} {status.phrase}", list(response.headers))
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
+        return start_wsgi_response(environ, start_response, self._respond(environ))
 
     def _respond(self, environ: dict[str, Any]) -> WebhookResponse:
         try:
@@ -46,6 +43,15 @@ class WebhookWSGI:
             if name.startswith(("HTTP_", "CONTENT_"))
         ]
         return self._receiver.respond(environ["REQUEST_METHOD"], headers, body)
+
+
+def start_wsgi_response(
+    environ: Mapping[str, Any], start_response: Callable[..., object], response: HttpResponse
+) -> Iterable[bytes]:
+    """Start *response*, and return its body; a response to HEAD has none."""
+    status = HTTPStatus(response.status)
+    start_response(f"{int(status)} {status.phrase}", list(response.headers))
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.body]
 
 
 class UnreadableBodyError(Exception):
