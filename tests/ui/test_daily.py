@@ -235,6 +235,26 @@ def test_a_row_says_who_wrote_what_to_whom(page, desk):
     wait_until(page, "() => document.querySelectorAll('.row').length > 1")
 
 
+@pytest.mark.parametrize("status", ["", "delivered"], ids=["row drawn again", "list loaded again"])
+def test_a_click_is_not_lost_while_its_row_changes(page, desk, status):
+    choose(page, "reset")
+    page.locator("#status").select_option(status)
+    desk.service.mails.set_read(1, read=True)
+    page.locator("#mail-1:not(.unread)").wait_for()
+    page.locator("#mail-1 .subject").hover()
+    page.mouse.down()
+    desk.service.mails.set_read(1, read=False)
+    page.locator("#mail-1.unread").wait_for()
+    page.mouse.up()
+    page.locator("#head h2", has_text="tagged").wait_for()
+    page.locator("#mail-1:not(.unread)").wait_for()
+    bin_of_mail = page.locator("#delete-one").element_handle()
+    desk.service.mails.set_read(1, read=False)
+    page.locator("#mail-1.unread").wait_for()
+    assert bin_of_mail.evaluate("button => button.isConnected")
+    page.locator("#status").select_option("")
+
+
 def test_what_is_selected_or_found_is_deleted(page, desk):
     with desk.client() as client:
         for number in range(6):
@@ -251,6 +271,7 @@ def test_what_is_selected_or_found_is_deleted(page, desk):
     assert page.locator("#picked-count").inner_text() == "4 selected"
     page.locator(".row", has_text="spare 0").click(modifiers=["ControlOrMeta"])
     page.locator(".row", has_text="spare 1").locator(".pick").click()
+    assert page.locator("#picked-count").inner_text() == "2 selected"
     press("Delete")
     page.locator(".toast", has_text="2 messages deleted").wait_for()
     left = [mail.subject for mail in desk.outbox if mail.subject.startswith("spare")]

@@ -14,6 +14,33 @@ export function h(tag, props, ...children) {
   return node;
 }
 
+/**
+ * Make *node* like *wanted*, and keep what is the same: a click on a node that is replaced before the button is up is lost, and so is
+ * the focus. Listeners stay, too: what listens for one thing among several has an id of its own.
+ */
+export function update(node, wanted) {
+  if (node.isEqualNode(wanted)) return node;
+  if (node.nodeName !== wanted.nodeName || node.id !== wanted.id) {
+    node.replaceWith(wanted);
+    return wanted;
+  }
+  if (node.nodeType === Node.TEXT_NODE) {
+    node.data = wanted.data;
+    return node;
+  }
+  for (const { name } of [...node.attributes]) if (!wanted.hasAttribute(name)) node.removeAttribute(name);
+  for (const { name, value } of wanted.attributes) if (node.getAttribute(name) !== value) node.setAttribute(name, value);
+  refill(node, ...wanted.childNodes);
+  return node;
+}
+
+/** Give *node* the *wanted* children, and keep those that are the same. */
+export function refill(node, ...wanted) {
+  const children = [...node.childNodes];
+  wanted.forEach((child, index) => (index < children.length ? update(children[index], child) : node.append(child)));
+  for (const child of children.slice(wanted.length)) child.remove();
+}
+
 export function icon(name) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   const use = document.createElementNS("http://www.w3.org/2000/svg", "use");

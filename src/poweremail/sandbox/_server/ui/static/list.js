@@ -1,7 +1,7 @@
 // The list of messages: a page at a time, newest first, with new messages as they arrive.
 
 import { get, query } from "./api.js";
-import { $, announce, attempt, count, h, plural } from "./dom.js";
+import { $, announce, attempt, count, h, plural, update } from "./dom.js";
 import { rowOf } from "./row.js";
 import { Selection } from "./selection.js";
 
@@ -56,7 +56,7 @@ export class List {
     this.mails = page.messages;
     this.unseen = 0;
     this.settle(page.total, page.more);
-    list.replaceChildren(...this.mails.map((mail) => this.draw(mail)));
+    this.drawAll();
     this.mark();
   }
 
@@ -126,7 +126,7 @@ export class List {
     const index = this.mails.findIndex((each) => each.number === number);
     if (index < 0 || mail?.number !== number) return;
     this.mails[index] = mail;
-    this.row(number)?.replaceWith(this.draw(mail));
+    this.redraw(mail);
     this.mark();
   }
 
@@ -142,6 +142,19 @@ export class List {
 
   draw(mail, fresh = false) {
     return rowOf(mail, { fresh, picked: this.selection.has(mail.number) });
+  }
+
+  /** The row of a message, which stays where it is if the list has it. */
+  redraw(mail) {
+    const row = this.row(mail.number);
+    return row ? update(row, this.draw(mail)) : this.draw(mail);
+  }
+
+  drawAll() {
+    const rows = this.mails.map((mail) => this.redraw(mail));
+    const wanted = new Set(rows);
+    for (const row of [...list.children]) if (!wanted.has(row)) row.remove();
+    rows.forEach((row, index) => row === list.children[index] || list.insertBefore(row, list.children[index] ?? null));
   }
 
   row(number) {

@@ -2,7 +2,7 @@
 
 import { BASE, get, post } from "./api.js";
 import { checksTab } from "./checks.js";
-import { $, attempt, button, chip, copy, count, fullTime, h, icon, person, size, subjectOf } from "./dom.js";
+import { $, attempt, button, chip, copy, count, fullTime, h, icon, person, refill, size, subjectOf, update } from "./dom.js";
 import { eventsTab } from "./events.js";
 import { filesTab } from "./files.js";
 import { htmlTab } from "./html.js";
@@ -60,11 +60,9 @@ export class MessageView {
     const mail = await get(`/messages/${number}`);
     if (this.mail?.number !== number) return;
     this.mail = mail;
-    const focused = pane.contains(document.activeElement) ? document.activeElement.id : null;
-    $("head").replaceWith(this.head());
-    $("tabs").replaceWith(this.tabList());
-    if (this.current === "events") this.drawTab();
-    if (focused) $(focused)?.focus();
+    update($("head"), this.head());
+    update($("tabs"), this.tabList());
+    if (this.current === "events") refill($("tab"), eventsTab(mail));
   }
 
   empty() {

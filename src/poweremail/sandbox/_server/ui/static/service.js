@@ -1,7 +1,7 @@
 // The pane of the service: SMTP users, templates, faults and the clock.
 
 import { get, post, remove } from "./api.js";
-import { $, attempt, button, count, fullTime, h, icon, plural, remember, remembered } from "./dom.js";
+import { $, attempt, button, count, fullTime, h, icon, plural, refill, remember, remembered } from "./dom.js";
 import { drawScript, drawWebhooks } from "./webhooks.js";
 
 const LIMITS = { per_minute: "a minute", per_hour: "an hour", per_day: "a day", hourly_limit: "mails an hour", total_limit: "mails in all" };
@@ -40,14 +40,16 @@ export class ServiceView {
 
   async users() {
     const { smtp_users: users } = await get("/smtp_users");
-    $("users").replaceChildren(
+    refill(
+      $("users"),
       ...(users.length ? users.map(userCard) : [none("Any user may send. Users appear here after their first mail.")]),
     );
   }
 
   async templates() {
     const { templates } = await get("/templates");
-    $("templates").replaceChildren(
+    refill(
+      $("templates"),
       templates.length
         ? h("ul", { class: "cards" }, templates.map((each) => h("li", {}, h("code", {}, each.template_id), h("small", {}, parts(each)))))
         : none("None yet."),
@@ -74,11 +76,7 @@ export class ServiceView {
       times,
       h("button", { class: "plain", type: "submit" }, "Switch on"),
     );
-    // A form that is being filled in keeps its values and the focus.
-    for (const input of [choice, times]) input.value = $(input.id)?.value ?? input.value;
-    const focused = document.activeElement?.id;
-    $("faults").replaceChildren(faults.length ? h("ul", { class: "cards" }, faults.map((rule) => this.faultCard(rule))) : none("No faults."), form);
-    if (form.contains($(focused))) $(focused).focus();
+    refill($("faults"), faults.length ? h("ul", { class: "cards" }, faults.map((rule) => this.faultCard(rule))) : none("No faults."), form);
   }
 
   faultCard(rule) {
@@ -91,14 +89,15 @@ export class ServiceView {
       "li",
       { class: "fault" },
       h("span", {}, h("b", {}, kind.replaceAll("_", " ")), h("small", {}, [...details, `hit ${count(rule.hit)}${rule.times ? ` of ${count(rule.times)}` : ""} times`].join(", "))),
-      h("button", { type: "button", class: "tool", "aria-label": `Switch off ${kind}`, title: "Switch off", click: off }, icon("off")),
+      h("button", { type: "button", id: `off-${rule.number}`, class: "tool", "aria-label": `Switch off ${kind}`, title: "Switch off", click: off }, icon("off")),
     );
   }
 
   async clock() {
     const { now, advanced } = await get("/clock");
     const advance = (seconds) => () => attempt(() => post("/clock", { advance: seconds }).then(() => Promise.all([this.clock(), this.users()])));
-    $("clock").replaceChildren(
+    refill(
+      $("clock"),
       h("p", {}, h("time", {}, fullTime(now * 1000)), advanced ? h("small", {}, ` ${span(advanced)} ahead`) : null),
       h("div", { class: "buttons" }, button("+1 minute", advance(60)), button("+1 hour", advance(3600)), button("+1 day", advance(86400))),
     );

@@ -1,7 +1,7 @@
 // In the pane of the service: webhooks, the deliveries to them, and the script of events.
 
 import { address, get, post, remove } from "./api.js";
-import { $, attempt, button, fullTime, h, icon, plural, toast } from "./dom.js";
+import { $, attempt, button, fullTime, h, icon, plural, refill, toast } from "./dom.js";
 
 const MAX_DELIVERIES = 5; // for each webhook
 const POLL_MS = 2000; // while a delivery waits
@@ -16,9 +16,7 @@ export async function drawWebhooks() {
   const { webhooks } = await get("/webhooks");
   const posted = await Promise.all(webhooks.map((hook) => get(`/deliveries?limit=${MAX_DELIVERIES}&webhook_id=${encodeURIComponent(hook.webhook_id)}`)));
   const cards = webhooks.map((hook, index) => webhookCard(hook, posted[index]));
-  const focused = document.activeElement?.id;
-  $("webhooks").replaceChildren(webhooks.length ? h("ul", { class: "cards" }, cards) : none("None yet. settings/addWebhook adds one."));
-  if (focused?.startsWith("replay-")) $(focused)?.focus();
+  refill($("webhooks"), webhooks.length ? h("ul", { class: "cards" }, cards) : none("None yet. settings/addWebhook adds one."));
   const waiting = posted.some(({ deliveries }) => deliveries.some((delivery) => delivery.state === "waiting"));
   if (waiting) timer = setTimeout(() => attempt(drawWebhooks), POLL_MS);
 }
@@ -76,11 +74,7 @@ export async function drawScript() {
     input,
     h("button", { class: "plain", type: "submit" }, "Add"),
   );
-  const typed = $("rule");
-  if (typed) input.value = typed.value;
-  const typing = typed && document.activeElement === typed;
-  $("script").replaceChildren(rules.length ? h("ul", { class: "cards" }, rules.map(ruleCard)) : none("No rules yet."), form);
-  if (typing) input.focus();
+  refill($("script"), rules.length ? h("ul", { class: "cards" }, rules.map(ruleCard)) : none("No rules yet."), form);
 }
 
 function ruleCard({ number, rule }) {
@@ -89,6 +83,6 @@ function ruleCard({ number, rule }) {
     "li",
     { class: "fault" },
     h("span", {}, h("b", {}, rule)),
-    h("button", { type: "button", class: "tool", "aria-label": `Remove ${rule}`, title: "Remove", click: off }, icon("off")),
+    h("button", { type: "button", id: `remove-${number}`, class: "tool", "aria-label": `Remove ${rule}`, title: "Remove", click: off }, icon("off")),
   );
 }
