@@ -15,7 +15,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from email.parser import BytesParser
 from http import HTTPStatus
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from poweremail._types.checks import check_not_awaitable, is_plain_function
@@ -24,6 +24,7 @@ from poweremail._types.unsubscribe import ONE_CLICK
 from poweremail.errors import ConfigurationError, UsageError
 from poweremail.unsubscribe._links import LinkError, UnsubscribeLinks, Unsubscription
 from poweremail.unsubscribe._pages import PageState, RenderPage, render_page
+from poweremail.webhooks._receiver import HttpResponse
 
 __all__ = ["MAX_BODY", "UnsubscribeReceiver", "UnsubscribeResponse"]
 
@@ -54,12 +55,10 @@ _HEADERS = (
 )
 
 
-class UnsubscribeResponse(NamedTuple):
+class UnsubscribeResponse(HttpResponse):
     """The response to a request: HTTP status, headers, body."""
 
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
+    __slots__ = ()
 
 
 class UnsubscribeReceiver:

@@ -12,20 +12,13 @@ from poweremail.errors import WebhookPayloadError
 from poweremail.unsubscribe._links import UnsubscribeLinks
 from poweremail.unsubscribe._pages import RenderPage, render_page
 from poweremail.unsubscribe._receiver import MAX_BODY, UnsubscribeReceiver, UnsubscribeResponse
-from poweremail.webhooks._asgi import (
-    Receive,
-    Scope,
-    Send,
-    complete_lifespan,
-    read_body,
-    send_response,
-)
+from poweremail.webhooks._asgi import AsgiApplication, Receive, Scope, read_body
 from poweremail.webhooks._wsgi import UnreadableBodyError, read_wsgi_body, start_wsgi_response
 
 __all__ = ["UnsubscribeASGI", "UnsubscribeWSGI"]
 
 
-class UnsubscribeASGI:
+class UnsubscribeASGI(AsgiApplication):
     """
     The pages behind *links* as an ASGI application, on asyncio or trio, alone or mounted:
     ``app.mount("/unsubscribe", UnsubscribeASGI(links, store))``.
@@ -48,20 +41,6 @@ class UnsubscribeASGI:
         require("body_timeout", body_timeout, "more than 0", body_timeout > 0)
         self._receiver = UnsubscribeReceiver(links, store, page=page)
         self._body_timeout = body_timeout
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the start and the end of the server."""
-        match scope["type"]:
-            case "http":
-                response = await self._respond(scope, receive)
-                if response is not None:
-                    await send_response(scope, send, response)
-            case "lifespan":
-                await complete_lifespan(receive, send)
-            case "websocket":
-                await send({"type": "websocket.close", "code": 1000})
-            case kind:
-                raise ValueError(f"it cannot serve {kind!r}")
 
     async def _respond(self, scope: Scope, receive: Receive) -> UnsubscribeResponse | None:
         from anyio import fail_after  # noqa: PLC0415  only a server needs it

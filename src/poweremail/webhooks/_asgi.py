@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
@@ -11,13 +12,11 @@ from poweremail.errors import WebhookPayloadError
 from poweremail.webhooks._receiver import HttpResponse, WebhookReceiver, WebhookResponse
 
 __all__ = [
+    "AsgiApplication",
     "Receive",
     "Scope",
-    "Send",
     "WebhookASGI",
-    "complete_lifespan",
     "read_body",
-    "send_response",
 ]
 
 Scope = MutableMapping[str, Any]
@@ -29,7 +28,29 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 _OR_READ = "; or a middleware has read it: let this application take it first"
 
 
-class WebhookASGI:
+class AsgiApplication(ABC):
+    """An ASGI application that serves requests, and needs no start and no end."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or the start and the end of the server."""
+        match scope["type"]:
+            case "http":
+                response = await self._respond(scope, receive)
+                if response is not None:
+                    await _send_response(scope, send, response)
+            case "lifespan":
+                await _complete_lifespan(receive, send)
+            case "websocket":
+                await send({"type": "websocket.close", "code": 1000})
+            case kind:
+                raise ValueError(f"{type(self).__name__} cannot serve {kind!r}")
+
+    @abstractmethod
+    async def _respond(self, scope: Scope, receive: Receive) -> HttpResponse | None:
+        """Return the response to a request; None if the client has gone."""
+
+
+class WebhookASGI(AsgiApplication):
     """
     *receiver* as an application of its own, or mounted below a path of another one:
     ``app.mount("/hooks/mail", WebhookASGI(receiver))``.
@@ -46,36 +67,22 @@ class WebhookASGI:
         self._receiver = receiver
         self._body_timeout = body_timeout
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request, or the start and the end of the server."""
-        match scope["type"]:
-            case "http":
-                await self._respond(scope, receive, send)
-            case "lifespan":
-                await complete_lifespan(receive, send)
-            case "websocket":
-                await send({"type": "websocket.close", "code": 1000})
-            case kind:
-                raise ValueError(f"a webhook cannot serve {kind!r}")
-
-    async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(self, scope: Scope, receive: Receive) -> HttpResponse | None:
         from anyio import fail_after  # noqa: PLC0415  only a server needs it
 
         try:
             with fail_after(self._body_timeout):
                 body = await read_body(scope, receive, self._receiver.max_body)
         except WebhookPayloadError as error:
-            response = self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
+            return self._receiver.refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, str(error))
         except TimeoutError:
             reason = f"the body did not arrive whole within {self._body_timeout:g} s{_OR_READ}"
-            response = self._receiver.refuse(HTTPStatus.REQUEST_TIMEOUT, reason)
-        else:
-            if body is None:
-                reason = f"the client disconnected before the end of the body{_OR_READ}"
-                self._receiver.refuse(HTTPStatus.BAD_REQUEST, reason)
-                return
-            response = await self._handle(scope, body)
-        await send_response(scope, send, response)
+            return self._receiver.refuse(HTTPStatus.REQUEST_TIMEOUT, reason)
+        if body is None:
+            reason = f"the client disconnected before the end of the body{_OR_READ}"
+            self._receiver.refuse(HTTPStatus.BAD_REQUEST, reason)
+            return None
+        return await self._handle(scope, body)
 
     async def _handle(self, scope: Scope, body: bytes) -> WebhookResponse:
         return await self._receiver.arespond(scope["method"], scope["headers"], body)
@@ -101,7 +108,7 @@ async def read_body(scope: Scope, receive: Receive, max_body: int) -> bytes | No
     raise WebhookPayloadError(f"the body has more than {max_body} bytes")
 
 
-async def send_response(scope: Scope, send: Send, response: HttpResponse) -> None:
+async def _send_response(scope: Scope, send: Send, response: HttpResponse) -> None:
     """Send *response*, without its body if the method is HEAD."""
     headers = [
         (name.lower().encode("latin-1"), value.encode("latin-1"))
@@ -112,7 +119,7 @@ async def send_response(scope: Scope, send: Send, response: HttpResponse) -> Non
     await send({"type": "http.response.body", "body": body})
 
 
-async def complete_lifespan(receive: Receive, send: Send) -> None:
+async def _complete_lifespan(receive: Receive, send: Send) -> None:
     """Confirm start and end: there is nothing to do, but servers wait for it."""
     while True:
         message = await receive()

@@ -11,9 +11,9 @@ learns nothing from it, and the log says it to the person who runs the receiver.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import NamedTuple, Protocol, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from poweremail._types.checks import check_not_awaitable, is_plain_function
 from poweremail._types.event import EventBatch, WebhookEvent
@@ -61,25 +61,18 @@ _BODY_IS_GONE = (
 _MAX_EMPTY_BATCH_BYTES = 1_024
 
 
-class HttpResponse(Protocol):
-    """A response that an ASGI or a WSGI server sends."""
-
-    @property
-    def status(self) -> int: ...
-
-    @property
-    def headers(self) -> Iterable[tuple[str, str]]: ...
-
-    @property
-    def body(self) -> bytes: ...
-
-
-class WebhookResponse(NamedTuple):
-    """The response to a request: HTTP status, headers, body."""
+class HttpResponse(NamedTuple):
+    """A response that an ASGI or a WSGI server sends: HTTP status, headers, body."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+
+
+class WebhookResponse(HttpResponse):
+    """The response to a request: HTTP status, headers, body."""
+
+    __slots__ = ()
 
 
 class WebhookReceiver:
