@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 
-from poweremail.errors import ConfigurationError
+from poweremail._types.checks import not_installed
 
 __all__ = ["postgresql_engine"]
 
@@ -56,9 +56,7 @@ def postgresql_engine(url: URL) -> Engine:
             pool_pre_ping=True,
         )
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{error.name} is not installed; pip install 'poweremail[postgresql]'", field="ledger"
-        ) from None
+        raise not_installed(error.name, "postgresql", "ledger") from None
     event.listen(engine, "connect", _look_at)
     event.listen(engine, "begin", _begin)
     return engine

@@ -25,7 +25,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from poweremail._lazy import import_undisturbed
-from poweremail.errors import ConfigurationError
+from poweremail._types.checks import not_installed
 
 if TYPE_CHECKING:
     from inscriptis.model.html_document_state import HtmlDocumentState
@@ -72,11 +72,7 @@ def _renderer() -> Callable[[str], str]:
     try:
         import_undisturbed("inscriptis")
     except ImportError as error:
-        raise ConfigurationError(
-            f"{error.name} is not installed",
-            field="text_from_html",
-            advice="pip install 'poweremail[html]'",
-        ) from None
+        raise not_installed(error.name, "html", "text_from_html") from None
     from inscriptis.css_profiles import CSS_PROFILES  # noqa: PLC0415  only a mail without a text needs it
     from inscriptis.html_engine import Inscriptis  # noqa: PLC0415
     from inscriptis.html_properties import Display  # noqa: PLC0415

@@ -10,7 +10,7 @@ import re
 from types import ModuleType
 
 from poweremail._lazy import import_undisturbed
-from poweremail._types.checks import is_number
+from poweremail._types.checks import is_number, not_installed
 from poweremail._wire.http import Request
 from poweremail.errors import ConfigurationError, TransportError
 
@@ -44,11 +44,7 @@ def check_installed(engine: str) -> None:
     It is not imported.
     """
     if importlib.util.find_spec(engine) is None:
-        raise ConfigurationError(
-            f"{engine} is not installed",
-            field="engine",
-            advice=f"pip install 'poweremail[{engine}]'",
-        )
+        raise not_installed(engine, engine, "engine")
 
 
 def load_engine(name: str, engine: str) -> ModuleType:

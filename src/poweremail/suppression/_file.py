@@ -9,8 +9,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
 from poweremail._runtime._sqlite_file import Kind, SqliteFile
+from poweremail._types.checks import not_installed
 from poweremail._types.suppression import Reason, Suppression, lookup_form
-from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from poweremail._ledger.suppressions import LedgerSuppressionStore
@@ -136,9 +136,7 @@ def open_store(
                 LedgerSuppressionStore,
             )
         except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                f"{error.name} is not installed; pip install 'poweremail[batch]'", field="store"
-            ) from None
+            raise not_installed(error.name, "batch", "store") from None
         return LedgerSuppressionStore(place)
     return SqliteSuppressionStore(place)
 

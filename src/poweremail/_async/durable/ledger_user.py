@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from poweremail._runtime._async import in_thread
-from poweremail.errors import ConfigurationError
+from poweremail._types.checks import not_installed
 
 if TYPE_CHECKING:
     from poweremail._ledger.ledger import Ledger
@@ -54,7 +54,5 @@ def _open_ledger(place: str | os.PathLike[str]) -> Ledger:
     try:
         from poweremail._ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy is loaded for users of a ledger only
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{error.name} is not installed; pip install 'poweremail[batch]'", field="ledger"
-        ) from None
+        raise not_installed(error.name, "batch", "ledger") from None
     return Ledger(place)

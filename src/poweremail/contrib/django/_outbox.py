@@ -21,6 +21,7 @@ from django.db import connections, transaction
 from django.utils.module_loading import import_string
 
 from poweremail import ConfigurationError, SendOutcome, UsageError
+from poweremail._types.checks import not_installed
 from poweremail.batch import Outbox
 from poweremail.contrib.django._backends import BaseBackend
 from poweremail.contrib.django._reading import Reading, read_mail
@@ -86,10 +87,7 @@ def _make_outbox(database: str = "default", schema: str | None = None, **options
     try:
         from poweremail.contrib.django.outbox import ledger  # noqa: PLC0415  it loads SQLAlchemy
     except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"{error.name} is not installed; pip install 'poweremail[django,batch]'",
-            field="POWEREMAIL['OUTBOX']",
-        ) from None
+        raise not_installed(error.name, "django,batch", "POWEREMAIL['OUTBOX']") from None
     return Outbox(ledger(database, schema=schema), **options)
 
 
