@@ -30,10 +30,11 @@ DOMAINS = st.from_regex(
 )
 EMAILS = st.builds("{}@{}".format, ATOMS | QUOTED, DOMAINS)
 BIDI = list("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+CONTROLS = [chr(code) for code in (*range(9), *range(10, 32), *range(127, 160))]
 NAMES = st.text(
     st.characters(
         exclude_categories=["Cs"],
-        exclude_characters=[chr(code) for code in (*range(9), *range(10, 32), 127)] + BIDI,
+        exclude_characters=CONTROLS + BIDI,
     )
 )
 AWKWARD = st.text('<>"\\@, .ab\u00a0', max_size=12)
@@ -255,10 +256,10 @@ def test_a_line_end_that_separates_no_addresses_is_invalid(text):
             read(text)
 
 
-def test_line_ends_around_one_address_or_name_are_removed():
+def test_line_ends_around_one_address_are_removed():
     for text in ("ada@example.com\n", "\r\nada@example.com", "<ada@example.com>\n"):
         assert recipient("from_email", text) == BARE
-    assert Recipient("ada@example.com\r\n", "Ada\n") == ADA
+    assert Recipient("ada@example.com\r\n", "Ada") == ADA
 
 
 @pytest.mark.parametrize(
@@ -459,8 +460,6 @@ def test_valid_addresses_are_not_changed(email):
         ("ada;bob@example.com", "has no valid local part before the @"),
         ("mailto:ada@example.com", "has no valid local part before the @"),
         ("ada\\@example.com", "has no valid local part before the @"),
-        ("ada\u0085b@example.com", "has a space"),
-        ("ada\u0080@example.com", "has no valid local part before the @"),
         ("ada@.example.com", "has no valid domain after the @"),
         ("ada@example.com.", "has no valid domain after the @"),
         ("ada@example..com", "has no valid domain after the @"),
@@ -474,7 +473,6 @@ def test_valid_addresses_are_not_changed(email):
         ("ada@[192.0.2.1", "has no valid domain after the @"),
         ("ada@192.0.2.1]", "has no valid domain after the @"),
         ("ada@[]", "has no valid domain after the @"),
-        ("ada@exam\u0081ple.com", "has no valid domain after the @"),
         (f"ada@{'a' * 64}.com", "has no valid domain after the @"),
         (f"ada@x.{'ü' * 64}", "has no valid domain after the @"),
         (f"{'a' * 65}@example.com", "has more than 64 bytes before the @"),
@@ -513,7 +511,7 @@ def test_the_error_of_a_common_mistake_says_how_to_write_it(text, advice):
     assert caught.value.advice == advice
 
 
-@pytest.mark.parametrize("control", [chr(code) for code in (*range(9), *range(10, 32), 127)])
+@pytest.mark.parametrize("control", CONTROLS)
 @pytest.mark.parametrize("field", ["email", "name"])
 def test_no_control_character_in_either_part(field, control):
     parts = {"email": "ada@example.com", "name": "Ada"}
@@ -521,6 +519,28 @@ def test_no_control_character_in_either_part(field, control):
     with pytest.raises(UsageError, match="has a control character .* at position 2") as caught:
         Recipient(**parts)
     assert caught.value.field == field
+
+
+@settings(max_examples=300, deadline=None)
+@given(before=NAMES, control=st.sampled_from(CONTROLS), after=NAMES | st.just(""))
+@example(before="0", control="\r", after="")
+@example(before="", control="\n", after="")
+def test_no_control_character_in_a_name_even_at_its_ends(before, control, after):
+    name = f"{before}{control}{after}"
+    for read in (
+        lambda: Recipient("ada@example.com", name),
+        lambda: recipient("to", (name, "ada@example.com")),
+        lambda: recipients("to", [(name, "ada@example.com")]),
+    ):
+        with pytest.raises(UsageError, match="has a control character") as caught:
+            read()
+        assert caught.value.reason.endswith(f"at position {len(before)}")
+
+
+@settings(max_examples=100, deadline=None)
+@given(name=NAMES, ends=st.text(" \t\u00a0\u3000"))
+def test_blanks_around_a_name_are_removed(name, ends):
+    assert Recipient("ada@example.com", f"{ends}{name}{ends}") == Recipient("ada@example.com", name)
 
 
 @pytest.mark.parametrize("name", [None, "", "  ", "\u00a0"])

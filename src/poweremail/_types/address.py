@@ -77,7 +77,11 @@ _BETWEEN = f"{_SEPARATORS} \t{_LINE_ENDS}"
 _BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _BIDI_CONTROL = re.compile(f"[{_BIDI_CONTROLS}]")
 # Invisible remains of copying from a web page, a chat or a spreadsheet.
-_REMAINS = rf"[\s\u00ad\u200b\u2060\ufeff{_BIDI_CONTROLS}]+"
+_WHITE_SPACE = f" \t{_LINE_ENDS}"
+_REMAINS = (
+    rf"[{_WHITE_SPACE}\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000"
+    rf"\u00ad\u2060\ufeff{_BIDI_CONTROLS}]+"
+)
 _REMAINS_AT_ENDS = re.compile(rf"\A{_REMAINS}|{_REMAINS}\Z")
 # Invisible although they count as letters, marks or symbols; then U+FFFD, typographic quotes, and
 # separators.
@@ -152,7 +156,7 @@ def _is_odd(character: str) -> bool:
 
 def trim(text: str) -> str:
     """*text* without white space, and without characters that nobody sees, at its ends."""
-    return text.strip() if text.isascii() else _REMAINS_AT_ENDS.sub("", text)
+    return text.strip(_WHITE_SPACE) if text.isascii() else _REMAINS_AT_ENDS.sub("", text)
 
 
 def _email(value: object) -> str:
@@ -167,8 +171,8 @@ def _email(value: object) -> str:
 def _name(value: object) -> str | None:
     if value is None:
         return None
-    name = _decoded(value)
-    name = header_text("name", trim(name) if isinstance(name, str) else name)
+    # At its ends, too: a line end there is a remainder of an attack or of a mistake.
+    name = trim(header_text("name", _decoded(value)))
     if not name.isascii() and (found := _BIDI_CONTROL.search(name)):
         raise UsageError(
             f"has U+{ord(found[0]):04X} ({unicodedata.name(found[0])}) at position "

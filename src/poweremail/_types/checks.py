@@ -32,8 +32,9 @@ __all__ = [
 
 T = TypeVar("T")
 
-# A header may contain a tab. Any other control character could end the header or the mail.
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+# A header may contain a tab. Any other control character could end the header or the mail: some
+# programs take U+0085 for a line end.
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 # RFC 1123, 2.1; also letters of other languages, and the underscore, which occurs in the names of

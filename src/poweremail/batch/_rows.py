@@ -20,7 +20,7 @@ from poweremail._ledger.entries import BadEntry, Entry
 from poweremail._ledger.former import former_members
 from poweremail._messages.envelope import OPTION_HEADERS, Tracking
 from poweremail._messages.message import Message, TemplateMessage
-from poweremail._types.address import recipient, recipients
+from poweremail._types.address import recipient, recipients, trim
 from poweremail._types.attachment import Attachment
 from poweremail._wire.readers import yes_no
 from poweremail.errors import ConfigurationError, UsageError
@@ -154,7 +154,9 @@ def _to(address: Any, name: Any) -> Any:
     if not name:
         return [address]
     found = recipients("to", [address])
-    return [(name, found[0].email)] if len(found) == 1 else found
+    # In a cell of a spreadsheet, a line end around the name is white space.
+    shown = trim(name) if isinstance(name, str) else name
+    return [(shown, found[0].email)] if len(found) == 1 else found
 
 
 def _message(members: dict[str, Any], rest: Mapping[str, Any]) -> Message | TemplateMessage:
