@@ -66,6 +66,7 @@ ROOMS = (
         "poweremail._sync",
     ),
     ("poweremail.errors",),
+    ("poweremail._extras",),
     ("poweremail._types",),
     ("poweremail._mime",),
     ("poweremail._messages",),

@@ -10,7 +10,32 @@ from importlib import import_module
 from threading import Thread, current_thread, main_thread
 from types import ModuleType
 
-__all__ = ["import_undisturbed", "lazily"]
+__all__ = ["extra_of", "import_undisturbed", "lazily"]
+
+_EXTRAS = {
+    "aiohttp": "aiohttp",
+    "bcrypt": "sandbox",
+    "celery": "celery",
+    "django": "django",
+    "fastapi": "sandbox",
+    "httpx2": "httpx2",
+    "inscriptis": "html",
+    "jinja2": "sandbox",
+    "opentelemetry": "opentelemetry",
+    "procrastinate": "procrastinate",
+    "psycopg": "postgresql",
+    "pydantic": "sandbox",
+    "sqlalchemy": "batch",
+    "starlette": "sandbox",
+    "taskiq": "taskiq",
+    "uvicorn": "sandbox",
+}
+"""The extra that brings a package."""
+
+
+def extra_of(error: ModuleNotFoundError) -> str | None:
+    """Return the extra that brings the missing package; None if no extra does."""
+    return _EXTRAS.get((error.name or "").partition(".")[0])
 
 
 def import_undisturbed(name: str) -> ModuleType:
@@ -70,7 +95,12 @@ def lazily(
             raise ImportError(f"{module}.{name} was removed: {removed[name]}")
         if name not in home:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
-        value = getattr(import_module(home[name]), name)
+        try:
+            value = getattr(import_module(home[name]), name)
+        except ModuleNotFoundError as error:
+            if (extra := extra_of(error)) is not None:
+                error.add_note(f"pip install 'poweremail[{extra}]'")
+            raise
         setattr(sys.modules[module], name, value)
         return value
 

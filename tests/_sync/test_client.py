@@ -374,7 +374,7 @@ def test_a_transport_takes_a_client_of_its_own_kind(client):
         HttpxTransport(client)
 
 
-@pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("a ")])
+@pytest.mark.parametrize("engine", [each for each in ENGINES if each in ("httpx2", "aiohttp")])
 def test_a_missing_engine_raises(monkeypatch, engine):
     monkeypatch.setitem(sys.modules, engine, None)
     with pytest.raises(

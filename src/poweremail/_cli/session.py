@@ -16,6 +16,7 @@ from poweremail._cli import exits, failures
 from poweremail._cli.config import Settings, resolve
 from poweremail._cli.output import Output, OutputError
 from poweremail._cli.signals import let_signals_interrupt
+from poweremail._extras import extras_needed
 
 __all__ = ["STORE_VARIABLE", "Session", "open_list"]
 
@@ -70,7 +71,8 @@ class Session:
         """Run *command*, report an error, and exit with the status for it."""
         try:
             let_signals_interrupt()
-            command(self, **values)
+            with extras_needed():
+                command(self, **values)
         except OutputError as error:
             if not error.reader_gone:
                 failures.report_output(self.out, error, self.accepted_id)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 
-from poweremail._types.checks import not_installed
+from poweremail._extras import extras_needed
 
 __all__ = ["postgresql_engine"]
 
@@ -46,7 +46,7 @@ _PLANNER = "".join(
 def postgresql_engine(url: URL) -> Engine:
     # `_begin` begins the transactions, with their settings, in one round trip.
     defaults = {name: value for name, value in _CONNECTION.items() if name not in url.query}
-    try:
+    with extras_needed("ledger"):
         engine = create_engine(
             url,
             connect_args=defaults | {"autocommit": True},
@@ -55,8 +55,6 @@ def postgresql_engine(url: URL) -> Engine:
             max_overflow=_POOL_OVERFLOW,
             pool_pre_ping=True,
         )
-    except ModuleNotFoundError as error:
-        raise not_installed(error.name, "postgresql", "ledger") from None
     event.listen(engine, "connect", _look_at)
     event.listen(engine, "begin", _begin)
     return engine

@@ -24,8 +24,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from poweremail._extras import extras_needed
 from poweremail._lazy import import_undisturbed
-from poweremail._types.checks import not_installed
 
 if TYPE_CHECKING:
     from inscriptis.model.html_document_state import HtmlDocumentState
@@ -69,10 +69,8 @@ def _without_repetition(link: re.Match[str]) -> str:
 
 @cache
 def _renderer() -> Callable[[str], str]:
-    try:
+    with extras_needed("text_from_html"):
         import_undisturbed("inscriptis")
-    except ImportError as error:
-        raise not_installed(error.name, "html", "text_from_html") from None
     from inscriptis.css_profiles import CSS_PROFILES  # noqa: PLC0415  only a mail without a text needs it
     from inscriptis.html_engine import Inscriptis  # noqa: PLC0415
     from inscriptis.html_properties import Display  # noqa: PLC0415

@@ -9,8 +9,9 @@ import importlib.util
 import re
 from types import ModuleType
 
+from poweremail._extras import extras_needed
 from poweremail._lazy import import_undisturbed
-from poweremail._types.checks import is_number, not_installed
+from poweremail._types.checks import is_number
 from poweremail._wire.http import Request
 from poweremail.errors import ConfigurationError, TransportError
 
@@ -39,12 +40,13 @@ _OBJECT = re.compile(r"(?: ssl:)?<[^<>]* object at 0x[0-9a-f]+>")
 
 def check_installed(engine: str) -> None:
     """
-    Raise `ConfigurationError` if *engine*, which is also the name of an extra, is not installed.
+    Raise `ConfigurationError` if *engine*, which an extra brings, is not installed.
 
     It is not imported.
     """
-    if importlib.util.find_spec(engine) is None:
-        raise not_installed(engine, engine, "engine")
+    with extras_needed("engine"):
+        if importlib.util.find_spec(engine) is None:
+            raise ModuleNotFoundError(f"No module named {engine!r}", name=engine)
 
 
 def load_engine(name: str, engine: str) -> ModuleType:

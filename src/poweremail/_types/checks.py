@@ -25,7 +25,6 @@ __all__ = [
     "is_plain_function",
     "is_whole",
     "must_be",
-    "not_installed",
     "require",
     "string_mapping",
 ]
@@ -125,15 +124,6 @@ def require(field: str, value: T, wanted: str, valid: object) -> T:
     if not valid:
         raise ConfigurationError(f"must be {wanted}, not {value!r}", field=field)
     return value
-
-
-def not_installed(package: str | None, extra: str, field: str) -> ConfigurationError:
-    """
-    Return the error for *package*, which *extra* (or several: ``a,b``) of this library installs.
-    """
-    return ConfigurationError(
-        f"{package} is not installed", field=field, advice=f"pip install 'poweremail[{extra}]'"
-    )
 
 
 def must_be(

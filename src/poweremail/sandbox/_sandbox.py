@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
+from poweremail._extras import extras_needed
 from poweremail._types.event import EVENT_NAMES, EventName
 from poweremail._types.secret import Secret
 from poweremail._wire import arguments
@@ -399,13 +400,8 @@ class Sandbox:
 
         Raises `ConfigurationError` if the extra ``poweremail[sandbox]`` is not installed.
         """
-        try:
+        with extras_needed("server"):
             from poweremail.sandbox._server.serving import SandboxServer  # noqa: PLC0415 - it loads starlette and uvicorn
-        except ModuleNotFoundError as error:
-            raise ConfigurationError(
-                f"the server of the sandbox needs {error.name}, which is not installed",
-                advice="pip install 'poweremail[sandbox]'; sandbox.client() needs no extra",
-            ) from error
         return SandboxServer(
             self.service, host=host, port=port, allowed_hosts=allowed_hosts, auth=auth
         )

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
+from poweremail._extras import extras_needed
 from poweremail._runtime._sqlite_file import Kind, SqliteFile
-from poweremail._types.checks import not_installed
 from poweremail._types.suppression import Reason, Suppression, lookup_form
 
 if TYPE_CHECKING:
@@ -131,12 +131,10 @@ def open_store(
     Raises `ConfigurationError` if it is a URL that no ledger can have.
     """
     if isinstance(place, str) and "://" in place:
-        try:
+        with extras_needed("store"):
             from poweremail._ledger.suppressions import (  # noqa: PLC0415  it loads SQLAlchemy
                 LedgerSuppressionStore,
             )
-        except ModuleNotFoundError as error:
-            raise not_installed(error.name, "batch", "store") from None
         return LedgerSuppressionStore(place)
     return SqliteSuppressionStore(place)
 

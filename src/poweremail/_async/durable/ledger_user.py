@@ -6,8 +6,8 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from poweremail._extras import extras_needed
 from poweremail._runtime._async import in_thread
-from poweremail._types.checks import not_installed
 
 if TYPE_CHECKING:
     from poweremail._ledger.ledger import Ledger
@@ -51,8 +51,6 @@ class AsyncLedgerUser:
 
 
 def _open_ledger(place: str | os.PathLike[str]) -> Ledger:
-    try:
+    with extras_needed("ledger"):
         from poweremail._ledger.ledger import Ledger  # noqa: PLC0415  SQLAlchemy is loaded for users of a ledger only
-    except ModuleNotFoundError as error:
-        raise not_installed(error.name, "batch", "ledger") from None
     return Ledger(place)

@@ -21,7 +21,7 @@ from django.db import connections, transaction
 from django.utils.module_loading import import_string
 
 from poweremail import ConfigurationError, SendOutcome, UsageError
-from poweremail._types.checks import not_installed
+from poweremail._extras import extras_needed
 from poweremail.batch import Outbox
 from poweremail.contrib.django._backends import BaseBackend
 from poweremail.contrib.django._reading import Reading, read_mail
@@ -84,10 +84,8 @@ def _settings() -> dict[str, Any]:
 
 @cache
 def _make_outbox(database: str = "default", schema: str | None = None, **options: Any) -> Outbox:
-    try:
+    with extras_needed("POWEREMAIL['OUTBOX']"):
         from poweremail.contrib.django.outbox import ledger  # noqa: PLC0415  it loads SQLAlchemy
-    except ModuleNotFoundError as error:
-        raise not_installed(error.name, "django,batch", "POWEREMAIL['OUTBOX']") from None
     return Outbox(ledger(database, schema=schema), **options)
 
 
