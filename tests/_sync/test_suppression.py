@@ -346,6 +346,23 @@ def test_a_rehearsal_leaves_out_the_same_recipients(sandbox, store):
     assert mail.headers["X-PowerEmail-Redirected-For"] == BOB
 
 
+@pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)
+def test_the_list_holds_for_the_one_to_whom_mails_are_redirected(sandbox, store, tmp_path, send):
+    store.add([Suppression("team@example.com", reason="hard_bounce")])
+    seen: list[OutcomeEvent] = []
+    options = {"suppression": store, "redirect_to": "team@example.com", "on_outcome": seen.append}
+    with sandbox.client(**options) as client:
+        with pytest.raises(SuppressedError) as caught:
+            send(client, ADA, BOB)
+        with Batch(client, tmp_path / "ledger.db", "b") as batch:
+            batch.add([a_mail(ADA)])
+            with batch.run() as outcomes:
+                assert [outcome.state for outcome in outcomes] == ["not_sent"]
+    assert caught.value.recipients == ("team@example.com",)
+    assert [event.state for event in seen] == ["not_sent", "not_sent"]
+    assert got(sandbox) == []
+
+
 @pytest.mark.parametrize(
     "send",
     [

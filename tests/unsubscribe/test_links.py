@@ -228,14 +228,33 @@ def test_a_copy_for_somebody_else_needs_a_link_of_its_own():
     attrs.evolve(a_mail(unsubscribe=URL), to="eve@example.org")
 
 
-def test_a_rehearsal_keeps_the_link():
+def test_a_redirected_mail_has_no_link_that_unsubscribes_a_real_person():
     links = UnsubscribeLinks(URL, NEW)
     with Sandbox() as sandbox, sandbox.client(redirect_to="team@example.com") as client:
         client.messages.send_mail(a_mail(stream="news", unsubscribe=links))
-        (mail,) = sandbox.outbox
-    assert mail.to == ("team@example.com",)
-    link = mail.headers["List-Unsubscribe"].strip("<>")
-    assert links.read(link).address == "ada@example.org"
+        client.messages.send_mail(a_mail(headers={"list-unsubscribe": f"<{URL}/ada>"}))
+        client.messages.send_raw(
+            f"List-Unsubscribe: <{URL}/ada>,\r\n <mailto:leave@example.com>\r\nX-A: kept\r\n"
+            "list-unsubscribe-post : List-Unsubscribe=One-Click\r\n"
+            "From: o@example.com\r\nTo: ada@example.org\r\nSubject: s\r\n\r\n"
+            "List-Unsubscribe: in the text\r\n"
+        )
+        headers = {"List-Unsubscribe": f"<{URL}/ada>", "X-A": "kept"}
+        message = {"subject": "s", "from_email": "o@example.com", "text": "t", "headers": headers}
+        client.call(
+            "messages/sendMail",
+            {"smtp_user_name": "u", "message": {"to": [{"email": "ada@example.org"}], **message}},
+        )
+        client.messages.send_mail(a_mail(to="team@example.com", stream="news", unsubscribe=links))
+        *redirected, own = sandbox.outbox
+    for mail in redirected:
+        assert mail.to == ("team@example.com",)
+        assert not any(name.lower().startswith("list-unsubscribe") for name in mail.headers)
+    assert [mail.headers.get("X-A") for mail in redirected] == [None, None, "kept", "kept"]
+    assert redirected[2].text.strip() == "List-Unsubscribe: in the text"
+    # It was not redirected.
+    link = own.headers["List-Unsubscribe"].strip("<>")
+    assert links.read(link).address == "team@example.com"
 
 
 def test_a_signed_link_needs_a_stream():

@@ -227,7 +227,12 @@ class AsyncMessages:
         if self._settings.rehearsals:
             # Only now: what cannot be sent for real is an error in a rehearsal, too.
             by_get = request.operation.method == "GET"
-            message = self._settings.derive(self._settings.rehearse(given, by_get=by_get))
+            rehearsed = self._settings.rehearse(given, by_get=by_get)
+            if self._check is not None and rehearsed is not given:
+                # The list holds for the one who gets it now as well.
+                with self._sender.checking(request, Mail(unique_id, rehearsed.recipients, sender)):
+                    await self._check.without_suppressed(rehearsed)
+            message = self._settings.derive(rehearsed)
             request = encode_send(endpoint, sender, message, unique_id)
         if self._settings.dry_run:
             return dry_run_result(unique_id, message.recipients, suppressed)

@@ -37,12 +37,8 @@ _END_OF_HEAD = re.compile(r"\r?\n\r?\n|\r?\n\Z|\A\r?\n")
 _HEADER_LINE = re.compile(r"[!-9;-~]+[ \t]*:|[ \t]")
 # Obsolete syntax, at which the standard library's parser ends the headers; servers read it.
 _GAP = re.compile(r"^([!-9;-~]+)[ \t]+:", re.MULTILINE)
-# With the lines that continue it.
-_RECIPIENT_HEADERS = re.compile(
-    rf"^({'|'.join(('to', 'cc', 'bcc', *OTHER_RECIPIENTS))})[ \t]*:.*\n(?:[ \t].*\n)*",
-    re.IGNORECASE | re.MULTILINE,
-)
 _ADDRESS_HEADERS = ("to", "cc", "bcc")
+_RECIPIENTS = (*_ADDRESS_HEADERS, *OTHER_RECIPIENTS)
 _UNFOLDED = re.compile(r"(?:\r\n?+|\n)(?![ \t])")
 
 
@@ -96,11 +92,16 @@ class RawMessage:
         end = "\r\n" if "\r\n" in self.text else "\n"
         return f"{UNIQUE_ID_HEADER}: {unique_id}{end}{self.text}"
 
-    def readdressed(self, to: str, headers: Mapping[str, str]) -> str:
-        """The whole message to the address *to* alone, with *headers*."""
+    def readdressed(
+        self, to: str, headers: Mapping[str, str], *, left_out: Collection[str] = ()
+    ) -> str:
+        """
+        The whole message to the address *to* alone, with *headers*, and without those of the names
+        *left_out*.
+        """
         line_end = self._line_end
         added = "".join(f"{name}: {text}{line_end}" for name, text in {"To": to, **headers}.items())
-        return added + self._with_recipient_headers(lambda _: "")
+        return added + self._with_headers(_header_pattern(*_RECIPIENTS, *left_out), lambda _: "")
 
     def without(self, addresses: Collection[str]) -> RawMessage:
         """
@@ -121,19 +122,32 @@ class RawMessage:
             return f"{name}: {value}{self._line_end}"
 
         recipients = tuple(each for each in self.recipients if each not in addresses)
-        return attrs.evolve(self, text=self._with_recipient_headers(rewrite), recipients=recipients)
+        return attrs.evolve(
+            self,
+            text=self._with_headers(_header_pattern(*_RECIPIENTS), rewrite),
+            recipients=recipients,
+        )
 
     @property
     def _line_end(self) -> str:
         return "\r\n" if "\r\n" in self.text else "\n"
 
-    def _with_recipient_headers(self, replace: Callable[[re.Match[str]], str]) -> str:
-        """The whole message, each header of recipients replaced by what *replace* returns."""
+    def _with_headers(
+        self, headers: re.Pattern[str], replace: Callable[[re.Match[str]], str]
+    ) -> str:
+        """The whole message, each match of *headers* replaced by what *replace* returns."""
         found = _END_OF_HEAD.search(self.text)
         end = found.start() if found else len(self.text)
         line_end = self._line_end
-        head = _RECIPIENT_HEADERS.sub(replace, self.text[:end] + line_end).removesuffix(line_end)
+        head = headers.sub(replace, self.text[:end] + line_end).removesuffix(line_end)
         return f"{head}{self.text[end:]}"
+
+
+def _header_pattern(*names: str) -> re.Pattern[str]:
+    """A pattern for the headers *names*, with the lines that continue them."""
+    return re.compile(
+        rf"^({'|'.join(names)})[ \t]*:.*\n(?:[ \t].*\n)*", re.IGNORECASE | re.MULTILINE
+    )
 
 
 def _text(message: object) -> str:

@@ -20,6 +20,7 @@ from poweremail._messages.message import Message, TemplateMessage
 from poweremail._messages.raw import RawMessage
 from poweremail._policy.send_body import SendBody
 from poweremail._types.address import Recipient, recipient
+from poweremail._types.unsubscribe import UNSUBSCRIBE_HEADERS
 from poweremail.errors import ConfigurationError, UsageError
 
 __all__ = ["REDIRECTED_FOR", "Rehearsal"]
@@ -28,6 +29,10 @@ REDIRECTED_FOR = "X-PowerEmail-Redirected-For"
 """The header of a redirected mail that names those who would have got it."""
 
 _MAX_NAMED = 10
+
+# A tester who presses the button of their mail program would unsubscribe a real person.
+_LINKS = tuple(map(str.lower, UNSUBSCRIBE_HEADERS))
+_LEFT_OUT = frozenset((*OTHER_RECIPIENTS, *_LINKS))
 
 M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
@@ -38,7 +43,8 @@ class Rehearsal:
     Decides who may receive mails.
 
     *redirect_to*: the address that receives each mail with a recipient who is not allowed, instead
-    of all its recipients. If it is None, such a mail is not sent.
+    of all its recipients, without the headers by which they unsubscribe. If it is None, such a mail
+    is not sent.
     *allow*: the patterns of allowed recipients, such as ``*@example.com``.
     """
 
@@ -93,16 +99,14 @@ class Rehearsal:
             return message
         if isinstance(message, RawMessage):
             to = (redirected.email,)
-            text = message.readdressed(*to, {REDIRECTED_FOR: _listed(recipients)})
+            text = message.readdressed(*to, {REDIRECTED_FOR: _listed(recipients)}, left_out=_LINKS)
             return attrs.evolve(message, text=text, recipients=to, has_others=False)
         if by_get:
-            return attrs.evolve(message, to=redirected.email, cc=(), bcc=())
+            return attrs.evolve(message, to=redirected.email, cc=(), bcc=(), unsubscribe=None)
         # If it was redirected before, the header names its first recipients.
-        headers = {REDIRECTED_FOR: _listed(recipients), **_without_others(message.headers)}
-        # The link stays that of the first recipient, as the rest of the mail does.
-        link = message.unsubscribe and attrs.evolve(message.unsubscribe)
+        headers = {REDIRECTED_FOR: _listed(recipients), **_kept(message.headers)}
         return attrs.evolve(
-            message, to=redirected, cc=(), bcc=(), headers=headers, unsubscribe=link
+            message, to=redirected, cc=(), bcc=(), headers=headers, unsubscribe=None
         )
 
     def apply_to_body(self, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -115,7 +119,7 @@ class Rehearsal:
             read.check_plain()
             return body
         to = [{"email": redirected.email, "type": "to", "name": redirected.name}]
-        headers = {REDIRECTED_FOR: _listed(read.recipients), **_without_others(read.headers)}
+        headers = {REDIRECTED_FOR: _listed(read.recipients), **_kept(read.headers)}
         return read.with_members(to=to, headers=headers)
 
     def _redirected(self, recipients: tuple[str, ...], *, has_others: bool) -> Recipient | None:
@@ -154,9 +158,7 @@ def _listed(recipients: tuple[str, ...]) -> str:
     return f"{listed} and {more} more" if more > 0 else listed
 
 
-def _without_others(headers: Mapping[Any, Any]) -> dict[Any, Any]:
+def _kept(headers: Mapping[Any, Any]) -> dict[Any, Any]:
     return {
-        name: value
-        for name, value in headers.items()
-        if str(name).strip().lower() not in OTHER_RECIPIENTS
+        name: value for name, value in headers.items() if str(name).strip().lower() not in _LEFT_OUT
     }
