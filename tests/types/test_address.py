@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from email.header import Header, make_header
 from email.utils import formataddr
 from unittest.mock import patch
@@ -367,11 +368,24 @@ def test_invisible_characters_are_named(email, code):
 
 
 @pytest.mark.parametrize(
-    "remains", ["\ufeff", "\u200b", "\u202a", "\u2069", "\u00ad", "\u00a0\ufeff "]
+    "remains", ["\u00a0", "\ufeff", "\u200b", "\u202a", "\u2069", "\u00ad", "\u00a0\ufeff "]
 )
 def test_invisible_remains_at_the_ends_are_removed(remains):
     assert Recipient(f"{remains}ada@example.com{remains}", f"{remains}Ada{remains}") == ADA
-    assert recipients("to", f"{remains}ada@example.com") == (BARE,)
+    assert recipients("to", f"{remains}ada@example.com{remains}") == (BARE,)
+    assert recipients("to", f"Ada <ada@example.com>{remains}") == (ADA,)
+    bob = Recipient("bob@example.com")
+    assert recipients("to", f"ada@example.com{remains}, {remains}, bob@example.com,{remains}") == (
+        BARE,
+        bob,
+    )
+
+
+def test_the_time_to_trim_grows_with_the_length_alone():
+    name = f"é{' ' * 30_000}x"
+    began = time.process_time()
+    assert recipients("to", f"{name} <ada@example.com>")[0].name == name
+    assert time.process_time() - began < 5
 
 
 def test_names_keep_joiners_but_no_bidi_controls():

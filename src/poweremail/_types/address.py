@@ -72,17 +72,24 @@ _ADDRESS_IN_NAME = re.compile(
 _LINE_ENDS = "\n\v\f\r"
 _HEADER = re.compile(rf"[{_LINE_ENDS}][ \t]*[\w\-]+[ \t]*:")
 _FORBIDDEN = re.compile(rf"(?![{_LINE_ENDS}]){CONTROL.pattern}")
-_BETWEEN = f"{_SEPARATORS} \t{_LINE_ENDS}"
 # The Bidi_Control characters of Unicode. They can make a name read as something else.
 _BIDI_CONTROLS = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _BIDI_CONTROL = re.compile(f"[{_BIDI_CONTROLS}]")
+
+
+def _at_ends(characters: str) -> re.Pattern[str]:
+    # Only from its first character is a run tried: from each, it would take quadratic time.
+    return re.compile(rf"\A[{characters}]+|(?<![{characters}])[{characters}]++\Z")
+
+
 # Invisible remains of copying from a web page, a chat or a spreadsheet.
 _WHITE_SPACE = f" \t{_LINE_ENDS}"
 _REMAINS = (
-    rf"[{_WHITE_SPACE}\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000"
-    rf"\u00ad\u2060\ufeff{_BIDI_CONTROLS}]+"
+    rf"{_WHITE_SPACE}\u00a0\u1680\u2000-\u200b\u2028\u2029\u202f\u205f\u3000"
+    rf"\u00ad\u2060\ufeff{_BIDI_CONTROLS}"
 )
-_REMAINS_AT_ENDS = re.compile(rf"\A{_REMAINS}|{_REMAINS}\Z")
+_REMAINS_AT_ENDS = _at_ends(_REMAINS)
+_BETWEEN = _at_ends(_REMAINS + _SEPARATORS)
 # Invisible although they count as letters, marks or symbols; then U+FFFD, typographic quotes, and
 # separators.
 _ODD = frozenset(
@@ -272,7 +279,7 @@ def _split(text: str) -> list[str]:
         elif kind == "separator":
             complete = None
     parts.append(text[start:])
-    return [part for each in parts if (part := each.strip(_BETWEEN))] or [text]
+    return [part for each in parts if (part := _BETWEEN.sub("", each))] or [text]
 
 
 def lists_several(text: str) -> bool:
