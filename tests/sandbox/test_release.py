@@ -102,6 +102,8 @@ def test_a_raw_message_goes_without_its_bcc(sandbox, api):
         ),
         ("eve@example.net@example.com", ["example.com"], "not on the allow-list"),
         ("a@example.com>\r\nrcpt to:<b@example.com", ["example.com"], "not on the allow-list"),
+        ("root,a@example.com", ["example.com"], "not on the allow-list"),
+        ("root(a@example.com", ["example.com"], "not on the allow-list"),
         ([], ["example.com"], "must not be empty"),
         ([3], ["example.com"], "3 is not on the allow-list"),
     ],
@@ -126,11 +128,14 @@ def test_addresses_beyond_ascii_and_invalid_senders(sandbox, api):
     api.send()
     [mail] = sandbox.outbox
     with SmtpReceiver() as smtp:
-        server = server_of(smtp, allow="example.com")
+        server = server_of(smtp, allow=["example.com", "[192.0.2.1]"])
+        release(mail, server, "ada@[192.0.2.1]")
         assert release(mail, server, "grün@example.com").recipients == ("grün@example.com",)
+        release(mail, server, '"a, b"@example.com')
         with pytest.raises(UsageError, match="cannot be the sender in SMTP"):
             release(attrs.evolve(mail, from_email="me@example.com> SIZE=1"), server)
     assert "MAIL FROM:<from@example.com> BODY=8BITMIME SMTPUTF8" in smtp.said
+    assert 'RCPT TO:<"a, b"@example.com>' in smtp.said
 
 
 @pytest.mark.parametrize(

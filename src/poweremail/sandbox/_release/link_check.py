@@ -31,6 +31,7 @@ import attrs
 from poweremail._types.checks import is_host
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._webhooks.posting import tls_context
+from poweremail.sandbox._webhooks.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     import httpx
@@ -136,7 +137,7 @@ def check_link(link: str, hosts: LinkHosts) -> LinkResult:
         return LinkResult(link, None, f"{where}not checked: {reason}")
     except httpx.InvalidURL:
         return LinkResult(link, False, "redirects to what is not a valid address")
-    except httpx.HTTPError as error:
+    except (httpx.HTTPError, TimeoutError) as error:
         return LinkResult(link, False, f"no response: {type(error).__name__}")
     if location is not None:
         return LinkResult(link, False, f"redirects more than {_MAX_REDIRECTS} times")
@@ -176,14 +177,18 @@ def _request(url: httpx.URL, addresses: Sequence[str]) -> tuple[int, str | None]
     extensions = {"sni_hostname": url.raw_host.decode("ascii")}
     headers = {"Host": url.netloc.decode("ascii"), "User-Agent": "poweremail-sandbox link check"}
     error: httpx.HTTPError | None = None
-    with httpx.Client(
-        verify=tls_context(None), trust_env=False, timeout=_TIMEOUT_SECONDS, headers=headers
-    ) as client:
+    with (
+        TimeLimit(2 * _TIMEOUT_SECONDS) as limit,
+        httpx.Client(
+            verify=tls_context(None), trust_env=False, timeout=_TIMEOUT_SECONDS, headers=headers
+        ) as client,
+    ):
         for address in addresses:
             target = url.copy_with(host=address, username=None, password=None, fragment=None)
             try:
                 # HEAD, so that nothing is confirmed or unsubscribed by looking.
-                response = client.head(target, extensions=extensions)
+                request = client.build_request("HEAD", target, extensions=extensions)
+                response = limit.send(client, request)
             except (httpx.ConnectError, httpx.ConnectTimeout) as failed:
                 error = failed
                 continue

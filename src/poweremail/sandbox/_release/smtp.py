@@ -16,7 +16,7 @@ import smtplib
 import ssl
 from collections.abc import Iterable, Mapping
 from contextlib import closing, suppress
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import attrs
 
@@ -26,6 +26,7 @@ from poweremail._wire.redaction import all_spellings
 from poweremail.errors import ConfigurationError, PowerEmailError, UsageError
 from poweremail.sandbox._release.source import source
 from poweremail.sandbox._store.mail import CaughtMail
+from poweremail.sandbox._webhooks.time_limit import TimeLimit
 
 __all__ = ["ReleaseError", "Released", "SmtpSecurity", "SmtpServer", "release"]
 
@@ -34,12 +35,16 @@ SmtpSecurity = Literal["starttls", "tls", "none"]
 # RFC 5321 lets a mail server take minutes until it greets, but the user of the page does not wait
 # that long.
 _TIMEOUT_SECONDS = 30.0
+_ALL_SECONDS = 300.0
 
 _MAX_RESPONSE_CHARS = 500
 
-# Without the characters that would end an address in an SMTP command; the server checks the rest.
-_ADDRESS = re.compile(r"[^\s<>@\x00-\x1f\x7f]+@[^\s<>@\x00-\x1f\x7f]+\Z")
-_DOMAIN = re.compile(r"@?[^\s<>@\x00-\x1f\x7f]+\Z")
+# Without the characters that would end an address in an SMTP command, or for smtplib, some versions
+# of which send <root> for root,ada@example.com; the server checks the rest.
+_ATOM = r"[^\s\"(),:;<>@\[\\\]\x00-\x1f\x7f]+"
+_HOST = rf"(?:{_ATOM}|\[[\w.:\-]+\])"
+_DOMAIN = re.compile(rf"@?{_HOST}\Z")
+_ADDRESS = re.compile(rf"(?:{_ATOM}|\"[^\"\\\x00-\x1f\x7f]+\")@{_HOST}\Z")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _BCC = re.compile(rb"(?im)^(?:resent-)?bcc[ \t]*:.*\r\n(?:[ \t].*\r\n)*")
 
@@ -169,7 +174,7 @@ def _hand_over(
     data_sent = False
     refused: dict[str, str] = {}
     try:
-        with closing(_connect(server)) as smtp:
+        with TimeLimit(_ALL_SECONDS) as limit, closing(_connect(server, limit)) as smtp:
             options = ["BODY=8BITMIME"] if smtp.has_extn("8bitmime") else []
             if not "".join((sender, *recipients)).isascii():
                 options.append("SMTPUTF8")
@@ -208,13 +213,29 @@ def _describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _connect(server: SmtpServer) -> smtplib.SMTP:
+class _Smtp(smtplib.SMTP):
+    """Shows each of its sockets to *limit*: the greeting is read before the constructor ends."""
+
+    def __init__(self, limit: TimeLimit, host: str, port: int, **options: Any) -> None:
+        self._limit = limit
+        super().__init__(host, port, timeout=_TIMEOUT_SECONDS, **options)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "sock" and value is not None:
+            self._limit.watch(value)
+        super().__setattr__(name, value)
+
+
+class _SmtpOverTls(_Smtp, smtplib.SMTP_SSL):
+    pass
+
+
+def _connect(server: SmtpServer, limit: TimeLimit) -> smtplib.SMTP:
     if server.security == "tls":
-        smtp: smtplib.SMTP = smtplib.SMTP_SSL(
-            server.host, server.port, timeout=_TIMEOUT_SECONDS, context=ssl.create_default_context()
-        )
+        context = ssl.create_default_context()
+        smtp: smtplib.SMTP = _SmtpOverTls(limit, server.host, server.port, context=context)
     else:
-        smtp = smtplib.SMTP(server.host, server.port, timeout=_TIMEOUT_SECONDS)
+        smtp = _Smtp(limit, server.host, server.port)
     try:
         if server.security == "starttls":
             smtp.starttls(context=ssl.create_default_context())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import attrs
 
 from poweremail.errors import ConfigurationError
+from poweremail.sandbox._webhooks.time_limit import TimeLimit
 from poweremail.webhooks._signature import BRAND, handshake_text
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ def _post_over_http(
         # Built by hand: a client would add headers of its own.
         request = httpx.Request("POST", url, headers=list(headers), content=body)
         return result_of(_send(request, _EXCERPT_BYTES, _POST_SECONDS, ca))
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         return AttemptResult(None, f"{type(error).__name__}: {error}")
 
 
@@ -139,7 +140,7 @@ def answers_handshake(url: str, brand: str = BRAND, ca: str | None = None) -> bo
         try:
             request = httpx.Request(method, url)
             status, _, body = _send(request, _MAX_HANDSHAKE_BYTES, _HANDSHAKE_SECONDS, ca)
-        except (httpx.HTTPError, httpx.InvalidURL):
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
             continue
         if 200 <= status < 300 and expected in body:  # noqa: PLR2004 - the success class
             return True
@@ -151,6 +152,8 @@ def _send(
 ) -> tuple[int, httpx.Headers, bytes]:
     """
     Return status, headers and the first *max_bytes* of the body; a slow body ends early, too.
+
+    Raises an error of httpx, or `TimeoutError`.
     """
     import httpx  # noqa: PLC0415
 
@@ -158,8 +161,10 @@ def _send(
     # Receivers under development run on this machine or near it, so no proxy. The service is not
     # known to follow redirects.
     with (
+        # The head of the response may drip, too. The body ends early by itself.
+        TimeLimit(2 * seconds) as limit,
         httpx.Client(verify=tls_context(ca), trust_env=False, timeout=seconds) as client,
-        closing(client.send(request, stream=True)) as response,
+        closing(limit.send(client, request, stream=True)) as response,
     ):
         body = b""
         for chunk in response.iter_bytes():
