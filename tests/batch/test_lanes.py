@@ -369,10 +369,10 @@ def test_the_beat_leaves_batches_that_have_nothing_to_do(ledger):
     shift(ledger, 1000.0)
     ledger.lanes.drain(host="web-1")
     ledger.pause(batch, "because")
-    assert (ledger.lanes.beat(), ledger.lanes.with_work("web-2")) == ([], [])
+    assert (ledger.lanes.beat(), ledger.lanes.agenda(["smtp"], "web-2")) == ([], {})
     ledger.resume(batch)
-    assert ledger.lanes.with_work("web-1") == []
-    assert ledger.lanes.with_work("web-2") == ["news"]
+    assert ledger.lanes.agenda(["smtp"], "web-1") == {}
+    assert ledger.lanes.agenda(["smtp"], "web-2") == {"news": 0.0}
     assert len(ledger.lanes.beat(batch)) == 1
     assert ledger.lanes.take(Kick("nothing", 1, 0), lease=60.0) == "runners"
     other = fill(ledger, 0, "empty")
@@ -380,7 +380,7 @@ def test_the_beat_leaves_batches_that_have_nothing_to_do(ledger):
     shift(ledger, 1000.0)
     assert [kick.batch for kick in ledger.lanes.beat()] == ["news"]
     ledger.lanes.drain()
-    assert (ledger.lanes.beat(), ledger.lanes.with_work("web-2")) == ([], [])
+    assert (ledger.lanes.beat(), ledger.lanes.agenda(["smtp"], "web-2")) == ([], {})
 
 
 def test_a_clock_that_is_set_back_stops_no_beat_for_long(ledger):

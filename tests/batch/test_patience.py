@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import Counter
 
+import psycopg
 import pytest
 from sqlalchemy import text
 
@@ -190,6 +191,21 @@ def test_no_setting_stays_in_a_connection(request, place):
         assert driver.execute(settings).fetchone() == ("on", "poweremail")
         prepared = driver.execute("SELECT count(*) FROM pg_prepared_statements").fetchone()
         assert prepared == ((0,) if place == "pooler" else (1,))
+    ledger.close()
+
+
+def test_a_connection_that_was_lost_while_idle_is_replaced(server):
+    ledger = Ledger(server.url)
+    for use in ("reading", "statements", "transaction"):
+        ledger.create("news")
+        with psycopg.connect(server.url, autocommit=True) as other:
+            ended = other.execute(
+                "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity "
+                "WHERE application_name = 'poweremail'"
+            ).fetchone()
+        assert ended != (0,)
+        with getattr(ledger.database, use)() as connection:
+            assert connection.scalar(text("SELECT 1")) == 1
     ledger.close()
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine
 
+from poweremail import RateLimits
 from poweremail.batch import Batch, Ledger, Outbox
 from poweremail.sandbox import Fault
 from support.ledgers import entries
@@ -130,6 +131,23 @@ def test_forever_means_until_a_signal(batch, command, place, tmp_path, notificat
         while last := notifications.recv(1000):
             pass
     assert last == b"STOPPING=1"
+
+
+def test_a_worker_that_waits_for_limits_begins_no_slice(batch, command, place):
+    user = command.environ["POWEREMAIL_SMTP_USER_NAME"]
+    with Batch(None, place, "news") as news:
+        news.set_options(limits={user: RateLimits(per_minute=3)})
+        process = command.start("batch", "work", "--forever", "--poll", "0.1")
+        wait_for(lambda: len(command.sandbox.outbox) == 3)
+        time.sleep(2.0)  # so that it polls many times
+        wait_for(lambda: not news.workers())
+        (kick,) = news.start(1)
+        assert kick.turn <= 3
+        # A change of the limits is seen nevertheless.
+        news.set_options(limits={user: RateLimits(per_minute=100)})
+        wait_for(lambda: len(command.sandbox.outbox) == 20)
+        process.terminate()
+        process.communicate(timeout=60)
 
 
 def test_the_mail_of_an_outbox_does_not_wait_behind_a_newsletter(batch, command, place):

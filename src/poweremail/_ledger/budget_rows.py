@@ -45,17 +45,24 @@ def _larger(one: ColumnElement[float], other: ColumnElement[float]) -> ColumnEle
     return case((one > other, one), else_=other)
 
 
-def _first_free(column: ColumnElement[float]) -> Any:
+def _free_in(column: ColumnElement[float]) -> ColumnElement[float]:
     """
-    Reads those of *names* that are free, in any order, and then those that are free soonest.
+    The seconds until an SMTP user is free, as its *column* says.
 
     After the clock was set back, a time that was written before is not known.
     """
     free_at = case((_user.booked > Clock(), 0.0), else_=column)
-    free_in = _larger(_larger(free_at, _user.refused_until) - Clock(), 0.0 * Clock())
+    return _larger(_larger(free_at, _user.refused_until) - Clock(), 0.0 * Clock())
+
+
+_is_named = _user.name.in_(bindparam("names", expanding=True))
+
+
+def _first_free(column: ColumnElement[float]) -> Any:
+    """Reads those of *names* that are free, in any order, and then those that are free soonest."""
     return (
-        select(_user.name, free_in.label("free_in"), _user.refusals, _user.limits)
-        .where(_user.name.in_(bindparam("names", expanding=True)))
+        select(_user.name, _free_in(column).label("free_in"), _user.refusals, _user.limits)
+        .where(_is_named)
         .order_by("free_in", func.random())
         .limit(bindparam("most"))
     )
@@ -63,6 +70,9 @@ def _first_free(column: ColumnElement[float]) -> Any:
 
 _FREE = _first_free(_user.free_at)
 _BULK_FREE = _first_free(_user.bulk_free_at)
+
+_WAIT = select(func.count(), func.min(_free_in(_user.free_at))).where(_is_named)
+_BULK_WAIT = select(func.count(), func.min(_free_in(_user.bulk_free_at))).where(_is_named)
 
 _READ = select(Clock().label("now"), smtp_users).where(_of_user)
 
@@ -150,6 +160,15 @@ class BudgetRows:
         query = _BULK_FREE if bulk else _FREE
         rows = self._connection.execute(query, {"names": list(names), "most": most})
         return [FreeRow(**row._asdict()) for row in rows]
+
+    def wait(self, names: Collection[str], *, bulk: bool) -> float:
+        """
+        Return the seconds until the first of *names* is free, 0.0 if one was never registered.
+        *bulk*: for a batch that is no outbox.
+        """
+        query = _BULK_WAIT if bulk else _WAIT
+        known, wait = self._connection.execute(query, {"names": list(names)}).one()
+        return float(wait) if known and known == len(names) else 0.0
 
     def read(self, name: str) -> Any:
         """Read the row of the SMTP user *name*, and the time as ``now``."""

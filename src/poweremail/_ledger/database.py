@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 from sqlalchemy.exc import (
     DBAPIError,
     OperationalError,
@@ -92,15 +92,16 @@ class Database:
         """Begin a transaction. It is committed, and on the disk, at the end of the block."""
         with self._translated_errors():
             self._prepare()
-            with self._engine.begin() as connection:
+            with self._begun(self._engine) as connection:
                 yield connection
+                connection.commit()
 
     @contextmanager
     def statements(self) -> Iterator[Connection]:
         """On a server: each statement of the block is a transaction of its own."""
         with self._translated_errors():
             self._prepare()
-            with self._statements_engine.connect() as connection:
+            with self._begun(self._statements_engine) as connection:
                 yield connection
 
     @contextmanager
@@ -111,7 +112,7 @@ class Database:
         """
         with self._translated_errors():
             self._prepare()
-            with self._reading_engine.connect() as connection:
+            with self._begun(self._reading_engine) as connection:
                 yield connection
 
     def create_tables(self) -> None:
@@ -142,6 +143,21 @@ class Database:
             self._engine.dispose()
             self.files.note_closed()
             self._is_prepared = False
+
+    @staticmethod
+    @contextmanager
+    def _begun(engine: Engine) -> Iterator[Connection]:
+        """Yield a connection that has begun, another one if that of the pool was lost meanwhile."""
+        for is_last in (False, True):
+            with engine.connect() as connection:
+                try:
+                    connection.begin()
+                except DBAPIError as error:
+                    if is_last or not error.connection_invalidated:
+                        raise
+                    continue
+                yield connection
+                return
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:

@@ -28,7 +28,7 @@ from __future__ import annotations
 import os
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Literal, TypeAlias
 
 from sqlalchemy import (
@@ -36,19 +36,17 @@ from sqlalchemy import (
     Connection,
     and_,
     delete,
-    exists,
     func,
     insert,
-    or_,
     select,
     update,
 )
 
+from poweremail._ledger.agenda import read_agenda
 from poweremail._ledger.clock import Clock
 from poweremail._ledger.database import Database
 from poweremail._ledger.lane_conditions import (
     Lane,
-    has_due,
     has_work,
     held_by,
     is_allowed,
@@ -58,7 +56,7 @@ from poweremail._ledger.lane_conditions import (
     is_same_drain,
     is_unfinished,
 )
-from poweremail._ledger.schema import OUTBOX, batches, drains, lanes
+from poweremail._ledger.schema import batches, drains, lanes
 from poweremail._ledger.values import Kick, LaneStatus
 from poweremail._types.checks import is_whole, require
 from poweremail.errors import ConfigurationError
@@ -267,25 +265,19 @@ class Lanes:
             rows = connection.execute(held).all()
         return [LaneStatus(**row._asdict()) for row in rows]
 
-    def with_work(self, host: str | None = None, *, urgent: bool = False) -> list[str]:
+    def agenda(
+        self, smtp_users: Collection[str], host: str | None = None, *, urgent: bool = False
+    ) -> dict[str, float]:
         """
-        The names of the batches that a worker on *host* (by default this one) may work on: they are
-        not finished, paused or drained, and one of their lanes is free.
+        The batches that a worker on *host* (by default this one) which sends as *smtp_users* may
+        work on, each with the seconds until it has something to do.
 
-        Outboxes come first, then batches, the oldest of each first. *urgent*: only outboxes with a
-        mail that is due to be sent.
+        They are not finished, paused or drained, and one of their lanes is free. Outboxes come
+        first, then batches, the oldest of each first. *urgent*: only outboxes with a mail that is
+        due to be sent.
         """
-        has_lane = or_(
-            batches.c.runners.is_(None),
-            exists().where(_lane.batch == batches.c.id, _lane.lane <= batches.c.runners, is_free()),
-        )
         here = _here()[0] if host is None else host
-        wanted = select(batches.c.name).where(has_work(here, reports=self._reports()), has_lane)
-        if urgent:
-            wanted = wanted.where(batches.c.kind == OUTBOX, has_due(Clock()))
-        with self._database.reading() as connection:
-            order = (batches.c.kind.is_(None), batches.c.id)
-            return list(connection.scalars(wanted.order_by(*order)))
+        return read_agenda(self._database, smtp_users, here, reports=self._reports(), urgent=urgent)
 
     @staticmethod
     def _lock(connection: Connection, batch: int) -> tuple[str, int | None]:

@@ -53,7 +53,6 @@ def postgresql_engine(url: URL) -> Engine:
             hide_parameters=True,
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_OVERFLOW,
-            pool_pre_ping=True,
         )
     event.listen(engine, "connect", _look_at)
     event.listen(engine, "begin", _begin)
@@ -77,11 +76,12 @@ def _look_at(connection: Any, record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     # Whatever the server's default is: rows that others have written meanwhile are skipped, and are
-    # no error.
+    # no error. Where each statement is a transaction, an empty one finds out whether the connection
+    # was lost.
     options = connection.get_execution_options()
-    if options.get("poweremail_statements"):
-        return
     begin = "BEGIN ISOLATION LEVEL READ COMMITTED" + connection.info[_SETTINGS]
     if options.get("poweremail_reads"):
         begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+    elif options.get("poweremail_statements"):
+        begin = ";"
     connection.exec_driver_sql(begin)
