@@ -4,6 +4,7 @@ import signal
 import uuid
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 
 from support.postgresql import server
@@ -14,6 +15,13 @@ from support.served import ServedSandbox
 signal.signal(signal.SIGINT, signal.default_int_handler)
 if hasattr(signal, "SIGHUP"):
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+settings.register_profile(
+    "first", max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile("again", settings.get_profile("first"), max_examples=50)
+settings.load_profile("first")
 
 ON_ASYNCIO_ONLY = {"aiohttp", "a session of aiohttp"}
 """

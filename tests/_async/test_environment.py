@@ -338,9 +338,7 @@ ENVIRONMENTS = st.fixed_dictionaries(
 @pytest.mark.parametrize("engine", OWN)
 @pytest.mark.parametrize("scheme", ["http", "https"])
 @given(variables=ENVIRONMENTS)
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_in_any_environment_an_unsent_mail_is_not_sent(engine, scheme, variables):
     with FaultServer(answer()) as server, environment(**variables):
         base_url = server.url if scheme == "http" else "https://127.0.0.1:1"

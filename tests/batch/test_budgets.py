@@ -55,7 +55,7 @@ STEPS = st.one_of(
 
 
 @given(st.lists(STEPS, max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_true_window_has_more_requests_than_its_limit(steps):
     really, ahead, stored = 1_000_000.0, 0.0, None
     held: list[Booked] = []
@@ -97,7 +97,7 @@ def most_within(held: list[Booked], seconds: float) -> int:
 
 
 @given(st.floats(0.05, 2.0), st.integers(10, 60))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_nearly_the_whole_limit_can_be_used(pause, per_minute):
     windows = windows_with_margin(RateLimits(per_minute=per_minute, per_hour=None, per_day=None))
     now, stored, sent = 1_000_000.0, None, 0
@@ -278,7 +278,7 @@ def test_a_worker_does_not_ask_what_others_have_used_up(ledger, rows):
 
 
 @given(st.integers(1, 8), st.integers(1, 4), st.integers(1, 20), st.integers(1, 6), st.integers())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_hosts_use_the_limits_and_never_exceed_them(hosts, users, per_minute, concurrency, seed):
     simulation = Simulation(hosts, users, concurrency=concurrency, per_minute=per_minute, seed=seed)
     figures = simulation.run(130.0)

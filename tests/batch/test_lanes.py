@@ -232,7 +232,6 @@ TestLanes = Lanes.TestCase
 TestLanes.settings = settings(
     max_examples=25,
     stateful_step_count=30,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
 )

@@ -331,7 +331,7 @@ _changes = _values.flatmap(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.one_of(_values.map(lambda v: (v, True)), _changes.map(lambda v: (v, False)))))
 def test_options_are_those_that_came_first_until_they_change(tmp_path_factory, course):
     stored: dict[str, float] = {}
@@ -359,7 +359,7 @@ class TestFailuresInARow:
         ended = [Finished(work=each, verdict=one) for each, one in zip(work, verdicts, strict=True)]
         return it.step(ended, 0).paused
 
-    @settings(deadline=None, max_examples=30)
+    @settings(max_examples=30)
     @given(
         steps=st.lists(
             st.tuples(st.integers(0, 2), st.text("faw", min_size=1, max_size=4)), max_size=8

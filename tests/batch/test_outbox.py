@@ -318,9 +318,7 @@ def test_a_schema_has_the_tables(postgresql):
 
 
 @given(requests=st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=20))
-@settings(
-    max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_the_first_committed_mail_of_each_key_is_there(tmp_path, requests):
     place = str(tmp_path / f"{uuid.uuid4().hex}.db")
     engine = create_engine(url(place))

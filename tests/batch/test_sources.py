@@ -7,7 +7,7 @@ import io
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import ConfigurationError, Message, Recipient, TemplateMessage, UsageError
@@ -319,7 +319,6 @@ names = st.sampled_from(
 
 
 @given(row=st.dictionaries(names, values, max_size=6))
-@settings(max_examples=100, deadline=None)
 def test_any_object_is_a_mail_or_an_error(row, tmp_path_factory):
     path = tmp_path_factory.mktemp("rows") / "r.jsonl"
     path.write_text(json.dumps({"email": "a@example.com"} | row))
@@ -552,7 +551,6 @@ people = st.lists(st.tuples(st.sampled_from("abc"), cells), min_size=1, max_size
 
 
 @given(rows=people, quirks=st.data())
-@settings(max_examples=100, deadline=None)
 def test_a_table_saved_by_a_spreadsheet_gives_the_same_rows(rows, quirks, tmp_path_factory):
     path = tmp_path_factory.mktemp("tables") / "r.csv"
     delimiter = quirks.draw(st.sampled_from(",;\t"))

@@ -192,7 +192,6 @@ TestBatches = Batches.TestCase
 TestBatches.settings = settings(
     max_examples=12,
     stateful_step_count=20,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     derandomize=True,
 )

@@ -457,7 +457,7 @@ def test_least_seconds_of_budgets():
     st.builds(Window, st.integers(1, 6), st.sampled_from([2.0, 10.0])),
     st.integers(1, 30),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_least_seconds_agree_with_the_log(ages, window, mails):
     ages = sorted(ages)
     log = SlidingLog([window])

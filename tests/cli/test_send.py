@@ -314,10 +314,10 @@ def test_a_hostile_whole_message_is_read_at_once(command):
         1,
     )
     assert len(raw) > 140_000
-    began = time.monotonic()
+    began = time.process_time()
     done = command("send", "--eml", "-", "--dry-run", stdin=raw)
     # The standard library's newer policies think about such a header for half a minute.
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
     assert (done.status, "Traceback" in done.err) == (2, False)
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import UsageError
@@ -310,7 +310,6 @@ def test_diagnose_reports_what_is_missing(request_, status, text):
         st.binary(max_size=100).map(lambda tail: captured(Transfer_Encoding="chunked") + tail),
     )
 )
-@settings(max_examples=100, deadline=None)
 def test_diagnose_reads_any_bytes(request_):
     with contextlib.suppress(UsageError):
         headers, body, _ = read_request(request_)

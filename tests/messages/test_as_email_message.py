@@ -267,13 +267,13 @@ MESSAGES = st.builds(
 
 
 @given(MESSAGES)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_message_is_read_back_equal(ours):
     assert there_and_back(ours) == ours
 
 
 @given(MESSAGES)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_only_the_headers_of_the_message_are_written(ours):
     expected = {
         "from",

@@ -17,7 +17,7 @@ from email.mime.text import MIMEText
 from quopri import encodestring
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import Attachment, Converted, Image, Message, Recipient, Tracking, UsageError
@@ -859,7 +859,6 @@ JUNK += [
 @given(
     st.sampled_from(sorted(CORPUS)), st.integers(0, 2**32), st.sampled_from(POLICIES), st.booleans()
 )
-@settings(max_examples=100, deadline=None)
 def test_any_message_is_read_or_rejected(name, seed, using, lossy):
     chance = random.Random(seed)
     data = bytearray(CORPUS[name])

@@ -6,7 +6,7 @@ import unicodedata
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import Attachment, Image, Message, Recipient, TemplateMessage, Tracking, UsageError
@@ -635,7 +635,6 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(FIELDS)
 def test_any_text_makes_a_message_or_a_usage_error(fields):
     try:
@@ -661,7 +660,6 @@ CLEAN = st.text(
 ).filter(lambda text: any(unicodedata.category(each)[0] not in "CZ" for each in text))
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     field=st.sampled_from(
         ["subject", "unique_id", "from_email", "to", "reply_to", "header", "header name"]

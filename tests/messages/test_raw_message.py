@@ -6,7 +6,7 @@ from email import message_from_bytes, policy
 from email.message import EmailMessage, Message
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import UsageError
@@ -127,7 +127,6 @@ def test_a_message_that_cannot_be_written():
         RawMessage.of(mail)
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     st.text(alphabet=st.sampled_from('From:To,ada@x.y<>"; \t\r\n\\()=?ü\0'), max_size=80)
     | st.binary(max_size=40)
@@ -149,7 +148,6 @@ TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_
 IDS = st.lists(st.from_regex(r"<[!-;?-~]{1,300}>", fullmatch=True), min_size=1, max_size=12)
 
 
-@settings(max_examples=150, deadline=None)
 @given(name=st.sampled_from(["Subject", "X-A", "Comments", "X-" + "n" * 60]), text=TEXTS, ids=IDS)
 def test_no_header_of_an_email_message_reads_back_differently(name, text, ids):
     for using in (policy.default, policy.SMTP, policy.SMTPUTF8):

@@ -31,7 +31,6 @@ def emails(recipients) -> tuple[str, ...]:
     return tuple(recipient.email for recipient in recipients)
 
 
-@settings(max_examples=100, deadline=None)
 @given(headers())
 def test_every_mailbox_of_a_header_is_read(header):
     unfolded = header.text.replace("\r\n", "")
@@ -39,7 +38,7 @@ def test_every_mailbox_of_a_header_is_read(header):
     assert listed(unfolded, lenient=True) == header.mailboxes
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(headers().filter(lambda header: header.mailboxes))
 def test_the_client_and_the_sandbox_agree(header):
     raw = f"{HEAD}To: {header.text}\r\n\r\nhi\r\n"
@@ -54,7 +53,7 @@ def test_the_client_and_the_sandbox_agree(header):
         assert RawMessage.of(parsed).recipients == expected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(headers().filter(lambda header: header.mailboxes))
 def test_a_header_that_was_set_on_an_email_message(header):
     """The standard library reads it before we do, each version in its own way."""
@@ -115,7 +114,6 @@ def test_only_the_lenient_mode_reads_malformed_mailboxes(text, expected):
         read_mailboxes(text)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.text('ab@x.org,;:<>()[]"\\ \t=?', max_size=60) | st.text(max_size=30))
 def test_the_lenient_mode_reads_everything_and_agrees_with_the_strict_one(text):
     lenient = read_mailboxes(text, lenient=True)

@@ -10,7 +10,7 @@ import time
 from email import message_from_bytes, policy
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from poweremail import Attachment, Message
@@ -61,7 +61,6 @@ def said(message):
         max_size=20,
     )
 )
-@settings(max_examples=100, deadline=None)
 def test_parse_agrees_with_the_standard_library(lines):
     # A boundary that goes on after a fold, without a semicolon, is malformed; each policy guesses.
     assume(not re.search(rb"boundary=b\r?\n[ \t]", b"".join(lines)))
@@ -76,10 +75,10 @@ def test_parse_agrees_with_the_standard_library(lines):
     "read", [lambda data: parse(data, policy.default), lambda data: as_attached(data)]
 )
 def test_a_header_of_many_parameters_is_read_in_linear_time(read):
-    began = time.perf_counter()
+    began = time.process_time()
     read(BOMB)
     # It takes some hundredths of a second, and by the newer policies half a minute.
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
 
 
 def as_attached(data: bytes):

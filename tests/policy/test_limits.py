@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import LimitWait, RateLimits, Response, SmtpUser, UsageError
@@ -117,7 +117,6 @@ def first_moment(windows, went, now) -> float:
     return min(moment for moment in moments if moment >= now and may_go(windows, went, moment))
 
 
-@settings(max_examples=200, deadline=None)
 @given(windows=WINDOWS, gaps=GAPS)
 def test_never_too_many_and_never_too_late(windows, gaps):
     log, went, now = SlidingLog(windows), [], 0.0
@@ -134,7 +133,6 @@ def test_never_too_many_and_never_too_late(windows, gaps):
             assert sum(begin <= time < begin + window.seconds for time in went) <= window.limit
 
 
-@settings(max_examples=150, deadline=None)
 @given(windows=WINDOWS, gaps=GAPS, later=st.integers(0, 40), ahead=st.integers(0, 20))
 def test_the_wait_behind_others(windows, gaps, later, ahead):
     log, went, now = SlidingLog(windows), [], 0.0
@@ -155,7 +153,6 @@ def test_the_wait_behind_others(windows, gaps, later, ahead):
     assert now + log.wait(now, ahead) == moment
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     windows=WINDOWS,
     times=st.lists(st.floats(0, 1e9), max_size=60).map(sorted),
@@ -214,7 +211,6 @@ def test_without_windows_nothing_waits():
     assert log.wait(1.0) == log.wait(1.0, 1_000) == 0.0
 
 
-@settings(max_examples=100, deadline=None)
 @given(windows=WINDOWS, count=st.integers(0, 100))
 def test_the_log_keeps_no_more_than_the_largest_limit(windows, count):
     log = SlidingLog(windows)

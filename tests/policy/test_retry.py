@@ -26,7 +26,7 @@ def test_options_but_the_attempts_are_keyword_only(field):
         RetryPolicy(1, 7)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(first=SECONDS, most=SECONDS, attempt=st.integers(1, 10_000))
 def test_the_wait_doubles_up_to_the_maximum_less_at_most_half(first, most, attempt):
     wait = RetryPolicy(first_wait=first, max_wait=most).wait(attempt, NotSentError("x"))
@@ -43,7 +43,6 @@ def test_the_default_waits(attempt, full):
     assert full * 0.9 < max(waits) <= full
 
 
-@settings(max_examples=200, deadline=None)
 @given(asked=st.floats(0, 1e6), first=SECONDS, most=SECONDS, attempt=st.integers(1, 100))
 def test_a_longer_retry_after_is_waited_for(asked, first, most, attempt):
     policy = RetryPolicy(first_wait=first, max_wait=most)

@@ -7,7 +7,7 @@ import warnings
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import poweremail
@@ -427,7 +427,6 @@ def test_a_client_from_the_environment(client, monkeypatch):
     assert "owner_id='other'" in repr(client.from_env({**ENVIRON, "POWEREMAIL_OWNER_ID": "other"}))
 
 
-@settings(max_examples=150, deadline=None)
 @given(text=st.text() | st.from_regex(r"https?://[\w.\-:\[\]@/?#%]{0,20}", fullmatch=True))
 def test_any_text_makes_settings_or_a_usage_error(text):
     for option in ("base_url", "app_domain", "owner_id", "token"):

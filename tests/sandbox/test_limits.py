@@ -5,7 +5,7 @@ import threading
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import poweremail
@@ -362,7 +362,6 @@ def fits(limits: SmtpLimits, history: list[tuple[int, int]], now: int, mails: in
     return True
 
 
-@settings(deadline=None)
 @given(LIMITS, REQUESTS)
 def test_no_window_exceeds_its_limit_and_no_request_waits_longer_than_needed(limits, requests):
     store, history, now = Store(), [], 1_458_034_022_169
@@ -391,7 +390,6 @@ def test_no_window_exceeds_its_limit_and_no_request_waits_longer_than_needed(lim
             assert number is None or inside <= number
 
 
-@settings(deadline=None)
 @given(REQUESTS)
 def test_the_usage_equals_the_accepted_requests(requests):
     store, history, now = Store(), [], 0

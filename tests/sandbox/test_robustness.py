@@ -7,7 +7,7 @@ import json
 
 import anyio
 import httpx
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from poweremail import Message
@@ -148,13 +148,11 @@ def check(call: Call) -> None:
             repr(mail).encode("utf-8", "backslashreplace")
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(PATHS), MEMBERS)
 def test_any_members(path, members):
     check(Call("POST", path, body=json.dumps(members).encode()))
 
 
-@settings(deadline=None)
 @given(RAW)
 def test_any_raw_message(raw):
     check(
@@ -168,7 +166,6 @@ def test_any_raw_message(raw):
     )
 
 
-@settings(deadline=None)
 @given(
     st.sampled_from(["GET", "POST", "get", ""]),
     st.sampled_from(PATHS) | st.text(),
@@ -179,7 +176,7 @@ def test_any_bytes(method, path, query, body):
     check(Call(method, path, query, body))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(st.data())
 def test_any_request_to_the_control_api_gets_a_documented_status(data):
     with Sandbox() as sandbox:

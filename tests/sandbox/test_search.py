@@ -162,7 +162,7 @@ def test_deleted_mails_are_not_found(sandbox) -> None:
 TEXTS = st.text(alphabet="aab .-ß€A\n", max_size=12)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(TEXTS, min_size=1, max_size=6), TEXTS.filter(lambda text: text.strip()))
 def test_the_index_finds_what_a_scan_finds(texts, wanted) -> None:
     with Sandbox() as sandbox:

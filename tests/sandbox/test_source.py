@@ -109,7 +109,7 @@ def test_the_source_of_a_raw_mail_is_unchanged():
 TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(subject=TEXT, name=TEXT, text=TEXT, value=TEXT, file=TEXT)
 def test_the_source_of_any_mail_can_be_parsed(subject, name, text, value, file):
     written = source(

@@ -49,7 +49,6 @@ def effort(scripts: int) -> settings:
         max_examples=PROOF or scripts,
         derandomize=not PROOF,
         database=None,
-        deadline=None,
         print_blob=True,
         phases=(Phase.explicit, Phase.generate, Phase.shrink),
         # The test itself clears its fixtures before each script.

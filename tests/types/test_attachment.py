@@ -8,7 +8,7 @@ import mimetypes
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import Attachment, Image, UsageError
@@ -136,7 +136,6 @@ def test_from_base64_rejects_other_types(kind):
     assert caught.value.explanation == "content: must be base64 as str or bytes, not NoneType"
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary())
 def test_base64_of_any_content_is_read_back(content):
     assert Attachment.from_base64(base64.encodebytes(content), "x").content == content
@@ -336,7 +335,6 @@ def test_the_repr_shows_no_content(tmp_path):
     )
 
 
-@settings(max_examples=200, deadline=None)
 @given(name=st.text(), type=st.text() | st.none())
 def test_any_text_is_a_file_name_or_a_usage_error(name, type):
     for make in (Attachment.from_bytes, Image.from_bytes):
@@ -348,7 +346,6 @@ def test_any_text_is_a_file_name_or_a_usage_error(name, type):
             assert not {"\r", "\n", "\0"} & set(name + made.type)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text())
 def test_any_text_is_base64_or_a_usage_error(text):
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import (
@@ -207,7 +207,6 @@ def test_the_key_is_in_no_error_of_invalid_settings(use):
     ),
     right=st.booleans(),
 )
-@settings(max_examples=200, deadline=None)
 def test_nothing_but_webhook_errors_escapes(body, signature, content_type, right):
     for scheme in ("body-hex", "form-base64"):
         given_ = SIGNERS["body-hex"](KEY, URL, body) if right else signature

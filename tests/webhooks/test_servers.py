@@ -14,7 +14,7 @@ import anyio
 import httpx
 import pytest
 import uvicorn
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import ConfigurationError, UsageError
@@ -265,7 +265,6 @@ def test_wsgi_rejects_an_async_handler():
     kind=st.text(st.characters(codec="latin-1"), max_size=30),
     right=st.booleans(),
 )
-@settings(max_examples=150, deadline=None)
 def test_no_body_gets_a_server_error(body, signature, kind, right):
     application = WebhookWSGI(receiver(lambda event: None, scheme="body-hex"))
     given_ = signed(body, "body-hex")["X-PowerEmailTES-SIGNATURE"] if right else signature

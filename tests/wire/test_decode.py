@@ -453,7 +453,7 @@ CODES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(value=JSON, status=CODES)
 @example(value={"status": "success"}, status=200)
 @example(value={"status": "success"}, status=300)
@@ -474,7 +474,7 @@ def test_only_an_object_that_says_so_with_2xx_is_a_success(value, status):
         assert members == value
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     body=st.binary()
     | st.text().map(str.encode)
@@ -486,7 +486,6 @@ def test_any_bytes_raise_an_error_of_the_library(body, status):
     assert isinstance(error, ApiError | ProtocolError)
 
 
-@settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_a_truncated_response_is_never_a_success(data):
     body = json.dumps(
@@ -548,7 +547,6 @@ def test_retry_after_in_any_case():
     assert error_of(Response(429, (("retry-after", "7"),))).retry_after == 7.0
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 10**6), st.integers(-12, 12))
 def test_retry_after_as_any_date(seconds, zone):
     date = (NOW + timedelta(seconds=seconds)).astimezone(timezone(timedelta(hours=zone)))
@@ -560,7 +558,7 @@ def test_retry_after_as_any_date(seconds, zone):
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.text() | st.from_regex(r"\w{3}, \d+ (Jan|Feb) \d+ \d+:\d+:\d+ ([+-]\d+|GMT)", fullmatch=True)
 )

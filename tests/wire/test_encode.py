@@ -227,7 +227,6 @@ def test_post_requests():
     }
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     subject=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).filter(str.strip),
     text=st.text(min_size=1),
@@ -248,7 +247,7 @@ def test_a_recipient_becomes_an_object():
     }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(
         st.integers(0, 10)
@@ -350,7 +349,6 @@ def test_the_http_get_byte_by_byte():
     }
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     values=st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs", "Cc"])),

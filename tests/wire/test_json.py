@@ -6,7 +6,7 @@ import json
 import math
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from poweremail import Message, Secret, TemplateMessage, Timeouts
@@ -103,7 +103,6 @@ def test_both_json_engines_read_what_either_writes(value, indent, ascii_only):
     assert fast == plain
 
 
-@settings(max_examples=200)
 @given(
     value=st.recursive(
         st.text() | st.integers(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)

@@ -9,7 +9,7 @@ import json
 from functools import partial
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from poweremail._wire.json import loads_lenient
@@ -44,7 +44,6 @@ def written(value, layout) -> bytes:
     return json.dumps(value, **layout).encode("utf-8", "surrogatepass")
 
 
-@settings(max_examples=200, deadline=None)
 @given(value=VALUES, layout=LAYOUTS)
 @example(value=5, layout={})
 @example(value=[-0.0, 1e300, -1.5e-7, 10**40], layout={})
@@ -56,7 +55,6 @@ def test_valid_json_is_read_as_json(value, layout):
     assert repr(loads_with_repeats(body)) == repr(json.loads(body))
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.text('{}[]",: \n\tab01-.eE\\truefalsn', max_size=30))
 def test_whatever_the_standard_library_accepts_is_read_equal(text):
     try:
@@ -67,7 +65,6 @@ def test_whatever_the_standard_library_accepts_is_read_equal(text):
     assert loads_lenient(text.encode()) == value
 
 
-@settings(max_examples=150, deadline=None)
 @given(value=OBJECTS, layout=LAYOUTS, data=st.data())
 def test_no_strict_prefix_of_an_object_is_a_value(value, layout, data):
     whole = written(value, layout)
@@ -192,7 +189,6 @@ def test_click_data_that_is_given_twice(text, value):
     assert loads_with_repeats(text.encode()) == value
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=40) | st.text('{}[]",: \nab01-.\\', max_size=30).map(str.encode))
 def test_any_bytes_are_a_value_or_a_value_error(body):
     for read in (loads_lenient, loads_with_repeats):

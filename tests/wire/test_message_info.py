@@ -9,7 +9,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import Engagement, MessageInfo, MessageInfoPage, ProtocolError, Response
@@ -285,7 +285,6 @@ def test_times_are_read_in_each_unit(value, expected):
     assert time is None or time.tzinfo is UTC
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.integers() | st.floats() | st.text() | st.text("0123456789", max_size=25))
 def test_any_time_is_read_or_left_out(value):
     time = record_of(time=value, mailSize=value, open=value, openData={"time": [value]}).time

@@ -54,7 +54,7 @@ def test_no_spelling_of_the_token_remains(token, form):
     )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     token=st.text(
         st.characters(exclude_categories=["Cs"], exclude_characters="*"), min_size=4, max_size=20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import PowerEmailError, ProtocolError, Response, Secret, ValidationError
@@ -136,7 +136,6 @@ def test_responses_about_messages_are_not_changed():
     assert success.response == given_
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.text(min_size=8, max_size=20), st.booleans(), st.text(max_size=5))
 def test_any_secret_is_masked(secret, ascii_only, around):
     secret = f"canary{secret}"

@@ -10,7 +10,7 @@ import math
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import (
@@ -497,7 +497,6 @@ KINDS = (
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8), st.sampled_from(KINDS))
 def test_any_members_are_read_or_kept_in_extra(members, kind):
     result = decode.decode(kind, members, RAW)
