@@ -45,8 +45,14 @@ nox.options.sessions = [
     "wheel",
 ]
 
-WORKERS = str(2 * (os.cpu_count() or 1))
-"""More than the number of processors: much of the suite waits for processes, disks and timeouts."""
+PARALLEL = ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal")
+"""
+More workers than processors: much of the suite waits for processes, disks and timeouts. Each worker
+begins with neighbouring tests, which share a browser or a server.
+"""
+
+AGAIN = "--hypothesis-profile=again"
+"""Fewer examples, on each Python but the first."""
 
 ON_THE_FIRST = (
     "tests/batch/test_crash.py",
@@ -55,19 +61,32 @@ ON_THE_FIRST = (
     "tests/docs",
     "tests/engines/test_proof.py",
     "tests/tools",
+    *("tests/ui/test_daily.py", "tests/ui/test_hostile.py", "tests/ui/test_proxy.py"),
 )
 """
-Tests of databases, killed processes, brokers and pages: they do not depend on the Python version.
+Tests of databases, killed processes, brokers, browsers and pages: they do not depend on the Python
+version.
+"""
+
+WITH_OTHERS = (
+    "tests/contrib/test_django_project.py",
+    "tests/engines/test_pages.py",
+    "tests/runtime/test_instrumented.py",
+)
+"""
+Programs of other libraries that use this one: they depend on the versions of those, so that the
+session `lowest` runs them again.
 """
 
 NOT_BETWEEN = (
-    *ON_THE_FIRST,
-    *("tests/cli", "tests/contrib", "tests/engines", "tests/pytest_plugin", "tests/sandbox"),
-    "tests/ui",
+    *(*ON_THE_FIRST, *WITH_OTHERS),
+    *("tests/_sync", "tests/batch", "tests/cli", "tests/contrib", "tests/engines"),
+    *("tests/pytest_plugin", "tests/sandbox", "tests/ui"),
 )
 """
 What the oldest and the newest Python test, and those between them need not: what stands on the
-core, and passes on both, has nothing of its own that could fail between them.
+core, and passes on both, has nothing of its own that could fail between them. The generated tests
+and those on trio are left out for the same reason.
 """
 
 PAGES = "tests/docs/test_pages.py"
@@ -187,10 +206,14 @@ def tests(session: nox.Session) -> None:
     """Run the tests against the checkout. Arguments after ``--`` go to pytest."""
     session.install("-e", ".[all]", *group("test"))
     # What is covered is the same for every Python.
-    part = ("--cov", "--cov-report=term") if session.python == FIRST else ignoring(*NOT_BETWEEN)
+    part = (
+        ("--cov", "--cov-report=term")
+        if session.python == FIRST
+        else (AGAIN, "-k", "not trio", *ignoring(*NOT_BETWEEN))
+    )
     part += ignoring(PAGES)
     # With arguments it is a part of the suite that runs, which need not cover everything.
-    session.run("pytest", *(session.posargs or ("-n", WORKERS, *part)))
+    session.run("pytest", *(session.posargs or (*PARALLEL, *part)))
 
 
 @nox.session
@@ -216,7 +239,7 @@ def pages(session: nox.Session) -> None:
     (built,) = (ROOT / "dist").glob("*.whl")
     session.install(f"poweremail[all] @ {built.as_uri()}", *group("test"), "uv")
     wheel = {"POWEREMAIL_PAGES": str(built)}
-    session.run("pytest", *(session.posargs or ("-n", WORKERS, PAGES)), env=wheel)
+    session.run("pytest", *(session.posargs or (*PARALLEL, PAGES)), env=wheel)
 
 
 @nox.session
@@ -268,8 +291,8 @@ def wheel(session: nox.Session) -> None:
         with session.chdir(folder):
             session.run("python", "-c", IS_INSTALLED)
             # What is in the wheel for the browser is looked at in the browser again.
-            once = ignoring(PAGES, *(() if FIRST == NEWEST else ON_THE_FIRST))
-            session.run("pytest", *(session.posargs or ("-n", WORKERS, *once)))
+            once = () if FIRST == NEWEST else (AGAIN, *ignoring(*ON_THE_FIRST, *WITH_OTHERS))
+            session.run("pytest", *(session.posargs or (*PARALLEL, *once, *ignoring(PAGES))))
             if FIRST != NEWEST and not session.posargs:
                 # The newest Django needs a newer Python than the oldest one.
                 session.run("pytest", "tests/docs/test_django_shop.py")
@@ -287,10 +310,10 @@ def lowest(session: nox.Session) -> None:
     session.install(*lowest, *(each for each in group("test") if not each.startswith(NEED_NEWER)))
     session.run("python", "-c", IS_LOWEST)
     if not session.posargs:
-        session.run("pytest", *old, "-n", WORKERS, *NEWER_IS_NEEDED_BY_OTHERS)
+        session.run("pytest", *old, *PARALLEL, AGAIN, *NEWER_IS_NEEDED_BY_OTHERS)
     session.install(*lowest, *group("test"))
     left_out = ignoring("tests/ui", "tests/docs", *ON_THE_FIRST)
-    session.run("pytest", *old, *(session.posargs or ("-n", WORKERS, *left_out)))
+    session.run("pytest", *old, *(session.posargs or (*PARALLEL, AGAIN, *left_out)))
 
 
 @nox.session(requires=["build", "lowest", "pages"])
@@ -318,7 +341,7 @@ def release(session: nox.Session) -> None:
         session.install(f"{unpacked}[all]", *group("test"))
         with session.chdir(unpacked):
             rooms = (f"tests/{room}" for room in ("wire", "mime", "messages", "policy", "sandbox"))
-            session.run("pytest", "-n", WORKERS, "tests/test_architecture.py", *rooms)
+            session.run("pytest", *PARALLEL, "tests/test_architecture.py", *rooms)
 
 
 def write_sbom(session: nox.Session, place: Path, sdist: str) -> None:

@@ -41,6 +41,15 @@ def _can_run(callspec) -> bool:
     return ON_ASYNCIO_ONLY.isdisjoint(str(callspec.params.get(name)) for name in ("way", "engine"))
 
 
+@pytest.fixture
+def uncovered(monkeypatch):
+    """
+    Let the processes of a test run without coverage, which makes the start of each longer by two
+    thirds: other tests cover the same lines.
+    """
+    monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+
+
 @pytest.fixture(scope="session")
 def _server():
     with ServedSandbox() as sandbox, sandbox.server() as server:

@@ -4,7 +4,11 @@ The short form of ``nox -s crash``: the real command, killed at durable steps an
 
 from __future__ import annotations
 
+import pytest
+
 from support.crash import Crash
+
+pytestmark = pytest.mark.usefixtures("uncovered")
 
 
 def test_after_kills_no_mail_is_doubled_or_missing(tmp_path):

@@ -11,6 +11,8 @@ import pytest
 from poweremail.batch import Ledger
 from support.ledgers import fill
 
+pytestmark = pytest.mark.usefixtures("uncovered")
+
 CLAIM = """
 import sys, time
 from poweremail.batch import Ledger

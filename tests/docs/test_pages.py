@@ -96,7 +96,7 @@ def runs(page: Path) -> bool:
 @pytest.mark.parametrize(
     "page", [page for page in PAGES if runs(page)], ids=lambda page: str(page.relative_to(ROOT))
 )
-def test_a_page_runs_as_printed(page, tmp_path, request):
+def test_a_page_runs_as_printed(page, tmp_path, tmp_path_factory, request):
     text = page.read_text()
     database = request.getfixturevalue("postgresql") if DATABASE in text else DATABASE
     work = tmp_path / "work"
@@ -105,11 +105,13 @@ def test_a_page_runs_as_printed(page, tmp_path, request):
     environ = {
         "HOME": str(tmp_path),
         "LANG": "C.UTF-8",
-        "PATH": os.pathsep.join([str(programs), str(environment(tmp_path)), os.defpath]),
+        "PATH": os.pathsep.join([str(programs), str(environment(tmp_path_factory)), os.defpath]),
         "PYTHONUNBUFFERED": "1",
         "UV": shutil.which("uv") or "uv",
         "PYTHONWARNINGS": "error::DeprecationWarning:__main__",
     } | passed_on()
+    if WHEEL:
+        environ["PYTHONPYCACHEPREFIX"] = str(tmp_path_factory.getbasetemp() / "pycache")
     installer(programs)
     with Terminal(work, environ, {DATABASE: database}) as terminal:
         output = None
@@ -141,12 +143,18 @@ def passed_on() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.startswith(kept)}
 
 
-def environment(tmp_path: Path) -> Path:
-    """The programs of an environment for a page: a new one, or that of the tests."""
+def environment(folders: pytest.TempPathFactory) -> Path:
+    """
+    The programs of an environment for a page: a new one, or that of the tests.
+
+    Each new one has the place of the one before it, so that its modules are compiled already.
+    """
     if not WHEEL:
         return Path(sys.executable).parent
-    place = tmp_path / "venv"
-    subprocess.run(["uv", "venv", "-q", "--python", sys.executable, str(place)], check=True)
+    place = folders.getbasetemp() / "venv"
+    subprocess.run(
+        ["uv", "venv", "-q", "--clear", "--python", sys.executable, str(place)], check=True
+    )
     return place / "bin"
 
 

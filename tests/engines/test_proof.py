@@ -10,6 +10,8 @@ import pytest
 from support.engines.loop import Loop
 from support.engines.site import WORKERS
 
+pytestmark = pytest.mark.usefixtures("uncovered")
+
 
 @pytest.mark.parametrize(("seed", "engine"), list(enumerate(WORKERS)))
 def test_no_mail_is_doubled_or_missing(seed, engine):

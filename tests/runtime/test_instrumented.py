@@ -17,6 +17,8 @@ from poweremail.transports import AsyncAiohttpTransport, AsyncHttpxTransport, Ht
 from support.fault_server import FaultServer, answer
 from support.messages import template
 
+pytestmark = pytest.mark.usefixtures("uncovered")
+
 TESTS = Path(__file__).parents[1]
 
 

@@ -6,12 +6,16 @@ import json
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks import idle, report, workers  # noqa: E402
 from benchmarks.goals import GOALS, judged  # noqa: E402
 from benchmarks.hosts import Simulation  # noqa: E402
+
+pytestmark = pytest.mark.usefixtures("uncovered")
 
 
 def test_the_page_has_the_figures_of_the_file():
