@@ -137,11 +137,18 @@ def test_a_missing_file_or_profile_is_reported(config):
     assert config("config", "--profile", "production").status == 2
     assert "there is no settings file /nowhere" in config("config", "--config", "/nowhere").err
     done = config("config", "--config", "/dev/null/config.toml")
-    assert (done.status, "cannot be read: Not a directory" in done.err) == (2, True)
+    assert (done.status, "no settings file /dev/null/config.toml" in done.err) == (2, True)
     config.config.write_bytes(b"\xff")
     assert "it is not UTF-8" in config("config").err
     config.config.unlink()
     assert "it has none" in config("config", "--profile", "staging").err
+
+
+def test_a_home_that_is_no_folder_has_no_settings(command):
+    command.environ["XDG_CONFIG_HOME"] = "/dev/null"
+    done = command("config")
+    assert done.status == 0
+    assert "(there is no such file)" in done.err
 
 
 def test_missing_settings_are_reported_with_the_ways_to_give_them(command):

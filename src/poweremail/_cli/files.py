@@ -44,7 +44,7 @@ def exists(path: Path, flag: str) -> bool:
     """
     try:
         path.stat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # the second where HOME is /dev/null
         return False
     except OSError as failure:
         reason = failure.strerror
