@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from email.message import EmailMessage
+from threading import Event  # async only
 
+import anyio  # async only
 import attrs
 import pytest
 
@@ -19,6 +21,7 @@ from poweremail import (
     RetryPolicy,
     SuppressionStoreError,
     TemplateMessage,
+    Timeouts,  # async only
     UsageError,
     WebhookEvent,
 )
@@ -291,6 +294,64 @@ async def test_a_store_that_returns_something_else_sends_nothing(sandbox):
     async with sandbox.async_client(suppression=Odd()) as client:
         with pytest.raises(NotSentError, match="find returned a str, not a Suppression"):
             await client.messages.send_mail(a_mail(ADA))
+    assert got(sandbox) == []
+
+
+class Hangs:  # async only
+    """A store whose database keeps silent until the test ends."""
+
+    def __init__(self) -> None:
+        self.end = Event()
+
+    def find(self, addresses, /):
+        self.end.wait()
+        return ()
+
+    def add(self, entries, /): ...
+
+
+class HangsAwaited(Hangs):  # async only
+    """The same with async methods."""
+
+    async def find(self, addresses, /):
+        await anyio.sleep_forever()
+
+    async def add(self, entries, /): ...
+
+
+@pytest.mark.parametrize("kind", [Hangs, HangsAwaited])  # async only
+@pytest.mark.parametrize("send", SENDS.values(), ids=SENDS)
+async def test_nothing_is_sent_while_the_store_hangs(sandbox, kind, send):  # async only
+    store = kind()
+    options = {"suppression": store, "timeouts": Timeouts(suppression=0.05)}
+    try:
+        async with sandbox.async_client(**options) as client:
+            with pytest.raises(SuppressionStoreError, match=r"took more than 0\.05 s") as caught:
+                await send(client, ADA)
+            await send(client.with_options(suppression=None), BOB)
+    finally:
+        store.end.set()
+    assert caught.value.mail_state == "not_sent"
+    assert got(sandbox) == [BOB]
+
+
+async def test_a_store_that_hangs_holds_up_neither_mails_nor_other_work(  # async only
+    sandbox, tmp_path
+):
+    store = Hangs()
+    options = {"suppression": store, "timeouts": Timeouts(suppression=0.2)}
+    try:
+        async with sandbox.async_client(**options) as client:
+            mails = [a_mail(ADA) for _ in range(100)]
+            async with client.messages.send_many(mails, concurrency=100) as outcomes:
+                errors = [outcome.error async for outcome in outcomes]
+            # With each of the threads for such stores in use, a ledger still gets one.
+            async with AsyncBatch(client, tmp_path / "ledger.db", "b") as batch:
+                await batch.add([a_mail(ADA)])
+                assert (await batch.status()).left == 1
+    finally:
+        store.end.set()
+    assert {type(error) for error in errors} == {SuppressionStoreError}
     assert got(sandbox) == []
 
 

@@ -370,7 +370,7 @@ def with_links(links: UnsubscribeLinks) -> None:
 
 # Options.
 
-timeouts = Timeouts(connect=5, read=30.0, write=None, pool=None)
+timeouts = Timeouts(connect=5, read=30.0, write=None, pool=None, suppression=10)
 assert_type(timeouts.read, float | None)
 
 

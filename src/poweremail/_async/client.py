@@ -201,7 +201,7 @@ class AsyncPowerEmail:
                 AsyncSuppressionCheck,
             )
 
-            check = AsyncSuppressionCheck(settings.suppression)
+            check = AsyncSuppressionCheck(settings.suppression, settings.timeouts.suppression)
         self._suppression_check = check
         self.messages: AsyncMessages = AsyncMessages(settings, self._exchange, self._sender, check)
         self.settings: AsyncSettingsCalls = AsyncSettingsCalls(settings.endpoint, self._exchange)

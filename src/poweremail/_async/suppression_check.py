@@ -9,7 +9,7 @@ from poweremail._messages.message import Message, TemplateMessage
 from poweremail._messages.raw import RawMessage
 from poweremail._policy.send_body import SendBody, check_can_be_read
 from poweremail._policy.suppression import check_others, suppressing, without, without_in_body
-from poweremail._runtime._async import in_thread
+from poweremail._runtime._async import read_in_thread, time_limit
 from poweremail._types.address import fold_address
 from poweremail._types.checks import check_not_awaitable, is_plain_function
 from poweremail._types.suppression import (
@@ -27,11 +27,12 @@ M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
 
 class AsyncSuppressionCheck:
-    """Leaves out recipients that *store* has on its list."""
+    """Leaves out recipients that *store* has on its list, if it says so within *seconds*."""
 
-    def __init__(self, store: AnySuppressionStore) -> None:
+    def __init__(self, store: AnySuppressionStore, seconds: float | None) -> None:
         # sync only: require_plain(store)
         self._store: Any = store
+        self._seconds = seconds
 
     async def without_suppressed(self, message: M) -> tuple[M, tuple[Suppression, ...]]:
         """
@@ -71,7 +72,8 @@ class AsyncSuppressionCheck:
         self, recipients: tuple[str, ...], stream: str | None
     ) -> dict[str, Suppression]:
         try:
-            found = await find_entries(self._store, [fold_address(each) for each in recipients])
+            with time_limit(self._seconds):
+                found = await find_entries(self._store, [fold_address(each) for each in recipients])
         except Exception as error:  # whatever the user's store raises
             reason = error.reason if isinstance(error, PowerEmailError) else str(error)
             raise SuppressionStoreError(
@@ -87,7 +89,7 @@ async def find_entries(
     find: Any = store.find
     if not is_plain_function(find):  # async only
         return _checked(await find(addresses))
-    return await in_thread(_find, find, addresses)
+    return await read_in_thread(_find, find, addresses)
 
 
 def _find(

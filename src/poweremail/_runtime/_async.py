@@ -13,8 +13,9 @@ from collections.abc import (
     Callable,
     Generator,
     Iterable,
+    Iterator,
 )
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Generic, TypeVar, TypeVarTuple
 from weakref import WeakKeyDictionary
 
@@ -33,8 +34,10 @@ __all__ = [
     "finish",
     "in_thread",
     "quick_connection_scope",
+    "read_in_thread",
     "shielded",
     "sleep",
+    "time_limit",
     "waits",
 ]
 
@@ -56,6 +59,33 @@ async def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R
     does not: the function runs on.
     """
     return await anyio.to_thread.run_sync(function, *args)
+
+
+_MAX_READS = 40
+"""As many as `in_thread` calls functions at once."""
+
+_readers: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("poweremail_readers")
+
+
+async def read_in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R:
+    """
+    Do the same with a *function* that only reads, and that may hang: a scope that is cancelled does
+    not wait for it, and it takes no thread from `in_thread`.
+    """
+    limiter = _readers.get(None)
+    if limiter is None:
+        limiter = anyio.CapacityLimiter(_MAX_READS)
+        _readers.set(limiter)
+    return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=True, limiter=limiter)
+
+
+@contextmanager
+def time_limit(seconds: float | None) -> Iterator[None]:
+    """Cancel the block after *seconds* and raise TimeoutError. With None it has no limit."""
+    with anyio.move_on_after(seconds) as scope:
+        yield
+    if scope.cancelled_caught:
+        raise TimeoutError(f"it took more than {seconds:g} s")
 
 
 def shielded() -> AbstractContextManager[object]:

@@ -21,8 +21,10 @@ __all__ = [
     "finish",
     "in_thread",
     "quick_connection_scope",
+    "read_in_thread",
     "shielded",
     "sleep",
+    "time_limit",
     "waits",
 ]
 
@@ -39,6 +41,16 @@ def sleep(seconds: float) -> None:
 def in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R:
     """Call *function*, which may block: other threads run on."""
     return function(*args)
+
+
+def read_in_thread(function: Callable[[*Arguments], R], *args: *Arguments) -> R:
+    """Do the same."""
+    return function(*args)
+
+
+def time_limit(seconds: float | None) -> AbstractContextManager[object]:  # noqa: ARG001
+    """Return a block without a limit: what runs in the caller's thread cannot be cancelled."""
+    return nullcontext()
 
 
 def shielded() -> AbstractContextManager[object]:

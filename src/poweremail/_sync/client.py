@@ -202,7 +202,7 @@ class PowerEmail:
                 SuppressionCheck,
             )
 
-            check = SuppressionCheck(settings.suppression)
+            check = SuppressionCheck(settings.suppression, settings.timeouts.suppression)
         self._suppression_check = check
         self.messages: Messages = Messages(settings, self._exchange, self._sender, check)
         self.settings: SettingsCalls = SettingsCalls(settings.endpoint, self._exchange)

@@ -10,7 +10,7 @@ from poweremail._messages.message import Message, TemplateMessage
 from poweremail._messages.raw import RawMessage
 from poweremail._policy.send_body import SendBody, check_can_be_read
 from poweremail._policy.suppression import check_others, suppressing, without, without_in_body
-from poweremail._runtime._sync import in_thread
+from poweremail._runtime._sync import read_in_thread, time_limit
 from poweremail._types.address import fold_address
 from poweremail._types.checks import check_not_awaitable
 from poweremail._types.suppression import (
@@ -28,11 +28,12 @@ M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
 
 class SuppressionCheck:
-    """Leaves out recipients that *store* has on its list."""
+    """Leaves out recipients that *store* has on its list, if it says so within *seconds*."""
 
-    def __init__(self, store: AnySuppressionStore) -> None:
+    def __init__(self, store: AnySuppressionStore, seconds: float | None) -> None:
         require_plain(store)
         self._store: Any = store
+        self._seconds = seconds
 
     def without_suppressed(self, message: M) -> tuple[M, tuple[Suppression, ...]]:
         """
@@ -72,7 +73,8 @@ class SuppressionCheck:
         self, recipients: tuple[str, ...], stream: str | None
     ) -> dict[str, Suppression]:
         try:
-            found = find_entries(self._store, [fold_address(each) for each in recipients])
+            with time_limit(self._seconds):
+                found = find_entries(self._store, [fold_address(each) for each in recipients])
         except Exception as error:  # whatever the user's store raises
             reason = error.reason if isinstance(error, PowerEmailError) else str(error)
             raise SuppressionStoreError(
@@ -84,7 +86,7 @@ class SuppressionCheck:
 def find_entries(store: SuppressionStore, addresses: Sequence[str]) -> tuple[Suppression, ...]:
     """Return all entries of *addresses* in *store*. Raises what the store raises."""
     find: Any = store.find
-    return in_thread(_find, find, addresses)
+    return read_in_thread(_find, find, addresses)
 
 
 def _find(

@@ -50,6 +50,10 @@ class Timeouts:
     *total*
         None: the time from taking a connection to the end of the response. The outcome of a send is
         unknown if the last byte of the body may have left, else *not sent*.
+    *suppression*
+        30: the time that the suppression store of an async client may take, more than its database
+        takes to fail. The mail is not sent. A sync client calls the store in your own thread, with
+        its connections and transactions, and nothing can end it there.
 
     No limit counts the waits for the limits of an SMTP user, for the next attempt or for a lookup;
     ``RetryPolicy.max_total`` and ``visibility`` bound these.
@@ -67,6 +71,7 @@ class Timeouts:
         )
     )
     total: float | None = None
+    suppression: float | None = 30.0
 
     def __attrs_post_init__(self) -> None:
         for field in attrs.fields(Timeouts):
