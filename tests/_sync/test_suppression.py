@@ -155,6 +155,20 @@ def test_a_stream_selects_the_list(sandbox, store):
     assert len(sandbox.outbox) == 4
 
 
+def test_the_name_of_a_stream_has_no_case(sandbox, store):
+    assert store.add([Suppression(ADA, "News", reason="unsubscribe")]) == 1
+    assert store.add([Suppression(ADA, "news", reason="unsubscribe")]) == 0
+    with sandbox.client(suppression=store) as client:
+        for stream in ("news", "NEWS"):
+            with pytest.raises(SuppressedError):
+                client.messages.send_mail(a_mail(ADA, stream=stream))
+            with pytest.raises(SuppressedError):
+                client.messages.send_raw(a_raw(ADA), stream=stream)
+    assert [entry.stream for entry in store.entries(stream="NEWS")] == ["news"]
+    assert store.remove(ADA, stream="nEWS") == 1
+    assert got(sandbox) == []
+
+
 def test_send_many_goes_on_after_a_suppressed_one(sandbox, store):
     store.add([Suppression(ADA)])
     with (

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Row, delete, select, tuple_
 
 from poweremail._ledger.ledger import Ledger
 from poweremail._ledger.schema import insert_new, suppressions
-from poweremail._types.suppression import Reason, Suppression, lookup_form
+from poweremail._types.suppression import Reason, Suppression, fold_stream, lookup_form
 
 __all__ = ["LedgerSuppressionStore"]
 
@@ -107,7 +107,7 @@ class LedgerSuppressionStore:
 def _condition(
     stream: str | None, reason: str | None, *others: ColumnElement[bool]
 ) -> list[ColumnElement[bool]]:
-    given = ((suppressions.c.stream, stream), (suppressions.c.reason, reason))
+    given = ((suppressions.c.stream, fold_stream(stream)), (suppressions.c.reason, reason))
     return [*others, *(column == value for column, value in given if value is not None)]
 
 

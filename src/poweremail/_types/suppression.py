@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from datetime import MAXYEAR, MINYEAR, UTC, datetime
-from typing import Any, Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args
 
 import attrs
 
@@ -23,6 +23,7 @@ __all__ = [
     "Suppression",
     "SuppressionStore",
     "check_stream",
+    "fold_stream",
     "lookup_form",
     "require_plain",
 ]
@@ -49,6 +50,11 @@ def check_stream(field: str, value: object, *, mail_state: MailState | None = No
     return value
 
 
+def fold_stream(stream: str | None) -> str | None:
+    """Return the form in which *stream* is compared and stored: in lower case."""
+    return None if stream is None else stream.lower()
+
+
 def lookup_form(address: object) -> str:
     """
     Return *address*, perhaps with a display name, in the form in which it is compared and stored.
@@ -63,9 +69,8 @@ def lookup_form(address: object) -> str:
         ) from None
 
 
-def _list_name(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if value != EVERY_STREAM:
-        check_stream(attribute.name, value)
+def _list_name(value: str) -> str:
+    return value if value == EVERY_STREAM else check_stream("stream", value).lower()
 
 
 def _since(value: datetime | None) -> datetime:
@@ -89,7 +94,8 @@ class Suppression:
 
     *address*: in the form in which addresses are compared: without a name, in lower case, the
     domain as DNS has it. ``Ada <ADA@Example.com>`` becomes ``ada@example.com``.
-    *stream*: the stream whose mails it must not get; ``"*"`` (`EVERY_STREAM`) for all mails.
+    *stream*: the stream whose mails it must not get, in lower case; ``"*"`` (`EVERY_STREAM`) for
+    all mails.
     *reason*: ``hard_bounce``, ``spam``, ``unsubscribe`` or ``manual``.
     *since*: when it came onto the list, in UTC; now by default.
     *note*: where it comes from, such as the unique id of a mail.
@@ -98,7 +104,7 @@ class Suppression:
     """
 
     address: str = attrs.field(converter=lookup_form)
-    stream: str = attrs.field(default=EVERY_STREAM, validator=_list_name)
+    stream: str = attrs.field(default=EVERY_STREAM, converter=_list_name)
     reason: Reason = attrs.field(default="manual", kw_only=True)
     since: datetime = attrs.field(default=None, converter=_since, kw_only=True)
     note: str | None = attrs.field(default=None, converter=_note, kw_only=True)
@@ -107,8 +113,11 @@ class Suppression:
         require("reason", self.reason, f"one of {', '.join(REASONS)}", self.reason in REASONS)
 
     def applies_to(self, stream: str | None) -> bool:
-        """Return whether it holds for a mail of *stream*; None for a mail without a stream."""
-        return self.stream in (EVERY_STREAM, stream)
+        """
+        Return whether it holds for a mail of *stream*, in any case; None for a mail without a
+        stream.
+        """
+        return self.stream in (EVERY_STREAM, fold_stream(stream))
 
 
 class SuppressionStore(Protocol):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from poweremail._extras import extras_needed
 from poweremail._runtime._sqlite_file import Kind, SqliteFile
-from poweremail._types.suppression import Reason, Suppression, lookup_form
+from poweremail._types.suppression import Reason, Suppression, fold_stream, lookup_form
 
 if TYPE_CHECKING:
     from poweremail._ledger.suppressions import LedgerSuppressionStore
@@ -81,7 +81,9 @@ class SqliteSuppressionStore:
         Remove the entries of *address*, on the list of *stream* and with *reason* if they are
         given, and return their number.
         """
-        where, values = _where(address=lookup_form(address), stream=stream, reason=reason)
+        where, values = _where(
+            address=lookup_form(address), stream=fold_stream(stream), reason=reason
+        )
         with self._file.transaction() as connection:
             return connection.execute(f"DELETE FROM suppressions {where}", values).rowcount  # noqa: S608  names only
 
@@ -93,7 +95,7 @@ class SqliteSuppressionStore:
 
         What changes meanwhile may be seen or not.
         """
-        where, values = _where(stream=stream, reason=reason)
+        where, values = _where(stream=fold_stream(stream), reason=reason)
         last = ("", "", "")
         while True:
             with self._file.transaction(reads=True) as connection:
