@@ -179,6 +179,18 @@ async def test_delete_what_matches(control, api, sandbox):
     assert (await control.delete("messages")).json() == {"forgotten": 1}
 
 
+async def test_delete_several(control, api, sandbox):
+    for number in range(1, 5):
+        api.send(text=f"{number}")
+    response = await control.post("messages/delete", json={"numbers": [1, 3, 3, 99]})
+    assert response.json() == {"forgotten": 2}
+    assert sorted(mail.number for mail in sandbox.outbox) == [2, 4]
+    assert (await control.post("messages/delete", json={"numbers": []})).json() == {"forgotten": 0}
+    for body in ({}, {"numbers": 2}, {"numbers": ["2"]}, {"numbers": [-1]}):
+        assert (await control.post("messages/delete", json=body)).status_code == 400
+    assert len(sandbox.outbox) == 2
+
+
 async def test_read_and_unread(control, api, sandbox):
     api.send()
     api.send()

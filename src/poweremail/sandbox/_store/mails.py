@@ -219,17 +219,18 @@ class MailStore:
             self._row("number", number)
             self.delete_each([number])
 
-    def delete_each(self, numbers: Iterable[int]) -> None:
-        """Delete the mails with these *numbers*."""
-        numbers = list(numbers)
+    def delete_each(self, numbers: Iterable[int]) -> int:
+        """Delete the mails with these *numbers*, and return how many there were."""
+        numbers, deleted = list(numbers), 0
         with self._store.transaction():
             for number in numbers:
                 delete_contents(self._store, number)
-                self._store.change("DELETE FROM mails WHERE number = ?", number)
+                deleted += self._store.change("DELETE FROM mails WHERE number = ?", number)
                 for table in PARTS_OF_MAILS:
                     self._store.change(f"DELETE FROM {table} WHERE mail = ?", number)  # noqa: S608 - a constant
         for number in numbers:
             self._store.changes.note("deleted", number)
+        return deleted
 
     def delete_all(self, wanted: MailFilter) -> int:
         """Delete the mails that are *wanted*, and return how many there were."""

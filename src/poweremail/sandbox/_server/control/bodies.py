@@ -68,6 +68,13 @@ class DeleteQuery(Search, strict=False):
     """The mails to delete; without a condition all."""
 
 
+class DeleteBody(Body):
+    """The mails to delete, by their numbers."""
+
+    model_config: ClassVar = _examples({"numbers": [1, 2]})
+    numbers: list[Number]
+
+
 class ReadBody(Body):
     """Whether a mail was read."""
 

@@ -61,6 +61,12 @@ async def delete_all(
     return replies.Forgotten(forgotten=service.mails.delete_all(wanted))
 
 
+@router.post("/messages/delete")
+async def delete_each(service: ServiceOf, body: bodies.DeleteBody) -> replies.Forgotten:
+    """Delete the mails with these numbers; one that is not there any more does no harm."""
+    return replies.Forgotten(forgotten=service.mails.delete_each(body.numbers))
+
+
 @router.post("/messages/wait", response_model=replies.Message)
 async def wait(control: ControlOf, request: Request, body: bodies.WaitBody) -> Any:
     """

@@ -96,7 +96,7 @@ const live = new Live(
     attempt(async () => {
       await list.update(changes);
       const number = view.mail?.number;
-      if (changes.changed.includes(number) && number !== list.selection.leaving) await view.refresh();
+      if (changes.changed.includes(number) && !list.selection.leaving.includes(number)) await view.refresh();
       settle();
     }),
   (cleared) =>
