@@ -41,6 +41,7 @@ from support.closing_server import WAYS, closing_server
 from support.fault_server import FaultServer, answer, reset_in_body
 from support.messages import large, message, template
 
+LENT_SESSION = "a session of aiohttp"
 OWN = [engine for engine in ENGINES if not engine.startswith("a ")]
 CALLERS = 20
 SENDS = 200 if PROOF else 40
@@ -170,6 +171,75 @@ def test_a_busy_connection_that_ends_unseen_costs_no_outcome(engine, monkeypatch
             assert has_ended.wait(60)
             assert client.messages.send_mail(message()).status == "success"
     assert (server.posts, server.connections) == (3, 2)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_body_is_sent_over_a_new_connection_that_has_ended(engine, monkeypatch):
+    closed = threading.Event()
+    begin = base.Use.begin
+
+    def begin_late(use, asked) -> float:
+        assert closed.wait(60)
+        return begin(use, asked)
+
+    monkeypatch.setattr(base.Use, "begin", begin_late)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def close() -> None:
+            listener.accept()[0].close()
+            closed.set()
+
+        closing = threading.Thread(target=close)
+        closing.start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        with client_of(engine, url, retry=RetryPolicy(1)) as client:
+            with pytest.raises(NotSentError):
+                client.messages.send_mail(message())
+        closing.join()
+
+
+@pytest.mark.parametrize("engine", [engine for engine in ENGINES if engine != LENT_SESSION])
+def test_connections_that_a_server_keeps_closing_are_used_once(engine, monkeypatch):
+    """Until it has kept twenty of them."""
+    monkeypatch.setattr(base, "_LONG_IDLE_SECONDS", 60.0)  # however slow the machine
+    ended = threading.Semaphore(0)
+
+    def answer_and_end(connection) -> bool:
+        answer()(connection)
+        connection.socket.shutdown(socket.SHUT_WR)
+        ended.release()
+        return False
+
+    with FaultServer(*[answer_and_end] * 4, answer()) as server:
+        with client_of(engine, server.url) as client:
+            for _ in range(4):
+                assert client.messages.send_mail(message()).attempts == 1
+                assert ended.acquire(timeout=60)
+            made = []
+            for _ in range(30):
+                connections = server.connections
+                assert client.messages.send_mail(message()).attempts == 1
+                made.append(server.connections - connections)
+    assert made == [1] * 21 + [0] * 9
+    assert server.posts == 34
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_connection_that_a_server_closes_costs_no_other(engine):
+    def answer_and_end(connection) -> bool:
+        answer()(connection)
+        connection.socket.shutdown(socket.SHUT_WR)
+        ended.set()
+        return False
+
+    ended = threading.Event()
+    with FaultServer(answer_and_end, answer()) as server:
+        with client_of(engine, server.url) as client:
+            client.messages.send_mail(message())
+            assert ended.wait(60)
+            for _ in range(5):
+                client.messages.send_mail(message())
+    assert (server.posts, server.connections) == (6, 2)
 
 
 @contextmanager

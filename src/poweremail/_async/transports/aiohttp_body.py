@@ -8,12 +8,13 @@ The body of a request and the connection that it leaves over, as aiohttp has the
 from __future__ import annotations
 
 import asyncio
-from functools import cache
+from functools import cache, lru_cache
 from time import monotonic
 from typing import Any
 
-from poweremail._async.transports.base import MAX_INTERIM_RESPONSES, Use
+from poweremail._async.transports.base import MAX_INTERIM_RESPONSES, MAX_URLS_CACHED, Use
 from poweremail._async.transports.outgoing import AsyncOutgoing
+from poweremail._runtime._closings import Closings
 from poweremail._wire.http import Request
 from poweremail.errors import PowerEmailError, TransportError
 
@@ -116,7 +117,7 @@ class AsyncLink(Use):
     def __init__(self, protocol: Any, connect_seconds: float) -> None:
         import aiohttp  # noqa: PLC0415
 
-        super().__init__(connect_seconds, protocol.transport.get_extra_info("socket"))
+        super().__init__(connect_seconds, protocol.transport.get_extra_info("socket"), Closings())
         self.responded = False
         self._protocol = protocol
         self._interim_count = 0
@@ -124,15 +125,28 @@ class AsyncLink(Use):
         self._failure = aiohttp.ClientConnectionError
         # The engine has no hook for it: see aiohttp/client_proto.py, ResponseHandler.data_received.
         protocol.feed_data = self.note_message
+        # The engine does not report an idle connection that ends; it forgets it.
+        self._lose = protocol.connection_lost
+        protocol.connection_lost = self.note_lost
 
     def check(self, outgoing: AsyncOutgoing) -> None:
         """Raise `TransportError` if the server has closed it, before *outgoing* leaves."""
-        if self.requests > 1 and (_is_closing(self._protocol.transport) or self.is_dead()):
+        if _is_closing(self._protocol.transport) or self.is_dead():
+            self.note_closed()
             raise TransportError("the server closed the connection", body_left=outgoing.left)
 
     def is_dead(self) -> bool:
         """Return whether the connection, which is open on this side, is at its end."""
         return self._protocol.should_close or self.has_closed()
+
+    def note_lost(self, error: Exception | None) -> None:
+        """Note that the connection has ended; *error* says why, if it was not closed in order."""
+        protocol = self._protocol
+        # Before the engine closes a connection itself, it lets go of the transport. A connection
+        # that should be closed is one whose response said so.
+        if self.responded and protocol.transport is not None and not protocol.should_close:
+            self.note_closed()
+        self._lose(error)
 
     def note_message(self, message: Any, *rest: Any) -> None:
         """Note that the head of a response has arrived."""
@@ -145,6 +159,8 @@ class AsyncLink(Use):
                 self._protocol.set_exception(self._failure(reason))
                 return
         else:
+            if self.responded:  # nobody has sent a request: it says that the connection ends
+                self.note_closed()
             self.responded, self._interim_count = True, 0
             self.idle_since = monotonic()
         self._feed(message, *rest)
@@ -166,7 +182,11 @@ def connector_class() -> Any:
     import aiohttp  # noqa: PLC0415
 
     class AsyncConnector(aiohttp.TCPConnector):
-        """Hands out no connection that is at its end."""
+        """Hands out no connection that is at its end, or is likely to be soon."""
+
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self._closings = lru_cache(MAX_URLS_CACHED)(lambda _: Closings())
 
         async def connect(
             self,
@@ -178,8 +198,12 @@ def connector_class() -> Any:
             while True:
                 connection = await super().connect(req, traces, timeout)
                 link = _link(connection.protocol, started)
-                if not link.requests or not link.is_dead():
-                    return connection
-                connection.close()
+                if not link.requests:
+                    link.closings = self._closings(req.connection_key)
+                elif link.is_spent(closed=link.is_dead()):
+                    connection.close()
+                    continue
+                link.responded = False
+                return connection
 
     return AsyncConnector

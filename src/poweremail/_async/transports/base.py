@@ -49,6 +49,7 @@ from poweremail._runtime._async import (
     shielded,
 )
 from poweremail._runtime._async_slots import Slots
+from poweremail._runtime._closings import Closings
 from poweremail._runtime._engines import failure
 from poweremail._runtime._logs import credentials_in_use, redact_engine_logs
 from poweremail._wire.http import Request, ResponseBody
@@ -56,6 +57,7 @@ from poweremail.errors import TransportError, UsageError
 
 __all__ = [
     "MAX_INTERIM_RESPONSES",
+    "MAX_URLS_CACHED",
     "AsyncAdapter",
     "AsyncEngine",
     "AsyncOutgoing",
@@ -67,6 +69,9 @@ __all__ = [
 
 MAX_INTERIM_RESPONSES = 20
 """The limit on 1xx responses to one request; a server that sends more will not end."""
+
+MAX_URLS_CACHED = 32
+"""A handful of URLs and servers are in use."""
 
 Poll = Callable[[int], list[tuple[int, int]]]
 
@@ -305,13 +310,15 @@ class Use:
 
     *connect_seconds*: the time that it took to connect.
     *sock*: its socket; None if that is not known, and then nothing is either of the other side.
+    *closings*: what the server does with connections.
 
     On the monotonic clock, ``idle_since`` is when its last response arrived, ``released`` when the
     caller had read that.
     """
 
-    def __init__(self, connect_seconds: float, sock: Any) -> None:
+    def __init__(self, connect_seconds: float, sock: Any, closings: Closings) -> None:
         self.connect_seconds = connect_seconds
+        self.closings = closings
         self.requests = 0
         self.idle_since = self.released = 0.0
         # Made once for a connection: an engine takes longer to name its socket than the system to
@@ -339,6 +346,8 @@ class Use:
         self.requests += 1
         if self.requests == 1:
             return 0
+        if self.closings.count:
+            self.closings.note(closed=False)
         idle = monotonic() - self.idle_since
         if idle >= _LONG_IDLE_SECONDS:
             return min(max(self.connect_seconds, _WAIT_SECONDS), _MAX_WAIT_SECONDS)
@@ -346,6 +355,24 @@ class Use:
         if self.requests > 2 and (at_once or idle < _IDLE_SECONDS):  # noqa: PLR2004
             return 0
         return _WAIT_SECONDS
+
+    def is_spent(self, *, closed: bool) -> bool:
+        """
+        Return whether the connection, which is idle, is not to be used again: because it was found
+        *closed*, or because the server closes so many that this one may be next.
+        """
+        if closed:
+            self.note_closed()
+        elif self.closings.frequent:
+            self.closings.note(closed=False)
+        else:
+            return False
+        return True
+
+    def note_closed(self) -> None:
+        """Note that the server closed the connection, unless it had been idle for long."""
+        if monotonic() - self.idle_since < _LONG_IDLE_SECONDS:
+            self.closings.note(closed=True)
 
     def has_closed(self) -> bool:
         """

@@ -15,13 +15,14 @@ attempt, in threads too, where nothing else could interrupt a read. So it does t
 
 - It shortens each wait to the time that the attempt has left (`Timeouts.response` and ``total``),
   and counts interim responses.
-- It looks whether a connection that is used again is still alive. The server may have closed it, or
-  have responded with 408, while the head was on its way. A head alone sends no mail, so it leaves
-  first if the connection was idle; that gives a FIN on its way more time to arrive. Before the
-  first piece of the body is read, `AsyncStream.look` finds what the server sent meanwhile. If that
-  is the end of the connection or a response, the body is held back, and the engine reads the
-  response instead: the outcome is *not sent*, and the send is repeated. On a busy or new connection
-  the head waits for the first piece, and both leave in one write; a write costs more than the look.
+- It looks whether the connection is still alive. The server may have closed it, or have responded
+  with 408, while the head was on its way. A head alone sends no mail, so it leaves first if the
+  connection was idle; that gives a FIN on its way more time to arrive. Before the first piece of
+  the body is read, `AsyncStream.look` finds what the server sent meanwhile. If that is the end of
+  the connection or a response, the body is held back, and the engine reads the response instead:
+  the outcome is *not sent*, and the send is repeated. On a busy or new connection the head waits
+  for the first piece, and both leave in one write; a write costs more than the look. If the server
+  closes connections frequently (`Closings`), an idle one is not used again at all.
 - If the engine cannot write the last piece, some of its bytes have not left. The engine goes on to
   read a response, and ``left`` says that the service cannot have the whole mail.
 
@@ -44,6 +45,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from poweremail._async.transports.base import (
     MAX_INTERIM_RESPONSES,
+    MAX_URLS_CACHED,
     AsyncEngine,
     AsyncOutgoing,
     Use,
@@ -52,6 +54,7 @@ from poweremail._async.transports.head import PROXY_METHOD, follow_head
 from poweremail._async.transports.outgoing import outgoing_in_use
 from poweremail._runtime._async import in_thread, quick_connection_scope
 from poweremail._runtime._async_slots import Slots
+from poweremail._runtime._closings import Closings
 from poweremail._runtime._engines import load_engine
 from poweremail._runtime._environment import proxy_for, tls_context
 from poweremail._types.secret import Secret
@@ -62,10 +65,7 @@ if TYPE_CHECKING:
 
     import httpcore
 
-__all__ = ["MAX_URLS_CACHED", "AsyncBackend", "AsyncConnections"]
-
-MAX_URLS_CACHED = 32
-"""A handful of URLs are in use."""
+__all__ = ["AsyncBackend", "AsyncConnections"]
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
@@ -277,6 +277,7 @@ class AsyncBackend:
     def __init__(self, core: ModuleType, backend: Any) -> None:
         self._core = core
         self._backend = backend
+        self._closings = lru_cache(MAX_URLS_CACHED)(lambda _: Closings())
 
     async def connect_tcp(self, *, timeout: float | None = None, **address: Any) -> AsyncStream:  # noqa: ASYNC109  its interface
         """Connect to a host and a port."""
@@ -304,7 +305,8 @@ class AsyncBackend:
             limit = outgoing.time_left(limit, self._core.ConnectTimeout)
         stream = await connect(timeout=limit, **address)
         connect_by = None if limit is None else started + limit
-        use = Use(monotonic() - started, stream.get_extra_info("socket"))
+        server = address.get("host"), address.get("port"), address.get("path")
+        use = Use(monotonic() - started, stream.get_extra_info("socket"), self._closings(server))
         made = AsyncStream(self._core, stream, use, connect_by)
         if outgoing:
             outgoing.unready = made
@@ -399,13 +401,14 @@ class AsyncStream:
             if outgoing := outgoing_in_use.get():
                 outgoing.unready = None
             return stream  # it carries several attempts at once
-        use = Use(self._use.connect_seconds, stream.get_extra_info("socket"))
+        use = Use(self._use.connect_seconds, stream.get_extra_info("socket"), self._use.closings)
         return AsyncStream(self._core, stream, use, self._connect_by)
 
     def get_extra_info(self, info: str) -> Any:
         """Return what the engine's stream says about *info*."""
         if info == "is_readable":
-            return self._use.has_sent()
+            # httpcore asks for it before it uses an idle connection, and closes it if so.
+            return self._use.is_spent(closed=self._use.has_sent())
         return self._stream.get_extra_info(info)
 
     async def aclose(self) -> None:
@@ -432,6 +435,7 @@ class AsyncStream:
         except self._core.ReadError:
             pass
         if not self._unread.startswith(b"HTTP/1.1 1"):
+            self._use.note_closed()
             raise self._core.WriteError("the server closed the connection or responded already")
 
     def _begin(self, outgoing: AsyncOutgoing, head: bytes) -> None:
@@ -444,8 +448,7 @@ class AsyncStream:
         self._interim, self._interim_count = b"", 0
         outgoing.use = self._use
         self._wait_for_end = self._use.begin(outgoing.asked)
-        if self._use.requests > 1:
-            outgoing.look = self.look
+        outgoing.look = self.look
 
     def _left_to_connect(self, limit: float | None) -> float | None:
         if self._connect_by is None:
