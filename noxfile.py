@@ -116,15 +116,15 @@ NEEDED_BY_TESTS = (
 )
 """The files that the tests read; the package itself must come from the wheel."""
 
-NEED_NEWER = ("opentelemetry-instrumentation", "pytest-httpx", "saq", "taskiq-redis")
-"""Tools of the tests that work with no old version of httpx, OpenTelemetry and Celery."""
+NEED_NEWER = ("opentelemetry-instrumentation", "pytest-httpx")
+"""Tools of the tests that work with no old version of OpenTelemetry and httpx."""
 
-NEWER_IS_NEEDED_BY_OTHERS = (
-    *(f"tests/{world}/test_contract.py" for world in ("_async", "_sync")),
-    *(f"tests/{world}/test_telemetry.py" for world in ("_async", "_sync")),
-    "tests/engines/test_pages.py::test_the_programs_of_a_page_run[celery]",
+NEED_NO_NEWER = tuple(
+    f"tests/{world}/test_{name}.py"
+    for world in ("_async", "_sync")
+    for name in ("contract", "telemetry")
 )
-"""The tests of httpx, OpenTelemetry and Celery that need none of those tools."""
+"""The tests of OpenTelemetry and httpx that use none of those tools."""
 
 BENCHMARK_PEERS = ("requests", "resend", "uvloop; sys_platform != 'win32'")
 """
@@ -310,7 +310,7 @@ def lowest(session: nox.Session) -> None:
     session.install(*lowest, *(each for each in group("test") if not each.startswith(NEED_NEWER)))
     session.run("python", "-c", IS_LOWEST)
     if not session.posargs:
-        session.run("pytest", *old, *PARALLEL, AGAIN, *NEWER_IS_NEEDED_BY_OTHERS)
+        session.run("pytest", *old, *PARALLEL, AGAIN, *NEED_NO_NEWER)
     session.install(*lowest, *group("test"))
     left_out = ignoring("tests/ui", "tests/docs", *ON_THE_FIRST)
     session.run("pytest", *old, *(session.posargs or (*PARALLEL, AGAIN, *left_out)))
