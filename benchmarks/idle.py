@@ -37,6 +37,7 @@ from support.postgresql import running_server
 
 FEW = RateLimits(per_minute=1, per_hour=None, per_day=None)
 _TRANSACTIONS = "SELECT sum(xact_commit + xact_rollback)::int FROM pg_stat_database"
+_TURNS = "SELECT COALESCE(sum(turn), 0)::int FROM poweremail_lanes"
 _CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'poweremail'"
 
 
@@ -109,7 +110,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Figures]:
                 if mails:
                     contestants.fill_ledger(setting._replace(workers=given.workers), mails)
                 with idle_workers(given.workers, setting, given.poll):
-                    time.sleep(1.5 * given.poll)  # until they wait, and the server has counted it
+                    while mails and connection.execute(text(_TURNS)).scalar_one() < given.workers:
+                        time.sleep(0.1)  # each has worked once
+                    time.sleep(2.0 * given.poll)  # it waits, and the server has counted what it did
                     found[name] = measure(connection, parent_of(backend), given.seconds)
         engine.dispose()
     print(f"{'':20}  CPU ms/s  transactions/s  connections")
