@@ -31,7 +31,9 @@ class Faults:
         self._chance = chance
         self._note = note
         self.exits: list[float] = []
-        """The seconds from each SIGTERM of a deploy to the end of the worker."""
+        """The seconds from each SIGTERM of a deploy to the end of the worker..."""
+        self.ends: list[float] = []
+        """... and to the end of its work: what follows is the engine's, and Python's."""
 
     @property
     def names(self) -> list[str]:
@@ -58,10 +60,11 @@ class Faults:
     def deploy(self) -> None:
         """SIGTERM, and enough time. Nothing may be lost."""
         host = self._host()
-        began = time.monotonic()
+        began = time.time()
         host.signal(signal.SIGTERM)
         assert host.wait(LONG_GRACE_SECONDS), f"{host.name} did not end after SIGTERM"
-        self.exits.append(time.monotonic() - began)
+        self.exits.append(time.time() - began)
+        self.ends.append(max(0.0, host.last_end - began))
 
     def freeze(self) -> None:
         """SIGSTOP for longer than a lease."""

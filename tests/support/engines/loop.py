@@ -56,6 +56,9 @@ class Loop:
             self._finish()
             if faults.exits:
                 self.figures["slowest exit after SIGTERM, in ms"] = round(1000 * max(faults.exits))
+                self.figures["slowest end of work after SIGTERM, in ms"] = round(
+                    1000 * max(faults.ends)
+                )
             problems = judge(site, self.figures, runners=RUNNERS + OUTBOX_RUNNERS)
         finally:
             site.stop()

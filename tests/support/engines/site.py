@@ -79,6 +79,12 @@ class Host:
         """Whether the worker has worked on a batch since it was started."""
         return bool(self.processes) and self._trace_size() > self._traced
 
+    @property
+    def last_end(self) -> float:
+        """When a slice of work ended last; 0.0 if none did."""
+        lines = (line.split(" ", 3) for line in self._trace.read_text().splitlines())
+        return max((float(time) for time, _, kind, *_ in lines if kind == "end"), default=0.0)
+
     def _trace_size(self) -> int:
         return self._trace.stat().st_size if self._trace.exists() else 0
 
