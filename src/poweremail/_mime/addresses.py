@@ -42,7 +42,7 @@ _TOKEN = re.compile(
 )
 _PARENTHESIS = re.compile(r"\\.|[()]", re.DOTALL)
 # The route of RFC 822, which readers ignore (RFC 5322, 4.4).
-_ROUTE = re.compile(r"@[^:\"]*:")
+_ROUTE = re.compile(r"\A@[^:\"]*:")
 _SPACE_AROUND_DOTS = re.compile(r"\s*([.@])\s*")
 
 
@@ -140,7 +140,7 @@ class _Item:
         """The one mailbox of the item; none if it is empty."""
         if self.angle is not None:
             name = self.phrase()
-            address = _ROUTE.sub("", self.angle, count=1) if self.angle[:1] == "@" else self.angle
+            address = _ROUTE.sub("", self.angle)
         else:
             # Before there were display names, the name stood in a comment.
             comments = [token for kind, token in self._tokens if kind == "comment"]

@@ -41,8 +41,9 @@ _INLINE_TAG = re.compile(
 )
 _TAG = re.compile(r"</?[a-z!?][^>]*(?:>|\Z)", re.IGNORECASE)
 # Beside white space: in a word they join letters, and in an emoji its parts.
-_UNSEEN_LETTERS = "[\u00ad\u034f\u200b-\u200f\u2007\u2060-\u2064\ufeff]+"
-_UNSEEN = re.compile(rf"(?<!\S){_UNSEEN_LETTERS}|{_UNSEEN_LETTERS}(?!\S)")
+_UNSEEN_LETTER = "[\u00ad\u034f\u200b-\u200f\u2007\u2060-\u2064\ufeff]"
+# Only from its first letter is a run tried: from each, it would take quadratic time.
+_UNSEEN = re.compile(rf"(?<!\S){_UNSEEN_LETTER}+|(?<!{_UNSEEN_LETTER}){_UNSEEN_LETTER}++(?!\S)")
 
 
 @attrs.frozen
