@@ -169,7 +169,7 @@ LIBRARIES = {
         "poweremail._cli",
     ),
     "httpx2": both("transports.httpx"),
-    "idna": ("poweremail._messages.ascii_domains", "poweremail._types.address"),
+    "idna": ("poweremail._messages.ascii_domains", "poweremail._types.address_forms"),
     "inscriptis": ("poweremail._messages.html_text",),
     "lxml": ("poweremail._messages.html_text",),
     "bcrypt": ("poweremail.sandbox._server.auth",),

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import ConfigurationError, UsageError
-from poweremail._types.address import fold_address
+from poweremail._types.address_forms import fold_address
 from poweremail.suppression import EVERY_STREAM, Suppression
 
 SAME = [

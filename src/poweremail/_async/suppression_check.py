@@ -10,7 +10,7 @@ from poweremail._messages.raw import RawMessage
 from poweremail._policy.send_body import SendBody, check_can_be_read
 from poweremail._policy.suppression import check_others, suppressing, without, without_in_body
 from poweremail._runtime._async import read_in_thread, time_limit
-from poweremail._types.address import fold_address
+from poweremail._types.address_forms import fold_address
 from poweremail._types.checks import check_not_awaitable, is_plain_function
 from poweremail._types.suppression import (
     AnySuppressionStore,

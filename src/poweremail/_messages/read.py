@@ -19,7 +19,8 @@ from poweremail._mime.headers import HeaderLine, header_lines
 from poweremail._mime.part import PARSER_FAILURES, reason, shown
 from poweremail._mime.reader import read_content
 from poweremail._mime.values import File
-from poweremail._types.address import Recipient, ascii_domain, is_domain, recipients
+from poweremail._types.address import Recipient, is_domain, recipients
+from poweremail._types.address_forms import ascii_domain
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.checks import header_text
 from poweremail._types.content_id import cid_references, spellings

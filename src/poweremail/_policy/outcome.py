@@ -25,7 +25,7 @@ from typing import Any, Literal, get_args
 import attrs
 
 from poweremail._messages.envelope import UNIQUE_ID_HEADER
-from poweremail._types.address import fold_address
+from poweremail._types.address_forms import fold_address
 from poweremail._types.checks import is_number
 from poweremail._wire.http import Request
 from poweremail._wire.operations import Operation

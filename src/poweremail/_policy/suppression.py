@@ -17,7 +17,7 @@ from poweremail._messages.envelope import OTHER_RECIPIENTS, names_others
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._messages.raw import RawMessage
 from poweremail._policy.send_body import SendBody
-from poweremail._types.address import fold_address
+from poweremail._types.address_forms import fold_address
 from poweremail._types.event import WebhookEvent
 from poweremail._types.message_info import MessageInfo
 from poweremail._types.suppression import EVERY_STREAM, Reason, Suppression

@@ -11,7 +11,7 @@ from poweremail._messages.raw import RawMessage
 from poweremail._policy.send_body import SendBody, check_can_be_read
 from poweremail._policy.suppression import check_others, suppressing, without, without_in_body
 from poweremail._runtime._sync import read_in_thread, time_limit
-from poweremail._types.address import fold_address
+from poweremail._types.address_forms import fold_address
 from poweremail._types.checks import check_not_awaitable
 from poweremail._types.suppression import (
     AnySuppressionStore,

@@ -25,23 +25,23 @@ from poweremail._types.encoded_words import decode_words
 from poweremail.errors import UsageError
 
 __all__ = [
+    "LOCAL_PART",
     "AddressLike",
     "AddressesLike",
     "Recipient",
-    "ascii_domain",
-    "fold_address",
     "is_domain",
     "lists_several",
     "recipient",
     "recipients",
     "trim",
+    "unquote",
 ]
 
 # atext of RFC 5322 with the non-ASCII of RFC 6531; dots only between atoms; or a quoted string.
 # Classes say what is not in them: a range up to the last character of Unicode takes milliseconds to
 # compile.
 _ATOM = r"[^\x00-\x20\"(),.:;<>@\[\\\]\x7f-\x9f]+"
-_LOCAL = re.compile(
+LOCAL_PART = re.compile(
     rf"(?:{_ATOM}(?:\.{_ATOM})*|\"(?:[^\"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*\")\Z"
 )
 _NOT_IN_LABEL = r"\x00-,./:-@\[-^`{-\x9f"
@@ -52,8 +52,6 @@ _SPACE = re.compile(r"\s")
 _ANGLE = r'<((?:"(?:[^"\\]|\\.)*"@)?[^<>"]*)>'
 _ANGLE_AT_END = re.compile(rf"{_ANGLE}\Z")
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
-_TO_ESCAPE = re.compile(r'[\\"]')
-_ESCAPED = r"\\\g<0>"
 _IS_QUOTED = re.compile(rf"{_QUOTED}\Z")
 # Chinese and Japanese keyboards write the last three.
 _SEPARATORS = ",;\uff0c\uff1b\u3001"
@@ -142,7 +140,7 @@ def _unusable(address: str) -> str | None:  # noqa: PLR0911  one return a reason
     if not address.isascii() and (odd := next(filter(_is_odd, address), None)):
         name = unicodedata.name(odd, "a character without a name")
         return f"has U+{ord(odd):04X} ({name}), which no address has"
-    if not _LOCAL.match(local):
+    if not LOCAL_PART.match(local):
         return "has no valid local part before the @"
     if not _DOMAIN.match(domain) or any(
         len(label) > _MAX_LABEL_CHARS for label in domain.split(".")
@@ -248,7 +246,7 @@ class Recipient:
                 field="email",
                 advice="separate addresses by commas; put a name with an address in double quotes",
             )
-        return cls(found[1], _unquote(name))
+        return cls(found[1], unquote(name))
 
 
 def _split(text: str) -> list[str]:
@@ -287,61 +285,17 @@ def lists_several(text: str) -> bool:
     return len(_split(text)) > 1
 
 
-def ascii_domain(address: str) -> str:
-    """The domain of *address* in lower case, as DNS has it if DNS can."""
-    domain = address.rpartition("@")[2].lower()
-    if domain.isascii():
-        return domain
-    import idna  # noqa: PLC0415  its tables take a while, and few mails need them
-
-    try:
-        return idna.encode(domain, uts46=True).decode()
-    except idna.IDNAError:
-        return _punycode(domain)
-
-
-def _punycode(domain: str) -> str:
-    """Write *domain* as DNS has it, also with characters that IDNA 2003 allows, as in ``☃.net``."""
-    import idna  # noqa: PLC0415  as above
-
-    try:
-        labels = idna.uts46_remap(domain, std3_rules=False).split(".")
-    except idna.IDNAError:
-        return domain
-    return ".".join(
-        label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
-    )
-
-
 def is_domain(text: str) -> bool:
     """Whether *text* is the name of a domain with a dot in it, such as ``example.com``."""
     return "." in text and not text.startswith("[") and _unusable(f"postmaster@{text}") is None
-
-
-def fold_address(address: str) -> str:
-    """
-    Return the form in which *address*, without a name, is compared: two with the same form are one.
-
-    Lower case, because no known service distinguishes by case, although RFC 5321 allows it; Unicode
-    composed (NFC); the domain as DNS has it; no quotes and backslashes that are not needed. A dot
-    or a ``+tag`` makes another address: whether it is the same mailbox, only its own host knows.
-    """
-    if address.isascii() and '"' not in address:
-        return address.lower()
-    local, at, _ = address.rpartition("@")
-    unquoted = _unquote(local)
-    if unquoted != local:
-        # Quotes that are needed, with the one escaping that is.
-        quoted = f'"{_TO_ESCAPE.sub(_ESCAPED, unquoted)}"'
-        local = unquoted if _LOCAL.match(unquoted) else quoted
-    return f"{unicodedata.normalize('NFC', local).lower()}{at}{ascii_domain(address)}"
 
 
 def _needs_quotes(name: str) -> bool:
     return any(character in f'()<>[]:@\\."{_SEPARATORS}' for character in name)
 
 
-def _unquote(name: str) -> str:
+def unquote(name: str) -> str:
+    """*name* without the double quotes around it and the backslashes in it, if it has them."""
     if len(name) > 1 and name.startswith('"') and name.endswith('"'):
         return re.sub(r"\\(.)", r"\1", name[1:-1])
     return name

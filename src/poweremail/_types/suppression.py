@@ -9,7 +9,8 @@ from typing import Literal, Protocol, get_args
 
 import attrs
 
-from poweremail._types.address import fold_address, recipient
+from poweremail._types.address import recipient
+from poweremail._types.address_forms import fold_address
 from poweremail._types.checks import body_text, is_plain_function, require
 from poweremail.errors import ConfigurationError, MailState, UsageError
 

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from poweremail._types.address import fold_address, recipient
+from poweremail._types.address import recipient
+from poweremail._types.address_forms import fold_address
 from poweremail._types.checks import is_loopback
 from poweremail.errors import UsageError
 

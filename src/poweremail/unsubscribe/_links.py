@@ -25,7 +25,8 @@ from urllib.parse import quote
 
 import attrs
 
-from poweremail._types.address import ascii_domain, recipient
+from poweremail._types.address import recipient
+from poweremail._types.address_forms import ascii_domain
 from poweremail._types.checks import require
 from poweremail._types.secret import Secret
 from poweremail._types.suppression import Suppression, check_stream, lookup_form

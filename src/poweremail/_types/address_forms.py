@@ -1,0 +1,60 @@
+"""
+The forms in which addresses are compared and sent: that of DNS, and the one by which two are one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from poweremail._types.address import LOCAL_PART, unquote
+
+__all__ = ["ascii_domain", "fold_address"]
+
+_TO_ESCAPE = re.compile(r'[\\"]')
+_ESCAPED = r"\\\g<0>"
+
+
+def ascii_domain(address: str) -> str:
+    """The domain of *address* in lower case, as DNS has it if DNS can."""
+    domain = address.rpartition("@")[2].lower()
+    if domain.isascii():
+        return domain
+    import idna  # noqa: PLC0415  its tables take a while, and few mails need them
+
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return _punycode(domain)
+
+
+def _punycode(domain: str) -> str:
+    """Write *domain* as DNS has it, also with characters that IDNA 2003 allows, as in ``☃.net``."""
+    import idna  # noqa: PLC0415  as above
+
+    try:
+        labels = idna.uts46_remap(domain, std3_rules=False).split(".")
+    except idna.IDNAError:
+        return domain
+    return ".".join(
+        label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in labels
+    )
+
+
+def fold_address(address: str) -> str:
+    """
+    Return the form in which *address*, without a name, is compared: two with the same form are one.
+
+    Lower case, because no known service distinguishes by case, although RFC 5321 allows it; Unicode
+    composed (NFC); the domain as DNS has it; no quotes and backslashes that are not needed. A dot
+    or a ``+tag`` makes another address: whether it is the same mailbox, only its own host knows.
+    """
+    if address.isascii() and '"' not in address:
+        return address.lower()
+    local, at, _ = address.rpartition("@")
+    unquoted = unquote(local)
+    if unquoted != local:
+        # Quotes that are needed, with the one escaping that is.
+        quoted = f'"{_TO_ESCAPE.sub(_ESCAPED, unquoted)}"'
+        local = unquoted if LOCAL_PART.match(unquoted) else quoted
+    return f"{unicodedata.normalize('NFC', local).lower()}{at}{ascii_domain(address)}"
