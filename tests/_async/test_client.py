@@ -21,7 +21,7 @@ from poweremail import (
 )
 from poweremail.sandbox import Fault, Sandbox
 from poweremail.transports import AsyncHttpxTransport
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 from support.messages import full, message, template
 
 
@@ -138,8 +138,8 @@ async def test_a_send_by_call_follows_the_options_of_the_client(sandbox):
             await client.call("messages/sendMail", body)
         assert (caught.value.unique_id, caught.value.recipients) == ("mine", ("ada@example.com",))
         reconciling = client.with_options(on_unknown="reconcile")
-        answer = await reconciling.call("messages/sendMail", body)
-        assert answer.data == {"status": "success", "message": "accepted: getMessageInfo shows it"}
+        result = await reconciling.call("messages/sendMail", body)
+        assert result.data == {"status": "success", "message": "accepted: getMessageInfo shows it"}
         sandbox.faults.clear()
         assert (await client.call("messages/sendMail", body)).data["status"] == "success"
     assert len(sandbox.outbox) == 3
@@ -206,7 +206,7 @@ async def test_requests_have_the_url_and_headers_of_the_service():
 
 
 async def test_unknown_members_of_a_response_are_kept():
-    with FaultServer(answer({"status": "success", "message": "ok", "queue_id": 7})) as server:
+    with FaultServer(respond({"status": "success", "message": "ok", "queue_id": 7})) as server:
         async with client_of("httpx", server.url) as client:
             result = await client.messages.send_mail(message())
     assert dict(result.extra) == {"queue_id": 7}
@@ -215,7 +215,9 @@ async def test_unknown_members_of_a_response_are_kept():
 async def test_a_redirect_is_not_followed():
     with (
         FaultServer() as other,
-        FaultServer(answer("", status=307, headers=[("Location", f"{other.url}/v1.0/")])) as server,
+        FaultServer(
+            respond("", status=307, headers=[("Location", f"{other.url}/v1.0/")])
+        ) as server,
     ):
         async with client_of("httpx", server.url) as client:
             with pytest.raises(DeliveryUnknownError, match="HTTP 307"):
@@ -408,7 +410,7 @@ async def test_a_closed_client_of_the_user_raises():
 
 async def test_a_url_that_the_engine_rejects_is_not_sent():
     """Hosts are checked here; if an engine still rejects one, the mail was not sent."""
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with client_of("a client of httpx", f"{server.url}/" + "x" * 65_500) as client:
             with pytest.raises(NotSentError, match="InvalidURL: URL too long"):
                 await client.messages.send_mail(message())

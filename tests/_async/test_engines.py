@@ -14,7 +14,7 @@ import pytest
 from _async.ways import OPTIONS, TOKEN
 from poweremail import AsyncPowerEmail, DeliveryUnknownError, NotSentError
 from poweremail.transports import AsyncHttpxTransport
-from support.fault_server import SUCCESS, FaultServer, answer, reset_before_body
+from support.fault_server import SUCCESS, FaultServer, reset_before_body, respond
 from support.messages import large, message, template
 
 
@@ -62,7 +62,7 @@ async def test_authentication_that_signs_the_body_sees_it(engine):
             request.headers["X-Signature"] = str(len(request.content))
             yield request
 
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with (
             engine.AsyncClient(auth=Signature()) as own,
             client_over(own, server.url) as client,
@@ -84,7 +84,7 @@ async def test_hooks_and_headers_of_the_client_stay_in_force(engine):
 
     hooks = {"request": [on_request], "response": [on_response]}
     with FaultServer(
-        answer(gzip.compress(json.dumps(SUCCESS).encode()), headers=[("Content-Encoding", "gzip")])
+        respond(gzip.compress(json.dumps(SUCCESS).encode()), headers=[("Content-Encoding", "gzip")])
     ) as server:
         async with (
             engine.AsyncClient(event_hooks=hooks, headers={"X-Trace": "t1"}) as own,
@@ -100,7 +100,7 @@ async def test_a_hook_that_raises_makes_the_outcome_unknown(engine):
     async def on_response(response):
         response.raise_for_status()
 
-    with FaultServer(answer("", status=500)) as server:
+    with FaultServer(respond("", status=500)) as server:
         async with (
             engine.AsyncClient(event_hooks={"response": [on_response]}) as own,
             client_over(own, server.url) as client,
@@ -146,7 +146,7 @@ async def test_a_transport_that_repeats_a_mail_itself_leaves_it_unknown(engine, 
                 response = await super().handle_async_request(request)
             return response
 
-    with FaultServer(answer(status=503), reset_before_body) as server:
+    with FaultServer(respond(status=503), reset_before_body) as server:
         async with (
             engine.AsyncClient(transport=Repeating()) as own,
             client_over(own, server.url) as client,

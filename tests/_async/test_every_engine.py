@@ -30,10 +30,10 @@ from poweremail.transports import (
 from support.fault_server import (
     SUCCESS,
     FaultServer,
-    answer,
     close_after_body,
     reset_after_body,
     reset_before_body,  # async only
+    respond,
     stall,
 )
 from support.messages import large, message, template
@@ -58,7 +58,7 @@ ENCODED = {
 @pytest.mark.parametrize(("body", "encoding", "error"), ENCODED.values(), ids=ENCODED)
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_compressed_responses(engine, body, encoding, error):
-    with FaultServer(answer(body, headers=[("Content-Encoding", encoding)]), answer()) as server:
+    with FaultServer(respond(body, headers=[("Content-Encoding", encoding)]), respond()) as server:
         async with client_of(engine, server.url) as client:
             if error is None:
                 assert (await client.messages.send_mail(message())).status == "success"
@@ -78,7 +78,7 @@ def success_before_the_body(connection) -> bool:
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_an_early_success_does_not_count(engine):
-    with FaultServer(success_before_the_body, answer()) as server:
+    with FaultServer(success_before_the_body, respond()) as server:
         async with client_of(engine, server.url) as client:
             assert (await client.messages.send_mail(large())).attempts == 2
     assert server.posts == 1
@@ -91,7 +91,7 @@ async def test_a_mail_that_may_have_arrived_is_not_sent_again(engine, broken, ca
     """
     Engines repeat a GET, and forget what they have sent, when a connection that was kept breaks.
     """
-    with FaultServer(answer(), broken, answer()) as server:
+    with FaultServer(respond(), broken, respond()) as server:
         async with client_of(engine, server.url) as client:
             await client.messages.send_mail(message())
             with pytest.raises(DeliveryUnknownError):
@@ -115,7 +115,7 @@ async def test_a_mail_without_a_server_is_not_sent(engine):
 
 @pytest.mark.parametrize("engine", OWN)
 async def test_the_proxy_of_the_environment_is_used(engine, monkeypatch):
-    with FaultServer(answer()) as proxy:
+    with FaultServer(respond()) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
         async with client_of(engine, "http://127.0.0.1:1") as client:
@@ -141,7 +141,7 @@ def slowly(connection) -> bool:
     connection.headers["content-length"] = str(
         int(connection.headers["content-length"]) - 8 * 400_000
     )
-    return answer()(connection)
+    return respond()(connection)
 
 
 @pytest.mark.parametrize("engine", OWN)
@@ -182,7 +182,7 @@ async def test_the_write_timeout_counts_while_a_large_mail_goes_out(engine):
 
 @pytest.mark.parametrize("engine", OWN)
 async def test_callers_beyond_the_connections_are_queued(engine):
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with client_of(engine, server.url) as client:
             async with client.messages.send_many(
                 [message() for _ in range(100)], concurrency=50
@@ -226,7 +226,7 @@ async def test_a_middleware_that_repeats_a_mail_leaves_it_unknown(mail, monkeypa
             response = await handler(request)
         return response
 
-    with FaultServer(answer(status=503), reset_before_body) as server:
+    with FaultServer(respond(status=503), reset_before_body) as server:
         async with aiohttp.ClientSession(middlewares=(repeat,)) as session:
             transport = AsyncAiohttpTransport(session)
             options = {"base_url": server.url, "transport": transport, **OPTIONS}
@@ -240,7 +240,9 @@ async def test_a_middleware_that_repeats_a_mail_leaves_it_unknown(mail, monkeypa
 async def test_options_of_a_session_change_no_outcome():  # async only
     """Neither a time limit of its own, nor that it raises for a response that reports an error."""
     invalid = {"status": "error", "name": "ValidationError", "message": "no subject"}
-    with FaultServer(answer(invalid, status=400), answer(), answer(invalid, status=400)) as server:
+    with FaultServer(
+        respond(invalid, status=400), respond(), respond(invalid, status=400)
+    ) as server:
         given = {"raise_for_status": True, "timeout": aiohttp.ClientTimeout(total=1e-9)}
         async with aiohttp.ClientSession(**given) as session:
             transport = AsyncAiohttpTransport(session)
@@ -262,7 +264,7 @@ async def test_a_session_of_aiohttp_keeps_its_options():  # async only
         seen.append(request.method)
         return await handler(request)
 
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         given = {"middlewares": (middleware,), "headers": {"X-Trace": "t1"}}
         async with aiohttp.ClientSession(**given) as session:
             transport = AsyncAiohttpTransport(session)

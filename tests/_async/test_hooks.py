@@ -19,7 +19,7 @@ from poweremail import (
 )
 from poweremail._runtime._async import sleep
 from poweremail.sandbox import Fault
-from support.fault_server import FaultServer, answer, close_after_body
+from support.fault_server import FaultServer, close_after_body, respond
 from support.interrupt import handle_signal
 from support.messages import message, template
 
@@ -67,10 +67,10 @@ async def test_a_mail_that_was_accepted_is_reported_once(way, served, reports):
 @pytest.mark.parametrize(
     ("behaviour", "state", "kind", "statuses"),
     [
-        (answer({"status": "error", "name": "X", "message": "no"}), "rejected", "ApiError", [200]),
-        (answer("", status=429), "not_sent", "RateLimitError", [429, 429]),
+        (respond({"status": "error", "name": "X", "message": "no"}), "rejected", "ApiError", [200]),
+        (respond("", status=429), "not_sent", "RateLimitError", [429, 429]),
         (close_after_body, "unknown", "DeliveryUnknownError", [None]),
-        (answer("<html>", status=502), "unknown", "DeliveryUnknownError", [502]),
+        (respond("<html>", status=502), "unknown", "DeliveryUnknownError", [502]),
     ],
 )
 async def test_each_outcome_is_reported(behaviour, state, kind, statuses, reports, caplog):

@@ -17,10 +17,10 @@ from poweremail import Attachment, DeliveryUnknownError, Image, NotSentError, Ti
 from poweremail.sandbox import Fault
 from support.fault_server import (
     FaultServer,
-    answer,
     reset_after_body,
     reset_before_body,
     reset_in_body,
+    respond,
 )
 from support.messages import message
 
@@ -100,7 +100,7 @@ async def test_a_file_arrives_whole_whether_or_not_the_system_has_it_in_memory(
     monkeypatch.setattr(os, "preadv", preadv)
     path = tmp_path / "content.bin"
     path.write_bytes(CONTENT)
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with client_of("httpx", server.url) as client:
             await client.messages.send_mail(message(attachments=[Attachment.from_path(path)]))
     [file] = server.seen[0].json["message"]["attachments"]
@@ -112,7 +112,7 @@ async def test_the_length_is_announced_where_it_is_known(known):
     stream = Attachment.from_stream(
         Stream(CONTENT), "stream.bin", size=len(CONTENT) if known else None
     )
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with client_of("httpx", server.url) as client:
             await client.messages.send_mail(message(attachments=[stream]))
     [request] = server.seen
@@ -127,7 +127,7 @@ async def test_a_retry_sends_the_body_again(tmp_path):
     file = io.BytesIO(b"header" + CONTENT)
     file.seek(6)
     mail = message(attachments=[Attachment.from_path(path), Attachment.from_file(file, "file.bin")])
-    with FaultServer(reset_before_body, reset_before_body, answer()) as server:
+    with FaultServer(reset_before_body, reset_before_body, respond()) as server:
         async with client_of("httpx", server.url) as client:
             assert (await client.messages.send_mail(mail)).attempts == 3
             await client.messages.send_mail(mail)
@@ -141,7 +141,7 @@ async def test_a_retry_sends_the_body_again(tmp_path):
 async def test_a_stream_that_has_been_read_is_not_sent_again():
     stream = Stream(*chunked(CONTENT * 8))
     mail = message(attachments=[Attachment.from_stream(stream, "stream.bin")])
-    with FaultServer(reset_in_body, answer()) as server:
+    with FaultServer(reset_in_body, respond()) as server:
         async with client_of("httpx", server.url) as client:
             with pytest.raises(NotSentError):
                 await client.messages.send_mail(mail)
@@ -192,7 +192,9 @@ async def test_a_stream_that_has_not_been_read_is_sent_again(served):
 
 
 async def test_a_stream_is_not_sent_again_after_a_lookup():
-    with FaultServer(reset_after_body, answer({"status": "success", "message_data": []})) as server:
+    with FaultServer(
+        reset_after_body, respond({"status": "success", "message_data": []})
+    ) as server:
         async with client_of(
             "httpx", server.url, on_unknown="reconcile", visibility=0, resend_after=0.01
         ) as client:
@@ -214,7 +216,7 @@ async def test_a_stream_is_not_sent_again_after_a_lookup():
     ],
 )
 async def test_a_stream_of_another_length_than_announced_is_not_sent(chunks, size, text):
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with client_of("httpx", server.url) as client:
             with pytest.raises(UsageError, match=f"not sent: content: .*{text}"):
                 await client.messages.send_mail(
@@ -231,7 +233,7 @@ async def test_an_error_of_the_stream_is_reported():
         yield b"1"
         raise LookupError("the source broke")
 
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with client_of("httpx", server.url) as client:
             with pytest.raises(
                 UsageError,
@@ -283,7 +285,7 @@ async def test_a_file_that_was_closed_is_not_sent(tmp_path):
         file.write(CONTENT)
         file.seek(0)
         mail = message(attachments=[Attachment.from_file(file, "x.bin")])
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with client_of("httpx", server.url) as client:
             with pytest.raises(UsageError, match="not sent: content: cannot read"):
                 await client.messages.send_mail(mail)
@@ -299,7 +301,7 @@ async def test_a_limit_of_the_service_is_kept(tmp_path, kind):
         "path": lambda: Attachment.from_path(path),
         "stream": lambda: Attachment.from_stream(Stream(*chunked(CONTENT)), "x.bin"),
     }[kind]
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with client_of("httpx", server.url, max_request_bytes=1_000_000) as client:
             with pytest.raises(UsageError, match="not sent: message: .*max_request_bytes"):
                 await client.messages.send_mail(message(attachments=[attachment()]))
@@ -318,7 +320,7 @@ async def test_a_large_attachment_costs_little_memory(kind, tmp_path):
     """
     path = tmp_path / "large.bin"
     path.write_bytes(os.urandom(20_000_000))
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         done = subprocess.run(
             [sys.executable, "-m", "_async.memory", kind, str(path), server.url],
             capture_output=True,

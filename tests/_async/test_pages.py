@@ -8,7 +8,7 @@ import pytest
 
 from _async.ways import client_of
 from poweremail import MessageInfo, ProtocolError, Timeouts, UsageError, ValidationError
-from support.fault_server import FaultServer, answer_with
+from support.fault_server import FaultServer, respond_with
 
 
 def record(number: int) -> dict:
@@ -21,14 +21,14 @@ def record(number: int) -> dict:
 
 
 def pages(count: int):
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         first = request.json["skip_page"] * 100
         return {
             "status": "success",
             "message_data": [record(number) for number in range(first, min(first + 100, count))],
         }
 
-    return answer_with(answer)
+    return respond_with(respond)
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 199, 200, 250, 1_000])
@@ -68,7 +68,7 @@ async def test_pages_are_fetched_when_they_are_needed():
 
 @pytest.mark.parametrize("period", [1, 2, 3])
 async def test_a_repeated_page_raises_an_error(period):
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         first = request.json["skip_page"] % period * 100
         return {
             "status": "success",
@@ -76,7 +76,7 @@ async def test_a_repeated_page_raises_an_error(period):
         }
 
     records = []
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         async with client_of("httpx", server.url) as client:
             walk = client.messages.iter_message_info("u1")
             with pytest.raises(
@@ -94,17 +94,17 @@ async def test_a_repeated_page_is_known_by_its_mails():
     Its records in another order, and with opens that have been counted meanwhile, are still the
     same.
     """
-    answers = []
+    seen = []
 
-    def answer(request) -> dict:
-        records = [record(number) | {"open": len(answers)} for number in range(100)]
-        answers.append(request)
+    def respond(request) -> dict:
+        records = [record(number) | {"open": len(seen)} for number in range(100)]
+        seen.append(request)
         return {
             "status": "success",
-            "message_data": records[len(answers) :] + records[: len(answers)],
+            "message_data": records[len(seen) :] + records[: len(seen)],
         }
 
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         async with client_of("httpx", server.url) as client:
             with pytest.raises(ProtocolError, match="page 1 with the records of page 0 again"):
                 async for _ in client.messages.iter_message_info("u1"):
@@ -113,14 +113,14 @@ async def test_a_repeated_page_is_known_by_its_mails():
 
 
 async def test_records_that_differ_in_an_unknown_member_are_different():
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         first = request.json["skip_page"] * 100
         return {
             "status": "success",
             "message_data": [{"_id": number} for number in range(first, min(first + 100, 250))],
         }
 
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         async with client_of("httpx", server.url) as client:
             assert len([info async for info in client.messages.iter_message_info("u1")]) == 250
 
@@ -128,7 +128,7 @@ async def test_records_that_differ_in_an_unknown_member_are_different():
 async def test_a_page_that_fails_can_be_requested_again():
     failing = [True]
 
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         if request.json["skip_page"] == 1 and failing:
             failing.clear()
             return {"status": "error", "name": "ValidationError", "message": "not now"}
@@ -139,7 +139,7 @@ async def test_a_page_that_fails_can_be_requested_again():
             ],
         }
 
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         async with client_of("httpx", server.url) as client:
             walk = client.messages.iter_message_info("u1")
             records = []
@@ -169,7 +169,7 @@ async def test_looking_ahead_changes_nothing_but_the_time(count, look_ahead):
 async def test_pages_are_fetched_side_by_side():
     together = threading.Barrier(4, timeout=60)
 
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         number = request.json["skip_page"]
         if 1 <= number <= 4:
             together.wait()
@@ -178,7 +178,7 @@ async def test_pages_are_fetched_side_by_side():
             "message_data": [record(number * 100 + at) for at in range(100 if number < 4 else 1)],
         }
 
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         async with client_of("httpx", server.url, timeouts=Timeouts()) as client:
             walk = client.messages.iter_message_info("u1", look_ahead=4)
             assert len([info async for info in walk]) == 401
@@ -188,7 +188,7 @@ async def test_pages_are_fetched_side_by_side():
 async def test_an_error_of_a_later_page_is_raised_in_order_and_can_be_retried():
     failing = [True]
 
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         number = request.json["skip_page"]
         if number == 3 and failing:
             failing.clear()
@@ -199,7 +199,7 @@ async def test_an_error_of_a_later_page_is_raised_in_order_and_can_be_retried():
         }
 
     records = []
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         async with client_of("httpx", server.url) as client:
             walk = client.messages.iter_message_info("u1", look_ahead=4)
             with pytest.raises(ValidationError, match="not now"):

@@ -11,7 +11,7 @@ import pytest
 import poweremail
 from _async.ways import OPTIONS
 from poweremail import AsyncPowerEmail
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 from support.messages import message
 
 PACKAGE = Path(poweremail.__file__).parent
@@ -28,7 +28,7 @@ async def test_a_send_enters_few_files(engine, max_files):
             entered.add(str(path.relative_to(PACKAGE)))
 
     mail = message()
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         client = AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS)
         async with client:
             await client.messages.send_mail(mail)

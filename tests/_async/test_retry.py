@@ -22,10 +22,10 @@ from poweremail import (
 from poweremail.transports import AsyncOutgoing
 from support.fault_server import (
     FaultServer,
-    answer,
     close_after_body,
     reset_after_body,
     reset_before_body,
+    respond,
     stall,
     truncate,
 )
@@ -45,15 +45,15 @@ BROKEN = {
     "closed": close_after_body,
     "stalled": stall,
     "truncated": truncate,
-    "half of the JSON": answer('{"status": "success", "mess'),
-    "HTML": answer("<html>It works!</html>", headers=[("Content-Type", "text/html")]),
-    "nothing": answer(""),
-    "another API": answer({"ok": True}),
-    "success that is none": answer({"status": "success"}, status=500),
-    "502": answer("<html>Bad Gateway</html>", status=502),
-    "503": answer({"status": "error", "name": "GeneralError", "message": "oops"}, status=503),
-    "408": answer("", status=408),
-    "redirect": answer("", status=302, headers=[("Location", "/v1.0/messages/sendMail")]),
+    "half of the JSON": respond('{"status": "success", "mess'),
+    "HTML": respond("<html>It works!</html>", headers=[("Content-Type", "text/html")]),
+    "nothing": respond(""),
+    "another API": respond({"ok": True}),
+    "success that is none": respond({"status": "success"}, status=500),
+    "502": respond("<html>Bad Gateway</html>", status=502),
+    "503": respond({"status": "error", "name": "GeneralError", "message": "oops"}, status=503),
+    "408": respond("", status=408),
+    "redirect": respond("", status=302, headers=[("Location", "/v1.0/messages/sendMail")]),
 }
 
 
@@ -77,7 +77,7 @@ async def test_a_mail_that_left_whole_is_posted_once(engine, behaviour):
 
 @pytest.mark.parametrize("behaviour", BROKEN.values(), ids=BROKEN)
 async def test_a_read_is_repeated(engine, behaviour):
-    good = answer({"status": "success", "message_data": []})
+    good = respond({"status": "success", "message_data": []})
     failures = [behaviour] * (1 if behaviour is stall else 2)
     with FaultServer(*failures, good) as server:
         async with client_of(engine, server.url, timeouts=timeouts(behaviour, 0.7)) as client:
@@ -100,7 +100,7 @@ async def test_a_refused_connection_is_retried(engine):
 
 
 async def test_a_large_mail_that_is_cut_off_is_retried(engine):
-    with FaultServer(reset_before_body, answer()) as server:
+    with FaultServer(reset_before_body, respond()) as server:
         async with client_of(engine, server.url, timeouts=Timeouts()) as client:
             result = await client.messages.send_mail(large())
     assert (result.attempts, server.posts) == (2, 1)
@@ -108,7 +108,7 @@ async def test_a_large_mail_that_is_cut_off_is_retried(engine):
 
 async def test_retry_after_is_waited_for():
     began = time.monotonic()
-    with FaultServer(answer("", status=429, headers=[("Retry-After", "1")]), answer()) as server:
+    with FaultServer(respond("", status=429, headers=[("Retry-After", "1")]), respond()) as server:
         async with client_of("httpx", server.url) as client:
             result = await client.messages.send_mail(message())
             assert 0.95 <= time.monotonic() - began < 10
@@ -121,7 +121,7 @@ async def test_retry_after_may_be_a_date():
 
     policy = RetryPolicy(max_total=None, on_retry=stop)
     value = formatdate(time.time() + 600, usegmt=True)
-    with FaultServer(answer("", status=429, headers=[("Retry-After", value)])) as server:
+    with FaultServer(respond("", status=429, headers=[("Retry-After", value)])) as server:
         async with client_of("httpx", server.url, retry=policy) as client:
             with pytest.raises(KeyError) as caught:
                 await client.messages.send_mail(message())
@@ -130,7 +130,7 @@ async def test_retry_after_may_be_a_date():
 
 
 async def test_a_long_retry_after_raises_at_once(engine):
-    with FaultServer(answer("", status=429, headers=[("Retry-After", "3600")])) as server:
+    with FaultServer(respond("", status=429, headers=[("Retry-After", "3600")])) as server:
         async with client_of(engine, server.url, retry=RetryPolicy(max_total=10)) as client:
             with pytest.raises(RateLimitError, match="not sent: ") as caught:
                 await client.messages.send_mail(message())
@@ -139,7 +139,7 @@ async def test_a_long_retry_after_raises_at_once(engine):
 
 async def test_the_total_time_is_capped():
     policy = RetryPolicy(1_000, first_wait=0.05, max_wait=0.05, max_total=0.5)
-    with FaultServer(answer("", status=429)) as server:
+    with FaultServer(respond("", status=429)) as server:
         async with client_of("httpx", server.url, retry=policy) as client:
             # The first call loads the engine and tenacity, which takes its time on a busy machine.
             with pytest.raises(RateLimitError):
@@ -154,7 +154,7 @@ async def test_the_total_time_is_capped():
 
 
 async def test_retries_can_be_turned_off(engine):
-    with FaultServer(answer("", status=429)) as server:
+    with FaultServer(respond("", status=429)) as server:
         async with client_of(engine, server.url, retry=RetryPolicy(1)) as client:
             with pytest.raises(RateLimitError):
                 await client.messages.send_mail(message())
@@ -162,7 +162,7 @@ async def test_retries_can_be_turned_off(engine):
 
 
 async def test_the_last_attempt_decides_the_outcome():
-    with FaultServer(answer("", status=429), reset_after_body) as server:
+    with FaultServer(respond("", status=429), reset_after_body) as server:
         async with client_of("httpx", server.url) as client:
             with pytest.raises(DeliveryUnknownError):
                 await client.messages.send_mail(message())
@@ -174,7 +174,7 @@ async def test_on_retry_is_called_before_each_retry(caplog):
     policy = RetryPolicy(first_wait=0.001, on_retry=events.append)
     with (
         caplog.at_level(logging.INFO, "poweremail"),
-        FaultServer(answer("", status=429), answer()) as server,
+        FaultServer(respond("", status=429), respond()) as server,
     ):
         async with client_of("httpx", server.url, retry=policy) as client:
             await client.messages.send_mail(message(unique_id="u1"))
@@ -190,7 +190,7 @@ async def test_an_error_of_on_retry_ends_the_call():
     def stop(event):
         raise KeyError(event.attempt)
 
-    with FaultServer(answer("", status=429)) as server:
+    with FaultServer(respond("", status=429)) as server:
         async with client_of("httpx", server.url, retry=RetryPolicy(on_retry=stop)) as client:
             with pytest.raises(KeyError):
                 await client.messages.send_mail(message())
@@ -327,7 +327,7 @@ async def test_an_exception_from_outside_ends_the_call_at_once(options, wrapped,
 async def test_an_exception_that_the_program_handles_is_not_from_outside(engine, caplog):
     """A mail that reports an error is sent in an except block, whose exception is its context."""
     quick = Timeouts(read=0.3)
-    with FaultServer(stall, reset_after_body, answer(), answer()) as server:
+    with FaultServer(stall, reset_after_body, respond(), respond()) as server:
         async with client_of(engine, server.url, timeouts=quick, on_unknown="resend") as client:
             try:
                 handle_signal(LookupError)

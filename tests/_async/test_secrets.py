@@ -20,12 +20,12 @@ from poweremail.sandbox import Fault, Sandbox
 from poweremail.transports import AsyncHttpxTransport, AsyncOutgoing
 from support.fault_server import (
     FaultServer,
-    answer,
     close_after_body,
     early,
     reset_after_body,
     reset_before_body,
     reset_in_body,
+    respond,
     stall,
     truncate,
 )
@@ -91,18 +91,20 @@ def to_self(connection) -> bool:
 
 
 BEHAVIOURS = {
-    "success": answer(),
-    "success that echoes": answer({"status": "success", "message": f"for {TOKEN}", "token": TOKEN}),
+    "success": respond(),
+    "success that echoes": respond(
+        {"status": "success", "message": f"for {TOKEN}", "token": TOKEN}
+    ),
     "echo": echo,
     "escapes": spelt,
     "UTF-16": in_utf_16,
-    "HTML escapes": answer(
+    "HTML escapes": respond(
         "<html>" + "".join(f"&#{ord(character)};" for character in TOKEN) + html.escape(TOKEN)
     ),
     "malformed": malformed,
     "redirect": to_self,
-    "HTML": answer(f"<html>{TOKEN}</html>"),
-    "limit": answer("", status=429),
+    "HTML": respond(f"<html>{TOKEN}</html>"),
+    "limit": respond("", status=429),
     "reset before": reset_before_body,
     "reset": reset_after_body,
     "stalled": stall,
@@ -360,7 +362,7 @@ async def test_the_frames_of_an_interruption_do_not_show_the_body():
 
 SECRET = "canary/pass word+1"
 WITH_SECRETS = {
-    "success": answer(
+    "success": respond(
         {
             "status": "success",
             "message": f"drawn: {SECRET}",
@@ -374,20 +376,20 @@ WITH_SECRETS = {
             "webhook_data": {"webhook_id": "w", "key": SECRET, "event": {"key": SECRET}},
         }
     ),
-    "sloppy": answer(
+    "sloppy": respond(
         f'{{status: "success", "smtp_password": "{SECRET}", key: "{SECRET}", '
         f'"smtp_list": [{{password: "{SECRET}"}},],}}'
     ),
-    "cut off": answer(
+    "cut off": respond(
         f'{{"status": "success", "smtp_list": [], "webhook_list": [], "key": "{SECRET[:9]}'
     ),
-    "error": answer(
+    "error": respond(
         {"status": "error", "name": "GeneralError", "message": f"for {SECRET}", "key": SECRET}
     ),
-    "refused": answer(
+    "refused": respond(
         {"status": "error", "name": f"Bad {SECRET}", "message": [SECRET], "smtp_password": SECRET}
     ),
-    "failed": answer({"status": "success", "smtp_password": SECRET, "key": SECRET}, status=503),
+    "failed": respond({"status": "success", "smtp_password": SECRET, "key": SECRET}, status=503),
 }
 
 
@@ -433,7 +435,7 @@ async def test_passwords_and_keys_are_in_no_text_and_no_log(behaviour, caplog):
 @pytest.mark.parametrize("engine", ["a client of httpx", "a client of httpx2"])
 async def test_the_log_line_of_a_get_has_no_query(engine, caplog):
     caplog.set_level(logging.INFO)
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with client_of(engine, server.url) as client:
             await client.messages.send_template_http_get(template())
     [line] = [

@@ -8,7 +8,7 @@ from _async.ways import client_of
 from poweremail import DeliveryUnknownError, RetryPolicy, UsageError, ValidationError
 from poweremail.sandbox import Fault, Sandbox
 from poweremail.transports import AsyncOutgoing
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 from support.messages import message, template
 
 
@@ -118,7 +118,7 @@ async def test_the_source_is_pulled_no_faster_than_outcomes_are_consumed(sandbox
 
 async def test_leaving_the_block_early_lets_running_sends_finish():
     source = Source(many(1_000))
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with client_of("httpx", server.url) as client:
             with pytest.raises(LookupError, match="the caller's own"):
                 async with client.messages.send_many(source, concurrency=4) as outcomes:

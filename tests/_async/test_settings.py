@@ -21,7 +21,7 @@ from poweremail import (
     ValidationError,
 )
 from poweremail.sandbox import Fault
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 from support.messages import message
 from support.receiver import Receiver
 
@@ -296,7 +296,7 @@ async def test_an_invalid_argument_is_not_sent(sandbox):
 async def test_a_response_of_call_has_its_secrets_masked():
     password = "canary-password"
     with FaultServer(
-        answer({"status": "success", "smtp_user_name": "s", "smtp_password": password})
+        respond({"status": "success", "smtp_user_name": "s", "smtp_password": password})
     ) as server:
         async with client_of("httpx", server.url) as client:
             result = await client.call("settings/addSmtp", {"total_limit": 1, "hourly_limit": 1})

@@ -39,7 +39,7 @@ from poweremail.transports import (
 )
 from support.agreement_figures import PROOF
 from support.closing_server import WAYS, closing_server
-from support.fault_server import FaultServer, answer, reset_in_body
+from support.fault_server import FaultServer, reset_in_body, respond
 from support.messages import large, message, template
 
 LENT_SESSION = "a session of aiohttp"
@@ -120,7 +120,7 @@ def close_notify(connection) -> bool:
 
 def interim_at_head(connection) -> bool:
     connection.socket.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
-    return answer()(connection)
+    return respond()(connection)
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def patient(monkeypatch):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.usefixtures("patient")
 async def test_no_body_is_sent_over_a_closed_connection(engine, size, closes):
-    with FaultServer(answer(), closes, answer()) as server:
+    with FaultServer(respond(), closes, respond()) as server:
         async with client_of(engine, server.url) as client:
             await client.messages.send_mail(message())
             assert (await client.messages.send_mail(size())).attempts == 2
@@ -144,7 +144,7 @@ async def test_no_body_is_sent_over_a_closed_connection(engine, size, closes):
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_an_interim_response_does_not_hold_the_body_back(engine, monkeypatch):
     monkeypatch.setattr(base, "_WAIT_SECONDS", 0.2)  # aiohttp waits for all of it
-    with FaultServer(answer(), interim_at_head) as server:
+    with FaultServer(respond(), interim_at_head) as server:
         async with client_of(engine, server.url) as client:
             await client.messages.send_mail(message())
             assert (await client.messages.send_mail(message())).attempts == 1
@@ -157,14 +157,14 @@ async def test_a_busy_connection_that_ends_unseen_costs_no_outcome(engine, monke
     monkeypatch.setattr(base, "_IDLE_SECONDS", 60.0)  # however slow the machine, it is busy
     may_end, has_ended = threading.Event(), threading.Event()
 
-    def answer_and_end(connection) -> bool:
-        answer()(connection)
+    def respond_and_end(connection) -> bool:
+        respond()(connection)
         may_end.wait(60)
         connection.socket.shutdown(socket.SHUT_WR)
         has_ended.set()
         return False
 
-    with FaultServer(answer(), answer_and_end, answer()) as server:
+    with FaultServer(respond(), respond_and_end, respond()) as server:
         async with client_of(engine, server.url) as client:
             await client.messages.send_mail(message())
             await client.messages.send_mail(message())
@@ -208,13 +208,13 @@ async def test_connections_that_a_server_keeps_closing_are_used_once(engine, mon
     monkeypatch.setattr(base, "_LONG_IDLE_SECONDS", 60.0)  # however slow the machine
     ended = threading.Semaphore(0)
 
-    def answer_and_end(connection) -> bool:
-        answer()(connection)
+    def respond_and_end(connection) -> bool:
+        respond()(connection)
         connection.socket.shutdown(socket.SHUT_WR)
         ended.release()
         return False
 
-    with FaultServer(*[answer_and_end] * 4, answer()) as server:
+    with FaultServer(*[respond_and_end] * 4, respond()) as server:
         async with client_of(engine, server.url) as client:
             for _ in range(4):
                 assert (await client.messages.send_mail(message())).attempts == 1
@@ -232,14 +232,14 @@ async def test_connections_that_a_server_keeps_closing_are_used_once(engine, mon
 
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_one_connection_that_a_server_closes_costs_no_other(engine):
-    def answer_and_end(connection) -> bool:
-        answer()(connection)
+    def respond_and_end(connection) -> bool:
+        respond()(connection)
         connection.socket.shutdown(socket.SHUT_WR)
         ended.set()
         return False
 
     ended = threading.Event()
-    with FaultServer(answer_and_end, answer()) as server:
+    with FaultServer(respond_and_end, respond()) as server:
         async with client_of(engine, server.url) as client:
             await client.messages.send_mail(message())
             assert ended.wait(60)
@@ -268,7 +268,7 @@ async def secure(engine: str):
 async def test_a_closed_connection_is_detected_over_tls(engine, closes, monkeypatch):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert("127.0.0.1").configure_cert(tls)
-    with FaultServer(answer(), closes, answer(), tls=tls) as server:
+    with FaultServer(respond(), closes, respond(), tls=tls) as server:
         async with (
             secure(engine) as transport,
             AsyncPowerEmail(
@@ -286,7 +286,7 @@ async def test_a_closed_connection_is_detected_over_tls(engine, closes, monkeypa
 async def test_a_large_mail_that_breaks_off_over_tls_is_sent_again(engine):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert("127.0.0.1").configure_cert(tls)
-    with FaultServer(reset_in_body, answer(), tls=tls) as server:
+    with FaultServer(reset_in_body, respond(), tls=tls) as server:
         async with (
             secure(engine) as transport,
             AsyncPowerEmail(
@@ -303,7 +303,7 @@ async def test_an_idle_connection_is_used_until_it_expires(engine):
     options = {"engine": engine}
     if engine == "aiohttp":  # async only
         kind, options = AsyncAiohttpTransport, {}  # async only
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         for seconds, connections in ((4.0, 1), (0.05, 2)):
             server.connections = 0
             async with AsyncPowerEmail(
@@ -344,7 +344,7 @@ async def test_failed_connects_release_their_place_in_the_pool(engine):
                 await client.messages.send_mail(message())
             with pytest.raises(NotSentError, match="(?i)connect"):
                 await client.messages.send_template_http_get(template())
-        with FaultServer(answer(), port=port) as server:
+        with FaultServer(respond(), port=port) as server:
             await client.messages.send_mail(message())
     assert server.posts == 1
 
@@ -386,9 +386,9 @@ async def test_the_pool_of_the_users_client_is_waited_for_up_to_the_timeout(engi
 
     def hold(connection) -> bool:
         released.wait()
-        return answer()(connection)
+        return respond()(connection)
 
-    with FaultServer(hold, answer()) as server:
+    with FaultServer(hold, respond()) as server:
         async with (
             narrow(engine) as transport,
             AsyncPowerEmail(
@@ -424,9 +424,9 @@ async def test_the_pool_of_the_users_client_is_waited_for_longer_than_to_connect
 
     def hold(connection) -> bool:
         released.wait(60)
-        return answer()(connection)
+        return respond()(connection)
 
-    with FaultServer(hold, answer()) as server:
+    with FaultServer(hold, respond()) as server:
         async with (
             narrow(engine) as transport,
             AsyncPowerEmail(

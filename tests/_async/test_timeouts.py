@@ -30,7 +30,7 @@ from poweremail._runtime._async import sleep
 from poweremail._runtime._async_many import BoundedMap
 from poweremail.sandbox import AsyncSandboxTransport, Fault, Sandbox
 from poweremail.transports import AsyncHttpxTransport
-from support.fault_server import SUCCESS, FaultServer, answer
+from support.fault_server import SUCCESS, FaultServer, respond
 from support.messages import large, message, template
 
 OWN = [engine for engine in ENGINES if not engine.startswith("a ")]
@@ -199,7 +199,7 @@ async def test_the_outcome_of_a_total_timeout_follows_the_body(engine, behave, o
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_the_total_time_counts_for_a_get(engine, kept):
     timeouts = Timeouts(connect=5, read=20, response=5, total=0.3)
-    with FaultServer(*[answer()] * kept, drip_head) as server:
+    with FaultServer(*[respond()] * kept, drip_head) as server:
         async with client_of(engine, server.url, retry=ONCE) as client:
             if kept:
                 await client.messages.send_mail(message())
@@ -216,9 +216,9 @@ async def test_the_total_time_counts_no_wait_for_a_connection(engine):
 
     def hold(connection) -> bool:
         is_over.wait(60)
-        return answer()(connection)
+        return respond()(connection)
 
-    with FaultServer(*[hold] * 20, answer()) as server:
+    with FaultServer(*[hold] * 20, respond()) as server:
         async with client_of(engine, server.url, retry=ONCE) as client:
             hurried = client.with_options(timeouts=Timeouts(total=1))
 

@@ -12,7 +12,7 @@ import trustme
 from _async.ways import ENGINES, OPTIONS, TOKEN
 from poweremail import AsyncPowerEmail, NotSentError, Timeouts
 from poweremail.transports import AsyncHttpxTransport
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 from support.messages import message, template
 
 AUTHORITY = trustme.CA()
@@ -26,7 +26,7 @@ def server_context(*names: str) -> ssl.SSLContext:
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("a ")])
 async def test_an_untrusted_certificate_gets_no_mail(engine):
-    with FaultServer(answer(), tls=server_context("127.0.0.1")) as server:
+    with FaultServer(respond(), tls=server_context("127.0.0.1")) as server:
         async with AsyncPowerEmail(
             "owner", TOKEN, base_url=server.url, transport=engine, **OPTIONS
         ) as client:
@@ -44,7 +44,7 @@ async def test_an_untrusted_certificate_gets_no_mail(engine):
 async def test_a_private_authority_is_configured_at_the_engine(engine, name, error):
     context = ssl.create_default_context()
     AUTHORITY.configure_trust(context)
-    with FaultServer(answer(), tls=server_context(name)) as server:
+    with FaultServer(respond(), tls=server_context(name)) as server:
         async with (
             engine.AsyncClient(verify=context) as own,
             AsyncPowerEmail(
@@ -59,7 +59,7 @@ async def test_a_private_authority_is_configured_at_the_engine(engine, name, err
 
 
 async def test_a_server_without_tls_gets_no_mail():
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         base_url = server.url.replace("http", "https")
         options = OPTIONS | {"timeouts": Timeouts(connect=0.1)}
         async with AsyncPowerEmail("owner", TOKEN, base_url=base_url, **options) as client:

@@ -22,7 +22,7 @@ from poweremail import (
 )
 from poweremail.sandbox import Fault, Sandbox
 from poweremail.transports import HttpxTransport
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 from support.messages import full, message, template
 
 
@@ -139,8 +139,8 @@ def test_a_send_by_call_follows_the_options_of_the_client(sandbox):
             client.call("messages/sendMail", body)
         assert (caught.value.unique_id, caught.value.recipients) == ("mine", ("ada@example.com",))
         reconciling = client.with_options(on_unknown="reconcile")
-        answer = reconciling.call("messages/sendMail", body)
-        assert answer.data == {"status": "success", "message": "accepted: getMessageInfo shows it"}
+        result = reconciling.call("messages/sendMail", body)
+        assert result.data == {"status": "success", "message": "accepted: getMessageInfo shows it"}
         sandbox.faults.clear()
         assert client.call("messages/sendMail", body).data["status"] == "success"
     assert len(sandbox.outbox) == 3
@@ -207,7 +207,7 @@ def test_requests_have_the_url_and_headers_of_the_service():
 
 
 def test_unknown_members_of_a_response_are_kept():
-    with FaultServer(answer({"status": "success", "message": "ok", "queue_id": 7})) as server:
+    with FaultServer(respond({"status": "success", "message": "ok", "queue_id": 7})) as server:
         with client_of("httpx", server.url) as client:
             result = client.messages.send_mail(message())
     assert dict(result.extra) == {"queue_id": 7}
@@ -216,7 +216,9 @@ def test_unknown_members_of_a_response_are_kept():
 def test_a_redirect_is_not_followed():
     with (
         FaultServer() as other,
-        FaultServer(answer("", status=307, headers=[("Location", f"{other.url}/v1.0/")])) as server,
+        FaultServer(
+            respond("", status=307, headers=[("Location", f"{other.url}/v1.0/")])
+        ) as server,
     ):
         with client_of("httpx", server.url) as client:
             with pytest.raises(DeliveryUnknownError, match="HTTP 307"):
@@ -408,7 +410,7 @@ def test_a_closed_client_of_the_user_raises():
 
 def test_a_url_that_the_engine_rejects_is_not_sent():
     """Hosts are checked here; if an engine still rejects one, the mail was not sent."""
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         with client_of("a client of httpx", f"{server.url}/" + "x" * 65_500) as client:
             with pytest.raises(NotSentError, match="InvalidURL: URL too long"):
                 client.messages.send_mail(message())

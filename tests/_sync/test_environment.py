@@ -27,7 +27,7 @@ from poweremail import (
     TransportError,
 )
 from poweremail.batch import Batch, Entry
-from support.fault_server import FaultServer, answer, reset_after_body, reset_before_body, tunnel
+from support.fault_server import FaultServer, reset_after_body, reset_before_body, respond, tunnel
 from support.messages import message, template
 from support.socks_proxy import SocksProxy
 
@@ -52,7 +52,7 @@ def environment(**variables: str):
 def tls_server() -> FaultServer:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
-    return FaultServer(answer(), tls=context)
+    return FaultServer(respond(), tls=context)
 
 
 UNREADABLE = "fd00::/8,[::1]/128,[,http://[,://,10.0.0.0/99,%zz, ,a b,:x,*."
@@ -74,7 +74,7 @@ NO_PROXY = {
 @pytest.mark.parametrize(("excluded", "direct"), NO_PROXY.values(), ids=NO_PROXY)
 @pytest.mark.parametrize("engine", OWN)
 def test_the_hosts_that_need_no_proxy(engine, excluded, direct):
-    with FaultServer(answer()) as server, FaultServer(answer()) as proxy:
+    with FaultServer(respond()) as server, FaultServer(respond()) as proxy:
         excluded = excluded.replace("PORT", str(server.port))
         with environment(HTTP_PROXY=proxy.url, NO_PROXY=excluded):
             with client_of(engine, server.url) as client:
@@ -93,7 +93,7 @@ def test_the_hosts_that_need_no_proxy(engine, excluded, direct):
     ],
 )
 def test_the_names_that_need_no_proxy(excluded, direct):
-    with FaultServer(answer()) as server, FaultServer(answer()) as proxy:
+    with FaultServer(respond()) as server, FaultServer(respond()) as proxy:
         with environment(HTTP_PROXY=proxy.url, NO_PROXY=excluded):
             with client_of("httpx", f"http://localhost:{server.port}") as client:
                 client.messages.send_mail(message())
@@ -102,7 +102,7 @@ def test_the_names_that_need_no_proxy(excluded, direct):
 
 @pytest.mark.parametrize("engine", OWN)
 def test_no_proxy_without_a_proxy_has_no_effect(engine):
-    with FaultServer(answer()) as server, environment(NO_PROXY=UNREADABLE):
+    with FaultServer(respond()) as server, environment(NO_PROXY=UNREADABLE):
         with client_of(engine, server.url) as client:
             client.messages.send_mail(message())
     assert server.posts == 1
@@ -111,7 +111,7 @@ def test_no_proxy_without_a_proxy_has_no_effect(engine):
 @pytest.mark.parametrize("scheme", ["", "http://"])
 @pytest.mark.parametrize("engine", OWN)
 def test_a_proxy_gets_its_own_password(engine, scheme):
-    with FaultServer(answer()) as proxy:
+    with FaultServer(respond()) as proxy:
         url = f"{scheme}me%40home:p%2Fw@127.0.0.1:{proxy.port}"
         with environment(ALL_PROXY=url):
             with client_of(engine, NOWHERE) as client:
@@ -137,7 +137,7 @@ def test_a_mail_goes_through_a_tunnel_to_a_server_trusted_by_the_certificate_fil
 @pytest.mark.parametrize("scheme", ["socks5", "socks5h"])
 @pytest.mark.parametrize("engine", ["httpx", "httpx2"])
 def test_a_mail_goes_through_a_socks_proxy(engine, scheme):
-    with FaultServer(answer()) as server, SocksProxy("me@home", "p/w") as proxy:
+    with FaultServer(respond()) as server, SocksProxy("me@home", "p/w") as proxy:
         url = f"{scheme}://me%40home:p%2Fw@127.0.0.1:{proxy.port}"
         with environment(ALL_PROXY=url):
             with client_of(engine, server.url) as client:
@@ -255,7 +255,7 @@ def test_an_unusable_setting_is_named_and_nothing_is_sent(
 
 
 def test_a_setting_that_was_corrected_is_read_again(folder):
-    with FaultServer(answer()) as server, environment(HTTP_PROXY="foo://127.0.0.1:1"):
+    with FaultServer(respond()) as server, environment(HTTP_PROXY="foo://127.0.0.1:1"):
         with client_of("httpx", server.url) as client:
             with pytest.raises(NotSentError):
                 client.messages.send_mail(message())
@@ -267,7 +267,7 @@ def test_a_setting_that_was_corrected_is_read_again(folder):
 @pytest.mark.parametrize("engine", OWN)
 def test_an_unusable_setting_stops_a_batch_before_it_claims_a_row(engine, tmp_path):
     messages = [Entry(message=message(), key=str(number)) for number in range(3)]
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         with (
             client_of(engine, server.url) as client,
             Batch(client, tmp_path / "ledger.db", "news") as batch,
@@ -339,7 +339,7 @@ ENVIRONMENTS = st.fixed_dictionaries(
 @given(variables=ENVIRONMENTS)
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_in_any_environment_an_unsent_mail_is_not_sent(engine, scheme, variables):
-    with FaultServer(answer()) as server, environment(**variables):
+    with FaultServer(respond()) as server, environment(**variables):
         base_url = server.url if scheme == "http" else "https://127.0.0.1:1"
         with client_of(engine, base_url, retry=RetryPolicy(1)) as client:
             try:

@@ -27,9 +27,9 @@ from poweremail.transports import (
 from support.fault_server import (
     SUCCESS,
     FaultServer,
-    answer,
     close_after_body,
     reset_after_body,
+    respond,
     stall,
 )
 from support.messages import large, message, template
@@ -54,7 +54,7 @@ ENCODED = {
 @pytest.mark.parametrize(("body", "encoding", "error"), ENCODED.values(), ids=ENCODED)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_compressed_responses(engine, body, encoding, error):
-    with FaultServer(answer(body, headers=[("Content-Encoding", encoding)]), answer()) as server:
+    with FaultServer(respond(body, headers=[("Content-Encoding", encoding)]), respond()) as server:
         with client_of(engine, server.url) as client:
             if error is None:
                 assert client.messages.send_mail(message()).status == "success"
@@ -74,7 +74,7 @@ def success_before_the_body(connection) -> bool:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_early_success_does_not_count(engine):
-    with FaultServer(success_before_the_body, answer()) as server:
+    with FaultServer(success_before_the_body, respond()) as server:
         with client_of(engine, server.url) as client:
             assert client.messages.send_mail(large()).attempts == 2
     assert server.posts == 1
@@ -87,7 +87,7 @@ def test_a_mail_that_may_have_arrived_is_not_sent_again(engine, broken, call):
     """
     Engines repeat a GET, and forget what they have sent, when a connection that was kept breaks.
     """
-    with FaultServer(answer(), broken, answer()) as server:
+    with FaultServer(respond(), broken, respond()) as server:
         with client_of(engine, server.url) as client:
             client.messages.send_mail(message())
             with pytest.raises(DeliveryUnknownError):
@@ -109,7 +109,7 @@ def test_a_mail_without_a_server_is_not_sent(engine):
 
 @pytest.mark.parametrize("engine", OWN)
 def test_the_proxy_of_the_environment_is_used(engine, monkeypatch):
-    with FaultServer(answer()) as proxy:
+    with FaultServer(respond()) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         monkeypatch.setenv("no_proxy", "")
         with client_of(engine, "http://127.0.0.1:1") as client:
@@ -135,7 +135,7 @@ def slowly(connection) -> bool:
     connection.headers["content-length"] = str(
         int(connection.headers["content-length"]) - 8 * 400_000
     )
-    return answer()(connection)
+    return respond()(connection)
 
 
 @pytest.mark.parametrize("engine", OWN)
@@ -176,7 +176,7 @@ def test_the_write_timeout_counts_while_a_large_mail_goes_out(engine):
 
 @pytest.mark.parametrize("engine", OWN)
 def test_callers_beyond_the_connections_are_queued(engine):
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         with client_of(engine, server.url) as client:
             with client.messages.send_many(
                 [message() for _ in range(100)], concurrency=50

@@ -9,7 +9,7 @@ import pytest
 
 from _sync.ways import client_of
 from poweremail import MessageInfo, ProtocolError, Timeouts, UsageError, ValidationError
-from support.fault_server import FaultServer, answer_with
+from support.fault_server import FaultServer, respond_with
 
 
 def record(number: int) -> dict:
@@ -22,14 +22,14 @@ def record(number: int) -> dict:
 
 
 def pages(count: int):
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         first = request.json["skip_page"] * 100
         return {
             "status": "success",
             "message_data": [record(number) for number in range(first, min(first + 100, count))],
         }
 
-    return answer_with(answer)
+    return respond_with(respond)
 
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 199, 200, 250, 1_000])
@@ -69,7 +69,7 @@ def test_pages_are_fetched_when_they_are_needed():
 
 @pytest.mark.parametrize("period", [1, 2, 3])
 def test_a_repeated_page_raises_an_error(period):
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         first = request.json["skip_page"] % period * 100
         return {
             "status": "success",
@@ -77,7 +77,7 @@ def test_a_repeated_page_raises_an_error(period):
         }
 
     records = []
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         with client_of("httpx", server.url) as client:
             walk = client.messages.iter_message_info("u1")
             with pytest.raises(
@@ -95,17 +95,17 @@ def test_a_repeated_page_is_known_by_its_mails():
     Its records in another order, and with opens that have been counted meanwhile, are still the
     same.
     """
-    answers = []
+    seen = []
 
-    def answer(request) -> dict:
-        records = [record(number) | {"open": len(answers)} for number in range(100)]
-        answers.append(request)
+    def respond(request) -> dict:
+        records = [record(number) | {"open": len(seen)} for number in range(100)]
+        seen.append(request)
         return {
             "status": "success",
-            "message_data": records[len(answers) :] + records[: len(answers)],
+            "message_data": records[len(seen) :] + records[: len(seen)],
         }
 
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         with client_of("httpx", server.url) as client:
             with pytest.raises(ProtocolError, match="page 1 with the records of page 0 again"):
                 for _ in client.messages.iter_message_info("u1"):
@@ -114,14 +114,14 @@ def test_a_repeated_page_is_known_by_its_mails():
 
 
 def test_records_that_differ_in_an_unknown_member_are_different():
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         first = request.json["skip_page"] * 100
         return {
             "status": "success",
             "message_data": [{"_id": number} for number in range(first, min(first + 100, 250))],
         }
 
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         with client_of("httpx", server.url) as client:
             assert len([info for info in client.messages.iter_message_info("u1")]) == 250
 
@@ -129,7 +129,7 @@ def test_records_that_differ_in_an_unknown_member_are_different():
 def test_a_page_that_fails_can_be_requested_again():
     failing = [True]
 
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         if request.json["skip_page"] == 1 and failing:
             failing.clear()
             return {"status": "error", "name": "ValidationError", "message": "not now"}
@@ -140,7 +140,7 @@ def test_a_page_that_fails_can_be_requested_again():
             ],
         }
 
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         with client_of("httpx", server.url) as client:
             walk = client.messages.iter_message_info("u1")
             records = []
@@ -170,7 +170,7 @@ def test_looking_ahead_changes_nothing_but_the_time(count, look_ahead):
 def test_pages_are_fetched_side_by_side():
     together = threading.Barrier(4, timeout=60)
 
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         number = request.json["skip_page"]
         if 1 <= number <= 4:
             together.wait()
@@ -179,7 +179,7 @@ def test_pages_are_fetched_side_by_side():
             "message_data": [record(number * 100 + at) for at in range(100 if number < 4 else 1)],
         }
 
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         with client_of("httpx", server.url, timeouts=Timeouts()) as client:
             walk = client.messages.iter_message_info("u1", look_ahead=4)
             assert len([info for info in walk]) == 401
@@ -189,7 +189,7 @@ def test_pages_are_fetched_side_by_side():
 def test_an_error_of_a_later_page_is_raised_in_order_and_can_be_retried():
     failing = [True]
 
-    def answer(request) -> dict:
+    def respond(request) -> dict:
         number = request.json["skip_page"]
         if number == 3 and failing:
             failing.clear()
@@ -200,7 +200,7 @@ def test_an_error_of_a_later_page_is_raised_in_order_and_can_be_retried():
         }
 
     records = []
-    with FaultServer(answer_with(answer)) as server:
+    with FaultServer(respond_with(respond)) as server:
         with client_of("httpx", server.url) as client:
             walk = client.messages.iter_message_info("u1", look_ahead=4)
             with pytest.raises(ValidationError, match="not now"):

@@ -23,7 +23,7 @@ from poweremail import (
 )
 from poweremail._wire.http import Body
 from poweremail.transports import Outgoing, Request, Response
-from support.fault_server import SUCCESS, FaultServer, answer
+from support.fault_server import SUCCESS, FaultServer, respond
 from support.messages import large, message
 
 RESPONSE = Response(200, (), json.dumps(SUCCESS).encode(), request_left=False)
@@ -43,7 +43,7 @@ def test_a_server_that_responds_early_and_reads_on_gets_no_second_mail(engine):
     Engines either write the whole mail before they look at the response, or stop. If they stop, the
     mail is sent again, so the first attempt must not arrive as well.
     """
-    with FaultServer(respond_early_and_read_on, answer()) as server:
+    with FaultServer(respond_early_and_read_on, respond()) as server:
         with client_of(engine, server.url) as client:
             result = client.messages.send_mail(large())
         wait_for_a_late_mail(server)

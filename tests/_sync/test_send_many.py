@@ -9,7 +9,7 @@ from _sync.ways import client_of
 from poweremail import DeliveryUnknownError, RetryPolicy, UsageError, ValidationError
 from poweremail.sandbox import Fault, Sandbox
 from poweremail.transports import Outgoing
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 from support.messages import message, template
 
 
@@ -119,7 +119,7 @@ def test_the_source_is_pulled_no_faster_than_outcomes_are_consumed(sandbox):
 
 def test_leaving_the_block_early_lets_running_sends_finish():
     source = Source(many(1_000))
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         with client_of("httpx", server.url) as client:
             with pytest.raises(LookupError, match="the caller's own"):
                 with client.messages.send_many(source, concurrency=4) as outcomes:

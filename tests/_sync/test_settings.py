@@ -22,7 +22,7 @@ from poweremail import (
     ValidationError,
 )
 from poweremail.sandbox import Fault
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 from support.messages import message
 from support.receiver import Receiver
 
@@ -295,7 +295,7 @@ def test_an_invalid_argument_is_not_sent(sandbox):
 def test_a_response_of_call_has_its_secrets_masked():
     password = "canary-password"
     with FaultServer(
-        answer({"status": "success", "smtp_user_name": "s", "smtp_password": password})
+        respond({"status": "success", "smtp_user_name": "s", "smtp_password": password})
     ) as server:
         with client_of("httpx", server.url) as client:
             result = client.call("settings/addSmtp", {"total_limit": 1, "hourly_limit": 1})

@@ -38,7 +38,7 @@ from poweremail.transports import (
 )
 from support.agreement_figures import PROOF
 from support.closing_server import WAYS, closing_server
-from support.fault_server import FaultServer, answer, reset_in_body
+from support.fault_server import FaultServer, reset_in_body, respond
 from support.messages import large, message, template
 
 LENT_SESSION = "a session of aiohttp"
@@ -119,7 +119,7 @@ def close_notify(connection) -> bool:
 
 def interim_at_head(connection) -> bool:
     connection.socket.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n")
-    return answer()(connection)
+    return respond()(connection)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def patient(monkeypatch):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.usefixtures("patient")
 def test_no_body_is_sent_over_a_closed_connection(engine, size, closes):
-    with FaultServer(answer(), closes, answer()) as server:
+    with FaultServer(respond(), closes, respond()) as server:
         with client_of(engine, server.url) as client:
             client.messages.send_mail(message())
             assert client.messages.send_mail(size()).attempts == 2
@@ -143,7 +143,7 @@ def test_no_body_is_sent_over_a_closed_connection(engine, size, closes):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_interim_response_does_not_hold_the_body_back(engine, monkeypatch):
     monkeypatch.setattr(base, "_WAIT_SECONDS", 0.2)  # aiohttp waits for all of it
-    with FaultServer(answer(), interim_at_head) as server:
+    with FaultServer(respond(), interim_at_head) as server:
         with client_of(engine, server.url) as client:
             client.messages.send_mail(message())
             assert client.messages.send_mail(message()).attempts == 1
@@ -156,14 +156,14 @@ def test_a_busy_connection_that_ends_unseen_costs_no_outcome(engine, monkeypatch
     monkeypatch.setattr(base, "_IDLE_SECONDS", 60.0)  # however slow the machine, it is busy
     may_end, has_ended = threading.Event(), threading.Event()
 
-    def answer_and_end(connection) -> bool:
-        answer()(connection)
+    def respond_and_end(connection) -> bool:
+        respond()(connection)
         may_end.wait(60)
         connection.socket.shutdown(socket.SHUT_WR)
         has_ended.set()
         return False
 
-    with FaultServer(answer(), answer_and_end, answer()) as server:
+    with FaultServer(respond(), respond_and_end, respond()) as server:
         with client_of(engine, server.url) as client:
             client.messages.send_mail(message())
             client.messages.send_mail(message())
@@ -207,13 +207,13 @@ def test_connections_that_a_server_keeps_closing_are_used_once(engine, monkeypat
     monkeypatch.setattr(base, "_LONG_IDLE_SECONDS", 60.0)  # however slow the machine
     ended = threading.Semaphore(0)
 
-    def answer_and_end(connection) -> bool:
-        answer()(connection)
+    def respond_and_end(connection) -> bool:
+        respond()(connection)
         connection.socket.shutdown(socket.SHUT_WR)
         ended.release()
         return False
 
-    with FaultServer(*[answer_and_end] * 4, answer()) as server:
+    with FaultServer(*[respond_and_end] * 4, respond()) as server:
         with client_of(engine, server.url) as client:
             for _ in range(4):
                 assert client.messages.send_mail(message()).attempts == 1
@@ -231,14 +231,14 @@ def test_connections_that_a_server_keeps_closing_are_used_once(engine, monkeypat
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_connection_that_a_server_closes_costs_no_other(engine):
-    def answer_and_end(connection) -> bool:
-        answer()(connection)
+    def respond_and_end(connection) -> bool:
+        respond()(connection)
         connection.socket.shutdown(socket.SHUT_WR)
         ended.set()
         return False
 
     ended = threading.Event()
-    with FaultServer(answer_and_end, answer()) as server:
+    with FaultServer(respond_and_end, respond()) as server:
         with client_of(engine, server.url) as client:
             client.messages.send_mail(message())
             assert ended.wait(60)
@@ -262,7 +262,7 @@ def secure(engine: str):
 def test_a_closed_connection_is_detected_over_tls(engine, closes, monkeypatch):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert("127.0.0.1").configure_cert(tls)
-    with FaultServer(answer(), closes, answer(), tls=tls) as server:
+    with FaultServer(respond(), closes, respond(), tls=tls) as server:
         with (
             secure(engine) as transport,
             PowerEmail(
@@ -280,7 +280,7 @@ def test_a_closed_connection_is_detected_over_tls(engine, closes, monkeypatch):
 def test_a_large_mail_that_breaks_off_over_tls_is_sent_again(engine):
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     AUTHORITY.issue_cert("127.0.0.1").configure_cert(tls)
-    with FaultServer(reset_in_body, answer(), tls=tls) as server:
+    with FaultServer(reset_in_body, respond(), tls=tls) as server:
         with (
             secure(engine) as transport,
             PowerEmail(
@@ -295,7 +295,7 @@ def test_a_large_mail_that_breaks_off_over_tls_is_sent_again(engine):
 def test_an_idle_connection_is_used_until_it_expires(engine):
     kind = HttpxTransport
     options = {"engine": engine}
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         for seconds, connections in ((4.0, 1), (0.05, 2)):
             server.connections = 0
             with PowerEmail(
@@ -334,7 +334,7 @@ def test_failed_connects_release_their_place_in_the_pool(engine):
                 client.messages.send_mail(message())
             with pytest.raises(NotSentError, match="(?i)connect"):
                 client.messages.send_template_http_get(template())
-        with FaultServer(answer(), port=port) as server:
+        with FaultServer(respond(), port=port) as server:
             client.messages.send_mail(message())
     assert server.posts == 1
 
@@ -371,9 +371,9 @@ def test_the_pool_of_the_users_client_is_waited_for_up_to_the_timeout(engine):
 
     def hold(connection) -> bool:
         released.wait()
-        return answer()(connection)
+        return respond()(connection)
 
-    with FaultServer(hold, answer()) as server:
+    with FaultServer(hold, respond()) as server:
         with (
             narrow(engine) as transport,
             PowerEmail(
@@ -409,9 +409,9 @@ def test_the_pool_of_the_users_client_is_waited_for_longer_than_to_connect(engin
 
     def hold(connection) -> bool:
         released.wait(60)
-        return answer()(connection)
+        return respond()(connection)
 
-    with FaultServer(hold, answer()) as server:
+    with FaultServer(hold, respond()) as server:
         with (
             narrow(engine) as transport,
             PowerEmail(

@@ -31,7 +31,7 @@ from poweremail._runtime._sync import sleep
 from poweremail._runtime._sync_many import BoundedMap
 from poweremail.sandbox import SandboxTransport, Fault, Sandbox
 from poweremail.transports import HttpxTransport
-from support.fault_server import SUCCESS, FaultServer, answer
+from support.fault_server import SUCCESS, FaultServer, respond
 from support.messages import large, message, template
 
 OWN = [engine for engine in ENGINES if not engine.startswith("a ")]
@@ -198,7 +198,7 @@ def test_the_outcome_of_a_total_timeout_follows_the_body(engine, behave, outcome
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_total_time_counts_for_a_get(engine, kept):
     timeouts = Timeouts(connect=5, read=20, response=5, total=0.3)
-    with FaultServer(*[answer()] * kept, drip_head) as server:
+    with FaultServer(*[respond()] * kept, drip_head) as server:
         with client_of(engine, server.url, retry=ONCE) as client:
             if kept:
                 client.messages.send_mail(message())
@@ -215,9 +215,9 @@ def test_the_total_time_counts_no_wait_for_a_connection(engine):
 
     def hold(connection) -> bool:
         is_over.wait(60)
-        return answer()(connection)
+        return respond()(connection)
 
-    with FaultServer(*[hold] * 20, answer()) as server:
+    with FaultServer(*[hold] * 20, respond()) as server:
         with client_of(engine, server.url, retry=ONCE) as client:
             hurried = client.with_options(timeouts=Timeouts(total=1))
 

@@ -13,7 +13,7 @@ import trustme
 from _sync.ways import ENGINES, OPTIONS, TOKEN
 from poweremail import PowerEmail, NotSentError, Timeouts
 from poweremail.transports import HttpxTransport
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 from support.messages import message, template
 
 AUTHORITY = trustme.CA()
@@ -27,7 +27,7 @@ def server_context(*names: str) -> ssl.SSLContext:
 
 @pytest.mark.parametrize("engine", [engine for engine in ENGINES if not engine.startswith("a ")])
 def test_an_untrusted_certificate_gets_no_mail(engine):
-    with FaultServer(answer(), tls=server_context("127.0.0.1")) as server:
+    with FaultServer(respond(), tls=server_context("127.0.0.1")) as server:
         with PowerEmail("owner", TOKEN, base_url=server.url, transport=engine, **OPTIONS) as client:
             with pytest.raises(NotSentError, match="(?i)certificate"):
                 client.messages.send_mail(message())
@@ -43,7 +43,7 @@ def test_an_untrusted_certificate_gets_no_mail(engine):
 def test_a_private_authority_is_configured_at_the_engine(engine, name, error):
     context = ssl.create_default_context()
     AUTHORITY.configure_trust(context)
-    with FaultServer(answer(), tls=server_context(name)) as server:
+    with FaultServer(respond(), tls=server_context(name)) as server:
         with (
             engine.Client(verify=context) as own,
             PowerEmail(
@@ -58,7 +58,7 @@ def test_a_private_authority_is_configured_at_the_engine(engine, name, error):
 
 
 def test_a_server_without_tls_gets_no_mail():
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         base_url = server.url.replace("http", "https")
         options = OPTIONS | {"timeouts": Timeouts(connect=0.1)}
         with PowerEmail("owner", TOKEN, base_url=base_url, **options) as client:

@@ -203,8 +203,8 @@ def test_listen_forwards_requests(recorder):
     with listening("--forward", recorder.url) as ours:
         for status in (200, 503):
             recorder.status = status
-            answer = ours.post()
-            assert (answer.status_code, answer.content, answer.headers["Content-Type"]) == (
+            response = ours.post()
+            assert (response.status_code, response.content, response.headers["Content-Type"]) == (
                 status,
                 b"mine",
                 "text/x-mine",

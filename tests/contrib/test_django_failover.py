@@ -9,7 +9,7 @@ import pytest
 from poweremail import ConfigurationError, DeliveryUnknownError, NotSentError
 from poweremail.sandbox import Fault
 from support.django_project import configure
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 
 configure()
 
@@ -74,7 +74,7 @@ def test_mails_that_one_account_cannot_send_go_to_the_next(accounts, nobody, ser
 
 def test_an_unknown_outcome_goes_to_nobody_else(accounts, served):
     served.faults.add(Fault.reset_after_acceptance())
-    with FaultServer(answer()) as other:
+    with FaultServer(respond()) as other:
         accounts(served.url, other.url)
         with pytest.raises(DeliveryUnknownError):
             EmailBackend().send_messages(mails())
@@ -104,7 +104,7 @@ def test_a_rehearsal_holds_for_every_target(accounts, nobody, served, place, mon
 
 
 def test_a_sandbox_has_no_targets(accounts, nobody):
-    with FaultServer(answer()) as service:
+    with FaultServer(respond()) as service:
         accounts(service.url, service.url, SANDBOX_URL=nobody)
         with pytest.raises(NotSentError):
             SandboxEmailBackend().send_messages(mails())

@@ -10,7 +10,7 @@ import pytest
 
 from poweremail import AsyncPowerEmail, ValidationError
 from poweremail._wire.http import Body
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 from support.messages import message
 
 
@@ -49,5 +49,5 @@ def test_a_send_leaves_no_body_behind(engine, pause, status):
                 gc.enable()
 
     reply = {"status": status, "name": "ValidationError", "message": "x"}
-    with FaultServer(answer(reply)) as server:
+    with FaultServer(respond(reply)) as server:
         assert asyncio.run(send_and_count()) == 0

@@ -14,7 +14,7 @@ import pytest
 
 from poweremail import AsyncPowerEmail, PowerEmail, PowerEmailError, RetryPolicy, UsageError
 from poweremail.transports import AsyncAiohttpTransport, AsyncHttpxTransport, HttpxTransport
-from support.fault_server import FaultServer, answer
+from support.fault_server import FaultServer, respond
 from support.messages import template
 
 pytestmark = pytest.mark.usefixtures("uncovered")
@@ -69,7 +69,7 @@ def test_a_transport_that_cannot_hide_the_token_sends_no_get():
 @pytest.mark.parametrize("traced", [False, True])
 async def test_a_plain_proxy_needs_the_whole_url(traced):
     configs = [aiohttp.TraceConfig()] if traced else []
-    with FaultServer(answer()) as proxy:
+    with FaultServer(respond()) as proxy:
         async with aiohttp.ClientSession(proxy=proxy.url, trace_configs=configs) as session:
             client = AsyncPowerEmail(
                 "owner",
@@ -92,7 +92,7 @@ async def test_a_plain_proxy_needs_the_whole_url(traced):
 @pytest.mark.parametrize("scheme", ["http", "https"])
 async def test_a_proxy_of_the_users_client_gets_what_belongs_to_it(scheme):
     """A plain proxy gets the whole URL, and one that tunnels gets nothing of it."""
-    with FaultServer(answer()) as proxy:
+    with FaultServer(respond()) as proxy:
         async with httpx.AsyncClient(proxy=proxy.url) as own:
             client = AsyncPowerEmail(
                 "owner",

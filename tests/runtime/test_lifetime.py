@@ -29,7 +29,7 @@ from poweremail import (
     Timeouts,
     UsageError,
 )
-from support.fault_server import FaultServer, answer, stall
+from support.fault_server import FaultServer, respond, stall
 from support.messages import message
 
 OPTIONS = {"smtp_user_name": "smtp1", "retry": RetryPolicy(1)}
@@ -44,7 +44,7 @@ ON_THREADS = ("httpx", "httpx2")
     + [(trio.run, engine) for engine in ON_TRIO],
 )
 def test_a_client_outlives_its_loop(run, engine):
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         client = AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS)
 
         async def send():
@@ -58,7 +58,7 @@ def test_a_client_outlives_its_loop(run, engine):
 
 
 def test_two_loops_at_once_have_their_own_connections():
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         client = AsyncPowerEmail("owner", "token", base_url=server.url, **OPTIONS)
 
         async def send() -> None:
@@ -78,7 +78,7 @@ def test_two_loops_at_once_have_their_own_connections():
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_client_that_one_loop_closes_is_closed_in_all(engine):
-    with FaultServer(answer()) as server, start_blocking_portal() as one:
+    with FaultServer(respond()) as server, start_blocking_portal() as one:
         client = AsyncPowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS)
         derived = client.with_options(retry=RetryPolicy(2))  # it shares the transport only
         one.call(derived.messages.send_mail, message())
@@ -95,10 +95,10 @@ def test_nothing_is_left_behind():
         import asyncio, sys, warnings
         sys.path.insert(0, "tests")
         from poweremail import AsyncPowerEmail, PowerEmail
-        from support.fault_server import FaultServer, answer
+        from support.fault_server import FaultServer, respond
         from support.messages import message
 
-        with FaultServer(answer()) as server:
+        with FaultServer(respond()) as server:
             client = AsyncPowerEmail("owner", "token", base_url=server.url, smtp_user_name="smtp1")
 
             async def main():
@@ -126,7 +126,7 @@ def engine(request):
 
 
 async def test_connections_are_reused_and_limited(engine):
-    with FaultServer(answer()) as server:
+    with FaultServer(respond()) as server:
         async with AsyncPowerEmail(
             "owner", "token", base_url=server.url, transport=engine, **OPTIONS
         ) as client:
@@ -141,7 +141,7 @@ async def test_connections_are_reused_and_limited(engine):
 @pytest.mark.parametrize("engine", ON_THREADS)
 def test_threads_share_a_client(engine):
     with (
-        FaultServer(answer()) as server,
+        FaultServer(respond()) as server,
         PowerEmail("owner", "token", base_url=server.url, transport=engine, **OPTIONS) as client,
     ):
         with ThreadPoolExecutor(8) as threads:
@@ -153,7 +153,7 @@ def test_threads_share_a_client(engine):
 
 async def test_the_sync_client_works_inside_a_running_loop():
     with (
-        FaultServer(answer()) as server,
+        FaultServer(respond()) as server,
         PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client,
     ):
         client.messages.send_mail(message())
@@ -171,7 +171,7 @@ def test_the_source_is_pulled_in_the_callers_thread():
             yield message()
 
     with (
-        FaultServer(answer()) as server,
+        FaultServer(respond()) as server,
         PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client,
     ):
         with client.messages.send_many(source()) as outcomes:
@@ -199,7 +199,7 @@ def test_aiohttp_on_trio_raises():
 )  # the server has threads; the child does not use them
 def test_a_client_can_be_used_after_a_fork():
     with (
-        FaultServer(answer()) as server,
+        FaultServer(respond()) as server,
         PowerEmail("owner", "token", base_url=server.url, **OPTIONS) as client,
     ):
         client.messages.send_mail(message())
@@ -215,7 +215,7 @@ def test_a_client_can_be_used_after_a_fork():
 
 
 async def test_a_client_can_be_used_after_a_cancelled_send(engine, caplog):
-    with FaultServer(stall, answer()) as server:
+    with FaultServer(stall, respond()) as server:
         async with AsyncPowerEmail(
             "owner", "token", base_url=server.url, transport=engine, **OPTIONS
         ) as client:
@@ -285,7 +285,7 @@ def test_a_task_that_is_cancelled_by_asyncio_itself():
 
 
 async def test_early_exit_waits_no_longer_than_the_timeout():
-    with FaultServer(answer(), stall) as server:
+    with FaultServer(respond(), stall) as server:
         options = OPTIONS | {"timeouts": Timeouts(read=1)}
         async with AsyncPowerEmail("owner", "token", base_url=server.url, **options) as client:
             with anyio.fail_after(30):

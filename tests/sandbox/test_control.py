@@ -168,10 +168,10 @@ async def test_delete_what_matches(control, api, sandbox):
     assert (await control.delete("messages?to=")).json() == {
         "error": "to: must not be empty; nothing was deleted"
     }
-    answer = await control.delete(
+    response = await control.delete(
         "messages", params={"to": "run-1@example.com", "search": '"run 1"'}
     )
-    assert answer.json() == {"forgotten": 2}
+    assert response.json() == {"forgotten": 2}
     assert [mail.number for mail in sandbox.outbox] == [2]
     assert (await control.delete("messages?search=nothing")).json() == {"forgotten": 0}
     too_many = (await control.delete("messages", params={"search": "x " * 33})).json()

@@ -131,7 +131,7 @@ class Connection:
         self.socket.sendall("\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body)
 
 
-def answer(
+def respond(
     body: bytes | str | dict[str, Any] | list[Any] = SUCCESS,
     *,
     status: int = 200,
@@ -154,7 +154,7 @@ def answer(
     return behave
 
 
-def answer_with(make: Callable[[Seen], dict[str, Any]]) -> Behaviour:
+def respond_with(make: Callable[[Seen], dict[str, Any]]) -> Behaviour:
     """Read the request and respond with the result of *make*."""
 
     def behave(connection: Connection) -> bool:
@@ -252,7 +252,7 @@ class FaultServer:
     ) -> None:
         self._tls = tls
         self._port = port
-        self.script = list(script) or [answer()]
+        self.script = list(script) or [respond()]
         self.seen: list[Seen] = []
         self.connections = 0
         self.stopped = threading.Event()

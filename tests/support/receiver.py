@@ -20,7 +20,7 @@ class Receiver(HTTPServerInThread):
         seen = self.seen = []
 
         class Handler(BaseHTTPRequestHandler):
-            def answer(self) -> None:
+            def respond(self) -> None:
                 seen.append(self.command)
                 status, text = answers.get(self.command, (405, ""))
                 self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -31,7 +31,7 @@ class Receiver(HTTPServerInThread):
                 self.end_headers()
                 self.wfile.write(text.encode())
 
-            do_GET = do_POST = answer  # noqa: N815
+            do_GET = do_POST = respond  # noqa: N815
 
             def log_message(self, *_: object) -> None:
                 pass

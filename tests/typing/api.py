@@ -1025,10 +1025,10 @@ async def webhooks(request_headers: Mapping[str, str], store: SeenStore) -> None
         scheme="body-hex",
         store=SqliteSeenStore(Path("x"), lease=5),
     )
-    answer = receiver.respond("POST", request_headers, b"")
-    assert_type(answer, WebhookResponse)
-    assert_type(answer.status, int)
-    assert_type(answer.headers, tuple[tuple[str, str], ...])
+    response = receiver.respond("POST", request_headers, b"")
+    assert_type(response, WebhookResponse)
+    assert_type(response.status, int)
+    assert_type(response.headers, tuple[tuple[str, str], ...])
     assert_type(await receiver.arespond("POST", request_headers, b""), WebhookResponse)
     WebhookASGI(receiver)
     WebhookWSGI(receiver)

@@ -24,10 +24,10 @@ import poweremail
 from poweremail.sandbox import Fault, Sandbox
 from support.fault_server import (
     FaultServer,
-    answer,
-    answer_with,
     close_after_body,
     reset_after_body,
+    respond,
+    respond_with,
     truncate,
 )
 
@@ -300,18 +300,18 @@ def test_the_account_and_call(server, client):
 
 
 def test_the_response_is_returned_unchanged():
-    answer_text = (
+    response_text = (
         '{"zeta": [1, 2.50, true, null], "status": "success", "message": 250, "alpha": '
         '{"b": "1", "a": "\\u00e9"}}'
     )
     sloppy = '{"status": "success", "message": message have been Queued ..., }'
     with (
-        FaultServer(answer(answer_text), answer(sloppy), answer(answer_text)) as server,
+        FaultServer(respond(response_text), respond(sloppy), respond(response_text)) as server,
         client_of(server.url) as client,
     ):
-        assert json.dumps(client.sendMail("smtp1", mail())) == json.dumps(json.loads(answer_text))
+        assert json.dumps(client.sendMail("smtp1", mail())) == json.dumps(json.loads(response_text))
         assert client.sendMail("smtp1", mail()) == SUCCESS
-        assert json.dumps(client.getMessageInfo("x")) == json.dumps(json.loads(answer_text))
+        assert json.dumps(client.getMessageInfo("x")) == json.dumps(json.loads(response_text))
 
 
 # What is refused before it is sent.
@@ -478,33 +478,38 @@ def envelope(name: str, **others) -> dict:
 @pytest.mark.parametrize(
     ("behaviour", "kinds", "state", "requests"),
     [
-        (answer(envelope("ValidationError")), (PowerEmail.ValidationError,), "rejected", 1),
-        (answer(envelope("AuthenticationError")), (PowerEmail.AuthenticationError,), "rejected", 1),
-        (answer(envelope("Invalid_Key")), (PowerEmail.AuthenticationError,), "rejected", 1),
+        (respond(envelope("ValidationError")), (PowerEmail.ValidationError,), "rejected", 1),
         (
-            answer(envelope("GeneralError")),
+            respond(envelope("AuthenticationError")),
+            (PowerEmail.AuthenticationError,),
+            "rejected",
+            1,
+        ),
+        (respond(envelope("Invalid_Key")), (PowerEmail.AuthenticationError,), "rejected", 1),
+        (
+            respond(envelope("GeneralError")),
             (PowerEmail.GeneralError, PowerEmail.DeliveryUnknownError),
             "unknown",
             1,
         ),
         (
-            answer(envelope("SendingError"), status=500),
+            respond(envelope("SendingError"), status=500),
             (PowerEmail.SendingFailedError,),
             "unknown",
             1,
         ),
-        (answer(envelope("Other")), (poweremail.ApiError,), "rejected", 1),
-        (answer(envelope("Other"), status=429), (PowerEmail.RateLimitError,), "not_sent", 4),
+        (respond(envelope("Other")), (poweremail.ApiError,), "rejected", 1),
+        (respond(envelope("Other"), status=429), (PowerEmail.RateLimitError,), "not_sent", 4),
         (reset_after_body, (PowerEmail.DeliveryUnknownError,), "unknown", 1),
         (close_after_body, (PowerEmail.DeliveryUnknownError,), "unknown", 1),
         (truncate, (PowerEmail.DeliveryUnknownError,), "unknown", 1),
         (
-            answer("<html>502</html>", status=502),
+            respond("<html>502</html>", status=502),
             (PowerEmail.GeneralError, PowerEmail.DeliveryUnknownError),
             "unknown",
             1,
         ),
-        (answer("<html>ok</html>"), (PowerEmail.DeliveryUnknownError,), "unknown", 1),
+        (respond("<html>ok</html>"), (PowerEmail.DeliveryUnknownError,), "unknown", 1),
     ],
 )
 def test_every_failure_raises_with_the_state_of_the_mail(behaviour, kinds, state, requests):
@@ -534,7 +539,7 @@ def test_every_failure_raises_with_the_state_of_the_mail(behaviour, kinds, state
 
 def test_an_error_keeps_the_name_and_message_of_the_service():
     with (
-        FaultServer(answer(envelope("GeneralError", code=-1))) as server,
+        FaultServer(respond(envelope("GeneralError", code=-1))) as server,
         client_of(server.url) as client,
     ):
         with pytest.raises(PowerEmail.GeneralError) as caught:
@@ -564,7 +569,7 @@ def test_a_mail_that_never_arrives_is_repeated_and_not_sent():
             client.sendMail("smtp1", mail())
     assert (caught.value.mail_state, len(events)) == ("not_sent", 2)
     with (
-        FaultServer(answer("busy", status=429), answer()) as server,
+        FaultServer(respond("busy", status=429), respond()) as server,
         client_of(server.url) as client,
     ):
         assert client.sendMail("smtp1", mail()) == SUCCESS
@@ -603,17 +608,17 @@ def test_sends_keep_to_the_limits(served):
 
 
 def test_threads_share_a_client():
-    echo = answer_with(lambda seen: SUCCESS | {"subject": seen.json["message"]["subject"]})
+    echo = respond_with(lambda seen: SUCCESS | {"subject": seen.json["message"]["subject"]})
     with (
         FaultServer(echo) as server,
         client_of(server.url) as client,
         ThreadPoolExecutor(8) as pool,
     ):
         subjects = [f"subject {number}" for number in range(40)]
-        answers = pool.map(
+        responses = pool.map(
             lambda subject: client.sendMail("smtp1", mail(subject=subject)), subjects
         )
-        assert [answer["subject"] for answer in answers] == subjects
+        assert [response["subject"] for response in responses] == subjects
 
 
 def test_a_closed_client_raises(server):

@@ -50,12 +50,12 @@ async def plays_on_asgi(app, path="/hooks/mail") -> None:
     ) as client:
 
         async def get():
-            answer = await client.get(path)
-            return answer.status_code, answer.content
+            response = await client.get(path)
+            return response.status_code, response.content
 
         async def post(body, headers):
-            answer = await client.post(path, content=body, headers=headers)
-            return answer.status_code, answer.content
+            response = await client.post(path, content=body, headers=headers)
+            return response.status_code, response.content
 
         await plays(post, get)
 
@@ -64,12 +64,12 @@ async def plays_on_flask(app) -> None:
     client = app.test_client()
 
     async def get():
-        answer = client.get("/hooks/mail")
-        return answer.status_code, answer.data
+        response = client.get("/hooks/mail")
+        return response.status_code, response.data
 
     async def post(body, headers):
-        answer = client.post("/hooks/mail", data=body, headers=headers)
-        return answer.status_code, answer.data
+        response = client.post("/hooks/mail", data=body, headers=headers)
+        return response.status_code, response.data
 
     await plays(post, get)
 
@@ -126,13 +126,13 @@ async def test_django_with_a_view(capsys, monkeypatch):
     client = Client(enforce_csrf_checks=True)
 
     async def get():
-        answer = client.get("/hooks/mail")
-        return answer.status_code, answer.content
+        response = client.get("/hooks/mail")
+        return response.status_code, response.content
 
     async def post(body, headers):
         kind = headers.pop("Content-Type")
-        answer = client.post("/hooks/mail", data=body, content_type=kind, headers=headers)
-        return answer.status_code, answer.content
+        response = client.post("/hooks/mail", data=body, content_type=kind, headers=headers)
+        return response.status_code, response.content
 
     with override_settings(ROOT_URLCONF="example_of_webhooks"):
         await plays(post, get)

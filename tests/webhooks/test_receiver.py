@@ -77,8 +77,8 @@ async def test_each_event_is_handed_over_once(way):
     ours = way()
     body = form(event(1), event(2), event(1))
     for _ in range(2):
-        answer = await ours.post(body)
-        assert (answer.status, answer.body) == (200, HELLO)
+        response = await ours.post(body)
+        assert (response.status, response.body) == (200, HELLO)
     assert ours.handled.taken == ["e1", "e2"]
 
 
@@ -122,9 +122,9 @@ async def test_unreadable_members_are_left_out_and_reported(way, caplog):
 )
 async def test_the_handshake_needs_no_signature(way, method, body, headers):
     ours = way(keys=[])
-    answer = await ours.post(body, headers, method)
-    assert (answer.status, answer.body) == (200, HELLO)
-    assert dict(answer.headers)["Content-Type"] == "text/plain; charset=utf-8"
+    response = await ours.post(body, headers, method)
+    assert (response.status, response.body) == (200, HELLO)
+    assert dict(response.headers)["Content-Type"] == "text/plain; charset=utf-8"
     assert ours.handled.taken == []
 
 
@@ -147,10 +147,10 @@ async def test_the_handshake_needs_no_signature(way, method, body, headers):
 )
 async def test_rejected_requests(way, method, body, headers, status):
     ours = way(max_body=2_500)
-    answer = await ours.post(body, headers, method)
-    assert answer.status == status
+    response = await ours.post(body, headers, method)
+    assert response.status == status
     # Nothing about why.
-    assert answer.body.decode().strip() in (
+    assert response.body.decode().strip() in (
         "Method Not Allowed",
         "Forbidden",
         "Bad Request",

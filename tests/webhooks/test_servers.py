@@ -86,8 +86,8 @@ def test_requests_over_http(server, taken):
         assert client.head(server).content == b""
         assert client.post(server).content == HELLO
         for _ in range(2):
-            answer = client.post(server, content=BODY, headers=signed(BODY))
-            assert (answer.status_code, answer.content) == (200, HELLO)
+            response = client.post(server, content=BODY, headers=signed(BODY))
+            assert (response.status_code, response.content) == (200, HELLO)
         assert (
             client.post(server, content=BODY, headers=signed(BODY, key="wrong")).status_code == 403
         )

@@ -50,7 +50,7 @@ STATES = {
 }
 
 
-def answer(body: object, status: int = 200, **headers: str) -> Response:
+def response_of(body: object, status: int = 200, **headers: str) -> Response:
     content = (
         body
         if isinstance(body, bytes)
@@ -106,7 +106,7 @@ SUCCESSES = [
 @pytest.mark.parametrize("status", [200, 201, 202, 299])
 @pytest.mark.parametrize(("body", "word", "message"), SUCCESSES)
 def test_a_success_becomes_a_result(operation, status, body, word, message):
-    response = answer(body, status)
+    response = response_of(body, status)
     success = decode_success(response, operation, 0.0, 2)
     result = send_result(success, "id-1", ("ada@example.com",))
     assert result == SendResult(
@@ -120,13 +120,13 @@ def test_a_success_becomes_a_result(operation, status, body, word, message):
 
 
 def test_unknown_members_of_a_success_are_kept():
-    response = answer({"status": "success", "message": "m", "queue": {"id": 5}, "code": 0})
+    response = response_of({"status": "success", "message": "m", "queue": {"id": 5}, "code": 0})
     result = send_result(decode_success(response, SEND_MAIL, 0.0), None, ())
     assert result.extra == {"queue": {"id": 5}, "code": 0}
 
 
 def test_a_result_that_was_looked_up():
-    response = answer({"status": "success", "message_data": []})
+    response = response_of({"status": "success", "message_data": []})
     assert reconciled_result("id-1", ("ada@example.com",), response) == SendResult(
         unique_id="id-1",
         recipients=("ada@example.com",),
@@ -139,7 +139,9 @@ def test_a_result_that_was_looked_up():
 
 
 def test_the_result_of_a_call():
-    response = answer({"status": "success", "message": "ok", "smtp_list": [{"status": "Enable"}]})
+    response = response_of(
+        {"status": "success", "message": "ok", "smtp_list": [{"status": "Enable"}]}
+    )
     assert call_result(decode_success(response, SETTINGS, 0.0)) == CallResult(
         data={"status": "success", "message": "ok", "smtp_list": [{"status": "Enable"}]},
         message="ok",
@@ -297,7 +299,7 @@ ENVELOPES = [
 @pytest.mark.parametrize("status", [200, 400, 401, 404])
 @pytest.mark.parametrize(("body", "kind", "name", "code", "message"), ENVELOPES)
 def test_an_error_envelope(status, body, kind, name, code, message):
-    error = error_of(answer(body, status))
+    error = error_of(response_of(body, status))
     assert type(error) is kind
     assert (error.name, error.code, error.message) == (name, code, message)
     assert error.explanation == (f"{name}: {message}" if name else message)
@@ -309,14 +311,14 @@ def test_an_error_envelope(status, body, kind, name, code, message):
 @pytest.mark.parametrize("operation", [GET_MESSAGE_INFO, SETTINGS])
 @pytest.mark.parametrize(("body", "kind"), [(body, kind) for body, kind, *_ in ENVELOPES])
 def test_an_error_envelope_that_concerns_no_mail(operation, body, kind):
-    error = error_of(answer(body), operation)
+    error = error_of(response_of(body), operation)
     assert type(error) is kind
     assert error.mail_state is None
 
 
 @pytest.mark.parametrize(("body", "name"), [(body, name) for body, _, name, *_ in ENVELOPES])
 def test_an_error_envelope_with_429_is_a_rate_limit(body, name):
-    error = error_of(answer(body, 429))
+    error = error_of(response_of(body, 429))
     assert type(error) is RateLimitError
     assert (error.name, error.mail_state, error.temporary) == (name, "not_sent", True)
 
@@ -324,7 +326,7 @@ def test_an_error_envelope_with_429_is_a_rate_limit(body, name):
 @pytest.mark.parametrize("status", [500, 502, 503, 599])
 @pytest.mark.parametrize(("body", "kind"), [(body, kind) for body, kind, *_ in ENVELOPES])
 def test_a_5xx_error_envelope_is_a_rejection_only_if_it_names_the_problem(status, body, kind):
-    error = error_of(answer(body, status))
+    error = error_of(response_of(body, status))
     assert type(error) is (GeneralError if kind is ApiError else kind)
     assert error.mail_state == STATES[type(error)]
 
@@ -396,7 +398,7 @@ NOTHING = [
 def test_a_body_that_is_no_json_of_the_api_is_judged_by_its_status(
     body, status, kind, state, temporary
 ):
-    error = error_of(answer(body, status))
+    error = error_of(response_of(body, status))
     assert type(error) is kind
     assert (error.mail_state, error.temporary) == (state, temporary)
     assert f"the response is no JSON of this API: HTTP {status}, " in error.explanation
@@ -415,13 +417,16 @@ def test_a_body_that_is_no_json_of_the_api_is_judged_by_its_status(
     ],
 )
 def test_the_text_quotes_the_beginning_of_the_body(body, quoted):
-    assert str(error_of(answer(body))) == f"the response is no JSON of this API: HTTP 200, {quoted}"
+    assert (
+        str(error_of(response_of(body)))
+        == f"the response is no JSON of this API: HTTP 200, {quoted}"
+    )
 
 
 @pytest.mark.parametrize("status", [199, 300, 400, 408, 429, 500])
 def test_a_success_with_an_error_status_is_a_protocol_error(status):
     """The one says that the mail was taken, the other that it was not: neither can be trusted."""
-    error = error_of(answer({"status": "success"}, status))
+    error = error_of(response_of({"status": "success"}, status))
     assert (type(error), error.explanation) == (
         ProtocolError,
         f"the response says success, and its status is HTTP {status}",
@@ -461,7 +466,7 @@ CODES = st.sampled_from(
 def test_only_an_object_that_says_so_with_2xx_is_a_success(value, status):
     word = value.get("status") if isinstance(value, dict) else None
     says_so = isinstance(word, str) and word.strip().lower() in ("success", "queued")
-    response = answer(json.dumps(value), status)
+    response = response_of(json.dumps(value), status)
     try:
         members = read_envelope(response, SEND_MAIL, 0.0)
     except PowerEmailError as error:
@@ -482,7 +487,7 @@ def test_only_an_object_that_says_so_with_2xx_is_a_success(value, status):
     status=CODES,
 )
 def test_any_bytes_raise_an_error_of_the_library(body, status):
-    error = error_of(answer(body, status))
+    error = error_of(response_of(body, status))
     assert isinstance(error, ApiError | ProtocolError)
 
 
@@ -494,7 +499,7 @@ def test_a_truncated_response_is_never_a_success(data):
     )
     whole = body.encode("utf-8", "surrogatepass")
     cut = whole[: data.draw(st.integers(0, len(whole) - 1))]
-    assert type(error_of(answer(cut))) is ProtocolError
+    assert type(error_of(response_of(cut))) is ProtocolError
 
 
 # Retry-After.
@@ -538,7 +543,7 @@ def test_retry_after(value, seconds):
         ({"status": "error"}, 200),
     ):
         assert (
-            error_of(answer(body, status, Retry_After=value), now=NOW.timestamp()).retry_after
+            error_of(response_of(body, status, Retry_After=value), now=NOW.timestamp()).retry_after
             == seconds
         )
 
@@ -552,7 +557,7 @@ def test_retry_after_as_any_date(seconds, zone):
     date = (NOW + timedelta(seconds=seconds)).astimezone(timezone(timedelta(hours=zone)))
     assert (
         error_of(
-            answer(b"", 429, Retry_After=format_datetime(date)), now=NOW.timestamp()
+            response_of(b"", 429, Retry_After=format_datetime(date)), now=NOW.timestamp()
         ).retry_after
         == seconds
     )
@@ -563,5 +568,5 @@ def test_retry_after_as_any_date(seconds, zone):
     st.text() | st.from_regex(r"\w{3}, \d+ (Jan|Feb) \d+ \d+:\d+:\d+ ([+-]\d+|GMT)", fullmatch=True)
 )
 def test_any_retry_after_is_read_or_ignored(value):
-    seconds = error_of(answer(b"", 429, Retry_After=value), now=NOW.timestamp()).retry_after
+    seconds = error_of(response_of(b"", 429, Retry_After=value), now=NOW.timestamp()).retry_after
     assert seconds is None or 0 <= seconds < float("inf")

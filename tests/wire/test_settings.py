@@ -406,13 +406,13 @@ def test_reputation(told, percent):
 
 
 def test_a_list_is_read():
-    answer = {
+    response = {
         "status": "success",
         "message": "ok",
         "total": 2,
         "smtp_list": [{"smtp_user_name": "a"}, {"smtp_user_name": "b"}],
     }
-    listing = decode.listing(SmtpUser, ApiResponse(answer, RAW), "smtp_list")
+    listing = decode.listing(SmtpUser, ApiResponse(response, RAW), "smtp_list")
     assert [user.smtp_user_name for user in listing] == ["a", "b"]
     assert (len(listing), listing[1].smtp_user_name, listing.extra, listing.raw) == (
         2,
@@ -423,26 +423,26 @@ def test_a_list_is_read():
 
 
 @pytest.mark.parametrize(
-    "answer", [{}, {"smtp_list": None}, {"smtp_list": {}}, {"smtp_list": ["a"]}]
+    "response", [{}, {"smtp_list": None}, {"smtp_list": {}}, {"smtp_list": ["a"]}]
 )
-def test_a_response_without_a_list_is_a_protocol_error(answer):
+def test_a_response_without_a_list_is_a_protocol_error(response):
     with pytest.raises(ProtocolError, match="no list of objects in smtp_list"):
-        decode.listing(SmtpUser, ApiResponse(answer, RAW), "smtp_list")
+        decode.listing(SmtpUser, ApiResponse(response, RAW), "smtp_list")
 
 
 @pytest.mark.parametrize("name", ["user_data", "user_details"])
 def test_an_object_is_read_under_either_name(name):
-    answer = {"status": "success", name: {"name": "Ada"}}
+    response = {"status": "success", name: {"name": "Ada"}}
     assert (
-        decode.one(AccountDetail, ApiResponse(answer, RAW), "user_data", "user_details").name
+        decode.one(AccountDetail, ApiResponse(response, RAW), "user_data", "user_details").name
         == "Ada"
     )
 
 
-@pytest.mark.parametrize("answer", [{}, {"user_data": []}, {"user_details": None}])
-def test_a_response_without_an_object_is_a_protocol_error(answer):
+@pytest.mark.parametrize("response", [{}, {"user_data": []}, {"user_details": None}])
+def test_a_response_without_an_object_is_a_protocol_error(response):
     with pytest.raises(ProtocolError, match="no object in user_data or user_details"):
-        decode.one(AccountDetail, ApiResponse(answer, RAW), "user_data", "user_details")
+        decode.one(AccountDetail, ApiResponse(response, RAW), "user_data", "user_details")
 
 
 VALUES = st.recursive(
