@@ -202,7 +202,7 @@ async def test_no_attempt_begins_after_the_time_for_all(services, nobody):
 async def test_a_circuit_opens_and_one_send_probes_it(services, caplog):
     main, backup = services
     events = []
-    circuit = CircuitPolicy(failures=2, open_seconds=0.3)
+    circuit = CircuitPolicy(failures=2, open_seconds=1.0)
     options = {"circuit": circuit, "on_failover": events.append}
     main.faults.add(Fault.rate_limited(), call="sendMail")
     async with failover(main, backup, options=options) as both:
@@ -315,7 +315,7 @@ async def test_outcomes_that_come_late_neither_wake_a_target_nor_let_many_try_it
     options = {"circuit": CircuitPolicy(failures=1, open_seconds=0.05)}
     async with failover(main, backup, options=options) as both:
         assert (await both.messages.send_mail(message())).target == "backup"
-        await sleep(both.resting()["main"])
+        await sleep(both.resting().get("main", 0.0))
         mails = [message(to=f"a{number}@example.com") for number in range(8)]
         async with both.messages.send_many(mails, concurrency=8) as outcomes:
             targets = [outcome.result.target async for outcome in outcomes]

@@ -202,7 +202,7 @@ def test_no_attempt_begins_after_the_time_for_all(services, nobody):
 def test_a_circuit_opens_and_one_send_probes_it(services, caplog):
     main, backup = services
     events = []
-    circuit = CircuitPolicy(failures=2, open_seconds=0.3)
+    circuit = CircuitPolicy(failures=2, open_seconds=1.0)
     options = {"circuit": circuit, "on_failover": events.append}
     main.faults.add(Fault.rate_limited(), call="sendMail")
     with failover(main, backup, options=options) as both:
@@ -315,7 +315,7 @@ def test_outcomes_that_come_late_neither_wake_a_target_nor_let_many_try_it(servi
     options = {"circuit": CircuitPolicy(failures=1, open_seconds=0.05)}
     with failover(main, backup, options=options) as both:
         assert both.messages.send_mail(message()).target == "backup"
-        sleep(both.resting()["main"])
+        sleep(both.resting().get("main", 0.0))
         mails = [message(to=f"a{number}@example.com") for number in range(8)]
         with both.messages.send_many(mails, concurrency=8) as outcomes:
             targets = [outcome.result.target for outcome in outcomes]

@@ -13,7 +13,9 @@ import signal, sys, time
 from poweremail._lazy import import_undisturbed
 
 
-class Interrupted(Exception):
+# As KeyboardInterrupt is. Where an Exception interrupts the start of a thread, `threading` of some
+# Pythons raises KeyError in its place.
+class Interrupted(BaseException):
     pass
 
 
