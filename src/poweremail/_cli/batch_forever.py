@@ -33,7 +33,7 @@ _LOOK_SECONDS = 1.0
 _JITTER = 0.25
 """By which part a poll is later at most, so that many workers do not look at the same time."""
 
-_MIN_BACKOFF_SECONDS = 0.1
+_MIN_BACKOFF_SECONDS = 0.5
 _MOST_MISSES = 10
 """The backoff has reached --poll before."""
 
