@@ -324,7 +324,7 @@ ENTRIES = st.builds(
     HOSTS | WORDS | st.sampled_from(["fd00::/8", "127.0.0.0/8", "::1", "localhost"]),
     st.sampled_from(["", "/8", "]", ":80", " "]),
 )
-PATHS = st.sampled_from(["", "/", "/dev/null", "/nonexistent", __file__])
+PATHS = st.sampled_from(["", "/", "/dev/null", "/nonexistent/file", __file__])
 ENVIRONMENTS = st.fixed_dictionaries(
     {},
     optional={

@@ -144,6 +144,7 @@ def test_addresses_beyond_ascii_and_invalid_senders(sandbox, api):
         ({"EHLO": None}, "not_sent", "did not accept the mail"),
         ({"MAIL": b"451 later"}, "not_sent", "451 later"),
         ({"RCPT": b"550 no such user"}, "not_sent", "refused every recipient.*550 no such user"),
+        ({"DATA": None}, "not_sent", "did not accept the mail"),
         ({"DATA": b"554 no data"}, "not_sent", "554 no data"),
         ({"TAKEN": b"554 spam\x1b[2J"}, "not_sent", r"554 spam \[2J"),
         ({"TAKEN": None}, "unknown", "broke off after the mail had been handed over"),

@@ -364,7 +364,7 @@ class Unseekable(io.BytesIO):
     ("file", "why"),
     [
         (Unseekable(b"x"), "it is a pipe"),
-        (io.StringIO("x"), "binary mode"),
+        (io.StringIO("x"), "must be opened in binary mode"),
         (b"x", "no attribute"),
         (None, "no attribute"),
     ],
@@ -373,6 +373,7 @@ def test_from_file_needs_an_open_binary_file(kind, file, why):
     with pytest.raises(UsageError, match=rf"not sent: file: .*{why}") as caught:
         kind.from_file(file, "x.png")
     assert caught.value.field == "file"
+    assert "not sent" not in caught.value.reason
 
 
 def test_an_open_file_is_read_from_its_position_on_and_left_there():

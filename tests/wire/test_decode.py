@@ -387,7 +387,7 @@ NOTHING = [
         (408, ProtocolError, None, True),
         (413, ApiError, "rejected", False),
         (429, RateLimitError, "not_sent", True),
-        (499, ApiError, "rejected", False),
+        (499, ProtocolError, None, True),
         (500, GeneralError, "unknown", True),
         (502, GeneralError, "unknown", True),
         (504, GeneralError, "unknown", True),

@@ -116,14 +116,15 @@ class OpenFileContent:
             self._start = file.tell()
             self.size = file.seek(0, os.SEEK_END) - self._start
             file.seek(self._start)
-            if not isinstance(file.read(0), bytes):
-                raise UsageError("must be opened in binary mode", field="file")
+            is_binary = isinstance(file.read(0), bytes)
         except (AttributeError, OSError, ValueError) as error:
             raise UsageError(
                 f"is no open file that can seek: {error}",
                 field="file",
                 advice="from_stream takes a source that can be read only once",
             ) from None
+        if not is_binary:
+            raise UsageError("must be opened in binary mode", field="file")
         self._file = file
         self._lock = threading.Lock()
 

@@ -68,6 +68,8 @@ _MAIL_STATES: dict[type[ApiError], MailState] = {
     RateLimitError: "not_sent",
     GeneralError: "unknown",
 }
+# Somebody in between gave up waiting (499 is nginx's); the mail may have been accepted.
+_CUT_SHORT = (HTTPStatus.REQUEST_TIMEOUT, 499)
 _SECONDS = re.compile(r"\s*-?\d{1,9}(?:\.\d{1,9})?\s*\Z")
 _NOT_A_LETTER = re.compile(r"[^a-z]")
 
@@ -272,8 +274,7 @@ def _reported(
 def _unreadable(response: Response, operation: Operation, now: float) -> PowerEmailError:
     """Return the error for a response whose body is no JSON of this API, by its status code."""
     reason = f"the response is no JSON of this API: HTTP {response.status}, {_excerpt(response)}"
-    if response.status < HTTPStatus.BAD_REQUEST or response.status == HTTPStatus.REQUEST_TIMEOUT:
-        # 408 means that the request took too long; the mail may have been accepted.
+    if response.status < HTTPStatus.BAD_REQUEST or response.status in _CUT_SHORT:
         return ProtocolError(reason, raw=response, temporary=True)
     if response.status == HTTPStatus.TOO_MANY_REQUESTS:
         reason = f"too many requests: {reason}"

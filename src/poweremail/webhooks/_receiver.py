@@ -188,7 +188,7 @@ class WebhookReceiver:
         except WebhookPayloadError as error:
             return self.refuse(HTTPStatus.BAD_REQUEST, str(error))
         except Exception:
-            _logger.exception("webhook: there are no keys to check a signature with")
+            _logger.exception("webhook: the request could not be checked")
             return _response(HTTPStatus.SERVICE_UNAVAILABLE)
         if batch.unreadable:
             _logger.warning(

@@ -132,7 +132,9 @@ def _message(mail: Any, extras: _Extras) -> Message | TemplateMessage:
         kind = UsageError
         if isinstance(error.__cause__, BadHeaderError) and BadHeaderError is not ValueError:
             kind = _InvalidHeaderError
-        advice = "leave it out" if error.field == "email_message" else error.advice
+        advice = error.advice
+        if error.field == "email_message":
+            advice = "add what it lacks, and leave out what the service cannot carry"
         raise kind(error.reason, field=error.field, advice=advice) from error
 
 

@@ -4,8 +4,8 @@ Release a caught mail: send it to a real SMTP server, for allowed addresses only
 A sandbox exists so that no mail leaves the machine. This is its one exit, and it is closed unless
 both a server and the addresses that may get mail from it are configured.
 
-`smtplib.SMTP.sendmail` is not used: if a connection breaks, it does not say whether that was before
-or after the mail itself was sent, which is the difference between *not sent* and *unknown*.
+`sendmail` and `data` of smtplib are not used: if a connection breaks, they do not say whether that
+was before or after the mail itself was sent: the difference between *not sent* and *unknown*.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ _HOST = rf"(?:{_ATOM}|\[[\w.:\-]+\])"
 _DOMAIN = re.compile(rf"@?{_HOST}\Z")
 _ADDRESS = re.compile(rf"(?:{_ATOM}|\"[^\"\\\x00-\x1f\x7f]+\")@{_HOST}\Z")
 _LINE_END = re.compile(rb"\r\n|\r|\n")
+_END_OF_MAIL = b"\r\n.\r\n"
+_LINE_BEGINS_WITH_DOT = re.compile(rb"(?m)^\.")
 _BCC = re.compile(rb"(?im)^(?:resent-)?bcc[ \t]*:.*\r\n(?:[ \t].*\r\n)*")
 
 
@@ -136,7 +138,7 @@ def release(
     if not _ADDRESS.match(mail.from_email):
         reason = f"{mail.from_email!r} cannot be the sender in SMTP"
         raise UsageError(reason, field="from_email")
-    data = _without_bcc(_LINE_END.sub(b"\r\n", source(mail)))
+    data = _without_bcc(_LINE_END.sub(b"\r\n", source(mail))).removesuffix(b"\r\n")
     result = _hand_over(server, mail.from_email, recipients, data)
     if isinstance(result, ReleaseError):
         # Raised here, because the frames that talk to the server hold the password: this error must
@@ -185,8 +187,10 @@ def _hand_over(
                     refused[email] = _without_password(server, _printable(code, text))
             accepted = tuple(email for email in recipients if email not in refused)
             if accepted:
+                _expect_ok(smtp.docmd("DATA"), 354)
                 data_sent = True
-                response = smtp.data(data)
+                smtp.send(_LINE_BEGINS_WITH_DOT.sub(b"..", data) + _END_OF_MAIL)
+                response = smtp.getreply()
                 data_sent = False  # the server has decided
                 _expect_ok(response)
                 # The mail is sent. An error of the connection changes nothing any more.
@@ -197,9 +201,7 @@ def _hand_over(
     except (OSError, ValueError) as error:
         # All errors of smtplib are OSErrors, and those of TLS too.
         problem = f"did not accept the mail: {_describe(error)}"
-        if isinstance(error, smtplib.SMTPDataError):
-            data_sent = False  # the server rejected the DATA command, which precedes the mail
-        elif data_sent:
+        if data_sent:
             problem = f"broke off after the mail had been handed over: {_describe(error)}"
     return ReleaseError(
         _without_password(server, f"{server.host}:{server.port} {problem}"),
@@ -248,8 +250,8 @@ def _connect(server: SmtpServer, limit: TimeLimit) -> smtplib.SMTP:
     return smtp
 
 
-def _expect_ok(response: tuple[int, bytes]) -> None:
-    if response[0] != 250:  # noqa: PLR2004
+def _expect_ok(response: tuple[int, bytes], code: int = 250) -> None:
+    if response[0] != code:
         raise smtplib.SMTPResponseException(*response)
 
 
