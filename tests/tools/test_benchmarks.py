@@ -30,7 +30,7 @@ def test_every_goal_was_measured_and_every_miss_is_explained():
     assert [goal for goal, _ in found] == list(GOALS)
     assert all(part["rounds"] >= 5 for part in figures["parts"])
     if any(not goal.reached(value) for goal, value in found):
-        assert "## Understand what was missed" in report.PAGE.read_text()
+        assert "## Understand the missed goals" in report.PAGE.read_text()
 
 
 def test_simulated_hosts_use_the_limits_and_never_exceed_them():

@@ -258,7 +258,7 @@ def test_invalid_timeouts(field, seconds):
 
 
 def test_the_default_timeouts():
-    assert attrs.astuple(Timeouts()) == (5.0, 30.0, 30.0, 60.0, 120.0, None)
+    assert attrs.astuple(Timeouts()) == (5.0, 30.0, 30.0, 60.0, 120.0, None, 30.0)
 
 
 def test_a_secret_is_masked_in_texts_and_compares_by_value():

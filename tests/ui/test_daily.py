@@ -255,6 +255,24 @@ def test_a_click_is_not_lost_while_its_row_changes(page, desk, status):
     page.locator("#status").select_option("")
 
 
+def test_a_message_that_is_deleted_while_the_page_reads_it_is_no_error(page, desk):
+    with desk.client() as client:
+        client.messages.send_raw(raw("short-lived"))
+    number = desk.outbox[-1].number
+    choose(page, "short-lived")
+    page.locator(f"#mail-{number}:not(.unread)").wait_for()
+
+    def delete_first(route):
+        desk.service.mails.delete(number)
+        route.continue_()
+
+    page.route(f"**/_sandbox/messages/{number}", delete_first, times=1)
+    desk.service.mails.set_read(number, read=False)
+    page.locator(f"#mail-{number}").wait_for(state="detached")
+    page.locator("#head h2", has_text="short-lived").wait_for(state="detached")
+    assert page.locator(".toast", has_text="no mail").count() == 0
+
+
 def test_what_is_selected_or_found_is_deleted(page, desk):
     with desk.client() as client:
         for number in range(6):

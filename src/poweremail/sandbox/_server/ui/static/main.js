@@ -27,12 +27,20 @@ const list = new List((number, enter) => {
   if (enter || twoPanes.matches || document.body.dataset.pane === "message") route.note(number, { step: enter && !twoPanes.matches });
   clearTimeout(settling);
   if (enter || number === null) {
-    attempt(() => view.show(number));
+    show(number);
     if (!twoPanes.matches) goTo(number === null ? "messages" : "message");
     return;
   }
-  settling = setTimeout(() => attempt(() => view.show(number)), SHOW_DELAY_MS);
+  settling = setTimeout(() => show(number), SHOW_DELAY_MS);
 });
+
+/** Show a message. One of the list that is deleted meanwhile is no error: the list will hear of it. */
+const show = (number) =>
+  attempt(() =>
+    view.show(number).catch((error) => {
+      if (error.status !== 404 || (number === list.selected && !list.row(number))) throw error;
+    }),
+  );
 
 const route = new Route((place) => {
   if (place === "service") goTo("service");
@@ -83,10 +91,7 @@ async function reload(filter) {
   await list.load(filter);
   if (view.mail) {
     const { number } = view.mail;
-    await view.refresh().catch((error) => {
-      if (error.status !== 404) throw error;
-      if (list.selected === number) list.select(null);
-    });
+    if (!(await view.refresh()) && list.selected === number) list.select(null);
   }
   settle();
 }
@@ -95,8 +100,7 @@ const live = new Live(
   (changes) =>
     attempt(async () => {
       await list.update(changes);
-      const number = view.mail?.number;
-      if (changes.changed.includes(number) && !list.selection.leaving.includes(number)) await view.refresh();
+      if (changes.changed.includes(view.mail?.number)) await view.refresh();
       settle();
     }),
   (cleared) =>

@@ -53,16 +53,23 @@ export class MessageView {
     if (!mail.read) await post(`/messages/${number}/read`, {});
   }
 
-  /** The message has changed: redraw its state, and leave the part that is being read alone. */
+  /**
+   * The message has changed: draw its state again, and leave the part that is being read alone.
+   * Returns false if the message was deleted.
+   */
   async refresh() {
-    if (!this.mail) return;
     const { number } = this.mail;
-    const mail = await get(`/messages/${number}`);
-    if (this.mail?.number !== number) return;
+    const mail = await get(`/messages/${number}`).catch((error) => {
+      if (error.status !== 404) throw error;
+      return null;
+    });
+    if (mail === null) return false;
+    if (this.mail?.number !== number) return true;
     this.mail = mail;
     update($("head"), this.head());
     update($("tabs"), this.tabList());
     if (this.current === "events") refill($("tab"), eventsTab(mail));
+    return true;
   }
 
   empty() {

@@ -7,7 +7,6 @@ export class Selection {
   constructor(list) {
     this.list = list;
     this.numbers = new Set();
-    this.leaving = []; // the numbers of the messages that are being deleted
     $("pick-none").addEventListener("click", () => this.clear());
     $("pick-delete").addEventListener("click", () => this.delete());
     $("pick-read").addEventListener("click", () => this.toggleRead());
@@ -68,11 +67,9 @@ export class Selection {
   async delete() {
     const numbers = this.wanted;
     await attempt(async () => {
-      this.leaving = numbers;
-      await post("/messages/delete", { numbers });
+        await post("/messages/delete", { numbers });
       if (numbers.length > 1) toast(`${plural(numbers.length, "message")} deleted`);
     });
-    this.leaving = [];
   }
 
   /** Mark them as unread if all are read, else as read. */
