@@ -1,7 +1,9 @@
 """
-The checks of a change: ``nox`` runs all of them, ``nox -s NAME`` one, ``nox -l`` lists them.
+The checks of a change: ``nox`` runs them, ``nox -s NAME`` one, ``nox -l`` lists them.
 
-nox skips an interpreter that is not installed. .ci/run makes sure that every installed one ran.
+In continuous integration, where the variable CI is set, ``nox`` also measures the coverage, follows
+the pages, and runs the tests on each Python. It skips an interpreter that is not installed: .ci/run
+makes sure that every installed one ran.
 """
 
 from __future__ import annotations
@@ -35,14 +37,13 @@ NEWEST = INSTALLED[-1] if INSTALLED else f"{sys.version_info.major}.{sys.version
 OTHERS = [version for version in PYTHONS if version != NEWEST] if len(INSTALLED) > 1 else PYTHONS
 FIRST = INSTALLED[0] if INSTALLED else OTHERS[0]
 
+IN_CI = bool(os.environ.get("CI"))
 nox.options.sessions = [
     "lint",
     "sync",
     "types",
     "docs",
-    "pages",
-    *(f"tests-{version}" for version in OTHERS),
-    "wheel",
+    *(("pages", *(f"tests-{each}" for each in OTHERS), "wheel") if IN_CI else (f"tests-{FIRST}",)),
 ]
 
 PARALLEL = ("-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal")
@@ -52,7 +53,7 @@ begins with neighbouring tests, which share a browser or a server.
 """
 
 AGAIN = "--hypothesis-profile=again"
-"""Fewer examples, on each Python but the first."""
+"""Fewer examples, on each Python but the first, and outside of continuous integration."""
 
 ON_THE_FIRST = (
     "tests/batch/test_crash.py",
@@ -205,13 +206,13 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the tests against the checkout. Arguments after ``--`` go to pytest."""
     session.install("-e", ".[all]", *group("test"))
-    # What is covered is the same for every Python.
-    part = (
-        ("--cov", "--cov-report=term")
-        if session.python == FIRST
-        else (AGAIN, "-k", "not trio", *ignoring(*NOT_BETWEEN))
-    )
-    part += ignoring(PAGES)
+    part = ignoring(PAGES)
+    if session.python != FIRST:
+        part += (AGAIN, "-k", "not trio", *ignoring(*NOT_BETWEEN))
+    elif IN_CI:  # what is covered is the same for every Python
+        part += ("--cov", "--cov-report=term")
+    else:
+        part += (AGAIN,)
     # With arguments it is a part of the suite that runs, which need not cover everything.
     session.run("pytest", *(session.posargs or (*PARALLEL, *part)))
 
