@@ -247,6 +247,15 @@ def test_what_the_service_cannot_carry_is_not_dropped(account, served, attribute
     assert not served.outbox
 
 
+def test_the_advice_fits_what_is_missing(account, served):
+    mail = message()
+    mail.subject = ""
+    with pytest.raises(UsageError, match="it has no subject") as caught:
+        send(mail)
+    assert "add what it lacks" in caught.value.advice
+    assert not served.outbox
+
+
 def test_a_header_that_begins_another_one(account, served):
     """Applications catch what Django's documentation names."""
     from django.core.mail.message import BadHeaderError

@@ -295,8 +295,8 @@ class AsyncPowerEmail:
             with self._sender.checking(request, Mail.of(body)):
                 body, suppressed = await check.without_suppressed_in_body(operation, body)
         if self._settings.rehearses:
-            body = self._settings.rehearse_body(operation, body)
-            if check is not None:
+            given, body = body, self._settings.rehearse_body(operation, body)
+            if check is not None and body is not given:
                 # The list holds for the one who gets it now as well.
                 with self._sender.checking(request, Mail.of(body)):
                     await check.without_suppressed_in_body(operation, body)

@@ -9,8 +9,12 @@ a connection that is about to end. A server that closes connections early does s
 
 from __future__ import annotations
 
-__all__ = ["Closings"]
+from collections.abc import Callable, Hashable
+from functools import lru_cache
 
+__all__ = ["Closings", "closings_by_server"]
+
+_MAX_SERVERS = 32
 _PER_CLOSE = 10
 _FREQUENT = 10
 _MAX_COUNT = 30
@@ -40,3 +44,8 @@ class Closings:
         else:
             self.count = max(self.count - 1, 0)
         self.frequent = self.count > _FREQUENT
+
+
+def closings_by_server() -> Callable[[Hashable], Closings]:
+    """Return a function that returns what is known of a server, for those that are in use."""
+    return lru_cache(_MAX_SERVERS)(lambda _: Closings())

@@ -296,8 +296,8 @@ class PowerEmail:
             with self._sender.checking(request, Mail.of(body)):
                 body, suppressed = check.without_suppressed_in_body(operation, body)
         if self._settings.rehearses:
-            body = self._settings.rehearse_body(operation, body)
-            if check is not None:
+            given, body = body, self._settings.rehearse_body(operation, body)
+            if check is not None and body is not given:
                 # The list holds for the one who gets it now as well.
                 with self._sender.checking(request, Mail.of(body)):
                     check.without_suppressed_in_body(operation, body)

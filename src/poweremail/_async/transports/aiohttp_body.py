@@ -8,13 +8,13 @@ The body of a request and the connection that it leaves over, as aiohttp has the
 from __future__ import annotations
 
 import asyncio
-from functools import cache, lru_cache
+from functools import cache
 from time import monotonic
 from typing import Any
 
-from poweremail._async.transports.base import MAX_INTERIM_RESPONSES, MAX_URLS_CACHED, Use
+from poweremail._async.transports.base import MAX_INTERIM_RESPONSES, Use
 from poweremail._async.transports.outgoing import AsyncOutgoing
-from poweremail._runtime._closings import Closings
+from poweremail._runtime._closings import Closings, closings_by_server
 from poweremail._wire.http import Request
 from poweremail.errors import PowerEmailError, TransportError
 
@@ -186,7 +186,7 @@ def connector_class() -> Any:
 
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
-            self._closings = lru_cache(MAX_URLS_CACHED)(lambda _: Closings())
+            self._closings = closings_by_server()
 
         async def connect(
             self,

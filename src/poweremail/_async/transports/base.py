@@ -57,7 +57,6 @@ from poweremail.errors import TransportError, UsageError
 
 __all__ = [
     "MAX_INTERIM_RESPONSES",
-    "MAX_URLS_CACHED",
     "AsyncAdapter",
     "AsyncEngine",
     "AsyncOutgoing",
@@ -69,9 +68,6 @@ __all__ = [
 
 MAX_INTERIM_RESPONSES = 20
 """The limit on 1xx responses to one request; a server that sends more will not end."""
-
-MAX_URLS_CACHED = 32
-"""A handful of URLs and servers are in use."""
 
 Poll = Callable[[int], list[tuple[int, int]]]
 

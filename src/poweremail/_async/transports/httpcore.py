@@ -45,7 +45,6 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from poweremail._async.transports.base import (
     MAX_INTERIM_RESPONSES,
-    MAX_URLS_CACHED,
     AsyncEngine,
     AsyncOutgoing,
     Use,
@@ -54,7 +53,7 @@ from poweremail._async.transports.head import PROXY_METHOD, follow_head
 from poweremail._async.transports.outgoing import outgoing_in_use
 from poweremail._runtime._async import in_thread, quick_connection_scope
 from poweremail._runtime._async_slots import Slots
-from poweremail._runtime._closings import Closings
+from poweremail._runtime._closings import closings_by_server
 from poweremail._runtime._engines import load_engine
 from poweremail._runtime._environment import proxy_for, tls_context
 from poweremail._types.secret import Secret
@@ -65,7 +64,10 @@ if TYPE_CHECKING:
 
     import httpcore
 
-__all__ = ["AsyncBackend", "AsyncConnections"]
+__all__ = ["MAX_URLS_CACHED", "AsyncBackend", "AsyncConnections"]
+
+MAX_URLS_CACHED = 32
+"""A handful of URLs are in use."""
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
@@ -277,7 +279,7 @@ class AsyncBackend:
     def __init__(self, core: ModuleType, backend: Any) -> None:
         self._core = core
         self._backend = backend
-        self._closings = lru_cache(MAX_URLS_CACHED)(lambda _: Closings())
+        self._closings = closings_by_server()
 
     async def connect_tcp(self, *, timeout: float | None = None, **address: Any) -> AsyncStream:  # noqa: ASYNC109  its interface
         """Connect to a host and a port."""

@@ -22,14 +22,17 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from poweremail._async.transports.base import (
-    MAX_URLS_CACHED,
     AsyncAdapter,
     AsyncEngine,
     AsyncOutgoing,
     check_open,
 )
 from poweremail._async.transports.head import follow_head
-from poweremail._async.transports.httpcore import AsyncBackend, AsyncConnections
+from poweremail._async.transports.httpcore import (
+    MAX_URLS_CACHED,
+    AsyncBackend,
+    AsyncConnections,
+)
 from poweremail._runtime._engines import (
     KEEPALIVE_EXPIRY,
     MAX_CONNECTIONS,

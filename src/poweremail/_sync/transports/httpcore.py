@@ -44,14 +44,13 @@ from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from poweremail._runtime._closings import Closings
+from poweremail._runtime._closings import closings_by_server
 from poweremail._runtime._engines import load_engine
 from poweremail._runtime._environment import proxy_for, tls_context
 from poweremail._runtime._sync import in_thread
 from poweremail._runtime._sync_slots import Slots
 from poweremail._sync.transports.base import (
     MAX_INTERIM_RESPONSES,
-    MAX_URLS_CACHED,
     Engine,
     Outgoing,
     Use,
@@ -66,7 +65,10 @@ if TYPE_CHECKING:
 
     import httpcore
 
-__all__ = ["Backend", "Connections"]
+__all__ = ["MAX_URLS_CACHED", "Backend", "Connections"]
+
+MAX_URLS_CACHED = 32
+"""A handful of URLs are in use."""
 
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 
@@ -270,7 +272,7 @@ class Backend:
     def __init__(self, core: ModuleType, backend: Any) -> None:
         self._core = core
         self._backend = backend
-        self._closings = lru_cache(MAX_URLS_CACHED)(lambda _: Closings())
+        self._closings = closings_by_server()
 
     def connect_tcp(self, *, timeout: float | None = None, **address: Any) -> Stream:
         """Connect to a host and a port."""

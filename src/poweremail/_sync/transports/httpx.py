@@ -30,14 +30,17 @@ from poweremail._runtime._engines import (
     checked_limit,
 )
 from poweremail._sync.transports.base import (
-    MAX_URLS_CACHED,
     Adapter,
     Engine,
     Outgoing,
     check_open,
 )
 from poweremail._sync.transports.head import follow_head
-from poweremail._sync.transports.httpcore import Backend, Connections
+from poweremail._sync.transports.httpcore import (
+    MAX_URLS_CACHED,
+    Backend,
+    Connections,
+)
 from poweremail._wire.http import ACCEPT_ENCODING, Request
 from poweremail.errors import ConfigurationError, UsageError
 
