@@ -179,6 +179,25 @@ def test_a_step_that_only_writes_outcomes_locks_no_smtp_user(postgresql):
     ledger.close()
 
 
+def test_a_slice_with_limits_that_are_stored_already_locks_no_smtp_user(postgresql):
+    """Slices begin all the time: others would have to wait for the locks of each."""
+    ledger = Ledger(postgresql)
+    batch = fill(ledger, 20)
+    given = {"lease": 20.0}
+    names = ["smtp1", "smtp2"]
+    ledger.settle_options(batch, given, dict.fromkeys(names, LIMITS))
+    worker(ledger, batch, *names, limits=LIMITS).begin(reopen=False)
+    with ledger.database.transaction() as connection:
+        connection.execute(text("SELECT 1 FROM poweremail_smtp_users FOR UPDATE"))
+        connection.execute(text("SELECT 1 FROM poweremail_batches FOR UPDATE"))
+        options = ledger.settle_options(batch, given, dict.fromkeys(names, LIMITS))
+        assert options.lease == 20.0
+        late = worker(ledger, batch, *names, limits=LIMITS)
+        late.begin(reopen=False)
+    assert late.step((), 2).work
+    ledger.close()
+
+
 def test_a_booking_that_takes_too_long_or_was_overtaken_fails(ledger, rows):
     batch, booked = rows
     budgets = Budgets(["smtp1"], {"smtp1": LIMITS})

@@ -7,7 +7,7 @@ Each method is one statement, so that on a server it can be a transaction of its
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import attrs
@@ -67,6 +67,8 @@ def _first_free(column: ColumnElement[float]) -> Any:
         .limit(bindparam("most"))
     )
 
+
+_KNOWN = select(_user.name).where(_is_named)
 
 _FREE = _first_free(_user.free_at)
 _BULK_FREE = _first_free(_user.bulk_free_at)
@@ -147,9 +149,10 @@ class BudgetRows:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def register(self, names: Iterable[str]) -> None:
+    def register(self, names: Collection[str]) -> None:
         """Make the rows that are missing."""
-        if rows := [{"name": name} for name in sorted(names)]:
+        known = self._connection.scalars(_KNOWN, {"names": list(names)})
+        if rows := [{"name": name} for name in sorted(set(names) - set(known))]:
             self._connection.execute(insert_new(self._connection, smtp_users), rows)
 
     def first_free(self, names: Collection[str], most: int, *, bulk: bool) -> list[FreeRow]:

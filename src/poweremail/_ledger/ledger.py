@@ -167,8 +167,9 @@ class Ledger:
         Raises `ConfigurationError`, and stores nothing, if one has another value already.
         """
         wanted = {name: each for name, each in limits.items() if each is not None}
-        if not given and not wanted:
-            with self.database.reading() as connection:
+        # Slices of work come here all the time, and seldom with something new: they lock nothing.
+        with self.database.reading() as connection:
+            if stored_options.are_stored(connection, batch, given, wanted):
                 return stored_options.read(connection, batch)
         with self.database.transaction() as connection:
             return stored_options.settle(connection, batch, given, wanted)

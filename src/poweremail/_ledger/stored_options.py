@@ -31,7 +31,7 @@ from poweremail._policy.limits import RateLimits
 from poweremail._types.checks import require
 from poweremail.errors import ConfigurationError
 
-__all__ = ["change", "read", "read_limits", "rehearse", "settle"]
+__all__ = ["are_stored", "change", "read", "read_limits", "rehearse", "settle"]
 
 Values = Mapping[str, Any]
 
@@ -59,6 +59,15 @@ def settle(
                 raise _conflict(name, window, getattr(known, window), value, user, flags=flags)
         _write_smtp_user(connection, user, current, {**current, **wanted})
     return options
+
+
+def are_stored(
+    connection: Connection, batch: int, given: Values, limits: Mapping[str, RateLimits]
+) -> bool:
+    """Return whether all that is *given*, and all *limits*, are stored with the same values."""
+    found = select(batches.c.options).where(batches.c.id == batch)
+    stored: dict[str, Any] = json.loads(connection.scalar(found) or "{}")
+    return given.items() <= stored.items() and read_limits(connection, limits) == dict(limits)
 
 
 def change(
