@@ -380,46 +380,11 @@ async def narrow(engine: str):
         yield AsyncHttpxTransport(client)
 
 
-@pytest.mark.parametrize("engine", OWN)
-async def test_the_pool_of_the_users_client_is_waited_for_up_to_the_timeout(engine):
-    released = threading.Event()
-
-    def hold(connection) -> bool:
-        released.wait()
-        return respond()(connection)
-
-    with FaultServer(hold, respond()) as server:
-        async with (
-            narrow(engine) as transport,
-            AsyncPowerEmail(
-                "owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS
-            ) as client,
-        ):
-            hurried = client.with_options(
-                timeouts=Timeouts(connect=0.1, pool=0.1), retry=RetryPolicy(1)
-            )
-
-            async def send(index, _) -> None:
-                if index == 0:
-                    await client.messages.send_mail(message())
-                    return
-                await until(lambda: server.connections)
-                try:
-                    with pytest.raises(NotSentError):
-                        await hurried.messages.send_mail(message())
-                    with pytest.raises(NotSentError):
-                        await hurried.messages.send_template_http_get(template())
-                finally:
-                    released.set()
-
-            async with BoundedMap(send, range(2), 2) as done:
-                assert len([result async for result in done]) == 2
-            await client.messages.send_mail(message())
-    assert (server.posts, server.connections) == (2, 1)
-
-
-@pytest.mark.parametrize("engine", OWN)
-async def test_the_pool_of_the_users_client_is_waited_for_longer_than_to_connect(engine):
+async def sends_beside_a_held_connection(engine: str, timeouts: Timeouts, use) -> int:
+    """
+    Let a send hold the single connection of a client while *use* has a client with *timeouts* over
+    it, and what releases it. Send once more, and return the number of sends that arrived.
+    """
     released = threading.Event()
 
     def hold(connection) -> bool:
@@ -433,18 +398,42 @@ async def test_the_pool_of_the_users_client_is_waited_for_longer_than_to_connect
                 "owner", TOKEN, base_url=server.url, transport=transport, **OPTIONS
             ) as client,
         ):
-            patient = client.with_options(
-                timeouts=Timeouts(connect=0.1, pool=60), retry=RetryPolicy(1)
-            )
+            other = client.with_options(timeouts=timeouts, retry=RetryPolicy(1))
 
             async def send(index, _) -> None:
                 if index == 0:
                     await client.messages.send_mail(message())
-                    return
-                await until(lambda: server.connections)
-                threading.Timer(0.3, released.set).start()
-                await patient.messages.send_mail(message())
+                else:
+                    await until(lambda: server.connections)
+                    await use(other, released.set)
 
             async with BoundedMap(send, range(2), 2) as done:
                 assert len([result async for result in done]) == 2
-    assert (server.posts, server.connections) == (2, 1)
+            await client.messages.send_mail(message())
+    assert server.connections == 1
+    return server.posts
+
+
+@pytest.mark.parametrize("engine", OWN)
+async def test_the_pool_of_the_users_client_is_waited_for_up_to_the_timeout(engine):
+    async def wait_in_vain(client, release) -> None:
+        try:
+            with pytest.raises(NotSentError):
+                await client.messages.send_mail(message())
+            with pytest.raises(NotSentError):
+                await client.messages.send_template_http_get(template())
+        finally:
+            release()
+
+    hurried = Timeouts(connect=0.1, pool=0.1)
+    assert await sends_beside_a_held_connection(engine, hurried, wait_in_vain) == 2
+
+
+@pytest.mark.parametrize("engine", OWN)
+async def test_the_pool_of_the_users_client_is_waited_for_longer_than_to_connect(engine):
+    async def wait(client, release) -> None:
+        threading.Timer(0.3, release).start()
+        await client.messages.send_mail(message())
+
+    patient = Timeouts(connect=0.1, pool=60)
+    assert await sends_beside_a_held_connection(engine, patient, wait) == 3

@@ -301,55 +301,50 @@ def test_waiting_deliveries_are_kept_in_the_file(tmp_path, clock, api):
     assert (delivered.state, delivered.body) == ("delivered", waiting.body)
 
 
-def test_two_sandboxes_on_one_file_post_each_delivery_once(tmp_path, clock):
+@pytest.fixture
+def shared(tmp_path, clock):
+    """Two sandboxes on one file, in which a delivery waits."""
     path = tmp_path / "sandbox.db"
-    with (
-        Sandbox(path, clock=clock) as sandbox,
-        Sandbox(path, clock=clock) as other,
-        sandbox.client() as client,
-    ):
+    with Sandbox(path, clock=clock) as sandbox, Sandbox(path, clock=clock) as other:
         sandbox.add_webhook(URL)
-        client.messages.send_mail(
-            Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x")
-        )
+        with sandbox.client() as client:
+            client.messages.send_mail(
+                Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x")
+            )
+        yield sandbox, other
 
-        class Meanwhile(Recording):
-            def post(self, url, headers, body):
-                # The other one looks while this one posts.
-                assert other.deliver(Recording()) == []
-                return super().post(url, headers, body)
 
-        assert [each.state for each in sandbox.deliver(Meanwhile(500))] == ["waiting"]
-        clock.now += 1
-        assert [len(each.attempts) for each in other.deliver(Recording())] == [2]
-        assert sandbox.deliver(Recording()) == []
+def test_two_sandboxes_on_one_file_post_each_delivery_once(shared, clock):
+    sandbox, other = shared
+
+    class Meanwhile(Recording):
+        def post(self, url, headers, body):
+            # The other one looks while this one posts.
+            assert other.deliver(Recording()) == []
+            return super().post(url, headers, body)
+
+    assert [each.state for each in sandbox.deliver(Meanwhile(500))] == ["waiting"]
+    clock.now += 1
+    assert [len(each.attempts) for each in other.deliver(Recording())] == [2]
+    assert sandbox.deliver(Recording()) == []
 
 
 def test_a_delivery_that_another_process_posted_before_the_claim_is_not_posted_again(
-    tmp_path, clock, monkeypatch
+    shared, monkeypatch
 ):
-    path = tmp_path / "sandbox.db"
-    with (
-        Sandbox(path, clock=clock) as sandbox,
-        Sandbox(path, clock=clock) as other,
-        sandbox.client() as client,
-    ):
-        sandbox.add_webhook(URL)
-        client.messages.send_mail(
-            Message(subject="Hi", from_email="a@example.com", to="ada@example.com", text="x")
-        )
-        looked = []
+    sandbox, other = shared
+    looked = []
 
-        def machine_time():
-            # Asked when it looks, and once more when it claims.
-            looked.append(True)
-            if len(looked) == 2:
-                other.deliver(Recording())
-            return round(time.time() * 1000)
+    def machine_time():
+        # Asked when it looks, and once more when it claims.
+        looked.append(True)
+        if len(looked) == 2:
+            other.deliver(Recording())
+        return round(time.time() * 1000)
 
-        monkeypatch.setattr("poweremail.sandbox._webhooks.deliveries._machine_time", machine_time)
-        assert sandbox.deliver(Recording()) == []
-        assert [len(each.attempts) for each in sandbox.deliveries] == [1]
+    monkeypatch.setattr("poweremail.sandbox._webhooks.deliveries._machine_time", machine_time)
+    assert sandbox.deliver(Recording()) == []
+    assert [len(each.attempts) for each in sandbox.deliveries] == [1]
 
 
 def test_a_delivery_that_a_dead_process_claimed_is_posted_in_the_end(

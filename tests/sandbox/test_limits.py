@@ -362,20 +362,25 @@ def fits(limits: SmtpLimits, history: list[tuple[int, int]], now: int, mails: in
     return True
 
 
+def add(store: Store, mails: int, now: int, limits: SmtpLimits) -> None:
+    """Add a request with so many *mails*."""
+    mail = MailContent(
+        operation="sendMail",
+        smtp_user_name="s",
+        subject="x",
+        from_email="a@example.com",
+        recipients=(CaughtRecipient("to", "b@example.com"),) * mails,
+    )
+    MailStore(store).add(mail, received=now, visible_from=now, limits=limits)
+
+
 @given(LIMITS, REQUESTS)
 def test_no_window_exceeds_its_limit_and_no_request_waits_longer_than_needed(limits, requests):
     store, history, now = Store(), [], 1_458_034_022_169
     for gap, mails in requests:
         now += gap
-        mail = MailContent(
-            operation="sendMail",
-            smtp_user_name="s",
-            subject="x",
-            from_email="a@example.com",
-            recipients=(CaughtRecipient("to", "b@example.com"),) * mails,
-        )
         try:
-            MailStore(store).add(mail, received=now, visible_from=now, limits=limits)
+            add(store, mails, now, limits)
         except LimitReached:
             assert not fits(limits, history, now, mails)
         else:
@@ -395,14 +400,7 @@ def test_the_usage_equals_the_accepted_requests(requests):
     store, history, now = Store(), [], 0
     for gap, mails in requests:
         now += gap
-        mail = MailContent(
-            operation="sendMail",
-            smtp_user_name="s",
-            subject="x",
-            from_email="a@example.com",
-            recipients=(CaughtRecipient("to", "b@example.com"),) * mails,
-        )
-        MailStore(store).add(mail, received=now, visible_from=now, limits=UNLIMITED)
+        add(store, mails, now, UNLIMITED)
         history.append((now, mails))
         used = store.usage("s", now)
         for limit, length in WINDOWS.items():
