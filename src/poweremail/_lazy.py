@@ -1,16 +1,19 @@
-"""Public names and packages that are loaded when they are first used (PEP 562)."""
+"""
+Public names and packages that are loaded when they are first used (PEP 562), and what to install if
+a package is missing.
+"""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from threading import Thread, current_thread, main_thread
 from types import ModuleType
 
-__all__ = ["extra_of", "import_undisturbed", "lazily"]
+__all__ = ["extras_needed", "import_undisturbed", "lazily"]
 
 _EXTRAS = {
     "aiohttp": "aiohttp",
@@ -33,9 +36,31 @@ _EXTRAS = {
 """The extra that brings a package."""
 
 
-def extra_of(error: ModuleNotFoundError) -> str | None:
+def _extra_of(error: ModuleNotFoundError) -> str | None:
     """Return the extra that brings the missing package; None if no extra does."""
     return _EXTRAS.get((error.name or "").partition(".")[0])
+
+
+@contextmanager
+def extras_needed(field: str = "") -> Iterator[None]:
+    """
+    Raise `ConfigurationError`, which says what to install, if a package of an extra is missing.
+
+    *field*: the option that needs it, if there is one.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (extra := _extra_of(error)) is None:
+            raise
+        # `import poweremail` loads this file, but not the errors and attrs.
+        from poweremail.errors import ConfigurationError  # noqa: PLC0415
+
+        raise ConfigurationError(
+            f"{error.name} is not installed",
+            field=field,
+            advice=f"pip install 'poweremail[{extra}]'",
+        ) from None
 
 
 def import_undisturbed(name: str) -> ModuleType:
@@ -98,7 +123,7 @@ def lazily(
         try:
             value = getattr(import_module(home[name]), name)
         except ModuleNotFoundError as error:
-            if (extra := extra_of(error)) is not None:
+            if (extra := _extra_of(error)) is not None:
                 error.add_note(f"pip install 'poweremail[{extra}]'")
             raise
         setattr(sys.modules[module], name, value)

@@ -38,7 +38,7 @@ from urllib.parse import urlsplit
 import attrs
 import pytest
 
-from poweremail import _watch
+from poweremail import _runtime
 from poweremail._mocking import advice_about_mocks, is_mocked
 from poweremail._types.checks import is_loopback
 
@@ -74,7 +74,7 @@ class ServedSandbox:
         }
 
 
-class _Stopped(pytest.fail.Exception, _watch.Stopped):  # type: ignore[name-defined,misc]  # for mypy it is no class
+class _Stopped(pytest.fail.Exception, _runtime.Stopped):  # type: ignore[name-defined,misc]  # for mypy it is no class
     """To pytest this is a failed test, to the library a request that was not sent."""
 
     __module__ = "builtins"  # like pytest's own, so that its report shows the name alone
@@ -140,7 +140,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getini(_GUARD):
         guard = Guard(frozenset(config.getini(_ALLOW_HOSTS)))
         config.pluginmanager.register(guard, "poweremail-guard")
-        _watch.watcher = guard
+        _runtime.watcher = guard
     config.addinivalue_line(
         "markers",
         f"{_FAULT}(fault, **options): add a fault to the sandbox of this test; see Faults.add.",
@@ -149,7 +149,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_unconfigure() -> None:
     """Remove the guard."""
-    _watch.watcher = None
+    _runtime.watcher = None
 
 
 def pytest_assertrepr_compare(op: str, left: object, right: object) -> list[str] | None:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from poweremail import RateLimits
-from poweremail._ledger.states import State
+from poweremail._ledger import State
 from poweremail.batch import Outbox
 from support.ledgers import Verdict, fill, finish, let_leases_end, worker
 from support.messages import message

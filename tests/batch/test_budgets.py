@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from sqlalchemy import event, insert, text, update
 
 from poweremail import RateLimits
-from poweremail._ledger import schema
+from poweremail._ledger import State, schema
 from poweremail._ledger.budget_rows import BudgetRows
 from poweremail._ledger.forecast import read_used
 from poweremail._ledger.rate_limits import Budgets
-from poweremail._ledger.states import State
 from poweremail._ledger.usage import MARGIN_SECONDS, Usage, windows_with_margin
 from poweremail.batch import Ledger
 from support.ledgers import Verdict, fill, finish, worker

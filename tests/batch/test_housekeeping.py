@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import func, select, text, update
 
 from poweremail import Attachment, ConfigurationError
+from poweremail._ledger import State
 from poweremail._ledger.schema import batches, contents, messages, payloads
-from poweremail._ledger.states import State
 from poweremail.batch import BadEntry, Entry, Ledger, Purged
 from poweremail.errors import UsageError
 from support.ledgers import Verdict, connection_lost, entries, fill, finish, states, worker

@@ -23,9 +23,8 @@ from poweremail import (
     RateLimits,
     UsageError,
 )
-from poweremail._ledger import schema, statements
+from poweremail._ledger import State, schema, statements
 from poweremail._ledger.forecast import least_seconds, read_used
-from poweremail._ledger.states import State
 from poweremail._ledger.usage import MARGIN_SECONDS, Usage
 from poweremail._ledger.values import Finished
 from poweremail._ledger.verdicts import RELEASED
@@ -702,7 +701,7 @@ class TestSchema:
             Ledger(place).create("news")
 
     def test_every_state_is_in_the_table(self):
-        from poweremail._ledger.states import TRANSITIONS
+        from poweremail._ledger import TRANSITIONS
 
         assert set(TRANSITIONS) == set(State)
 

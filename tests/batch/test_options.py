@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 
 from poweremail import ConfigurationError, NotSentError, RateLimits, RetryPolicy
+from poweremail._ledger import State
 from poweremail._ledger.options import NAMES, SharedOptions
-from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished
 from poweremail._ledger.verdicts import RELEASED
 from poweremail.batch import Batch, Ledger

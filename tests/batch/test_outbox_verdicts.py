@@ -14,9 +14,9 @@ from poweremail import (
     NotSentError,
     RateLimitError,
 )
+from poweremail._ledger import State
 from poweremail._ledger.options import SharedOptions
 from poweremail._ledger.schema import messages
-from poweremail._ledger.states import State
 from poweremail.batch import Batch, Ledger, Outbox
 from poweremail.sandbox import Fault, Sandbox
 from support.ledgers import finish, let_leases_end, worker

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from poweremail import PowerEmail
-from poweremail._ledger.states import State
+from poweremail._ledger import State
 from poweremail.batch import Batch, Ledger, LedgerError
 from poweremail.sandbox import Fault
 from support.ledgers import Verdict, connection_lost, entries, fill, finish, states, worker

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 from sqlalchemy import text
 
-from poweremail._ledger.states import State
+from poweremail._ledger import State
 from poweremail._ledger.values import Finished, Work
 from poweremail._ledger.verdicts import RELEASED, SEEN
 from poweremail.batch import Ledger

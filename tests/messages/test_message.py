@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import Attachment, Image, Message, Recipient, TemplateMessage, Tracking, UsageError
-from poweremail._types.frozen import FrozenMapping
+from poweremail._types import FrozenMapping
 
 PNG = b"\x89PNG\r\n\x1a\n"
 ENVELOPE = {"subject": "Hello", "from_email": "me@example.com", "to": "ada@example.com"}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from poweremail.sandbox import CaughtFile, CaughtMail, CaughtRecipient
 from poweremail.sandbox._api.mime import read_raw_message
-from poweremail.sandbox._release.source import source
+from poweremail.sandbox._release import source
 from poweremail.sandbox._server.preview import MAX_IMAGE_CHARS, preview
 from poweremail.sandbox._store.database import at
 from poweremail.sandbox._store.links import find_links

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from sqlalchemy import Connection, update
 
 from poweremail import RateLimits
+from poweremail._ledger import State
 from poweremail._ledger.schema import batches, lanes, messages
-from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished, Step, Verdict
 from poweremail._ledger.verdicts import ACCEPTED
 from poweremail._ledger.worker import Worker

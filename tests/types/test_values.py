@@ -34,8 +34,8 @@ from poweremail import (
     Tracking,
     UsageError,
 )
+from poweremail._types import FrozenMapping
 from poweremail._types.attachment import FileContent
-from poweremail._types.frozen import FrozenMapping
 
 ENVELOPE = {
     "subject": "Invoice",

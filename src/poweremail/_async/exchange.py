@@ -25,7 +25,7 @@ import time
 
 import attrs
 
-from poweremail import _watch
+from poweremail import _runtime
 from poweremail._async.limiter import AsyncLimiter
 from poweremail._async.transports import AsyncTransport
 from poweremail._lazy import import_undisturbed
@@ -220,8 +220,8 @@ class AsyncExchange:
     async def _handle(
         self, request: Request, mail: Mail, number: int, deadline: float
     ) -> ApiResponse | FailedAttempt:
-        if _watch.watcher is not None:
-            _watch.watcher(request.url, self._transport)
+        if _runtime.watcher is not None:
+            _runtime.watcher(request.url, self._transport)
         # Secrets: docs/design.md. Neither the body nor the response is a local variable here.
         if request.body is not None:
             request.body.begun = False

@@ -28,10 +28,10 @@ from poweremail._async.message_infos import AsyncMessageInfos
 from poweremail._policy.outcome import Mail, UnknownPolicy, folded
 from poweremail._policy.settings import Settings
 from poweremail._response import Response
+from poweremail._runtime import Stopped
 from poweremail._runtime._async import sleep
 from poweremail._runtime._observed import Call
 from poweremail._types.result import SendResult
-from poweremail._watch import Stopped
 from poweremail._wire.decode import reconciled_result, send_result
 from poweremail._wire.http import Request
 from poweremail.errors import DeliveryUnknownError, NotSentError, PowerEmailError, UsageError

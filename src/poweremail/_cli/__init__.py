@@ -1,4 +1,12 @@
-"""The ``poweremail`` command."""
+"""
+The ``poweremail`` command.
+
+Read `app` first: it names every command and the function behind it. A module holds the commands of
+one subject (`mail`, `account`, `batch`, `sandbox`, `webhook`, `suppression`); those with
+``_options`` in their names hold their options. `options` reads the options, `session` is one run of
+a command, `output` prints, `failures` reports errors and `exits` has the statuses. A new command is
+a function in the module of its subject, and a line in `app` or in that module's own group.
+"""
 
 from __future__ import annotations
 

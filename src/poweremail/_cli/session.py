@@ -16,7 +16,7 @@ from poweremail._cli import exits, failures
 from poweremail._cli.config import Settings, resolve
 from poweremail._cli.output import Output, OutputError
 from poweremail._cli.signals import let_signals_interrupt
-from poweremail._extras import extras_needed
+from poweremail._lazy import extras_needed
 
 __all__ = ["STORE_VARIABLE", "Session", "open_list"]
 

@@ -11,13 +11,13 @@ from typing import Any
 import attrs
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select
 
+from poweremail._ledger import State
 from poweremail._ledger.clock import Clock
 from poweremail._ledger.database import Database
 from poweremail._ledger.entries import Added, BadEntry, BatchItem, Entry
 from poweremail._ledger.former import former_of
 from poweremail._ledger.payload import pack
 from poweremail._ledger.schema import contents, insert_new, messages, payloads, storable
-from poweremail._ledger.states import State
 from poweremail._runtime._observed import traceparent
 from poweremail._types.address import trim
 from poweremail._types.content import Content

@@ -12,12 +12,12 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, ScalarSelect, exists, func, literal_column, or_, select
 
+from poweremail._ledger import State
 from poweremail._ledger.budget_rows import BudgetRows
 from poweremail._ledger.clock import Clock
 from poweremail._ledger.database import Database
 from poweremail._ledger.lane_conditions import has_due, has_work, is_allowed, is_free
 from poweremail._ledger.schema import OUTBOX, batches, lanes, messages
-from poweremail._ledger.states import State
 
 __all__ = ["read_agenda"]
 

@@ -16,11 +16,11 @@ from contextlib import suppress
 import attrs
 from sqlalchemy import Connection
 
+from poweremail._ledger import State
 from poweremail._ledger.budget_rows import BudgetRows
 from poweremail._ledger.database import Database
 from poweremail._ledger.rate_limits import Budgets, Grant
 from poweremail._ledger.statements import COUNT_DUE
-from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished, Work
 from poweremail._ledger.verdicts import ACCEPTED
 from poweremail._policy.limits import RateLimits

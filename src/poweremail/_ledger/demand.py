@@ -19,12 +19,11 @@ from typing import Any, Literal
 import attrs
 from sqlalchemy import Connection, and_, case, func, select
 
-from poweremail._ledger import stored_options
+from poweremail._ledger import State, stored_options
 from poweremail._ledger.database import Database
 from poweremail._ledger.forecast import BudgetUsed, least_seconds, read_used
 from poweremail._ledger.schema import batches, messages, smtp_users
 from poweremail._ledger.statements import is_open
-from poweremail._ledger.states import State
 from poweremail._policy.limits import RateLimits
 
 __all__ = ["Demand", "read_demand"]

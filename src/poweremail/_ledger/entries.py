@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 import attrs
 
 from poweremail._messages.message import Message, TemplateMessage
+from poweremail._types import FrozenMapping
 from poweremail._types.address import trim
 from poweremail._types.checks import body_text
-from poweremail._types.frozen import FrozenMapping
 from poweremail.errors import UsageError
 
 __all__ = ["Added", "BadEntry", "BatchItem", "Entry"]

@@ -14,9 +14,9 @@ from sqlalchemy import (
     update,
 )
 
+from poweremail._ledger import State
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.schema import messages, payloads
-from poweremail._ledger.states import State
 from poweremail._ledger.values import BatchOutcome
 from poweremail.errors import NotSentError
 

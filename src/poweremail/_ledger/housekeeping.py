@@ -30,11 +30,11 @@ from sqlalchemy import (
     update,
 )
 
+from poweremail._ledger import SETTLED, State
 from poweremail._ledger.clock import Clock
 from poweremail._ledger.database import Database
 from poweremail._ledger.schema import batches, contents, lanes, messages, payloads, schema_of
 from poweremail._ledger.statements import is_open
-from poweremail._ledger.states import SETTLED, State
 
 __all__ = ["Purged", "has_content", "purge"]
 

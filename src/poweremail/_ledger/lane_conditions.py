@@ -7,10 +7,10 @@ from typing import Any
 import attrs
 from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 
+from poweremail._ledger import State
 from poweremail._ledger.clock import Clock
 from poweremail._ledger.schema import OUTBOX, batches, drains, lanes, messages
 from poweremail._ledger.statements import is_open
-from poweremail._ledger.states import State
 
 __all__ = [
     "Lane",

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import select, update
 
-from poweremail._ledger import stored_options
+from poweremail._ledger import RETRYABLE, State, stored_options
 from poweremail._ledger.adding import Adding
 from poweremail._ledger.clock import Clock
 from poweremail._ledger.database import Database
@@ -25,7 +25,6 @@ from poweremail._ledger.pages import read_planned, read_records
 from poweremail._ledger.reports import Reports
 from poweremail._ledger.schema import batches, insert_new, messages
 from poweremail._ledger.statements import is_open, pause_batch
-from poweremail._ledger.states import RETRYABLE, State
 from poweremail._ledger.status import read_status
 from poweremail._ledger.values import BatchStatus, Kick, Planned, Record
 from poweremail._ledger.worker import Worker

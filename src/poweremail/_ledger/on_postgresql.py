@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 
-from poweremail._extras import extras_needed
+from poweremail._lazy import extras_needed
 
 __all__ = ["postgresql_engine"]
 

@@ -33,6 +33,7 @@ from sqlalchemy import (
     update,
 )
 
+from poweremail._ledger import State
 from poweremail._ledger.adding import row_of
 from poweremail._ledger.callers import HOW_TO_CREATE, CallersDatabase, Target, database_of
 from poweremail._ledger.clock import Clock
@@ -48,7 +49,6 @@ from poweremail._ledger.schema import (
     payloads,
     version_row,
 )
-from poweremail._ledger.states import State
 from poweremail._ledger.values import Record
 from poweremail._ledger.versions import VERSION
 from poweremail._messages.message import Message, TemplateMessage

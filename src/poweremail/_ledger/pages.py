@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 import attrs
 from sqlalchemy import Row, select
 
+from poweremail._ledger import State
 from poweremail._ledger.database import Database
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.schema import contents, messages, payloads
-from poweremail._ledger.states import State
 from poweremail._ledger.values import Planned, Record
 
 __all__ = ["read_planned", "read_records"]

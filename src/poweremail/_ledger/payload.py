@@ -31,10 +31,10 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from poweremail._messages.envelope import OPTION_HEADERS, Envelope
 from poweremail._messages.message import Message, TemplateMessage
+from poweremail._types import FrozenMapping
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.content import Content, StreamContent
-from poweremail._types.frozen import FrozenMapping
 from poweremail._types.mime_types import UNKNOWN_TYPE, guess_type
 from poweremail._wire.convert import converter
 from poweremail.errors import UsageError

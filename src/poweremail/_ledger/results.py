@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import attrs
 from sqlalchemy import Connection, update
 
+from poweremail._ledger import TRANSITIONS, State
 from poweremail._ledger.schema import batches
 from poweremail._ledger.statements import CHANGE, FENCES, RESULTS, pause_batch, result_columns
-from poweremail._ledger.states import TRANSITIONS, State
 from poweremail._ledger.values import Finished, Verdict
 
 __all__ = ["Results", "record"]

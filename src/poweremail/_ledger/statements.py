@@ -23,9 +23,9 @@ from sqlalchemy import (
     update,
 )
 
+from poweremail._ledger import State
 from poweremail._ledger.clock import Clock
 from poweremail._ledger.schema import batches, messages, payloads
-from poweremail._ledger.states import State
 from poweremail._ledger.values import Finished
 
 __all__ = [

@@ -7,12 +7,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, func, select
 
-from poweremail._ledger import stored_options
+from poweremail._ledger import RETRYABLE, State, stored_options
 from poweremail._ledger.database import Database
 from poweremail._ledger.lane_conditions import is_drained, is_free
 from poweremail._ledger.schema import batches, lanes, messages
 from poweremail._ledger.statements import is_open
-from poweremail._ledger.states import RETRYABLE, State
 from poweremail._ledger.values import BatchStatus
 
 __all__ = ["read_status"]

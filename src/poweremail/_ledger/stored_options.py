@@ -16,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, exists, or_, select, update
 
+from poweremail._ledger import State
 from poweremail._ledger.options import (
     RETRY_OPTIONS,
     WINDOWS,
@@ -26,7 +27,6 @@ from poweremail._ledger.options import (
 )
 from poweremail._ledger.place import ledger_flags
 from poweremail._ledger.schema import OUTBOX, batches, insert_new, messages, smtp_users
-from poweremail._ledger.states import State
 from poweremail._policy.limits import RateLimits
 from poweremail._types.checks import require
 from poweremail.errors import ConfigurationError

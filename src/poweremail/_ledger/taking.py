@@ -14,12 +14,12 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from poweremail._ledger import State
 from poweremail._ledger.bookings import Bookings
 from poweremail._ledger.clock import elapsed
 from poweremail._ledger.expiry import end_expired, first_expiry
 from poweremail._ledger.schema import OUTBOX, contents
 from poweremail._ledger.statements import CHANGE, EXPIRE, LEFT, PLANNED, SWEEP, UNKNOWN
-from poweremail._ledger.states import State
 from poweremail._ledger.values import BatchOutcome, Work
 
 __all__ = ["Taker"]

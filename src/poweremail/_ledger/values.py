@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from poweremail._ledger.states import SETTLED, State
+from poweremail._ledger import SETTLED, State
 from poweremail._policy.limits import RateLimits
 from poweremail._types.result import SendResult
 from poweremail.errors import PowerEmailError

@@ -6,7 +6,7 @@ import re
 
 import attrs
 
-from poweremail._ledger.states import State
+from poweremail._ledger import State
 from poweremail._ledger.values import Verdict, Work
 from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.retry import RetryPolicy

@@ -3,7 +3,8 @@ The version of the tables of a ledger, and the migrations from older ones.
 
 A new ledger gets the tables of `schema`. An older one is migrated, step by step; to change the
 schema, change a table and add the migration, and never change a migration that was released.
-tests/batch/test_old_ledger.py compares the two ways.
+tests/batch/test_old_ledger.py compares the two ways. A migration tool
+that has a connection of its own gets the statements as text.
 """
 
 from __future__ import annotations
@@ -11,7 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, inspect, literal_column, select, text, update
+from sqlalchemy import (
+    Connection,
+    create_mock_engine,
+    func,
+    insert,
+    inspect,
+    literal_column,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.schema import CreateColumn, CreateSchema
 
 from poweremail._ledger.schema import (
@@ -20,6 +31,7 @@ from poweremail._ledger.schema import (
     drains,
     lanes,
     messages,
+    metadata,
     payloads,
     schema_of,
     smtp_users,
@@ -29,7 +41,15 @@ from poweremail._ledger.schema import (
 from poweremail._ledger.usage import Usage
 from poweremail.errors import LedgerError
 
-__all__ = ["VERSION", "is_current", "prepare", "read_version", "record_version"]
+__all__ = [
+    "VERSION",
+    "create_statements",
+    "drop_statements",
+    "is_current",
+    "prepare",
+    "read_version",
+    "record_version",
+]
 
 
 def _split_payloads(connection: Connection) -> None:
@@ -159,3 +179,31 @@ def record_version(connection: Connection) -> None:
                 advice="make them from poweremail.batch.metadata",
             )
     connection.execute(insert(version_row).values(version=VERSION))
+
+
+def create_statements(dialect: str) -> list[str]:
+    """The statements that create the tables, and record their version, in *dialect*."""
+
+    def make(engine: Any) -> None:
+        metadata.create_all(engine, checkfirst=False)
+        engine.execute(insert(version_row).values(version=VERSION))
+
+    return _recorded(dialect, make)
+
+
+def drop_statements(dialect: str) -> list[str]:
+    """The statements that drop the tables in *dialect*."""
+    return _recorded(dialect, lambda engine: metadata.drop_all(engine, checkfirst=False))
+
+
+def _recorded(dialect: str, make: Callable[[Any], object]) -> list[str]:
+    statements: list[str] = []
+
+    def record(statement: Any, *_: Any, **__: Any) -> None:
+        compiled = statement.compile(dialect=engine.dialect, compile_kwargs={"literal_binds": True})
+        statements.append(str(compiled).strip())
+
+    # It is never connected; the driver of PostgreSQL need not be installed.
+    engine = create_mock_engine(f"{dialect}://", record)
+    make(engine)
+    return statements

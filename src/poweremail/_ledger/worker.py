@@ -35,6 +35,7 @@ from typing import Any
 import attrs
 from sqlalchemy import Connection
 
+from poweremail._ledger import State
 from poweremail._ledger.bookings import Bookings
 from poweremail._ledger.clock import elapsed
 from poweremail._ledger.database import Database
@@ -42,7 +43,6 @@ from poweremail._ledger.options import SharedOptions
 from poweremail._ledger.results import Results, record
 from poweremail._ledger.schema import OUTBOX
 from poweremail._ledger.statements import LOCK, LOOK, RELEASE, RENEW, REOPEN
-from poweremail._ledger.states import State
 from poweremail._ledger.taking import Taker
 from poweremail._ledger.values import BatchOutcome, Finished, Step, Work, boot_time
 from poweremail._ledger.verdicts import Verdicts

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, TypeVar
 
 import attrs
 
+from poweremail._types import FrozenMapping
 from poweremail._types.address import (
     AddressesLike,
     AddressLike,
@@ -16,9 +17,9 @@ from poweremail._types.address import (
     recipient,
     recipients,
 )
+from poweremail._types.address_forms import dns_domain
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.checks import header_text, string_mapping
-from poweremail._types.frozen import FrozenMapping
 from poweremail._types.suppression import check_stream
 from poweremail._types.unsubscribe import (
     UNSUBSCRIBE_HEADERS,
@@ -329,13 +330,10 @@ class Envelope:
 
         The part before the @ stays. Raises `UsageError` if a domain is not valid in DNS.
         """
-        from poweremail._messages.ascii_domains import (  # noqa: PLC0415  on request only
-            ascii_domain,
-            with_ascii_domain,
-        )
 
         def rewritten(field: str, given: Recipient) -> Recipient:
-            email = with_ascii_domain(field, given.email)
+            local, at, domain = given.email.rpartition("@")
+            email = f"{local}{at}{dns_domain(domain, field=field)}"
             return given if email == given.email else Recipient(email, given.name)
 
         changes: dict[str, Any] = {"from_email": rewritten("from_email", self.from_email)}
@@ -346,9 +344,9 @@ class Envelope:
             )
         for field in _DOMAINS:
             if (domain := getattr(self, field)) is not None:
-                changes[field] = ascii_domain(field, domain)
+                changes[field] = dns_domain(domain, field=field)
         if self.tracking is not None and self.tracking.domain is not None:
-            domain = ascii_domain("tracking.domain", self.tracking.domain)
+            domain = dns_domain(self.tracking.domain, field="tracking.domain")
             changes["tracking"] = attrs.evolve(self.tracking, domain=domain)
         changed = any(getattr(self, field) != value for field, value in changes.items())
         return attrs.evolve(self, **changes) if changed else self

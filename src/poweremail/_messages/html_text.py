@@ -24,8 +24,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from poweremail._extras import extras_needed
-from poweremail._lazy import import_undisturbed
+from poweremail._lazy import extras_needed, import_undisturbed
 
 if TYPE_CHECKING:
     from inscriptis.model.html_document_state import HtmlDocumentState

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, overload
 import attrs
 
 from poweremail._messages.envelope import Envelope
+from poweremail._types import FrozenMapping
 from poweremail._types.checks import body_text, header_text, string_mapping
 from poweremail._types.content_id import cid_references, spellings
-from poweremail._types.frozen import FrozenMapping
 from poweremail.errors import UsageError
 
 if TYPE_CHECKING:

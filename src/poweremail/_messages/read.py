@@ -15,10 +15,10 @@ from poweremail._messages.envelope import (
     UNIQUE_ID_HEADER,
     Tracking,
 )
+from poweremail._mime import File
 from poweremail._mime.headers import HeaderLine, header_lines
 from poweremail._mime.part import PARSER_FAILURES, reason, shown
 from poweremail._mime.reader import read_content
-from poweremail._mime.values import File
 from poweremail._types.address import Recipient, is_domain, recipients
 from poweremail._types.address_forms import ascii_domain
 from poweremail._types.attachment import Attachment, Image

@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
 
 from poweremail._messages.envelope import UNIQUE_ID_HEADER, Envelope
-from poweremail._mime.values import Content, File, Mailbox
+from poweremail._mime import Content, File, Mailbox
 from poweremail._mime.writer import HeaderValue, write_message
 from poweremail._types.address import Recipient
 from poweremail._types.address_forms import ascii_domain

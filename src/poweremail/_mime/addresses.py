@@ -27,7 +27,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from poweremail._mime.values import Mailbox
+from poweremail._mime import Mailbox
 from poweremail._types.encoded_words import decode_words, has_words
 
 __all__ = ["read_mailboxes"]

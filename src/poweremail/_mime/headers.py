@@ -13,8 +13,8 @@ from typing import Any
 
 import attrs
 
+from poweremail._mime import Mailbox
 from poweremail._mime.addresses import read_mailboxes
-from poweremail._mime.values import Mailbox
 from poweremail._mime.words import encode_words
 from poweremail._types.encoded_words import decode_words
 

@@ -33,8 +33,8 @@ from email.message import Message as StdMessage
 from html import unescape
 from typing import NamedTuple
 
+from poweremail._mime import Content, File
 from poweremail._mime.part import LINE_END, PARSER_FAILURES, Part, reason, shown
-from poweremail._mime.values import Content, File
 
 __all__ = ["read_content"]
 

@@ -27,9 +27,9 @@ from email.message import Message as StdMessage
 from email.policy import EmailPolicy
 from typing import TypeAlias
 
+from poweremail._mime import Content, File, Mailbox
 from poweremail._mime.headers import header_line, parse
 from poweremail._mime.part import LINE_END, Part, as_bytes
-from poweremail._mime.values import Content, File, Mailbox
 from poweremail._mime.words import encode_words, fold, parameter
 from poweremail._types.encoded_words import has_words
 

@@ -9,8 +9,7 @@ import importlib.util
 import re
 from types import ModuleType
 
-from poweremail._extras import extras_needed
-from poweremail._lazy import import_undisturbed
+from poweremail._lazy import extras_needed, import_undisturbed
 from poweremail._types.checks import is_number
 from poweremail._wire.http import Request
 from poweremail.errors import ConfigurationError, TransportError

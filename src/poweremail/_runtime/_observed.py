@@ -30,8 +30,8 @@ import attrs
 
 from poweremail._policy.outcome import FailedAttempt, Mail
 from poweremail._policy.settings import OnAttempt, OnOutcome
+from poweremail._runtime import Stopped
 from poweremail._types.outcome_event import AttemptEvent, OutcomeEvent
-from poweremail._watch import Stopped
 from poweremail._wire.decode import ApiResponse
 from poweremail._wire.http import Request
 from poweremail.errors import ChangeUnknownError, PowerEmailError

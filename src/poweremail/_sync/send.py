@@ -27,12 +27,12 @@ import attrs
 from poweremail._policy.outcome import Mail, UnknownPolicy, folded
 from poweremail._policy.settings import Settings
 from poweremail._response import Response
+from poweremail._runtime import Stopped
 from poweremail._runtime._observed import Call
 from poweremail._runtime._sync import sleep
 from poweremail._sync.exchange import Exchange
 from poweremail._sync.message_infos import MessageInfos
 from poweremail._types.result import SendResult
-from poweremail._watch import Stopped
 from poweremail._wire.decode import reconciled_result, send_result
 from poweremail._wire.http import Request
 from poweremail.errors import DeliveryUnknownError, NotSentError, PowerEmailError, UsageError

@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import attrs
 
 from poweremail._response import Response
-from poweremail._types.frozen import FrozenMapping
+from poweremail._types import FrozenMapping
 from poweremail._types.secret import Secret
 
 __all__ = [

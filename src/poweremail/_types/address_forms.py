@@ -8,23 +8,38 @@ import re
 import unicodedata
 
 from poweremail._types.address import LOCAL_PART, unquote
+from poweremail.errors import UsageError
 
-__all__ = ["ascii_domain", "fold_address"]
+__all__ = ["ascii_domain", "dns_domain", "fold_address"]
 
 _TO_ESCAPE = re.compile(r'[\\"]')
 _ESCAPED = r"\\\g<0>"
 
 
-def ascii_domain(address: str) -> str:
-    """The domain of *address* in lower case, as DNS has it if DNS can."""
-    domain = address.rpartition("@")[2].lower()
+def dns_domain(domain: str, *, field: str) -> str:
+    """
+    Return *domain* as DNS has it: ``xn--bcher-kva.example`` for ``bücher.example``.
+
+    It follows UTS 46 by `idna`, which httpx and anyio need as well. The codec of the standard
+    library is that of 2003, for which ``faß.de`` is ``fass.de``, another domain. Raises
+    `UsageError` for *field* if the domain is not valid there.
+    """
     if domain.isascii():
         return domain
     import idna  # noqa: PLC0415  its tables take a while, and few mails need them
 
     try:
         return idna.encode(domain, uts46=True).decode()
-    except idna.IDNAError:
+    except idna.IDNAError as error:
+        raise UsageError(f"{domain!r} is not a domain of IDNA: {error}", field=field) from None
+
+
+def ascii_domain(address: str) -> str:
+    """The domain of *address* in lower case, as DNS has it if DNS can."""
+    domain = address.rpartition("@")[2].lower()
+    try:
+        return dns_domain(domain, field="")
+    except UsageError:
         return _punycode(domain)
 
 

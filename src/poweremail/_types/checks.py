@@ -11,7 +11,7 @@ from typing import Any, TypeGuard, TypeVar
 
 import attrs
 
-from poweremail._types.frozen import FrozenMapping
+from poweremail._types import FrozenMapping
 from poweremail.errors import ConfigurationError, MailState, UsageError
 
 __all__ = [

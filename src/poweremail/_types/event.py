@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import attrs
 
-from poweremail._types.frozen import FrozenMapping
+from poweremail._types import FrozenMapping
 
 __all__ = ["EVENT_NAMES", "EventBatch", "EventName", "WebhookEvent"]
 

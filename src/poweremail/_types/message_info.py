@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from poweremail._response import Response
-from poweremail._types.frozen import FrozenMapping
+from poweremail._types import FrozenMapping
 
 __all__ = [
     "PAGE_SIZE",

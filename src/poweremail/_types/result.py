@@ -8,7 +8,7 @@ from typing import Any, Literal
 import attrs
 
 from poweremail._response import Response
-from poweremail._types.frozen import FrozenMapping
+from poweremail._types import FrozenMapping
 from poweremail._types.suppression import Suppression
 from poweremail.errors import PowerEmailError
 

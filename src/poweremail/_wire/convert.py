@@ -30,10 +30,10 @@ from cattrs.fns import identity
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from poweremail._messages.envelope import OPTION_HEADERS, Envelope
+from poweremail._types import FrozenMapping
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
 from poweremail._types.event import WebhookEvent
-from poweremail._types.frozen import FrozenMapping
 from poweremail._wire import readers
 
 __all__ = ["CONTENT_MARK", "converter", "extra_members", "register_reader", "tolerant_hook"]

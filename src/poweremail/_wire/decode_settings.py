@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 import attrs
 
 from poweremail._response import Response
+from poweremail._types import FrozenMapping
 from poweremail._types.account import Listing, SendingDomain, TrackingDomain
-from poweremail._types.frozen import FrozenMapping
 from poweremail._types.secret import Secret
 from poweremail._wire import readers
 from poweremail._wire.convert import converter, extra_members, register_reader

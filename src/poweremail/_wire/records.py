@@ -20,7 +20,7 @@ from typing import Any
 
 from cattrs.gen import override
 
-from poweremail._types.frozen import FrozenMapping
+from poweremail._types import FrozenMapping
 from poweremail._types.message_info import (
     Engagement,
     EngagementFields,

@@ -2,8 +2,9 @@
 Batches and an outbox that are sent by the workers of a task queue: Celery, taskiq, procrastinate,
 or another one by a subclass of `Mail` or `AsyncMail`.
 
-The public names are loaded on first use. Each engine has an extra of its name, such as
-``poweremail[celery]``.
+The work is in `AsyncMail` (``_async/__init__.py``), and `Mail` is generated from it. The module of
+an engine holds only what is peculiar to the engine; a new one goes beside them, with an extra of
+its name, such as ``poweremail[celery]``. The public names are loaded on first use.
 """
 
 from __future__ import annotations
@@ -14,16 +15,16 @@ from poweremail._lazy import lazily
 
 if TYPE_CHECKING:
     from poweremail._ledger.values import Kick, LaneStatus, Worked
-    from poweremail.engines._async.mail import AsyncMail
-    from poweremail.engines._sync.mail import Mail
+    from poweremail.engines._async import AsyncMail
+    from poweremail.engines._sync import Mail
     from poweremail.engines.celery import CeleryMail
     from poweremail.engines.procrastinate import ProcrastinateMail
     from poweremail.engines.taskiq import TaskiqMail
 
 _HOMES = {
     "_ledger.values": ("Kick", "LaneStatus", "Worked"),
-    "engines._async.mail": ("AsyncMail",),
-    "engines._sync.mail": ("Mail",),
+    "engines._async": ("AsyncMail",),
+    "engines._sync": ("Mail",),
     "engines.celery": ("CeleryMail",),
     "engines.procrastinate": ("ProcrastinateMail",),
     "engines.taskiq": ("TaskiqMail",),

@@ -1,5 +1,5 @@
 """
-Celery. It carries kicks, and no more: see `poweremail.engines._async.mail`.
+Celery. It carries kicks, and no more: see `poweremail.engines._async`.
 
 Its tasks are acknowledged before they run and are not tried again: a kick that was lost with its
 worker is replaced by the beat, and one that came again would find its turn spent.
@@ -17,7 +17,7 @@ from celery.signals import worker_shutting_down
 
 from poweremail._ledger.ledger import Ledger
 from poweremail._ledger.values import Kick
-from poweremail.engines._sync.mail import Mail, MailOptions
+from poweremail.engines._sync import Mail, MailOptions
 
 __all__ = ["CeleryMail"]
 

@@ -1,5 +1,5 @@
 """
-procrastinate. It carries kicks, and no more: see `poweremail.engines._async.mail`.
+procrastinate. It carries kicks, and no more: see `poweremail.engines._async`.
 
 Its jobs are rows of PostgreSQL: the kick for a mail of the outbox is a job of the transaction that
 adds the mail.
@@ -24,7 +24,7 @@ from poweremail._async.durable.outbox import AsyncOutbox
 from poweremail._ledger.ledger import Ledger
 from poweremail._ledger.values import Kick
 from poweremail._messages.message import Message, TemplateMessage
-from poweremail.engines._async.mail import AsyncMail, AsyncMailOptions
+from poweremail.engines._async import AsyncMail, AsyncMailOptions
 
 if TYPE_CHECKING:
     from poweremail._async.durable.outbox import Transaction

@@ -1,5 +1,5 @@
 """
-taskiq. It carries kicks, and no more: see `poweremail.engines._async.mail`.
+taskiq. It carries kicks, and no more: see `poweremail.engines._async`.
 
 Not every broker of taskiq can delay a message. A kick for later waits in the memory of the process
 that has worked: if that ends, the beat replaces the kick.
@@ -20,7 +20,7 @@ from taskiq import AsyncBroker, TaskiqEvents, TaskiqState
 
 from poweremail._ledger.ledger import Ledger
 from poweremail._ledger.values import Kick, Worked
-from poweremail.engines._async.mail import AsyncMail, AsyncMailOptions
+from poweremail.engines._async import AsyncMail, AsyncMailOptions
 
 __all__ = ["TaskiqMail"]
 

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 from poweremail._lazy import lazily
 
 if TYPE_CHECKING:
-    from poweremail.sandbox._api.call import Call, Reply
-    from poweremail.sandbox._client._async.transport import AsyncSandboxTransport
-    from poweremail.sandbox._client._sync.transport import SandboxTransport
+    from poweremail.sandbox._api import Call, Reply
+    from poweremail.sandbox._client._async import AsyncSandboxTransport
+    from poweremail.sandbox._client._sync import SandboxTransport
     from poweremail.sandbox._faults.kinds import Fault
     from poweremail.sandbox._faults.rules import FaultRule, Faults
     from poweremail.sandbox._outbox import Outbox
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from poweremail.sandbox._webhooks.script import EventRule, EventScript
 
 _HOMES = {
-    "sandbox._api.call": ("Call", "Reply"),
-    "sandbox._client._async.transport": ("AsyncSandboxTransport",),
-    "sandbox._client._sync.transport": ("SandboxTransport",),
+    "sandbox._api": ("Call", "Reply"),
+    "sandbox._client._async": ("AsyncSandboxTransport",),
+    "sandbox._client._sync": ("SandboxTransport",),
     "sandbox._faults.kinds": ("Fault",),
     "sandbox._faults.rules": ("FaultRule", "Faults"),
     "sandbox._outbox": ("Outbox",),

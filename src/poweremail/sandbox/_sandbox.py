@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
-from poweremail._extras import extras_needed
+from poweremail._lazy import extras_needed
 from poweremail._types.event import EVENT_NAMES, EventName
 from poweremail._types.secret import Secret
 from poweremail._wire import arguments
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api.requests import Requests
 from poweremail.sandbox._api.settings import VerifyWebhook
-from poweremail.sandbox._client.clients import make_async_client, make_client
+from poweremail.sandbox._client import make_async_client, make_client
 from poweremail.sandbox._faults.rules import Faults
 from poweremail.sandbox._outbox import Outbox
 from poweremail.sandbox._release.link_check import LinkHosts

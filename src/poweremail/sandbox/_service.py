@@ -15,7 +15,7 @@ import attrs
 from poweremail._response import Response
 from poweremail._wire import arguments
 from poweremail.errors import ConfigurationError
-from poweremail.sandbox._api.call import Call, Reply
+from poweremail.sandbox._api import Call, Reply
 from poweremail.sandbox._api.requests import Requests, Wanted, call_name
 from poweremail.sandbox._api.responses import Refusal, envelope
 from poweremail.sandbox._api.settings import AccountCall, VerifyWebhook

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Self
 
-from poweremail._extras import extras_needed
+from poweremail._lazy import extras_needed
 from poweremail._runtime._sqlite_file import Kind, SqliteFile
 from poweremail._types.suppression import Reason, Suppression, fold_stream, lookup_form
 

@@ -8,22 +8,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
 from poweremail._async.client import AsyncPowerEmail
-from poweremail._async.durable.filling import fill
-from poweremail._async.durable.ledger_user import AsyncLedgerUser
+from poweremail._async.durable import AsyncLedgerUser
 from poweremail._async.durable.report import AsyncBatchReport, AsyncDryRun, ReadPage
 from poweremail._async.durable.run import AsyncBatchRun
+from poweremail._ledger import State
 from poweremail._ledger.entries import Added, BatchItem
-from poweremail._ledger.states import State
 from poweremail._ledger.values import BatchStatus, Kick, LaneStatus, Planned, Record, Worked
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
-from poweremail._runtime._async import in_thread
+from poweremail._runtime._async import each, finish, in_thread
 from poweremail.batch._options import ChangedOptions, RunOptions
 from poweremail.batch._slice import ENDLESS, Slice
 from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from poweremail._ledger.adding import Adding
     from poweremail._ledger.demand import Demand
     from poweremail._ledger.ledger import Ledger
 
@@ -119,14 +119,14 @@ class AsyncBatch(AsyncLedgerUser):
         """
         number = await in_thread(self._ledger.create, self.name)
         await self._rehearse(number)
-        return await fill(self._ledger.adding(number), messages)
+        return await _fill(self._ledger.adding(number), messages)
 
     async def check(self, messages: AsyncIterable[BatchItem] | Iterable[BatchItem]) -> Added:
         """
         Check *messages* as `add` does, and add none. Messages that are in the batch already are
         not recognized.
         """
-        return await fill(self._ledger.adding(None), messages)
+        return await _fill(self._ledger.adding(None), messages)
 
     def run(self) -> AsyncBatchRun:
         """
@@ -348,3 +348,28 @@ def _state(name: str) -> State:
         raise ConfigurationError(
             f"must be one of {', '.join(State)}, not {name!r}", field="states"
         ) from None
+
+
+async def _fill(adding: Adding, messages: AsyncIterable[BatchItem] | Iterable[BatchItem]) -> Added:
+    """
+    Add *messages* by *adding*, some hundred in a transaction, and count them.
+
+    If the source raises, the messages before the error are kept, so adding the source again skips
+    them. Raises `ConfigurationError` if *messages* cannot be a source.
+    """
+    if isinstance(messages, str | bytes | dict) or not isinstance(
+        messages, AsyncIterable | Iterable
+    ):
+        raise ConfigurationError(
+            f"must be an iterable of messages, not {type(messages).__name__}", field="messages"
+        )
+    source = each(messages)
+    try:
+        async for item in source:
+            adding.append(item)
+            if adding.is_full:
+                await in_thread(adding.flush)
+    finally:
+        await finish(source)
+        await in_thread(adding.flush)
+    return adding.total

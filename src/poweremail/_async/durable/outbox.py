@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from poweremail._async.durable.ledger_user import AsyncLedgerUser
+from poweremail._async.durable import AsyncLedgerUser
 from poweremail._ledger.values import Record
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._runtime._async import in_thread

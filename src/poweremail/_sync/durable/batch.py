@@ -8,16 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Unpack
 
+from poweremail._ledger import State
 from poweremail._ledger.entries import Added, BatchItem
-from poweremail._ledger.states import State
 from poweremail._ledger.values import BatchStatus, Kick, LaneStatus, Planned, Record, Worked
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
-from poweremail._runtime._sync import in_thread
+from poweremail._runtime._sync import each, finish, in_thread
 from poweremail._sync.client import PowerEmail
-from poweremail._sync.durable.filling import fill
-from poweremail._sync.durable.ledger_user import LedgerUser
+from poweremail._sync.durable import LedgerUser
 from poweremail._sync.durable.report import BatchReport, DryRun, ReadPage
 from poweremail._sync.durable.run import BatchRun
 from poweremail.batch._options import ChangedOptions, RunOptions
@@ -25,6 +24,7 @@ from poweremail.batch._slice import ENDLESS, Slice
 from poweremail.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from poweremail._ledger.adding import Adding
     from poweremail._ledger.demand import Demand
     from poweremail._ledger.ledger import Ledger
 
@@ -120,14 +120,14 @@ class Batch(LedgerUser):
         """
         number = in_thread(self._ledger.create, self.name)
         self._rehearse(number)
-        return fill(self._ledger.adding(number), messages)
+        return _fill(self._ledger.adding(number), messages)
 
     def check(self, messages: Iterable[BatchItem]) -> Added:
         """
         Check *messages* as `add` does, and add none. Messages that are in the batch already are
         not recognized.
         """
-        return fill(self._ledger.adding(None), messages)
+        return _fill(self._ledger.adding(None), messages)
 
     def run(self) -> BatchRun:
         """
@@ -345,3 +345,26 @@ def _state(name: str) -> State:
         raise ConfigurationError(
             f"must be one of {', '.join(State)}, not {name!r}", field="states"
         ) from None
+
+
+def _fill(adding: Adding, messages: Iterable[BatchItem]) -> Added:
+    """
+    Add *messages* by *adding*, some hundred in a transaction, and count them.
+
+    If the source raises, the messages before the error are kept, so adding the source again skips
+    them. Raises `ConfigurationError` if *messages* cannot be a source.
+    """
+    if isinstance(messages, str | bytes | dict) or not isinstance(messages, Iterable):
+        raise ConfigurationError(
+            f"must be an iterable of messages, not {type(messages).__name__}", field="messages"
+        )
+    source = each(messages)
+    try:
+        for item in source:
+            adding.append(item)
+            if adding.is_full:
+                in_thread(adding.flush)
+    finally:
+        finish(source)
+        in_thread(adding.flush)
+    return adding.total

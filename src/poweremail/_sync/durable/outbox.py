@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from poweremail._ledger.values import Record
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._runtime._sync import in_thread
-from poweremail._sync.durable.ledger_user import LedgerUser
+from poweremail._sync.durable import LedgerUser
 
 if TYPE_CHECKING:
     from poweremail._ledger.callers import Target as Transaction

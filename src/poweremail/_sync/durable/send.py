@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import logging
 
+from poweremail._ledger import State
 from poweremail._ledger.payload import unpack
-from poweremail._ledger.states import State
 from poweremail._ledger.values import BatchOutcome, Finished, Verdict, Work
 from poweremail._ledger.verdicts import ACCEPTED, RELEASED, SEEN, Verdicts
 from poweremail._messages.message import Message, TemplateMessage

@@ -21,7 +21,7 @@ from django.db import connections, transaction
 from django.utils.module_loading import import_string
 
 from poweremail import ConfigurationError, SendOutcome, UsageError
-from poweremail._extras import extras_needed
+from poweremail._lazy import extras_needed
 from poweremail.batch import Outbox
 from poweremail.contrib.django._backends import BaseBackend
 from poweremail.contrib.django._reading import Reading, read_mail

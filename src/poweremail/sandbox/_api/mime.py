@@ -5,9 +5,9 @@ from __future__ import annotations
 import mimetypes
 from collections.abc import Sequence
 
+from poweremail._mime import Content, File
 from poweremail._mime.headers import HeaderLine, header_lines, parse
 from poweremail._mime.reader import read_content
-from poweremail._mime.values import Content, File
 from poweremail.sandbox._api.inline import image_type, used_images
 from poweremail.sandbox._api.parts import RECIPIENT_TYPES
 from poweremail.sandbox._api.responses import Members

@@ -14,8 +14,7 @@ from typing import Any
 import attrs
 
 from poweremail._types.secret import Secret
-from poweremail.sandbox._api import messages, settings
-from poweremail.sandbox._api.call import Call
+from poweremail.sandbox._api import Call, messages, settings
 from poweremail.sandbox._api.options import with_options
 from poweremail.sandbox._api.parts import text
 from poweremail.sandbox._api.reading import read_json, read_query

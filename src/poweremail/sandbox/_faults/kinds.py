@@ -19,10 +19,10 @@ from typing import Any, Literal, ParamSpec, get_args
 import attrs
 
 from poweremail._response import Response
+from poweremail._types import FrozenMapping
 from poweremail._types.checks import is_number, is_whole, require
-from poweremail._types.frozen import FrozenMapping
 from poweremail.errors import ConfigurationError
-from poweremail.sandbox._api.call import Broken
+from poweremail.sandbox._api import Broken
 from poweremail.sandbox._api.responses import JSON
 
 __all__ = ["Effect", "Fault"]

@@ -24,7 +24,7 @@ from poweremail._types.checks import is_host, is_loopback, require
 from poweremail._types.secret import Secret
 from poweremail._wire.redaction import all_spellings
 from poweremail.errors import ConfigurationError, PowerEmailError, UsageError
-from poweremail.sandbox._release.source import source
+from poweremail.sandbox._release import source
 from poweremail.sandbox._store.mail import CaughtMail
 from poweremail.sandbox._webhooks.time_limit import TimeLimit
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from poweremail._response import Response
 from poweremail.errors import WebhookPayloadError
-from poweremail.sandbox._api.call import Call, Reply
+from poweremail.sandbox._api import Call, Reply
 from poweremail.sandbox._api.responses import Refusal
 from poweremail.sandbox._server.auth import PasswordGate, Users
 from poweremail.sandbox._server.control import control_app

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import attrs
 
-from poweremail._types.frozen import FrozenMapping
+from poweremail._types import FrozenMapping
 
 __all__ = [
     "CaughtFile",

@@ -11,7 +11,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from poweremail.sandbox._api.inline import shown_type
 from poweremail.sandbox._api.mime import read_raw_message
-from poweremail.sandbox._release.source import source as mail_source
+from poweremail.sandbox._release import source as mail_source
 from poweremail.sandbox._server.control import replies
 from poweremail.sandbox._server.control.requests import (
     ControlRoute,

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import migrations
 
-from poweremail.contrib.django.outbox._operations import CreateLedger
+from poweremail.contrib.django.outbox.migrations import CreateLedger
 
 
 class _Migration(migrations.Migration):
