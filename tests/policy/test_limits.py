@@ -71,7 +71,9 @@ def test_paths_are_kept(path):
 
 
 def test_the_hook_must_be_callable():
-    with pytest.raises(UsageError, match=r"^limits.on_wait: must be a plain function, not str$"):
+    with pytest.raises(
+        UsageError, match=r"^limits.on_wait: must be a plain function, not 'print'$"
+    ):
         RateLimits(on_wait="print")
     assert RateLimits(on_wait=print).on_wait is print
 

@@ -26,7 +26,7 @@ from poweremail._messages.raw import RawMessage, RawMessageLike
 from poweremail._policy.failover import CircuitPolicy, FailoverEvent, FailoverOrder, Targets
 from poweremail._policy.retry import RetryPolicy
 from poweremail._types.address import AddressesLike
-from poweremail._types.checks import is_plain_function
+from poweremail._types.checks import is_plain_function, require, require_kind
 from poweremail._types.message_info import MessageInfoPage
 from poweremail._types.result import SendResult
 from poweremail._wire.operations import (
@@ -271,10 +271,7 @@ def _check(
         field = f"clients[{name!r}]"
         if not isinstance(name, str) or not name.strip():
             raise ConfigurationError("each name must be a string that is not empty", field=field)
-        if not isinstance(client, AsyncPowerEmail):
-            raise ConfigurationError(
-                f"must be an AsyncPowerEmail, not {type(client).__name__}", field=field
-            )
+        require_kind(field, client, AsyncPowerEmail)
         if client.smtp_user_name is None:
             raise ConfigurationError("has no smtp_user_name", field=field)
         unknown = settings_of(client).unknown
@@ -284,10 +281,7 @@ def _check(
                 field=field,
                 advice="use on_unknown='reconcile' without resend_after, or 'raise'",
             )
-    for field, value, kind in (("retry", retry, RetryPolicy), ("circuit", circuit, CircuitPolicy)):
-        if not isinstance(value, kind):
-            raise ConfigurationError(
-                f"must be a {kind.__name__}, not {type(value).__name__}", field=field
-            )
-    if on_failover is not None and not is_plain_function(on_failover):
-        raise ConfigurationError("must be a plain function", field="on_failover")
+    require_kind("retry", retry, RetryPolicy)
+    require_kind("circuit", circuit, CircuitPolicy)
+    is_valid = on_failover is None or is_plain_function(on_failover)
+    require("on_failover", on_failover, "a plain function", is_valid)

@@ -56,7 +56,7 @@ Send = Callable[[AsyncMessages], Awaitable[SendResult]]
 
 def settings_of(client: AsyncPowerEmail) -> Settings:
     """The options of *client*."""
-    return client._settings  # noqa: SLF001  both are of one house
+    return client._settings  # noqa: SLF001  a failover is made of clients
 
 
 class AsyncRounds:

@@ -23,7 +23,7 @@ from poweremail._cli.batch_options import (
 )
 from poweremail._cli.files import exists
 from poweremail._cli.mail_options import ServiceOptions
-from poweremail._cli.options import argument, connected, connecting, flag, option
+from poweremail._cli.options import argument, comma_separated, connected, connecting, flag, option
 from poweremail._cli.output import MAX_ERRORS_REPORTED
 from poweremail._cli.session import Session
 from poweremail.errors import ConfigurationError
@@ -171,7 +171,7 @@ def set_options(session: Session, target: BatchOptions, options: SetOptions) -> 
 
     changes, windows = options.changes()
     own = session.settings.options().get("smtp_user_name")
-    names = options.names() or ([own] if own else [])
+    names = comma_separated(options.smtp_users) or ([own] if own else [])
     if windows and not names:
         raise ConfigurationError(
             "limits belong to an SMTP user, and none is named", advice="name it by --smtp-users"

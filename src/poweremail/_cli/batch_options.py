@@ -14,7 +14,7 @@ import attrs
 from poweremail._cli.failures import from_option
 from poweremail._cli.files import exists, file_and_type, read_bytes, read_text
 from poweremail._cli.mail_options import ATTACH, DeriveOptions
-from poweremail._cli.options import argument, flag, option
+from poweremail._cli.options import argument, comma_separated, flag, option
 from poweremail._ledger.options import (
     BULK_SHARE,
     NAMES,
@@ -280,10 +280,6 @@ class SharedRunOptions:
         min=1,
     )
 
-    def names(self) -> list[str]:
-        """Return the names of the SMTP users."""
-        return [name for each in (self.smtp_users or "").split(",") if (name := each.strip())]
-
     def windows(self) -> dict[str, int | None]:
         """Return the windows that are given. With --limits, the others are the service's."""
         given: dict[str, int | None] = {
@@ -307,7 +303,7 @@ class RunOptions(SharedRunOptions, RehearsalOptions, DeriveOptions):
         options = attrs.asdict(self, filter=lambda field, _: field.name not in apart)
         attempts = options.pop("attempts")
         return options | {
-            "smtp_users": self.names(),
+            "smtp_users": comma_separated(self.smtp_users),
             # Without --limits, a window that is not given is none.
             "limits": limits_of(self.windows()),
             # What is not given here may have been set.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 from poweremail._cli.batch_options import BatchOptions, LedgerOptions
-from poweremail._cli.options import argument, connected, flag, option, seconds
+from poweremail._cli.options import argument, comma_separated, connected, flag, option, seconds
 from poweremail._cli.session import Session
 
 __all__ = ["demand", "purge"]
@@ -75,7 +75,7 @@ def demand(
     It is 0 if the batch is paused or nothing is due. --json prints an object with the number as
     "runners".
     """
-    names = [name for each in (smtp_users or "").split(",") if (name := each.strip())]
+    names = comma_separated(smtp_users)
     with target.opened(smtp_users=names, concurrency=concurrency) as batch:
         found = batch.demand(within=within, seconds_per_mail=seconds_per_mail)
     session.out.result(attrs.asdict(found), f"{found.runners:,} runners: {found.reason}")

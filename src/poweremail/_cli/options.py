@@ -38,6 +38,7 @@ __all__ = [
     "OutputOptions",
     "argument",
     "brand_option",
+    "comma_separated",
     "command",
     "connected",
     "connecting",
@@ -284,6 +285,11 @@ def _flags_given(context: typer.Context) -> dict[str, str]:
             metavar = getattr(parameter, "metavar", None) or name.upper()
             flags[name] = parameter.opts[0] if is_option else str(metavar)
     return flags
+
+
+def comma_separated(text: str | None) -> list[str]:
+    """Return the names in *text*, between which there are commas."""
+    return [name for each in (text or "").split(",") if (name := each.strip())]
 
 
 def seconds(age: str, field: str) -> float:

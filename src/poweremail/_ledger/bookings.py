@@ -81,7 +81,7 @@ class Bookings:
         return [each.name for each in self._grants for _ in range(each.count)][:room]
 
     def use(self, rows: int, wanted: int) -> None:
-        """So many *rows* were taken of those that were *wanted*."""
+        """Note how many *rows* were taken, of the number that was *wanted*."""
         self._grants = _without(self._grants, rows)
         self._has_plenty = rows == wanted
 
@@ -102,7 +102,7 @@ class Bookings:
                 self._give_back(alone)
 
     def step_failed(self) -> None:
-        """The step was undone; what was booked before it was not."""
+        """Note that the step was undone; what was booked before it is still to be given back."""
         self._budgets.forget()
         self._grants = self._before
 

@@ -13,12 +13,11 @@ __all__ = ["Holder"]
 
 class Holder:
     """
-    The lane of one worker of *batch*, in any threads.
-
-    ``lease``: the seconds for which the lane is held from each renewal on.
+    The lane of one worker of *batch*. Safe to use from several threads.
 
     *kick*: the turn that it spends; None for any free lane, and for another one if the lane is
     lost.
+    *lease*: the seconds for which the lane is held from each renewal on.
     """
 
     def __init__(self, lanes: Lanes, batch: int, kick: Kick | None, *, lease: float) -> None:

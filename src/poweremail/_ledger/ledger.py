@@ -93,8 +93,7 @@ class Ledger:
         takes plain functions only. The batch goes on when it has returned. A mail that was
         cancelled calls no hook.
         """
-        if not callable(hook):
-            raise ConfigurationError(f"must be a function, not {hook!r}", field="on_outcome")
+        require("on_outcome", hook, "a function", callable(hook))
         self.hooks.append(hook)
         return hook
 
@@ -112,8 +111,7 @@ class Ledger:
 
     def create(self, name: str) -> int:
         """Return the number of the batch called *name*, which is created if it is missing."""
-        if not isinstance(name, str) or not name.strip():
-            raise ConfigurationError(f"must be a name, not {name!r}", field="name")
+        require("name", name, "a name", isinstance(name, str) and name.strip())
         with self.database.transaction() as connection:
             connection.execute(insert_new(connection, batches).values(name=name, added=Clock()))
             number = select(batches.c.id).where(batches.c.name == name)

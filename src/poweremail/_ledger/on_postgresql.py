@@ -44,6 +44,7 @@ _PLANNER = "".join(
 
 
 def postgresql_engine(url: URL) -> Engine:
+    """Return an engine for the server of *url*. Raises `ConfigurationError` without a driver."""
     # `_begin` begins the transactions, with their settings, in one round trip.
     defaults = {name: value for name, value in _CONNECTION.items() if name not in url.query}
     with extras_needed("ledger"):

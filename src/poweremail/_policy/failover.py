@@ -35,7 +35,7 @@ from typing import Literal, get_args
 
 import attrs
 
-from poweremail._types.checks import is_number, is_whole
+from poweremail._types.checks import is_number, is_whole, require
 from poweremail.errors import ConfigurationError, PowerEmailError
 
 __all__ = ["CircuitPolicy", "FailoverEvent", "FailoverOrder", "Targets", "Turn"]
@@ -65,15 +65,9 @@ class CircuitPolicy:
     open_seconds: float = 30.0
 
     def __attrs_post_init__(self) -> None:
-        if not is_whole(self.failures, 1):
-            raise ConfigurationError(
-                f"must be 1 or more, not {self.failures!r}", field="circuit.failures"
-            )
-        if not is_number(self.open_seconds):
-            raise ConfigurationError(
-                f"must be a number of seconds, not {self.open_seconds!r}",
-                field="circuit.open_seconds",
-            )
+        require("circuit.failures", self.failures, "1 or more", is_whole(self.failures, 1))
+        is_valid = is_number(self.open_seconds)
+        require("circuit.open_seconds", self.open_seconds, "a number of seconds", is_valid)
 
 
 @attrs.frozen(kw_only=True)
@@ -142,19 +136,14 @@ class Targets:
         circuit: CircuitPolicy,
     ) -> None:
         names = tuple(names)
-        if order not in get_args(FailoverOrder):
-            raise ConfigurationError(
-                f"must be one of {', '.join(get_args(FailoverOrder))}, not {order!r}", field="order"
-            )
+        orders = get_args(FailoverOrder)
+        require("order", order, f"one of {', '.join(orders)}", order in orders)
         if weights and order != "round_robin":
             raise ConfigurationError("goes with order='round_robin'", field="weights")
         if unknown := [name for name in weights if name not in names]:
             raise ConfigurationError(f"there is no target {unknown[0]!r}", field="weights")
         for name, weight in weights.items():
-            if not is_whole(weight, 1):
-                raise ConfigurationError(
-                    f"must be 1 or more, not {weight!r}", field=f"weights[{name!r}]"
-                )
+            require(f"weights[{name!r}]", weight, "1 or more", is_whole(weight, 1))
         self._takes_turns = order == "round_robin"
         self._policy = circuit
         self._circuits = {name: _Circuit(weights.get(name, 1)) for name in names}

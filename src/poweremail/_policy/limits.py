@@ -18,7 +18,7 @@ from typing import Any
 import attrs
 
 from poweremail._types.account import SmtpUser
-from poweremail._types.checks import is_plain_function, is_whole
+from poweremail._types.checks import is_plain_function, is_whole, require
 from poweremail.errors import ConfigurationError
 
 __all__ = ["LimitWait", "RateLimits", "SlidingLog", "Window"]
@@ -90,20 +90,13 @@ class RateLimits:
     def __attrs_post_init__(self) -> None:
         for name in _WINDOW_SECONDS:
             limit = getattr(self, name)
-            if limit is not None and not is_whole(limit, 1):
-                raise ConfigurationError(
-                    f"must be a number of requests, 1 or more, or None, not {limit!r}",
-                    field=f"limits.{name}",
-                )
-        if self.path is not None and not _is_path(self.path):
-            raise ConfigurationError(
-                f"must be the path of a file, not {self.path!r}", field="limits.path"
-            )
-        if self.on_wait is not None and not is_plain_function(self.on_wait):
-            raise ConfigurationError(
-                f"must be a plain function, not {type(self.on_wait).__name__}",
-                field="limits.on_wait",
-            )
+            is_valid = limit is None or is_whole(limit, 1)
+            wanted = "a number of requests, 1 or more, or None"
+            require(f"limits.{name}", limit, wanted, is_valid)
+        is_valid = self.path is None or _is_path(self.path)
+        require("limits.path", self.path, "the path of a file", is_valid)
+        is_valid = self.on_wait is None or is_plain_function(self.on_wait)
+        require("limits.on_wait", self.on_wait, "a plain function", is_valid)
 
     @classmethod
     def from_smtp_user(cls, smtp_user: SmtpUser, **overrides: Any) -> RateLimits:

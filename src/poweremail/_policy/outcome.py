@@ -26,7 +26,7 @@ import attrs
 
 from poweremail._messages.envelope import UNIQUE_ID_HEADER
 from poweremail._types.address_forms import fold_address
-from poweremail._types.checks import is_number
+from poweremail._types.checks import is_number, require
 from poweremail._wire.http import Request
 from poweremail._wire.operations import Operation
 from poweremail.errors import (
@@ -183,11 +183,8 @@ class UnknownPolicy:
     resend_after: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.on_unknown not in get_args(OnUnknown):
-            raise ConfigurationError(
-                f"must be one of {', '.join(get_args(OnUnknown))}, not {self.on_unknown!r}",
-                field="on_unknown",
-            )
+        ways = get_args(OnUnknown)
+        require("on_unknown", self.on_unknown, f"one of {', '.join(ways)}", self.on_unknown in ways)
         _check_seconds("visibility", self.visibility)
         if self.resend_after is None:
             return
@@ -241,8 +238,7 @@ def folded(recipients: Iterable[str]) -> frozenset[str]:
 
 
 def _check_seconds(field: str, value: object) -> None:
-    if not is_number(value):
-        raise ConfigurationError(f"must be a number of seconds, not {value!r}", field=field)
+    require(field, value, "a number of seconds", is_number(value))
 
 
 def _text(value: object) -> str | None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import attrs
 
-from poweremail._types.checks import is_number, is_plain_function, is_whole
-from poweremail.errors import ApiError, ConfigurationError, PowerEmailError
+from poweremail._types.checks import is_number, is_plain_function, is_whole, require
+from poweremail.errors import ApiError, PowerEmailError
 
 __all__ = ["RetryEvent", "RetryPolicy"]
 
@@ -61,20 +61,13 @@ class RetryPolicy:
     on_retry: Callable[[RetryEvent], object] | None = attrs.field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        if not is_whole(self.attempts, 1):
-            raise ConfigurationError(
-                f"must be 1 or more, not {self.attempts!r}", field="retry.attempts"
-            )
+        require("retry.attempts", self.attempts, "1 or more", is_whole(self.attempts, 1))
         for name in ("first_wait", "max_wait", "max_total"):
             seconds = getattr(self, name)
-            if not is_number(seconds) and not (seconds is None and name == "max_total"):
-                raise ConfigurationError(
-                    f"must be a number of seconds, not {seconds!r}", field=f"retry.{name}"
-                )
-        if self.on_retry is not None and not is_plain_function(self.on_retry):
-            raise ConfigurationError(
-                f"must be a plain function, not {self.on_retry!r}", field="retry.on_retry"
-            )
+            is_valid = is_number(seconds) or (seconds is None and name == "max_total")
+            require(f"retry.{name}", seconds, "a number of seconds", is_valid)
+        is_valid = self.on_retry is None or is_plain_function(self.on_retry)
+        require("retry.on_retry", self.on_retry, "a plain function", is_valid)
 
     def wait(self, attempt: int, error: PowerEmailError | None) -> float:
         """Return the seconds to wait after attempt number *attempt* (from 1) ended in *error*."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
@@ -21,11 +19,13 @@ from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
 from poweremail._types.checks import (
     header_text,
+    is_host,
     is_loopback,
     is_plain_function,
     is_whole,
     must_be,
     require,
+    require_kind,
 )
 from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.outcome_event import AttemptEvent, OutcomeEvent
@@ -43,9 +43,6 @@ __all__ = [
     "OnAttempt",
     "OnOutcome",
     "Settings",
-    "complete",
-    "from_env",
-    "unusable_transport",
 ]
 
 
@@ -70,41 +67,26 @@ _SWITCH = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
 }
-_HOST = re.compile(
-    r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?(?:\.[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?)*\Z"
-)
 
 
 def _is_text(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
     _text(attribute.name, value)
 
 
-def _is_size(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    if not is_whole(value, 1):
-        raise ConfigurationError(f"must be a number of bytes, not {value!r}", field=attribute.name)
-
-
 def _is_a(kind: type) -> Callable[[object, attrs.Attribute[Any], object], None]:
-    def check(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-        if not isinstance(value, kind):
-            raise ConfigurationError(
-                f"must be a {kind.__name__}, not {type(value).__name__}", field=attribute.name
-            )
-
-    return check
+    return lambda _, attribute, value: require_kind(attribute.name, value, kind)
 
 
 OnOutcome = Callable[[OutcomeEvent], object]
 OnAttempt = Callable[[AttemptEvent], object]
 
-
-def _is_store(_: object, attribute: attrs.Attribute[Any], value: object) -> None:
-    has_methods = callable(getattr(value, "find", None)) and callable(getattr(value, "add", None))
-    require(attribute.name, value, "a suppression store", has_methods)
-
-
 _IS_SWITCH = must_be("True or False", lambda value: isinstance(value, bool))
 _IS_HOOK = optional(must_be("a plain function", is_plain_function))
+_IS_SIZE = must_be("a number of bytes", lambda value: is_whole(value, 1))
+_IS_STORE = must_be(
+    "a suppression store",
+    lambda value: all(callable(getattr(value, name, None)) for name in ("find", "add")),
+)
 
 
 @attrs.frozen(kw_only=True)
@@ -127,14 +109,14 @@ class Settings:
     visibility: float
     resend_after: float | None
     deployment: Deployment = attrs.field(validator=_is_a(Deployment))
-    max_response_bytes: int = attrs.field(validator=_is_size)
-    max_request_bytes: int | None = attrs.field(validator=optional(_is_size))
+    max_response_bytes: int = attrs.field(validator=_IS_SIZE)
+    max_request_bytes: int | None = attrs.field(validator=optional(_IS_SIZE))
     on_outcome: OnOutcome | None = attrs.field(default=None, validator=_IS_HOOK)
     on_attempt: OnAttempt | None = attrs.field(default=None, validator=_IS_HOOK)
     text_from_html: bool = attrs.field(default=False, validator=_IS_SWITCH)
     ascii_domains: bool = attrs.field(default=False, validator=_IS_SWITCH)
     suppression: AnySuppressionStore | None = attrs.field(
-        default=None, validator=optional(_is_store)
+        default=None, validator=optional(_IS_STORE)
     )
     rehearsals: tuple[Rehearsal, ...] = ()
     dry_run: bool = False
@@ -202,8 +184,7 @@ class Settings:
         """Return these settings with a further rehearsal. It never loosens an earlier one."""
         rehearsal = Rehearsal.from_options(redirect_to, allow)
         added = () if rehearsal is None else (rehearsal,)
-        if not isinstance(dry_run, bool):
-            raise ConfigurationError(f"must be True or False, not {dry_run!r}", field="dry_run")
+        require("dry_run", dry_run, "True or False", isinstance(dry_run, bool))
         if not added and not dry_run:
             return self
         return attrs.evolve(
@@ -293,7 +274,7 @@ def _base_url(app_domain: str | None, base_url: str | None) -> str:
         return _checked_url(base_url)
     if app_domain is None:
         raise ConfigurationError("give it, or base_url", field="app_domain")
-    if not isinstance(app_domain, str) or not _HOST.match(app_domain):
+    if not isinstance(app_domain, str) or ":" in app_domain or not _is_url_host(app_domain):
         raise ConfigurationError(
             f"{app_domain!r} is not a domain",
             field="app_domain",
@@ -310,7 +291,7 @@ def _checked_url(base_url: str) -> str:
     except ValueError as error:
         raise ConfigurationError(f"{base_url!r} is not a URL: {error}", field="base_url") from None
     host = parts.hostname or ""
-    if parts.scheme not in ("http", "https") or not (_HOST.match(host) or _is_ip(host)):
+    if parts.scheme not in ("http", "https") or not _is_url_host(host):
         raise ConfigurationError(
             f"{base_url!r} is not a URL such as https://api.tes.example.com", field="base_url"
         )
@@ -330,69 +311,6 @@ def _checked_url(base_url: str) -> str:
     return f"{parts.scheme}://{authority}/{f'{path}/' if path else _API_VERSION}"
 
 
-def _is_ip(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
-
-
-_VARIABLES = {
-    "owner_id": "POWEREMAIL_OWNER_ID",
-    "token": "POWEREMAIL_TOKEN",
-    "app_domain": "POWEREMAIL_APP_DOMAIN",
-    "smtp_user_name": "POWEREMAIL_SMTP_USER_NAME",
-    "base_url": "POWEREMAIL_BASE_URL",
-}
-
-
-def from_env(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
-    """
-    Return the options that are *given* and, for the others, the variables of *environ*; the token
-    as a `Secret`.
-    """
-    options: dict[str, Any] = {
-        option: environ[variable]
-        for option, variable in _VARIABLES.items()
-        if environ.get(variable)
-    }
-    if given.get("app_domain") is not None:
-        # The caller says where the service is, so the environment does not.
-        options.pop("base_url", None)
-    options |= given
-    if "token" in options:
-        options["token"] = Secret.of(options["token"])
-    return options
-
-
-def complete(options: dict[str, Any]) -> dict[str, Any]:
-    """Return *options*. Raises `ConfigurationError` that names each variable that is missing."""
-    missing = [_VARIABLES[option] for option in ("owner_id", "token") if option not in options]
-    if "app_domain" not in options and "base_url" not in options:
-        missing.append("POWEREMAIL_APP_DOMAIN (or POWEREMAIL_BASE_URL)")
-    if missing:
-        raise ConfigurationError(
-            f"missing from the environment: {', '.join(missing)}", field="environment"
-        )
-    return options
-
-
-def unusable_transport(given: object, names: tuple[str, ...]) -> ConfigurationError:
-    """
-    Return the error for a transport that the client cannot use. *names*: the engines that it knows.
-    """
-    described = (
-        repr(given)
-        if isinstance(given, str)
-        else f"{type(given).__module__}.{type(given).__qualname__}"
-    )
-    closes = {name for name in ("close", "aclose") if hasattr(given, name)}
-    if given == "aiohttp" or (hasattr(given, "handle") and closes == {"aclose"}):
-        reason, advice = f"{described} is async only", "AsyncPowerEmail can use it"
-    elif hasattr(given, "handle") and closes == {"close"}:
-        reason, advice = f"{described} is for threads only", "PowerEmail can use it"
-    else:
-        reason = f"must be {', '.join(map(repr, names))} or a transport, not {described}"
-        advice = "wrap a client of your own: HttpxTransport(client), AsyncHttpxTransport(client)"
-    return ConfigurationError(reason, field="transport", advice=advice)
+def _is_url_host(text: str) -> bool:
+    """Return whether *text* is a host as engines and certificates write it."""
+    return text.isascii() and not text.endswith(".") and is_host(text)

@@ -10,7 +10,7 @@ import re
 from types import ModuleType
 
 from poweremail._lazy import extras_needed, import_undisturbed
-from poweremail._types.checks import is_number
+from poweremail._types.checks import is_number, is_whole, require
 from poweremail._wire.http import Request
 from poweremail.errors import ConfigurationError, TransportError
 
@@ -22,6 +22,7 @@ __all__ = [
     "checked_limit",
     "failure",
     "load_engine",
+    "unusable_transport",
 ]
 
 MAX_CONNECTIONS = 20
@@ -54,22 +55,16 @@ def load_engine(name: str, engine: str) -> ModuleType:
     return import_undisturbed(name)
 
 
-def checked_limit(max_connections: object) -> int:
+def checked_limit(max_connections: int) -> int:
     """Return *max_connections*. Raises `ConfigurationError` if it is not a positive int."""
-    if type(max_connections) is not int or max_connections < 1:
-        raise ConfigurationError(
-            f"must be 1 or more, not {max_connections!r}", field="max_connections"
-        )
-    return max_connections
+    is_valid = is_whole(max_connections, 1)
+    return require("max_connections", max_connections, "1 or more", is_valid)
 
 
-def checked_expiry(keepalive_expiry: object) -> float:
+def checked_expiry(keepalive_expiry: float) -> float:
     """Return *keepalive_expiry*. Raises `ConfigurationError` if it is no number of seconds."""
-    if not is_number(keepalive_expiry):
-        raise ConfigurationError(
-            f"must be a number of seconds, not {keepalive_expiry!r}", field="keepalive_expiry"
-        )
-    return keepalive_expiry
+    is_valid = is_number(keepalive_expiry)
+    return require("keepalive_expiry", keepalive_expiry, "a number of seconds", is_valid)
 
 
 def failure(
@@ -106,3 +101,23 @@ def _first_text(error: BaseException | None, handled: BaseException | None) -> s
             return text
         error = error.__cause__ or error.__context__
     return ""
+
+
+def unusable_transport(given: object, names: tuple[str, ...]) -> ConfigurationError:
+    """
+    Return the error for a transport that the client cannot use. *names*: the engines that it knows.
+    """
+    described = (
+        repr(given)
+        if isinstance(given, str)
+        else f"{type(given).__module__}.{type(given).__qualname__}"
+    )
+    closes = {name for name in ("close", "aclose") if hasattr(given, name)}
+    if given == "aiohttp" or (hasattr(given, "handle") and closes == {"aclose"}):
+        reason, advice = f"{described} is async only", "AsyncPowerEmail can use it"
+    elif hasattr(given, "handle") and closes == {"close"}:
+        reason, advice = f"{described} is for threads only", "PowerEmail can use it"
+    else:
+        reason = f"must be {', '.join(map(repr, names))} or a transport, not {described}"
+        advice = "wrap a client of your own: HttpxTransport(client), AsyncHttpxTransport(client)"
+    return ConfigurationError(reason, field="transport", advice=advice)

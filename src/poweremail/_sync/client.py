@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from poweremail._policy.environment import complete, from_env
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import NO_MAIL, Mail, OnUnknown, not_sent
 from poweremail._policy.retry import RetryPolicy
@@ -17,8 +18,6 @@ from poweremail._policy.settings import (
     OnAttempt,
     OnOutcome,
     Settings,
-    complete,
-    from_env,
 )
 from poweremail._runtime._observed import Hooks
 from poweremail._sync.exchange import Exchange

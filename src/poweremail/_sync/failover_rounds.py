@@ -57,7 +57,7 @@ Send = Callable[[Messages], SendResult]
 
 def settings_of(client: PowerEmail) -> Settings:
     """The options of *client*."""
-    return client._settings  # noqa: SLF001  both are of one house
+    return client._settings  # noqa: SLF001  a failover is made of clients
 
 
 class Rounds:

@@ -26,6 +26,7 @@ __all__ = [
     "is_whole",
     "must_be",
     "require",
+    "require_kind",
     "string_mapping",
 ]
 
@@ -124,6 +125,14 @@ def require(field: str, value: T, wanted: str, valid: object) -> T:
     if not valid:
         raise ConfigurationError(f"must be {wanted}, not {value!r}", field=field)
     return value
+
+
+def require_kind(field: str, value: object, kind: type) -> None:
+    """Raise `ConfigurationError` for *field* if *value* is no *kind*. The text shows its type."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        reason = f"must be {article} {kind.__name__}, not {type(value).__name__}"
+        raise ConfigurationError(reason, field=field)
 
 
 def must_be(

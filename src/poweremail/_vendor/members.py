@@ -16,7 +16,7 @@ from poweremail._types.address import lists_several
 from poweremail._types.checks import body_text, header_text, is_whole
 from poweremail.errors import UsageError
 
-__all__ = ["check_look_up", "check_mail", "check_raw", "check_template", "read_get", "settings"]
+__all__ = ["check_mail", "check_raw", "check_template", "read_get", "settings"]
 
 _GET_FIELDS = ("template_id", "subject", "from_email", "to")
 _DYNAMIC_VALUE = re.compile(r"dynamic_value\[(.*)\]\Z", re.DOTALL)
@@ -50,18 +50,6 @@ def check_raw(smtp_user_name: object, raw_message: object) -> None:
     _required("smtp_user_name", smtp_user_name)
     if not body_text("raw_message", raw_message).strip():
         raise UsageError("must not be empty", field="raw_message")
-
-
-def check_look_up(x_unique_id: object, skip_page: object) -> None:
-    """Raise `UsageError` if *x_unique_id* is empty or *skip_page* is no page number from 0 on."""
-    if not header_text("x_unique_id", x_unique_id, mail_state=None).strip():
-        raise UsageError("must not be empty", field="x_unique_id", mail_state=None)
-    if not is_whole(skip_page):
-        raise UsageError(
-            f"must be a page number from 0 on, not {skip_page!r}",
-            field="skip_page",
-            mail_state=None,
-        )
 
 
 def read_get(message: object) -> TemplateMessage:

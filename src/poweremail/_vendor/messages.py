@@ -6,6 +6,7 @@ from poweremail._vendor import members
 from poweremail._vendor.calls import Calls, Dict
 from poweremail._vendor.errors import errors_of_the_page
 from poweremail._wire.decode import call_result_of_send
+from poweremail._wire.encode import check_lookup
 
 __all__ = ["Messages"]
 
@@ -64,7 +65,7 @@ class Messages(Calls):
         one for each recipient.
         """
         with errors_of_the_page():
-            members.check_look_up(x_unique_id, skip_page)
+            check_lookup("x_unique_id", x_unique_id, skip_page)
         return self.call(
             "messages/getMessageInfo", {"x_unique_id": x_unique_id, "skip_page": skip_page}
         )

@@ -37,6 +37,7 @@ from poweremail.errors import UsageError
 
 __all__ = [
     "call",
+    "check_lookup",
     "get_message_info",
     "post",
     "send_mail",
@@ -102,16 +103,24 @@ def send_raw(
     return post(endpoint, operation, {"smtp_user_name": smtp_user_name, "raw_message": text})
 
 
-def get_message_info(endpoint: Endpoint, unique_id: str, skip_page: int) -> Request:
-    """Return a ``messages/getMessageInfo`` request for page number *skip_page* (from 0)."""
-    if not header_text("unique_id", unique_id, mail_state=None).strip():
-        raise UsageError("must not be empty", field="unique_id", mail_state=None)
+def check_lookup(field: str, unique_id: object, skip_page: object) -> None:
+    """
+    Raise `UsageError` if *unique_id*, which is called *field*, is empty, or *skip_page* is no page
+    number from 0 on.
+    """
+    if not header_text(field, unique_id, mail_state=None).strip():
+        raise UsageError("must not be empty", field=field, mail_state=None)
     if not is_whole(skip_page):
         raise UsageError(
             f"must be a page number from 0 on, not {skip_page!r}",
             field="skip_page",
             mail_state=None,
         )
+
+
+def get_message_info(endpoint: Endpoint, unique_id: str, skip_page: int) -> Request:
+    """Return a ``messages/getMessageInfo`` request for page number *skip_page* (from 0)."""
+    check_lookup("unique_id", unique_id, skip_page)
     return post(endpoint, GET_MESSAGE_INFO, {"x_unique_id": unique_id, "skip_page": skip_page})
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 from poweremail._lazy import extras_needed
+from poweremail._types.checks import require
 from poweremail._types.event import EVENT_NAMES, EventName
 from poweremail._types.secret import Secret
 from poweremail._wire import arguments
-from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api.requests import Requests
 from poweremail.sandbox._api.settings import VerifyWebhook
 from poweremail.sandbox._client import make_async_client, make_client
@@ -118,8 +118,7 @@ class Sandbox:
     ) -> None:
         # No frame that may fail shall hold the plain token.
         token = Secret.of(token) if token else None
-        if not isinstance(limits, SmtpLimits | None):
-            raise ConfigurationError(f"must be SmtpLimits, not {limits!r}", field="limits")
+        require("limits", limits, "SmtpLimits", isinstance(limits, SmtpLimits | None))
         events = EventScript(script, seed=seed)
         scheme, brand = find_scheme(webhook_scheme), check_brand(brand)
         ca = None if webhook_ca is None else check_ca(webhook_ca)

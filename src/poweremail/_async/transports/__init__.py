@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 from poweremail._async.transports.base import AsyncTransport
 from poweremail._async.transports.httpx import AsyncHttpxTransport
-from poweremail._policy.settings import unusable_transport
+from poweremail._runtime._engines import unusable_transport
 from poweremail.errors import ConfigurationError
 
 __all__ = ["AsyncHttpxTransport", "AsyncTransport", "TransportName", "open_transport"]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from poweremail._policy.settings import unusable_transport
+from poweremail._runtime._engines import unusable_transport
 from poweremail._sync.transports.base import Transport
 from poweremail._sync.transports.httpx import HttpxTransport
 from poweremail.errors import ConfigurationError

@@ -13,8 +13,7 @@ import attrs
 import uvicorn
 from starlette.types import ASGIApp
 
-from poweremail._types.checks import is_host
-from poweremail.errors import ConfigurationError
+from poweremail._types.checks import is_host, require
 from poweremail.sandbox._server.app import MAX_BODY, create_app
 from poweremail.sandbox._server.auth import Users
 from poweremail.sandbox._server.listener import (
@@ -126,8 +125,7 @@ def _application(
     allowed_hosts: Iterable[str],
     auth: str | os.PathLike[str] | None,
 ) -> ASGIApp:
-    if not is_host(host):
-        raise ConfigurationError(f"must be a name or an IP address, not {host!r}", field="host")
+    require("host", host, "a name or an IP address", is_host(host))
     users = None if auth is None else Users(auth)
     return create_app(service, max_body=max_body, allowed_hosts=(host, *allowed_hosts), users=users)
 
