@@ -34,11 +34,13 @@ class CallersDatabase(Protocol):
     @property
     def dialect(self) -> Dialect: ...
 
-    # Executes a statement and returns its rows.
-    def rows(self, statement: Executable) -> list[tuple[Any, ...]]: ...
+    def rows(self, statement: Executable) -> list[tuple[Any, ...]]:
+        """Execute *statement*, and return its rows."""
+        ...
 
-    # Records the version of tables that have none.
-    def adopt(self) -> None: ...
+    def adopt(self) -> None:
+        """Record the version of tables that have none."""
+        ...
 
 
 class _OnSqlalchemy:

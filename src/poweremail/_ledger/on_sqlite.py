@@ -22,7 +22,7 @@ _NO_FILES = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 
 
 def sqlite_engine(url: URL, timeout: float) -> Engine:
-    """Return an engine for the file of *url*. *timeout*: seconds that one writer waits for others."""
+    """Return an engine for the file of *url*. *timeout*: how long a writer waits, in s."""
     # `_begin` begins the transactions, because the module itself begins them too late.
     arguments = {"timeout": timeout, "check_same_thread": False, "isolation_level": None}
     engine = create_engine(url, connect_args=arguments, hide_parameters=True)

@@ -34,6 +34,11 @@ def _absolute(path: str) -> str:
 
 
 def parse_place(place: str | os.PathLike[str]) -> URL:
+    """
+    Return *place*, a path, a URL or ``django:ALIAS``, as a URL with an absolute path.
+
+    Raises `ConfigurationError` if no ledger can be there.
+    """
     is_place = isinstance(place, str | os.PathLike)
     if not is_place or not os.fspath(place):
         given = "an empty text" if is_place else type(place).__name__
