@@ -5,6 +5,8 @@ The public names are loaded when they are first used, so ``import poweremail`` c
 nothing.
 """
 
+# The rooms of the library, from the ground up, and where new things go: CONTRIBUTING.md.
+
 from __future__ import annotations
 
 import sys

@@ -5,6 +5,10 @@ the processes that send them are killed.
 The public names are loaded on first use. A ledger needs the extra ``poweremail[batch]``.
 """
 
+# The inside. `_sources` reads files: `_files` has their formats, and `_rows` makes a message of a
+# row. `_options`, `_slice` and `_report` belong to the batch itself, which is `_async.durable` over
+# the ledger in `_ledger`. A new format of files goes into `_files`, a new option into `_options`.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

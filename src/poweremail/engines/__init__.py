@@ -2,10 +2,13 @@
 Batches and an outbox that are sent by the workers of a task queue: Celery, taskiq, procrastinate,
 or another one by a subclass of `Mail` or `AsyncMail`.
 
-The work is in `AsyncMail` (``_async/__init__.py``), and `Mail` is generated from it. The module of
-an engine holds only what is peculiar to the engine; a new one goes beside them, with an extra of
-its name, such as ``poweremail[celery]``. The public names are loaded on first use.
+The mails are in the ledger, and the queue carries only the permission to work on them: a broker may
+lose, double or delay what it carries. The public names are loaded on first use. Each engine has an
+extra of its name, such as ``poweremail[celery]``.
 """
+
+# The work of all engines is in `_async`, and `_sync` is generated from it. A module for one engine
+# holds only what is peculiar to it.
 
 from __future__ import annotations
 

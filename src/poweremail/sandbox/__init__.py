@@ -12,6 +12,11 @@ The service on this machine: it catches every mail, and shows it.
 In-process it needs no socket; `Sandbox.server` opens one. Each name is loaded on first use.
 """
 
+# The inside, from the ground up: `_store` (the database), `_api` (reads requests), `_faults`,
+# `_webhooks`, `_release`, `_service` (a request in, a reply out), `_client` and `_server` (the two
+# ways to it), `_outbox` and `_sandbox` (what users see). Read `_service` first. The head of each
+# package says where a new thing of its kind goes.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -5,6 +5,10 @@ Addresses that must not get mail: hard bounces, complaints, unsubscribes.
 the service's reports, and `import_csv` from a file. Each name is loaded when it is first used.
 """
 
+# The inside. `_file` has the store in a file, `_ledger.suppressions` the one in a ledger, and
+# `_importing` reads the lists of other services. Who is left out of a mail is decided in
+# `_policy.suppression`.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

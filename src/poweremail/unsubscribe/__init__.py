@@ -6,6 +6,9 @@ Links by which people unsubscribe with one click (RFC 8058), and what stands beh
 store. Each name is loaded when it is first used.
 """
 
+# The inside. Read `_links` first: it signs the links and reads them. `_receiver` handles a request
+# that follows one, `_serving` has the server interfaces, and `_pages` what people see.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

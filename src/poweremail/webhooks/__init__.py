@@ -6,6 +6,10 @@ path of an application. `verify_and_parse` is for code that handles the events b
 name is loaded when it is first used.
 """
 
+# The inside. Read `_receiver` first. `_reading` verifies by `_signature` and parses by `_events`,
+# and `_seen` remembers what was handled. A new scheme goes into `SCHEMES` of `_signature`, a new
+# kind of event into `_types.event`, another server interface beside `_asgi` and `_wsgi`.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -6,6 +6,10 @@ With ``"poweremail.contrib.django"`` in ``INSTALLED_APPS`` the settings are chec
 is first used.
 """
 
+# The inside. Read `_backends` first; `_reading` makes a message of a mail object, so a new
+# attribute goes there. A new setting goes into `_settings`, and what can be wrong with it into
+# `_checks`. `_webhook` and `signals` are the events, and `outbox` is an app of its own.
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
