@@ -13,7 +13,7 @@ from importlib import import_module
 from threading import Thread, current_thread, main_thread
 from types import ModuleType
 
-__all__ = ["extras_needed", "import_undisturbed", "lazily"]
+__all__ = ["extra_of", "extras_needed", "import_undisturbed", "lazily"]
 
 _EXTRAS = {
     "aiohttp": "aiohttp",
@@ -36,7 +36,7 @@ _EXTRAS = {
 """The extra that brings a package."""
 
 
-def _extra_of(error: ModuleNotFoundError) -> str | None:
+def extra_of(error: ModuleNotFoundError) -> str | None:
     """Return the extra that brings the missing package; None if no extra does."""
     return _EXTRAS.get((error.name or "").partition(".")[0])
 
@@ -51,7 +51,7 @@ def extras_needed(field: str = "") -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if (extra := _extra_of(error)) is None:
+        if (extra := extra_of(error)) is None:
             raise
         # `import poweremail` loads this file, but not the errors and attrs.
         from poweremail.errors import ConfigurationError  # noqa: PLC0415
@@ -123,7 +123,7 @@ def lazily(
         try:
             value = getattr(import_module(home[name]), name)
         except ModuleNotFoundError as error:
-            if (extra := _extra_of(error)) is not None:
+            if (extra := extra_of(error)) is not None:
                 error.add_note(f"pip install 'poweremail[{extra}]'")
             raise
         setattr(sys.modules[module], name, value)
