@@ -117,7 +117,7 @@ NEEDED_BY_TESTS = (
 )
 """The files that the tests read; the package itself must come from the wheel."""
 
-NEED_NEWER = ("opentelemetry-instrumentation", "pytest-httpx")
+NEED_NEWER = ("opentelemetry-distro", "opentelemetry-instrumentation", "pytest-httpx")
 """Tools of the tests that work with no old version of OpenTelemetry and httpx."""
 
 NEED_NO_NEWER = tuple(

@@ -46,20 +46,25 @@ def test_a_command_says_what_to_install(package, arguments, extra):
 
 
 @pytest.mark.parametrize(
-    ("package", "name"),
+    ("package", "name", "extra"),
     [
-        ("celery", "engines:CeleryMail"),
-        ("taskiq", "engines:TaskiqMail"),
-        ("sqlalchemy", "batch:Ledger"),
-        ("django", "contrib.django:EmailBackend"),
+        ("celery", "engines:CeleryMail", "celery"),
+        ("sqlalchemy", "engines:CeleryMail", "celery"),
+        ("taskiq", "engines:TaskiqMail", "taskiq"),
+        ("procrastinate", "engines:ProcrastinateMail", "procrastinate"),
+        ("psycopg", "engines:ProcrastinateMail", "procrastinate"),
+        ("sqlalchemy", "engines:ProcrastinateMail", "procrastinate"),
+        ("sqlalchemy", "engines:Mail", "batch"),
+        ("sqlalchemy", "batch:Ledger", "batch"),
+        ("django", "contrib.django:EmailBackend", "django"),
     ],
 )
-def test_the_import_of_a_name_says_what_to_install(package, name):
+def test_the_import_of_a_name_says_what_to_install(package, name, extra):
     module, _, name = name.partition(":")
     done = run_without(package, f"from poweremail.{module} import {name}")
     last, note = done.stderr.splitlines()[-2:]
     assert last.startswith("ModuleNotFoundError: ")
-    assert re.fullmatch(r"pip install 'poweremail\[\w+\]'", note)
+    assert note == f"pip install 'poweremail[{extra}]'"
 
 
 def test_a_server_of_the_sandbox_says_what_to_install():

@@ -17,10 +17,17 @@ from mkdocs.structure.pages import Page
 _COMMENT = re.compile(r"<!--.*?-->\n*", re.DOTALL)
 _PERMALINK = re.compile(r" ?\[¶\]\([^)]*\)")
 _FENCE = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
-_WEIGHT = {"reference/": 0.2, "outcomes.md": 3.0}
+_WEIGHT = {
+    "reference/": 0.001,
+    "design.md": 0.3,
+    "wire.md": 0.3,
+    "index.md": 2.0,
+    "outcomes.md": 3.0,
+}
 """
-The weight of pages in a search. The reference has every word, but a question in a user's own words
-is about what to do.
+The weight of pages in a search. The reference, the design and the wire have every word, but a
+question in a user's own words is about what to do. Since a title counts a thousand times as much as
+text, a title in the reference counts as much as text in a guide.
 """
 _ABOUT_THE_EXAMPLES = "The examples "
 _DIRECTIVE = re.compile(r"^::: ", re.MULTILINE)

@@ -36,9 +36,16 @@ _EXTRAS = {
 """The extra that brings a package."""
 
 
-def extra_of(error: ModuleNotFoundError) -> str | None:
-    """Return the extra that brings the missing package; None if no extra does."""
-    return _EXTRAS.get((error.name or "").partition(".")[0])
+def extra_of(error: ModuleNotFoundError, module: str = "") -> str | None:
+    """
+    Return the extra that brings the missing package; None if no extra does.
+
+    *module*: the module that needs it. If it has the name of an extra, such as that of an engine,
+    it is that extra, because it also brings the other packages that the module needs.
+    """
+    extra = _EXTRAS.get((error.name or "").partition(".")[0])
+    own = module.rpartition(".")[2]
+    return own if extra is not None and own in _EXTRAS.values() else extra
 
 
 @contextmanager
@@ -123,7 +130,7 @@ def lazily(
         try:
             value = getattr(import_module(home[name]), name)
         except ModuleNotFoundError as error:
-            if (extra := extra_of(error)) is not None:
+            if (extra := extra_of(error, home[name])) is not None:
                 error.add_note(f"pip install 'poweremail[{extra}]'")
             raise
         setattr(sys.modules[module], name, value)

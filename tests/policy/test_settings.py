@@ -309,7 +309,10 @@ def test_the_smtp_user_of_a_send():
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        (None, "give one to the client or to the call"),
+        (
+            None,
+            "give one to the client (from_env reads POWEREMAIL_SMTP_USER_NAME) or to the call",
+        ),
         ("", "must not be empty"),
         (" ", "must not be empty"),
         (5, "must be a str, not int"),

@@ -129,10 +129,13 @@ def from_option(flag: str, **fields: str) -> Iterator[None]:
 
 def cannot_listen(error: OSError, host: str, port: int) -> ConfigurationError:
     """Return the error for an address on which no socket can be opened."""
-    advice = "use --port 0 for a free port" if error.errno == errno.EADDRINUSE else None
+    advice = "use what runs there already, or --port 0 for a free port"
     # Python adds the address to the system's text, as a tuple.
     reason = (error.strerror or str(error)).partition(" (while attempting")[0]
-    return ConfigurationError(f"cannot listen on {host} port {port}: {reason}", advice=advice)
+    return ConfigurationError(
+        f"cannot listen on {host} port {port}: {reason}",
+        advice=advice if error.errno == errno.EADDRINUSE else None,
+    )
 
 
 def _explanation(error: PowerEmailError, flags: Mapping[str, str]) -> str:

@@ -106,7 +106,10 @@ class Ledger:
         return tuple(self.hooks)
 
     def reports(self, batch: int, grace: float) -> Reports:
-        """The outcomes of *batch* that hooks must still be called for."""
+        """
+        The outcomes of *batch* that hooks must still be called for. If that has not happened after
+        *grace* seconds, another worker calls them.
+        """
         return Reports(self.database, batch, grace)
 
     def create(self, name: str) -> int:

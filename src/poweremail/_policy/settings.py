@@ -254,7 +254,10 @@ class Settings:
                 raise UsageError("must not be empty", field="smtp_user_name")
             return given
         if self.smtp_user_name is None:
-            raise UsageError("give one to the client or to the call", field="smtp_user_name")
+            raise UsageError(
+                "give one to the client (from_env reads POWEREMAIL_SMTP_USER_NAME) or to the call",
+                field="smtp_user_name",
+            )
         return self.smtp_user_name
 
 

@@ -109,8 +109,8 @@ class Messages:
         Return one page of the records of *unique_id*: 100 records, one for each recipient of each
         mail.
 
-        *skip_page* counts pages from 0. The page of an unknown id is empty; a new mail may take a
-        while to appear.
+        *skip_page* counts pages from 0; a negative one raises `UsageError`. The page of an unknown
+        id is empty; a new mail may take a while to appear.
         """
         return fetch_page(self._exchange, self._settings.endpoint, unique_id, skip_page)
 

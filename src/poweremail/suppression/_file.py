@@ -79,7 +79,7 @@ class SqliteSuppressionStore:
     ) -> int:
         """
         Remove the entries of *address*, on the list of *stream* and with *reason* if they are
-        given, and return their number.
+        given, and return their number. Raises `UsageError` if *address* is none.
         """
         where, values = _where(
             address=lookup_form(address), stream=fold_stream(stream), reason=reason

@@ -107,7 +107,7 @@ class AsyncOutbox(AsyncLedgerUser):
     async def cancel(self, key: str, *, within: Transaction | None = None) -> bool:
         """
         End the mail with this *key* as *not sent*, if no worker has taken it yet, and return
-        whether that was so. The key stays known.
+        whether that was so: False for an unknown key, too. The key stays known.
 
         *within*: the transaction that does it, as for `add`; by default one of the ledger.
         """

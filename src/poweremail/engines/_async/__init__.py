@@ -104,7 +104,7 @@ class AsyncMail(ABC):
 
     @cached_property
     def client(self) -> AsyncPowerEmail:
-        """The client of this process."""
+        """The client of this process, made when it is first used."""
         return self._make_client()
 
     @cached_property
@@ -169,18 +169,25 @@ class AsyncMail(ABC):
             await self._send(kick)
 
     async def workers(self, name: str) -> list[LaneStatus]:
-        """Return the tasks that work on the batch called *name*, on all hosts."""
+        """
+        Return the tasks that work on the batch called *name*, on all hosts. Raises
+        `ConfigurationError` if there is no such batch.
+        """
         return await AsyncBatch(None, self.ledger, name).workers()
 
     async def drain(self, name: str | None = None, *, host: str | None = None) -> None:
         """
         Let the tasks that work on the batch called *name*, or on any, on *host*, or on all, end
-        after the mails in work, and none begin, until `undrain`.
+        after the mails in work, and none begin, until `undrain`. Raises `ConfigurationError` if
+        there is no such batch.
         """
         await in_thread(self.ledger.lanes.drain, await self._number(name), host)
 
     async def undrain(self, name: str | None = None, *, host: str | None = None) -> None:
-        """End the drain that was begun with the same arguments."""
+        """
+        End the drain that was begun with the same arguments. Raises `ConfigurationError` if there
+        is no such batch.
+        """
         await in_thread(self.ledger.lanes.undrain, await self._number(name), host)
 
     async def _number(self, name: str | None) -> int | None:

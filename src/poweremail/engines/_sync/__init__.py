@@ -105,7 +105,7 @@ class Mail(ABC):
 
     @cached_property
     def client(self) -> PowerEmail:
-        """The client of this process."""
+        """The client of this process, made when it is first used."""
         return self._make_client()
 
     @cached_property
@@ -170,18 +170,25 @@ class Mail(ABC):
             self._send(kick)
 
     def workers(self, name: str) -> list[LaneStatus]:
-        """Return the tasks that work on the batch called *name*, on all hosts."""
+        """
+        Return the tasks that work on the batch called *name*, on all hosts. Raises
+        `ConfigurationError` if there is no such batch.
+        """
         return Batch(None, self.ledger, name).workers()
 
     def drain(self, name: str | None = None, *, host: str | None = None) -> None:
         """
         Let the tasks that work on the batch called *name*, or on any, on *host*, or on all, end
-        after the mails in work, and none begin, until `undrain`.
+        after the mails in work, and none begin, until `undrain`. Raises `ConfigurationError` if
+        there is no such batch.
         """
         in_thread(self.ledger.lanes.drain, self._number(name), host)
 
     def undrain(self, name: str | None = None, *, host: str | None = None) -> None:
-        """End the drain that was begun with the same arguments."""
+        """
+        End the drain that was begun with the same arguments. Raises `ConfigurationError` if there
+        is no such batch.
+        """
         in_thread(self.ledger.lanes.undrain, self._number(name), host)
 
     def _number(self, name: str | None) -> int | None:
