@@ -564,3 +564,16 @@ def test_the_public_names_are_there_and_no_others(face: str) -> None:
 def test_the_sandbox_has_at_most_16_children() -> None:
     folder = package_root() / "sandbox"
     assert sum(child.name != "__pycache__" for child in folder.iterdir()) <= 16
+
+
+def test_few_files_are_small() -> None:
+    """
+    A file below 45 lines is a concept, the head of a room, or prescribed by Python or Django.
+    Anything else belongs into the file that uses it.
+    """
+    small = [
+        str(path.relative_to(package_root()))
+        for path in package_root().rglob("*.py")
+        if "_sync" not in path.parts and len(path.read_text(encoding="utf-8").splitlines()) < 45
+    ]
+    assert len(small) <= 20, sorted(small)
