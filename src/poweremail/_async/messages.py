@@ -28,7 +28,7 @@ from poweremail.errors import DeliveryUnknownError, SuppressedError, UsageError
 if TYPE_CHECKING:
     from poweremail._async.suppression_check import AsyncSuppressionCheck
 
-__all__ = ["AsyncMessages", "draw_unique_id"]
+__all__ = ["AsyncMessages", "draw_unique_id", "send_either"]
 
 M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
@@ -195,9 +195,7 @@ class AsyncMessages:
         """
 
         async def send(message: Sendable) -> SendResult:
-            if isinstance(message, TemplateMessage):
-                return await self.send_template(message, smtp_user_name=smtp_user_name)
-            return await self.send_mail(message, smtp_user_name=smtp_user_name)
+            return await send_either(self, message, smtp_user_name)
 
         return AsyncSendMany(send, messages, concurrency)
 
@@ -238,6 +236,15 @@ class AsyncMessages:
             return dry_run_result(unique_id, message.recipients, suppressed)
         result = await self._sender.send(request, Mail(unique_id, message.recipients, sender))
         return attrs.evolve(result, suppressed=suppressed) if suppressed else result
+
+
+async def send_either(
+    messages: AsyncMessages, message: Sendable, smtp_user_name: str | None
+) -> SendResult:
+    """Send a `Message` by `send_mail`, a `TemplateMessage` by `send_template`."""
+    if isinstance(message, TemplateMessage):
+        return await messages.send_template(message, smtp_user_name=smtp_user_name)
+    return await messages.send_mail(message, smtp_user_name=smtp_user_name)
 
 
 def _checked(message: M, kind: type[M]) -> M:

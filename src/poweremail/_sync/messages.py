@@ -29,7 +29,7 @@ from poweremail.errors import DeliveryUnknownError, SuppressedError, UsageError
 if TYPE_CHECKING:
     from poweremail._sync.suppression_check import SuppressionCheck
 
-__all__ = ["Messages", "draw_unique_id"]
+__all__ = ["Messages", "draw_unique_id", "send_either"]
 
 M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
@@ -194,9 +194,7 @@ class Messages:
         """
 
         def send(message: Sendable) -> SendResult:
-            if isinstance(message, TemplateMessage):
-                return self.send_template(message, smtp_user_name=smtp_user_name)
-            return self.send_mail(message, smtp_user_name=smtp_user_name)
+            return send_either(self, message, smtp_user_name)
 
         return SendMany(send, messages, concurrency)
 
@@ -237,6 +235,13 @@ class Messages:
             return dry_run_result(unique_id, message.recipients, suppressed)
         result = self._sender.send(request, Mail(unique_id, message.recipients, sender))
         return attrs.evolve(result, suppressed=suppressed) if suppressed else result
+
+
+def send_either(messages: Messages, message: Sendable, smtp_user_name: str | None) -> SendResult:
+    """Send a `Message` by `send_mail`, a `TemplateMessage` by `send_template`."""
+    if isinstance(message, TemplateMessage):
+        return messages.send_template(message, smtp_user_name=smtp_user_name)
+    return messages.send_mail(message, smtp_user_name=smtp_user_name)
 
 
 def _checked(message: M, kind: type[M]) -> M:

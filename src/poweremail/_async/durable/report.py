@@ -6,9 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Generic, Self, TypeAlias, TypeVar
 
 from poweremail._async.client import AsyncPowerEmail
+from poweremail._async.messages import send_either
 from poweremail._ledger.payload import unpack
 from poweremail._ledger.values import Planned, Record
-from poweremail._messages.message import Message, TemplateMessage
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._runtime._async import in_thread
 from poweremail.errors import SuppressedError, UsageError
@@ -86,15 +86,8 @@ class AsyncDryRun(_Rows[Planned]):
                     # Of the recipients that it would have, not of those of the rehearsal.
                     message = await self._messages.without_suppressed(message)
                 message = self.rehearsal.apply(message)
-            await self._check(message)
+            if self._messages is not None:
+                await send_either(self._messages, message, self._smtp_user_name)
         except (UsageError, SuppressedError) as error:
             return place, error
         return place, None
-
-    async def _check(self, message: Message | TemplateMessage) -> None:
-        if self._messages is None:
-            return
-        if isinstance(message, TemplateMessage):
-            await self._messages.send_template(message, smtp_user_name=self._smtp_user_name)
-        else:
-            await self._messages.send_mail(message, smtp_user_name=self._smtp_user_name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from poweremail._async.client import AsyncPowerEmail
+from poweremail._async.messages import send_either
 from poweremail._ledger import State
 from poweremail._ledger.payload import unpack
 from poweremail._ledger.values import BatchOutcome, Finished, Verdict, Work
@@ -91,15 +92,9 @@ class AsyncSender:
                 # Of the recipients that it would have, not of those of the rehearsal.
                 message = await self._messages.without_suppressed(message)
                 message = self.rehearsal.apply(message)
-            if isinstance(message, TemplateMessage):
-                result = await self._messages.send_template(
-                    message, smtp_user_name=work.smtp_user_name
-                )
-            else:
-                result = await self._messages.send_mail(message, smtp_user_name=work.smtp_user_name)
+            return ACCEPTED, await send_either(self._messages, message, work.smtp_user_name)
         except PowerEmailError as error:
             return self.verdicts.of_send(work, error), None
-        return ACCEPTED, result
 
     async def _look_up(
         self, work: Work, message: Message | TemplateMessage

@@ -8,10 +8,10 @@ from typing import Generic, Self, TypeAlias, TypeVar
 
 from poweremail._ledger.payload import unpack
 from poweremail._ledger.values import Planned, Record
-from poweremail._messages.message import Message, TemplateMessage
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._runtime._sync import in_thread
 from poweremail._sync.client import PowerEmail
+from poweremail._sync.messages import send_either
 from poweremail.errors import SuppressedError, UsageError
 
 __all__ = ["BatchReport", "DryRun", "ReadPage"]
@@ -87,15 +87,8 @@ class DryRun(_Rows[Planned]):
                     # Of the recipients that it would have, not of those of the rehearsal.
                     message = self._messages.without_suppressed(message)
                 message = self.rehearsal.apply(message)
-            self._check(message)
+            if self._messages is not None:
+                send_either(self._messages, message, self._smtp_user_name)
         except (UsageError, SuppressedError) as error:
             return place, error
         return place, None
-
-    def _check(self, message: Message | TemplateMessage) -> None:
-        if self._messages is None:
-            return
-        if isinstance(message, TemplateMessage):
-            self._messages.send_template(message, smtp_user_name=self._smtp_user_name)
-        else:
-            self._messages.send_mail(message, smtp_user_name=self._smtp_user_name)

@@ -14,6 +14,7 @@ from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
 from poweremail._runtime._observed import adding_span
 from poweremail._sync.client import PowerEmail
+from poweremail._sync.messages import send_either
 from poweremail._types.result import SendResult
 from poweremail.errors import ConfigurationError, DeliveryUnknownError, PowerEmailError, UsageError
 
@@ -92,13 +93,9 @@ class Sender:
                 # Of the recipients that it would have, not of those of the rehearsal.
                 message = self._messages.without_suppressed(message)
                 message = self.rehearsal.apply(message)
-            if isinstance(message, TemplateMessage):
-                result = self._messages.send_template(message, smtp_user_name=work.smtp_user_name)
-            else:
-                result = self._messages.send_mail(message, smtp_user_name=work.smtp_user_name)
+            return ACCEPTED, send_either(self._messages, message, work.smtp_user_name)
         except PowerEmailError as error:
             return self.verdicts.of_send(work, error), None
-        return ACCEPTED, result
 
     def _look_up(
         self, work: Work, message: Message | TemplateMessage
