@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import threading
 import time
 import uuid
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -214,3 +216,49 @@ def test_a_commit_waits_for_the_disk_whatever_the_default_is(server):
     with ledger.database.transaction() as connection:
         assert connection.execute(text("SHOW synchronous_commit")).scalar() == "on"
     ledger.close()
+
+
+def test_a_worker_that_stands_still_in_a_transaction_keeps_nothing(server, caplog):
+    """As one that is cut off from the server, or suspended with its machine."""
+    ledger = Ledger(server.url)
+    batch = fill(ledger, 2, uuid.uuid4().hex)
+    first, second = worker(ledger, batch), worker(ledger, batch)
+    stands, goes_on = threading.Event(), threading.Event()
+
+    def stand_still(record: logging.LogRecord) -> bool:
+        if record.msg == "uncommitted" and not stands.is_set():
+            stands.set()
+            assert goes_on.wait(60.0)
+        return True
+
+    log = logging.getLogger("poweremail.batch")
+    caplog.set_level(logging.DEBUG, log.name)
+    log.addFilter(stand_still)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            late = pool.submit(first.step, (), 2)
+            assert stands.wait(30.0)
+            until = time.monotonic() + 30.0
+            while len(taken := second.step((), 2).work) < 2:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+            goes_on.set()
+            assert late.result(30.0).work == ()
+    finally:
+        goes_on.set()
+        log.removeFilter(stand_still)
+    assert "nothing is sent until the ledger is back" in caplog.text
+    assert [work.key for work in taken] == ["k0", "k1"]
+    ledger.close()
+
+
+def test_the_server_may_have_another_limit_for_idle_transactions(server):
+    for options, limit in (
+        ("", "10s"),
+        ("?options=-cidle_in_transaction_session_timeout%3D3s", "3s"),
+    ):
+        ledger = Ledger(f"{server.url}{options}")
+        with ledger.database.transaction() as connection:
+            shown = connection.execute(text("SHOW idle_in_transaction_session_timeout"))
+            assert shown.scalar() == limit
+        ledger.close()

@@ -33,16 +33,24 @@ class Server:
     user, because it refuses to be root.
 
     Unless *fsync* is true, it does not wait for the disk: the tests kill its clients and the
-    server, never the machine.
+    server, never the machine. *address*: where it listens for other hosts.
     """
 
-    def __init__(self, folder: Path, *, fsync: bool = False, connections: int = 100) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        fsync: bool = False,
+        connections: int = 100,
+        address: str | None = None,
+    ) -> None:
         programs_of_server = programs()
         if programs_of_server is None:
             pytest.skip("PostgreSQL is not installed")
         self._programs = programs_of_server
         self._folder = folder
         self._settings = f"-c fsync={fsync} -c max_connections={connections}"
+        self._addresses = ",".join(filter(None, ("127.0.0.1", address)))
         self._data = folder / "data"
         self._become = ["runuser", "-u", USER, "--"] if os.geteuid() == 0 else []
         with socket.socket() as free:
@@ -55,10 +63,14 @@ class Server:
                 folder.parent.chmod(0o755)
                 shutil.chown(folder, USER)
             self._run("initdb", "-D", self._data, "-A", "trust", "-U", USER)
+            if address is not None:
+                with (self._data / "pg_hba.conf").open("a") as rules:
+                    rules.write("host all all samenet trust\n")
 
     def start(self) -> None:
         settings = (
-            f"-p {self.port} -k {self._folder} -c listen_addresses=127.0.0.1 {self._settings}"
+            f"-p {self.port} -k {self._folder} -c listen_addresses={self._addresses} "
+            f"{self._settings}"
         )
         log = self._folder / "log"
         self._run("pg_ctl", "-D", self._data, "-o", settings, "-l", log, "-w", "start")

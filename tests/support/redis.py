@@ -12,9 +12,12 @@ import pytest
 
 
 class Server:
-    """A server that keeps nothing on the disk, on a free port of this machine."""
+    """
+    A server that keeps nothing on the disk, on a free port of this machine. *address*: where it
+    listens for other hosts.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, address: str | None = None) -> None:
         program = shutil.which("redis-server")
         if program is None:
             pytest.skip("redis-server is not installed")
@@ -24,7 +27,8 @@ class Server:
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._start = [
             program,
-            *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(folder)),
+            *("--port", str(self.port), "--dir", str(folder)),
+            *("--bind", *filter(None, ("127.0.0.1", address)), "--protected-mode", "no"),
             *("--save", "", "--appendonly", "no", "--loglevel", "warning"),
         ]
 

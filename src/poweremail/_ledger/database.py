@@ -37,9 +37,9 @@ from poweremail.errors import ConfigurationError, LedgerError
 __all__ = ["Database"]
 
 # PostgreSQL's codes, or their beginnings, if the connection was lost (08, 57P), the transaction was
-# undone in favour of another (40), there are too many connections, or the server is a replica, as
-# during a failover.
-_PASSING_STATES = ("08", "40", "57P", "53300", "25006")
+# undone in favour of another (40) or because nothing came from here for too long (25P03), there are
+# too many connections, or the server is a replica, as during a failover.
+_PASSING_STATES = ("08", "40", "57P", "25P03", "53300", "25006")
 
 
 class Database:

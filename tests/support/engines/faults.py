@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -14,7 +15,16 @@ from support.engines.settings import LEASE
 from support.engines.site import Host, Site
 
 SHORT_GRACE_SECONDS = 0.3
-LONG_GRACE_SECONDS = 30.0
+LONG_GRACE_SECONDS = 60.0
+"""Celery's children sometimes wait for their parent for 30 seconds before they exit."""
+LONG_CUT_SECONDS = 12.0
+"""Until then each connection to the database was given up."""
+CUTS = ((False, False), (True, True), (False, True), (True, False))
+"""
+Whether the database is cut off for long, and whether requests arrive of which no response comes.
+"""
+BACK_SECONDS = 60.0
+"""A host that reaches the database again sends within this time."""
 
 Note = Callable[..., None]
 
@@ -34,6 +44,11 @@ class Faults:
         """The seconds from each SIGTERM of a deploy to the end of the worker..."""
         self.ends: list[float] = []
         """... and to the end of its work: what follows is the engine's, and Python's."""
+        self._cuts = itertools.cycle(CUTS)
+        self.noticed: list[float] = []
+        """The seconds from each cut to the moment when a worker noticed it."""
+        self.sent_meanwhile = 0
+        """The mails that the other hosts began meanwhile."""
 
     @property
     def names(self) -> list[str]:
@@ -99,13 +114,33 @@ class Faults:
         self._note("database is back")
 
     def cut_off(self) -> None:
-        """Host b cannot reach PostgreSQL for longer than a lease, and then it can."""
-        host = self._site.hosts[1]
+        """A host cannot reach PostgreSQL for longer than a lease, and then it can."""
+        network = self._site.network
+        host = self._site.hosts[1] if network is None else self._host()
+        seconds = LEASE * self._chance.uniform(1.2, 2.0)
+        began = time.time()
+        if network is None:
+            self._site.proxy.cut()
+        else:
+            is_long, requests_arrive = next(self._cuts)
+            seconds = LONG_CUT_SECONDS if is_long else seconds
+            network.cut(host.name, requests_arrive=requests_arrive)
+        while time.time() < began + seconds:
+            self._note("lost", *host.processes)
+            time.sleep(0.1)
+        self._site.proxy.mend() if network is None else network.mend(host.name)
+        mended = time.time()
         self._note("lost", *host.processes)
-        self._site.proxy.cut()
-        time.sleep(LEASE * self._chance.uniform(1.2, 2.0))
-        self._site.proxy.mend()
-        self._note("lost", *host.processes)
+        others = [each for each in self._site.hosts if each is not host]
+        self.sent_meanwhile += sum(
+            began < sent < mended for each in others for sent in each.times(" sending row ")
+        )
+        noticed = [each for each in host.times(" nothing is sent until ") if began < each < mended]
+        self.noticed += [each - began for each in noticed[:1]]
+        while not any(each > mended for each in host.times(" sending row ")):
+            assert time.time() < mended + BACK_SECONDS, f"{host.name} does not work any more"
+            self._site.keep_up()
+            time.sleep(0.1)
 
     def _host(self) -> Host:
         return self._chance.choice([host for host in self._site.hosts if host.is_working])

@@ -31,10 +31,15 @@ WHERE state IN ('planned', 'sending') OR state = 'unknown' AND due IS NOT NULL
 class Loop:
     """
     The proof on *engine*, with its files in *folder*: it goes on where an earlier one was stopped.
+
+    *only*: the only fault that befalls them.
     """
 
-    def __init__(self, engine: str, folder: Path, *, kills: int, seed: int) -> None:
+    def __init__(
+        self, engine: str, folder: Path, *, kills: int, seed: int, only: str | None = None
+    ) -> None:
         self._kills = kills
+        self._only = only
         self._chance = random.Random(seed)
         self._site = Site(engine, folder)
         self._progress = folder / "progress.json"
@@ -54,6 +59,9 @@ class Loop:
             while self.figures["faults"] < self._kills:
                 self._let_befall(faults)
             self._finish()
+            if faults.noticed:
+                self.figures["slowest to notice a cut, in ms"] = round(1000 * max(faults.noticed))
+                self.figures["begun by other hosts during cuts"] += faults.sent_meanwhile
             if faults.exits:
                 self.figures["slowest exit after SIGTERM, in ms"] = round(1000 * max(faults.exits))
                 self.figures["slowest end of work after SIGTERM, in ms"] = round(
@@ -72,7 +80,8 @@ class Loop:
         self._wait_until(
             lambda: all(host.is_working for host in self._site.hosts), "no worker works"
         )
-        name = min(faults.names, key=lambda name: (self.figures[name], self._chance.random()))
+        names = faults.names if self._only is None else [self._only]
+        name = min(names, key=lambda name: (self.figures[name], self._chance.random()))
         getattr(faults, name)()
         self.figures[name] += 1
         self.figures["faults"] += 1

@@ -17,6 +17,7 @@ import psycopg
 from redis import Redis
 
 from support import postgresql, redis
+from support.engines import network
 from support.engines.proxy import Proxy
 from support.engines.settings import LATENCY_SECONDS, PER_MINUTE, SMTP_USERS
 
@@ -58,9 +59,17 @@ class Host:
     A host with one worker of *engine*, which is started again whenever it ends, as systemd does.
     """
 
-    def __init__(self, name: str, command: str, environ: dict[str, str], folder: Path) -> None:
+    def __init__(
+        self,
+        name: str,
+        command: str,
+        environ: dict[str, str],
+        folder: Path,
+        enter: tuple[str, ...] = (),
+    ) -> None:
         self.name = name
-        self._command = [sys.executable, "-m", *command.format(host=name, folder=folder).split()]
+        words = command.format(host=name, folder=folder).split()
+        self._command = [*enter, sys.executable, "-m", *words]
         self._trace = folder / f"{name}.trace"
         self._traced = 0
         self._environ = environ | {"ENGINES_HOST": name, "ENGINES_TRACE": str(self._trace)}
@@ -82,8 +91,12 @@ class Host:
     @property
     def last_end(self) -> float:
         """When a slice of work ended last; 0.0 if none did."""
-        lines = (line.split(" ", 3) for line in self._trace.read_text().splitlines())
-        return max((float(time) for time, _, kind, *_ in lines if kind == "end"), default=0.0)
+        return max(self.times(" end "), default=0.0)
+
+    def times(self, words: str) -> list[float]:
+        """When the worker noted *words*."""
+        lines = self._trace.read_text().splitlines()
+        return [float(line.partition(" ")[0]) for line in lines if words in line]
 
     def _trace_size(self) -> int:
         return self._trace.stat().st_size if self._trace.exists() else 0
@@ -131,14 +144,25 @@ class Host:
 
 
 class Site:
-    """Redis, PostgreSQL, the sandbox, two hosts, a beat and a web application for *engine*."""
+    """
+    Redis, PostgreSQL, the sandbox, hosts, a beat and a web application for *engine*.
+
+    Inside of namespaces there are three hosts, each in one of its own; otherwise there are two, and
+    the second one reaches PostgreSQL through a proxy.
+    """
 
     def __init__(self, engine: str, folder: Path) -> None:
         self.engine = engine
         self.folder = folder
-        self.database = postgresql.Server(folder / "postgresql")
-        self.proxy = Proxy(self.database.port)
-        self.redis = None if engine == "procrastinate" else redis.Server(folder)
+        self.network = network.Network() if network.is_inside() else None
+        self.proxy: Proxy | None = None
+        if self.network is None:
+            self.database = postgresql.Server(folder / "postgresql")
+            self.proxy = Proxy(self.database.port)
+        else:
+            self.database = postgresql.Server(folder / "postgresql", address=network.DATABASE)
+        address = None if self.network is None else network.OTHERS
+        self.redis = None if engine == "procrastinate" else redis.Server(folder, address=address)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self._port = free.getsockname()[1]
@@ -154,6 +178,8 @@ class Site:
         )
         command = [sys.executable, "-m", "poweremail", "sandbox", "--file", str(self.caught)]
         command += ["--port", str(self._port), "--per-minute", str(PER_MINUTE)]
+        if self.network is not None:
+            command += ["--host", "0.0.0.0"]
         for fault in faults:
             command += ["--fault", json.dumps(fault)]
         with (self.folder / "sandbox.log").open("ab") as log:
@@ -169,13 +195,10 @@ class Site:
                 filter(None, (str(_TESTS), os.environ.get("PYTHONPATH")))
             ),
         }
-        self.hosts = [
-            self._host("a", WORKERS[self.engine], self.database.port),
-            self._host("b", WORKERS[self.engine], self.proxy.port),
-        ]
-        self.others = [self._host("web", "support.engines.web", self.database.port)]
+        self.hosts = [self._worker(name) for name in ("a", "b", "c")[: 3 if self.network else 2]]
+        self.others = [self._host("web", "support.engines.web", self.database.url)]
         if self.engine in BEATS:
-            self.others.append(self._host("beat", BEATS[self.engine], self.database.port))
+            self.others.append(self._host("beat", BEATS[self.engine], self.database.url))
 
     def keep_up(self) -> None:
         for host in (*self.hosts, *self.others):
@@ -188,8 +211,11 @@ class Site:
         self._sandbox.wait()
         if self.redis is not None:
             self.redis.stop()
-        self.proxy.close()
+        if self.proxy is not None:
+            self.proxy.close()
         self.database.stop()
+        if self.network is not None:
+            self.network.close()
 
     def queued(self) -> int:
         """Return the number of kicks and beats that no worker has finished."""
@@ -205,11 +231,24 @@ class Site:
             groups = client.xinfo_groups("mail") if client.exists("mail") else ()
             return sum(group["pending"] + (group["lag"] or 0) for group in groups)
 
-    def _host(self, name: str, command: str, port: int) -> Host:
-        ledger = self.database.url.replace(str(self.database.port), str(port))
+    def _worker(self, name: str) -> Host:
+        command = WORKERS[self.engine]
+        if self.network is not None:
+            enter = self.network.add(name)
+            ledger = self.database.url.replace("127.0.0.1", network.DATABASE)
+            return self._host(name, command, ledger, enter)
+        port = self.proxy.port if name == "b" else self.database.port
+        return self._host(
+            name, command, self.database.url.replace(str(self.database.port), str(port))
+        )
+
+    def _host(self, name: str, command: str, ledger: str, enter: tuple[str, ...] = ()) -> Host:
         broker = ledger if self.redis is None else self.redis.url
         environ = self.environ | {"ENGINES_LEDGER": ledger, "ENGINES_BROKER": broker}
-        return Host(name, command, environ, self.folder)
+        if enter:
+            for variable in ("ENGINES_BROKER", "POWEREMAIL_BASE_URL"):
+                environ[variable] = environ[variable].replace("127.0.0.1", network.OTHERS)
+        return Host(name, command, environ, self.folder, enter)
 
     def _wait_for_sandbox(self) -> None:
         while True:

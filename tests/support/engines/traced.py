@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from poweremail._ledger import lane_conditions
+from support.engines import network
 from support.engines.settings import (
     BEAT_SECONDS,
     CONCURRENCY,
@@ -24,8 +25,9 @@ from support.engines.settings import (
     SMTP_USERS,
 )
 
-# The workers of all hosts of the proof run on one machine.
-socket.gethostname = lambda: os.environ["ENGINES_HOST"]
+if not network.is_inside():
+    # The workers of all hosts of the proof run on one machine.
+    socket.gethostname = lambda: os.environ["ENGINES_HOST"]
 lane_conditions._KICK_AGAIN_SECONDS = KICK_AGAIN_SECONDS
 
 LEDGER = os.environ["ENGINES_LEDGER"]
