@@ -15,7 +15,7 @@ from poweremail.errors import ConfigurationError, LedgerError
 __all__ = ["CreateLedger"]
 
 
-class CreateLedger(Operation):
+class _CreateLedger(Operation):
     """
     Create the tables of a ledger, in the version of the installed library.
 
@@ -68,6 +68,10 @@ class CreateLedger(Operation):
             f"the tables exist and have version {version}, not {VERSION}",
             advice="let `poweremail batch list` with this database as its ledger migrate them",
         )
+
+
+# Its base has no types, so it is no public type of the library.
+CreateLedger: type[Any] = _CreateLedger
 
 
 def _dialect(schema_editor: Any) -> str:
