@@ -4,7 +4,7 @@ names.
 
 A docstring says what a parameter is on lines that are indented below its name in italics, and
 writes public names in single backticks. Here the first become lists of definitions, the second
-links.
+links. Lines that begin with a name in italics and a colon become a list.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import poweremail
 import poweremail.transports
 
 TERM = re.compile(r"^(\*\w[^\n]*)\n    (?=\S)", re.MULTILINE)
+ITEM = re.compile(r"^(?=\*\w+\*(?:, \*\w+\*)*: )", re.MULTILINE)
 NAME = re.compile(r"(?<!`)`(\w+)`(?!`)")
 HOMES = {
     name: f"{module.__name__}.{name}"
@@ -34,7 +35,13 @@ class Docstrings(griffe.Extension):
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Replace the docstring of *obj*."""
         if obj.docstring:
-            obj.docstring.value = NAME.sub(link, TERM.sub(r"\n\1\n:   ", obj.docstring.value))
+            text = "\n\n".join(map(as_list, obj.docstring.value.split("\n\n")))
+            obj.docstring.value = NAME.sub(link, TERM.sub(r"\n\1\n:   ", text))
+
+
+def as_list(paragraph: str) -> str:
+    """Return a *paragraph* that is a list of parameters as one."""
+    return ITEM.sub("- ", paragraph) if ITEM.match(paragraph) else paragraph
 
 
 def link(name: re.Match[str]) -> str:

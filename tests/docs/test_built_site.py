@@ -187,6 +187,15 @@ def test_the_search_answers_the_questions_of_new_users(site, browser):
     assert missed == {}
 
 
+def test_no_list_or_table_is_taken_for_a_paragraph():
+    merged = {}
+    for html in sorted(Path(SITE).rglob("index.html")):
+        for paragraph in re.findall(r"<p>((?:(?!</p>).)*)</p>", html.read_text(), re.DOTALL):
+            if re.search(r"^\s*(-|\|)\s", paragraph, re.MULTILINE):
+                merged[str(html.relative_to(SITE).parent)] = paragraph[:80]
+    assert merged == {}
+
+
 @pytest.mark.parametrize("width", [1280, 390])
 def test_no_code_is_cut_off(site, browser, width):
     page = browser.new_page(viewport={"width": width, "height": 900})
