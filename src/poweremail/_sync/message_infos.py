@@ -27,6 +27,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from operator import attrgetter
+from typing import NamedTuple
 
 from poweremail._policy.outcome import NO_MAIL
 from poweremail._runtime._sync_many import BoundedMap
@@ -93,7 +94,7 @@ class MessageInfos:
         self._deadline = deadline
         self._next_page: int | None = first_page
         self._burst = look_ahead
-        self._fetched: deque[MessageInfoPage | Exception] = deque()
+        self._fetched: deque[_Fetched | Exception] = deque()
         self._records: Iterator[MessageInfo] = iter(())
         self._digests: dict[int, int] = {}
         self.page: MessageInfoPage | None = None
@@ -105,14 +106,14 @@ class MessageInfos:
         while (record := next(self._records, None)) is None:
             if self._next_page is None:
                 raise StopIteration
-            page = self._get(self._next_page)
-            self._check_new(page)
-            self.page = page
-            self._next_page = page.next_skip_page
-            self._records = iter(page.records)
+            fetched = self._get(self._next_page)
+            self._check_new(*fetched)
+            self.page = fetched.page
+            self._next_page = self.page.next_skip_page
+            self._records = iter(self.page.records)
         return record
 
-    def _get(self, number: int) -> MessageInfoPage:
+    def _get(self, number: int) -> _Fetched:
         if self._look_ahead and not self._fetched and self.page is not None:
             self._fetch_burst(range(number, number + self._burst))
             self._burst = min(self._burst * 2, self._look_ahead * _MAX_BURST_FACTOR)
@@ -128,14 +129,14 @@ class MessageInfos:
         """
         Fetch the pages *numbers*; after an error or the last page no further one is begun.
         """
-        fetched: dict[int, MessageInfoPage | Exception] = {}
+        fetched: dict[int, _Fetched | Exception] = {}
         ended = False
 
         def fetch(_: int, number: int) -> None:
             nonlocal ended
             try:
-                page = fetched[number] = self._fetch(number)
-                ended = ended or page.next_skip_page is None
+                read = fetched[number] = self._fetch(number)
+                ended = ended or read.page.next_skip_page is None
             except Exception as error:  # noqa: BLE001  raised when its page is due
                 fetched[number] = error
                 ended = True
@@ -146,15 +147,16 @@ class MessageInfos:
                 pass
         self._fetched.extend(fetched[number] for number in sorted(fetched))
 
-    def _fetch(self, number: int) -> MessageInfoPage:
-        return fetch_page(self._exchange, self._endpoint, self._unique_id, number, self._deadline)
-
-    def _check_new(self, page: MessageInfoPage) -> None:
-        if page.next_skip_page is None:
-            return
+    def _fetch(self, number: int) -> _Fetched:
+        page = fetch_page(self._exchange, self._endpoint, self._unique_id, number, self._deadline)
         # Counts may grow and the order may change between two responses, so neither is included.
         extras = [repr(record.extra) for record in page.records if record.extra]
-        digest = hash((frozenset(map(_identity, page.records)), frozenset(extras)))
+        # Computed here, where other pages are on their way meanwhile.
+        return _Fetched(page, hash((frozenset(map(_identity, page.records)), frozenset(extras))))
+
+    def _check_new(self, page: MessageInfoPage, digest: int) -> None:
+        if page.next_skip_page is None:
+            return
         if digest in self._digests:
             self._next_page = None
             raise ProtocolError(
@@ -163,3 +165,10 @@ class MessageInfos:
                 raw=page.raw,
             )
         self._digests[digest] = page.skip_page
+
+
+class _Fetched(NamedTuple):
+    """A *page*, and a *digest* of its records."""
+
+    page: MessageInfoPage
+    digest: int
