@@ -484,12 +484,12 @@ TYPE_VARIABLE = re.compile(r"[A-Z]\w*$")
 
 
 def test_the_slots_of_the_runtime_have_one_surface() -> None:
-    """The async slots also offer their waiters, to `BoundedMap`."""
+    """The async slots also offer their waiters, to `BoundedMap`, and their alarm, to aiohttp."""
     a, b = (modules()[f"poweremail._runtime._{kind}_slots"] for kind in ("async", "sync"))
     assert {
         name: parameters
         for name, parameters in surface(a.body).items()
-        if not name.lower().startswith("waiter")
+        if not name.lower().startswith(("waiter", "alarm"))
     } == surface(b.body)
 
 

@@ -2,8 +2,8 @@
 """
 An attempt ends in time, whatever the server does, and says whether the mail may have left.
 
-Each server here would hold the client for ever. `Timeouts.read` never runs out, because bytes come
-all the time.
+Each server here would hold the client for ever. With most of them `Timeouts.read` never runs out,
+because bytes come all the time.
 """
 
 from __future__ import annotations
@@ -115,6 +115,51 @@ def drip_head(connection) -> bool:
 def drip_interim(connection) -> bool:
     connection.read_body()
     return repeat(connection, b"HTTP/1.1 102 Processing\r\n\r\n", 0.05)
+
+
+def in_pieces(connection) -> bool:
+    """Respond in pieces with pauses, which together take longer than one may."""
+    connection.read_body()
+    body = json.dumps(SUCCESS).encode()
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body)
+    for piece in (head[:9], head[9:20], head[20:], body[:5], body[5:9], body[9:]):
+        connection.server.stopped.wait(0.25)
+        connection.socket.sendall(piece)
+    return True
+
+
+def stop_in_the_head(connection) -> bool:
+    connection.read_body()
+    connection.socket.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    connection.server.stopped.wait()
+    return False
+
+
+def stop_in_the_body(connection) -> bool:
+    connection.read_body()
+    connection.send(200, b"{", length=20)
+    connection.server.stopped.wait()
+    return False
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_each_piece_of_a_response_has_time(engine):
+    timeouts = Timeouts(connect=5, read=1, response=60)
+    with FaultServer(in_pieces) as server:
+        with client_of(engine, server.url, timeouts=timeouts, retry=ONCE) as client:
+            client.messages.send_mail(message())
+
+
+@pytest.mark.parametrize("behave", [stop_in_the_head, stop_in_the_body])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_response_that_stops_is_cut_off(engine, behave):
+    timeouts = Timeouts(connect=5, read=0.2, response=60)
+    began = time.monotonic()
+    with FaultServer(behave) as server:
+        with client_of(engine, server.url, timeouts=timeouts, retry=ONCE) as client:
+            with pytest.raises(DeliveryUnknownError, match="(?i)time(d )?out"):
+                client.messages.send_mail(message())
+    assert time.monotonic() - began < 30  # the response as a whole has 60
 
 
 def pour_interim(connection) -> bool:

@@ -70,6 +70,28 @@ async def test_an_item_released_as_the_timeout_ends_is_not_lost():
     assert await slots.acquire(0) == 3
 
 
+async def test_each_wait_ends_in_its_own_time():
+    slots, ended, got = _async_slots.Slots[int](1, int), [], []
+    await slots.acquire(None)
+
+    async def wait(seconds: float | None) -> None:
+        began = time.monotonic()
+        try:
+            got.append(await slots.acquire(seconds))
+        except TimeoutError:
+            ended.append((seconds, time.monotonic() - began >= seconds))
+
+    async with anyio.create_task_group() as tasks:
+        with anyio.fail_after(30):
+            async with anyio.create_task_group() as limited:
+                tasks.start_soon(wait, None)
+                for seconds in (0.2, 0.05, 0.1):
+                    limited.start_soon(wait, seconds)
+        slots.release(7)
+    assert sorted(ended) == [(0.05, True), (0.1, True), (0.2, True)]
+    assert got == [7]
+
+
 def test_threads_are_served_in_order():
     slots, got = _sync_slots.Slots[int](1, int), []
     slots.acquire(None)

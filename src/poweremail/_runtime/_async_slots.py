@@ -18,9 +18,9 @@ waiter may time out, or its task may be cancelled, in the same step of the loop 
 notified. ``acquire`` then finds the waiter ready, and releases the item again.
 
 Why not ``anyio.Semaphore`` or ``asyncio.Queue``: they hold no item, or do not hand it over
-directly, and a cancel scope around each wait costs several times as much as the future and the
-timer that `_LoopWaiter` uses on asyncio. Nothing here needs a lock, since no state changes across
-an await.
+directly, and a cancel scope around each wait costs several times as much as the future that
+`_LoopWaiter` uses on asyncio, with one `Alarm` for all. Nothing here needs a lock, since no state
+changes across an await.
 
 ``tests/runtime/test_slots.py`` shows the order, the limit, and that no item is lost when a timeout
 or a cancellation meets a notification.
@@ -29,13 +29,16 @@ or a cancellation meets a notification.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
+from contextvars import Context
+from time import monotonic
 from typing import Any, Generic, TypeVar
 
 import anyio
 
-__all__ = ["Slots", "Waiter", "waiter"]
+__all__ = ["Alarm", "Slots", "Waiter", "waiter"]
 
 T = TypeVar("T")
 
@@ -54,6 +57,7 @@ class Slots(Generic[T]):
         self._make = make
         self._free: list[T] = []
         self._queue: deque[Waiter[T]] = deque()
+        self._alarm = Alarm(self._end_waits)
 
     @property
     def queued(self) -> int:
@@ -74,7 +78,7 @@ class Slots(Generic[T]):
         queued: Waiter[T] = waiter()
         self._queue.append(queued)
         try:
-            return await queued.wait(timeout)
+            return await queued.wait(timeout, self._alarm)
         except BaseException:
             if queued.ready:
                 # It was notified in the same step of the loop in which its wait ended.
@@ -90,21 +94,34 @@ class Slots(Generic[T]):
         else:
             self._free.append(item)
 
+    def _end_waits(self) -> None:
+        now = monotonic()
+        for queued in self._queue:
+            if queued.ends <= now:
+                queued.end()
+            else:
+                self._alarm.ring_by(queued.ends)
+
 
 class Waiter(Generic[T]):
     """
     A single-use waiter: one task waits, `notify` wakes it with an *item*. Make one by `waiter`.
 
-    ``ready`` says whether it has been notified.
+    ``ready`` says whether it has been notified, ``ends`` when to `end` its wait, at the latest.
     """
+
+    ends: float = math.inf
 
     def __init__(self) -> None:
         self.ready = False
         self.item: T | None = None
         self._event = anyio.Event()
 
-    async def wait(self, timeout: float | None = None) -> T:  # noqa: ASYNC109
-        """Wait to be notified, and return the item. Raises TimeoutError after *timeout* seconds."""
+    async def wait(self, timeout: float | None = None, alarm: Alarm | None = None) -> T:  # noqa: ARG002, ASYNC109
+        """
+        Wait to be notified, and return the item. Raises TimeoutError after *timeout* seconds; on
+        asyncio *alarm* ends the wait.
+        """
         if timeout is None:
             await self._event.wait()
         else:
@@ -115,34 +132,66 @@ class Waiter(Generic[T]):
     def notify(self, item: T | None = None) -> None:
         """Wake the task that waits."""
         self.ready, self.item = True, item
+        self.end()
+
+    def end(self) -> None:
+        """End the wait."""
         self._event.set()
 
 
+class Alarm:
+    """
+    Calls *ring* in time, on asyncio; one for many waits.
+
+    Hardly any wait takes as long as it may, and a timer for each would be set and cancelled for
+    nothing. So an alarm goes off when the first of them could be over, and *ring* sets it again for
+    those that are not.
+    """
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._timer: asyncio.TimerHandle | None = None
+        self._rings = math.inf
+
+    def ring_by(self, time: float) -> None:
+        """Go off at *time*, on the monotonic clock, at the latest."""
+        if time < self._rings:
+            self.stop()
+            self._rings = time
+            # The context of the caller has the mail, which would be kept as long as the timer.
+            self._timer = asyncio.get_running_loop().call_later(
+                time - monotonic(), self._go_off, context=Context()
+            )
+
+    def stop(self) -> None:
+        """Do not go off."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._rings = math.inf
+
+    def _go_off(self) -> None:
+        self._rings = math.inf
+        self._ring()
+
+
 class _LoopWaiter(Waiter[T]):
-    """A `Waiter` on asyncio, made of a future and a timer, which is several times as fast."""
+    """A `Waiter` on asyncio, made of a future, which is several times as fast."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.ready = False
         self.item = None
-        self._loop = loop
         self._ended = loop.create_future()
 
-    async def wait(self, timeout: float | None = None) -> T:  # noqa: ASYNC109
-        timer = None if timeout is None else self._loop.call_later(timeout, self._end)
-        try:
-            await self._ended
-        finally:
-            if timer is not None:
-                timer.cancel()
+    async def wait(self, timeout: float | None = None, alarm: Alarm | None = None) -> T:  # noqa: ASYNC109
+        if timeout is not None and alarm is not None:
+            self.ends = monotonic() + timeout
+            alarm.ring_by(self.ends)
+        await self._ended
         if not self.ready:
             raise TimeoutError
         return self.item  # type: ignore[return-value]
 
-    def notify(self, item: T | None = None) -> None:
-        self.ready, self.item = True, item
-        self._end()
-
-    def _end(self) -> None:
+    def end(self) -> None:
         if not self._ended.done():
             self._ended.set_result(None)
 

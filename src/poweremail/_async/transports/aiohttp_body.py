@@ -8,6 +8,7 @@ The body of a request and the connection that it leaves over, as aiohttp has the
 from __future__ import annotations
 
 import asyncio
+import math
 from functools import cache
 from time import monotonic
 from typing import Any
@@ -22,10 +23,39 @@ __all__ = ["AsyncTimedOutgoing", "body_class", "connector_class"]
 
 
 class AsyncTimedOutgoing(AsyncOutgoing):
-    """A body that leaves over *transport*, and whose attempt ends by *limit*."""
+    """
+    A body that leaves over *transport*, and whose attempt *task* makes.
 
-    limit: asyncio.Timeout | None = None
+    ``link`` is the use of its connection, ``silent`` says that the server has sent nothing for as
+    long as `Timeouts.read` allows. The engine has a timer for that, which it sets twice a request.
+    """
+
+    task: asyncio.Task[Any] | None = None
     transport: asyncio.WriteTransport | None = None
+    link: AsyncLink | None = None
+    silent: bool = False
+
+    def await_response(self) -> None:
+        """Note that the engine has nothing more to write."""
+        if self.link is not None:
+            self.link.heard = monotonic()
+        if self.end_by is not None:
+            self.end_by(self.next_end)
+
+    @property
+    def next_end(self) -> float:
+        """The time at which the attempt ends if nothing arrives until then."""
+        read = None if self.timeouts is None else self.timeouts.read
+        if self.link is None or read is None:
+            return self.ends
+        return min(self.ends, self.link.heard + read)
+
+    @property
+    def expired(self) -> str | None:
+        """The limit that has run out, or None."""
+        if self.silent:
+            return f"ReadTimeout: nothing arrived within {self.timeouts.read} s"  # type: ignore[union-attr]
+        return super().expired
 
 
 @cache
@@ -65,14 +95,16 @@ def body_class() -> Any:
             outgoing.start()
             protocol = writer.protocol
             outgoing.transport = protocol.transport
-            outgoing.use = link = _link(protocol, outgoing.asked)
+            outgoing.use = outgoing.link = link = _link(protocol, outgoing.asked)
             try:
                 link.responded = False
+                link.heard = math.inf
                 wait = link.begin(outgoing.asked)
                 if wait:
                     writer.send_headers()
                     await asyncio.sleep(wait)
                 if link.responded:
+                    outgoing.await_response()
                     return  # the engine reads it; the body is held back
                 link.check(outgoing)
                 whole = outgoing.whole()
@@ -91,6 +123,7 @@ def body_class() -> Any:
             except PowerEmailError as error:
                 self.error = error
                 raise
+            outgoing.await_response()
             self.written = True
 
     return AsyncBody
@@ -112,6 +145,7 @@ class AsyncLink(Use):
     The use of the connection of *protocol*.
 
     ``responded``: whether the present request has its final response.
+    ``heard``: when its last bytes arrived, or its own had been written; infinite before.
     """
 
     def __init__(self, protocol: Any, connect_seconds: float) -> None:
@@ -119,6 +153,7 @@ class AsyncLink(Use):
 
         super().__init__(connect_seconds, protocol.transport.get_extra_info("socket"), Closings())
         self.responded = False
+        self.heard = math.inf
         self._protocol = protocol
         self._interim_count = 0
         self._feed = protocol.feed_data
@@ -128,6 +163,9 @@ class AsyncLink(Use):
         # The engine does not report an idle connection that ends; it forgets it.
         self._lose = protocol.connection_lost
         protocol.connection_lost = self.note_lost
+        self._receive = protocol.data_received
+        protocol.data_received = self.note_data
+        protocol.transport.set_protocol(protocol)  # uvloop keeps the method that it has found
 
     def check(self, outgoing: AsyncOutgoing) -> None:
         """Raise `TransportError` if the server has closed it, before *outgoing* leaves."""
@@ -147,6 +185,12 @@ class AsyncLink(Use):
         if self.responded and protocol.transport is not None and not protocol.should_close:
             self.note_closed()
         self._lose(error)
+
+    def note_data(self, data: bytes) -> None:
+        """Note that *data* has arrived; the engine passes b"" if it goes on with what it has."""
+        if data:
+            self.heard = monotonic()
+        self._receive(data)
 
     def note_message(self, message: Any, *rest: Any) -> None:
         """Note that the head of a response has arrived."""
