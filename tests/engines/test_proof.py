@@ -49,5 +49,5 @@ def test_a_host_that_is_cut_off_from_the_database_loses_only_what_it_had_in_flig
     assert figures["cut_off"] == 2
     assert figures["begun by other hosts during cuts"] > 0
     assert figures["caught"] > 100
-    # A connection is given up after 5 seconds, and so is another one.
-    assert 0 < figures["slowest to notice a cut, in ms"] < 12_000
+    # A connection is given up after 5 seconds, and so is another one; TCP would try for 15 minutes.
+    assert 0 < figures["slowest to notice a cut, in ms"] < 20_000
