@@ -442,8 +442,10 @@ class TestWork:
             swept = connection.scalar(text("SELECT swept FROM poweremail_batches"))
         for it in others:
             it.step((), 1)
+        with ledger.database.reading() as connection:
+            later = connection.scalar(text("SELECT swept FROM poweremail_batches"))
+        assert later == swept or later - swept >= 1.0
         with ledger.database.transaction() as connection:
-            assert connection.scalar(text("SELECT swept FROM poweremail_batches")) == swept
             connection.execute(text("UPDATE poweremail_batches SET swept = swept - 1.1"))
         others[0].step((), 1)
         with ledger.database.reading() as connection:

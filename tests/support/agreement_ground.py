@@ -84,10 +84,10 @@ class Handling:
 
 @attrs.define
 class Log:
-    """Every attempt of a script, and its handlings by its number."""
+    """Every attempt of a script, and its handlings by its number, None if it has none."""
 
     attempts: list[Attempt] = attrs.field(factory=list)
-    handlings: dict[int, list[Handling]] = attrs.field(factory=dict)
+    handlings: dict[int | None, list[Handling]] = attrs.field(factory=dict)
     arrived: int = 0
     _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False, repr=False)
 
@@ -101,12 +101,13 @@ class Log:
                 started=time.monotonic(),
             )
             self.attempts.append(attempt)
-        query = (
-            f"attempt={attempt.number}"
-            if request.query is None
-            else f"{request.query.reveal()}&attempt={attempt.number}"
-        )
-        return attrs.evolve(request, query=Secret(query)), attempt
+        number = f"attempt={attempt.number}"
+        if request.query is not None:
+            query = Secret(f"{request.query.reveal()}&{number}")
+            return attrs.evolve(request, query=query), attempt
+        # A POST has no query of its own, so the transports send the URL without one.
+        operation = attrs.evolve(request.operation, path=f"{request.operation.path}?{number}")
+        return attrs.evolve(request, operation=operation), attempt
 
     def of(self, subject: str) -> list[Attempt]:
         """The attempts of one mail."""
@@ -205,8 +206,8 @@ class Ground:
                 mails.count() - before,
                 time.monotonic(),
             )
-            number = int(parse_qs(call.query)["attempt"][0])
-            faults.log.handlings.setdefault(number, []).append(handling)
+            numbers = parse_qs(call.query).get("attempt", ())
+            faults.log.handlings.setdefault(next(map(int, numbers), None), []).append(handling)
         return reply
 
 

@@ -73,7 +73,9 @@ def _requests(log: Log) -> Iterator[str]:
     if log.arrived > len(log.attempts):
         yield f"{log.arrived} requests arrived, of {len(log.attempts)} that were made"
     for number, handlings in log.handlings.items():
-        if len(handlings) > 1:
+        if number is None:
+            yield f"{len(handlings)} requests arrived without a number"
+        elif len(handlings) > 1:
             yield f"request {number} arrived {len(handlings)} times"
 
 
