@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from benchmarks.goals import judged
@@ -24,11 +25,12 @@ def ground(figures: dict[str, Any]) -> str:
         for name, version in figures["libraries"].items()
         if name != "poweremail"
     )
-    return (
+    return fill(
         f"Python {figures['python']} on {figures['machine']}; {libraries}. The server alone "
-        "answers "
-        f"{figures['server_requests_per_second']:,.0f} requests a second; the fastest client made "
-        f"{figures['fastest_client']:,.0f}."
+        f"handles {figures['server_requests_per_second']:,.0f} requests a second; the fastest "
+        f"client made {figures['fastest_client']:,.0f}.",
+        100,
+        break_on_hyphens=False,
     )
 
 

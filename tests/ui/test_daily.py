@@ -319,12 +319,18 @@ def test_files_are_shown_in_place(page):
     wait_until(page, "() => document.querySelector('.thumb').naturalWidth === 1")
     page.keyboard.press("v")
     wait_until(page, "() => document.querySelector('img.shown').naturalWidth === 1")
-    for row in rows.all()[1:5]:
-        row.get_by_role("button", name="Show").click()
-    assert page.locator("iframe.pdf").get_attribute("src").endswith("/attachments/1?shown=1")
-    rows.nth(2).get_by_text("1,\u00fc").wait_for()
-    calendar = rows.nth(3).locator("table")
-    calendar.wait_for()
+
+    def show(index: int, content: str):
+        # What is shown moves the rows below it: one after the other, as a person does it.
+        rows.nth(index).get_by_role("button", name="Show").click()
+        shown = rows.nth(index).locator(content)
+        shown.wait_for(state="attached")
+        return shown
+
+    pdf = show(1, "iframe.pdf")
+    assert pdf.get_attribute("src").endswith("/attachments/1?shown=1")
+    assert "1,\u00fc" in show(2, ".long").text_content()
+    calendar = show(3, "table")
     assert [line.split("\t") for line in calendar.inner_text().splitlines()] == [
         ["Planning, first quarter"],
         ["Begins", "2026-12-03 10:00 (Europe/Berlin)"],
@@ -334,8 +340,7 @@ def test_files_are_shown_in_place(page):
         ["Description", "Agenda:"],
         ["1. Budget"],
     ]
-    inner = rows.nth(4).locator(".long")
-    inner.wait_for(state="attached")
+    inner = show(4, ".long")
     assert inner.text_content() == "INNER TEXT\n"
     assert rows.nth(4).locator("caption").inner_text() == "inner"
     assert rows.nth(5).get_by_role("button").count() == 0

@@ -265,18 +265,19 @@ class Lanes:
             rows = connection.execute(held).all()
         return [LaneStatus(**row._asdict()) for row in rows]
 
-    def agenda(self, smtp_users: Collection[str], *, urgent: bool = False) -> dict[str, float]:
+    def agenda(
+        self, smtp_users: Collection[str], host: str | None = None, *, urgent: bool = False
+    ) -> dict[str, float]:
         """
-        The batches that a worker on this host which sends as *smtp_users* may work on, each with
-        the seconds until it has something to do.
+        The batches that a worker on *host* (by default this one) which sends as *smtp_users* may
+        work on, each with the seconds until it has something to do.
 
         They are not finished, paused or drained, and one of their lanes is free. Outboxes come
         first, then batches, the oldest of each first. *urgent*: only outboxes with a mail that is
         due to be sent.
         """
-        return read_agenda(
-            self._database, smtp_users, _here()[0], reports=self._reports(), urgent=urgent
-        )
+        here = _here()[0] if host is None else host
+        return read_agenda(self._database, smtp_users, here, reports=self._reports(), urgent=urgent)
 
     @staticmethod
     def _lock(connection: Connection, batch: int) -> tuple[str, int | None]:

@@ -78,7 +78,9 @@ class Slots(Generic[T]):
         queued: Waiter[T] = waiter()
         self._queue.append(queued)
         try:
-            return await queued.wait(timeout, self._alarm)
+            if timeout is None:
+                return await queued.wait()
+            return await queued.wait_until(monotonic() + timeout, self._alarm)
         except BaseException:
             if queued.ready:
                 # It was notified in the same step of the loop in which its wait ended.
@@ -117,17 +119,18 @@ class Waiter(Generic[T]):
         self.item: T | None = None
         self._event = anyio.Event()
 
-    async def wait(self, timeout: float | None = None, alarm: Alarm | None = None) -> T:  # noqa: ARG002, ASYNC109
-        """
-        Wait to be notified, and return the item. Raises TimeoutError after *timeout* seconds; on
-        asyncio *alarm* ends the wait.
-        """
-        if timeout is None:
-            await self._event.wait()
-        else:
-            with anyio.fail_after(timeout):
-                await self._event.wait()
+    async def wait(self) -> T:
+        """Wait to be notified, and return the item."""
+        await self._event.wait()
         return self.item  # type: ignore[return-value]
+
+    async def wait_until(self, time: float, alarm: Alarm) -> T:  # noqa: ARG002
+        """
+        Do the same, but raise TimeoutError at *time*, on the monotonic clock. On asyncio *alarm*,
+        which then goes off, has to `end` the wait.
+        """
+        with anyio.fail_after(time - monotonic()):
+            return await self.wait()
 
     def notify(self, item: T | None = None) -> None:
         """Wake the task that waits."""
@@ -182,14 +185,16 @@ class _LoopWaiter(Waiter[T]):
         self.item = None
         self._ended = loop.create_future()
 
-    async def wait(self, timeout: float | None = None, alarm: Alarm | None = None) -> T:  # noqa: ASYNC109
-        if timeout is not None and alarm is not None:
-            self.ends = monotonic() + timeout
-            alarm.ring_by(self.ends)
+    async def wait(self) -> T:
         await self._ended
         if not self.ready:
             raise TimeoutError
         return self.item  # type: ignore[return-value]
+
+    async def wait_until(self, time: float, alarm: Alarm) -> T:
+        self.ends = time
+        alarm.ring_by(time)
+        return await self.wait()
 
     def end(self) -> None:
         if not self._ended.done():
