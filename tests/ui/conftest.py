@@ -9,6 +9,7 @@ Screenshots are left in ``artifacts``, or where POWEREMAIL_ARTIFACTS says.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import time
 from pathlib import Path
@@ -105,8 +106,8 @@ def open_page(browser, sandbox):
         page.on(
             "console",
             lambda message: (
-                complaints.append(message.text)
-                if message.type == "error" and not ours(message)
+                complaints.append(f"{message.text} {url_of(message)}")
+                if message.type == "error" and not ours(url_of(message))
                 else None
             ),
         )
@@ -114,10 +115,15 @@ def open_page(browser, sandbox):
         page.wait_for_selector("#live[data-state=on]")
         return page
 
-    def ours(message):
-        # That the frame of a mail was kept from something is no mistake of the page.
-        url = (message.location or {}).get("url", "")
-        return "/html" in url or url.startswith(tuple(open_page.allowed))
+    def url_of(message):
+        return (message.location or {}).get("url", "")
+
+    def ours(url):
+        # That the frame of a mail was kept from something is no mistake of the page, nor that a
+        # mail was deleted while the page was reading it.
+        read = re.search(r"/messages/(\d+)", url)
+        is_gone = read is not None and int(read[1]) not in [mail.number for mail in sandbox.outbox]
+        return is_gone or "/html" in url or url.startswith(tuple(open_page.allowed))
 
     open_page.complaints = complaints
     open_page.allowed = []  # servers that the page may ask, whatever comes of it
