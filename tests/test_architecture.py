@@ -129,7 +129,8 @@ SANDBOX_API_MAY_IMPORT = (
 
 ANY = ("poweremail",)
 AIOHTTP_MODULES = tuple(
-    f"poweremail._async.transports.{name}" for name in ("aiohttp", "aiohttp_body", "aiohttp_head")
+    f"poweremail._async.transports.{name}"
+    for name in ("aiohttp", "aiohttp_body", "aiohttp_direct", "aiohttp_head")
 )
 ASYNC_MODULES = (
     "poweremail._runtime._async",

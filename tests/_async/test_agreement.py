@@ -19,7 +19,10 @@ from hypothesis import example, given
 from poweremail import AsyncPowerEmail, PowerEmailError, RetryPolicy, Timeouts
 from poweremail._runtime._async import in_thread
 from poweremail.sandbox import AsyncSandboxTransport, Fault
-from poweremail.transports import AsyncHttpxTransport
+from poweremail.transports import (
+    AsyncAiohttpTransport,  # async only
+    AsyncHttpxTransport,
+)
 from support.agreement_figures import Figures, effort
 from support.agreement_ground import Ground
 from support.agreement_judge import disagreements
@@ -35,7 +38,11 @@ from support.agreement_scripts import (
     scripts,
 )
 
-ENGINES = {"httpx": httpx, "httpx2": httpx2}
+TRANSPORTS = {
+    "httpx": AsyncHttpxTransport,
+    "aiohttp": AsyncAiohttpTransport,  # async only
+}
+CLIENTS = {"a client of httpx": httpx, "a client of httpx2": httpx2}
 # Made once: it takes as long as a script.
 TLS = ssl.create_default_context()
 
@@ -179,8 +186,14 @@ async def transport_to(ground, engine):
     """A transport to the sandbox of *ground*, and at the end no connection to it."""
     if engine is None:
         yield AsyncSandboxTransport(ground.sandbox.service)
+    elif engine in TRANSPORTS:
+        transport = TRANSPORTS[engine]()
+        try:
+            yield transport
+        finally:
+            await transport.aclose()
     else:
-        async with ENGINES[engine].AsyncClient(verify=TLS) as client:
+        async with CLIENTS[engine].AsyncClient(verify=TLS) as client:
             yield AsyncHttpxTransport(client)
 
 
@@ -207,7 +220,7 @@ async def test_outcomes_agree_with_the_sandbox_in_process(script, here, figures)
     await prove(script, here, figures)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [*TRANSPORTS, *CLIENTS])
 @effort(20)
 @given(script=scripts())
 async def test_outcomes_agree_with_the_sandbox_over_http(engine, script, there, figures):

@@ -18,7 +18,7 @@ PACKAGE = Path(poweremail.__file__).parent
 
 
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-@pytest.mark.parametrize(("engine", "max_files"), [("httpx", 15), ("aiohttp", 16)])
+@pytest.mark.parametrize(("engine", "max_files"), [("httpx", 15), ("aiohttp", 17)])
 async def test_a_send_enters_few_files(engine, max_files):
     entered: set[str] = set()
 

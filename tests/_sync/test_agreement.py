@@ -20,7 +20,9 @@ from hypothesis import example, given
 from poweremail import PowerEmail, PowerEmailError, RetryPolicy, Timeouts
 from poweremail._runtime._sync import in_thread
 from poweremail.sandbox import SandboxTransport, Fault
-from poweremail.transports import HttpxTransport
+from poweremail.transports import (
+    HttpxTransport,
+)
 from support.agreement_figures import Figures, effort
 from support.agreement_ground import Ground
 from support.agreement_judge import disagreements
@@ -36,7 +38,10 @@ from support.agreement_scripts import (
     scripts,
 )
 
-ENGINES = {"httpx": httpx, "httpx2": httpx2}
+TRANSPORTS = {
+    "httpx": HttpxTransport,
+}
+CLIENTS = {"a client of httpx": httpx, "a client of httpx2": httpx2}
 # Made once: it takes as long as a script.
 TLS = ssl.create_default_context()
 
@@ -178,8 +183,14 @@ def transport_to(ground, engine):
     """A transport to the sandbox of *ground*, and at the end no connection to it."""
     if engine is None:
         yield SandboxTransport(ground.sandbox.service)
+    elif engine in TRANSPORTS:
+        transport = TRANSPORTS[engine]()
+        try:
+            yield transport
+        finally:
+            transport.close()
     else:
-        with ENGINES[engine].Client(verify=TLS) as client:
+        with CLIENTS[engine].Client(verify=TLS) as client:
             yield HttpxTransport(client)
 
 
@@ -206,7 +217,7 @@ def test_outcomes_agree_with_the_sandbox_in_process(script, here, figures):
     prove(script, here, figures)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [*TRANSPORTS, *CLIENTS])
 @effort(20)
 @given(script=scripts())
 def test_outcomes_agree_with_the_sandbox_over_http(engine, script, there, figures):

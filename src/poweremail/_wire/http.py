@@ -125,6 +125,11 @@ class Body:
         return f"<Body of {'unknown length' if self.length is None else f'{self.length} bytes'}>"
 
     @property
+    def is_one_piece(self) -> bool:
+        """Whether it is a single piece in memory."""
+        return self._whole is not None
+
+    @property
     def whole(self) -> bytes | None:
         """The complete body if it is a single piece in memory, else None. Access counts as read."""
         self.begun = True

@@ -13,16 +13,18 @@ import asyncio
 import math
 import ssl
 from abc import abstractmethod
-from collections.abc import AsyncIterable, Callable
-from functools import cache, lru_cache
+from collections.abc import Callable
+from functools import cache, lru_cache, partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from poweremail._async.transports.aiohttp_body import (
+    AsyncAiohttpReply,
     AsyncTimedOutgoing,
     body_class,
     connector_class,
 )
+from poweremail._async.transports.aiohttp_direct import AsyncDirect, direct_way
 from poweremail._async.transports.aiohttp_head import AsyncHeadProgress, NoRetryError
 from poweremail._async.transports.base import (
     AsyncAdapter,
@@ -146,13 +148,10 @@ class AsyncSession(AsyncEngine):
         request: Request,
         outgoing: AsyncOutgoing,
         slot: None,  # noqa: ARG002
-    ) -> AsyncSessionReply:
+    ) -> AsyncAiohttpReply:
         """Send *request* through the session."""
         payload = None if request.body is None else self._body_class(outgoing, request)
         options = self._options(request)
-        if options is None:
-            await self.prepare(request.endpoint.base_url)
-            options = self._options(request) or {}
         if payload is None:
             progress = AsyncHeadProgress(
                 outgoing, request.query, traced=bool(self._session.trace_configs)
@@ -164,19 +163,18 @@ class AsyncSession(AsyncEngine):
             given = options.get("middlewares", ())
             options = {**options, "middlewares": (*given, progress.follow)}
         try:
-            return AsyncSessionReply(
-                await self._session.request(
-                    request.method,
-                    self._url(request.url),
-                    data=payload,
-                    timeout=self._timeout(request.endpoint.timeouts, payload is None),
-                    allow_redirects=False,
-                    auto_decompress=False,
-                    raise_for_status=False,
-                    **options,
-                ),
-                payload,
+            response = await self._session.request(
+                request.method,
+                self._url(request.url),
+                data=payload,
+                timeout=self._timeout(request.endpoint.timeouts, payload is None),
+                allow_redirects=False,
+                auto_decompress=False,
+                raise_for_status=False,
+                **options,
             )
+            end = partial(_end, response, outgoing)
+            return AsyncAiohttpReply(response.status, response.headers, response.content, end)
         except NoRetryError as wrapper:
             error = wrapper.__cause__
         except self.errors as engine_error:
@@ -221,8 +219,8 @@ class AsyncSession(AsyncEngine):
         await self._session.close()
 
     @abstractmethod
-    def _options(self, request: Request) -> dict[str, Any] | None:
-        """Return further options of *request*; None if `prepare` has to be called first."""
+    def _options(self, request: Request) -> dict[str, Any]:
+        """Return further options of *request*."""
 
     def _make_timeout(self, timeouts: Timeouts, by_engine: bool) -> aiohttp.ClientTimeout:  # noqa: FBT001
         import aiohttp  # noqa: PLC0415
@@ -279,7 +277,21 @@ class AsyncOwnSession(AsyncSession):
             )
         )
         self.slots = Slots(limit, lambda: None)
-        self._routes: dict[str, dict[str, Any]] = {}
+        self._routes: dict[str, tuple[dict[str, Any], AsyncDirect | None]] = {}
+
+    async def send(
+        self, request: Request, outgoing: AsyncOutgoing, slot: None
+    ) -> AsyncAiohttpReply:
+        """Send *request* below the session if that is possible, else through it."""
+        base_url = request.endpoint.base_url
+        if base_url not in self._routes:
+            await self.prepare(base_url)
+        _, direct = self._routes[base_url]
+        if direct is None or not direct.can_send(request):
+            return await super().send(request, outgoing, slot)
+        timed = cast("AsyncTimedOutgoing", outgoing)
+        timeout = self._timeout(request.endpoint.timeouts, False)
+        return await direct.send(self._url(request.url), request, timed, timeout)
 
     async def prepare(self, base_url: str) -> None:
         """Find the proxy for *base_url*, and make the TLS context if the environment has a say."""
@@ -287,38 +299,19 @@ class AsyncOwnSession(AsyncSession):
         tls: dict[str, Any] = {}
         if tls_settings():
             tls["ssl"] = await in_thread(tls_context, "aiohttp", ssl.create_default_context)
-        self._routes[base_url] = {"proxy": None if proxy is None else proxy.reveal(), **tls}
+        options = {"proxy": None if proxy is None else proxy.reveal(), **tls}
+        self._routes[base_url] = options, direct_way(self._session, options)
 
-    def _options(self, request: Request) -> dict[str, Any] | None:
-        return self._routes.get(request.endpoint.base_url)
+    def _options(self, request: Request) -> dict[str, Any]:
+        return self._routes[request.endpoint.base_url][0]
 
 
-class AsyncSessionReply:
-    """
-    A *response* of aiohttp to a request with *payload*.
-
-    The response is private, because its repr shows the whole URL.
-    """
-
-    def __init__(self, response: aiohttp.ClientResponse, payload: Any) -> None:
-        self._response = response
-        self._payload = payload
-        self.status = response.status
-        self.headers = tuple(response.headers.items())
-        self.encoding = response.headers.get("Content-Encoding")
-
-    @property
-    def chunks(self) -> AsyncIterable[bytes] | bytes:
-        """The body as it comes, or all of it if it has arrived."""
-        content = self._response.content
-        return content.read_nowait() if content.is_eof() else content.iter_any()
-
-    async def aclose(self) -> None:
-        """Release the connection, or close it if the engine is still writing the body."""
-        if self._payload is not None and not self._payload.written:
-            self._response.close()
-        elif not self._response.closed:  # the engine releases it at the end of the response
-            self._response.release()
+def _end(response: aiohttp.ClientResponse, outgoing: AsyncOutgoing) -> None:
+    """Release the connection of *response*, or close it if the engine is still writing the body."""
+    if outgoing.has_body and not outgoing.written:
+        response.close()
+    elif not response.closed:  # the engine releases it at the end of the response
+        response.release()
 
 
 def _check_on_asyncio() -> None:

@@ -1,6 +1,6 @@
 # async only: aiohttp has no sync client
 """
-The body of a request and the connection that it leaves over, as aiohttp has them.
+The bodies of a request and of its response, and their connection, as aiohttp has them.
 
 ``httpcore.py`` explains what is done and why; here it is done by aiohttp's own means.
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import AsyncIterable, Callable
 from functools import cache
 from time import monotonic
 from typing import Any
@@ -19,7 +20,9 @@ from poweremail._runtime._closings import Closings, closings_by_server
 from poweremail._wire.http import Request
 from poweremail.errors import PowerEmailError, TransportError
 
-__all__ = ["AsyncTimedOutgoing", "body_class", "connector_class"]
+__all__ = ["AsyncAiohttpReply", "AsyncTimedOutgoing", "body_class", "connector_class"]
+
+_SWITCHING_PROTOCOLS = 101
 
 
 class AsyncTimedOutgoing(AsyncOutgoing):
@@ -35,10 +38,41 @@ class AsyncTimedOutgoing(AsyncOutgoing):
     link: AsyncLink | None = None
     silent: bool = False
 
-    def await_response(self) -> None:
+    async def write_by(self, writer: Any, limit: float | None) -> None:
+        """
+        Write the body by *writer*, whose connection has its head next, each piece within *limit*
+        seconds; write nothing if the response is there already.
+        """
+        self.start()
+        protocol = writer.protocol
+        self.transport = protocol.transport
+        self.use = self.link = link = _link(protocol, self.asked)
+        link.responded = False
+        link.heard = math.inf
+        wait = link.begin(self.asked)
+        if wait:
+            writer.send_headers()
+            await asyncio.sleep(wait)
+        if not link.responded:
+            link.check(self)
+            whole = self.whole()
+            if whole is None:
+                await _write_pieces(writer, self, limit)
+            else:
+                # The usual case. The body fits into the buffers, so no timeout is needed.
+                try:
+                    await writer.write(whole, drain=False)
+                finally:
+                    # Nothing else has run since the engine wrote: if the connection is closing now,
+                    # the system has refused the body.
+                    if _is_closing(self.transport):
+                        self.take_back()
+                self.written = self.left
+        self._await_response(link)
+
+    def _await_response(self, link: AsyncLink) -> None:
         """Note that the engine has nothing more to write."""
-        if self.link is not None:
-            self.link.heard = monotonic()
+        link.heard = monotonic()
         if self.end_by is not None:
             self.end_by(self.next_end)
 
@@ -66,11 +100,7 @@ def body_class() -> Any:
     headers = aiohttp.BytesPayload(b"", content_type="application/json").headers
 
     class AsyncBody(aiohttp.payload.Payload):
-        """
-        Writes *outgoing* piece by piece.
-
-        ``written`` says that it is done, ``error`` why a file or stream could not be read.
-        """
+        """The body *outgoing*; ``error`` says why a file or stream of it could not be read."""
 
         def __init__(self, outgoing: AsyncTimedOutgoing, request: Request) -> None:
             # Not by super(), which would build the headers for each request (aiohttp/payload.py,
@@ -81,7 +111,6 @@ def body_class() -> Any:
             self._write_timeout = request.endpoint.timeouts.write
             # Read by the engine for the Content-Length (aiohttp/payload.py, Payload.size).
             self._size = request.body.length if request.body else 0
-            self.written = False
             self.error: PowerEmailError | None = None
 
         def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002  its interface
@@ -91,40 +120,11 @@ def body_class() -> Any:
             await self.write_with_length(writer, None)
 
         async def write_with_length(self, writer: Any, content_length: int | None) -> None:  # noqa: ARG002  the body has that length
-            outgoing = self._outgoing
-            outgoing.start()
-            protocol = writer.protocol
-            outgoing.transport = protocol.transport
-            outgoing.use = outgoing.link = link = _link(protocol, outgoing.asked)
             try:
-                link.responded = False
-                link.heard = math.inf
-                wait = link.begin(outgoing.asked)
-                if wait:
-                    writer.send_headers()
-                    await asyncio.sleep(wait)
-                if link.responded:
-                    outgoing.await_response()
-                    return  # the engine reads it; the body is held back
-                link.check(outgoing)
-                whole = outgoing.whole()
-                if whole is None:
-                    await _write_pieces(writer, outgoing, self._write_timeout)
-                else:
-                    # The usual case. The body fits into the buffers, so no timeout is needed.
-                    try:
-                        await writer.write(whole, drain=False)
-                    finally:
-                        # Nothing else has run since the engine wrote: if the connection is closing
-                        # now, the system has refused the body.
-                        if _is_closing(outgoing.transport):
-                            outgoing.take_back()
-                    outgoing.written = outgoing.left
+                await self._outgoing.write_by(writer, self._write_timeout)
             except PowerEmailError as error:
                 self.error = error
                 raise
-            outgoing.await_response()
-            self.written = True
 
     return AsyncBody
 
@@ -138,6 +138,27 @@ async def _write_pieces(writer: Any, outgoing: AsyncOutgoing, limit: float | Non
             # engine.
             await asyncio.sleep(0)
     outgoing.note_left()
+
+
+class AsyncAiohttpReply:
+    """A response of aiohttp; *end* releases its connection, or closes it."""
+
+    def __init__(self, status: int, headers: Any, content: Any, end: Callable[[], object]) -> None:
+        self.status = status
+        self.headers = tuple(headers.items())
+        self.encoding = headers.get("Content-Encoding")
+        self._content = content
+        self._end = end
+
+    @property
+    def chunks(self) -> AsyncIterable[bytes] | bytes:
+        """The body as it comes, or all of it if it has arrived."""
+        content = self._content
+        return content.read_nowait() if content.is_eof() else content.iter_any()  # type: ignore[no-any-return]
+
+    async def aclose(self) -> None:
+        """End the use of the connection."""
+        self._end()
 
 
 class AsyncLink(Use):
@@ -193,21 +214,18 @@ class AsyncLink(Use):
         self._receive(data)
 
     def note_message(self, message: Any, *rest: Any) -> None:
-        """Note that the head of a response has arrived."""
-        if self._interim_count > MAX_INTERIM_RESPONSES:
-            return
-        if 100 <= message[0].code < 200:  # noqa: PLR2004
+        """Note that the head of a response has arrived; an interim one concerns nobody else."""
+        if 100 <= message[0].code < 200 and message[0].code != _SWITCHING_PROTOCOLS:  # noqa: PLR2004
             self._interim_count += 1
-            if self._interim_count > MAX_INTERIM_RESPONSES:
+            if self._interim_count == MAX_INTERIM_RESPONSES + 1:
                 reason = f"more than {MAX_INTERIM_RESPONSES} interim responses"
                 self._protocol.set_exception(self._failure(reason))
-                return
-        else:
+        elif self._interim_count <= MAX_INTERIM_RESPONSES:
             if self.responded:  # nobody has sent a request: it says that the connection ends
                 self.note_closed()
             self.responded, self._interim_count = True, 0
             self.idle_since = monotonic()
-        self._feed(message, *rest)
+            self._feed(message, *rest)
 
 
 def _link(protocol: Any, asked: float) -> AsyncLink:
