@@ -26,7 +26,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from itertools import takewhile
 from operator import attrgetter
-from typing import NamedTuple
 
 from poweremail._async.exchange import AsyncExchange
 from poweremail._policy.outcome import NO_MAIL
@@ -93,9 +92,10 @@ class AsyncMessageInfos:
         self._deadline = deadline
         self._next_page: int | None = first_page
         self._burst = look_ahead
-        self._fetched: deque[_Fetched | Exception] = deque()
+        self._fetched: deque[MessageInfoPage | Exception] = deque()
         self._records: Iterator[MessageInfo] = iter(())
-        self._digests: dict[int, int] = {}
+        self._digests: dict[int, int] = {}  # of pages that are not compared yet, by number
+        self._known: dict[int, int] = {}  # the numbers of those that are, by digest
         self.page: MessageInfoPage | None = None
 
     def __aiter__(self) -> AsyncMessageInfos:
@@ -105,14 +105,14 @@ class AsyncMessageInfos:
         while (record := next(self._records, None)) is None:
             if self._next_page is None:
                 raise StopAsyncIteration
-            fetched = await self._get(self._next_page)
-            self._check_new(*fetched)
-            self.page = fetched.page
-            self._next_page = self.page.next_skip_page
-            self._records = iter(self.page.records)
+            page = await self._get(self._next_page)
+            self._check_new(page)
+            self.page = page
+            self._next_page = page.next_skip_page
+            self._records = iter(page.records)
         return record
 
-    async def _get(self, number: int) -> _Fetched:
+    async def _get(self, number: int) -> MessageInfoPage:
         if self._look_ahead and not self._fetched and self.page is not None:
             await self._fetch_burst(range(number, number + self._burst))
             self._burst = min(self._burst * 2, self._look_ahead * _MAX_BURST_FACTOR)
@@ -128,14 +128,14 @@ class AsyncMessageInfos:
         """
         Fetch the pages *numbers*; after an error or the last page no further one is begun.
         """
-        fetched: dict[int, _Fetched | Exception] = {}
+        fetched: dict[int, MessageInfoPage | Exception] = {}
         ended = False
 
         async def fetch(_: int, number: int) -> None:
             nonlocal ended
             try:
-                read = fetched[number] = await self._fetch(number)
-                ended = ended or read.page.next_skip_page is None
+                page = fetched[number] = await self._fetch(number)
+                ended = ended or page.next_skip_page is None
             except Exception as error:  # noqa: BLE001  raised when its page is due
                 fetched[number] = error
                 ended = True
@@ -146,30 +146,22 @@ class AsyncMessageInfos:
                 pass
         self._fetched.extend(fetched[number] for number in sorted(fetched))
 
-    async def _fetch(self, number: int) -> _Fetched:
+    async def _fetch(self, number: int) -> MessageInfoPage:
         page = await fetch_page(
             self._exchange, self._endpoint, self._unique_id, number, self._deadline
         )
         # Counts may grow and the order may change between two responses, so neither is included.
         extras = [repr(record.extra) for record in page.records if record.extra]
         # Computed here, where other pages are on their way meanwhile.
-        return _Fetched(page, hash((frozenset(map(_identity, page.records)), frozenset(extras))))
+        self._digests[number] = hash((frozenset(map(_identity, page.records)), frozenset(extras)))
+        return page
 
-    def _check_new(self, page: MessageInfoPage, digest: int) -> None:
-        if page.next_skip_page is None:
-            return
-        if digest in self._digests:
+    def _check_new(self, page: MessageInfoPage) -> None:
+        number = page.skip_page
+        same = self._known.setdefault(self._digests.pop(number), number)
+        if same != number and page.next_skip_page is not None:
             self._next_page = None
             raise ProtocolError(
-                f"getMessageInfo returned page {page.skip_page} with the records of page "
-                f"{self._digests[digest]} again",
+                f"getMessageInfo returned page {number} with the records of page {same} again",
                 raw=page.raw,
             )
-        self._digests[digest] = page.skip_page
-
-
-class _Fetched(NamedTuple):
-    """A *page*, and a *digest* of its records."""
-
-    page: MessageInfoPage
-    digest: int
