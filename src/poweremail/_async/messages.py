@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterable, Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -13,7 +13,7 @@ from poweremail._async.message_infos import AsyncMessageInfos, fetch_page
 from poweremail._async.send import AsyncSender
 from poweremail._async.send_many import AsyncSendMany, Sendable
 from poweremail._messages.message import Message, TemplateMessage
-from poweremail._messages.raw import RawMessage, RawMessageLike
+from poweremail._messages.raw import AnyMail, RawMessage, RawMessageLike
 from poweremail._policy.outcome import Mail, UnknownPolicy
 from poweremail._policy.settings import Settings
 from poweremail._types.address import AddressesLike
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from poweremail._async.suppression_check import AsyncSuppressionCheck
 
 __all__ = ["AsyncMessages", "draw_unique_id", "send_either"]
-
-M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
 
 class AsyncMessages:
@@ -160,7 +158,7 @@ class AsyncMessages:
             visibility = self._settings.unknown.visibility
         return await self._sender.find_delivery(unknown, UnknownPolicy("reconcile", visibility))
 
-    async def without_suppressed(self, message: M) -> M:
+    async def without_suppressed(self, message: AnyMail) -> AnyMail:
         """
         Return *message* as it would be sent now: without the recipients that are suppressed.
 
@@ -201,8 +199,8 @@ class AsyncMessages:
 
     async def _send(
         self,
-        encode_send: Callable[[Endpoint, str, M, str | None], Request],
-        message: M,
+        encode_send: Callable[[Endpoint, str, AnyMail, str | None], Request],
+        message: AnyMail,
         unique_id: str | None,
         smtp_user_name: str | None,
     ) -> SendResult:
@@ -247,7 +245,7 @@ async def send_either(
     return await messages.send_mail(message, smtp_user_name=smtp_user_name)
 
 
-def _checked(message: M, kind: type[M]) -> M:
+def _checked(message: AnyMail, kind: type[AnyMail]) -> AnyMail:
     if not isinstance(message, kind):
         raise UsageError(
             f"must be a {kind.__name__}, not {type(message).__name__}", field="message"

@@ -19,7 +19,7 @@ from poweremail._types.address import (
 )
 from poweremail._types.address_forms import dns_domain
 from poweremail._types.attachment import Attachment, Image
-from poweremail._types.checks import header_text, string_mapping
+from poweremail._types.checks import header_text, required_text, string_mapping
 from poweremail._types.suppression import check_stream
 from poweremail._types.unsubscribe import (
     UNSUBSCRIBE_HEADERS,
@@ -104,8 +104,8 @@ class Tracking:
                 f"must be 'html', 'text', 'both', 'no' or None, not {self.clicks!r}",
                 field="tracking.clicks",
             )
-        if self.domain is not None and not header_text("tracking.domain", self.domain).strip():
-            raise UsageError("must not be empty", field="tracking.domain")
+        if self.domain is not None:
+            required_text("tracking.domain", self.domain)
 
     def headers(self) -> dict[str, str]:
         """The headers that request it from the service."""
@@ -224,8 +224,7 @@ class Envelope:
     unsubscribe: Unsubscribe | None = attrs.field(default=None, converter=_unsubscribe)
 
     def __attrs_post_init__(self) -> None:
-        if not header_text("subject", self.subject).strip():
-            raise UsageError("must not be empty", field="subject")
+        required_text("subject", self.subject)
         if not (self.to or self.cc or self.bcc):
             raise UsageError("give at least one recipient in to, cc or bcc", field="to")
         if self.tracking is not None and not isinstance(self.tracking, Tracking):
@@ -243,8 +242,8 @@ class Envelope:
             self._check_unsubscribe()
         if self.headers:
             self._check_headers()
-        if self.unique_id is not None and not header_text("unique_id", self.unique_id).strip():
-            raise UsageError("must not be empty", field="unique_id")
+        if self.unique_id is not None:
+            required_text("unique_id", self.unique_id)
 
     def _check_options(self) -> None:
         for field in _SWITCHES:

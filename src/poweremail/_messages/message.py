@@ -10,7 +10,7 @@ import attrs
 
 from poweremail._messages.envelope import Envelope
 from poweremail._types import FrozenMapping
-from poweremail._types.checks import body_text, header_text, string_mapping
+from poweremail._types.checks import body_text, required_text, string_mapping
 from poweremail._types.content_id import cid_references, spellings
 from poweremail.errors import UsageError
 
@@ -187,8 +187,7 @@ class TemplateMessage(Envelope):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        if not header_text("template_id", self.template_id).strip():
-            raise UsageError("must not be empty", field="template_id")
+        required_text("template_id", self.template_id)
 
     @classmethod
     def from_email_message(

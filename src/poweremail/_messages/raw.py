@@ -12,10 +12,12 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from email.message import Message as EmailMessage
 from email.parser import HeaderParser
+from typing import TypeVar
 
 import attrs
 
 from poweremail._messages.envelope import OTHER_RECIPIENTS, UNIQUE_ID_HEADER
+from poweremail._messages.message import Message, TemplateMessage
 from poweremail._mime.headers import HeaderLine, header_lines
 from poweremail._mime.part import PARSER_FAILURES
 from poweremail._mime.writer import address_list, flatten
@@ -24,7 +26,7 @@ from poweremail._types.checks import body_text, header_text
 from poweremail._types.suppression import check_stream
 from poweremail.errors import UsageError
 
-__all__ = ["RawMessage", "RawMessageLike"]
+__all__ = ["AnyMail", "RawMessage", "RawMessageLike"]
 
 RawMessageLike = str | bytes | EmailMessage
 """A message as text, as bytes, or as the standard library's ``EmailMessage``."""
@@ -141,6 +143,10 @@ class RawMessage:
         line_end = self._line_end
         head = headers.sub(replace, self.text[:end] + line_end).removesuffix(line_end)
         return f"{head}{self.text[end:]}"
+
+
+AnyMail = TypeVar("AnyMail", bound=Message | TemplateMessage | RawMessage)
+"""A mail of any kind."""
 
 
 def _header_pattern(*names: str) -> re.Pattern[str]:

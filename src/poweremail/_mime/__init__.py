@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import attrs
 
+from poweremail._types.mime_types import without_parameters
+
 __all__ = ["Content", "File", "Mailbox"]
 
 
@@ -60,7 +62,7 @@ class File:
     @property
     def media_type(self) -> str:
         """The MIME type in lower case, without parameters."""
-        return self.type.partition(";")[0].strip().lower()
+        return without_parameters(self.type)
 
 
 @attrs.frozen

@@ -11,13 +11,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
 from poweremail._messages.envelope import OTHER_RECIPIENTS, names_others
-from poweremail._messages.message import Message, TemplateMessage
-from poweremail._messages.raw import RawMessage
+from poweremail._messages.raw import AnyMail, RawMessage
 from poweremail._policy.send_body import SendBody
 from poweremail._types.address import Recipient, recipient
 from poweremail._types.unsubscribe import UNSUBSCRIBE_HEADERS
@@ -33,8 +32,6 @@ _MAX_NAMED = 10
 # A tester who presses the button of their mail program would unsubscribe a real person.
 _LINKS = tuple(map(str.lower, UNSUBSCRIBE_HEADERS))
 _LEFT_OUT = frozenset((*OTHER_RECIPIENTS, *_LINKS))
-
-M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
 
 @attrs.frozen
@@ -84,7 +81,7 @@ class Rehearsal:
         """The rehearsal as a JSON object."""
         return {"redirect_to": self.redirect_to, "allow": list(self.allow)}
 
-    def apply(self, message: M, *, by_get: bool = False) -> M:
+    def apply(self, message: AnyMail, *, by_get: bool = False) -> AnyMail:
         """
         Return *message* as it may be sent. Raises `UsageError` if it may not be sent.
 

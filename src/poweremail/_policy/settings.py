@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import attrs
 from attrs.validators import optional
 
-from poweremail._messages.message import Message, TemplateMessage
-from poweremail._messages.raw import RawMessage
+from poweremail._messages.message import Message
+from poweremail._messages.raw import AnyMail, RawMessage
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 from poweremail._policy.rehearsal import Rehearsal
@@ -26,6 +26,7 @@ from poweremail._types.checks import (
     must_be,
     require,
     require_kind,
+    required_text,
 )
 from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.outcome_event import AttemptEvent, OutcomeEvent
@@ -57,8 +58,6 @@ class Default(Enum):
 
 DEFAULT: Final = Default.DEFAULT
 """An option that was not given, if None has a meaning of its own."""
-
-M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
 REHEARSAL_VARIABLES = ("POWEREMAIL_REDIRECT_TO", "POWEREMAIL_ALLOW", "POWEREMAIL_DRY_RUN")
 
@@ -207,7 +206,7 @@ class Settings:
             names = " or ".join(name for name in REHEARSAL_VARIABLES if environ.get(name))
             raise ConfigurationError(f"{names}: {reason}", field="environment") from None
 
-    def derive(self, message: M) -> M:
+    def derive(self, message: AnyMail) -> AnyMail:
         """
         Return *message* after *text_from_html* and *ascii_domains*; a raw one stays as it is.
 
@@ -218,9 +217,9 @@ class Settings:
             derived = derived.with_text_from_html()
         if self.ascii_domains and not isinstance(derived, RawMessage):
             derived = derived.with_ascii_domains()
-        return derived  # type: ignore[no-any-return]  # mypy cannot narrow M to one of its kinds
+        return derived  # type: ignore[no-any-return]  # mypy cannot narrow it
 
-    def rehearse(self, message: M, *, by_get: bool = False) -> M:
+    def rehearse(self, message: AnyMail, *, by_get: bool = False) -> AnyMail:
         """Return *message* as it may be sent. Raises `UsageError` if it may not be sent."""
         for rehearsal in self.rehearsals:
             message = rehearsal.apply(message, by_get=by_get)
@@ -250,9 +249,7 @@ class Settings:
     def smtp_user(self, given: str | None) -> str:
         """Return the SMTP user of one send: *given*, or the client's."""
         if given is not None:
-            if not header_text("smtp_user_name", given).strip():
-                raise UsageError("must not be empty", field="smtp_user_name")
-            return given
+            return required_text("smtp_user_name", given)
         if self.smtp_user_name is None:
             raise UsageError(
                 "give one to the client (from_env reads POWEREMAIL_SMTP_USER_NAME) or to the call",

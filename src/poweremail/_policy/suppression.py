@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import attrs
 
 from poweremail._messages.envelope import OTHER_RECIPIENTS, names_others
-from poweremail._messages.message import Message, TemplateMessage
-from poweremail._messages.raw import RawMessage
+from poweremail._messages.raw import AnyMail, RawMessage
 from poweremail._policy.send_body import SendBody
 from poweremail._types.address_forms import fold_address
 from poweremail._types.event import WebhookEvent
@@ -32,8 +31,6 @@ __all__ = [
     "without",
     "without_in_body",
 ]
-
-M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
 _REASONS: Mapping[str | None, Reason] = {
     "hard_bounce": "hard_bounce",
@@ -69,13 +66,13 @@ def check_others(headers: Iterable[object]) -> None:
         )
 
 
-def without(message: M, suppressed: Mapping[str, Suppression]) -> M:
+def without(message: AnyMail, suppressed: Mapping[str, Suppression]) -> AnyMail:
     """
     Return *message* without the *suppressed* recipients. Raises `SuppressedError` if none is left.
     """
     _check_anybody_left(message.recipients, suppressed)
     if isinstance(message, RawMessage):
-        return cast("M", message.without(suppressed.keys()))
+        return cast("AnyMail", message.without(suppressed.keys()))
     kept: dict[str, Any] = {
         field: tuple(each for each in getattr(message, field) if each.email not in suppressed)
         for field in ("to", "cc", "bcc")

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import attrs
 
 from poweremail._messages.message import Message, TemplateMessage
-from poweremail._messages.raw import RawMessage, RawMessageLike
+from poweremail._messages.raw import AnyMail, RawMessage, RawMessageLike
 from poweremail._policy.outcome import Mail, UnknownPolicy
 from poweremail._policy.settings import Settings
 from poweremail._sync.exchange import Exchange
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from poweremail._sync.suppression_check import SuppressionCheck
 
 __all__ = ["Messages", "draw_unique_id", "send_either"]
-
-M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
 
 
 class Messages:
@@ -161,7 +159,7 @@ class Messages:
             visibility = self._settings.unknown.visibility
         return self._sender.find_delivery(unknown, UnknownPolicy("reconcile", visibility))
 
-    def without_suppressed(self, message: M) -> M:
+    def without_suppressed(self, message: AnyMail) -> AnyMail:
         """
         Return *message* as it would be sent now: without the recipients that are suppressed.
 
@@ -200,8 +198,8 @@ class Messages:
 
     def _send(
         self,
-        encode_send: Callable[[Endpoint, str, M, str | None], Request],
-        message: M,
+        encode_send: Callable[[Endpoint, str, AnyMail, str | None], Request],
+        message: AnyMail,
         unique_id: str | None,
         smtp_user_name: str | None,
     ) -> SendResult:
@@ -244,7 +242,7 @@ def send_either(messages: Messages, message: Sendable, smtp_user_name: str | Non
     return messages.send_mail(message, smtp_user_name=smtp_user_name)
 
 
-def _checked(message: M, kind: type[M]) -> M:
+def _checked(message: AnyMail, kind: type[AnyMail]) -> AnyMail:
     if not isinstance(message, kind):
         raise UsageError(
             f"must be a {kind.__name__}, not {type(message).__name__}", field="message"

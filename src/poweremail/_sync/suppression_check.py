@@ -4,10 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
-from poweremail._messages.message import Message, TemplateMessage
-from poweremail._messages.raw import RawMessage
+from poweremail._messages.raw import AnyMail, RawMessage
 from poweremail._policy.send_body import SendBody, check_can_be_read
 from poweremail._policy.suppression import check_others, suppressing, without, without_in_body
 from poweremail._runtime._sync import read_in_thread, time_limit
@@ -24,8 +23,6 @@ from poweremail.errors import PowerEmailError, SuppressionStoreError
 
 __all__ = ["SuppressionCheck", "find_entries"]
 
-M = TypeVar("M", bound=Message | TemplateMessage | RawMessage)
-
 
 class SuppressionCheck:
     """Leaves out recipients that *store* has on its list, if it says so within *seconds*."""
@@ -35,7 +32,7 @@ class SuppressionCheck:
         self._store: Any = store
         self._seconds = seconds
 
-    def without_suppressed(self, message: M) -> tuple[M, tuple[Suppression, ...]]:
+    def without_suppressed(self, message: AnyMail) -> tuple[AnyMail, tuple[Suppression, ...]]:
         """
         Return *message* without the recipients that are suppressed, and the entries that say so.
 

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import attrs
 
-from poweremail._types.checks import header_text
+from poweremail._types.checks import header_text, required_text
 from poweremail._types.content import Content, FileContent, OpenFileContent, StreamContent
 from poweremail._types.mime_types import guess_type
 from poweremail.errors import UsageError
@@ -74,13 +74,6 @@ def _check_type(field: str, value: object) -> str:
     return text
 
 
-def _required_name(field: str, value: object) -> str:
-    name = header_text(field, value)
-    if not name.strip():
-        raise UsageError("must not be empty", field=field)
-    return name
-
-
 @attrs.frozen
 class Attachment:
     """
@@ -100,7 +93,7 @@ class Attachment:
     type: str = ""
 
     def __attrs_post_init__(self) -> None:
-        _required_name("attachment.name", self.name)
+        required_text("attachment.name", self.name)
         type = _check_type("attachment.type", self.type or _guess_type(self.name, self.content))
         # The way of attrs for a derived field of a frozen class.
         object.__setattr__(self, "type", type)
@@ -173,7 +166,7 @@ class Image:
     type: str = ""
 
     def __attrs_post_init__(self) -> None:
-        _required_name("image.cid", self.cid)
+        required_text("image.cid", self.cid)
         type = self.type or _sniff(self.content) or guess_type(self.cid)
         if not _check_type("image.type", type).lower().startswith("image/"):
             raise UsageError(f"{type!r} does not begin with image/", field="image.type")

@@ -27,6 +27,7 @@ __all__ = [
     "must_be",
     "require",
     "require_kind",
+    "required_text",
     "string_mapping",
 ]
 
@@ -67,6 +68,14 @@ def header_text(field: str, value: object, *, mail_state: MailState | None = "no
     if found := CONTROL.search(text):
         reason = f"has a control character (CR, LF or another) at position {found.start()}"
         raise UsageError(reason, field=field, mail_state=mail_state)
+    return text
+
+
+def required_text(field: str, value: object, *, mail_state: MailState | None = "not_sent") -> str:
+    """Return *value* as `header_text` does. An empty one raises `UsageError`, too."""
+    text = header_text(field, value, mail_state=mail_state)
+    if not text.strip():
+        raise UsageError("must not be empty", field=field, mail_state=mail_state)
     return text
 
 

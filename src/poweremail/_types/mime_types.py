@@ -13,7 +13,7 @@ from functools import cache
 from mimetypes import MimeTypes
 from pathlib import PurePath
 
-__all__ = ["UNKNOWN_TYPE", "guess_suffix", "guess_type"]
+__all__ = ["UNKNOWN_TYPE", "guess_suffix", "guess_type", "without_parameters"]
 
 UNKNOWN_TYPE = "application/octet-stream"
 
@@ -60,6 +60,11 @@ _METHOD = re.compile(
 )
 # The usual suffix of types that have several.
 _SUFFIXES = {"image/jpeg": ".jpg", "text/html": ".html", "text/plain": ".txt"}
+
+
+def without_parameters(type: str) -> str:
+    """Return the MIME type *type* in lower case, without its parameters."""
+    return type.partition(";")[0].strip().lower()
 
 
 @cache

@@ -10,7 +10,7 @@ import attrs
 
 from poweremail._types.address import recipient
 from poweremail._types.address_forms import fold_address
-from poweremail._types.checks import is_loopback
+from poweremail._types.checks import body_text, is_loopback
 from poweremail.errors import UsageError
 
 __all__ = [
@@ -52,9 +52,7 @@ def _url(value: str | None) -> str | None:
     if value is None:
         return None
     field = "unsubscribe.url"
-    if not isinstance(value, str):
-        raise UsageError(f"must be a str, not {type(value).__name__}", field=field)
-    _check_link(field, value)
+    _check_link(field, body_text(field, value))
     try:
         parts = urlsplit(value)
         host = parts.hostname or ""
@@ -73,9 +71,9 @@ def _mailto(value: str | None) -> str | None:
     if value is None:
         return None
     field = "unsubscribe.mailto"
-    if not isinstance(value, str):
-        raise UsageError(f"must be a str, not {type(value).__name__}", field=field)
-    link = value if value.lower().startswith("mailto:") else f"mailto:{value}"
+    link = body_text(field, value)
+    if not link.lower().startswith("mailto:"):
+        link = f"mailto:{link}"
     recipient(field, link[len("mailto:") :].partition("?")[0])
     return _check_link(field, link)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from poweremail._messages.message import TemplateMessage
 from poweremail._types.address import lists_several
-from poweremail._types.checks import body_text, header_text, is_whole
+from poweremail._types.checks import body_text, header_text, is_whole, required_text
 from poweremail.errors import UsageError
 
 __all__ = ["check_mail", "check_raw", "check_template", "read_get", "settings"]
@@ -151,10 +151,7 @@ def _files(message: Mapping[str, Any]) -> None:
 def _required(field: str, value: object) -> str:
     if value is None:
         raise UsageError("is needed", field=field)
-    text = header_text(field, value)
-    if not text.strip():
-        raise UsageError("must not be empty", field=field)
-    return text
+    return required_text(field, value)
 
 
 def _one_address(field: str, value: object) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from poweremail._types.address import Recipient, is_domain
-from poweremail._types.checks import body_text, header_text, is_whole
+from poweremail._types.checks import body_text, is_whole, required_text
 from poweremail._types.event import EVENT_NAMES, EventName
 from poweremail.errors import UsageError
 
@@ -33,10 +33,7 @@ def enabled(field: str, value: object) -> str:
 
 def identifier(field: str, value: object) -> str:
     """Check a name or an id that the service has given."""
-    name = header_text(field, value, mail_state=None).strip()
-    if not name:
-        raise _invalid(field, "must not be empty")
-    return name
+    return required_text(field, value, mail_state=None).strip()
 
 
 def description(field: str, value: object) -> str:

@@ -17,7 +17,7 @@ from poweremail._messages.envelope import OPTION_HEADERS, UNIQUE_ID_HEADER
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._messages.raw import RawMessage
 from poweremail._types.attachment import Attachment, Image
-from poweremail._types.checks import header_text, is_whole
+from poweremail._types.checks import is_whole, required_text
 from poweremail._types.content import Content
 from poweremail._types.options import is_call_path
 from poweremail._types.secret import Secret
@@ -108,8 +108,7 @@ def check_lookup(field: str, unique_id: object, skip_page: object) -> None:
     Raise `UsageError` if *unique_id*, which is called *field*, is empty, or *skip_page* is no page
     number from 0 on.
     """
-    if not header_text(field, unique_id, mail_state=None).strip():
-        raise UsageError("must not be empty", field=field, mail_state=None)
+    required_text(field, unique_id, mail_state=None)
     if not is_whole(skip_page):
         raise UsageError(
             f"must be a page number from 0 on, not {skip_page!r}",

@@ -19,6 +19,7 @@ from typing import Any, cast
 from urllib.parse import parse_qsl
 
 from poweremail._types.checks import check_not_awaitable, is_plain_function
+from poweremail._types.mime_types import without_parameters
 from poweremail._types.suppression import AsyncSuppressionStore
 from poweremail._types.unsubscribe import ONE_CLICK
 from poweremail.errors import ConfigurationError, UsageError
@@ -197,7 +198,7 @@ class UnsubscribeReceiver:
 def _is_one_click(content_type: str, body: bytes) -> bool:
     """Whether *body* is the field of RFC 8058, urlencoded or as ``multipart/form-data`` (3.2)."""
     name, value = ONE_CLICK
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = without_parameters(content_type)
     if kind == "multipart/form-data":
         head = f"Content-Type: {content_type}\r\n\r\n".encode("latin-1", "replace")
         form = BytesParser().parsebytes(head + body)

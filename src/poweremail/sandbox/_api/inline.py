@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote
 
+from poweremail._types.mime_types import without_parameters
 from poweremail.sandbox._store.mail import CaughtFile
 
 __all__ = ["find_image", "image_type", "replace_cids", "shown_type", "used_images"]
@@ -82,9 +83,9 @@ def used_images(text: str | None, cids: Sequence[str]) -> set[int]:
 
 def image_type(type: str, content: bytes) -> str | None:
     """Return the MIME type of an image: *type* if it is one, else what *content* begins with."""
-    media_type = type.partition(";")[0].strip().lower()
-    if media_type.startswith("image/") and media_type != "image/*":
-        return media_type
+    named = without_parameters(type)
+    if named.startswith("image/") and named != "image/*":
+        return named
     return next((name for pattern, name in _IMAGES if pattern.match(content)), None)
 
 

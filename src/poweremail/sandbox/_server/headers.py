@@ -12,6 +12,8 @@ from urllib.parse import quote
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from poweremail._types.mime_types import without_parameters
+
 __all__ = [
     "DATA_HEADERS",
     "PAGE_HEADERS",
@@ -77,19 +79,19 @@ def preview_headers(*, remote: bool, images: bool = True) -> dict[str, str]:
     return {**_SAME_ORIGIN, "Cache-Control": "no-store", "Content-Security-Policy": policy}
 
 
-def attachment_headers(name: str, media_type: str = "") -> dict[str, str]:
+def attachment_headers(name: str, type: str = "") -> dict[str, str]:
     """
     Return the headers that make a browser save a file as *name* and not show it: RFC 6266.
 
-    A *name* without an ending gets the one of *media_type*. Programs that know no ``filename*`` use
-    the plain name.
+    A *name* without an ending gets the one of the MIME *type*. Programs that know no ``filename*``
+    use the plain name.
     """
     clean = "".join(
         letter if letter.isprintable() and letter not in '/\\:*?"<>|' else "_" for letter in name
     ).strip(". ")
     clean = clean or "unnamed"
     if "." not in clean[1:]:
-        clean += mimetypes.guess_extension(media_type.partition(";")[0].strip().lower()) or ""
+        clean += mimetypes.guess_extension(without_parameters(type)) or ""
     clean = clean[-150:]
     letters = normalize("NFKD", clean)
     plain = "".join(letter for letter in letters if not combining(letter))

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
+from poweremail._types.mime_types import without_parameters
 from poweremail.sandbox._api.inline import shown_type
 from poweremail.sandbox._api.mime import read_raw_message
 from poweremail.sandbox._release import source as mail_source
@@ -167,6 +168,6 @@ async def attached_html(service: ServiceOf, number: Number, index: Number) -> Re
 
 def _attached(service: Service, number: int, index: int) -> bytes:
     file = service.mails.file(number, "attachment", index)
-    if file.type.partition(";")[0].strip().lower() != "message/rfc822":
+    if without_parameters(file.type) != "message/rfc822":
         raise LookupError(f"attachment number {index} of mail number {number} is no mail")
     return file.content
