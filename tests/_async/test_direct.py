@@ -46,6 +46,11 @@ RESPONSES = {
     "half a chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n1000\r\n" + ACCEPTED,
     "no gzip": HEAD + b"Content-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnone",
     "nothing": b"",
+    "more than is read": HEAD + b"Content-Length: 99999\r\n\r\n" + bytes(9_000),
+    "more than is read, in chunks": HEAD
+    + b"Transfer-Encoding: chunked\r\n\r\n2328\r\n"
+    + bytes(9_000)
+    + b"\r\n",
 }
 
 
@@ -95,7 +100,10 @@ async def test_both_ways_write_and_end_the_same(case, monkeypatch, through):
     found = []
     for releases in (aiohttp_direct.RELEASES, ()):
         monkeypatch.setattr(aiohttp_direct, "RELEASES", releases)
-        async with served(RESPONSES[case]) as (url, received), client(url) as sender:
+        async with (
+            served(RESPONSES[case]) as (url, received),
+            client(url, max_response_bytes=5_000) as sender,
+        ):
             try:
                 outcome: object = await sender.messages.send_mail(message(unique_id="u-1"))
             except PowerEmailError as error:
@@ -158,6 +166,20 @@ async def test_who_replaces_the_function_of_the_session_sees_its_requests(replac
             patch.undo()
             await sender.messages.send_mail(message())
             assert len(through) == 1 + early  # who was there first is still expected
+
+
+async def test_who_replaces_the_session_sees_its_requests(through, monkeypatch):
+    with pytest.warns(DeprecationWarning, match="discouraged"):
+
+        class Watched(aiohttp.ClientSession):
+            async def _request(self, *args, **options):
+                return await super()._request(*args, **options)
+
+    monkeypatch.setattr(aiohttp, "ClientSession", Watched)
+    with FaultServer(respond()) as server:
+        async with client(server.url) as sender:
+            await sender.messages.send_mail(message())
+    assert through == ["POST"]
 
 
 async def test_a_session_that_is_traced_shows_its_requests(through, monkeypatch):

@@ -18,8 +18,7 @@ the session, by its traces or in place of its own function, as monitors and mock
 
 from __future__ import annotations
 
-import sys
-from functools import cache
+from functools import cache, partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -54,9 +53,8 @@ class AsyncDirect:
 
         self._engine = aiohttp
         own: object = aiohttp.ClientSession._request  # noqa: SLF001  what monitors and mocks replace
-        file = sys.modules[aiohttp.ClientSession.__module__].__file__
-        # A wrapper may be a function, too, or name the one that it wraps.
-        is_own = type(own) is FunctionType and own.__code__.co_filename == file
+        # A wrapper may be a function, too, or name the one that it wraps. Only its globals tell.
+        is_own = type(own) is FunctionType and own.__globals__ is vars(aiohttp.client)
         self._own = own if is_own else None
         self._session = session
         self._connector: Any = session.connector
@@ -105,8 +103,17 @@ class AsyncDirect:
         except BaseException:
             connection.close()
             raise
-        end = connection.release if outgoing.written else connection.close
+        end = partial(self._end, connection, content, outgoing)
         return AsyncAiohttpReply(head.code, head.headers, content, end)
+
+    def _end(self, connection: Any, content: Any, outgoing: AsyncTimedOutgoing) -> None:
+        """Release *connection*, or close it if the body or *content* is not at its end."""
+        if outgoing.written and content.is_eof():
+            connection.release()
+        else:
+            connection.close()
+            # Whoever reads on gets this, as from the session.
+            content.set_exception(self._engine.ClientConnectionError("Connection closed"))
 
     def _make_model(self, url: yarl.URL) -> tuple[aiohttp.ClientRequest, str]:
         """Return a request to *url* that stands for all, and its first line."""
