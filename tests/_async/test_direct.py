@@ -14,7 +14,14 @@ import pytest
 import wrapt
 
 from _async.ways import OPTIONS
-from poweremail import AsyncPowerEmail, PowerEmailError, RetryPolicy, Timeouts
+from poweremail import (
+    AsyncPowerEmail,
+    DeliveryUnknownError,
+    PowerEmailError,
+    RetryPolicy,
+    Timeouts,
+    UsageError,
+)
 from poweremail._async.transports import aiohttp_direct
 from support.fault_server import FaultServer, respond
 from support.messages import large, message, template
@@ -115,6 +122,33 @@ async def test_both_ways_write_and_end_the_same(case, monkeypatch, through):
     below, otherwise = found
     assert below == otherwise
     assert through == ["POST"]
+
+
+@pytest.mark.parametrize("releases", [aiohttp_direct.RELEASES, ()], ids=["below", "through"])
+async def test_a_client_that_is_closed_ends_its_sends(releases, monkeypatch):
+    monkeypatch.setattr(aiohttp_direct, "RELEASES", releases)
+    begun = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD + b"Content-Length: 1000\r\n\r\n{")
+        begun.set()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1")
+    sender = client(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+    sending = asyncio.create_task(sender.messages.send_mail(message()))
+    await begun.wait()
+    for _ in range(10):  # the rounds of the loop in which the response arrives and is read
+        await asyncio.sleep(0)
+    await sender.aclose()
+    with pytest.raises(DeliveryUnknownError, match="the client was closed"):
+        async with asyncio.timeout(10):
+            await sending
+    with pytest.raises(UsageError, match="closed"):
+        await sender.messages.send_mail(message())
+    server.close()
 
 
 async def test_all_else_goes_through_the_session(through, monkeypatch):

@@ -109,17 +109,27 @@ class AsyncDeadlines:
         self.attempts: set[AsyncTimedOutgoing] = set()
         self._alarm = Alarm(self._check)
         self.check_by = self._alarm.ring_by
-        self.stop = self._alarm.stop
+
+    def end_all(self) -> None:
+        """End all attempts now, since the client is closed."""
+        self._alarm.stop()
+        for outgoing in tuple(self.attempts):
+            outgoing.closed = True
+            self._end(outgoing)
 
     def _check(self) -> None:
         now = monotonic()
         for outgoing in tuple(self.attempts):
             if outgoing.next_end > now:
                 self.check_by(outgoing.next_end)
-            elif outgoing.task is not None:
+            else:
                 outgoing.silent = outgoing.expired is None
-                self.attempts.discard(outgoing)
-                outgoing.task.cancel()
+                self._end(outgoing)
+
+    def _end(self, outgoing: AsyncTimedOutgoing) -> None:
+        self.attempts.discard(outgoing)
+        if outgoing.task is not None:
+            outgoing.task.cancel()
 
 
 class AsyncSession(AsyncEngine):
@@ -214,8 +224,8 @@ class AsyncSession(AsyncEngine):
                 task.uncancel()
 
     async def aclose(self) -> None:
-        """Close the session."""
-        self._deadlines.stop()
+        """Close the session, and end its requests: the engine lets some of them wait for ever."""
+        self._deadlines.end_all()
         await self._session.close()
 
     @abstractmethod
@@ -299,6 +309,7 @@ class AsyncOwnSession(AsyncSession):
         tls: dict[str, Any] = {}
         if tls_settings():
             tls["ssl"] = await in_thread(tls_context, "aiohttp", ssl.create_default_context)
+        check_open(self._session.closed)  # meanwhile
         options = {"proxy": None if proxy is None else proxy.reveal(), **tls}
         self._routes[base_url] = options, direct_way(self._session, options)
 

@@ -31,12 +31,14 @@ class AsyncTimedOutgoing(AsyncOutgoing):
 
     ``link`` is the use of its connection, ``silent`` says that the server has sent nothing for as
     long as `Timeouts.read` allows. The engine has a timer for that, which it sets twice a request.
+    ``closed`` says that the client has been closed meanwhile.
     """
 
     task: asyncio.Task[Any] | None = None
     transport: asyncio.WriteTransport | None = None
     link: AsyncLink | None = None
     silent: bool = False
+    closed: bool = False
 
     async def write_by(self, writer: Any, limit: float | None) -> None:
         """
@@ -87,6 +89,8 @@ class AsyncTimedOutgoing(AsyncOutgoing):
     @property
     def expired(self) -> str | None:
         """The limit that has run out, or None."""
+        if self.closed:
+            return "the client was closed"
         if self.silent:
             return f"ReadTimeout: nothing arrived within {self.timeouts.read} s"  # type: ignore[union-attr]
         return super().expired
