@@ -10,7 +10,7 @@ from wsgiref.validate import validator
 import httpx
 import pytest
 
-from poweremail import Message, UsageError
+from poweremail import ConfigurationError, Message, UsageError
 from poweremail.sandbox import Sandbox
 from poweremail.suppression import SqliteSuppressionStore, SuppressedError
 from poweremail.unsubscribe import (
@@ -247,6 +247,12 @@ async def test_a_body_that_never_ends_is_not_waited_for(links, store, path):
     scope = {"type": "http", "method": "POST", "path": path, "headers": []}
     await UnsubscribeASGI(links, store, body_timeout=0.05)(scope, receive, send)
     assert sent[0]["status"] == 408
+
+
+@pytest.mark.parametrize("seconds", [0, -1, True, "5", None])
+def test_an_invalid_body_timeout_is_rejected(links, store, seconds):
+    with pytest.raises(ConfigurationError, match="body_timeout: must be a number of seconds above"):
+        UnsubscribeASGI(links, store, body_timeout=seconds)
 
 
 class _Quiet(WSGIRequestHandler):

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import (
+    ConfigurationError,
     PowerEmailError,
     Secret,
     UsageError,
@@ -113,6 +114,21 @@ def test_the_brand_is_in_the_header():
     headers = {"content-type": FORM, "x-othertes-signature": signed(BODY)[HEADER]}
     assert len(read(headers, brand="Other")) == 2
     assert handshake_text("Other") == "God bless you, Other"
+
+
+@pytest.mark.parametrize("option", ["max_body", "max_events"])
+@pytest.mark.parametrize("limit", [0, -1, True, 10.5, "10", None])
+def test_a_limit_is_a_whole_number_from_1_on(option, limit):
+    settings = {"url": URL, "keys": KEY, "scheme": "form-base64", option: limit}
+    for make in (
+        lambda: WebhookReceiver(print, **settings),
+        lambda: read(signed(BODY), **settings),
+    ):
+        with pytest.raises(
+            ConfigurationError, match=f"{option}: must be 1 or more, not "
+        ) as caught:
+            make()
+        assert KEY not in str(caught.value)
 
 
 def test_a_body_that_is_too_large_is_rejected():

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from poweremail import UsageError
+from poweremail import ConfigurationError, UsageError
 from poweremail.webhooks import MemorySeenStore, SqliteSeenStore
 
 
@@ -166,9 +166,16 @@ def test_unusable_files(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "options", [{"ttl": 0}, {"ttl": -1}, {"max_ids": 0}, {"lease": 0}, {"ttl": float("nan")}]
+    "options",
+    [
+        *({"ttl": seconds} for seconds in (0, -1, float("nan"), True, "60", None)),
+        *({"lease": seconds} for seconds in (0, "60")),
+        *({"max_ids": number} for number in (0, -1, 1.5, True, "3", None)),
+    ],
 )
 def test_invalid_numbers(tmp_path, options):
     make = SqliteSeenStore if "lease" in options else MemorySeenStore
-    with pytest.raises(UsageError, match="must be more than 0"):
+    (field,) = options
+    wanted = "1 or more" if field == "max_ids" else "a number of seconds above 0"
+    with pytest.raises(ConfigurationError, match=f"{field}: must be {wanted}, not "):
         make(*[tmp_path / "x"] * (make is SqliteSeenStore), **options)

@@ -358,7 +358,9 @@ async def test_the_log_names_a_middleware_that_has_read_the_body(caplog):
     assert "a middleware has read it" in caplog.text
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("nan")])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), True, "5", None])
 def test_an_invalid_body_timeout_is_rejected(seconds):
-    with pytest.raises(ConfigurationError, match="body_timeout: must be more than 0"):
+    with pytest.raises(
+        ConfigurationError, match="body_timeout: must be a number of seconds above 0"
+    ):
         WebhookASGI(receiver(print, scheme="body-hex"), body_timeout=seconds)

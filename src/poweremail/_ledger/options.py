@@ -15,7 +15,7 @@ from poweremail._ledger.verdicts import Verdicts
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
-from poweremail._types.checks import is_number, is_whole, must_be
+from poweremail._types.checks import is_number, must_be, one_or_more
 
 __all__ = [
     "BULK_SHARE",
@@ -39,7 +39,6 @@ WINDOWS = ("per_minute", "per_hour", "per_day")
 
 _VISIBILITY_SECONDS = 30.0
 
-_IS_COUNT = must_be("1 or more", lambda value: is_whole(value, 1))
 _IS_LEASE = must_be("a number of seconds, 1 or more", lambda value: is_number(value, 1.0))
 
 
@@ -74,7 +73,7 @@ class SharedOptions:
     visibility: float | None = None
     resend_after: float | None = None
     lease: float = attrs.field(default=30.0, validator=_IS_LEASE)
-    errors_in_a_row: int = attrs.field(default=20, validator=_IS_COUNT)
+    errors_in_a_row: int = attrs.field(default=20, validator=one_or_more)
     verdicts: Verdicts = attrs.field(init=False, default=attrs.Factory(_verdicts, takes_self=True))
 
     @classmethod

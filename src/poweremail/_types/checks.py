@@ -25,8 +25,10 @@ __all__ = [
     "is_plain_function",
     "is_whole",
     "must_be",
+    "one_or_more",
     "require",
     "require_kind",
+    "require_seconds",
     "required_text",
     "string_mapping",
 ]
@@ -136,6 +138,12 @@ def require(field: str, value: T, wanted: str, valid: object) -> T:
     return value
 
 
+def require_seconds(field: str, value: object) -> None:
+    """Raise `ConfigurationError` for *field* if *value* is no number above 0; it may be endless."""
+    is_valid = isinstance(value, int | float) and not isinstance(value, bool) and value > 0
+    require(field, value, "a number of seconds above 0", is_valid)
+
+
 def require_kind(field: str, value: object, kind: type) -> None:
     """Raise `ConfigurationError` for *field* if *value* is no *kind*. The text shows its type."""
     if not isinstance(value, kind):
@@ -149,6 +157,10 @@ def must_be(
 ) -> Callable[[object, attrs.Attribute[Any], Any], None]:
     """Return a validator for a field of attrs, which `require`s that *valid* accepts a value."""
     return lambda _, attribute, value: require(attribute.name, value, wanted, valid(value))
+
+
+one_or_more = must_be("1 or more", lambda value: is_whole(value, 1))
+"""A validator for a field of attrs, which is a number of things."""
 
 
 def is_host(text: str) -> bool:

@@ -10,7 +10,7 @@ import attrs
 from poweremail._ledger.options import RETRY_OPTIONS, SharedOptions, windows_of
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.retry import RetryPolicy
-from poweremail._types.checks import is_whole, must_be, require
+from poweremail._types.checks import one_or_more, require
 from poweremail.errors import ConfigurationError
 
 __all__ = ["ChangedOptions", "RunOptions"]
@@ -60,7 +60,7 @@ class RunOptions:
     """
 
     smtp_users: tuple[str, ...] = attrs.field(converter=_names)
-    concurrency: int = attrs.field(validator=must_be("1 or more", lambda value: is_whole(value, 1)))
+    concurrency: int = attrs.field(validator=one_or_more)
     limits: RateLimits | Mapping[str, RateLimits | None] | None
     given: dict[str, Any]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
-from poweremail._types.checks import require
+from poweremail._types.checks import require_seconds
 from poweremail._types.suppression import AsyncSuppressionStore, SuppressionStore
 from poweremail.errors import WebhookPayloadError
 from poweremail.unsubscribe._links import UnsubscribeLinks
@@ -25,7 +25,7 @@ class UnsubscribeASGI(AsgiApplication):
 
     *links*, *store*, *page*: as for `UnsubscribeReceiver`. The store may have async methods.
     *body_timeout*: seconds for the whole body to arrive, 10 by default. If they run out, the
-    response is 408, and nothing changes. Raises `ConfigurationError` if it is not above 0.
+    response is 408, and nothing changes. Raises `ConfigurationError` if it is no number above 0.
 
     Let no middleware that checks CSRF tokens or signs people in stand before it.
     """
@@ -38,7 +38,7 @@ class UnsubscribeASGI(AsgiApplication):
         page: RenderPage = render_page,
         body_timeout: float = 10.0,
     ) -> None:
-        require("body_timeout", body_timeout, "more than 0", body_timeout > 0)
+        require_seconds("body_timeout", body_timeout)
         self._receiver = UnsubscribeReceiver(links, store, page=page)
         self._body_timeout = body_timeout
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from http import HTTPStatus
 from typing import Any
 
-from poweremail._types.checks import require
+from poweremail._types.checks import require_seconds
 from poweremail.errors import WebhookPayloadError
 from poweremail.webhooks._receiver import HttpResponse, WebhookReceiver, WebhookResponse
 
@@ -59,11 +59,11 @@ class WebhookASGI(AsgiApplication):
     - *body_timeout*: seconds for the whole body to arrive, 30 by default. If they run out, the
       response is 408, and the service sends the events again.
 
-    Raises `ConfigurationError` if *body_timeout* is not above 0.
+    Raises `ConfigurationError` if *body_timeout* is no number above 0.
     """
 
     def __init__(self, receiver: WebhookReceiver, *, body_timeout: float = 30.0) -> None:
-        require("body_timeout", body_timeout, "more than 0", body_timeout > 0)
+        require_seconds("body_timeout", body_timeout)
         self._receiver = receiver
         self._body_timeout = body_timeout
 

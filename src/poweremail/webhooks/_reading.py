@@ -7,6 +7,7 @@ from typing import Any
 
 import attrs
 
+from poweremail._types.checks import one_or_more
 from poweremail._types.event import EventBatch
 from poweremail._types.secret import Secret
 from poweremail.errors import (
@@ -148,8 +149,8 @@ class PostReader:
     keys: Callable[[], tuple[Secret, ...]] = attrs.field(converter=_checked_source)
     scheme: SignatureScheme = attrs.field(converter=find_scheme)
     brand: str = attrs.field(converter=check_brand)
-    max_body: int
-    max_events: int
+    max_body: int = attrs.field(validator=one_or_more)
+    max_events: int = attrs.field(validator=one_or_more)
 
     def read(self, headers: Headers, body: bytes) -> EventBatch:
         """Return the events of a request, as `verify_and_parse` does."""

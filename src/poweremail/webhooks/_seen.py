@@ -22,7 +22,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Literal, Protocol
 
-from poweremail._types.checks import require
+from poweremail._types.checks import is_whole, require, require_seconds
 
 __all__ = ["WEEK", "Claim", "MemorySeenStore", "SeenStore"]
 
@@ -63,7 +63,7 @@ class MemorySeenStore:
     - *ttl*: the seconds for which an event is remembered, a week by default.
     - *clock*: returns seconds that never decrease.
 
-    Raises `ConfigurationError` if *max_ids* or *ttl* is not above 0.
+    Raises `ConfigurationError` if *max_ids* or *ttl* is no number above 0.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class MemorySeenStore:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        require("max_ids", max_ids, "more than 0", max_ids > 0)
-        require("ttl", ttl, "more than 0", ttl > 0)
+        require("max_ids", max_ids, "1 or more", is_whole(max_ids, 1))
+        require_seconds("ttl", ttl)
         self._max_ids = max_ids
         self._ttl = ttl
         self._clock = clock

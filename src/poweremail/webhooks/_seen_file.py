@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Self
 
 from poweremail._runtime._sqlite_file import Kind, SqliteFile
-from poweremail._types.checks import require
+from poweremail._types.checks import require_seconds
 from poweremail.webhooks._seen import WEEK, Claim
 
 __all__ = ["SqliteSeenStore"]
@@ -40,8 +40,9 @@ class SqliteSeenStore:
       handles an event keeps the claim until then, so give more than the slowest handler takes.
     - *clock*: returns epoch seconds.
 
-    Every method raises `ConfigurationError` if the file cannot be used. ``close`` is optional: the
-    file is opened again on the next use, also in a child process after a fork.
+    Raises `ConfigurationError` if *ttl* or *lease* is no number above 0; every method does so if
+    the file cannot be used. ``close`` is optional: the file is opened again on the next use, also
+    in a child process after a fork.
     """
 
     def __init__(
@@ -52,8 +53,8 @@ class SqliteSeenStore:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        require("ttl", ttl, "more than 0", ttl > 0)
-        require("lease", lease, "more than 0", lease > 0)
+        require_seconds("ttl", ttl)
+        require_seconds("lease", lease)
         self._file = SqliteFile(path, _KIND)
         self._ttl = ttl
         self._lease = lease
