@@ -58,6 +58,32 @@ def test_entries_are_added_once_found_listed_and_removed(place):
         assert len(again.find(["bob@example.com"])) == 1
 
 
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        (
+            {"reason": "foo"},
+            "reason: must be one of hard_bounce, spam, unsubscribe, manual, not",
+        ),
+        ({"reason": "Spam"}, "reason: must be one of "),
+        ({"reason": ["spam"]}, "reason: must be one of "),
+        ({"reason": ""}, "reason: must be one of "),
+        ({"stream": "two words"}, "stream: must be 1 to 64 ASCII letters"),
+        ({"stream": ""}, "stream: must be 1 to 64 ASCII letters"),
+        ({"stream": 5}, "stream: must be 1 to 64 ASCII letters"),
+    ],
+)
+def test_a_wrong_reason_or_stream_is_an_error_and_no_empty_answer(place, given, error):
+    with open_store(place) as store:
+        store.add([Suppression(ADA, "news", reason="spam"), Suppression(ADA)])
+        with pytest.raises(UsageError, match=error):
+            store.remove(ADA, **given)
+        with pytest.raises(UsageError, match=error):  # at once, not at the first entry
+            store.entries(**given)
+        assert len(store.find([ADA])) == 2
+        assert store.remove(ADA, stream="*", reason="manual") == 1
+
+
 def test_large_lists_are_read_in_pages(place):
     with open_store(place) as store:
         addresses = [f"u{number:05}@example.com" for number in range(2_500)]

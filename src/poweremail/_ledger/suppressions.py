@@ -9,11 +9,11 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, Self
 
-from sqlalchemy import ColumnElement, Row, delete, select, tuple_
+from sqlalchemy import Row, delete, select, tuple_
 
 from poweremail._ledger.ledger import Ledger
 from poweremail._ledger.schema import insert_new, suppressions
-from poweremail._types.suppression import Reason, Suppression, fold_stream, lookup_form
+from poweremail._types.suppression import Reason, Suppression, lookup_form, on_lists
 
 __all__ = ["LedgerSuppressionStore"]
 
@@ -63,10 +63,12 @@ class LedgerSuppressionStore:
         """
         Remove the entries of *address*, on the list of *stream* and with *reason* if they are
         given, and return their number.
+
+        Raises `UsageError` if *address*, *stream* or *reason* is none.
         """
-        condition = _condition(stream, reason, suppressions.c.address == lookup_form(address))
+        wanted = {"address": lookup_form(address)} | on_lists(stream, reason)
         with self._ledger.database.transaction() as connection:
-            removal = delete(suppressions).where(*condition).returning(suppressions.c.reason)
+            removal = delete(suppressions).filter_by(**wanted).returning(suppressions.c.reason)
             return len(connection.execute(removal).all())
 
     def entries(
@@ -75,10 +77,13 @@ class LedgerSuppressionStore:
         """
         Iterate over all entries by address, or those on the list of *stream* and with *reason*.
 
-        What changes meanwhile may be seen or not.
+        What changes meanwhile may be seen or not. Raises `UsageError` if *stream* or *reason* is
+        none.
         """
-        query = select(suppressions).order_by(*_KEY).limit(_ROWS_A_STATEMENT)
-        query = query.where(*_condition(stream, reason))
+        return self._entries(on_lists(stream, reason))
+
+    def _entries(self, wanted: dict[str, str]) -> Iterator[Suppression]:
+        query = select(suppressions).order_by(*_KEY).limit(_ROWS_A_STATEMENT).filter_by(**wanted)
         last: tuple[str, ...] | None = None
         while True:
             page = query if last is None else query.where(tuple_(*_KEY) > tuple_(*last))
@@ -102,13 +107,6 @@ class LedgerSuppressionStore:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} in {self._ledger!r}>"
-
-
-def _condition(
-    stream: str | None, reason: str | None, *others: ColumnElement[bool]
-) -> list[ColumnElement[bool]]:
-    given = ((suppressions.c.stream, fold_stream(stream)), (suppressions.c.reason, reason))
-    return [*others, *(column == value for column, value in given if value is not None)]
 
 
 def _row(entry: Suppression) -> dict[str, Any]:

@@ -26,6 +26,7 @@ __all__ = [
     "check_stream",
     "fold_stream",
     "lookup_form",
+    "on_lists",
     "require_plain",
 ]
 
@@ -74,6 +75,21 @@ def _list_name(value: str) -> str:
     return value if value == EVERY_STREAM else check_stream("stream", value).lower()
 
 
+def on_lists(stream: str | None, reason: str | None) -> dict[str, str]:
+    """
+    Return which members, and with which values, the entries on the list of *stream* and with
+    *reason* have in common; None for any.
+
+    Raises `UsageError` if *stream* names no list, and `ConfigurationError` if *reason* is none.
+    """
+    wanted = {} if stream is None else {"stream": _list_name(stream)}
+    return wanted if reason is None else wanted | {"reason": _checked_reason(reason)}
+
+
+def _checked_reason(value: str) -> str:
+    return require("reason", value, f"one of {', '.join(REASONS)}", value in REASONS)
+
+
 def _since(value: datetime | None) -> datetime:
     if value is None:
         return datetime.now(UTC)
@@ -111,7 +127,7 @@ class Suppression:
     note: str | None = attrs.field(default=None, converter=_note, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        require("reason", self.reason, f"one of {', '.join(REASONS)}", self.reason in REASONS)
+        _checked_reason(self.reason)
 
     def applies_to(self, stream: str | None) -> bool:
         """

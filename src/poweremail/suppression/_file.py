@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from poweremail._lazy import extras_needed
 from poweremail._runtime._sqlite_file import Kind, SqliteFile
-from poweremail._types.suppression import Reason, Suppression, fold_stream, lookup_form
+from poweremail._types.suppression import Reason, Suppression, lookup_form, on_lists
 
 if TYPE_CHECKING:
     from poweremail._ledger.suppressions import LedgerSuppressionStore
@@ -79,11 +79,11 @@ class SqliteSuppressionStore:
     ) -> int:
         """
         Remove the entries of *address*, on the list of *stream* and with *reason* if they are
-        given, and return their number. Raises `UsageError` if *address* is none.
+        given, and return their number.
+
+        Raises `UsageError` if *address*, *stream* or *reason* is none.
         """
-        where, values = _where(
-            address=lookup_form(address), stream=fold_stream(stream), reason=reason
-        )
+        where, values = _where({"address": lookup_form(address)} | on_lists(stream, reason))
         with self._file.transaction() as connection:
             return connection.execute(f"DELETE FROM suppressions {where}", values).rowcount  # noqa: S608  names only
 
@@ -93,9 +93,12 @@ class SqliteSuppressionStore:
         """
         Iterate over all entries by address, or those on the list of *stream* and with *reason*.
 
-        What changes meanwhile may be seen or not.
+        What changes meanwhile may be seen or not. Raises `UsageError` if *stream* or *reason* is
+        none.
         """
-        where, values = _where(stream=fold_stream(stream), reason=reason)
+        return self._entries(*_where(on_lists(stream, reason)))
+
+    def _entries(self, where: str, values: tuple[str, ...]) -> Iterator[Suppression]:
         last = ("", "", "")
         while True:
             with self._file.transaction(reads=True) as connection:
@@ -141,8 +144,7 @@ def open_store(
     return SqliteSuppressionStore(place)
 
 
-def _where(**columns: str | None) -> tuple[str, tuple[str, ...]]:
-    given = {name: value for name, value in columns.items() if value is not None}
+def _where(given: dict[str, str]) -> tuple[str, tuple[str, ...]]:
     return "WHERE " + " AND ".join(("TRUE", *(f"{name} = ?" for name in given))), (*given.values(),)
 
 
