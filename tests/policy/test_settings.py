@@ -21,9 +21,9 @@ from poweremail import (
     Timeouts,
     UsageError,
 )
-from poweremail._policy.environment import complete, from_env
 from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.settings import DEFAULT, Settings
+from poweremail._policy.variables import complete, from_env
 from poweremail.transports import AsyncHttpxTransport, HttpxTransport
 
 OPTIONS = {

@@ -12,7 +12,6 @@ from poweremail._async.messages import AsyncMessages
 from poweremail._async.send import AsyncSender
 from poweremail._async.settings import AsyncAccountCalls, AsyncSettingsCalls
 from poweremail._async.transports import AsyncTransport, TransportName, open_transport
-from poweremail._policy.environment import complete, from_env
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import NO_MAIL, Mail, OnUnknown, not_sent
 from poweremail._policy.retry import RetryPolicy
@@ -24,6 +23,7 @@ from poweremail._policy.settings import (
     OnOutcome,
     Settings,
 )
+from poweremail._policy.variables import complete, from_env
 from poweremail._runtime._observed import Hooks
 from poweremail._types.options import Deployment, Timeouts
 from poweremail._types.result import CallResult, dry_run_result

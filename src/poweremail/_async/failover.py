@@ -26,7 +26,7 @@ from poweremail._messages.raw import RawMessage, RawMessageLike
 from poweremail._policy.failover import CircuitPolicy, FailoverEvent, FailoverOrder, Targets
 from poweremail._policy.retry import RetryPolicy
 from poweremail._types.address import AddressesLike
-from poweremail._types.checks import is_plain_function, require, require_kind
+from poweremail._types.checks import require_hook, require_kind
 from poweremail._types.message_info import MessageInfoPage
 from poweremail._types.result import SendResult
 from poweremail._wire.operations import (
@@ -283,5 +283,4 @@ def _check(
             )
     require_kind("retry", retry, RetryPolicy)
     require_kind("circuit", circuit, CircuitPolicy)
-    is_valid = on_failover is None or is_plain_function(on_failover)
-    require("on_failover", on_failover, "a plain function", is_valid)
+    require_hook("on_failover", on_failover)

@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import attrs
 
 from poweremail._cli.files import exists, read_text
-from poweremail._policy.environment import from_env
+from poweremail._policy.variables import from_env
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 

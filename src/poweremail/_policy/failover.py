@@ -35,7 +35,7 @@ from typing import Literal, get_args
 
 import attrs
 
-from poweremail._types.checks import is_number, is_whole, require
+from poweremail._types.checks import is_number, is_whole, require, require_one_of
 from poweremail.errors import ConfigurationError, PowerEmailError
 
 __all__ = ["CircuitPolicy", "FailoverEvent", "FailoverOrder", "Targets", "Turn"]
@@ -136,8 +136,7 @@ class Targets:
         circuit: CircuitPolicy,
     ) -> None:
         names = tuple(names)
-        orders = get_args(FailoverOrder)
-        require("order", order, f"one of {', '.join(orders)}", order in orders)
+        require_one_of("order", order, get_args(FailoverOrder))
         if weights and order != "round_robin":
             raise ConfigurationError("goes with order='round_robin'", field="weights")
         if unknown := [name for name in weights if name not in names]:

@@ -18,7 +18,7 @@ from typing import Any
 import attrs
 
 from poweremail._types.account import SmtpUser
-from poweremail._types.checks import is_plain_function, is_whole, require
+from poweremail._types.checks import is_whole, require, require_hook
 from poweremail.errors import ConfigurationError
 
 __all__ = ["LimitWait", "RateLimits", "SlidingLog", "Window"]
@@ -95,8 +95,7 @@ class RateLimits:
             require(f"limits.{name}", limit, wanted, is_valid)
         is_valid = self.path is None or _is_path(self.path)
         require("limits.path", self.path, "the path of a file", is_valid)
-        is_valid = self.on_wait is None or is_plain_function(self.on_wait)
-        require("limits.on_wait", self.on_wait, "a plain function", is_valid)
+        require_hook("limits.on_wait", self.on_wait)
 
     @classmethod
     def from_smtp_user(cls, smtp_user: SmtpUser, **overrides: Any) -> RateLimits:

@@ -26,7 +26,7 @@ import attrs
 
 from poweremail._messages.envelope import UNIQUE_ID_HEADER
 from poweremail._types.address_forms import fold_address
-from poweremail._types.checks import is_number, require
+from poweremail._types.checks import is_number, require, require_one_of
 from poweremail._wire.http import Request
 from poweremail._wire.operations import Operation
 from poweremail.errors import (
@@ -183,8 +183,7 @@ class UnknownPolicy:
     resend_after: float | None = None
 
     def __attrs_post_init__(self) -> None:
-        ways = get_args(OnUnknown)
-        require("on_unknown", self.on_unknown, f"one of {', '.join(ways)}", self.on_unknown in ways)
+        require_one_of("on_unknown", self.on_unknown, get_args(OnUnknown))
         _check_seconds("visibility", self.visibility)
         if self.resend_after is None:
             return

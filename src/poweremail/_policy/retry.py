@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import attrs
 
-from poweremail._types.checks import is_number, is_plain_function, is_whole, require
+from poweremail._types.checks import is_number, is_whole, require, require_hook
 from poweremail.errors import ApiError, PowerEmailError
 
 __all__ = ["RetryEvent", "RetryPolicy"]
@@ -66,8 +66,7 @@ class RetryPolicy:
             seconds = getattr(self, name)
             is_valid = is_number(seconds) or (seconds is None and name == "max_total")
             require(f"retry.{name}", seconds, "a number of seconds", is_valid)
-        is_valid = self.on_retry is None or is_plain_function(self.on_retry)
-        require("retry.on_retry", self.on_retry, "a plain function", is_valid)
+        require_hook("retry.on_retry", self.on_retry)
 
     def wait(self, attempt: int, error: PowerEmailError | None) -> float:
         """Return the seconds to wait after attempt number *attempt* (from 1) ended in *error*."""

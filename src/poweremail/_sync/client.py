@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from poweremail._policy.environment import complete, from_env
 from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import NO_MAIL, Mail, OnUnknown, not_sent
 from poweremail._policy.retry import RetryPolicy
@@ -19,6 +18,7 @@ from poweremail._policy.settings import (
     OnOutcome,
     Settings,
 )
+from poweremail._policy.variables import complete, from_env
 from poweremail._runtime._observed import Hooks
 from poweremail._sync.exchange import Exchange
 from poweremail._sync.limiter import Limiter

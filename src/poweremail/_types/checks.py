@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from typing import Any, TypeGuard, TypeVar
 
@@ -27,7 +27,9 @@ __all__ = [
     "must_be",
     "one_or_more",
     "require",
+    "require_hook",
     "require_kind",
+    "require_one_of",
     "require_seconds",
     "required_text",
     "string_mapping",
@@ -150,6 +152,16 @@ def require_kind(field: str, value: object, kind: type) -> None:
         article = "an" if kind.__name__[0] in "AEIOU" else "a"
         reason = f"must be {article} {kind.__name__}, not {type(value).__name__}"
         raise ConfigurationError(reason, field=field)
+
+
+def require_one_of(field: str, value: T, known: Collection[str]) -> T:
+    """Return *value* if it is one of the *known* ones, else raise `ConfigurationError`."""
+    return require(field, value, f"one of {', '.join(known)}", value in known)
+
+
+def require_hook(field: str, value: object) -> None:
+    """Raise `ConfigurationError` for *field* unless *value* is a plain function or None."""
+    require(field, value, "a plain function", value is None or is_plain_function(value))
 
 
 def must_be(

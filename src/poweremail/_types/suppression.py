@@ -11,7 +11,7 @@ import attrs
 
 from poweremail._types.address import recipient
 from poweremail._types.address_forms import fold_address
-from poweremail._types.checks import body_text, is_plain_function, require
+from poweremail._types.checks import body_text, is_plain_function, require, require_one_of
 from poweremail.errors import ConfigurationError, MailState, UsageError
 
 __all__ = [
@@ -83,11 +83,9 @@ def on_lists(stream: str | None, reason: str | None) -> dict[str, str]:
     Raises `UsageError` if *stream* names no list, and `ConfigurationError` if *reason* is none.
     """
     wanted = {} if stream is None else {"stream": _list_name(stream)}
-    return wanted if reason is None else wanted | {"reason": _checked_reason(reason)}
-
-
-def _checked_reason(value: str) -> str:
-    return require("reason", value, f"one of {', '.join(REASONS)}", value in REASONS)
+    return (
+        wanted if reason is None else wanted | {"reason": require_one_of("reason", reason, REASONS)}
+    )
 
 
 def _since(value: datetime | None) -> datetime:
@@ -127,7 +125,7 @@ class Suppression:
     note: str | None = attrs.field(default=None, converter=_note, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        _checked_reason(self.reason)
+        require_one_of("reason", self.reason, REASONS)
 
     def applies_to(self, stream: str | None) -> bool:
         """

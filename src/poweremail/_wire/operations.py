@@ -64,12 +64,12 @@ class Operation:
     sends: bool = False
     reads: bool = False
     repeatable: bool = attrs.field(default=attrs.Factory(lambda self: self.reads, takes_self=True))
-    returns_secrets: bool = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        # The way of attrs to set a field of a frozen class while it is made.
-        is_about_messages = self.path.lower().startswith("messages/")
-        object.__setattr__(self, "returns_secrets", not is_about_messages)
+    returns_secrets: bool = attrs.field(
+        init=False,
+        default=attrs.Factory(
+            lambda self: not self.path.lower().startswith("messages/"), takes_self=True
+        ),
+    )
 
     @property
     def may_mail(self) -> bool:

@@ -14,17 +14,19 @@ from poweremail._ledger.values import Record
 __all__ = ["COLUMNS", "csv_line", "rows"]
 
 COLUMNS = (
-    *(
-        "recipient",
-        "state",
-        "key",
-        "unique_id",
-        "attempts",
-        "smtp_user_name",
-        "error_kind",
-        "error",
-    ),
-    *("source", "line", "added", "sending", "settled"),
+    "recipient",
+    "state",
+    "key",
+    "unique_id",
+    "attempts",
+    "smtp_user_name",
+    "error_kind",
+    "error",
+    "source",
+    "line",
+    "added",
+    "sending",
+    "settled",
 )
 """The members of a row, in order."""
 

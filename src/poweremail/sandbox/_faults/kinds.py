@@ -20,7 +20,7 @@ import attrs
 
 from poweremail._response import Response
 from poweremail._types import FrozenMapping
-from poweremail._types.checks import is_number, is_whole, require
+from poweremail._types.checks import is_number, is_whole, require, require_one_of
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api import Broken
 from poweremail.sandbox._api.responses import JSON
@@ -274,7 +274,7 @@ class Fault:
         """
         options = dict(members)
         kind = options.pop("kind", None)
-        require("kind", kind, f"one of {', '.join(_KINDS)}", kind in tuple(_KINDS))
+        require_one_of("kind", kind, tuple(_KINDS))
         make = _KINDS[kind]
         try:
             inspect.signature(make).bind(**options)

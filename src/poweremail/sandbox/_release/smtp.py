@@ -20,7 +20,7 @@ from typing import Any, Literal, get_args
 
 import attrs
 
-from poweremail._types.checks import is_host, is_loopback, require
+from poweremail._types.checks import is_host, is_loopback, require, require_one_of
 from poweremail._types.secret import Secret
 from poweremail._wire.redaction import all_spellings
 from poweremail.errors import ConfigurationError, PowerEmailError, UsageError
@@ -99,8 +99,7 @@ class SmtpServer:
         is_name = isinstance(self.host, str) and is_host(self.host)
         require("host", self.host, "the name or address of a host", is_name)
         require("port", self.port, "from 1 to 65535", 1 <= self.port <= 65535)  # noqa: PLR2004
-        known = get_args(SmtpSecurity)
-        require("security", self.security, f"one of {', '.join(known)}", self.security in known)
+        require_one_of("security", self.security, get_args(SmtpSecurity))
         if bool(self.user) != bool(self.password):
             reason = "a user needs a password, and a password a user"
             raise ConfigurationError(reason, field="user")

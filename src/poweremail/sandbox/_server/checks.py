@@ -121,7 +121,7 @@ def _links(html: str) -> Iterator[Finding]:
     for href in hrefs(html):
         if not _leads_somewhere(href, targets):
             nowhere[href] = None
-        elif (host := _host(href)) and (is_loopback(host) or host.endswith(".localhost")):
+        elif (host := _host(href)) and is_loopback(host):
             private[href] = None
     if nowhere:
         yield Finding(

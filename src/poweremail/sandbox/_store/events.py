@@ -6,7 +6,6 @@ from typing import Any
 
 import attrs
 
-from poweremail._types.checks import require
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.database import at as to_datetime
 
@@ -14,7 +13,6 @@ __all__ = [
     "EVENT_KINDS",
     "STATUSES",
     "MailEvent",
-    "check_kind",
     "find_recipients",
     "keep",
     "of_mail",
@@ -67,11 +65,6 @@ class MailEvent:
         members = attrs.asdict(self)
         del members["mail"]
         return members | {"at": to_datetime(self.at).isoformat()}
-
-
-def check_kind(field: str, kind: str) -> None:
-    """Raise `UsageError` for *field* if *kind* is not one of `EVENT_KINDS`."""
-    require(field, kind, f"one of {', '.join(EVENT_KINDS)}", kind in EVENT_KINDS)
 
 
 def find_recipients(store: Store, mail: int, email: str | None) -> list[int]:

@@ -7,6 +7,7 @@ the webhooks that want it get a delivery, in one transaction.
 
 from __future__ import annotations
 
+from poweremail._types.checks import require_one_of
 from poweremail.sandbox._store import events
 from poweremail.sandbox._store.clock import Clock
 from poweremail.sandbox._store.database import Row, Store
@@ -16,10 +17,10 @@ from poweremail.sandbox._store.mail import MailContent
 from poweremail.sandbox._webhooks.deliveries import Deliveries
 from poweremail.sandbox._webhooks.script import EventScript
 
-__all__ = ["EventRecorder"]
+__all__ = ["USER_AGENT", "EventRecorder"]
 
 _EVENTS_A_TRANSACTION = 200
-_USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"
+USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"
 
 
 class EventRecorder:
@@ -63,19 +64,10 @@ class EventRecorder:
         url: str | None = None,
     ) -> list[MailEvent]:
         """
-        Record an event of mail *number*, at the time of the sandbox's clock.
-
-        *kind*
-            One of `EVENT_KINDS`.
-        *recipient*
-            The address it happens at; None means all of the mail's.
-        *url*
-            The link that was clicked.
-
-        getMessageInfo shows it, and the next delivery reports it to the webhooks that want it.
-        Raises `UsageError` for another kind, LookupError if there is no such mail or recipient.
+        Record an event of mail *number*, as `Sandbox.record` does. The next delivery reports it to
+        the webhooks that want it.
         """
-        events.check_kind("kind", kind)
+        require_one_of("kind", kind, events.EVENT_KINDS)
         now = self._clock.milliseconds()
         details = {"ip": ip, "user_agent": user_agent, "url": url}
         with self._store.transaction():
@@ -112,7 +104,7 @@ class EventRecorder:
         mail, kind = planned["mail"], planned["kind"]
         details = {"ip": "", "user_agent": "", "url": None}
         if kind in ("open", "click"):
-            details = {"ip": "127.0.0.1", "user_agent": _USER_AGENT, "url": None}
+            details = {"ip": "127.0.0.1", "user_agent": USER_AGENT, "url": None}
         if kind == "click":
             [row] = self._store.rows("SELECT html, text FROM mails WHERE number = ?", mail)
             details["url"] = next(filter(is_web_link, find_links(row["html"], row["text"])), None)

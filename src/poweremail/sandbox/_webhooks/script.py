@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import attrs
 
-from poweremail._types.checks import is_number, require
+from poweremail._types.checks import is_number, require, require_one_of
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store import events
 
@@ -53,7 +53,7 @@ class EventRule:
     within: float = 0.0
 
     def __attrs_post_init__(self) -> None:
-        events.check_kind("event", self.event)
+        require_one_of("event", self.event, events.EVENT_KINDS)
         require("share", self.share, "a number from 0 to 1", is_number(self.share, 0, 1))
         valid = is_number(self.within, 0, _MAX_WITHIN)
         require("within", self.within, f"seconds from 0 to {_MAX_WITHIN}", valid)
