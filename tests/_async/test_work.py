@@ -10,7 +10,7 @@ from sqlalchemy import event
 from poweremail import ConfigurationError, RateLimits, RetryPolicy
 from poweremail.batch import AsyncBatch, Entry, Kick, Ledger
 from poweremail.sandbox import Fault, Sandbox
-from support.ledgers import keep_kicks_fresh, let_leases_end
+from support.ledgers import keep_kicks_fresh, lanes_on, let_leases_end
 from support.messages import message
 
 RETRY = RetryPolicy(attempts=3, first_wait=120.0, max_wait=120.0, max_total=None)
@@ -177,7 +177,7 @@ async def test_who_finds_no_lane_is_told_so(sandbox, ledger):
         await batch.add(many(2))
         await batch.start(runners=1)
         number = ledger.find("news")
-        lane = ledger.lanes.take_any(number, lease=60.0, host="web-1", process=7)
+        lane = lanes_on(ledger, "web-1").take_any(number, lease=60.0)
         assert (await batch.work()).reason == "runners"
         (worker,) = await batch.workers()
         assert (worker.lane, worker.host, worker.process) == (1, "web-1", 7)
@@ -241,7 +241,7 @@ async def test_a_drain_of_this_host_ends_the_slice(sandbox, ledger):
         assert (await batch.work(kick=kick)).reason == "drained"
         assert not (await batch.status()).drained
         # The turn was not spent: another host takes it.
-        assert not isinstance(ledger.lanes.take(kick, lease=60.0, host="elsewhere"), str)
+        assert not isinstance(lanes_on(ledger, "elsewhere").take(kick, lease=60.0), str)
 
 
 async def test_a_batch_that_is_stopped_begins_no_mail(sandbox, ledger):

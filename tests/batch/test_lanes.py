@@ -23,7 +23,7 @@ from poweremail._ledger.lane_conditions import Lane
 from poweremail._ledger.schema import lanes
 from poweremail._ledger.values import boot_time
 from poweremail.batch import Kick, Ledger
-from support.ledgers import fill
+from support.ledgers import fill, lanes_on
 
 HOSTS = st.sampled_from(["web-1", "web-2"])
 
@@ -85,7 +85,7 @@ class Lanes(RuleBasedStateMachine):
         kick = data.draw(st.sampled_from(self.queue))
         if not again:
             self.queue.remove(kick)
-        taken = self.lanes.take(kick, lease=60.0, host=host)
+        taken = lanes_on(self.ledger, host).take(kick, lease=60.0)
         is_current = kick.turn == self.turns[kick.lane] and kick.lane <= self.runners
         may = is_current and kick.lane not in self.held and not self.refuses(host)
         assert isinstance(taken, Lane) == may
@@ -99,7 +99,7 @@ class Lanes(RuleBasedStateMachine):
 
     @rule(host=HOSTS)
     def somebody_takes_any(self, host):
-        taken = self.lanes.take_any(self.batch, lease=60.0, host=host)
+        taken = lanes_on(self.ledger, host).take_any(self.batch, lease=60.0)
         if isinstance(taken, Lane):
             self.took(taken, host)
         elif not self.refuses(host):
@@ -368,10 +368,10 @@ def test_the_beat_leaves_batches_that_have_nothing_to_do(ledger):
     shift(ledger, 1000.0)
     ledger.lanes.drain(host="web-1")
     ledger.pause(batch, "because")
-    assert (ledger.lanes.beat(), ledger.lanes.agenda(["smtp"], "web-2")) == ([], {})
+    assert (ledger.lanes.beat(), lanes_on(ledger, "web-2").agenda(["smtp"])) == ([], {})
     ledger.resume(batch)
-    assert ledger.lanes.agenda(["smtp"], "web-1") == {}
-    assert ledger.lanes.agenda(["smtp"], "web-2") == {"news": 0.0}
+    assert lanes_on(ledger, "web-1").agenda(["smtp"]) == {}
+    assert lanes_on(ledger, "web-2").agenda(["smtp"]) == {"news": 0.0}
     assert len(ledger.lanes.beat(batch)) == 1
     assert ledger.lanes.take(Kick("nothing", 1, 0), lease=60.0) == "runners"
     other = fill(ledger, 0, "empty")
@@ -379,7 +379,7 @@ def test_the_beat_leaves_batches_that_have_nothing_to_do(ledger):
     shift(ledger, 1000.0)
     assert [kick.batch for kick in ledger.lanes.beat()] == ["news"]
     ledger.lanes.drain()
-    assert (ledger.lanes.beat(), ledger.lanes.agenda(["smtp"], "web-2")) == ([], {})
+    assert (ledger.lanes.beat(), lanes_on(ledger, "web-2").agenda(["smtp"])) == ([], {})
 
 
 def test_a_clock_that_is_set_back_stops_no_beat_for_long(ledger):

@@ -9,6 +9,7 @@ import sqlite3
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from itertools import product
 from pathlib import Path
 
@@ -220,6 +221,14 @@ class TestAdding:
         prices.unlink()
         works = worker(ledger, batch).step((), 5).work
         assert {tuple(work.contents.values()) for work in works} == {(b"42" * 1000,)}
+
+    def test_an_open_file_that_has_become_shorter_is_invalid(self, ledger):
+        file = BytesIO(b"all of it")
+        attached = message(attachments=Attachment.from_file(file, "a"))
+        file.truncate(3)
+        added = add(ledger, ledger.create("news"), attached)
+        assert (added.added, added.invalid) == (0, 1)
+        assert "shorter" in added.errors[0][1]
 
     def test_messages_that_cannot_be_stored_are_invalid(self, ledger, tmp_path):
         batch = ledger.create("news")

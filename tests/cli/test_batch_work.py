@@ -15,7 +15,7 @@ from sqlalchemy import create_engine
 from poweremail import RateLimits
 from poweremail.batch import Batch, Ledger, Outbox
 from poweremail.sandbox import Fault
-from support.ledgers import entries
+from support.ledgers import entries, lanes_on
 from support.messages import message
 
 
@@ -77,7 +77,7 @@ def test_start_workers_status_and_drain(batch, command, place):
         assert "must be a number from 1 to 10,000" in refused.err
     assert "news may have 2 workers" in batch("start", "news", "--runners", "2").err
     ledger = Ledger(place)
-    lane = ledger.lanes.take_any(ledger.find("news"), lease=60.0, host="web-1", process=7)
+    lane = lanes_on(ledger, "web-1").take_any(ledger.find("news"), lease=60.0)
     (worker,) = batch("workers", "news", "--json").objects
     assert (worker["lane"], worker["host"], worker["process"]) == (1, "web-1", 7)
     assert batch("workers", "news").out.split()[:3] == ["1", "web-1", "7"]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, update
 
 from poweremail import RateLimits
 from poweremail._ledger import State
+from poweremail._ledger.lanes import Lanes
 from poweremail._ledger.schema import batches, lanes, messages
 from poweremail._ledger.values import Finished, Step, Verdict
 from poweremail._ledger.verdicts import ACCEPTED
@@ -25,6 +26,7 @@ __all__ = [
     "fill",
     "finish",
     "keep_kicks_fresh",
+    "lanes_on",
     "let_leases_end",
     "states",
     "worker",
@@ -42,6 +44,11 @@ def fill(ledger: Ledger, count: int, name: str = "news") -> int:
     batch = ledger.create(name)
     ledger.adding(batch).add(entries(count))
     return batch
+
+
+def lanes_on(ledger: Ledger, host: str, process: int = 7) -> Lanes:
+    """The lanes of *ledger* as a process on *host* has them, without hooks."""
+    return Lanes(ledger.database, here=lambda: (host, process))
 
 
 def worker(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, ScalarSelect, exists, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, ScalarSelect, exists, func, or_, select
 
 from poweremail._ledger import State
 from poweremail._ledger.budget_rows import BudgetRows
@@ -18,6 +18,7 @@ from poweremail._ledger.clock import Clock
 from poweremail._ledger.database import Database
 from poweremail._ledger.lane_conditions import has_due, has_work, is_allowed, is_free
 from poweremail._ledger.schema import OUTBOX, batches, lanes, messages
+from poweremail._ledger.statements import is_in
 
 __all__ = ["read_agenda"]
 
@@ -30,19 +31,14 @@ def _first(column: ColumnElement[Any], condition: ColumnElement[bool]) -> Scalar
     return of_batch.correlate(batches).scalar_subquery()
 
 
-def _is(state: State) -> ColumnElement[bool]:
-    # A literal, as in the conditions of the indexes.
-    return _row.state == literal_column(f"'{state.value}'")
-
-
 _COLUMNS = (
     batches.c.name,
     batches.c.kind,
     Clock().label("now"),
-    _first(_row.due, _is(State.PLANNED)).label("planned"),
-    _first(_row.due, _is(State.UNKNOWN)).label("unknown"),
+    _first(_row.due, is_in(State.PLANNED)).label("planned"),
+    _first(_row.due, is_in(State.UNKNOWN)).label("unknown"),
     _first(_row.lease_until, _row.lease_until.is_not(None)).label("lease_until"),
-    _first(_row.expires, _is(State.PLANNED) & _row.expires.is_not(None)).label("expires"),
+    _first(_row.expires, is_in(State.PLANNED) & _row.expires.is_not(None)).label("expires"),
     _first(_row.unreported, _row.unreported.is_not(None)).label("unreported"),
 )
 

@@ -14,7 +14,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select
@@ -90,30 +90,20 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Begin a transaction. It is committed, and on the disk, at the end of the block."""
-        with self._translated_errors():
-            self._prepare()
-            with self._begun(self._engine) as connection:
-                yield connection
-                connection.commit()
+        with self._begun(self._engine) as connection:
+            yield connection
+            connection.commit()
 
-    @contextmanager
-    def statements(self) -> Iterator[Connection]:
+    def statements(self) -> AbstractContextManager[Connection]:
         """On a server: each statement of the block is a transaction of its own."""
-        with self._translated_errors():
-            self._prepare()
-            with self._begun(self._statements_engine) as connection:
-                yield connection
+        return self._begun(self._statements_engine)
 
-    @contextmanager
-    def reading(self) -> Iterator[Connection]:
+    def reading(self) -> AbstractContextManager[Connection]:
         """
         Begin to read. Others can write meanwhile; all queries of the block see the database as it
         was at one moment.
         """
-        with self._translated_errors():
-            self._prepare()
-            with self._begun(self._reading_engine) as connection:
-                yield connection
+        return self._begun(self._reading_engine)
 
     def create_tables(self) -> None:
         """Create or migrate the tables, also in a file that has the tables of something else."""
@@ -144,20 +134,21 @@ class Database:
             self.files.note_closed()
             self._is_prepared = False
 
-    @staticmethod
     @contextmanager
-    def _begun(engine: Engine) -> Iterator[Connection]:
+    def _begun(self, engine: Engine) -> Iterator[Connection]:
         """Yield a connection that has begun, another one if that of the pool was lost meanwhile."""
-        for is_last in (False, True):
-            with engine.connect() as connection:
-                try:
-                    connection.begin()
-                except DBAPIError as error:
-                    if is_last or not error.connection_invalidated:
-                        raise
-                    continue
-                yield connection
-                return
+        with self._translated_errors():
+            self._prepare()
+            for is_last in (False, True):
+                with engine.connect() as connection:
+                    try:
+                        connection.begin()
+                    except DBAPIError as error:
+                        if is_last or not error.connection_invalidated:
+                            raise
+                        continue
+                    yield connection
+                    return
 
     @contextmanager
     def _translated_errors(self) -> Iterator[None]:

@@ -9,7 +9,6 @@ from sqlalchemy import (
     bindparam,
     func,
     literal,
-    literal_column,
     select,
     update,
 )
@@ -17,15 +16,14 @@ from sqlalchemy import (
 from poweremail._ledger import State
 from poweremail._ledger.payload import recipients
 from poweremail._ledger.schema import messages, payloads
+from poweremail._ledger.statements import is_in
 from poweremail._ledger.values import BatchOutcome
 from poweremail.errors import NotSentError
 
 __all__ = ["end_expired", "first_expiry"]
 
 _row = messages.c
-# A literal, as in the condition of the index.
-_is_planned = _row.state == literal_column(f"'{State.PLANNED.value}'")
-_planned = and_(_row.batch == bindparam("of"), _is_planned, _row.expires.is_not(None))
+_planned = and_(_row.batch == bindparam("of"), is_in(State.PLANNED), _row.expires.is_not(None))
 _now: BindParameter[float] = bindparam("now")
 _REASON = "it expired before it was sent"
 

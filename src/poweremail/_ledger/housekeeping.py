@@ -33,6 +33,7 @@ from sqlalchemy import (
 from poweremail._ledger import SETTLED, State
 from poweremail._ledger.clock import Clock
 from poweremail._ledger.database import Database
+from poweremail._ledger.lane_conditions import is_unfinished
 from poweremail._ledger.schema import batches, contents, lanes, messages, payloads, schema_of
 from poweremail._ledger.statements import is_open
 
@@ -142,14 +143,9 @@ def _purge_batch(
 
 def _is_finished(connection: Connection, batch: int) -> bool:
     """Return whether nothing of *batch* is left to do. Of an outbox, each message is considered."""
-    is_left = or_(
-        _row.state.in_([State.PLANNED, State.SENDING]),
-        and_(_row.state == State.UNKNOWN, is_open()),
-    )
-    is_unfinished = exists().where(
-        _row.batch == batch, is_left, batches.c.id == _row.batch, batches.c.kind.is_(None)
-    )
-    return not connection.scalar(select(is_unfinished))
+    is_no_outbox = exists().where(batches.c.id == batch, batches.c.kind.is_(None))
+    is_left = is_unfinished(batch, reports=False)
+    return not connection.scalar(select(and_(is_no_outbox, is_left)))
 
 
 def _empty(connection: Connection, ids: Sequence[int]) -> None:

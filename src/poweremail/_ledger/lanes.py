@@ -57,6 +57,7 @@ from poweremail._ledger.lane_conditions import (
     is_unfinished,
 )
 from poweremail._ledger.schema import batches, drains, lanes
+from poweremail._ledger.statements import change_batch
 from poweremail._ledger.values import Kick, LaneStatus
 from poweremail._types.checks import is_whole, require
 from poweremail.errors import ConfigurationError
@@ -85,11 +86,18 @@ class Lanes:
 
     *reports*: whether workers of this object call hooks. Then a batch whose hooks were not all
     called has work for them.
+    *here*: returns the host and the number of the process.
     """
 
-    def __init__(self, database: Database, reports: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        database: Database,
+        reports: Callable[[], bool] = lambda: False,
+        here: Callable[[], tuple[str, int]] = _here,
+    ) -> None:
         self._database = database
         self._reports = reports
+        self._here = here
 
     def start(self, batch: int, runners: int | None = None) -> list[Kick]:
         """
@@ -108,33 +116,18 @@ class Lanes:
             wanted = and_(_lane.batch == batch, _lane.lane <= runners, is_free())
             return self._kick(connection, {batch: name}, wanted)
 
-    def take(
-        self,
-        kick: Kick,
-        *,
-        lease: float,
-        host: str | None = None,
-        process: int | None = None,
-    ) -> Lane | Refused:
+    def take(self, kick: Kick, *, lease: float) -> Lane | Refused:
         """
         Take the lane of *kick* for *lease* seconds, and spend its turn.
 
-        A drain refuses it without spending the turn. *host* and *process* are this one's by
-        default.
+        A drain refuses it without spending the turn.
         """
         with self._database.transaction() as connection:
             batch = connection.scalar(select(batches.c.id).where(batches.c.name == kick.batch))
             of_turn = and_(_lane.lane == kick.lane, _lane.turn == kick.turn)
-            return self._take(connection, batch, of_turn, lease, host, process)
+            return self._take(connection, batch, of_turn, lease)
 
-    def take_any(
-        self,
-        batch: int,
-        *,
-        lease: float,
-        host: str | None = None,
-        process: int | None = None,
-    ) -> Lane | Refused:
+    def take_any(self, batch: int, *, lease: float) -> Lane | Refused:
         """
         Take a lane that nobody holds. Without ``runners`` one is made if there is none.
 
@@ -147,7 +140,7 @@ class Lanes:
             if number is None and runners is None:
                 number = self._last(connection, batch) + 1
                 connection.execute(insert(lanes).values(batch=batch, lane=number))
-            taken = self._take(connection, batch, _lane.lane == number, lease, host, process)
+            taken = self._take(connection, batch, _lane.lane == number, lease)
             is_left = is_unfinished(batch, reports=self._reports())
             if taken == "runners" and not connection.scalar(select(is_left)):
                 return "finished"
@@ -265,19 +258,17 @@ class Lanes:
             rows = connection.execute(held).all()
         return [LaneStatus(**row._asdict()) for row in rows]
 
-    def agenda(
-        self, smtp_users: Collection[str], host: str | None = None, *, urgent: bool = False
-    ) -> dict[str, float]:
+    def agenda(self, smtp_users: Collection[str], *, urgent: bool = False) -> dict[str, float]:
         """
-        The batches that a worker on *host* (by default this one) which sends as *smtp_users* may
-        work on, each with the seconds until it has something to do.
+        The batches that a worker on this host which sends as *smtp_users* may work on, each with
+        the seconds until it has something to do.
 
         They are not finished, paused or drained, and one of their lanes is free. Outboxes come
         first, then batches, the oldest of each first. *urgent*: only outboxes with a mail that is
         due to be sent.
         """
-        here = _here()[0] if host is None else host
-        return read_agenda(self._database, smtp_users, here, reports=self._reports(), urgent=urgent)
+        host, _ = self._here()
+        return read_agenda(self._database, smtp_users, host, reports=self._reports(), urgent=urgent)
 
     @staticmethod
     def _lock(connection: Connection, batch: int) -> tuple[str, int | None]:
@@ -291,7 +282,7 @@ class Lanes:
         """Let *batch* have so many lanes."""
         is_number = is_whole(runners, 1) and runners <= _MAX_RUNNERS
         require("runners", runners, f"a number from 1 to {_MAX_RUNNERS:,}", is_number)
-        connection.execute(update(batches).where(batches.c.id == batch).values(runners=runners))
+        change_batch(connection, batch, runners=runners)
         for number in range(self._last(connection, batch) + 1, runners + 1):
             connection.execute(insert(lanes).values(batch=batch, lane=number, due=Clock()))
 
@@ -300,22 +291,15 @@ class Lanes:
         number = connection.scalar(select(func.max(_lane.lane)).where(_lane.batch == batch))
         return number or 0
 
-    @staticmethod
     def _take(
+        self,
         connection: Connection,
         batch: int | None,
         wanted: ColumnElement[bool],
         lease: float,
-        host: str | None,
-        process: int | None,
     ) -> Lane | Refused:
-        this_host, this_process = _here()
-        values = {
-            "owner": uuid.uuid4().hex,
-            "host": host or this_host,
-            "process": process or this_process,
-        }
-        if connection.scalar(select(is_drained(batch, values["host"]))):
+        owner, (host, process) = uuid.uuid4().hex, self._here()
+        if connection.scalar(select(is_drained(batch, host))):
             return "drained"
         taken = (
             update(lanes)
@@ -323,16 +307,18 @@ class Lanes:
             .values(
                 turn=_lane.turn + 1,
                 due=None,
+                owner=owner,
+                host=host,
+                process=process,
                 kicked=None,
                 taken=Clock(),
                 lease_until=Clock() + lease,
-                **values,
             )
         )
         if not connection.execute(taken).rowcount:
             return "runners"
         row = select(_lane.batch, _lane.lane, _lane.turn, _lane.owner)
-        return Lane(*connection.execute(row.where(_lane.owner == values["owner"])).one())
+        return Lane(*connection.execute(row.where(_lane.owner == owner)).one())
 
     @staticmethod
     def _kick(

@@ -24,7 +24,7 @@ from poweremail._ledger.options import SharedOptions
 from poweremail._ledger.pages import read_planned, read_records
 from poweremail._ledger.reports import Reports
 from poweremail._ledger.schema import batches, insert_new, messages
-from poweremail._ledger.statements import is_open, pause_batch
+from poweremail._ledger.statements import change_batch, is_open, pause_batch
 from poweremail._ledger.status import read_status
 from poweremail._ledger.values import BatchStatus, Kick, Planned, Record
 from poweremail._ledger.worker import Worker
@@ -218,11 +218,7 @@ class Ledger:
     def resume(self, batch: int) -> None:
         """End the pause. Failures in a row are counted from here on."""
         with self.database.transaction() as connection:
-            connection.execute(
-                update(batches)
-                .where(batches.c.id == batch)
-                .values(paused=None, pause_reason=None, failures_in_a_row=0)
-            )
+            change_batch(connection, batch, paused=None, pause_reason=None, failures_in_a_row=0)
 
     def retry(self, batch: int, states: frozenset[State]) -> int:
         """

@@ -34,7 +34,7 @@ from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types import FrozenMapping
 from poweremail._types.address import Recipient
 from poweremail._types.attachment import Attachment, Image
-from poweremail._types.content import Content, StreamContent
+from poweremail._types.content import read_whole
 from poweremail._types.mime_types import UNKNOWN_TYPE, guess_type
 from poweremail._wire.convert import converter
 from poweremail.errors import UsageError
@@ -125,7 +125,7 @@ def pack(message: Envelope, former: Mapping[str, Any] = FrozenMapping()) -> Pack
     members = _converter.unstructure(message)
     for field in _FILES:
         for file in members.get(field, ()):
-            content = _read(file[2])
+            content = read_whole(file[2], "attachments")
             file[2] = hashlib.blake2b(content, digest_size=32).hexdigest()
             contents[file[2]] = content
     payload = _text(members)
@@ -178,18 +178,3 @@ def recipients(payload: str) -> tuple[str, ...]:
     """Return the addresses in *payload*: to, cc, then bcc."""
     members = json.loads(payload)
     return tuple(each[0] for name in ("to", "cc", "bcc") for each in members.get(name, ()))
-
-
-def _read(content: Content) -> bytes:
-    if isinstance(content, bytes):
-        return content
-    if isinstance(content, StreamContent):
-        raise UsageError(
-            "a stream can be read only once, and a batch may have to try again",
-            field="attachments",
-            advice="give bytes or a path",
-        )
-    try:
-        return content.read(0, content.size)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {content.label}: {error}", field="attachments") from error

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
+from poweremail._ledger.schema import schema_of
 from poweremail.errors import ConfigurationError
 
 __all__ = ["DJANGO", "django_place", "ledger_flags", "parse_place"]
@@ -125,6 +126,5 @@ def ledger_flags(connection: Connection) -> list[str]:
         return []
     place = url.database or "" if url.drivername == "sqlite" else url.render_as_string()
     flags = ["--ledger", place.replace("+psycopg", "", 1)]
-    names: Any = connection.get_execution_options().get("schema_translate_map") or {}
-    schema: str | None = names.get(None)
+    schema = schema_of(connection)
     return flags if schema is None else [*flags, "--schema", schema]

@@ -10,11 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import attrs
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
 from poweremail._ledger import TRANSITIONS, State
-from poweremail._ledger.schema import batches
-from poweremail._ledger.statements import CHANGE, FENCES, RESULTS, pause_batch, result_columns
+from poweremail._ledger.statements import (
+    CHANGE,
+    FENCES,
+    RESULTS,
+    change_batch,
+    pause_batch,
+    result_columns,
+)
 from poweremail._ledger.values import Finished, Verdict
 
 __all__ = ["Results", "record"]
@@ -91,8 +97,7 @@ def record(
         )
     counted, pause = _count([each.verdict for each in held], failures, max_failures)
     if counted != failures:
-        row = update(batches).where(batches.c.id == batch)
-        connection.execute(row.values(failures_in_a_row=counted))
+        change_batch(connection, batch, failures_in_a_row=counted)
     if pause is not None:
         pause_batch(connection, batch, pause)
     return pause

@@ -43,6 +43,8 @@ __all__ = [
     "RESULTS",
     "SWEEP",
     "UNKNOWN",
+    "change_batch",
+    "is_in",
     "is_open",
     "pause_batch",
     "result_columns",
@@ -60,6 +62,11 @@ def is_open() -> ColumnElement[bool]:
     return or_(_row.due.is_not(None), _row.lease_owner.is_not(None))
 
 
+def change_batch(connection: Connection, batch: int, **columns: Any) -> None:
+    """Change these *columns* of *batch*."""
+    connection.execute(update(batches).where(batches.c.id == batch).values(columns))
+
+
 def pause_batch(connection: Connection, batch: int, reason: str) -> None:
     """Pause *batch*. If it is paused already, the earlier reason stays."""
     running = and_(batches.c.id == batch, batches.c.paused.is_(None))
@@ -74,9 +81,13 @@ _properties = (
 _in_work = and_(_of_batch, _row.lease_until.is_not(None))
 
 
+def is_in(state: State) -> ColumnElement[bool]:
+    """True for a row in *state*: a literal, as in the conditions of the indexes."""
+    return _row.state == literal_column(f"'{state.value}'")
+
+
 def _in(state: State) -> ColumnElement[bool]:
-    """Whether a row of the batch is in *state*: a literal, as in the condition of an index."""
-    return and_(_of_batch, _row.state == literal_column(f"'{state.value}'"))
+    return and_(_of_batch, is_in(state))
 
 
 def _first_due(state: State) -> ScalarSelect[Any]:

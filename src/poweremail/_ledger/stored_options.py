@@ -27,6 +27,7 @@ from poweremail._ledger.options import (
 )
 from poweremail._ledger.place import ledger_flags
 from poweremail._ledger.schema import OUTBOX, batches, insert_new, messages, smtp_users
+from poweremail._ledger.statements import change_batch
 from poweremail._policy.limits import RateLimits
 from poweremail._types.checks import require
 from poweremail.errors import ConfigurationError
@@ -149,7 +150,7 @@ def rehearse(
             advice="make another batch",
         )
     if keep:
-        connection.execute(update(batches).where(batches.c.id == batch).values(rehearsal=given))
+        change_batch(connection, batch, rehearsal=given)
     return rehearsal
 
 
@@ -200,8 +201,7 @@ def _write_batch(
             advice="leave it out; `poweremail batch retry --unknown` sends it again all the same",
         )
     if values != stored:
-        written = json.dumps(values, sort_keys=True)
-        connection.execute(update(batches).where(batches.c.id == batch).values(options=written))
+        change_batch(connection, batch, options=json.dumps(values, sort_keys=True))
     return options
 
 

@@ -9,6 +9,7 @@ from itertools import islice
 from operator import itemgetter
 from typing import Any, Self
 
+import attrs
 from sqlalchemy import Row, delete, select, tuple_
 
 from poweremail._ledger.ledger import Ledger
@@ -110,13 +111,7 @@ class LedgerSuppressionStore:
 
 
 def _row(entry: Suppression) -> dict[str, Any]:
-    return {
-        "address": entry.address,
-        "stream": entry.stream,
-        "reason": entry.reason,
-        "since": entry.since.timestamp(),
-        "note": entry.note,
-    }
+    return attrs.asdict(entry) | {"since": entry.since.timestamp()}
 
 
 def _entry(row: Row[Any]) -> Suppression:

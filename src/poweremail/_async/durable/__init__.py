@@ -10,7 +10,6 @@ ledger itself, which knows neither HTTP nor a client, is `poweremail._ledger`.
 from __future__ import annotations
 
 import os
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from poweremail._lazy import extras_needed
@@ -45,12 +44,7 @@ class AsyncLedgerUser:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

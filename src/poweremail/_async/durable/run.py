@@ -31,7 +31,6 @@ import logging
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from poweremail._async.client import AsyncPowerEmail
@@ -145,24 +144,19 @@ class AsyncBatchRun:
         await self._renewing.__aenter__()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         self._state = "closed"
         self._stopping = True
         # Not by an exit stack: if both raise the same cancellation, it makes the exception its own
         # context, an endless chain.
         try:
             try:
-                await self._renewing.__aexit__(kind, error, trace)
+                await self._renewing.__aexit__(*error)
             finally:
-                await self._jobs.__aexit__(kind, error, trace)
+                await self._jobs.__aexit__(*error)
         finally:
             with shielded():
-                await self._leave(raising=kind is None)
+                await self._leave(raising=error[0] is None)
 
     def __aiter__(self) -> AsyncBatchRun:
         return self

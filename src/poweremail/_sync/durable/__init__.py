@@ -11,7 +11,6 @@ ledger itself, which knows neither HTTP nor a client, is `poweremail._ledger`.
 from __future__ import annotations
 
 import os
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from poweremail._lazy import extras_needed
@@ -46,12 +45,7 @@ class LedgerUser:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -32,7 +32,6 @@ import logging
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from poweremail._ledger.values import BatchOutcome, Finished, Kick, Work, Worked
@@ -146,24 +145,19 @@ class BatchRun:
         self._renewing.__enter__()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._state = "closed"
         self._stopping = True
         # Not by an exit stack: if both raise the same cancellation, it makes the exception its own
         # context, an endless chain.
         try:
             try:
-                self._renewing.__exit__(kind, error, trace)
+                self._renewing.__exit__(*error)
             finally:
-                self._jobs.__exit__(kind, error, trace)
+                self._jobs.__exit__(*error)
         finally:
             with shielded():
-                self._leave(raising=kind is None)
+                self._leave(raising=error[0] is None)
 
     def __iter__(self) -> BatchRun:
         return self
