@@ -75,7 +75,7 @@ def create(
         if source.is_file() or source.is_dir():  # a pipe could be read only once
             next(columns.rows(source, fields), None)
     rows = chain.from_iterable(columns.rows(source, fields) for source in sources)
-    with target.made(**attrs.asdict(rehearsal)) as batch:
+    with target.opened(creates=True, **attrs.asdict(rehearsal)) as batch:
         added = batch.check(rows) if dry_run else batch.add(rows)
     session.status = (exits.FAILED if dry_run else exits.SOME_FAILED) if added.invalid else exits.OK
     reported = added.errors[:MAX_ERRORS_REPORTED]
@@ -118,18 +118,12 @@ def resume(
 def _run(
     session: Session, target: BatchOptions, options: RunOptions, *, dry_run: bool, resumes: bool
 ) -> None:
-    from poweremail._cli.batch_run import dry_run_batch, run_batch  # noqa: PLC0415  as above
+    from poweremail._cli.batch_run import dry_run_batch, run_batch  # noqa: PLC0415  it loads SQLAlchemy
 
     if dry_run:
-        dry_run_batch(session, target, options.batch_options())
+        dry_run_batch(session, target, options)
     else:
-        run_batch(
-            session,
-            target,
-            options.batch_options(),
-            options.derive_options(),
-            resumes=resumes,
-        )
+        run_batch(session, target, options, resumes=resumes)
 
 
 @app.command()

@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 
 from poweremail import PowerEmail
-from poweremail._cli.batch_options import LedgerOptions
+from poweremail._cli.batch_options import LedgerOptions, RunOptions
 from poweremail._cli.batch_run import stopped_by_signals
 from poweremail._cli.output import Output
 from poweremail._cli.service import Service
@@ -51,18 +51,18 @@ class Slices:
 def work_on(
     session: Session,
     target: LedgerOptions,
-    options: Mapping[str, Any],
-    client_options: Mapping[str, Any],
+    options: RunOptions,
     slices: Slices,
     ready_file: Path | None,
 ) -> None:
     """Work on batches of the ledger until a signal comes, or once."""
+    given = options.batch_options()
     with (
         target.opened_ledger() as ledger,
-        session.client(sends=not options["smtp_users"], **client_options) as client,
+        session.client(sends=not given["smtp_users"], **options.derive_options()) as client,
         Service(ready_file) as service,
     ):
-        worker = Worker(client, ledger, options, slices, session.out, service)
+        worker = Worker(client, ledger, given, slices, session.out, service)
         with stopped_by_signals(worker.stop):
             worker.work()
 

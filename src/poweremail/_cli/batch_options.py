@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import attrs
 
 from poweremail._cli.failures import from_option
 from poweremail._cli.files import exists, file_and_type, read_bytes, read_text
-from poweremail._cli.mail_options import ATTACH, DeriveOptions
+from poweremail._cli.mail_options import ATTACH, DeriveOptions, FieldOptions
 from poweremail._cli.options import argument, comma_separated, flag, option
 from poweremail._ledger.options import (
     BULK_SHARE,
@@ -85,20 +85,13 @@ class LedgerOptions:
         return self.ledger
 
     @contextmanager
-    def opened_ledger(self) -> Iterator[Ledger]:
-        """Open the ledger, which must exist."""
-        with self._open(self.existing()) as ledger:
-            yield ledger
-
-    @contextmanager
-    def _open(self, place: str) -> Iterator[Ledger]:
+    def opened_ledger(self, *, creates: bool = False) -> Iterator[Ledger]:
+        """Open the ledger. It must exist, unless *creates* makes one that is missing."""
         from poweremail.batch import Ledger  # noqa: PLC0415  it loads SQLAlchemy
 
-        ledger = Ledger(place, schema=self.schema)
-        try:
+        place = self.ledger if creates else self.existing()
+        with closing(Ledger(place, schema=self.schema)) as ledger:
             yield ledger
-        finally:
-            ledger.close()
 
     def command(self, *words: str) -> str:
         """The command ``poweremail batch`` with *words*, about this ledger."""
@@ -117,24 +110,18 @@ class BatchOptions(LedgerOptions):
     name: str = argument("The batch.", "NAME")
 
     @contextmanager
-    def opened(self, client: PowerEmail | None = None, **options: Any) -> Iterator[Batch]:
-        """Open the batch, whose ledger must exist."""
+    def opened(
+        self, client: PowerEmail | None = None, *, creates: bool = False, **options: Any
+    ) -> Iterator[Batch]:
+        """Open the batch in its ledger; *creates*: as for `opened_ledger`."""
         from poweremail.batch import Batch  # noqa: PLC0415  it loads SQLAlchemy
 
-        with self.opened_ledger() as ledger:
+        with self.opened_ledger(creates=creates) as ledger:
             yield Batch(client, ledger, self.name, **options)
-
-    @contextmanager
-    def made(self, **options: Any) -> Iterator[Batch]:
-        """Open a batch to which mails are added. Its ledger is made if it is missing."""
-        from poweremail.batch import Batch  # noqa: PLC0415  it loads SQLAlchemy
-
-        with self._open(self.ledger) as ledger:
-            yield Batch(None, ledger, self.name, **options)
 
 
 @attrs.frozen
-class MailOptions:
+class MailOptions(FieldOptions):
     """The fields that all mails of a batch have in common."""
 
     template_id: str | None = option("The template.", "ID", "--template")
@@ -158,12 +145,12 @@ class MailOptions:
 
     def fields(self) -> dict[str, Any]:
         """
-        Return the fields that are given. Raises `ConfigurationError` for an unreadable file or an
-        invalid option.
+        Do the same, with the content of files. Raises `ConfigurationError` for an unreadable file
+        or an invalid option.
         """
         from poweremail import Attachment  # noqa: PLC0415  the library is loaded when it is used
 
-        fields = attrs.asdict(self, filter=lambda _, value: value is not None)
+        fields = super().fields()
         url, mailto = (fields.pop(f"unsubscribe_{kind}", None) for kind in ("url", "mailto"))
         if url is not None:
             fields["unsubscribe"] = _links(url, mailto)

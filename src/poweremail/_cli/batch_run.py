@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from poweremail._cli import exits
-from poweremail._cli.batch_options import BatchOptions
+from poweremail._cli.batch_options import BatchOptions, RunOptions
 from poweremail._cli.output import MAX_ERRORS_REPORTED
 from poweremail._cli.progress import progress_line, progress_shown
 from poweremail._cli.session import Session
@@ -28,18 +28,14 @@ __all__ = ["dry_run_batch", "run_batch", "stopped_by_signals", "summary"]
 
 
 def run_batch(
-    session: Session,
-    target: BatchOptions,
-    options: Mapping[str, Any],
-    client_options: Mapping[str, Any],
-    *,
-    resumes: bool,
+    session: Session, target: BatchOptions, options: RunOptions, *, resumes: bool
 ) -> None:
     """Run the batch and exit with its status. *resumes* ends a pause first."""
     name = target.name
+    given = options.batch_options()
     with (
-        session.client(sends=not options["smtp_users"], **client_options) as client,
-        target.opened(client, **options) as batch,
+        session.client(sends=not given["smtp_users"], **options.derive_options()) as client,
+        target.opened(client, **given) as batch,
     ):
         if resumes:
             batch.resume()
@@ -74,10 +70,11 @@ def _what_failed(status: BatchStatus) -> str:
     return "some mails were not accepted" + (f", and {rows}" if invalid else "")
 
 
-def dry_run_batch(session: Session, target: BatchOptions, options: Mapping[str, Any]) -> None:
+def dry_run_batch(session: Session, target: BatchOptions, options: RunOptions) -> None:
     """Check every planned mail as it would be sent, and send nothing."""
     bad = checked = 0
-    with _client_of(session) as client, target.opened(client, **options) as batch:
+    given = options.batch_options()
+    with _client_of(session) as client, target.opened(client, **given) as batch:
         for line, error in batch.dry_run():
             checked += 1
             if error is not None:

@@ -136,11 +136,4 @@ def work(
     from poweremail._cli.batch_forever import Slices, work_on  # noqa: PLC0415  it loads SQLAlchemy
 
     slices = Slices(names=tuple(names or ()), seconds=seconds, poll=poll, forever=forever)
-    work_on(
-        session,
-        target,
-        options.batch_options(),
-        options.derive_options(),
-        slices,
-        ready_file,
-    )
+    work_on(session, target, options, slices, ready_file)

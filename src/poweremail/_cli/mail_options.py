@@ -19,6 +19,7 @@ __all__ = [
     "BulkOptions",
     "DeriveOptions",
     "EnvelopeOptions",
+    "FieldOptions",
     "FileOptions",
     "ServiceOptions",
     "TrackingOptions",
@@ -102,6 +103,15 @@ class FileOptions:
 
 
 @attrs.frozen
+class FieldOptions:
+    """Options that are fields of a message."""
+
+    def fields(self) -> dict[str, Any]:
+        """Return the fields of a message that are given."""
+        return attrs.asdict(self, filter=lambda _, value: value is not None)
+
+
+@attrs.frozen
 class TrackingOptions:
     """Counting of opens and clicks."""
 
@@ -118,7 +128,7 @@ class TrackingOptions:
 
 
 @attrs.frozen
-class ServiceOptions:
+class ServiceOptions(FieldOptions):
     """Other requests to the service."""
 
     auto_text: bool | None = _service(
@@ -130,13 +140,9 @@ class ServiceOptions:
     signing_domain: str | None = _service("The domain that signs the mail.", "DOMAIN")
     return_path_domain: str | None = _service("The domain to which bounces go.", "DOMAIN")
 
-    def fields(self) -> dict[str, Any]:
-        """Return the fields of a message that are given."""
-        return attrs.asdict(self, filter=lambda _, value: value is not None)
-
 
 @attrs.frozen
-class BulkOptions:
+class BulkOptions(FieldOptions):
     """Who does not want such a mail, and how to leave it."""
 
     stream: str | None = _bulk(
@@ -146,10 +152,6 @@ class BulkOptions:
         "Where the recipient unsubscribes: an https URL that acts upon a POST, or mailto:ADDRESS.",
         "URL",
     )
-
-    def fields(self) -> dict[str, Any]:
-        """Return the fields of a message that are given."""
-        return attrs.asdict(self, filter=lambda _, value: value is not None)
 
 
 @attrs.frozen(slots=False)  # beside another base, which has slots

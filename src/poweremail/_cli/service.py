@@ -12,7 +12,6 @@ import os
 import socket
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from poweremail.errors import ConfigurationError
@@ -51,12 +50,7 @@ class Service:
         self._remove()  # of a process that was killed
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._remove()
         _notify("STOPPING=1")
 

@@ -15,6 +15,9 @@ from poweremail._cli.webhook_options import EventOptions
 from poweremail._types.event import EVENT_NAMES
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
+from poweremail.sandbox._store.events import MailEvent
+from poweremail.sandbox._webhooks.deliveries import event_members
+from poweremail.sandbox._webhooks.recording import USER_AGENT
 from poweremail.webhooks._events import JSON_TYPE, form_body, json_body
 from poweremail.webhooks._signature import FORM_TYPE, find_scheme, sign, signature_header
 
@@ -29,21 +32,6 @@ _NEVER_LEFT = (
     httpx.UnsupportedProtocol,
     httpx.InvalidURL,
 )
-_READER = {
-    "ip": "203.0.113.7",
-    "ua": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101",
-}
-_DETAILS: dict[str, dict[str, str]] = {
-    "open": _READER,
-    "click": _READER | {"url": "https://example.com/"},
-    "soft_bounce": {"reason": "452 4.2.2 mailbox full"},
-    "hard_bounce": {"reason": "550 5.1.1 no such user"},
-    "spam": {"reason": "complaint by the recipient"},
-}
-"""
-Members of ``msg``. The service does not document them: those that getMessageInfo has too have its
-names here.
-"""
 
 
 def trigger(out: Output, options: EventOptions, *, key: Secret, brand: str) -> int:
@@ -96,18 +84,21 @@ def trigger(out: Output, options: EventOptions, *, key: Secret, brand: str) -> i
 
 
 def _event(options: EventOptions, number: int) -> dict[str, Any]:
-    """Return an event with the members that the service is seen to send."""
-    return {
-        "_id": secrets.token_hex(12),
-        "user_id": "5f2b8c0d9e1a4b7c6d3e2f10",
-        "smtp_name": "smtp12345",
-        "x_unique_id": options.unique_id or secrets.token_hex(16),
-        "ts": round(time.time() * 1_000) + number,
-        "event": options.event,
-        "msg": {
-            "email": options.recipient,
-            "sender": "billing@example.com",
-            "subject": "Invoice 42",
-            **_DETAILS.get(options.event, {}),
-        },
+    """Return event *number* of them, as the sandbox posts it."""
+    about = {
+        "smtp_user_name": "smtp12345",
+        "unique_id": options.unique_id or secrets.token_hex(16),
+        "from_email": "billing@example.com",
+        "subject": "Invoice 42",
     }
+    event = MailEvent(
+        number=number,
+        mail=1,
+        email=options.recipient,
+        kind=options.event,
+        at=round(time.time() * 1_000) + number,
+        ip="203.0.113.7",
+        user_agent=USER_AGENT,
+        url="https://example.com/" if options.event == "click" else None,
+    )
+    return event_members(about, event)

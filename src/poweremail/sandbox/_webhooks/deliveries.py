@@ -41,9 +41,9 @@ from poweremail.sandbox._store.database import Row, Store, at, value_of
 from poweremail.sandbox._store.events import MailEvent
 from poweremail.sandbox._webhooks.posting import AttemptResult
 from poweremail.webhooks._events import form_body
-from poweremail.webhooks._signature import BRAND, FORM_TYPE, SignatureScheme, sign, signature_header
+from poweremail.webhooks._signature import FORM_TYPE, SignatureScheme, sign, signature_header
 
-__all__ = ["RETRY_AFTER", "Attempt", "Deliveries", "Delivery", "DeliveryState"]
+__all__ = ["RETRY_AFTER", "Attempt", "Deliveries", "Delivery", "DeliveryState", "event_members"]
 
 DeliveryState = Literal["waiting", "delivered", "failed"]
 
@@ -113,7 +113,7 @@ class Deliveries:
     Times are milliseconds since the epoch. Safe to use from several threads.
     """
 
-    def __init__(self, store: Store, scheme: SignatureScheme, brand: str = BRAND) -> None:
+    def __init__(self, store: Store, scheme: SignatureScheme, brand: str) -> None:
         self._store = store
         self._scheme = scheme
         self._brand = brand
@@ -133,7 +133,7 @@ class Deliveries:
             mail,
         )
         # The same event has the same id at each webhook.
-        all_events = [_event_members(about, event) for event in outgoing]
+        all_events = [event_members(about, event) for event in outgoing]
         for webhook in webhooks:
             kinds = webhook["events"].split(",")
             events = [event for event in all_events if event["event"] in kinds]
@@ -261,8 +261,11 @@ def _machine_time() -> int:
     return round(time.time() * 1000)
 
 
-def _event_members(about: Row, event: MailEvent) -> dict[str, Any]:
-    """The members that the service is seen to send. It does not publish those of ``msg``."""
+def event_members(about: Row, event: MailEvent) -> dict[str, Any]:
+    """
+    Return the members of *event*, of the mail *about*, that the service is seen to send. It does
+    not publish those of ``msg``.
+    """
     details: dict[str, str | None] = {}
     if event.kind in _REASONS:
         details = {"reason": _REASONS[event.kind]}
