@@ -45,7 +45,7 @@ def test_changes_are_streamed_in_order(server, api, sandbox):
         lines = response.iter_lines()
         threading.Thread(target=api.send).start()
         assert events(lines, 1)[0] == [("caught", 1)]
-        sandbox.service.record_event(1, "open")
+        sandbox.record(1, "open")
         api.send()
         sandbox.service.mails.delete(2)
         sandbox.clear()
@@ -93,7 +93,7 @@ def test_changes_can_be_polled(server, api, sandbox):
     assert start["changes"] == []
     assert poll(start["last"]) == start
     api.send()
-    sandbox.service.record_event(1, "open")
+    sandbox.record(1, "open")
     later = poll(start["last"])
     assert later["changes"] == [
         {"kind": "caught", "number": 2},

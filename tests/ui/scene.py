@@ -108,7 +108,7 @@ def play(sandbox: Sandbox, webhook: str) -> None:
         (5, "soft_bounce", None),
         (8, "open", "ada@example.com"),
     ):
-        sandbox.service.record_event(
+        sandbox.record(
             number, kind, recipient=recipient, ip="203.0.113.7", user_agent="Mozilla/5.0"
         )
     sandbox.faults.add(Fault.rate_limited(), call="sendTemplate", times=2)

@@ -222,7 +222,7 @@ def test_no_text_of_a_mail_becomes_html(watched, sandbox, remote, text):
         smtp_user_name=text,
         raw={"message": {"subject": text}},
     )
-    sandbox.service.record_event(number, "click", user_agent=text, url=text)
+    sandbox.record(number, "click", user_agent=text, url=text)
     sandbox.add_template(text, text=text)
     sandbox.add_smtp_user(text, per_minute=5)
     watched.locator(f"#mail-{number}").click()

@@ -75,7 +75,7 @@ def test_mails_show_as_they_come(open_page, sandbox, send):
         send(f"many {number}")
     expect_subjects(page, *(f"many {number}" for number in reversed(range(30))), "second", "first")
     assert page.locator("#count").inner_text() == "32 messages"
-    sandbox.service.record_event(32, "open")
+    sandbox.record(32, "open")
     page.locator("#mail-32 .chip.open").wait_for()
     httpx.delete(f"{sandbox.url}/_sandbox/messages/31", **PLAIN_HTTP).raise_for_status()
     page.locator("#mail-31").wait_for(state="detached")
@@ -115,7 +115,7 @@ def test_search_and_status(open_page, send, sandbox):
     send("Invoice 42", to="Ada Lovelace <ada@example.com>")
     send("News", to="grace@example.com", unique_id="news-1")
     send("Grüße", to="alan@example.com")
-    sandbox.service.record_event(2, "hard_bounce")
+    sandbox.record(2, "hard_bounce")
     page = open_page()
     page.keyboard.press("/")
     for words, found in (
@@ -136,7 +136,7 @@ def test_search_and_status(open_page, send, sandbox):
     page.locator("#status").select_option("hard_bounce")
     expect_subjects(page, "News")
     assert page.locator("#count").inner_text() == "1 found in 3 messages"
-    sandbox.service.record_event(1, "hard_bounce")
+    sandbox.record(1, "hard_bounce")
     expect_subjects(page, "News", "Invoice 42")
 
 

@@ -289,7 +289,7 @@ class Sandbox:
         getMessageInfo shows it; `deliver`, or the server, reports it to the webhooks. Raises
         `UsageError` for another kind, LookupError if there is no such mail or recipient.
         """
-        return self.service.record_event(
+        return self.service.recorder.record(
             _number(mail), kind, recipient=recipient, ip=ip, user_agent=user_agent, url=url
         )
 

@@ -7,7 +7,7 @@ transports and the HTTP server.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from http import HTTPStatus
 
 import attrs
@@ -26,7 +26,6 @@ from poweremail.sandbox._release.smtp import Released, SmtpServer, release
 from poweremail.sandbox._store.accounts import AccountStore, DomainKind
 from poweremail.sandbox._store.clock import Clock
 from poweremail.sandbox._store.database import Store
-from poweremail.sandbox._store.events import MailEvent
 from poweremail.sandbox._store.limits import (
     LimitReached,
     SmtpLimits,
@@ -81,8 +80,7 @@ class Service:
         Returns whether a URL that is to become a webhook responds to the handshake; None accepts
         every URL.
     *script*
-        The events that mails get by chance; ``recorder`` and ``record_event`` record
-        them.
+        The events that mails get by chance; ``recorder`` records them.
     *webhook_scheme*
         Signs the posts to webhooks; ``deliveries`` keeps them, ``deliverer`` makes them.
     *brand*
@@ -107,10 +105,10 @@ class Service:
     webhook_scheme: SignatureScheme
     brand: str
     smtp_server: SmtpServer | None
-    webhook_ca: str | None = None
-    link_hosts: LinkHosts = attrs.field(factory=LinkHosts)
-    max_messages: int | None = None
-    max_age: float | None = None
+    webhook_ca: str | None
+    link_hosts: LinkHosts
+    max_messages: int | None
+    max_age: float | None
     mails: MailStore = attrs.field(init=False)
     retention: Retention = attrs.field(init=False)
     registry: AccountStore = attrs.field(init=False)
@@ -141,11 +139,6 @@ class Service:
     def own_token(self) -> bool:
         """True if only one token is accepted."""
         return self.requests.token is not None
-
-    @property
-    def record_event(self) -> Callable[..., list[MailEvent]]:
-        """Records an event of a mail: see `Sandbox.record`."""
-        return self.recorder.record
 
     def arrive(self, path: str) -> Arrival:
         """

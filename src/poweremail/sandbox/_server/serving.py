@@ -101,7 +101,6 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8025,
-    max_body: int = MAX_BODY,
     allowed_hosts: Iterable[str] = (),
     auth: str | os.PathLike[str] | None = None,
     on_ready: Callable[[str], object] = lambda _url: None,
@@ -109,10 +108,10 @@ def serve(
     """
     Serve *service* in the foreground until SIGTERM, or SIGINT, which then raises KeyboardInterrupt.
 
-    *host*, *port*, *max_body*, *allowed_hosts* and *auth* are those of `SandboxServer`. *on_ready*
+    *host*, *port*, *allowed_hosts* and *auth* are those of `SandboxServer`. *on_ready*
     is called with the URL as soon as the server responds. Raises OSError if the port is taken.
     """
-    application = _application(service, host, max_body, allowed_hosts, auth)
+    application = _application(service, host, MAX_BODY, allowed_hosts, auth)
     listeners = open_listeners(host, port)
     server = _Server(service, application, lambda: on_ready(listener_url(listeners[0])))
     run_until_stopped(server, listeners)

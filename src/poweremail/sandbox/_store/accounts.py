@@ -125,10 +125,9 @@ class AccountStore:
             )
             self._store.change("DELETE FROM webhooks WHERE webhook_id = ?", webhook_id)
 
-    def reset_webhook_key(self, webhook_id: str) -> RegisteredWebhook | None:
-        """Give a webhook another random key. Returns None if there is none of that id."""
+    def reset_webhook_key(self, webhook_id: str) -> None:
+        """Give a webhook another random key."""
         self.edit_webhook(webhook_id, key=_random_key())
-        return self.webhook(webhook_id)
 
     def webhook(self, webhook_id: str) -> RegisteredWebhook | None:
         """Return the webhook of that id, or None."""

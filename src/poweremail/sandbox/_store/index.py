@@ -148,7 +148,7 @@ class SearchIndex:
             is_prefix, rest = False, rest[:-1]
         phrases = [[each, *rest] for each in firsts] if firsts is not None else [rest]
         star = "*" if is_prefix else ""
-        if not firsts and firsts is not None:
+        if firsts == []:
             return _NOTHING
         return " OR ".join(_phrase(*phrase) + star for phrase in phrases if phrase) or None
 

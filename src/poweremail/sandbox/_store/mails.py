@@ -163,8 +163,8 @@ class MailStore:
                 **_members(row),
                 **{name: json.loads(row[name]) for name in _MAPPINGS},
                 "recipients": self._store.rows(_RECIPIENTS, number),
-                "attachments": self._files(number, "attachment", "length(c.content) AS size"),
-                "images": self._files(number, "image", "length(c.content) AS size"),
+                "attachments": self._files(number, "attachment"),
+                "images": self._files(number, "image"),
                 "events": [event.to_dict() for event in events.of_mail(self._store, number)],
             }
 
@@ -358,9 +358,9 @@ class MailStore:
             found[part.pop("mail")].append(part)
         return found
 
-    def _files(self, number: int, kind: str, column: str) -> list[Row]:
+    def _files(self, number: int, kind: str) -> list[Row]:
         return self._store.rows(
-            f"SELECT name, type, {column} FROM {_FILES}"  # noqa: S608
+            f"SELECT name, type, length(c.content) AS size FROM {_FILES}"  # noqa: S608
             " WHERE mail = ? AND kind = ? ORDER BY f.number",
             *(number, kind),
         )

@@ -34,8 +34,8 @@ class Retention:
         mails: MailStore,
         clock: Clock,
         *,
-        max_messages: int | None = None,
-        max_age: float | None = None,
+        max_messages: int | None,
+        max_age: float | None,
     ) -> None:
         if max_messages is not None:
             require("max_messages", max_messages, "a number from 1 on", is_whole(max_messages, 1))

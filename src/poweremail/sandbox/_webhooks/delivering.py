@@ -43,7 +43,7 @@ class Deliverer:
         recorder: EventRecorder,
         clock: Clock,
         *,
-        ca: str | None = None,
+        ca: str | None,
     ) -> None:
         self._deliveries = deliveries
         self._recorder = recorder

@@ -156,5 +156,5 @@ async def record_event(service: ServiceOf, number: Number, body: bodies.EventBod
     Record an event (open, click, soft_bounce, hard_bounce, spam) at one recipient, or at all.
     """
     members = body.model_dump(exclude_none=True)
-    events = service.record_event(number, members.pop("kind"), **members)
+    events = service.recorder.record(number, members.pop("kind"), **members)
     return {"events": [event.to_dict() for event in events]}
