@@ -11,7 +11,6 @@ from typer.completion import install_callback, show_callback
 from poweremail._cli import (
     account,
     batch,
-    batch_upkeep,
     doctor,
     mail,
     sandbox,
@@ -88,8 +87,6 @@ app.command(rich_help_panel=_MAIL, epilog=mail.SEND_EXAMPLES)(mail.send)
 app.command(rich_help_panel=_MAIL, epilog=mail.TEMPLATE_EXAMPLES)(mail.template)
 app.command(rich_help_panel=_MAIL)(mail.info)
 app.command(rich_help_panel=_MAIL)(mail.reconcile)
-batch.app.command()(batch_upkeep.demand)
-batch.app.command()(batch_upkeep.purge)
 app.add_typer(batch.app, name="batch", rich_help_panel=_MAIL)
 app.add_typer(suppression.app, name="suppression", rich_help_panel=_MAIL)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import attrs
 import typer
 
-from poweremail._cli import batch_work, exits
+from poweremail._cli import batch_upkeep, batch_work, exits
 from poweremail._cli.batch_options import (
     BatchOptions,
     LedgerOptions,
@@ -256,5 +256,7 @@ for each in (
     batch_work.workers,
     batch_work.drain,
     batch_work.undrain,
+    batch_upkeep.demand,
+    batch_upkeep.purge,
 ):
     app.command()(each)

@@ -57,16 +57,11 @@ def read_get(message: object) -> TemplateMessage:
     Return a message for ``messages/sendTemplateHTTPGet``. Raises `UsageError` for a member that a
     GET cannot carry.
     """
-    if not isinstance(message, dict):
-        raise UsageError(f"must be a dict, not {type(message).__name__}", field="message")
-    fields = dict(message)
-    dynamic_value = fields.pop("dynamic_value", None) or {}
-    if not isinstance(dynamic_value, dict):
-        raise UsageError(
-            f"must be a dict, not {type(dynamic_value).__name__}", field="dynamic_value"
-        )
-    dynamic_value = dynamic_value | {
-        found[1]: fields.pop(name) for name in message if (found := _DYNAMIC_VALUE.match(str(name)))
+    fields = dict(_dict("message", message))
+    dynamic_value = _dict("dynamic_value", fields.pop("dynamic_value", None) or {}) | {
+        found[1]: fields.pop(name)
+        for name in list(fields)
+        if (found := _DYNAMIC_VALUE.match(str(name)))
     }
     if spoken_for := sorted(fields.keys() & {"owner_id", "token", "smtp_user_name"}):
         raise UsageError("the client adds its own", field=", ".join(spoken_for))
@@ -115,9 +110,8 @@ def settings(given: Mapping[str, object], needed: tuple[str, ...]) -> dict[str, 
     return found
 
 
-def _envelope(message: object) -> Mapping[str, Any]:
-    if not isinstance(message, dict):
-        raise UsageError(f"must be a dict, not {type(message).__name__}", field="message")
+def _envelope(given: object) -> Mapping[str, Any]:
+    message = _dict("message", given)
     _required("subject", message.get("subject"))
     _one_address("from_email", message.get("from_email"))
     _optional("from_name", message.get("from_name"))
@@ -146,6 +140,12 @@ def _files(message: Mapping[str, Any]) -> None:
             # The service checks the base64: the page's own example is cut off in the middle of a
             # group.
             body_text(f"{field}.content", file.get("content"))
+
+
+def _dict(field: str, value: object) -> dict[Any, Any]:
+    if not isinstance(value, dict):
+        raise UsageError(f"must be a dict, not {type(value).__name__}", field=field)
+    return value
 
 
 def _required(field: str, value: object) -> str:
@@ -181,9 +181,7 @@ def _texts(field: str, value: object) -> dict[str, object]:
     """Return the values of a dict that must be checked as text; numbers need no check."""
     if value is None:
         return {}
-    if not isinstance(value, dict):
-        raise UsageError(f"must be a dict, not {type(value).__name__}", field=field)
-    texts = {header_text(field, name): text for name, text in value.items()}
+    texts = {header_text(field, name): text for name, text in _dict(field, value).items()}
     return {
         name: text
         for name, text in texts.items()

@@ -159,11 +159,11 @@ class Outbox(Sequence[CaughtMail]):
     async def wait_async(
         self,
         *,
-        timeout: float = 5,  # noqa: ASYNC109 - it is to raise what a test raises
+        timeout: float = 5,  # noqa: ASYNC109  it is to raise what a test raises
         **conditions: Unpack[Conditions],
     ) -> CaughtMail:
         """As `wait`, while other tasks run: on asyncio and on trio."""
-        from poweremail._runtime._async import sleep  # noqa: PLC0415 - it loads anyio
+        from poweremail._runtime._async import sleep  # noqa: PLC0415  it loads anyio
 
         __tracebackhide__ = True
         waiting = _Waiting(self, self._position, conditions, timeout)

@@ -400,7 +400,7 @@ class Sandbox:
         Raises `ConfigurationError` if the extra ``poweremail[sandbox]`` is not installed.
         """
         with extras_needed("server"):
-            from poweremail.sandbox._server.serving import SandboxServer  # noqa: PLC0415 - it loads starlette and uvicorn
+            from poweremail.sandbox._server.serving import SandboxServer  # noqa: PLC0415  it loads starlette and uvicorn
         return SandboxServer(
             self.service, host=host, port=port, allowed_hosts=allowed_hosts, auth=auth
         )

@@ -131,7 +131,7 @@ class Faults:
 
     def __init__(self, seed: int | str | None = None) -> None:
         self._seed = seed
-        self._chance = random.Random(seed)  # noqa: S311 - chance, not secrecy
+        self._chance = random.Random(seed)  # noqa: S311  chance, not secrecy
         self._rules: list[FaultRule] = []
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()

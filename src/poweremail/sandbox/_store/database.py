@@ -178,7 +178,7 @@ class Store:
         """Delete everything but the advance of the clock."""
         with self.transaction():
             for table in schema.TABLES:
-                self.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
+                self.change(f"DELETE FROM {table}")  # noqa: S608  a constant
         self.shrink()
         self.changes.note("cleared")
 

@@ -135,4 +135,4 @@ class MailFilter:
             source = f"{source} CROSS JOIN texts t ON t.mail = s.mail"
         source = f"{source} CROSS JOIN mails m ON m.number = s.mail"
         values = [value for _, value in given]
-        return f"SELECT {columns} FROM {source} WHERE {where} {order}", values  # noqa: S608 - values go by ?
+        return f"SELECT {columns} FROM {source} WHERE {where} {order}", values  # noqa: S608  values go by ?

@@ -109,7 +109,7 @@ class SearchIndex:
         if self._indexed_to() and self._works():
             self._store.change("INSERT INTO mail_index (mail_index) VALUES ('delete-all')")
         for table in ("indexed", "texts"):
-            self._store.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
+            self._store.change(f"DELETE FROM {table}")  # noqa: S608  a constant
         self._last_written = -1
         self._terms, self._terms_to = "", 0
 
@@ -204,7 +204,7 @@ class SearchIndex:
             rows, chars, last = [], 0, self._indexed_to()
             if self._works():
                 for row in store.rows(
-                    f"SELECT s.mail, {TEXT_OF_MAIL} AS words"  # noqa: S608 - a constant
+                    f"SELECT s.mail, {TEXT_OF_MAIL} AS words"  # noqa: S608  a constant
                     " FROM searchable s JOIN mails m ON m.number = s.mail"
                     " WHERE s.mail > ? ORDER BY s.mail LIMIT ?",
                     *(last, _GROUP_MAILS),
@@ -223,7 +223,7 @@ class SearchIndex:
                 self._known_words.clear()
             for table in ("texts (mail, words)", "mail_index (rowid, words)"):
                 store.change_each(
-                    f"INSERT INTO {table} VALUES (?, ?)",  # noqa: S608 - a constant
+                    f"INSERT INTO {table} VALUES (?, ?)",  # noqa: S608  a constant
                     ((row["mail"], row["words"]) for row in rows),
                 )
             terms = self._new_terms(row["words"] for row in rows)

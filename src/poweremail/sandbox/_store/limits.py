@@ -157,7 +157,7 @@ def usage(now: int, tally_at: Callable[[int], Tally]) -> SmtpUsage:
     )
 
 
-class LimitReached(Exception):  # noqa: N818 - the service says no; it is no error of the sandbox
+class LimitReached(Exception):  # noqa: N818  the service says no; it is no error of the sandbox
     """A request is over the *limit* of that name, which allows *number* of its *unit*."""
 
     def __init__(self, limit: str, unit: str, number: int) -> None:

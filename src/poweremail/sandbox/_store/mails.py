@@ -227,7 +227,7 @@ class MailStore:
                 delete_contents(self._store, number)
                 deleted += self._store.change("DELETE FROM mails WHERE number = ?", number)
                 for table in PARTS_OF_MAILS:
-                    self._store.change(f"DELETE FROM {table} WHERE mail = ?", number)  # noqa: S608 - a constant
+                    self._store.change(f"DELETE FROM {table} WHERE mail = ?", number)  # noqa: S608  a constant
         for number in numbers:
             self._store.changes.note("deleted", number)
         return deleted
@@ -257,7 +257,7 @@ class MailStore:
         """Delete all mails, and return how many there were. Used parts of limits stay used."""
         with self._store.transaction():
             for table in PARTS_OF_MAILS:
-                self._store.change(f"DELETE FROM {table}")  # noqa: S608 - a constant
+                self._store.change(f"DELETE FROM {table}")  # noqa: S608  a constant
             self._store.change("DELETE FROM contents")
             self.search_index.clear()
             deleted = self._store.change("DELETE FROM mails")
@@ -303,7 +303,7 @@ class MailStore:
         recipients = self._parts(rows, "SELECT mail, type, email, name FROM recipients")
         files = self._parts(
             rows,
-            f"SELECT mail, kind, name, type, c.content FROM {_FILES}",  # noqa: S608 - a constant
+            f"SELECT mail, kind, name, type, c.content FROM {_FILES}",  # noqa: S608  a constant
             "ORDER BY mail, f.number",
         )
         for row in rows:
@@ -352,7 +352,7 @@ class MailStore:
         found: dict[int, list[Row]] = {row["number"]: [] for row in rows}
         numbers = json.dumps([*found])
         for part in self._store.rows(
-            f"{query} WHERE mail IN (SELECT value FROM json_each(?)) {end}",  # noqa: S608 - constants
+            f"{query} WHERE mail IN (SELECT value FROM json_each(?)) {end}",  # noqa: S608  constants
             numbers,
         ):
             found[part.pop("mail")].append(part)

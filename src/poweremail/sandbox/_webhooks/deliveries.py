@@ -252,7 +252,7 @@ class Deliveries:
         with self._store.reading():
             return [
                 value_of(Delivery, row, attempts=self._store.rows(attempts, row["number"]))
-                for row in self._store.rows(f"SELECT * FROM deliveries WHERE {which}", *values)  # noqa: S608 - values go by ?
+                for row in self._store.rows(f"SELECT * FROM deliveries WHERE {which}", *values)  # noqa: S608  values go by ?
             ]
 
 

@@ -110,7 +110,7 @@ def _post_over_http(
     url: str, headers: Sequence[tuple[str, str]], body: bytes, *, ca: str | None
 ) -> AttemptResult:
     """Post on a new connection, exactly the bytes that are given."""
-    import httpx  # noqa: PLC0415 - a sandbox without webhooks needs none
+    import httpx  # noqa: PLC0415  a sandbox without webhooks needs none
 
     try:
         # Built by hand: a client would add headers of its own.
@@ -142,7 +142,7 @@ def answers_handshake(url: str, brand: str = BRAND, ca: str | None = None) -> bo
             status, _, body = _send(request, _MAX_HANDSHAKE_BYTES, _HANDSHAKE_SECONDS, ca)
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError):
             continue
-        if 200 <= status < 300 and expected in body:  # noqa: PLR2004 - the success class
+        if 200 <= status < 300 and expected in body:  # noqa: PLR2004  the success class
             return True
     return False
 
@@ -176,7 +176,7 @@ def _send(
 
 def check_ca(path: str | os.PathLike[str]) -> str:
     """Return the *path* of certificates that can be read. Raises `ConfigurationError`."""
-    import ssl  # noqa: PLC0415 - a sandbox without it needs none
+    import ssl  # noqa: PLC0415  a sandbox without it needs none
 
     try:
         tls_context(os.fspath(path))

@@ -162,7 +162,7 @@ class EventScript:
             for each in placed:
                 rule = each.rule
                 # A generator for each pair, so that no rule and no recipient disturbs another.
-                chance = random.Random(  # noqa: S311 - chance, not secrecy
+                chance = random.Random(  # noqa: S311  chance, not secrecy
                     f"{self._seed}/{mail}/{email.casefold()}/{each.number}/{rule}"
                 )
                 if chance.random() < rule.share:
