@@ -13,7 +13,7 @@ import attrs
 
 from poweremail._cli.failures import from_option
 from poweremail._cli.files import exists, file_and_type, read_bytes, read_text
-from poweremail._cli.mail_options import ATTACH, DeriveOptions, FieldOptions
+from poweremail._cli.mail_options import ATTACH, STREAM, DeriveOptions, FieldOptions
 from poweremail._cli.options import argument, comma_separated, flag, option
 from poweremail._ledger.options import (
     BULK_SHARE,
@@ -131,9 +131,7 @@ class MailOptions(FieldOptions):
     html: Path | None = option("The HTML, if there is no template.", "FILE")
     text: Path | None = option("The text, if there is no template.", "FILE")
     attachments: list[str] | None = option(ATTACH, "FILE", "--attach", "-a")
-    stream: str | None = option(
-        "The kind of mail, such as newsletter: who is suppressed for it gets none.", "NAME"
-    )
+    stream: str | None = option(STREAM, "NAME")
     unsubscribe_url: str | None = option(
         "Sign a link for each recipient to the pages at this https URL, with the keys in "
         f"{KEYS_VARIABLE}.",

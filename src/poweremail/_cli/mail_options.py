@@ -15,6 +15,7 @@ from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 __all__ = [
     "ASCII_DOMAINS",
     "ATTACH",
+    "STREAM",
     "BodyOptions",
     "BulkOptions",
     "DeriveOptions",
@@ -42,6 +43,7 @@ ATTACH = (
     "A file to attach; can be repeated. Its MIME type follows from its name, or is given as in "
     "'invite.ics;type=text/calendar; method=REQUEST'."
 )
+STREAM = "The kind of mail, such as newsletter: who is suppressed for it gets none."
 
 
 @attrs.frozen
@@ -145,9 +147,7 @@ class ServiceOptions(FieldOptions):
 class BulkOptions(FieldOptions):
     """Who does not want such a mail, and how to leave it."""
 
-    stream: str | None = _bulk(
-        "The kind of mail, such as newsletter: who is suppressed for it gets none.", "NAME"
-    )
+    stream: str | None = _bulk(STREAM, "NAME")
     unsubscribe: str | None = _bulk(
         "Where the recipient unsubscribes: an https URL that acts upon a POST, or mailto:ADDRESS.",
         "URL",
