@@ -110,11 +110,7 @@ def of_event(event: WebhookEvent, unsubscribed: str = EVERY_STREAM) -> Suppressi
 
     Raises `UsageError` if the recipient's address is none.
     """
-    reason = _REASONS.get(event.event)
-    if reason is None or event.recipient is None:
-        return None
-    stream = unsubscribed if reason == "unsubscribe" else EVERY_STREAM
-    return _reported(event.recipient, stream, reason, event.time, event.unique_id)
+    return _reported(event.event, event.recipient, event.time, event.unique_id, unsubscribed)
 
 
 def asks_for_entry(event: WebhookEvent) -> bool:
@@ -130,16 +126,20 @@ def of_message_info(
 
     *unsubscribed*: as for `of_event`.
     """
-    reason = _REASONS.get(info.status)
-    if reason is None or info.email is None:
-        return None
-    stream = unsubscribed if reason == "unsubscribe" else EVERY_STREAM
-    return _reported(info.email, stream, reason, info.time, unique_id)
+    return _reported(info.status, info.email, info.time, unique_id, unsubscribed)
 
 
 def _reported(
-    address: str, stream: str, reason: Reason, since: datetime | None, note: str | None
-) -> Suppression:
+    what: str | None,
+    address: str | None,
+    since: datetime | None,
+    note: str | None,
+    unsubscribed: str,
+) -> Suppression | None:
+    reason = _REASONS.get(what)
+    if reason is None or address is None:
+        return None
+    stream = unsubscribed if reason == "unsubscribe" else EVERY_STREAM
     entry = Suppression(address, stream, reason=reason)
     try:
         return attrs.evolve(entry, since=since, note=note)

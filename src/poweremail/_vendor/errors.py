@@ -51,12 +51,8 @@ class SendingFailedError(DeliveryUnknownError, GeneralError):
             cause=cause,
             seen=error.seen,
         )
-        found.name, found.message, found.code, found.retry_after = (
-            cause.name,
-            cause.message,
-            cause.code,
-            cause.retry_after,
-        )
+        for name in ("name", "message", "code", "retry_after"):
+            setattr(found, name, getattr(cause, name))
         return found
 
 

@@ -213,10 +213,11 @@ class AccountCall:
     def reset_webhook_key(self) -> Members:
         """Give a webhook another key."""
         self.registry.reset_webhook_key(self._webhook().webhook_id)
-        described = _described(self._webhook())
+        webhook = self._webhook()
         return {
             "message": "Webhook key reseted",
-            **{name: described[name] for name in ("webhook_id", "key")},
+            "webhook_id": webhook.webhook_id,
+            "key": webhook.key.reveal(),
         }
 
     def list_webhooks(self) -> Members:

@@ -284,10 +284,13 @@ _models: list[sqlite3.Connection] = []  # an empty database, once one was needed
 
 
 def _add_functions(connection: sqlite3.Connection) -> None:
-    connection.create_function("casefold", 1, str.casefold, deterministic=True)
-    connection.create_function("fold", 1, fold, deterministic=True)
-    connection.create_function("search_text", 5, search_text, deterministic=True)
-    connection.create_function("snippet", 2, snippet, deterministic=True)
-    connection.create_function("tags", 1, _tags, deterministic=True)
-    connection.create_function("sha256", 1, _sha256, deterministic=True)
-    connection.create_function("concat_lines", -1, _concat_lines, deterministic=True)
+    for name, arguments, function in (
+        ("casefold", 1, str.casefold),
+        ("fold", 1, fold),
+        ("search_text", 5, search_text),
+        ("snippet", 2, snippet),
+        ("tags", 1, _tags),
+        ("sha256", 1, _sha256),
+        ("concat_lines", -1, _concat_lines),
+    ):
+        connection.create_function(name, arguments, function, deterministic=True)
