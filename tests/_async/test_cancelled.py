@@ -42,6 +42,28 @@ def open_files() -> int:
     return len(list(FILES.iterdir()))
 
 
+@pytest.mark.parametrize(("engine", "stage"), CASES)
+async def test_a_mail_is_in_doubt_only_after_its_body_was_begun(engine, stage, monkeypatch, caplog):
+    outcomes = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = way_to(stage, silent, monkeypatch)
+        async with client_of(engine, url, on_outcome=outcomes.append) as client:
+            async with anyio.create_task_group() as tasks:
+                mail = (large if stage == "body" else message)(unique_id="u1")
+                tasks.start_soon(client.messages.send_mail, mail)
+                while not select.select([silent], [], [], 0)[0]:
+                    await anyio.sleep(0.005)
+                with silent.accept()[0] as connection:
+                    if stage == "body":
+                        connection.recv(1)
+                    while stage == "response" and b"u1" not in connection.recv(65_536):
+                        pass
+                    tasks.cancel_scope.cancel()
+    in_doubt = stage in ("body", "response")
+    assert [each.state for each in outcomes] == ["unknown" if in_doubt else "not_sent"]
+    assert ("u1 may or may not have been accepted" in caplog.text) == in_doubt
+
+
 @pytest.mark.skipif(not FILES.is_dir(), reason="open files cannot be counted")
 @pytest.mark.parametrize(("engine", "stage"), CASES)
 async def test_no_connection_is_left(engine, stage, monkeypatch):

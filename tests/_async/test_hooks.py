@@ -176,16 +176,46 @@ async def test_waits_for_limits_are_measured(served, reports):
     assert second.smtp_user_name is None
 
 
-async def test_an_exception_from_outside_leaves_the_outcome_unknown(served, reports):
-    def interrupt(_) -> None:
-        handle_signal(KeyError)
+async def test_a_mail_that_waits_for_its_first_attempt_is_not_said_to_be_unknown(served, caplog):
+    def enough(wait) -> None:
+        raise KeyError(wait.smtp_user_name)
 
-    options = reports.options | {"retry": RetryPolicy(on_retry=interrupt, first_wait=0.001)}
-    served.faults.add(Fault.rate_limited(), call="sendMail", times=1)
-    async with reached("in-process", served, **options) as client:
+    limits = RateLimits(1, None, None, on_wait=enough)
+    async with reached("in-process", served, limits=limits) as client:
+        await client.messages.send_mail(message())
         with pytest.raises(KeyError):
             await client.messages.send_mail(message())
-    assert [(each.state, each.error_kind) for each in reports.outcomes] == [("unknown", "KeyError")]
+    assert len(served.outbox) == 1
+    assert "may or may not have been accepted" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("faults", "state"),
+    [
+        ([Fault.rate_limited()], "not_sent"),
+        ([Fault.reset_after_acceptance()], "unknown"),
+        # What an attempt left open, no later one settles.
+        ([Fault.reset_after_acceptance(), Fault.rate_limited()], "unknown"),
+    ],
+)
+@pytest.mark.parametrize("way", WAYS)
+async def test_an_exception_from_outside_ends_a_call_as_its_attempts_left_it(
+    way, faults, state, served, reports, caplog
+):
+    def interrupt(event) -> None:
+        if event.attempt == len(faults):
+            handle_signal(KeyError)
+        served.faults.add(faults[event.attempt], call="sendMail", times=1)
+
+    retry = RetryPolicy(on_retry=interrupt, first_wait=0.001)
+    served.faults.add(faults[0], call="sendMail", times=1)
+    options = reports.options | {"retry": retry, "on_unknown": "resend"}
+    async with reached(way, served, **options) as client:
+        with pytest.raises(KeyError):
+            await client.messages.send_mail(message(unique_id="u1"))
+    assert [(each.state, each.error_kind) for each in reports.outcomes] == [(state, "KeyError")]
+    warned = "the mail with the unique id u1 may or may not have been accepted" in caplog.text
+    assert warned == (state == "unknown")
 
 
 @pytest.mark.parametrize("way", ENGINES)

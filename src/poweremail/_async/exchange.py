@@ -225,12 +225,13 @@ class AsyncExchange:
         # Secrets: docs/design.md. Neither the body nor the response is a local variable here.
         if request.body is not None:
             request.body.begun = False
+        in_doubt, request.in_doubt = request.in_doubt, True
+        failed: FailedAttempt | None = None
         handled = sys.exception()
         try:
-            if deadline < math.inf:
-                request = _ending_by(deadline, request)
+            limited = request if deadline == math.inf else _ending_by(deadline, request)
             return decode_success(
-                request.endpoint.credentials.redact_response(await self._transport.handle(request)),
+                request.endpoint.credentials.redact_response(await self._transport.handle(limited)),
                 request.operation,
                 time.time(),
                 number,
@@ -239,19 +240,34 @@ class AsyncExchange:
             forget_frames(error, self._transport, handled)
             if isinstance(error, UsageError):
                 # A file or stream of the user could not be read; what it raised is the cause.
-                return FailedAttempt(error, may_repeat=False)
+                failed = FailedAttempt(error, may_repeat=False)
+                return failed
             outside = exception_from_outside(error, self._transport, handled)
             if outside is error or not isinstance(error, Exception):
                 raise
             if outside is None:
                 if request.operation.reads and not isinstance(error, PowerEmailError):
                     raise  # it concerns no mail and no change, so there is nothing to add
-                return judge_failure(error, request, mail, resend=self._resend)
+                failed = judge_failure(error, request, mail, resend=self._resend)
+                return failed
         finally:
-            if request.body is not None:
-                # Sealed, see transports/base.py: what still reads it gets an error.
-                request.body.attempts_ended += 1
+            _end_attempt(request, failed, in_doubt=in_doubt)
+            # The error's traceback holds this frame: with the error in it, they would be a cycle.
+            del failed
         raise outside
+
+
+def _end_attempt(request: Request, failed: FailedAttempt | None, *, in_doubt: bool) -> None:
+    """
+    Note that an attempt has ended: it *failed*, or succeeded or was interrupted if that is None.
+    *in_doubt*: what `Request.in_doubt` was before it.
+    """
+    body = request.body
+    if body is not None:
+        # Sealed, see transports/base.py: what still reads it gets an error.
+        body.attempts_ended += 1
+    may_have_arrived = failed.is_unknown if failed else body is None or body.begun
+    request.in_doubt = in_doubt or may_have_arrived
 
 
 def _ending_by(deadline: float, request: Request) -> Request:

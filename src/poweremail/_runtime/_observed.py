@@ -148,7 +148,7 @@ class Call:
                 return "unknown" if isinstance(error, ChangeUnknownError) else "failed"
             return "not_sent" if isinstance(error, Stopped) else error.mail_state or "unknown"
         # Cancelled, Ctrl-C, or another exception from outside.
-        if self.attempts and not operation.reads:
+        if self.request.in_doubt and not operation.reads:
             return "unknown"
         return "not_sent" if operation.sends else "failed"
 

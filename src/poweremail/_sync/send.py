@@ -62,11 +62,12 @@ class Sender:
             raise
         except BaseException:
             # Cancelled, Ctrl-C, or another exception from outside: with the id in the log the mail
-            # can still be looked up.
-            _log.warning(
-                "interrupted: the mail with the unique id %s may or may not have been accepted",
-                mail.unique_id,
-            )
+            # can still be looked up, if there is anything to look up.
+            if request.in_doubt:
+                _log.warning(
+                    "interrupted: the mail with the unique id %s may or may not have been accepted",
+                    mail.unique_id,
+                )
             raise
 
     @contextmanager

@@ -219,12 +219,15 @@ class Request:
     The URL of a GET contains the token, so ``url`` is the part before the query; `full_url` has
     all of it. A transport must not follow redirects, and must keep the full URL out of logs and out
     of its local variables.
+
+    *in_doubt*: whether an attempt may have brought it to the service. The exchange keeps this.
     """
 
     operation: Operation
     endpoint: Endpoint
     query: Secret | None = None
     body: Body | None = None
+    in_doubt: bool = False
 
     @property
     def method(self) -> str:
