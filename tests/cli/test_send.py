@@ -6,6 +6,7 @@ import fcntl
 import json
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import termios
@@ -386,6 +387,20 @@ def test_ctrl_c_reports_the_state_of_the_mail(command):
     assert lines[0] == "poweremail: unknown whether it was sent: interrupted before a response came"
     assert lines[1] == f"  unique id  {unique_id}"
     assert "Traceback" not in err.decode()
+
+
+def test_ctrl_c_before_the_mail_leaves(command):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        with command.start(*HELLO, "--json", "--base-url", url) as process:
+            with silent.accept()[0] as connection:
+                assert connection.recv(1)  # the handshake of TLS, which never ends
+                process.send_signal(signal.SIGINT)
+                out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    told = json.loads(out)
+    assert (told["state"], told["recipients"]) == ("not_sent", ["ada@example.com"])
+    assert err.decode().splitlines()[-1] == "poweremail: not sent: interrupted before it left"
 
 
 def test_ctrl_c_before_a_mail_exists(command):

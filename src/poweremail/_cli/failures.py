@@ -86,10 +86,15 @@ def report(out: Output, error: PowerEmailError, flags: Mapping[str, str]) -> int
     return ending.status
 
 
-def report_interruption(out: Output, mail: Envelope | None) -> None:
-    """Print that Ctrl-C came. *mail* is the mail that was being sent, if there was one."""
+def report_interruption(out: Output, mail: Envelope | None, *, is_unknown: bool) -> None:
+    """
+    Print that Ctrl-C came. *mail* is the mail that was being sent, if there was one; *is_unknown*:
+    it may have been accepted.
+    """
     if mail is None:
         _print(out, "interrupted")
+    elif not is_unknown:
+        _print(out, "not sent: interrupted before it left")
     else:
         _print(
             out,
@@ -98,7 +103,7 @@ def report_interruption(out: Output, mail: Envelope | None) -> None:
         )
     if out.as_json:
         error = {"type": "KeyboardInterrupt", "reason": "interrupted"}
-        state = "interrupted" if mail is None else "unknown"
+        state = "interrupted" if mail is None else "unknown" if is_unknown else "not_sent"
         out.json({"state": state, "error": error} | ({} if mail is None else _mail_of(mail)))
 
 

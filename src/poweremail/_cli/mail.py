@@ -174,7 +174,7 @@ def _send(
     if dry_run:
         _show(session, message)
         return
-    with session.client(sends=True, **options) as client:
+    with session.client(sends=True, on_outcome=session.note_outcome, **options) as client:
         session.mail = message
         result: poweremail.SendResult = getattr(client.messages, method)(message)
         session.mail = None

@@ -64,6 +64,7 @@ class Session:
         self._interrupted = interrupted
         self.out = Output(as_json=bool(given.get("json")), quiet=bool(given.get("quiet")))
         self.mail: poweremail.Message | poweremail.TemplateMessage | None = None
+        self._is_unknown = True
         self.status: int | None = None
         self.accepted_id: str | None = None
 
@@ -80,10 +81,14 @@ class Session:
             otherwise = exits.OK if error.reader_gone else exits.FAILED
             raise typer.Exit(otherwise if self.status is None else self.status) from None
         except KeyboardInterrupt:
-            failures.report_interruption(self.out, self.mail)
+            failures.report_interruption(self.out, self.mail, is_unknown=self._is_unknown)
             raise typer.Exit(self._interrupted) from None
         except poweremail.PowerEmailError as error:
             raise typer.Exit(failures.report(self.out, error, self._flags)) from None
+
+    def note_outcome(self, event: poweremail.OutcomeEvent) -> None:
+        """Note whether ``mail`` may have been accepted: a hook of the client."""
+        self._is_unknown = event.state != "not_sent"
 
     @property
     def settings(self) -> Settings:
