@@ -163,7 +163,7 @@ LIBRARIES = {
     "httpx": (
         *both("transports.httpx"),
         "poweremail.sandbox._webhooks.posting",
-        "poweremail.sandbox._webhooks.time_limit",
+        "poweremail._runtime._time_limit",
         "poweremail.sandbox._release.link_check",
         "poweremail._cli",
     ),

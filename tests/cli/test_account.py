@@ -8,7 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from poweremail._cli import doctor
 from poweremail.sandbox import Fault
+from support.dripping import SECONDS, dripping
 from support.receiver import Receiver
 
 
@@ -198,6 +200,23 @@ def test_the_doctor_reports_no_problem_for_absent_members(command):
     assert checks["tracking domain"]["advice"] == "poweremail tracking-domains check t.example.com"
     assert checks["webhook"]["detail"] == "2 has no URL of http or https, but ''"
     assert checks["webhook"]["advice"] == "poweremail webhooks edit 2 --url URL"
+
+
+@pytest.mark.parametrize(
+    ("greeting", "told"),
+    [
+        (b"HTTP/1.1 200 OK\r\n", "cannot be reached from this machine: it took longer than 0.2 s"),
+        (b"HTTP/1.1 200 OK\r\n\r\nGod bless", "responds, but not with the handshake"),
+    ],
+    ids=["head", "body"],
+)
+def test_a_webhook_that_drips_does_not_hold_the_doctor(command, monkeypatch, greeting, told):
+    monkeypatch.setattr(doctor, "_HANDSHAKE_SECONDS", SECONDS)
+    with dripping(greeting, b"X-A: b\r\n") as port:
+        command.sandbox.add_webhook(f"http://127.0.0.1:{port}/")
+        done = command("doctor")
+    assert done.status == 1
+    assert told in done.out
 
 
 def test_a_failed_check_does_not_stop_the_others(command):

@@ -27,6 +27,7 @@ from poweremail._cli import demo, main
 from poweremail._cli.app import app
 from poweremail.sandbox import Fault, Sandbox
 from support.command import Runner
+from support.dripping import SECONDS, dripping
 from support.messages import message
 from support.plain_http import PLAIN_HTTP
 from support.receiver import HANDSHAKE, Receiver
@@ -302,6 +303,19 @@ def test_health_is_not_deceived_by_another_server():
             "sandbox", "health", "--port", str(other.server_port), "--host", "127.0.0.1"
         )
     assert (done.exit_code, "no sandbox answers" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "greeting", [b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n{"], ids=["head", "body"]
+)
+def test_health_is_not_held_by_a_server_that_drips(greeting):
+    with dripping(greeting, b"X-A: b\r\n") as port:
+        done = run_here(
+            *("sandbox", "health", "--host", "127.0.0.1"),
+            *("--port", str(port), "--timeout", str(SECONDS)),
+        )
+    assert done.exit_code == 1
+    assert f"no sandbox answers at 127.0.0.1 port {port}: it took longer than 0.2" in done.stderr
 
 
 def test_each_caught_mail_is_a_line():

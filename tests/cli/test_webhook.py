@@ -22,9 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from poweremail import UsageError
+from poweremail._cli import webhook_trigger
 from poweremail._cli.app import app
 from poweremail._cli.webhook_diagnose import read_request
 from support.command import Runner
+from support.dripping import SECONDS, dripping
 from support.plain_http import PLAIN_HTTP
 from support.serving import HTTPServerInThread
 from support.webhooks import FORM, HEADER, HELLO, KEY, URL, event, form, signed
@@ -41,8 +43,8 @@ ENVIRON = {
 BODY = form(event(1), event(2, event="click"))
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-W", "error", "-m", "poweremail", "webhook", *arguments]
+def command(*arguments: str, python: tuple[str, ...] = ("-m", "poweremail")) -> list[str]:
+    return [sys.executable, "-W", "error", *python, "webhook", *arguments]
 
 
 def run(*arguments: str, key: str | None = KEY, stdin: bytes | None = None):
@@ -81,11 +83,13 @@ class Listening:
 
 
 @contextlib.contextmanager
-def listening(*arguments: str, key: str = f"old,{KEY}", stdout: Any = subprocess.PIPE):
+def listening(
+    *arguments: str, key: str = f"old,{KEY}", stdout: Any = subprocess.PIPE, **options: Any
+):
     environ = ENVIRON | {"POWEREMAIL_WEBHOOK_KEY": key, "POWEREMAIL_WEBHOOK_SCHEME": "form-base64"}
     pipes = {"stdout": stdout, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen(
-        command("listen", "--port", "0", *arguments), env=environ, **pipes
+        command("listen", "--port", "0", *arguments, **options), env=environ, **pipes
     ) as process:
         try:
             first = process.stderr.readline()
@@ -229,6 +233,18 @@ def test_listen_forwards_requests(recorder):
     ]
 
 
+def test_listen_is_not_held_by_a_server_that_drips():
+    code = (
+        "from poweremail._cli import main, webhook_listen; "
+        f"webhook_listen._FORWARD_SECONDS = {SECONDS}; main()"
+    )
+    with dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n") as port:
+        with listening("--forward", f"http://127.0.0.1:{port}/", python=("-c", code)) as ours:
+            assert ours.post().status_code == 502
+            ours.stop()
+    assert "not forwarded: TimeoutError" in ours.said
+
+
 def test_listen_reports_requests_that_it_could_not_forward():
     with listening("--forward", "http://127.0.0.1:1/") as ours:
         assert ours.post().status_code == 502
@@ -353,6 +369,15 @@ def test_trigger_reports_the_response(recorder):
     recorder.status = 403
     done = run("trigger", "open", "--to-url", recorder.url, "--scheme", "body-hex")
     assert (done.exit_code, done.stdout) == (3, "403 Forbidden  mine\n")
+
+
+def test_trigger_is_not_held_by_a_server_that_drips(monkeypatch):
+    monkeypatch.setattr(webhook_trigger, "_TIMEOUT_SECONDS", SECONDS)
+    with dripping(b"HTTP/1.1 200 OK\r\n", b"X-A: b\r\n") as port:
+        url = f"http://127.0.0.1:{port}/"
+        done = run("trigger", "open", "--to-url", url, "--scheme", "body-hex")
+    wanted = "no response came: TimeoutError: it took longer than 0.2 seconds\n"
+    assert (done.exit_code, done.stdout) == (5, wanted)
 
 
 def test_trigger_reports_posts_that_did_not_arrive():

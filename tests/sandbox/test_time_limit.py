@@ -2,47 +2,12 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from contextlib import contextmanager
-
 import pytest
 
 from poweremail.sandbox import ReleaseError, SmtpServer
 from poweremail.sandbox._release import link_check, smtp
 from poweremail.sandbox._webhooks import posting
-
-SECONDS = 0.2
-
-
-@contextmanager
-def dripping(greeting: bytes, drip: bytes):
-    """A server whose response never ends: *greeting*, then *drip* again and again."""
-    ended = threading.Event()
-
-    def serve():
-        while True:
-            connection, _ = listener.accept()
-            with connection:
-                if ended.is_set():
-                    return
-                try:
-                    connection.sendall(greeting)
-                    while not ended.wait(SECONDS / 4):
-                        connection.sendall(drip)
-                except OSError:
-                    continue
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        port = listener.getsockname()[1]
-        try:
-            yield port
-        finally:
-            ended.set()
-            socket.create_connection(("127.0.0.1", port)).close()
-            thread.join()
+from support.dripping import SECONDS, dripping
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from http import HTTPStatus
 
 import attrs
 import typer
@@ -14,6 +16,7 @@ from poweremail._cli import exits
 from poweremail._cli.config import NAMES
 from poweremail._cli.options import brand_option, connected
 from poweremail._cli.session import Session
+from poweremail._runtime._time_limit import TimeLimit
 from poweremail.errors import PowerEmailError, TransportError, UsageError
 from poweremail.webhooks._signature import check_brand, handshake_text
 
@@ -192,9 +195,7 @@ def _webhooks(subject: _Subject) -> Iterator[_Check]:
 
 
 def _handshake(webhook: poweremail.Webhook, expected: str) -> _Check:
-    import http.client  # noqa: PLC0415  only a webhook needs them
-    import urllib.error  # noqa: PLC0415
-    import urllib.request  # noqa: PLC0415
+    import httpx  # noqa: PLC0415  only a webhook needs it
 
     url = webhook.url or ""
     advice = f"it must respond with the text {expected!r}"
@@ -206,19 +207,30 @@ def _handshake(webhook: poweremail.Webhook, expected: str) -> _Check:
             f"poweremail webhooks edit {webhook.webhook_id} --url URL",
         )
     try:
-        with urllib.request.urlopen(url, timeout=_HANDSHAKE_SECONDS) as response:  # noqa: S310  checked above
-            text = response.read(_MAX_HANDSHAKE_BYTES).decode("utf-8", "replace")
-    except urllib.error.HTTPError as error:
-        with error:
-            return _Check("webhook", False, f"{url} responds with status {error.code}", advice)
-    except (OSError, ValueError, http.client.HTTPException) as error:
+        with (
+            TimeLimit(_HANDSHAKE_SECONDS) as limit,
+            httpx.Client(
+                headers={"Accept-Encoding": "identity"},
+                timeout=_HANDSHAKE_SECONDS,
+                follow_redirects=True,
+            ) as client,
+            closing(limit.send(client, client.build_request("GET", url), stream=True)) as response,
+        ):
+            status, body = response.status_code, b""
+            for chunk in response.iter_raw():
+                body += chunk
+                if len(body) >= _MAX_HANDSHAKE_BYTES:
+                    break
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         return _Check(
             "webhook",
             False,
-            f"{url} cannot be reached from this machine: {getattr(error, 'reason', error)}",
+            f"{url} cannot be reached from this machine: {str(error) or type(error).__name__}",
             "check that its server runs and can be reached",
         )
-    if expected not in text:
+    if status >= HTTPStatus.BAD_REQUEST:
+        return _Check("webhook", False, f"{url} responds with status {status}", advice)
+    if expected not in body.decode("utf-8", "replace"):
         return _Check("webhook", False, f"{url} responds, but not with the handshake", advice)
     return _Check("webhook", True, f"{url} responds with the handshake")
 

@@ -13,6 +13,7 @@ from poweremail._cli.options import argument, option, printing
 from poweremail._cli.output import is_terminal
 from poweremail._cli.sandbox import VARIABLES, port_option, sandbox
 from poweremail._cli.session import Session
+from poweremail._runtime._time_limit import TimeLimit
 from poweremail.errors import ConfigurationError
 
 __all__ = ["app"]
@@ -41,9 +42,12 @@ def health(
     address = "localhost" if host in _EVERY_ADDRESS else host
     connection = HTTPConnection(address, port, timeout=timeout)
     try:
-        connection.request("GET", "/_sandbox/health")
-        response = connection.getresponse()
-        found = json.loads(response.read())
+        with TimeLimit(timeout) as limit:
+            connection.connect()
+            limit.watch(connection.sock)
+            connection.request("GET", "/_sandbox/health")
+            response = connection.getresponse()
+            found = json.loads(response.read())
         if response.status != HTTPStatus.OK:
             raise ValueError(found.get("error", response.status))  # noqa: TRY301
         words = f"ok: version {found['version']}, messages: {found['messages']}"

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+from anyio import fail_after
 
 from poweremail._cli.failures import cannot_listen
 from poweremail._cli.output import Output, OutputError, members, plain
@@ -173,8 +174,9 @@ class _Application(WebhookASGI):
         try:
             # The client would add headers of its own to a request that it builds.
             request = httpx.Request("POST", url, headers=forwarded, content=body)
-            response = await self._client.send(request)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            with fail_after(_FORWARD_SECONDS):
+                response = await self._client.send(request)
+        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             self._out.error(f"not forwarded: {type(error).__name__}: {error}")
             return _empty_response(HTTPStatus.BAD_GATEWAY)
         if not response.is_success:

@@ -12,6 +12,7 @@ import httpx
 from poweremail._cli import exits
 from poweremail._cli.output import Output, plain
 from poweremail._cli.webhook_options import EventOptions
+from poweremail._runtime._time_limit import TimeLimit
 from poweremail._types.event import EVENT_NAMES
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
@@ -62,8 +63,13 @@ def trigger(out: Output, options: EventOptions, *, key: Secret, brand: str) -> i
         "answer": None,
     }
     try:
-        response = httpx.post(to_url, headers=headers, content=body, timeout=_TIMEOUT_SECONDS)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        with (
+            TimeLimit(_TIMEOUT_SECONDS) as limit,
+            httpx.Client(timeout=_TIMEOUT_SECONDS) as client,
+        ):
+            request = client.build_request("POST", to_url, headers=headers, content=body)
+            response = limit.send(client, request)
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
         never_left = isinstance(error, _NEVER_LEFT)
         status = exits.NOT_SENT if never_left else exits.UNKNOWN
         state = "not sent" if never_left else "no response came"

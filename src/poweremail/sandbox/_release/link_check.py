@@ -28,10 +28,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from poweremail._runtime._time_limit import TimeLimit
 from poweremail._types.checks import is_host
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._webhooks.posting import tls_context
-from poweremail.sandbox._webhooks.time_limit import TimeLimit
 
 if TYPE_CHECKING:
     import httpx

@@ -20,13 +20,13 @@ from typing import Any, Literal, get_args
 
 import attrs
 
+from poweremail._runtime._time_limit import TimeLimit
 from poweremail._types.checks import is_host, is_loopback, require, require_one_of
 from poweremail._types.secret import Secret
 from poweremail._wire.redaction import all_spellings
 from poweremail.errors import ConfigurationError, PowerEmailError, UsageError
 from poweremail.sandbox._release import source
 from poweremail.sandbox._store.mail import CaughtMail
-from poweremail.sandbox._webhooks.time_limit import TimeLimit
 
 __all__ = ["ReleaseError", "Released", "SmtpSecurity", "SmtpServer", "release"]
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import attrs
 
+from poweremail._runtime._time_limit import TimeLimit
 from poweremail.errors import ConfigurationError
-from poweremail.sandbox._webhooks.time_limit import TimeLimit
 from poweremail.webhooks._signature import BRAND, handshake_text
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TimeLimit"]
 
-_CONNECTED = ("connection.connect_tcp.complete", "connection.start_tls.complete")
+_CONNECTED = (".connect_tcp.complete", ".start_tls.complete")
+"""The ends of the names of events; what is before them says whether there is a proxy."""
 
 
 class TimeLimit:
@@ -53,7 +54,7 @@ class TimeLimit:
         return client.send(request, stream=stream)
 
     def _trace(self, event: str, info: Mapping[str, Any]) -> None:
-        if event in _CONNECTED:
+        if event.endswith(_CONNECTED):
             self.watch(info["return_value"].get_extra_info("socket"))
 
     def _end(self) -> None:
