@@ -27,13 +27,13 @@ from typing import Any, NamedTuple
 import attrs
 
 from poweremail._cli.files import exists, read_text
-from poweremail._policy.variables import from_env
+from poweremail._policy.variables import CONNECTION as NAMES
+from poweremail._policy.variables import from_env, variable_of
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 
 __all__ = ["NAMES", "Settings", "resolve"]
 
-NAMES = ("owner_id", "token", "app_domain", "base_url", "smtp_user_name")
 _PLACES = {"app_domain", "base_url"}
 _IN_FILE = (*NAMES, "token_file")
 _PARAMETERS = {"smtp_user_name": "smtp_user"}
@@ -94,7 +94,7 @@ class Settings:
             f"{_listed(missing)} {verb} missing",
             advice=f"give {them} in one of these ways\n"
             f"  flags        {', '.join(_NEEDED[name] for name in missing)}\n"
-            f"  environment  {', '.join(f'POWEREMAIL_{name.upper()}' for name in missing)}\n"
+            f"  environment  {', '.join(map(variable_of, missing))}\n"
             f"  file         {', '.join(missing)} in {self.path}\n"
             "to try it without an account, let `poweremail sandbox` stand in for the service",
         )
@@ -162,7 +162,7 @@ def _from_flags(given: Mapping[str, Any]) -> Iterator[tuple[str, _Setting]]:
 
 def _from_environment(environ: Mapping[str, str]) -> Iterator[tuple[str, _Setting]]:
     for name, value in from_env(environ, {}).items():
-        yield name, _Setting(value, f"environment, POWEREMAIL_{name.upper()}")
+        yield name, _Setting(value, f"environment, {variable_of(name)}")
 
 
 def _from_profile(

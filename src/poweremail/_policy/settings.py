@@ -17,6 +17,7 @@ from poweremail._policy.limits import RateLimits
 from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 from poweremail._policy.rehearsal import Rehearsal
 from poweremail._policy.retry import RetryPolicy
+from poweremail._policy.variables import REHEARSAL, variable_of
 from poweremail._types.checks import (
     header_text,
     is_host,
@@ -59,7 +60,7 @@ class Default(Enum):
 DEFAULT: Final = Default.DEFAULT
 """An option that was not given, if None has a meaning of its own."""
 
-REHEARSAL_VARIABLES = ("POWEREMAIL_REDIRECT_TO", "POWEREMAIL_ALLOW", "POWEREMAIL_DRY_RUN")
+REHEARSAL_VARIABLES = tuple(map(variable_of, REHEARSAL))
 
 _API_VERSION = "v1.0/"
 _SWITCH = {

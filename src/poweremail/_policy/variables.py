@@ -8,15 +8,18 @@ from typing import Any
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 
-__all__ = ["complete", "from_env"]
+__all__ = ["CONNECTION", "REHEARSAL", "complete", "from_env", "variable_of"]
 
-_VARIABLES = {
-    "owner_id": "POWEREMAIL_OWNER_ID",
-    "token": "POWEREMAIL_TOKEN",
-    "app_domain": "POWEREMAIL_APP_DOMAIN",
-    "smtp_user_name": "POWEREMAIL_SMTP_USER_NAME",
-    "base_url": "POWEREMAIL_BASE_URL",
-}
+CONNECTION = ("owner_id", "token", "app_domain", "base_url", "smtp_user_name")
+"""The options that say where the service is, and who calls it."""
+
+REHEARSAL = ("redirect_to", "allow", "dry_run")
+"""The options that keep mail from some recipients."""
+
+
+def variable_of(option: str) -> str:
+    """Return the variable of *option*, such as ``POWEREMAIL_OWNER_ID``."""
+    return f"POWEREMAIL_{option.upper()}"
 
 
 def from_env(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,9 +28,9 @@ def from_env(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, 
     as a `Secret`.
     """
     options: dict[str, Any] = {
-        option: environ[variable]
-        for option, variable in _VARIABLES.items()
-        if environ.get(variable)
+        option: environ[variable_of(option)]
+        for option in CONNECTION
+        if environ.get(variable_of(option))
     }
     if given.get("app_domain") is not None:
         # The caller says where the service is, so the environment does not.
@@ -40,7 +43,7 @@ def from_env(environ: Mapping[str, str], given: Mapping[str, Any]) -> dict[str, 
 
 def complete(options: dict[str, Any]) -> dict[str, Any]:
     """Return *options*. Raises `ConfigurationError` that names each variable that is missing."""
-    missing = [_VARIABLES[option] for option in ("owner_id", "token") if option not in options]
+    missing = [variable_of(option) for option in ("owner_id", "token") if option not in options]
     if "app_domain" not in options and "base_url" not in options:
         missing.append("POWEREMAIL_APP_DOMAIN (or POWEREMAIL_BASE_URL)")
     if missing:

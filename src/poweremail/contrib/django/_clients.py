@@ -7,11 +7,10 @@ from collections.abc import Hashable, Mapping
 from typing import Any
 
 from poweremail import ConfigurationError, Failover, PowerEmail, Secret
+from poweremail._policy.variables import REHEARSAL, variable_of
 from poweremail.contrib.django._settings import CLIENT_OPTIONS, read_settings
 
 __all__ = ["close_clients", "get_client", "get_failover", "rehearses"]
-
-_REHEARSAL = ("redirect_to", "allow", "dry_run")
 
 _clients: dict[Hashable, PowerEmail] = {}
 _failovers: dict[Hashable, Failover] = {}
@@ -28,7 +27,7 @@ def get_client(**overrides: Any) -> PowerEmail:
     """
     if "token" in overrides:
         overrides["token"] = Secret.of(overrides["token"])
-    rehearsal = {name: overrides.pop(name) for name in _REHEARSAL if name in overrides}
+    rehearsal = {name: overrides.pop(name) for name in REHEARSAL if name in overrides}
     chosen = {name: value for name, value in read_settings().items() if name in CLIENT_OPTIONS}
     client = _shared(chosen | overrides)
     return client.with_options(**rehearsal) if rehearsal else client
@@ -85,9 +84,7 @@ def _hashable(name: str, value: Any) -> Hashable:
 def rehearses(overrides: Mapping[str, Any]) -> bool:
     """Return whether a client with these *overrides* keeps mail from some recipients."""
     given = {**read_settings(), **{name: v for name, v in overrides.items() if v}}
-    return any(
-        given.get(name) or os.environ.get(f"POWEREMAIL_{name.upper()}") for name in _REHEARSAL
-    )
+    return any(given.get(name) or os.environ.get(variable_of(name)) for name in REHEARSAL)
 
 
 def close_clients() -> None:

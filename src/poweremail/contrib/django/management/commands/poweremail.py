@@ -12,14 +12,12 @@ from django.core.management.base import CommandError
 
 from poweremail import ConfigurationError, Secret
 from poweremail._cli import main
+from poweremail._policy.variables import CONNECTION, REHEARSAL, variable_of
 from poweremail.contrib.django._bases import BaseCommand
 from poweremail.contrib.django._outbox import outbox_database
 from poweremail.contrib.django._settings import read_settings
 
 __all__ = ["Command"]
-
-_CONNECTION = ("owner_id", "token", "app_domain", "base_url", "smtp_user_name")
-_REHEARSAL = ("redirect_to", "allow", "dry_run")
 
 
 class Command(BaseCommand):
@@ -52,19 +50,19 @@ def _export(options: Mapping[str, Any]) -> None:
     if options.get("base_url") or options.get("app_domain"):
         # The settings say where the service is, so the environment does not.
         for name in ("base_url", "app_domain"):
-            os.environ.pop(_variable(name), None)
-    for name in _CONNECTION:
+            os.environ.pop(variable_of(name), None)
+    for name in CONNECTION:
         if (value := options.get(name)) is not None:
-            os.environ[_variable(name)] = value.reveal() if isinstance(value, Secret) else value
-    for name in _REHEARSAL:
+            os.environ[variable_of(name)] = value.reveal() if isinstance(value, Secret) else value
+    for name in REHEARSAL:
         if (value := options.get(name)) not in (None, False):
             text = "1" if value is True else value if isinstance(value, str) else ",".join(value)
-            if os.environ.get(_variable(name), text) != text:
+            if os.environ.get(variable_of(name), text) != text:
                 raise ConfigurationError(
-                    f"differs from {_variable(name)}, and a command can follow one of them only",
+                    f"differs from {variable_of(name)}, and a command can follow one of them only",
                     field=f"POWEREMAIL[{name.upper()!r}]",
                 )
-            os.environ[_variable(name)] = text
+            os.environ[variable_of(name)] = text
 
 
 def _export_ledger() -> None:
@@ -73,7 +71,3 @@ def _export_ledger() -> None:
         from poweremail._ledger.place import django_place  # noqa: PLC0415  it loads SQLAlchemy
 
         os.environ.setdefault("POWEREMAIL_LEDGER", django_place(outbox_database()))
-
-
-def _variable(name: str) -> str:
-    return f"POWEREMAIL_{name.upper()}"
