@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from functools import partial
 
 import pytest
 
-from poweremail import AsyncPowerEmail, RateLimits, Response, RetryPolicy, UsageError
+from poweremail import (
+    AsyncPowerEmail,
+    ConfigurationError,
+    RateLimits,
+    Response,
+    RetryPolicy,
+    UsageError,
+)
 from poweremail._ledger.values import Finished
 from poweremail._ledger.verdicts import RELEASED
 from poweremail.batch import AsyncBatch, BadEntry, Entry, Ledger, LedgerError
@@ -618,6 +626,33 @@ async def test_a_row_that_another_worker_claimed_is_not_reported(sandbox, place)
     ledger.close()
 
 
+async def test_a_batch_that_nobody_has_added_to(sandbox, place):
+    async with sandbox.async_client() as client:
+        batch = AsyncBatch(client, place, "news")
+        for call in (
+            partial(run, batch),
+            batch.work,
+            partial(batch.start, 2),
+            batch.workers,
+            batch.drain,
+            batch.undrain,
+            lambda: anext(batch.dry_run()),
+            batch.pause,
+            batch.resume,
+            partial(batch.set_options, visibility=9.0),
+            batch.retry,
+            batch.status,
+            batch.demand,
+            lambda: anext(batch.report()),
+        ):
+            with pytest.raises(ConfigurationError, match="no batch called 'news'"):
+                await call()
+        assert (await batch.check(many(1))).added == 1
+        assert await batch.least_seconds(1) == 0.0
+        batch.stop()
+        assert (await batch.add(many(1))).added == 1
+
+
 async def test_invalid_options_and_calls(sandbox, place):
     async with sandbox.async_client() as client:
         for wrong in (
@@ -633,8 +668,6 @@ async def test_invalid_options_and_calls(sandbox, place):
             with pytest.raises(UsageError):
                 AsyncBatch(client, place, "news", **wrong)
         batch = AsyncBatch(client, place, "news")
-        with pytest.raises(UsageError, match="no batch called"):
-            await batch.status()
         await batch.add(many(1))
         running = batch.run()
         with pytest.raises(UsageError, match="the run is new"):

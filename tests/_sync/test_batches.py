@@ -5,10 +5,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
+from functools import partial
 
 import pytest
 
-from poweremail import PowerEmail, RateLimits, Response, RetryPolicy, UsageError
+from poweremail import (
+    PowerEmail,
+    ConfigurationError,
+    RateLimits,
+    Response,
+    RetryPolicy,
+    UsageError,
+)
 from poweremail._ledger.values import Finished
 from poweremail._ledger.verdicts import RELEASED
 from poweremail.batch import Batch, BadEntry, Entry, Ledger, LedgerError
@@ -609,6 +617,33 @@ def test_a_row_that_another_worker_claimed_is_not_reported(sandbox, place):
     ledger.close()
 
 
+def test_a_batch_that_nobody_has_added_to(sandbox, place):
+    with sandbox.client() as client:
+        batch = Batch(client, place, "news")
+        for call in (
+            partial(run, batch),
+            batch.work,
+            partial(batch.start, 2),
+            batch.workers,
+            batch.drain,
+            batch.undrain,
+            lambda: next(batch.dry_run()),
+            batch.pause,
+            batch.resume,
+            partial(batch.set_options, visibility=9.0),
+            batch.retry,
+            batch.status,
+            batch.demand,
+            lambda: next(batch.report()),
+        ):
+            with pytest.raises(ConfigurationError, match="no batch called 'news'"):
+                call()
+        assert batch.check(many(1)).added == 1
+        assert batch.least_seconds(1) == 0.0
+        batch.stop()
+        assert batch.add(many(1)).added == 1
+
+
 def test_invalid_options_and_calls(sandbox, place):
     with sandbox.client() as client:
         for wrong in (
@@ -624,8 +659,6 @@ def test_invalid_options_and_calls(sandbox, place):
             with pytest.raises(UsageError):
                 Batch(client, place, "news", **wrong)
         batch = Batch(client, place, "news")
-        with pytest.raises(UsageError, match="no batch called"):
-            batch.status()
         batch.add(many(1))
         running = batch.run()
         with pytest.raises(UsageError, match="the run is new"):

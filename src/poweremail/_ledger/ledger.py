@@ -126,7 +126,9 @@ class Ledger:
             return connection.scalar(select(batches.c.id).where(batches.c.name == name))
 
     def find(self, name: str) -> int:
-        """Return the number of the batch called *name*."""
+        """
+        Return the number of the batch called *name*. Raises `ConfigurationError` if there is none.
+        """
         number = self.find_any(name)
         if number is None:
             raise ConfigurationError(

@@ -74,7 +74,9 @@ class AsyncBatch(AsyncLedgerUser):
         batch: 20.
 
     Raises `ConfigurationError` if an option is invalid. Every method raises `LedgerError` if the
-    ledger cannot be used.
+    ledger cannot be used. All but `add`, `check`, `least_seconds` and `stop` raise
+    `ConfigurationError` as long as there is no batch of this *name*: `add` creates it. `run`,
+    `dry_run` and `report` do so when they begin.
     """
 
     def __init__(
