@@ -11,6 +11,7 @@ import pytest
 
 from poweremail import (
     PowerEmail,
+    Attachment,
     ConfigurationError,
     RateLimits,
     Response,
@@ -19,7 +20,7 @@ from poweremail import (
 )
 from poweremail._ledger.values import Finished
 from poweremail._ledger.verdicts import RELEASED
-from poweremail.batch import Batch, BadEntry, Entry, Ledger, LedgerError
+from poweremail.batch import Batch, BadEntry, Entry, Ledger, LedgerError, read_csv
 from poweremail.sandbox import Fault, Sandbox
 from support.ledgers import finish, let_leases_end
 from support.messages import message, template
@@ -615,6 +616,33 @@ def test_a_row_that_another_worker_claimed_is_not_reported(sandbox, place):
         assert thief.retire()
         assert batch.status().counts["unknown"] == 1
     ledger.close()
+
+
+def test_an_item_that_cannot_be_stored_is_listed_with_its_recipients(sandbox, place, tmp_path):
+    gone = tmp_path / "gone.pdf"
+    gone.write_text("A")
+    attached = message(to="c@example.com", attachments=[Attachment.from_path(gone)])
+    gone.unlink()
+    long = "\u00e9" * 1_001
+    table = tmp_path / "list.csv"
+    table.write_text(f"email,key\na@example.com,1\nb@example.com,{long}\nd@example.com,2\n")
+    items = [
+        Entry(message=message(to="a@example.com"), key="1"),
+        Entry(message=message(to="b@example.com"), key=long),
+        Entry(message=attached, key="3"),
+        Entry(message=message(to="d@example.com"), key="2"),
+    ]
+    rows = read_csv(table, from_email="me@example.com", subject="Hi", text="Hello")
+    for source, bad in ((items, 2), ((each for each in items), 2), (rows, 1)):
+        with sandbox.client() as client:
+            batch = Batch(client, place, f"news of {type(source).__name__} {bad}")
+            added = batch.add(source)
+            assert (added.added, added.invalid) == (2, bad)
+            told = "key: has 2,002 bytes, and not every ledger can keep more than 2,000"
+            assert added.errors[0][1] == told
+            found = [record.recipients for record in batch.report(["invalid"])]
+            assert found == [("b@example.com",), ("c@example.com",)][:bad]
+            assert sorted(run(batch)) == ["1", "2"]
 
 
 def test_a_batch_that_nobody_has_added_to(sandbox, place):

@@ -94,16 +94,19 @@ class Adding:
         files: dict[str, bytes] = {}
         errors: list[tuple[int | None, str]] = []
         shared = 0
+        to: tuple[str, ...]
         for entry in entries:
-            try:
-                if isinstance(entry, Entry):
+            if isinstance(entry, BadEntry):
+                error, to = entry.error, (entry.recipient,) if entry.recipient else ()
+            else:
+                try:
                     rows.append(row_of(entry, files))
+                except UsageError as failure:  # a file that cannot be read, a key that is too long
+                    error, to = failure, entry.message.recipients
+                else:
                     shared += len(entry.message.to) + len(entry.message.cc) > 1
                     continue
-                error, recipient = entry.error, entry.recipient
-            except UsageError as failure:  # a file that cannot be read
-                error, recipient = failure, None
-            bad.append(_bad_row(entry, error, recipient))
+            bad.append(_bad_row(entry, error, to))
             errors.append((entry.line, error.explanation))
         added = len(rows) if self._batch is None else self._write(rows, bad, files)
         self.total = attrs.evolve(
@@ -200,10 +203,10 @@ def row_of(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
     former = {} if entry.key or own else entry.former or former_of(entry.message)
     packed = pack(entry.message, former)
     key = entry.key or trim(own or "") or packed.digest
-    if not _fits(key):
+    if _bytes(key) > _MAX_KEY_BYTES:
         raise UsageError(
-            f"has {len(key):,} characters, and not every ledger can keep more than "
-            f"{_MAX_KEY_BYTES:,} bytes",
+            f"has {_bytes(key):,} bytes, and not every ledger can keep more than "
+            f"{_MAX_KEY_BYTES:,}",
             field="key",
         )
     files |= packed.contents
@@ -225,15 +228,15 @@ def row_of(entry: Entry, files: dict[str, bytes]) -> dict[str, Any]:
     }
 
 
-def _fits(key: str) -> bool:
-    return len(storable(key).encode()) <= _MAX_KEY_BYTES
+def _bytes(key: str) -> int:
+    return len(storable(key).encode())
 
 
-def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) -> dict[str, Any]:
+def _bad_row(entry: Entry | BadEntry, error: UsageError, to: tuple[str, ...]) -> dict[str, Any]:
     # Two rows may have the same error, and each of them is listed: their places distinguish them.
     key = entry.key if isinstance(entry, Entry) else None
     key = key or f"invalid {entry.source} {entry.line} {error.explanation}"
-    if not _fits(key):
+    if _bytes(key) > _MAX_KEY_BYTES:
         key = f"invalid {hashlib.sha256(storable(key).encode()).hexdigest()}"
     return {
         "key": key,
@@ -243,9 +246,7 @@ def _bad_row(entry: Entry | BadEntry, error: UsageError, recipient: str | None) 
         "source": entry.source,
         "line": entry.line,
         "payload": {
-            "payload": json.dumps(
-                {"to": [[storable(recipient)]]} if recipient else {}, ensure_ascii=False
-            ),
+            "payload": json.dumps({"to": [[storable(each)] for each in to]}, ensure_ascii=False),
             "files": None,
             "trace_context": None,
         },
