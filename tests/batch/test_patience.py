@@ -252,6 +252,20 @@ def test_a_worker_that_stands_still_in_a_transaction_keeps_nothing(server, caplo
     ledger.close()
 
 
+@pytest.mark.parametrize(("use", "last"), [("transaction", ";"), ("statements", "SELECT ")])
+def test_the_limit_is_set_again_only_where_a_transaction_goes_on(server, use, last):
+    ledger = Ledger(server.url)
+    ledger.create("news")
+    with getattr(ledger.database, use)() as connection:
+        connection.execute(text("SELECT CAST(:number AS int)"), [{"number": 1}, {"number": 2}])
+        with psycopg.connect(server.url, autocommit=True) as other:
+            (seen,) = other.execute(
+                "SELECT query FROM pg_stat_activity WHERE application_name = 'poweremail'"
+            ).fetchall()
+    assert seen[0].startswith(last)
+    ledger.close()
+
+
 def test_the_server_may_have_another_limit_for_idle_transactions(server):
     for options, limit in (
         ("", "10s"),

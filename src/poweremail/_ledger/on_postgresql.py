@@ -98,8 +98,8 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(begin)
 
 
-def _limit_again(*, cursor: Any, executemany: bool, **_: object) -> None:
+def _limit_again(*, conn: Connection, cursor: Any, executemany: bool, **_: object) -> None:
     # psycopg flushes after the end of a pipeline, which turns the server's limit for an idle
     # transaction off until the next statement.
-    if executemany:
+    if executemany and not conn.get_execution_options().get("poweremail_statements"):
         cursor.connection.execute(";")
