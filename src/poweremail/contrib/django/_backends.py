@@ -14,6 +14,7 @@ backend holds nothing: the client belongs to the process.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -71,7 +72,7 @@ class NotAllAcceptedError(PowerEmailError):
         self.accepted = accepted
 
 
-class BaseBackend(BaseEmailBackend):
+class BaseBackend(BaseEmailBackend, ABC):
     """
     What the backends have in common; *fail_silently* and *alias* are those of Django.
 
@@ -137,19 +138,19 @@ class BaseBackend(BaseEmailBackend):
             raise in_order[0] if len(mails) == 1 else NotAllAcceptedError(in_order, accepted)
         return accepted
 
+    @abstractmethod
     def check(self) -> None:
         """Raise `PowerEmailError` if nothing can be sent, for a reason that is known already."""
-        raise NotImplementedError
 
     def read(self, mail: Any, headers: dict[str, str | None]) -> Reading:
         """Return *mail* as the service can carry it. Raises `UsageError` if it cannot."""
         return read_mail(mail, headers)
 
+    @abstractmethod
     def deliver(
         self, readings: Sequence[tuple[int, Reading]], given: dict[str, Any]
     ) -> Iterator[tuple[int, Any]]:
         """Yield the number of each mail with its outcome, as they come."""
-        raise NotImplementedError
 
 
 # Django's own error for an entry of MAILERS, in those versions that have it.
