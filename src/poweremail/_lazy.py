@@ -13,8 +13,6 @@ from importlib import import_module
 from threading import Thread, current_thread, main_thread
 from types import ModuleType
 
-__all__ = ["extra_of", "extras_needed", "import_undisturbed", "lazily"]
-
 _EXTRAS = {
     "aiohttp": "aiohttp",
     "bcrypt": "sandbox",

@@ -20,8 +20,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["advice_about_mocks", "is_mocked"]
-
 _OWN_CLIENT = {
     "httpx": "transport={prefix}HttpxTransport(httpx.{prefix}Client()) of poweremail.transports",
     "httpx2": "transport={prefix}HttpxTransport(httpx2.{prefix}Client()) of poweremail.transports",

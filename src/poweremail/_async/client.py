@@ -35,8 +35,6 @@ from poweremail.errors import TransportError
 if TYPE_CHECKING:
     from poweremail._async.suppression_check import AsyncSuppressionCheck
 
-__all__ = ["AsyncPowerEmail"]
-
 _TIMEOUTS = Timeouts()
 _RETRY = RetryPolicy()
 _DEPLOYMENT = Deployment()

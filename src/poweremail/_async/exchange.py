@@ -39,8 +39,6 @@ from poweremail._wire.decode import ApiResponse, decode_success
 from poweremail._wire.http import Request
 from poweremail.errors import PowerEmailError, TransportError, UsageError
 
-__all__ = ["AsyncExchange"]
-
 _log = logging.getLogger("poweremail")
 
 

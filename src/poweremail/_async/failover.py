@@ -41,8 +41,6 @@ from poweremail.errors import (
     UsageError,
 )
 
-__all__ = ["AsyncFailover", "AsyncFailoverMessages"]
-
 _RETRY = RetryPolicy()
 _CIRCUIT = CircuitPolicy()
 _NO_WEIGHTS: Mapping[str, int] = MappingProxyType({})

@@ -45,8 +45,6 @@ from poweremail.errors import (
     UsageError,
 )
 
-__all__ = ["AsyncRounds", "settings_of"]
-
 _log = logging.getLogger("poweremail")
 
 _ONE_ATTEMPT = RetryPolicy(attempts=1)

@@ -23,8 +23,6 @@ from poweremail._policy.limits import LimitWait, RateLimits, Window
 from poweremail._runtime._async import FairLock, in_thread, sleep
 from poweremail._runtime._budget import Budget
 
-__all__ = ["AsyncLimiter"]
-
 Arguments = TypeVarTuple("Arguments")
 
 

@@ -36,8 +36,6 @@ from poweremail._wire import decode, encode
 from poweremail._wire.http import Endpoint
 from poweremail.errors import ConfigurationError, ProtocolError
 
-__all__ = ["AsyncMessageInfos", "fetch_page"]
-
 _MAX_BURST_FACTOR = 16
 """The largest burst, as a multiple of *look_ahead*."""
 

@@ -28,8 +28,6 @@ from poweremail.errors import DeliveryUnknownError, SuppressedError, UsageError
 if TYPE_CHECKING:
     from poweremail._async.suppression_check import AsyncSuppressionCheck
 
-__all__ = ["AsyncMessages", "draw_unique_id", "send_either"]
-
 
 class AsyncMessages:
     """

@@ -20,8 +20,6 @@ from poweremail._types.checks import is_whole
 from poweremail._types.result import SendOutcome, SendResult
 from poweremail.errors import PowerEmailError, UsageError
 
-__all__ = ["AsyncSendMany", "Sendable"]
-
 Sendable = Message | TemplateMessage
 
 

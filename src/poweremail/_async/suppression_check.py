@@ -20,8 +20,6 @@ from poweremail._types.suppression import (
 from poweremail._wire.operations import Operation
 from poweremail.errors import PowerEmailError, SuppressionStoreError
 
-__all__ = ["AsyncSuppressionCheck", "find_entries"]
-
 
 class AsyncSuppressionCheck:
     """Leaves out recipients that *store* has on its list, if it says so within *seconds*."""

@@ -22,8 +22,6 @@ from poweremail._types.suppression import (
 )
 from poweremail.errors import UsageError
 
-__all__ = ["AsyncSuppressions"]
-
 _log = logging.getLogger("poweremail.suppression")
 
 

@@ -16,8 +16,6 @@ from collections.abc import Sequence
 
 from poweremail._cli.signals import delay_signals
 
-__all__ = ["main"]
-
 
 def main(arguments: Sequence[str] | None = None, name: str | None = None) -> None:
     """

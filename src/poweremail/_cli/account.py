@@ -21,16 +21,6 @@ from poweremail._types.event import EVENT_NAMES
 from poweremail._wire.json import loads_text
 from poweremail.errors import UsageError
 
-__all__ = [
-    "CALL_EXAMPLES",
-    "account",
-    "call",
-    "sending_domains",
-    "smtp_users",
-    "tracking_domains",
-    "webhooks",
-]
-
 CALL_EXAMPLES = """
 Examples:
 

@@ -22,8 +22,6 @@ from poweremail._cli.options import ConnectionOptions, OutputOptions, command, f
 from poweremail._cli.session import Session
 from poweremail._version import __version__
 
-__all__ = ["app"]
-
 # The headings of the help text.
 _MAIL = "Mail"
 _ACCOUNT = "Account"

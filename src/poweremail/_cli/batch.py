@@ -28,8 +28,6 @@ from poweremail._cli.output import MAX_ERRORS_REPORTED
 from poweremail._cli.session import Session
 from poweremail.errors import ConfigurationError
 
-__all__ = ["app"]
-
 app = typer.Typer(
     help="Send batches that survive a crash: each mail is in a ledger on disk, and is sent once.",
     epilog="Exit status of create: 0 all rows are mails, 7 some are not (the others are in the "

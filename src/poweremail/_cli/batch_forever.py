@@ -19,8 +19,6 @@ from poweremail._cli.service import Service
 from poweremail._cli.session import Session
 from poweremail.batch import Batch, Ledger, LedgerError, Worked
 
-__all__ = ["Slices", "Worker", "work_on"]
-
 _IDLE_SECONDS = 2.0
 """A wait that is not longer is spent in the slice: to begin another costs more."""
 

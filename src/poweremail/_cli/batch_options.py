@@ -33,17 +33,6 @@ if TYPE_CHECKING:
     from poweremail.batch import Batch, Ledger
     from poweremail.unsubscribe import UnsubscribeLinks
 
-__all__ = [
-    "KEYS_VARIABLE",
-    "BatchOptions",
-    "LedgerOptions",
-    "MailOptions",
-    "RehearsalOptions",
-    "RunOptions",
-    "SetOptions",
-    "SourceOptions",
-]
-
 _DEFAULTS = SharedOptions()
 _LEDGER = "poweremail-ledger.db"
 KEYS_VARIABLE = "POWEREMAIL_UNSUBSCRIBE_KEYS"

@@ -24,8 +24,6 @@ from poweremail.errors import ConfigurationError
 if TYPE_CHECKING:
     from poweremail import PowerEmail
 
-__all__ = ["dry_run_batch", "run_batch", "stopped_by_signals", "summary"]
-
 
 def run_batch(
     session: Session, target: BatchOptions, options: RunOptions, *, resumes: bool

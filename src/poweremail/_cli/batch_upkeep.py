@@ -8,8 +8,6 @@ from poweremail._cli.batch_options import BatchOptions, LedgerOptions
 from poweremail._cli.options import argument, comma_separated, connected, flag, option, seconds
 from poweremail._cli.session import Session
 
-__all__ = ["demand", "purge"]
-
 
 @connected
 def purge(

@@ -19,8 +19,6 @@ from poweremail.errors import ConfigurationError
 if TYPE_CHECKING:
     from poweremail.batch import Ledger
 
-__all__ = ["drain", "start", "undrain", "work", "workers"]
-
 _HOST = option("Only those on this host, as `workers` shows it.", "HOST", "--host")
 
 

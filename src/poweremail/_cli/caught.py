@@ -22,8 +22,6 @@ from poweremail._cli.output import Output, OutputError, plain
 if TYPE_CHECKING:
     from poweremail.sandbox import Sandbox
 
-__all__ = ["CaughtLines"]
-
 _POLL_SECONDS = 0.1
 _END_SECONDS = 2.0
 _PAGE = 100

@@ -19,8 +19,6 @@ from poweremail._types.attachment import Attachment, Image
 from poweremail._wire.convert import converter
 from poweremail.errors import UsageError
 
-__all__ = ["mail", "template_mail", "wire_form"]
-
 
 def mail(
     envelope: EnvelopeOptions,

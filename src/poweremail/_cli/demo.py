@@ -29,8 +29,6 @@ from poweremail import (
 )
 from poweremail.sandbox import CaughtMail, Fault, Sandbox
 
-__all__ = ["run"]
-
 _BATCH = 250
 _SENDER = "Demo <demo@example.com>"
 _DOT = base64.b64decode(

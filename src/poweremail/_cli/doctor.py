@@ -20,8 +20,6 @@ from poweremail._runtime._time_limit import TimeLimit
 from poweremail.errors import PowerEmailError, TransportError, UsageError
 from poweremail.webhooks._signature import check_brand, handshake_text
 
-__all__ = ["config", "doctor"]
-
 _MARKS = {True: "ok", False: "FAILED", None: "--"}
 _HANDSHAKE_SECONDS = 10.0
 _MAX_HANDSHAKE_BYTES = 4096

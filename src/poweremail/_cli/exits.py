@@ -9,18 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = [
-    "FAILED",
-    "INTERRUPTED",
-    "NOT_SENT",
-    "OK",
-    "REJECTED",
-    "SOME_FAILED",
-    "UNFINISHED",
-    "UNKNOWN",
-    "USAGE",
-]
-
 OK: Final = 0
 """Done; a mail was accepted."""
 

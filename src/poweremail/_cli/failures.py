@@ -29,8 +29,6 @@ from poweremail.errors import (
     UsageError,
 )
 
-__all__ = ["cannot_listen", "from_option", "report", "report_interruption", "report_output"]
-
 
 class _Ending(NamedTuple):
     """

@@ -10,17 +10,6 @@ from typing import Any
 from poweremail._wire.json import loads_text
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = [
-    "STDIN",
-    "Source",
-    "exists",
-    "file_and_type",
-    "json_object",
-    "read_bytes",
-    "read_stdin",
-    "read_text",
-]
-
 STDIN = "-"
 _MAX_NAME_CHARS = 1_000
 

@@ -25,8 +25,6 @@ from poweremail._cli.options import argument, connected, flag, option
 from poweremail._cli.session import Session
 from poweremail._policy.outcome import UnknownPolicy
 
-__all__ = ["SEND_EXAMPLES", "TEMPLATE_EXAMPLES", "info", "reconcile", "send", "template"]
-
 _TO = "--from me@example.com --to ada@example.com"
 SEND_EXAMPLES = f"""
 Examples:

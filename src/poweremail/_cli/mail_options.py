@@ -12,22 +12,6 @@ from poweremail._cli.options import flag, option
 from poweremail._messages.envelope import Tracking
 from poweremail._policy.outcome import OnUnknown, UnknownPolicy
 
-__all__ = [
-    "ASCII_DOMAINS",
-    "ATTACH",
-    "STREAM",
-    "BodyOptions",
-    "BulkOptions",
-    "DeriveOptions",
-    "EnvelopeOptions",
-    "FieldOptions",
-    "FileOptions",
-    "ServiceOptions",
-    "TrackingOptions",
-    "UnknownOptions",
-    "ValueOptions",
-]
-
 _Strings: TypeAlias = list[str] | None
 
 _envelope = functools.partial(option, rich_help_panel="Envelope")

@@ -33,23 +33,6 @@ from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 from poweremail.webhooks._signature import BRAND
 
-__all__ = [
-    "ConnectionOptions",
-    "OutputOptions",
-    "argument",
-    "brand_option",
-    "comma_separated",
-    "command",
-    "connected",
-    "connecting",
-    "flag",
-    "option",
-    "printing",
-    "seconds",
-    "sub_commands",
-    "variables_of",
-]
-
 _UNIT_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
 

@@ -27,8 +27,6 @@ import typer
 
 from poweremail._types.secret import Secret
 
-__all__ = ["MAX_ERRORS_REPORTED", "Output", "OutputError", "is_terminal", "members", "plain"]
-
 MAX_ERRORS_REPORTED = 20
 """How many invalid rows of a batch are printed; the others are counted."""
 

@@ -20,8 +20,6 @@ from poweremail.errors import LedgerError
 if TYPE_CHECKING:
     from poweremail.batch import BatchStatus
 
-__all__ = ["Pace", "progress_line", "progress_shown"]
-
 _PACE_SECONDS = 60.0
 _TERMINAL_SECONDS, _LOG_SECONDS = 1.0, 15.0
 """The interval of the line, on a terminal and elsewhere."""

@@ -36,8 +36,6 @@ from poweremail.webhooks._signature import SCHEMES, find_scheme
 if TYPE_CHECKING:
     from poweremail.sandbox import Sandbox, SmtpServer
 
-__all__ = ["VARIABLES", "demo", "port_option", "sandbox"]
-
 _WARNING = (
     "this is not a loopback address, and nobody is asked for a password: whoever reaches it can "
     "read and delete the caught mail. --auth asks for one. The page opens under localhost, IP "

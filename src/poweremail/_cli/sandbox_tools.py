@@ -16,8 +16,6 @@ from poweremail._cli.session import Session
 from poweremail._runtime._time_limit import TimeLimit
 from poweremail.errors import ConfigurationError
 
-__all__ = ["app"]
-
 _EVERY_ADDRESS = ("0.0.0.0", "::")  # noqa: S104  of the server; it is not listened on here
 
 app = typer.Typer(help=sandbox.__doc__)

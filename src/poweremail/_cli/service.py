@@ -16,8 +16,6 @@ from typing import Self
 
 from poweremail.errors import ConfigurationError
 
-__all__ = ["Service"]
-
 
 class Service:
     """

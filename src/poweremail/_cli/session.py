@@ -18,8 +18,6 @@ from poweremail._cli.output import Output, OutputError
 from poweremail._cli.signals import let_signals_interrupt
 from poweremail._lazy import extras_needed
 
-__all__ = ["STORE_VARIABLE", "Session", "open_list"]
-
 STORE_VARIABLE = "POWEREMAIL_SUPPRESSION"
 """The environment variable that has the place of the suppression store."""
 

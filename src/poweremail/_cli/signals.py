@@ -11,8 +11,7 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
-__all__ = ["STOP_SIGNALS", "delay_signals", "let_signals_interrupt"]
-
+# Windows has no SIGHUP.
 STOP_SIGNALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )

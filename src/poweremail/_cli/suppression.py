@@ -18,8 +18,6 @@ from poweremail._types.suppression import EVERY_STREAM, REASONS, Suppression
 from poweremail.errors import ConfigurationError, LedgerError, PowerEmailError
 from poweremail.suppression import import_csv, open_store
 
-__all__ = ["app"]
-
 _COLUMNS = ("address", "stream", "reason", "since", "note")
 
 app = typer.Typer(

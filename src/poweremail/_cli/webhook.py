@@ -12,8 +12,6 @@ from poweremail._cli.session import Session
 from poweremail._cli.webhook_options import EventOptions, KeyOptions, ListenOptions, url_option
 from poweremail.webhooks._signature import check_brand
 
-__all__ = ["app"]
-
 app = typer.Typer(
     help="Receive the service's events on this machine, make events, and find out how requests are "
     "signed.",

@@ -13,8 +13,6 @@ from poweremail.webhooks._diagnosis import Diagnosis, SignatureMatch
 from poweremail.webhooks._diagnosis import diagnose as find_scheme
 from poweremail.webhooks._reading import header_values
 
-__all__ = ["diagnose", "read_request"]
-
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _HEADER = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*(.*?)[ \t]*\r?\Z", re.DOTALL)
 _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,8}\Z")

@@ -36,8 +36,6 @@ from poweremail.webhooks._receiver import WebhookReceiver, WebhookResponse
 from poweremail.webhooks._seen import Claim, MemorySeenStore
 from poweremail.webhooks._signature import find_scheme
 
-__all__ = ["listen"]
-
 # Headers that belong to one connection or to one body (RFC 9110, 7.6.1); the next hop gets its own.
 _HOP_HEADERS = frozenset(
     b"connection content-length host keep-alive proxy-connection te trailer transfer-encoding "

@@ -17,8 +17,6 @@ from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 from poweremail.webhooks._signature import SCHEMES, check_keys
 
-__all__ = ["EventOptions", "KeyOptions", "ListenOptions", "url_option"]
-
 _KEY_VARIABLE = "POWEREMAIL_WEBHOOK_KEY"
 
 url_option = functools.partial(

@@ -22,8 +22,6 @@ from poweremail.sandbox._webhooks.recording import USER_AGENT
 from poweremail.webhooks._events import JSON_TYPE, form_body, json_body
 from poweremail.webhooks._signature import FORM_TYPE, find_scheme, sign, signature_header
 
-__all__ = ["trigger"]
-
 _FORMATS = {"form": (FORM_TYPE, form_body), "json": (JSON_TYPE, json_body)}
 _EXCERPT_CHARS = 200
 _TIMEOUT_SECONDS = 30

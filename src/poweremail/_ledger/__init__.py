@@ -40,8 +40,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["RETRYABLE", "SETTLED", "TRANSITIONS", "State"]
-
 
 class State(StrEnum):
     """The state of a message in a batch."""

@@ -23,8 +23,6 @@ from poweremail._types.address import trim
 from poweremail._types.content import Content
 from poweremail.errors import UsageError
 
-__all__ = ["Adding", "row_of"]
-
 # An entry of an index of PostgreSQL has at most 2,704 bytes.
 _MAX_KEY_BYTES = 2_000
 _MAX_ERRORS_REPORTED = 100

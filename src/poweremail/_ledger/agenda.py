@@ -20,8 +20,6 @@ from poweremail._ledger.lane_conditions import has_due, has_work, is_allowed, is
 from poweremail._ledger.schema import OUTBOX, batches, lanes, messages
 from poweremail._ledger.statements import is_in
 
-__all__ = ["read_agenda"]
-
 _row = messages.c
 
 

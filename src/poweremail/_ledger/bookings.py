@@ -26,8 +26,6 @@ from poweremail._ledger.verdicts import ACCEPTED
 from poweremail._policy.limits import RateLimits
 from poweremail.errors import LedgerError
 
-__all__ = ["Bookings"]
-
 
 class Bookings:
     """What a worker on *batch* has booked of the budgets of *smtp_users*."""

@@ -29,8 +29,6 @@ from poweremail._ledger.options import BULK_SHARE
 from poweremail._ledger.schema import OUTBOX, batches, insert_new, smtp_users
 from poweremail._ledger.usage import MARGIN_SECONDS, Usage
 
-__all__ = ["BudgetRows", "FreeRow", "Shares"]
-
 _MAX_BOOKING_SECONDS = MARGIN_SECONDS / 2
 """A booking that takes longer fails, because its requests would be later than it says."""
 

@@ -18,9 +18,6 @@ from poweremail._ledger.schema import schema_of
 from poweremail._ledger.versions import record_version
 from poweremail.errors import ConfigurationError, LedgerError, UsageError
 
-__all__ = ["HOW_TO_CREATE", "CallersDatabase", "Target", "database_of"]
-
-
 Target: TypeAlias = Connection | Session | scoped_session[Any] | str
 """What stands for a transaction: a connection or session of SQLAlchemy, or an alias of Django."""
 

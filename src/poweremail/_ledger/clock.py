@@ -8,8 +8,6 @@ from sqlalchemy import Boolean, Float
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-__all__ = ["Clock", "Unflushed", "elapsed"]
-
 
 class Clock(FunctionElement[float]):
     """In a statement: the seconds since the epoch by the clock of the database."""

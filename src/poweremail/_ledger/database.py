@@ -34,8 +34,6 @@ from poweremail._ledger.place import parse_place
 from poweremail._types.checks import require
 from poweremail.errors import ConfigurationError, LedgerError
 
-__all__ = ["Database"]
-
 # PostgreSQL's codes, or their beginnings, if the connection was lost (08, 57P), the transaction was
 # undone in favour of another (40) or because nothing came from here for too long (25P03), there are
 # too many connections, or the server is a replica, as during a failover.

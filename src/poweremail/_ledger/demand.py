@@ -26,8 +26,6 @@ from poweremail._ledger.schema import batches, messages, smtp_users
 from poweremail._ledger.statements import is_open
 from poweremail._policy.limits import RateLimits
 
-__all__ = ["Demand", "read_demand"]
-
 _DAY_SECONDS = 86_400.0
 _MAILS_MEASURED = 100
 _SECONDS_PER_MAIL = 0.5

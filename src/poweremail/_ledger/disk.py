@@ -14,8 +14,6 @@ from pathlib import Path
 
 from poweremail.errors import LedgerError
 
-__all__ = ["GOES_ON", "Files"]
-
 # SQLite's log grows to 1,000 pages of 4 KiB until it is first emptied, and the outcomes of mails in
 # work must be written in any case.
 _MIN_FREE_BYTES = 6 * 1024 * 1024

@@ -13,8 +13,6 @@ from poweremail._types.address import trim
 from poweremail._types.checks import body_text
 from poweremail.errors import UsageError
 
-__all__ = ["Added", "BadEntry", "BatchItem", "Entry"]
-
 
 @attrs.frozen(kw_only=True)
 class Entry:

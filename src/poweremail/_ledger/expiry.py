@@ -20,8 +20,6 @@ from poweremail._ledger.statements import is_in
 from poweremail._ledger.values import BatchOutcome
 from poweremail.errors import NotSentError
 
-__all__ = ["end_expired", "first_expiry"]
-
 _row = messages.c
 _planned = and_(_row.batch == bindparam("of"), is_in(State.PLANNED), _row.expires.is_not(None))
 _now: BindParameter[float] = bindparam("now")

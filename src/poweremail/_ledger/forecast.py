@@ -13,8 +13,6 @@ from poweremail._ledger.schema import smtp_users
 from poweremail._ledger.usage import Usage, windows_with_margin
 from poweremail._policy.limits import RateLimits, Window
 
-__all__ = ["BudgetUsed", "least_seconds", "read_used"]
-
 _ETA_PRECISION_SECONDS = 0.01
 
 _READ_USED = select(Clock().label("now"), smtp_users.c.used).where(

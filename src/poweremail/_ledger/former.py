@@ -16,8 +16,6 @@ from typing import Any
 from poweremail._messages.message import Message, TemplateMessage
 from poweremail._types.address import Recipient
 
-__all__ = ["former_members", "former_of"]
-
 _ANGLE_AT_END = re.compile(r'<((?:"(?:[^"\\]|\\.)*"@)?[^<>"]*)>\Z')
 # Several addresses, an encoded word, or an invisible character, which a repr escapes.
 _READ_OTHERWISE = re.compile(

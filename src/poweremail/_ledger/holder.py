@@ -8,8 +8,6 @@ from poweremail._ledger.lane_conditions import Lane
 from poweremail._ledger.lanes import Lanes, Refused
 from poweremail._ledger.values import Kick, boot_time
 
-__all__ = ["Holder"]
-
 
 class Holder:
     """

@@ -37,8 +37,6 @@ from poweremail._ledger.lane_conditions import is_unfinished
 from poweremail._ledger.schema import batches, contents, lanes, messages, payloads, schema_of
 from poweremail._ledger.statements import is_open
 
-__all__ = ["Purged", "has_content", "purge"]
-
 _GROUP = 500
 _LOCK_SECONDS = 5
 _EMPTY = "{}"

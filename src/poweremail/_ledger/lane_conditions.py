@@ -12,19 +12,6 @@ from poweremail._ledger.clock import Clock
 from poweremail._ledger.schema import OUTBOX, batches, drains, lanes, messages
 from poweremail._ledger.statements import is_open
 
-__all__ = [
-    "Lane",
-    "has_due",
-    "has_work",
-    "held_by",
-    "is_allowed",
-    "is_drained",
-    "is_free",
-    "is_kick_lost",
-    "is_same_drain",
-    "is_unfinished",
-]
-
 _KICK_AGAIN_SECONDS = 20.0
 """The time between two kicks of a lane that nobody takes, at least; it doubles..."""
 

@@ -62,8 +62,6 @@ from poweremail._ledger.values import Kick, LaneStatus
 from poweremail._types.checks import is_whole, require
 from poweremail.errors import ConfigurationError
 
-__all__ = ["Lanes", "Refused"]
-
 Refused: TypeAlias = Literal["runners", "drained", "finished"]
 """Why there is no lane, or no longer: see `Worked`."""
 

@@ -33,8 +33,6 @@ from poweremail._types.checks import is_number, require
 from poweremail._types.outcome_event import OutcomeEvent
 from poweremail.errors import ConfigurationError
 
-__all__ = ["Ledger"]
-
 Hook: TypeAlias = Callable[[OutcomeEvent], object]
 H = TypeVar("H", bound=Hook)
 

@@ -14,8 +14,6 @@ from sqlalchemy.engine import URL
 
 from poweremail._lazy import extras_needed
 
-__all__ = ["postgresql_engine"]
-
 # A worker needs a connection for the time of a step only.
 _POOL_SIZE = 2
 

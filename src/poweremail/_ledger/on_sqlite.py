@@ -15,8 +15,6 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
 
-__all__ = ["sqlite_engine"]
-
 # SQLite's codes if it cannot make a file beside the database.
 _NO_FILES = (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
 

@@ -17,17 +17,6 @@ from poweremail._policy.outcome import UnknownPolicy
 from poweremail._policy.retry import RetryPolicy
 from poweremail._types.checks import is_number, must_be, one_or_more
 
-__all__ = [
-    "BULK_SHARE",
-    "NAMES",
-    "RETRY_OPTIONS",
-    "WINDOWS",
-    "SharedOptions",
-    "is_share",
-    "limits_of",
-    "windows_of",
-]
-
 BULK_SHARE = 0.8
 """The share of each limit that other batches may use beside an outbox, by default."""
 

@@ -56,8 +56,6 @@ from poweremail._types.address import trim
 from poweremail._types.checks import must_be
 from poweremail.errors import ConfigurationError, LedgerError, UsageError
 
-__all__ = ["NewMail", "OutboxTables"]
-
 _row = messages.c
 _RECORD_COLUMNS = tuple(field.name for field in attrs.fields(Record) if field.name in _row)
 

@@ -15,8 +15,6 @@ from poweremail._ledger.payload import recipients
 from poweremail._ledger.schema import contents, messages, payloads
 from poweremail._ledger.values import Planned, Record
 
-__all__ = ["read_planned", "read_records"]
-
 _PAGE_SIZE = 500
 
 _MAX_PAGE_FILE_BYTES = 16 * 1024 * 1024

@@ -39,8 +39,6 @@ from poweremail._types.mime_types import UNKNOWN_TYPE, guess_type
 from poweremail._wire.convert import converter
 from poweremail.errors import UsageError
 
-__all__ = ["Packed", "pack", "recipients", "unpack"]
-
 _FILES = ("attachments", "images")
 _ORDER = (
     "subject",

@@ -14,8 +14,6 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 from poweremail._ledger.schema import schema_of
 from poweremail.errors import ConfigurationError
 
-__all__ = ["DJANGO", "django_place", "ledger_flags", "parse_place"]
-
 DJANGO = "django:"
 """How a place begins that is an alias in Django's settings: ``django:default``."""
 

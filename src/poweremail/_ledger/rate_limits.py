@@ -52,8 +52,6 @@ from poweremail._ledger.usage import Usage, windows_with_margin
 from poweremail._ledger.values import boot_time
 from poweremail._policy.limits import RateLimits, Window
 
-__all__ = ["Budgets", "Grant"]
-
 _REFRESH_SECONDS = 1.0
 """How often limits, and the refusals of other workers, are read while mails are sent."""
 

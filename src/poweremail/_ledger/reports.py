@@ -23,8 +23,6 @@ from poweremail._ledger.payload import recipients
 from poweremail._ledger.schema import batches, messages, payloads
 from poweremail._types.outcome_event import OutcomeEvent
 
-__all__ = ["Reports"]
-
 _MAX_ROWS = 100
 
 _row = messages.c

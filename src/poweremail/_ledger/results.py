@@ -23,8 +23,6 @@ from poweremail._ledger.statements import (
 )
 from poweremail._ledger.values import Finished, Verdict
 
-__all__ = ["Results", "record"]
-
 
 @attrs.frozen
 class Results:

@@ -28,24 +28,6 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 
-__all__ = [
-    "OUTBOX",
-    "all_tables",
-    "batches",
-    "contents",
-    "drains",
-    "insert_new",
-    "lanes",
-    "messages",
-    "metadata",
-    "payloads",
-    "schema_of",
-    "smtp_users",
-    "storable",
-    "suppressions",
-    "version_row",
-]
-
 all_tables = MetaData()
 
 

@@ -28,28 +28,6 @@ from poweremail._ledger.clock import Clock
 from poweremail._ledger.schema import batches, messages, payloads
 from poweremail._ledger.values import Finished
 
-__all__ = [
-    "CHANGE",
-    "COUNT_DUE",
-    "EXPIRE",
-    "FENCES",
-    "LEFT",
-    "LOCK",
-    "LOOK",
-    "PLANNED",
-    "RELEASE",
-    "RENEW",
-    "REOPEN",
-    "RESULTS",
-    "SWEEP",
-    "UNKNOWN",
-    "change_batch",
-    "is_in",
-    "is_open",
-    "pause_batch",
-    "result_columns",
-]
-
 _MAX_ERROR_CHARS = 500
 
 _row = messages.c

@@ -14,8 +14,6 @@ from poweremail._ledger.schema import batches, lanes, messages
 from poweremail._ledger.statements import is_open
 from poweremail._ledger.values import BatchStatus
 
-__all__ = ["read_status"]
-
 _row = messages.c
 
 

@@ -32,8 +32,6 @@ from poweremail._policy.limits import RateLimits
 from poweremail._types.checks import require
 from poweremail.errors import ConfigurationError
 
-__all__ = ["are_stored", "change", "read", "read_limits", "rehearse", "settle"]
-
 Values = Mapping[str, Any]
 
 

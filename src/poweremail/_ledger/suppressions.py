@@ -16,8 +16,6 @@ from poweremail._ledger.ledger import Ledger
 from poweremail._ledger.schema import insert_new, suppressions
 from poweremail._types.suppression import Reason, Suppression, lookup_form, on_lists
 
-__all__ = ["LedgerSuppressionStore"]
-
 _ROWS_A_STATEMENT = 1_000
 _KEY = (suppressions.c.address, suppressions.c.stream, suppressions.c.reason)
 

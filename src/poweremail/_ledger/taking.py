@@ -22,8 +22,6 @@ from poweremail._ledger.schema import OUTBOX, contents
 from poweremail._ledger.statements import CHANGE, EXPIRE, LEFT, PLANNED, SWEEP, UNKNOWN
 from poweremail._ledger.values import BatchOutcome, Work
 
-__all__ = ["Taker"]
-
 _SWEEP_SECONDS = 1.0
 """The time between two searches for leases that have ended: one search serves all workers."""
 

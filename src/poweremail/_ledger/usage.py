@@ -24,8 +24,6 @@ import attrs
 
 from poweremail._policy.limits import RateLimits, Window
 
-__all__ = ["MARGIN_SECONDS", "Usage", "windows_with_margin"]
-
 MARGIN_SECONDS = 0.5
 """
 By how much the windows of the ledger are longer than those of the service.

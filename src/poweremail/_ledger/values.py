@@ -13,21 +13,6 @@ from poweremail._policy.limits import RateLimits
 from poweremail._types.result import SendResult
 from poweremail.errors import PowerEmailError
 
-__all__ = [
-    "BatchOutcome",
-    "BatchStatus",
-    "Finished",
-    "Kick",
-    "LaneStatus",
-    "Planned",
-    "Record",
-    "Step",
-    "Verdict",
-    "Work",
-    "Worked",
-    "boot_time",
-]
-
 
 def boot_time() -> float:
     """

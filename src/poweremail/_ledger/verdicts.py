@@ -21,8 +21,6 @@ from poweremail.errors import (
     UsageError,
 )
 
-__all__ = ["ACCEPTED", "RELEASED", "SEEN", "Verdicts", "of_interrupted"]
-
 ACCEPTED = Verdict(state=State.ACCEPTED, attempted=True)
 SEEN = Verdict(state=State.ACCEPTED, looked=True)
 """getMessageInfo shows the mail."""

@@ -41,16 +41,6 @@ from poweremail._ledger.schema import (
 from poweremail._ledger.usage import Usage
 from poweremail.errors import LedgerError
 
-__all__ = [
-    "VERSION",
-    "create_statements",
-    "drop_statements",
-    "is_current",
-    "prepare",
-    "read_version",
-    "record_version",
-]
-
 
 def _split_payloads(connection: Connection) -> None:
     """

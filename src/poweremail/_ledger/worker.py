@@ -50,8 +50,6 @@ from poweremail._policy.limits import RateLimits
 from poweremail._policy.retry import RetryPolicy
 from poweremail.errors import LedgerError
 
-__all__ = ["Worker"]
-
 _log = logging.getLogger("poweremail.batch")
 
 _REPEATS = RetryPolicy(first_wait=0.1, max_wait=1.0)

@@ -29,16 +29,6 @@ from poweremail._types.unsubscribe import (
 )
 from poweremail.errors import UsageError
 
-__all__ = [
-    "HEADER_NAME",
-    "OPTION_HEADERS",
-    "OTHER_RECIPIENTS",
-    "UNIQUE_ID_HEADER",
-    "Envelope",
-    "Tracking",
-    "names_others",
-]
-
 T = TypeVar("T")
 
 # Header names of RFC 5322: printable US-ASCII without the colon.

@@ -29,8 +29,6 @@ from poweremail._lazy import extras_needed, import_undisturbed
 if TYPE_CHECKING:
     from inscriptis.model.html_document_state import HtmlDocumentState
 
-__all__ = ["text_of_html"]
-
 _TARGET = re.compile(r"(?i)(?:https?|mailto|tel):")
 _LINK = re.compile(r" <((?:mailto:|tel:)?([^\s<>]+))>")
 _GAP = re.compile(r"\n{3,}")

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from email.message import EmailMessage
     from email.message import Message as StdMessage
 
-__all__ = ["Converted", "Message", "TemplateMessage"]
-
 
 class MailObject(Protocol):
     """A mail that makes a message of the standard library, and names all its recipients."""

@@ -26,8 +26,6 @@ from poweremail._types.checks import body_text, header_text
 from poweremail._types.suppression import check_stream
 from poweremail.errors import UsageError
 
-__all__ = ["AnyMail", "RawMessage", "RawMessageLike"]
-
 RawMessageLike = str | bytes | EmailMessage
 """A message as text, as bytes, or as the standard library's ``EmailMessage``."""
 

@@ -27,8 +27,6 @@ from poweremail._types.content_id import cid_references, spellings
 from poweremail._types.mime_types import guess_suffix, guess_type
 from poweremail.errors import UsageError
 
-__all__ = ["read_fields"]
-
 _NOT_CARRIED = frozenset(
     (
         # The service writes its own. Some receivers refuse a mail that has two of them.

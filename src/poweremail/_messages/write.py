@@ -15,8 +15,6 @@ from poweremail._types.attachment import Attachment, Image
 from poweremail._types.content import read_whole
 from poweremail.errors import UsageError
 
-__all__ = ["write"]
-
 
 def write(envelope: Envelope, *, text: str | None, html: str | None) -> EmailMessage:
     """Return a message with the fields of *envelope* and these bodies; reads its files."""

@@ -19,8 +19,6 @@ import attrs
 
 from poweremail._types.mime_types import without_parameters
 
-__all__ = ["Content", "File", "Mailbox"]
-
 
 @attrs.frozen
 class Mailbox:

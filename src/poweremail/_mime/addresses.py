@@ -30,8 +30,6 @@ from collections.abc import Iterator
 from poweremail._mime import Mailbox
 from poweremail._types.encoded_words import decode_words, has_words
 
-__all__ = ["read_mailboxes"]
-
 _QUOTED = r'"(?:[^"\\]|\\.)*+"'
 # Each character is matched once: no alternative can match what another one has begun. A bracket
 # that is no domain literal is an ordinary character, as in "[EXTERNAL] Ada".

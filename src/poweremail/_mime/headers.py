@@ -18,8 +18,6 @@ from poweremail._mime.addresses import read_mailboxes
 from poweremail._mime.words import encode_words
 from poweremail._types.encoded_words import decode_words
 
-__all__ = ["HeaderLine", "header_line", "header_lines", "parse"]
-
 # A lone surrogate that stands for no byte.
 _NOT_A_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 # A fold is a line end before white space. Unfolding replaces both by one space.

@@ -25,8 +25,6 @@ from poweremail._mime.words import parameter
 from poweremail._types.charset import decode_text
 from poweremail._types.encoded_words import decode_words
 
-__all__ = ["LINE_END", "PARSER_FAILURES", "Part", "as_bytes", "reason", "shown"]
-
 PARSER_FAILURES = (
     AssertionError,
     AttributeError,

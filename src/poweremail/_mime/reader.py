@@ -36,8 +36,6 @@ from typing import NamedTuple
 from poweremail._mime import Content, File
 from poweremail._mime.part import LINE_END, PARSER_FAILURES, Part, reason, shown
 
-__all__ = ["read_content"]
-
 # Deeper than any mail that a person made; the reading is recursive.
 _MAX_DEPTH = 60
 _BODY_TYPES = ("text/plain", "text/html")

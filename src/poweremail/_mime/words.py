@@ -14,8 +14,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote
 
-__all__ = ["encode_words", "fold", "parameter"]
-
 # Characters that a "Q" word need not encode, even in a display name (RFC 2047, 5 (3)).
 _PLAIN_IN_Q = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!*+-/")
 _TOKEN = re.compile(r"[A-Za-z0-9!#$&+\-.^_`{|}~]+\Z")

@@ -33,8 +33,6 @@ from poweremail._mime.part import LINE_END, Part, as_bytes
 from poweremail._mime.words import encode_words, fold, parameter
 from poweremail._types.encoded_words import has_words
 
-__all__ = ["STRUCTURED", "HeaderValue", "address_list", "flatten", "write_message"]
-
 _Policy: TypeAlias = "EmailPolicy[EmailMessage]"
 HeaderValue: TypeAlias = "str | Sequence[Mailbox]"
 """The value of a header: a text, or mailboxes."""

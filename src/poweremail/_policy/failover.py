@@ -38,8 +38,6 @@ import attrs
 from poweremail._types.checks import is_number, is_whole, require, require_one_of
 from poweremail.errors import ConfigurationError, PowerEmailError
 
-__all__ = ["CircuitPolicy", "FailoverEvent", "FailoverOrder", "Targets", "Turn"]
-
 FailoverOrder = Literal["priority", "round_robin"]
 
 _MAX_PROBE_SECONDS = 120.0

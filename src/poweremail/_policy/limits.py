@@ -21,8 +21,6 @@ from poweremail._types.account import SmtpUser
 from poweremail._types.checks import is_whole, require, require_hook
 from poweremail.errors import ConfigurationError
 
-__all__ = ["LimitWait", "RateLimits", "SlidingLog", "Window"]
-
 _WINDOW_SECONDS = {"per_minute": 60.0, "per_hour": 3_600.0, "per_day": 86_400.0}
 
 

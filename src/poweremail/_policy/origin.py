@@ -32,8 +32,6 @@ import sys
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 
-__all__ = ["exception_from_outside", "forget_frames"]
-
 _ENGINES = frozenset(
     (
         *("aiohappyeyeballs", "aiohttp", "aiosignal", "anyio", "certifi", "frozenlist", "h11"),

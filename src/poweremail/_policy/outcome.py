@@ -41,17 +41,6 @@ from poweremail.errors import (
     TransportError,
 )
 
-__all__ = [
-    "NO_MAIL",
-    "FailedAttempt",
-    "Mail",
-    "OnUnknown",
-    "UnknownPolicy",
-    "folded",
-    "judge_failure",
-    "not_sent",
-]
-
 OnUnknown = Literal["raise", "reconcile", "resend"]
 
 _FIRST_PAUSE_SECONDS = 0.25

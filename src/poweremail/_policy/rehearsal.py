@@ -22,8 +22,6 @@ from poweremail._types.address import Recipient, recipient
 from poweremail._types.unsubscribe import UNSUBSCRIBE_HEADERS
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = ["REDIRECTED_FOR", "Rehearsal"]
-
 REDIRECTED_FOR = "X-PowerEmail-Redirected-For"
 """The header of a redirected mail that names those who would have got it."""
 

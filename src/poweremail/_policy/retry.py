@@ -10,8 +10,6 @@ import attrs
 from poweremail._types.checks import is_number, is_whole, require, require_hook
 from poweremail.errors import ApiError, PowerEmailError
 
-__all__ = ["RetryEvent", "RetryPolicy"]
-
 
 @attrs.frozen(kw_only=True)
 class RetryEvent:

@@ -16,8 +16,6 @@ from poweremail._types.checks import CONTROL
 from poweremail._wire.operations import Operation
 from poweremail.errors import UsageError
 
-__all__ = ["SendBody", "check_can_be_read"]
-
 # What separates a name, a comment or another mailbox from an address.
 _NOT_PLAIN = re.compile(r"[<>(),;]")
 # A further member might be what the service takes the recipients from.

@@ -38,15 +38,6 @@ from poweremail._wire.operations import Operation
 from poweremail._wire.redaction import Credentials
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = [
-    "DEFAULT",
-    "REHEARSAL_VARIABLES",
-    "Default",
-    "OnAttempt",
-    "OnOutcome",
-    "Settings",
-]
-
 
 class Default(Enum):
     """The type of `DEFAULT`."""

@@ -22,16 +22,6 @@ from poweremail._types.message_info import MessageInfo
 from poweremail._types.suppression import EVERY_STREAM, Reason, Suppression
 from poweremail.errors import SuppressedError, UsageError
 
-__all__ = [
-    "asks_for_entry",
-    "check_others",
-    "of_event",
-    "of_message_info",
-    "suppressing",
-    "without",
-    "without_in_body",
-]
-
 _REASONS: Mapping[str | None, Reason] = {
     "hard_bounce": "hard_bounce",
     "spam": "spam",

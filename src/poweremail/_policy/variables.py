@@ -8,8 +8,6 @@ from typing import Any
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 
-__all__ = ["CONNECTION", "REHEARSAL", "complete", "from_env", "variable_of"]
-
 CONNECTION = ("owner_id", "token", "app_domain", "base_url", "smtp_user_name")
 """The options that say where the service is, and who calls it."""
 

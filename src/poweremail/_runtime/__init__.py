@@ -12,8 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-__all__ = ["Stopped", "watcher"]
-
 
 class Stopped(BaseException):
     """

@@ -38,8 +38,6 @@ from typing import Any, Generic, TypeVar
 
 import anyio
 
-__all__ = ["Alarm", "Slots", "Waiter", "waiter"]
-
 T = TypeVar("T")
 
 

@@ -16,8 +16,6 @@ from typing import ClassVar
 
 from poweremail._policy.limits import SlidingLog, Window
 
-__all__ = ["Budget"]
-
 
 class Budget:
     """

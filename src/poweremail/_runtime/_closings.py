@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 
-__all__ = ["Closings", "closings_by_server"]
-
 _MAX_SERVERS = 32
 _PER_CLOSE = 10
 _FREQUENT = 10

@@ -14,17 +14,6 @@ from poweremail._types.checks import is_number, is_whole, require
 from poweremail._wire.http import Request
 from poweremail.errors import ConfigurationError, TransportError
 
-__all__ = [
-    "KEEPALIVE_EXPIRY",
-    "MAX_CONNECTIONS",
-    "check_installed",
-    "checked_expiry",
-    "checked_limit",
-    "failure",
-    "load_engine",
-    "unusable_transport",
-]
-
 MAX_CONNECTIONS = 20
 """The default limit on open connections: enough for a batch, and polite to the service."""
 

@@ -31,8 +31,6 @@ from poweremail.errors import TransportError
 if TYPE_CHECKING:
     import ssl
 
-__all__ = ["proxy_for", "tls_context", "tls_settings"]
-
 _TLS_SETTINGS = ("SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE")
 """The variables that Python and the engines read when they make a TLS context."""
 

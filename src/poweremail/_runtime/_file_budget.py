@@ -27,8 +27,6 @@ from poweremail._policy.limits import SlidingLog, Window
 from poweremail._runtime._budget import Budget
 from poweremail._runtime._sqlite_file import Kind, SqliteFile
 
-__all__ = ["FileBudget"]
-
 _KIND = Kind(
     name="rate limits",
     field="limits.path",

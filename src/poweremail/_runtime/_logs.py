@@ -15,8 +15,6 @@ from contextvars import ContextVar
 
 from poweremail._wire.redaction import Credentials
 
-__all__ = ["credentials_in_use", "redact_engine_logs"]
-
 _LOGGERS = (
     "httpx",
     *(f"httpcore.{part}" for part in ("connection", "http11", "http2", "proxy", "socks")),

@@ -36,8 +36,6 @@ from poweremail._wire.decode import ApiResponse
 from poweremail._wire.http import Request
 from poweremail.errors import ChangeUnknownError, PowerEmailError
 
-__all__ = ["Attempt", "Call", "Hooks", "Observer", "adding_span", "observe", "traceparent"]
-
 _log = logging.getLogger("poweremail")
 
 P = ParamSpec("P")

@@ -24,8 +24,6 @@ import attrs
 
 from poweremail.errors import MailState, UsageError
 
-__all__ = ["Kind", "SqliteFile", "open_database"]
-
 
 @attrs.frozen(kw_only=True)
 class Kind:

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["TimeLimit"]
-
 _CONNECTED = (".connect_tcp.complete", ".start_tls.complete")
 """The ends of the names of events; what is before them says whether there is a proxy."""
 

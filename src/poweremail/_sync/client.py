@@ -36,8 +36,6 @@ from poweremail.errors import TransportError
 if TYPE_CHECKING:
     from poweremail._sync.suppression_check import SuppressionCheck
 
-__all__ = ["PowerEmail"]
-
 _TIMEOUTS = Timeouts()
 _RETRY = RetryPolicy()
 _DEPLOYMENT = Deployment()

@@ -42,8 +42,6 @@ from poweremail.errors import (
     UsageError,
 )
 
-__all__ = ["Failover", "FailoverMessages"]
-
 _RETRY = RetryPolicy()
 _CIRCUIT = CircuitPolicy()
 _NO_WEIGHTS: Mapping[str, int] = MappingProxyType({})

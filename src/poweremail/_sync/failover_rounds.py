@@ -46,8 +46,6 @@ from poweremail.errors import (
     UsageError,
 )
 
-__all__ = ["Rounds", "settings_of"]
-
 _log = logging.getLogger("poweremail")
 
 _ONE_ATTEMPT = RetryPolicy(attempts=1)

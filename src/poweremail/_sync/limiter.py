@@ -24,8 +24,6 @@ from poweremail._policy.limits import LimitWait, RateLimits, Window
 from poweremail._runtime._budget import Budget
 from poweremail._runtime._sync import FairLock, in_thread, sleep
 
-__all__ = ["Limiter"]
-
 Arguments = TypeVarTuple("Arguments")
 
 

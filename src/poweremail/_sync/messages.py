@@ -29,8 +29,6 @@ from poweremail.errors import DeliveryUnknownError, SuppressedError, UsageError
 if TYPE_CHECKING:
     from poweremail._sync.suppression_check import SuppressionCheck
 
-__all__ = ["Messages", "draw_unique_id", "send_either"]
-
 
 class Messages:
     """

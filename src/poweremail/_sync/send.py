@@ -37,8 +37,6 @@ from poweremail._wire.decode import reconciled_result, send_result
 from poweremail._wire.http import Request
 from poweremail.errors import DeliveryUnknownError, NotSentError, PowerEmailError, UsageError
 
-__all__ = ["Sender"]
-
 _log = logging.getLogger("poweremail")
 
 

@@ -21,8 +21,6 @@ from poweremail._types.checks import is_whole
 from poweremail._types.result import SendOutcome, SendResult
 from poweremail.errors import PowerEmailError, UsageError
 
-__all__ = ["SendMany", "Sendable"]
-
 Sendable = Message | TemplateMessage
 
 

@@ -25,8 +25,6 @@ from poweremail._wire.decode import ApiResponse, call_result
 from poweremail._wire.http import Endpoint, Request
 from poweremail._wire.operations import Operation
 
-__all__ = ["AccountCalls", "SettingsCalls"]
-
 
 class Calls:
     """Calls over *exchange* that send no mail."""

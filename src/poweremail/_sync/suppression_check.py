@@ -21,8 +21,6 @@ from poweremail._types.suppression import (
 from poweremail._wire.operations import Operation
 from poweremail.errors import PowerEmailError, SuppressionStoreError
 
-__all__ = ["SuppressionCheck", "find_entries"]
-
 
 class SuppressionCheck:
     """Leaves out recipients that *store* has on its list, if it says so within *seconds*."""

@@ -23,8 +23,6 @@ from poweremail._types.suppression import (
 )
 from poweremail.errors import UsageError
 
-__all__ = ["Suppressions"]
-
 _log = logging.getLogger("poweremail.suppression")
 
 

@@ -18,15 +18,6 @@ from poweremail._response import Response
 from poweremail._types import FrozenMapping
 from poweremail._types.secret import Secret
 
-__all__ = [
-    "AccountDetail",
-    "Listing",
-    "SendingDomain",
-    "SmtpUser",
-    "TrackingDomain",
-    "Webhook",
-]
-
 T = TypeVar("T")
 
 

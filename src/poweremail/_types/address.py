@@ -24,19 +24,6 @@ from poweremail._types.checks import CONTROL, body_text, header_text
 from poweremail._types.encoded_words import decode_words
 from poweremail.errors import UsageError
 
-__all__ = [
-    "LOCAL_PART",
-    "AddressLike",
-    "AddressesLike",
-    "Recipient",
-    "is_domain",
-    "lists_several",
-    "recipient",
-    "recipients",
-    "trim",
-    "unquote",
-]
-
 # atext of RFC 5322 with the non-ASCII of RFC 6531; dots only between atoms; or a quoted string.
 # Classes say what is not in them: a range up to the last character of Unicode takes milliseconds to
 # compile.

@@ -10,8 +10,6 @@ import unicodedata
 from poweremail._types.address import LOCAL_PART, unquote
 from poweremail.errors import UsageError
 
-__all__ = ["ascii_domain", "dns_domain", "fold_address"]
-
 _TO_ESCAPE = re.compile(r'[\\"]')
 _ESCAPED = r"\\\g<0>"
 

@@ -16,8 +16,6 @@ from poweremail._types.content import Content, FileContent, OpenFileContent, Str
 from poweremail._types.mime_types import guess_type
 from poweremail.errors import UsageError
 
-__all__ = ["Attachment", "Image"]
-
 _MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+\-]+/[A-Za-z0-9!#$&^_.+\-]+(?:\s*;.*)?\Z")
 _MAX_HEAD_BYTES = 64 * 1024
 _WHITE_SPACE = re.compile(rb"\s+")

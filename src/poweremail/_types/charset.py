@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import codecs
 
-__all__ = ["decode_text"]
-
 # Labels that programs use for text of a larger charset, which is tried if the label itself does not
 # fit (WHATWG Encoding, "Names and labels", and the practice of mail programs).
 _WIDER = {

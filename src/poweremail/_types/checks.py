@@ -14,27 +14,6 @@ import attrs
 from poweremail._types import FrozenMapping
 from poweremail.errors import ConfigurationError, MailState, UsageError
 
-__all__ = [
-    "CONTROL",
-    "body_text",
-    "check_not_awaitable",
-    "header_text",
-    "is_host",
-    "is_loopback",
-    "is_number",
-    "is_plain_function",
-    "is_whole",
-    "must_be",
-    "one_or_more",
-    "require",
-    "require_hook",
-    "require_kind",
-    "require_one_of",
-    "require_seconds",
-    "required_text",
-    "string_mapping",
-]
-
 T = TypeVar("T")
 
 # A header may contain a tab. Any other control character could end the header or the mail: some

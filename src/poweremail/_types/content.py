@@ -19,8 +19,6 @@ import attrs
 from poweremail._types.checks import is_whole
 from poweremail.errors import UsageError
 
-__all__ = ["Content", "FileContent", "OpenFileContent", "StreamContent", "read_whole"]
-
 
 @attrs.frozen
 class FileContent:

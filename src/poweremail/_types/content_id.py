@@ -13,8 +13,6 @@ from collections.abc import Iterator
 from html import unescape
 from urllib.parse import unquote
 
-__all__ = ["cid_references", "spellings"]
-
 # Comments, which have no group, style sheets, and tags, whose quoted values may contain ">". No
 # tag goes on after the next "<", so that the time is linear.
 _MARKUP = re.compile(

@@ -9,8 +9,6 @@ from collections.abc import Iterator
 
 from poweremail._types.charset import decode_text
 
-__all__ = ["decode_words", "has_words"]
-
 # An encoded word, with the language of RFC 2231; broken programs leave spaces in it.
 _WORD = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?\r\n]*)\?=")
 _BASE64 = re.compile(r"[A-Za-z0-9+/= ]*\Z")

@@ -10,8 +10,6 @@ import attrs
 
 from poweremail._types import FrozenMapping
 
-__all__ = ["EVENT_NAMES", "EventBatch", "EventName", "WebhookEvent"]
-
 EventName = Literal["send", "open", "click", "soft_bounce", "hard_bounce", "spam"]
 """The events that the service is known to send."""
 

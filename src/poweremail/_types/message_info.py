@@ -11,15 +11,6 @@ import attrs
 from poweremail._response import Response
 from poweremail._types import FrozenMapping
 
-__all__ = [
-    "PAGE_SIZE",
-    "Engagement",
-    "EngagementFields",
-    "MessageInfo",
-    "MessageInfoFields",
-    "MessageInfoPage",
-]
-
 PAGE_SIZE = 100
 """Records a page of getMessageInfo; fixed by the service."""
 

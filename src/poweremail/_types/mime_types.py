@@ -13,8 +13,6 @@ from functools import cache
 from mimetypes import MimeTypes
 from pathlib import PurePath
 
-__all__ = ["UNKNOWN_TYPE", "guess_suffix", "guess_type", "without_parameters"]
-
 UNKNOWN_TYPE = "application/octet-stream"
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"

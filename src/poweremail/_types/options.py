@@ -9,8 +9,6 @@ import attrs
 from poweremail._types.checks import is_number, require
 from poweremail.errors import ConfigurationError
 
-__all__ = ["Deployment", "Timeouts", "is_call_path"]
-
 _SECONDS = "a positive number of seconds or None"
 _PATH = re.compile(r"[A-Za-z0-9_\-]+(?:/[A-Za-z0-9_\-]+)*\Z")
 

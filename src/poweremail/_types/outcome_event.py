@@ -8,8 +8,6 @@ import attrs
 
 from poweremail.errors import PowerEmailError
 
-__all__ = ["AttemptEvent", "OutcomeEvent"]
-
 
 @attrs.frozen(kw_only=True)
 class OutcomeEvent:

@@ -12,8 +12,6 @@ from poweremail._types import FrozenMapping
 from poweremail._types.suppression import Suppression
 from poweremail.errors import PowerEmailError
 
-__all__ = ["CallResult", "SendOutcome", "SendResult", "dry_run_result"]
-
 
 @attrs.frozen(kw_only=True)
 class SendResult:

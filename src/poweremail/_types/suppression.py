@@ -14,22 +14,6 @@ from poweremail._types.address_forms import fold_address
 from poweremail._types.checks import body_text, is_plain_function, require, require_one_of
 from poweremail.errors import ConfigurationError, MailState, UsageError
 
-__all__ = [
-    "EVERY_STREAM",
-    "REASONS",
-    "AnySuppressionStore",
-    "AsyncSuppressionStore",
-    "AwaitedSuppressionStore",
-    "Reason",
-    "Suppression",
-    "SuppressionStore",
-    "check_stream",
-    "fold_stream",
-    "lookup_form",
-    "on_lists",
-    "require_plain",
-]
-
 Reason = Literal["hard_bounce", "spam", "unsubscribe", "manual"]
 """Why an address must not get mail; ``manual``: somebody decided so."""
 

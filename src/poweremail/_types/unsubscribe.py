@@ -13,15 +13,6 @@ from poweremail._types.address_forms import fold_address
 from poweremail._types.checks import body_text, is_loopback
 from poweremail.errors import UsageError
 
-__all__ = [
-    "ONE_CLICK",
-    "UNSUBSCRIBE_HEADERS",
-    "Unsubscribe",
-    "UnsubscribeLike",
-    "UnsubscribeMaker",
-    "read_unsubscribe",
-]
-
 ONE_CLICK = ("List-Unsubscribe", "One-Click")
 """The name and the value that a mail service posts to a one-click link (RFC 8058, 3.1)."""
 

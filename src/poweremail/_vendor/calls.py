@@ -9,8 +9,6 @@ from poweremail._sync.client import PowerEmail as Client
 from poweremail._types.secret import Secret
 from poweremail._vendor.errors import errors_of_the_page
 
-__all__ = ["Calls", "Dict"]
-
 Dict = dict[str, Any]
 
 

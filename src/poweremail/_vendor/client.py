@@ -11,8 +11,6 @@ from poweremail._vendor.errors import errors_of_the_page
 from poweremail._vendor.messages import Messages
 from poweremail._vendor.settings import Account, Settings
 
-__all__ = ["PowerEmail"]
-
 
 class PowerEmail(Messages):
     """

@@ -17,9 +17,6 @@ from poweremail.errors import (
     ValidationError,
 )
 
-__all__ = ["Error", "ParameterError", "SendingFailedError", "errors_of_the_page"]
-
-
 Error = PowerEmailError
 """The base of every error of a call."""
 

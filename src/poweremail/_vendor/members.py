@@ -16,8 +16,6 @@ from poweremail._types.address import lists_several
 from poweremail._types.checks import body_text, header_text, is_whole, required_text
 from poweremail.errors import UsageError
 
-__all__ = ["check_mail", "check_raw", "check_template", "read_get", "settings"]
-
 _GET_FIELDS = ("template_id", "subject", "from_email", "to")
 _DYNAMIC_VALUE = re.compile(r"dynamic_value\[(.*)\]\Z", re.DOTALL)
 _RECIPIENT_TYPES = (None, "to", "cc", "bcc")

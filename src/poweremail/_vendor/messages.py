@@ -8,8 +8,6 @@ from poweremail._vendor.errors import errors_of_the_page
 from poweremail._wire.decode import call_result_of_send
 from poweremail._wire.encode import check_lookup
 
-__all__ = ["Messages"]
-
 
 class Messages(Calls):
     """

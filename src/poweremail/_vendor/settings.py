@@ -13,8 +13,6 @@ from poweremail._vendor import members
 from poweremail._vendor.calls import Calls, Dict
 from poweremail._vendor.errors import errors_of_the_page
 
-__all__ = ["Account", "Settings"]
-
 Switch = Literal["Enable", "Disable"]
 
 

@@ -14,8 +14,6 @@ from poweremail._types.checks import body_text, is_whole, required_text
 from poweremail._types.event import EVENT_NAMES, EventName
 from poweremail.errors import UsageError
 
-__all__ = ["description", "domain", "enabled", "events", "identifier", "limit", "mailbox", "url"]
-
 
 def limit(field: str, value: object) -> int:
     """Check a number of mails, 1 or more."""

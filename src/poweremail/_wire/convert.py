@@ -36,8 +36,6 @@ from poweremail._types.attachment import Attachment, Image
 from poweremail._types.event import WebhookEvent
 from poweremail._wire import readers
 
-__all__ = ["CONTENT_MARK", "converter", "extra_members", "register_reader", "tolerant_hook"]
-
 T = TypeVar("T")
 
 converter = Converter(detailed_validation=False)

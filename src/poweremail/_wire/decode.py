@@ -40,17 +40,6 @@ from poweremail.errors import (
     ValidationError,
 )
 
-__all__ = [
-    "ApiResponse",
-    "call_result",
-    "call_result_of_send",
-    "decode_success",
-    "message_info_page",
-    "read_envelope",
-    "reconciled_result",
-    "send_result",
-]
-
 # The documentation has "success" in every example and "queued" in the table of the GET call.
 _SUCCESS_WORDS = frozenset(("success", "queued"))
 _SUCCESS_STATUSES = range(HTTPStatus.OK, HTTPStatus.MULTIPLE_CHOICES)

@@ -16,8 +16,6 @@ from poweremail._wire.convert import converter, extra_members, register_reader
 from poweremail._wire.decode import ApiResponse
 from poweremail.errors import ProtocolError
 
-__all__ = ["decode", "listing", "one"]
-
 T = TypeVar("T")
 
 _ENVELOPE = frozenset(("status", "message"))

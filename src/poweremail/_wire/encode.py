@@ -35,17 +35,6 @@ from poweremail._wire.operations import (
 )
 from poweremail.errors import UsageError
 
-__all__ = [
-    "call",
-    "check_lookup",
-    "get_message_info",
-    "post",
-    "send_mail",
-    "send_raw",
-    "send_template",
-    "send_template_http_get",
-]
-
 _MAX_QUERY_CHARS = 60_000
 """The HTTP engines accept no more; many servers accept 8 KiB and respond 414 to more."""
 

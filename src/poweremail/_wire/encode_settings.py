@@ -13,8 +13,6 @@ from poweremail._wire.http import Endpoint, Request
 from poweremail._wire.operations import Operation
 from poweremail.errors import UsageError
 
-__all__ = ["edit_smtp", "request", "user_detail", "verify_sending_domain"]
-
 _MEMBERS: dict[str, tuple[str, Callable[[str, Any], str | int]]] = {
     "description": ("description", arguments.description),
     "domain": ("domain", arguments.domain),

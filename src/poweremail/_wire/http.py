@@ -28,19 +28,6 @@ from poweremail._wire.operations import Operation
 from poweremail._wire.redaction import Credentials
 from poweremail.errors import ProtocolError
 
-__all__ = [
-    "ACCEPT_ENCODING",
-    "CONSTANT_HEADERS",
-    "RAW_PIECE_BYTES",
-    "Base64",
-    "Body",
-    "Endpoint",
-    "FilePiece",
-    "Piece",
-    "Request",
-    "ResponseBody",
-]
-
 RAW_PIECE_BYTES = 3 * 64 * 1024
 """Content of one piece. A multiple of 3: only the last piece of a file needs padding in base64."""
 

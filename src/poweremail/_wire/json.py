@@ -27,8 +27,6 @@ try:
 except ModuleNotFoundError:
     orjson = None
 
-__all__ = ["dumps", "loads", "loads_lenient", "loads_text"]
-
 _ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 _DIGITS_TO_ZERO = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))

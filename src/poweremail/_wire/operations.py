@@ -13,36 +13,6 @@ from typing import Literal
 
 import attrs
 
-__all__ = [
-    "ADD_SENDING_DOMAIN",
-    "ADD_SMTP",
-    "ADD_TRACKING_DOMAIN",
-    "ADD_WEBHOOK",
-    "CHECK_SENDING_DOMAIN",
-    "CHECK_TRACKING_DOMAIN",
-    "DELETE_SENDING_DOMAIN",
-    "DELETE_TRACKING_DOMAIN",
-    "DELETE_WEBHOOK",
-    "EDIT_SMTP",
-    "EDIT_WEBHOOK",
-    "GET_MESSAGE_INFO",
-    "GET_WEBHOOK_INFO",
-    "KEY_RESET_WEBHOOK",
-    "LIST_SENDING_DOMAIN",
-    "LIST_SMTP",
-    "LIST_TRACKING_DOMAIN",
-    "LIST_WEBHOOK",
-    "RESET_SMTP_PASSWORD",
-    "SEND_MAIL",
-    "SEND_RAW",
-    "SEND_TEMPLATE",
-    "SEND_TEMPLATE_HTTP_GET",
-    "VERIFY_SENDING_DOMAIN",
-    "VIEW_USER_DETAIL",
-    "Operation",
-    "operation_at",
-]
-
 
 @attrs.frozen
 class Operation:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["integer", "percent", "text", "text_or_number", "time", "words", "yes_no"]
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # Python refuses to read an int of thousands of digits; no number of the API has more than these.
 _INTEGER = re.compile(r"\s*\d{1,18}\s*\Z")

@@ -30,8 +30,6 @@ from poweremail._types.message_info import (
 from poweremail._wire import readers
 from poweremail._wire.convert import converter, tolerant_hook
 
-__all__ = ["message_infos", "ordinary_info"]
-
 _TEXTS = ("email", "subject", "sender", "sendFrom", "status")
 _NUMBERS = ("time", "mailSize", "attchSize", "open", "click")
 _MEMBERS = (*_TEXTS, *_NUMBERS, "openData", "clickData")

@@ -32,8 +32,6 @@ from poweremail._types.secret import MASK, Secret
 from poweremail._wire.json import loads_lenient
 from poweremail.errors import hide_url_users
 
-__all__ = ["Credentials", "all_spellings", "hide_password", "hide_secrets", "with_secrets"]
-
 _MASK = MASK.encode()
 
 _MIN_TOKEN_CHARS = 4

@@ -17,8 +17,6 @@ from typing import Any, TextIO
 from poweremail._wire.json import loads_text
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = ["csv_rows", "has_text", "json_objects", "open_rows", "unusable"]
-
 _AS_CSV = "open it in a spreadsheet program and save it as CSV, UTF-8"
 _AS_UTF_8 = "save it as UTF-8; `iconv -f {0} -t UTF-8` converts it"
 _FORMATS = [

@@ -13,8 +13,6 @@ from poweremail._policy.retry import RetryPolicy
 from poweremail._types.checks import one_or_more, require
 from poweremail.errors import ConfigurationError
 
-__all__ = ["ChangedOptions", "RunOptions"]
-
 
 class ChangedOptions(TypedDict, total=False):
     """The options that `AsyncBatch.set_options` changes. None gives an option its default."""

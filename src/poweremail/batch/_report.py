@@ -11,8 +11,6 @@ from typing import Any
 
 from poweremail._ledger.values import Record
 
-__all__ = ["COLUMNS", "csv_line", "rows"]
-
 COLUMNS = (
     "recipient",
     "state",

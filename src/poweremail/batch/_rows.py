@@ -25,8 +25,6 @@ from poweremail._types.attachment import Attachment
 from poweremail._wire.readers import yes_no
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = ["BODIES", "CSV_FIELDS", "JSON_FIELDS", "RowReader"]
-
 _MEMBERS: dict[type, set[str]] = {
     kind: {field.name for field in attrs.fields(kind)}
     for kind in (Message, TemplateMessage, Tracking)

@@ -10,8 +10,6 @@ import attrs
 from poweremail._ledger.values import Kick
 from poweremail._types.checks import is_number, require
 
-__all__ = ["ENDLESS", "Slice"]
-
 _MAX_IDLE_SECONDS = 2.0
 """The longest wait in a place that others could use."""
 

@@ -12,8 +12,6 @@ from poweremail.batch._files import csv_rows, has_text, json_objects, open_rows,
 from poweremail.batch._rows import BODIES, CSV_FIELDS, JSON_FIELDS, RowReader
 from poweremail.errors import UsageError
 
-__all__ = ["read_csv", "read_json_lines"]
-
 _MAX_COLUMNS_REPORTED = 20
 
 

@@ -10,8 +10,6 @@ from typing import ClassVar, TypedDict, Unpack, overload
 from poweremail._types.checks import is_number, require
 from poweremail.sandbox._store.mail import CaughtMail
 
-__all__ = ["Outbox"]
-
 _MAX_MAILS_LISTED = 20
 
 # Mails come on any thread, and none of them wakes who waits. A look costs next to nothing.

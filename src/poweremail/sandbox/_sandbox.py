@@ -46,8 +46,6 @@ if TYPE_CHECKING:
     from poweremail import AsyncPowerEmail, PowerEmail
     from poweremail.sandbox._server.serving import SandboxServer
 
-__all__ = ["Sandbox"]
-
 
 class Sandbox:
     """

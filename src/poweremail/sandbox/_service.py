@@ -44,8 +44,6 @@ from poweremail.webhooks._signature import (
     handshake_text,
 )
 
-__all__ = ["DEFAULT_SCHEME", "Service"]
-
 DEFAULT_SCHEME: SchemeName = "form-base64"
 """The likeliest scheme of the service, which publishes none."""
 

@@ -15,8 +15,6 @@ from poweremail._types.suppression import Reason, Suppression, lookup_form, on_l
 if TYPE_CHECKING:
     from poweremail._ledger.suppressions import LedgerSuppressionStore
 
-__all__ = ["SqliteSuppressionStore", "open_store"]
-
 _KIND = Kind(
     name="suppressed addresses",
     field="suppression",

@@ -13,8 +13,6 @@ from poweremail._types.suppression import EVERY_STREAM, Reason, Suppression
 from poweremail.batch._files import csv_rows, has_text, open_rows, unusable
 from poweremail.errors import UsageError
 
-__all__ = ["BadRow", "Imported", "import_csv"]
-
 _COLUMNS = ("email", "address", "emailaddress", "recipient")
 """How exports name the column of the addresses, without case, spaces and hyphens."""
 

@@ -33,8 +33,6 @@ from poweremail._types.suppression import Suppression, check_stream, lookup_form
 from poweremail._types.unsubscribe import Unsubscribe
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = ["LinkError", "UnsubscribeLinks", "Unsubscription"]
-
 _VERSION = 1
 _HEAD_BYTES = 6
 _SIGNATURE_BYTES = 16

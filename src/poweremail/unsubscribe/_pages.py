@@ -9,8 +9,6 @@ from typing import Literal, TypeAlias
 from poweremail._types.unsubscribe import ONE_CLICK
 from poweremail.unsubscribe._links import Unsubscription
 
-__all__ = ["BUTTON", "PageState", "RenderPage", "render_page"]
-
 PageState = Literal["ask", "done", "expired", "invalid", "failed"]
 """
 ``ask``: before the button was pressed. ``done``: unsubscribed. ``expired``, ``invalid``: the link

@@ -27,8 +27,6 @@ from poweremail.unsubscribe._links import LinkError, UnsubscribeLinks, Unsubscri
 from poweremail.unsubscribe._pages import PageState, RenderPage, render_page
 from poweremail.webhooks._receiver import HttpResponse
 
-__all__ = ["MAX_BODY", "UnsubscribeReceiver", "UnsubscribeResponse"]
-
 _log = logging.getLogger("poweremail.unsubscribe")
 
 MAX_BODY = 4_096

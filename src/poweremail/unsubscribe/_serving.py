@@ -15,8 +15,6 @@ from poweremail.unsubscribe._receiver import MAX_BODY, UnsubscribeReceiver, Unsu
 from poweremail.webhooks._asgi import AsgiApplication, Receive, Scope, read_body
 from poweremail.webhooks._wsgi import UnreadableBodyError, read_wsgi_body, start_wsgi_response
 
-__all__ = ["UnsubscribeASGI", "UnsubscribeWSGI"]
-
 
 class UnsubscribeASGI(AsgiApplication):
     """

@@ -11,14 +11,6 @@ from poweremail._types.checks import require_seconds
 from poweremail.errors import WebhookPayloadError
 from poweremail.webhooks._receiver import HttpResponse, WebhookReceiver, WebhookResponse
 
-__all__ = [
-    "AsgiApplication",
-    "Receive",
-    "Scope",
-    "WebhookASGI",
-    "read_body",
-]
-
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]

@@ -29,8 +29,6 @@ from poweremail.webhooks._signature import (
 
 T = TypeVar("T")
 
-__all__ = ["Diagnosis", "SignatureMatch", "diagnose"]
-
 
 @attrs.frozen
 class SignatureMatch:

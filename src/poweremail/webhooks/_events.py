@@ -20,8 +20,6 @@ from poweremail._wire.json import loads_lenient
 from poweremail.errors import WebhookPayloadError
 from poweremail.webhooks._signature import BRAND, FORM_TYPE, form_fields
 
-__all__ = ["JSON_TYPE", "MAX_EVENTS", "form_body", "json_body", "parse_events"]
-
 JSON_TYPE = "application/json"
 MAX_EVENTS = 10_000
 """The most events that are read from one POST."""

@@ -30,18 +30,6 @@ from poweremail.webhooks._signature import (
     verify,
 )
 
-__all__ = [
-    "MAX_BODY",
-    "Headers",
-    "Keys",
-    "PostReader",
-    "content_type_of",
-    "header_pairs",
-    "header_values",
-    "seal_key_source",
-    "verify_and_parse",
-]
-
 MAX_BODY = 10 * 1024 * 1024
 """The largest body that is read, in bytes. A batch of a thousand events has about one megabyte."""
 

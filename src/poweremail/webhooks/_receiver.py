@@ -43,8 +43,6 @@ from poweremail.webhooks._signature import (
     signature_header,
 )
 
-__all__ = ["HttpResponse", "WebhookReceiver", "WebhookResponse"]
-
 _logger = logging.getLogger("poweremail.webhooks")
 
 T = TypeVar("T")

@@ -24,8 +24,6 @@ from typing import Literal, Protocol
 
 from poweremail._types.checks import is_whole, require, require_seconds
 
-__all__ = ["WEEK", "Claim", "MemorySeenStore", "SeenStore"]
-
 Claim = Literal["new", "busy", "seen"]
 """The reply of a store: the event is yours, another process has it, or it was handled."""
 

@@ -11,8 +11,6 @@ from poweremail._runtime._sqlite_file import Kind, SqliteFile
 from poweremail._types.checks import require_seconds
 from poweremail.webhooks._seen import WEEK, Claim
 
-__all__ = ["SqliteSeenStore"]
-
 _KIND = Kind(
     name="seen events",
     field="store",

@@ -25,25 +25,6 @@ import attrs
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError, UsageError
 
-__all__ = [
-    "BRAND",
-    "FORM_TYPE",
-    "SCHEMES",
-    "KeyOrKeys",
-    "SchemeName",
-    "SignatureScheme",
-    "SignedRequest",
-    "check_brand",
-    "check_keys",
-    "find_scheme",
-    "form_fields",
-    "handshake_text",
-    "seal_keys",
-    "sign",
-    "signature_header",
-    "verify",
-]
-
 BRAND = "PowerEmail"
 """The brand of this deployment, a part of the names of the header and of the form field."""
 

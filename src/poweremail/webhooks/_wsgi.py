@@ -8,8 +8,6 @@ from typing import Any
 
 from poweremail.webhooks._receiver import HttpResponse, WebhookReceiver, WebhookResponse
 
-__all__ = ["UnreadableBodyError", "WebhookWSGI", "read_wsgi_body", "start_wsgi_response"]
-
 _READ_BYTES = 64 * 1024
 
 

@@ -18,8 +18,6 @@ from poweremail._runtime._async import in_thread
 if TYPE_CHECKING:
     from poweremail._ledger.ledger import Ledger
 
-__all__ = ["AsyncLedgerUser"]
-
 
 class AsyncLedgerUser:
     """

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from poweremail._ledger.demand import Demand
     from poweremail._ledger.ledger import Ledger
 
-__all__ = ["AsyncBatch"]
-
 
 class AsyncBatch(AsyncLedgerUser):
     """

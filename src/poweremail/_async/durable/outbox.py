@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["AsyncOutbox"]
-
 
 class AsyncOutbox(AsyncLedgerUser):
     """

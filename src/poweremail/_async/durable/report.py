@@ -13,8 +13,6 @@ from poweremail._policy.rehearsal import Rehearsal
 from poweremail._runtime._async import in_thread
 from poweremail.errors import SuppressedError, UsageError
 
-__all__ = ["AsyncBatchReport", "AsyncDryRun", "ReadPage"]
-
 Row = TypeVar("Row", Record, Planned)
 ReadPage: TypeAlias = Callable[[int], list[tuple[int, Row]]]
 

@@ -17,8 +17,6 @@ from poweremail._runtime._observed import adding_span
 from poweremail._types.result import SendResult
 from poweremail.errors import ConfigurationError, DeliveryUnknownError, PowerEmailError, UsageError
 
-__all__ = ["AsyncSender"]
-
 _log = logging.getLogger("poweremail.batch")
 
 _ONE_ATTEMPT = RetryPolicy(attempts=1)

@@ -51,8 +51,6 @@ if TYPE_CHECKING:
     import aiohttp
     import yarl
 
-__all__ = ["AsyncAiohttpTransport"]
-
 _MAX_TIMEOUTS_CACHED = 32
 
 

@@ -20,8 +20,6 @@ from poweremail._runtime._closings import Closings, closings_by_server
 from poweremail._wire.http import Request
 from poweremail.errors import PowerEmailError, TransportError
 
-__all__ = ["AsyncAiohttpReply", "AsyncTimedOutgoing", "body_class", "connector_class"]
-
 _SWITCHING_PROTOCOLS = 101
 
 

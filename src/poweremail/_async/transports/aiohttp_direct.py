@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     import aiohttp
     import yarl
 
-__all__ = ["AsyncDirect", "direct_way"]
-
 RELEASES = ("3.14.",)
 """How the versions of aiohttp begin whose inner parts are known."""
 

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     import aiohttp
     import yarl
 
-__all__ = ["AsyncHeadProgress", "NoRetryError"]
-
 
 class AsyncHeadProgress:
     """

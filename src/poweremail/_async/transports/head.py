@@ -10,8 +10,6 @@ from typing import Any
 from poweremail._async.transports.outgoing import AsyncOutgoing
 from poweremail._types.secret import Secret
 
-__all__ = ["PROXY_METHOD", "follow_head"]
-
 PROXY_METHOD = b"CONNECT"
 """The request that opens a tunnel through a proxy; its head is not that of the call."""
 

@@ -64,8 +64,6 @@ if TYPE_CHECKING:
 
     import httpcore
 
-__all__ = ["MAX_URLS_CACHED", "AsyncBackend", "AsyncConnections"]
-
 MAX_URLS_CACHED = 32
 """A handful of URLs are in use."""
 

@@ -46,8 +46,6 @@ from poweremail.errors import ConfigurationError, UsageError
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["AsyncHttpxTransport"]
-
 
 class AsyncHttpxTransport(AsyncAdapter):
     """

@@ -19,8 +19,6 @@ from poweremail._runtime._sync import in_thread
 if TYPE_CHECKING:
     from poweremail._ledger.ledger import Ledger
 
-__all__ = ["LedgerUser"]
-
 
 class LedgerUser:
     """

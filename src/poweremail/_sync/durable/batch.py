@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from poweremail._ledger.demand import Demand
     from poweremail._ledger.ledger import Ledger
 
-__all__ = ["Batch"]
-
 
 class Batch(LedgerUser):
     """

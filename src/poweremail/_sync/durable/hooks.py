@@ -15,8 +15,6 @@ from poweremail.errors import LedgerError
 if TYPE_CHECKING:
     from poweremail._ledger.ledger import Ledger
 
-__all__ = ["Hooks"]
-
 _log = logging.getLogger("poweremail.batch")
 
 _SWEEP_SECONDS = 5.0

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-__all__ = ["Outbox"]
-
 
 class Outbox(LedgerUser):
     """

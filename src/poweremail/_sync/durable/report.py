@@ -14,8 +14,6 @@ from poweremail._sync.client import PowerEmail
 from poweremail._sync.messages import send_either
 from poweremail.errors import SuppressedError, UsageError
 
-__all__ = ["BatchReport", "DryRun", "ReadPage"]
-
 Row = TypeVar("Row", Record, Planned)
 ReadPage: TypeAlias = Callable[[int], list[tuple[int, Row]]]
 

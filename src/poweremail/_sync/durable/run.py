@@ -49,8 +49,6 @@ from poweremail.errors import ConfigurationError, LedgerError
 if TYPE_CHECKING:
     from poweremail._ledger.ledger import Ledger
 
-__all__ = ["BatchRun"]
-
 _log = logging.getLogger("poweremail.batch")
 
 _POLL_SECONDS = 1.0

@@ -18,8 +18,6 @@ from poweremail._sync.messages import send_either
 from poweremail._types.result import SendResult
 from poweremail.errors import ConfigurationError, DeliveryUnknownError, PowerEmailError, UsageError
 
-__all__ = ["Sender"]
-
 _log = logging.getLogger("poweremail.batch")
 
 _ONE_ATTEMPT = RetryPolicy(attempts=1)

@@ -65,8 +65,6 @@ if TYPE_CHECKING:
 
     import httpcore
 
-__all__ = ["MAX_URLS_CACHED", "Backend", "Connections"]
-
 MAX_URLS_CACHED = 32
 """A handful of URLs are in use."""
 

@@ -47,8 +47,6 @@ from poweremail.errors import ConfigurationError, UsageError
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["HttpxTransport"]
-
 
 class HttpxTransport(Adapter):
     """

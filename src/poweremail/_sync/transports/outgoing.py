@@ -20,8 +20,6 @@ from poweremail._types.options import Timeouts
 from poweremail._wire.http import RAW_PIECE_BYTES, Body, FilePiece, Piece
 from poweremail.errors import UsageError
 
-__all__ = ["Outgoing", "outgoing_in_use"]
-
 outgoing_in_use: ContextVar[Outgoing | None] = ContextVar("poweremail_outgoing", default=None)
 """The body of the request that this task or thread is sending."""
 

@@ -36,8 +36,6 @@ from poweremail.contrib.django._clients import get_client, get_failover
 from poweremail.contrib.django._reading import Reading, read_mail
 from poweremail.contrib.django._settings import CLIENT_OPTIONS, read_settings
 
-__all__ = ["BaseBackend", "EmailBackend", "NotAllAcceptedError", "SandboxEmailBackend"]
-
 _CONCURRENCY = 8
 """The sends of one call of ``send_messages`` at once, as in `send_many`."""
 

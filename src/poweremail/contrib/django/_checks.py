@@ -17,8 +17,6 @@ from poweremail.contrib.django._clients import rehearses
 from poweremail.contrib.django._settings import read_settings
 from poweremail.contrib.django._webhook import make_receiver
 
-__all__ = ["check_deployment", "check_settings"]
-
 _DEFAULT_FROM_EMAIL = "webmaster@localhost"
 """Django's own default."""
 

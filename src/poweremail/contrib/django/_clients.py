@@ -10,8 +10,6 @@ from poweremail import ConfigurationError, Failover, PowerEmail, Secret
 from poweremail._policy.variables import REHEARSAL, variable_of
 from poweremail.contrib.django._settings import CLIENT_OPTIONS, read_settings
 
-__all__ = ["close_clients", "get_client", "get_failover", "rehearses"]
-
 _clients: dict[Hashable, PowerEmail] = {}
 _failovers: dict[Hashable, Failover] = {}
 

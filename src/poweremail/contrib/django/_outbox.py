@@ -27,8 +27,6 @@ from poweremail.contrib.django._backends import BaseBackend
 from poweremail.contrib.django._reading import Reading, read_mail
 from poweremail.contrib.django._settings import read_settings
 
-__all__ = ["OutboxEmailBackend", "Queued", "get_outbox", "outbox_database"]
-
 _OPTIONS = ("database", "name", "schema", "bulk_share")
 
 

@@ -18,8 +18,6 @@ from django.core.mail.message import BadHeaderError
 from poweremail import Message, TemplateMessage, Tracking, UsageError
 from poweremail._messages.envelope import OPTION_HEADERS
 
-__all__ = ["Reading", "read_mail"]
-
 _FIELDS = ("unique_id", "stream", "unsubscribe", *OPTION_HEADERS)
 """Fields of a message that an attribute of the same name has."""
 

@@ -11,8 +11,6 @@ from django.conf import settings
 from poweremail import ConfigurationError, PowerEmail, Secret
 from poweremail._types.checks import is_whole
 
-__all__ = ["CLIENT_OPTIONS", "read_settings"]
-
 CLIENT_OPTIONS = frozenset(signature(PowerEmail).parameters)
 """Those of `PowerEmail`."""
 

@@ -18,8 +18,6 @@ from poweremail.unsubscribe import (
 )
 from poweremail.unsubscribe._receiver import MAX_BODY
 
-__all__ = ["unsubscribe_view"]
-
 
 def unsubscribe_view(
     links: UnsubscribeLinks, store: SuppressionStore, *, page: RenderPage = render_page

@@ -15,8 +15,6 @@ from poweremail.contrib.django._settings import read_settings
 from poweremail.contrib.django.signals import send_event
 from poweremail.webhooks import WebhookReceiver
 
-__all__ = ["make_receiver", "webhook"]
-
 
 @cache
 def make_receiver() -> WebhookReceiver:

@@ -32,8 +32,6 @@ from poweremail._ledger.ledger import Ledger
 from poweremail._ledger.values import Kick, LaneStatus, Worked
 from poweremail._runtime._async import in_thread
 
-__all__ = ["AsyncMail", "AsyncMailOptions"]
-
 _log = logging.getLogger("poweremail.engines")
 
 _MAX_DELAY_SECONDS = 60.0

@@ -33,8 +33,6 @@ from poweremail._sync.client import PowerEmail
 from poweremail._sync.durable.batch import Batch
 from poweremail._sync.durable.outbox import Outbox
 
-__all__ = ["Mail", "MailOptions"]
-
 _log = logging.getLogger("poweremail.engines")
 
 _MAX_DELAY_SECONDS = 60.0

@@ -16,8 +16,6 @@ import attrs
 
 from poweremail._response import Response
 
-__all__ = ["Broken", "Call", "Reply"]
-
 Broken = Literal["refused", "reset_before", "reset_after", "stalled", "truncated"]
 """
 How a connection breaks.

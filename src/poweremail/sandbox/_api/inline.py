@@ -10,8 +10,6 @@ from urllib.parse import unquote
 from poweremail._types.mime_types import without_parameters
 from poweremail.sandbox._store.mail import CaughtFile
 
-__all__ = ["find_image", "image_type", "replace_cids", "shown_type", "used_images"]
-
 _QUOTE = r"(?:[\"']|&quot;|&apos;|&#0{0,5}3[49];|&#x0{0,5}2[27];)"
 # The places of an address: an attribute, url() of a style, the list of a srcset. Repetitions are
 # bounded or take all that they can get, so that no text makes it slow.

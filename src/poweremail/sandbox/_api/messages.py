@@ -19,15 +19,6 @@ from poweremail.sandbox._api.responses import Members, Refusal
 from poweremail.sandbox._api.settings import AccountCall
 from poweremail.sandbox._store.mail import Template
 
-__all__ = [
-    "Reader",
-    "look_up",
-    "read_raw",
-    "read_send_mail",
-    "read_send_template",
-    "read_send_template_http_get",
-]
-
 _MAX_PAGE_DIGITS = 18
 """A number of so many digits fits into SQLite's integers; further digits are cut off."""
 

@@ -13,8 +13,6 @@ from poweremail.sandbox._api.parts import RECIPIENT_TYPES
 from poweremail.sandbox._api.responses import Members
 from poweremail.sandbox._store.mail import CaughtFile, CaughtRecipient
 
-__all__ = ["read_raw_message"]
-
 
 def read_raw_message(raw: str | bytes) -> Members:
     """

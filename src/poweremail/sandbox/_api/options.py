@@ -15,8 +15,6 @@ from html.parser import HTMLParser
 from poweremail.sandbox._api.responses import Members, Refusal
 from poweremail.sandbox._store.accounts import AccountStore, DomainKind
 
-__all__ = ["with_options"]
-
 _DOMAINS: dict[str, tuple[DomainKind, str]] = {
     "x-stes-signingdomain": ("sending", "Signing Domain"),
     "x-stes-returnpathdomain": ("sending", "Return Path Domain"),

@@ -16,18 +16,6 @@ from poweremail._types.address import Recipient
 from poweremail.sandbox._api.responses import Refusal, refusing
 from poweremail.sandbox._store.mail import CaughtFile, CaughtRecipient, RecipientType
 
-__all__ = [
-    "NO_RECIPIENT",
-    "RECIPIENT_TYPES",
-    "address",
-    "files",
-    "recipients",
-    "required",
-    "strings",
-    "text",
-    "unique_id",
-]
-
 NO_RECIPIENT = "You must specify at least one recipient"
 
 RECIPIENT_TYPES: dict[str, RecipientType] = {"to": "to", "cc": "cc", "bcc": "bcc"}

@@ -14,8 +14,6 @@ from urllib.parse import parse_qsl
 
 from poweremail.sandbox._api.responses import Members, Refusal
 
-__all__ = ["read_json", "read_query"]
-
 _MAX_DEPTH = 32
 """Levels of nesting: more than any request needs, and few enough for every recursive reader."""
 _MAX_FIELDS = 10_000

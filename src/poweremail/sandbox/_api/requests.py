@@ -23,8 +23,6 @@ from poweremail.sandbox._store.accounts import AccountStore
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.mail import MailContent
 
-__all__ = ["CALLS", "SENDS", "OtherCall", "Requests", "Wanted", "call_name"]
-
 _READERS: dict[str, messages.Reader] = {
     "sendMail": messages.read_send_mail,
     "sendTemplate": messages.read_send_template,

@@ -12,8 +12,6 @@ import attrs
 from poweremail._response import Response
 from poweremail.errors import UsageError
 
-__all__ = ["JSON", "Members", "Refusal", "envelope", "refusing"]
-
 Members = dict[str, Any]
 """The members of a JSON object, or the fields of a value that are made from them."""
 

@@ -24,8 +24,6 @@ from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.limits import UNLIMITED, SmtpLimits
 from poweremail.sandbox._store.mails import MailStore
 
-__all__ = ["CALLS", "AccountCall", "VerifyWebhook"]
-
 VerifyWebhook = Callable[[str], bool]
 """Returns whether a URL responds to the handshake, so that it is a receiver of webhooks."""
 

@@ -14,8 +14,6 @@ from poweremail.sandbox._service import Service
 if TYPE_CHECKING:
     from poweremail import AsyncPowerEmail, PowerEmail
 
-__all__ = ["make_async_client", "make_client"]
-
 
 def make_client(service: Service, options: dict[str, Any]) -> PowerEmail:
     """Return a client of *service* with these *options*."""

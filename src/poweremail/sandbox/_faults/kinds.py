@@ -25,8 +25,6 @@ from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api import Broken
 from poweremail.sandbox._api.responses import JSON
 
-__all__ = ["Effect", "Fault"]
-
 _P = ParamSpec("_P")
 _HTML = ("Content-Type", "text/html; charset=utf-8")
 _LAST_STATUS = 599  # the last class of RFC 9110

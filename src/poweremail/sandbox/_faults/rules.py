@@ -15,8 +15,6 @@ from poweremail.errors import ConfigurationError
 from poweremail.sandbox._api.requests import CALLS, SENDS
 from poweremail.sandbox._faults.kinds import Effect, Fault
 
-__all__ = ["Arrival", "FaultRule", "Faults"]
-
 _OPTIONS = ("call", "recipient", "nth", "times", "chance")
 _COUNTS = ("number", "seen", "hit")
 

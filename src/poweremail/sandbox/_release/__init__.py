@@ -15,8 +15,6 @@ from poweremail._mime import Content, File, Mailbox
 from poweremail._mime.writer import HeaderValue, write_message
 from poweremail.sandbox._store.mail import CaughtMail
 
-__all__ = ["source"]
-
 # RFC 5322, 3.6.8: printable ASCII without the colon.
 _HEADER_NAME = re.compile(r"[!-9;-~]{1,200}\Z")
 # Multiparts and messages consist of parts, so a file with any other bytes cannot have their types.

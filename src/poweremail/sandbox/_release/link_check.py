@@ -36,8 +36,6 @@ from poweremail.sandbox._webhooks.posting import tls_context
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["LinkHosts", "LinkResult", "check_link"]
-
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 

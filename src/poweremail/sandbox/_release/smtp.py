@@ -28,8 +28,6 @@ from poweremail.errors import ConfigurationError, PowerEmailError, UsageError
 from poweremail.sandbox._release import source
 from poweremail.sandbox._store.mail import CaughtMail
 
-__all__ = ["ReleaseError", "Released", "SmtpSecurity", "SmtpServer", "release"]
-
 SmtpSecurity = Literal["starttls", "tls", "none"]
 
 # RFC 5321 lets a mail server take minutes until it greets, but the user of the page does not wait

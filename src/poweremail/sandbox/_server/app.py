@@ -28,8 +28,6 @@ from poweremail.sandbox._service import Service
 from poweremail.sandbox._webhooks.posting import answers_handshake
 from poweremail.webhooks._asgi import read_body
 
-__all__ = ["MAX_BODY", "create_app"]
-
 MAX_BODY = 64 * 1024 * 1024
 """The largest body that the API reads, in bytes: twice what mail servers commonly accept."""
 

@@ -25,8 +25,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from poweremail.errors import ConfigurationError
 
-__all__ = ["PasswordGate", "Users", "hash_password"]
-
 # With the costs that bcrypt has: 04 to 31.
 _HASH = re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
 _MAX_PASSWORD_BYTES = 72  # bcrypt reads no more

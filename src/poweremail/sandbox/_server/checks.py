@@ -18,8 +18,6 @@ from poweremail.sandbox._store.links import attribute_at, hrefs
 from poweremail.sandbox._store.mail import CaughtMail
 from poweremail.sandbox._store.search import visible_text
 
-__all__ = ["Finding", "check_mail"]
-
 GMAIL_BYTES = 102 * 1024
 """Gmail cuts off a longer HTML, and shows a link to the rest."""
 

@@ -25,8 +25,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from poweremail._types.checks import is_host, is_loopback
 from poweremail.errors import ConfigurationError
 
-__all__ = ["Guard", "host_of"]
-
 _SAFE_METHODS = ("GET", "HEAD")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(:[0-9]{1,5})?\Z")
 _ORIGIN = re.compile(r"https?://")

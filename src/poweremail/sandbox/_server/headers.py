@@ -14,16 +14,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from poweremail._types.mime_types import without_parameters
 
-__all__ = [
-    "DATA_HEADERS",
-    "PAGE_HEADERS",
-    "attachment_headers",
-    "page_headers",
-    "preview_headers",
-    "shown_headers",
-    "with_headers",
-]
-
 _ALWAYS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",

@@ -13,8 +13,6 @@ from typing import Any
 
 import uvicorn
 
-__all__ = ["listener_url", "open_listeners", "quiet_config", "run_until_stopped"]
-
 # Errors of a machine that has no IPv6, or has it switched off.
 _NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 

@@ -20,8 +20,6 @@ from functools import partial
 from poweremail.sandbox._api.inline import find_image, replace_cids
 from poweremail.sandbox._store.links import href_at
 
-__all__ = ["MAX_IMAGE_CHARS", "preview"]
-
 MAX_IMAGE_CHARS = 64 * 1024 * 1024
 """As much as a whole request may have: each image once is never too much."""
 

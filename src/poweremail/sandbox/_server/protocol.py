@@ -18,8 +18,6 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-__all__ = ["Wire", "disconnected"]
-
 # struct linger: switched on, zero seconds. Its members are shorts on Windows.
 _LINGER_ZERO_SECONDS = struct.pack("hh" if sys.platform == "win32" else "ii", 1, 0)
 

@@ -26,8 +26,6 @@ from poweremail.sandbox._server.protocol import Wire
 from poweremail.sandbox._service import Service
 from poweremail.sandbox._webhooks.delivering import DeliveryThread
 
-__all__ = ["SandboxServer", "serve"]
-
 # Of request line and headers together: the values of a sendTemplateHTTPGet are in its URL.
 _MAX_HEAD_BYTES = 256 * 1024
 

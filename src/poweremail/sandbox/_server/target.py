@@ -18,8 +18,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from poweremail.sandbox._api.requests import call_name
 
-__all__ = ["Target"]
-
 _URL = re.compile(r"https?://([^/]*)(.*)\Z", re.IGNORECASE | re.DOTALL)
 _ROOTS = re.compile(r"/(?:_sandbox|v1\.0)(?=/|\Z)")
 

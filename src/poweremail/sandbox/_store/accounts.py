@@ -11,8 +11,6 @@ import attrs
 from poweremail._types.secret import Secret
 from poweremail.sandbox._store.database import Store, value_of
 
-__all__ = ["AccountStore", "Domain", "DomainKind", "RegisteredWebhook"]
-
 DomainKind = Literal["sending", "tracking"]
 
 

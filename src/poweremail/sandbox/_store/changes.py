@@ -9,8 +9,6 @@ from typing import Literal
 
 import attrs
 
-__all__ = ["Change", "ChangeKind", "Changes"]
-
 ChangeKind = Literal["caught", "changed", "deleted", "cleared", "refetch"]
 
 _MAX_CHANGES_KEPT = 1_000

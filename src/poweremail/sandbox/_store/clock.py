@@ -9,8 +9,6 @@ from poweremail._types.checks import is_number, require
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store.database import Store
 
-__all__ = ["Clock"]
-
 _YEAR_10000 = 253_402_300_800
 """In seconds since the epoch; no datetime can hold it."""
 

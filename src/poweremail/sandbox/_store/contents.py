@@ -16,8 +16,6 @@ from collections.abc import Iterable, Sequence
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.mail import CaughtFile
 
-__all__ = ["delete_contents", "keep_files", "pack", "unpack"]
-
 _MIN_BYTES = 200
 """A mark for fewer is not worth while."""
 

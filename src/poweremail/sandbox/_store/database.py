@@ -31,8 +31,6 @@ from poweremail.sandbox._store.limits import (
 )
 from poweremail.sandbox._store.mail import Template
 
-__all__ = ["END_OF_TIME", "Row", "Store", "at", "value_of"]
-
 T = TypeVar("T")
 
 Row = dict[str, Any]

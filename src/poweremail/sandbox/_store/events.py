@@ -9,16 +9,6 @@ import attrs
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.database import at as to_datetime
 
-__all__ = [
-    "EVENT_KINDS",
-    "STATUSES",
-    "MailEvent",
-    "find_recipients",
-    "keep",
-    "of_mail",
-    "opens_and_clicks",
-]
-
 EVENT_KINDS = ("open", "click", "soft_bounce", "hard_bounce", "spam")
 """The kinds of events that follow a send."""
 

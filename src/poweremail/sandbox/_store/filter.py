@@ -12,8 +12,6 @@ from poweremail.sandbox._store.events import STATUSES
 from poweremail.sandbox._store.index import TEXT_OF_MAIL
 from poweremail.sandbox._store.search import Search, fold, parse_search
 
-__all__ = ["MailFilter"]
-
 _IS_RECIPIENT = (
     "EXISTS (SELECT 1 FROM recipients WHERE mail = s.mail AND casefold(email) = casefold(?))"
 )

@@ -34,8 +34,6 @@ from collections.abc import Iterable
 
 from poweremail.sandbox._store.database import Store
 
-__all__ = ["TEXT_OF_MAIL", "SearchIndex"]
-
 TEXT_OF_MAIL = """
     search_text(s.words, m.text, m.html, m.headers, (
         SELECT group_concat(name, char(10)) FROM files WHERE mail = m.number

@@ -19,17 +19,6 @@ import attrs
 
 from poweremail._types.checks import is_whole, must_be
 
-__all__ = [
-    "UNLIMITED",
-    "LimitReached",
-    "SmtpLimits",
-    "SmtpUsage",
-    "SmtpUser",
-    "Tally",
-    "check",
-    "usage",
-]
-
 _MAX_LIMIT = 10**15
 """SQLite and JSON can hold it, and no user sends as much."""
 

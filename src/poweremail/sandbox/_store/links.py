@@ -13,8 +13,6 @@ from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, islice
 
-__all__ = ["attribute_at", "find_links", "href_at", "hrefs", "is_web_link"]
-
 _MAX_LINKS = 500
 
 # Outlook draws buttons with elements of VML, such as v:roundrect.

@@ -11,16 +11,6 @@ import attrs
 
 from poweremail._types import FrozenMapping
 
-__all__ = [
-    "CaughtFile",
-    "CaughtMail",
-    "CaughtRecipient",
-    "MailContent",
-    "RecipientType",
-    "Template",
-    "tags_of",
-]
-
 RecipientType = Literal["to", "cc", "bcc"]
 
 _FIELD = re.compile(r"\{\{\s*([^{}]*?)\s*\}\}")

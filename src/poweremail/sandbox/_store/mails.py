@@ -20,8 +20,6 @@ from poweremail.sandbox._store.mail import CaughtFile, CaughtMail, MailContent, 
 from poweremail.sandbox._store.schema import PARTS_OF_MAILS
 from poweremail.sandbox._store.search import fold, snippet
 
-__all__ = ["FIRST_RECIPIENTS", "MailStore"]
-
 FIRST_RECIPIENTS = 3
 """How many recipients of each mail `MailStore.page` lists."""
 

@@ -9,8 +9,6 @@ from poweremail.sandbox._store.clock import Clock
 from poweremail.sandbox._store.database import Store
 from poweremail.sandbox._store.mails import MailStore
 
-__all__ = ["Retention"]
-
 _CHECK_SECONDS = 1.0
 _MAX_DELETED = 500
 """At once: the store is locked meanwhile."""

@@ -11,8 +11,6 @@ import threading
 from poweremail.sandbox._store.mail import tags_of
 from poweremail.sandbox._store.search import fold, search_text, snippet
 
-__all__ = ["PARTS_OF_MAILS", "TABLES", "prepare", "prepare_in_memory"]
-
 PARTS_OF_MAILS = ("recipients", "files", "searchable", "texts", "events", "planned_events")
 """The tables of which rows are deleted with a mail: their column ``mail`` has its number."""
 

@@ -17,8 +17,6 @@ import attrs
 
 from poweremail.errors import UsageError
 
-__all__ = ["Search", "fold", "parse_search", "search_text", "snippet", "visible_text"]
-
 _MAX_WORDS = 32
 _MAX_CHARS = 1_000_000
 """Of one body: a search through longer ones would hold up whoever waits for the store."""

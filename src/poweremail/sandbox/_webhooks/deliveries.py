@@ -43,8 +43,6 @@ from poweremail.sandbox._webhooks.posting import AttemptResult
 from poweremail.webhooks._events import form_body
 from poweremail.webhooks._signature import FORM_TYPE, SignatureScheme, sign, signature_header
 
-__all__ = ["RETRY_AFTER", "Attempt", "Deliveries", "Delivery", "DeliveryState", "event_members"]
-
 DeliveryState = Literal["waiting", "delivered", "failed"]
 
 RETRY_AFTER = (1, 10, 60, 600, 3600)

@@ -22,8 +22,6 @@ from poweremail.sandbox._webhooks.posting import (
 )
 from poweremail.sandbox._webhooks.recording import EventRecorder
 
-__all__ = ["Deliverer", "DeliveryThread"]
-
 _logger = logging.getLogger("poweremail.sandbox")
 
 _POLL_SECONDS = 0.05

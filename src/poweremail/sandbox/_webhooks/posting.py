@@ -21,19 +21,6 @@ if TYPE_CHECKING:
 
     import httpx
 
-__all__ = [
-    "AttemptResult",
-    "AwaitedReceiver",
-    "Post",
-    "Poster",
-    "RespondingReceiver",
-    "answers_handshake",
-    "check_ca",
-    "post_to",
-    "result_of",
-    "tls_context",
-]
-
 _POST_SECONDS = 5.0
 """Most services that post webhooks wait 5 to 30 seconds for the receiver."""
 

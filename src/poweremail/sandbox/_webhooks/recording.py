@@ -17,8 +17,6 @@ from poweremail.sandbox._store.mail import MailContent
 from poweremail.sandbox._webhooks.deliveries import Deliveries
 from poweremail.sandbox._webhooks.script import EventScript
 
-__all__ = ["USER_AGENT", "EventRecorder"]
-
 _EVENTS_A_TRANSACTION = 200
 USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101"
 

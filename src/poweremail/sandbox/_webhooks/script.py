@@ -14,8 +14,6 @@ from poweremail._types.checks import is_number, require, require_one_of
 from poweremail.errors import ConfigurationError
 from poweremail.sandbox._store import events
 
-__all__ = ["EventRule", "EventScript", "PlacedRule", "PlannedEvent"]
-
 _BOUNCES = ("hard_bounce", "soft_bounce")
 """Nobody reads a mail that bounced, so a bounce excludes all other events; the first kind wins."""
 

@@ -15,8 +15,6 @@ from poweremail.errors import TransportError
 from poweremail.sandbox._api import Broken, Call
 from poweremail.sandbox._service import Service
 
-__all__ = ["SandboxTransport"]
-
 _REASONS: dict[Broken | None, str] = {
     "refused": "connection refused",
     "reset_before": "connection reset before the body was read",

@@ -18,8 +18,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from poweremail.sandbox._server.headers import DATA_HEADERS, with_headers
 from poweremail.sandbox._service import Service
 
-__all__ = ["Control", "control_app"]
-
 
 @attrs.define(eq=False)
 class Control:

@@ -24,8 +24,6 @@ from poweremail.sandbox._store.accounts import DomainKind
 from poweremail.sandbox._store.limits import SmtpLimits
 from poweremail.sandbox._store.mail import Template
 
-__all__ = ["router"]
-
 router = APIRouter(tags=["The service"], route_class=ControlRoute)
 
 

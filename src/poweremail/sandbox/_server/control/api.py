@@ -19,8 +19,6 @@ from poweremail.sandbox._server.control.requests import ControlRoute
 from poweremail.sandbox._server.headers import PAGE_HEADERS
 from poweremail.sandbox._server.ui import api_page, static_file
 
-__all__ = ["api"]
-
 _ROUTERS = (mails.router, parts.router, stream.router, account.router)
 
 

@@ -26,8 +26,6 @@ from poweremail.sandbox._service import Service
 from poweremail.sandbox._store.filter import MailFilter
 from poweremail.sandbox._store.links import find_links, is_web_link
 
-__all__ = ["router"]
-
 _MAX_WAITING = 64
 _MAX_LINKS_CHECKED, _CHECKS_AT_ONCE = 100, 8
 

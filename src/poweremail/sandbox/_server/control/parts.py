@@ -29,8 +29,6 @@ from poweremail.sandbox._server.preview import preview
 from poweremail.sandbox._service import Service
 from poweremail.sandbox._store.mail import CaughtFile
 
-__all__ = ["router"]
-
 router = APIRouter(tags=["Messages"], route_class=ControlRoute)
 
 

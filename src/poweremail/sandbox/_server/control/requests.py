@@ -25,20 +25,6 @@ from poweremail.sandbox._server.control import Control
 from poweremail.sandbox._service import Service
 from poweremail.webhooks._asgi import read_body
 
-__all__ = [
-    "MAX_NUMBER",
-    "MAX_PAGE",
-    "Body",
-    "ControlOf",
-    "ControlRoute",
-    "Flag",
-    "Number",
-    "ServiceOf",
-    "Text",
-    "ZeroOrOne",
-    "expects",
-]
-
 _MAX_BODY_BYTES = 8 * 1024 * 1024  # room for a template
 
 

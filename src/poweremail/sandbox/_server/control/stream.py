@@ -24,8 +24,6 @@ from poweremail.sandbox._server.headers import DATA_HEADERS
 from poweremail.sandbox._server.protocol import disconnected
 from poweremail.sandbox._store.changes import Change, Changes
 
-__all__ = ["MAX_STREAMS", "router"]
-
 MAX_STREAMS = 32
 
 # Changes are noted on any thread, and none of them wakes a stream.

@@ -20,8 +20,6 @@ from starlette.types import Receive, Scope, Send
 from poweremail._version import __version__
 from poweremail.sandbox._server.headers import PAGE_HEADERS, page_headers
 
-__all__ = ["Page", "api_page", "static_file"]
-
 # Written out: the tables of the system may know .js as text/plain, which no browser runs.
 _TYPES = {
     "js": "text/javascript; charset=utf-8",
