@@ -27,15 +27,12 @@ from typing import Any, NamedTuple
 import attrs
 
 from poweremail._cli.files import exists, read_text
-from poweremail._policy.variables import CONNECTION as NAMES
-from poweremail._policy.variables import from_env, variable_of
+from poweremail._policy.variables import CONNECTION, from_env, variable_of
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError
 
-__all__ = ["NAMES", "Settings", "resolve"]
-
 _PLACES = {"app_domain", "base_url"}
-_IN_FILE = (*NAMES, "token_file")
+_IN_FILE = (*CONNECTION, "token_file")
 _PARAMETERS = {"smtp_user_name": "smtp_user"}
 _NEEDED = {
     "owner_id": "--owner-id",
@@ -150,7 +147,7 @@ def _from_flags(given: Mapping[str, Any]) -> Iterator[tuple[str, _Setting]]:
     tokens = [name for name in ("token", "token_file", "ask_token") if name in given]
     if len(tokens) > 1:
         raise ConfigurationError(f"{_listed(list(map(_flag, tokens)))} exclude each other")
-    for name in NAMES:
+    for name in CONNECTION:
         parameter = _PARAMETERS.get(name, name)
         if parameter in given:
             yield name, _Setting(given[parameter], f"flag, {_flag(parameter)}")

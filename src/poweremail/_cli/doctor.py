@@ -13,9 +13,9 @@ import typer
 
 import poweremail
 from poweremail._cli import exits
-from poweremail._cli.config import NAMES
 from poweremail._cli.options import brand_option, connected
 from poweremail._cli.session import Session
+from poweremail._policy.variables import CONNECTION
 from poweremail._runtime._time_limit import TimeLimit
 from poweremail.errors import PowerEmailError, TransportError, UsageError
 from poweremail.webhooks._signature import check_brand, handshake_text
@@ -35,7 +35,7 @@ def config(session: Session) -> None:
     settings = session.settings
     rows = [
         {"setting": name, "value": str(setting.value), "source": setting.source}
-        for name in NAMES
+        for name in CONNECTION
         if (setting := settings.found.get(name))
     ]
     file = f"settings file: {settings.path}{'' if settings.exists else ' (there is no such file)'}"

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from poweremail._types.event import EventBatch, WebhookEvent
+from poweremail._types.mime_types import without_parameters
 from poweremail._wire.convert import converter
 from poweremail._wire.json import loads_lenient
 from poweremail.errors import WebhookPayloadError
@@ -75,7 +76,7 @@ def json_body(events: Iterable[Mapping[str, Any]], brand: str = BRAND) -> bytes:
 def _members(body: bytes, content_type: str, fields_only: bool) -> list[Any]:  # noqa: FBT001
     if fields_only:
         return _form_members(body, content_type)
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = without_parameters(content_type)
     # The body may be a form although its type is JSON, as documented.
     is_json = kind.endswith("json") and f"{_FIELD_SUFFIX}=".encode() not in body.lower()
     if is_json or body.lstrip()[:1] in (b"[", b"{", b"\xef"):

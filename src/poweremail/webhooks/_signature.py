@@ -22,6 +22,7 @@ from urllib.parse import parse_qsl
 
 import attrs
 
+from poweremail._types.mime_types import without_parameters
 from poweremail._types.secret import Secret
 from poweremail.errors import ConfigurationError, UsageError
 
@@ -101,7 +102,7 @@ def form_fields(body: bytes, content_type: str = FORM_TYPE) -> list[tuple[bytes,
     They are bytes, because a value that is not UTF-8 is signed, too. Raises ``ValueError`` if the
     body is of another type or has more than 1,000 fields.
     """
-    kind = content_type.partition(";")[0].strip().lower()
+    kind = without_parameters(content_type)
     if kind == "multipart/form-data":
         return _multipart_fields(body, content_type)
     if kind != FORM_TYPE:
