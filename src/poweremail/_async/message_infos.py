@@ -148,10 +148,13 @@ class AsyncMessageInfos:
         page = await fetch_page(
             self._exchange, self._endpoint, self._unique_id, number, self._deadline
         )
+        # Records without unknown members share one mapping, so few are looked at.
+        extras = {id(record.extra): record.extra for record in page.records}.values()
         # Counts may grow and the order may change between two responses, so neither is included.
-        extras = [repr(record.extra) for record in page.records if record.extra]
         # Computed here, where other pages are on their way meanwhile.
-        self._digests[number] = hash((frozenset(map(_identity, page.records)), frozenset(extras)))
+        self._digests[number] = hash(
+            (frozenset(map(_identity, page.records)), frozenset(map(repr, extras)))
+        )
         return page
 
     def _check_new(self, page: MessageInfoPage) -> None:
