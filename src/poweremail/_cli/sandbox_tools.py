@@ -44,8 +44,8 @@ def health(
             connection.connect()
             limit.watch(connection.sock)
             connection.request("GET", "/_sandbox/health")
-            response = connection.getresponse()
-            found = json.loads(response.read())
+            with connection.getresponse() as response:
+                found = json.loads(response.read())
         if response.status != HTTPStatus.OK:
             raise ValueError(found.get("error", response.status))  # noqa: TRY301
         words = f"ok: version {found['version']}, messages: {found['messages']}"
